@@ -1,1 +1,23 @@
+//! The decision of itop-bridge: what must be written so that two iTop tickets agree again.
+//!
+//! Everything here is pure and total. [`reconcile`] is given what was last agreed (the [`Link`] with
+//! its ancestor) and what each side shows now (two [`Sight`]s), and returns a [`Plan`]: typed writes
+//! with reasons, things to remember, conflicts, and halts. There is no IO here, no clock, no
+//! randomness and no wire format; the time at which a side was read is part of what was read.
 
+pub mod lifecycle;
+pub mod link;
+pub mod mark;
+pub mod plan;
+pub mod policy;
+mod reconcile;
+pub mod text;
+pub mod ticket;
+
+pub use lifecycle::{Lifecycle, Lifecycles};
+pub use link::{Ancestor, Copy, Link, SideAncestor, TicketKey};
+pub use mark::{FileKind, FileMark, TicketMark};
+pub use plan::{Plan, Step, Write};
+pub use policy::Policy;
+pub use reconcile::reconcile;
+pub use ticket::{File, FileContent, Side, Sight, Ticket};

@@ -1,0 +1,192 @@
+//! A link: an external ticket, its internal counterpart, and what the two last agreed on.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::plan::{Halt, Note};
+use crate::ticket::{FileContent, Side};
+
+/// Which ticket of one iTop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TicketKey {
+    pub class: String,
+    pub id: u64,
+    pub reference: String,
+}
+
+/// A pair of tickets. `internal` is `None` until the counterpart was made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Link {
+    pub external: TicketKey,
+    pub internal: Option<TicketKey>,
+    pub ancestor: Ancestor,
+    pub copies: Vec<Copy>,
+    /// The path of states that is being walked on the internal side: a state on it is the bridge's
+    /// own move, not a person's.
+    pub path: Option<StatusPath>,
+    /// Writes without an answer that may still land.
+    pub late: Vec<LateWrite>,
+    pub conflicts: Vec<Conflict>,
+    pub halt: Option<Halt>,
+}
+
+impl Link {
+    /// A link whose internal ticket is still to be made.
+    pub fn unborn(external: TicketKey) -> Link {
+        Link {
+            external,
+            internal: None,
+            ancestor: Ancestor::default(),
+            copies: Vec::new(),
+            path: None,
+            late: Vec::new(),
+            conflicts: Vec::new(),
+            halt: None,
+        }
+    }
+
+    /// Remembers what a plan noted.
+    pub fn remember(&mut self, note: &Note) {
+        match note {
+            Note::Field { code, external, internal } => self.field_agreed(code, external, internal),
+            Note::Status { external, internal } => {
+                self.ancestor.external.status.clone_from(external);
+                self.ancestor.internal.status.clone_from(internal);
+                self.path = None;
+            }
+            Note::Adopt(copy) => self.keep_copy(copy.clone()),
+            Note::CopyRemovedByPerson { from, original } => {
+                self.change_copy(*from, *original, |copy| copy.state = CopyState::RemovedByPerson);
+            }
+            Note::OriginalMissing { from, original, since_ms } => {
+                self.change_copy(*from, *original, |copy| copy.missing_since_ms = *since_ms);
+            }
+            Note::ForgetCopy { from, original } => self.forget_copy(*from, *original),
+            Note::SameContent { from, original, content } => {
+                self.change_copy(*from, *original, |copy| copy.content = content.clone());
+            }
+            Note::LateSettled(settled) => self.late.retain(|late| late != settled),
+        }
+    }
+
+    /// The ancestor of a field, on both sides together: what was read outside, and what the internal
+    /// side shows or answered.
+    pub fn field_agreed(&mut self, code: &str, external: &str, internal: &str) {
+        self.ancestor.external.fields.insert(code.to_owned(), external.to_owned());
+        self.ancestor.internal.fields.insert(code.to_owned(), internal.to_owned());
+    }
+
+    /// A stimulus was answered with this state. The walk ends at the state that was wanted.
+    pub fn state_answered(&mut self, state: &str) {
+        state.clone_into(&mut self.ancestor.internal.status);
+        if let Some(path) = self.path.take_if(|path| path.states.last().is_some_and(|last| last == state)) {
+            self.ancestor.external.status = path.wanted;
+        }
+    }
+
+    /// Keeps a copy in place of what was known of the same original.
+    pub fn keep_copy(&mut self, copy: Copy) {
+        self.forget_copy(copy.from, copy.original);
+        self.copies.push(copy);
+    }
+
+    pub fn forget_copy(&mut self, from: Side, original: u64) {
+        self.copies.retain(|copy| (copy.from, copy.original) != (from, original));
+    }
+
+    pub fn copy_of(&self, from: Side, original: u64) -> Option<&Copy> {
+        self.copies.iter().find(|copy| (copy.from, copy.original) == (from, original))
+    }
+
+    fn change_copy(&mut self, from: Side, original: u64, change: impl FnOnce(&mut Copy)) {
+        if let Some(copy) = self.copies.iter_mut().find(|copy| (copy.from, copy.original) == (from, original)) {
+            change(copy);
+        }
+    }
+}
+
+/// What was last agreed: a side, what was read before the plan was made, plus what each write's own
+/// answer said of the attributes that it set.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ancestor {
+    pub external: SideAncestor,
+    pub internal: SideAncestor,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SideAncestor {
+    /// The last status that was no escalation; empty before the first.
+    pub status: String,
+    pub fields: BTreeMap<String, String>,
+}
+
+/// A copy of an attachment that the bridge made, or is making.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Copy {
+    /// The side that the original is on.
+    pub from: Side,
+    /// The original's attachment id.
+    pub original: u64,
+    /// What the original held when it was last copied.
+    pub content: FileContent,
+    pub state: CopyState,
+    /// Since when the original has been missing, in ms since the epoch.
+    pub missing_since_ms: Option<i64>,
+    /// A small text file stands in for one that was too large.
+    pub substituted: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CopyState {
+    /// The attachment's id on the other side.
+    Stands(u64),
+    /// A person deleted the copy: it stays deleted.
+    RemovedByPerson,
+    /// The create was sent and its answer never came; it may land until this moment, and is not
+    /// sent again before.
+    InDoubt { until_ms: i64 },
+}
+
+/// A walk through the internal lifecycle, stored before its first stimulus.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StatusPath {
+    /// The external status that the walk answers.
+    pub wanted: String,
+    /// The states on the way, the wanted one last.
+    pub states: Vec<String>,
+}
+
+/// A write without an answer: what was sent, and until when it may still land.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LateWrite {
+    pub what: Late,
+    pub until_ms: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Late {
+    Field {
+        code: String,
+        value: String,
+    },
+    /// A stimulus that leads to this state.
+    Status {
+        to: String,
+    },
+    /// A copy's contents rewritten to this.
+    File {
+        original: u64,
+        content: FileContent,
+    },
+}
+
+/// A disagreement that the bridge leaves as it is, and shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conflict {
+    /// What disagrees: `status`, or an attribute code.
+    pub about: String,
+    pub text: String,
+}

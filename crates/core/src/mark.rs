@@ -1,0 +1,143 @@
+//! Marks: what every object that the bridge creates carries, so that the iTops themselves say what
+//! exists. A ticket's mark ends the first entry of its private log; a file's mark is its `temp_id`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ticket::Side;
+
+const WORD: &str = "itop-bridge:";
+
+/// `[itop-bridge:<server>:<external>:<Class>:<ticket id>]`, in the internal ticket's first log entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TicketMark {
+    /// `server.id` of the bridge that made the copy.
+    pub server: String,
+    pub external: String,
+    pub class: String,
+    /// The external ticket's id.
+    pub ticket: u64,
+}
+
+impl TicketMark {
+    /// The mark without brackets: what `private_log LIKE '%…%'` is asked for.
+    pub fn token(&self) -> String {
+        let Self { server, external, class, ticket } = self;
+        format!("{WORD}{server}:{external}:{class}:{ticket}")
+    }
+
+    /// The first log entry's text, readable by people, ending in the mark.
+    pub fn entry(&self, external_reference: &str) -> String {
+        format!(
+            "This ticket is a copy of {external_reference} in {}, kept in step by itop-bridge. [{}]",
+            self.external,
+            self.token()
+        )
+    }
+
+    /// The mark in a log entry's text: of this bridge or any other. The whole bracketed token is
+    /// read, so that ticket 8 is not found in the mark of ticket 88.
+    pub fn find(text: &str) -> Option<TicketMark> {
+        text.match_indices("[itop-bridge:").find_map(|(at, _)| {
+            let rest = &text[at + 1 + WORD.len()..];
+            let token = &rest[..rest.find(']')?];
+            let mut parts = token.split(':');
+            let mark = TicketMark {
+                server: parts.next()?.to_owned(),
+                external: parts.next()?.to_owned(),
+                class: parts.next()?.to_owned(),
+                ticket: parts.next()?.parse().ok()?,
+            };
+            parts.next().is_none().then_some(mark)
+        })
+    }
+}
+
+/// What a copied file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FileKind {
+    /// A copy of an attachment; the mark's key is the original's id.
+    File,
+    /// An inline image of a description that was too large to be embedded; the key is its id.
+    Image,
+}
+
+impl FileKind {
+    fn word(self) -> &'static str {
+        match self {
+            FileKind::File => "file",
+            FileKind::Image => "image",
+        }
+    }
+}
+
+/// `itop-bridge:<server>:<external>:<Class>:<ticket id>:<side it came from>:<kind>:<key>`, in an
+/// attachment's `temp_id` (iTop takes at most 255 characters there).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileMark {
+    pub ticket: TicketMark,
+    pub from: Side,
+    pub kind: FileKind,
+    pub key: String,
+}
+
+impl FileMark {
+    pub fn temp_id(&self) -> String {
+        format!("{}:{}:{}:{}", self.ticket.token(), self.from.word(), self.kind.word(), self.key)
+    }
+
+    /// Reads a `temp_id`, if it is a mark made for `ticket`. Another bridge's mark, or another
+    /// pair's, is an ordinary file here.
+    pub fn read(temp_id: &str, ticket: &TicketMark) -> Option<FileMark> {
+        let rest = temp_id.strip_prefix(&ticket.token())?.strip_prefix(':')?;
+        let mut parts = rest.splitn(3, ':');
+        let from = match parts.next()? {
+            "external" => Side::External,
+            "internal" => Side::Internal,
+            _ => return None,
+        };
+        let kind = match parts.next()? {
+            "file" => FileKind::File,
+            "image" => FileKind::Image,
+            _ => return None,
+        };
+        Some(FileMark { ticket: ticket.clone(), from, kind, key: parts.next()?.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(ticket: u64) -> TicketMark {
+        TicketMark { server: "7f3a".into(), external: "acme".into(), class: "UserRequest".into(), ticket }
+    }
+
+    #[test]
+    fn a_ticket_mark_is_found_again_in_the_entry_that_holds_it() {
+        assert_eq!(TicketMark::find(&mark(88).entry("R-000088")), Some(mark(88)));
+    }
+
+    #[test]
+    fn a_ticket_mark_is_compared_as_a_whole_token() {
+        assert_ne!(TicketMark::find(&mark(88).entry("R-1")), Some(mark(8)));
+        assert_eq!(TicketMark::find("[itop-bridge:7f3a:acme:UserRequest]"), None);
+        assert_eq!(TicketMark::find("[itop-bridge:7f3a:acme:UserRequest:8:9]"), None);
+        assert_eq!(TicketMark::find("itop-bridge:7f3a:acme:UserRequest:8"), None);
+    }
+
+    #[test]
+    fn a_later_whole_mark_is_found_behind_a_broken_one() {
+        let text = format!("[itop-bridge:quoted] and {}", mark(5).entry("R-5"));
+        assert_eq!(TicketMark::find(&text), Some(mark(5)));
+    }
+
+    #[test]
+    fn a_file_mark_is_read_back_only_for_its_own_pair() {
+        let file = FileMark { ticket: mark(88), from: Side::External, kind: FileKind::File, key: "70".into() };
+        assert_eq!(FileMark::read(&file.temp_id(), &mark(88)), Some(file.clone()));
+        assert_eq!(FileMark::read(&file.temp_id(), &mark(8)), None);
+        assert_eq!(FileMark::read("itop-bridge:7f3a:acme:UserRequest:88:moon:file:1", &mark(88)), None);
+        assert_eq!(FileMark::read("", &mark(88)), None);
+    }
+}

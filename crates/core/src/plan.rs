@@ -1,0 +1,156 @@
+//! A plan: what a pass would write, and why.
+
+use serde::{Deserialize, Serialize};
+
+use crate::link::{Conflict, Copy, LateWrite};
+use crate::ticket::{FileContent, Side};
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Plan {
+    /// The writes, in order. A write that fails does not hold back the others.
+    pub writes: Vec<Step>,
+    /// What is to be remembered whether or not there are writes.
+    pub notes: Vec<Note>,
+    /// Every conflict that stands now; one that is no longer here has ended.
+    pub conflicts: Vec<Conflict>,
+    pub halt: Option<Halt>,
+    /// When to look again although nothing new was heard, in ms since the epoch.
+    pub look_again_at_ms: Option<i64>,
+}
+
+impl Plan {
+    pub fn writes_nothing(&self) -> bool {
+        self.writes.is_empty()
+    }
+
+    /// Asks for another look then; the earliest asked for counts.
+    pub fn look_again(&mut self, at_ms: i64) {
+        self.look_again_at_ms = Some(self.look_again_at_ms.map_or(at_ms, |known| known.min(at_ms)));
+    }
+}
+
+/// One write and the sentence that explains it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    pub write: Write,
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Write {
+    /// Make the internal counterpart.
+    CreateTicket { class: String, fields: Vec<FieldWrite> },
+    /// Bring fields of the internal ticket up to date.
+    UpdateFields { fields: Vec<FieldWrite> },
+    /// Walk the internal ticket to a state, a stimulus at a time.
+    WalkStatus { wanted: String, walk: Vec<Stimulus> },
+    /// Copy an attachment to the other side.
+    CopyFile { from: Side, original: u64 },
+    /// Bring a copy's data, name and type up to date, in place.
+    RewriteFile { from: Side, original: u64, copy: u64 },
+    /// Delete a copy whose original is gone.
+    DeleteCopy { from: Side, original: u64, copy: u64 },
+}
+
+/// A field to be sent, and a person's edit that is lost by it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FieldWrite {
+    pub code: String,
+    pub value: Value,
+    /// What the source showed: what the external's ancestor becomes once the write is answered.
+    pub source: Option<String>,
+    /// The internal value that a person had written over the bridge's, and that is lost now.
+    pub lost_edit: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// Sent as it stands.
+    Text(String),
+    /// HTML of the other side: its inline images must be fetched and embedded before it is sent.
+    Html(String),
+}
+
+/// One stimulus of a walk.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stimulus {
+    pub code: String,
+    pub from: String,
+    pub to: String,
+    pub attributes: Vec<StimulusAttribute>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct StimulusAttribute {
+    pub code: String,
+    pub value: String,
+    pub taken_from: TakenFrom,
+}
+
+/// Where a stimulus attribute's value was found, which decides whether its format must be converted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TakenFrom {
+    /// The other iTop's ticket: text that crosses.
+    Source,
+    /// The target ticket's own value, sent back unchanged.
+    Target,
+    /// The side's default.
+    Default,
+}
+
+/// Something to remember.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Note {
+    /// Both sides agree on the field as it stands.
+    Field {
+        code: String,
+        external: String,
+        internal: String,
+    },
+    Status {
+        external: String,
+        internal: String,
+    },
+    /// A copy that an unanswered create made after all, found by its mark.
+    Adopt(Copy),
+    CopyRemovedByPerson {
+        from: Side,
+        original: u64,
+    },
+    OriginalMissing {
+        from: Side,
+        original: u64,
+        since_ms: Option<i64>,
+    },
+    /// Neither the original nor the copy is left, or the doubt is over without a trace.
+    ForgetCopy {
+        from: Side,
+        original: u64,
+    },
+    /// The original was touched but holds what was copied.
+    SameContent {
+        from: Side,
+        original: u64,
+        content: FileContent,
+    },
+    /// A write that may have landed late has settled, and was looked at.
+    LateSettled(LateWrite),
+}
+
+/// Why a link stopped. Nothing is written until an operator resumes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Halt {
+    pub kind: HaltKind,
+    pub text: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HaltKind {
+    ExternalVanished,
+    InternalVanished,
+    /// The id now carries another reference: a restored or cloned iTop.
+    ReferenceChanged,
+    /// Too many files gone at once.
+    FilesGone,
+}

@@ -1,0 +1,106 @@
+//! The decision. Each comment "here …" states what is known at that point.
+//!
+//! Guarantees: total (any input gives a plan); idempotent (the state that a plan leads to gives a plan
+//! that writes nothing); the bridge never overwrites a person's internal edit unless the same field
+//! changed outside, and never deletes what it did not make.
+
+mod fields;
+mod files;
+mod status;
+
+use crate::link::{Late, Link};
+use crate::plan::{Halt, HaltKind, Note, Plan, Write};
+use crate::policy::Policy;
+use crate::ticket::{Sight, Ticket};
+
+/// What must be written so that both sides agree with the policy again.
+pub fn reconcile(policy: &Policy, link: &Link, external: &Sight, internal: &Sight) -> Plan {
+    if let Some(halt) = &link.halt {
+        return Plan { halt: Some(halt.clone()), conflicts: link.conflicts.clone(), ..Plan::default() };
+    }
+    let external = match external {
+        Sight::Here(ticket) => ticket,
+        Sight::Gone => return halted(link, HaltKind::ExternalVanished, vanished(link, "external")),
+        Sight::Unborn => return Plan { conflicts: link.conflicts.clone(), ..Plan::default() },
+    };
+    if external.reference != link.external.reference {
+        let text = reference_changed(&link.external.reference, external, &policy.external);
+        return halted(link, HaltKind::ReferenceChanged, text);
+    }
+    let Some(counterpart) = &link.internal else {
+        // Here the external ticket stands and nothing was ever made for it.
+        return Plan { writes: vec![fields::create(policy, external)], ..Plan::default() };
+    };
+    let internal = match internal {
+        Sight::Here(ticket) => ticket,
+        Sight::Gone => return halted(link, HaltKind::InternalVanished, vanished(link, "internal")),
+        Sight::Unborn => return Plan { conflicts: link.conflicts.clone(), ..Plan::default() },
+    };
+    if internal.reference != counterpart.reference {
+        let text = reference_changed(&counterpart.reference, internal, "the internal side");
+        return halted(link, HaltKind::ReferenceChanged, text);
+    }
+    // Here both tickets stand and are the ones that were linked.
+    both_stand(policy, link, external, internal)
+}
+
+fn both_stand(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket) -> Plan {
+    let mut plan = Plan::default();
+    fields::plan(policy, link, external, internal, &mut plan);
+    status::plan(policy, link, external, internal, &mut plan);
+    files::plan(policy, link, external, internal, &mut plan);
+    settle_late_writes(link, internal, &mut plan);
+    if let Some(halt) = too_much_gone(policy, link, &plan) {
+        return Plan { halt: Some(halt), conflicts: link.conflicts.clone(), ..Plan::default() };
+    }
+    plan
+}
+
+/// A late write that has settled was looked at above and is forgotten; the others are looked at again
+/// when they settle.
+fn settle_late_writes(link: &Link, internal: &Ticket, plan: &mut Plan) {
+    for late in &link.late {
+        if internal.read_at_ms < late.until_ms {
+            plan.look_again(late.until_ms);
+        } else if files::can_judge(link, late, internal) {
+            plan.notes.push(Note::LateSettled(late.clone()));
+        } else if matches!(late.what, Late::File { .. }) {
+            // The copy's contents were not part of this read: the next one has them.
+            plan.look_again(internal.read_at_ms);
+        }
+    }
+}
+
+/// Law 6: many deletions at once are an accident until an operator says otherwise.
+fn too_much_gone(policy: &Policy, link: &Link, plan: &Plan) -> Option<Halt> {
+    let deletes = plan.writes.iter().filter(|step| matches!(step.write, Write::DeleteCopy { .. })).count();
+    policy.halt.exceeded(deletes, link.copies.len()).then(|| Halt {
+        kind: HaltKind::FilesGone,
+        text: format!(
+            "{deletes} of the {} attachments of {} are gone at once; their copies are left alone until you resume the link",
+            link.copies.len(),
+            link.external.reference
+        ),
+    })
+}
+
+fn halted(link: &Link, kind: HaltKind, text: String) -> Plan {
+    Plan { halt: Some(Halt { kind, text }), conflicts: link.conflicts.clone(), ..Plan::default() }
+}
+
+fn vanished(link: &Link, side: &str) -> String {
+    let (reference, id) = match (&link.internal, side) {
+        (Some(internal), "internal") => (&internal.reference, internal.id),
+        _ => (&link.external.reference, link.external.id),
+    };
+    format!(
+        "the {side} ticket {reference} (id {id}) is no longer there; its counterpart and the copied files are left as they are"
+    )
+}
+
+fn reference_changed(expected: &str, found: &Ticket, instance: &str) -> String {
+    format!(
+        "ticket id {} of {instance} was {expected} and is now {}: was this iTop restored from a backup, or cloned?",
+        found.id, found.reference
+    )
+}

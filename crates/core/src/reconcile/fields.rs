@@ -1,0 +1,110 @@
+//! Fields cross from the external side to the internal one.
+
+use crate::link::{Late, Link};
+use crate::plan::{FieldWrite, Note, Plan, Step, Value, Write};
+use crate::policy::Policy;
+use crate::text;
+use crate::ticket::{Ticket, is_external_key};
+
+/// iTop refuses an empty description ("Null not allowed"), though the other iTop may hold one.
+pub const NO_DESCRIPTION: &str = "(no description)";
+
+/// The counterpart's creation: the bridged fields from the external ticket, everything that names a
+/// person, a team, an organisation or a service from the internal side's defaults.
+pub fn create(policy: &Policy, external: &Ticket) -> Step {
+    let mut fields: Vec<FieldWrite> = codes_at_create(policy)
+        .filter_map(|code| {
+            let source = external.attributes.get(code)?;
+            Some(FieldWrite {
+                code: code.to_owned(),
+                value: wanted(policy, external, code, source)?,
+                source: Some(source.clone()),
+                lost_edit: None,
+            })
+        })
+        .collect();
+    for (code, value) in &policy.internal_defaults {
+        let set = fields.iter().any(|field| field.code == *code);
+        if !set && belongs_to_create(policy, code) {
+            let value = Value::Text(value.clone());
+            fields.push(FieldWrite { code: code.clone(), value, source: None, lost_edit: None });
+        }
+    }
+    Step {
+        write: Write::CreateTicket { class: policy.internal_class.clone(), fields },
+        reason: format!("{} has no counterpart yet", external.reference),
+    }
+}
+
+/// Title and description are mandatory in iTop, whatever the operator keeps up to date afterwards.
+fn codes_at_create(policy: &Policy) -> impl Iterator<Item = &str> {
+    let others = policy.fields.iter().map(String::as_str).filter(|code| !matches!(*code, "title" | "description"));
+    ["title", "description"].into_iter().chain(others)
+}
+
+/// A default for what a later stimulus asks for (a pending reason, a solution) waits for that stimulus.
+fn belongs_to_create(policy: &Policy, code: &str) -> bool {
+    let asked_later = policy.internal_lifecycle.as_ref().is_some_and(|l| l.asked_anywhere().contains(code));
+    is_external_key(code) || !asked_later
+}
+
+/// What the internal side should hold for this external value; `None` where there is nothing to say.
+fn wanted(policy: &Policy, external: &Ticket, code: &str, source: &str) -> Option<Value> {
+    match code {
+        "title" => Some(Value::Text(text::title(&policy.title, &external.reference, source))),
+        _ if Policy::is_html(code) && source.trim().is_empty() => Some(Value::Text(NO_DESCRIPTION.to_owned())),
+        _ if Policy::is_html(code) => Some(Value::Html(source.to_owned())),
+        _ if source.is_empty() => None,
+        _ => Some(Value::Text(source.to_owned())),
+    }
+}
+
+pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, plan: &mut Plan) {
+    let mut fields = Vec::new();
+    let mut why = Vec::new();
+    for code in &policy.fields {
+        // A field that one of the classes does not have is skipped.
+        let (Some(source), Some(target)) = (external.attributes.get(code), internal.attributes.get(code)) else {
+            continue;
+        };
+        let moved = link.ancestor.external.fields.get(code).is_none_or(|agreed| !same(code, agreed, source));
+        let landed_late = is_own_late_value(link, internal, code, target);
+        if !moved && !landed_late {
+            // Here the external side did not change: whatever stands inside stays.
+            continue;
+        }
+        let Some(value) = wanted(policy, external, code, source) else { continue };
+        if matches!(&value, Value::Text(text) if text == target) {
+            plan.notes.push(Note::Field { code: code.clone(), external: source.clone(), internal: target.clone() });
+            continue;
+        }
+        why.push(if moved { format!("{code} changed outside") } else { format!("an earlier {code} landed late") });
+        let lost_edit = (!landed_late).then(|| lost_edit(link, code, target)).flatten();
+        fields.push(FieldWrite { code: code.clone(), value, source: Some(source.clone()), lost_edit });
+    }
+    if !fields.is_empty() {
+        plan.writes.push(Step { write: Write::UpdateFields { fields }, reason: why.join(", ") });
+    }
+}
+
+fn same(code: &str, a: &str, b: &str) -> bool {
+    if Policy::is_html(code) { text::same_html(a, b) } else { a == b }
+}
+
+/// The internal value, where it is a person's: neither what the bridge's last write was answered with,
+/// nor what an unanswered write carried.
+fn lost_edit(link: &Link, code: &str, target: &str) -> Option<String> {
+    let agreed = link.ancestor.internal.fields.get(code)?;
+    let sent = link.late.iter().any(|late| carries(&late.what, code, target));
+    (!same(code, agreed, target) && !sent).then(|| target.to_owned())
+}
+
+/// A write that was given up has settled, and what it carried stands where something newer was agreed.
+fn is_own_late_value(link: &Link, internal: &Ticket, code: &str, target: &str) -> bool {
+    let replaced = link.ancestor.internal.fields.get(code).is_some_and(|agreed| !same(code, agreed, target));
+    replaced && link.late.iter().any(|late| late.until_ms <= internal.read_at_ms && carries(&late.what, code, target))
+}
+
+fn carries(late: &Late, code: &str, target: &str) -> bool {
+    matches!(late, Late::Field { code: sent, value } if sent == code && same(code, value, target))
+}

@@ -1,0 +1,183 @@
+//! Attachments cross from the external side to the internal one, with changes and deletions.
+
+use crate::link::{Copy, CopyState, Late, LateWrite, Link};
+use crate::mark::FileKind;
+use crate::plan::{Note, Plan, Step, Write};
+use crate::policy::{AttachmentDeletes, Policy};
+use crate::ticket::{File, FileContent, Side, Ticket};
+
+pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, plan: &mut Plan) {
+    let Some(listed) = &external.files else { return };
+    // A file with a mark of this pair is a copy; every other file, another bridge's too, is an original.
+    let originals: Vec<&File> = listed.iter().filter(|file| file.mark.is_none()).collect();
+    for original in &originals {
+        match copy_of(link, original.id) {
+            None => unknown(original, internal, plan),
+            Some(copy) => known(policy, link, copy, original, internal, plan),
+        }
+    }
+    for copy in link.copies.iter().filter(|copy| copy.from == Side::External) {
+        if !originals.iter().any(|file| file.id == copy.original) {
+            missing(policy, link, copy, &originals, external, internal, plan);
+        } else if copy.missing_since_ms.is_some() {
+            plan.notes.push(Note::OriginalMissing { from: copy.from, original: copy.original, since_ms: None });
+        }
+    }
+}
+
+fn copy_of(link: &Link, original: u64) -> Option<&Copy> {
+    link.copies.iter().find(|copy| copy.from == Side::External && copy.original == original)
+}
+
+/// The internal attachment that carries this original's mark, where they were listed.
+fn marked(internal: &Ticket, original: u64) -> Option<&File> {
+    internal.files.as_ref()?.iter().find(|file| {
+        file.mark.as_ref().is_some_and(|mark| {
+            mark.from == Side::External && mark.kind == FileKind::File && mark.key == original.to_string()
+        })
+    })
+}
+
+fn unknown(original: &File, internal: &Ticket, plan: &mut Plan) {
+    match marked(internal, original.id) {
+        // A store that was restored from a backup: the iTop says that the copy exists.
+        Some(file) => plan.notes.push(Note::Adopt(Copy {
+            from: Side::External,
+            original: original.id,
+            content: original.content.clone().unwrap_or_else(unknown_content),
+            state: CopyState::Stands(file.id),
+            missing_since_ms: None,
+            substituted: false,
+        })),
+        None => plan.writes.push(copy_file(original.id, "a file was added outside")),
+    }
+}
+
+/// What an adopted copy holds is not known: the original's next content is taken as it.
+fn unknown_content() -> FileContent {
+    FileContent { hash: String::new(), name: String::new(), mimetype: String::new() }
+}
+
+fn copy_file(original: u64, reason: &str) -> Step {
+    Step { write: Write::CopyFile { from: Side::External, original }, reason: reason.to_owned() }
+}
+
+fn known(policy: &Policy, link: &Link, copy: &Copy, original: &File, internal: &Ticket, plan: &mut Plan) {
+    match copy.state {
+        CopyState::RemovedByPerson => {}
+        CopyState::InDoubt { until_ms } => match marked(internal, original.id) {
+            Some(file) => plan.notes.push(Note::Adopt(Copy { state: CopyState::Stands(file.id), ..copy.clone() })),
+            None if internal.files.is_some() && internal.read_at_ms >= until_ms => {
+                plan.writes.push(copy_file(original.id, "an unanswered copy never arrived"));
+            }
+            None => {
+                plan.look_again(until_ms.min(internal.read_at_ms + policy.waits.doubt_look_ms).max(internal.read_at_ms))
+            }
+        },
+        CopyState::Stands(id) => stands(link, copy, id, original, internal, plan),
+    }
+}
+
+fn stands(link: &Link, copy: &Copy, id: u64, original: &File, internal: &Ticket, plan: &mut Plan) {
+    if listed_without(internal, id) {
+        plan.notes.push(Note::CopyRemovedByPerson { from: copy.from, original: copy.original });
+        return;
+    }
+    let rewrite = |reason: &str| Step {
+        write: Write::RewriteFile { from: copy.from, original: copy.original, copy: id },
+        reason: reason.to_owned(),
+    };
+    match &original.content {
+        Some(content) if copy.content.hash.is_empty() => {
+            plan.notes.push(Note::SameContent { from: copy.from, original: copy.original, content: content.clone() });
+        }
+        Some(content) if *content != copy.content => plan.writes.push(rewrite("a file changed outside")),
+        _ if overwritten_late(link, copy, id, internal) => plan.writes.push(rewrite("an earlier content landed late")),
+        _ => {}
+    }
+}
+
+/// A rewrite that was given up has landed over a newer one.
+fn overwritten_late(link: &Link, copy: &Copy, id: u64, internal: &Ticket) -> bool {
+    let Some(now) = content_of(internal, id) else { return false };
+    link.late.iter().any(|late| {
+        late.until_ms <= internal.read_at_ms
+            && matches!(&late.what, Late::File { original, content }
+                if *original == copy.original && content == now && *content != copy.content)
+    })
+}
+
+fn content_of(ticket: &Ticket, id: u64) -> Option<&FileContent> {
+    ticket.files.as_ref()?.iter().find(|file| file.id == id)?.content.as_ref()
+}
+
+fn listed_without(internal: &Ticket, id: u64) -> bool {
+    internal.files.as_ref().is_some_and(|files| !files.iter().any(|file| file.id == id))
+}
+
+/// Whether this read shows what became of a late write: a file's only where its contents were read,
+/// or the copy is gone.
+pub fn can_judge(link: &Link, late: &LateWrite, internal: &Ticket) -> bool {
+    let Late::File { original, .. } = &late.what else { return true };
+    match copy_of(link, *original).map(|copy| &copy.state) {
+        Some(CopyState::Stands(id)) => content_of(internal, *id).is_some() || listed_without(internal, *id),
+        _ => true,
+    }
+}
+
+/// The original is not listed. A ticket's deletion takes its attachments first, one by one, while the
+/// ticket still stands: so one read proves nothing, and the last original's absence even less.
+fn missing(
+    policy: &Policy,
+    link: &Link,
+    copy: &Copy,
+    originals: &[&File],
+    external: &Ticket,
+    internal: &Ticket,
+    plan: &mut Plan,
+) {
+    let (from, original) = (copy.from, copy.original);
+    let id = match copy.state {
+        CopyState::Stands(id) if !listed_without(internal, id) => id,
+        CopyState::InDoubt { until_ms } => return missing_in_doubt(policy, copy, until_ms, internal, plan),
+        // Here neither the original nor the copy is left.
+        _ => return plan.notes.push(Note::ForgetCopy { from, original }),
+    };
+    if policy.attachment_deletes == AttachmentDeletes::Never {
+        return;
+    }
+    let now = external.read_at_ms;
+    let since = copy.missing_since_ms.unwrap_or(now);
+    let due = if originals.is_empty() {
+        let last_went = link.copies.iter().filter_map(|copy| copy.missing_since_ms).max().unwrap_or(now).max(since);
+        last_went + policy.waits.last_file_missing_ms
+    } else {
+        since + policy.waits.file_missing_ms
+    };
+    if now >= due && copy.missing_since_ms.is_some() {
+        plan.writes.push(Step {
+            write: Write::DeleteCopy { from, original, copy: id },
+            reason: "the original was deleted outside".to_owned(),
+        });
+        return;
+    }
+    if copy.missing_since_ms.is_none() {
+        plan.notes.push(Note::OriginalMissing { from, original, since_ms: Some(since) });
+    }
+    plan.look_again(due);
+}
+
+fn missing_in_doubt(policy: &Policy, copy: &Copy, until_ms: i64, internal: &Ticket, plan: &mut Plan) {
+    match marked(internal, copy.original) {
+        Some(file) => {
+            plan.notes.push(Note::Adopt(Copy { state: CopyState::Stands(file.id), ..copy.clone() }));
+            plan.look_again(internal.read_at_ms);
+        }
+        None if internal.files.is_some() && internal.read_at_ms >= until_ms => {
+            plan.notes.push(Note::ForgetCopy { from: copy.from, original: copy.original });
+        }
+        None => {
+            plan.look_again(until_ms.min(internal.read_at_ms + policy.waits.doubt_look_ms).max(internal.read_at_ms))
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The external status moves the internal ticket, by stimuli.
+
+use crate::lifecycle::{Lifecycle, Transition, is_escalation, is_refusal};
+use crate::link::{Conflict, Late, Link};
+use crate::plan::{Note, Plan, Step, Stimulus, StimulusAttribute, TakenFrom, Write};
+use crate::policy::{Policy, StatusToInternal};
+use crate::ticket::{Ticket, is_external_key};
+
+pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, plan: &mut Plan) {
+    let (Some(outside), Some(inside)) = (&policy.external_lifecycle, &policy.internal_lifecycle) else { return };
+    if policy.status_to_internal == StatusToInternal::Off {
+        return;
+    }
+    let agreed =
+        if link.ancestor.external.status.is_empty() { &outside.initial } else { &link.ancestor.external.status };
+    let wanted = without_escalation(outside, agreed, &external.status).to_owned();
+    let present = without_escalation(inside, &link.ancestor.internal.status, &internal.status).to_owned();
+
+    if wanted == present || !(wanted != *agreed || landed_late(link, internal, &present)) {
+        // Here the sides agree, or the external ticket did not move: the inside goes its own way.
+        return note(link, wanted, present, plan);
+    }
+    if is_absorbed(outside, inside, link, agreed, &wanted, internal) {
+        return note(link, wanted, present, plan);
+    }
+    match inside.path(&internal.status, &wanted) {
+        Some(path) if !path.is_empty() => {
+            let walk = path.iter().map(|t| stimulus(policy, t, external, internal)).collect();
+            let reason = reason(link, agreed, &wanted, &present);
+            plan.writes.push(Step { write: Write::WalkStatus { wanted, walk }, reason });
+        }
+        Some(_) => note(link, wanted, present, plan),
+        None => plan.conflicts.push(Conflict {
+            about: "status".to_owned(),
+            text: format!(
+                "{} went to {wanted} outside; the internal ticket stands at {} and no stimulus leads there",
+                link.external.reference, internal.status
+            ),
+        }),
+    }
+}
+
+fn note(link: &Link, external: String, internal: String, plan: &mut Plan) {
+    let ancestor = &link.ancestor;
+    if ancestor.external.status != external || ancestor.internal.status != internal {
+        plan.notes.push(Note::Status { external, internal });
+    }
+}
+
+/// Entering an escalation is no move: the last state that was none stays. Only where the clock must
+/// have started from a later state than the last one known did the ticket move before it.
+fn without_escalation<'a>(lifecycle: &'a Lifecycle, agreed: &'a str, state: &'a str) -> &'a str {
+    if !is_escalation(state) {
+        return state;
+    }
+    let before = lifecycle.before_escalation(state);
+    if agreed.is_empty() || lifecycle.rank(before) > lifecycle.rank(agreed) { before } else { agreed }
+}
+
+/// A customer who catches up does not re-open what the provider has resolved: where the inside is
+/// further along, a move outside writes nothing. A re-opening (the external's own rank fell), a
+/// refusal, and a state on the bridge's own unfinished walk are no catching up.
+fn is_absorbed(
+    outside: &Lifecycle,
+    inside: &Lifecycle,
+    link: &Link,
+    agreed: &str,
+    wanted: &str,
+    internal: &Ticket,
+) -> bool {
+    let on_own_walk = link.path.as_ref().is_some_and(|path| path.states.contains(&internal.status));
+    let reopened = outside.rank(wanted) < outside.rank(agreed);
+    inside.rank(&internal.status) > outside.rank(wanted) && !reopened && !is_refusal(wanted) && !on_own_walk
+}
+
+/// A stimulus that was given up has moved the ticket after all, away from what was agreed since.
+fn landed_late(link: &Link, internal: &Ticket, present: &str) -> bool {
+    let moved = link.ancestor.internal.status != present;
+    moved
+        && link.late.iter().any(|late| {
+            late.until_ms <= internal.read_at_ms && matches!(&late.what, Late::Status { to } if *to == internal.status)
+        })
+}
+
+fn reason(link: &Link, agreed: &str, wanted: &str, present: &str) -> String {
+    if wanted == agreed {
+        return format!("a stimulus landed late; the status outside is {wanted}");
+    }
+    let before = &link.ancestor.internal.status;
+    let own = link.path.as_ref().is_some_and(|path| path.states.iter().any(|state| state == present));
+    if !before.is_empty() && before != present && !own {
+        format!("status went from {agreed} to {wanted} outside, which wins over {present} inside")
+    } else {
+        format!("status went from {agreed} to {wanted} outside")
+    }
+}
+
+fn stimulus(policy: &Policy, transition: &Transition, external: &Ticket, internal: &Ticket) -> Stimulus {
+    Stimulus {
+        code: transition.stimulus.clone(),
+        from: transition.from.clone(),
+        to: transition.to.clone(),
+        attributes: transition.asked().filter_map(|code| attribute(policy, code, external, internal)).collect(),
+    }
+}
+
+/// A person, team, organisation or service is the internal ticket's own, sent back unchanged (on PHP 8
+/// iTop takes an empty external key for present), the default only where it is empty. Anything else is
+/// the external ticket's word, else what stands, else the default.
+fn attribute(policy: &Policy, code: &str, external: &Ticket, internal: &Ticket) -> Option<StimulusAttribute> {
+    let own = internal.filled(code).map(|value| (value, TakenFrom::Target));
+    let default = policy.internal_defaults.get(code).map(|value| (value.as_str(), TakenFrom::Default));
+    let found = if is_external_key(code) {
+        own.or(default)
+    } else if own.is_some() && (code == "title" || policy.fields.iter().any(|field| field == code)) {
+        None
+    } else {
+        let source = external.filled(code).map(|value| (value, TakenFrom::Source));
+        source.or(if own.is_some() { None } else { default })
+    };
+    found.map(|(value, taken_from)| StimulusAttribute { code: code.to_owned(), value: value.to_owned(), taken_from })
+}

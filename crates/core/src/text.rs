@@ -1,0 +1,79 @@
+//! Comparing and cutting users' text.
+
+/// iTop's limit of a title and of a file name, in characters (seen on 3.1.2 and 3.2.0).
+pub const MAX_CHARS: usize = 255;
+
+/// Two HTML values are equal when they differ only in repeated `amp;` after `&`: iTop 3.1 on PHP 8.2
+/// escapes once more at every save (seen on 3.1.2), whoever saves whatever field.
+pub fn same_html(a: &str, b: &str) -> bool {
+    a == b || unescaped_amps(a) == unescaped_amps(b)
+}
+
+fn unescaped_amps(html: &str) -> String {
+    let mut out = String::with_capacity(html.len());
+    let mut rest = html;
+    while let Some(at) = rest.find('&') {
+        out.push_str(&rest[..=at]);
+        rest = &rest[at + 1..];
+        while let Some(shorter) = rest.strip_prefix("amp;") {
+            rest = shorter;
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The title by its template, `{title}` cut so that the whole has at most 255 characters.
+pub fn title(template: &str, reference: &str, title: &str) -> String {
+    let around = template.replace("{ref}", reference).replace("{title}", "").chars().count();
+    let room = MAX_CHARS.saturating_sub(around);
+    let cut: String = title.chars().take(room).collect();
+    // The reference goes in first: a title that holds "{ref}" is a person's text and stays as it is.
+    let whole: String = template.replace("{ref}", reference).replace("{title}", &cut);
+    whole.chars().take(MAX_CHARS).collect()
+}
+
+/// A file name of at most 255 characters, with its extension kept.
+pub fn file_name(name: &str) -> String {
+    if name.chars().count() <= MAX_CHARS {
+        return name.to_owned();
+    }
+    let (stem, extension) = match name.rfind('.') {
+        Some(dot) if dot > 0 && name[dot..].chars().count() <= 20 => name.split_at(dot),
+        _ => (name, ""),
+    };
+    let room = MAX_CHARS - extension.chars().count();
+    stem.chars().take(room).chain(extension.chars()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeated_amps_are_the_only_difference_that_does_not_count() {
+        assert!(same_html("<p>a &amp; b</p>", "<p>a &amp;amp;amp; b</p>"));
+        assert!(same_html("x & y", "x &amp; y"));
+        assert!(!same_html("a &amp; b", "a &lt; b"));
+        assert!(!same_html("amp;amp;", "amp;"));
+        assert!(!same_html("<p>a</p>", "<p>a</p> "));
+    }
+
+    #[test]
+    fn a_title_has_at_most_255_characters_and_keeps_its_reference() {
+        let long = "é".repeat(300);
+        let whole = title("[{ref}] {title}", "R-000123", &long);
+        assert_eq!(whole.chars().count(), 255);
+        assert!(whole.starts_with("[R-000123] éé"));
+        assert_eq!(title("[{ref}] {title}", "R-1", "a {ref} b"), "[R-1] a {ref} b");
+    }
+
+    #[test]
+    fn a_file_name_is_cut_before_its_extension() {
+        let cut = file_name(&format!("{}.log", "日".repeat(300)));
+        assert_eq!(cut.chars().count(), 255);
+        assert!(cut.ends_with("日.log"));
+        assert_eq!(file_name("../a.txt"), "../a.txt");
+        assert_eq!(file_name(&".".repeat(400)).chars().count(), 255);
+    }
+}

@@ -1,0 +1,93 @@
+//! A ticket as one side showed it at one moment.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// One of the two iTops of a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// The customer's iTop, where bridged tickets are born.
+    External,
+    /// The service provider's iTop.
+    Internal,
+}
+
+impl Side {
+    pub fn other(self) -> Side {
+        match self {
+            Side::External => Side::Internal,
+            Side::Internal => Side::External,
+        }
+    }
+
+    /// The word that stands in marks and in messages.
+    pub fn word(self) -> &'static str {
+        match self {
+            Side::External => "external",
+            Side::Internal => "internal",
+        }
+    }
+}
+
+/// What one side shows of a ticket.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Sight {
+    Here(Ticket),
+    /// The side answered, and the ticket is not there.
+    Gone,
+    /// The ticket was never made on this side.
+    Unborn,
+}
+
+/// A ticket as it was read, with the attributes that were asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ticket {
+    pub class: String,
+    pub id: u64,
+    /// iTop's own reference, such as `R-000123`.
+    pub reference: String,
+    pub status: String,
+    /// Attribute code to value as iTop answered it. A code that is absent was not read, or the class
+    /// does not have it.
+    pub attributes: BTreeMap<String, String>,
+    /// The ticket's attachments; `None` when this read did not list them.
+    pub files: Option<Vec<File>>,
+    /// When the read was made, in ms since the epoch.
+    pub read_at_ms: i64,
+}
+
+impl Ticket {
+    /// The attribute's value where it was read and is not empty. iTop writes an unset external key
+    /// as `"0"`, an unset date as `""`.
+    pub fn filled(&self, code: &str) -> Option<&str> {
+        let value = self.attributes.get(code)?.as_str();
+        let empty = value.is_empty() || (is_external_key(code) && value == "0");
+        (!empty).then_some(value)
+    }
+}
+
+/// An external key (`team_id`, `agent_id`, …) names a person, a team, an organisation or a service,
+/// and none of these crosses from one iTop to the other.
+pub fn is_external_key(code: &str) -> bool {
+    code.ends_with("_id")
+}
+
+/// An attachment as a listing shows it; its content only where it was read too.
+#[derive(Debug, Clone, PartialEq)]
+pub struct File {
+    pub id: u64,
+    /// The mark in `temp_id`, where it is one of this bridge's for this very pair.
+    pub mark: Option<crate::mark::FileMark>,
+    pub content: Option<FileContent>,
+}
+
+/// What tells one content of an attachment from another: never the data itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileContent {
+    /// A hash of the data.
+    pub hash: String,
+    pub name: String,
+    pub mimetype: String,
+}
