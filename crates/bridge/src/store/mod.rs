@@ -1,0 +1,329 @@
+//! What the bridge remembers: the queue of dirty tickets, the links, cursors and an activity log.
+//!
+//! [`Store`] is about twenty verbs of the domain, each one transaction of at most
+//! [`MAX_ROWS`] rows, so that a webhook never waits behind a bulk change. The verbs are plain
+//! functions; [`StoreHandle`] decides where they run: on one writer thread in `serve`, inline in
+//! the simulation, so that a seed decides everything.
+//!
+//! Guarantees: what a verb has answered `Ok` for is on disk. A verb that takes a [`Lease`] does
+//! nothing and answers [`StoreError::LeaseLost`] unless the lease is still the row's own.
+//! Assumption: one `serve` a store (a lock on the file keeps it so); the verbs of the command line
+//! may write beside it.
+
+use itop_bridge_core::{Link, Side};
+use serde::{Deserialize, Serialize};
+
+mod handle;
+mod row;
+mod sqlite;
+
+pub use handle::StoreHandle;
+pub use sqlite::SqliteStore;
+
+/// The most rows that one transaction touches.
+pub const MAX_ROWS: usize = 200;
+
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// Another worker has the ticket now; what this one wanted to record is not recorded.
+    #[error("the lease on this ticket was lost to another worker")]
+    LeaseLost,
+    /// Disk full, read-only file, corrupt page: the store's own words.
+    #[error("the store cannot commit: {0}")]
+    Unavailable(String),
+    #[error("the store belongs to server id {found}, the configuration says {wanted}")]
+    OtherServer { found: String, wanted: String },
+    #[error("the store was written by a newer version of itop-bridge (schema {found}, this one knows {known})")]
+    Newer { found: i64, known: i64 },
+    #[error("another `serve` holds the store {0}")]
+    Locked(String),
+    /// The pair's keys are unique. Not transient: the same call fails again.
+    #[error("{reference} is linked already: link {link}")]
+    AlreadyLinked { reference: String, link: i64 },
+    /// Not this number, not of this lease's ticket, or, to be dropped, with a counterpart.
+    #[error("there is no link {0} that could be changed so")]
+    NoLink(i64),
+    /// A mistake of the caller, who has to ask in portions.
+    #[error("{rows} rows in one call; a transaction takes {max}", max = MAX_ROWS)]
+    TooMany { rows: usize },
+}
+
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// A ticket of one external, as the queue and the links know it. An iTop's ticket ids are unique
+/// over all its ticket classes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TicketOf {
+    /// The external's name.
+    pub external: String,
+    /// The external ticket's id.
+    pub ticket: u64,
+}
+
+/// What a pass has to look at. Merged by union.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Look {
+    /// The attachments of the ticket are to be listed, not only the ticket itself read.
+    pub files: bool,
+    /// The ticket itself is to be read. A hint that names only known attachments does not need it.
+    pub ticket: bool,
+    /// External attachments that hints named: read with contents.
+    pub external_attachments: std::collections::BTreeSet<u64>,
+    /// Internal attachments that hints named.
+    pub internal_attachments: std::collections::BTreeSet<u64>,
+    /// How many second looks have been made since the last real hint.
+    pub second_looks: u32,
+}
+
+impl Look {
+    pub fn ticket() -> Look {
+        Look { ticket: true, ..Look::default() }
+    }
+
+    pub fn everything() -> Look {
+        Look { ticket: true, files: true, ..Look::default() }
+    }
+
+    /// The union. A fresh hint starts the second looks anew.
+    pub fn merge(&mut self, other: &Look) {
+        self.files |= other.files;
+        self.ticket |= other.ticket;
+        self.external_attachments.extend(&other.external_attachments);
+        self.internal_attachments.extend(&other.internal_attachments);
+        self.second_looks = self.second_looks.min(other.second_looks);
+    }
+}
+
+/// A hint that a ticket may have changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirtyMark {
+    pub about: About,
+    pub look: Look,
+    /// When it may be looked at, ms since the epoch. An earlier time that stands already is kept.
+    pub due_ms: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum About {
+    /// A ticket of an external, linked or not. `class` is the payload's word, not yet checked with
+    /// iTop; it is needed only while there is no link.
+    External { of: TicketOf, class: Option<String> },
+    /// A ticket of the internal side: found by its link, ignored without one.
+    Internal { ticket: u64 },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Marked {
+    Accepted,
+    /// Nothing was written, for this reason.
+    Ignored(&'static str),
+}
+
+/// The right to work on one ticket until `until_ms`, with a fencing token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    pub of: TicketOf,
+    pub token: i64,
+    pub until_ms: i64,
+}
+
+/// A dirty ticket that a worker took.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claim {
+    pub lease: Lease,
+    /// The row's generation at the claim: `finish` clears the row only if it still is.
+    pub generation: i64,
+    pub class: Option<String>,
+    pub look: Look,
+    /// When the oldest hint that this row holds came.
+    pub dirty_since_ms: i64,
+    /// Failed passes in a row, and since when.
+    pub attempts: u32,
+    pub failing_since_ms: Option<i64>,
+    pub link: Option<(i64, Link)>,
+}
+
+/// What `finish` leaves in the queue.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Next {
+    /// Nothing: the row goes, unless hints came meanwhile.
+    Done,
+    /// A second look at this time. Not a failure: attempts are reset.
+    Look { due_ms: i64, look: Look },
+    /// The pass failed; it is tried again, at this time, with all that it had to look at.
+    Retry { due_ms: i64, error: String, parked: bool },
+}
+
+/// A row of the queue as an operator sees it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct QueueRow {
+    pub of: TicketOf,
+    pub due_ms: i64,
+    pub dirty_since_ms: i64,
+    pub attempts: u32,
+    pub error: Option<String>,
+    pub parked: bool,
+    pub leased: bool,
+}
+
+/// A link as lists show it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored {
+    pub id: i64,
+    pub external_name: String,
+    pub link: Link,
+    pub state: LinkState,
+    /// Since when both sides are closed, ms since the epoch.
+    pub closed_since_ms: Option<i64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LinkState {
+    Live,
+    /// Ended by an operator or because a ticket is gone for good: hints are ignored, nothing is
+    /// written, and the external ticket is never linked again by itself.
+    Ended,
+}
+
+/// The last `last_update` that a pass has read of a ticket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    pub ticket: u64,
+    pub last_update: String,
+    /// When this value was first met, ms since the epoch.
+    pub first_met_ms: i64,
+    /// A pass read it at least 2 s after it first appeared, so no later change hides in its second.
+    pub settled: bool,
+}
+
+/// One line of what the bridge did and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Activity {
+    pub at_ms: i64,
+    pub text: String,
+}
+
+/// Whose cursor or seen-list: the internal side, or one external by name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Instance {
+    Internal,
+    External(String),
+}
+
+impl Instance {
+    pub fn key(&self) -> String {
+        match self {
+            Instance::Internal => "internal".to_owned(),
+            Instance::External(name) => format!("external.{name}"),
+        }
+    }
+
+    pub fn side(&self) -> Side {
+        match self {
+            Instance::Internal => Side::Internal,
+            Instance::External(_) => Side::External,
+        }
+    }
+}
+
+/// The store's verbs. All times are passed in, in ms since the epoch: a store has no clock.
+pub trait Store: Send {
+    /// Keeps the server's id at the first start, refuses another one later.
+    fn adopt_server_id(&mut self, id: &str) -> Result<()>;
+
+    /// Commits something: `Ok` says that the store can.
+    fn probe(&mut self) -> Result<()>;
+
+    // ---- the queue -------------------------------------------------------------------------
+
+    /// Marks tickets dirty: upserts the row, merges what to look at, keeps the earlier due time,
+    /// bumps the generation. A parked ticket is due again. All marks share one transaction, so there
+    /// are at most [`MAX_ROWS`] of them.
+    /// A ticket whose link has ended is ignored.
+    fn mark_dirty(&mut self, marks: &[DirtyMark], now_ms: i64) -> Result<Vec<Marked>>;
+
+    /// Takes up to `limit` due rows of one external, oldest due first, that nobody has a live lease
+    /// on; each with its link where there is one.
+    fn claim(&mut self, external: &str, limit: usize, now_ms: i64, lease_ms: i64) -> Result<Vec<Claim>>;
+
+    /// Lets a lease last until then. A lease that ran out but was not taken by another is renewed.
+    fn renew(&mut self, lease: &Lease, until_ms: i64) -> Result<()>;
+
+    /// Ends a pass. What came meanwhile (another generation) stays in the row, merged with `next`,
+    /// and is not parked. What a pass looked at counts as dirty no longer, unless it is tried again.
+    fn finish(&mut self, claim: &Claim, next: &Next, now_ms: i64) -> Result<()>;
+
+    /// When a row of one external can be claimed next: is due, and its lease, if there is one, has
+    /// run out. So whoever waits for it also takes over what a crash left.
+    fn next_due(&mut self, external: &str, now_ms: i64) -> Result<Option<i64>>;
+
+    /// The rows of the queue, oldest hint first; at most `limit`.
+    fn queue(&mut self, external: Option<&str>, limit: usize, now_ms: i64) -> Result<Vec<QueueRow>>;
+
+    /// Makes every parked ticket, or one, due now; says how many. Every one is several transactions
+    /// if need be.
+    fn retry_parked(&mut self, of: Option<&TicketOf>, now_ms: i64) -> Result<usize>;
+
+    // ---- links -----------------------------------------------------------------------------
+
+    /// Stores a new link under a lease; answers its number. Refuses nothing else: the pair's keys
+    /// are unique, and an existing link of either ticket is [`StoreError::AlreadyLinked`].
+    fn insert_link(&mut self, lease: &Lease, link: &Link, did: &[Activity]) -> Result<i64>;
+
+    /// Replaces a link under a lease, with lines for its activity log.
+    fn save_link(&mut self, lease: &Lease, id: i64, link: &Link, did: &[Activity]) -> Result<()>;
+
+    /// Removes a link that never got a counterpart.
+    fn drop_unborn_link(&mut self, lease: &Lease, id: i64) -> Result<()>;
+
+    fn link(&mut self, id: i64) -> Result<Option<Stored>>;
+    fn link_of_external(&mut self, of: &TicketOf) -> Result<Option<Stored>>;
+    fn link_of_internal(&mut self, ticket: u64) -> Result<Option<Stored>>;
+
+    /// Links after a number, in order; at most `limit`. `closed_after_ms` leaves out those closed
+    /// before.
+    fn links(
+        &mut self,
+        external: Option<&str>,
+        after: i64,
+        limit: usize,
+        closed_after_ms: Option<i64>,
+    ) -> Result<Vec<Stored>>;
+
+    /// An operator's change to a link (a halt's end, an end): applied to the link as it is stored now,
+    /// in one transaction, without a lease; marks the ticket dirty. A worker that has the ticket loses
+    /// its lease, for it would put back the link that it read; nobody else gets the ticket before
+    /// that lease has run out. An ended link's ticket leaves the queue.
+    fn amend_link(
+        &mut self,
+        id: i64,
+        amend: &dyn Fn(&mut Link, &mut LinkState),
+        did: &Activity,
+        now_ms: i64,
+    ) -> Result<()>;
+
+    /// A link's activity, newest first; at most `limit`, as for every list at most [`MAX_ROWS`].
+    fn activity(&mut self, link: i64, limit: usize) -> Result<Vec<Activity>>;
+
+    // ---- sweep and audit -------------------------------------------------------------------
+
+    fn cursor(&mut self, instance: &Instance, name: &str) -> Result<Option<String>>;
+    fn set_cursor(&mut self, instance: &Instance, name: &str, value: &str) -> Result<()>;
+
+    /// What was last seen of these tickets (at most [`MAX_ROWS`]).
+    fn seen(&mut self, instance: &Instance, tickets: &[u64]) -> Result<Vec<Seen>>;
+
+    /// Records readings. Of a `last_update` that stands already, the earlier meeting is kept, and that
+    /// it has settled: a sweep and a pass may report in any order.
+    fn record_seen(&mut self, instance: &Instance, seen: &[Seen]) -> Result<()>;
+
+    /// Forgets what was seen with a `last_update` before this server time; at most [`MAX_ROWS`] rows.
+    fn prune_seen(&mut self, instance: &Instance, before: &str) -> Result<usize>;
+
+    // ---- a whole side ----------------------------------------------------------------------
+
+    /// An instance or lane that stands still: paused by an operator, or halted, with the reason.
+    fn stopped(&mut self, instance: &Instance) -> Result<Option<String>>;
+    fn set_stopped(&mut self, instance: &Instance, reason: Option<&str>) -> Result<()>;
+}

@@ -1,0 +1,240 @@
+//! The links and their activity log in SQL. A link is stored whole as JSON; the columns beside it
+//! are what it is found by.
+
+use itop_bridge_core::Link;
+use rusqlite::{Connection, OptionalExtension, Params, named_params, params};
+
+use super::{bounded, column, from_column, from_json, queue, to_json};
+use crate::store::{About, Activity, DirtyMark, Lease, LinkState, Look, Result, StoreError, Stored, TicketOf};
+
+pub(super) fn insert(db: &Connection, lease: &Lease, link: &Link, did: &[Activity]) -> Result<i64> {
+    let taken_ms = held_since(db, lease)?;
+    if let Some(other) = by_external(db, &lease.of)? {
+        return Err(already_linked(&link.external.reference, &other));
+    }
+    refuse_other_pair(db, link, None)?;
+    let closed_since_ms = closed_since(link, None, did, taken_ms);
+    let sql = "INSERT INTO links (external, external_class, external_id, external_ref, \
+               internal_class, internal_id, internal_ref, state, closed_since_ms, body) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'live', ?8, ?9)";
+    let internal = link.internal.as_ref();
+    db.prepare_cached(sql)?.execute(params![
+        lease.of.external,
+        link.external.class,
+        column(lease.of.ticket),
+        link.external.reference,
+        internal.map(|key| &key.class),
+        internal.map(|key| column(key.id)),
+        internal.map(|key| &key.reference),
+        closed_since_ms,
+        to_json(link)?,
+    ])?;
+    let id = db.last_insert_rowid();
+    log(db, id, did)?;
+    Ok(id)
+}
+
+pub(super) fn save(db: &Connection, lease: &Lease, id: i64, link: &Link, did: &[Activity]) -> Result<()> {
+    let taken_ms = held_since(db, lease)?;
+    let old = of_lease(db, lease, id)?;
+    let closed_since_ms = closed_since(link, old.closed_since_ms, did, taken_ms);
+    replace(db, &Stored { link: link.clone(), closed_since_ms, ..old })?;
+    log(db, id, did)
+}
+
+pub(super) fn drop_unborn(db: &Connection, lease: &Lease, id: i64) -> Result<()> {
+    queue::held(db, lease)?;
+    if of_lease(db, lease, id)?.link.internal.is_some() {
+        return Err(StoreError::NoLink(id));
+    }
+    db.execute("DELETE FROM links WHERE id = ?1", [id])?;
+    db.execute("DELETE FROM activity WHERE link = ?1", [id])?;
+    Ok(())
+}
+
+/// An operator's change. Who works on the ticket at this moment read the link as it was before, and
+/// would put that back; so it loses its lease.
+pub(super) fn amend(
+    db: &Connection,
+    id: i64,
+    amend: &dyn Fn(&mut Link, &mut LinkState),
+    did: &Activity,
+    now_ms: i64,
+) -> Result<()> {
+    let mut stored = by_id(db, id)?.ok_or(StoreError::NoLink(id))?;
+    let of = of(&stored);
+    amend(&mut stored.link, &mut stored.state);
+    let did = std::slice::from_ref(did);
+    stored.closed_since_ms = closed_since(&stored.link, stored.closed_since_ms, did, now_ms);
+    replace(db, &stored)?;
+    log(db, id, did)?;
+    match stored.state {
+        LinkState::Ended => queue::remove(db, &of),
+        LinkState::Live => {
+            queue::revoke(db, &of)?;
+            let about = About::External { of, class: None };
+            let mark = DirtyMark { about, look: Look::everything(), due_ms: now_ms };
+            queue::mark_dirty(db, &mark, now_ms).map(|_| ())
+        }
+    }
+}
+
+pub(super) fn by_id(db: &Connection, id: i64) -> Result<Option<Stored>> {
+    one(db, "SELECT * FROM links WHERE id = ?1", [id])
+}
+
+pub(super) fn by_external(db: &Connection, of: &TicketOf) -> Result<Option<Stored>> {
+    let sql = "SELECT * FROM links WHERE external = ?1 AND external_id = ?2";
+    one(db, sql, params![of.external, column(of.ticket)])
+}
+
+pub(super) fn by_internal(db: &Connection, ticket: u64) -> Result<Option<Stored>> {
+    one(db, "SELECT * FROM links WHERE internal_id = ?1", [column(ticket)])
+}
+
+/// The state alone: a hint does not need the link's body.
+pub(super) fn state_of_external(db: &Connection, of: &TicketOf) -> Result<Option<LinkState>> {
+    let state = db
+        .prepare_cached("SELECT state FROM links WHERE external = ?1 AND external_id = ?2")?
+        .query_row(params![of.external, column(of.ticket)], read_state)
+        .optional()?;
+    Ok(state)
+}
+
+pub(super) fn pair_of_internal(db: &Connection, ticket: u64) -> Result<Option<(TicketOf, LinkState)>> {
+    let pair = db
+        .prepare_cached("SELECT external, external_id, state FROM links WHERE internal_id = ?1")?
+        .query_row([column(ticket)], |row| {
+            let ticket = from_column(row.get("external_id")?);
+            Ok((TicketOf { external: row.get("external")?, ticket }, read_state(row)?))
+        })
+        .optional()?;
+    Ok(pair)
+}
+
+pub(super) fn list(
+    db: &Connection,
+    external: Option<&str>,
+    after: i64,
+    limit: usize,
+    closed_after_ms: Option<i64>,
+) -> Result<Vec<Stored>> {
+    let closed_after_ms = closed_after_ms.unwrap_or(i64::MIN);
+    let open = "(closed_since_ms IS NULL OR closed_since_ms >= ?3)";
+    match external {
+        Some(external) => {
+            let sql = format!("SELECT * FROM links WHERE external = ?4 AND id > ?1 AND {open} ORDER BY id LIMIT ?2");
+            many(db, &sql, params![after, bounded(limit), closed_after_ms, external])
+        }
+        None => {
+            let sql = format!("SELECT * FROM links WHERE id > ?1 AND {open} ORDER BY id LIMIT ?2");
+            many(db, &sql, params![after, bounded(limit), closed_after_ms])
+        }
+    }
+}
+
+pub(super) fn activity(db: &Connection, link: i64, limit: usize) -> Result<Vec<Activity>> {
+    let newest_first = "SELECT at_ms, text FROM activity WHERE link = ?1 ORDER BY id DESC LIMIT ?2";
+    let mut statement = db.prepare_cached(newest_first)?;
+    let lines = statement
+        .query_map(params![link, bounded(limit)], |row| Ok(Activity { at_ms: row.get(0)?, text: row.get(1)? }))?;
+    Ok(lines.collect::<rusqlite::Result<_>>()?)
+}
+
+/// When the pass that holds this lease began.
+fn held_since(db: &Connection, lease: &Lease) -> Result<i64> {
+    let row = queue::held(db, lease)?;
+    Ok(row.held.ok_or(StoreError::LeaseLost)?.taken_ms)
+}
+
+/// The link that a lease gives the right to change.
+fn of_lease(db: &Connection, lease: &Lease, id: i64) -> Result<Stored> {
+    by_external(db, &lease.of)?.filter(|stored| stored.id == id).ok_or(StoreError::NoLink(id))
+}
+
+fn of(stored: &Stored) -> TicketOf {
+    TicketOf { external: stored.external_name.clone(), ticket: stored.link.external.id }
+}
+
+/// Since when both sides have been closed: the time that stands already, else that of the last
+/// thing done, else `now_ms`.
+fn closed_since(link: &Link, stands: Option<i64>, did: &[Activity], now_ms: i64) -> Option<i64> {
+    let both = [&link.ancestor.external, &link.ancestor.internal];
+    let closed = both.iter().all(|side| side.status == "closed");
+    let at_ms = did.last().map_or(now_ms, |line| line.at_ms);
+    closed.then(|| stands.unwrap_or(at_ms))
+}
+
+fn replace(db: &Connection, stored: &Stored) -> Result<()> {
+    refuse_other_pair(db, &stored.link, Some(stored.id))?;
+    let sql = "UPDATE links SET external_class = :external_class, external_ref = :external_ref, \
+               internal_class = :internal_class, internal_id = :internal_id, \
+               internal_ref = :internal_ref, state = :state, closed_since_ms = :closed_since_ms, \
+               body = :body WHERE id = :id";
+    let internal = stored.link.internal.as_ref();
+    db.prepare_cached(sql)?.execute(named_params! {
+        ":id": stored.id,
+        ":external_class": stored.link.external.class,
+        ":external_ref": stored.link.external.reference,
+        ":internal_class": internal.map(|key| &key.class),
+        ":internal_id": internal.map(|key| column(key.id)),
+        ":internal_ref": internal.map(|key| &key.reference),
+        ":state": state_word(stored.state),
+        ":closed_since_ms": stored.closed_since_ms,
+        ":body": to_json(&stored.link)?,
+    })?;
+    Ok(())
+}
+
+/// An internal ticket has one external one at most.
+fn refuse_other_pair(db: &Connection, link: &Link, id: Option<i64>) -> Result<()> {
+    let Some(internal) = &link.internal else { return Ok(()) };
+    match by_internal(db, internal.id)? {
+        Some(other) if Some(other.id) != id => Err(already_linked(&internal.reference, &other)),
+        _ => Ok(()),
+    }
+}
+
+fn already_linked(reference: &str, other: &Stored) -> StoreError {
+    StoreError::AlreadyLinked { reference: reference.to_owned(), link: other.id }
+}
+
+fn log(db: &Connection, link: i64, did: &[Activity]) -> Result<()> {
+    let mut insert = db.prepare_cached("INSERT INTO activity (link, at_ms, text) VALUES (?1, ?2, ?3)")?;
+    for line in did {
+        insert.execute(params![link, line.at_ms, line.text])?;
+    }
+    Ok(())
+}
+
+fn one(db: &Connection, sql: &str, params: impl Params) -> Result<Option<Stored>> {
+    Ok(db.prepare_cached(sql)?.query_row(params, read).optional()?)
+}
+
+fn many(db: &Connection, sql: &str, params: impl Params) -> Result<Vec<Stored>> {
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map(params, read)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Stored> {
+    Ok(Stored {
+        id: row.get("id")?,
+        external_name: row.get("external")?,
+        link: from_json(row.get_ref("body")?.as_str()?)?,
+        state: read_state(row)?,
+        closed_since_ms: row.get("closed_since_ms")?,
+    })
+}
+
+fn read_state(row: &rusqlite::Row<'_>) -> rusqlite::Result<LinkState> {
+    let ended = row.get_ref("state")?.as_str()? == state_word(LinkState::Ended);
+    Ok(if ended { LinkState::Ended } else { LinkState::Live })
+}
+
+fn state_word(state: LinkState) -> &'static str {
+    match state {
+        LinkState::Live => "live",
+        LinkState::Ended => "ended",
+    }
+}

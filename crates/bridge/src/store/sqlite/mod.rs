@@ -1,0 +1,282 @@
+//! The embedded store: one SQLite file, in WAL mode, every commit on disk before it is answered.
+//!
+//! One connection. Every verb that writes is one `BEGIN IMMEDIATE` transaction, so that it never
+//! has to be tried again half-way; `retry_parked` is several, of [`MAX_ROWS`] rows each.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use itop_bridge_core::Link;
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use super::{
+    Activity, Claim, DirtyMark, Instance, Lease, LinkState, MAX_ROWS, Marked, Next, QueueRow, Result, Seen, Store,
+    StoreError, Stored, TicketOf,
+};
+
+mod links;
+mod open;
+mod queue;
+mod sweep;
+
+/// A store in a SQLite file.
+///
+/// *Guarantee*: what a verb answered `Ok` for survives `kill -9` and, as far as the disk keeps its
+/// promises, a power cut. *Assumption*: the file lies on a local disk; WAL does not work over NFS.
+pub struct SqliteStore {
+    db: Connection,
+    commits: Arc<AtomicU64>,
+    /// Held while `serve` runs; the system lets go of it when the process ends, however it ends.
+    _serve_lock: Option<std::fs::File>,
+}
+
+impl SqliteStore {
+    /// Opens the store beside a running `serve`, for a verb of the command line. Makes the file
+    /// (mode 0600) if there is none, and brings an older schema up to date.
+    pub fn open(path: impl AsRef<Path>) -> Result<SqliteStore> {
+        SqliteStore::with(open::file(path.as_ref())?, None)
+    }
+
+    /// Opens the store for `serve`: [`StoreError::Locked`] while another one has it so. The lock is
+    /// on `<path>.lock`.
+    pub fn open_exclusive(path: impl AsRef<Path>) -> Result<SqliteStore> {
+        let lock = open::serve_lock(path.as_ref())?;
+        SqliteStore::with(open::file(path.as_ref())?, Some(lock))
+    }
+
+    /// A store that is forgotten when it is dropped.
+    pub fn open_in_memory() -> Result<SqliteStore> {
+        SqliteStore::with(Connection::open_in_memory()?, None)
+    }
+
+    /// Writes a consistent copy to a file (mode 0600) that does not exist yet, beside a running
+    /// `serve`.
+    pub fn backup_to(&self, copy: impl AsRef<Path>) -> Result<()> {
+        let copy = copy.as_ref();
+        open::new_file(copy)?;
+        self.db.execute("VACUUM INTO ?1", [copy.to_string_lossy()])?;
+        Ok(())
+    }
+
+    /// Counts the transactions that this store has brought to disk.
+    pub fn commit_counter(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.commits)
+    }
+
+    fn with(mut db: Connection, serve_lock: Option<std::fs::File>) -> Result<SqliteStore> {
+        open::prepare(&mut db)?;
+        Ok(SqliteStore { db, commits: Arc::default(), _serve_lock: serve_lock })
+    }
+
+    /// Runs a verb in one transaction: all of it is on disk, or, on an error, none of it.
+    fn write<R>(&mut self, verb: impl FnOnce(&Transaction<'_>) -> Result<R>) -> Result<R> {
+        let before = self.db.total_changes();
+        let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let answer = verb(&transaction)?;
+        transaction.commit()?;
+        if self.db.total_changes() != before {
+            self.commits.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(answer)
+    }
+}
+
+impl Store for SqliteStore {
+    fn adopt_server_id(&mut self, id: &str) -> Result<()> {
+        self.write(|db| {
+            let found: Option<String> = db.query_row("SELECT id FROM server", [], |row| row.get(0)).optional()?;
+            match found {
+                Some(found) if found == id => Ok(()),
+                Some(found) => Err(StoreError::OtherServer { found, wanted: id.to_owned() }),
+                None => {
+                    db.execute("INSERT INTO server (only_row, id) VALUES (1, ?1)", [id])?;
+                    Ok(())
+                }
+            }
+        })
+    }
+
+    fn probe(&mut self) -> Result<()> {
+        self.write(|db| next_number(db, "probe")).map(|_| ())
+    }
+
+    fn mark_dirty(&mut self, marks: &[DirtyMark], now_ms: i64) -> Result<Vec<Marked>> {
+        within_bounds(marks.len())?;
+        self.write(|db| marks.iter().map(|mark| queue::mark_dirty(db, mark, now_ms)).collect())
+    }
+
+    fn claim(&mut self, external: &str, limit: usize, now_ms: i64, lease_ms: i64) -> Result<Vec<Claim>> {
+        self.write(|db| queue::claim(db, external, limit, now_ms, lease_ms))
+    }
+
+    fn renew(&mut self, lease: &Lease, until_ms: i64) -> Result<()> {
+        self.write(|db| queue::renew(db, lease, until_ms))
+    }
+
+    fn finish(&mut self, claim: &Claim, next: &Next, now_ms: i64) -> Result<()> {
+        self.write(|db| queue::finish(db, claim, next, now_ms))
+    }
+
+    fn next_due(&mut self, external: &str, now_ms: i64) -> Result<Option<i64>> {
+        queue::next_due(&self.db, external, now_ms)
+    }
+
+    fn queue(&mut self, external: Option<&str>, limit: usize, now_ms: i64) -> Result<Vec<QueueRow>> {
+        queue::list(&self.db, external, limit, now_ms)
+    }
+
+    fn retry_parked(&mut self, of: Option<&TicketOf>, now_ms: i64) -> Result<usize> {
+        if let Some(of) = of {
+            return self.write(|db| queue::retry_parked_one(db, of, now_ms));
+        }
+        let mut total = 0;
+        loop {
+            let retried = self.write(|db| queue::retry_parked_some(db, now_ms))?;
+            total += retried;
+            if retried < MAX_ROWS {
+                return Ok(total);
+            }
+        }
+    }
+
+    fn insert_link(&mut self, lease: &Lease, link: &Link, did: &[Activity]) -> Result<i64> {
+        within_bounds(did.len())?;
+        self.write(|db| links::insert(db, lease, link, did))
+    }
+
+    fn save_link(&mut self, lease: &Lease, id: i64, link: &Link, did: &[Activity]) -> Result<()> {
+        within_bounds(did.len())?;
+        self.write(|db| links::save(db, lease, id, link, did))
+    }
+
+    fn drop_unborn_link(&mut self, lease: &Lease, id: i64) -> Result<()> {
+        self.write(|db| links::drop_unborn(db, lease, id))
+    }
+
+    fn link(&mut self, id: i64) -> Result<Option<Stored>> {
+        links::by_id(&self.db, id)
+    }
+
+    fn link_of_external(&mut self, of: &TicketOf) -> Result<Option<Stored>> {
+        links::by_external(&self.db, of)
+    }
+
+    fn link_of_internal(&mut self, ticket: u64) -> Result<Option<Stored>> {
+        links::by_internal(&self.db, ticket)
+    }
+
+    fn links(
+        &mut self,
+        external: Option<&str>,
+        after: i64,
+        limit: usize,
+        closed_after_ms: Option<i64>,
+    ) -> Result<Vec<Stored>> {
+        links::list(&self.db, external, after, limit, closed_after_ms)
+    }
+
+    fn amend_link(
+        &mut self,
+        id: i64,
+        amend: &dyn Fn(&mut Link, &mut LinkState),
+        did: &Activity,
+        now_ms: i64,
+    ) -> Result<()> {
+        self.write(|db| links::amend(db, id, amend, did, now_ms))
+    }
+
+    fn activity(&mut self, link: i64, limit: usize) -> Result<Vec<Activity>> {
+        links::activity(&self.db, link, limit)
+    }
+
+    fn cursor(&mut self, instance: &Instance, name: &str) -> Result<Option<String>> {
+        sweep::cursor(&self.db, instance, name)
+    }
+
+    fn set_cursor(&mut self, instance: &Instance, name: &str, value: &str) -> Result<()> {
+        self.write(|db| sweep::set_cursor(db, instance, name, value))
+    }
+
+    fn seen(&mut self, instance: &Instance, tickets: &[u64]) -> Result<Vec<Seen>> {
+        within_bounds(tickets.len())?;
+        sweep::seen(&self.db, instance, tickets)
+    }
+
+    fn record_seen(&mut self, instance: &Instance, seen: &[Seen]) -> Result<()> {
+        within_bounds(seen.len())?;
+        self.write(|db| sweep::record_seen(db, instance, seen))
+    }
+
+    fn prune_seen(&mut self, instance: &Instance, before: &str) -> Result<usize> {
+        self.write(|db| sweep::prune_seen(db, instance, before))
+    }
+
+    fn stopped(&mut self, instance: &Instance) -> Result<Option<String>> {
+        sweep::stopped(&self.db, instance)
+    }
+
+    fn set_stopped(&mut self, instance: &Instance, reason: Option<&str>) -> Result<()> {
+        self.write(|db| sweep::set_stopped(db, instance, reason))
+    }
+}
+
+/// The next value of a counter that outlives restarts: no value is ever given twice.
+fn next_number(db: &Connection, counter: &str) -> Result<i64> {
+    let value = db
+        .prepare_cached("UPDATE counters SET value = value + 1 WHERE name = ?1 RETURNING value")?
+        .query_row(params![counter], |row| row.get(0))?;
+    Ok(value)
+}
+
+fn within_bounds(rows: usize) -> Result<()> {
+    if rows > MAX_ROWS { Err(StoreError::TooMany { rows }) } else { Ok(()) }
+}
+
+/// A limit as SQL takes it, never above [`MAX_ROWS`].
+fn bounded(limit: usize) -> i64 {
+    limit.min(MAX_ROWS) as i64
+}
+
+/// An iTop id as a column holds it. Every `u64` has its own value, so that an id that no iTop has,
+/// from a forged hint, is a ticket that is not there and not an error.
+fn column(id: u64) -> i64 {
+    id.cast_signed()
+}
+
+fn from_column(id: i64) -> u64 {
+    id.cast_unsigned()
+}
+
+/// A value that a column holds as JSON.
+fn to_json<T: serde::Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value)
+        .map_err(|error| StoreError::Unavailable(format!("a record cannot be written as JSON: {error}")))
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> rusqlite::Result<T> {
+    serde_json::from_str(text)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into()))
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> StoreError {
+        use rusqlite::ErrorCode::*;
+        let what = match error.sqlite_error_code() {
+            Some(DiskFull) => "the disk is full",
+            Some(ReadOnly | PermissionDenied) => "the database file cannot be written",
+            Some(DatabaseCorrupt | NotADatabase) => {
+                "the database file is damaged; put a backup in its place, or start with an empty \
+                 file and `links rebuild`"
+            }
+            Some(DatabaseBusy | DatabaseLocked) => "another process keeps the database busy",
+            Some(CannotOpen) => "the database file cannot be opened",
+            Some(SystemIoFailure) => "the disk answers with an error",
+            _ if matches!(error, rusqlite::Error::FromSqlConversionFailure(..)) => {
+                "a record in the database cannot be read"
+            }
+            _ => "the database refuses",
+        };
+        StoreError::Unavailable(format!("{what} ({error})"))
+    }
+}
