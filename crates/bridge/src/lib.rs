@@ -1,1 +1,8 @@
+//! itop-bridge: keeps customers' iTops (each an *external*) and a provider's iTop (the *internal*)
+//! in step. `docs/ARCHITECTURE.md` says how the parts fit and what each must not know.
 
+pub mod clock;
+pub mod config;
+pub mod random;
+pub mod store;
+pub mod timing;
