@@ -1,0 +1,96 @@
+//! The backends that the suite runs on.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use itop_bridge::store::*;
+use itop_bridge_core::Link;
+
+pub trait Backend {
+    fn empty() -> impl Store + 'static;
+}
+
+pub struct Memory;
+
+impl Backend for Memory {
+    fn empty() -> impl Store + 'static {
+        SqliteStore::open_in_memory().unwrap()
+    }
+}
+
+/// A file that is closed and opened again before every verb: whatever was answered `Ok` must be in
+/// the file, and nothing may live in the process alone.
+pub struct ReopenedFile;
+
+impl Backend for ReopenedFile {
+    fn empty() -> impl Store + 'static {
+        Reopening(Folder::new())
+    }
+}
+
+/// A folder that goes when the test ends.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new() -> Folder {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("store-{}-{number}", std::process::id());
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        // What a killed run with the same process id has left.
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        Folder(folder)
+    }
+
+    pub fn path(&self, file: &str) -> PathBuf {
+        self.0.join(file)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+struct Reopening(Folder);
+
+/// Writes the verbs that open the store, run the verb on it, and close it again.
+macro_rules! reopening {
+    ($($verb:ident($($name:ident: $type:ty),*) -> $answer:ty;)*) => {
+        impl Store for Reopening {
+            $(fn $verb(&mut self, $($name: $type),*) -> Result<$answer> {
+                SqliteStore::open_exclusive(self.0.path("store.db"))?.$verb($($name),*)
+            })*
+        }
+    };
+}
+
+reopening! {
+    adopt_server_id(id: &str) -> ();
+    probe() -> ();
+    mark_dirty(marks: &[DirtyMark], now_ms: i64) -> Vec<Marked>;
+    claim(external: &str, limit: usize, now_ms: i64, lease_ms: i64) -> Vec<Claim>;
+    renew(lease: &Lease, until_ms: i64) -> ();
+    finish(claim: &Claim, next: &Next, now_ms: i64) -> ();
+    next_due(external: &str, now_ms: i64) -> Option<i64>;
+    queue(external: Option<&str>, limit: usize, now_ms: i64) -> Vec<QueueRow>;
+    retry_parked(of: Option<&TicketOf>, now_ms: i64) -> usize;
+    insert_link(lease: &Lease, link: &Link, did: &[Activity]) -> i64;
+    save_link(lease: &Lease, id: i64, link: &Link, did: &[Activity]) -> ();
+    drop_unborn_link(lease: &Lease, id: i64) -> ();
+    link(id: i64) -> Option<Stored>;
+    link_of_external(of: &TicketOf) -> Option<Stored>;
+    link_of_internal(ticket: u64) -> Option<Stored>;
+    links(external: Option<&str>, after: i64, limit: usize, closed_after_ms: Option<i64>) -> Vec<Stored>;
+    amend_link(id: i64, amend: &dyn Fn(&mut Link, &mut LinkState), did: &Activity, now_ms: i64) -> ();
+    activity(link: i64, limit: usize) -> Vec<Activity>;
+    cursor(instance: &Instance, name: &str) -> Option<String>;
+    set_cursor(instance: &Instance, name: &str, value: &str) -> ();
+    seen(instance: &Instance, tickets: &[u64]) -> Vec<Seen>;
+    record_seen(instance: &Instance, seen: &[Seen]) -> ();
+    prune_seen(instance: &Instance, before: &str) -> usize;
+    stopped(instance: &Instance) -> Option<String>;
+    set_stopped(instance: &Instance, reason: Option<&str>) -> ();
+}

@@ -1,0 +1,670 @@
+//! The contract of [`Store`], a test a sentence. Every backend must keep all of it.
+
+use itop_bridge::store::*;
+use itop_bridge_core::{TicketKey, plan};
+
+use crate::fixtures::*;
+
+/// Stamps the suite on a backend; every function of this module that takes a store is a test.
+macro_rules! stamp {
+    ($module:ident, $backend:ty) => {
+        mod $module {
+            use super::*;
+            use crate::backends::Backend as _;
+            crate::conformance::tests!($backend);
+        }
+    };
+}
+pub(crate) use stamp;
+
+/// Writes the tests as functions, and a macro that stamps all of them, so that none is forgotten.
+macro_rules! suite {
+    ($dollar:tt $(fn $name:ident($store:ident) $body:block)*) => {
+        $(pub fn $name($store: &mut dyn Store) $body)*
+
+        macro_rules! tests {
+            ($dollar backend:ty) => {
+                $(#[test]
+                fn $name() {
+                    crate::conformance::$name(&mut <$dollar backend>::empty());
+                })*
+            };
+        }
+        pub(crate) use tests;
+    };
+}
+
+suite! {$
+
+// ---- the server ------------------------------------------------------------------------
+
+fn the_first_server_id_is_kept_and_another_refused(store) {
+    store.adopt_server_id("7f3a").unwrap();
+    store.adopt_server_id("7f3a").unwrap();
+    let refused = store.adopt_server_id("0000");
+    assert!(matches!(refused, Err(StoreError::OtherServer { found, wanted })
+        if found == "7f3a" && wanted == "0000"));
+    store.adopt_server_id("7f3a").unwrap();
+}
+
+fn a_probe_commits(store) {
+    store.probe().unwrap();
+    store.probe().unwrap();
+}
+
+// ---- hints -----------------------------------------------------------------------------
+
+fn a_hint_makes_one_row_that_is_due_at_its_time(store) {
+    assert_eq!(store.mark_dirty(&[hint(7, 150)], 100).unwrap(), [Marked::Accepted]);
+    assert_eq!(due(store, 149), [0; 0]);
+    let expected = QueueRow {
+        of: acme(7), due_ms: 150, dirty_since_ms: 100, attempts: 0, error: None, parked: false, leased: false,
+    };
+    assert_eq!(queue(store, 149), [expected]);
+    assert_eq!(due(store, 150), [7]);
+}
+
+fn hints_about_one_ticket_merge_into_one_row(store) {
+    let mut first = hint(7, 50);
+    first.look = Look { external_attachments: [1, 2].into(), second_looks: 2, ..Look::default() };
+    let mut second = hint(7, 50);
+    second.look = Look {
+        files: true,
+        external_attachments: [2, 3].into(),
+        internal_attachments: [9].into(),
+        ..Look::ticket()
+    };
+    store.mark_dirty(&[first], 10).unwrap();
+    store.mark_dirty(&[second], 20).unwrap();
+    let claim = claim_one(store, 50);
+    let expected = Look {
+        files: true,
+        ticket: true,
+        external_attachments: [1, 2, 3].into(),
+        internal_attachments: [9].into(),
+        second_looks: 0,
+    };
+    assert_eq!(claim.look, expected);
+    assert_eq!(claim.dirty_since_ms, 10, "the oldest hint's time");
+}
+
+fn two_hints_in_one_call_are_two_hints(store) {
+    store.mark_dirty(&[hint(7, 50), hint(7, 40)], 0).unwrap();
+    assert_eq!(queue(store, 0)[0].due_ms, 40);
+}
+
+fn the_earlier_due_time_is_kept(store) {
+    store.mark_dirty(&[hint(7, 100), hint(8, 100)], 0).unwrap();
+    store.mark_dirty(&[hint(7, 50), hint(8, 500)], 0).unwrap();
+    let rows = queue(store, 0);
+    assert_eq!((rows[0].due_ms, rows[1].due_ms), (50, 100));
+}
+
+fn a_hint_keeps_the_class_unless_it_names_one(store) {
+    let mut named = hint(7, 0);
+    named.about = About::External { of: acme(7), class: Some("Incident".to_owned()) };
+    store.mark_dirty(&[named, hint(7, 0)], 0).unwrap();
+    assert_eq!(claim_one(store, 0).class.as_deref(), Some("Incident"));
+}
+
+fn an_internal_hint_finds_the_ticket_by_its_link(store) {
+    let id = linked(store, &pair(7, 70));
+    assert_eq!(store.mark_dirty(&[internal_hint(70)], 0).unwrap(), [Marked::Accepted]);
+    let claim = claim_one(store, 0);
+    assert_eq!(claim.lease.of, acme(7));
+    assert_eq!(claim.link, Some((id, pair(7, 70))));
+}
+
+fn an_internal_hint_without_a_link_is_ignored(store) {
+    let marked = store.mark_dirty(&[internal_hint(70), hint(7, 0)], 0).unwrap();
+    assert_eq!(marked, [Marked::Ignored("no link for this internal ticket"), Marked::Accepted]);
+    assert_eq!(queue(store, 0).len(), 1);
+}
+
+fn hints_about_an_ended_link_are_ignored(store) {
+    let id = linked(store, &pair(7, 70));
+    store.amend_link(id, &|_, state| *state = LinkState::Ended, &did(5, "unlinked"), 5).unwrap();
+    let marked = store.mark_dirty(&[hint(7, 0), internal_hint(70)], 10).unwrap();
+    assert_eq!(marked, [const { Marked::Ignored("the link of this ticket has ended") }; 2]);
+    assert_eq!(queue(store, 10), []);
+}
+
+fn a_forged_id_beyond_all_tickets_is_a_ticket_like_others(store) {
+    store.mark_dirty(&[hint(u64::MAX, 0), internal_hint(u64::MAX)], 0).unwrap();
+    assert_eq!(claim_one(store, 0).lease.of, acme(u64::MAX));
+    assert_eq!(store.link_of_internal(u64::MAX).unwrap(), None);
+}
+
+fn more_rows_than_a_transaction_takes_are_refused_as_a_whole(store) {
+    let many: Vec<_> = (0..=MAX_ROWS as u64).map(|ticket| hint(ticket, 0)).collect();
+    assert!(matches!(store.mark_dirty(&many, 0), Err(StoreError::TooMany { rows: 201 })));
+    assert_eq!(queue(store, 0), []);
+    assert_eq!(store.mark_dirty(&many[1..], 0).unwrap().len(), MAX_ROWS);
+    let ids: Vec<_> = (0..=MAX_ROWS as u64).collect();
+    assert!(matches!(store.seen(&Instance::Internal, &ids), Err(StoreError::TooMany { .. })));
+    let readings: Vec<_> = ids.iter().map(|&ticket| seen(ticket, "", 0, false)).collect();
+    let refused = store.record_seen(&Instance::Internal, &readings);
+    assert!(matches!(refused, Err(StoreError::TooMany { .. })));
+    assert_eq!(store.claim("acme", 1000, 0, 0).unwrap().len(), MAX_ROWS);
+    assert_eq!(store.queue(None, 1000, 0).unwrap().len(), MAX_ROWS);
+}
+
+fn no_hints_are_no_rows(store) {
+    assert_eq!(store.mark_dirty(&[], 0).unwrap(), []);
+}
+
+// ---- claims and leases -----------------------------------------------------------------
+
+fn claims_come_oldest_due_first_up_to_the_limit(store) {
+    store.mark_dirty(&[hint(1, 30), hint(2, 10), hint(3, 20), hint(4, 99)], 0).unwrap();
+    let claims = store.claim("acme", 2, 50, LEASE_MS).unwrap();
+    let tickets: Vec<_> = claims.iter().map(|claim| claim.lease.of.ticket).collect();
+    assert_eq!(tickets, [2, 3]);
+    assert_eq!(due(store, 50), [1]);
+}
+
+fn each_external_has_its_own_lane(store) {
+    let umbrella = TicketOf { external: "umbrella".to_owned(), ticket: 7 };
+    store.mark_dirty(&[hint(7, 0), about(umbrella.clone(), 5)], 0).unwrap();
+    assert_eq!(store.next_due("umbrella", 0).unwrap(), Some(5));
+    assert_eq!(store.next_due("nobody", 0).unwrap(), None);
+    assert_eq!(store.queue(Some("umbrella"), 10, 0).unwrap()[0].of, umbrella);
+    assert_eq!(claim_one(store, 10).lease.of, acme(7));
+    assert_eq!(store.claim("umbrella", 10, 10, LEASE_MS).unwrap()[0].lease.of, umbrella);
+    assert_eq!(store.claim("nobody", 10, 10, LEASE_MS).unwrap(), []);
+}
+
+fn a_leased_ticket_is_not_claimed_again_before_its_lease_ran_out(store) {
+    let first = work_on(store, 7, 0);
+    assert_eq!(first.lease.until_ms, LEASE_MS);
+    store.mark_dirty(&[hint(7, 0)], 10).unwrap();
+    assert!(queue(store, LEASE_MS - 1)[0].leased);
+    assert_eq!(store.claim("acme", 10, LEASE_MS - 1, LEASE_MS).unwrap(), []);
+    assert!(!queue(store, LEASE_MS)[0].leased);
+    let second = claim_one(store, LEASE_MS);
+    assert!(second.lease.token > first.lease.token);
+}
+
+fn whoever_takes_over_gets_all_that_the_first_had_to_look_at(store) {
+    let mut named = hint(7, 0);
+    named.look = attachments(&[1]);
+    store.mark_dirty(&[named.clone()], 0).unwrap();
+    claim_one(store, 0);
+    named.look = attachments(&[2]);
+    store.mark_dirty(&[named], 10).unwrap();
+    let second = claim_one(store, LEASE_MS);
+    assert_eq!(second.look, attachments(&[1, 2]));
+    assert_eq!(second.dirty_since_ms, 0);
+    store.finish(&second, &Next::Done, LEASE_MS).unwrap();
+    assert_eq!(queue(store, LEASE_MS), []);
+}
+
+fn a_renewed_lease_lasts_longer(store) {
+    let claim = work_on(store, 7, 0);
+    store.renew(&claim.lease, 2 * LEASE_MS).unwrap();
+    assert_eq!(due(store, 2 * LEASE_MS - 1), [0; 0]);
+    assert_eq!(due(store, 2 * LEASE_MS), [7]);
+}
+
+fn a_lease_that_ran_out_is_renewed_if_nobody_took_the_ticket(store) {
+    let claim = work_on(store, 7, 0);
+    store.renew(&claim.lease, 3 * LEASE_MS).unwrap();
+    assert_eq!(due(store, 2 * LEASE_MS), [0; 0]);
+}
+
+fn a_lost_lease_can_record_nothing(store) {
+    let first = work_on(store, 7, 0);
+    let id = store.insert_link(&first.lease, &unborn(7), &[]).unwrap();
+    let second = claim_one(store, LEASE_MS);
+    let lost = |answer: Result<()>| assert!(matches!(answer, Err(StoreError::LeaseLost)), "{answer:?}");
+    lost(store.renew(&first.lease, 9 * LEASE_MS));
+    lost(store.save_link(&first.lease, id, &pair(7, 70), &[did(1, "late")]));
+    lost(store.drop_unborn_link(&first.lease, id));
+    lost(store.insert_link(&first.lease, &unborn(7), &[]).map(|_| ()));
+    for next in [Next::Done, failed(0, false), Next::Look { due_ms: 0, look: Look::ticket() }] {
+        lost(store.finish(&first, &next, LEASE_MS));
+    }
+    lost(store.renew(&stale(&first.lease), 0));
+    assert_eq!(store.link(id).unwrap().unwrap().link, unborn(7));
+    assert_eq!(store.activity(id, 10).unwrap(), []);
+    store.renew(&second.lease, 2 * LEASE_MS).unwrap();
+    store.finish(&second, &Next::Done, LEASE_MS).unwrap();
+}
+
+fn a_lease_ends_with_its_pass(store) {
+    let claim = work_on(store, 7, 0);
+    store.finish(&claim, &Next::Look { due_ms: 5, look: Look::ticket() }, 0).unwrap();
+    assert!(matches!(store.finish(&claim, &Next::Done, 0), Err(StoreError::LeaseLost)));
+    assert!(matches!(store.renew(&claim.lease, 9), Err(StoreError::LeaseLost)));
+    let claim = claim_one(store, 5);
+    store.finish(&claim, &Next::Done, 5).unwrap();
+    assert!(matches!(store.finish(&claim, &Next::Done, 5), Err(StoreError::LeaseLost)));
+}
+
+fn a_token_is_never_given_twice_not_even_for_a_row_made_anew(store) {
+    let first = work_on(store, 7, 0);
+    store.finish(&first, &Next::Done, 0).unwrap();
+    let second = work_on(store, 7, 0);
+    assert!(second.lease.token > first.lease.token);
+    assert!(matches!(store.finish(&first, &Next::Done, 0), Err(StoreError::LeaseLost)));
+    assert_eq!(queue(store, 0).len(), 1);
+}
+
+fn the_next_due_time_counts_a_lease_until_it_runs_out(store) {
+    assert_eq!(store.next_due("acme", 0).unwrap(), None);
+    store.mark_dirty(&[hint(7, 30), hint(8, 900_000)], 0).unwrap();
+    assert_eq!(store.next_due("acme", 0).unwrap(), Some(30));
+    claim_one(store, 30);
+    assert_eq!(store.next_due("acme", 30).unwrap(), Some(30 + LEASE_MS));
+    assert_eq!(store.next_due("acme", 30 + LEASE_MS).unwrap(), Some(30));
+}
+
+// ---- the end of a pass -----------------------------------------------------------------
+
+fn done_clears_the_row(store) {
+    let claim = work_on(store, 7, 0);
+    store.finish(&claim, &Next::Done, 10).unwrap();
+    assert_eq!(queue(store, 10), []);
+    assert_eq!(store.next_due("acme", 10).unwrap(), None);
+}
+
+fn a_hint_during_the_pass_stays_and_nothing_else_does(store) {
+    let mut named = hint(7, 0);
+    named.look = attachments(&[1]);
+    store.mark_dirty(&[named.clone()], 0).unwrap();
+    let claim = claim_one(store, 0);
+    named.look = attachments(&[2]);
+    named.due_ms = 170;
+    store.mark_dirty(&[named], 20).unwrap();
+    store.finish(&claim, &Next::Done, 100).unwrap();
+    assert_eq!(due(store, 169), [0; 0], "the hint's own due time, not that of the pass before");
+    let next = claim_one(store, 170);
+    assert_eq!(next.look, attachments(&[2]));
+    assert_eq!(next.dirty_since_ms, 20);
+}
+
+fn a_second_look_comes_at_its_time_and_counts_as_no_failure(store) {
+    let claim = work_on(store, 7, 0);
+    store.finish(&claim, &failed(10, false), 5).unwrap();
+    let claim = claim_one(store, 10);
+    let look = Look { second_looks: 1, ..attachments(&[1]) };
+    store.finish(&claim, &Next::Look { due_ms: 2_000, look: look.clone() }, 20).unwrap();
+    let row = queue(store, 20).remove(0);
+    assert_eq!((row.due_ms, row.attempts, row.error), (2_000, 0, None));
+    assert_eq!(row.dirty_since_ms, 20, "the hint itself was answered");
+    let claim = claim_one(store, 2_000);
+    assert_eq!((claim.look, claim.attempts, claim.failing_since_ms), (look, 0, None));
+}
+
+fn a_second_look_merges_with_what_came_meanwhile(store) {
+    let claim = work_on(store, 7, 0);
+    let mut named = hint(7, 150);
+    named.look = attachments(&[2]);
+    store.mark_dirty(&[named], 10).unwrap();
+    let look = Look { second_looks: 2, ..attachments(&[1]) };
+    store.finish(&claim, &Next::Look { due_ms: 30_000, look }, 20).unwrap();
+    let next = claim_one(store, 150);
+    assert_eq!(next.look, attachments(&[1, 2]), "a fresh hint starts the second looks anew");
+    assert_eq!(next.dirty_since_ms, 10);
+}
+
+fn a_failed_pass_is_tried_again_with_all_that_it_had_to_look_at(store) {
+    let mut named = hint(7, 0);
+    named.look = attachments(&[1]);
+    store.mark_dirty(&[named], 0).unwrap();
+    let claim = claim_one(store, 0);
+    store.finish(&claim, &failed(100, false), 50).unwrap();
+    let row = queue(store, 50).remove(0);
+    assert_eq!((row.attempts, row.error.as_deref(), row.parked), (1, Some("refused"), false));
+    let claim = claim_one(store, 100);
+    assert_eq!((claim.look.clone(), claim.dirty_since_ms), (attachments(&[1]), 0));
+    assert_eq!((claim.attempts, claim.failing_since_ms), (1, Some(50)));
+    store.finish(&claim, &failed(400, false), 150).unwrap();
+    let claim = claim_one(store, 400);
+    assert_eq!((claim.attempts, claim.failing_since_ms), (2, Some(50)));
+    store.finish(&claim, &Next::Done, 400).unwrap();
+    let claim = work_on(store, 7, 500);
+    assert_eq!((claim.attempts, claim.failing_since_ms), (0, None));
+}
+
+fn a_failed_pass_merges_with_what_came_meanwhile(store) {
+    let mut named = hint(7, 0);
+    named.look = attachments(&[1]);
+    store.mark_dirty(&[named.clone()], 0).unwrap();
+    let claim = claim_one(store, 0);
+    named.look = attachments(&[2]);
+    named.due_ms = 150;
+    store.mark_dirty(&[named], 10).unwrap();
+    store.finish(&claim, &failed(60_000, false), 20).unwrap();
+    let claim = claim_one(store, 150);
+    assert_eq!((claim.look, claim.attempts), (attachments(&[1, 2]), 1));
+}
+
+// ---- parked tickets --------------------------------------------------------------------
+
+fn a_parked_ticket_is_shown_and_tried_at_its_time(store) {
+    let claim = work_on(store, 7, 0);
+    store.finish(&claim, &failed(3_600_000, true), 0).unwrap();
+    let row = queue(store, 0).remove(0);
+    assert!(row.parked);
+    assert_eq!(row.error.as_deref(), Some("refused"));
+    assert_eq!(due(store, 3_599_999), [0; 0]);
+    assert_eq!(due(store, 3_600_000), [7]);
+}
+
+fn the_next_hint_makes_a_parked_ticket_due(store) {
+    let claim = work_on(store, 7, 0);
+    store.finish(&claim, &failed(3_600_000, true), 0).unwrap();
+    store.mark_dirty(&[hint(7, 100)], 50).unwrap();
+    assert!(!queue(store, 50)[0].parked);
+    let claim = claim_one(store, 100);
+    assert_eq!((claim.attempts, claim.failing_since_ms), (1, Some(0)));
+}
+
+fn a_hint_that_came_during_the_pass_keeps_it_from_being_parked(store) {
+    let claim = work_on(store, 7, 0);
+    store.mark_dirty(&[hint(7, 100)], 50).unwrap();
+    store.finish(&claim, &failed(3_600_000, true), 60).unwrap();
+    assert!(!queue(store, 60)[0].parked);
+    assert_eq!(due(store, 100), [7]);
+}
+
+fn retry_makes_parked_tickets_due_now_and_no_others(store) {
+    for ticket in [1, 2, 3] {
+        let claim = work_on(store, ticket, 0);
+        store.finish(&claim, &failed(3_600_000, ticket != 3), 0).unwrap();
+    }
+    assert_eq!(store.retry_parked(Some(&acme(2)), 10).unwrap(), 1);
+    assert_eq!(store.retry_parked(Some(&acme(3)), 10).unwrap(), 0);
+    assert_eq!(store.retry_parked(Some(&acme(9)), 10).unwrap(), 0);
+    assert_eq!(due(store, 10), [2]);
+    assert_eq!(store.retry_parked(None, 20).unwrap(), 1);
+    assert_eq!(due(store, 20), [2, 1]);
+    assert_eq!(store.retry_parked(None, 20).unwrap(), 0);
+}
+
+fn retry_reaches_more_tickets_than_one_transaction_takes(store) {
+    let mut parked = 0;
+    for first in [0, MAX_ROWS as u64] {
+        let marks: Vec<_> = (first..first + MAX_ROWS as u64).map(|ticket| hint(ticket, 0)).collect();
+        store.mark_dirty(&marks[..150], 0).unwrap();
+        for claim in store.claim("acme", MAX_ROWS, 0, LEASE_MS).unwrap() {
+            store.finish(&claim, &failed(3_600_000, true), 0).unwrap();
+            parked += 1;
+        }
+    }
+    assert_eq!(parked, 300);
+    assert_eq!(store.retry_parked(None, 10).unwrap(), 300);
+    assert!(store.queue(None, MAX_ROWS, 10).unwrap().iter().all(|row| row.due_ms == 10));
+}
+
+fn the_queue_is_listed_oldest_hint_first(store) {
+    store.mark_dirty(&[hint(3, 0)], 10).unwrap();
+    store.mark_dirty(&[hint(1, 0)], 30).unwrap();
+    store.mark_dirty(&[hint(2, 0)], 20).unwrap();
+    let tickets = |rows: Vec<QueueRow>| rows.iter().map(|row| row.of.ticket).collect::<Vec<_>>();
+    assert_eq!(tickets(queue(store, 30)), [3, 2, 1]);
+    assert_eq!(tickets(store.queue(None, 2, 30).unwrap()), [3, 2]);
+    assert_eq!(store.queue(Some("umbrella"), 10, 30).unwrap(), []);
+}
+
+// ---- links -----------------------------------------------------------------------------
+
+fn a_link_is_found_by_number_and_by_either_ticket(store) {
+    let claim = work_on(store, 7, 0);
+    assert_eq!(claim.link, None);
+    let id = store.insert_link(&claim.lease, &pair(7, 70), &[did(1, "linked")]).unwrap();
+    let expected = Stored {
+        id, external_name: "acme".to_owned(), link: pair(7, 70), state: LinkState::Live, closed_since_ms: None,
+    };
+    assert_eq!(store.link(id).unwrap().as_ref(), Some(&expected));
+    assert_eq!(store.link_of_external(&acme(7)).unwrap().as_ref(), Some(&expected));
+    assert_eq!(store.link_of_internal(70).unwrap(), Some(expected));
+    assert_eq!(store.activity(id, 10).unwrap(), [did(1, "linked")]);
+}
+
+fn there_is_no_link_where_none_was_stored(store) {
+    assert_eq!(store.link(1).unwrap(), None);
+    assert_eq!(store.link_of_external(&acme(7)).unwrap(), None);
+    assert_eq!(store.link_of_internal(70).unwrap(), None);
+    assert_eq!(store.activity(1, 10).unwrap(), []);
+}
+
+fn a_ticket_has_one_link(store) {
+    let id = linked(store, &pair(7, 70));
+    let again = work_on(store, 7, 0);
+    let refused = store.insert_link(&again.lease, &pair(7, 71), &[]);
+    assert!(matches!(refused, Err(StoreError::AlreadyLinked { link, .. }) if link == id));
+    store.finish(&again, &Next::Done, 0).unwrap();
+    let other = work_on(store, 8, 0);
+    let refused = store.insert_link(&other.lease, &pair(8, 70), &[did(0, "no")]);
+    assert!(matches!(refused, Err(StoreError::AlreadyLinked { link, .. }) if link == id));
+    let unborn_id = store.insert_link(&other.lease, &unborn(8), &[]).unwrap();
+    let refused = store.save_link(&other.lease, unborn_id, &pair(8, 70), &[did(0, "no")]);
+    assert!(matches!(refused, Err(StoreError::AlreadyLinked { link, .. }) if link == id));
+    assert_eq!(store.link(unborn_id).unwrap().unwrap().link, unborn(8));
+    assert_eq!(store.activity(unborn_id, 10).unwrap(), []);
+}
+
+fn tickets_of_two_externals_with_one_id_are_two_tickets(store) {
+    linked(store, &pair(7, 70));
+    let umbrella = TicketOf { external: "umbrella".to_owned(), ticket: 7 };
+    store.mark_dirty(&[about(umbrella.clone(), 0)], 0).unwrap();
+    let claim = store.claim("umbrella", 1, 0, LEASE_MS).unwrap().remove(0);
+    assert_eq!(claim.link, None);
+    let id = store.insert_link(&claim.lease, &pair(7, 71), &[]).unwrap();
+    assert_eq!(store.link_of_external(&umbrella).unwrap().unwrap().id, id);
+}
+
+fn two_links_may_wait_for_their_counterparts(store) {
+    assert_ne!(linked(store, &unborn(7)), linked(store, &unborn(8)));
+}
+
+fn a_saved_link_replaces_the_old_one_under_its_keys(store) {
+    let claim = work_on(store, 7, 0);
+    let id = store.insert_link(&claim.lease, &unborn(7), &[did(1, "linked")]).unwrap();
+    let mut link = pair(7, 70);
+    link.ancestor.external.fields.insert("title".to_owned(), "Printer on fire \u{1F525}".to_owned());
+    store.save_link(&claim.lease, id, &link, &[did(2, "created R-000070"), did(3, "copied a.txt")]).unwrap();
+    assert_eq!(store.link_of_internal(70).unwrap().unwrap().link, link);
+    link.internal = Some(key(71));
+    store.save_link(&claim.lease, id, &link, &[]).unwrap();
+    assert_eq!(store.link_of_internal(70).unwrap(), None);
+    assert_eq!(store.link_of_internal(71).unwrap().unwrap().id, id);
+    let newest = [did(3, "copied a.txt"), did(2, "created R-000070"), did(1, "linked")];
+    assert_eq!(store.activity(id, 10).unwrap(), newest);
+    assert_eq!(store.activity(id, 2).unwrap(), newest[..2]);
+}
+
+fn a_lease_gives_no_right_to_another_ticket_s_link(store) {
+    let id = linked(store, &unborn(7));
+    let claim = work_on(store, 8, 0);
+    let refused = store.save_link(&claim.lease, id, &pair(7, 70), &[]);
+    assert!(matches!(refused, Err(StoreError::NoLink(number)) if number == id));
+    assert!(matches!(store.drop_unborn_link(&claim.lease, id), Err(StoreError::NoLink(_))));
+    assert!(matches!(store.save_link(&claim.lease, 99, &unborn(8), &[]), Err(StoreError::NoLink(99))));
+    assert_eq!(store.link(id).unwrap().unwrap().link, unborn(7));
+}
+
+fn an_unborn_link_is_dropped_and_its_number_not_given_again(store) {
+    let claim = work_on(store, 7, 0);
+    let id = store.insert_link(&claim.lease, &unborn(7), &[did(1, "linked")]).unwrap();
+    store.drop_unborn_link(&claim.lease, id).unwrap();
+    assert_eq!(store.link(id).unwrap(), None);
+    assert_eq!(store.activity(id, 10).unwrap(), []);
+    assert!(store.insert_link(&claim.lease, &unborn(7), &[]).unwrap() > id);
+}
+
+fn a_link_with_a_counterpart_is_not_dropped(store) {
+    let claim = work_on(store, 7, 0);
+    let id = store.insert_link(&claim.lease, &pair(7, 70), &[]).unwrap();
+    assert!(matches!(store.drop_unborn_link(&claim.lease, id), Err(StoreError::NoLink(_))));
+    assert!(store.link(id).unwrap().is_some());
+}
+
+fn a_link_is_closed_since_both_sides_first_were(store) {
+    let closed_since = |store: &mut dyn Store, id| store.link(id).unwrap().unwrap().closed_since_ms;
+    let claim = work_on(store, 7, 10);
+    let open = with_statuses(pair(7, 70), "closed", "resolved");
+    let closed = with_statuses(pair(7, 70), "closed", "closed");
+    let id = store.insert_link(&claim.lease, &open, &[]).unwrap();
+    assert_eq!(closed_since(store, id), None);
+    store.save_link(&claim.lease, id, &closed, &[did(50, "closed")]).unwrap();
+    assert_eq!(closed_since(store, id), Some(50));
+    store.save_link(&claim.lease, id, &closed, &[did(90, "again")]).unwrap();
+    assert_eq!(closed_since(store, id), Some(50), "the first time is kept");
+    store.save_link(&claim.lease, id, &open, &[]).unwrap();
+    assert_eq!(closed_since(store, id), None, "re-opened");
+    store.save_link(&claim.lease, id, &closed, &[]).unwrap();
+    assert_eq!(closed_since(store, id), Some(10), "nothing was done: the pass's own time");
+}
+
+fn links_are_listed_in_order_by_pages_and_externals(store) {
+    let ids: Vec<i64> = (1..=5).map(|ticket| linked(store, &unborn(ticket))).collect();
+    let mut listed = |external, after, limit| -> Vec<i64> {
+        let links = store.links(external, after, limit, None).unwrap();
+        links.into_iter().map(|stored| stored.id).collect()
+    };
+    assert_eq!(listed(None, 0, 10), ids);
+    assert_eq!(listed(Some("acme"), 0, 2), ids[..2]);
+    assert_eq!(listed(Some("acme"), ids[1], 2), ids[2..4]);
+    assert_eq!(listed(None, ids[4], 2), [0; 0]);
+    assert_eq!(listed(Some("umbrella"), 0, 10), [0; 0]);
+}
+
+fn links_closed_before_a_time_can_be_left_out(store) {
+    let mut ids = Vec::new();
+    for (ticket, at_ms) in [(1, 100), (2, 200)] {
+        let claim = work_on(store, ticket, 0);
+        let closed = with_statuses(unborn(ticket), "closed", "closed");
+        ids.push(store.insert_link(&claim.lease, &closed, &[did(at_ms, "closed")]).unwrap());
+        store.finish(&claim, &Next::Done, 0).unwrap();
+    }
+    ids.push(linked(store, &unborn(3)));
+    for external in [None, Some("acme")] {
+        let mut listed = |after_ms| -> Vec<i64> {
+            let links = store.links(external, 0, 10, after_ms).unwrap();
+            links.into_iter().map(|stored| stored.id).collect()
+        };
+        assert_eq!(listed(None), ids);
+        assert_eq!(listed(Some(100)), ids);
+        assert_eq!(listed(Some(101)), ids[1..]);
+        assert_eq!(listed(Some(201)), ids[2..]);
+    }
+}
+
+fn an_amended_link_is_stored_logged_and_looked_at(store) {
+    let mut halted = pair(7, 70);
+    halted.halt = Some(plan::Halt { kind: plan::HaltKind::FilesGone, text: "5 files gone".to_owned() });
+    let id = linked(store, &halted);
+    store.amend_link(id, &|link, _| link.halt = None, &did(9, "resumed"), 10).unwrap();
+    assert_eq!(store.link(id).unwrap().unwrap().link, pair(7, 70));
+    assert_eq!(store.activity(id, 10).unwrap(), [did(9, "resumed")]);
+    let claim = claim_one(store, 10);
+    assert_eq!((claim.look, claim.link), (Look::everything(), Some((id, pair(7, 70)))));
+}
+
+fn an_amended_link_keeps_its_ticket_s_one_link(store) {
+    linked(store, &pair(7, 70));
+    let id = linked(store, &pair(8, 80));
+    let steal = |link: &mut itop_bridge_core::Link, _: &mut LinkState| {
+        link.internal = Some(TicketKey { id: 70, ..key(80) });
+    };
+    let refused = store.amend_link(id, &steal, &did(9, "no"), 10);
+    assert!(matches!(refused, Err(StoreError::AlreadyLinked { .. })));
+    assert_eq!(store.link(id).unwrap().unwrap().link, pair(8, 80));
+    assert_eq!(queue(store, 10), []);
+    let missing = store.amend_link(99, &|_, _| {}, &did(9, "no"), 10);
+    assert!(matches!(missing, Err(StoreError::NoLink(99))));
+}
+
+fn who_read_a_link_before_it_was_amended_cannot_put_it_back(store) {
+    let id = linked(store, &pair(7, 70));
+    let reader = work_on(store, 7, 0);
+    store.amend_link(id, &|link, _| link.internal = None, &did(5, "resumed"), 5).unwrap();
+    let lost = store.save_link(&reader.lease, id, &pair(7, 70), &[]);
+    assert!(matches!(lost, Err(StoreError::LeaseLost)));
+    assert!(matches!(store.renew(&reader.lease, 9 * LEASE_MS), Err(StoreError::LeaseLost)));
+    assert!(matches!(store.finish(&reader, &Next::Done, 5), Err(StoreError::LeaseLost)));
+    assert_eq!(due(store, LEASE_MS - 1), [0; 0], "a call of the reader may still be on its way");
+    let next = claim_one(store, LEASE_MS);
+    assert_eq!((next.look, next.link), (Look::everything(), Some((id, unborn(7)))));
+}
+
+fn an_ended_link_takes_its_ticket_out_of_the_queue(store) {
+    let id = linked(store, &pair(7, 70));
+    let worker = work_on(store, 7, 0);
+    store.amend_link(id, &|_, state| *state = LinkState::Ended, &did(5, "unlinked"), 5).unwrap();
+    assert_eq!(queue(store, 5), []);
+    assert!(matches!(store.save_link(&worker.lease, id, &unborn(7), &[]), Err(StoreError::LeaseLost)));
+    let ended = store.link_of_external(&acme(7)).unwrap().unwrap();
+    assert_eq!((ended.state, ended.link), (LinkState::Ended, pair(7, 70)));
+    store.amend_link(id, &|_, state| *state = LinkState::Live, &did(6, "linked again"), 6).unwrap();
+    assert_eq!(store.link_of_internal(70).unwrap().unwrap().state, LinkState::Live);
+    assert_eq!(due(store, 6), [7]);
+}
+
+// ---- sweep and audit -------------------------------------------------------------------
+
+fn cursors_are_kept_by_side_and_name(store) {
+    let acme = Instance::External("acme".to_owned());
+    // No external's name makes it the internal side.
+    let namesake = Instance::External("internal".to_owned());
+    assert_eq!(store.cursor(&acme, "tickets").unwrap(), None);
+    store.set_cursor(&acme, "tickets", "2026-01-01 00:00:00").unwrap();
+    store.set_cursor(&acme, "tickets", "2026-01-02 00:00:00").unwrap();
+    store.set_cursor(&Instance::Internal, "tickets", "inside").unwrap();
+    assert_eq!(store.cursor(&acme, "tickets").unwrap().as_deref(), Some("2026-01-02 00:00:00"));
+    assert_eq!(store.cursor(&acme, "attachments").unwrap(), None);
+    assert_eq!(store.cursor(&namesake, "tickets").unwrap(), None);
+    assert_eq!(store.cursor(&Instance::Internal, "tickets").unwrap().as_deref(), Some("inside"));
+}
+
+fn what_was_seen_is_kept_by_side_and_ticket(store) {
+    let acme = Instance::External("acme".to_owned());
+    let readings = [seen(7, "2026-01-01 00:00:00", 100, false), seen(8, "2026-01-01 00:00:01", 200, true)];
+    store.record_seen(&acme, &readings).unwrap();
+    assert_eq!(store.seen(&acme, &[7, 8, 9]).unwrap(), readings);
+    assert_eq!(store.seen(&Instance::Internal, &[7, 8]).unwrap(), []);
+    assert_eq!(store.seen(&acme, &[]).unwrap(), []);
+}
+
+fn a_value_seen_again_has_settled_for_good_and_was_first_met_early(store) {
+    let side = Instance::Internal;
+    store.record_seen(&side, &[seen(7, "10:00:00", 100, false)]).unwrap();
+    store.record_seen(&side, &[seen(7, "10:00:00", 2_100, true)]).unwrap();
+    store.record_seen(&side, &[seen(7, "10:00:00", 3_000, false)]).unwrap();
+    assert_eq!(store.seen(&side, &[7]).unwrap(), [seen(7, "10:00:00", 100, true)]);
+    store.record_seen(&side, &[seen(7, "10:00:05", 5_000, false)]).unwrap();
+    assert_eq!(store.seen(&side, &[7]).unwrap(), [seen(7, "10:00:05", 5_000, false)]);
+}
+
+fn what_was_seen_long_ago_is_forgotten_in_portions(store) {
+    let side = Instance::Internal;
+    let old: Vec<_> = (0..MAX_ROWS as u64).map(|ticket| seen(ticket, "2025-12-31 23:59:59", 0, true)).collect();
+    let more = [seen(900, "2025-01-01 00:00:00", 0, true), seen(901, "2026-01-01 00:00:00", 0, true)];
+    store.record_seen(&side, &old).unwrap();
+    store.record_seen(&side, &more).unwrap();
+    store.record_seen(&Instance::External("acme".to_owned()), &more).unwrap();
+    assert_eq!(store.prune_seen(&side, "2026-01-01 00:00:00").unwrap(), MAX_ROWS);
+    assert_eq!(store.prune_seen(&side, "2026-01-01 00:00:00").unwrap(), 1);
+    assert_eq!(store.prune_seen(&side, "2026-01-01 00:00:00").unwrap(), 0);
+    assert_eq!(store.seen(&side, &[0, 900, 901]).unwrap(), more[1..]);
+    assert_eq!(store.seen(&Instance::External("acme".to_owned()), &[900]).unwrap(), more[..1]);
+}
+
+// ---- a whole side ----------------------------------------------------------------------
+
+fn a_side_stands_still_until_it_is_told_otherwise(store) {
+    let acme = Instance::External("acme".to_owned());
+    assert_eq!(store.stopped(&acme).unwrap(), None);
+    store.set_stopped(&acme, Some("paused")).unwrap();
+    store.set_stopped(&acme, Some("the side looks empty")).unwrap();
+    assert_eq!(store.stopped(&acme).unwrap().as_deref(), Some("the side looks empty"));
+    assert_eq!(store.stopped(&Instance::Internal).unwrap(), None);
+    store.set_stopped(&acme, None).unwrap();
+    store.set_stopped(&acme, None).unwrap();
+    assert_eq!(store.stopped(&acme).unwrap(), None);
+}
+
+}

@@ -1,0 +1,93 @@
+//! Short names for what the tests store.
+
+use itop_bridge::store::{About, Activity, Claim, DirtyMark, Lease, Look, Next, QueueRow, Seen, Store, TicketOf};
+use itop_bridge_core::{Link, TicketKey};
+
+pub const LEASE_MS: i64 = 60_000;
+
+pub fn acme(ticket: u64) -> TicketOf {
+    TicketOf { external: "acme".to_owned(), ticket }
+}
+
+pub fn key(id: u64) -> TicketKey {
+    TicketKey { class: "UserRequest".to_owned(), id, reference: format!("R-{id:06}") }
+}
+
+/// A hint about a ticket of acme, due at that time.
+pub fn hint(ticket: u64, due_ms: i64) -> DirtyMark {
+    about(acme(ticket), due_ms)
+}
+
+pub fn about(of: TicketOf, due_ms: i64) -> DirtyMark {
+    DirtyMark { about: About::External { of, class: None }, look: Look::ticket(), due_ms }
+}
+
+pub fn internal_hint(ticket: u64) -> DirtyMark {
+    DirtyMark { about: About::Internal { ticket }, look: Look::ticket(), due_ms: 0 }
+}
+
+pub fn attachments(ids: &[u64]) -> Look {
+    Look { external_attachments: ids.iter().copied().collect(), ..Look::default() }
+}
+
+pub fn unborn(ticket: u64) -> Link {
+    Link::unborn(key(ticket))
+}
+
+pub fn pair(external: u64, internal: u64) -> Link {
+    Link { internal: Some(key(internal)), ..unborn(external) }
+}
+
+pub fn with_statuses(mut link: Link, external: &str, internal: &str) -> Link {
+    link.ancestor.external.status = external.to_owned();
+    link.ancestor.internal.status = internal.to_owned();
+    link
+}
+
+pub fn did(at_ms: i64, text: &str) -> Activity {
+    Activity { at_ms, text: text.to_owned() }
+}
+
+pub fn seen(ticket: u64, last_update: &str, first_met_ms: i64, settled: bool) -> Seen {
+    Seen { ticket, last_update: last_update.to_owned(), first_met_ms, settled }
+}
+
+pub fn failed(due_ms: i64, parked: bool) -> Next {
+    Next::Retry { due_ms, error: "refused".to_owned(), parked }
+}
+
+/// Marks a ticket of acme dirty, due now, and claims it.
+pub fn work_on(store: &mut dyn Store, ticket: u64, now_ms: i64) -> Claim {
+    store.mark_dirty(&[hint(ticket, now_ms)], now_ms).unwrap();
+    claim_one(store, now_ms)
+}
+
+/// Claims all that is due of acme, which must be one ticket.
+pub fn claim_one(store: &mut dyn Store, now_ms: i64) -> Claim {
+    let mut claims = store.claim("acme", 10, now_ms, LEASE_MS).unwrap();
+    assert_eq!(claims.len(), 1, "one ticket is due: {claims:?}");
+    claims.remove(0)
+}
+
+/// Tickets of acme that are due, in the order of the claim. Their leases run out at once.
+pub fn due(store: &mut dyn Store, now_ms: i64) -> Vec<u64> {
+    let claims = store.claim("acme", 100, now_ms, 0).unwrap();
+    claims.into_iter().map(|claim| claim.lease.of.ticket).collect()
+}
+
+/// Stores a link for a ticket of acme, and leaves the queue empty.
+pub fn linked(store: &mut dyn Store, link: &Link) -> i64 {
+    let claim = work_on(store, link.external.id, 0);
+    let id = store.insert_link(&claim.lease, link, &[]).unwrap();
+    store.finish(&claim, &Next::Done, 0).unwrap();
+    id
+}
+
+/// The whole queue.
+pub fn queue(store: &mut dyn Store, now_ms: i64) -> Vec<QueueRow> {
+    store.queue(None, 100, now_ms).unwrap()
+}
+
+pub fn stale(lease: &Lease) -> Lease {
+    Lease { token: lease.token - 1, ..lease.clone() }
+}

@@ -1,0 +1,218 @@
+//! What a SQLite file must do besides the contract: locks, modes, schemas, crashes, broken files.
+
+use std::fs;
+use std::sync::atomic::Ordering;
+
+use itop_bridge::store::{Next, SqliteStore, Store, StoreError};
+use rusqlite::Connection;
+
+use crate::backends::Folder;
+use crate::fixtures::*;
+
+fn unavailable<T>(answer: Result<T, StoreError>) -> String {
+    match answer {
+        Err(StoreError::Unavailable(words)) => words,
+        Err(other) => panic!("another error: {other}"),
+        Ok(_) => panic!("it was answered Ok"),
+    }
+}
+
+#[test]
+fn one_serve_has_the_store_and_the_command_line_writes_beside_it() {
+    let folder = Folder::new();
+    let path = folder.path("store.db");
+    let mut serve = SqliteStore::open_exclusive(&path).unwrap();
+    let second = SqliteStore::open_exclusive(&path);
+    assert!(matches!(second, Err(StoreError::Locked(which)) if which.ends_with("store.db")));
+    let mut verb = SqliteStore::open(&path).unwrap();
+    verb.mark_dirty(&[hint(7, 0)], 0).unwrap();
+    assert_eq!(due(&mut serve, 0), [7]);
+    drop(serve);
+    SqliteStore::open_exclusive(&path).unwrap();
+}
+
+#[test]
+fn what_was_answered_survives_a_kill() {
+    let folder = Folder::new();
+    let path = folder.path("store.db");
+    let mut store = SqliteStore::open(&path).unwrap();
+    let claim = work_on(&mut store, 7, 0);
+    let id = store.insert_link(&claim.lease, &pair(7, 70), &[did(1, "linked")]).unwrap();
+    store.mark_dirty(&[hint(8, 0)], 0).unwrap();
+    // What a killed process leaves: the files as they stand, with no connection closed.
+    for suffix in ["", "-wal"] {
+        let name = format!("store.db{suffix}");
+        fs::copy(folder.path(&name), folder.path(&name.replace("store", "left"))).unwrap();
+    }
+    let mut left = SqliteStore::open(folder.path("left.db")).unwrap();
+    assert_eq!(left.link(id).unwrap().unwrap().link, pair(7, 70));
+    assert_eq!(left.activity(id, 10).unwrap(), [did(1, "linked")]);
+    assert_eq!(due(&mut left, LEASE_MS), [7, 8]);
+}
+
+#[cfg(unix)]
+#[test]
+fn only_the_owner_may_read_the_files() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new();
+    let mut store = SqliteStore::open_exclusive(folder.path("store.db")).unwrap();
+    store.probe().unwrap();
+    store.backup_to(folder.path("copy.db")).unwrap();
+    for name in ["store.db", "store.db-wal", "store.db-shm", "store.db.lock", "copy.db"] {
+        let mode = fs::metadata(folder.path(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
+#[test]
+fn a_newer_schema_is_refused_and_left_as_it_is() {
+    let folder = Folder::new();
+    let path = folder.path("store.db");
+    drop(SqliteStore::open(&path).unwrap());
+    let newer = "INSERT INTO refinery_schema_history (version, name, applied_on, checksum) \
+                 VALUES (99, 'later', '2030-01-01T00:00:00Z', '0')";
+    Connection::open(&path).unwrap().execute(newer, []).unwrap();
+    let refused = SqliteStore::open(&path);
+    assert!(matches!(refused, Err(StoreError::Newer { found: 99, known }) if known < 99));
+}
+
+/// What version 1 of the schema held is found by the present one. The link's body is in the present
+/// form: which forms can be read is `itop-bridge-core`'s to say.
+#[test]
+fn a_store_of_schema_1_is_brought_up_to_date() {
+    let folder = Folder::new();
+    let path = folder.path("store.db");
+    let db = Connection::open(&path).unwrap();
+    let version_1 = include_str!("../../migrations/V1__queue_links_sweep.sql");
+    let migration = refinery::Migration::unapplied("V1__queue_links_sweep", version_1).unwrap();
+    refinery::Runner::new(&[migration]).run(&mut { db }).unwrap();
+    let db = Connection::open(&path).unwrap();
+    let body = serde_json::to_string(&pair(7, 70)).unwrap();
+    db.execute_batch(&include_str!("schema_1_sample.sql").replace("@LINK@", &body)).unwrap();
+    drop(db);
+
+    let mut store = SqliteStore::open(&path).unwrap();
+    store.adopt_server_id("7f3a").unwrap();
+    let claim = claim_one(&mut store, 100);
+    assert_eq!((claim.attempts, claim.failing_since_ms, claim.lease.token), (2, Some(40), 13));
+    assert_eq!(claim.look, attachments(&[5]));
+    let (id, link) = claim.link.unwrap();
+    assert_eq!((id, &link), (3, &pair(7, 70)));
+    assert_eq!(store.activity(3, 10).unwrap(), [did(60, "created R-000070")]);
+}
+
+#[test]
+fn two_processes_may_open_a_new_file_at_once() {
+    for _ in 0..5 {
+        let folder = Folder::new();
+        let path = folder.path("store.db");
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| SqliteStore::open(&path).unwrap().probe().unwrap());
+            }
+        });
+    }
+}
+
+#[test]
+fn a_damaged_file_is_named_as_one() {
+    let folder = Folder::new();
+    let path = folder.path("store.db");
+    fs::write(&path, "this is no database, whatever its name says ".repeat(100)).unwrap();
+    let words = unavailable(SqliteStore::open(&path));
+    assert!(words.contains("damaged"), "{words}");
+}
+
+#[test]
+fn a_damaged_record_fails_its_own_verb_only() {
+    let folder = Folder::new();
+    let path = folder.path("store.db");
+    let mut store = SqliteStore::open(&path).unwrap();
+    let id = linked(&mut store, &pair(7, 70));
+    Connection::open(&path).unwrap().execute("UPDATE links SET body = '{'", []).unwrap();
+    let words = unavailable(store.link(id));
+    assert!(words.contains("cannot be read"), "{words}");
+    store.mark_dirty(&[hint(8, 0)], 0).unwrap();
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_named() {
+    let folder = Folder::new();
+    let words = unavailable(SqliteStore::open(folder.path("missing/store.db")));
+    assert!(words.contains("missing/store.db"), "{words}");
+    let words = unavailable(SqliteStore::open_exclusive(folder.path("missing/store.db")));
+    assert!(words.contains("missing/store.db.lock"), "{words}");
+}
+
+#[test]
+fn another_process_that_writes_too_long_is_named_and_nothing_is_half_done() {
+    let folder = Folder::new();
+    let path = folder.path("store.db");
+    let mut store = SqliteStore::open(&path).unwrap();
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let words = unavailable(store.mark_dirty(&[hint(7, 0)], 0));
+    assert!(words.contains("busy"), "{words}");
+    other.execute_batch("COMMIT").unwrap();
+    assert_eq!(queue(&mut store, 0), []);
+    store.mark_dirty(&[hint(7, 0)], 0).unwrap();
+}
+
+/// Codes that a test cannot bring about as root: the words an operator gets for them.
+#[test]
+fn what_the_disk_refuses_is_said_in_clear_words() {
+    let words = |code| {
+        let error = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
+        unavailable(Err::<(), _>(StoreError::from(error)))
+    };
+    for (code, said) in [
+        (rusqlite::ffi::SQLITE_FULL, "the disk is full"),
+        (rusqlite::ffi::SQLITE_READONLY, "cannot be written"),
+        (rusqlite::ffi::SQLITE_CORRUPT, "damaged"),
+        (rusqlite::ffi::SQLITE_IOERR_FSYNC, "the disk answers with an error"),
+    ] {
+        assert!(words(code).contains(said), "{}", words(code));
+    }
+}
+
+#[test]
+fn a_verb_that_fails_half_way_leaves_nothing_and_the_store_goes_on() {
+    let folder = Folder::new();
+    let path = folder.path("store.db");
+    let mut store = SqliteStore::open(&path).unwrap();
+    let other = Connection::open(&path).unwrap();
+    other
+        .execute_batch(
+            "CREATE TRIGGER no BEFORE INSERT ON dirty WHEN new.ticket = 13 \
+             BEGIN SELECT RAISE(FAIL, 'thirteen'); END",
+        )
+        .unwrap();
+    assert!(unavailable(store.mark_dirty(&[hint(7, 0), hint(13, 0)], 0)).contains("thirteen"));
+    assert_eq!(queue(&mut store, 0), []);
+    store.mark_dirty(&[hint(7, 0)], 0).unwrap();
+}
+
+#[test]
+fn a_backup_is_a_store_and_overwrites_nothing() {
+    let folder = Folder::new();
+    let mut serve = SqliteStore::open_exclusive(folder.path("store.db")).unwrap();
+    serve.mark_dirty(&[hint(7, 0)], 0).unwrap();
+    let verb = SqliteStore::open(folder.path("store.db")).unwrap();
+    verb.backup_to(folder.path("copy.db")).unwrap();
+    assert!(unavailable(verb.backup_to(folder.path("copy.db"))).contains("copy.db"));
+    assert_eq!(due(&mut SqliteStore::open(folder.path("copy.db")).unwrap(), 0), [7]);
+}
+
+#[test]
+fn only_transactions_that_changed_something_count_as_commits() {
+    let mut store = SqliteStore::open_in_memory().unwrap();
+    let commits = store.commit_counter();
+    store.mark_dirty(&[hint(7, 0), hint(8, 0)], 0).unwrap();
+    assert_eq!(commits.load(Ordering::Relaxed), 1);
+    assert_eq!(store.claim("nobody", 10, 0, LEASE_MS).unwrap(), []);
+    store.mark_dirty(&[internal_hint(70)], 0).unwrap();
+    assert_eq!(commits.load(Ordering::Relaxed), 1, "nothing to commit");
+    let claim = store.claim("acme", 1, 0, LEASE_MS).unwrap().remove(0);
+    store.finish(&claim, &Next::Done, 0).unwrap();
+    assert_eq!(commits.load(Ordering::Relaxed), 3);
+}
