@@ -1,0 +1,509 @@
+//! The client: its configuration, and how one call is made.
+//!
+//! A call waits for room in the budget of bytes and for one of `max_calls` places, is sent with
+//! one time-out around it, and its answer is judged. What is sent stands in `operations.rs`.
+//!
+//! *Guarantee:* an error says *no effect* only when the connection was never made, when the call
+//! was never started, or when iTop's own words say that it stopped before the write.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderValue, LOCATION};
+use http::{Method, StatusCode, Uri};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
+use url::Url;
+
+use crate::answer::{self, Answer, NoAnswer};
+use crate::error::{Asked, Effect, Error, ErrorClass};
+use crate::memory::{Memory, Reservation};
+use crate::multipart;
+use crate::transport::{Body, MaxAnswerBytes, Progress, Transport, TransportError};
+use crate::wording;
+
+/// From this size on, "Invalid login" after a good log-in is taken for a body that PHP dropped.
+const SUSPICIOUS_BODY_BYTES: u64 = 1 << 20;
+
+/// How the account proves itself. `Debug` shows neither password nor token.
+#[derive(Clone, Debug)]
+pub enum Login {
+    Password {
+        user: String,
+        password: SecretString,
+    },
+    /// Sent as header `Auth-Token`: iTop's module authent-token, 3.1 and later.
+    Token(SecretString),
+}
+
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    /// The URL of iTop's root, such as `https://itop.example/itop`.
+    pub base_url: String,
+    pub login: Login,
+    /// A call is given up when no byte has moved, in either direction, for so long. There is no
+    /// limit for a whole call: a large file may take its time.
+    pub timeout: Duration,
+    /// Calls at a time, of this client and its clones together.
+    pub max_calls: usize,
+    /// Shared by the clients of a process.
+    pub memory: Memory,
+    /// Largest answer of a call that reads no contents.
+    pub max_answer_bytes: u64,
+}
+
+impl ClientConfig {
+    pub fn new(base_url: impl Into<String>, login: Login) -> ClientConfig {
+        ClientConfig {
+            base_url: base_url.into(),
+            login,
+            timeout: Duration::from_secs(30),
+            max_calls: 4,
+            memory: Memory::default(),
+            max_answer_bytes: 64 << 20,
+        }
+    }
+}
+
+/// Why no client can be made. Holds no secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    #[error("not the URL of an iTop: {0}")]
+    Url(String),
+    #[error("the {0} has line breaks or other characters that cannot be sent")]
+    Login(&'static str),
+    #[error("max_calls must be at least 1")]
+    NoCalls,
+}
+
+/// Called whenever bytes have moved; several pieces can be one call. It must not block.
+pub type ProgressHook = Arc<dyn Fn() + Send + Sync>;
+
+/// A client of one iTop with one account. A clone is the same client; the methods that return a
+/// client make a clone that differs in one setting.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+    on_progress: Option<ProgressHook>,
+    start_by: Option<Instant>,
+    reservation: Option<Reservation>,
+}
+
+struct Shared {
+    base_url: String,
+    config: ClientConfig,
+    transport: Arc<dyn Transport>,
+    places: Semaphore,
+    /// A log-in has succeeded, so that "Invalid login" for a large body means its size.
+    has_logged_in: AtomicBool,
+    /// The smallest body that was refused for its size; `u64::MAX` for none.
+    refused_bytes: AtomicU64,
+}
+
+/// One call, before it is sent.
+pub(crate) struct Call {
+    pub asked: Asked,
+    pub request: http::Request<Body>,
+    /// What the budget of bytes is asked for; 0 for a call without contents.
+    pub charge_bytes: u64,
+    pub max_answer_bytes: u64,
+    /// Of this call alone, such as an image's: kept out of its errors too.
+    pub secret: Option<String>,
+}
+
+/// An answer with HTTP 200, whatever is in it.
+pub(crate) struct Received {
+    pub body: Bytes,
+    pub date: Option<String>,
+}
+
+impl Client {
+    pub fn new(config: ClientConfig, transport: Arc<dyn Transport>) -> Result<Client, ConfigError> {
+        let base_url = checked_base_url(&config.base_url)?;
+        check_login(&config.login)?;
+        if config.max_calls == 0 {
+            return Err(ConfigError::NoCalls);
+        }
+        let shared = Shared {
+            base_url,
+            places: Semaphore::new(config.max_calls.min(Semaphore::MAX_PERMITS)),
+            config,
+            transport,
+            has_logged_in: AtomicBool::new(false),
+            refused_bytes: AtomicU64::new(u64::MAX),
+        };
+        Ok(Client { shared: Arc::new(shared), on_progress: None, start_by: None, reservation: None })
+    }
+
+    /// Calls `hook` whenever bytes of this client's calls move: for renewing a lease.
+    #[must_use]
+    pub fn with_progress(&self, hook: ProgressHook) -> Client {
+        Client { on_progress: Some(hook), ..self.clone() }
+    }
+
+    /// A call that could not be started by then, for want of a place or of memory, is not made
+    /// at all: a transient error without effect.
+    #[must_use]
+    pub fn starting_by(&self, instant: Instant) -> Client {
+        Client { start_by: Some(instant), ..self.clone() }
+    }
+
+    /// Its calls take their memory from `reservation` and ask the budget for nothing.
+    #[must_use]
+    pub fn within(&self, reservation: &Reservation) -> Client {
+        Client { reservation: Some(reservation.clone()), ..self.clone() }
+    }
+
+    /// As it is used: without a slash at its end.
+    pub fn base_url(&self) -> &str {
+        &self.shared.base_url
+    }
+
+    pub fn memory(&self) -> &Memory {
+        &self.shared.config.memory
+    }
+
+    /// The smallest request, in bytes, that this iTop has refused for its size.
+    pub fn refused_bytes(&self) -> Option<u64> {
+        Some(self.shared.refused_bytes.load(Ordering::Relaxed)).filter(|&bytes| bytes < u64::MAX)
+    }
+
+    pub(crate) fn max_answer_bytes(&self) -> u64 {
+        self.shared.config.max_answer_bytes
+    }
+
+    /// The request for a REST operation whose JSON is `json`.
+    pub(crate) fn rest_request(&self, json: Body) -> http::Request<Body> {
+        let mut request = http::Request::default();
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.uri("/webservices/rest.php?version=1.3");
+        let headers = request.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(multipart::CONTENT_TYPE));
+        let body = match &self.shared.config.login {
+            Login::Password { user, password } => {
+                multipart::form(&[("auth_user", user), ("auth_pwd", password.expose_secret())], json)
+            }
+            Login::Token(token) => {
+                headers.insert("auth-token", token_header(token).expect("checked in `new`"));
+                multipart::form(&[], json)
+            }
+        };
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        *request.body_mut() = body;
+        request
+    }
+
+    /// `path_and_query` must be made of characters that a URL may hold as they are.
+    pub(crate) fn uri(&self, path_and_query: &str) -> Uri {
+        format!("{}{path_and_query}", self.shared.base_url).parse().expect("checked in `new`")
+    }
+
+    /// Makes a REST call and gives its answer with code 0 to `read`.
+    pub(crate) async fn rest<T>(
+        &self,
+        call: Call,
+        read: impl FnOnce(&Answer<'_>, Option<String>) -> Result<T, String>,
+    ) -> Result<T, Error> {
+        let asked = call.asked.clone();
+        let sent_bytes = call.request.body().len();
+        let (received, _memory) = self.send(call).await?;
+        let text = answer::as_text(&received.body);
+        let answer = match Answer::find(&text) {
+            Ok(answer) => answer,
+            Err(no_answer) => return Err(self.no_answer(asked, sent_bytes, &text, no_answer)),
+        };
+        if answer.code != 0 {
+            return Err(self.refusal(asked, sent_bytes, &answer));
+        }
+        self.shared.has_logged_in.store(true, Ordering::Relaxed);
+        read(&answer, received.date).map_err(|message| Error {
+            effect: unknown_effect(&asked, true),
+            asked: Box::new(asked),
+            class: ErrorClass::Refused,
+            http_status: Some(200),
+            code: Some(0),
+            message: self.for_people(&message),
+        })
+    }
+
+    /// Sends and receives. The memory is held as long as what comes with it.
+    pub(crate) async fn send(&self, call: Call) -> Result<(Received, Option<Reservation>), Error> {
+        let Call { asked, mut request, charge_bytes, max_answer_bytes, secret } = call;
+        let sent_bytes = request.body().len();
+        request.extensions_mut().insert(MaxAnswerBytes(max_answer_bytes));
+        let Some((memory, _place)) = self.start(charge_bytes).await else {
+            return Err(not_started(asked));
+        };
+        let outcome = self.send_while_bytes_move(request).await;
+        let secret = secret.as_deref().unwrap_or_default();
+        match outcome {
+            Ok(response) if response.status() == StatusCode::OK => {
+                let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
+                let date = date.map(str::to_owned);
+                Ok((Received { body: response.into_body(), date }, memory))
+            }
+            Ok(response) => Err(self.bad_status(asked, sent_bytes, &response, secret)),
+            Err(error) => Err(self.no_response(asked, error, secret)),
+        }
+    }
+
+    /// Memory first, then a place: a call that waits for memory must not keep others waiting.
+    async fn start(&self, bytes: u64) -> Option<(Option<Reservation>, SemaphorePermit<'_>)> {
+        let acquire = async {
+            let memory = match (&self.reservation, bytes) {
+                (_, 0) => None,
+                (Some(reservation), _) => Some(reservation.clone()),
+                (None, bytes) => Some(self.shared.config.memory.reserve(bytes).await),
+            };
+            let place = self.shared.places.acquire().await;
+            (memory, place.expect("the semaphore of places is never closed"))
+        };
+        match self.start_by {
+            None => Some(acquire.await),
+            Some(instant) if Instant::now() > instant => None,
+            Some(instant) => tokio::time::timeout_at(instant, acquire).await.ok(),
+        }
+    }
+
+    /// The one place where a call is given up for silence.
+    async fn send_while_bytes_move(
+        &self,
+        request: http::Request<Body>,
+    ) -> Result<http::Response<Bytes>, TransportError> {
+        let timeout = self.shared.config.timeout;
+        let progress = Progress::new();
+        let sending = self.shared.transport.send(request, &progress);
+        tokio::pin!(sending);
+        loop {
+            tokio::select! {
+                biased;
+                response = &mut sending => return response,
+                () = progress.moved() => {
+                    if let Some(hook) = &self.on_progress {
+                        hook();
+                    }
+                }
+                () = tokio::time::sleep(timeout) => {
+                    let (sent, received) = (progress.sent(), progress.received());
+                    return Err(TransportError::Broken(format!(
+                        "no byte moved for {timeout:?} ({sent} bytes sent, {received} received)"
+                    )));
+                }
+            }
+        }
+    }
+}
+
+/// What an end without iTop's good answer means.
+impl Client {
+    fn refusal(&self, asked: Asked, sent_bytes: u64, answer: &Answer<'_>) -> Error {
+        let (mut class, effect) = wording::judge(&asked, answer.code, &answer.message);
+        let mut message = self.for_people(&answer.message);
+        if self.was_dropped_for_size(&class, answer, sent_bytes) {
+            class = ErrorClass::TooLarge;
+            message = format!("PHP's post_max_size is less than these {sent_bytes} bytes");
+        }
+        if class == ErrorClass::TooLarge {
+            self.remember_refused(sent_bytes);
+        }
+        if class != ErrorClass::Login && answer.code != 3 {
+            self.shared.has_logged_in.store(true, Ordering::Relaxed);
+        }
+        Error { asked: Box::new(asked), class, effect, http_status: Some(200), code: Some(answer.code), message }
+    }
+
+    /// PHP drops every field of a body over `post_max_size`, so that iTop misses the log-in — or,
+    /// when a token came as a header, `json_data` — and says so. Taking that at its word would
+    /// shut the account out of its own head. PHP's own warning in front settles it.
+    fn was_dropped_for_size(&self, class: &ErrorClass, answer: &Answer<'_>, sent: u64) -> bool {
+        let misses_fields = *class == ErrorClass::Login || answer.code == 3;
+        let php_says_so = answer.junk_before.contains("POST Content-Length of");
+        let login_was_good = answer.code == 3 || self.shared.has_logged_in.load(Ordering::Relaxed);
+        misses_fields && (php_says_so || (sent > SUSPICIOUS_BODY_BYTES && login_was_good))
+    }
+
+    fn no_answer(&self, asked: Asked, sent_bytes: u64, text: &str, why: NoAnswer) -> Error {
+        if answer::is_maintenance(text) {
+            return maintenance(asked, 200);
+        }
+        // Both PHP's and iTop's own words for it (`application/startup.inc.php`).
+        let out_of_memory = text.contains("Allowed memory size of");
+        if out_of_memory {
+            self.remember_refused(sent_bytes);
+        }
+        let page = wording::page_for_people(text, &self.secrets(""));
+        let message = match why {
+            _ if text.trim().is_empty() => "an empty answer".to_owned(),
+            NoAnswer::Cut => "the answer ends in its middle".to_owned(),
+            NoAnswer::NotJson => format!("no answer of iTop's: {page}"),
+        };
+        Error {
+            effect: unknown_effect(&asked, false),
+            asked: Box::new(asked),
+            class: if out_of_memory { ErrorClass::TooLarge } else { ErrorClass::Transient },
+            http_status: Some(200),
+            code: None,
+            message,
+        }
+    }
+
+    /// iTop answers with 200, or with 503 in maintenance: anything else is not iTop speaking.
+    fn bad_status(&self, asked: Asked, sent_bytes: u64, response: &http::Response<Bytes>, secret: &str) -> Error {
+        let status = response.status();
+        let text = answer::as_text(response.body());
+        if status == StatusCode::SERVICE_UNAVAILABLE && answer::is_maintenance(&text) {
+            return maintenance(asked, status.as_u16());
+        }
+        let class = match status.as_u16() {
+            300..=399 => ErrorClass::WrongAddress { to: location_host(response) },
+            404 | 410 => ErrorClass::WrongAddress { to: None },
+            401 => ErrorClass::Login,
+            413 => ErrorClass::TooLarge,
+            407 | 408 | 425 | 429 => ErrorClass::Transient,
+            400..=499 => ErrorClass::Refused,
+            _ => ErrorClass::Transient,
+        };
+        if class == ErrorClass::TooLarge {
+            self.remember_refused(sent_bytes);
+        }
+        let message = match &class {
+            ErrorClass::WrongAddress { to: Some(host) } => {
+                format!("redirected to {host}: is the url right?")
+            }
+            ErrorClass::WrongAddress { to: None } => "no iTop there: is the url right?".to_owned(),
+            _ => wording::page_for_people(&text, &self.secrets(secret)),
+        };
+        Error {
+            effect: unknown_effect(&asked, false),
+            asked: Box::new(asked),
+            class,
+            http_status: Some(status.as_u16()),
+            code: None,
+            message,
+        }
+    }
+
+    fn no_response(&self, asked: Asked, error: TransportError, secret: &str) -> Error {
+        let class = match error {
+            TransportError::AnswerTooLarge { .. } => ErrorClass::TooLarge,
+            TransportError::NotConnected(_) | TransportError::Broken(_) => ErrorClass::Transient,
+        };
+        let effect = match error {
+            TransportError::NotConnected(_) => Effect::None,
+            _ => unknown_effect(&asked, false),
+        };
+        Error {
+            asked: Box::new(asked),
+            class,
+            effect,
+            http_status: None,
+            code: None,
+            message: wording::for_people(&error.to_string(), &self.secrets(secret)),
+        }
+    }
+
+    fn remember_refused(&self, sent_bytes: u64) {
+        if sent_bytes > 0 {
+            self.shared.refused_bytes.fetch_min(sent_bytes, Ordering::Relaxed);
+        }
+    }
+
+    fn for_people(&self, message: &str) -> String {
+        wording::for_people(message, &self.secrets(""))
+    }
+
+    /// What no message may hold: the log-in's secret and `also`.
+    fn secrets<'a>(&'a self, also: &'a str) -> [&'a str; 2] {
+        let secret = match &self.shared.config.login {
+            Login::Password { password, .. } => password,
+            Login::Token(token) => token,
+        };
+        [secret.expose_secret(), also]
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("config", &self.shared.config).finish_non_exhaustive()
+    }
+}
+
+fn unknown_effect(asked: &Asked, answered: bool) -> Effect {
+    match asked.operation.writes() {
+        true => Effect::Unknown { answered },
+        false => Effect::None,
+    }
+}
+
+fn maintenance(asked: Asked, status: u16) -> Error {
+    Error {
+        asked: Box::new(asked),
+        class: ErrorClass::Transient,
+        effect: Effect::None,
+        http_status: Some(status),
+        code: Some(100),
+        message: "this iTop is under maintenance".to_owned(),
+    }
+}
+
+fn not_started(asked: Asked) -> Error {
+    Error {
+        asked: Box::new(asked),
+        class: ErrorClass::Transient,
+        effect: Effect::None,
+        http_status: None,
+        code: None,
+        message: "not sent: other calls to this iTop took too long".to_owned(),
+    }
+}
+
+/// The host of a redirect, never its whole address, which may hold a session's secret.
+fn location_host(response: &http::Response<Bytes>) -> Option<String> {
+    let location = response.headers().get(LOCATION)?.to_str().ok()?;
+    let url = Url::parse(location).ok()?;
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    Some(format!("{}://{}{port}", url.scheme(), url.host_str()?))
+}
+
+fn checked_base_url(given: &str) -> Result<String, ConfigError> {
+    let bad = |why: &str| ConfigError::Url(why.to_owned());
+    let url = Url::parse(given.trim()).map_err(|error| bad(&error.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(bad("it must begin with https:// or http://"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(bad("the account does not go into it"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(bad("it ends before ? and #"));
+    }
+    if url.path().ends_with(".php") {
+        return Err(bad("it is the root of iTop, without a page's name"));
+    }
+    let base = url.as_str().trim_end_matches('/').to_owned();
+    base.parse::<Uri>().map_err(|error| bad(&error.to_string()))?;
+    Ok(base)
+}
+
+/// Line breaks would end a form field or a header in its middle.
+fn check_login(login: &Login) -> Result<(), ConfigError> {
+    let is_sendable = |text: &str| !text.contains(['\r', '\n', '\0']);
+    match login {
+        Login::Password { user, .. } if !is_sendable(user) => Err(ConfigError::Login("user name")),
+        Login::Password { password, .. } if !is_sendable(password.expose_secret()) => {
+            Err(ConfigError::Login("password"))
+        }
+        Login::Token(token) if token_header(token).is_none() => Err(ConfigError::Login("token")),
+        _ => Ok(()),
+    }
+}
+
+fn token_header(token: &SecretString) -> Option<HeaderValue> {
+    let mut header = HeaderValue::from_str(token.expose_secret()).ok()?;
+    header.set_sensitive(true);
+    Some(header)
+}

@@ -1,0 +1,147 @@
+//! What went wrong, in the three terms a caller acts on: which class of failure it is, whether a
+//! write may have had an effect, and words for people.
+
+use std::fmt;
+
+/// A call that did not give what was asked.
+///
+/// `message` is cut to about 300 characters and holds no secret and no data of an SQL query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    pub asked: Box<Asked>,
+    pub class: ErrorClass,
+    pub effect: Effect,
+    pub http_status: Option<u16>,
+    /// iTop's own `code`, or MySQL's error number.
+    pub code: Option<i64>,
+    pub message: String,
+}
+
+/// The call that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    pub operation: Operation,
+    /// The class asked for; empty where the operation has none.
+    pub class: String,
+    /// The object's id, where the call named one.
+    pub id: Option<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operation {
+    Get,
+    Create,
+    Update,
+    ApplyStimulus,
+    Delete,
+    ListOperations,
+    /// The download of an inline image, which is no REST operation.
+    InlineImage,
+    /// An operation that this crate has no type for.
+    Other(String),
+}
+
+impl Operation {
+    /// iTop's name of it.
+    pub fn name(&self) -> &str {
+        match self {
+            Operation::Get => "core/get",
+            Operation::Create => "core/create",
+            Operation::Update => "core/update",
+            Operation::ApplyStimulus => "core/apply_stimulus",
+            Operation::Delete => "core/delete",
+            Operation::ListOperations => "list_operations",
+            Operation::InlineImage => "download_inlineimage",
+            Operation::Other(name) => name,
+        }
+    }
+
+    /// Whether it may change something. An unknown operation may.
+    pub fn writes(&self) -> bool {
+        use Operation::*;
+        !matches!(self, Get | ListOperations | InlineImage)
+    }
+}
+
+/// What kind of failure it is: what can be done about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorClass {
+    /// It may go away by itself: the network, 5xx, maintenance, no JSON, a database that is away.
+    Transient,
+    /// iTop refused it, and would again.
+    Refused,
+    /// The account lacks rights, for this class if iTop named one. A *read-only iTop* (backup,
+    /// update) answers every write with these very words.
+    Rights { class: Option<String> },
+    /// The log-in was refused, or the account may not use REST at all.
+    Login,
+    /// `Invalid stimulus`: the object is not in the state that the caller thought.
+    Stale,
+    /// The object to write to does not exist, or this account may not see it.
+    Gone,
+    /// The class has no such attribute.
+    UnknownAttribute { attribute: String },
+    /// This iTop has no such class.
+    UnknownClass { class: String },
+    /// What was sent, or what was to be read, is more than this iTop or the caller's limit takes.
+    TooLarge,
+    /// Something other than iTop's REST is at this URL: a redirect (`to` is its host), or 404.
+    WrongAddress { to: Option<String> },
+    /// What came is no image, by its bytes.
+    NotAnImage,
+}
+
+/// What a failed call may have done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing: the connection was never made, or iTop's own words say that it stopped before
+    /// the write. Reads have this always.
+    None,
+    /// It may have been carried out.
+    Unknown {
+        /// iTop's own JSON came: the call is over, and a look tells at once what it did. Without
+        /// it, the call may still be running, and absence proves nothing yet.
+        answered: bool,
+    },
+}
+
+impl Error {
+    pub fn is_transient(&self) -> bool {
+        self.class == ErrorClass::Transient
+    }
+
+    pub fn had_no_effect(&self) -> bool {
+        self.effect == Effect::None
+    }
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.operation.name())?;
+        if !self.class.is_empty() {
+            write!(f, " {}", self.class)?;
+        }
+        match self.id {
+            Some(id) => write!(f, "::{id}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.asked, self.message)?;
+        match (self.code, self.http_status) {
+            (Some(code), _) => write!(f, " (code {code})")?,
+            (None, Some(status)) => write!(f, " (HTTP {status})")?,
+            (None, None) => {}
+        }
+        match self.effect {
+            Effect::None => Ok(()),
+            Effect::Unknown { .. } => f.write_str("; it may have been carried out"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
