@@ -1,0 +1,247 @@
+//! The configuration: `itop-bridge.toml`, read, checked and resolved.
+//!
+//! What leaves here is whole: files are read, environment variables put in, every override of an
+//! external merged, every default filled in. What is left for later are the names in `defaults`,
+//! which only an iTop can look up. All mistakes of one file are reported at once, each with its line,
+//! its key and the way out.
+//!
+//! Relative paths are relative to the folder of the configuration file. In any string `${NAME}` is
+//! the environment variable NAME, and `$${` is a plain `${`.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use itop_bridge_core::Lifecycles;
+use itop_bridge_core::policy::{AttachmentDeletes, HaltLimits, StatusToInternal};
+use secrecy::SecretString;
+
+use crate::timing::Timing;
+
+mod document;
+mod sections;
+mod side;
+mod sync;
+#[cfg(test)]
+mod tests;
+
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub server: ServerConfig,
+    pub store: StoreConfig,
+    pub internal: SideConfig,
+    /// In the order of their names; at least one.
+    pub externals: Vec<ExternalConfig>,
+    pub alerts: Option<AlertsConfig>,
+    /// What works but should be mended, such as a secret that every user of the machine can read.
+    pub warnings: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// Part of every mark: letters, digits and `-`.
+    pub id: String,
+    pub listen: SocketAddr,
+    /// How both iTops reach the bridge, without a slash at its end.
+    pub public_url: String,
+    pub coalesce_ms: i64,
+}
+
+#[derive(Debug, Clone)]
+pub struct StoreConfig {
+    /// The SQLite file.
+    pub path: PathBuf,
+    pub keep_closed_days: u32,
+}
+
+/// One iTop and how to reach it.
+#[derive(Debug, Clone)]
+pub struct SideConfig {
+    /// The external's name, or `internal.name`.
+    pub name: String,
+    /// iTop's address without a slash at its end.
+    pub url: String,
+    pub login: Login,
+    /// The keys that this iTop's webhooks may carry; at least one.
+    pub api_keys: Vec<SecretString>,
+    pub defaults: Defaults,
+    /// Certificates (PEM) that are trusted beside the system's.
+    pub ca_file: Option<PathBuf>,
+    /// May hold a password.
+    pub proxy: Option<SecretString>,
+    /// The zone of the times that this iTop prints, where the operator states it.
+    pub time_zone: Option<jiff::tz::TimeZone>,
+    /// How many calls may be under way at once.
+    pub max_calls: usize,
+    /// A call that was sent may be committed until so long after.
+    pub settle_ms: i64,
+    /// A call is given up when no byte has moved for so long.
+    pub timeout_ms: i64,
+}
+
+#[derive(Debug, Clone)]
+pub enum Login {
+    Password { user: String, password: SecretString },
+    Token(SecretString),
+}
+
+/// Attribute code, such as `team_id`, to what an object is given where nothing else says it. The
+/// short forms `org`, `caller`, `team`, `agent`, `service` and `servicesubcategory` are written out.
+pub type Defaults = BTreeMap<String, DefaultValue>;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DefaultValue {
+    /// An id, or the number that an enumeration is coded with.
+    Number(u64),
+    /// For an external key (`…_id`) a name, to be looked up at start; else the value itself.
+    Text(String),
+}
+
+#[derive(Debug, Clone)]
+pub struct ExternalConfig {
+    pub side: SideConfig,
+    /// `[internal].defaults` with this customer's own on top: for this customer's internal tickets.
+    pub internal_defaults: Defaults,
+    pub only: Only,
+    pub sync: SyncConfig,
+}
+
+impl ExternalConfig {
+    pub fn name(&self) -> &str {
+        &self.side.name
+    }
+}
+
+/// Which tickets may leave the external.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Only {
+    Every(Condition),
+    /// A class that is not named lets none out.
+    ByClass(BTreeMap<String, Condition>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    All,
+    /// What stands after `WHERE`.
+    Oql(String),
+}
+
+impl Only {
+    /// The condition for tickets of a class; `None`: not one of them.
+    pub fn of(&self, class: &str) -> Option<&Condition> {
+        match self {
+            Only::Every(condition) => Some(condition),
+            Only::ByClass(conditions) => conditions.get(class),
+        }
+    }
+}
+
+/// `[sync]` as it holds for one external.
+#[derive(Debug, Clone)]
+pub struct SyncConfig {
+    /// External class to the class of its counterpart.
+    pub classes: BTreeMap<String, String>,
+    /// Tickets that started before are left to `backfill`.
+    pub since: Option<jiff::civil::Date>,
+    pub title: String,
+    /// The attributes kept up to date from the external side, in order.
+    pub fields: Vec<String>,
+    pub status_to_internal: StatusToInternal,
+    pub status_to_external: StatusToExternal,
+    pub private_log_to_internal: LogCopy,
+    pub private_log_to_external: LogCopy,
+    pub public_log_to_internal: LogCopy,
+    pub public_log_to_external: LogCopy,
+    pub log_authors: bool,
+    pub attachment_deletes: AttachmentDeletes,
+    pub max_attachment_bytes: u64,
+    pub sweep_ms: i64,
+    pub audit_ms: i64,
+    pub halt: HaltLimits,
+    pub lifecycles: Arc<Lifecycles>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatusToExternal {
+    /// The external ticket is told by a file; its own lifecycle stays its own.
+    Report,
+    /// The external ticket is driven by stimuli.
+    Apply,
+    Off,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogCopy {
+    Attachment,
+    Off,
+}
+
+#[derive(Debug, Clone)]
+pub struct AlertsConfig {
+    /// A chat's hook address is itself a key to the chat.
+    pub webhook_url: SecretString,
+    pub silence_ms: i64,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read the configuration {}: {source}. Write one with `itop-bridge init`, or name another with --config", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{}", join(problems))]
+    Invalid { problems: Vec<Problem> },
+}
+
+/// One mistake in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    pub file: String,
+    /// From 1; 0 where no line can be named.
+    pub line: usize,
+    /// The dotted key, such as `external.acme.url`; empty for a mistake of syntax.
+    pub key: String,
+    pub text: String,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}:", self.file)?;
+        if self.line > 0 {
+            write!(out, "{}:", self.line)?;
+        }
+        if !self.key.is_empty() {
+            write!(out, " {}:", self.key)?;
+        }
+        write!(out, " {}", self.text)
+    }
+}
+
+fn join(problems: &[Problem]) -> String {
+    problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
+}
+
+impl Config {
+    /// Reads the file, with the process's environment.
+    pub fn load(path: &Path) -> Result<Config, ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        Config::parse(&text, &path.to_string_lossy(), &|name| std::env::var(name).ok())
+    }
+
+    /// Reads a text as if it stood in `file_name`. Files that it names are read too.
+    pub fn parse(text: &str, file_name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
+        let document = document::Document::new(text, file_name, env);
+        let config = sections::read(&document);
+        let (problems, warnings) = document.into_findings();
+        match config {
+            Some(config) if problems.is_empty() => Ok(Config { warnings, ..config }),
+            _ => Err(ConfigError::Invalid { problems }),
+        }
+    }
+
+    /// The waits of `serve` with what this file says of them.
+    pub fn timing(&self) -> Timing {
+        Timing { coalesce_ms: self.server.coalesce_ms, ..Timing::default() }
+    }
+}

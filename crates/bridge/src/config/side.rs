@@ -1,0 +1,163 @@
+//! One side: where its iTop is, how the bridge logs in, and the defaults of its tickets.
+
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::document::{Found, Section};
+use super::{DefaultValue, Defaults, Login, SideConfig};
+use crate::timing::Timing;
+
+/// What the operator may write for an external key.
+const SHORT_FORMS: [&str; 6] = ["org", "caller", "team", "agent", "service", "servicesubcategory"];
+/// Shorter keys can be guessed.
+const SHORTEST_KEY: usize = 16;
+
+/// Reads the keys that both kinds of sides have. The section is not finished here.
+pub(super) fn read(section: &Section<'_>, name: String) -> Option<SideConfig> {
+    let timing = Timing::default();
+    let url = section
+        .need("url", "the address of this iTop, such as \"https://itop.customer.example\"")
+        .and_then(|found| found.parsed(address));
+    let login = login(section);
+    let api_keys = api_keys(section, &name);
+    let defaults = section.get("defaults").and_then(|found| defaults(&found)).unwrap_or_default();
+    let ca_file = section.get("ca_file").and_then(|found| {
+        found.file()?;
+        found.path()
+    });
+    let proxy = section.get("proxy").and_then(|found| {
+        found.parsed(|text| address(text).map(drop))?;
+        found.secret()
+    });
+    let time_zone = section.get("time_zone").and_then(|found| found.parsed(time_zone));
+    let max_calls = number(section, "max_calls", 1..=64).unwrap_or(4);
+    let settle_seconds = number(section, "settle_seconds", 1..=86_400);
+    let timeout_seconds = number(section, "timeout_seconds", 1..=600).unwrap_or(30);
+    Some(SideConfig {
+        name,
+        url: url?,
+        login: login?,
+        api_keys: api_keys?,
+        defaults,
+        ca_file,
+        proxy,
+        time_zone,
+        max_calls: usize::try_from(max_calls).ok()?,
+        settle_ms: settle_seconds.map_or(timing.settle_ms, ms),
+        timeout_ms: ms(timeout_seconds),
+    })
+}
+
+pub(super) fn number(section: &Section<'_>, key: &'static str, limits: std::ops::RangeInclusive<u64>) -> Option<u64> {
+    section.get(key).and_then(|found| found.number(limits))
+}
+
+pub(super) fn ms(seconds: u64) -> i64 {
+    i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000)
+}
+
+/// An http address without a slash at its end.
+pub(super) fn address(text: &str) -> Result<String, String> {
+    let url = Url::parse(text)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+        .ok_or("must be an address that begins with http:// or https://")?;
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("must be an address without `?` and `#`".to_owned());
+    }
+    if url.path().ends_with(".php") {
+        return Err("must be the folder that iTop is installed in, without the name of a page".to_owned());
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+/// What tells one iTop's address from another's: http and https of one host are the same iTop.
+pub(super) fn identity(address: &str) -> String {
+    let Ok(url) = Url::parse(address) else { return address.to_owned() };
+    let host = url.host_str().unwrap_or_default().trim_end_matches('.');
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{host}{port}{}", url.path().trim_end_matches('/'))
+}
+
+fn time_zone(name: &str) -> Result<jiff::tz::TimeZone, String> {
+    jiff::tz::TimeZone::get(name)
+        .map_err(|_| format!("\"{name}\" is no time zone; write one as \"Europe/Paris\" or \"Asia/Jakarta\""))
+}
+
+fn login(section: &Section<'_>) -> Option<Login> {
+    let user = section.get("user");
+    let password = one_of(section, "password", "password_file");
+    let token = one_of(section, "token", "token_file");
+    if section.has("token") || section.has("token_file") {
+        if user.is_some() || section.has("password") || section.has("password_file") {
+            section.wrong("write either `token` or `user` and `password`, not both".to_owned());
+        }
+        return Some(Login::Token(token?));
+    }
+    let Some(user) = user else {
+        section.missing("user", "the account's name, beside `password` (or write `token`)");
+        return None;
+    };
+    if !section.has("password") && !section.has("password_file") {
+        section.missing("password", "write it as \"${NAME}\" for an environment variable, or `password_file`");
+    }
+    Some(Login::Password { user: user.text()?, password: password? })
+}
+
+/// A secret that stands here, or in a file.
+fn one_of(section: &Section<'_>, here: &'static str, in_file: &'static str) -> Option<SecretString> {
+    let (here, file) = (section.get(here), section.get(in_file));
+    if let (Some(_), Some(file)) = (&here, &file) {
+        file.wrong("the same secret is given twice; keep one of the two".to_owned());
+    }
+    here.and_then(|found| found.secret()).or_else(|| file?.secret_file())
+}
+
+fn api_keys(section: &Section<'_>, name: &str) -> Option<Vec<SecretString>> {
+    let mut keys: Vec<SecretString> = Vec::new();
+    let listed = section.get("api_keys").and_then(|found| found.list()).unwrap_or_default();
+    let files = section.get("api_key_files").and_then(|found| found.list()).unwrap_or_default();
+    let read = |found: &Found<'_>, key: Option<SecretString>| {
+        let key = key?;
+        let fit = key.expose_secret().bytes().all(|byte| byte.is_ascii_graphic());
+        if !fit {
+            found.wrong("a key may hold no spaces and only ASCII characters: it travels in a header".to_owned());
+        }
+        if key.expose_secret().len() < SHORTEST_KEY {
+            found.document().warn(format!("a key of {name} is shorter than {SHORTEST_KEY} characters and may be guessed: draw one with `itop-bridge keys new`"));
+        }
+        fit.then_some(key)
+    };
+    let found = listed.len() + files.len();
+    keys.extend(listed.iter().filter_map(|item| read(item, item.secret())));
+    keys.extend(files.iter().filter_map(|item| read(item, item.secret_file())));
+    if found == 0 {
+        section.missing("api_keys", "the keys that this iTop's webhooks carry; draw one with `itop-bridge keys new`");
+    }
+    (found > 0 && keys.len() == found).then_some(keys)
+}
+
+pub(super) fn defaults(found: &Found<'_>) -> Option<Defaults> {
+    let mut defaults = Defaults::new();
+    for (written, value) in found.section()?.entries() {
+        let code = if SHORT_FORMS.contains(&written) { format!("{written}_id") } else { written.to_owned() };
+        let fit = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        if !code.bytes().all(fit) {
+            value.wrong("must be an attribute's code, such as `team` or `pending_reason`".to_owned());
+            continue;
+        }
+        let default = if value.is_number() {
+            value.number(1..=u64::MAX).map(DefaultValue::Number)
+        } else if value.is_text() {
+            value.text().map(DefaultValue::Text)
+        } else {
+            value.wrong("must be an id (a whole number) or a name (a string)".to_owned());
+            None
+        };
+        let Some(default) = default else { continue };
+        if defaults.insert(code.clone(), default).is_some() {
+            value.wrong(format!("`{code}` is given twice, once by its short form"));
+        }
+    }
+    Some(defaults)
+}

@@ -1,0 +1,330 @@
+use secrecy::ExposeSecret;
+
+use super::*;
+
+const WHOLE: &str = r#"
+[server]
+id = "7f3a"
+
+[internal]
+name = "elitery"
+url = "https://itop.provider.example/"
+user = "bridge"
+password = "${ITOP_INTERNAL_PASSWORD}"
+api_keys = ["${BRIDGE_KEY_INTERNAL}"]
+defaults = { org = "Demo", caller = 6, pending_reason = "waiting" }
+
+[external.acme]
+url = "https://itop.customer.example"
+token = "${ITOP_ACME_TOKEN}"
+api_keys = ["sk_acme_0123456789abcdef"]
+internal_defaults = { org = "Acme" }
+only = { UserRequest = "team_name = 'Elitery'", Incident = "all" }
+
+[external.acme.sync]
+title = "{title} ({ref})"
+
+[sync]
+title = "common"
+sweep_seconds = 60
+"#;
+
+fn env(name: &str) -> Option<String> {
+    match name {
+        "ITOP_INTERNAL_PASSWORD" => Some("s3cret-of-${HOME}".to_owned()),
+        "BRIDGE_KEY_INTERNAL" => Some("sk_internal_0123456789".to_owned()),
+        "ITOP_ACME_TOKEN" => Some("t0ken-of-acme".to_owned()),
+        _ => None,
+    }
+}
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(text, "/nowhere/bridge.toml", &env)
+}
+
+/// The whole configuration with one passage replaced, and what is said of it, without the file name.
+fn mistakes(passage: &str, instead: &str) -> Vec<String> {
+    let whole = WHOLE.replace("\"common\"", "\"{title}\"");
+    assert!(whole.contains(passage), "the passage must be there: {passage}");
+    let Err(error) = parse(&whole.replacen(passage, instead, 1)) else { return Vec::new() };
+    error.to_string().lines().map(|line| line.replace("/nowhere/bridge.toml:", "")).collect()
+}
+
+fn whole() -> Config {
+    parse(&WHOLE.replace("\"common\"", "\"{title}\"")).unwrap()
+}
+
+#[test]
+fn a_whole_file_is_resolved() {
+    let config = whole();
+    assert_eq!(config.server.id, "7f3a");
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.server.public_url, "http://127.0.0.1:8080");
+    assert_eq!(config.store.path, Path::new("/nowhere/itop-bridge.db"));
+    assert_eq!(config.internal.url, "https://itop.provider.example");
+    assert_eq!(config.internal.settle_ms, 300_000);
+    assert_eq!(config.timing(), Timing::default());
+
+    let acme = &config.externals[0];
+    assert_eq!(acme.name(), "acme");
+    assert_eq!(acme.only.of("Incident"), Some(&Condition::All));
+    assert_eq!(acme.only.of("NormalChange"), None);
+    assert_eq!(acme.sync.title, "{title} ({ref})", "the external's own goes first");
+    assert_eq!(acme.sync.sweep_ms, 60_000, "then the common one");
+    assert_eq!(acme.sync.audit_ms, 3_600_000, "then the default");
+    assert_eq!(acme.sync.classes.len(), 5);
+    assert_eq!(acme.sync.classes["NormalChange"], "NormalChange");
+}
+
+#[test]
+fn an_external_overrides_the_internal_defaults_one_by_one() {
+    let config = whole();
+    let defaults = &config.externals[0].internal_defaults;
+    assert_eq!(defaults["org_id"], DefaultValue::Text("Acme".to_owned()));
+    assert_eq!(defaults["caller_id"], DefaultValue::Number(6));
+    assert_eq!(defaults["pending_reason"], DefaultValue::Text("waiting".to_owned()));
+    assert_eq!(config.internal.defaults["org_id"], DefaultValue::Text("Demo".to_owned()));
+}
+
+#[test]
+fn a_variable_is_put_in_once_and_debug_shows_no_secret() {
+    let config = whole();
+    let Login::Password { password, .. } = &config.internal.login else { panic!("logs in by password") };
+    assert_eq!(password.expose_secret(), "s3cret-of-${HOME}");
+    let shown = format!("{config:?}");
+    for secret in ["s3cret", "t0ken", "sk_"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}
+
+#[test]
+fn a_mistyped_key_is_named_with_its_line_and_the_nearest() {
+    assert_eq!(
+        mistakes("sweep_seconds", "sweep_second"),
+        ["25: sync.sweep_second: unknown key; did you mean `sweep_seconds`?"]
+    );
+    assert_eq!(
+        mistakes("user = \"bridge\"", "user = \"bridge\"\nzzz = 1"),
+        ["9: internal.zzz: unknown key; it has no meaning here"]
+    );
+    assert_eq!(mistakes("[sync]", "[snyc]")[0], "23: snyc: unknown key; did you mean `sync`?");
+}
+
+#[test]
+fn only_is_never_guessed() {
+    let said = mistakes("only = {", "# {");
+    assert_eq!(said.len(), 1);
+    for part in [
+        "13: external.acme: `only` is missing",
+        "never guessed",
+        "only = \"all\"",
+        "only = \"team_name = 'Elitery'\"",
+        "under [sync]",
+    ] {
+        assert!(said[0].contains(part), "{part} in {said:?}");
+    }
+    let under_sync = WHOLE.replace("only = {", "# {").replace("title = \"common\"", "only = \"all\"");
+    assert_eq!(parse(&under_sync).unwrap().externals[0].only, Only::Every(Condition::All));
+}
+
+#[test]
+fn a_wrong_only_is_said_once_and_is_not_missing() {
+    assert_eq!(
+        mistakes("Incident = \"all\"", "Incident = \"al\""),
+        [
+            "18: external.acme.only.Incident: must be \"all\", or a condition in OQL such as \"team_name = 'Elitery'\", but is \"al\""
+        ]
+    );
+    assert_eq!(
+        mistakes("\"team_name = 'Elitery'\"", "\"SELECT UserRequest WHERE id > 1\""),
+        ["18: external.acme.only.UserRequest: must be the condition alone: what stands after WHERE in the OQL"]
+    );
+    assert_eq!(
+        mistakes("Incident = \"all\"", "Incidant = \"all\""),
+        [
+            "13: external.acme: `only` names the class Incidant, which is not bridged: add it to `classes`, or take it out"
+        ]
+    );
+}
+
+#[test]
+fn a_wrong_type_or_value_says_what_is_wanted() {
+    for (instead, said) in [
+        ("sweep_seconds = \"60\"", "sync.sweep_seconds: must be a whole number from 1 to 86400, but is a string"),
+        ("sweep_seconds = 0", "sync.sweep_seconds: must be a whole number from 1 to 86400, but is 0"),
+        ("sweep_seconds = -5", "sync.sweep_seconds: must be a whole number from 1 to 86400, but is -5"),
+        (
+            "status_to_external = \"reprt\"",
+            "sync.status_to_external: must be \"report\" or \"apply\" or \"off\", but is \"reprt\"",
+        ),
+        ("log_authors = 1", "sync.log_authors: must be true or false, but is a whole number"),
+        ("since = \"yesterday\"", "sync.since: must be a date such as \"2026-01-01\", but is \"yesterday\""),
+        ("halt_share = 2", "sync.halt_share: must be a number above 0 and at most 1, such as 0.33"),
+        (
+            "fields = [\"title\", \"team_id\"]",
+            "sync.fields: \"team_id\" names a person, team, organisation or service: these never cross; write the side's `defaults`",
+        ),
+        ("classes = []", "sync.classes: must be a table, but is a list"),
+    ] {
+        assert_eq!(mistakes("sweep_seconds = 60", instead), [format!("25: {said}")]);
+    }
+    assert_eq!(
+        mistakes("\"{title}\"", "\"{Title}\""),
+        ["24: sync.title: {Title} is unknown; a title is made of {ref} and {title}"]
+    );
+    assert_eq!(
+        mistakes("caller = 6", "caller = true"),
+        ["11: internal.defaults.caller: must be an id (a whole number) or a name (a string)"]
+    );
+    assert_eq!(
+        mistakes("caller = 6", "org_id = 6"),
+        ["11: internal.defaults.org_id: `org_id` is given twice, once by its short form"]
+    );
+}
+
+#[test]
+fn a_date_may_be_written_as_toml_does() {
+    for written in ["\"2026-01-02\"", "2026-01-02"] {
+        let config = parse(&WHOLE.replace("title = \"common\"", &format!("since = {written}"))).unwrap();
+        assert_eq!(config.externals[0].sync.since, Some(jiff::civil::date(2026, 1, 2)));
+    }
+}
+
+#[test]
+fn an_unset_variable_names_the_key() {
+    assert_eq!(
+        mistakes("${ITOP_INTERNAL_PASSWORD}", "${NO_SUCH}"),
+        ["9: internal.password: the environment variable NO_SUCH is not set"]
+    );
+    assert_eq!(
+        mistakes("${BRIDGE_KEY_INTERNAL}", "${UNENDED")[0],
+        "10: internal.api_keys: `${` has no `}` (write `$${` for a plain `${`)"
+    );
+}
+
+#[test]
+fn a_plain_dollar_brace_can_be_written() {
+    let config =
+        parse(&WHOLE.replace("${ITOP_INTERNAL_PASSWORD}", "a$${b}$c").replace("\"common\"", "\"{title}\"")).unwrap();
+    let Login::Password { password, .. } = &config.internal.login else { panic!("logs in by password") };
+    assert_eq!(password.expose_secret(), "a${b}$c");
+}
+
+#[test]
+fn two_sides_of_one_address_are_refused() {
+    for same in ["https://itop.provider.example", "HTTPS://ITOP.provider.example:443//", "http://itop.provider.example"]
+    {
+        assert_eq!(
+            mistakes("https://itop.customer.example", same),
+            ["13: external.acme: has the same `url` as elitery: the bridge would copy tickets of one iTop into itself"]
+        );
+    }
+    assert_eq!(mistakes("https://itop.customer.example", "https://itop.provider.example/other"), Vec::<String>::new());
+}
+
+#[test]
+fn an_address_is_the_folder_of_an_itop() {
+    for (url, said) in [
+        ("itop.customer.example", "must be an address that begins with http:// or https://"),
+        (
+            "https://itop.customer.example/pages/UI.php",
+            "must be the folder that iTop is installed in, without the name of a page",
+        ),
+        ("https://itop.customer.example/?a=b", "must be an address without `?` and `#`"),
+    ] {
+        assert_eq!(mistakes("https://itop.customer.example", url), [format!("14: external.acme.url: {said}")]);
+    }
+}
+
+#[test]
+fn a_key_may_be_shared_with_one_external_only() {
+    let shared =
+        WHOLE.replace("${BRIDGE_KEY_INTERNAL}", "sk_acme_0123456789abcdef").replace("\"common\"", "\"{title}\"");
+    assert!(parse(&shared).is_ok());
+    let two = format!(
+        "{shared}\n[external.other]\nurl = \"https://o.example\"\nonly = \"all\"\ntoken = \"t\"\napi_keys = [\"sk_other_0123456789abcdef\"]\n"
+    );
+    let said = parse(&two).unwrap_err().to_string();
+    assert!(said.starts_with("/nowhere/bridge.toml:13: external.acme: shares an API key with elitery; with more than one external, only a key can say who calls"), "{said}");
+}
+
+#[test]
+fn names_are_distinct_and_plain() {
+    assert_eq!(
+        mistakes("name = \"elitery\"", "name = \"acme\""),
+        ["13: external.acme: has the internal's name; give one of the two another"]
+    );
+    assert_eq!(
+        mistakes("name = \"elitery\"", "name = \"El_itery\""),
+        ["6: internal.name: \"El_itery\" is no name: write 1 to 32 of a-z, 0-9 and `-`"]
+    );
+}
+
+#[test]
+fn logging_in_needs_one_way_and_not_two() {
+    assert_eq!(
+        mistakes("user = \"bridge\"\n", ""),
+        ["5: internal: `user` is missing: the account's name, beside `password` (or write `token`)"]
+    );
+    assert_eq!(
+        mistakes("user = \"bridge\"", "user = \"bridge\"\ntoken = \"t\""),
+        ["5: internal: write either `token` or `user` and `password`, not both"]
+    );
+}
+
+#[test]
+fn all_mistakes_of_a_file_are_reported_at_once_in_the_order_of_lines() {
+    let said = parse("[server]\nlisten = 1\n[internal]\nname = \"a\"\nurls = \"https://i.example\"\n[external]\n")
+        .unwrap_err();
+    let ConfigError::Invalid { problems } = said else { panic!("the file was read") };
+    let said: Vec<_> = problems.iter().map(|p| (p.line, p.text.split(':').next().unwrap())).collect();
+    assert_eq!(
+        said,
+        [
+            (1, "`id` is missing"),
+            (2, "must be a string, but is a whole number"),
+            (3, "`url` is missing"),
+            (3, "`user` is missing"),
+            (3, "`api_keys` is missing"),
+            (5, "unknown key; did you mean `url`?"),
+            (6, "names no external"),
+        ]
+    );
+}
+
+#[test]
+fn broken_toml_is_said_with_its_line_alone() {
+    let said = parse("[server]\nid = \n").unwrap_err().to_string();
+    assert!(said.starts_with("/nowhere/bridge.toml:2: this is not TOML: "), "{said}");
+}
+
+#[test]
+fn secrets_of_files_are_read_and_an_open_file_is_warned_of() {
+    let folder = std::env::temp_dir().join(format!("itop-bridge-config-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("key"), "sk_from_a_file_0123456789\n").unwrap();
+    let text = WHOLE
+        .replace("api_keys = [\"sk_acme_0123456789abcdef\"]", "api_key_files = [\"key\"]")
+        .replace("\"common\"", "\"{title}\"");
+    let config = Config::parse(&text, &folder.join("bridge.toml").to_string_lossy(), &env).unwrap();
+    assert_eq!(config.externals[0].side.api_keys[0].expose_secret(), "sk_from_a_file_0123456789");
+    assert!(
+        config.warnings.iter().any(|warning| warning.contains("every user of this machine can read it")),
+        "{:?}",
+        config.warnings
+    );
+
+    let missing = Config::parse(&text.replace("\"key\"", "\"no-such\""), "bridge.toml", &env).unwrap_err().to_string();
+    assert!(
+        missing.starts_with("bridge.toml:16: external.acme.api_key_files: cannot read the file no-such: "),
+        "{missing}"
+    );
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_missing_file_says_how_to_get_one() {
+    let said = Config::load(Path::new("/nowhere/bridge.toml")).unwrap_err().to_string();
+    assert!(said.starts_with("cannot read the configuration /nowhere/bridge.toml: "), "{said}");
+    assert!(said.ends_with("Write one with `itop-bridge init`, or name another with --config"), "{said}");
+}
