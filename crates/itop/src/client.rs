@@ -1,33 +1,27 @@
 //! The client: its configuration, and how one call is made.
 //!
 //! A call waits for room in the budget of bytes and for one of `max_calls` places, is sent with
-//! one time-out around it, and its answer is judged. What is sent stands in `operations.rs`.
-//!
-//! *Guarantee:* an error says *no effect* only when the connection was never made, when the call
-//! was never started, or when iTop's own words say that it stopped before the write.
+//! one time-out around it. What is sent stands in `operations.rs`, what its end means in
+//! `outcome.rs`.
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderValue, LOCATION};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderValue};
 use http::{Method, StatusCode, Uri};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use url::Url;
 
-use crate::answer::{self, Answer, NoAnswer};
-use crate::error::{Asked, Effect, Error, ErrorClass};
+use crate::answer::{self, Answer};
+use crate::error::{Asked, Error};
 use crate::memory::{Memory, Reservation};
 use crate::multipart;
+use crate::outcome::History;
 use crate::transport::{Body, MaxAnswerBytes, Progress, Transport, TransportError};
-use crate::wording;
-
-/// From this size on, "Invalid login" after a good log-in is taken for a body that PHP dropped.
-const SUSPICIOUS_BODY_BYTES: u64 = 1 << 20;
 
 /// How the account proves itself. `Debug` shows neither password nor token.
 #[derive(Clone, Debug)]
@@ -98,10 +92,7 @@ struct Shared {
     config: ClientConfig,
     transport: Arc<dyn Transport>,
     places: Semaphore,
-    /// A log-in has succeeded, so that "Invalid login" for a large body means its size.
-    has_logged_in: AtomicBool,
-    /// The smallest body that was refused for its size; `u64::MAX` for none.
-    refused_bytes: AtomicU64,
+    history: History,
 }
 
 /// One call, before it is sent.
@@ -112,6 +103,14 @@ pub(crate) struct Call {
     pub charge_bytes: u64,
     pub max_answer_bytes: u64,
     /// Of this call alone, such as an image's: kept out of its errors too.
+    pub secret: Option<String>,
+}
+
+/// What is known of a call when its end is judged.
+pub(crate) struct Sent {
+    pub asked: Asked,
+    pub bytes: u64,
+    pub charge_bytes: u64,
     pub secret: Option<String>,
 }
 
@@ -133,8 +132,7 @@ impl Client {
             places: Semaphore::new(config.max_calls.min(Semaphore::MAX_PERMITS)),
             config,
             transport,
-            has_logged_in: AtomicBool::new(false),
-            refused_bytes: AtomicU64::new(u64::MAX),
+            history: History::default(),
         };
         Ok(Client { shared: Arc::new(shared), on_progress: None, start_by: None, reservation: None })
     }
@@ -169,7 +167,15 @@ impl Client {
 
     /// The smallest request, in bytes, that this iTop has refused for its size.
     pub fn refused_bytes(&self) -> Option<u64> {
-        Some(self.shared.refused_bytes.load(Ordering::Relaxed)).filter(|&bytes| bytes < u64::MAX)
+        self.shared.history.refused_bytes()
+    }
+
+    pub(crate) fn history(&self) -> &History {
+        &self.shared.history
+    }
+
+    pub(crate) fn login(&self) -> &Login {
+        &self.shared.config.login
     }
 
     pub(crate) fn max_answer_bytes(&self) -> u64 {
@@ -208,46 +214,34 @@ impl Client {
         call: Call,
         read: impl FnOnce(&Answer<'_>, Option<String>) -> Result<T, String>,
     ) -> Result<T, Error> {
-        let asked = call.asked.clone();
-        let sent_bytes = call.request.body().len();
-        let (received, _memory) = self.send(call).await?;
+        let (received, sent, _memory) = self.send(call).await?;
         let text = answer::as_text(&received.body);
-        let answer = match Answer::find(&text) {
-            Ok(answer) => answer,
-            Err(no_answer) => return Err(self.no_answer(asked, sent_bytes, &text, no_answer)),
-        };
-        if answer.code != 0 {
-            return Err(self.refusal(asked, sent_bytes, &answer));
+        match Answer::find(&text) {
+            Ok(answer) if answer.code == 0 => {
+                self.shared.history.note_login();
+                read(&answer, received.date).map_err(|message| self.useless(sent, &message))
+            }
+            Ok(answer) => Err(self.refusal(sent, &answer)),
+            Err(no_answer) => Err(self.no_answer(sent, &text, no_answer)),
         }
-        self.shared.has_logged_in.store(true, Ordering::Relaxed);
-        read(&answer, received.date).map_err(|message| Error {
-            effect: unknown_effect(&asked, true),
-            asked: Box::new(asked),
-            class: ErrorClass::Refused,
-            http_status: Some(200),
-            code: Some(0),
-            message: self.for_people(&message),
-        })
     }
 
     /// Sends and receives. The memory is held as long as what comes with it.
-    pub(crate) async fn send(&self, call: Call) -> Result<(Received, Option<Reservation>), Error> {
+    pub(crate) async fn send(&self, call: Call) -> Result<(Received, Sent, Option<Reservation>), Error> {
         let Call { asked, mut request, charge_bytes, max_answer_bytes, secret } = call;
-        let sent_bytes = request.body().len();
         request.extensions_mut().insert(MaxAnswerBytes(max_answer_bytes));
+        let sent = Sent { asked, bytes: request.body().len(), charge_bytes, secret };
         let Some((memory, _place)) = self.start(charge_bytes).await else {
-            return Err(not_started(asked));
+            return Err(self.not_started(sent));
         };
-        let outcome = self.send_while_bytes_move(request).await;
-        let secret = secret.as_deref().unwrap_or_default();
-        match outcome {
+        match self.send_while_bytes_move(request).await {
             Ok(response) if response.status() == StatusCode::OK => {
                 let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
                 let date = date.map(str::to_owned);
-                Ok((Received { body: response.into_body(), date }, memory))
+                Ok((Received { body: response.into_body(), date }, sent, memory))
             }
-            Ok(response) => Err(self.bad_status(asked, sent_bytes, &response, secret)),
-            Err(error) => Err(self.no_response(asked, error, secret)),
+            Ok(response) => Err(self.bad_status(sent, &response)),
+            Err(error) => Err(self.no_response(sent, error)),
         }
     }
 
@@ -298,175 +292,10 @@ impl Client {
     }
 }
 
-/// What an end without iTop's good answer means.
-impl Client {
-    fn refusal(&self, asked: Asked, sent_bytes: u64, answer: &Answer<'_>) -> Error {
-        let (mut class, effect) = wording::judge(&asked, answer.code, &answer.message);
-        let mut message = self.for_people(&answer.message);
-        if self.was_dropped_for_size(&class, answer, sent_bytes) {
-            class = ErrorClass::TooLarge;
-            message = format!("PHP's post_max_size is less than these {sent_bytes} bytes");
-        }
-        if class == ErrorClass::TooLarge {
-            self.remember_refused(sent_bytes);
-        }
-        if class != ErrorClass::Login && answer.code != 3 {
-            self.shared.has_logged_in.store(true, Ordering::Relaxed);
-        }
-        Error { asked: Box::new(asked), class, effect, http_status: Some(200), code: Some(answer.code), message }
-    }
-
-    /// PHP drops every field of a body over `post_max_size`, so that iTop misses the log-in — or,
-    /// when a token came as a header, `json_data` — and says so. Taking that at its word would
-    /// shut the account out of its own head. PHP's own warning in front settles it.
-    fn was_dropped_for_size(&self, class: &ErrorClass, answer: &Answer<'_>, sent: u64) -> bool {
-        let misses_fields = *class == ErrorClass::Login || answer.code == 3;
-        let php_says_so = answer.junk_before.contains("POST Content-Length of");
-        let login_was_good = answer.code == 3 || self.shared.has_logged_in.load(Ordering::Relaxed);
-        misses_fields && (php_says_so || (sent > SUSPICIOUS_BODY_BYTES && login_was_good))
-    }
-
-    fn no_answer(&self, asked: Asked, sent_bytes: u64, text: &str, why: NoAnswer) -> Error {
-        if answer::is_maintenance(text) {
-            return maintenance(asked, 200);
-        }
-        // Both PHP's and iTop's own words for it (`application/startup.inc.php`).
-        let out_of_memory = text.contains("Allowed memory size of");
-        if out_of_memory {
-            self.remember_refused(sent_bytes);
-        }
-        let page = wording::page_for_people(text, &self.secrets(""));
-        let message = match why {
-            _ if text.trim().is_empty() => "an empty answer".to_owned(),
-            NoAnswer::Cut => "the answer ends in its middle".to_owned(),
-            NoAnswer::NotJson => format!("no answer of iTop's: {page}"),
-        };
-        Error {
-            effect: unknown_effect(&asked, false),
-            asked: Box::new(asked),
-            class: if out_of_memory { ErrorClass::TooLarge } else { ErrorClass::Transient },
-            http_status: Some(200),
-            code: None,
-            message,
-        }
-    }
-
-    /// iTop answers with 200, or with 503 in maintenance: anything else is not iTop speaking.
-    fn bad_status(&self, asked: Asked, sent_bytes: u64, response: &http::Response<Bytes>, secret: &str) -> Error {
-        let status = response.status();
-        let text = answer::as_text(response.body());
-        if status == StatusCode::SERVICE_UNAVAILABLE && answer::is_maintenance(&text) {
-            return maintenance(asked, status.as_u16());
-        }
-        let class = match status.as_u16() {
-            300..=399 => ErrorClass::WrongAddress { to: location_host(response) },
-            404 | 410 => ErrorClass::WrongAddress { to: None },
-            401 => ErrorClass::Login,
-            413 => ErrorClass::TooLarge,
-            407 | 408 | 425 | 429 => ErrorClass::Transient,
-            400..=499 => ErrorClass::Refused,
-            _ => ErrorClass::Transient,
-        };
-        if class == ErrorClass::TooLarge {
-            self.remember_refused(sent_bytes);
-        }
-        let message = match &class {
-            ErrorClass::WrongAddress { to: Some(host) } => {
-                format!("redirected to {host}: is the url right?")
-            }
-            ErrorClass::WrongAddress { to: None } => "no iTop there: is the url right?".to_owned(),
-            _ => wording::page_for_people(&text, &self.secrets(secret)),
-        };
-        Error {
-            effect: unknown_effect(&asked, false),
-            asked: Box::new(asked),
-            class,
-            http_status: Some(status.as_u16()),
-            code: None,
-            message,
-        }
-    }
-
-    fn no_response(&self, asked: Asked, error: TransportError, secret: &str) -> Error {
-        let class = match error {
-            TransportError::AnswerTooLarge { .. } => ErrorClass::TooLarge,
-            TransportError::NotConnected(_) | TransportError::Broken(_) => ErrorClass::Transient,
-        };
-        let effect = match error {
-            TransportError::NotConnected(_) => Effect::None,
-            _ => unknown_effect(&asked, false),
-        };
-        Error {
-            asked: Box::new(asked),
-            class,
-            effect,
-            http_status: None,
-            code: None,
-            message: wording::for_people(&error.to_string(), &self.secrets(secret)),
-        }
-    }
-
-    fn remember_refused(&self, sent_bytes: u64) {
-        if sent_bytes > 0 {
-            self.shared.refused_bytes.fetch_min(sent_bytes, Ordering::Relaxed);
-        }
-    }
-
-    fn for_people(&self, message: &str) -> String {
-        wording::for_people(message, &self.secrets(""))
-    }
-
-    /// What no message may hold: the log-in's secret and `also`.
-    fn secrets<'a>(&'a self, also: &'a str) -> [&'a str; 2] {
-        let secret = match &self.shared.config.login {
-            Login::Password { password, .. } => password,
-            Login::Token(token) => token,
-        };
-        [secret.expose_secret(), also]
-    }
-}
-
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("config", &self.shared.config).finish_non_exhaustive()
     }
-}
-
-fn unknown_effect(asked: &Asked, answered: bool) -> Effect {
-    match asked.operation.writes() {
-        true => Effect::Unknown { answered },
-        false => Effect::None,
-    }
-}
-
-fn maintenance(asked: Asked, status: u16) -> Error {
-    Error {
-        asked: Box::new(asked),
-        class: ErrorClass::Transient,
-        effect: Effect::None,
-        http_status: Some(status),
-        code: Some(100),
-        message: "this iTop is under maintenance".to_owned(),
-    }
-}
-
-fn not_started(asked: Asked) -> Error {
-    Error {
-        asked: Box::new(asked),
-        class: ErrorClass::Transient,
-        effect: Effect::None,
-        http_status: None,
-        code: None,
-        message: "not sent: other calls to this iTop took too long".to_owned(),
-    }
-}
-
-/// The host of a redirect, never its whole address, which may hold a session's secret.
-fn location_host(response: &http::Response<Bytes>) -> Option<String> {
-    let location = response.headers().get(LOCATION)?.to_str().ok()?;
-    let url = Url::parse(location).ok()?;
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    Some(format!("{}://{}{port}", url.scheme(), url.host_str()?))
 }
 
 fn checked_base_url(given: &str) -> Result<String, ConfigError> {

@@ -92,6 +92,19 @@ pub enum ErrorClass {
     NotAnImage,
 }
 
+impl ErrorClass {
+    /// The same class with every name in it made fit for people.
+    pub(crate) fn map_names(self, fit: impl Fn(&str) -> String) -> ErrorClass {
+        match self {
+            ErrorClass::Rights { class } => ErrorClass::Rights { class: class.map(|class| fit(&class)) },
+            ErrorClass::UnknownAttribute { attribute } => ErrorClass::UnknownAttribute { attribute: fit(&attribute) },
+            ErrorClass::UnknownClass { class } => ErrorClass::UnknownClass { class: fit(&class) },
+            ErrorClass::WrongAddress { to } => ErrorClass::WrongAddress { to: to.map(|to| fit(&to)) },
+            other => other,
+        }
+    }
+}
+
 /// What a failed call may have done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {

@@ -43,6 +43,7 @@ mod memory;
 mod multipart;
 mod object;
 mod operations;
+mod outcome;
 mod query;
 mod transport;
 mod wording;

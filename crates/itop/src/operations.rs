@@ -185,7 +185,7 @@ impl Client {
             max_answer_bytes: max_bytes,
             secret: Some(secret.to_owned()),
         };
-        let (received, _memory) = self.send(call).await?;
+        let (received, _sent, _memory) = self.send(call).await?;
         match image_type(&received.body) {
             Some(mime) => Ok(Image { mime, bytes: received.body }),
             None => Err(not_an_image(asked, Some(200), "not an image")),

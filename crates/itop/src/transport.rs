@@ -29,7 +29,7 @@ pub enum TransportError {
     #[error("no connection: {0}")]
     NotConnected(String),
     /// It ended after bytes may have left: the server may have carried the request out.
-    #[error("the connection broke: {0}")]
+    #[error("{0}")]
     Broken(String),
     /// The answer has more bytes than [`MaxAnswerBytes`] allows.
     #[error("the answer is larger than {limit} bytes")]

@@ -81,10 +81,10 @@ fn exception(asked: &Asked, text: &str) -> Option<ErrorClass> {
     if let Some(attribute) = quoted_between(text, "output_fields: invalid attribute code '", "'") {
         return Some(ErrorClass::UnknownAttribute { attribute });
     }
-    if text.starts_with("Invalid stimulus: '") {
+    if asked.operation == Operation::ApplyStimulus && text.starts_with("Invalid stimulus: '") {
         return Some(ErrorClass::Stale);
     }
-    if text.starts_with("Missing mandatory attribute(s) for applying the stimulus: ")
+    if lacks_attributes(asked, text)
         || text.starts_with("Missing parameter '")
         || text.starts_with("Query failed to execute")
         || is_bad_value_of_the_object(asked, text)
@@ -95,6 +95,11 @@ fn exception(asked: &Asked, text: &str) -> Option<ErrorClass> {
         return Some(ErrorClass::Gone);
     }
     bad_input(text)
+}
+
+fn lacks_attributes(asked: &Asked, text: &str) -> bool {
+    asked.operation == Operation::ApplyStimulus
+        && text.starts_with("Missing mandatory attribute(s) for applying the stimulus: ")
 }
 
 /// `Unexpected value for attribute 'Title' (title) : …: issues = {…}, class = UserRequest, id = 7`.

@@ -1,0 +1,206 @@
+//! What an end without iTop's good answer means, by whoever spoke last: iTop, a web server or proxy
+//! in front of it, the network, or nobody.
+//!
+//! *Guarantee:* an error says *no effect* only when the call was never started, when the
+//! connection was never made, in maintenance, or when iTop's own words say that it stopped before
+//! the write (`wording.rs`).
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use bytes::Bytes;
+use http::header::LOCATION;
+use http::{Response, StatusCode};
+use secrecy::ExposeSecret;
+use url::Url;
+
+use crate::answer::{self, Answer, NoAnswer};
+use crate::client::{Client, Login, Sent};
+use crate::error::{Effect, Error, ErrorClass, Operation};
+use crate::transport::TransportError;
+use crate::wording;
+
+/// From this size on, a call can have failed for its size where the words say something else.
+const LARGE_BYTES: u64 = 1 << 20;
+
+/// What earlier calls have shown of this iTop and account.
+pub(crate) struct History {
+    has_logged_in: AtomicBool,
+    /// The smallest body that was refused for its size; `u64::MAX` for none.
+    refused_bytes: AtomicU64,
+}
+
+impl Default for History {
+    fn default() -> History {
+        History { has_logged_in: AtomicBool::new(false), refused_bytes: AtomicU64::new(u64::MAX) }
+    }
+}
+
+impl History {
+    pub(crate) fn note_login(&self) {
+        self.has_logged_in.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_logged_in(&self) -> bool {
+        self.has_logged_in.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn refused_bytes(&self) -> Option<u64> {
+        Some(self.refused_bytes.load(Ordering::Relaxed)).filter(|&bytes| bytes < u64::MAX)
+    }
+
+    fn note_refused(&self, bytes: u64) {
+        self.refused_bytes.fetch_min(bytes, Ordering::Relaxed);
+    }
+}
+
+/// An error but for the call it belongs to.
+struct Verdict {
+    class: ErrorClass,
+    effect: Effect,
+    http_status: Option<u16>,
+    code: Option<i64>,
+    message: String,
+}
+
+impl Client {
+    /// iTop answered with a `code` other than 0.
+    pub(crate) fn refusal(&self, sent: Sent, answer: &Answer<'_>) -> Error {
+        let (mut class, effect) = wording::judge(&sent.asked, answer.code, &answer.message);
+        let mut message = answer.message.clone();
+        if self.was_dropped_for_size(&class, answer, sent.bytes) {
+            class = ErrorClass::TooLarge;
+            message = format!("PHP's post_max_size is less than the {} bytes sent", sent.bytes);
+        } else if class != ErrorClass::Login {
+            self.history().note_login();
+        }
+        self.error(sent, Verdict { class, effect, http_status: Some(200), code: Some(answer.code), message })
+    }
+
+    /// PHP drops every field of a body over `post_max_size`, so that iTop misses the log-in (or,
+    /// when a token came as a header, `json_data`) and says so. Taking that at its word would
+    /// shut the account out of its own head. PHP's own warning in front settles it.
+    fn was_dropped_for_size(&self, class: &ErrorClass, answer: &Answer<'_>, sent_bytes: u64) -> bool {
+        const MISSING_JSON_DATA: i64 = 3;
+        let is_login = *class == ErrorClass::Login;
+        let php_says_so = answer.junk_before.contains("POST Content-Length of");
+        let login_was_good = !is_login || self.history().has_logged_in();
+        (is_login || answer.code == MISSING_JSON_DATA) && (php_says_so || (sent_bytes > LARGE_BYTES && login_was_good))
+    }
+
+    /// iTop answered ok, and what should be in the answer is not.
+    pub(crate) fn useless(&self, sent: Sent, message: &str) -> Error {
+        let effect = unknown_effect(&sent, true);
+        let message = message.to_owned();
+        let class = ErrorClass::Refused;
+        self.error(sent, Verdict { class, effect, http_status: Some(200), code: Some(0), message })
+    }
+
+    /// HTTP 200, and no JSON of iTop's in it.
+    pub(crate) fn no_answer(&self, sent: Sent, text: &str, why: NoAnswer) -> Error {
+        if answer::is_maintenance(text) {
+            return self.maintenance(sent, StatusCode::OK);
+        }
+        // Both PHP's and iTop's own words for it (`application/startup.inc.php`).
+        let ran_out_of_memory = text.contains("Allowed memory size of") && sent.charge_bytes > LARGE_BYTES;
+        let message = match why {
+            _ if text.trim().is_empty() => "an empty answer".to_owned(),
+            NoAnswer::Cut => "the answer ends in its middle".to_owned(),
+            NoAnswer::NotJson => format!("no answer of iTop's: {}", self.page_for_people(&sent, text)),
+        };
+        let class = if ran_out_of_memory { ErrorClass::TooLarge } else { ErrorClass::Transient };
+        let effect = unknown_effect(&sent, false);
+        self.error(sent, Verdict { class, effect, http_status: Some(200), code: None, message })
+    }
+
+    /// iTop answers with 200, or with 503 in maintenance: anything else is not iTop speaking.
+    pub(crate) fn bad_status(&self, sent: Sent, response: &Response<Bytes>) -> Error {
+        let status = response.status();
+        let text = answer::as_text(response.body());
+        if status == StatusCode::SERVICE_UNAVAILABLE && answer::is_maintenance(&text) {
+            return self.maintenance(sent, status);
+        }
+        let class = match status.as_u16() {
+            300..=399 | 403 | 404 | 410 if sent.asked.operation == Operation::InlineImage => ErrorClass::NotAnImage,
+            300..=399 => ErrorClass::WrongAddress { to: location_host(response) },
+            404 | 410 => ErrorClass::WrongAddress { to: None },
+            401 => ErrorClass::Login,
+            413 => ErrorClass::TooLarge,
+            407 | 408 | 425 | 429 => ErrorClass::Transient,
+            400..=499 => ErrorClass::Refused,
+            _ => ErrorClass::Transient,
+        };
+        let message = match &class {
+            ErrorClass::WrongAddress { to: Some(host) } => format!("redirected to {host}: is the url right?"),
+            ErrorClass::WrongAddress { to: None } if status.is_redirection() => {
+                "redirected: is the url right?".to_owned()
+            }
+            ErrorClass::WrongAddress { to: None } => "no iTop there: is the url right?".to_owned(),
+            _ => format!("no answer of iTop's: {}", self.page_for_people(&sent, &text)),
+        };
+        let effect = unknown_effect(&sent, false);
+        self.error(sent, Verdict { class, effect, http_status: Some(status.as_u16()), code: None, message })
+    }
+
+    /// Nothing came, or too much.
+    pub(crate) fn no_response(&self, sent: Sent, error: TransportError) -> Error {
+        let (class, effect) = match error {
+            TransportError::NotConnected(_) => (ErrorClass::Transient, Effect::None),
+            TransportError::Broken(_) => (ErrorClass::Transient, unknown_effect(&sent, false)),
+            TransportError::AnswerTooLarge { .. } => (ErrorClass::TooLarge, unknown_effect(&sent, false)),
+        };
+        self.error(sent, Verdict { class, effect, http_status: None, code: None, message: error.to_string() })
+    }
+
+    pub(crate) fn not_started(&self, sent: Sent) -> Error {
+        let message = "not sent: other calls took too long".to_owned();
+        let (class, effect) = (ErrorClass::Transient, Effect::None);
+        self.error(sent, Verdict { class, effect, http_status: None, code: None, message })
+    }
+
+    fn maintenance(&self, sent: Sent, status: StatusCode) -> Error {
+        let message = "this iTop is under maintenance".to_owned();
+        let (class, effect) = (ErrorClass::Transient, Effect::None);
+        self.error(sent, Verdict { class, effect, http_status: Some(status.as_u16()), code: Some(100), message })
+    }
+
+    fn error(&self, sent: Sent, verdict: Verdict) -> Error {
+        // Without a status it is the answer that was too large, not what was sent.
+        let was_refused = verdict.class == ErrorClass::TooLarge && verdict.http_status.is_some();
+        if was_refused && sent.asked.operation.writes() {
+            self.history().note_refused(sent.bytes);
+        }
+        let secrets = self.secrets(&sent);
+        let message = wording::for_people(&verdict.message, &secrets);
+        let class = verdict.class.map_names(|name| wording::for_people(name, &secrets));
+        let Verdict { effect, http_status, code, .. } = verdict;
+        Error { asked: Box::new(sent.asked), class, effect, http_status, code, message }
+    }
+
+    fn page_for_people(&self, sent: &Sent, page: &str) -> String {
+        wording::page_for_people(page, &self.secrets(sent))
+    }
+
+    /// What no message may hold.
+    fn secrets<'a>(&'a self, sent: &'a Sent) -> [&'a str; 2] {
+        let of_login = match self.login() {
+            Login::Password { password, .. } => password,
+            Login::Token(token) => token,
+        };
+        [of_login.expose_secret(), sent.secret.as_deref().unwrap_or_default()]
+    }
+}
+
+fn unknown_effect(sent: &Sent, answered: bool) -> Effect {
+    match sent.asked.operation.writes() {
+        true => Effect::Unknown { answered },
+        false => Effect::None,
+    }
+}
+
+/// The host of a redirect, never its whole address, which may hold a session's secret.
+fn location_host(response: &Response<Bytes>) -> Option<String> {
+    let location = response.headers().get(LOCATION)?.to_str().ok()?;
+    let url = Url::parse(location).ok()?;
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    Some(format!("{}://{}{port}", url.scheme(), url.host_str()?))
+}
