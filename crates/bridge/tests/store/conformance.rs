@@ -483,6 +483,9 @@ fn a_lease_gives_no_right_to_another_ticket_s_link(store) {
     assert!(matches!(refused, Err(StoreError::NoLink(number)) if number == id));
     assert!(matches!(store.drop_unborn_link(&claim.lease, id), Err(StoreError::NoLink(_))));
     assert!(matches!(store.save_link(&claim.lease, 99, &unborn(8), &[]), Err(StoreError::NoLink(99))));
+    store.insert_link(&claim.lease, &unborn(8), &[]).unwrap();
+    assert!(matches!(store.save_link(&claim.lease, id, &pair(8, 80), &[]), Err(StoreError::NoLink(_))));
+    assert!(matches!(store.drop_unborn_link(&claim.lease, id), Err(StoreError::NoLink(_))));
     assert_eq!(store.link(id).unwrap().unwrap().link, unborn(7));
 }
 

@@ -150,6 +150,29 @@ async fn a_hint_waits_behind_one_call_at_most() {
     assert_eq!(*saw_hint.lock().unwrap(), [true; 5], "the hint went first");
 }
 
+/// Hints that never stop coming must not starve the engine.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_has_its_turn_between_hints() {
+    let handle = StoreHandle::thread(SqliteStore::open_in_memory().unwrap());
+    let streams: Vec<_> = (0..64)
+        .map(|ticket| {
+            let handle = handle.clone();
+            tokio::spawn(async move {
+                loop {
+                    handle.mark_dirty(vec![hint(ticket, 0)], 0).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    let calls = async {
+        for _ in 0..50 {
+            handle.call(|store| store.probe()).await.unwrap();
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), calls).await.expect("the calls had their turns");
+    streams.iter().for_each(|stream| stream.abort());
+}
+
 #[tokio::test]
 async fn more_calls_than_have_a_place_wait_for_one() {
     let handle = StoreHandle::thread(SqliteStore::open_in_memory().unwrap());

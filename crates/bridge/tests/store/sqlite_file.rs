@@ -58,7 +58,7 @@ fn only_the_owner_may_read_the_files() {
     let mut store = SqliteStore::open_exclusive(folder.path("store.db")).unwrap();
     store.probe().unwrap();
     store.backup_to(folder.path("copy.db")).unwrap();
-    for name in ["store.db", "store.db-wal", "store.db-shm", "store.db.lock", "copy.db"] {
+    for name in ["store.db", "store.db-wal", "store.db-shm", "store.db.lock", "store.db.open.lock", "copy.db"] {
         let mode = fs::metadata(folder.path(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
@@ -101,9 +101,29 @@ fn a_store_of_schema_1_is_brought_up_to_date() {
     assert_eq!(store.activity(3, 10).unwrap(), [did(60, "created R-000070")]);
 }
 
+/// A start that dies between a step of the schema and its line in the history must not leave a
+/// database that no later start can open.
+#[test]
+fn a_migration_that_fails_leaves_nothing_behind() {
+    let folder = Folder::new();
+    let path = folder.path("store.db");
+    let other = Connection::open(&path).unwrap();
+    other
+        .execute_batch(
+            "CREATE TABLE refinery_schema_history \
+             (version INT4 PRIMARY KEY, name TEXT, applied_on TEXT, checksum TEXT); \
+             CREATE TRIGGER no BEFORE INSERT ON refinery_schema_history BEGIN SELECT RAISE(FAIL, 'no'); END",
+        )
+        .unwrap();
+    let words = unavailable(SqliteStore::open(&path));
+    assert!(words.contains("from schema 0"), "{words}");
+    other.execute_batch("DROP TRIGGER no").unwrap();
+    SqliteStore::open(&path).unwrap().probe().unwrap();
+}
+
 #[test]
 fn two_processes_may_open_a_new_file_at_once() {
-    for _ in 0..5 {
+    for _ in 0..20 {
         let folder = Folder::new();
         let path = folder.path("store.db");
         std::thread::scope(|scope| {

@@ -35,19 +35,19 @@ impl SqliteStore {
     /// Opens the store beside a running `serve`, for a verb of the command line. Makes the file
     /// (mode 0600) if there is none, and brings an older schema up to date.
     pub fn open(path: impl AsRef<Path>) -> Result<SqliteStore> {
-        SqliteStore::with(open::file(path.as_ref())?, None)
+        Ok(SqliteStore::over(open::file(path.as_ref())?, None))
     }
 
     /// Opens the store for `serve`: [`StoreError::Locked`] while another one has it so. The lock is
     /// on `<path>.lock`.
     pub fn open_exclusive(path: impl AsRef<Path>) -> Result<SqliteStore> {
         let lock = open::serve_lock(path.as_ref())?;
-        SqliteStore::with(open::file(path.as_ref())?, Some(lock))
+        Ok(SqliteStore::over(open::file(path.as_ref())?, Some(lock)))
     }
 
     /// A store that is forgotten when it is dropped.
     pub fn open_in_memory() -> Result<SqliteStore> {
-        SqliteStore::with(Connection::open_in_memory()?, None)
+        Ok(SqliteStore::over(open::prepare(Connection::open_in_memory()?)?, None))
     }
 
     /// Writes a consistent copy to a file (mode 0600) that does not exist yet, beside a running
@@ -64,9 +64,8 @@ impl SqliteStore {
         Arc::clone(&self.commits)
     }
 
-    fn with(mut db: Connection, serve_lock: Option<std::fs::File>) -> Result<SqliteStore> {
-        open::prepare(&mut db)?;
-        Ok(SqliteStore { db, commits: Arc::default(), _serve_lock: serve_lock })
+    fn over(db: Connection, serve_lock: Option<std::fs::File>) -> SqliteStore {
+        SqliteStore { db, commits: Arc::default(), _serve_lock: serve_lock }
     }
 
     /// Runs a verb in one transaction: all of it is on disk, or, on an error, none of it.

@@ -17,13 +17,18 @@ mod embedded {
 /// milliseconds, so waiting longer means that something is stuck.
 const BUSY: Duration = Duration::from_secs(2);
 
+/// The database in a file, ready for use.
 pub(super) fn file(path: &Path) -> Result<Connection> {
+    // One process at a time: the change to WAL fails at once, whatever the busy time, where another
+    // process is about to read, and the migrations of a new file are to run once.
+    let opening = lock_file(path, ".open.lock")?;
+    fs4::FileExt::lock(&opening).map_err(|error| cannot_open(path, &error))?;
     // SQLite would make the file with the umask's mode; its -wal and -shm take the file's.
     match new_file(path) {
         Err(StoreError::Unavailable(_)) if path.exists() => {}
         made => made?,
     }
-    Ok(Connection::open(path)?)
+    prepare(Connection::open(path)?)
 }
 
 /// Makes an empty file that only its owner may read: a store holds the text of customers' tickets.
@@ -31,46 +36,54 @@ pub(super) fn new_file(path: &Path) -> Result<()> {
     options().create_new(true).open(path).map(|_| ()).map_err(|error| cannot_open(path, &error))
 }
 
+/// The lock of `serve`, for as long as the file is held.
 pub(super) fn serve_lock(path: &Path) -> Result<File> {
-    let mut lock_path = path.as_os_str().to_owned();
-    lock_path.push(".lock");
-    let lock_path = PathBuf::from(lock_path);
-    let file =
-        options().create(true).truncate(false).open(&lock_path).map_err(|error| cannot_open(&lock_path, &error))?;
+    let file = lock_file(path, ".lock")?;
     match fs4::FileExt::try_lock(&file) {
         Ok(()) => Ok(file),
         Err(fs4::TryLockError::WouldBlock) => Err(StoreError::Locked(path.display().to_string())),
-        Err(fs4::TryLockError::Error(error)) => Err(cannot_open(&lock_path, &error)),
+        Err(fs4::TryLockError::Error(error)) => Err(cannot_open(path, &error)),
     }
 }
 
-pub(super) fn prepare(db: &mut Connection) -> Result<()> {
+/// A file beside the database. Never the database itself: closing it would let go of SQLite's own
+/// locks in this process.
+fn lock_file(path: &Path, suffix: &str) -> Result<File> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    let name = PathBuf::from(name);
+    options().create(true).truncate(false).open(&name).map_err(|error| cannot_open(&name, &error))
+}
+
+pub(super) fn prepare(mut db: Connection) -> Result<Connection> {
     db.busy_timeout(BUSY)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "FULL")?;
     db.set_prepared_statement_cache_capacity(64);
-    migrate(db)
+    migrate(&mut db)?;
+    Ok(db)
 }
 
 fn migrate(db: &mut Connection) -> Result<()> {
-    let runner = embedded::migrations::runner();
+    // Grouped, because refinery would otherwise commit a step and its line in the history apart: a
+    // crash between the two would leave a database that no start can open.
+    let runner = embedded::migrations::runner().set_grouped(true);
     let known = runner.get_migrations().iter().map(|step| i64::from(step.version())).max();
     let known = known.unwrap_or(0);
-    // A plain BEGIN would read first and could then not get to write, beside another process that
-    // opens the same new file.
+    // A plain BEGIN reads first, and fails when a running `serve` writes before it does.
     db.set_transaction_behavior(TransactionBehavior::Immediate);
-    match version(db)? {
-        found if found > known => Err(StoreError::Newer { found, known }),
-        found if found == known => Ok(()),
-        _ => match runner.run(db) {
-            Ok(_) => Ok(()),
-            // The other process was first.
-            Err(_) if version(db)? == known => Ok(()),
-            Err(error) => {
-                Err(StoreError::Unavailable(format!("the database cannot be brought up to schema {known}: {error}")))
-            }
-        },
+    let found = version(db)?;
+    if found > known {
+        return Err(StoreError::Newer { found, known });
     }
+    if found < known {
+        runner.run(db).map_err(|error| {
+            // The rest is the whole SQL of the step.
+            let what = error.to_string().lines().next().unwrap_or_default().to_owned();
+            StoreError::Unavailable(format!("the database cannot be brought from schema {found} to {known}: {what}"))
+        })?;
+    }
+    Ok(())
 }
 
 /// The schema's version; 0 is an empty database.
