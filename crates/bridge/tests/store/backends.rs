@@ -2,9 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use futures_util::FutureExt as _;
 use itop_bridge::store::*;
 use itop_bridge_core::Link;
+
+use crate::fixtures::hint;
 
 pub trait Backend {
     fn empty() -> impl Store + 'static;
@@ -56,41 +60,73 @@ impl Drop for Folder {
 
 struct Reopening(Folder);
 
-/// Writes the verbs that open the store, run the verb on it, and close it again.
-macro_rules! reopening {
-    ($($verb:ident($($name:ident: $type:ty),*) -> $answer:ty;)*) => {
-        impl Store for Reopening {
+/// Writes a store whose verbs run on another one, which an expression gives for each verb.
+macro_rules! delegate {
+    ($store:ty, $this:ident => $inner:expr) => {
+        delegate! {
+            verbs $store, $this => $inner;
+            adopt_server_id(id: &str) -> ();
+            probe() -> ();
+            mark_dirty(marks: &[DirtyMark], now_ms: i64) -> Vec<Marked>;
+            claim(external: &str, limit: usize, now_ms: i64, lease_ms: i64) -> Vec<Claim>;
+            renew(lease: &Lease, until_ms: i64) -> ();
+            finish(claim: &Claim, next: &Next, now_ms: i64) -> ();
+            next_due(external: &str, now_ms: i64) -> Option<i64>;
+            queue(external: Option<&str>, limit: usize, now_ms: i64) -> Vec<QueueRow>;
+            retry_parked(of: Option<&TicketOf>, now_ms: i64) -> usize;
+            insert_link(lease: &Lease, link: &Link, did: &[Activity]) -> i64;
+            save_link(lease: &Lease, id: i64, link: &Link, did: &[Activity]) -> ();
+            drop_unborn_link(lease: &Lease, id: i64) -> ();
+            link(id: i64) -> Option<Stored>;
+            link_of_external(of: &TicketOf) -> Option<Stored>;
+            link_of_internal(ticket: u64) -> Option<Stored>;
+            links(external: Option<&str>, after: i64, limit: usize, closed_after_ms: Option<i64>) -> Vec<Stored>;
+            amend_link(id: i64, amend: &dyn Fn(&mut Link, &mut LinkState), did: &Activity, now_ms: i64) -> ();
+            activity(link: i64, limit: usize) -> Vec<Activity>;
+            cursor(instance: &Instance, name: &str) -> Option<String>;
+            set_cursor(instance: &Instance, name: &str, value: &str) -> ();
+            seen(instance: &Instance, tickets: &[u64]) -> Vec<Seen>;
+            record_seen(instance: &Instance, seen: &[Seen]) -> ();
+            prune_seen(instance: &Instance, before: &str) -> usize;
+            stopped(instance: &Instance) -> Option<String>;
+            set_stopped(instance: &Instance, reason: Option<&str>) -> ();
+        }
+    };
+    (verbs $store:ty, $this:ident => $inner:expr; $($verb:ident($($name:ident: $type:ty),*) -> $answer:ty;)*) => {
+        impl Store for $store {
             $(fn $verb(&mut self, $($name: $type),*) -> Result<$answer> {
-                SqliteStore::open_exclusive(self.0.path("store.db"))?.$verb($($name),*)
+                let $this = self;
+                $inner.$verb($($name),*)
             })*
         }
     };
 }
 
-reopening! {
-    adopt_server_id(id: &str) -> ();
-    probe() -> ();
-    mark_dirty(marks: &[DirtyMark], now_ms: i64) -> Vec<Marked>;
-    claim(external: &str, limit: usize, now_ms: i64, lease_ms: i64) -> Vec<Claim>;
-    renew(lease: &Lease, until_ms: i64) -> ();
-    finish(claim: &Claim, next: &Next, now_ms: i64) -> ();
-    next_due(external: &str, now_ms: i64) -> Option<i64>;
-    queue(external: Option<&str>, limit: usize, now_ms: i64) -> Vec<QueueRow>;
-    retry_parked(of: Option<&TicketOf>, now_ms: i64) -> usize;
-    insert_link(lease: &Lease, link: &Link, did: &[Activity]) -> i64;
-    save_link(lease: &Lease, id: i64, link: &Link, did: &[Activity]) -> ();
-    drop_unborn_link(lease: &Lease, id: i64) -> ();
-    link(id: i64) -> Option<Stored>;
-    link_of_external(of: &TicketOf) -> Option<Stored>;
-    link_of_internal(ticket: u64) -> Option<Stored>;
-    links(external: Option<&str>, after: i64, limit: usize, closed_after_ms: Option<i64>) -> Vec<Stored>;
-    amend_link(id: i64, amend: &dyn Fn(&mut Link, &mut LinkState), did: &Activity, now_ms: i64) -> ();
-    activity(link: i64, limit: usize) -> Vec<Activity>;
-    cursor(instance: &Instance, name: &str) -> Option<String>;
-    set_cursor(instance: &Instance, name: &str, value: &str) -> ();
-    seen(instance: &Instance, tickets: &[u64]) -> Vec<Seen>;
-    record_seen(instance: &Instance, seen: &[Seen]) -> ();
-    prune_seen(instance: &Instance, before: &str) -> usize;
-    stopped(instance: &Instance) -> Option<String>;
-    set_stopped(instance: &Instance, reason: Option<&str>) -> ();
+delegate!(Reopening, this => SqliteStore::open_exclusive(this.0.path("store.db"))?);
+
+/// A store at which one more hint waits whenever a verb begins: its writer never runs out of them.
+pub struct NeverIdle {
+    store: SqliteStore,
+    handle: Arc<OnceLock<StoreHandle>>,
 }
+
+impl NeverIdle {
+    pub fn on_a_thread() -> StoreHandle {
+        let own = Arc::new(OnceLock::new());
+        let store = SqliteStore::open_in_memory().unwrap();
+        let handle = StoreHandle::thread(NeverIdle { store, handle: Arc::clone(&own) });
+        own.set(handle.clone()).ok().unwrap();
+        handle
+    }
+
+    fn one_more_hint(&self) {
+        let Some(handle) = self.handle.get() else { return };
+        // The first poll puts it in the queue; nobody waits for the answer.
+        assert!(handle.mark_dirty(vec![hint(7, 0)], 0).now_or_never().is_none());
+    }
+}
+
+delegate!(NeverIdle, this => {
+    this.one_more_hint();
+    &mut this.store
+});
