@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod engine;
 pub mod random;
 pub mod store;
 pub mod timing;

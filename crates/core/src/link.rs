@@ -20,6 +20,8 @@ pub struct TicketKey {
 pub struct Link {
     pub external: TicketKey,
     pub internal: Option<TicketKey>,
+    /// The create call that was sent and whose end is not known.
+    pub creation: Option<Creation>,
     pub ancestor: Ancestor,
     pub copies: Vec<Copy>,
     /// The path of states that is being walked on the internal side: a state on it is the bridge's
@@ -37,6 +39,7 @@ impl Link {
         Link {
             external,
             internal: None,
+            creation: None,
             ancestor: Ancestor::default(),
             copies: Vec::new(),
             path: None,
@@ -85,6 +88,16 @@ impl Link {
         }
     }
 
+    /// A write is about to be sent; until then it may land, whatever becomes of its answer.
+    pub fn may_land(&mut self, what: Late, until_ms: i64) {
+        self.late.push(LateWrite { what, until_ms });
+    }
+
+    /// The call that carried this write is over. An earlier one with the same value may still land.
+    pub fn landed(&mut self, what: &Late, until_ms: i64) {
+        self.late.retain(|late| late.until_ms != until_ms || late.what != *what);
+    }
+
     /// Keeps a copy in place of what was known of the same original.
     pub fn keep_copy(&mut self, copy: Copy) {
         self.forget_copy(copy.from, copy.original);
@@ -104,6 +117,19 @@ impl Link {
             change(copy);
         }
     }
+}
+
+/// The intent of a create, stored before the call: enough to find the ticket that it made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Creation {
+    /// The call may land until then; nothing is created again before.
+    pub until_ms: i64,
+    /// The highest internal ticket id known before the call: what it made has a higher one.
+    pub highest_before: u64,
+    /// What was read outside and sent: the external's ancestor, once the ticket is found.
+    pub fields: BTreeMap<String, String>,
+    /// How often a create was sent for this link.
+    pub tries: u32,
 }
 
 /// What was last agreed: a side, what was read before the plan was made, plus what each write's own

@@ -1,0 +1,232 @@
+//! Who may call what, after failures.
+//!
+//! A side that is down is left alone but for a probe (the [`Breaker`]). A refusal suspends the
+//! smallest thing that explains it (the [`Suspensions`]): a read-only iTop answers every write as if
+//! rights were missing, and iTop's code 100 is any PHP exception, so neither may be taken for one
+//! ticket's own fault. The probe is the oldest waiting write itself.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Failures in a row before a side is probed and, where the probe fails too, left alone.
+const FAILURES_BEFORE_PROBE: u32 = 3;
+
+/// Tickets of one external refused with one text before that external is suspended.
+const REFUSED_TICKETS: usize = 3;
+
+/// One side's state.
+#[derive(Debug, Default)]
+pub struct Breaker {
+    failures: u32,
+    open: Option<Open>,
+}
+
+#[derive(Debug, Clone)]
+struct Open {
+    until_ms: i64,
+    reason: String,
+}
+
+impl Breaker {
+    /// Until when the side is left alone, and why. When that is over one caller gets through, and the
+    /// side stays closed to the others until `now + probe_ms` or until a call succeeds.
+    pub fn wait(&mut self, now_ms: i64, probe_ms: i64) -> Option<(i64, String)> {
+        let open = self.open.as_mut()?;
+        if now_ms >= open.until_ms {
+            open.until_ms = now_ms + probe_ms;
+            return None;
+        }
+        Some((open.until_ms, open.reason.clone()))
+    }
+
+    /// Whether the side stands open to callers, without taking the probe.
+    pub fn reason(&self) -> Option<&str> {
+        self.open.as_ref().map(|open| open.reason.as_str())
+    }
+
+    /// A call came back. Answers whether the side was down until now.
+    pub fn succeeded(&mut self) -> bool {
+        self.failures = 0;
+        self.open.take().is_some()
+    }
+
+    /// A call failed on the way. Answers whether the side should be probed now.
+    pub fn failed(&mut self) -> bool {
+        self.failures = self.failures.saturating_add(1);
+        self.open.is_none() && self.failures >= FAILURES_BEFORE_PROBE
+    }
+
+    /// The probe failed too, or the log-in was refused.
+    pub fn open(&mut self, until_ms: i64, reason: String) {
+        self.open = Some(Open { until_ms, reason });
+    }
+}
+
+/// What waits because a write was refused.
+#[derive(Debug, Default)]
+pub struct Suspensions {
+    /// Instance and class, for a message about rights.
+    classes: HashMap<(String, String), Wait>,
+    /// External lanes, for one text on several of their tickets.
+    lanes: HashMap<String, Wait>,
+    /// The internal side, for one text on tickets of several externals.
+    internal: Option<Wait>,
+    texts: BTreeMap<String, BTreeSet<(String, u64)>>,
+}
+
+#[derive(Debug)]
+struct Wait {
+    until_ms: i64,
+    reason: String,
+}
+
+/// What a refusal means for the ticket that met it.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing else explains it: the ticket's own fault, until shown otherwise.
+    Alone,
+    /// Others wait for the same reason: this ticket is not to blame, and never parked for it.
+    Shared,
+}
+
+impl Suspensions {
+    /// Until when tickets of this external, whose counterparts have this class, wait; and why. When
+    /// that is over one gets through as the probe.
+    pub fn wait(
+        &mut self,
+        external: &str,
+        internal: &str,
+        classes: [&str; 2],
+        now_ms: i64,
+        probe_ms: i64,
+    ) -> Option<(i64, String)> {
+        let keys = [(external.to_owned(), classes[0].to_owned()), (internal.to_owned(), classes[1].to_owned())];
+        let mut waits: Vec<&mut Wait> = Vec::new();
+        if let Some(wait) = &mut self.internal {
+            waits.push(wait);
+        }
+        waits.extend(self.lanes.get_mut(external));
+        waits.extend(self.classes.iter_mut().filter(|(key, _)| keys.contains(key)).map(|(_, wait)| wait));
+        if let Some(wait) = waits.iter().filter(|wait| now_ms < wait.until_ms).max_by_key(|wait| wait.until_ms) {
+            return Some((wait.until_ms, wait.reason.clone()));
+        }
+        for wait in waits {
+            wait.until_ms = now_ms + probe_ms;
+        }
+        None
+    }
+
+    /// A write was answered as if rights were missing. Answers whether that is news.
+    pub fn rights(&mut self, instance: &str, class: &str, until_ms: i64, reason: String) -> bool {
+        self.classes.insert((instance.to_owned(), class.to_owned()), Wait { until_ms, reason }).is_none()
+    }
+
+    /// A write was refused with this text.
+    pub fn refused(&mut self, external: &str, ticket: u64, text: &str, until_ms: i64) -> Verdict {
+        let tickets = self.texts.entry(without_values(text)).or_default();
+        tickets.insert((external.to_owned(), ticket));
+        let of_this_external = tickets.iter().filter(|(name, _)| name == external).count();
+        let externals: BTreeSet<&str> = tickets.iter().map(|(name, _)| name.as_str()).collect();
+        let reason = text.to_owned();
+        if externals.len() >= 2 {
+            self.internal = Some(Wait { until_ms, reason });
+            Verdict::Shared
+        } else if of_this_external >= REFUSED_TICKETS {
+            self.lanes.insert(external.to_owned(), Wait { until_ms, reason });
+            Verdict::Shared
+        } else {
+            Verdict::Alone
+        }
+    }
+
+    /// A write of this class went through: whatever held it back is over.
+    pub fn succeeded(&mut self, external: &str, ticket: u64, instance: &str, class: &str) {
+        self.classes.remove(&(instance.to_owned(), class.to_owned()));
+        let explained_nothing = self.lanes.remove(external).is_some() | self.internal.take().is_some();
+        for tickets in self.texts.values_mut() {
+            if explained_nothing {
+                tickets.clear();
+            }
+            tickets.remove(&(external.to_owned(), ticket));
+        }
+        self.texts.retain(|_, tickets| !tickets.is_empty());
+    }
+
+    /// What is suspended, for the operator.
+    pub fn reasons(&self) -> Vec<String> {
+        let classes =
+            self.classes.iter().map(|((instance, class), wait)| format!("{class} on {instance}: {}", wait.reason));
+        let lanes = self.lanes.iter().map(|(external, wait)| format!("{external}: {}", wait.reason));
+        let internal = self.internal.iter().map(|wait| format!("the internal side: {}", wait.reason));
+        classes.chain(lanes).chain(internal).collect()
+    }
+}
+
+/// A message without what differs from ticket to ticket: numbers, and whatever stands in quotes or
+/// brackets.
+fn without_values(text: &str) -> String {
+    let mut out = String::new();
+    let mut inside: Option<char> = None;
+    for character in text.chars() {
+        match (inside, character) {
+            (Some(end), _) if character == end => inside = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => inside = Some(character),
+            (None, '[') => inside = Some(']'),
+            (None, _) if character.is_ascii_digit() => {}
+            (None, _) => out.push(character),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_side_is_left_alone_only_after_its_probe_failed_and_lets_one_probe_through() {
+        let mut breaker = Breaker::default();
+        assert!(!breaker.failed() && !breaker.failed() && breaker.failed());
+        assert_eq!(breaker.wait(0, 60), None);
+        breaker.open(60, "no connection".into());
+        assert_eq!(breaker.wait(59, 60), Some((60, "no connection".into())));
+        assert_eq!(breaker.wait(60, 60), None);
+        assert_eq!(breaker.wait(61, 60), Some((120, "no connection".into())));
+        assert!(breaker.succeeded());
+        assert_eq!(breaker.wait(62, 60), None);
+    }
+
+    #[test]
+    fn one_text_on_three_tickets_of_one_external_suspends_that_external_only() {
+        let mut all = Suspensions::default();
+        assert_eq!(all.refused("acme", 1, "Value not allowed [7] for 'x'", 60), Verdict::Alone);
+        assert_eq!(all.refused("acme", 1, "Value not allowed [7] for 'x'", 60), Verdict::Alone);
+        assert_eq!(all.refused("acme", 2, "Value not allowed [8] for 'y'", 60), Verdict::Alone);
+        assert_eq!(all.refused("acme", 3, "Value not allowed [9] for 'z'", 60), Verdict::Shared);
+        assert!(all.wait("acme", "elitery", ["UserRequest"; 2], 10, 60).is_some());
+        assert!(all.wait("other", "elitery", ["UserRequest"; 2], 10, 60).is_none());
+        assert!(all.wait("acme", "elitery", ["UserRequest"; 2], 60, 60).is_none(), "the probe");
+        assert!(all.wait("acme", "elitery", ["UserRequest"; 2], 61, 60).is_some(), "one probe at a time");
+        all.succeeded("acme", 1, "elitery", "UserRequest");
+        assert!(all.wait("acme", "elitery", ["UserRequest"; 2], 62, 60).is_none());
+    }
+
+    #[test]
+    fn one_text_on_tickets_of_two_externals_suspends_the_side() {
+        let mut all = Suspensions::default();
+        assert_eq!(all.refused("acme", 1, "disk full", 60), Verdict::Alone);
+        assert_eq!(all.refused("other", 1, "disk full", 60), Verdict::Shared);
+        assert!(all.wait("third", "elitery", ["Incident"; 2], 10, 60).is_some());
+    }
+
+    #[test]
+    fn missing_rights_suspend_the_class_on_that_instance() {
+        let mut all = Suspensions::default();
+        assert!(all.rights("elitery", "NormalChange", 60, "not enough permissions".into()));
+        assert!(!all.rights("elitery", "NormalChange", 60, "not enough permissions".into()), "no news");
+        assert!(all.wait("acme", "elitery", ["NormalChange"; 2], 10, 60).is_some());
+        assert!(all.wait("acme", "elitery", ["UserRequest"; 2], 10, 60).is_none());
+        all.succeeded("acme", 5, "elitery", "NormalChange");
+        assert!(all.wait("acme", "elitery", ["NormalChange"; 2], 11, 60).is_none());
+    }
+}

@@ -1,0 +1,235 @@
+//! Making the internal counterpart, once: the intent is stored before the call, and a call whose end
+//! is not known is looked for by its mark before anything is created again.
+
+use itop_bridge_core::link::Creation;
+use itop_bridge_core::plan::FieldWrite;
+use itop_bridge_core::{Ticket, TicketKey, TicketMark};
+use itop_client::{Effect, Fields, Object, Query, oql_quote};
+
+use super::failure::Failure;
+use super::html;
+use super::itop::texts;
+use super::pass::Pass;
+use super::read;
+use super::{Lane, Shared};
+use crate::store::Instance;
+
+impl Shared {
+    /// Tickets of the lane with this id or a lower one are older than the connection. Found once, by
+    /// asking for the highest id at the first start, and kept.
+    pub(super) async fn since(&self, lane: &Lane) -> Result<u64, Failure> {
+        let instance = Instance::External(lane.name.clone());
+        let key = instance.clone();
+        let known = self.store.call(move |store| store.cursor(&key, "since_id")).await?;
+        if let Some(id) = known.and_then(|text| text.parse().ok()) {
+            return Ok(id);
+        }
+        let answer = lane.external.find_highest_ticket().await;
+        let id =
+            self.noted(&lane.external, answer).await.map_err(|error| Failure::of(&lane.external, "Ticket", &error))?;
+        tracing::info!(lane = %lane.name, id, "tickets up to this id are older than the connection; `backfill` brings them");
+        self.store.call(move |store| store.set_cursor(&instance, "since_id", &id.to_string())).await?;
+        Ok(id)
+    }
+
+    /// An internal ticket id that is no higher than the highest: asked once, then kept up by what is read.
+    async fn highest_internal(&self) -> Result<u64, Failure> {
+        if self.internal.highest_ticket() == 0 {
+            let answer = self.internal.find_highest_ticket().await;
+            self.noted(&self.internal, answer).await.map_err(|error| Failure::of(&self.internal, "Ticket", &error))?;
+        }
+        Ok(self.internal.highest_ticket())
+    }
+}
+
+impl Pass<'_> {
+    /// Creates the counterpart. `None`: it is not known whether that worked, or it did not.
+    pub(super) async fn create(
+        &mut self,
+        class: &str,
+        fields: &[FieldWrite],
+        external: &Ticket,
+    ) -> Result<Option<Ticket>, Failure> {
+        let mut sent = Vec::new();
+        for field in fields.iter().filter(|field| self.shared.internal.has_attribute(class, &field.code)) {
+            sent.push((field.code.clone(), self.render(&field.value).await?));
+        }
+        let creation = self.intend_creation(fields).await?;
+        loop {
+            let answer = self.send_create(class, &sent, external).await?;
+            match answer {
+                Ok(written) => return self.created(&written.object, &creation).await.map(Some),
+                Err(error) => {
+                    let codes: Vec<&str> = sent.iter().map(|(code, _)| code.as_str()).collect();
+                    if !self.shared.internal.learn_missing(class, &error, &codes) {
+                        return self.create_failed(class, &error).await;
+                    }
+                    sent.retain(|(code, _)| self.shared.internal.has_attribute(class, code));
+                }
+            }
+        }
+    }
+
+    async fn intend_creation(&mut self, fields: &[FieldWrite]) -> Result<Creation, Failure> {
+        let sources = fields.iter().filter_map(|field| Some((field.code.clone(), field.source.clone()?)));
+        let creation = Creation {
+            until_ms: self.shared.now_ms() + self.shared.internal.settle_ms,
+            highest_before: self.shared.highest_internal().await?,
+            fields: sources.collect(),
+            tries: self.link.creation.as_ref().map_or(1, |earlier| earlier.tries + 1),
+        };
+        self.link.creation = Some(creation.clone());
+        self.save().await?;
+        Ok(creation)
+    }
+
+    async fn send_create(
+        &mut self,
+        class: &str,
+        sent: &[(String, String)],
+        external: &Ticket,
+    ) -> Result<Result<itop_client::Written, itop_client::Error>, Failure> {
+        let mut fields = Fields::new();
+        for (code, value) in sent {
+            fields.set(code.clone(), value.clone());
+        }
+        // The one log entry that the bridge ever writes: part of the create, so it cannot race.
+        fields.set("private_log", html::text_to_html(&self.mark().entry(&external.reference)));
+        let attributes = self.shared.internal.present(class, &self.counterpart_attributes());
+        let output: Vec<&str> = attributes.iter().map(String::as_str).collect();
+        let internal = &self.shared.internal;
+        let (client, comment) = (internal.client.clone(), self.comment());
+        self.leased(internal, async move { client.create(class, &fields, &comment, &output).await }).await
+    }
+
+    pub(super) fn mark(&self) -> TicketMark {
+        self.lane.mark(&self.shared.server, &self.link.external.class, self.link.external.id)
+    }
+
+    fn counterpart_attributes(&self) -> std::collections::BTreeSet<String> {
+        let mut attributes = read::internal_attributes(&self.policy);
+        attributes.extend(["id", "ref", "status", "last_update"].map(str::to_owned));
+        attributes
+    }
+
+    async fn created(&mut self, object: &Object, creation: &Creation) -> Result<Ticket, Failure> {
+        if creation.tries > 1
+            && let Some(first) = self.find_marked(creation).await?
+            && first.id != object.id
+        {
+            tracing::error!(ticket = %self.name(), kept = first.id, second = object.id, "an earlier create landed after all: two internal tickets carry the mark; the lower is linked, close the other");
+            self.did(format!("two internal tickets carry this mark: {} is linked, {} is not", first.id, object.id));
+            return self.adopt(first, creation).await;
+        }
+        let mut ticket = self.ticket_of(object);
+        ticket.files = Some(Vec::new());
+        self.wrote("created", &format!("{} is the copy of {}", ticket.reference, self.link.external.reference));
+        self.adopt(ticket, creation).await
+    }
+
+    /// The internal ticket is the counterpart: the ancestor is what was sent and what stands.
+    async fn adopt(&mut self, ticket: Ticket, creation: &Creation) -> Result<Ticket, Failure> {
+        self.went_through(&ticket.class);
+        self.shared.internal.met_ticket(ticket.id);
+        self.link.internal =
+            Some(TicketKey { class: ticket.class.clone(), id: ticket.id, reference: ticket.reference.clone() });
+        for (code, source) in &creation.fields {
+            if let Some(target) = ticket.attributes.get(code) {
+                self.link.field_agreed(code, source, target);
+            }
+        }
+        if let Some(lifecycle) = &self.policy.external_lifecycle {
+            self.link.ancestor.external.status.clone_from(&lifecycle.initial);
+        }
+        self.link.ancestor.internal.status.clone_from(&ticket.status);
+        self.link.creation = None;
+        self.save().await?;
+        Ok(ticket)
+    }
+
+    fn ticket_of(&self, object: &Object) -> Ticket {
+        let text = |code: &str| object.text(code).unwrap_or_default().to_owned();
+        Ticket {
+            class: object.class.clone(),
+            id: object.id,
+            reference: text("ref"),
+            status: text("status"),
+            attributes: texts(object, &self.counterpart_attributes()),
+            files: None,
+            read_at_ms: self.shared.now_ms(),
+        }
+    }
+
+    async fn create_failed(&mut self, class: &str, error: &itop_client::Error) -> Result<Option<Ticket>, Failure> {
+        let failure = Failure::of(&self.shared.internal, class, error);
+        match error.effect {
+            // Nothing was made, and nothing will be.
+            Effect::None => self.forget_creation().await?,
+            // iTop's own answer came, so the call is over: what it made, if anything, is there now.
+            Effect::Unknown { answered: true } => {
+                let creation = self.link.creation.clone();
+                if let Some(creation) = creation
+                    && let Some(ticket) = self.find_created(&creation).await?
+                {
+                    return Ok(Some(ticket));
+                }
+                self.forget_creation().await?;
+            }
+            // It may land until it has settled: the intent stays, and the mark is looked for.
+            Effect::Unknown { answered: false } => {
+                tracing::warn!(ticket = %self.name(), error = %failure.text, "no answer to the create; its mark is looked for, and nothing is created again before it has settled");
+            }
+        }
+        Err(failure)
+    }
+
+    async fn forget_creation(&mut self) -> Result<(), Failure> {
+        self.link.creation = None;
+        let lease = self.claim.lease.clone();
+        if let Some(id) = self.link_id.take() {
+            self.shared.store.call(move |store| store.drop_unborn_link(&lease, id)).await?;
+        }
+        Ok(())
+    }
+
+    /// The ticket that an unanswered create made, if it is there by now.
+    pub(super) async fn find_created(&mut self, creation: &Creation) -> Result<Option<Ticket>, Failure> {
+        match self.find_marked(creation).await? {
+            Some(ticket) => {
+                self.wrote("found", &format!("{} carries the mark: the create had worked", ticket.reference));
+                self.adopt(ticket, creation).await.map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// The lowest internal ticket that carries this pair's mark in its log's first entry and is nobody's
+    /// counterpart yet.
+    async fn find_marked(&mut self, creation: &Creation) -> Result<Option<Ticket>, Failure> {
+        let mark = self.mark();
+        let class = self.policy.internal_class.clone();
+        let oql = format!(
+            "SELECT {class} WHERE id > {} AND private_log LIKE {}",
+            creation.highest_before,
+            oql_quote(&format!("%{}]%", mark.token()))
+        );
+        let mut attributes = self.counterpart_attributes();
+        attributes.insert("private_log".to_owned());
+        let internal = &self.shared.internal;
+        let answer = internal.read(&class, &Query::oql(oql), &attributes).await;
+        let found = self.shared.noted(internal, answer).await.map_err(|error| Failure::of(internal, &class, &error))?;
+        let carries = |object: &&Object| {
+            let first = object.log("private_log").and_then(|entries| entries.into_iter().next());
+            first.is_some_and(|entry| TicketMark::find(&entry.message).as_ref() == Some(&mark))
+        };
+        let mut marked: Vec<&Object> = found.objects.iter().filter(carries).collect();
+        marked.sort_by_key(|object| object.id);
+        for object in marked {
+            let id = object.id;
+            if self.shared.store.call(move |store| store.link_of_internal(id)).await?.is_none() {
+                return Ok(Some(self.ticket_of(object)));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,110 @@
+//! Bringing fields of the counterpart up to date, and turning a value of one iTop into what the other
+//! is sent.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use itop_bridge_core::Ticket;
+use itop_bridge_core::link::Late;
+use itop_bridge_core::plan::{FieldWrite, Value};
+use itop_client::Fields;
+
+use super::failure::{Failure, Kind};
+use super::html::{self, Embedded};
+use super::pass::{Pass, may_land_late};
+
+impl Pass<'_> {
+    /// Brings fields of the counterpart up to date.
+    pub(super) async fn update_fields(
+        &mut self,
+        fields: &[FieldWrite],
+        target: &Ticket,
+        reason: &str,
+    ) -> Result<(), Failure> {
+        let mut sent = Vec::new();
+        for field in fields {
+            sent.push((field, self.render(&field.value).await?));
+        }
+        let until_ms = self.shared.now_ms() + self.shared.internal.settle_ms;
+        for (field, value) in &sent {
+            self.link.may_land(Late::Field { code: field.code.clone(), value: value.clone() }, until_ms);
+        }
+        self.save().await?;
+        let mut body = Fields::new();
+        for (field, value) in &sent {
+            body.set(field.code.clone(), value.clone());
+        }
+        let internal = &self.shared.internal;
+        let (client, comment, class, id) = (internal.client.clone(), self.comment(), target.class.clone(), target.id);
+        let output: Vec<String> = fields.iter().map(|field| field.code.clone()).collect();
+        let answer = self
+            .leased(internal, async move {
+                let output: Vec<&str> = output.iter().map(String::as_str).collect();
+                client.update(&class, id, &body, &comment, &output).await
+            })
+            .await?;
+        if let Err(error) = &answer
+            && may_land_late(error)
+        {
+            return Err(Failure::of(internal, &target.class, error));
+        }
+        // The call is over: nothing of it can land late.
+        for (field, value) in &sent {
+            self.link.landed(&Late::Field { code: field.code.clone(), value: value.clone() }, until_ms);
+        }
+        let outcome = answer.map_err(|error| Failure::of(internal, &target.class, &error));
+        if let Ok(written) = &outcome {
+            self.went_through(&target.class);
+            for (field, value) in &sent {
+                let answered = written.object.text(&field.code).unwrap_or(value).to_owned();
+                self.field_written(field, &answered);
+            }
+            let codes = fields.iter().map(|field| field.code.as_str()).collect::<Vec<_>>().join(", ");
+            self.wrote(&codes, reason);
+        }
+        self.save().await?;
+        outcome.map(|_| ())
+    }
+
+    fn field_written(&mut self, field: &FieldWrite, answered: &str) {
+        if let Some(lost) = &field.lost_edit {
+            tracing::warn!(ticket = %self.name(), field = %field.code, "an edit made inside was overwritten; the activity log has the old value");
+            self.did(format!("an edit made inside was overwritten: {} was {lost:?}", field.code));
+        }
+        if let Some(source) = &field.source {
+            self.link.field_agreed(&field.code, source, answered);
+        }
+    }
+
+    /// The value as it is sent: inline images are fetched from the external's configured address, by
+    /// id and secret, and embedded.
+    pub(super) async fn render(&mut self, value: &Value) -> Result<String, Failure> {
+        let html = match value {
+            Value::Text(text) => return Ok(text.clone()),
+            Value::Html(html) => html,
+        };
+        let external = &self.lane.external;
+        let max_bytes = self.lane.settings.sync.max_attachment_bytes;
+        let mut images = BTreeMap::new();
+        for image in html::inline_images(html) {
+            let answer = external.client.inline_image(image.id, &image.secret, max_bytes).await;
+            match answer {
+                Ok(loaded) => {
+                    let base64 = base64::engine::general_purpose::STANDARD.encode(&loaded.bytes);
+                    images.insert(image, Embedded { mimetype: loaded.mime.to_owned(), base64 });
+                }
+                Err(error) => {
+                    let failure = Failure::of(external, "InlineImage", &error);
+                    if matches!(failure.kind, Kind::Transient | Kind::Login) {
+                        return Err(failure);
+                    }
+                    self.did(format!(
+                        "inline image {} could not be had and became its description: {}",
+                        image.id, failure.text
+                    ));
+                }
+            }
+        }
+        Ok(html::embed(html, &images))
+    }
+}

@@ -1,0 +1,335 @@
+//! Attachments: looked at when a hint names them, copied, rewritten and deleted. Contents pass as the
+//! base64 text that iTop answered, without being decoded.
+
+use std::collections::BTreeSet;
+
+use itop_bridge_core::link::{Copy, CopyState, Late};
+use itop_bridge_core::{FileKind, FileMark, Side, Sight, Ticket, text};
+use itop_client::{Contents, Effect, Fields, Query};
+
+use super::failure::{Failure, Kind};
+use super::pass::{Pass, Sights, may_land_late};
+use super::read::{self, ReadContents};
+use super::{Lane, Shared};
+use crate::store::{Claim, Look, Next};
+
+impl Shared {
+    /// A claim that names only known attachments: these alone are read. A person's download fires an
+    /// update hook, and an organisation change one for each file: both end here. Answers the claim
+    /// again where the whole picture is needed.
+    pub(super) async fn look_at_named(&self, lane: &Lane, mut claim: Claim) -> Option<Claim> {
+        let named: Vec<u64> = claim.look.external_attachments.iter().copied().collect();
+        let same = match self.named_are_as_copied(lane, &claim, &named).await {
+            Ok(same) => same,
+            Err(error) => {
+                let failure = Failure::of(&lane.external, "Attachment", &error);
+                self.finish(&claim, self.after_failure(lane, &claim, &[failure])).await;
+                return None;
+            }
+        };
+        if !same {
+            claim.look.ticket = true;
+            claim.look.files = true;
+            return Some(claim);
+        }
+        let next = match self.second_look(&claim.look, self.now_ms()) {
+            Some((due_ms, look)) => Next::Look { due_ms, look },
+            None => Next::Done,
+        };
+        self.finish(&claim, next).await;
+        None
+    }
+
+    async fn named_are_as_copied(&self, lane: &Lane, claim: &Claim, named: &[u64]) -> Result<bool, itop_client::Error> {
+        let Some((_, link)) = &claim.link else { return Ok(false) };
+        if named.is_empty() {
+            // Internal attachments of ours: the bridge's own writes come back as hooks.
+            return Ok(true);
+        }
+        if claim.look.second_looks > 0 {
+            // Only whether they still stand: a change in place is announced after it happened.
+            let answer = lane.external.client.get("Attachment", &Query::ids(named), &["id", "item_id"]).await;
+            let found = self.noted(&lane.external, answer).await?;
+            let standing = found.objects.iter().filter(|object| object.number("item_id") == Some(link.external.id));
+            return Ok(standing.count() == named.len());
+        }
+        let max_bytes = lane.settings.sync.max_attachment_bytes;
+        let contents = self.read_contents(&lane.external, named, max_bytes).await?;
+        Ok(named.iter().all(|id| {
+            let copy = link.copy_of(Side::External, *id);
+            let same = |read: &ReadContents, copy: &Copy| {
+                let unchanged = copy.state == CopyState::RemovedByPerson || read.fingerprint() == copy.content;
+                read.item == link.external.id && unchanged
+            };
+            contents.get(id).zip(copy).is_some_and(|(read, copy)| same(read, copy))
+        }))
+    }
+
+    /// Attachments that a hint named and that still stand are looked at twice more: iTop announces a
+    /// deletion before it happens.
+    pub(super) fn second_look(&self, look: &Look, now_ms: i64) -> Option<(i64, Look)> {
+        let wait = self.timing.second_looks_ms.get(look.second_looks as usize)?;
+        if look.external_attachments.is_empty() {
+            return None;
+        }
+        let next = Look {
+            external_attachments: look.external_attachments.clone(),
+            second_looks: look.second_looks + 1,
+            ..Look::default()
+        };
+        Some((now_ms + wait, next))
+    }
+}
+
+impl Pass<'_> {
+    /// Reads the contents of the attachments that a hint named and that were copied before, and of copies
+    /// over which an earlier rewrite may have landed.
+    pub(super) async fn read_named_contents(&mut self, sights: &mut Sights) -> Result<(), Failure> {
+        let max_bytes = self.lane.settings.sync.max_attachment_bytes;
+        if let Sight::Here(ticket) = &mut sights.external
+            && self.claim.look.second_looks == 0
+        {
+            let known = |id: &&u64| {
+                self.link.copy_of(Side::External, **id).is_some_and(|copy| copy.state != CopyState::RemovedByPerson)
+            };
+            let named: Vec<u64> = self.claim.look.external_attachments.iter().filter(known).copied().collect();
+            let read = self.contents_of(ticket, &named, max_bytes, Side::External).await?;
+            self.contents.extend(read);
+        }
+        if let Sight::Here(ticket) = &mut sights.internal {
+            let now = self.shared.now_ms();
+            let settled: BTreeSet<u64> = self
+                .link
+                .late
+                .iter()
+                .filter(|late| late.until_ms <= now)
+                .filter_map(|late| if let Late::File { original, .. } = late.what { Some(original) } else { None })
+                .collect();
+            let copies: Vec<u64> = settled
+                .iter()
+                .filter_map(|original| match self.link.copy_of(Side::External, *original)?.state {
+                    CopyState::Stands(id) => Some(id),
+                    _ => None,
+                })
+                .collect();
+            self.contents_of(ticket, &copies, max_bytes, Side::Internal).await?;
+        }
+        Ok(())
+    }
+
+    async fn contents_of(
+        &self,
+        ticket: &mut Ticket,
+        ids: &[u64],
+        max_bytes: u64,
+        side: Side,
+    ) -> Result<std::collections::BTreeMap<u64, ReadContents>, Failure> {
+        let itop = if side == Side::External { &self.lane.external } else { &self.shared.internal };
+        let Some(files) = &mut ticket.files else { return Ok(Default::default()) };
+        let listed: Vec<u64> = ids.iter().copied().filter(|id| files.iter().any(|file| file.id == *id)).collect();
+        let read = self.shared.read_contents(itop, &listed, max_bytes).await;
+        let read = read.map_err(|error| Failure::of(itop, "Attachment", &error))?;
+        for file in files.iter_mut() {
+            if let Some(contents) = read.get(&file.id) {
+                file.content = Some(contents.fingerprint());
+            }
+        }
+        Ok(read)
+    }
+
+    /// Copies an attachment to the internal ticket.
+    pub(super) async fn copy_file(&mut self, original: u64, external: &Ticket, target: &Ticket) -> Result<(), Failure> {
+        let Some(source) = self.source(original).await? else { return Ok(()) };
+        let content = source.fingerprint();
+        let (contents, substituted) = self.sendable(source.contents, external);
+        let until_ms = self.shared.now_ms() + self.shared.internal.settle_ms;
+        let copy = Copy {
+            from: Side::External,
+            original,
+            content,
+            state: CopyState::InDoubt { until_ms },
+            missing_since_ms: None,
+            substituted,
+        };
+        self.link.keep_copy(copy.clone());
+        self.save().await?;
+        match self.send_copy(original, contents.clone(), target).await? {
+            Err(error) if is_too_large(&error) && !substituted => {
+                tracing::warn!(ticket = %self.name(), attachment = original, bytes = contents.data.decoded_len(), "the internal side refuses this size; a small text file is sent instead");
+                let words = self.words_instead(&contents, external);
+                self.link.keep_copy(Copy { substituted: true, ..copy.clone() });
+                let answer = self.send_copy(original, words, target).await?;
+                self.copy_answered(Copy { substituted: true, ..copy }, answer, &contents.filename).await
+            }
+            answer => self.copy_answered(copy, answer, &contents.filename).await,
+        }
+    }
+
+    async fn copy_answered(
+        &mut self,
+        copy: Copy,
+        answer: Result<itop_client::Written, itop_client::Error>,
+        name: &str,
+    ) -> Result<(), Failure> {
+        match answer {
+            Ok(written) => {
+                self.went_through("Attachment");
+                self.link.keep_copy(Copy { state: CopyState::Stands(written.object.id), ..copy });
+                self.wrote(&format!("file {name:?}"), "a file was added outside");
+                self.save().await
+            }
+            Err(error) => {
+                match error.effect {
+                    Effect::None => self.link.forget_copy(copy.from, copy.original),
+                    // The call is over: the next look, at once, finds the copy by its mark or makes it.
+                    Effect::Unknown { answered: true } => {
+                        let until_ms = self.shared.now_ms();
+                        self.link.keep_copy(Copy { state: CopyState::InDoubt { until_ms }, ..copy });
+                    }
+                    Effect::Unknown { answered: false } => {}
+                }
+                self.save().await?;
+                Err(Failure::of(&self.shared.internal, "Attachment", &error))
+            }
+        }
+    }
+
+    async fn send_copy(
+        &mut self,
+        original: u64,
+        contents: Contents,
+        target: &Ticket,
+    ) -> Result<Result<itop_client::Written, itop_client::Error>, Failure> {
+        let mark =
+            FileMark { ticket: self.mark(), from: Side::External, kind: FileKind::File, key: original.to_string() };
+        let mut fields = Fields::new();
+        fields.set("item_class", target.class.clone());
+        fields.set("item_id", target.id);
+        if let Some(org) = target.filled("org_id") {
+            fields.set("item_org_id", org.to_owned());
+        }
+        fields.set("temp_id", mark.temp_id());
+        fields.set("contents", contents);
+        let internal = &self.shared.internal;
+        let (client, comment) = (internal.client.clone(), self.comment());
+        self.leased(internal, async move { client.create("Attachment", &fields, &comment, &["id"]).await }).await
+    }
+
+    /// Brings a copy's data, name and type up to date, in place.
+    pub(super) async fn rewrite_file(
+        &mut self,
+        original: u64,
+        copy: u64,
+        external: &Ticket,
+        reason: &str,
+    ) -> Result<(), Failure> {
+        let Some(source) = self.source(original).await? else { return Ok(()) };
+        let Some(known) = self.link.copy_of(Side::External, original).cloned() else { return Ok(()) };
+        let content = source.fingerprint();
+        let name = source.contents.filename.clone();
+        let (mut contents, mut substituted) = self.sendable(source.contents, external);
+        loop {
+            let late = Late::File { original, content: read::fingerprint(&contents) };
+            let until_ms = self.shared.now_ms() + self.shared.internal.settle_ms;
+            self.link.may_land(late.clone(), until_ms);
+            self.save().await?;
+            let answer = self.send_rewrite(copy, contents.clone()).await?;
+            if answer.as_ref().is_err_and(may_land_late) {
+                return answer.map_err(|error| Failure::of(&self.shared.internal, "Attachment", &error));
+            }
+            self.link.landed(&late, until_ms);
+            match answer {
+                Ok(()) => {
+                    self.went_through("Attachment");
+                    self.link.keep_copy(Copy { content, substituted, ..known });
+                    self.wrote(&format!("file {name:?}"), reason);
+                    return self.save().await;
+                }
+                Err(error) if is_too_large(&error) && !substituted => {
+                    contents = self.words_instead(&contents, external);
+                    substituted = true;
+                }
+                Err(error) => {
+                    let failure = Failure::of(&self.shared.internal, "Attachment", &error);
+                    if failure.kind == Kind::Gone {
+                        self.link.keep_copy(Copy { state: CopyState::RemovedByPerson, ..known });
+                        self.did(format!(
+                            "the copy of attachment {original} was deleted by a person; it stays deleted"
+                        ));
+                        return self.save().await;
+                    }
+                    self.save().await?;
+                    return Err(failure);
+                }
+            }
+        }
+    }
+
+    async fn send_rewrite(&mut self, copy: u64, contents: Contents) -> Result<Result<(), itop_client::Error>, Failure> {
+        let fields = Fields::new().with("contents", contents);
+        let internal = &self.shared.internal;
+        let (client, comment) = (internal.client.clone(), self.comment());
+        let call = async move { client.update("Attachment", copy, &fields, &comment, &["id"]).await };
+        Ok(self.leased(internal, call).await?.map(|_| ()))
+    }
+
+    /// Deletes a copy whose original is gone. The plan saw it listed with this bridge's own mark.
+    pub(super) async fn delete_copy(&mut self, original: u64, copy: u64, reason: &str) -> Result<(), Failure> {
+        let internal = &self.shared.internal;
+        let (client, comment) = (internal.client.clone(), self.comment());
+        let answer = self.leased(internal, async move { client.delete("Attachment", copy, &comment).await }).await?;
+        // An unanswered deletion is simply sent again: deleting what is gone does no harm.
+        answer.map_err(|error| Failure::of(internal, "Attachment", &error))?;
+        self.went_through("Attachment");
+        self.link.forget_copy(Side::External, original);
+        self.wrote(&format!("deleted the copy of attachment {original}"), reason);
+        self.save().await
+    }
+
+    /// The original's contents; `None` where it went meanwhile, which the next look sees.
+    async fn source(&mut self, original: u64) -> Result<Option<ReadContents>, Failure> {
+        if let Some(read) = self.contents.remove(&original) {
+            return Ok(Some(read));
+        }
+        let external = &self.lane.external;
+        let (shared, max_bytes) = (self.shared, self.lane.settings.sync.max_attachment_bytes);
+        let mut read = shared
+            .read_contents(external, &[original], max_bytes)
+            .await
+            .map_err(|error| Failure::of(external, "Attachment", &error))?;
+        Ok(read.remove(&original))
+    }
+
+    /// What is sent for these contents: themselves, with a name that iTop takes, or a small text file
+    /// where they are too large or not whole.
+    fn sendable(&mut self, contents: Contents, external: &Ticket) -> (Contents, bool) {
+        if contents.data.decoded_len() > self.lane.settings.sync.max_attachment_bytes {
+            return (self.words_instead(&contents, external), true);
+        }
+        if !contents.data.is_whole() {
+            // iTop would turn it into an empty file without a word.
+            tracing::error!(ticket = %self.name(), name = %contents.filename, "the file's data is not whole base64; a small text file is sent instead");
+            return (self.words_instead(&contents, external), true);
+        }
+        let name = text::file_name(&contents.filename);
+        (Contents { filename: name, ..contents }, false)
+    }
+
+    fn words_instead(&self, contents: &Contents, external: &Ticket) -> Contents {
+        use base64::Engine as _;
+        let words = format!(
+            "The file \"{}\" ({} bytes) is attached to {} in {}. It was not copied: it is larger than this iTop or the bridge takes.\n",
+            contents.filename,
+            contents.data.decoded_len(),
+            external.reference,
+            self.lane.name
+        );
+        let data = base64::engine::general_purpose::STANDARD.encode(words);
+        Contents::new(data.into(), text::file_name(&format!("{}.txt", contents.filename)), "text/plain")
+    }
+}
+
+/// Refused for its size: by PHP's limit of a body, by iTop, or by the database's limit of a packet.
+fn is_too_large(error: &itop_client::Error) -> bool {
+    error.class == itop_client::ErrorClass::TooLarge
+}

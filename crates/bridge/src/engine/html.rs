@@ -1,0 +1,224 @@
+//! HTML on its way from one iTop to the other: its inline images, and its turning into text and back.
+//!
+//! No URL that stands in a text is ever fetched. An inline image's id and secret are taken out of
+//! its tag and asked of that side's configured address; every other image becomes its alt text. No
+//! image source of the other iTop and no secret crosses. Links that people wrote stay word for word.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use lol_html::html_content::{ContentType, Element};
+use lol_html::{RewriteStrSettings, element, rewrite_str};
+
+/// An inline image of an iTop: seen on 3.1.2 and 3.2.0 as
+/// `<img src="{base}/pages/ajax.document.php?operation=download_inlineimage&id=N&s=SECRET"
+/// data-img-id="N" data-img-secret="SECRET">`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct InlineImage {
+    pub id: u64,
+    /// Hexadecimal digits. Whoever has it can load the image without a log-in.
+    pub secret: String,
+}
+
+impl std::fmt::Debug for InlineImage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "InlineImage({})", self.id)
+    }
+}
+
+/// The inline images of a text, each once.
+pub fn inline_images(html: &str) -> Vec<InlineImage> {
+    let found = RefCell::new(Vec::new());
+    let collect = element!("img", |img| {
+        if let Some(image) = inline_image(img)
+            && !found.borrow().contains(&image)
+        {
+            found.borrow_mut().push(image);
+        }
+        Ok(())
+    });
+    // What cannot be parsed has no images that could be told apart; `embed` then sends plain text.
+    let settings = RewriteStrSettings::new().with_strict(false).append_element_content_handler(collect);
+    let parsed = rewrite_str(html, settings);
+    if parsed.is_err() {
+        return Vec::new();
+    }
+    found.into_inner()
+}
+
+fn inline_image(img: &Element<'_, '_>) -> Option<InlineImage> {
+    let by_attributes = || {
+        let id = img.get_attribute("data-img-id")?;
+        checked(&id, &img.get_attribute("data-img-secret")?)
+    };
+    let by_source = || {
+        let source = unescape_amps(&img.get_attribute("src")?);
+        let (path, query) = source.split_once('?')?;
+        if !path.ends_with("ajax.document.php") {
+            return None;
+        }
+        let mut values: BTreeMap<&str, &str> = BTreeMap::new();
+        for pair in query.split('&') {
+            let (name, value) = pair.split_once('=')?;
+            values.entry(name).or_insert(value);
+        }
+        (values.get("operation") == Some(&"download_inlineimage")).then_some(())?;
+        checked(values.get("id")?, values.get("s")?)
+    };
+    by_attributes().or_else(by_source)
+}
+
+fn checked(id: &str, secret: &str) -> Option<InlineImage> {
+    let digits = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
+    let hexadecimal = !secret.is_empty() && secret.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    (digits && hexadecimal).then_some(())?;
+    Some(InlineImage { id: id.parse().ok()?, secret: secret.to_owned() })
+}
+
+fn unescape_amps(value: &str) -> String {
+    let mut out = value.to_owned();
+    while out.contains("&amp;") {
+        out = out.replace("&amp;", "&");
+    }
+    out
+}
+
+/// The text with each image replaced: an inline image by what `images` holds for it, one that brings
+/// its own data stays, any other becomes its alt text. iTop 3.1 drops a `<figure>` with what is in it
+/// when the image is a `data:` one (seen on 3.1.2), so figures are unwrapped.
+pub fn embed(html: &str, images: &BTreeMap<InlineImage, Embedded>) -> String {
+    let figures = element!("figure", |figure| {
+        figure.remove_and_keep_content();
+        Ok(())
+    });
+    let pictures = element!("picture, source", |tag| {
+        tag.remove_and_keep_content();
+        Ok(())
+    });
+    let replace = element!("img", |img| {
+        if let Some(image) = inline_image(img) {
+            return embed_one(img, images.get(&image));
+        }
+        img.remove_attribute("srcset");
+        match img.get_attribute("src") {
+            Some(source) if is_image_data(&source) => Ok(()),
+            _ => embed_one(img, None),
+        }
+    });
+    let settings = RewriteStrSettings::new()
+        .with_strict(false)
+        .append_element_content_handler(figures)
+        .append_element_content_handler(pictures)
+        .append_element_content_handler(replace);
+    rewrite_str(html, settings).unwrap_or_else(|_| text_to_html(&html_to_text(html)))
+}
+
+/// An inline image's data, to be written into the text itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Embedded {
+    pub mimetype: String,
+    pub base64: String,
+}
+
+fn embed_one(img: &mut Element<'_, '_>, with: Option<&Embedded>) -> lol_html::HandlerResult {
+    match with {
+        Some(Embedded { mimetype, base64 }) => {
+            for attribute in ["data-img-id", "data-img-secret", "srcset"] {
+                img.remove_attribute(attribute);
+            }
+            img.set_attribute("src", &format!("data:{mimetype};base64,{base64}"))?;
+        }
+        None => {
+            // The attribute's value is still escaped, but for what an attribute need not escape.
+            let alt = img.get_attribute("alt").unwrap_or_default().replace('<', "&lt;").replace('>', "&gt;");
+            img.replace(&alt, ContentType::Html);
+        }
+    }
+    Ok(())
+}
+
+fn is_image_data(source: &str) -> bool {
+    source.get(..11).is_some_and(|start| start.eq_ignore_ascii_case("data:image/"))
+}
+
+/// Whether a value that iTop answered is markup: it begins with a tag.
+pub fn begins_with_tag(value: &str) -> bool {
+    let mut characters = value.trim_start().chars();
+    characters.next() == Some('<') && characters.next().is_some_and(|next| next.is_ascii_alphabetic() || next == '/')
+}
+
+/// Text as HTML: escaped, a paragraph a blank line, a break a line.
+pub fn text_to_html(text: &str) -> String {
+    let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace("\r\n", "\n");
+    let paragraphs = escaped.split("\n\n").map(|paragraph| format!("<p>{}</p>", paragraph.replace('\n', "<br>")));
+    paragraphs.collect::<Vec<_>>().join("\n")
+}
+
+/// The readable text of HTML.
+pub fn html_to_text(html: &str) -> String {
+    let plain = html2text::config::plain_no_decorate().no_link_wrapping();
+    let text = plain.string_from_read(html.as_bytes(), 10_000).unwrap_or_else(|_| html.to_owned());
+    text.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INLINE: &str = r#"<p>see <img src="https://acme.example/pages/ajax.document.php?operation=download_inlineimage&amp;id=5&amp;s=abcdef0123" data-img-id="5" data-img-secret="abcdef0123" alt="a &quot;b&quot;"> here</p>"#;
+
+    fn image(id: u64, secret: &str) -> InlineImage {
+        InlineImage { id, secret: secret.into() }
+    }
+
+    fn png() -> Embedded {
+        Embedded { mimetype: "image/png".into(), base64: "iVBOR".into() }
+    }
+
+    #[test]
+    fn an_inline_image_is_known_by_its_attributes_or_by_its_source() {
+        assert_eq!(inline_images(INLINE), [image(5, "abcdef0123")]);
+        let bare = r#"<img src="/x/pages/ajax.document.php?operation=download_inlineimage&amp;amp;id=7&amp;amp;s=0f">"#;
+        assert_eq!(inline_images(bare), [image(7, "0f")]);
+    }
+
+    #[test]
+    fn what_is_no_plain_id_and_secret_is_no_inline_image() {
+        for tag in [
+            r#"<img data-img-id="5 OR 1=1" data-img-secret="ab">"#,
+            r#"<img data-img-id="5" data-img-secret="../etc">"#,
+            r#"<img src="https://evil.example/?operation=download_inlineimage&id=5&s=ab">"#,
+            r#"<img src="https://x/ajax.document.php?operation=download_document&id=5&s=ab">"#,
+        ] {
+            assert_eq!(inline_images(tag), [], "{tag}");
+        }
+    }
+
+    #[test]
+    fn an_embedded_image_leaves_no_source_and_no_secret_of_the_other_side() {
+        let html = embed(INLINE, &BTreeMap::from([(image(5, "abcdef0123"), png())]));
+        assert!(html.contains(r#"src="data:image/png;base64,iVBOR""#), "{html}");
+        assert!(!html.contains("acme.example") && !html.contains("abcdef0123"), "{html}");
+    }
+
+    #[test]
+    fn an_image_that_could_not_be_had_or_is_from_elsewhere_becomes_its_alt_text() {
+        assert_eq!(embed(INLINE, &BTreeMap::new()), "<p>see a &quot;b&quot; here</p>");
+        assert_eq!(embed(r#"<img src="https://x/y.png" alt="<b>">"#, &BTreeMap::new()), "&lt;b&gt;");
+        assert_eq!(embed(r#"<img srcset="https://x/y.png 2x">"#, &BTreeMap::new()), "");
+    }
+
+    #[test]
+    fn figures_are_unwrapped_and_links_and_data_images_stay_word_for_word() {
+        let html = r#"<figure class="image"><img src="data:image/png;base64,AAAA"></figure><a href="https://acme.example/pages/UI.php?id=5&amp;x=1">https://acme.example</a>"#;
+        let expected = r#"<img src="data:image/png;base64,AAAA"><a href="https://acme.example/pages/UI.php?id=5&amp;x=1">https://acme.example</a>"#;
+        assert_eq!(embed(html, &BTreeMap::new()), expected);
+    }
+
+    #[test]
+    fn text_becomes_html_and_html_becomes_text() {
+        assert_eq!(text_to_html("a <b> & c\nd\n\ne"), "<p>a &lt;b&gt; &amp; c<br>d</p>\n<p>e</p>");
+        assert_eq!(html_to_text("<p>a &lt;b&gt; &amp; c<br>d</p>").trim(), "a <b> & c\nd");
+        assert!(begins_with_tag(" <p>x") && !begins_with_tag("< 5 and > 3") && !begins_with_tag("x"));
+    }
+}

@@ -1,0 +1,173 @@
+//! One iTop as the engine sees it: its client, and what was learnt about it while working.
+//!
+//! What is learnt (attributes that a class does not have, whether an attribute is plain text or
+//! HTML, the highest ticket id) is kept in memory: after a restart it costs a call to learn again,
+//! and never an error.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use itop_bridge_core::Side;
+use itop_client::{Client, Error, ErrorClass, Found, Object, Query};
+
+use super::breaker::Breaker;
+use crate::store::Instance;
+
+pub struct Itop {
+    /// As the configuration calls it.
+    pub name: String,
+    pub instance: Instance,
+    pub client: Client,
+    /// A call that was sent may land until so long after.
+    pub settle_ms: i64,
+    /// A call ends after so long without a byte.
+    pub timeout_ms: i64,
+    known: Mutex<Known>,
+    breaker: Mutex<Breaker>,
+}
+
+#[derive(Default)]
+struct Known {
+    missing: HashMap<String, BTreeSet<String>>,
+    formats: HashMap<(String, String), Format>,
+    highest_ticket: u64,
+    seen: HashMap<u64, Seen>,
+}
+
+/// How a text attribute is held: it differs between iTop's versions (`solution` is plain in 3.1 and
+/// HTML in 3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Plain,
+    Html,
+}
+
+/// The last `last_update` that a pass has read.
+struct Seen {
+    last_update: String,
+    first_met_ms: i64,
+    settled: bool,
+}
+
+impl Itop {
+    pub fn new(name: String, instance: Instance, client: Client, settle_ms: i64, timeout_ms: i64) -> Itop {
+        Itop { name, instance, client, settle_ms, timeout_ms, known: Mutex::default(), breaker: Mutex::default() }
+    }
+
+    pub fn side(&self) -> Side {
+        self.instance.side()
+    }
+
+    pub fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads objects with those of the attributes that the class has. An attribute that iTop does not
+    /// know is left out from then on.
+    pub async fn read(&self, class: &str, query: &Query, attributes: &BTreeSet<String>) -> Result<Found, Error> {
+        loop {
+            let wanted = self.present(class, attributes);
+            let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
+            match self.client.get(class, query, &wanted).await {
+                Err(error) if self.learn_missing(class, &error, &wanted) => {}
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Those of the attributes that the class is not known to lack.
+    pub fn present(&self, class: &str, attributes: &BTreeSet<String>) -> BTreeSet<String> {
+        let known = self.known();
+        match known.missing.get(class) {
+            Some(missing) => attributes.difference(missing).cloned().collect(),
+            None => attributes.clone(),
+        }
+    }
+
+    pub fn has_attribute(&self, class: &str, code: &str) -> bool {
+        !self.known().missing.get(class).is_some_and(|missing| missing.contains(code))
+    }
+
+    /// Whether the error names an attribute that was sent or asked for and that the class lacks.
+    pub fn learn_missing(&self, class: &str, error: &Error, sent: &[&str]) -> bool {
+        match &error.class {
+            ErrorClass::UnknownAttribute { attribute } if sent.contains(&attribute.as_str()) => {
+                tracing::info!(itop = %self.name, class, attribute, "this class does not have the attribute; it is left out");
+                self.known().missing.entry(class.to_owned()).or_default().insert(attribute.clone())
+            }
+            _ => false,
+        }
+    }
+
+    pub fn format(&self, class: &str, code: &str) -> Option<Format> {
+        self.known().formats.get(&(class.to_owned(), code.to_owned())).copied()
+    }
+
+    pub fn learn_format(&self, class: &str, code: &str, format: Format) {
+        self.known().formats.insert((class.to_owned(), code.to_owned()), format);
+    }
+
+    /// The highest ticket id met so far: what is created after has a higher one.
+    pub fn highest_ticket(&self) -> u64 {
+        self.known().highest_ticket
+    }
+
+    pub fn met_ticket(&self, id: u64) {
+        let mut known = self.known();
+        known.highest_ticket = known.highest_ticket.max(id);
+    }
+
+    /// The highest ticket id, asked of iTop. It cannot sort, so this climbs from one id found to the
+    /// next, in steps that double, and starts small again when a step went too far.
+    pub async fn find_highest_ticket(&self) -> Result<u64, Error> {
+        let (mut low, mut step) = (self.highest_ticket(), 1);
+        loop {
+            let query = Query::oql(format!("SELECT Ticket WHERE id >= {}", low.saturating_add(step))).limit(1);
+            let found = self.client.get("Ticket", &query, &["id"]).await?;
+            match found.objects.first() {
+                Some(object) if object.id > low => {
+                    low = object.id;
+                    step *= 2;
+                }
+                _ if step > 1 => step = 1,
+                _ => break,
+            }
+        }
+        self.met_ticket(low);
+        Ok(low)
+    }
+
+    /// A pass has read this `last_update`. iTop's times are whole seconds: the value counts as seen only
+    /// when it was read a while after it first appeared, since a second change may hide in its second.
+    pub fn saw(&self, ticket: u64, last_update: &str, now_ms: i64, settle_ms: i64) {
+        let mut known = self.known();
+        match known.seen.get_mut(&ticket) {
+            Some(seen) if seen.last_update == last_update => {
+                seen.settled |= now_ms - seen.first_met_ms >= settle_ms;
+            }
+            _ => {
+                let seen = Seen { last_update: last_update.to_owned(), first_met_ms: now_ms, settled: false };
+                known.seen.insert(ticket, seen);
+            }
+        }
+    }
+
+    /// Whether a pass has seen the ticket in this state for good.
+    pub fn has_seen(&self, ticket: u64, last_update: &str) -> bool {
+        self.known().seen.get(&ticket).is_some_and(|seen| seen.settled && seen.last_update == last_update)
+    }
+
+    /// Forgets what was seen with an earlier `last_update`: a sweep does not look back so far.
+    pub fn forget_seen_before(&self, last_update: &str) {
+        self.known().seen.retain(|_, seen| seen.last_update.as_str() >= last_update);
+    }
+}
+
+/// An object's attributes as text, in the order asked for; an attribute that is no text is left out.
+pub fn texts(object: &Object, attributes: &BTreeSet<String>) -> std::collections::BTreeMap<String, String> {
+    attributes.iter().filter_map(|code| Some((code.clone(), object.text(code)?.to_owned()))).collect()
+}

@@ -1,0 +1,150 @@
+//! The engine: takes dirty tickets from the store, reads both sides, lets the core decide, writes, and
+//! records.
+//!
+//! Each external has a lane of its own, so that a slow or dead one delays nobody. A lane runs a
+//! worker, a sweep and an audit; the internal side has a sweep. None of them ever acts on what a
+//! webhook said: a webhook only says where to look.
+
+mod audit;
+mod breaker;
+mod create;
+mod failure;
+mod fields;
+mod files;
+mod html;
+mod itop;
+mod pass;
+mod policies;
+mod read;
+mod status;
+mod sweep;
+mod worker;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use itop_bridge_core::TicketMark;
+use tokio::sync::watch;
+
+pub use itop::Itop;
+pub use policies::LaneSettings;
+
+use crate::clock::Clock;
+use crate::random::Random;
+use crate::store::StoreHandle;
+use crate::timing::Timing;
+use breaker::Suspensions;
+use policies::Policies;
+
+/// Everything that the engine is given.
+pub struct Parts {
+    pub store: StoreHandle,
+    pub clock: Arc<dyn Clock>,
+    pub random: Arc<dyn Random>,
+    pub timing: Timing,
+    /// `server.id`, part of every mark.
+    pub server: String,
+    pub internal: Itop,
+    pub lanes: Vec<(Itop, LaneSettings)>,
+}
+
+/// The engine, ready to run. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    store: StoreHandle,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    timing: Timing,
+    server: String,
+    internal: Itop,
+    lanes: Vec<Arc<Lane>>,
+    suspensions: Mutex<Suspensions>,
+}
+
+/// One external and what belongs to it.
+struct Lane {
+    name: String,
+    external: Itop,
+    settings: LaneSettings,
+    policies: Policies,
+}
+
+impl Lane {
+    fn mark(&self, server: &str, class: &str, ticket: u64) -> TicketMark {
+        TicketMark { server: server.to_owned(), external: self.name.clone(), class: class.to_owned(), ticket }
+    }
+}
+
+impl Engine {
+    pub fn new(parts: Parts) -> Engine {
+        let lane = |(external, settings): (Itop, LaneSettings)| {
+            Arc::new(Lane { name: external.name.clone(), external, settings, policies: Policies::default() })
+        };
+        Engine {
+            shared: Arc::new(Shared {
+                store: parts.store,
+                clock: parts.clock,
+                random: parts.random,
+                timing: parts.timing,
+                server: parts.server,
+                internal: parts.internal,
+                lanes: parts.lanes.into_iter().map(lane).collect(),
+                suspensions: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Runs until `stop` says so; then ends the passes in hand, for at most `timing.shutdown_ms`.
+    pub async fn run(&self, stop: watch::Receiver<bool>) {
+        let mut tasks = tokio::task::JoinSet::new();
+        for lane in &self.shared.lanes {
+            tasks.spawn(worker::run(self.shared.clone(), lane.clone(), stop.clone()));
+            tasks.spawn(sweep::run_external(self.shared.clone(), lane.clone(), stop.clone()));
+            tasks.spawn(audit::run(self.shared.clone(), lane.clone(), stop.clone()));
+        }
+        tasks.spawn(sweep::run_internal(self.shared.clone(), stop));
+        while let Some(ended) = tasks.join_next().await {
+            if let Err(error) = ended
+                && error.is_panic()
+            {
+                tracing::error!(%error, "a part of the engine broke; restart the bridge and report this");
+            }
+        }
+    }
+
+    /// What waits because of a refusal or because a side is down, for the operator.
+    pub fn troubles(&self) -> Vec<String> {
+        let shared = &self.shared;
+        let sides = shared.lanes.iter().map(|lane| &lane.external).chain([&shared.internal]);
+        let down = sides.filter_map(|itop| Some(format!("{} is down: {}", itop.name, itop.breaker().reason()?)));
+        down.chain(shared.suspensions().reasons()).collect()
+    }
+}
+
+impl Shared {
+    fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
+    fn suspensions(&self) -> MutexGuard<'_, Suspensions> {
+        self.suspensions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A call on this side came back with an answer of iTop's own.
+    fn answered(&self, itop: &Itop) {
+        if itop.breaker().succeeded() {
+            tracing::warn!(itop = %itop.name, "the side is back");
+        }
+    }
+}
+
+/// Waits, or ends early because the bridge stops; answers whether to go on.
+async fn wait_or_stop(clock: &dyn Clock, ms: i64, stop: &mut watch::Receiver<bool>) -> bool {
+    tokio::select! {
+        () = clock.sleep(ms) => true,
+        _ = stop.wait_for(|stopped| *stopped) => false,
+    }
+}

@@ -1,0 +1,471 @@
+//! One pass on one ticket: both sides as they were just read, the plan, the writes, the record.
+//!
+//! Each write's intent is stored before the call and its own result after it, so that a crash between
+//! any two steps leaves nothing to guess: what was sent and may still land is in the link.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use itop_bridge_core::link::{CopyState, Late};
+use itop_bridge_core::plan::{Note, Plan, Write};
+use itop_bridge_core::{Link, Policy, Side, Sight, Ticket, TicketMark, reconcile};
+use itop_client::{Effect, Error};
+
+use super::failure::{Failure, Kind};
+use super::itop::Itop;
+use super::read::{self, ReadContents, Wanted};
+use super::{Lane, Shared};
+use crate::config::Condition;
+use crate::store::{Activity, Claim, Look, Next};
+
+/// What both sides showed when the pass began.
+#[derive(Debug, Clone)]
+pub struct Sights {
+    pub external: Sight,
+    pub internal: Sight,
+    /// The external log's first entry, read only while there is no link.
+    pub first_entry: Option<String>,
+}
+
+/// A ticket that keeps moving between read and write is given up after this many plans.
+const MAX_PLANS: usize = 4;
+
+pub struct Pass<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) lane: &'a Lane,
+    pub(super) policy: Arc<Policy>,
+    pub(super) claim: Claim,
+    pub(super) link_id: Option<i64>,
+    pub(super) link: Link,
+    /// What the activity log is told with the next save.
+    pub(super) did: Vec<Activity>,
+    wrote: Vec<String>,
+    pub(super) failures: Vec<Failure>,
+    /// Contents read in this pass and different from what was copied: not read again to be sent.
+    pub(super) contents: BTreeMap<u64, ReadContents>,
+}
+
+/// What the writes of a plan led to.
+#[derive(Debug, PartialEq)]
+enum Applied {
+    Done,
+    /// The counterpart was made: this is what it looks like, and the rest can be planned.
+    Created(Ticket),
+    /// Something moved between the read and the write: read and plan again.
+    Stale,
+}
+
+impl<'a> Pass<'a> {
+    pub fn new(shared: &'a Shared, lane: &'a Lane, policy: Arc<Policy>, claim: Claim) -> Pass<'a> {
+        let (link_id, link) = match &claim.link {
+            Some((id, link)) => (Some(*id), link.clone()),
+            None => (None, Link::unborn(no_ticket())),
+        };
+        Pass {
+            shared,
+            lane,
+            policy,
+            claim,
+            link_id,
+            link,
+            did: Vec::new(),
+            wrote: Vec::new(),
+            failures: Vec::new(),
+            contents: BTreeMap::new(),
+        }
+    }
+
+    /// A claim that names only attachments which are known, on a link with nothing open: these alone
+    /// are looked at first.
+    pub fn looks_only_at_named_files(claim: &Claim) -> bool {
+        let Some((_, link)) = &claim.link else { return false };
+        let look = &claim.look;
+        let known = |id: &u64| link.copy_of(Side::External, *id).is_some_and(|copy| copy.missing_since_ms.is_none());
+        let named = !look.external_attachments.is_empty() || !look.internal_attachments.is_empty();
+        let open = Pass::needs_internal_files(link) || link.creation.is_some() || link.halt.is_some();
+        !look.ticket && named && !open && link.internal.is_some() && look.external_attachments.iter().all(known)
+    }
+
+    pub fn needs_external_files(claim: &Claim) -> bool {
+        let doubtful = |link: &Link| {
+            link.internal.is_none()
+                || link
+                    .copies
+                    .iter()
+                    .any(|copy| copy.missing_since_ms.is_some() || matches!(copy.state, CopyState::InDoubt { .. }))
+        };
+        claim.look.files || claim.link.as_ref().is_none_or(|(_, link)| doubtful(link))
+    }
+
+    /// Whether something was sent to the internal side's files that has no known end.
+    pub fn needs_internal_files(link: &Link) -> bool {
+        link.copies.iter().any(|copy| matches!(copy.state, CopyState::InDoubt { .. }))
+            || link.late.iter().any(|late| matches!(late.what, Late::File { .. }))
+    }
+
+    pub async fn run(mut self, sights: Result<Sights, Failure>, started_ms: i64) {
+        let next = match sights {
+            Ok(sights) => match self.work(sights).await {
+                Ok(next) => next,
+                Err(failure) => {
+                    self.failures.push(failure);
+                    Next::Done
+                }
+            },
+            Err(failure) => {
+                self.failures.push(failure);
+                Next::Done
+            }
+        };
+        if self.failures.iter().any(|failure| failure.kind == Kind::LeaseLost) {
+            tracing::warn!(ticket = %self.name(), "another worker took the ticket over");
+            return;
+        }
+        let next = if self.failures.is_empty() {
+            next
+        } else {
+            self.shared.after_failure(self.lane, &self.claim, &self.failures)
+        };
+        self.log(&next, started_ms);
+        self.shared.finish(&self.claim, next).await;
+    }
+
+    /// How people call the ticket.
+    pub(super) fn name(&self) -> String {
+        let reference = &self.link.external.reference;
+        let id = self.claim.lease.of.ticket;
+        if reference.is_empty() {
+            format!("{}:{id}", self.lane.name)
+        } else {
+            format!("{}:{reference}", self.lane.name)
+        }
+    }
+
+    fn log(&self, next: &Next, started_ms: i64) {
+        let ticket = self.name();
+        let ms = self.shared.now_ms() - started_ms;
+        let wrote = if self.wrote.is_empty() { "nothing".to_owned() } else { self.wrote.join(", ") };
+        match next {
+            Next::Retry { error, parked, .. } => tracing::warn!(ticket, wrote, ms, parked, error, "pass failed"),
+            _ => tracing::info!(ticket, wrote, ms, "pass"),
+        }
+    }
+
+    async fn work(&mut self, mut sights: Sights) -> Result<Next, Failure> {
+        if self.link_id.is_none() {
+            match &sights.external {
+                Sight::Here(ticket) if self.qualifies(ticket, sights.first_entry.as_deref()).await? => {
+                    self.link = Link::unborn(itop_bridge_core::TicketKey {
+                        class: ticket.class.clone(),
+                        id: ticket.id,
+                        reference: ticket.reference.clone(),
+                    });
+                }
+                _ => return Ok(Next::Done),
+            }
+        }
+        if let (Some(creation), Sight::Here(_)) = (self.link.creation.clone(), &sights.external) {
+            match self.find_created(&creation).await? {
+                Some(ticket) => sights.internal = Sight::Here(ticket),
+                None if self.shared.now_ms() < creation.until_ms => {
+                    let due_ms = creation.until_ms.min(self.shared.now_ms() + self.policy.waits.doubt_look_ms);
+                    return Ok(Next::Look { due_ms, look: self.claim.look.clone() });
+                }
+                None => {}
+            }
+        }
+        self.read_named_contents(&mut sights).await?;
+        let look_again = self.plan_and_write(sights).await?;
+        Ok(self.next_look(look_again))
+    }
+
+    /// Whether a ticket without a link is to be carried inside: it fits `only` (the read saw to that),
+    /// is not older than the connection, and is nobody's copy.
+    async fn qualifies(&self, ticket: &Ticket, first_entry: Option<&str>) -> Result<bool, Failure> {
+        if first_entry.is_some_and(|entry| TicketMark::find(entry).is_some()) {
+            return Ok(false);
+        }
+        // With a condition, an older ticket that fits was handed over today.
+        let settings = &self.lane.settings;
+        let handed_over = matches!(settings.only.of(&ticket.class), Some(Condition::Oql(_)));
+        if handed_over || settings.sync.since.is_some() {
+            return Ok(true);
+        }
+        Ok(ticket.id > self.shared.since(self.lane).await?)
+    }
+
+    /// The rounds of plan and writes. Answers when to look again though nothing new was heard.
+    async fn plan_and_write(&mut self, mut sights: Sights) -> Result<Option<i64>, Failure> {
+        for _ in 0..MAX_PLANS {
+            let mut plan = reconcile(&self.policy, &self.link, &sights.external, &sights.internal);
+            if let Some(halt) = &plan.halt {
+                return self.stop(halt.clone()).await.map(|()| None);
+            }
+            if !plan.writes_nothing() && self.is_stale(&sights) {
+                self.read_again(&mut sights).await?;
+                plan = reconcile(&self.policy, &self.link, &sights.external, &sights.internal);
+            }
+            if touches_files(&plan) && self.list_internal_files(&mut sights).await? {
+                continue;
+            }
+            let changed = self.take_notes(&plan);
+            if plan.writes_nothing() {
+                if changed {
+                    self.save().await?;
+                }
+                return Ok(plan.look_again_at_ms);
+            }
+            match self.apply(&plan, &sights).await? {
+                Applied::Done => return Ok(plan.look_again_at_ms),
+                Applied::Created(ticket) => sights.internal = Sight::Here(ticket),
+                Applied::Stale => self.read_again(&mut sights).await?,
+            }
+        }
+        self.failures.push(Failure {
+            kind: Kind::Refused,
+            text: format!("{} kept moving while the bridge wrote to it", self.name()),
+        });
+        Ok(None)
+    }
+
+    fn is_stale(&self, sights: &Sights) -> bool {
+        let oldest = [&sights.external, &sights.internal]
+            .into_iter()
+            .filter_map(|sight| if let Sight::Here(ticket) = sight { Some(ticket.read_at_ms) } else { None })
+            .min();
+        oldest.is_some_and(|read_at| self.shared.now_ms() - read_at > self.shared.timing.stale_read_ms)
+    }
+
+    async fn stop(&mut self, halt: itop_bridge_core::plan::Halt) -> Result<(), Failure> {
+        if self.link.halt.as_ref() != Some(&halt) {
+            tracing::error!(ticket = %self.name(), reason = %halt.text, "halted: nothing is written to this pair until `resume`");
+            self.did(format!("halted: {}", halt.text));
+            self.link.halt = Some(halt);
+            self.save().await?;
+        }
+        Ok(())
+    }
+
+    /// Takes what the plan noted into the link; answers whether that changed anything.
+    fn take_notes(&mut self, plan: &Plan) -> bool {
+        let before = self.link.clone();
+        for note in &plan.notes {
+            match note {
+                Note::Adopt(copy) => self.did(format!("found the copy of attachment {} by its mark", copy.original)),
+                Note::CopyRemovedByPerson { original, .. } => {
+                    self.did(format!("the copy of attachment {original} was deleted by a person; it stays deleted"));
+                }
+                _ => {}
+            }
+            self.link.remember(note);
+        }
+        for conflict in &plan.conflicts {
+            if !self.link.conflicts.contains(conflict) {
+                tracing::warn!(ticket = %self.name(), conflict = %conflict.text, "conflict");
+                self.did(format!("conflict: {}", conflict.text));
+            }
+        }
+        self.link.conflicts.clone_from(&plan.conflicts);
+        self.link != before
+    }
+
+    /// Carries the writes out in order. One that is refused does not hold back the others; one that
+    /// says that the side is down does.
+    async fn apply(&mut self, plan: &Plan, sights: &Sights) -> Result<Applied, Failure> {
+        let (Sight::Here(external), internal) = (&sights.external, &sights.internal) else { return Ok(Applied::Done) };
+        let mut applied = Applied::Done;
+        for step in &plan.writes {
+            let target = if let Sight::Here(ticket) = internal { Some(ticket) } else { None };
+            let outcome = match (&step.write, target) {
+                (Write::CreateTicket { class, fields }, _) => {
+                    self.create(class, fields, external).await.map(|created| created.map(Applied::Created))
+                }
+                (Write::UpdateFields { fields }, Some(target)) => {
+                    self.update_fields(fields, target, &step.reason).await.map(|()| None)
+                }
+                (Write::WalkStatus { wanted, walk }, Some(target)) => {
+                    self.walk(wanted, walk, target, &step.reason).await.map(|()| None)
+                }
+                (Write::CopyFile { original, .. }, Some(target)) => {
+                    self.copy_file(*original, external, target).await.map(|()| None)
+                }
+                (Write::RewriteFile { original, copy, .. }, Some(_)) => {
+                    self.rewrite_file(*original, *copy, external, &step.reason).await.map(|()| None)
+                }
+                (Write::DeleteCopy { original, copy, .. }, Some(_)) => {
+                    self.delete_copy(*original, *copy, &step.reason).await.map(|()| None)
+                }
+                (_, None) => Ok(None),
+            };
+            match outcome {
+                Ok(Some(created)) => applied = created,
+                Ok(None) => {}
+                Err(failure) if failure.kind == Kind::Stale => applied = Applied::Stale,
+                Err(failure) if failure.ends_the_pass() => return Err(failure),
+                Err(failure) => self.failures.push(failure),
+            }
+        }
+        Ok(applied)
+    }
+
+    /// Both sides again, as a whole.
+    async fn read_again(&mut self, sights: &mut Sights) -> Result<(), Failure> {
+        let class = self.link.external.class.clone();
+        let wanted = Wanted { class: &class, attributes: read::external_attributes(&self.policy), condition: None };
+        let external_id = self.link.external.id;
+        let external_ids = [external_id];
+        let (lane, shared, policy) = (self.lane, self.shared, self.policy.clone());
+        let counterpart = self.link.internal.clone();
+        let counterparts =
+            Wanted { class: &policy.internal_class, attributes: read::internal_attributes(&policy), condition: None };
+        let internal_ids: Vec<u64> = counterpart.iter().map(|key| key.id).collect();
+        let (mut external, mut internal) = tokio::join!(
+            shared.read_tickets(&lane.external, &wanted, &external_ids),
+            shared.read_tickets(&shared.internal, &counterparts, &internal_ids),
+        );
+        sights.external = keep_files(&sights.external, one(&mut external, external_id, &lane.external, &class)?);
+        if let Some(key) = counterpart {
+            sights.internal = one(&mut internal, key.id, &shared.internal, &key.class)?;
+        }
+        if let Sight::Here(ticket) = &mut sights.external
+            && ticket.files.is_some()
+        {
+            let marks = read::marks_of(lane, &shared.server, [&self.link].into_iter(), Side::External);
+            let files = shared.list_files(&lane.external, &class, &marks).await;
+            let files = files.map_err(|error| Failure::of(&lane.external, "Attachment", &error))?;
+            ticket.files = files.get(&external_id).cloned();
+        }
+        self.read_named_contents(sights).await
+    }
+
+    /// Before files are written the internal list is read, so that a copy which is already there, or
+    /// which a person removed, is known. Answers whether that was news.
+    async fn list_internal_files(&mut self, sights: &mut Sights) -> Result<bool, Failure> {
+        let Sight::Here(ticket) = &mut sights.internal else { return Ok(false) };
+        if ticket.files.is_some() {
+            return Ok(false);
+        }
+        let marks = read::marks_of(self.lane, &self.shared.server, [&self.link].into_iter(), Side::Internal);
+        let files = self.shared.list_files(&self.shared.internal, &self.policy.internal_class, &marks).await;
+        let files = files.map_err(|error| Failure::of(&self.shared.internal, "Attachment", &error))?;
+        ticket.files = Some(files.get(&ticket.id).cloned().unwrap_or_default());
+        Ok(true)
+    }
+
+    /// When to look again: what the plan asked for, what may still land, and the attachments that a
+    /// hint named, since a delete hook comes before the deletion.
+    fn next_look(&self, plan_ms: Option<i64>) -> Next {
+        let now = self.shared.now_ms();
+        let doubt = self.link.copies.iter().filter_map(|copy| match copy.state {
+            CopyState::InDoubt { until_ms } => Some(until_ms.min(now + self.policy.waits.doubt_look_ms)),
+            _ => None,
+        });
+        let late = self.link.late.iter().map(|late| late.until_ms);
+        let planned = plan_ms.into_iter().chain(doubt).chain(late).min();
+        let second = self.shared.second_look(&self.claim.look, now);
+        match (planned, second) {
+            (None, None) => Next::Done,
+            (Some(due), None) => Next::Look { due_ms: due.max(now), look: Look::everything() },
+            (None, Some((due_ms, look))) => Next::Look { due_ms, look },
+            (Some(planned), Some((due_ms, mut look))) => {
+                // Which of the two comes first does not matter: the look that is left covers both.
+                look.ticket = true;
+                Next::Look { due_ms: due_ms.min(planned.max(now)), look }
+            }
+        }
+    }
+
+    pub(super) fn did(&mut self, text: String) {
+        self.did.push(Activity { at_ms: self.shared.now_ms(), text });
+    }
+
+    pub(super) fn wrote(&mut self, what: &str, why: &str) {
+        self.wrote.push(what.to_owned());
+        self.did(format!("{what}: {why}"));
+    }
+
+    /// Stores the link as it is now.
+    pub(super) async fn save(&mut self) -> Result<(), Failure> {
+        let (lease, link, did) = (self.claim.lease.clone(), self.link.clone(), std::mem::take(&mut self.did));
+        match self.link_id {
+            Some(id) => self.shared.store.call(move |store| store.save_link(&lease, id, &link, &did)).await?,
+            None => {
+                let insert = self.shared.store.call(move |store| store.insert_link(&lease, &link, &did));
+                self.link_id = Some(insert.await?);
+            }
+        }
+        Ok(())
+    }
+
+    /// A call starts only while the lease outlives its time-out, and the lease is renewed while the
+    /// call runs: a large file over a slow line takes minutes.
+    pub(super) async fn leased<T>(
+        &mut self,
+        itop: &Itop,
+        call: impl Future<Output = Result<T, Error>>,
+    ) -> Result<Result<T, Error>, Failure> {
+        let timing = &self.shared.timing;
+        if self.claim.lease.until_ms - self.shared.now_ms() < itop.timeout_ms + timing.call_margin_ms {
+            self.renew().await?;
+        }
+        tokio::pin!(call);
+        let answer = loop {
+            tokio::select! {
+                answer = &mut call => break answer,
+                () = self.shared.clock.sleep(timing.lease_ms / 3) => self.renew().await?,
+            }
+        };
+        Ok(self.shared.noted(itop, answer).await)
+    }
+
+    async fn renew(&mut self) -> Result<(), Failure> {
+        let until_ms = self.shared.now_ms() + self.shared.timing.lease_ms;
+        let lease = self.claim.lease.clone();
+        self.shared.store.call(move |store| store.renew(&lease, until_ms)).await?;
+        self.claim.lease.until_ms = until_ms;
+        Ok(())
+    }
+
+    /// What stands in iTop's history for each of the bridge's changes.
+    pub(super) fn comment(&self) -> String {
+        format!("itop-bridge: {} of {}", self.link.external.reference, self.lane.name)
+    }
+
+    /// A write of this class went through: whatever suspended it is over.
+    pub(super) fn went_through(&self, class: &str) {
+        let internal = &self.shared.internal.name;
+        self.shared.suspensions().succeeded(&self.lane.name, self.link.external.id, internal, class);
+    }
+}
+
+/// The call may still be carried out: no answer of iTop's own came.
+pub(super) fn may_land_late(error: &Error) -> bool {
+    error.effect == Effect::Unknown { answered: false }
+}
+
+fn touches_files(plan: &Plan) -> bool {
+    plan.writes
+        .iter()
+        .any(|step| matches!(step.write, Write::CopyFile { .. } | Write::RewriteFile { .. } | Write::DeleteCopy { .. }))
+}
+
+fn one(reads: &mut read::Reads, id: u64, itop: &Itop, class: &str) -> Result<Sight, Failure> {
+    match reads.remove(&id) {
+        Some(Ok(Some(read))) => Ok(Sight::Here(read.ticket)),
+        Some(Err(error)) => Err(Failure::of(itop, class, &error)),
+        Some(Ok(None)) | None => Ok(Sight::Gone),
+    }
+}
+
+/// Keeps in mind that files were listed before, so that they are listed again.
+fn keep_files(before: &Sight, mut now: Sight) -> Sight {
+    if let (Sight::Here(before), Sight::Here(now)) = (before, &mut now) {
+        now.files.clone_from(&before.files);
+    }
+    now
+}
+
+fn no_ticket() -> itop_bridge_core::TicketKey {
+    itop_bridge_core::TicketKey { class: String::new(), id: 0, reference: String::new() }
+}

@@ -1,0 +1,120 @@
+//! The policy of each class of a lane, with the names in the defaults looked up in the internal iTop.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use itop_bridge_core::policy::{HaltLimits, Policy, Waits};
+use itop_client::{Query, oql_quote};
+
+use super::failure::Failure;
+use super::itop::Itop;
+use super::{Lane, Shared};
+use crate::config::{DefaultValue, Defaults, Only, SyncConfig};
+
+/// What the operator decided for one external.
+#[derive(Debug, Clone)]
+pub struct LaneSettings {
+    pub only: Only,
+    pub internal_defaults: Defaults,
+    pub sync: SyncConfig,
+}
+
+/// The policies by external class, made at the first need: an iTop that is down at the start must not
+/// keep the bridge from accepting webhooks.
+#[derive(Default)]
+pub struct Policies {
+    ready: Mutex<HashMap<String, Arc<Policy>>>,
+}
+
+impl Shared {
+    /// The policy for tickets of this external class.
+    pub(super) async fn policy(&self, lane: &Lane, class: &str) -> Result<Arc<Policy>, Failure> {
+        if let Some(policy) = lane.policies.ready.lock().unwrap_or_else(PoisonError::into_inner).get(class) {
+            return Ok(policy.clone());
+        }
+        let sync = &lane.settings.sync;
+        let internal_class = sync
+            .classes
+            .get(class)
+            .ok_or_else(|| Failure::setup(format!("class {class} is not bridged: it is not in [sync].classes")))?;
+        let defaults = self.look_up(lane).await?;
+        let policy = Arc::new(Policy {
+            server: self.server.clone(),
+            external: lane.name.clone(),
+            internal_class: internal_class.clone(),
+            title: sync.title.clone(),
+            fields: sync.fields.clone(),
+            status_to_internal: sync.status_to_internal,
+            attachment_deletes: sync.attachment_deletes,
+            internal_defaults: defaults,
+            external_lifecycle: sync.lifecycles.of(class).cloned(),
+            internal_lifecycle: sync.lifecycles.of(internal_class).cloned(),
+            halt: HaltLimits { share: sync.halt.share, min: sync.halt.min },
+            waits: Waits {
+                file_missing_ms: self.timing.file_missing_ms,
+                last_file_missing_ms: self.timing.last_file_missing_ms,
+                doubt_look_ms: self.timing.second_looks_ms[1],
+            },
+        });
+        lane.policies.ready.lock().unwrap_or_else(PoisonError::into_inner).insert(class.to_owned(), policy.clone());
+        Ok(policy)
+    }
+
+    async fn look_up(&self, lane: &Lane) -> Result<BTreeMap<String, String>, Failure> {
+        let mut ids = BTreeMap::new();
+        // `service_id` comes before `servicesubcategory_id`, which is looked up within it.
+        for (code, value) in &lane.settings.internal_defaults {
+            let id = match look_up(&self.internal, code, value, &ids).await {
+                Ok(Ok(id)) => id,
+                Ok(Err(text)) => {
+                    return Err(Failure::setup(format!("{}: defaults of {}: {text}", self.internal.name, lane.name)));
+                }
+                Err(error) => {
+                    self.call_failed(&self.internal, &error).await;
+                    return Err(Failure::of(&self.internal, "", &error));
+                }
+            };
+            ids.insert(code.clone(), id);
+        }
+        Ok(ids)
+    }
+}
+
+/// The id of a default: a number is one, a name of an external key is looked up.
+pub async fn look_up(
+    itop: &Itop,
+    code: &str,
+    value: &DefaultValue,
+    known: &BTreeMap<String, String>,
+) -> Result<Result<String, String>, itop_client::Error> {
+    let name = match value {
+        DefaultValue::Number(id) => return Ok(Ok(id.to_string())),
+        DefaultValue::Text(text) if !code.ends_with("_id") => return Ok(Ok(text.clone())),
+        DefaultValue::Text(name) => name,
+    };
+    let (class, attribute) = target_of(code);
+    let mut oql = format!("SELECT {class} WHERE {attribute} = {}", oql_quote(name));
+    if let (true, Some(service)) =
+        (class == "ServiceSubcategory", known.get("service_id").and_then(|id| id.parse::<u64>().ok()))
+    {
+        oql.push_str(&format!(" AND service_id = {service}"));
+    }
+    let found = itop.client.get(class, &Query::oql(oql).limit(2), &["id"]).await?;
+    Ok(match found.objects.as_slice() {
+        [one] => Ok(one.id.to_string()),
+        [] => Err(format!("{code} = {name:?}: there is no {class} of that name; correct the name or give its id")),
+        _ => Err(format!("{code} = {name:?}: there are several {class} of that name; give the id")),
+    })
+}
+
+/// Which class an external key of iTop's ITIL model points at, and the attribute that names it.
+fn target_of(code: &str) -> (&'static str, &'static str) {
+    match code {
+        "org_id" => ("Organization", "name"),
+        "service_id" => ("Service", "name"),
+        "servicesubcategory_id" => ("ServiceSubcategory", "name"),
+        "team_id" => ("Team", "name"),
+        _ if code.ends_with("_group_id") => ("Team", "name"),
+        _ => ("Person", "friendlyname"),
+    }
+}

@@ -1,0 +1,231 @@
+//! Reading: the dirty tickets of one side and class together, with chosen attributes, and the lists of
+//! their attachments without contents.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use itop_bridge_core::policy::Policy;
+use itop_bridge_core::ticket::is_external_key;
+use itop_bridge_core::{File, FileContent, FileMark, Side, Ticket, TicketMark};
+use itop_client::{Contents, Error, Object, Query};
+use sha2::{Digest, Sha256};
+
+use super::itop::{Itop, texts};
+use super::{Lane, Shared};
+
+/// A ticket as it was read, and what only a ticket without a link is asked for.
+#[derive(Debug, Clone)]
+pub struct Read {
+    pub ticket: Ticket,
+    /// The first entry of the private log, where it was asked for.
+    pub first_entry: Option<String>,
+}
+
+/// By ticket id; a ticket that is not there is `None`.
+pub type Reads = HashMap<u64, Result<Option<Read>, Error>>;
+
+/// What to read of tickets.
+#[derive(Debug, Clone)]
+pub struct Wanted<'a> {
+    pub class: &'a str,
+    pub attributes: BTreeSet<String>,
+    /// An OQL condition that the tickets must fit.
+    pub condition: Option<String>,
+}
+
+const ALWAYS: [&str; 4] = ["id", "ref", "status", "last_update"];
+
+/// What a pass needs of an external ticket: the bridged fields, and what a stimulus would be told.
+pub fn external_attributes(policy: &Policy) -> BTreeSet<String> {
+    let asked = policy.internal_lifecycle.iter().flat_map(|lifecycle| lifecycle.asked_anywhere());
+    let told = asked.filter(|code| !is_external_key(code)).map(str::to_owned);
+    policy.fields.iter().cloned().chain(mandatory()).chain(told).collect()
+}
+
+/// What a pass needs of an internal ticket: the bridged fields, its own persons and teams, and its
+/// organisation, which its attachments carry too.
+pub fn internal_attributes(policy: &Policy) -> BTreeSet<String> {
+    let asked = policy.internal_lifecycle.iter().flat_map(|lifecycle| lifecycle.asked_anywhere());
+    let own = asked.map(str::to_owned).chain(["org_id".to_owned()]);
+    policy.fields.iter().cloned().chain(mandatory()).chain(own).collect()
+}
+
+fn mandatory() -> [String; 2] {
+    ["title".to_owned(), "description".to_owned()]
+}
+
+impl Shared {
+    /// Reads tickets of one class together. A batch that fails is halved down to the one ticket whose
+    /// data iTop cannot answer, so that it does not stop the others.
+    pub(super) async fn read_tickets(&self, itop: &Itop, wanted: &Wanted<'_>, ids: &[u64]) -> Reads {
+        if ids.is_empty() {
+            return Reads::new();
+        }
+        let mut attributes = wanted.attributes.clone();
+        attributes.extend(ALWAYS.map(str::to_owned));
+        match itop.read(wanted.class, &query(wanted, ids), &attributes).await {
+            Ok(found) => {
+                self.answered(itop);
+                let now = self.now_ms();
+                let mut reads: Reads = ids.iter().map(|id| (*id, Ok(None))).collect();
+                for object in &found.objects {
+                    let read = self.ticket(itop, object, &attributes, now);
+                    reads.insert(object.id, Ok(Some(read)));
+                }
+                reads
+            }
+            Err(error) if error.is_transient() || ids.len() == 1 => {
+                self.call_failed(itop, &error).await;
+                ids.iter().map(|id| (*id, Err(error.clone()))).collect()
+            }
+            Err(error) if matches!(error.class, itop_client::ErrorClass::Refused) => {
+                let (left, right) = ids.split_at(ids.len() / 2);
+                let mut reads = Box::pin(self.read_tickets(itop, wanted, left)).await;
+                reads.extend(Box::pin(self.read_tickets(itop, wanted, right)).await);
+                reads
+            }
+            Err(error) => {
+                self.call_failed(itop, &error).await;
+                ids.iter().map(|id| (*id, Err(error.clone()))).collect()
+            }
+        }
+    }
+
+    fn ticket(&self, itop: &Itop, object: &Object, attributes: &BTreeSet<String>, now_ms: i64) -> Read {
+        let text = |code: &str| object.text(code).unwrap_or_default().to_owned();
+        let last_update = text("last_update");
+        itop.saw(object.id, &last_update, now_ms, self.timing.seen_settle_ms);
+        itop.met_ticket(object.id);
+        let first_entry = object.log("private_log").and_then(|entries| entries.into_iter().next());
+        Read {
+            first_entry: first_entry.map(|entry| entry.message),
+            ticket: Ticket {
+                class: object.class.clone(),
+                id: object.id,
+                reference: text("ref"),
+                status: text("status"),
+                attributes: texts(object, attributes),
+                files: None,
+                read_at_ms: now_ms,
+            },
+        }
+    }
+
+    /// The attachments of tickets of one class, without contents, each with its mark where it is this
+    /// pair's own.
+    pub(super) async fn list_files(
+        &self,
+        itop: &Itop,
+        class: &str,
+        marks: &HashMap<u64, TicketMark>,
+    ) -> Result<HashMap<u64, Vec<File>>, Error> {
+        let mut files: HashMap<u64, Vec<File>> = marks.keys().map(|id| (*id, Vec::new())).collect();
+        if marks.is_empty() {
+            return Ok(files);
+        }
+        let ids: BTreeSet<u64> = marks.keys().copied().collect();
+        let oql = format!(
+            "SELECT Attachment WHERE item_class = {} AND item_id IN ({})",
+            itop_client::oql_quote(class),
+            join(ids.iter())
+        );
+        let answer = itop.client.get("Attachment", &Query::oql(oql), &["id", "item_id", "temp_id"]).await;
+        let found = self.noted(itop, answer).await?;
+        for object in &found.objects {
+            let Some(of) = object.number("item_id") else { continue };
+            let (Some(mark), Some(list)) = (marks.get(&of), files.get_mut(&of)) else { continue };
+            let mark = FileMark::read(object.text("temp_id").unwrap_or_default(), mark);
+            list.push(File { id: object.id, mark, content: None });
+        }
+        for list in files.values_mut() {
+            list.sort_by_key(|file| file.id);
+        }
+        Ok(files)
+    }
+
+    /// Attachments with their contents. One that is gone is not in the answer.
+    pub(super) async fn read_contents(
+        &self,
+        itop: &Itop,
+        ids: &[u64],
+        max_bytes: u64,
+    ) -> Result<BTreeMap<u64, ReadContents>, Error> {
+        let mut all = BTreeMap::new();
+        for id in ids {
+            // One at a time: two large files in one answer would need the memory of both.
+            let query = Query::ids(&[*id]).contents_up_to(max_bytes);
+            let answer = itop.client.get("Attachment", &query, &["id", "item_id", "contents"]).await;
+            for object in self.noted(itop, answer).await?.objects {
+                let item = object.number("item_id").unwrap_or_default();
+                if let Some(contents) = object.contents("contents") {
+                    all.insert(object.id, ReadContents { item, contents: contents.clone() });
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Notes with the side's breaker how a call ended.
+    pub(super) async fn noted<T>(&self, itop: &Itop, answer: Result<T, Error>) -> Result<T, Error> {
+        match &answer {
+            Ok(_) => self.answered(itop),
+            Err(error) => self.call_failed(itop, error).await,
+        }
+        answer
+    }
+}
+
+/// An attachment's contents, and the ticket that it hangs on.
+#[derive(Debug, Clone)]
+pub struct ReadContents {
+    pub item: u64,
+    pub contents: Contents,
+}
+
+impl ReadContents {
+    pub fn fingerprint(&self) -> FileContent {
+        fingerprint(&self.contents)
+    }
+}
+
+/// What tells these contents from others. The data is hashed as base64, without decoding it: iTop
+/// always writes the one canonical form.
+pub fn fingerprint(contents: &Contents) -> FileContent {
+    let hash = Sha256::digest(contents.data.as_str().as_bytes());
+    FileContent {
+        hash: hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect(),
+        name: contents.filename.clone(),
+        mimetype: contents.mimetype.clone(),
+    }
+}
+
+fn query(wanted: &Wanted<'_>, ids: &[u64]) -> Query {
+    match &wanted.condition {
+        None => Query::ids(ids),
+        Some(condition) => {
+            let class = wanted.class;
+            Query::oql(format!("SELECT {class} WHERE id IN ({}) AND ({condition})", join(ids.iter())))
+        }
+    }
+}
+
+pub fn join<'a>(ids: impl Iterator<Item = &'a u64>) -> String {
+    ids.map(u64::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// The marks of pairs, by the id of the ticket on the given side.
+pub fn marks_of<'a>(
+    lane: &Lane,
+    server: &str,
+    links: impl Iterator<Item = &'a itop_bridge_core::Link>,
+    side: Side,
+) -> HashMap<u64, TicketMark> {
+    links
+        .filter_map(|link| {
+            let id = match side {
+                Side::External => link.external.id,
+                Side::Internal => link.internal.as_ref()?.id,
+            };
+            Some((id, lane.mark(server, &link.external.class, link.external.id)))
+        })
+        .collect()
+}

@@ -1,0 +1,194 @@
+//! Walking the internal ticket through its lifecycle, a stimulus at a time. The path is stored before
+//! the first stimulus and each answered state after it: after a crash the walk goes on.
+
+use itop_bridge_core::Ticket;
+use itop_bridge_core::link::{Late, StatusPath};
+use itop_bridge_core::plan::{Stimulus, StimulusAttribute, TakenFrom};
+use itop_bridge_core::ticket::is_external_key;
+use itop_client::{Fields, Query};
+
+use super::failure::{Failure, Kind};
+use super::html;
+use super::itop::Format;
+use super::pass::{Pass, may_land_late};
+
+impl Pass<'_> {
+    pub(super) async fn walk(
+        &mut self,
+        wanted: &str,
+        walk: &[Stimulus],
+        target: &Ticket,
+        reason: &str,
+    ) -> Result<(), Failure> {
+        let states = walk.iter().map(|stimulus| stimulus.to.clone()).collect();
+        self.link.path = Some(StatusPath { wanted: wanted.to_owned(), states });
+        for stimulus in walk {
+            self.stimulate(stimulus, target, reason).await?;
+        }
+        Ok(())
+    }
+
+    async fn stimulate(&mut self, stimulus: &Stimulus, target: &Ticket, reason: &str) -> Result<(), Failure> {
+        let mut sent = Vec::new();
+        for attribute in &stimulus.attributes {
+            if self.shared.internal.has_attribute(&target.class, &attribute.code) {
+                sent.push(self.formatted(attribute, target).await?);
+            }
+        }
+        let late = Late::Status { to: stimulus.to.clone() };
+        let until_ms = self.shared.now_ms() + self.shared.internal.settle_ms;
+        self.link.may_land(late.clone(), until_ms);
+        self.save().await?;
+        let answer = self.send_stimulus(stimulus, &sent, target).await?;
+        let internal = &self.shared.internal;
+        if let Err(error) = &answer
+            && may_land_late(error)
+        {
+            return Err(Failure::of(internal, &target.class, error));
+        }
+        self.link.landed(&late, until_ms);
+        let state = match answer {
+            Err(error) => {
+                self.save().await?;
+                return Err(Failure::of(internal, &target.class, &error));
+            }
+            // Answered ok and not applied: a person was faster.
+            Ok(None) => String::new(),
+            Ok(Some(object)) => {
+                self.rewrite_as_html(stimulus, &sent, &object, target).await?;
+                object.text("status").unwrap_or_default().to_owned()
+            }
+        };
+        if state != stimulus.to {
+            // Code 0 and no move to where it leads: a person was faster, or a rule of this iTop's own.
+            self.save().await?;
+            let text = format!(
+                "{}: {} did not lead to {} (the ticket stands in {state:?})",
+                internal.name, stimulus.code, stimulus.to
+            );
+            return Err(Failure { kind: Kind::Stale, text });
+        }
+        self.went_through(&target.class);
+        self.link.state_answered(&state);
+        self.wrote(&format!("{} to {state}", stimulus.code), reason);
+        self.save().await
+    }
+
+    async fn send_stimulus(
+        &mut self,
+        stimulus: &Stimulus,
+        sent: &[Sent],
+        target: &Ticket,
+    ) -> Result<Result<Option<itop_client::Object>, itop_client::Error>, Failure> {
+        let mut fields = Fields::new();
+        for sent in sent {
+            fields.set(sent.code.clone(), sent.value.clone());
+        }
+        let internal = &self.shared.internal;
+        let (client, comment, class, id) = (internal.client.clone(), self.comment(), target.class.clone(), target.id);
+        let (code, texts) =
+            (stimulus.code.clone(), sent.iter().filter(|sent| sent.plain).map(|sent| sent.code.clone()));
+        let output: Vec<String> = ["status".to_owned()].into_iter().chain(texts).collect();
+        let call = async move {
+            let output: Vec<&str> = output.iter().map(String::as_str).collect();
+            client.apply_stimulus(&class, id, &code, &fields, &comment, &output).await
+        };
+        Ok(self.leased(internal, call).await?.map(|applied| applied.map(|written| written.object)))
+    }
+
+    /// The value in the form that the target holds: text that crosses is converted, the target's own is
+    /// sent back unchanged.
+    async fn formatted(&mut self, attribute: &StimulusAttribute, target: &Ticket) -> Result<Sent, Failure> {
+        let StimulusAttribute { code, value, taken_from } = attribute;
+        if is_external_key(code) || *taken_from != TakenFrom::Source || !is_prose(value) {
+            return Ok(Sent { code: code.clone(), value: value.clone(), plain: false });
+        }
+        let source_is_html = html::begins_with_tag(value);
+        let text = if source_is_html { html::html_to_text(value) } else { value.clone() };
+        Ok(match self.target_format(code, target).await? {
+            Some(Format::Html) if source_is_html => {
+                Sent { code: code.clone(), value: html::embed(value, &Default::default()), plain: false }
+            }
+            Some(Format::Html) => Sent { code: code.clone(), value: html::text_to_html(&text), plain: false },
+            Some(Format::Plain) => Sent { code: code.clone(), value: text, plain: false },
+            // Not known yet: sent plain, and iTop's answer tells.
+            None => Sent { code: code.clone(), value: text, plain: true },
+        })
+    }
+
+    /// How the internal side holds the attribute: by what stands in this ticket, else by one read for
+    /// any value at all.
+    async fn target_format(&mut self, code: &str, target: &Ticket) -> Result<Option<Format>, Failure> {
+        let internal = &self.shared.internal;
+        if let Some(known) = internal.format(&target.class, code) {
+            return Ok(Some(known));
+        }
+        let own = target.filled(code).map(str::to_owned);
+        let example = match own {
+            Some(own) => Some(own),
+            None => {
+                let query = Query::oql(format!("SELECT {} WHERE {code} != ''", target.class)).limit(1);
+                let answer = internal.client.get(&target.class, &query, &[code]).await;
+                let found = self
+                    .shared
+                    .noted(internal, answer)
+                    .await
+                    .map_err(|error| Failure::of(internal, &target.class, &error))?;
+                found.objects.first().and_then(|object| object.text(code)).map(str::to_owned)
+            }
+        };
+        let format = example.map(|value| if html::begins_with_tag(&value) { Format::Html } else { Format::Plain });
+        if let Some(format) = format {
+            internal.learn_format(&target.class, code, format);
+        }
+        Ok(format)
+    }
+
+    /// What was sent plain came back with a tag: the attribute is HTML, and whatever followed a `<` in
+    /// it is lost. It is written once more, escaped.
+    async fn rewrite_as_html(
+        &mut self,
+        stimulus: &Stimulus,
+        sent: &[Sent],
+        answered: &itop_client::Object,
+        target: &Ticket,
+    ) -> Result<(), Failure> {
+        let internal = &self.shared.internal;
+        let mut again = Fields::new();
+        for sent in sent.iter().filter(|sent| sent.plain) {
+            let Some(value) = answered.text(&sent.code) else { continue };
+            if html::begins_with_tag(value) && !html::begins_with_tag(&sent.value) {
+                internal.learn_format(&target.class, &sent.code, Format::Html);
+                again.set(sent.code.clone(), html::text_to_html(&sent.value));
+            } else if !value.is_empty() && !html::begins_with_tag(&sent.value) {
+                internal.learn_format(&target.class, &sent.code, Format::Plain);
+            }
+        }
+        if again.is_empty() {
+            return Ok(());
+        }
+        let (client, comment, class, id) = (internal.client.clone(), self.comment(), target.class.clone(), target.id);
+        let answer =
+            self.leased(internal, async move { client.update(&class, id, &again, &comment, &["id"]).await }).await?;
+        answer.map_err(|error| Failure::of(internal, &target.class, &error))?;
+        self.wrote("text escaped", &format!("{} showed that it is held as HTML", stimulus.code));
+        Ok(())
+    }
+}
+
+/// An attribute of a stimulus as it is sent.
+struct Sent {
+    code: String,
+    value: String,
+    /// Sent as plain text without knowing whether the target holds HTML.
+    plain: bool,
+}
+
+/// Codes of an enumeration, numbers and dates have no format to convert.
+fn is_prose(value: &str) -> bool {
+    value.contains(|c: char| c.is_whitespace() || matches!(c, '<' | '&')) && !is_date(value)
+}
+
+fn is_date(value: &str) -> bool {
+    value.len() == 19 && value.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b':' | b' '))
+}

@@ -1,0 +1,292 @@
+//! A lane's worker: claims dirty tickets, reads them together, and gives each its pass.
+//!
+//! Several batches may be under way: a ticket with a large file must not delay the others. The
+//! lease sees to it that no ticket has two passes at once.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
+use itop_bridge_core::{Link, Side, Sight};
+use tokio::sync::watch;
+
+use super::failure::Failure;
+use super::pass::{Pass, Sights};
+use super::read::{self, Reads, Wanted};
+use super::{Lane, Shared};
+use crate::config::Condition;
+use crate::store::{Claim, Instance, Next};
+
+/// Tickets read together.
+const BATCH: usize = 20;
+
+/// Batches under way at once.
+const BATCHES: usize = 4;
+
+pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>, mut stop: watch::Receiver<bool>) {
+    let mut running = FuturesUnordered::new();
+    let mut dirtied = shared.store.dirtied();
+    loop {
+        if *stop.borrow() {
+            break;
+        }
+        if running.len() < BATCHES {
+            match claim(&shared, &lane).await {
+                Ok(claims) if !claims.is_empty() => {
+                    running.push(batch(&shared, &lane, claims));
+                    continue;
+                }
+                Ok(_) => {}
+                Err(failure) => {
+                    tracing::error!(lane = %lane.name, error = %failure.text, "cannot take work from the store")
+                }
+            }
+        }
+        let idle_ms = idle_ms(&shared, &lane).await;
+        tokio::select! {
+            _ = running.next(), if !running.is_empty() => {}
+            _ = dirtied.changed() => {}
+            () = shared.clock.sleep(idle_ms) => {}
+            _ = stop.wait_for(|stopped| *stopped) => {}
+        }
+    }
+    // The passes in hand are ended; what takes longer is left to its lease.
+    let rest = async { while running.next().await.is_some() {} };
+    tokio::select! {
+        () = rest => {}
+        () = shared.clock.sleep(shared.timing.shutdown_ms) => {
+            tracing::warn!(lane = %lane.name, "stopped with passes under way; they are taken up again at the next start");
+        }
+    }
+}
+
+async fn claim(shared: &Shared, lane: &Lane) -> Result<Vec<Claim>, Failure> {
+    let now = shared.now_ms();
+    let probe_ms = shared.timing.probe_ms;
+    let down = [&lane.external, &shared.internal].map(|itop| itop.breaker().reason().is_some());
+    let limit = if down.contains(&true) { 1 } else { BATCH };
+    for itop in [&lane.external, &shared.internal] {
+        if itop.breaker().wait(now, probe_ms).is_some() {
+            return Ok(Vec::new());
+        }
+    }
+    let (name, lease_ms) = (lane.name.clone(), shared.timing.lease_ms);
+    let claims = shared.store.call(move |store| {
+        let stopped = store.stopped(&Instance::External(name.clone()))?.or(store.stopped(&Instance::Internal)?);
+        if stopped.is_some() { Ok(Vec::new()) } else { store.claim(&name, limit, now, lease_ms) }
+    });
+    Ok(claims.await?)
+}
+
+/// How long nothing can become due: until the next row's time, or until a side that is down is probed.
+async fn idle_ms(shared: &Shared, lane: &Lane) -> i64 {
+    let now = shared.now_ms();
+    let name = lane.name.clone();
+    let due = shared.store.call(move |store| store.next_due(&name, now)).await.ok().flatten();
+    let wait = due.map_or(shared.timing.poll_ms, |due| due - now);
+    // A row that is due now but was not claimed waits for a side that is down, or for a batch to end.
+    let least = if wait <= 0 { shared.timing.poll_ms } else { wait };
+    least.min(shared.timing.poll_ms)
+}
+
+async fn batch(shared: &Shared, lane: &Lane, claims: Vec<Claim>) {
+    let mut ready = Vec::new();
+    for claim in claims {
+        match suspended_until(shared, lane, &claim) {
+            Some(due_ms) => {
+                let next = Next::Look { due_ms, look: claim.look.clone() };
+                shared.finish(&claim, next).await;
+            }
+            None => ready.push(claim),
+        }
+    }
+    let (named, full): (Vec<Claim>, Vec<Claim>) = ready.into_iter().partition(Pass::looks_only_at_named_files);
+    let looks = join_all(named.into_iter().map(|claim| shared.look_at_named(lane, claim)));
+    let (escalated, ()) = tokio::join!(looks, full_passes(shared, lane, full));
+    // A named file that changed or went needs the whole picture.
+    full_passes(shared, lane, escalated.into_iter().flatten().collect()).await;
+}
+
+fn suspended_until(shared: &Shared, lane: &Lane, claim: &Claim) -> Option<i64> {
+    let class = claim.link.as_ref().map(|(_, link)| link.external.class.clone()).or(claim.class.clone())?;
+    let internal_class = lane.settings.sync.classes.get(&class)?;
+    let mut suspensions = shared.suspensions();
+    let (now, probe_ms) = (shared.now_ms(), shared.timing.probe_ms);
+    let classes = [class.as_str(), internal_class.as_str()];
+    suspensions.wait(&lane.name, &shared.internal.name, classes, now, probe_ms).map(|(until, _)| until)
+}
+
+async fn full_passes(shared: &Shared, lane: &Lane, claims: Vec<Claim>) {
+    if claims.is_empty() {
+        return;
+    }
+    let mut by_class: BTreeMap<String, Vec<Claim>> = BTreeMap::new();
+    for claim in claims {
+        match shared.class_of(lane, &claim).await {
+            Ok(Some(class)) => by_class.entry(class).or_default().push(claim),
+            Ok(None) => shared.finish(&claim, Next::Done).await,
+            Err(failure) => {
+                let next = shared.after_failure(lane, &claim, &[failure]);
+                shared.finish(&claim, next).await;
+            }
+        }
+    }
+    join_all(by_class.into_iter().map(|(class, claims)| class_passes(shared, lane, class, claims))).await;
+}
+
+/// Reads both sides of tickets of one class at once, then gives each ticket its pass.
+async fn class_passes(shared: &Shared, lane: &Lane, class: String, claims: Vec<Claim>) {
+    let policy = match shared.policy(lane, &class).await {
+        Ok(policy) => policy,
+        Err(failure) => {
+            for claim in claims {
+                let next = shared.after_failure(lane, &claim, std::slice::from_ref(&failure));
+                shared.finish(&claim, next).await;
+            }
+            return;
+        }
+    };
+    let sights = read_both(shared, lane, &class, &policy, &claims).await;
+    let passes = claims.into_iter().zip(sights).map(|(claim, sights)| {
+        let policy = policy.clone();
+        async move {
+            let started_ms = shared.now_ms();
+            Pass::new(shared, lane, policy, claim).run(sights, started_ms).await;
+        }
+    });
+    join_all(passes).await;
+}
+
+async fn read_both(
+    shared: &Shared,
+    lane: &Lane,
+    class: &str,
+    policy: &itop_bridge_core::Policy,
+    claims: &[Claim],
+) -> Vec<Result<Sights, Failure>> {
+    let (linked, unlinked): (Vec<&Claim>, Vec<&Claim>) = claims.iter().partition(|claim| claim.link.is_some());
+    let ids = |claims: &[&Claim]| claims.iter().map(|claim| claim.lease.of.ticket).collect::<Vec<u64>>();
+    let known = Wanted { class, attributes: read::external_attributes(policy), condition: None };
+    let mut fresh = Wanted { condition: shared.condition(lane, class), ..known.clone() };
+    fresh.attributes.insert("private_log".to_owned());
+    let counterpart_ids: Vec<u64> = links(claims).filter_map(|link| Some(link.internal.as_ref()?.id)).collect();
+    let counterparts =
+        Wanted { class: &policy.internal_class, attributes: read::internal_attributes(policy), condition: None };
+    let (linked_ids, unlinked_ids) = (ids(&linked), ids(&unlinked));
+
+    let with_files = claims.iter().filter(|claim| Pass::needs_external_files(claim));
+    let external_marks = with_files
+        .map(|claim| (claim.lease.of.ticket, lane.mark(&shared.server, class, claim.lease.of.ticket)))
+        .collect::<HashMap<_, _>>();
+    let doubtful = links(claims).filter(|link| Pass::needs_internal_files(link));
+    let internal_marks = read::marks_of(lane, &shared.server, doubtful, Side::Internal);
+
+    let (mut external, unlinked, internal, external_files, internal_files) = tokio::join!(
+        shared.read_tickets(&lane.external, &known, &linked_ids),
+        shared.read_tickets(&lane.external, &fresh, &unlinked_ids),
+        shared.read_tickets(&shared.internal, &counterparts, &counterpart_ids),
+        shared.list_files(&lane.external, class, &external_marks),
+        shared.list_files(&shared.internal, &policy.internal_class, &internal_marks),
+    );
+    external.extend(unlinked);
+    let mut sights = Vec::new();
+    for claim in claims {
+        let both = Both { external: &external, internal: &internal };
+        let sight = both.of(shared, lane, claim).and_then(|mut sights| {
+            attach(&mut sights.external, &external_files, &lane.external)?;
+            attach(&mut sights.internal, &internal_files, &shared.internal)?;
+            Ok(sights)
+        });
+        sights.push(sight);
+    }
+    sights
+}
+
+fn links(claims: &[Claim]) -> impl Iterator<Item = &Link> {
+    claims.iter().filter_map(|claim| claim.link.as_ref().map(|(_, link)| link))
+}
+
+struct Both<'a> {
+    external: &'a Reads,
+    internal: &'a Reads,
+}
+
+impl Both<'_> {
+    fn of(&self, shared: &Shared, lane: &Lane, claim: &Claim) -> Result<Sights, Failure> {
+        let class = claim.link.as_ref().map_or("", |(_, link)| &link.external.class);
+        let external = match self.external.get(&claim.lease.of.ticket) {
+            Some(Ok(read)) => read.clone(),
+            Some(Err(error)) => return Err(Failure::of(&lane.external, class, error)),
+            None => None,
+        };
+        let counterpart = claim.link.as_ref().and_then(|(_, link)| link.internal.as_ref());
+        let internal = match counterpart.map(|key| (key, self.internal.get(&key.id))) {
+            None => Sight::Unborn,
+            Some((_, Some(Ok(Some(read))))) => Sight::Here(read.ticket.clone()),
+            Some((key, Some(Err(error)))) => return Err(Failure::of(&shared.internal, &key.class, error)),
+            Some(_) => Sight::Gone,
+        };
+        let first_entry = external.as_ref().and_then(|read| read.first_entry.clone());
+        let external = external.map_or(Sight::Gone, |read| Sight::Here(read.ticket));
+        Ok(Sights { external, internal, first_entry })
+    }
+}
+
+fn attach(
+    sight: &mut Sight,
+    files: &Result<HashMap<u64, Vec<itop_bridge_core::File>>, itop_client::Error>,
+    itop: &super::Itop,
+) -> Result<(), Failure> {
+    if let Sight::Here(ticket) = sight {
+        match files {
+            Ok(files) => ticket.files = files.get(&ticket.id).cloned(),
+            Err(error) => return Err(Failure::of(itop, "Attachment", error)),
+        }
+    }
+    Ok(())
+}
+
+impl Shared {
+    /// The external class of a claimed ticket: its link's, else the hint's word, else iTop's. `None`:
+    /// no ticket of ours.
+    async fn class_of(&self, lane: &Lane, claim: &Claim) -> Result<Option<String>, Failure> {
+        let bridged = |class: &str| lane.settings.sync.classes.contains_key(class);
+        if let Some((_, link)) = &claim.link {
+            return Ok(Some(link.external.class.clone()));
+        }
+        if let Some(class) = &claim.class {
+            return Ok(bridged(class).then(|| class.clone()));
+        }
+        let query = itop_client::Query::ids(&[claim.lease.of.ticket]);
+        let answer = lane.external.client.get("Ticket", &query, &["id", "finalclass"]).await;
+        let found =
+            self.noted(&lane.external, answer).await.map_err(|error| Failure::of(&lane.external, "Ticket", &error))?;
+        let class = found.objects.first().and_then(|object| object.text("finalclass").map(str::to_owned));
+        Ok(class.filter(|class| bridged(class)))
+    }
+
+    /// The OQL that an unlinked ticket of this class must fit.
+    pub(super) fn condition(&self, lane: &Lane, class: &str) -> Option<String> {
+        let mut parts = BTreeSet::new();
+        match lane.settings.only.of(class) {
+            Some(Condition::All) => {}
+            Some(Condition::Oql(condition)) => drop(parts.insert(format!("({condition})"))),
+            // A class that `only` does not name lets none out.
+            None => drop(parts.insert("id = 0".to_owned())),
+        }
+        if let Some(since) = lane.settings.sync.since {
+            parts.insert(format!("start_date >= '{since} 00:00:00'"));
+        }
+        (!parts.is_empty()).then(|| parts.into_iter().collect::<Vec<_>>().join(" AND "))
+    }
+
+    pub(super) async fn finish(&self, claim: &Claim, next: Next) {
+        let now = self.now_ms();
+        let owned = claim.clone();
+        if let Err(error) = self.store.call(move |store| store.finish(&owned, &next, now)).await {
+            tracing::warn!(ticket = %format!("{}:{}", claim.lease.of.external, claim.lease.of.ticket), %error, "the end of a pass was not recorded; the ticket is looked at again");
+        }
+    }
+}
