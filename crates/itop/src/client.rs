@@ -1,8 +1,8 @@
 //! The client: its configuration, and how one call is made.
 //!
-//! A call waits for room in the budget of bytes and for one of `max_calls` places, is sent with
-//! one time-out around it. What is sent stands in `operations.rs`, what its end means in
-//! `outcome.rs`.
+//! A call waits for room in the budget of bytes and for one of `max_calls` places, and is then
+//! sent with one time-out around it. What is sent stands in `operations.rs`, what its end means
+//! in `outcome.rs`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -109,7 +109,9 @@ pub(crate) struct Call {
 /// What is known of a call when its end is judged.
 pub(crate) struct Sent {
     pub asked: Asked,
+    /// Of the whole body.
     pub bytes: u64,
+    /// As in [`Call`].
     pub charge_bytes: u64,
     pub secret: Option<String>,
 }
@@ -144,7 +146,8 @@ impl Client {
     }
 
     /// A call that could not be started by then, for want of a place or of memory, is not made
-    /// at all: a transient error without effect.
+    /// at all: a transient error without effect. Connecting comes after that, and its own
+    /// time-out with it.
     #[must_use]
     pub fn starting_by(&self, instant: Instant) -> Client {
         Client { start_by: Some(instant), ..self.clone() }

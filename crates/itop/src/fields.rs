@@ -11,7 +11,8 @@ use crate::transport::Body;
 #[derive(Clone, Debug, PartialEq)]
 pub enum FieldValue {
     Json(Value),
-    /// A document's contents, kept apart so that its data is never copied into other JSON.
+    /// A document's contents, kept apart so that its data is checked before it is sent, and never
+    /// copied into other JSON.
     Contents(Contents),
 }
 

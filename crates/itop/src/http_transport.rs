@@ -3,10 +3,14 @@
 //! Redirects are not followed: a POST would become a GET without its body, and the password would
 //! go wherever the redirect points. Proxies of the environment are not used, only the configured
 //! one.
+//!
+//! *Caveat:* progress ticks when the connection takes a chunk and when one has come. What lies in the
+//! kernel's send buffer has not left yet, so a time-out must be longer than that buffer takes to
+//! drain over a slow line.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -24,11 +28,11 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// default, and a write sent into a closing connection has an unknown effect.
 const IDLE_CONNECTION: Duration = Duration::from_secs(2);
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct HttpOptions {
     /// PEM certificates to trust beside the system's.
     pub ca_file: Option<PathBuf>,
-    /// URL of a proxy for all calls.
+    /// URL of a proxy for all calls. It may hold an account, so `Debug` does not show it.
     pub proxy: Option<String>,
     pub connect_timeout: Duration,
     /// For a request without [`MaxAnswerBytes`].
@@ -38,6 +42,17 @@ pub struct HttpOptions {
 impl Default for HttpOptions {
     fn default() -> HttpOptions {
         HttpOptions { ca_file: None, proxy: None, connect_timeout: Duration::from_secs(10), max_answer_bytes: 64 << 20 }
+    }
+}
+
+impl fmt::Debug for HttpOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpOptions")
+            .field("ca_file", &self.ca_file)
+            .field("has_proxy", &self.proxy.is_some())
+            .field("connect_timeout", &self.connect_timeout)
+            .field("max_answer_bytes", &self.max_answer_bytes)
+            .finish()
     }
 }
 
@@ -150,14 +165,14 @@ fn streamed(body: Body, progress: Progress) -> reqwest::Body {
     }
     let mut pieces = body.into_pieces();
     pieces.reverse();
-    reqwest::Body::wrap_stream(Chunks { pieces, progress: Arc::new(progress) })
+    reqwest::Body::wrap_stream(Chunks { pieces, progress })
 }
 
 /// A body as chunks that share the bytes of its pieces.
 struct Chunks {
     /// Last first.
     pieces: Vec<Bytes>,
-    progress: Arc<Progress>,
+    progress: Progress,
 }
 
 impl Stream for Chunks {
