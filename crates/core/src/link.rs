@@ -31,6 +31,10 @@ pub struct Link {
     pub late: Vec<LateWrite>,
     pub conflicts: Vec<Conflict>,
     pub halt: Option<Halt>,
+    /// An operator has ended a halt, and what caused it is accepted: a ticket that is still gone ends
+    /// the pair, files that are still gone are deleted. Over as soon as nothing is wrong any more.
+    #[serde(default)]
+    pub resumed: bool,
 }
 
 impl Link {
@@ -46,6 +50,7 @@ impl Link {
             late: Vec::new(),
             conflicts: Vec::new(),
             halt: None,
+            resumed: false,
         }
     }
 
@@ -69,6 +74,7 @@ impl Link {
             Note::SameContent { from, original, content } => {
                 self.change_copy(*from, *original, |copy| copy.content = content.clone());
             }
+            Note::ResumeIsOver => self.resumed = false,
             Note::LateSettled(settled) => self.late.retain(|late| late != settled),
         }
     }

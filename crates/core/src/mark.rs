@@ -58,15 +58,12 @@ impl TicketMark {
 pub enum FileKind {
     /// A copy of an attachment; the mark's key is the original's id.
     File,
-    /// An inline image of a description that was too large to be embedded; the key is its id.
-    Image,
 }
 
 impl FileKind {
     fn word(self) -> &'static str {
         match self {
             FileKind::File => "file",
-            FileKind::Image => "image",
         }
     }
 }
@@ -98,7 +95,6 @@ impl FileMark {
         };
         let kind = match parts.next()? {
             "file" => FileKind::File,
-            "image" => FileKind::Image,
             _ => return None,
         };
         Some(FileMark { ticket: ticket.clone(), from, kind, key: parts.next()?.to_owned() })

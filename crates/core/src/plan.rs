@@ -14,6 +14,8 @@ pub struct Plan {
     /// Every conflict that stands now; one that is no longer here has ended.
     pub conflicts: Vec<Conflict>,
     pub halt: Option<Halt>,
+    /// The pair is over, since an operator resumed it although a ticket is gone; nothing is written.
+    pub end: Option<Halt>,
     /// When to look again although nothing new was heard, in ms since the epoch.
     pub look_again_at_ms: Option<i64>,
 }
@@ -133,6 +135,8 @@ pub enum Note {
         original: u64,
         content: FileContent,
     },
+    /// What an operator resumed is as it should be again.
+    ResumeIsOver,
     /// A write that may have landed late has settled, and was looked at.
     LateSettled(LateWrite),
 }

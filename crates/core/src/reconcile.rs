@@ -50,8 +50,13 @@ fn both_stand(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket
     status::plan(policy, link, external, internal, &mut plan);
     files::plan(policy, link, external, internal, &mut plan);
     settle_late_writes(link, internal, &mut plan);
-    if let Some(halt) = too_much_gone(policy, link, &plan) {
-        return Plan { halt: Some(halt), conflicts: link.conflicts.clone(), ..Plan::default() };
+    match too_much_gone(policy, link, &plan) {
+        Some(halt) if !link.resumed => {
+            return Plan { halt: Some(halt), conflicts: link.conflicts.clone(), ..Plan::default() };
+        }
+        Some(_) => {}
+        None if link.resumed => plan.notes.push(Note::ResumeIsOver),
+        None => {}
     }
     plan
 }
@@ -84,8 +89,12 @@ fn too_much_gone(policy: &Policy, link: &Link, plan: &Plan) -> Option<Halt> {
     })
 }
 
+/// A ticket is gone, or another stands in its place. An operator who resumed the link nevertheless has
+/// accepted that: then the pair is over.
 fn halted(link: &Link, kind: HaltKind, text: String) -> Plan {
-    Plan { halt: Some(Halt { kind, text }), conflicts: link.conflicts.clone(), ..Plan::default() }
+    let halt = Some(Halt { kind, text });
+    let (halt, end) = if link.resumed { (None, halt) } else { (halt, None) };
+    Plan { halt, end, conflicts: link.conflicts.clone(), ..Plan::default() }
 }
 
 fn vanished(link: &Link, side: &str) -> String {

@@ -17,7 +17,7 @@ use super::itop::Itop;
 use super::read::{self, ReadContents, Wanted};
 use super::{Lane, Shared};
 use crate::config::Condition;
-use crate::store::{Activity, Claim, Look, Next};
+use crate::store::{Activity, Claim, LinkState, Look, Next};
 
 /// What both sides showed when the pass began.
 #[derive(Debug, Clone)]
@@ -202,6 +202,9 @@ impl<'a> Pass<'a> {
             if let Some(halt) = &plan.halt {
                 return self.stop(halt.clone()).await.map(|()| None);
             }
+            if let Some(end) = &plan.end {
+                return self.end(&end.text).await.map(|()| None);
+            }
             if !plan.writes_nothing() && self.is_stale(&sights) {
                 self.read_again(&mut sights).await?;
                 plan = reconcile(&self.policy, &self.link, &sights.external, &sights.internal);
@@ -245,6 +248,26 @@ impl<'a> Pass<'a> {
             self.save().await?;
         }
         Ok(())
+    }
+
+    /// The pair is over: an operator resumed it although a ticket is gone.
+    async fn end(&mut self, why: &str) -> Result<(), Failure> {
+        tracing::warn!(ticket = %self.name(), why, "the pair has ended");
+        let Some(id) = self.link_id else { return Ok(()) };
+        let did = Activity { at_ms: self.shared.now_ms(), text: format!("ended: {why}") };
+        let now = self.shared.now_ms();
+        let end = move |store: &mut dyn crate::store::Store| {
+            store.amend_link(
+                id,
+                &|link, state| {
+                    link.resumed = false;
+                    *state = LinkState::Ended
+                },
+                &did,
+                now,
+            )
+        };
+        Ok(self.shared.store.call(end).await?)
     }
 
     /// Takes what the plan noted into the link; answers whether that changed anything.
