@@ -1,9 +1,13 @@
 //! itop-bridge: keeps customers' iTops (each an *external*) and a provider's iTop (the *internal*)
 //! in step. `docs/ARCHITECTURE.md` says how the parts fit and what each must not know.
 
+pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod engine;
+pub mod http;
 pub mod random;
 pub mod store;
+pub mod telemetry;
 pub mod timing;

@@ -1,1 +1,6 @@
-fn main(){}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    itop_bridge::telemetry::init();
+    itop_bridge::cli::run()
+}

@@ -1,0 +1,90 @@
+//! The command line: one verb, one file.
+//!
+//! A verb ends with 0, with 1 when it found or met a fault, or with 2 when it was called wrongly. Its
+//! result goes to standard output; what went wrong, and what to do about it, to standard error.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::clock::SystemClock;
+use crate::random::SystemRandom;
+
+mod keys;
+mod resume;
+mod serve;
+mod ticket;
+
+/// A bridge between customers' iTops and a provider's iTop.
+#[derive(Debug, Parser)]
+#[command(name = "itop-bridge", version, arg_required_else_help = true)]
+struct Cli {
+    /// The configuration file.
+    #[arg(long, global = true, value_name = "FILE", default_value = "itop-bridge.toml")]
+    config: PathBuf,
+
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Serve(serve::Serve),
+    Resume(resume::Resume),
+    Keys(keys::Keys),
+}
+
+/// How a verb ended that could do its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Fine,
+    /// It did its work, and what it found must be mended.
+    FaultFound,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> ExitCode {
+        match outcome {
+            Outcome::Fine => ExitCode::SUCCESS,
+            Outcome::FaultFound => ExitCode::from(1),
+        }
+    }
+}
+
+/// Runs the verb that the process was called with. Wrong usage ends the process with 2.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let mut out = std::io::stdout().lock();
+    let outcome = match &cli.verb {
+        Verb::Serve(_) => serve::run(&cli.config),
+        Verb::Resume(verb) => resume::run(verb, &cli.config, &SystemClock, &mut out),
+        Verb::Keys(verb) => keys::run(verb, &SystemRandom, &mut out),
+    };
+    match outcome.and_then(|outcome| Ok(out.flush().map(|()| outcome)?)) {
+        Ok(outcome) => outcome.into(),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent_and_every_verb_has_an_example() {
+        let mut cli = Cli::command();
+        cli.build();
+        cli.clone().debug_assert();
+        for verb in cli.get_subcommands().filter(|verb| verb.get_name() != "help") {
+            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Example"), "{} has no example", verb.get_name());
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Which classes are bridged at all, so that hooks of other objects never reach the store.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::config::Config;
+
+pub struct Bridged {
+    /// External's name to its classes.
+    externals: BTreeMap<String, BTreeSet<String>>,
+    /// The classes of counterparts, of all externals together: an internal hook does not say whose
+    /// ticket it is.
+    internal: BTreeSet<String>,
+}
+
+impl Bridged {
+    pub fn new(config: &Config) -> Bridged {
+        let mut bridged = Bridged { externals: BTreeMap::new(), internal: BTreeSet::new() };
+        for external in &config.externals {
+            let classes = &external.sync.classes;
+            bridged.externals.insert(external.name().to_owned(), classes.keys().cloned().collect());
+            bridged.internal.extend(classes.values().cloned());
+        }
+        bridged
+    }
+
+    pub fn external(&self, name: &str, class: &str) -> bool {
+        self.externals.get(name).is_some_and(|classes| classes.contains(class))
+    }
+
+    pub fn internal(&self, class: &str) -> bool {
+        self.internal.contains(class)
+    }
+}

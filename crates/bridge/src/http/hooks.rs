@@ -1,0 +1,123 @@
+//! A webhook: who calls, which ticket, mark it, answer.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::Request;
+use axum::http::HeaderValue;
+use axum::http::header::CONTENT_LENGTH;
+use axum::response::Response;
+use itop_bridge_core::Side;
+
+use super::answer::Refusal;
+use super::payload::{Payload, class as class_of, id};
+use super::{HttpState, Owner, answer, auth};
+use crate::store::{About, DirtyMark, Look, Marked, TicketOf};
+
+/// A description can be long; a payload that holds a file is none of ours.
+const MAX_BODY: usize = 1024 * 1024;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hook {
+    ExternalTicket,
+    InternalTicket,
+    /// Of either side: the key says which.
+    Attachment,
+}
+
+/// What the payload means: tickets to mark, or why there is nothing to do.
+enum Meaning {
+    Marks { ticket: u64, marks: Vec<(About, Look)> },
+    Nothing(&'static str),
+}
+
+pub(super) async fn receive(state: &HttpState, hook: Hook, request: Request) -> Result<Response, Refusal> {
+    // The key comes first: nobody without one makes the bridge read a body.
+    let owner = state.keys.owner(request.headers(), state.clock.now_ms())?;
+    match hook {
+        Hook::ExternalTicket => auth::fits(owner, Side::External)?,
+        Hook::InternalTicket => auth::fits(owner, Side::Internal)?,
+        Hook::Attachment => {}
+    }
+    let body = body(state, request).await?;
+    match meaning(state, hook, owner, &Payload::read(&body))? {
+        Meaning::Nothing(reason) => Ok(answer::ignored(reason)),
+        Meaning::Marks { ticket, marks } => mark(state, ticket, marks).await,
+    }
+}
+
+async fn body(state: &HttpState, request: Request) -> Result<Bytes, Refusal> {
+    let announced = request.headers().get(CONTENT_LENGTH).map(HeaderValue::to_str);
+    let announced = announced.and_then(|length| length.ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > MAX_BODY as u64) {
+        return Err(Refusal::TooLarge);
+    }
+    let limit = Duration::from_millis(state.timing.request_read_ms.unsigned_abs());
+    let read = axum::body::to_bytes(request.into_body(), MAX_BODY);
+    match tokio::time::timeout(limit, read).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(error)) if is_over_the_limit(&error) => Err(Refusal::TooLarge),
+        Ok(Err(_)) => Err(Refusal::CutOff),
+        Err(_) => Err(Refusal::TooSlow),
+    }
+}
+
+fn is_over_the_limit(error: &axum::Error) -> bool {
+    std::error::Error::source(error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>())
+}
+
+fn meaning(state: &HttpState, hook: Hook, owner: &Owner, payload: &Payload) -> Result<Meaning, Refusal> {
+    let (ticket, class, missing) = match hook {
+        Hook::Attachment => (&payload.item_id, &payload.item_class, Refusal::NoItemId),
+        Hook::ExternalTicket | Hook::InternalTicket => (&payload.id, &payload.class, Refusal::NoTicketId),
+    };
+    let ticket = id(ticket.as_deref()).ok_or(missing)?;
+    let class = class_of(class.as_deref());
+    if ticket == 0 {
+        // A file uploaded in a form that is not saved yet has no ticket; one more hook comes with it.
+        return Ok(Meaning::Nothing("draft"));
+    }
+    let attachment = id(payload.attachment_id.as_deref()).filter(|id| *id > 0);
+    let look = |side| if hook == Hook::Attachment { at_file(side, attachment) } else { Look::ticket() };
+
+    let mut marks = Vec::new();
+    let external = owner.external().filter(|_| hook != Hook::InternalTicket);
+    if let Some(name) = external.filter(|name| class.is_none_or(|class| state.bridged.external(name, class))) {
+        let of = TicketOf { external: name.to_owned(), ticket };
+        marks.push((About::External { of, class: class.map(str::to_owned) }, look(Side::External)));
+    }
+    let internal = owner.is_internal() && hook != Hook::ExternalTicket;
+    if internal && class.is_none_or(|class| state.bridged.internal(class)) {
+        marks.push((About::Internal { ticket }, look(Side::Internal)));
+    }
+    Ok(match marks.is_empty() {
+        true => Meaning::Nothing("this class is not bridged"),
+        false => Meaning::Marks { ticket, marks },
+    })
+}
+
+/// The files of a ticket are listed, and the one that the hint named is read.
+fn at_file(side: Side, attachment: Option<u64>) -> Look {
+    let named: BTreeSet<u64> = attachment.into_iter().collect();
+    let look = Look { files: true, ..Look::default() };
+    match side {
+        Side::External => Look { external_attachments: named, ..look },
+        Side::Internal => Look { internal_attachments: named, ..look },
+    }
+}
+
+async fn mark(state: &HttpState, ticket: u64, marks: Vec<(About, Look)>) -> Result<Response, Refusal> {
+    let now_ms = state.clock.now_ms();
+    let due_ms = now_ms.saturating_add(state.timing.coalesce_ms);
+    let marks = marks.into_iter().map(|(about, look)| DirtyMark { about, look, due_ms }).collect();
+    let marked = answer::within(state.timing.hook_commit_ms, state.inbox.mark_dirty(marks, now_ms)).await?;
+    let reason = marked.iter().find_map(|marked| match marked {
+        Marked::Ignored(reason) => Some(*reason),
+        Marked::Accepted => None,
+    });
+    Ok(match reason {
+        Some(reason) if !marked.contains(&Marked::Accepted) => answer::ignored(reason),
+        _ => answer::accepted(ticket),
+    })
+}

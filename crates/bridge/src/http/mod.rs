@@ -1,0 +1,112 @@
+//! The door: iTop's webhooks come in, are marked in the store, and are answered.
+//!
+//! A webhook is a hint that a ticket may have changed, never data to apply. So all that happens here
+//! is: who calls, which ticket is meant, mark it dirty, answer once that is on disk.
+//!
+//! Invariants of absence: nothing here calls an iTop, and an answer waits for nothing but the
+//! store's commit, [`Timing::hook_commit_ms`] at most. In iTop a person's save waits for it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::store::{DirtyMark, Marked, StoreError, StoreHandle};
+use crate::timing::Timing;
+
+mod answer;
+mod auth;
+mod bridged;
+mod hooks;
+pub mod payload;
+mod serve;
+
+pub use auth::{KeyTable, KeyUse, Owner};
+pub use bridged::Bridged;
+pub use serve::serve;
+
+use answer::Refusal;
+use hooks::Hook;
+
+/// All that the door needs of the store.
+#[async_trait]
+pub trait Inbox: Send + Sync {
+    /// Answers once the marks are on disk, one answer a mark.
+    async fn mark_dirty(&self, marks: Vec<DirtyMark>, now_ms: i64) -> Result<Vec<Marked>, StoreError>;
+
+    /// Commits something: `Ok` says that the store can.
+    async fn probe(&self) -> Result<(), StoreError>;
+}
+
+#[async_trait]
+impl Inbox for StoreHandle {
+    async fn mark_dirty(&self, marks: Vec<DirtyMark>, now_ms: i64) -> Result<Vec<Marked>, StoreError> {
+        StoreHandle::mark_dirty(self, marks, now_ms).await
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.call(|store| store.probe()).await
+    }
+}
+
+/// What the routes share.
+pub struct HttpState {
+    pub inbox: Arc<dyn Inbox>,
+    pub clock: Arc<dyn Clock>,
+    pub keys: KeyTable,
+    pub bridged: Bridged,
+    pub timing: Timing,
+}
+
+impl HttpState {
+    pub fn new(config: &Config, inbox: Arc<dyn Inbox>, clock: Arc<dyn Clock>, timing: Timing) -> HttpState {
+        HttpState { inbox, clock, keys: KeyTable::new(config), bridged: Bridged::new(config), timing }
+    }
+}
+
+/// The routes. Every answer is JSON, whatever went wrong.
+pub fn router(state: Arc<HttpState>) -> Router {
+    let hook = |hook: Hook| {
+        post(move |State(state): State<Arc<HttpState>>, request: Request| async move {
+            hooks::receive(&state, hook, request).await
+        })
+    };
+    Router::new()
+        .route("/api/v1/create-ticket", hook(Hook::ExternalTicket))
+        .route("/api/v1/update-ticket", hook(Hook::ExternalTicket))
+        .route("/api/v1/update-private-log", hook(Hook::ExternalTicket))
+        .route("/api/v1/ticket-state-change", hook(Hook::InternalTicket))
+        .route("/api/v1/ticket-update-private-log", hook(Hook::InternalTicket))
+        .route("/api/v1/create-attachment", hook(Hook::Attachment))
+        .route("/api/v1/update-attachment", hook(Hook::Attachment))
+        .route("/api/v1/delete-attachment", hook(Hook::Attachment))
+        .route("/api/v1/test", get(test))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .fallback(async || Refusal::NotFound)
+        .method_not_allowed_fallback(async || Refusal::MethodNotAllowed)
+        .layer(CatchPanicLayer::custom(|_| Refusal::InternalError.into_response()))
+        .with_state(state)
+}
+
+/// Says whose key the caller has.
+async fn test(State(state): State<Arc<HttpState>>, headers: HeaderMap) -> Result<Response, Refusal> {
+    let owner = state.keys.owner(&headers, state.clock.now_ms())?;
+    Ok(answer::key_is_valid(owner))
+}
+
+async fn healthz() -> Response {
+    answer::healthy()
+}
+
+async fn readyz(State(state): State<Arc<HttpState>>) -> Result<Response, Refusal> {
+    answer::within(state.timing.hook_commit_ms, state.inbox.probe()).await?;
+    Ok(answer::ready())
+}
