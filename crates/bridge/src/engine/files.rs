@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 
 use itop_bridge_core::link::{Copy, CopyState, Late};
 use itop_bridge_core::{FileKind, FileMark, Side, Sight, Ticket, text};
-use itop_client::{Contents, Effect, Fields, Query};
+use itop_client::{Contents, Effect, Fields, Memory, Query};
 
 use super::failure::{Failure, Kind};
+use super::itop::Itop;
 use super::pass::{Pass, Sights, may_land_late};
 use super::read::{self, ReadContents};
 use super::{Lane, Shared};
@@ -54,15 +55,16 @@ impl Shared {
             return Ok(standing.count() == named.len());
         }
         let max_bytes = lane.settings.sync.max_attachment_bytes;
-        let contents = self.read_contents(&lane.external, named, max_bytes).await?;
-        Ok(named.iter().all(|id| {
-            let copy = link.copy_of(Side::External, *id);
-            let same = |read: &ReadContents, copy: &Copy| {
-                let unchanged = copy.state == CopyState::RemovedByPerson || read.fingerprint() == copy.content;
-                read.item == link.external.id && unchanged
-            };
-            contents.get(id).zip(copy).is_some_and(|(read, copy)| same(read, copy))
-        }))
+        for id in named {
+            // One at a time: two large files in one answer would need the memory of both.
+            let read = self.read_contents(&lane.external, &lane.external.client, *id, max_bytes).await?;
+            let (Some(read), Some(copy)) = (read, link.copy_of(Side::External, *id)) else { return Ok(false) };
+            let unchanged = copy.state == CopyState::RemovedByPerson || read.fingerprint() == copy.content;
+            if read.item != link.external.id || !unchanged {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Attachments that a hint named and that still stand are looked at twice more: iTop announces a
@@ -93,8 +95,7 @@ impl Pass<'_> {
                 self.link.copy_of(Side::External, **id).is_some_and(|copy| copy.state != CopyState::RemovedByPerson)
             };
             let named: Vec<u64> = self.claim.look.external_attachments.iter().filter(known).copied().collect();
-            let read = self.contents_of(ticket, &named, max_bytes, Side::External).await?;
-            self.contents.extend(read);
+            self.contents_of(ticket, &named, max_bytes, Side::External).await?;
         }
         if let Sight::Here(ticket) = &mut sights.internal {
             let now = self.shared.now_ms();
@@ -117,24 +118,32 @@ impl Pass<'_> {
         Ok(())
     }
 
-    async fn contents_of(
-        &self,
-        ticket: &mut Ticket,
-        ids: &[u64],
-        max_bytes: u64,
-        side: Side,
-    ) -> Result<std::collections::BTreeMap<u64, ReadContents>, Failure> {
+    async fn contents_of(&mut self, ticket: &mut Ticket, ids: &[u64], max_bytes: u64, side: Side) -> Result<(), Failure> {
         let itop = if side == Side::External { &self.lane.external } else { &self.shared.internal };
-        let Some(files) = &mut ticket.files else { return Ok(Default::default()) };
-        let listed: Vec<u64> = ids.iter().copied().filter(|id| files.iter().any(|file| file.id == *id)).collect();
-        let read = self.shared.read_contents(itop, &listed, max_bytes).await;
-        let read = read.map_err(|error| Failure::of(itop, "Attachment", &error))?;
-        for file in files.iter_mut() {
-            if let Some(contents) = read.get(&file.id) {
-                file.content = Some(contents.fingerprint());
+        let Some(files) = &mut ticket.files else { return Ok(()) };
+        for file in files.iter_mut().filter(|file| ids.contains(&file.id)) {
+            let client = self.with_file_memory(itop).await;
+            let read = self.shared.read_contents(itop, &client, file.id, max_bytes).await;
+            let Some(read) = read.map_err(|error| Failure::of(itop, "Attachment", &error))? else { continue };
+            file.content = Some(read.fingerprint());
+            if side == Side::External {
+                self.contents = Some((file.id, read));
             }
         }
-        Ok(read)
+        Ok(())
+    }
+
+    /// A client whose calls share this pass's memory for one file. Taken once and kept to the end of the
+    /// pass: a pass that holds some never waits for more.
+    async fn with_file_memory(&mut self, itop: &Itop) -> itop_client::Client {
+        if self.memory.is_none() {
+            let bytes = Memory::needed_to_copy(self.lane.settings.sync.max_attachment_bytes);
+            self.memory = Some(itop.client.memory().reserve(bytes).await);
+        }
+        match &self.memory {
+            Some(memory) => itop.client.within(memory),
+            None => itop.client.clone(),
+        }
     }
 
     /// Copies an attachment to the internal ticket.
@@ -211,7 +220,7 @@ impl Pass<'_> {
         fields.set("temp_id", mark.temp_id());
         fields.set("contents", contents);
         let internal = &self.shared.internal;
-        let (client, comment) = (internal.client.clone(), self.comment());
+        let (client, comment) = (self.with_file_memory(internal).await, self.comment());
         self.leased(internal, async move { client.create("Attachment", &fields, &comment, &["id"]).await }).await
     }
 
@@ -268,7 +277,7 @@ impl Pass<'_> {
     async fn send_rewrite(&mut self, copy: u64, contents: Contents) -> Result<Result<(), itop_client::Error>, Failure> {
         let fields = Fields::new().with("contents", contents);
         let internal = &self.shared.internal;
-        let (client, comment) = (internal.client.clone(), self.comment());
+        let (client, comment) = (self.with_file_memory(internal).await, self.comment());
         let call = async move { client.update("Attachment", copy, &fields, &comment, &["id"]).await };
         Ok(self.leased(internal, call).await?.map(|_| ()))
     }
@@ -288,16 +297,15 @@ impl Pass<'_> {
 
     /// The original's contents; `None` where it went meanwhile, which the next look sees.
     async fn source(&mut self, original: u64) -> Result<Option<ReadContents>, Failure> {
-        if let Some(read) = self.contents.remove(&original) {
+        if let Some((_, read)) = self.contents.take_if(|(id, _)| *id == original) {
             return Ok(Some(read));
         }
         let external = &self.lane.external;
-        let (shared, max_bytes) = (self.shared, self.lane.settings.sync.max_attachment_bytes);
-        let mut read = shared
-            .read_contents(external, &[original], max_bytes)
-            .await
-            .map_err(|error| Failure::of(external, "Attachment", &error))?;
-        Ok(read.remove(&original))
+        let client = self.with_file_memory(external).await;
+        let max_bytes = self.lane.settings.sync.max_attachment_bytes;
+        let shared = self.shared;
+        let read = self.leased(external, async { shared.fetch_contents(&client, original, max_bytes).await }).await?;
+        read.map_err(|error| Failure::of(external, "Attachment", &error))
     }
 
     /// What is sent for these contents: themselves, with a name that iTop takes, or a small text file

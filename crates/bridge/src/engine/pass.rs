@@ -3,7 +3,6 @@
 //! Each write's intent is stored before the call and its own result after it, so that a crash between
 //! any two steps leaves nothing to guess: what was sent and may still land is in the link.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -42,8 +41,12 @@ pub struct Pass<'a> {
     pub(super) did: Vec<Activity>,
     wrote: Vec<String>,
     pub(super) failures: Vec<Failure>,
-    /// Contents read in this pass and different from what was copied: not read again to be sent.
-    pub(super) contents: BTreeMap<u64, ReadContents>,
+    /// The pair is over: its row in the queue is gone already.
+    ended: bool,
+    /// The last original whose contents were read in this pass: not read again to be sent.
+    pub(super) contents: Option<(u64, ReadContents)>,
+    /// The memory for one file at a time, of all that files may use.
+    pub(super) memory: Option<itop_client::Reservation>,
 }
 
 /// What the writes of a plan led to.
@@ -72,7 +75,9 @@ impl<'a> Pass<'a> {
             did: Vec::new(),
             wrote: Vec::new(),
             failures: Vec::new(),
-            contents: BTreeMap::new(),
+            ended: false,
+            contents: None,
+            memory: None,
         }
     }
 
@@ -118,6 +123,9 @@ impl<'a> Pass<'a> {
                 Next::Done
             }
         };
+        if self.ended {
+            return;
+        }
         if self.failures.iter().any(|failure| failure.kind == Kind::LeaseLost) {
             tracing::warn!(ticket = %self.name(), "another worker took the ticket over");
             return;
@@ -254,6 +262,7 @@ impl<'a> Pass<'a> {
     async fn end(&mut self, why: &str) -> Result<(), Failure> {
         tracing::warn!(ticket = %self.name(), why, "the pair has ended");
         let Some(id) = self.link_id else { return Ok(()) };
+        self.ended = true;
         let did = Activity { at_ms: self.shared.now_ms(), text: format!("ended: {why}") };
         let now = self.shared.now_ms();
         let end = move |store: &mut dyn crate::store::Store| {

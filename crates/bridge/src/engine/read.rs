@@ -1,12 +1,12 @@
 //! Reading: the dirty tickets of one side and class together, with chosen attributes, and the lists of
 //! their attachments without contents.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use itop_bridge_core::policy::Policy;
 use itop_bridge_core::ticket::is_external_key;
 use itop_bridge_core::{File, FileContent, FileMark, Side, Ticket, TicketMark};
-use itop_client::{Contents, Error, Object, Query};
+use itop_client::{Client, Contents, Error, Object, Query};
 use sha2::{Digest, Sha256};
 
 use super::itop::{Itop, texts};
@@ -142,26 +142,25 @@ impl Shared {
         Ok(files)
     }
 
-    /// Attachments with their contents. One that is gone is not in the answer.
+    /// An attachment with its contents; `None` where it is gone.
     pub(super) async fn read_contents(
         &self,
         itop: &Itop,
-        ids: &[u64],
+        client: &Client,
+        id: u64,
         max_bytes: u64,
-    ) -> Result<BTreeMap<u64, ReadContents>, Error> {
-        let mut all = BTreeMap::new();
-        for id in ids {
-            // One at a time: two large files in one answer would need the memory of both.
-            let query = Query::ids(&[*id]).contents_up_to(max_bytes);
-            let answer = itop.client.get("Attachment", &query, &["id", "item_id", "contents"]).await;
-            for object in self.noted(itop, answer).await?.objects {
-                let item = object.number("item_id").unwrap_or_default();
-                if let Some(contents) = object.contents("contents") {
-                    all.insert(object.id, ReadContents { item, contents: contents.clone() });
-                }
-            }
-        }
-        Ok(all)
+    ) -> Result<Option<ReadContents>, Error> {
+        let answer = self.fetch_contents(client, id, max_bytes).await;
+        self.noted(itop, answer).await
+    }
+
+    pub(super) async fn fetch_contents(&self, client: &Client, id: u64, max_bytes: u64) -> Result<Option<ReadContents>, Error> {
+        let query = Query::ids(&[id]).contents_up_to(max_bytes);
+        let found = client.get("Attachment", &query, &["id", "item_id", "contents"]).await?;
+        Ok(found.objects.first().and_then(|object| {
+            let item = object.number("item_id").unwrap_or_default();
+            Some(ReadContents { item, contents: object.contents("contents")?.clone() })
+        }))
     }
 
     /// Notes with the side's breaker how a call ended.

@@ -1,0 +1,106 @@
+//! Puts the bridge together: from the configuration and the seams (store, clock, randomness, transport)
+//! to an engine and the routes. `serve` gives it the real ones, tests and `demo` others.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use itop_client::{Client, ClientConfig, HttpOptions, HttpTransport, Memory, Transport};
+use secrecy::ExposeSecret;
+
+use crate::clock::Clock;
+use crate::config::{Config, Login, SideConfig};
+use crate::engine::{Engine, Itop, LaneSettings, Parts};
+use crate::http::{HttpState, router};
+use crate::random::Random;
+use crate::store::{Instance, StoreHandle};
+use crate::timing::Timing;
+
+/// Memory for the contents of files under way, of all sides together.
+const FILE_MEMORY_BYTES: u64 = 512 << 20;
+
+/// What differs between `serve`, `demo` and a test.
+pub struct Seams {
+    pub store: StoreHandle,
+    pub clock: Arc<dyn Clock>,
+    pub random: Arc<dyn Random>,
+    pub timing: Timing,
+}
+
+/// Makes the way to one side's iTop.
+pub type MakeTransport<'a> = &'a dyn Fn(&SideConfig) -> Result<Arc<dyn Transport>, SideError>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum SideError {
+    #[error("{side}: {problem}")]
+    Side { side: String, problem: String },
+}
+
+/// The bridge, ready to run.
+pub struct App {
+    pub engine: Engine,
+    pub router: axum::Router,
+}
+
+impl App {
+    pub fn new(config: &Config, seams: Seams, transport: MakeTransport<'_>) -> Result<App, SideError> {
+        let memory = Memory::new(FILE_MEMORY_BYTES);
+        let itop = |side: &SideConfig, instance| {
+            let client = client(side, &memory, transport(side)?)?;
+            Ok(Itop::new(side.name.clone(), instance, client, side.settle_ms, side.timeout_ms))
+        };
+        let internal = itop(&config.internal, Instance::Internal)?;
+        let mut lanes = Vec::new();
+        for external in &config.externals {
+            let settings = LaneSettings {
+                only: external.only.clone(),
+                internal_defaults: external.internal_defaults.clone(),
+                sync: external.sync.clone(),
+            };
+            lanes.push((itop(&external.side, Instance::External(external.name().to_owned()))?, settings));
+        }
+        let timing = Timing { coalesce_ms: config.server.coalesce_ms.min(seams.timing.coalesce_ms), ..seams.timing };
+        let state = HttpState::new(config, Arc::new(seams.store.clone()), seams.clock.clone(), timing.clone());
+        let engine = Engine::new(Parts {
+            store: seams.store,
+            clock: seams.clock,
+            random: seams.random,
+            timing,
+            server: config.server.id.clone(),
+            internal,
+            lanes,
+        });
+        Ok(App { engine, router: router(Arc::new(state)) })
+    }
+}
+
+/// A client of one side, with its log-in and limits.
+pub fn client(side: &SideConfig, memory: &Memory, transport: Arc<dyn Transport>) -> Result<Client, SideError> {
+    let login = match &side.login {
+        Login::Password { user, password } => {
+            itop_client::Login::Password { user: user.clone(), password: password.clone() }
+        }
+        Login::Token(token) => itop_client::Login::Token(token.clone()),
+    };
+    let config = ClientConfig {
+        timeout: Duration::from_millis(side.timeout_ms.max(0) as u64),
+        max_calls: side.max_calls,
+        memory: memory.clone(),
+        ..ClientConfig::new(side.url.clone(), login)
+    };
+    Client::new(config, transport).map_err(|error| problem(side, &error))
+}
+
+/// The real way: HTTP with the side's certificates and proxy.
+pub fn http_transport(side: &SideConfig) -> Result<Arc<dyn Transport>, SideError> {
+    let options = HttpOptions {
+        ca_file: side.ca_file.clone(),
+        proxy: side.proxy.as_ref().map(|proxy| proxy.expose_secret().to_owned()),
+        ..HttpOptions::default()
+    };
+    let transport = HttpTransport::new(&options).map_err(|error| problem(side, &error))?;
+    Ok(Arc::new(transport))
+}
+
+fn problem(side: &SideConfig, error: &dyn std::fmt::Display) -> SideError {
+    SideError::Side { side: side.name.clone(), problem: error.to_string() }
+}
