@@ -262,7 +262,7 @@ impl<'s> Found<'s> {
     /// The first line of the file that the string names.
     pub fn secret_file(&self) -> Option<SecretString> {
         let text = self.file()?;
-        let Some(secret) = text.lines().next().map(str::trim).filter(|line| !line.is_empty()) else {
+        let Some(secret) = text.lines().next().filter(|line| !line.trim().is_empty()) else {
             self.wrong("the file is empty; its first line must be the secret".to_owned());
             return None;
         };

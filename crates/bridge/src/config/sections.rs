@@ -6,11 +6,13 @@ use std::net::SocketAddr;
 use secrecy::ExposeSecret;
 
 use super::document::{Document, Found, Section};
-use super::side::{address, identity, ms, number};
+use super::side::{address, http_url, identity, ms, number};
 use super::sync::SyncKeys;
 use super::{AlertsConfig, Config, ExternalConfig, Only, ServerConfig, SideConfig, StoreConfig};
 use super::{side, sync};
 use crate::timing::Timing;
+
+const KEEP_CLOSED_DAYS: u32 = 400;
 
 const ONLY_IS_MISSING: &str = "it says which tickets may leave the customer's iTop. Updates, attachments and the sweep \
     bring tickets along too, not only the customer's trigger, so it is never guessed. Write only = \"all\" for every \
@@ -44,8 +46,6 @@ pub(super) fn read(document: &Document<'_>) -> Option<Config> {
         warnings: Vec::new(),
     })
 }
-
-const KEEP_CLOSED_DAYS: u32 = 400;
 
 fn section<'s>(root: &Section<'s>, key: &'static str, hint: &str) -> Option<Section<'s>> {
     let found = root.get(key);
@@ -197,10 +197,7 @@ fn external(
 fn alerts(section: Section<'_>) -> Option<AlertsConfig> {
     let webhook_url =
         section.need("webhook_url", "where alerts are sent; leave out [alerts] for none").and_then(|found| {
-            found.parsed(|text| match url::Url::parse(text) {
-                Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(()),
-                _ => Err("must be an address that begins with http:// or https://".to_owned()),
-            })?;
+            found.parsed(http_url)?;
             found.secret()
         });
     let silence_minutes = number(&section, "silence_minutes", 1..=10_080).unwrap_or(60);

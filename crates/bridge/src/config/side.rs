@@ -26,7 +26,7 @@ pub(super) fn read(section: &Section<'_>, name: String) -> Option<SideConfig> {
         found.path()
     });
     let proxy = section.get("proxy").and_then(|found| {
-        found.parsed(|text| address(text).map(drop))?;
+        found.parsed(http_url)?;
         found.secret()
     });
     let time_zone = section.get("time_zone").and_then(|found| found.parsed(time_zone));
@@ -58,17 +58,22 @@ pub(super) fn ms(seconds: u64) -> i64 {
 
 /// An http address without a slash at its end.
 pub(super) fn address(text: &str) -> Result<String, String> {
-    let url = Url::parse(text)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-        .ok_or("must be an address that begins with http:// or https://")?;
+    let url = http_url(text)?;
     if url.query().is_some() || url.fragment().is_some() {
         return Err("must be an address without `?` and `#`".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must be an address without an account: addresses are shown and logged".to_owned());
     }
     if url.path().ends_with(".php") {
         return Err("must be the folder that iTop is installed in, without the name of a page".to_owned());
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+pub(super) fn http_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    url.ok_or_else(|| "must be an address that begins with http:// or https://".to_owned())
 }
 
 /// What tells one iTop's address from another's: http and https of one host are the same iTop.

@@ -230,6 +230,10 @@ fn an_address_is_the_folder_of_an_itop() {
             "https://itop.customer.example/pages/UI.php",
             "must be the folder that iTop is installed in, without the name of a page",
         ),
+        (
+            "https://me:secret@itop.customer.example",
+            "must be an address without an account: addresses are shown and logged",
+        ),
         ("https://itop.customer.example/?a=b", "must be an address without `?` and `#`"),
     ] {
         assert_eq!(mistakes("https://itop.customer.example", url), [format!("14: external.acme.url: {said}")]);
@@ -327,4 +331,87 @@ fn a_missing_file_says_how_to_get_one() {
     let said = Config::load(Path::new("/nowhere/bridge.toml")).unwrap_err().to_string();
     assert!(said.starts_with("cannot read the configuration /nowhere/bridge.toml: "), "{said}");
     assert!(said.ends_with("Write one with `itop-bridge init`, or name another with --config"), "{said}");
+}
+
+#[test]
+fn every_key_that_there_is_can_be_written() {
+    let every = r#"
+        [server]
+        id = "7f3a"
+        listen = "127.0.0.1:8080"
+        public_url = "http://127.0.0.1:8080"
+        coalesce_ms = 200
+        [store]
+        url = "sqlite:/var/lib/bridge.db"
+        keep_closed_days = 100
+        [internal]
+        name = "elitery"
+        url = "https://itop.provider.example"
+        user = "bridge"
+        password = "secret"
+        api_keys = ["sk_internal_0123456789", "sk_internal_old_012345"]
+        defaults = { org = "Demo", caller = 6, team = "Helpdesk", agent = 9, service = "Software", servicesubcategory = "Installation" }
+        proxy = "http://user:pass@proxy.example:3128"
+        time_zone = "Asia/Jakarta"
+        max_calls = 2
+        settle_seconds = 120
+        timeout_seconds = 10
+        [external.acme]
+        url = "https://itop.customer.example"
+        token = "secret"
+        api_keys = ["sk_acme_0123456789abcdef"]
+        defaults = { team = "Helpdesk", agent = 9, service = "Software" }
+        internal_defaults = { org = "Acme" }
+        [sync]
+        only = "team_name = 'Elitery'"
+        classes = { UserRequest = "UserRequest", Incident = "Incident" }
+        since = "2026-01-01"
+        title = "[{ref}] {title}"
+        fields = ["title", "description", "impact", "urgency"]
+        status_to_internal = "off"
+        status_to_external = "apply"
+        private_log_to_internal = "off"
+        private_log_to_external = "off"
+        public_log_to_internal = "attachment"
+        public_log_to_external = "attachment"
+        log_authors = false
+        attachment_deletes = "never"
+        max_attachment_mib = 1
+        sweep_seconds = 10
+        audit_seconds = 20
+        halt_share = 0.5
+        halt_min = 9
+        [alerts]
+        webhook_url = "https://chat.example/hook"
+        silence_minutes = 5
+    "#;
+    let config = parse(every).unwrap();
+    assert_eq!(config.store.path, Path::new("/var/lib/bridge.db"));
+    assert_eq!(config.timing().coalesce_ms, 200);
+    assert_eq!(
+        (config.internal.max_calls, config.internal.settle_ms, config.internal.timeout_ms),
+        (2, 120_000, 10_000)
+    );
+    assert_eq!(config.internal.api_keys.len(), 2);
+    assert_eq!(config.alerts.as_ref().unwrap().silence_ms, 300_000);
+    let sync = &config.externals[0].sync;
+    assert_eq!(sync.status_to_external, StatusToExternal::Apply);
+    assert_eq!((sync.private_log_to_internal, sync.public_log_to_internal), (LogCopy::Off, LogCopy::Attachment));
+    assert_eq!((sync.max_attachment_bytes, sync.sweep_ms, sync.audit_ms), (1_048_576, 10_000, 20_000));
+    assert!(!format!("{config:?}").contains("user:pass"));
+}
+
+#[test]
+fn a_lifecycle_of_the_operators_own_names_the_classes() {
+    let folder = std::env::temp_dir().join(format!("itop-bridge-lifecycle-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let own = r#"{"Wish": {"initial": "new", "states": ["new"], "transitions": [], "stimuli": {}}}"#;
+    std::fs::write(folder.join("own.json"), own).unwrap();
+    let text = WHOLE
+        .replace("title = \"common\"", "lifecycle_file = \"own.json\"")
+        .replace("UserRequest = \"team", "Wish = \"team")
+        .replace(", Incident = \"all\"", "");
+    let config = Config::parse(&text, &folder.join("bridge.toml").to_string_lossy(), &env).unwrap();
+    assert_eq!(config.externals[0].sync.classes.keys().collect::<Vec<_>>(), ["Wish"]);
+    std::fs::remove_dir_all(folder).unwrap();
 }
