@@ -1,0 +1,38 @@
+//! The record of one REST call, for tests to look at.
+
+use serde_json::Value as Json;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// Counted from 0 since the simulator began; `clear_calls` does not restart it.
+    pub number: usize,
+    /// When it arrived, in Unix seconds of the server's clock.
+    pub at: i64,
+    /// The login that was accepted; `None` before log-in and after a failed one.
+    pub account: Option<String>,
+    /// `core/get`; the path for what is no REST call; empty without `json_data`.
+    pub operation: String,
+    pub class: String,
+    pub key: Json,
+    pub output_fields: String,
+    /// The whole `json_data`.
+    pub json: String,
+    pub bytes_in: usize,
+    pub bytes_out: usize,
+    /// iTop's own code; `None` while nothing has been answered, and never for a fault's answer.
+    pub code: Option<i64>,
+    /// Whether a write was carried out, whatever became of its answer.
+    pub wrote: bool,
+}
+
+impl Call {
+    /// Whether it asks for a write, carried out or not.
+    pub fn is_write(&self) -> bool {
+        crate::rest::is_write(&self.operation)
+    }
+
+    /// The parsed `json_data`, or null.
+    pub fn request(&self) -> Json {
+        serde_json::from_str(&self.json).unwrap_or_default()
+    }
+}

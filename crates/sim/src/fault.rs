@@ -1,0 +1,77 @@
+//! What can go wrong with a call, and when. A fault is chosen before the call runs.
+
+use std::time::Duration;
+
+use crate::call::Call;
+
+/// Whether the call's effect happens before its answer is spoilt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// The call does nothing.
+    None,
+    /// The call is carried out, hooks and all.
+    Committed,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// No connection is made: surely without effect.
+    Refuse,
+    /// Another HTTP status, with a proxy's HTML page.
+    Status(u16, Effect),
+    /// A page instead of JSON, with status 200: a captive proxy, a PHP fatal error.
+    Page(String, Effect),
+    /// Text that PHP prints in front of a good answer.
+    Warning(String),
+    /// The connection ends after this many bytes of the answer's body.
+    Cut { after_bytes: usize, effect: Effect },
+    /// No answer ever comes.
+    Hang(Effect),
+    /// No answer comes, and the effect happens so much later, whoever has gone meanwhile.
+    LandLate(Duration),
+    /// iTop's own answer with a code and a message, without effect.
+    Answer { code: i64, message: String },
+    /// Answered ok, but what the call appended to case logs is lost to another writer that was
+    /// faster: measured on real iTops.
+    LoseLogEntries,
+}
+
+impl Fault {
+    /// Code 100 with a text: any PHP exception.
+    pub fn error(message: &str) -> Self {
+        Self::Answer { code: 100, message: message.into() }
+    }
+
+    /// Whether the operation itself runs at once.
+    pub fn lets_run(&self) -> bool {
+        match self {
+            Self::Status(_, effect) | Self::Page(_, effect) | Self::Cut { effect, .. } | Self::Hang(effect) => {
+                *effect == Effect::Committed
+            }
+            Self::Warning(_) | Self::LoseLogEntries => true,
+            Self::Refuse | Self::LandLate(_) | Self::Answer { .. } => false,
+        }
+    }
+}
+
+type Chooser = Box<dyn FnMut(&Call) -> Option<Fault> + Send>;
+
+/// The faults to come: each rule is asked in turn, the first that answers decides.
+#[derive(Default)]
+pub struct Faults {
+    rules: Vec<Chooser>,
+}
+
+impl Faults {
+    pub fn push(&mut self, rule: impl FnMut(&Call) -> Option<Fault> + Send + 'static) {
+        self.rules.push(Box::new(rule));
+    }
+
+    pub fn clear(&mut self) {
+        self.rules.clear();
+    }
+
+    pub fn choose(&mut self, call: &Call) -> Option<Fault> {
+        self.rules.iter_mut().find_map(|rule| rule(call))
+    }
+}

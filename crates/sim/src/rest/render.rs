@@ -1,0 +1,164 @@
+//! Objects to JSON answers, and JSON to bytes as PHP writes it.
+
+use std::io;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::ser::Formatter;
+use serde_json::{Map, Serializer, Value as Json, json};
+
+use crate::config::Version;
+use crate::html::to_text;
+use crate::refusal::Refusal;
+use crate::schema::{Attribute, Class, Kind};
+use crate::value::{Entry, Object, Value};
+use crate::world::World;
+
+/// What `output_fields` asked for.
+pub enum Fields {
+    /// `*+`: all of each object's final class.
+    AllOfFinalClass,
+    These(Vec<String>),
+}
+
+impl Fields {
+    pub fn parse(list: &str, class: &Class) -> Result<Self, Refusal> {
+        match list {
+            "*+" => return Ok(Self::AllOfFinalClass),
+            "*" => {
+                return Ok(Self::These(class.attributes.iter().map(|attribute| attribute.code.clone()).collect()));
+            }
+            _ => {}
+        }
+        let codes = list.split(',').map(str::trim).map(|code| {
+            if code == "id" || class.attribute(code).is_some() {
+                Ok(code.to_owned())
+            } else {
+                Err(Refusal::error(format!("output_fields: invalid attribute code '{code}'")))
+            }
+        });
+        Ok(Self::These(codes.collect::<Result<_, _>>()?))
+    }
+}
+
+/// The answer with its `objects`: each with a message and whether it was made by this very call.
+pub fn objects_answer<'a>(
+    world: &World,
+    objects: impl IntoIterator<Item = (&'a Object, &'a str, bool)>,
+    fields: &Fields,
+    message: Option<String>,
+) -> Json {
+    let mut map = Map::new();
+    for (object, message, fresh) in objects {
+        let shown = json!({
+            "code": 0,
+            "message": message,
+            "class": object.class,
+            "key": object.id.to_string(),
+            "fields": render(world, object, fields, fresh),
+        });
+        map.insert(format!("{}::{}", object.class, object.id), shown);
+    }
+    let objects = if map.is_empty() { Json::Null } else { Json::Object(map) };
+    json!({"code": 0, "message": message, "objects": objects})
+}
+
+fn render(world: &World, object: &Object, fields: &Fields, fresh: bool) -> Json {
+    let class = world.class(&object.class);
+    let mut shown = Map::new();
+    match fields {
+        Fields::AllOfFinalClass => {
+            for attribute in &class.attributes {
+                shown.insert(attribute.code.clone(), render_value(world, object, attribute, fresh));
+            }
+        }
+        Fields::These(codes) => {
+            for code in codes {
+                let value = match class.attribute(code) {
+                    Some(attribute) => render_value(world, object, attribute, fresh),
+                    // Only the id is no attribute; `parse` has refused everything else.
+                    None => object.id.to_string().into(),
+                };
+                shown.insert(code.clone(), value);
+            }
+        }
+    }
+    Json::Object(shown)
+}
+
+fn render_value(world: &World, object: &Object, attribute: &Attribute, fresh: bool) -> Json {
+    let text = || Json::from(world.read(object, attribute).unwrap_or_default());
+    let value = object.get(&attribute.code);
+    match &attribute.kind {
+        Kind::Log => json!({"entries": value.log().iter().map(|entry| render_entry(world, entry)).collect::<Vec<_>>()}),
+        Kind::File => render_file(value),
+        Kind::Links => json!([]),
+        Kind::Timer => json!(0),
+        Kind::Nothing => Json::Null,
+        Kind::KeyObsolete => json!(""),
+        // Of an object just made, an empty key still shows the class it would point at.
+        Kind::KeyClass(_) if fresh => json!("Change"),
+        // 3.1 answers with the value prepared for a form: every `&` escaped once more than it
+        // is stored, so what is read and written back grows each time.
+        Kind::Html if world.version == Version::V3_1 => value.text().replace('&', "&amp;").into(),
+        _ => text(),
+    }
+}
+
+fn render_entry(world: &World, entry: &Entry) -> Json {
+    let (message, html) = if entry.plain {
+        let escaped = entry.text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        (entry.text.clone(), escaped.replace('\n', "<br/>"))
+    } else {
+        (to_text(&entry.text), entry.text.clone())
+    };
+    json!({
+        "date": world.zone.print(entry.at),
+        "user_login": entry.user_login,
+        "user_id": entry.user_id.to_string(),
+        "message": message,
+        "message_html": html,
+    })
+}
+
+fn render_file(value: &Value) -> Json {
+    let Value::File(file) = value else { return Json::Null };
+    json!({
+        "data": STANDARD.encode(&file.data),
+        "mimetype": file.mimetype,
+        "filename": file.filename,
+        "downloads_count": file.downloads,
+    })
+}
+
+/// PHP's `json_encode`: no blanks, `/` escaped, nothing but ASCII.
+pub fn php_json(json: &Json) -> Vec<u8> {
+    use serde::Serialize;
+    let mut out = Vec::new();
+    let mut serializer = Serializer::with_formatter(&mut out, Php);
+    json.serialize(&mut serializer).expect("a JSON value serialises into memory");
+    out
+}
+
+struct Php;
+
+impl Formatter for Php {
+    fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        let mut plain_from = 0;
+        for (at, character) in fragment.char_indices() {
+            if character.is_ascii() && character != '/' {
+                continue;
+            }
+            writer.write_all(&fragment.as_bytes()[plain_from..at])?;
+            if character == '/' {
+                writer.write_all(b"\\/")?;
+            } else {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    write!(writer, "\\u{unit:04x}")?;
+                }
+            }
+            plain_from = at + character.len_utf8();
+        }
+        writer.write_all(&fragment.as_bytes()[plain_from..])
+    }
+}

@@ -1,0 +1,236 @@
+//! The simulator's handle and its state. The lock is held for one step of computing, never
+//! across a wait: while hooks are on their way, REST answers, as on a real iTop.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::account::{Account, Right};
+use crate::call::Call;
+use crate::change::{Change, Event};
+use crate::config::{FirstIds, Limits, SimConfig, Version, Zone};
+use crate::fault::Faults;
+use crate::hooks::{Hooks, Weather};
+use crate::rest::Service;
+use crate::sample;
+use crate::world::World;
+
+/// One simulated iTop. Clones share it.
+#[derive(Clone)]
+pub struct Sim {
+    state: Arc<Mutex<State>>,
+}
+
+pub(crate) struct State {
+    pub config: SimConfig,
+    pub world: World,
+    pub accounts: Vec<Account>,
+    /// The login of the person who works in the console.
+    pub person: String,
+    pub hooks: Hooks,
+    pub faults: Faults,
+    pub calls: Vec<Call>,
+    pub next_call: usize,
+    pub down: bool,
+    pub maintenance: bool,
+    pub read_only: bool,
+    /// How long another action holds the deletion of a ticket, after its attachments have gone.
+    pub hold_deletion: Duration,
+}
+
+impl State {
+    pub fn now(&self) -> i64 {
+        self.config.clock.now()
+    }
+
+    /// # Panics
+    /// On an unknown login: a test's own mistake.
+    pub fn account(&self, login: &str) -> &Account {
+        let found = self.accounts.iter().find(|account| account.login == login);
+        found.unwrap_or_else(|| panic!("no account {login}"))
+    }
+
+    pub fn service(&mut self, login: &str) -> Service<'_> {
+        let now = self.now();
+        let account = self.accounts.iter().find(|account| account.login == login);
+        Service {
+            account: account.unwrap_or_else(|| panic!("no account {login}")),
+            accounts: &self.accounts,
+            world: &mut self.world,
+            now,
+            read_only: self.read_only,
+            limits: self.config.limits,
+        }
+    }
+}
+
+impl Sim {
+    /// A fresh iTop with sample data and the accounts `admin`/`admin`, `bridge`/`Bridge.1234`
+    /// (*REST Services User* and *Support Agent*; token `bridge-token`) and `jules` (a person
+    /// at the console).
+    pub fn new(config: SimConfig) -> Self {
+        let mut world = World::new(config.version, Zone::parse(&config.time_zone), &config.base_url, config.first_ids);
+        sample::fill(&mut world);
+        let mut admin = Account::new("admin", "admin", 1, 1, "My first name My last name");
+        admin.is_admin = true;
+        let mut bridge = Account::new("bridge", "Bridge.1234", 2, 40, "Ticket Bridge");
+        bridge.token = Some("bridge-token".into());
+        let mut jules = Account::new("jules", "Jules.1234", 3, 9, "Jules Verne");
+        jules.may_use_rest = false;
+        let state = State {
+            config,
+            world,
+            accounts: vec![admin, bridge, jules],
+            person: "jules".into(),
+            hooks: Hooks::default(),
+            faults: Faults::default(),
+            calls: Vec::new(),
+            next_call: 0,
+            down: false,
+            maintenance: false,
+            read_only: false,
+            hold_deletion: Duration::ZERO,
+        };
+        Self { state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// One step on the state. A test that panicked inside leaves a state still worth reading.
+    pub(crate) fn with<T>(&self, step: impl FnOnce(&mut State) -> T) -> T {
+        step(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub fn version(&self) -> Version {
+        self.with(|state| state.world.version)
+    }
+
+    pub fn base_url(&self) -> String {
+        self.with(|state| state.config.base_url.clone())
+    }
+
+    /// The server's clock, Unix seconds.
+    pub fn now(&self) -> i64 {
+        self.with(|state| state.now())
+    }
+
+    /// The same as iTop prints it.
+    pub fn now_text(&self) -> String {
+        self.with(|state| state.world.zone.print(state.now()))
+    }
+
+    /// Where ids go on: a restored or cloned iTop uses ids again.
+    pub fn set_next_ids(&self, next: FirstIds) {
+        self.with(|state| state.world.next = next);
+    }
+
+    pub fn next_ids(&self) -> FirstIds {
+        self.with(|state| state.world.next)
+    }
+
+    /// The server prints its dates in another zone from now on.
+    pub fn set_time_zone(&self, name: &str) {
+        self.with(|state| state.world.zone = Zone::parse(name));
+    }
+
+    pub fn set_limits(&self, limits: Limits) {
+        self.with(|state| state.config.limits = limits);
+    }
+
+    pub fn set_latency(&self, latency: Duration) {
+        self.with(|state| state.config.latency = latency);
+    }
+
+    /// Nobody listens: connections are refused.
+    pub fn down(&self, down: bool) {
+        self.with(|state| state.down = down);
+    }
+
+    /// HTTP 503 and another JSON shape.
+    pub fn maintenance(&self, on: bool) {
+        self.with(|state| state.maintenance = on);
+    }
+
+    /// `access_mode` below full: every write is refused as if rights were missing.
+    pub fn read_only(&self, on: bool) {
+        self.with(|state| state.read_only = on);
+    }
+
+    /// Another action holds each deletion of a ticket for so long, when its attachments have
+    /// gone already and REST still shows the ticket.
+    pub fn hold_deletion(&self, hold: Duration) {
+        self.with(|state| state.hold_deletion = hold);
+    }
+
+    /// The account `bridge` may no longer create or change objects of this class.
+    pub fn deny(&self, class: &str) {
+        self.set_right("bridge", class, Right::Write, false);
+    }
+
+    /// The account `bridge` may create and change objects of this class, whatever its profile.
+    pub fn allow(&self, class: &str) {
+        self.set_right("bridge", class, Right::Write, true);
+    }
+
+    pub fn set_right(&self, login: &str, class: &str, right: Right, allowed: bool) {
+        self.with_account(
+            login,
+            |account| {
+                if allowed { account.allow(class, right) } else { account.deny(class, right) }
+            },
+        );
+    }
+
+    pub fn add_account(&self, account: Account) {
+        self.with(|state| state.accounts.push(account));
+    }
+
+    /// Changes an account: its password, its token.
+    ///
+    /// # Panics
+    /// On an unknown login.
+    pub fn with_account(&self, login: &str, change: impl FnOnce(&mut Account)) {
+        self.with(|state| {
+            let found = state.accounts.iter_mut().find(|account| account.login == login);
+            change(found.unwrap_or_else(|| panic!("no account {login}")));
+        });
+    }
+
+    pub(crate) async fn fire_all(&self, events: &[Event]) {
+        for event in events {
+            self.fire(event).await;
+        }
+    }
+
+    /// Deletes objects one by one. A ticket's attachments go first; each object's hooks are
+    /// answered while REST still shows it.
+    pub(crate) async fn delete_all(&self, doomed: Vec<(String, u64)>) {
+        for (class, id) in doomed {
+            let (files, hold) = self.with(|state| {
+                let is_ticket = state.world.schema().is_a(&class, "Ticket");
+                let hold = if is_ticket { state.hold_deletion } else { Duration::ZERO };
+                (state.world.attachments_of(&class, id), hold)
+            });
+            for file in files {
+                self.delete_one("Attachment", file, Duration::ZERO).await;
+            }
+            self.delete_one(&class, id, hold).await;
+        }
+    }
+
+    async fn delete_one(&self, class: &str, id: u64, hold: Duration) {
+        let Some(object) = self.with(|state| state.world.find(class, id).cloned()) else { return };
+        self.fire(&Event { change: Change::Deleted, object }).await;
+        if !hold.is_zero() {
+            tokio::time::sleep(hold).await;
+        }
+        self.with(|state| state.world.remove(class, id));
+    }
+
+    pub(crate) fn set_weather(&self, weather: Weather) {
+        self.with(|state| state.hooks.weather = weather);
+    }
+}
+
+impl std::fmt::Debug for Sim {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sim").field("base_url", &self.base_url()).finish_non_exhaustive()
+    }
+}

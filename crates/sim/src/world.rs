@@ -1,0 +1,144 @@
+//! All objects of one iTop, and what can be asked of them. No rule of iTop's about *changing*
+//! them stands here (see `change`), and nothing of REST.
+
+use std::collections::BTreeMap;
+
+use crate::config::{FirstIds, Version, Zone};
+use crate::schema::{Attribute, Class, Friendly, Kind, Schema};
+use crate::value::{Object, Value};
+
+#[derive(Debug)]
+pub struct World {
+    pub version: Version,
+    pub zone: Zone,
+    pub base_url: String,
+    pub next: FirstIds,
+    /// By root class, then id: a `Person` and a `Team` share the ids of `Contact`.
+    objects: BTreeMap<String, BTreeMap<u64, Object>>,
+}
+
+impl World {
+    pub fn new(version: Version, zone: Zone, base_url: &str, next: FirstIds) -> Self {
+        Self { version, zone, base_url: base_url.into(), next, objects: BTreeMap::new() }
+    }
+
+    pub fn schema(&self) -> &'static Schema {
+        Schema::of(self.version)
+    }
+
+    /// # Panics
+    /// On a class that the schema does not have.
+    pub fn class(&self, name: &str) -> &'static Class {
+        self.schema().class(name).unwrap_or_else(|| panic!("no class {name} in the simulator"))
+    }
+
+    pub fn put(&mut self, object: Object) {
+        let root = self.schema().root(&object.class).to_owned();
+        self.objects.entry(root).or_default().insert(object.id, object);
+    }
+
+    pub fn remove(&mut self, class: &str, id: u64) -> Option<Object> {
+        self.objects.get_mut(self.schema().root(class))?.remove(&id)
+    }
+
+    /// The object of that class, or of a class below it.
+    pub fn find(&self, class: &str, id: u64) -> Option<&Object> {
+        let object = self.objects.get(self.schema().root(class))?.get(&id)?;
+        self.schema().is_a(&object.class, class).then_some(object)
+    }
+
+    /// All objects of a class and of those below it, ascending by id.
+    pub fn all<'a>(&'a self, class: &'a str) -> impl Iterator<Item = &'a Object> {
+        self.objects
+            .get(self.schema().root(class))
+            .into_iter()
+            .flat_map(BTreeMap::values)
+            .filter(move |object| self.schema().is_a(&object.class, class))
+    }
+
+    pub fn attachments_of(&self, class: &str, id: u64) -> Vec<u64> {
+        self.all("Attachment")
+            .filter(|file| file.get("item_class").text() == class && file.get("item_id").key() == id)
+            .map(|file| file.id)
+            .collect()
+    }
+
+    pub fn next_id(&mut self, class: &str) -> u64 {
+        let counter = match self.schema().root(class) {
+            "Ticket" => &mut self.next.ticket,
+            "Attachment" => &mut self.next.attachment,
+            "InlineImage" => &mut self.next.inline_image,
+            root => {
+                let used = self.objects.get(root).and_then(|objects| objects.last_key_value());
+                return used.map_or(1, |(id, _)| id + 1);
+            }
+        };
+        *counter += 1;
+        *counter - 1
+    }
+
+    /// What iTop calls an object.
+    pub fn friendly_name(&self, object: &Object) -> String {
+        let text = |code: &str| object.get(code).text().to_owned();
+        match self.class(&object.class).friendly {
+            Friendly::Name => text("name"),
+            Friendly::Ref => text("ref"),
+            Friendly::Login => text("login"),
+            Friendly::Person => format!("{} {}", text("first_name"), text("name")),
+            Friendly::Attachment => format!("{} {}", text("item_class"), text("temp_id")),
+        }
+    }
+
+    /// The value of any attribute as plain text, `None` when null: for conditions and placeholders.
+    pub fn read(&self, object: &Object, attribute: &Attribute) -> Option<String> {
+        let own = object.get(&attribute.code);
+        match &attribute.kind {
+            Kind::Key(_) | Kind::Item | Kind::Number => match own {
+                Value::Null => None,
+                value => Some(value.key().to_string()),
+            },
+            Kind::Via { key, attribute } => self.read_via(object, key, attribute),
+            Kind::KeyName(key) => self.pointed(object, key).map(|target| self.friendly_name(target)),
+            Kind::KeyClass(key) => self.pointed(object, key).map(|target| target.class.clone()),
+            Kind::FinalClass => Some(object.class.clone()),
+            Kind::FriendlyName => Some(self.friendly_name(object)),
+            Kind::Operational => Some(operational(object.get("status").text()).into()),
+            Kind::Timer => Some("0".into()),
+            Kind::KeyObsolete => Some("0".into()),
+            Kind::Date => match own {
+                Value::Date(at) => Some(self.zone.print(*at)),
+                _ => None,
+            },
+            Kind::Log => Some(own.log().iter().map(|entry| entry.text.as_str()).collect::<Vec<_>>().join("\n")),
+            Kind::File | Kind::Links | Kind::Nothing => None,
+            Kind::Text | Kind::Lines | Kind::Html | Kind::Choice(_) | Kind::State => match own {
+                Value::Text(text) => Some(text.clone()),
+                _ => None,
+            },
+        }
+    }
+
+    /// An attribute of what a key points at.
+    pub fn read_via(&self, object: &Object, key: &str, code: &str) -> Option<String> {
+        let target = self.pointed(object, key)?;
+        match self.class(&target.class).attribute(code) {
+            Some(attribute) => self.read(target, attribute),
+            None if code == "id" => Some(target.id.to_string()),
+            None => None,
+        }
+    }
+
+    fn pointed(&self, object: &Object, key: &str) -> Option<&Object> {
+        let Kind::Key(target) = &self.class(&object.class).attribute(key)?.kind else { return None };
+        self.find(target, object.get(key).key())
+    }
+}
+
+/// iTop's coarse state, derived from the fine one.
+pub fn operational(status: &str) -> &'static str {
+    match status {
+        "resolved" | "implemented" | "monitored" => "resolved",
+        "closed" => "closed",
+        _ => "ongoing",
+    }
+}
