@@ -58,7 +58,7 @@ impl App {
             };
             lanes.push((itop(&external.side, Instance::External(external.name().to_owned()))?, settings));
         }
-        let timing = Timing { coalesce_ms: config.server.coalesce_ms.min(seams.timing.coalesce_ms), ..seams.timing };
+        let timing = seams.timing;
         let state = HttpState::new(config, Arc::new(seams.store.clone()), seams.clock.clone(), timing.clone());
         let engine = Engine::new(Parts {
             store: seams.store,

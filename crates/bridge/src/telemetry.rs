@@ -5,7 +5,8 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
-const DEFAULT_LEVEL: &str = "info";
+/// The migrations' own log is of no use to an operator.
+const DEFAULT_LEVEL: &str = "info,refinery_core=warn";
 
 /// Starts the log, once a process. `RUST_LOG` says what is logged (`debug`, or
 /// `itop_bridge=debug,warn`); without it, from `info` on.
@@ -41,7 +42,7 @@ mod tests {
             (None, "info", false),
             (Some(""), "info", false),
             (Some("debug"), "debug", false),
-            (Some("a=b=c"), "info", true),
+            (Some("a=b=c"), DEFAULT_LEVEL, true),
         ] {
             let (filter, mistake) = filter(asked.map(str::to_owned));
             assert_eq!((filter.to_string().as_str(), mistake.is_some()), (filtered, wrong), "{asked:?}");

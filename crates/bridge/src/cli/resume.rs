@@ -20,7 +20,9 @@ use crate::store::{Activity, Instance, LinkState, SqliteStore, Store, Stored};
 /// gone it ends, and neither ticket is written any more. With --create a vanished internal ticket is
 /// made anew.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  itop-bridge resume acme:R-000123\n  itop-bridge resume acme:R-000123 --create\n  itop-bridge resume elitery")]
+#[command(
+    after_help = "Examples:\n  itop-bridge resume acme:R-000123\n  itop-bridge resume acme:R-000123 --create\n  itop-bridge resume elitery"
+)]
 pub(super) struct Resume {
     /// A ticket (`acme:R-000123`, `elitery:R-000077`, a link's number), or the name of a side.
     #[arg(value_name = "NAME or TICKET")]
@@ -32,8 +34,8 @@ pub(super) struct Resume {
 
 pub(super) fn run(resume: &Resume, config: &Path, clock: &dyn Clock, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let config = Config::load(config)?;
-    let mut store = SqliteStore::open(&config.store.path)
-        .with_context(|| format!("the store {}", config.store.path.display()))?;
+    let mut store =
+        SqliteStore::open(&config.store.path).with_context(|| format!("the store {}", config.store.path.display()))?;
     if let Some(instance) = side(&config, &resume.what) {
         return resume_side(&mut store, &instance, &resume.what, out);
     }
@@ -42,9 +44,13 @@ pub(super) fn run(resume: &Resume, config: &Path, clock: &dyn Clock, out: &mut d
         bail!("{} is not halted; nothing was changed", resume.what);
     };
     if resume.create && halt.kind == HaltKind::ExternalVanished {
-        bail!("the external ticket {} is gone: there is nothing to copy. Without --create the pair is ended", stored.link.external.reference);
+        bail!(
+            "the external ticket {} is gone: there is nothing to copy. Without --create the pair is ended",
+            stored.link.external.reference
+        );
     }
-    let text = format!("resumed by an operator{}: {}", if resume.create { ", with a new counterpart" } else { "" }, halt.text);
+    let text =
+        format!("resumed by an operator{}: {}", if resume.create { ", with a new counterpart" } else { "" }, halt.text);
     let did = Activity { at_ms: clock.now_ms(), text };
     let create = resume.create;
     store.amend_link(stored.id, &move |link, state| amend(link, state, create), &did, clock.now_ms())?;

@@ -13,7 +13,6 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::random::SystemRandom;
 use crate::store::{SqliteStore, StoreHandle};
-use crate::timing::Timing;
 
 /// Take webhooks and keep the tickets in step, until SIGTERM or Ctrl-C.
 #[derive(Debug, Args)]
@@ -41,7 +40,7 @@ async fn serve(config: &Config) -> anyhow::Result<Outcome> {
         store: store.clone(),
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
-        timing: Timing::default(),
+        timing: config.timing(),
     };
     let timing = seams.timing.clone();
     let app = App::new(config, seams, &app::http_transport)?;

@@ -118,7 +118,13 @@ impl Pass<'_> {
         Ok(())
     }
 
-    async fn contents_of(&mut self, ticket: &mut Ticket, ids: &[u64], max_bytes: u64, side: Side) -> Result<(), Failure> {
+    async fn contents_of(
+        &mut self,
+        ticket: &mut Ticket,
+        ids: &[u64],
+        max_bytes: u64,
+        side: Side,
+    ) -> Result<(), Failure> {
         let itop = if side == Side::External { &self.lane.external } else { &self.shared.internal };
         let Some(files) = &mut ticket.files else { return Ok(()) };
         for file in files.iter_mut().filter(|file| ids.contains(&file.id)) {

@@ -154,7 +154,12 @@ impl Shared {
         self.noted(itop, answer).await
     }
 
-    pub(super) async fn fetch_contents(&self, client: &Client, id: u64, max_bytes: u64) -> Result<Option<ReadContents>, Error> {
+    pub(super) async fn fetch_contents(
+        &self,
+        client: &Client,
+        id: u64,
+        max_bytes: u64,
+    ) -> Result<Option<ReadContents>, Error> {
         let query = Query::ids(&[id]).contents_up_to(max_bytes);
         let found = client.get("Attachment", &query, &["id", "item_id", "contents"]).await?;
         Ok(found.objects.first().and_then(|object| {

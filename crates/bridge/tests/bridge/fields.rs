@@ -1,0 +1,1 @@
+//! Fields cross from the outside in, and never the other way.

@@ -1,0 +1,1 @@
+//! Attachments cross, with renames, changes and deletions.

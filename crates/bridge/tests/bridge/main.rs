@@ -1,0 +1,12 @@
+//! The whole bridge on simulated iTops, a module a theme. Each test states what must hold and ends by
+//! asserting that one more pass writes nothing.
+
+mod world;
+
+mod create;
+mod failures;
+mod fields;
+mod files;
+mod only;
+mod order;
+mod status;

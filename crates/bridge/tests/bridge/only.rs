@@ -1,0 +1,1 @@
+//! Which tickets leave the house, and which do not.

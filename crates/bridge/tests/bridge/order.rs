@@ -1,0 +1,1 @@
+//! The order, the number and the loss of webhooks do not matter.

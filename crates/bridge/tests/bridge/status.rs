@@ -1,0 +1,1 @@
+//! The external status moves the internal ticket.

@@ -1,0 +1,386 @@
+//! A whole bridge between simulated iTops, in one process, on one thread, in virtual time.
+//!
+//! Everything is the real thing but the four seams: the transport goes to a simulator in this process,
+//! webhooks go straight into the router, the clock is tokio's paused one, and randomness has a seed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use itop_bridge::app::{App, Seams};
+use itop_bridge::clock::{Clock, VirtualClock};
+use itop_bridge::config::{Config, SideConfig};
+use itop_bridge::random::SeededRandom;
+use itop_bridge::store::{
+    About, Activity, DirtyMark, Instance, Look, QueueRow, SqliteStore, Store, StoreHandle, Stored, TicketOf,
+};
+use itop_bridge::timing::Timing;
+use itop_client::{Body, Progress, Transport, TransportError};
+use itop_sim::{FirstIds, HookSender, NotDelivered, Sim, SimConfig, Ticket, Version, WallClock, Wire};
+use tokio::sync::watch;
+use tower::ServiceExt as _;
+
+pub use serde_json::json;
+
+/// 2026-11-24 11:00:00 UTC.
+const START_MS: i64 = 1_795_518_000_000;
+
+pub const EXTERNAL_KEY: &str = "sk_external_acme";
+pub const INTERNAL_KEY: &str = "sk_internal";
+
+/// How a world is to be made.
+pub struct Setup {
+    /// The versions of the externals, in order: `acme`, `beta`.
+    pub externals: Vec<Version>,
+    pub internal: Version,
+    /// Lines for `[external.acme]`, instead of `only = "all"`.
+    pub acme: String,
+    /// Lines for `[sync]`.
+    pub sync: String,
+    pub internal_defaults: String,
+    /// Lines for `[external.beta]`.
+    pub beta: String,
+    /// The speed of every line, both ways together.
+    pub line_bits_per_second: Option<u64>,
+}
+
+impl Setup {
+    pub fn outside(version: Version) -> Setup {
+        Setup {
+            externals: vec![version],
+            internal: Version::V3_2,
+            acme: "only = \"all\"".into(),
+            sync: String::new(),
+            internal_defaults: DEFAULTS.into(),
+            beta: "only = \"all\"".into(),
+            line_bits_per_second: None,
+        }
+    }
+
+    pub fn two_externals() -> Setup {
+        Setup { externals: vec![Version::V3_1, Version::V3_2], ..Setup::outside(Version::V3_1) }
+    }
+
+    pub fn acme(self, lines: &str) -> Setup {
+        Setup { acme: lines.into(), ..self }
+    }
+
+    pub fn sync(self, lines: &str) -> Setup {
+        Setup { sync: lines.into(), ..self }
+    }
+
+    pub async fn start(self) -> World {
+        World::start(self).await
+    }
+
+    fn config(&self) -> Config {
+        let mut text = format!(
+            "[server]\nid = \"7f3a\"\nlisten = \"127.0.0.1:0\"\npublic_url = \"http://bridge\"\n\
+             [store]\nurl = \"sqlite:unused.db\"\n\
+             [internal]\nname = \"elitery\"\nurl = \"http://elitery\"\nuser = \"bridge\"\npassword = \"Bridge.1234\"\n\
+             api_keys = [\"{INTERNAL_KEY}\"]\ndefaults = {{ {} }}\n",
+            self.internal_defaults
+        );
+        for (name, lines) in NAMES.iter().zip([&self.acme, &self.beta]).take(self.externals.len()) {
+            text.push_str(&format!(
+                "[external.{name}]\nurl = \"http://{name}\"\nuser = \"bridge\"\npassword = \"Bridge.1234\"\n\
+                 api_keys = [\"sk_external_{name}\"]\n{lines}\n"
+            ));
+        }
+        text.push_str(&format!("[sync]\n{}\n", self.sync));
+        Config::parse(&text, "test.toml", &|_| None).unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+const NAMES: [&str; 2] = ["acme", "beta"];
+
+/// The internal side's defaults: names that the sample data has.
+pub const DEFAULTS: &str = "org = \"Demo\", caller = 6, team = \"Helpdesk\", agent = 9, service = \"Software\", \
+                            servicesubcategory = \"Installation\", supervisor_group_id = 38, supervisor_id = 10, \
+                            manager_group_id = 38, manager_id = 11, pending_reason = \"waiting for the customer\", \
+                            acceptance_comment = \"accepted outside\", acceptance_date = \"2026-11-24 12:00:00\", \
+                            approval_comment = \"approved outside\", approval_date = \"2026-11-24 12:00:00\", \
+                            outage = \"no\", fallback = \"undo\", reason = \"see outside\", \
+                            start_date = \"2026-11-25 12:00:00\", end_date = \"2026-11-26 12:00:00\"";
+
+/// The ids of the sample data.
+pub mod sample {
+    pub const DEMO: u64 = 3;
+    pub const IT: u64 = 2;
+    pub const MONET: u64 = 6;
+    pub const HUGO: u64 = 10;
+    pub const HELPDESK: u64 = 37;
+    pub const HARDWARE: u64 = 38;
+    pub const SOFTWARE: u64 = 2;
+    pub const COMPUTERS: u64 = 1;
+}
+
+pub struct World {
+    pub externals: Vec<Sim>,
+    pub internal: Sim,
+    pub store: StoreHandle,
+    pub clock: Arc<VirtualClock>,
+    config: Config,
+    running: Option<Running>,
+    seed: u64,
+    slow_line: bool,
+}
+
+struct Running {
+    stop: watch::Sender<bool>,
+    task: tokio::task::JoinHandle<()>,
+    router: axum::Router,
+}
+
+impl World {
+    async fn start(setup: Setup) -> World {
+        let config = setup.config();
+        let clock = Arc::new(VirtualClock::starting_at(START_MS));
+        let sim = |version, name: &str, ids| {
+            let mut config = SimConfig::new(version, &format!("http://{name}"));
+            config.first_ids = ids;
+            config.latency = Duration::from_millis(80);
+            config.line_bits_per_second = setup.line_bits_per_second;
+            config.clock = WallClock::from(START_MS / 1000);
+            let sim = Sim::new(config);
+            for class in ["RoutineChange", "NormalChange", "EmergencyChange"] {
+                sim.allow(class);
+            }
+            sim
+        };
+        // The ids of the externals collide with each other, and not with the internal ones: what is mixed
+        // up shows.
+        let internal_ids = FirstIds { ticket: 1001, reference: 1001, attachment: 501, inline_image: 301 };
+        let internal = sim(setup.internal, "elitery", internal_ids);
+        let externals: Vec<Sim> =
+            setup.externals.iter().zip(NAMES).map(|(version, name)| sim(*version, name, FirstIds::default())).collect();
+        let sqlite = SqliteStore::open_in_memory().expect("a store in memory");
+        let store = StoreHandle::inline(sqlite);
+        let slow_line = setup.line_bits_per_second.is_some();
+        let mut world = World { externals, internal, store, clock, config, running: None, seed: 1, slow_line };
+        world.boot();
+        internal_hooks(&world.internal);
+        for (sim, name) in world.externals.iter().zip(NAMES) {
+            sim.install_external_hooks("http://bridge", &format!("sk_external_{name}"));
+        }
+        // The first sweep finds where the sides stand, before anybody works in them.
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        world.clear_calls();
+        world
+    }
+
+    /// Starts the bridge over the store as it is.
+    pub fn boot(&mut self) {
+        let seams = Seams {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            random: Arc::new(SeededRandom::new(self.seed)),
+            timing: Timing::default(),
+        };
+        self.seed += 1;
+        let transport = |side: &SideConfig| {
+            let sim = if side.name == "elitery" {
+                self.internal.clone()
+            } else {
+                let position = NAMES.iter().position(|name| *name == side.name).expect("a known side");
+                self.externals[position].clone()
+            };
+            Ok(Arc::new(ToSim { sim, slow_line: self.slow_line }) as Arc<dyn Transport>)
+        };
+        let app = App::new(&self.config, seams, &transport).expect("the bridge starts");
+        for sim in self.externals.iter().chain([&self.internal]) {
+            sim.connect_hooks(ToRouter(app.router.clone()));
+        }
+        let (stop, stopped) = watch::channel(false);
+        let engine = app.engine.clone();
+        let task = tokio::spawn(async move { engine.run(stopped).await });
+        self.running = Some(Running { stop, task, router: app.router });
+    }
+
+    /// The process dies between any two steps: nothing is finished, nothing is said.
+    pub async fn crash(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.task.abort();
+            let _ = running.task.await;
+            drop(running.stop);
+        }
+        // What iTop sends meanwhile is lost.
+        for sim in self.externals.iter().chain([&self.internal]) {
+            sim.connect_hooks(ToNobody);
+        }
+    }
+
+    /// SIGTERM: what is in hand is ended.
+    pub async fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            let _ = running.stop.send(true);
+            running.task.await.expect("the engine ends");
+        }
+    }
+
+    pub fn acme(&self) -> &Sim {
+        &self.externals[0]
+    }
+
+    pub fn beta(&self) -> &Sim {
+        &self.externals[1]
+    }
+
+    pub fn router(&self) -> axum::Router {
+        self.running.as_ref().expect("the bridge runs").router.clone()
+    }
+
+    pub fn clear_calls(&self) {
+        for sim in self.externals.iter().chain([&self.internal]) {
+            sim.clear_calls();
+        }
+    }
+
+    /// Virtual time passes.
+    pub async fn pass_seconds(&self, seconds: u64) {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+    }
+
+    pub async fn queue(&self) -> Vec<QueueRow> {
+        let now = self.clock.now_ms();
+        self.store.call(move |store| store.queue(None, 200, now)).await.expect("the queue")
+    }
+
+    /// Waits until no ticket has a row in the queue: second looks and settling included.
+    pub async fn settle(&self) {
+        for _ in 0..4 * 3600 {
+            if self.queue().await.is_empty() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        panic!("the queue never emptied: {:#?}", self.queue().await);
+    }
+
+    /// Law 2: one more pass over everything writes nothing at all.
+    pub async fn one_more_pass_writes_nothing(&self) {
+        self.settle().await;
+        self.clear_calls();
+        let before = self.links().await;
+        let mut marks = Vec::new();
+        for stored in &before {
+            let mut look = Look::everything();
+            look.external_attachments.extend(stored.link.copies.iter().map(|copy| copy.original));
+            let of = TicketOf { external: stored.external_name.clone(), ticket: stored.link.external.id };
+            let about = About::External { of, class: Some(stored.link.external.class.clone()) };
+            marks.push(DirtyMark { about, look, due_ms: self.clock.now_ms() });
+        }
+        self.store.mark_dirty(marks, self.clock.now_ms()).await.expect("marked");
+        self.settle().await;
+        for sim in self.externals.iter().chain([&self.internal]) {
+            let writes: Vec<String> =
+                sim.calls().iter().filter(|call| call.is_write()).map(|call| call.json.clone()).collect();
+            assert!(writes.is_empty(), "one more pass wrote to {}: {writes:#?}", sim.base_url());
+        }
+        let links = |stored: Vec<Stored>| stored.into_iter().map(|stored| stored.link).collect::<Vec<_>>();
+        assert_eq!(links(self.links().await), links(before), "one more pass changed what is remembered");
+    }
+
+    pub async fn links(&self) -> Vec<Stored> {
+        self.store.call(|store| store.links(None, 0, 200, None)).await.expect("the links")
+    }
+
+    pub async fn link(&self, external: u64) -> Stored {
+        self.link_of("acme", external).await.expect("the ticket is linked")
+    }
+
+    pub async fn link_of(&self, name: &str, external: u64) -> Option<Stored> {
+        let of = TicketOf { external: name.into(), ticket: external };
+        self.store.call(move |store| store.link_of_external(&of)).await.expect("the link")
+    }
+
+    /// The internal counterpart of a ticket of acme's.
+    pub async fn copy_of(&self, external: u64) -> Ticket {
+        let link = self.link(external).await.link;
+        let id = link.internal.expect("it has a counterpart").id;
+        self.internal.ticket(id).expect("the counterpart stands")
+    }
+
+    pub async fn activity(&self, external: u64) -> Vec<Activity> {
+        let id = self.link(external).await.id;
+        self.store.call(move |store| store.activity(id, 200)).await.expect("the activity")
+    }
+
+    /// Whether the activity log says this.
+    pub async fn did(&self, external: u64, text: &str) -> bool {
+        self.activity(external).await.iter().any(|line| line.text.contains(text))
+    }
+
+    pub async fn stopped(&self, instance: Instance) -> Option<String> {
+        self.store.call(move |store| store.stopped(&instance)).await.expect("the state of a side")
+    }
+}
+
+fn internal_hooks(sim: &Sim) {
+    sim.install_internal_hooks("http://bridge", INTERNAL_KEY);
+}
+
+/// A ticket's fields as a person at acme gives them.
+pub fn ticket(title: &str) -> serde_json::Value {
+    json!({ "org_id": sample::DEMO, "caller_id": sample::MONET, "title": title, "description": format!("<p>{title}</p>") })
+}
+
+/// The way from the client to a simulator.
+struct ToSim {
+    sim: Sim,
+    slow_line: bool,
+}
+
+impl Transport for ToSim {
+    fn send<'a>(
+        &'a self,
+        request: http::Request<Body>,
+        progress: &'a Progress,
+    ) -> BoxFuture<'a, Result<http::Response<Bytes>, TransportError>> {
+        Box::pin(async move {
+            let (head, body) = request.into_parts();
+            let request = http::Request::from_parts(head, body.to_bytes());
+            let handled = self.sim.handle(request);
+            tokio::pin!(handled);
+            let wire = loop {
+                tokio::select! {
+                    wire = &mut handled => break wire,
+                    // Over a slow line bytes trickle all the while.
+                    () = tokio::time::sleep(Duration::from_secs(1)), if self.slow_line => progress.add_received(1),
+                }
+            };
+            match wire {
+                Wire::Answer(answer) => {
+                    progress.add_received(answer.body().len() as u64);
+                    Ok(answer)
+                }
+                Wire::Refused => Err(TransportError::NotConnected("connection refused".into())),
+                Wire::Cut(_) => Err(TransportError::Broken("the connection was cut".into())),
+                Wire::Hang => std::future::pending().await,
+            }
+        })
+    }
+}
+
+/// The way of a webhook into the bridge.
+struct ToRouter(axum::Router);
+
+#[async_trait]
+impl HookSender for ToRouter {
+    async fn send(&self, request: http::Request<Bytes>) -> Result<u16, NotDelivered> {
+        let request = request.map(axum::body::Body::from);
+        let answer = self.0.clone().oneshot(request).await.map_err(|_| NotDelivered)?;
+        Ok(answer.status().as_u16())
+    }
+}
+
+struct ToNobody;
+
+#[async_trait]
+impl HookSender for ToNobody {
+    async fn send(&self, _: http::Request<Bytes>) -> Result<u16, NotDelivered> {
+        Err(NotDelivered)
+    }
+}
