@@ -6,7 +6,7 @@ use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
 /// The migrations' own log is of no use to an operator.
-const DEFAULT_LEVEL: &str = "info,refinery_core=warn";
+const DEFAULT_LEVEL: &str = "refinery_core=warn,info";
 
 /// Starts the log, once a process. `RUST_LOG` says what is logged (`debug`, or
 /// `itop_bridge=debug,warn`); without it, from `info` on.

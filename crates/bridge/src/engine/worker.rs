@@ -148,13 +148,11 @@ async fn class_passes(shared: &Shared, lane: &Lane, class: String, claims: Vec<C
             return;
         }
     };
+    let started_ms = shared.now_ms();
     let sights = read_both(shared, lane, &class, &policy, &claims).await;
     let passes = claims.into_iter().zip(sights).map(|(claim, sights)| {
         let policy = policy.clone();
-        async move {
-            let started_ms = shared.now_ms();
-            Pass::new(shared, lane, policy, claim).run(sights, started_ms).await;
-        }
+        Pass::new(shared, lane, policy, claim).run(sights, started_ms)
     });
     join_all(passes).await;
 }
