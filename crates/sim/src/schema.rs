@@ -152,7 +152,7 @@ fn parse(text: &str, version: Version) -> Schema {
         }
     }
     schema.classes.extend(current.map(|class| (class.name.clone(), class)));
-    drop_team_email_of_changes(&mut schema, version);
+    drop_team_email(&mut schema, version);
     add_derived(&mut schema);
     schema
 }
@@ -220,10 +220,10 @@ fn parse_kind(word: &str, version: Version) -> Kind {
     }
 }
 
-/// In 3.1 only user requests and incidents show their team's address.
-fn drop_team_email_of_changes(schema: &mut Schema, version: Version) {
+/// 3.1 does not show a team's address in tickets.
+fn drop_team_email(schema: &mut Schema, version: Version) {
     if version == Version::V3_1 {
-        for class in schema.classes.values_mut().filter(|class| class.name.ends_with("Change")) {
+        for class in schema.classes.values_mut() {
             class.attributes.retain(|attribute| attribute.code != "team_email");
         }
     }

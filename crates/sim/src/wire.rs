@@ -186,7 +186,7 @@ impl Sim {
 
 /// As long as the page that was recorded.
 const WRONG_SECRET: &str =
-    "<p>Error: the requested document can not be shown, since its secret is none that is known to this server.</p>";
+    "<p>Error: the requested document cannot be shown to you, as its secret is not one this server has given.</p>";
 
 impl State {
     fn call_mut(&mut self, number: usize) -> Option<&mut Call> {
