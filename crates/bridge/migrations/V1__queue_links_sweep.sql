@@ -65,17 +65,6 @@ CREATE TABLE cursors (
     PRIMARY KEY (instance, name)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE seen (
-    instance     TEXT    NOT NULL,
-    ticket       INTEGER NOT NULL,
-    last_update  TEXT    NOT NULL,
-    first_met_ms INTEGER NOT NULL,
-    settled      INTEGER NOT NULL,
-    PRIMARY KEY (instance, ticket)
-) STRICT, WITHOUT ROWID;
-
-CREATE INDEX seen_by_age ON seen (instance, last_update);
-
 CREATE TABLE stopped (
     instance TEXT NOT NULL PRIMARY KEY,
     reason   TEXT NOT NULL

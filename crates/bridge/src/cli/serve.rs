@@ -9,10 +9,10 @@ use tokio::sync::watch;
 
 use super::Outcome;
 use crate::app::{self, App, Seams};
-use crate::clock::SystemClock;
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
 use crate::random::SystemRandom;
-use crate::store::{SqliteStore, StoreHandle};
+use crate::store::{SqliteStore, Store as _, StoreHandle};
 
 /// Take webhooks and keep the tickets in step, until SIGTERM or Ctrl-C.
 #[derive(Debug, Args)]
@@ -34,7 +34,9 @@ pub(super) fn run(config: &Path) -> anyhow::Result<Outcome> {
 async fn serve(config: &Config) -> anyhow::Result<Outcome> {
     let mut sqlite = SqliteStore::open_exclusive(&config.store.path)
         .with_context(|| format!("the store {}", config.store.path.display()))?;
-    crate::store::Store::adopt_server_id(&mut sqlite, &config.server.id)?;
+    sqlite.adopt_server_id(&config.server.id)?;
+    // The lock says that no other process works on this store: whoever held a lease is dead.
+    sqlite.expire_leases(SystemClock.now_ms())?;
     let store = StoreHandle::thread(sqlite);
     let seams = Seams {
         store: store.clone(),

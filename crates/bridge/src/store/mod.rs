@@ -186,17 +186,6 @@ pub enum LinkState {
     Ended,
 }
 
-/// The last `last_update` that a pass has read of a ticket.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
-    pub ticket: u64,
-    pub last_update: String,
-    /// When this value was first met, ms since the epoch.
-    pub first_met_ms: i64,
-    /// A pass read it at least 2 s after it first appeared, so no later change hides in its second.
-    pub settled: bool,
-}
-
 /// One line of what the bridge did and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Activity {
@@ -204,7 +193,7 @@ pub struct Activity {
     pub text: String,
 }
 
-/// Whose cursor or seen-list: the internal side, or one external by name.
+/// Whose cursor, and whose standstill: the internal side, or one external by name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Instance {
     Internal,
@@ -246,6 +235,11 @@ pub trait Store: Send {
     /// Takes up to `limit` due rows of one external, oldest due first, that nobody has a live lease
     /// on; each with its link where there is one.
     fn claim(&mut self, external: &str, limit: usize, now_ms: i64, lease_ms: i64) -> Result<Vec<Claim>>;
+
+    /// Ends every lease, and says how many there were. Only for a start of `serve`: it holds the store
+    /// alone, so whoever had a lease is dead, and what it had in hand need not wait for its time. The
+    /// tokens stay what they were: should a holder live after all, its lease is lost with the next claim.
+    fn expire_leases(&mut self, now_ms: i64) -> Result<usize>;
 
     /// Lets a lease last until then. A lease that ran out but was not taken by another is renewed.
     fn renew(&mut self, lease: &Lease, until_ms: i64) -> Result<()>;
@@ -310,16 +304,6 @@ pub trait Store: Send {
 
     fn cursor(&mut self, instance: &Instance, name: &str) -> Result<Option<String>>;
     fn set_cursor(&mut self, instance: &Instance, name: &str, value: &str) -> Result<()>;
-
-    /// What was last seen of these tickets (at most [`MAX_ROWS`]).
-    fn seen(&mut self, instance: &Instance, tickets: &[u64]) -> Result<Vec<Seen>>;
-
-    /// Records readings. Of a `last_update` that stands already, the earlier meeting is kept, and that
-    /// it has settled: a sweep and a pass may report in any order.
-    fn record_seen(&mut self, instance: &Instance, seen: &[Seen]) -> Result<()>;
-
-    /// Forgets what was seen with a `last_update` before this server time; at most [`MAX_ROWS`] rows.
-    fn prune_seen(&mut self, instance: &Instance, before: &str) -> Result<usize>;
 
     // ---- a whole side ----------------------------------------------------------------------
 

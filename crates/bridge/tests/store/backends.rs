@@ -69,6 +69,7 @@ macro_rules! delegate {
             probe() -> ();
             mark_dirty(marks: &[DirtyMark], now_ms: i64) -> Vec<Marked>;
             claim(external: &str, limit: usize, now_ms: i64, lease_ms: i64) -> Vec<Claim>;
+            expire_leases(now_ms: i64) -> usize;
             renew(lease: &Lease, until_ms: i64) -> ();
             finish(claim: &Claim, next: &Next, now_ms: i64) -> ();
             next_due(external: &str, now_ms: i64) -> Option<i64>;
@@ -85,9 +86,6 @@ macro_rules! delegate {
             activity(link: i64, limit: usize) -> Vec<Activity>;
             cursor(instance: &Instance, name: &str) -> Option<String>;
             set_cursor(instance: &Instance, name: &str, value: &str) -> ();
-            seen(instance: &Instance, tickets: &[u64]) -> Vec<Seen>;
-            record_seen(instance: &Instance, seen: &[Seen]) -> ();
-            prune_seen(instance: &Instance, before: &str) -> usize;
             stopped(instance: &Instance) -> Option<String>;
             set_stopped(instance: &Instance, reason: Option<&str>) -> ();
         }

@@ -140,11 +140,6 @@ fn more_rows_than_a_transaction_takes_are_refused_as_a_whole(store) {
     assert!(matches!(store.mark_dirty(&many, 0), Err(StoreError::TooMany { rows: 201 })));
     assert_eq!(queue(store, 0), []);
     assert_eq!(store.mark_dirty(&many[1..], 0).unwrap().len(), MAX_ROWS);
-    let ids: Vec<_> = (0..=MAX_ROWS as u64).collect();
-    assert!(matches!(store.seen(&Instance::Internal, &ids), Err(StoreError::TooMany { .. })));
-    let readings: Vec<_> = ids.iter().map(|&ticket| seen(ticket, "", 0, false)).collect();
-    let refused = store.record_seen(&Instance::Internal, &readings);
-    assert!(matches!(refused, Err(StoreError::TooMany { .. })));
     assert_eq!(store.claim("acme", 1000, 0, 0).unwrap().len(), MAX_ROWS);
     assert_eq!(store.queue(None, 1000, 0).unwrap().len(), MAX_ROWS);
 }
@@ -197,6 +192,16 @@ fn whoever_takes_over_gets_all_that_the_first_had_to_look_at(store) {
     assert_eq!(second.dirty_since_ms, 0);
     store.finish(&second, &Next::Done, LEASE_MS).unwrap();
     assert_eq!(queue(store, LEASE_MS), []);
+}
+
+fn at_a_start_every_lease_is_over_and_its_holder_can_record_nothing_once_the_ticket_is_taken(store) {
+    let dead = work_on(store, 7, 0);
+    assert_eq!(store.expire_leases(10).unwrap(), 1);
+    assert_eq!(store.expire_leases(10).unwrap(), 0);
+    assert_eq!(store.next_due("acme", 10).unwrap(), Some(0));
+    let next = claim_one(store, 10);
+    assert_eq!((next.lease.of.clone(), next.look.clone()), (acme(7), dead.look.clone()));
+    assert!(matches!(store.finish(&dead, &Next::Done, 11), Err(StoreError::LeaseLost)));
 }
 
 fn a_renewed_lease_lasts_longer(store) {
@@ -622,41 +627,6 @@ fn cursors_are_kept_by_side_and_name(store) {
     assert_eq!(store.cursor(&namesake, "tickets").unwrap(), None);
     assert_eq!(store.cursor(&Instance::Internal, "tickets").unwrap().as_deref(), Some("inside"));
 }
-
-fn what_was_seen_is_kept_by_side_and_ticket(store) {
-    let acme = Instance::External("acme".to_owned());
-    let readings = [seen(7, "2026-01-01 00:00:00", 100, false), seen(8, "2026-01-01 00:00:01", 200, true)];
-    store.record_seen(&acme, &readings).unwrap();
-    assert_eq!(store.seen(&acme, &[7, 8, 9]).unwrap(), readings);
-    assert_eq!(store.seen(&Instance::Internal, &[7, 8]).unwrap(), []);
-    assert_eq!(store.seen(&acme, &[]).unwrap(), []);
-}
-
-fn a_value_seen_again_has_settled_for_good_and_was_first_met_early(store) {
-    let side = Instance::Internal;
-    store.record_seen(&side, &[seen(7, "10:00:00", 100, false)]).unwrap();
-    store.record_seen(&side, &[seen(7, "10:00:00", 2_100, true)]).unwrap();
-    store.record_seen(&side, &[seen(7, "10:00:00", 3_000, false)]).unwrap();
-    assert_eq!(store.seen(&side, &[7]).unwrap(), [seen(7, "10:00:00", 100, true)]);
-    store.record_seen(&side, &[seen(7, "10:00:05", 5_000, false)]).unwrap();
-    assert_eq!(store.seen(&side, &[7]).unwrap(), [seen(7, "10:00:05", 5_000, false)]);
-}
-
-fn what_was_seen_long_ago_is_forgotten_in_portions(store) {
-    let side = Instance::Internal;
-    let old: Vec<_> = (0..MAX_ROWS as u64).map(|ticket| seen(ticket, "2025-12-31 23:59:59", 0, true)).collect();
-    let more = [seen(900, "2025-01-01 00:00:00", 0, true), seen(901, "2026-01-01 00:00:00", 0, true)];
-    store.record_seen(&side, &old).unwrap();
-    store.record_seen(&side, &more).unwrap();
-    store.record_seen(&Instance::External("acme".to_owned()), &more).unwrap();
-    assert_eq!(store.prune_seen(&side, "2026-01-01 00:00:00").unwrap(), MAX_ROWS);
-    assert_eq!(store.prune_seen(&side, "2026-01-01 00:00:00").unwrap(), 1);
-    assert_eq!(store.prune_seen(&side, "2026-01-01 00:00:00").unwrap(), 0);
-    assert_eq!(store.seen(&side, &[0, 900, 901]).unwrap(), more[1..]);
-    assert_eq!(store.seen(&Instance::External("acme".to_owned()), &[900]).unwrap(), more[..1]);
-}
-
-// ---- a whole side ----------------------------------------------------------------------
 
 fn a_side_stands_still_until_it_is_told_otherwise(store) {
     let acme = Instance::External("acme".to_owned());

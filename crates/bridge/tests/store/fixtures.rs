@@ -1,6 +1,6 @@
 //! Short names for what the tests store.
 
-use itop_bridge::store::{About, Activity, Claim, DirtyMark, Lease, Look, Next, QueueRow, Seen, Store, TicketOf};
+use itop_bridge::store::{About, Activity, Claim, DirtyMark, Lease, Look, Next, QueueRow, Store, TicketOf};
 use itop_bridge_core::{Link, TicketKey};
 
 pub const LEASE_MS: i64 = 60_000;
@@ -46,10 +46,6 @@ pub fn with_statuses(mut link: Link, external: &str, internal: &str) -> Link {
 
 pub fn did(at_ms: i64, text: &str) -> Activity {
     Activity { at_ms, text: text.to_owned() }
-}
-
-pub fn seen(ticket: u64, last_update: &str, first_met_ms: i64, settled: bool) -> Seen {
-    Seen { ticket, last_update: last_update.to_owned(), first_met_ms, settled }
 }
 
 pub fn failed(due_ms: i64, parked: bool) -> Next {

@@ -11,7 +11,7 @@ use itop_bridge_core::Link;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::{
-    Activity, Claim, DirtyMark, Instance, Lease, LinkState, MAX_ROWS, Marked, Next, QueueRow, Result, Seen, Store,
+    Activity, Claim, DirtyMark, Instance, Lease, LinkState, MAX_ROWS, Marked, Next, QueueRow, Result, Store,
     StoreError, Stored, TicketOf,
 };
 
@@ -109,6 +109,10 @@ impl Store for SqliteStore {
         self.write(|db| queue::claim(db, external, limit, now_ms, lease_ms))
     }
 
+    fn expire_leases(&mut self, now_ms: i64) -> Result<usize> {
+        self.write(|db| queue::expire_leases(db, now_ms))
+    }
+
     fn renew(&mut self, lease: &Lease, until_ms: i64) -> Result<()> {
         self.write(|db| queue::renew(db, lease, until_ms))
     }
@@ -195,20 +199,6 @@ impl Store for SqliteStore {
 
     fn set_cursor(&mut self, instance: &Instance, name: &str, value: &str) -> Result<()> {
         self.write(|db| sweep::set_cursor(db, instance, name, value))
-    }
-
-    fn seen(&mut self, instance: &Instance, tickets: &[u64]) -> Result<Vec<Seen>> {
-        within_bounds(tickets.len())?;
-        sweep::seen(&self.db, instance, tickets)
-    }
-
-    fn record_seen(&mut self, instance: &Instance, seen: &[Seen]) -> Result<()> {
-        within_bounds(seen.len())?;
-        self.write(|db| sweep::record_seen(db, instance, seen))
-    }
-
-    fn prune_seen(&mut self, instance: &Instance, before: &str) -> Result<usize> {
-        self.write(|db| sweep::prune_seen(db, instance, before))
     }
 
     fn stopped(&mut self, instance: &Instance) -> Result<Option<String>> {

@@ -62,6 +62,10 @@ fn take(db: &Connection, mut row: Row, now_ms: i64, until_ms: i64) -> Result<Cla
     })
 }
 
+pub(super) fn expire_leases(db: &Connection, now_ms: i64) -> Result<usize> {
+    Ok(db.execute("UPDATE dirty SET lease_until_ms = ?1 WHERE lease_until_ms > ?1", [now_ms])?)
+}
+
 pub(super) fn renew(db: &Connection, lease: &Lease, until_ms: i64) -> Result<()> {
     let mut row = held(db, lease)?;
     if let Some(held) = &mut row.held {
