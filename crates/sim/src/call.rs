@@ -26,6 +26,15 @@ pub struct Call {
 }
 
 impl Call {
+    /// Takes over what a `json_data` says of itself.
+    pub(crate) fn describe(&mut self, json: &Json) {
+        let text = |name: &str| json.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
+        self.operation = text("operation");
+        self.class = text("class");
+        self.output_fields = text("output_fields");
+        self.key = json.get("key").cloned().unwrap_or_default();
+    }
+
     /// Whether it asks for a write, carried out or not.
     pub fn is_write(&self) -> bool {
         crate::rest::is_write(&self.operation)

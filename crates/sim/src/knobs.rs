@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::call::Call;
 use crate::fault::Fault;
 use crate::hooks::specification::{Payloads, Receiver};
-use crate::hooks::{Delivery, HookSender, Trigger, Weather};
+use crate::hooks::{Delivery, HookSender, Outcome, Trigger, Weather};
 use crate::sim::Sim;
 
 /// In which order held hooks are sent.
@@ -63,13 +63,9 @@ impl Sim {
         self.with(|state| state.hooks.deliveries.clone())
     }
 
-    /// Forgets the deliveries that are not held back or on their way is not checked: call it
-    /// between scenarios.
+    /// Forgets the deliveries that are over; held ones and those on their way stay.
     pub fn clear_deliveries(&self) {
-        self.with(|state| {
-            state.hooks.deliveries.clear();
-            state.hooks.held.clear();
-        });
+        self.with(|state| state.hooks.deliveries.retain(|delivery| delivery.outcome == Outcome::Waiting));
     }
 
     pub fn drop_hooks(&self, on: bool) {
@@ -112,7 +108,11 @@ impl Sim {
 
     /// Loses what is held back.
     pub fn forget_held_hooks(&self) {
-        self.with(|state| state.hooks.held.clear());
+        self.with(|state| {
+            for number in std::mem::take(&mut state.hooks.held) {
+                state.hooks.settle(number, Outcome::Lost);
+            }
+        });
     }
 
     /// The next call, whatever it is.

@@ -50,9 +50,9 @@ async fn answer(sim: &Sim, request: Request<Incoming>) -> io::Result<Response<Pa
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     match sim.handle(Request::from_parts(head, body)).await {
-        Wire::Answer(answer) => Ok(answer.map(|body| Partial { body: Some(body), then_cut: false })),
+        Wire::Answer(answer) => Ok(answer.map(|body| Partial { body: Some(body), cut: Cut::Never })),
         Wire::Cut(sent) => {
-            let body = Partial { body: Some(sent.into()), then_cut: true };
+            let body = Partial { body: Some(sent.into()), cut: Cut::AfterATurn };
             let mut answer = Response::new(body);
             answer.headers_mut().insert("content-type", http::HeaderValue::from_static("application/json"));
             Ok(answer)
@@ -65,28 +65,44 @@ async fn answer(sim: &Sim, request: Request<Incoming>) -> io::Result<Response<Pa
 /// A body of one piece, after which the connection may break.
 struct Partial {
     body: Option<Bytes>,
-    then_cut: bool,
+    cut: Cut,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    Never,
+    /// First the server gets a turn to put on the wire what it has: an error at once would drop
+    /// that.
+    AfterATurn,
+    Now,
 }
 
 impl Body for Partial {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        Poll::Ready(match self.body.take().filter(|body| !body.is_empty()) {
-            Some(body) => Some(Ok(Frame::data(body))),
-            None if self.then_cut => Some(Err(io::Error::other("cut"))),
-            None => None,
-        })
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if let Some(body) = self.body.take().filter(|body| !body.is_empty()) {
+            return Poll::Ready(Some(Ok(Frame::data(body))));
+        }
+        match self.cut {
+            Cut::Never => Poll::Ready(None),
+            Cut::AfterATurn => {
+                self.cut = Cut::Now;
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Cut::Now => Poll::Ready(Some(Err(io::Error::other("cut")))),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(Bytes::is_empty) && !self.then_cut
+        self.body.as_ref().is_none_or(Bytes::is_empty) && self.cut == Cut::Never
     }
 
     fn size_hint(&self) -> hyper::body::SizeHint {
         match &self.body {
-            Some(body) if !self.then_cut => hyper::body::SizeHint::with_exact(body.len() as u64),
+            Some(body) if self.cut == Cut::Never => hyper::body::SizeHint::with_exact(body.len() as u64),
             _ => hyper::body::SizeHint::default(),
         }
     }

@@ -10,12 +10,13 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use serde_json::{Value as Json, json};
 
 use crate::call::Call;
+use crate::change::{Change, Event};
 use crate::fault::{Effect, Fault};
 use crate::form;
 use crate::refusal::Refusal;
 use crate::rest::{Outcome, php_json};
 use crate::sim::{Sim, State};
-use crate::value::{Entry, Object, Value};
+use crate::value::Value;
 
 /// How a request ended for its client.
 #[derive(Debug)]
@@ -29,10 +30,13 @@ pub enum Wire {
     Hang,
 }
 
-/// A request, taken apart.
+/// A request, taken apart. Its `json_data` is parsed once: a file makes it large.
 struct Asked {
-    call: Call,
+    /// The call's number in the record.
+    number: usize,
     login: Option<String>,
+    /// `None` when the parameter is missing, null when it is no JSON.
+    json: Option<Json>,
 }
 
 impl Sim {
@@ -79,7 +83,8 @@ impl Sim {
     async fn rest(&self, request: &Request<Bytes>) -> Wire {
         let (asked, fault) = self.with(|state| {
             let asked = state.receive(request);
-            let fault = state.faults.choose(&asked.call);
+            let call = state.calls.last().expect("just recorded");
+            let fault = state.faults.choose(call);
             (asked, fault)
         });
         if self.with(|state| state.maintenance) {
@@ -134,7 +139,7 @@ impl Sim {
             if loses_entries {
                 state.lose_entries(&outcome);
             }
-            if let Some(call) = state.call_mut(asked.call.number) {
+            if let Some(call) = state.call_mut(asked.number) {
                 call.code = Some(outcome.code);
                 call.wrote = outcome.wrote;
             }
@@ -147,7 +152,7 @@ impl Sim {
 
     fn answered(&self, asked: &Asked, body: Vec<u8>) -> Response<Bytes> {
         self.with(|state| {
-            if let Some(call) = state.call_mut(asked.call.number) {
+            if let Some(call) = state.call_mut(asked.number) {
                 call.bytes_out = body.len();
             }
             let mut answer = Response::new(Bytes::from(body));
@@ -202,17 +207,14 @@ impl State {
             fields.entry(name).or_insert(value);
         }
         let login = self.log_in(request.headers(), &fields);
+        let text = fields.remove("json_data").filter(|text| !text.is_empty());
+        let json = text.as_deref().map(|text| serde_json::from_str::<Json>(text).unwrap_or_default());
         let number = self.note(request, "");
         let call = self.call_mut(number).expect("just recorded");
         call.account.clone_from(&login);
-        call.json = fields.remove("json_data").unwrap_or_default();
-        let json = call.request();
-        let text = |name: &str| json.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
-        call.operation = text("operation");
-        call.class = text("class");
-        call.output_fields = text("output_fields");
-        call.key = json.get("key").cloned().unwrap_or_default();
-        Asked { call: call.clone(), login }
+        call.describe(json.as_ref().unwrap_or(&Json::Null));
+        call.json = text.unwrap_or_default();
+        Asked { number, login, json }
     }
 
     fn note(&mut self, request: &Request<Bytes>, operation: &str) -> usize {
@@ -259,41 +261,29 @@ impl State {
                  access the REST web services)",
             );
         }
-        if asked.call.json.is_empty() {
-            return refuse(3, "Missing parameter 'json_data'");
+        match &asked.json {
+            None => refuse(3, "Missing parameter 'json_data'"),
+            Some(Json::Null) => refuse(4, "Parameter json_data is not a valid JSON structure"),
+            Some(json) => self.service(login).run(json),
         }
-        let json = asked.call.request();
-        if json.is_null() {
-            return refuse(4, "Parameter json_data is not a valid JSON structure");
-        }
-        self.service(login).run(&json)
     }
 
     /// Takes back what the call appended to case logs: the other writer's log has won.
     fn lose_entries(&mut self, outcome: &Outcome) {
-        for event in &outcome.events {
-            let Some(mut object) = self.world.find(&event.object.class, event.object.id).cloned() else { continue };
-            let at = self.now();
-            let logs: Vec<String> = object
-                .values
-                .iter()
-                .filter(|(_, value)| matches!(value, Value::Log(_)))
-                .map(|(code, _)| code.clone())
-                .collect();
-            for code in logs {
-                drop_last_entry(&mut object, &code, at);
+        for Event { change, object } in &outcome.events {
+            let Some(mut stored) = self.world.find(&object.class, object.id).cloned() else { continue };
+            for (code, value) in &object.values {
+                let Value::Log(entries) = value else { continue };
+                let appended = match change {
+                    Change::Updated(codes) => codes.contains(code),
+                    _ => *change == Change::Created,
+                };
+                if let (true, Some((_, before))) = (appended, entries.split_last()) {
+                    stored.set(code, Value::Log(before.to_vec()));
+                }
             }
-            self.world.put(object);
+            self.world.put(stored);
         }
-    }
-}
-
-fn drop_last_entry(object: &mut Object, code: &str, at: i64) {
-    let entries: Vec<Entry> = object.get(code).log().to_vec();
-    if let Some((last, before)) = entries.split_last()
-        && last.at == at
-    {
-        object.set(code, Value::Log(before.to_vec()));
     }
 }
 

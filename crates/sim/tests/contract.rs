@@ -106,7 +106,8 @@ async fn replay(version: Version) {
         };
         replayed += 1;
         // As text, so that the order of fields and objects counts too.
-        if answer.to_string() != expected.to_string() {
+        let (answer, expected) = (answer.to_string(), expected.to_string());
+        if answer != expected {
             wrong.push(format!("{case}\n  recorded  {expected}\n  simulated {answer}"));
         }
     }

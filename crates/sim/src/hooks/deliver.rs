@@ -31,6 +31,8 @@ pub enum Outcome {
 /// A webhook that fired, sent or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
+    /// Counted from 0 since the simulator began.
+    pub number: usize,
     /// When its trigger fired, Unix seconds.
     pub at: i64,
     pub trigger: String,
@@ -50,6 +52,7 @@ impl Delivery {
         let headers = header_lines(&action.headers);
         let body = body(world, &action.payload, &headers, &event.object);
         Self {
+            number: 0,
             at: now,
             trigger: trigger.description.clone(),
             class: event.object.class.clone(),
@@ -77,27 +80,21 @@ impl Sim {
     /// Fires what an event triggers and waits for each answer, one after the other: as the
     /// person who saves does.
     pub(crate) async fn fire(&self, event: &Event) {
-        let numbers = self.with(|state| {
+        let waiting = self.with(|state| {
             let now = state.now();
             let prepared = state.hooks.prepare(&state.world, event, now);
-            let first = state.hooks.deliveries.len();
-            state.hooks.deliveries.extend(prepared);
-            first..state.hooks.deliveries.len()
+            state.hooks.record(prepared)
         });
-        for number in numbers {
-            self.weather_delivery(number).await;
+        for number in waiting {
+            self.deliver(number).await;
         }
     }
 
-    async fn weather_delivery(&self, number: usize) {
-        let (outcome, weather) =
-            self.with(|state| (state.hooks.deliveries[number].outcome.clone(), state.hooks.weather.clone()));
-        if outcome != Outcome::Waiting {
-            return;
-        }
+    async fn deliver(&self, number: usize) {
+        let weather = self.with(|state| state.hooks.weather.clone());
         match weather {
             Weather::Fair => self.send(number).await,
-            Weather::Drop => self.with(|state| state.hooks.deliveries[number].outcome = Outcome::Lost),
+            Weather::Drop => self.with(|state| state.hooks.settle(number, Outcome::Lost)),
             Weather::Hold => self.with(|state| state.hooks.held.push(number)),
             Weather::Duplicate(more) => {
                 for _ in 0..=more {
@@ -108,8 +105,10 @@ impl Sim {
     }
 
     pub(crate) async fn send(&self, number: usize) {
-        let (request, sender) =
-            self.with(|state| (state.hooks.deliveries[number].request(), state.hooks.sender.clone()));
+        let (request, sender) = self.with(|state| {
+            let delivery = state.hooks.deliveries.iter().find(|delivery| delivery.number == number);
+            (delivery.and_then(Delivery::request), state.hooks.sender.clone())
+        });
         let outcome = match (request, sender) {
             (Some(request), Some(sender)) => match tokio::time::timeout(PATIENCE, sender.send(request)).await {
                 Ok(Ok(status)) => Outcome::Answered(status),
@@ -117,6 +116,6 @@ impl Sim {
             },
             _ => Outcome::Lost,
         };
-        self.with(|state| state.hooks.deliveries[number].outcome = outcome);
+        self.with(|state| state.hooks.settle(number, outcome));
     }
 }

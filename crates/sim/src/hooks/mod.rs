@@ -96,13 +96,21 @@ pub struct Hooks {
     pub sender: Option<Arc<dyn HookSender>>,
     pub weather: Weather,
     pub deliveries: Vec<Delivery>,
-    /// What `Weather::Hold` keeps: numbers into `deliveries`.
+    /// What `Weather::Hold` keeps: numbers of deliveries.
     pub held: Vec<usize>,
+    next_number: usize,
 }
 
 impl Default for Hooks {
     fn default() -> Self {
-        Self { triggers: Vec::new(), sender: None, weather: Weather::Fair, deliveries: Vec::new(), held: Vec::new() }
+        Self {
+            triggers: Vec::new(),
+            sender: None,
+            weather: Weather::Fair,
+            deliveries: Vec::new(),
+            held: Vec::new(),
+            next_number: 0,
+        }
     }
 }
 
@@ -118,5 +126,21 @@ impl Hooks {
             .filter(|(_, action)| action.enabled)
             .map(|(trigger, action)| Delivery::prepare(world, trigger, action, event, now))
             .collect()
+    }
+
+    /// Takes prepared deliveries into the log; the numbers of those that iTop will send.
+    fn record(&mut self, prepared: Vec<Delivery>) -> Vec<usize> {
+        let first = self.next_number;
+        let numbered = prepared.into_iter().zip(first..).map(|(delivery, number)| Delivery { number, ..delivery });
+        self.deliveries.extend(numbered);
+        self.next_number = self.deliveries.last().map_or(first, |last| first.max(last.number + 1));
+        let new = self.deliveries.iter().filter(|delivery| delivery.number >= first);
+        new.filter(|delivery| delivery.outcome == Outcome::Waiting).map(|delivery| delivery.number).collect()
+    }
+
+    pub fn settle(&mut self, number: usize, outcome: Outcome) {
+        if let Some(delivery) = self.deliveries.iter_mut().find(|delivery| delivery.number == number) {
+            delivery.outcome = outcome;
+        }
     }
 }

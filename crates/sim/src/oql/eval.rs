@@ -155,3 +155,91 @@ fn pattern_tokens(pattern: &str) -> Vec<Like> {
     }
     tokens
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse;
+    use super::*;
+    use crate::config::{FirstIds, Version, Zone};
+
+    fn world() -> World {
+        let mut world = World::new(Version::V3_2, Zone::parse("UTC"), "http://itop", FirstIds::default());
+        crate::sample::fill(&mut world);
+        world
+    }
+
+    /// The ids that a query about persons finds.
+    fn find(condition: &str) -> Result<Vec<u64>, Fault> {
+        let query = parse(&format!("SELECT Person AS p WHERE {condition}"))?;
+        let world = world();
+        let found = matches(&world, &query, Asker { user_id: 2, contact_id: 40 })?;
+        Ok(found.iter().map(|object| object.id).collect())
+    }
+
+    #[track_caller]
+    fn check(condition: &str, expected: &[u64]) {
+        assert_eq!(find(condition).as_deref(), Ok(expected), "{condition}");
+    }
+
+    #[test]
+    fn comparisons() {
+        check("id = 9", &[9]);
+        check("id >= 10 AND id < 12", &[10, 11]);
+        check("id <> 1 AND id != 6 AND id <= 8", &[7, 8]);
+        // Numbers compare as numbers, also as strings; letters' case does not count.
+        check("id > '9' AND p.id <= 10", &[10]);
+        check("name = 'MONET'", &[6]);
+        check("id IN (6, '7') OR name IN ('Verne')", &[6, 7, 9]);
+        check("id NOT IN (1,6,7,8,9,10,11)", &[12, 40]);
+    }
+
+    #[test]
+    fn attributes_of_what_a_key_points_at() {
+        check("org_name = 'Demo'", &[6, 7, 8]);
+        check("p.org_id_friendlyname LIKE 'my comp%'", &[1]);
+        check("friendlyname = 'Claude Monet'", &[6]);
+    }
+
+    #[test]
+    fn and_binds_tighter_than_or_and_not_tightest() {
+        check("id = 1 OR id = 6 AND id = 7", &[1]);
+        check("(id = 1 OR id = 6) AND id = 6", &[6]);
+        check("NOT id < 40", &[40]);
+        check("NOT (id < 12 OR id = 40)", &[12]);
+    }
+
+    #[test]
+    fn like_knows_runs_single_characters_and_escapes() {
+        check("name LIKE '%o%e%'", &[6]);
+        check("name LIKE 'H_go'", &[10]);
+        check("name NOT LIKE '%e%' AND id > 1", &[8, 10, 11]);
+        check(r"email LIKE '%jules.vernes@it\\.com'", &[9]);
+        check(r"email LIKE '%\\%%'", &[]);
+    }
+
+    #[test]
+    fn strings_take_both_quotes_and_escapes() {
+        let text = |oql: &str| match parse(oql).unwrap().condition.unwrap() {
+            Condition::Compare { right: Term::Text(text), .. } => text,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(text(r#"SELECT Person WHERE name = "it's \" \\""#), r#"it's " \"#);
+        assert_eq!(text(r"SELECT Person WHERE name = 'it\'s'"), "it's");
+        assert!(parse(r"SELECT Person WHERE name = 'a\n'").is_err());
+    }
+
+    #[test]
+    fn placeholders_stand_for_who_asks() {
+        check("id = :current_contact_id", &[40]);
+        check("id = :current_user->id", &[]);
+        assert!(find("id = :nobody").is_err());
+    }
+
+    #[test]
+    fn mistakes_are_told_apart() {
+        assert_eq!(find("name ~ 'x'").unwrap_err().message, "Unexpected input at line 1: ~");
+        for wrong in ["name =", "= 3", "(id = 1", "id = 1 id", "name NOT = 'x'", "q.id = 1", "nope = 1", ""] {
+            assert!(find(wrong).is_err(), "{wrong}");
+        }
+    }
+}
