@@ -1,21 +1,17 @@
-//! One HTTP request in, one end of it out: log-in, faults, the call itself, its hooks.
+//! One HTTP request in, one end of it out: the call, its hooks, and what a fault makes of it.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode};
-use serde_json::{Value as Json, json};
+use http::{HeaderValue, Request, Response, StatusCode};
+use serde_json::json;
 
-use crate::call::Call;
-use crate::change::{Change, Event};
 use crate::fault::{Effect, Fault};
 use crate::form;
-use crate::refusal::Refusal;
-use crate::rest::{Outcome, php_json};
-use crate::sim::{Sim, State};
+use crate::intake::Asked;
+use crate::reply;
+use crate::rest::php_json;
+use crate::sim::Sim;
 use crate::value::Value;
 
 /// How a request ended for its client.
@@ -28,15 +24,6 @@ pub enum Wire {
     Cut(Vec<u8>),
     /// No answer will come: the client times out.
     Hang,
-}
-
-/// A request, taken apart. Its `json_data` is parsed once: a file makes it large.
-struct Asked {
-    /// The call's number in the record.
-    number: usize,
-    login: Option<String>,
-    /// `None` when the parameter is missing, null when it is no JSON.
-    json: Option<Json>,
 }
 
 impl Sim {
@@ -62,7 +49,7 @@ impl Sim {
         } else if path.ends_with("/pages/ajax.document.php") {
             Wire::Answer(self.inline_image(&request))
         } else {
-            Wire::Answer(page(StatusCode::NOT_FOUND, "<html><body>Not Found</body></html>"))
+            Wire::Answer(reply::page(StatusCode::NOT_FOUND, "<html><body>Not Found</body></html>"))
         };
         if let Wire::Answer(answer) = &wire {
             self.spend(Duration::ZERO, answer.body().len()).await;
@@ -88,7 +75,7 @@ impl Sim {
             (asked, fault)
         });
         if self.with(|state| state.maintenance) {
-            return Wire::Answer(maintenance());
+            return Wire::Answer(reply::maintenance());
         }
         match fault {
             None => {
@@ -107,9 +94,9 @@ impl Sim {
             Fault::Refuse => Wire::Refused,
             Fault::Status(status, _) => {
                 let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-                Wire::Answer(page(status, "<html><body><h1>Something went wrong</h1></body></html>"))
+                Wire::Answer(reply::page(status, "<html><body><h1>Something went wrong</h1></body></html>"))
             }
-            Fault::Page(html, _) => Wire::Answer(page(StatusCode::OK, &html)),
+            Fault::Page(html, _) => Wire::Answer(reply::page(StatusCode::OK, &html)),
             Fault::Warning(text) => Wire::Answer(self.answered(&asked, [text.into_bytes(), body].concat())),
             Fault::Cut { after_bytes, effect } => {
                 // Without an effect there is no answer to cut: the connection just ends.
@@ -155,14 +142,7 @@ impl Sim {
             if let Some(call) = state.call_mut(asked.number) {
                 call.bytes_out = body.len();
             }
-            let mut answer = Response::new(Bytes::from(body));
-            let headers = answer.headers_mut();
-            headers.insert("content-type", http::HeaderValue::from_static("application/json"));
-            headers.insert("access-control-allow-origin", http::HeaderValue::from_static("*"));
-            if let Ok(date) = http::HeaderValue::from_str(&http_date(state.now())) {
-                headers.insert("date", date);
-            }
-            answer
+            reply::service(body, state.now())
         })
     }
 
@@ -178,141 +158,13 @@ impl Sim {
                     if secret == get("s") && get("operation") == "download_inlineimage" =>
                 {
                     let mut answer = Response::new(file.data.clone());
-                    if let Ok(kind) = http::HeaderValue::from_str(&file.mimetype) {
+                    if let Ok(kind) = HeaderValue::from_str(&file.mimetype) {
                         answer.headers_mut().insert("content-type", kind);
                     }
                     answer
                 }
-                _ => page(StatusCode::OK, WRONG_SECRET),
+                _ => reply::page(StatusCode::OK, reply::WRONG_SECRET),
             }
         })
     }
-}
-
-/// As long as the page that was recorded.
-const WRONG_SECRET: &str =
-    "<p>Error: the requested document cannot be shown to you, as its secret is not one this server has given.</p>";
-
-impl State {
-    fn call_mut(&mut self, number: usize) -> Option<&mut Call> {
-        self.calls.iter_mut().rev().find(|call| call.number == number)
-    }
-
-    /// Records a call before anything can go wrong with it.
-    fn receive(&mut self, request: &Request<Bytes>) -> Asked {
-        let whole = request.body().len() <= self.config.limits.post_max_bytes;
-        // PHP drops every field of a body that is too long.
-        let mut fields = if whole { form::fields(request.headers(), request.body()) } else { BTreeMap::new() };
-        for (name, value) in form::query(request.uri().query().unwrap_or("")) {
-            fields.entry(name).or_insert(value);
-        }
-        let login = self.log_in(request.headers(), &fields);
-        let text = fields.remove("json_data").filter(|text| !text.is_empty());
-        let json = text.as_deref().map(|text| serde_json::from_str::<Json>(text).unwrap_or_default());
-        let number = self.note(request, "");
-        let call = self.call_mut(number).expect("just recorded");
-        call.account.clone_from(&login);
-        call.describe(json.as_ref().unwrap_or(&Json::Null));
-        call.json = text.unwrap_or_default();
-        Asked { number, login, json }
-    }
-
-    fn note(&mut self, request: &Request<Bytes>, operation: &str) -> usize {
-        let number = self.next_call;
-        self.next_call += 1;
-        self.calls.push(Call {
-            number,
-            at: self.now(),
-            account: None,
-            operation: operation.into(),
-            class: String::new(),
-            key: Json::Null,
-            output_fields: String::new(),
-            json: String::new(),
-            bytes_in: request.body().len(),
-            bytes_out: 0,
-            code: None,
-            wrote: false,
-        });
-        number
-    }
-
-    fn log_in(&self, headers: &HeaderMap, fields: &BTreeMap<String, String>) -> Option<String> {
-        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        if let Some(token) = header("auth-token") {
-            let account = self.accounts.iter().find(|account| account.token.as_deref() == Some(token));
-            return account.map(|account| account.login.clone());
-        }
-        let (user, password) = match fields.get("login_mode").map(String::as_str) {
-            Some("basic") => basic(header("authorization")?)?,
-            _ => (fields.get("auth_user")?.clone(), fields.get("auth_pwd")?.clone()),
-        };
-        let fits = |account: &&crate::account::Account| account.login == user && account.password == password;
-        self.accounts.iter().find(fits).map(|account| account.login.clone())
-    }
-
-    fn execute(&mut self, asked: &Asked) -> Outcome {
-        let refuse = |code, message: &str| Outcome::refused(&Refusal::exception(code, message));
-        let Some(login) = &asked.login else { return refuse(1, "Invalid login") };
-        if !self.account(login).may_use_rest {
-            return refuse(
-                1,
-                "This user is not authorized to use the web services. (The profile REST Services User is required to \
-                 access the REST web services)",
-            );
-        }
-        match &asked.json {
-            None => refuse(3, "Missing parameter 'json_data'"),
-            Some(Json::Null) => refuse(4, "Parameter json_data is not a valid JSON structure"),
-            Some(json) => self.service(login).run(json),
-        }
-    }
-
-    /// Takes back what the call appended to case logs: the other writer's log has won.
-    fn lose_entries(&mut self, outcome: &Outcome) {
-        for Event { change, object } in &outcome.events {
-            let Some(mut stored) = self.world.find(&object.class, object.id).cloned() else { continue };
-            for (code, value) in &object.values {
-                let Value::Log(entries) = value else { continue };
-                let appended = match change {
-                    Change::Updated(codes) => codes.contains(code),
-                    _ => *change == Change::Created,
-                };
-                if let (true, Some((_, before))) = (appended, entries.split_last()) {
-                    stored.set(code, Value::Log(before.to_vec()));
-                }
-            }
-            self.world.put(stored);
-        }
-    }
-}
-
-/// A password with a colon is cut, as PHP's own reading does.
-fn basic(header: &str) -> Option<(String, String)> {
-    let decoded = STANDARD.decode(header.strip_prefix("Basic ")?).ok()?;
-    let text = String::from_utf8(decoded).ok()?;
-    let mut parts = text.split(':');
-    Some((parts.next()?.to_owned(), parts.next()?.to_owned()))
-}
-
-fn page(status: StatusCode, html: &str) -> Response<Bytes> {
-    let mut answer = Response::new(Bytes::copy_from_slice(html.as_bytes()));
-    *answer.status_mut() = status;
-    answer.headers_mut().insert("content-type", http::HeaderValue::from_static("text/html;charset=UTF-8"));
-    answer
-}
-
-fn maintenance() -> Response<Bytes> {
-    let text = "This application is currently under maintenance.";
-    let json = json!({"data": [{"code": 100, "message": text}], "scripts": []});
-    let mut answer = Response::new(Bytes::from(php_json(&json)));
-    *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    answer.headers_mut().insert("content-type", http::HeaderValue::from_static("application/json"));
-    answer
-}
-
-/// The time of the answer in UTC, as HTTP prints it: true whatever the server's zone.
-fn http_date(unix_seconds: i64) -> String {
-    let at = jiff::Timestamp::from_second(unix_seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }

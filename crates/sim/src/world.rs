@@ -56,11 +56,14 @@ impl World {
             .filter(move |object| self.schema().is_a(&object.class, class))
     }
 
+    /// In iTop's default order: by name, that is by `temp_id`.
     pub fn attachments_of(&self, class: &str, id: u64) -> Vec<u64> {
-        self.all("Attachment")
+        let mut files: Vec<&Object> = self
+            .all("Attachment")
             .filter(|file| file.get("item_class").text() == class && file.get("item_id").key() == id)
-            .map(|file| file.id)
-            .collect()
+            .collect();
+        files.sort_by_cached_key(|file| self.friendly_name(file).to_lowercase());
+        files.into_iter().map(|file| file.id).collect()
     }
 
     pub fn next_id(&mut self, class: &str) -> u64 {

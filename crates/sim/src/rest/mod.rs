@@ -10,9 +10,9 @@ use serde_json::{Value as Json, json};
 use crate::account::{Account, Right};
 use crate::change::{self, Event, blank};
 use crate::config::Limits;
-use crate::lifecycle::Lifecycle;
+use crate::lifecycle::{Lifecycle, Transition};
 use crate::refusal::Refusal;
-use crate::value::Object;
+use crate::value::{Object, Value};
 use crate::world::World;
 
 pub use render::php_json;
@@ -121,8 +121,8 @@ impl Service<'_> {
         let mut draft = blank(self.world.class(class));
         self.fill(&mut draft, fields)?;
         if class == "Attachment" {
-            draft.set("user_id", crate::value::Value::Key(self.account.user_id));
-            draft.set("contact_id", crate::value::Value::Key(self.account.contact_id));
+            draft.set("user_id", Value::Key(self.account.user_id));
+            draft.set("contact_id", Value::Key(self.account.contact_id));
         }
         self.check_file(&draft)?;
         change::insert(self.world, draft, self.now)
@@ -181,7 +181,7 @@ impl Service<'_> {
         // An empty key passes as present on PHP 8: 0 does not equal ''.
         let lacking = |code: &&String| {
             let value = object.get(code);
-            value.is_null() && !matches!(value, crate::value::Value::Key(_))
+            value.is_null() && !matches!(value, Value::Key(_))
         };
         let missing: Vec<&str> = transition.mandatory.iter().filter(lacking).map(String::as_str).collect();
         if !missing.is_empty() {
@@ -189,14 +189,13 @@ impl Service<'_> {
             let message = format!("Missing mandatory attribute(s) for applying the stimulus: {list}.");
             return Err(Refusal::declined(100, message));
         }
-        object.set("status", crate::value::Value::Text(transition.to.clone()));
+        object.set("status", Value::Text(transition.to.clone()));
         self.date_transition(&mut object, transition);
         change::update(self.world, object, self.now)
     }
 
     /// What iTop's transition actions set.
-    fn date_transition(&self, object: &mut Object, transition: &crate::lifecycle::Transition) {
-        use crate::value::Value;
+    fn date_transition(&self, object: &mut Object, transition: &Transition) {
         let Some(code) = transition.dated().filter(|code| object.values.contains_key(*code)) else { return };
         object.set(code, Value::Date(self.now));
         if let (true, Value::Date(start)) = (code == "resolution_date", object.get("start_date").clone()) {

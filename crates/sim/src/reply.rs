@@ -1,0 +1,45 @@
+//! Answers that are no JSON of the service's, and the headers of those that are.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode};
+use serde_json::json;
+
+use crate::rest::php_json;
+
+/// As long as the page that was recorded.
+pub const WRONG_SECRET: &str =
+    "<p>Error: the requested document cannot be shown to you, as its secret is not one this server has given.</p>";
+
+/// An answer of the service at a time.
+pub fn service(body: Vec<u8>, unix_seconds: i64) -> Response<Bytes> {
+    let mut answer = Response::new(Bytes::from(body));
+    let headers = answer.headers_mut();
+    headers.insert("content-type", HeaderValue::from_static("application/json"));
+    headers.insert("access-control-allow-origin", HeaderValue::from_static("*"));
+    if let Ok(date) = HeaderValue::from_str(&http_date(unix_seconds)) {
+        headers.insert("date", date);
+    }
+    answer
+}
+
+pub fn page(status: StatusCode, html: &str) -> Response<Bytes> {
+    let mut answer = Response::new(Bytes::copy_from_slice(html.as_bytes()));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert("content-type", HeaderValue::from_static("text/html;charset=UTF-8"));
+    answer
+}
+
+pub fn maintenance() -> Response<Bytes> {
+    let text = "This application is currently under maintenance.";
+    let json = json!({"data": [{"code": 100, "message": text}], "scripts": []});
+    let mut answer = Response::new(Bytes::from(php_json(&json)));
+    *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    answer.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
+    answer
+}
+
+/// The time of the answer in UTC, as HTTP prints it: true whatever the server's zone.
+fn http_date(unix_seconds: i64) -> String {
+    let at = jiff::Timestamp::from_second(unix_seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
