@@ -192,7 +192,8 @@ async fn attachments(stage: &mut Stage, ticket: u64) -> u64 {
     let draft = id_of(&ok(&stage.sim, "bridge", create("Attachment", fields)).await);
     stage.check("draft Attachment");
 
-    stage.set("Attachment", draft, json!({"item_id": ticket})).await;
+    // As the console does it: the ticket's id, and no name of a draft any more.
+    stage.set("Attachment", draft, json!({"item_id": ticket, "temp_id": ""})).await;
     stage.check("the form is saved");
 
     let delete = json!({"operation": "core/delete", "class": "Attachment", "comment": "c", "key": first});
