@@ -2,7 +2,7 @@
 //! fit what is known. It finds what no hook and no `last_update` tells: files added or deleted
 //! without a word, tickets that vanished, ids that were used again.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use itop_bridge_core::link::CopyState;
@@ -84,7 +84,7 @@ impl Shared {
                 of: TicketOf { external: lane.name.clone(), ticket: stored.link.external.id },
                 class: Some(stored.link.external.class.clone()),
             },
-            look: Look::everything(),
+            look: Look { internal_attachments: copies_gone(&stored.link, &internal), ..Look::everything() },
             due_ms: self.now_ms(),
         });
         self.mark_all(marks.collect()).await
@@ -163,11 +163,18 @@ fn differs(link: &Link, external: &Found, internal: &Found) -> bool {
     }
     let no_files = HashSet::new();
     let originals = external.files.get(&link.external.id).unwrap_or(&no_files);
-    let copies = link.internal.as_ref().and_then(|key| internal.files.get(&key.id)).unwrap_or(&no_files);
     let known: HashSet<u64> =
         link.copies.iter().filter(|copy| copy.from == Side::External).map(|copy| copy.original).collect();
-    let gone = |copy: &itop_bridge_core::Copy| {
-        matches!(copy.state, CopyState::Stands(id) if !copies.contains(&id)) || !originals.contains(&copy.original)
-    };
-    originals.iter().any(|id| !known.contains(id)) || link.copies.iter().any(gone)
+    *originals != known || !copies_gone(link, internal).is_empty()
+}
+
+/// The copies that somebody deleted inside without a word.
+fn copies_gone(link: &Link, internal: &Found) -> BTreeSet<u64> {
+    let there = link.internal.as_ref().and_then(|key| internal.files.get(&key.id));
+    let copies = link.copies.iter().filter(|copy| copy.from == Side::External);
+    let standing = copies.filter_map(|copy| match copy.state {
+        CopyState::Stands(id) => Some(id),
+        _ => None,
+    });
+    standing.filter(|id| there.is_none_or(|there| !there.contains(id))).collect()
 }

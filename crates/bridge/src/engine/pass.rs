@@ -88,7 +88,7 @@ impl<'a> Pass<'a> {
         let look = &claim.look;
         let known = |id: &u64| link.copy_of(Side::External, *id).is_some_and(|copy| copy.missing_since_ms.is_none());
         let named = !look.external_attachments.is_empty() || !look.internal_attachments.is_empty();
-        let open = Pass::needs_internal_files(link) || link.creation.is_some() || link.halt.is_some();
+        let open = Pass::has_open_files(link) || link.creation.is_some() || link.halt.is_some();
         !look.ticket && named && !open && link.internal.is_some() && look.external_attachments.iter().all(known)
     }
 
@@ -103,8 +103,14 @@ impl<'a> Pass<'a> {
         claim.look.files || claim.link.as_ref().is_none_or(|(_, link)| doubtful(link))
     }
 
-    /// Whether something was sent to the internal side's files that has no known end.
-    pub fn needs_internal_files(link: &Link) -> bool {
+    /// Whether the internal side's files are to be listed: the audit misses some of them, or something
+    /// was sent to them that has no known end.
+    pub fn needs_internal_files(claim: &Claim) -> bool {
+        let missed = claim.look.ticket && claim.look.files && !claim.look.internal_attachments.is_empty();
+        claim.link.as_ref().is_some_and(|(_, link)| missed || Pass::has_open_files(link))
+    }
+
+    fn has_open_files(link: &Link) -> bool {
         link.copies.iter().any(|copy| matches!(copy.state, CopyState::InDoubt { .. }))
             || link.late.iter().any(|late| matches!(late.what, Late::File { .. }))
     }

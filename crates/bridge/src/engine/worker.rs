@@ -178,8 +178,9 @@ async fn read_both(
     let external_marks = with_files
         .map(|claim| (claim.lease.of.ticket, lane.mark(&shared.server, class, claim.lease.of.ticket)))
         .collect::<HashMap<_, _>>();
-    let doubtful = links(claims).filter(|link| Pass::needs_internal_files(link));
-    let internal_marks = read::marks_of(lane, &shared.server, doubtful, Side::Internal);
+    let listed = claims.iter().filter(|claim| Pass::needs_internal_files(claim));
+    let listed = listed.filter_map(|claim| claim.link.as_ref().map(|(_, link)| link));
+    let internal_marks = read::marks_of(lane, &shared.server, listed, Side::Internal);
 
     let (mut external, unlinked, internal, external_files, internal_files) = tokio::join!(
         shared.read_tickets(&lane.external, &known, &linked_ids),

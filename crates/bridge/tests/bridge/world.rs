@@ -17,7 +17,7 @@ use itop_bridge::store::{
     About, Activity, DirtyMark, Instance, Look, QueueRow, SqliteStore, Store, StoreHandle, Stored, TicketOf,
 };
 use itop_bridge::timing::Timing;
-use itop_client::{Body, Progress, Transport, TransportError};
+use itop_client::{Body, MaxAnswerBytes, Progress, Transport, TransportError};
 use itop_sim::{FirstIds, HookSender, NotDelivered, Sim, SimConfig, Ticket, Version, WallClock, Wire};
 use tokio::sync::watch;
 use tower::ServiceExt as _;
@@ -29,6 +29,9 @@ const START_MS: i64 = 1_795_518_000_000;
 
 pub const EXTERNAL_KEY: &str = "sk_external_acme";
 pub const INTERNAL_KEY: &str = "sk_internal";
+
+/// The versions that an external may have.
+pub const BOTH: [Version; 2] = [Version::V3_1, Version::V3_2];
 
 /// How a world is to be made.
 pub struct Setup {
@@ -44,6 +47,8 @@ pub struct Setup {
     pub beta: String,
     /// The speed of every line, both ways together.
     pub line_bits_per_second: Option<u64>,
+    /// What all clocks show at the start, in ms since the epoch.
+    pub start_ms: i64,
 }
 
 impl Setup {
@@ -56,11 +61,16 @@ impl Setup {
             internal_defaults: DEFAULTS.into(),
             beta: "only = \"all\"".into(),
             line_bits_per_second: None,
+            start_ms: START_MS,
         }
     }
 
     pub fn two_externals() -> Setup {
         Setup { externals: vec![Version::V3_1, Version::V3_2], ..Setup::outside(Version::V3_1) }
+    }
+
+    pub fn internal(self, version: Version) -> Setup {
+        Setup { internal: version, ..self }
     }
 
     pub fn acme(self, lines: &str) -> Setup {
@@ -93,6 +103,24 @@ impl Setup {
         Config::parse(&text, "test.toml", &|_| None).unwrap_or_else(|error| panic!("{error}"))
     }
 }
+
+/// Each story as two tests, with an iTop 3.1 and with a 3.2 outside.
+macro_rules! outside_both_versions {
+    ($($story:ident),+ $(,)?) => {$(
+        mod $story {
+            #[tokio::test(start_paused = true)]
+            async fn outside_3_1() {
+                super::$story(itop_sim::Version::V3_1).await;
+            }
+
+            #[tokio::test(start_paused = true)]
+            async fn outside_3_2() {
+                super::$story(itop_sim::Version::V3_2).await;
+            }
+        }
+    )+};
+}
+pub(crate) use outside_both_versions;
 
 const NAMES: [&str; 2] = ["acme", "beta"];
 
@@ -137,13 +165,13 @@ struct Running {
 impl World {
     async fn start(setup: Setup) -> World {
         let config = setup.config();
-        let clock = Arc::new(VirtualClock::starting_at(START_MS));
+        let clock = Arc::new(VirtualClock::starting_at(setup.start_ms));
         let sim = |version, name: &str, ids| {
             let mut config = SimConfig::new(version, &format!("http://{name}"));
             config.first_ids = ids;
             config.latency = Duration::from_millis(80);
             config.line_bits_per_second = setup.line_bits_per_second;
-            config.clock = WallClock::from(START_MS / 1000);
+            config.clock = WallClock::from(setup.start_ms / 1000);
             let sim = Sim::new(config);
             for class in ["RoutineChange", "NormalChange", "EmergencyChange"] {
                 sim.allow(class);
@@ -197,6 +225,15 @@ impl World {
         let engine = app.engine.clone();
         let task = tokio::spawn(async move { engine.run(stopped).await });
         self.running = Some(Running { stop, task, router: app.router });
+    }
+
+    /// A first start: the iTops have their tickets, and the bridge knows nothing yet.
+    pub async fn start_anew(&mut self) {
+        self.crash().await;
+        self.store = StoreHandle::inline(SqliteStore::open_in_memory().expect("a store in memory"));
+        self.boot();
+        self.pass_seconds(5).await;
+        self.clear_calls();
     }
 
     /// The process dies between any two steps: nothing is finished, nothing is said.
@@ -341,6 +378,7 @@ impl Transport for ToSim {
     ) -> BoxFuture<'a, Result<http::Response<Bytes>, TransportError>> {
         Box::pin(async move {
             let (head, body) = request.into_parts();
+            let limit = head.extensions.get::<MaxAnswerBytes>().map_or(u64::MAX, |max| max.0);
             let request = http::Request::from_parts(head, body.to_bytes());
             let handled = self.sim.handle(request);
             tokio::pin!(handled);
@@ -352,6 +390,9 @@ impl Transport for ToSim {
                 }
             };
             match wire {
+                Wire::Answer(answer) if answer.body().len() as u64 > limit => {
+                    Err(TransportError::AnswerTooLarge { limit })
+                }
                 Wire::Answer(answer) => {
                     progress.add_received(answer.body().len() as u64);
                     Ok(answer)
@@ -365,7 +406,7 @@ impl Transport for ToSim {
 }
 
 /// The way of a webhook into the bridge.
-struct ToRouter(axum::Router);
+pub struct ToRouter(pub axum::Router);
 
 #[async_trait]
 impl HookSender for ToRouter {
