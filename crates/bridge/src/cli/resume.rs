@@ -54,7 +54,7 @@ pub(super) fn run(resume: &Resume, config: &Path, clock: &dyn Clock, out: &mut d
     let did = Activity { at_ms: clock.now_ms(), text };
     let create = resume.create;
     store.amend_link(stored.id, &move |link, state| amend(link, state, create), &did, clock.now_ms())?;
-    writeln!(out, "{} goes on. It had stopped because {}.", name(&config, &stored), halt.text)?;
+    writeln!(out, "{} is resumed. It had stopped because {}.", name(&config, &stored), halt.text)?;
     Ok(Outcome::Fine)
 }
 
@@ -86,13 +86,13 @@ fn resume_side(store: &mut dyn Store, instance: &Instance, name: &str, out: &mut
         None => bail!("{name} is not halted; nothing was changed"),
         Some(reason) => {
             store.set_stopped(instance, None)?;
-            writeln!(out, "{name} goes on. It had stopped because {reason}.")?;
+            writeln!(out, "{name} is resumed. It had stopped because {reason}.")?;
             Ok(Outcome::Fine)
         }
     }
 }
 
 fn name(config: &Config, stored: &Stored) -> String {
-    let internal = stored.link.internal.as_ref().map(|key| format!(" and {}:{}", config.internal.name, key.reference));
-    format!("{}:{}{}", stored.external_name, stored.link.external.reference, internal.unwrap_or_default())
+    let internal = stored.link.internal.as_ref().map(|key| format!(" with {}:{}", config.internal.name, key.reference));
+    format!("the pair {}:{}{}", stored.external_name, stored.link.external.reference, internal.unwrap_or_default())
 }

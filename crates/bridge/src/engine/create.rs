@@ -60,7 +60,10 @@ impl Pass<'_> {
             match answer {
                 Ok(written) => return self.created(&written.object, &creation).await.map(Some),
                 Err(error) => {
-                    let codes: Vec<&str> = sent.iter().map(|(code, _)| code.as_str()).collect();
+                    // The answer asks for attributes that were not sent, and iTop refuses those too.
+                    let asked = self.counterpart_attributes();
+                    let codes: Vec<&str> =
+                        sent.iter().map(|(code, _)| code).chain(&asked).map(String::as_str).collect();
                     if !self.shared.internal.learn_missing(class, &error, &codes) {
                         return self.create_failed(class, &error).await;
                     }
@@ -196,7 +199,7 @@ impl Pass<'_> {
     pub(super) async fn find_created(&mut self, creation: &Creation) -> Result<Option<Ticket>, Failure> {
         match self.find_marked(creation).await? {
             Some(ticket) => {
-                self.wrote("found", &format!("{} carries the mark: the create had worked", ticket.reference));
+                self.wrote("found what an earlier create made", &format!("{} carries the mark", ticket.reference));
                 self.adopt(ticket, creation).await.map(Some)
             }
             None => Ok(None),

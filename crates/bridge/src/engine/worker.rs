@@ -94,6 +94,11 @@ async fn idle_ms(shared: &Shared, lane: &Lane) -> i64 {
 async fn batch(shared: &Shared, lane: &Lane, claims: Vec<Claim>) {
     let mut ready = Vec::new();
     for claim in claims {
+        if claim.link.as_ref().is_some_and(|(_, link)| link.halt.is_some()) {
+            // Nothing is read or written until an operator resumes it; that marks it dirty again.
+            shared.finish(&claim, Next::Done).await;
+            continue;
+        }
         match suspended_until(shared, lane, &claim) {
             Some(due_ms) => {
                 let next = Next::Look { due_ms, look: claim.look.clone() };
