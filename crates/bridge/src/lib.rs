@@ -2,6 +2,7 @@
 //! in step. `docs/ARCHITECTURE.md` says how the parts fit and what each must not know.
 
 pub mod app;
+pub mod checks;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -12,6 +12,7 @@ use clap::{Parser, Subcommand};
 use crate::clock::SystemClock;
 use crate::random::SystemRandom;
 
+mod check;
 mod keys;
 mod resume;
 mod serve;
@@ -31,6 +32,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Check(check::Check),
     Serve(serve::Serve),
     Resume(resume::Resume),
     Keys(keys::Keys),
@@ -58,6 +60,7 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let mut out = std::io::stdout().lock();
     let outcome = match &cli.verb {
+        Verb::Check(verb) => check::run(verb, &cli.config, &mut out),
         Verb::Serve(_) => serve::run(&cli.config),
         Verb::Resume(verb) => resume::run(verb, &cli.config, &SystemClock, &mut out),
         Verb::Keys(verb) => keys::run(verb, &SystemRandom, &mut out),

@@ -1,0 +1,384 @@
+//! What must hold for the bridge to work: one table of checks, for the command `check`, and for `setup`.
+//!
+//! The table is made from the configuration alone: each side has the same kinds of requirements, each with
+//! the name of its line. Then each is judged by asking that iTop. A side whose log-in fails has the same
+//! lines, and they say "not checked".
+//!
+//! # Guarantees
+//! - Nothing is written into an iTop. A right to write is asked for by a write that iTop must refuse for
+//!   another reason, which it looks at later (`checks/rights.rs`).
+//! - No secret is in a finding.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use futures_util::future::join_all;
+use itop_bridge_core::policy::{AttachmentDeletes, StatusToInternal};
+use itop_client::{Client, Error, ErrorClass, Memory, Query};
+use serde::Serialize;
+
+use crate::app::{self, MakeTransport};
+use crate::config::{Condition, Config, ExternalConfig, SideConfig, StatusToExternal};
+
+mod defaults;
+mod own;
+mod reach;
+mod rights;
+mod stimuli;
+
+use defaults::DefaultOf;
+use rights::{ClassRights, Right};
+
+pub use own::own;
+
+/// One line of `check`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// As the configuration calls it; [`OWN`] for the bridge itself.
+    pub side: String,
+    /// The requirement, such as `login` or `class UserRequest`.
+    pub check: String,
+    pub state: State,
+    pub detail: String,
+    /// What to do about it, in one sentence; none where nothing is to be done.
+    pub mend: Option<String>,
+}
+
+/// The side of findings about the bridge itself.
+pub const OWN: &str = "itop-bridge";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    Ok,
+    /// It works, and somebody should know how.
+    Note,
+    Fault,
+    /// It could not be judged.
+    Unknown,
+}
+
+impl State {
+    pub fn word(self) -> &'static str {
+        match self {
+            State::Ok => "ok",
+            State::Note => "note",
+            State::Fault => "fault",
+            State::Unknown => "unknown",
+        }
+    }
+}
+
+/// One line, for where there is no room for a table.
+impl fmt::Display for Finding {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{:<7} {} {}: {}", self.state.word(), self.side, self.check, self.detail)?;
+        match &self.mend {
+            Some(mend) => write!(out, ". Mend: {mend}."),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A finding but for its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Verdict {
+    state: State,
+    detail: String,
+    mend: Option<String>,
+}
+
+impl Verdict {
+    fn ok(detail: impl Into<String>) -> Verdict {
+        Verdict { state: State::Ok, detail: detail.into(), mend: None }
+    }
+
+    fn note(detail: impl Into<String>, mend: impl Into<String>) -> Verdict {
+        Verdict { state: State::Note, detail: detail.into(), mend: Some(mend.into()) }
+    }
+
+    fn fault(detail: impl Into<String>, mend: impl Into<String>) -> Verdict {
+        Verdict { state: State::Fault, detail: detail.into(), mend: Some(mend.into()) }
+    }
+
+    fn not_checked() -> Verdict {
+        Verdict { state: State::Unknown, detail: "not checked".to_owned(), mend: None }
+    }
+
+    /// The question itself failed.
+    fn unclear(error: &Error) -> Verdict {
+        let detail = match &error.class {
+            ErrorClass::Rights { class: Some(class) } => format!("not checked: the account may not read {class}"),
+            ErrorClass::UnknownClass { class } => format!("not checked: this iTop has no class {class}"),
+            _ => format!("not checked: {error}"),
+        };
+        Verdict { state: State::Unknown, detail, mend: None }
+    }
+
+    /// Texts of an iTop reach a terminal here: no control character does.
+    fn at(self, side: &str, check: &str) -> Finding {
+        let clean = |text: String| text.replace(|c: char| c.is_control(), " ");
+        Finding {
+            side: side.to_owned(),
+            check: check.to_owned(),
+            state: self.state,
+            detail: clean(self.detail),
+            mend: self.mend.map(clean),
+        }
+    }
+}
+
+/// Everything: the bridge itself, then each side, all sides at once.
+pub async fn run(config: &Config, transport: MakeTransport<'_>) -> Vec<Finding> {
+    let mut findings = own(config);
+    let memory = Memory::default();
+    let tables = tables(config);
+    let judged = join_all(tables.iter().map(|table| table.judge(transport, &memory))).await;
+    findings.extend(judged.into_iter().flatten());
+    findings
+}
+
+/// The findings of one side; none when there is no side of that name.
+pub async fn side(config: &Config, name: &str, transport: MakeTransport<'_>) -> Vec<Finding> {
+    match tables(config).into_iter().find(|table| table.side.name == name) {
+        Some(table) => table.judge(transport, &Memory::default()).await,
+        None => Vec::new(),
+    }
+}
+
+/// The requirements of one side.
+struct Table<'a> {
+    side: &'a SideConfig,
+    /// Where the side stands in the configuration: `[internal]`.
+    section: String,
+    parts: Vec<Part>,
+}
+
+/// Requirements of one kind: a line each.
+enum Part {
+    Rights(Vec<ClassRights>),
+    /// The fields kept up to date, and the classes of which one must have them.
+    Fields {
+        codes: Vec<String>,
+        classes: Vec<String>,
+    },
+    Defaults(Vec<DefaultOf>),
+    Only {
+        class: String,
+        condition: Option<Condition>,
+        section: String,
+    },
+    /// Judged from the configuration alone.
+    Told {
+        check: String,
+        verdict: Verdict,
+    },
+}
+
+fn tables(config: &Config) -> Vec<Table<'_>> {
+    std::iter::once(internal(config)).chain(config.externals.iter().map(external)).collect()
+}
+
+fn internal(config: &Config) -> Table<'_> {
+    let externals = &config.externals;
+    let classes: BTreeSet<&String> = externals.iter().flat_map(|external| external.sync.classes.values()).collect();
+    let deletes = externals.iter().any(|external| external.sync.attachment_deletes == AttachmentDeletes::Owner);
+    let mut rights = vec![ClassRights::new("Ticket", &[Right::Read])];
+    rights.extend(
+        classes.iter().map(|class| ClassRights::new(class.as_str(), &[Right::Read, Right::Create, Right::Update])),
+    );
+    rights.push(attachments(deletes));
+    let codes: BTreeSet<&String> = externals.iter().flat_map(|external| &external.sync.fields).collect();
+    let classes: Vec<String> = classes.into_iter().cloned().collect();
+    let mut parts = vec![
+        Part::Rights(rights),
+        Part::Fields { codes: codes.into_iter().cloned().collect(), classes: classes.clone() },
+        Part::Defaults(DefaultOf::internal(config, &classes)),
+    ];
+    parts.extend(no_organisation(externals));
+    parts.extend(stimuli::internal(externals));
+    Table { side: &config.internal, section: "[internal]".to_owned(), parts }
+}
+
+fn external(external: &ExternalConfig) -> Table<'_> {
+    let sync = &external.sync;
+    let section = format!("[external.{}]", external.name());
+    let driven = sync.status_to_external == StatusToExternal::Apply;
+    let wanted: &[Right] = if driven { &[Right::Read, Right::Update] } else { &[Right::Read] };
+    let mut rights = vec![ClassRights::new("Ticket", &[Right::Read])];
+    rights.extend(sync.classes.keys().map(|class| ClassRights::new(class, wanted)));
+    rights.push(attachments(sync.attachment_deletes == AttachmentDeletes::Owner));
+    let classes: Vec<String> = sync.classes.keys().cloned().collect();
+    let defaults = DefaultOf::external(external, &format!("{section}.defaults"), &classes);
+    let mut parts = vec![
+        Part::Rights(rights),
+        Part::Fields { codes: sync.fields.clone(), classes: classes.clone() },
+        Part::Defaults(defaults),
+    ];
+    parts.extend(classes.iter().map(|class| Part::Only {
+        class: class.clone(),
+        condition: external.only.of(class).cloned(),
+        section: section.clone(),
+    }));
+    if driven {
+        parts.extend(stimuli::external(external));
+    }
+    Table { side: &external.side, section, parts }
+}
+
+fn attachments(deletes: bool) -> ClassRights {
+    let all = [Right::Read, Right::Create, Right::Update, Right::Delete];
+    ClassRights::new("Attachment", if deletes { &all } else { &all[..3] })
+}
+
+/// iTop refuses a ticket without an organisation; everything else of a person or team may stay empty.
+fn no_organisation(externals: &[ExternalConfig]) -> Option<Part> {
+    let without: Vec<&str> =
+        externals.iter().filter(|e| !e.internal_defaults.contains_key("org_id")).map(|e| e.name()).collect();
+    if without.is_empty() {
+        return None;
+    }
+    let whose = without.join(", ");
+    let verdict = Verdict::fault(
+        format!("there is none for the tickets of {whose}, and iTop takes no ticket without an organisation"),
+        "write `org` in [internal].defaults, or in the customer's `internal_defaults`",
+    );
+    Some(Part::Told { check: "default org_id".to_owned(), verdict })
+}
+
+impl Table<'_> {
+    async fn judge(&self, transport: MakeTransport<'_>, memory: &Memory) -> Vec<Finding> {
+        let client = transport(self.side).and_then(|transport| app::client(self.side, memory, transport));
+        let reached = match &client {
+            Ok(client) => reach::verdicts(client.check_login().await.as_ref(), self.side, &self.section),
+            Err(error) => reach::no_client(error),
+        };
+        let open = reached.iter().all(|(_, verdict)| verdict.state == State::Ok);
+        let client = client.as_ref().ok().filter(|_| open);
+        let asked = join_all(self.parts.iter().map(|part| self.part(part, client))).await;
+        let reached = reached.into_iter().map(|(check, verdict)| verdict.at(&self.side.name, check));
+        let asked = asked.into_iter().flatten().map(|(check, verdict)| verdict.at(&self.side.name, &check));
+        reached.chain(asked).collect()
+    }
+
+    /// The lines of a part, judged where there is a client.
+    async fn part(&self, part: &Part, client: Option<&Client>) -> Vec<(String, Verdict)> {
+        let names = part.names();
+        let verdicts = match (part, client) {
+            (Part::Told { verdict, .. }, _) => vec![verdict.clone()],
+            (_, None) => vec![Verdict::not_checked(); names.len()],
+            (Part::Rights(classes), Some(client)) => rights::judge(client, classes, self.side).await,
+            (Part::Fields { codes, classes }, Some(client)) => vec![fields(client, codes, classes).await],
+            (Part::Defaults(defaults), Some(client)) => {
+                join_all(defaults.iter().map(|default| default.judge(client))).await
+            }
+            (Part::Only { class, condition, section }, Some(client)) => {
+                vec![only(client, class, condition.as_ref(), section).await]
+            }
+        };
+        names.into_iter().zip(verdicts).collect()
+    }
+}
+
+impl Part {
+    fn names(&self) -> Vec<String> {
+        match self {
+            Part::Rights(classes) => classes.iter().map(|rights| format!("class {}", rights.class)).collect(),
+            Part::Fields { .. } => vec!["fields".to_owned()],
+            Part::Defaults(defaults) => defaults.iter().map(|default| default.check.clone()).collect(),
+            Part::Only { class, .. } => vec![format!("only {class}")],
+            Part::Told { check, .. } => vec![check.clone()],
+        }
+    }
+}
+
+/// A field that a class lacks is skipped; one that every class lacks is a slip of the pen.
+async fn fields(client: &Client, codes: &[String], classes: &[String]) -> Verdict {
+    let have = join_all(codes.iter().map(|code| has_attribute(client, classes, code))).await;
+    let (mut nowhere, mut unclear) = (Vec::new(), None);
+    for (code, have) in codes.iter().zip(have) {
+        match have {
+            Ok(true) => {}
+            Ok(false) => nowhere.push(code.as_str()),
+            Err(error) => unclear = Some(error),
+        }
+    }
+    match (nowhere.as_slice(), unclear) {
+        ([], None) => Verdict::ok(codes.join(", ")),
+        ([], Some(error)) => Verdict::unclear(&error),
+        (nowhere, _) => Verdict::fault(
+            format!("no bridged class has {}", nowhere.join(", ")),
+            "correct the attribute's code in [sync].fields, or take it out",
+        ),
+    }
+}
+
+/// Whether one of the classes has the attribute: iTop judges the attributes asked for before it looks for
+/// an object. An error is one that left it open.
+async fn has_attribute(client: &Client, classes: &[String], code: &str) -> Result<bool, Error> {
+    let mut open = None;
+    for class in classes {
+        match client.get(class, &Query::id(0), &[code]).await {
+            Ok(_) => return Ok(true),
+            Err(error) if matches!(error.class, ErrorClass::UnknownAttribute { .. }) => {}
+            Err(error) if matches!(error.class, ErrorClass::UnknownClass { .. }) => {}
+            Err(error) => open = Some(error),
+        }
+    }
+    open.map_or(Ok(false), Err)
+}
+
+/// The condition as the engine sends it, and how many tickets it fits.
+async fn only(client: &Client, class: &str, condition: Option<&Condition>, section: &str) -> Verdict {
+    let oql = match condition {
+        None => {
+            let mend = format!("add {class} to `only` of {section}, or take the class out of [sync].classes");
+            return Verdict::note("`only` does not name this class: none of its tickets leaves", mend);
+        }
+        Some(Condition::All) => format!("SELECT {class}"),
+        Some(Condition::Oql(condition)) => format!("SELECT {class} WHERE ({condition})"),
+    };
+    match client.get(class, &Query::oql(oql).limit(1), &["id"]).await {
+        Ok(found) if condition == Some(&Condition::All) => Verdict::ok(format!("every ticket; {} now", found.total)),
+        Ok(found) => Verdict::ok(format!("fits {} tickets now", found.total)),
+        Err(error) if error.class == ErrorClass::Refused => {
+            let mend =
+                format!("correct `only` of {section}: it is what stands after WHERE, try it in iTop's Run queries");
+            Verdict::fault(reason(&error.message), mend)
+        }
+        Err(error) => Verdict::unclear(&error),
+    }
+}
+
+/// iTop's reason, without the query and the list of everything that it would have taken.
+fn reason(message: &str) -> String {
+    let reason = message.strip_prefix("Query failed to execute: ").unwrap_or(message);
+    let reason = reason.split(", expecting {").next().unwrap_or(reason);
+    reason.split(": SELECT ").next().unwrap_or(reason).to_owned()
+}
+
+/// Groups what differs between externals: each distinct value with the externals that have it, and the
+/// ending of its line's name, which is empty where all externals agree.
+fn by_external<T: PartialEq>(values: Vec<(&str, T)>, externals: usize) -> Vec<(String, T)> {
+    let mut groups: Vec<(Vec<&str>, T)> = Vec::new();
+    for (name, value) in values {
+        match groups.iter_mut().find(|(_, known)| *known == value) {
+            Some((names, _)) => names.push(name),
+            None => groups.push((vec![name], value)),
+        }
+    }
+    let ending = |names: Vec<&str>| match names.len() == externals {
+        true => String::new(),
+        false => format!(" ({})", names.join(", ")),
+    };
+    groups.into_iter().map(|(names, value)| (ending(names), value)).collect()
+}
+
+/// `a, b and c`.
+fn listed(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [some @ .., last] => format!("{} and {last}", some.join(", ")),
+    }
+}

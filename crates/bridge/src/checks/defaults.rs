@@ -1,0 +1,278 @@
+//! The defaults: what each names must exist, once, and fit what another default names.
+
+use itop_client::{Client, Error, Object, Query, oql_quote};
+
+use super::{Verdict, by_external, has_attribute, listed};
+use crate::config::{Config, DefaultValue, Defaults, ExternalConfig};
+
+/// So many names are read to find the nearest ones.
+const NAMES: u32 = 500;
+/// Names less alike than this are no help.
+const ALIKE: f64 = 0.75;
+
+/// One default, and where it is used.
+pub(super) struct DefaultOf {
+    /// The name of its line.
+    pub check: String,
+    code: String,
+    named: Named,
+    /// Where it is written.
+    place: String,
+    /// The classes of which one must have the attribute.
+    classes: Vec<String>,
+}
+
+/// A default with the one that it must fit.
+#[derive(Clone, PartialEq)]
+struct Named {
+    value: DefaultValue,
+    within: Option<(&'static str, DefaultValue)>,
+}
+
+/// What a name stands for.
+struct Thing {
+    class: &'static str,
+    id: u64,
+    name: String,
+    object: Object,
+}
+
+impl DefaultOf {
+    /// The defaults of the internal side, which may differ from one customer to the next.
+    pub fn internal(config: &Config, classes: &[String]) -> Vec<DefaultOf> {
+        let externals = &config.externals;
+        let mut codes: Vec<&String> = externals.iter().flat_map(|external| external.internal_defaults.keys()).collect();
+        codes.sort();
+        codes.dedup();
+        let mut all = Vec::new();
+        for code in codes {
+            let values: Vec<_> = externals
+                .iter()
+                .filter_map(|external| Some((external.name(), named(&external.internal_defaults, code)?)))
+                .collect();
+            for (ending, named) in by_external(values, externals.len()) {
+                let common = config.internal.defaults.get(code) == Some(&named.value);
+                let place = if common { "[internal].defaults" } else { "`internal_defaults` of that external" };
+                all.push(DefaultOf {
+                    check: format!("default {code}{ending}"),
+                    code: code.clone(),
+                    named,
+                    place: place.to_owned(),
+                    classes: classes.to_vec(),
+                });
+            }
+        }
+        all
+    }
+
+    /// `place`: where they are written.
+    pub fn external(external: &ExternalConfig, place: &str, classes: &[String]) -> Vec<DefaultOf> {
+        let defaults = &external.side.defaults;
+        let of = |code: &String| {
+            Some(DefaultOf {
+                check: format!("default {code}"),
+                code: code.clone(),
+                named: named(defaults, code)?,
+                place: place.to_owned(),
+                classes: classes.to_vec(),
+            })
+        };
+        defaults.keys().filter_map(of).collect()
+    }
+
+    pub async fn judge(&self, client: &Client) -> Verdict {
+        self.asked(client).await.unwrap_or_else(|error| Verdict::unclear(&error))
+    }
+
+    async fn asked(&self, client: &Client) -> Result<Verdict, Error> {
+        if !has_attribute(client, &self.classes, &self.code).await? {
+            return Ok(Verdict::fault(
+                format!("no bridged class has the attribute {}", self.code),
+                format!("correct the attribute's code in {}, or take it out", self.place),
+            ));
+        }
+        let value = &self.named.value;
+        if let (DefaultValue::Text(text), false) = (value, self.code.ends_with("_id")) {
+            return Ok(Verdict::ok(format!("{text:?}")));
+        }
+        if !self.code.ends_with("_id") {
+            return Ok(Verdict::ok(shown(value)));
+        }
+        let whole = match &self.named.within {
+            Some((code, value)) => find(client, code, value, None).await?.ok(),
+            None => None,
+        };
+        let thing = match find(client, &self.code, value, whole.as_ref()).await? {
+            Ok(thing) => thing,
+            Err(Missing { detail, mend }) => return Ok(Verdict::fault(detail, format!("{mend} in {}", self.place))),
+        };
+        match &whole {
+            Some(whole) => self.fit(client, &thing, whole).await,
+            None => Ok(Verdict::ok(thing.to_string())),
+        }
+    }
+
+    /// Whether it belongs to what another default names. iTop's REST takes what does not fit, and its
+    /// console then shows an empty choice.
+    async fn fit(&self, client: &Client, thing: &Thing, whole: &Thing) -> Result<Verdict, Error> {
+        match self.code.as_str() {
+            "caller_id" if thing.object.number("org_id") != Some(whole.id) => Ok(Verdict::note(
+                format!("{thing} is no person of the organisation \"{}\"", whole.name),
+                format!("name a caller of that organisation in {}, if iTop's console should offer it", self.place),
+            )),
+            "servicesubcategory_id" if thing.object.number("service_id") != Some(whole.id) => Ok(Verdict::fault(
+                format!("{thing} does not belong to the service \"{}\"", whole.name),
+                format!("name a subcategory of that service in {}", self.place),
+            )),
+            "caller_id" | "servicesubcategory_id" => Ok(Verdict::ok(format!("{thing}, of \"{}\"", whole.name))),
+            _ => self.member(client, thing, whole).await,
+        }
+    }
+
+    async fn member(&self, client: &Client, person: &Thing, team: &Thing) -> Result<Verdict, Error> {
+        let members = format!("SELECT lnkPersonToTeam WHERE team_id = {}", team.id);
+        let this = Query::oql(format!("{members} AND person_id = {}", person.id)).limit(1);
+        if client.get("lnkPersonToTeam", &this, &["id"]).await?.total > 0 {
+            return Ok(Verdict::ok(format!("{person}, in the team \"{}\"", team.name)));
+        }
+        let some = client.get("lnkPersonToTeam", &Query::oql(members).limit(3), &["person_id_friendlyname"]).await?;
+        let names: Vec<String> =
+            some.objects.iter().filter_map(|one| Some(format!("{:?}", one.text("person_id_friendlyname")?))).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let mend = match (names.is_empty(), some.total > names.len() as u64) {
+            (true, _) => format!("add a person to the team \"{}\" in iTop, which has none", team.name),
+            (false, true) => {
+                format!("name one of its {} members in {}, such as {}", some.total, self.place, listed(&names))
+            }
+            (false, false) => format!("name one of its members in {}: {}", self.place, listed(&names)),
+        };
+        Ok(Verdict::fault(format!("{person} is not in the team \"{}\"", team.name), mend))
+    }
+}
+
+fn named(defaults: &Defaults, code: &str) -> Option<Named> {
+    let within = belongs_to(code).and_then(|whole| Some((whole, defaults.get(whole)?.clone())));
+    Some(Named { value: defaults.get(code)?.clone(), within })
+}
+
+/// The default that this one must fit, by the filters of iTop's ITIL model.
+fn belongs_to(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "agent_id" => "team_id",
+        "supervisor_id" => "supervisor_group_id",
+        "manager_id" => "manager_group_id",
+        "caller_id" => "org_id",
+        "servicesubcategory_id" => "service_id",
+        _ => return None,
+    })
+}
+
+/// Which class an external key of iTop's ITIL model points at, and the attribute that names it.
+fn target_of(code: &str) -> (&'static str, &'static str) {
+    match code {
+        "org_id" => ("Organization", "name"),
+        "service_id" => ("Service", "name"),
+        "servicesubcategory_id" => ("ServiceSubcategory", "name"),
+        "team_id" => ("Team", "name"),
+        _ if code.ends_with("_group_id") => ("Team", "name"),
+        _ => ("Person", "friendlyname"),
+    }
+}
+
+/// Why a default names nothing, and what to do, but for the place.
+struct Missing {
+    detail: String,
+    mend: String,
+}
+
+/// The object that a default means. A subcategory is looked up by name within its service, as the engine
+/// does.
+async fn find(
+    client: &Client,
+    code: &str,
+    value: &DefaultValue,
+    whole: Option<&Thing>,
+) -> Result<Result<Thing, Missing>, Error> {
+    let (class, attribute) = target_of(code);
+    let fields: &[&str] = match class {
+        "Person" => &["friendlyname", "org_id"],
+        "ServiceSubcategory" => &["friendlyname", "service_id"],
+        _ => &["friendlyname"],
+    };
+    let service = whole.filter(|_| class == "ServiceSubcategory");
+    let within = service.map(|service| format!(" AND service_id = {}", service.id)).unwrap_or_default();
+    let query = match value {
+        DefaultValue::Number(id) => Query::id(*id),
+        DefaultValue::Text(name) => {
+            Query::oql(format!("SELECT {class} WHERE {attribute} = {}{within}", oql_quote(name))).limit(3)
+        }
+    };
+    let mut found = client.get(class, &query, fields).await?;
+    let of = service.map(|service| format!(" of the service \"{}\"", service.name)).unwrap_or_default();
+    match (found.total, found.objects.len(), value) {
+        (1, 1, _) => {
+            let object = found.objects.remove(0);
+            let name = object.text("friendlyname").unwrap_or_default().to_owned();
+            Ok(Ok(Thing { class, id: object.id, name, object }))
+        }
+        (0, _, DefaultValue::Number(id)) => Ok(Err(Missing {
+            detail: format!("there is no {class} {id}, or the account may not see it"),
+            mend: "correct the id".to_owned(),
+        })),
+        (0, _, DefaultValue::Text(name)) => {
+            let near = nearest(client, class, attribute, name, service).await?;
+            Ok(Err(Missing {
+                detail: format!("there is no {class} \"{name}\"{of}{near}"),
+                mend: "correct the name, or give its id,".to_owned(),
+            }))
+        }
+        (several, _, _) => {
+            let ids: Vec<String> = found.objects.iter().map(|object| object.id.to_string()).collect();
+            Ok(Err(Missing {
+                detail: format!("there are {several} {class} {}{of}: ids {}", shown(value), ids.join(", ")),
+                mend: "give the id instead of the name".to_owned(),
+            }))
+        }
+    }
+}
+
+/// `; the nearest is …`, or nothing.
+async fn nearest(
+    client: &Client,
+    class: &str,
+    attribute: &str,
+    name: &str,
+    service: Option<&Thing>,
+) -> Result<String, Error> {
+    let within = service.map(|service| format!(" WHERE service_id = {}", service.id)).unwrap_or_default();
+    let all = client.get(class, &Query::oql(format!("SELECT {class}{within}")).limit(NAMES), &[attribute]).await?;
+    let wanted = name.to_lowercase();
+    let mut ranked: Vec<(f64, &str)> = all
+        .objects
+        .iter()
+        .filter_map(|object| object.text(attribute))
+        .map(|known| (strsim::jaro_winkler(&wanted, &known.to_lowercase()), known))
+        .filter(|(alike, _)| *alike >= ALIKE)
+        .collect();
+    ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+    let names: Vec<String> = ranked.iter().take(3).map(|(_, known)| format!("\"{known}\"")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    Ok(match names.len() {
+        0 => String::new(),
+        1 => format!("; the nearest is {}", names[0]),
+        _ => format!("; the nearest are {}", listed(&names)),
+    })
+}
+
+fn shown(value: &DefaultValue) -> String {
+    match value {
+        DefaultValue::Number(number) => number.to_string(),
+        DefaultValue::Text(text) => format!("\"{text}\""),
+    }
+}
+
+impl std::fmt::Display for Thing {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "\"{}\" ({} {})", self.name, self.class, self.id)
+    }
+}

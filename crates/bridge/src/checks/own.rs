@@ -1,0 +1,53 @@
+//! The bridge itself: its store and what the configuration warns of.
+
+use std::path::Path;
+
+use super::{Finding, OWN, State, Verdict};
+use crate::config::Config;
+use crate::store::{SqliteStore, Store, StoreError};
+
+/// The findings that need no iTop.
+pub fn own(config: &Config) -> Vec<Finding> {
+    let store = store(&config.store.path, &config.server.id).at(OWN, "store");
+    let mut findings = vec![store];
+    if config.warnings.is_empty() {
+        findings.push(Verdict::ok("no warnings").at(OWN, "configuration"));
+    }
+    let warning = |text: &String| Verdict { state: State::Note, detail: text.clone(), mend: None };
+    findings.extend(config.warnings.iter().map(|text| warning(text).at(OWN, "configuration")));
+    findings
+}
+
+/// A store that is not there yet is left to `serve`: `check` may be run by another user, whose file
+/// `serve` could not open.
+fn store(path: &Path, server: &str) -> Verdict {
+    let shown = path.display();
+    if !path.exists() {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        return match folder.is_dir() {
+            true => Verdict::ok(format!("{shown} will be made by the first `serve`")),
+            false => Verdict::fault(
+                format!("there is no folder {}", folder.display()),
+                "make the folder for the user that runs `serve`, or correct [store].url",
+            ),
+        };
+    }
+    let opened = SqliteStore::open(path).and_then(|mut store| {
+        store.adopt_server_id(server)?;
+        store.probe()
+    });
+    match opened {
+        Ok(()) => Verdict::ok(format!("{shown} opens, can be written, and belongs to server id {server}")),
+        Err(error) => Verdict::fault(format!("{shown}: {error}"), mend(&error)),
+    }
+}
+
+fn mend(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::OtherServer { .. } => {
+            "put the store's own id back into [server].id, which must never change, or name the right file in [store].url"
+        }
+        StoreError::Newer { .. } => "run the version of itop-bridge that wrote it, or a newer one",
+        _ => "give the user that runs `serve` the right to write this file and its folder, and the disk room",
+    }
+}

@@ -1,0 +1,83 @@
+//! Whom the stimuli ask for: persons, teams and services never cross, so where a ticket has none, only a
+//! default can give one. Judged from the configuration alone.
+
+use std::collections::BTreeSet;
+
+use itop_bridge_core::lifecycle::Lifecycle;
+use itop_bridge_core::ticket::is_external_key;
+
+use super::{ExternalConfig, Part, StatusToInternal, Verdict, by_external, listed};
+use crate::config::Defaults;
+
+/// A line for each class of the internal side that an external's status moves.
+pub(super) fn internal(externals: &[ExternalConfig]) -> Vec<Part> {
+    let moving: Vec<&ExternalConfig> =
+        externals.iter().filter(|e| e.sync.status_to_internal == StatusToInternal::Apply).collect();
+    let classes: BTreeSet<&String> = moving.iter().flat_map(|e| e.sync.classes.values()).collect();
+    let mut parts = Vec::new();
+    for class in classes {
+        let of_class = moving.iter().filter(|e| e.sync.classes.values().any(|internal| internal == class));
+        let lacks: Vec<_> =
+            of_class.map(|e| (e.name(), Lacks::of(e.sync.lifecycles.of(class), &e.internal_defaults))).collect();
+        let count = lacks.len();
+        for (ending, lacks) in by_external(lacks, count) {
+            let check = format!("stimuli {class}{ending}");
+            parts.push(Part::Told { check, verdict: lacks.verdict("[internal].defaults") });
+        }
+    }
+    parts
+}
+
+/// A line for each class of an external that the internal status drives.
+pub(super) fn external(external: &ExternalConfig) -> Vec<Part> {
+    let place = format!("[external.{}].defaults", external.name());
+    let line = |class: &String| {
+        let lacks = Lacks::of(external.sync.lifecycles.of(class), &external.side.defaults);
+        Part::Told { check: format!("stimuli {class}"), verdict: lacks.verdict(&place) }
+    };
+    external.sync.classes.keys().map(line).collect()
+}
+
+/// What a class's stimuli demand and no default gives.
+#[derive(PartialEq)]
+enum Lacks {
+    Lifecycle,
+    Attributes { codes: BTreeSet<String>, stimuli: BTreeSet<String> },
+}
+
+impl Lacks {
+    fn of(lifecycle: Option<&Lifecycle>, defaults: &Defaults) -> Lacks {
+        let Some(lifecycle) = lifecycle else { return Lacks::Lifecycle };
+        let (mut codes, mut stimuli) = (BTreeSet::new(), BTreeSet::new());
+        let by_people =
+            |stimulus: &String| lifecycle.stimuli.get(stimulus).is_some_and(|kind| kind == "StimulusUserAction");
+        for transition in lifecycle.transitions.iter().filter(|transition| by_people(&transition.stimulus)) {
+            for (code, flags) in &transition.attributes {
+                let mandatory = flags.split('|').any(|flag| flag == "mandatory");
+                // A ticket has an organisation from its creation on.
+                if mandatory && is_external_key(code) && code != "org_id" && !defaults.contains_key(code) {
+                    codes.insert(code.clone());
+                    stimuli.insert(transition.stimulus.clone());
+                }
+            }
+        }
+        Lacks::Attributes { codes, stimuli }
+    }
+
+    fn verdict(&self, place: &str) -> Verdict {
+        let words = |set: &BTreeSet<String>| listed(&set.iter().map(String::as_str).collect::<Vec<_>>());
+        match self {
+            Lacks::Lifecycle => Verdict::note(
+                "there is no lifecycle for this class: its status does not cross",
+                "add the class to a `lifecycle_file`, if its status is to cross",
+            ),
+            Lacks::Attributes { codes, .. } if codes.is_empty() => {
+                Verdict::ok("the defaults name every person, team and service that they ask for")
+            }
+            Lacks::Attributes { codes, stimuli } => Verdict::note(
+                format!("no default for {}: a ticket where it is empty cannot follow {}", words(codes), words(stimuli)),
+                format!("add it to {place}, or let people fill it in before the other side's ticket moves on"),
+            ),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! `check`: every requirement of the bridge and of both sides, a line each.
+
+use std::io::{IsTerminal as _, Write};
+use std::path::Path;
+
+use anyhow::Context as _;
+use clap::Args;
+use comfy_table::{ContentArrangement, Table, presets};
+
+use super::Outcome;
+use crate::app;
+use crate::checks::{self, Finding, State};
+use crate::config::Config;
+
+/// The width of the table where the shell does not tell the terminal's.
+const WIDTH: u16 = 120;
+
+/// Check the bridge, its store and each iTop: address, account, rights, defaults.
+///
+/// Each line is a requirement, its state (ok, note, fault, unknown) and what to do about it. Nothing is
+/// written into an iTop. Ends with 1 when there is a fault.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  itop-bridge check\n  itop-bridge check --json | jq '.[] | select(.state == \"fault\")'"
+)]
+pub(super) struct Check {
+    /// Print an array of {side, check, state, detail, mend}.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(check: &Check, config: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    let config = Config::load(config)?;
+    let findings = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?
+        .block_on(checks::run(&config, &app::http_transport));
+    if check.json {
+        serde_json::to_writer_pretty(&mut *out, &findings)?;
+        writeln!(out)?;
+    } else if std::io::stdout().is_terminal() {
+        let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+        writeln!(out, "{}\n\n{}", table(&findings, columns.unwrap_or(WIDTH)), summary(&findings))?;
+    } else {
+        for finding in &findings {
+            writeln!(out, "{finding}")?;
+        }
+        writeln!(out, "{}", summary(&findings))?;
+    }
+    let faulty = findings.iter().any(|finding| finding.state == State::Fault);
+    Ok(if faulty { Outcome::FaultFound } else { Outcome::Fine })
+}
+
+fn table(findings: &[Finding], width: u16) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    table.set_header(["SIDE", "CHECK", "STATE", "WHAT WAS FOUND, AND THE MEND"]);
+    let mut side = "";
+    for finding in findings {
+        let shown = if finding.side == side { "" } else { &finding.side };
+        side = &finding.side;
+        let mend = finding.mend.as_ref().map(|mend| format!("\n→ {mend}")).unwrap_or_default();
+        table.add_row([shown, &finding.check, finding.state.word(), &format!("{}{mend}", finding.detail)]);
+    }
+    table.trim_fmt()
+}
+
+fn summary(findings: &[Finding]) -> String {
+    let count = |state: State| findings.iter().filter(|finding| finding.state == state).count();
+    let words = [(State::Fault, "fault"), (State::Note, "note"), (State::Unknown, "not checked"), (State::Ok, "ok")];
+    let shown = words.into_iter().map(|(state, word)| (count(state), word)).filter(|(count, _)| *count > 0);
+    let plural = |count: usize, word: &str| if count > 1 && matches!(word, "fault" | "note") { "s" } else { "" };
+    shown.map(|(count, word)| format!("{count} {word}{}", plural(count, word))).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(side: &str, check: &str, state: State, mend: Option<&str>) -> Finding {
+        let detail = "a thing was found".to_owned();
+        Finding { side: side.into(), check: check.into(), state, detail, mend: mend.map(str::to_owned) }
+    }
+
+    #[test]
+    fn a_terminal_gets_a_table_with_each_side_named_once() {
+        let findings = [
+            finding("elitery", "address", State::Ok, None),
+            finding("elitery", "default team_id", State::Fault, Some("mend it here")),
+            finding("acme", "address", State::Ok, None),
+        ];
+        let lines = [
+            " SIDE     CHECK            STATE  WHAT WAS FOUND, AND THE MEND",
+            " elitery  address          ok     a thing was found",
+            "          default team_id  fault  a thing was found",
+            "                                 → mend it here",
+            " acme     address          ok     a thing was found",
+        ];
+        assert_eq!(table(&findings, 100), lines.join("\n"));
+        assert_eq!(summary(&findings), "1 fault, 2 ok");
+    }
+}
