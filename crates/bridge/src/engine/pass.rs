@@ -55,8 +55,8 @@ enum Applied {
     Done,
     /// The counterpart was made: this is what it looks like, and the rest can be planned.
     Created(Ticket),
-    /// Something moved between the read and the write: read and plan again.
-    Stale,
+    /// Something moved between the read and the write, in that side's words: read and plan again.
+    Stale(String),
 }
 
 impl<'a> Pass<'a> {
@@ -211,6 +211,7 @@ impl<'a> Pass<'a> {
 
     /// The rounds of plan and writes. Answers when to look again though nothing new was heard.
     async fn plan_and_write(&mut self, mut sights: Sights) -> Result<Option<i64>, Failure> {
+        let mut kept_moving = String::new();
         for _ in 0..MAX_PLANS {
             let mut plan = reconcile(&self.policy, &self.link, &sights.external, &sights.internal);
             if let Some(halt) = &plan.halt {
@@ -236,12 +237,15 @@ impl<'a> Pass<'a> {
             match self.apply(&plan, &sights).await? {
                 Applied::Done => return Ok(plan.look_again_at_ms),
                 Applied::Created(ticket) => sights.internal = Sight::Here(ticket),
-                Applied::Stale => self.read_again(&mut sights).await?,
+                Applied::Stale(text) => {
+                    kept_moving = text;
+                    self.read_again(&mut sights).await?;
+                }
             }
         }
         self.failures.push(Failure {
             kind: Kind::Refused,
-            text: format!("{} kept moving while the bridge wrote to it", self.name()),
+            text: format!("the ticket moved each time the bridge wrote to it: {kept_moving}"),
         });
         Ok(None)
     }
@@ -339,7 +343,7 @@ impl<'a> Pass<'a> {
             match outcome {
                 Ok(Some(created)) => applied = created,
                 Ok(None) => {}
-                Err(failure) if failure.kind == Kind::Stale => applied = Applied::Stale,
+                Err(failure) if failure.kind == Kind::Stale => applied = Applied::Stale(failure.text),
                 Err(failure) if failure.ends_the_pass() => return Err(failure),
                 Err(failure) => self.failures.push(failure),
             }
