@@ -1,6 +1,7 @@
 //! What iTop does to HTML when it is written: parse it as libxml does, keep only what is on its
 //! lists, print it again. Text is derived from the result for a case log's `message`.
 
+mod closing;
 mod parse;
 mod sanitize;
 mod text;

@@ -1,41 +1,13 @@
-//! A forgiving HTML parser with the habits of libxml2 that show in iTop's answers:
-//! text before any element starts a `<p>`; what follows a `<` that closes nowhere is lost;
-//! a block ends an open `<p>`.
+//! A forgiving HTML parser with the habits of libxml2 (2.9) that show in iTop's answers: text
+//! before any element starts a `<p>`; a block ends an open `<p>`; a `<` in front of a letter is a
+//! tag, whatever follows, and any other one is text.
 
+use super::closing::{ends, weight};
 use super::{Node, is_void};
-
-/// Blocks before which libxml closes an open paragraph. `figure` is not among them: libxml does
-/// not know it.
-const ENDS_PARAGRAPH: [&str; 24] = [
-    "p",
-    "div",
-    "ul",
-    "ol",
-    "dl",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "table",
-    "pre",
-    "blockquote",
-    "hr",
-    "form",
-    "fieldset",
-    "center",
-    "address",
-    "td",
-    "th",
-    "tr",
-    "tbody",
-    "thead",
-];
 
 pub(super) fn parse(html: &str) -> Vec<Node> {
     let mut tree = Tree { open: vec![Open::root()] };
-    let mut rest = html;
+    let mut rest = html.trim_ascii_start();
     while !rest.is_empty() {
         let Some(start) = rest.find('<') else {
             tree.text(rest);
@@ -60,12 +32,13 @@ fn markup<'a>(rest: &'a str, tree: &mut Tree) -> &'a str {
         tree.close(closing[..end].trim().to_ascii_lowercase().as_str());
         return closing.get(end + 1..).unwrap_or("");
     }
-    let name_len =
-        rest[1..].find(|c: char| !c.is_ascii_alphanumeric() && c != ':' && c != '-').unwrap_or(rest.len() - 1);
-    if name_len == 0 || !rest.as_bytes()[1].is_ascii_alphabetic() {
-        // No tag: libxml drops all up to the next '>'.
-        return rest.find('>').map_or("", |end| &rest[end + 1..]);
+    if !rest[1..].starts_with(|first: char| first.is_ascii_alphabetic()) {
+        // No tag at all: the bracket stays as text.
+        tree.text("&lt;");
+        return &rest[1..];
     }
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '-' | '_');
+    let name_len = rest[1..].find(|c: char| !is_name(c)).unwrap_or(rest.len() - 1);
     let tag = rest[1..=name_len].to_ascii_lowercase();
     let (attributes, after) = attributes(&rest[1 + name_len..]);
     tree.start(&tag, attributes);
@@ -141,6 +114,16 @@ pub(super) fn decode(text: &str) -> String {
     out
 }
 
+/// The names of U+00A0 to U+00FF, in order.
+const LATIN_1: &str = "\
+    nbsp iexcl cent pound curren yen brvbar sect uml copy ordf laquo not shy reg macr deg plusmn \
+    sup2 sup3 acute micro para middot cedil sup1 ordm raquo frac14 frac12 frac34 iquest Agrave \
+    Aacute Acirc Atilde Auml Aring AElig Ccedil Egrave Eacute Ecirc Euml Igrave Iacute Icirc Iuml \
+    ETH Ntilde Ograve Oacute Ocirc Otilde Ouml times Oslash Ugrave Uacute Ucirc Uuml Yacute THORN \
+    szlig agrave aacute acirc atilde auml aring aelig ccedil egrave eacute ecirc euml igrave iacute \
+    icirc iuml eth ntilde ograve oacute ocirc otilde ouml divide oslash ugrave uacute ucirc uuml \
+    yacute thorn yuml";
+
 fn entity(name: &str) -> Option<char> {
     if let Some(number) = name.strip_prefix('#') {
         let code = match number.strip_prefix(['x', 'X']) {
@@ -149,18 +132,16 @@ fn entity(name: &str) -> Option<char> {
         };
         return char::from_u32(code);
     }
-    let named = [
+    if let Some(at) = LATIN_1.split_ascii_whitespace().position(|known| known == name) {
+        return char::from_u32(0xa0 + u32::try_from(at).ok()?);
+    }
+    let others = [
         ("amp", '&'),
         ("lt", '<'),
         ("gt", '>'),
         ("quot", '"'),
         ("apos", '\''),
-        ("nbsp", '\u{a0}'),
-        ("eacute", 'é'),
-        ("egrave", 'è'),
-        ("agrave", 'à'),
         ("euro", '€'),
-        ("copy", '©'),
         ("hellip", '…'),
         ("ndash", '–'),
         ("mdash", '—'),
@@ -168,8 +149,9 @@ fn entity(name: &str) -> Option<char> {
         ("lsquo", '‘'),
         ("ldquo", '“'),
         ("rdquo", '”'),
+        ("bull", '•'),
     ];
-    named.iter().find(|(known, _)| *known == name).map(|(_, character)| *character)
+    others.iter().find(|(known, _)| *known == name).map(|(_, character)| *character)
 }
 
 struct Open {
@@ -194,24 +176,21 @@ impl Tree {
         if raw.is_empty() {
             return;
         }
-        let nothing_yet = self.open.len() == 1 && self.open[0].children.is_empty();
+        let of_the_head = |node: &Node| matches!(node, Node::Element { tag, .. } if tag == "script" || tag == "style");
+        let nothing_yet = self.open.len() == 1 && self.open[0].children.iter().all(of_the_head);
         if nothing_yet {
             // Blanks before the body are dropped; text there opens a paragraph.
-            if raw.trim().is_empty() {
+            if raw.trim_ascii().is_empty() {
                 return;
             }
             self.start("p", Vec::new());
-            return self.push(Node::Text(decode(raw.trim_start())));
         }
         self.push(Node::Text(decode(raw)));
     }
 
     fn start(&mut self, tag: &str, attributes: Vec<(String, String)>) {
-        if ENDS_PARAGRAPH.contains(&tag) && self.open.last().is_some_and(|open| open.tag == "p") {
-            self.close("p");
-        }
-        if matches!(tag, "li" | "tr" | "td" | "th" | "option") && self.open.last().is_some_and(|open| open.tag == tag) {
-            self.close(tag);
+        while self.open.len() > 1 && self.open.last().is_some_and(|open| ends(tag, &open.tag)) {
+            self.pop();
         }
         match tag {
             "html" | "body" | "head" => {}
@@ -220,9 +199,13 @@ impl Tree {
         }
     }
 
-    /// Closes the nearest open element of that name, and what is open in it.
+    /// Closes the nearest open element of that name and what is open in it, unless something
+    /// heavier stands between.
     fn close(&mut self, tag: &str) {
         let Some(depth) = self.open.iter().rposition(|open| open.tag == tag).filter(|depth| *depth > 0) else { return };
+        if self.open[depth + 1..].iter().any(|between| weight(&between.tag) > weight(tag)) {
+            return;
+        }
         while self.open.len() > depth {
             self.pop();
         }
