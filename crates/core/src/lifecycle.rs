@@ -114,11 +114,14 @@ impl Lifecycle {
     /// The state that an escalation left: a clock moved the ticket, nobody did. A state that is no
     /// escalation is itself.
     pub fn before_escalation<'a>(&'a self, state: &'a str) -> &'a str {
-        if !is_escalation(state) {
-            return state;
-        }
-        let clock = |t: &&Transition| t.to == state && !self.is_user_action(&t.stimulus);
-        self.transitions.iter().find(clock).map_or(state, |t| t.from.as_str())
+        self.escalated_from(state).next().unwrap_or(state)
+    }
+
+    /// The states from which a clock leads to this escalation; none for a state that is no escalation.
+    pub fn escalated_from<'a>(&'a self, escalation: &'a str) -> impl Iterator<Item = &'a str> {
+        let clock = move |t: &&Transition| t.to == escalation && !self.is_user_action(&t.stimulus);
+        let transitions = self.transitions.iter().filter(move |_| is_escalation(escalation));
+        transitions.filter(clock).map(|t| t.from.as_str())
     }
 
     /// How far a state is along the lifecycle. For requests and incidents: new, escalated and the

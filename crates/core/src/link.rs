@@ -29,6 +29,10 @@ pub struct Link {
     pub path: Option<StatusPath>,
     /// Writes without an answer that may still land.
     pub late: Vec<LateWrite>,
+    /// Late writes that landed over something newer, which stays owed until it is written again: the
+    /// late value must not pass for a person's, even where that write is refused at first.
+    #[serde(default)]
+    pub owed: Vec<Late>,
     pub conflicts: Vec<Conflict>,
     pub halt: Option<Halt>,
     /// An operator has ended a halt, and what caused it is accepted: a ticket that is still gone ends
@@ -48,6 +52,7 @@ impl Link {
             copies: Vec::new(),
             path: None,
             late: Vec::new(),
+            owed: Vec::new(),
             conflicts: Vec::new(),
             halt: None,
             resumed: false,
@@ -62,6 +67,7 @@ impl Link {
                 self.ancestor.external.status.clone_from(external);
                 self.ancestor.internal.status.clone_from(internal);
                 self.path = None;
+                self.owed.retain(|late| !matches!(late, Late::Status { .. }));
             }
             Note::Adopt(copy) => self.keep_copy(copy.clone()),
             Note::CopyRemovedByPerson { from, original } => {
@@ -76,6 +82,8 @@ impl Link {
             }
             Note::ResumeIsOver => self.resumed = false,
             Note::LateSettled(settled) => self.late.retain(|late| late != settled),
+            Note::Owed(late) => self.owed.push(late.clone()),
+            Note::NoLongerOwed(gone) => self.owed.retain(|late| late != gone),
         }
     }
 
@@ -84,6 +92,7 @@ impl Link {
     pub fn field_agreed(&mut self, code: &str, external: &str, internal: &str) {
         self.ancestor.external.fields.insert(code.to_owned(), external.to_owned());
         self.ancestor.internal.fields.insert(code.to_owned(), internal.to_owned());
+        self.owed.retain(|late| !late.is_of_field(code));
     }
 
     /// A stimulus was answered with this state. The walk ends at the state that was wanted.
@@ -91,6 +100,7 @@ impl Link {
         state.clone_into(&mut self.ancestor.internal.status);
         if let Some(path) = self.path.take_if(|path| path.states.last().is_some_and(|last| last == state)) {
             self.ancestor.external.status = path.wanted;
+            self.owed.retain(|late| !matches!(late, Late::Status { .. }));
         }
     }
 
@@ -112,6 +122,12 @@ impl Link {
 
     pub fn forget_copy(&mut self, from: Side, original: u64) {
         self.copies.retain(|copy| (copy.from, copy.original) != (from, original));
+        self.owed.retain(|late| from != Side::External || !late.is_of_file(original));
+    }
+
+    /// What can no longer land, and what landed over something newer.
+    pub fn settled_late(&self, now_ms: i64) -> impl Iterator<Item = &Late> {
+        self.late.iter().filter(move |late| late.until_ms <= now_ms).map(|late| &late.what).chain(&self.owed)
     }
 
     pub fn copy_of(&self, from: Side, original: u64) -> Option<&Copy> {
@@ -213,6 +229,16 @@ pub enum Late {
         original: u64,
         content: FileContent,
     },
+}
+
+impl Late {
+    pub fn is_of_field(&self, of: &str) -> bool {
+        matches!(self, Late::Field { code, .. } if code == of)
+    }
+
+    pub fn is_of_file(&self, of: u64) -> bool {
+        matches!(self, Late::File { original, .. } if *original == of)
+    }
 }
 
 /// A disagreement that the bridge leaves as it is, and shows.

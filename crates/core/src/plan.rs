@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::link::{Conflict, Copy, LateWrite};
+use crate::link::{Conflict, Copy, Late, LateWrite, Link};
 use crate::ticket::{FileContent, Side};
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -23,6 +23,13 @@ pub struct Plan {
 impl Plan {
     pub fn writes_nothing(&self) -> bool {
         self.writes.is_empty()
+    }
+
+    /// Notes what a late write overwrote, once.
+    pub(crate) fn owe(&mut self, link: &Link, late: &Late) {
+        if !link.owed.contains(late) {
+            self.notes.push(Note::Owed(late.clone()));
+        }
     }
 
     /// Asks for another look then; the earliest asked for counts.
@@ -139,6 +146,10 @@ pub enum Note {
     ResumeIsOver,
     /// A write that may have landed late has settled, and was looked at.
     LateSettled(LateWrite),
+    /// What a late write put in place of something newer: the newer is owed until it is written again.
+    Owed(Late),
+    /// What a late write put there is gone, and nobody of the bridge's took it away.
+    NoLongerOwed(Late),
 }
 
 /// Why a link stopped. Nothing is written until an operator resumes it.

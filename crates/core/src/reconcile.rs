@@ -50,8 +50,11 @@ fn both_stand(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket
     status::plan(policy, link, external, internal, &mut plan);
     files::plan(policy, link, external, internal, &mut plan);
     settle_late_writes(link, internal, &mut plan);
-    match too_much_gone(policy, link, &plan) {
-        Some(halt) if !link.resumed => {
+    match too_much_gone(policy, link, external, internal) {
+        // Only a deletion that is due does harm.
+        Some(halt)
+            if !link.resumed && plan.writes.iter().any(|step| matches!(step.write, Write::DeleteCopy { .. })) =>
+        {
             return Plan { halt: Some(halt), conflicts: link.conflicts.clone(), ..Plan::default() };
         }
         Some(_) => {}
@@ -76,13 +79,14 @@ fn settle_late_writes(link: &Link, internal: &Ticket, plan: &mut Plan) {
     }
 }
 
-/// Law 6: many deletions at once are an accident until an operator says otherwise.
-fn too_much_gone(policy: &Policy, link: &Link, plan: &Plan) -> Option<Halt> {
-    let deletes = plan.writes.iter().filter(|step| matches!(step.write, Write::DeleteCopy { .. })).count();
-    policy.halt.exceeded(deletes, link.copies.len()).then(|| Halt {
+/// Law 6: many originals gone at once are an accident until an operator says otherwise. All that are
+/// missing count, not only those whose deletion is due: they may have gone one by one.
+fn too_much_gone(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket) -> Option<Halt> {
+    let gone = link.copies.iter().filter(|copy| files::has_lost_original(copy, external, internal)).count();
+    policy.halt.exceeded(gone, link.copies.len()).then(|| Halt {
         kind: HaltKind::FilesGone,
         text: format!(
-            "{deletes} of the {} attachments of {} are gone at once; their copies are left alone until you resume the link",
+            "{gone} of the {} attachments of {} are gone at once; their copies are left alone until you resume the link",
             link.copies.len(),
             link.external.reference
         ),

@@ -68,22 +68,34 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
             continue;
         };
         let moved = link.ancestor.external.fields.get(code).is_none_or(|agreed| !same(code, agreed, source));
-        let landed_late = is_own_late_value(link, internal, code, target);
-        if !moved && !landed_late {
+        let landed_late = landed_late(link, internal, code, target);
+        if !moved && landed_late.is_none() {
             // Here the external side did not change: whatever stands inside stays.
+            let gone = link.owed.iter().filter(|late| late.is_of_field(code)).cloned();
+            plan.notes.extend(gone.map(Note::NoLongerOwed));
             continue;
         }
         let Some(value) = wanted(policy, external, code, source) else { continue };
-        if matches!(&value, Value::Text(text) if text == target) {
+        if already_says(&value, target) {
             plan.notes.push(Note::Field { code: code.clone(), external: source.clone(), internal: target.clone() });
             continue;
         }
         why.push(if moved { format!("{code} changed outside") } else { format!("an earlier {code} landed late") });
-        let lost_edit = (!landed_late).then(|| lost_edit(link, code, target)).flatten();
+        let lost_edit = if landed_late.is_none() { lost_edit(link, code, target) } else { None };
+        if let Some(late) = landed_late {
+            plan.owe(link, late);
+        }
         fields.push(FieldWrite { code: code.clone(), value, source: Some(source.clone()), lost_edit });
     }
     if !fields.is_empty() {
         plan.writes.push(Step { write: Write::UpdateFields { fields }, reason: why.join(", ") });
+    }
+}
+
+fn already_says(value: &Value, target: &str) -> bool {
+    match value {
+        Value::Text(text) => text == target,
+        Value::Html(html) => text::same_html(html, target),
     }
 }
 
@@ -95,14 +107,14 @@ fn same(code: &str, a: &str, b: &str) -> bool {
 /// nor what an unanswered write carried.
 fn lost_edit(link: &Link, code: &str, target: &str) -> Option<String> {
     let agreed = link.ancestor.internal.fields.get(code)?;
-    let sent = link.late.iter().any(|late| carries(&late.what, code, target));
+    let sent = link.late.iter().map(|late| &late.what).chain(&link.owed).any(|late| carries(late, code, target));
     (!same(code, agreed, target) && !sent).then(|| target.to_owned())
 }
 
 /// A write that was given up has settled, and what it carried stands where something newer was agreed.
-fn is_own_late_value(link: &Link, internal: &Ticket, code: &str, target: &str) -> bool {
+fn landed_late<'a>(link: &'a Link, internal: &Ticket, code: &str, target: &str) -> Option<&'a Late> {
     let replaced = link.ancestor.internal.fields.get(code).is_some_and(|agreed| !same(code, agreed, target));
-    replaced && link.late.iter().any(|late| late.until_ms <= internal.read_at_ms && carries(&late.what, code, target))
+    link.settled_late(internal.read_at_ms).find(|late| replaced && carries(late, code, target))
 }
 
 fn carries(late: &Late, code: &str, target: &str) -> bool {

@@ -31,10 +31,12 @@ fn copy_of(link: &Link, original: u64) -> Option<&Copy> {
 
 /// The internal attachment that carries this original's mark, where they were listed.
 fn marked(internal: &Ticket, original: u64) -> Option<&File> {
-    internal.files.as_ref()?.iter().find(|file| {
-        file.mark.as_ref().is_some_and(|mark| {
-            mark.from == Side::External && mark.kind == FileKind::File && mark.key == original.to_string()
-        })
+    internal.files.as_ref()?.iter().find(|file| is_copy_of(file, original))
+}
+
+fn is_copy_of(file: &File, original: u64) -> bool {
+    file.mark.as_ref().is_some_and(|mark| {
+        mark.from == Side::External && mark.kind == FileKind::File && mark.key == original.to_string()
     })
 }
 
@@ -70,16 +72,16 @@ fn known(policy: &Policy, link: &Link, copy: &Copy, original: &File, internal: &
             None if internal.files.is_some() && internal.read_at_ms >= until_ms => {
                 plan.writes.push(copy_file(original.id, "an unanswered copy never arrived"));
             }
-            None => {
-                plan.look_again(until_ms.min(internal.read_at_ms + policy.waits.doubt_look_ms).max(internal.read_at_ms))
-            }
+            None => plan.look_again(
+                until_ms.min(internal.read_at_ms.saturating_add(policy.waits.doubt_look_ms)).max(internal.read_at_ms),
+            ),
         },
         CopyState::Stands(id) => stands(link, copy, id, original, internal, plan),
     }
 }
 
 fn stands(link: &Link, copy: &Copy, id: u64, original: &File, internal: &Ticket, plan: &mut Plan) {
-    if listed_without(internal, id) {
+    if is_gone(internal, copy.original, id) {
         plan.notes.push(Note::CopyRemovedByPerson { from: copy.from, original: copy.original });
         return;
     }
@@ -92,27 +94,49 @@ fn stands(link: &Link, copy: &Copy, id: u64, original: &File, internal: &Ticket,
             plan.notes.push(Note::SameContent { from: copy.from, original: copy.original, content: content.clone() });
         }
         Some(content) if *content != copy.content => plan.writes.push(rewrite("a file changed outside")),
-        _ if overwritten_late(link, copy, id, internal) => plan.writes.push(rewrite("an earlier content landed late")),
-        _ => {}
+        _ => match overwritten_late(link, copy, id, internal) {
+            Some(late) => {
+                plan.owe(link, late);
+                plan.writes.push(rewrite("an earlier content landed late"));
+            }
+            None => {
+                let gone = link.owed.iter().filter(|late| late.is_of_file(copy.original)).cloned();
+                plan.notes.extend(gone.map(Note::NoLongerOwed));
+            }
+        },
     }
 }
 
-/// A rewrite that was given up has landed over a newer one.
-fn overwritten_late(link: &Link, copy: &Copy, id: u64, internal: &Ticket) -> bool {
-    let Some(now) = content_of(internal, id) else { return false };
-    link.late.iter().any(|late| {
-        late.until_ms <= internal.read_at_ms
-            && matches!(&late.what, Late::File { original, content }
-                if *original == copy.original && content == now && *content != copy.content)
+/// A rewrite that was given up has landed over a newer one. What is owed already was seen so: it counts
+/// unless the contents were read and say otherwise.
+fn overwritten_late<'a>(link: &'a Link, copy: &Copy, id: u64, internal: &Ticket) -> Option<&'a Late> {
+    let now = content_of(internal, id);
+    link.settled_late(internal.read_at_ms).find(|late| {
+        let shows = now.map_or_else(|| link.owed.contains(late), |now| carries(late, now));
+        late.is_of_file(copy.original) && shows && !carries(late, &copy.content)
     })
+}
+
+fn carries(late: &Late, now: &FileContent) -> bool {
+    matches!(late, Late::File { content, .. } if content == now)
 }
 
 fn content_of(ticket: &Ticket, id: u64) -> Option<&FileContent> {
     ticket.files.as_ref()?.iter().find(|file| file.id == id)?.content.as_ref()
 }
 
-fn listed_without(internal: &Ticket, id: u64) -> bool {
-    internal.files.as_ref().is_some_and(|files| !files.iter().any(|file| file.id == id))
+/// The copy is no longer listed. An id that stands without this original's mark is another file: an iTop
+/// restored from a backup gives ids out again.
+fn is_gone(internal: &Ticket, original: u64, id: u64) -> bool {
+    internal.files.as_ref().is_some_and(|files| !files.iter().any(|file| file.id == id && is_copy_of(file, original)))
+}
+
+/// A copy stands whose original is not listed, or was not when the files were last listed.
+pub fn has_lost_original(copy: &Copy, external: &Ticket, internal: &Ticket) -> bool {
+    let CopyState::Stands(id) = copy.state else { return false };
+    let listed = |files: &Vec<File>| files.iter().any(|file| file.id == copy.original && file.mark.is_none());
+    let lost = external.files.as_ref().map_or(copy.missing_since_ms.is_some(), |files| !listed(files));
+    lost && copy.from == Side::External && !is_gone(internal, copy.original, id)
 }
 
 /// Whether this read shows what became of a late write: a file's only where its contents were read,
@@ -120,7 +144,7 @@ fn listed_without(internal: &Ticket, id: u64) -> bool {
 pub fn can_judge(link: &Link, late: &LateWrite, internal: &Ticket) -> bool {
     let Late::File { original, .. } = &late.what else { return true };
     match copy_of(link, *original).map(|copy| &copy.state) {
-        Some(CopyState::Stands(id)) => content_of(internal, *id).is_some() || listed_without(internal, *id),
+        Some(CopyState::Stands(id)) => content_of(internal, *id).is_some() || is_gone(internal, *original, *id),
         _ => true,
     }
 }
@@ -137,28 +161,32 @@ fn missing(
     plan: &mut Plan,
 ) {
     let (from, original) = (copy.from, copy.original);
-    let id = match copy.state {
-        CopyState::Stands(id) if !listed_without(internal, id) => id,
+    let standing = match copy.state {
         CopyState::InDoubt { until_ms } => return missing_in_doubt(policy, copy, until_ms, internal, plan),
-        // Here neither the original nor the copy is left.
-        _ => return plan.notes.push(Note::ForgetCopy { from, original }),
+        CopyState::Stands(id) if !is_gone(internal, original, id) => Some(id),
+        // Here the copy is gone too. Should the original be listed again, it must still be known that a
+        // person removed the copy: so forgetting waits as long as deleting does.
+        _ => None,
     };
-    if policy.attachment_deletes == AttachmentDeletes::Never {
+    if standing.is_some() && policy.attachment_deletes == AttachmentDeletes::Never {
         return;
     }
     let now = external.read_at_ms;
     let since = copy.missing_since_ms.unwrap_or(now);
     let due = if originals.is_empty() {
         let last_went = link.copies.iter().filter_map(|copy| copy.missing_since_ms).max().unwrap_or(now).max(since);
-        last_went + policy.waits.last_file_missing_ms
+        last_went.saturating_add(policy.waits.last_file_missing_ms)
     } else {
-        since + policy.waits.file_missing_ms
+        since.saturating_add(policy.waits.file_missing_ms)
     };
     if now >= due && copy.missing_since_ms.is_some() {
-        plan.writes.push(Step {
-            write: Write::DeleteCopy { from, original, copy: id },
-            reason: "the original was deleted outside".to_owned(),
-        });
+        match standing {
+            Some(copy) => plan.writes.push(Step {
+                write: Write::DeleteCopy { from, original, copy },
+                reason: "the original was deleted outside".to_owned(),
+            }),
+            None => plan.notes.push(Note::ForgetCopy { from, original }),
+        }
         return;
     }
     if copy.missing_since_ms.is_none() {
@@ -176,8 +204,8 @@ fn missing_in_doubt(policy: &Policy, copy: &Copy, until_ms: i64, internal: &Tick
         None if internal.files.is_some() && internal.read_at_ms >= until_ms => {
             plan.notes.push(Note::ForgetCopy { from: copy.from, original: copy.original });
         }
-        None => {
-            plan.look_again(until_ms.min(internal.read_at_ms + policy.waits.doubt_look_ms).max(internal.read_at_ms))
-        }
+        None => plan.look_again(
+            until_ms.min(internal.read_at_ms.saturating_add(policy.waits.doubt_look_ms)).max(internal.read_at_ms),
+        ),
     }
 }

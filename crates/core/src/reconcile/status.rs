@@ -16,17 +16,29 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
     let wanted = without_escalation(outside, agreed, &external.status).to_owned();
     let present = without_escalation(inside, &link.ancestor.internal.status, &internal.status).to_owned();
 
-    if wanted == present || !(wanted != *agreed || landed_late(link, internal, &present)) {
-        // Here the sides agree, or the external ticket did not move: the inside goes its own way.
+    if wanted == present {
         return note(link, wanted, present, plan);
     }
-    if is_absorbed(outside, inside, link, agreed, &wanted, internal) {
+    let moved = wanted != *agreed;
+    let late = landed_late(link, &present);
+    let settled = late.filter(|late| link.settled_late(internal.read_at_ms).any(|settled| settled == *late));
+    if !moved && late.is_some() && settled.is_none() {
+        // Here a stimulus of the bridge's own may have moved the ticket: until it has settled, that must
+        // not be remembered as a person's move.
+        return;
+    }
+    let own = late.is_some() || stopped_on_own_walk(link, &present);
+    if !own && (!moved || is_absorbed(outside, inside, agreed, &wanted, internal)) {
+        // Here the external ticket did not move, or only catches up: the inside goes its own way.
         return note(link, wanted, present, plan);
+    }
+    if let Some(late) = settled {
+        plan.owe(link, late);
     }
     match inside.path(&internal.status, &wanted) {
         Some(path) if !path.is_empty() => {
             let walk = path.iter().map(|t| stimulus(policy, t, external, internal)).collect();
-            let reason = reason(link, agreed, &wanted, &present);
+            let reason = reason(link, agreed, &wanted, &present, own);
             plan.writes.push(Step { write: Write::WalkStatus { wanted, walk }, reason });
         }
         Some(_) => note(link, wanted, present, plan),
@@ -42,52 +54,52 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
 
 fn note(link: &Link, external: String, internal: String, plan: &mut Plan) {
     let ancestor = &link.ancestor;
-    if ancestor.external.status != external || ancestor.internal.status != internal {
+    // A walk that was given up is over: a person who goes there later goes there himself.
+    let open = link.path.is_some() || link.owed.iter().any(|late| matches!(late, Late::Status { .. }));
+    if open || ancestor.external.status != external || ancestor.internal.status != internal {
         plan.notes.push(Note::Status { external, internal });
     }
 }
 
-/// Entering an escalation is no move: the last state that was none stays. Only where the clock must
-/// have started from a later state than the last one known did the ticket move before it.
+/// Entering an escalation is no move: the last state that was none stays. Only where no clock leads
+/// from the last one known to this escalation did the ticket move before it, unseen.
 fn without_escalation<'a>(lifecycle: &'a Lifecycle, agreed: &'a str, state: &'a str) -> &'a str {
     if !is_escalation(state) {
         return state;
     }
-    let before = lifecycle.before_escalation(state);
-    if agreed.is_empty() || lifecycle.rank(before) > lifecycle.rank(agreed) { before } else { agreed }
+    let known = if agreed.is_empty() { &lifecycle.initial } else { lifecycle.before_escalation(agreed) };
+    let before = lifecycle.escalated_from(state).filter_map(|from| Some((lifecycle.path(known, from)?.len(), from)));
+    before.min_by_key(|(steps, _)| *steps).map_or(known, |(_, from)| from)
 }
 
 /// A customer who catches up does not re-open what the provider has resolved: where the inside is
-/// further along, a move outside writes nothing. A re-opening (the external's own rank fell), a
-/// refusal, and a state on the bridge's own unfinished walk are no catching up.
-fn is_absorbed(
-    outside: &Lifecycle,
-    inside: &Lifecycle,
-    link: &Link,
-    agreed: &str,
-    wanted: &str,
-    internal: &Ticket,
-) -> bool {
-    let on_own_walk = link.path.as_ref().is_some_and(|path| path.states.contains(&internal.status));
+/// further along, a move outside writes nothing. A re-opening (the external's own rank fell) and a
+/// refusal are no catching up.
+fn is_absorbed(outside: &Lifecycle, inside: &Lifecycle, agreed: &str, wanted: &str, internal: &Ticket) -> bool {
     let reopened = outside.rank(wanted) < outside.rank(agreed);
-    inside.rank(&internal.status) > outside.rank(wanted) && !reopened && !is_refusal(wanted) && !on_own_walk
+    inside.rank(&internal.status) > outside.rank(wanted) && !reopened && !is_refusal(wanted)
 }
 
 /// A stimulus that was given up has moved the ticket after all, away from what was agreed since.
-fn landed_late(link: &Link, internal: &Ticket, present: &str) -> bool {
-    let moved = link.ancestor.internal.status != present;
-    moved
-        && link.late.iter().any(|late| {
-            late.until_ms <= internal.read_at_ms && matches!(&late.what, Late::Status { to } if *to == internal.status)
-        })
+fn landed_late<'a>(link: &'a Link, present: &str) -> Option<&'a Late> {
+    if link.ancestor.internal.status == present {
+        return None;
+    }
+    let given_up = link.owed.iter().chain(link.late.iter().map(|late| &late.what));
+    given_up.into_iter().find(|late| matches!(late, Late::Status { to } if to == present))
 }
 
-fn reason(link: &Link, agreed: &str, wanted: &str, present: &str) -> String {
+/// The bridge's own walk brought the ticket here and was broken off.
+fn stopped_on_own_walk(link: &Link, present: &str) -> bool {
+    let answered = link.ancestor.internal.status == present;
+    answered && link.path.as_ref().is_some_and(|path| path.states.iter().any(|state| state == present))
+}
+
+fn reason(link: &Link, agreed: &str, wanted: &str, present: &str, own: bool) -> String {
     if wanted == agreed {
-        return format!("a stimulus landed late; the status outside is {wanted}");
+        return format!("the bridge itself moved the ticket to {present}; the status outside is {wanted}");
     }
     let before = &link.ancestor.internal.status;
-    let own = link.path.as_ref().is_some_and(|path| path.states.iter().any(|state| state == present));
     if !before.is_empty() && before != present && !own {
         format!("status went from {agreed} to {wanted} outside, which wins over {present} inside")
     } else {
