@@ -9,7 +9,8 @@ use http::HeaderMap;
 pub fn fields(headers: &HeaderMap, body: &[u8]) -> BTreeMap<String, String> {
     let content_type = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     if content_type.starts_with("multipart/form-data") {
-        return boundary(content_type).map_or_else(BTreeMap::new, |boundary| multipart(&boundary, body));
+        return boundary(content_type)
+            .map_or_else(BTreeMap::new, |boundary| multipart(&boundary, &String::from_utf8_lossy(body)));
     }
     if content_type.starts_with("application/x-www-form-urlencoded") {
         return url::form_urlencoded::parse(body).into_owned().collect();
@@ -28,38 +29,35 @@ fn boundary(content_type: &str) -> Option<String> {
     (!boundary.is_empty()).then(|| boundary.to_owned())
 }
 
-fn multipart(boundary: &str, body: &[u8]) -> BTreeMap<String, String> {
-    let delimiter = format!("--{boundary}").into_bytes();
+fn multipart(boundary: &str, body: &str) -> BTreeMap<String, String> {
+    let opening = format!("--{boundary}");
+    let delimiter = format!("\r\n{opening}");
     let mut fields = BTreeMap::new();
-    let mut rest = find(body, &delimiter).map_or(&[][..], |at| &body[at + delimiter.len()..]);
-    while let Some(part) = rest.strip_prefix(b"\r\n") {
-        let Some(end) = find(part, &[b"\r\n", delimiter.as_slice()].concat()) else { break };
-        if let Some((name, value)) = part_field(&part[..end]) {
-            fields.insert(name, value);
-        }
-        rest = &part[end + 2 + delimiter.len()..];
+    let mut rest = body.split_once(opening.as_str()).map_or("", |(_, rest)| rest);
+    while let Some(part) = rest.strip_prefix("\r\n") {
+        let Some(end) = find(part, &delimiter) else { break };
+        fields.extend(part_field(&part[..end]));
+        rest = &part[end + delimiter.len()..];
     }
     fields
 }
 
-fn part_field(part: &[u8]) -> Option<(String, String)> {
-    let head_end = find(part, b"\r\n\r\n")?;
-    let head = String::from_utf8_lossy(&part[..head_end]);
+fn part_field(part: &str) -> Option<(String, String)> {
+    let (head, value) = part.split_at(find(part, "\r\n\r\n")?);
     let disposition = head.lines().find(|line| line.to_ascii_lowercase().starts_with("content-disposition:"))?;
     let name = disposition.split(';').map(str::trim).find_map(|item| item.strip_prefix("name="))?;
-    Some((name.trim_matches('"').to_owned(), String::from_utf8_lossy(&part[head_end + 4..]).into_owned()))
+    Some((name.trim_matches('"').to_owned(), value["\r\n\r\n".len()..].to_owned()))
 }
 
-/// The first place of `needle`: jumps from one occurrence of its first byte to the next.
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    let first = *needle.first()?;
+/// The first place of a needle that begins with a carriage return, which JSON hardly ever
+/// holds: the search leaps over a file in one step.
+fn find(text: &str, needle: &str) -> Option<usize> {
     let mut from = 0;
-    while let Some(at) = haystack[from..].iter().position(|byte| *byte == first) {
-        let at = from + at;
-        if haystack[at..].starts_with(needle) {
-            return Some(at);
+    while let Some(at) = text[from..].find('\r') {
+        if text[from + at..].starts_with(needle) {
+            return Some(from + at);
         }
-        from = at + 1;
+        from += at + 1;
     }
     None
 }

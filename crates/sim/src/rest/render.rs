@@ -144,6 +144,14 @@ struct Php;
 
 impl Formatter for Php {
     fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        // A file's base64: nothing to escape but slashes, and long.
+        if fragment.is_ascii() {
+            for (n, part) in fragment.split('/').enumerate() {
+                writer.write_all(if n == 0 { b"" } else { b"\\/" })?;
+                writer.write_all(part.as_bytes())?;
+            }
+            return Ok(());
+        }
         let mut plain_from = 0;
         for (at, character) in fragment.char_indices() {
             if character.is_ascii() && character != '/' {
