@@ -340,6 +340,7 @@ async fn only(client: &Client, class: &str, condition: Option<&Condition>, secti
     };
     match client.get(class, &Query::oql(oql).limit(1), &["id"]).await {
         Ok(found) if condition == Some(&Condition::All) => Verdict::ok(format!("every ticket; {} now", found.total)),
+        Ok(found) if found.total == 1 => Verdict::ok("fits 1 ticket now"),
         Ok(found) => Verdict::ok(format!("fits {} tickets now", found.total)),
         Err(error) if error.class == ErrorClass::Refused => {
             let mend =
@@ -376,9 +377,13 @@ fn by_external<T: PartialEq>(values: Vec<(&str, T)>, externals: usize) -> Vec<(S
 
 /// `a, b and c`.
 fn listed(words: &[&str]) -> String {
+    joined(words, "and")
+}
+
+fn joined(words: &[&str], last_word: &str) -> String {
     match words {
         [] => String::new(),
         [one] => (*one).to_owned(),
-        [some @ .., last] => format!("{} and {last}", some.join(", ")),
+        [some @ .., last] => format!("{} {last_word} {last}", some.join(", ")),
     }
 }

@@ -8,7 +8,7 @@
 use futures_util::future::join_all;
 use itop_client::{Client, Error, ErrorClass, Fields, Query};
 
-use super::{Verdict, listed};
+use super::{Verdict, joined, listed};
 use crate::config::{Login, SideConfig};
 
 /// An attribute that no class has.
@@ -126,8 +126,8 @@ fn verdict(class: &str, answers: &[(Right, Answer)], read_only: bool, side: &Sid
     let allowed = words(|answer| matches!(answer, Answer::Allowed));
     if !denied.is_empty() {
         let detail = match allowed.is_empty() {
-            true => format!("the account may not {}", listed(&denied)),
-            false => format!("the account may {}, but not {}", listed(&allowed), listed(&denied)),
+            true => format!("the account may not {}", joined(&denied, "or")),
+            false => format!("the account may {}, but not {}", listed(&allowed), joined(&denied, "or")),
         };
         let mend = mend(class, side);
         return match read_only && !denied.contains(&"read") {

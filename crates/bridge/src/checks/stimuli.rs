@@ -74,10 +74,17 @@ impl Lacks {
             Lacks::Attributes { codes, .. } if codes.is_empty() => {
                 Verdict::ok("the defaults name every person, team and service that they ask for")
             }
-            Lacks::Attributes { codes, stimuli } => Verdict::note(
-                format!("no default for {}: a ticket where it is empty cannot follow {}", words(codes), words(stimuli)),
-                format!("add it to {place}, or let people fill it in before the other side's ticket moves on"),
-            ),
+            Lacks::Attributes { codes, stimuli } => {
+                let (is_empty, them) = if codes.len() > 1 { ("one of them", "them") } else { ("it", "it") };
+                Verdict::note(
+                    format!(
+                        "no default for {}: where {is_empty} is empty, iTop may refuse {}",
+                        words(codes),
+                        words(stimuli)
+                    ),
+                    format!("add {them} to {place}, or let people fill {them} in before the other side's ticket moves"),
+                )
+            }
         }
     }
 }

@@ -94,7 +94,7 @@ mod tests {
             " SIDE     CHECK            STATE  WHAT WAS FOUND, AND THE MEND",
             " elitery  address          ok     a thing was found",
             "          default team_id  fault  a thing was found",
-            "                                 → mend it here",
+            "                                  → mend it here",
             " acme     address          ok     a thing was found",
         ];
         assert_eq!(table(&findings, 100), lines.join("\n"));

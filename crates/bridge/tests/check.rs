@@ -1,0 +1,513 @@
+//! `check`: what it says of each fault, on simulated iTops, and that it writes nothing into them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use itop_bridge::checks::{self, Finding, State};
+use itop_bridge::config::{Config, SideConfig};
+use itop_bridge::store::{SqliteStore, Store};
+use itop_client::{Body, Progress, Transport, TransportError};
+use itop_sim::{Effect, Fault, Right, Sim, SimConfig, Version, Wire};
+
+const PASSWORD: &str = "Bridge.1234";
+
+/// Two simulated iTops and a configuration for them.
+struct World {
+    internal: Sim,
+    acme: Sim,
+    /// What `acme` answers in place of the simulator: an HTTP status and headers.
+    acme_instead: Option<(u16, Vec<(&'static str, &'static str)>)>,
+    password: &'static str,
+    /// Lines for `[internal]`, `[external.acme]` and `[sync]`.
+    internal_lines: String,
+    acme_lines: String,
+    sync: String,
+}
+
+const DEFAULTS: &str = "org = \"Demo\", caller = 6, team = \"Helpdesk\", agent = 9, service = \"Software\", \
+                        servicesubcategory = \"Installation\"";
+
+impl World {
+    fn new() -> World {
+        let sim = |version, url: &str| {
+            let sim = Sim::new(SimConfig::new(version, url));
+            sim.allow("NormalChange");
+            sim
+        };
+        World {
+            internal: sim(Version::V3_2, "http://elitery"),
+            acme: sim(Version::V3_1, "http://acme"),
+            acme_instead: None,
+            password: PASSWORD,
+            internal_lines: format!("defaults = {{ {DEFAULTS} }}"),
+            acme_lines: "only = \"all\"".into(),
+            sync: "classes = { UserRequest = \"UserRequest\", NormalChange = \"NormalChange\" }".into(),
+        }
+    }
+
+    fn defaults(self, defaults: &str) -> World {
+        World { internal_lines: format!("defaults = {{ {defaults} }}"), ..self }
+    }
+
+    fn text(&self, internal: &str, acme: &str, store: &Path) -> String {
+        let account = format!("user = \"bridge\"\npassword = \"{}\"", self.password);
+        format!(
+            "[server]\nid = \"7f3a\"\n[store]\nurl = \"sqlite:{}\"\n\
+             [internal]\nname = \"elitery\"\nurl = \"{internal}\"\n{account}\napi_keys = [\"sk_internal_0123456789\"]\n{}\n\
+             [external.acme]\nurl = \"{acme}\"\n{account}\napi_keys = [\"sk_external_0123456789\"]\n{}\n\
+             [sync]\n{}\n",
+            store.display(),
+            self.internal_lines,
+            self.acme_lines,
+            self.sync
+        )
+    }
+
+    fn config(&self) -> Config {
+        let text = self.text("http://elitery", "http://acme", Path::new("/nowhere/bridge.db"));
+        Config::parse(&text, "test.toml", &|_| None).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    async fn findings(&self, side: &str) -> Vec<Finding> {
+        let transport = |side: &SideConfig| {
+            let (sim, instead) = match side.name.as_str() {
+                "elitery" => (self.internal.clone(), None),
+                _ => (self.acme.clone(), self.acme_instead.clone()),
+            };
+            Ok(Arc::new(ToSim { sim, instead }) as Arc<dyn Transport>)
+        };
+        let findings = checks::side(&self.config(), side, &transport).await;
+        for finding in &findings {
+            let text = serde_json::to_string(finding).unwrap();
+            assert!(!text.contains(self.password) && !text.contains("sk_"), "a secret: {text}");
+        }
+        for call in self.internal.calls().into_iter().chain(self.acme.calls()) {
+            let deletes_nothing = call.operation == "core/delete" && call.key == 0;
+            assert!(!call.wrote || deletes_nothing, "check has written: {}", call.json);
+        }
+        findings
+    }
+
+    /// The lines of a side that are not ok.
+    async fn lines(&self, side: &str) -> Vec<String> {
+        let bad = |finding: &&Finding| finding.state != State::Ok;
+        self.findings(side).await.iter().filter(bad).map(Finding::to_string).collect()
+    }
+
+    /// The one line of a check.
+    async fn line(&self, side: &str, check: &str) -> String {
+        let findings = self.findings(side).await;
+        let found: Vec<&Finding> = findings.iter().filter(|finding| finding.check == check).collect();
+        assert_eq!(found.len(), 1, "{check}: {findings:#?}");
+        found[0].to_string()
+    }
+
+    /// The line about the address of a side that does not answer; its further lines say so, and the other
+    /// side is checked all the same.
+    async fn dead_acme(&self) -> String {
+        let findings = self.findings("acme").await;
+        assert_eq!(findings[0].check, "address");
+        assert!(findings.len() > 8);
+        for finding in &findings[1..] {
+            assert_eq!((finding.state, finding.detail.as_str()), (State::Unknown, "not checked"), "{finding}");
+        }
+        assert!(self.findings("elitery").await.iter().all(|finding| finding.state != State::Fault));
+        findings[0].to_string()
+    }
+}
+
+/// The way from a client to a simulator. The simulator does not have the members of teams: of these the
+/// helpdesk (37) has Jules Verne (9).
+struct ToSim {
+    sim: Sim,
+    instead: Option<(u16, Vec<(&'static str, &'static str)>)>,
+}
+
+impl Transport for ToSim {
+    fn send<'a>(
+        &'a self,
+        request: http::Request<Body>,
+        _: &'a Progress,
+    ) -> BoxFuture<'a, Result<http::Response<Bytes>, TransportError>> {
+        Box::pin(async move {
+            let (head, body) = request.into_parts();
+            let body = body.to_bytes();
+            if let Some((status, headers)) = &self.instead {
+                let mut answer = http::Response::builder().status(*status);
+                for (name, value) in headers {
+                    answer = answer.header(*name, *value);
+                }
+                return Ok(answer.body(Bytes::from_static(b"<html>a page</html>")).unwrap());
+            }
+            let text = String::from_utf8_lossy(&body);
+            if text.contains("\"class\":\"lnkPersonToTeam\"") {
+                return Ok(http::Response::new(members(&text)));
+            }
+            drop(text);
+            match self.sim.handle(http::Request::from_parts(head, body)).await {
+                Wire::Answer(answer) => Ok(answer),
+                Wire::Refused => Err(TransportError::NotConnected("Connection refused".into())),
+                Wire::Cut(_) | Wire::Hang => Err(TransportError::Broken("cut".into())),
+            }
+        })
+    }
+}
+
+fn members(asked: &str) -> Bytes {
+    let verne = "team_id = 37";
+    let fits = asked.contains(verne) && (!asked.contains("person_id = ") || asked.contains("person_id = 9"));
+    Bytes::from_static(if fits {
+        br#"{"code":0,"message":"Found: 1","objects":{"lnkPersonToTeam::3":{"code":0,"class":"lnkPersonToTeam","key":"3","fields":{"id":"3","person_id_friendlyname":"Jules Verne"}}}}"#
+    } else {
+        br#"{"code":0,"message":"Found: 0","objects":null}"#
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_good_configuration() {
+    let world = World::new();
+    let printed = |findings: Vec<Finding>| findings.iter().map(|f| format!("{f}\n")).collect::<String>();
+    assert_eq!(
+        printed(world.findings("elitery").await),
+        "\
+ok      elitery address: iTop's REST answers at http://elitery
+ok      elitery login: user \"bridge\"
+ok      elitery REST: version 1.3
+ok      elitery class Ticket: the account may read
+ok      elitery class NormalChange: the account may read, create and update
+ok      elitery class UserRequest: the account may read, create and update
+ok      elitery class Attachment: the account may read, create, update and delete
+ok      elitery fields: description, impact, title, urgency
+ok      elitery default agent_id: \"Jules Verne\" (Person 9), in the team \"Helpdesk\"
+ok      elitery default caller_id: \"Claude Monet\" (Person 6), of \"Demo\"
+ok      elitery default org_id: \"Demo\" (Organization 3)
+ok      elitery default service_id: \"Software\" (Service 2)
+ok      elitery default servicesubcategory_id: \"Installation\" (ServiceSubcategory 4), of \"Software\"
+ok      elitery default team_id: \"Helpdesk\" (Team 37)
+note    elitery stimuli NormalChange: no default for manager_group_id, manager_id, supervisor_group_id and supervisor_id: \
+where one of them is empty, iTop may refuse ev_assign, ev_plan, ev_replan and ev_validate. \
+Mend: add them to [internal].defaults, or let people fill them in before the other side's ticket moves.
+ok      elitery stimuli UserRequest: the defaults name every person, team and service that they ask for
+"
+    );
+    assert_eq!(
+        printed(world.findings("acme").await),
+        "\
+ok      acme address: iTop's REST answers at http://acme
+ok      acme login: user \"bridge\"
+ok      acme REST: version 1.3
+ok      acme class Ticket: the account may read
+ok      acme class NormalChange: the account may read
+ok      acme class UserRequest: the account may read
+ok      acme class Attachment: the account may read, create, update and delete
+ok      acme fields: title, description, impact, urgency
+ok      acme only NormalChange: every ticket; 0 now
+ok      acme only UserRequest: every ticket; 0 now
+"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_itop_at_the_address() {
+    let mut world = World::new();
+    world.acme.down(true);
+    assert_eq!(
+        world.dead_acme().await,
+        "fault   acme address: no connection: Connection refused. Mend: correct `url` of [external.acme], or open \
+         the way from this machine to it: name server, firewall, `proxy`."
+    );
+    world.acme.down(false);
+
+    world.acme.fail_next(Fault::Page("<html><h1>Welcome</h1> to nginx</html>".into(), Effect::None));
+    assert_eq!(
+        world.dead_acme().await,
+        "fault   acme address: something answers that is no iTop's REST: Welcome to nginx. Mend: write in \
+         [external.acme] as `url` the folder that iTop is installed in; if it is that, look into its log/error.log."
+    );
+
+    world.acme_instead = Some((404, vec![]));
+    assert_eq!(
+        world.dead_acme().await,
+        "fault   acme address: no iTop there (HTTP 404). Mend: write in [external.acme] as `url` the folder that iTop \
+         is installed in: the browser's address before /pages/."
+    );
+    world.acme_instead = Some((502, vec![]));
+    assert!(world.dead_acme().await.contains("the web server answers HTTP 502: "));
+    world.acme_instead = Some((401, vec![]));
+    assert!(world.dead_acme().await.contains("asks for a log-in of its own (HTTP 401)"));
+    world.acme_instead = Some((403, vec![]));
+    assert!(world.dead_acme().await.contains("the web server forbids it (HTTP 403)"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redirect_is_named_without_what_may_be_secret_in_it() {
+    let mut world = World::new();
+    world.acme_instead = Some((301, vec![("location", "https://acme/webservices/rest.php?version=1.3")]));
+    assert_eq!(
+        world.dead_acme().await,
+        "fault   acme address: http://acme redirects to https://acme. Mend: write `url = \"https://acme\"` in \
+         [external.acme], or the address that a browser ends at."
+    );
+    world.acme_instead = Some((302, vec![("location", "https://login.example/sso?session=4711")]));
+    assert_eq!(
+        world.dead_acme().await,
+        "fault   acme address: http://acme redirects to https://login.example. Mend: write in [external.acme] as `url` \
+         the address that a browser ends at, if https://login.example is that iTop."
+    );
+    world.acme_instead = Some((302, vec![("location", "/itop/")]));
+    assert!(world.dead_acme().await.contains("redirects to another page of the same host (HTTP 302)"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn maintenance() {
+    let world = World::new();
+    world.acme.maintenance(true);
+    assert_eq!(
+        world.dead_acme().await,
+        "fault   acme address: this iTop is under maintenance. Mend: wait until its maintenance has ended, then check \
+         again."
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_account_is_refused() {
+    let world = World { password: "Bridge.9999-canary", ..World::new() };
+    let findings = world.findings("acme").await;
+    assert_eq!(findings[0].state, State::Ok);
+    assert_eq!(
+        findings[1].to_string(),
+        "fault   acme login: user \"bridge\" or its password is refused: Invalid login. Mend: correct user and password \
+         of [external.acme], and see that the account is enabled and may log in with a password."
+    );
+    assert!(findings[2..].iter().all(|finding| finding.detail == "not checked"));
+
+    let world = World::new();
+    world.acme.with_account("bridge", |account| account.may_use_rest = false);
+    let findings = world.findings("acme").await;
+    assert!(findings[..2].iter().all(|finding| finding.state == State::Ok));
+    assert_eq!(
+        findings[2].to_string(),
+        "fault   acme REST: the account may not use REST. Mend: give user \"bridge\" in iTop the profile \"REST Services \
+         User\"."
+    );
+    assert!(findings[3..].iter().all(|finding| finding.detail == "not checked"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_class_without_rights() {
+    let world = World::new();
+    world.internal.deny("NormalChange");
+    assert_eq!(
+        world.line("elitery", "class NormalChange").await,
+        "fault   elitery class NormalChange: the account may read, but not create or update. Mend: give user \"bridge\" a \
+         profile with that right, such as \"Change Supervisor\", or leave the class out of [sync].classes."
+    );
+    assert!(world.line("elitery", "class UserRequest").await.starts_with("ok"));
+    // An external is only read, until its tickets are driven by stimuli.
+    world.acme.deny("NormalChange");
+    assert!(world.line("acme", "class NormalChange").await.starts_with("ok"));
+    let world = World { sync: format!("{}\nstatus_to_external = \"apply\"", world.sync), ..world };
+    assert!(world.line("acme", "class NormalChange").await.contains("may read, but not update"));
+    world.acme.set_right("bridge", "NormalChange", Right::Read, false);
+    assert!(world.line("acme", "class NormalChange").await.contains("may not read or update"));
+    assert!(world.line("acme", "only NormalChange").await.starts_with("unknown acme only NormalChange: not checked"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_only_itop_is_told_from_missing_profiles() {
+    let world = World::new();
+    world.internal.read_only(true);
+    let line = world.line("elitery", "class UserRequest").await;
+    assert!(line.contains("but not create or update, and so it is with every class"), "{line}");
+    assert!(line.contains("Mend: end the read-only mode"), "{line}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_class_that_the_itop_does_not_have() {
+    let world =
+        World { sync: "classes = { UserRequest = \"UserRequest\", Problem = \"Problem\" }".into(), ..World::new() };
+    assert_eq!(
+        world.line("acme", "class Problem").await,
+        "fault   acme class Problem: this iTop has no class Problem. Mend: install the module that brings it, or leave the \
+         class out of [sync].classes."
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn defaults_that_name_nothing() {
+    let world = World::new().defaults(
+        "org = \"Demoo\", caller = 4711, team = \"Helpdesx\", service = \"Software\", \
+         servicesubcategory = \"Repair\", supervisor_id = \"Nobody At All\", pending_reson = \"x\"",
+    );
+    let lines = world.lines("elitery").await;
+    let faults: Vec<&str> = lines.iter().filter(|line| line.starts_with("fault")).map(String::as_str).collect();
+    let mend = "Mend: correct the name, or give its id, in [internal].defaults.";
+    assert_eq!(
+        faults,
+        [
+            "fault   elitery default caller_id: there is no Person 4711, or the account may not see it. Mend: correct the id \
+             in [internal].defaults.",
+            &format!(
+                "fault   elitery default org_id: there is no Organization \"Demoo\"; the nearest is \"Demo\". {mend}"
+            ),
+            "fault   elitery default pending_reson: no bridged class has the attribute pending_reson. Mend: correct the \
+             attribute's code in [internal].defaults, or take it out.",
+            &format!(
+                "fault   elitery default servicesubcategory_id: there is no ServiceSubcategory \"Repair\" of the service \
+                 \"Software\". {mend}"
+            ),
+            &format!("fault   elitery default supervisor_id: there is no Person \"Nobody At All\". {mend}"),
+            &format!(
+                "fault   elitery default team_id: there is no Team \"Helpdesx\"; the nearest is \"Helpdesk\". {mend}"
+            ),
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn defaults_that_do_not_fit_each_other() {
+    let world =
+        World::new().defaults("org = \"Demo\", caller = 9, team = 37, agent = 10, service = 2, servicesubcategory = 2");
+    let lines = world.lines("elitery").await;
+    assert_eq!(
+        lines[..3],
+        [
+            "fault   elitery default agent_id: \"Victor Hugo\" (Person 10) is not in the team \"Helpdesk\". Mend: name one \
+             of its members in [internal].defaults: \"Jules Verne\".",
+            "note    elitery default caller_id: \"Jules Verne\" (Person 9) is no person of the organisation \"Demo\". Mend: \
+             name a caller of that organisation in [internal].defaults, if iTop's console should offer it.",
+            "fault   elitery default servicesubcategory_id: \"Repair\" (ServiceSubcategory 2) does not belong to the service \
+             \"Software\". Mend: name a subcategory of that service in [internal].defaults.",
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_default_that_differs_between_customers_names_them() {
+    let mut world = World::new().defaults("team = \"Helpdesk\"");
+    world.acme_lines = "only = \"all\"\ninternal_defaults = { org = \"Demo\" }\n[external.beta]\nurl = \"http://beta\"\n\
+                        user = \"bridge\"\npassword = \"Bridge.1234\"\napi_keys = [\"sk_beta_0123456789\"]\nonly = \"all\""
+        .into();
+    assert!(world.line("elitery", "default org_id (acme)").await.starts_with("ok"));
+    assert!(world.line("elitery", "default team_id").await.starts_with("ok"));
+    assert_eq!(
+        world.line("elitery", "default org_id").await,
+        "fault   elitery default org_id: there is none for the tickets of beta, and iTop takes no ticket without an \
+         organisation. Mend: write `org` in [internal].defaults, or in the customer's `internal_defaults`."
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_is_tried_as_the_engine_sends_it() {
+    let mut world = World::new();
+    world.acme_lines = "only = { UserRequest = \"team_nam = 'Elitery'\" }".into();
+    assert!(
+        world.line("acme", "only UserRequest").await.starts_with("fault   acme only UserRequest: Unknown filter code")
+    );
+    assert_eq!(
+        world.line("acme", "only NormalChange").await,
+        "note    acme only NormalChange: `only` does not name this class: none of its tickets leaves. Mend: add \
+         NormalChange to `only` of [external.acme], or take the class out of [sync].classes."
+    );
+    world.acme_lines = "only = \"title LIKE '%fire%'\"".into();
+    let ticket = serde_json::json!({"org_id": 3, "title": "on fire", "description": "<p>x</p>"});
+    world.acme.create_ticket("UserRequest", ticket).await.unwrap();
+    assert_eq!(world.line("acme", "only UserRequest").await, "ok      acme only UserRequest: fits 1 ticket now");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_field_that_no_class_has() {
+    let world = World::new();
+    let world = World { sync: format!("{}\nfields = [\"title\", \"urgncy\"]", world.sync), ..world };
+    assert_eq!(
+        world.line("acme", "fields").await,
+        "fault   acme fields: no bridged class has urgncy. Mend: correct the attribute's code in [sync].fields, or take it \
+         out."
+    );
+}
+
+/// A folder of this test alone.
+fn folder(name: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("itop-bridge-check-{name}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+#[test]
+fn the_store() {
+    let folder = folder("store");
+    let line = |path: &Path| {
+        let text = World::new().text("http://elitery", "http://acme", path);
+        let config = Config::parse(&text, "test.toml", &|_| None).unwrap();
+        let own = checks::own(&config);
+        assert_eq!(own[1].to_string(), "ok      itop-bridge configuration: no warnings");
+        own[0].to_string().replace(&*folder.to_string_lossy(), "DIR")
+    };
+    let path = folder.join("bridge.db");
+    assert_eq!(line(&path), "ok      itop-bridge store: DIR/bridge.db will be made by the first `serve`");
+    assert!(!path.exists());
+    SqliteStore::open(&path).unwrap().adopt_server_id("7f3a").unwrap();
+    assert_eq!(
+        line(&path),
+        "ok      itop-bridge store: DIR/bridge.db opens, can be written, and belongs to server id 7f3a"
+    );
+    let other = folder.join("other.db");
+    SqliteStore::open(&other).unwrap().adopt_server_id("0001").unwrap();
+    assert_eq!(
+        line(&other),
+        "fault   itop-bridge store: DIR/other.db: the store belongs to server id 0001, the configuration says 7f3a. Mend: \
+         put the store's own id back into [server].id, which must never change, or name the right file in [store].url."
+    );
+    let line_of_none = line(&folder.join("none/bridge.db"));
+    assert!(line_of_none.starts_with("fault   itop-bridge store: there is no folder DIR/none"), "{line_of_none}");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_binary_prints_lines_or_json_and_ends_with_0_or_1() {
+    let world = World::new().defaults("org = \"Demo\"");
+    let mut addresses = Vec::new();
+    for sim in [&world.internal, &world.acme] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        addresses.push(format!("http://{}", listener.local_addr().unwrap()));
+        tokio::spawn(sim.clone().serve(listener));
+    }
+    let folder = folder("binary");
+    let file = folder.join("itop-bridge.toml");
+    std::fs::write(&file, world.text(&addresses[0], &addresses[1], Path::new("bridge.db"))).unwrap();
+    let call = async |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_itop-bridge"));
+        command.arg("--config").arg(&file).arg("check").args(arguments);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let printed = String::from_utf8(output.stdout).unwrap();
+        assert!(!printed.contains(PASSWORD) && !printed.contains("sk_"), "a secret: {printed}");
+        (output.status.code(), printed)
+    };
+
+    let (code, printed) = call(&[]).await;
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(printed.contains("ok      elitery login: user \"bridge\"\n"), "{printed}");
+    assert!(printed.lines().last().unwrap().ends_with(" ok"), "{printed}");
+
+    world.internal.deny("UserRequest");
+    let (code, printed) = call(&["--json"]).await;
+    assert_eq!(code, Some(1), "{printed}");
+    let findings: Vec<serde_json::Value> = serde_json::from_str(&printed).unwrap();
+    let faults: Vec<&serde_json::Value> = findings.iter().filter(|finding| finding["state"] == "fault").collect();
+    assert_eq!(
+        faults,
+        [&serde_json::json!({
+            "side": "elitery",
+            "check": "class UserRequest",
+            "state": "fault",
+            "detail": "the account may read, but not create or update",
+            "mend": "give user \"bridge\" a profile with that right, such as \"Support Agent\"",
+        })]
+    );
+    assert!(findings.iter().any(|finding| finding["state"] == "ok" && finding["mend"].is_null()));
+    std::fs::remove_dir_all(&folder).unwrap();
+}
