@@ -111,7 +111,10 @@ impl Link {
 
     /// The call that carried this write is over. An earlier one with the same value may still land.
     pub fn landed(&mut self, what: &Late, until_ms: i64) {
-        self.late.retain(|late| late.until_ms != until_ms || late.what != *what);
+        let call = self.late.iter().rposition(|late| late.until_ms == until_ms && late.what == *what);
+        if let Some(at) = call {
+            self.late.remove(at);
+        }
     }
 
     /// Keeps a copy in place of what was known of the same original.
