@@ -13,6 +13,9 @@ const FAILURES_BEFORE_PROBE: u32 = 3;
 /// Tickets of one external refused with one text before that external is suspended.
 const REFUSED_TICKETS: usize = 3;
 
+/// A ticket that was refused itself leaves the probe so long to those that were not.
+const AFTER_OTHERS_MS: i64 = 1_000;
+
 /// One side's state.
 #[derive(Debug, Default)]
 pub struct Breaker {
@@ -70,8 +73,15 @@ pub struct Suspensions {
     lanes: HashMap<String, Wait>,
     /// The internal side, for one text on tickets of several externals.
     internal: Option<Wait>,
-    texts: BTreeMap<String, BTreeSet<(String, u64)>>,
+    texts: BTreeMap<String, BTreeSet<TicketName>>,
+    /// Tickets that stayed refused when another got through: what they meet is their own.
+    own_fault: BTreeSet<TicketName>,
+    /// Since when a ticket has been refused and nothing else explained it.
+    alone_since_ms: BTreeMap<TicketName, i64>,
 }
+
+/// An external and the id of its ticket.
+type TicketName = (String, u64);
 
 #[derive(Debug)]
 struct Wait {
@@ -82,32 +92,31 @@ struct Wait {
 /// What a refusal means for the ticket that met it.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nothing else explains it: the ticket's own fault, until shown otherwise.
-    Alone,
+    /// Nothing else explains it: the ticket's own fault, until shown otherwise, and since when. After a
+    /// restart that is counted anew.
+    Alone { since_ms: i64 },
     /// Others wait for the same reason: this ticket is not to blame, and never parked for it.
     Shared,
 }
 
 impl Suspensions {
-    /// Until when tickets of this external, whose counterparts have this class, wait; and why. When
-    /// that is over one gets through as the probe.
+    /// Until when this ticket waits, with all of its external or of its classes; and why. When that is
+    /// over one gets through as the probe: rather one that was not refused itself, so that tickets which
+    /// are refused for good do not keep the others waiting for ever.
     pub fn wait(
         &mut self,
-        external: &str,
+        (external, ticket): (&str, u64),
         internal: &str,
         classes: [&str; 2],
         now_ms: i64,
         probe_ms: i64,
     ) -> Option<(i64, String)> {
-        let keys = [(external.to_owned(), classes[0].to_owned()), (internal.to_owned(), classes[1].to_owned())];
-        let mut waits: Vec<&mut Wait> = Vec::new();
-        if let Some(wait) = &mut self.internal {
-            waits.push(wait);
-        }
-        waits.extend(self.lanes.get_mut(external));
-        waits.extend(self.classes.iter_mut().filter(|(key, _)| keys.contains(key)).map(|(_, wait)| wait));
-        if let Some(wait) = waits.iter().filter(|wait| now_ms < wait.until_ms).max_by_key(|wait| wait.until_ms) {
-            return Some((wait.until_ms, wait.reason.clone()));
+        let name = (external.to_owned(), ticket);
+        let was_refused = self.texts.values().any(|tickets| tickets.contains(&name));
+        let later_ms = if was_refused { AFTER_OTHERS_MS } else { 0 };
+        let waits = self.waits(external, internal, classes);
+        if let Some(wait) = waits.iter().filter(|w| now_ms < w.until_ms + later_ms).max_by_key(|w| w.until_ms) {
+            return Some((wait.until_ms + later_ms, wait.reason.clone()));
         }
         for wait in waits {
             wait.until_ms = now_ms + probe_ms;
@@ -115,38 +124,68 @@ impl Suspensions {
         None
     }
 
+    /// A pass wrote nothing: if it went as the probe, it has shown nothing, and the next one may go.
+    pub fn wrote_nothing(&mut self, external: &str, internal: &str, classes: [&str; 2], now_ms: i64) {
+        for wait in self.waits(external, internal, classes) {
+            wait.until_ms = wait.until_ms.min(now_ms);
+        }
+    }
+
+    /// All that holds tickets of this external back, whose classes on both sides are these.
+    fn waits(&mut self, external: &str, internal: &str, classes: [&str; 2]) -> Vec<&mut Wait> {
+        let keys = [(external.to_owned(), classes[0].to_owned()), (internal.to_owned(), classes[1].to_owned())];
+        let mut waits: Vec<&mut Wait> = Vec::new();
+        if let Some(wait) = &mut self.internal {
+            waits.push(wait);
+        }
+        waits.extend(self.lanes.get_mut(external));
+        waits.extend(self.classes.iter_mut().filter(|(key, _)| keys.contains(key)).map(|(_, wait)| wait));
+        waits
+    }
+
     /// A write was answered as if rights were missing. Answers whether that is news.
     pub fn rights(&mut self, instance: &str, class: &str, until_ms: i64, reason: String) -> bool {
         self.classes.insert((instance.to_owned(), class.to_owned()), Wait { until_ms, reason }).is_none()
     }
 
-    /// A write was refused with this text.
-    pub fn refused(&mut self, external: &str, ticket: u64, text: &str, until_ms: i64) -> Verdict {
+    /// A write was refused with this text. A suspension that this explains holds until `until_ms`.
+    pub fn refused(&mut self, external: &str, ticket: u64, text: &str, now_ms: i64, until_ms: i64) -> Verdict {
+        let name = (external.to_owned(), ticket);
         let tickets = self.texts.entry(without_values(text)).or_default();
-        tickets.insert((external.to_owned(), ticket));
+        if !self.own_fault.contains(&name) {
+            tickets.insert(name.clone());
+        }
         let of_this_external = tickets.iter().filter(|(name, _)| name == external).count();
         let externals: BTreeSet<&str> = tickets.iter().map(|(name, _)| name.as_str()).collect();
         let reason = text.to_owned();
         if externals.len() >= 2 {
             self.internal = Some(Wait { until_ms, reason });
-            Verdict::Shared
         } else if of_this_external >= REFUSED_TICKETS {
             self.lanes.insert(external.to_owned(), Wait { until_ms, reason });
-            Verdict::Shared
         } else {
-            Verdict::Alone
+            return Verdict::Alone { since_ms: *self.alone_since_ms.entry(name).or_insert(now_ms) };
         }
+        self.alone_since_ms.remove(&name);
+        Verdict::Shared
+    }
+
+    /// A pass on this ticket went to its end.
+    pub fn is_well(&mut self, external: &str, ticket: u64) {
+        let name = (external.to_owned(), ticket);
+        self.own_fault.remove(&name);
+        self.alone_since_ms.remove(&name);
     }
 
     /// A write of this class went through: whatever held it back is over.
     pub fn succeeded(&mut self, external: &str, ticket: u64, instance: &str, class: &str) {
         self.classes.remove(&(instance.to_owned(), class.to_owned()));
+        let name = (external.to_owned(), ticket);
         let explained_nothing = self.lanes.remove(external).is_some() | self.internal.take().is_some();
         for tickets in self.texts.values_mut() {
+            tickets.remove(&name);
             if explained_nothing {
-                tickets.clear();
+                self.own_fault.append(tickets);
             }
-            tickets.remove(&(external.to_owned(), ticket));
         }
         self.texts.retain(|_, tickets| !tickets.is_empty());
     }
@@ -199,24 +238,24 @@ mod tests {
     #[test]
     fn one_text_on_three_tickets_of_one_external_suspends_that_external_only() {
         let mut all = Suspensions::default();
-        assert_eq!(all.refused("acme", 1, "Value not allowed [7] for 'x'", 60), Verdict::Alone);
-        assert_eq!(all.refused("acme", 1, "Value not allowed [7] for 'x'", 60), Verdict::Alone);
-        assert_eq!(all.refused("acme", 2, "Value not allowed [8] for 'y'", 60), Verdict::Alone);
-        assert_eq!(all.refused("acme", 3, "Value not allowed [9] for 'z'", 60), Verdict::Shared);
-        assert!(all.wait("acme", "elitery", ["UserRequest"; 2], 10, 60).is_some());
-        assert!(all.wait("other", "elitery", ["UserRequest"; 2], 10, 60).is_none());
-        assert!(all.wait("acme", "elitery", ["UserRequest"; 2], 60, 60).is_none(), "the probe");
-        assert!(all.wait("acme", "elitery", ["UserRequest"; 2], 61, 60).is_some(), "one probe at a time");
+        assert_eq!(all.refused("acme", 1, "Value not allowed [7] for 'x'", 0, 60), Verdict::Alone { since_ms: 0 });
+        assert_eq!(all.refused("acme", 1, "Value not allowed [7] for 'x'", 0, 60), Verdict::Alone { since_ms: 0 });
+        assert_eq!(all.refused("acme", 2, "Value not allowed [8] for 'y'", 0, 60), Verdict::Alone { since_ms: 0 });
+        assert_eq!(all.refused("acme", 3, "Value not allowed [9] for 'z'", 0, 60), Verdict::Shared);
+        assert!(all.wait(("acme", 9), "elitery", ["UserRequest"; 2], 10, 60).is_some());
+        assert!(all.wait(("other", 9), "elitery", ["UserRequest"; 2], 10, 60).is_none());
+        assert!(all.wait(("acme", 9), "elitery", ["UserRequest"; 2], 60, 60).is_none(), "the probe");
+        assert!(all.wait(("acme", 9), "elitery", ["UserRequest"; 2], 61, 60).is_some(), "one probe at a time");
         all.succeeded("acme", 1, "elitery", "UserRequest");
-        assert!(all.wait("acme", "elitery", ["UserRequest"; 2], 62, 60).is_none());
+        assert!(all.wait(("acme", 9), "elitery", ["UserRequest"; 2], 62, 60).is_none());
     }
 
     #[test]
     fn one_text_on_tickets_of_two_externals_suspends_the_side() {
         let mut all = Suspensions::default();
-        assert_eq!(all.refused("acme", 1, "disk full", 60), Verdict::Alone);
-        assert_eq!(all.refused("other", 1, "disk full", 60), Verdict::Shared);
-        assert!(all.wait("third", "elitery", ["Incident"; 2], 10, 60).is_some());
+        assert_eq!(all.refused("acme", 1, "disk full", 0, 60), Verdict::Alone { since_ms: 0 });
+        assert_eq!(all.refused("other", 1, "disk full", 0, 60), Verdict::Shared);
+        assert!(all.wait(("third", 9), "elitery", ["Incident"; 2], 10, 60).is_some());
     }
 
     #[test]
@@ -224,9 +263,38 @@ mod tests {
         let mut all = Suspensions::default();
         assert!(all.rights("elitery", "NormalChange", 60, "not enough permissions".into()));
         assert!(!all.rights("elitery", "NormalChange", 60, "not enough permissions".into()), "no news");
-        assert!(all.wait("acme", "elitery", ["NormalChange"; 2], 10, 60).is_some());
-        assert!(all.wait("acme", "elitery", ["UserRequest"; 2], 10, 60).is_none());
+        assert!(all.wait(("acme", 9), "elitery", ["NormalChange"; 2], 10, 60).is_some());
+        assert!(all.wait(("acme", 9), "elitery", ["UserRequest"; 2], 10, 60).is_none());
         all.succeeded("acme", 5, "elitery", "NormalChange");
-        assert!(all.wait("acme", "elitery", ["NormalChange"; 2], 11, 60).is_none());
+        assert!(all.wait(("acme", 9), "elitery", ["NormalChange"; 2], 11, 60).is_none());
+    }
+
+    #[test]
+    fn a_ticket_that_stays_refused_when_another_gets_through_is_to_blame_itself() {
+        let mut all = Suspensions::default();
+        for ticket in 1..=2 {
+            all.refused("acme", ticket, "too long", 0, 60);
+        }
+        assert_eq!(all.refused("acme", 3, "too long", 0, 60), Verdict::Shared);
+        assert!(all.wait(("acme", 1), "elitery", ["UserRequest"; 2], 60, 60).is_some(), "it was refused: others first");
+        assert!(all.wait(("acme", 9), "elitery", ["UserRequest"; 2], 60, 60).is_none());
+        all.succeeded("acme", 9, "elitery", "UserRequest");
+        for ticket in 1..=3 {
+            assert_eq!(
+                all.refused("acme", ticket, "too long", 70, 130),
+                Verdict::Alone { since_ms: if ticket == 3 { 70 } else { 0 } }
+            );
+        }
+        assert!(all.wait(("acme", 9), "elitery", ["UserRequest"; 2], 71, 60).is_none());
+    }
+
+    #[test]
+    fn a_probe_that_wrote_nothing_leaves_its_place_to_the_next() {
+        let mut all = Suspensions::default();
+        all.rights("elitery", "UserRequest", 60, "read-only".into());
+        assert!(all.wait(("acme", 1), "elitery", ["UserRequest"; 2], 60, 60).is_none());
+        all.wrote_nothing("acme", "elitery", ["UserRequest"; 2], 61);
+        assert!(all.wait(("acme", 2), "elitery", ["UserRequest"; 2], 61, 60).is_none());
+        assert!(all.wait(("acme", 3), "elitery", ["UserRequest"; 2], 62, 60).is_some());
     }
 }

@@ -1,6 +1,8 @@
 //! Making the internal counterpart, once: the intent is stored before the call, and a call whose end
 //! is not known is looked for by its mark before anything is created again.
 
+use std::collections::BTreeSet;
+
 use itop_bridge_core::link::Creation;
 use itop_bridge_core::plan::FieldWrite;
 use itop_bridge_core::{Ticket, TicketKey, TicketMark};
@@ -51,23 +53,23 @@ impl Pass<'_> {
         external: &Ticket,
     ) -> Result<Option<Ticket>, Failure> {
         let mut sent = Vec::new();
-        for field in fields.iter().filter(|field| self.shared.internal.has_attribute(class, &field.code)) {
+        for field in fields {
             sent.push((field.code.clone(), self.render(&field.value).await?));
         }
         let creation = self.intend_creation(fields).await?;
         loop {
-            let answer = self.send_create(class, &sent, external).await?;
+            sent.retain(|(code, _)| self.shared.internal.has_attribute(class, code));
+            let asked = self.shared.internal.present(class, &self.counterpart_attributes());
+            let answer = self.send_create(class, &sent, &asked, external).await?;
             match answer {
                 Ok(written) => return self.created(&written.object, &creation).await.map(Some),
                 Err(error) => {
                     // The answer asks for attributes that were not sent, and iTop refuses those too.
-                    let asked = self.counterpart_attributes();
                     let codes: Vec<&str> =
                         sent.iter().map(|(code, _)| code).chain(&asked).map(String::as_str).collect();
                     if !self.shared.internal.learn_missing(class, &error, &codes) {
                         return self.create_failed(class, &error).await;
                     }
-                    sent.retain(|(code, _)| self.shared.internal.has_attribute(class, code));
                 }
             }
         }
@@ -90,6 +92,7 @@ impl Pass<'_> {
         &mut self,
         class: &str,
         sent: &[(String, String)],
+        asked: &BTreeSet<String>,
         external: &Ticket,
     ) -> Result<Result<itop_client::Written, itop_client::Error>, Failure> {
         let mut fields = Fields::new();
@@ -98,8 +101,7 @@ impl Pass<'_> {
         }
         // The one log entry that the bridge ever writes: part of the create, so it cannot race.
         fields.set("private_log", html::text_to_html(&self.mark().entry(&external.reference)));
-        let attributes = self.shared.internal.present(class, &self.counterpart_attributes());
-        let output: Vec<&str> = attributes.iter().map(String::as_str).collect();
+        let output: Vec<&str> = asked.iter().map(String::as_str).collect();
         let internal = &self.shared.internal;
         let (client, comment) = (internal.client.clone(), self.comment());
         self.leased(internal, async move { client.create(class, &fields, &comment, &output).await }).await
@@ -109,7 +111,7 @@ impl Pass<'_> {
         self.lane.mark(&self.shared.server, &self.link.external.class, self.link.external.id)
     }
 
-    fn counterpart_attributes(&self) -> std::collections::BTreeSet<String> {
+    fn counterpart_attributes(&self) -> BTreeSet<String> {
         let mut attributes = read::internal_attributes(&self.policy);
         attributes.extend(["id", "ref", "status", "last_update"].map(str::to_owned));
         attributes

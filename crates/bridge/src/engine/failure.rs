@@ -107,7 +107,7 @@ impl Shared {
         let probe = now + self.timing.probe_ms;
         let ticket = claim.lease.of.ticket;
         let mut due = now + self.random.jitter_ms(self.backoff_ms(claim.attempts));
-        let mut alone = false;
+        let mut refused_since = None;
         for failure in failures {
             match &failure.kind {
                 Kind::Rights { instance, class } => {
@@ -117,8 +117,8 @@ impl Shared {
                     due = due.max(probe);
                 }
                 Kind::Refused | Kind::Stale | Kind::Gone | Kind::TooLarge => {
-                    match self.suspensions().refused(&lane.name, ticket, &failure.text, probe) {
-                        Verdict::Alone => alone = true,
+                    match self.suspensions().refused(&lane.name, ticket, &failure.text, now, probe) {
+                        Verdict::Alone { since_ms } => refused_since = Some(since_ms),
                         Verdict::Shared => {
                             tracing::error!(lane = %lane.name, error = %failure.text, "several tickets are refused with one text; they wait and are tried every minute");
                             due = due.max(probe);
@@ -130,10 +130,11 @@ impl Shared {
             }
         }
         let error = failures.iter().map(|failure| failure.text.as_str()).collect::<Vec<_>>().join("; ");
-        let refused_since = claim.failing_since_ms.unwrap_or(now);
-        let park = alone && now - refused_since >= self.timing.park_after_ms;
+        // What waited for a side that was down, or for a right, has not been refused so long.
+        let refused_for_ms = refused_since.map_or(0, |since| now - since);
+        let park = refused_for_ms >= self.timing.park_after_ms;
         if park {
-            due = now + self.parked_retry_ms(now - refused_since);
+            due = now + self.parked_retry_ms(refused_for_ms);
         }
         Next::Retry { due_ms: due, error, parked: park }
     }

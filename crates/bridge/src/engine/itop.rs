@@ -92,12 +92,15 @@ impl Itop {
         !self.known().missing.get(class).is_some_and(|missing| missing.contains(code))
     }
 
-    /// Whether the error names an attribute that was sent or asked for and that the class lacks.
+    /// Whether the error names an attribute that was sent or asked for and that the class lacks. Calls
+    /// at the same time learn it together.
     pub fn learn_missing(&self, class: &str, error: &Error, sent: &[&str]) -> bool {
         match &error.class {
             ErrorClass::UnknownAttribute { attribute } if sent.contains(&attribute.as_str()) => {
-                tracing::info!(itop = %self.name, class, attribute, "this class does not have the attribute; it is left out");
-                self.known().missing.entry(class.to_owned()).or_default().insert(attribute.clone())
+                if self.known().missing.entry(class.to_owned()).or_default().insert(attribute.clone()) {
+                    tracing::info!(itop = %self.name, class, attribute, "this class does not have the attribute; it is left out");
+                }
+                true
             }
             _ => false,
         }

@@ -137,12 +137,23 @@ impl<'a> Pass<'a> {
             return;
         }
         let next = if self.failures.is_empty() {
+            self.is_well();
             next
         } else {
             self.shared.after_failure(self.lane, &self.claim, &self.failures)
         };
         self.log(&next, started_ms);
         self.shared.finish(&self.claim, next).await;
+    }
+
+    fn is_well(&self) {
+        let (shared, lane) = (self.shared, &self.lane.name);
+        let mut suspensions = shared.suspensions();
+        suspensions.is_well(lane, self.claim.lease.of.ticket);
+        if self.wrote.is_empty() {
+            let classes = [self.link.external.class.as_str(), self.policy.internal_class.as_str()];
+            suspensions.wrote_nothing(lane, &shared.internal.name, classes, shared.now_ms());
+        }
     }
 
     /// How people call the ticket.

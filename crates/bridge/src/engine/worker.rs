@@ -120,7 +120,9 @@ fn suspended_until(shared: &Shared, lane: &Lane, claim: &Claim) -> Option<i64> {
     let mut suspensions = shared.suspensions();
     let (now, probe_ms) = (shared.now_ms(), shared.timing.probe_ms);
     let classes = [class.as_str(), internal_class.as_str()];
-    suspensions.wait(&lane.name, &shared.internal.name, classes, now, probe_ms).map(|(until, _)| until)
+    suspensions
+        .wait((&lane.name, claim.lease.of.ticket), &shared.internal.name, classes, now, probe_ms)
+        .map(|(until, _)| until)
 }
 
 async fn full_passes(shared: &Shared, lane: &Lane, claims: Vec<Claim>) {

@@ -1,1 +1,550 @@
-//! What a failing side, a wrong default, a missing right or a crash must not do.
+//! What fails, whom it delays, and that nothing is lost or doubled by it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use itop_bridge::store::QueueRow;
+use itop_sim::{Call, Effect, Fault, Sim, Version};
+
+use crate::world::*;
+
+outside_both_versions![
+    a_class_without_rights_delays_no_other_and_crosses_when_the_right_is_given,
+    a_read_only_internal_parks_nothing,
+    an_internal_that_is_away_for_an_hour_loses_and_doubles_nothing,
+    a_wrong_password_is_tried_once_a_minute_until_it_is_mended,
+    a_ticket_that_alone_is_refused_is_parked_after_an_hour_and_delays_no_other,
+    a_refused_update_is_parked_and_the_rest_of_the_ticket_flows,
+    an_outage_before_a_refusal_does_not_count_towards_parking,
+    tickets_that_are_refused_for_good_do_not_starve_the_healthy_ones,
+    a_ticket_that_cannot_be_read_does_not_stop_its_batch,
+    a_graceful_stop_ends_the_passes_in_hand,
+];
+
+const MINUTE: u64 = 60;
+
+const HOUR: u64 = 60 * MINUTE;
+
+async fn end(mut world: World) {
+    world.one_more_pass_writes_nothing().await;
+    world.stop().await;
+}
+
+async fn create(sim: &Sim, class: &str, title: &str) -> u64 {
+    sim.create_ticket(class, ticket(title)).await.unwrap()
+}
+
+async fn is_bridged(world: &World, name: &str, id: u64) -> bool {
+    world.link_of(name, id).await.is_some_and(|stored| stored.link.internal.is_some())
+}
+
+/// How many whole seconds pass until the ticket has its counterpart.
+async fn seconds_until_bridged(world: &World, name: &str, id: u64) -> u64 {
+    for seconds in 0..2 * HOUR {
+        if is_bridged(world, name, id).await {
+            return seconds;
+        }
+        world.pass_seconds(1).await;
+    }
+    panic!("{name}:{id} never got its counterpart: {:#?}", world.queue().await)
+}
+
+async fn row(world: &World, name: &str, id: u64) -> Option<QueueRow> {
+    world.queue().await.into_iter().find(|row| (row.of.external.as_str(), row.of.ticket) == (name, id))
+}
+
+fn titles(sim: &Sim) -> Vec<String> {
+    let mut titles: Vec<String> = sim.tickets("Ticket").iter().map(|ticket| ticket.field("title").into()).collect();
+    titles.sort();
+    titles
+}
+
+/// Names and contents of a ticket's files, in order.
+fn files(sim: &Sim, ticket: u64) -> Vec<(String, Bytes)> {
+    let files = sim.attachments(ticket).into_iter().filter(|file| !file.temp_id.contains(":status:"));
+    let mut files: Vec<(String, Bytes)> = files.map(|file| (file.filename, file.data)).collect();
+    files.sort();
+    files
+}
+
+/// Whether the call writes on account of this ticket of acme's: its reference stands in the comment.
+fn writes_for(call: &Call, reference: &str) -> bool {
+    call.is_write() && call.request()["comment"].as_str().unwrap_or_default().contains(&format!("{reference} of acme"))
+}
+
+fn not_allowed() -> Fault {
+    Fault::error("Unexpected value for attribute 'Impact' (impact) : Value not allowed [7]")
+}
+
+// ---- two externals ---------------------------------------------------------------------------
+
+#[tokio::test(start_paused = true)]
+async fn externals_whose_ids_and_references_collide_do_not_mix() {
+    let world = Setup::two_externals().start().await;
+    let sides = [("acme", world.acme()), ("beta", world.beta())];
+    for (name, sim) in sides {
+        for number in 1..=2 {
+            let id = create(sim, "UserRequest", &format!("{name} {number}")).await;
+            assert_eq!((id, sim.ticket(id).unwrap().field("ref")), (number, format!("R-{number:06}").as_str()));
+            sim.attach(id, "log.txt", "text/plain", format!("file of {name} {number}").as_bytes()).await.unwrap();
+        }
+    }
+    world.settle().await;
+    let counterpart = async |name: &str, id| world.link_of(name, id).await.unwrap().link.internal.unwrap().id;
+    world.acme().update(1, json!({"title": "acme only"})).await.unwrap();
+    world.beta().stimulus(1, "ev_assign", json!({"team_id": 37, "agent_id": 9})).await.unwrap();
+    world.acme().delete_attachment(1).await;
+    world.beta().replace_attachment(2, b"beta's second thought").await.unwrap();
+    world.settle().await;
+
+    let look = async |name, id| {
+        let copy = world.internal.ticket(counterpart(name, id).await).unwrap();
+        let mark = format!("[itop-bridge:7f3a:{name}:UserRequest:{id}]");
+        assert!(copy.log("private_log")[0].html.contains(&mark), "{:?}", copy.log("private_log"));
+        let files: Vec<String> = files(&world.internal, copy.id)
+            .iter()
+            .map(|(_, data)| String::from_utf8_lossy(data).into_owned())
+            .collect();
+        (copy.field("title").to_owned(), copy.status().to_owned(), files)
+    };
+    let expected = |title: &str, status: &str, file: &[&str]| {
+        (title.to_owned(), status.to_owned(), file.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>())
+    };
+    assert_eq!(look("acme", 1).await, expected("[R-000001] acme only", "new", &[]));
+    assert_eq!(look("acme", 2).await, expected("[R-000002] acme 2", "new", &["file of acme 2"]));
+    assert_eq!(look("beta", 1).await, expected("[R-000001] beta 1", "assigned", &["file of beta 1"]));
+    assert_eq!(look("beta", 2).await, expected("[R-000002] beta 2", "new", &["beta's second thought"]));
+    assert_eq!(world.internal.tickets("Ticket").len(), 4);
+    end(world).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_external_that_is_down_or_hangs_does_not_delay_another() {
+    for weather in ["down", "hangs", "answers pages", "maintenance"] {
+        let world = Setup::two_externals().start().await;
+        let old = create(world.beta(), "UserRequest", "before").await;
+        world.settle().await;
+        // Forty of beta's tickets are dirty, and it cannot be read.
+        for number in 0..40 {
+            create(world.beta(), "UserRequest", &format!("beta {number}")).await;
+        }
+        match weather {
+            "down" => world.beta().down(true),
+            "maintenance" => world.beta().maintenance(true),
+            "hangs" => world.beta().fail_with(|_| Some(Fault::Hang(Effect::None))),
+            _ => world.beta().fail_with(|_| Some(Fault::Page("<html>captive</html>".into(), Effect::None))),
+        }
+        for minute in 0..20 {
+            let id = create(world.acme(), "Incident", &format!("acme {minute}")).await;
+            let seconds = seconds_until_bridged(&world, "acme", id).await;
+            assert!(seconds <= 3, "{weather}, minute {minute}: {seconds} s");
+            world.pass_seconds(MINUTE).await;
+        }
+        // Nor is it asked for its tickets again and again.
+        world.clear_calls();
+        world.pass_seconds(10 * MINUTE).await;
+        let calls = world.beta().calls().len();
+        assert!(calls <= 10 * 8, "{weather}: {calls} calls in ten minutes");
+        world.beta().heal();
+        world.beta().update(old, json!({"title": "after"})).await.unwrap();
+        world.settle().await;
+        assert_eq!(world.internal.tickets("UserRequest").len(), 41, "{weather}");
+        assert_eq!(world.internal.tickets("Incident").len(), 20, "{weather}");
+        assert!(world.queue().await.iter().all(|row| !row.parked));
+        end(world).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_external_whose_defaults_are_wrong_delays_no_other_and_goes_on_when_they_are_right() {
+    let beta = "only = \"all\"\ninternal_defaults = { team = \"Night shift\" }";
+    let world = Setup { beta: beta.into(), ..Setup::two_externals() }.start().await;
+    let waiting = create(world.beta(), "UserRequest", "for the night").await;
+    for minute in 0..90 {
+        let id = create(world.acme(), "UserRequest", &format!("acme {minute}")).await;
+        let seconds = seconds_until_bridged(&world, "acme", id).await;
+        assert!(seconds <= 2, "minute {minute}: {seconds} s");
+        world.pass_seconds(MINUTE).await;
+    }
+    let shown = row(&world, "beta", waiting).await.expect("it waits");
+    assert!(shown.error.as_deref().unwrap_or_default().contains("\"Night shift\""), "{shown:?}");
+    assert!(!shown.parked);
+    world.internal.create_ticket("Team", json!({"name": "Night shift", "org_id": 2})).await.unwrap();
+    assert!(seconds_until_bridged(&world, "beta", waiting).await <= 2 * MINUTE);
+    end(world).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_text_on_three_tickets_of_one_external_suspends_that_external_alone() {
+    let world = Setup::two_externals().start().await;
+    world.internal.fail_with(|call| {
+        let comment = call.request()["comment"].as_str().unwrap_or_default().to_owned();
+        (call.is_write() && comment.ends_with("of acme")).then(|| Fault::error("Failed: quota of customer exceeded"))
+    });
+    for number in 0..5 {
+        create(world.acme(), "UserRequest", &format!("acme {number}")).await;
+    }
+    world.pass_seconds(MINUTE).await;
+    world.clear_calls();
+    for minute in 0..90 {
+        let id = create(world.beta(), "UserRequest", &format!("beta {minute}")).await;
+        let seconds = seconds_until_bridged(&world, "beta", id).await;
+        assert!(seconds <= 2, "minute {minute}: {seconds} s");
+        world.pass_seconds(MINUTE).await;
+    }
+    let probes = world.internal.calls_containing("of acme").len();
+    assert!((60..=130).contains(&probes), "the probe is one write a minute: {probes} in 90 minutes");
+    assert!(world.queue().await.iter().all(|row| !row.parked), "what others meet too is nobody's own fault");
+    world.internal.heal();
+    world.settle().await;
+    assert_eq!(world.internal.tickets("UserRequest").len(), 5 + 90);
+    end(world).await;
+}
+
+// ---- rights ----------------------------------------------------------------------------------
+
+async fn a_class_without_rights_delays_no_other_and_crosses_when_the_right_is_given(version: Version) {
+    let world = Setup::outside(version).start().await;
+    world.internal.deny("NormalChange");
+    let changes =
+        [create(world.acme(), "NormalChange", "one").await, create(world.acme(), "NormalChange", "two").await];
+    for minute in 0..90 {
+        let id = create(world.acme(), "UserRequest", &format!("request {minute}")).await;
+        let seconds = seconds_until_bridged(&world, "acme", id).await;
+        assert!(seconds <= 2, "minute {minute}: {seconds} s");
+        world.pass_seconds(MINUTE).await;
+    }
+    let rows = world.queue().await;
+    assert_eq!(rows.len(), 2, "{rows:#?}");
+    assert!(rows.iter().all(|row| !row.parked), "{rows:#?}");
+    let asked = world.internal.calls().iter().filter(|call| call.is_write() && call.class == "NormalChange").count();
+    assert!(asked <= 100, "{asked} tries in 90 minutes");
+    world.internal.allow("NormalChange");
+    for id in changes {
+        assert!(seconds_until_bridged(&world, "acme", id).await <= 2 * MINUTE);
+    }
+    world.settle().await;
+    assert_eq!(world.internal.tickets("NormalChange").len(), 2);
+    end(world).await;
+}
+
+async fn a_read_only_internal_parks_nothing(version: Version) {
+    for waiting in [1, 25] {
+        for minutes in [2, 120] {
+            let world = Setup::outside(version).start().await;
+            let old = create(world.acme(), "UserRequest", "old").await;
+            world.settle().await;
+            let copy = world.copy_of(old).await.id;
+            world.internal.read_only(true);
+            let mut ids = Vec::new();
+            for number in 0..waiting {
+                ids.push(create(world.acme(), "UserRequest", &format!("new {number}")).await);
+            }
+            if waiting > 1 {
+                world.acme().update(old, json!({"title": "newer"})).await.unwrap();
+                world.acme().stimulus(old, "ev_assign", json!({"team_id": 37, "agent_id": 9})).await.unwrap();
+                world.acme().attach(old, "a.txt", "text/plain", b"a").await.unwrap();
+            }
+            for _ in 0..minutes {
+                world.pass_seconds(MINUTE).await;
+                let rows = world.queue().await;
+                assert!(!rows.is_empty() && rows.iter().all(|row| !row.parked), "{rows:#?}");
+            }
+            world.internal.read_only(false);
+            world.clear_calls();
+            world.pass_seconds(3 * MINUTE).await;
+            let case = format!("{waiting} waiting for {minutes} minutes");
+            for id in ids {
+                assert!(is_bridged(&world, "acme", id).await, "{case}: {:#?}", world.queue().await);
+            }
+            world.settle().await;
+            assert_eq!(world.internal.tickets("Ticket").len(), waiting + 1, "{case}");
+            if waiting > 1 {
+                let inside = world.internal.ticket(copy).unwrap();
+                assert_eq!((inside.field("title"), inside.status()), ("[R-000001] newer", "assigned"), "{case}");
+                assert_eq!(files(&world.internal, copy), files(world.acme(), old), "{case}");
+            }
+            end(world).await;
+        }
+    }
+}
+
+// ---- an internal that is away ----------------------------------------------------------------
+
+const AWAY: [&str; 9] = [
+    "down",
+    "maintenance",
+    "pages",
+    "pages after the write",
+    "warnings",
+    "500",
+    "502 after the write",
+    "hangs",
+    "hangs after the write",
+];
+
+fn send_away(sim: &Sim, how: &str) {
+    let page = "<br /><b>Fatal error</b>: Allowed memory size exhausted in /var/www/itop";
+    let fault = match how {
+        "down" => return sim.down(true),
+        "maintenance" => return sim.maintenance(true),
+        "pages" => Fault::Page(page.into(), Effect::None),
+        "pages after the write" => Fault::Page(page.into(), Effect::Committed),
+        "warnings" => Fault::Warning("Deprecated: strlen(): Passing null in {main} on line 1\n".into()),
+        "500" => Fault::Status(500, Effect::None),
+        "502 after the write" => Fault::Status(502, Effect::Committed),
+        "hangs" => Fault::Hang(Effect::None),
+        _ => Fault::Hang(Effect::Committed),
+    };
+    sim.fail_with(move |_| Some(fault.clone()));
+}
+
+async fn an_internal_that_is_away_for_an_hour_loses_and_doubles_nothing(version: Version) {
+    for how in AWAY {
+        let world = Setup::outside(version).start().await;
+        let old = create(world.acme(), "UserRequest", "old").await;
+        let file = world.acme().attach(old, "old.txt", "text/plain", b"old").await.unwrap();
+        world.acme().stimulus(old, "ev_assign", json!({"team_id": 37, "agent_id": 9})).await.unwrap();
+        world.settle().await;
+        let copy = world.copy_of(old).await.id;
+
+        send_away(&world.internal, how);
+        for number in 0..6 {
+            create(world.acme(), "Incident", &format!("incident {number}")).await;
+            world.acme().update(old, json!({"title": format!("title {number}")})).await.unwrap();
+            world.acme().attach(old, &format!("{number}.txt"), "text/plain", b"new").await.unwrap();
+            world.pass_seconds(2 * MINUTE).await;
+        }
+        world.acme().rename_attachment(file, "renamed.txt").await.unwrap();
+        let form = json!({"resolution_code": "other", "solution": "done it", "service_id": 2});
+        world.acme().stimulus(old, "ev_resolve", form).await.unwrap();
+        world.clear_calls();
+        world.pass_seconds(48 * MINUTE).await;
+        let calls = world.internal.calls().len();
+        assert!(how == "warnings" || calls <= 48 * 12, "{how}: {calls} calls in 48 minutes");
+
+        world.internal.heal();
+        world.settle().await;
+        assert!(world.queue().await.is_empty());
+        let inside = world.internal.ticket(copy).unwrap();
+        assert_eq!((inside.field("title"), inside.status()), ("[R-000001] title 5", "resolved"), "{how}");
+        assert_eq!(files(&world.internal, copy), files(world.acme(), old), "{how}");
+        let expected: Vec<String> = (0..6).map(|number| format!("[I-{:06}] incident {number}", number + 2)).collect();
+        let incidents: Vec<String> =
+            titles(&world.internal).into_iter().filter(|title| title.starts_with("[I-")).collect();
+        assert_eq!(incidents, expected, "{how}");
+        end(world).await;
+    }
+}
+
+async fn a_wrong_password_is_tried_once_a_minute_until_it_is_mended(version: Version) {
+    for inside in [true, false] {
+        let world = Setup::outside(version).start().await;
+        let side = if inside { &world.internal } else { world.acme() };
+        side.with_account("bridge", |account| account.password = "changed".into());
+        for number in 0..30 {
+            create(world.acme(), "UserRequest", &format!("request {number}")).await;
+        }
+        world.pass_seconds(MINUTE).await;
+        world.clear_calls();
+        for minute in 0..60 {
+            create(world.acme(), "UserRequest", &format!("later {minute}")).await;
+            let before = side.calls().len();
+            world.pass_seconds(MINUTE).await;
+            let calls = side.calls().len() - before;
+            assert!((0..=4).contains(&calls), "minute {minute}: {calls} calls with the wrong password");
+        }
+        let calls = side.calls().len();
+        assert!((50..=130).contains(&calls), "it is tried about every minute: {calls} in an hour");
+        assert!(world.queue().await.iter().all(|row| !row.parked));
+        side.with_account("bridge", |account| account.password = "Bridge.1234".into());
+        world.pass_seconds(2 * MINUTE + 10).await;
+        let left = world.queue().await;
+        assert_eq!(world.internal.tickets("UserRequest").len(), 90, "{left:#?}");
+        end(world).await;
+    }
+}
+
+// ---- one ticket's own fault ------------------------------------------------------------------
+
+async fn a_ticket_that_alone_is_refused_is_parked_after_an_hour_and_delays_no_other(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let bad = create(world.acme(), "UserRequest", "bad").await;
+    world.internal.fail_with(|call| writes_for(call, "R-000001").then(not_allowed));
+    for minute in 0..58 {
+        let id = create(world.acme(), "UserRequest", &format!("good {minute}")).await;
+        let seconds = seconds_until_bridged(&world, "acme", id).await;
+        assert!(seconds <= 2, "minute {minute}: {seconds} s");
+        assert!(!row(&world, "acme", bad).await.expect("it waits").parked, "minute {minute}");
+        world.pass_seconds(MINUTE).await;
+    }
+    world.pass_seconds(10 * MINUTE).await;
+    let shown = row(&world, "acme", bad).await.expect("it waits");
+    assert!(shown.parked, "{shown:?}");
+    assert!(shown.error.as_deref().unwrap_or_default().contains("Value not allowed [7]"), "{shown:?}");
+    // Parked: it is left alone …
+    world.clear_calls();
+    world.pass_seconds(20 * MINUTE).await;
+    assert_eq!(world.internal.writes(), 0);
+    // … but for a hint, which tries again at once.
+    world.acme().update(bad, json!({"title": "still bad"})).await.unwrap();
+    world.pass_seconds(3).await;
+    assert!(world.internal.writes() >= 1);
+    assert!(row(&world, "acme", bad).await.is_some_and(|row| row.parked), "an hour of refusals is behind it");
+    // Mended, it goes on by itself, an hour later at the latest.
+    world.internal.heal();
+    assert!(!is_bridged(&world, "acme", bad).await);
+    world.pass_seconds(HOUR + MINUTE).await;
+    assert_eq!(world.copy_of(bad).await.field("title"), "[R-000001] still bad");
+    end(world).await;
+}
+
+async fn a_refused_update_is_parked_and_the_rest_of_the_ticket_flows(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let id = create(world.acme(), "UserRequest", "old").await;
+    world.settle().await;
+    let copy = world.copy_of(id).await.id;
+    world.internal.fail_with(|call| (call.operation == "core/update" && call.class == "UserRequest").then(not_allowed));
+    world.acme().update(id, json!({"impact": "2"})).await.unwrap();
+    world.pass_seconds(HOUR + 5 * MINUTE).await;
+    assert!(row(&world, "acme", id).await.is_some_and(|row| row.parked));
+    world.acme().stimulus(id, "ev_assign", json!({"team_id": 37, "agent_id": 9})).await.unwrap();
+    world.acme().attach(id, "a.txt", "text/plain", b"a").await.unwrap();
+    world.pass_seconds(10).await;
+    assert_eq!(world.internal.ticket(copy).unwrap().status(), "assigned");
+    assert_eq!(files(&world.internal, copy), files(world.acme(), id));
+    assert_eq!(world.internal.ticket(copy).unwrap().field("impact"), "1");
+    world.internal.heal();
+    world.acme().add_log_entry(id, "public_log", "any news?").await.unwrap();
+    world.pass_seconds(10).await;
+    assert_eq!(world.internal.ticket(copy).unwrap().field("impact"), "2");
+    end(world).await;
+}
+
+async fn an_outage_before_a_refusal_does_not_count_towards_parking(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let id = create(world.acme(), "UserRequest", "unlucky").await;
+    world.internal.down(true);
+    world.pass_seconds(2 * HOUR).await;
+    // Back, with a dead-lock of the database for three minutes.
+    world.internal.heal();
+    world.internal.fail_with(|call| call.is_write().then(|| Fault::error("Deadlock found when trying to get lock")));
+    world.pass_seconds(3 * MINUTE).await;
+    let shown = row(&world, "acme", id).await.expect("it waits");
+    assert!(shown.error.as_deref().unwrap_or_default().contains("Deadlock") && !shown.parked, "{shown:?}");
+    world.internal.heal();
+    assert!(seconds_until_bridged(&world, "acme", id).await <= 2 * MINUTE);
+    end(world).await;
+}
+
+async fn tickets_that_are_refused_for_good_do_not_starve_the_healthy_ones(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let bad: Vec<u64> = vec![
+        create(world.acme(), "UserRequest", "bad 1").await,
+        create(world.acme(), "UserRequest", "bad 2").await,
+        create(world.acme(), "UserRequest", "bad 3").await,
+    ];
+    let is_bad = |call: &Call| ["R-000001", "R-000002", "R-000003"].iter().any(|bad| writes_for(call, bad));
+    world.internal.fail_with(move |call| is_bad(call).then(not_allowed));
+    world.pass_seconds(5 * MINUTE).await;
+    for hour in 0..4 {
+        let mut slowest = 0;
+        for number in 0..5 {
+            let id = create(world.acme(), "UserRequest", &format!("good {hour} {number}")).await;
+            slowest = slowest.max(seconds_until_bridged(&world, "acme", id).await);
+        }
+        assert!(slowest <= 10 * MINUTE, "hour {hour}: a healthy ticket waited {slowest} s");
+        world.pass_seconds(HOUR).await;
+    }
+    world.internal.heal();
+    for id in bad {
+        world.acme().update(id, json!({"impact": "2"})).await.unwrap();
+    }
+    world.settle().await;
+    assert_eq!(world.internal.tickets("UserRequest").len(), 3 + 4 * 5);
+    end(world).await;
+}
+
+async fn a_ticket_that_cannot_be_read_does_not_stop_its_batch(version: Version) {
+    for linked in [false, true] {
+        for inside in [false, true] {
+            if inside && !linked {
+                continue;
+            }
+            let world = Setup::outside(version).start().await;
+            let mut ids = Vec::new();
+            let make = async |ids: &mut Vec<u64>| {
+                for number in 0..20 {
+                    ids.push(create(world.acme(), "UserRequest", &format!("ticket {number}")).await);
+                }
+            };
+            if linked {
+                make(&mut ids).await;
+                world.settle().await;
+            }
+            let side = if inside { &world.internal } else { world.acme() };
+            let unreadable = if inside { world.copy_of(7).await.id } else { 7 };
+            side.fail_with(move |call| {
+                let reads = call.operation == "core/get" && call.class == "UserRequest";
+                let key = call.key.as_str().map_or_else(|| call.key.to_string(), str::to_owned);
+                let asks = key.split(|c: char| !c.is_ascii_digit()).any(|id| id == unreadable.to_string());
+                (reads && asks).then(|| Fault::error("htmlspecialchars(): charset not supported"))
+            });
+            if linked {
+                for id in &ids {
+                    world.acme().update(*id, json!({"title": format!("changed {id}")})).await.unwrap();
+                }
+            } else {
+                make(&mut ids).await;
+            }
+            world.pass_seconds(15).await;
+            let case = format!("linked: {linked}, unreadable inside: {inside}");
+            for id in ids.iter().filter(|id| **id != 7) {
+                assert!(is_bridged(&world, "acme", *id).await, "{case}: {id}");
+                let wanted = if linked { format!("changed {id}") } else { format!("ticket {}", id - 1) };
+                let title = world.copy_of(*id).await.field("title").to_owned();
+                assert!(title.ends_with(&wanted), "{case}: {title}");
+            }
+            world.pass_seconds(HOUR + 5 * MINUTE).await;
+            let shown = row(&world, "acme", 7).await.expect("it waits");
+            assert!(shown.parked && shown.error.clone().unwrap_or_default().contains("htmlspecialchars"), "{shown:?}");
+            assert_eq!(world.queue().await.len(), 1, "{case}");
+            side.heal();
+            world.settle().await;
+            assert!(is_bridged(&world, "acme", 7).await);
+            end(world).await;
+        }
+    }
+}
+
+// ---- the end of the process ------------------------------------------------------------------
+
+async fn a_graceful_stop_ends_the_passes_in_hand(version: Version) {
+    for after_ms in [0, 100, 200, 300, 400, 500, 700, 1_000] {
+        let mut world = Setup::outside(version).start().await;
+        let old = create(world.acme(), "UserRequest", "old").await;
+        world.settle().await;
+        for number in 0..15 {
+            let id = create(world.acme(), "Incident", &format!("incident {number}")).await;
+            world.acme().attach(id, "a.txt", "text/plain", b"a").await.unwrap();
+        }
+        let form = json!({"team_id": 37, "agent_id": 9});
+        world.acme().stimulus(old, "ev_assign", form).await.unwrap();
+        world.acme().stimulus(old, "ev_pending", json!({"pending_reason": "so be it"})).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(after_ms)).await;
+        world.stop().await;
+        assert!(world.queue().await.iter().all(|row| !row.leased), "stopped after {after_ms} ms");
+        for stored in world.links().await {
+            let link = stored.link;
+            assert!(link.late.is_empty() && link.creation.is_none(), "stopped after {after_ms} ms: {link:#?}");
+        }
+        world.clear_calls();
+        world.pass_seconds(MINUTE).await;
+        assert_eq!(world.internal.calls().len() + world.acme().calls().len(), 0, "stopped is stopped");
+        world.boot();
+        world.settle().await;
+        assert_eq!(world.internal.tickets("Incident").len(), 15);
+        assert_eq!(world.copy_of(old).await.status(), "pending");
+        end(world).await;
+    }
+}

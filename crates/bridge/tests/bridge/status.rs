@@ -7,7 +7,27 @@ use itop_sim::{Effect, Fault, Sim, Version};
 
 use crate::world::*;
 
-const BOTH: [Version; 2] = [Version::V3_1, Version::V3_2];
+outside_both_versions![
+    the_internal_ticket_follows_through_every_state_of_every_class,
+    a_ticket_that_went_far_before_the_bridge_looked_is_followed_by_the_shortest_path,
+    pending_is_left_by_assigning_before_it_is_resolved,
+    team_agent_and_service_are_the_internal_tickets_own_and_defaults_only_where_it_has_none,
+    what_people_wrote_with_a_move_crosses_with_it,
+    a_solution_keeps_its_text_whether_either_side_holds_plain_text_or_html,
+    a_customer_who_catches_up_does_not_reopen_what_the_provider_has_resolved,
+    a_re_opening_outside_re_opens_inside_even_when_it_went_on_before_the_bridge_looked,
+    a_refusal_outside_is_never_absorbed,
+    an_escalation_on_either_side_is_no_move_and_writes_nothing,
+    an_escalation_tells_that_the_ticket_was_moved_before_it,
+    closed_inside_and_re_opened_outside_is_a_conflict_of_the_status_alone,
+    when_both_sides_moved_otherwise_the_externals_status_wins,
+    with_the_status_off_no_stimulus_is_sent,
+    a_person_who_moves_the_internal_ticket_between_read_and_stimulus_is_noticed,
+    a_walk_cut_by_a_crash_goes_on_at_the_next_start,
+    a_stimulus_whose_answer_is_lost_is_neither_repeated_nor_taken_for_a_persons,
+    a_stimulus_that_lands_late_does_not_stay_where_the_customer_has_moved_on,
+    code_0_without_a_move_is_planned_anew_three_times_and_then_shown_as_refused,
+];
 
 const SECOND: Duration = Duration::from_millis(1_000);
 
@@ -143,131 +163,111 @@ const TOURS: [(&str, &[&str]); 6] = [
     ),
 ];
 
-#[tokio::test(start_paused = true)]
-async fn the_internal_ticket_follows_through_every_state_of_every_class() {
-    for version in BOTH {
-        let world = Setup::outside(version).start().await;
-        let mut seen = std::collections::BTreeSet::new();
-        for (class, tour) in TOURS {
-            let (id, copy) = bridged(&world, class, &[]).await;
-            for stimulus in tour {
-                go(world.acme(), id, &[stimulus]).await;
-                world.settle().await;
-                let reached = status(world.acme(), id);
-                assert_eq!(status(&world.internal, copy), reached, "{class} after {stimulus}");
-                seen.insert((class.to_owned(), reached));
-            }
-            assert!(world.link(id).await.link.conflicts.is_empty());
-        }
-        for class in Lifecycles::built_in().classes() {
-            let lifecycle = Lifecycles::built_in().of(class).unwrap().clone();
-            for state in lifecycle.states.iter().filter(|state| !state.starts_with("escalated_")) {
-                let reachable = lifecycle.path(&lifecycle.initial, state).is_some_and(|path| !path.is_empty());
-                assert!(!reachable || seen.contains(&(class.to_owned(), state.clone())), "{class}: {state} unseen");
-            }
-        }
-        end(world).await;
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_ticket_that_went_far_before_the_bridge_looked_is_followed_by_the_shortest_path() {
-    for version in BOTH {
-        let world = Setup::outside(version).start().await;
-        for (class, tour) in TOURS {
-            let id = world.acme().create_ticket(class, ticket("In a hurry")).await.unwrap();
-            world.clear_calls();
-            go(world.acme(), id, tour).await;
+async fn the_internal_ticket_follows_through_every_state_of_every_class(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let mut seen = std::collections::BTreeSet::new();
+    for (class, tour) in TOURS {
+        let (id, copy) = bridged(&world, class, &[]).await;
+        for stimulus in tour {
+            go(world.acme(), id, &[stimulus]).await;
             world.settle().await;
-            assert_eq!(world.copy_of(id).await.status(), "closed", "{class}");
-            let lifecycle = Lifecycles::built_in().of(class).unwrap().clone();
-            let shortest: Vec<String> =
-                lifecycle.path("new", "closed").unwrap().iter().map(|step| step.stimulus.clone()).collect();
-            assert_eq!(stimuli(&world), shortest, "{class}");
+            let reached = status(world.acme(), id);
+            assert_eq!(status(&world.internal, copy), reached, "{class} after {stimulus}");
+            seen.insert((class.to_owned(), reached));
         }
-        end(world).await;
+        assert!(world.link(id).await.link.conflicts.is_empty());
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn pending_is_left_by_assigning_before_it_is_resolved() {
-    for version in BOTH {
-        let world = Setup::outside(version).start().await;
-        let (id, copy) = bridged(&world, "UserRequest", &["ev_assign", "ev_pending"]).await;
-        assert_eq!(world.internal.ticket(copy).unwrap().field("pending_reason"), "a spare part is on its way");
-        world.clear_calls();
-        go(world.acme(), id, &["ev_assign", "ev_resolve"]).await;
-        world.settle().await;
-        assert_eq!(stimuli(&world), ["ev_assign", "ev_resolve"]);
-        assert_eq!(status(&world.internal, copy), "resolved");
-        end(world).await;
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn team_agent_and_service_are_the_internal_tickets_own_and_defaults_only_where_it_has_none() {
-    for version in BOTH {
-        let world = Setup::outside(version).start().await;
-        let (id, copy) = bridged(&world, "UserRequest", &[]).await;
-        let fields = json!({"team_id": sample::HARDWARE, "agent_id": sample::HUGO, "service_id": sample::COMPUTERS,
-                            "servicesubcategory_id": 2, "caller_id": 7});
-        world.internal.update(copy, fields).await.unwrap();
-        world.settle().await;
-        world.clear_calls();
-        go(world.acme(), id, &["ev_assign", "ev_pending", "ev_assign", "ev_resolve"]).await;
-        world.settle().await;
-        let ticket = world.internal.ticket(copy).unwrap();
-        assert_eq!(ticket.status(), "resolved");
-        for (code, value) in [
-            ("team_id", "38"),
-            ("agent_id", "10"),
-            ("service_id", "1"),
-            ("servicesubcategory_id", "2"),
-            ("caller_id", "7"),
-        ] {
-            assert_eq!(ticket.field(code), value, "{code}");
+    for class in Lifecycles::built_in().classes() {
+        let lifecycle = Lifecycles::built_in().of(class).unwrap().clone();
+        for state in lifecycle.states.iter().filter(|state| !state.starts_with("escalated_")) {
+            let reachable = lifecycle.path(&lifecycle.initial, state).is_some_and(|path| !path.is_empty());
+            assert!(!reachable || seen.contains(&(class.to_owned(), state.clone())), "{class}: {state} unseen");
         }
-        let assigned = sent_with(&world, "ev_assign");
-        assert_eq!((&assigned["team_id"], &assigned["agent_id"]), (&json!("38"), &json!("10")), "sent back unchanged");
-
-        // Another one, whose team and agent a person has emptied: there the defaults count.
-        let (second, copy) = bridged(&world, "UserRequest", &[]).await;
-        world.internal.update(copy, json!({"team_id": 0, "agent_id": 0, "service_id": 0})).await.unwrap();
-        go(world.acme(), second, &["ev_assign", "ev_resolve"]).await;
-        world.settle().await;
-        let ticket = world.internal.ticket(copy).unwrap();
-        assert_eq!(ticket.status(), "resolved");
-        assert_eq!((ticket.field("team_id"), ticket.field("agent_id"), ticket.field("service_id")), ("37", "9", "2"));
-        end(world).await;
     }
+    end(world).await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_people_wrote_with_a_move_crosses_with_it() {
-    for version in BOTH {
-        let world = Setup::outside(version).start().await;
-        let (id, copy) = bridged(&world, "UserRequest", &["ev_assign", "ev_pending"]).await;
-        go(world.acme(), id, &["ev_assign", "ev_resolve"]).await;
+async fn a_ticket_that_went_far_before_the_bridge_looked_is_followed_by_the_shortest_path(version: Version) {
+    let world = Setup::outside(version).start().await;
+    for (class, tour) in TOURS {
+        let id = world.acme().create_ticket(class, ticket("In a hurry")).await.unwrap();
+        world.clear_calls();
+        go(world.acme(), id, tour).await;
         world.settle().await;
-        go(world.acme(), id, &["ev_close"]).await;
-        world.settle().await;
-        let ticket = world.internal.ticket(copy).unwrap();
-        assert_eq!(ticket.status(), "closed");
-        assert_eq!(ticket.field("pending_reason"), "a spare part is on its way");
-        assert_eq!(ticket.field("resolution_code"), "hardware_repair");
-        assert!(ticket.field("solution").contains("replaced the fuser"), "{}", ticket.field("solution"));
-        assert_eq!((ticket.field("user_satisfaction"), ticket.field("user_comment")), ("2", "took its time"));
-
-        let (_, copy) =
-            bridged(&world, "NormalChange", &["ev_validate", "ev_assign", "ev_plan", "ev_notapprove"]).await;
-        let change = world.internal.ticket(copy).unwrap();
-        assert_eq!(change.field("acceptance_comment"), "we shall do that");
-        assert_eq!(change.field("fallback"), "put the old one back");
-        assert_eq!(change.field("outage"), "yes");
-        assert_eq!(change.field("reason"), "not in December");
-        assert_eq!(change.field("start_date"), "2026-12-01 08:00:00");
-        end(world).await;
+        assert_eq!(world.copy_of(id).await.status(), "closed", "{class}");
+        let lifecycle = Lifecycles::built_in().of(class).unwrap().clone();
+        let shortest: Vec<String> =
+            lifecycle.path("new", "closed").unwrap().iter().map(|step| step.stimulus.clone()).collect();
+        assert_eq!(stimuli(&world), shortest, "{class}");
     }
+    end(world).await;
+}
+
+async fn pending_is_left_by_assigning_before_it_is_resolved(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let (id, copy) = bridged(&world, "UserRequest", &["ev_assign", "ev_pending"]).await;
+    assert_eq!(world.internal.ticket(copy).unwrap().field("pending_reason"), "a spare part is on its way");
+    world.clear_calls();
+    go(world.acme(), id, &["ev_assign", "ev_resolve"]).await;
+    world.settle().await;
+    assert_eq!(stimuli(&world), ["ev_assign", "ev_resolve"]);
+    assert_eq!(status(&world.internal, copy), "resolved");
+    end(world).await;
+}
+
+async fn team_agent_and_service_are_the_internal_tickets_own_and_defaults_only_where_it_has_none(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let (id, copy) = bridged(&world, "UserRequest", &[]).await;
+    let fields = json!({"team_id": sample::HARDWARE, "agent_id": sample::HUGO, "service_id": sample::COMPUTERS,
+                        "servicesubcategory_id": 2, "caller_id": 7});
+    world.internal.update(copy, fields).await.unwrap();
+    world.settle().await;
+    world.clear_calls();
+    go(world.acme(), id, &["ev_assign", "ev_pending", "ev_assign", "ev_resolve"]).await;
+    world.settle().await;
+    let ticket = world.internal.ticket(copy).unwrap();
+    assert_eq!(ticket.status(), "resolved");
+    for (code, value) in
+        [("team_id", "38"), ("agent_id", "10"), ("service_id", "1"), ("servicesubcategory_id", "2"), ("caller_id", "7")]
+    {
+        assert_eq!(ticket.field(code), value, "{code}");
+    }
+    let assigned = sent_with(&world, "ev_assign");
+    assert_eq!((&assigned["team_id"], &assigned["agent_id"]), (&json!("38"), &json!("10")), "sent back unchanged");
+
+    // Another one, whose team and agent a person has emptied: there the defaults count.
+    let (second, copy) = bridged(&world, "UserRequest", &[]).await;
+    world.internal.update(copy, json!({"team_id": 0, "agent_id": 0, "service_id": 0})).await.unwrap();
+    go(world.acme(), second, &["ev_assign", "ev_resolve"]).await;
+    world.settle().await;
+    let ticket = world.internal.ticket(copy).unwrap();
+    assert_eq!(ticket.status(), "resolved");
+    assert_eq!((ticket.field("team_id"), ticket.field("agent_id"), ticket.field("service_id")), ("37", "9", "2"));
+    end(world).await;
+}
+
+async fn what_people_wrote_with_a_move_crosses_with_it(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let (id, copy) = bridged(&world, "UserRequest", &["ev_assign", "ev_pending"]).await;
+    go(world.acme(), id, &["ev_assign", "ev_resolve"]).await;
+    world.settle().await;
+    go(world.acme(), id, &["ev_close"]).await;
+    world.settle().await;
+    let ticket = world.internal.ticket(copy).unwrap();
+    assert_eq!(ticket.status(), "closed");
+    assert_eq!(ticket.field("pending_reason"), "a spare part is on its way");
+    assert_eq!(ticket.field("resolution_code"), "hardware_repair");
+    assert!(ticket.field("solution").contains("replaced the fuser"), "{}", ticket.field("solution"));
+    assert_eq!((ticket.field("user_satisfaction"), ticket.field("user_comment")), ("2", "took its time"));
+
+    let (_, copy) = bridged(&world, "NormalChange", &["ev_validate", "ev_assign", "ev_plan", "ev_notapprove"]).await;
+    let change = world.internal.ticket(copy).unwrap();
+    assert_eq!(change.field("acceptance_comment"), "we shall do that");
+    assert_eq!(change.field("fallback"), "put the old one back");
+    assert_eq!(change.field("outage"), "yes");
+    assert_eq!(change.field("reason"), "not in December");
+    assert_eq!(change.field("start_date"), "2026-12-01 08:00:00");
+    end(world).await;
 }
 
 /// What a person of an iTop of this version writes into `solution`, and its text.
@@ -301,243 +301,204 @@ async fn resolve_with(sim: &Sim, id: u64, solution: &str) {
     sim.stimulus(id, "ev_resolve", fields).await.unwrap();
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_solution_keeps_its_text_whether_either_side_holds_plain_text_or_html() {
-    for outside in BOTH {
-        for inside in BOTH {
-            for known_before in [false, true] {
-                let world = Setup { internal: inside, ..Setup::outside(outside) }.start().await;
-                if known_before {
-                    // Some other ticket tells the format: one read, and nothing is written twice.
-                    let other = world.internal.create_ticket("UserRequest", ticket("Old")).await.unwrap();
-                    go(&world.internal, other, &["ev_assign"]).await;
-                    resolve_with(&world.internal, other, &written_in(inside, "done & dusted")).await;
-                }
-                let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
-                world.clear_calls();
-                resolve_with(world.acme(), id, &written_in(outside, SOLUTION)).await;
-                world.settle().await;
-                let solution = world.internal.ticket(copy).unwrap().field("solution").to_owned();
-                let case = format!("{outside:?} to {inside:?}, known before: {known_before}: {solution:?}");
-                assert_eq!(seen_in(inside, &solution).trim(), SOLUTION, "{case}");
-                let learnt_by_answer = inside == Version::V3_2 && !known_before;
-                assert_eq!(world.internal.writes(), if learnt_by_answer { 2 } else { 1 }, "{case}");
-
-                // The next one needs no lesson.
-                let (next, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
-                world.clear_calls();
-                resolve_with(world.acme(), next, &written_in(outside, SOLUTION)).await;
-                world.settle().await;
-                let solution = world.internal.ticket(copy).unwrap().field("solution").to_owned();
-                assert_eq!(seen_in(inside, &solution).trim(), SOLUTION, "{case}");
-                assert_eq!(world.internal.writes(), 1, "{case}");
-                end(world).await;
+async fn a_solution_keeps_its_text_whether_either_side_holds_plain_text_or_html(outside: Version) {
+    for inside in BOTH {
+        for known_before in [false, true] {
+            let world = Setup { internal: inside, ..Setup::outside(outside) }.start().await;
+            if known_before {
+                // Some other ticket tells the format: one read, and nothing is written twice.
+                let other = world.internal.create_ticket("UserRequest", ticket("Old")).await.unwrap();
+                go(&world.internal, other, &["ev_assign"]).await;
+                resolve_with(&world.internal, other, &written_in(inside, "done & dusted")).await;
             }
+            let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
+            world.clear_calls();
+            resolve_with(world.acme(), id, &written_in(outside, SOLUTION)).await;
+            world.settle().await;
+            let solution = world.internal.ticket(copy).unwrap().field("solution").to_owned();
+            let case = format!("{outside:?} to {inside:?}, known before: {known_before}: {solution:?}");
+            assert_eq!(seen_in(inside, &solution).trim(), SOLUTION, "{case}");
+            let learnt_by_answer = inside == Version::V3_2 && !known_before;
+            assert_eq!(world.internal.writes(), if learnt_by_answer { 2 } else { 1 }, "{case}");
+
+            // The next one needs no lesson.
+            let (next, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
+            world.clear_calls();
+            resolve_with(world.acme(), next, &written_in(outside, SOLUTION)).await;
+            world.settle().await;
+            let solution = world.internal.ticket(copy).unwrap().field("solution").to_owned();
+            assert_eq!(seen_in(inside, &solution).trim(), SOLUTION, "{case}");
+            assert_eq!(world.internal.writes(), 1, "{case}");
+            end(world).await;
         }
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_customer_who_catches_up_does_not_reopen_what_the_provider_has_resolved() {
-    for version in BOTH {
-        let world = Setup::outside(version).start().await;
-        let (id, copy) = bridged(&world, "UserRequest", &[]).await;
-        go(&world.internal, copy, &["ev_assign", "ev_resolve"]).await;
+async fn a_customer_who_catches_up_does_not_reopen_what_the_provider_has_resolved(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let (id, copy) = bridged(&world, "UserRequest", &[]).await;
+    go(&world.internal, copy, &["ev_assign", "ev_resolve"]).await;
+    world.settle().await;
+    world.clear_calls();
+    for (stimulus, inside) in
+        [("ev_assign", "resolved"), ("ev_pending", "resolved"), ("ev_assign", "resolved"), ("ev_resolve", "resolved")]
+    {
+        go(world.acme(), id, &[stimulus]).await;
         world.settle().await;
-        world.clear_calls();
-        for (stimulus, inside) in [
-            ("ev_assign", "resolved"),
-            ("ev_pending", "resolved"),
-            ("ev_assign", "resolved"),
-            ("ev_resolve", "resolved"),
-        ] {
-            go(world.acme(), id, &[stimulus]).await;
-            world.settle().await;
-            assert_eq!(status(&world.internal, copy), inside, "after {stimulus}");
-        }
-        assert_eq!(world.internal.writes(), 0);
-        // Here it has caught up: what it does next counts, and a re-opening does.
+        assert_eq!(status(&world.internal, copy), inside, "after {stimulus}");
+    }
+    assert_eq!(world.internal.writes(), 0);
+    // Here it has caught up: what it does next counts, and a re-opening does.
+    go(world.acme(), id, &["ev_reopen"]).await;
+    world.settle().await;
+    assert_eq!(status(&world.internal, copy), "assigned");
+    go(world.acme(), id, &["ev_resolve", "ev_close"]).await;
+    world.settle().await;
+    assert_eq!(status(&world.internal, copy), "closed");
+    end(world).await;
+}
+
+async fn a_re_opening_outside_re_opens_inside_even_when_it_went_on_before_the_bridge_looked(version: Version) {
+    let world = Setup::outside(version).start().await;
+    for after in [&[][..], &["ev_pending"], &["ev_timeout"]] {
+        let (id, copy) = bridged(&world, "UserRequest", &["ev_assign", "ev_resolve"]).await;
         go(world.acme(), id, &["ev_reopen"]).await;
+        go(world.acme(), id, after).await;
+        world.settle().await;
+        let expected = if after == ["ev_pending"] { "pending" } else { "assigned" };
+        assert_eq!(status(&world.internal, copy), expected, "re-opened, then {after:?}");
+    }
+    end(world).await;
+}
+
+async fn a_refusal_outside_is_never_absorbed(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let plan = ["ev_assign", "ev_plan"];
+    let (id, copy) = bridged(&world, "EmergencyChange", &plan).await;
+    go(&world.internal, copy, &["ev_approve"]).await;
+    world.settle().await;
+    go(world.acme(), id, &["ev_notapprove"]).await;
+    world.settle().await;
+    // Inside nothing leads from approved to notapproved: it is shown.
+    assert_eq!(status(&world.internal, copy), "approved");
+    let conflicts = world.link(id).await.link.conflicts;
+    assert!(conflicts.len() == 1 && conflicts[0].text.contains("notapproved"), "{conflicts:?}");
+    // The customer replans and approves: both agree again.
+    go(world.acme(), id, &["ev_replan", "ev_approve"]).await;
+    world.settle().await;
+    assert_eq!(status(&world.internal, copy), "approved");
+    assert!(world.link(id).await.link.conflicts.is_empty());
+
+    // Where a way leads there it is gone: rejected outside, validated inside.
+    let (id, copy) = bridged(&world, "UserRequest", &["ev_wait_for_approval"]).await;
+    go(world.acme(), id, &["ev_reject"]).await;
+    world.settle().await;
+    assert_eq!(status(&world.internal, copy), "rejected");
+    end(world).await;
+}
+
+async fn an_escalation_on_either_side_is_no_move_and_writes_nothing(version: Version) {
+    let world = Setup::outside(version).start().await;
+    for class in ["UserRequest", "Incident"] {
+        // A clock moves the new ticket outside, then the assigned one on both sides.
+        let (id, copy) = bridged(&world, class, &[]).await;
+        world.clear_calls();
+        go(world.acme(), id, &["ev_timeout"]).await;
+        world.settle().await;
+        assert_eq!((status(world.acme(), id), status(&world.internal, copy)), ("escalated_tto".into(), "new".into()));
+        go(&world.internal, copy, &["ev_timeout"]).await;
+        world.settle().await;
+        assert_eq!(world.internal.writes(), 0, "{class}");
+        go(world.acme(), id, &["ev_assign"]).await;
         world.settle().await;
         assert_eq!(status(&world.internal, copy), "assigned");
-        go(world.acme(), id, &["ev_resolve", "ev_close"]).await;
+        world.clear_calls();
+        go(world.acme(), id, &["ev_timeout"]).await;
+        go(&world.internal, copy, &["ev_timeout"]).await;
         world.settle().await;
-        assert_eq!(status(&world.internal, copy), "closed");
-        end(world).await;
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_re_opening_outside_re_opens_inside_even_when_it_went_on_before_the_bridge_looked() {
-    for version in BOTH {
-        let world = Setup::outside(version).start().await;
-        for after in [&[][..], &["ev_pending"], &["ev_timeout"]] {
-            let (id, copy) = bridged(&world, "UserRequest", &["ev_assign", "ev_resolve"]).await;
-            go(world.acme(), id, &["ev_reopen"]).await;
-            go(world.acme(), id, after).await;
-            world.settle().await;
-            let expected = if after == ["ev_pending"] { "pending" } else { "assigned" };
-            assert_eq!(status(&world.internal, copy), expected, "re-opened, then {after:?}");
-        }
-        end(world).await;
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_refusal_outside_is_never_absorbed() {
-    for version in BOTH {
-        let world = Setup::outside(version).start().await;
-        let plan = ["ev_assign", "ev_plan"];
-        let (id, copy) = bridged(&world, "EmergencyChange", &plan).await;
-        go(&world.internal, copy, &["ev_approve"]).await;
-        world.settle().await;
-        go(world.acme(), id, &["ev_notapprove"]).await;
-        world.settle().await;
-        // Inside nothing leads from approved to notapproved: it is shown.
-        assert_eq!(status(&world.internal, copy), "approved");
-        let conflicts = world.link(id).await.link.conflicts;
-        assert!(conflicts.len() == 1 && conflicts[0].text.contains("notapproved"), "{conflicts:?}");
-        // The customer replans and approves: both agree again.
-        go(world.acme(), id, &["ev_replan", "ev_approve"]).await;
-        world.settle().await;
-        assert_eq!(status(&world.internal, copy), "approved");
-        assert!(world.link(id).await.link.conflicts.is_empty());
-
-        // Where a way leads there it is gone: rejected outside, validated inside.
-        let (id, copy) = bridged(&world, "UserRequest", &["ev_wait_for_approval"]).await;
-        go(world.acme(), id, &["ev_reject"]).await;
-        world.settle().await;
-        assert_eq!(status(&world.internal, copy), "rejected");
-        end(world).await;
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_escalation_on_either_side_is_no_move_and_writes_nothing() {
-    for version in BOTH {
-        let world = Setup::outside(version).start().await;
-        for class in ["UserRequest", "Incident"] {
-            // A clock moves the new ticket outside, then the assigned one on both sides.
-            let (id, copy) = bridged(&world, class, &[]).await;
-            world.clear_calls();
-            go(world.acme(), id, &["ev_timeout"]).await;
-            world.settle().await;
-            assert_eq!(
-                (status(world.acme(), id), status(&world.internal, copy)),
-                ("escalated_tto".into(), "new".into())
-            );
-            go(&world.internal, copy, &["ev_timeout"]).await;
-            world.settle().await;
-            assert_eq!(world.internal.writes(), 0, "{class}");
-            go(world.acme(), id, &["ev_assign"]).await;
-            world.settle().await;
-            assert_eq!(status(&world.internal, copy), "assigned");
-            world.clear_calls();
-            go(world.acme(), id, &["ev_timeout"]).await;
-            go(&world.internal, copy, &["ev_timeout"]).await;
-            world.settle().await;
-            assert_eq!(world.internal.writes(), 0, "{class}");
-            assert_eq!(status(&world.internal, copy), "escalated_ttr");
-            // Resolved outside, from the escalation inside, in one step.
-            go(world.acme(), id, &["ev_resolve"]).await;
-            world.settle().await;
-            assert_eq!(stimuli(&world), ["ev_resolve"]);
-            assert_eq!(status(&world.internal, copy), "resolved");
-            assert!(world.link(id).await.link.conflicts.is_empty());
-        }
-        end(world).await;
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_escalation_tells_that_the_ticket_was_moved_before_it() {
-    for version in BOTH {
-        let world = Setup::outside(version).start().await;
-        // Only an assigned ticket escalates so: it left pending, and the bridge was not looking.
-        let (id, copy) = bridged(&world, "UserRequest", &["ev_assign", "ev_pending"]).await;
-        go(world.acme(), id, &["ev_assign", "ev_timeout"]).await;
-        world.settle().await;
-        assert_eq!(
-            (status(world.acme(), id), status(&world.internal, copy)),
-            ("escalated_ttr".into(), "assigned".into())
-        );
-        // Two states lead to this one; the nearer is the one that it was in.
-        let (id, copy) = bridged(&world, "UserRequest", &["ev_wait_for_approval"]).await;
-        go(world.acme(), id, &["ev_approve", "ev_timeout"]).await;
-        world.settle().await;
-        assert_eq!(
-            (status(world.acme(), id), status(&world.internal, copy)),
-            ("escalated_tto".into(), "approved".into())
-        );
-        end(world).await;
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn closed_inside_and_re_opened_outside_is_a_conflict_of_the_status_alone() {
-    for version in BOTH {
-        let world = Setup::outside(version).start().await;
-        let (id, copy) = bridged(&world, "UserRequest", &["ev_assign", "ev_resolve"]).await;
-        go(&world.internal, copy, &["ev_close"]).await;
-        world.settle().await;
-        go(world.acme(), id, &["ev_reopen"]).await;
-        world.settle().await;
-        assert_eq!(status(&world.internal, copy), "closed");
-        let conflicts = world.link(id).await.link.conflicts;
-        assert!(conflicts.len() == 1 && conflicts[0].about == "status", "{conflicts:?}");
-        assert!(world.did(id, "no stimulus leads there").await);
-        // Everything else goes on.
-        world.acme().update(id, json!({"title": "Printer still on fire"})).await.unwrap();
-        world.acme().attach(id, "smoke.txt", "text/plain", b"smoke").await.unwrap();
-        world.settle().await;
-        let inside = world.copy_of(id).await;
-        assert!(inside.field("title").ends_with("Printer still on fire"), "{}", inside.field("title"));
-        assert_eq!(world.internal.attachments(copy).iter().filter(|file| file.filename == "smoke.txt").count(), 1);
-        world.one_more_pass_writes_nothing().await;
-        // Resolved and closed outside as well: over.
+        assert_eq!(world.internal.writes(), 0, "{class}");
+        assert_eq!(status(&world.internal, copy), "escalated_ttr");
+        // Resolved outside, from the escalation inside, in one step.
         go(world.acme(), id, &["ev_resolve"]).await;
         world.settle().await;
-        assert!(world.link(id).await.link.conflicts.is_empty());
-        go(world.acme(), id, &["ev_close"]).await;
-        end(world).await;
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn when_both_sides_moved_otherwise_the_externals_status_wins() {
-    for version in BOTH {
-        let mut world = Setup::outside(version).start().await;
-        let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
-        world.crash().await;
-        go(&world.internal, copy, &["ev_pending"]).await;
-        go(world.acme(), id, &["ev_resolve"]).await;
-        world.boot();
-        world.pass_seconds(10).await;
-        world.settle().await;
+        assert_eq!(stimuli(&world), ["ev_resolve"]);
         assert_eq!(status(&world.internal, copy), "resolved");
-        assert!(world.did(id, "which wins over pending inside").await);
-        // What moves inside alone stays as it is.
-        go(&world.internal, copy, &["ev_reopen"]).await;
-        world.settle().await;
-        assert_eq!((status(world.acme(), id), status(&world.internal, copy)), ("resolved".into(), "assigned".into()));
-        end(world).await;
+        assert!(world.link(id).await.link.conflicts.is_empty());
     }
+    end(world).await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn with_the_status_off_no_stimulus_is_sent() {
-    for version in BOTH {
-        let world = Setup::outside(version).sync("status_to_internal = \"off\"").start().await;
-        let id = world.acme().create_ticket("UserRequest", ticket("Quiet")).await.unwrap();
-        go(world.acme(), id, &["ev_assign", "ev_resolve"]).await;
-        world.settle().await;
-        world.acme().update(id, json!({"title": "Quieter"})).await.unwrap();
-        world.settle().await;
-        let inside = world.copy_of(id).await;
-        assert_eq!((inside.status(), inside.field("title")), ("new", "[R-000001] Quieter"));
-        assert!(stimuli(&world).is_empty());
-        end(world).await;
-    }
+async fn an_escalation_tells_that_the_ticket_was_moved_before_it(version: Version) {
+    let world = Setup::outside(version).start().await;
+    // Only an assigned ticket escalates so: it left pending, and the bridge was not looking.
+    let (id, copy) = bridged(&world, "UserRequest", &["ev_assign", "ev_pending"]).await;
+    go(world.acme(), id, &["ev_assign", "ev_timeout"]).await;
+    world.settle().await;
+    assert_eq!((status(world.acme(), id), status(&world.internal, copy)), ("escalated_ttr".into(), "assigned".into()));
+    // Two states lead to this one; the nearer is the one that it was in.
+    let (id, copy) = bridged(&world, "UserRequest", &["ev_wait_for_approval"]).await;
+    go(world.acme(), id, &["ev_approve", "ev_timeout"]).await;
+    world.settle().await;
+    assert_eq!((status(world.acme(), id), status(&world.internal, copy)), ("escalated_tto".into(), "approved".into()));
+    end(world).await;
+}
+
+async fn closed_inside_and_re_opened_outside_is_a_conflict_of_the_status_alone(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let (id, copy) = bridged(&world, "UserRequest", &["ev_assign", "ev_resolve"]).await;
+    go(&world.internal, copy, &["ev_close"]).await;
+    world.settle().await;
+    go(world.acme(), id, &["ev_reopen"]).await;
+    world.settle().await;
+    assert_eq!(status(&world.internal, copy), "closed");
+    let conflicts = world.link(id).await.link.conflicts;
+    assert!(conflicts.len() == 1 && conflicts[0].about == "status", "{conflicts:?}");
+    assert!(world.did(id, "no stimulus leads there").await);
+    // Everything else goes on.
+    world.acme().update(id, json!({"title": "Printer still on fire"})).await.unwrap();
+    world.acme().attach(id, "smoke.txt", "text/plain", b"smoke").await.unwrap();
+    world.settle().await;
+    let inside = world.copy_of(id).await;
+    assert!(inside.field("title").ends_with("Printer still on fire"), "{}", inside.field("title"));
+    assert_eq!(world.internal.attachments(copy).iter().filter(|file| file.filename == "smoke.txt").count(), 1);
+    world.one_more_pass_writes_nothing().await;
+    // Resolved and closed outside as well: over.
+    go(world.acme(), id, &["ev_resolve"]).await;
+    world.settle().await;
+    assert!(world.link(id).await.link.conflicts.is_empty());
+    go(world.acme(), id, &["ev_close"]).await;
+    end(world).await;
+}
+
+async fn when_both_sides_moved_otherwise_the_externals_status_wins(version: Version) {
+    let mut world = Setup::outside(version).start().await;
+    let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
+    world.crash().await;
+    go(&world.internal, copy, &["ev_pending"]).await;
+    go(world.acme(), id, &["ev_resolve"]).await;
+    world.boot();
+    world.pass_seconds(10).await;
+    world.settle().await;
+    assert_eq!(status(&world.internal, copy), "resolved");
+    assert!(world.did(id, "which wins over pending inside").await);
+    // What moves inside alone stays as it is.
+    go(&world.internal, copy, &["ev_reopen"]).await;
+    world.settle().await;
+    assert_eq!((status(world.acme(), id), status(&world.internal, copy)), ("resolved".into(), "assigned".into()));
+    end(world).await;
+}
+
+async fn with_the_status_off_no_stimulus_is_sent(version: Version) {
+    let world = Setup::outside(version).sync("status_to_internal = \"off\"").start().await;
+    let id = world.acme().create_ticket("UserRequest", ticket("Quiet")).await.unwrap();
+    go(world.acme(), id, &["ev_assign", "ev_resolve"]).await;
+    world.settle().await;
+    world.acme().update(id, json!({"title": "Quieter"})).await.unwrap();
+    world.settle().await;
+    let inside = world.copy_of(id).await;
+    assert_eq!((inside.status(), inside.field("title")), ("new", "[R-000001] Quieter"));
+    assert!(stimuli(&world).is_empty());
+    end(world).await;
 }
 
 /// Waits until a pass has read the internal ticket: its write is still on the way.
@@ -547,139 +508,124 @@ async fn until_read_inside(world: &World) {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_person_who_moves_the_internal_ticket_between_read_and_stimulus_is_noticed() {
-    for version in BOTH {
-        let world = Setup::outside(version).start().await;
-        // The way to the wanted state is another one now.
-        let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
-        world.clear_calls();
-        go(world.acme(), id, &["ev_resolve"]).await;
-        until_read_inside(&world).await;
-        go(&world.internal, copy, &["ev_pending"]).await;
-        world.settle().await;
-        assert_eq!(status(&world.internal, copy), "resolved");
-        assert_eq!(stimuli(&world), ["ev_resolve", "ev_assign", "ev_resolve"]);
-        // The person was faster to the same state.
-        let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
-        world.clear_calls();
-        go(world.acme(), id, &["ev_resolve"]).await;
-        until_read_inside(&world).await;
-        go(&world.internal, copy, &["ev_resolve"]).await;
-        world.settle().await;
-        assert_eq!((status(&world.internal, copy), stimuli(&world).len()), ("resolved".into(), 1));
-        assert!(world.queue().await.is_empty());
-        // The person went further than the customer: that is not undone.
-        let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
-        world.clear_calls();
-        go(world.acme(), id, &["ev_pending"]).await;
-        until_read_inside(&world).await;
-        go(&world.internal, copy, &["ev_resolve"]).await;
-        world.settle().await;
-        assert_eq!((status(&world.internal, copy), stimuli(&world).len()), ("resolved".into(), 1));
-        end(world).await;
-    }
+async fn a_person_who_moves_the_internal_ticket_between_read_and_stimulus_is_noticed(version: Version) {
+    let world = Setup::outside(version).start().await;
+    // The way to the wanted state is another one now.
+    let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
+    world.clear_calls();
+    go(world.acme(), id, &["ev_resolve"]).await;
+    until_read_inside(&world).await;
+    go(&world.internal, copy, &["ev_pending"]).await;
+    world.settle().await;
+    assert_eq!(status(&world.internal, copy), "resolved");
+    assert_eq!(stimuli(&world), ["ev_resolve", "ev_assign", "ev_resolve"]);
+    // The person was faster to the same state.
+    let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
+    world.clear_calls();
+    go(world.acme(), id, &["ev_resolve"]).await;
+    until_read_inside(&world).await;
+    go(&world.internal, copy, &["ev_resolve"]).await;
+    world.settle().await;
+    assert_eq!((status(&world.internal, copy), stimuli(&world).len()), ("resolved".into(), 1));
+    assert!(world.queue().await.is_empty());
+    // The person went further than the customer: that is not undone.
+    let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
+    world.clear_calls();
+    go(world.acme(), id, &["ev_pending"]).await;
+    until_read_inside(&world).await;
+    go(&world.internal, copy, &["ev_resolve"]).await;
+    world.settle().await;
+    assert_eq!((status(&world.internal, copy), stimuli(&world).len()), ("resolved".into(), 1));
+    end(world).await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_walk_cut_by_a_crash_goes_on_at_the_next_start() {
-    for version in BOTH {
-        // Before the second stimulus was carried out, and after it was, unseen.
-        for effect in [Effect::None, Effect::Committed] {
-            for nth in [1, 2, 3] {
-                let mut world = Setup::outside(version).start().await;
-                let (id, copy) = bridged(&world, "UserRequest", &["ev_assign", "ev_resolve"]).await;
-                let mut seen = 0;
-                world.internal.fail_with(move |call| {
-                    seen += usize::from(call.operation == "core/apply_stimulus");
-                    (call.operation == "core/apply_stimulus" && seen == nth).then_some(Fault::Hang(effect))
-                });
-                world.clear_calls();
-                // resolved → assigned → pending, two stimuli inside; then one more.
-                go(world.acme(), id, &["ev_reopen", "ev_pending"]).await;
-                world.pass_seconds(5).await;
-                go(world.acme(), id, &["ev_assign"]).await;
-                world.pass_seconds(5).await;
-                world.crash().await;
-                world.internal.heal();
-                world.boot();
-                world.settle().await;
-                assert_eq!(status(&world.internal, copy), "assigned", "{effect:?} of stimulus {nth}");
-                end(world).await;
-            }
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_stimulus_whose_answer_is_lost_is_neither_repeated_nor_taken_for_a_persons() {
-    for version in BOTH {
-        let faults = [
-            Fault::Hang(Effect::Committed),
-            Fault::Status(502, Effect::Committed),
-            Fault::Page("<html>oops</html>".into(), Effect::Committed),
-            Fault::Cut { after_bytes: 10, effect: Effect::Committed },
-            Fault::Warning("Deprecated: strlen() in /var/www on line 1\n".into()),
-        ];
-        for fault in faults {
-            let world = Setup::outside(version).start().await;
-            let (id, copy) = bridged(&world, "UserRequest", &["ev_assign", "ev_pending"]).await;
+async fn a_walk_cut_by_a_crash_goes_on_at_the_next_start(version: Version) {
+    // Before the second stimulus was carried out, and after it was, unseen.
+    for effect in [Effect::None, Effect::Committed] {
+        for nth in [1, 2, 3] {
+            let mut world = Setup::outside(version).start().await;
+            let (id, copy) = bridged(&world, "UserRequest", &["ev_assign", "ev_resolve"]).await;
+            let mut seen = 0;
+            world.internal.fail_with(move |call| {
+                seen += usize::from(call.operation == "core/apply_stimulus");
+                (call.operation == "core/apply_stimulus" && seen == nth).then_some(Fault::Hang(effect))
+            });
             world.clear_calls();
-            world.internal.fail_next_write(fault.clone());
-            go(world.acme(), id, &["ev_assign", "ev_resolve"]).await;
-            world.settle().await;
-            assert_eq!(status(&world.internal, copy), "resolved", "{fault:?}");
-            assert_eq!(stimuli(&world), ["ev_assign", "ev_resolve"], "{fault:?}");
-            end(world).await;
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_stimulus_that_lands_late_does_not_stay_where_the_customer_has_moved_on() {
-    for version in BOTH {
-        for late_seconds in [10, 40, 200, 290] {
-            let world = Setup::outside(version).start().await;
-            let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
-            world.internal.fail_next_write(Fault::LandLate(late_seconds * SECOND));
-            go(world.acme(), id, &["ev_pending"]).await;
-            world.pass_seconds(45).await;
+            // resolved → assigned → pending, two stimuli inside; then one more.
+            go(world.acme(), id, &["ev_reopen", "ev_pending"]).await;
+            world.pass_seconds(5).await;
             go(world.acme(), id, &["ev_assign"]).await;
+            world.pass_seconds(5).await;
+            world.crash().await;
+            world.internal.heal();
+            world.boot();
             world.settle().await;
-            assert_eq!(status(&world.internal, copy), "assigned", "landed after {late_seconds} s");
-            assert!(world.link(id).await.link.late.is_empty());
+            assert_eq!(status(&world.internal, copy), "assigned", "{effect:?} of stimulus {nth}");
             end(world).await;
         }
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn code_0_without_a_move_is_planned_anew_three_times_and_then_shown_as_refused() {
-    for version in BOTH {
+async fn a_stimulus_whose_answer_is_lost_is_neither_repeated_nor_taken_for_a_persons(version: Version) {
+    let faults = [
+        Fault::Hang(Effect::Committed),
+        Fault::Status(502, Effect::Committed),
+        Fault::Page("<html>oops</html>".into(), Effect::Committed),
+        Fault::Cut { after_bytes: 10, effect: Effect::Committed },
+        Fault::Warning("Deprecated: strlen() in /var/www on line 1\n".into()),
+    ];
+    for fault in faults {
         let world = Setup::outside(version).start().await;
-        let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
-        let unmoved = || Fault::Answer { code: 0, message: String::new() };
-        let is_stimulus = |call: &itop_sim::Call| call.operation == "core/apply_stimulus";
-        // Twice nothing moves: planned again, and done in the same pass.
+        let (id, copy) = bridged(&world, "UserRequest", &["ev_assign", "ev_pending"]).await;
         world.clear_calls();
-        world.internal.fail_when(2, unmoved(), is_stimulus);
-        go(world.acme(), id, &["ev_pending"]).await;
-        world.pass_seconds(2).await;
-        assert_eq!((status(&world.internal, copy), stimuli(&world).len()), ("pending".into(), 3));
+        world.internal.fail_next_write(fault.clone());
+        go(world.acme(), id, &["ev_assign", "ev_resolve"]).await;
         world.settle().await;
-        // It never moves: the rest of the pass is written, and the queue shows why.
-        world.internal.fail_when(usize::MAX, unmoved(), is_stimulus);
-        world.clear_calls();
-        go(world.acme(), id, &["ev_assign"]).await;
-        world.acme().update(id, json!({"title": "Still on fire"})).await.unwrap();
-        world.pass_seconds(600).await;
-        let row = world.queue().await.into_iter().next().expect("it waits");
-        assert!(row.error.as_deref().unwrap_or_default().contains("ev_assign did not lead to assigned"), "{row:?}");
-        assert!(world.copy_of(id).await.field("title").ends_with("Still on fire"));
-        assert!(stimuli(&world).len() < 100, "{}", stimuli(&world).len());
-        world.internal.heal();
-        world.settle().await;
-        assert_eq!(status(&world.internal, copy), "assigned");
+        assert_eq!(status(&world.internal, copy), "resolved", "{fault:?}");
+        assert_eq!(stimuli(&world), ["ev_assign", "ev_resolve"], "{fault:?}");
         end(world).await;
     }
+}
+
+async fn a_stimulus_that_lands_late_does_not_stay_where_the_customer_has_moved_on(version: Version) {
+    for late_seconds in [10, 40, 200, 290] {
+        let world = Setup::outside(version).start().await;
+        let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
+        world.internal.fail_next_write(Fault::LandLate(late_seconds * SECOND));
+        go(world.acme(), id, &["ev_pending"]).await;
+        world.pass_seconds(45).await;
+        go(world.acme(), id, &["ev_assign"]).await;
+        world.settle().await;
+        assert_eq!(status(&world.internal, copy), "assigned", "landed after {late_seconds} s");
+        assert!(world.link(id).await.link.late.is_empty());
+        end(world).await;
+    }
+}
+
+async fn code_0_without_a_move_is_planned_anew_three_times_and_then_shown_as_refused(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
+    let unmoved = || Fault::Answer { code: 0, message: String::new() };
+    let is_stimulus = |call: &itop_sim::Call| call.operation == "core/apply_stimulus";
+    // Twice nothing moves: planned again, and done in the same pass.
+    world.clear_calls();
+    world.internal.fail_when(2, unmoved(), is_stimulus);
+    go(world.acme(), id, &["ev_pending"]).await;
+    world.pass_seconds(2).await;
+    assert_eq!((status(&world.internal, copy), stimuli(&world).len()), ("pending".into(), 3));
+    world.settle().await;
+    // It never moves: the rest of the pass is written, and the queue shows why.
+    world.internal.fail_when(usize::MAX, unmoved(), is_stimulus);
+    world.clear_calls();
+    go(world.acme(), id, &["ev_assign"]).await;
+    world.acme().update(id, json!({"title": "Still on fire"})).await.unwrap();
+    world.pass_seconds(600).await;
+    let row = world.queue().await.into_iter().next().expect("it waits");
+    assert!(row.error.as_deref().unwrap_or_default().contains("ev_assign did not lead to assigned"), "{row:?}");
+    assert!(world.copy_of(id).await.field("title").ends_with("Still on fire"));
+    assert!(stimuli(&world).len() < 100, "{}", stimuli(&world).len());
+    world.internal.heal();
+    world.settle().await;
+    assert_eq!(status(&world.internal, copy), "assigned");
+    end(world).await;
 }
