@@ -10,7 +10,6 @@ use itop_client::{Effect, Fields, Object, Query, oql_quote};
 
 use super::failure::Failure;
 use super::html;
-use super::itop::texts;
 use super::pass::Pass;
 use super::read;
 use super::{Lane, Shared};
@@ -126,7 +125,7 @@ impl Pass<'_> {
             self.did(format!("two internal tickets carry this mark: {} is linked, {} is not", first.id, object.id));
             return self.adopt(first, creation).await;
         }
-        let mut ticket = self.ticket_of(object);
+        let mut ticket = self.ticket_of(object).await?;
         ticket.files = Some(Vec::new());
         self.wrote("created", &format!("{} is the copy of {}", ticket.reference, self.link.external.reference));
         self.adopt(ticket, creation).await
@@ -152,17 +151,19 @@ impl Pass<'_> {
         Ok(ticket)
     }
 
-    fn ticket_of(&self, object: &Object) -> Ticket {
+    async fn ticket_of(&self, object: &Object) -> Result<Ticket, Failure> {
         let text = |code: &str| object.text(code).unwrap_or_default().to_owned();
-        Ticket {
+        let internal = &self.shared.internal;
+        let attributes = internal.texts(object, &self.counterpart_attributes()).await;
+        Ok(Ticket {
             class: object.class.clone(),
             id: object.id,
             reference: text("ref"),
             status: text("status"),
-            attributes: texts(object, &self.counterpart_attributes()),
+            attributes: attributes.map_err(|error| Failure::of(internal, &object.class, &error))?,
             files: None,
             read_at_ms: self.shared.now_ms(),
-        }
+        })
     }
 
     async fn create_failed(&mut self, class: &str, error: &itop_client::Error) -> Result<Option<Ticket>, Failure> {
@@ -232,7 +233,7 @@ impl Pass<'_> {
         for object in marked {
             let id = object.id;
             if self.shared.store.call(move |store| store.link_of_internal(id)).await?.is_none() {
-                return Ok(Some(self.ticket_of(object)));
+                return self.ticket_of(object).await.map(Some);
             }
         }
         Ok(None)

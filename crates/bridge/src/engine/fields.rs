@@ -56,8 +56,9 @@ impl Pass<'_> {
         if let Ok(written) = &outcome {
             self.went_through(&target.class);
             for (field, value) in &sent {
-                let answered = written.object.text(&field.code).unwrap_or(value).to_owned();
-                self.field_written(field, &answered);
+                let answered = written.object.text(&field.code).unwrap_or(value);
+                let stored = internal.as_stored(&target.class, target.id, &field.code, answered).await;
+                self.field_written(field, &stored.unwrap_or_else(|_| answered.to_owned()));
             }
             let codes = fields.iter().map(|field| field.code.as_str()).collect::<Vec<_>>().join(", ");
             self.wrote(&codes, reason);

@@ -4,13 +4,14 @@
 //! HTML, the highest ticket id) is kept in memory: after a restart it costs a call to learn again,
 //! and never an error.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use itop_bridge_core::Side;
 use itop_client::{Client, Error, ErrorClass, Found, Object, Query};
 
 use super::breaker::Breaker;
+use super::escaping::Escaping;
 use crate::store::Instance;
 
 pub struct Itop {
@@ -30,8 +31,11 @@ pub struct Itop {
 struct Known {
     missing: HashMap<String, BTreeSet<String>>,
     formats: HashMap<(String, String), Format>,
+    escaping: Escaping,
     highest_ticket: u64,
     seen: HashMap<u64, Seen>,
+    /// Attachments that a sweep has met, within what it looks back over.
+    attachments: BTreeSet<u64>,
 }
 
 /// How a text attribute is held: it differs between iTop's versions (`solution` is plain in 3.1 and
@@ -114,6 +118,26 @@ impl Itop {
         self.known().formats.insert((class.to_owned(), code.to_owned()), format);
     }
 
+    pub fn escaping(&self) -> Escaping {
+        self.known().escaping
+    }
+
+    pub fn learn_escaping(&self, escaping: Escaping) {
+        self.known().escaping = escaping;
+    }
+
+    /// An object's attributes as text, as the side stores them; an attribute that is no text is left
+    /// out.
+    pub async fn texts(&self, object: &Object, attributes: &BTreeSet<String>) -> Result<BTreeMap<String, String>, Error> {
+        let mut texts = BTreeMap::new();
+        for code in attributes {
+            if let Some(text) = object.text(code) {
+                texts.insert(code.clone(), self.as_stored(&object.class, object.id, code, text).await?);
+            }
+        }
+        Ok(texts)
+    }
+
     /// The highest ticket id met so far: what is created after has a higher one.
     pub fn highest_ticket(&self) -> u64 {
         self.known().highest_ticket
@@ -159,18 +183,45 @@ impl Itop {
         }
     }
 
-    /// Whether a pass has seen the ticket in this state for good.
-    pub fn has_seen(&self, ticket: u64, last_update: &str) -> bool {
-        self.known().seen.get(&ticket).is_some_and(|seen| seen.settled && seen.last_update == last_update)
+    /// A sweep has met this `last_update`; whether a pass has seen the ticket in this state for good.
+    pub fn meets(&self, ticket: u64, last_update: &str, now_ms: i64) -> bool {
+        let mut known = self.known();
+        match known.seen.get(&ticket) {
+            Some(seen) if seen.last_update == last_update => seen.settled,
+            _ => {
+                let seen = Seen { last_update: last_update.to_owned(), first_met_ms: now_ms, settled: false };
+                known.seen.insert(ticket, seen);
+                false
+            }
+        }
+    }
+
+    /// A pass has asked for the ticket, and it does not fit: what a sweep met of it is seen.
+    pub fn does_not_fit(&self, ticket: u64, now_ms: i64, settle_ms: i64) {
+        if let Some(seen) = self.known().seen.get_mut(&ticket) {
+            seen.settled |= now_ms - seen.first_met_ms >= settle_ms;
+        }
+    }
+
+    /// What stood so when the bridge was connected needs no look.
+    pub fn stood_before(&self, ticket: u64, last_update: &str) {
+        let seen = Seen { last_update: last_update.to_owned(), first_met_ms: 0, settled: true };
+        self.known().seen.insert(ticket, seen);
+    }
+
+    /// Whether a sweep meets this attachment for the first time.
+    pub fn meets_attachment(&self, id: u64) -> bool {
+        self.known().attachments.insert(id)
+    }
+
+    /// Forgets attachments with a lower id: a sweep does not look back so far.
+    pub fn forget_attachments_below(&self, id: u64) {
+        let mut known = self.known();
+        known.attachments = known.attachments.split_off(&id);
     }
 
     /// Forgets what was seen with an earlier `last_update`: a sweep does not look back so far.
     pub fn forget_seen_before(&self, last_update: &str) {
         self.known().seen.retain(|_, seen| seen.last_update.as_str() >= last_update);
     }
-}
-
-/// An object's attributes as text, in the order asked for; an attribute that is no text is left out.
-pub fn texts(object: &Object, attributes: &BTreeSet<String>) -> std::collections::BTreeMap<String, String> {
-    attributes.iter().filter_map(|code| Some((code.clone(), object.text(code)?.to_owned()))).collect()
 }

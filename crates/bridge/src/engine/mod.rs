@@ -8,6 +8,7 @@
 mod audit;
 mod breaker;
 mod create;
+mod escaping;
 mod failure;
 mod fields;
 mod files;

@@ -415,16 +415,18 @@ impl<'a> Pass<'a> {
             _ => None,
         });
         let late = self.link.late.iter().map(|late| late.until_ms);
-        let planned = plan_ms.into_iter().chain(doubt).chain(late).min();
+        // Never at once: what this pass could not tell, the next one tells no sooner than a while later.
+        let soonest = now + self.shared.timing.backoff_first_ms;
+        let planned = plan_ms.into_iter().chain(doubt).chain(late).min().map(|due| due.max(soonest));
         let second = self.shared.second_look(&self.claim.look, now);
         match (planned, second) {
             (None, None) => Next::Done,
-            (Some(due), None) => Next::Look { due_ms: due.max(now), look: Look::everything() },
+            (Some(due), None) => Next::Look { due_ms: due, look: Look::everything() },
             (None, Some((due_ms, look))) => Next::Look { due_ms, look },
             (Some(planned), Some((due_ms, mut look))) => {
                 // Which of the two comes first does not matter: the look that is left covers both.
                 look.ticket = true;
-                Next::Look { due_ms: due_ms.min(planned.max(now)), look }
+                Next::Look { due_ms: due_ms.min(planned), look }
             }
         }
     }

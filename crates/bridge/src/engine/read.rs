@@ -9,7 +9,7 @@ use itop_bridge_core::{File, FileContent, FileMark, Side, Ticket, TicketMark};
 use itop_client::{Client, Contents, Error, Object, Query};
 use sha2::{Digest, Sha256};
 
-use super::itop::{Itop, texts};
+use super::itop::Itop;
 use super::{Lane, Shared};
 
 /// A ticket as it was read, and what only a ticket without a link is asked for.
@@ -68,8 +68,11 @@ impl Shared {
                 let now = self.now_ms();
                 let mut reads: Reads = ids.iter().map(|id| (*id, Ok(None))).collect();
                 for object in &found.objects {
-                    let read = self.ticket(itop, object, &attributes, now);
-                    reads.insert(object.id, Ok(Some(read)));
+                    let read = self.ticket(itop, object, &attributes, now).await;
+                    reads.insert(object.id, read.map(Some));
+                }
+                for id in reads.iter().filter_map(|(id, read)| matches!(read, Ok(None)).then_some(*id)) {
+                    itop.does_not_fit(id, now, self.timing.seen_settle_ms);
                 }
                 reads
             }
@@ -90,24 +93,30 @@ impl Shared {
         }
     }
 
-    fn ticket(&self, itop: &Itop, object: &Object, attributes: &BTreeSet<String>, now_ms: i64) -> Read {
+    async fn ticket(
+        &self,
+        itop: &Itop,
+        object: &Object,
+        attributes: &BTreeSet<String>,
+        now_ms: i64,
+    ) -> Result<Read, Error> {
         let text = |code: &str| object.text(code).unwrap_or_default().to_owned();
         let last_update = text("last_update");
         itop.saw(object.id, &last_update, now_ms, self.timing.seen_settle_ms);
         itop.met_ticket(object.id);
         let first_entry = object.log("private_log").and_then(|entries| entries.into_iter().next());
-        Read {
+        Ok(Read {
             first_entry: first_entry.map(|entry| entry.message),
             ticket: Ticket {
                 class: object.class.clone(),
                 id: object.id,
                 reference: text("ref"),
                 status: text("status"),
-                attributes: texts(object, attributes),
+                attributes: itop.texts(object, attributes).await?,
                 files: None,
                 read_at_ms: now_ms,
             },
-        }
+        })
     }
 
     /// The attachments of tickets of one class, without contents, each with its mark where it is this

@@ -16,6 +16,9 @@ use super::itop::Itop;
 use super::{Lane, Shared, wait_or_stop};
 use crate::store::{About, DirtyMark, Instance, Look, MAX_ROWS, TicketOf};
 
+/// A server time before any ticket's.
+const BEFORE_ALL: &str = "1970-01-01 00:00:00";
+
 pub async fn run_external(shared: Arc<Shared>, lane: Arc<Lane>, mut stop: watch::Receiver<bool>) {
     let period_ms = lane.settings.sync.sweep_ms;
     loop {
@@ -58,7 +61,7 @@ fn report(itop: &Itop, swept: Result<usize, Failure>) {
 
 impl Shared {
     async fn sweep_external(&self, lane: &Lane) -> Result<usize, Failure> {
-        // What is older than the connection is settled before anything is swept.
+        // What is older than the connection is settled before anything is carried.
         self.since(lane).await?;
         let tickets = self.sweep_tickets(&lane.external, Some(lane)).await?;
         Ok(tickets + self.sweep_attachments(lane).await?)
@@ -68,10 +71,11 @@ impl Shared {
     async fn sweep_tickets(&self, itop: &Itop, lane: Option<&Lane>) -> Result<usize, Failure> {
         let cursor = self.cursor(itop, "last_update").await?;
         let Some(cursor) = cursor else {
-            // The first start: from the latest change on. What came before is older than the connection.
-            let latest = self.latest_update(itop).await.map_err(|error| Failure::of(itop, "Ticket", &error))?;
-            self.set_cursor(itop, "last_update", latest.unwrap_or_else(|| "1970-01-01 00:00:00".to_owned())).await?;
-            return Ok(0);
+            let known_to = match lane {
+                Some(lane) => self.since(lane).await?,
+                None => u64::MAX,
+            };
+            return self.start_cursor(itop, known_to).await.map(|()| 0);
         };
         let from = earlier(&cursor, self.timing.cursor_overlap_seconds);
         itop.forget_seen_before(&from);
@@ -87,7 +91,7 @@ impl Shared {
                 last_update.clone_into(&mut latest);
             }
             let class = object.text("finalclass").unwrap_or(&object.class);
-            if !itop.has_seen(object.id, last_update) {
+            if !itop.meets(object.id, last_update, self.now_ms()) {
                 marks.extend(self.mark(lane, object.id, class, Look::ticket()));
             }
         }
@@ -96,6 +100,35 @@ impl Shared {
             self.set_cursor(itop, "last_update", latest).await?;
         }
         Ok(marked)
+    }
+
+    /// The first start: from the latest change on. What stands changed before is older than the
+    /// connection. iTop cannot be asked for the latest change, so it is searched among what changed since
+    /// the newest ticket did. A ticket with an id above `known_to` came after the connection.
+    async fn start_cursor(&self, itop: &Itop, known_to: u64) -> Result<(), Failure> {
+        let failed = |error: Error| Failure::of(itop, "Ticket", &error);
+        let highest = itop.find_highest_ticket().await;
+        let highest = self.noted(itop, highest).await.map_err(failed)?;
+        let answer = itop.client.get("Ticket", &Query::ids(&[highest]), &["last_update"]).await;
+        let newest = self.noted(itop, answer).await.map_err(failed)?;
+        let mut latest = newest.objects.first().and_then(|object| object.text("last_update")).unwrap_or_default().to_owned();
+        if latest.is_empty() {
+            // No ticket at all.
+            return self.set_cursor(itop, "last_update", BEFORE_ALL.to_owned()).await;
+        }
+        let from = earlier(&latest, self.timing.cursor_overlap_seconds);
+        let query = Query::oql(format!("SELECT Ticket WHERE last_update >= {}", oql_quote(&from)));
+        let answer = itop.client.get("Ticket", &query, &["id", "last_update"]).await;
+        for object in &self.noted(itop, answer).await.map_err(failed)?.objects {
+            let last_update = object.text("last_update").unwrap_or_default();
+            if object.id <= known_to {
+                itop.stood_before(object.id, last_update);
+            }
+            if last_update > latest.as_str() {
+                last_update.clone_into(&mut latest);
+            }
+        }
+        self.set_cursor(itop, "last_update", latest).await
     }
 
     /// A mark for a ticket of a bridged class, on the side that the lane says.
@@ -127,6 +160,7 @@ impl Shared {
         let cursor: u64 = self.cursor(itop, "attachment").await?.and_then(|text| text.parse().ok()).unwrap_or(0);
         let first = cursor == 0;
         let from = cursor.saturating_sub(self.timing.attachment_overlap_ids);
+        itop.forget_attachments_below(from);
         let failed = |error: Error| Failure::of(itop, "Attachment", &error);
         let query = Query::oql(format!("SELECT Attachment WHERE id > {from}"));
         let query = if first { query.limit(1) } else { query };
@@ -152,7 +186,8 @@ impl Shared {
         let mut by_ticket: std::collections::BTreeMap<u64, (String, Vec<u64>)> = Default::default();
         for object in attachments {
             let (Some(ticket), Some(class)) = (object.number("item_id"), object.text("item_class")) else { continue };
-            if ticket > 0 {
+            // A draft is met when its form is saved.
+            if ticket > 0 && lane.external.meets_attachment(object.id) {
                 by_ticket.entry(ticket).or_insert_with(|| (class.to_owned(), Vec::new())).1.push(object.id);
             }
         }
@@ -168,17 +203,6 @@ impl Shared {
             }
         }
         self.mark_all(marks).await
-    }
-
-    async fn latest_update(&self, itop: &Itop) -> Result<Option<String>, Error> {
-        let highest = itop.find_highest_ticket().await;
-        let highest = self.noted(itop, highest).await?;
-        if highest == 0 {
-            return Ok(None);
-        }
-        let answer = itop.client.get("Ticket", &Query::ids(&[highest]), &["last_update"]).await;
-        let found = self.noted(itop, answer).await?;
-        Ok(found.objects.first().and_then(|object| object.text("last_update")).map(str::to_owned))
     }
 
     async fn cursor(&self, itop: &Itop, name: &'static str) -> Result<Option<String>, Failure> {

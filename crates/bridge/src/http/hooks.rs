@@ -97,13 +97,13 @@ fn meaning(state: &HttpState, hook: Hook, owner: &Owner, payload: &Payload) -> R
     })
 }
 
-/// The files of a ticket are listed, and the one that the hint named is read.
+/// Outside the files of a ticket are listed, and the one that the hint named is read. Inside, where
+/// mostly the bridge's own writes come back, the named one alone says whether there is more to see.
 fn at_file(side: Side, attachment: Option<u64>) -> Look {
     let named: BTreeSet<u64> = attachment.into_iter().collect();
-    let look = Look { files: true, ..Look::default() };
     match side {
-        Side::External => Look { external_attachments: named, ..look },
-        Side::Internal => Look { internal_attachments: named, ..look },
+        Side::External => Look { files: true, external_attachments: named, ..Look::default() },
+        Side::Internal => Look { files: named.is_empty(), internal_attachments: named, ..Look::default() },
     }
 }
 
