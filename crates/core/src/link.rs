@@ -20,7 +20,8 @@ pub struct TicketKey {
 pub struct Link {
     pub external: TicketKey,
     pub internal: Option<TicketKey>,
-    /// The create call that was sent and whose end is not known.
+    /// The create call that was sent and whose end is not known; beside a counterpart, a repeated one
+    /// whose earlier try may have landed too.
     pub creation: Option<Creation>,
     pub ancestor: Ancestor,
     pub copies: Vec<Copy>,

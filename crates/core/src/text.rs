@@ -3,6 +3,9 @@
 /// iTop's limit of a title and of a file name, in characters (seen on 3.1.2 and 3.2.0).
 pub const MAX_CHARS: usize = 255;
 
+/// iTop refuses an empty description ("Null not allowed"), though the other iTop may hold one.
+pub const NO_DESCRIPTION: &str = "(no description)";
+
 /// Two HTML values are equal when they differ only in repeated `amp;` after `&`: iTop 3.1 on PHP 8.2
 /// escapes once more at every save (seen on 3.1.2), whoever saves whatever field.
 pub fn same_html(a: &str, b: &str) -> bool {

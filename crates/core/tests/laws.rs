@@ -168,12 +168,11 @@ fn check_pair(policy: &Policy, mut link: Link, outside: &str, inside: &str, case
 }
 
 /// An escalation is no move: only assigned tickets miss their time to resolve, new and approved ones their
-/// time to own.
+/// time to own. Which of the two it was is not guessed.
 fn calm_state<'a>(known: &'a str, state: &'a str) -> &'a str {
     match state {
         "escalated_ttr" => "assigned",
-        "escalated_tto" if ["approved", "waiting_for_approval"].contains(&known) => "approved",
-        "escalated_tto" => "new",
+        "escalated_tto" => known,
         _ => state,
     }
 }

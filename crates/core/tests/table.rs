@@ -389,8 +389,8 @@ fn status() -> Vec<Case> {
             .writes([&format!("walk to assigned: new ev_assign({people}) assigned")]),
         case("pending, then assigned and escalated outside before anyone looked", agreed("pending", "pending"), ext().status("escalated_ttr"), int().status("pending"))
             .writes([&format!("walk to assigned: pending ev_assign({people}) assigned")]),
-        case("approval given and escalated outside before anyone looked", agreed("waiting_for_approval", "waiting_for_approval"), ext().status("escalated_tto"), int().status("waiting_for_approval"))
-            .writes(["walk to approved: waiting_for_approval ev_approve(caller_id=6 own, org_id=3 own) approved"]),
+        case("approved, or rejected and re-opened, and then escalated before anyone looked: nobody's approval is guessed", agreed("waiting_for_approval", "waiting_for_approval"), ext().status("escalated_tto"), int().status("waiting_for_approval"))
+            .does_nothing(),
         case("re-opened and escalated inside, then resolved outside: it is not taken for resolved still", agreed("assigned", "resolved"), ext().status("resolved"), int().status("escalated_ttr"))
             .writes([&resolving("escalated_ttr", "service_id=2 default")]),
         case("closed has no way back", agreed("resolved", "closed"), ext(), int().status("closed"))
@@ -509,6 +509,14 @@ fn late_stimuli() -> Vec<Case> {
             int().status("escalated_ttr"),
         )
         .notes(["status assigned and assigned", "settled: assigned"]),
+        case(
+            "a late re-opening, sent to a rejected ticket, re-opened it when it was resolved",
+            agreed("resolved", "resolved").late_status("new", NOW),
+            ext().status("resolved"),
+            int(),
+        )
+        .writes(["walk to resolved: assigned ev_resolve(service_id=2 default) resolved"])
+        .notes(["owed: status", "settled: new"]),
         case("a person undid the late stimulus: nothing is owed", link().owing_status("resolved"), ext(), int())
             .notes(["status assigned and assigned"]),
     ]

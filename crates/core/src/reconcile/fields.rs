@@ -3,11 +3,8 @@
 use crate::link::{Late, Link};
 use crate::plan::{FieldWrite, Note, Plan, Step, Value, Write};
 use crate::policy::Policy;
-use crate::text;
+use crate::text::{self, NO_DESCRIPTION};
 use crate::ticket::{Ticket, is_external_key};
-
-/// iTop refuses an empty description ("Null not allowed"), though the other iTop may hold one.
-pub const NO_DESCRIPTION: &str = "(no description)";
 
 /// The counterpart's creation: the bridged fields from the external ticket, everything that names a
 /// person, a team, an organisation or a service from the internal side's defaults.
@@ -67,7 +64,8 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
         let (Some(source), Some(target)) = (external.attributes.get(code), internal.attributes.get(code)) else {
             continue;
         };
-        let moved = link.ancestor.external.fields.get(code).is_none_or(|agreed| !same(code, agreed, source));
+        let agreed = link.ancestor.external.fields.get(code);
+        let moved = agreed.is_none_or(|agreed| !says_the_same(policy, external, code, agreed, source));
         let landed_late = landed_late(link, internal, code, target);
         if !moved && landed_late.is_none() {
             // Here the external side did not change: whatever stands inside stays.
@@ -97,6 +95,12 @@ fn already_says(value: &Value, target: &str) -> bool {
         Value::Text(text) => text == target,
         Value::Html(html) => text::same_html(html, target),
     }
+}
+
+/// Two external values: of a title only what is not cut off is compared.
+fn says_the_same(policy: &Policy, external: &Ticket, code: &str, a: &str, b: &str) -> bool {
+    let title = |title| text::title(&policy.title, &external.reference, title);
+    if code == "title" { title(a) == title(b) } else { same(code, a, b) }
 }
 
 fn same(code: &str, a: &str, b: &str) -> bool {

@@ -20,7 +20,7 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
         return note(link, wanted, present, plan);
     }
     let moved = wanted != *agreed;
-    let late = landed_late(link, &present);
+    let late = landed_late(link, inside, &present);
     let settled = late.filter(|late| link.settled_late(internal.read_at_ms).any(|settled| settled == *late));
     if !moved && late.is_some() && settled.is_none() {
         // Here a stimulus of the bridge's own may have moved the ticket: until it has settled, that must
@@ -61,15 +61,20 @@ fn note(link: &Link, external: String, internal: String, plan: &mut Plan) {
     }
 }
 
-/// Entering an escalation is no move: the last state that was none stays. Only where no clock leads
-/// from the last one known to this escalation did the ticket move before it, unseen.
+/// Entering an escalation is no move: the last state that was none stays. Only where no clock leads from
+/// there to this escalation did the ticket move before it, unseen; and only where that can have been to
+/// one state alone is it taken for known. Nobody's approval is guessed.
 fn without_escalation<'a>(lifecycle: &'a Lifecycle, agreed: &'a str, state: &'a str) -> &'a str {
     if !is_escalation(state) {
         return state;
     }
     let known = if agreed.is_empty() { &lifecycle.initial } else { lifecycle.before_escalation(agreed) };
-    let before = lifecycle.escalated_from(state).filter_map(|from| Some((lifecycle.path(known, from)?.len(), from)));
-    before.min_by_key(|(steps, _)| *steps).map_or(known, |(_, from)| from)
+    let left: Vec<&str> =
+        lifecycle.escalated_from(state).filter(|from| lifecycle.path(known, from).is_some()).collect();
+    match left.as_slice() {
+        [only] => only,
+        _ => known,
+    }
 }
 
 /// A customer who catches up does not re-open what the provider has resolved: where the inside is
@@ -80,13 +85,21 @@ fn is_absorbed(outside: &Lifecycle, inside: &Lifecycle, agreed: &str, wanted: &s
     inside.rank(&internal.status) > outside.rank(wanted) && !reopened && !is_refusal(wanted)
 }
 
-/// A stimulus that was given up has moved the ticket after all, away from what was agreed since.
-fn landed_late<'a>(link: &'a Link, present: &str) -> Option<&'a Late> {
-    if link.ancestor.internal.status == present {
+/// A stimulus that was given up has moved the ticket after all, away from what was agreed since. From
+/// there it may lead elsewhere than where it was sent to: `ev_reopen` leads from rejected to new, and from
+/// resolved to assigned.
+fn landed_late<'a>(link: &'a Link, inside: &Lifecycle, present: &str) -> Option<&'a Late> {
+    let agreed = &link.ancestor.internal.status;
+    if agreed == present {
         return None;
     }
-    let given_up = link.owed.iter().chain(link.late.iter().map(|late| &late.what));
-    given_up.into_iter().find(|late| matches!(late, Late::Status { to } if to == present))
+    let leads_here = |stimulus: &str| {
+        inside.transitions.iter().any(|t| t.stimulus == stimulus && t.from == *agreed && t.to == present)
+    };
+    let came_here =
+        |to: &str| to == present || inside.transitions.iter().any(|sent| sent.to == to && leads_here(&sent.stimulus));
+    let mut given_up = link.owed.iter().chain(link.late.iter().map(|late| &late.what));
+    given_up.find(|late| matches!(late, Late::Status { to } if came_here(to)))
 }
 
 /// The bridge's own walk brought the ticket here and was broken off.
