@@ -49,7 +49,7 @@ fn both_stand(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket
     fields::plan(policy, link, external, internal, &mut plan);
     status::plan(policy, link, external, internal, &mut plan);
     files::plan(policy, link, external, internal, &mut plan);
-    settle_late_writes(link, internal, &mut plan);
+    settle_late_writes(link, external, internal, &mut plan);
     match too_much_gone(policy, link, external, internal) {
         // Only a deletion that is due does harm.
         Some(halt)
@@ -66,14 +66,14 @@ fn both_stand(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket
 
 /// A late write that has settled was looked at above and is forgotten; the others are looked at again
 /// when they settle.
-fn settle_late_writes(link: &Link, internal: &Ticket, plan: &mut Plan) {
+fn settle_late_writes(link: &Link, external: &Ticket, internal: &Ticket, plan: &mut Plan) {
     for late in &link.late {
         if internal.read_at_ms < late.until_ms {
             plan.look_again(late.until_ms);
-        } else if files::can_judge(link, late, internal) {
+        } else if files::can_judge(link, late, external, internal) {
             plan.notes.push(Note::LateSettled(late.clone()));
         } else if matches!(late.what, Late::File { .. }) {
-            // The copy's contents were not part of this read: the next one has them.
+            // The files were not listed, or the copy's contents not read: the next look has them.
             plan.look_again(internal.read_at_ms);
         }
     }

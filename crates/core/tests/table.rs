@@ -341,7 +341,7 @@ fn status() -> Vec<Case> {
         case("a default only where the target's own is empty", agreed("new", "new"), ext().status("assigned").with("agent_id", "77"), int().status("new").with("team_id", "0").with("agent_id", ""))
             .writes(["walk to assigned: new ev_assign(agent_id=9 default, org_id=3 own, team_id=5 default) assigned"]),
         case("pending needs its reason from the source", link(), ext().status("pending").with("pending_reason", "parts"), int())
-            .writes([&format!("walk to pending: assigned ev_pending(agent_id=8 own, org_id=3 own, pending_reason=parts source, team_id=5 own) pending")]),
+            .writes(["walk to pending: assigned ev_pending(agent_id=8 own, org_id=3 own, pending_reason=parts source, team_id=5 own) pending"]),
         case("pending is left by assigning before it is resolved", agreed("pending", "pending"), ext().status("resolved"), int().status("pending"))
             .writes([&format!(
                 "walk to resolved: pending ev_assign({people}) assigned, assigned ev_resolve(service_id=2 default) resolved"
@@ -672,6 +672,13 @@ fn files() -> Vec<Case> {
             x().late_file(70, "old", NOW),
             ext().files([file(70)]),
             int().files([copy(170, 70)]),
+        )
+        .looks_again_at(NOW),
+        case(
+            "a settled rewrite is not forgotten while the external files were not listed",
+            x().late_file(70, "old", NOW),
+            ext(),
+            int().files([copy(170, 70).holding("old")]),
         )
         .looks_again_at(NOW),
         case(

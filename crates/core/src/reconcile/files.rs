@@ -141,8 +141,12 @@ pub fn has_lost_original(copy: &Copy, external: &Ticket, internal: &Ticket) -> b
 
 /// Whether this read shows what became of a late write: a file's only where its contents were read,
 /// or the copy is gone.
-pub fn can_judge(link: &Link, late: &LateWrite, internal: &Ticket) -> bool {
+pub fn can_judge(link: &Link, late: &LateWrite, external: &Ticket, internal: &Ticket) -> bool {
     let Late::File { original, .. } = &late.what else { return true };
+    if external.files.is_none() {
+        // Here nothing was planned for files.
+        return false;
+    }
     match copy_of(link, *original).map(|copy| &copy.state) {
         Some(CopyState::Stands(id)) => content_of(internal, *id).is_some() || is_gone(internal, *original, *id),
         _ => true,

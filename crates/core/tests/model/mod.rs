@@ -217,7 +217,7 @@ impl World {
         self.counter += 1;
         match code {
             "description" => format!("<p>a &amp; {}</p>", self.counter),
-            "title" if self.counter % 5 == 0 => format!("{} {}", self.counter, "x".repeat(300)),
+            "title" if self.counter.is_multiple_of(5) => format!("{} {}", self.counter, "x".repeat(300)),
             _ => format!("{code} {}", self.counter),
         }
     }
