@@ -76,11 +76,18 @@ impl Pass<'_> {
 
     async fn intend_creation(&mut self, fields: &[FieldWrite]) -> Result<Creation, Failure> {
         let sources = fields.iter().filter_map(|field| Some((field.code.clone(), field.source.clone()?)));
+        let earlier = self.link.creation.as_ref();
+        let tries = earlier.map_or(1, |earlier| earlier.tries + 1);
+        // What an earlier try made is still looked for.
+        let highest_before = match earlier {
+            Some(earlier) => earlier.highest_before,
+            None => self.shared.highest_internal().await?,
+        };
         let creation = Creation {
             until_ms: self.shared.now_ms() + self.shared.internal.settle_ms,
-            highest_before: self.shared.highest_internal().await?,
+            highest_before,
             fields: sources.collect(),
-            tries: self.link.creation.as_ref().map_or(1, |earlier| earlier.tries + 1),
+            tries,
         };
         self.link.creation = Some(creation.clone());
         self.save().await?;
@@ -117,12 +124,11 @@ impl Pass<'_> {
     }
 
     async fn created(&mut self, object: &Object, creation: &Creation) -> Result<Ticket, Failure> {
+        // An earlier create may have landed after all: of two the lower is the counterpart.
         if creation.tries > 1
-            && let Some(first) = self.find_marked(creation).await?
+            && let Some(first) = self.find_marked(creation).await?.into_iter().next()
             && first.id != object.id
         {
-            tracing::error!(ticket = %self.name(), kept = first.id, second = object.id, "an earlier create landed after all: two internal tickets carry the mark; the lower is linked, close the other");
-            self.did(format!("two internal tickets carry this mark: {} is linked, {} is not", first.id, object.id));
             return self.adopt(first, creation).await;
         }
         let mut ticket = self.ticket_of(object).await?;
@@ -146,9 +152,27 @@ impl Pass<'_> {
             self.link.ancestor.external.status.clone_from(&lifecycle.initial);
         }
         self.link.ancestor.internal.status.clone_from(&ticket.status);
-        self.link.creation = None;
+        // After a second create both may land: until that has settled, others are looked for.
+        self.link.creation = (creation.tries > 1).then(|| creation.clone());
         self.save().await?;
         Ok(ticket)
+    }
+
+    /// Reports other tickets that carry this pair's mark, once nothing sent for it can land any more.
+    pub(super) async fn report_twins(&mut self, creation: &Creation) -> Result<(), Failure> {
+        if self.shared.now_ms() < creation.until_ms {
+            return Ok(());
+        }
+        let linked = self.link.internal.as_ref().map_or_else(String::new, |key| key.reference.clone());
+        for twin in self.find_marked(creation).await? {
+            tracing::error!(ticket = %self.name(), kept = linked, twin = twin.reference, "two creates landed: two internal tickets carry the mark; close the one that is not linked");
+            self.did(format!(
+                "two internal tickets carry this mark: {linked} is linked, {} is not; close it",
+                twin.reference
+            ));
+        }
+        self.link.creation = None;
+        self.save().await
     }
 
     async fn ticket_of(&self, object: &Object) -> Result<Ticket, Failure> {
@@ -200,7 +224,7 @@ impl Pass<'_> {
 
     /// The ticket that an unanswered create made, if it is there by now.
     pub(super) async fn find_created(&mut self, creation: &Creation) -> Result<Option<Ticket>, Failure> {
-        match self.find_marked(creation).await? {
+        match self.find_marked(creation).await?.into_iter().next() {
             Some(ticket) => {
                 self.wrote("found what an earlier create made", &format!("{} carries the mark", ticket.reference));
                 self.adopt(ticket, creation).await.map(Some)
@@ -209,9 +233,9 @@ impl Pass<'_> {
         }
     }
 
-    /// The lowest internal ticket that carries this pair's mark in its log's first entry and is nobody's
-    /// counterpart yet.
-    async fn find_marked(&mut self, creation: &Creation) -> Result<Option<Ticket>, Failure> {
+    /// The internal tickets that carry this pair's mark in their log's first entry and are nobody's
+    /// counterpart, the lowest first.
+    async fn find_marked(&mut self, creation: &Creation) -> Result<Vec<Ticket>, Failure> {
         let mark = self.mark();
         let class = self.policy.internal_class.clone();
         let oql = format!(
@@ -230,12 +254,13 @@ impl Pass<'_> {
         };
         let mut marked: Vec<&Object> = found.objects.iter().filter(carries).collect();
         marked.sort_by_key(|object| object.id);
+        let mut tickets = Vec::new();
         for object in marked {
             let id = object.id;
             if self.shared.store.call(move |store| store.link_of_internal(id)).await?.is_none() {
-                return self.ticket_of(object).await.map(Some);
+                tickets.push(self.ticket_of(object).await?);
             }
         }
-        Ok(None)
+        Ok(tickets)
     }
 }

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use itop_bridge_core::Ticket;
 use itop_bridge_core::link::Late;
 use itop_bridge_core::plan::{FieldWrite, Value};
+use itop_bridge_core::text::NO_DESCRIPTION;
 use itop_client::Fields;
 
 use super::failure::{Failure, Kind};
@@ -106,6 +107,8 @@ impl Pass<'_> {
                 }
             }
         }
-        Ok(html::embed(html, &images))
+        let html = html::embed(html, &images);
+        // iTop refuses an empty text, and a picture without a word may have left nothing.
+        Ok(if html.trim().is_empty() { NO_DESCRIPTION.to_owned() } else { html })
     }
 }

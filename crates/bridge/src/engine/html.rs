@@ -91,6 +91,13 @@ pub fn embed(html: &str, images: &BTreeMap<InlineImage, Embedded>) -> String {
         figure.remove_and_keep_content();
         Ok(())
     });
+    // iTop 3.1 drops these with all that is in them (seen on 3.1.2).
+    let highlights = element!("mark", |mark| {
+        mark.set_tag_name("span")?;
+        mark.set_attribute("style", "background-color:#ffff00")?;
+        Ok(())
+    });
+    let captions = element!("figcaption", |caption| Ok(caption.set_tag_name("p")?));
     let pictures = element!("picture, source", |tag| {
         tag.remove_and_keep_content();
         Ok(())
@@ -108,6 +115,8 @@ pub fn embed(html: &str, images: &BTreeMap<InlineImage, Embedded>) -> String {
     let settings = RewriteStrSettings::new()
         .with_strict(false)
         .append_element_content_handler(figures)
+        .append_element_content_handler(highlights)
+        .append_element_content_handler(captions)
         .append_element_content_handler(pictures)
         .append_element_content_handler(replace);
     rewrite_str(html, settings).unwrap_or_else(|_| text_to_html(&html_to_text(html)))

@@ -190,7 +190,9 @@ impl<'a> Pass<'a> {
                 _ => return Ok(Next::Done),
             }
         }
-        if let (Some(creation), Sight::Here(_)) = (self.link.creation.clone(), &sights.external) {
+        if let (Some(creation), Some(_)) = (self.link.creation.clone(), &self.link.internal) {
+            self.report_twins(&creation).await?;
+        } else if let (Some(creation), Sight::Here(_)) = (self.link.creation.clone(), &sights.external) {
             match self.find_created(&creation).await? {
                 Some(ticket) => sights.internal = Sight::Here(ticket),
                 None if self.shared.now_ms() < creation.until_ms => {
@@ -415,9 +417,10 @@ impl<'a> Pass<'a> {
             _ => None,
         });
         let late = self.link.late.iter().map(|late| late.until_ms);
+        let twins = self.link.creation.iter().map(|creation| creation.until_ms);
         // Never at once: what this pass could not tell, the next one tells no sooner than a while later.
         let soonest = now + self.shared.timing.backoff_first_ms;
-        let planned = plan_ms.into_iter().chain(doubt).chain(late).min().map(|due| due.max(soonest));
+        let planned = plan_ms.into_iter().chain(doubt).chain(late).chain(twins).min().map(|due| due.max(soonest));
         let second = self.shared.second_look(&self.claim.look, now);
         match (planned, second) {
             (None, None) => Next::Done,

@@ -49,7 +49,8 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>, mut stop: watch::Receiver
             _ = running.next(), if !running.is_empty() => {}
             _ = dirtied.changed() => {}
             () = shared.clock.sleep(idle_ms) => {}
-            _ = stop.wait_for(|stopped| *stopped) => {}
+            // Whoever could say stop is gone: as good as said.
+            _ = stop.wait_for(|stopped| *stopped) => break,
         }
     }
     // The passes in hand are ended; what takes longer is left to its lease.

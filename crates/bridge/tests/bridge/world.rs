@@ -355,6 +355,15 @@ impl World {
     }
 }
 
+/// A test may make several worlds, one after the other.
+impl Drop for World {
+    fn drop(&mut self) {
+        if let Some(running) = &self.running {
+            running.task.abort();
+        }
+    }
+}
+
 fn internal_hooks(sim: &Sim) {
     sim.install_internal_hooks("http://bridge", INTERNAL_KEY);
 }
