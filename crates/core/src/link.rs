@@ -73,6 +73,7 @@ impl Link {
             Note::Adopt(copy) => self.keep_copy(copy.clone()),
             Note::CopyRemovedByPerson { from, original } => {
                 self.change_copy(*from, *original, |copy| copy.state = CopyState::RemovedByPerson);
+                self.owed.retain(|late| !late.is_of_file(*original));
             }
             Note::OriginalMissing { from, original, since_ms } => {
                 self.change_copy(*from, *original, |copy| copy.missing_since_ms = *since_ms);
