@@ -26,6 +26,21 @@ fn unescaped_amps(html: &str) -> String {
     out
 }
 
+/// Whether two HTML values say the same words, whatever markup an iTop's sanitising took away.
+pub fn same_words(a: &str, b: &str) -> bool {
+    words(a) == words(b)
+}
+
+fn words(html: &str) -> String {
+    let mut out = String::new();
+    for (n, part) in html.split('<').enumerate() {
+        let text = if n == 0 { part } else { part.split_once('>').map_or("", |(_, text)| text) };
+        out.push_str(text);
+    }
+    let text = unescaped_amps(&out).replace("&nbsp;", " ");
+    text.split_whitespace().collect()
+}
+
 /// The title by its template, `{title}` cut so that the whole has at most 255 characters.
 pub fn title(template: &str, reference: &str, title: &str) -> String {
     let around = template.replace("{ref}", reference).replace("{title}", "").chars().count();
@@ -60,6 +75,13 @@ mod tests {
         assert!(!same_html("a &amp; b", "a &lt; b"));
         assert!(!same_html("amp;amp;", "amp;"));
         assert!(!same_html("<p>a</p>", "<p>a</p> "));
+    }
+
+    #[test]
+    fn words_are_what_is_left_without_markup() {
+        assert!(same_words("<p class=\"x\">a &amp;&nbsp;<mark>b</mark></p>", "<p>a &amp;amp; b</p>\n"));
+        assert!(!same_words("<p>a</p>", "<p>b</p>"));
+        assert!(!same_words("a &lt; b", "a b"));
     }
 
     #[test]
