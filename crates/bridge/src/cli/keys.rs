@@ -34,7 +34,7 @@ pub(super) fn run(keys: &Keys, random: &dyn Random, out: &mut dyn Write) -> anyh
 }
 
 /// `sk_` as the original program's keys begin, and 32 random bytes in hexadecimal.
-fn draw(random: &dyn Random) -> String {
+pub(super) fn draw(random: &dyn Random) -> String {
     let mut bytes = [0; KEY_BYTES];
     random.fill(&mut bytes);
     bytes.iter().fold("sk_".to_owned(), |mut key, byte| {

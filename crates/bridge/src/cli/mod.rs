@@ -13,6 +13,7 @@ use crate::clock::SystemClock;
 use crate::random::SystemRandom;
 
 mod check;
+mod demo;
 mod keys;
 mod resume;
 mod serve;
@@ -32,6 +33,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Demo(demo::Demo),
     Check(check::Check),
     Serve(serve::Serve),
     Resume(resume::Resume),
@@ -60,6 +62,7 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let mut out = std::io::stdout().lock();
     let outcome = match &cli.verb {
+        Verb::Demo(verb) => demo::run(verb, &mut out),
         Verb::Check(verb) => check::run(verb, &cli.config, &mut out),
         Verb::Serve(_) => serve::run(&cli.config),
         Verb::Resume(verb) => resume::run(verb, &cli.config, &SystemClock, &mut out),

@@ -68,7 +68,7 @@ async fn serve(config: &Config) -> anyhow::Result<Outcome> {
 }
 
 /// Waits for SIGTERM or Ctrl-C.
-async fn signalled() {
+pub(super) async fn signalled() {
     use tokio::signal::unix::{SignalKind, signal};
     match signal(SignalKind::terminate()) {
         Ok(mut terminate) => tokio::select! {

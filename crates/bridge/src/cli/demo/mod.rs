@@ -1,0 +1,91 @@
+//! `demo`: a story of tickets between two simulated iTops, with the real bridge between them, over
+//! sockets of this machine and on a SQLite of its own. What it prints is measured or read back; what
+//! does not come true ends it with a fault.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use tracing::subscriber::NoSubscriber;
+
+use super::Outcome;
+use super::serve::signalled;
+use crate::random::{Random, SystemRandom};
+
+mod keep;
+mod narrator;
+mod proof;
+mod stage;
+mod story;
+
+use narrator::Narrator;
+use stage::Stage;
+
+/// See the bridge at work: two simulated iTops, a story, and the proof that both agree in the end.
+///
+/// Needs nothing and leaves nothing behind. It ends with 0 only when both sides agree and one more
+/// pass over everything writes nothing.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  itop-bridge demo --keep")]
+pub(super) struct Demo {
+    /// Leave the two iTops and the bridge running, and print how to talk to them, until Ctrl-C.
+    #[arg(long)]
+    keep: bool,
+}
+
+pub(super) fn run(demo: &Demo, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    // One thread, so that the log of the whole bridge can be silenced while the story is told.
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
+    let folder = Folder::new(&SystemRandom)?;
+    let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    runtime.block_on(perform(demo, folder.path(), &mut Narrator::new(out, colours)))
+}
+
+async fn perform(demo: &Demo, folder: &Path, say: &mut Narrator<'_>) -> anyhow::Result<Outcome> {
+    let quiet = std::env::var_os("RUST_LOG").is_none().then(|| tracing::subscriber::set_default(NoSubscriber::new()));
+    let stage = Stage::start(folder).await?;
+    let proven = tokio::select! {
+        proven = tell(&stage, say) => proven?,
+        () = signalled() => bail!("stopped before the end of the story"),
+    };
+    drop(quiet);
+    if demo.keep {
+        keep::explain(&stage, say)?;
+        signalled().await;
+    }
+    stage.stop().await;
+    Ok(if proven { Outcome::Fine } else { Outcome::FaultFound })
+}
+
+async fn tell(stage: &Stage, say: &mut Narrator<'_>) -> anyhow::Result<bool> {
+    say.opening(stage)?;
+    story::play(stage, say).await?;
+    proof::prove(stage, say).await
+}
+
+/// A folder of our own for the store and the configuration, gone with this value.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(random: &dyn Random) -> anyhow::Result<Folder> {
+        let mut bytes = [0; 8];
+        random.fill(&mut bytes);
+        let name = format!("itop-bridge-demo-{:016x}", u64::from_le_bytes(bytes));
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).with_context(|| format!("cannot make the folder {}", path.display()))?;
+        Ok(Folder(path))
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What cannot be removed now is left to the system's own tidying of temporary files.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

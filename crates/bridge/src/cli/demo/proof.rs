@@ -1,0 +1,136 @@
+//! The proof: what stands in both iTops is compared, without a look at what the bridge remembers, and
+//! then everything gets one more pass, which must write nothing.
+
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use itop_bridge_core::text;
+use itop_sim::{Attachment, Sim, Ticket};
+use tokio::time::Instant;
+
+use super::narrator::{Narrator, counted};
+use super::stage::{ACME, ELITERY, Stage};
+use super::story::SCREENSHOT;
+use crate::clock::{Clock, SystemClock};
+use crate::store::{About, DirtyMark, Look, TicketOf};
+
+/// Everything that the bridge makes carries a mark that begins so.
+const MARK: &str = "itop-bridge:";
+
+pub(super) async fn prove(stage: &Stage, say: &mut Narrator<'_>) -> anyhow::Result<bool> {
+    stage.settled().await?;
+    say.heading("Do both sides agree?")?;
+    let originals = stage.acme.tickets("Ticket");
+    let copies = stage.elitery.tickets("Ticket").len();
+    let mut agree = !originals.is_empty() && originals.len() == copies;
+    say.verdict(agree, &format!("tickets: {} at {ACME}, {copies} at {ELITERY}", originals.len()))?;
+    for original in &originals {
+        agree &= compare(stage, say, original)?;
+    }
+    let idle = one_more_pass(stage, say).await?;
+    let proven = agree && idle;
+    say.conclusion(
+        proven,
+        match proven {
+            true => "Both sides agree, and one more pass writes nothing.",
+            false => "The two sides do not agree, or the bridge does not come to rest.",
+        },
+    )?;
+    Ok(proven)
+}
+
+fn compare(stage: &Stage, say: &mut Narrator<'_>, original: &Ticket) -> anyhow::Result<bool> {
+    let reference = original.field("ref");
+    let Some(copy) = stage.copy_of(original) else {
+        say.verdict(false, &format!("{reference} has no counterpart"))?;
+        return Ok(false);
+    };
+    let title = format!("[{reference}] {}", original.field("title"));
+    let (outside, inside) = (without_images(original.field("description")), without_images(copy.field("description")));
+    let (images, inside_images) = (images_outside(original), images_inside(&copy));
+    let (files, inside_files) = (originals(&stage.acme, original), copies(&stage.elitery, &copy));
+    let plain = |code: &str| (original.field(code) == copy.field(code), format!("{code} {}", copy.field(code)));
+    let all = [
+        (copy.field("title") == title, "title".to_owned()),
+        (text::same_html(&outside, &inside) && images == inside_images, described(images.len())),
+        plain("impact"),
+        plain("urgency"),
+        plain("status"),
+        (files == inside_files, format!("{} (name, type, content)", counted(files.len(), "file"))),
+    ];
+    let agrees = all.iter().all(|(same, _)| *same);
+    let shown: Vec<String> =
+        all.into_iter().map(|(same, what)| if same { what } else { format!("{what} (DIFFERS)") }).collect();
+    say.verdict(agrees, &format!("{reference} = {}: {}", copy.field("ref"), shown.join(", ")))?;
+    Ok(agrees)
+}
+
+/// Every pair is looked at again, files and all.
+async fn one_more_pass(stage: &Stage, say: &mut Narrator<'_>) -> anyhow::Result<bool> {
+    let links = stage.store.call(|store| store.links(None, 0, 200, None)).await?;
+    let began = stage.begin();
+    let now_ms = SystemClock.now_ms();
+    let marks = links.iter().map(|stored| {
+        let key = &stored.link.external;
+        let of = TicketOf { external: stored.external_name.clone(), ticket: key.id };
+        let mut look = Look::everything();
+        look.external_attachments.extend(stored.link.copies.iter().map(|copy| copy.original));
+        DirtyMark { about: About::External { of, class: Some(key.class.clone()) }, look, due_ms: now_ms }
+    });
+    stage.store.mark_dirty(marks.collect(), now_ms).await?;
+    stage.settled().await?;
+    let cost = stage.cost(began, Instant::now()).await?;
+    let idle = !links.is_empty() && cost.acme > 0 && cost.elitery > 0 && cost.writes == 0;
+    let read = cost.acme + cost.elitery - cost.writes;
+    let pairs = counted(links.len(), "pair");
+    say.verdict(
+        idle,
+        &format!("one more pass over {pairs}: {}, {}", counted(read, "read"), counted(cost.writes, "write")),
+    )?;
+    Ok(idle)
+}
+
+type File = (String, String, Vec<u8>);
+
+fn originals(sim: &Sim, ticket: &Ticket) -> BTreeSet<File> {
+    sim.attachments(ticket.id).into_iter().filter(|file| !file.temp_id.starts_with(MARK)).map(as_file).collect()
+}
+
+fn copies(sim: &Sim, ticket: &Ticket) -> BTreeSet<File> {
+    let is_copy = |file: &Attachment| file.temp_id.starts_with(MARK) && file.temp_id.contains(":external:file:");
+    sim.attachments(ticket.id).into_iter().filter(is_copy).map(as_file).collect()
+}
+
+fn as_file(file: Attachment) -> File {
+    (file.filename, file.mimetype, file.data.to_vec())
+}
+
+fn described(images: usize) -> String {
+    match images {
+        0 => "description".to_owned(),
+        some => format!("description with {}", counted(some, "image")),
+    }
+}
+
+/// The text between the images. It is compared as the bridge compares it: iTop 3.1 escapes an `&` once
+/// more with each write.
+fn without_images(html: &str) -> String {
+    let mut pieces = html.split("<img");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |text, piece| text + piece.split_once('>').map_or("", |(_, after)| after))
+}
+
+/// Each image of a description outside is the one screenshot of the story.
+fn images_outside(ticket: &Ticket) -> Vec<Vec<u8>> {
+    ticket.field("description").matches("<img").map(|_| SCREENSHOT.to_vec()).collect()
+}
+
+/// The images that a description inside carries in itself; one that is no data is empty.
+fn images_inside(ticket: &Ticket) -> Vec<Vec<u8>> {
+    let data = |tag: &str| {
+        let base64 = tag.split_once("base64,")?.1.split('"').next()?;
+        STANDARD.decode(base64).ok()
+    };
+    ticket.field("description").split("<img").skip(1).map(|tag| data(tag).unwrap_or_default()).collect()
+}

@@ -1,0 +1,103 @@
+//! The demo as a person runs it: its story comes true, and what `--keep` leaves can be talked to.
+
+#![cfg(unix)]
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+
+fn demo() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_itop-bridge"));
+    command.arg("demo").env_remove("RUST_LOG");
+    command
+}
+
+#[test]
+fn the_story_comes_true_and_both_sides_agree() {
+    let output = demo().output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
+    for line in [
+        "acme R-000118 -> elitery R-001001: [R-000118] Printer says \"PC LOAD LETTER\" & stops",
+        "the edit stays: impact is 3 inside and 1 outside",
+        "recorded: an edit made inside was overwritten: impact was \"3\"",
+        "pending -> resolved, by ev_assign, ev_resolve",
+        "nothing was written",
+        "webhooks lost: 1",
+        "Both sides agree, and one more pass writes nothing.",
+    ] {
+        assert!(told.contains(line), "{line:?} in:\n{told}");
+    }
+    assert!(!told.contains("DIFFERS"), "{told}");
+    assert!(!told.contains('\x1b'), "no colours where the output is piped");
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn what_is_kept_answers_the_printed_commands_and_stops_when_told() {
+    let mut kept = Kept::start();
+    let commands = kept.read_commands();
+    assert_eq!(commands.len(), 8, "{commands:#?}");
+    let answers: Vec<String> = commands.iter().map(|command| run(command)).collect();
+    for (answer, expected) in answers.iter().zip([
+        r#""message":"created""#,
+        r#""title":"["#,
+        r#""status":"assigned""#,
+        r#""status":"assigned""#,
+        r#""accepted":true"#,
+        r#""side":"external""#,
+        r#""error":"wrong_side""#,
+        "ok      acme",
+    ]) {
+        assert!(answer.contains(expected), "{expected} in {answers:#?}");
+    }
+    assert_eq!(kept.stop().code(), Some(0));
+}
+
+/// A demo that was left running; killed where a test ends early.
+struct Kept {
+    process: Child,
+    said: BufReader<ChildStdout>,
+}
+
+impl Kept {
+    fn start() -> Kept {
+        let mut process = demo().arg("--keep").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let said = BufReader::new(process.stdout.take().unwrap());
+        Kept { process, said }
+    }
+
+    /// The commands, up to the last line that is printed.
+    fn read_commands(&mut self) -> Vec<String> {
+        let lines = self.said.by_ref().lines().map(Result::unwrap);
+        let until_the_end = lines.take_while(|line| !line.contains("administrator admin"));
+        until_the_end.filter(|line| line.starts_with("curl ") || line.ends_with(" check")).collect()
+    }
+
+    fn stop(&mut self) -> ExitStatus {
+        let pid = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.process.wait().unwrap()
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A question about what the bridge made is asked again for a while: the bridge takes its moment.
+fn run(command: &str) -> String {
+    let mut answer = String::new();
+    for _ in 0..50 {
+        let Output { stdout, .. } = Command::new("sh").args(["-c", command]).output().unwrap();
+        answer = String::from_utf8(stdout).unwrap();
+        let to_come = command.contains("core/get") && (answer.contains("Found: 0") || answer.contains(r#""new""#));
+        if !to_come {
+            return answer;
+        }
+        let _ = Command::new("sleep").arg("0.1").status();
+    }
+    answer
+}
