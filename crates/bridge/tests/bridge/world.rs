@@ -14,7 +14,7 @@ use itop_bridge::clock::{Clock, VirtualClock};
 use itop_bridge::config::{Config, SideConfig};
 use itop_bridge::random::SeededRandom;
 use itop_bridge::store::{
-    About, Activity, DirtyMark, Instance, Look, QueueRow, SqliteStore, Store, StoreHandle, Stored, TicketOf,
+    About, Activity, DirtyMark, Instance, Look, QueueRow, SqliteStore, StoreHandle, Stored, TicketOf,
 };
 use itop_bridge::timing::Timing;
 use itop_client::{Body, MaxAnswerBytes, Progress, Transport, TransportError};
