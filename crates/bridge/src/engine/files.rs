@@ -84,18 +84,20 @@ impl Shared {
 }
 
 impl Pass<'_> {
-    /// Reads the contents of the attachments that a hint named and that were copied before, and of copies
-    /// over which an earlier rewrite may have landed.
+    /// Reads the contents of the attachments that a hint named and that were copied before, of those whose
+    /// copy was in doubt and is there (the hint of a change meanwhile was spent on waiting), and of copies over
+    /// which an earlier rewrite may have landed.
     pub(super) async fn read_named_contents(&mut self, sights: &mut Sights) -> Result<(), Failure> {
         let max_bytes = self.lane.settings.sync.max_attachment_bytes;
-        if let Sight::Here(ticket) = &mut sights.external
-            && self.claim.look.second_looks == 0
-        {
-            let known = |id: &&u64| {
-                self.link.copy_of(Side::External, **id).is_some_and(|copy| copy.state != CopyState::RemovedByPerson)
-            };
-            let named: Vec<u64> = self.claim.look.external_attachments.iter().filter(known).copied().collect();
-            self.contents_of(ticket, &named, max_bytes, Side::External).await?;
+        let look = &self.claim.look;
+        let is_wanted = |copy: &&Copy| match copy.state {
+            CopyState::RemovedByPerson => false,
+            CopyState::InDoubt { .. } => has_copy_of(&sights.internal, copy.original),
+            CopyState::Stands(_) => look.second_looks == 0 && look.external_attachments.contains(&copy.original),
+        };
+        let wanted: Vec<u64> = self.link.copies.iter().filter(is_wanted).map(|copy| copy.original).collect();
+        if let Sight::Here(ticket) = &mut sights.external {
+            self.contents_of(ticket, &wanted, max_bytes, Side::External).await?;
         }
         if let Sight::Here(ticket) = &mut sights.internal {
             let now = self.shared.now_ms();
@@ -341,6 +343,17 @@ impl Pass<'_> {
         let data = base64::engine::general_purpose::STANDARD.encode(words);
         Contents::new(data.into(), text::file_name(&format!("{}.txt", contents.filename)), "text/plain")
     }
+}
+
+/// Whether the internal ticket lists a file with the mark of this original.
+fn has_copy_of(internal: &Sight, original: u64) -> bool {
+    let Sight::Here(ticket) = internal else { return false };
+    ticket
+        .files
+        .iter()
+        .flatten()
+        .filter_map(|file| file.mark.as_ref())
+        .any(|mark| mark.from == Side::External && mark.kind == FileKind::File && mark.key == original.to_string())
 }
 
 /// Refused for its size: by PHP's limit of a body, by iTop, or by the database's limit of a packet.

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use itop_bridge::clock::Clock;
+use itop_bridge::random::{Random, SeededRandom};
 use itop_bridge::store::QueueRow;
 use itop_sim::{Call, Effect, Fault, Sim, Version};
 
@@ -19,6 +21,7 @@ outside_both_versions![
     tickets_that_are_refused_for_good_do_not_starve_the_healthy_ones,
     a_ticket_that_cannot_be_read_does_not_stop_its_batch,
     a_graceful_stop_ends_the_passes_in_hand,
+    crashes_at_any_moment_lose_and_double_nothing,
 ];
 
 const MINUTE: u64 = 60;
@@ -545,6 +548,124 @@ async fn a_graceful_stop_ends_the_passes_in_hand(version: Version) {
         world.settle().await;
         assert_eq!(world.internal.tickets("Incident").len(), 15);
         assert_eq!(world.copy_of(old).await.status(), "pending");
+        end(world).await;
+    }
+}
+
+/// A seeded choice among so many.
+struct Dice(SeededRandom);
+
+impl Dice {
+    fn below(&self, bound: usize) -> usize {
+        let mut bytes = [0; 4];
+        self.0.fill(&mut bytes);
+        u32::from_le_bytes(bytes) as usize % bound
+    }
+
+    fn of<T: Copy>(&self, choices: &[T]) -> T {
+        choices[self.below(choices.len())]
+    }
+}
+
+/// Something that people at acme do. While nobody hears the hooks they leave files' contents and names
+/// alone: that is the one change that is found by its hook only.
+async fn people_work(sim: &Sim, dice: &Dice, step: usize, heard: bool) {
+    let tickets = sim.tickets("Ticket");
+    if tickets.is_empty() || (dice.below(5) == 0 && tickets.len() < 25) {
+        let id = create(sim, dice.of(&["UserRequest", "Incident"]), &format!("ticket {step}")).await;
+        sim.attach(id, "first.txt", "text/plain", format!("{step}").as_bytes()).await.unwrap();
+        return;
+    }
+    let ticket = &tickets[dice.below(tickets.len())];
+    let (id, attachments) = (ticket.id, sim.attachments(ticket.id));
+    let attachment = (!attachments.is_empty()).then(|| attachments[dice.below(attachments.len())].id);
+    match (dice.below(8), attachment) {
+        (0, _) => sim.update(id, json!({"title": format!("title {step}")})).await.unwrap(),
+        (1, _) => sim.update(id, json!({"description": format!("<p>text {step}</p>")})).await.unwrap(),
+        (2, _) => drop(sim.attach(id, &format!("{step}.txt"), "text/plain", b"more").await.unwrap()),
+        (3, Some(file)) if heard => sim.rename_attachment(file, &format!("renamed {step}.txt")).await.unwrap(),
+        (4, Some(file)) if heard => {
+            sim.replace_attachment(file, format!("replaced {step}").as_bytes()).await.unwrap();
+        }
+        (5, Some(file)) if attachments.len() > 1 => sim.delete_attachment(file).await,
+        _ => {
+            let (stimulus, form) = match ticket.status() {
+                "new" => ("ev_assign", json!({"team_id": 37, "agent_id": 9})),
+                "assigned" if dice.below(2) == 0 => ("ev_pending", json!({"pending_reason": format!("reason {step}")})),
+                "assigned" => {
+                    ("ev_resolve", json!({"resolution_code": "other", "solution": "it is done", "service_id": 2}))
+                }
+                "pending" => ("ev_assign", json!({"team_id": 37, "agent_id": 9})),
+                "resolved" => ("ev_reopen", json!({"team_id": 37, "agent_id": 9})),
+                _ => return,
+            };
+            sim.stimulus(id, stimulus, form).await.unwrap();
+        }
+    }
+}
+
+/// The internal iTop is slow, or its answers get lost.
+fn bad_luck(sim: &Sim, dice: &Dice) {
+    let fault = match dice.below(7) {
+        0 => Fault::Hang(Effect::Committed),
+        1 => Fault::LandLate(Duration::from_millis(500 + dice.below(280_000) as u64)),
+        2 => Fault::Status(502, Effect::Committed),
+        3 => Fault::Cut { after_bytes: dice.below(200), effect: Effect::Committed },
+        _ => return,
+    };
+    let nth = 1 + dice.below(3);
+    let mut seen = 0;
+    sim.fail_with(move |call| {
+        seen += usize::from(call.is_write());
+        (call.is_write() && seen == nth).then(|| fault.clone())
+    });
+}
+
+async fn crashes_at_any_moment_lose_and_double_nothing(version: Version) {
+    // `SEED=7 cargo test -p itop-bridge --test bridge crashes` runs one again, `SEEDS=100` more of them.
+    let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    let seeds = match number("SEED") {
+        Some(seed) => seed..=seed,
+        None => 1..=number("SEEDS").unwrap_or(2),
+    };
+    for seed in seeds {
+        println!("seed {seed}");
+        let dice = Dice(SeededRandom::new(seed));
+        let mut world = Setup::outside(version).start().await;
+        for crash in 0..30 {
+            bad_luck(&world.internal, &dice);
+            for step in 0..1 + dice.below(6) {
+                people_work(world.acme(), &dice, crash * 10 + step, true).await;
+                tokio::time::sleep(Duration::from_millis(dice.below(300) as u64)).await;
+            }
+            tokio::time::sleep(Duration::from_millis(dice.below(1_500) as u64)).await;
+            world.crash().await;
+            for step in 6..6 + dice.below(3) {
+                people_work(world.acme(), &dice, crash * 10 + step, false).await;
+            }
+            tokio::time::sleep(Duration::from_millis(dice.below(20_000) as u64)).await;
+            // As `serve` starts: what the dead process had in hand need not wait.
+            let now = world.clock.now_ms();
+            world.store.call(move |store| store.expire_leases(now)).await.unwrap();
+            world.boot();
+            if dice.below(4) == 0 {
+                tokio::time::sleep(Duration::from_secs(dice.below(400) as u64)).await;
+            }
+        }
+        world.internal.heal();
+        // What was deleted or added while nobody listened is found by the audit.
+        world.pass_seconds(2 * HOUR + MINUTE).await;
+        world.settle().await;
+        let outside = world.acme().tickets("Ticket");
+        assert_eq!(world.internal.tickets("Ticket").len(), outside.len(), "seed {seed}: tickets");
+        for ticket in &outside {
+            let copy = world.copy_of(ticket.id).await;
+            let name = format!("seed {seed}: {}", ticket.field("ref"));
+            assert_eq!(copy.field("title"), format!("[{}] {}", ticket.field("ref"), ticket.field("title")), "{name}");
+            assert_eq!(copy.field("description"), ticket.field("description"), "{name}");
+            assert_eq!(copy.status(), ticket.status(), "{name}: {:#?}", world.activity(ticket.id).await);
+            assert_eq!(files(&world.internal, copy.id), files(world.acme(), ticket.id), "{name}");
+        }
         end(world).await;
     }
 }

@@ -68,7 +68,12 @@ fn known(policy: &Policy, link: &Link, copy: &Copy, original: &File, internal: &
     match copy.state {
         CopyState::RemovedByPerson => {}
         CopyState::InDoubt { until_ms } => match marked(internal, original.id) {
-            Some(file) => plan.notes.push(Note::Adopt(Copy { state: CopyState::Stands(file.id), ..copy.clone() })),
+            Some(file) => {
+                let found = Copy { state: CopyState::Stands(file.id), ..copy.clone() };
+                plan.notes.push(Note::Adopt(found.clone()));
+                // Here it holds what was sent; the original may have changed since.
+                stands(link, &found, file.id, original, internal, plan);
+            }
             None if internal.files.is_some() && internal.read_at_ms >= until_ms => {
                 plan.writes.push(copy_file(original.id, "an unanswered copy never arrived"));
             }
