@@ -233,12 +233,7 @@ impl World {
         while self.under_way.first().is_some_and(|(at, _)| *at <= until) {
             let (at, call) = self.under_way.remove(0);
             self.now = self.now.max(at);
-            let unseen = self.moved_by == Author::Person && self.link.ancestor.internal.status != self.inside.calm;
-            self.land(&call);
-            if unseen {
-                // What a late stimulus makes of a person's move that no pass has seen is that person's.
-                self.moved_by = Author::Person;
-            }
+            self.land_unanswered(&call);
         }
         self.now = self.now.max(until);
     }
@@ -296,7 +291,7 @@ impl World {
             Fate::Refused => return Some(false),
             Fate::LostOnTheWay => return None,
             Fate::AnswerLost => {
-                self.land(&call);
+                self.land_unanswered(&call);
                 return None;
             }
             Fate::Late(ms) => {
@@ -394,6 +389,16 @@ impl World {
 
     fn original(&self, id: u64) -> &Attached {
         self.outside.files.iter().find(|file| file.id == id).expect("an original that stands")
+    }
+
+    /// What an unanswered stimulus makes of a person's move that no pass has remembered counts as that
+    /// person's: the ancestor, which would tell the two apart, holds neither.
+    fn land_unanswered(&mut self, call: &Call) {
+        let unseen = self.moved_by == Author::Person && self.link.ancestor.internal.status != self.inside.calm;
+        self.land(call);
+        if unseen {
+            self.moved_by = Author::Person;
+        }
     }
 
     fn land(&mut self, call: &Call) {
