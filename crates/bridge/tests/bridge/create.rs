@@ -94,6 +94,17 @@ async fn any_title_crosses_and_is_cut_to_255_characters() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_template_keeps_the_reference_wherever_it_stands() {
+    for version in BOTH {
+        let world = Setup::outside(version).sync("title = \"{title} ({ref})\"").start().await;
+        let id = world.acme().create_ticket("UserRequest", ticket(&"é".repeat(255))).await.unwrap();
+        world.settle().await;
+        assert_eq!(world.copy_of(id).await.field("title"), format!("{} (R-000001)", "é".repeat(244)));
+        world.one_more_pass_writes_nothing().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn inline_images_are_fetched_by_id_and_secret_and_embedded() {
     for setup in pairs() {
         let world = setup.start().await;

@@ -151,8 +151,8 @@ async fn a_class_that_only_does_not_name_stays_outside() {
 #[tokio::test(start_paused = true)]
 async fn a_condition_with_or_lets_nothing_else_out() {
     for version in BOTH {
-        // Without brackets around it, `id IN (…) AND a OR b` would let every such ticket out.
-        let only = "only = \"title LIKE 'to us%' OR team_name = 'Helpdesk'\"\nsync.since = \"2026-11-24\"";
+        // Without brackets around it, `id IN (…) AND start_date >= … AND a OR b` would let every b out.
+        let only = "only = \"team_name = 'Helpdesk' OR title LIKE 'to us%'\"\nsync.since = \"2026-11-24\"";
         let mut world = Setup::outside(version).acme(only).start().await;
         let create = async |title: &str, start: &str| {
             let mut fields = ticket(title);
