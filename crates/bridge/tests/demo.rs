@@ -50,7 +50,18 @@ fn what_is_kept_answers_the_printed_commands_and_stops_when_told() {
     ]) {
         assert!(answer.contains(expected), "{expected} in {answers:#?}");
     }
-    assert_eq!(kept.stop().code(), Some(0));
+    assert_eq!(kept.stop("-TERM").code(), Some(0));
+}
+
+#[test]
+fn an_interrupted_story_says_so_and_leaves_nothing_behind() {
+    let mut told = Kept::start();
+    let store =
+        told.said.by_ref().lines().map(Result::unwrap).find_map(|line| Some(line.split_once("  on ")?.1.to_owned()));
+    let store = std::path::PathBuf::from(store.unwrap());
+    assert!(store.exists());
+    assert_eq!(told.stop("-INT").code(), Some(1));
+    assert!(!store.parent().unwrap().exists());
 }
 
 /// A demo that was left running; killed where a test ends early.
@@ -73,9 +84,9 @@ impl Kept {
         until_the_end.filter(|line| line.starts_with("curl ") || line.ends_with(" check")).collect()
     }
 
-    fn stop(&mut self) -> ExitStatus {
+    fn stop(&mut self, signal: &str) -> ExitStatus {
         let pid = self.process.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
         self.process.wait().unwrap()
     }
 }
