@@ -50,13 +50,14 @@ fn both_stand(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket
     status::plan(policy, link, external, internal, &mut plan);
     files::plan(policy, link, external, internal, &mut plan);
     settle_late_writes(link, external, internal, &mut plan);
+    let deletes = plan.writes.iter().any(|step| matches!(step.write, Write::DeleteCopy { .. }));
     match too_much_gone(policy, link, external, internal) {
         // Only a deletion that is due does harm.
-        Some(halt)
-            if !link.resumed && plan.writes.iter().any(|step| matches!(step.write, Write::DeleteCopy { .. })) =>
-        {
+        Some(halt) if deletes && !link.resumed => {
             return Plan { halt: Some(halt), conflicts: link.conflicts.clone(), ..Plan::default() };
         }
+        // Once these are deleted, as an operator wants it, the next accident is to halt again.
+        Some(_) if link.resumed && deletes => plan.look_again(external.read_at_ms),
         Some(_) => {}
         None if link.resumed => plan.notes.push(Note::ResumeIsOver),
         None => {}

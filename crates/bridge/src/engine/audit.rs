@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use itop_bridge_core::link::CopyState;
-use itop_bridge_core::policy::HaltLimits;
 use itop_bridge_core::{Link, Side};
 use itop_client::{Query, oql_quote};
 use tokio::sync::watch;
@@ -19,6 +18,9 @@ use crate::store::{About, DirtyMark, Look, Stored, TicketOf};
 
 /// Links looked at together.
 const PAGE: usize = 200;
+
+/// The store's name for the tickets that were gone when a side halted.
+const GONE: &str = "gone";
 
 /// Links closed longer than this are left to themselves.
 const CLOSED_MS: i64 = 7 * 24 * 3_600_000;
@@ -74,8 +76,9 @@ impl Shared {
         for (itop, found, side) in
             [(&lane.external, &external, Side::External), (&self.internal, &internal, Side::Internal)]
         {
-            if let Some(reason) = looks_empty(&limits, &live, found, side) {
-                return self.halt_side(itop, reason).await.map(|()| 0);
+            let gone = gone(&live, found, side);
+            if self.is_news(itop, &gone).await? && limits.exceeded(gone.len(), live.len()) {
+                return self.halt_side(itop, &gone, live.len()).await.map(|()| 0);
             }
         }
         let differs = |stored: &&&Stored| differs(&stored.link, &external, &internal);
@@ -122,11 +125,28 @@ impl Shared {
         Ok(found)
     }
 
-    /// Law 6: a side that suddenly shows none of what was linked is not believed.
-    async fn halt_side(&self, itop: &Itop, reason: String) -> Result<(), Failure> {
-        tracing::error!(itop = %itop.name, reason, "halted: nothing is written until `resume`");
+    /// Whether something is gone that was not when the side last halted. Who resumed it nevertheless has
+    /// accepted that: then each of these links halts for itself.
+    async fn is_news(&self, itop: &Itop, gone: &BTreeSet<u64>) -> Result<bool, Failure> {
         let instance = itop.instance.clone();
-        Ok(self.store.call(move |store| store.set_stopped(&instance, Some(&reason))).await?)
+        let accepted = self.store.call(move |store| store.cursor(&instance, GONE)).await?.unwrap_or_default();
+        let accepted: HashSet<u64> = accepted.split(',').filter_map(|id| id.parse().ok()).collect();
+        Ok(!gone.iter().all(|id| accepted.contains(id)))
+    }
+
+    /// Law 6: a side that suddenly shows little of what was linked is not believed.
+    async fn halt_side(&self, itop: &Itop, gone: &BTreeSet<u64>, linked: usize) -> Result<(), Failure> {
+        let reason = format!(
+            "{} of {linked} linked tickets are gone or changed their reference at once: was this iTop restored, emptied or cloned?",
+            gone.len()
+        );
+        tracing::error!(itop = %itop.name, reason, "halted: nothing is written until `resume`");
+        let (instance, gone) = (itop.instance.clone(), read::join(gone.iter()));
+        let halt = move |store: &mut dyn crate::store::Store| {
+            store.set_cursor(&instance, GONE, &gone)?;
+            store.set_stopped(&instance, Some(&reason))
+        };
+        Ok(self.store.call(halt).await?)
     }
 }
 
@@ -143,15 +163,14 @@ fn key(link: &Link, side: Side) -> Option<(&str, u64, &str)> {
     Some((&key.class, key.id, &key.reference))
 }
 
-fn looks_empty(limits: &HaltLimits, links: &[&Stored], found: &Found, side: Side) -> Option<String> {
-    let gone = links
+/// The linked tickets that are not there, or whose id carries another reference now.
+fn gone(links: &[&Stored], found: &Found, side: Side) -> BTreeSet<u64> {
+    links
         .iter()
         .filter_map(|stored| key(&stored.link, side))
         .filter(|(_, id, reference)| found.tickets.get(id).is_none_or(|there| there != reference))
-        .count();
-    limits.exceeded(gone, links.len()).then(|| {
-        format!("{gone} of {} linked tickets are gone or changed their reference at once: was this iTop restored, emptied or cloned?", links.len())
-    })
+        .map(|(_, id, _)| id)
+        .collect()
 }
 
 fn differs(link: &Link, external: &Found, internal: &Found) -> bool {

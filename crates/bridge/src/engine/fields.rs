@@ -89,7 +89,9 @@ impl Pass<'_> {
         let max_bytes = self.lane.settings.sync.max_attachment_bytes;
         let mut images = BTreeMap::new();
         for image in html::inline_images(html) {
-            let answer = external.client.inline_image(image.id, &image.secret, max_bytes).await;
+            // Of the memory that this pass may hold already: it never waits for more.
+            let client = self.with_file_memory(external).await?;
+            let answer = client.inline_image(image.id, &image.secret, max_bytes).await;
             match answer {
                 Ok(loaded) => {
                     let base64 = base64::engine::general_purpose::STANDARD.encode(&loaded.bytes);

@@ -20,10 +20,9 @@ impl Shared {
     /// again where the whole picture is needed.
     pub(super) async fn look_at_named(&self, lane: &Lane, mut claim: Claim) -> Option<Claim> {
         let named: Vec<u64> = claim.look.external_attachments.iter().copied().collect();
-        let same = match self.named_are_as_copied(lane, &claim, &named).await {
+        let same = match self.named_are_as_copied(lane, &mut claim, &named).await {
             Ok(same) => same,
-            Err(error) => {
-                let failure = Failure::of(&lane.external, "Attachment", &error);
+            Err(failure) => {
                 self.finish(&claim, self.after_failure(lane, &claim, &[failure])).await;
                 return None;
             }
@@ -41,8 +40,9 @@ impl Shared {
         None
     }
 
-    async fn named_are_as_copied(&self, lane: &Lane, claim: &Claim, named: &[u64]) -> Result<bool, itop_client::Error> {
-        let Some((_, link)) = &claim.link else { return Ok(false) };
+    async fn named_are_as_copied(&self, lane: &Lane, claim: &mut Claim, named: &[u64]) -> Result<bool, Failure> {
+        let Some((_, link)) = claim.link.clone() else { return Ok(false) };
+        let failed = |error| Failure::of(&lane.external, "Attachment", &error);
         if named.is_empty() {
             // Internal attachments of ours: the bridge's own writes come back as hooks.
             return Ok(true);
@@ -50,14 +50,15 @@ impl Shared {
         if claim.look.second_looks > 0 {
             // Only whether they still stand: a change in place is announced after it happened.
             let answer = lane.external.client.get("Attachment", &Query::ids(named), &["id", "item_id"]).await;
-            let found = self.noted(&lane.external, answer).await?;
+            let found = self.noted(&lane.external, answer).await.map_err(failed)?;
             let standing = found.objects.iter().filter(|object| object.number("item_id") == Some(link.external.id));
             return Ok(standing.count() == named.len());
         }
         let max_bytes = lane.settings.sync.max_attachment_bytes;
         for id in named {
             // One at a time: two large files in one answer would need the memory of both.
-            let read = self.read_contents(&lane.external, &lane.external.client, *id, max_bytes).await?;
+            let read = self.read_contents(&lane.external, &lane.external.client, *id, max_bytes);
+            let read = self.keep_lease(claim, 0, read).await?.map_err(failed)?;
             let (Some(read), Some(copy)) = (read, link.copy_of(Side::External, *id)) else { return Ok(false) };
             let unchanged = copy.state == CopyState::RemovedByPerson || read.fingerprint() == copy.content;
             if read.item != link.external.id || !unchanged {
@@ -127,11 +128,12 @@ impl Pass<'_> {
         max_bytes: u64,
         side: Side,
     ) -> Result<(), Failure> {
-        let itop = if side == Side::External { &self.lane.external } else { &self.shared.internal };
+        let (lane, shared) = (self.lane, self.shared);
+        let itop = if side == Side::External { &lane.external } else { &shared.internal };
         let Some(files) = &mut ticket.files else { return Ok(()) };
         for file in files.iter_mut().filter(|file| ids.contains(&file.id)) {
-            let client = self.with_file_memory(itop).await;
-            let read = self.shared.read_contents(itop, &client, file.id, max_bytes).await;
+            let client = self.with_file_memory(itop).await?;
+            let read = self.leased(itop, async { shared.fetch_contents(&client, file.id, max_bytes).await }).await?;
             let Some(read) = read.map_err(|error| Failure::of(itop, "Attachment", &error))? else { continue };
             file.content = Some(read.fingerprint());
             if side == Side::External {
@@ -143,22 +145,23 @@ impl Pass<'_> {
 
     /// A client whose calls share this pass's memory for one file. Taken once and kept to the end of the
     /// pass: a pass that holds some never waits for more.
-    async fn with_file_memory(&mut self, itop: &Itop) -> itop_client::Client {
-        if self.memory.is_none() {
-            let bytes = Memory::needed_to_copy(self.lane.settings.sync.max_attachment_bytes);
-            self.memory = Some(itop.client.memory().reserve(bytes).await);
-        }
-        match &self.memory {
-            Some(memory) => itop.client.within(memory),
-            None => itop.client.clone(),
-        }
+    pub(super) async fn with_file_memory(&mut self, itop: &Itop) -> Result<itop_client::Client, Failure> {
+        let memory = match &self.memory {
+            Some(memory) => memory,
+            None => {
+                let bytes = Memory::needed_to_copy(self.lane.settings.sync.max_attachment_bytes);
+                let reserve = itop.client.memory().reserve(bytes);
+                self.memory.insert(self.shared.keep_lease(&mut self.claim, 0, reserve).await?)
+            }
+        };
+        Ok(itop.client.within(memory))
     }
 
     /// Copies an attachment to the internal ticket.
     pub(super) async fn copy_file(&mut self, original: u64, external: &Ticket, target: &Ticket) -> Result<(), Failure> {
         let Some(source) = self.source(original).await? else { return Ok(()) };
         let content = source.fingerprint();
-        let (contents, substituted) = self.sendable(source.contents, external);
+        let (contents, substituted) = self.sendable(source, external);
         let until_ms = self.shared.now_ms() + self.shared.internal.settle_ms;
         let copy = Copy {
             from: Side::External,
@@ -173,7 +176,7 @@ impl Pass<'_> {
         match self.send_copy(original, contents.clone(), target).await? {
             Err(error) if is_too_large(&error) && !substituted => {
                 tracing::warn!(ticket = %self.name(), attachment = original, bytes = contents.data.decoded_len(), "the internal side refuses this size; a small text file is sent instead");
-                let words = self.words_instead(&contents, external);
+                let words = self.words_instead(&contents, TOO_LARGE, external);
                 self.link.keep_copy(Copy { substituted: true, ..copy.clone() });
                 let answer = self.send_copy(original, words, target).await?;
                 self.copy_answered(Copy { substituted: true, ..copy }, answer, &contents.filename).await
@@ -228,7 +231,7 @@ impl Pass<'_> {
         fields.set("temp_id", mark.temp_id());
         fields.set("contents", contents);
         let internal = &self.shared.internal;
-        let (client, comment) = (self.with_file_memory(internal).await, self.comment());
+        let (client, comment) = (self.with_file_memory(internal).await?, self.comment());
         self.leased(internal, async move { client.create("Attachment", &fields, &comment, &["id"]).await }).await
     }
 
@@ -244,7 +247,7 @@ impl Pass<'_> {
         let Some(known) = self.link.copy_of(Side::External, original).cloned() else { return Ok(()) };
         let content = source.fingerprint();
         let name = source.contents.filename.clone();
-        let (mut contents, mut substituted) = self.sendable(source.contents, external);
+        let (mut contents, mut substituted) = self.sendable(source, external);
         loop {
             let late = Late::File { original, content: read::fingerprint(&contents) };
             let until_ms = self.shared.now_ms() + self.shared.internal.settle_ms;
@@ -263,7 +266,7 @@ impl Pass<'_> {
                     return self.save().await;
                 }
                 Err(error) if is_too_large(&error) && !substituted => {
-                    contents = self.words_instead(&contents, external);
+                    contents = self.words_instead(&contents, TOO_LARGE, external);
                     substituted = true;
                 }
                 Err(error) => {
@@ -285,7 +288,7 @@ impl Pass<'_> {
     async fn send_rewrite(&mut self, copy: u64, contents: Contents) -> Result<Result<(), itop_client::Error>, Failure> {
         let fields = Fields::new().with("contents", contents);
         let internal = &self.shared.internal;
-        let (client, comment) = (self.with_file_memory(internal).await, self.comment());
+        let (client, comment) = (self.with_file_memory(internal).await?, self.comment());
         let call = async move { client.update("Attachment", copy, &fields, &comment, &["id"]).await };
         Ok(self.leased(internal, call).await?.map(|_| ()))
     }
@@ -309,7 +312,7 @@ impl Pass<'_> {
             return Ok(Some(read));
         }
         let external = &self.lane.external;
-        let client = self.with_file_memory(external).await;
+        let client = self.with_file_memory(external).await?;
         let max_bytes = self.lane.settings.sync.max_attachment_bytes;
         let shared = self.shared;
         let read = self.leased(external, async { shared.fetch_contents(&client, original, max_bytes).await }).await?;
@@ -318,27 +321,30 @@ impl Pass<'_> {
 
     /// What is sent for these contents: themselves, with a name that iTop takes, or a small text file
     /// where they are too large or not whole.
-    fn sendable(&mut self, contents: Contents, external: &Ticket) -> (Contents, bool) {
-        if contents.data.decoded_len() > self.lane.settings.sync.max_attachment_bytes {
-            return (self.words_instead(&contents, external), true);
+    fn sendable(&mut self, source: ReadContents, external: &Ticket) -> (Contents, bool) {
+        let contents = source.contents;
+        if source.too_large || contents.data.decoded_len() > self.lane.settings.sync.max_attachment_bytes {
+            return (self.words_instead(&contents, TOO_LARGE, external), true);
         }
         if !contents.data.is_whole() {
             // iTop would turn it into an empty file without a word.
             tracing::error!(ticket = %self.name(), name = %contents.filename, "the file's data is not whole base64; a small text file is sent instead");
-            return (self.words_instead(&contents, external), true);
+            return (self.words_instead(&contents, "its data is not whole", external), true);
         }
         let name = text::file_name(&contents.filename);
         (Contents { filename: name, ..contents }, false)
     }
 
-    fn words_instead(&self, contents: &Contents, external: &Ticket) -> Contents {
+    fn words_instead(&self, contents: &Contents, why: &str, external: &Ticket) -> Contents {
         use base64::Engine as _;
+        let (name, reference, side) = (&contents.filename, &external.reference, &self.lane.name);
+        let size = match contents.data.decoded_len() {
+            // Too large to be read at all.
+            0 => format!("more than {}", self.lane.settings.sync.max_attachment_bytes),
+            bytes => bytes.to_string(),
+        };
         let words = format!(
-            "The file \"{}\" ({} bytes) is attached to {} in {}. It was not copied: it is larger than this iTop or the bridge takes.\n",
-            contents.filename,
-            contents.data.decoded_len(),
-            external.reference,
-            self.lane.name
+            "The file \"{name}\" ({size} bytes) is attached to {reference} in {side}. It was not copied: {why}.\n"
         );
         let data = base64::engine::general_purpose::STANDARD.encode(words);
         Contents::new(data.into(), text::file_name(&format!("{}.txt", contents.filename)), "text/plain")
@@ -355,6 +361,8 @@ fn has_copy_of(internal: &Sight, original: u64) -> bool {
         .filter_map(|file| file.mark.as_ref())
         .any(|mark| mark.from == Side::External && mark.kind == FileKind::File && mark.key == original.to_string())
 }
+
+const TOO_LARGE: &str = "it is larger than this iTop or the bridge takes";
 
 /// Refused for its size: by PHP's limit of a body, by iTop, or by the database's limit of a packet.
 fn is_too_large(error: &itop_client::Error) -> bool {

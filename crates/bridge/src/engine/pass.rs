@@ -100,7 +100,8 @@ impl<'a> Pass<'a> {
                     .iter()
                     .any(|copy| copy.missing_since_ms.is_some() || matches!(copy.state, CopyState::InDoubt { .. }))
         };
-        claim.look.files || claim.link.as_ref().is_none_or(|(_, link)| doubtful(link))
+        let named = !claim.look.external_attachments.is_empty();
+        claim.look.files || named || claim.link.as_ref().is_none_or(|(_, link)| doubtful(link))
     }
 
     /// Whether the internal side's files are to be listed: the audit misses some of them, or something
@@ -421,7 +422,12 @@ impl<'a> Pass<'a> {
         // Never at once: what this pass could not tell, the next one tells no sooner than a while later.
         let soonest = now + self.shared.timing.backoff_first_ms;
         let planned = plan_ms.into_iter().chain(doubt).chain(late).chain(twins).min().map(|due| due.max(soonest));
-        let second = self.shared.second_look(&self.claim.look, now);
+        let mut look = self.claim.look.clone();
+        // What is missing already is not announced any more: the plan says when to look again.
+        let missing =
+            |id: &u64| self.link.copy_of(Side::External, *id).is_some_and(|copy| copy.missing_since_ms.is_some());
+        look.external_attachments.retain(|id| !missing(id));
+        let second = self.shared.second_look(&look, now);
         match (planned, second) {
             (None, None) => Next::Done,
             (Some(due), None) => Next::Look { due_ms: due, look: Look::everything() },
@@ -429,6 +435,7 @@ impl<'a> Pass<'a> {
             (Some(planned), Some((due_ms, mut look))) => {
                 // Which of the two comes first does not matter: the look that is left covers both.
                 look.ticket = true;
+                look.files = true;
                 Next::Look { due_ms: due_ms.min(planned), look }
             }
         }
@@ -463,26 +470,9 @@ impl<'a> Pass<'a> {
         itop: &Itop,
         call: impl Future<Output = Result<T, Error>>,
     ) -> Result<Result<T, Error>, Failure> {
-        let timing = &self.shared.timing;
-        if self.claim.lease.until_ms - self.shared.now_ms() < itop.timeout_ms + timing.call_margin_ms {
-            self.renew().await?;
-        }
-        tokio::pin!(call);
-        let answer = loop {
-            tokio::select! {
-                answer = &mut call => break answer,
-                () = self.shared.clock.sleep(timing.lease_ms / 3) => self.renew().await?,
-            }
-        };
-        Ok(self.shared.noted(itop, answer).await)
-    }
-
-    async fn renew(&mut self) -> Result<(), Failure> {
-        let until_ms = self.shared.now_ms() + self.shared.timing.lease_ms;
-        let lease = self.claim.lease.clone();
-        self.shared.store.call(move |store| store.renew(&lease, until_ms)).await?;
-        self.claim.lease.until_ms = until_ms;
-        Ok(())
+        let shared = self.shared;
+        let answer = shared.keep_lease(&mut self.claim, itop.timeout_ms + shared.timing.call_margin_ms, call).await?;
+        Ok(shared.noted(itop, answer).await)
     }
 
     /// What stands in iTop's history for each of the bridge's changes.
@@ -494,6 +484,36 @@ impl<'a> Pass<'a> {
     pub(super) fn went_through(&self, class: &str) {
         let internal = &self.shared.internal.name;
         self.shared.suspensions().succeeded(&self.lane.name, self.link.external.id, internal, class);
+    }
+}
+
+impl Shared {
+    /// Waits, and renews the lease meanwhile: at once where less than `least_ms` of it is left.
+    pub(super) async fn keep_lease<T>(
+        &self,
+        claim: &mut Claim,
+        least_ms: i64,
+        wait: impl Future<Output = T>,
+    ) -> Result<T, Failure> {
+        let period_ms = self.timing.lease_ms / 3;
+        if claim.lease.until_ms - self.now_ms() < least_ms.max(period_ms + period_ms / 2) {
+            self.renew(claim).await?;
+        }
+        tokio::pin!(wait);
+        loop {
+            tokio::select! {
+                done = &mut wait => return Ok(done),
+                () = self.clock.sleep(period_ms) => self.renew(claim).await?,
+            }
+        }
+    }
+
+    async fn renew(&self, claim: &mut Claim) -> Result<(), Failure> {
+        let until_ms = self.now_ms() + self.timing.lease_ms;
+        let lease = claim.lease.clone();
+        self.store.call(move |store| store.renew(&lease, until_ms)).await?;
+        claim.lease.until_ms = until_ms;
+        Ok(())
     }
 }
 

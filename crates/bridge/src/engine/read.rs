@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use itop_bridge_core::policy::Policy;
 use itop_bridge_core::ticket::is_external_key;
 use itop_bridge_core::{File, FileContent, FileMark, Side, Ticket, TicketMark};
-use itop_client::{Client, Contents, Error, Object, Query};
+use itop_client::{Client, Contents, Error, ErrorClass, Object, Query};
 use sha2::{Digest, Sha256};
 
 use super::itop::Itop;
@@ -170,10 +170,13 @@ impl Shared {
         max_bytes: u64,
     ) -> Result<Option<ReadContents>, Error> {
         let query = Query::ids(&[id]).contents_up_to(max_bytes);
-        let found = client.get("Attachment", &query, &["id", "item_id", "contents"]).await?;
+        let found = match client.get("Attachment", &query, &["id", "item_id", "contents"]).await {
+            Err(error) if error.class == ErrorClass::TooLarge => return too_large_to_read(client, id).await,
+            answer => answer?,
+        };
         Ok(found.objects.first().and_then(|object| {
             let item = object.number("item_id").unwrap_or_default();
-            Some(ReadContents { item, contents: object.contents("contents")?.clone() })
+            Some(ReadContents { item, contents: object.contents("contents")?.clone(), too_large: false })
         }))
     }
 
@@ -192,12 +195,24 @@ impl Shared {
 pub struct ReadContents {
     pub item: u64,
     pub contents: Contents,
+    /// Too large to be read: the data is left out, and the name is made up.
+    pub too_large: bool,
 }
 
 impl ReadContents {
     pub fn fingerprint(&self) -> FileContent {
         fingerprint(&self.contents)
     }
+}
+
+/// An attachment whose contents do not fit into memory. iTop tells a name only together with the data.
+async fn too_large_to_read(client: &Client, id: u64) -> Result<Option<ReadContents>, Error> {
+    let found = client.get("Attachment", &Query::ids(&[id]), &["id", "item_id"]).await?;
+    Ok(found.objects.first().map(|object| {
+        let item = object.number("item_id").unwrap_or_default();
+        let contents = Contents::new("".into(), format!("attachment {id}"), "too large");
+        ReadContents { item, contents, too_large: true }
+    }))
 }
 
 /// What tells these contents from others. The data is hashed as base64, without decoding it: iTop

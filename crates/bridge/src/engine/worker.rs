@@ -109,10 +109,14 @@ async fn batch(shared: &Shared, lane: &Lane, claims: Vec<Claim>) {
         }
     }
     let (named, full): (Vec<Claim>, Vec<Claim>) = ready.into_iter().partition(Pass::looks_only_at_named_files);
-    let looks = join_all(named.into_iter().map(|claim| shared.look_at_named(lane, claim)));
-    let (escalated, ()) = tokio::join!(looks, full_passes(shared, lane, full));
-    // A named file that changed or went needs the whole picture.
-    full_passes(shared, lane, escalated.into_iter().flatten().collect()).await;
+    let looks = named.into_iter().map(|claim| async {
+        // A named file that changed or went needs the whole picture. Each alone: the next one's look may
+        // take minutes over a slow line.
+        if let Some(claim) = shared.look_at_named(lane, claim).await {
+            full_passes(shared, lane, vec![claim]).await;
+        }
+    });
+    tokio::join!(join_all(looks), full_passes(shared, lane, full));
 }
 
 fn suspended_until(shared: &Shared, lane: &Lane, claim: &Claim) -> Option<i64> {

@@ -84,13 +84,18 @@ impl Look {
         Look { ticket: true, files: true, ..Look::default() }
     }
 
-    /// The union. A fresh hint starts the second looks anew.
+    /// The union. A fresh hint of an attachment starts the second looks anew.
     pub fn merge(&mut self, other: &Look) {
+        // A hint that names no attachment says nothing new of those that are looked at again.
+        self.second_looks = match (self.external_attachments.is_empty(), other.external_attachments.is_empty()) {
+            (false, true) => self.second_looks,
+            (true, false) => other.second_looks,
+            _ => self.second_looks.min(other.second_looks),
+        };
         self.files |= other.files;
         self.ticket |= other.ticket;
         self.external_attachments.extend(&other.external_attachments);
         self.internal_attachments.extend(&other.internal_attachments);
-        self.second_looks = self.second_looks.min(other.second_looks);
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use itop_bridge::clock::Clock as _;
 use itop_bridge::store::{Activity, Instance, LinkState};
 use itop_bridge_core::plan::HaltKind;
 use itop_bridge_core::{Link, Side};
@@ -25,6 +26,28 @@ outside_both_versions![
     an_empty_file_is_copied_empty,
     odd_names_arrive,
     a_persons_download_and_a_new_organisation_write_nothing,
+    a_large_file_crosses_a_slow_line_and_delays_nobody,
+    files_share_a_bounded_memory,
+    a_file_and_a_description_with_an_image_share_that_memory,
+    what_the_target_refuses_for_its_size_becomes_words,
+    what_is_over_the_limit_becomes_words,
+    contents_that_are_not_whole_become_words,
+    a_deletion_announced_before_it_happens_is_carried_out,
+    a_deletion_is_not_missed_beside_other_work,
+    what_no_hook_told_is_found,
+    files_of_tickets_that_stay_outside_are_asked_about_once,
+    a_vanished_ticket_takes_no_copy_with_it,
+    a_deletion_that_another_action_holds_takes_no_copy_with_it,
+    a_vanished_counterpart_is_made_anew_if_an_operator_wants_it,
+    an_id_that_is_used_again_halts,
+    a_copy_whose_answer_is_lost_is_made_once,
+    a_crash_between_intent_and_answer_makes_one_copy,
+    a_rewrite_that_lands_late_does_not_stay,
+    a_copy_that_the_store_forgot_is_known_by_its_mark,
+    an_id_inside_that_is_used_again_is_a_persons_file,
+    many_files_gone_at_once_halt,
+    a_side_that_looks_empty_is_not_believed,
+    a_side_resumed_although_tickets_are_gone_halts_these_alone,
 ];
 
 const MIB: usize = 1 << 20;
@@ -94,8 +117,14 @@ async fn a_file_of_the_console_and_one_by_rest_are_copied(version: Version) {
     world.settle().await;
     let copies = inside(&world, ticket).await;
     let [console, rest] = &copies[..] else { panic!("{copies:?}") };
-    assert_eq!((&*console.filename, &*console.mimetype, &*console.data), ("console.txt", "text/plain", &b"console.txt"[..]));
-    assert_eq!((&*rest.filename, &*rest.mimetype, &*rest.data), ("rest.bin", "application/octet-stream", &[0, 1, 2][..]));
+    assert_eq!(
+        (&*console.filename, &*console.mimetype, &*console.data),
+        ("console.txt", "text/plain", &b"console.txt"[..])
+    );
+    assert_eq!(
+        (&*rest.filename, &*rest.mimetype, &*rest.data),
+        ("rest.bin", "application/octet-stream", &[0, 1, 2][..])
+    );
     assert_eq!(console.temp_id, format!("itop-bridge:7f3a:acme:UserRequest:{ticket}:external:file:{}", files[0]));
     let organisation = world.copy_of(ticket).await.field("org_id").to_owned();
     assert_eq!(console.item_org_id.to_string(), organisation);
@@ -230,7 +259,8 @@ async fn odd_names_arrive(version: Version) {
     let world = Setup::outside(version).start().await;
     let (ticket, _) = ticket_with_files(&world, &[]).await;
     let long = format!("{}.pdf", "ä".repeat(251));
-    let names = ["../../etc/passwd", "nul\0inside.txt", "🔥 fire \"quoted\".png", "", "back\\slash and\nline.txt", &long];
+    let names =
+        ["../../etc/passwd", "nul\0inside.txt", "🔥 fire \"quoted\".png", "", "back\\slash and\nline.txt", &long];
     for name in names {
         world.acme().attach(ticket, name, "text/plain", name.as_bytes()).await.unwrap();
     }
@@ -269,5 +299,531 @@ async fn a_persons_download_and_a_new_organisation_write_nothing(version: Versio
     world.acme().change_org(ticket, sample::IT).await.unwrap();
     world.settle().await;
     assert_eq!(world.acme().writes() + world.internal.writes(), 0);
+    world.one_more_pass_writes_nothing().await;
+}
+
+/// The words that stand in for a file that was not copied.
+fn assert_words(copy: &Attachment, ticket_reference: &str, says: &[&str]) {
+    let words = String::from_utf8(copy.data.to_vec()).unwrap();
+    assert_eq!(copy.mimetype, "text/plain");
+    for part in says.iter().chain(&[ticket_reference, "acme"]) {
+        assert!(words.contains(part), "{part:?} is not in {words:?}");
+    }
+    assert!(!words.contains("http"), "{words}");
+}
+
+async fn a_large_file_crosses_a_slow_line_and_delays_nobody(version: Version) {
+    let setup = Setup { line_bits_per_second: Some(2_000_000), ..Setup::outside(version) };
+    let world = setup.start().await;
+    let (ticket, _) = ticket_with_files(&world, &[]).await;
+    world.clear_calls();
+    let data = vec![0; 20 * MIB];
+    let file = world.acme().attach(ticket, "large.bin", "application/octet-stream", &data).await.unwrap();
+    // It takes nearly two minutes each way.
+    world.pass_seconds(60).await;
+    let started = world.clock.now_ms();
+    let other = world.acme().create_ticket("UserRequest", crate::world::ticket("Another")).await.unwrap();
+    while world.link_of("acme", other).await.is_none_or(|stored| stored.link.internal.is_none()) {
+        world.pass_seconds(1).await;
+    }
+    assert!(world.clock.now_ms() - started <= 5_000, "the other ticket waited");
+    while inside(&world, ticket).await.is_empty() {
+        assert!(world.queue().await.iter().any(|row| row.of.ticket == ticket && row.leased), "the lease ran out");
+        world.pass_seconds(5).await;
+    }
+    // A person's download meanwhile reads it once more, and no more than that.
+    world.acme().download_attachment(file).await.unwrap();
+    world.settle().await;
+    let reads: Vec<i64> =
+        world.acme().calls().iter().filter(|call| reads_contents(call)).map(|call| call.at - started / 1000).collect();
+    assert_eq!(reads.len(), 2, "{reads:?}");
+    assert_eq!(world.internal.calls().iter().filter(|call| creates_a_file(call)).count(), 1);
+    assert_eq!(inside(&world, ticket).await[0].data, data);
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn files_share_a_bounded_memory(version: Version) {
+    // A copy of a file of 100 MiB takes 400 of the 512 MiB: so one is under way at a time, whatever its size.
+    let world = Setup::outside(version).sync("max_attachment_mib = 100").start().await;
+    let mut tickets = Vec::new();
+    for number in 0..5 {
+        tickets.push(world.acme().create_ticket("UserRequest", ticket(&format!("Ticket {number}"))).await.unwrap());
+    }
+    world.settle().await;
+    let log = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    for sim in [world.acme(), &world.internal] {
+        let log = log.clone();
+        sim.fail_with(move |call| {
+            if reads_contents(call) || creates_a_file(call) {
+                log.lock().unwrap().push(call.operation.clone());
+            }
+            None
+        });
+    }
+    for ticket in &tickets {
+        world.acme().attach(*ticket, "a.txt", "text/plain", b"a").await.unwrap();
+    }
+    world.settle().await;
+    let expected = ["core/get", "core/create"].repeat(5);
+    assert_eq!(log.lock().unwrap()[..10], expected, "a second file was read before the first was written");
+    for ticket in tickets {
+        assert_eq!(names_inside(&world, ticket).await, ["a.txt"]);
+    }
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn a_file_and_a_description_with_an_image_share_that_memory(version: Version) {
+    let world = Setup::outside(version).sync("max_attachment_mib = 200").start().await;
+    let (ticket, files) = ticket_with_files(&world, &["a.txt"]).await;
+    let image = world.acme().add_inline_image(ticket, "abc123", "image/png", PNG).await.unwrap();
+    world.acme().hold_hooks(true);
+    world.acme().replace_attachment(files[0], b"second").await.unwrap();
+    world.acme().update(ticket, json!({ "description": format!("<p>see {}</p>", image.html) })).await.unwrap();
+    world.acme().release_hooks(itop_sim::Release::InOrder).await;
+    world.acme().hold_hooks(false);
+    world.settle().await;
+    assert!(world.copy_of(ticket).await.field("description").contains("data:image/png"));
+    assert_eq!(&inside(&world, ticket).await[0].data[..], b"second");
+    world.one_more_pass_writes_nothing().await;
+}
+
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n0123456789";
+
+async fn what_the_target_refuses_for_its_size_becomes_words(version: Version) {
+    let limits = [
+        Limits { post_max_bytes: 2 * MIB, ..Limits::default() },
+        Limits { attachment_max_bytes: Some(MIB), ..Limits::default() },
+    ];
+    for limits in limits {
+        let world = Setup::outside(version).start().await;
+        let (ticket, files) = ticket_with_files(&world, &["grows.txt"]).await;
+        world.internal.set_limits(limits);
+        world.acme().attach(ticket, "large.bin", "application/octet-stream", &vec![7; 2 * MIB]).await.unwrap();
+        world.settle().await;
+        let copies = inside(&world, ticket).await;
+        assert_words(&copies[1], "R-000001", &["large.bin", "2097152 bytes"]);
+        // A file that grows too large, and comes to itself again.
+        world.acme().replace_attachment(files[0], &vec![8; 3 * MIB]).await.unwrap();
+        world.settle().await;
+        assert_words(&inside(&world, ticket).await[0], "R-000001", &["grows.txt", "3145728 bytes"]);
+        world.acme().replace_attachment(files[0], b"small").await.unwrap();
+        world.settle().await;
+        let copies = inside(&world, ticket).await;
+        assert_eq!((&*copies[0].filename, &copies[0].data[..]), ("grows.txt", &b"small"[..]));
+        assert_eq!(copies.len(), 2);
+        world.one_more_pass_writes_nothing().await;
+    }
+}
+
+async fn what_is_over_the_limit_becomes_words(version: Version) {
+    let world = Setup::outside(version).sync("max_attachment_mib = 1").start().await;
+    let (ticket, _) = ticket_with_files(&world, &["small.txt"]).await;
+    world.acme().attach(ticket, "over.bin", "application/octet-stream", &vec![7; MIB + 1]).await.unwrap();
+    // So large that its contents, and with them its name, are not even read.
+    let file =
+        world.acme().attach(ticket, "far over.bin", "application/octet-stream", &vec![7; 8 * MIB]).await.unwrap();
+    world.settle().await;
+    let copies = inside(&world, ticket).await;
+    assert_words(&copies[1], "R-000001", &["over.bin", "1048577 bytes"]);
+    assert_words(&copies[2], "R-000001", &["1048576 bytes"]);
+    world.acme().download_attachment(file).await.unwrap();
+    world.settle().await;
+    assert_eq!(inside(&world, ticket).await, copies);
+    world.acme().replace_attachment(file, b"small").await.unwrap();
+    world.settle().await;
+    let small = &inside(&world, ticket).await[2];
+    assert_eq!((&*small.filename, &small.data[..]), ("far over.bin", &b"small"[..]));
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn contents_that_are_not_whole_become_words(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let (ticket, _) = ticket_with_files(&world, &[]).await;
+    let cut = contents_answer(ticket, "aGVsbG8gZmls*", "cut.txt");
+    let file = world.acme().next_ids().attachment;
+    let answer = cut.replace("ID", &file.to_string());
+    world.acme().fail_with(move |call| reads_contents(call).then(|| Fault::Page(answer.clone(), Effect::None)));
+    world.acme().attach(ticket, "cut.txt", "text/plain", b"hello file").await.unwrap();
+    world.settle().await;
+    assert_words(&inside(&world, ticket).await[0], "R-000001", &["cut.txt", "not whole"]);
+    world.one_more_pass_writes_nothing().await;
+    // The next look has it whole.
+    world.acme().heal();
+    world.acme().download_attachment(file).await.unwrap();
+    world.settle().await;
+    let copies = inside(&world, ticket).await;
+    assert_eq!((copies.len(), &*copies[0].filename, &copies[0].data[..]), (1, "cut.txt", &b"hello file"[..]));
+    world.one_more_pass_writes_nothing().await;
+}
+
+/// The bridge's hook is answered, and then another action of the same save takes its time.
+struct HeldByAnother {
+    router: ToRouter,
+    seconds: u64,
+}
+
+#[async_trait]
+impl HookSender for HeldByAnother {
+    async fn send(&self, request: http::Request<Bytes>) -> Result<u16, NotDelivered> {
+        let answer = self.router.send(request).await;
+        tokio::time::sleep(Duration::from_secs(self.seconds)).await;
+        answer
+    }
+}
+
+async fn a_deletion_announced_before_it_happens_is_carried_out(version: Version) {
+    for seconds in [1, 20] {
+        let world = Setup::outside(version).start().await;
+        let (ticket, files) = ticket_with_files(&world, &["a.txt", "b.txt"]).await;
+        world.acme().connect_hooks(HeldByAnother { router: ToRouter(world.router()), seconds });
+        world.acme().delete_attachment(files[0]).await;
+        // Long before a sweep or an audit.
+        world.pass_seconds(50).await;
+        assert_eq!(names_inside(&world, ticket).await, ["b.txt"], "held for {seconds} s");
+        world.one_more_pass_writes_nothing().await;
+    }
+}
+
+async fn a_deletion_is_not_missed_beside_other_work(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let (ticket, files) = ticket_with_files(&world, &["a.txt", "b.txt"]).await;
+    // A write that is not answered is looked at again when it has settled: beside the second looks.
+    world.internal.fail_next_write(Fault::Hang(Effect::Committed));
+    world.acme().update(ticket, json!({ "title": "Printer in flames" })).await.unwrap();
+    world.pass_seconds(40).await;
+    world.acme().connect_hooks(HeldByAnother { router: ToRouter(world.router()), seconds: 1 });
+    world.acme().delete_attachment(files[0]).await;
+    world.pass_seconds(60).await;
+    assert_eq!(names_inside(&world, ticket).await, ["b.txt"]);
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn what_no_hook_told_is_found(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let (ticket, files) = ticket_with_files(&world, &["a.txt", "b.txt"]).await;
+    world.acme().drop_hooks(true);
+    // The sweep finds what was added …
+    world.acme().attach(ticket, "c.txt", "text/plain", b"c.txt").await.unwrap();
+    world.pass_seconds(310).await;
+    assert_eq!(names_inside(&world, ticket).await, ["a.txt", "b.txt", "c.txt"]);
+    // … and the audit what went.
+    world.acme().delete_attachment(files[0]).await;
+    world.pass_seconds(3700).await;
+    assert_eq!(names_inside(&world, ticket).await, ["b.txt", "c.txt"]);
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn files_of_tickets_that_stay_outside_are_asked_about_once(version: Version) {
+    let world = Setup::outside(version).acme("only = { Incident = \"all\" }").start().await;
+    let ticket = world.acme().create_ticket("UserRequest", ticket("Stays in the house")).await.unwrap();
+    world.acme().attach(ticket, "a.txt", "text/plain", b"a").await.unwrap();
+    world.pass_seconds(700).await;
+    world.clear_calls();
+    // Long after the ticket itself is out of the sweep's sight.
+    world.pass_seconds(2 * 3600).await;
+    world.clear_calls();
+    world.pass_seconds(3600).await;
+    assert_eq!(world.acme().calls_containing("SELECT UserRequest").len(), 0);
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn a_vanished_ticket_takes_no_copy_with_it(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let (ticket, _) = ticket_with_files(&world, &["a.txt", "b.txt", "c.txt"]).await;
+    world.acme().delete_ticket(ticket).await.unwrap();
+    world.settle().await;
+    assert_halted(&world, ticket, HaltKind::ExternalVanished).await;
+    assert_eq!(names_inside(&world, ticket).await, ["a.txt", "b.txt", "c.txt"]);
+    world.one_more_pass_writes_nothing().await;
+    // An operator accepts it: the pair is over, and nothing is written.
+    resume(&world, ticket, false).await;
+    world.settle().await;
+    let stored = world.link(ticket).await;
+    assert_eq!(stored.state, LinkState::Ended);
+    assert_eq!(names_inside(&world, ticket).await, ["a.txt", "b.txt", "c.txt"]);
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn a_deletion_that_another_action_holds_takes_no_copy_with_it(version: Version) {
+    for files in [&["a.txt"][..], &["a.txt", "b.txt", "c.txt"]] {
+        let world = Setup::outside(version).start().await;
+        let (ticket, _) = ticket_with_files(&world, files).await;
+        world.acme().hold_deletion(Duration::from_secs(120));
+        world.acme().delete_ticket(ticket).await.unwrap();
+        world.settle().await;
+        assert_halted(&world, ticket, HaltKind::ExternalVanished).await;
+        assert_eq!(names_inside(&world, ticket).await, files);
+        world.one_more_pass_writes_nothing().await;
+    }
+}
+
+async fn assert_halted(world: &World, ticket: u64, kind: HaltKind) {
+    let halt = world.link(ticket).await.link.halt.expect("the link has halted");
+    assert_eq!(halt.kind, kind, "{}", halt.text);
+    assert!(world.did(ticket, "halted").await);
+}
+
+/// What `resume TICKET [--create]` does to the link.
+async fn resume(world: &World, ticket: u64, create: bool) {
+    amend(world, ticket, move |link, state| {
+        link.halt = None;
+        *state = LinkState::Live;
+        if create {
+            *link = Link::unborn(link.external.clone());
+        } else {
+            link.resumed = true;
+        }
+    })
+    .await;
+}
+
+async fn amend(world: &World, ticket: u64, change: impl Fn(&mut Link, &mut LinkState) + Send + 'static) {
+    let id = world.link(ticket).await.id;
+    let now = world.clock.now_ms();
+    let did = Activity { at_ms: now, text: "an operator".into() };
+    world.store.call(move |store| store.amend_link(id, &change, &did, now)).await.unwrap();
+}
+
+async fn a_vanished_counterpart_is_made_anew_if_an_operator_wants_it(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let (ticket, _) = ticket_with_files(&world, &["a.txt", "b.txt"]).await;
+    let first = world.copy_of(ticket).await.id;
+    world.internal.delete_ticket(first).await.unwrap();
+    world.acme().update(ticket, json!({ "title": "Still on fire" })).await.unwrap();
+    world.settle().await;
+    assert_halted(&world, ticket, HaltKind::InternalVanished).await;
+    world.one_more_pass_writes_nothing().await;
+    resume(&world, ticket, true).await;
+    world.settle().await;
+    let second = world.copy_of(ticket).await;
+    assert_ne!(second.id, first);
+    assert_eq!(second.field("title"), "[R-000001] Still on fire");
+    assert_eq!(names_inside(&world, ticket).await, ["a.txt", "b.txt"]);
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn an_id_that_is_used_again_halts(version: Version) {
+    for side in [Side::External, Side::Internal] {
+        let world = Setup::outside(version).start().await;
+        let (ticket, _) = ticket_with_files(&world, &["a.txt"]).await;
+        let copy = world.copy_of(ticket).await.id;
+        let (sim, id) = if side == Side::External { (world.acme(), ticket) } else { (&world.internal, copy) };
+        // A backup without the ticket was restored, and the id went to another.
+        sim.erase("UserRequest", id);
+        sim.set_next_ids(FirstIds { ticket: id, ..sim.next_ids() });
+        sim.drop_hooks(true);
+        let other = crate::world::ticket("Another ticket");
+        assert_eq!(sim.create_ticket("UserRequest", other).await.unwrap(), id);
+        world.pass_seconds(310).await;
+        assert_halted(&world, ticket, HaltKind::ReferenceChanged).await;
+        assert_eq!(names_inside(&world, ticket).await, ["a.txt"]);
+        world.one_more_pass_writes_nothing().await;
+    }
+}
+
+async fn a_copy_whose_answer_is_lost_is_made_once(version: Version) {
+    let faults = [
+        Fault::Cut { after_bytes: 5, effect: Effect::Committed },
+        Fault::Cut { after_bytes: 0, effect: Effect::None },
+        Fault::Hang(Effect::Committed),
+        Fault::Hang(Effect::None),
+        Fault::Status(500, Effect::Committed),
+        Fault::Status(502, Effect::None),
+        Fault::LandLate(Duration::from_secs(40)),
+        Fault::LandLate(Duration::from_secs(290)),
+        Fault::error("An exception after the write"),
+    ];
+    for fault in faults {
+        let world = Setup::outside(version).start().await;
+        let (ticket, _) = ticket_with_files(&world, &["a.txt"]).await;
+        world.internal.fail_when(1, fault.clone(), creates_a_file);
+        world.acme().attach(ticket, "b.txt", "text/plain", b"b.txt").await.unwrap();
+        world.settle().await;
+        assert_eq!(names_inside(&world, ticket).await, ["a.txt", "b.txt"], "{fault:?}");
+        // What lands after it was given up, lands.
+        world.pass_seconds(400).await;
+        assert_eq!(names_inside(&world, ticket).await, ["a.txt", "b.txt"], "{fault:?}");
+        world.one_more_pass_writes_nothing().await;
+    }
+}
+
+async fn a_crash_between_intent_and_answer_makes_one_copy(version: Version) {
+    let late = [Fault::LandLate(Duration::ZERO), Fault::LandLate(Duration::from_secs(200)), Fault::Hang(Effect::None)];
+    for fault in late {
+        let mut world = Setup::outside(version).start().await;
+        let (ticket, _) = ticket_with_files(&world, &["a.txt"]).await;
+        world.internal.fail_when(1, fault.clone(), creates_a_file);
+        world.acme().attach(ticket, "b.txt", "text/plain", b"b.txt").await.unwrap();
+        while !world.internal.calls().iter().any(|call| creates_a_file(call) && call.json.contains("b.txt")) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        world.crash().await;
+        world.boot();
+        world.settle().await;
+        assert_eq!(names_inside(&world, ticket).await, ["a.txt", "b.txt"], "{fault:?}");
+        world.one_more_pass_writes_nothing().await;
+    }
+}
+
+async fn a_rewrite_that_lands_late_does_not_stay(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let (ticket, files) = ticket_with_files(&world, &["a.txt"]).await;
+    let late = Fault::LandLate(Duration::from_secs(100));
+    world.internal.fail_when(1, late, |call| rewrites_a_file(call));
+    world.acme().replace_attachment(files[0], b"second").await.unwrap();
+    world.pass_seconds(5).await;
+    world.acme().replace_attachment(files[0], b"third").await.unwrap();
+    world.pass_seconds(60).await;
+    assert_eq!(&inside(&world, ticket).await[0].data[..], b"third");
+    world.pass_seconds(45).await;
+    assert_eq!(&inside(&world, ticket).await[0].data[..], b"second", "it landed");
+    world.settle().await;
+    assert_eq!(&inside(&world, ticket).await[0].data[..], b"third");
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn a_copy_that_the_store_forgot_is_known_by_its_mark(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let (ticket, files) = ticket_with_files(&world, &["a.txt", "b.txt"]).await;
+    amend(&world, ticket, |link, _| {
+        link.copies.remove(0);
+    })
+    .await;
+    world.settle().await;
+    assert_eq!(names_inside(&world, ticket).await, ["a.txt", "b.txt"]);
+    assert!(world.did(ticket, "found the copy").await);
+    // What the adopted copy holds is learnt at the next look at the file; then changes cross again.
+    world.acme().download_attachment(files[0]).await.unwrap();
+    world.settle().await;
+    world.one_more_pass_writes_nothing().await;
+    world.acme().rename_attachment(files[0], "better.txt").await.unwrap();
+    world.settle().await;
+    assert_eq!(names_inside(&world, ticket).await, ["better.txt", "b.txt"]);
+    world.one_more_pass_writes_nothing().await;
+}
+
+/// An internal iTop restored from a backup that lacks the copy: its id goes to a person's file.
+async fn an_id_inside_that_is_used_again_is_a_persons_file(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let (ticket, files) = ticket_with_files(&world, &["a.txt", "b.txt"]).await;
+    let internal = world.copy_of(ticket).await.id;
+    let lost = inside(&world, ticket).await;
+    for copy in &lost {
+        world.internal.erase("Attachment", copy.id);
+    }
+    world.internal.set_next_ids(FirstIds { attachment: lost[0].id, ..world.internal.next_ids() });
+    for _ in &lost {
+        world.internal.attach(internal, "an agent's.txt", "text/plain", b"precious").await.unwrap();
+    }
+    let precious = inside(&world, ticket).await;
+    assert_eq!(precious[0].id, lost[0].id);
+    world.acme().replace_attachment(files[0], b"second").await.unwrap();
+    world.settle().await;
+    world.acme().delete_attachment(files[1]).await;
+    world.settle().await;
+    assert_eq!(inside(&world, ticket).await, precious);
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn many_files_gone_at_once_halt(version: Version) {
+    let names: Vec<String> = (0..8).map(|number| format!("{number}.txt")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    // In one moment, and one after the other by somebody who clicks.
+    for seconds_between in [0, 2] {
+        let world = Setup::outside(version).start().await;
+        let (ticket, files) = ticket_with_files(&world, &names).await;
+        for file in &files[..5] {
+            world.acme().delete_attachment(*file).await;
+            world.pass_seconds(seconds_between).await;
+        }
+        world.settle().await;
+        assert_eq!(names_inside(&world, ticket).await, names);
+        assert_halted(&world, ticket, HaltKind::FilesGone).await;
+        world.one_more_pass_writes_nothing().await;
+        resume(&world, ticket, false).await;
+        world.settle().await;
+        assert_eq!(names_inside(&world, ticket).await, names[5..]);
+        assert!(!world.link(ticket).await.link.resumed, "the next accident halts again");
+        world.one_more_pass_writes_nothing().await;
+    }
+}
+
+/// Twelve linked tickets of acme's.
+async fn twelve_tickets(world: &World) -> Vec<u64> {
+    let mut tickets = Vec::new();
+    for number in 0..12 {
+        tickets.push(world.acme().create_ticket("UserRequest", ticket(&format!("Ticket {number}"))).await.unwrap());
+    }
+    // The sweeps have had their second look at them too.
+    world.pass_seconds(700).await;
+    world.settle().await;
+    tickets
+}
+
+async fn a_side_that_looks_empty_is_not_believed(version: Version) {
+    for side in [Side::External, Side::Internal] {
+        let world = Setup::outside(version).start().await;
+        let tickets = twelve_tickets(&world).await;
+        let inside: Vec<u64> = world.internal.tickets("UserRequest").iter().map(|ticket| ticket.id).collect();
+        let (sim, gone, instance) = match side {
+            Side::External => (world.acme(), &tickets[..5], Instance::External("acme".into())),
+            Side::Internal => (&world.internal, &inside[..5], Instance::Internal),
+        };
+        let next = sim.next_ids();
+        for id in gone {
+            sim.erase("UserRequest", *id);
+        }
+        world.pass_seconds(3700).await;
+        let reason = world.stopped(instance.clone()).await.expect("the side has halted");
+        assert!(reason.contains("5 of 12"), "{reason}");
+        assert!(world.links().await.iter().all(|stored| stored.link.halt.is_none()));
+        // Whatever happens meanwhile, nothing is written.
+        world.clear_calls();
+        let last = *tickets.last().unwrap();
+        world.acme().update(last, json!({ "title": "Changed meanwhile" })).await.unwrap();
+        world.pass_seconds(4000).await;
+        assert_eq!(world.acme().writes() + world.internal.writes(), 0);
+        // The right backup is put in place, and an operator resumes.
+        for (number, id) in gone.iter().enumerate() {
+            let first = FirstIds { ticket: *id, reference: *id, ..next };
+            sim.set_next_ids(first);
+            sim.drop_hooks(true);
+            let fields = match side {
+                Side::External => ticket(&format!("Ticket {number}")),
+                Side::Internal => {
+                    let title = format!("[R-{:06}] Ticket {number}", number + 1);
+                    json!({ "org_id": sample::DEMO, "title": title, "description": format!("<p>Ticket {number}</p>") })
+                }
+            };
+            sim.create_ticket("UserRequest", fields).await.unwrap();
+            sim.drop_hooks(false);
+        }
+        sim.set_next_ids(next);
+        world.store.call(move |store| store.set_stopped(&instance, None)).await.unwrap();
+        world.pass_seconds(8000).await;
+        world.settle().await;
+        assert_eq!(world.copy_of(last).await.field("title"), format!("[R-{last:06}] Changed meanwhile"));
+        assert!(world.links().await.iter().all(|stored| stored.link.halt.is_none()));
+        world.one_more_pass_writes_nothing().await;
+    }
+}
+
+async fn a_side_resumed_although_tickets_are_gone_halts_these_alone(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let tickets = twelve_tickets(&world).await;
+    for id in &tickets[..5] {
+        world.acme().erase("UserRequest", *id);
+    }
+    world.pass_seconds(3700).await;
+    let acme = Instance::External("acme".into());
+    assert!(world.stopped(acme.clone()).await.is_some());
+    let instance = acme.clone();
+    world.store.call(move |store| store.set_stopped(&instance, None)).await.unwrap();
+    world.pass_seconds(2 * 3700).await;
+    assert_eq!(world.stopped(acme).await, None);
+    for id in &tickets[..5] {
+        assert_halted(&world, *id, HaltKind::ExternalVanished).await;
+    }
+    assert!(world.link(tickets[5]).await.link.halt.is_none());
     world.one_more_pass_writes_nothing().await;
 }

@@ -3,6 +3,7 @@
 
 mod world;
 
+mod calls;
 mod create;
 mod failures;
 mod fields;
