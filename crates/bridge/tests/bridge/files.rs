@@ -669,7 +669,7 @@ async fn a_rewrite_that_lands_late_does_not_stay(version: Version) {
     let world = Setup::outside(version).start().await;
     let (ticket, files) = ticket_with_files(&world, &["a.txt"]).await;
     let late = Fault::LandLate(Duration::from_secs(100));
-    world.internal.fail_when(1, late, |call| rewrites_a_file(call));
+    world.internal.fail_when(1, late, rewrites_a_file);
     world.acme().replace_attachment(files[0], b"second").await.unwrap();
     world.pass_seconds(5).await;
     world.acme().replace_attachment(files[0], b"third").await.unwrap();
