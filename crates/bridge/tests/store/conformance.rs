@@ -313,6 +313,14 @@ fn a_second_look_merges_with_what_came_meanwhile(store) {
     assert_eq!(next.dirty_since_ms, 10);
 }
 
+fn a_hint_without_an_attachment_leaves_the_second_looks_as_they_are(store) {
+    let claim = work_on(store, 7, 0);
+    store.mark_dirty(&[hint(7, 150)], 10).unwrap();
+    let look = Look { second_looks: 2, ..attachments(&[1]) };
+    store.finish(&claim, &Next::Look { due_ms: 30_000, look: look.clone() }, 20).unwrap();
+    assert_eq!(claim_one(store, 150).look, Look { ticket: true, ..look });
+}
+
 fn a_failed_pass_is_tried_again_with_all_that_it_had_to_look_at(store) {
     let mut named = hint(7, 0);
     named.look = attachments(&[1]);

@@ -86,8 +86,15 @@ impl ModelRow {
             ticket: self.hints.iter().any(|hint| hint.look.ticket),
             external_attachments: union(|hint| hint.look.external_attachments.iter().copied().collect()),
             internal_attachments: union(|hint| hint.look.internal_attachments.iter().copied().collect()),
-            second_looks: self.hints.iter().map(|hint| hint.look.second_looks).min().unwrap(),
+            second_looks: self.second_looks(),
         }
+    }
+
+    /// Those hints count that name attachments to be looked at again; where none does, all.
+    fn second_looks(&self) -> u32 {
+        let naming = self.hints.iter().filter(|hint| !hint.look.external_attachments.is_empty());
+        let least = naming.map(|hint| hint.look.second_looks).min();
+        least.unwrap_or_else(|| self.hints.iter().map(|hint| hint.look.second_looks).min().unwrap())
     }
 
     fn is_leased(&self, now_ms: i64) -> bool {
