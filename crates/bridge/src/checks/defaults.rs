@@ -4,6 +4,7 @@ use itop_client::{Client, Error, Object, Query, oql_quote};
 
 use super::{Verdict, by_external, has_attribute, listed};
 use crate::config::{Config, DefaultValue, Defaults, ExternalConfig};
+use crate::engine::target_of;
 
 /// So many names are read to find the nearest ones.
 const NAMES: u32 = 500;
@@ -165,18 +166,6 @@ fn belongs_to(code: &str) -> Option<&'static str> {
         "servicesubcategory_id" => "service_id",
         _ => return None,
     })
-}
-
-/// Which class an external key of iTop's ITIL model points at, and the attribute that names it.
-fn target_of(code: &str) -> (&'static str, &'static str) {
-    match code {
-        "org_id" => ("Organization", "name"),
-        "service_id" => ("Service", "name"),
-        "servicesubcategory_id" => ("ServiceSubcategory", "name"),
-        "team_id" => ("Team", "name"),
-        _ if code.ends_with("_group_id") => ("Team", "name"),
-        _ => ("Person", "friendlyname"),
-    }
 }
 
 /// Why a default names nothing, and what to do, but for the place.

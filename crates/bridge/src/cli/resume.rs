@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use itop_bridge_core::link::Ancestor;
+use itop_bridge_core::Link;
 use itop_bridge_core::plan::HaltKind;
 
 use super::{Outcome, ticket};
@@ -58,17 +58,11 @@ pub(super) fn run(resume: &Resume, config: &Path, clock: &dyn Clock, out: &mut d
     Ok(Outcome::Fine)
 }
 
-fn amend(link: &mut itop_bridge_core::Link, state: &mut LinkState, create: bool) {
+fn amend(link: &mut Link, state: &mut LinkState, create: bool) {
     link.halt = None;
     *state = LinkState::Live;
     if create {
-        link.internal = None;
-        link.creation = None;
-        link.ancestor = Ancestor::default();
-        link.copies.clear();
-        link.late.clear();
-        link.path = None;
-        link.conflicts.clear();
+        *link = Link::unborn(link.external.clone());
     } else {
         link.resumed = true;
     }

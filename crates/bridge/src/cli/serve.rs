@@ -24,6 +24,9 @@ pub(super) fn run(config: &Path) -> anyhow::Result<Outcome> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
+    if config.alerts.is_some() {
+        tracing::warn!("[alerts] is read and has no effect yet: watch the log for errors");
+    }
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

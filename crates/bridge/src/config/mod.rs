@@ -187,7 +187,7 @@ pub struct AlertsConfig {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("cannot read the configuration {}: {source}. Write one with `itop-bridge init`, or name another with --config", path.display())]
+    #[error("cannot read the configuration {}: {source}. Write one (the README has an example), or name another with --config", path.display())]
     Read { path: PathBuf, source: std::io::Error },
     #[error("{}", join(problems))]
     Invalid { problems: Vec<Problem> },

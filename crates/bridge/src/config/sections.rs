@@ -22,7 +22,8 @@ const ONLY_IS_MISSING: &str = "it says which tickets may leave the customer's iT
 pub(super) fn read(document: &Document<'_>) -> Option<Config> {
     let table = document.parse()?;
     let root = document.root(&table);
-    let server = section(&root, "server", "needs at least `id`, which `itop-bridge init` draws").and_then(server);
+    let server =
+        section(&root, "server", "needs at least `id`, a few letters and digits of your choice").and_then(server);
     let store = match root.get("store") {
         Some(found) => found.section().and_then(|section| store(section, document)),
         None => Some(StoreConfig { path: document.path("itop-bridge.db"), keep_closed_days: KEEP_CLOSED_DAYS }),
@@ -57,7 +58,7 @@ fn section<'s>(root: &Section<'s>, key: &'static str, hint: &str) -> Option<Sect
 
 fn server(section: Section<'_>) -> Option<ServerConfig> {
     let id = section
-        .need("id", "it stands in the mark of everything the bridge creates; `itop-bridge init` draws one, and it must never change")
+        .need("id", "it stands in the mark of everything the bridge creates; choose a few letters and digits, such as 7f3a; it must never change")
         .and_then(|found| found.parsed(server_id));
     let listen = match section.get("listen") {
         Some(found) => found.parsed(|text| {

@@ -28,7 +28,7 @@ impl Shared {
         let answer = lane.external.find_highest_ticket().await;
         let id =
             self.noted(&lane.external, answer).await.map_err(|error| Failure::of(&lane.external, "Ticket", &error))?;
-        tracing::info!(lane = %lane.name, id, "tickets up to this id are older than the connection; `backfill` brings them");
+        tracing::info!(lane = %lane.name, id, "tickets up to this id are older than the connection and stay where they are");
         self.store.call(move |store| store.set_cursor(&instance, "since_id", &id.to_string())).await?;
         Ok(id)
     }

@@ -128,7 +128,11 @@ impl Itop {
 
     /// An object's attributes as text, as the side stores them; an attribute that is no text is left
     /// out.
-    pub async fn texts(&self, object: &Object, attributes: &BTreeSet<String>) -> Result<BTreeMap<String, String>, Error> {
+    pub async fn texts(
+        &self,
+        object: &Object,
+        attributes: &BTreeSet<String>,
+    ) -> Result<BTreeMap<String, String>, Error> {
         let mut texts = BTreeMap::new();
         for code in attributes {
             if let Some(text) = object.text(code) {

@@ -27,7 +27,7 @@ use itop_bridge_core::TicketMark;
 use tokio::sync::watch;
 
 pub use itop::Itop;
-pub use policies::LaneSettings;
+pub use policies::{LaneSettings, target_of};
 
 use crate::clock::Clock;
 use crate::random::Random;

@@ -108,7 +108,7 @@ pub async fn look_up(
 }
 
 /// Which class an external key of iTop's ITIL model points at, and the attribute that names it.
-fn target_of(code: &str) -> (&'static str, &'static str) {
+pub fn target_of(code: &str) -> (&'static str, &'static str) {
     match code {
         "org_id" => ("Organization", "name"),
         "service_id" => ("Service", "name"),

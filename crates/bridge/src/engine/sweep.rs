@@ -111,7 +111,8 @@ impl Shared {
         let highest = self.noted(itop, highest).await.map_err(failed)?;
         let answer = itop.client.get("Ticket", &Query::ids(&[highest]), &["last_update"]).await;
         let newest = self.noted(itop, answer).await.map_err(failed)?;
-        let mut latest = newest.objects.first().and_then(|object| object.text("last_update")).unwrap_or_default().to_owned();
+        let mut latest =
+            newest.objects.first().and_then(|object| object.text("last_update")).unwrap_or_default().to_owned();
         if latest.is_empty() {
             // No ticket at all.
             return self.set_cursor(itop, "last_update", BEFORE_ALL.to_owned()).await;
