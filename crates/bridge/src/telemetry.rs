@@ -39,8 +39,8 @@ mod tests {
     #[test]
     fn a_wrong_rust_log_does_not_silence_the_log() {
         for (asked, filtered, wrong) in [
-            (None, "info", false),
-            (Some(""), "info", false),
+            (None, DEFAULT_LEVEL, false),
+            (Some(""), DEFAULT_LEVEL, false),
             (Some("debug"), "debug", false),
             (Some("a=b=c"), DEFAULT_LEVEL, true),
         ] {
