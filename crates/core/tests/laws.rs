@@ -332,11 +332,8 @@ fn any_link() -> impl Strategy<Value = Link> {
 fn any_file() -> impl Strategy<Value = File> {
     let mark = (any_side(), prop_oneof![(0..9u64).prop_map(|id| id.to_string()), word()])
         .prop_map(|(from, key)| FileMark { ticket: fixtures::ticket_mark("7f3a"), from, kind: FileKind::File, key });
-    (0..9u64, prop::option::of(mark), prop::option::of(word())).prop_map(|(id, mark, hash)| File {
-        id,
-        mark,
-        content: hash.map(|hash| content(&hash)),
-    })
+    let file = (0..9u64, prop::option::of(mark), prop::option::of(word()), any::<bool>());
+    file.prop_map(|(id, mark, hash, announced)| File { id, mark, content: hash.map(|hash| content(&hash)), announced })
 }
 
 fn any_sight() -> impl Strategy<Value = Sight> {

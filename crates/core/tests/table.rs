@@ -730,6 +730,13 @@ fn missing_files() -> Vec<Case> {
         )
         .writes(["delete 170, the copy of 70"]),
         case(
+            "an original is missing and another was just announced: the whole ticket may be going",
+            two().missing_since(70, since),
+            ext().files([file(71).announced()]),
+            both(),
+        )
+        .looks_again_at(NOW + LAST_FILE_MISSING),
+        case(
             "an original that reappears keeps its copy",
             two().missing_since(70, since),
             ext().files([file(70), file(71)]),

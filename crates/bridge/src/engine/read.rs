@@ -143,7 +143,7 @@ impl Shared {
             let Some(of) = object.number("item_id") else { continue };
             let (Some(mark), Some(list)) = (marks.get(&of), files.get_mut(&of)) else { continue };
             let mark = FileMark::read(object.text("temp_id").unwrap_or_default(), mark);
-            list.push(File { id: object.id, mark, content: None });
+            list.push(File { id: object.id, mark, content: None, announced: false });
         }
         for list in files.values_mut() {
             list.sort_by_key(|file| file.id);

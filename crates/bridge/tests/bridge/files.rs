@@ -9,7 +9,7 @@ use itop_bridge::clock::Clock as _;
 use itop_bridge::store::{Activity, Instance, LinkState};
 use itop_bridge_core::plan::HaltKind;
 use itop_bridge_core::{Link, Side};
-use itop_sim::{Attachment, Call, Effect, Fault, FirstIds, HookSender, Limits, NotDelivered, Sim, Version, Wire};
+use itop_sim::{Attachment, Call, Effect, Fault, FirstIds, HookSender, Limits, NotDelivered, On, Sim, Version, Wire};
 
 use crate::world::*;
 
@@ -38,6 +38,7 @@ outside_both_versions![
     files_of_tickets_that_stay_outside_are_asked_about_once,
     a_vanished_ticket_takes_no_copy_with_it,
     a_deletion_that_another_action_holds_takes_no_copy_with_it,
+    a_deletion_that_is_held_at_each_file_takes_no_copy_with_it,
     a_vanished_counterpart_is_made_anew_if_an_operator_wants_it,
     an_id_that_is_used_again_halts,
     a_copy_whose_answer_is_lost_is_made_once,
@@ -555,6 +556,25 @@ async fn a_deletion_that_another_action_holds_takes_no_copy_with_it(version: Ver
         assert_eq!(names_inside(&world, ticket).await, files);
         world.one_more_pass_writes_nothing().await;
     }
+}
+
+async fn a_deletion_that_is_held_at_each_file_takes_no_copy_with_it(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let files = &["a.txt", "b.txt", "c.txt"];
+    let (ticket, _) = ticket_with_files(&world, files).await;
+    // Another action of the customer's, after the bridge's, answers late each time.
+    world.acme().with_triggers(|triggers| {
+        let ours = triggers.iter().find(|trigger| trigger.class == "Attachment" && trigger.on == On::Delete);
+        let mut slow = ours.expect("the bridge hears of deletions").clone();
+        slow.description = "zz another action".into();
+        slow.actions[0].path = SLOW_RECEIVER.into();
+        triggers.push(slow);
+    });
+    world.acme().delete_ticket(ticket).await.unwrap();
+    world.settle().await;
+    assert_halted(&world, ticket, HaltKind::ExternalVanished).await;
+    assert_eq!(names_inside(&world, ticket).await, files);
+    world.one_more_pass_writes_nothing().await;
 }
 
 async fn assert_halted(world: &World, ticket: u64, kind: HaltKind) {

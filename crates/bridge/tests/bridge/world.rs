@@ -414,12 +414,19 @@ impl Transport for ToSim {
     }
 }
 
+/// Where another action of the customer's goes, whose receiver takes 25 s to answer.
+pub const SLOW_RECEIVER: &str = "/slow";
+
 /// The way of a webhook into the bridge.
 pub struct ToRouter(pub axum::Router);
 
 #[async_trait]
 impl HookSender for ToRouter {
     async fn send(&self, request: http::Request<Bytes>) -> Result<u16, NotDelivered> {
+        if request.uri().path() == SLOW_RECEIVER {
+            tokio::time::sleep(Duration::from_secs(25)).await;
+            return Ok(200);
+        }
         let request = request.map(axum::body::Body::from);
         let answer = self.0.clone().oneshot(request).await.map_err(|_| NotDelivered)?;
         Ok(answer.status().as_u16())

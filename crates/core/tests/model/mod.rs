@@ -456,6 +456,7 @@ impl World {
             id: file.id,
             mark: file.copy_of.map(mark),
             content: read(file).then(|| file.content.clone()),
+            announced: false,
         };
         Sight::Here(Ticket {
             class: "UserRequest".into(),
