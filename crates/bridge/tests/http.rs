@@ -139,7 +139,7 @@ fn external_file(id: u64) -> Look {
 }
 
 fn internal_file(id: u64) -> Look {
-    Look { files: true, internal_attachments: BTreeSet::from([id]), ..Look::default() }
+    Look { internal_attachments: BTreeSet::from([id]), ..Look::default() }
 }
 
 fn error(answer: &Answer) -> (u16, &str) {
