@@ -184,7 +184,8 @@ pub struct Copy {
     /// What the original held when it was last copied.
     pub content: FileContent,
     pub state: CopyState,
-    /// Since when the original has been missing, in ms since the epoch.
+    /// Since when the original counts as missing, in ms since the epoch; in the future where the whole
+    /// ticket may be going.
     pub missing_since_ms: Option<i64>,
     /// A small text file stands in for one that was too large.
     pub substituted: bool,

@@ -81,7 +81,8 @@ pub struct File {
     /// The mark in `temp_id`, where it is one of this bridge's for this very pair.
     pub mark: Option<crate::mark::FileMark>,
     pub content: Option<FileContent>,
-    /// A hint named it a moment ago. iTop announces a deletion before it happens, so it may be about to go.
+    /// A hint has just named it, and it was copied before: iTop announces a deletion before it happens, so
+    /// it may be about to go.
     pub announced: bool,
 }
 

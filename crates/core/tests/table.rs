@@ -735,7 +735,15 @@ fn missing_files() -> Vec<Case> {
             ext().files([file(71).announced()]),
             both(),
         )
+        .notes(["70 missing since 1140000"])
         .looks_again_at(NOW + LAST_FILE_MISSING),
+        case(
+            "the other one stayed: the copy goes when that is known",
+            two().missing_since(70, NOW - FILE_MISSING),
+            ext().files([file(71)]),
+            both(),
+        )
+        .writes(["delete 170, the copy of 70"]),
         case(
             "an original that reappears keeps its copy",
             two().missing_since(70, since),

@@ -96,8 +96,16 @@ impl Pass<'_> {
             CopyState::InDoubt { .. } => has_copy_of(&sights.internal, copy.original),
             CopyState::Stands(_) => look.second_looks == 0 && look.external_attachments.contains(&copy.original),
         };
-        if let Sight::Here(Ticket { files: Some(files), .. }) = &mut sights.external {
-            files.iter_mut().for_each(|file| file.announced = look.external_attachments.contains(&file.id));
+        let copied_before = |id| {
+            let before = self.claim.link.as_ref();
+            before.is_some_and(|(_, link)| link.copy_of(Side::External, id).is_some())
+        };
+        if let Sight::Here(Ticket { files: Some(files), .. }) = &mut sights.external
+            && look.second_looks == 0
+        {
+            for file in files {
+                file.announced = look.external_attachments.contains(&file.id) && copied_before(file.id);
+            }
         }
         let wanted: Vec<u64> = self.link.copies.iter().filter(is_wanted).map(|copy| copy.original).collect();
         if let Sight::Here(ticket) = &mut sights.external {

@@ -182,11 +182,15 @@ fn missing(
     }
     let now = external.read_at_ms;
     let since = copy.missing_since_ms.unwrap_or(now);
-    let due = if originals.iter().any(|file| file.announced) {
+    if originals.iter().any(|file| file.announced) {
         // Here another original may be about to go too, as when the whole ticket goes, file by file: what is
-        // missing waits until that is known.
-        now.saturating_add(policy.waits.last_file_missing_ms)
-    } else if originals.is_empty() {
+        // missing counts as missing only from when that is known.
+        let known = now.saturating_add(policy.waits.last_file_missing_ms);
+        let since_ms = Some(known.saturating_sub(policy.waits.file_missing_ms));
+        plan.notes.push(Note::OriginalMissing { from, original, since_ms });
+        return plan.look_again(known);
+    }
+    let due = if originals.is_empty() {
         let last_went = link.copies.iter().filter_map(|copy| copy.missing_since_ms).max().unwrap_or(now).max(since);
         last_went.saturating_add(policy.waits.last_file_missing_ms)
     } else {
