@@ -135,7 +135,8 @@ fn internal(ticket: u64, look: Look) -> DirtyMark {
 }
 
 fn external_file(id: u64) -> Look {
-    Look { files: true, external_attachments: BTreeSet::from([id]), ..Look::default() }
+    let named = BTreeSet::from([id]);
+    Look { files: true, external_attachments: named.clone(), announced: named, ..Look::default() }
 }
 
 fn internal_file(id: u64) -> Look {

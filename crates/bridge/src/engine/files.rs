@@ -100,11 +100,9 @@ impl Pass<'_> {
             let before = self.claim.link.as_ref();
             before.is_some_and(|(_, link)| link.copy_of(Side::External, id).is_some())
         };
-        if let Sight::Here(Ticket { files: Some(files), .. }) = &mut sights.external
-            && look.second_looks == 0
-        {
+        if let Sight::Here(Ticket { files: Some(files), .. }) = &mut sights.external {
             for file in files {
-                file.announced = look.external_attachments.contains(&file.id) && copied_before(file.id);
+                file.announced = look.announced.contains(&file.id) && copied_before(file.id);
             }
         }
         let wanted: Vec<u64> = self.link.copies.iter().filter(is_wanted).map(|copy| copy.original).collect();

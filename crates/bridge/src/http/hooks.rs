@@ -102,7 +102,9 @@ fn meaning(state: &HttpState, hook: Hook, owner: &Owner, payload: &Payload) -> R
 fn at_file(side: Side, attachment: Option<u64>) -> Look {
     let named: BTreeSet<u64> = attachment.into_iter().collect();
     match side {
-        Side::External => Look { files: true, external_attachments: named, ..Look::default() },
+        Side::External => {
+            Look { files: true, external_attachments: named.clone(), announced: named, ..Look::default() }
+        }
         Side::Internal => Look { files: named.is_empty(), internal_attachments: named, ..Look::default() },
     }
 }

@@ -69,6 +69,9 @@ pub struct Look {
     pub ticket: bool,
     /// External attachments that hints named: read with contents.
     pub external_attachments: std::collections::BTreeSet<u64>,
+    /// Those of them that a hint has named since the last pass: a second look names them too, and is no news.
+    #[serde(default)]
+    pub announced: std::collections::BTreeSet<u64>,
     /// Internal attachments that hints named.
     pub internal_attachments: std::collections::BTreeSet<u64>,
     /// How many second looks have been made since the last real hint.
@@ -95,6 +98,7 @@ impl Look {
         self.files |= other.files;
         self.ticket |= other.ticket;
         self.external_attachments.extend(&other.external_attachments);
+        self.announced.extend(&other.announced);
         self.internal_attachments.extend(&other.internal_attachments);
     }
 }

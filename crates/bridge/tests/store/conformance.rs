@@ -71,6 +71,7 @@ fn hints_about_one_ticket_merge_into_one_row(store) {
     second.look = Look {
         files: true,
         external_attachments: [2, 3].into(),
+        announced: [3].into(),
         internal_attachments: [9].into(),
         ..Look::ticket()
     };
@@ -81,6 +82,7 @@ fn hints_about_one_ticket_merge_into_one_row(store) {
         files: true,
         ticket: true,
         external_attachments: [1, 2, 3].into(),
+        announced: [3].into(),
         internal_attachments: [9].into(),
         second_looks: 0,
     };

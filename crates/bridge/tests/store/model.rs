@@ -85,6 +85,7 @@ impl ModelRow {
             files: self.hints.iter().any(|hint| hint.look.files),
             ticket: self.hints.iter().any(|hint| hint.look.ticket),
             external_attachments: union(|hint| hint.look.external_attachments.iter().copied().collect()),
+            announced: union(|hint| hint.look.announced.iter().copied().collect()),
             internal_attachments: union(|hint| hint.look.internal_attachments.iter().copied().collect()),
             second_looks: self.second_looks(),
         }
@@ -251,11 +252,12 @@ impl Pair {
 
 fn looks() -> impl Strategy<Value = Look> {
     let ids = || prop::collection::btree_set(1..5u64, 0..3);
-    (any::<bool>(), any::<bool>(), ids(), ids(), 0..3u32).prop_map(
-        |(files, ticket, external_attachments, internal_attachments, second_looks)| Look {
+    (any::<bool>(), any::<bool>(), ids(), ids(), ids(), 0..3u32).prop_map(
+        |(files, ticket, external_attachments, announced, internal_attachments, second_looks)| Look {
             files,
             ticket,
             external_attachments,
+            announced,
             internal_attachments,
             second_looks,
         },
