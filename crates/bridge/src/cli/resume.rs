@@ -34,8 +34,12 @@ pub(super) struct Resume {
 
 pub(super) fn run(resume: &Resume, config: &Path, clock: &dyn Clock, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let config = Config::load(config)?;
+    if !config.store.path.exists() {
+        bail!("there is no store at {}: is [store].url the one that `serve` uses?", config.store.path.display());
+    }
     let mut store =
         SqliteStore::open(&config.store.path).with_context(|| format!("the store {}", config.store.path.display()))?;
+    store.adopt_server_id(&config.server.id)?;
     if let Some(instance) = side(&config, &resume.what) {
         return resume_side(&mut store, &instance, &resume.what, out);
     }

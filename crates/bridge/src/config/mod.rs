@@ -187,8 +187,8 @@ pub struct AlertsConfig {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("cannot read the configuration {}: {source}. Write one (the README has an example), or name another with --config", path.display())]
-    Read { path: PathBuf, source: std::io::Error },
+    #[error("cannot read the configuration {}: {cause}. Write one (the README has an example), or name another with --config", path.display())]
+    Read { path: PathBuf, cause: std::io::Error },
     #[error("{}", join(problems))]
     Invalid { problems: Vec<Problem> },
 }
@@ -224,8 +224,7 @@ fn join(problems: &[Problem]) -> String {
 impl Config {
     /// Reads the file, with the process's environment.
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|cause| ConfigError::Read { path: path.to_owned(), cause })?;
         Config::parse(&text, &path.to_string_lossy(), &|name| std::env::var(name).ok())
     }
 

@@ -219,8 +219,13 @@ fn check_sides(document: &Document<'_>, internal: (&SideConfig, usize), external
         }
         for key in &side.api_keys {
             let other = keys.insert(key.expose_secret(), &side.name);
-            // With one external, the routes tell the two sides apart.
-            if let Some(other) = other.filter(|other| *other != side.name && externals.len() > 1) {
+            let Some(other) = other.filter(|other| *other != side.name) else { continue };
+            if externals.len() == 1 {
+                document.warn(format!(
+                    "{other} and {} share an API key: the routes alone tell the sides apart; draw another with `itop-bridge keys new`",
+                    side.name
+                ));
+            } else {
                 wrong(format!(
                     "shares an API key with {other}; with more than one external, only a key can say who calls: draw another with `itop-bridge keys new`"
                 ));

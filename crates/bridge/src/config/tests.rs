@@ -244,7 +244,8 @@ fn an_address_is_the_folder_of_an_itop() {
 fn a_key_may_be_shared_with_one_external_only() {
     let shared =
         WHOLE.replace("${BRIDGE_KEY_INTERNAL}", "sk_acme_0123456789abcdef").replace("\"common\"", "\"{title}\"");
-    assert!(parse(&shared).is_ok());
+    let warnings = parse(&shared).unwrap().warnings;
+    assert!(warnings.iter().any(|warning| warning.contains("share an API key")), "{warnings:?}");
     let two = format!(
         "{shared}\n[external.other]\nurl = \"https://o.example\"\nonly = \"all\"\ntoken = \"t\"\napi_keys = [\"sk_other_0123456789abcdef\"]\n"
     );

@@ -41,6 +41,8 @@ pub struct Pass<'a> {
     pub(super) did: Vec<Activity>,
     wrote: Vec<String>,
     pub(super) failures: Vec<Failure>,
+    /// Why there was nothing to plan, for the log.
+    idle_because: Option<&'static str>,
     /// The pair is over: its row in the queue is gone already.
     ended: bool,
     /// The last original whose contents were read in this pass: not read again to be sent.
@@ -75,6 +77,7 @@ impl<'a> Pass<'a> {
             did: Vec::new(),
             wrote: Vec::new(),
             failures: Vec::new(),
+            idle_because: None,
             ended: false,
             contents: None,
             memory: None,
@@ -171,7 +174,11 @@ impl<'a> Pass<'a> {
     fn log(&self, next: &Next, started_ms: i64) {
         let ticket = self.name();
         let ms = self.shared.now_ms() - started_ms;
-        let wrote = if self.wrote.is_empty() { "nothing".to_owned() } else { self.wrote.join(", ") };
+        let wrote = match (self.wrote.as_slice(), self.idle_because) {
+            ([], Some(why)) => format!("nothing: {why}"),
+            ([], None) => "nothing".to_owned(),
+            (wrote, _) => wrote.join(", "),
+        };
         match next {
             Next::Retry { error, parked, .. } => tracing::warn!(ticket, wrote, ms, parked, error, "pass failed"),
             _ => tracing::info!(ticket, wrote, ms, "pass"),
@@ -181,14 +188,21 @@ impl<'a> Pass<'a> {
     async fn work(&mut self, mut sights: Sights) -> Result<Next, Failure> {
         if self.link_id.is_none() {
             match &sights.external {
-                Sight::Here(ticket) if self.qualifies(ticket, sights.first_entry.as_deref()).await? => {
+                Sight::Here(ticket) => {
+                    self.idle_because = self.why_not(ticket, sights.first_entry.as_deref()).await?;
+                    if self.idle_because.is_some() {
+                        return Ok(Next::Done);
+                    }
                     self.link = Link::unborn(itop_bridge_core::TicketKey {
                         class: ticket.class.clone(),
                         id: ticket.id,
                         reference: ticket.reference.clone(),
                     });
                 }
-                _ => return Ok(Next::Done),
+                _ => {
+                    self.idle_because = Some("it does not fit `only`, or is gone");
+                    return Ok(Next::Done);
+                }
             }
         }
         if let (Some(creation), Some(_)) = (self.link.creation.clone(), &self.link.internal) {
@@ -197,6 +211,7 @@ impl<'a> Pass<'a> {
             match self.find_created(&creation).await? {
                 Some(ticket) => sights.internal = Sight::Here(ticket),
                 None if self.shared.now_ms() < creation.until_ms => {
+                    self.idle_because = Some("a create without an answer may still land");
                     let due_ms = creation.until_ms.min(self.shared.now_ms() + self.policy.waits.doubt_look_ms);
                     return Ok(Next::Look { due_ms, look: self.claim.look.clone() });
                 }
@@ -208,19 +223,19 @@ impl<'a> Pass<'a> {
         Ok(self.next_look(look_again))
     }
 
-    /// Whether a ticket without a link is to be carried inside: it fits `only` (the read saw to that),
-    /// is not older than the connection, and is nobody's copy.
-    async fn qualifies(&self, ticket: &Ticket, first_entry: Option<&str>) -> Result<bool, Failure> {
+    /// Why a ticket without a link, which fits `only` (the read saw to that), is not carried inside: it is
+    /// somebody's copy, or older than the connection.
+    async fn why_not(&self, ticket: &Ticket, first_entry: Option<&str>) -> Result<Option<&'static str>, Failure> {
         if first_entry.is_some_and(|entry| TicketMark::find(entry).is_some()) {
-            return Ok(false);
+            return Ok(Some("it is a bridge's copy"));
         }
         // With a condition, an older ticket that fits was handed over today.
         let settings = &self.lane.settings;
         let handed_over = matches!(settings.only.of(&ticket.class), Some(Condition::Oql(_)));
-        if handed_over || settings.sync.since.is_some() {
-            return Ok(true);
+        if handed_over || settings.sync.since.is_some() || ticket.id > self.shared.since(self.lane).await? {
+            return Ok(None);
         }
-        Ok(ticket.id > self.shared.since(self.lane).await?)
+        Ok(Some("it is older than the connection"))
     }
 
     /// The rounds of plan and writes. Answers when to look again though nothing new was heard.

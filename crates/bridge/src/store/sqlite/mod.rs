@@ -255,8 +255,8 @@ impl From<rusqlite::Error> for StoreError {
             Some(DiskFull) => "the disk is full",
             Some(ReadOnly | PermissionDenied) => "the database file cannot be written",
             Some(DatabaseCorrupt | NotADatabase) => {
-                "the database file is damaged; put a backup in its place, or start with an empty \
-                 file and `links rebuild`"
+                "the database file is damaged or no store of itop-bridge; put a backup in its place. \
+                 Do not start with an empty one: the bridge would not know its pairs"
             }
             Some(DatabaseBusy | DatabaseLocked) => "another process keeps the database busy",
             Some(CannotOpen) => "the database file cannot be opened",
