@@ -60,6 +60,18 @@ impl Link {
         }
     }
 
+    /// An operator ends a halt: what caused it is accepted where it still stands, and the pair goes on
+    /// where it does not.
+    pub fn resume(&mut self) {
+        self.halt = None;
+        self.resumed = true;
+    }
+
+    /// An operator ends a halt and wants another internal ticket: of the old one nothing is remembered.
+    pub fn make_anew(&mut self) {
+        *self = Link::unborn(self.external.clone());
+    }
+
     /// Remembers what a plan noted.
     pub fn remember(&mut self, note: &Note) {
         match note {

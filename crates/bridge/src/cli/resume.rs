@@ -63,13 +63,8 @@ pub(super) fn run(resume: &Resume, config: &Path, clock: &dyn Clock, out: &mut d
 }
 
 fn amend(link: &mut Link, state: &mut LinkState, create: bool) {
-    link.halt = None;
     *state = LinkState::Live;
-    if create {
-        *link = Link::unborn(link.external.clone());
-    } else {
-        link.resumed = true;
-    }
+    if create { link.make_anew() } else { link.resume() }
 }
 
 fn side(config: &Config, name: &str) -> Option<Instance> {

@@ -32,7 +32,7 @@ struct Open {
 impl Breaker {
     /// Until when the side is left alone, and why. When that is over one caller gets through, and the
     /// side stays closed to the others until `now + probe_ms` or until a call succeeds.
-    pub fn wait(&mut self, now_ms: i64, probe_ms: i64) -> Option<(i64, String)> {
+    pub fn take_turn(&mut self, now_ms: i64, probe_ms: i64) -> Option<(i64, String)> {
         let open = self.open.as_mut()?;
         if now_ms >= open.until_ms {
             open.until_ms = now_ms + probe_ms;
@@ -103,7 +103,7 @@ impl Suspensions {
     /// Until when this ticket waits, with all of its external or of its classes; and why. When that is
     /// over one gets through as the probe: rather one that was not refused itself, so that tickets which
     /// are refused for good do not keep the others waiting for ever.
-    pub fn wait(
+    pub fn take_turn(
         &mut self,
         (external, ticket): (&str, u64),
         internal: &str,
@@ -180,10 +180,10 @@ impl Suspensions {
     pub fn succeeded(&mut self, external: &str, ticket: u64, instance: &str, class: &str) {
         self.classes.remove(&(instance.to_owned(), class.to_owned()));
         let name = (external.to_owned(), ticket);
-        let explained_nothing = self.lanes.remove(external).is_some() | self.internal.take().is_some();
+        let freed = self.lanes.remove(external).is_some() | self.internal.take().is_some();
         for tickets in self.texts.values_mut() {
             tickets.remove(&name);
-            if explained_nothing {
+            if freed {
                 self.own_fault.append(tickets);
             }
         }
@@ -226,13 +226,13 @@ mod tests {
     fn a_side_is_left_alone_only_after_its_probe_failed_and_lets_one_probe_through() {
         let mut breaker = Breaker::default();
         assert!(!breaker.failed() && !breaker.failed() && breaker.failed());
-        assert_eq!(breaker.wait(0, 60), None);
+        assert_eq!(breaker.take_turn(0, 60), None);
         breaker.open(60, "no connection".into());
-        assert_eq!(breaker.wait(59, 60), Some((60, "no connection".into())));
-        assert_eq!(breaker.wait(60, 60), None);
-        assert_eq!(breaker.wait(61, 60), Some((120, "no connection".into())));
+        assert_eq!(breaker.take_turn(59, 60), Some((60, "no connection".into())));
+        assert_eq!(breaker.take_turn(60, 60), None);
+        assert_eq!(breaker.take_turn(61, 60), Some((120, "no connection".into())));
         assert!(breaker.succeeded());
-        assert_eq!(breaker.wait(62, 60), None);
+        assert_eq!(breaker.take_turn(62, 60), None);
     }
 
     #[test]
@@ -242,12 +242,12 @@ mod tests {
         assert_eq!(all.refused("acme", 1, "Value not allowed [7] for 'x'", 0, 60), Verdict::Alone { since_ms: 0 });
         assert_eq!(all.refused("acme", 2, "Value not allowed [8] for 'y'", 0, 60), Verdict::Alone { since_ms: 0 });
         assert_eq!(all.refused("acme", 3, "Value not allowed [9] for 'z'", 0, 60), Verdict::Shared);
-        assert!(all.wait(("acme", 9), "elitery", ["UserRequest"; 2], 10, 60).is_some());
-        assert!(all.wait(("other", 9), "elitery", ["UserRequest"; 2], 10, 60).is_none());
-        assert!(all.wait(("acme", 9), "elitery", ["UserRequest"; 2], 60, 60).is_none(), "the probe");
-        assert!(all.wait(("acme", 9), "elitery", ["UserRequest"; 2], 61, 60).is_some(), "one probe at a time");
+        assert!(all.take_turn(("acme", 9), "elitery", ["UserRequest"; 2], 10, 60).is_some());
+        assert!(all.take_turn(("other", 9), "elitery", ["UserRequest"; 2], 10, 60).is_none());
+        assert!(all.take_turn(("acme", 9), "elitery", ["UserRequest"; 2], 60, 60).is_none(), "the probe");
+        assert!(all.take_turn(("acme", 9), "elitery", ["UserRequest"; 2], 61, 60).is_some(), "one probe at a time");
         all.succeeded("acme", 1, "elitery", "UserRequest");
-        assert!(all.wait(("acme", 9), "elitery", ["UserRequest"; 2], 62, 60).is_none());
+        assert!(all.take_turn(("acme", 9), "elitery", ["UserRequest"; 2], 62, 60).is_none());
     }
 
     #[test]
@@ -255,7 +255,7 @@ mod tests {
         let mut all = Suspensions::default();
         assert_eq!(all.refused("acme", 1, "disk full", 0, 60), Verdict::Alone { since_ms: 0 });
         assert_eq!(all.refused("other", 1, "disk full", 0, 60), Verdict::Shared);
-        assert!(all.wait(("third", 9), "elitery", ["Incident"; 2], 10, 60).is_some());
+        assert!(all.take_turn(("third", 9), "elitery", ["Incident"; 2], 10, 60).is_some());
     }
 
     #[test]
@@ -263,10 +263,10 @@ mod tests {
         let mut all = Suspensions::default();
         assert!(all.rights("elitery", "NormalChange", 60, "not enough permissions".into()));
         assert!(!all.rights("elitery", "NormalChange", 60, "not enough permissions".into()), "no news");
-        assert!(all.wait(("acme", 9), "elitery", ["NormalChange"; 2], 10, 60).is_some());
-        assert!(all.wait(("acme", 9), "elitery", ["UserRequest"; 2], 10, 60).is_none());
+        assert!(all.take_turn(("acme", 9), "elitery", ["NormalChange"; 2], 10, 60).is_some());
+        assert!(all.take_turn(("acme", 9), "elitery", ["UserRequest"; 2], 10, 60).is_none());
         all.succeeded("acme", 5, "elitery", "NormalChange");
-        assert!(all.wait(("acme", 9), "elitery", ["NormalChange"; 2], 11, 60).is_none());
+        assert!(all.take_turn(("acme", 9), "elitery", ["NormalChange"; 2], 11, 60).is_none());
     }
 
     #[test]
@@ -276,8 +276,11 @@ mod tests {
             all.refused("acme", ticket, "too long", 0, 60);
         }
         assert_eq!(all.refused("acme", 3, "too long", 0, 60), Verdict::Shared);
-        assert!(all.wait(("acme", 1), "elitery", ["UserRequest"; 2], 60, 60).is_some(), "it was refused: others first");
-        assert!(all.wait(("acme", 9), "elitery", ["UserRequest"; 2], 60, 60).is_none());
+        assert!(
+            all.take_turn(("acme", 1), "elitery", ["UserRequest"; 2], 60, 60).is_some(),
+            "it was refused: others first"
+        );
+        assert!(all.take_turn(("acme", 9), "elitery", ["UserRequest"; 2], 60, 60).is_none());
         all.succeeded("acme", 9, "elitery", "UserRequest");
         for ticket in 1..=3 {
             assert_eq!(
@@ -285,16 +288,16 @@ mod tests {
                 Verdict::Alone { since_ms: if ticket == 3 { 70 } else { 0 } }
             );
         }
-        assert!(all.wait(("acme", 9), "elitery", ["UserRequest"; 2], 71, 60).is_none());
+        assert!(all.take_turn(("acme", 9), "elitery", ["UserRequest"; 2], 71, 60).is_none());
     }
 
     #[test]
     fn a_probe_that_wrote_nothing_leaves_its_place_to_the_next() {
         let mut all = Suspensions::default();
         all.rights("elitery", "UserRequest", 60, "read-only".into());
-        assert!(all.wait(("acme", 1), "elitery", ["UserRequest"; 2], 60, 60).is_none());
+        assert!(all.take_turn(("acme", 1), "elitery", ["UserRequest"; 2], 60, 60).is_none());
         all.wrote_nothing("acme", "elitery", ["UserRequest"; 2], 61);
-        assert!(all.wait(("acme", 2), "elitery", ["UserRequest"; 2], 61, 60).is_none());
-        assert!(all.wait(("acme", 3), "elitery", ["UserRequest"; 2], 62, 60).is_some());
+        assert!(all.take_turn(("acme", 2), "elitery", ["UserRequest"; 2], 61, 60).is_none());
+        assert!(all.take_turn(("acme", 3), "elitery", ["UserRequest"; 2], 62, 60).is_some());
     }
 }

@@ -47,7 +47,7 @@ pub async fn run_internal(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) 
 pub(super) async fn may_call(shared: &Shared, itop: &Itop) -> bool {
     let instance = itop.instance.clone();
     let stopped = shared.store.call(move |store| store.stopped(&instance)).await;
-    let down = itop.breaker().wait(shared.now_ms(), shared.timing.probe_ms).is_some();
+    let down = itop.breaker().take_turn(shared.now_ms(), shared.timing.probe_ms).is_some();
     !down && matches!(stopped, Ok(None))
 }
 

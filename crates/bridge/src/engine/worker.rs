@@ -69,7 +69,7 @@ async fn claim(shared: &Shared, lane: &Lane) -> Result<Vec<Claim>, Failure> {
     let down = [&lane.external, &shared.internal].map(|itop| itop.breaker().reason().is_some());
     let limit = if down.contains(&true) { 1 } else { BATCH };
     for itop in [&lane.external, &shared.internal] {
-        if itop.breaker().wait(now, probe_ms).is_some() {
+        if itop.breaker().take_turn(now, probe_ms).is_some() {
             return Ok(Vec::new());
         }
     }
@@ -126,7 +126,7 @@ fn suspended_until(shared: &Shared, lane: &Lane, claim: &Claim) -> Option<i64> {
     let (now, probe_ms) = (shared.now_ms(), shared.timing.probe_ms);
     let classes = [class.as_str(), internal_class.as_str()];
     suspensions
-        .wait((&lane.name, claim.lease.of.ticket), &shared.internal.name, classes, now, probe_ms)
+        .take_turn((&lane.name, claim.lease.of.ticket), &shared.internal.name, classes, now, probe_ms)
         .map(|(until, _)| until)
 }
 

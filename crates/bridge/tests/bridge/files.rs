@@ -586,13 +586,8 @@ async fn assert_halted(world: &World, ticket: u64, kind: HaltKind) {
 /// What `resume TICKET [--create]` does to the link.
 async fn resume(world: &World, ticket: u64, create: bool) {
     amend(world, ticket, move |link, state| {
-        link.halt = None;
         *state = LinkState::Live;
-        if create {
-            *link = Link::unborn(link.external.clone());
-        } else {
-            link.resumed = true;
-        }
+        if create { link.make_anew() } else { link.resume() }
     })
     .await;
 }
