@@ -34,6 +34,9 @@ pub struct Link {
     /// late value must not pass for a person's, even where that write is refused at first.
     #[serde(default)]
     pub owed: Vec<Late>,
+    /// The call that is being sent, or whose end nobody recorded.
+    #[serde(default)]
+    pub sending: Option<Sending>,
     pub conflicts: Vec<Conflict>,
     pub halt: Option<Halt>,
     /// An operator has ended a halt, and what caused it is accepted: a ticket that is still gone ends
@@ -54,6 +57,7 @@ impl Link {
             path: None,
             late: Vec::new(),
             owed: Vec::new(),
+            sending: None,
             conflicts: Vec::new(),
             halt: None,
             resumed: false,
@@ -131,6 +135,27 @@ impl Link {
         }
     }
 
+    /// The call that was being sent is over, or whoever sent it is gone: what it carries may land until then.
+    pub fn may_land_until(&mut self, until_ms: i64) {
+        let Some(sending) = self.sending.take() else { return };
+        let creation = self.creation.iter_mut().map(|creation| &mut creation.until_ms);
+        let late = self.late.iter_mut().map(|late| &mut late.until_ms);
+        let copies = self.copies.iter_mut().filter_map(|copy| match &mut copy.state {
+            CopyState::InDoubt { until_ms } => Some(until_ms),
+            _ => None,
+        });
+        for until in creation.chain(late).chain(copies).filter(|until| **until == sending.until_ms) {
+            *until = until_ms;
+        }
+    }
+
+    /// The call that was being sent is over, and nothing of it can land late.
+    pub fn is_sent(&mut self) {
+        if let Some(sending) = self.sending.take() {
+            self.late.retain(|late| late.until_ms != sending.until_ms);
+        }
+    }
+
     /// Keeps a copy in place of what was known of the same original.
     pub fn keep_copy(&mut self, copy: Copy) {
         self.forget_copy(copy.from, copy.original);
@@ -156,6 +181,17 @@ impl Link {
             change(copy);
         }
     }
+}
+
+/// A call that writes, from before it is sent until its end is recorded: it may take long, and whoever
+/// sends it may die meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sending {
+    /// The side that is written to.
+    pub to: Side,
+    pub since_ms: i64,
+    /// What the intents of this call hold for now: the earliest that it can settle.
+    pub until_ms: i64,
 }
 
 /// The intent of a create, stored before the call: enough to find the ticket that it made.

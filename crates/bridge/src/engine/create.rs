@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use itop_bridge_core::link::Creation;
 use itop_bridge_core::plan::FieldWrite;
-use itop_bridge_core::{Ticket, TicketKey, TicketMark};
-use itop_client::{Effect, Fields, Object, Query, oql_quote};
+use itop_bridge_core::{Link, Ticket, TicketKey, TicketMark};
+use itop_client::{Fields, Object, Query, oql_quote};
 
 use super::failure::Failure;
 use super::html;
@@ -55,13 +55,14 @@ impl Pass<'_> {
         for field in fields {
             sent.push((field.code.clone(), self.render(&field.value).await?));
         }
-        let creation = self.intend_creation(fields).await?;
+        let creation = self.creation_of(fields).await?;
         loop {
             sent.retain(|(code, _)| self.shared.internal.has_attribute(class, code));
             let asked = self.shared.internal.present(class, &self.counterpart_attributes());
-            let answer = self.send_create(class, &sent, &asked, external).await?;
+            let sent_ms = self.shared.now_ms();
+            let answer = self.send_create(class, &creation, &sent, &asked, external).await?;
             match answer {
-                Ok(written) => return self.created(&written.object, &creation).await.map(Some),
+                Ok(written) => return self.created(&written.object, sent_ms).await.map(Some),
                 Err(error) => {
                     // The answer asks for attributes that were not sent, and iTop refuses those too.
                     let codes: Vec<&str> =
@@ -74,7 +75,8 @@ impl Pass<'_> {
         }
     }
 
-    async fn intend_creation(&mut self, fields: &[FieldWrite]) -> Result<Creation, Failure> {
+    /// The intent; until when it may land is each call's to say.
+    async fn creation_of(&self, fields: &[FieldWrite]) -> Result<Creation, Failure> {
         let sources = fields.iter().filter_map(|field| Some((field.code.clone(), field.source.clone()?)));
         let earlier = self.link.creation.as_ref();
         let tries = earlier.map_or(1, |earlier| earlier.tries + 1);
@@ -83,20 +85,13 @@ impl Pass<'_> {
             Some(earlier) => earlier.highest_before,
             None => self.shared.highest_internal().await?,
         };
-        let creation = Creation {
-            until_ms: self.shared.now_ms() + self.shared.internal.settle_ms,
-            highest_before,
-            fields: sources.collect(),
-            tries,
-        };
-        self.link.creation = Some(creation.clone());
-        self.save().await?;
-        Ok(creation)
+        Ok(Creation { until_ms: 0, highest_before, fields: sources.collect(), tries })
     }
 
     async fn send_create(
         &mut self,
         class: &str,
+        creation: &Creation,
         sent: &[(String, String)],
         asked: &BTreeSet<String>,
         external: &Ticket,
@@ -110,7 +105,8 @@ impl Pass<'_> {
         let output: Vec<&str> = asked.iter().map(String::as_str).collect();
         let internal = &self.shared.internal;
         let (client, comment) = (internal.client.clone(), self.comment());
-        self.leased(internal, async move { client.create(class, &fields, &comment, &output).await }).await
+        let intend = |link: &mut Link, until_ms| link.creation = Some(Creation { until_ms, ..creation.clone() });
+        self.write(internal, class, intend, client.create(class, &fields, &comment, &output)).await
     }
 
     pub(super) fn mark(&self) -> TicketMark {
@@ -123,27 +119,29 @@ impl Pass<'_> {
         attributes
     }
 
-    async fn created(&mut self, object: &Object, creation: &Creation) -> Result<Ticket, Failure> {
+    async fn created(&mut self, object: &Object, sent_ms: i64) -> Result<Ticket, Failure> {
         // An earlier create may have landed after all: of two the lower is the counterpart.
-        if creation.tries > 1
-            && let Some(first) = self.find_marked(creation).await?.into_iter().next()
+        if let Some(creation) = self.link.creation.clone()
+            && creation.tries > 1
+            && let Some(first) = self.find_marked(&creation).await?.into_iter().next()
             && first.id != object.id
         {
-            return self.adopt(first, creation).await;
+            return self.adopt(first).await;
         }
-        let mut ticket = self.ticket_of(object).await?;
+        let mut ticket = self.ticket_of(object, sent_ms).await?;
         ticket.files = Some(Vec::new());
         self.wrote("created", &format!("{} is the copy of {}", ticket.reference, self.link.external.reference));
-        self.adopt(ticket, creation).await
+        self.adopt(ticket).await
     }
 
     /// The internal ticket is the counterpart: the ancestor is what was sent and what stands.
-    async fn adopt(&mut self, ticket: Ticket, creation: &Creation) -> Result<Ticket, Failure> {
+    async fn adopt(&mut self, ticket: Ticket) -> Result<Ticket, Failure> {
         self.went_through(&ticket.class);
         self.shared.internal.met_ticket(ticket.id);
         self.link.internal =
             Some(TicketKey { class: ticket.class.clone(), id: ticket.id, reference: ticket.reference.clone() });
-        for (code, source) in &creation.fields {
+        let creation = self.link.creation.take();
+        for (code, source) in creation.iter().flat_map(|creation| &creation.fields) {
             if let Some(target) = ticket.attributes.get(code) {
                 self.link.field_agreed(code, source, target);
             }
@@ -153,7 +151,7 @@ impl Pass<'_> {
         }
         self.link.ancestor.internal.status.clone_from(&ticket.status);
         // After a second create both may land: until that has settled, others are looked for.
-        self.link.creation = (creation.tries > 1).then(|| creation.clone());
+        self.link.creation = creation.filter(|creation| creation.tries > 1);
         self.save().await?;
         Ok(ticket)
     }
@@ -175,7 +173,7 @@ impl Pass<'_> {
         self.save().await
     }
 
-    async fn ticket_of(&self, object: &Object) -> Result<Ticket, Failure> {
+    async fn ticket_of(&self, object: &Object, read_at_ms: i64) -> Result<Ticket, Failure> {
         let text = |code: &str| object.text(code).unwrap_or_default().to_owned();
         let internal = &self.shared.internal;
         let attributes = internal.texts(object, &self.counterpart_attributes()).await;
@@ -186,31 +184,20 @@ impl Pass<'_> {
             status: text("status"),
             attributes: attributes.map_err(|error| Failure::of(internal, &object.class, &error))?,
             files: None,
-            read_at_ms: self.shared.now_ms(),
+            read_at_ms,
         })
     }
 
+    /// iTop's own answer came, so the call is over: what it made, if anything, is there now.
     async fn create_failed(&mut self, class: &str, error: &itop_client::Error) -> Result<Option<Ticket>, Failure> {
-        let failure = Failure::of(&self.shared.internal, class, error);
-        match error.effect {
-            // Nothing was made, and nothing will be.
-            Effect::None => self.forget_creation().await?,
-            // iTop's own answer came, so the call is over: what it made, if anything, is there now.
-            Effect::Unknown { answered: true } => {
-                let creation = self.link.creation.clone();
-                if let Some(creation) = creation
-                    && let Some(ticket) = self.find_created(&creation).await?
-                {
-                    return Ok(Some(ticket));
-                }
-                self.forget_creation().await?;
-            }
-            // It may land until it has settled: the intent stays, and the mark is looked for.
-            Effect::Unknown { answered: false } => {
-                tracing::warn!(ticket = %self.name(), error = %failure.text, "no answer to the create; its mark is looked for, and nothing is created again before it has settled");
-            }
+        if !error.had_no_effect()
+            && let Some(creation) = self.link.creation.clone()
+            && let Some(ticket) = self.find_created(&creation).await?
+        {
+            return Ok(Some(ticket));
         }
-        Err(failure)
+        self.forget_creation().await?;
+        Err(Failure::of(&self.shared.internal, class, error))
     }
 
     async fn forget_creation(&mut self) -> Result<(), Failure> {
@@ -227,7 +214,7 @@ impl Pass<'_> {
         match self.find_marked(creation).await?.into_iter().next() {
             Some(ticket) => {
                 self.wrote("found what an earlier create made", &format!("{} carries the mark", ticket.reference));
-                self.adopt(ticket, creation).await.map(Some)
+                self.adopt(ticket).await.map(Some)
             }
             None => Ok(None),
         }
@@ -246,8 +233,9 @@ impl Pass<'_> {
         let mut attributes = self.counterpart_attributes();
         attributes.insert("private_log".to_owned());
         let internal = &self.shared.internal;
-        let answer = internal.read(&class, &Query::oql(oql), &attributes).await;
-        let found = self.shared.noted(internal, answer).await.map_err(|error| Failure::of(internal, &class, &error))?;
+        let asked_ms = self.shared.now_ms();
+        let answer = self.leased(internal, internal.read(&class, &Query::oql(oql), &attributes)).await?;
+        let found = answer.map_err(|error| Failure::of(internal, &class, &error))?;
         let carries = |object: &&Object| {
             let first = object.log("private_log").and_then(|entries| entries.into_iter().next());
             first.is_some_and(|entry| TicketMark::find(&entry.message).as_ref() == Some(&mark))
@@ -258,7 +246,7 @@ impl Pass<'_> {
         for object in marked {
             let id = object.id;
             if self.shared.store.call(move |store| store.link_of_internal(id)).await?.is_none() {
-                tickets.push(self.ticket_of(object).await?);
+                tickets.push(self.ticket_of(object, asked_ms).await?);
             }
         }
         Ok(tickets)

@@ -4,15 +4,15 @@
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
-use itop_bridge_core::Ticket;
 use itop_bridge_core::link::Late;
 use itop_bridge_core::plan::{FieldWrite, Value};
 use itop_bridge_core::text::NO_DESCRIPTION;
+use itop_bridge_core::{Link, Ticket};
 use itop_client::Fields;
 
 use super::failure::{Failure, Kind};
 use super::html::{self, Embedded};
-use super::pass::{Pass, may_land_late};
+use super::pass::Pass;
 
 impl Pass<'_> {
     /// Brings fields of the counterpart up to date.
@@ -26,33 +26,20 @@ impl Pass<'_> {
         for field in fields {
             sent.push((field, self.render(&field.value).await?));
         }
-        let until_ms = self.shared.now_ms() + self.shared.internal.settle_ms;
-        for (field, value) in &sent {
-            self.link.may_land(Late::Field { code: field.code.clone(), value: value.clone() }, until_ms);
-        }
-        self.save().await?;
         let mut body = Fields::new();
         for (field, value) in &sent {
             body.set(field.code.clone(), value.clone());
         }
+        let intend = |link: &mut Link, until_ms| {
+            for (field, value) in &sent {
+                link.may_land(Late::Field { code: field.code.clone(), value: value.clone() }, until_ms);
+            }
+        };
         let internal = &self.shared.internal;
-        let (client, comment, class, id) = (internal.client.clone(), self.comment(), target.class.clone(), target.id);
-        let output: Vec<String> = fields.iter().map(|field| field.code.clone()).collect();
-        let answer = self
-            .leased(internal, async move {
-                let output: Vec<&str> = output.iter().map(String::as_str).collect();
-                client.update(&class, id, &body, &comment, &output).await
-            })
-            .await?;
-        if let Err(error) = &answer
-            && may_land_late(error)
-        {
-            return Err(Failure::of(internal, &target.class, error));
-        }
-        // The call is over: nothing of it can land late.
-        for (field, value) in &sent {
-            self.link.landed(&Late::Field { code: field.code.clone(), value: value.clone() }, until_ms);
-        }
+        let (client, comment) = (internal.client.clone(), self.comment());
+        let output: Vec<&str> = fields.iter().map(|field| field.code.as_str()).collect();
+        let call = client.update(&target.class, target.id, &body, &comment, &output);
+        let answer = self.write(internal, &target.class, intend, call).await?;
         let outcome = answer.map_err(|error| Failure::of(internal, &target.class, &error));
         if let Ok(written) = &outcome {
             self.went_through(&target.class);
@@ -91,7 +78,7 @@ impl Pass<'_> {
         for image in html::inline_images(html) {
             // Of the memory that this pass may hold already: it never waits for more.
             let client = self.with_file_memory(external).await?;
-            let answer = client.inline_image(image.id, &image.secret, max_bytes).await;
+            let answer = self.reading(client.inline_image(image.id, &image.secret, max_bytes)).await?;
             match answer {
                 Ok(loaded) => {
                     let base64 = base64::engine::general_purpose::STANDARD.encode(&loaded.bytes);

@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 
 use itop_bridge_core::link::{Copy, CopyState, Late};
-use itop_bridge_core::{FileKind, FileMark, Side, Sight, Ticket, text};
-use itop_client::{Contents, Effect, Fields, Memory, Query};
+use itop_bridge_core::{FileKind, FileMark, Link, Side, Sight, Ticket, text};
+use itop_client::{Contents, Fields, Memory, Query};
 
 use super::failure::{Failure, Kind};
 use super::itop::Itop;
-use super::pass::{Pass, Sights, may_land_late};
+use super::pass::{Pass, Sights};
 use super::read::{self, ReadContents};
 use super::{Lane, Shared};
 use crate::store::{Claim, Look, Next};
@@ -171,24 +171,16 @@ impl Pass<'_> {
         let Some(source) = self.source(original).await? else { return Ok(()) };
         let content = source.fingerprint();
         let (contents, substituted) = self.sendable(source, external);
-        let until_ms = self.shared.now_ms() + self.shared.internal.settle_ms;
-        let copy = Copy {
-            from: Side::External,
-            original,
-            content,
-            state: CopyState::InDoubt { until_ms },
-            missing_since_ms: None,
-            substituted,
-        };
-        self.link.keep_copy(copy.clone());
-        self.save().await?;
-        match self.send_copy(original, contents.clone(), target).await? {
+        // The state is the call's to say.
+        let state = CopyState::InDoubt { until_ms: 0 };
+        let copy = Copy { from: Side::External, original, content, state, missing_since_ms: None, substituted };
+        match self.send_copy(&copy, contents.clone(), target).await? {
             Err(error) if is_too_large(&error) && !substituted => {
                 tracing::warn!(ticket = %self.name(), attachment = original, bytes = contents.data.decoded_len(), "the internal side refuses this size; a small text file is sent instead");
                 let words = self.words_instead(&contents, TOO_LARGE, external);
-                self.link.keep_copy(Copy { substituted: true, ..copy.clone() });
-                let answer = self.send_copy(original, words, target).await?;
-                self.copy_answered(Copy { substituted: true, ..copy }, answer, &contents.filename).await
+                let copy = Copy { substituted: true, ..copy };
+                let answer = self.send_copy(&copy, words, target).await?;
+                self.copy_answered(copy, answer, &contents.filename).await
             }
             answer => self.copy_answered(copy, answer, &contents.filename).await,
         }
@@ -208,14 +200,9 @@ impl Pass<'_> {
                 self.save().await
             }
             Err(error) => {
-                match error.effect {
-                    Effect::None => self.link.forget_copy(copy.from, copy.original),
-                    // The call is over: the next look, at once, finds the copy by its mark or makes it.
-                    Effect::Unknown { answered: true } => {
-                        let until_ms = self.shared.now_ms();
-                        self.link.keep_copy(Copy { state: CopyState::InDoubt { until_ms }, ..copy });
-                    }
-                    Effect::Unknown { answered: false } => {}
+                // Else the next look, at once, finds the copy by its mark or makes it.
+                if error.had_no_effect() {
+                    self.link.forget_copy(copy.from, copy.original);
                 }
                 self.save().await?;
                 Err(Failure::of(&self.shared.internal, "Attachment", &error))
@@ -225,12 +212,12 @@ impl Pass<'_> {
 
     async fn send_copy(
         &mut self,
-        original: u64,
+        copy: &Copy,
         contents: Contents,
         target: &Ticket,
     ) -> Result<Result<itop_client::Written, itop_client::Error>, Failure> {
-        let mark =
-            FileMark { ticket: self.mark(), from: Side::External, kind: FileKind::File, key: original.to_string() };
+        let key = copy.original.to_string();
+        let mark = FileMark { ticket: self.mark(), from: copy.from, kind: FileKind::File, key };
         let mut fields = Fields::new();
         fields.set("item_class", target.class.clone());
         fields.set("item_id", target.id);
@@ -241,7 +228,11 @@ impl Pass<'_> {
         fields.set("contents", contents);
         let internal = &self.shared.internal;
         let (client, comment) = (self.with_file_memory(internal).await?, self.comment());
-        self.leased(internal, async move { client.create("Attachment", &fields, &comment, &["id"]).await }).await
+        let intend = |link: &mut Link, until_ms| {
+            link.keep_copy(Copy { state: CopyState::InDoubt { until_ms }, ..copy.clone() });
+        };
+        let call = client.create("Attachment", &fields, &comment, &["id"]);
+        self.write(internal, "Attachment", intend, call).await
     }
 
     /// Brings a copy's data, name and type up to date, in place.
@@ -258,16 +249,7 @@ impl Pass<'_> {
         let name = source.contents.filename.clone();
         let (mut contents, mut substituted) = self.sendable(source, external);
         loop {
-            let late = Late::File { original, content: read::fingerprint(&contents) };
-            let until_ms = self.shared.now_ms() + self.shared.internal.settle_ms;
-            self.link.may_land(late.clone(), until_ms);
-            self.save().await?;
-            let answer = self.send_rewrite(copy, contents.clone()).await?;
-            if answer.as_ref().is_err_and(may_land_late) {
-                return answer.map_err(|error| Failure::of(&self.shared.internal, "Attachment", &error));
-            }
-            self.link.landed(&late, until_ms);
-            match answer {
+            match self.send_rewrite(original, copy, contents.clone()).await? {
                 Ok(()) => {
                     self.went_through("Attachment");
                     self.link.keep_copy(Copy { content, substituted, ..known });
@@ -294,12 +276,19 @@ impl Pass<'_> {
         }
     }
 
-    async fn send_rewrite(&mut self, copy: u64, contents: Contents) -> Result<Result<(), itop_client::Error>, Failure> {
+    async fn send_rewrite(
+        &mut self,
+        original: u64,
+        copy: u64,
+        contents: Contents,
+    ) -> Result<Result<(), itop_client::Error>, Failure> {
+        let late = Late::File { original, content: read::fingerprint(&contents) };
         let fields = Fields::new().with("contents", contents);
         let internal = &self.shared.internal;
         let (client, comment) = (self.with_file_memory(internal).await?, self.comment());
-        let call = async move { client.update("Attachment", copy, &fields, &comment, &["id"]).await };
-        Ok(self.leased(internal, call).await?.map(|_| ()))
+        let call = client.update("Attachment", copy, &fields, &comment, &["id"]);
+        let intend = |link: &mut Link, until_ms| link.may_land(late, until_ms);
+        Ok(self.write(internal, "Attachment", intend, call).await?.map(|_| ()))
     }
 
     /// Deletes a copy whose original is gone. The plan saw it listed with this bridge's own mark.

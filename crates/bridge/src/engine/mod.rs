@@ -14,16 +14,18 @@ mod fields;
 mod files;
 mod html;
 mod itop;
+mod lease;
 mod pass;
 mod policies;
 mod read;
 mod status;
 mod sweep;
 mod worker;
+mod write;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use itop_bridge_core::TicketMark;
+use itop_bridge_core::{Side, TicketMark};
 use tokio::sync::watch;
 
 pub use itop::Itop;
@@ -63,6 +65,8 @@ struct Shared {
     internal: Itop,
     lanes: Vec<Arc<Lane>>,
     suspensions: Mutex<Suspensions>,
+    /// When this process began: what an earlier one was sending, it sent before.
+    started_ms: i64,
 }
 
 /// One external and what belongs to it.
@@ -86,6 +90,7 @@ impl Engine {
         };
         Engine {
             shared: Arc::new(Shared {
+                started_ms: parts.clock.now_ms(),
                 store: parts.store,
                 clock: parts.clock,
                 random: parts.random,
@@ -128,6 +133,13 @@ impl Engine {
 impl Shared {
     fn now_ms(&self) -> i64 {
         self.clock.now_ms()
+    }
+
+    fn itop<'a>(&'a self, lane: &'a Lane, side: Side) -> &'a Itop {
+        match side {
+            Side::External => &lane.external,
+            Side::Internal => &self.internal,
+        }
     }
 
     fn suspensions(&self) -> MutexGuard<'_, Suspensions> {

@@ -3,13 +3,11 @@
 //! Each write's intent is stored before the call and its own result after it, so that a crash between
 //! any two steps leaves nothing to guess: what was sent and may still land is in the link.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use itop_bridge_core::link::{CopyState, Late};
 use itop_bridge_core::plan::{Note, Plan, Write};
 use itop_bridge_core::{Link, Policy, Side, Sight, Ticket, TicketMark, reconcile};
-use itop_client::{Effect, Error};
 
 use super::failure::{Failure, Kind};
 use super::itop::Itop;
@@ -205,12 +203,14 @@ impl<'a> Pass<'a> {
                 }
             }
         }
+        self.settle_what_was_being_sent().await?;
         if let (Some(creation), Some(_)) = (self.link.creation.clone(), &self.link.internal) {
             self.report_twins(&creation).await?;
         } else if let (Some(creation), Sight::Here(_)) = (self.link.creation.clone(), &sights.external) {
+            let asked_ms = self.shared.now_ms();
             match self.find_created(&creation).await? {
                 Some(ticket) => sights.internal = Sight::Here(ticket),
-                None if self.shared.now_ms() < creation.until_ms => {
+                None if asked_ms < creation.until_ms => {
                     self.idle_because = Some("a create without an answer may still land");
                     let due_ms = creation.until_ms.min(self.shared.now_ms() + self.policy.waits.doubt_look_ms);
                     return Ok(Next::Look { due_ms, look: self.claim.look.clone() });
@@ -240,20 +240,22 @@ impl<'a> Pass<'a> {
 
     /// The rounds of plan and writes. Answers when to look again though nothing new was heard.
     async fn plan_and_write(&mut self, mut sights: Sights) -> Result<Option<i64>, Failure> {
-        let mut kept_moving = String::new();
-        for _ in 0..MAX_PLANS {
-            let mut plan = reconcile(&self.policy, &self.link, &sights.external, &sights.internal);
+        let (mut rounds, mut fresh) = (0, false);
+        loop {
+            let plan = reconcile(&self.policy, &self.link, &sights.external, &sights.internal);
             if let Some(halt) = &plan.halt {
                 return self.stop(halt.clone()).await.map(|()| None);
             }
             if let Some(end) = &plan.end {
                 return self.end(&end.text).await.map(|()| None);
             }
-            if !plan.writes_nothing() && self.is_stale(&sights) {
-                self.read_again(&mut sights).await?;
-                plan = reconcile(&self.policy, &self.link, &sights.external, &sights.internal);
-            }
             if touches_files(&plan) && self.list_internal_files(&mut sights).await? {
+                continue;
+            }
+            // Once a round: where reading itself takes long, nothing is ever fresh.
+            if !plan.writes_nothing() && !fresh && self.is_stale(&sights) {
+                self.read_again(&mut sights).await?;
+                fresh = true;
                 continue;
             }
             let changed = self.take_notes(&plan);
@@ -263,20 +265,24 @@ impl<'a> Pass<'a> {
                 }
                 return Ok(plan.look_again_at_ms);
             }
+            rounds += 1;
             match self.apply(&plan, &sights).await? {
                 Applied::Done => return Ok(plan.look_again_at_ms),
-                Applied::Created(ticket) => sights.internal = Sight::Here(ticket),
-                Applied::Stale(text) => {
-                    kept_moving = text;
+                Applied::Stale(text) if rounds == MAX_PLANS => {
+                    let text = format!("the ticket moved each time the bridge wrote to it: {text}");
+                    self.failures.push(Failure { kind: Kind::Refused, text });
+                    return Ok(None);
+                }
+                Applied::Created(ticket) => {
+                    sights.internal = Sight::Here(ticket);
+                    fresh = false;
+                }
+                Applied::Stale(_) => {
                     self.read_again(&mut sights).await?;
+                    fresh = true;
                 }
             }
         }
-        self.failures.push(Failure {
-            kind: Kind::Refused,
-            text: format!("the ticket moved each time the bridge wrote to it: {kept_moving}"),
-        });
-        Ok(None)
     }
 
     fn is_stale(&self, sights: &Sights) -> bool {
@@ -391,23 +397,37 @@ impl<'a> Pass<'a> {
         let counterparts =
             Wanted { class: &policy.internal_class, attributes: read::internal_attributes(&policy), condition: None };
         let internal_ids: Vec<u64> = counterpart.iter().map(|key| key.id).collect();
-        let (mut external, mut internal) = tokio::join!(
-            shared.read_tickets(&lane.external, &wanted, &external_ids),
-            shared.read_tickets(&shared.internal, &counterparts, &internal_ids),
-        );
-        sights.external = keep_files(&sights.external, one(&mut external, external_id, &lane.external, &class)?);
+        let reads = async {
+            tokio::join!(
+                shared.read_tickets(&lane.external, &wanted, &external_ids),
+                shared.read_tickets(&shared.internal, &counterparts, &internal_ids),
+            )
+        };
+        let (mut external, mut internal) = self.reading(reads).await?;
+        let external = one(&mut external, external_id, &lane.external, &class)?;
+        sights.external = self.list_as_before(&sights.external, external, Side::External).await?;
         if let Some(key) = counterpart {
-            sights.internal = one(&mut internal, key.id, &shared.internal, &key.class)?;
-        }
-        if let Sight::Here(ticket) = &mut sights.external
-            && ticket.files.is_some()
-        {
-            let marks = read::marks_of(lane, &shared.server, [&self.link].into_iter(), Side::External);
-            let files = shared.list_files(&lane.external, &class, &marks).await;
-            let files = files.map_err(|error| Failure::of(&lane.external, "Attachment", &error))?;
-            ticket.files = files.get(&external_id).cloned();
+            let internal = one(&mut internal, key.id, &shared.internal, &key.class)?;
+            sights.internal = self.list_as_before(&sights.internal, internal, Side::Internal).await?;
         }
         self.read_named_contents(sights).await
+    }
+
+    /// Files that were listed before are listed again.
+    async fn list_as_before(&mut self, before: &Sight, mut now: Sight, side: Side) -> Result<Sight, Failure> {
+        if let (Sight::Here(Ticket { files: Some(_), .. }), Sight::Here(ticket)) = (before, &mut now) {
+            ticket.files = Some(self.list(ticket, side).await?);
+        }
+        Ok(now)
+    }
+
+    async fn list(&mut self, ticket: &Ticket, side: Side) -> Result<Vec<itop_bridge_core::File>, Failure> {
+        let (shared, lane) = (self.shared, self.lane);
+        let itop = shared.itop(lane, side);
+        let marks = read::marks_of(lane, &shared.server, [&self.link].into_iter(), side);
+        let files = self.reading(shared.list_files(itop, &ticket.class, &marks)).await?;
+        let mut files = files.map_err(|error| Failure::of(itop, "Attachment", &error))?;
+        Ok(files.remove(&ticket.id).unwrap_or_default())
     }
 
     /// Before files are written the internal list is read, so that a copy which is already there, or
@@ -417,10 +437,7 @@ impl<'a> Pass<'a> {
         if ticket.files.is_some() {
             return Ok(false);
         }
-        let marks = read::marks_of(self.lane, &self.shared.server, [&self.link].into_iter(), Side::Internal);
-        let files = self.shared.list_files(&self.shared.internal, &self.policy.internal_class, &marks).await;
-        let files = files.map_err(|error| Failure::of(&self.shared.internal, "Attachment", &error))?;
-        ticket.files = Some(files.get(&ticket.id).cloned().unwrap_or_default());
+        ticket.files = Some(self.list(ticket, Side::Internal).await?);
         Ok(true)
     }
 
@@ -478,18 +495,6 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    /// A call starts only while the lease outlives its time-out, and the lease is renewed while the
-    /// call runs: a large file over a slow line takes minutes.
-    pub(super) async fn leased<T>(
-        &mut self,
-        itop: &Itop,
-        call: impl Future<Output = Result<T, Error>>,
-    ) -> Result<Result<T, Error>, Failure> {
-        let shared = self.shared;
-        let answer = shared.keep_lease(&mut self.claim, itop.timeout_ms + shared.timing.call_margin_ms, call).await?;
-        Ok(shared.noted(itop, answer).await)
-    }
-
     /// What stands in iTop's history for each of the bridge's changes.
     pub(super) fn comment(&self) -> String {
         format!("itop-bridge: {} of {}", self.link.external.reference, self.lane.name)
@@ -500,41 +505,6 @@ impl<'a> Pass<'a> {
         let internal = &self.shared.internal.name;
         self.shared.suspensions().succeeded(&self.lane.name, self.link.external.id, internal, class);
     }
-}
-
-impl Shared {
-    /// Waits, and renews the lease meanwhile: at once where less than `least_ms` of it is left.
-    pub(super) async fn keep_lease<T>(
-        &self,
-        claim: &mut Claim,
-        least_ms: i64,
-        wait: impl Future<Output = T>,
-    ) -> Result<T, Failure> {
-        let period_ms = self.timing.lease_ms / 3;
-        if claim.lease.until_ms - self.now_ms() < least_ms.max(period_ms + period_ms / 2) {
-            self.renew(claim).await?;
-        }
-        tokio::pin!(wait);
-        loop {
-            tokio::select! {
-                done = &mut wait => return Ok(done),
-                () = self.clock.sleep(period_ms) => self.renew(claim).await?,
-            }
-        }
-    }
-
-    async fn renew(&self, claim: &mut Claim) -> Result<(), Failure> {
-        let until_ms = self.now_ms() + self.timing.lease_ms;
-        let lease = claim.lease.clone();
-        self.store.call(move |store| store.renew(&lease, until_ms)).await?;
-        claim.lease.until_ms = until_ms;
-        Ok(())
-    }
-}
-
-/// The call may still be carried out: no answer of iTop's own came.
-pub(super) fn may_land_late(error: &Error) -> bool {
-    error.effect == Effect::Unknown { answered: false }
 }
 
 fn touches_files(plan: &Plan) -> bool {
@@ -549,14 +519,6 @@ fn one(reads: &mut read::Reads, id: u64, itop: &Itop, class: &str) -> Result<Sig
         Some(Err(error)) => Err(Failure::of(itop, class, &error)),
         Some(Ok(None)) | None => Ok(Sight::Gone),
     }
-}
-
-/// Keeps in mind that files were listed before, so that they are listed again.
-fn keep_files(before: &Sight, mut now: Sight) -> Sight {
-    if let (Sight::Here(before), Sight::Here(now)) = (before, &mut now) {
-        now.files.clone_from(&before.files);
-    }
-    now
 }
 
 fn no_ticket() -> itop_bridge_core::TicketKey {

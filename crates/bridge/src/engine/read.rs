@@ -62,10 +62,11 @@ impl Shared {
         }
         let mut attributes = wanted.attributes.clone();
         attributes.extend(ALWAYS.map(str::to_owned));
+        // What is known is at least as old as the question: a call may take long to answer.
+        let now = self.now_ms();
         match itop.read(wanted.class, &query(wanted, ids), &attributes).await {
             Ok(found) => {
                 self.answered(itop);
-                let now = self.now_ms();
                 let mut reads: Reads = ids.iter().map(|id| (*id, Ok(None))).collect();
                 for object in &found.objects {
                     let read = self.ticket(itop, object, &attributes, now).await;

@@ -10,7 +10,7 @@ use itop_client::{Fields, Query};
 use super::failure::{Failure, Kind};
 use super::html;
 use super::itop::Format;
-use super::pass::{Pass, may_land_late};
+use super::pass::Pass;
 
 impl Pass<'_> {
     pub(super) async fn walk(
@@ -35,18 +35,8 @@ impl Pass<'_> {
                 sent.push(self.formatted(attribute, target).await?);
             }
         }
-        let late = Late::Status { to: stimulus.to.clone() };
-        let until_ms = self.shared.now_ms() + self.shared.internal.settle_ms;
-        self.link.may_land(late.clone(), until_ms);
-        self.save().await?;
         let answer = self.send_stimulus(stimulus, &sent, target).await?;
         let internal = &self.shared.internal;
-        if let Err(error) = &answer
-            && may_land_late(error)
-        {
-            return Err(Failure::of(internal, &target.class, error));
-        }
-        self.link.landed(&late, until_ms);
         let state = match answer {
             Err(error) => {
                 self.save().await?;
@@ -85,15 +75,14 @@ impl Pass<'_> {
             fields.set(sent.code.clone(), sent.value.clone());
         }
         let internal = &self.shared.internal;
-        let (client, comment, class, id) = (internal.client.clone(), self.comment(), target.class.clone(), target.id);
-        let (code, texts) =
-            (stimulus.code.clone(), sent.iter().filter(|sent| sent.plain).map(|sent| sent.code.clone()));
+        let (client, comment) = (internal.client.clone(), self.comment());
+        let texts = sent.iter().filter(|sent| sent.plain).map(|sent| sent.code.clone());
         let output: Vec<String> = ["status".to_owned()].into_iter().chain(texts).collect();
-        let call = async move {
-            let output: Vec<&str> = output.iter().map(String::as_str).collect();
-            client.apply_stimulus(&class, id, &code, &fields, &comment, &output).await
-        };
-        Ok(self.leased(internal, call).await?.map(|applied| applied.map(|written| written.object)))
+        let output: Vec<&str> = output.iter().map(String::as_str).collect();
+        let late = Late::Status { to: stimulus.to.clone() };
+        let call = client.apply_stimulus(&target.class, target.id, &stimulus.code, &fields, &comment, &output);
+        let answer = self.write(internal, &target.class, |link, until_ms| link.may_land(late, until_ms), call).await?;
+        Ok(answer.map(|applied| applied.map(|written| written.object)))
     }
 
     /// The value in the form that the target holds: text that crosses is converted, the target's own is

@@ -149,7 +149,7 @@ async fn full_passes(shared: &Shared, lane: &Lane, claims: Vec<Claim>) {
 }
 
 /// Reads both sides of tickets of one class at once, then gives each ticket its pass.
-async fn class_passes(shared: &Shared, lane: &Lane, class: String, claims: Vec<Claim>) {
+async fn class_passes(shared: &Shared, lane: &Lane, class: String, mut claims: Vec<Claim>) {
     let policy = match shared.policy(lane, &class).await {
         Ok(policy) => policy,
         Err(failure) => {
@@ -161,7 +161,12 @@ async fn class_passes(shared: &Shared, lane: &Lane, class: String, claims: Vec<C
         }
     };
     let started_ms = shared.now_ms();
-    let sights = read_both(shared, lane, &class, &policy, &claims).await;
+    let leases = claims.iter().map(|claim| claim.lease.clone()).collect();
+    let read = read_both(shared, lane, &class, &policy, &claims);
+    let (sights, leases) = shared.keep_leases(leases, read).await;
+    for (claim, lease) in claims.iter_mut().zip(leases) {
+        claim.lease = lease;
+    }
     let passes = claims.into_iter().zip(sights).map(|(claim, sights)| {
         let policy = policy.clone();
         Pass::new(shared, lane, policy, claim).run(sights, started_ms)

@@ -364,7 +364,7 @@ async fn of_two_creates_that_both_landed_the_lower_is_linked_and_the_other_repor
     for version in BOTH {
         let world = simple(version).start().await;
         // The first lands beyond what is assumed of iTop, while the second is under way.
-        fail_create(&world, Fault::LandLate(Duration::from_secs(320)));
+        fail_create(&world, Fault::LandLate(Duration::from_secs(345)));
         fail_create(&world, Fault::LandLate(Duration::from_secs(35)));
         let id = world.acme().create_ticket("UserRequest", ticket("twice")).await.unwrap();
         world.settle().await;

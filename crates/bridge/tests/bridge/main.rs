@@ -10,4 +10,5 @@ mod fields;
 mod files;
 mod only;
 mod order;
+mod settle;
 mod status;

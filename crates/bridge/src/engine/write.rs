@@ -1,0 +1,64 @@
+//! One write to one iTop, of whichever side: its intent is stored, the call is sent, and what its end says
+//! is taken into the link.
+//!
+//! A call may land until `settle_seconds` after its last byte was sent, and it may take long to send it:
+//! so the settling begins when the call ends without an answer. Whoever died while it was being sent has
+//! sent nothing after his death.
+
+use std::future::Future;
+
+use itop_bridge_core::Link;
+use itop_bridge_core::link::Sending;
+use itop_client::{Effect, Error};
+
+use super::failure::Failure;
+use super::itop::Itop;
+use super::pass::Pass;
+
+impl Pass<'_> {
+    /// Sends a write that may land although no answer comes. `intend` enters into the link what is sent,
+    /// and until when it may land.
+    ///
+    /// An end without an answer of iTop's is recorded here, and is a failure. Any other is the caller's to
+    /// record and to save: of what was entered, `late` writes are forgotten, or have settled where iTop
+    /// answered with an error that may come from after the write.
+    pub(super) async fn write<T>(
+        &mut self,
+        itop: &Itop,
+        class: &str,
+        intend: impl FnOnce(&mut Link, i64),
+        call: impl Future<Output = Result<T, Error>>,
+    ) -> Result<Result<T, Error>, Failure> {
+        let since_ms = self.shared.now_ms();
+        let until_ms = since_ms + itop.settle_ms;
+        self.link.sending = Some(Sending { to: itop.side(), since_ms, until_ms });
+        intend(&mut self.link, until_ms);
+        self.save().await?;
+        let answer = self.leased(itop, call).await?;
+        let now = self.shared.now_ms();
+        match &answer {
+            Err(error) if error.effect == (Effect::Unknown { answered: false }) => {
+                let failure = Failure::of(itop, class, error);
+                tracing::warn!(ticket = %self.name(), error = %failure.text, "no answer to a write; until it has settled it may be carried out all the same");
+                self.link.may_land_until(now + itop.settle_ms);
+                self.save().await?;
+                return Err(failure);
+            }
+            // The call is over: what it did, if anything, is there now.
+            Err(error) if error.effect == (Effect::Unknown { answered: true }) => self.link.may_land_until(now),
+            Ok(_) | Err(_) => self.link.is_sent(),
+        }
+        Ok(answer)
+    }
+
+    /// An earlier pass never recorded how its call ended: its process died, or it lost the lease. It has
+    /// sent nothing since this process began, or since another pass took the ticket over.
+    pub(super) async fn settle_what_was_being_sent(&mut self) -> Result<(), Failure> {
+        let Some(sending) = self.link.sending.clone() else { return Ok(()) };
+        let shared = self.shared;
+        let gone_ms = if sending.since_ms < shared.started_ms { shared.started_ms } else { shared.now_ms() };
+        let settle_ms = shared.itop(self.lane, sending.to).settle_ms;
+        self.link.may_land_until(sending.until_ms.max(gone_ms + settle_ms));
+        self.save().await
+    }
+}

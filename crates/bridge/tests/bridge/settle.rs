@@ -1,0 +1,177 @@
+//! A write may land until `settle_seconds` (300) after its last byte was sent. A call over a slow line
+//! takes longer than that, a process may die within it, and a read may take long to come back: in none of
+//! these does anything cross twice, or stay wrong.
+
+use std::time::Duration;
+
+use itop_sim::{Call, Fault, Sim, Version};
+
+use crate::world::*;
+
+outside_both_versions![
+    what_was_sent_slowly_settles_from_its_end,
+    what_a_dead_process_sent_slowly_settles_from_the_next_start,
+    a_read_sent_before_a_copy_settled_proves_nothing,
+];
+
+/// On this line a body of 150 kB takes 400 s: more than the settling.
+const SLOW: u64 = 3_000;
+
+const LONG: usize = 150_000;
+
+async fn slow_world(version: Version) -> World {
+    let defaults = "org = \"Demo\", caller = 6, team = \"Helpdesk\", agent = 9, service = \"Software\"";
+    let setup = Setup { internal_defaults: defaults.into(), ..Setup::outside(version) };
+    let world = Setup { line_bits_per_second: Some(SLOW), ..setup }.start().await;
+    // The first sweep takes its time here too.
+    world.pass_seconds(120).await;
+    world
+}
+
+fn long_text(letter: &str) -> String {
+    format!("<p>{}</p>", letter.repeat(LONG))
+}
+
+/// Something that a person does outside, and the write inside that follows from it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum What {
+    Ticket,
+    File,
+    Rewrite,
+    Field,
+}
+
+const ALL: [What; 4] = [What::Ticket, What::File, What::Rewrite, What::Field];
+
+impl What {
+    fn is_written_by(self, call: &Call) -> bool {
+        let file = call.class == "Attachment";
+        match self {
+            What::Ticket => call.operation == "core/create" && !file,
+            What::File => call.operation == "core/create" && file,
+            What::Rewrite => call.operation == "core/update" && file,
+            What::Field => call.operation == "core/update" && !file,
+        }
+    }
+
+    /// A ticket, and its file where it is to be rewritten.
+    async fn before(self, world: &World) -> (u64, u64) {
+        let acme = world.acme();
+        if self == What::Ticket {
+            return (0, 0);
+        }
+        let id = acme.create_ticket("UserRequest", ticket("Printer on fire")).await.unwrap();
+        let file = if self == What::Rewrite { attach(acme, id, b"first").await } else { 0 };
+        world.settle().await;
+        (id, file)
+    }
+
+    async fn done_outside(self, world: &World, (id, file): (u64, u64)) -> u64 {
+        let acme = world.acme();
+        match self {
+            What::Ticket => {
+                let fields = json!({ "org_id": sample::DEMO, "title": "long", "description": long_text("a") });
+                return acme.create_ticket("UserRequest", fields).await.unwrap();
+            }
+            What::File => drop(attach(acme, id, &[b'a'; LONG]).await),
+            What::Rewrite => acme.replace_attachment(file, &[b'a'; LONG]).await.unwrap(),
+            What::Field => acme.update(id, json!({ "description": long_text("a") })).await.unwrap(),
+        }
+        id
+    }
+
+    /// Outside it changes again, while the first write may still land.
+    async fn changed_again(self, world: &World, (id, file): (u64, u64)) {
+        match self {
+            What::Rewrite => world.acme().replace_attachment(file, b"second").await.unwrap(),
+            What::Field => world.acme().update(id, json!({ "description": "<p>second</p>" })).await.unwrap(),
+            What::Ticket | What::File => {}
+        }
+    }
+
+    async fn assert_crossed_once(self, world: &World, id: u64) {
+        assert_eq!(world.internal.tickets("Ticket").len(), 1, "{self:?}");
+        let copy = world.copy_of(id).await;
+        let files: Vec<_> = world.internal.attachments(copy.id);
+        match self {
+            What::Ticket => assert_eq!(copy.field("description").len(), LONG + 7),
+            What::File => assert_eq!(files.iter().map(|file| file.data.len()).collect::<Vec<_>>(), [LONG]),
+            What::Rewrite => {
+                assert_eq!(files.iter().map(|file| file.data.to_vec()).collect::<Vec<_>>(), [b"second".to_vec()]);
+            }
+            What::Field => assert_eq!(copy.field("description"), "<p>second</p>"),
+        }
+        assert!(!world.did(id, "was overwritten").await, "{self:?}: {:#?}", world.activity(id).await);
+    }
+}
+
+async fn attach(sim: &Sim, ticket: u64, data: &[u8]) -> u64 {
+    sim.attach(ticket, "a.bin", "application/octet-stream", data).await.unwrap()
+}
+
+/// Waits until the simulator has the whole of the write.
+async fn sent(world: &World, what: What) {
+    for _ in 0..36_000 {
+        if world.internal.calls().iter().any(|call| what.is_written_by(call)) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{what:?} was never written: {:#?}", world.queue().await);
+}
+
+async fn what_was_sent_slowly_settles_from_its_end(version: Version) {
+    for what in ALL {
+        let world = slow_world(version).await;
+        let before = what.before(&world).await;
+        world.clear_calls();
+        world.internal.fail_when(1, Fault::LandLate(Duration::from_secs(290)), move |call| what.is_written_by(call));
+        let id = what.done_outside(&world, before).await;
+        sent(&world, what).await;
+        // The client has given it up; it lands all the same.
+        world.pass_seconds(60).await;
+        what.changed_again(&world, before).await;
+        world.pass_seconds(300).await;
+        world.settle().await;
+        what.assert_crossed_once(&world, id).await;
+        world.one_more_pass_writes_nothing().await;
+    }
+}
+
+async fn what_a_dead_process_sent_slowly_settles_from_the_next_start(version: Version) {
+    for what in ALL {
+        let mut world = slow_world(version).await;
+        let before = what.before(&world).await;
+        world.clear_calls();
+        world.internal.fail_when(1, Fault::LandLate(Duration::from_secs(250)), move |call| what.is_written_by(call));
+        let id = what.done_outside(&world, before).await;
+        sent(&world, what).await;
+        world.crash().await;
+        world.boot();
+        what.changed_again(&world, before).await;
+        world.pass_seconds(400).await;
+        world.settle().await;
+        what.assert_crossed_once(&world, id).await;
+        world.one_more_pass_writes_nothing().await;
+    }
+}
+
+/// The list of files and the ticket are asked for together. The list is short and is there at once; the
+/// ticket comes when the copy has landed, after the list, and would have settled.
+async fn a_read_sent_before_a_copy_settled_proves_nothing(version: Version) {
+    let world = slow_world(version).await;
+    let fields =
+        json!({ "org_id": sample::DEMO, "title": "x", "description": format!("<p>{}</p>", "x".repeat(15_000)) });
+    let id = world.acme().create_ticket("UserRequest", fields).await.unwrap();
+    world.settle().await;
+    world.clear_calls();
+    world.internal.fail_when(1, Fault::LandLate(Duration::from_secs(310)), |call| What::File.is_written_by(call));
+    attach(world.acme(), id, b"a").await;
+    sent(&world, What::File).await;
+    world.pass_seconds(300).await;
+    world.acme().update(id, json!({ "impact": "2" })).await.unwrap();
+    world.settle().await;
+    let copy = world.copy_of(id).await.id;
+    assert_eq!(world.internal.attachments(copy).len(), 1);
+    world.one_more_pass_writes_nothing().await;
+}
