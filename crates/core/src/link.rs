@@ -34,6 +34,10 @@ pub struct Link {
     /// late value must not pass for a person's, even where that write is refused at first.
     #[serde(default)]
     pub owed: Vec<Late>,
+    /// Texts that stimuli carried as plain text, to attributes that may be HTML: until that is known, and
+    /// what is HTML has been written again, escaped.
+    #[serde(default)]
+    pub plain: Vec<PlainText>,
     /// The call that is being sent, or whose end nobody recorded.
     #[serde(default)]
     pub sending: Option<Sending>,
@@ -57,6 +61,7 @@ impl Link {
             path: None,
             late: Vec::new(),
             owed: Vec::new(),
+            plain: Vec::new(),
             sending: None,
             conflicts: Vec::new(),
             halt: None,
@@ -181,6 +186,13 @@ impl Link {
             change(copy);
         }
     }
+}
+
+/// A text as it was sent, without knowing whether the attribute holds HTML.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlainText {
+    pub code: String,
+    pub value: String,
 }
 
 /// A call that writes, from before it is sent until its end is recorded: it may take long, and whoever

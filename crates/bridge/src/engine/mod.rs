@@ -16,6 +16,7 @@ mod html;
 mod itop;
 mod lease;
 mod pass;
+mod plain;
 mod policies;
 mod read;
 mod status;

@@ -258,6 +258,11 @@ impl<'a> Pass<'a> {
                 fresh = true;
                 continue;
             }
+            if rounds == 0
+                && let Sight::Here(target) = &sights.internal
+            {
+                self.settle_plain_texts(target).await?;
+            }
             let changed = self.take_notes(&plan);
             if plan.writes_nothing() {
                 if changed {
@@ -379,11 +384,19 @@ impl<'a> Pass<'a> {
                 Ok(Some(created)) => applied = created,
                 Ok(None) => {}
                 Err(failure) if failure.kind == Kind::Stale => applied = Applied::Stale(failure.text),
-                Err(failure) if failure.ends_the_pass() => return Err(failure),
-                Err(failure) => self.failures.push(failure),
+                Err(failure) => self.go_on_after(Err(failure))?,
             }
         }
         Ok(applied)
+    }
+
+    /// What failed holds back nothing else, unless the side is down.
+    pub(super) fn go_on_after(&mut self, outcome: Result<(), Failure>) -> Result<(), Failure> {
+        match outcome {
+            Err(failure) if !failure.ends_the_pass() => self.failures.push(failure),
+            outcome => return outcome,
+        }
+        Ok(())
     }
 
     /// Both sides again, as a whole.

@@ -1,10 +1,10 @@
 //! Walking the internal ticket through its lifecycle, a stimulus at a time. The path is stored before
 //! the first stimulus and each answered state after it: after a crash the walk goes on.
 
-use itop_bridge_core::Ticket;
-use itop_bridge_core::link::{Late, StatusPath};
+use itop_bridge_core::link::{Late, PlainText, StatusPath};
 use itop_bridge_core::plan::{Stimulus, StimulusAttribute, TakenFrom};
 use itop_bridge_core::ticket::is_external_key;
+use itop_bridge_core::{Link, Ticket};
 use itop_client::{Fields, Query};
 
 use super::failure::{Failure, Kind};
@@ -37,15 +37,23 @@ impl Pass<'_> {
         }
         let answer = self.send_stimulus(stimulus, &sent, target).await?;
         let internal = &self.shared.internal;
+        let is_sent = |text: &PlainText| sent.iter().any(|sent| sent.code == text.code);
         let state = match answer {
             Err(error) => {
+                if error.had_no_effect() {
+                    self.link.plain.retain(|text| !is_sent(text));
+                }
                 self.save().await?;
                 return Err(Failure::of(internal, &target.class, &error));
             }
             // Answered ok and not applied: a person was faster.
-            Ok(None) => String::new(),
+            Ok(None) => {
+                self.link.plain.retain(|text| !is_sent(text));
+                String::new()
+            }
             Ok(Some(object)) => {
-                self.rewrite_as_html(stimulus, &sent, &object, target).await?;
+                let shows = |code: &str| object.text(code).or(target.attributes.get(code).map(String::as_str));
+                self.learn_of_plain_texts(&target.class, self.shared.now_ms(), shows);
                 object.text("status").unwrap_or_default().to_owned()
             }
         };
@@ -61,7 +69,9 @@ impl Pass<'_> {
         self.went_through(&target.class);
         self.link.state_answered(&state);
         self.wrote(&format!("{} to {state}", stimulus.code), reason);
-        self.save().await
+        self.save().await?;
+        let outcome = self.write_plain_texts_again(target).await;
+        self.go_on_after(outcome)
     }
 
     async fn send_stimulus(
@@ -81,7 +91,14 @@ impl Pass<'_> {
         let output: Vec<&str> = output.iter().map(String::as_str).collect();
         let late = Late::Status { to: stimulus.to.clone() };
         let call = client.apply_stimulus(&target.class, target.id, &stimulus.code, &fields, &comment, &output);
-        let answer = self.write(internal, &target.class, |link, until_ms| link.may_land(late, until_ms), call).await?;
+        let plain = sent.iter().filter(|sent| sent.plain);
+        let plain = plain.map(|sent| PlainText { code: sent.code.clone(), value: sent.value.clone() });
+        let intend = |link: &mut Link, until_ms| {
+            link.may_land(late, until_ms);
+            link.plain.retain(|text| !sent.iter().any(|sent| sent.code == text.code));
+            link.plain.extend(plain);
+        };
+        let answer = self.write(internal, &target.class, intend, call).await?;
         Ok(answer.map(|applied| applied.map(|written| written.object)))
     }
 
@@ -131,37 +148,6 @@ impl Pass<'_> {
             internal.learn_format(&target.class, code, format);
         }
         Ok(format)
-    }
-
-    /// What was sent plain came back with a tag: the attribute is HTML, and whatever followed a `<` in
-    /// it is lost. It is written once more, escaped.
-    async fn rewrite_as_html(
-        &mut self,
-        stimulus: &Stimulus,
-        sent: &[Sent],
-        answered: &itop_client::Object,
-        target: &Ticket,
-    ) -> Result<(), Failure> {
-        let internal = &self.shared.internal;
-        let mut again = Fields::new();
-        for sent in sent.iter().filter(|sent| sent.plain) {
-            let Some(value) = answered.text(&sent.code) else { continue };
-            if html::begins_with_tag(value) && !html::begins_with_tag(&sent.value) {
-                internal.learn_format(&target.class, &sent.code, Format::Html);
-                again.set(sent.code.clone(), html::text_to_html(&sent.value));
-            } else if !value.is_empty() && !html::begins_with_tag(&sent.value) {
-                internal.learn_format(&target.class, &sent.code, Format::Plain);
-            }
-        }
-        if again.is_empty() {
-            return Ok(());
-        }
-        let (client, comment, class, id) = (internal.client.clone(), self.comment(), target.class.clone(), target.id);
-        let answer =
-            self.leased(internal, async move { client.update(&class, id, &again, &comment, &["id"]).await }).await?;
-        answer.map_err(|error| Failure::of(internal, &target.class, &error))?;
-        self.wrote("text escaped", &format!("{} showed that it is held as HTML", stimulus.code));
-        Ok(())
     }
 }
 

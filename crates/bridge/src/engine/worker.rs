@@ -199,6 +199,7 @@ async fn read_both(
     let listed = listed.filter_map(|claim| claim.link.as_ref().map(|(_, link)| link));
     let internal_marks = read::marks_of(lane, &shared.server, listed, Side::Internal);
 
+    let asked_ms = shared.now_ms();
     let (mut external, unlinked, internal, external_files, internal_files) = tokio::join!(
         shared.read_tickets(&lane.external, &known, &linked_ids),
         shared.read_tickets(&lane.external, &fresh, &unlinked_ids),
@@ -211,8 +212,8 @@ async fn read_both(
     for claim in claims {
         let both = Both { external: &external, internal: &internal };
         let sight = both.of(shared, lane, claim).and_then(|mut sights| {
-            attach(&mut sights.external, &external_files, &lane.external)?;
-            attach(&mut sights.internal, &internal_files, &shared.internal)?;
+            attach(&mut sights.external, &external_files, &lane.external, asked_ms)?;
+            attach(&mut sights.internal, &internal_files, &shared.internal, asked_ms)?;
             Ok(sights)
         });
         sights.push(sight);
@@ -254,8 +255,11 @@ fn attach(
     sight: &mut Sight,
     files: &Result<HashMap<u64, Vec<itop_bridge_core::File>>, itop_client::Error>,
     itop: &super::Itop,
+    asked_ms: i64,
 ) -> Result<(), Failure> {
     if let Sight::Here(ticket) = sight {
+        // A ticket whose batch had to be halved was read after its files.
+        ticket.read_at_ms = ticket.read_at_ms.min(asked_ms);
         match files {
             Ok(files) => ticket.files = files.get(&ticket.id).cloned(),
             Err(error) => return Err(Failure::of(itop, "Attachment", error)),

@@ -309,6 +309,31 @@ async fn an_update_without_an_answer_ends_in_what_stands_outside() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_stands_after_an_update_that_was_answered_with_an_error_is_nobodys_edit() {
+    let answers = [
+        r#"{"code":100,"message":"Error: the trigger's script has failed"}"#,
+        r#"{"code":1213,"message":"Error: mysql_errno = 1213, mysql_error = Deadlock found"}"#,
+    ];
+    for version in BOTH {
+        for answer in answers {
+            let world = Setup::outside(version).start().await;
+            let (id, copy) = linked(&world, "<p>first</p>").await;
+            world.internal.fail_when(1, Fault::Page(answer.into(), Effect::Committed), is_update);
+            world.acme().update(id, json!({ "title": "A", "description": "<p>A</p>" })).await.unwrap();
+            while updates(&world).is_empty() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            world.acme().update(id, json!({ "title": "B", "description": "<p>B</p>" })).await.unwrap();
+            world.settle().await;
+            let ticket = world.internal.ticket(copy).unwrap();
+            assert_eq!((ticket.field("title"), ticket.field("description")), ("[R-000001] B", "<p>B</p>"));
+            assert!(!world.did(id, OVERWRITTEN).await, "{answer}: {:#?}", world.activity(id).await);
+            world.one_more_pass_writes_nothing().await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_update_that_lands_late_does_not_stay() {
     // Into 3.1, what lands is not what was sent.
     let (a, b) = ("<p class=\"a\">A &amp; <mark>A</mark></p>", "<p class=\"b\">B &amp; B</p>");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use itop_bridge_core::Lifecycles;
-use itop_sim::{Effect, Fault, Sim, Version};
+use itop_sim::{Call, Effect, Fault, Sim, Version};
 
 use crate::world::*;
 
@@ -14,6 +14,8 @@ outside_both_versions![
     team_agent_and_service_are_the_internal_tickets_own_and_defaults_only_where_it_has_none,
     what_people_wrote_with_a_move_crosses_with_it,
     a_solution_keeps_its_text_whether_either_side_holds_plain_text_or_html,
+    a_text_that_must_be_written_again_is_owed_until_it_is,
+    a_solution_that_a_person_wrote_meanwhile_is_not_written_over,
     a_customer_who_catches_up_does_not_reopen_what_the_provider_has_resolved,
     a_re_opening_outside_re_opens_inside_even_when_it_went_on_before_the_bridge_looked,
     a_refusal_outside_is_never_absorbed,
@@ -299,6 +301,59 @@ async fn resolve_with(sim: &Sim, id: u64, solution: &str) {
     let mut fields = form("UserRequest", "ev_resolve");
     fields["solution"] = solution.into();
     sim.stimulus(id, "ev_resolve", fields).await.unwrap();
+}
+
+async fn until_rewritten(world: &World) {
+    for _ in 0..1_000 {
+        if world.internal.calls().iter().any(|call| call.operation == "core/update") {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("nothing was written again");
+}
+
+/// Nobody knows that `solution` is HTML inside: it is sent plain, and what follows its `<` is lost.
+async fn a_text_that_must_be_written_again_is_owed_until_it_is(outside: Version) {
+    let rewrites = |call: &Call| call.operation == "core/update";
+    let resolves = |call: &Call| call.operation == "core/apply_stimulus" && call.json.contains("ev_resolve");
+    let page = Fault::Page("{\"code\":100,\"message\":\"Error: a trigger failed\"}".into(), Effect::Committed);
+    for case in ["refused", "no answer", "lost with the stimulus", "an error with the stimulus", "crash"] {
+        let mut world = Setup::outside(outside).start().await;
+        let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
+        world.clear_calls();
+        match case {
+            "refused" => world.internal.fail_when(2, Fault::error("a trigger failed"), rewrites),
+            "no answer" => world.internal.fail_when(1, Fault::Hang(Effect::None), rewrites),
+            "lost with the stimulus" => world.internal.fail_when(1, Fault::Hang(Effect::Committed), resolves),
+            "an error with the stimulus" => world.internal.fail_when(1, page.clone(), resolves),
+            _ => world.internal.fail_when(1, Fault::Hang(Effect::None), rewrites),
+        }
+        resolve_with(world.acme(), id, &written_in(outside, SOLUTION)).await;
+        if case == "crash" {
+            until_rewritten(&world).await;
+            world.crash().await;
+            world.boot();
+        }
+        world.settle().await;
+        let ticket = world.internal.ticket(copy).unwrap();
+        assert_eq!(ticket.status(), "resolved", "{case}");
+        let solution = ticket.field("solution");
+        assert_eq!(seen_in(Version::V3_2, solution).trim(), SOLUTION, "{case}: {solution:?}");
+        end(world).await;
+    }
+}
+
+async fn a_solution_that_a_person_wrote_meanwhile_is_not_written_over(outside: Version) {
+    let world = Setup::outside(outside).start().await;
+    let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
+    world.internal.fail_when(2, Fault::error("a trigger failed"), |call| call.operation == "core/update");
+    resolve_with(world.acme(), id, &written_in(outside, SOLUTION)).await;
+    until_rewritten(&world).await;
+    world.internal.update(copy, json!({ "solution": "<p>a person's</p>" })).await.unwrap();
+    world.settle().await;
+    assert_eq!(world.internal.ticket(copy).unwrap().field("solution"), "<p>a person's</p>");
+    end(world).await;
 }
 
 async fn a_solution_keeps_its_text_whether_either_side_holds_plain_text_or_html(outside: Version) {

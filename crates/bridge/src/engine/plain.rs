@@ -1,0 +1,100 @@
+//! Texts that a stimulus carries while nobody knows whether the attribute holds plain text or HTML (it
+//! differs between iTop's versions). They are sent plain. Where HTML came of it, what followed a `<` is
+//! lost: the text is written once more, escaped, and stays owed until that is answered ok.
+
+use itop_bridge_core::link::{Late, LateWrite, PlainText};
+use itop_bridge_core::{Link, Ticket};
+use itop_client::Fields;
+
+use super::failure::Failure;
+use super::html;
+use super::itop::Format;
+use super::pass::Pass;
+
+impl Pass<'_> {
+    /// Takes in what became of the texts, by what the attributes show. Only those stay that must be written
+    /// again; a text that somebody wrote since is left alone.
+    pub(super) fn learn_of_plain_texts<'t>(
+        &mut self,
+        class: &str,
+        read_at_ms: i64,
+        shows: impl Fn(&str) -> Option<&'t str>,
+    ) {
+        let internal = &self.shared.internal;
+        let may_land = |late: &LateWrite| matches!(late.what, Late::Status { .. }) && late.until_ms > read_at_ms;
+        let may_come = self.link.late.iter().any(may_land);
+        self.link.plain.retain(|sent| {
+            let shown = shows(&sent.code).unwrap_or_default();
+            if shown.is_empty() || html::begins_with_tag(&sent.value) {
+                // Here nothing can be told yet, or ever.
+                return shown.is_empty() && may_come;
+            }
+            let is_html = html::begins_with_tag(shown);
+            internal.learn_format(class, &sent.code, if is_html { Format::Html } else { Format::Plain });
+            is_html && came_of(&sent.value, shown)
+        });
+    }
+
+    /// The same by what was read: the answer was lost, or writing again failed.
+    pub(super) async fn settle_plain_texts(&mut self, target: &Ticket) -> Result<(), Failure> {
+        let before = self.link.plain.len();
+        let shows = |code: &str| target.attributes.get(code).map(String::as_str);
+        self.learn_of_plain_texts(&target.class, target.read_at_ms, shows);
+        if self.link.plain.len() < before {
+            self.save().await?;
+        }
+        let outcome = self.write_plain_texts_again(target).await;
+        self.go_on_after(outcome)
+    }
+
+    pub(super) async fn write_plain_texts_again(&mut self, target: &Ticket) -> Result<(), Failure> {
+        let internal = &self.shared.internal;
+        let is_html = |text: &&PlainText| internal.format(&target.class, &text.code) == Some(Format::Html);
+        let texts: Vec<PlainText> = self.link.plain.iter().filter(is_html).cloned().collect();
+        if texts.is_empty() {
+            return Ok(());
+        }
+        let mut escaped = Fields::new();
+        for text in &texts {
+            escaped.set(text.code.clone(), html::text_to_html(&text.value));
+        }
+        let intend = |link: &mut Link, until_ms| {
+            for text in &texts {
+                let value = html::text_to_html(&text.value);
+                link.may_land(Late::Field { code: text.code.clone(), value }, until_ms);
+            }
+        };
+        let (client, comment) = (internal.client.clone(), self.comment());
+        let call = client.update(&target.class, target.id, &escaped, &comment, &["id"]);
+        let answer = self.write(internal, &target.class, intend, call).await?;
+        if answer.is_ok() {
+            self.link.plain.retain(|text| !texts.contains(text));
+            self.wrote("text escaped", "iTop showed that it is held as HTML");
+        }
+        self.save().await?;
+        answer.map(|_| ()).map_err(|error| Failure::of(internal, &target.class, &error))
+    }
+}
+
+/// Whether this HTML is what iTop made of the text: read as HTML, or cut at one of its `<`.
+fn came_of(sent: &str, shown: &str) -> bool {
+    let solid = |text: &str| text.split_whitespace().collect::<String>();
+    let shown = solid(&html::html_to_text(shown));
+    solid(&html::html_to_text(sent)) == shown || solid(sent).starts_with(&shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_itop_made_of_a_text_is_told_from_what_a_person_wrote() {
+        let sent = "5 < 7 & so\n\non";
+        for made in ["<p>5 </p>", "<p>5 &lt; 7 &amp; so on</p>", "<p>5 &lt; 7 &amp; so<br>\n<br>on</p>"] {
+            assert!(came_of(sent, made), "{made}");
+        }
+        for written in ["<p>5 is less than 7</p>", "<p>no</p>"] {
+            assert!(!came_of(sent, written), "{written}");
+        }
+    }
+}
