@@ -1,13 +1,13 @@
 //! Who may call what, after failures.
 //!
-//! A side that is down is left alone but for a probe (the [`Breaker`]). A refusal suspends the
+//! A side that is down is left alone by all but its prober (the [`Breaker`]). A refusal suspends the
 //! smallest thing that explains it (the [`Suspensions`]): a read-only iTop answers every write as if
 //! rights were missing, and iTop's code 100 is any PHP exception, so neither may be taken for one
 //! ticket's own fault. The probe is the oldest waiting write itself.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Failures in a row before a side is probed and, where the probe fails too, left alone.
+/// Failures in a row before a side is probed and, where the probe fails too, counts as down.
 const FAILURES_BEFORE_PROBE: u32 = 3;
 
 /// Tickets of one external refused with one text before that external is suspended.
@@ -20,47 +20,66 @@ const AFTER_OTHERS_MS: i64 = 1_000;
 #[derive(Debug, Default)]
 pub struct Breaker {
     failures: u32,
-    open: Option<Open>,
+    state: State,
 }
 
-#[derive(Debug, Clone)]
-struct Open {
-    until_ms: i64,
-    reason: String,
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    Up,
+    /// Calls fail again and again: a probe must show whether the side is down.
+    Suspected,
+    Down(Down),
+}
+
+/// Since when a side is down, and what its last probe met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Down {
+    pub since_ms: i64,
+    pub reason: String,
 }
 
 impl Breaker {
-    /// Until when the side is left alone, and why. When that is over one caller gets through, and the
-    /// side stays closed to the others until `now + probe_ms` or until a call succeeds.
-    pub fn take_turn(&mut self, now_ms: i64, probe_ms: i64) -> Option<(i64, String)> {
-        let open = self.open.as_mut()?;
-        if now_ms >= open.until_ms {
-            open.until_ms = now_ms + probe_ms;
-            return None;
-        }
-        Some((open.until_ms, open.reason.clone()))
+    pub fn down(&self) -> Option<&Down> {
+        if let State::Down(down) = &self.state { Some(down) } else { None }
     }
 
-    /// Whether the side stands open to callers, without taking the probe.
-    pub fn reason(&self) -> Option<&str> {
-        self.open.as_ref().map(|open| open.reason.as_str())
+    /// Nobody but the probe calls a side that is down.
+    pub fn is_down(&self) -> bool {
+        self.down().is_some()
+    }
+
+    /// How long until the side is to be probed; `None` while nothing is amiss.
+    pub fn next_probe_ms(&self, probe_ms: i64) -> Option<i64> {
+        match self.state {
+            State::Up => None,
+            State::Suspected => Some(0),
+            State::Down(_) => Some(probe_ms),
+        }
     }
 
     /// A call came back. Answers whether the side was down until now.
     pub fn succeeded(&mut self) -> bool {
         self.failures = 0;
-        self.open.take().is_some()
+        matches!(std::mem::take(&mut self.state), State::Down(_))
     }
 
-    /// A call failed on the way. Answers whether the side should be probed now.
+    /// A call failed on the way. Answers whether the side is to be probed from now on.
     pub fn failed(&mut self) -> bool {
         self.failures = self.failures.saturating_add(1);
-        self.open.is_none() && self.failures >= FAILURES_BEFORE_PROBE
+        let suspected = matches!(self.state, State::Up) && self.failures >= FAILURES_BEFORE_PROBE;
+        if suspected {
+            self.state = State::Suspected;
+        }
+        suspected
     }
 
-    /// The probe failed too, or the log-in was refused.
-    pub fn open(&mut self, until_ms: i64, reason: String) {
-        self.open = Some(Open { until_ms, reason });
+    /// The probe failed, or a log-in was refused. Answers whether that is news.
+    pub fn goes_down(&mut self, now_ms: i64, reason: String) -> bool {
+        let since_ms = self.down().map_or(now_ms, |down| down.since_ms);
+        let is_news = self.down().is_none_or(|down| down.reason != reason);
+        self.state = State::Down(Down { since_ms, reason });
+        is_news
     }
 }
 
@@ -223,16 +242,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_side_is_left_alone_only_after_its_probe_failed_and_lets_one_probe_through() {
+    fn a_side_is_down_only_after_its_probe_failed_too() {
+        let mut breaker = Breaker::default();
+        assert!(!breaker.failed() && !breaker.failed());
+        assert_eq!(breaker.next_probe_ms(60), None);
+        assert!(breaker.failed());
+        assert!(!breaker.failed(), "suspected already");
+        assert_eq!((breaker.next_probe_ms(60), breaker.down()), (Some(0), None));
+        assert!(breaker.goes_down(5, "no connection".into()));
+        assert!(!breaker.goes_down(65, "no connection".into()), "no news");
+        assert!(breaker.goes_down(125, "the log-in is refused".into()), "another reason is news");
+        let down = Down { since_ms: 5, reason: "the log-in is refused".into() };
+        assert_eq!((breaker.next_probe_ms(60), breaker.down()), (Some(60), Some(&down)));
+        assert!(breaker.succeeded());
+        assert!(!breaker.succeeded(), "it was up");
+        assert_eq!((breaker.next_probe_ms(60), breaker.is_down()), (None, false));
+    }
+
+    #[test]
+    fn a_call_that_comes_back_ends_a_suspicion() {
         let mut breaker = Breaker::default();
         assert!(!breaker.failed() && !breaker.failed() && breaker.failed());
-        assert_eq!(breaker.take_turn(0, 60), None);
-        breaker.open(60, "no connection".into());
-        assert_eq!(breaker.take_turn(59, 60), Some((60, "no connection".into())));
-        assert_eq!(breaker.take_turn(60, 60), None);
-        assert_eq!(breaker.take_turn(61, 60), Some((120, "no connection".into())));
-        assert!(breaker.succeeded());
-        assert_eq!(breaker.take_turn(62, 60), None);
+        assert!(!breaker.succeeded(), "it was never down");
+        assert_eq!(breaker.next_probe_ms(60), None);
+        assert!(!breaker.failed(), "counted anew");
     }
 
     #[test]

@@ -26,8 +26,7 @@ impl Shared {
             return Ok(id);
         }
         let answer = lane.external.find_highest_ticket().await;
-        let id =
-            self.noted(&lane.external, answer).await.map_err(|error| Failure::of(&lane.external, "Ticket", &error))?;
+        let id = self.noted(&lane.external, answer).map_err(|error| Failure::of(&lane.external, "Ticket", &error))?;
         tracing::info!(lane = %lane.name, id, "tickets up to this id are older than the connection and stay where they are");
         self.store.call(move |store| store.set_cursor(&instance, "since_id", &id.to_string())).await?;
         Ok(id)
@@ -37,7 +36,7 @@ impl Shared {
     async fn highest_internal(&self) -> Result<u64, Failure> {
         if self.internal.highest_ticket() == 0 {
             let answer = self.internal.find_highest_ticket().await;
-            self.noted(&self.internal, answer).await.map_err(|error| Failure::of(&self.internal, "Ticket", &error))?;
+            self.noted(&self.internal, answer).map_err(|error| Failure::of(&self.internal, "Ticket", &error))?;
         }
         Ok(self.internal.highest_ticket())
     }

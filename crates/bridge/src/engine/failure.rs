@@ -76,28 +76,29 @@ impl From<StoreError> for Failure {
 
 impl Shared {
     /// Notes a failed call with the side's breaker; a side that fails again and again is probed.
-    pub async fn call_failed(&self, itop: &Itop, error: &Error) {
-        let now = self.now_ms();
-        let until = now + self.timing.probe_ms;
+    pub fn call_failed(&self, itop: &Itop, error: &Error) {
         match error.class {
-            ErrorClass::Login => {
-                if itop.breaker().reason().is_none() {
-                    tracing::error!(itop = %itop.name, %error, "the log-in is refused; mend user and password or token, it is tried again every minute");
-                }
-                itop.breaker().open(until, error.to_string());
-            }
+            ErrorClass::Login => self.goes_down(itop, error),
             ErrorClass::Transient | ErrorClass::WrongAddress { .. } => {
-                let was_open = itop.breaker().reason().is_some();
-                if was_open {
-                    itop.breaker().open(until, error.to_string());
-                } else if itop.breaker().failed()
-                    && let Err(probe) = itop.client.check_login().await
-                {
-                    tracing::error!(itop = %itop.name, error = %probe, "the side is down; it is tried again every minute");
-                    itop.breaker().open(self.now_ms() + self.timing.probe_ms, probe.to_string());
+                if itop.breaker().failed() {
+                    itop.trouble.notify_one();
                 }
             }
             _ => self.answered(itop),
+        }
+    }
+
+    /// From now on only the prober calls this side.
+    pub(super) fn goes_down(&self, itop: &Itop, error: &Error) {
+        let is_news = itop.breaker().goes_down(self.now_ms(), error.to_string());
+        if !is_news {
+            return;
+        }
+        itop.trouble.notify_one();
+        if error.class == ErrorClass::Login {
+            tracing::error!(itop = %itop.name, %error, "the log-in is refused; mend user and password or token, it is tried again every minute");
+        } else {
+            tracing::error!(itop = %itop.name, %error, "the side is down; it is tried again every minute");
         }
     }
 

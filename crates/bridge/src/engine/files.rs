@@ -50,7 +50,7 @@ impl Shared {
         if claim.look.second_looks > 0 {
             // Only whether they still stand: a change in place is announced after it happened.
             let answer = lane.external.client.get("Attachment", &Query::ids(named), &["id", "item_id"]).await;
-            let found = self.noted(&lane.external, answer).await.map_err(failed)?;
+            let found = self.noted(&lane.external, answer).map_err(failed)?;
             let standing = found.objects.iter().filter(|object| object.number("item_id") == Some(link.external.id));
             return Ok(standing.count() == named.len());
         }

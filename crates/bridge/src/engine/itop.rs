@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use itop_bridge_core::Side;
 use itop_client::{Client, Error, ErrorClass, Found, Object, Query};
+use tokio::sync::Notify;
 
 use super::breaker::Breaker;
 use super::escaping::Escaping;
@@ -25,6 +26,8 @@ pub struct Itop {
     pub timeout_ms: i64,
     known: Mutex<Known>,
     breaker: Mutex<Breaker>,
+    /// Wakes the prober when the breaker came to want a probe.
+    pub(super) trouble: Notify,
 }
 
 #[derive(Default)]
@@ -55,7 +58,8 @@ struct Seen {
 
 impl Itop {
     pub fn new(name: String, instance: Instance, client: Client, settle_ms: i64, timeout_ms: i64) -> Itop {
-        Itop { name, instance, client, settle_ms, timeout_ms, known: Mutex::default(), breaker: Mutex::default() }
+        let (known, breaker, trouble) = (Mutex::default(), Mutex::default(), Notify::new());
+        Itop { name, instance, client, settle_ms, timeout_ms, known, breaker, trouble }
     }
 
     pub fn side(&self) -> Side {

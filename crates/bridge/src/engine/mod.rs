@@ -2,8 +2,8 @@
 //! records.
 //!
 //! Each external has a lane of its own, so that a slow or dead one delays nobody. A lane runs a
-//! worker, a sweep and an audit; the internal side has a sweep. None of them ever acts on what a
-//! webhook said: a webhook only says where to look.
+//! worker, a sweep, an audit and a prober; the internal side has a sweep and a prober. None of them ever
+//! acts on what a webhook said: a webhook only says where to look.
 
 mod audit;
 mod breaker;
@@ -18,6 +18,7 @@ mod lease;
 mod pass;
 mod plain;
 mod policies;
+mod probe;
 mod read;
 mod status;
 mod sweep;
@@ -111,8 +112,10 @@ impl Engine {
             tasks.spawn(worker::run(self.shared.clone(), lane.clone(), stop.clone()));
             tasks.spawn(sweep::run_external(self.shared.clone(), lane.clone(), stop.clone()));
             tasks.spawn(audit::run(self.shared.clone(), lane.clone(), stop.clone()));
+            tasks.spawn(probe::run(self.shared.clone(), Some(lane.clone()), stop.clone()));
         }
-        tasks.spawn(sweep::run_internal(self.shared.clone(), stop));
+        tasks.spawn(sweep::run_internal(self.shared.clone(), stop.clone()));
+        tasks.spawn(probe::run(self.shared.clone(), None, stop));
         while let Some(ended) = tasks.join_next().await {
             if let Err(error) = ended
                 && error.is_panic()
@@ -126,7 +129,7 @@ impl Engine {
     pub fn troubles(&self) -> Vec<String> {
         let shared = &self.shared;
         let sides = shared.lanes.iter().map(|lane| &lane.external).chain([&shared.internal]);
-        let down = sides.filter_map(|itop| Some(format!("{} is down: {}", itop.name, itop.breaker().reason()?)));
+        let down = sides.filter_map(|itop| Some(format!("{} is down: {}", itop.name, itop.breaker().down()?.reason)));
         down.chain(shared.suspensions().reasons()).collect()
     }
 }

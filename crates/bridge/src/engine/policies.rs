@@ -70,7 +70,7 @@ impl Shared {
                     return Err(Failure::setup(format!("{}: defaults of {}: {text}", self.internal.name, lane.name)));
                 }
                 Err(error) => {
-                    self.call_failed(&self.internal, &error).await;
+                    self.call_failed(&self.internal, &error);
                     return Err(Failure::of(&self.internal, "", &error));
                 }
             };

@@ -78,7 +78,7 @@ impl Shared {
                 reads
             }
             Err(error) if error.is_transient() || ids.len() == 1 => {
-                self.call_failed(itop, &error).await;
+                self.call_failed(itop, &error);
                 ids.iter().map(|id| (*id, Err(error.clone()))).collect()
             }
             Err(error) if matches!(error.class, itop_client::ErrorClass::Refused) => {
@@ -88,7 +88,7 @@ impl Shared {
                 reads
             }
             Err(error) => {
-                self.call_failed(itop, &error).await;
+                self.call_failed(itop, &error);
                 ids.iter().map(|id| (*id, Err(error.clone()))).collect()
             }
         }
@@ -139,7 +139,7 @@ impl Shared {
             join(ids.iter())
         );
         let answer = itop.client.get("Attachment", &Query::oql(oql), &["id", "item_id", "temp_id"]).await;
-        let found = self.noted(itop, answer).await?;
+        let found = self.noted(itop, answer)?;
         for object in &found.objects {
             let Some(of) = object.number("item_id") else { continue };
             let (Some(mark), Some(list)) = (marks.get(&of), files.get_mut(&of)) else { continue };
@@ -161,7 +161,7 @@ impl Shared {
         max_bytes: u64,
     ) -> Result<Option<ReadContents>, Error> {
         let answer = self.fetch_contents(client, id, max_bytes).await;
-        self.noted(itop, answer).await
+        self.noted(itop, answer)
     }
 
     pub(super) async fn fetch_contents(
@@ -182,10 +182,10 @@ impl Shared {
     }
 
     /// Notes with the side's breaker how a call ended.
-    pub(super) async fn noted<T>(&self, itop: &Itop, answer: Result<T, Error>) -> Result<T, Error> {
+    pub(super) fn noted<T>(&self, itop: &Itop, answer: Result<T, Error>) -> Result<T, Error> {
         match &answer {
             Ok(_) => self.answered(itop),
-            Err(error) => self.call_failed(itop, error).await,
+            Err(error) => self.call_failed(itop, error),
         }
         answer
     }

@@ -138,7 +138,6 @@ impl Pass<'_> {
                 let found = self
                     .shared
                     .noted(internal, answer)
-                    .await
                     .map_err(|error| Failure::of(internal, &target.class, &error))?;
                 found.objects.first().and_then(|object| object.text(code)).map(str::to_owned)
             }

@@ -47,8 +47,7 @@ pub async fn run_internal(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) 
 pub(super) async fn may_call(shared: &Shared, itop: &Itop) -> bool {
     let instance = itop.instance.clone();
     let stopped = shared.store.call(move |store| store.stopped(&instance)).await;
-    let down = itop.breaker().take_turn(shared.now_ms(), shared.timing.probe_ms).is_some();
-    !down && matches!(stopped, Ok(None))
+    !itop.breaker().is_down() && matches!(stopped, Ok(None))
 }
 
 fn report(itop: &Itop, swept: Result<usize, Failure>) {
@@ -81,7 +80,7 @@ impl Shared {
         itop.forget_seen_before(&from);
         let oql = format!("SELECT Ticket WHERE last_update >= {}", oql_quote(&from));
         let answer = itop.client.get("Ticket", &Query::oql(oql), &["id", "finalclass", "last_update"]).await;
-        let found = self.noted(itop, answer).await.map_err(|error| Failure::of(itop, "Ticket", &error))?;
+        let found = self.noted(itop, answer).map_err(|error| Failure::of(itop, "Ticket", &error))?;
         let mut marks = Vec::new();
         let mut latest = cursor.clone();
         for object in &found.objects {
@@ -108,9 +107,9 @@ impl Shared {
     async fn start_cursor(&self, itop: &Itop, known_to: u64) -> Result<(), Failure> {
         let failed = |error: Error| Failure::of(itop, "Ticket", &error);
         let highest = itop.find_highest_ticket().await;
-        let highest = self.noted(itop, highest).await.map_err(failed)?;
+        let highest = self.noted(itop, highest).map_err(failed)?;
         let answer = itop.client.get("Ticket", &Query::ids(&[highest]), &["last_update"]).await;
-        let newest = self.noted(itop, answer).await.map_err(failed)?;
+        let newest = self.noted(itop, answer).map_err(failed)?;
         let mut latest =
             newest.objects.first().and_then(|object| object.text("last_update")).unwrap_or_default().to_owned();
         if latest.is_empty() {
@@ -120,7 +119,7 @@ impl Shared {
         let from = earlier(&latest, self.timing.cursor_overlap_seconds);
         let query = Query::oql(format!("SELECT Ticket WHERE last_update >= {}", oql_quote(&from)));
         let answer = itop.client.get("Ticket", &query, &["id", "last_update"]).await;
-        for object in &self.noted(itop, answer).await.map_err(failed)?.objects {
+        for object in &self.noted(itop, answer).map_err(failed)?.objects {
             let last_update = object.text("last_update").unwrap_or_default();
             if object.id <= known_to {
                 itop.stood_before(object.id, last_update);
@@ -166,7 +165,7 @@ impl Shared {
         let query = Query::oql(format!("SELECT Attachment WHERE id > {from}"));
         let query = if first { query.limit(1) } else { query };
         let answer = itop.client.get("Attachment", &query, &["id", "item_class", "item_id"]).await;
-        let found = self.noted(itop, answer).await.map_err(failed)?;
+        let found = self.noted(itop, answer).map_err(failed)?;
         let latest = found.objects.iter().map(|object| object.id).max().unwrap_or(0).max(cursor).max(1);
         let mut marked = 0;
         if !first {

@@ -65,23 +65,19 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>, mut stop: watch::Receiver
 
 async fn claim(shared: &Shared, lane: &Lane) -> Result<Vec<Claim>, Failure> {
     let now = shared.now_ms();
-    let probe_ms = shared.timing.probe_ms;
-    let down = [&lane.external, &shared.internal].map(|itop| itop.breaker().reason().is_some());
-    let limit = if down.contains(&true) { 1 } else { BATCH };
-    for itop in [&lane.external, &shared.internal] {
-        if itop.breaker().take_turn(now, probe_ms).is_some() {
-            return Ok(Vec::new());
-        }
+    if [&lane.external, &shared.internal].iter().any(|itop| itop.breaker().is_down()) {
+        return Ok(Vec::new());
     }
     let (name, lease_ms) = (lane.name.clone(), shared.timing.lease_ms);
     let claims = shared.store.call(move |store| {
         let stopped = store.stopped(&Instance::External(name.clone()))?.or(store.stopped(&Instance::Internal)?);
-        if stopped.is_some() { Ok(Vec::new()) } else { store.claim(&name, limit, now, lease_ms) }
+        if stopped.is_some() { Ok(Vec::new()) } else { store.claim(&name, BATCH, now, lease_ms) }
     });
     Ok(claims.await?)
 }
 
-/// How long nothing can become due: until the next row's time, or until a side that is down is probed.
+/// How long nothing can become due: until the next row's time, or until the next look whether a side that
+/// was down is back.
 async fn idle_ms(shared: &Shared, lane: &Lane) -> i64 {
     let now = shared.now_ms();
     let name = lane.name.clone();
@@ -282,7 +278,7 @@ impl Shared {
         let query = itop_client::Query::ids(&[claim.lease.of.ticket]);
         let answer = lane.external.client.get("Ticket", &query, &["id", "finalclass"]).await;
         let found =
-            self.noted(&lane.external, answer).await.map_err(|error| Failure::of(&lane.external, "Ticket", &error))?;
+            self.noted(&lane.external, answer).map_err(|error| Failure::of(&lane.external, "Ticket", &error))?;
         let class = found.objects.first().and_then(|object| object.text("finalclass").map(str::to_owned));
         Ok(class.filter(|class| bridged(class)))
     }

@@ -79,6 +79,11 @@ fn not_allowed() -> Fault {
     Fault::error("Unexpected value for attribute 'Impact' (impact) : Value not allowed [7]")
 }
 
+/// Every call of the side fails as if a proxy in front of it were overloaded.
+fn overloaded(_: &Call) -> Option<Fault> {
+    Some(Fault::Status(503, Effect::None))
+}
+
 // ---- two externals ---------------------------------------------------------------------------
 
 #[tokio::test(start_paused = true)]
@@ -201,6 +206,27 @@ async fn one_text_on_three_tickets_of_one_external_suspends_that_external_alone(
     world.internal.heal();
     world.settle().await;
     assert_eq!(world.internal.tickets("UserRequest").len(), 5 + 90);
+    end(world).await;
+}
+
+// ---- a side that is down ----------------------------------------------------------------------
+
+#[tokio::test(start_paused = true)]
+async fn a_side_that_is_down_is_called_by_its_prober_alone_and_is_noticed_when_it_is_back() {
+    let world = Setup::two_externals().start().await;
+    for outage in 0..10 {
+        world.internal.fail_with(overloaded);
+        let waiting = create(world.acme(), "UserRequest", &format!("outage {outage}")).await;
+        world.pass_seconds(5 * MINUTE + 7 * outage).await;
+        world.clear_calls();
+        world.pass_seconds(10 * MINUTE).await;
+        let calls: Vec<String> = world.internal.calls().iter().map(|call| call.operation.clone()).collect();
+        assert_eq!(calls, ["list_operations"; 10], "outage {outage}");
+        // The other external has no work: it must not stand in the way of the one that has.
+        world.internal.heal();
+        let seconds = seconds_until_bridged(&world, "acme", waiting).await;
+        assert!(seconds <= MINUTE + 5, "outage {outage}: back for {seconds} s");
+    }
     end(world).await;
 }
 

@@ -1,0 +1,38 @@
+//! The prober: one a side. It alone calls a side that is down, once in `probe_ms` and with the lightest
+//! call that there is, so that the side is left in peace and yet found back soon, whatever work waits.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::itop::Itop;
+use super::{Lane, Shared};
+
+/// Probes the lane's external, or the internal side.
+pub async fn run(shared: Arc<Shared>, lane: Option<Arc<Lane>>, mut stop: watch::Receiver<bool>) {
+    let itop = lane.as_ref().map_or(&shared.internal, |lane| &lane.external);
+    tokio::select! {
+        () = shared.probe_when_needed(itop) => {}
+        // A probe in hand is dropped: it changes nothing.
+        _ = stop.wait_for(|stopped| *stopped) => {}
+    }
+}
+
+impl Shared {
+    async fn probe_when_needed(&self, itop: &Itop) {
+        loop {
+            let wait_ms = itop.breaker().next_probe_ms(self.timing.probe_ms);
+            tokio::select! {
+                () = itop.trouble.notified() => {}
+                () = self.clock.sleep(wait_ms.unwrap_or_default()), if wait_ms.is_some() => self.probe(itop).await,
+            }
+        }
+    }
+
+    async fn probe(&self, itop: &Itop) {
+        match itop.client.check_login().await {
+            Ok(_) => self.answered(itop),
+            Err(error) => self.goes_down(itop, &error),
+        }
+    }
+}
