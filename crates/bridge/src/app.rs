@@ -43,12 +43,11 @@ pub struct App {
 
 impl App {
     pub fn new(config: &Config, seams: Seams, transport: MakeTransport<'_>) -> Result<App, SideError> {
-        let memory = Memory::new(FILE_MEMORY_BYTES);
-        let itop = |side: &SideConfig, instance| {
-            let client = client(side, &memory, transport(side)?)?;
+        let itop = |side: &SideConfig, instance, memory: &Memory| {
+            let client = client(side, memory, transport(side)?)?;
             Ok(Itop::new(side.name.clone(), instance, client, side.settle_ms, side.timeout_ms))
         };
-        let internal = itop(&config.internal, Instance::Internal)?;
+        let internal = itop(&config.internal, Instance::Internal, &Memory::new(FILE_MEMORY_BYTES))?;
         let mut lanes = Vec::new();
         for external in &config.externals {
             let settings = LaneSettings {
@@ -56,7 +55,8 @@ impl App {
                 internal_defaults: external.internal_defaults.clone(),
                 sync: external.sync.clone(),
             };
-            lanes.push((itop(&external.side, Instance::External(external.name().to_owned()))?, settings));
+            let memory = lane_memory(config.externals.len(), settings.sync.max_attachment_bytes);
+            lanes.push((itop(&external.side, Instance::External(external.name().to_owned()), &memory)?, settings));
         }
         let timing = seams.timing;
         let state = HttpState::new(config, Arc::new(seams.store.clone()), seams.clock.clone(), timing.clone());
@@ -71,6 +71,13 @@ impl App {
         });
         Ok(App { engine, router: router(Arc::new(state)) })
     }
+}
+
+/// What the files of one external may take, on their way to either side: a share of its own, so that a slow
+/// external never holds what another needs. Enough for one copy of the largest file.
+fn lane_memory(lanes: usize, max_file_bytes: u64) -> Memory {
+    let share = FILE_MEMORY_BYTES / lanes.max(1) as u64;
+    Memory::new(share.max(Memory::needed_to_copy(max_file_bytes).min(FILE_MEMORY_BYTES)))
 }
 
 /// A client of one side, with its log-in and limits.

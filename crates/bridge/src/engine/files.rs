@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 
 use itop_bridge_core::link::{Copy, CopyState, Late};
 use itop_bridge_core::{FileKind, FileMark, Link, Side, Sight, Ticket, text};
-use itop_client::{Contents, Fields, Memory, Query};
+use itop_client::{Contents, Fields, Query};
 
 use super::failure::{Failure, Kind};
+use super::in_hand::InHand;
 use super::itop::Itop;
 use super::pass::{Pass, Sights};
 use super::read::{self, ReadContents};
@@ -17,39 +18,45 @@ use crate::store::{Claim, Look, Next};
 impl Shared {
     /// A claim that names only known attachments: these alone are read. A person's download fires an
     /// update hook, and an organisation change one for each file: both end here. Answers the claim
-    /// again where the whole picture is needed.
-    pub(super) async fn look_at_named(&self, lane: &Lane, mut claim: Claim) -> Option<Claim> {
-        let named: Vec<u64> = claim.look.external_attachments.iter().copied().collect();
-        let same = match self.named_are_as_copied(lane, &mut claim, &named).await {
-            Ok(same) => same,
+    /// again, with what was read, where the whole picture is needed.
+    pub(super) async fn look_at_named(
+        &self,
+        lane: &Lane,
+        mut claim: Claim,
+        mut files: InHand,
+    ) -> Option<(Claim, InHand)> {
+        match self.named_are_as_copied(lane, &mut claim, &mut files).await {
+            Ok(true) => {
+                let next = match self.second_look(&claim.look, self.now_ms()) {
+                    Some((due_ms, look)) => Next::Look { due_ms, look },
+                    None => Next::Done,
+                };
+                self.finish(&claim, next).await;
+                None
+            }
+            Ok(false) => {
+                claim.look.ticket = true;
+                claim.look.files = true;
+                Some((claim, files))
+            }
             Err(failure) => {
                 self.finish(&claim, self.after_failure(lane, &claim, &[failure])).await;
-                return None;
+                None
             }
-        };
-        if !same {
-            claim.look.ticket = true;
-            claim.look.files = true;
-            return Some(claim);
         }
-        let next = match self.second_look(&claim.look, self.now_ms()) {
-            Some((due_ms, look)) => Next::Look { due_ms, look },
-            None => Next::Done,
-        };
-        self.finish(&claim, next).await;
-        None
     }
 
-    async fn named_are_as_copied(&self, lane: &Lane, claim: &mut Claim, named: &[u64]) -> Result<bool, Failure> {
+    async fn named_are_as_copied(&self, lane: &Lane, claim: &mut Claim, files: &mut InHand) -> Result<bool, Failure> {
         let Some((_, link)) = claim.link.clone() else { return Ok(false) };
         let failed = |error| Failure::of(&lane.external, "Attachment", &error);
+        let named: Vec<u64> = claim.look.external_attachments.iter().copied().collect();
         if named.is_empty() {
             // Internal attachments of ours: the bridge's own writes come back as hooks.
             return Ok(true);
         }
         if claim.look.second_looks > 0 {
             // Only whether they still stand: a change in place is announced after it happened.
-            let answer = lane.external.client.get("Attachment", &Query::ids(named), &["id", "item_id"]).await;
+            let answer = lane.external.client.get("Attachment", &Query::ids(&named), &["id", "item_id"]).await;
             let found = self.noted(&lane.external, answer).map_err(failed)?;
             let standing = found.objects.iter().filter(|object| object.number("item_id") == Some(link.external.id));
             return Ok(standing.count() == named.len());
@@ -57,11 +64,14 @@ impl Shared {
         let max_bytes = lane.settings.sync.max_attachment_bytes;
         for id in named {
             // One at a time: two large files in one answer would need the memory of both.
-            let read = self.read_contents(&lane.external, &lane.external.client, *id, max_bytes);
+            let client = files.client(self, lane, &lane.external, claim).await?;
+            let read = self.read_contents(&lane.external, &client, id, max_bytes);
             let read = self.keep_lease(claim, 0, read).await?.map_err(failed)?;
-            let (Some(read), Some(copy)) = (read, link.copy_of(Side::External, *id)) else { return Ok(false) };
-            let unchanged = copy.state == CopyState::RemovedByPerson || read.fingerprint() == copy.content;
-            if read.item != link.external.id || !unchanged {
+            let (Some(read), Some(copy)) = (read, link.copy_of(Side::External, id)) else { return Ok(false) };
+            let removed = copy.state == CopyState::RemovedByPerson;
+            let (item, content) = (read.item, read.fingerprint());
+            files.took(id, read, &copy.content);
+            if item != link.external.id || !(removed || content == copy.content) {
                 return Ok(false);
             }
         }
@@ -141,29 +151,29 @@ impl Pass<'_> {
         let itop = if side == Side::External { &lane.external } else { &shared.internal };
         let Some(files) = &mut ticket.files else { return Ok(()) };
         for file in files.iter_mut().filter(|file| ids.contains(&file.id)) {
+            // What this pass has read of an original, it has read: a change since then has a hint of its own.
+            if side == Side::External
+                && let Some(known) = self.files.read.get(&file.id)
+            {
+                file.content = Some(known.clone());
+                continue;
+            }
             let client = self.with_file_memory(itop).await?;
             let read = self.leased(itop, async { shared.fetch_contents(&client, file.id, max_bytes).await }).await?;
             let Some(read) = read.map_err(|error| Failure::of(itop, "Attachment", &error))? else { continue };
             file.content = Some(read.fingerprint());
-            if side == Side::External {
-                self.contents = Some((file.id, read));
+            if side == Side::External
+                && let Some(copy) = self.link.copy_of(Side::External, file.id)
+            {
+                self.files.took(file.id, read, &copy.content);
             }
         }
         Ok(())
     }
 
-    /// A client whose calls share this pass's memory for one file. Taken once and kept to the end of the
-    /// pass: a pass that holds some never waits for more.
+    /// A client whose calls share this pass's memory for one file.
     pub(super) async fn with_file_memory(&mut self, itop: &Itop) -> Result<itop_client::Client, Failure> {
-        let memory = match &self.memory {
-            Some(memory) => memory,
-            None => {
-                let bytes = Memory::needed_to_copy(self.lane.settings.sync.max_attachment_bytes);
-                let reserve = itop.client.memory().reserve(bytes);
-                self.memory.insert(self.shared.keep_lease(&mut self.claim, 0, reserve).await?)
-            }
-        };
-        Ok(itop.client.within(memory))
+        self.files.client(self.shared, self.lane, itop, &mut self.claim).await
     }
 
     /// Copies an attachment to the internal ticket.
@@ -306,7 +316,7 @@ impl Pass<'_> {
 
     /// The original's contents; `None` where it went meanwhile, which the next look sees.
     async fn source(&mut self, original: u64) -> Result<Option<ReadContents>, Failure> {
-        if let Some((_, read)) = self.contents.take_if(|(id, _)| *id == original) {
+        if let Some((_, read)) = self.files.contents.take_if(|(id, _)| *id == original) {
             return Ok(Some(read));
         }
         let external = &self.lane.external;

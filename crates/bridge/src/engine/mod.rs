@@ -13,6 +13,7 @@ mod failure;
 mod fields;
 mod files;
 mod html;
+mod in_hand;
 mod itop;
 mod lease;
 mod pass;

@@ -10,8 +10,9 @@ use itop_bridge_core::plan::{Note, Plan, Write};
 use itop_bridge_core::{Link, Policy, Side, Sight, Ticket, TicketMark, reconcile};
 
 use super::failure::{Failure, Kind};
+use super::in_hand::InHand;
 use super::itop::Itop;
-use super::read::{self, ReadContents, Wanted};
+use super::read::{self, Wanted};
 use super::{Lane, Shared};
 use crate::config::Condition;
 use crate::store::{Activity, Claim, LinkState, Look, Next};
@@ -43,10 +44,7 @@ pub struct Pass<'a> {
     idle_because: Option<&'static str>,
     /// The pair is over: its row in the queue is gone already.
     ended: bool,
-    /// The last original whose contents were read in this pass: not read again to be sent.
-    pub(super) contents: Option<(u64, ReadContents)>,
-    /// The memory for one file at a time, of all that files may use.
-    pub(super) memory: Option<itop_client::Reservation>,
+    pub(super) files: InHand,
 }
 
 /// What the writes of a plan led to.
@@ -60,7 +58,7 @@ enum Applied {
 }
 
 impl<'a> Pass<'a> {
-    pub fn new(shared: &'a Shared, lane: &'a Lane, policy: Arc<Policy>, claim: Claim) -> Pass<'a> {
+    pub fn new(shared: &'a Shared, lane: &'a Lane, policy: Arc<Policy>, claim: Claim, files: InHand) -> Pass<'a> {
         let (link_id, link) = match &claim.link {
             Some((id, link)) => (Some(*id), link.clone()),
             None => (None, Link::unborn(no_ticket())),
@@ -77,8 +75,7 @@ impl<'a> Pass<'a> {
             failures: Vec::new(),
             idle_because: None,
             ended: false,
-            contents: None,
-            memory: None,
+            files,
         }
     }
 

@@ -10,9 +10,10 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use itop_bridge_core::{Link, Side, Sight};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::failure::Failure;
+use super::in_hand::{InHand, Place};
 use super::pass::{Pass, Sights};
 use super::read::{self, Reads, Wanted};
 use super::{Lane, Shared};
@@ -22,20 +23,26 @@ use crate::store::{Claim, Instance, Next};
 /// Tickets read together.
 const BATCH: usize = 20;
 
-/// Batches under way at once.
+/// Batches under way at once, beside those of which only tickets with files are left …
 const BATCHES: usize = 4;
+
+/// … and together with those.
+const MOST_BATCHES: usize = 64;
 
 pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>, mut stop: watch::Receiver<bool>) {
     let mut running = FuturesUnordered::new();
+    let places = Arc::new(Semaphore::new(BATCHES));
     let mut dirtied = shared.store.dirtied();
     loop {
         if *stop.borrow() {
             break;
         }
-        if running.len() < BATCHES {
+        let place = places.clone().try_acquire_owned().ok().filter(|_| running.len() < MOST_BATCHES);
+        let has_place = place.is_some();
+        if let Some(place) = place {
             match claim(&shared, &lane).await {
                 Ok(claims) if !claims.is_empty() => {
-                    running.push(batch(&shared, &lane, claims));
+                    running.push(batch(&shared, &lane, claims, Arc::new(place)));
                     continue;
                 }
                 Ok(_) => {}
@@ -47,6 +54,7 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>, mut stop: watch::Receiver
         let idle_ms = idle_ms(&shared, &lane).await;
         tokio::select! {
             _ = running.next(), if !running.is_empty() => {}
+            _ = places.acquire(), if !has_place && running.len() < MOST_BATCHES => {}
             _ = dirtied.changed() => {}
             () = shared.clock.sleep(idle_ms) => {}
             // Whoever could say stop is gone: as good as said.
@@ -88,7 +96,7 @@ async fn idle_ms(shared: &Shared, lane: &Lane) -> i64 {
     least.min(shared.timing.poll_ms)
 }
 
-async fn batch(shared: &Shared, lane: &Lane, claims: Vec<Claim>) {
+async fn batch(shared: &Shared, lane: &Lane, claims: Vec<Claim>, place: Place) {
     let mut ready = Vec::new();
     for claim in claims {
         if claim.link.as_ref().is_some_and(|(_, link)| link.halt.is_some()) {
@@ -105,11 +113,14 @@ async fn batch(shared: &Shared, lane: &Lane, claims: Vec<Claim>) {
         }
     }
     let (named, full): (Vec<Claim>, Vec<Claim>) = ready.into_iter().partition(Pass::looks_only_at_named_files);
-    let looks = named.into_iter().map(|claim| async {
+    let work = |claims: Vec<Claim>| claims.into_iter().map(|claim| (claim, InHand::nothing(place.clone())));
+    let (named, full): (Vec<Work>, Vec<Work>) = (work(named).collect(), work(full).collect());
+    drop(place);
+    let looks = named.into_iter().map(|(claim, files)| async move {
         // A named file that changed or went needs the whole picture. Each alone: the next one's look may
         // take minutes over a slow line.
-        if let Some(claim) = shared.look_at_named(lane, claim).await {
-            full_passes(shared, lane, vec![claim]).await;
+        if let Some(work) = shared.look_at_named(lane, claim, files).await {
+            full_passes(shared, lane, vec![work]).await;
         }
     });
     tokio::join!(join_all(looks), full_passes(shared, lane, full));
@@ -126,14 +137,17 @@ fn suspended_until(shared: &Shared, lane: &Lane, claim: &Claim) -> Option<i64> {
         .map(|(until, _)| until)
 }
 
-async fn full_passes(shared: &Shared, lane: &Lane, claims: Vec<Claim>) {
-    if claims.is_empty() {
+/// A ticket, and what was read of its files already.
+type Work = (Claim, InHand);
+
+async fn full_passes(shared: &Shared, lane: &Lane, work: Vec<Work>) {
+    if work.is_empty() {
         return;
     }
-    let mut by_class: BTreeMap<String, Vec<Claim>> = BTreeMap::new();
-    for claim in claims {
+    let mut by_class: BTreeMap<String, Vec<Work>> = BTreeMap::new();
+    for (claim, files) in work {
         match shared.class_of(lane, &claim).await {
-            Ok(Some(class)) => by_class.entry(class).or_default().push(claim),
+            Ok(Some(class)) => by_class.entry(class).or_default().push((claim, files)),
             Ok(None) => shared.finish(&claim, Next::Done).await,
             Err(failure) => {
                 let next = shared.after_failure(lane, &claim, &[failure]);
@@ -141,11 +155,12 @@ async fn full_passes(shared: &Shared, lane: &Lane, claims: Vec<Claim>) {
             }
         }
     }
-    join_all(by_class.into_iter().map(|(class, claims)| class_passes(shared, lane, class, claims))).await;
+    join_all(by_class.into_iter().map(|(class, work)| class_passes(shared, lane, class, work))).await;
 }
 
 /// Reads both sides of tickets of one class at once, then gives each ticket its pass.
-async fn class_passes(shared: &Shared, lane: &Lane, class: String, mut claims: Vec<Claim>) {
+async fn class_passes(shared: &Shared, lane: &Lane, class: String, work: Vec<Work>) {
+    let (mut claims, files): (Vec<Claim>, Vec<InHand>) = work.into_iter().unzip();
     let policy = match shared.policy(lane, &class).await {
         Ok(policy) => policy,
         Err(failure) => {
@@ -163,9 +178,9 @@ async fn class_passes(shared: &Shared, lane: &Lane, class: String, mut claims: V
     for (claim, lease) in claims.iter_mut().zip(leases) {
         claim.lease = lease;
     }
-    let passes = claims.into_iter().zip(sights).map(|(claim, sights)| {
+    let passes = claims.into_iter().zip(files).zip(sights).map(|((claim, files), sights)| {
         let policy = policy.clone();
-        Pass::new(shared, lane, policy, claim).run(sights, started_ms)
+        Pass::new(shared, lane, policy, claim, files).run(sights, started_ms)
     });
     join_all(passes).await;
 }

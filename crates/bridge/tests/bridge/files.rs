@@ -27,6 +27,8 @@ outside_both_versions![
     odd_names_arrive,
     a_persons_download_and_a_new_organisation_write_nothing,
     a_large_file_crosses_a_slow_line_and_delays_nobody,
+    a_large_file_that_changed_is_downloaded_once,
+    many_large_files_delay_no_small_ticket,
     files_share_a_bounded_memory,
     a_file_and_a_description_with_an_image_share_that_memory,
     what_the_target_refuses_for_its_size_becomes_words,
@@ -340,6 +342,69 @@ async fn a_large_file_crosses_a_slow_line_and_delays_nobody(version: Version) {
     assert_eq!(reads.len(), 2, "{reads:?}");
     assert_eq!(world.internal.calls().iter().filter(|call| creates_a_file(call)).count(), 1);
     assert_eq!(inside(&world, ticket).await[0].data, data);
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn a_large_file_that_changed_is_downloaded_once(version: Version) {
+    let setup = Setup { line_bits_per_second: Some(2_000_000), ..Setup::outside(version) };
+    let world = setup.start().await;
+    let (ticket, files) = ticket_with_files(&world, &["a.bin"]).await;
+    world.clear_calls();
+    let data = vec![1; 10 * MIB];
+    world.acme().replace_attachment(files[0], &data).await.unwrap();
+    world.settle().await;
+    assert_eq!(world.acme().calls().iter().filter(|call| reads_contents(call)).count(), 1);
+    assert_eq!(world.internal.calls().iter().filter(|call| rewrites_a_file(call)).count(), 1);
+    assert_eq!(inside(&world, ticket).await[0].data, data);
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn many_large_files_delay_no_small_ticket(version: Version) {
+    let setup = Setup { line_bits_per_second: Some(2_000_000), ..Setup::outside(version) };
+    let world = setup.start().await;
+    let mut tickets = Vec::new();
+    for _ in 0..8 {
+        tickets.push(ticket_with_files(&world, &[]).await.0);
+    }
+    let data = vec![0; 5 * MIB];
+    for ticket in &tickets {
+        world.acme().attach(*ticket, "large.bin", "application/octet-stream", &data).await.unwrap();
+        world.pass_seconds(1).await;
+    }
+    let started = world.clock.now_ms();
+    let small = world.acme().create_ticket("UserRequest", crate::world::ticket("Small")).await.unwrap();
+    while world.link_of("acme", small).await.is_none_or(|stored| stored.link.internal.is_none()) {
+        assert!(world.clock.now_ms() - started <= 5_000, "the small ticket waits");
+        world.pass_seconds(1).await;
+    }
+    world.settle().await;
+    for ticket in tickets {
+        assert_eq!(inside(&world, ticket).await[0].data, data);
+    }
+    world.one_more_pass_writes_nothing().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_of_a_slow_external_delay_no_file_of_another() {
+    let world = Setup::two_externals().start().await;
+    for sim in &world.externals {
+        for number in 0..8 {
+            sim.create_ticket("UserRequest", ticket(&format!("Ticket {number}"))).await.unwrap();
+        }
+    }
+    world.settle().await;
+    world.beta().set_latency(Duration::from_secs(25));
+    for ticket in 1..=8 {
+        world.beta().attach(ticket, "a.txt", "text/plain", b"a").await.unwrap();
+    }
+    // All of beta's files are asked for by now.
+    world.pass_seconds(100).await;
+    for ticket in 1..=8 {
+        world.acme().attach(ticket, "b.txt", "text/plain", b"b").await.unwrap();
+        world.pass_seconds(5).await;
+        assert_eq!(names_inside(&world, ticket).await, ["b.txt"], "it waits for beta's files");
+    }
+    world.settle().await;
     world.one_more_pass_writes_nothing().await;
 }
 
