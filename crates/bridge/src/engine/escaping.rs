@@ -1,42 +1,25 @@
 //! iTop 3.1 answers HTML with every `&` escaped once more: what is stored as `a &lt; b` is read as
 //! `a &amp;lt; b` (seen on 3.1.2 against its database; 3.2.0 answers what it stores). Copied as it is
-//! read, the text would arrive damaged. Which of the two a side does is asked of the side itself.
+//! read, the text would arrive damaged. A person may have written `&amp;lt;`, too: so no text is
+//! believed, the side's own database is asked. Plain attributes are not escaped, whatever they hold:
+//! so the answer holds for one attribute of one class.
 
 use itop_client::{Error, Query, oql_quote};
 
-use super::html;
 use super::itop::Itop;
-
-/// Whether a side escapes HTML when it is read, as far as known.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Escaping {
-    #[default]
-    Unknown,
-    AsStored,
-    OnceMore,
-}
 
 impl Itop {
     /// An attribute's value as the side stores it, from what it answered.
     pub async fn as_stored(&self, class: &str, id: u64, code: &str, answered: &str) -> Result<String, Error> {
-        if !html::begins_with_tag(answered) || !answered.contains('&') {
-            return Ok(answered.to_owned());
-        }
-        let Some(entity) = doubly_escaped_entity(answered) else {
-            // An `&` that is not escaped itself: this side answers what it stores.
-            self.learn_escaping(Escaping::AsStored);
-            return Ok(answered.to_owned());
-        };
-        match self.escaping() {
-            Escaping::AsStored => Ok(answered.to_owned()),
-            Escaping::OnceMore => Ok(answered.replace("&amp;", "&")),
-            Escaping::Unknown if self.stores_without(class, id, code, &entity).await? => {
-                tracing::info!(itop = %self.name, "this iTop escapes HTML once more when it is read; that is undone");
-                self.learn_escaping(Escaping::OnceMore);
-                Ok(answered.replace("&amp;", "&"))
+        let Some(entity) = doubly_escaped_entity(answered) else { return Ok(answered.to_owned()) };
+        if !self.escapes_once_more(class, code) {
+            if !self.stores_without(class, id, code, &entity).await? {
+                return Ok(answered.to_owned());
             }
-            Escaping::Unknown => Ok(answered.to_owned()),
+            tracing::info!(itop = %self.name, class, code, "this iTop escapes HTML once more when it is read; that is undone");
+            self.learn_escaping_once_more(class, code);
         }
+        Ok(answered.replace("&amp;", "&"))
     }
 
     /// Whether the side answers this entity for a value that its database finds to be without it.
@@ -48,19 +31,30 @@ impl Itop {
     }
 }
 
-/// The first entity whose `&` is escaped (`&amp;lt;`), where every `&` of the text is escaped so.
-fn doubly_escaped_entity(html: &str) -> Option<String> {
-    let mut first = None;
-    for (at, _) in html.match_indices('&') {
-        let rest = html[at..].strip_prefix("&amp;")?;
-        let end = rest.find(';').filter(|end| (1..=10).contains(end))?;
-        let name = &rest[..end];
-        if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'#') {
-            return None;
+/// The entity whose `&` is escaped most often (`&amp;lt;`, `&amp;amp;lt;`), where every `&` of the text
+/// begins such a one. Of a text that is escaped once more, it is the one that is certainly not stored.
+fn doubly_escaped_entity(text: &str) -> Option<String> {
+    let mut deepest: Option<(usize, &str)> = None;
+    for (at, _) in text.match_indices('&') {
+        let mut rest = text[at..].strip_prefix("&amp;")?;
+        let mut depth = 1;
+        while let Some(shorter) = rest.strip_prefix("amp;") {
+            (rest, depth) = (shorter, depth + 1);
         }
-        first.get_or_insert_with(|| format!("&amp;{name};"));
+        let name = rest.split_once(';').map_or("", |(name, _)| name);
+        let is_entity =
+            (1..=10).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'#');
+        // `&amp;amp;` is itself an entity that is escaped.
+        let (depth, name) = match (is_entity, depth) {
+            (true, _) => (depth, name),
+            (false, 1) => return None,
+            (false, _) => (depth - 1, "amp"),
+        };
+        if deepest.is_none_or(|(most, _)| depth > most) {
+            deepest = Some((depth, name));
+        }
     }
-    first
+    deepest.map(|(depth, name)| format!("&{}{name};", "amp;".repeat(depth)))
 }
 
 #[cfg(test)]
@@ -74,5 +68,12 @@ mod tests {
         assert_eq!(doubly_escaped_entity("<p>a &amp; b</p>"), None);
         assert_eq!(doubly_escaped_entity("<p>a &lt; b &amp;lt;</p>"), None);
         assert_eq!(doubly_escaped_entity("<p>a</p>"), None);
+    }
+
+    #[test]
+    fn the_entity_that_is_escaped_most_often_tells() {
+        assert_eq!(doubly_escaped_entity("a &amp;lt; b &amp;amp;lt; c &amp;gt;").as_deref(), Some("&amp;amp;lt;"));
+        assert_eq!(doubly_escaped_entity("a &amp;amp; b").as_deref(), Some("&amp;amp;"));
+        assert_eq!(doubly_escaped_entity("a &amp;amp;amp; b").as_deref(), Some("&amp;amp;amp;"));
     }
 }

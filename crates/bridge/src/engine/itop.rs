@@ -1,7 +1,7 @@
 //! One iTop as the engine sees it: its client, and what was learnt about it while working.
 //!
 //! What is learnt (attributes that a class does not have, whether an attribute is plain text or
-//! HTML, the highest ticket id) is kept in memory: after a restart it costs a call to learn again,
+//! HTML, whether it is escaped when it is read, the highest ticket id) is kept in memory: after a restart it costs a call to learn again,
 //! and never an error.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -12,7 +12,6 @@ use itop_client::{Client, Error, ErrorClass, Found, Object, Query};
 use tokio::sync::Notify;
 
 use super::breaker::Breaker;
-use super::escaping::Escaping;
 use crate::store::Instance;
 
 pub struct Itop {
@@ -34,7 +33,8 @@ pub struct Itop {
 struct Known {
     missing: HashMap<String, BTreeSet<String>>,
     formats: HashMap<(String, String), Format>,
-    escaping: Escaping,
+    /// Attributes, by class and code, whose text is answered with every `&` escaped once more.
+    escaped: BTreeSet<(String, String)>,
     highest_ticket: u64,
     seen: HashMap<u64, Seen>,
     /// Attachments that a sweep has met, within what it looks back over.
@@ -122,12 +122,12 @@ impl Itop {
         self.known().formats.insert((class.to_owned(), code.to_owned()), format);
     }
 
-    pub fn escaping(&self) -> Escaping {
-        self.known().escaping
+    pub fn escapes_once_more(&self, class: &str, code: &str) -> bool {
+        self.known().escaped.contains(&(class.to_owned(), code.to_owned()))
     }
 
-    pub fn learn_escaping(&self, escaping: Escaping) {
-        self.known().escaping = escaping;
+    pub fn learn_escaping_once_more(&self, class: &str, code: &str) {
+        self.known().escaped.insert((class.to_owned(), code.to_owned()));
     }
 
     /// An object's attributes as text, as the side stores them; an attribute that is no text is left

@@ -5,6 +5,7 @@ mod world;
 
 mod calls;
 mod create;
+mod escaping;
 mod failures;
 mod fields;
 mod files;
