@@ -23,6 +23,16 @@ fn wrong_usage_ends_with_2() {
 }
 
 #[test]
+fn half_of_a_tickets_name_is_wrong_usage() {
+    for half in ["acme:", ":R-000123", ""] {
+        let output = call(&["resume", half]);
+        assert_eq!(output.status.code(), Some(2), "{half}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("write SIDE:REFERENCE, such as acme:R-000123"), "{said}");
+    }
+}
+
+#[test]
 fn help_has_an_example() {
     let output = call(&["keys", "new", "--help"]);
     assert_eq!(output.status.code(), Some(0));

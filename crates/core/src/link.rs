@@ -103,6 +103,12 @@ impl Link {
             Note::SameContent { from, original, content } => {
                 self.change_copy(*from, *original, |copy| copy.content = content.clone());
             }
+            Note::ExternalReference(reference) => {
+                self.external.reference.clone_from(reference);
+                // The title inside carries the reference: it is written anew.
+                self.ancestor.external.fields.remove("title");
+                self.resumed = false;
+            }
             Note::ResumeIsOver => self.resumed = false,
             Note::LateSettled(settled) => self.late.retain(|late| late != settled),
             Note::Owed(late) => self.owed.push(late.clone()),

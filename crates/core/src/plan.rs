@@ -142,6 +142,8 @@ pub enum Note {
         original: u64,
         content: FileContent,
     },
+    /// The external ticket carries this reference now, and an operator has accepted that.
+    ExternalReference(String),
     /// What an operator resumed is as it should be again.
     ResumeIsOver,
     /// A write that may have landed late has settled, and was looked at.
@@ -164,8 +166,11 @@ pub struct Halt {
 pub enum HaltKind {
     ExternalVanished,
     InternalVanished,
-    /// The id now carries another reference: a restored or cloned iTop.
-    ReferenceChanged,
+    /// The external ticket's id now carries another reference: a restored or cloned iTop.
+    #[serde(alias = "reference_changed")]
+    ExternalReferenceChanged,
+    /// The same of the internal ticket.
+    InternalReferenceChanged,
     /// Too many files gone at once.
     FilesGone,
 }

@@ -24,8 +24,11 @@ pub fn reconcile(policy: &Policy, link: &Link, external: &Sight, internal: &Sigh
         Sight::Unborn => return Plan { conflicts: link.conflicts.clone(), ..Plan::default() },
     };
     if external.reference != link.external.reference {
+        if link.resumed {
+            return with_the_reference_of(external, policy, link, internal);
+        }
         let text = reference_changed(&link.external.reference, external, &policy.external);
-        return halted(link, HaltKind::ReferenceChanged, text);
+        return halted(link, HaltKind::ExternalReferenceChanged, text);
     }
     let Some(counterpart) = &link.internal else {
         // Here the external ticket stands and nothing was ever made for it.
@@ -38,10 +41,21 @@ pub fn reconcile(policy: &Policy, link: &Link, external: &Sight, internal: &Sigh
     };
     if internal.reference != counterpart.reference {
         let text = reference_changed(&counterpart.reference, internal, "the internal side");
-        return halted(link, HaltKind::ReferenceChanged, text);
+        return halted(link, HaltKind::InternalReferenceChanged, text);
     }
     // Here both tickets stand and are the ones that were linked.
     both_stand(policy, link, external, internal)
+}
+
+/// An operator has accepted that the external ticket carries another reference: the pair goes on with
+/// it. Nothing else is accepted by that, so what is wrong besides halts again.
+fn with_the_reference_of(external: &Ticket, policy: &Policy, link: &Link, internal: &Sight) -> Plan {
+    let note = Note::ExternalReference(external.reference.clone());
+    let mut link = link.clone();
+    link.remember(&note);
+    let mut plan = reconcile(policy, &link, &Sight::Here(external.clone()), internal);
+    plan.notes.insert(0, note);
+    plan
 }
 
 fn both_stand(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket) -> Plan {

@@ -874,6 +874,14 @@ fn missing_files() -> Vec<Case> {
                 "delete 183, the copy of 83",
                 "delete 184, the copy of 84",
             ]),
+        case(
+            "who accepts a reference accepts no loss of files",
+            many(5, Some(since)).resumed(),
+            ext().reference("R-2").files([file(70)]),
+            all(5),
+        )
+        .halts(HaltKind::FilesGone)
+        .notes(["the external ticket is R-2"]),
         // Looked at again, so that the resume is over and the next accident halts.
         case("a resumed link deletes them", many(5, Some(since)).resumed(), ext().files([file(70)]), all(5))
             .writes([
@@ -916,11 +924,11 @@ fn halts() -> Vec<Case> {
         )
         .halts(HaltKind::ExternalVanished),
         case("the external id carries another reference", link(), ext().reference("R-2"), int())
-            .halts(HaltKind::ReferenceChanged),
+            .halts(HaltKind::ExternalReferenceChanged),
         case("the internal id carries another reference", link(), ext(), int().reference("U-8"))
-            .halts(HaltKind::ReferenceChanged),
+            .halts(HaltKind::InternalReferenceChanged),
         case("another reference before a counterpart was made", unborn(), ext().reference("R-2"), Sight::Unborn)
-            .halts(HaltKind::ReferenceChanged),
+            .halts(HaltKind::ExternalReferenceChanged),
         case(
             "a halted link stays halted, though all is well",
             link().with(|l| l.halt = Some(halt())),
@@ -935,8 +943,22 @@ fn halts() -> Vec<Case> {
             .ends(HaltKind::ExternalVanished),
         case("a resumed link whose internal ticket is still gone ends", link().resumed(), ext(), Sight::Gone)
             .ends(HaltKind::InternalVanished),
-        case("a resumed link with another ticket in its place ends", link().resumed(), ext(), int().reference("U-8"))
-            .ends(HaltKind::ReferenceChanged),
+        case("a resumed link with another internal ticket ends", link().resumed(), ext(), int().reference("U-8"))
+            .ends(HaltKind::InternalReferenceChanged),
+        case("a resumed link goes on with the external's new reference", link().resumed(), ext().reference("R-2"), int())
+            .writes([r#"update title="[R-2] A""#])
+            .notes(["the external ticket is R-2"]),
+        case(
+            "a resumed link without a counterpart goes on with the external's new reference",
+            unborn().resumed(),
+            ext().reference("R-2"),
+            Sight::Unborn,
+        )
+        .writes([r#"create UserRequest title="[R-2] A" description=html"<p>d</p>" impact="1" urgency="2" agent_id="9" caller_id="6" org_id="3" service_id="2" team_id="5""#])
+        .notes(["the external ticket is R-2"]),
+        case("who accepts a reference accepts nothing else", link().resumed(), ext().reference("R-2"), Sight::Gone)
+            .halts(HaltKind::InternalVanished)
+            .notes(["the external ticket is R-2"]),
         case("a resumed link whose tickets are back goes on", link().resumed(), ext().title("B"), int())
             .writes([r#"update title="[R-1] B""#])
             .notes(["the resume is over"]),

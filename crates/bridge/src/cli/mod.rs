@@ -15,7 +15,7 @@ use crate::random::SystemRandom;
 mod check;
 mod demo;
 mod keys;
-mod resume;
+pub mod resume;
 mod serve;
 mod ticket;
 

@@ -16,20 +16,21 @@ use crate::store::{Activity, Instance, LinkState, SqliteStore, Store, Stored};
 /// End the halt of a ticket's pair, or of a side.
 ///
 /// A pair halts when one of its tickets vanished, when an id now carries another reference, or when
-/// too many files went at once. Resumed, it goes on where all is well again; where a ticket is still
-/// gone it ends, and neither ticket is written any more. With --create a vanished internal ticket is
-/// made anew.
+/// too many files went at once. Resumed, it goes on where all is well again: an external ticket with
+/// its new reference, and without the copies of the files that are gone. Where a ticket is still gone,
+/// or another stands in the internal one's place, the pair ends, and neither ticket is written any
+/// more; with --create the internal ticket is made anew instead.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  itop-bridge resume acme:R-000123\n  itop-bridge resume acme:R-000123 --create\n  itop-bridge resume elitery"
 )]
-pub(super) struct Resume {
+pub struct Resume {
     /// A ticket (`acme:R-000123`, `elitery:R-000077`, a link's number), or the name of a side.
-    #[arg(value_name = "NAME or TICKET")]
-    what: String,
+    #[arg(value_name = "NAME or TICKET", value_parser = ticket::side_or_ticket)]
+    pub what: String,
     /// Make a new internal counterpart in place of the one that is gone.
     #[arg(long)]
-    create: bool,
+    pub create: bool,
 }
 
 pub(super) fn run(resume: &Resume, config: &Path, clock: &dyn Clock, out: &mut dyn Write) -> anyhow::Result<Outcome> {
@@ -40,31 +41,80 @@ pub(super) fn run(resume: &Resume, config: &Path, clock: &dyn Clock, out: &mut d
     let mut store =
         SqliteStore::open(&config.store.path).with_context(|| format!("the store {}", config.store.path.display()))?;
     store.adopt_server_id(&config.server.id)?;
-    if let Some(instance) = side(&config, &resume.what) {
-        return resume_side(&mut store, &instance, &resume.what, out);
+    in_store(resume, &mut store, &config, clock.now_ms(), out)
+}
+
+/// What the verb does to a store.
+pub fn in_store(
+    resume: &Resume,
+    store: &mut dyn Store,
+    config: &Config,
+    now_ms: i64,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
+    match side(config, &resume.what) {
+        Some(_) if resume.create => bail!("--create goes with a ticket, and {} is a side", resume.what),
+        Some(instance) => resume_side(store, &instance, &resume.what, out),
+        None => resume_pair(resume, store, config, now_ms, out),
     }
-    let stored = ticket::find(&mut store, &config, &resume.what)?;
+}
+
+fn resume_pair(
+    resume: &Resume,
+    store: &mut dyn Store,
+    config: &Config,
+    now_ms: i64,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
+    let stored = ticket::find(store, config, &resume.what)?;
+    let name = name(config, &stored);
     let Some(halt) = stored.link.halt.clone() else {
-        bail!("{} is not halted; nothing was changed", resume.what);
+        return nothing_is_halted(resume, &name, stored.state, out);
     };
-    if resume.create && halt.kind == HaltKind::ExternalVanished {
-        bail!(
-            "the external ticket {} is gone: there is nothing to copy. Without --create the pair is ended",
-            stored.link.external.reference
-        );
+    if resume.create {
+        can_be_made_anew(halt.kind, &stored.link)?;
     }
     let text =
         format!("resumed by an operator{}: {}", if resume.create { ", with a new counterpart" } else { "" }, halt.text);
-    let did = Activity { at_ms: clock.now_ms(), text };
+    let did = Activity { at_ms: now_ms, text };
     let create = resume.create;
-    store.amend_link(stored.id, &move |link, state| amend(link, state, create), &did, clock.now_ms())?;
-    writeln!(out, "{} is resumed. It had stopped because {}.", name(&config, &stored), halt.text)?;
+    store.amend_link(stored.id, &move |link, state| amend(link, state, create), &did, now_ms)?;
+    writeln!(out, "{name} is resumed. It had stopped because {}.", halt.text)?;
     Ok(Outcome::Fine)
 }
 
 fn amend(link: &mut Link, state: &mut LinkState, create: bool) {
     *state = LinkState::Live;
     if create { link.make_anew() } else { link.resume() }
+}
+
+fn nothing_is_halted(resume: &Resume, name: &str, state: LinkState, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    let ended = state == LinkState::Ended;
+    let why = if ended { "has ended: neither ticket is written any more" } else { "is not halted" };
+    if resume.create {
+        bail!("{name} {why}; --create makes a new internal ticket only where a halt says that it is gone");
+    }
+    writeln!(out, "{name} {why}. Nothing was changed.")?;
+    Ok(Outcome::Fine)
+}
+
+/// Where the internal ticket still stands, --create would make a second one beside it.
+fn can_be_made_anew(kind: HaltKind, link: &Link) -> anyhow::Result<()> {
+    let external = &link.external.reference;
+    match kind {
+        HaltKind::InternalVanished | HaltKind::InternalReferenceChanged => Ok(()),
+        HaltKind::ExternalVanished => {
+            bail!(
+                "the external ticket {external} is gone: there is nothing to copy. Without --create the pair is ended"
+            )
+        }
+        HaltKind::ExternalReferenceChanged => bail!(
+            "the internal ticket still stands: --create would make a second one. Without --create the pair goes on with the external ticket's new reference"
+        ),
+        HaltKind::FilesGone => bail!(
+            "the internal ticket still stands: --create would make a second one. Without --create the copies of the files that are gone are deleted"
+        ),
+    }
 }
 
 fn side(config: &Config, name: &str) -> Option<Instance> {
@@ -76,7 +126,10 @@ fn side(config: &Config, name: &str) -> Option<Instance> {
 
 fn resume_side(store: &mut dyn Store, instance: &Instance, name: &str, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     match store.stopped(instance)? {
-        None => bail!("{name} is not halted; nothing was changed"),
+        None => {
+            writeln!(out, "{name} is not halted. Nothing was changed.")?;
+            Ok(Outcome::Fine)
+        }
         Some(reason) => {
             store.set_stopped(instance, None)?;
             writeln!(out, "{name} is resumed. It had stopped because {reason}.")?;

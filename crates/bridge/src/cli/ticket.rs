@@ -6,6 +6,18 @@ use anyhow::bail;
 use crate::config::Config;
 use crate::store::{MAX_ROWS, Store, Stored};
 
+/// An argument that names a side or a ticket: half of one is wrong usage.
+pub(super) fn side_or_ticket(name: &str) -> Result<String, String> {
+    let halves = name.split_once(':');
+    if name.is_empty() || halves.is_some_and(|(side, reference)| side.is_empty() || reference.is_empty()) {
+        return Err(
+            "write SIDE:REFERENCE, such as acme:R-000123, a link's number, or the name of a side, such as acme"
+                .to_owned(),
+        );
+    }
+    Ok(name.to_owned())
+}
+
 /// The pair that a ticket belongs to.
 pub(super) fn find(store: &mut dyn Store, config: &Config, name: &str) -> anyhow::Result<Stored> {
     if let Ok(number) = name.parse::<i64>() {
@@ -15,12 +27,14 @@ pub(super) fn find(store: &mut dyn Store, config: &Config, name: &str) -> anyhow
         };
     }
     let Some((side, reference)) = name.split_once(':') else {
-        bail!("{name:?} names no ticket: write SIDE:REFERENCE, such as acme:R-000123, or a link's number");
+        bail!(
+            "{name:?} names neither a side nor a ticket: write SIDE:REFERENCE, such as acme:R-000123, or a link's number{}",
+            sides(config)
+        );
     };
     let internal = side == config.internal.name;
     if !internal && !config.externals.iter().any(|external| external.name() == side) {
-        let sides: Vec<&str> = config.externals.iter().map(|external| external.name()).collect();
-        bail!("there is no side {side:?}: the configuration has {} and {}", sides.join(", "), config.internal.name);
+        bail!("there is no side {side:?}{}", sides(config));
     }
     let external = (!internal).then_some(side);
     let mut after = 0;
@@ -38,4 +52,9 @@ pub(super) fn find(store: &mut dyn Store, config: &Config, name: &str) -> anyhow
             return Ok(stored);
         }
     }
+}
+
+fn sides(config: &Config) -> String {
+    let externals: Vec<&str> = config.externals.iter().map(|external| external.name()).collect();
+    format!(". The configuration has {} and {}", externals.join(", "), config.internal.name)
 }

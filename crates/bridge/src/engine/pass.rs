@@ -241,6 +241,7 @@ impl<'a> Pass<'a> {
         loop {
             let plan = reconcile(&self.policy, &self.link, &sights.external, &sights.internal);
             if let Some(halt) = &plan.halt {
+                self.take_notes(&plan);
                 return self.stop(halt.clone()).await.map(|()| None);
             }
             if let Some(end) = &plan.end {
@@ -334,6 +335,9 @@ impl<'a> Pass<'a> {
                 Note::Adopt(copy) => self.did(format!("found the copy of attachment {} by its mark", copy.original)),
                 Note::CopyRemovedByPerson { original, .. } => {
                     self.did(format!("the copy of attachment {original} was deleted by a person; it stays deleted"));
+                }
+                Note::ExternalReference(reference) => {
+                    self.did(format!("{} is {reference} from now on", self.link.external.reference));
                 }
                 _ => {}
             }

@@ -602,7 +602,7 @@ async fn a_vanished_ticket_takes_no_copy_with_it(version: Version) {
     assert_eq!(names_inside(&world, ticket).await, ["a.txt", "b.txt", "c.txt"]);
     world.one_more_pass_writes_nothing().await;
     // An operator accepts it: the pair is over, and nothing is written.
-    resume(&world, ticket, false).await;
+    world.resume("acme:R-000001", false).await.unwrap();
     world.settle().await;
     let stored = world.link(ticket).await;
     assert_eq!(stored.state, LinkState::Ended);
@@ -648,15 +648,6 @@ async fn assert_halted(world: &World, ticket: u64, kind: HaltKind) {
     assert!(world.did(ticket, "halted").await);
 }
 
-/// What `resume TICKET [--create]` does to the link.
-async fn resume(world: &World, ticket: u64, create: bool) {
-    amend(world, ticket, move |link, state| {
-        *state = LinkState::Live;
-        if create { link.make_anew() } else { link.resume() }
-    })
-    .await;
-}
-
 async fn amend(world: &World, ticket: u64, change: impl Fn(&mut Link, &mut LinkState) + Send + 'static) {
     let id = world.link(ticket).await.id;
     let now = world.clock.now_ms();
@@ -673,7 +664,7 @@ async fn a_vanished_counterpart_is_made_anew_if_an_operator_wants_it(version: Ve
     world.settle().await;
     assert_halted(&world, ticket, HaltKind::InternalVanished).await;
     world.one_more_pass_writes_nothing().await;
-    resume(&world, ticket, true).await;
+    world.resume("acme:R-000001", true).await.unwrap();
     world.settle().await;
     let second = world.copy_of(ticket).await;
     assert_ne!(second.id, first);
@@ -695,7 +686,11 @@ async fn an_id_that_is_used_again_halts(version: Version) {
         let other = crate::world::ticket("Another ticket");
         assert_eq!(sim.create_ticket("UserRequest", other).await.unwrap(), id);
         world.pass_seconds(310).await;
-        assert_halted(&world, ticket, HaltKind::ReferenceChanged).await;
+        let kind = match side {
+            Side::External => HaltKind::ExternalReferenceChanged,
+            Side::Internal => HaltKind::InternalReferenceChanged,
+        };
+        assert_halted(&world, ticket, kind).await;
         assert_eq!(names_inside(&world, ticket).await, ["a.txt"]);
         world.one_more_pass_writes_nothing().await;
     }
@@ -820,7 +815,7 @@ async fn many_files_gone_at_once_halt(version: Version) {
         assert_eq!(names_inside(&world, ticket).await, names);
         assert_halted(&world, ticket, HaltKind::FilesGone).await;
         world.one_more_pass_writes_nothing().await;
-        resume(&world, ticket, false).await;
+        world.resume("acme:R-000001", false).await.unwrap();
         world.settle().await;
         assert_eq!(names_inside(&world, ticket).await, names[5..]);
         assert!(!world.link(ticket).await.link.resumed, "the next accident halts again");
@@ -879,7 +874,8 @@ async fn a_side_that_looks_empty_is_not_believed(version: Version) {
             sim.drop_hooks(false);
         }
         sim.set_next_ids(next);
-        world.store.call(move |store| store.set_stopped(&instance, None)).await.unwrap();
+        let name = if side == Side::External { "acme" } else { "elitery" };
+        assert!(world.resume(name, false).await.unwrap().contains(&reason));
         world.pass_seconds(8000).await;
         world.settle().await;
         assert_eq!(world.copy_of(last).await.field("title"), format!("[R-{last:06}] Changed meanwhile"));
@@ -897,8 +893,7 @@ async fn a_side_resumed_although_tickets_are_gone_halts_these_alone(version: Ver
     world.pass_seconds(3700).await;
     let acme = Instance::External("acme".into());
     assert!(world.stopped(acme.clone()).await.is_some());
-    let instance = acme.clone();
-    world.store.call(move |store| store.set_stopped(&instance, None)).await.unwrap();
+    world.resume("acme", false).await.unwrap();
     world.pass_seconds(2 * 3700).await;
     assert_eq!(world.stopped(acme).await, None);
     for id in &tickets[..5] {

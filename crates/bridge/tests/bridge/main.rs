@@ -11,5 +11,6 @@ mod fields;
 mod files;
 mod only;
 mod order;
+mod resume;
 mod settle;
 mod status;

@@ -10,11 +10,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use itop_bridge::app::{App, Seams};
+use itop_bridge::cli::resume::{self, Resume};
 use itop_bridge::clock::{Clock, VirtualClock};
 use itop_bridge::config::{Config, SideConfig};
 use itop_bridge::random::SeededRandom;
 use itop_bridge::store::{
-    About, Activity, DirtyMark, Instance, Look, QueueRow, SqliteStore, StoreHandle, Stored, TicketOf,
+    About, Activity, DirtyMark, Instance, Look, QueueRow, SqliteStore, Store, StoreHandle, Stored, TicketOf,
 };
 use itop_bridge::timing::Timing;
 use itop_client::{Body, MaxAnswerBytes, Progress, Transport, TransportError};
@@ -348,6 +349,19 @@ impl World {
     /// Whether the activity log says this.
     pub async fn did(&self, external: u64, text: &str) -> bool {
         self.activity(external).await.iter().any(|line| line.text.contains(text))
+    }
+
+    /// The verb `resume`, as an operator calls it beside the running bridge: what it says, or its error.
+    pub async fn resume(&self, what: &str, create: bool) -> Result<String, String> {
+        let (resume, config) = (Resume { what: what.into(), create }, self.config.clone());
+        let now = self.clock.now_ms();
+        let verb = move |store: &mut dyn Store| {
+            let mut out = Vec::new();
+            let outcome =
+                resume::in_store(&resume, store, &config, now, &mut out).map_err(|error| format!("{error:#}"));
+            Ok(outcome.map(|_| String::from_utf8(out).expect("a verb says words")))
+        };
+        self.store.call(verb).await.expect("the store")
     }
 
     pub async fn stopped(&self, instance: Instance) -> Option<String> {
