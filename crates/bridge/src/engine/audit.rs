@@ -106,7 +106,7 @@ impl Shared {
             return Ok(found);
         }
         let answer = itop.client.get("Ticket", &Query::ids(&ids), &["id", "ref"]).await;
-        let tickets = self.noted(itop, answer).map_err(|error| Failure::of(itop, "Ticket", &error))?;
+        let tickets = self.noted(itop, "Ticket", answer).map_err(|error| Failure::of(itop, &error))?;
         for object in tickets.objects {
             found.tickets.insert(object.id, object.text("ref").unwrap_or_default().to_owned());
         }
@@ -117,7 +117,7 @@ impl Shared {
                 read::join(ids.iter())
             );
             let answer = itop.client.get("Attachment", &Query::oql(oql), &["id", "item_id"]).await;
-            let files = self.noted(itop, answer).map_err(|error| Failure::of(itop, "Attachment", &error))?;
+            let files = self.noted(itop, "Attachment", answer).map_err(|error| Failure::of(itop, &error))?;
             for object in files.objects {
                 found.files.entry(object.number("item_id").unwrap_or_default()).or_default().insert(object.id);
             }

@@ -26,7 +26,7 @@ impl Shared {
             return Ok(id);
         }
         let answer = lane.external.find_highest_ticket().await;
-        let id = self.noted(&lane.external, answer).map_err(|error| Failure::of(&lane.external, "Ticket", &error))?;
+        let id = self.noted(&lane.external, "Ticket", answer).map_err(|error| Failure::of(&lane.external, &error))?;
         tracing::info!(lane = %lane.name, id, "tickets up to this id are older than the connection and stay where they are");
         self.store.call(move |store| store.set_cursor(&instance, "since_id", &id.to_string())).await?;
         Ok(id)
@@ -36,7 +36,7 @@ impl Shared {
     async fn highest_internal(&self) -> Result<u64, Failure> {
         if self.internal.highest_ticket() == 0 {
             let answer = self.internal.find_highest_ticket().await;
-            self.noted(&self.internal, answer).map_err(|error| Failure::of(&self.internal, "Ticket", &error))?;
+            self.noted(&self.internal, "Ticket", answer).map_err(|error| Failure::of(&self.internal, &error))?;
         }
         Ok(self.internal.highest_ticket())
     }
@@ -67,7 +67,7 @@ impl Pass<'_> {
                     let codes: Vec<&str> =
                         sent.iter().map(|(code, _)| code).chain(&asked).map(String::as_str).collect();
                     if !self.shared.internal.learn_missing(class, &error, &codes) {
-                        return self.create_failed(class, &error).await;
+                        return self.create_failed(&error).await;
                     }
                 }
             }
@@ -135,7 +135,6 @@ impl Pass<'_> {
 
     /// The internal ticket is the counterpart: the ancestor is what was sent and what stands.
     async fn adopt(&mut self, ticket: Ticket) -> Result<Ticket, Failure> {
-        self.went_through(&ticket.class);
         self.shared.internal.met_ticket(ticket.id);
         self.link.internal =
             Some(TicketKey { class: ticket.class.clone(), id: ticket.id, reference: ticket.reference.clone() });
@@ -181,14 +180,14 @@ impl Pass<'_> {
             id: object.id,
             reference: text("ref"),
             status: text("status"),
-            attributes: attributes.map_err(|error| Failure::of(internal, &object.class, &error))?,
+            attributes: attributes.map_err(|error| Failure::of(internal, &error))?,
             files: None,
             read_at_ms,
         })
     }
 
     /// iTop's own answer came, so the call is over: what it made, if anything, is there now.
-    async fn create_failed(&mut self, class: &str, error: &itop_client::Error) -> Result<Option<Ticket>, Failure> {
+    async fn create_failed(&mut self, error: &itop_client::Error) -> Result<Option<Ticket>, Failure> {
         if !error.had_no_effect()
             && let Some(creation) = self.link.creation.clone()
             && let Some(ticket) = self.find_created(&creation).await?
@@ -196,7 +195,7 @@ impl Pass<'_> {
             return Ok(Some(ticket));
         }
         self.forget_creation().await?;
-        Err(Failure::of(&self.shared.internal, class, error))
+        Err(Failure::of(&self.shared.internal, error))
     }
 
     async fn forget_creation(&mut self) -> Result<(), Failure> {
@@ -234,7 +233,7 @@ impl Pass<'_> {
         let internal = &self.shared.internal;
         let asked_ms = self.shared.now_ms();
         let answer = self.leased(internal, internal.read(&class, &Query::oql(oql), &attributes)).await?;
-        let found = answer.map_err(|error| Failure::of(internal, &class, &error))?;
+        let found = answer.map_err(|error| Failure::of(internal, &error))?;
         let carries = |object: &&Object| {
             let first = object.log("private_log").and_then(|entries| entries.into_iter().next());
             first.is_some_and(|entry| TicketMark::find(&entry.message).as_ref() == Some(&mark))

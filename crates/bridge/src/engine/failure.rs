@@ -2,8 +2,9 @@
 
 use itop_client::{Effect, Error, ErrorClass};
 
-use super::breaker::Verdict;
 use super::itop::Itop;
+use super::suspensions::Verdict;
+use super::troubles::Access;
 use super::{Lane, Shared};
 use crate::store::{Claim, Next, StoreError};
 
@@ -13,6 +14,8 @@ pub struct Failure {
     pub kind: Kind,
     /// What failed, on which side, in iTop's words.
     pub text: String,
+    /// The side that it is about, if it is about one.
+    pub instance: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +28,8 @@ pub enum Kind {
     Refused,
     /// The account may not do this to that class, or the whole iTop is read-only.
     Rights {
-        instance: String,
         class: String,
+        access: Access,
     },
     /// The configuration names something that the iTop does not have.
     Setup,
@@ -42,11 +45,14 @@ pub enum Kind {
 }
 
 impl Failure {
-    pub fn of(itop: &Itop, class: &str, error: &Error) -> Failure {
+    pub fn of(itop: &Itop, error: &Error) -> Failure {
         let kind = match &error.class {
             ErrorClass::Transient => Kind::Transient,
             ErrorClass::Login => Kind::Login,
-            ErrorClass::Rights { .. } => Kind::Rights { instance: itop.name.clone(), class: class.to_owned() },
+            ErrorClass::Rights { .. } => {
+                let access = if error.asked.operation.writes() { Access::Write } else { Access::Read };
+                Kind::Rights { class: error.asked.class.clone(), access }
+            }
             ErrorClass::Stale => Kind::Stale,
             ErrorClass::Gone => Kind::Gone,
             ErrorClass::TooLarge => Kind::TooLarge,
@@ -54,11 +60,15 @@ impl Failure {
             _ if matches!(error.effect, Effect::Unknown { answered: false }) => Kind::Transient,
             _ => Kind::Refused,
         };
-        Failure { kind, text: format!("{}: {error}", itop.name) }
+        Failure::at(itop, kind, error.to_string())
+    }
+
+    pub fn at(itop: &Itop, kind: Kind, what: String) -> Failure {
+        Failure { kind, text: format!("{}: {what}", itop.name), instance: itop.name.clone() }
     }
 
     pub fn setup(text: String) -> Failure {
-        Failure { kind: Kind::Setup, text }
+        Failure { kind: Kind::Setup, text, instance: String::new() }
     }
 
     /// Nothing more can be tried in this pass.
@@ -70,7 +80,7 @@ impl Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Failure {
         let kind = if matches!(error, StoreError::LeaseLost) { Kind::LeaseLost } else { Kind::Store };
-        Failure { kind, text: error.to_string() }
+        Failure { kind, text: error.to_string(), instance: String::new() }
     }
 }
 
@@ -106,24 +116,18 @@ impl Shared {
     pub fn after_failure(&self, lane: &Lane, claim: &Claim, failures: &[Failure]) -> Next {
         let now = self.now_ms();
         let probe = now + self.timing.probe_ms;
-        let ticket = claim.lease.of.ticket;
         let mut due = now + self.random.jitter_ms(self.backoff_ms(claim.attempts));
         let mut refused_since = None;
         for failure in failures {
             match &failure.kind {
-                Kind::Rights { instance, class } => {
-                    if self.suspensions().rights(instance, class, probe, failure.text.clone()) {
-                        tracing::error!(%instance, class, error = %failure.text, "writes of this class wait: the account lacks the right, or this iTop is read-only");
-                    }
+                Kind::Rights { class, access } => {
+                    self.lacks_rights(failure, class, *access);
                     due = due.max(probe);
                 }
                 Kind::Refused | Kind::Stale | Kind::Gone | Kind::TooLarge => {
-                    match self.suspensions().refused(&lane.name, ticket, &failure.text, now, probe) {
+                    match self.is_refused(lane, claim, failure) {
                         Verdict::Alone { since_ms } => refused_since = Some(since_ms),
-                        Verdict::Shared => {
-                            tracing::error!(lane = %lane.name, error = %failure.text, "several tickets are refused with one text; they wait and are tried every minute");
-                            due = due.max(probe);
-                        }
+                        Verdict::Shared { .. } => due = due.max(probe),
                     }
                 }
                 Kind::Setup | Kind::Login => due = due.max(probe),
@@ -138,6 +142,22 @@ impl Shared {
             due = now + self.parked_retry_ms(refused_for_ms);
         }
         Next::Retry { due_ms: due, error, parked: park }
+    }
+
+    fn lacks_rights(&self, failure: &Failure, class: &str, access: Access) {
+        let (instance, error) = (&failure.instance, &failure.text);
+        if self.suspensions().rights(instance, class, access, self.now_ms(), error.clone()) {
+            tracing::error!(%instance, class, error, "tickets of this class wait: the account lacks the right, or this iTop is read-only");
+        }
+    }
+
+    fn is_refused(&self, lane: &Lane, claim: &Claim, failure: &Failure) -> Verdict {
+        let (instance, error) = (&failure.instance, &failure.text);
+        let verdict = self.suspensions().refused(&lane.name, claim.lease.of.ticket, instance, error, self.now_ms());
+        if let Verdict::Shared { cause, is_news: true } = &verdict {
+            tracing::error!(lane = %lane.name, error, "several tickets are refused in one text: {cause} wait, and one is tried every minute");
+        }
+        verdict
     }
 
     fn backoff_ms(&self, attempts: u32) -> i64 {

@@ -40,9 +40,8 @@ impl Pass<'_> {
         let output: Vec<&str> = fields.iter().map(|field| field.code.as_str()).collect();
         let call = client.update(&target.class, target.id, &body, &comment, &output);
         let answer = self.write(internal, &target.class, intend, call).await?;
-        let outcome = answer.map_err(|error| Failure::of(internal, &target.class, &error));
+        let outcome = answer.map_err(|error| Failure::of(internal, &error));
         if let Ok(written) = &outcome {
-            self.went_through(&target.class);
             for (field, value) in &sent {
                 let answered = written.object.text(&field.code).unwrap_or(value);
                 let stored = internal.as_stored(&target.class, target.id, &field.code, answered).await;
@@ -85,7 +84,7 @@ impl Pass<'_> {
                     images.insert(image, Embedded { mimetype: loaded.mime.to_owned(), base64 });
                 }
                 Err(error) => {
-                    let failure = Failure::of(external, "InlineImage", &error);
+                    let failure = Failure::of(external, &error);
                     if matches!(failure.kind, Kind::Transient | Kind::Login) {
                         return Err(failure);
                     }

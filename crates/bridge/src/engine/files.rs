@@ -48,7 +48,7 @@ impl Shared {
 
     async fn named_are_as_copied(&self, lane: &Lane, claim: &mut Claim, files: &mut InHand) -> Result<bool, Failure> {
         let Some((_, link)) = claim.link.clone() else { return Ok(false) };
-        let failed = |error| Failure::of(&lane.external, "Attachment", &error);
+        let failed = |error| Failure::of(&lane.external, &error);
         let named: Vec<u64> = claim.look.external_attachments.iter().copied().collect();
         if named.is_empty() {
             // Internal attachments of ours: the bridge's own writes come back as hooks.
@@ -57,7 +57,7 @@ impl Shared {
         if claim.look.second_looks > 0 {
             // Only whether they still stand: a change in place is announced after it happened.
             let answer = lane.external.client.get("Attachment", &Query::ids(&named), &["id", "item_id"]).await;
-            let found = self.noted(&lane.external, answer).map_err(failed)?;
+            let found = self.noted(&lane.external, "Attachment", answer).map_err(failed)?;
             let standing = found.objects.iter().filter(|object| object.number("item_id") == Some(link.external.id));
             return Ok(standing.count() == named.len());
         }
@@ -160,7 +160,7 @@ impl Pass<'_> {
             }
             let client = self.with_file_memory(itop).await?;
             let read = self.leased(itop, async { shared.fetch_contents(&client, file.id, max_bytes).await }).await?;
-            let Some(read) = read.map_err(|error| Failure::of(itop, "Attachment", &error))? else { continue };
+            let Some(read) = read.map_err(|error| Failure::of(itop, &error))? else { continue };
             file.content = Some(read.fingerprint());
             if side == Side::External
                 && let Some(copy) = self.link.copy_of(Side::External, file.id)
@@ -204,7 +204,6 @@ impl Pass<'_> {
     ) -> Result<(), Failure> {
         match answer {
             Ok(written) => {
-                self.went_through("Attachment");
                 self.link.keep_copy(Copy { state: CopyState::Stands(written.object.id), ..copy });
                 self.wrote(&format!("file {name:?}"), "a file was added outside");
                 self.save().await
@@ -215,7 +214,7 @@ impl Pass<'_> {
                     self.link.forget_copy(copy.from, copy.original);
                 }
                 self.save().await?;
-                Err(Failure::of(&self.shared.internal, "Attachment", &error))
+                Err(Failure::of(&self.shared.internal, &error))
             }
         }
     }
@@ -261,7 +260,6 @@ impl Pass<'_> {
         loop {
             match self.send_rewrite(original, copy, contents.clone()).await? {
                 Ok(()) => {
-                    self.went_through("Attachment");
                     self.link.keep_copy(Copy { content, substituted, ..known });
                     self.wrote(&format!("file {name:?}"), reason);
                     return self.save().await;
@@ -271,7 +269,7 @@ impl Pass<'_> {
                     substituted = true;
                 }
                 Err(error) => {
-                    let failure = Failure::of(&self.shared.internal, "Attachment", &error);
+                    let failure = Failure::of(&self.shared.internal, &error);
                     if failure.kind == Kind::Gone {
                         self.link.keep_copy(Copy { state: CopyState::RemovedByPerson, ..known });
                         self.did(format!(
@@ -307,8 +305,8 @@ impl Pass<'_> {
         let (client, comment) = (internal.client.clone(), self.comment());
         let answer = self.leased(internal, async move { client.delete("Attachment", copy, &comment).await }).await?;
         // An unanswered deletion is simply sent again: deleting what is gone does no harm.
-        answer.map_err(|error| Failure::of(internal, "Attachment", &error))?;
-        self.went_through("Attachment");
+        answer.map_err(|error| Failure::of(internal, &error))?;
+        self.went_through(&self.shared.internal, "Attachment");
         self.link.forget_copy(Side::External, original);
         self.wrote(&format!("deleted the copy of attachment {original}"), reason);
         self.save().await
@@ -324,7 +322,7 @@ impl Pass<'_> {
         let max_bytes = self.lane.settings.sync.max_attachment_bytes;
         let shared = self.shared;
         let read = self.leased(external, async { shared.fetch_contents(&client, original, max_bytes).await }).await?;
-        read.map_err(|error| Failure::of(external, "Attachment", &error))
+        read.map_err(|error| Failure::of(external, &error))
     }
 
     /// What is sent for these contents: themselves, with a name that iTop takes, or a small text file

@@ -21,7 +21,8 @@ impl Pass<'_> {
     ) -> Result<Result<T, Error>, Failure> {
         let shared = self.shared;
         let answer = shared.keep_lease(&mut self.claim, itop.timeout_ms + shared.timing.call_margin_ms, call).await?;
-        Ok(shared.noted(itop, answer))
+        shared.heard(itop, &answer);
+        Ok(answer)
     }
 
     /// Waits for reads, which note for themselves how they ended.

@@ -22,7 +22,9 @@ mod policies;
 mod probe;
 mod read;
 mod status;
+mod suspensions;
 mod sweep;
+mod troubles;
 mod worker;
 mod write;
 
@@ -33,13 +35,15 @@ use tokio::sync::watch;
 
 pub use itop::Itop;
 pub use policies::{LaneSettings, target_of};
+pub use troubles::{Access, Cause, Trouble};
 
 use crate::clock::Clock;
 use crate::random::Random;
 use crate::store::StoreHandle;
 use crate::timing::Timing;
-use breaker::Suspensions;
+use breaker::Down;
 use policies::Policies;
+use suspensions::Suspensions;
 
 /// Everything that the engine is given.
 pub struct Parts {
@@ -94,6 +98,7 @@ impl Engine {
         Engine {
             shared: Arc::new(Shared {
                 started_ms: parts.clock.now_ms(),
+                suspensions: Mutex::new(Suspensions::new(&parts.timing)),
                 store: parts.store,
                 clock: parts.clock,
                 random: parts.random,
@@ -101,7 +106,6 @@ impl Engine {
                 server: parts.server,
                 internal: parts.internal,
                 lanes: parts.lanes.into_iter().map(lane).collect(),
-                suspensions: Mutex::default(),
             }),
         }
     }
@@ -126,12 +130,15 @@ impl Engine {
         }
     }
 
-    /// What waits because of a refusal or because a side is down, for the operator.
-    pub fn troubles(&self) -> Vec<String> {
+    /// What keeps tickets waiting and is no ticket's own fault.
+    pub fn troubles(&self) -> Vec<Trouble> {
         let shared = &self.shared;
         let sides = shared.lanes.iter().map(|lane| &lane.external).chain([&shared.internal]);
-        let down = sides.filter_map(|itop| Some(format!("{} is down: {}", itop.name, itop.breaker().down()?.reason)));
-        down.chain(shared.suspensions().reasons()).collect()
+        let down = sides.filter_map(|itop| {
+            let Down { since_ms, reason } = itop.breaker().down()?.clone();
+            Some(Trouble { cause: Cause::Down { instance: itop.name.clone() }, since_ms, reason })
+        });
+        down.chain(shared.suspensions().troubles()).collect()
     }
 }
 

@@ -13,6 +13,7 @@ use super::failure::{Failure, Kind};
 use super::in_hand::InHand;
 use super::itop::Itop;
 use super::read::{self, Wanted};
+use super::suspensions::say_over;
 use super::{Lane, Shared};
 use crate::config::Condition;
 use crate::store::{Activity, Claim, LinkState, Look, Next};
@@ -48,13 +49,13 @@ pub struct Pass<'a> {
 }
 
 /// What the writes of a plan led to.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 enum Applied {
     Done,
     /// The counterpart was made: this is what it looks like, and the rest can be planned.
     Created(Ticket),
-    /// Something moved between the read and the write, in that side's words: read and plan again.
-    Stale(String),
+    /// Something moved between the read and the write: read and plan again.
+    Stale(Failure),
 }
 
 impl<'a> Pass<'a> {
@@ -129,11 +130,11 @@ impl<'a> Pass<'a> {
             }
         };
         if self.ended {
-            return;
+            return self.shared.hand_back(&self.claim);
         }
         if self.failures.iter().any(|failure| failure.kind == Kind::LeaseLost) {
             tracing::warn!(ticket = %self.name(), "another worker took the ticket over");
-            return;
+            return self.shared.hand_back(&self.claim);
         }
         let next = if self.failures.is_empty() {
             self.is_well();
@@ -146,13 +147,8 @@ impl<'a> Pass<'a> {
     }
 
     fn is_well(&self) {
-        let (shared, lane) = (self.shared, &self.lane.name);
-        let mut suspensions = shared.suspensions();
-        suspensions.is_well(lane, self.claim.lease.of.ticket);
-        if self.wrote.is_empty() {
-            let classes = [self.link.external.class.as_str(), self.policy.internal_class.as_str()];
-            suspensions.wrote_nothing(lane, &shared.internal.name, classes, shared.now_ms());
-        }
+        let ended = self.shared.suspensions().is_well(&self.lane.name, self.claim.lease.of.ticket);
+        say_over(&ended);
     }
 
     /// How people call the ticket.
@@ -175,6 +171,10 @@ impl<'a> Pass<'a> {
             (wrote, _) => wrote.join(", "),
         };
         match next {
+            // What is known already is not said again at every try.
+            Next::Retry { error, parked: false, .. } if self.claim.error.as_ref() == Some(error) => {
+                tracing::debug!(ticket, wrote, ms, error, "pass failed again");
+            }
             Next::Retry { error, parked, .. } => tracing::warn!(ticket, wrote, ms, parked, error, "pass failed"),
             _ => tracing::info!(ticket, wrote, ms, "pass"),
         }
@@ -271,9 +271,9 @@ impl<'a> Pass<'a> {
             rounds += 1;
             match self.apply(&plan, &sights).await? {
                 Applied::Done => return Ok(plan.look_again_at_ms),
-                Applied::Stale(text) if rounds == MAX_PLANS => {
-                    let text = format!("the ticket moved each time the bridge wrote to it: {text}");
-                    self.failures.push(Failure { kind: Kind::Refused, text });
+                Applied::Stale(stale) if rounds == MAX_PLANS => {
+                    let text = format!("the ticket moved each time the bridge wrote to it: {}", stale.text);
+                    self.failures.push(Failure { kind: Kind::Refused, text, ..stale });
                     return Ok(None);
                 }
                 Applied::Created(ticket) => {
@@ -384,7 +384,7 @@ impl<'a> Pass<'a> {
             match outcome {
                 Ok(Some(created)) => applied = created,
                 Ok(None) => {}
-                Err(failure) if failure.kind == Kind::Stale => applied = Applied::Stale(failure.text),
+                Err(failure) if failure.kind == Kind::Stale => applied = Applied::Stale(failure),
                 Err(failure) => self.go_on_after(Err(failure))?,
             }
         }
@@ -418,10 +418,10 @@ impl<'a> Pass<'a> {
             )
         };
         let (mut external, mut internal) = self.reading(reads).await?;
-        let external = one(&mut external, external_id, &lane.external, &class)?;
+        let external = one(&mut external, external_id, &lane.external)?;
         sights.external = self.list_as_before(&sights.external, external, Side::External).await?;
         if let Some(key) = counterpart {
-            let internal = one(&mut internal, key.id, &shared.internal, &key.class)?;
+            let internal = one(&mut internal, key.id, &shared.internal)?;
             sights.internal = self.list_as_before(&sights.internal, internal, Side::Internal).await?;
         }
         self.read_named_contents(sights).await
@@ -440,7 +440,7 @@ impl<'a> Pass<'a> {
         let itop = shared.itop(lane, side);
         let marks = read::marks_of(lane, &shared.server, [&self.link].into_iter(), side);
         let files = self.reading(shared.list_files(itop, &ticket.class, &marks)).await?;
-        let mut files = files.map_err(|error| Failure::of(itop, "Attachment", &error))?;
+        let mut files = files.map_err(|error| Failure::of(itop, &error))?;
         Ok(files.remove(&ticket.id).unwrap_or_default())
     }
 
@@ -514,10 +514,10 @@ impl<'a> Pass<'a> {
         format!("itop-bridge: {} of {}", self.link.external.reference, self.lane.name)
     }
 
-    /// A write of this class went through: whatever suspended it is over.
-    pub(super) fn went_through(&self, class: &str) {
-        let internal = &self.shared.internal.name;
-        self.shared.suspensions().succeeded(&self.lane.name, self.link.external.id, internal, class);
+    /// A write of this class went through on that side: whatever suspended it is over.
+    pub(super) fn went_through(&self, itop: &Itop, class: &str) {
+        let (external, ticket) = (&self.lane.name, self.claim.lease.of.ticket);
+        say_over(&self.shared.suspensions().was_written(external, ticket, &itop.name, class));
     }
 }
 
@@ -527,10 +527,10 @@ fn touches_files(plan: &Plan) -> bool {
         .any(|step| matches!(step.write, Write::CopyFile { .. } | Write::RewriteFile { .. } | Write::DeleteCopy { .. }))
 }
 
-fn one(reads: &mut read::Reads, id: u64, itop: &Itop, class: &str) -> Result<Sight, Failure> {
+fn one(reads: &mut read::Reads, id: u64, itop: &Itop) -> Result<Sight, Failure> {
     match reads.remove(&id) {
         Some(Ok(Some(read))) => Ok(Sight::Here(read.ticket)),
-        Some(Err(error)) => Err(Failure::of(itop, class, &error)),
+        Some(Err(error)) => Err(Failure::of(itop, &error)),
         Some(Ok(None)) | None => Ok(Sight::Gone),
     }
 }

@@ -72,7 +72,7 @@ impl Pass<'_> {
             self.wrote("text escaped", "iTop showed that it is held as HTML");
         }
         self.save().await?;
-        answer.map(|_| ()).map_err(|error| Failure::of(internal, &target.class, &error))
+        answer.map(|_| ()).map_err(|error| Failure::of(internal, &error))
     }
 }
 

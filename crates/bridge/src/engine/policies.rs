@@ -65,13 +65,16 @@ impl Shared {
         // `service_id` comes before `servicesubcategory_id`, which is looked up within it.
         for (code, value) in &lane.settings.internal_defaults {
             let id = match look_up(&self.internal, code, value, &ids).await {
-                Ok(Ok(id)) => id,
+                Ok(Ok(id)) => {
+                    self.may_read(&self.internal, target_of(code).0);
+                    id
+                }
                 Ok(Err(text)) => {
                     return Err(Failure::setup(format!("{}: defaults of {}: {text}", self.internal.name, lane.name)));
                 }
                 Err(error) => {
                     self.call_failed(&self.internal, &error);
-                    return Err(Failure::of(&self.internal, "", &error));
+                    return Err(Failure::of(&self.internal, &error));
                 }
             };
             ids.insert(code.clone(), id);

@@ -10,6 +10,7 @@ use itop_client::{Client, Contents, Error, ErrorClass, Object, Query};
 use sha2::{Digest, Sha256};
 
 use super::itop::Itop;
+use super::suspensions::say_over;
 use super::{Lane, Shared};
 
 /// A ticket as it was read, and what only a ticket without a link is asked for.
@@ -67,6 +68,7 @@ impl Shared {
         match itop.read(wanted.class, &query(wanted, ids), &attributes).await {
             Ok(found) => {
                 self.answered(itop);
+                self.may_read(itop, wanted.class);
                 let mut reads: Reads = ids.iter().map(|id| (*id, Ok(None))).collect();
                 for object in &found.objects {
                     let read = self.ticket(itop, object, &attributes, now).await;
@@ -139,7 +141,7 @@ impl Shared {
             join(ids.iter())
         );
         let answer = itop.client.get("Attachment", &Query::oql(oql), &["id", "item_id", "temp_id"]).await;
-        let found = self.noted(itop, answer)?;
+        let found = self.noted(itop, "Attachment", answer)?;
         for object in &found.objects {
             let Some(of) = object.number("item_id") else { continue };
             let (Some(mark), Some(list)) = (marks.get(&of), files.get_mut(&of)) else { continue };
@@ -161,7 +163,7 @@ impl Shared {
         max_bytes: u64,
     ) -> Result<Option<ReadContents>, Error> {
         let answer = self.fetch_contents(client, id, max_bytes).await;
-        self.noted(itop, answer)
+        self.noted(itop, "Attachment", answer)
     }
 
     pub(super) async fn fetch_contents(
@@ -181,13 +183,26 @@ impl Shared {
         }))
     }
 
+    /// Notes how reading objects of a class ended.
+    pub(super) fn noted<T>(&self, itop: &Itop, class: &str, answer: Result<T, Error>) -> Result<T, Error> {
+        self.heard(itop, &answer);
+        if answer.is_ok() {
+            self.may_read(itop, class);
+        }
+        answer
+    }
+
+    /// Objects of this class could be read: whatever kept them from it is over.
+    pub(super) fn may_read(&self, itop: &Itop, class: &str) {
+        say_over(self.suspensions().was_read(&itop.name, class).as_slice());
+    }
+
     /// Notes with the side's breaker how a call ended.
-    pub(super) fn noted<T>(&self, itop: &Itop, answer: Result<T, Error>) -> Result<T, Error> {
-        match &answer {
+    pub(super) fn heard<T>(&self, itop: &Itop, answer: &Result<T, Error>) {
+        match answer {
             Ok(_) => self.answered(itop),
             Err(error) => self.call_failed(itop, error),
         }
-        answer
     }
 }
 

@@ -44,7 +44,7 @@ impl Pass<'_> {
                     self.link.plain.retain(|text| !is_sent(text));
                 }
                 self.save().await?;
-                return Err(Failure::of(internal, &target.class, &error));
+                return Err(Failure::of(internal, &error));
             }
             // Answered ok and not applied: a person was faster.
             Ok(None) => {
@@ -60,13 +60,10 @@ impl Pass<'_> {
         if state != stimulus.to {
             // Code 0 and no move to where it leads: a person was faster, or a rule of this iTop's own.
             self.save().await?;
-            let text = format!(
-                "{}: {} did not lead to {} (the ticket stands in {state:?})",
-                internal.name, stimulus.code, stimulus.to
-            );
-            return Err(Failure { kind: Kind::Stale, text });
+            let (code, wanted) = (&stimulus.code, &stimulus.to);
+            let text = format!("{code} did not lead to {wanted} (the ticket stands in {state:?})");
+            return Err(Failure::at(internal, Kind::Stale, text));
         }
-        self.went_through(&target.class);
         self.link.state_answered(&state);
         self.wrote(&format!("{} to {state}", stimulus.code), reason);
         self.save().await?;
@@ -137,8 +134,8 @@ impl Pass<'_> {
                 let answer = internal.client.get(&target.class, &query, &[code]).await;
                 let found = self
                     .shared
-                    .noted(internal, answer)
-                    .map_err(|error| Failure::of(internal, &target.class, &error))?;
+                    .noted(internal, &target.class, answer)
+                    .map_err(|error| Failure::of(internal, &error))?;
                 found.objects.first().and_then(|object| object.text(code)).map(str::to_owned)
             }
         };

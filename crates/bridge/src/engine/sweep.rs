@@ -80,7 +80,7 @@ impl Shared {
         itop.forget_seen_before(&from);
         let oql = format!("SELECT Ticket WHERE last_update >= {}", oql_quote(&from));
         let answer = itop.client.get("Ticket", &Query::oql(oql), &["id", "finalclass", "last_update"]).await;
-        let found = self.noted(itop, answer).map_err(|error| Failure::of(itop, "Ticket", &error))?;
+        let found = self.noted(itop, "Ticket", answer).map_err(|error| Failure::of(itop, &error))?;
         let mut marks = Vec::new();
         let mut latest = cursor.clone();
         for object in &found.objects {
@@ -105,11 +105,11 @@ impl Shared {
     /// connection. iTop cannot be asked for the latest change, so it is searched among what changed since
     /// the newest ticket did. A ticket with an id above `known_to` came after the connection.
     async fn start_cursor(&self, itop: &Itop, known_to: u64) -> Result<(), Failure> {
-        let failed = |error: Error| Failure::of(itop, "Ticket", &error);
+        let failed = |error: Error| Failure::of(itop, &error);
         let highest = itop.find_highest_ticket().await;
-        let highest = self.noted(itop, highest).map_err(failed)?;
+        let highest = self.noted(itop, "Ticket", highest).map_err(failed)?;
         let answer = itop.client.get("Ticket", &Query::ids(&[highest]), &["last_update"]).await;
-        let newest = self.noted(itop, answer).map_err(failed)?;
+        let newest = self.noted(itop, "Ticket", answer).map_err(failed)?;
         let mut latest =
             newest.objects.first().and_then(|object| object.text("last_update")).unwrap_or_default().to_owned();
         if latest.is_empty() {
@@ -119,7 +119,7 @@ impl Shared {
         let from = earlier(&latest, self.timing.cursor_overlap_seconds);
         let query = Query::oql(format!("SELECT Ticket WHERE last_update >= {}", oql_quote(&from)));
         let answer = itop.client.get("Ticket", &query, &["id", "last_update"]).await;
-        for object in &self.noted(itop, answer).map_err(failed)?.objects {
+        for object in &self.noted(itop, "Ticket", answer).map_err(failed)?.objects {
             let last_update = object.text("last_update").unwrap_or_default();
             if object.id <= known_to {
                 itop.stood_before(object.id, last_update);
@@ -161,11 +161,11 @@ impl Shared {
         let first = cursor == 0;
         let from = cursor.saturating_sub(self.timing.attachment_overlap_ids);
         itop.forget_attachments_below(from);
-        let failed = |error: Error| Failure::of(itop, "Attachment", &error);
+        let failed = |error: Error| Failure::of(itop, &error);
         let query = Query::oql(format!("SELECT Attachment WHERE id > {from}"));
         let query = if first { query.limit(1) } else { query };
         let answer = itop.client.get("Attachment", &query, &["id", "item_class", "item_id"]).await;
-        let found = self.noted(itop, answer).map_err(failed)?;
+        let found = self.noted(itop, "Attachment", answer).map_err(failed)?;
         let latest = found.objects.iter().map(|object| object.id).max().unwrap_or(0).max(cursor).max(1);
         let mut marked = 0;
         if !first {

@@ -16,6 +16,7 @@ use super::failure::Failure;
 use super::in_hand::{InHand, Place};
 use super::pass::{Pass, Sights};
 use super::read::{self, Reads, Wanted};
+use super::suspensions::Asks;
 use super::{Lane, Shared};
 use crate::config::Condition;
 use crate::store::{Claim, Instance, Next};
@@ -104,19 +105,18 @@ async fn batch(shared: &Shared, lane: &Lane, claims: Vec<Claim>, place: Place) {
             shared.finish(&claim, Next::Done).await;
             continue;
         }
-        match suspended_until(shared, lane, &claim) {
-            Some(due_ms) => {
-                let next = Next::Look { due_ms, look: claim.look.clone() };
-                shared.finish(&claim, next).await;
-            }
-            None => ready.push(claim),
-        }
+        ready.push(claim);
     }
     let (named, full): (Vec<Claim>, Vec<Claim>) = ready.into_iter().partition(Pass::looks_only_at_named_files);
     let work = |claims: Vec<Claim>| claims.into_iter().map(|claim| (claim, InHand::nothing(place.clone())));
     let (named, full): (Vec<Work>, Vec<Work>) = (work(named).collect(), work(full).collect());
     drop(place);
     let looks = named.into_iter().map(|(claim, files)| async move {
+        // It may have to write: before its time has come a look would be in vain.
+        let class = claim.link.as_ref().map(|(_, link)| link.external.class.clone()).unwrap_or_default();
+        if let Some(wait) = shared.wait(lane, &claim, &class) {
+            return shared.finish(&claim, wait).await;
+        }
         // A named file that changed or went needs the whole picture. Each alone: the next one's look may
         // take minutes over a slow line.
         if let Some(work) = shared.look_at_named(lane, claim, files).await {
@@ -124,17 +124,6 @@ async fn batch(shared: &Shared, lane: &Lane, claims: Vec<Claim>, place: Place) {
         }
     });
     tokio::join!(join_all(looks), full_passes(shared, lane, full));
-}
-
-fn suspended_until(shared: &Shared, lane: &Lane, claim: &Claim) -> Option<i64> {
-    let class = claim.link.as_ref().map(|(_, link)| link.external.class.clone()).or(claim.class.clone())?;
-    let internal_class = lane.settings.sync.classes.get(&class)?;
-    let mut suspensions = shared.suspensions();
-    let (now, probe_ms) = (shared.now_ms(), shared.timing.probe_ms);
-    let classes = [class.as_str(), internal_class.as_str()];
-    suspensions
-        .take_turn((&lane.name, claim.lease.of.ticket), &shared.internal.name, classes, now, probe_ms)
-        .map(|(until, _)| until)
 }
 
 /// A ticket, and what was read of its files already.
@@ -147,7 +136,10 @@ async fn full_passes(shared: &Shared, lane: &Lane, work: Vec<Work>) {
     let mut by_class: BTreeMap<String, Vec<Work>> = BTreeMap::new();
     for (claim, files) in work {
         match shared.class_of(lane, &claim).await {
-            Ok(Some(class)) => by_class.entry(class).or_default().push((claim, files)),
+            Ok(Some(class)) => match shared.take_turn(lane, &claim, &class) {
+                Some(wait) => shared.finish(&claim, wait).await,
+                None => by_class.entry(class).or_default().push((claim, files)),
+            },
             Ok(None) => shared.finish(&claim, Next::Done).await,
             Err(failure) => {
                 let next = shared.after_failure(lane, &claim, &[failure]);
@@ -243,17 +235,16 @@ struct Both<'a> {
 
 impl Both<'_> {
     fn of(&self, shared: &Shared, lane: &Lane, claim: &Claim) -> Result<Sights, Failure> {
-        let class = claim.link.as_ref().map_or("", |(_, link)| &link.external.class);
         let external = match self.external.get(&claim.lease.of.ticket) {
             Some(Ok(read)) => read.clone(),
-            Some(Err(error)) => return Err(Failure::of(&lane.external, class, error)),
+            Some(Err(error)) => return Err(Failure::of(&lane.external, error)),
             None => None,
         };
         let counterpart = claim.link.as_ref().and_then(|(_, link)| link.internal.as_ref());
         let internal = match counterpart.map(|key| (key, self.internal.get(&key.id))) {
             None => Sight::Unborn,
             Some((_, Some(Ok(Some(read))))) => Sight::Here(read.ticket.clone()),
-            Some((key, Some(Err(error)))) => return Err(Failure::of(&shared.internal, &key.class, error)),
+            Some((_, Some(Err(error)))) => return Err(Failure::of(&shared.internal, error)),
             Some(_) => Sight::Gone,
         };
         let first_entry = external.as_ref().and_then(|read| read.first_entry.clone());
@@ -273,7 +264,7 @@ fn attach(
         ticket.read_at_ms = ticket.read_at_ms.min(asked_ms);
         match files {
             Ok(files) => ticket.files = files.get(&ticket.id).cloned(),
-            Err(error) => return Err(Failure::of(itop, "Attachment", error)),
+            Err(error) => return Err(Failure::of(itop, error)),
         }
     }
     Ok(())
@@ -293,9 +284,31 @@ impl Shared {
         let query = itop_client::Query::ids(&[claim.lease.of.ticket]);
         let answer = lane.external.client.get("Ticket", &query, &["id", "finalclass"]).await;
         let found =
-            self.noted(&lane.external, answer).map_err(|error| Failure::of(&lane.external, "Ticket", &error))?;
+            self.noted(&lane.external, "Ticket", answer).map_err(|error| Failure::of(&lane.external, &error))?;
         let class = found.objects.first().and_then(|object| object.text("finalclass").map(str::to_owned));
         Ok(class.filter(|class| bridged(class)))
+    }
+
+    /// What holds this ticket back because others were refused.
+    fn wait(&self, lane: &Lane, claim: &Claim, class: &str) -> Option<Next> {
+        let wait = self.suspensions().wait(self.asks(lane, claim, class), self.now_ms());
+        wait.map(|(due_ms, reason)| Next::Wait { due_ms, reason })
+    }
+
+    /// The same, for a ticket whose pass is to begin: it may be the probe, until it is finished.
+    fn take_turn(&self, lane: &Lane, claim: &Claim, class: &str) -> Option<Next> {
+        let wait = self.suspensions().take_turn(self.asks(lane, claim, class), self.now_ms());
+        wait.map(|(due_ms, reason)| Next::Wait { due_ms, reason })
+    }
+
+    fn asks<'a>(&'a self, lane: &'a Lane, claim: &Claim, class: &'a str) -> Asks<'a> {
+        Asks {
+            external: &lane.name,
+            ticket: claim.lease.of.ticket,
+            external_class: class,
+            internal: &self.internal.name,
+            internal_class: lane.settings.sync.classes.get(class).map_or("", String::as_str),
+        }
     }
 
     /// The OQL that an unlinked ticket of this class must fit.
@@ -314,10 +327,17 @@ impl Shared {
     }
 
     pub(super) async fn finish(&self, claim: &Claim, next: Next) {
+        self.hand_back(claim);
         let now = self.now_ms();
         let owned = claim.clone();
         if let Err(error) = self.store.call(move |store| store.finish(&owned, &next, now)).await {
             tracing::warn!(ticket = %format!("{}:{}", claim.lease.of.external, claim.lease.of.ticket), %error, "the end of a pass was not recorded; the ticket is looked at again");
         }
+    }
+
+    /// The ticket's pass is over: if it was a probe and has shown nothing, the next one may go.
+    pub(super) fn hand_back(&self, claim: &Claim) {
+        let of = &claim.lease.of;
+        self.suspensions().hand_back(&of.external, of.ticket, self.now_ms());
     }
 }

@@ -38,7 +38,7 @@ impl Pass<'_> {
         let now = self.shared.now_ms();
         match &answer {
             Err(error) if error.effect == (Effect::Unknown { answered: false }) => {
-                let failure = Failure::of(itop, class, error);
+                let failure = Failure::of(itop, error);
                 tracing::warn!(ticket = %self.name(), error = %failure.text, "no answer to a write; until it has settled it may be carried out all the same");
                 self.link.may_land_until(now + itop.settle_ms);
                 self.save().await?;
@@ -46,7 +46,11 @@ impl Pass<'_> {
             }
             // The call is over: what it did, if anything, is there now.
             Err(error) if error.effect == (Effect::Unknown { answered: true }) => self.link.may_land_until(now),
-            Ok(_) | Err(_) => self.link.is_sent(),
+            Ok(_) => {
+                self.went_through(itop, class);
+                self.link.is_sent();
+            }
+            Err(_) => self.link.is_sent(),
         }
         Ok(answer)
     }

@@ -149,6 +149,8 @@ pub struct Claim {
     /// Failed passes in a row, and since when.
     pub attempts: u32,
     pub failing_since_ms: Option<i64>,
+    /// What the last pass failed with, or what the ticket waited for.
+    pub error: Option<String>,
     pub link: Option<(i64, Link)>,
 }
 
@@ -159,6 +161,9 @@ pub enum Next {
     Done,
     /// A second look at this time. Not a failure: attempts are reset.
     Look { due_ms: i64, look: Look },
+    /// There was no pass: others' failures hold the ticket back, for this reason. It is as it was, and
+    /// becomes due at this time. Shown is its own last error, where it has one.
+    Wait { due_ms: i64, reason: String },
     /// The pass failed; it is tried again, at this time, with all that it had to look at.
     Retry { due_ms: i64, error: String, parked: bool },
 }

@@ -113,6 +113,13 @@ impl Row {
                 }
                 self.succeeded();
             }
+            Next::Wait { due_ms, reason } => {
+                self.hint.due_ms = *due_ms;
+                if let Some(fresh) = fresh {
+                    self.hint.merge(&fresh);
+                }
+                self.error.get_or_insert_with(|| reason.clone());
+            }
             Next::Retry { due_ms, error, parked } => {
                 self.hint.due_ms = *due_ms;
                 self.parked = *parked && fresh.is_none();

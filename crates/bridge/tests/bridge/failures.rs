@@ -6,13 +6,16 @@ use bytes::Bytes;
 use itop_bridge::clock::Clock;
 use itop_bridge::random::{Random, SeededRandom};
 use itop_bridge::store::QueueRow;
-use itop_sim::{Call, Effect, Fault, Sim, Version};
+use itop_sim::{Call, Effect, Fault, Right, Sim, Version};
 
 use crate::world::*;
 
 outside_both_versions![
     a_class_without_rights_delays_no_other_and_crosses_when_the_right_is_given,
+    a_class_that_may_not_be_read_outside_waits_and_crosses_when_the_right_is_back,
+    tickets_with_nothing_to_write_do_not_spend_the_turn_of_those_that_wait,
     a_read_only_internal_parks_nothing,
+    a_ticket_that_waits_for_others_keeps_its_own_failures,
     an_internal_that_is_away_for_an_hour_loses_and_doubles_nothing,
     a_wrong_password_is_tried_once_a_minute_until_it_is_mended,
     a_ticket_that_alone_is_refused_is_parked_after_an_hour_and_delays_no_other,
@@ -254,6 +257,98 @@ async fn a_class_without_rights_delays_no_other_and_crosses_when_the_right_is_gi
     }
     world.settle().await;
     assert_eq!(world.internal.tickets("NormalChange").len(), 2);
+    end(world).await;
+}
+
+async fn a_class_that_may_not_be_read_outside_waits_and_crosses_when_the_right_is_back(version: Version) {
+    for class in ["UserRequest", "Attachment"] {
+        let world = Setup::outside(version).start().await;
+        let acme = world.acme();
+        let old = create(acme, "UserRequest", "old").await;
+        world.settle().await;
+        acme.set_right("bridge", class, Right::Read, false);
+        let mut ids = Vec::new();
+        for number in 0..5 {
+            ids.push(create(acme, "UserRequest", &format!("new {number}")).await);
+        }
+        acme.update(old, json!({"title": "newer"})).await.unwrap();
+        acme.attach(old, "a.txt", "text/plain", b"a").await.unwrap();
+        let incident = create(acme, "Incident", "another class").await;
+        world.pass_seconds(10 * MINUTE).await;
+        assert_eq!(is_bridged(&world, "acme", incident).await, class == "UserRequest");
+        let troubles = world.troubles();
+        let told = format!("reading {class} on acme waits: acme: core/get {class}");
+        assert!(troubles.len() == 1 && troubles[0].starts_with(&told), "{troubles:?}");
+        if class == "UserRequest" {
+            world.clear_calls();
+            world.pass_seconds(10 * MINUTE).await;
+            let tries = acme.calls().iter().filter(|call| call.class == class).count();
+            assert!(tries <= 11, "one try a minute for all of them: {tries}");
+        }
+        acme.set_right("bridge", class, Right::Read, true);
+        world.pass_seconds(2 * MINUTE).await;
+        for id in ids.into_iter().chain([incident]) {
+            assert!(is_bridged(&world, "acme", id).await, "{class}: {:#?}", world.queue().await);
+        }
+        world.settle().await;
+        assert_eq!(world.copy_of(old).await.field("title"), "[R-000001] newer");
+        assert_eq!(files(&world.internal, world.copy_of(old).await.id), files(acme, old));
+        assert_eq!(world.troubles(), [""; 0]);
+        end(world).await;
+    }
+}
+
+async fn tickets_with_nothing_to_write_do_not_spend_the_turn_of_those_that_wait(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let acme = world.acme();
+    let mut idle = Vec::new();
+    for number in 0..30 {
+        idle.push(create(acme, "UserRequest", &format!("idle {number}")).await);
+    }
+    world.settle().await;
+    world.internal.read_only(true);
+    for number in 0..3 {
+        create(acme, "UserRequest", &format!("waiting {number}")).await;
+    }
+    let waiting = create(acme, "UserRequest", "waiting").await;
+    world.pass_seconds(10).await;
+    // Fields that do not cross: each of these passes reads, and has nothing to write.
+    for id in &idle {
+        acme.update(*id, json!({"servicesubcategory_id": 4})).await.unwrap();
+    }
+    world.clear_calls();
+    world.pass_seconds(10 * MINUTE).await;
+    let tries = world.internal.calls().iter().filter(|call| call.is_write()).count();
+    assert!((9..=11).contains(&tries), "what is read well ends no refusal to write: {tries} writes in ten minutes");
+    for id in &idle {
+        acme.update(*id, json!({"servicesubcategory_id": 3})).await.unwrap();
+    }
+    world.internal.read_only(false);
+    let seconds = seconds_until_bridged(&world, "acme", waiting).await;
+    assert!(seconds <= MINUTE + 45, "{seconds} s");
+    assert_eq!(world.troubles(), [""; 0]);
+    end(world).await;
+}
+
+async fn a_ticket_that_waits_for_others_keeps_its_own_failures(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let bad = create(world.acme(), "UserRequest", "bad").await;
+    world.internal.fail_with(|call| writes_for(call, "R-000001").then(not_allowed));
+    world.pass_seconds(5 * MINUTE).await;
+    let before = row(&world, "acme", bad).await.expect("it waits");
+    world.internal.heal();
+    world.internal.read_only(true);
+    let next = create(world.acme(), "UserRequest", "next").await;
+    world.pass_seconds(5).await;
+    world.acme().update(bad, json!({"title": "still bad"})).await.unwrap();
+    world.pass_seconds(5).await;
+    let after = row(&world, "acme", bad).await.expect("it waits");
+    assert_eq!((after.error, after.attempts), (before.error, before.attempts));
+    assert!(after.attempts > 3 && after.due_ms > world.clock.now_ms() + 30_000, "due at the probe: {}", after.due_ms);
+    let shown = row(&world, "acme", next).await.expect("it waits");
+    assert!(shown.error.as_deref().unwrap_or_default().contains("enough permissions"), "{shown:?}");
+    world.internal.read_only(false);
+    world.settle().await;
     end(world).await;
 }
 

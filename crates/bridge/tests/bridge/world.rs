@@ -13,6 +13,7 @@ use itop_bridge::app::{App, Seams};
 use itop_bridge::cli::resume::{self, Resume};
 use itop_bridge::clock::{Clock, VirtualClock};
 use itop_bridge::config::{Config, SideConfig};
+use itop_bridge::engine::Engine;
 use itop_bridge::random::SeededRandom;
 use itop_bridge::store::{
     About, Activity, DirtyMark, Instance, Look, QueueRow, SqliteStore, Store, StoreHandle, Stored, TicketOf,
@@ -160,6 +161,7 @@ pub struct World {
 struct Running {
     stop: watch::Sender<bool>,
     task: tokio::task::JoinHandle<()>,
+    engine: Engine,
     router: axum::Router,
 }
 
@@ -225,7 +227,7 @@ impl World {
         let (stop, stopped) = watch::channel(false);
         let engine = app.engine.clone();
         let task = tokio::spawn(async move { engine.run(stopped).await });
-        self.running = Some(Running { stop, task, router: app.router });
+        self.running = Some(Running { stop, task, engine: app.engine, router: app.router });
     }
 
     /// A first start: the iTops have their tickets, and the bridge knows nothing yet.
@@ -268,6 +270,12 @@ impl World {
 
     pub fn router(&self) -> axum::Router {
         self.running.as_ref().expect("the bridge runs").router.clone()
+    }
+
+    /// What keeps tickets waiting, as the operator is told.
+    pub fn troubles(&self) -> Vec<String> {
+        let troubles = self.running.as_ref().expect("the bridge runs").engine.troubles();
+        troubles.iter().map(ToString::to_string).collect()
     }
 
     pub fn clear_calls(&self) {

@@ -228,7 +228,7 @@ fn a_lost_lease_can_record_nothing(store) {
     lost(store.save_link(&first.lease, id, &pair(7, 70), &[did(1, "late")]));
     lost(store.drop_unborn_link(&first.lease, id));
     lost(store.insert_link(&first.lease, &unborn(7), &[]).map(|_| ()));
-    for next in [Next::Done, failed(0, false), Next::Look { due_ms: 0, look: Look::ticket() }] {
+    for next in [Next::Done, failed(0, false), waits(0), Next::Look { due_ms: 0, look: Look::ticket() }] {
         lost(store.finish(&first, &next, LEASE_MS));
     }
     lost(store.renew(&stale(&first.lease), 0));
@@ -353,6 +353,35 @@ fn a_failed_pass_merges_with_what_came_meanwhile(store) {
     store.finish(&claim, &failed(60_000, false), 20).unwrap();
     let claim = claim_one(store, 150);
     assert_eq!((claim.look, claim.attempts), (attachments(&[1, 2]), 1));
+}
+
+fn a_ticket_that_waits_for_others_keeps_what_it_has_to_look_at_and_its_own_failures(store) {
+    let mut named = hint(7, 0);
+    named.look = attachments(&[1]);
+    store.mark_dirty(&[named.clone()], 0).unwrap();
+    let claim = claim_one(store, 0);
+    store.finish(&claim, &waits(100), 10).unwrap();
+    let row = queue(store, 10).remove(0);
+    assert_eq!((row.due_ms, row.attempts, row.error.as_deref()), (100, 0, Some("others are refused")));
+    let claim = claim_one(store, 100);
+    assert_eq!((claim.look.clone(), claim.dirty_since_ms, claim.attempts), (attachments(&[1]), 0, 0));
+    store.finish(&claim, &Next::Done, 100).unwrap();
+
+    let claim = work_on(store, 8, 200);
+    store.finish(&claim, &failed(300, true), 200).unwrap();
+    let claim = claim_one(store, 300);
+    assert_eq!(claim.error.as_deref(), Some("refused"));
+    store.finish(&claim, &waits(400), 310).unwrap();
+    let row = queue(store, 310).remove(0);
+    assert_eq!((row.attempts, row.error.as_deref(), row.parked), (1, Some("refused"), true));
+    assert_eq!(row.dirty_since_ms, 200);
+    let claim = claim_one(store, 400);
+    assert_eq!((claim.attempts, claim.failing_since_ms), (1, Some(200)));
+    named = hint(8, 450);
+    store.mark_dirty(&[named], 420).unwrap();
+    store.finish(&claim, &waits(900), 430).unwrap();
+    assert!(!queue(store, 430)[0].parked, "a hint during the claim ends the parking, as ever");
+    assert_eq!(due(store, 450), [8], "and makes it due");
 }
 
 // ---- parked tickets --------------------------------------------------------------------

@@ -52,6 +52,10 @@ pub fn failed(due_ms: i64, parked: bool) -> Next {
     Next::Retry { due_ms, error: "refused".to_owned(), parked }
 }
 
+pub fn waits(due_ms: i64) -> Next {
+    Next::Wait { due_ms, reason: "others are refused".to_owned() }
+}
+
 /// Marks a ticket of acme dirty, due now, and claims it.
 pub fn work_on(store: &mut dyn Store, ticket: u64, now_ms: i64) -> Claim {
     store.mark_dirty(&[hint(ticket, now_ms)], now_ms).unwrap();

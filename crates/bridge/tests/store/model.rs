@@ -43,6 +43,7 @@ enum Verb {
 enum NextKind {
     Done,
     Look { look: Look, due_in_ms: i64 },
+    Wait { due_in_ms: i64 },
     Retry { due_in_ms: i64, parked: bool },
 }
 
@@ -154,6 +155,7 @@ impl Pair {
             assert_eq!(claim.look, row.look());
             assert_eq!(claim.dirty_since_ms, row.hints.iter().map(|hint| hint.since_ms).min().unwrap());
             assert_eq!((claim.attempts, claim.failing_since_ms), (row.attempts, row.failing_since_ms));
+            assert_eq!(claim.error, row.error);
             row.hints.iter_mut().for_each(|hint| hint.fresh = false);
             row.lease = Some((claim.lease.token, claim.lease.until_ms));
             self.claims.push(claim);
@@ -184,6 +186,7 @@ impl Pair {
         let next = match kind {
             NextKind::Done => Next::Done,
             NextKind::Look { look, due_in_ms } => Next::Look { due_ms: now_ms + due_in_ms, look },
+            NextKind::Wait { due_in_ms } => waits(now_ms + due_in_ms),
             NextKind::Retry { due_in_ms, parked } => failed(now_ms + due_in_ms, parked),
         };
         let finished = self.store.finish(&claim, &next, now_ms);
@@ -201,6 +204,9 @@ impl Pair {
             row.attempts += 1;
             row.failing_since_ms = row.failing_since_ms.or(Some(now_ms));
             row.error = Some(error);
+        } else if let Next::Wait { due_ms, reason } = next {
+            row.hints.iter_mut().filter(|hint| !hint.fresh).for_each(|hint| hint.due_ms = due_ms);
+            row.error = row.error.or(Some(reason));
         } else {
             row.hints.retain(|hint| hint.fresh);
             if let Next::Look { due_ms, look } = next {
@@ -269,6 +275,7 @@ fn verbs() -> impl Strategy<Value = Verb> {
     let next = prop_oneof![
         2 => Just(NextKind::Done),
         1 => (looks(), 0..100i64).prop_map(|(look, due_in_ms)| NextKind::Look { look, due_in_ms }),
+        1 => (0..100i64).prop_map(|due_in_ms| NextKind::Wait { due_in_ms }),
         2 => (0..100i64, any::<bool>()).prop_map(|(due_in_ms, parked)| NextKind::Retry { due_in_ms, parked }),
     ];
     prop_oneof![

@@ -58,6 +58,7 @@ fn take(db: &Connection, mut row: Row, now_ms: i64, until_ms: i64) -> Result<Cla
         dirty_since_ms: row.hint.since_ms,
         attempts: row.attempts,
         failing_since_ms: row.failing_since_ms,
+        error: row.error,
         link,
     })
 }
