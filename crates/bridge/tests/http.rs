@@ -139,6 +139,11 @@ fn external_file(id: u64) -> Look {
     Look { files: true, external_attachments: named.clone(), announced: named, ..Look::default() }
 }
 
+fn said(route: &str) -> Look {
+    let created = route == "create-ticket";
+    Look { created, changed: !created, ..Look::ticket() }
+}
+
 fn internal_file(id: u64) -> Look {
     Look { internal_attachments: BTreeSet::from([id]), ..Look::default() }
 }
@@ -156,12 +161,12 @@ async fn ticket_hooks_of_an_external_mark_its_ticket() {
     let bridge = Bridge::new();
     for route in ["create-ticket", "update-ticket", "update-private-log"] {
         assert_eq!(bridge.post(route, ACME_KEY, TICKET).await, (202, json!({"accepted": true, "ticket": 98})));
-        assert_eq!(bridge.marks(), [external("acme", 98, Some("UserRequest"), Look::ticket())], "{route}");
+        assert_eq!(bridge.marks(), [external("acme", 98, Some("UserRequest"), said(route))], "{route}");
         assert_eq!(error(&bridge.post(route, INTERNAL_KEY, TICKET).await), (403, "wrong_side"), "{route}");
         assert_eq!(bridge.marks(), []);
     }
     bridge.post("update-ticket", OTHER_KEY, r#"{"id": 7}"#).await;
-    assert_eq!(bridge.marks(), [external("other", 7, None, Look::ticket())]);
+    assert_eq!(bridge.marks(), [external("other", 7, None, said("update-ticket"))]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -191,7 +196,7 @@ async fn attachment_hooks_go_by_the_key_and_not_by_their_source() {
 async fn a_shared_key_lets_the_routes_decide() {
     let bridge = Bridge::shared();
     bridge.post("update-ticket", INTERNAL_KEY, TICKET).await;
-    assert_eq!(bridge.marks(), [external("acme", 98, Some("UserRequest"), Look::ticket())]);
+    assert_eq!(bridge.marks(), [external("acme", 98, Some("UserRequest"), said("update-ticket"))]);
     bridge.post("ticket-state-change", INTERNAL_KEY, TICKET.replace("UserRequest", "Incident")).await;
     assert_eq!(bridge.marks(), [internal(98, Look::ticket())]);
 
@@ -395,7 +400,7 @@ async fn understand(path: &str, body: &str, place: &str) {
     }
     let class = Some("UserRequest");
     let expected = match route {
-        "create-ticket" | "update-ticket" => external("acme", id("id"), class, Look::ticket()),
+        "create-ticket" | "update-ticket" => external("acme", id("id"), class, said(route)),
         "ticket-state-change" | "ticket-update-private-log" => internal(id("id"), Look::ticket()),
         "update-attachment" if id("item_id") == 0 => {
             assert_eq!(answer.1["ignored"], "draft", "{place}");

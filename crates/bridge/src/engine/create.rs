@@ -8,30 +8,13 @@ use itop_bridge_core::plan::FieldWrite;
 use itop_bridge_core::{Link, Ticket, TicketKey, TicketMark};
 use itop_client::{Fields, Object, Query, oql_quote};
 
+use super::Shared;
 use super::failure::Failure;
 use super::html;
 use super::pass::Pass;
 use super::read;
-use super::{Lane, Shared};
-use crate::store::Instance;
 
 impl Shared {
-    /// Tickets of the lane with this id or a lower one are older than the connection. Found once, by
-    /// asking for the highest id at the first start, and kept.
-    pub(super) async fn since(&self, lane: &Lane) -> Result<u64, Failure> {
-        let instance = Instance::External(lane.name.clone());
-        let key = instance.clone();
-        let known = self.store.call(move |store| store.cursor(&key, "since_id")).await?;
-        if let Some(id) = known.and_then(|text| text.parse().ok()) {
-            return Ok(id);
-        }
-        let answer = lane.external.find_highest_ticket().await;
-        let id = self.noted(&lane.external, "Ticket", answer).map_err(|error| Failure::of(&lane.external, &error))?;
-        tracing::info!(lane = %lane.name, id, "tickets up to this id are older than the connection and stay where they are");
-        self.store.call(move |store| store.set_cursor(&instance, "since_id", &id.to_string())).await?;
-        Ok(id)
-    }
-
     /// An internal ticket id that is no higher than the highest: asked once, then kept up by what is read.
     async fn highest_internal(&self) -> Result<u64, Failure> {
         if self.internal.highest_ticket() == 0 {

@@ -156,24 +156,34 @@ impl Itop {
         known.highest_ticket = known.highest_ticket.max(id);
     }
 
-    /// The highest ticket id, asked of iTop. It cannot sort, so this climbs from one id found to the
-    /// next, in steps that double, and starts small again when a step went too far.
+    /// The highest ticket id, asked of iTop.
     pub async fn find_highest_ticket(&self) -> Result<u64, Error> {
-        let (mut low, mut step) = (self.highest_ticket(), 1);
+        let highest = self.climb("Ticket", self.highest_ticket()).await?;
+        self.met_ticket(highest);
+        Ok(highest)
+    }
+
+    /// The highest attachment id, asked of iTop.
+    pub async fn find_highest_attachment(&self) -> Result<u64, Error> {
+        self.climb("Attachment", 0).await
+    }
+
+    /// iTop cannot sort, so this climbs from one id found to the next, in steps that double, and starts
+    /// small again when a step went too far.
+    async fn climb(&self, class: &str, mut low: u64) -> Result<u64, Error> {
+        let mut step = 1;
         loop {
-            let query = Query::oql(format!("SELECT Ticket WHERE id >= {}", low.saturating_add(step))).limit(1);
-            let found = self.client.get("Ticket", &query, &["id"]).await?;
+            let query = Query::oql(format!("SELECT {class} WHERE id >= {}", low.saturating_add(step))).limit(1);
+            let found = self.client.get(class, &query, &["id"]).await?;
             match found.objects.first() {
                 Some(object) if object.id > low => {
                     low = object.id;
                     step *= 2;
                 }
                 _ if step > 1 => step = 1,
-                _ => break,
+                _ => return Ok(low),
             }
         }
-        self.met_ticket(low);
-        Ok(low)
     }
 
     /// A pass has read this `last_update`. iTop's times are whole seconds: the value counts as seen only
@@ -191,16 +201,17 @@ impl Itop {
         }
     }
 
-    /// A sweep has met this `last_update`; whether a pass has seen the ticket in this state for good.
-    pub fn meets(&self, ticket: u64, last_update: &str, now_ms: i64) -> bool {
+    /// Whether a pass has seen the ticket in this state for good.
+    pub fn has_seen(&self, ticket: u64, last_update: &str) -> bool {
+        self.known().seen.get(&ticket).is_some_and(|seen| seen.settled && seen.last_update == last_update)
+    }
+
+    /// A sweep has met this `last_update`, and the ticket is marked.
+    pub fn met(&self, ticket: u64, last_update: &str, now_ms: i64) {
         let mut known = self.known();
-        match known.seen.get(&ticket) {
-            Some(seen) if seen.last_update == last_update => seen.settled,
-            _ => {
-                let seen = Seen { last_update: last_update.to_owned(), first_met_ms: now_ms, settled: false };
-                known.seen.insert(ticket, seen);
-                false
-            }
+        if known.seen.get(&ticket).is_none_or(|seen| seen.last_update != last_update) {
+            let seen = Seen { last_update: last_update.to_owned(), first_met_ms: now_ms, settled: false };
+            known.seen.insert(ticket, seen);
         }
     }
 
@@ -217,9 +228,13 @@ impl Itop {
         self.known().seen.insert(ticket, seen);
     }
 
-    /// Whether a sweep meets this attachment for the first time.
-    pub fn meets_attachment(&self, id: u64) -> bool {
-        self.known().attachments.insert(id)
+    pub fn has_met_attachment(&self, id: u64) -> bool {
+        self.known().attachments.contains(&id)
+    }
+
+    /// A sweep has met these attachments, and their tickets are marked where that is needed.
+    pub fn met_attachments(&self, ids: impl IntoIterator<Item = u64>) {
+        self.known().attachments.extend(ids);
     }
 
     /// Forgets attachments with a lower id: a sweep does not look back so far.

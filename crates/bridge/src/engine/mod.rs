@@ -7,6 +7,7 @@
 
 mod audit;
 mod breaker;
+mod connection;
 mod create;
 mod escaping;
 mod failure;

@@ -15,7 +15,6 @@ use super::itop::Itop;
 use super::read::{self, Wanted};
 use super::suspensions::say_over;
 use super::{Lane, Shared};
-use crate::config::Condition;
 use crate::store::{Activity, Claim, LinkState, Look, Next};
 
 /// What both sides showed when the pass began.
@@ -226,13 +225,8 @@ impl<'a> Pass<'a> {
         if first_entry.is_some_and(|entry| TicketMark::find(entry).is_some()) {
             return Ok(Some("it is a bridge's copy"));
         }
-        // With a condition, an older ticket that fits was handed over today.
-        let settings = &self.lane.settings;
-        let handed_over = matches!(settings.only.of(&ticket.class), Some(Condition::Oql(_)));
-        if handed_over || settings.sync.since.is_some() || ticket.id > self.shared.since(self.lane).await? {
-            return Ok(None);
-        }
-        Ok(Some("it is older than the connection"))
+        let left_alone = self.shared.is_left_alone(self.lane, ticket, &self.claim.look).await?;
+        Ok(left_alone.then_some("it is older than the connection"))
     }
 
     /// The rounds of plan and writes. Answers when to look again though nothing new was heard.

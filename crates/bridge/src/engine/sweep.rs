@@ -4,6 +4,7 @@
 //! of that server. It reaches back over the hour that repeats when summer time ends, and a ticket is
 //! marked only if its `last_update` differs from the one that a pass has seen.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use itop_client::{Error, Query, oql_quote};
@@ -18,6 +19,10 @@ use crate::store::{About, DirtyMark, Instance, Look, MAX_ROWS, TicketOf};
 
 /// A server time before any ticket's.
 const BEFORE_ALL: &str = "1970-01-01 00:00:00";
+
+/// The store's names for the cursors.
+const LAST_UPDATE: &str = "last_update";
+const ATTACHMENT: &str = "attachment";
 
 pub async fn run_external(shared: Arc<Shared>, lane: Arc<Lane>, mut stop: watch::Receiver<bool>) {
     let period_ms = lane.settings.sync.sweep_ms;
@@ -35,7 +40,7 @@ pub async fn run_internal(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) 
     let period_ms = shared.lanes.iter().map(|lane| lane.settings.sync.sweep_ms).min().unwrap_or(shared.timing.sweep_ms);
     loop {
         if may_call(&shared, &shared.internal).await {
-            report(&shared.internal, shared.sweep_tickets(&shared.internal, None).await);
+            report(&shared.internal, shared.sweep_internal().await);
         }
         if !wait_or_stop(&*shared.clock, period_ms, &mut stop).await {
             return;
@@ -58,77 +63,90 @@ fn report(itop: &Itop, swept: Result<usize, Failure>) {
     }
 }
 
+/// Where a side stands.
+pub(super) struct Changes {
+    /// The highest ticket id.
+    pub highest: u64,
+    /// The latest `last_update`.
+    pub latest: String,
+    /// The tickets with a `last_update` in what a sweep that begins here looks back over.
+    pub tickets: Vec<(u64, String)>,
+}
+
 impl Shared {
     async fn sweep_external(&self, lane: &Lane) -> Result<usize, Failure> {
         // What is older than the connection is settled before anything is carried.
-        self.since(lane).await?;
-        let tickets = self.sweep_tickets(&lane.external, Some(lane)).await?;
-        Ok(tickets + self.sweep_attachments(lane).await?)
+        let begun = self.connection(lane).await?;
+        let itop = &lane.external;
+        let cursor = self.cursor(itop, LAST_UPDATE).await?.unwrap_or(begun.last_update);
+        let tickets = self.sweep_tickets(itop, Some(lane), cursor).await?;
+        Ok(tickets + self.sweep_attachments(lane, begun.attachment).await?)
+    }
+
+    /// At the first start from the latest change on.
+    async fn sweep_internal(&self) -> Result<usize, Failure> {
+        let itop = &self.internal;
+        let Some(cursor) = self.cursor(itop, LAST_UPDATE).await? else {
+            let changes = self.latest_changes(itop).await?;
+            for (id, last_update) in &changes.tickets {
+                itop.stood_before(*id, last_update);
+            }
+            return self.set_cursor(itop, LAST_UPDATE, changes.latest).await.map(|()| 0);
+        };
+        self.sweep_tickets(itop, None, cursor).await
     }
 
     /// Tickets changed since the cursor.
-    async fn sweep_tickets(&self, itop: &Itop, lane: Option<&Lane>) -> Result<usize, Failure> {
-        let cursor = self.cursor(itop, "last_update").await?;
-        let Some(cursor) = cursor else {
-            let known_to = match lane {
-                Some(lane) => self.since(lane).await?,
-                None => u64::MAX,
-            };
-            return self.start_cursor(itop, known_to).await.map(|()| 0);
-        };
+    async fn sweep_tickets(&self, itop: &Itop, lane: Option<&Lane>, cursor: String) -> Result<usize, Failure> {
         let from = earlier(&cursor, self.timing.cursor_overlap_seconds);
         itop.forget_seen_before(&from);
         let oql = format!("SELECT Ticket WHERE last_update >= {}", oql_quote(&from));
+        let now_ms = self.now_ms();
         let answer = itop.client.get("Ticket", &Query::oql(oql), &["id", "finalclass", "last_update"]).await;
         let found = self.noted(itop, "Ticket", answer).map_err(|error| Failure::of(itop, &error))?;
-        let mut marks = Vec::new();
-        let mut latest = cursor.clone();
+        let (mut marks, mut met) = (Vec::new(), Vec::new());
+        let mut latest = cursor.as_str();
         for object in &found.objects {
             itop.met_ticket(object.id);
             let last_update = object.text("last_update").unwrap_or_default();
-            if last_update > latest.as_str() {
-                last_update.clone_into(&mut latest);
-            }
+            latest = latest.max(last_update);
             let class = object.text("finalclass").unwrap_or(&object.class);
-            if !itop.meets(object.id, last_update, self.now_ms()) {
+            if !itop.has_seen(object.id, last_update) {
                 marks.extend(self.mark(lane, object.id, class, Look::ticket()));
+                met.push((object.id, last_update));
             }
         }
         let marked = self.mark_all(marks).await?;
+        for (id, last_update) in met {
+            itop.met(id, last_update, now_ms);
+        }
         if latest != cursor {
-            self.set_cursor(itop, "last_update", latest).await?;
+            self.set_cursor(itop, LAST_UPDATE, latest.to_owned()).await?;
         }
         Ok(marked)
     }
 
-    /// The first start: from the latest change on. What stands changed before is older than the
-    /// connection. iTop cannot be asked for the latest change, so it is searched among what changed since
-    /// the newest ticket did. A ticket with an id above `known_to` came after the connection.
-    async fn start_cursor(&self, itop: &Itop, known_to: u64) -> Result<(), Failure> {
+    /// iTop cannot be asked for the latest change, so it is searched among what changed since the newest
+    /// ticket did.
+    pub(super) async fn latest_changes(&self, itop: &Itop) -> Result<Changes, Failure> {
         let failed = |error: Error| Failure::of(itop, &error);
         let highest = itop.find_highest_ticket().await;
         let highest = self.noted(itop, "Ticket", highest).map_err(failed)?;
         let answer = itop.client.get("Ticket", &Query::ids(&[highest]), &["last_update"]).await;
         let newest = self.noted(itop, "Ticket", answer).map_err(failed)?;
-        let mut latest =
-            newest.objects.first().and_then(|object| object.text("last_update")).unwrap_or_default().to_owned();
-        if latest.is_empty() {
+        let newest = newest.objects.first().and_then(|object| object.text("last_update")).unwrap_or_default();
+        if newest.is_empty() {
             // No ticket at all.
-            return self.set_cursor(itop, "last_update", BEFORE_ALL.to_owned()).await;
+            return Ok(Changes { highest, latest: BEFORE_ALL.to_owned(), tickets: Vec::new() });
         }
-        let from = earlier(&latest, self.timing.cursor_overlap_seconds);
+        let from = earlier(newest, self.timing.cursor_overlap_seconds);
         let query = Query::oql(format!("SELECT Ticket WHERE last_update >= {}", oql_quote(&from)));
         let answer = itop.client.get("Ticket", &query, &["id", "last_update"]).await;
-        for object in &self.noted(itop, "Ticket", answer).map_err(failed)?.objects {
-            let last_update = object.text("last_update").unwrap_or_default();
-            if object.id <= known_to {
-                itop.stood_before(object.id, last_update);
-            }
-            if last_update > latest.as_str() {
-                last_update.clone_into(&mut latest);
-            }
-        }
-        self.set_cursor(itop, "last_update", latest).await
+        let found = self.noted(itop, "Ticket", answer).map_err(failed)?;
+        let of = |object: &itop_client::Object| object.text("last_update").unwrap_or_default().to_owned();
+        let tickets: Vec<(u64, String)> = found.objects.iter().map(|object| (object.id, of(object))).collect();
+        let latest = tickets.iter().map(|(_, last_update)| last_update.as_str()).max().unwrap_or(newest).to_owned();
+        Ok(Changes { highest, latest, tickets })
     }
 
     /// A mark for a ticket of a bridged class, on the side that the lane says.
@@ -155,54 +173,47 @@ impl Shared {
     }
 
     /// Attachments with a higher id than the cursor: adding one does not move the ticket's `last_update`.
-    async fn sweep_attachments(&self, lane: &Lane) -> Result<usize, Failure> {
+    /// Those that stood when the connection began are no news.
+    async fn sweep_attachments(&self, lane: &Lane, stood: u64) -> Result<usize, Failure> {
         let itop = &lane.external;
-        let cursor: u64 = self.cursor(itop, "attachment").await?.and_then(|text| text.parse().ok()).unwrap_or(0);
-        let first = cursor == 0;
-        let from = cursor.saturating_sub(self.timing.attachment_overlap_ids);
+        let cursor = self.cursor(itop, ATTACHMENT).await?.and_then(|text| text.parse().ok()).unwrap_or(stood);
+        let from = cursor.saturating_sub(self.timing.attachment_overlap_ids).max(stood);
         itop.forget_attachments_below(from);
-        let failed = |error: Error| Failure::of(itop, &error);
         let query = Query::oql(format!("SELECT Attachment WHERE id > {from}"));
-        let query = if first { query.limit(1) } else { query };
         let answer = itop.client.get("Attachment", &query, &["id", "item_class", "item_id"]).await;
-        let found = self.noted(itop, "Attachment", answer).map_err(failed)?;
-        let latest = found.objects.iter().map(|object| object.id).max().unwrap_or(0).max(cursor).max(1);
-        let mut marked = 0;
-        if !first {
-            marked = self.mark_unknown(lane, &found.objects).await?;
-        }
+        let found = self.noted(itop, "Attachment", answer).map_err(|error| Failure::of(itop, &error))?;
+        let latest = found.objects.iter().map(|object| object.id).fold(cursor, u64::max);
+        let marked = self.mark_unknown(lane, &found.objects).await?;
         if latest != cursor {
-            self.set_cursor(itop, "attachment", latest.to_string()).await?;
+            self.set_cursor(itop, ATTACHMENT, latest.to_string()).await?;
         }
         Ok(marked)
     }
 
     /// Marks the tickets of those attachments that are not known as originals, nor as copies of ours.
-    pub(super) async fn mark_unknown(
-        &self,
-        lane: &Lane,
-        attachments: &[itop_client::Object],
-    ) -> Result<usize, Failure> {
-        let mut by_ticket: std::collections::BTreeMap<u64, (String, Vec<u64>)> = Default::default();
+    async fn mark_unknown(&self, lane: &Lane, attachments: &[itop_client::Object]) -> Result<usize, Failure> {
+        let mut by_ticket: BTreeMap<u64, (&str, Vec<u64>)> = BTreeMap::new();
         for object in attachments {
             let (Some(ticket), Some(class)) = (object.number("item_id"), object.text("item_class")) else { continue };
             // A draft is met when its form is saved.
-            if ticket > 0 && lane.external.meets_attachment(object.id) {
-                by_ticket.entry(ticket).or_insert_with(|| (class.to_owned(), Vec::new())).1.push(object.id);
+            if ticket > 0 && !lane.external.has_met_attachment(object.id) {
+                by_ticket.entry(ticket).or_insert_with(|| (class, Vec::new())).1.push(object.id);
             }
         }
         let mut marks = Vec::new();
-        for (ticket, (class, ids)) in by_ticket {
-            let of = TicketOf { external: lane.name.clone(), ticket };
+        for (ticket, (class, ids)) in &by_ticket {
+            let of = TicketOf { external: lane.name.clone(), ticket: *ticket };
             let link = self.store.call(move |store| store.link_of_external(&of)).await?;
             let known = |id: &u64| {
                 link.as_ref().is_some_and(|stored| stored.link.copy_of(itop_bridge_core::Side::External, *id).is_some())
             };
             if !ids.iter().all(known) {
-                marks.extend(self.mark(Some(lane), ticket, &class, Look::everything()));
+                marks.extend(self.mark(Some(lane), *ticket, class, Look::everything()));
             }
         }
-        self.mark_all(marks).await
+        let marked = self.mark_all(marks).await?;
+        lane.external.met_attachments(by_ticket.into_values().flat_map(|(_, ids)| ids));
+        Ok(marked)
     }
 
     async fn cursor(&self, itop: &Itop, name: &'static str) -> Result<Option<String>, Failure> {

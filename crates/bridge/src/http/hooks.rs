@@ -20,7 +20,8 @@ const MAX_BODY: usize = 1024 * 1024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hook {
-    ExternalTicket,
+    ExternalTicketCreated,
+    ExternalTicketChanged,
     InternalTicket,
     /// Of either side: the key says which.
     Attachment,
@@ -36,7 +37,7 @@ pub(super) async fn receive(state: &HttpState, hook: Hook, request: Request) -> 
     // The key comes first: nobody without one makes the bridge read a body.
     let owner = state.keys.owner(request.headers(), state.clock.now_ms())?;
     match hook {
-        Hook::ExternalTicket => auth::fits(owner, Side::External)?,
+        Hook::ExternalTicketCreated | Hook::ExternalTicketChanged => auth::fits(owner, Side::External)?,
         Hook::InternalTicket => auth::fits(owner, Side::Internal)?,
         Hook::Attachment => {}
     }
@@ -70,7 +71,7 @@ fn is_over_the_limit(error: &axum::Error) -> bool {
 fn meaning(state: &HttpState, hook: Hook, owner: &Owner, payload: &Payload) -> Result<Meaning, Refusal> {
     let (ticket, class, missing) = match hook {
         Hook::Attachment => (&payload.item_id, &payload.item_class, Refusal::NoItemId),
-        Hook::ExternalTicket | Hook::InternalTicket => (&payload.id, &payload.class, Refusal::NoTicketId),
+        _ => (&payload.id, &payload.class, Refusal::NoTicketId),
     };
     let ticket = id(ticket.as_deref()).ok_or(missing)?;
     let class = class_of(class.as_deref());
@@ -79,7 +80,12 @@ fn meaning(state: &HttpState, hook: Hook, owner: &Owner, payload: &Payload) -> R
         return Ok(Meaning::Nothing("draft"));
     }
     let attachment = id(payload.attachment_id.as_deref()).filter(|id| *id > 0);
-    let look = |side| if hook == Hook::Attachment { at_file(side, attachment) } else { Look::ticket() };
+    let look = |side| match hook {
+        Hook::Attachment => at_file(side, attachment),
+        Hook::ExternalTicketCreated => Look { created: true, ..Look::ticket() },
+        Hook::ExternalTicketChanged => Look { changed: true, ..Look::ticket() },
+        Hook::InternalTicket => Look::ticket(),
+    };
 
     let mut marks = Vec::new();
     let external = owner.external().filter(|_| hook != Hook::InternalTicket);
@@ -87,7 +93,7 @@ fn meaning(state: &HttpState, hook: Hook, owner: &Owner, payload: &Payload) -> R
         let of = TicketOf { external: name.to_owned(), ticket };
         marks.push((About::External { of, class: class.map(str::to_owned) }, look(Side::External)));
     }
-    let internal = owner.is_internal() && hook != Hook::ExternalTicket;
+    let internal = owner.is_internal() && matches!(hook, Hook::InternalTicket | Hook::Attachment);
     if internal && class.is_none_or(|class| state.bridged.internal(class)) {
         marks.push((About::Internal { ticket }, look(Side::Internal)));
     }

@@ -79,9 +79,9 @@ pub fn router(state: Arc<HttpState>) -> Router {
         })
     };
     Router::new()
-        .route("/api/v1/create-ticket", hook(Hook::ExternalTicket))
-        .route("/api/v1/update-ticket", hook(Hook::ExternalTicket))
-        .route("/api/v1/update-private-log", hook(Hook::ExternalTicket))
+        .route("/api/v1/create-ticket", hook(Hook::ExternalTicketCreated))
+        .route("/api/v1/update-ticket", hook(Hook::ExternalTicketChanged))
+        .route("/api/v1/update-private-log", hook(Hook::ExternalTicketChanged))
         .route("/api/v1/ticket-state-change", hook(Hook::InternalTicket))
         .route("/api/v1/ticket-update-private-log", hook(Hook::InternalTicket))
         .route("/api/v1/create-attachment", hook(Hook::Attachment))

@@ -76,6 +76,12 @@ pub struct Look {
     pub internal_attachments: std::collections::BTreeSet<u64>,
     /// How many second looks have been made since the last real hint.
     pub second_looks: u32,
+    /// A hook said that the ticket was created: whatever its id, it is not older than the connection.
+    #[serde(default)]
+    pub created: bool,
+    /// A hook of the ticket itself, and not of one of its files, said that it changed.
+    #[serde(default)]
+    pub changed: bool,
 }
 
 impl Look {
@@ -100,6 +106,8 @@ impl Look {
         self.external_attachments.extend(&other.external_attachments);
         self.announced.extend(&other.announced);
         self.internal_attachments.extend(&other.internal_attachments);
+        self.created |= other.created;
+        self.changed |= other.changed;
     }
 }
 
@@ -268,6 +276,10 @@ pub trait Store: Send {
 
     /// The rows of the queue, oldest hint first; at most `limit`.
     fn queue(&mut self, external: Option<&str>, limit: usize, now_ms: i64) -> Result<Vec<QueueRow>>;
+
+    /// The lowest ticket of one external that waits because a hook said that it was created. Looks at the
+    /// whole queue: for once, when the connection begins.
+    fn lowest_created(&mut self, external: &str) -> Result<Option<u64>>;
 
     /// Makes every parked ticket, or one, due now; says how many. Every one is several transactions
     /// if need be.

@@ -4,6 +4,7 @@
 mod world;
 
 mod calls;
+mod connection;
 mod create;
 mod escaping;
 mod failures;

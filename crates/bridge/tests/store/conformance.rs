@@ -73,6 +73,8 @@ fn hints_about_one_ticket_merge_into_one_row(store) {
         external_attachments: [2, 3].into(),
         announced: [3].into(),
         internal_attachments: [9].into(),
+        created: true,
+        changed: true,
         ..Look::ticket()
     };
     store.mark_dirty(&[first], 10).unwrap();
@@ -85,6 +87,8 @@ fn hints_about_one_ticket_merge_into_one_row(store) {
         announced: [3].into(),
         internal_attachments: [9].into(),
         second_looks: 0,
+        created: true,
+        changed: true,
     };
     assert_eq!(claim.look, expected);
     assert_eq!(claim.dirty_since_ms, 10, "the oldest hint's time");
@@ -440,6 +444,24 @@ fn retry_reaches_more_tickets_than_one_transaction_takes(store) {
     assert_eq!(parked, 300);
     assert_eq!(store.retry_parked(None, 10).unwrap(), 300);
     assert!(store.queue(None, MAX_ROWS, 10).unwrap().iter().all(|row| row.due_ms == 10));
+}
+
+fn the_lowest_ticket_that_a_create_hook_named_is_found_while_it_waits(store) {
+    assert_eq!(store.lowest_created("acme").unwrap(), None);
+    let created = |of, created| DirtyMark { look: Look { created, ..Look::ticket() }, ..about(of, LEASE_MS * 9) };
+    let beta = TicketOf { external: "beta".to_owned(), ticket: 2 };
+    let forged = acme(u64::MAX);
+    let marks = [created(acme(3), false), created(acme(8), true), created(beta, true), created(forged, true)];
+    store.mark_dirty(&marks, 0).unwrap();
+    assert_eq!(store.lowest_created("acme").unwrap(), Some(8));
+    let pass = work_on(store, 5, 0);
+    store.mark_dirty(&[created(acme(5), true)], 1).unwrap();
+    assert_eq!(store.lowest_created("acme").unwrap(), Some(5), "a hint that came during a pass waits too");
+    store.finish(&pass, &Next::Done, 2).unwrap();
+    let pass = work_on(store, 5, LEASE_MS);
+    assert_eq!(store.lowest_created("acme").unwrap(), Some(5), "a pass is not over before it says so");
+    store.finish(&pass, &failed(LEASE_MS * 9, true), LEASE_MS).unwrap();
+    assert_eq!(store.lowest_created("acme").unwrap(), Some(5), "a ticket that failed waits");
 }
 
 fn the_queue_is_listed_oldest_hint_first(store) {

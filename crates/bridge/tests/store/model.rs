@@ -89,6 +89,8 @@ impl ModelRow {
             announced: union(|hint| hint.look.announced.iter().copied().collect()),
             internal_attachments: union(|hint| hint.look.internal_attachments.iter().copied().collect()),
             second_looks: self.second_looks(),
+            created: self.hints.iter().any(|hint| hint.look.created),
+            changed: self.hints.iter().any(|hint| hint.look.changed),
         }
     }
 
@@ -258,14 +260,17 @@ impl Pair {
 
 fn looks() -> impl Strategy<Value = Look> {
     let ids = || prop::collection::btree_set(1..5u64, 0..3);
-    (any::<bool>(), any::<bool>(), ids(), ids(), ids(), 0..3u32).prop_map(
-        |(files, ticket, external_attachments, announced, internal_attachments, second_looks)| Look {
+    let hook = || (any::<bool>(), any::<bool>());
+    (any::<bool>(), any::<bool>(), ids(), ids(), ids(), 0..3u32, hook()).prop_map(
+        |(files, ticket, external_attachments, announced, internal_attachments, second_looks, hook)| Look {
             files,
             ticket,
             external_attachments,
             announced,
             internal_attachments,
             second_looks,
+            created: hook.0,
+            changed: hook.1,
         },
     )
 }

@@ -129,6 +129,10 @@ impl Store for SqliteStore {
         queue::list(&self.db, external, limit, now_ms)
     }
 
+    fn lowest_created(&mut self, external: &str) -> Result<Option<u64>> {
+        queue::lowest_created(&self.db, external)
+    }
+
     fn retry_parked(&mut self, of: Option<&TicketOf>, now_ms: i64) -> Result<usize> {
         if let Some(of) = of {
             return self.write(|db| queue::retry_parked_one(db, of, now_ms));

@@ -104,6 +104,14 @@ pub(super) fn list(db: &Connection, external: Option<&str>, limit: usize, now_ms
     Ok(shown.collect::<rusqlite::Result<_>>()?)
 }
 
+/// An id that no iTop has, from a forged hint, is negative in its column: it hides no other.
+pub(super) fn lowest_created(db: &Connection, external: &str) -> Result<Option<u64>> {
+    let lowest = "SELECT MIN(ticket) FROM dirty WHERE external = ?1 AND ticket > 0 \
+                  AND (look ->> 'created' OR fresh_look ->> 'created')";
+    let ticket: Option<i64> = db.query_row(lowest, [external], |row| row.get(0))?;
+    Ok(ticket.map(from_column))
+}
+
 fn shown(row: Row, now_ms: i64) -> QueueRow {
     QueueRow {
         leased: row.is_leased(now_ms),

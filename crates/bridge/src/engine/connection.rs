@@ -1,0 +1,89 @@
+//! When a lane's connection began. What stood in the customer's iTop by then is older than it and stays
+//! where it is, unless somebody hands it over.
+
+use itop_bridge_core::Ticket;
+
+use super::failure::Failure;
+use super::{Lane, Shared};
+use crate::config::Condition;
+use crate::store::{Instance, Look, Result, Store};
+
+/// The beginning: found once, when the customer's iTop first answers, and kept.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Connection {
+    /// Tickets with this id or a lower one are older.
+    pub ticket: u64,
+    /// Attachments with this id or a lower one are no news.
+    pub attachment: u64,
+    /// The latest `last_update` by then, a time of the server's own clock.
+    pub last_update: String,
+}
+
+const TICKET: &str = "since_id";
+const ATTACHMENT: &str = "since_attachment";
+const LAST_UPDATE: &str = "since_last_update";
+
+impl Shared {
+    /// Where the lane's connection began; begins it where it has not.
+    pub(super) async fn connection(&self, lane: &Lane) -> std::result::Result<Connection, Failure> {
+        let instance = lane.external.instance.clone();
+        if let Some(kept) = self.store.call(move |store| kept(store, &instance)).await? {
+            return Ok(kept);
+        }
+        let itop = &lane.external;
+        let changes = self.latest_changes(itop).await?;
+        let attachment = itop.find_highest_attachment().await;
+        let attachment = self.noted(itop, "Attachment", attachment).map_err(|error| Failure::of(itop, &error))?;
+        let found = Connection { ticket: changes.highest, attachment, last_update: changes.latest };
+        let name = lane.name.clone();
+        let begun = self.store.call(move |store| begin(store, &name, found)).await?;
+        tracing::info!(lane = %lane.name, id = begun.ticket, "tickets up to this id are older than the connection and stay where they are");
+        for (id, last_update) in changes.tickets.iter().filter(|(id, _)| *id <= begun.ticket) {
+            itop.stood_before(*id, last_update);
+        }
+        Ok(begun)
+    }
+
+    /// Whether a ticket without a link, which fits `only`, is older than the connection and not handed
+    /// over since.
+    pub(super) async fn is_left_alone(
+        &self,
+        lane: &Lane,
+        ticket: &Ticket,
+        look: &Look,
+    ) -> std::result::Result<bool, Failure> {
+        if lane.settings.sync.since.is_some() {
+            // A date counts instead, and stood in the condition of the read.
+            return Ok(false);
+        }
+        let begun = self.connection(lane).await?;
+        let last_update = ticket.attributes.get("last_update").map_or("", String::as_str);
+        let handed_over = look.changed || last_update > begun.last_update.as_str();
+        let by_condition = matches!(lane.settings.only.of(&ticket.class), Some(Condition::Oql(_)));
+        Ok(ticket.id <= begun.ticket && !look.created && !(by_condition && handed_over))
+    }
+}
+
+fn kept(store: &mut dyn Store, of: &Instance) -> Result<Option<Connection>> {
+    // Written last: where it stands, the others do.
+    let Some(ticket) = store.cursor(of, TICKET)?.and_then(|id| id.parse().ok()) else { return Ok(None) };
+    let attachment = store.cursor(of, ATTACHMENT)?.and_then(|id| id.parse().ok()).unwrap_or_default();
+    let last_update = store.cursor(of, LAST_UPDATE)?.unwrap_or_default();
+    Ok(Some(Connection { ticket, attachment, last_update }))
+}
+
+/// Keeps the beginning, unless another task was faster. Hooks may have announced tickets while iTop did
+/// not answer yet: the connection is no younger than the first of them.
+fn begin(store: &mut dyn Store, lane: &str, mut found: Connection) -> Result<Connection> {
+    let of = Instance::External(lane.to_owned());
+    if let Some(kept) = kept(store, &of)? {
+        return Ok(kept);
+    }
+    if let Some(announced) = store.lowest_created(lane)? {
+        found.ticket = found.ticket.min(announced - 1);
+    }
+    store.set_cursor(&of, ATTACHMENT, &found.attachment.to_string())?;
+    store.set_cursor(&of, LAST_UPDATE, &found.last_update)?;
+    store.set_cursor(&of, TICKET, &found.ticket.to_string())?;
+    Ok(found)
+}
