@@ -66,7 +66,7 @@ impl Shared {
             // One at a time: two large files in one answer would need the memory of both.
             let client = files.client(self, lane, &lane.external, claim).await?;
             let read = self.read_contents(&lane.external, &client, id, max_bytes);
-            let read = self.keep_lease(claim, 0, read).await?.map_err(failed)?;
+            let read = self.calling(claim, &lane.external, read).await?.map_err(failed)?;
             let (Some(read), Some(copy)) = (read, link.copy_of(Side::External, id)) else { return Ok(false) };
             let removed = copy.state == CopyState::RemovedByPerson;
             let (item, content) = (read.item, read.fingerprint());

@@ -48,7 +48,7 @@ impl InHand {
                 self.place = None;
                 let bytes = Memory::needed_to_copy(lane.settings.sync.max_attachment_bytes);
                 let reserve = lane.external.client.memory().reserve(bytes);
-                self.memory.insert(shared.keep_lease(claim, 0, reserve).await?)
+                self.memory.insert(shared.keep_lease(claim, reserve).await?)
             }
         };
         Ok(itop.client.within(memory))

@@ -12,28 +12,42 @@ use super::pass::Pass;
 use crate::store::{Claim, Lease};
 
 impl Pass<'_> {
-    /// A call starts only while the lease outlives its time-out, and the lease is renewed while the
-    /// call runs: a large file over a slow line takes minutes.
+    /// Makes a call while the lease is kept, and notes how it ended.
     pub(super) async fn leased<T>(
         &mut self,
         itop: &Itop,
         call: impl Future<Output = Result<T, Error>>,
     ) -> Result<Result<T, Error>, Failure> {
-        let shared = self.shared;
-        let answer = shared.keep_lease(&mut self.claim, itop.timeout_ms + shared.timing.call_margin_ms, call).await?;
-        shared.heard(itop, &answer);
+        let answer = self.shared.calling(&mut self.claim, itop, call).await?;
+        self.shared.heard(itop, &answer);
         Ok(answer)
     }
 
     /// Waits for reads, which note for themselves how they ended.
     pub(super) async fn reading<T>(&mut self, reads: impl Future<Output = T>) -> Result<T, Failure> {
-        self.shared.keep_lease(&mut self.claim, 0, reads).await
+        self.shared.keep_lease(&mut self.claim, reads).await
     }
 }
 
 impl Shared {
+    /// A call starts only while the lease outlives its time-out, and the lease is renewed while the
+    /// call runs: a large file over a slow line takes minutes.
+    pub(super) async fn calling<T>(
+        &self,
+        claim: &mut Claim,
+        itop: &Itop,
+        call: impl Future<Output = T>,
+    ) -> Result<T, Failure> {
+        self.wait_with_lease(claim, itop.timeout_ms + self.timing.call_margin_ms, call).await
+    }
+
+    /// Waits for something that is no call, or for several that note for themselves how they ended.
+    pub(super) async fn keep_lease<T>(&self, claim: &mut Claim, wait: impl Future<Output = T>) -> Result<T, Failure> {
+        self.wait_with_lease(claim, 0, wait).await
+    }
+
     /// Waits, and renews the lease meanwhile: at once where less than `least_ms` of it is left.
-    pub(super) async fn keep_lease<T>(
+    async fn wait_with_lease<T>(
         &self,
         claim: &mut Claim,
         least_ms: i64,

@@ -40,6 +40,8 @@ pub struct Pass<'a> {
     pub(super) did: Vec<Activity>,
     wrote: Vec<String>,
     pub(super) failures: Vec<Failure>,
+    /// The planned writes of the present round that failed. A later round plans anew.
+    failed_writes: Vec<Failure>,
     /// Why there was nothing to plan, for the log.
     idle_because: Option<&'static str>,
     /// The pair is over: its row in the queue is gone already.
@@ -73,6 +75,7 @@ impl<'a> Pass<'a> {
             did: Vec::new(),
             wrote: Vec::new(),
             failures: Vec::new(),
+            failed_writes: Vec::new(),
             idle_because: None,
             ended: false,
             files,
@@ -128,6 +131,7 @@ impl<'a> Pass<'a> {
                 Next::Done
             }
         };
+        self.failures.append(&mut self.failed_writes);
         if self.ended {
             return self.shared.hand_back(&self.claim);
         }
@@ -256,6 +260,7 @@ impl<'a> Pass<'a> {
                 self.settle_plain_texts(target).await?;
             }
             let changed = self.take_notes(&plan);
+            self.failed_writes.clear();
             if plan.writes_nothing() {
                 if changed {
                     self.save().await?;
@@ -379,7 +384,8 @@ impl<'a> Pass<'a> {
                 Ok(Some(created)) => applied = created,
                 Ok(None) => {}
                 Err(failure) if failure.kind == Kind::Stale => applied = Applied::Stale(failure),
-                Err(failure) => self.go_on_after(Err(failure))?,
+                Err(failure) if failure.ends_the_pass() => return Err(failure),
+                Err(failure) => self.failed_writes.push(failure),
             }
         }
         Ok(applied)

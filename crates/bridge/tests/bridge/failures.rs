@@ -1,5 +1,6 @@
 //! What fails, whom it delays, and that nothing is lost or doubled by it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,6 +20,7 @@ outside_both_versions![
     an_internal_that_is_away_for_an_hour_loses_and_doubles_nothing,
     a_wrong_password_is_tried_once_a_minute_until_it_is_mended,
     a_ticket_that_alone_is_refused_is_parked_after_an_hour_and_delays_no_other,
+    a_write_that_failed_first_and_succeeded_in_the_same_pass_is_no_failure,
     a_refused_update_is_parked_and_the_rest_of_the_ticket_flows,
     an_outage_before_a_refusal_does_not_count_towards_parking,
     tickets_that_are_refused_for_good_do_not_starve_the_healthy_ones,
@@ -523,6 +525,33 @@ async fn a_ticket_that_alone_is_refused_is_parked_after_an_hour_and_delays_no_ot
     assert!(!is_bridged(&world, "acme", bad).await);
     world.pass_seconds(HOUR + MINUTE).await;
     assert_eq!(world.copy_of(bad).await.field("title"), "[R-000001] still bad");
+    end(world).await;
+}
+
+async fn a_write_that_failed_first_and_succeeded_in_the_same_pass_is_no_failure(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let id = create(world.acme(), "UserRequest", "old").await;
+    world.settle().await;
+    // The update is refused, and the stimulus finds the ticket moved: both are planned again at once.
+    let mut seen = BTreeSet::new();
+    world.internal.fail_with(move |call| {
+        if !call.is_write() || !seen.insert(call.operation.clone()) {
+            return None;
+        }
+        let moved = "Invalid stimulus: 'ev_assign' on the object R-001001 in state 'pending'";
+        Some(if call.operation == "core/update" { not_allowed() } else { Fault::error(moved) })
+    });
+    world.clear_calls();
+    world.acme().update(id, json!({"title": "new"})).await.unwrap();
+    world.acme().stimulus(id, "ev_assign", json!({"team_id": 37, "agent_id": 9})).await.unwrap();
+    for _ in 0..300 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let error = row(&world, "acme", id).await.and_then(|row| row.error);
+        assert_eq!(error, None, "nothing fails at the end");
+    }
+    assert_eq!(world.internal.calls().iter().filter(|call| call.is_write()).count(), 4, "each was sent twice");
+    let copy = world.copy_of(id).await;
+    assert_eq!((copy.field("title"), copy.status()), ("[R-000001] new", "assigned"));
     end(world).await;
 }
 
