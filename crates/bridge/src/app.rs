@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use itop_client::{Client, ClientConfig, HttpOptions, HttpTransport, Memory, Transport};
 use secrecy::ExposeSecret;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::config::{Config, Login, SideConfig};
-use crate::engine::{Engine, Itop, LaneSettings, Parts};
+use crate::engine::{Broken, Engine, Itop, LaneSettings, Parts};
 use crate::http::{HttpState, router};
 use crate::random::Random;
 use crate::store::{Instance, StoreHandle};
@@ -39,6 +41,8 @@ pub enum SideError {
 pub struct App {
     pub engine: Engine,
     pub router: axum::Router,
+    store: StoreHandle,
+    timing: Timing,
 }
 
 impl App {
@@ -59,17 +63,45 @@ impl App {
             lanes.push((itop(&external.side, Instance::External(external.name().to_owned()), &memory)?, settings));
         }
         let timing = seams.timing;
-        let state = HttpState::new(config, Arc::new(seams.store.clone()), seams.clock.clone(), timing.clone());
+        let store = seams.store.clone();
+        let state = HttpState::new(config, Arc::new(store.clone()), seams.clock.clone(), timing.clone());
         let engine = Engine::new(Parts {
             store: seams.store,
             clock: seams.clock,
             random: seams.random,
-            timing,
+            timing: timing.clone(),
             server: config.server.id.clone(),
             internal,
             lanes,
         });
-        Ok(App { engine, router: router(Arc::new(state)) })
+        Ok(App { engine, router: router(Arc::new(state)), store, timing })
+    }
+
+    /// Takes webhooks and works, until `stop` says so; then ends what is in hand. A bridge of which a part
+    /// broke ends too, so that whoever watches the process starts it anew. The store stays open.
+    pub async fn run(self, listener: TcpListener, mut stop: watch::Receiver<bool>) -> Result<(), Broken> {
+        let (end, ending) = watch::channel(false);
+        let is_ending = || {
+            let mut ending = ending.clone();
+            async move { drop(ending.wait_for(|ending| *ending).await) }
+        };
+        let engine = async {
+            let outcome = self.engine.run(ending.clone()).await;
+            let _ = end.send(true);
+            outcome
+        };
+        let watched = async {
+            let outcome = tokio::select! {
+                _ = stop.wait_for(|stopped| *stopped) => Ok(()),
+                () = is_ending() => Ok(()),
+                () = self.store.lost() => Err(Broken("nothing can be stored any more".to_owned())),
+            };
+            let _ = end.send(true);
+            outcome
+        };
+        let http = crate::http::serve(listener, self.router, &self.timing, is_ending());
+        let ((), engine, watched) = tokio::join!(http, engine, watched);
+        engine.and(watched)
     }
 }
 

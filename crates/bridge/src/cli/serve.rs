@@ -47,7 +47,6 @@ async fn serve(config: &Config) -> anyhow::Result<Outcome> {
         random: Arc::new(SystemRandom),
         timing: config.timing(),
     };
-    let timing = seams.timing.clone();
     let app = App::new(config, seams, &app::http_transport)?;
     let listener = tokio::net::TcpListener::bind(config.server.listen).await.with_context(|| {
         format!("cannot listen on {} ([server].listen): is another program using it?", config.server.listen)
@@ -60,12 +59,9 @@ async fn serve(config: &Config) -> anyhow::Result<Outcome> {
         tracing::info!("stopping: the passes in hand are ended");
         let _ = stop.send(true);
     });
-    let mut closing = stopped.clone();
-    let closed = async move {
-        let _ = closing.wait_for(|stopped| *stopped).await;
-    };
-    tokio::join!(crate::http::serve(listener, app.router, &timing, closed), app.engine.run(stopped));
+    let outcome = app.run(listener, stopped).await;
     store.close().await;
+    outcome?;
     tracing::info!("stopped");
     Ok(Outcome::Fine)
 }

@@ -64,6 +64,11 @@ pub struct Engine {
     shared: Arc<Shared>,
 }
 
+/// A part of the bridge panicked, or the store's thread is gone.
+#[derive(Debug, thiserror::Error)]
+#[error("a part of the bridge broke: {0}; please report this. At the next start it takes up again what it had in hand")]
+pub struct Broken(pub String);
+
 struct Shared {
     store: StoreHandle,
     clock: Arc<dyn Clock>,
@@ -111,24 +116,45 @@ impl Engine {
         }
     }
 
-    /// Runs until `stop` says so; then ends the passes in hand, for at most `timing.shutdown_ms`.
-    pub async fn run(&self, stop: watch::Receiver<bool>) {
-        let mut tasks = tokio::task::JoinSet::new();
-        for lane in &self.shared.lanes {
-            tasks.spawn(worker::run(self.shared.clone(), lane.clone(), stop.clone()));
-            tasks.spawn(sweep::run_external(self.shared.clone(), lane.clone(), stop.clone()));
-            tasks.spawn(audit::run(self.shared.clone(), lane.clone(), stop.clone()));
-            tasks.spawn(probe::run(self.shared.clone(), Some(lane.clone()), stop.clone()));
-        }
-        tasks.spawn(sweep::run_internal(self.shared.clone(), stop.clone()));
-        tasks.spawn(probe::run(self.shared.clone(), None, stop));
-        while let Some(ended) = tasks.join_next().await {
-            if let Err(error) = ended
-                && error.is_panic()
-            {
-                tracing::error!(%error, "a part of the engine broke; restart the bridge and report this");
+    /// Runs until `stop` says so; then ends the passes in hand, for at most `timing.shutdown_ms`. The same
+    /// when a part panics: without it the bridge would look well and leave work undone.
+    pub async fn run(&self, mut stop: watch::Receiver<bool>) -> Result<(), Broken> {
+        let (end, ending) = watch::channel(false);
+        let mut parts = self.spawn_parts(ending);
+        let mut outcome = Ok(());
+        loop {
+            tokio::select! {
+                ended = parts.join_next() => match ended {
+                    None => return outcome,
+                    Some(Err(error)) if error.is_panic() => {
+                        let broken = Broken(error.to_string());
+                        tracing::error!(error = %broken, "the bridge ends");
+                        outcome = outcome.and(Err(broken));
+                        let _ = end.send(true);
+                    }
+                    Some(_) => {}
+                },
+                _ = stop.wait_for(|stopped| *stopped), if !*end.borrow() => {
+                    let _ = end.send(true);
+                }
             }
         }
+    }
+
+    fn spawn_parts(&self, stop: watch::Receiver<bool>) -> tokio::task::JoinSet<()> {
+        let mut parts = tokio::task::JoinSet::new();
+        for lane in &self.shared.lanes {
+            parts.spawn(worker::run(self.shared.clone(), lane.clone(), stop.clone()));
+            let sweep = sweep::run_external(self.shared.clone(), lane.clone(), stop.clone());
+            parts.spawn(until_stop(stop.clone(), sweep));
+            let audit = audit::run(self.shared.clone(), lane.clone(), stop.clone());
+            parts.spawn(until_stop(stop.clone(), audit));
+            parts.spawn(until_stop(stop.clone(), probe::run(self.shared.clone(), Some(lane.clone()))));
+        }
+        let sweep = sweep::run_internal(self.shared.clone(), stop.clone());
+        parts.spawn(until_stop(stop.clone(), sweep));
+        parts.spawn(until_stop(stop, probe::run(self.shared.clone(), None)));
+        parts
     }
 
     /// What keeps tickets waiting and is no ticket's own fault.
@@ -164,6 +190,14 @@ impl Shared {
         if itop.breaker().succeeded() {
             tracing::warn!(itop = %itop.name, "the side is back");
         }
+    }
+}
+
+/// A part that writes to no iTop may be dropped wherever it stands: no stop waits for an iTop to answer it.
+async fn until_stop(mut stop: watch::Receiver<bool>, part: impl Future<Output = ()>) {
+    tokio::select! {
+        () = part => {}
+        _ = stop.wait_for(|stopped| *stopped) => {}
     }
 }
 

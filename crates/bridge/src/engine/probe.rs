@@ -3,19 +3,12 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
-
 use super::itop::Itop;
 use super::{Lane, Shared};
 
 /// Probes the lane's external, or the internal side.
-pub async fn run(shared: Arc<Shared>, lane: Option<Arc<Lane>>, mut stop: watch::Receiver<bool>) {
-    let itop = lane.as_ref().map_or(&shared.internal, |lane| &lane.external);
-    tokio::select! {
-        () = shared.probe_when_needed(itop) => {}
-        // A probe in hand is dropped: it changes nothing.
-        _ = stop.wait_for(|stopped| *stopped) => {}
-    }
+pub async fn run(shared: Arc<Shared>, lane: Option<Arc<Lane>>) {
+    shared.probe_when_needed(lane.as_ref().map_or(&shared.internal, |lane| &lane.external)).await;
 }
 
 impl Shared {

@@ -122,6 +122,14 @@ impl StoreHandle {
         self.dirtied.subscribe()
     }
 
+    /// Waits until the store is gone: it was closed, or its thread broke. Inline it is never noticed here.
+    pub async fn lost(&self) {
+        match &self.way {
+            Way::Inline(_) => std::future::pending().await,
+            Way::Thread { calls, .. } => calls.closed().await,
+        }
+    }
+
     /// Closes the store, with its lock, once what waits before it is done: for whoever opens the
     /// same store next. Every handle then answers [`StoreError::Unavailable`].
     pub async fn close(&self) {

@@ -26,6 +26,7 @@ outside_both_versions![
     tickets_that_are_refused_for_good_do_not_starve_the_healthy_ones,
     a_ticket_that_cannot_be_read_does_not_stop_its_batch,
     a_graceful_stop_ends_the_passes_in_hand,
+    a_panic_of_one_part_ends_the_bridge_and_loses_nothing,
     crashes_at_any_moment_lose_and_double_nothing,
 ];
 
@@ -701,6 +702,29 @@ async fn a_graceful_stop_ends_the_passes_in_hand(version: Version) {
         world.settle().await;
         assert_eq!(world.internal.tickets("Incident").len(), 15);
         assert_eq!(world.copy_of(old).await.status(), "pending");
+        end(world).await;
+    }
+}
+
+async fn a_panic_of_one_part_ends_the_bridge_and_loses_nothing(version: Version) {
+    for side in ["acme", "elitery"] {
+        let mut world = Setup { externals: vec![version, version], ..Setup::outside(version) }.start().await;
+        for number in 0..30 {
+            create(world.beta(), "Incident", &format!("beta {number}")).await;
+        }
+        let id = create(world.acme(), "UserRequest", "unlucky").await;
+        world.panic_at(side);
+        let broken = world.breaks().await.to_string();
+        assert!(broken.contains("a mistake in the bridge") && broken.contains("report"), "{broken}");
+        let leased = world.queue().await.iter().filter(|row| row.leased).count();
+        assert!(leased <= 20, "the other passes in hand were ended: {leased}");
+        // As the service manager starts it again.
+        let now = world.clock.now_ms();
+        world.store.call(move |store| store.expire_leases(now)).await.unwrap();
+        world.boot();
+        world.settle().await;
+        assert!(is_bridged(&world, "acme", id).await);
+        assert_eq!(world.internal.tickets("Incident").len(), 30);
         end(world).await;
     }
 }

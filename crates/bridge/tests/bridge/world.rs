@@ -3,7 +3,7 @@
 //! Everything is the real thing but the four seams: the transport goes to a simulator in this process,
 //! webhooks go straight into the router, the clock is tokio's paused one, and randomness has a seed.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,7 +13,7 @@ use itop_bridge::app::{App, Seams};
 use itop_bridge::cli::resume::{self, Resume};
 use itop_bridge::clock::{Clock, VirtualClock};
 use itop_bridge::config::{Config, SideConfig};
-use itop_bridge::engine::Engine;
+use itop_bridge::engine::{Broken, Engine};
 use itop_bridge::random::SeededRandom;
 use itop_bridge::store::{
     About, Activity, DirtyMark, Instance, Look, QueueRow, SqliteStore, Store, StoreHandle, Stored, TicketOf,
@@ -156,11 +156,12 @@ pub struct World {
     running: Option<Running>,
     seed: u64,
     slow_line: bool,
+    panic_at: Arc<Mutex<Option<&'static str>>>,
 }
 
 struct Running {
     stop: watch::Sender<bool>,
-    task: tokio::task::JoinHandle<()>,
+    task: tokio::task::JoinHandle<Result<(), Broken>>,
     engine: Engine,
     router: axum::Router,
 }
@@ -190,7 +191,17 @@ impl World {
         let sqlite = SqliteStore::open_in_memory().expect("a store in memory");
         let store = StoreHandle::inline(sqlite);
         let slow_line = setup.line_bits_per_second.is_some();
-        let mut world = World { externals, internal, store, clock, config, running: None, seed: 1, slow_line };
+        let mut world = World {
+            externals,
+            internal,
+            store,
+            clock,
+            config,
+            running: None,
+            seed: 1,
+            slow_line,
+            panic_at: Arc::default(),
+        };
         world.boot();
         internal_hooks(&world.internal);
         for (sim, name) in world.externals.iter().zip(NAMES) {
@@ -218,7 +229,8 @@ impl World {
                 let position = NAMES.iter().position(|name| *name == side.name).expect("a known side");
                 self.externals[position].clone()
             };
-            Ok(Arc::new(ToSim { sim, slow_line: self.slow_line }) as Arc<dyn Transport>)
+            let (side, panic_at) = (side.name.clone(), self.panic_at.clone());
+            Ok(Arc::new(ToSim { sim, slow_line: self.slow_line, side, panic_at }) as Arc<dyn Transport>)
         };
         let app = App::new(&self.config, seams, &transport).expect("the bridge starts");
         for sim in self.externals.iter().chain([&self.internal]) {
@@ -256,8 +268,21 @@ impl World {
     pub async fn stop(&mut self) {
         if let Some(running) = self.running.take() {
             let _ = running.stop.send(true);
-            running.task.await.expect("the engine ends");
+            running.task.await.expect("the engine ends").expect("no part of it broke");
         }
+    }
+
+    /// Waits until the engine has ended by itself.
+    pub async fn breaks(&mut self) -> Broken {
+        let running = self.running.take().expect("the bridge runs");
+        let broken = running.task.await.expect("the engine ends").expect_err("a part of it broke");
+        self.crash().await;
+        broken
+    }
+
+    /// The next call of the bridge to that side panics.
+    pub fn panic_at(&self, side: &'static str) {
+        *self.panic_at.lock().unwrap() = Some(side);
     }
 
     pub fn acme(&self) -> &Sim {
@@ -399,6 +424,8 @@ pub fn ticket(title: &str) -> serde_json::Value {
 struct ToSim {
     sim: Sim,
     slow_line: bool,
+    side: String,
+    panic_at: Arc<Mutex<Option<&'static str>>>,
 }
 
 impl Transport for ToSim {
@@ -407,7 +434,9 @@ impl Transport for ToSim {
         request: http::Request<Body>,
         progress: &'a Progress,
     ) -> BoxFuture<'a, Result<http::Response<Bytes>, TransportError>> {
+        let panics = self.panic_at.lock().unwrap().take_if(|side| *side == self.side).is_some();
         Box::pin(async move {
+            assert!(!panics, "a mistake in the bridge");
             let (head, body) = request.into_parts();
             let limit = head.extensions.get::<MaxAnswerBytes>().map_or(u64::MAX, |max| max.0);
             let request = http::Request::from_parts(head, body.to_bytes());

@@ -18,6 +18,7 @@ use crate::app::{self, App, Seams};
 use crate::cli::keys;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::engine::Broken;
 use crate::random::SystemRandom;
 use crate::store::{Instance, QueueRow, SqliteStore, Store, StoreHandle, Stored, TicketOf};
 use crate::timing::Timing;
@@ -45,7 +46,7 @@ pub(super) struct Stage {
     pub acme_key: String,
     pub elitery_key: String,
     stop: watch::Sender<bool>,
-    bridge: JoinHandle<()>,
+    bridge: JoinHandle<Result<(), Broken>>,
     sims: Vec<JoinHandle<std::io::Result<Infallible>>>,
 }
 
@@ -241,24 +242,13 @@ fn bridge(
     timing: Timing,
     door: TcpListener,
     stopped: watch::Receiver<bool>,
-) -> anyhow::Result<(StoreHandle, JoinHandle<()>)> {
+) -> anyhow::Result<(StoreHandle, JoinHandle<Result<(), Broken>>)> {
     let mut sqlite = SqliteStore::open_exclusive(&config.store.path)?;
     sqlite.adopt_server_id(&config.server.id)?;
     let store = StoreHandle::thread(sqlite);
-    let seams = Seams {
-        store: store.clone(),
-        clock: Arc::new(SystemClock),
-        random: Arc::new(SystemRandom),
-        timing: timing.clone(),
-    };
+    let seams = Seams { store: store.clone(), clock: Arc::new(SystemClock), random: Arc::new(SystemRandom), timing };
     let app = App::new(config, seams, &app::http_transport)?;
-    let mut closing = stopped.clone();
-    let closed = async move {
-        let _ = closing.wait_for(|stopped| *stopped).await;
-    };
-    let running = tokio::spawn(async move {
-        tokio::join!(crate::http::serve(door, app.router, &timing, closed), app.engine.run(stopped));
-    });
+    let running = tokio::spawn(app.run(door, stopped));
     Ok((store, running))
 }
 
