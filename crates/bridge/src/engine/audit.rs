@@ -182,8 +182,9 @@ fn differs(link: &Link, external: &Found, internal: &Found) -> bool {
     }
     let no_files = HashSet::new();
     let originals = external.files.get(&link.external.id).unwrap_or(&no_files);
-    let known: HashSet<u64> =
-        link.copies.iter().filter(|copy| copy.from == Side::External).map(|copy| copy.original).collect();
+    // What is missing already is no news: a look at it is due, or its copy stays for good.
+    let copies = link.copies.iter().filter(|copy| copy.from == Side::External && copy.missing_since_ms.is_none());
+    let known: HashSet<u64> = copies.map(|copy| copy.original).collect();
     *originals != known || !copies_gone(link, internal).is_empty()
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use itop_bridge_core::link::Creation;
 use itop_bridge_core::plan::FieldWrite;
 use itop_bridge_core::{Link, Ticket, TicketKey, TicketMark};
-use itop_client::{Fields, Object, Query, oql_quote};
+use itop_client::{Effect, Fields, Object, Query, oql_quote};
 
 use super::Shared;
 use super::failure::Failure;
@@ -49,7 +49,8 @@ impl Pass<'_> {
                     // The answer asks for attributes that were not sent, and iTop refuses those too.
                     let codes: Vec<&str> =
                         sent.iter().map(|(code, _)| code).chain(&asked).map(String::as_str).collect();
-                    if !self.shared.internal.learn_missing(class, &error, &codes) {
+                    let missing = self.shared.internal.learn_missing(class, &error, &codes);
+                    if !missing && !self.leave_pictures_out(&mut sent, &error) {
                         return self.create_failed(&error).await;
                     }
                 }
@@ -169,8 +170,11 @@ impl Pass<'_> {
         })
     }
 
-    /// iTop's own answer came, so the call is over: what it made, if anything, is there now.
+    /// Where iTop's own answer came, the call is over: what it made, if anything, is there now.
     async fn create_failed(&mut self, error: &itop_client::Error) -> Result<Option<Ticket>, Failure> {
+        if error.effect == (Effect::Unknown { answered: false }) {
+            return Err(Failure::of(&self.shared.internal, error));
+        }
         if !error.had_no_effect()
             && let Some(creation) = self.link.creation.clone()
             && let Some(ticket) = self.find_created(&creation).await?

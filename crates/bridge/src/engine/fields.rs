@@ -13,6 +13,7 @@ use itop_client::Fields;
 use super::failure::{Failure, Kind};
 use super::html::{self, Embedded};
 use super::pass::Pass;
+use super::write::is_too_large;
 
 impl Pass<'_> {
     /// Brings fields of the counterpart up to date.
@@ -24,25 +25,18 @@ impl Pass<'_> {
     ) -> Result<(), Failure> {
         let mut sent = Vec::new();
         for field in fields {
-            sent.push((field, self.render(&field.value).await?));
+            sent.push((field.code.clone(), self.render(&field.value).await?));
         }
-        let mut body = Fields::new();
-        for (field, value) in &sent {
-            body.set(field.code.clone(), value.clone());
-        }
-        let intend = |link: &mut Link, until_ms| {
-            for (field, value) in &sent {
-                link.may_land(Late::Field { code: field.code.clone(), value: value.clone() }, until_ms);
+        let answer = loop {
+            match self.send_fields(&sent, target).await? {
+                Err(error) if self.leave_pictures_out(&mut sent, &error) => {}
+                answer => break answer,
             }
         };
         let internal = &self.shared.internal;
-        let (client, comment) = (internal.client.clone(), self.comment());
-        let output: Vec<&str> = fields.iter().map(|field| field.code.as_str()).collect();
-        let call = client.update(&target.class, target.id, &body, &comment, &output);
-        let answer = self.write(internal, &target.class, intend, call).await?;
         let outcome = answer.map_err(|error| Failure::of(internal, &error));
         if let Ok(written) = &outcome {
-            for (field, value) in &sent {
+            for (field, (_, value)) in fields.iter().zip(&sent) {
                 let answered = written.object.text(&field.code).unwrap_or(value);
                 let stored = internal.as_stored(&target.class, target.id, &field.code, answered).await;
                 self.field_written(field, &stored.unwrap_or_else(|_| answered.to_owned()));
@@ -52,6 +46,48 @@ impl Pass<'_> {
         }
         self.save().await?;
         outcome.map(|_| ())
+    }
+
+    async fn send_fields(
+        &mut self,
+        sent: &[(String, String)],
+        target: &Ticket,
+    ) -> Result<Result<itop_client::Written, itop_client::Error>, Failure> {
+        let mut body = Fields::new();
+        for (code, value) in sent {
+            body.set(code.clone(), value.clone());
+        }
+        let intend = |link: &mut Link, until_ms| {
+            for (code, value) in sent {
+                link.may_land(Late::Field { code: code.clone(), value: value.clone() }, until_ms);
+            }
+        };
+        let internal = &self.shared.internal;
+        let (client, comment) = (internal.client.clone(), self.comment());
+        let output: Vec<&str> = sent.iter().map(|(code, _)| code.as_str()).collect();
+        let call = client.update(&target.class, target.id, &body, &comment, &output);
+        self.write(internal, &target.class, intend, call).await
+    }
+
+    /// Pictures that make a text too large for the other iTop become words: the text must arrive. Answers
+    /// whether there were any, and it is worth sending again.
+    pub(super) fn leave_pictures_out(&mut self, sent: &mut [(String, String)], error: &itop_client::Error) -> bool {
+        let mut left_out = Vec::new();
+        if is_too_large(error) {
+            for (code, value) in sent {
+                if let Some(words) = html::without_pictures(value) {
+                    *value = words;
+                    left_out.push(code.as_str());
+                }
+            }
+        }
+        if left_out.is_empty() {
+            return false;
+        }
+        let (codes, side) = (left_out.join(", "), &self.shared.internal.name);
+        tracing::warn!(ticket = %self.name(), fields = codes, %error, "the pictures are too large; words are sent in their place");
+        self.did(format!("{codes}: the pictures are larger than {side} takes and became words ({error})"));
+        true
     }
 
     fn field_written(&mut self, field: &FieldWrite, answered: &str) {

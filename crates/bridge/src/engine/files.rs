@@ -12,6 +12,7 @@ use super::in_hand::InHand;
 use super::itop::Itop;
 use super::pass::{Pass, Sights};
 use super::read::{self, ReadContents};
+use super::write::is_too_large;
 use super::{Lane, Shared};
 use crate::store::{Claim, Look, Next};
 
@@ -369,8 +370,3 @@ fn has_copy_of(internal: &Sight, original: u64) -> bool {
 }
 
 const TOO_LARGE: &str = "it is larger than this iTop or the bridge takes";
-
-/// Refused for its size: by PHP's limit of a body, by iTop, or by the database's limit of a packet.
-fn is_too_large(error: &itop_client::Error) -> bool {
-    error.class == itop_client::ErrorClass::TooLarge
-}

@@ -4,7 +4,7 @@
 //! its tag and asked of that side's configured address; every other image becomes its alt text. No
 //! image source of the other iTop and no secret crosses. Links that people wrote stay word for word.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use lol_html::html_content::{ContentType, Element};
@@ -120,6 +120,24 @@ pub fn embed(html: &str, images: &BTreeMap<InlineImage, Embedded>) -> String {
         .append_element_content_handler(pictures)
         .append_element_content_handler(replace);
     rewrite_str(html, settings).unwrap_or_else(|_| text_to_html(&html_to_text(html)))
+}
+
+/// The text with the pictures that it brings replaced by words; `None` where it brings none.
+pub fn without_pictures(html: &str) -> Option<String> {
+    let brings_any = Cell::new(false);
+    let replace = element!("img", |img| {
+        if img.get_attribute("src").is_some_and(|source| is_image_data(&source)) {
+            brings_any.set(true);
+            if img.get_attribute("alt").is_none_or(|alt| alt.trim().is_empty()) {
+                img.set_attribute("alt", "(picture left out: too large)")?;
+            }
+            return embed_one(img, None);
+        }
+        Ok(())
+    });
+    let settings = RewriteStrSettings::new().with_strict(false).append_element_content_handler(replace);
+    let words = rewrite_str(html, settings).ok()?;
+    brings_any.get().then_some(words)
 }
 
 /// An inline image's data, to be written into the text itself.

@@ -79,11 +79,7 @@ impl Shared {
                 }
                 reads
             }
-            Err(error) if error.is_transient() || ids.len() == 1 => {
-                self.call_failed(itop, &error);
-                ids.iter().map(|id| (*id, Err(error.clone()))).collect()
-            }
-            Err(error) if matches!(error.class, itop_client::ErrorClass::Refused) => {
+            Err(error) if ids.len() > 1 && may_be_of_one(&error) && itop.breaker().down().is_none() => {
                 let (left, right) = ids.split_at(ids.len() / 2);
                 let mut reads = Box::pin(self.read_tickets(itop, wanted, left)).await;
                 reads.extend(Box::pin(self.read_tickets(itop, wanted, right)).await);
@@ -203,6 +199,17 @@ impl Shared {
             Ok(_) => self.answered(itop),
             Err(error) => self.call_failed(itop, error),
         }
+    }
+}
+
+/// Whether one ticket of a batch can be to blame: iTop refused the read, or broke over it, or there was too
+/// much to read at once. A side that is not reached or under maintenance has no such ticket.
+fn may_be_of_one(error: &Error) -> bool {
+    const UNAVAILABLE: u16 = 503;
+    match error.class {
+        ErrorClass::Refused | ErrorClass::TooLarge => true,
+        ErrorClass::Transient => error.http_status.is_some_and(|status| status != UNAVAILABLE),
+        _ => false,
     }
 }
 

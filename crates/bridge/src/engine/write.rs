@@ -9,7 +9,7 @@ use std::future::Future;
 
 use itop_bridge_core::Link;
 use itop_bridge_core::link::Sending;
-use itop_client::{Effect, Error};
+use itop_client::{Effect, Error, ErrorClass};
 
 use super::failure::Failure;
 use super::itop::Itop;
@@ -19,9 +19,10 @@ impl Pass<'_> {
     /// Sends a write that may land although no answer comes. `intend` enters into the link what is sent,
     /// and until when it may land.
     ///
-    /// An end without an answer of iTop's is recorded here, and is a failure. Any other is the caller's to
-    /// record and to save: of what was entered, `late` writes are forgotten, or have settled where iTop
-    /// answered with an error that may come from after the write.
+    /// An end without an answer of iTop's is recorded here, and is a failure; but for a body that is too
+    /// large, which the caller may send smaller. Any other end is the caller's to record and to save: of what
+    /// was entered, `late` writes are forgotten, or have settled where iTop answered with an error that may
+    /// come from after the write.
     pub(super) async fn write<T>(
         &mut self,
         itop: &Itop,
@@ -38,10 +39,13 @@ impl Pass<'_> {
         let now = self.shared.now_ms();
         match &answer {
             Err(error) if error.effect == (Effect::Unknown { answered: false }) => {
-                let failure = Failure::of(itop, error);
-                tracing::warn!(ticket = %self.name(), error = %failure.text, "no answer to a write; until it has settled it may be carried out all the same");
                 self.link.may_land_until(now + itop.settle_ms);
                 self.save().await?;
+                if is_too_large(error) {
+                    return Ok(answer);
+                }
+                let failure = Failure::of(itop, error);
+                tracing::warn!(ticket = %self.name(), error = %failure.text, "no answer to a write; until it has settled it may be carried out all the same");
                 return Err(failure);
             }
             // The call is over: what it did, if anything, is there now.
@@ -65,4 +69,9 @@ impl Pass<'_> {
         self.link.may_land_until(sending.until_ms.max(gone_ms + settle_ms));
         self.save().await
     }
+}
+
+/// Refused for its size: by PHP's limit of a body, by a proxy, by iTop, or by the database's limit of a packet.
+pub(super) fn is_too_large(error: &Error) -> bool {
+    error.class == ErrorClass::TooLarge
 }

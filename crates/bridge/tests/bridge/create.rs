@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use itop_sim::{Call, Effect, Fault, Outcome, Sim, Ticket, Version};
+use itop_sim::{Call, Effect, Fault, Limits, Outcome, Sim, Ticket, Version};
 
 use crate::world::*;
 
@@ -133,6 +133,43 @@ async fn inline_images_are_fetched_by_id_and_secret_and_embedded() {
         }
         assert!(world.did(id, "inline image").await, "what could not be had is recorded");
         world.one_more_pass_writes_nothing().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pictures_that_are_too_large_for_the_target_become_words_and_the_ticket_arrives() {
+    const MIB: usize = 1 << 20;
+    let by_proxy = |call: &Call| (call.bytes_in > 2 * MIB).then_some(Fault::Status(413, Effect::None));
+    for version in BOTH {
+        for proxy in [false, true] {
+            let world = simple(version).start().await;
+            if proxy {
+                world.internal.fail_with(by_proxy);
+            } else {
+                world.internal.set_limits(Limits { post_max_bytes: 2 * MIB, ..Limits::default() });
+            }
+            world.acme().drop_hooks(true);
+            let id = world.acme().create_ticket("UserRequest", ticket("with a picture")).await.unwrap();
+            let large = [PNG, &vec![0; 2 * MIB]].concat();
+            let image = world.acme().add_inline_image(id, SECRET, "image/png", &large).await.unwrap();
+            let named = image.html.replace("<img", "<img alt=\"the printer\"");
+            let pictured = |word: &str, image: &str| json!({ "description": format!("<p>{word} {image} after</p>") });
+            world.acme().update(id, pictured("before", &image.html)).await.unwrap();
+            world.acme().drop_hooks(false);
+            world.acme().update(id, json!({ "impact": "2" })).await.unwrap();
+            world.pass_seconds(30).await;
+            let words = "<p>before (picture left out: too large) after</p>";
+            assert_eq!(only_ticket(&world.internal).field("description"), words);
+            world.acme().update(id, pictured("later", &named)).await.unwrap();
+            world.pass_seconds(30).await;
+            assert_eq!(only_ticket(&world.internal).field("description"), "<p>later the printer after</p>");
+            assert!(
+                world.did(id, "the pictures are larger than elitery takes").await,
+                "{:#?}",
+                world.activity(id).await
+            );
+            world.one_more_pass_writes_nothing().await;
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use itop_bridge::clock::Clock;
 use itop_bridge::random::{Random, SeededRandom};
 use itop_bridge::store::QueueRow;
-use itop_sim::{Call, Effect, Fault, Right, Sim, Version};
+use itop_sim::{Call, Effect, Fault, Release, Right, Sim, Version};
 
 use crate::world::*;
 
@@ -25,6 +25,7 @@ outside_both_versions![
     an_outage_before_a_refusal_does_not_count_towards_parking,
     tickets_that_are_refused_for_good_do_not_starve_the_healthy_ones,
     a_ticket_that_cannot_be_read_does_not_stop_its_batch,
+    a_ticket_over_which_itop_breaks_does_not_stop_its_batch,
     a_graceful_stop_ends_the_passes_in_hand,
     a_panic_of_one_part_ends_the_bridge_and_loses_nothing,
     crashes_at_any_moment_lose_and_double_nothing,
@@ -620,6 +621,39 @@ async fn tickets_that_are_refused_for_good_do_not_starve_the_healthy_ones(versio
     world.settle().await;
     assert_eq!(world.internal.tickets("UserRequest").len(), 3 + 4 * 5);
     end(world).await;
+}
+
+async fn a_ticket_over_which_itop_breaks_does_not_stop_its_batch(version: Version) {
+    let pages = [
+        Fault::Page("<b>Fatal error</b>: Uncaught TypeError in ormdocument.class.inc.php".into(), Effect::None),
+        Fault::Status(500, Effect::None),
+        Fault::Status(504, Effect::None),
+    ];
+    for page in pages {
+        let world = Setup::outside(version).start().await;
+        let fault = page.clone();
+        world.acme().fail_with(move |call| {
+            let asks = call.json.split(|c: char| !c.is_ascii_digit()).any(|id| id == "7");
+            (call.operation == "core/get" && call.class == "UserRequest" && asks).then(|| fault.clone())
+        });
+        world.acme().hold_hooks(true);
+        for number in 0..20 {
+            create(world.acme(), "UserRequest", &format!("ticket {number}")).await;
+        }
+        world.acme().hold_hooks(false);
+        world.acme().release_hooks(Release::InOrder).await;
+        for _ in 0..100 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let failed: Vec<QueueRow> = world.queue().await.into_iter().filter(|row| row.error.is_some()).collect();
+            assert!(failed.iter().all(|row| row.of.ticket == 7), "{page:?}: {failed:#?}");
+        }
+        for id in (1..=20).filter(|id| *id != 7) {
+            assert!(is_bridged(&world, "acme", id).await, "{page:?}: {id}");
+        }
+        world.acme().heal();
+        assert!(seconds_until_bridged(&world, "acme", 7).await <= 2 * MINUTE, "{page:?}");
+        end(world).await;
+    }
 }
 
 async fn a_ticket_that_cannot_be_read_does_not_stop_its_batch(version: Version) {

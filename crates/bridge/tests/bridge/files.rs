@@ -32,6 +32,8 @@ outside_both_versions![
     files_share_a_bounded_memory,
     a_file_and_a_description_with_an_image_share_that_memory,
     what_the_target_refuses_for_its_size_becomes_words,
+    what_a_proxy_refuses_for_its_size_becomes_words,
+    with_deletes_off_an_audit_minds_a_deleted_original_once,
     what_is_over_the_limit_becomes_words,
     contents_that_are_not_whole_become_words,
     a_deletion_announced_before_it_happens_is_carried_out,
@@ -479,6 +481,38 @@ async fn what_the_target_refuses_for_its_size_becomes_words(version: Version) {
         assert_eq!(copies.len(), 2);
         world.one_more_pass_writes_nothing().await;
     }
+}
+
+async fn what_a_proxy_refuses_for_its_size_becomes_words(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let (ticket, files) = ticket_with_files(&world, &["grows.txt"]).await;
+    world.internal.fail_with(|call| (call.bytes_in > MIB).then_some(Fault::Status(413, Effect::None)));
+    world.acme().replace_attachment(files[0], &vec![7; MIB]).await.unwrap();
+    world.acme().attach(ticket, "large.bin", "application/octet-stream", &vec![7; MIB]).await.unwrap();
+    world.settle().await;
+    let copies = inside(&world, ticket).await;
+    assert_eq!(copies.len(), 2, "{copies:#?}");
+    assert_words(&copies[0], "R-000001", &["grows.txt", "1048576 bytes"]);
+    assert_words(&copies[1], "R-000001", &["large.bin", "1048576 bytes"]);
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn with_deletes_off_an_audit_minds_a_deleted_original_once(version: Version) {
+    let world = Setup::outside(version).sync("attachment_deletes = \"never\"").start().await;
+    let (ticket, files) = ticket_with_files(&world, &["a.txt", "b.txt"]).await;
+    for file in files {
+        world.acme().delete_attachment(file).await;
+    }
+    // The sweeps have had their second look too.
+    world.pass_seconds(700).await;
+    world.settle().await;
+    // Two audits more.
+    world.clear_calls();
+    world.pass_seconds(2 * 3700).await;
+    let passes = world.acme().calls().into_iter().filter(|call| call.class == "UserRequest").count();
+    assert_eq!(passes, 0, "the ticket is looked at for nothing");
+    assert_eq!(names_inside(&world, ticket).await, ["a.txt", "b.txt"]);
+    world.one_more_pass_writes_nothing().await;
 }
 
 async fn what_is_over_the_limit_becomes_words(version: Version) {

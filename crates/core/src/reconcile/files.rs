@@ -177,10 +177,14 @@ fn missing(
         // person removed the copy: so forgetting waits as long as deleting does.
         _ => None,
     };
+    let now = external.read_at_ms;
     if standing.is_some() && policy.attachment_deletes == AttachmentDeletes::Never {
+        // Noted once, so that it is no news to the next audit.
+        if copy.missing_since_ms.is_none() {
+            plan.notes.push(Note::OriginalMissing { from, original, since_ms: Some(now) });
+        }
         return;
     }
-    let now = external.read_at_ms;
     let since = copy.missing_since_ms.unwrap_or(now);
     if originals.iter().any(|file| file.announced) {
         // Here another original may be about to go too, as when the whole ticket goes, file by file: what is
