@@ -29,7 +29,7 @@ mod stimuli;
 use defaults::DefaultOf;
 use rights::{ClassRights, Right};
 
-pub use own::own;
+pub use own::{mend, own};
 
 /// One line of `check`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -46,6 +46,9 @@ pub struct Finding {
 
 /// The side of findings about the bridge itself.
 pub const OWN: &str = "itop-bridge";
+
+/// The detail of what was not asked, because an earlier line of its side is a fault.
+pub const NOT_CHECKED: &str = "not checked";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -102,7 +105,7 @@ impl Verdict {
     }
 
     fn not_checked() -> Verdict {
-        Verdict { state: State::Unknown, detail: "not checked".to_owned(), mend: None }
+        Verdict { state: State::Unknown, detail: NOT_CHECKED.to_owned(), mend: None }
     }
 
     /// The question itself failed.

@@ -490,7 +490,7 @@ async fn the_binary_prints_lines_or_json_and_ends_with_0_or_1() {
 
     let (code, printed) = call(&[]).await;
     assert_eq!(code, Some(0), "{printed}");
-    assert!(printed.contains("ok      elitery login: user \"bridge\"\n"), "{printed}");
+    assert!(printed.contains("ok      elitery (internal) login: user \"bridge\"\n"), "{printed}");
     assert!(printed.lines().last().unwrap().ends_with(" ok"), "{printed}");
 
     world.internal.deny("UserRequest");

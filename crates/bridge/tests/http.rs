@@ -254,6 +254,17 @@ async fn only_a_payload_without_an_id_is_refused() {
     ] {
         assert_eq!(error(&bridge.post("update-ticket", ACME_KEY, body).await), (400, "no_id"), "{body}");
     }
+    for (body, said) in [
+        ("", "not JSON"),
+        ("<xml/>", "not JSON"),
+        ("{}", "`id` must be the ticket's number"),
+        (r#"{"id":"$this->id$"}"#, "did not fill in the placeholder"),
+        (r#"{"id":"$this->id$","title":"a "quote""}"#, "did not fill in the placeholder"),
+        (r#"{"id":"undefined"}"#, "did not fill in the placeholder"),
+    ] {
+        let answer = bridge.post("update-ticket", ACME_KEY, body).await;
+        assert!(answer.1["message"].as_str().unwrap().contains(said), "{body}: {answer:?}");
+    }
     for body in [TICKET.replace("UserRequest", "undefined"), TICKET.replace("UserRequest", "$this->finalclass$")] {
         assert_eq!(
             bridge.post("update-ticket", ACME_KEY, body).await.0,

@@ -362,7 +362,9 @@ async fn two_bridges_on_one_store_are_refused() {
     let site = Site::new("two").await;
     let bridge = site.serve().await;
     let log = refused(&site).await;
-    assert!(log.contains("another `serve` holds the store"), "{log}");
+    let store = site.folder.join("bridge.db");
+    assert_eq!(log.matches(&*store.to_string_lossy()).count(), 1, "the file is named once: {log}");
+    assert!(log.contains("another itop-bridge holds the store") && log.contains("fuser -v"), "{log}");
     assert!(bridge.terminate().await.success());
 }
 
@@ -374,6 +376,30 @@ async fn a_store_of_another_server_id_is_refused() {
     std::fs::write(site.config(), text).unwrap();
     let log = refused(&site).await;
     assert!(log.contains("7f3a") && log.contains("beef"), "{log}");
+    assert!(log.contains("put the store's own id back into [server].id"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_in_a_folder_that_does_not_exist_is_refused() {
+    let site = Site::new("folder").await;
+    let text = std::fs::read_to_string(site.config()).unwrap().replace("sqlite:bridge.db", "sqlite:none/bridge.db");
+    std::fs::write(site.config(), text).unwrap();
+    let log = refused(&site).await;
+    assert!(log.contains("there is no folder") && log.contains("correct [store].url"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_is_taken_and_an_address_of_another_machine_are_told_apart() {
+    let site = Site::new("port").await;
+    let taken = TcpListener::bind(("127.0.0.1", site.port)).await.unwrap();
+    let log = refused(&site).await;
+    assert!(log.contains(&format!("sport = :{}", site.port)), "{log}");
+    drop(taken);
+    let text =
+        std::fs::read_to_string(site.config()).unwrap().replacen("listen = \"127.0.0.1", "listen = \"192.0.2.1", 1);
+    std::fs::write(site.config(), text).unwrap();
+    let log = refused(&site).await;
+    assert!(log.contains("This machine has no such address"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -381,7 +407,7 @@ async fn a_file_that_is_no_store_is_refused() {
     let site = Site::new("corrupt").await;
     std::fs::File::create(site.folder.join("bridge.db")).unwrap().write_all(&[b'x'; 8192]).unwrap();
     let log = refused(&site).await;
-    assert!(log.contains("bridge.db") && log.contains("store"), "{log}");
+    assert!(log.contains("bridge.db") && log.contains("no store of itop-bridge"), "{log}");
     assert!(is_whole(&site.folder.join("bridge.db")), "what was there was changed");
 }
 

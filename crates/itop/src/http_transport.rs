@@ -146,17 +146,25 @@ fn transport_error(error: reqwest::Error) -> TransportError {
     if error.is_connect() { TransportError::NotConnected(words(error)) } else { TransportError::Broken(words(error)) }
 }
 
-/// The error and its causes, without the URL: an image's holds a secret.
+/// One sentence: the innermost cause. What wraps it (`error sending request: client error (Connect)`)
+/// says nothing to people. Never the URL: an image's holds a secret.
 fn words(error: reqwest::Error) -> String {
     let error = error.without_url();
-    let mut words = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(error) = cause {
-        words.push_str(": ");
-        words.push_str(&error.to_string());
-        cause = error.source();
+    let mut innermost: &dyn std::error::Error = &error;
+    while let Some(cause) = innermost.source() {
+        innermost = cause;
     }
-    words
+    let words = innermost.to_string();
+    let known = [
+        ("Connection refused", "nothing listens at this address and port"),
+        ("failed to lookup address", "the name of the host is not known"),
+        ("InvalidContentType", "what answers there speaks no TLS: is it a plain http port?"),
+        ("invalid peer certificate", "its certificate is not accepted"),
+    ];
+    match known.iter().find(|(sign, _)| words.contains(sign)) {
+        Some((_, said)) => format!("{said} ({words})"),
+        None => words,
+    }
 }
 
 fn streamed(body: Body, progress: Progress) -> reqwest::Body {

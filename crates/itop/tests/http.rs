@@ -1,6 +1,7 @@
 //! `HttpTransport` over real sockets: what counts as *not connected*, what as *broken*, and that
 //! bytes which move keep a call alive.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -86,6 +87,37 @@ async fn a_refused_connection_had_no_effect() {
     assert_eq!(effect(create(&client(&format!("http://{closed}"), PATIENT), 4).await), Effect::None);
     assert_eq!(effect(create(&client(&format!("https://{closed}"), PATIENT), 4).await), Effect::None);
     assert_eq!(effect(create(&client("http://no-such-host.invalid", PATIENT), 4).await), Effect::None);
+}
+
+/// As a web server does to a TLS greeting: it cannot read it, and says so.
+async fn answers_at_once(words: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut greeting = [0; 4096];
+        let _ = socket.read(&mut greeting).await.unwrap();
+        socket.write_all(words.as_bytes()).await.unwrap();
+    });
+    address
+}
+
+#[tokio::test]
+async fn why_there_is_no_connection_is_said_in_one_sentence() {
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let plain = answers_at_once("HTTP/1.1 400 Bad Request\r\n\r\n").await;
+    for (url, said) in [
+        (format!("http://{closed}"), "no connection: nothing listens at this address and port (Connection refused"),
+        (
+            "http://no-such-host.invalid".to_owned(),
+            "no connection: the name of the host is not known (failed to lookup",
+        ),
+        (format!("https://{plain}"), "no connection: what answers there speaks no TLS: is it a plain http port?"),
+    ] {
+        let error = client(&url, PATIENT).get("Ticket", &Query::id(7), &["id"]).await.unwrap_err();
+        assert!(error.message.starts_with(said), "{url}: {}", error.message);
+        assert!(!error.message.contains("client error") && !error.message.contains("sending request"), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -42,12 +42,19 @@ fn store(path: &Path, server: &str) -> Verdict {
     }
 }
 
-fn mend(error: &StoreError) -> &'static str {
+/// What to do about a store that does not open.
+pub fn mend(error: &StoreError) -> &'static str {
     match error {
         StoreError::OtherServer { .. } => {
             "put the store's own id back into [server].id, which must never change, or name the right file in [store].url"
         }
+        StoreError::Locked(_) => {
+            "one `serve` works on a store: stop the other (`fuser -v` on the file with .lock at its end names its process), or name another file in [store].url"
+        }
         StoreError::Newer { .. } => "run the version of itop-bridge that wrote it, or a newer one",
+        StoreError::Unavailable(words) if words.contains("not a database") => {
+            "this file is no store of itop-bridge: name another in [store].url"
+        }
         _ => "give the user that runs `serve` the right to write this file and its folder, and the disk room",
     }
 }

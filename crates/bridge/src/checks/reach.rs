@@ -65,13 +65,13 @@ pub(super) fn verdicts(answer: Result<&Operations, &Error>, side: &SideConfig, s
 }
 
 fn silent(error: &Error, section: &str) -> Reached {
-    let mend = match error.message.contains("certificate") || error.message.contains("UnknownIssuer") {
-        true => format!("name the certificate of the authority that signed it in `ca_file` of {section}"),
-        false => {
-            format!(
-                "correct `url` of {section}, or open the way from this machine to it: name server, firewall, `proxy`"
-            )
-        }
+    let says = |sign: &str| error.message.contains(sign);
+    let mend = if says("certificate") || says("UnknownIssuer") {
+        format!("name the certificate of the authority that signed it in `ca_file` of {section}")
+    } else if says("speaks no TLS") {
+        format!("write http:// instead of https:// in `url` of {section}, or the port that speaks TLS")
+    } else {
+        format!("correct `url` of {section}, or open the way from this machine to it: name server, firewall, `proxy`")
     };
     address_fault(error.message.clone(), mend)
 }

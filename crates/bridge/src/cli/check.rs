@@ -41,15 +41,42 @@ pub(super) fn run(check: &Check, config: &Path, out: &mut dyn Write) -> anyhow::
         writeln!(out)?;
     } else if std::io::stdout().is_terminal() {
         let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-        writeln!(out, "{}\n\n{}", table(&findings, columns.unwrap_or(WIDTH)), summary(&findings))?;
+        let shown = for_people(&findings, &config.internal.name);
+        writeln!(out, "{}\n\n{}", table(&shown, columns.unwrap_or(WIDTH)), summary(&findings))?;
     } else {
-        for finding in &findings {
+        for finding in for_people(&findings, &config.internal.name) {
             writeln!(out, "{finding}")?;
         }
         writeln!(out, "{}", summary(&findings))?;
     }
     let faulty = findings.iter().any(|finding| finding.state == State::Fault);
     Ok(if faulty { Outcome::FaultFound } else { Outcome::Fine })
+}
+
+/// The findings with each side's role, and what was not checked on a side as one line.
+fn for_people(findings: &[Finding], internal: &str) -> Vec<Finding> {
+    let mut shown: Vec<Finding> = Vec::new();
+    for of_side in findings.chunk_by(|a, b| a.side == b.side) {
+        let side = match of_side[0].side.as_str() {
+            checks::OWN => checks::OWN.to_owned(),
+            side if side == internal => format!("{side} (internal)"),
+            side => format!("{side} (external)"),
+        };
+        let (unasked, asked): (Vec<_>, Vec<_>) = of_side.iter().partition(|finding| is_unasked(finding));
+        shown.extend(asked.into_iter().map(|finding| Finding { side: side.clone(), ..finding.clone() }));
+        shown.extend((!unasked.is_empty()).then(|| Finding {
+            side,
+            check: "the rest".to_owned(),
+            state: State::Unknown,
+            detail: format!("{} requirements were not checked, because of the fault above", unasked.len()),
+            mend: None,
+        }));
+    }
+    shown
+}
+
+fn is_unasked(finding: &Finding) -> bool {
+    finding.state == State::Unknown && finding.detail == checks::NOT_CHECKED
 }
 
 fn table(findings: &[Finding], width: u16) -> String {
@@ -99,5 +126,30 @@ mod tests {
         ];
         assert_eq!(table(&findings, 100), lines.join("\n"));
         assert_eq!(summary(&findings), "1 fault, 2 ok");
+    }
+
+    #[test]
+    fn people_are_told_each_sides_role_and_how_much_was_not_checked() {
+        let not_checked = |check: &str| Finding {
+            detail: checks::NOT_CHECKED.into(),
+            ..finding("acme", check, State::Unknown, None)
+        };
+        let findings = [
+            finding(checks::OWN, "store", State::Ok, None),
+            finding("elitery", "address", State::Ok, None),
+            finding("acme", "address", State::Fault, None),
+            not_checked("login"),
+            not_checked("REST"),
+            finding("acme", "only UserRequest", State::Note, None),
+        ];
+        let lines: Vec<String> = for_people(&findings, "elitery").iter().map(Finding::to_string).collect();
+        let expected = [
+            "ok      itop-bridge store: a thing was found",
+            "ok      elitery (internal) address: a thing was found",
+            "fault   acme (external) address: a thing was found",
+            "note    acme (external) only UserRequest: a thing was found",
+            "unknown acme (external) the rest: 2 requirements were not checked, because of the fault above",
+        ];
+        assert_eq!(lines, expected);
     }
 }

@@ -17,11 +17,30 @@ mod demo;
 mod keys;
 pub mod resume;
 mod serve;
+mod store;
 mod ticket;
+
+const AFTER_HELP: &str = "\
+Examples:
+  itop-bridge demo                        see it work, without any iTop
+  itop-bridge keys new                    draw a key for a side's webhooks
+  itop-bridge check                       what is missing before it can serve
+  itop-bridge serve                       keep the tickets in step
+  itop-bridge resume acme:R-000123        go on with a pair that has halted
+Each verb's own --help says more.
+
+Environment:
+  RUST_LOG  What is logged, to standard error: error, warn, info (the default) or debug.
+  What the configuration names as ${NAME}.
+
+Exit codes:
+  0  it was done
+  1  a fault was found, or it could not be done; standard error says why
+  2  wrong usage";
 
 /// A bridge between customers' iTops and a provider's iTop.
 #[derive(Debug, Parser)]
-#[command(name = "itop-bridge", version, arg_required_else_help = true)]
+#[command(name = "itop-bridge", version, arg_required_else_help = true, after_help = AFTER_HELP)]
 struct Cli {
     /// The configuration file.
     #[arg(long, global = true, value_name = "FILE", default_value = "itop-bridge.toml")]
@@ -98,6 +117,14 @@ mod tests {
         for verb in cli.get_subcommands().filter(|verb| verb.get_name() != "help") {
             let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.contains("Example"), "{} has no example", verb.get_name());
+            let example = format!("\n  itop-bridge {}", verb.get_name());
+            assert!(AFTER_HELP.contains(&example), "the top-level help has no example of {}", verb.get_name());
+        }
+        let serve = cli.find_subcommand("serve").and_then(|serve| serve.get_after_help()).map(ToString::to_string);
+        for help in [AFTER_HELP, &serve.unwrap_or_default()] {
+            for part in ["Exit codes:", "RUST_LOG"] {
+                assert!(help.contains(part), "{part} in {help}");
+            }
         }
     }
 }

@@ -3,12 +3,12 @@
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::Args;
 use itop_bridge_core::Link;
 use itop_bridge_core::plan::HaltKind;
 
-use super::{Outcome, ticket};
+use super::{Outcome, store, ticket};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::store::{Activity, Instance, LinkState, SqliteStore, Store, Stored};
@@ -38,9 +38,7 @@ pub(super) fn run(resume: &Resume, config: &Path, clock: &dyn Clock, out: &mut d
     if !config.store.path.exists() {
         bail!("there is no store at {}: is [store].url the one that `serve` uses?", config.store.path.display());
     }
-    let mut store =
-        SqliteStore::open(&config.store.path).with_context(|| format!("the store {}", config.store.path.display()))?;
-    store.adopt_server_id(&config.server.id)?;
+    let mut store = store::open(&config, |path| SqliteStore::open(path))?;
     in_store(resume, &mut store, &config, clock.now_ms(), out)
 }
 

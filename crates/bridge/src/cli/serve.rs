@@ -1,13 +1,15 @@
 //! `serve`: the service.
 
+use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use clap::Args;
 use tokio::sync::watch;
 
-use super::Outcome;
+use super::{Outcome, store};
 use crate::app::{self, App, Seams};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
@@ -15,8 +17,22 @@ use crate::random::SystemRandom;
 use crate::store::{SqliteStore, Store as _, StoreHandle};
 
 /// Take webhooks and keep the tickets in step, until SIGTERM or Ctrl-C.
+///
+/// Run `check` first. Both iTops need not be up: what could not be read or written is tried again.
+/// The log goes to standard error, as JSON when that is no terminal. One `serve` works on a store.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  itop-bridge --config /etc/itop-bridge/itop-bridge.toml serve")]
+#[command(after_help = "\
+Examples:
+  itop-bridge serve
+  RUST_LOG=itop_bridge=debug itop-bridge --config /etc/itop-bridge/itop-bridge.toml serve
+
+Environment:
+  RUST_LOG  What is logged: error, warn, info (the default) or debug; itop_bridge=debug,warn for one part more.
+
+Exit codes:
+  0  stopped by SIGTERM or Ctrl-C; the passes in hand were ended
+  1  could not start: the configuration, the store or the port
+  2  wrong usage")]
 pub(super) struct Serve {}
 
 pub(super) fn run(config: &Path) -> anyhow::Result<Outcome> {
@@ -35,9 +51,7 @@ pub(super) fn run(config: &Path) -> anyhow::Result<Outcome> {
 }
 
 async fn serve(config: &Config) -> anyhow::Result<Outcome> {
-    let mut sqlite = SqliteStore::open_exclusive(&config.store.path)
-        .with_context(|| format!("the store {}", config.store.path.display()))?;
-    sqlite.adopt_server_id(&config.server.id)?;
+    let mut sqlite = store::open(config, |path| SqliteStore::open_exclusive(path))?;
     // The lock says that no other process works on this store: whoever held a lease is dead.
     sqlite.expire_leases(SystemClock.now_ms())?;
     let store = StoreHandle::thread(sqlite);
@@ -48,9 +62,8 @@ async fn serve(config: &Config) -> anyhow::Result<Outcome> {
         timing: config.timing(),
     };
     let app = App::new(config, seams, &app::http_transport)?;
-    let listener = tokio::net::TcpListener::bind(config.server.listen).await.with_context(|| {
-        format!("cannot listen on {} ([server].listen): is another program using it?", config.server.listen)
-    })?;
+    let listen = config.server.listen;
+    let listener = tokio::net::TcpListener::bind(listen).await.map_err(|error| cannot_listen(listen, &error))?;
     tracing::info!(listen = %listener.local_addr()?, externals = config.externals.len(), "itop-bridge serves");
 
     let (stop, stopped) = watch::channel(false);
@@ -64,6 +77,25 @@ async fn serve(config: &Config) -> anyhow::Result<Outcome> {
     outcome?;
     tracing::info!("stopped");
     Ok(Outcome::Fine)
+}
+
+/// What failed, the system's words, and the way out that fits them.
+fn cannot_listen(listen: SocketAddr, error: &io::Error) -> anyhow::Error {
+    let port = listen.port();
+    let mend = match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            ". Another program has this port: `ss -ltnp 'sport = :{port}'` names it. Stop it, or write another port"
+        ),
+        io::ErrorKind::PermissionDenied => format!(
+            ". A port below 1024 needs a right of its own: write one above, such as {}:8080, and let a web server in front pass it on",
+            listen.ip()
+        ),
+        io::ErrorKind::AddrNotAvailable => {
+            ". This machine has no such address: write one of its own, or 0.0.0.0 for all of them".to_owned()
+        }
+        _ => String::new(),
+    };
+    anyhow!("cannot listen on {listen} ([server].listen): {error}{mend}")
 }
 
 /// Waits for SIGTERM or Ctrl-C.

@@ -14,7 +14,7 @@ use toml::de::{DeTable, DeValue};
 use super::Problem;
 
 /// A misspelt key is at least so similar to the one that was meant.
-const SIMILAR: f64 = 0.7;
+const SIMILAR: f64 = 0.66;
 
 pub(super) struct Document<'d> {
     text: &'d str,
@@ -164,7 +164,7 @@ impl<'s> Section<'s> {
                 Some((similar, nearest)) if *similar >= SIMILAR => {
                     format!("unknown key; did you mean `{nearest}`?")
                 }
-                _ => "unknown key; it has no meaning here".to_owned(),
+                _ => format!("unknown key; what can stand here: {}", asked.join(", ")),
             });
         }
     }

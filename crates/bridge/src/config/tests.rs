@@ -103,11 +103,16 @@ fn a_mistyped_key_is_named_with_its_line_and_the_nearest() {
         mistakes("sweep_seconds", "sweep_second"),
         ["25: sync.sweep_second: unknown key; did you mean `sweep_seconds`?"]
     );
+    let said = mistakes("user = \"bridge\"", "user = \"bridge\"\nzzz = 1");
+    assert!(said[0].starts_with("9: internal.zzz: unknown key; what can stand here: name, url, user, "), "{said:?}");
+    for section in ["snyc", "sink"] {
+        let said = mistakes("[sync]", &format!("[{section}]"));
+        assert_eq!(said[0], format!("23: {section}: unknown key; did you mean `sync`?"));
+    }
     assert_eq!(
-        mistakes("user = \"bridge\"", "user = \"bridge\"\nzzz = 1"),
-        ["9: internal.zzz: unknown key; it has no meaning here"]
+        mistakes("[sync]", "[zzz]")[0],
+        "23: zzz: unknown key; what can stand here: server, store, internal, sync, external, alerts"
     );
-    assert_eq!(mistakes("[sync]", "[snyc]")[0], "23: snyc: unknown key; did you mean `sync`?");
 }
 
 #[test]

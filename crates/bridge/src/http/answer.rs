@@ -42,6 +42,9 @@ pub(super) fn ready() -> Response {
 pub(super) enum Refusal {
     NoTicketId,
     NoItemId,
+    /// In the id's place stands a placeholder, or what iTop writes for an attribute without a value.
+    NotFilledIn,
+    NotJson,
     CutOff,
     MissingApiKey,
     InvalidApiKey,
@@ -61,6 +64,16 @@ impl Refusal {
         match self {
             Refusal::NoTicketId => (StatusCode::BAD_REQUEST, "no_id", "no id: `id` must be the ticket's number"),
             Refusal::NoItemId => (StatusCode::BAD_REQUEST, "no_id", "no id: `item_id` must be the ticket's number"),
+            Refusal::NotFilledIn => (
+                StatusCode::BAD_REQUEST,
+                "no_id",
+                "no id: iTop did not fill in the placeholder that stands in its place; check the payload of this action, and that its trigger is on the right class",
+            ),
+            Refusal::NotJson => (
+                StatusCode::BAD_REQUEST,
+                "no_id",
+                "no id: the body is not JSON and names none; check the payload of this action",
+            ),
             Refusal::CutOff => (StatusCode::BAD_REQUEST, "cut_off", "the request's body did not arrive whole"),
             Refusal::MissingApiKey => {
                 (StatusCode::UNAUTHORIZED, "missing_api_key", "send one of the configured keys in the header X-API-Key")

@@ -9,9 +9,10 @@ use axum::http::HeaderValue;
 use axum::http::header::CONTENT_LENGTH;
 use axum::response::Response;
 use itop_bridge_core::Side;
+use serde::de::IgnoredAny;
 
 use super::answer::Refusal;
-use super::payload::{Payload, class as class_of, id};
+use super::payload::{NULL, Payload, class as class_of, id};
 use super::{HttpState, Owner, answer, auth};
 use crate::store::{About, DirtyMark, Look, Marked, TicketOf};
 
@@ -42,7 +43,8 @@ pub(super) async fn receive(state: &HttpState, hook: Hook, request: Request) -> 
         Hook::Attachment => {}
     }
     let body = body(state, request).await?;
-    match meaning(state, hook, owner, &Payload::read(&body))? {
+    let payload = Payload::read(&body);
+    match meaning(state, hook, owner, &payload).map_err(|missing| no_id(missing, hook, &payload, &body))? {
         Meaning::Nothing(reason) => Ok(answer::ignored(reason)),
         Meaning::Marks { ticket, marks } => mark(state, ticket, marks).await,
     }
@@ -101,6 +103,16 @@ fn meaning(state: &HttpState, hook: Hook, owner: &Owner, payload: &Payload) -> R
         true => Meaning::Nothing("this class is not bridged"),
         false => Meaning::Marks { ticket, marks },
     })
+}
+
+/// Why there is no id, as far as the body shows it.
+fn no_id(missing: Refusal, hook: Hook, payload: &Payload, body: &[u8]) -> Refusal {
+    let value = if hook == Hook::Attachment { &payload.item_id } else { &payload.id };
+    match value.as_deref() {
+        Some(value) if value.contains('$') || value == NULL => Refusal::NotFilledIn,
+        None if serde_json::from_slice::<IgnoredAny>(body).is_err() => Refusal::NotJson,
+        _ => missing,
+    }
 }
 
 /// Outside the files of a ticket are listed, and the one that the hint named is read. Inside, where

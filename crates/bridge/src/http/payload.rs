@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 /// What stands in iTop's payload for an attribute without a value.
-const NULL: &str = "undefined";
+pub const NULL: &str = "undefined";
 
 /// The values as they came, not yet believed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

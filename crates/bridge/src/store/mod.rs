@@ -35,7 +35,7 @@ pub enum StoreError {
     OtherServer { found: String, wanted: String },
     #[error("the store was written by a newer version of itop-bridge (schema {found}, this one knows {known})")]
     Newer { found: i64, known: i64 },
-    #[error("another `serve` holds the store {0}")]
+    #[error("another itop-bridge holds the store {0}")]
     Locked(String),
     /// The pair's keys are unique. Not transient: the same call fails again.
     #[error("{reference} is linked already: link {link}")]
