@@ -84,6 +84,15 @@ impl From<StoreError> for Failure {
     }
 }
 
+/// The error of a failed pass, and whether the ticket is parked for it. What is known already is not said
+/// again at every try.
+pub fn news<'a>(claim: &Claim, next: &'a Next) -> Option<(&'a str, bool)> {
+    match next {
+        Next::Retry { error, parked, .. } if *parked || claim.error.as_ref() != Some(error) => Some((error, *parked)),
+        _ => None,
+    }
+}
+
 impl Shared {
     /// Notes a failed call with the side's breaker; a side that fails again and again is probed.
     pub fn call_failed(&self, itop: &Itop, error: &Error) {
@@ -110,6 +119,16 @@ impl Shared {
         } else {
             tracing::error!(itop = %itop.name, %error, "the side is down; it is tried again every minute");
         }
+    }
+
+    /// Ends a claim that failed before its pass began.
+    pub async fn fail(&self, lane: &Lane, claim: &Claim, failure: Failure) {
+        let next = self.after_failure(lane, claim, &[failure]);
+        if let Some((error, parked)) = news(claim, &next) {
+            let ticket = format!("{}:{}", lane.name, claim.lease.of.ticket);
+            tracing::warn!(ticket, parked, error, "a ticket cannot be looked at; it is tried again");
+        }
+        self.finish(claim, next).await;
     }
 
     /// What the queue keeps of a failed pass.

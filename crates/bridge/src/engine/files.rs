@@ -41,7 +41,7 @@ impl Shared {
                 Some((claim, files))
             }
             Err(failure) => {
-                self.finish(&claim, self.after_failure(lane, &claim, &[failure])).await;
+                self.fail(lane, &claim, failure).await;
                 None
             }
         }

@@ -9,7 +9,7 @@ use itop_bridge_core::link::{CopyState, Late};
 use itop_bridge_core::plan::{Note, Plan, Write};
 use itop_bridge_core::{Link, Policy, Side, Sight, Ticket, TicketMark, reconcile};
 
-use super::failure::{Failure, Kind};
+use super::failure::{Failure, Kind, news};
 use super::in_hand::InHand;
 use super::itop::Itop;
 use super::read::{self, Wanted};
@@ -173,12 +173,9 @@ impl<'a> Pass<'a> {
             ([], None) => "nothing".to_owned(),
             (wrote, _) => wrote.join(", "),
         };
-        match next {
-            // What is known already is not said again at every try.
-            Next::Retry { error, parked: false, .. } if self.claim.error.as_ref() == Some(error) => {
-                tracing::debug!(ticket, wrote, ms, error, "pass failed again");
-            }
-            Next::Retry { error, parked, .. } => tracing::warn!(ticket, wrote, ms, parked, error, "pass failed"),
+        match (next, news(&self.claim, next)) {
+            (_, Some((error, parked))) => tracing::warn!(ticket, wrote, ms, parked, error, "pass failed"),
+            (Next::Retry { error, .. }, None) => tracing::debug!(ticket, wrote, ms, error, "pass failed again"),
             _ => tracing::info!(ticket, wrote, ms, "pass"),
         }
     }

@@ -141,10 +141,7 @@ async fn full_passes(shared: &Shared, lane: &Lane, work: Vec<Work>) {
                 None => by_class.entry(class).or_default().push((claim, files)),
             },
             Ok(None) => shared.finish(&claim, Next::Done).await,
-            Err(failure) => {
-                let next = shared.after_failure(lane, &claim, &[failure]);
-                shared.finish(&claim, next).await;
-            }
+            Err(failure) => shared.fail(lane, &claim, failure).await,
         }
     }
     join_all(by_class.into_iter().map(|(class, work)| class_passes(shared, lane, class, work))).await;
@@ -157,8 +154,7 @@ async fn class_passes(shared: &Shared, lane: &Lane, class: String, work: Vec<Wor
         Ok(policy) => policy,
         Err(failure) => {
             for claim in claims {
-                let next = shared.after_failure(lane, &claim, std::slice::from_ref(&failure));
-                shared.finish(&claim, next).await;
+                shared.fail(lane, &claim, failure.clone()).await;
             }
             return;
         }

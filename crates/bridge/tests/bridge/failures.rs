@@ -1,6 +1,7 @@
 //! What fails, whom it delays, and that nothing is lost or doubled by it.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ outside_both_versions![
     a_class_without_rights_delays_no_other_and_crosses_when_the_right_is_given,
     a_class_that_may_not_be_read_outside_waits_and_crosses_when_the_right_is_back,
     tickets_with_nothing_to_write_do_not_spend_the_turn_of_those_that_wait,
+    the_log_tells_a_refusal_when_it_begins_and_when_it_ends_and_not_at_every_try,
     a_read_only_internal_parks_nothing,
     a_ticket_that_waits_for_others_keeps_its_own_failures,
     an_internal_that_is_away_for_an_hour_loses_and_doubles_nothing,
@@ -331,6 +333,80 @@ async fn tickets_with_nothing_to_write_do_not_spend_the_turn_of_those_that_wait(
     let seconds = seconds_until_bridged(&world, "acme", waiting).await;
     assert!(seconds <= MINUTE + 45, "{seconds} s");
     assert_eq!(world.troubles(), [""; 0]);
+    end(world).await;
+}
+
+async fn the_log_tells_a_refusal_when_it_begins_and_when_it_ends_and_not_at_every_try(version: Version) {
+    let log = Log::kept();
+    // A class that the account may not write, and one text on three tickets of another.
+    let world = Setup::outside(version).start().await;
+    world.internal.deny("NormalChange");
+    world.internal.fail_with(|call| {
+        let incident = call.is_write() && call.class == "Incident";
+        incident.then(|| Fault::error("Failed: quota of customer exceeded"))
+    });
+    for class in ["NormalChange", "Incident"] {
+        for number in 0..4 {
+            create(world.acme(), class, &format!("{class} {number}")).await;
+        }
+    }
+    world.pass_seconds(HOUR).await;
+    let began = [log.lines("tickets of this class wait"), log.lines("several tickets are refused in one text")];
+    assert_eq!(began.each_ref().map(Vec::len), [1, 1], "{began:#?}");
+    let tries = log.lines("pass failed");
+    assert!(tries.len() <= 8, "once a ticket at most: {tries:#?}");
+    world.internal.allow("NormalChange");
+    world.internal.heal();
+    world.settle().await;
+    let ended = log.lines("waits no more");
+    assert_eq!(ended.len(), 2, "{ended:#?}");
+    end(world).await;
+}
+
+/// What this thread logs.
+struct Log {
+    written: Arc<Mutex<Vec<u8>>>,
+    _guard: tracing::subscriber::DefaultGuard,
+}
+
+impl Log {
+    fn kept() -> Log {
+        let written: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let sink = written.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || Sink(sink.clone())).finish();
+        Log { written, _guard: tracing::subscriber::set_default(subscriber) }
+    }
+
+    /// The lines with this text.
+    fn lines(&self, text: &str) -> Vec<String> {
+        let all = String::from_utf8(self.written.lock().unwrap().clone()).unwrap();
+        all.lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
+    }
+}
+
+struct Sink(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ticket_whose_pass_cannot_begin_is_told_in_the_log_once() {
+    let log = Log::kept();
+    let acme = "only = \"all\"\ninternal_defaults = { team = \"Night shift\" }";
+    let world = Setup::outside(Version::V3_2).acme(acme).start().await;
+    create(world.acme(), "UserRequest", "for the night").await;
+    world.pass_seconds(HOUR).await;
+    let told = log.lines("Night shift");
+    assert_eq!(told.len(), 1, "{told:#?}");
+    world.internal.create_ticket("Team", json!({"name": "Night shift", "org_id": 2})).await.unwrap();
+    world.settle().await;
     end(world).await;
 }
 
