@@ -1,9 +1,13 @@
-//! The two READMEs: the configuration that they print is whole, and both say the same to a shell.
+//! The two READMEs: the configuration that they print is whole, and both say the same to a shell. And
+//! docs/configuration.md has the keys that there are.
+
+use std::collections::BTreeSet;
 
 use itop_bridge::config::Config;
 
 const ENGLISH: &str = include_str!("../../../README.md");
 const INDONESIAN: &str = include_str!("../../../README.id.md");
+const CONFIGURATION: &str = include_str!("../../../docs/configuration.md");
 
 #[test]
 fn the_printed_configuration_is_accepted_without_a_warning() {
@@ -28,6 +32,47 @@ fn both_languages_have_the_same_commands_configuration_sections_and_paths() {
     assert_eq!(routes(ENGLISH), routes(INDONESIAN));
     let rows = |text: &str| text.lines().filter(|line| line.starts_with('|') || line.starts_with("- ")).count();
     assert_eq!(rows(ENGLISH), rows(INDONESIAN), "rows of tables and points of lists");
+}
+
+#[test]
+fn the_configuration_page_has_each_key_that_can_be_written_and_no_other() {
+    let side = [keys_of("internal"), keys_of("external.acme")];
+    let both: BTreeSet<String> = side[0].intersection(&side[1]).cloned().collect();
+    let alone = |n: usize| side[n].difference(&both).cloned().collect::<BTreeSet<String>>();
+    for (heading, known) in [
+        ("`[server]`", keys_of("server")),
+        ("`[store]`", keys_of("store")),
+        ("Each side: ", both.clone()),
+        ("`[internal]` alone", alone(0)),
+        ("`[external.NAME]` alone", alone(1)),
+        ("`[sync]` and ", keys_of("sync")),
+        ("`[alerts]`", keys_of("alerts")),
+    ] {
+        assert_eq!(documented(heading), known, "{heading}");
+    }
+    assert_eq!(keys_of("sync"), keys_of("external.acme.sync"));
+    for readme in [ENGLISH, INDONESIAN] {
+        assert!(readme.contains("(docs/configuration.md)"));
+    }
+}
+
+/// What can stand in a section, as the error about a key that cannot says it.
+fn keys_of(section: &str) -> BTreeSet<String> {
+    let sections = ["server", "store", "internal", "external.acme", "external.acme.sync", "sync", "alerts"];
+    let written = |name: &&str| format!("[{name}]\n{}", if *name == section { "zzz = 1\n" } else { "" });
+    let text: String = sections.iter().map(written).collect();
+    let said = Config::parse(&text, "test.toml", &|_| None).unwrap_err().to_string();
+    let mistake = format!("{section}.zzz: unknown key; what can stand here: ");
+    let line = said.lines().find_map(|line| line.split_once(&mistake)).unwrap_or_else(|| panic!("{section}: {said}"));
+    line.1.split(", ").map(str::to_owned).collect()
+}
+
+/// The keys that the page's tables under a heading have.
+fn documented(heading: &str) -> BTreeSet<String> {
+    let mut sections = CONFIGURATION.split("\n## ").filter(|section| section.starts_with(heading));
+    let section = sections.next().unwrap_or_else(|| panic!("the page has no heading {heading}"));
+    assert!(sections.next().is_none(), "{heading} begins two headings");
+    section.lines().filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned())).collect()
 }
 
 fn level(heading: &str) -> usize {
