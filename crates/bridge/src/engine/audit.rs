@@ -6,15 +6,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use itop_bridge_core::link::CopyState;
-use itop_bridge_core::{Link, Side};
-use itop_client::{Query, oql_quote};
-use tokio::sync::watch;
+use itop_bridge_core::{Side, TicketKey};
+use itop_client::{Object, Query, oql_quote};
 
 use super::failure::Failure;
 use super::itop::Itop;
 use super::sweep::may_call;
-use super::{Lane, Shared, read, wait_or_stop};
-use crate::store::{About, DirtyMark, Look, Stored, TicketOf};
+use super::{Lane, Shared, read};
+use crate::store::{About, DirtyMark, Instance, LinkState, Look, Pair, Store, TicketOf};
 
 /// Links looked at together.
 const PAGE: usize = 200;
@@ -25,13 +24,12 @@ const GONE: &str = "gone";
 /// Links closed longer than this are left to themselves.
 const CLOSED_MS: i64 = 7 * 24 * 3_600_000;
 
-pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>, mut stop: watch::Receiver<bool>) {
+/// Runs for ever. An audit only marks, or halts a side, so it may be dropped wherever it stands.
+pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>) {
     let period_ms = lane.settings.sync.audit_ms;
     loop {
         // Spread out: the lanes do not all audit at the same moment.
-        if !wait_or_stop(&*shared.clock, shared.random.jitter_ms(period_ms), &mut stop).await {
-            return;
-        }
+        shared.clock.sleep(shared.random.jitter_ms(period_ms)).await;
         if may_call(&shared, &lane.external).await && may_call(&shared, &shared.internal).await {
             match shared.audit(&lane).await {
                 Ok(marked) => tracing::info!(lane = %lane.name, marked, "audit"),
@@ -53,62 +51,58 @@ struct Found {
 }
 
 impl Shared {
-    pub(super) async fn audit(&self, lane: &Lane) -> Result<usize, Failure> {
+    async fn audit(&self, lane: &Lane) -> Result<usize, Failure> {
         let mut after = 0;
         let mut marked = 0;
         loop {
-            let (name, closed_after) = (lane.name.clone(), self.now_ms() - CLOSED_MS);
-            let links = self.store.call(move |store| store.links(Some(&name), after, PAGE, Some(closed_after))).await?;
-            let Some(last) = links.last() else { return Ok(marked) };
+            let pairs = self.page(Some(&lane.name), after).await?;
+            let Some(last) = pairs.last() else { return Ok(marked) };
             after = last.id;
-            marked += self.audit_page(lane, &links).await?;
+            match self.audit_page(lane, &pairs).await? {
+                Some(more) => marked += more,
+                // A side has halted: nothing more is known of it.
+                None => return Ok(marked),
+            }
         }
     }
 
-    async fn audit_page(&self, lane: &Lane, links: &[Stored]) -> Result<usize, Failure> {
-        let live: Vec<&Stored> = links.iter().filter(|stored| is_audited(&stored.link)).collect();
+    async fn page(&self, external: Option<&str>, after: i64) -> Result<Vec<Pair>, Failure> {
+        let (external, closed_after) = (external.map(str::to_owned), self.now_ms() - CLOSED_MS);
+        let pairs = move |store: &mut dyn Store| store.pairs(external.as_deref(), after, PAGE, Some(closed_after));
+        Ok(self.store.call(pairs).await?)
+    }
+
+    /// How many tickets were marked; `None` when a side has halted.
+    async fn audit_page(&self, lane: &Lane, pairs: &[Pair]) -> Result<Option<usize>, Failure> {
+        let audited: Vec<&Pair> = pairs.iter().filter(|pair| is_audited(pair)).collect();
         let (external, internal) = tokio::join!(
-            self.list(&lane.external, &live, Side::External),
-            self.list(&self.internal, &live, Side::Internal),
+            self.list(&lane.external, &audited, Side::External),
+            self.list(&self.internal, &audited, Side::Internal),
         );
         let (external, internal) = (external?, internal?);
-        let limits = lane.settings.sync.halt;
-        for (itop, found, side) in
-            [(&lane.external, &external, Side::External), (&self.internal, &internal, Side::Internal)]
-        {
-            let gone = gone(&live, found, side);
-            if self.is_news(itop, &gone).await? && limits.exceeded(gone.len(), live.len()) {
-                return self.halt_side(itop, &gone, live.len()).await.map(|()| 0);
+        for (found, side) in [(&external, Side::External), (&internal, Side::Internal)] {
+            let gone = self.newly_gone(self.itop(lane, side), &audited, &found.tickets).await?;
+            if lane.settings.sync.halt.exceeded(gone.len(), audited.len()) {
+                return self.halt_side(lane, side, &gone, audited.len()).await.map(|()| None);
             }
         }
-        let differs = |stored: &&&Stored| differs(&stored.link, &external, &internal);
-        let marks = live.iter().filter(differs).map(|stored| DirtyMark {
+        let differs = |pair: &&&Pair| differs(pair, &external, &internal);
+        let marks = audited.iter().filter(differs).map(|pair| DirtyMark {
             about: About::External {
-                of: TicketOf { external: lane.name.clone(), ticket: stored.link.external.id },
-                class: Some(stored.link.external.class.clone()),
+                of: TicketOf { external: lane.name.clone(), ticket: pair.external.id },
+                class: Some(pair.external.class.clone()),
             },
-            look: Look { internal_attachments: copies_gone(&stored.link, &internal), ..Look::everything() },
+            look: Look { internal_attachments: copies_gone(pair, &internal), ..Look::everything() },
             due_ms: self.now_ms(),
         });
-        self.mark_all(marks.collect()).await
+        self.mark_all(marks.collect()).await.map(Some)
     }
 
-    async fn list(&self, itop: &Itop, links: &[&Stored], side: Side) -> Result<Found, Failure> {
+    async fn list(&self, itop: &Itop, pairs: &[&Pair], side: Side) -> Result<Found, Failure> {
+        let mut found = Found { tickets: self.list_tickets(itop, pairs, side).await?, ..Found::default() };
         let mut by_class: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
-        for stored in links {
-            if let Some((class, id, _)) = key(&stored.link, side) {
-                by_class.entry(class).or_default().push(id);
-            }
-        }
-        let mut found = Found::default();
-        let ids: Vec<u64> = by_class.values().flatten().copied().collect();
-        if ids.is_empty() {
-            return Ok(found);
-        }
-        let answer = itop.client.get("Ticket", &Query::ids(&ids), &["id", "ref"]).await;
-        let tickets = self.noted(itop, "Ticket", answer).map_err(|error| Failure::of(itop, &error))?;
-        for object in tickets.objects {
-            found.tickets.insert(object.id, object.text("ref").unwrap_or_default().to_owned());
+        for key in pairs.iter().filter_map(|pair| key(pair, side)) {
+            by_class.entry(&key.class).or_default().push(key.id);
         }
         for (class, ids) in by_class {
             let oql = format!(
@@ -125,73 +119,110 @@ impl Shared {
         Ok(found)
     }
 
-    /// Whether something is gone that was not when the side last halted. Who resumed it nevertheless has
-    /// accepted that: then each of these links halts for itself.
-    async fn is_news(&self, itop: &Itop, gone: &BTreeSet<u64>) -> Result<bool, Failure> {
-        let instance = itop.instance.clone();
-        let accepted = self.store.call(move |store| store.cursor(&instance, GONE)).await?.unwrap_or_default();
-        let accepted: HashSet<u64> = accepted.split(',').filter_map(|id| id.parse().ok()).collect();
-        Ok(!gone.iter().all(|id| accepted.contains(id)))
+    /// Ticket id to reference.
+    async fn list_tickets(&self, itop: &Itop, pairs: &[&Pair], side: Side) -> Result<HashMap<u64, String>, Failure> {
+        let ids: Vec<u64> = pairs.iter().filter_map(|pair| Some(key(pair, side)?.id)).collect();
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let answer = itop.client.get("Ticket", &Query::ids(&ids), &["id", "ref"]).await;
+        let tickets = self.noted(itop, "Ticket", answer).map_err(|error| Failure::of(itop, &error))?;
+        let of = |object: &Object| (object.id, object.text("ref").unwrap_or_default().to_owned());
+        Ok(tickets.objects.iter().map(of).collect())
     }
 
-    /// Law 6: a side that suddenly shows little of what was linked is not believed.
-    async fn halt_side(&self, itop: &Itop, gone: &BTreeSet<u64>, linked: usize) -> Result<(), Failure> {
+    /// The linked tickets that are not there, or whose id carries another reference now, and that were so
+    /// not yet when the side last halted: who resumed it nevertheless has accepted that, and each of these
+    /// links halts for itself.
+    async fn newly_gone(
+        &self,
+        itop: &Itop,
+        pairs: &[&Pair],
+        found: &HashMap<u64, String>,
+    ) -> Result<BTreeSet<u64>, Failure> {
+        let instance = itop.instance.clone();
+        let accepted = self.store.call(move |store| accepted(store, &instance)).await?;
+        let keys = pairs.iter().filter_map(|pair| key(pair, itop.side()));
+        let gone = keys.filter(|key| found.get(&key.id) != Some(&key.reference)).map(|key| key.id);
+        Ok(gone.filter(|id| !accepted.contains(id)).collect())
+    }
+
+    /// Law 6: a side that suddenly shows little of what was linked is not believed. It stops at once; then
+    /// all that is gone of it is gathered, so that one `resume` accepts the whole.
+    async fn halt_side(&self, lane: &Lane, side: Side, gone: &BTreeSet<u64>, linked: usize) -> Result<(), Failure> {
+        let itop = self.itop(lane, side);
+        self.stop_side(itop, gone, linked).await?;
+        // What is gone inside is gone of every external's.
+        let external = (side == Side::External).then_some(lane.name.as_str());
+        let (mut all, mut linked, mut after) = (gone.clone(), 0, 0);
+        loop {
+            let pairs = self.page(external, after).await?;
+            let Some(last) = pairs.last() else { break };
+            after = last.id;
+            let audited: Vec<&Pair> = pairs.iter().filter(|pair| is_audited(pair)).collect();
+            let found = self.list_tickets(itop, &audited, side).await?;
+            all.extend(self.newly_gone(itop, &audited, &found).await?);
+            linked += audited.len();
+        }
+        self.stop_side(itop, &all, linked).await
+    }
+
+    async fn stop_side(&self, itop: &Itop, gone: &BTreeSet<u64>, linked: usize) -> Result<(), Failure> {
         let reason = format!(
             "{} of {linked} linked tickets are gone or changed their reference at once: was this iTop restored, emptied or cloned?",
             gone.len()
         );
-        tracing::error!(itop = %itop.name, reason, "halted: nothing is written until `resume`");
-        let (instance, gone) = (itop.instance.clone(), read::join(gone.iter()));
-        let halt = move |store: &mut dyn crate::store::Store| {
-            store.set_cursor(&instance, GONE, &gone)?;
-            store.set_stopped(&instance, Some(&reason))
+        let (instance, gone, said) = (itop.instance.clone(), gone.clone(), reason.clone());
+        let halt = move |store: &mut dyn Store| {
+            let gone: BTreeSet<u64> = accepted(store, &instance)?.union(&gone).copied().collect();
+            store.set_cursor(&instance, GONE, &read::join(gone.iter()))?;
+            let before = store.stopped(&instance)?;
+            store.set_stopped(&instance, Some(&said))?;
+            Ok(before.is_none_or(|before| before != said))
         };
-        Ok(self.store.call(halt).await?)
+        if self.store.call(halt).await? {
+            tracing::error!(itop = %itop.name, reason, "halted: nothing is written until `resume`");
+        }
+        Ok(())
     }
 }
 
+/// The tickets that were gone when the side halted, whenever that was.
+fn accepted(store: &mut dyn Store, of: &Instance) -> crate::store::Result<BTreeSet<u64>> {
+    let gone = store.cursor(of, GONE)?.unwrap_or_default();
+    Ok(gone.split(',').filter_map(|id| id.parse().ok()).collect())
+}
+
 /// A link that waits for an operator, or whose counterpart is still to be made, is looked at elsewhere.
-fn is_audited(link: &Link) -> bool {
-    link.halt.is_none() && link.internal.is_some()
+fn is_audited(pair: &Pair) -> bool {
+    pair.state == LinkState::Live && !pair.halted && pair.internal.is_some()
 }
 
-fn key(link: &Link, side: Side) -> Option<(&str, u64, &str)> {
-    let key = match side {
-        Side::External => &link.external,
-        Side::Internal => link.internal.as_ref()?,
-    };
-    Some((&key.class, key.id, &key.reference))
+fn key(pair: &Pair, side: Side) -> Option<&TicketKey> {
+    match side {
+        Side::External => Some(&pair.external),
+        Side::Internal => pair.internal.as_ref(),
+    }
 }
 
-/// The linked tickets that are not there, or whose id carries another reference now.
-fn gone(links: &[&Stored], found: &Found, side: Side) -> BTreeSet<u64> {
-    links
-        .iter()
-        .filter_map(|stored| key(&stored.link, side))
-        .filter(|(_, id, reference)| found.tickets.get(id).is_none_or(|there| there != reference))
-        .map(|(_, id, _)| id)
-        .collect()
-}
-
-fn differs(link: &Link, external: &Found, internal: &Found) -> bool {
-    let same_ticket = |found: &Found, side| {
-        key(link, side).is_some_and(|(_, id, reference)| found.tickets.get(&id).is_some_and(|there| there == reference))
-    };
+fn differs(pair: &Pair, external: &Found, internal: &Found) -> bool {
+    let same_ticket =
+        |found: &Found, side| key(pair, side).is_some_and(|key| found.tickets.get(&key.id) == Some(&key.reference));
     if !same_ticket(external, Side::External) || !same_ticket(internal, Side::Internal) {
         return true;
     }
     let no_files = HashSet::new();
-    let originals = external.files.get(&link.external.id).unwrap_or(&no_files);
+    let originals = external.files.get(&pair.external.id).unwrap_or(&no_files);
     // What is missing already is no news: a look at it is due, or its copy stays for good.
-    let copies = link.copies.iter().filter(|copy| copy.from == Side::External && copy.missing_since_ms.is_none());
+    let copies = pair.copies.iter().filter(|copy| copy.from == Side::External && copy.missing_since_ms.is_none());
     let known: HashSet<u64> = copies.map(|copy| copy.original).collect();
-    *originals != known || !copies_gone(link, internal).is_empty()
+    *originals != known || !copies_gone(pair, internal).is_empty()
 }
 
 /// The copies that somebody deleted inside without a word.
-fn copies_gone(link: &Link, internal: &Found) -> BTreeSet<u64> {
-    let there = link.internal.as_ref().and_then(|key| internal.files.get(&key.id));
-    let copies = link.copies.iter().filter(|copy| copy.from == Side::External);
+fn copies_gone(pair: &Pair, internal: &Found) -> BTreeSet<u64> {
+    let there = pair.internal.as_ref().and_then(|key| internal.files.get(&key.id));
+    let copies = pair.copies.iter().filter(|copy| copy.from == Side::External);
     let standing = copies.filter_map(|copy| match copy.state {
         CopyState::Stands(id) => Some(id),
         _ => None,

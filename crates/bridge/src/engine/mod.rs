@@ -145,14 +145,11 @@ impl Engine {
         let mut parts = tokio::task::JoinSet::new();
         for lane in &self.shared.lanes {
             parts.spawn(worker::run(self.shared.clone(), lane.clone(), stop.clone()));
-            let sweep = sweep::run_external(self.shared.clone(), lane.clone(), stop.clone());
-            parts.spawn(until_stop(stop.clone(), sweep));
-            let audit = audit::run(self.shared.clone(), lane.clone(), stop.clone());
-            parts.spawn(until_stop(stop.clone(), audit));
+            parts.spawn(until_stop(stop.clone(), sweep::run_external(self.shared.clone(), lane.clone())));
+            parts.spawn(until_stop(stop.clone(), audit::run(self.shared.clone(), lane.clone())));
             parts.spawn(until_stop(stop.clone(), probe::run(self.shared.clone(), Some(lane.clone()))));
         }
-        let sweep = sweep::run_internal(self.shared.clone(), stop.clone());
-        parts.spawn(until_stop(stop.clone(), sweep));
+        parts.spawn(until_stop(stop.clone(), sweep::run_internal(self.shared.clone())));
         parts.spawn(until_stop(stop, probe::run(self.shared.clone(), None)));
         parts
     }
@@ -198,13 +195,5 @@ async fn until_stop(mut stop: watch::Receiver<bool>, part: impl Future<Output = 
     tokio::select! {
         () = part => {}
         _ = stop.wait_for(|stopped| *stopped) => {}
-    }
-}
-
-/// Waits, or ends early because the bridge stops; answers whether to go on.
-async fn wait_or_stop(clock: &dyn Clock, ms: i64, stop: &mut watch::Receiver<bool>) -> bool {
-    tokio::select! {
-        () = clock.sleep(ms) => true,
-        _ = stop.wait_for(|stopped| *stopped) => false,
     }
 }

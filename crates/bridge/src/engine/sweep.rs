@@ -10,11 +10,10 @@ use std::sync::Arc;
 use itop_client::{Error, Query, oql_quote};
 use jiff::ToSpan;
 use jiff::civil::DateTime;
-use tokio::sync::watch;
 
 use super::failure::Failure;
 use super::itop::Itop;
-use super::{Lane, Shared, wait_or_stop};
+use super::{Lane, Shared};
 use crate::store::{About, DirtyMark, Instance, Look, MAX_ROWS, TicketOf};
 
 /// A server time before any ticket's.
@@ -24,27 +23,24 @@ const BEFORE_ALL: &str = "1970-01-01 00:00:00";
 const LAST_UPDATE: &str = "last_update";
 const ATTACHMENT: &str = "attachment";
 
-pub async fn run_external(shared: Arc<Shared>, lane: Arc<Lane>, mut stop: watch::Receiver<bool>) {
+/// Runs for ever. A sweep only marks, so it may be dropped wherever it stands.
+pub async fn run_external(shared: Arc<Shared>, lane: Arc<Lane>) {
     let period_ms = lane.settings.sync.sweep_ms;
     loop {
         if may_call(&shared, &lane.external).await {
             report(&lane.external, shared.sweep_external(&lane).await);
         }
-        if !wait_or_stop(&*shared.clock, period_ms, &mut stop).await {
-            return;
-        }
+        shared.clock.sleep(period_ms).await;
     }
 }
 
-pub async fn run_internal(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+pub async fn run_internal(shared: Arc<Shared>) {
     let period_ms = shared.lanes.iter().map(|lane| lane.settings.sync.sweep_ms).min().unwrap_or(shared.timing.sweep_ms);
     loop {
         if may_call(&shared, &shared.internal).await {
             report(&shared.internal, shared.sweep_internal().await);
         }
-        if !wait_or_stop(&*shared.clock, period_ms, &mut stop).await {
-            return;
-        }
+        shared.clock.sleep(period_ms).await;
     }
 }
 

@@ -10,7 +10,7 @@
 //! Assumption: one `serve` a store (a lock on the file keeps it so); the verbs of the command line
 //! may write beside it.
 
-use itop_bridge_core::{Link, Side};
+use itop_bridge_core::{Link, Side, TicketKey};
 use serde::{Deserialize, Serialize};
 
 mod handle;
@@ -199,6 +199,19 @@ pub struct Stored {
     pub closed_since_ms: Option<i64>,
 }
 
+/// A link as an audit needs it, without the texts that were agreed on: those of one page together may be
+/// hundreds of MiB, where descriptions hold images.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pair {
+    pub id: i64,
+    pub external_name: String,
+    pub external: TicketKey,
+    pub internal: Option<TicketKey>,
+    pub copies: Vec<itop_bridge_core::link::Copy>,
+    pub halted: bool,
+    pub state: LinkState,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LinkState {
@@ -310,6 +323,15 @@ pub trait Store: Send {
         limit: usize,
         closed_after_ms: Option<i64>,
     ) -> Result<Vec<Stored>>;
+
+    /// The same links, each without its texts. They are read one at a time.
+    fn pairs(
+        &mut self,
+        external: Option<&str>,
+        after: i64,
+        limit: usize,
+        closed_after_ms: Option<i64>,
+    ) -> Result<Vec<Pair>>;
 
     /// An operator's change to a link (a halt's end, an end): applied to the link as it is stored now,
     /// in one transaction, without a lease; marks the ticket dirty. A worker that has the ticket loses

@@ -15,3 +15,4 @@ mod order;
 mod resume;
 mod settle;
 mod status;
+mod sweep;

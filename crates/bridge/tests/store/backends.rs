@@ -83,6 +83,7 @@ macro_rules! delegate {
             link_of_external(of: &TicketOf) -> Option<Stored>;
             link_of_internal(ticket: u64) -> Option<Stored>;
             links(external: Option<&str>, after: i64, limit: usize, closed_after_ms: Option<i64>) -> Vec<Stored>;
+            pairs(external: Option<&str>, after: i64, limit: usize, closed_after_ms: Option<i64>) -> Vec<Pair>;
             amend_link(id: i64, amend: &dyn Fn(&mut Link, &mut LinkState), did: &Activity, now_ms: i64) -> ();
             activity(link: i64, limit: usize) -> Vec<Activity>;
             cursor(instance: &Instance, name: &str) -> Option<String>;

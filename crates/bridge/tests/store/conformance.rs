@@ -622,6 +622,34 @@ fn links_closed_before_a_time_can_be_left_out(store) {
     }
 }
 
+fn pairs_are_the_links_without_their_texts(store) {
+    let mut halted = pair(7, 70);
+    halted.field_agreed("description", "long", "long");
+    halted.copies.push(copy(5));
+    halted.halt = Some(plan::Halt { kind: plan::HaltKind::FilesGone, text: "5 files gone".to_owned() });
+    let links = [halted, unborn(8), with_statuses(pair(9, 90), "closed", "closed")];
+    let mut ids: Vec<i64> = links.iter().map(|link| linked(store, link)).collect();
+    store.amend_link(ids[1], &|_, state| *state = LinkState::Ended, &did(5, "unlinked"), 5).unwrap();
+    for closed_after_ms in [None, Some(1_000)] {
+        ids.truncate(if closed_after_ms.is_none() { 3 } else { 2 });
+        for (external, after, limit) in [(None, 0, 10), (Some("acme"), 0, 2), (Some("acme"), ids[0], 10), (Some("no"), 0, 9)] {
+            let stored = store.links(external, after, limit, closed_after_ms).unwrap();
+            let expected: Vec<Pair> = stored.into_iter().map(|stored| Pair {
+                id: stored.id,
+                external_name: stored.external_name,
+                external: stored.link.external,
+                internal: stored.link.internal,
+                copies: stored.link.copies,
+                halted: stored.link.halt.is_some(),
+                state: stored.state,
+            }).collect();
+            assert_eq!(store.pairs(external, after, limit, closed_after_ms).unwrap(), expected);
+        }
+    }
+    let pairs = store.pairs(None, 0, 10, Some(1_000)).unwrap();
+    assert_eq!(pairs.iter().map(|pair| (pair.id, pair.halted)).collect::<Vec<_>>(), [(ids[0], true), (ids[1], false)]);
+}
+
 fn an_amended_link_is_stored_logged_and_looked_at(store) {
     let mut halted = pair(7, 70);
     halted.halt = Some(plan::Halt { kind: plan::HaltKind::FilesGone, text: "5 files gone".to_owned() });

@@ -1,7 +1,7 @@
 //! Short names for what the tests store.
 
 use itop_bridge::store::{About, Activity, Claim, DirtyMark, Lease, Look, Next, QueueRow, Store, TicketOf};
-use itop_bridge_core::{Link, TicketKey};
+use itop_bridge_core::{FileContent, Link, Side, TicketKey, link};
 
 pub const LEASE_MS: i64 = 60_000;
 
@@ -36,6 +36,12 @@ pub fn unborn(ticket: u64) -> Link {
 
 pub fn pair(external: u64, internal: u64) -> Link {
     Link { internal: Some(key(internal)), ..unborn(external) }
+}
+
+pub fn copy(original: u64) -> link::Copy {
+    let content = FileContent { hash: "00".to_owned(), name: "a.txt".to_owned(), mimetype: "text/plain".to_owned() };
+    let state = link::CopyState::Stands(original * 10);
+    link::Copy { from: Side::External, original, content, state, missing_since_ms: None, substituted: false }
 }
 
 pub fn with_statuses(mut link: Link, external: &str, internal: &str) -> Link {

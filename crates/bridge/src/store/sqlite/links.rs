@@ -1,11 +1,12 @@
 //! The links and their activity log in SQL. A link is stored whole as JSON; the columns beside it
 //! are what it is found by.
 
-use itop_bridge_core::Link;
+use itop_bridge_core::link::Copy;
+use itop_bridge_core::{Link, TicketKey};
 use rusqlite::{Connection, OptionalExtension, Params, named_params, params};
 
 use super::{bounded, column, from_column, from_json, queue, to_json};
-use crate::store::{About, Activity, DirtyMark, Lease, LinkState, Look, Result, StoreError, Stored, TicketOf};
+use crate::store::{About, Activity, DirtyMark, Lease, LinkState, Look, Pair, Result, StoreError, Stored, TicketOf};
 
 pub(super) fn insert(db: &Connection, lease: &Lease, link: &Link, did: &[Activity]) -> Result<i64> {
     let taken_ms = held_since(db, lease)?;
@@ -119,18 +120,37 @@ pub(super) fn list(
     limit: usize,
     closed_after_ms: Option<i64>,
 ) -> Result<Vec<Stored>> {
+    many(db, external, after, limit, closed_after_ms, read)
+}
+
+pub(super) fn pairs(
+    db: &Connection,
+    external: Option<&str>,
+    after: i64,
+    limit: usize,
+    closed_after_ms: Option<i64>,
+) -> Result<Vec<Pair>> {
+    many(db, external, after, limit, closed_after_ms, read_pair)
+}
+
+fn many<T>(
+    db: &Connection,
+    external: Option<&str>,
+    after: i64,
+    limit: usize,
+    closed_after_ms: Option<i64>,
+    read: fn(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Vec<T>> {
     let closed_after_ms = closed_after_ms.unwrap_or(i64::MIN);
     let open = "(closed_since_ms IS NULL OR closed_since_ms >= ?3)";
-    match external {
-        Some(external) => {
-            let sql = format!("SELECT * FROM links WHERE external = ?4 AND id > ?1 AND {open} ORDER BY id LIMIT ?2");
-            many(db, &sql, params![after, bounded(limit), closed_after_ms, external])
-        }
-        None => {
-            let sql = format!("SELECT * FROM links WHERE id > ?1 AND {open} ORDER BY id LIMIT ?2");
-            many(db, &sql, params![after, bounded(limit), closed_after_ms])
-        }
-    }
+    let of = if external.is_some() { "external = ?4 AND" } else { "" };
+    let sql = format!("SELECT * FROM links WHERE {of} id > ?1 AND {open} ORDER BY id LIMIT ?2");
+    let mut statement = db.prepare_cached(&sql)?;
+    let rows = match external {
+        Some(external) => statement.query_map(params![after, bounded(limit), closed_after_ms, external], read)?,
+        None => statement.query_map(params![after, bounded(limit), closed_after_ms], read)?,
+    };
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 pub(super) fn activity(db: &Connection, link: i64, limit: usize) -> Result<Vec<Activity>> {
@@ -211,12 +231,6 @@ fn one(db: &Connection, sql: &str, params: impl Params) -> Result<Option<Stored>
     Ok(db.prepare_cached(sql)?.query_row(params, read).optional()?)
 }
 
-fn many(db: &Connection, sql: &str, params: impl Params) -> Result<Vec<Stored>> {
-    let mut statement = db.prepare_cached(sql)?;
-    let rows = statement.query_map(params, read)?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
 fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Stored> {
     Ok(Stored {
         id: row.get("id")?,
@@ -224,6 +238,28 @@ fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Stored> {
         link: from_json(row.get_ref("body")?.as_str()?)?,
         state: read_state(row)?,
         closed_since_ms: row.get("closed_since_ms")?,
+    })
+}
+
+/// What an audit needs of a link's body. Its texts are passed over where they lie.
+#[derive(serde::Deserialize)]
+struct Body {
+    external: TicketKey,
+    internal: Option<TicketKey>,
+    copies: Vec<Copy>,
+    halt: Option<serde::de::IgnoredAny>,
+}
+
+fn read_pair(row: &rusqlite::Row<'_>) -> rusqlite::Result<Pair> {
+    let body: Body = from_json(row.get_ref("body")?.as_str()?)?;
+    Ok(Pair {
+        id: row.get("id")?,
+        external_name: row.get("external")?,
+        external: body.external,
+        internal: body.internal,
+        copies: body.copies,
+        halted: body.halt.is_some(),
+        state: read_state(row)?,
     })
 }
 

@@ -11,7 +11,7 @@ use itop_bridge_core::Link;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::{
-    Activity, Claim, DirtyMark, Instance, Lease, LinkState, MAX_ROWS, Marked, Next, QueueRow, Result, Store,
+    Activity, Claim, DirtyMark, Instance, Lease, LinkState, MAX_ROWS, Marked, Next, Pair, QueueRow, Result, Store,
     StoreError, Stored, TicketOf,
 };
 
@@ -181,6 +181,16 @@ impl Store for SqliteStore {
         closed_after_ms: Option<i64>,
     ) -> Result<Vec<Stored>> {
         links::list(&self.db, external, after, limit, closed_after_ms)
+    }
+
+    fn pairs(
+        &mut self,
+        external: Option<&str>,
+        after: i64,
+        limit: usize,
+        closed_after_ms: Option<i64>,
+    ) -> Result<Vec<Pair>> {
+        links::pairs(&self.db, external, after, limit, closed_after_ms)
     }
 
     fn amend_link(
