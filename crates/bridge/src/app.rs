@@ -9,12 +9,12 @@ use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Login, SideConfig};
 use crate::engine::{Broken, Engine, Itop, LaneSettings, Parts};
 use crate::http::{HttpState, router};
-use crate::random::Random;
-use crate::store::{Instance, StoreHandle};
+use crate::random::{Random, SystemRandom};
+use crate::store::{Instance, SqliteStore, StoreHandle};
 use crate::timing::Timing;
 
 /// Memory for the contents of files under way, of all sides together.
@@ -49,7 +49,8 @@ impl App {
     pub fn new(config: &Config, seams: Seams, transport: MakeTransport<'_>) -> Result<App, SideError> {
         let itop = |side: &SideConfig, instance, memory: &Memory| {
             let client = client(side, memory, transport(side)?)?;
-            Ok(Itop::new(side.name.clone(), instance, client, side.settle_ms, side.timeout_ms))
+            let itop = Itop::new(side.name.clone(), instance, client, side.settle_ms, side.timeout_ms);
+            Ok(itop.in_time_zone(side.time_zone.clone()))
         };
         let internal = itop(&config.internal, Instance::Internal, &Memory::new(FILE_MEMORY_BYTES))?;
         let mut lanes = Vec::new();
@@ -57,6 +58,7 @@ impl App {
             let settings = LaneSettings {
                 only: external.only.clone(),
                 internal_defaults: external.internal_defaults.clone(),
+                external_defaults: external.side.defaults.clone(),
                 sync: external.sync.clone(),
             };
             let memory = lane_memory(config.externals.len(), settings.sync.max_attachment_bytes);
@@ -103,6 +105,17 @@ impl App {
         let ((), engine, watched) = tokio::join!(http, engine, watched);
         engine.and(watched)
     }
+}
+
+/// A bridge that only looks: its store refuses every write, and it is never run.
+pub fn to_look(config: &Config, store: SqliteStore, transport: MakeTransport<'_>) -> Result<App, SideError> {
+    let seams = Seams {
+        store: StoreHandle::inline(store),
+        clock: Arc::new(SystemClock),
+        random: Arc::new(SystemRandom),
+        timing: config.timing(),
+    };
+    App::new(config, seams, transport)
 }
 
 /// What the files of one external may take, on their way to either side: a share of its own, so that a slow

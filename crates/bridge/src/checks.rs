@@ -18,7 +18,8 @@ use itop_client::{Client, Error, ErrorClass, Memory, Query};
 use serde::Serialize;
 
 use crate::app::{self, MakeTransport};
-use crate::config::{Condition, Config, ExternalConfig, SideConfig, StatusToExternal};
+use crate::config::{Condition, Config, ExternalConfig, SideConfig};
+use itop_bridge_core::policy::StatusToExternal;
 
 mod defaults;
 mod own;

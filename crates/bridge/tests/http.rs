@@ -136,7 +136,7 @@ fn internal(ticket: u64, look: Look) -> DirtyMark {
 
 fn external_file(id: u64) -> Look {
     let named = BTreeSet::from([id]);
-    Look { files: true, external_attachments: named.clone(), announced: named, ..Look::default() }
+    Look { external_attachments: named.clone(), announced: named, ..Look::default() }
 }
 
 fn said(route: &str) -> Look {
@@ -145,7 +145,8 @@ fn said(route: &str) -> Look {
 }
 
 fn internal_file(id: u64) -> Look {
-    Look { internal_attachments: BTreeSet::from([id]), ..Look::default() }
+    let named = BTreeSet::from([id]);
+    Look { internal_attachments: named.clone(), internal_announced: named, ..Look::default() }
 }
 
 fn error(answer: &Answer) -> (u16, &str) {

@@ -125,6 +125,16 @@ impl Site {
         self.elitery.tickets("Ticket").iter().map(|ticket| ticket.field("title").to_owned()).collect()
     }
 
+    /// Calls a verb beside the bridge, as an operator does; answers what it said.
+    async fn verb(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_itop-bridge"));
+        command.arg("--config").arg(self.config()).args(arguments);
+        let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+        said
+    }
+
     /// Waits until this holds.
     async fn until(&self, what: &str, holds: impl Fn(&Site) -> bool) {
         for _ in 0..1200 {
@@ -225,6 +235,25 @@ async fn refused(site: &Site) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_verbs_work_beside_a_running_bridge() {
+    let site = Site::new("verbs").await;
+    let _bridge = site.serve().await;
+    let id = site.ticket("UserRequest", "before").await;
+    site.every_ticket_has_one_copy().await;
+    assert!(site.verb(&["pause", "acme"]).await.starts_with("acme is paused."));
+    site.acme.update(id, json!({"title": "meanwhile"})).await.unwrap();
+    let plan = site.verb(&["plan", "acme:R-000001"]).await;
+    assert!(plan.contains("- title: [R-000001] before\n  + title: [R-000001] meanwhile\n"), "{plan}");
+    assert!(site.verb(&["links", "list"]).await.contains("acme:R-000001"));
+    assert!(site.verb(&["links", "show", "1"]).await.contains("queue: due at "), "the hook was accepted, and waits");
+    assert_eq!(site.verb(&["retry"]).await, "No ticket is parked. Nothing was changed.\n");
+    assert!(site.verb(&["resume", "acme"]).await.starts_with("acme is resumed."));
+    site.every_ticket_has_one_copy().await;
+    site.goes_on_without_writing().await;
+    assert!(site.verb(&["plan", "1"]).await.contains("A pass writes nothing."));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_ticket_crosses_over_real_sockets_and_a_pass_is_one_line_of_json() {
     let site = Site::new("crosses").await;
     let bridge = site.serve().await;
@@ -237,7 +266,8 @@ async fn a_ticket_crosses_over_real_sockets_and_a_pass_is_one_line_of_json() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}")))
         .collect();
-    let created: Vec<_> = lines.iter().filter(|line| line["wrote"] == "created").collect();
+    let created: Vec<_> =
+        lines.iter().filter(|line| line["wrote"].as_str().is_some_and(|wrote| wrote.starts_with("created"))).collect();
     assert_eq!(created.len(), 1, "{lines:#?}");
     assert_eq!(created[0]["ticket"], "acme:R-000001");
     assert!(created[0]["ms"].is_number());

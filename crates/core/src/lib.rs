@@ -5,6 +5,8 @@
 //! with reasons, things to remember, conflicts, and halts. There is no IO here, no clock, no
 //! randomness and no wire format; the time at which a side was read is part of what was read.
 
+pub mod caselog;
+pub mod document;
 pub mod lifecycle;
 pub mod link;
 pub mod mark;
@@ -14,10 +16,11 @@ mod reconcile;
 pub mod text;
 pub mod ticket;
 
+pub use caselog::LogName;
 pub use lifecycle::{Lifecycle, Lifecycles};
 pub use link::{Ancestor, Copy, Link, SideAncestor, TicketKey};
 pub use mark::{FileKind, FileMark, TicketMark};
 pub use plan::{Plan, Step, Write};
 pub use policy::Policy;
-pub use reconcile::reconcile;
-pub use ticket::{File, FileContent, Side, Sight, Ticket};
+pub use reconcile::{crossing_entries, reconcile};
+pub use ticket::{File, FileContent, MadeBy, Side, Sight, Ticket};

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::caselog::{EntryKey, LogHalt, LogName, LogState};
+use crate::document::{Document, DocumentKind};
 use crate::plan::{Halt, Note};
 use crate::ticket::{FileContent, Side};
 
@@ -25,8 +27,17 @@ pub struct Link {
     pub creation: Option<Creation>,
     pub ancestor: Ancestor,
     pub copies: Vec<Copy>,
-    /// The path of states that is being walked on the internal side: a state on it is the bridge's
-    /// own move, not a person's.
+    /// What of each log the other side was given.
+    #[serde(default)]
+    pub logs: Vec<LogState>,
+    /// The copies that the bridge deleted last: their deletion comes back as a hook.
+    #[serde(default)]
+    pub deleted: Vec<(Side, u64)>,
+    /// The report and the notice, once there is something to say.
+    #[serde(default)]
+    pub documents: Vec<Document>,
+    /// The path of states that is being walked on one side: a state on it is the bridge's own move, not a
+    /// person's.
     pub path: Option<StatusPath>,
     /// Writes without an answer that may still land.
     pub late: Vec<LateWrite>,
@@ -58,6 +69,9 @@ impl Link {
             creation: None,
             ancestor: Ancestor::default(),
             copies: Vec::new(),
+            logs: Vec::new(),
+            deleted: Vec::new(),
+            documents: Vec::new(),
             path: None,
             late: Vec::new(),
             owed: Vec::new(),
@@ -70,10 +84,14 @@ impl Link {
     }
 
     /// An operator ends a halt: what caused it is accepted where it still stands, and the pair goes on
-    /// where it does not.
+    /// where it does not. Where only a log had halted, nothing else is accepted by that.
     pub fn resume(&mut self) {
-        self.halt = None;
-        self.resumed = true;
+        self.resumed |= self.halt.take().is_some();
+        for log in &mut self.logs {
+            if let Some(halt) = log.halt.take() {
+                log.resumed_after = Some(halt.newest);
+            }
+        }
     }
 
     /// An operator ends a halt and wants another internal ticket: of the old one nothing is remembered.
@@ -94,7 +112,7 @@ impl Link {
             Note::Adopt(copy) => self.keep_copy(copy.clone()),
             Note::CopyRemovedByPerson { from, original } => {
                 self.change_copy(*from, *original, |copy| copy.state = CopyState::RemovedByPerson);
-                self.owed.retain(|late| !late.is_of_file(*original));
+                self.owed.retain(|late| !late.is_of_file(*from, *original));
             }
             Note::OriginalMissing { from, original, since_ms } => {
                 self.change_copy(*from, *original, |copy| copy.missing_since_ms = *since_ms);
@@ -113,6 +131,118 @@ impl Link {
             Note::LateSettled(settled) => self.late.retain(|late| late != settled),
             Note::Owed(late) => self.owed.push(late.clone()),
             Note::NoLongerOwed(gone) => self.owed.retain(|late| late != gone),
+            Note::Document(document) => self.keep_document(document.clone()),
+            Note::Log { from, log, what } => self.remember_of_log(*from, *log, what),
+        }
+    }
+
+    fn remember_of_log(&mut self, from: Side, log: LogName, what: &LogNote) {
+        let state = self.log_mut(from, log);
+        match what {
+            LogNote::Delivered(entries) => state.delivered.extend(entries.iter().cloned()),
+            LogNote::Found { entries, files } => {
+                state.delivered.extend(entries.iter().cloned());
+                state.files.extend(files);
+            }
+            LogNote::Vanished(keys) => {
+                state.delivered.retain(|key| !keys.contains(key));
+                state.vanished.extend(keys.iter().cloned());
+            }
+            LogNote::Back(keys) => {
+                state.vanished.retain(|key| !keys.contains(key));
+                state.delivered.extend(keys.iter().cloned());
+            }
+            LogNote::Moved { before, now } => {
+                for key in state.delivered.iter_mut().filter(|key| *key == before) {
+                    key.clone_from(now);
+                }
+            }
+            LogNote::Halted(halt) => state.halt = Some(halt.clone()),
+            LogNote::ResumeIsOver => state.resumed_after = None,
+            LogNote::FileArrived { key, id } => {
+                for file in state.batch.iter_mut().flat_map(|batch| &mut batch.files).filter(|file| file.key == *key) {
+                    file.state = Some(CopyState::Stands(*id));
+                }
+            }
+            LogNote::BatchIsOver => state.batch_is_over(),
+        }
+    }
+
+    /// The logs of which nothing more is sent until an operator resumes the link.
+    pub fn halted_logs(&self) -> impl Iterator<Item = (&LogState, &LogHalt)> {
+        self.logs.iter().filter_map(|state| Some((state, state.halt.as_ref()?)))
+    }
+
+    pub fn log(&self, from: Side, log: LogName) -> Option<&LogState> {
+        self.logs.iter().find(|state| (state.from, state.log) == (from, log))
+    }
+
+    pub fn log_mut(&mut self, from: Side, log: LogName) -> &mut LogState {
+        let at = match self.logs.iter().position(|state| (state.from, state.log) == (from, log)) {
+            Some(at) => at,
+            None => {
+                self.logs.push(LogState::new(from, log));
+                self.logs.len() - 1
+            }
+        };
+        &mut self.logs[at]
+    }
+
+    pub fn document(&self, kind: DocumentKind) -> Option<&Document> {
+        self.documents.iter().find(|document| document.kind == kind)
+    }
+
+    /// Keeps a document in place of what was known of it.
+    pub fn keep_document(&mut self, document: Document) {
+        self.documents.retain(|known| known.kind != document.kind);
+        self.documents.push(document);
+    }
+
+    /// A copy on that side was deleted, since its original went.
+    pub fn copy_deleted(&mut self, from: Side, original: u64, copy: u64) {
+        self.forget_copy(from, original);
+        self.deleted.push((from.other(), copy));
+        let all = self.deleted.len();
+        self.deleted.drain(..all.saturating_sub(MAX_DELETED));
+    }
+
+    /// The files that the bridge made on one side: those that stand, those of logs, which nobody looks after
+    /// any more, and those that it deleted itself.
+    pub fn made_on(&self, side: Side) -> impl Iterator<Item = u64> {
+        let deleted = self.deleted.iter().filter(move |(on, _)| *on == side).map(|(_, id)| *id);
+        let logs = self.logs.iter().filter(move |log| log.from == side.other());
+        self.standing_on(side).chain(deleted).chain(logs.flat_map(|log| log.files.iter().copied()))
+    }
+
+    /// The copies and documents on one side, and what is sent of a batch.
+    pub fn standing_on(&self, side: Side) -> impl Iterator<Item = u64> {
+        let copies = self.copies.iter().filter(move |copy| copy.from == side.other()).map(|copy| &copy.state);
+        let documents =
+            self.documents.iter().filter(move |document| document.kind.on() == side).filter_map(|d| d.state.as_ref());
+        let logs = self.logs.iter().filter(move |log| log.from == side.other());
+        let batches = logs.flat_map(|log| &log.batch).flat_map(|batch| &batch.files);
+        let states = copies.chain(documents).chain(batches.filter_map(|file| file.state.as_ref()));
+        states.filter_map(|state| match state {
+            CopyState::Stands(id) => Some(*id),
+            _ => None,
+        })
+    }
+
+    /// Whether something was sent to the files of this side that has no known end.
+    pub fn has_open_files_on(&self, side: Side) -> bool {
+        let copies = self.copies.iter().filter(|copy| copy.from == side.other()).map(|copy| &copy.state);
+        let documents = self.documents.iter().filter(|document| document.kind.on() == side);
+        let documents = documents.filter_map(|document| document.state.as_ref());
+        let batches = self.logs.iter().filter(|log| log.from == side.other()).flat_map(|log| &log.batch);
+        let batches = batches.flat_map(|batch| &batch.files).filter_map(|file| file.state.as_ref());
+        copies.chain(documents).chain(batches).any(|state| matches!(state, CopyState::InDoubt { .. }))
+            || self.late.iter().any(|late| matches!(late.what, Late::File { from, .. } if from == side.other()))
+    }
+
+    pub fn key(&self, side: Side) -> Option<&TicketKey> {
+        match side {
+            Side::External => Some(&self.external),
+            Side::Internal => self.internal.as_ref(),
         }
     }
 
@@ -125,10 +255,11 @@ impl Link {
     }
 
     /// A stimulus was answered with this state. The walk ends at the state that was wanted.
-    pub fn state_answered(&mut self, state: &str) {
-        state.clone_into(&mut self.ancestor.internal.status);
-        if let Some(path) = self.path.take_if(|path| path.states.last().is_some_and(|last| last == state)) {
-            self.ancestor.external.status = path.wanted;
+    pub fn state_answered(&mut self, on: Side, state: &str) {
+        state.clone_into(&mut self.ancestor.side_mut(on).status);
+        let ends_here = |path: &mut StatusPath| path.on == on && path.states.last().is_some_and(|last| last == state);
+        if let Some(path) = self.path.take_if(ends_here) {
+            self.ancestor.side_mut(on.other()).status = path.wanted;
             self.owed.retain(|late| !matches!(late, Late::Status { .. }));
         }
     }
@@ -155,8 +286,20 @@ impl Link {
             CopyState::InDoubt { until_ms } => Some(until_ms),
             _ => None,
         });
-        for until in creation.chain(late).chain(copies).filter(|until| **until == sending.until_ms) {
+        let batches = self.logs.iter_mut().flat_map(|log| &mut log.batch).flat_map(|batch| &mut batch.files);
+        let documents = self.documents.iter_mut();
+        let files = batches.map(|file| &mut file.state).chain(documents.map(|document| &mut document.state));
+        let files = files.filter_map(|state| match state {
+            Some(CopyState::InDoubt { until_ms }) => Some(until_ms),
+            _ => None,
+        });
+        for until in creation.chain(late).chain(copies).chain(files).filter(|until| **until == sending.until_ms) {
             *until = until_ms;
+        }
+        for again in self.documents.iter_mut().filter_map(|document| document.again_at_ms.as_mut()) {
+            if *again == sending.until_ms {
+                *again = until_ms;
+            }
         }
     }
 
@@ -175,7 +318,7 @@ impl Link {
 
     pub fn forget_copy(&mut self, from: Side, original: u64) {
         self.copies.retain(|copy| (copy.from, copy.original) != (from, original));
-        self.owed.retain(|late| from != Side::External || !late.is_of_file(original));
+        self.owed.retain(|late| !late.is_of_file(from, original));
     }
 
     /// What can no longer land, and what landed over something newer.
@@ -197,6 +340,9 @@ impl Link {
 /// A text as it was sent, without knowing whether the attribute holds HTML.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlainText {
+    /// The side whose ticket was moved.
+    #[serde(default = "inside")]
+    pub on: Side,
     pub code: String,
     pub value: String,
 }
@@ -211,6 +357,9 @@ pub struct Sending {
     /// What the intents of this call hold for now: the earliest that it can settle.
     pub until_ms: i64,
 }
+
+/// Their hooks come within seconds.
+const MAX_DELETED: usize = 50;
 
 /// The intent of a create, stored before the call: enough to find the ticket that it made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -231,6 +380,22 @@ pub struct Creation {
 pub struct Ancestor {
     pub external: SideAncestor,
     pub internal: SideAncestor,
+}
+
+impl Ancestor {
+    pub fn side(&self, side: Side) -> &SideAncestor {
+        match side {
+            Side::External => &self.external,
+            Side::Internal => &self.internal,
+        }
+    }
+
+    pub fn side_mut(&mut self, side: Side) -> &mut SideAncestor {
+        match side {
+            Side::External => &mut self.external,
+            Side::Internal => &mut self.internal,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -257,7 +422,7 @@ pub struct Copy {
     pub substituted: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CopyState {
     /// The attachment's id on the other side.
@@ -269,10 +434,13 @@ pub enum CopyState {
     InDoubt { until_ms: i64 },
 }
 
-/// A walk through the internal lifecycle, stored before its first stimulus.
+/// A walk through one side's lifecycle, stored before its first stimulus.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StatusPath {
-    /// The external status that the walk answers.
+    /// The side that is walked.
+    #[serde(default = "inside")]
+    pub on: Side,
+    /// The other side's status that the walk answers.
     pub wanted: String,
     /// The states on the way, the wanted one last.
     pub states: Vec<String>,
@@ -294,10 +462,14 @@ pub enum Late {
     },
     /// A stimulus that leads to this state.
     Status {
+        #[serde(default = "inside")]
+        on: Side,
         to: String,
     },
     /// A copy's contents rewritten to this.
     File {
+        #[serde(default = "outside")]
+        from: Side,
         original: u64,
         content: FileContent,
     },
@@ -308,9 +480,48 @@ impl Late {
         matches!(self, Late::Field { code, .. } if code == of)
     }
 
-    pub fn is_of_file(&self, of: u64) -> bool {
-        matches!(self, Late::File { original, .. } if *original == of)
+    pub fn is_of_file(&self, side: Side, of: u64) -> bool {
+        matches!(self, Late::File { from, original, .. } if (*from, *original) == (side, of))
     }
+}
+
+/// Before anything was written outside, the side went without saying.
+fn inside() -> Side {
+    Side::Internal
+}
+
+fn outside() -> Side {
+    Side::External
+}
+
+/// Something to remember of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogNote {
+    /// An operator wants these taken as delivered.
+    Delivered(Vec<EntryKey>),
+    /// The other side has these, as the marks of these files say, which the store did not know.
+    Found {
+        entries: Vec<EntryKey>,
+        files: Vec<u64>,
+    },
+    /// iTop lost these, or a person removed them.
+    Vanished(Vec<EntryKey>),
+    /// Such a one is there again: it counts as delivered, as it was.
+    Back(Vec<EntryKey>),
+    /// The same entry under another date.
+    Moved {
+        before: EntryKey,
+        now: EntryKey,
+    },
+    Halted(LogHalt),
+    ResumeIsOver,
+    /// A file of the batch that an unanswered create made after all, found by its mark.
+    FileArrived {
+        key: String,
+        id: u64,
+    },
+    /// All files of the batch are there.
+    BatchIsOver,
 }
 
 /// A disagreement that the bridge leaves as it is, and shows.

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ticket::Side;
+use crate::ticket::{MadeBy, Side};
 
 const WORD: &str = "itop-bridge:";
 
@@ -58,13 +58,31 @@ impl TicketMark {
 pub enum FileKind {
     /// A copy of an attachment; the mark's key is the original's id.
     File,
+    /// New entries of a case log; the key names the log and the last entry carried
+    /// ([`crate::caselog::BatchKey`]).
+    Log,
+    /// An inline image of a log entry; the key is the image's id.
+    Image,
+    /// The provider's states, as told to the external ticket; one a pair.
+    Status,
+    /// Tells the provider's agents of a move that the internal ticket cannot follow; one a pair.
+    Notice,
 }
 
 impl FileKind {
     fn word(self) -> &'static str {
         match self {
             FileKind::File => "file",
+            FileKind::Log => "log",
+            FileKind::Image => "image",
+            FileKind::Status => "status",
+            FileKind::Notice => "notice",
         }
+    }
+
+    fn of_word(word: &str) -> Option<FileKind> {
+        const ALL: [FileKind; 5] = [FileKind::File, FileKind::Log, FileKind::Image, FileKind::Status, FileKind::Notice];
+        ALL.into_iter().find(|kind| kind.word() == word)
     }
 }
 
@@ -93,11 +111,24 @@ impl FileMark {
             "internal" => Side::Internal,
             _ => return None,
         };
-        let kind = match parts.next()? {
-            "file" => FileKind::File,
-            _ => return None,
-        };
+        let kind = FileKind::of_word(parts.next()?)?;
         Some(FileMark { ticket: ticket.clone(), from, kind, key: parts.next()?.to_owned() })
+    }
+}
+
+/// Whether a bridge made the attachment with this `temp_id`, this one or any other.
+pub fn is_made_by_a_bridge(temp_id: &str) -> bool {
+    temp_id.starts_with(WORD)
+}
+
+impl MadeBy {
+    /// Who made the attachment with this `temp_id`, seen from the pair of `ticket`.
+    pub fn of(temp_id: &str, ticket: &TicketMark) -> MadeBy {
+        match FileMark::read(temp_id, ticket) {
+            Some(mark) => MadeBy::ThisPair(mark),
+            None if is_made_by_a_bridge(temp_id) => MadeBy::OtherPair,
+            None => MadeBy::Person,
+        }
     }
 }
 
@@ -135,5 +166,16 @@ mod tests {
         assert_eq!(FileMark::read(&file.temp_id(), &mark(8)), None);
         assert_eq!(FileMark::read("itop-bridge:7f3a:acme:UserRequest:88:moon:file:1", &mark(88)), None);
         assert_eq!(FileMark::read("", &mark(88)), None);
+    }
+
+    #[test]
+    fn what_any_bridge_made_is_no_persons_file() {
+        let file = FileMark { ticket: mark(88), from: Side::Internal, kind: FileKind::Log, key: "private:3:ab".into() };
+        assert_eq!(MadeBy::of(&file.temp_id(), &mark(88)), MadeBy::ThisPair(file.clone()));
+        assert_eq!(MadeBy::of(&file.temp_id(), &mark(8)), MadeBy::OtherPair);
+        assert_eq!(MadeBy::of("itop-bridge:beef:acme:UserRequest:88:external:file:1", &mark(88)), MadeBy::OtherPair);
+        assert_eq!(MadeBy::of("itop-bridge:7f3a:acme:UserRequest:88:moon:file:1", &mark(88)), MadeBy::OtherPair);
+        assert_eq!(MadeBy::of("", &mark(88)), MadeBy::Person);
+        assert_eq!(MadeBy::of("draft_123", &mark(88)), MadeBy::Person);
     }
 }

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::link::{Conflict, Copy, Late, LateWrite, Link};
+use crate::caselog::{EntryKey, LogName};
+use crate::document::{Document, DocumentKind};
+use crate::link::{Conflict, Copy, Late, LateWrite, Link, LogNote};
 use crate::ticket::{FileContent, Side};
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -51,14 +53,38 @@ pub enum Write {
     CreateTicket { class: String, fields: Vec<FieldWrite> },
     /// Bring fields of the internal ticket up to date.
     UpdateFields { fields: Vec<FieldWrite> },
-    /// Walk the internal ticket to a state, a stimulus at a time.
-    WalkStatus { wanted: String, walk: Vec<Stimulus> },
+    /// Walk one side's ticket to a state, a stimulus at a time.
+    WalkStatus { on: Side, wanted: String, walk: Vec<Stimulus> },
     /// Copy an attachment to the other side.
     CopyFile { from: Side, original: u64 },
     /// Bring a copy's data, name and type up to date, in place.
     RewriteFile { from: Side, original: u64, copy: u64 },
     /// Delete a copy whose original is gone.
     DeleteCopy { from: Side, original: u64, copy: u64 },
+    /// Give the other side new entries of a log, as files.
+    SendLog { from: Side, log: LogName, entries: Vec<EntryKey> },
+    /// Send what is not sent yet of a batch that was fixed earlier.
+    SendBatch { from: Side, log: LogName },
+    /// Make a document, or bring it up to date in place where it stands.
+    WriteDocument { kind: DocumentKind, copy: Option<u64> },
+}
+
+impl Write {
+    /// The side whose list of files must be known before this is carried out: what it would make may be there
+    /// already. What is rewritten in place answers itself whether it still stands.
+    pub fn needs_the_files_of(&self) -> Option<Side> {
+        match self {
+            Write::CopyFile { from, .. } | Write::SendLog { from, .. } | Write::SendBatch { from, .. } => {
+                Some(from.other())
+            }
+            Write::RewriteFile { from, .. } | Write::DeleteCopy { from, .. } => Some(from.other()),
+            Write::WriteDocument { kind, copy: None } => Some(kind.on()),
+            Write::WriteDocument { copy: Some(_), .. }
+            | Write::CreateTicket { .. }
+            | Write::UpdateFields { .. }
+            | Write::WalkStatus { .. } => None,
+        }
+    }
 }
 
 /// A field to be sent, and a person's edit that is lost by it.
@@ -152,6 +178,13 @@ pub enum Note {
     Owed(Late),
     /// What a late write put there is gone, and nobody of the bridge's took it away.
     NoLongerOwed(Late),
+    /// What a document is to say from now on, or what became of it.
+    Document(Document),
+    Log {
+        from: Side,
+        log: LogName,
+        what: LogNote,
+    },
 }
 
 /// Why a link stopped. Nothing is written until an operator resumes it.

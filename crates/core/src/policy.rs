@@ -3,7 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::caselog::LogName;
 use crate::lifecycle::Lifecycle;
+use crate::link::Link;
+use crate::mark::TicketMark;
+use crate::ticket::Side;
 
 /// The policy for one class of one external.
 #[derive(Debug, Clone)]
@@ -12,6 +16,8 @@ pub struct Policy {
     pub server: String,
     /// The external's name in the configuration.
     pub external: String,
+    /// The internal side's name in the configuration.
+    pub internal: String,
     /// The class of the internal counterpart.
     pub internal_class: String,
     /// `[{ref}] {title}` unless the operator chose another.
@@ -19,9 +25,14 @@ pub struct Policy {
     /// The attributes kept up to date from the external side, in order.
     pub fields: Vec<String>,
     pub status_to_internal: StatusToInternal,
+    pub status_to_external: StatusToExternal,
+    /// The logs that cross, each with the side that they are read on.
+    pub logs: Vec<(Side, LogName)>,
     pub attachment_deletes: AttachmentDeletes,
     /// The internal side's defaults by attribute code, names already replaced by ids.
     pub internal_defaults: BTreeMap<String, String>,
+    /// The external side's own, for the stimuli that drive it.
+    pub external_defaults: BTreeMap<String, String>,
     /// The lifecycle of the external class and of its counterpart; `None` where the class has none,
     /// and then its status does not cross.
     pub external_lifecycle: Option<Lifecycle>,
@@ -32,6 +43,16 @@ pub struct Policy {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StatusToInternal {
+    Apply,
+    Off,
+}
+
+/// What the external ticket is told of the internal one's status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatusToExternal {
+    /// One file names each state that was seen; the external's own lifecycle stays its own.
+    Report,
+    /// The external ticket is moved by stimuli.
     Apply,
     Off,
 }
@@ -56,7 +77,15 @@ impl HaltLimits {
     pub fn exceeded(&self, gone: usize, known: usize) -> bool {
         gone >= self.min && gone as f64 > known as f64 * self.share
     }
+
+    /// The same for the entries of one log.
+    pub fn exceeded_in_log(&self, gone: usize, known: usize) -> bool {
+        HaltLimits { min: LOG_HALT_MIN, ..*self }.exceeded(gone, known)
+    }
 }
+
+/// Fewer entries than this gone from a log never halt it.
+const LOG_HALT_MIN: usize = 3;
 
 /// How long something must be missing before it counts as deleted.
 #[derive(Debug, Clone, Copy)]
@@ -71,6 +100,26 @@ pub struct Waits {
 }
 
 impl Policy {
+    pub fn lifecycle(&self, side: Side) -> Option<&Lifecycle> {
+        match side {
+            Side::External => self.external_lifecycle.as_ref(),
+            Side::Internal => self.internal_lifecycle.as_ref(),
+        }
+    }
+
+    pub fn defaults(&self, side: Side) -> &BTreeMap<String, String> {
+        match side {
+            Side::External => &self.external_defaults,
+            Side::Internal => &self.internal_defaults,
+        }
+    }
+
+    /// The mark of a pair.
+    pub fn mark(&self, link: &Link) -> TicketMark {
+        let (server, external) = (self.server.clone(), self.external.clone());
+        TicketMark { server, external, class: link.external.class.clone(), ticket: link.external.id }
+    }
+
     /// A field whose value is HTML in iTop's data model.
     pub fn is_html(code: &str) -> bool {
         code == "description"

@@ -4,14 +4,18 @@
 //! that writes nothing); the bridge never overwrites a person's internal edit unless the same field
 //! changed outside, and never deletes what it did not make.
 
+mod documents;
 mod fields;
 mod files;
+mod logs;
 mod status;
 
-use crate::link::{Late, Link};
+pub use logs::crossing_entries;
+
+use crate::link::{Late, LateWrite, Link};
 use crate::plan::{Halt, HaltKind, Note, Plan, Write};
 use crate::policy::Policy;
-use crate::ticket::{Sight, Ticket};
+use crate::ticket::{Side, Sight, Ticket};
 
 /// What must be written so that both sides agree with the policy again.
 pub fn reconcile(policy: &Policy, link: &Link, external: &Sight, internal: &Sight) -> Plan {
@@ -61,19 +65,24 @@ fn with_the_reference_of(external: &Ticket, policy: &Policy, link: &Link, intern
 fn both_stand(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket) -> Plan {
     let mut plan = Plan::default();
     fields::plan(policy, link, external, internal, &mut plan);
-    status::plan(policy, link, external, internal, &mut plan);
+    let seen = status::plan(policy, link, external, internal, &mut plan);
     files::plan(policy, link, external, internal, &mut plan);
+    logs::plan(policy, link, external, internal, &mut plan);
+    documents::plan(policy, link, external, internal, seen, &mut plan);
     settle_late_writes(link, external, internal, &mut plan);
-    let deletes = plan.writes.iter().any(|step| matches!(step.write, Write::DeleteCopy { .. }));
-    match too_much_gone(policy, link, external, internal) {
-        // Only a deletion that is due does harm.
-        Some(halt) if deletes && !link.resumed => {
-            return Plan { halt: Some(halt), conflicts: link.conflicts.clone(), ..Plan::default() };
+    let gone: Vec<FilesGone> = [Side::External, Side::Internal]
+        .into_iter()
+        .filter_map(|from| files_gone(policy, link, from, external, internal))
+        .collect();
+    // Only a deletion that is due does harm.
+    let due = gone.iter().find(|gone| gone.are_due(&plan));
+    match due {
+        Some(gone) if !link.resumed => {
+            return Plan { halt: Some(gone.halt(link)), conflicts: link.conflicts.clone(), ..Plan::default() };
         }
         // Once these are deleted, as an operator wants it, the next accident is to halt again.
-        Some(_) if link.resumed && deletes => plan.look_again(external.read_at_ms),
-        Some(_) => {}
-        None if link.resumed => plan.notes.push(Note::ResumeIsOver),
+        Some(_) => plan.look_again(external.read_at_ms),
+        None if link.resumed && gone.is_empty() => plan.notes.push(Note::ResumeIsOver),
         None => {}
     }
     plan
@@ -83,29 +92,52 @@ fn both_stand(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket
 /// when they settle.
 fn settle_late_writes(link: &Link, external: &Ticket, internal: &Ticket, plan: &mut Plan) {
     for late in &link.late {
-        if internal.read_at_ms < late.until_ms {
+        let read_at_ms = if is_outside(late) { external.read_at_ms } else { internal.read_at_ms };
+        if read_at_ms < late.until_ms {
             plan.look_again(late.until_ms);
         } else if files::can_judge(link, late, external, internal) {
             plan.notes.push(Note::LateSettled(late.clone()));
         } else if matches!(late.what, Late::File { .. }) {
             // The files were not listed, or the copy's contents not read: the next look has them.
-            plan.look_again(internal.read_at_ms);
+            plan.look_again(read_at_ms);
         }
     }
 }
 
-/// Law 6: many originals gone at once are an accident until an operator says otherwise. All that are
-/// missing count, not only those whose deletion is due: they may have gone one by one.
-fn too_much_gone(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket) -> Option<Halt> {
-    let gone = link.copies.iter().filter(|copy| files::has_lost_original(copy, external, internal)).count();
-    policy.halt.exceeded(gone, link.copies.len()).then(|| Halt {
-        kind: HaltKind::FilesGone,
-        text: format!(
-            "{gone} of the {} attachments of {} are gone at once; their copies are left alone until you resume the link",
-            link.copies.len(),
-            link.external.reference
-        ),
-    })
+/// Whether the write went to the external side.
+fn is_outside(late: &LateWrite) -> bool {
+    match &late.what {
+        Late::Field { .. } => false,
+        Late::Status { on, .. } => *on == Side::External,
+        Late::File { from, .. } => *from == Side::Internal,
+    }
+}
+
+/// Law 6: too many of one side's files are gone at once.
+struct FilesGone {
+    from: Side,
+    gone: usize,
+    all: usize,
+}
+
+fn files_gone(policy: &Policy, link: &Link, from: Side, external: &Ticket, internal: &Ticket) -> Option<FilesGone> {
+    let (gone, all) = files::too_much_gone(policy, link, from, external, internal)?;
+    Some(FilesGone { from, gone, all })
+}
+
+impl FilesGone {
+    fn are_due(&self, plan: &Plan) -> bool {
+        plan.writes.iter().any(|step| matches!(step.write, Write::DeleteCopy { from, .. } if from == self.from))
+    }
+
+    fn halt(&self, link: &Link) -> Halt {
+        let FilesGone { from, gone, all } = self;
+        let reference = link.key(*from).map_or("", |key| &key.reference);
+        let text = format!(
+            "{gone} of the {all} attachments of {reference} are gone at once; their copies are left alone until you resume the link"
+        );
+        Halt { kind: HaltKind::FilesGone, text }
+    }
 }
 
 /// A ticket is gone, or another stands in its place. An operator who resumed the link nevertheless has

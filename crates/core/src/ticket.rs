@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::caselog::{Entry, LogName};
+use crate::mark::FileMark;
+
 /// One of the two iTops of a pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -19,6 +22,14 @@ impl Side {
         match self {
             Side::External => Side::Internal,
             Side::Internal => Side::External,
+        }
+    }
+
+    /// As people say it of this side.
+    pub fn place(self) -> &'static str {
+        match self {
+            Side::External => "outside",
+            Side::Internal => "inside",
         }
     }
 
@@ -54,6 +65,8 @@ pub struct Ticket {
     pub attributes: BTreeMap<String, String>,
     /// The ticket's attachments; `None` when this read did not list them.
     pub files: Option<Vec<File>>,
+    /// Its case logs, oldest entry first; a log that is absent was not read.
+    pub logs: BTreeMap<LogName, Vec<Entry>>,
     /// When the read was made, in ms since the epoch.
     pub read_at_ms: i64,
 }
@@ -78,12 +91,36 @@ pub fn is_external_key(code: &str) -> bool {
 #[derive(Debug, Clone, PartialEq)]
 pub struct File {
     pub id: u64,
-    /// The mark in `temp_id`, where it is one of this bridge's for this very pair.
-    pub mark: Option<crate::mark::FileMark>,
+    pub made_by: MadeBy,
     pub content: Option<FileContent>,
     /// A hint has just named it, and it was copied before: iTop announces a deletion before it happens, so
     /// it may be about to go.
     pub announced: bool,
+}
+
+impl File {
+    /// The mark that this bridge gave it, for this very pair.
+    pub fn mark(&self) -> Option<&FileMark> {
+        match &self.made_by {
+            MadeBy::ThisPair(mark) => Some(mark),
+            MadeBy::Person | MadeBy::OtherPair => None,
+        }
+    }
+
+    /// A person's file: what a bridge made, this or another, is nobody's original and crosses no further.
+    pub fn is_original(&self) -> bool {
+        self.made_by == MadeBy::Person
+    }
+}
+
+/// Who made an attachment, by its `temp_id`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MadeBy {
+    Person,
+    /// This bridge, for this very pair.
+    ThisPair(FileMark),
+    /// Another bridge, or this one for another pair: not ours to touch.
+    OtherPair,
 }
 
 /// What tells one content of an attachment from another: never the data itself.

@@ -155,6 +155,20 @@ impl Sim {
         });
     }
 
+    /// Takes those entries out of a log whose markup contains the text, without a hook: what is left when
+    /// two people saved at the same moment and the slower one was lost. Answers how many went.
+    pub fn lose_log_entries(&self, ticket: u64, log: &str, text: &str) -> usize {
+        self.with(|state| {
+            let Some(mut object) = state.world.find("Ticket", ticket).cloned() else { return 0 };
+            let before = object.get(log).log().to_vec();
+            let left: Vec<_> = before.iter().filter(|entry| !entry.text.contains(text)).cloned().collect();
+            let gone = before.len() - left.len();
+            object.set(log, Value::Log(left));
+            state.world.put(object);
+            gone
+        })
+    }
+
     /// Deletes without a hook or a rule: a restored backup lacks it.
     pub fn erase(&self, class: &str, id: u64) -> bool {
         self.with(|state| state.world.remove(class, id).is_some())

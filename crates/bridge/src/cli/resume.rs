@@ -1,4 +1,4 @@
-//! `resume`: ends the halt of a ticket, or of a whole side.
+//! `resume`: ends the halt of a ticket, or the halt or pause of a whole side.
 
 use std::io::Write;
 use std::path::Path;
@@ -11,15 +11,16 @@ use itop_bridge_core::plan::HaltKind;
 use super::{Outcome, store, ticket};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::store::{Activity, Instance, LinkState, SqliteStore, Store, Stored};
+use crate::store::{Activity, Instance, LinkState, Store};
 
-/// End the halt of a ticket's pair, or of a side.
+/// End the halt of a ticket's pair, or the halt or pause of a side.
 ///
 /// A pair halts when one of its tickets vanished, when an id now carries another reference, or when
-/// too many files went at once. Resumed, it goes on where all is well again: an external ticket with
-/// its new reference, and without the copies of the files that are gone. Where a ticket is still gone,
+/// too many files went at once; a log of it alone, when too many of its entries went at once. Resumed,
+/// it goes on where all is well again: an external ticket with its new reference, and without the copies of the files that are gone. Where a ticket is still gone,
 /// or another stands in the internal one's place, the pair ends, and neither ticket is written any
-/// more; with --create the internal ticket is made anew instead.
+/// more; with --create the internal ticket is made anew instead. A halted log is taken as delivered, but
+/// for the entries dated after the halt.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  itop-bridge resume acme:R-000123\n  itop-bridge resume acme:R-000123 --create\n  itop-bridge resume elitery"
@@ -35,10 +36,7 @@ pub struct Resume {
 
 pub(super) fn run(resume: &Resume, config: &Path, clock: &dyn Clock, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let config = Config::load(config)?;
-    if !config.store.path.exists() {
-        bail!("there is no store at {}: is [store].url the one that `serve` uses?", config.store.path.display());
-    }
-    let mut store = store::open(&config, |path| SqliteStore::open(path))?;
+    let mut store = store::to_change(&config)?;
     in_store(resume, &mut store, &config, clock.now_ms(), out)
 }
 
@@ -50,7 +48,7 @@ pub fn in_store(
     now_ms: i64,
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
-    match side(config, &resume.what) {
+    match ticket::side(config, &resume.what) {
         Some(_) if resume.create => bail!("--create goes with a ticket, and {} is a side", resume.what),
         Some(instance) => resume_side(store, &instance, &resume.what, out),
         None => resume_pair(resume, store, config, now_ms, out),
@@ -65,20 +63,27 @@ fn resume_pair(
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
     let stored = ticket::find(store, config, &resume.what)?;
-    let name = name(config, &stored);
-    let Some(halt) = stored.link.halt.clone() else {
+    let name = format!("the pair {}", ticket::pair_name(config, &stored));
+    let why = why_halted(&stored.link).filter(|_| stored.link.halt.is_some() || stored.state == LinkState::Live);
+    let Some(why) = why else {
         return nothing_is_halted(resume, &name, stored.state, out);
     };
     if resume.create {
-        can_be_made_anew(halt.kind, &stored.link)?;
+        can_be_made_anew(&stored.link)?;
     }
-    let text =
-        format!("resumed by an operator{}: {}", if resume.create { ", with a new counterpart" } else { "" }, halt.text);
+    let text = format!("resumed by an operator{}: {why}", if resume.create { ", with a new counterpart" } else { "" });
     let did = Activity { at_ms: now_ms, text };
     let create = resume.create;
     store.amend_link(stored.id, &move |link, state| amend(link, state, create), &did, now_ms)?;
-    writeln!(out, "{name} is resumed. It had stopped because {}.", halt.text)?;
+    writeln!(out, "{name} is resumed. It had stopped because {why}.")?;
     Ok(Outcome::Fine)
+}
+
+/// Why the pair, or a log of it, is halted.
+fn why_halted(link: &Link) -> Option<String> {
+    let logs = link.halted_logs().map(|(_, halt)| halt.text.as_str());
+    let all: Vec<&str> = link.halt.iter().map(|halt| halt.text.as_str()).chain(logs).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 fn amend(link: &mut Link, state: &mut LinkState, create: bool) {
@@ -97,9 +102,12 @@ fn nothing_is_halted(resume: &Resume, name: &str, state: LinkState, out: &mut dy
 }
 
 /// Where the internal ticket still stands, --create would make a second one beside it.
-fn can_be_made_anew(kind: HaltKind, link: &Link) -> anyhow::Result<()> {
+fn can_be_made_anew(link: &Link) -> anyhow::Result<()> {
     let external = &link.external.reference;
-    match kind {
+    let Some(halt) = &link.halt else {
+        bail!("only a log is halted, and the internal ticket still stands: --create would make a second one");
+    };
+    match halt.kind {
         HaltKind::InternalVanished | HaltKind::InternalReferenceChanged => Ok(()),
         HaltKind::ExternalVanished => {
             bail!(
@@ -115,13 +123,6 @@ fn can_be_made_anew(kind: HaltKind, link: &Link) -> anyhow::Result<()> {
     }
 }
 
-fn side(config: &Config, name: &str) -> Option<Instance> {
-    if name == config.internal.name {
-        return Some(Instance::Internal);
-    }
-    config.externals.iter().any(|external| external.name() == name).then(|| Instance::External(name.to_owned()))
-}
-
 fn resume_side(store: &mut dyn Store, instance: &Instance, name: &str, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     match store.stopped(instance)? {
         None => {
@@ -134,9 +135,4 @@ fn resume_side(store: &mut dyn Store, instance: &Instance, name: &str, out: &mut
             Ok(Outcome::Fine)
         }
     }
-}
-
-fn name(config: &Config, stored: &Stored) -> String {
-    let internal = stored.link.internal.as_ref().map(|key| format!(" with {}:{}", config.internal.name, key.reference));
-    format!("the pair {}:{}{}", stored.external_name, stored.link.external.reference, internal.unwrap_or_default())
 }

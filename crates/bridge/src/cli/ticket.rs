@@ -4,7 +4,7 @@
 use anyhow::bail;
 
 use crate::config::Config;
-use crate::store::{MAX_ROWS, Store, Stored};
+use crate::store::{Instance, MAX_ROWS, Store, Stored, TicketOf};
 
 /// An argument that names a side or a ticket: half of one is wrong usage.
 pub(super) fn side_or_ticket(name: &str) -> Result<String, String> {
@@ -18,12 +18,58 @@ pub(super) fn side_or_ticket(name: &str) -> Result<String, String> {
     Ok(name.to_owned())
 }
 
+/// An argument that names a ticket.
+pub(super) fn ticket(name: &str) -> Result<String, String> {
+    let is_ticket = name.parse::<i64>().is_ok() || name.contains(':');
+    side_or_ticket(name).ok().filter(|_| is_ticket).ok_or_else(|| {
+        "write SIDE:REFERENCE, such as acme:R-000123 or elitery:R-000077, or a link's number, such as 12".to_owned()
+    })
+}
+
+/// The side that is called so.
+pub(super) fn side(config: &Config, name: &str) -> Option<Instance> {
+    if name == config.internal.name {
+        return Some(Instance::Internal);
+    }
+    config.externals.iter().any(|external| external.name() == name).then(|| Instance::External(name.to_owned()))
+}
+
+/// A pair as people call it.
+pub(super) fn pair_name(config: &Config, stored: &Stored) -> String {
+    let internal = stored.link.internal.as_ref().map(|key| format!(" with {}:{}", config.internal.name, key.reference));
+    format!("{}:{}{}", stored.external_name, stored.link.external.reference, internal.unwrap_or_default())
+}
+
+/// The external's side of a pair, as the queue knows it.
+pub(super) fn of(stored: &Stored) -> TicketOf {
+    TicketOf { external: stored.external_name.clone(), ticket: stored.link.external.id }
+}
+
+/// What a name stands for.
+pub(super) enum Named {
+    Pair(Box<Stored>),
+    /// A ticket of an external that no pair has, by its reference or, as the log calls it while it has no
+    /// pair, by its id.
+    Unlinked {
+        external: String,
+        reference: String,
+    },
+}
+
 /// The pair that a ticket belongs to.
 pub(super) fn find(store: &mut dyn Store, config: &Config, name: &str) -> anyhow::Result<Stored> {
+    match find_any(store, config, name)? {
+        Named::Pair(stored) => Ok(*stored),
+        Named::Unlinked { external, reference } => bail!("no pair has the ticket {reference} of {external}"),
+    }
+}
+
+/// The pair that a ticket belongs to, or the external ticket that has none.
+pub(super) fn find_any(store: &mut dyn Store, config: &Config, name: &str) -> anyhow::Result<Named> {
     if let Ok(number) = name.parse::<i64>() {
         return match store.link(number)? {
-            Some(stored) => Ok(stored),
-            None => bail!("there is no link number {number}"),
+            Some(stored) => Ok(Named::Pair(Box::new(stored))),
+            None => bail!("there is no link number {number}; `itop-bridge links list` shows all"),
         };
     }
     let Some((side, reference)) = name.split_once(':') else {
@@ -41,7 +87,10 @@ pub(super) fn find(store: &mut dyn Store, config: &Config, name: &str) -> anyhow
     loop {
         let page = store.links(external, after, MAX_ROWS, None)?;
         let Some(last) = page.last() else {
-            bail!("no pair has the ticket {reference} of {side}");
+            if internal {
+                bail!("no pair has the ticket {reference} of {side}");
+            }
+            return Ok(Named::Unlinked { external: side.to_owned(), reference: reference.to_owned() });
         };
         after = last.id;
         let found = page.into_iter().find(|stored| {
@@ -49,12 +98,12 @@ pub(super) fn find(store: &mut dyn Store, config: &Config, name: &str) -> anyhow
             key.is_some_and(|key| key.reference == reference)
         });
         if let Some(stored) = found {
-            return Ok(stored);
+            return Ok(Named::Pair(Box::new(stored)));
         }
     }
 }
 
-fn sides(config: &Config) -> String {
+pub(super) fn sides(config: &Config) -> String {
     let externals: Vec<&str> = config.externals.iter().map(|external| external.name()).collect();
     format!(". The configuration has {} and {}", externals.join(", "), config.internal.name)
 }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use itop_bridge_core::Lifecycles;
-use itop_bridge_core::policy::{AttachmentDeletes, HaltLimits, StatusToInternal};
+use itop_bridge_core::policy::{AttachmentDeletes, HaltLimits, StatusToExternal, StatusToInternal};
 use secrecy::SecretString;
 
 use crate::timing::Timing;
@@ -161,15 +161,6 @@ pub struct SyncConfig {
     pub audit_ms: i64,
     pub halt: HaltLimits,
     pub lifecycles: Arc<Lifecycles>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StatusToExternal {
-    /// The external ticket is told by a file; its own lifecycle stays its own.
-    Report,
-    /// The external ticket is driven by stimuli.
-    Apply,
-    Off,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use itop_bridge_core::Lifecycles;
-use itop_bridge_core::policy::{AttachmentDeletes, HaltLimits, StatusToInternal};
+use itop_bridge_core::policy::{AttachmentDeletes, HaltLimits, StatusToExternal, StatusToInternal};
 
 use super::document::{Found, Section};
 use super::side::{ms, number};
-use super::{Condition, LogCopy, Only, StatusToExternal, SyncConfig};
+use super::{Condition, LogCopy, Only, SyncConfig};
 use crate::timing::Timing;
 
 const STATUS_TO_INTERNAL: [(&str, StatusToInternal); 2] =

@@ -5,14 +5,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use itop_bridge_core::link::CopyState;
+use itop_bridge_core::mark::is_made_by_a_bridge;
 use itop_bridge_core::{Side, TicketKey};
 use itop_client::{Object, Query, oql_quote};
 
 use super::failure::Failure;
 use super::itop::Itop;
 use super::sweep::may_call;
-use super::{Lane, Shared, read};
+use super::{Lane, Shared, looks, read};
 use crate::store::{About, DirtyMark, Instance, LinkState, Look, Pair, Store, TicketOf};
 
 /// Links looked at together.
@@ -48,6 +48,8 @@ struct Found {
     tickets: HashMap<u64, String>,
     /// Ticket id to its attachments.
     files: HashMap<u64, HashSet<u64>>,
+    /// Those of them that no bridge made.
+    originals: HashMap<u64, HashSet<u64>>,
 }
 
 impl Shared {
@@ -92,7 +94,7 @@ impl Shared {
                 of: TicketOf { external: lane.name.clone(), ticket: pair.external.id },
                 class: Some(pair.external.class.clone()),
             },
-            look: Look { internal_attachments: copies_gone(pair, &internal), ..Look::everything() },
+            look: Look::everything(),
             due_ms: self.now_ms(),
         });
         self.mark_all(marks.collect()).await.map(Some)
@@ -110,10 +112,14 @@ impl Shared {
                 oql_quote(class),
                 read::join(ids.iter())
             );
-            let answer = itop.client.get("Attachment", &Query::oql(oql), &["id", "item_id"]).await;
+            let answer = itop.client.get("Attachment", &Query::oql(oql), &["id", "item_id", "temp_id"]).await;
             let files = self.noted(itop, "Attachment", answer).map_err(|error| Failure::of(itop, &error))?;
             for object in files.objects {
-                found.files.entry(object.number("item_id").unwrap_or_default()).or_default().insert(object.id);
+                let ticket = object.number("item_id").unwrap_or_default();
+                found.files.entry(ticket).or_default().insert(object.id);
+                if !is_made_by_a_bridge(object.text("temp_id").unwrap_or_default()) {
+                    found.originals.entry(ticket).or_default().insert(object.id);
+                }
             }
         }
         Ok(found)
@@ -211,21 +217,20 @@ fn differs(pair: &Pair, external: &Found, internal: &Found) -> bool {
     if !same_ticket(external, Side::External) || !same_ticket(internal, Side::Internal) {
         return true;
     }
-    let no_files = HashSet::new();
-    let originals = external.files.get(&pair.external.id).unwrap_or(&no_files);
-    // What is missing already is no news: a look at it is due, or its copy stays for good.
-    let copies = pair.copies.iter().filter(|copy| copy.from == Side::External && copy.missing_since_ms.is_none());
-    let known: HashSet<u64> = copies.map(|copy| copy.original).collect();
-    *originals != known || !copies_gone(pair, internal).is_empty()
+    looks::BOTH.iter().any(|side| {
+        let found = if *side == Side::External { external } else { internal };
+        files_differ(pair, found, *side)
+    })
 }
 
-/// The copies that somebody deleted inside without a word.
-fn copies_gone(pair: &Pair, internal: &Found) -> BTreeSet<u64> {
-    let there = pair.internal.as_ref().and_then(|key| internal.files.get(&key.id));
-    let copies = pair.copies.iter().filter(|copy| copy.from == Side::External);
-    let standing = copies.filter_map(|copy| match copy.state {
-        CopyState::Stands(id) => Some(id),
-        _ => None,
-    });
-    standing.filter(|id| there.is_none_or(|there| !there.contains(id))).collect()
+/// Originals came or went without a word, or somebody deleted what the bridge made there.
+fn files_differ(pair: &Pair, found: &Found, side: Side) -> bool {
+    let none = HashSet::new();
+    let Some(key) = key(pair, side) else { return false };
+    let originals = found.originals.get(&key.id).unwrap_or(&none);
+    // What is missing already is no news: a look at it is due, or its copy stays for good.
+    let copies = pair.copies.iter().filter(|copy| copy.from == side && copy.missing_since_ms.is_none());
+    let known: HashSet<u64> = copies.map(|copy| copy.original).collect();
+    let there = found.files.get(&key.id).unwrap_or(&none);
+    *originals != known || pair.standing_on(side).any(|id| !there.contains(&id))
 }

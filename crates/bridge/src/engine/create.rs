@@ -44,7 +44,10 @@ impl Pass<'_> {
             let sent_ms = self.shared.now_ms();
             let answer = self.send_create(class, &creation, &sent, &asked, external).await?;
             match answer {
-                Ok(written) => return self.created(&written.object, sent_ms).await.map(Some),
+                Ok(written) => {
+                    self.shared.internal.learn_offset(&written, "last_update");
+                    return self.created(&written.object, sent_ms).await.map(Some);
+                }
                 Err(error) => {
                     // The answer asks for attributes that were not sent, and iTop refuses those too.
                     let codes: Vec<&str> =
@@ -166,6 +169,7 @@ impl Pass<'_> {
             status: text("status"),
             attributes: attributes.map_err(|error| Failure::of(internal, &error))?,
             files: None,
+            logs: Default::default(),
             read_at_ms,
         })
     }

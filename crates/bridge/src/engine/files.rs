@@ -13,7 +13,7 @@ use super::itop::Itop;
 use super::pass::{Pass, Sights};
 use super::read::{self, ReadContents};
 use super::write::is_too_large;
-use super::{Lane, Shared};
+use super::{Lane, Shared, looks};
 use crate::store::{Claim, Look, Next};
 
 impl Shared {
@@ -28,7 +28,7 @@ impl Shared {
     ) -> Option<(Claim, InHand)> {
         match self.named_are_as_copied(lane, &mut claim, &mut files).await {
             Ok(true) => {
-                let next = match self.second_look(&claim.look, self.now_ms()) {
+                let next = match self.second_look(&claim) {
                     Some((due_ms, look)) => Next::Look { due_ms, look },
                     None => Next::Done,
                 };
@@ -37,7 +37,6 @@ impl Shared {
             }
             Ok(false) => {
                 claim.look.ticket = true;
-                claim.look.files = true;
                 Some((claim, files))
             }
             Err(failure) => {
@@ -49,31 +48,35 @@ impl Shared {
 
     async fn named_are_as_copied(&self, lane: &Lane, claim: &mut Claim, files: &mut InHand) -> Result<bool, Failure> {
         let Some((_, link)) = claim.link.clone() else { return Ok(false) };
-        let failed = |error| Failure::of(&lane.external, &error);
-        let named: Vec<u64> = claim.look.external_attachments.iter().copied().collect();
-        if named.is_empty() {
-            // Internal attachments of ours: the bridge's own writes come back as hooks.
-            return Ok(true);
-        }
-        if claim.look.second_looks > 0 {
-            // Only whether they still stand: a change in place is announced after it happened.
-            let answer = lane.external.client.get("Attachment", &Query::ids(&named), &["id", "item_id"]).await;
-            let found = self.noted(&lane.external, "Attachment", answer).map_err(failed)?;
-            let standing = found.objects.iter().filter(|object| object.number("item_id") == Some(link.external.id));
-            return Ok(standing.count() == named.len());
-        }
-        let max_bytes = lane.settings.sync.max_attachment_bytes;
-        for id in named {
-            // One at a time: two large files in one answer would need the memory of both.
-            let client = files.client(self, lane, &lane.external, claim).await?;
-            let read = self.read_contents(&lane.external, &client, id, max_bytes);
-            let read = self.calling(claim, &lane.external, read).await?.map_err(failed)?;
-            let (Some(read), Some(copy)) = (read, link.copy_of(Side::External, id)) else { return Ok(false) };
-            let removed = copy.state == CopyState::RemovedByPerson;
-            let (item, content) = (read.item, read.fingerprint());
-            files.took(id, read, &copy.content);
-            if item != link.external.id || !(removed || content == copy.content) {
-                return Ok(false);
+        for side in looks::BOTH {
+            // The bridge's own writes come back as hooks, and need no look.
+            let named: Vec<u64> = looks::foreign(&link, &claim.look, side).into_iter().collect();
+            let Some(key) = link.key(side).filter(|_| !named.is_empty()) else { continue };
+            let itop = self.itop(lane, side);
+            let failed = |error| Failure::of(itop, &error);
+            if claim.look.second_looks(side) > 0 {
+                // Only whether they still stand: a change in place is announced after it happened.
+                let answer = itop.client.get("Attachment", &Query::ids(&named), &["id", "item_id"]).await;
+                let found = self.noted(itop, "Attachment", answer).map_err(failed)?;
+                let standing = found.objects.iter().filter(|object| object.number("item_id") == Some(key.id));
+                if standing.count() != named.len() {
+                    return Ok(false);
+                }
+                continue;
+            }
+            let max_bytes = lane.settings.sync.max_attachment_bytes;
+            for id in named {
+                // One at a time: two large files in one answer would need the memory of both.
+                let client = files.client(self, lane, itop, claim).await?;
+                let read = self.read_contents(itop, &client, id, max_bytes);
+                let read = self.calling(claim, itop, read).await?.map_err(failed)?;
+                let (Some(read), Some(copy)) = (read, link.copy_of(side, id)) else { return Ok(false) };
+                let removed = copy.state == CopyState::RemovedByPerson;
+                let (item, content) = (read.item, read.fingerprint());
+                files.took(side, id, read, &copy.content);
+                if item != key.id || !(removed || content == copy.content) {
+                    return Ok(false);
+                }
             }
         }
         Ok(true)
@@ -81,17 +84,32 @@ impl Shared {
 
     /// Attachments that a hint named and that still stand are looked at twice more: iTop announces a
     /// deletion before it happens.
-    pub(super) fn second_look(&self, look: &Look, now_ms: i64) -> Option<(i64, Look)> {
-        let wait = self.timing.second_looks_ms.get(look.second_looks as usize)?;
-        if look.external_attachments.is_empty() {
-            return None;
+    fn second_look(&self, claim: &Claim) -> Option<(i64, Look)> {
+        let mut look = claim.look.clone();
+        if let Some((_, link)) = &claim.link {
+            look.external_attachments = looks::foreign(link, &look, Side::External);
+            look.internal_attachments = looks::foreign(link, &look, Side::Internal);
         }
-        let next = Look {
-            external_attachments: look.external_attachments.clone(),
-            second_looks: look.second_looks + 1,
-            ..Look::default()
+        self.next_second_look(&look, self.now_ms())
+    }
+
+    pub(super) fn next_second_look(&self, look: &Look, now_ms: i64) -> Option<(i64, Look)> {
+        let wait = |side| {
+            let named = !look.named(side).is_empty();
+            named.then(|| self.timing.second_looks_ms.get(look.second_looks(side) as usize)).flatten()
         };
-        Some((now_ms + wait, next))
+        let (outside, inside) = (wait(Side::External), wait(Side::Internal));
+        let due_ms = now_ms + outside.into_iter().chain(inside).min()?;
+        let mut next = Look::default();
+        if outside.is_some() {
+            next.external_attachments.clone_from(&look.external_attachments);
+            next.second_looks = look.second_looks + 1;
+        }
+        if inside.is_some() {
+            next.internal_attachments.clone_from(&look.internal_attachments);
+            next.internal_second_looks = look.internal_second_looks + 1;
+        }
+        Some((due_ms, next))
     }
 }
 
@@ -100,62 +118,66 @@ impl Pass<'_> {
     /// copy was in doubt and is there (the hint of a change meanwhile was spent on waiting), and of copies over
     /// which an earlier rewrite may have landed.
     pub(super) async fn read_named_contents(&mut self, sights: &mut Sights) -> Result<(), Failure> {
-        let max_bytes = self.lane.settings.sync.max_attachment_bytes;
-        let look = &self.claim.look;
-        let is_wanted = |copy: &&Copy| match copy.state {
-            CopyState::RemovedByPerson => false,
-            CopyState::InDoubt { .. } => has_copy_of(&sights.internal, copy.original),
-            CopyState::Stands(_) => look.second_looks == 0 && look.external_attachments.contains(&copy.original),
-        };
-        let copied_before = |id| {
-            let before = self.claim.link.as_ref();
-            before.is_some_and(|(_, link)| link.copy_of(Side::External, id).is_some())
-        };
-        if let Sight::Here(Ticket { files: Some(files), .. }) = &mut sights.external {
-            for file in files {
-                file.announced = look.announced.contains(&file.id) && copied_before(file.id);
+        for from in looks::BOTH {
+            self.take_announced(sights, from);
+            let wanted = self.originals_to_read(sights, from);
+            if let Some(ticket) = sights.ticket_mut(from) {
+                self.contents_of(ticket, &wanted, from, true).await?;
             }
-        }
-        let wanted: Vec<u64> = self.link.copies.iter().filter(is_wanted).map(|copy| copy.original).collect();
-        if let Sight::Here(ticket) = &mut sights.external {
-            self.contents_of(ticket, &wanted, max_bytes, Side::External).await?;
-        }
-        if let Sight::Here(ticket) = &mut sights.internal {
-            let now = self.shared.now_ms();
-            let settled: BTreeSet<u64> = self
-                .link
-                .late
-                .iter()
-                .filter(|late| late.until_ms <= now)
-                .filter_map(|late| if let Late::File { original, .. } = late.what { Some(original) } else { None })
-                .collect();
-            let copies: Vec<u64> = settled
-                .iter()
-                .filter_map(|original| match self.link.copy_of(Side::External, *original)?.state {
-                    CopyState::Stands(id) => Some(id),
-                    _ => None,
-                })
-                .collect();
-            self.contents_of(ticket, &copies, max_bytes, Side::Internal).await?;
+            let rewritten = self.copies_to_read(from);
+            if let Some(ticket) = sights.ticket_mut(from.other()) {
+                self.contents_of(ticket, &rewritten, from.other(), false).await?;
+            }
         }
         Ok(())
     }
 
-    async fn contents_of(
-        &mut self,
-        ticket: &mut Ticket,
-        ids: &[u64],
-        max_bytes: u64,
-        side: Side,
-    ) -> Result<(), Failure> {
+    /// Only a file that was copied before can announce that the whole ticket goes.
+    fn take_announced(&self, sights: &mut Sights, side: Side) {
+        let before = self.claim.link.as_ref();
+        let copied_before = |id| before.is_some_and(|(_, link)| link.copy_of(side, id).is_some());
+        let announced = self.claim.look.announced(side);
+        for file in sights.ticket_mut(side).and_then(|ticket| ticket.files.as_mut()).into_iter().flatten() {
+            file.announced = announced.contains(&file.id) && copied_before(file.id);
+        }
+    }
+
+    fn originals_to_read(&self, sights: &Sights, from: Side) -> Vec<u64> {
+        let look = &self.claim.look;
+        let is_wanted = |copy: &&Copy| match copy.state {
+            CopyState::RemovedByPerson => false,
+            CopyState::InDoubt { .. } => has_copy_of(sights.of(from.other()), from, copy.original),
+            CopyState::Stands(_) => look.second_looks(from) == 0 && look.named(from).contains(&copy.original),
+        };
+        let copies = self.link.copies.iter().filter(|copy| copy.from == from);
+        copies.filter(is_wanted).map(|copy| copy.original).collect()
+    }
+
+    /// The copies over which a rewrite that was given up may have landed by now.
+    fn copies_to_read(&self, from: Side) -> Vec<u64> {
+        let now = self.shared.now_ms();
+        let settled = self.link.late.iter().filter(|late| late.until_ms <= now);
+        let originals: BTreeSet<u64> = settled
+            .filter_map(|late| match late.what {
+                Late::File { from: of, original, .. } if of == from => Some(original),
+                _ => None,
+            })
+            .collect();
+        let copies = originals.iter().filter_map(|original| match self.link.copy_of(from, *original)?.state {
+            CopyState::Stands(id) => Some(id),
+            _ => None,
+        });
+        copies.collect()
+    }
+
+    async fn contents_of(&mut self, ticket: &mut Ticket, ids: &[u64], side: Side, keep: bool) -> Result<(), Failure> {
         let (lane, shared) = (self.lane, self.shared);
-        let itop = if side == Side::External { &lane.external } else { &shared.internal };
+        let max_bytes = lane.settings.sync.max_attachment_bytes;
+        let itop = shared.itop(lane, side);
         let Some(files) = &mut ticket.files else { return Ok(()) };
         for file in files.iter_mut().filter(|file| ids.contains(&file.id)) {
             // What this pass has read of an original, it has read: a change since then has a hint of its own.
-            if side == Side::External
-                && let Some(known) = self.files.read.get(&file.id)
-            {
+            if keep && let Some(known) = self.files.read.get(&(side, file.id)) {
                 file.content = Some(known.clone());
                 continue;
             }
@@ -163,10 +185,8 @@ impl Pass<'_> {
             let read = self.leased(itop, async { shared.fetch_contents(&client, file.id, max_bytes).await }).await?;
             let Some(read) = read.map_err(|error| Failure::of(itop, &error))? else { continue };
             file.content = Some(read.fingerprint());
-            if side == Side::External
-                && let Some(copy) = self.link.copy_of(Side::External, file.id)
-            {
-                self.files.took(file.id, read, &copy.content);
+            if keep && let Some(copy) = self.link.copy_of(side, file.id) {
+                self.files.took(side, file.id, read, &copy.content);
             }
         }
         Ok(())
@@ -177,23 +197,30 @@ impl Pass<'_> {
         self.files.client(self.shared, self.lane, itop, &mut self.claim).await
     }
 
-    /// Copies an attachment to the internal ticket.
-    pub(super) async fn copy_file(&mut self, original: u64, external: &Ticket, target: &Ticket) -> Result<(), Failure> {
-        let Some(source) = self.source(original).await? else { return Ok(()) };
-        let content = source.fingerprint();
-        let (contents, substituted) = self.sendable(source, external);
+    /// Copies an attachment to the other side's ticket.
+    pub(super) async fn copy_file(
+        &mut self,
+        from: Side,
+        original: u64,
+        source: &Ticket,
+        target: &Ticket,
+        reason: &str,
+    ) -> Result<(), Failure> {
+        let Some(read) = self.source(from, original).await? else { return Ok(()) };
+        let content = read.fingerprint();
+        let (contents, substituted) = self.sendable(read, from, source);
         // The state is the call's to say.
         let state = CopyState::InDoubt { until_ms: 0 };
-        let copy = Copy { from: Side::External, original, content, state, missing_since_ms: None, substituted };
+        let copy = Copy { from, original, content, state, missing_since_ms: None, substituted };
         match self.send_copy(&copy, contents.clone(), target).await? {
             Err(error) if is_too_large(&error) && !substituted => {
-                tracing::warn!(ticket = %self.name(), attachment = original, bytes = contents.data.decoded_len(), "the internal side refuses this size; a small text file is sent instead");
-                let words = self.words_instead(&contents, TOO_LARGE, external);
+                tracing::warn!(ticket = %self.name(), side = from.other().word(), attachment = original, bytes = contents.data.decoded_len(), "this size is refused; a small text file is sent instead");
+                let words = self.words_instead(&contents, TOO_LARGE, from, source);
                 let copy = Copy { substituted: true, ..copy };
                 let answer = self.send_copy(&copy, words, target).await?;
-                self.copy_answered(copy, answer, &contents.filename).await
+                self.copy_answered(copy, answer, &contents.filename, reason).await
             }
-            answer => self.copy_answered(copy, answer, &contents.filename).await,
+            answer => self.copy_answered(copy, answer, &contents.filename, reason).await,
         }
     }
 
@@ -202,11 +229,13 @@ impl Pass<'_> {
         copy: Copy,
         answer: Result<itop_client::Written, itop_client::Error>,
         name: &str,
+        reason: &str,
     ) -> Result<(), Failure> {
+        let itop = self.shared.itop(self.lane, copy.from.other());
         match answer {
             Ok(written) => {
                 self.link.keep_copy(Copy { state: CopyState::Stands(written.object.id), ..copy });
-                self.wrote(&format!("file {name:?}"), "a file was added outside");
+                self.wrote(&format!("file {name:?}"), reason);
                 self.save().await
             }
             Err(error) => {
@@ -215,7 +244,7 @@ impl Pass<'_> {
                     self.link.forget_copy(copy.from, copy.original);
                 }
                 self.save().await?;
-                Err(Failure::of(&self.shared.internal, &error))
+                Err(Failure::of(itop, &error))
             }
         }
     }
@@ -227,7 +256,23 @@ impl Pass<'_> {
         target: &Ticket,
     ) -> Result<Result<itop_client::Written, itop_client::Error>, Failure> {
         let key = copy.original.to_string();
-        let mark = FileMark { ticket: self.mark(), from: copy.from, kind: FileKind::File, key };
+        let intend = |link: &mut Link, until_ms| {
+            link.keep_copy(Copy { state: CopyState::InDoubt { until_ms }, ..copy.clone() });
+        };
+        self.attach(copy.from, FileKind::File, key, contents, target, intend).await
+    }
+
+    /// Makes an attachment on the other side's ticket, with the mark that says what it is.
+    pub(super) async fn attach(
+        &mut self,
+        from: Side,
+        kind: FileKind,
+        key: String,
+        contents: Contents,
+        target: &Ticket,
+        intend: impl FnOnce(&mut Link, i64),
+    ) -> Result<Result<itop_client::Written, itop_client::Error>, Failure> {
+        let mark = FileMark { ticket: self.mark(), from, kind, key };
         let mut fields = Fields::new();
         fields.set("item_class", target.class.clone());
         fields.set("item_id", target.id);
@@ -236,41 +281,46 @@ impl Pass<'_> {
         }
         fields.set("temp_id", mark.temp_id());
         fields.set("contents", contents);
-        let internal = &self.shared.internal;
-        let (client, comment) = (self.with_file_memory(internal).await?, self.comment());
-        let intend = |link: &mut Link, until_ms| {
-            link.keep_copy(Copy { state: CopyState::InDoubt { until_ms }, ..copy.clone() });
-        };
-        let call = client.create("Attachment", &fields, &comment, &["id"]);
-        self.write(internal, "Attachment", intend, call).await
+        let itop = self.shared.itop(self.lane, from.other());
+        let (client, comment) = (self.with_file_memory(itop).await?, self.comment());
+        let call = client.create("Attachment", &fields, &comment, &["id", "creation_date"]);
+        let answer = self.write(itop, "Attachment", intend, call).await?;
+        if let Ok(written) = &answer {
+            itop.learn_offset(written, "creation_date");
+        }
+        Ok(answer)
     }
 
     /// Brings a copy's data, name and type up to date, in place.
     pub(super) async fn rewrite_file(
         &mut self,
+        from: Side,
         original: u64,
         copy: u64,
-        external: &Ticket,
+        source: &Ticket,
         reason: &str,
     ) -> Result<(), Failure> {
-        let Some(source) = self.source(original).await? else { return Ok(()) };
-        let Some(known) = self.link.copy_of(Side::External, original).cloned() else { return Ok(()) };
-        let content = source.fingerprint();
-        let name = source.contents.filename.clone();
-        let (mut contents, mut substituted) = self.sendable(source, external);
+        let Some(read) = self.source(from, original).await? else { return Ok(()) };
+        let Some(known) = self.link.copy_of(from, original).cloned() else { return Ok(()) };
+        let itop = self.shared.itop(self.lane, from.other());
+        let content = read.fingerprint();
+        let name = read.contents.filename.clone();
+        let (mut contents, mut substituted) = self.sendable(read, from, source);
         loop {
-            match self.send_rewrite(original, copy, contents.clone()).await? {
+            let late = Late::File { from, original, content: read::fingerprint(&contents) };
+            let intend = |link: &mut Link, until_ms| link.may_land(late, until_ms);
+            match self.replace(from, copy, contents.clone(), intend).await? {
                 Ok(()) => {
                     self.link.keep_copy(Copy { content, substituted, ..known });
                     self.wrote(&format!("file {name:?}"), reason);
                     return self.save().await;
                 }
                 Err(error) if is_too_large(&error) && !substituted => {
-                    contents = self.words_instead(&contents, TOO_LARGE, external);
+                    contents = self.words_instead(&contents, TOO_LARGE, from, source);
                     substituted = true;
                 }
                 Err(error) => {
-                    let failure = Failure::of(&self.shared.internal, &error);
+                    let failure = Failure::of(itop, &error);
                     if failure.kind == Kind::Gone {
                         self.link.keep_copy(Copy { state: CopyState::RemovedByPerson, ..known });
                         self.did(format!(
@@ -285,66 +335,72 @@ impl Pass<'_> {
         }
     }
 
-    async fn send_rewrite(
+    /// Replaces what an attachment on the other side holds.
+    pub(super) async fn replace(
         &mut self,
-        original: u64,
-        copy: u64,
+        from: Side,
+        id: u64,
         contents: Contents,
+        intend: impl FnOnce(&mut Link, i64),
     ) -> Result<Result<(), itop_client::Error>, Failure> {
-        let late = Late::File { original, content: read::fingerprint(&contents) };
         let fields = Fields::new().with("contents", contents);
-        let internal = &self.shared.internal;
-        let (client, comment) = (self.with_file_memory(internal).await?, self.comment());
-        let call = client.update("Attachment", copy, &fields, &comment, &["id"]);
-        let intend = |link: &mut Link, until_ms| link.may_land(late, until_ms);
-        Ok(self.write(internal, "Attachment", intend, call).await?.map(|_| ()))
+        let itop = self.shared.itop(self.lane, from.other());
+        let (client, comment) = (self.with_file_memory(itop).await?, self.comment());
+        let call = client.update("Attachment", id, &fields, &comment, &["id"]);
+        Ok(self.write(itop, "Attachment", intend, call).await?.map(|_| ()))
     }
 
     /// Deletes a copy whose original is gone. The plan saw it listed with this bridge's own mark.
-    pub(super) async fn delete_copy(&mut self, original: u64, copy: u64, reason: &str) -> Result<(), Failure> {
-        let internal = &self.shared.internal;
-        let (client, comment) = (internal.client.clone(), self.comment());
-        let answer = self.leased(internal, async move { client.delete("Attachment", copy, &comment).await }).await?;
+    pub(super) async fn delete_copy(
+        &mut self,
+        from: Side,
+        original: u64,
+        copy: u64,
+        reason: &str,
+    ) -> Result<(), Failure> {
+        let itop = self.shared.itop(self.lane, from.other());
+        let (client, comment) = (itop.client.clone(), self.comment());
+        let answer = self.leased(itop, async move { client.delete("Attachment", copy, &comment).await }).await?;
         // An unanswered deletion is simply sent again: deleting what is gone does no harm.
-        answer.map_err(|error| Failure::of(internal, &error))?;
-        self.went_through(&self.shared.internal, "Attachment");
-        self.link.forget_copy(Side::External, original);
+        answer.map_err(|error| Failure::of(itop, &error))?;
+        self.link.copy_deleted(from, original, copy);
         self.wrote(&format!("deleted the copy of attachment {original}"), reason);
         self.save().await
     }
 
     /// The original's contents; `None` where it went meanwhile, which the next look sees.
-    async fn source(&mut self, original: u64) -> Result<Option<ReadContents>, Failure> {
-        if let Some((_, read)) = self.files.contents.take_if(|(id, _)| *id == original) {
+    async fn source(&mut self, from: Side, original: u64) -> Result<Option<ReadContents>, Failure> {
+        if let Some((_, _, read)) = self.files.contents.take_if(|(side, id, _)| (*side, *id) == (from, original)) {
             return Ok(Some(read));
         }
-        let external = &self.lane.external;
-        let client = self.with_file_memory(external).await?;
-        let max_bytes = self.lane.settings.sync.max_attachment_bytes;
-        let shared = self.shared;
-        let read = self.leased(external, async { shared.fetch_contents(&client, original, max_bytes).await }).await?;
-        read.map_err(|error| Failure::of(external, &error))
+        let (lane, shared) = (self.lane, self.shared);
+        let itop = shared.itop(lane, from);
+        let client = self.with_file_memory(itop).await?;
+        let max_bytes = lane.settings.sync.max_attachment_bytes;
+        let read = self.leased(itop, async { shared.fetch_contents(&client, original, max_bytes).await }).await?;
+        read.map_err(|error| Failure::of(itop, &error))
     }
 
     /// What is sent for these contents: themselves, with a name that iTop takes, or a small text file
     /// where they are too large or not whole.
-    fn sendable(&mut self, source: ReadContents, external: &Ticket) -> (Contents, bool) {
-        let contents = source.contents;
-        if source.too_large || contents.data.decoded_len() > self.lane.settings.sync.max_attachment_bytes {
-            return (self.words_instead(&contents, TOO_LARGE, external), true);
+    fn sendable(&mut self, read: ReadContents, from: Side, source: &Ticket) -> (Contents, bool) {
+        let contents = read.contents;
+        if read.too_large || contents.data.decoded_len() > self.lane.settings.sync.max_attachment_bytes {
+            return (self.words_instead(&contents, TOO_LARGE, from, source), true);
         }
         if !contents.data.is_whole() {
             // iTop would turn it into an empty file without a word.
             tracing::error!(ticket = %self.name(), name = %contents.filename, "the file's data is not whole base64; a small text file is sent instead");
-            return (self.words_instead(&contents, "its data is not whole", external), true);
+            return (self.words_instead(&contents, "its data is not whole", from, source), true);
         }
         let name = text::file_name(&contents.filename);
         (Contents { filename: name, ..contents }, false)
     }
 
-    fn words_instead(&self, contents: &Contents, why: &str, external: &Ticket) -> Contents {
+    fn words_instead(&self, contents: &Contents, why: &str, from: Side, source: &Ticket) -> Contents {
         use base64::Engine as _;
-        let (name, reference, side) = (&contents.filename, &external.reference, &self.lane.name);
+        let (name, reference) = (&contents.filename, &source.reference);
+        let side = &self.shared.itop(self.lane, from).name;
         let size = match contents.data.decoded_len() {
             // Too large to be read at all.
             0 => format!("more than {}", self.lane.settings.sync.max_attachment_bytes),
@@ -358,15 +414,11 @@ impl Pass<'_> {
     }
 }
 
-/// Whether the internal ticket lists a file with the mark of this original.
-fn has_copy_of(internal: &Sight, original: u64) -> bool {
-    let Sight::Here(ticket) = internal else { return false };
-    ticket
-        .files
-        .iter()
-        .flatten()
-        .filter_map(|file| file.mark.as_ref())
-        .any(|mark| mark.from == Side::External && mark.kind == FileKind::File && mark.key == original.to_string())
+/// Whether the other side's ticket lists a file with the mark of this original.
+fn has_copy_of(target: &Sight, from: Side, original: u64) -> bool {
+    let Sight::Here(ticket) = target else { return false };
+    let is_it = |mark: &FileMark| mark.from == from && mark.kind == FileKind::File && mark.key == original.to_string();
+    ticket.files.iter().flatten().filter_map(|file| file.mark()).any(is_it)
 }
 
 const TOO_LARGE: &str = "it is larger than this iTop or the bridge takes";

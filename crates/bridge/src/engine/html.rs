@@ -188,6 +188,32 @@ pub fn html_to_text(html: &str) -> String {
     text.trim_end().to_owned()
 }
 
+/// A log entry as text: an inline image becomes a word that names its file, any other its alt text.
+pub fn log_text(html: &str) -> String {
+    let replaced = with_inline_images(html, |image| format!("[image {}]", image.id));
+    html_to_text(&embed(&replaced, &BTreeMap::new()))
+}
+
+/// The text with its inline images reduced to their ids: their addresses and secrets may change.
+pub fn without_image_addresses(html: &str) -> std::borrow::Cow<'_, str> {
+    if html.contains("<img") || html.contains("<IMG") {
+        with_inline_images(html, |image| format!("[image {}]", image.id)).into()
+    } else {
+        html.into()
+    }
+}
+
+fn with_inline_images(html: &str, word: impl Fn(&InlineImage) -> String) -> String {
+    let replace = element!("img", |img| {
+        if let Some(image) = inline_image(img) {
+            img.replace(&word(&image), ContentType::Text);
+        }
+        Ok(())
+    });
+    let settings = RewriteStrSettings::new().with_strict(false).append_element_content_handler(replace);
+    rewrite_str(html, settings).unwrap_or_else(|_| html.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -240,6 +266,14 @@ mod tests {
         let html = r#"<figure class="image"><img src="data:image/png;base64,AAAA"></figure><a href="https://acme.example/pages/UI.php?id=5&amp;x=1">https://acme.example</a>"#;
         let expected = r#"<img src="data:image/png;base64,AAAA"><a href="https://acme.example/pages/UI.php?id=5&amp;x=1">https://acme.example</a>"#;
         assert_eq!(embed(html, &BTreeMap::new()), expected);
+    }
+
+    #[test]
+    fn a_log_entry_names_its_images_and_is_known_by_their_ids() {
+        assert_eq!(log_text(INLINE), "see [image 5] here");
+        let elsewhere = INLINE.replace("acme.example", "acme.test").replace("abcdef0123", "0123abcdef");
+        assert_eq!(without_image_addresses(INLINE), without_image_addresses(&elsewhere));
+        assert_ne!(without_image_addresses(INLINE), without_image_addresses(&INLINE.replace("\"5\"", "\"6\"")));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use itop_bridge_core::FileContent;
+use itop_bridge_core::{FileContent, Side};
 use itop_client::{Client, Memory, Reservation};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -23,9 +23,9 @@ pub struct InHand {
     place: Option<Place>,
     memory: Option<Reservation>,
     /// The last original that was read and is to be sent.
-    pub contents: Option<(u64, ReadContents)>,
+    pub contents: Option<(Side, u64, ReadContents)>,
     /// What the originals hold that were read.
-    pub read: BTreeMap<u64, FileContent>,
+    pub read: BTreeMap<(Side, u64), FileContent>,
 }
 
 impl InHand {
@@ -55,11 +55,11 @@ impl InHand {
     }
 
     /// Remembers what an original holds, and keeps its data where the copy holds something else.
-    pub fn took(&mut self, original: u64, read: ReadContents, copied: &FileContent) {
+    pub fn took(&mut self, side: Side, original: u64, read: ReadContents, copied: &FileContent) {
         let content = read.fingerprint();
         if content != *copied {
-            self.contents = Some((original, read));
+            self.contents = Some((side, original, read));
         }
-        self.read.insert(original, content);
+        self.read.insert((side, original), content);
     }
 }

@@ -1,17 +1,18 @@
 //! One iTop as the engine sees it: its client, and what was learnt about it while working.
 //!
 //! What is learnt (attributes that a class does not have, whether an attribute is plain text or
-//! HTML, whether it is escaped when it is read, the highest ticket id) is kept in memory: after a restart it costs a call to learn again,
+//! HTML, whether it is escaped when it is read, the highest ticket id, the zone of its times) is kept in memory: after a restart it costs a call to learn again,
 //! and never an error.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use itop_bridge_core::Side;
-use itop_client::{Client, Error, ErrorClass, Found, Object, Query};
+use itop_client::{Client, Error, ErrorClass, Found, Object, Query, Written};
 use tokio::sync::Notify;
 
 use super::breaker::Breaker;
+use super::zone::{self, Learnt};
 use crate::store::Instance;
 
 pub struct Itop {
@@ -23,6 +24,8 @@ pub struct Itop {
     pub settle_ms: i64,
     /// A call ends after so long without a byte.
     pub timeout_ms: i64,
+    /// The zone that the server's times are in, where the configuration says it.
+    pub time_zone: Option<jiff::tz::TimeZone>,
     known: Mutex<Known>,
     breaker: Mutex<Breaker>,
     /// Wakes the prober when the breaker came to want a probe.
@@ -36,6 +39,8 @@ struct Known {
     /// Attributes, by class and code, whose text is answered with every `&` escaped once more.
     escaped: BTreeSet<(String, String)>,
     highest_ticket: u64,
+    /// Of the server's times from UTC.
+    offset: Option<Learnt>,
     seen: HashMap<u64, Seen>,
     /// Attachments that a sweep has met, within what it looks back over.
     attachments: BTreeSet<u64>,
@@ -59,7 +64,26 @@ struct Seen {
 impl Itop {
     pub fn new(name: String, instance: Instance, client: Client, settle_ms: i64, timeout_ms: i64) -> Itop {
         let (known, breaker, trouble) = (Mutex::default(), Mutex::default(), Notify::new());
-        Itop { name, instance, client, settle_ms, timeout_ms, known, breaker, trouble }
+        Itop { name, instance, client, settle_ms, timeout_ms, time_zone: None, known, breaker, trouble }
+    }
+
+    /// The zone of the server's times, where the configuration says it.
+    pub fn in_time_zone(self, time_zone: Option<jiff::tz::TimeZone>) -> Itop {
+        Itop { time_zone, ..self }
+    }
+
+    /// A time of this iTop's, as it prints it, for people of the other side: with its zone, where that is
+    /// configured or learnt.
+    pub fn print_time(&self, date: &str) -> String {
+        zone::print(date, self.time_zone.as_ref(), self.known().offset.as_ref())
+    }
+
+    /// A create was answered: `created` is iTop's own time of it.
+    pub fn learn_offset(&self, written: &Written, created: &str) {
+        let (created, date) = (written.object.text(created), written.date.as_deref());
+        let Some(newer) = created.zip(date).and_then(|(created, date)| Learnt::from(created, date)) else { return };
+        let mut known = self.known();
+        known.offset = Some(Learnt::then(known.offset.take(), newer));
     }
 
     pub fn side(&self) -> Side {

@@ -9,6 +9,7 @@ mod audit;
 mod breaker;
 mod connection;
 mod create;
+mod documents;
 mod escaping;
 mod failure;
 mod fields;
@@ -17,9 +18,12 @@ mod html;
 mod in_hand;
 mod itop;
 mod lease;
+mod logs;
+mod looks;
 mod pass;
 mod plain;
 mod policies;
+mod preview;
 mod probe;
 mod read;
 mod status;
@@ -28,14 +32,17 @@ mod sweep;
 mod troubles;
 mod worker;
 mod write;
+mod zone;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use itop_bridge_core::{Side, TicketMark};
 use tokio::sync::watch;
 
+pub use html::log_text;
 pub use itop::Itop;
 pub use policies::{LaneSettings, target_of};
+pub use preview::{CannotTell, Preview};
 pub use troubles::{Access, Cause, Trouble};
 
 use crate::clock::Clock;

@@ -3,10 +3,11 @@
 //! Each write's intent is stored before the call and its own result after it, so that a crash between
 //! any two steps leaves nothing to guess: what was sent and may still land is in the link.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use itop_bridge_core::link::{CopyState, Late};
-use itop_bridge_core::plan::{Note, Plan, Write};
+use itop_bridge_core::link::CopyState;
+use itop_bridge_core::plan::{Note, Plan, Step, Write};
 use itop_bridge_core::{Link, Policy, Side, Sight, Ticket, TicketMark, reconcile};
 
 use super::failure::{Failure, Kind, news};
@@ -14,7 +15,7 @@ use super::in_hand::InHand;
 use super::itop::Itop;
 use super::read::{self, Wanted};
 use super::suspensions::say_over;
-use super::{Lane, Shared};
+use super::{Lane, Shared, looks};
 use crate::store::{Activity, Claim, LinkState, Look, Next};
 
 /// What both sides showed when the pass began.
@@ -24,6 +25,33 @@ pub struct Sights {
     pub internal: Sight,
     /// The external log's first entry, read only while there is no link.
     pub first_entry: Option<String>,
+}
+
+impl Sights {
+    pub fn of(&self, side: Side) -> &Sight {
+        match side {
+            Side::External => &self.external,
+            Side::Internal => &self.internal,
+        }
+    }
+
+    pub fn ticket(&self, side: Side) -> Option<&Ticket> {
+        match self.of(side) {
+            Sight::Here(ticket) => Some(ticket),
+            Sight::Gone | Sight::Unborn => None,
+        }
+    }
+
+    pub fn ticket_mut(&mut self, side: Side) -> Option<&mut Ticket> {
+        let sight = match side {
+            Side::External => &mut self.external,
+            Side::Internal => &mut self.internal,
+        };
+        match sight {
+            Sight::Here(ticket) => Some(ticket),
+            Sight::Gone | Sight::Unborn => None,
+        }
+    }
 }
 
 /// A ticket that keeps moving between read and write is given up after this many plans.
@@ -47,6 +75,8 @@ pub struct Pass<'a> {
     /// The pair is over: its row in the queue is gone already.
     ended: bool,
     pub(super) files: InHand,
+    /// This pass changed something that its plan did not see.
+    pub(super) look_soon: bool,
 }
 
 /// What the writes of a plan led to.
@@ -79,42 +109,8 @@ impl<'a> Pass<'a> {
             idle_because: None,
             ended: false,
             files,
+            look_soon: false,
         }
-    }
-
-    /// A claim that names only attachments which are known, on a link with nothing open: these alone
-    /// are looked at first.
-    pub fn looks_only_at_named_files(claim: &Claim) -> bool {
-        let Some((_, link)) = &claim.link else { return false };
-        let look = &claim.look;
-        let known = |id: &u64| link.copy_of(Side::External, *id).is_some_and(|copy| copy.missing_since_ms.is_none());
-        let named = !look.external_attachments.is_empty() || !look.internal_attachments.is_empty();
-        let open = Pass::has_open_files(link) || link.creation.is_some() || link.halt.is_some();
-        !look.ticket && named && !open && link.internal.is_some() && look.external_attachments.iter().all(known)
-    }
-
-    pub fn needs_external_files(claim: &Claim) -> bool {
-        let doubtful = |link: &Link| {
-            link.internal.is_none()
-                || link
-                    .copies
-                    .iter()
-                    .any(|copy| copy.missing_since_ms.is_some() || matches!(copy.state, CopyState::InDoubt { .. }))
-        };
-        let named = !claim.look.external_attachments.is_empty();
-        claim.look.files || named || claim.link.as_ref().is_none_or(|(_, link)| doubtful(link))
-    }
-
-    /// Whether the internal side's files are to be listed: the audit misses some of them, or something
-    /// was sent to them that has no known end.
-    pub fn needs_internal_files(claim: &Claim) -> bool {
-        let missed = claim.look.ticket && claim.look.files && !claim.look.internal_attachments.is_empty();
-        claim.link.as_ref().is_some_and(|(_, link)| missed || Pass::has_open_files(link))
-    }
-
-    fn has_open_files(link: &Link) -> bool {
-        link.copies.iter().any(|copy| matches!(copy.state, CopyState::InDoubt { .. }))
-            || link.late.iter().any(|late| matches!(late.what, Late::File { .. }))
     }
 
     pub async fn run(mut self, sights: Result<Sights, Failure>, started_ms: i64) {
@@ -242,7 +238,7 @@ impl<'a> Pass<'a> {
             if let Some(end) = &plan.end {
                 return self.end(&end.text).await.map(|()| None);
             }
-            if touches_files(&plan) && self.list_internal_files(&mut sights).await? {
+            if self.list_what_is_written_to(&plan, &mut sights).await? {
                 continue;
             }
             // Once a round: where reading itself takes long, nothing is ever fresh.
@@ -251,10 +247,12 @@ impl<'a> Pass<'a> {
                 fresh = true;
                 continue;
             }
-            if rounds == 0
-                && let Sight::Here(target) = &sights.internal
-            {
-                self.settle_plain_texts(target).await?;
+            if rounds == 0 {
+                for side in looks::BOTH {
+                    if let Some(target) = sights.ticket(side) {
+                        self.settle_plain_texts(side, target).await?;
+                    }
+                }
             }
             let changed = self.take_notes(&plan);
             self.failed_writes.clear();
@@ -352,31 +350,9 @@ impl<'a> Pass<'a> {
     /// Carries the writes out in order. One that is refused does not hold back the others; one that
     /// says that the side is down does.
     async fn apply(&mut self, plan: &Plan, sights: &Sights) -> Result<Applied, Failure> {
-        let (Sight::Here(external), internal) = (&sights.external, &sights.internal) else { return Ok(Applied::Done) };
         let mut applied = Applied::Done;
         for step in &plan.writes {
-            let target = if let Sight::Here(ticket) = internal { Some(ticket) } else { None };
-            let outcome = match (&step.write, target) {
-                (Write::CreateTicket { class, fields }, _) => {
-                    self.create(class, fields, external).await.map(|created| created.map(Applied::Created))
-                }
-                (Write::UpdateFields { fields }, Some(target)) => {
-                    self.update_fields(fields, target, &step.reason).await.map(|()| None)
-                }
-                (Write::WalkStatus { wanted, walk }, Some(target)) => {
-                    self.walk(wanted, walk, target, &step.reason).await.map(|()| None)
-                }
-                (Write::CopyFile { original, .. }, Some(target)) => {
-                    self.copy_file(*original, external, target).await.map(|()| None)
-                }
-                (Write::RewriteFile { original, copy, .. }, Some(_)) => {
-                    self.rewrite_file(*original, *copy, external, &step.reason).await.map(|()| None)
-                }
-                (Write::DeleteCopy { original, copy, .. }, Some(_)) => {
-                    self.delete_copy(*original, *copy, &step.reason).await.map(|()| None)
-                }
-                (_, None) => Ok(None),
-            };
+            let outcome = self.carry_out(step, sights).await;
             match outcome {
                 Ok(Some(created)) => applied = created,
                 Ok(None) => {}
@@ -395,6 +371,49 @@ impl<'a> Pass<'a> {
             outcome => return outcome,
         }
         Ok(())
+    }
+
+    async fn carry_out(&mut self, step: &Step, sights: &Sights) -> Result<Option<Applied>, Failure> {
+        let Some(external) = sights.ticket(Side::External) else { return Ok(None) };
+        if let Write::CreateTicket { class, fields } = &step.write {
+            return Ok(self.create(class, fields, external).await?.map(Applied::Created));
+        }
+        let Some(internal) = sights.ticket(Side::Internal) else { return Ok(None) };
+        let from_and_to = |from| match from {
+            Side::External => (external, internal),
+            Side::Internal => (internal, external),
+        };
+        let reason = &step.reason;
+        match &step.write {
+            Write::CreateTicket { .. } => {}
+            Write::UpdateFields { fields } => self.update_fields(fields, internal, reason).await?,
+            Write::WalkStatus { on, wanted, walk } => {
+                let (_, target) = from_and_to(on.other());
+                self.walk(*on, wanted, walk, target, reason).await?;
+            }
+            Write::CopyFile { from, original } => {
+                let (source, target) = from_and_to(*from);
+                self.copy_file(*from, *original, source, target, reason).await?;
+            }
+            Write::RewriteFile { from, original, copy } => {
+                let (source, _) = from_and_to(*from);
+                self.rewrite_file(*from, *original, *copy, source, reason).await?;
+            }
+            Write::DeleteCopy { from, original, copy } => self.delete_copy(*from, *original, *copy, reason).await?,
+            Write::SendLog { from, log, entries } => {
+                let (source, target) = from_and_to(*from);
+                self.send_log(*from, *log, entries, source, target, reason).await?;
+            }
+            Write::SendBatch { from, log } => {
+                let (source, target) = from_and_to(*from);
+                self.send_batch(*from, *log, source, target, reason).await?;
+            }
+            Write::WriteDocument { kind, copy } => {
+                let (_, target) = from_and_to(kind.from());
+                self.write_document(*kind, *copy, target, reason).await?;
+            }
+        }
+        Ok(None)
     }
 
     /// Both sides again, as a whole.
@@ -441,15 +460,21 @@ impl<'a> Pass<'a> {
         Ok(files.remove(&ticket.id).unwrap_or_default())
     }
 
-    /// Before files are written the internal list is read, so that a copy which is already there, or
-    /// which a person removed, is known. Answers whether that was news.
-    async fn list_internal_files(&mut self, sights: &mut Sights) -> Result<bool, Failure> {
-        let Sight::Here(ticket) = &mut sights.internal else { return Ok(false) };
-        if ticket.files.is_some() {
-            return Ok(false);
+    /// Before files are written, that side's list is read, so that one which is already there, or which a
+    /// person removed, is known. Answers whether that was news.
+    async fn list_what_is_written_to(&mut self, plan: &Plan, sights: &mut Sights) -> Result<bool, Failure> {
+        let mut news = false;
+        for side in [Side::External, Side::Internal] {
+            if !plan.writes.iter().any(|step| step.write.needs_the_files_of() == Some(side)) {
+                continue;
+            }
+            let Some(ticket) = sights.ticket_mut(side) else { continue };
+            if ticket.files.is_none() {
+                ticket.files = Some(self.list(ticket, side).await?);
+                news = true;
+            }
         }
-        ticket.files = Some(self.list(ticket, Side::Internal).await?);
-        Ok(true)
+        Ok(news)
     }
 
     /// When to look again: what the plan asked for, what may still land, and the attachments that a
@@ -461,16 +486,20 @@ impl<'a> Pass<'a> {
             _ => None,
         });
         let late = self.link.late.iter().map(|late| late.until_ms);
+        let rewrites = self.link.documents.iter().filter_map(|document| document.again_at_ms);
         let twins = self.link.creation.iter().map(|creation| creation.until_ms);
         // Never at once: what this pass could not tell, the next one tells no sooner than a while later.
         let soonest = now + self.shared.timing.backoff_first_ms;
-        let planned = plan_ms.into_iter().chain(doubt).chain(late).chain(twins).min().map(|due| due.max(soonest));
+        let seen = self.look_soon.then_some(now);
+        let open = doubt.chain(late).chain(rewrites).chain(twins);
+        let planned = plan_ms.into_iter().chain(seen).chain(open).min().map(|due| due.max(soonest));
         let mut look = self.claim.look.clone();
         // What is missing already is not announced any more: the plan says when to look again.
-        let missing =
-            |id: &u64| self.link.copy_of(Side::External, *id).is_some_and(|copy| copy.missing_since_ms.is_some());
-        look.external_attachments.retain(|id| !missing(id));
-        let second = self.shared.second_look(&look, now);
+        let missing = |side, id: &u64| self.link.copy_of(side, *id).is_some_and(|copy| copy.missing_since_ms.is_some());
+        let own = [Side::External, Side::Internal].map(|side| self.link.made_on(side).collect::<BTreeSet<u64>>());
+        look.external_attachments.retain(|id| !missing(Side::External, id) && !own[0].contains(id));
+        look.internal_attachments.retain(|id| !missing(Side::Internal, id) && !own[1].contains(id));
+        let second = self.shared.next_second_look(&look, now);
         match (planned, second) {
             (None, None) => Next::Done,
             (Some(due), None) => Next::Look { due_ms: due, look: Look::everything() },
@@ -516,12 +545,6 @@ impl<'a> Pass<'a> {
         let (external, ticket) = (&self.lane.name, self.claim.lease.of.ticket);
         say_over(&self.shared.suspensions().was_written(external, ticket, &itop.name, class));
     }
-}
-
-fn touches_files(plan: &Plan) -> bool {
-    plan.writes
-        .iter()
-        .any(|step| matches!(step.write, Write::CopyFile { .. } | Write::RewriteFile { .. } | Write::DeleteCopy { .. }))
 }
 
 fn one(reads: &mut read::Reads, id: u64, itop: &Itop) -> Result<Sight, Failure> {

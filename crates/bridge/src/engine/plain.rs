@@ -3,7 +3,7 @@
 //! lost: the text is written once more, escaped, and stays owed until that is answered ok.
 
 use itop_bridge_core::link::{Late, LateWrite, PlainText};
-use itop_bridge_core::{Link, Ticket};
+use itop_bridge_core::{Link, Side, Ticket};
 use itop_client::Fields;
 
 use super::failure::Failure;
@@ -16,40 +16,46 @@ impl Pass<'_> {
     /// again; a text that somebody wrote since is left alone.
     pub(super) fn learn_of_plain_texts<'t>(
         &mut self,
+        on: Side,
         class: &str,
         read_at_ms: i64,
         shows: impl Fn(&str) -> Option<&'t str>,
     ) {
-        let internal = &self.shared.internal;
-        let may_land = |late: &LateWrite| matches!(late.what, Late::Status { .. }) && late.until_ms > read_at_ms;
+        let itop = self.shared.itop(self.lane, on);
+        let may_land = |late: &LateWrite| {
+            matches!(late.what, Late::Status { on: side, .. } if side == on) && late.until_ms > read_at_ms
+        };
         let may_come = self.link.late.iter().any(may_land);
         self.link.plain.retain(|sent| {
+            if sent.on != on {
+                return true;
+            }
             let shown = shows(&sent.code).unwrap_or_default();
             if shown.is_empty() || html::begins_with_tag(&sent.value) {
                 // Here nothing can be told yet, or ever.
                 return shown.is_empty() && may_come;
             }
             let is_html = html::begins_with_tag(shown);
-            internal.learn_format(class, &sent.code, if is_html { Format::Html } else { Format::Plain });
+            itop.learn_format(class, &sent.code, if is_html { Format::Html } else { Format::Plain });
             is_html && came_of(&sent.value, shown)
         });
     }
 
     /// The same by what was read: the answer was lost, or writing again failed.
-    pub(super) async fn settle_plain_texts(&mut self, target: &Ticket) -> Result<(), Failure> {
+    pub(super) async fn settle_plain_texts(&mut self, on: Side, target: &Ticket) -> Result<(), Failure> {
         let before = self.link.plain.len();
         let shows = |code: &str| target.attributes.get(code).map(String::as_str);
-        self.learn_of_plain_texts(&target.class, target.read_at_ms, shows);
+        self.learn_of_plain_texts(on, &target.class, target.read_at_ms, shows);
         if self.link.plain.len() < before {
             self.save().await?;
         }
-        let outcome = self.write_plain_texts_again(target).await;
+        let outcome = self.write_plain_texts_again(on, target).await;
         self.go_on_after(outcome)
     }
 
-    pub(super) async fn write_plain_texts_again(&mut self, target: &Ticket) -> Result<(), Failure> {
-        let internal = &self.shared.internal;
-        let is_html = |text: &&PlainText| internal.format(&target.class, &text.code) == Some(Format::Html);
+    pub(super) async fn write_plain_texts_again(&mut self, on: Side, target: &Ticket) -> Result<(), Failure> {
+        let itop = self.shared.itop(self.lane, on);
+        let is_html = |text: &&PlainText| text.on == on && itop.format(&target.class, &text.code) == Some(Format::Html);
         let texts: Vec<PlainText> = self.link.plain.iter().filter(is_html).cloned().collect();
         if texts.is_empty() {
             return Ok(());
@@ -64,15 +70,17 @@ impl Pass<'_> {
                 link.may_land(Late::Field { code: text.code.clone(), value }, until_ms);
             }
         };
-        let (client, comment) = (internal.client.clone(), self.comment());
+        let (client, comment) = (itop.client.clone(), self.comment());
         let call = client.update(&target.class, target.id, &escaped, &comment, &["id"]);
-        let answer = self.write(internal, &target.class, intend, call).await?;
+        let answer = self.write(itop, &target.class, intend, call).await?;
         if answer.is_ok() {
             self.link.plain.retain(|text| !texts.contains(text));
             self.wrote("text escaped", "iTop showed that it is held as HTML");
+            // What this pass planned, it planned by the text as it was.
+            self.look_soon = true;
         }
         self.save().await?;
-        answer.map(|_| ()).map_err(|error| Failure::of(internal, &error))
+        answer.map(|_| ()).map_err(|error| Failure::of(itop, &error))
     }
 }
 

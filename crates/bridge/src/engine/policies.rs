@@ -3,19 +3,22 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use itop_bridge_core::policy::{HaltLimits, Policy, Waits};
+use itop_bridge_core::policy::{HaltLimits, Policy, StatusToExternal, Waits};
+use itop_bridge_core::{LogName, Side};
 use itop_client::{Query, oql_quote};
 
 use super::failure::Failure;
 use super::itop::Itop;
 use super::{Lane, Shared};
-use crate::config::{DefaultValue, Defaults, Only, SyncConfig};
+use crate::config::{DefaultValue, Defaults, LogCopy, Only, SyncConfig};
 
 /// What the operator decided for one external.
 #[derive(Debug, Clone)]
 pub struct LaneSettings {
     pub only: Only,
     pub internal_defaults: Defaults,
+    /// The external's own, for the stimuli that drive it.
+    pub external_defaults: Defaults,
     pub sync: SyncConfig,
 }
 
@@ -37,16 +40,25 @@ impl Shared {
             .classes
             .get(class)
             .ok_or_else(|| Failure::setup(format!("class {class} is not bridged: it is not in [sync].classes")))?;
-        let defaults = self.look_up(lane).await?;
+        let internal_defaults = self.look_up_all(lane, &self.internal, &lane.settings.internal_defaults).await?;
+        // Only where the external is driven is anything of them sent.
+        let external_defaults = match sync.status_to_external {
+            StatusToExternal::Apply => self.look_up_all(lane, &lane.external, &lane.settings.external_defaults).await?,
+            StatusToExternal::Report | StatusToExternal::Off => BTreeMap::new(),
+        };
         let policy = Arc::new(Policy {
             server: self.server.clone(),
             external: lane.name.clone(),
+            internal: self.internal.name.clone(),
             internal_class: internal_class.clone(),
             title: sync.title.clone(),
             fields: sync.fields.clone(),
             status_to_internal: sync.status_to_internal,
+            status_to_external: sync.status_to_external,
+            logs: logs(sync),
             attachment_deletes: sync.attachment_deletes,
-            internal_defaults: defaults,
+            internal_defaults,
+            external_defaults,
             external_lifecycle: sync.lifecycles.of(class).cloned(),
             internal_lifecycle: sync.lifecycles.of(internal_class).cloned(),
             halt: HaltLimits { share: sync.halt.share, min: sync.halt.min },
@@ -60,27 +72,44 @@ impl Shared {
         Ok(policy)
     }
 
-    async fn look_up(&self, lane: &Lane) -> Result<BTreeMap<String, String>, Failure> {
+    async fn look_up_all(
+        &self,
+        lane: &Lane,
+        itop: &Itop,
+        defaults: &Defaults,
+    ) -> Result<BTreeMap<String, String>, Failure> {
         let mut ids = BTreeMap::new();
         // `service_id` comes before `servicesubcategory_id`, which is looked up within it.
-        for (code, value) in &lane.settings.internal_defaults {
-            let id = match look_up(&self.internal, code, value, &ids).await {
+        for (code, value) in defaults {
+            let id = match look_up(itop, code, value, &ids).await {
                 Ok(Ok(id)) => {
-                    self.may_read(&self.internal, target_of(code).0);
+                    self.may_read(itop, target_of(code).0);
                     id
                 }
                 Ok(Err(text)) => {
-                    return Err(Failure::setup(format!("{}: defaults of {}: {text}", self.internal.name, lane.name)));
+                    return Err(Failure::setup(format!("{}: defaults of {}: {text}", itop.name, lane.name)));
                 }
                 Err(error) => {
-                    self.call_failed(&self.internal, &error);
-                    return Err(Failure::of(&self.internal, &error));
+                    self.call_failed(itop, &error);
+                    return Err(Failure::of(itop, &error));
                 }
             };
             ids.insert(code.clone(), id);
         }
         Ok(ids)
     }
+}
+
+/// The logs that cross, each with the side that it is read on.
+fn logs(sync: &SyncConfig) -> Vec<(Side, LogName)> {
+    let all = [
+        (sync.private_log_to_internal, Side::External, LogName::Private),
+        (sync.private_log_to_external, Side::Internal, LogName::Private),
+        (sync.public_log_to_internal, Side::External, LogName::Public),
+        (sync.public_log_to_external, Side::Internal, LogName::Public),
+    ];
+    let on = all.into_iter().filter(|(copy, _, _)| *copy == LogCopy::Attachment);
+    on.map(|(_, from, log)| (from, log)).collect()
 }
 
 /// The id of a default: a number is one, a name of an external key is looked up.

@@ -3,15 +3,17 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use itop_bridge_core::policy::Policy;
+use itop_bridge_core::caselog::{Entry, EntryKey};
+use itop_bridge_core::document::report_attributes;
+use itop_bridge_core::policy::{Policy, StatusToExternal};
 use itop_bridge_core::ticket::is_external_key;
-use itop_bridge_core::{File, FileContent, FileMark, Side, Ticket, TicketMark};
-use itop_client::{Client, Contents, Error, ErrorClass, Object, Query};
+use itop_bridge_core::{File, FileContent, LogName, MadeBy, Side, Ticket, TicketMark};
+use itop_client::{Client, Contents, Error, ErrorClass, LogEntry, Object, Query};
 use sha2::{Digest, Sha256};
 
 use super::itop::Itop;
 use super::suspensions::say_over;
-use super::{Lane, Shared};
+use super::{Lane, Shared, html};
 
 /// A ticket as it was read, and what only a ticket without a link is asked for.
 #[derive(Debug, Clone)]
@@ -39,7 +41,22 @@ const ALWAYS: [&str; 4] = ["id", "ref", "status", "last_update"];
 pub fn external_attributes(policy: &Policy) -> BTreeSet<String> {
     let asked = policy.internal_lifecycle.iter().flat_map(|lifecycle| lifecycle.asked_anywhere());
     let told = asked.filter(|code| !is_external_key(code)).map(str::to_owned);
-    policy.fields.iter().cloned().chain(mandatory()).chain(told).collect()
+    // Its organisation, which its attachments carry too; and its own persons and teams, where it is driven.
+    let driven = policy.external_lifecycle.iter().filter(|_| policy.status_to_external == StatusToExternal::Apply);
+    let own = driven.flat_map(|lifecycle| lifecycle.asked_anywhere()).map(str::to_owned).chain(["org_id".to_owned()]);
+    policy
+        .fields
+        .iter()
+        .cloned()
+        .chain(mandatory())
+        .chain(told)
+        .chain(own)
+        .chain(logs(policy, Side::External))
+        .collect()
+}
+
+fn logs(policy: &Policy, side: Side) -> impl Iterator<Item = String> {
+    policy.logs.iter().filter(move |(from, _)| *from == side).map(|(_, log)| log.attribute().to_owned())
 }
 
 /// What a pass needs of an internal ticket: the bridged fields, its own persons and teams, and its
@@ -47,7 +64,11 @@ pub fn external_attributes(policy: &Policy) -> BTreeSet<String> {
 pub fn internal_attributes(policy: &Policy) -> BTreeSet<String> {
     let asked = policy.internal_lifecycle.iter().flat_map(|lifecycle| lifecycle.asked_anywhere());
     let own = asked.map(str::to_owned).chain(["org_id".to_owned()]);
-    policy.fields.iter().cloned().chain(mandatory()).chain(own).collect()
+    let reports = policy.status_to_external == StatusToExternal::Report;
+    let reported = policy.internal_lifecycle.iter().filter(|_| reports).flat_map(report_attributes);
+    let reported = reported.map(str::to_owned);
+    let told = policy.fields.iter().cloned().chain(mandatory()).chain(own);
+    told.chain(reported).chain(logs(policy, Side::Internal)).collect()
 }
 
 fn mandatory() -> [String; 2] {
@@ -103,6 +124,8 @@ impl Shared {
         let last_update = text("last_update");
         itop.saw(object.id, &last_update, now_ms, self.timing.seen_settle_ms);
         itop.met_ticket(object.id);
+        let logs = LogName::ALL.into_iter().filter(|log| attributes.contains(log.attribute()));
+        let logs = logs.filter_map(|log| Some((log, entries(object.log(log.attribute())?))));
         let first_entry = object.log("private_log").and_then(|entries| entries.into_iter().next());
         Ok(Read {
             first_entry: first_entry.map(|entry| entry.message),
@@ -113,6 +136,7 @@ impl Shared {
                 status: text("status"),
                 attributes: itop.texts(object, attributes).await?,
                 files: None,
+                logs: logs.collect(),
                 read_at_ms: now_ms,
             },
         })
@@ -141,8 +165,8 @@ impl Shared {
         for object in &found.objects {
             let Some(of) = object.number("item_id") else { continue };
             let (Some(mark), Some(list)) = (marks.get(&of), files.get_mut(&of)) else { continue };
-            let mark = FileMark::read(object.text("temp_id").unwrap_or_default(), mark);
-            list.push(File { id: object.id, mark, content: None, announced: false });
+            let made_by = MadeBy::of(object.text("temp_id").unwrap_or_default(), mark);
+            list.push(File { id: object.id, made_by, content: None, announced: false });
         }
         for list in files.values_mut() {
             list.sort_by_key(|file| file.id);
@@ -211,6 +235,24 @@ fn may_be_of_one(error: &Error) -> bool {
         ErrorClass::Transient => error.http_status.is_some_and(|status| status != UNAVAILABLE),
         _ => false,
     }
+}
+
+/// A log's entries, each with what tells it from the others.
+pub fn entries(log: Vec<LogEntry>) -> Vec<Entry> {
+    let mut met: HashMap<(String, u64, String), u32> = HashMap::new();
+    let keyed = log.into_iter().map(|entry| {
+        let hash = short_hash(html::without_image_addresses(&entry.message_html).as_bytes());
+        let nth = met.entry((entry.date.clone(), entry.user_id, hash.clone())).or_default();
+        let key = EntryKey { date: entry.date, user_id: entry.user_id, hash, nth: *nth };
+        *nth += 1;
+        Entry { key, author: entry.user_login, html: entry.message_html }
+    });
+    keyed.collect()
+}
+
+/// Enough to tell the entries of one log apart, and short: it stands in marks.
+fn short_hash(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// An attachment's contents, and the ticket that it hangs on.

@@ -1,10 +1,10 @@
-//! Walking the internal ticket through its lifecycle, a stimulus at a time. The path is stored before
+//! Walking one side's ticket through its lifecycle, a stimulus at a time. The path is stored before
 //! the first stimulus and each answered state after it: after a crash the walk goes on.
 
 use itop_bridge_core::link::{Late, PlainText, StatusPath};
 use itop_bridge_core::plan::{Stimulus, StimulusAttribute, TakenFrom};
 use itop_bridge_core::ticket::is_external_key;
-use itop_bridge_core::{Link, Ticket};
+use itop_bridge_core::{Link, Side, Ticket};
 use itop_client::{Fields, Query};
 
 use super::failure::{Failure, Kind};
@@ -15,36 +15,37 @@ use super::pass::Pass;
 impl Pass<'_> {
     pub(super) async fn walk(
         &mut self,
+        on: Side,
         wanted: &str,
         walk: &[Stimulus],
         target: &Ticket,
         reason: &str,
     ) -> Result<(), Failure> {
         let states = walk.iter().map(|stimulus| stimulus.to.clone()).collect();
-        self.link.path = Some(StatusPath { wanted: wanted.to_owned(), states });
+        self.link.path = Some(StatusPath { on, wanted: wanted.to_owned(), states });
         for stimulus in walk {
-            self.stimulate(stimulus, target, reason).await?;
+            self.stimulate(on, stimulus, target, reason).await?;
         }
         Ok(())
     }
 
-    async fn stimulate(&mut self, stimulus: &Stimulus, target: &Ticket, reason: &str) -> Result<(), Failure> {
+    async fn stimulate(&mut self, on: Side, stimulus: &Stimulus, target: &Ticket, reason: &str) -> Result<(), Failure> {
+        let itop = self.shared.itop(self.lane, on);
         let mut sent = Vec::new();
         for attribute in &stimulus.attributes {
-            if self.shared.internal.has_attribute(&target.class, &attribute.code) {
-                sent.push(self.formatted(attribute, target).await?);
+            if itop.has_attribute(&target.class, &attribute.code) {
+                sent.push(self.formatted(on, attribute, target).await?);
             }
         }
-        let answer = self.send_stimulus(stimulus, &sent, target).await?;
-        let internal = &self.shared.internal;
-        let is_sent = |text: &PlainText| sent.iter().any(|sent| sent.code == text.code);
+        let answer = self.send_stimulus(on, stimulus, &sent, target).await?;
+        let is_sent = |text: &PlainText| text.on == on && sent.iter().any(|sent| sent.code == text.code);
         let state = match answer {
             Err(error) => {
                 if error.had_no_effect() {
                     self.link.plain.retain(|text| !is_sent(text));
                 }
                 self.save().await?;
-                return Err(Failure::of(internal, &error));
+                return Err(Failure::of(itop, &error));
             }
             // Answered ok and not applied: a person was faster.
             Ok(None) => {
@@ -53,7 +54,7 @@ impl Pass<'_> {
             }
             Ok(Some(object)) => {
                 let shows = |code: &str| object.text(code).or(target.attributes.get(code).map(String::as_str));
-                self.learn_of_plain_texts(&target.class, self.shared.now_ms(), shows);
+                self.learn_of_plain_texts(on, &target.class, self.shared.now_ms(), shows);
                 object.text("status").unwrap_or_default().to_owned()
             }
         };
@@ -62,17 +63,19 @@ impl Pass<'_> {
             self.save().await?;
             let (code, wanted) = (&stimulus.code, &stimulus.to);
             let text = format!("{code} did not lead to {wanted} (the ticket stands in {state:?})");
-            return Err(Failure::at(internal, Kind::Stale, text));
+            return Err(Failure::at(itop, Kind::Stale, text));
         }
-        self.link.state_answered(&state);
-        self.wrote(&format!("{} to {state}", stimulus.code), reason);
+        self.link.state_answered(on, &state);
+        let where_to = if on == Side::External { " outside" } else { "" };
+        self.wrote(&format!("{} to {state}{where_to}", stimulus.code), reason);
         self.save().await?;
-        let outcome = self.write_plain_texts_again(target).await;
+        let outcome = self.write_plain_texts_again(on, target).await;
         self.go_on_after(outcome)
     }
 
     async fn send_stimulus(
         &mut self,
+        on: Side,
         stimulus: &Stimulus,
         sent: &[Sent],
         target: &Ticket,
@@ -81,34 +84,34 @@ impl Pass<'_> {
         for sent in sent {
             fields.set(sent.code.clone(), sent.value.clone());
         }
-        let internal = &self.shared.internal;
-        let (client, comment) = (internal.client.clone(), self.comment());
+        let itop = self.shared.itop(self.lane, on);
+        let (client, comment) = (itop.client.clone(), self.comment());
         let texts = sent.iter().filter(|sent| sent.plain).map(|sent| sent.code.clone());
         let output: Vec<String> = ["status".to_owned()].into_iter().chain(texts).collect();
         let output: Vec<&str> = output.iter().map(String::as_str).collect();
-        let late = Late::Status { to: stimulus.to.clone() };
+        let late = Late::Status { on, to: stimulus.to.clone() };
         let call = client.apply_stimulus(&target.class, target.id, &stimulus.code, &fields, &comment, &output);
         let plain = sent.iter().filter(|sent| sent.plain);
-        let plain = plain.map(|sent| PlainText { code: sent.code.clone(), value: sent.value.clone() });
+        let plain = plain.map(|sent| PlainText { on, code: sent.code.clone(), value: sent.value.clone() });
         let intend = |link: &mut Link, until_ms| {
             link.may_land(late, until_ms);
-            link.plain.retain(|text| !sent.iter().any(|sent| sent.code == text.code));
+            link.plain.retain(|text| text.on != on || !sent.iter().any(|sent| sent.code == text.code));
             link.plain.extend(plain);
         };
-        let answer = self.write(internal, &target.class, intend, call).await?;
+        let answer = self.write(itop, &target.class, intend, call).await?;
         Ok(answer.map(|applied| applied.map(|written| written.object)))
     }
 
     /// The value in the form that the target holds: text that crosses is converted, the target's own is
     /// sent back unchanged.
-    async fn formatted(&mut self, attribute: &StimulusAttribute, target: &Ticket) -> Result<Sent, Failure> {
+    async fn formatted(&mut self, on: Side, attribute: &StimulusAttribute, target: &Ticket) -> Result<Sent, Failure> {
         let StimulusAttribute { code, value, taken_from } = attribute;
         if is_external_key(code) || *taken_from != TakenFrom::Source || !is_prose(value) {
             return Ok(Sent { code: code.clone(), value: value.clone(), plain: false });
         }
         let source_is_html = html::begins_with_tag(value);
         let text = if source_is_html { html::html_to_text(value) } else { value.clone() };
-        Ok(match self.target_format(code, target).await? {
+        Ok(match self.target_format(on, code, target).await? {
             Some(Format::Html) if source_is_html => {
                 Sent { code: code.clone(), value: html::embed(value, &Default::default()), plain: false }
             }
@@ -119,11 +122,11 @@ impl Pass<'_> {
         })
     }
 
-    /// How the internal side holds the attribute: by what stands in this ticket, else by one read for
+    /// How that side holds the attribute: by what stands in this ticket, else by one read for
     /// any value at all.
-    async fn target_format(&mut self, code: &str, target: &Ticket) -> Result<Option<Format>, Failure> {
-        let internal = &self.shared.internal;
-        if let Some(known) = internal.format(&target.class, code) {
+    async fn target_format(&mut self, on: Side, code: &str, target: &Ticket) -> Result<Option<Format>, Failure> {
+        let itop = self.shared.itop(self.lane, on);
+        if let Some(known) = itop.format(&target.class, code) {
             return Ok(Some(known));
         }
         let own = target.filled(code).map(str::to_owned);
@@ -131,17 +134,15 @@ impl Pass<'_> {
             Some(own) => Some(own),
             None => {
                 let query = Query::oql(format!("SELECT {} WHERE {code} != ''", target.class)).limit(1);
-                let answer = internal.client.get(&target.class, &query, &[code]).await;
-                let found = self
-                    .shared
-                    .noted(internal, &target.class, answer)
-                    .map_err(|error| Failure::of(internal, &error))?;
+                let answer = itop.client.get(&target.class, &query, &[code]).await;
+                let found =
+                    self.shared.noted(itop, &target.class, answer).map_err(|error| Failure::of(itop, &error))?;
                 found.objects.first().and_then(|object| object.text(code)).map(str::to_owned)
             }
         };
         let format = example.map(|value| if html::begins_with_tag(&value) { Format::Html } else { Format::Plain });
         if let Some(format) = format {
-            internal.learn_format(&target.class, code, format);
+            itop.learn_format(&target.class, code, format);
         }
         Ok(format)
     }

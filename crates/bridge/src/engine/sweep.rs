@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use itop_bridge_core::mark::is_made_by_a_bridge;
 use itop_client::{Error, Query, oql_quote};
 use jiff::ToSpan;
 use jiff::civil::DateTime;
@@ -76,7 +77,7 @@ impl Shared {
         let itop = &lane.external;
         let cursor = self.cursor(itop, LAST_UPDATE).await?.unwrap_or(begun.last_update);
         let tickets = self.sweep_tickets(itop, Some(lane), cursor).await?;
-        Ok(tickets + self.sweep_attachments(lane, begun.attachment).await?)
+        Ok(tickets + self.sweep_attachments(itop, Some(lane), begun.attachment).await?)
     }
 
     /// At the first start from the latest change on.
@@ -87,9 +88,13 @@ impl Shared {
             for (id, last_update) in &changes.tickets {
                 itop.stood_before(*id, last_update);
             }
+            let highest = itop.find_highest_attachment().await;
+            let highest = self.noted(itop, "Attachment", highest).map_err(|error| Failure::of(itop, &error))?;
+            self.set_cursor(itop, ATTACHMENT, highest.to_string()).await?;
             return self.set_cursor(itop, LAST_UPDATE, changes.latest).await.map(|()| 0);
         };
-        self.sweep_tickets(itop, None, cursor).await
+        let tickets = self.sweep_tickets(itop, None, cursor).await?;
+        Ok(tickets + self.sweep_attachments(itop, None, 0).await?)
     }
 
     /// Tickets changed since the cursor.
@@ -170,45 +175,52 @@ impl Shared {
 
     /// Attachments with a higher id than the cursor: adding one does not move the ticket's `last_update`.
     /// Those that stood when the connection began are no news.
-    async fn sweep_attachments(&self, lane: &Lane, stood: u64) -> Result<usize, Failure> {
-        let itop = &lane.external;
+    async fn sweep_attachments(&self, itop: &Itop, lane: Option<&Lane>, stood: u64) -> Result<usize, Failure> {
         let cursor = self.cursor(itop, ATTACHMENT).await?.and_then(|text| text.parse().ok()).unwrap_or(stood);
         let from = cursor.saturating_sub(self.timing.attachment_overlap_ids).max(stood);
         itop.forget_attachments_below(from);
         let query = Query::oql(format!("SELECT Attachment WHERE id > {from}"));
-        let answer = itop.client.get("Attachment", &query, &["id", "item_class", "item_id"]).await;
+        let answer = itop.client.get("Attachment", &query, &["id", "item_class", "item_id", "temp_id"]).await;
         let found = self.noted(itop, "Attachment", answer).map_err(|error| Failure::of(itop, &error))?;
         let latest = found.objects.iter().map(|object| object.id).fold(cursor, u64::max);
-        let marked = self.mark_unknown(lane, &found.objects).await?;
+        let marked = self.mark_unknown(itop, lane, &found.objects).await?;
         if latest != cursor {
             self.set_cursor(itop, ATTACHMENT, latest.to_string()).await?;
         }
         Ok(marked)
     }
 
-    /// Marks the tickets of those attachments that are not known as originals, nor as copies of ours.
-    async fn mark_unknown(&self, lane: &Lane, attachments: &[itop_client::Object]) -> Result<usize, Failure> {
+    /// Marks the tickets of those attachments that are not known as originals, and that no bridge made.
+    async fn mark_unknown(
+        &self,
+        itop: &Itop,
+        lane: Option<&Lane>,
+        attachments: &[itop_client::Object],
+    ) -> Result<usize, Failure> {
         let mut by_ticket: BTreeMap<u64, (&str, Vec<u64>)> = BTreeMap::new();
         for object in attachments {
             let (Some(ticket), Some(class)) = (object.number("item_id"), object.text("item_class")) else { continue };
+            let made = is_made_by_a_bridge(object.text("temp_id").unwrap_or_default());
             // A draft is met when its form is saved.
-            if ticket > 0 && !lane.external.has_met_attachment(object.id) {
+            if ticket > 0 && !made && !itop.has_met_attachment(object.id) {
                 by_ticket.entry(ticket).or_insert_with(|| (class, Vec::new())).1.push(object.id);
             }
         }
         let mut marks = Vec::new();
         for (ticket, (class, ids)) in &by_ticket {
-            let of = TicketOf { external: lane.name.clone(), ticket: *ticket };
-            let link = self.store.call(move |store| store.link_of_external(&of)).await?;
-            let known = |id: &u64| {
-                link.as_ref().is_some_and(|stored| stored.link.copy_of(itop_bridge_core::Side::External, *id).is_some())
-            };
+            let (of, ticket) = (lane.map(|lane| TicketOf { external: lane.name.clone(), ticket: *ticket }), *ticket);
+            let link = self.store.call(move |store| match &of {
+                Some(of) => store.link_of_external(of),
+                None => store.link_of_internal(ticket),
+            });
+            let link = link.await?;
+            let known = |id: &u64| link.as_ref().is_some_and(|stored| stored.link.copy_of(itop.side(), *id).is_some());
             if !ids.iter().all(known) {
-                marks.extend(self.mark(Some(lane), *ticket, class, Look::everything()));
+                marks.extend(self.mark(lane, ticket, class, Look::everything()));
             }
         }
         let marked = self.mark_all(marks).await?;
-        lane.external.met_attachments(by_ticket.into_values().flat_map(|(_, ids)| ids));
+        itop.met_attachments(by_ticket.into_values().flat_map(|(_, ids)| ids));
         Ok(marked)
     }
 

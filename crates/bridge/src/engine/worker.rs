@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::failure::Failure;
 use super::in_hand::{InHand, Place};
+use super::looks;
 use super::pass::{Pass, Sights};
 use super::read::{self, Reads, Wanted};
 use super::suspensions::Asks;
@@ -107,7 +108,7 @@ async fn batch(shared: &Shared, lane: &Lane, claims: Vec<Claim>, place: Place) {
         }
         ready.push(claim);
     }
-    let (named, full): (Vec<Claim>, Vec<Claim>) = ready.into_iter().partition(Pass::looks_only_at_named_files);
+    let (named, full): (Vec<Claim>, Vec<Claim>) = ready.into_iter().partition(looks::only_at_named_files);
     let work = |claims: Vec<Claim>| claims.into_iter().map(|claim| (claim, InHand::nothing(place.clone())));
     let (named, full): (Vec<Work>, Vec<Work>) = (work(named).collect(), work(full).collect());
     drop(place);
@@ -173,7 +174,7 @@ async fn class_passes(shared: &Shared, lane: &Lane, class: String, work: Vec<Wor
     join_all(passes).await;
 }
 
-async fn read_both(
+pub(super) async fn read_both(
     shared: &Shared,
     lane: &Lane,
     class: &str,
@@ -190,11 +191,11 @@ async fn read_both(
         Wanted { class: &policy.internal_class, attributes: read::internal_attributes(policy), condition: None };
     let (linked_ids, unlinked_ids) = (ids(&linked), ids(&unlinked));
 
-    let with_files = claims.iter().filter(|claim| Pass::needs_external_files(claim));
+    let with_files = claims.iter().filter(|claim| looks::needs_files(claim, Side::External));
     let external_marks = with_files
         .map(|claim| (claim.lease.of.ticket, lane.mark(&shared.server, class, claim.lease.of.ticket)))
         .collect::<HashMap<_, _>>();
-    let listed = claims.iter().filter(|claim| Pass::needs_internal_files(claim));
+    let listed = claims.iter().filter(|claim| looks::needs_files(claim, Side::Internal));
     let listed = listed.filter_map(|claim| claim.link.as_ref().map(|(_, link)| link));
     let internal_marks = read::marks_of(lane, &shared.server, listed, Side::Internal);
 
@@ -269,7 +270,7 @@ fn attach(
 impl Shared {
     /// The external class of a claimed ticket: its link's, else the hint's word, else iTop's. `None`:
     /// no ticket of ours.
-    async fn class_of(&self, lane: &Lane, claim: &Claim) -> Result<Option<String>, Failure> {
+    pub(super) async fn class_of(&self, lane: &Lane, claim: &Claim) -> Result<Option<String>, Failure> {
         let bridged = |class: &str| lane.settings.sync.classes.contains_key(class);
         if let Some((_, link)) = &claim.link {
             return Ok(Some(link.external.class.clone()));

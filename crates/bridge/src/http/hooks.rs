@@ -115,15 +115,13 @@ fn no_id(missing: Refusal, hook: Hook, payload: &Payload, body: &[u8]) -> Refusa
     }
 }
 
-/// Outside the files of a ticket are listed, and the one that the hint named is read. Inside, where
-/// mostly the bridge's own writes come back, the named one alone says whether there is more to see.
+/// The named file alone says whether there is more to see; where the hint names none, all are listed.
 fn at_file(side: Side, attachment: Option<u64>) -> Look {
     let named: BTreeSet<u64> = attachment.into_iter().collect();
+    let look = Look { files: named.is_empty(), ..Look::default() };
     match side {
-        Side::External => {
-            Look { files: true, external_attachments: named.clone(), announced: named, ..Look::default() }
-        }
-        Side::Internal => Look { files: named.is_empty(), internal_attachments: named, ..Look::default() },
+        Side::External => Look { external_attachments: named.clone(), announced: named, ..look },
+        Side::Internal => Look { internal_attachments: named.clone(), internal_announced: named, ..look },
     }
 }
 

@@ -72,10 +72,16 @@ pub struct Look {
     /// Those of them that a hint has named since the last pass: a second look names them too, and is no news.
     #[serde(default)]
     pub announced: std::collections::BTreeSet<u64>,
-    /// Internal attachments that hints named.
+    /// Internal attachments that hints named, …
     pub internal_attachments: std::collections::BTreeSet<u64>,
-    /// How many second looks have been made since the last real hint.
+    /// … and those of them that a hint has named since the last pass.
+    #[serde(default)]
+    pub internal_announced: std::collections::BTreeSet<u64>,
+    /// How many second looks have been made since the last real hint of an external attachment, …
     pub second_looks: u32,
+    /// … and of an internal one.
+    #[serde(default)]
+    pub internal_second_looks: u32,
     /// A hook said that the ticket was created: whatever its id, it is not older than the connection.
     #[serde(default)]
     pub created: bool,
@@ -93,19 +99,24 @@ impl Look {
         Look { ticket: true, files: true, ..Look::default() }
     }
 
-    /// The union. A fresh hint of an attachment starts the second looks anew.
+    /// The union. A fresh hint of an attachment starts that side's second looks anew.
     pub fn merge(&mut self, other: &Look) {
         // A hint that names no attachment says nothing new of those that are looked at again.
-        self.second_looks = match (self.external_attachments.is_empty(), other.external_attachments.is_empty()) {
-            (false, true) => self.second_looks,
-            (true, false) => other.second_looks,
-            _ => self.second_looks.min(other.second_looks),
+        let least = |ours: (bool, u32), theirs: (bool, u32)| match (ours.0, theirs.0) {
+            (true, false) => ours.1,
+            (false, true) => theirs.1,
+            _ => ours.1.min(theirs.1),
         };
+        let outside = |look: &Look| (!look.external_attachments.is_empty(), look.second_looks);
+        let inside = |look: &Look| (!look.internal_attachments.is_empty(), look.internal_second_looks);
+        self.second_looks = least(outside(self), outside(other));
+        self.internal_second_looks = least(inside(self), inside(other));
         self.files |= other.files;
         self.ticket |= other.ticket;
         self.external_attachments.extend(&other.external_attachments);
         self.announced.extend(&other.announced);
         self.internal_attachments.extend(&other.internal_attachments);
+        self.internal_announced.extend(&other.internal_announced);
         self.created |= other.created;
         self.changed |= other.changed;
     }
@@ -208,8 +219,22 @@ pub struct Pair {
     pub external: TicketKey,
     pub internal: Option<TicketKey>,
     pub copies: Vec<itop_bridge_core::link::Copy>,
+    pub documents: Vec<itop_bridge_core::document::Document>,
     pub halted: bool,
     pub state: LinkState,
+}
+
+impl Pair {
+    /// The copies and documents that the bridge made on one side and that stand, as far as is known.
+    pub fn standing_on(&self, side: Side) -> impl Iterator<Item = u64> {
+        let copies = self.copies.iter().filter(move |copy| copy.from == side.other()).map(|copy| &copy.state);
+        let documents = self.documents.iter().filter(move |document| document.kind.on() == side);
+        let states = copies.chain(documents.filter_map(|document| document.state.as_ref()));
+        states.filter_map(|state| match state {
+            itop_bridge_core::link::CopyState::Stands(id) => Some(*id),
+            _ => None,
+        })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -289,6 +314,9 @@ pub trait Store: Send {
 
     /// The rows of the queue, oldest hint first; at most `limit`.
     fn queue(&mut self, external: Option<&str>, limit: usize, now_ms: i64) -> Result<Vec<QueueRow>>;
+
+    /// The row of one ticket; `None` where nothing waits to be looked at.
+    fn queue_row(&mut self, of: &TicketOf, now_ms: i64) -> Result<Option<QueueRow>>;
 
     /// The lowest ticket of one external that waits because a hook said that it was created. Looks at the
     /// whole queue: for once, when the connection begins.

@@ -3,6 +3,7 @@
 
 mod world;
 
+mod back;
 mod calls;
 mod connection;
 mod create;
@@ -10,9 +11,11 @@ mod escaping;
 mod failures;
 mod fields;
 mod files;
+mod logs;
 mod only;
 mod order;
 mod resume;
 mod settle;
 mod status;
 mod sweep;
+mod verbs;

@@ -98,7 +98,10 @@ fn state_of(sim: &Sim) -> Vec<(String, String)> {
         let values: Vec<&str> = fields.iter().map(|code| ticket.field(code)).collect();
         lines.push((name.clone(), format!("{values:?} with {} log entries", entries(&ticket))));
         for file in sim.attachments(ticket.id) {
-            let line = format!("{} {:?} {}", file.mimetype, file.data, file.item_org_id);
+            // The report tells times, which differ from run to run.
+            let is_report = file.temp_id.contains(":internal:status:");
+            let data = if is_report { Default::default() } else { file.data.clone() };
+            let line = format!("{} {data:?} {}", file.mimetype, file.item_org_id);
             lines.push((format!("{name}: {}", file.filename), line));
         }
     }
@@ -111,7 +114,7 @@ fn entries(ticket: &Ticket) -> usize {
 
 async fn held_hooks_in_any_order_end_in_the_same_state(version: Version) {
     let expected = told(version, Hooks::Fair).await;
-    assert_eq!(expected.len(), 8, "{expected:#?}");
+    assert_eq!(expected.len(), 10, "{expected:#?}");
     assert_eq!(told(version, Hooks::Reversed).await, expected);
     for seed in 1..=10 {
         println!("seed {seed}");

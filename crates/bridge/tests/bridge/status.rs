@@ -65,7 +65,7 @@ fn form(class: &str, stimulus: &str) -> serde_json::Value {
 }
 
 /// A person moves a ticket.
-async fn go(sim: &Sim, id: u64, stimuli: &[&str]) {
+pub async fn go(sim: &Sim, id: u64, stimuli: &[&str]) {
     for stimulus in stimuli {
         let class = sim.ticket(id).unwrap().class;
         sim.stimulus(id, stimulus, form(&class, stimulus))
@@ -80,7 +80,7 @@ async fn copy(world: &World, id: u64) -> u64 {
 }
 
 /// Acme's ticket of this class, with these stimuli behind it on both sides.
-async fn bridged(world: &World, class: &str, stimuli: &[&str]) -> (u64, u64) {
+pub async fn bridged(world: &World, class: &str, stimuli: &[&str]) -> (u64, u64) {
     let id = world.acme().create_ticket(class, ticket("Printer on fire")).await.unwrap();
     go(world.acme(), id, stimuli).await;
     world.settle().await;
@@ -89,7 +89,7 @@ async fn bridged(world: &World, class: &str, stimuli: &[&str]) -> (u64, u64) {
     (id, copy)
 }
 
-fn status(sim: &Sim, id: u64) -> String {
+pub fn status(sim: &Sim, id: u64) -> String {
     sim.ticket(id).unwrap().status().to_owned()
 }
 
@@ -107,7 +107,7 @@ fn sent_with(world: &World, stimulus: &str) -> serde_json::Value {
     call.request()["fields"].clone()
 }
 
-async fn end(mut world: World) {
+pub async fn end(mut world: World) {
     world.one_more_pass_writes_nothing().await;
     world.stop().await;
 }

@@ -205,7 +205,8 @@ async fn a_stop_waits_for_no_sweep_and_no_audit(version: Version) {
     for (inside, asks_for) in [
         (false, "id,finalclass,last_update"),
         (true, "id,finalclass,last_update"),
-        (false, "id,item_class,item_id"),
+        (false, "id,item_class,item_id,temp_id"),
+        (true, "id,item_class,item_id,temp_id"),
         (false, "id,ref"),
         (true, "id,ref"),
     ] {

@@ -19,6 +19,7 @@ use itop_bridge::store::{
     About, Activity, DirtyMark, Instance, Look, QueueRow, SqliteStore, Store, StoreHandle, Stored, TicketOf,
 };
 use itop_bridge::timing::Timing;
+use itop_bridge_core::Side;
 use itop_client::{Body, MaxAnswerBytes, Progress, Transport, TransportError};
 use itop_sim::{FirstIds, HookSender, NotDelivered, Sim, SimConfig, Ticket, Version, WallClock, Wire};
 use tokio::sync::watch;
@@ -314,6 +315,10 @@ impl World {
         tokio::time::sleep(Duration::from_secs(seconds)).await;
     }
 
+    pub async fn pass_milliseconds(&self, milliseconds: u64) {
+        tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+    }
+
     pub async fn queue(&self) -> Vec<QueueRow> {
         let now = self.clock.now_ms();
         self.store.call(move |store| store.queue(None, 200, now)).await.expect("the queue")
@@ -338,7 +343,12 @@ impl World {
         let mut marks = Vec::new();
         for stored in &before {
             let mut look = Look::everything();
-            look.external_attachments.extend(stored.link.copies.iter().map(|copy| copy.original));
+            for copy in &stored.link.copies {
+                match copy.from {
+                    Side::External => look.external_attachments.insert(copy.original),
+                    Side::Internal => look.internal_attachments.insert(copy.original),
+                };
+            }
             let of = TicketOf { external: stored.external_name.clone(), ticket: stored.link.external.id };
             let about = About::External { of, class: Some(stored.link.external.class.clone()) };
             marks.push(DirtyMark { about, look, due_ms: self.clock.now_ms() });
@@ -395,6 +405,18 @@ impl World {
             Ok(outcome.map(|_| String::from_utf8(out).expect("a verb says words")))
         };
         self.store.call(verb).await.expect("the store")
+    }
+
+    pub fn config(&self) -> Config {
+        self.config.clone()
+    }
+
+    pub fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
+    pub fn engine(&self) -> Engine {
+        self.running.as_ref().expect("the bridge runs").engine.clone()
     }
 
     pub async fn stopped(&self, instance: Instance) -> Option<String> {

@@ -74,6 +74,7 @@ macro_rules! delegate {
             finish(claim: &Claim, next: &Next, now_ms: i64) -> ();
             next_due(external: &str, now_ms: i64) -> Option<i64>;
             queue(external: Option<&str>, limit: usize, now_ms: i64) -> Vec<QueueRow>;
+            queue_row(of: &TicketOf, now_ms: i64) -> Option<QueueRow>;
             lowest_created(external: &str) -> Option<u64>;
             retry_parked(of: Option<&TicketOf>, now_ms: i64) -> usize;
             insert_link(lease: &Lease, link: &Link, did: &[Activity]) -> i64;

@@ -73,6 +73,7 @@ fn hints_about_one_ticket_merge_into_one_row(store) {
         external_attachments: [2, 3].into(),
         announced: [3].into(),
         internal_attachments: [9].into(),
+        internal_announced: [9].into(),
         created: true,
         changed: true,
         ..Look::ticket()
@@ -86,7 +87,9 @@ fn hints_about_one_ticket_merge_into_one_row(store) {
         external_attachments: [1, 2, 3].into(),
         announced: [3].into(),
         internal_attachments: [9].into(),
+        internal_announced: [9].into(),
         second_looks: 0,
+        internal_second_looks: 0,
         created: true,
         changed: true,
     };
@@ -400,6 +403,12 @@ fn a_parked_ticket_is_shown_and_tried_at_its_time(store) {
     assert_eq!(due(store, 3_600_000), [7]);
 }
 
+fn one_tickets_row_is_as_the_list_shows_it(store) {
+    store.mark_dirty(&[hint(7, 150), hint(8, 250)], 100).unwrap();
+    assert_eq!(store.queue_row(&acme(8), 100).unwrap(), Some(queue(store, 100)[1].clone()));
+    assert_eq!(store.queue_row(&acme(9), 100).unwrap(), None);
+}
+
 fn the_next_hint_makes_a_parked_ticket_due(store) {
     let claim = work_on(store, 7, 0);
     store.finish(&claim, &failed(3_600_000, true), 0).unwrap();
@@ -640,6 +649,7 @@ fn pairs_are_the_links_without_their_texts(store) {
                 external: stored.link.external,
                 internal: stored.link.internal,
                 copies: stored.link.copies,
+                documents: stored.link.documents,
                 halted: stored.link.halt.is_some(),
                 state: stored.state,
             }).collect();

@@ -88,17 +88,20 @@ impl ModelRow {
             external_attachments: union(|hint| hint.look.external_attachments.iter().copied().collect()),
             announced: union(|hint| hint.look.announced.iter().copied().collect()),
             internal_attachments: union(|hint| hint.look.internal_attachments.iter().copied().collect()),
-            second_looks: self.second_looks(),
+            internal_announced: union(|hint| hint.look.internal_announced.iter().copied().collect()),
+            second_looks: self
+                .second_looks(|hint| (!hint.look.external_attachments.is_empty(), hint.look.second_looks)),
+            internal_second_looks: self
+                .second_looks(|hint| (!hint.look.internal_attachments.is_empty(), hint.look.internal_second_looks)),
             created: self.hints.iter().any(|hint| hint.look.created),
             changed: self.hints.iter().any(|hint| hint.look.changed),
         }
     }
 
     /// Those hints count that name attachments to be looked at again; where none does, all.
-    fn second_looks(&self) -> u32 {
-        let naming = self.hints.iter().filter(|hint| !hint.look.external_attachments.is_empty());
-        let least = naming.map(|hint| hint.look.second_looks).min();
-        least.unwrap_or_else(|| self.hints.iter().map(|hint| hint.look.second_looks).min().unwrap())
+    fn second_looks(&self, of: fn(&Hint) -> (bool, u32)) -> u32 {
+        let naming = self.hints.iter().map(of).filter(|(names, _)| *names).map(|(_, looks)| looks).min();
+        naming.unwrap_or_else(|| self.hints.iter().map(|hint| of(hint).1).min().unwrap())
     }
 
     fn is_leased(&self, now_ms: i64) -> bool {
@@ -261,14 +264,25 @@ impl Pair {
 fn looks() -> impl Strategy<Value = Look> {
     let ids = || prop::collection::btree_set(1..5u64, 0..3);
     let hook = || (any::<bool>(), any::<bool>());
-    (any::<bool>(), any::<bool>(), ids(), ids(), ids(), 0..3u32, hook()).prop_map(
-        |(files, ticket, external_attachments, announced, internal_attachments, second_looks, hook)| Look {
+    (any::<[bool; 2]>(), ids(), ids(), ids(), ids(), 0..3u32, 0..3u32, hook()).prop_map(
+        |(
+            [files, ticket],
+            external_attachments,
+            announced,
+            internal_attachments,
+            internal_announced,
+            looks,
+            inside,
+            hook,
+        )| Look {
             files,
             ticket,
             external_attachments,
             announced,
             internal_attachments,
-            second_looks,
+            internal_announced,
+            second_looks: looks,
+            internal_second_looks: inside,
             created: hook.0,
             changed: hook.1,
         },

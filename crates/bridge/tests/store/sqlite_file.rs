@@ -32,6 +32,23 @@ fn one_serve_has_the_store_and_the_command_line_writes_beside_it() {
 }
 
 #[test]
+fn a_store_that_is_opened_to_read_shows_all_and_takes_no_write() {
+    let folder = Folder::new();
+    let path = folder.path("store.db");
+    assert!(SqliteStore::open_to_read(&path).is_err());
+    assert!(!path.exists(), "a verb that shows makes no store");
+    let mut serve = SqliteStore::open_exclusive(&path).unwrap();
+    serve.adopt_server_id("7f3a").unwrap();
+    let mut shows = SqliteStore::open_to_read(&path).unwrap();
+    serve.mark_dirty(&[hint(7, 0)], 0).unwrap();
+    shows.adopt_server_id("7f3a").unwrap();
+    assert!(matches!(shows.adopt_server_id("0000"), Err(StoreError::OtherServer { .. })));
+    assert_eq!(shows.queue(None, 10, 0).unwrap().len(), 1);
+    assert!(unavailable(shows.mark_dirty(&[hint(8, 0)], 0)).contains("cannot be written"));
+    assert_eq!(due(&mut serve, 0), [7]);
+}
+
+#[test]
 fn what_was_answered_survives_a_kill() {
     let folder = Folder::new();
     let path = folder.path("store.db");

@@ -1,4 +1,4 @@
-//! Attachments cross from the external side to the internal one, with changes and deletions.
+//! Attachments cross in both directions, with changes and deletions.
 
 use crate::link::{Copy, CopyState, Late, LateWrite, Link};
 use crate::mark::FileKind;
@@ -6,53 +6,208 @@ use crate::plan::{Note, Plan, Step, Write};
 use crate::policy::{AttachmentDeletes, Policy};
 use crate::ticket::{File, FileContent, Side, Ticket};
 
+/// Both directions: what a person added on either side is copied to the other.
 pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, plan: &mut Plan) {
-    let Some(listed) = &external.files else { return };
-    // A file with a mark of this pair is a copy; every other file, another bridge's too, is an original.
-    let originals: Vec<&File> = listed.iter().filter(|file| file.mark.is_none()).collect();
-    for original in &originals {
-        match copy_of(link, original.id) {
-            None => unknown(original, internal, plan),
-            Some(copy) => known(policy, link, copy, original, internal, plan),
+    for from in [Side::External, Side::Internal] {
+        let way = Way::new(from, external, internal);
+        way.plan(policy, link, plan);
+    }
+}
+
+/// One direction: the side that the originals are on, and the side of their copies.
+struct Way<'a> {
+    from: Side,
+    source: &'a Ticket,
+    target: &'a Ticket,
+}
+
+impl<'a> Way<'a> {
+    fn new(from: Side, external: &'a Ticket, internal: &'a Ticket) -> Way<'a> {
+        let (source, target) = match from {
+            Side::External => (external, internal),
+            Side::Internal => (internal, external),
+        };
+        Way { from, source, target }
+    }
+
+    fn plan(&self, policy: &Policy, link: &Link, plan: &mut Plan) {
+        let Some(listed) = &self.source.files else { return };
+        let originals: Vec<&File> = listed.iter().filter(|file| file.is_original()).collect();
+        for original in &originals {
+            match link.copy_of(self.from, original.id) {
+                None => self.unknown(original, plan),
+                Some(copy) => self.known(policy, link, copy, original, plan),
+            }
+        }
+        for copy in link.copies.iter().filter(|copy| copy.from == self.from) {
+            if !originals.iter().any(|file| file.id == copy.original) {
+                self.missing(policy, link, copy, &originals, plan);
+            } else if copy.missing_since_ms.is_some() {
+                plan.notes.push(Note::OriginalMissing { from: copy.from, original: copy.original, since_ms: None });
+            }
         }
     }
-    for copy in link.copies.iter().filter(|copy| copy.from == Side::External) {
-        if !originals.iter().any(|file| file.id == copy.original) {
-            missing(policy, link, copy, &originals, external, internal, plan);
-        } else if copy.missing_since_ms.is_some() {
-            plan.notes.push(Note::OriginalMissing { from: copy.from, original: copy.original, since_ms: None });
+
+    /// The attachment on the other side that carries this original's mark, where they were listed.
+    fn marked(&self, original: u64) -> Option<&'a File> {
+        self.target.files.as_ref()?.iter().find(|file| is_copy_of(file, self.from, original))
+    }
+
+    fn unknown(&self, original: &File, plan: &mut Plan) {
+        match self.marked(original.id) {
+            // A store that was restored from a backup: the iTop says that the copy exists.
+            Some(file) => plan.notes.push(Note::Adopt(Copy {
+                from: self.from,
+                original: original.id,
+                content: original.content.clone().unwrap_or_else(unknown_content),
+                state: CopyState::Stands(file.id),
+                missing_since_ms: None,
+                substituted: false,
+            })),
+            None => plan.writes.push(self.copy_file(original.id, &format!("a file was added {}", self.from.place()))),
+        }
+    }
+
+    fn copy_file(&self, original: u64, reason: &str) -> Step {
+        Step { write: Write::CopyFile { from: self.from, original }, reason: reason.to_owned() }
+    }
+
+    fn known(&self, policy: &Policy, link: &Link, copy: &Copy, original: &File, plan: &mut Plan) {
+        match copy.state {
+            CopyState::RemovedByPerson => {}
+            CopyState::InDoubt { until_ms } => match self.marked(original.id) {
+                Some(file) => {
+                    let found = Copy { state: CopyState::Stands(file.id), ..copy.clone() };
+                    plan.notes.push(Note::Adopt(found.clone()));
+                    // Here it holds what was sent; the original may have changed since.
+                    self.stands(link, &found, file.id, original, plan);
+                }
+                None if has_settled(self.target, until_ms) => {
+                    plan.writes.push(self.copy_file(original.id, "an unanswered copy never arrived"));
+                }
+                None => plan.look_again(doubt_look(policy, self.target, until_ms)),
+            },
+            CopyState::Stands(id) => self.stands(link, copy, id, original, plan),
+        }
+    }
+
+    fn stands(&self, link: &Link, copy: &Copy, id: u64, original: &File, plan: &mut Plan) {
+        if self.is_gone(copy.original, id) {
+            plan.notes.push(Note::CopyRemovedByPerson { from: copy.from, original: copy.original });
+            return;
+        }
+        let rewrite = |reason: &str| Step {
+            write: Write::RewriteFile { from: copy.from, original: copy.original, copy: id },
+            reason: reason.to_owned(),
+        };
+        match &original.content {
+            Some(content) if copy.content.hash.is_empty() => {
+                plan.notes.push(Note::SameContent {
+                    from: copy.from,
+                    original: copy.original,
+                    content: content.clone(),
+                });
+            }
+            Some(content) if *content != copy.content => {
+                plan.writes.push(rewrite(&format!("a file changed {}", self.from.place())));
+            }
+            _ => match self.overwritten_late(link, copy, id) {
+                Some(late) => {
+                    plan.owe(link, late);
+                    plan.writes.push(rewrite("an earlier content landed late"));
+                }
+                None => {
+                    let gone = link.owed.iter().filter(|late| late.is_of_file(self.from, copy.original)).cloned();
+                    plan.notes.extend(gone.map(Note::NoLongerOwed));
+                }
+            },
+        }
+    }
+
+    /// A rewrite that was given up has landed over a newer one. What is owed already was seen so: it counts
+    /// unless the contents were read and say otherwise.
+    fn overwritten_late<'l>(&self, link: &'l Link, copy: &Copy, id: u64) -> Option<&'l Late> {
+        let now = content_of(self.target, id);
+        link.settled_late(self.target.read_at_ms).find(|late| {
+            let shows = now.map_or_else(|| link.owed.contains(late), |now| carries(late, now));
+            late.is_of_file(self.from, copy.original) && shows && !carries(late, &copy.content)
+        })
+    }
+
+    /// The copy is no longer listed. An id that stands without this original's mark is another file: an
+    /// iTop restored from a backup gives ids out again.
+    fn is_gone(&self, original: u64, id: u64) -> bool {
+        let listed = |file: &File| file.id == id && is_copy_of(file, self.from, original);
+        self.target.files.as_ref().is_some_and(|files| !files.iter().any(listed))
+    }
+
+    /// The original is not listed. A ticket's deletion takes its attachments first, one by one, while the
+    /// ticket still stands: so one read proves nothing, and the last original's absence even less.
+    fn missing(&self, policy: &Policy, link: &Link, copy: &Copy, originals: &[&File], plan: &mut Plan) {
+        let (from, original) = (copy.from, copy.original);
+        let standing = match copy.state {
+            CopyState::InDoubt { until_ms } => return self.missing_in_doubt(policy, copy, until_ms, plan),
+            CopyState::Stands(id) if !self.is_gone(original, id) => Some(id),
+            // Here the copy is gone too. Should the original be listed again, it must still be known that a
+            // person removed the copy: so forgetting waits as long as deleting does.
+            _ => None,
+        };
+        let now = self.source.read_at_ms;
+        if standing.is_some() && policy.attachment_deletes == AttachmentDeletes::Never {
+            // Noted once, so that it is no news to the next audit.
+            if copy.missing_since_ms.is_none() {
+                plan.notes.push(Note::OriginalMissing { from, original, since_ms: Some(now) });
+            }
+            return;
+        }
+        let since = copy.missing_since_ms.unwrap_or(now);
+        if originals.iter().any(|file| file.announced) {
+            // Here another original may be about to go too, as when the whole ticket goes, file by file: what
+            // is missing counts as missing only from when that is known.
+            let known = now.saturating_add(policy.waits.last_file_missing_ms);
+            let since_ms = Some(known.saturating_sub(policy.waits.file_missing_ms));
+            plan.notes.push(Note::OriginalMissing { from, original, since_ms });
+            return plan.look_again(known);
+        }
+        let due = if originals.is_empty() {
+            let of_this_side = link.copies.iter().filter(|copy| copy.from == from);
+            let last_went = of_this_side.filter_map(|copy| copy.missing_since_ms).max().unwrap_or(now).max(since);
+            last_went.saturating_add(policy.waits.last_file_missing_ms)
+        } else {
+            since.saturating_add(policy.waits.file_missing_ms)
+        };
+        if now >= due && copy.missing_since_ms.is_some() {
+            match standing {
+                Some(copy) => plan.writes.push(Step {
+                    write: Write::DeleteCopy { from, original, copy },
+                    reason: format!("the original was deleted {}", from.place()),
+                }),
+                None => plan.notes.push(Note::ForgetCopy { from, original }),
+            }
+            return;
+        }
+        if copy.missing_since_ms.is_none() {
+            plan.notes.push(Note::OriginalMissing { from, original, since_ms: Some(since) });
+        }
+        plan.look_again(due);
+    }
+
+    fn missing_in_doubt(&self, policy: &Policy, copy: &Copy, until_ms: i64, plan: &mut Plan) {
+        match self.marked(copy.original) {
+            Some(file) => {
+                plan.notes.push(Note::Adopt(Copy { state: CopyState::Stands(file.id), ..copy.clone() }));
+                plan.look_again(self.target.read_at_ms);
+            }
+            None if has_settled(self.target, until_ms) => {
+                plan.notes.push(Note::ForgetCopy { from: copy.from, original: copy.original });
+            }
+            None => plan.look_again(doubt_look(policy, self.target, until_ms)),
         }
     }
 }
 
-fn copy_of(link: &Link, original: u64) -> Option<&Copy> {
-    link.copies.iter().find(|copy| copy.from == Side::External && copy.original == original)
-}
-
-/// The internal attachment that carries this original's mark, where they were listed.
-fn marked(internal: &Ticket, original: u64) -> Option<&File> {
-    internal.files.as_ref()?.iter().find(|file| is_copy_of(file, original))
-}
-
-fn is_copy_of(file: &File, original: u64) -> bool {
-    file.mark.as_ref().is_some_and(|mark| {
-        mark.from == Side::External && mark.kind == FileKind::File && mark.key == original.to_string()
-    })
-}
-
-fn unknown(original: &File, internal: &Ticket, plan: &mut Plan) {
-    match marked(internal, original.id) {
-        // A store that was restored from a backup: the iTop says that the copy exists.
-        Some(file) => plan.notes.push(Note::Adopt(Copy {
-            from: Side::External,
-            original: original.id,
-            content: original.content.clone().unwrap_or_else(unknown_content),
-            state: CopyState::Stands(file.id),
-            missing_since_ms: None,
-            substituted: false,
-        })),
-        None => plan.writes.push(copy_file(original.id, "a file was added outside")),
-    }
+fn is_copy_of(file: &File, from: Side, original: u64) -> bool {
+    file.mark().is_some_and(|mark| mark.from == from && mark.kind == FileKind::File && mark.key == original.to_string())
 }
 
 /// What an adopted copy holds is not known: the original's next content is taken as it.
@@ -60,66 +215,14 @@ fn unknown_content() -> FileContent {
     FileContent { hash: String::new(), name: String::new(), mimetype: String::new() }
 }
 
-fn copy_file(original: u64, reason: &str) -> Step {
-    Step { write: Write::CopyFile { from: Side::External, original }, reason: reason.to_owned() }
+/// Here the files were listed when nothing sent before could land any more.
+pub fn has_settled(target: &Ticket, until_ms: i64) -> bool {
+    target.files.is_some() && target.read_at_ms >= until_ms
 }
 
-fn known(policy: &Policy, link: &Link, copy: &Copy, original: &File, internal: &Ticket, plan: &mut Plan) {
-    match copy.state {
-        CopyState::RemovedByPerson => {}
-        CopyState::InDoubt { until_ms } => match marked(internal, original.id) {
-            Some(file) => {
-                let found = Copy { state: CopyState::Stands(file.id), ..copy.clone() };
-                plan.notes.push(Note::Adopt(found.clone()));
-                // Here it holds what was sent; the original may have changed since.
-                stands(link, &found, file.id, original, internal, plan);
-            }
-            None if internal.files.is_some() && internal.read_at_ms >= until_ms => {
-                plan.writes.push(copy_file(original.id, "an unanswered copy never arrived"));
-            }
-            None => plan.look_again(
-                until_ms.min(internal.read_at_ms.saturating_add(policy.waits.doubt_look_ms)).max(internal.read_at_ms),
-            ),
-        },
-        CopyState::Stands(id) => stands(link, copy, id, original, internal, plan),
-    }
-}
-
-fn stands(link: &Link, copy: &Copy, id: u64, original: &File, internal: &Ticket, plan: &mut Plan) {
-    if is_gone(internal, copy.original, id) {
-        plan.notes.push(Note::CopyRemovedByPerson { from: copy.from, original: copy.original });
-        return;
-    }
-    let rewrite = |reason: &str| Step {
-        write: Write::RewriteFile { from: copy.from, original: copy.original, copy: id },
-        reason: reason.to_owned(),
-    };
-    match &original.content {
-        Some(content) if copy.content.hash.is_empty() => {
-            plan.notes.push(Note::SameContent { from: copy.from, original: copy.original, content: content.clone() });
-        }
-        Some(content) if *content != copy.content => plan.writes.push(rewrite("a file changed outside")),
-        _ => match overwritten_late(link, copy, id, internal) {
-            Some(late) => {
-                plan.owe(link, late);
-                plan.writes.push(rewrite("an earlier content landed late"));
-            }
-            None => {
-                let gone = link.owed.iter().filter(|late| late.is_of_file(copy.original)).cloned();
-                plan.notes.extend(gone.map(Note::NoLongerOwed));
-            }
-        },
-    }
-}
-
-/// A rewrite that was given up has landed over a newer one. What is owed already was seen so: it counts
-/// unless the contents were read and say otherwise.
-fn overwritten_late<'a>(link: &'a Link, copy: &Copy, id: u64, internal: &Ticket) -> Option<&'a Late> {
-    let now = content_of(internal, id);
-    link.settled_late(internal.read_at_ms).find(|late| {
-        let shows = now.map_or_else(|| link.owed.contains(late), |now| carries(late, now));
-        late.is_of_file(copy.original) && shows && !carries(late, &copy.content)
-    })
+/// When to look again for a file whose create was never answered.
+pub fn doubt_look(policy: &Policy, target: &Ticket, until_ms: i64) -> i64 {
+    until_ms.min(target.read_at_ms.saturating_add(policy.waits.doubt_look_ms)).max(target.read_at_ms)
 }
 
 fn carries(late: &Late, now: &FileContent) -> bool {
@@ -130,103 +233,42 @@ fn content_of(ticket: &Ticket, id: u64) -> Option<&FileContent> {
     ticket.files.as_ref()?.iter().find(|file| file.id == id)?.content.as_ref()
 }
 
-/// The copy is no longer listed. An id that stands without this original's mark is another file: an iTop
-/// restored from a backup gives ids out again.
-fn is_gone(internal: &Ticket, original: u64, id: u64) -> bool {
-    internal.files.as_ref().is_some_and(|files| !files.iter().any(|file| file.id == id && is_copy_of(file, original)))
+/// Law 6: many originals of one side gone at once are an accident until an operator says otherwise. All
+/// that are missing count, not only those whose deletion is due: they may have gone one by one.
+pub fn too_much_gone(
+    policy: &Policy,
+    link: &Link,
+    from: Side,
+    external: &Ticket,
+    internal: &Ticket,
+) -> Option<(usize, usize)> {
+    let way = Way::new(from, external, internal);
+    let copies = link.copies.iter().filter(|copy| copy.from == from);
+    let (gone, all) = (copies.clone().filter(|copy| way.has_lost_original(copy)).count(), copies.count());
+    policy.halt.exceeded(gone, all).then_some((gone, all))
 }
 
-/// A copy stands whose original is not listed, or was not when the files were last listed.
-pub fn has_lost_original(copy: &Copy, external: &Ticket, internal: &Ticket) -> bool {
-    let CopyState::Stands(id) = copy.state else { return false };
-    let listed = |files: &Vec<File>| files.iter().any(|file| file.id == copy.original && file.mark.is_none());
-    let lost = external.files.as_ref().map_or(copy.missing_since_ms.is_some(), |files| !listed(files));
-    lost && copy.from == Side::External && !is_gone(internal, copy.original, id)
+impl Way<'_> {
+    /// A copy stands whose original is not listed, or was not when the files were last listed.
+    fn has_lost_original(&self, copy: &Copy) -> bool {
+        let CopyState::Stands(id) = copy.state else { return false };
+        let listed = |files: &Vec<File>| files.iter().any(|file| file.id == copy.original && file.is_original());
+        let lost = self.source.files.as_ref().map_or(copy.missing_since_ms.is_some(), |files| !listed(files));
+        lost && !self.is_gone(copy.original, id)
+    }
 }
 
 /// Whether this read shows what became of a late write: a file's only where its contents were read,
 /// or the copy is gone.
 pub fn can_judge(link: &Link, late: &LateWrite, external: &Ticket, internal: &Ticket) -> bool {
-    let Late::File { original, .. } = &late.what else { return true };
-    if external.files.is_none() {
+    let Late::File { from, original, .. } = &late.what else { return true };
+    let way = Way::new(*from, external, internal);
+    if way.source.files.is_none() {
         // Here nothing was planned for files.
         return false;
     }
-    match copy_of(link, *original).map(|copy| &copy.state) {
-        Some(CopyState::Stands(id)) => content_of(internal, *id).is_some() || is_gone(internal, *original, *id),
+    match link.copy_of(*from, *original).map(|copy| &copy.state) {
+        Some(CopyState::Stands(id)) => content_of(way.target, *id).is_some() || way.is_gone(*original, *id),
         _ => true,
-    }
-}
-
-/// The original is not listed. A ticket's deletion takes its attachments first, one by one, while the
-/// ticket still stands: so one read proves nothing, and the last original's absence even less.
-fn missing(
-    policy: &Policy,
-    link: &Link,
-    copy: &Copy,
-    originals: &[&File],
-    external: &Ticket,
-    internal: &Ticket,
-    plan: &mut Plan,
-) {
-    let (from, original) = (copy.from, copy.original);
-    let standing = match copy.state {
-        CopyState::InDoubt { until_ms } => return missing_in_doubt(policy, copy, until_ms, internal, plan),
-        CopyState::Stands(id) if !is_gone(internal, original, id) => Some(id),
-        // Here the copy is gone too. Should the original be listed again, it must still be known that a
-        // person removed the copy: so forgetting waits as long as deleting does.
-        _ => None,
-    };
-    let now = external.read_at_ms;
-    if standing.is_some() && policy.attachment_deletes == AttachmentDeletes::Never {
-        // Noted once, so that it is no news to the next audit.
-        if copy.missing_since_ms.is_none() {
-            plan.notes.push(Note::OriginalMissing { from, original, since_ms: Some(now) });
-        }
-        return;
-    }
-    let since = copy.missing_since_ms.unwrap_or(now);
-    if originals.iter().any(|file| file.announced) {
-        // Here another original may be about to go too, as when the whole ticket goes, file by file: what is
-        // missing counts as missing only from when that is known.
-        let known = now.saturating_add(policy.waits.last_file_missing_ms);
-        let since_ms = Some(known.saturating_sub(policy.waits.file_missing_ms));
-        plan.notes.push(Note::OriginalMissing { from, original, since_ms });
-        return plan.look_again(known);
-    }
-    let due = if originals.is_empty() {
-        let last_went = link.copies.iter().filter_map(|copy| copy.missing_since_ms).max().unwrap_or(now).max(since);
-        last_went.saturating_add(policy.waits.last_file_missing_ms)
-    } else {
-        since.saturating_add(policy.waits.file_missing_ms)
-    };
-    if now >= due && copy.missing_since_ms.is_some() {
-        match standing {
-            Some(copy) => plan.writes.push(Step {
-                write: Write::DeleteCopy { from, original, copy },
-                reason: "the original was deleted outside".to_owned(),
-            }),
-            None => plan.notes.push(Note::ForgetCopy { from, original }),
-        }
-        return;
-    }
-    if copy.missing_since_ms.is_none() {
-        plan.notes.push(Note::OriginalMissing { from, original, since_ms: Some(since) });
-    }
-    plan.look_again(due);
-}
-
-fn missing_in_doubt(policy: &Policy, copy: &Copy, until_ms: i64, internal: &Ticket, plan: &mut Plan) {
-    match marked(internal, copy.original) {
-        Some(file) => {
-            plan.notes.push(Note::Adopt(Copy { state: CopyState::Stands(file.id), ..copy.clone() }));
-            plan.look_again(internal.read_at_ms);
-        }
-        None if internal.files.is_some() && internal.read_at_ms >= until_ms => {
-            plan.notes.push(Note::ForgetCopy { from: copy.from, original: copy.original });
-        }
-        None => plan.look_again(
-            until_ms.min(internal.read_at_ms.saturating_add(policy.waits.doubt_look_ms)).max(internal.read_at_ms),
-        ),
     }
 }

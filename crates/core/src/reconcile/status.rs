@@ -1,63 +1,140 @@
-//! The external status moves the internal ticket, by stimuli.
+//! The status, by stimuli. A move outside drives the internal ticket; a move inside drives the external one
+//! where the policy says `apply`. When both moved, the external's status wins.
 
+use crate::document::Line;
 use crate::lifecycle::{Lifecycle, Transition, is_escalation, is_refusal};
 use crate::link::{Conflict, Late, Link};
 use crate::plan::{Note, Plan, Step, Stimulus, StimulusAttribute, TakenFrom, Write};
-use crate::policy::{Policy, StatusToInternal};
-use crate::ticket::{Ticket, is_external_key};
+use crate::policy::{Policy, StatusToExternal, StatusToInternal};
+use crate::reconcile::documents::refused_line;
+use crate::ticket::{Side, Ticket, is_external_key};
 
-pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, plan: &mut Plan) {
-    let (Some(outside), Some(inside)) = (&policy.external_lifecycle, &policy.internal_lifecycle) else { return };
-    if policy.status_to_internal == StatusToInternal::Off {
-        return;
+/// Answers a move outside that the inside cannot follow and that its people must see, on the day it is met.
+pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, plan: &mut Plan) -> Option<Line> {
+    let (Some(outside), Some(inside)) = (&policy.external_lifecycle, &policy.internal_lifecycle) else { return None };
+    let to_internal = policy.status_to_internal == StatusToInternal::Apply;
+    let to_external = policy.status_to_external == StatusToExternal::Apply;
+    if !to_internal && !to_external {
+        return None;
     }
-    let agreed =
-        if link.ancestor.external.status.is_empty() { &outside.initial } else { &link.ancestor.external.status };
-    let wanted = without_escalation(outside, agreed, &external.status).to_owned();
-    let present = without_escalation(inside, &link.ancestor.internal.status, &internal.status).to_owned();
-
-    if wanted == present {
-        return note(link, wanted, present, plan);
+    let outside = Standing::of(link, Side::External, outside, external);
+    let inside = Standing::of(link, Side::Internal, inside, internal);
+    if outside.calm == inside.calm {
+        note(link, &outside, &inside, plan);
+        return None;
     }
-    let moved = wanted != *agreed;
-    let late = landed_late(link, inside, &present);
-    let settled = late.filter(|late| link.settled_late(internal.read_at_ms).any(|settled| settled == *late));
-    if !moved && late.is_some() && settled.is_none() {
-        // Here a stimulus of the bridge's own may have moved the ticket: until it has settled, that must
-        // not be remembered as a person's move.
-        return;
+    if (!outside.moved && inside.waits_for_its_own_late(link))
+        || (!inside.moved && outside.waits_for_its_own_late(link))
+    {
+        // Here a stimulus of the bridge's own may have moved the ticket: until it has settled, that must not
+        // be remembered as a person's move.
+        return None;
     }
-    let own = late.is_some() || stopped_on_own_walk(link, &present);
-    if !own && (!moved || is_absorbed(outside, inside, agreed, &wanted, internal)) {
-        // Here the external ticket did not move, or only catches up: the inside goes its own way.
-        return note(link, wanted, present, plan);
-    }
-    if let Some(late) = settled {
-        plan.owe(link, late);
-    }
-    match inside.path(&internal.status, &wanted) {
-        Some(path) if !path.is_empty() => {
-            let walk = path.iter().map(|t| stimulus(policy, t, external, internal)).collect();
-            let reason = reason(link, agreed, &wanted, &present, own);
-            plan.writes.push(Step { write: Write::WalkStatus { wanted, walk }, reason });
-        }
-        Some(_) => note(link, wanted, present, plan),
-        None => plan.conflicts.push(Conflict {
-            about: "status".to_owned(),
-            text: format!(
-                "{} went to {wanted} outside; the internal ticket stands at {} and no stimulus leads there",
-                link.external.reference, internal.status
-            ),
-        }),
+    let drives_inside = inside.is_own() || (outside.moved && !outside.is_own() && !is_absorbed(&outside, &inside));
+    let drives_outside = outside.is_own() || (inside.moved && !inside.is_own());
+    if to_internal && drives_inside {
+        drive(policy, link, &outside, &inside, plan)
+    } else if to_external && drives_outside {
+        drive(policy, link, &inside, &outside, plan)
+    } else {
+        // Here neither has to follow the other: each goes its own way.
+        note(link, &outside, &inside, plan);
+        None
     }
 }
 
-fn note(link: &Link, external: String, internal: String, plan: &mut Plan) {
+/// Where one side stands, against what was agreed.
+struct Standing<'a> {
+    side: Side,
+    lifecycle: &'a Lifecycle,
+    ticket: &'a Ticket,
+    agreed: &'a str,
+    /// Its state, or the one that an escalation left.
+    calm: &'a str,
+    moved: bool,
+    /// A stimulus that was given up and has moved the ticket after all.
+    late: Option<&'a Late>,
+    /// The bridge's own walk brought the ticket here and was broken off.
+    stopped_on_own_walk: bool,
+}
+
+impl<'a> Standing<'a> {
+    fn of(link: &'a Link, side: Side, lifecycle: &'a Lifecycle, ticket: &'a Ticket) -> Standing<'a> {
+        let known = link.ancestor.side(side).status.as_str();
+        let calm = without_escalation(lifecycle, known, &ticket.status);
+        let agreed = match side {
+            _ if !known.is_empty() => known,
+            Side::External => lifecycle.initial.as_str(),
+            // Born by the bridge's create: what it shows before anything was agreed is its beginning.
+            Side::Internal => calm,
+        };
+        Standing {
+            side,
+            lifecycle,
+            ticket,
+            agreed,
+            calm,
+            moved: calm != agreed,
+            late: landed_late(link, side, lifecycle, known, calm),
+            stopped_on_own_walk: stopped_on_own_walk(link, side, known, calm),
+        }
+    }
+
+    fn is_own(&self) -> bool {
+        self.late.is_some() || self.stopped_on_own_walk
+    }
+
+    fn settled(&self, link: &'a Link) -> Option<&'a Late> {
+        self.late.filter(|late| link.settled_late(self.ticket.read_at_ms).any(|settled| settled == *late))
+    }
+
+    fn waits_for_its_own_late(&self, link: &'a Link) -> bool {
+        self.late.is_some() && self.settled(link).is_none()
+    }
+}
+
+/// Moves one side to where the other stands.
+fn drive(policy: &Policy, link: &Link, source: &Standing<'_>, target: &Standing<'_>, plan: &mut Plan) -> Option<Line> {
+    if let Some(late) = target.settled(link) {
+        plan.owe(link, late);
+    }
+    match target.lifecycle.path(&target.ticket.status, source.calm) {
+        Some(path) if !path.is_empty() => {
+            let walk = path.iter().map(|transition| stimulus(policy, transition, source, target)).collect();
+            let write = Write::WalkStatus { on: target.side, wanted: source.calm.to_owned(), walk };
+            plan.writes.push(Step { write, reason: reason(link, source, target) });
+            None
+        }
+        Some(_) => {
+            let (outside, inside) = if source.side == Side::External { (source, target) } else { (target, source) };
+            note(link, outside, inside, plan);
+            None
+        }
+        None => unreachable(link, source, target, plan),
+    }
+}
+
+fn unreachable(link: &Link, source: &Standing<'_>, target: &Standing<'_>, plan: &mut Plan) -> Option<Line> {
+    let reference = link.key(source.side).map_or("", |key| &key.reference);
+    let move_of_source = format!("{reference} went to {} {};", source.calm, source.side.place());
+    // It is the same, wherever the target went meanwhile.
+    let is_news = !link.conflicts.iter().any(|known| known.text.starts_with(&move_of_source));
+    let (word, stands) = (target.side.word(), &target.ticket.status);
+    plan.conflicts.push(Conflict {
+        about: "status".to_owned(),
+        text: format!("{move_of_source} the {word} ticket stands at {stands} and no stimulus leads there"),
+    });
+    let reopened = source.lifecycle.rank(source.calm) < source.lifecycle.rank(source.agreed);
+    let must_be_seen = source.side == Side::External && is_news && (reopened || is_refusal(source.calm));
+    must_be_seen.then(|| refused_line(source.ticket, source.calm, reopened))
+}
+
+fn note(link: &Link, outside: &Standing<'_>, inside: &Standing<'_>, plan: &mut Plan) {
     let ancestor = &link.ancestor;
     // A walk that was given up is over: a person who goes there later goes there himself.
     let open = link.path.is_some() || link.owed.iter().any(|late| matches!(late, Late::Status { .. }));
-    if open || ancestor.external.status != external || ancestor.internal.status != internal {
-        plan.notes.push(Note::Status { external, internal });
+    if open || ancestor.external.status != outside.calm || ancestor.internal.status != inside.calm {
+        plan.notes.push(Note::Status { external: outside.calm.to_owned(), internal: inside.calm.to_owned() });
     }
 }
 
@@ -80,67 +157,75 @@ fn without_escalation<'a>(lifecycle: &'a Lifecycle, agreed: &'a str, state: &'a 
 /// A customer who catches up does not re-open what the provider has resolved: where the inside is
 /// further along, a move outside writes nothing. A re-opening (the external's own rank fell) and a
 /// refusal are no catching up.
-fn is_absorbed(outside: &Lifecycle, inside: &Lifecycle, agreed: &str, wanted: &str, internal: &Ticket) -> bool {
-    let reopened = outside.rank(wanted) < outside.rank(agreed);
-    inside.rank(&internal.status) > outside.rank(wanted) && !reopened && !is_refusal(wanted)
+fn is_absorbed(outside: &Standing<'_>, inside: &Standing<'_>) -> bool {
+    let wanted = outside.lifecycle.rank(outside.calm);
+    let reopened = wanted < outside.lifecycle.rank(outside.agreed);
+    inside.lifecycle.rank(&inside.ticket.status) > wanted && !reopened && !is_refusal(outside.calm)
 }
 
 /// A stimulus that was given up has moved the ticket after all, away from what was agreed since. From
 /// there it may lead elsewhere than where it was sent to: `ev_reopen` leads from rejected to new, and from
 /// resolved to assigned.
-fn landed_late<'a>(link: &'a Link, inside: &Lifecycle, present: &str) -> Option<&'a Late> {
-    let agreed = &link.ancestor.internal.status;
+fn landed_late<'a>(link: &'a Link, side: Side, lifecycle: &Lifecycle, agreed: &str, present: &str) -> Option<&'a Late> {
     if agreed == present {
         return None;
     }
     let leads_here = |stimulus: &str| {
-        inside.transitions.iter().any(|t| t.stimulus == stimulus && t.from == *agreed && t.to == present)
+        lifecycle.transitions.iter().any(|t| t.stimulus == stimulus && t.from == *agreed && t.to == present)
     };
-    let came_here =
-        |to: &str| to == present || inside.transitions.iter().any(|sent| sent.to == to && leads_here(&sent.stimulus));
+    let came_here = |to: &str| {
+        to == present || lifecycle.transitions.iter().any(|sent| sent.to == to && leads_here(&sent.stimulus))
+    };
     let mut given_up = link.owed.iter().chain(link.late.iter().map(|late| &late.what));
-    given_up.find(|late| matches!(late, Late::Status { to } if came_here(to)))
+    given_up.find(|late| matches!(late, Late::Status { on, to } if *on == side && came_here(to)))
 }
 
-/// The bridge's own walk brought the ticket here and was broken off.
-fn stopped_on_own_walk(link: &Link, present: &str) -> bool {
-    let answered = link.ancestor.internal.status == present;
-    answered && link.path.as_ref().is_some_and(|path| path.states.iter().any(|state| state == present))
+fn stopped_on_own_walk(link: &Link, side: Side, agreed: &str, present: &str) -> bool {
+    let is_on = |path: &crate::link::StatusPath| path.on == side && path.states.iter().any(|state| state == present);
+    agreed == present && link.path.as_ref().is_some_and(is_on)
 }
 
-fn reason(link: &Link, agreed: &str, wanted: &str, present: &str, own: bool) -> String {
+fn reason(link: &Link, source: &Standing<'_>, target: &Standing<'_>) -> String {
+    let (agreed, wanted, place) = (source.agreed, source.calm, source.side.place());
     if wanted == agreed {
-        return format!("the bridge itself moved the ticket to {present}; the status outside is {wanted}");
+        return format!("the bridge itself moved the ticket to {}; the status {place} is {wanted}", target.calm);
     }
-    let before = &link.ancestor.internal.status;
-    if !before.is_empty() && before != present && !own {
-        format!("status went from {agreed} to {wanted} outside, which wins over {present} inside")
+    let before = &link.ancestor.side(target.side).status;
+    if !before.is_empty() && before != target.calm && !target.is_own() {
+        format!(
+            "status went from {agreed} to {wanted} {place}, which wins over {} {}",
+            target.calm,
+            target.side.place()
+        )
     } else {
-        format!("status went from {agreed} to {wanted} outside")
+        format!("status went from {agreed} to {wanted} {place}")
     }
 }
 
-fn stimulus(policy: &Policy, transition: &Transition, external: &Ticket, internal: &Ticket) -> Stimulus {
+fn stimulus(policy: &Policy, transition: &Transition, source: &Standing<'_>, target: &Standing<'_>) -> Stimulus {
     Stimulus {
         code: transition.stimulus.clone(),
         from: transition.from.clone(),
         to: transition.to.clone(),
-        attributes: transition.asked().filter_map(|code| attribute(policy, code, external, internal)).collect(),
+        attributes: transition.asked().filter_map(|code| attribute(policy, code, source, target)).collect(),
     }
 }
 
-/// A person, team, organisation or service is the internal ticket's own, sent back unchanged (on PHP 8
-/// iTop takes an empty external key for present), the default only where it is empty. Anything else is
-/// the external ticket's word, else what stands, else the default.
-fn attribute(policy: &Policy, code: &str, external: &Ticket, internal: &Ticket) -> Option<StimulusAttribute> {
-    let own = internal.filled(code).map(|value| (value, TakenFrom::Target));
-    let default = policy.internal_defaults.get(code).map(|value| (value.as_str(), TakenFrom::Default));
+/// A person, team, organisation or service is the target ticket's own, sent back unchanged (on PHP 8
+/// iTop takes an empty external key for present), the side's default only where it is empty. Anything else
+/// is the source ticket's word, else what stands, else the default. The bridged fields never go outside.
+fn attribute(policy: &Policy, code: &str, source: &Standing<'_>, target: &Standing<'_>) -> Option<StimulusAttribute> {
+    let own = target.ticket.filled(code).map(|value| (value, TakenFrom::Target));
+    let default = policy.defaults(target.side).get(code).map(|value| (value.as_str(), TakenFrom::Default));
+    let is_field = matches!(code, "title" | "description") || policy.fields.iter().any(|field| field == code);
     let found = if is_external_key(code) {
         own.or(default)
-    } else if own.is_some() && (code == "title" || policy.fields.iter().any(|field| field == code)) {
+    } else if own.is_some() && is_field {
         None
+    } else if is_field && target.side == Side::External {
+        default
     } else {
-        let source = external.filled(code).map(|value| (value, TakenFrom::Source));
+        let source = source.ticket.filled(code).map(|value| (value, TakenFrom::Source));
         source.or(if own.is_some() { None } else { default })
     };
     found.map(|(value, taken_from)| StimulusAttribute { code: code.to_owned(), value: value.to_owned(), taken_from })

@@ -1,20 +1,26 @@
-//! Two iTops, people, and a bridge, as small as the laws allow. The bridge's part does with a plan what
-//! the engine does: intents are remembered before a write, answers after it.
+//! Two iTops, people, and a bridge, as small as the laws allow.
 //!
 //! Assumption, as in the design: a write lands within `SETTLE_MS` of being sent, or never.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod bridge;
+mod laws;
+mod log;
+pub mod states;
 
-use itop_bridge_core::link::{Copy, CopyState, Late, StatusPath, TicketKey};
-use itop_bridge_core::plan::{FieldWrite, Note, Plan, Stimulus, Value, Write};
-use itop_bridge_core::{
-    File, FileContent, FileKind, FileMark, Lifecycle, Link, Policy, Side, Sight, Ticket, reconcile,
-};
+use std::collections::{BTreeMap, BTreeSet};
+
+use itop_bridge_core::document::DocumentKind;
+use itop_bridge_core::policy::StatusToExternal;
+use itop_bridge_core::{File, FileContent, FileKind, FileMark, LogName, MadeBy, Side, Sight, Ticket};
+use itop_bridge_core::{Link, Policy};
 use proptest::prelude::prop::sample::Index;
 
 use crate::fixtures::{self, content};
+use log::{Lost, Spoken};
 
 pub const SETTLE_MS: i64 = 300_000;
+
+const SIDES: [Side; 2] = [Side::External, Side::Internal];
 
 /// What happens next.
 #[derive(Debug, Clone)]
@@ -22,14 +28,19 @@ pub enum Act {
     EditOutside(&'static str),
     EditInside(&'static str),
     EditBothAlike(&'static str),
-    MoveOutside(Index),
-    MoveInside(Index),
-    AddFileOutside,
-    AddFileInside,
-    ChangeFile(Index),
-    DeleteOriginal(Index),
-    /// A person deletes any file of the internal ticket, a copy or not.
-    DeleteInside(Index),
+    Move(Side, Index),
+    AddFile(Side),
+    ChangeFile(Side, Index),
+    /// A person deletes any file: his own, or one that the bridge made.
+    DeleteFile(Side, Index),
+    /// A person writes into the private log: who, and what.
+    Say(Side, u64, &'static str),
+    /// iTop loses so many entries.
+    Lose(Side, Index, usize),
+    /// What was lost last is there again.
+    ComeBack(Side),
+    /// The server's zone is changed by so many hours.
+    ChangeZone(Side, i64),
     Wait(i64),
     /// A pass, with what becomes of its writes one after the other (answered, where the list ends).
     Pass {
@@ -52,38 +63,55 @@ pub enum Fate {
     Late(i64),
 }
 
-/// Who wrote something on the internal side last.
+/// Who wrote something last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Author {
     Person,
     Bridge,
 }
 
+/// What the bridge's mark on a file says.
+type Mark = (Side, FileKind, String);
+
 #[derive(Debug, Clone)]
 struct Attached {
     id: u64,
-    /// The original of a copy.
-    copy_of: Option<u64>,
+    made: Option<Mark>,
     content: FileContent,
+}
+
+impl Attached {
+    fn is_copy_of(&self, from: Side, original: u64) -> bool {
+        self.made == Some((from, FileKind::File, original.to_string()))
+    }
 }
 
 #[derive(Debug)]
 struct Instance {
     fields: BTreeMap<&'static str, String>,
+    solution: String,
     status: String,
     /// The last status that was no escalation.
     calm: String,
+    moved_by: Author,
     files: Vec<Attached>,
+    log: Vec<Spoken>,
+    lost: Vec<Lost>,
+    /// Hours that this server's clock is ahead.
+    zone: i64,
+    zone_seen: i64,
+    /// An entry came back, and nobody has looked since.
+    unseen_back: bool,
 }
 
-/// A write as it reaches the internal iTop.
+/// A write as it reaches an iTop.
 #[derive(Debug, Clone)]
 enum Call {
     Update(Vec<(&'static str, String)>),
-    Stimulus(String),
-    Attach { original: u64, content: FileContent },
-    Rewrite { copy: u64, content: FileContent },
-    Delete { copy: u64 },
+    Stimulus { code: String, solution: Option<String> },
+    Attach { mark: Mark, content: FileContent, carries: Vec<u64> },
+    Rewrite { id: u64, content: FileContent },
+    Delete { id: u64 },
 }
 
 pub struct World {
@@ -94,31 +122,46 @@ pub struct World {
     outside: Instance,
     inside: Instance,
     /// Calls that land later.
-    under_way: Vec<(i64, Call)>,
+    under_way: Vec<(i64, Side, Call)>,
+    /// Who wrote each field inside last.
     authors: BTreeMap<&'static str, Author>,
-    moved_by: Author,
     /// The external value of each field that the internal side was last brought up to.
     synced: BTreeMap<&'static str, String>,
     /// Every value that the bridge ever sent.
     sent: BTreeSet<String>,
-    /// Originals whose copy a person removed.
-    removed: BTreeSet<u64>,
-    deleted: BTreeSet<u64>,
+    /// Originals whose copy a person removed, by the side of the original.
+    removed: BTreeSet<(Side, u64)>,
+    deleted: BTreeSet<(Side, u64)>,
+    removed_documents: Vec<DocumentKind>,
+    /// The entries that each log file carried when it arrived, and those whose delivery an operator gave up.
+    given: Vec<(Side, u64)>,
+    waived: BTreeSet<(Side, u64)>,
+    /// Which entries a batch under way carries.
+    batches: BTreeMap<Side, Vec<u64>>,
 }
 
 const CODES: [&str; 4] = ["title", "description", "impact", "urgency"];
 
 impl World {
     /// A ticket made outside and copied inside.
-    pub fn new(class: &str) -> World {
+    pub fn new(class: &str, status_to_external: StatusToExternal) -> World {
         let mut policy = fixtures::policy();
         fixtures::changes_policy(&mut policy, class);
+        fixtures::private_logs(&mut policy);
+        policy.status_to_external = status_to_external;
         let initial = fixtures::lifecycle(class).unwrap().initial;
         let side = || Instance {
             fields: fixtures::ext().0.attributes.iter().map(|(code, value)| (known(code), value.clone())).collect(),
+            solution: String::new(),
             status: initial.clone(),
             calm: initial.clone(),
+            moved_by: Author::Bridge,
             files: Vec::new(),
+            log: Vec::new(),
+            lost: Vec::new(),
+            zone: 0,
+            zone_seen: 0,
+            unseen_back: false,
         };
         let mut world = World {
             policy,
@@ -129,28 +172,17 @@ impl World {
             inside: side(),
             under_way: Vec::new(),
             authors: CODES.map(|code| (code, Author::Bridge)).into(),
-            moved_by: Author::Bridge,
             synced: BTreeMap::new(),
             sent: BTreeSet::new(),
             removed: BTreeSet::new(),
             deleted: BTreeSet::new(),
+            removed_documents: Vec::new(),
+            given: Vec::new(),
+            waived: BTreeSet::new(),
+            batches: BTreeMap::new(),
         };
         world.create();
         world
-    }
-
-    fn create(&mut self) {
-        let plan = reconcile(&self.policy, &self.link, &self.show_outside(true, false), &Sight::Unborn);
-        let [step] = plan.writes.as_slice() else { panic!("one create: {plan:?}") };
-        let Write::CreateTicket { fields, .. } = &step.write else { panic!("a create: {plan:?}") };
-        for field in fields.iter().filter(|field| CODES.contains(&field.code.as_str())) {
-            let code = known(&field.code);
-            self.inside.fields.insert(code, text(&field.value));
-            self.field_answered(code, field.source.as_deref().unwrap());
-        }
-        self.link.internal = Some(TicketKey { class: "UserRequest".into(), id: 9, reference: "U-9".into() });
-        self.link.ancestor.external.status.clone_from(&self.outside.status);
-        self.link.ancestor.internal.status.clone_from(&self.inside.status);
     }
 
     pub fn act(&mut self, act: &Act) {
@@ -168,38 +200,23 @@ impl World {
                 self.outside.fields.insert(code, value.clone());
                 self.edit_inside(code, as_inside(code, &value));
             }
-            Act::MoveOutside(pick) => drop(move_on(self.policy.external_lifecycle.as_ref(), &mut self.outside, pick)),
-            Act::MoveInside(pick) => {
-                if move_on(self.policy.internal_lifecycle.as_ref(), &mut self.inside, pick) {
-                    self.moved_by = Author::Person;
-                }
-            }
-            Act::AddFileOutside => {
+            Act::Move(on, pick) => self.person_moves(*on, pick),
+            Act::AddFile(on) => {
                 let (id, content) = self.fresh_file();
-                self.outside.files.push(Attached { id, copy_of: None, content });
+                self.side_mut(*on).files.push(Attached { id, made: None, content });
             }
-            Act::AddFileInside => {
-                let (id, content) = self.fresh_file();
-                self.inside.files.push(Attached { id, copy_of: None, content });
-            }
-            Act::ChangeFile(pick) => {
+            Act::ChangeFile(on, pick) => {
                 let (_, content) = self.fresh_file();
-                if let Some(file) = pick_of(&mut self.outside.files, pick) {
-                    file.content = content;
+                let mut own: Vec<_> = self.side_mut(*on).files.iter_mut().filter(|file| file.made.is_none()).collect();
+                if !own.is_empty() {
+                    pick.get_mut(&mut own).content = content;
                 }
             }
-            Act::DeleteOriginal(pick) => {
-                if let Some(id) = pick_of(&mut self.outside.files, pick).map(|file| file.id) {
-                    self.outside.files.retain(|file| file.id != id);
-                    self.deleted.insert(id);
-                }
-            }
-            Act::DeleteInside(pick) => {
-                if let Some(gone) = pick_of(&mut self.inside.files, pick).cloned() {
-                    self.inside.files.retain(|file| file.id != gone.id);
-                    self.removed.extend(gone.copy_of);
-                }
-            }
+            Act::DeleteFile(on, pick) => self.person_deletes(*on, pick),
+            Act::Say(on, user, words) => self.say(*on, *user, words),
+            Act::Lose(on, pick, count) => self.lose(*on, pick, *count),
+            Act::ComeBack(on) => self.side_mut(*on).come_back(),
+            Act::ChangeZone(on, hours) => self.side_mut(*on).change_zone(*hours),
             Act::Wait(ms) => self.wait_until(self.now + ms),
             Act::Pass { files, contents, fates } => {
                 self.pass(*files, *contents, fates);
@@ -207,10 +224,63 @@ impl World {
         }
     }
 
+    fn side(&self, side: Side) -> &Instance {
+        match side {
+            Side::External => &self.outside,
+            Side::Internal => &self.inside,
+        }
+    }
+
+    fn side_mut(&mut self, side: Side) -> &mut Instance {
+        match side {
+            Side::External => &mut self.outside,
+            Side::Internal => &mut self.inside,
+        }
+    }
+
     fn edit_inside(&mut self, code: &'static str, value: String) {
         self.inside.fields.insert(code, value);
         self.authors.insert(code, Author::Person);
         self.inside.save();
+    }
+
+    /// A person, or a clock, takes any transition that leads on from here.
+    fn person_moves(&mut self, on: Side, pick: &Index) {
+        let lifecycle = self.policy.lifecycle(on).unwrap().clone();
+        self.counter += 1;
+        let solution = format!("solution {}", self.counter);
+        let side = self.side_mut(on);
+        let from_here: Vec<&str> =
+            lifecycle.transitions.iter().filter(|t| t.from == side.status).map(|t| t.to.as_str()).collect();
+        if from_here.is_empty() {
+            return;
+        }
+        let calm = side.calm.clone();
+        let to = *pick.get(&from_here);
+        side.stands(to);
+        if side.status == "resolved" {
+            side.solution = solution;
+        }
+        if calm != side.calm {
+            side.moved_by = Author::Person;
+        }
+    }
+
+    fn person_deletes(&mut self, on: Side, pick: &Index) {
+        let files = &self.side(on).files;
+        if files.is_empty() {
+            return;
+        }
+        let gone = pick.get(files).clone();
+        self.side_mut(on).files.retain(|file| file.id != gone.id);
+        match gone.made {
+            None => drop(self.deleted.insert((on, gone.id))),
+            Some((from, FileKind::File, original)) => drop(self.removed.insert((from, original.parse().unwrap()))),
+            Some((_, FileKind::Status, _)) => self.removed_documents.push(DocumentKind::Report),
+            Some((_, FileKind::Notice, _)) => self.removed_documents.push(DocumentKind::Notice),
+            Some((from, FileKind::Log, key)) => self.log_file_removed(from, gone.id, &key),
+            Some((_, FileKind::Image, _)) => {}
+        }
     }
 
     fn fresh(&mut self, code: &str) -> String {
@@ -229,323 +299,49 @@ impl World {
 
     /// Time passes, and what was under way lands in its order.
     fn wait_until(&mut self, until: i64) {
-        self.under_way.sort_by_key(|(at, _)| *at);
-        while self.under_way.first().is_some_and(|(at, _)| *at <= until) {
-            let (at, call) = self.under_way.remove(0);
+        self.under_way.sort_by_key(|(at, ..)| *at);
+        while self.under_way.first().is_some_and(|(at, ..)| *at <= until) {
+            let (at, on, call) = self.under_way.remove(0);
             self.now = self.now.max(at);
-            self.land_unanswered(&call);
+            self.land_unanswered(on, &call);
         }
         self.now = self.now.max(until);
     }
 
-    // What the bridge does.
-
-    /// One pass as the engine makes it; the plan that was carried out.
-    fn pass(&mut self, files: bool, contents: bool, fates: &[Fate]) -> Plan {
-        let in_doubt = |copy: &Copy| matches!(copy.state, CopyState::InDoubt { .. });
-        let doubtful = self.link.copies.iter().any(|copy| copy.missing_since_ms.is_some() || in_doubt(copy));
-        let external = self.show_outside(files || doubtful, contents);
-        let late_file = self.link.late.iter().any(|late| matches!(late.what, Late::File { .. }));
-        let listed = late_file || self.link.copies.iter().any(in_doubt);
-        let mut plan = reconcile(&self.policy, &self.link, &external, &self.show_inside(listed));
-        if touches_files(&plan) && !listed {
-            plan = reconcile(&self.policy, &self.link, &external, &self.show_inside(true));
-        }
-        if let Some(halt) = &plan.halt {
-            self.link.halt = Some(halt.clone());
-            return plan;
-        }
-        plan.notes.iter().for_each(|note| self.remember(note));
-        self.link.conflicts.clone_from(&plan.conflicts);
-        let mut fates = fates.iter().copied().chain(std::iter::repeat(Fate::Answered));
-        for step in &plan.writes {
-            match &step.write {
-                Write::CreateTicket { .. } => panic!("no duplicates: a second ticket"),
-                Write::UpdateFields { fields } => self.update(fields, fates.next().unwrap()),
-                Write::WalkStatus { wanted, walk } => self.walk(wanted, walk, &mut fates),
-                Write::CopyFile { original, .. } => self.copy_file(*original, fates.next().unwrap()),
-                Write::RewriteFile { original, copy, .. } => self.rewrite(*original, *copy, fates.next().unwrap()),
-                Write::DeleteCopy { original, copy, .. } => self.delete(*original, *copy, fates.next().unwrap()),
-            }
-        }
-        plan
-    }
-
-    fn remember(&mut self, note: &Note) {
-        if let Note::Field { code, external, .. } = note {
-            // What both sides say alike is agreed, whoever wrote it.
-            self.authors.insert(known(code), Author::Bridge);
-            self.synced.insert(known(code), external.clone());
-        }
-        self.link.remember(note);
-    }
-
-    fn until(&self) -> i64 {
-        self.now + SETTLE_MS
-    }
-
-    /// Sends a call. Answers whether iTop answered that it was done; `None` without an answer.
-    fn send(&mut self, call: Call, fate: Fate) -> Option<bool> {
-        match fate {
-            Fate::Answered => self.land(&call),
-            Fate::Refused => return Some(false),
-            Fate::LostOnTheWay => return None,
-            Fate::AnswerLost => {
-                self.land_unanswered(&call);
-                return None;
-            }
-            Fate::Late(ms) => {
-                self.under_way.push((self.now + ms, call));
-                return None;
-            }
-        }
-        Some(true)
-    }
-
-    fn update(&mut self, fields: &[FieldWrite], fate: Fate) {
-        for field in fields {
-            self.assert_may_overwrite(field);
-        }
-        let sent: Vec<(&'static str, String)> =
-            fields.iter().map(|field| (known(&field.code), text(&field.value))).collect();
-        let until = self.until();
-        for (code, value) in &sent {
-            self.sent.insert(value.clone());
-            self.link.may_land(Late::Field { code: (*code).to_owned(), value: value.clone() }, until);
-        }
-        let Some(done) = self.send(Call::Update(sent.clone()), fate) else { return };
-        for ((code, value), field) in sent.iter().zip(fields) {
-            self.link.landed(&Late::Field { code: (*code).to_owned(), value: value.clone() }, until);
-            if done {
-                self.field_answered(code, field.source.as_deref().unwrap());
-            }
-        }
-    }
-
-    fn field_answered(&mut self, code: &'static str, source: &str) {
-        self.link.field_agreed(code, source, &self.inside.fields[code]);
-        self.synced.insert(code, source.to_owned());
-    }
-
-    fn walk(&mut self, wanted: &str, walk: &[Stimulus], fates: &mut impl Iterator<Item = Fate>) {
-        let states = walk.iter().map(|stimulus| stimulus.to.clone()).collect();
-        self.link.path = Some(StatusPath { wanted: wanted.to_owned(), states });
-        for stimulus in walk {
-            let late = Late::Status { to: stimulus.to.clone() };
-            let until = self.until();
-            self.link.may_land(late.clone(), until);
-            let Some(done) = self.send(Call::Stimulus(stimulus.code.clone()), fates.next().unwrap()) else { return };
-            self.link.landed(&late, until);
-            if !done {
-                return;
-            }
-            assert_eq!(self.inside.status, stimulus.to, "the stimulus leads where the plan says");
-            self.link.state_answered(&stimulus.to);
-        }
-    }
-
-    fn copy_file(&mut self, original: u64, fate: Fate) {
-        let content = self.original(original).content.clone();
-        let copy = Copy {
-            from: Side::External,
-            original,
-            content: content.clone(),
-            state: CopyState::InDoubt { until_ms: self.until() },
-            missing_since_ms: None,
-            substituted: false,
-        };
-        self.link.keep_copy(copy.clone());
-        match self.send(Call::Attach { original, content }, fate) {
-            None => {}
-            Some(false) => self.link.forget_copy(Side::External, original),
-            Some(true) => {
-                let id = self.inside.files.last().unwrap().id;
-                self.link.keep_copy(Copy { state: CopyState::Stands(id), ..copy });
-            }
-        }
-    }
-
-    fn rewrite(&mut self, original: u64, copy: u64, fate: Fate) {
-        self.assert_is_own_copy(original, copy);
-        let content = self.original(original).content.clone();
-        let known = self.link.copy_of(Side::External, original).unwrap().clone();
-        let late = Late::File { original, content: content.clone() };
-        let until = self.until();
-        self.link.may_land(late.clone(), until);
-        let Some(done) = self.send(Call::Rewrite { copy, content: content.clone() }, fate) else { return };
-        self.link.landed(&late, until);
-        if done {
-            self.link.keep_copy(Copy { content, ..known });
-        }
-    }
-
-    fn delete(&mut self, original: u64, copy: u64, fate: Fate) {
-        self.assert_is_own_copy(original, copy);
-        assert!(self.deleted.contains(&original), "ownership: original {original} was not deleted");
-        if self.send(Call::Delete { copy }, fate) == Some(true) {
-            self.link.forget_copy(Side::External, original);
-        }
-    }
-
-    fn original(&self, id: u64) -> &Attached {
-        self.outside.files.iter().find(|file| file.id == id).expect("an original that stands")
-    }
-
-    /// What an unanswered stimulus makes of a person's move that no pass has remembered counts as that
-    /// person's: the ancestor, which would tell the two apart, holds neither.
-    fn land_unanswered(&mut self, call: &Call) {
-        let unseen = self.moved_by == Author::Person && self.link.ancestor.internal.status != self.inside.calm;
-        self.land(call);
-        if unseen {
-            self.moved_by = Author::Person;
-        }
-    }
-
-    fn land(&mut self, call: &Call) {
-        match call {
-            Call::Update(fields) => {
-                for (code, value) in fields {
-                    self.inside.fields.insert(code, value.clone());
-                    self.authors.insert(code, Author::Bridge);
-                }
-            }
-            Call::Stimulus(code) => {
-                let lifecycle = self.policy.internal_lifecycle.as_ref().unwrap();
-                if let Some(to) = stimulate(lifecycle, &self.inside.status, code) {
-                    self.inside.stands(&to);
-                    self.moved_by = Author::Bridge;
-                }
-            }
-            Call::Attach { original, content } => {
-                let (id, _) = self.fresh_file();
-                self.inside.files.push(Attached { id, copy_of: Some(*original), content: content.clone() });
-                assert_eq!(self.copies_of(*original).count(), 1, "no duplicates: copies of {original}");
-            }
-            Call::Rewrite { copy, content } => {
-                if let Some(file) = self.inside.files.iter_mut().find(|file| file.id == *copy) {
-                    file.content = content.clone();
-                }
-            }
-            Call::Delete { copy } => self.inside.files.retain(|file| file.id != *copy),
-        }
-        self.inside.save();
-    }
-
     // What a read shows.
 
-    fn show_outside(&self, files: bool, contents: bool) -> Sight {
-        self.show("R-1", 1, &self.outside, files, &|_| contents)
-    }
-
-    /// Contents are read only of copies over which a settled rewrite may have landed.
-    fn show_inside(&self, files: bool) -> Sight {
-        let settled = |original: u64| {
-            self.link.late.iter().any(|late| late.until_ms <= self.now && late.what.is_of_file(original))
+    /// Contents are read of originals, where asked for, and of copies over which a settled rewrite may have
+    /// landed.
+    fn show(&self, on: Side, files: bool, contents: bool) -> Sight {
+        let side = self.side(on);
+        let settled = |from: Side, original: &str| {
+            let original = original.parse().unwrap_or_default();
+            self.link.late.iter().any(|late| late.until_ms <= self.now && late.what.is_of_file(from, original))
         };
-        self.show("U-9", 9, &self.inside, files, &|file| file.copy_of.is_some_and(settled))
-    }
-
-    fn show(&self, reference: &str, id: u64, side: &Instance, files: bool, read: &dyn Fn(&Attached) -> bool) -> Sight {
-        let mark = |original: u64| FileMark {
-            ticket: fixtures::ticket_mark("7f3a"),
-            from: Side::External,
-            kind: FileKind::File,
-            key: original.to_string(),
+        let read = |file: &Attached| match &file.made {
+            None => contents,
+            Some((from, FileKind::File, original)) => settled(*from, original),
+            Some(_) => false,
         };
         let file = |file: &Attached| File {
             id: file.id,
-            mark: file.copy_of.map(mark),
+            made_by: file.made.as_ref().map_or(MadeBy::Person, |mark| MadeBy::ThisPair(file_mark(mark))),
             content: read(file).then(|| file.content.clone()),
             announced: false,
         };
+        let (reference, id) = if on == Side::External { ("R-1", 1) } else { ("U-9", 9) };
+        let attributes = side.fields.iter().map(|(code, value)| ((*code).to_owned(), value.clone()));
+        let solution = ("solution".to_owned(), side.solution.clone());
         Sight::Here(Ticket {
             class: "UserRequest".into(),
             id,
             reference: reference.into(),
             status: side.status.clone(),
-            attributes: side.fields.iter().map(|(code, value)| ((*code).to_owned(), value.clone())).collect(),
+            attributes: attributes.chain([solution]).collect(),
             files: files.then(|| side.files.iter().map(file).collect()),
+            logs: [(LogName::Private, side.entries(on))].into(),
             read_at_ms: self.now,
         })
-    }
-
-    // The laws.
-
-    /// Ownership: a person's edit inside is overwritten only where the external changed since the two were
-    /// last brought together, and then it is reported; nothing else is reported.
-    fn assert_may_overwrite(&self, field: &FieldWrite) {
-        let code = known(&field.code);
-        let target = &self.inside.fields[code];
-        if self.authors[code] == Author::Person && !self.sent.contains(target) {
-            let changed = amps_apart(&self.synced[code]) != amps_apart(&self.outside.fields[code]);
-            assert!(changed, "ownership: {code} {target:?} is a person's and did not change outside");
-            assert_eq!(field.lost_edit.as_ref(), Some(target), "ownership: the lost edit of {code} is reported");
-        } else if self.authors[code] == Author::Bridge {
-            assert_eq!(field.lost_edit, None, "the bridge's own {code} is no person's edit");
-        }
-    }
-
-    fn assert_is_own_copy(&self, original: u64, copy: u64) {
-        let file = self.inside.files.iter().find(|file| file.id == copy).expect("a copy that stands");
-        assert_eq!(file.copy_of, Some(original), "ownership: file {copy} is no copy of {original}");
-    }
-
-    /// All is answered from now on, and time passes until nothing is left to look at.
-    pub fn heal(&mut self) {
-        for _ in 0..200 {
-            if self.link.halt.take().is_some() {
-                // An operator looks and resumes.
-                self.link.resumed = true;
-            }
-            let before = self.link.clone();
-            let plan = self.pass(true, true, &[]);
-            let due = plan.look_again_at_ms.into_iter().chain(self.link.late.iter().map(|late| late.until_ms)).min();
-            match due {
-                Some(due) => self.wait_until(due.max(self.now)),
-                None if plan.writes_nothing() && plan.halt.is_none() && self.link == before => return,
-                None => {}
-            }
-        }
-        panic!("convergence: still not at rest: {:?}", self.link);
-    }
-
-    pub fn assert_converged(&self) {
-        for code in CODES {
-            let (outside, inside) = (&self.outside.fields[code], &self.inside.fields[code]);
-            if self.authors[code] == Author::Bridge {
-                assert_eq!(amps_apart(inside), amps_apart(&as_inside(code, outside)), "convergence: {code}");
-            } else {
-                assert_eq!(amps_apart(&self.synced[code]), amps_apart(outside), "convergence: {code} changed outside");
-            }
-        }
-        // A ticket that was approved, or re-opened, and late before anyone looked: which, nothing shows.
-        let unknowable = self.outside.status == "escalated_tto";
-        if self.moved_by == Author::Bridge && self.link.conflicts.is_empty() && !unknowable {
-            assert_eq!(self.inside.calm, self.outside.calm, "convergence: the bridge moved the status last");
-        }
-        for original in &self.outside.files {
-            let copies: Vec<&Attached> = self.copies_of(original.id).collect();
-            match copies.as_slice() {
-                [copy] => assert_eq!(copy.content, original.content, "convergence: contents of {}", original.id),
-                [] => assert!(self.removed.contains(&original.id), "convergence: {} has no copy", original.id),
-                _ => panic!("no duplicates: {copies:?}"),
-            }
-        }
-        for gone in &self.deleted {
-            assert_eq!(self.copies_of(*gone).count(), 0, "convergence: {gone} was deleted, its copy stands");
-        }
-        let payable = self.link.owed.iter().filter(|late| !matches!(late, Late::Status { .. })).count();
-        assert_eq!(payable, 0, "convergence: {:?} is still owed", self.link.owed);
-    }
-
-    fn copies_of(&self, original: u64) -> impl Iterator<Item = &Attached> {
-        self.inside.files.iter().filter(move |file| file.copy_of == Some(original))
-    }
-
-    pub fn assert_idempotent(&mut self) {
-        self.wait_until(self.now + 1_000_000);
-        let plan = self.pass(true, true, &[]);
-        assert!(plan.writes_nothing() && plan.notes.is_empty(), "idempotence: one more pass: {plan:?}");
     }
 }
 
@@ -564,64 +360,12 @@ impl Instance {
     }
 }
 
-fn touches_files(plan: &Plan) -> bool {
-    plan.writes
-        .iter()
-        .any(|step| matches!(step.write, Write::CopyFile { .. } | Write::RewriteFile { .. } | Write::DeleteCopy { .. }))
-}
-
-/// A person, or a clock, takes any transition that leads on from here.
-fn move_on(lifecycle: Option<&Lifecycle>, side: &mut Instance, pick: &Index) -> bool {
-    let from_here: Vec<&str> =
-        lifecycle.unwrap().transitions.iter().filter(|t| t.from == side.status).map(|t| t.to.as_str()).collect();
-    let Some(to) = (!from_here.is_empty()).then(|| *pick.get(&from_here)) else { return false };
-    let calm = side.calm.clone();
-    side.stands(to);
-    calm != side.calm
-}
-
-/// The state that a stimulus leads to from here, by the lifecycle's own rows.
-pub fn stimulate(lifecycle: &Lifecycle, state: &str, stimulus: &str) -> Option<String> {
-    lifecycle.transitions.iter().find(|t| t.from == state && t.stimulus == stimulus).map(|t| t.to.clone())
-}
-
-pub fn walk_of(step: &itop_bridge_core::Step) -> Option<(&str, &[Stimulus])> {
-    match &step.write {
-        Write::WalkStatus { wanted, walk } => Some((wanted, walk)),
-        _ => None,
-    }
-}
-
-/// How many transitions lead from one state to another: people's alone, or clocks' too.
-pub fn distance(lifecycle: &Lifecycle, from: &str, to: &str, clocks: bool) -> Option<usize> {
-    let mut seen = BTreeSet::from([from]);
-    let mut next = VecDeque::from([(from, 0)]);
-    while let Some((state, steps)) = next.pop_front() {
-        if state == to {
-            return Some(steps);
-        }
-        for t in lifecycle.transitions.iter().filter(|t| t.from == state) {
-            let people = lifecycle.stimuli[&t.stimulus] == "StimulusUserAction";
-            if (people || clocks) && seen.insert(&t.to) {
-                next.push_back((&t.to, steps + 1));
-            }
-        }
-    }
-    None
-}
-
-fn pick_of<'a>(files: &'a mut [Attached], pick: &Index) -> Option<&'a mut Attached> {
-    if files.is_empty() { None } else { Some(pick.get_mut(files)) }
+fn file_mark((from, kind, key): &Mark) -> FileMark {
+    FileMark { ticket: fixtures::ticket_mark("7f3a"), from: *from, kind: *kind, key: key.clone() }
 }
 
 fn known(code: &str) -> &'static str {
     CODES.into_iter().find(|known| *known == code).expect("a field of the model")
-}
-
-fn text(value: &Value) -> String {
-    match value {
-        Value::Text(text) | Value::Html(text) => text.clone(),
-    }
 }
 
 /// What the internal side is to hold for an external value.
@@ -630,12 +374,4 @@ fn as_inside(code: &str, outside: &str) -> String {
         "title" => format!("[R-1] {outside}").chars().take(255).collect(),
         _ => outside.to_owned(),
     }
-}
-
-fn amps_apart(value: &str) -> String {
-    let mut value = value.to_owned();
-    while value.contains("&amp;amp;") {
-        value = value.replace("&amp;amp;", "&amp;");
-    }
-    value
 }

@@ -1,6 +1,7 @@
 //! The links and their activity log in SQL. A link is stored whole as JSON; the columns beside it
 //! are what it is found by.
 
+use itop_bridge_core::document::Document;
 use itop_bridge_core::link::Copy;
 use itop_bridge_core::{Link, TicketKey};
 use rusqlite::{Connection, OptionalExtension, Params, named_params, params};
@@ -247,6 +248,8 @@ struct Body {
     external: TicketKey,
     internal: Option<TicketKey>,
     copies: Vec<Copy>,
+    #[serde(default)]
+    documents: Vec<Document>,
     halt: Option<serde::de::IgnoredAny>,
 }
 
@@ -258,6 +261,7 @@ fn read_pair(row: &rusqlite::Row<'_>) -> rusqlite::Result<Pair> {
         external: body.external,
         internal: body.internal,
         copies: body.copies,
+        documents: body.documents,
         halted: body.halt.is_some(),
         state: read_state(row)?,
     })

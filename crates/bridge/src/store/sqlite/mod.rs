@@ -38,6 +38,12 @@ impl SqliteStore {
         Ok(SqliteStore::over(open::file(path.as_ref())?, None))
     }
 
+    /// Opens the store beside a running `serve`, for a verb that only shows: SQLite itself refuses every
+    /// write. Neither makes a file nor changes an older schema.
+    pub fn open_to_read(path: impl AsRef<Path>) -> Result<SqliteStore> {
+        Ok(SqliteStore::over(open::to_read(path.as_ref())?, None))
+    }
+
     /// Opens the store for `serve`: [`StoreError::Locked`] while another one has it so. The lock is
     /// on `<path>.lock`.
     pub fn open_exclusive(path: impl AsRef<Path>) -> Result<SqliteStore> {
@@ -83,16 +89,15 @@ impl SqliteStore {
 
 impl Store for SqliteStore {
     fn adopt_server_id(&mut self, id: &str) -> Result<()> {
+        // A store that is only read has been adopted before: there this writes nothing.
+        if belongs_to(&self.db, id)? {
+            return Ok(());
+        }
         self.write(|db| {
-            let found: Option<String> = db.query_row("SELECT id FROM server", [], |row| row.get(0)).optional()?;
-            match found {
-                Some(found) if found == id => Ok(()),
-                Some(found) => Err(StoreError::OtherServer { found, wanted: id.to_owned() }),
-                None => {
-                    db.execute("INSERT INTO server (only_row, id) VALUES (1, ?1)", [id])?;
-                    Ok(())
-                }
+            if !belongs_to(db, id)? {
+                db.execute("INSERT INTO server (only_row, id) VALUES (1, ?1)", [id])?;
             }
+            Ok(())
         })
     }
 
@@ -127,6 +132,10 @@ impl Store for SqliteStore {
 
     fn queue(&mut self, external: Option<&str>, limit: usize, now_ms: i64) -> Result<Vec<QueueRow>> {
         queue::list(&self.db, external, limit, now_ms)
+    }
+
+    fn queue_row(&mut self, of: &TicketOf, now_ms: i64) -> Result<Option<QueueRow>> {
+        queue::one(&self.db, of, now_ms)
     }
 
     fn lowest_created(&mut self, external: &str) -> Result<Option<u64>> {
@@ -221,6 +230,15 @@ impl Store for SqliteStore {
 
     fn set_stopped(&mut self, instance: &Instance, reason: Option<&str>) -> Result<()> {
         self.write(|db| sweep::set_stopped(db, instance, reason))
+    }
+}
+
+/// Whether the store has this server's id; `false` where it has none yet.
+fn belongs_to(db: &Connection, id: &str) -> Result<bool> {
+    let found: Option<String> = db.query_row("SELECT id FROM server", [], |row| row.get(0)).optional()?;
+    match found {
+        Some(found) if found != id => Err(StoreError::OtherServer { found, wanted: id.to_owned() }),
+        found => Ok(found.is_some()),
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 
 use crate::store::{Result, StoreError};
 
@@ -29,6 +29,20 @@ pub(super) fn file(path: &Path) -> Result<Connection> {
         made => made?,
     }
     prepare(Connection::open(path)?)
+}
+
+/// The database in a file, to be read only.
+pub(super) fn to_read(path: &Path) -> Result<Connection> {
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    db.busy_timeout(BUSY)?;
+    let (found, known) = (version(&db)?, known_version());
+    match found.cmp(&known) {
+        std::cmp::Ordering::Equal => Ok(db),
+        std::cmp::Ordering::Greater => Err(StoreError::Newer { found, known }),
+        std::cmp::Ordering::Less => Err(StoreError::Unavailable(format!(
+            "the database has schema {found}, this program knows {known}: start `serve` once, which brings it up to date"
+        ))),
+    }
 }
 
 /// Makes an empty file that only its owner may read: a store holds the text of customers' tickets.
@@ -68,8 +82,7 @@ fn migrate(db: &mut Connection) -> Result<()> {
     // Grouped, because refinery would otherwise commit a step and its line in the history apart: a
     // crash between the two would leave a database that no start can open.
     let runner = embedded::migrations::runner().set_grouped(true);
-    let known = runner.get_migrations().iter().map(|step| i64::from(step.version())).max();
-    let known = known.unwrap_or(0);
+    let known = known_version();
     // A plain BEGIN reads first, and fails when a running `serve` writes before it does.
     db.set_transaction_behavior(TransactionBehavior::Immediate);
     let found = version(db)?;
@@ -84,6 +97,12 @@ fn migrate(db: &mut Connection) -> Result<()> {
         })?;
     }
     Ok(())
+}
+
+/// The schema that this program writes.
+fn known_version() -> i64 {
+    let runner = embedded::migrations::runner();
+    runner.get_migrations().iter().map(|step| i64::from(step.version())).max().unwrap_or(0)
 }
 
 /// The schema's version; 0 is an empty database.

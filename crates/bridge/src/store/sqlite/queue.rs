@@ -104,6 +104,10 @@ pub(super) fn list(db: &Connection, external: Option<&str>, limit: usize, now_ms
     Ok(shown.collect::<rusqlite::Result<_>>()?)
 }
 
+pub(super) fn one(db: &Connection, of: &TicketOf, now_ms: i64) -> Result<Option<QueueRow>> {
+    Ok(load(db, of)?.map(|row| shown(row, now_ms)))
+}
+
 /// An id that no iTop has, from a forged hint, is negative in its column: it hides no other.
 pub(super) fn lowest_created(db: &Connection, external: &str) -> Result<Option<u64>> {
     let lowest = "SELECT MIN(ticket) FROM dirty WHERE external = ?1 AND ticket > 0 \

@@ -1,0 +1,118 @@
+//! Writing the report and the notice: one file each, rewritten in place.
+
+use itop_bridge_core::document::{Document, DocumentKind, Line};
+use itop_bridge_core::link::CopyState;
+use itop_bridge_core::{Link, Side, Ticket};
+
+use super::failure::{Failure, Kind};
+use super::html;
+use super::logs::text_contents;
+use super::pass::Pass;
+
+impl Pass<'_> {
+    /// Makes the document, or brings it up to date in place.
+    pub(super) async fn write_document(
+        &mut self,
+        kind: DocumentKind,
+        copy: Option<u64>,
+        target: &Ticket,
+        reason: &str,
+    ) -> Result<(), Failure> {
+        let Some(document) = self.link.document(kind).cloned() else { return Ok(()) };
+        let name = self.name_of(&document);
+        let contents = text_contents(&self.words_of(&document), &name);
+        let itop = self.shared.itop(self.lane, kind.on());
+        let outcome = match copy {
+            None => {
+                let intend = |link: &mut Link, until_ms| {
+                    change(link, kind, |document| document.state = Some(CopyState::InDoubt { until_ms }));
+                };
+                let made = self.attach(kind.from(), kind.file_kind(), key(kind), contents, target, intend).await?;
+                made.map(|written| written.object.id)
+            }
+            Some(id) => {
+                let intend = |link: &mut Link, until_ms| {
+                    change(link, kind, |document| document.again_at_ms = Some(until_ms));
+                };
+                self.replace(kind.from(), id, contents, intend).await?.map(|()| id)
+            }
+        };
+        match outcome {
+            Ok(id) => {
+                let again_at_ms = self.still_to_settle(&document);
+                let holds = Some(document.lines.clone());
+                let state = Some(CopyState::Stands(id));
+                self.link.keep_document(Document { holds, state, again_at_ms, ..document });
+                self.wrote(&format!("file {name:?}"), reason);
+                self.save().await
+            }
+            Err(error) => {
+                let failure = Failure::of(itop, &error);
+                if error.had_no_effect() {
+                    let gone = failure.kind == Kind::Gone;
+                    let state = if gone { Some(CopyState::RemovedByPerson) } else { document.state.clone() };
+                    self.link.keep_document(Document { state, ..document });
+                }
+                self.save().await?;
+                Err(failure)
+            }
+        }
+    }
+
+    /// An earlier rewrite without an answer may still land over this one.
+    fn still_to_settle(&self, before: &Document) -> Option<i64> {
+        before.again_at_ms.filter(|at| *at > self.shared.now_ms())
+    }
+
+    fn name_of(&self, document: &Document) -> String {
+        let newest = document.lines.first();
+        let state = newest.map_or("", |line| line.state.as_str());
+        match document.kind {
+            DocumentKind::Report => {
+                let reference = self.link.internal.as_ref().map_or("", |key| &key.reference);
+                format!("{} {reference} {state}.txt", self.shared.internal.name)
+            }
+            DocumentKind::Notice => {
+                let what = if newest.is_some_and(|line| line.reopened) { "re-opened" } else { state };
+                format!("{} {what}.txt", self.link.external.reference)
+            }
+        }
+    }
+
+    fn words_of(&self, document: &Document) -> String {
+        let side = document.kind.from();
+        let reference = self.link.key(side).map_or("", |key| &key.reference);
+        let itop = &self.shared.itop(self.lane, side).name;
+        let head = match document.kind {
+            DocumentKind::Report => format!("The status of {reference} ({itop}), newest first\n\n"),
+            DocumentKind::Notice => format!(
+                "{reference} ({itop}) was moved in a way that this ticket cannot follow. Look at it there, and open a new ticket or ask the customer to.\n\n"
+            ),
+        };
+        document.lines.iter().fold(head, |words, line| words + &self.line(side, line))
+    }
+
+    fn line(&self, side: Side, line: &Line) -> String {
+        let when = line.date.as_ref().map(|date| self.shared.itop(self.lane, side).print_time(date));
+        let when = when.map_or_else(String::new, |when| format!("  {when}"));
+        let what = if line.reopened { format!("re-opened: {}", line.state) } else { line.state.clone() };
+        let text = |value: &String| if html::begins_with_tag(value) { html::log_text(value) } else { value.clone() };
+        let solution = line.solution.as_ref().map(text).map_or_else(String::new, |text| format!("{text}\n"));
+        format!("{what}{when}\n{solution}")
+    }
+}
+
+/// One a pair: the mark's kind says all.
+fn key(kind: DocumentKind) -> String {
+    match kind {
+        DocumentKind::Report => "report".to_owned(),
+        DocumentKind::Notice => "notice".to_owned(),
+    }
+}
+
+fn change(link: &mut Link, kind: DocumentKind, change: impl FnOnce(&mut Document)) {
+    if let Some(mut document) = link.document(kind).cloned() {
+        change(&mut document);
+        link.keep_document(document);
+    }
+}

@@ -1,0 +1,216 @@
+//! New entries of a case log, on their way to the other side as files: each inline image as one of its
+//! own, then the text. The batch is fixed before its first call and goes out unchanged after a crash.
+
+use base64::Engine as _;
+use itop_bridge_core::caselog::{Batch, BatchContent, BatchFile, BatchKey, Entry, EntryKey};
+use itop_bridge_core::link::CopyState;
+use itop_bridge_core::{FileKind, Link, LogName, Side, Ticket, crossing_entries, text};
+use itop_client::{Contents, ErrorClass};
+
+use super::failure::{Failure, Kind};
+use super::html;
+use super::pass::Pass;
+
+/// Text beyond this goes into a further file; a single entry is never cut.
+const MAX_TEXT_BYTES: usize = 1024 * 1024;
+
+impl Pass<'_> {
+    /// Sends new entries: as many batches as their size asks for.
+    pub(super) async fn send_log(
+        &mut self,
+        from: Side,
+        log: LogName,
+        entries: &[EntryKey],
+        source: &Ticket,
+        target: &Ticket,
+        reason: &str,
+    ) -> Result<(), Failure> {
+        let policy = self.policy.clone();
+        let all = source.logs.get(&log).map(Vec::as_slice).unwrap_or_default();
+        let all = crossing_entries(&policy, &self.link, from, log, all);
+        let numbered = all.iter().enumerate().map(|(at, entry)| (at + 1, entry));
+        let new: Vec<(usize, &Entry)> = numbered.filter(|(_, entry)| entries.contains(&entry.key)).collect();
+        for some in portions(&new) {
+            let batch = self.batch(from, log, some, source, target);
+            self.link.log_mut(from, log).batch = Some(batch);
+            self.send_batch(from, log, source, target, reason).await?;
+        }
+        Ok(())
+    }
+
+    fn batch(&self, from: Side, log: LogName, entries: &[(usize, &Entry)], source: &Ticket, target: &Ticket) -> Batch {
+        let mut files: Vec<BatchFile> = Vec::new();
+        for image in entries.iter().flat_map(|(_, entry)| html::inline_images(&entry.html)) {
+            let key = image.id.to_string();
+            let is_it = |kind, known: &str| kind == FileKind::Image && known == key;
+            let stands = target.files.iter().flatten().filter_map(|file| file.mark());
+            let known = stands.filter(|mark| mark.from == from).any(|mark| is_it(mark.kind, &mark.key));
+            if known || files.iter().any(|file| is_it(file.kind, &file.key)) {
+                continue;
+            }
+            files.push(BatchFile {
+                kind: FileKind::Image,
+                name: format!("{} image {}", source.reference, image.id),
+                key,
+                holds: BatchContent::Image { id: image.id, secret: image.secret },
+                state: None,
+            });
+        }
+        if let Some((number, last)) = entries.last() {
+            let when = last.key.date.replace(':', ".");
+            files.push(BatchFile {
+                kind: FileKind::Log,
+                key: BatchKey::of(log, *number, &last.key).to_key(),
+                name: format!("{} {} log {when}.txt", source.reference, log.word()),
+                holds: BatchContent::Text(self.text_of(from, log, entries, source)),
+                state: None,
+            });
+        }
+        Batch { entries: entries.iter().map(|(_, entry)| entry.key.clone()).collect(), files }
+    }
+
+    fn text_of(&self, from: Side, log: LogName, entries: &[(usize, &Entry)], source: &Ticket) -> String {
+        let itop = self.shared.itop(self.lane, from);
+        let names = self.lane.settings.sync.log_authors;
+        let mut out = format!("The {} log of {} ({})\n", log.word(), source.reference, itop.name);
+        for (_, entry) in entries {
+            let when = itop.print_time(&entry.key.date);
+            let author = if names { format!(", {}", entry.author) } else { String::new() };
+            out.push_str(&format!("\n--- {when}{author} ---\n{}\n", html::log_text(&entry.html)));
+        }
+        out
+    }
+
+    /// Sends what is not sent yet of a batch, in its order.
+    pub(super) async fn send_batch(
+        &mut self,
+        from: Side,
+        log: LogName,
+        source: &Ticket,
+        target: &Ticket,
+        reason: &str,
+    ) -> Result<(), Failure> {
+        let files = self.link.log_mut(from, log).batch.as_ref().map(|batch| batch.files.clone()).unwrap_or_default();
+        for file in files.into_iter().filter(|file| !matches!(file.state, Some(CopyState::Stands(_)))) {
+            self.send_batch_file(from, log, &file, source, target).await?;
+        }
+        self.link.log_mut(from, log).batch_is_over();
+        self.wrote(&format!("{} log entries", log.word()), reason);
+        self.save().await
+    }
+
+    async fn send_batch_file(
+        &mut self,
+        from: Side,
+        log: LogName,
+        file: &BatchFile,
+        source: &Ticket,
+        target: &Ticket,
+    ) -> Result<(), Failure> {
+        let contents = self.contents_of_batch_file(from, file, source).await?;
+        let instead = self.words_for_batch_file(file, "it is larger than this iTop takes", from, source);
+        let mut answer = self.attach_batch_file(from, log, file, contents, target).await?;
+        if answer.as_ref().is_err_and(|error| error.class == ErrorClass::TooLarge) {
+            tracing::warn!(ticket = %self.name(), side = from.other().word(), file = %file.name, "this size is refused; a small text file is sent instead");
+            answer = self.attach_batch_file(from, log, file, instead, target).await?;
+        }
+        let itop = self.shared.itop(self.lane, from.other());
+        match answer {
+            Ok(written) => {
+                set_state(&mut self.link, from, log, &file.key, Some(CopyState::Stands(written.object.id)));
+                self.save().await
+            }
+            Err(error) => {
+                // Else the next look, at once, finds it by its mark or sends it again.
+                if error.had_no_effect() {
+                    set_state(&mut self.link, from, log, &file.key, None);
+                }
+                self.save().await?;
+                Err(Failure::of(itop, &error))
+            }
+        }
+    }
+
+    async fn attach_batch_file(
+        &mut self,
+        from: Side,
+        log: LogName,
+        file: &BatchFile,
+        contents: Contents,
+        target: &Ticket,
+    ) -> Result<Result<itop_client::Written, itop_client::Error>, Failure> {
+        let key = file.key.clone();
+        let intend = move |link: &mut Link, until_ms| {
+            set_state(link, from, log, &key, Some(CopyState::InDoubt { until_ms }));
+        };
+        self.attach(from, file.kind, file.key.clone(), contents, target, intend).await
+    }
+
+    async fn contents_of_batch_file(
+        &mut self,
+        from: Side,
+        file: &BatchFile,
+        source: &Ticket,
+    ) -> Result<Contents, Failure> {
+        let (id, secret) = match &file.holds {
+            BatchContent::Text(words) => return Ok(text_contents(words, &file.name)),
+            BatchContent::Image { id, secret } => (*id, secret),
+        };
+        let itop = self.shared.itop(self.lane, from);
+        let max_bytes = self.lane.settings.sync.max_attachment_bytes;
+        let client = self.with_file_memory(itop).await?;
+        match self.reading(client.inline_image(id, secret, max_bytes)).await? {
+            Ok(image) => {
+                let data = base64::engine::general_purpose::STANDARD.encode(&image.bytes);
+                let extension = image.mime.rsplit('/').next().unwrap_or_default();
+                let name = text::file_name(&format!("{}.{extension}", file.name));
+                Ok(Contents::new(data.into(), name, image.mime))
+            }
+            Err(error) => {
+                let failure = Failure::of(itop, &error);
+                if matches!(failure.kind, Kind::Transient | Kind::Login) {
+                    return Err(failure);
+                }
+                self.did(format!("inline image {id} could not be had: {}", failure.text));
+                Ok(self.words_for_batch_file(file, "it could not be read", from, source))
+            }
+        }
+    }
+
+    fn words_for_batch_file(&self, file: &BatchFile, why: &str, from: Side, source: &Ticket) -> Contents {
+        let side = &self.shared.itop(self.lane, from).name;
+        let words = format!("\"{}\" stands in {} in {side}. It was not copied: {why}.\n", file.name, source.reference);
+        let name = if file.kind == FileKind::Image { format!("{}.txt", file.name) } else { file.name.clone() };
+        text_contents(&words, &name)
+    }
+}
+
+/// A text file as iTop takes it.
+pub fn text_contents(words: &str, name: &str) -> Contents {
+    let data = base64::engine::general_purpose::STANDARD.encode(words);
+    Contents::new(data.into(), text::file_name(name), "text/plain")
+}
+
+fn set_state(link: &mut Link, from: Side, log: LogName, key: &str, state: Option<CopyState>) {
+    let batch = link.log_mut(from, log).batch.iter_mut();
+    for file in batch.flat_map(|batch| &mut batch.files).filter(|file| file.key == key) {
+        file.state.clone_from(&state);
+    }
+}
+
+/// The entries in portions of at most [`MAX_TEXT_BYTES`], or of one entry.
+fn portions<'a, 'e>(entries: &'a [(usize, &'e Entry)]) -> Vec<&'a [(usize, &'e Entry)]> {
+    let mut portions = Vec::new();
+    let (mut start, mut bytes) = (0, 0);
+    for (at, (_, entry)) in entries.iter().enumerate() {
+        if at > start && bytes + entry.html.len() > MAX_TEXT_BYTES {
+            portions.push(&entries[start..at]);
+            (start, bytes) = (at, 0);
+        }
+        bytes += entry.html.len();
+    }
+    if start < entries.len() {
+        portions.push(&entries[start..]);
+    }
+    portions
+}

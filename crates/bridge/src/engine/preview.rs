@@ -1,0 +1,168 @@
+//! What a pass would write, without a pass: both sides are read, the core decides, and nothing is written,
+//! neither to an iTop nor to the store.
+
+use itop_bridge_core::link::CopyState;
+use itop_bridge_core::plan::{Plan, Write};
+use itop_bridge_core::{FileContent, Link, Side, Sight, TicketKey, TicketMark, reconcile};
+use itop_client::{Query, oql_quote};
+
+use super::failure::Failure;
+use super::pass::Sights;
+use super::{Engine, Lane, Shared, looks, worker};
+use crate::store::{Claim, Lease, Look, TicketOf};
+
+/// What both sides show of a ticket, and what a pass would make of it.
+#[derive(Debug)]
+pub struct Preview {
+    pub of: TicketOf,
+    /// With its number where the pair is known already.
+    pub link: Link,
+    pub number: Option<i64>,
+    pub external: Sight,
+    pub internal: Sight,
+    /// A pass that has something to wait for, or a ticket that is not carried, makes no plan.
+    pub planned: Result<Plan, String>,
+    /// What the files hold that would be copied or rewritten.
+    pub contents: Vec<(Side, u64, FileContent)>,
+}
+
+/// A side could not be read, or the bridge knows too little: in iTop's words where it has some.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct CannotTell(String);
+
+impl From<Failure> for CannotTell {
+    fn from(failure: Failure) -> CannotTell {
+        CannotTell(failure.text)
+    }
+}
+
+impl Engine {
+    /// An external ticket by its reference, and its class.
+    pub async fn external_ticket(
+        &self,
+        external: &str,
+        reference: &str,
+    ) -> Result<Option<(TicketOf, String)>, CannotTell> {
+        let itop = &self.lane(external)?.external;
+        let query = Query::oql(format!("SELECT Ticket WHERE ref = {}", oql_quote(reference)));
+        let answer = itop.client.get("Ticket", &query, &["id", "finalclass"]).await;
+        let found = answer.map_err(|error| Failure::of(itop, &error))?;
+        Ok(found.objects.first().map(|object| {
+            let class = object.text("finalclass").unwrap_or(&object.class).to_owned();
+            (TicketOf { external: external.to_owned(), ticket: object.id }, class)
+        }))
+    }
+
+    /// The plan of a pass over everything of this ticket, as if a hint had named each of its files.
+    pub async fn preview(&self, of: &TicketOf, class: Option<String>) -> Result<Preview, CannotTell> {
+        let (shared, lane) = (&*self.shared, self.lane(&of.external)?);
+        let key = of.clone();
+        let stored = shared.store.call(move |store| store.link_of_external(&key)).await.map_err(Failure::from)?;
+        let link = stored.map(|stored| (stored.id, stored.link));
+        let claim = everything(of, class, link);
+        let Some(class) = shared.class_of(lane, &claim).await? else {
+            return Err(CannotTell(format!("{}:{} is of no class that is bridged", of.external, of.ticket)));
+        };
+        let policy = shared.policy(lane, &class).await?;
+        let read = worker::read_both(shared, lane, &class, &policy, std::slice::from_ref(&claim)).await;
+        let mut sights = read.into_iter().next().expect("one ticket was asked for")?;
+        let why_not = shared.why_not(lane, &claim, &sights).await?;
+        let link = match (&claim.link, &sights.external) {
+            (Some((_, link)), _) => link.clone(),
+            (None, Sight::Here(ticket)) => Link::unborn(TicketKey {
+                class: ticket.class.clone(),
+                id: ticket.id,
+                reference: ticket.reference.clone(),
+            }),
+            (None, _) => Link::unborn(TicketKey { class, id: of.ticket, reference: String::new() }),
+        };
+        let mut contents = shared.contents_of_originals(lane, &link, &mut sights).await?;
+        let planned = match why_not {
+            Some(why) => Err(why),
+            None => Ok(reconcile(&policy, &link, &sights.external, &sights.internal)),
+        };
+        if let Ok(plan) = &planned {
+            contents.extend(shared.contents_of_new_files(lane, plan).await?);
+        }
+        let Sights { external, internal, .. } = sights;
+        let number = claim.link.map(|(number, _)| number);
+        Ok(Preview { of: of.clone(), link, number, external, internal, planned, contents })
+    }
+
+    fn lane(&self, external: &str) -> Result<&Lane, CannotTell> {
+        let lane = self.shared.lanes.iter().find(|lane| lane.name == external);
+        lane.map(|lane| &**lane).ok_or_else(|| CannotTell(format!("there is no external {external:?}")))
+    }
+}
+
+/// What a worker would claim; there is no lease behind it.
+fn everything(of: &TicketOf, class: Option<String>, link: Option<(i64, Link)>) -> Claim {
+    Claim {
+        lease: Lease { of: of.clone(), token: 0, until_ms: 0 },
+        generation: 0,
+        class,
+        look: Look::everything(),
+        dirty_since_ms: 0,
+        attempts: 0,
+        failing_since_ms: None,
+        error: None,
+        link,
+    }
+}
+
+impl Shared {
+    /// Why a pass would not come to a plan.
+    async fn why_not(&self, lane: &Lane, claim: &Claim, sights: &Sights) -> Result<Option<String>, Failure> {
+        let Some((_, link)) = &claim.link else {
+            let Sight::Here(ticket) = &sights.external else {
+                return Ok(Some("it does not fit `only`, or is gone".to_owned()));
+            };
+            if sights.first_entry.as_deref().is_some_and(|entry| TicketMark::find(entry).is_some()) {
+                return Ok(Some("it is a bridge's copy".to_owned()));
+            }
+            let left_alone = self.is_left_alone(lane, ticket, &claim.look).await?;
+            return Ok(left_alone.then(|| "it is older than the connection".to_owned()));
+        };
+        let looked_for = link.creation.is_some() && link.internal.is_none();
+        Ok(looked_for
+            .then(|| "a create without an answer may have made its counterpart, which is looked for first".to_owned()))
+    }
+
+    /// What the originals hold now whose copies stand.
+    async fn contents_of_originals(
+        &self,
+        lane: &Lane,
+        link: &Link,
+        sights: &mut Sights,
+    ) -> Result<Vec<(Side, u64, FileContent)>, Failure> {
+        let mut contents = Vec::new();
+        for from in looks::BOTH {
+            let Some(files) = sights.ticket_mut(from).and_then(|ticket| ticket.files.as_mut()) else { continue };
+            for file in files {
+                let copied = link.copy_of(from, file.id).filter(|copy| copy.state != CopyState::RemovedByPerson);
+                if copied.is_some() {
+                    file.content = self.content(lane, from, file.id).await?;
+                    contents.extend(file.content.clone().map(|content| (from, file.id, content)));
+                }
+            }
+        }
+        Ok(contents)
+    }
+
+    async fn contents_of_new_files(&self, lane: &Lane, plan: &Plan) -> Result<Vec<(Side, u64, FileContent)>, Failure> {
+        let mut contents = Vec::new();
+        for step in &plan.writes {
+            if let Write::CopyFile { from, original } = step.write {
+                contents.extend(self.content(lane, from, original).await?.map(|content| (from, original, content)));
+            }
+        }
+        Ok(contents)
+    }
+
+    async fn content(&self, lane: &Lane, side: Side, id: u64) -> Result<Option<FileContent>, Failure> {
+        let itop = self.itop(lane, side);
+        let read = self.fetch_contents(&itop.client, id, lane.settings.sync.max_attachment_bytes).await;
+        Ok(read.map_err(|error| Failure::of(itop, &error))?.map(|read| read.fingerprint()))
+    }
+}

@@ -1,0 +1,114 @@
+//! The zone that an iTop's times are in: it prints them without one.
+//!
+//! The configuration says it, or it is learnt: an answer to one of our creates tells iTop's own time of the
+//! create, and the web server's time of the answer in UTC. What is learnt is an offset, and nothing is known of
+//! when it changed before: a time from before it was learnt may be summer's.
+
+use jiff::civil::DateTime;
+use jiff::fmt::rfc2822::DateTimeParser;
+use jiff::tz::{Offset, TimeZone};
+
+/// Real offsets are multiples of this.
+const STEP_SECONDS: i64 = 15 * 60;
+/// An answer that came later than this after the create tells no offset for sure.
+const MAX_SLACK_SECONDS: i64 = 5 * 60;
+
+/// An offset that answers have shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Learnt {
+    offset: Offset,
+    /// The first time with it, as iTop prints it.
+    since: String,
+}
+
+impl Learnt {
+    /// What a create's own time, as iTop prints it, and the HTTP `Date` of its answer tell.
+    pub fn from(created: &str, date: &str) -> Option<Learnt> {
+        let utc = DateTimeParser::new().parse_timestamp(date).ok()?.as_second();
+        let ahead = TimeZone::UTC.to_timestamp(read(created)?).ok()?.as_second() - utc;
+        let steps = (ahead + STEP_SECONDS / 2).div_euclid(STEP_SECONDS);
+        if (ahead - steps * STEP_SECONDS).abs() > MAX_SLACK_SECONDS {
+            return None;
+        }
+        let offset = Offset::from_seconds(i32::try_from(steps * STEP_SECONDS).ok()?).ok()?;
+        Some(Learnt { offset, since: created.to_owned() })
+    }
+
+    /// Takes a newer answer into account.
+    pub fn then(known: Option<Learnt>, newer: Learnt) -> Learnt {
+        known.filter(|known| known.offset == newer.offset).unwrap_or(newer)
+    }
+
+    /// The zone of a time as iTop prints it, where it is known.
+    fn zone_of(&self, date: &str) -> Option<TimeZone> {
+        (date >= self.since.as_str()).then(|| TimeZone::fixed(self.offset))
+    }
+}
+
+/// A time of an iTop's, as it prints it, for people of the other side.
+pub fn print(date: &str, configured: Option<&TimeZone>, learnt: Option<&Learnt>) -> String {
+    let zone = configured.cloned().or_else(|| learnt?.zone_of(date));
+    let zoned = zone.and_then(|zone| zone.to_ambiguous_zoned_datetime(read(date)?).compatible().ok());
+    match zoned {
+        Some(zoned) => zoned.strftime("%Y-%m-%d %H:%M:%S %:z").to_string(),
+        None => format!("{date} (server time)"),
+    }
+}
+
+fn read(date: &str) -> Option<DateTime> {
+    date.replacen(' ', "T", 1).parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: &str = "Tue, 24 Nov 2026 12:00:00 GMT";
+
+    fn printed(date: &str, learnt: Option<&Learnt>) -> String {
+        print(date, None, learnt)
+    }
+
+    #[test]
+    fn a_time_of_an_unknown_zone_is_the_servers() {
+        assert_eq!(printed("2026-11-24 13:00:00", None), "2026-11-24 13:00:00 (server time)");
+        let zone = TimeZone::get("Europe/Paris").unwrap();
+        assert_eq!(print("2026-07-01 13:00:00", Some(&zone), None), "2026-07-01 13:00:00 +02:00");
+        assert_eq!(print("", Some(&zone), None), " (server time)");
+    }
+
+    #[test]
+    fn an_offset_is_learnt_from_a_create_and_the_answers_date() {
+        for (created, offset) in [
+            ("2026-11-24 13:00:00", "+01:00"),
+            ("2026-11-24 12:59:40", "+01:00"),
+            ("2026-11-24 13:00:02", "+01:00"),
+            ("2026-11-24 17:44:50", "+05:45"),
+            ("2026-11-24 08:30:00", "-03:30"),
+            ("2026-11-24 11:59:59", "+00:00"),
+        ] {
+            let learnt = Learnt::from(created, NOON).unwrap();
+            assert_eq!(printed(created, Some(&learnt)), format!("{created} {offset}"));
+        }
+    }
+
+    #[test]
+    fn what_tells_no_offset_for_sure_is_not_learnt() {
+        for created in ["2026-11-24 12:53:00", "2026-12-24 13:00:00", "", "yesterday"] {
+            assert_eq!(Learnt::from(created, NOON), None, "{created}");
+        }
+        assert_eq!(Learnt::from("2026-11-24 13:00:00", "not a date"), None);
+    }
+
+    #[test]
+    fn a_time_from_before_an_offset_was_met_is_the_servers() {
+        let known = Learnt::from("2026-11-24 13:00:00", NOON);
+        let learnt = Learnt::then(known, Learnt::from("2026-11-24 14:00:00", "Tue, 24 Nov 2026 13:00:00 GMT").unwrap());
+        assert_eq!(printed("2026-11-24 13:30:00", Some(&learnt)), "2026-11-24 13:30:00 +01:00");
+        assert_eq!(printed("2026-07-01 12:00:00", Some(&learnt)), "2026-07-01 12:00:00 (server time)");
+        let changed =
+            Learnt::then(Some(learnt), Learnt::from("2026-11-24 20:00:00", "Tue, 24 Nov 2026 13:00:00 GMT").unwrap());
+        assert_eq!(printed("2026-11-24 13:30:00", Some(&changed)), "2026-11-24 13:30:00 (server time)");
+        assert_eq!(printed("2026-11-24 20:00:01", Some(&changed)), "2026-11-24 20:00:01 +07:00");
+    }
+}

@@ -1,0 +1,28 @@
+//! The way back: what happens on the provider's ticket, if it came from outside, is told to the customer's.
+
+mod files;
+mod report;
+
+use itop_sim::Attachment;
+
+use crate::world::*;
+
+/// The files of acme's ticket, but for the report.
+fn files_outside(world: &World, ticket: u64) -> Vec<Attachment> {
+    let files = world.acme().attachments(ticket).into_iter();
+    files.filter(|file| !file.temp_id.ends_with(":internal:status:report")).collect()
+}
+
+fn names_outside(world: &World, ticket: u64) -> Vec<String> {
+    files_outside(world, ticket).into_iter().map(|file| file.filename).collect()
+}
+
+/// The files of acme's ticket that tell of the provider's status.
+fn reports(world: &World, ticket: u64) -> Vec<Attachment> {
+    let files = world.acme().attachments(ticket).into_iter();
+    files.filter(|file| file.temp_id.ends_with(":internal:status:report")).collect()
+}
+
+fn text_of(file: &Attachment) -> String {
+    String::from_utf8(file.data.to_vec()).expect("a text file")
+}

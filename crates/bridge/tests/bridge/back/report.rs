@@ -1,0 +1,381 @@
+//! The report: one file on the customer's ticket names each state of the provider's, newest first.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use itop_sim::{Attachment, Effect, Fault, Version};
+
+use super::{files_outside, reports, text_of};
+use crate::files::{amend, creates_a_file, rewrites_a_file};
+use crate::status::{bridged, end, go, status};
+use crate::world::*;
+
+outside_both_versions![
+    the_report_is_made_with_the_link,
+    each_state_is_told_in_the_same_file,
+    an_escalation_is_told_too,
+    a_state_that_comes_again_is_told_again,
+    the_states_of_a_change_are_told,
+    a_state_that_followed_the_outside_is_told,
+    the_solution_is_told_as_text_and_nobodys_name_with_it,
+    a_report_that_a_customer_deleted_is_made_again_at_the_next_state,
+    a_download_of_the_report_and_a_new_organisation_write_nothing,
+    a_report_whose_answer_is_lost_is_made_once,
+    a_rewrite_whose_answer_is_lost_leaves_one_file_with_the_right_text,
+    a_rewrite_that_lands_late_over_a_newer_one_does_not_stay,
+    a_crash_at_any_moment_of_a_rewrite_leaves_one_file_with_the_right_text,
+    a_report_that_the_store_forgot_is_known_by_its_mark,
+    a_state_that_no_hook_told_is_found,
+    nobody_and_nothing_of_the_provider_is_named_outside,
+    with_the_status_off_nothing_is_told,
+];
+
+/// The one report, which must be there.
+fn report(world: &World, ticket: u64) -> Attachment {
+    let [report] = &reports(world, ticket)[..] else { panic!("{:?}", reports(world, ticket)) };
+    report.clone()
+}
+
+/// The states that the report names, newest first.
+fn told(world: &World, ticket: u64) -> Vec<String> {
+    let text = text_of(&report(world, ticket));
+    let (_, lines) = text.split_once("\n\n").expect("a head and lines");
+    lines.lines().map(|line| line.split("  ").next().unwrap_or_default().to_owned()).collect()
+}
+
+/// The internal ticket goes, and the bridge follows.
+async fn inside_goes(world: &World, copy: u64, stimulus: &str) {
+    go(&world.internal, copy, &[stimulus]).await;
+    world.settle().await;
+}
+
+async fn the_report_is_made_with_the_link(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let (id, _) = bridged(&world, "UserRequest", &[]).await;
+    let report = report(&world, id);
+    assert_eq!((&*report.filename, &*report.mimetype), ("elitery R-001001 new.txt", "text/plain"));
+    assert_eq!(report.temp_id, format!("itop-bridge:7f3a:acme:UserRequest:{id}:internal:status:report"));
+    assert_eq!(report.item_org_id, sample::DEMO);
+    assert_eq!(text_of(&report), "The status of R-001001 (elitery), newest first\n\nnew\n");
+    end(world).await;
+}
+
+async fn each_state_is_told_in_the_same_file(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let (id, copy) = bridged(&world, "UserRequest", &[]).await;
+    let made = report(&world, id).id;
+    let mut states = vec!["new".to_owned()];
+    for stimulus in ["ev_assign", "ev_pending", "ev_assign", "ev_resolve", "ev_close"] {
+        inside_goes(&world, copy, stimulus).await;
+        let state = status(&world.internal, copy);
+        states.insert(0, state.clone());
+        let report = report(&world, id);
+        assert_eq!((report.id, report.filename), (made, format!("elitery R-001001 {state}.txt")));
+        let told: Vec<String> = told(&world, id).into_iter().filter(|line| line != "replaced the fuser").collect();
+        assert_eq!(told, states);
+        // Its own lifecycle stays its own.
+        assert_eq!(status(world.acme(), id), "new");
+        world.one_more_pass_writes_nothing().await;
+    }
+    assert!(files_outside(&world, id).is_empty(), "the report alone is made");
+    end(world).await;
+}
+
+async fn an_escalation_is_told_too(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let (id, copy) = bridged(&world, "Incident", &[]).await;
+    for stimulus in ["ev_timeout", "ev_assign", "ev_timeout", "ev_pending"] {
+        inside_goes(&world, copy, stimulus).await;
+    }
+    assert_eq!(told(&world, id), ["pending", "escalated_ttr", "assigned", "escalated_tto", "new"]);
+    assert_eq!(status(world.acme(), id), "new");
+    end(world).await;
+}
+
+async fn a_state_that_comes_again_is_told_again(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
+    for stimulus in ["ev_pending", "ev_assign", "ev_pending"] {
+        world.pass_seconds(60).await;
+        inside_goes(&world, copy, stimulus).await;
+    }
+    let states = ["pending", "assigned", "pending", "assigned"];
+    assert_eq!(told(&world, id)[..4], states);
+    // Each with iTop's own time of it; the second `assigned` has none of its own.
+    let text = text_of(&report(&world, id));
+    let times: Vec<Option<&str>> = text.lines().skip(2).map(|line| Some(line.split_once("  ")?.1)).collect();
+    assert!(times[0].is_some() && times[2].is_some() && times[0] != times[2], "{text}");
+    assert!(times[1].is_none() && times[3].is_some(), "{text}");
+    end(world).await;
+}
+
+async fn the_states_of_a_change_are_told(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let (id, copy) = bridged(&world, "NormalChange", &[]).await;
+    let reference = world.internal.ticket(copy).unwrap().field("ref").to_owned();
+    let tour = [
+        "ev_reject",
+        "ev_reopen",
+        "ev_validate",
+        "ev_assign",
+        "ev_plan",
+        "ev_notapprove",
+        "ev_replan",
+        "ev_approve",
+        "ev_implement",
+        "ev_monitor",
+        "ev_finish",
+    ];
+    let mut states = vec!["new".to_owned()];
+    for stimulus in tour {
+        go(&world.internal, copy, &[stimulus]).await;
+        // Not every state has a webhook: the sweep finds the others.
+        world.pass_seconds(310).await;
+        states.insert(0, status(&world.internal, copy));
+        assert_eq!(told(&world, id), states);
+        assert_eq!(report(&world, id).filename, format!("elitery {reference} {}.txt", states[0]));
+    }
+    for state in ["rejected", "validated", "notapproved", "approved", "closed"] {
+        assert!(states.iter().any(|told| told == state), "{state}");
+    }
+    assert_eq!(status(world.acme(), id), "new");
+    end(world).await;
+}
+
+async fn a_state_that_followed_the_outside_is_told(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let (id, copy) = bridged(&world, "UserRequest", &[]).await;
+    for stimulus in ["ev_assign", "ev_pending"] {
+        go(world.acme(), id, &[stimulus]).await;
+        world.settle().await;
+    }
+    assert_eq!(status(&world.internal, copy), "pending");
+    assert_eq!(told(&world, id), ["pending", "assigned", "new"]);
+    end(world).await;
+}
+
+async fn the_solution_is_told_as_text_and_nobodys_name_with_it(outside: Version) {
+    for inside in BOTH {
+        let world = Setup::outside(outside).internal(inside).start().await;
+        let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
+        let solution = if inside == Version::V3_2 {
+            "<p>new fuser, 2 &lt; 3 &amp; <b>done</b></p>"
+        } else {
+            "new fuser, 2 < 3 & done"
+        };
+        let fields =
+            json!({ "resolution_code": "hardware_repair", "solution": solution, "service_id": sample::SOFTWARE });
+        world.internal.act_as("jules");
+        world.internal.stimulus(copy, "ev_resolve", fields).await.unwrap();
+        world.settle().await;
+        let text = text_of(&report(&world, id));
+        assert!(text.contains("new fuser, 2 < 3 & ") && text.contains("done"), "{text}");
+        for hidden in ["<p>", "<b>", "&lt;", "Verne", "Jules", "Helpdesk", "hardware_repair"] {
+            assert!(!text.contains(hidden), "{hidden:?} is in {text}");
+        }
+        // A solution that is amended is told anew, in the same line.
+        world.internal.update(copy, json!({ "solution": "another fuser" })).await.unwrap();
+        world.pass_seconds(310).await;
+        let text = text_of(&report(&world, id));
+        assert!(text.contains("another fuser") && !text.contains("new fuser"), "{text}");
+        assert_eq!(text.matches("resolved").count(), 1);
+        end(world).await;
+    }
+}
+
+async fn a_report_that_a_customer_deleted_is_made_again_at_the_next_state(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
+    world.acme().delete_attachment(report(&world, id).id).await;
+    world.settle().await;
+    // Neither another change nor a sweep nor an audit brings it back.
+    world.internal.attach(copy, "a.txt", "text/plain", b"a").await.unwrap();
+    world.pass_seconds(3 * 3600).await;
+    world.settle().await;
+    assert!(reports(&world, id).is_empty());
+    world.one_more_pass_writes_nothing().await;
+    inside_goes(&world, copy, "ev_pending").await;
+    assert_eq!(told(&world, id)[..2], ["pending", "assigned"]);
+    // Deleted without a word, just before the next state.
+    world.acme().erase("Attachment", report(&world, id).id);
+    inside_goes(&world, copy, "ev_assign").await;
+    assert_eq!(told(&world, id)[..2], ["assigned", "pending"]);
+    end(world).await;
+}
+
+async fn a_download_of_the_report_and_a_new_organisation_write_nothing(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let (id, _) = bridged(&world, "UserRequest", &[]).await;
+    world.clear_calls();
+    world.acme().download_attachment(report(&world, id).id).await.unwrap();
+    world.settle().await;
+    world.acme().change_org(id, sample::IT).await.unwrap();
+    world.settle().await;
+    assert_eq!(world.acme().writes() + world.internal.writes(), 0);
+    end(world).await;
+}
+
+const LOST: [Fault; 6] = [
+    Fault::Cut { after_bytes: 5, effect: Effect::Committed },
+    Fault::Hang(Effect::Committed),
+    Fault::Hang(Effect::None),
+    Fault::Status(500, Effect::Committed),
+    Fault::LandLate(Duration::from_secs(40)),
+    Fault::LandLate(Duration::from_secs(290)),
+];
+
+async fn a_report_whose_answer_is_lost_is_made_once(version: Version) {
+    for fault in LOST {
+        let world = Setup::outside(version).start().await;
+        world.acme().fail_when(1, fault.clone(), creates_a_file);
+        let (id, copy) = bridged(&world, "UserRequest", &[]).await;
+        world.pass_seconds(400).await;
+        assert_eq!(told(&world, id), ["new"], "{fault:?}");
+        inside_goes(&world, copy, "ev_assign").await;
+        assert_eq!(told(&world, id), ["assigned", "new"], "{fault:?}");
+        end(world).await;
+    }
+}
+
+async fn a_rewrite_whose_answer_is_lost_leaves_one_file_with_the_right_text(version: Version) {
+    for fault in LOST {
+        let world = Setup::outside(version).start().await;
+        let (id, copy) = bridged(&world, "UserRequest", &[]).await;
+        world.acme().fail_when(1, fault.clone(), rewrites_a_file);
+        inside_goes(&world, copy, "ev_assign").await;
+        world.pass_seconds(400).await;
+        assert_eq!(told(&world, id), ["assigned", "new"], "{fault:?}");
+        assert_eq!(report(&world, id).filename, "elitery R-001001 assigned.txt");
+        end(world).await;
+    }
+}
+
+async fn a_rewrite_that_lands_late_over_a_newer_one_does_not_stay(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let (id, copy) = bridged(&world, "UserRequest", &[]).await;
+    world.acme().fail_when(1, Fault::LandLate(Duration::from_secs(100)), rewrites_a_file);
+    go(&world.internal, copy, &["ev_assign"]).await;
+    world.pass_seconds(5).await;
+    go(&world.internal, copy, &["ev_pending"]).await;
+    world.pass_seconds(60).await;
+    assert_eq!(told(&world, id), ["pending", "assigned", "new"]);
+    world.pass_seconds(45).await;
+    assert_eq!(told(&world, id), ["assigned", "new"], "it landed");
+    world.settle().await;
+    assert_eq!(told(&world, id), ["pending", "assigned", "new"]);
+    end(world).await;
+}
+
+async fn a_crash_at_any_moment_of_a_rewrite_leaves_one_file_with_the_right_text(version: Version) {
+    for after_ms in (0..600).step_by(40) {
+        let mut world = Setup::outside(version).start().await;
+        let (id, copy) = bridged(&world, "UserRequest", &[]).await;
+        go(&world.internal, copy, &["ev_assign"]).await;
+        tokio::time::sleep(Duration::from_millis(after_ms)).await;
+        world.crash().await;
+        world.boot();
+        world.settle().await;
+        assert_eq!(told(&world, id), ["assigned", "new"], "after {after_ms} ms");
+        end(world).await;
+    }
+}
+
+async fn a_report_that_the_store_forgot_is_known_by_its_mark(version: Version) {
+    let mut world = Setup::outside(version).start().await;
+    let (id, copy) = bridged(&world, "UserRequest", &[]).await;
+    let made = report(&world, id).id;
+    world.crash().await;
+    amend(&world, id, |link, _| link.documents.clear()).await;
+    world.boot();
+    inside_goes(&world, copy, "ev_assign").await;
+    assert_eq!((report(&world, id).id, &told(&world, id)[0][..]), (made, "assigned"));
+    end(world).await;
+}
+
+async fn a_state_that_no_hook_told_is_found(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
+    world.internal.drop_hooks(true);
+    go(&world.internal, copy, &["ev_pending"]).await;
+    world.pass_seconds(310).await;
+    assert_eq!(told(&world, id)[..2], ["pending", "assigned"]);
+    end(world).await;
+}
+
+/// Each write sent outside, with the words of the files in it.
+fn sent_outside(world: &World) -> Vec<String> {
+    let writes = world.acme().calls().into_iter().filter(|call| call.is_write());
+    let words = |call: itop_sim::Call| {
+        let request = call.request();
+        let data = request["fields"]["contents"]["data"].as_str().unwrap_or_default();
+        let text = STANDARD.decode(data).expect("whole contents");
+        format!("{request} {}", String::from_utf8_lossy(&text))
+    };
+    writes.map(words).collect()
+}
+
+async fn nobody_and_nothing_of_the_provider_is_named_outside(version: Version) {
+    for mode in ["report", "apply"] {
+        let internal_defaults = DEFAULTS
+            .replace("org = \"Demo\"", "org = \"My Company/Department\"")
+            .replace("team = \"Helpdesk\", agent = 9", "team = \"Hardware support\", agent = 12");
+        let sync = format!("status_to_external = \"{mode}\"");
+        let defaults = "only = \"all\"\ndefaults = { team = \"Helpdesk\", agent = 9, service = \"Software\" }";
+        let world = Setup { internal_defaults, ..Setup::outside(version) }.acme(defaults).sync(&sync).start().await;
+        let id = world.acme().create_ticket("UserRequest", ticket("Printer on fire")).await.unwrap();
+        world.settle().await;
+        let copy = world.copy_of(id).await.id;
+        world.internal.attach(copy, "a.txt", "text/plain", b"a").await.unwrap();
+        let theirs = json!({ "team_id": 38, "agent_id": 12, "servicesubcategory_id": 6, "service_id": 3 });
+        world.internal.stimulus(copy, "ev_assign", theirs).await.unwrap();
+        world.settle().await;
+        world.internal.stimulus(copy, "ev_pending", json!({ "pending_reason": "waits for a part" })).await.unwrap();
+        world.settle().await;
+        let fields = json!({ "resolution_code": "hardware_repair", "solution": "done", "service_id": 3 });
+        world.internal.stimulus(copy, "ev_assign", json!({})).await.unwrap();
+        world.internal.stimulus(copy, "ev_resolve", fields).await.unwrap();
+        world.settle().await;
+        world.internal.stimulus(copy, "ev_close", json!({})).await.unwrap();
+        world.settle().await;
+        let sent = sent_outside(&world);
+        assert!(sent.len() > 3, "{mode}: {sent:?}");
+        for words in sent {
+            let hidden = [
+                "Christie",
+                "Agatha",
+                "agatha",
+                "Hardware",
+                "My Company",
+                "Telecom",
+                "Monet",
+                "\"12\"",
+                "\"38\"",
+                "\"agent_id\":12",
+                "\"team_id\":38",
+                "\"service_id\":3",
+                "\"service_id\":\"3\"",
+                "\"servicesubcategory_id\":\"6\"",
+                "\"org_id\":\"1\"",
+                "\"org_id\":1",
+                "\"item_org_id\":1,",
+                "\"item_org_id\":\"1\"",
+            ];
+            for hidden in hidden {
+                assert!(!words.contains(hidden), "{mode}: {hidden:?} is in {words}");
+            }
+        }
+        end(world).await;
+    }
+}
+
+async fn with_the_status_off_nothing_is_told(version: Version) {
+    let world = Setup::outside(version).sync("status_to_external = \"off\"").start().await;
+    let (id, copy) = bridged(&world, "UserRequest", &[]).await;
+    for stimulus in ["ev_assign", "ev_pending", "ev_assign", "ev_resolve", "ev_close"] {
+        inside_goes(&world, copy, stimulus).await;
+    }
+    assert_eq!(world.acme().writes(), 0);
+    assert_eq!((status(world.acme(), id), world.acme().all_attachments().len()), ("new".into(), 0));
+    end(world).await;
+}

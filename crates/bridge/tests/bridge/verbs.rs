@@ -1,0 +1,344 @@
+//! The command line's verbs, called beside a running bridge: what they show, and that those that show
+//! change nothing.
+
+use std::io::Write;
+
+use itop_bridge::cli::Outcome;
+use itop_bridge::cli::links::{self, Links, LinksVerb};
+use itop_bridge::cli::pause::{self, Pause};
+use itop_bridge::cli::plan;
+use itop_bridge::cli::retry::{self, Retry};
+use itop_bridge::config::Config;
+use itop_bridge::store::{Activity, Store, TicketOf};
+use itop_bridge_core::caselog::{LogHalt, LogName};
+use itop_bridge_core::{Link, Side};
+use itop_sim::{Fault, Version};
+use serde_json::Value as Json;
+
+use crate::world::*;
+
+outside_both_versions![
+    a_plan_is_what_the_next_pass_writes_and_itself_writes_nothing,
+    a_plan_of_a_ticket_without_a_pair_shows_what_would_be_made,
+    a_plan_says_why_nothing_is_written,
+    a_pair_is_shown_with_its_files_logs_and_history,
+    a_parked_ticket_is_tried_again_when_told,
+    a_paused_external_is_not_called_and_its_hooks_are_kept,
+    a_paused_internal_is_not_called_and_no_ticket_moves,
+    a_link_of_which_only_a_log_has_halted_is_resumed,
+];
+
+const HOUR: u64 = 3600;
+const PAIR: &str = "acme:R-000001";
+
+type Said = Result<(Outcome, String), String>;
+
+impl World {
+    async fn verb(
+        &self,
+        verb: impl FnOnce(&mut dyn Store, &Config, i64, &mut dyn Write) -> anyhow::Result<Outcome> + Send + 'static,
+    ) -> Said {
+        let (config, now_ms) = (self.config(), self.now_ms());
+        let run = move |store: &mut dyn Store| {
+            let mut out = Vec::new();
+            Ok(said(verb(store, &config, now_ms, &mut out), out))
+        };
+        self.store.call(run).await.expect("the store")
+    }
+
+    async fn plan(&self, ticket: &str) -> Said {
+        let (mut out, verb) = (Vec::new(), plan::Plan { ticket: ticket.into() });
+        let outcome = plan::show(&verb, &self.engine(), &self.store, &self.config(), &mut out).await;
+        said(outcome, out)
+    }
+
+    async fn pause(&self, name: &str) -> Said {
+        let verb = Pause { name: name.into() };
+        self.verb(move |store, config, _, out| pause::in_store(&verb, store, config, out)).await
+    }
+
+    async fn retry(&self, ticket: Option<&str>) -> Said {
+        let verb = Retry { ticket: ticket.map(str::to_owned) };
+        let ask = |external: &str, reference: &str| {
+            anyhow::ensure!(reference == "R-000001", "{external} has no ticket {reference}");
+            Ok(TicketOf { external: external.into(), ticket: 1 })
+        };
+        self.verb(move |store, config, now, out| retry::in_store(&verb, store, config, &ask, now, out)).await
+    }
+
+    async fn links_verb(&self, verb: LinksVerb) -> Said {
+        let verb = Links { verb };
+        self.verb(move |store, config, now, out| links::in_store(&verb, store, config, now, out)).await
+    }
+
+    async fn show(&self, ticket: &str) -> String {
+        self.links_verb(LinksVerb::Show { ticket: ticket.into(), json: false }).await.unwrap().1
+    }
+
+    async fn show_json(&self, ticket: &str) -> Json {
+        let said = self.links_verb(LinksVerb::Show { ticket: ticket.into(), json: true }).await.unwrap().1;
+        serde_json::from_str(&said).unwrap()
+    }
+}
+
+fn said(outcome: anyhow::Result<Outcome>, out: Vec<u8>) -> Said {
+    let words = String::from_utf8(out).expect("a verb says words");
+    outcome.map(|outcome| (outcome, words)).map_err(|error| format!("{error:#}"))
+}
+
+#[track_caller]
+fn contains_all(said: &str, lines: &[&str]) {
+    for line in lines {
+        assert!(said.contains(line), "{line:?} in:\n{said}");
+    }
+}
+
+async fn linked(world: &World) -> u64 {
+    let id = world.acme().create_ticket("UserRequest", ticket("Printer on fire")).await.unwrap();
+    world.settle().await;
+    id
+}
+
+async fn a_plan_is_what_the_next_pass_writes_and_itself_writes_nothing(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let id = linked(&world).await;
+    let kept = world.acme().attach(id, "kept.log", "text/plain", b"before").await.unwrap();
+    world.settle().await;
+    let (inside, internal) = (world.copy_of(id).await.id, "elitery:R-001001");
+    // What changes while no hook comes through waits for the sweep.
+    for sim in [world.acme(), &world.internal] {
+        sim.drop_hooks(true);
+    }
+    world.acme().update(id, json!({"title": "Printer still on fire"})).await.unwrap();
+    world.acme().add_log_entry(id, "private_log", "<p>It is the <b>big</b> one</p>").await.unwrap();
+    world.acme().replace_attachment(kept, b"after").await.unwrap();
+    world.acme().attach(id, "photo.png", "image/png", b"photo").await.unwrap();
+    world.internal.add_log_entry(inside, "private_log", "<p>On our way</p>").await.unwrap();
+    world.internal.attach(inside, "quote.pdf", "application/pdf", b"quote").await.unwrap();
+    let (links, queue) = (world.links().await, world.queue().await);
+    world.clear_calls();
+    for name in [PAIR, internal, "1"] {
+        let (outcome, said) = world.plan(name).await.unwrap();
+        assert_eq!(outcome, Outcome::Fine);
+        contains_all(
+            &said,
+            &[
+                "acme:R-000001 and elitery:R-001001 (link 1)",
+                "elitery: update fields\n  because ",
+                "  - title: [R-000001] Printer on fire\n  + title: [R-000001] Printer still on fire\n",
+                "elitery: copy a file\n",
+                "  + photo.png (image/png)\n",
+                "elitery: bring a copy up to date, in place\n",
+                "  - kept.log (text/plain)\n  + kept.log (text/plain)\n",
+                "acme: copy a file\n",
+                "  + quote.pdf (application/pdf)\n",
+                "elitery: attach 1 entry of the private log, as a file\n  because the private log has new entries outside",
+                ": It is the big one\n",
+                "acme: attach 1 entry of the private log, as a file\n  because the private log has new entries inside",
+                ": On our way\n",
+            ],
+        );
+    }
+    for sim in [world.acme(), &world.internal] {
+        assert_eq!(sim.writes(), 0, "a plan writes nothing");
+        assert!(!sim.calls().is_empty(), "both sides are read");
+        sim.drop_hooks(false);
+    }
+    assert_eq!(world.links().await, links);
+    assert_eq!(world.queue().await, queue);
+    // It comes true with the next sweep, and then there is nothing to plan.
+    world.acme().update(id, json!({"urgency": "1"})).await.unwrap();
+    world.acme().download_attachment(kept).await.unwrap();
+    world.pass_seconds(HOUR).await;
+    world.settle().await;
+    assert_eq!(world.copy_of(id).await.field("title"), "[R-000001] Printer still on fire");
+    let (_, said) = world.plan(PAIR).await.unwrap();
+    assert!(said.ends_with("\nA pass writes nothing.\n"), "{said}");
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn a_plan_of_a_ticket_without_a_pair_shows_what_would_be_made(version: Version) {
+    let world = Setup::outside(version).acme("only = \"org_id = 3\"").start().await;
+    world.pause("acme").await.unwrap();
+    world.acme().create_ticket("UserRequest", ticket("Printer on fire")).await.unwrap();
+    for name in [PAIR, "acme:1"] {
+        let (outcome, said) = world.plan(name).await.unwrap();
+        assert_eq!(outcome, Outcome::Fine);
+        let lines = [
+            "acme:R-000001 and elitery:no ticket yet\n",
+            "elitery: make a UserRequest\n",
+            "  + title: [R-000001] Printer on fire\n",
+        ];
+        contains_all(&said, &lines);
+    }
+    assert!(world.links().await.is_empty());
+    let unknown = world.plan("acme:R-000099").await.unwrap_err();
+    assert_eq!(unknown, "acme has no ticket R-000099");
+    let unknown = world.plan("elitery:R-000099").await.unwrap_err();
+    assert_eq!(unknown, "no pair has the ticket R-000099 of elitery");
+    world.resume("acme", false).await.unwrap();
+    world.settle().await;
+    assert_eq!(world.internal.tickets("UserRequest").len(), 1);
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn a_plan_says_why_nothing_is_written(version: Version) {
+    let world = Setup::outside(version).acme("only = \"title LIKE 'Printer%'\"").start().await;
+    world.acme().create_ticket("UserRequest", ticket("A mouse")).await.unwrap();
+    world.settle().await;
+    let (_, said) = world.plan(PAIR).await.unwrap();
+    assert!(said.ends_with("\nA pass writes nothing: it does not fit `only`, or is gone.\n"), "{said}");
+    let id = linked(&world).await;
+    let inside = world.copy_of(id).await.id;
+    world.internal.delete_ticket(inside).await.unwrap();
+    world.pass_seconds(2 * HOUR).await;
+    world.settle().await;
+    let (outcome, said) = world.plan("acme:R-000002").await.unwrap();
+    assert_eq!(outcome, Outcome::FaultFound);
+    contains_all(&said, &["\nHalted: the internal ticket R-001001 (id 1001) is no longer there"]);
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn a_pair_is_shown_with_its_files_logs_and_history(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let none = world.links_verb(LinksVerb::List { json: false }).await.unwrap().1;
+    assert_eq!(none, "There is no pair yet.\n");
+    let id = linked(&world).await;
+    let inside = world.copy_of(id).await.id;
+    world.acme().attach(id, "photo.png", "image/png", b"photo").await.unwrap();
+    world.acme().add_log_entry(id, "private_log", "<p>Hello</p>").await.unwrap();
+    world.internal.attach(inside, "quote.pdf", "application/pdf", b"quote").await.unwrap();
+    world.settle().await;
+    for name in [PAIR, "elitery:R-001001", "1"] {
+        contains_all(
+            &world.show(name).await,
+            &[
+                "link 1: acme:R-000001 with elitery:R-001001\nstate: ok\n",
+                "  outside -> inside  photo.png (attachment ",
+                "  inside -> outside  quote.pdf (attachment ",
+                ": stands as attachment ",
+                "  inside -> outside  report of the status (new): stands as attachment ",
+                "  outside -> inside  private log: entries delivered: 1\n",
+                "queue: nothing waits\n",
+                "what the bridge did, newest first:\n  20",
+            ],
+        );
+    }
+    let shown = world.show_json(PAIR).await;
+    assert_eq!((&shown["number"], &shown["external"], &shown["state"]), (&json!(1), &json!(PAIR), &json!("ok")));
+    assert_eq!(shown["files"][0]["name"], "photo.png");
+    assert_eq!(shown["logs"][0]["delivered"], 1);
+    assert!(shown["activity"].as_array().is_some_and(|lines| !lines.is_empty()), "{shown}");
+    let list = world.links_verb(LinksVerb::List { json: false }).await.unwrap().1;
+    assert!(list.contains("acme:R-000001") && list.contains("elitery:R-001001"), "{list}");
+    let list = world.links_verb(LinksVerb::List { json: true }).await.unwrap().1;
+    let list: Json = serde_json::from_str(&list).unwrap();
+    assert_eq!(list[0]["internal"], "elitery:R-001001");
+    let unknown = world.links_verb(LinksVerb::Show { ticket: "acme:R-000099".into(), json: false }).await;
+    assert_eq!(unknown.unwrap_err(), "no pair has the ticket R-000099 of acme");
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn a_parked_ticket_is_tried_again_when_told(version: Version) {
+    let world = Setup::outside(version).start().await;
+    world.internal.fail_with(|call| {
+        let text = "Unexpected value for attribute 'Impact' (impact) : Value not allowed [7]";
+        call.is_write().then(|| Fault::error(text))
+    });
+    world.acme().create_ticket("UserRequest", ticket("Printer on fire")).await.unwrap();
+    world.pass_seconds(HOUR + 10 * 60).await;
+    assert!(world.queue().await[0].parked);
+    world.internal.heal();
+    let nothing = world.retry(Some("acme:7")).await.unwrap().1;
+    assert_eq!(nothing, "acme:7 is not parked: nothing of it waits. Nothing was changed.\n");
+    // It has no pair, so that only its iTop knows its reference; the log calls it by its id.
+    let said = world.retry(Some(PAIR)).await.unwrap().1;
+    assert!(
+        said.starts_with("acme:R-000001 is due now. It was parked because ") && said.contains("Value not allowed"),
+        "{said}"
+    );
+    world.pass_seconds(5).await;
+    assert_eq!(world.internal.tickets("UserRequest").len(), 1, "long before it tries by itself");
+    world.settle().await;
+    assert_eq!(world.retry(None).await.unwrap().1, "No ticket is parked. Nothing was changed.\n");
+    let nothing = world.retry(Some(PAIR)).await.unwrap().1;
+    assert_eq!(nothing, "acme:R-000001 is not parked: nothing of it waits. Nothing was changed.\n");
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn a_paused_external_is_not_called_and_its_hooks_are_kept(version: Version) {
+    let world = Setup { externals: vec![version, version], ..Setup::outside(version) }.start().await;
+    let id = linked(&world).await;
+    let inside = world.copy_of(id).await.id;
+    let said = world.pause("acme").await.unwrap().1;
+    assert_eq!(said, "acme is paused. Webhooks are still accepted; `itop-bridge resume acme` goes on.\n");
+    assert!(
+        world.pause("acme").await.unwrap().1.starts_with("acme stands still already, because an operator paused it")
+    );
+    world.clear_calls();
+    world.acme().update(id, json!({"title": "Changed meanwhile"})).await.unwrap();
+    world.internal.add_log_entry(inside, "private_log", "<p>Meanwhile</p>").await.unwrap();
+    world.beta().create_ticket("UserRequest", ticket("Of beta")).await.unwrap();
+    world.pass_seconds(3 * HOUR).await;
+    let calls = world.acme().calls();
+    assert!(calls.is_empty(), "neither passed nor swept nor audited: {calls:#?}");
+    assert!(world.link_of("beta", 1).await.is_some(), "another external goes on");
+    assert_eq!(world.queue().await.len(), 1, "the hooks are kept");
+    assert_eq!(
+        world.resume("acme", false).await.unwrap(),
+        "acme is resumed. It had stopped because an operator paused it.\n"
+    );
+    world.settle().await;
+    assert_eq!(world.copy_of(id).await.field("title"), "[R-000001] Changed meanwhile");
+    assert!(world.acme().attachments(id).iter().any(|file| file.temp_id.contains(":internal:log:")));
+    world.one_more_pass_writes_nothing().await;
+    let refused = world.pause("nobody").await.unwrap_err();
+    assert_eq!(refused, "there is no side \"nobody\". The configuration has acme, beta and elitery");
+}
+
+async fn a_paused_internal_is_not_called_and_no_ticket_moves(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let id = linked(&world).await;
+    world.pause("elitery").await.unwrap();
+    world.clear_calls();
+    world.acme().update(id, json!({"title": "Changed meanwhile"})).await.unwrap();
+    world.pass_seconds(3 * HOUR).await;
+    assert!(world.internal.calls().is_empty(), "neither passed nor swept nor audited");
+    assert_eq!(world.acme().writes(), 0);
+    world.resume("elitery", false).await.unwrap();
+    world.settle().await;
+    assert_eq!(world.copy_of(id).await.field("title"), "[R-000001] Changed meanwhile");
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn a_link_of_which_only_a_log_has_halted_is_resumed(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let id = linked(&world).await;
+    let number = world.link(id).await.id;
+    world.acme().add_log_entry(id, "private_log", "<p>Known</p>").await.unwrap();
+    world.settle().await;
+    let now = world.now_ms();
+    let halt = |link: &mut Link| {
+        let newest = link.log(Side::External, LogName::Private).expect("delivered").delivered[0].date.clone();
+        let text = "4 of 5 entries of the private log of R-000001 are gone at once".to_owned();
+        link.log_mut(Side::External, LogName::Private).halt = Some(LogHalt { text, newest });
+    };
+    let did = Activity { at_ms: now, text: "halted".into() };
+    world.store.call(move |store| store.amend_link(number, &|link, _| halt(link), &did, now)).await.unwrap();
+    world.settle().await;
+    world.pass_seconds(5).await;
+    world.acme().add_log_entry(id, "private_log", "<p>After the halt</p>").await.unwrap();
+    world.settle().await;
+    let files = world.internal.attachments(world.copy_of(id).await.id).len();
+    assert_eq!(files, 1, "nothing more of it is sent");
+    contains_all(&world.show(PAIR).await, &["state: log halted\n", "; halted: 4 of 5 entries"]);
+    let refused = world.resume(PAIR, true).await.unwrap_err();
+    assert!(refused.contains("only a log is halted, and the internal ticket still stands"), "{refused}");
+    let said = world.resume(PAIR, false).await.unwrap();
+    assert!(said.contains("is resumed. It had stopped because 4 of 5 entries"), "{said}");
+    assert!(!world.link(id).await.link.resumed, "nothing but the log is accepted");
+    world.settle().await;
+    assert_eq!(world.internal.attachments(world.copy_of(id).await.id).len(), 2);
+    assert!(world.did(id, "resumed by an operator: 4 of 5").await);
+    world.one_more_pass_writes_nothing().await;
+}

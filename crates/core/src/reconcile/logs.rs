@@ -1,0 +1,190 @@
+//! New entries of a case log cross as files, in both directions where the policy says so.
+
+use crate::caselog::{Batch, BatchFile, BatchKey, Difference, Entry, EntryKey, LogHalt, LogName, LogState};
+use crate::link::{Conflict, CopyState, Link, LogNote};
+use crate::mark::{FileKind, TicketMark};
+use crate::plan::{Note, Plan, Step, Write};
+use crate::policy::Policy;
+use crate::reconcile::files::{doubt_look, has_settled};
+use crate::ticket::{File, Side, Ticket};
+
+pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, plan: &mut Plan) {
+    for &(from, log) in &policy.logs {
+        let (source, target) = match from {
+            Side::External => (external, internal),
+            Side::Internal => (internal, external),
+        };
+        let Some(entries) = source.logs.get(&log) else { continue };
+        let fresh = LogState::new(from, log);
+        let state = link.log(from, log).unwrap_or(&fresh);
+        let entries = crossing_entries(policy, link, from, log, entries);
+        One { policy, link, state, target }.plan(entries, plan);
+    }
+}
+
+/// The one entry that the bridge wrote, at the internal ticket's creation, never crosses; all others do,
+/// whoever wrote them.
+pub fn crossing_entries<'a>(
+    policy: &Policy,
+    link: &Link,
+    from: Side,
+    log: LogName,
+    entries: &'a [Entry],
+) -> &'a [Entry] {
+    match entries.split_first() {
+        Some((first, others))
+            if from == Side::Internal
+                && log == LogName::Private
+                && TicketMark::find(&first.html) == Some(policy.mark(link)) =>
+        {
+            others
+        }
+        _ => entries,
+    }
+}
+
+/// One log on its way to the other side.
+struct One<'a> {
+    policy: &'a Policy,
+    link: &'a Link,
+    state: &'a LogState,
+    target: &'a Ticket,
+}
+
+impl One<'_> {
+    fn plan(&self, entries: &[Entry], plan: &mut Plan) {
+        if let Some(halt) = &self.state.halt {
+            return plan.conflicts.push(self.halted(halt));
+        }
+        let present: Vec<EntryKey> = entries.iter().map(|entry| entry.key.clone()).collect();
+        let mut difference = Difference::of(self.state, &present);
+        let is_resumed = self.state.resumed_after.is_some();
+        if !is_resumed && self.policy.halt.exceeded_in_log(difference.gone.len(), self.state.delivered.len()) {
+            let newest = entries.iter().map(|entry| entry.key.date.as_str()).max().unwrap_or_default().to_owned();
+            let halt = LogHalt { text: self.why_halted(difference.gone.len()), newest };
+            plan.conflicts.push(self.halted(&halt));
+            return self.note(LogNote::Halted(halt), plan);
+        }
+        if !difference.gone.is_empty() {
+            self.note(LogNote::Vanished(difference.gone.clone()), plan);
+        }
+        if !difference.back.is_empty() {
+            self.note(LogNote::Back(difference.back.clone()), plan);
+        }
+        for (before, now) in std::mem::take(&mut difference.moved) {
+            self.note(LogNote::Moved { before, now }, plan);
+        }
+        self.take_in(entries, &mut difference.new, plan);
+        self.resume(&mut difference.new, plan);
+        match &self.state.batch {
+            Some(batch) => self.go_on(batch, !difference.new.is_empty(), plan),
+            None if difference.new.is_empty() => {}
+            None => {
+                let LogState { from, log, .. } = *self.state;
+                let reason = format!("the {} log has new entries {}", log.word(), from.place());
+                plan.writes.push(Step { write: Write::SendLog { from, log, entries: difference.new }, reason });
+            }
+        }
+    }
+
+    fn note(&self, what: LogNote, plan: &mut Plan) {
+        plan.notes.push(Note::Log { from: self.state.from, log: self.state.log, what });
+    }
+
+    fn why_halted(&self, gone: usize) -> String {
+        let reference = self.link.key(self.state.from).map_or("", |key| &key.reference);
+        format!(
+            "{gone} of {} entries of the {} log of {reference} are gone at once; nothing more of it is sent until you resume the link",
+            self.state.delivered.len(),
+            self.state.log.word()
+        )
+    }
+
+    fn halted(&self, halt: &LogHalt) -> Conflict {
+        Conflict {
+            about: format!("{} {}", self.state.log.attribute(), self.state.from.place()),
+            text: halt.text.clone(),
+        }
+    }
+
+    /// What the files on the other side say they carry, where the store does not know them: it may have been
+    /// restored from a backup. A known file is not asked again: words that are equal come again, and its mark
+    /// would be taken for theirs.
+    fn take_in(&self, entries: &[Entry], new: &mut Vec<EntryKey>, plan: &mut Plan) {
+        if self.state.batch.is_some() {
+            // Here the batch's own files are on their way.
+            return;
+        }
+        let unknown = self.target.files.iter().flatten().filter(|file| !self.state.files.contains(&file.id));
+        let unknown: Vec<(u64, BatchKey)> =
+            unknown.filter_map(|file| Some((file.id, self.carried_by(file)?))).collect();
+        if unknown.is_empty() {
+            return;
+        }
+        let up_to = unknown.iter().filter_map(|(_, key)| key.place_in(entries)).max();
+        let carried = entries.iter().take(up_to.map_or(0, |place| place + 1)).map(|entry| &entry.key);
+        let entries: Vec<EntryKey> = carried.filter(|key| new.contains(key)).cloned().collect();
+        new.retain(|key| !entries.contains(key));
+        self.note(LogNote::Found { entries, files: unknown.into_iter().map(|(id, _)| id).collect() }, plan);
+    }
+
+    /// The entry up to which this file carries the log.
+    fn carried_by(&self, file: &File) -> Option<BatchKey> {
+        let mark = file.mark().filter(|mark| mark.from == self.state.from && mark.kind == FileKind::Log)?;
+        BatchKey::read(&mark.key).filter(|key| key.log == self.state.log)
+    }
+
+    /// What an operator wants taken as delivered.
+    fn resume(&self, new: &mut Vec<EntryKey>, plan: &mut Plan) {
+        let Some(up_to) = self.state.resumed_after.as_deref() else { return };
+        let (delivered, later) = std::mem::take(new).into_iter().partition(|key: &EntryKey| key.date.as_str() <= up_to);
+        *new = later;
+        if !Vec::is_empty(&delivered) {
+            self.note(LogNote::Delivered(delivered), plan);
+        }
+        self.note(LogNote::ResumeIsOver, plan);
+    }
+
+    /// A batch was fixed: it goes out unchanged, whatever the log shows now. What came meanwhile goes into
+    /// the next one.
+    fn go_on(&self, batch: &Batch, more: bool, plan: &mut Plan) {
+        let mut unsent = false;
+        let mut in_doubt = false;
+        for file in &batch.files {
+            match file.state {
+                None => unsent = true,
+                Some(CopyState::InDoubt { until_ms }) => match self.arrived(file) {
+                    Some(id) => self.note(LogNote::FileArrived { key: file.key.clone(), id }, plan),
+                    None if has_settled(self.target, until_ms) => unsent = true,
+                    None => {
+                        in_doubt = true;
+                        plan.look_again(doubt_look(self.policy, self.target, until_ms));
+                    }
+                },
+                Some(CopyState::Stands(_) | CopyState::RemovedByPerson) => {}
+            }
+        }
+        let LogState { from, log, .. } = *self.state;
+        if in_doubt {
+            // Here something may still land; the files go out in their order.
+        } else if unsent {
+            let reason = format!("the {} log has new entries {}", log.word(), from.place());
+            plan.writes.push(Step { write: Write::SendBatch { from, log }, reason });
+        } else {
+            self.note(LogNote::BatchIsOver, plan);
+        }
+        if more && !in_doubt {
+            plan.look_again(self.target.read_at_ms);
+        }
+    }
+
+    /// Equal words may have stood at the same place before, and gone: an earlier batch's file is not this one.
+    fn arrived(&self, file: &BatchFile) -> Option<u64> {
+        let listed = self.target.files.as_ref()?;
+        let is_it = |mark: &crate::mark::FileMark| {
+            mark.from == self.state.from && mark.kind == file.kind && mark.key == file.key
+        };
+        let mut unknown = listed.iter().filter(|there| !self.state.files.contains(&there.id));
+        unknown.find(|there| there.mark().is_some_and(is_it)).map(|there| there.id)
+    }
+}

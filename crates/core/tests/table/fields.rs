@@ -1,0 +1,218 @@
+//! What is made of a new ticket, and how its fields cross.
+
+use itop_bridge_core::Sight;
+
+use crate::fixtures::*;
+use crate::{Case, case};
+
+pub fn creation() -> Vec<Case> {
+    let defaults = r#"org_id="3" service_id="2" team_id="5""#;
+    vec![
+        case("a ticket without a counterpart gets one, with the internal side's defaults", unborn(), ext(), Sight::Unborn)
+            .writes([&format!(
+                r#"create UserRequest title="[R-1] A" description=html"<p>d</p>" impact="1" urgency="2" agent_id="9" caller_id="6" {defaults}"#
+            )]),
+        case("an empty description is created as words", unborn(), ext().with("description", " "), Sight::Unborn)
+            .writes([&format!(
+                r#"create UserRequest title="[R-1] A" description="(no description)" impact="1" urgency="2" agent_id="9" caller_id="6" {defaults}"#
+            )]),
+        case("title and description are created even where they are not kept up to date", unborn(), ext(), Sight::Unborn)
+            .policy(|policy| policy.fields = vec!["urgency".into()])
+            .writes([&format!(
+                r#"create UserRequest title="[R-1] A" description=html"<p>d</p>" urgency="2" agent_id="9" caller_id="6" {defaults}"#
+            )]),
+        case("a default does not replace what the external ticket says", unborn(), ext(), Sight::Unborn)
+            .policy(|policy| {
+                policy.internal_defaults = [("impact".to_owned(), "3".to_owned())].into();
+            })
+            .writes([r#"create UserRequest title="[R-1] A" description=html"<p>d</p>" impact="1" urgency="2""#]),
+        case("a default fills what the external ticket left empty", unborn(), ext().with("impact", ""), Sight::Unborn)
+            .policy(|policy| {
+                policy.internal_defaults = [("impact".to_owned(), "3".to_owned())].into();
+            })
+            .writes([r#"create UserRequest title="[R-1] A" description=html"<p>d</p>" urgency="2" impact="3""#]),
+        case("a default for a later stimulus waits for that stimulus", unborn(), ext(), Sight::Unborn)
+            .policy(|policy| {
+                policy.internal_defaults = [("pending_reason".to_owned(), "waiting".to_owned())].into();
+            })
+            .writes([r#"create UserRequest title="[R-1] A" description=html"<p>d</p>" impact="1" urgency="2""#]),
+        case("a field that the external class lacks is not created", unborn(), ext().without("impact"), Sight::Unborn)
+            .policy(|policy| policy.internal_defaults.clear())
+            .writes([r#"create UserRequest title="[R-1] A" description=html"<p>d</p>" urgency="2""#]),
+        case("a long title is cut so that the whole has 255 characters", unborn(), ext().title(&"x".repeat(300)), Sight::Unborn)
+            .policy(|policy| {
+                policy.internal_defaults.clear();
+                policy.fields = vec!["title".into()];
+            })
+            .writes([&format!(
+                r#"create UserRequest title="[R-1] {}" description=html"<p>d</p>""#,
+                "x".repeat(249)
+            )]),
+    ]
+}
+
+pub fn fields() -> Vec<Case> {
+    let long = "x".repeat(300);
+    let cut = format!("[R-1] {}", "x".repeat(249));
+    vec![
+        case("nothing changed", link(), ext(), int()).does_nothing(),
+        case("a title changed outside is written inside", link(), ext().title("B"), int())
+            .writes([r#"update title="[R-1] B""#]),
+        case("several changes are one write", link(), ext().title("B").with("impact", "3"), int())
+            .writes([r#"update title="[R-1] B" impact="3""#]),
+        case(
+            "a description changed outside is written as HTML of the other side",
+            link(),
+            ext().description("<p>e</p>"),
+            int(),
+        )
+        .writes([r#"update description=html"<p>e</p>""#]),
+        case("a person's edit inside stays", link(), ext(), int().title("mine")).does_nothing(),
+        case("a person's edit of another field inside stays", link(), ext().title("B"), int().with("impact", "3"))
+            .writes([r#"update title="[R-1] B""#]),
+        case("an edit inside that is overwritten is recorded", link(), ext().title("B"), int().title("mine"))
+            .writes([r#"update title="[R-1] B" (lost "mine")"#]),
+        case("both sides were changed to the same", link(), ext().title("B"), int().title("[R-1] B"))
+            .notes(["title agreed on \"B\" and \"[R-1] B\""]),
+        case(
+            "both descriptions were changed to the same: no edit is lost",
+            link(),
+            ext().description("<p>e</p>"),
+            int().description("<p>e</p>"),
+        )
+        .notes(["description agreed on \"<p>e</p>\" and \"<p>e</p>\""]),
+        case(
+            "both were changed to the same but for a repeated amp",
+            link(),
+            ext().description("a &amp;amp; b"),
+            int().description("a &amp; b"),
+        )
+        .notes(["description agreed on \"a &amp;amp; b\" and \"a &amp; b\""]),
+        case(
+            "one more amp outside is no change",
+            agreed_description("a &amp; b"),
+            ext().description("a &amp;amp;amp; b"),
+            int().description("x"),
+        )
+        .does_nothing(),
+        case(
+            "one more amp inside is no person's edit",
+            agreed_description("a &amp; b"),
+            ext().description("c"),
+            int().description("a &amp;amp; b"),
+        )
+        .writes([r#"update description=html"c""#]),
+        case(
+            "an amp in a title does count",
+            link().with(|l| l.field_agreed("title", "a &amp; b", "[R-1] a &amp; b")),
+            ext().title("a &amp;amp; b"),
+            int().title("[R-1] a &amp; b"),
+        )
+        .writes([r#"update title="[R-1] a &amp;amp; b""#]),
+        case(
+            "a field that the internal class lacks is skipped",
+            link(),
+            ext().with("impact", "3").title("B"),
+            int().without("impact"),
+        )
+        .writes([r#"update title="[R-1] B""#]),
+        case(
+            "a field that the external class lacks is skipped",
+            link(),
+            ext().without("impact"),
+            int().with("impact", "3"),
+        )
+        .does_nothing(),
+        case("a field that is not kept up to date is left alone", link(), ext().title("B"), int())
+            .policy(|policy| policy.fields = vec!["impact".into()])
+            .does_nothing(),
+        case(
+            "a field without an ancestor is taken from outside, and nobody's edit is lost",
+            link().with(|l| {
+                l.ancestor.external.fields.remove("impact");
+                l.ancestor.internal.fields.remove("impact");
+            }),
+            ext().with("impact", "3"),
+            int(),
+        )
+        .writes([r#"update impact="3""#]),
+        case("a description emptied outside is written as words", link(), ext().description(""), int())
+            .writes([r#"update description="(no description)""#]),
+        case(
+            "a description that is empty on both sides",
+            agreed_description(""),
+            ext().description(""),
+            int().description("(no description)"),
+        )
+        .does_nothing(),
+        case("an impact emptied outside says nothing", link(), ext().with("impact", ""), int()).does_nothing(),
+        case("a long title is compared in its cut form", link(), ext().title(&long), int().title(&cut))
+            .notes([&format!("title agreed on {long:?} and {cut:?}")]),
+        case("a title that holds {ref} stays a person's text", link(), ext().title("see {ref}"), int())
+            .writes([r#"update title="[R-1] see {ref}""#]),
+        case(
+            "what iTop made of a value is not a change",
+            link().with(|l| l.field_agreed("title", "A ", "[R-1] A")),
+            ext().title("A "),
+            int(),
+        )
+        .does_nothing(),
+    ]
+}
+
+pub fn late_fields() -> Vec<Case> {
+    let given_up = |until| link().late_field("title", "[R-1] old", until);
+    let owed = || link().owing_field("title", "[R-1] old");
+    vec![
+        case(
+            "a late title has landed over a newer one: the newer is written again",
+            given_up(NOW),
+            ext(),
+            int().title("[R-1] old"),
+        )
+        .writes([r#"update title="[R-1] A""#])
+        .notes(["owed: title", "settled: title"]),
+        case("where that write was refused, it is still owed", owed(), ext(), int().title("[R-1] old"))
+            .writes([r#"update title="[R-1] A""#]),
+        case("an owed title is no person's edit", owed(), ext().title("B"), int().title("[R-1] old"))
+            .writes([r#"update title="[R-1] B""#]),
+        case("a person wrote over the late title: nothing is owed any more", owed(), ext(), int().title("mine"))
+            .notes(["no longer owed: title"]),
+        case(
+            "a late title that landed is what the external says now",
+            given_up(NOW),
+            ext().title("old"),
+            int().title("[R-1] old"),
+        )
+        .notes(["title agreed on \"old\" and \"[R-1] old\"", "settled: title"]),
+        case("a late title that never landed is forgotten", given_up(NOW), ext(), int()).notes(["settled: title"]),
+        case("a late title that may still land is waited for", given_up(NOW + 1), ext(), int().title("[R-1] old"))
+            .looks_again_at(NOW + 1),
+        case("a late title that has not settled holds nothing back", given_up(NOW + 1), ext().title("B"), int())
+            .writes([r#"update title="[R-1] B""#])
+            .looks_again_at(NOW + 1),
+        case(
+            "a late title is never taken for a person's edit",
+            given_up(NOW + 1),
+            ext().title("B"),
+            int().title("[R-1] old"),
+        )
+        .writes([r#"update title="[R-1] B""#])
+        .looks_again_at(NOW + 1),
+        case(
+            "a person's edit beside a late title is a person's",
+            given_up(NOW + 1),
+            ext().title("B"),
+            int().title("mine"),
+        )
+        .writes([r#"update title="[R-1] B" (lost "mine")"#])
+        .looks_again_at(NOW + 1),
+        case(
+            "of two late titles the earlier is waited for",
+            given_up(NOW + 9).late_field("title", "[R-1] C", NOW + 5),
+            ext(),
+            int(),
+        )
+        .looks_again_at(NOW + 5),
+    ]
+}

@@ -1,0 +1,81 @@
+//! What stops a link, and what ends it.
+
+use itop_bridge_core::Sight;
+use itop_bridge_core::link::{Conflict, StatusPath};
+use itop_bridge_core::plan::{Halt, HaltKind};
+
+use crate::fixtures::*;
+use crate::{Case, case};
+
+pub fn halts() -> Vec<Case> {
+    let halt = || Halt { kind: HaltKind::InternalVanished, text: "gone".into() };
+    let conflict = || Conflict { about: "status".into(), text: "unreachable".into() };
+    vec![
+        case("the external ticket vanished", link(), Sight::Gone, int()).halts(HaltKind::ExternalVanished),
+        case("the internal ticket vanished", link(), ext().title("B"), Sight::Gone).halts(HaltKind::InternalVanished),
+        case("both vanished", link(), Sight::Gone, Sight::Gone).halts(HaltKind::ExternalVanished),
+        case(
+            "a ticket that vanished deletes no copy",
+            link().copied(70, 170, "x").missing_since(70, 0),
+            Sight::Gone,
+            int().files([copy(170, 70)]),
+        )
+        .halts(HaltKind::ExternalVanished),
+        case("the external id carries another reference", link(), ext().reference("R-2"), int())
+            .halts(HaltKind::ExternalReferenceChanged),
+        case("the internal id carries another reference", link(), ext(), int().reference("U-8"))
+            .halts(HaltKind::InternalReferenceChanged),
+        case("another reference before a counterpart was made", unborn(), ext().reference("R-2"), Sight::Unborn)
+            .halts(HaltKind::ExternalReferenceChanged),
+        case(
+            "a halted link stays halted, though all is well",
+            link().with(|l| l.halt = Some(halt())),
+            ext().title("B"),
+            int(),
+        )
+        .halts(HaltKind::InternalVanished),
+        case("a halt keeps the conflicts on show", link().with(|l| l.conflicts.push(conflict())), Sight::Gone, int())
+            .halts(HaltKind::ExternalVanished)
+            .conflict("status: unreachable"),
+        case("a resumed link whose external ticket is still gone ends", link().resumed(), Sight::Gone, int())
+            .ends(HaltKind::ExternalVanished),
+        case("a resumed link whose internal ticket is still gone ends", link().resumed(), ext(), Sight::Gone)
+            .ends(HaltKind::InternalVanished),
+        case("a resumed link with another internal ticket ends", link().resumed(), ext(), int().reference("U-8"))
+            .ends(HaltKind::InternalReferenceChanged),
+        case("a resumed link goes on with the external's new reference", link().resumed(), ext().reference("R-2"), int())
+            .writes([r#"update title="[R-2] A""#])
+            .notes(["the external ticket is R-2"]),
+        case(
+            "a resumed link without a counterpart goes on with the external's new reference",
+            unborn().resumed(),
+            ext().reference("R-2"),
+            Sight::Unborn,
+        )
+        .writes([r#"create UserRequest title="[R-2] A" description=html"<p>d</p>" impact="1" urgency="2" agent_id="9" caller_id="6" org_id="3" service_id="2" team_id="5""#])
+        .notes(["the external ticket is R-2"]),
+        case("who accepts a reference accepts nothing else", link().resumed(), ext().reference("R-2"), Sight::Gone)
+            .halts(HaltKind::InternalVanished)
+            .notes(["the external ticket is R-2"]),
+        case("a resumed link whose tickets are back goes on", link().resumed(), ext().title("B"), int())
+            .writes([r#"update title="[R-1] B""#])
+            .notes(["the resume is over"]),
+        case("an internal ticket that was not read: nothing", link(), ext().title("B"), Sight::Unborn).does_nothing(),
+        case("an external ticket that was not read: nothing", link(), Sight::Unborn, int()).does_nothing(),
+        case(
+            "a path alone changes nothing for a link that is in step",
+            link().with(|l| {
+                l.path = Some(StatusPath {
+                    on: itop_bridge_core::Side::Internal,
+                    wanted: String::new(),
+                    states: Vec::new(),
+                });
+            }),
+            ext(),
+            int(),
+        )
+        .notes(["status assigned and assigned"]),
+        case("a conflict ends with what it was about", link().with(|l| l.conflicts.push(conflict())), ext(), int())
+            .does_nothing(),
+    ]
+}

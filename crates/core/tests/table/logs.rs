@@ -1,0 +1,376 @@
+//! Case logs: new entries cross as files.
+
+use itop_bridge_core::link::CopyState;
+use itop_bridge_core::{FileKind, Link, LogName, Side};
+
+use crate::fixtures::*;
+use crate::{Case, case};
+
+const OUTSIDE: Side = Side::External;
+const INSIDE: Side = Side::Internal;
+
+pub fn new_entries() -> Vec<Case> {
+    let [a, b] = [said("a"), said("b").at("10:05")];
+    let rows = vec![
+        case("the first look sends all entries", link(), ext().log([a.clone(), b.clone()]), int())
+            .writes(["send a+b of the private log outside"]),
+        case(
+            "from inside too, but for the entry that the bridge wrote",
+            link(),
+            ext(),
+            int().log([marked_entry("7f3a"), a.clone(), b.clone()]),
+        )
+        .writes(["send a+b of the private log inside"]),
+        case("the bridge's entry alone is nothing to send", link(), ext(), int().log([marked_entry("7f3a")]))
+            .does_nothing(),
+        case("another bridge's entry is an entry like any other", link(), ext(), int().log([marked_entry("beef")]))
+            .writes(["send copy of R-1 of the private log inside"]),
+        case(
+            "a person who quotes the bridge's entry later is heard",
+            link(),
+            ext(),
+            int().log([marked_entry("7f3a"), marked_entry("7f3a").at("10:09")]),
+        )
+        .writes(["send copy of R-1 of the private log inside"]),
+        case("both logs at once", link(), ext().log([a.clone()]), int().log([b.clone()]))
+            .writes(["send a of the private log outside", "send b of the private log inside"]),
+        case(
+            "what was delivered is not sent again",
+            link().delivered(OUTSIDE, [a.clone()]),
+            ext().log([a.clone()]),
+            int(),
+        )
+        .does_nothing(),
+        case(
+            "a new entry is sent alone",
+            link().delivered(OUTSIDE, [a.clone()]),
+            ext().log([a.clone(), b.clone()]),
+            int(),
+        )
+        .writes(["send b of the private log outside"]),
+        case(
+            "an entry that came late stands before what was delivered, and is new",
+            link().delivered(OUTSIDE, [b.clone()]),
+            ext().log([a.clone(), b.clone()]),
+            int(),
+        )
+        .writes(["send a of the private log outside"]),
+        case(
+            "two equal entries in one second are two",
+            link().delivered(OUTSIDE, [a.clone()]),
+            ext().log([a.clone(), a.clone().again(1)]),
+            int(),
+        )
+        .writes(["send a of the private log outside"]),
+        case(
+            "the same words of two people in one second are two",
+            link().delivered(OUTSIDE, [a.clone()]),
+            ext().log([a.clone(), a.clone().by(8)]),
+            int(),
+        )
+        .writes(["send a of the private log outside"]),
+        case(
+            "what one side was given does not count for the other",
+            link().delivered(OUTSIDE, [a.clone()]),
+            ext().log([a.clone()]),
+            int().log([a.clone()]),
+        )
+        .writes(["send a of the private log inside"]),
+        case("a log that was not read says nothing", link().delivered(OUTSIDE, [a.clone()]), ext(), int())
+            .does_nothing(),
+        case(
+            "a public log stays at home unless the policy names it",
+            link(),
+            ext().log_named(LogName::Public, [a.clone()]),
+            int(),
+        )
+        .does_nothing(),
+    ];
+    let mut rows: Vec<Case> = rows.into_iter().map(|row| row.policy(private_logs)).collect();
+    rows.extend([
+        case(
+            "a public log crosses where the policy names it",
+            link(),
+            ext().log_named(LogName::Public, [a.clone()]).log([b.clone()]),
+            int().log_named(LogName::Public, [b.clone()]),
+        )
+        .policy(|policy| policy.logs = vec![(OUTSIDE, LogName::Public)])
+        .writes(["send a of the public log outside"]),
+        case(
+            "in a public log a mark is a person's words",
+            link(),
+            ext(),
+            int().log_named(LogName::Public, [marked_entry("7f3a")]),
+        )
+        .policy(|policy| policy.logs = vec![(INSIDE, LogName::Public)])
+        .writes(["send copy of R-1 of the public log inside"]),
+        case("off both ways, no log crosses", link(), ext().log([a]), int().log([b])).does_nothing(),
+    ]);
+    rows
+}
+
+pub fn batches() -> Vec<Case> {
+    let [a, b, c] = [said("a"), said("b").at("10:05"), said("c").at("10:07")];
+    let image = |state| (FileKind::Image, "4", state);
+    let text = |state| (FileKind::Log, "private:1:a", state);
+    let in_doubt = |until_ms| Some(CopyState::InDoubt { until_ms });
+    let of_a = |files: &[(FileKind, &str, Option<CopyState>)]| link().sending(OUTSIDE, &[said("a")], files);
+    let rows = vec![
+        case(
+            "a batch that was fixed goes out unchanged after a crash",
+            of_a(&[text(None)]),
+            ext().log([a.clone()]),
+            int(),
+        )
+        .writes(["send the batch of the private log outside"]),
+        case(
+            "what came meanwhile goes into the next one",
+            of_a(&[text(None)]),
+            ext().log([a.clone(), b.clone()]),
+            int(),
+        )
+        .writes(["send the batch of the private log outside"])
+        .looks_again_at(NOW),
+        case("a batch goes out although its entry vanished meanwhile", of_a(&[text(None)]), ext().log([]), int())
+            .writes(["send the batch of the private log outside"]),
+        case(
+            "of a batch half sent the rest is sent",
+            of_a(&[image(Some(CopyState::Stands(600))), text(None)]),
+            ext().log([a.clone()]),
+            int(),
+        )
+        .writes(["send the batch of the private log outside"]),
+        case(
+            "a file in doubt is found by its mark: the batch is over",
+            of_a(&[text(in_doubt(NOW + 9))]),
+            ext().log([a.clone()]),
+            int().files([log_file(600, OUTSIDE, 1, a.clone())]),
+        )
+        .notes(["private:1:a arrived as 600 of the private log outside", "batch over of the private log outside"]),
+        case(
+            "an image in doubt is found by its mark: the text follows",
+            of_a(&[image(in_doubt(NOW + 9)), text(None)]),
+            ext().log([a.clone()]),
+            int().files([made(600, OUTSIDE, FileKind::Image, "4")]),
+        )
+        .writes(["send the batch of the private log outside"])
+        .notes(["4 arrived as 600 of the private log outside"]),
+        case(
+            "a file in doubt is not sent again before it has settled",
+            of_a(&[text(in_doubt(NOW + 500))]),
+            ext().log([a.clone()]),
+            int().files([]),
+        )
+        .looks_again_at(NOW + 500),
+        case(
+            "nor are the files after it",
+            of_a(&[image(in_doubt(NOW + 500)), text(None)]),
+            ext().log([a.clone(), b.clone()]),
+            int().files([]),
+        )
+        .looks_again_at(NOW + 500),
+        case(
+            "a file long in doubt is looked for now and then",
+            of_a(&[text(in_doubt(NOW + 300_000))]),
+            ext().log([a.clone()]),
+            int().files([]),
+        )
+        .looks_again_at(NOW + DOUBT_LOOK),
+        case(
+            "a file in doubt is sent again once it has settled without a trace",
+            of_a(&[text(in_doubt(NOW))]),
+            ext().log([a.clone()]),
+            int().files([]),
+        )
+        .writes(["send the batch of the private log outside"]),
+        case(
+            "but not unless the other side's files were listed",
+            of_a(&[text(in_doubt(NOW))]),
+            ext().log([a.clone()]),
+            int(),
+        )
+        .looks_again_at(NOW),
+        case(
+            "the mark of the other direction is another file",
+            of_a(&[text(in_doubt(NOW + 500))]),
+            ext().log([a.clone()]),
+            int().files([log_file(600, INSIDE, 1, a.clone())]),
+        )
+        .looks_again_at(NOW + 500),
+        case(
+            "the file of an earlier batch, whose equal words stood at the same place and went, is another file",
+            of_a(&[text(in_doubt(NOW + 500))]).lost(OUTSIDE, [a.clone().by(8)]).logged(OUTSIDE, [600]),
+            ext().log([a.clone()]),
+            int().files([log_file(600, OUTSIDE, 1, a.clone())]),
+        )
+        .looks_again_at(NOW + 500),
+        case(
+            "all files of a batch arrived: its entries are delivered",
+            of_a(&[text(Some(CopyState::Stands(600)))]),
+            ext().log([a.clone()]),
+            int(),
+        )
+        .notes(["batch over of the private log outside"]),
+        case(
+            "a batch is over, and more came: it is looked at again at once",
+            of_a(&[text(Some(CopyState::Stands(600)))]),
+            ext().log([a.clone(), b.clone()]),
+            int(),
+        )
+        .notes(["batch over of the private log outside"])
+        .looks_again_at(NOW),
+        case(
+            "a mark that the store does not know says what is delivered",
+            link(),
+            ext().log([a.clone(), b.clone(), c.clone()]),
+            int().files([log_file(600, OUTSIDE, 2, b.clone())]),
+        )
+        .writes(["send c of the private log outside"])
+        .notes(["a+b found in 600 of the private log outside"]),
+        case(
+            "of several such marks the furthest counts",
+            link(),
+            ext().log([a.clone(), b.clone(), c.clone()]),
+            int().files([log_file(601, OUTSIDE, 2, b.clone()), log_file(600, OUTSIDE, 1, a.clone())]),
+        )
+        .writes(["send c of the private log outside"])
+        .notes(["a+b found in 601+600 of the private log outside"]),
+        case(
+            "such a mark is found though entries before its own are gone",
+            link(),
+            ext().log([b.clone(), c.clone()]),
+            int().files([log_file(600, OUTSIDE, 2, b.clone())]),
+        )
+        .writes(["send c of the private log outside"])
+        .notes(["b found in 600 of the private log outside"]),
+        case(
+            "such a mark whose entry is gone says nothing",
+            link(),
+            ext().log([a.clone()]),
+            int().files([log_file(600, OUTSIDE, 2, b.clone())]),
+        )
+        .writes(["send a of the private log outside"])
+        .notes(["nothing found in 600 of the private log outside"]),
+        case(
+            "the other direction's mark says nothing of this log",
+            link(),
+            ext().log([a.clone()]),
+            int().files([log_file(600, INSIDE, 1, a.clone())]),
+        )
+        .writes(["send a of the private log outside"]),
+        case(
+            "a mark that the store knows is not asked again: an entry that came before its own is new",
+            link().delivered(OUTSIDE, [b.clone()]).logged(OUTSIDE, [600]),
+            ext().log([a.clone(), b.clone()]),
+            int().files([log_file(600, OUTSIDE, 1, b.clone())]),
+        )
+        .writes(["send a of the private log outside"]),
+        case(
+            "nor does it take a later equal word for its own, where entries before it went",
+            link().delivered(OUTSIDE, [a.clone(), b.clone()]).logged(OUTSIDE, [600]),
+            ext().log([b.clone(), b.clone().at("11:00")]),
+            int().files([log_file(600, OUTSIDE, 2, b.clone())]),
+        )
+        .writes(["send b of the private log outside"])
+        .notes(["a vanished of the private log outside"]),
+    ];
+    rows.into_iter().map(|row| row.policy(private_logs)).collect()
+}
+
+pub fn gone_entries() -> Vec<Case> {
+    let words = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
+    let log: Vec<Said> = words.iter().enumerate().map(|(n, word)| said(word).at(&format!("10:0{n}"))).collect();
+    let of = |count: usize| log[..count].to_vec();
+    let later = |count: usize, minutes: &str| -> Vec<Said> {
+        words[..count].iter().enumerate().map(|(n, word)| said(word).at(&format!("{minutes}:0{n}"))).collect()
+    };
+    let given = |count: usize| link().delivered(OUTSIDE, of(count));
+    let gone = |gone: usize, known: usize| {
+        format!(
+            "private_log outside: {gone} of {known} entries of the private log of R-1 are gone at once; nothing more of it is sent until you resume the link"
+        )
+    };
+    let halted = |count: usize| given(count).halted_log(OUTSIDE, "10:05");
+    let rows = vec![
+        case("a vanished entry is noted and nothing is withdrawn", given(2), ext().log([log[1].clone()]), int())
+            .notes(["a vanished of the private log outside"]),
+        case(
+            "one that comes back just as it was is no new one",
+            given(1).lost(OUTSIDE, [log[1].clone()]),
+            ext().log(of(2)),
+            int(),
+        )
+        .notes(["b back of the private log outside"]),
+        case(
+            "equal words and another date are one entry whose date moved",
+            given(1),
+            ext().log([log[0].clone().at("11:00")]),
+            int(),
+        )
+        .notes(["a moved to 2026-03-01 11:00:00 of the private log outside"]),
+        case(
+            "equal words of another person are another entry",
+            given(1),
+            ext().log([log[0].clone().at("11:00").by(8)]),
+            int(),
+        )
+        .writes(["send a of the private log outside"])
+        .notes(["a vanished of the private log outside"]),
+        case("a change of the server's zone moves all and sends none", given(4), ext().log(later(4, "11")), int())
+            .notes([
+                "a moved to 2026-03-01 11:00:00 of the private log outside",
+                "b moved to 2026-03-01 11:01:00 of the private log outside",
+                "c moved to 2026-03-01 11:02:00 of the private log outside",
+                "d moved to 2026-03-01 11:03:00 of the private log outside",
+            ]),
+        case(
+            "three of eight gone at once halt the log, and nothing new of it is sent",
+            given(8),
+            ext().log(log[3..].to_vec()),
+            int(),
+        )
+        .notes(["halt after 2026-03-01 10:08:00 of the private log outside"])
+        .conflict(&gone(3, 8)),
+        case("three of nine are not more than a third", given(9), ext().log(log[3..].to_vec()), int())
+            .policy(|policy| policy.halt.share = 1.0 / 3.0)
+            .notes(["a+b+c vanished of the private log outside"]),
+        case("two are too few to halt", given(2), ext().log([]), int())
+            .notes(["a+b vanished of the private log outside"]),
+        case("a log that looks empty halts", given(3), ext().log([]), int())
+            .notes(["halt after  of the private log outside"])
+            .conflict(&gone(3, 3)),
+        case(
+            "a halted log halts alone",
+            given(3),
+            ext().title("B").log([]),
+            int().log([marked_entry("7f3a"), said("x")]),
+        )
+        .writes([r#"update title="[R-1] B""#, "send x of the private log inside"])
+        .notes(["halt after  of the private log outside"])
+        .conflict(&gone(3, 3)),
+        case("a halted log stays halted, though all is back", halted(3), ext().log(of(4)), int())
+            .conflict("private_log outside: gone"),
+        case(
+            "resumed, it takes as delivered what is not dated after the halt",
+            halted(3).with(Link::resume),
+            ext().log(log[3..7].to_vec()),
+            int(),
+        )
+        .writes(["send g of the private log outside"])
+        .notes([
+            "a+b+c vanished of the private log outside",
+            "d+e+f delivered of the private log outside",
+            "resume is over of the private log outside",
+            "the resume is over",
+        ]),
+        case(
+            "a log that halts lets its batch wait",
+            given(3).sending(OUTSIDE, &[log[3].clone()], &[(FileKind::Log, "private:4:d", None)]),
+            ext().log([log[3].clone()]),
+            int(),
+        )
+        .notes(["halt after 2026-03-01 10:03:00 of the private log outside"])
+        .conflict(&gone(3, 3)),
+    ];
+    rows.into_iter().map(|row| row.policy(private_logs)).collect()
+}

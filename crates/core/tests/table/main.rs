@@ -1,0 +1,133 @@
+//! The decision as a table. A row says what was agreed, what each side shows, and all that the plan then
+//! holds: what a row does not expect must not be there. A bug found in the field becomes a row.
+
+mod apply;
+mod documents;
+mod fields;
+mod files;
+#[path = "../fixtures/mod.rs"]
+mod fixtures;
+mod halts;
+mod logs;
+mod outward;
+mod status;
+
+use fixtures::{note_in_words, policy, write_in_words};
+use itop_bridge_core::plan::HaltKind;
+use itop_bridge_core::{Link, Plan, Policy, Sight, reconcile};
+
+/// One row.
+struct Case {
+    name: String,
+    policy: Policy,
+    link: Link,
+    external: Sight,
+    internal: Sight,
+    expected: Seen,
+}
+
+/// A plan in words.
+#[derive(Debug, Default, PartialEq)]
+struct Seen {
+    writes: Vec<String>,
+    notes: Vec<String>,
+    conflicts: Vec<String>,
+    halt: Option<HaltKind>,
+    end: Option<HaltKind>,
+    look_again_at_ms: Option<i64>,
+}
+
+fn case(name: &str, link: Link, external: impl Into<Sight>, internal: impl Into<Sight>) -> Case {
+    let (external, internal) = (external.into(), internal.into());
+    Case { name: name.to_owned(), policy: policy(), link, external, internal, expected: Seen::default() }
+}
+
+impl Case {
+    fn policy(mut self, change: impl FnOnce(&mut Policy)) -> Case {
+        change(&mut self.policy);
+        self
+    }
+
+    fn writes<const N: usize>(mut self, writes: [&str; N]) -> Case {
+        self.expected.writes = writes.map(str::to_owned).to_vec();
+        self
+    }
+
+    fn notes<const N: usize>(mut self, notes: [&str; N]) -> Case {
+        self.expected.notes = notes.map(str::to_owned).to_vec();
+        self
+    }
+
+    fn conflict(mut self, text: &str) -> Case {
+        self.expected.conflicts.push(text.to_owned());
+        self
+    }
+
+    fn halts(mut self, kind: HaltKind) -> Case {
+        self.expected.halt = Some(kind);
+        self
+    }
+
+    fn ends(mut self, kind: HaltKind) -> Case {
+        self.expected.end = Some(kind);
+        self
+    }
+
+    fn looks_again_at(mut self, ms: i64) -> Case {
+        self.expected.look_again_at_ms = Some(ms);
+        self
+    }
+
+    /// Nothing is written, noted, shown or waited for.
+    fn does_nothing(self) -> Case {
+        self
+    }
+
+    fn failure(&self) -> Option<String> {
+        let plan = reconcile(&self.policy, &self.link, &self.external, &self.internal);
+        let seen = seen(&plan);
+        (seen != self.expected)
+            .then(|| format!("{}\n    expected {:?}\n    but got  {seen:?}", self.name, self.expected))
+    }
+}
+
+fn seen(plan: &Plan) -> Seen {
+    Seen {
+        writes: plan.writes.iter().map(|step| write_in_words(&step.write)).collect(),
+        notes: plan.notes.iter().map(note_in_words).collect(),
+        conflicts: plan.conflicts.iter().map(|conflict| format!("{}: {}", conflict.about, conflict.text)).collect(),
+        halt: plan.halt.as_ref().map(|halt| halt.kind),
+        end: plan.end.as_ref().map(|end| end.kind),
+        look_again_at_ms: plan.look_again_at_ms,
+    }
+}
+
+#[test]
+fn every_row_holds() {
+    let rows: Vec<Case> = [
+        fields::creation(),
+        fields::fields(),
+        fields::late_fields(),
+        status::status(),
+        status::walks(),
+        status::late_stimuli(),
+        apply::outward(),
+        apply::late_stimuli(),
+        files::files(),
+        files::missing_files(),
+        outward::mirrored(),
+        outward::both_ways(),
+        logs::new_entries(),
+        logs::batches(),
+        logs::gone_entries(),
+        documents::reports(),
+        documents::notices(),
+        halts::halts(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let failures: Vec<String> = rows.iter().filter_map(Case::failure).collect();
+    assert!(failures.is_empty(), "{} of {} rows fail:\n\n{}", failures.len(), rows.len(), failures.join("\n\n"));
+    assert!(rows.len() >= 300, "{} rows", rows.len());
+}
