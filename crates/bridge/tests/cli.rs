@@ -33,6 +33,48 @@ fn half_of_a_tickets_name_is_wrong_usage() {
 }
 
 #[test]
+fn what_names_no_ticket_is_wrong_usage() {
+    for arguments in
+        [&["plan", "acme"][..], &["plan"], &["links", "show", "acme:"], &["links"], &["retry", "acme"], &["pause"]]
+    {
+        assert_eq!(call(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_verb_without_a_store_says_so_and_makes_none() {
+    let folder = std::env::temp_dir().join(format!("itop-bridge-cli-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (config, store) = (folder.join("itop-bridge.toml"), folder.join("bridge.db"));
+    let text = "[server]\nid = \"7f3a\"\n[store]\nurl = \"sqlite:bridge.db\"\n\
+                [internal]\nname = \"elitery\"\nurl = \"http://127.0.0.1:1\"\nuser = \"b\"\npassword = \"p\"\n\
+                api_keys = [\"sk_internal\"]\ndefaults = { org = \"Demo\", caller = 6 }\n\
+                [external.acme]\nurl = \"http://127.0.0.1:2\"\nuser = \"b\"\npassword = \"p\"\n\
+                api_keys = [\"sk_external\"]\nonly = \"all\"\n";
+    std::fs::write(&config, text).unwrap();
+    let verbs = [
+        &["plan", "1"][..],
+        &["links", "list"],
+        &["links", "show", "1"],
+        &["retry"],
+        &["pause", "acme"],
+        &["resume", "acme"],
+    ];
+    for verb in verbs {
+        let output = call(&[&["--config", config.to_str().unwrap()], verb].concat());
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{verb:?}: {said}");
+        assert!(
+            said.contains("there is no store at") && said.contains("is [store].url the one that `serve` uses?"),
+            "{said}"
+        );
+        assert!(output.stdout.is_empty());
+        assert!(!store.exists(), "{verb:?}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
 fn help_has_an_example() {
     let output = call(&["keys", "new", "--help"]);
     assert_eq!(output.status.code(), Some(0));

@@ -15,10 +15,15 @@ use crate::random::SystemRandom;
 mod check;
 mod demo;
 mod keys;
+pub mod links;
+pub mod pause;
+pub mod plan;
 pub mod resume;
+pub mod retry;
 mod serve;
 mod store;
 mod ticket;
+mod times;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -55,6 +60,10 @@ enum Verb {
     Demo(demo::Demo),
     Check(check::Check),
     Serve(serve::Serve),
+    Plan(plan::Plan),
+    Links(links::Links),
+    Retry(retry::Retry),
+    Pause(pause::Pause),
     Resume(resume::Resume),
     Keys(keys::Keys),
 }
@@ -84,6 +93,10 @@ pub fn run() -> ExitCode {
         Verb::Demo(verb) => demo::run(verb, &mut out),
         Verb::Check(verb) => check::run(verb, &cli.config, &mut out),
         Verb::Serve(_) => serve::run(&cli.config),
+        Verb::Plan(verb) => plan::run(verb, &cli.config, &mut out),
+        Verb::Links(verb) => links::run(verb, &cli.config, &SystemClock, &mut out),
+        Verb::Retry(verb) => retry::run(verb, &cli.config, &SystemClock, &mut out),
+        Verb::Pause(verb) => pause::run(verb, &cli.config, &mut out),
         Verb::Resume(verb) => resume::run(verb, &cli.config, &SystemClock, &mut out),
         Verb::Keys(verb) => keys::run(verb, &SystemRandom, &mut out),
     };

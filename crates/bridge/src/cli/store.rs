@@ -8,6 +8,27 @@ use crate::checks;
 use crate::config::Config;
 use crate::store::{Result, SqliteStore, Store as _, StoreError};
 
+/// For a verb that changes something beside a running `serve`.
+pub(super) fn to_change(config: &Config) -> anyhow::Result<SqliteStore> {
+    is_there(config)?;
+    open(config, |path| SqliteStore::open(path))
+}
+
+/// For a verb that only shows.
+pub(super) fn to_read(config: &Config) -> anyhow::Result<SqliteStore> {
+    is_there(config)?;
+    open(config, |path| SqliteStore::open_to_read(path))
+}
+
+/// A verb beside `serve` never makes a store: an empty one would look as if the bridge knew no pair.
+fn is_there(config: &Config) -> anyhow::Result<()> {
+    let path = &config.store.path;
+    if !path.exists() {
+        bail!("there is no store at {}: is [store].url the one that `serve` uses?", path.display());
+    }
+    Ok(())
+}
+
 /// The store of the configuration, opened by `open`, where it belongs to this bridge.
 pub(super) fn open(config: &Config, open: impl Fn(&Path) -> Result<SqliteStore>) -> anyhow::Result<SqliteStore> {
     let path = &config.store.path;

@@ -1,0 +1,49 @@
+//! `pause`: a side stands still until `resume`.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::bail;
+use clap::Args;
+
+use super::{Outcome, store, ticket};
+use crate::config::Config;
+use crate::store::Store;
+
+/// What `resume` shows as the reason.
+const REASON: &str = "an operator paused it";
+
+/// Let a side stand still: no pass, no sweep and no audit of it, until `resume`.
+///
+/// Works while `serve` runs; a pass that is under way is ended. An external's name pauses that
+/// external, the internal side's name pauses all of them. Webhooks are still accepted, and what they
+/// tell of waits.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  itop-bridge pause acme\n  itop-bridge resume acme")]
+pub struct Pause {
+    /// The name of a side: an external's, or the internal one's.
+    #[arg(value_name = "NAME")]
+    pub name: String,
+}
+
+pub(super) fn run(pause: &Pause, config: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    let config = Config::load(config)?;
+    let mut store = store::to_change(&config)?;
+    in_store(pause, &mut store, &config, out)
+}
+
+/// What the verb does to a store.
+pub fn in_store(pause: &Pause, store: &mut dyn Store, config: &Config, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    let name = &pause.name;
+    let Some(instance) = ticket::side(config, name) else {
+        bail!("there is no side {name:?}{}", ticket::sides(config));
+    };
+    // A halt stays what it is: `resume` is to say why the side stood still.
+    if let Some(reason) = store.stopped(&instance)? {
+        writeln!(out, "{name} stands still already, because {reason}. Nothing was changed.")?;
+        return Ok(Outcome::Fine);
+    }
+    store.set_stopped(&instance, Some(REASON))?;
+    writeln!(out, "{name} is paused. Webhooks are still accepted; `itop-bridge resume {name}` goes on.")?;
+    Ok(Outcome::Fine)
+}

@@ -1,0 +1,279 @@
+//! `plan`: what a pass would write, as a diff, and why.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use itop_bridge_core::caselog::EntryKey;
+use itop_bridge_core::document::{Document, DocumentKind};
+use itop_bridge_core::plan::{self, FieldWrite, Note, Step, Stimulus, Value};
+use itop_bridge_core::{FileContent, LogName, Side, Sight, Ticket};
+
+use super::ticket::Named;
+use super::times::moment;
+use super::{Outcome, store, ticket};
+use crate::app;
+use crate::config::Config;
+use crate::engine::{Engine, Preview, log_text};
+use crate::store::{StoreHandle, TicketOf};
+
+/// A value is cut after so many lines …
+const MOST_LINES: usize = 8;
+
+/// … and a line after so many characters.
+const MOST_CHARACTERS: usize = 200;
+
+/// Show what a pass would write to a ticket's pair, and why. Writes nothing.
+///
+/// Reads both iTops as they are now. A line that begins with `-` is what stands, with `+` what would
+/// stand there after the pass. Ends with 1 where the pair is halted.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  itop-bridge plan acme:R-000123")]
+pub struct Plan {
+    /// A ticket: `acme:R-000123`, `elitery:R-000077`, or a link's number.
+    #[arg(value_name = "TICKET", value_parser = ticket::ticket)]
+    pub ticket: String,
+}
+
+pub(super) fn run(plan: &Plan, config: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    let config = Config::load(config)?;
+    let store = StoreHandle::inline(store::to_read(&config)?);
+    let app = app::to_look(&config, store::to_read(&config)?, &app::http_transport)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("cannot start the runtime")?.block_on(show(plan, &app.engine, &store, &config, out))
+}
+
+/// What the verb does, with an engine that looks at the same store.
+pub async fn show(
+    plan: &Plan,
+    engine: &Engine,
+    store: &StoreHandle,
+    config: &Config,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
+    let (of, class) = find(plan, engine, store, config).await?;
+    let preview = engine.preview(&of, class).await?;
+    Shown { preview: &preview, config, out }.all()
+}
+
+async fn find(
+    plan: &Plan,
+    engine: &Engine,
+    store: &StoreHandle,
+    config: &Config,
+) -> anyhow::Result<(TicketOf, Option<String>)> {
+    let (name, known) = (plan.ticket.clone(), config.clone());
+    let named = store.call(move |store| Ok(ticket::find_any(store, &known, &name))).await??;
+    match named {
+        Named::Pair(stored) => Ok((ticket::of(&stored), None)),
+        Named::Unlinked { external, reference } => match reference.parse() {
+            Ok(ticket) => Ok((TicketOf { external, ticket }, None)),
+            Err(_) => match engine.external_ticket(&external, &reference).await? {
+                Some((of, class)) => Ok((of, Some(class))),
+                None => bail!("{external} has no ticket {reference}"),
+            },
+        },
+    }
+}
+
+struct Shown<'a> {
+    preview: &'a Preview,
+    config: &'a Config,
+    out: &'a mut dyn Write,
+}
+
+impl Shown<'_> {
+    fn all(mut self) -> anyhow::Result<Outcome> {
+        let preview = self.preview;
+        let link = &preview.link;
+        let internal = &self.config.internal.name;
+        let counterpart = link.internal.as_ref().map_or("no ticket yet".to_owned(), |key| key.reference.clone());
+        let number = preview.number.map_or(String::new(), |number| format!(" (link {number})"));
+        let reference = match &*link.external.reference {
+            "" => link.external.id.to_string(),
+            reference => reference.to_owned(),
+        };
+        writeln!(self.out, "{}:{reference} and {internal}:{counterpart}{number}", preview.of.external)?;
+        let plan = match &preview.planned {
+            Ok(plan) => plan,
+            Err(why) => {
+                writeln!(self.out, "\nA pass writes nothing: {why}.")?;
+                return Ok(Outcome::Fine);
+            }
+        };
+        if let Some(halt) = &plan.halt {
+            writeln!(self.out, "\nHalted: {}. Nothing is written until `itop-bridge resume`.", halt.text)?;
+            return Ok(Outcome::FaultFound);
+        }
+        if let Some(end) = &plan.end {
+            writeln!(self.out, "\nThe pair ends, as an operator resumed it: {}.", end.text)?;
+            return Ok(Outcome::Fine);
+        }
+        self.steps(plan)?;
+        for conflict in &plan.conflicts {
+            writeln!(self.out, "\nconflict, left as it is: {}: {}", conflict.about, conflict.text)?;
+        }
+        if let Some(at_ms) = plan.look_again_at_ms {
+            writeln!(self.out, "\nIt is looked at again at {}.", moment(at_ms))?;
+        }
+        Ok(Outcome::Fine)
+    }
+
+    fn steps(&mut self, plan: &plan::Plan) -> anyhow::Result<()> {
+        if plan.writes.is_empty() {
+            writeln!(self.out, "\nA pass writes nothing.")?;
+        }
+        for step in &plan.writes {
+            let (on, what, lines) = self.step(step, plan);
+            let name = self.name(on).to_owned();
+            writeln!(self.out, "\n{name}: {what}\n  because {}", step.reason)?;
+            for line in lines {
+                writeln!(self.out, "  {line}")?;
+            }
+        }
+        if plan.writes.iter().any(|step| matches!(step.write, plan::Write::CreateTicket { .. })) {
+            writeln!(self.out, "\nThen, once it stands, its status, files and log entries follow.")?;
+        }
+        Ok(())
+    }
+
+    fn name(&self, side: Side) -> &str {
+        match side {
+            Side::External => &self.preview.of.external,
+            Side::Internal => &self.config.internal.name,
+        }
+    }
+
+    /// The side that is written to, what is done there, and the diff.
+    fn step(&self, step: &Step, plan: &plan::Plan) -> (Side, String, Vec<String>) {
+        use plan::Write::*;
+        match &step.write {
+            CreateTicket { class, fields } => (Side::Internal, format!("make a {class}"), self.fields(fields)),
+            UpdateFields { fields } => (Side::Internal, "update fields".to_owned(), self.fields(fields)),
+            WalkStatus { on, walk, .. } => {
+                (*on, "move the status".to_owned(), walk.iter().flat_map(stimulus).collect())
+            }
+            CopyFile { from, original } => {
+                let line = format!("+ {}", self.file(*from, *original));
+                (from.other(), "copy a file".to_owned(), vec![line])
+            }
+            RewriteFile { from, original, .. } => {
+                let before = self.copied(*from, *original).map_or("the copy".to_owned(), described);
+                let lines = vec![format!("- {before}"), format!("+ {}", self.file(*from, *original))];
+                (from.other(), "bring a copy up to date, in place".to_owned(), lines)
+            }
+            DeleteCopy { from, original, .. } => {
+                let before = self.copied(*from, *original).map_or("the copy".to_owned(), described);
+                (from.other(), "delete a copy".to_owned(), vec![format!("- {before}")])
+            }
+            SendLog { from, log, entries } => {
+                let what = format!("attach {} of the {} log, as a file", entries_of(entries.len()), log.word());
+                (from.other(), what, self.entries(*from, *log, entries))
+            }
+            SendBatch { from, log } => {
+                let state = self.preview.link.log(*from, *log);
+                let files = state.and_then(|state| state.batch.as_ref()).map(|batch| &batch.files);
+                let lines = files.into_iter().flatten().map(|file| format!("+ {}", file.name)).collect();
+                (from.other(), format!("attach what is not sent yet of the {} log", log.word()), lines)
+            }
+            WriteDocument { kind, copy } => {
+                let what = match (kind, copy) {
+                    (DocumentKind::Report, None) => "attach the report of the status",
+                    (DocumentKind::Report, Some(_)) => "bring the report of the status up to date",
+                    (DocumentKind::Notice, None) => "attach the notice",
+                    (DocumentKind::Notice, Some(_)) => "bring the notice up to date",
+                };
+                (kind.on(), what.to_owned(), self.document(*kind, plan))
+            }
+        }
+    }
+
+    fn ticket(&self, side: Side) -> Option<&Ticket> {
+        let sight = if side == Side::External { &self.preview.external } else { &self.preview.internal };
+        match sight {
+            Sight::Here(ticket) => Some(ticket),
+            Sight::Gone | Sight::Unborn => None,
+        }
+    }
+
+    fn fields(&self, fields: &[FieldWrite]) -> Vec<String> {
+        let before = self.ticket(Side::Internal);
+        let mut lines = Vec::new();
+        for field in fields {
+            let (Value::Text(value) | Value::Html(value)) = &field.value;
+            let stood = before.and_then(|ticket| ticket.attributes.get(&field.code));
+            lines.extend(stood.into_iter().flat_map(|stood| marked('-', &field.code, stood)));
+            lines.extend(marked('+', &field.code, value));
+            if field.lost_edit.is_some() {
+                lines.push(format!("! {} was edited inside; that edit is overwritten, and recorded", field.code));
+            }
+        }
+        lines
+    }
+
+    fn file(&self, from: Side, original: u64) -> String {
+        let read = self.preview.contents.iter().find(|(side, id, _)| (*side, *id) == (from, original));
+        read.map_or_else(|| format!("attachment {original}"), |(_, _, content)| described(content))
+    }
+
+    fn copied(&self, from: Side, original: u64) -> Option<&FileContent> {
+        self.preview.link.copy_of(from, original).map(|copy| &copy.content)
+    }
+
+    fn entries(&self, from: Side, log: LogName, keys: &[EntryKey]) -> Vec<String> {
+        let all = self.ticket(from).and_then(|ticket| ticket.logs.get(&log)).into_iter().flatten();
+        let sent = all.filter(|entry| keys.contains(&entry.key));
+        sent.flat_map(|entry| marked('+', &format!("{} {}", entry.key.date, entry.author), &log_text(&entry.html)))
+            .collect()
+    }
+
+    fn document(&self, kind: DocumentKind, plan: &plan::Plan) -> Vec<String> {
+        let noted = plan.notes.iter().rev().find_map(|note| match note {
+            Note::Document(document) if document.kind == kind => Some(document),
+            _ => None,
+        });
+        let Some(Document { lines, holds, .. }) = noted.or(self.preview.link.document(kind)) else {
+            return Vec::new();
+        };
+        let held = |line| holds.as_ref().is_some_and(|held| held.contains(line));
+        let new = lines.iter().filter(|line| !held(line));
+        new.map(|line| format!("+ {} {}", line.state, line.date.as_deref().unwrap_or_default()).trim_end().to_owned())
+            .collect()
+    }
+}
+
+fn stimulus(stimulus: &Stimulus) -> Vec<String> {
+    let mut lines = vec![format!("- {}", stimulus.from), format!("+ {}  by {}", stimulus.to, stimulus.code)];
+    for attribute in &stimulus.attributes {
+        lines.extend(marked('+', &attribute.code, &attribute.value));
+    }
+    lines
+}
+
+fn described(content: &FileContent) -> String {
+    format!("{} ({})", content.name, content.mimetype)
+}
+
+fn entries_of(number: usize) -> String {
+    if number == 1 { "1 entry".to_owned() } else { format!("{number} entries") }
+}
+
+/// A value with its sign and name, cut where it is long.
+fn marked(sign: char, name: &str, value: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for line in value.lines().take(MOST_LINES) {
+        let cut: String = line.chars().take(MOST_CHARACTERS).collect();
+        let more = if cut.len() < line.len() { " …" } else { "" };
+        let head = if lines.is_empty() { format!("{name}: ") } else { " ".repeat(4) };
+        lines.push(format!("{sign} {head}{cut}{more}"));
+    }
+    let left = value.lines().count().saturating_sub(MOST_LINES);
+    if left > 0 {
+        lines.push(format!("{sign}     … and {left} more lines"));
+    }
+    if lines.is_empty() {
+        lines.push(format!("{sign} {name}:"));
+    }
+    lines
+}
