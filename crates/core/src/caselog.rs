@@ -208,7 +208,8 @@ impl Difference {
         let known: BTreeSet<&EntryKey> = state.delivered.iter().collect();
         let vanished: BTreeSet<&EntryKey> = state.vanished.iter().collect();
         let on_its_way: BTreeSet<&EntryKey> = state.batch.iter().flat_map(|batch| &batch.entries).collect();
-        let mut gone: Vec<&EntryKey> = state.delivered.iter().filter(|key| !there.contains(key)).collect();
+        let sent = state.delivered.iter().chain(on_its_way.iter().copied());
+        let mut gone: Vec<&EntryKey> = sent.filter(|key| !there.contains(key)).collect();
         let mut difference = Difference::default();
         for key in present {
             if known.contains(key) || on_its_way.contains(key) {
@@ -223,7 +224,7 @@ impl Difference {
                 None => difference.new.push(key.clone()),
             }
         }
-        difference.gone = gone.into_iter().cloned().collect();
+        difference.gone = gone.into_iter().filter(|key| known.contains(key)).cloned().collect();
         difference
     }
 }

@@ -153,7 +153,8 @@ impl Link {
                 state.delivered.extend(keys.iter().cloned());
             }
             LogNote::Moved { before, now } => {
-                for key in state.delivered.iter_mut().filter(|key| *key == before) {
+                let on_its_way = state.batch.iter_mut().flat_map(|batch| &mut batch.entries);
+                for key in state.delivered.iter_mut().chain(on_its_way).filter(|key| *key == before) {
                     key.clone_from(now);
                 }
             }

@@ -33,6 +33,15 @@ impl World {
         if on == Side::External {
             assert_eq!(self.policy.status_to_external, StatusToExternal::Apply, "ownership: the outside is driven");
         }
+        // What the bridge did itself on one side is no reason to move a person's ticket on the other. A person
+        // who goes where a stimulus may still land cannot be told from it.
+        let (moved, driven) = (self.side(on.other()).moved_by, self.side(on).moved_by);
+        let mut unanswered = self.link.late.iter().map(|late| &late.what).chain(&self.link.owed);
+        let may_be_own = unanswered.any(|late| matches!(late, Late::Status { on: side, .. } if *side == on));
+        assert!(
+            moved == Author::Person || driven == Author::Bridge || may_be_own,
+            "ownership: the bridge's own move drives a person's on the {on:?} side: {walk:?}"
+        );
         for attribute in walk.iter().flat_map(|stimulus| &stimulus.attributes) {
             let from_the_other = attribute.taken_from == TakenFrom::Source;
             assert!(!(from_the_other && attribute.code.ends_with("_id")), "a name crosses: {attribute:?}");

@@ -52,8 +52,10 @@ impl World {
         let Some(batch) = &log.batch else { return };
         let in_doubt = |state: &Option<CopyState>| matches!(state, Some(CopyState::InDoubt { .. }));
         if batch.files.iter().any(|file| file.key == key && in_doubt(&file.state)) {
-            let carried = self.batches[&from].clone();
-            self.given.retain(|(side, identity)| *side != from || !carried.contains(identity));
+            for carried in self.batches[&from].clone() {
+                let last = self.given.iter().rposition(|given| *given == (from, carried));
+                last.map(|at| self.given.remove(at));
+            }
         }
     }
 

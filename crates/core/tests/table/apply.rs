@@ -179,6 +179,14 @@ fn off() -> Vec<Case> {
         case("inward off: both moved, and the only way is outward", link(), ext().status("pending"), int().status("resolved"))
             .policy(only_outward)
             .writes(["walk the external to resolved: pending ev_assign(agent_id=19 default, team_id=15 default) assigned, assigned ev_resolve() resolved"]),
+        case(
+            "inward off meanwhile: a late stimulus inside is no move of the provider's",
+            link().late_status("resolved", NOW),
+            ext(),
+            int().status("resolved"),
+        )
+        .policy(only_outward)
+        .notes(["status assigned and resolved", "settled: resolved"]),
         case("outward off: a move inside drives nothing", link(), ext(), int().status("resolved"))
             .notes(["status assigned and resolved"]),
         case("both off: nothing is written or remembered", link(), ext().status("pending"), int().status("resolved"))

@@ -134,6 +134,14 @@ pub fn batches() -> Vec<Case> {
         case("a batch goes out although its entry vanished meanwhile", of_a(&[text(None)]), ext().log([]), int())
             .writes(["send the batch of the private log outside"]),
         case(
+            "an entry on its way whose date moved meanwhile is no new one",
+            of_a(&[text(None)]),
+            ext().log([a.clone().at("11:00")]),
+            int(),
+        )
+        .writes(["send the batch of the private log outside"])
+        .notes(["a moved to 2026-03-01 11:00:00 of the private log outside"]),
+        case(
             "of a batch half sent the rest is sent",
             of_a(&[image(Some(CopyState::Stands(600))), text(None)]),
             ext().log([a.clone()]),
