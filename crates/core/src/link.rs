@@ -255,6 +255,15 @@ impl Link {
         self.owed.retain(|late| !late.is_of_field(code));
     }
 
+    /// A walk begins. Where an earlier one was broken off, the state that it came to stays known as the
+    /// bridge's own: should this one be refused at once, nobody else has brought the ticket there.
+    pub fn set_out(&mut self, on: Side, wanted: &str, states: impl IntoIterator<Item = String>) {
+        let present = &self.ancestor.side(on).status;
+        let is_own = self.path.as_ref().is_some_and(|path| path.on == on && path.states.contains(present));
+        let states = is_own.then(|| present.clone()).into_iter().chain(states).collect();
+        self.path = Some(StatusPath { on, wanted: wanted.to_owned(), states });
+    }
+
     /// A stimulus was answered with this state. The walk ends at the state that was wanted.
     pub fn state_answered(&mut self, on: Side, state: &str) {
         state.clone_into(&mut self.ancestor.side_mut(on).status);
@@ -443,7 +452,7 @@ pub struct StatusPath {
     pub on: Side,
     /// The other side's status that the walk answers.
     pub wanted: String,
-    /// The states on the way, the wanted one last.
+    /// The states on the way, the wanted one last; before them the one that an earlier walk came to.
     pub states: Vec<String>,
 }
 

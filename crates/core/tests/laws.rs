@@ -242,8 +242,7 @@ impl Pair<'_> {
     }
 
     fn walk(&self, link: &mut Link, stands: &mut String, (on, wanted, walk): (Side, &str, &[Stimulus])) {
-        let states = walk.iter().map(|stimulus| stimulus.to.clone()).collect();
-        link.path = Some(StatusPath { on, wanted: wanted.to_owned(), states });
+        link.set_out(on, wanted, walk.iter().map(|stimulus| stimulus.to.clone()));
         for stimulus in walk {
             let lifecycle = self.policy.lifecycle(on).unwrap();
             *stands = stimulate(lifecycle, stands, &stimulus.code)

@@ -1,7 +1,7 @@
 //! Walking one side's ticket through its lifecycle, a stimulus at a time. The path is stored before
 //! the first stimulus and each answered state after it: after a crash the walk goes on.
 
-use itop_bridge_core::link::{Late, PlainText, StatusPath};
+use itop_bridge_core::link::{Late, PlainText};
 use itop_bridge_core::plan::{Stimulus, StimulusAttribute, TakenFrom};
 use itop_bridge_core::ticket::is_external_key;
 use itop_bridge_core::{Link, Side, Ticket};
@@ -21,8 +21,7 @@ impl Pass<'_> {
         target: &Ticket,
         reason: &str,
     ) -> Result<(), Failure> {
-        let states = walk.iter().map(|stimulus| stimulus.to.clone()).collect();
-        self.link.path = Some(StatusPath { on, wanted: wanted.to_owned(), states });
+        self.link.set_out(on, wanted, walk.iter().map(|stimulus| stimulus.to.clone()));
         for stimulus in walk {
             self.stimulate(on, stimulus, target, reason).await?;
         }

@@ -3,7 +3,7 @@
 
 use itop_bridge_core::caselog::{Batch, BatchContent, BatchFile, BatchKey, EntryKey};
 use itop_bridge_core::document::{Document, DocumentKind, Line};
-use itop_bridge_core::link::{Copy, CopyState, Late, StatusPath, TicketKey};
+use itop_bridge_core::link::{Copy, CopyState, Late, TicketKey};
 use itop_bridge_core::plan::{FieldWrite, Note, Plan, Stimulus, Value, Write};
 use itop_bridge_core::{FileContent, FileKind, LogName, Side, Sight, reconcile};
 
@@ -138,8 +138,7 @@ impl World {
 
     fn walk(&mut self, on: Side, wanted: &str, walk: &[Stimulus], fates: &mut impl Iterator<Item = Fate>) {
         self.assert_may_walk(on, walk);
-        let states = walk.iter().map(|stimulus| stimulus.to.clone()).collect();
-        self.link.path = Some(StatusPath { on, wanted: wanted.to_owned(), states });
+        self.link.set_out(on, wanted, walk.iter().map(|stimulus| stimulus.to.clone()));
         for stimulus in walk {
             let late = Late::Status { on, to: stimulus.to.clone() };
             let until = self.until();

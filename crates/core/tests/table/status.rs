@@ -1,5 +1,6 @@
 //! The status from outside to inside.
 
+use itop_bridge_core::Side;
 use itop_bridge_core::policy::StatusToInternal;
 
 use crate::fixtures::*;
@@ -128,6 +129,8 @@ pub fn walks() -> Vec<Case> {
             .writes([&format!(
                 "walk to resolved: pending ev_assign({people}) assigned, assigned ev_resolve(service_id=2 default) resolved"
             )]),
+        case("a second walk was refused where the first had broken off: the ticket still stands there by the bridge alone", agreed("new", "waiting_for_approval").walking("rejected", ["waiting_for_approval", "rejected"]).with(|link| link.set_out(Side::Internal, "new", ["rejected".into(), "new".into()])), ext().status("new"), int().status("waiting_for_approval"))
+            .writes(["walk to new: waiting_for_approval ev_reject(caller_id=6 own, org_id=3 own) rejected, rejected ev_reopen(caller_id=6 own, org_id=3 own) new"]),
     ]
 }
 
