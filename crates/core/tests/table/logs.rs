@@ -369,7 +369,6 @@ pub fn gone_entries() -> Vec<Case> {
             "a+b+c vanished of the private log outside",
             "d+e+f delivered of the private log outside",
             "resume is over of the private log outside",
-            "the resume is over",
         ]),
         case(
             "a log that halts lets its batch wait",
