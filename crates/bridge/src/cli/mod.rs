@@ -31,6 +31,10 @@ Examples:
   itop-bridge keys new                    draw a key for a side's webhooks
   itop-bridge check                       what is missing before it can serve
   itop-bridge serve                       keep the tickets in step
+  itop-bridge links list                  which tickets are in step, and which are not
+  itop-bridge plan acme:R-000123          what would be written to a pair, and why
+  itop-bridge retry                       try parked tickets again now
+  itop-bridge pause acme                  let a side stand still, until it is resumed
   itop-bridge resume acme:R-000123        go on with a pair that has halted
 Each verb's own --help says more.
 

@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use tokio::sync::watch;
 
-use super::{Outcome, store};
+use super::{Outcome, store, ticket};
 use crate::app::{self, App, Seams};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
@@ -54,6 +54,7 @@ async fn serve(config: &Config) -> anyhow::Result<Outcome> {
     let mut sqlite = store::open(config, |path| SqliteStore::open_exclusive(path))?;
     // The lock says that no other process works on this store: whoever held a lease is dead.
     sqlite.expire_leases(SystemClock.now_ms())?;
+    say_what_stands_still(&mut sqlite, config)?;
     let store = StoreHandle::thread(sqlite);
     let seams = Seams {
         store: store.clone(),
@@ -96,6 +97,18 @@ fn cannot_listen(listen: SocketAddr, error: &io::Error) -> anyhow::Error {
         _ => String::new(),
     };
     anyhow!("cannot listen on {listen} ([server].listen): {error}{mend}")
+}
+
+/// A pause or a halt outlives a restart, and must not be forgotten.
+fn say_what_stands_still(store: &mut SqliteStore, config: &Config) -> anyhow::Result<()> {
+    let externals = config.externals.iter().map(|external| external.name());
+    for name in externals.chain([&*config.internal.name]) {
+        let Some(instance) = ticket::side(config, name) else { continue };
+        if let Some(reason) = store.stopped(&instance)? {
+            tracing::warn!(side = name, reason, "stands still until `resume`");
+        }
+    }
+    Ok(())
 }
 
 /// Waits for SIGTERM or Ctrl-C.
