@@ -23,6 +23,14 @@ fn the_story_comes_true_and_both_sides_agree() {
         "pending -> resolved, by ev_assign, ev_resolve",
         "nothing was written",
         "webhooks lost: 1",
+        "  | The controller is replaced; within the hour.",
+        "  | It is the drive of accounting. When will it be back?",
+        "neither log was written to",
+        "acme I-000119 has controller.pdf\n",
+        "acme R-000120 stays new, and has elitery R-001003 resolved.txt:",
+        "  | Lamp replaced",
+        "1 file inwards, 1 file outwards, 1 log entry inwards, 1 log entry outwards",
+        "status new outside, where the report says resolved",
         "Both sides agree, and one more pass writes nothing.",
     ] {
         assert!(told.contains(line), "{line:?} in:\n{told}");

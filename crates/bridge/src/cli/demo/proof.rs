@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use itop_bridge_core::text;
+use itop_bridge_core::{Side, TicketMark, text};
 use itop_sim::{Attachment, Sim, Ticket};
 use tokio::time::Instant;
 
@@ -13,6 +13,7 @@ use super::narrator::{Narrator, counted};
 use super::stage::{ACME, ELITERY, Stage};
 use super::story::SCREENSHOT;
 use crate::clock::{Clock, SystemClock};
+use crate::engine::log_text;
 use crate::store::{About, DirtyMark, Look, TicketOf};
 
 /// Everything that the bridge makes carries a mark that begins so.
@@ -49,21 +50,65 @@ fn compare(stage: &Stage, say: &mut Narrator<'_>, original: &Ticket) -> anyhow::
     let title = format!("[{reference}] {}", original.field("title"));
     let (outside, inside) = (without_images(original.field("description")), without_images(copy.field("description")));
     let (images, inside_images) = (images_outside(original), images_inside(&copy));
-    let (files, inside_files) = (originals(&stage.acme, original), copies(&stage.elitery, &copy));
+    let (acme, elitery) = (&stage.acme, &stage.elitery);
+    // Name, type and content.
+    let crossed = |from: (&Sim, &Ticket), to: (&Sim, &Ticket), side: Side| {
+        let files = originals(from.0, from.1);
+        let same = files == copies(to.0, to.1, side);
+        (same, format!("{} {}", counted(files.len(), "file"), way(side)))
+    };
     let plain = |code: &str| (original.field(code) == copy.field(code), format!("{code} {}", copy.field(code)));
     let all = [
         (copy.field("title") == title, "title".to_owned()),
         (text::same_html(&outside, &inside) && images == inside_images, described(images.len())),
         plain("impact"),
         plain("urgency"),
-        plain("status"),
-        (files == inside_files, format!("{} (name, type, content)", counted(files.len(), "file"))),
+        status(stage, original, &copy),
+        crossed((acme, original), (elitery, &copy), Side::External),
+        crossed((elitery, &copy), (acme, original), Side::Internal),
+        log(original, (elitery, &copy), Side::External),
+        log(&copy, (acme, original), Side::Internal),
     ];
     let agrees = all.iter().all(|(same, _)| *same);
     let shown: Vec<String> =
         all.into_iter().map(|(same, what)| if same { what } else { format!("{what} (DIFFERS)") }).collect();
     say.verdict(agrees, &format!("{reference} = {}: {}", copy.field("ref"), shown.join(", ")))?;
     Ok(agrees)
+}
+
+/// The report outside names the status inside. The customer's own status is the same, unless the provider
+/// is further: then the customer's ticket is only told.
+fn status(stage: &Stage, original: &Ticket, copy: &Ticket) -> (bool, String) {
+    let (outside, inside) = (original.status(), copy.status());
+    let told = format!("{ELITERY} {} {inside}.txt", copy.field("ref"));
+    let files = stage.acme.attachments(original.id);
+    let mut reports = files.iter().filter(|file| file.temp_id.contains(":internal:status:"));
+    let is_told = reports.next().is_some_and(|report| report.filename == told) && reports.next().is_none();
+    if outside == inside {
+        return (is_told, format!("status {inside}, as the report says"));
+    }
+    let is_further = inside == "resolved" && ["new", "assigned", "pending"].contains(&outside);
+    (is_told && is_further, format!("status {outside} outside, where the report says {inside}"))
+}
+
+/// Each entry of a log stands once in the files that carried it to the other side.
+fn log(source: &Ticket, (sim, target): (&Sim, &Ticket), from: Side) -> (bool, String) {
+    let entries = source.log("private_log").iter().filter(|entry| TicketMark::find(&entry.html).is_none());
+    let entries: Vec<String> = entries.map(|entry| log_text(&entry.html)).collect();
+    let mark = format!(":{}:log:", from.word());
+    let files = sim.attachments(target.id).into_iter().filter(|file| is_made(file, &mark));
+    let told: String = files.map(|file| String::from_utf8_lossy(&file.data).into_owned()).collect();
+    let once = entries.iter().all(|entry| told.matches(entry.trim()).count() == 1);
+    let none_besides = told.lines().filter(|line| line.starts_with("--- ")).count() == entries.len();
+    let entries = if entries.len() == 1 { "1 log entry".to_owned() } else { format!("{} log entries", entries.len()) };
+    (once && none_besides, format!("{entries} {}", way(from)))
+}
+
+fn way(from: Side) -> &'static str {
+    match from {
+        Side::External => "inwards",
+        Side::Internal => "outwards",
+    }
 }
 
 /// Every pair is looked at again, files and all.
@@ -75,7 +120,13 @@ async fn one_more_pass(stage: &Stage, say: &mut Narrator<'_>) -> anyhow::Result<
         let key = &stored.link.external;
         let of = TicketOf { external: stored.external_name.clone(), ticket: key.id };
         let mut look = Look::everything();
-        look.external_attachments.extend(stored.link.copies.iter().map(|copy| copy.original));
+        for copy in &stored.link.copies {
+            let named = match copy.from {
+                Side::External => &mut look.external_attachments,
+                Side::Internal => &mut look.internal_attachments,
+            };
+            named.insert(copy.original);
+        }
         DirtyMark { about: About::External { of, class: Some(key.class.clone()) }, look, due_ms: now_ms }
     });
     stage.store.mark_dirty(marks.collect(), now_ms).await?;
@@ -97,9 +148,14 @@ fn originals(sim: &Sim, ticket: &Ticket) -> BTreeSet<File> {
     sim.attachments(ticket.id).into_iter().filter(|file| !file.temp_id.starts_with(MARK)).map(as_file).collect()
 }
 
-fn copies(sim: &Sim, ticket: &Ticket) -> BTreeSet<File> {
-    let is_copy = |file: &Attachment| file.temp_id.starts_with(MARK) && file.temp_id.contains(":external:file:");
-    sim.attachments(ticket.id).into_iter().filter(is_copy).map(as_file).collect()
+/// Those that came from that side.
+fn copies(sim: &Sim, ticket: &Ticket, from: Side) -> BTreeSet<File> {
+    let mark = format!(":{}:file:", from.word());
+    sim.attachments(ticket.id).into_iter().filter(|file| is_made(file, &mark)).map(as_file).collect()
+}
+
+fn is_made(file: &Attachment, mark: &str) -> bool {
+    file.temp_id.starts_with(MARK) && file.temp_id.contains(mark)
 }
 
 fn as_file(file: Attachment) -> File {

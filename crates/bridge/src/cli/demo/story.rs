@@ -2,7 +2,7 @@
 //! what is then found in the other; a step whose effect does not come ends the demo.
 
 use anyhow::{Context as _, ensure};
-use itop_sim::{Call, Outcome, Refusal, Ticket};
+use itop_sim::{Attachment, Call, Outcome, Refusal, Sim, Ticket};
 use serde_json::{Value as Json, json};
 use tokio::time::Instant;
 
@@ -39,7 +39,10 @@ pub(super) async fn play(stage: &Stage, say: &mut Narrator<'_>) -> Told {
     the_status_moves(stage, say, request).await?;
     files_come_and_go(stage, say, incident).await?;
     a_webhook_is_lost(stage, say, incident).await?;
-    the_inside_is_down(stage, say, incident).await
+    the_inside_is_down(stage, say, incident).await?;
+    both_write_at_once(stage, say, incident).await?;
+    a_file_comes_from_inside(stage, say, incident).await?;
+    the_inside_resolves(stage, say).await
 }
 
 async fn a_request_is_opened(stage: &Stage, say: &mut Narrator<'_>) -> anyhow::Result<u64> {
@@ -245,6 +248,106 @@ async fn the_inside_is_down(stage: &Stage, say: &mut Narrator<'_>, id: u64) -> T
     say.line(&format!("{}: {}", name(&copy), copy.field("title")))?;
     say.cost(&stage.cost(began, seen).await?)?;
     Ok(())
+}
+
+async fn both_write_at_once(stage: &Stage, say: &mut Narrator<'_>, id: u64) -> Told {
+    say.step("The customer's help desk and the provider's agent write into their private logs at the same time")?;
+    let copy = inside(stage, id)?;
+    let began = stage.begin();
+    let question = "<p>It is the drive of <b>accounting</b>. When will it be back?</p>";
+    let answer = "<p>The controller is replaced; within the hour.</p>";
+    let (asked, answered) = tokio::join!(
+        stage.acme.add_log_entry(id, "private_log", question),
+        stage.elitery.add_log_entry(copy.id, "private_log", answer),
+    );
+    ok(asked.and(answered))?;
+    let told_inside = file_of(stage, &stage.elitery, copy.id, ":external:log:", "accounting").await?;
+    let told_outside = file_of(stage, &stage.acme, id, ":internal:log:", "controller").await?;
+    let seen = Instant::now();
+    print_file(say, &format!("{} has", name(&copy)), &told_inside)?;
+    print_file(say, &format!("{ACME} {} has", stage.original(id)?.field("ref")), &told_outside)?;
+    say.line("neither log was written to, and no entry comes back")?;
+    let cost = stage.cost(began, seen).await?;
+    let (outside, inside) = (stage.original(id)?, inside(stage, id)?);
+    let entries = (outside.log("private_log").len(), inside.log("private_log").len());
+    // Inside, the first entry is the mark that came with the ticket.
+    ensure!(entries == (1, 2), "the logs have {entries:?} entries");
+    say.cost(&cost)?;
+    Ok(())
+}
+
+async fn a_file_comes_from_inside(stage: &Stage, say: &mut Narrator<'_>, id: u64) -> Told {
+    say.step("The provider's agent attaches two files")?;
+    let copy = inside(stage, id)?;
+    let outside = stage.original(id)?;
+    let began = stage.begin();
+    ok(stage.elitery.attach(copy.id, "controller.pdf", "application/pdf", b"%PDF-1.4 the new controller").await)?;
+    let wrong = ok(stage.elitery.attach(copy.id, "wrong one.txt", "text/plain", b"of another customer").await)?;
+    files_outside(stage, id, &["controller.pdf", "wrong one.txt"]).await?;
+    let seen = Instant::now();
+    say.line(&format!("{ACME} {} has controller.pdf and wrong one.txt", outside.field("ref")))?;
+    say.cost(&stage.cost(began, seen).await?)?;
+
+    say.step("… and deletes one")?;
+    let began = stage.begin();
+    stage.elitery.delete_attachment(wrong).await;
+    files_outside(stage, id, &["controller.pdf"]).await?;
+    let seen = Instant::now();
+    say.line(&format!("{ACME} {} has controller.pdf", outside.field("ref")))?;
+    say.cost(&stage.cost(began, seen).await?)?;
+    Ok(())
+}
+
+async fn the_inside_resolves(stage: &Stage, say: &mut Narrator<'_>) -> Told {
+    say.step("The provider's agent takes another request and resolves it: the customer is told, in one file")?;
+    let id = open(stage, "UserRequest", "The meeting room has no light").await?;
+    let copy = stage.until_inside(id, "title", |title| !title.is_empty()).await?;
+    stage.settled().await?;
+    let before = stage.original(id)?.status().to_owned();
+    let began = stage.begin();
+    ok(stage.elitery.stimulus(copy.id, "ev_assign", json!({ "team_id": HELPDESK, "agent_id": JULES })).await)?;
+    let solution = json!({ "solution": "Lamp replaced", "resolution_code": "hardware_repair", "service_id": SOFTWARE });
+    ok(stage.elitery.stimulus(copy.id, "ev_resolve", solution).await)?;
+    let report = file_of(stage, &stage.acme, id, ":internal:status:", "Lamp replaced").await?;
+    let seen = Instant::now();
+    let cost = stage.cost(began, seen).await?;
+    let outside = stage.original(id)?;
+    ensure!(outside.status() == before, "the customer's ticket moved: {before} -> {}", outside.status());
+    print_file(say, &format!("{ACME} {} stays {before}, and has", outside.field("ref")), &report)?;
+    say.cost(&cost)?;
+    Ok(())
+}
+
+/// The file that the bridge made, by its mark, as soon as it says this.
+async fn file_of(stage: &Stage, sim: &Sim, ticket: u64, mark: &str, words: &str) -> anyhow::Result<Attachment> {
+    stage
+        .until(&format!("a file that says {words:?}"), async || {
+            let files = sim.attachments(ticket).into_iter();
+            let says = |file: &Attachment| String::from_utf8_lossy(&file.data).contains(words);
+            Ok(files.filter(|file| file.temp_id.contains(mark)).find(says))
+        })
+        .await
+}
+
+fn print_file(say: &mut Narrator<'_>, who: &str, file: &Attachment) -> Told {
+    say.line(&format!("{who} {}:", file.filename))?;
+    for line in String::from_utf8_lossy(&file.data).lines().filter(|line| !line.is_empty()) {
+        say.line(&format!("  | {line}"))?;
+    }
+    Ok(())
+}
+
+/// Waits until exactly these of the provider's files, by name, hang on the customer's ticket.
+async fn files_outside(stage: &Stage, id: u64, wanted: &[&str]) -> Told {
+    stage
+        .until("the files outside", async || {
+            let files = stage.acme.attachments(id);
+            let copies = files.iter().filter(|file| file.temp_id.contains(":internal:file:"));
+            let mut names: Vec<&str> = copies.map(|file| file.filename.as_str()).collect();
+            names.sort_unstable();
+            Ok((names == wanted).then_some(()))
+        })
+        .await
 }
 
 async fn open(stage: &Stage, class: &str, title: &str) -> anyhow::Result<u64> {
