@@ -1,6 +1,8 @@
 //! The way back: what happens on the provider's ticket, if it came from outside, is told to the customer's.
 
+mod apply;
 mod files;
+mod notice;
 mod report;
 
 use itop_sim::Attachment;

@@ -114,18 +114,23 @@ fn drive(policy: &Policy, link: &Link, source: &Standing<'_>, target: &Standing<
     }
 }
 
+/// What a conflict of the status is about.
+const STATUS: &str = "status";
+
 fn unreachable(link: &Link, source: &Standing<'_>, target: &Standing<'_>, plan: &mut Plan) -> Option<Line> {
-    let reference = link.key(source.side).map_or("", |key| &key.reference);
-    let move_of_source = format!("{reference} went to {} {};", source.calm, source.side.place());
-    // It is the same, wherever the target went meanwhile.
-    let is_news = !link.conflicts.iter().any(|known| known.text.starts_with(&move_of_source));
+    let went = format!("{} went to ", link.key(source.side).map_or("", |key| &key.reference));
+    let this_move = format!("{went}{} {};", source.calm, source.side.place());
+    let is_told = |of: &str| link.conflicts.iter().any(|known| known.about == STATUS && known.text.starts_with(of));
+    let reopened = source.lifecycle.rank(source.calm) < source.lifecycle.rank(source.agreed);
+    // A refusal is the same wherever the target went meanwhile; and a ticket that goes on after its re-opening
+    // is not re-opened once more.
+    let is_news = if is_refusal(source.calm) { !is_told(&this_move) } else { reopened && !is_told(&went) };
     let (word, stands) = (target.side.word(), &target.ticket.status);
     plan.conflicts.push(Conflict {
-        about: "status".to_owned(),
-        text: format!("{move_of_source} the {word} ticket stands at {stands} and no stimulus leads there"),
+        about: STATUS.to_owned(),
+        text: format!("{this_move} the {word} ticket stands at {stands} and no stimulus leads there"),
     });
-    let reopened = source.lifecycle.rank(source.calm) < source.lifecycle.rank(source.agreed);
-    let must_be_seen = source.side == Side::External && is_news && (reopened || is_refusal(source.calm));
+    let must_be_seen = source.side == Side::External && is_news;
     must_be_seen.then(|| refused_line(source.ticket, source.calm, reopened))
 }
 

@@ -1,0 +1,298 @@
+//! `status_to_external = "apply"`: a move inside drives the customer's ticket, by stimuli.
+
+use std::time::Duration;
+
+use itop_sim::{Effect, Fault, Sim, Version};
+
+use super::{files_outside, reports};
+use crate::status::{bridged, end, go, status};
+use crate::world::*;
+
+outside_both_versions![
+    the_external_ticket_follows_through_the_states_inside,
+    team_agent_and_service_are_the_external_tickets_own,
+    what_agents_wrote_with_a_move_crosses_with_it,
+    when_both_sides_moved_the_externals_status_wins,
+    a_customer_who_catches_up_after_the_provider_is_followed_from_there,
+    a_re_opening_of_either_side_re_opens_the_other,
+    an_escalation_inside_moves_nobody,
+    a_state_that_no_stimulus_reaches_is_a_conflict_of_the_status_alone,
+    a_walk_outside_cut_by_a_crash_goes_on,
+    a_stimulus_outside_whose_answer_is_lost_is_not_repeated,
+    a_stimulus_that_lands_late_outside_does_not_stay,
+    moves_on_both_sides_in_turn_do_not_come_back,
+];
+
+const CLASS: &str = "UserRequest";
+
+fn setup(version: Version) -> Setup {
+    let defaults = "only = \"all\"\ndefaults = { team = \"Helpdesk\", agent = 9, service = \"Software\", \
+                    servicesubcategory = \"Installation\", supervisor_group_id = 37, supervisor_id = 9, \
+                    manager_group_id = 37, manager_id = 9, impact = \"see there\", outage = \"no\", fallback = \"undo\", \
+                    start_date = \"2026-11-25 12:00:00\", end_date = \"2026-11-26 12:00:00\", \
+                    acceptance_comment = \"ok\", acceptance_date = \"2026-11-24 12:00:00\", \
+                    approval_comment = \"ok\", approval_date = \"2026-11-24 12:00:00\", reason = \"see there\" }";
+    Setup::outside(version).acme(defaults).sync("status_to_external = \"apply\"")
+}
+
+/// The stimuli that the bridge has sent to a side since the record was cleared.
+fn stimuli(sim: &Sim) -> Vec<String> {
+    let sent = sim.calls().into_iter().filter(|call| call.operation == "core/apply_stimulus");
+    sent.map(|call| call.request()["stimulus"].as_str().unwrap().to_owned()).collect()
+}
+
+fn both(world: &World, id: u64, copy: u64) -> (String, String) {
+    (status(world.acme(), id), status(&world.internal, copy))
+}
+
+fn pair(outside: &str, inside: &str) -> (String, String) {
+    (outside.into(), inside.into())
+}
+
+async fn the_external_ticket_follows_through_the_states_inside(version: Version) {
+    let world = setup(version).start().await;
+    let tours: [(&str, &[&str]); 3] = [
+        (CLASS, &["ev_assign", "ev_pending", "ev_assign", "ev_resolve", "ev_reopen", "ev_resolve", "ev_close"]),
+        ("Incident", &["ev_assign", "ev_pending", "ev_assign", "ev_resolve", "ev_close"]),
+        (
+            "EmergencyChange",
+            &["ev_assign", "ev_plan", "ev_notapprove", "ev_replan", "ev_approve", "ev_implement", "ev_finish"],
+        ),
+    ];
+    for (class, tour) in tours {
+        let (id, copy) = bridged(&world, class, &[]).await;
+        for stimulus in tour {
+            world.clear_calls();
+            go(&world.internal, copy, &[stimulus]).await;
+            world.pass_seconds(310).await;
+            world.settle().await;
+            let inside = status(&world.internal, copy);
+            assert_eq!(status(world.acme(), id), inside, "{class} after {stimulus}");
+            assert_eq!(stimuli(&world.internal), Vec::<String>::new(), "{class} after {stimulus}: nothing comes back");
+        }
+        assert!(world.link(id).await.link.conflicts.is_empty());
+        assert!(reports(&world, id).is_empty() && files_outside(&world, id).is_empty());
+    }
+    end(world).await;
+}
+
+async fn team_agent_and_service_are_the_external_tickets_own(version: Version) {
+    let world = setup(version).start().await;
+    let (id, copy) = bridged(&world, CLASS, &[]).await;
+    // The customer's ticket has a team of its own already; the rest comes from the customer's defaults.
+    world.acme().update(id, json!({ "team_id": sample::HARDWARE })).await.unwrap();
+    world.settle().await;
+    let theirs = json!({ "team_id": 37, "agent_id": 12 });
+    world.internal.stimulus(copy, "ev_assign", theirs).await.unwrap();
+    world.settle().await;
+    let resolved = json!({ "resolution_code": "training", "solution": "explained", "service_id": 3 });
+    world.internal.stimulus(copy, "ev_resolve", resolved).await.unwrap();
+    world.settle().await;
+    let outside = world.acme().ticket(id).unwrap();
+    assert_eq!(outside.status(), "resolved");
+    assert_eq!((outside.field("team_id"), outside.field("agent_id"), outside.field("service_id")), ("38", "9", "2"));
+    assert_eq!((outside.field("org_id"), outside.field("title")), ("3", "Printer on fire"));
+    assert_eq!(outside.field("resolution_code"), "training");
+    end(world).await;
+}
+
+async fn what_agents_wrote_with_a_move_crosses_with_it(outside: Version) {
+    for inside in BOTH {
+        let world = setup(outside).internal(inside).start().await;
+        let (id, copy) = bridged(&world, CLASS, &["ev_assign"]).await;
+        let waits = json!({ "pending_reason": "waits for a part & a person" });
+        world.internal.stimulus(copy, "ev_pending", waits).await.unwrap();
+        world.settle().await;
+        let there = world.acme().ticket(id).unwrap();
+        assert_eq!((there.status(), there.field("pending_reason")), ("pending", "waits for a part & a person"));
+        let solution =
+            if inside == Version::V3_2 { "<p>new fuser, <b>all</b> done</p>" } else { "new fuser, all done" };
+        world.internal.stimulus(copy, "ev_assign", json!({})).await.unwrap();
+        let fields = json!({ "resolution_code": "hardware_repair", "solution": solution, "service_id": 2 });
+        world.internal.stimulus(copy, "ev_resolve", fields).await.unwrap();
+        world.settle().await;
+        let there = world.acme().ticket(id).unwrap();
+        assert_eq!((there.status(), there.field("resolution_code")), ("resolved", "hardware_repair"));
+        let solution = there.field("solution");
+        // Where no solution has shown yet that this side holds HTML, emphasis is lost and the words stay.
+        let words = solution.replace("<b>", "").replace("</b>", "");
+        let expected = if outside == Version::V3_1 { "new fuser, all done" } else { "<p>new fuser, all done</p>" };
+        assert_eq!(words, expected, "{inside:?} inside");
+        end(world).await;
+    }
+}
+
+async fn when_both_sides_moved_the_externals_status_wins(version: Version) {
+    let mut world = setup(version).start().await;
+    let (id, copy) = bridged(&world, CLASS, &["ev_assign"]).await;
+    world.crash().await;
+    go(&world.internal, copy, &["ev_pending"]).await;
+    go(world.acme(), id, &["ev_resolve"]).await;
+    world.boot();
+    world.pass_seconds(10).await;
+    world.settle().await;
+    assert_eq!(both(&world, id, copy), pair("resolved", "resolved"));
+    assert!(world.did(id, "which wins over pending inside").await);
+    end(world).await;
+}
+
+async fn a_customer_who_catches_up_after_the_provider_is_followed_from_there(version: Version) {
+    let mut world = setup(version).start().await;
+    let (id, copy) = bridged(&world, CLASS, &["ev_assign"]).await;
+    // Both move while nobody looks: the provider has resolved, the customer only goes to pending. That does
+    // not re-open what is resolved; the outside follows.
+    world.crash().await;
+    go(&world.internal, copy, &["ev_resolve"]).await;
+    go(world.acme(), id, &["ev_pending"]).await;
+    world.boot();
+    world.clear_calls();
+    world.pass_seconds(310).await;
+    world.settle().await;
+    assert_eq!(both(&world, id, copy), pair("resolved", "resolved"));
+    assert!(stimuli(&world.internal).is_empty());
+    end(world).await;
+}
+
+async fn a_re_opening_of_either_side_re_opens_the_other(version: Version) {
+    let world = setup(version).start().await;
+    let (id, copy) = bridged(&world, CLASS, &["ev_assign", "ev_resolve"]).await;
+    go(&world.internal, copy, &["ev_reopen"]).await;
+    world.settle().await;
+    assert_eq!(both(&world, id, copy), pair("assigned", "assigned"));
+    go(&world.internal, copy, &["ev_resolve"]).await;
+    world.settle().await;
+    assert_eq!(both(&world, id, copy), pair("resolved", "resolved"));
+    go(world.acme(), id, &["ev_reopen"]).await;
+    world.settle().await;
+    assert_eq!(both(&world, id, copy), pair("assigned", "assigned"));
+    end(world).await;
+}
+
+async fn an_escalation_inside_moves_nobody(version: Version) {
+    let world = setup(version).start().await;
+    let (id, copy) = bridged(&world, CLASS, &[]).await;
+    world.clear_calls();
+    go(&world.internal, copy, &["ev_timeout"]).await;
+    world.settle().await;
+    assert_eq!(world.acme().writes(), 0);
+    go(&world.internal, copy, &["ev_assign", "ev_timeout"]).await;
+    world.settle().await;
+    assert_eq!(both(&world, id, copy), pair("assigned", "escalated_ttr"));
+    end(world).await;
+}
+
+async fn a_state_that_no_stimulus_reaches_is_a_conflict_of_the_status_alone(version: Version) {
+    let world = setup(version).start().await;
+    let (id, copy) = bridged(&world, CLASS, &["ev_assign", "ev_resolve"]).await;
+    // Nothing hears of it; then the inside re-opens, and from closed nothing leads back.
+    world.acme().overwrite(id, "status", "closed");
+    world.internal.overwrite(copy, "status", "assigned");
+    go(&world.internal, copy, &["ev_pending"]).await;
+    world.settle().await;
+    // The closed outside wins: inside it can be followed, and both agree.
+    assert_eq!(both(&world, id, copy), pair("closed", "closed"));
+    // Here only the inside moves, to where nothing leads outside.
+    world.internal.overwrite(copy, "status", "assigned");
+    world.clear_calls();
+    go(&world.internal, copy, &["ev_pending"]).await;
+    world.settle().await;
+    let conflicts = world.link(id).await.link.conflicts;
+    assert!(conflicts.len() == 1 && conflicts[0].about == "status", "{conflicts:?}");
+    assert!(conflicts[0].text.contains("the external ticket stands at closed"), "{conflicts:?}");
+    assert_eq!(both(&world, id, copy), pair("closed", "pending"));
+    // The rest flows, both ways.
+    world.internal.attach(copy, "a.txt", "text/plain", b"a").await.unwrap();
+    world.acme().update(id, json!({ "title": "Printer still on fire" })).await.unwrap();
+    world.settle().await;
+    assert_eq!(super::names_outside(&world, id), ["a.txt"]);
+    assert!(world.copy_of(id).await.field("title").ends_with("still on fire"));
+    end(world).await;
+}
+
+async fn a_walk_outside_cut_by_a_crash_goes_on(version: Version) {
+    for effect in [Effect::None, Effect::Committed] {
+        for nth in [1, 2, 3] {
+            let mut world = setup(version).start().await;
+            let (id, copy) = bridged(&world, CLASS, &[]).await;
+            let mut seen = 0;
+            world.acme().fail_with(move |call| {
+                seen += usize::from(call.operation == "core/apply_stimulus");
+                (call.operation == "core/apply_stimulus" && seen == nth).then_some(Fault::Hang(effect))
+            });
+            // new → assigned → pending, then → assigned → resolved: stimuli outside one by one.
+            world.internal.hold_hooks(true);
+            go(&world.internal, copy, &["ev_assign", "ev_pending"]).await;
+            world.internal.hold_hooks(false);
+            world.internal.release_hooks(itop_sim::Release::InOrder).await;
+            world.pass_seconds(5).await;
+            go(&world.internal, copy, &["ev_assign", "ev_resolve"]).await;
+            world.pass_seconds(5).await;
+            world.crash().await;
+            world.acme().heal();
+            world.boot();
+            world.settle().await;
+            assert_eq!(both(&world, id, copy), pair("resolved", "resolved"), "{effect:?} of stimulus {nth}");
+            end(world).await;
+        }
+    }
+}
+
+async fn a_stimulus_outside_whose_answer_is_lost_is_not_repeated(version: Version) {
+    let faults = [
+        Fault::Hang(Effect::Committed),
+        Fault::Status(502, Effect::Committed),
+        Fault::Cut { after_bytes: 10, effect: Effect::Committed },
+    ];
+    for fault in faults {
+        let world = setup(version).start().await;
+        let (id, copy) = bridged(&world, CLASS, &["ev_assign", "ev_pending"]).await;
+        world.clear_calls();
+        world.acme().fail_next_write(fault.clone());
+        go(&world.internal, copy, &["ev_assign", "ev_resolve"]).await;
+        world.settle().await;
+        assert_eq!(both(&world, id, copy), pair("resolved", "resolved"), "{fault:?}");
+        assert_eq!(stimuli(world.acme()), ["ev_assign", "ev_resolve"], "{fault:?}");
+        assert!(stimuli(&world.internal).is_empty(), "{fault:?}");
+        end(world).await;
+    }
+}
+
+async fn a_stimulus_that_lands_late_outside_does_not_stay(version: Version) {
+    for late_seconds in [10, 40, 200, 290] {
+        let world = setup(version).start().await;
+        let (id, copy) = bridged(&world, CLASS, &["ev_assign"]).await;
+        world.acme().fail_next_write(Fault::LandLate(Duration::from_secs(late_seconds)));
+        go(&world.internal, copy, &["ev_pending"]).await;
+        world.pass_seconds(45).await;
+        go(&world.internal, copy, &["ev_assign"]).await;
+        world.settle().await;
+        assert_eq!(both(&world, id, copy), pair("assigned", "assigned"), "landed after {late_seconds} s");
+        assert!(world.link(id).await.link.late.is_empty());
+        end(world).await;
+    }
+}
+
+async fn moves_on_both_sides_in_turn_do_not_come_back(version: Version) {
+    let world = setup(version).start().await;
+    let (id, copy) = bridged(&world, CLASS, &[]).await;
+    for (inside, stimulus) in [
+        (true, "ev_assign"),
+        (false, "ev_pending"),
+        (true, "ev_assign"),
+        (false, "ev_resolve"),
+        (true, "ev_reopen"),
+        (true, "ev_resolve"),
+        (false, "ev_close"),
+    ] {
+        let (from, to, moved) =
+            if inside { (&world.internal, world.acme(), copy) } else { (world.acme(), &world.internal, id) };
+        world.clear_calls();
+        go(from, moved, &[stimulus]).await;
+        world.pass_seconds(400).await;
+        world.settle().await;
+        let (outside, there) = both(&world, id, copy);
+        assert_eq!(outside, there, "after {stimulus}");
+        assert_eq!((stimuli(from).len(), stimuli(to).len()), (0, 1), "after {stimulus}");
+    }
+    end(world).await;
+}
