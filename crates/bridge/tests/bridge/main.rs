@@ -16,6 +16,7 @@ mod only;
 mod order;
 mod resume;
 mod settle;
+mod specification;
 mod status;
 mod sweep;
 mod verbs;

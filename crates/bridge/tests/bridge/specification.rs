@@ -1,0 +1,233 @@
+//! The specification's notifications, each sent exactly as its payload is printed there, with the values that
+//! iTop puts into the placeholders. Nothing else tells the bridge: the simulators' own hooks are lost, and no
+//! sweep or audit runs.
+
+use axum::body::Body;
+use axum::http::Request;
+use itop_sim::Version;
+use tower::ServiceExt as _;
+
+use crate::status::{bridged, end, go, status};
+use crate::world::*;
+
+outside_both_versions![
+    external_1_ticket_update,
+    external_2_ticket_created,
+    external_3_attachment_update,
+    external_4_attachment_delete,
+    internal_01_ticket_approved,
+    internal_02_ticket_assigned,
+    internal_03_ticket_closed,
+    internal_04_ticket_pending,
+    internal_05_ticket_escalated_tto,
+    internal_06_ticket_escalated_ttr,
+    internal_07_ticket_not_approved,
+    internal_08_pending,
+    internal_09_ticket_rejected,
+    internal_10_ticket_resolved,
+    internal_11_ticket_waiting_for_approval,
+    internal_12_ticket_validated,
+    internal_13_attachment_delete,
+    internal_14_attachment_update,
+    internal_15_private_log_update,
+];
+
+const QUIET: &str = "sweep_seconds = 86400\naudit_seconds = 86400";
+
+/// A 3.1 outside has a 3.2 inside, and the other way round.
+fn other_than(version: Version) -> Version {
+    if version == Version::V3_1 { Version::V3_2 } else { Version::V3_1 }
+}
+
+/// A pair of this class, and from then on no hooks but those that a test sends.
+async fn pair(version: Version, class: &str) -> (World, u64, u64) {
+    let world = Setup::outside(version).internal(other_than(version)).sync(QUIET).start().await;
+    let (id, copy) = bridged(&world, class, &[]).await;
+    world.acme().drop_hooks(true);
+    world.internal.drop_hooks(true);
+    (world, id, copy)
+}
+
+async fn send(world: &World, route: &str, key: &str, payload: String) {
+    let request = Request::post(format!("/api/v1/{route}"))
+        .header("Content-type", "application/json")
+        .header("X-API-Key", key)
+        .body(Body::from(payload))
+        .unwrap();
+    let answer = world.router().oneshot(request).await.unwrap();
+    assert_eq!(answer.status(), 202, "{route}");
+    world.settle().await;
+}
+
+fn at_attachment(source: &str, attachment: u64, class: &str, ticket: u64) -> String {
+    format!(
+        r#"{{ "event":"attachment.update", "source":"{source}", "attachment_id":"{attachment}", "item_class":"{class}", "item_id":"{ticket}"}}"#
+    )
+}
+
+fn names(sim: &itop_sim::Sim, ticket: u64) -> Vec<String> {
+    let files = sim.attachments(ticket).into_iter();
+    files.filter(|file| !file.temp_id.ends_with(":report")).map(|file| file.filename).collect()
+}
+
+// ---- what the customer's iTop sends ------------------------------------------------------------
+
+async fn external_1_ticket_update(version: Version) {
+    let (world, id, copy) = pair(version, "UserRequest").await;
+    world.acme().update(id, json!({ "title": "Printer in flames" })).await.unwrap();
+    send(&world, "update-ticket", EXTERNAL_KEY, format!(r#"{{ "class":"UserRequest", "id":"{id}"}}"#)).await;
+    assert!(world.internal.ticket(copy).unwrap().field("title").ends_with("Printer in flames"));
+    end(world).await;
+}
+
+async fn external_2_ticket_created(version: Version) {
+    let world = Setup::outside(version).internal(other_than(version)).sync(QUIET).start().await;
+    world.acme().drop_hooks(true);
+    world.internal.drop_hooks(true);
+    let id = world.acme().create_ticket("Incident", ticket("No network")).await.unwrap();
+    let made = world.acme().ticket(id).unwrap();
+    let payload = format!(
+        r#"{{
+    "event": "ticket.create",
+    "class": "Incident",
+    "id": "{id}",
+    "ref": "{}",
+    "title": "No network",
+    "description": "<p>No network</p>",
+    "status": "new",
+    "caller_id": "Claude Monet",
+    "org_id": "Demo",
+    "team_id": "undefined",
+    "operator_id": "undefined",
+    "priority": "4"
+}}"#,
+        made.field("ref")
+    );
+    send(&world, "create-ticket", EXTERNAL_KEY, payload).await;
+    let copy = world.copy_of(id).await;
+    assert_eq!((copy.class.as_str(), world.internal.tickets("Ticket").len()), ("Incident", 1));
+    end(world).await;
+}
+
+async fn external_3_attachment_update(version: Version) {
+    let (world, id, copy) = pair(version, "UserRequest").await;
+    let file = world.acme().attach(id, "a.txt", "text/plain", b"a").await.unwrap();
+    send(&world, "update-attachment", EXTERNAL_KEY, at_attachment("external", file, "UserRequest", id)).await;
+    assert_eq!(names(&world.internal, copy), ["a.txt"]);
+    world.acme().rename_attachment(file, "b.txt").await.unwrap();
+    send(&world, "update-attachment", EXTERNAL_KEY, at_attachment("external", file, "UserRequest", id)).await;
+    assert_eq!(names(&world.internal, copy), ["b.txt"]);
+    end(world).await;
+}
+
+async fn external_4_attachment_delete(version: Version) {
+    let (world, id, copy) = pair(version, "UserRequest").await;
+    let file = world.acme().attach(id, "a.txt", "text/plain", b"a").await.unwrap();
+    send(&world, "update-attachment", EXTERNAL_KEY, at_attachment("external", file, "UserRequest", id)).await;
+    world.acme().delete_attachment(file).await;
+    // The specification calls a deletion an update, too.
+    send(&world, "update-attachment", EXTERNAL_KEY, at_attachment("external", file, "UserRequest", id)).await;
+    assert!(names(&world.internal, copy).is_empty());
+    end(world).await;
+}
+
+// ---- what the provider's iTop sends ------------------------------------------------------------
+
+/// The internal ticket goes by these stimuli, the hook names its id alone, and the customer's ticket is told.
+async fn is_told(version: Version, class: &str, stimuli: &[&str], event: &str, state: &str) {
+    let (world, id, copy) = pair(version, class).await;
+    go(&world.internal, copy, stimuli).await;
+    assert_eq!(status(&world.internal, copy), state);
+    let payload = format!("{{\n    \"event\": \"{event}\",\n    \"id\": \"{copy}\"\n}}");
+    send(&world, "ticket-state-change", INTERNAL_KEY, payload).await;
+    let reference = world.internal.ticket(copy).unwrap().field("ref").to_owned();
+    let told: Vec<String> = world.acme().attachments(id).into_iter().map(|file| file.filename).collect();
+    assert_eq!(told, [format!("elitery {reference} {state}.txt")]);
+    assert_eq!(status(world.acme(), id), "new", "rule 4: its own lifecycle stays its own");
+    end(world).await;
+}
+
+async fn internal_01_ticket_approved(version: Version) {
+    is_told(version, "UserRequest", &["ev_wait_for_approval", "ev_approve"], "ticket approved", "approved").await;
+}
+
+async fn internal_02_ticket_assigned(version: Version) {
+    is_told(version, "UserRequest", &["ev_assign"], "ticket assigned", "assigned").await;
+}
+
+async fn internal_03_ticket_closed(version: Version) {
+    is_told(version, "Incident", &["ev_assign", "ev_resolve", "ev_close"], "ticket closed", "closed").await;
+}
+
+async fn internal_04_ticket_pending(version: Version) {
+    is_told(version, "UserRequest", &["ev_assign", "ev_pending"], "ticket pending", "pending").await;
+}
+
+async fn internal_05_ticket_escalated_tto(version: Version) {
+    is_told(version, "Incident", &["ev_timeout"], "ticket escalated tto", "escalated_tto").await;
+}
+
+async fn internal_06_ticket_escalated_ttr(version: Version) {
+    is_told(version, "UserRequest", &["ev_assign", "ev_timeout"], "ticket escalated ttr", "escalated_ttr").await;
+}
+
+async fn internal_07_ticket_not_approved(version: Version) {
+    let path = ["ev_validate", "ev_assign", "ev_plan", "ev_notapprove"];
+    is_told(version, "NormalChange", &path, "ticket not approved", "notapproved").await;
+}
+
+/// Listed once more under this name.
+async fn internal_08_pending(version: Version) {
+    is_told(version, "Incident", &["ev_assign", "ev_pending"], "pending", "pending").await;
+}
+
+async fn internal_09_ticket_rejected(version: Version) {
+    is_told(version, "NormalChange", &["ev_reject"], "ticket rejected", "rejected").await;
+}
+
+async fn internal_10_ticket_resolved(version: Version) {
+    is_told(version, "UserRequest", &["ev_assign", "ev_resolve"], "ticket resolved", "resolved").await;
+}
+
+async fn internal_11_ticket_waiting_for_approval(version: Version) {
+    let event = "ticket waiting for approval";
+    is_told(version, "UserRequest", &["ev_wait_for_approval"], event, "waiting_for_approval").await;
+}
+
+async fn internal_12_ticket_validated(version: Version) {
+    is_told(version, "NormalChange", &["ev_validate"], "ticket validated", "validated").await;
+}
+
+async fn internal_13_attachment_delete(version: Version) {
+    let (world, id, copy) = pair(version, "UserRequest").await;
+    let file = world.internal.attach(copy, "a.txt", "text/plain", b"a").await.unwrap();
+    send(&world, "update-attachment", INTERNAL_KEY, at_attachment("elitery", file, "UserRequest", copy)).await;
+    assert_eq!(names(world.acme(), id), ["a.txt"]);
+    world.internal.delete_attachment(file).await;
+    send(&world, "update-attachment", INTERNAL_KEY, at_attachment("elitery", file, "UserRequest", copy)).await;
+    assert!(names(world.acme(), id).is_empty());
+    end(world).await;
+}
+
+async fn internal_14_attachment_update(version: Version) {
+    let (world, id, copy) = pair(version, "UserRequest").await;
+    let file = world.internal.attach(copy, "a.txt", "text/plain", b"a").await.unwrap();
+    send(&world, "update-attachment", INTERNAL_KEY, at_attachment("elitery", file, "UserRequest", copy)).await;
+    world.internal.replace_attachment(file, b"changed").await.unwrap();
+    send(&world, "update-attachment", INTERNAL_KEY, at_attachment("elitery", file, "UserRequest", copy)).await;
+    let outside = world.acme().attachments(id).into_iter().find(|file| file.filename == "a.txt").unwrap();
+    assert_eq!(outside.data, b"changed".as_slice());
+    end(world).await;
+}
+
+async fn internal_15_private_log_update(version: Version) {
+    let (world, id, copy) = pair(version, "UserRequest").await;
+    world.internal.add_log_entry(copy, "private_log", "<p>we look into it</p>").await.unwrap();
+    let payload = format!(r#"{{ "event":"update private log", "id":"{copy}"}}"#);
+    send(&world, "ticket-update-private-log", INTERNAL_KEY, payload).await;
+    let told = world.acme().attachments(id).into_iter().find(|file| file.filename.contains(" private log "));
+    let text = String::from_utf8(told.expect("the log as an attachment").data.to_vec()).unwrap();
+    assert!(text.contains("we look into it"), "{text}");
+    assert!(world.acme().ticket(id).unwrap().log("private_log").is_empty(), "a log is never written to");
+    end(world).await;
+}
