@@ -738,8 +738,9 @@ async fn an_id_that_is_used_again_halts(version: Version) {
     }
 }
 
-async fn a_copy_whose_answer_is_lost_is_made_once(version: Version) {
-    let faults = [
+/// Each end of a write that is not its answer.
+pub fn lost_answers() -> [Fault; 9] {
+    [
         Fault::Cut { after_bytes: 5, effect: Effect::Committed },
         Fault::Cut { after_bytes: 0, effect: Effect::None },
         Fault::Hang(Effect::Committed),
@@ -749,8 +750,11 @@ async fn a_copy_whose_answer_is_lost_is_made_once(version: Version) {
         Fault::LandLate(Duration::from_secs(40)),
         Fault::LandLate(Duration::from_secs(290)),
         Fault::error("An exception after the write"),
-    ];
-    for fault in faults {
+    ]
+}
+
+async fn a_copy_whose_answer_is_lost_is_made_once(version: Version) {
+    for fault in lost_answers() {
         let world = Setup::outside(version).start().await;
         let (ticket, _) = ticket_with_files(&world, &["a.txt"]).await;
         world.internal.fail_when(1, fault.clone(), creates_a_file);

@@ -7,6 +7,7 @@ use itop_bridge::store::{Activity, LinkState};
 use itop_bridge_core::{Link, LogName, Side};
 use itop_sim::{Account, Attachment, Call, Effect, Fault, Limits, Sim, Version};
 
+use crate::files::lost_answers;
 use crate::world::*;
 
 outside_both_versions![
@@ -291,17 +292,7 @@ async fn a_crash_between_image_and_text_sends_both_once(version: Version) {
 }
 
 async fn a_batch_whose_answer_is_lost_goes_out_once_and_unchanged(version: Version) {
-    let faults = [
-        Fault::Cut { after_bytes: 5, effect: Effect::Committed },
-        Fault::Cut { after_bytes: 0, effect: Effect::None },
-        Fault::Hang(Effect::Committed),
-        Fault::Hang(Effect::None),
-        Fault::Status(502, Effect::None),
-        Fault::Refuse,
-        Fault::LandLate(Duration::from_secs(40)),
-        Fault::LandLate(Duration::from_secs(290)),
-        Fault::error("An exception after the write"),
-    ];
+    let faults: Vec<Fault> = lost_answers().into_iter().chain([Fault::Refuse]).collect();
     for from in BOTH_WAYS {
         for fault in &faults {
             let (world, way) = start(version, from).await;

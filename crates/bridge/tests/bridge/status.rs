@@ -112,6 +112,11 @@ pub async fn end(mut world: World) {
     world.stop().await;
 }
 
+/// Through every state of the class that people can reach.
+pub fn tour(class: &str) -> &'static [&'static str] {
+    TOURS.iter().find(|(of, _)| *of == class).expect("a tour of the class").1
+}
+
 /// Every state that people can reach, class by class.
 const TOURS: [(&str, &[&str]); 6] = [
     (

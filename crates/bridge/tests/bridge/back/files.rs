@@ -7,7 +7,7 @@ use itop_bridge_core::plan::HaltKind;
 use itop_sim::{Attachment, Effect, Fault, Version};
 
 use super::{files_outside, names_outside};
-use crate::files::{by_rest, creates_a_file, rewrites_a_file};
+use crate::files::{by_rest, creates_a_file, lost_answers, rewrites_a_file};
 use crate::status::go;
 use crate::world::*;
 
@@ -270,17 +270,7 @@ async fn what_no_hook_told_inside_is_found(version: Version) {
 }
 
 async fn a_copy_outside_whose_answer_is_lost_is_made_once(version: Version) {
-    let faults = [
-        Fault::Cut { after_bytes: 5, effect: Effect::Committed },
-        Fault::Cut { after_bytes: 0, effect: Effect::None },
-        Fault::Hang(Effect::Committed),
-        Fault::Hang(Effect::None),
-        Fault::Status(500, Effect::Committed),
-        Fault::LandLate(Duration::from_secs(40)),
-        Fault::LandLate(Duration::from_secs(290)),
-        Fault::error("An exception after the write"),
-    ];
-    for fault in faults {
+    for fault in lost_answers() {
         let world = Setup::outside(version).start().await;
         let (ticket, copy, _) = ticket_with_files(&world, &["a.txt"]).await;
         world.acme().fail_when(1, fault.clone(), creates_a_file);

@@ -8,7 +8,7 @@ use itop_sim::{Attachment, Effect, Fault, Version};
 
 use super::{files_outside, reports, text_of};
 use crate::files::{amend, creates_a_file, rewrites_a_file};
-use crate::status::{bridged, end, go, status};
+use crate::status::{bridged, end, go, status, tour};
 use crate::world::*;
 
 outside_both_versions![
@@ -114,21 +114,8 @@ async fn the_states_of_a_change_are_told(version: Version) {
     let world = Setup::outside(version).start().await;
     let (id, copy) = bridged(&world, "NormalChange", &[]).await;
     let reference = world.internal.ticket(copy).unwrap().field("ref").to_owned();
-    let tour = [
-        "ev_reject",
-        "ev_reopen",
-        "ev_validate",
-        "ev_assign",
-        "ev_plan",
-        "ev_notapprove",
-        "ev_replan",
-        "ev_approve",
-        "ev_implement",
-        "ev_monitor",
-        "ev_finish",
-    ];
     let mut states = vec!["new".to_owned()];
-    for stimulus in tour {
+    for stimulus in tour("NormalChange") {
         go(&world.internal, copy, &[stimulus]).await;
         // Not every state has a webhook: the sweep finds the others.
         world.pass_seconds(310).await;
