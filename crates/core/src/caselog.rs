@@ -108,10 +108,7 @@ impl LogState {
     pub fn batch_is_over(&mut self) {
         if let Some(batch) = self.batch.take() {
             self.delivered.extend(batch.entries);
-            self.files.extend(batch.files.iter().filter_map(|file| match file.state {
-                Some(CopyState::Stands(id)) => Some(id),
-                _ => None,
-            }));
+            self.files.extend(batch.files.iter().filter_map(|file| file.state.as_ref()?.standing()));
         }
     }
 }

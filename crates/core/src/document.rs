@@ -42,6 +42,11 @@ impl DocumentKind {
         }
     }
 
+    /// The side that it stands on.
+    pub fn on(self) -> Side {
+        self.from().other()
+    }
+
     pub fn file_kind(self) -> FileKind {
         match self {
             DocumentKind::Report => FileKind::Status,

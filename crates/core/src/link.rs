@@ -217,27 +217,19 @@ impl Link {
 
     /// The copies and documents on one side, and what is sent of a batch.
     pub fn standing_on(&self, side: Side) -> impl Iterator<Item = u64> {
-        let copies = self.copies.iter().filter(move |copy| copy.from == side.other()).map(|copy| &copy.state);
-        let documents =
-            self.documents.iter().filter(move |document| document.kind.on() == side).filter_map(|d| d.state.as_ref());
-        let logs = self.logs.iter().filter(move |log| log.from == side.other());
-        let batches = logs.flat_map(|log| &log.batch).flat_map(|batch| &batch.files);
-        let states = copies.chain(documents).chain(batches.filter_map(|file| file.state.as_ref()));
-        states.filter_map(|state| match state {
-            CopyState::Stands(id) => Some(*id),
-            _ => None,
-        })
+        self.file_states_on(side).filter_map(CopyState::standing)
     }
 
     /// Whether something was sent to the files of this side that has no known end.
     pub fn has_open_files_on(&self, side: Side) -> bool {
-        let copies = self.copies.iter().filter(|copy| copy.from == side.other()).map(|copy| &copy.state);
-        let documents = self.documents.iter().filter(|document| document.kind.on() == side);
-        let documents = documents.filter_map(|document| document.state.as_ref());
-        let batches = self.logs.iter().filter(|log| log.from == side.other()).flat_map(|log| &log.batch);
-        let batches = batches.flat_map(|batch| &batch.files).filter_map(|file| file.state.as_ref());
-        copies.chain(documents).chain(batches).any(|state| matches!(state, CopyState::InDoubt { .. }))
+        self.file_states_on(side).any(|state| matches!(state, CopyState::InDoubt { .. }))
             || self.late.iter().any(|late| matches!(late.what, Late::File { from, .. } if from == side.other()))
+    }
+
+    fn file_states_on(&self, side: Side) -> impl Iterator<Item = &CopyState> {
+        let logs = self.logs.iter().filter(move |log| log.from == side.other());
+        let batches = logs.flat_map(|log| &log.batch).flat_map(|batch| &batch.files);
+        kept_on(side, &self.copies, &self.documents).chain(batches.filter_map(|file| file.state.as_ref()))
     }
 
     pub fn key(&self, side: Side) -> Option<&TicketKey> {
@@ -277,14 +269,6 @@ impl Link {
     /// A write is about to be sent; until then it may land, whatever becomes of its answer.
     pub fn may_land(&mut self, what: Late, until_ms: i64) {
         self.late.push(LateWrite { what, until_ms });
-    }
-
-    /// The call that carried this write is over. An earlier one with the same value may still land.
-    pub fn landed(&mut self, what: &Late, until_ms: i64) {
-        let call = self.late.iter().rposition(|late| late.until_ms == until_ms && late.what == *what);
-        if let Some(at) = call {
-            self.late.remove(at);
-        }
     }
 
     /// The call that was being sent is over, or whoever sent it is gone: what it carries may land until then.
@@ -345,6 +329,13 @@ impl Link {
             change(copy);
         }
     }
+}
+
+/// The states of the copies and documents on one side.
+pub fn kept_on<'a>(side: Side, copies: &'a [Copy], documents: &'a [Document]) -> impl Iterator<Item = &'a CopyState> {
+    let copies = copies.iter().filter(move |copy| copy.from == side.other()).map(|copy| &copy.state);
+    let documents = documents.iter().filter(move |document| document.kind.on() == side);
+    copies.chain(documents.filter_map(|document| document.state.as_ref()))
 }
 
 /// A text as it was sent, without knowing whether the attribute holds HTML.
@@ -442,6 +433,16 @@ pub enum CopyState {
     /// The create was sent and its answer never came; it may land until this moment, and is not
     /// sent again before.
     InDoubt { until_ms: i64 },
+}
+
+impl CopyState {
+    /// The attachment's id, where it stands.
+    pub fn standing(&self) -> Option<u64> {
+        match self {
+            CopyState::Stands(id) => Some(*id),
+            CopyState::RemovedByPerson | CopyState::InDoubt { .. } => None,
+        }
+    }
 }
 
 /// A walk through one side's lifecycle, stored before its first stimulus.

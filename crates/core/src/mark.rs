@@ -97,6 +97,11 @@ pub struct FileMark {
 }
 
 impl FileMark {
+    /// Whether it marks this, among the files of its pair.
+    pub fn is(&self, from: Side, kind: FileKind, key: &str) -> bool {
+        self.from == from && self.kind == kind && self.key == key
+    }
+
     pub fn temp_id(&self) -> String {
         format!("{}:{}:{}:{}", self.ticket.token(), self.from.word(), self.kind.word(), self.key)
     }

@@ -70,10 +70,8 @@ fn both_stand(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket
     logs::plan(policy, link, external, internal, &mut plan);
     documents::plan(policy, link, external, internal, seen, &mut plan);
     settle_late_writes(link, external, internal, &mut plan);
-    let gone: Vec<FilesGone> = [Side::External, Side::Internal]
-        .into_iter()
-        .filter_map(|from| files_gone(policy, link, from, external, internal))
-        .collect();
+    let gone = Side::BOTH.into_iter().filter_map(|from| files_gone(policy, link, from, external, internal));
+    let gone: Vec<FilesGone> = gone.collect();
     // Only a deletion that is due does harm.
     let due = gone.iter().find(|gone| gone.are_due(&plan));
     match due {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::caselog::{Entry, LogName};
+use crate::link::TicketKey;
 use crate::mark::FileMark;
 
 /// One of the two iTops of a pair.
@@ -18,6 +19,16 @@ pub enum Side {
 }
 
 impl Side {
+    pub const BOTH: [Side; 2] = [Side::External, Side::Internal];
+
+    /// What is read on this side and what is written on the other, in this order.
+    pub fn source_and_target<T>(self, external: T, internal: T) -> (T, T) {
+        match self {
+            Side::External => (external, internal),
+            Side::Internal => (internal, external),
+        }
+    }
+
     pub fn other(self) -> Side {
         match self {
             Side::External => Side::Internal,
@@ -72,6 +83,10 @@ pub struct Ticket {
 }
 
 impl Ticket {
+    pub fn key(&self) -> TicketKey {
+        TicketKey { class: self.class.clone(), id: self.id, reference: self.reference.clone() }
+    }
+
     /// The attribute's value where it was read and is not empty. iTop writes an unset external key
     /// as `"0"`, an unset date as `""`.
     pub fn filled(&self, code: &str) -> Option<&str> {

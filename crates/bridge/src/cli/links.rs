@@ -70,6 +70,7 @@ pub fn in_store(
 /// One line of the list.
 struct Row {
     stored: Stored,
+    queued: Option<QueueRow>,
     /// What an operator asks first: is it well?
     state: &'static str,
     why: String,
@@ -80,16 +81,16 @@ impl Row {
         let queued = store.queue_row(&ticket::of(&stored), now_ms)?;
         let link = &stored.link;
         let halted_log = link.halted_logs().next().map(|(_, halt)| halt.text.clone());
-        let (state, why) = match (&link.halt, halted_log, queued) {
+        let (state, why) = match (&link.halt, halted_log, &queued) {
             _ if stored.state == LinkState::Ended => ("ended", String::new()),
             (Some(halt), _, _) => ("halted", halt.text.clone()),
             (None, Some(log), _) => ("log halted", log),
-            (None, None, Some(QueueRow { parked: true, error, .. })) => ("parked", error.unwrap_or_default()),
-            (None, None, Some(QueueRow { error: Some(error), .. })) => ("waits", error),
+            (None, None, Some(QueueRow { parked: true, error, .. })) => ("parked", error.clone().unwrap_or_default()),
+            (None, None, Some(QueueRow { error: Some(error), .. })) => ("waits", error.clone()),
             _ if !link.conflicts.is_empty() => ("conflict", conflicts(link).join("; ")),
             _ => ("ok", String::new()),
         };
-        Ok(Row { stored, state, why })
+        Ok(Row { stored, queued, state, why })
     }
 }
 
@@ -177,7 +178,6 @@ fn show(
 ) -> anyhow::Result<Outcome> {
     let stored = ticket::find(store, config, name)?;
     let activity = store.activity(stored.id, MAX_ROWS)?;
-    let queued = store.queue_row(&ticket::of(&stored), now_ms)?;
     let row = Row::of(store, stored, now_ms)?;
     if as_json {
         let mut shown = row_as_json(&row, config);
@@ -205,7 +205,7 @@ fn show(
             .collect();
         shown["conflicts"] = json!(link.conflicts);
         shown["halt"] = json!(link.halt);
-        shown["queue"] = json!(queued);
+        shown["queue"] = json!(row.queued);
         shown["activity"] = json!(activity);
         serde_json::to_writer_pretty(&mut *out, &shown)?;
         writeln!(out)?;
@@ -213,7 +213,7 @@ fn show(
     }
     writeln!(out, "link {}: {}\nstate: {}", row.stored.id, ticket::pair_name(config, &row.stored), row.state)?;
     say_link(&row.stored.link, out)?;
-    say_queue(queued.as_ref(), out)?;
+    say_queue(row.queued.as_ref(), out)?;
     say_activity(&activity, out)?;
     Ok(Outcome::Fine)
 }

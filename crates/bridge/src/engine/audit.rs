@@ -12,7 +12,7 @@ use itop_client::{Object, Query, oql_quote};
 use super::failure::Failure;
 use super::itop::Itop;
 use super::sweep::may_call;
-use super::{Lane, Shared, looks, read};
+use super::{Lane, Shared, read};
 use crate::store::{About, DirtyMark, Instance, LinkState, Look, Pair, Store, TicketOf};
 
 /// Links looked at together.
@@ -217,8 +217,8 @@ fn differs(pair: &Pair, external: &Found, internal: &Found) -> bool {
     if !same_ticket(external, Side::External) || !same_ticket(internal, Side::Internal) {
         return true;
     }
-    looks::BOTH.iter().any(|side| {
-        let found = if *side == Side::External { external } else { internal };
+    Side::BOTH.iter().any(|side| {
+        let (found, _) = side.source_and_target(external, internal);
         files_differ(pair, found, *side)
     })
 }

@@ -1,9 +1,10 @@
 //! When a lane's connection began. What stood in the customer's iTop by then is older than it and stays
 //! where it is, unless somebody hands it over.
 
-use itop_bridge_core::Ticket;
+use itop_bridge_core::{Sight, Ticket, TicketMark};
 
 use super::failure::Failure;
+use super::pass::Sights;
 use super::{Lane, Shared};
 use crate::config::Condition;
 use crate::store::{Instance, Look, Result, Store};
@@ -44,14 +45,24 @@ impl Shared {
         Ok(begun)
     }
 
-    /// Whether a ticket without a link, which fits `only`, is older than the connection and not handed
-    /// over since.
-    pub(super) async fn is_left_alone(
+    /// Why a ticket without a link is not carried inside: it does not fit `only` (the read saw to that), it is
+    /// somebody's copy, or it is older than the connection.
+    pub(super) async fn why_not_carried(
         &self,
         lane: &Lane,
-        ticket: &Ticket,
+        sights: &Sights,
         look: &Look,
-    ) -> std::result::Result<bool, Failure> {
+    ) -> std::result::Result<Option<&'static str>, Failure> {
+        let Sight::Here(ticket) = &sights.external else { return Ok(Some("it does not fit `only`, or is gone")) };
+        if sights.first_entry.as_deref().is_some_and(|entry| TicketMark::find(entry).is_some()) {
+            return Ok(Some("it is a bridge's copy"));
+        }
+        let left_alone = self.is_left_alone(lane, ticket, look).await?;
+        Ok(left_alone.then_some("it is older than the connection"))
+    }
+
+    /// Whether a ticket that fits `only` is older than the connection and not handed over since.
+    async fn is_left_alone(&self, lane: &Lane, ticket: &Ticket, look: &Look) -> std::result::Result<bool, Failure> {
         if lane.settings.sync.since.is_some() {
             // A date counts instead, and stood in the condition of the read.
             return Ok(false);

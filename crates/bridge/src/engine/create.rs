@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use itop_bridge_core::link::Creation;
 use itop_bridge_core::plan::FieldWrite;
-use itop_bridge_core::{Link, Ticket, TicketKey, TicketMark};
+use itop_bridge_core::{Link, Ticket, TicketMark};
 use itop_client::{Effect, Fields, Object, Query, oql_quote};
 
 use super::Shared;
@@ -96,7 +96,7 @@ impl Pass<'_> {
     }
 
     pub(super) fn mark(&self) -> TicketMark {
-        self.lane.mark(&self.shared.server, &self.link.external.class, self.link.external.id)
+        self.policy.mark(&self.link)
     }
 
     fn counterpart_attributes(&self) -> BTreeSet<String> {
@@ -123,8 +123,7 @@ impl Pass<'_> {
     /// The internal ticket is the counterpart: the ancestor is what was sent and what stands.
     async fn adopt(&mut self, ticket: Ticket) -> Result<Ticket, Failure> {
         self.shared.internal.met_ticket(ticket.id);
-        self.link.internal =
-            Some(TicketKey { class: ticket.class.clone(), id: ticket.id, reference: ticket.reference.clone() });
+        self.link.internal = Some(ticket.key());
         let creation = self.link.creation.take();
         for (code, source) in creation.iter().flat_map(|creation| &creation.fields) {
             if let Some(target) = ticket.attributes.get(code) {

@@ -5,8 +5,8 @@ use itop_bridge_core::link::CopyState;
 use itop_bridge_core::{Link, Side, Ticket};
 
 use super::failure::{Failure, Kind};
+use super::files::text_contents;
 use super::html;
-use super::logs::text_contents;
 use super::pass::Pass;
 
 impl Pass<'_> {

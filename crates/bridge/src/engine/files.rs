@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use base64::Engine as _;
 use itop_bridge_core::link::{Copy, CopyState, Late};
 use itop_bridge_core::{FileKind, FileMark, Link, Side, Sight, Ticket, text};
 use itop_client::{Contents, Fields, Query};
@@ -48,7 +49,7 @@ impl Shared {
 
     async fn named_are_as_copied(&self, lane: &Lane, claim: &mut Claim, files: &mut InHand) -> Result<bool, Failure> {
         let Some((_, link)) = claim.link.clone() else { return Ok(false) };
-        for side in looks::BOTH {
+        for side in Side::BOTH {
             // The bridge's own writes come back as hooks, and need no look.
             let named: Vec<u64> = looks::foreign(&link, &claim.look, side).into_iter().collect();
             let Some(key) = link.key(side).filter(|_| !named.is_empty()) else { continue };
@@ -118,7 +119,7 @@ impl Pass<'_> {
     /// copy was in doubt and is there (the hint of a change meanwhile was spent on waiting), and of copies over
     /// which an earlier rewrite may have landed.
     pub(super) async fn read_named_contents(&mut self, sights: &mut Sights) -> Result<(), Failure> {
-        for from in looks::BOTH {
+        for from in Side::BOTH {
             self.take_announced(sights, from);
             let wanted = self.originals_to_read(sights, from);
             if let Some(ticket) = sights.ticket_mut(from) {
@@ -398,7 +399,6 @@ impl Pass<'_> {
     }
 
     fn words_instead(&self, contents: &Contents, why: &str, from: Side, source: &Ticket) -> Contents {
-        use base64::Engine as _;
         let (name, reference) = (&contents.filename, &source.reference);
         let side = &self.shared.itop(self.lane, from).name;
         let size = match contents.data.decoded_len() {
@@ -409,15 +409,20 @@ impl Pass<'_> {
         let words = format!(
             "The file \"{name}\" ({size} bytes) is attached to {reference} in {side}. It was not copied: {why}.\n"
         );
-        let data = base64::engine::general_purpose::STANDARD.encode(words);
-        Contents::new(data.into(), text::file_name(&format!("{}.txt", contents.filename)), "text/plain")
+        text_contents(&words, &format!("{name}.txt"))
     }
+}
+
+/// A text file as iTop takes it.
+pub fn text_contents(words: &str, name: &str) -> Contents {
+    let data = base64::engine::general_purpose::STANDARD.encode(words);
+    Contents::new(data.into(), text::file_name(name), "text/plain")
 }
 
 /// Whether the other side's ticket lists a file with the mark of this original.
 fn has_copy_of(target: &Sight, from: Side, original: u64) -> bool {
     let Sight::Here(ticket) = target else { return false };
-    let is_it = |mark: &FileMark| mark.from == from && mark.kind == FileKind::File && mark.key == original.to_string();
+    let is_it = |mark: &FileMark| mark.is(from, FileKind::File, &original.to_string());
     ticket.files.iter().flatten().filter_map(|file| file.mark()).any(is_it)
 }
 

@@ -5,11 +5,13 @@ use base64::Engine as _;
 use itop_bridge_core::caselog::{Batch, BatchContent, BatchFile, BatchKey, Entry, EntryKey};
 use itop_bridge_core::link::CopyState;
 use itop_bridge_core::{FileKind, Link, LogName, Side, Ticket, crossing_entries, text};
-use itop_client::{Contents, ErrorClass};
+use itop_client::Contents;
 
 use super::failure::{Failure, Kind};
+use super::files::text_contents;
 use super::html;
 use super::pass::Pass;
+use super::write::is_too_large;
 
 /// Text beyond this goes into a further file; a single entry is never cut.
 const MAX_TEXT_BYTES: usize = 1024 * 1024;
@@ -42,10 +44,9 @@ impl Pass<'_> {
         let mut files: Vec<BatchFile> = Vec::new();
         for image in entries.iter().flat_map(|(_, entry)| html::inline_images(&entry.html)) {
             let key = image.id.to_string();
-            let is_it = |kind, known: &str| kind == FileKind::Image && known == key;
-            let stands = target.files.iter().flatten().filter_map(|file| file.mark());
-            let known = stands.filter(|mark| mark.from == from).any(|mark| is_it(mark.kind, &mark.key));
-            if known || files.iter().any(|file| is_it(file.kind, &file.key)) {
+            let mut there = target.files.iter().flatten().filter_map(|file| file.mark());
+            let stands = there.any(|mark| mark.is(from, FileKind::Image, &key));
+            if stands || files.iter().any(|file| file.key == key) {
                 continue;
             }
             files.push(BatchFile {
@@ -110,7 +111,7 @@ impl Pass<'_> {
         let contents = self.contents_of_batch_file(from, file, source).await?;
         let instead = self.words_for_batch_file(file, "it is larger than this iTop takes", from, source);
         let mut answer = self.attach_batch_file(from, log, file, contents, target).await?;
-        if answer.as_ref().is_err_and(|error| error.class == ErrorClass::TooLarge) {
+        if answer.as_ref().is_err_and(is_too_large) {
             tracing::warn!(ticket = %self.name(), side = from.other().word(), file = %file.name, "this size is refused; a small text file is sent instead");
             answer = self.attach_batch_file(from, log, file, instead, target).await?;
         }
@@ -183,12 +184,6 @@ impl Pass<'_> {
         let name = if file.kind == FileKind::Image { format!("{}.txt", file.name) } else { file.name.clone() };
         text_contents(&words, &name)
     }
-}
-
-/// A text file as iTop takes it.
-pub fn text_contents(words: &str, name: &str) -> Contents {
-    let data = base64::engine::general_purpose::STANDARD.encode(words);
-    Contents::new(data.into(), text::file_name(name), "text/plain")
 }
 
 fn set_state(link: &mut Link, from: Side, log: LogName, key: &str, state: Option<CopyState>) {

@@ -39,10 +39,16 @@ pub fn only_at_named_files(claim: &Claim) -> bool {
     let Some((_, link)) = &claim.link else { return false };
     let look = &claim.look;
     let names_any = !look.external_attachments.is_empty() || !look.internal_attachments.is_empty();
-    let open = BOTH.iter().any(|side| link.has_open_files_on(*side)) || link.creation.is_some() || link.halt.is_some();
+    let open =
+        Side::BOTH.iter().any(|side| link.has_open_files_on(*side)) || link.creation.is_some() || link.halt.is_some();
     let known = |side, id: &u64| link.copy_of(side, *id).is_some_and(|copy| copy.missing_since_ms.is_none());
     let all_known = |side| foreign(link, look, side).iter().all(|id| known(side, id));
-    !look.ticket && !look.files && names_any && !open && link.internal.is_some() && BOTH.into_iter().all(all_known)
+    !look.ticket
+        && !look.files
+        && names_any
+        && !open
+        && link.internal.is_some()
+        && Side::BOTH.into_iter().all(all_known)
 }
 
 /// The named attachments of one side that the bridge did not make: its own writes come back as hooks.
@@ -73,5 +79,3 @@ fn rewritten_late(link: &Link, side: Side) -> bool {
     use itop_bridge_core::link::Late;
     link.late.iter().any(|late| matches!(late.what, Late::File { from, .. } if from == side))
 }
-
-pub const BOTH: [Side; 2] = [Side::External, Side::Internal];

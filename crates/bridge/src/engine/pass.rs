@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use itop_bridge_core::link::CopyState;
 use itop_bridge_core::plan::{Note, Plan, Step, Write};
-use itop_bridge_core::{Link, Policy, Side, Sight, Ticket, TicketMark, reconcile};
+use itop_bridge_core::{Link, Policy, Side, Sight, Ticket, TicketKey, reconcile};
 
 use super::failure::{Failure, Kind, news};
 use super::in_hand::InHand;
 use super::itop::Itop;
 use super::read::{self, Wanted};
 use super::suspensions::say_over;
-use super::{Lane, Shared, looks};
+use super::{Lane, Shared};
 use crate::store::{Activity, Claim, LinkState, Look, Next};
 
 /// What both sides showed when the pass began.
@@ -178,22 +178,10 @@ impl<'a> Pass<'a> {
 
     async fn work(&mut self, mut sights: Sights) -> Result<Next, Failure> {
         if self.link_id.is_none() {
+            self.idle_because = self.shared.why_not_carried(self.lane, &sights, &self.claim.look).await?;
             match &sights.external {
-                Sight::Here(ticket) => {
-                    self.idle_because = self.why_not(ticket, sights.first_entry.as_deref()).await?;
-                    if self.idle_because.is_some() {
-                        return Ok(Next::Done);
-                    }
-                    self.link = Link::unborn(itop_bridge_core::TicketKey {
-                        class: ticket.class.clone(),
-                        id: ticket.id,
-                        reference: ticket.reference.clone(),
-                    });
-                }
-                _ => {
-                    self.idle_because = Some("it does not fit `only`, or is gone");
-                    return Ok(Next::Done);
-                }
+                Sight::Here(ticket) if self.idle_because.is_none() => self.link = Link::unborn(ticket.key()),
+                _ => return Ok(Next::Done),
             }
         }
         self.settle_what_was_being_sent().await?;
@@ -214,16 +202,6 @@ impl<'a> Pass<'a> {
         self.read_named_contents(&mut sights).await?;
         let look_again = self.plan_and_write(sights).await?;
         Ok(self.next_look(look_again))
-    }
-
-    /// Why a ticket without a link, which fits `only` (the read saw to that), is not carried inside: it is
-    /// somebody's copy, or older than the connection.
-    async fn why_not(&self, ticket: &Ticket, first_entry: Option<&str>) -> Result<Option<&'static str>, Failure> {
-        if first_entry.is_some_and(|entry| TicketMark::find(entry).is_some()) {
-            return Ok(Some("it is a bridge's copy"));
-        }
-        let left_alone = self.shared.is_left_alone(self.lane, ticket, &self.claim.look).await?;
-        Ok(left_alone.then_some("it is older than the connection"))
     }
 
     /// The rounds of plan and writes. Answers when to look again though nothing new was heard.
@@ -248,7 +226,7 @@ impl<'a> Pass<'a> {
                 continue;
             }
             if rounds == 0 {
-                for side in looks::BOTH {
+                for side in Side::BOTH {
                     if let Some(target) = sights.ticket(side) {
                         self.settle_plain_texts(side, target).await?;
                     }
@@ -379,10 +357,7 @@ impl<'a> Pass<'a> {
             return Ok(self.create(class, fields, external).await?.map(Applied::Created));
         }
         let Some(internal) = sights.ticket(Side::Internal) else { return Ok(None) };
-        let from_and_to = |from| match from {
-            Side::External => (external, internal),
-            Side::Internal => (internal, external),
-        };
+        let from_and_to = |from: Side| from.source_and_target(external, internal);
         let reason = &step.reason;
         match &step.write {
             Write::CreateTicket { .. } => {}
@@ -464,7 +439,7 @@ impl<'a> Pass<'a> {
     /// person removed, is known. Answers whether that was news.
     async fn list_what_is_written_to(&mut self, plan: &Plan, sights: &mut Sights) -> Result<bool, Failure> {
         let mut news = false;
-        for side in [Side::External, Side::Internal] {
+        for side in Side::BOTH {
             if !plan.writes.iter().any(|step| step.write.needs_the_files_of() == Some(side)) {
                 continue;
             }
@@ -496,7 +471,7 @@ impl<'a> Pass<'a> {
         let mut look = self.claim.look.clone();
         // What is missing already is not announced any more: the plan says when to look again.
         let missing = |side, id: &u64| self.link.copy_of(side, *id).is_some_and(|copy| copy.missing_since_ms.is_some());
-        let own = [Side::External, Side::Internal].map(|side| self.link.made_on(side).collect::<BTreeSet<u64>>());
+        let own = Side::BOTH.map(|side| self.link.made_on(side).collect::<BTreeSet<u64>>());
         look.external_attachments.retain(|id| !missing(Side::External, id) && !own[0].contains(id));
         look.internal_attachments.retain(|id| !missing(Side::Internal, id) && !own[1].contains(id));
         let second = self.shared.next_second_look(&look, now);
@@ -555,6 +530,6 @@ fn one(reads: &mut read::Reads, id: u64, itop: &Itop) -> Result<Sight, Failure> 
     }
 }
 
-fn no_ticket() -> itop_bridge_core::TicketKey {
-    itop_bridge_core::TicketKey { class: String::new(), id: 0, reference: String::new() }
+fn no_ticket() -> TicketKey {
+    TicketKey { class: String::new(), id: 0, reference: String::new() }
 }

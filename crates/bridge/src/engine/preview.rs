@@ -3,12 +3,12 @@
 
 use itop_bridge_core::link::CopyState;
 use itop_bridge_core::plan::{Plan, Write};
-use itop_bridge_core::{FileContent, Link, Side, Sight, TicketKey, TicketMark, reconcile};
+use itop_bridge_core::{FileContent, Link, Side, Sight, TicketKey, reconcile};
 use itop_client::{Query, oql_quote};
 
 use super::failure::Failure;
 use super::pass::Sights;
-use super::{Engine, Lane, Shared, looks, worker};
+use super::{Engine, Lane, Shared, worker};
 use crate::store::{Claim, Lease, Look, TicketOf};
 
 /// What both sides show of a ticket, and what a pass would make of it.
@@ -70,11 +70,7 @@ impl Engine {
         let why_not = shared.why_not(lane, &claim, &sights).await?;
         let link = match (&claim.link, &sights.external) {
             (Some((_, link)), _) => link.clone(),
-            (None, Sight::Here(ticket)) => Link::unborn(TicketKey {
-                class: ticket.class.clone(),
-                id: ticket.id,
-                reference: ticket.reference.clone(),
-            }),
+            (None, Sight::Here(ticket)) => Link::unborn(ticket.key()),
             (None, _) => Link::unborn(TicketKey { class, id: of.ticket, reference: String::new() }),
         };
         let mut contents = shared.contents_of_originals(lane, &link, &mut sights).await?;
@@ -115,14 +111,7 @@ impl Shared {
     /// Why a pass would not come to a plan.
     async fn why_not(&self, lane: &Lane, claim: &Claim, sights: &Sights) -> Result<Option<String>, Failure> {
         let Some((_, link)) = &claim.link else {
-            let Sight::Here(ticket) = &sights.external else {
-                return Ok(Some("it does not fit `only`, or is gone".to_owned()));
-            };
-            if sights.first_entry.as_deref().is_some_and(|entry| TicketMark::find(entry).is_some()) {
-                return Ok(Some("it is a bridge's copy".to_owned()));
-            }
-            let left_alone = self.is_left_alone(lane, ticket, &claim.look).await?;
-            return Ok(left_alone.then(|| "it is older than the connection".to_owned()));
+            return Ok(self.why_not_carried(lane, sights, &claim.look).await?.map(str::to_owned));
         };
         let looked_for = link.creation.is_some() && link.internal.is_none();
         Ok(looked_for
@@ -137,7 +126,7 @@ impl Shared {
         sights: &mut Sights,
     ) -> Result<Vec<(Side, u64, FileContent)>, Failure> {
         let mut contents = Vec::new();
-        for from in looks::BOTH {
+        for from in Side::BOTH {
             let Some(files) = sights.ticket_mut(from).and_then(|ticket| ticket.files.as_mut()) else { continue };
             for file in files {
                 let copied = link.copy_of(from, file.id).filter(|copy| copy.state != CopyState::RemovedByPerson);

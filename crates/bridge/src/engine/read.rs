@@ -314,11 +314,8 @@ pub fn marks_of<'a>(
 ) -> HashMap<u64, TicketMark> {
     links
         .filter_map(|link| {
-            let id = match side {
-                Side::External => link.external.id,
-                Side::Internal => link.internal.as_ref()?.id,
-            };
-            Some((id, lane.mark(server, &link.external.class, link.external.id)))
+            let key = link.key(side)?;
+            Some((key.id, lane.mark(server, &link.external.class, link.external.id)))
         })
         .collect()
 }

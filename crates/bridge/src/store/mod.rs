@@ -10,6 +10,7 @@
 //! Assumption: one `serve` a store (a lock on the file keeps it so); the verbs of the command line
 //! may write beside it.
 
+use itop_bridge_core::link::{CopyState, kept_on};
 use itop_bridge_core::{Link, Side, TicketKey};
 use serde::{Deserialize, Serialize};
 
@@ -227,13 +228,7 @@ pub struct Pair {
 impl Pair {
     /// The copies and documents that the bridge made on one side and that stand, as far as is known.
     pub fn standing_on(&self, side: Side) -> impl Iterator<Item = u64> {
-        let copies = self.copies.iter().filter(move |copy| copy.from == side.other()).map(|copy| &copy.state);
-        let documents = self.documents.iter().filter(move |document| document.kind.on() == side);
-        let states = copies.chain(documents.filter_map(|document| document.state.as_ref()));
-        states.filter_map(|state| match state {
-            itop_bridge_core::link::CopyState::Stands(id) => Some(*id),
-            _ => None,
-        })
+        kept_on(side, &self.copies, &self.documents).filter_map(CopyState::standing)
     }
 }
 

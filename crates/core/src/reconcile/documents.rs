@@ -6,7 +6,7 @@ use crate::link::{CopyState, Link};
 use crate::plan::{Note, Plan, Step, Write};
 use crate::policy::{Policy, StatusToExternal};
 use crate::reconcile::files::{doubt_look, has_settled};
-use crate::ticket::{Side, Ticket};
+use crate::ticket::Ticket;
 
 /// `refused` is a move outside that the inside cannot follow and that its people must see, on the day it
 /// is met.
@@ -134,11 +134,4 @@ fn marked(target: &Ticket, kind: DocumentKind) -> Option<u64> {
 pub fn refused_line(external: &Ticket, state: &str, reopened: bool) -> Line {
     let date = external.filled("last_update").map(str::to_owned);
     Line { state: state.to_owned(), date, solution: None, reopened }
-}
-
-/// Where each document stands.
-impl DocumentKind {
-    pub fn on(self) -> Side {
-        self.from().other()
-    }
 }

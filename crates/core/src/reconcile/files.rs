@@ -8,7 +8,7 @@ use crate::ticket::{File, FileContent, Side, Ticket};
 
 /// Both directions: what a person added on either side is copied to the other.
 pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, plan: &mut Plan) {
-    for from in [Side::External, Side::Internal] {
+    for from in Side::BOTH {
         let way = Way::new(from, external, internal);
         way.plan(policy, link, plan);
     }
@@ -23,10 +23,7 @@ struct Way<'a> {
 
 impl<'a> Way<'a> {
     fn new(from: Side, external: &'a Ticket, internal: &'a Ticket) -> Way<'a> {
-        let (source, target) = match from {
-            Side::External => (external, internal),
-            Side::Internal => (internal, external),
-        };
+        let (source, target) = from.source_and_target(external, internal);
         Way { from, source, target }
     }
 
@@ -207,7 +204,7 @@ impl<'a> Way<'a> {
 }
 
 fn is_copy_of(file: &File, from: Side, original: u64) -> bool {
-    file.mark().is_some_and(|mark| mark.from == from && mark.kind == FileKind::File && mark.key == original.to_string())
+    file.mark().is_some_and(|mark| mark.is(from, FileKind::File, &original.to_string()))
 }
 
 /// What an adopted copy holds is not known: the original's next content is taken as it.

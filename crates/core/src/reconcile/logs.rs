@@ -10,10 +10,7 @@ use crate::ticket::{File, Side, Ticket};
 
 pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, plan: &mut Plan) {
     for &(from, log) in &policy.logs {
-        let (source, target) = match from {
-            Side::External => (external, internal),
-            Side::Internal => (internal, external),
-        };
+        let (source, target) = from.source_and_target(external, internal);
         let Some(entries) = source.logs.get(&log) else { continue };
         let fresh = LogState::new(from, log);
         let state = link.log(from, log).unwrap_or(&fresh);
@@ -181,10 +178,8 @@ impl One<'_> {
     /// Equal words may have stood at the same place before, and gone: an earlier batch's file is not this one.
     fn arrived(&self, file: &BatchFile) -> Option<u64> {
         let listed = self.target.files.as_ref()?;
-        let is_it = |mark: &crate::mark::FileMark| {
-            mark.from == self.state.from && mark.kind == file.kind && mark.key == file.key
-        };
         let mut unknown = listed.iter().filter(|there| !self.state.files.contains(&there.id));
-        unknown.find(|there| there.mark().is_some_and(is_it)).map(|there| there.id)
+        let is_it = |there: &&File| there.mark().is_some_and(|mark| mark.is(self.state.from, file.kind, &file.key));
+        unknown.find(is_it).map(|there| there.id)
     }
 }

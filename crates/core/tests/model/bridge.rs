@@ -5,7 +5,7 @@ use itop_bridge_core::caselog::{Batch, BatchContent, BatchFile, BatchKey, EntryK
 use itop_bridge_core::document::{Document, DocumentKind, Line};
 use itop_bridge_core::link::{Copy, CopyState, Late, TicketKey};
 use itop_bridge_core::plan::{FieldWrite, Note, Plan, Stimulus, Value, Write};
-use itop_bridge_core::{FileContent, FileKind, LogName, Side, Sight, reconcile};
+use itop_bridge_core::{FileContent, FileKind, Link, LogName, Side, Sight, reconcile};
 
 use super::{Attached, Author, CODES, Call, Fate, Mark, SETTLE_MS, SIDES, World, known, states};
 use crate::fixtures::content;
@@ -124,7 +124,7 @@ impl World {
         }
         let Some(done) = self.send(Side::Internal, Call::Update(sent.clone()), fate) else { return };
         for ((code, value), field) in sent.iter().zip(fields) {
-            self.link.landed(&Late::Field { code: (*code).to_owned(), value: value.clone() }, until);
+            landed(&mut self.link, &Late::Field { code: (*code).to_owned(), value: value.clone() }, until);
             if done {
                 self.field_answered(code, field.source.as_deref().unwrap());
             }
@@ -147,7 +147,7 @@ impl World {
             let solution = solution.map(|attribute| attribute.value.clone());
             let call = Call::Stimulus { code: stimulus.code.clone(), solution };
             let Some(done) = self.send(on, call, fates.next().unwrap()) else { return };
-            self.link.landed(&late, until);
+            landed(&mut self.link, &late, until);
             if !done {
                 return;
             }
@@ -192,7 +192,7 @@ impl World {
         self.link.may_land(late.clone(), until);
         let call = Call::Rewrite { id: copy, content: content.clone() };
         let Some(done) = self.send(from.other(), call, fate) else { return };
-        self.link.landed(&late, until);
+        landed(&mut self.link, &late, until);
         if done {
             self.link.keep_copy(Copy { content, ..known });
         }
@@ -353,5 +353,14 @@ pub fn words_of(lines: &[Line]) -> FileContent {
 fn text(value: &Value) -> String {
     match value {
         Value::Text(text) | Value::Html(text) => text.clone(),
+    }
+}
+
+/// The call that carried this write is over. An earlier one with the same value may still land: here the
+/// bridge goes on after a call without an answer, at the same moment.
+fn landed(link: &mut Link, what: &Late, until_ms: i64) {
+    let call = link.late.iter().rposition(|late| late.until_ms == until_ms && late.what == *what);
+    if let Some(at) = call {
+        link.late.remove(at);
     }
 }

@@ -20,7 +20,7 @@ use log::{Lost, Spoken};
 
 pub const SETTLE_MS: i64 = 300_000;
 
-const SIDES: [Side; 2] = [Side::External, Side::Internal];
+const SIDES: [Side; 2] = Side::BOTH;
 
 /// What happens next.
 #[derive(Debug, Clone)]
