@@ -35,6 +35,7 @@ outside_both_versions![
     a_server_whose_zone_changes_sends_nothing_again,
     what_the_target_refuses_for_its_size_becomes_words,
     a_log_of_twenty_mebibytes_crosses,
+    much_text_goes_out_in_several_files_and_no_entry_is_cut,
     a_large_image_over_a_slow_line_crosses_once,
     a_target_that_takes_no_files_gets_each_entry_later,
     an_entry_that_no_hook_told_of_is_found,
@@ -647,6 +648,21 @@ async fn what_the_target_refuses_for_its_size_becomes_words(version: Version) {
         world.settle().await;
         assert_eq!(way.texts().len(), 2);
         assert!(way.texts()[1].contains("a short one"));
+        world.one_more_pass_writes_nothing().await;
+    }
+}
+
+async fn much_text_goes_out_in_several_files_and_no_entry_is_cut(version: Version) {
+    for from in BOTH_WAYS {
+        let (world, way) = start(version, from).await;
+        let lines = |word: &str| vec![format!("{word} {}", "x".repeat(1000)); 600];
+        for word in ["alpha", "beta"] {
+            way.write(&format!("<p>{}</p>", lines(word).join("<br>"))).await;
+        }
+        world.settle().await;
+        let texts = way.texts();
+        assert_eq!(texts.len(), 2, "each within a mebibyte");
+        assert!(texts[0].contains(&lines("alpha").join("\n")) && texts[1].contains(&lines("beta").join("\n")));
         world.one_more_pass_writes_nothing().await;
     }
 }
