@@ -13,13 +13,6 @@ const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0
 
 const SECRET: &str = "5ec2e7f00d0123456789abcdef";
 
-/// Every pair of versions: the target's quirks matter here.
-fn pairs() -> [Setup; 4] {
-    let [outside_3_1, outside_3_2] = BOTH.map(|version| Setup::outside(version).internal(Version::V3_1));
-    let [newer_3_1, newer_3_2] = BOTH.map(Setup::outside);
-    [outside_3_1, outside_3_2, newer_3_1, newer_3_2]
-}
-
 fn only_ticket(sim: &Sim) -> Ticket {
     let tickets = sim.tickets("Ticket");
     assert_eq!(tickets.len(), 1, "one ticket, not {tickets:#?}");
@@ -39,15 +32,15 @@ fn fail_create(world: &World, fault: Fault) {
 }
 
 /// With defaults that every request has, so that no attribute is refused first: a create is one call.
-fn simple(version: Version) -> Setup {
+fn simple(versions: Versions) -> Setup {
     let internal_defaults = "org = \"Demo\", caller = 6, team = \"Helpdesk\", agent = 9, service = \"Software\"".into();
-    Setup { internal_defaults, ..Setup::outside(version) }
+    Setup { internal_defaults, ..Setup::between(versions) }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_ticket_created_outside_makes_one_internal_ticket_of_each_class() {
-    for setup in pairs() {
-        let world = setup.start().await;
+    for versions in PAIRS {
+        let world = Setup::between(versions).start().await;
         for (n, class) in CLASSES.iter().enumerate() {
             let id = world.acme().create_ticket(class, ticket("Printer on fire")).await.unwrap();
             world.settle().await;
@@ -76,8 +69,8 @@ async fn any_title_crosses_and_is_cut_to_255_characters() {
         "{ref} and {title} and $this->id$".to_owned(),
         "<b>bold</b> &amp; more".to_owned(),
     ];
-    for version in BOTH {
-        let world = Setup::outside(version).start().await;
+    for versions in PAIRS {
+        let world = Setup::between(versions).start().await;
         for title in &titles {
             let fields = json!({ "org_id": sample::DEMO, "title": title, "description": "<p>x</p>" });
             let id = world.acme().create_ticket("UserRequest", fields).await.unwrap();
@@ -95,8 +88,8 @@ async fn any_title_crosses_and_is_cut_to_255_characters() {
 
 #[tokio::test(start_paused = true)]
 async fn a_template_keeps_the_reference_wherever_it_stands() {
-    for version in BOTH {
-        let world = Setup::outside(version).sync("title = \"{title} ({ref})\"").start().await;
+    for versions in PAIRS {
+        let world = Setup::between(versions).sync("title = \"{title} ({ref})\"").start().await;
         let id = world.acme().create_ticket("UserRequest", ticket(&"é".repeat(255))).await.unwrap();
         world.settle().await;
         assert_eq!(world.copy_of(id).await.field("title"), format!("{} (R-000001)", "é".repeat(244)));
@@ -106,8 +99,8 @@ async fn a_template_keeps_the_reference_wherever_it_stands() {
 
 #[tokio::test(start_paused = true)]
 async fn inline_images_are_fetched_by_id_and_secret_and_embedded() {
-    for setup in pairs() {
-        let world = setup.start().await;
+    for versions in PAIRS {
+        let world = Setup::between(versions).start().await;
         world.acme().drop_hooks(true);
         let id = world.acme().create_ticket("UserRequest", ticket("with a picture")).await.unwrap();
         let image = world.acme().add_inline_image(id, SECRET, "image/png", PNG).await.unwrap();
@@ -140,9 +133,9 @@ async fn inline_images_are_fetched_by_id_and_secret_and_embedded() {
 async fn pictures_that_are_too_large_for_the_target_become_words_and_the_ticket_arrives() {
     const MIB: usize = 1 << 20;
     let by_proxy = |call: &Call| (call.bytes_in > 2 * MIB).then_some(Fault::Status(413, Effect::None));
-    for version in BOTH {
+    for versions in PAIRS {
         for proxy in [false, true] {
-            let world = simple(version).start().await;
+            let world = simple(versions).start().await;
             if proxy {
                 world.internal.fail_with(by_proxy);
             } else {
@@ -175,8 +168,9 @@ async fn pictures_that_are_too_large_for_the_target_become_words_and_the_ticket_
 
 #[tokio::test(start_paused = true)]
 async fn a_picture_in_a_figure_is_embedded_too() {
+    // A 3.1 outside would not hold it.
     for inside in BOTH {
-        let world = Setup::outside(Version::V3_2).internal(inside).start().await;
+        let world = Setup::between(Versions { outside: Version::V3_2, inside }).start().await;
         world.acme().drop_hooks(true);
         let id = world.acme().create_ticket("UserRequest", ticket("with a figure")).await.unwrap();
         let image = world.acme().add_inline_image(id, SECRET, "image/png", PNG).await.unwrap();
@@ -199,8 +193,8 @@ async fn a_picture_in_a_figure_is_embedded_too() {
 async fn links_and_text_that_people_wrote_stay_word_for_word() {
     let written = "<p><a href=\"https://acme/pages/UI.php?operation=details&amp;class=UserRequest&amp;id=5\">\
                    https://acme/pages/UI.php?a=1&amp;b=2</a> a &lt; b &amp;&amp; c&nbsp;d &amp;lt; \"quoted\" \\n</p>";
-    for setup in pairs() {
-        let world = setup.start().await;
+    for versions in PAIRS {
+        let world = Setup::between(versions).start().await;
         let fields = json!({ "org_id": sample::DEMO, "title": "x", "description": written });
         let id = world.acme().create_ticket("UserRequest", fields).await.unwrap();
         world.settle().await;
@@ -212,8 +206,8 @@ async fn links_and_text_that_people_wrote_stay_word_for_word() {
 
 #[tokio::test(start_paused = true)]
 async fn a_description_that_is_empty_or_becomes_empty_is_replaced_by_words() {
-    for setup in pairs() {
-        let world = setup.start().await;
+    for versions in PAIRS {
+        let world = Setup::between(versions).start().await;
         world.acme().drop_hooks(true);
         let empty = world.acme().create_ticket("UserRequest", ticket("empty")).await.unwrap();
         world.acme().overwrite(empty, "description", "");
@@ -231,8 +225,8 @@ async fn a_description_that_is_empty_or_becomes_empty_is_replaced_by_words() {
 
 #[tokio::test(start_paused = true)]
 async fn impact_and_urgency_cross_and_who_and_where_never_do() {
-    for version in BOTH {
-        let world = Setup::outside(version).start().await;
+    for versions in PAIRS {
+        let world = Setup::between(versions).start().await;
         let told = json!({
             "org_id": sample::IT, "caller_id": sample::HUGO, "team_id": sample::HARDWARE, "agent_id": 12,
             "title": "who and where", "description": "<p>x</p>", "impact": "2",
@@ -277,13 +271,13 @@ async fn impact_and_urgency_cross_and_who_and_where_never_do() {
 
 #[tokio::test(start_paused = true)]
 async fn a_payload_that_breaks_or_never_comes_still_makes_the_ticket() {
-    for version in BOTH {
-        let world = Setup::outside(version).start().await;
+    for versions in PAIRS {
+        let world = Setup::between(versions).start().await;
         world.acme().clear_triggers();
         world.acme().install_external_hooks_as_printed("http://bridge", EXTERNAL_KEY);
         let title = "a \"quoted\" \\ title";
         let id = world.acme().create_ticket("UserRequest", ticket(title)).await.unwrap();
-        if version == Version::V3_1 {
+        if versions.outside == Version::V3_1 {
             let created = &world.acme().deliveries()[0];
             assert_eq!(created.outcome, Outcome::WrongJson, "3.1 never sends it");
             world.settle().await;
@@ -298,8 +292,8 @@ async fn a_payload_that_breaks_or_never_comes_still_makes_the_ticket() {
 
 #[tokio::test(start_paused = true)]
 async fn a_broken_payload_is_searched_for_its_ids_at_once() {
-    for version in BOTH {
-        let world = Setup::outside(version).start().await;
+    for versions in PAIRS {
+        let world = Setup::between(versions).start().await;
         world.acme().clear_triggers();
         world.acme().install_external_hooks_as_printed("http://bridge", EXTERNAL_KEY);
         // With this spelling both versions paste the values raw.
@@ -330,9 +324,9 @@ async fn a_create_that_worked_without_an_answer_makes_one_ticket() {
         Fault::Status(504, Effect::Committed),
         Fault::Page("<b>Fatal error</b>: out of memory".into(), Effect::Committed),
     ];
-    for version in BOTH {
+    for versions in PAIRS {
         for fault in &faults {
-            let world = simple(version).start().await;
+            let world = simple(versions).start().await;
             fail_create(&world, fault.clone());
             let id = world.acme().create_ticket("UserRequest", ticket("once")).await.unwrap();
             world.settle().await;
@@ -346,9 +340,9 @@ async fn a_create_that_worked_without_an_answer_makes_one_ticket() {
 
 #[tokio::test(start_paused = true)]
 async fn a_create_that_lands_after_the_client_gave_up_makes_one_ticket() {
-    for version in BOTH {
+    for versions in PAIRS {
         for seconds in [40, 120, 290] {
-            let world = simple(version).start().await;
+            let world = simple(versions).start().await;
             fail_create(&world, Fault::LandLate(Duration::from_secs(seconds)));
             let id = world.acme().create_ticket("UserRequest", ticket("late")).await.unwrap();
             // Hints meanwhile do not make a second one.
@@ -379,9 +373,9 @@ async fn a_create_that_never_had_an_effect_is_made_again_and_not_before_it_has_s
         (Fault::Status(502, Effect::None), true),
         (Fault::Page("<html>log in first</html>".into(), Effect::None), true),
     ];
-    for version in BOTH {
+    for versions in PAIRS {
         for (fault, ambiguous) in &faults {
-            let world = simple(version).start().await;
+            let world = simple(versions).start().await;
             fail_create(&world, fault.clone());
             let id = world.acme().create_ticket("UserRequest", ticket("again")).await.unwrap();
             world.settle().await;
@@ -398,8 +392,8 @@ async fn a_create_that_never_had_an_effect_is_made_again_and_not_before_it_has_s
 
 #[tokio::test(start_paused = true)]
 async fn of_two_creates_that_both_landed_the_lower_is_linked_and_the_other_reported() {
-    for version in BOTH {
-        let world = simple(version).start().await;
+    for versions in PAIRS {
+        let world = simple(versions).start().await;
         // The first lands beyond what is assumed of iTop, while the second is under way.
         fail_create(&world, Fault::LandLate(Duration::from_secs(345)));
         fail_create(&world, Fault::LandLate(Duration::from_secs(35)));
@@ -422,9 +416,9 @@ async fn a_crash_between_intent_and_answer_makes_one_ticket() {
         Fault::LandLate(Duration::from_secs(40)),
         Fault::LandLate(Duration::from_secs(200)),
     ];
-    for version in BOTH {
+    for versions in PAIRS {
         for fault in &faults {
-            let mut world = simple(version).start().await;
+            let mut world = simple(versions).start().await;
             fail_create(&world, fault.clone());
             let id = world.acme().create_ticket("UserRequest", ticket("crash")).await.unwrap();
             while creates(&world).is_empty() {
@@ -447,9 +441,9 @@ async fn a_create_answered_by_an_error_after_its_commit_is_found_by_its_mark_at_
         r#"{"code":100,"message":"Error: the trigger's script has failed"}"#,
         r#"{"code":1213,"message":"Error: mysql_errno = 1213, mysql_error = Deadlock found"}"#,
     ];
-    for version in BOTH {
+    for versions in PAIRS {
         for answer in answers {
-            let world = simple(version).start().await;
+            let world = simple(versions).start().await;
             fail_create(&world, Fault::Page(answer.into(), Effect::Committed));
             let id = world.acme().create_ticket("UserRequest", ticket("an error after all")).await.unwrap();
             world.pass_seconds(5).await;
@@ -463,8 +457,8 @@ async fn a_create_answered_by_an_error_after_its_commit_is_found_by_its_mark_at_
 
 #[tokio::test(start_paused = true)]
 async fn a_create_refused_without_an_effect_is_tried_again_and_makes_one_ticket() {
-    for version in BOTH {
-        let world = simple(version).start().await;
+    for versions in PAIRS {
+        let world = simple(versions).start().await;
         world.internal.fail_when(3, Fault::error("the trigger's script has failed"), is_create);
         let id = world.acme().create_ticket("UserRequest", ticket("refused")).await.unwrap();
         world.settle().await;
@@ -475,8 +469,8 @@ async fn a_create_refused_without_an_effect_is_tried_again_and_makes_one_ticket(
 
 #[tokio::test(start_paused = true)]
 async fn a_ticket_created_twice_over_by_hooks_makes_one_ticket() {
-    for version in BOTH {
-        let world = Setup::outside(version).start().await;
+    for versions in PAIRS {
+        let world = Setup::between(versions).start().await;
         world.acme().duplicate_hooks(5);
         let id = world.acme().create_ticket("UserRequest", ticket("many words")).await.unwrap();
         for n in 0..5 {

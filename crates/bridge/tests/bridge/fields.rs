@@ -35,30 +35,28 @@ async fn a_field_changed_outside_changes_inside() {
         ("impact", "2", "2"),
         ("urgency", "3", "3"),
     ];
-    for version in BOTH {
-        for inside in BOTH {
-            let world = Setup::outside(version).internal(inside).start().await;
-            let (id, copy) = linked(&world, "<p>x</p>").await;
-            for (code, value, expected) in changes {
-                world.clear_calls();
-                world.acme().update(id, json!({ code: value })).await.unwrap();
-                world.settle().await;
-                assert_eq!(world.internal.ticket(copy).unwrap().field(code), expected);
-                let sent = updates(&world);
-                assert_eq!(sent.len(), 1, "{code}: {sent:#?}");
-                let fields = &sent[0].request()["fields"];
-                assert_eq!(fields.as_object().unwrap().len(), 1, "{code} alone is sent: {fields}");
-            }
-            assert!(!world.did(id, OVERWRITTEN).await);
-            world.one_more_pass_writes_nothing().await;
+    for versions in PAIRS {
+        let world = Setup::between(versions).start().await;
+        let (id, copy) = linked(&world, "<p>x</p>").await;
+        for (code, value, expected) in changes {
+            world.clear_calls();
+            world.acme().update(id, json!({ code: value })).await.unwrap();
+            world.settle().await;
+            assert_eq!(world.internal.ticket(copy).unwrap().field(code), expected);
+            let sent = updates(&world);
+            assert_eq!(sent.len(), 1, "{code}: {sent:#?}");
+            let fields = &sent[0].request()["fields"];
+            assert_eq!(fields.as_object().unwrap().len(), 1, "{code} alone is sent: {fields}");
         }
+        assert!(!world.did(id, OVERWRITTEN).await);
+        world.one_more_pass_writes_nothing().await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_change_whose_hook_was_lost_comes_by_the_sweep() {
-    for version in BOTH {
-        let world = Setup::outside(version).start().await;
+    for versions in PAIRS {
+        let world = Setup::between(versions).start().await;
         let (id, copy) = linked(&world, "<p>x</p>").await;
         world.acme().drop_hooks(true);
         world.acme().update(id, json!({ "title": "unheard" })).await.unwrap();
@@ -71,8 +69,8 @@ async fn a_change_whose_hook_was_lost_comes_by_the_sweep() {
 
 #[tokio::test(start_paused = true)]
 async fn an_edit_inside_stays_until_the_same_field_changes_outside_and_its_loss_is_recorded() {
-    for version in BOTH {
-        let world = Setup::outside(version).start().await;
+    for versions in PAIRS {
+        let world = Setup::between(versions).start().await;
         let (id, copy) = linked(&world, "<p>as it was</p>").await;
         let edits = json!({ "title": "edited inside", "description": "<p>edited, too</p>", "urgency": "2" });
         world.internal.update(copy, edits).await.unwrap();
@@ -106,8 +104,8 @@ async fn an_edit_inside_stays_until_the_same_field_changes_outside_and_its_loss_
 
 #[tokio::test(start_paused = true)]
 async fn nothing_that_is_edited_inside_crosses_to_the_outside() {
-    for version in BOTH {
-        let world = Setup::outside(version).start().await;
+    for versions in PAIRS {
+        let world = Setup::between(versions).start().await;
         let (id, copy) = linked(&world, "<p>x</p>").await;
         let before = world.acme().ticket(id).unwrap();
         let edits = json!({ "title": "edited", "description": "<p>edited</p>", "urgency": "2", "impact": "3" });
@@ -122,8 +120,8 @@ async fn nothing_that_is_edited_inside_crosses_to_the_outside() {
 
 #[tokio::test(start_paused = true)]
 async fn both_sides_changed_to_the_same_is_no_write_and_no_loss() {
-    for version in BOTH {
-        let world = Setup::outside(version).start().await;
+    for versions in PAIRS {
+        let world = Setup::between(versions).start().await;
         let (id, copy) = linked(&world, "<p>x</p>").await;
         world.internal.update(copy, json!({ "impact": "3", "title": "[R-000001] agreed" })).await.unwrap();
         world.acme().update(id, json!({ "impact": "3", "title": "agreed" })).await.unwrap();
@@ -142,39 +140,37 @@ async fn an_answer_that_is_not_what_was_sent_costs_no_second_write_and_no_false_
         "<p class=\"note\"><em class=\"x\">classes</em> and <mark>marks</mark></p>",
         "<p>a table</p><figure class=\"table\"><table><colgroup><col></colgroup><tbody><tr><td>1</td></tr></tbody></table></figure>",
     ];
-    for version in BOTH {
-        for inside in BOTH {
-            let world = Setup::outside(version).internal(inside).start().await;
-            let (id, copy) = linked(&world, "<p>first</p>").await;
-            let raw = "<p onclick=\"x()\">raw<script>x()</script><o-x>y</o-x></p>";
-            for text in texts.iter().chain([&raw]) {
-                world.clear_calls();
-                if *text == raw {
-                    world.acme().overwrite(id, "description", text);
-                    world.acme().update(id, json!({ "origin": "mail" })).await.unwrap();
-                } else {
-                    world.acme().update(id, json!({ "description": text })).await.unwrap();
-                }
-                world.settle().await;
-                let sent = updates(&world);
-                assert_eq!(sent.len(), 1, "{text} into {inside:?}: {sent:#?}");
-                // What happens elsewhere in the ticket, and every look again, finds nothing to do.
-                world.internal.update(copy, json!({ "urgency": if *text == raw { "2" } else { "3" } })).await.unwrap();
-                world.acme().update(id, json!({ "origin": "portal" })).await.unwrap();
-                world.pass_seconds(301).await;
-                world.settle().await;
-                assert_eq!(updates(&world).len(), 1, "{text} into {inside:?}: {:#?}", updates(&world));
+    for versions in PAIRS {
+        let world = Setup::between(versions).start().await;
+        let (id, copy) = linked(&world, "<p>first</p>").await;
+        let raw = "<p onclick=\"x()\">raw<script>x()</script><o-x>y</o-x></p>";
+        for text in texts.iter().chain([&raw]) {
+            world.clear_calls();
+            if *text == raw {
+                world.acme().overwrite(id, "description", text);
+                world.acme().update(id, json!({ "origin": "mail" })).await.unwrap();
+            } else {
+                world.acme().update(id, json!({ "description": text })).await.unwrap();
             }
-            assert!(!world.did(id, OVERWRITTEN).await, "{:#?}", world.activity(id).await);
-            world.one_more_pass_writes_nothing().await;
+            world.settle().await;
+            let sent = updates(&world);
+            assert_eq!(sent.len(), 1, "{text} with {versions:?}: {sent:#?}");
+            // What happens elsewhere in the ticket, and every look again, finds nothing to do.
+            world.internal.update(copy, json!({ "urgency": if *text == raw { "2" } else { "3" } })).await.unwrap();
+            world.acme().update(id, json!({ "origin": "portal" })).await.unwrap();
+            world.pass_seconds(301).await;
+            world.settle().await;
+            assert_eq!(updates(&world).len(), 1, "{text} with {versions:?}: {:#?}", updates(&world));
         }
+        assert!(!world.did(id, OVERWRITTEN).await, "{:#?}", world.activity(id).await);
+        world.one_more_pass_writes_nothing().await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_a_highlight_or_a_caption_says_is_not_lost_inside() {
     for inside in BOTH {
-        let world = Setup::outside(Version::V3_2).internal(inside).start().await;
+        let world = Setup::between(Versions { outside: Version::V3_2, inside }).start().await;
         let text = "<p>a <mark class=\"pen-red\">highlight</mark></p>\
                     <figure><table><tbody><tr><td>1</td></tr></tbody></table><figcaption>a caption</figcaption></figure>";
         let (_, copy) = linked(&world, text).await;
@@ -187,7 +183,7 @@ async fn what_a_highlight_or_a_caption_says_is_not_lost_inside() {
 #[tokio::test(start_paused = true)]
 async fn a_save_of_another_field_that_grows_amps_outside_writes_nothing_inside() {
     for inside in BOTH {
-        let world = Setup::outside(Version::V3_1).internal(inside).start().await;
+        let world = Setup::between(Versions { outside: Version::V3_1, inside }).start().await;
         let (id, copy) = linked(&world, "<p>a &amp; b &lt; c</p>").await;
         let before = world.internal.ticket(copy).unwrap();
         let mut grown = world.acme().ticket(id).unwrap().field("description").to_owned();
@@ -206,9 +202,9 @@ async fn a_save_of_another_field_that_grows_amps_outside_writes_nothing_inside()
 
 #[tokio::test(start_paused = true)]
 async fn a_change_of_the_title_beyond_the_cut_writes_nothing() {
-    for version in BOTH {
+    for versions in PAIRS {
         for edited_inside in [false, true] {
-            let world = Setup::outside(version).start().await;
+            let world = Setup::between(versions).start().await;
             let (id, copy) = linked(&world, "<p>x</p>").await;
             let long = "日".repeat(250);
             world.acme().update(id, json!({ "title": format!("{long}abc") })).await.unwrap();
@@ -234,10 +230,10 @@ async fn a_change_of_the_title_beyond_the_cut_writes_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_field_that_a_class_does_not_have_is_skipped() {
-    for version in BOTH {
+    for versions in PAIRS {
         // A change has no urgency, and nothing has this one.
         let fields = "fields = [\"title\", \"urgency\", \"impact\", \"flavour\", \"description\"]";
-        let world = Setup::outside(version).sync(fields).start().await;
+        let world = Setup::between(versions).sync(fields).start().await;
         for class in ["NormalChange", "RoutineChange", "EmergencyChange", "UserRequest"] {
             let id = world.acme().create_ticket(class, ticket("a change")).await.unwrap();
             world.settle().await;
@@ -253,8 +249,8 @@ async fn a_field_that_a_class_does_not_have_is_skipped() {
 
 #[tokio::test(start_paused = true)]
 async fn only_the_fields_of_the_configuration_are_kept_up_to_date() {
-    for version in BOTH {
-        let world = Setup::outside(version).sync("fields = [\"impact\"]").start().await;
+    for versions in PAIRS {
+        let world = Setup::between(versions).sync("fields = [\"impact\"]").start().await;
         let (id, copy) = linked(&world, "<p>first</p>").await;
         world.acme().update(id, json!({ "title": "changed", "description": "<p>changed</p>" })).await.unwrap();
         world.settle().await;
@@ -270,8 +266,8 @@ async fn only_the_fields_of_the_configuration_are_kept_up_to_date() {
 
 #[tokio::test(start_paused = true)]
 async fn a_description_emptied_outside_is_replaced_by_words_inside() {
-    for version in BOTH {
-        let world = Setup::outside(version).start().await;
+    for versions in PAIRS {
+        let world = Setup::between(versions).start().await;
         let (id, copy) = linked(&world, "<p>first</p>").await;
         world.acme().overwrite(id, "description", "");
         world.acme().update(id, json!({ "impact": "2" })).await.unwrap();
@@ -293,9 +289,9 @@ async fn an_update_without_an_answer_ends_in_what_stands_outside() {
         Fault::Cut { after_bytes: 10, effect: Effect::Committed },
         Fault::Page(r#"{"code":100,"message":"Error: a trigger failed"}"#.into(), Effect::Committed),
     ];
-    for version in BOTH {
+    for versions in PAIRS {
         for fault in &faults {
-            let world = Setup::outside(version).start().await;
+            let world = Setup::between(versions).start().await;
             let (id, copy) = linked(&world, "<p>x</p>").await;
             world.internal.fail_when(1, fault.clone(), is_update);
             world.acme().update(id, json!({ "title": "A", "description": "<p>A &amp; A</p>" })).await.unwrap();
@@ -314,9 +310,9 @@ async fn what_stands_after_an_update_that_was_answered_with_an_error_is_nobodys_
         r#"{"code":100,"message":"Error: the trigger's script has failed"}"#,
         r#"{"code":1213,"message":"Error: mysql_errno = 1213, mysql_error = Deadlock found"}"#,
     ];
-    for version in BOTH {
+    for versions in PAIRS {
         for answer in answers {
-            let world = Setup::outside(version).start().await;
+            let world = Setup::between(versions).start().await;
             let (id, copy) = linked(&world, "<p>first</p>").await;
             world.internal.fail_when(1, Fault::Page(answer.into(), Effect::Committed), is_update);
             world.acme().update(id, json!({ "title": "A", "description": "<p>A</p>" })).await.unwrap();
@@ -337,36 +333,34 @@ async fn what_stands_after_an_update_that_was_answered_with_an_error_is_nobodys_
 async fn an_update_that_lands_late_does_not_stay() {
     // Into 3.1, what lands is not what was sent.
     let (a, b) = ("<p class=\"a\">A &amp; <mark>A</mark></p>", "<p class=\"b\">B &amp; B</p>");
-    for version in BOTH {
-        for inside in BOTH {
-            for back in [false, true] {
-                let world = Setup::outside(version).internal(inside).start().await;
-                let (id, copy) = linked(&world, "<p>first</p>").await;
-                let first = world.acme().ticket(id).unwrap();
-                world.internal.fail_when(1, Fault::LandLate(Duration::from_secs(40)), is_update);
-                world.acme().update(id, json!({ "title": "A", "description": a })).await.unwrap();
-                world.pass_seconds(10).await;
-                let then = if back { (first.field("title"), first.field("description")) } else { ("B", b) };
-                world.acme().update(id, json!({ "title": then.0, "description": then.1 })).await.unwrap();
-                world.pass_seconds(60).await;
-                let ticket = world.internal.ticket(copy).unwrap();
-                assert_eq!(ticket.field("title"), "[R-000001] A", "it has landed late");
-                world.settle().await;
-                let ticket = world.internal.ticket(copy).unwrap();
-                assert_eq!(ticket.field("title"), format!("[R-000001] {}", then.0));
-                let letter = if back { "first" } else { "B" };
-                assert!(ticket.field("description").contains(letter), "{}", ticket.field("description"));
-                assert!(!world.did(id, OVERWRITTEN).await, "{:#?}", world.activity(id).await);
-                world.one_more_pass_writes_nothing().await;
-            }
+    for versions in PAIRS {
+        for back in [false, true] {
+            let world = Setup::between(versions).start().await;
+            let (id, copy) = linked(&world, "<p>first</p>").await;
+            let first = world.acme().ticket(id).unwrap();
+            world.internal.fail_when(1, Fault::LandLate(Duration::from_secs(40)), is_update);
+            world.acme().update(id, json!({ "title": "A", "description": a })).await.unwrap();
+            world.pass_seconds(10).await;
+            let then = if back { (first.field("title"), first.field("description")) } else { ("B", b) };
+            world.acme().update(id, json!({ "title": then.0, "description": then.1 })).await.unwrap();
+            world.pass_seconds(60).await;
+            let ticket = world.internal.ticket(copy).unwrap();
+            assert_eq!(ticket.field("title"), "[R-000001] A", "it has landed late");
+            world.settle().await;
+            let ticket = world.internal.ticket(copy).unwrap();
+            assert_eq!(ticket.field("title"), format!("[R-000001] {}", then.0));
+            let letter = if back { "first" } else { "B" };
+            assert!(ticket.field("description").contains(letter), "{}", ticket.field("description"));
+            assert!(!world.did(id, OVERWRITTEN).await, "{:#?}", world.activity(id).await);
+            world.one_more_pass_writes_nothing().await;
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_persons_edit_is_not_mistaken_for_a_late_value() {
-    for version in BOTH {
-        let world = Setup::outside(version).start().await;
+    for versions in PAIRS {
+        let world = Setup::between(versions).start().await;
         let (id, copy) = linked(&world, "<p>first</p>").await;
         world.internal.fail_when(1, Fault::LandLate(Duration::from_secs(40)), is_update);
         world.acme().update(id, json!({ "title": "A" })).await.unwrap();
@@ -388,11 +382,11 @@ async fn a_persons_edit_is_not_mistaken_for_a_late_value() {
 
 #[tokio::test(start_paused = true)]
 async fn a_crash_between_an_update_and_its_answer_loses_nothing() {
-    for version in BOTH {
+    for versions in PAIRS {
         for fault in
             [Fault::Hang(Effect::Committed), Fault::Hang(Effect::None), Fault::LandLate(Duration::from_secs(40))]
         {
-            let mut world = Setup::outside(version).start().await;
+            let mut world = Setup::between(versions).start().await;
             let (id, copy) = linked(&world, "<p>first</p>").await;
             world.internal.fail_when(1, fault.clone(), is_update);
             world.acme().update(id, json!({ "title": "A" })).await.unwrap();

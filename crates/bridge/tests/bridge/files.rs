@@ -9,11 +9,11 @@ use itop_bridge::clock::Clock as _;
 use itop_bridge::store::{Activity, Instance, LinkState};
 use itop_bridge_core::plan::HaltKind;
 use itop_bridge_core::{Link, Side};
-use itop_sim::{Attachment, Call, Effect, Fault, FirstIds, HookSender, Limits, NotDelivered, On, Sim, Version, Wire};
+use itop_sim::{Attachment, Call, Effect, Fault, FirstIds, HookSender, Limits, NotDelivered, On, Sim, Wire};
 
 use crate::world::*;
 
-outside_both_versions![
+either_version_on_either_side![
     a_file_of_the_console_and_one_by_rest_are_copied,
     a_renamed_file_is_renamed,
     a_file_changed_in_place_is_changed,
@@ -105,8 +105,8 @@ fn reads_contents(call: &Call) -> bool {
     call.operation == "core/get" && call.output_fields.contains("contents")
 }
 
-async fn a_file_of_the_console_and_one_by_rest_are_copied(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_file_of_the_console_and_one_by_rest_are_copied(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, files) = ticket_with_files(&world, &["console.txt"]).await;
     by_rest(
         world.acme(),
@@ -136,8 +136,8 @@ async fn a_file_of_the_console_and_one_by_rest_are_copied(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_renamed_file_is_renamed(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_renamed_file_is_renamed(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, files) = ticket_with_files(&world, &["a.txt", "b.txt"]).await;
     let before = inside(&world, ticket).await;
     world.acme().rename_attachment(files[0], "better.txt").await.unwrap();
@@ -148,8 +148,8 @@ async fn a_renamed_file_is_renamed(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_file_changed_in_place_is_changed(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_file_changed_in_place_is_changed(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, files) = ticket_with_files(&world, &["a.txt"]).await;
     let before = inside(&world, ticket).await;
     world.acme().replace_attachment(files[0], b"second").await.unwrap();
@@ -159,8 +159,8 @@ async fn a_file_changed_in_place_is_changed(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_file_deleted_outside_is_deleted(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_file_deleted_outside_is_deleted(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, files) = ticket_with_files(&world, &["a.txt", "b.txt"]).await;
     world.acme().delete_attachment(files[0]).await;
     world.settle().await;
@@ -172,8 +172,8 @@ async fn a_file_deleted_outside_is_deleted(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn drafts_are_nobodys_files(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn drafts_are_nobodys_files(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, _) = ticket_with_files(&world, &[]).await;
     let kept = world.acme().attach_draft(ticket, "kept.txt", "text/plain", b"kept").await.unwrap();
     let cancelled = world.acme().attach_draft(ticket, "cancelled.txt", "text/plain", b"no").await.unwrap();
@@ -187,8 +187,8 @@ async fn drafts_are_nobodys_files(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_copy_that_a_person_deleted_stays_deleted(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_copy_that_a_person_deleted_stays_deleted(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, files) = ticket_with_files(&world, &["a.txt", "b.txt"]).await;
     let unwanted = inside(&world, ticket).await[0].id;
     world.internal.delete_attachment(unwanted).await;
@@ -207,8 +207,8 @@ async fn a_copy_that_a_person_deleted_stays_deleted(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_copy_deleted_without_a_word_is_learnt_of_once(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_copy_deleted_without_a_word_is_learnt_of_once(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, _) = ticket_with_files(&world, &["a.txt"]).await;
     let copy = inside(&world, ticket).await[0].id;
     world.internal.erase("Attachment", copy);
@@ -222,8 +222,8 @@ async fn a_copy_deleted_without_a_word_is_learnt_of_once(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_persons_file_inside_outlives_the_originals(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_persons_file_inside_outlives_the_originals(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, files) = ticket_with_files(&world, &["a.txt", "b.txt"]).await;
     let copy = world.copy_of(ticket).await.id;
     let own = world.internal.attach(copy, "a.txt", "text/plain", b"the agent's own").await.unwrap();
@@ -245,8 +245,8 @@ fn files_outside(world: &World, ticket: u64) -> Vec<itop_sim::Attachment> {
     files.filter(|file| !file.temp_id.contains(":internal:status:")).collect()
 }
 
-async fn two_files_of_one_name_are_two(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn two_files_of_one_name_are_two(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, files) = ticket_with_files(&world, &["same.txt", "same.txt"]).await;
     world.acme().replace_attachment(files[1], b"the second").await.unwrap();
     world.settle().await;
@@ -258,8 +258,8 @@ async fn two_files_of_one_name_are_two(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn an_empty_file_is_copied_empty(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn an_empty_file_is_copied_empty(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, _) = ticket_with_files(&world, &[]).await;
     world.acme().attach(ticket, "empty.txt", "text/plain", b"").await.unwrap();
     world.settle().await;
@@ -268,8 +268,8 @@ async fn an_empty_file_is_copied_empty(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn odd_names_arrive(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn odd_names_arrive(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, _) = ticket_with_files(&world, &[]).await;
     let long = format!("{}.pdf", "ä".repeat(251));
     let names =
@@ -303,8 +303,8 @@ fn contents_answer(ticket: u64, data: &str, name: &str) -> String {
     .to_string()
 }
 
-async fn a_persons_download_and_a_new_organisation_write_nothing(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_persons_download_and_a_new_organisation_write_nothing(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, files) = ticket_with_files(&world, &["a.txt", "b.txt"]).await;
     world.clear_calls();
     world.acme().download_attachment(files[0]).await.unwrap();
@@ -325,8 +325,8 @@ fn assert_words(copy: &Attachment, ticket_reference: &str, says: &[&str]) {
     assert!(!words.contains("http"), "{words}");
 }
 
-async fn a_large_file_crosses_a_slow_line_and_delays_nobody(version: Version) {
-    let setup = Setup { line_bits_per_second: Some(2_000_000), ..Setup::outside(version) };
+async fn a_large_file_crosses_a_slow_line_and_delays_nobody(versions: Versions) {
+    let setup = Setup { line_bits_per_second: Some(2_000_000), ..Setup::between(versions) };
     let world = setup.start().await;
     let (ticket, _) = ticket_with_files(&world, &[]).await;
     world.clear_calls();
@@ -355,8 +355,8 @@ async fn a_large_file_crosses_a_slow_line_and_delays_nobody(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_large_file_that_changed_is_downloaded_once(version: Version) {
-    let setup = Setup { line_bits_per_second: Some(2_000_000), ..Setup::outside(version) };
+async fn a_large_file_that_changed_is_downloaded_once(versions: Versions) {
+    let setup = Setup { line_bits_per_second: Some(2_000_000), ..Setup::between(versions) };
     let world = setup.start().await;
     let (ticket, files) = ticket_with_files(&world, &["a.bin"]).await;
     world.clear_calls();
@@ -369,8 +369,8 @@ async fn a_large_file_that_changed_is_downloaded_once(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn many_large_files_delay_no_small_ticket(version: Version) {
-    let setup = Setup { line_bits_per_second: Some(2_000_000), ..Setup::outside(version) };
+async fn many_large_files_delay_no_small_ticket(versions: Versions) {
+    let setup = Setup { line_bits_per_second: Some(2_000_000), ..Setup::between(versions) };
     let world = setup.start().await;
     let mut tickets = Vec::new();
     for _ in 0..8 {
@@ -418,9 +418,9 @@ async fn files_of_a_slow_external_delay_no_file_of_another() {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn files_share_a_bounded_memory(version: Version) {
+async fn files_share_a_bounded_memory(versions: Versions) {
     // A copy of a file of 100 MiB takes 400 of the 512 MiB: so one is under way at a time, whatever its size.
-    let world = Setup::outside(version).sync("max_attachment_mib = 100").start().await;
+    let world = Setup::between(versions).sync("max_attachment_mib = 100").start().await;
     let mut tickets = Vec::new();
     for number in 0..5 {
         tickets.push(world.acme().create_ticket("UserRequest", ticket(&format!("Ticket {number}"))).await.unwrap());
@@ -448,8 +448,8 @@ async fn files_share_a_bounded_memory(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_file_and_a_description_with_an_image_share_that_memory(version: Version) {
-    let world = Setup::outside(version).sync("max_attachment_mib = 200").start().await;
+async fn a_file_and_a_description_with_an_image_share_that_memory(versions: Versions) {
+    let world = Setup::between(versions).sync("max_attachment_mib = 200").start().await;
     let (ticket, files) = ticket_with_files(&world, &["a.txt"]).await;
     let image = world.acme().add_inline_image(ticket, "abc123", "image/png", PNG).await.unwrap();
     world.acme().hold_hooks(true);
@@ -465,13 +465,13 @@ async fn a_file_and_a_description_with_an_image_share_that_memory(version: Versi
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n0123456789";
 
-async fn what_the_target_refuses_for_its_size_becomes_words(version: Version) {
+async fn what_the_target_refuses_for_its_size_becomes_words(versions: Versions) {
     let limits = [
         Limits { post_max_bytes: 2 * MIB, ..Limits::default() },
         Limits { attachment_max_bytes: Some(MIB), ..Limits::default() },
     ];
     for limits in limits {
-        let world = Setup::outside(version).start().await;
+        let world = Setup::between(versions).start().await;
         let (ticket, files) = ticket_with_files(&world, &["grows.txt"]).await;
         world.internal.set_limits(limits);
         world.acme().attach(ticket, "large.bin", "application/octet-stream", &vec![7; 2 * MIB]).await.unwrap();
@@ -491,8 +491,8 @@ async fn what_the_target_refuses_for_its_size_becomes_words(version: Version) {
     }
 }
 
-async fn what_a_proxy_refuses_for_its_size_becomes_words(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn what_a_proxy_refuses_for_its_size_becomes_words(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, files) = ticket_with_files(&world, &["grows.txt"]).await;
     world.internal.fail_with(|call| (call.bytes_in > MIB).then_some(Fault::Status(413, Effect::None)));
     world.acme().replace_attachment(files[0], &vec![7; MIB]).await.unwrap();
@@ -505,8 +505,8 @@ async fn what_a_proxy_refuses_for_its_size_becomes_words(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn with_deletes_off_an_audit_minds_a_deleted_original_once(version: Version) {
-    let world = Setup::outside(version).sync("attachment_deletes = \"never\"").start().await;
+async fn with_deletes_off_an_audit_minds_a_deleted_original_once(versions: Versions) {
+    let world = Setup::between(versions).sync("attachment_deletes = \"never\"").start().await;
     let (ticket, files) = ticket_with_files(&world, &["a.txt", "b.txt"]).await;
     for file in files {
         world.acme().delete_attachment(file).await;
@@ -523,8 +523,8 @@ async fn with_deletes_off_an_audit_minds_a_deleted_original_once(version: Versio
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn what_is_over_the_limit_becomes_words(version: Version) {
-    let world = Setup::outside(version).sync("max_attachment_mib = 1").start().await;
+async fn what_is_over_the_limit_becomes_words(versions: Versions) {
+    let world = Setup::between(versions).sync("max_attachment_mib = 1").start().await;
     let (ticket, _) = ticket_with_files(&world, &["small.txt"]).await;
     world.acme().attach(ticket, "over.bin", "application/octet-stream", &vec![7; MIB + 1]).await.unwrap();
     // So large that its contents, and with them its name, are not even read.
@@ -544,8 +544,8 @@ async fn what_is_over_the_limit_becomes_words(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn contents_that_are_not_whole_become_words(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn contents_that_are_not_whole_become_words(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, _) = ticket_with_files(&world, &[]).await;
     let cut = contents_answer(ticket, "aGVsbG8gZmls*", "cut.txt");
     let file = world.acme().next_ids().attachment;
@@ -579,9 +579,9 @@ impl HookSender for HeldByAnother {
     }
 }
 
-async fn a_deletion_announced_before_it_happens_is_carried_out(version: Version) {
+async fn a_deletion_announced_before_it_happens_is_carried_out(versions: Versions) {
     for seconds in [1, 20] {
-        let world = Setup::outside(version).start().await;
+        let world = Setup::between(versions).start().await;
         let (ticket, files) = ticket_with_files(&world, &["a.txt", "b.txt"]).await;
         world.acme().connect_hooks(HeldByAnother { router: ToRouter(world.router()), seconds });
         world.acme().delete_attachment(files[0]).await;
@@ -592,8 +592,8 @@ async fn a_deletion_announced_before_it_happens_is_carried_out(version: Version)
     }
 }
 
-async fn a_deletion_is_not_missed_beside_other_work(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_deletion_is_not_missed_beside_other_work(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, files) = ticket_with_files(&world, &["a.txt", "b.txt"]).await;
     // A write that is not answered is looked at again when it has settled: beside the second looks.
     world.internal.fail_next_write(Fault::Hang(Effect::Committed));
@@ -606,8 +606,8 @@ async fn a_deletion_is_not_missed_beside_other_work(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn what_no_hook_told_is_found(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn what_no_hook_told_is_found(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, files) = ticket_with_files(&world, &["a.txt", "b.txt"]).await;
     world.acme().drop_hooks(true);
     // The sweep finds what was added …
@@ -621,8 +621,8 @@ async fn what_no_hook_told_is_found(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn files_of_tickets_that_stay_outside_are_asked_about_once(version: Version) {
-    let world = Setup::outside(version).acme("only = { Incident = \"all\" }").start().await;
+async fn files_of_tickets_that_stay_outside_are_asked_about_once(versions: Versions) {
+    let world = Setup::between(versions).acme("only = { Incident = \"all\" }").start().await;
     let ticket = world.acme().create_ticket("UserRequest", ticket("Stays in the house")).await.unwrap();
     world.acme().attach(ticket, "a.txt", "text/plain", b"a").await.unwrap();
     world.pass_seconds(700).await;
@@ -635,8 +635,8 @@ async fn files_of_tickets_that_stay_outside_are_asked_about_once(version: Versio
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_vanished_ticket_takes_no_copy_with_it(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_vanished_ticket_takes_no_copy_with_it(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, _) = ticket_with_files(&world, &["a.txt", "b.txt", "c.txt"]).await;
     world.acme().delete_ticket(ticket).await.unwrap();
     world.settle().await;
@@ -652,9 +652,9 @@ async fn a_vanished_ticket_takes_no_copy_with_it(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_deletion_that_another_action_holds_takes_no_copy_with_it(version: Version) {
+async fn a_deletion_that_another_action_holds_takes_no_copy_with_it(versions: Versions) {
     for files in [&["a.txt"][..], &["a.txt", "b.txt", "c.txt"]] {
-        let world = Setup::outside(version).start().await;
+        let world = Setup::between(versions).start().await;
         let (ticket, _) = ticket_with_files(&world, files).await;
         world.acme().hold_deletion(Duration::from_secs(120));
         world.acme().delete_ticket(ticket).await.unwrap();
@@ -665,8 +665,8 @@ async fn a_deletion_that_another_action_holds_takes_no_copy_with_it(version: Ver
     }
 }
 
-async fn a_deletion_that_is_held_at_each_file_takes_no_copy_with_it(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_deletion_that_is_held_at_each_file_takes_no_copy_with_it(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let files = &["a.txt", "b.txt", "c.txt"];
     let (ticket, _) = ticket_with_files(&world, files).await;
     // Another action of the customer's, after the bridge's, answers late each time.
@@ -697,8 +697,8 @@ pub async fn amend(world: &World, ticket: u64, change: impl Fn(&mut Link, &mut L
     world.store.call(move |store| store.amend_link(id, &change, &did, now)).await.unwrap();
 }
 
-async fn a_vanished_counterpart_is_made_anew_if_an_operator_wants_it(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_vanished_counterpart_is_made_anew_if_an_operator_wants_it(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, _) = ticket_with_files(&world, &["a.txt", "b.txt"]).await;
     let first = world.copy_of(ticket).await.id;
     world.internal.delete_ticket(first).await.unwrap();
@@ -715,9 +715,9 @@ async fn a_vanished_counterpart_is_made_anew_if_an_operator_wants_it(version: Ve
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn an_id_that_is_used_again_halts(version: Version) {
+async fn an_id_that_is_used_again_halts(versions: Versions) {
     for side in [Side::External, Side::Internal] {
-        let world = Setup::outside(version).start().await;
+        let world = Setup::between(versions).start().await;
         let (ticket, _) = ticket_with_files(&world, &["a.txt"]).await;
         let copy = world.copy_of(ticket).await.id;
         let (sim, id) = if side == Side::External { (world.acme(), ticket) } else { (&world.internal, copy) };
@@ -753,9 +753,9 @@ pub fn lost_answers() -> [Fault; 9] {
     ]
 }
 
-async fn a_copy_whose_answer_is_lost_is_made_once(version: Version) {
+async fn a_copy_whose_answer_is_lost_is_made_once(versions: Versions) {
     for fault in lost_answers() {
-        let world = Setup::outside(version).start().await;
+        let world = Setup::between(versions).start().await;
         let (ticket, _) = ticket_with_files(&world, &["a.txt"]).await;
         world.internal.fail_when(1, fault.clone(), creates_a_file);
         world.acme().attach(ticket, "b.txt", "text/plain", b"b.txt").await.unwrap();
@@ -768,10 +768,10 @@ async fn a_copy_whose_answer_is_lost_is_made_once(version: Version) {
     }
 }
 
-async fn a_crash_between_intent_and_answer_makes_one_copy(version: Version) {
+async fn a_crash_between_intent_and_answer_makes_one_copy(versions: Versions) {
     let late = [Fault::LandLate(Duration::ZERO), Fault::LandLate(Duration::from_secs(200)), Fault::Hang(Effect::None)];
     for fault in late {
-        let mut world = Setup::outside(version).start().await;
+        let mut world = Setup::between(versions).start().await;
         let (ticket, _) = ticket_with_files(&world, &["a.txt"]).await;
         world.internal.fail_when(1, fault.clone(), creates_a_file);
         world.acme().attach(ticket, "b.txt", "text/plain", b"b.txt").await.unwrap();
@@ -786,8 +786,8 @@ async fn a_crash_between_intent_and_answer_makes_one_copy(version: Version) {
     }
 }
 
-async fn a_rewrite_that_lands_late_does_not_stay(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_rewrite_that_lands_late_does_not_stay(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, files) = ticket_with_files(&world, &["a.txt"]).await;
     let late = Fault::LandLate(Duration::from_secs(100));
     world.internal.fail_when(1, late, rewrites_a_file);
@@ -803,8 +803,8 @@ async fn a_rewrite_that_lands_late_does_not_stay(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_copy_that_the_store_forgot_is_known_by_its_mark(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_copy_that_the_store_forgot_is_known_by_its_mark(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, files) = ticket_with_files(&world, &["a.txt", "b.txt"]).await;
     amend(&world, ticket, |link, _| {
         link.copies.remove(0);
@@ -824,8 +824,8 @@ async fn a_copy_that_the_store_forgot_is_known_by_its_mark(version: Version) {
 }
 
 /// An internal iTop restored from a backup that lacks the copy: its id goes to a person's file.
-async fn an_id_inside_that_is_used_again_is_a_persons_file(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn an_id_inside_that_is_used_again_is_a_persons_file(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, files) = ticket_with_files(&world, &["a.txt", "b.txt"]).await;
     let internal = world.copy_of(ticket).await.id;
     let lost = inside(&world, ticket).await;
@@ -846,12 +846,12 @@ async fn an_id_inside_that_is_used_again_is_a_persons_file(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn many_files_gone_at_once_halt(version: Version) {
+async fn many_files_gone_at_once_halt(versions: Versions) {
     let names: Vec<String> = (0..8).map(|number| format!("{number}.txt")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     // In one moment, and one after the other by somebody who clicks.
     for seconds_between in [0, 2] {
-        let world = Setup::outside(version).start().await;
+        let world = Setup::between(versions).start().await;
         let (ticket, files) = ticket_with_files(&world, &names).await;
         for file in &files[..5] {
             world.acme().delete_attachment(*file).await;
@@ -881,9 +881,9 @@ async fn twelve_tickets(world: &World) -> Vec<u64> {
     tickets
 }
 
-async fn a_side_that_looks_empty_is_not_believed(version: Version) {
+async fn a_side_that_looks_empty_is_not_believed(versions: Versions) {
     for side in [Side::External, Side::Internal] {
-        let world = Setup::outside(version).start().await;
+        let world = Setup::between(versions).start().await;
         let tickets = twelve_tickets(&world).await;
         let inside: Vec<u64> = world.internal.tickets("UserRequest").iter().map(|ticket| ticket.id).collect();
         let (sim, gone, instance) = match side {
@@ -930,8 +930,8 @@ async fn a_side_that_looks_empty_is_not_believed(version: Version) {
     }
 }
 
-async fn a_side_resumed_although_tickets_are_gone_halts_these_alone(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_side_resumed_although_tickets_are_gone_halts_these_alone(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let tickets = twelve_tickets(&world).await;
     for id in &tickets[..5] {
         world.acme().erase("UserRequest", *id);

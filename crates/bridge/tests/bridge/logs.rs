@@ -10,14 +10,10 @@ use itop_sim::{Account, Attachment, Call, Effect, Fault, Limits, Sim, Version};
 use crate::files::lost_answers;
 use crate::world::*;
 
-outside_both_versions![
+every_pair_of_versions![
     entries_arrive_as_one_file_a_batch,
     the_marked_entry_stays_and_all_others_cross,
     entries_written_while_a_pass_runs_go_into_a_next_file,
-    forty_people_on_both_sides_lose_no_entry,
-    a_crash_at_any_step_sends_each_entry_once,
-    a_crash_between_image_and_text_sends_both_once,
-    a_batch_whose_answer_is_lost_goes_out_once_and_unchanged,
     a_zone_that_changes_while_a_batch_is_in_doubt_sends_nothing_again,
     the_log_of_a_change_crosses_too,
     two_equal_entries_of_one_second_are_two,
@@ -34,13 +30,21 @@ outside_both_versions![
     times_are_told_in_the_zone_of_the_configuration,
     a_server_whose_zone_changes_sends_nothing_again,
     what_the_target_refuses_for_its_size_becomes_words,
+    an_entry_that_no_hook_told_of_is_found,
+    a_log_that_the_store_forgot_is_known_by_its_files,
+    a_log_file_that_a_person_deleted_stays_deleted,
+];
+
+// Long stories, in which the versions hardly matter.
+either_version_on_either_side![
+    forty_people_on_both_sides_lose_no_entry,
+    a_crash_at_any_step_sends_each_entry_once,
+    a_crash_between_image_and_text_sends_both_once,
+    a_batch_whose_answer_is_lost_goes_out_once_and_unchanged,
     a_log_of_twenty_mebibytes_crosses,
     much_text_goes_out_in_several_files_and_no_entry_is_cut,
     a_large_image_over_a_slow_line_crosses_once,
     a_target_that_takes_no_files_gets_each_entry_later,
-    an_entry_that_no_hook_told_of_is_found,
-    a_log_that_the_store_forgot_is_known_by_its_files,
-    a_log_file_that_a_person_deleted_stays_deleted,
 ];
 
 const BOTH_WAYS: [Side; 2] = [Side::External, Side::Internal];
@@ -116,8 +120,8 @@ async fn linked(world: &World, from: Side) -> Way {
     Way::of(world, id, from).await
 }
 
-async fn start(version: Version, from: Side) -> (World, Way) {
-    let world = Setup::outside(version).start().await;
+async fn start(versions: Versions, from: Side) -> (World, Way) {
+    let world = Setup::between(versions).start().await;
     let way = linked(&world, from).await;
     (world, way)
 }
@@ -133,9 +137,9 @@ fn creates_a_log_file(call: &Call) -> bool {
     call.operation == "core/create" && call.class == "Attachment" && call.json.contains(":log:")
 }
 
-async fn entries_arrive_as_one_file_a_batch(version: Version) {
+async fn entries_arrive_as_one_file_a_batch(versions: Versions) {
     for from in BOTH_WAYS {
-        let (world, way) = start(version, from).await;
+        let (world, way) = start(versions, from).await;
         way.write("<p>The <b>first</b> &lt;entry&gt; &amp; more</p><p>of it</p>").await;
         let date = way.source.now_text();
         way.write("<ul><li>The second entry</li></ul>").await;
@@ -163,8 +167,8 @@ async fn entries_arrive_as_one_file_a_batch(version: Version) {
     }
 }
 
-async fn the_marked_entry_stays_and_all_others_cross(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn the_marked_entry_stays_and_all_others_cross(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let mut fields = ticket("Printer on fire");
     fields[PRIVATE] = json!("<p>written with the ticket</p>");
     let id = world.acme().create_ticket("UserRequest", fields).await.unwrap();
@@ -187,9 +191,9 @@ async fn the_marked_entry_stays_and_all_others_cross(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn entries_written_while_a_pass_runs_go_into_a_next_file(version: Version) {
+async fn entries_written_while_a_pass_runs_go_into_a_next_file(versions: Versions) {
     for from in BOTH_WAYS {
-        let (world, way) = start(version, from).await;
+        let (world, way) = start(versions, from).await;
         way.write("<p>word-0-</p>").await;
         // A pass takes some 400 ms here.
         for number in 1..12 {
@@ -206,8 +210,8 @@ async fn entries_written_while_a_pass_runs_go_into_a_next_file(version: Version)
     }
 }
 
-async fn forty_people_on_both_sides_lose_no_entry(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn forty_people_on_both_sides_lose_no_entry(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let id = world.acme().create_ticket("UserRequest", ticket("Printer on fire")).await.unwrap();
     world.settle().await;
     let ways = [Way::of(&world, id, Side::External).await, Way::of(&world, id, Side::Internal).await];
@@ -243,11 +247,11 @@ async fn forty_people_on_both_sides_lose_no_entry(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_crash_at_any_step_sends_each_entry_once(version: Version) {
+async fn a_crash_at_any_step_sends_each_entry_once(versions: Versions) {
     for from in BOTH_WAYS {
         // From the hook to the last save: the calls of a pass take 80 ms each.
         for step in 0..18 {
-            let (mut world, way) = start(version, from).await;
+            let (mut world, way) = start(versions, from).await;
             world.clear_calls();
             way.write("<p>the first entry</p>").await;
             world.pass_milliseconds(step * 40 + 10).await;
@@ -271,11 +275,11 @@ async fn a_crash_at_any_step_sends_each_entry_once(version: Version) {
     }
 }
 
-async fn a_crash_between_image_and_text_sends_both_once(version: Version) {
+async fn a_crash_between_image_and_text_sends_both_once(versions: Versions) {
     for from in BOTH_WAYS {
         let mut met_between = false;
         for step in 6..20 {
-            let (mut world, way) = start(version, from).await;
+            let (mut world, way) = start(versions, from).await;
             let image = way.source.add_inline_image(way.source_ticket, "5ec2e7", "image/png", PNG).await.unwrap();
             way.write(&format!("<p>see {} here</p>", image.html)).await;
             world.pass_milliseconds(step * 40 + 10).await;
@@ -292,11 +296,11 @@ async fn a_crash_between_image_and_text_sends_both_once(version: Version) {
     }
 }
 
-async fn a_batch_whose_answer_is_lost_goes_out_once_and_unchanged(version: Version) {
+async fn a_batch_whose_answer_is_lost_goes_out_once_and_unchanged(versions: Versions) {
     let faults: Vec<Fault> = lost_answers().into_iter().chain([Fault::Refuse]).collect();
     for from in BOTH_WAYS {
         for fault in &faults {
-            let (world, way) = start(version, from).await;
+            let (world, way) = start(versions, from).await;
             way.target.fail_when(1, fault.clone(), creates_a_log_file);
             way.write("<p>the first entry</p>").await;
             world.pass_seconds(1).await;
@@ -312,10 +316,10 @@ async fn a_batch_whose_answer_is_lost_goes_out_once_and_unchanged(version: Versi
     }
 }
 
-async fn a_zone_that_changes_while_a_batch_is_in_doubt_sends_nothing_again(version: Version) {
+async fn a_zone_that_changes_while_a_batch_is_in_doubt_sends_nothing_again(versions: Versions) {
     for from in BOTH_WAYS {
         for fault in [Fault::LandLate(Duration::from_secs(200)), Fault::Hang(Effect::None)] {
-            let (world, way) = start(version, from).await;
+            let (world, way) = start(versions, from).await;
             way.target.fail_when(1, fault.clone(), creates_a_log_file);
             way.write("<p>alpha</p>").await;
             world.pass_seconds(60).await;
@@ -331,8 +335,8 @@ async fn a_zone_that_changes_while_a_batch_is_in_doubt_sends_nothing_again(versi
     }
 }
 
-async fn the_log_of_a_change_crosses_too(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn the_log_of_a_change_crosses_too(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let fields = json!({
         "org_id": sample::DEMO, "caller_id": sample::MONET, "title": "New cables", "description": "<p>all of them</p>",
     });
@@ -348,9 +352,9 @@ async fn the_log_of_a_change_crosses_too(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn two_equal_entries_of_one_second_are_two(version: Version) {
+async fn two_equal_entries_of_one_second_are_two(versions: Versions) {
     for from in BOTH_WAYS {
-        let (world, way) = start(version, from).await;
+        let (world, way) = start(versions, from).await;
         way.write("<p>ok</p>").await;
         way.write("<p>ok</p>").await;
         let entries = way.source.ticket(way.source_ticket).unwrap().log(PRIVATE).to_vec();
@@ -361,9 +365,9 @@ async fn two_equal_entries_of_one_second_are_two(version: Version) {
     }
 }
 
-async fn an_entry_that_vanishes_withdraws_nothing(version: Version) {
+async fn an_entry_that_vanishes_withdraws_nothing(versions: Versions) {
     for from in BOTH_WAYS {
-        let (world, way) = start(version, from).await;
+        let (world, way) = start(versions, from).await;
         for word in ["alpha", "beta", "gamma"] {
             way.write(&format!("<p>{word}</p>")).await;
             world.settle().await;
@@ -384,9 +388,9 @@ async fn an_entry_that_vanishes_withdraws_nothing(version: Version) {
     }
 }
 
-async fn an_entry_that_is_written_again_after_a_loss_crosses_again(version: Version) {
+async fn an_entry_that_is_written_again_after_a_loss_crosses_again(versions: Versions) {
     for from in BOTH_WAYS {
-        let (world, way) = start(version, from).await;
+        let (world, way) = start(versions, from).await;
         way.write("<p>please wait</p>").await;
         way.write("<p>ok</p>").await;
         world.settle().await;
@@ -401,9 +405,9 @@ async fn an_entry_that_is_written_again_after_a_loss_crosses_again(version: Vers
     }
 }
 
-async fn a_parents_entry_crosses_once_a_ticket(version: Version) {
+async fn a_parents_entry_crosses_once_a_ticket(versions: Versions) {
     for from in BOTH_WAYS {
-        let (world, parent) = start(version, from).await;
+        let (world, parent) = start(versions, from).await;
         let child = linked(&world, from).await;
         let to_parent = json!({ "parent_request_id": parent.source_ticket });
         child.source.update(child.source_ticket, to_parent).await.unwrap();
@@ -417,9 +421,9 @@ async fn a_parents_entry_crosses_once_a_ticket(version: Version) {
     }
 }
 
-async fn many_entries_gone_at_once_halt_that_log_alone(version: Version) {
+async fn many_entries_gone_at_once_halt_that_log_alone(versions: Versions) {
     for from in BOTH_WAYS {
-        let (world, way) = start(version, from).await;
+        let (world, way) = start(versions, from).await;
         let id = way.external_ticket();
         let back = Way::of(&world, id, from.other()).await;
         for word in ["alpha", "beta", "gamma", "delta"] {
@@ -470,9 +474,9 @@ async fn many_entries_gone_at_once_halt_that_log_alone(version: Version) {
 /// The bytes of a picture, as far as anybody looks.
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and so on";
 
-async fn inline_images_become_files_of_their_own(version: Version) {
+async fn inline_images_become_files_of_their_own(versions: Versions) {
     for from in BOTH_WAYS {
-        let (world, way) = start(version, from).await;
+        let (world, way) = start(versions, from).await;
         let image = way.source.add_inline_image(way.source_ticket, "5ec2e7", "image/png", PNG).await.unwrap();
         way.write(&format!("<p>see {} here</p>", image.html)).await;
         world.settle().await;
@@ -494,9 +498,9 @@ async fn inline_images_become_files_of_their_own(version: Version) {
     }
 }
 
-async fn an_image_that_cannot_be_had_becomes_words(version: Version) {
+async fn an_image_that_cannot_be_had_becomes_words(versions: Versions) {
     for from in BOTH_WAYS {
-        let (world, way) = start(version, from).await;
+        let (world, way) = start(versions, from).await;
         let image = way.source.add_inline_image(way.source_ticket, "5ec2e7", "image/png", PNG).await.unwrap();
         way.write(&format!("<p>see {} here</p>", image.html.replace("5ec2e7", "badbad"))).await;
         world.settle().await;
@@ -514,11 +518,11 @@ async fn an_image_that_cannot_be_had_becomes_words(version: Version) {
     }
 }
 
-async fn a_log_that_is_off_stays_at_home(version: Version) {
+async fn a_log_that_is_off_stays_at_home(versions: Versions) {
     for (from, line) in
         [(Side::External, "private_log_to_internal = \"off\""), (Side::Internal, "private_log_to_external = \"off\"")]
     {
-        let world = Setup::outside(version).sync(line).start().await;
+        let world = Setup::between(versions).sync(line).start().await;
         let way = linked(&world, from).await;
         let id = way.external_ticket();
         let back = Way::of(&world, id, from.other()).await;
@@ -532,9 +536,9 @@ async fn a_log_that_is_off_stays_at_home(version: Version) {
     }
 }
 
-async fn a_public_log_stays_at_home_unless_it_is_on(version: Version) {
+async fn a_public_log_stays_at_home_unless_it_is_on(versions: Versions) {
     for from in BOTH_WAYS {
-        let (world, way) = start(version, from).await;
+        let (world, way) = start(versions, from).await;
         way.source.add_log_entry(way.source_ticket, PUBLIC, "<p>for everybody</p>").await.unwrap();
         world.settle().await;
         assert!(way.target.calls_containing("for everybody").is_empty());
@@ -542,7 +546,7 @@ async fn a_public_log_stays_at_home_unless_it_is_on(version: Version) {
         world.one_more_pass_writes_nothing().await;
 
         let on = "public_log_to_internal = \"attachment\"\npublic_log_to_external = \"attachment\"";
-        let world = Setup::outside(version).sync(on).start().await;
+        let world = Setup::between(versions).sync(on).start().await;
         let way = linked(&world, from).await;
         way.source.add_log_entry(way.source_ticket, PUBLIC, "<p>for everybody</p>").await.unwrap();
         way.write("<p>among us</p>").await;
@@ -558,9 +562,9 @@ async fn a_public_log_stays_at_home_unless_it_is_on(version: Version) {
     }
 }
 
-async fn without_authors_nobody_is_named(version: Version) {
+async fn without_authors_nobody_is_named(versions: Versions) {
     for from in BOTH_WAYS {
-        let world = Setup::outside(version).sync("log_authors = false").start().await;
+        let world = Setup::between(versions).sync("log_authors = false").start().await;
         let way = linked(&world, from).await;
         way.write("<p>somebody says</p>").await;
         world.settle().await;
@@ -579,9 +583,9 @@ async fn assert_told(world: &World, way: &Way, zone: &str) {
     assert!(text.contains(&format!("--- {date} {zone}, Jules Verne ---")), "{zone}: {text}");
 }
 
-async fn times_are_told_with_their_zone_once_it_is_known(version: Version) {
+async fn times_are_told_with_their_zone_once_it_is_known(versions: Versions) {
     for from in BOTH_WAYS {
-        let (mut world, way) = start(version, from).await;
+        let (mut world, way) = start(versions, from).await;
         let back = Way::of(&world, way.external_ticket(), from.other()).await;
         // The making of the pair has told both: a ticket was created inside, and its report outside.
         assert_told(&world, &way, "+01:00").await;
@@ -601,17 +605,17 @@ async fn times_are_told_with_their_zone_once_it_is_known(version: Version) {
     }
 }
 
-async fn times_are_told_in_the_zone_of_the_configuration(version: Version) {
+async fn times_are_told_in_the_zone_of_the_configuration(versions: Versions) {
     let lines = "only = \"all\"\ntime_zone = \"Asia/Jakarta\"";
-    let world = Setup::outside(version).acme(lines).start().await;
+    let world = Setup::between(versions).acme(lines).start().await;
     let way = linked(&world, Side::External).await;
     assert_told(&world, &way, "+07:00").await;
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_server_whose_zone_changes_sends_nothing_again(version: Version) {
+async fn a_server_whose_zone_changes_sends_nothing_again(versions: Versions) {
     for from in BOTH_WAYS {
-        let (world, way) = start(version, from).await;
+        let (world, way) = start(versions, from).await;
         for word in ["alpha", "beta", "gamma", "beta"] {
             way.write(&format!("<p>{word}</p>")).await;
             world.pass_seconds(2).await;
@@ -634,9 +638,9 @@ async fn a_server_whose_zone_changes_sends_nothing_again(version: Version) {
     }
 }
 
-async fn what_the_target_refuses_for_its_size_becomes_words(version: Version) {
+async fn what_the_target_refuses_for_its_size_becomes_words(versions: Versions) {
     for from in BOTH_WAYS {
-        let (world, way) = start(version, from).await;
+        let (world, way) = start(versions, from).await;
         way.target.set_limits(Limits { attachment_max_bytes: Some(1000), ..Limits::default() });
         way.write(&format!("<p>{}</p>", "a long story. ".repeat(100))).await;
         world.settle().await;
@@ -652,9 +656,9 @@ async fn what_the_target_refuses_for_its_size_becomes_words(version: Version) {
     }
 }
 
-async fn much_text_goes_out_in_several_files_and_no_entry_is_cut(version: Version) {
+async fn much_text_goes_out_in_several_files_and_no_entry_is_cut(versions: Versions) {
     for from in BOTH_WAYS {
-        let (world, way) = start(version, from).await;
+        let (world, way) = start(versions, from).await;
         let lines = |word: &str| vec![format!("{word} {}", "x".repeat(1000)); 600];
         for word in ["alpha", "beta"] {
             way.write(&format!("<p>{}</p>", lines(word).join("<br>"))).await;
@@ -667,10 +671,10 @@ async fn much_text_goes_out_in_several_files_and_no_entry_is_cut(version: Versio
     }
 }
 
-async fn a_log_of_twenty_mebibytes_crosses(version: Version) {
-    // So large a log takes seconds: each way once, with one version outside.
-    let from = if version == Version::V3_1 { Side::External } else { Side::Internal };
-    let (world, way) = start(version, from).await;
+async fn a_log_of_twenty_mebibytes_crosses(versions: Versions) {
+    // So large a log takes seconds: each way once.
+    let from = if versions.outside == Version::V3_1 { Side::External } else { Side::Internal };
+    let (world, way) = start(versions, from).await;
     for sim in [&way.source, &way.target] {
         sim.set_limits(Limits { post_max_bytes: 256 << 20, attachment_max_bytes: None });
     }
@@ -690,10 +694,10 @@ async fn a_log_of_twenty_mebibytes_crosses(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_large_image_over_a_slow_line_crosses_once(version: Version) {
+async fn a_large_image_over_a_slow_line_crosses_once(versions: Versions) {
     for from in BOTH_WAYS {
         // Two minutes each way: longer than the lease of a ticket.
-        let slow = Setup { line_bits_per_second: Some(256_000), ..Setup::outside(version) };
+        let slow = Setup { line_bits_per_second: Some(256_000), ..Setup::between(versions) };
         let world = slow.start().await;
         let way = linked(&world, from).await;
         let large = [PNG, &vec![7; 4 << 20][..]].concat();
@@ -711,9 +715,9 @@ async fn a_large_image_over_a_slow_line_crosses_once(version: Version) {
     }
 }
 
-async fn a_target_that_takes_no_files_gets_each_entry_later(version: Version) {
+async fn a_target_that_takes_no_files_gets_each_entry_later(versions: Versions) {
     for from in BOTH_WAYS {
-        let (world, way) = start(version, from).await;
+        let (world, way) = start(versions, from).await;
         way.target.read_only(true);
         way.write("<p>alpha</p>").await;
         world.pass_seconds(3 * 3600).await;
@@ -728,9 +732,9 @@ async fn a_target_that_takes_no_files_gets_each_entry_later(version: Version) {
     }
 }
 
-async fn an_entry_that_no_hook_told_of_is_found(version: Version) {
+async fn an_entry_that_no_hook_told_of_is_found(versions: Versions) {
     for from in BOTH_WAYS {
-        let (world, way) = start(version, from).await;
+        let (world, way) = start(versions, from).await;
         way.source.drop_hooks(true);
         way.write("<p>unheard</p>").await;
         way.source.drop_hooks(false);
@@ -741,9 +745,9 @@ async fn an_entry_that_no_hook_told_of_is_found(version: Version) {
     }
 }
 
-async fn a_log_that_the_store_forgot_is_known_by_its_files(version: Version) {
+async fn a_log_that_the_store_forgot_is_known_by_its_files(versions: Versions) {
     for from in BOTH_WAYS {
-        let (world, way) = start(version, from).await;
+        let (world, way) = start(versions, from).await;
         for word in ["alpha", "beta"] {
             way.write(&format!("<p>{word}</p>")).await;
             world.settle().await;
@@ -765,9 +769,9 @@ async fn a_log_that_the_store_forgot_is_known_by_its_files(version: Version) {
     }
 }
 
-async fn a_log_file_that_a_person_deleted_stays_deleted(version: Version) {
+async fn a_log_file_that_a_person_deleted_stays_deleted(versions: Versions) {
     for from in BOTH_WAYS {
-        let (world, way) = start(version, from).await;
+        let (world, way) = start(versions, from).await;
         way.write("<p>alpha</p>").await;
         world.settle().await;
         way.target.delete_attachment(way.files("log")[0].id).await;

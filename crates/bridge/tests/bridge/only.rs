@@ -1,7 +1,6 @@
 //! Which tickets leave the house, and which do not.
 
 use itop_bridge::config::Config;
-use itop_sim::Version;
 
 use crate::world::*;
 
@@ -251,7 +250,7 @@ async fn a_mark_in_a_later_entry_does_not_matter() {
 #[tokio::test(start_paused = true)]
 async fn tickets_born_inside_never_cross() {
     for version in BOTH {
-        let world = Setup::outside(version).internal(Version::V3_2).start().await;
+        let world = Setup::outside(version).start().await;
         // A linked ticket, so that the bridge has work at all.
         let linked = world.acme().create_ticket("UserRequest", ticket("from outside")).await.unwrap();
         world.settle().await;

@@ -4,13 +4,12 @@
 
 use axum::body::Body;
 use axum::http::Request;
-use itop_sim::Version;
 use tower::ServiceExt as _;
 
 use crate::status::{bridged, end, go, status};
 use crate::world::*;
 
-outside_both_versions![
+either_version_on_either_side![
     external_1_ticket_update,
     external_2_ticket_created,
     external_3_attachment_update,
@@ -34,14 +33,9 @@ outside_both_versions![
 
 const QUIET: &str = "sweep_seconds = 86400\naudit_seconds = 86400";
 
-/// A 3.1 outside has a 3.2 inside, and the other way round.
-fn other_than(version: Version) -> Version {
-    if version == Version::V3_1 { Version::V3_2 } else { Version::V3_1 }
-}
-
 /// A pair of this class, and from then on no hooks but those that a test sends.
-async fn pair(version: Version, class: &str) -> (World, u64, u64) {
-    let world = Setup::outside(version).internal(other_than(version)).sync(QUIET).start().await;
+async fn pair(versions: Versions, class: &str) -> (World, u64, u64) {
+    let world = Setup::between(versions).sync(QUIET).start().await;
     let (id, copy) = bridged(&world, class, &[]).await;
     world.acme().drop_hooks(true);
     world.internal.drop_hooks(true);
@@ -72,16 +66,16 @@ fn names(sim: &itop_sim::Sim, ticket: u64) -> Vec<String> {
 
 // ---- what the customer's iTop sends ------------------------------------------------------------
 
-async fn external_1_ticket_update(version: Version) {
-    let (world, id, copy) = pair(version, "UserRequest").await;
+async fn external_1_ticket_update(versions: Versions) {
+    let (world, id, copy) = pair(versions, "UserRequest").await;
     world.acme().update(id, json!({ "title": "Printer in flames" })).await.unwrap();
     send(&world, "update-ticket", EXTERNAL_KEY, format!(r#"{{ "class":"UserRequest", "id":"{id}"}}"#)).await;
     assert!(world.internal.ticket(copy).unwrap().field("title").ends_with("Printer in flames"));
     end(world).await;
 }
 
-async fn external_2_ticket_created(version: Version) {
-    let world = Setup::outside(version).internal(other_than(version)).sync(QUIET).start().await;
+async fn external_2_ticket_created(versions: Versions) {
+    let world = Setup::between(versions).sync(QUIET).start().await;
     world.acme().drop_hooks(true);
     world.internal.drop_hooks(true);
     let id = world.acme().create_ticket("Incident", ticket("No network")).await.unwrap();
@@ -109,8 +103,8 @@ async fn external_2_ticket_created(version: Version) {
     end(world).await;
 }
 
-async fn external_3_attachment_update(version: Version) {
-    let (world, id, copy) = pair(version, "UserRequest").await;
+async fn external_3_attachment_update(versions: Versions) {
+    let (world, id, copy) = pair(versions, "UserRequest").await;
     let file = world.acme().attach(id, "a.txt", "text/plain", b"a").await.unwrap();
     send(&world, "update-attachment", EXTERNAL_KEY, at_attachment("external", file, "UserRequest", id)).await;
     assert_eq!(names(&world.internal, copy), ["a.txt"]);
@@ -120,8 +114,8 @@ async fn external_3_attachment_update(version: Version) {
     end(world).await;
 }
 
-async fn external_4_attachment_delete(version: Version) {
-    let (world, id, copy) = pair(version, "UserRequest").await;
+async fn external_4_attachment_delete(versions: Versions) {
+    let (world, id, copy) = pair(versions, "UserRequest").await;
     let file = world.acme().attach(id, "a.txt", "text/plain", b"a").await.unwrap();
     send(&world, "update-attachment", EXTERNAL_KEY, at_attachment("external", file, "UserRequest", id)).await;
     world.acme().delete_attachment(file).await;
@@ -134,8 +128,8 @@ async fn external_4_attachment_delete(version: Version) {
 // ---- what the provider's iTop sends ------------------------------------------------------------
 
 /// The internal ticket goes by these stimuli, the hook names its id alone, and the customer's ticket is told.
-async fn is_told(version: Version, class: &str, stimuli: &[&str], event: &str, state: &str) {
-    let (world, id, copy) = pair(version, class).await;
+async fn is_told(versions: Versions, class: &str, stimuli: &[&str], event: &str, state: &str) {
+    let (world, id, copy) = pair(versions, class).await;
     go(&world.internal, copy, stimuli).await;
     assert_eq!(status(&world.internal, copy), state);
     let payload = format!("{{\n    \"event\": \"{event}\",\n    \"id\": \"{copy}\"\n}}");
@@ -147,59 +141,59 @@ async fn is_told(version: Version, class: &str, stimuli: &[&str], event: &str, s
     end(world).await;
 }
 
-async fn internal_01_ticket_approved(version: Version) {
-    is_told(version, "UserRequest", &["ev_wait_for_approval", "ev_approve"], "ticket approved", "approved").await;
+async fn internal_01_ticket_approved(versions: Versions) {
+    is_told(versions, "UserRequest", &["ev_wait_for_approval", "ev_approve"], "ticket approved", "approved").await;
 }
 
-async fn internal_02_ticket_assigned(version: Version) {
-    is_told(version, "UserRequest", &["ev_assign"], "ticket assigned", "assigned").await;
+async fn internal_02_ticket_assigned(versions: Versions) {
+    is_told(versions, "UserRequest", &["ev_assign"], "ticket assigned", "assigned").await;
 }
 
-async fn internal_03_ticket_closed(version: Version) {
-    is_told(version, "Incident", &["ev_assign", "ev_resolve", "ev_close"], "ticket closed", "closed").await;
+async fn internal_03_ticket_closed(versions: Versions) {
+    is_told(versions, "Incident", &["ev_assign", "ev_resolve", "ev_close"], "ticket closed", "closed").await;
 }
 
-async fn internal_04_ticket_pending(version: Version) {
-    is_told(version, "UserRequest", &["ev_assign", "ev_pending"], "ticket pending", "pending").await;
+async fn internal_04_ticket_pending(versions: Versions) {
+    is_told(versions, "UserRequest", &["ev_assign", "ev_pending"], "ticket pending", "pending").await;
 }
 
-async fn internal_05_ticket_escalated_tto(version: Version) {
-    is_told(version, "Incident", &["ev_timeout"], "ticket escalated tto", "escalated_tto").await;
+async fn internal_05_ticket_escalated_tto(versions: Versions) {
+    is_told(versions, "Incident", &["ev_timeout"], "ticket escalated tto", "escalated_tto").await;
 }
 
-async fn internal_06_ticket_escalated_ttr(version: Version) {
-    is_told(version, "UserRequest", &["ev_assign", "ev_timeout"], "ticket escalated ttr", "escalated_ttr").await;
+async fn internal_06_ticket_escalated_ttr(versions: Versions) {
+    is_told(versions, "UserRequest", &["ev_assign", "ev_timeout"], "ticket escalated ttr", "escalated_ttr").await;
 }
 
-async fn internal_07_ticket_not_approved(version: Version) {
+async fn internal_07_ticket_not_approved(versions: Versions) {
     let path = ["ev_validate", "ev_assign", "ev_plan", "ev_notapprove"];
-    is_told(version, "NormalChange", &path, "ticket not approved", "notapproved").await;
+    is_told(versions, "NormalChange", &path, "ticket not approved", "notapproved").await;
 }
 
 /// Listed once more under this name.
-async fn internal_08_pending(version: Version) {
-    is_told(version, "Incident", &["ev_assign", "ev_pending"], "pending", "pending").await;
+async fn internal_08_pending(versions: Versions) {
+    is_told(versions, "Incident", &["ev_assign", "ev_pending"], "pending", "pending").await;
 }
 
-async fn internal_09_ticket_rejected(version: Version) {
-    is_told(version, "NormalChange", &["ev_reject"], "ticket rejected", "rejected").await;
+async fn internal_09_ticket_rejected(versions: Versions) {
+    is_told(versions, "NormalChange", &["ev_reject"], "ticket rejected", "rejected").await;
 }
 
-async fn internal_10_ticket_resolved(version: Version) {
-    is_told(version, "UserRequest", &["ev_assign", "ev_resolve"], "ticket resolved", "resolved").await;
+async fn internal_10_ticket_resolved(versions: Versions) {
+    is_told(versions, "UserRequest", &["ev_assign", "ev_resolve"], "ticket resolved", "resolved").await;
 }
 
-async fn internal_11_ticket_waiting_for_approval(version: Version) {
+async fn internal_11_ticket_waiting_for_approval(versions: Versions) {
     let event = "ticket waiting for approval";
-    is_told(version, "UserRequest", &["ev_wait_for_approval"], event, "waiting_for_approval").await;
+    is_told(versions, "UserRequest", &["ev_wait_for_approval"], event, "waiting_for_approval").await;
 }
 
-async fn internal_12_ticket_validated(version: Version) {
-    is_told(version, "NormalChange", &["ev_validate"], "ticket validated", "validated").await;
+async fn internal_12_ticket_validated(versions: Versions) {
+    is_told(versions, "NormalChange", &["ev_validate"], "ticket validated", "validated").await;
 }
 
-async fn internal_13_attachment_delete(version: Version) {
-    let (world, id, copy) = pair(version, "UserRequest").await;
+async fn internal_13_attachment_delete(versions: Versions) {
+    let (world, id, copy) = pair(versions, "UserRequest").await;
     let file = world.internal.attach(copy, "a.txt", "text/plain", b"a").await.unwrap();
     send(&world, "update-attachment", INTERNAL_KEY, at_attachment("elitery", file, "UserRequest", copy)).await;
     assert_eq!(names(world.acme(), id), ["a.txt"]);
@@ -209,8 +203,8 @@ async fn internal_13_attachment_delete(version: Version) {
     end(world).await;
 }
 
-async fn internal_14_attachment_update(version: Version) {
-    let (world, id, copy) = pair(version, "UserRequest").await;
+async fn internal_14_attachment_update(versions: Versions) {
+    let (world, id, copy) = pair(versions, "UserRequest").await;
     let file = world.internal.attach(copy, "a.txt", "text/plain", b"a").await.unwrap();
     send(&world, "update-attachment", INTERNAL_KEY, at_attachment("elitery", file, "UserRequest", copy)).await;
     world.internal.replace_attachment(file, b"changed").await.unwrap();
@@ -220,8 +214,8 @@ async fn internal_14_attachment_update(version: Version) {
     end(world).await;
 }
 
-async fn internal_15_private_log_update(version: Version) {
-    let (world, id, copy) = pair(version, "UserRequest").await;
+async fn internal_15_private_log_update(versions: Versions) {
+    let (world, id, copy) = pair(versions, "UserRequest").await;
     world.internal.add_log_entry(copy, "private_log", "<p>we look into it</p>").await.unwrap();
     let payload = format!(r#"{{ "event":"update private log", "id":"{copy}"}}"#);
     send(&world, "ticket-update-private-log", INTERNAL_KEY, payload).await;

@@ -7,15 +7,13 @@ use itop_sim::{Call, Effect, Fault, Sim, Version};
 
 use crate::world::*;
 
-outside_both_versions![
+every_pair_of_versions![
     the_internal_ticket_follows_through_every_state_of_every_class,
     a_ticket_that_went_far_before_the_bridge_looked_is_followed_by_the_shortest_path,
     pending_is_left_by_assigning_before_it_is_resolved,
     team_agent_and_service_are_the_internal_tickets_own_and_defaults_only_where_it_has_none,
     what_people_wrote_with_a_move_crosses_with_it,
     a_solution_keeps_its_text_whether_either_side_holds_plain_text_or_html,
-    a_text_that_must_be_written_again_is_owed_until_it_is,
-    a_solution_that_a_person_wrote_meanwhile_is_not_written_over,
     a_customer_who_catches_up_does_not_reopen_what_the_provider_has_resolved,
     a_re_opening_outside_re_opens_inside_even_when_it_went_on_before_the_bridge_looked,
     a_refusal_outside_is_never_absorbed,
@@ -29,6 +27,12 @@ outside_both_versions![
     a_stimulus_whose_answer_is_lost_is_neither_repeated_nor_taken_for_a_persons,
     a_stimulus_that_lands_late_does_not_stay_where_the_customer_has_moved_on,
     code_0_without_a_move_is_planned_anew_three_times_and_then_shown_as_refused,
+];
+
+// Only where the inside holds HTML is a text written again.
+outside_both_versions![
+    a_text_that_must_be_written_again_is_owed_until_it_is,
+    a_solution_that_a_person_wrote_meanwhile_is_not_written_over,
 ];
 
 const SECOND: Duration = Duration::from_millis(1_000);
@@ -170,8 +174,8 @@ const TOURS: [(&str, &[&str]); 6] = [
     ),
 ];
 
-async fn the_internal_ticket_follows_through_every_state_of_every_class(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn the_internal_ticket_follows_through_every_state_of_every_class(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let mut seen = std::collections::BTreeSet::new();
     for (class, tour) in TOURS {
         let (id, copy) = bridged(&world, class, &[]).await;
@@ -194,8 +198,8 @@ async fn the_internal_ticket_follows_through_every_state_of_every_class(version:
     end(world).await;
 }
 
-async fn a_ticket_that_went_far_before_the_bridge_looked_is_followed_by_the_shortest_path(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_ticket_that_went_far_before_the_bridge_looked_is_followed_by_the_shortest_path(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     for (class, tour) in TOURS {
         let id = world.acme().create_ticket(class, ticket("In a hurry")).await.unwrap();
         world.clear_calls();
@@ -210,8 +214,8 @@ async fn a_ticket_that_went_far_before_the_bridge_looked_is_followed_by_the_shor
     end(world).await;
 }
 
-async fn pending_is_left_by_assigning_before_it_is_resolved(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn pending_is_left_by_assigning_before_it_is_resolved(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (id, copy) = bridged(&world, "UserRequest", &["ev_assign", "ev_pending"]).await;
     assert_eq!(world.internal.ticket(copy).unwrap().field("pending_reason"), "a spare part is on its way");
     world.clear_calls();
@@ -222,8 +226,8 @@ async fn pending_is_left_by_assigning_before_it_is_resolved(version: Version) {
     end(world).await;
 }
 
-async fn team_agent_and_service_are_the_internal_tickets_own_and_defaults_only_where_it_has_none(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn team_agent_and_service_are_the_internal_tickets_own_and_defaults_only_where_it_has_none(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (id, copy) = bridged(&world, "UserRequest", &[]).await;
     let fields = json!({"team_id": sample::HARDWARE, "agent_id": sample::HUGO, "service_id": sample::COMPUTERS,
                         "servicesubcategory_id": 2, "caller_id": 7});
@@ -253,8 +257,8 @@ async fn team_agent_and_service_are_the_internal_tickets_own_and_defaults_only_w
     end(world).await;
 }
 
-async fn what_people_wrote_with_a_move_crosses_with_it(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn what_people_wrote_with_a_move_crosses_with_it(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (id, copy) = bridged(&world, "UserRequest", &["ev_assign", "ev_pending"]).await;
     go(world.acme(), id, &["ev_assign", "ev_resolve"]).await;
     world.settle().await;
@@ -361,41 +365,40 @@ async fn a_solution_that_a_person_wrote_meanwhile_is_not_written_over(outside: V
     end(world).await;
 }
 
-async fn a_solution_keeps_its_text_whether_either_side_holds_plain_text_or_html(outside: Version) {
-    for inside in BOTH {
-        for known_before in [false, true] {
-            let world = Setup { internal: inside, ..Setup::outside(outside) }.start().await;
-            if known_before {
-                // Some other ticket tells the format: one read, and nothing is written twice.
-                let other = world.internal.create_ticket("UserRequest", ticket("Old")).await.unwrap();
-                go(&world.internal, other, &["ev_assign"]).await;
-                resolve_with(&world.internal, other, &written_in(inside, "done & dusted")).await;
-            }
-            let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
-            world.clear_calls();
-            resolve_with(world.acme(), id, &written_in(outside, SOLUTION)).await;
-            world.settle().await;
-            let solution = world.internal.ticket(copy).unwrap().field("solution").to_owned();
-            let case = format!("{outside:?} to {inside:?}, known before: {known_before}: {solution:?}");
-            assert_eq!(seen_in(inside, &solution).trim(), SOLUTION, "{case}");
-            let learnt_by_answer = inside == Version::V3_2 && !known_before;
-            assert_eq!(world.internal.writes(), if learnt_by_answer { 2 } else { 1 }, "{case}");
-
-            // The next one needs no lesson.
-            let (next, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
-            world.clear_calls();
-            resolve_with(world.acme(), next, &written_in(outside, SOLUTION)).await;
-            world.settle().await;
-            let solution = world.internal.ticket(copy).unwrap().field("solution").to_owned();
-            assert_eq!(seen_in(inside, &solution).trim(), SOLUTION, "{case}");
-            assert_eq!(world.internal.writes(), 1, "{case}");
-            end(world).await;
+async fn a_solution_keeps_its_text_whether_either_side_holds_plain_text_or_html(versions: Versions) {
+    let Versions { outside, inside } = versions;
+    for known_before in [false, true] {
+        let world = Setup::between(versions).start().await;
+        if known_before {
+            // Some other ticket tells the format: one read, and nothing is written twice.
+            let other = world.internal.create_ticket("UserRequest", ticket("Old")).await.unwrap();
+            go(&world.internal, other, &["ev_assign"]).await;
+            resolve_with(&world.internal, other, &written_in(inside, "done & dusted")).await;
         }
+        let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
+        world.clear_calls();
+        resolve_with(world.acme(), id, &written_in(outside, SOLUTION)).await;
+        world.settle().await;
+        let solution = world.internal.ticket(copy).unwrap().field("solution").to_owned();
+        let case = format!("{outside:?} to {inside:?}, known before: {known_before}: {solution:?}");
+        assert_eq!(seen_in(inside, &solution).trim(), SOLUTION, "{case}");
+        let learnt_by_answer = inside == Version::V3_2 && !known_before;
+        assert_eq!(world.internal.writes(), if learnt_by_answer { 2 } else { 1 }, "{case}");
+
+        // The next one needs no lesson.
+        let (next, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
+        world.clear_calls();
+        resolve_with(world.acme(), next, &written_in(outside, SOLUTION)).await;
+        world.settle().await;
+        let solution = world.internal.ticket(copy).unwrap().field("solution").to_owned();
+        assert_eq!(seen_in(inside, &solution).trim(), SOLUTION, "{case}");
+        assert_eq!(world.internal.writes(), 1, "{case}");
+        end(world).await;
     }
 }
 
-async fn a_customer_who_catches_up_does_not_reopen_what_the_provider_has_resolved(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_customer_who_catches_up_does_not_reopen_what_the_provider_has_resolved(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (id, copy) = bridged(&world, "UserRequest", &[]).await;
     go(&world.internal, copy, &["ev_assign", "ev_resolve"]).await;
     world.settle().await;
@@ -418,8 +421,8 @@ async fn a_customer_who_catches_up_does_not_reopen_what_the_provider_has_resolve
     end(world).await;
 }
 
-async fn a_re_opening_outside_re_opens_inside_even_when_it_went_on_before_the_bridge_looked(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_re_opening_outside_re_opens_inside_even_when_it_went_on_before_the_bridge_looked(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     for after in [&[][..], &["ev_pending"], &["ev_timeout"]] {
         let (id, copy) = bridged(&world, "UserRequest", &["ev_assign", "ev_resolve"]).await;
         go(world.acme(), id, &["ev_reopen"]).await;
@@ -431,8 +434,8 @@ async fn a_re_opening_outside_re_opens_inside_even_when_it_went_on_before_the_br
     end(world).await;
 }
 
-async fn a_refusal_outside_is_never_absorbed(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_refusal_outside_is_never_absorbed(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let plan = ["ev_assign", "ev_plan"];
     let (id, copy) = bridged(&world, "EmergencyChange", &plan).await;
     go(&world.internal, copy, &["ev_approve"]).await;
@@ -457,8 +460,8 @@ async fn a_refusal_outside_is_never_absorbed(version: Version) {
     end(world).await;
 }
 
-async fn an_escalation_on_either_side_is_no_move_and_writes_nothing(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn an_escalation_on_either_side_is_no_move_and_writes_nothing(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     for class in ["UserRequest", "Incident"] {
         // A clock moves the new ticket outside, then the assigned one on both sides.
         let (id, copy) = bridged(&world, class, &[]).await;
@@ -488,8 +491,8 @@ async fn an_escalation_on_either_side_is_no_move_and_writes_nothing(version: Ver
     end(world).await;
 }
 
-async fn an_escalation_tells_that_the_ticket_was_moved_before_it(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn an_escalation_tells_that_the_ticket_was_moved_before_it(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     // Only an assigned ticket escalates so: it left pending, and the bridge was not looking.
     let (id, copy) = bridged(&world, "UserRequest", &["ev_assign", "ev_pending"]).await;
     go(world.acme(), id, &["ev_assign", "ev_timeout"]).await;
@@ -507,8 +510,8 @@ async fn an_escalation_tells_that_the_ticket_was_moved_before_it(version: Versio
     end(world).await;
 }
 
-async fn closed_inside_and_re_opened_outside_is_a_conflict_of_the_status_alone(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn closed_inside_and_re_opened_outside_is_a_conflict_of_the_status_alone(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (id, copy) = bridged(&world, "UserRequest", &["ev_assign", "ev_resolve"]).await;
     go(&world.internal, copy, &["ev_close"]).await;
     world.settle().await;
@@ -534,8 +537,8 @@ async fn closed_inside_and_re_opened_outside_is_a_conflict_of_the_status_alone(v
     end(world).await;
 }
 
-async fn when_both_sides_moved_otherwise_the_externals_status_wins(version: Version) {
-    let mut world = Setup::outside(version).start().await;
+async fn when_both_sides_moved_otherwise_the_externals_status_wins(versions: Versions) {
+    let mut world = Setup::between(versions).start().await;
     let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
     world.crash().await;
     go(&world.internal, copy, &["ev_pending"]).await;
@@ -552,8 +555,8 @@ async fn when_both_sides_moved_otherwise_the_externals_status_wins(version: Vers
     end(world).await;
 }
 
-async fn with_the_status_off_no_stimulus_is_sent(version: Version) {
-    let world = Setup::outside(version).sync("status_to_internal = \"off\"").start().await;
+async fn with_the_status_off_no_stimulus_is_sent(versions: Versions) {
+    let world = Setup::between(versions).sync("status_to_internal = \"off\"").start().await;
     let id = world.acme().create_ticket("UserRequest", ticket("Quiet")).await.unwrap();
     go(world.acme(), id, &["ev_assign", "ev_resolve"]).await;
     world.settle().await;
@@ -572,8 +575,8 @@ async fn until_read_inside(world: &World) {
     }
 }
 
-async fn a_person_who_moves_the_internal_ticket_between_read_and_stimulus_is_noticed(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_person_who_moves_the_internal_ticket_between_read_and_stimulus_is_noticed(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     // The way to the wanted state is another one now.
     let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
     world.clear_calls();
@@ -603,11 +606,11 @@ async fn a_person_who_moves_the_internal_ticket_between_read_and_stimulus_is_not
     end(world).await;
 }
 
-async fn a_walk_cut_by_a_crash_goes_on_at_the_next_start(version: Version) {
+async fn a_walk_cut_by_a_crash_goes_on_at_the_next_start(versions: Versions) {
     // Before the second stimulus was carried out, and after it was, unseen.
     for effect in [Effect::None, Effect::Committed] {
         for nth in [1, 2, 3] {
-            let mut world = Setup::outside(version).start().await;
+            let mut world = Setup::between(versions).start().await;
             let (id, copy) = bridged(&world, "UserRequest", &["ev_assign", "ev_resolve"]).await;
             let mut seen = 0;
             world.internal.fail_with(move |call| {
@@ -630,7 +633,7 @@ async fn a_walk_cut_by_a_crash_goes_on_at_the_next_start(version: Version) {
     }
 }
 
-async fn a_stimulus_whose_answer_is_lost_is_neither_repeated_nor_taken_for_a_persons(version: Version) {
+async fn a_stimulus_whose_answer_is_lost_is_neither_repeated_nor_taken_for_a_persons(versions: Versions) {
     let faults = [
         Fault::Hang(Effect::Committed),
         Fault::Status(502, Effect::Committed),
@@ -639,7 +642,7 @@ async fn a_stimulus_whose_answer_is_lost_is_neither_repeated_nor_taken_for_a_per
         Fault::Warning("Deprecated: strlen() in /var/www on line 1\n".into()),
     ];
     for fault in faults {
-        let world = Setup::outside(version).start().await;
+        let world = Setup::between(versions).start().await;
         let (id, copy) = bridged(&world, "UserRequest", &["ev_assign", "ev_pending"]).await;
         world.clear_calls();
         world.internal.fail_next_write(fault.clone());
@@ -651,9 +654,9 @@ async fn a_stimulus_whose_answer_is_lost_is_neither_repeated_nor_taken_for_a_per
     }
 }
 
-async fn a_stimulus_that_lands_late_does_not_stay_where_the_customer_has_moved_on(version: Version) {
+async fn a_stimulus_that_lands_late_does_not_stay_where_the_customer_has_moved_on(versions: Versions) {
     for late_seconds in [10, 40, 200, 290] {
-        let world = Setup::outside(version).start().await;
+        let world = Setup::between(versions).start().await;
         let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
         world.internal.fail_next_write(Fault::LandLate(late_seconds * SECOND));
         go(world.acme(), id, &["ev_pending"]).await;
@@ -666,8 +669,8 @@ async fn a_stimulus_that_lands_late_does_not_stay_where_the_customer_has_moved_o
     }
 }
 
-async fn code_0_without_a_move_is_planned_anew_three_times_and_then_shown_as_refused(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn code_0_without_a_move_is_planned_anew_three_times_and_then_shown_as_refused(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
     let unmoved = || Fault::Answer { code: 0, message: String::new() };
     let is_stimulus = |call: &itop_sim::Call| call.operation == "core/apply_stimulus";

@@ -36,6 +36,21 @@ pub const INTERNAL_KEY: &str = "sk_internal";
 /// The versions that an external may have.
 pub const BOTH: [Version; 2] = [Version::V3_1, Version::V3_2];
 
+/// The versions of a customer's iTop and of the provider's.
+#[derive(Debug, Clone, Copy)]
+pub struct Versions {
+    pub outside: Version,
+    pub inside: Version,
+}
+
+/// Every pair of versions.
+pub const PAIRS: [Versions; 4] = [
+    Versions { outside: Version::V3_1, inside: Version::V3_1 },
+    Versions { outside: Version::V3_1, inside: Version::V3_2 },
+    Versions { outside: Version::V3_2, inside: Version::V3_1 },
+    Versions { outside: Version::V3_2, inside: Version::V3_2 },
+];
+
 /// How a world is to be made.
 pub struct Setup {
     /// The versions of the externals, in order: `acme`, `beta`.
@@ -72,8 +87,8 @@ impl Setup {
         Setup { externals: vec![Version::V3_1, Version::V3_2], ..Setup::outside(Version::V3_1) }
     }
 
-    pub fn internal(self, version: Version) -> Setup {
-        Setup { internal: version, ..self }
+    pub fn between(versions: Versions) -> Setup {
+        Setup { internal: versions.inside, ..Setup::outside(versions.outside) }
     }
 
     pub fn acme(self, lines: &str) -> Setup {
@@ -107,23 +122,55 @@ impl Setup {
     }
 }
 
-/// Each story as two tests, with an iTop 3.1 and with a 3.2 outside.
+/// Each story as two tests, with an iTop 3.1 and with a 3.2 outside, and a 3.2 inside.
 macro_rules! outside_both_versions {
     ($($story:ident),+ $(,)?) => {$(
-        mod $story {
-            #[tokio::test(start_paused = true)]
-            async fn outside_3_1() {
-                super::$story(itop_sim::Version::V3_1).await;
-            }
-
-            #[tokio::test(start_paused = true)]
-            async fn outside_3_2() {
-                super::$story(itop_sim::Version::V3_2).await;
-            }
-        }
+        crate::world::tests_of!($story {
+            outside_3_1: itop_sim::Version::V3_1;
+            outside_3_2: itop_sim::Version::V3_2;
+        });
     )+};
 }
 pub(crate) use outside_both_versions;
+
+/// Each story as two tests: either version on either side.
+macro_rules! either_version_on_either_side {
+    ($($story:ident),+ $(,)?) => {$(
+        crate::world::tests_of!($story {
+            from_3_1_to_3_2: crate::world::PAIRS[1];
+            from_3_2_to_3_1: crate::world::PAIRS[2];
+        });
+    )+};
+}
+pub(crate) use either_version_on_either_side;
+
+/// Each story as four tests.
+macro_rules! every_pair_of_versions {
+    ($($story:ident),+ $(,)?) => {$(
+        crate::world::tests_of!($story {
+            from_3_1_to_3_1: crate::world::PAIRS[0];
+            from_3_1_to_3_2: crate::world::PAIRS[1];
+            from_3_2_to_3_1: crate::world::PAIRS[2];
+            from_3_2_to_3_2: crate::world::PAIRS[3];
+        });
+    )+};
+}
+pub(crate) use every_pair_of_versions;
+
+/// A story, as a test with each of these.
+macro_rules! tests_of {
+    ($story:ident { $($name:ident: $with:expr;)+ }) => {
+        mod $story {
+            $(
+                #[tokio::test(start_paused = true)]
+                async fn $name() {
+                    super::$story($with).await;
+                }
+            )+
+        }
+    };
+}
+pub(crate) use tests_of;
 
 const NAMES: [&str; 2] = ["acme", "beta"];
 

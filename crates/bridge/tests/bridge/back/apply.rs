@@ -8,7 +8,7 @@ use super::{files_outside, reports};
 use crate::status::{bridged, end, go, status};
 use crate::world::*;
 
-outside_both_versions![
+every_pair_of_versions![
     the_external_ticket_follows_through_the_states_inside,
     team_agent_and_service_are_the_external_tickets_own,
     what_agents_wrote_with_a_move_crosses_with_it,
@@ -25,14 +25,14 @@ outside_both_versions![
 
 const CLASS: &str = "UserRequest";
 
-fn setup(version: Version) -> Setup {
+fn setup(versions: Versions) -> Setup {
     let defaults = "only = \"all\"\ndefaults = { team = \"Helpdesk\", agent = 9, service = \"Software\", \
                     servicesubcategory = \"Installation\", supervisor_group_id = 37, supervisor_id = 9, \
                     manager_group_id = 37, manager_id = 9, impact = \"see there\", outage = \"no\", fallback = \"undo\", \
                     start_date = \"2026-11-25 12:00:00\", end_date = \"2026-11-26 12:00:00\", \
                     acceptance_comment = \"ok\", acceptance_date = \"2026-11-24 12:00:00\", \
                     approval_comment = \"ok\", approval_date = \"2026-11-24 12:00:00\", reason = \"see there\" }";
-    Setup::outside(version).acme(defaults).sync("status_to_external = \"apply\"")
+    Setup::between(versions).acme(defaults).sync("status_to_external = \"apply\"")
 }
 
 /// The stimuli that the bridge has sent to a side since the record was cleared.
@@ -49,8 +49,8 @@ fn pair(outside: &str, inside: &str) -> (String, String) {
     (outside.into(), inside.into())
 }
 
-async fn the_external_ticket_follows_through_the_states_inside(version: Version) {
-    let world = setup(version).start().await;
+async fn the_external_ticket_follows_through_the_states_inside(versions: Versions) {
+    let world = setup(versions).start().await;
     let tours: [(&str, &[&str]); 3] = [
         (CLASS, &["ev_assign", "ev_pending", "ev_assign", "ev_resolve", "ev_reopen", "ev_resolve", "ev_close"]),
         ("Incident", &["ev_assign", "ev_pending", "ev_assign", "ev_resolve", "ev_close"]),
@@ -76,8 +76,8 @@ async fn the_external_ticket_follows_through_the_states_inside(version: Version)
     end(world).await;
 }
 
-async fn team_agent_and_service_are_the_external_tickets_own(version: Version) {
-    let world = setup(version).start().await;
+async fn team_agent_and_service_are_the_external_tickets_own(versions: Versions) {
+    let world = setup(versions).start().await;
     let (id, copy) = bridged(&world, CLASS, &[]).await;
     // The customer's ticket has a team of its own already; the rest comes from the customer's defaults.
     world.acme().update(id, json!({ "team_id": sample::HARDWARE })).await.unwrap();
@@ -96,34 +96,32 @@ async fn team_agent_and_service_are_the_external_tickets_own(version: Version) {
     end(world).await;
 }
 
-async fn what_agents_wrote_with_a_move_crosses_with_it(outside: Version) {
-    for inside in BOTH {
-        let world = setup(outside).internal(inside).start().await;
-        let (id, copy) = bridged(&world, CLASS, &["ev_assign"]).await;
-        let waits = json!({ "pending_reason": "waits for a part & a person" });
-        world.internal.stimulus(copy, "ev_pending", waits).await.unwrap();
-        world.settle().await;
-        let there = world.acme().ticket(id).unwrap();
-        assert_eq!((there.status(), there.field("pending_reason")), ("pending", "waits for a part & a person"));
-        let solution =
-            if inside == Version::V3_2 { "<p>new fuser, <b>all</b> done</p>" } else { "new fuser, all done" };
-        world.internal.stimulus(copy, "ev_assign", json!({})).await.unwrap();
-        let fields = json!({ "resolution_code": "hardware_repair", "solution": solution, "service_id": 2 });
-        world.internal.stimulus(copy, "ev_resolve", fields).await.unwrap();
-        world.settle().await;
-        let there = world.acme().ticket(id).unwrap();
-        assert_eq!((there.status(), there.field("resolution_code")), ("resolved", "hardware_repair"));
-        let solution = there.field("solution");
-        // Where no solution has shown yet that this side holds HTML, emphasis is lost and the words stay.
-        let words = solution.replace("<b>", "").replace("</b>", "");
-        let expected = if outside == Version::V3_1 { "new fuser, all done" } else { "<p>new fuser, all done</p>" };
-        assert_eq!(words, expected, "{inside:?} inside");
-        end(world).await;
-    }
+async fn what_agents_wrote_with_a_move_crosses_with_it(versions: Versions) {
+    let Versions { outside, inside } = versions;
+    let world = setup(versions).start().await;
+    let (id, copy) = bridged(&world, CLASS, &["ev_assign"]).await;
+    let waits = json!({ "pending_reason": "waits for a part & a person" });
+    world.internal.stimulus(copy, "ev_pending", waits).await.unwrap();
+    world.settle().await;
+    let there = world.acme().ticket(id).unwrap();
+    assert_eq!((there.status(), there.field("pending_reason")), ("pending", "waits for a part & a person"));
+    let solution = if inside == Version::V3_2 { "<p>new fuser, <b>all</b> done</p>" } else { "new fuser, all done" };
+    world.internal.stimulus(copy, "ev_assign", json!({})).await.unwrap();
+    let fields = json!({ "resolution_code": "hardware_repair", "solution": solution, "service_id": 2 });
+    world.internal.stimulus(copy, "ev_resolve", fields).await.unwrap();
+    world.settle().await;
+    let there = world.acme().ticket(id).unwrap();
+    assert_eq!((there.status(), there.field("resolution_code")), ("resolved", "hardware_repair"));
+    let solution = there.field("solution");
+    // Where no solution has shown yet that this side holds HTML, emphasis is lost and the words stay.
+    let words = solution.replace("<b>", "").replace("</b>", "");
+    let expected = if outside == Version::V3_1 { "new fuser, all done" } else { "<p>new fuser, all done</p>" };
+    assert_eq!(words, expected, "{inside:?} inside");
+    end(world).await;
 }
 
-async fn when_both_sides_moved_the_externals_status_wins(version: Version) {
-    let mut world = setup(version).start().await;
+async fn when_both_sides_moved_the_externals_status_wins(versions: Versions) {
+    let mut world = setup(versions).start().await;
     let (id, copy) = bridged(&world, CLASS, &["ev_assign"]).await;
     world.crash().await;
     go(&world.internal, copy, &["ev_pending"]).await;
@@ -136,8 +134,8 @@ async fn when_both_sides_moved_the_externals_status_wins(version: Version) {
     end(world).await;
 }
 
-async fn a_customer_who_catches_up_after_the_provider_is_followed_from_there(version: Version) {
-    let mut world = setup(version).start().await;
+async fn a_customer_who_catches_up_after_the_provider_is_followed_from_there(versions: Versions) {
+    let mut world = setup(versions).start().await;
     let (id, copy) = bridged(&world, CLASS, &["ev_assign"]).await;
     // Both move while nobody looks: the provider has resolved, the customer only goes to pending. That does
     // not re-open what is resolved; the outside follows.
@@ -153,8 +151,8 @@ async fn a_customer_who_catches_up_after_the_provider_is_followed_from_there(ver
     end(world).await;
 }
 
-async fn a_re_opening_of_either_side_re_opens_the_other(version: Version) {
-    let world = setup(version).start().await;
+async fn a_re_opening_of_either_side_re_opens_the_other(versions: Versions) {
+    let world = setup(versions).start().await;
     let (id, copy) = bridged(&world, CLASS, &["ev_assign", "ev_resolve"]).await;
     go(&world.internal, copy, &["ev_reopen"]).await;
     world.settle().await;
@@ -168,8 +166,8 @@ async fn a_re_opening_of_either_side_re_opens_the_other(version: Version) {
     end(world).await;
 }
 
-async fn an_escalation_inside_moves_nobody(version: Version) {
-    let world = setup(version).start().await;
+async fn an_escalation_inside_moves_nobody(versions: Versions) {
+    let world = setup(versions).start().await;
     let (id, copy) = bridged(&world, CLASS, &[]).await;
     world.clear_calls();
     go(&world.internal, copy, &["ev_timeout"]).await;
@@ -181,8 +179,8 @@ async fn an_escalation_inside_moves_nobody(version: Version) {
     end(world).await;
 }
 
-async fn a_state_that_no_stimulus_reaches_is_a_conflict_of_the_status_alone(version: Version) {
-    let world = setup(version).start().await;
+async fn a_state_that_no_stimulus_reaches_is_a_conflict_of_the_status_alone(versions: Versions) {
+    let world = setup(versions).start().await;
     let (id, copy) = bridged(&world, CLASS, &["ev_assign", "ev_resolve"]).await;
     // Nothing hears of it; then the inside re-opens, and from closed nothing leads back.
     world.acme().overwrite(id, "status", "closed");
@@ -209,10 +207,10 @@ async fn a_state_that_no_stimulus_reaches_is_a_conflict_of_the_status_alone(vers
     end(world).await;
 }
 
-async fn a_walk_outside_cut_by_a_crash_goes_on(version: Version) {
+async fn a_walk_outside_cut_by_a_crash_goes_on(versions: Versions) {
     for effect in [Effect::None, Effect::Committed] {
         for nth in [1, 2, 3] {
-            let mut world = setup(version).start().await;
+            let mut world = setup(versions).start().await;
             let (id, copy) = bridged(&world, CLASS, &[]).await;
             let mut seen = 0;
             world.acme().fail_with(move |call| {
@@ -237,14 +235,14 @@ async fn a_walk_outside_cut_by_a_crash_goes_on(version: Version) {
     }
 }
 
-async fn a_stimulus_outside_whose_answer_is_lost_is_not_repeated(version: Version) {
+async fn a_stimulus_outside_whose_answer_is_lost_is_not_repeated(versions: Versions) {
     let faults = [
         Fault::Hang(Effect::Committed),
         Fault::Status(502, Effect::Committed),
         Fault::Cut { after_bytes: 10, effect: Effect::Committed },
     ];
     for fault in faults {
-        let world = setup(version).start().await;
+        let world = setup(versions).start().await;
         let (id, copy) = bridged(&world, CLASS, &["ev_assign", "ev_pending"]).await;
         world.clear_calls();
         world.acme().fail_next_write(fault.clone());
@@ -257,9 +255,9 @@ async fn a_stimulus_outside_whose_answer_is_lost_is_not_repeated(version: Versio
     }
 }
 
-async fn a_stimulus_that_lands_late_outside_does_not_stay(version: Version) {
+async fn a_stimulus_that_lands_late_outside_does_not_stay(versions: Versions) {
     for late_seconds in [10, 40, 200, 290] {
-        let world = setup(version).start().await;
+        let world = setup(versions).start().await;
         let (id, copy) = bridged(&world, CLASS, &["ev_assign"]).await;
         world.acme().fail_next_write(Fault::LandLate(Duration::from_secs(late_seconds)));
         go(&world.internal, copy, &["ev_pending"]).await;
@@ -272,8 +270,8 @@ async fn a_stimulus_that_lands_late_outside_does_not_stay(version: Version) {
     }
 }
 
-async fn moves_on_both_sides_in_turn_do_not_come_back(version: Version) {
-    let world = setup(version).start().await;
+async fn moves_on_both_sides_in_turn_do_not_come_back(versions: Versions) {
+    let world = setup(versions).start().await;
     let (id, copy) = bridged(&world, CLASS, &[]).await;
     for (inside, stimulus) in [
         (true, "ev_assign"),

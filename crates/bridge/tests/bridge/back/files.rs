@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use itop_bridge_core::plan::HaltKind;
-use itop_sim::{Attachment, Effect, Fault, Version};
+use itop_sim::{Attachment, Effect, Fault};
 
 use super::{files_outside, names_outside};
 use crate::files::{by_rest, creates_a_file, lost_answers, rewrites_a_file};
 use crate::status::go;
 use crate::world::*;
 
-outside_both_versions![
+either_version_on_either_side![
     a_file_of_the_console_and_one_by_rest_are_copied_outside,
     a_file_renamed_inside_is_renamed_outside,
     a_file_changed_in_place_inside_is_changed_outside,
@@ -49,8 +49,8 @@ async fn ticket_with_files(world: &World, files: &[&str]) -> (u64, u64, Vec<u64>
     (ticket, copy, ids)
 }
 
-async fn a_file_of_the_console_and_one_by_rest_are_copied_outside(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_file_of_the_console_and_one_by_rest_are_copied_outside(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, copy, files) = ticket_with_files(&world, &["console.txt"]).await;
     by_rest(
         &world.internal,
@@ -79,8 +79,8 @@ async fn a_file_of_the_console_and_one_by_rest_are_copied_outside(version: Versi
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_file_renamed_inside_is_renamed_outside(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_file_renamed_inside_is_renamed_outside(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, _, files) = ticket_with_files(&world, &["a.txt", "b.txt"]).await;
     let before = files_outside(&world, ticket);
     world.internal.rename_attachment(files[0], "better.txt").await.unwrap();
@@ -91,8 +91,8 @@ async fn a_file_renamed_inside_is_renamed_outside(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_file_changed_in_place_inside_is_changed_outside(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_file_changed_in_place_inside_is_changed_outside(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, _, files) = ticket_with_files(&world, &["a.txt"]).await;
     let before = files_outside(&world, ticket);
     world.internal.replace_attachment(files[0], b"second").await.unwrap();
@@ -102,8 +102,8 @@ async fn a_file_changed_in_place_inside_is_changed_outside(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_file_deleted_inside_is_deleted_outside(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_file_deleted_inside_is_deleted_outside(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, _, files) = ticket_with_files(&world, &["a.txt", "b.txt"]).await;
     world.internal.delete_attachment(files[0]).await;
     world.settle().await;
@@ -115,8 +115,8 @@ async fn a_file_deleted_inside_is_deleted_outside(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_customers_file_outlives_the_agents_originals(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_customers_file_outlives_the_agents_originals(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, _, files) = ticket_with_files(&world, &["a.txt", "b.txt"]).await;
     let own = world.acme().attach(ticket, "a.txt", "text/plain", b"the customer's own").await.unwrap();
     world.settle().await;
@@ -129,8 +129,8 @@ async fn a_customers_file_outlives_the_agents_originals(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn drafts_inside_are_nobodys_files(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn drafts_inside_are_nobodys_files(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, copy, _) = ticket_with_files(&world, &[]).await;
     let kept = world.internal.attach_draft(copy, "kept.txt", "text/plain", b"kept").await.unwrap();
     let cancelled = world.internal.attach_draft(copy, "cancelled.txt", "text/plain", b"no").await.unwrap();
@@ -143,8 +143,8 @@ async fn drafts_inside_are_nobodys_files(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_copy_that_a_customer_deleted_stays_deleted(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_copy_that_a_customer_deleted_stays_deleted(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, _, files) = ticket_with_files(&world, &["a.txt", "b.txt"]).await;
     let unwanted = files_outside(&world, ticket)[0].id;
     world.acme().delete_attachment(unwanted).await;
@@ -162,8 +162,8 @@ async fn a_copy_that_a_customer_deleted_stays_deleted(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn two_files_of_one_name_are_two_outside(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn two_files_of_one_name_are_two_outside(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, _, files) = ticket_with_files(&world, &["same.txt", "same.txt"]).await;
     world.internal.replace_attachment(files[1], b"the second").await.unwrap();
     world.settle().await;
@@ -175,8 +175,8 @@ async fn two_files_of_one_name_are_two_outside(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn an_empty_file_is_copied_empty_outside(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn an_empty_file_is_copied_empty_outside(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, copy, _) = ticket_with_files(&world, &[]).await;
     world.internal.attach(copy, "empty.txt", "text/plain", b"").await.unwrap();
     world.settle().await;
@@ -185,8 +185,8 @@ async fn an_empty_file_is_copied_empty_outside(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_file_of_the_same_name_on_either_side_crosses_both_ways(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_file_of_the_same_name_on_either_side_crosses_both_ways(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, copy, _) = ticket_with_files(&world, &[]).await;
     world.acme().attach(ticket, "photo.png", "image/png", b"the customer's").await.unwrap();
     world.internal.attach(copy, "photo.png", "image/png", b"the agent's").await.unwrap();
@@ -201,8 +201,8 @@ async fn a_file_of_the_same_name_on_either_side_crosses_both_ways(version: Versi
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_file_that_came_from_outside_never_goes_back(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_file_that_came_from_outside_never_goes_back(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, copy, _) = ticket_with_files(&world, &[]).await;
     let original = world.acme().attach(ticket, "smoke.txt", "text/plain", b"smoke").await.unwrap();
     world.settle().await;
@@ -219,8 +219,8 @@ async fn a_file_that_came_from_outside_never_goes_back(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn another_bridges_copies_are_not_copied_on(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn another_bridges_copies_are_not_copied_on(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, copy, _) = ticket_with_files(&world, &[]).await;
     for (sim, item) in [(&world.internal, copy), (world.acme(), ticket)] {
         by_rest(
@@ -242,8 +242,8 @@ async fn another_bridges_copies_are_not_copied_on(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn an_agents_download_and_a_new_organisation_write_nothing(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn an_agents_download_and_a_new_organisation_write_nothing(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (_, copy, files) = ticket_with_files(&world, &["a.txt", "b.txt"]).await;
     world.clear_calls();
     world.internal.download_attachment(files[0]).await.unwrap();
@@ -254,8 +254,8 @@ async fn an_agents_download_and_a_new_organisation_write_nothing(version: Versio
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn what_no_hook_told_inside_is_found(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn what_no_hook_told_inside_is_found(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, copy, files) = ticket_with_files(&world, &["a.txt", "b.txt"]).await;
     world.internal.drop_hooks(true);
     // The sweep finds what was added …
@@ -269,9 +269,9 @@ async fn what_no_hook_told_inside_is_found(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_copy_outside_whose_answer_is_lost_is_made_once(version: Version) {
+async fn a_copy_outside_whose_answer_is_lost_is_made_once(versions: Versions) {
     for fault in lost_answers() {
-        let world = Setup::outside(version).start().await;
+        let world = Setup::between(versions).start().await;
         let (ticket, copy, _) = ticket_with_files(&world, &["a.txt"]).await;
         world.acme().fail_when(1, fault.clone(), creates_a_file);
         world.internal.attach(copy, "b.txt", "text/plain", b"b.txt").await.unwrap();
@@ -284,10 +284,10 @@ async fn a_copy_outside_whose_answer_is_lost_is_made_once(version: Version) {
     }
 }
 
-async fn a_crash_between_intent_and_answer_makes_one_copy_outside(version: Version) {
+async fn a_crash_between_intent_and_answer_makes_one_copy_outside(versions: Versions) {
     let late = [Fault::LandLate(Duration::ZERO), Fault::LandLate(Duration::from_secs(200)), Fault::Hang(Effect::None)];
     for fault in late {
-        let mut world = Setup::outside(version).start().await;
+        let mut world = Setup::between(versions).start().await;
         let (ticket, copy, _) = ticket_with_files(&world, &["a.txt"]).await;
         world.acme().fail_when(1, fault.clone(), creates_a_file);
         world.internal.attach(copy, "b.txt", "text/plain", b"b.txt").await.unwrap();
@@ -302,8 +302,8 @@ async fn a_crash_between_intent_and_answer_makes_one_copy_outside(version: Versi
     }
 }
 
-async fn a_rewrite_that_lands_late_outside_does_not_stay(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_rewrite_that_lands_late_outside_does_not_stay(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, _, files) = ticket_with_files(&world, &["a.txt"]).await;
     let late = Fault::LandLate(Duration::from_secs(100));
     world.acme().fail_when(1, late, rewrites_a_file);
@@ -319,8 +319,8 @@ async fn a_rewrite_that_lands_late_outside_does_not_stay(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn with_deletes_never_the_copy_outside_stays(version: Version) {
-    let world = Setup::outside(version).sync("attachment_deletes = \"never\"").start().await;
+async fn with_deletes_never_the_copy_outside_stays(versions: Versions) {
+    let world = Setup::between(versions).sync("attachment_deletes = \"never\"").start().await;
     let (ticket, _, files) = ticket_with_files(&world, &["a.txt", "b.txt"]).await;
     world.internal.delete_attachment(files[0]).await;
     world.settle().await;
@@ -328,8 +328,8 @@ async fn with_deletes_never_the_copy_outside_stays(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn many_files_gone_inside_at_once_halt(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn many_files_gone_inside_at_once_halt(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let names: Vec<String> = (0..9).map(|n| format!("{n}.txt")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let (ticket, copy, files) = ticket_with_files(&world, &names).await;
@@ -349,8 +349,8 @@ async fn many_files_gone_inside_at_once_halt(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_vanished_counterpart_takes_no_copy_with_it(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_vanished_counterpart_takes_no_copy_with_it(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (ticket, copy, _) = ticket_with_files(&world, &["a.txt", "b.txt", "c.txt"]).await;
     world.internal.delete_ticket(copy).await.unwrap();
     world.settle().await;
@@ -359,8 +359,8 @@ async fn a_vanished_counterpart_takes_no_copy_with_it(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_ticket_born_inside_does_not_cross(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_ticket_born_inside_does_not_cross(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let fields =
         json!({ "org_id": sample::DEMO, "caller_id": sample::MONET, "title": "Our own", "description": "<p>own</p>" });
     let own = world.internal.create_ticket("UserRequest", fields).await.unwrap();

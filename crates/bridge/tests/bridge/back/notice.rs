@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use itop_sim::{Attachment, Effect, Fault, Version};
+use itop_sim::{Attachment, Effect, Fault};
 
 use super::text_of;
 use crate::files::{creates_a_file, rewrites_a_file};
 use crate::status::{bridged, end, go, status};
 use crate::world::*;
 
-outside_both_versions![
+every_pair_of_versions![
     a_re_opening_of_what_the_provider_closed_is_told_inside_in_one_file,
     a_refusal_that_the_inside_cannot_follow_is_told_inside,
     a_notice_that_an_agent_deleted_is_made_again_at_the_next_move,
@@ -37,8 +37,8 @@ async fn outside_goes(world: &World, id: u64, stimulus: &str) {
     world.settle().await;
 }
 
-async fn a_re_opening_of_what_the_provider_closed_is_told_inside_in_one_file(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_re_opening_of_what_the_provider_closed_is_told_inside_in_one_file(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (id, copy) = closed_inside(&world).await;
     outside_goes(&world, id, "ev_reopen").await;
     let [first] = &notices(&world, copy)[..] else { panic!("{:?}", notices(&world, copy)) };
@@ -58,8 +58,8 @@ async fn a_re_opening_of_what_the_provider_closed_is_told_inside_in_one_file(ver
     end(world).await;
 }
 
-async fn a_refusal_that_the_inside_cannot_follow_is_told_inside(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_refusal_that_the_inside_cannot_follow_is_told_inside(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (id, copy) = bridged(&world, "EmergencyChange", &["ev_assign", "ev_plan"]).await;
     go(&world.internal, copy, &["ev_approve"]).await;
     world.settle().await;
@@ -71,8 +71,8 @@ async fn a_refusal_that_the_inside_cannot_follow_is_told_inside(version: Version
     end(world).await;
 }
 
-async fn a_notice_that_an_agent_deleted_is_made_again_at_the_next_move(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_notice_that_an_agent_deleted_is_made_again_at_the_next_move(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (id, copy) = closed_inside(&world).await;
     outside_goes(&world, id, "ev_reopen").await;
     world.internal.delete_attachment(notices(&world, copy)[0].id).await;
@@ -88,7 +88,7 @@ async fn a_notice_that_an_agent_deleted_is_made_again_at_the_next_move(version: 
     end(world).await;
 }
 
-async fn a_notice_whose_answer_is_lost_is_made_once(version: Version) {
+async fn a_notice_whose_answer_is_lost_is_made_once(versions: Versions) {
     let faults = [
         Fault::Hang(Effect::Committed),
         Fault::Hang(Effect::None),
@@ -96,7 +96,7 @@ async fn a_notice_whose_answer_is_lost_is_made_once(version: Version) {
         Fault::LandLate(Duration::from_secs(200)),
     ];
     for fault in faults {
-        let world = Setup::outside(version).start().await;
+        let world = Setup::between(versions).start().await;
         let (id, copy) = closed_inside(&world).await;
         world.internal.fail_when(1, fault.clone(), creates_a_file);
         outside_goes(&world, id, "ev_reopen").await;
@@ -112,8 +112,8 @@ async fn a_notice_whose_answer_is_lost_is_made_once(version: Version) {
     }
 }
 
-async fn what_the_inside_can_follow_needs_no_notice(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn what_the_inside_can_follow_needs_no_notice(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (id, copy) = bridged(&world, "UserRequest", &["ev_assign", "ev_resolve"]).await;
     for stimulus in ["ev_reopen", "ev_resolve", "ev_close"] {
         outside_goes(&world, id, stimulus).await;

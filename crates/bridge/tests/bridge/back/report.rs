@@ -11,7 +11,7 @@ use crate::files::{amend, creates_a_file, rewrites_a_file};
 use crate::status::{bridged, end, go, status, tour};
 use crate::world::*;
 
-outside_both_versions![
+every_pair_of_versions![
     the_report_is_made_with_the_link,
     each_state_is_told_in_the_same_file,
     an_escalation_is_told_too,
@@ -50,8 +50,8 @@ async fn inside_goes(world: &World, copy: u64, stimulus: &str) {
     world.settle().await;
 }
 
-async fn the_report_is_made_with_the_link(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn the_report_is_made_with_the_link(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (id, _) = bridged(&world, "UserRequest", &[]).await;
     let report = report(&world, id);
     assert_eq!((&*report.filename, &*report.mimetype), ("elitery R-001001 new.txt", "text/plain"));
@@ -61,8 +61,8 @@ async fn the_report_is_made_with_the_link(version: Version) {
     end(world).await;
 }
 
-async fn each_state_is_told_in_the_same_file(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn each_state_is_told_in_the_same_file(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (id, copy) = bridged(&world, "UserRequest", &[]).await;
     let made = report(&world, id).id;
     let mut states = vec!["new".to_owned()];
@@ -82,8 +82,8 @@ async fn each_state_is_told_in_the_same_file(version: Version) {
     end(world).await;
 }
 
-async fn an_escalation_is_told_too(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn an_escalation_is_told_too(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (id, copy) = bridged(&world, "Incident", &[]).await;
     for stimulus in ["ev_timeout", "ev_assign", "ev_timeout", "ev_pending"] {
         inside_goes(&world, copy, stimulus).await;
@@ -93,8 +93,8 @@ async fn an_escalation_is_told_too(version: Version) {
     end(world).await;
 }
 
-async fn a_state_that_comes_again_is_told_again(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_state_that_comes_again_is_told_again(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
     for stimulus in ["ev_pending", "ev_assign", "ev_pending"] {
         world.pass_seconds(60).await;
@@ -110,8 +110,8 @@ async fn a_state_that_comes_again_is_told_again(version: Version) {
     end(world).await;
 }
 
-async fn the_states_of_a_change_are_told(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn the_states_of_a_change_are_told(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (id, copy) = bridged(&world, "NormalChange", &[]).await;
     let reference = world.internal.ticket(copy).unwrap().field("ref").to_owned();
     let mut states = vec!["new".to_owned()];
@@ -130,8 +130,8 @@ async fn the_states_of_a_change_are_told(version: Version) {
     end(world).await;
 }
 
-async fn a_state_that_followed_the_outside_is_told(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_state_that_followed_the_outside_is_told(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (id, copy) = bridged(&world, "UserRequest", &[]).await;
     for stimulus in ["ev_assign", "ev_pending"] {
         go(world.acme(), id, &[stimulus]).await;
@@ -142,37 +142,35 @@ async fn a_state_that_followed_the_outside_is_told(version: Version) {
     end(world).await;
 }
 
-async fn the_solution_is_told_as_text_and_nobodys_name_with_it(outside: Version) {
-    for inside in BOTH {
-        let world = Setup::outside(outside).internal(inside).start().await;
-        let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
-        let solution = if inside == Version::V3_2 {
-            "<p>new fuser, 2 &lt; 3 &amp; <b>done</b></p>"
-        } else {
-            "new fuser, 2 < 3 & done"
-        };
-        let fields =
-            json!({ "resolution_code": "hardware_repair", "solution": solution, "service_id": sample::SOFTWARE });
-        world.internal.act_as("jules");
-        world.internal.stimulus(copy, "ev_resolve", fields).await.unwrap();
-        world.settle().await;
-        let text = text_of(&report(&world, id));
-        assert!(text.contains("new fuser, 2 < 3 & ") && text.contains("done"), "{text}");
-        for hidden in ["<p>", "<b>", "&lt;", "Verne", "Jules", "Helpdesk", "hardware_repair"] {
-            assert!(!text.contains(hidden), "{hidden:?} is in {text}");
-        }
-        // A solution that is amended is told anew, in the same line.
-        world.internal.update(copy, json!({ "solution": "another fuser" })).await.unwrap();
-        world.pass_seconds(310).await;
-        let text = text_of(&report(&world, id));
-        assert!(text.contains("another fuser") && !text.contains("new fuser"), "{text}");
-        assert_eq!(text.matches("resolved").count(), 1);
-        end(world).await;
+async fn the_solution_is_told_as_text_and_nobodys_name_with_it(versions: Versions) {
+    let inside = versions.inside;
+    let world = Setup::between(versions).start().await;
+    let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
+    let solution = if inside == Version::V3_2 {
+        "<p>new fuser, 2 &lt; 3 &amp; <b>done</b></p>"
+    } else {
+        "new fuser, 2 < 3 & done"
+    };
+    let fields = json!({ "resolution_code": "hardware_repair", "solution": solution, "service_id": sample::SOFTWARE });
+    world.internal.act_as("jules");
+    world.internal.stimulus(copy, "ev_resolve", fields).await.unwrap();
+    world.settle().await;
+    let text = text_of(&report(&world, id));
+    assert!(text.contains("new fuser, 2 < 3 & ") && text.contains("done"), "{text}");
+    for hidden in ["<p>", "<b>", "&lt;", "Verne", "Jules", "Helpdesk", "hardware_repair"] {
+        assert!(!text.contains(hidden), "{hidden:?} is in {text}");
     }
+    // A solution that is amended is told anew, in the same line.
+    world.internal.update(copy, json!({ "solution": "another fuser" })).await.unwrap();
+    world.pass_seconds(310).await;
+    let text = text_of(&report(&world, id));
+    assert!(text.contains("another fuser") && !text.contains("new fuser"), "{text}");
+    assert_eq!(text.matches("resolved").count(), 1);
+    end(world).await;
 }
 
-async fn a_report_that_a_customer_deleted_is_made_again_at_the_next_state(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_report_that_a_customer_deleted_is_made_again_at_the_next_state(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
     world.acme().delete_attachment(report(&world, id).id).await;
     world.settle().await;
@@ -191,8 +189,8 @@ async fn a_report_that_a_customer_deleted_is_made_again_at_the_next_state(versio
     end(world).await;
 }
 
-async fn a_download_of_the_report_and_a_new_organisation_write_nothing(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_download_of_the_report_and_a_new_organisation_write_nothing(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (id, _) = bridged(&world, "UserRequest", &[]).await;
     world.clear_calls();
     world.acme().download_attachment(report(&world, id).id).await.unwrap();
@@ -212,9 +210,9 @@ const LOST: [Fault; 6] = [
     Fault::LandLate(Duration::from_secs(290)),
 ];
 
-async fn a_report_whose_answer_is_lost_is_made_once(version: Version) {
+async fn a_report_whose_answer_is_lost_is_made_once(versions: Versions) {
     for fault in LOST {
-        let world = Setup::outside(version).start().await;
+        let world = Setup::between(versions).start().await;
         world.acme().fail_when(1, fault.clone(), creates_a_file);
         let (id, copy) = bridged(&world, "UserRequest", &[]).await;
         world.pass_seconds(400).await;
@@ -225,9 +223,9 @@ async fn a_report_whose_answer_is_lost_is_made_once(version: Version) {
     }
 }
 
-async fn a_rewrite_whose_answer_is_lost_leaves_one_file_with_the_right_text(version: Version) {
+async fn a_rewrite_whose_answer_is_lost_leaves_one_file_with_the_right_text(versions: Versions) {
     for fault in LOST {
-        let world = Setup::outside(version).start().await;
+        let world = Setup::between(versions).start().await;
         let (id, copy) = bridged(&world, "UserRequest", &[]).await;
         world.acme().fail_when(1, fault.clone(), rewrites_a_file);
         inside_goes(&world, copy, "ev_assign").await;
@@ -238,8 +236,8 @@ async fn a_rewrite_whose_answer_is_lost_leaves_one_file_with_the_right_text(vers
     }
 }
 
-async fn a_rewrite_that_lands_late_over_a_newer_one_does_not_stay(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_rewrite_that_lands_late_over_a_newer_one_does_not_stay(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (id, copy) = bridged(&world, "UserRequest", &[]).await;
     world.acme().fail_when(1, Fault::LandLate(Duration::from_secs(100)), rewrites_a_file);
     go(&world.internal, copy, &["ev_assign"]).await;
@@ -254,9 +252,9 @@ async fn a_rewrite_that_lands_late_over_a_newer_one_does_not_stay(version: Versi
     end(world).await;
 }
 
-async fn a_crash_at_any_moment_of_a_rewrite_leaves_one_file_with_the_right_text(version: Version) {
+async fn a_crash_at_any_moment_of_a_rewrite_leaves_one_file_with_the_right_text(versions: Versions) {
     for after_ms in (0..600).step_by(40) {
-        let mut world = Setup::outside(version).start().await;
+        let mut world = Setup::between(versions).start().await;
         let (id, copy) = bridged(&world, "UserRequest", &[]).await;
         go(&world.internal, copy, &["ev_assign"]).await;
         tokio::time::sleep(Duration::from_millis(after_ms)).await;
@@ -268,8 +266,8 @@ async fn a_crash_at_any_moment_of_a_rewrite_leaves_one_file_with_the_right_text(
     }
 }
 
-async fn a_report_that_the_store_forgot_is_known_by_its_mark(version: Version) {
-    let mut world = Setup::outside(version).start().await;
+async fn a_report_that_the_store_forgot_is_known_by_its_mark(versions: Versions) {
+    let mut world = Setup::between(versions).start().await;
     let (id, copy) = bridged(&world, "UserRequest", &[]).await;
     let made = report(&world, id).id;
     world.crash().await;
@@ -280,8 +278,8 @@ async fn a_report_that_the_store_forgot_is_known_by_its_mark(version: Version) {
     end(world).await;
 }
 
-async fn a_state_that_no_hook_told_is_found(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_state_that_no_hook_told_is_found(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
     world.internal.drop_hooks(true);
     go(&world.internal, copy, &["ev_pending"]).await;
@@ -302,14 +300,14 @@ fn sent_outside(world: &World) -> Vec<String> {
     writes.map(words).collect()
 }
 
-async fn nobody_and_nothing_of_the_provider_is_named_outside(version: Version) {
+async fn nobody_and_nothing_of_the_provider_is_named_outside(versions: Versions) {
     for mode in ["report", "apply"] {
         let internal_defaults = DEFAULTS
             .replace("org = \"Demo\"", "org = \"My Company/Department\"")
             .replace("team = \"Helpdesk\", agent = 9", "team = \"Hardware support\", agent = 12");
         let sync = format!("status_to_external = \"{mode}\"");
         let defaults = "only = \"all\"\ndefaults = { team = \"Helpdesk\", agent = 9, service = \"Software\" }";
-        let world = Setup { internal_defaults, ..Setup::outside(version) }.acme(defaults).sync(&sync).start().await;
+        let world = Setup { internal_defaults, ..Setup::between(versions) }.acme(defaults).sync(&sync).start().await;
         let id = world.acme().create_ticket("UserRequest", ticket("Printer on fire")).await.unwrap();
         world.settle().await;
         let copy = world.copy_of(id).await.id;
@@ -356,8 +354,8 @@ async fn nobody_and_nothing_of_the_provider_is_named_outside(version: Version) {
     }
 }
 
-async fn with_the_status_off_nothing_is_told(version: Version) {
-    let world = Setup::outside(version).sync("status_to_external = \"off\"").start().await;
+async fn with_the_status_off_nothing_is_told(versions: Versions) {
+    let world = Setup::between(versions).sync("status_to_external = \"off\"").start().await;
     let (id, copy) = bridged(&world, "UserRequest", &[]).await;
     for stimulus in ["ev_assign", "ev_pending", "ev_assign", "ev_resolve", "ev_close"] {
         inside_goes(&world, copy, stimulus).await;
