@@ -19,4 +19,5 @@ mod settle;
 mod specification;
 mod status;
 mod sweep;
+mod two_bridges;
 mod verbs;

@@ -3,6 +3,7 @@
 //! Everything is the real thing but the four seams: the transport goes to a simulator in this process,
 //! webhooks go straight into the router, the clock is tokio's paused one, and randomness has a seed.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -67,6 +68,13 @@ pub struct Setup {
     pub line_bits_per_second: Option<u64>,
     /// What all clocks show at the start, in ms since the epoch.
     pub start_ms: i64,
+    pub server_id: &'static str,
+    /// The host by which the bridge is called.
+    pub host: &'static str,
+    /// iTops that are there already, in place of new ones.
+    pub acme_is: Option<Sim>,
+    pub internal_is: Option<Sim>,
+    pub bridges: Bridges,
 }
 
 impl Setup {
@@ -80,6 +88,11 @@ impl Setup {
             beta: "only = \"all\"".into(),
             line_bits_per_second: None,
             start_ms: START_MS,
+            server_id: "7f3a",
+            host: "bridge",
+            acme_is: None,
+            internal_is: None,
+            bridges: Bridges::default(),
         }
     }
 
@@ -89,6 +102,21 @@ impl Setup {
 
     pub fn between(versions: Versions) -> Setup {
         Setup { internal: versions.inside, ..Setup::outside(versions.outside) }
+    }
+
+    /// A bridge of another house beside the first: the names of its sides are the same, its `server.id` is
+    /// another. Which iTop the two share, [`Setup::acme_is`] or [`Setup::internal_is`] says.
+    pub fn beside(self, first: &World) -> Setup {
+        let (start_ms, bridges) = (first.now_ms(), first.bridges.clone());
+        Setup { server_id: "beef", host: "second-bridge", start_ms, bridges, ..self }
+    }
+
+    pub fn acme_is(self, sim: &Sim) -> Setup {
+        Setup { acme_is: Some(sim.clone()), ..self }
+    }
+
+    pub fn internal_is(self, sim: &Sim) -> Setup {
+        Setup { internal_is: Some(sim.clone()), ..self }
     }
 
     pub fn acme(self, lines: &str) -> Setup {
@@ -105,11 +133,11 @@ impl Setup {
 
     fn config(&self) -> Config {
         let mut text = format!(
-            "[server]\nid = \"7f3a\"\nlisten = \"127.0.0.1:0\"\npublic_url = \"http://bridge\"\n\
+            "[server]\nid = \"{}\"\nlisten = \"127.0.0.1:0\"\npublic_url = \"http://{}\"\n\
              [store]\nurl = \"sqlite:unused.db\"\n\
              [internal]\nname = \"elitery\"\nurl = \"http://elitery\"\nuser = \"bridge\"\npassword = \"Bridge.1234\"\n\
              api_keys = [\"{INTERNAL_KEY}\"]\ndefaults = {{ {} }}\n",
-            self.internal_defaults
+            self.server_id, self.host, self.internal_defaults
         );
         for (name, lines) in NAMES.iter().zip([&self.acme, &self.beta]).take(self.externals.len()) {
             text.push_str(&format!(
@@ -205,6 +233,8 @@ pub struct World {
     seed: u64,
     slow_line: bool,
     panic_at: Arc<Mutex<Option<&'static str>>>,
+    host: &'static str,
+    bridges: Bridges,
 }
 
 struct Running {
@@ -233,9 +263,12 @@ impl World {
         // The ids of the externals collide with each other, and not with the internal ones: what is mixed
         // up shows.
         let internal_ids = FirstIds { ticket: 1001, reference: 1001, attachment: 501, inline_image: 301 };
-        let internal = sim(setup.internal, "elitery", internal_ids);
-        let externals: Vec<Sim> =
+        let internal = setup.internal_is.clone().unwrap_or_else(|| sim(setup.internal, "elitery", internal_ids));
+        let mut externals: Vec<Sim> =
             setup.externals.iter().zip(NAMES).map(|(version, name)| sim(*version, name, FirstIds::default())).collect();
+        if let Some(acme) = &setup.acme_is {
+            externals[0] = acme.clone();
+        }
         let sqlite = SqliteStore::open_in_memory().expect("a store in memory");
         let store = StoreHandle::inline(sqlite);
         let slow_line = setup.line_bits_per_second.is_some();
@@ -249,11 +282,14 @@ impl World {
             seed: 1,
             slow_line,
             panic_at: Arc::default(),
+            host: setup.host,
+            bridges: setup.bridges,
         };
         world.boot();
-        internal_hooks(&world.internal);
+        let url = format!("http://{}", world.host);
+        world.internal.install_internal_hooks(&url, INTERNAL_KEY);
         for (sim, name) in world.externals.iter().zip(NAMES) {
-            sim.install_external_hooks("http://bridge", &format!("sk_external_{name}"));
+            sim.install_external_hooks(&url, &format!("sk_external_{name}"));
         }
         // The first sweep finds where the sides stand, before anybody works in them.
         tokio::time::sleep(Duration::from_secs(5)).await;
@@ -281,8 +317,9 @@ impl World {
             Ok(Arc::new(ToSim { sim, slow_line: self.slow_line, side, panic_at }) as Arc<dyn Transport>)
         };
         let app = App::new(&self.config, seams, &transport).expect("the bridge starts");
+        self.bridges.connect(self.host, app.router.clone());
         for sim in self.externals.iter().chain([&self.internal]) {
-            sim.connect_hooks(ToRouter(app.router.clone()));
+            sim.connect_hooks(self.bridges.clone());
         }
         let (stop, stopped) = watch::channel(false);
         let engine = app.engine.clone();
@@ -307,9 +344,7 @@ impl World {
             drop(running.stop);
         }
         // What iTop sends meanwhile is lost.
-        for sim in self.externals.iter().chain([&self.internal]) {
-            sim.connect_hooks(ToNobody);
-        }
+        self.bridges.disconnect(self.host);
     }
 
     /// SIGTERM: what is in hand is ended.
@@ -480,10 +515,6 @@ impl Drop for World {
     }
 }
 
-fn internal_hooks(sim: &Sim) {
-    sim.install_internal_hooks("http://bridge", INTERNAL_KEY);
-}
-
 /// A ticket's fields as a person at acme gives them.
 pub fn ticket(title: &str) -> serde_json::Value {
     json!({ "org_id": sample::DEMO, "caller_id": sample::MONET, "title": title, "description": format!("<p>{title}</p>") })
@@ -553,11 +584,25 @@ impl HookSender for ToRouter {
     }
 }
 
-struct ToNobody;
+/// The way of the webhooks to whichever bridge their address names; one that does not run gets none.
+#[derive(Clone, Default)]
+pub struct Bridges(Arc<Mutex<BTreeMap<String, axum::Router>>>);
+
+impl Bridges {
+    fn connect(&self, host: &str, router: axum::Router) {
+        self.0.lock().unwrap().insert(host.to_owned(), router);
+    }
+
+    fn disconnect(&self, host: &str) {
+        self.0.lock().unwrap().remove(host);
+    }
+}
 
 #[async_trait]
-impl HookSender for ToNobody {
-    async fn send(&self, _: http::Request<Bytes>) -> Result<u16, NotDelivered> {
-        Err(NotDelivered)
+impl HookSender for Bridges {
+    async fn send(&self, request: http::Request<Bytes>) -> Result<u16, NotDelivered> {
+        let host = request.uri().host().unwrap_or_default();
+        let router = self.0.lock().unwrap().get(host).cloned().ok_or(NotDelivered)?;
+        ToRouter(router).send(request).await
     }
 }
