@@ -12,6 +12,7 @@ mod failures;
 mod fields;
 mod files;
 mod logs;
+mod names;
 mod only;
 mod order;
 mod resume;

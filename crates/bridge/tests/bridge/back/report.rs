@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use itop_sim::{Attachment, Effect, Fault, Version};
 
 use super::{files_outside, reports, text_of};
@@ -27,7 +25,6 @@ every_pair_of_versions![
     a_crash_at_any_moment_of_a_rewrite_leaves_one_file_with_the_right_text,
     a_report_that_the_store_forgot_is_known_by_its_mark,
     a_state_that_no_hook_told_is_found,
-    nobody_and_nothing_of_the_provider_is_named_outside,
     with_the_status_off_nothing_is_told,
 ];
 
@@ -286,72 +283,6 @@ async fn a_state_that_no_hook_told_is_found(versions: Versions) {
     world.pass_seconds(310).await;
     assert_eq!(told(&world, id)[..2], ["pending", "assigned"]);
     end(world).await;
-}
-
-/// Each write sent outside, with the words of the files in it.
-fn sent_outside(world: &World) -> Vec<String> {
-    let writes = world.acme().calls().into_iter().filter(|call| call.is_write());
-    let words = |call: itop_sim::Call| {
-        let request = call.request();
-        let data = request["fields"]["contents"]["data"].as_str().unwrap_or_default();
-        let text = STANDARD.decode(data).expect("whole contents");
-        format!("{request} {}", String::from_utf8_lossy(&text))
-    };
-    writes.map(words).collect()
-}
-
-async fn nobody_and_nothing_of_the_provider_is_named_outside(versions: Versions) {
-    for mode in ["report", "apply"] {
-        let internal_defaults = DEFAULTS
-            .replace("org = \"Demo\"", "org = \"My Company/Department\"")
-            .replace("team = \"Helpdesk\", agent = 9", "team = \"Hardware support\", agent = 12");
-        let sync = format!("status_to_external = \"{mode}\"");
-        let defaults = "only = \"all\"\ndefaults = { team = \"Helpdesk\", agent = 9, service = \"Software\" }";
-        let world = Setup { internal_defaults, ..Setup::between(versions) }.acme(defaults).sync(&sync).start().await;
-        let id = world.acme().create_ticket("UserRequest", ticket("Printer on fire")).await.unwrap();
-        world.settle().await;
-        let copy = world.copy_of(id).await.id;
-        world.internal.attach(copy, "a.txt", "text/plain", b"a").await.unwrap();
-        let theirs = json!({ "team_id": 38, "agent_id": 12, "servicesubcategory_id": 6, "service_id": 3 });
-        world.internal.stimulus(copy, "ev_assign", theirs).await.unwrap();
-        world.settle().await;
-        world.internal.stimulus(copy, "ev_pending", json!({ "pending_reason": "waits for a part" })).await.unwrap();
-        world.settle().await;
-        let fields = json!({ "resolution_code": "hardware_repair", "solution": "done", "service_id": 3 });
-        world.internal.stimulus(copy, "ev_assign", json!({})).await.unwrap();
-        world.internal.stimulus(copy, "ev_resolve", fields).await.unwrap();
-        world.settle().await;
-        world.internal.stimulus(copy, "ev_close", json!({})).await.unwrap();
-        world.settle().await;
-        let sent = sent_outside(&world);
-        assert!(sent.len() > 3, "{mode}: {sent:?}");
-        for words in sent {
-            let hidden = [
-                "Christie",
-                "Agatha",
-                "agatha",
-                "Hardware",
-                "My Company",
-                "Telecom",
-                "Monet",
-                "\"12\"",
-                "\"38\"",
-                "\"agent_id\":12",
-                "\"team_id\":38",
-                "\"service_id\":3",
-                "\"service_id\":\"3\"",
-                "\"servicesubcategory_id\":\"6\"",
-                "\"org_id\":\"1\"",
-                "\"org_id\":1",
-                "\"item_org_id\":1,",
-                "\"item_org_id\":\"1\"",
-            ];
-            for hidden in hidden {
-                assert!(!words.contains(hidden), "{mode}: {hidden:?} is in {words}");
-            }
-        }
-        end(world).await;
-    }
 }
 
 async fn with_the_status_off_nothing_is_told(versions: Versions) {
