@@ -10,6 +10,8 @@ use itop_sim::{Account, Attachment, Call, Effect, Fault, Limits, Sim, Version};
 use crate::files::lost_answers;
 use crate::world::*;
 
+mod restored;
+
 every_pair_of_versions![
     entries_arrive_as_one_file_a_batch,
     the_marked_entry_stays_and_all_others_cross,

@@ -329,8 +329,14 @@ impl World {
 
     /// A first start: the iTops have their tickets, and the bridge knows nothing yet.
     pub async fn start_anew(&mut self) {
+        let store = SqliteStore::open_in_memory().expect("a store in memory");
+        self.start_over(StoreHandle::inline(store)).await;
+    }
+
+    /// The same over a store of the test's own.
+    pub async fn start_over(&mut self, store: StoreHandle) {
         self.crash().await;
-        self.store = StoreHandle::inline(SqliteStore::open_in_memory().expect("a store in memory"));
+        self.store = store;
         self.boot();
         self.pass_seconds(5).await;
         self.clear_calls();

@@ -148,17 +148,22 @@ impl One<'_> {
         let mut unsent = false;
         let mut in_doubt = false;
         for file in &batch.files {
-            match file.state {
+            let until_ms = match file.state {
+                Some(CopyState::Stands(_) | CopyState::RemovedByPerson) => continue,
+                Some(CopyState::InDoubt { until_ms }) => Some(until_ms),
+                None => None,
+            };
+            if let Some(id) = self.arrived(file) {
+                // Here it was in doubt, or the store is one of before it was sent.
+                self.note(LogNote::FileArrived { key: file.key.clone(), id }, plan);
+                continue;
+            }
+            match until_ms.filter(|until_ms| !has_settled(self.target, *until_ms)) {
+                Some(until_ms) => {
+                    in_doubt = true;
+                    plan.look_again(doubt_look(self.policy, self.target, until_ms));
+                }
                 None => unsent = true,
-                Some(CopyState::InDoubt { until_ms }) => match self.arrived(file) {
-                    Some(id) => self.note(LogNote::FileArrived { key: file.key.clone(), id }, plan),
-                    None if has_settled(self.target, until_ms) => unsent = true,
-                    None => {
-                        in_doubt = true;
-                        plan.look_again(doubt_look(self.policy, self.target, until_ms));
-                    }
-                },
-                Some(CopyState::Stands(_) | CopyState::RemovedByPerson) => {}
             }
         }
         let LogState { from, log, .. } = *self.state;

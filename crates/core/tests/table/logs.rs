@@ -156,6 +156,20 @@ pub fn batches() -> Vec<Case> {
         )
         .notes(["private:1:a arrived as 600 of the private log outside", "batch over of the private log outside"]),
         case(
+            "a file whose sending a restored store forgot is found by its mark: the batch is over",
+            of_a(&[image(Some(CopyState::Stands(600))), text(None)]),
+            ext().log([a.clone()]),
+            int().files([made(600, OUTSIDE, FileKind::Image, "4"), log_file(601, OUTSIDE, 1, a.clone())]),
+        )
+        .notes(["private:1:a arrived as 601 of the private log outside", "batch over of the private log outside"]),
+        case(
+            "an earlier file of equal words at the same place is not the one to be sent",
+            of_a(&[text(None)]).logged(OUTSIDE, [600]),
+            ext().log([a.clone()]),
+            int().files([log_file(600, OUTSIDE, 1, a.clone())]),
+        )
+        .writes(["send the batch of the private log outside"]),
+        case(
             "an image in doubt is found by its mark: the text follows",
             of_a(&[image(in_doubt(NOW + 9)), text(None)]),
             ext().log([a.clone()]),
