@@ -316,6 +316,30 @@ async fn a_class_without_rights() {
     assert!(world.line("acme", "only NormalChange").await.starts_with("unknown acme only NormalChange: not checked"));
 }
 
+/// Impact crosses inwards only, and a change cannot be planned without it: a driven external needs its own.
+#[tokio::test(start_paused = true)]
+async fn a_driven_change_needs_a_default_for_its_impact() {
+    let people = "team = \"Helpdesk\", agent = 9, caller = 6, supervisor_group_id = 37, supervisor_id = 9, \
+                  manager_group_id = 37, manager_id = 9";
+    let driven = |defaults: String| {
+        let world = World::new();
+        let sync = format!("{}\nstatus_to_external = \"apply\"", world.sync);
+        World { acme_lines: format!("only = \"all\"\ndefaults = {{ {defaults} }}"), sync, ..world }
+    };
+    assert_eq!(
+        driven(people.to_owned()).line("acme", "stimuli NormalChange").await,
+        "note    acme stimuli NormalChange: no default for impact: where it is empty, iTop may refuse ev_plan and ev_replan. \
+         Mend: add it to [external.acme].defaults, or let people fill it in before the other side's ticket moves."
+    );
+    let world = driven(format!("{people}, impact = \"see there\""));
+    assert!(world.line("acme", "stimuli NormalChange").await.starts_with("ok"));
+    // Where it is no field of the bridge's, it crosses with the stimulus. Inwards it always does.
+    let world = driven(people.to_owned());
+    let world = World { sync: format!("{}\nfields = [\"title\"]", world.sync), ..world };
+    assert!(world.line("acme", "stimuli NormalChange").await.starts_with("ok"));
+    assert!(!world.line("elitery", "stimuli NormalChange").await.contains("impact"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_read_only_itop_is_told_from_missing_profiles() {
     let world = World::new();

@@ -1,5 +1,6 @@
-//! Whom the stimuli ask for: persons, teams and services never cross, so where a ticket has none, only a
-//! default can give one. Judged from the configuration alone.
+//! What the stimuli ask for and never crosses: persons, teams and services, and on the way out the fields
+//! that are kept up to date inwards. Where a ticket has none, only a default can give one. Judged from the
+//! configuration alone.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +19,7 @@ pub(super) fn internal(externals: &[ExternalConfig]) -> Vec<Part> {
     for class in classes {
         let of_class = moving.iter().filter(|e| e.sync.classes.values().any(|internal| internal == class));
         let lacks: Vec<_> =
-            of_class.map(|e| (e.name(), Lacks::of(e.sync.lifecycles.of(class), &e.internal_defaults))).collect();
+            of_class.map(|e| (e.name(), Lacks::of(e.sync.lifecycles.of(class), &e.internal_defaults, &[]))).collect();
         let count = lacks.len();
         for (ending, lacks) in by_external(lacks, count) {
             let check = format!("stimuli {class}{ending}");
@@ -32,7 +33,7 @@ pub(super) fn internal(externals: &[ExternalConfig]) -> Vec<Part> {
 pub(super) fn external(external: &ExternalConfig) -> Vec<Part> {
     let place = format!("[external.{}].defaults", external.name());
     let line = |class: &String| {
-        let lacks = Lacks::of(external.sync.lifecycles.of(class), &external.side.defaults);
+        let lacks = Lacks::of(external.sync.lifecycles.of(class), &external.side.defaults, &external.sync.fields);
         Part::Told { check: format!("stimuli {class}"), verdict: lacks.verdict(&place) }
     };
     external.sync.classes.keys().map(line).collect()
@@ -46,7 +47,8 @@ enum Lacks {
 }
 
 impl Lacks {
-    fn of(lifecycle: Option<&Lifecycle>, defaults: &Defaults) -> Lacks {
+    /// `stays`: the attributes that do not cross to this side, beside persons, teams and services.
+    fn of(lifecycle: Option<&Lifecycle>, defaults: &Defaults, stays: &[String]) -> Lacks {
         let Some(lifecycle) = lifecycle else { return Lacks::Lifecycle };
         let (mut codes, mut stimuli) = (BTreeSet::new(), BTreeSet::new());
         let by_people =
@@ -54,8 +56,10 @@ impl Lacks {
         for transition in lifecycle.transitions.iter().filter(|transition| by_people(&transition.stimulus)) {
             for (code, flags) in &transition.attributes {
                 let mandatory = flags.split('|').any(|flag| flag == "mandatory");
-                // A ticket has an organisation from its creation on.
-                if mandatory && is_external_key(code) && code != "org_id" && !defaults.contains_key(code) {
+                let crosses = !is_external_key(code) && !stays.contains(code);
+                // A ticket has an organisation and a title from its creation on.
+                let is_there = matches!(code.as_str(), "org_id" | "title" | "description");
+                if mandatory && !crosses && !is_there && !defaults.contains_key(code) {
                     codes.insert(code.clone());
                     stimuli.insert(transition.stimulus.clone());
                 }
