@@ -19,6 +19,7 @@ every_pair_of_versions![
     a_zone_that_changes_while_a_batch_is_in_doubt_sends_nothing_again,
     the_log_of_a_change_crosses_too,
     two_equal_entries_of_one_second_are_two,
+    an_equal_entry_of_the_same_second_that_comes_during_the_pass_crosses_too,
     an_entry_that_vanishes_withdraws_nothing,
     an_entry_that_is_written_again_after_a_loss_crosses_again,
     a_parents_entry_crosses_once_a_ticket,
@@ -42,6 +43,7 @@ either_version_on_either_side![
     forty_people_on_both_sides_lose_no_entry,
     a_crash_at_any_step_sends_each_entry_once,
     a_crash_between_image_and_text_sends_both_once,
+    an_entry_that_is_lost_while_it_is_on_its_way_arrives_once,
     a_batch_whose_answer_is_lost_goes_out_once_and_unchanged,
     a_log_of_twenty_mebibytes_crosses,
     much_text_goes_out_in_several_files_and_no_entry_is_cut,
@@ -298,6 +300,40 @@ async fn a_crash_between_image_and_text_sends_both_once(versions: Versions) {
     }
 }
 
+/// Of two people who write at one moment iTop keeps one: the other's entry was read, and is gone at the next
+/// read. What was read goes out, whatever becomes of the process meanwhile.
+async fn an_entry_that_is_lost_while_it_is_on_its_way_arrives_once(versions: Versions) {
+    for from in BOTH_WAYS {
+        for dies in [false, true] {
+            let (mut world, way) = start(versions, from).await;
+            way.write("<p>alpha</p>").await;
+            world.settle().await;
+            way.target.fail_when(1, Fault::Hang(Effect::None), creates_a_log_file);
+            way.write("<p>beta</p>").await;
+            while !way.target.calls().iter().any(|call| creates_a_log_file(call) && !call.wrote) {
+                world.pass_milliseconds(10).await;
+            }
+            if dies {
+                world.crash().await;
+            }
+            assert_eq!(way.lose("beta"), 1);
+            way.write("<p>gamma</p>").await;
+            if dies {
+                world.boot();
+            }
+            world.settle().await;
+            world.pass_seconds(700).await;
+            world.settle().await;
+            let text = way.all_text();
+            for word in ["alpha", "beta", "gamma"] {
+                assert_eq!(count(&text, word), 1, "dies: {dies}: {word}: {text}");
+            }
+            assert_eq!(way.texts().len(), 3, "dies: {dies}: {text}");
+            world.one_more_pass_writes_nothing().await;
+        }
+    }
+}
+
 async fn a_batch_whose_answer_is_lost_goes_out_once_and_unchanged(versions: Versions) {
     let faults: Vec<Fault> = lost_answers().into_iter().chain([Fault::Refuse]).collect();
     for from in BOTH_WAYS {
@@ -364,6 +400,26 @@ async fn two_equal_entries_of_one_second_are_two(versions: Versions) {
         world.settle().await;
         assert_eq!(count(&way.all_text(), "\nok\n"), 2, "{}", way.all_text());
         world.one_more_pass_writes_nothing().await;
+    }
+}
+
+async fn an_equal_entry_of_the_same_second_that_comes_during_the_pass_crosses_too(versions: Versions) {
+    for from in BOTH_WAYS {
+        let mut met_during = false;
+        for after_ms in (150..850).step_by(100) {
+            let (world, way) = start(versions, from).await;
+            world.pass_milliseconds(1000 - world.now_ms().rem_euclid(1000) as u64).await;
+            way.write("<p>ok</p>").await;
+            world.pass_milliseconds(after_ms).await;
+            way.write("<p>ok</p>").await;
+            let entries = way.source.ticket(way.source_ticket).unwrap().log(PRIVATE).to_vec();
+            assert_eq!(entries[entries.len() - 2], entries[entries.len() - 1], "they are equal");
+            world.settle().await;
+            assert_eq!(count(&way.all_text(), "\nok\n"), 2, "after {after_ms} ms: {}", way.all_text());
+            met_during |= way.texts().len() == 2;
+            world.one_more_pass_writes_nothing().await;
+        }
+        assert!(met_during, "the second was never read later than the first");
     }
 }
 
