@@ -26,11 +26,14 @@ pub struct InHand {
     pub contents: Option<(Side, u64, ReadContents)>,
     /// What the originals hold that were read.
     pub read: BTreeMap<(Side, u64), FileContent>,
+    /// The files that were made of logs' inline images, by the log's side and the mark's key: the list that was
+    /// read before does not show them.
+    pub images: BTreeMap<(Side, String), u64>,
 }
 
 impl InHand {
     pub fn nothing(place: Place) -> InHand {
-        InHand { place: Some(place), memory: None, contents: None, read: BTreeMap::new() }
+        InHand { place: Some(place), memory: None, contents: None, read: BTreeMap::new(), images: BTreeMap::new() }
     }
 
     /// A client whose calls share this memory, of the lane's share. Taken once and kept to the end of the

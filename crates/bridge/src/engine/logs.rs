@@ -46,7 +46,10 @@ impl Pass<'_> {
             let key = image.id.to_string();
             let mut there = target.files.iter().flatten().filter_map(|file| file.mark());
             let stands = there.any(|mark| mark.is(from, FileKind::Image, &key));
-            if stands || files.iter().any(|file| file.key == key) {
+            if stands
+                || self.files.images.contains_key(&(from, key.clone()))
+                || files.iter().any(|file| file.key == key)
+            {
                 continue;
             }
             files.push(BatchFile {
@@ -93,11 +96,38 @@ impl Pass<'_> {
     ) -> Result<(), Failure> {
         let files = self.link.log_mut(from, log).batch.as_ref().map(|batch| batch.files.clone()).unwrap_or_default();
         for file in files.into_iter().filter(|file| !matches!(file.state, Some(CopyState::Stands(_)))) {
-            self.send_batch_file(from, log, &file, source, target).await?;
+            match self.sent_with_another_log(from, log, &file, target) {
+                None => self.send_batch_file(from, log, &file, source, target).await?,
+                Some(state) => {
+                    let stands = state.standing().is_some();
+                    set_state(&mut self.link, from, log, &file.key, Some(state));
+                    if !stands {
+                        // The next plan knows what became of it; the text goes out after it.
+                        self.look_soon = true;
+                        return self.save().await;
+                    }
+                }
+            }
         }
         self.link.log_mut(from, log).batch_is_over();
         self.wrote(&format!("{} log entries", log.word()), reason);
         self.save().await
+    }
+
+    /// One image is one file, also where both logs show it: what this pass has made of it, or sent without
+    /// an answer that this pass's list could show.
+    fn sent_with_another_log(&self, from: Side, log: LogName, file: &BatchFile, target: &Ticket) -> Option<CopyState> {
+        if file.kind != FileKind::Image {
+            return None;
+        }
+        if let Some(id) = self.files.images.get(&(from, file.key.clone())) {
+            return Some(CopyState::Stands(*id));
+        }
+        let others = self.link.logs.iter().filter(|other| other.from == from && other.log != log);
+        let same = others.flat_map(|other| &other.batch).flat_map(|batch| &batch.files).filter(|it| it.key == file.key);
+        let may_stand =
+            |state: &&CopyState| matches!(state, CopyState::InDoubt { until_ms } if *until_ms > target.read_at_ms);
+        same.filter_map(|it| it.state.as_ref()).find(may_stand).cloned()
     }
 
     async fn send_batch_file(
@@ -118,6 +148,9 @@ impl Pass<'_> {
         let itop = self.shared.itop(self.lane, from.other());
         match answer {
             Ok(written) => {
+                if file.kind == FileKind::Image {
+                    self.files.images.insert((from, file.key.clone()), written.object.id);
+                }
                 set_state(&mut self.link, from, log, &file.key, Some(CopyState::Stands(written.object.id)));
                 self.save().await
             }

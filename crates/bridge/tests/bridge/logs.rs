@@ -10,6 +10,7 @@ use itop_sim::{Account, Attachment, Call, Effect, Fault, Limits, Sim, Version};
 use crate::files::lost_answers;
 use crate::world::*;
 
+mod images;
 mod restored;
 
 every_pair_of_versions![
