@@ -346,6 +346,9 @@ pub struct PlainText {
     pub on: Side,
     pub code: String,
     pub value: String,
+    /// What is to be written if it holds HTML: the source's own markup, where it had some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub html: Option<String>,
 }
 
 /// A call that writes, from before it is sent until its end is recorded: it may take long, and whoever

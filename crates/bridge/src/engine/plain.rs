@@ -1,6 +1,7 @@
 //! Texts that a stimulus carries while nobody knows whether the attribute holds plain text or HTML (it
 //! differs between iTop's versions). They are sent plain. Where HTML came of it, what followed a `<` is
-//! lost: the text is written once more, escaped, and stays owed until that is answered ok.
+//! lost: the text is written once more as HTML (with the source's own markup, where it had some, else
+//! escaped), and stays owed until that is answered ok.
 
 use itop_bridge_core::link::{Late, LateWrite, PlainText};
 use itop_bridge_core::{Link, Side, Ticket};
@@ -60,28 +61,31 @@ impl Pass<'_> {
         if texts.is_empty() {
             return Ok(());
         }
-        let mut escaped = Fields::new();
+        let mut again = Fields::new();
         for text in &texts {
-            escaped.set(text.code.clone(), html::text_to_html(&text.value));
+            again.set(text.code.clone(), as_html(text));
         }
         let intend = |link: &mut Link, until_ms| {
             for text in &texts {
-                let value = html::text_to_html(&text.value);
-                link.may_land(Late::Field { code: text.code.clone(), value }, until_ms);
+                link.may_land(Late::Field { code: text.code.clone(), value: as_html(text) }, until_ms);
             }
         };
         let (client, comment) = (itop.client.clone(), self.comment());
-        let call = client.update(&target.class, target.id, &escaped, &comment, &["id"]);
+        let call = client.update(&target.class, target.id, &again, &comment, &["id"]);
         let answer = self.write(itop, &target.class, intend, call).await?;
         if answer.is_ok() {
             self.link.plain.retain(|text| !texts.contains(text));
-            self.wrote("text escaped", "iTop showed that it is held as HTML");
+            self.wrote("text as HTML", "iTop showed that it is held as HTML");
             // What this pass planned, it planned by the text as it was.
             self.look_soon = true;
         }
         self.save().await?;
         answer.map(|_| ()).map_err(|error| Failure::of(itop, &error))
     }
+}
+
+fn as_html(text: &PlainText) -> String {
+    text.html.clone().unwrap_or_else(|| html::text_to_html(&text.value))
 }
 
 /// Whether this HTML is what iTop made of the text: read as HTML, or cut at one of its `<`.

@@ -85,13 +85,15 @@ impl Pass<'_> {
         }
         let itop = self.shared.itop(self.lane, on);
         let (client, comment) = (itop.client.clone(), self.comment());
-        let texts = sent.iter().filter(|sent| sent.plain).map(|sent| sent.code.clone());
+        let texts = sent.iter().filter(|sent| sent.unsure.is_some()).map(|sent| sent.code.clone());
         let output: Vec<String> = ["status".to_owned()].into_iter().chain(texts).collect();
         let output: Vec<&str> = output.iter().map(String::as_str).collect();
         let late = Late::Status { on, to: stimulus.to.clone() };
         let call = client.apply_stimulus(&target.class, target.id, &stimulus.code, &fields, &comment, &output);
-        let plain = sent.iter().filter(|sent| sent.plain);
-        let plain = plain.map(|sent| PlainText { on, code: sent.code.clone(), value: sent.value.clone() });
+        let plain = sent.iter().filter_map(|sent| {
+            let Unsure { html } = sent.unsure.clone()?;
+            Some(PlainText { on, code: sent.code.clone(), value: sent.value.clone(), html })
+        });
         let intend = |link: &mut Link, until_ms| {
             link.may_land(late, until_ms);
             link.plain.retain(|text| text.on != on || !sent.iter().any(|sent| sent.code == text.code));
@@ -106,19 +108,18 @@ impl Pass<'_> {
     async fn formatted(&mut self, on: Side, attribute: &StimulusAttribute, target: &Ticket) -> Result<Sent, Failure> {
         let StimulusAttribute { code, value, taken_from } = attribute;
         if is_external_key(code) || *taken_from != TakenFrom::Source || !is_prose(value) {
-            return Ok(Sent { code: code.clone(), value: value.clone(), plain: false });
+            return Ok(Sent { code: code.clone(), value: value.clone(), unsure: None });
         }
         let source_is_html = html::begins_with_tag(value);
         let text = if source_is_html { html::html_to_text(value) } else { value.clone() };
-        Ok(match self.target_format(on, code, target).await? {
-            Some(Format::Html) if source_is_html => {
-                Sent { code: code.clone(), value: html::embed(value, &Default::default()), plain: false }
-            }
-            Some(Format::Html) => Sent { code: code.clone(), value: html::text_to_html(&text), plain: false },
-            Some(Format::Plain) => Sent { code: code.clone(), value: text, plain: false },
+        let markup = source_is_html.then(|| html::embed(value, &Default::default()));
+        let (value, unsure) = match self.target_format(on, code, target).await? {
+            Some(Format::Html) => (markup.unwrap_or_else(|| html::text_to_html(&text)), None),
+            Some(Format::Plain) => (text, None),
             // Not known yet: sent plain, and iTop's answer tells.
-            None => Sent { code: code.clone(), value: text, plain: true },
-        })
+            None => (text, Some(Unsure { html: markup })),
+        };
+        Ok(Sent { code: code.clone(), value, unsure })
     }
 
     /// How that side holds the attribute: by what stands in this ticket, else by one read for
@@ -152,7 +153,13 @@ struct Sent {
     code: String,
     value: String,
     /// Sent as plain text without knowing whether the target holds HTML.
-    plain: bool,
+    unsure: Option<Unsure>,
+}
+
+#[derive(Clone)]
+struct Unsure {
+    /// The source's markup, where it had some.
+    html: Option<String>,
 }
 
 /// Codes of an enumeration, numbers and dates have no format to convert.

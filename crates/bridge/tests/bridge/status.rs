@@ -33,6 +33,7 @@ every_pair_of_versions![
 outside_both_versions![
     a_text_that_must_be_written_again_is_owed_until_it_is,
     a_solution_that_a_person_wrote_meanwhile_is_not_written_over,
+    the_first_solution_keeps_its_markup,
 ];
 
 const SECOND: Duration = Duration::from_millis(1_000);
@@ -351,6 +352,30 @@ async fn a_text_that_must_be_written_again_is_owed_until_it_is(outside: Version)
         assert_eq!(seen_in(Version::V3_2, solution).trim(), SOLUTION, "{case}: {solution:?}");
         end(world).await;
     }
+}
+
+/// Between two sides that hold HTML the first solution arrives as it was written, too, but for what never
+/// crosses: the source of an image.
+async fn the_first_solution_keeps_its_markup(outside: Version) {
+    let world = Setup::outside(outside).start().await;
+    let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
+    world.clear_calls();
+    let image = world.acme().add_inline_image(id, "5ec2e7", "image/png", b"\x89PNG\r\n\x1a\n").await.unwrap();
+    let markup = "<ul><li>if a &lt; b</li><li><b>then</b> reboot</li></ul>";
+    let solution = match outside {
+        Version::V3_1 => "if a < b\nthen reboot".to_owned(),
+        Version::V3_2 => format!("{markup}<p>{}</p>", image.html),
+    };
+    resolve_with(world.acme(), id, &solution).await;
+    world.settle().await;
+    let inside = world.internal.ticket(copy).unwrap().field("solution").to_owned();
+    match outside {
+        Version::V3_1 => assert_eq!(seen_in(Version::V3_2, &inside), "if a < b\nthen reboot"),
+        Version::V3_2 => assert!(inside.starts_with(markup), "{inside}"),
+    }
+    assert!(world.internal.calls_containing("5ec2e7").is_empty() && !inside.contains("img"), "{inside}");
+    assert_eq!(world.internal.writes(), 2, "the move, and the text once more");
+    end(world).await;
 }
 
 async fn a_solution_that_a_person_wrote_meanwhile_is_not_written_over(outside: Version) {
