@@ -73,6 +73,14 @@ impl Document {
         Document { kind, lines: Vec::new(), holds: None, state: None, again_at_ms: None }
     }
 
+    /// A person deleted the file: only a new line makes another. Where it is not known what it held, all that
+    /// is known by now counts as told; and what may still land has nowhere to land any more.
+    pub fn removed_by_person(&mut self) {
+        self.state = Some(CopyState::RemovedByPerson);
+        self.again_at_ms = None;
+        self.holds.get_or_insert_with(|| self.lines.clone());
+    }
+
     /// Whether there is more to say than was written, not only to correct.
     pub fn has_new_lines(&self) -> bool {
         self.lines.len() > self.holds.as_ref().map_or(0, Vec::len)

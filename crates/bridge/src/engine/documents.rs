@@ -48,15 +48,29 @@ impl Pass<'_> {
             }
             Err(error) => {
                 let failure = Failure::of(itop, &error);
+                if failure.kind == Kind::Gone && copy.is_some() {
+                    return self.document_is_gone(document).await;
+                }
                 if error.had_no_effect() {
-                    let gone = failure.kind == Kind::Gone;
-                    let state = if gone { Some(CopyState::RemovedByPerson) } else { document.state.clone() };
-                    self.link.keep_document(Document { state, ..document });
+                    self.link.keep_document(document);
+                } else {
+                    // This call is over; an earlier one may land later than that.
+                    let earlier = document.again_at_ms;
+                    change(&mut self.link, kind, |document| document.again_at_ms = document.again_at_ms.max(earlier));
                 }
                 self.save().await?;
                 Err(failure)
             }
         }
+    }
+
+    /// A person deleted it: that is no failure. Whether there is something new to say, the next plan tells.
+    async fn document_is_gone(&mut self, mut document: Document) -> Result<(), Failure> {
+        document.removed_by_person();
+        self.did(format!("the {} was deleted by a person", key(document.kind)));
+        self.link.keep_document(document);
+        self.look_again(self.shared.now_ms());
+        self.save().await
     }
 
     /// An earlier rewrite without an answer may still land over this one.

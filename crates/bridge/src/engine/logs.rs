@@ -103,7 +103,7 @@ impl Pass<'_> {
                     set_state(&mut self.link, from, log, &file.key, Some(state));
                     if !stands {
                         // The next plan knows what became of it; the text goes out after it.
-                        self.look_soon = true;
+                        self.look_again(self.shared.now_ms());
                         return self.save().await;
                     }
                 }

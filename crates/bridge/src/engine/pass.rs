@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use itop_bridge_core::link::CopyState;
 use itop_bridge_core::plan::{Note, Plan, Step, Write};
 use itop_bridge_core::{Link, Policy, Side, Sight, Ticket, TicketKey, reconcile};
 
@@ -75,8 +74,8 @@ pub struct Pass<'a> {
     /// The pair is over: its row in the queue is gone already.
     ended: bool,
     pub(super) files: InHand,
-    /// This pass changed something that its plan did not see.
-    pub(super) look_soon: bool,
+    /// When this pass is to be followed by a look, for what it did and its plan did not see.
+    look_again_at_ms: Option<i64>,
 }
 
 /// What the writes of a plan led to.
@@ -109,7 +108,7 @@ impl<'a> Pass<'a> {
             idle_because: None,
             ended: false,
             files,
-            look_soon: false,
+            look_again_at_ms: None,
         }
     }
 
@@ -452,22 +451,21 @@ impl<'a> Pass<'a> {
         Ok(news)
     }
 
-    /// When to look again: what the plan asked for, what may still land, and the attachments that a
-    /// hint named, since a delete hook comes before the deletion.
+    /// Asks for another look then; the earliest asked for counts.
+    pub(super) fn look_again(&mut self, at_ms: i64) {
+        self.look_again_at_ms = Some(self.look_again_at_ms.map_or(at_ms, |known| known.min(at_ms)));
+    }
+
+    /// When to look again: what the plan asked for, what this pass did beside it, a second internal ticket that
+    /// may still come, and the attachments that a hint named, since a delete hook comes before the deletion.
+    /// What the link holds does not count by itself: of what no plan looks at, a look would follow for ever.
     fn next_look(&self, plan_ms: Option<i64>) -> Next {
         let now = self.shared.now_ms();
-        let doubt = self.link.copies.iter().filter_map(|copy| match copy.state {
-            CopyState::InDoubt { until_ms } => Some(until_ms.min(now + self.policy.waits.doubt_look_ms)),
-            _ => None,
-        });
-        let late = self.link.late.iter().map(|late| late.until_ms);
-        let rewrites = self.link.documents.iter().filter_map(|document| document.again_at_ms);
-        let twins = self.link.creation.iter().map(|creation| creation.until_ms);
+        let twin = self.link.creation.iter().map(|creation| creation.until_ms);
         // Never at once: what this pass could not tell, the next one tells no sooner than a while later.
         let soonest = now + self.shared.timing.backoff_first_ms;
-        let seen = self.look_soon.then_some(now);
-        let open = doubt.chain(late).chain(rewrites).chain(twins);
-        let planned = plan_ms.into_iter().chain(seen).chain(open).min().map(|due| due.max(soonest));
+        let asked = plan_ms.into_iter().chain(self.look_again_at_ms).chain(twin);
+        let planned = asked.min().map(|due| due.max(soonest));
         let mut look = self.claim.look.clone();
         // What is missing already is not announced any more: the plan says when to look again.
         let missing = |side, id: &u64| self.link.copy_of(side, *id).is_some_and(|copy| copy.missing_since_ms.is_some());

@@ -77,7 +77,7 @@ impl Pass<'_> {
             self.link.plain.retain(|text| !texts.contains(text));
             self.wrote("text as HTML", "iTop showed that it is held as HTML");
             // What this pass planned, it planned by the text as it was.
-            self.look_soon = true;
+            self.look_again(self.shared.now_ms());
         }
         self.save().await?;
         answer.map(|_| ()).map_err(|error| Failure::of(itop, &error))

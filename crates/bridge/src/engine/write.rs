@@ -31,7 +31,11 @@ impl Pass<'_> {
         call: impl Future<Output = Result<T, Error>>,
     ) -> Result<Result<T, Error>, Failure> {
         let since_ms = self.shared.now_ms();
-        let until_ms = since_ms + itop.settle_ms;
+        let mut until_ms = since_ms + itop.settle_ms;
+        // What is known of this call is told from an earlier one's by its time.
+        while self.link.late.iter().any(|late| late.until_ms == until_ms) {
+            until_ms += 1;
+        }
         self.link.sending = Some(Sending { to: itop.side(), since_ms, until_ms });
         intend(&mut self.link, until_ms);
         self.save().await?;
@@ -39,7 +43,10 @@ impl Pass<'_> {
         let now = self.shared.now_ms();
         match &answer {
             Err(error) if error.effect == (Effect::Unknown { answered: false }) => {
-                self.link.may_land_until(now + itop.settle_ms);
+                let until_ms = now + itop.settle_ms;
+                self.link.may_land_until(until_ms);
+                // The plan did not see it; where the caller sends less and that is answered, nothing else asks.
+                self.look_again(until_ms);
                 self.save().await?;
                 if is_too_large(error) {
                     return Ok(answer);

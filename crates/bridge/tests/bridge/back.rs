@@ -3,6 +3,7 @@
 mod apply;
 mod files;
 mod notice;
+mod removed;
 mod report;
 
 use itop_sim::Attachment;
@@ -27,4 +28,17 @@ fn reports(world: &World, ticket: u64) -> Vec<Attachment> {
 
 fn text_of(file: &Attachment) -> String {
     String::from_utf8(file.data.to_vec()).expect("a text file")
+}
+
+/// The one report, which must be there.
+fn report(world: &World, ticket: u64) -> Attachment {
+    let [report] = &reports(world, ticket)[..] else { panic!("{:?}", reports(world, ticket)) };
+    report.clone()
+}
+
+/// The states that the report names, newest first.
+fn told(world: &World, ticket: u64) -> Vec<String> {
+    let text = text_of(&report(world, ticket));
+    let (_, lines) = text.split_once("\n\n").expect("a head and lines");
+    lines.lines().map(|line| line.split("  ").next().unwrap_or_default().to_owned()).collect()
 }

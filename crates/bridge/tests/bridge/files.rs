@@ -33,6 +33,7 @@ either_version_on_either_side![
     a_file_and_a_description_with_an_image_share_that_memory,
     what_the_target_refuses_for_its_size_becomes_words,
     what_a_proxy_refuses_for_its_size_becomes_words,
+    what_a_proxy_refused_is_looked_at_once_it_has_settled,
     with_deletes_off_an_audit_minds_a_deleted_original_once,
     what_is_over_the_limit_becomes_words,
     contents_that_are_not_whole_become_words,
@@ -502,6 +503,20 @@ async fn what_a_proxy_refuses_for_its_size_becomes_words(versions: Versions) {
     assert_eq!(copies.len(), 2, "{copies:#?}");
     assert_words(&copies[0], "R-000001", &["grows.txt", "1048576 bytes"]);
     assert_words(&copies[1], "R-000001", &["large.bin", "1048576 bytes"]);
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn what_a_proxy_refused_is_looked_at_once_it_has_settled(versions: Versions) {
+    let world = Setup::between(versions).start().await;
+    let (ticket, files) = ticket_with_files(&world, &["grows.txt"]).await;
+    world.internal.fail_with(|call| (call.bytes_in > MIB).then_some(Fault::Status(413, Effect::None)));
+    world.acme().replace_attachment(files[0], &vec![7; MIB]).await.unwrap();
+    world.pass_seconds(5).await;
+    assert_words(&inside(&world, ticket).await[0], "R-000001", &["grows.txt", "1048576 bytes"]);
+    // The proxy may have passed it on all the same.
+    assert_eq!(world.link(ticket).await.link.late.len(), 1);
+    world.settle().await;
+    assert_eq!(world.link(ticket).await.link.late, []);
     world.one_more_pass_writes_nothing().await;
 }
 

@@ -327,6 +327,11 @@ impl World {
         self.running = Some(Running { stop, task, engine: app.engine, router: app.router });
     }
 
+    /// The configuration that the next start reads.
+    pub fn configure(&mut self, setup: &Setup) {
+        self.config = setup.config();
+    }
+
     /// A first start: the iTops have their tickets, and the bridge knows nothing yet.
     pub async fn start_anew(&mut self) {
         let store = SqliteStore::open_in_memory().expect("a store in memory");

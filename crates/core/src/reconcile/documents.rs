@@ -66,6 +66,8 @@ fn one(
 ) {
     let before = link.document(kind);
     let mut document = before.cloned().unwrap_or_else(|| Document::new(kind));
+    // First what became of it, then what is new: what a removed one had told does not count as new.
+    find(&mut document, target);
     change(&mut document);
     let write = next(policy, &mut document, target, plan);
     if before != Some(&document) && (before.is_some() || !document.lines.is_empty()) {
@@ -74,9 +76,9 @@ fn one(
     plan.writes.extend(write);
 }
 
-fn next(policy: &Policy, document: &mut Document, target: &Ticket, plan: &mut Plan) -> Option<Step> {
-    let kind = document.kind;
-    let marked = marked(target, kind);
+/// Where the target lists it, if its files were listed.
+fn find(document: &mut Document, target: &Ticket) {
+    let marked = marked(target, document.kind);
     if let (None | Some(CopyState::InDoubt { .. }), Some(id)) = (&document.state, marked) {
         // Found by its mark: what it holds is not known.
         document.state = Some(CopyState::Stands(id));
@@ -86,8 +88,12 @@ fn next(policy: &Policy, document: &mut Document, target: &Ticket, plan: &mut Pl
         && target.files.is_some()
         && marked != Some(id)
     {
-        document.state = Some(CopyState::RemovedByPerson);
+        document.removed_by_person();
     }
+}
+
+fn next(policy: &Policy, document: &mut Document, target: &Ticket, plan: &mut Plan) -> Option<Step> {
+    let kind = document.kind;
     let write =
         |copy, reason: &str| Some(Step { write: Write::WriteDocument { kind, copy }, reason: reason.to_owned() });
     match document.state {

@@ -152,6 +152,21 @@ fn the_file() -> Vec<Case> {
             .notes(["report: assigned"]),
         case("a report that a person removed is remembered so", link().reported(&["assigned"]), ext().files([]), int())
             .notes(["report: assigned, removed"]),
+        case(
+            "one that was found and removed before it was written anew was a person's to remove",
+            says(STANDS),
+            ext().files([]),
+            int(),
+        )
+        .notes(["report: assigned, removed"]),
+        case(
+            "a state that comes with its removal makes another",
+            says(STANDS),
+            ext().files([]),
+            int().status("escalated_ttr"),
+        )
+        .writes(["write the report"])
+        .notes(["report: escalated_ttr < assigned, removed"]),
         case("it stays removed while nothing is new", removed(&["assigned"]), ext().files([]), int()).does_nothing(),
         case("a new line makes another", removed(&["new"]), ext().files([]), int())
             .writes(["write the report"])

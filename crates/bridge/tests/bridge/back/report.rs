@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use itop_sim::{Attachment, Effect, Fault, Version};
+use itop_sim::{Effect, Fault, Version};
 
-use super::{files_outside, reports, text_of};
+use super::{files_outside, report, reports, text_of, told};
 use crate::files::{amend, creates_a_file, rewrites_a_file};
 use crate::status::{bridged, end, go, status, tour};
 use crate::world::*;
@@ -27,19 +27,6 @@ every_pair_of_versions![
     a_state_that_no_hook_told_is_found,
     with_the_status_off_nothing_is_told,
 ];
-
-/// The one report, which must be there.
-fn report(world: &World, ticket: u64) -> Attachment {
-    let [report] = &reports(world, ticket)[..] else { panic!("{:?}", reports(world, ticket)) };
-    report.clone()
-}
-
-/// The states that the report names, newest first.
-fn told(world: &World, ticket: u64) -> Vec<String> {
-    let text = text_of(&report(world, ticket));
-    let (_, lines) = text.split_once("\n\n").expect("a head and lines");
-    lines.lines().map(|line| line.split("  ").next().unwrap_or_default().to_owned()).collect()
-}
 
 /// The internal ticket goes, and the bridge follows.
 async fn inside_goes(world: &World, copy: u64, stimulus: &str) {
