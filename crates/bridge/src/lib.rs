@@ -9,6 +9,7 @@ pub mod config;
 pub mod engine;
 pub mod http;
 pub mod random;
+pub mod setup;
 pub mod store;
 pub mod telemetry;
 pub mod timing;

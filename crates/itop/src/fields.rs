@@ -1,7 +1,5 @@
 //! Attribute values, read or to be written, and the JSON of a request made from them.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value};
 
 use crate::contents::Contents;
@@ -46,10 +44,11 @@ impl From<Contents> for FieldValue {
     }
 }
 
-/// The attributes that a write sets, by attribute code.
+/// The attributes that a write sets, in the order in which iTop is to set them: it judges some by others, such
+/// as `target_attcodes` of a trigger by the `target_class` set before it (seen on 3.1.2 and 3.2.0).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Fields {
-    values: BTreeMap<String, FieldValue>,
+    values: Vec<(String, FieldValue)>,
 }
 
 impl Fields {
@@ -65,11 +64,15 @@ impl Fields {
     }
 
     pub fn set(&mut self, attribute: impl Into<String>, value: impl Into<FieldValue>) {
-        self.values.insert(attribute.into(), value.into());
+        let (attribute, value) = (attribute.into(), value.into());
+        match self.values.iter_mut().find(|(known, _)| *known == attribute) {
+            Some((_, present)) => *present = value,
+            None => self.values.push((attribute, value)),
+        }
     }
 
     pub fn get(&self, attribute: &str) -> Option<&FieldValue> {
-        self.values.get(attribute)
+        self.values.iter().find(|(known, _)| known == attribute).map(|(_, value)| value)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &FieldValue)> {
@@ -104,8 +107,11 @@ impl Fields {
 
 impl<A: Into<String>, V: Into<FieldValue>> FromIterator<(A, V)> for Fields {
     fn from_iter<I: IntoIterator<Item = (A, V)>>(pairs: I) -> Fields {
-        let values = pairs.into_iter().map(|(attribute, value)| (attribute.into(), value.into()));
-        Fields { values: values.collect() }
+        let mut fields = Fields::new();
+        for (attribute, value) in pairs {
+            fields.set(attribute, value);
+        }
+        fields
     }
 }
 
@@ -149,6 +155,17 @@ fn push_contents(body: &mut Body, text: &mut String, contents: &Contents) {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn fields_are_sent_in_the_order_in_which_they_were_set() {
+        let mut fields = Fields::new().with("target_class", "Incident").with("action_list", 1).with("description", "d");
+        fields.set("target_class", "UserRequest");
+        let mut body = Body::empty();
+        push_json(&mut body, Map::from_iter([("operation".into(), "core/create".into())]), Some(&fields));
+        let sent =
+            r#"{"operation":"core/create","fields":{"target_class":"UserRequest","action_list":1,"description":"d"}}"#;
+        assert_eq!(String::from_utf8(body.to_bytes().to_vec()).unwrap(), sent);
+    }
 
     #[test]
     fn contents_are_sent_as_the_bytes_they_are() {

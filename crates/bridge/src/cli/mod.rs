@@ -21,6 +21,7 @@ pub mod plan;
 pub mod resume;
 pub mod retry;
 mod serve;
+pub mod setup;
 mod store;
 mod ticket;
 mod times;
@@ -30,6 +31,7 @@ Examples:
   itop-bridge demo                        see it work, without any iTop
   itop-bridge keys new                    draw a key for a side's webhooks
   itop-bridge check                       what is missing before it can serve
+  itop-bridge setup --side acme           make the webhooks in a side's iTop
   itop-bridge serve                       keep the tickets in step
   itop-bridge links list                  which tickets are in step, and which are not
   itop-bridge plan acme:R-000123          what would be written to a pair, and why
@@ -63,6 +65,7 @@ struct Cli {
 enum Verb {
     Demo(demo::Demo),
     Check(check::Check),
+    Setup(setup::Setup),
     Serve(serve::Serve),
     Plan(plan::Plan),
     Links(links::Links),
@@ -96,6 +99,7 @@ pub fn run() -> ExitCode {
     let outcome = match &cli.verb {
         Verb::Demo(verb) => demo::run(verb, &mut out),
         Verb::Check(verb) => check::run(verb, &cli.config, &mut out),
+        Verb::Setup(verb) => setup::run(verb, &cli.config, &mut out),
         Verb::Serve(_) => serve::run(&cli.config),
         Verb::Plan(verb) => plan::run(verb, &cli.config, &mut out),
         Verb::Links(verb) => links::run(verb, &cli.config, &SystemClock, &mut out),

@@ -1,0 +1,201 @@
+//! `setup`: the connection, actions and triggers that one side's iTop must have.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+
+use super::{Outcome, ticket};
+use crate::app::{self, MakeTransport};
+use crate::config::{Config, SideConfig};
+use crate::setup::apply::{Made, apply};
+use crate::setup::compare::{Change, removal};
+use crate::setup::page::{Lang, page};
+use crate::setup::{Admin, Comparison, Step, Wanted, admin, compare};
+
+/// Make the webhooks in one side's iTop: the connection, the actions and the triggers.
+///
+/// Works as an administrator of that iTop, whose account is taken from the environment and kept nowhere.
+/// Run it again after each change of the configuration: it makes what is missing, mends what drifted, and
+/// leaves what a person made after the specification. Run it after `serve` has started.
+#[derive(Debug, Args)]
+#[command(after_help = "Environment:\n  ITOP_BRIDGE_ADMIN_USER, ITOP_BRIDGE_ADMIN_PASSWORD\n    \
+                  An account of that iTop with the profiles Administrator and REST Services User.\n\n\
+                  Examples:\n  itop-bridge setup --side acme --dry-run\n  itop-bridge setup --side acme\n  \
+                  itop-bridge setup --side acme --print --lang id > acme.md\n  itop-bridge setup --side acme --remove")]
+pub struct Setup {
+    /// The internal's name, or an external's.
+    #[arg(long, value_name = "NAME")]
+    pub side: String,
+    /// Only show what would be done.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Remove what `setup` made in that iTop, and nothing else.
+    #[arg(long)]
+    pub remove: bool,
+    /// Print a page (Markdown) for an administrator who does it by hand. Calls no iTop.
+    #[arg(long, conflicts_with_all = ["dry_run", "remove"])]
+    pub print: bool,
+    /// The language of that page.
+    #[arg(long, requires = "print", value_enum, default_value_t = Lang::En)]
+    pub lang: Lang,
+}
+
+pub(super) fn run(setup: &Setup, config: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    let config = Config::load(config)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let env = |name: &str| std::env::var(name).ok();
+    runtime.context("cannot start the runtime")?.block_on(in_itop(setup, &config, &env, &app::http_transport, out))
+}
+
+/// What the verb does, with an environment and a way to the iTop.
+pub async fn in_itop(
+    setup: &Setup,
+    config: &Config,
+    env: &dyn Fn(&str) -> Option<String>,
+    transport: MakeTransport<'_>,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
+    let Some(wanted) = Wanted::of(config, &setup.side) else {
+        bail!("there is no side {:?}{}", setup.side, ticket::sides(config));
+    };
+    if setup.print {
+        write!(out, "{}", page(&wanted, &setup.side, setup.lang))?;
+        return Ok(Outcome::Fine);
+    }
+    let Some(account) = Admin::from(env) else {
+        bail!(
+            "setup works as an administrator of {}: put an account of that iTop into {} and {}. For an administrator \
+             who does it by hand there is `setup --side {} --print`",
+            setup.side,
+            admin::USER,
+            admin::PASSWORD,
+            setup.side
+        );
+    };
+    let side = side(config, &setup.side);
+    let client = account.client(side, transport)?;
+    let mut run = Run { setup, wanted: &wanted, account: &account, side, client, out };
+    if setup.remove { run.remove().await } else { run.mend().await }
+}
+
+fn side<'a>(config: &'a Config, name: &str) -> &'a SideConfig {
+    let external = config.externals.iter().find(|external| external.name() == name);
+    external.map_or(&config.internal, |external| &external.side)
+}
+
+/// One run on one iTop.
+struct Run<'a> {
+    setup: &'a Setup,
+    wanted: &'a Wanted,
+    account: &'a Admin,
+    side: &'a SideConfig,
+    client: itop_client::Client,
+    out: &'a mut dyn Write,
+}
+
+impl Run<'_> {
+    async fn mend(&mut self) -> anyhow::Result<Outcome> {
+        let before = self.compare().await?;
+        self.say_by_hand(&before)?;
+        self.take(&before.steps).await?;
+        if self.setup.dry_run {
+            return self.end(before.steps.len(), &before);
+        }
+        let after = if before.steps.is_empty() { None } else { Some(self.compare().await?) };
+        if let Some(step) = after.as_ref().and_then(|after| after.steps.first()) {
+            // iTop answered each write with ok.
+            bail!(
+                "{} ({}): iTop did not keep what it was given: {}. Mend: look into log/error.log of that iTop",
+                self.side.name,
+                self.side.url,
+                shown(step)
+            );
+        }
+        self.end(before.steps.len(), after.as_ref().unwrap_or(&before))
+    }
+
+    async fn remove(&mut self) -> anyhow::Result<Outcome> {
+        let standing = self.account.read(&self.client, self.side).await?;
+        let (steps, kept) = removal(self.wanted, &standing);
+        self.take(&steps).await?;
+        for kept in &kept {
+            writeln!(self.out, "note    {kept}")?;
+        }
+        let side = &self.side.name;
+        match (steps.len(), self.setup.dry_run) {
+            (0, _) => writeln!(self.out, "{side} has nothing that setup made.")?,
+            (n, true) => writeln!(self.out, "{n} would be removed from {side}. Nothing was changed.")?,
+            (n, false) => {
+                writeln!(self.out, "{n} were removed from {side}. It sends the bridge nothing of setup's any more.")?
+            }
+        }
+        Ok(Outcome::Fine)
+    }
+
+    async fn compare(&self) -> anyhow::Result<Comparison> {
+        let standing = self.account.read(&self.client, self.side).await?;
+        Ok(compare(self.wanted, &standing))
+    }
+
+    /// Does each step, or only says it.
+    async fn take(&mut self, steps: &[Step]) -> anyhow::Result<()> {
+        let mut made = Made::default();
+        for (done, step) in steps.iter().enumerate() {
+            if !self.setup.dry_run {
+                let outcome = apply(&self.client, step, &mut made).await;
+                let what = || format!("{done} of {} steps were done, then this was not: {}", steps.len(), shown(step));
+                outcome.map_err(|error| self.account.refused(self.side, error, &what()))?;
+            }
+            let word = if self.setup.dry_run { "would" } else { "done" };
+            writeln!(self.out, "{word:<7} {}", shown(step))?;
+        }
+        Ok(())
+    }
+
+    fn say_by_hand(&mut self, comparison: &Comparison) -> anyhow::Result<()> {
+        for judged in &comparison.judged {
+            for by_hand in &judged.by_hand {
+                writeln!(self.out, "by hand {}: {by_hand}", judged.name)?;
+            }
+        }
+        for note in &comparison.notes {
+            writeln!(self.out, "note    {note}")?;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, steps: usize, comparison: &Comparison) -> anyhow::Result<Outcome> {
+        let side = &self.side.name;
+        let faults: Vec<String> = comparison
+            .judged
+            .iter()
+            .flat_map(|judged| judged.faults.iter().map(|f| format!("{}: {f}", judged.name)))
+            .collect();
+        for fault in &faults {
+            writeln!(self.out, "fault   {fault}")?;
+        }
+        match (steps, self.setup.dry_run) {
+            (0, _) => writeln!(self.out, "Nothing to do in {side}.")?,
+            (n, true) => writeln!(self.out, "{n} steps would be taken in {side}. Nothing was changed.")?,
+            (n, false) => {
+                writeln!(self.out, "{n} steps were taken in {side}, and it has all that it needs from setup.")?
+            }
+        }
+        if faults.is_empty() {
+            return Ok(Outcome::Fine);
+        }
+        writeln!(self.out, "Mend what was made by hand, or delete it there and run setup again.")?;
+        Ok(Outcome::FaultFound)
+    }
+}
+
+fn shown(step: &Step) -> String {
+    let what = format!("{} \"{}\"", step.class, step.name);
+    match &step.change {
+        Change::Create(_) => format!("make {what}"),
+        Change::Update { id, why, .. } => format!("mend {what} ({id}): {}", why.join("; ")),
+        Change::Delete { id, why } => format!("remove {what} ({id}): {why}"),
+    }
+}

@@ -1,0 +1,22 @@
+//! The webhooks of a side: what must be there, what stands, and the way from one to the other.
+//!
+//! One table ([`Wanted`]) says what must be there. [`compare`] judges an iTop against it, for `check` and
+//! for `setup`; [`apply`] does the steps that mend it; [`page`] prints the table for a person who does it
+//! by hand.
+//!
+//! # Invariants of absence
+//! - [`wanted`], [`compare()`] and [`page`] have no IO; [`standing`] writes nothing.
+//! - The administrator's account is never stored, and is in no text.
+
+pub mod admin;
+pub mod apply;
+mod by_hand;
+pub mod compare;
+pub mod page;
+pub mod standing;
+pub mod wanted;
+
+pub use admin::{Admin, AdminError};
+pub use compare::{Comparison, Judged, Step, compare};
+pub use standing::Standing;
+pub use wanted::Wanted;
