@@ -176,7 +176,9 @@ impl<'a> Work<'a> {
                 (Some(found), _, Some(action)) => self.trigger(notification, trigger, found, action, &mut judged),
                 (None, Some(hand), _) => {
                     judged.by_hand.push(hand.name());
-                    judged.faults.extend(hand.faults);
+                    let known = std::mem::take(&mut judged.faults);
+                    let new: Vec<String> = hand.faults.into_iter().filter(|fault| !known.contains(fault)).collect();
+                    judged.faults = [known, new].concat();
                 }
                 (None, None, Some(action)) => {
                     judged.wrong.push(format!("{} has no trigger", trigger.class));
