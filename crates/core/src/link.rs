@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::caselog::{EntryKey, LogHalt, LogName, LogState};
 use crate::document::{Document, DocumentKind};
 use crate::plan::{Halt, Note};
-use crate::ticket::{FileContent, Side};
+use crate::ticket::{File, FileContent, MadeBy, Side};
 
 /// Which ticket of one iTop.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +58,10 @@ pub struct Link {
     /// the pair, files that are still gone are deleted. Over as soon as nothing is wrong any more.
     #[serde(default)]
     pub resumed: bool,
+    /// The files outside that were made for an earlier counterpart, which is gone. They stay, and their marks
+    /// are nobody's: the new counterpart's files may have the same ids, and its log the same words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_behind: Vec<u64>,
 }
 
 impl Link {
@@ -80,6 +84,7 @@ impl Link {
             conflicts: Vec::new(),
             halt: None,
             resumed: false,
+            left_behind: Vec::new(),
         }
     }
 
@@ -94,9 +99,23 @@ impl Link {
         }
     }
 
-    /// An operator ends a halt and wants another internal ticket: of the old one nothing is remembered.
+    /// An operator ends a halt and wants another internal ticket: of the old one nothing is remembered but
+    /// which files outside were made for it. The report is not one of them: there is one a pair, and the one
+    /// that stands is found by its mark and rewritten with the new ticket's name and states.
     pub fn make_anew(&mut self) {
-        *self = Link::unborn(self.external.clone());
+        let reports: Vec<u64> = kept_on(Side::External, &[], &self.documents).filter_map(CopyState::standing).collect();
+        let mut left_behind: Vec<u64> = self.made_on(Side::External).filter(|id| !reports.contains(id)).collect();
+        left_behind.sort_unstable();
+        left_behind.dedup();
+        *self = Link { left_behind, ..Link::unborn(self.external.clone()) };
+    }
+
+    /// Takes their marks from the files that were made for an earlier counterpart.
+    pub fn disown_what_was_left_behind(&self, side: Side, files: &mut [File]) {
+        if side == Side::External {
+            let left = files.iter_mut().filter(|file| self.left_behind.contains(&file.id));
+            left.for_each(|file| file.made_by = MadeBy::OtherPair);
+        }
     }
 
     /// Remembers what a plan noted.
@@ -207,12 +226,14 @@ impl Link {
         self.deleted.drain(..all.saturating_sub(MAX_DELETED));
     }
 
-    /// The files that the bridge made on one side: those that stand, those of logs, which nobody looks after
-    /// any more, and those that it deleted itself.
+    /// The files that the bridge made on one side: those that stand, those of logs and of an earlier
+    /// counterpart, which nobody looks after any more, and those that it deleted itself.
     pub fn made_on(&self, side: Side) -> impl Iterator<Item = u64> {
         let deleted = self.deleted.iter().filter(move |(on, _)| *on == side).map(|(_, id)| *id);
         let logs = self.logs.iter().filter(move |log| log.from == side.other());
-        self.standing_on(side).chain(deleted).chain(logs.flat_map(|log| log.files.iter().copied()))
+        let left_behind = self.left_behind.iter().filter(move |_| side == Side::External);
+        let logs = logs.flat_map(|log| &log.files);
+        self.standing_on(side).chain(deleted).chain(logs.chain(left_behind).copied())
     }
 
     /// The copies and documents on one side, and what is sent of a batch.

@@ -190,6 +190,10 @@ impl Pass<'_> {
 
     async fn forget_creation(&mut self) -> Result<(), Failure> {
         self.link.creation = None;
+        if !self.link.left_behind.is_empty() {
+            // What an earlier counterpart left outside is known here alone.
+            return self.save().await;
+        }
         let lease = self.claim.lease.clone();
         if let Some(id) = self.link_id.take() {
             self.shared.store.call(move |store| store.drop_unborn_link(&lease, id)).await?;

@@ -431,7 +431,9 @@ impl<'a> Pass<'a> {
         let marks = read::marks_of(lane, &shared.server, [&self.link].into_iter(), side);
         let files = self.reading(shared.list_files(itop, &ticket.class, &marks)).await?;
         let mut files = files.map_err(|error| Failure::of(itop, &error))?;
-        Ok(files.remove(&ticket.id).unwrap_or_default())
+        let mut files = files.remove(&ticket.id).unwrap_or_default();
+        self.link.disown_what_was_left_behind(side, &mut files);
+        Ok(files)
     }
 
     /// Before files are written, that side's list is read, so that one which is already there, or which a

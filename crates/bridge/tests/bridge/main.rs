@@ -3,6 +3,7 @@
 
 mod world;
 
+mod anew;
 mod back;
 mod calls;
 mod connection;
