@@ -181,10 +181,13 @@ pub fn text_to_html(text: &str) -> String {
     paragraphs.collect::<Vec<_>>().join("\n")
 }
 
-/// The readable text of HTML.
+/// The readable text of HTML: its lines are as long as people wrote them.
 pub fn html_to_text(html: &str) -> String {
     let plain = html2text::config::plain_no_decorate().no_link_wrapping();
-    let text = plain.string_from_read(html.as_bytes(), 10_000).unwrap_or_else(|_| html.to_owned());
+    // No character is wider than its bytes, nor what stands before a line than the tag that asks for it: so
+    // nothing has to be broken.
+    let width = html.len().max(10_000);
+    let text = plain.string_from_read(html.as_bytes(), width).unwrap_or_else(|_| html.to_owned());
     text.trim_end().to_owned()
 }
 
@@ -274,6 +277,19 @@ mod tests {
         let elsewhere = INLINE.replace("acme.example", "acme.test").replace("abcdef0123", "0123abcdef");
         assert_eq!(without_image_addresses(INLINE), without_image_addresses(&elsewhere));
         assert_ne!(without_image_addresses(INLINE), without_image_addresses(&INLINE.replace("\"5\"", "\"6\"")));
+    }
+
+    #[test]
+    fn no_line_of_a_text_is_broken_however_long() {
+        let (word, line) = ("x".repeat(30_000), "one two ".repeat(5_000) + "three");
+        let wide = "語".repeat(20_000);
+        for text in [&word, &line, &wide] {
+            assert!(html_to_text(&format!("<p>{text}</p>")) == **text);
+            assert!(html_to_text(&format!("<ul><li><b>{text}</b></li></ul>")).contains(&**text));
+            assert!(html_to_text(&format!("<blockquote>{text}</blockquote>")).contains(&**text));
+            assert!(html_to_text(&format!("<table><tr><td>{text}</td><td>{text}</td></tr></table>")).contains(&**text));
+            assert!(html_to_text(&format!("<pre>{text}</pre>")).contains(&**text));
+        }
     }
 
     #[test]

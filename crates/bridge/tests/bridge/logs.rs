@@ -20,6 +20,7 @@ every_pair_of_versions![
     a_zone_that_changes_while_a_batch_is_in_doubt_sends_nothing_again,
     the_log_of_a_change_crosses_too,
     two_equal_entries_of_one_second_are_two,
+    an_entry_with_a_long_word_and_a_long_line_stays_word_for_word,
     an_equal_entry_of_the_same_second_that_comes_during_the_pass_crosses_too,
     an_entry_that_vanishes_withdraws_nothing,
     an_entry_that_is_written_again_after_a_loss_crosses_again,
@@ -421,6 +422,17 @@ async fn an_equal_entry_of_the_same_second_that_comes_during_the_pass_crosses_to
             world.one_more_pass_writes_nothing().await;
         }
         assert!(met_during, "the second was never read later than the first");
+    }
+}
+
+async fn an_entry_with_a_long_word_and_a_long_line_stays_word_for_word(versions: Versions) {
+    for from in BOTH_WAYS {
+        let (world, way) = start(versions, from).await;
+        let (word, line) = ("0123456789".repeat(3_000), "one two three ".repeat(3_000) + "four");
+        way.write(&format!("<p>{word}</p><p>{line}</p>")).await;
+        world.settle().await;
+        assert!(way.all_text().contains(&format!(" ---\n{word}\n\n{line}\n")), "a line is broken");
+        world.one_more_pass_writes_nothing().await;
     }
 }
 
