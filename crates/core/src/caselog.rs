@@ -140,7 +140,7 @@ pub struct BatchFile {
     pub state: Option<CopyState>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BatchContent {
     Text(String),

@@ -13,6 +13,7 @@ pub mod mark;
 pub mod plan;
 pub mod policy;
 mod reconcile;
+mod shown;
 pub mod text;
 pub mod ticket;
 

@@ -387,7 +387,7 @@ pub struct Sending {
 const MAX_DELETED: usize = 50;
 
 /// The intent of a create, stored before the call: enough to find the ticket that it made.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Creation {
     /// The call may land until then; nothing is created again before.
     pub until_ms: i64,
@@ -423,7 +423,7 @@ impl Ancestor {
     }
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SideAncestor {
     /// The last status that was no escalation; empty before the first.
     pub status: String,

@@ -93,6 +93,8 @@ impl Pass<'_> {
     fn field_written(&mut self, field: &FieldWrite, answered: &str) {
         if let Some(lost) = &field.lost_edit {
             tracing::warn!(ticket = %self.name(), field = %field.code, "an edit made inside was overwritten; the activity log has the old value");
+            // Whoever reads the activity log is not to have the secret of a picture with it.
+            let lost = html::without_image_addresses(lost);
             self.did(format!("an edit made inside was overwritten: {} was {lost:?}", field.code));
         }
         if let Some(source) = &field.source {

@@ -406,3 +406,20 @@ async fn a_crash_between_an_update_and_its_answer_loses_nothing() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_overwritten_edit_is_recorded_without_the_secret_of_its_picture() {
+    const SECRET: &str = "5ec2e7f00d";
+    for versions in PAIRS {
+        let world = Setup::between(versions).start().await;
+        let (id, copy) = linked(&world, "<p>x</p>").await;
+        let image = world.internal.add_inline_image(copy, SECRET, "image/png", b"\x89PNG").await.unwrap();
+        let edit = format!("<p>look at {} here</p>", image.html);
+        world.internal.update(copy, json!({ "description": edit })).await.unwrap();
+        world.acme().update(id, json!({ "description": "<p>y</p>" })).await.unwrap();
+        world.settle().await;
+        assert!(world.did(id, &format!("look at [image {}] here", image.id)).await, "{:?}", world.activity(id).await);
+        assert!(!world.did(id, SECRET).await);
+        world.one_more_pass_writes_nothing().await;
+    }
+}

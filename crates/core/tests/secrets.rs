@@ -1,0 +1,53 @@
+//! Whoever has the secret of an inline image can load it without a log-in: a link is shown in errors and
+//! logs without it, and stored with it.
+
+use std::collections::BTreeMap;
+
+use itop_bridge_core::caselog::{Batch, BatchContent, BatchFile, LogName};
+use itop_bridge_core::link::Creation;
+use itop_bridge_core::{FileKind, Link, Side, TicketKey};
+
+const SECRET: &str = "5ec2e7f00d";
+
+/// A text with pictures, in each way that iTop spells their tags.
+fn pictures() -> String {
+    let address = "https://acme.example/pages/ajax.document.php?operation=download_inlineimage";
+    format!(
+        "<p>see <img src=\"{address}&amp;id=5&amp;s={SECRET}\" data-img-id=\"5\" data-img-secret=\"{SECRET}\"> \
+         and <img alt=\"x\" src='{address}&id=6&s={SECRET}'/> and <IMG ALT=\"5 > 4 < 5\" DATA-IMG-SECRET={SECRET} data-img-id=7>.</p>"
+    )
+}
+
+fn link() -> Link {
+    let mut link = Link::unborn(TicketKey { class: "UserRequest".into(), id: 1, reference: "R-1".into() });
+    link.field_agreed("description", &pictures(), &pictures());
+    let fields = BTreeMap::from([("description".to_owned(), pictures())]);
+    link.creation = Some(Creation { until_ms: 1, highest_before: 2, fields, tries: 1 });
+    let file = BatchFile {
+        kind: FileKind::Image,
+        key: "5".into(),
+        name: "R-1 image 5".into(),
+        holds: BatchContent::Image { id: 5, secret: SECRET.into() },
+        state: None,
+    };
+    link.log_mut(Side::External, LogName::Private).batch = Some(Batch { entries: Vec::new(), files: vec![file] });
+    link
+}
+
+#[test]
+fn a_link_is_shown_without_the_secret_of_any_picture() {
+    let shown = format!("{:?} {:#?}", link(), link());
+    assert!(!shown.contains(SECRET), "{shown}");
+    // What else there is to see is still seen.
+    for part in ["R-1 image 5", "id: 5", "<p>see ", " and ", ".</p>", "highest_before: 2"] {
+        assert!(shown.contains(part), "{part:?} is not in {shown}");
+    }
+}
+
+#[test]
+fn a_link_is_stored_with_it() {
+    let stored = serde_json::to_string(&link()).expect("a link is stored as JSON");
+    assert_eq!(stored.matches(SECRET).count(), 3 * 4 + 1);
+    let read: Link = serde_json::from_str(&stored).expect("what is stored is read");
+    assert_eq!(read, link());
+}
