@@ -106,10 +106,19 @@ impl LogState {
 
     /// The files of the batch arrived, or their fate is known: its entries are delivered.
     pub fn batch_is_over(&mut self) {
-        if let Some(batch) = self.batch.take() {
-            self.delivered.extend(batch.entries);
-            self.files.extend(batch.files.iter().filter_map(|file| file.state.as_ref()?.standing()));
-        }
+        let entries = self.keep_files_of_batch();
+        self.delivered.extend(entries);
+    }
+
+    /// The batch will not be sent any more: its entries are as new as they were.
+    pub fn batch_is_given_up(&mut self) {
+        self.keep_files_of_batch();
+    }
+
+    fn keep_files_of_batch(&mut self) -> Vec<EntryKey> {
+        let Some(batch) = self.batch.take() else { return Vec::new() };
+        self.files.extend(batch.files.iter().filter_map(|file| file.state.as_ref()?.standing()));
+        batch.entries
     }
 }
 

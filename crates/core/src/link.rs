@@ -185,6 +185,7 @@ impl Link {
                 }
             }
             LogNote::BatchIsOver => state.batch_is_over(),
+            LogNote::BatchGivenUp => state.batch_is_given_up(),
         }
     }
 
@@ -557,6 +558,8 @@ pub enum LogNote {
     },
     /// All files of the batch are there.
     BatchIsOver,
+    /// The log was switched off, and the text of the batch is not there: its entries are not delivered.
+    BatchGivenUp,
 }
 
 /// A disagreement that the bridge leaves as it is, and shows.

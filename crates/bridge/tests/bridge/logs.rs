@@ -29,6 +29,7 @@ every_pair_of_versions![
     inline_images_become_files_of_their_own,
     an_image_that_cannot_be_had_becomes_words,
     a_log_that_is_off_stays_at_home,
+    a_log_that_is_switched_off_with_a_batch_in_doubt_sends_nothing_more,
     a_public_log_stays_at_home_unless_it_is_on,
     without_authors_nobody_is_named,
     times_are_told_with_their_zone_once_it_is_known,
@@ -604,6 +605,36 @@ async fn a_log_that_is_off_stays_at_home(versions: Versions) {
         assert!(way.target.calls_containing("stays at home").is_empty());
         assert_eq!(count(&back.all_text(), "goes out"), 1);
         world.one_more_pass_writes_nothing().await;
+    }
+}
+
+async fn a_log_that_is_switched_off_with_a_batch_in_doubt_sends_nothing_more(versions: Versions) {
+    for from in BOTH_WAYS {
+        for (fault, lands) in [(Fault::LandLate(Duration::from_secs(200)), true), (Fault::Hang(Effect::None), false)] {
+            let (mut world, way) = start(versions, from).await;
+            way.target.fail_when(1, fault, creates_a_log_file);
+            way.write("<p>alpha</p>").await;
+            world.pass_seconds(60).await;
+            world.crash().await;
+            let off = "private_log_to_internal = \"off\"\nprivate_log_to_external = \"off\"";
+            world.configure(&Setup::between(versions).sync(off));
+            world.boot();
+            way.write("<p>beta</p>").await;
+            world.settle().await;
+            world.pass_seconds(400).await;
+            assert_eq!((way.texts().len(), count(&way.all_text(), "alpha")), (usize::from(lands), usize::from(lands)));
+            let link = world.link(way.external_ticket()).await.link;
+            assert!(link.log(from, LogName::Private).unwrap().batch.is_none(), "the batch is open for ever");
+            world.one_more_pass_writes_nothing().await;
+            // What did not arrive crosses if the log is switched on again.
+            world.crash().await;
+            world.configure(&Setup::between(versions));
+            world.boot();
+            touch(&world, &way).await;
+            world.settle().await;
+            assert_eq!((count(&way.all_text(), "alpha"), count(&way.all_text(), "beta")), (1, 1), "{lands}");
+            world.one_more_pass_writes_nothing().await;
+        }
     }
 }
 

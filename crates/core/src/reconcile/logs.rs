@@ -17,6 +17,12 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
         let entries = crossing_entries(policy, link, from, log, entries);
         One { policy, link, state, target }.plan(entries, plan);
     }
+    for state in link.logs.iter().filter(|state| !policy.logs.contains(&(state.from, state.log))) {
+        let (_, target) = state.from.source_and_target(external, internal);
+        if let Some(batch) = &state.batch {
+            One { policy, link, state, target }.close(batch, plan);
+        }
+    }
 }
 
 /// The one entry that the bridge wrote, at the internal ticket's creation, never crosses; all others do,
@@ -145,8 +151,36 @@ impl One<'_> {
     /// A batch was fixed: it goes out unchanged, whatever the log shows now. What came meanwhile goes into
     /// the next one.
     fn go_on(&self, batch: &Batch, more: bool, plan: &mut Plan) {
-        let mut unsent = false;
-        let mut in_doubt = false;
+        let Missing { unsent, in_doubt } = self.look_at(batch, plan);
+        let LogState { from, log, .. } = *self.state;
+        if !in_doubt.is_empty() {
+            // Here something may still land; the files go out in their order.
+        } else if !unsent.is_empty() {
+            let reason = format!("the {} log has new entries {}", log.word(), from.place());
+            plan.writes.push(Step { write: Write::SendBatch { from, log }, reason });
+        } else {
+            self.note(LogNote::BatchIsOver, plan);
+        }
+        if more && in_doubt.is_empty() {
+            plan.look_again(self.target.read_at_ms);
+        }
+    }
+
+    /// The log was switched off while its batch was on the way: what may still land is waited for, and nothing
+    /// is sent. Entries whose text did not arrive cross if the log is switched on again.
+    fn close(&self, batch: &Batch, plan: &mut Plan) {
+        let Missing { unsent, in_doubt } = self.look_at(batch, plan);
+        if !in_doubt.is_empty() {
+            return;
+        }
+        let text_arrived = !unsent.iter().any(|file| file.kind == FileKind::Log);
+        self.note(if text_arrived { LogNote::BatchIsOver } else { LogNote::BatchGivenUp }, plan);
+    }
+
+    /// What became of a batch's files: one that was in doubt, or that a restored store does not know to be
+    /// sent, is found by its mark.
+    fn look_at<'b>(&self, batch: &'b Batch, plan: &mut Plan) -> Missing<'b> {
+        let mut missing = Missing::default();
         for file in &batch.files {
             let until_ms = match file.state {
                 Some(CopyState::Stands(_) | CopyState::RemovedByPerson) => continue,
@@ -154,30 +188,18 @@ impl One<'_> {
                 None => None,
             };
             if let Some(id) = self.arrived(file) {
-                // Here it was in doubt, or the store is one of before it was sent.
                 self.note(LogNote::FileArrived { key: file.key.clone(), id }, plan);
                 continue;
             }
             match until_ms.filter(|until_ms| !has_settled(self.target, *until_ms)) {
                 Some(until_ms) => {
-                    in_doubt = true;
+                    missing.in_doubt.push(file);
                     plan.look_again(doubt_look(self.policy, self.target, until_ms));
                 }
-                None => unsent = true,
+                None => missing.unsent.push(file),
             }
         }
-        let LogState { from, log, .. } = *self.state;
-        if in_doubt {
-            // Here something may still land; the files go out in their order.
-        } else if unsent {
-            let reason = format!("the {} log has new entries {}", log.word(), from.place());
-            plan.writes.push(Step { write: Write::SendBatch { from, log }, reason });
-        } else {
-            self.note(LogNote::BatchIsOver, plan);
-        }
-        if more && !in_doubt {
-            plan.look_again(self.target.read_at_ms);
-        }
+        missing
     }
 
     /// Equal words may have stood at the same place before, and gone: an earlier batch's file is not this one.
@@ -187,4 +209,12 @@ impl One<'_> {
         let is_it = |there: &&File| there.mark().is_some_and(|mark| mark.is(self.state.from, file.kind, &file.key));
         unknown.find(is_it).map(|there| there.id)
     }
+}
+
+/// The files of a batch that are not there.
+#[derive(Default)]
+struct Missing<'a> {
+    /// Neither sent nor, if sent once, able to land any more.
+    unsent: Vec<&'a BatchFile>,
+    in_doubt: Vec<&'a BatchFile>,
 }

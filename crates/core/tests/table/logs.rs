@@ -395,3 +395,34 @@ pub fn gone_entries() -> Vec<Case> {
     ];
     rows.into_iter().map(|row| row.policy(private_logs)).collect()
 }
+
+/// The operator switched the log off while its batch was on the way.
+pub fn switched_off() -> Vec<Case> {
+    let a = said("a");
+    let image = |state| (FileKind::Image, "4", state);
+    let text = |state| (FileKind::Log, "private:1:a", state);
+    let in_doubt = |until_ms| Some(CopyState::InDoubt { until_ms });
+    let of_a = |files: &[(FileKind, &str, Option<CopyState>)]| link().sending(OUTSIDE, &[said("a")], files);
+    vec![
+        case("what is in doubt is waited for", of_a(&[text(in_doubt(NOW + 500))]), ext(), int().files([]))
+            .looks_again_at(NOW + 500),
+        case(
+            "a text that arrived ends the batch",
+            of_a(&[text(in_doubt(NOW + 500))]),
+            ext(),
+            int().files([log_file(600, OUTSIDE, 1, a)]),
+        )
+        .notes(["private:1:a arrived as 600 of the private log outside", "batch over of the private log outside"]),
+        case("what never arrived is not sent again", of_a(&[text(in_doubt(NOW))]), ext(), int().files([]))
+            .notes(["batch given up of the private log outside"]),
+        case("nor is what was not sent", of_a(&[image(Some(CopyState::Stands(600))), text(None)]), ext(), int())
+            .notes(["batch given up of the private log outside"]),
+        case(
+            "an image that never arrived does not call back the text that did",
+            of_a(&[image(None), text(Some(CopyState::Stands(600)))]),
+            ext(),
+            int(),
+        )
+        .notes(["batch over of the private log outside"]),
+    ]
+}

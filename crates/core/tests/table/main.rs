@@ -119,6 +119,7 @@ fn every_row_holds() {
         outward::both_ways(),
         logs::new_entries(),
         logs::batches(),
+        logs::switched_off(),
         logs::gone_entries(),
         documents::reports(),
         documents::notices(),
