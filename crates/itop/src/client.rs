@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::answer::{self, Answer};
-use crate::error::{Asked, Error};
+use crate::error::{Asked, Error, ErrorClass};
 use crate::memory::{Memory, Reservation};
 use crate::multipart;
 use crate::outcome::History;
@@ -48,6 +48,7 @@ pub struct ClientConfig {
     pub memory: Memory,
     /// Largest answer of a call that reads no contents.
     pub max_answer_bytes: u64,
+    pub observer: Option<Observer>,
 }
 
 impl ClientConfig {
@@ -59,6 +60,7 @@ impl ClientConfig {
             max_calls: 4,
             memory: Memory::default(),
             max_answer_bytes: 64 << 20,
+            observer: None,
         }
     }
 }
@@ -72,6 +74,32 @@ pub enum ConfigError {
     Login(&'static str),
     #[error("max_calls must be at least 1")]
     NoCalls,
+}
+
+/// How one call ended.
+#[derive(Clone, Copy, Debug)]
+pub struct CallEnd<'a> {
+    pub asked: &'a Asked,
+    /// From its sending to the end of its answer: without the wait for a place or for memory.
+    pub took: Duration,
+    /// The class of its error, if it ended with one.
+    pub error: Option<&'a ErrorClass>,
+}
+
+/// Told of the end of each call that was sent. It must not block.
+#[derive(Clone)]
+pub struct Observer(Arc<dyn Fn(CallEnd<'_>) + Send + Sync>);
+
+impl Observer {
+    pub fn new(told: impl Fn(CallEnd<'_>) + Send + Sync + 'static) -> Observer {
+        Observer(Arc::new(told))
+    }
+}
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Observer")
+    }
 }
 
 /// Called whenever bytes have moved; several pieces can be one call. It must not block.
@@ -121,6 +149,10 @@ pub(crate) struct Received {
     pub body: Bytes,
     pub date: Option<String>,
 }
+
+/// When a call was sent, once it was.
+#[derive(Default)]
+pub(crate) struct Clocked(Option<Instant>);
 
 impl Client {
     pub fn new(config: ClientConfig, transport: Arc<dyn Transport>) -> Result<Client, ConfigError> {
@@ -217,7 +249,19 @@ impl Client {
         call: Call,
         read: impl FnOnce(&Answer<'_>, Option<String>) -> Result<T, String>,
     ) -> Result<T, Error> {
-        let (received, sent, _memory) = self.send(call).await?;
+        let (asked, mut clocked) = (call.asked.clone(), Clocked::default());
+        let outcome = self.rest_unobserved(call, read, &mut clocked).await;
+        self.observe(&asked, &clocked, outcome.as_ref().err());
+        outcome
+    }
+
+    async fn rest_unobserved<T>(
+        &self,
+        call: Call,
+        read: impl FnOnce(&Answer<'_>, Option<String>) -> Result<T, String>,
+        clocked: &mut Clocked,
+    ) -> Result<T, Error> {
+        let (received, sent, _memory) = self.send(call, clocked).await?;
         let text = answer::as_text(&received.body);
         match Answer::find(&text) {
             Ok(answer) if answer.code == 0 => {
@@ -229,14 +273,24 @@ impl Client {
         }
     }
 
+    pub(crate) fn observe(&self, asked: &Asked, clocked: &Clocked, error: Option<&Error>) {
+        let (Some(observer), Some(sent_at)) = (&self.shared.config.observer, clocked.0) else { return };
+        (observer.0)(CallEnd { asked, took: sent_at.elapsed(), error: error.map(|error| &error.class) });
+    }
+
     /// Sends and receives. The memory is held as long as what comes with it.
-    pub(crate) async fn send(&self, call: Call) -> Result<(Received, Sent, Option<Reservation>), Error> {
+    pub(crate) async fn send(
+        &self,
+        call: Call,
+        clocked: &mut Clocked,
+    ) -> Result<(Received, Sent, Option<Reservation>), Error> {
         let Call { asked, mut request, charge_bytes, max_answer_bytes, secret } = call;
         request.extensions_mut().insert(MaxAnswerBytes(max_answer_bytes));
         let sent = Sent { asked, bytes: request.body().len(), charge_bytes, secret };
         let Some((memory, _place)) = self.start(charge_bytes).await else {
             return Err(self.not_started(sent));
         };
+        clocked.0 = Some(Instant::now());
         match self.send_while_bytes_move(request).await {
             Ok(response) if response.status() == StatusCode::OK => {
                 let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());

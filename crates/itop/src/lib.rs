@@ -48,7 +48,7 @@ mod query;
 mod transport;
 mod wording;
 
-pub use client::{Client, ClientConfig, ConfigError, Login, ProgressHook};
+pub use client::{CallEnd, Client, ClientConfig, ConfigError, Login, Observer, ProgressHook};
 pub use contents::{Base64Text, Contents, base64_len, is_whole_base64};
 pub use error::{Asked, Effect, Error, ErrorClass, Operation};
 pub use fields::{FieldValue, Fields};

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::answer::Answer;
-use crate::client::{Call, Client};
+use crate::client::{Call, Client, Clocked};
 use crate::contents::base64_len;
 use crate::error::{Asked, Effect, Error, ErrorClass, Operation};
 use crate::fields::{Fields, push_json};
@@ -185,11 +185,16 @@ impl Client {
             max_answer_bytes: max_bytes,
             secret: Some(secret.to_owned()),
         };
-        let (received, _sent, _memory) = self.send(call).await?;
-        match image_type(&received.body) {
-            Some(mime) => Ok(Image { mime, bytes: received.body }),
-            None => Err(not_an_image(asked, Some(200), "not an image")),
-        }
+        let mut clocked = Clocked::default();
+        let image = match self.send(call, &mut clocked).await {
+            Ok((received, _sent, _memory)) => match image_type(&received.body) {
+                Some(mime) => Ok(Image { mime, bytes: received.body }),
+                None => Err(not_an_image(asked.clone(), Some(200), "not an image")),
+            },
+            Err(error) => Err(error),
+        };
+        self.observe(&asked, &clocked, image.as_ref().err());
+        image
     }
 
     async fn write<T>(
