@@ -17,9 +17,11 @@ use serde::{Deserialize, Serialize};
 mod handle;
 mod row;
 mod sqlite;
+mod standing;
 
 pub use handle::StoreHandle;
 pub use sqlite::SqliteStore;
+pub use standing::{Halted, HookCount, Parked, Tally};
 
 /// The most rows that one transaction touches.
 pub const MAX_ROWS: usize = 200;
@@ -381,4 +383,27 @@ pub trait Store: Send {
     /// An instance or lane that stands still: paused by an operator, or halted, with the reason.
     fn stopped(&mut self, instance: &Instance) -> Result<Option<String>>;
     fn set_stopped(&mut self, instance: &Instance, reason: Option<&str>) -> Result<()>;
+
+    // ---- what an operator watches ------------------------------------------------------------
+
+    /// How one external's tickets stand.
+    fn tally(&mut self, external: &str) -> Result<Tally>;
+
+    /// Tickets of one external that are parked; at most `limit`.
+    fn parked(&mut self, external: &str, limit: usize) -> Result<Vec<Parked>>;
+
+    /// Live pairs of one external that have halted, or one of whose logs has; at most `limit`.
+    fn halted(&mut self, external: &str, limit: usize) -> Result<Vec<Halted>>;
+
+    /// Adds webhooks that came to those that came before.
+    fn count_hooks(&mut self, came: &[HookCount]) -> Result<()>;
+
+    /// The webhooks that came, by side and kind.
+    fn hooks(&mut self) -> Result<Vec<HookCount>>;
+
+    /// What alerts have told and is not over.
+    fn told(&mut self) -> Result<Vec<String>>;
+
+    /// An alert has told the ones; the others are over, and would be told again.
+    fn tell(&mut self, told: &[String], over: &[String], now_ms: i64) -> Result<()>;
 }

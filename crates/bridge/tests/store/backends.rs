@@ -91,6 +91,13 @@ macro_rules! delegate {
             set_cursor(instance: &Instance, name: &str, value: &str) -> ();
             stopped(instance: &Instance) -> Option<String>;
             set_stopped(instance: &Instance, reason: Option<&str>) -> ();
+            tally(external: &str) -> Tally;
+            parked(external: &str, limit: usize) -> Vec<Parked>;
+            halted(external: &str, limit: usize) -> Vec<Halted>;
+            count_hooks(came: &[HookCount]) -> ();
+            hooks() -> Vec<HookCount>;
+            told() -> Vec<String>;
+            tell(told: &[String], over: &[String], now_ms: i64) -> ();
         }
     };
     (verbs $store:ty, $this:ident => $inner:expr; $($verb:ident($($name:ident: $type:ty),*) -> $answer:ty;)*) => {

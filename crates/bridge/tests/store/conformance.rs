@@ -1,7 +1,7 @@
 //! The contract of [`Store`], a test a sentence. Every backend must keep all of it.
 
 use itop_bridge::store::*;
-use itop_bridge_core::{TicketKey, plan};
+use itop_bridge_core::{TicketKey, link, plan};
 
 use crate::fixtures::*;
 
@@ -737,6 +737,51 @@ fn a_side_stands_still_until_it_is_told_otherwise(store) {
     store.set_stopped(&acme, None).unwrap();
     store.set_stopped(&acme, None).unwrap();
     assert_eq!(store.stopped(&acme).unwrap(), None);
+}
+
+// ---- what an operator watches ------------------------------------------------------------
+
+fn a_tally_counts_what_waits_and_what_stands_still(store) {
+    assert_eq!(store.tally("acme").unwrap(), Tally::default());
+    let mut halted = pair(1, 10);
+    halted.halt = Some(plan::Halt { kind: plan::HaltKind::FilesGone, text: "all files are gone".to_owned() });
+    let id = linked(store, &halted);
+    let mut disputed = pair(2, 20);
+    for field in ["title", "impact"] {
+        disputed.conflicts.push(link::Conflict { about: field.to_owned(), text: "differs".to_owned() });
+    }
+    linked(store, &disputed);
+    let ended = linked(store, &pair(3, 30));
+    store.amend_link(ended, &|_, state| *state = LinkState::Ended, &did(5, "unlinked"), 5).unwrap();
+    store.mark_dirty(&[hint(9, 0)], 300).unwrap();
+    let claim = claim_one(store, 400);
+    store.finish(&claim, &failed(1_000, true), 400).unwrap();
+    store.mark_dirty(&[hint(8, 500)], 300).unwrap();
+    store.mark_dirty(&[about(TicketOf { external: "beta".to_owned(), ticket: 7 }, 0)], 1).unwrap();
+
+    let tally = Tally { waiting: 1, oldest_ms: Some(300), parked: 1, live: 2, ended: 1, halted: 1, conflicts: 2 };
+    assert_eq!(store.tally("acme").unwrap(), tally);
+    let why = "all files are gone".to_owned();
+    assert_eq!(store.halted("acme", 9).unwrap(), [Halted { link: id, reference: "R-000001".to_owned(), why }]);
+    let parked = store.parked("acme", 9).unwrap();
+    assert_eq!(parked.iter().map(|parked| parked.of.ticket).collect::<Vec<_>>(), [9]);
+    assert!(!parked[0].error.is_empty(), "it says why");
+    store.amend_link(id, &|link, _| link.resume(), &did(6, "resumed"), 6).unwrap();
+    assert_eq!(store.halted("acme", 9).unwrap(), []);
+}
+
+fn hooks_are_counted_by_side_and_kind(store) {
+    let came = |kind: &str, count, last_ms| HookCount { side: "acme".to_owned(), kind: kind.to_owned(), count, last_ms };
+    store.count_hooks(&[came("update-ticket", 2, 20), came("create-ticket", 1, 10)]).unwrap();
+    store.count_hooks(&[came("update-ticket", 3, 15)]).unwrap();
+    assert_eq!(store.hooks().unwrap(), [came("create-ticket", 1, 10), came("update-ticket", 5, 20)]);
+}
+
+fn what_was_told_is_kept_until_it_is_over(store) {
+    let subjects = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    store.tell(&subjects(&["down acme", "parked acme:7"]), &[], 1).unwrap();
+    store.tell(&subjects(&["down acme", "halted 3"]), &subjects(&["parked acme:7"]), 2).unwrap();
+    assert_eq!(store.told().unwrap(), subjects(&["down acme", "halted 3"]));
 }
 
 }

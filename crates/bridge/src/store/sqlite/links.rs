@@ -17,8 +17,8 @@ pub(super) fn insert(db: &Connection, lease: &Lease, link: &Link, did: &[Activit
     refuse_other_pair(db, link, None)?;
     let closed_since_ms = closed_since(link, None, did, taken_ms);
     let sql = "INSERT INTO links (external, external_class, external_id, external_ref, \
-               internal_class, internal_id, internal_ref, state, closed_since_ms, body) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'live', ?8, ?9)";
+               internal_class, internal_id, internal_ref, state, closed_since_ms, halt, conflicts, body) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'live', ?8, ?9, ?10, ?11)";
     let internal = link.internal.as_ref();
     db.prepare_cached(sql)?.execute(params![
         lease.of.external,
@@ -29,6 +29,8 @@ pub(super) fn insert(db: &Connection, lease: &Lease, link: &Link, did: &[Activit
         internal.map(|key| column(key.id)),
         internal.map(|key| &key.reference),
         closed_since_ms,
+        why_halted(link),
+        bounded(link.conflicts.len()),
         to_json(link)?,
     ])?;
     let id = db.last_insert_rowid();
@@ -191,7 +193,7 @@ fn replace(db: &Connection, stored: &Stored) -> Result<()> {
     let sql = "UPDATE links SET external_class = :external_class, external_ref = :external_ref, \
                internal_class = :internal_class, internal_id = :internal_id, \
                internal_ref = :internal_ref, state = :state, closed_since_ms = :closed_since_ms, \
-               body = :body WHERE id = :id";
+               halt = :halt, conflicts = :conflicts, body = :body WHERE id = :id";
     let internal = stored.link.internal.as_ref();
     db.prepare_cached(sql)?.execute(named_params! {
         ":id": stored.id,
@@ -202,9 +204,17 @@ fn replace(db: &Connection, stored: &Stored) -> Result<()> {
         ":internal_ref": internal.map(|key| &key.reference),
         ":state": state_word(stored.state),
         ":closed_since_ms": stored.closed_since_ms,
+        ":halt": why_halted(&stored.link),
+        ":conflicts": bounded(stored.link.conflicts.len()),
         ":body": to_json(&stored.link)?,
     })?;
     Ok(())
+}
+
+/// Why the pair, or one of its logs, stands still.
+fn why_halted(link: &Link) -> Option<&str> {
+    let log = || link.halted_logs().next().map(|(_, halt)| halt.text.as_str());
+    link.halt.as_ref().map(|halt| halt.text.as_str()).or_else(log)
 }
 
 /// An internal ticket has one external one at most.

@@ -11,13 +11,14 @@ use itop_bridge_core::Link;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::{
-    Activity, Claim, DirtyMark, Instance, Lease, LinkState, MAX_ROWS, Marked, Next, Pair, QueueRow, Result, Store,
-    StoreError, Stored, TicketOf,
+    Activity, Claim, DirtyMark, Halted, HookCount, Instance, Lease, LinkState, MAX_ROWS, Marked, Next, Pair, Parked,
+    QueueRow, Result, Store, StoreError, Stored, Tally, TicketOf,
 };
 
 mod links;
 mod open;
 mod queue;
+mod standing;
 mod sweep;
 
 /// A store in a SQLite file.
@@ -230,6 +231,36 @@ impl Store for SqliteStore {
 
     fn set_stopped(&mut self, instance: &Instance, reason: Option<&str>) -> Result<()> {
         self.write(|db| sweep::set_stopped(db, instance, reason))
+    }
+
+    fn tally(&mut self, external: &str) -> Result<Tally> {
+        standing::tally(&self.db, external)
+    }
+
+    fn parked(&mut self, external: &str, limit: usize) -> Result<Vec<Parked>> {
+        standing::parked(&self.db, external, limit)
+    }
+
+    fn halted(&mut self, external: &str, limit: usize) -> Result<Vec<Halted>> {
+        standing::halted(&self.db, external, limit)
+    }
+
+    fn count_hooks(&mut self, came: &[HookCount]) -> Result<()> {
+        within_bounds(came.len())?;
+        self.write(|db| standing::count_hooks(db, came))
+    }
+
+    fn hooks(&mut self) -> Result<Vec<HookCount>> {
+        standing::hooks(&self.db)
+    }
+
+    fn told(&mut self) -> Result<Vec<String>> {
+        standing::told(&self.db)
+    }
+
+    fn tell(&mut self, told: &[String], over: &[String], now_ms: i64) -> Result<()> {
+        within_bounds(told.len() + over.len())?;
+        self.write(|db| standing::tell(db, told, over, now_ms))
     }
 }
 

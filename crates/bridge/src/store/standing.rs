@@ -1,0 +1,52 @@
+//! What an operator watches, as the store knows it.
+
+use serde::{Deserialize, Serialize};
+
+use super::TicketOf;
+
+/// How one external's tickets stand, in numbers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Tickets in the queue that are not parked.
+    pub waiting: u64,
+    /// When the oldest hint of those came, ms since the epoch.
+    pub oldest_ms: Option<i64>,
+    pub parked: u64,
+    /// Pairs that are kept in step …
+    pub live: u64,
+    /// … and those whose time is over.
+    pub ended: u64,
+    /// Pairs that have halted, or one of whose logs has.
+    pub halted: u64,
+    /// Of all live pairs together.
+    pub conflicts: u64,
+}
+
+/// A ticket that was refused for so long that it is left alone for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parked {
+    pub of: TicketOf,
+    /// Its reference, where it is linked.
+    pub reference: Option<String>,
+    pub error: String,
+}
+
+/// A pair that has halted, or one of whose logs has, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Halted {
+    pub link: i64,
+    pub reference: String,
+    pub why: String,
+}
+
+/// The webhooks of one kind that came from one side.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookCount {
+    /// As the configuration calls it.
+    pub side: String,
+    /// The last part of its route.
+    pub kind: String,
+    pub count: u64,
+    /// When the last one came, ms since the epoch.
+    pub last_ms: i64,
+}
