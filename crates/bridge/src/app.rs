@@ -4,15 +4,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use itop_client::{Client, ClientConfig, HttpOptions, HttpTransport, Memory, Transport};
+use itop_client::{Client, ClientConfig, HttpOptions, HttpTransport, Memory, Observer, Transport};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Login, SideConfig};
-use crate::engine::{Broken, Engine, Itop, LaneSettings, Parts};
+use crate::engine::{Alerts, Broken, Engine, Itop, LaneSettings, Parts};
 use crate::http::{HttpState, router};
+use crate::metrics::{self, Metrics};
 use crate::random::{Random, SystemRandom};
 use crate::store::{Instance, SqliteStore, StoreHandle};
 use crate::timing::Timing;
@@ -26,6 +27,8 @@ pub struct Seams {
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Random>,
     pub timing: Timing,
+    /// The way to where alerts are posted; `None` for a bridge that posts none, whatever the configuration says.
+    pub post: Option<Arc<dyn Transport>>,
 }
 
 /// Makes the way to one side's iTop.
@@ -47,8 +50,10 @@ pub struct App {
 
 impl App {
     pub fn new(config: &Config, seams: Seams, transport: MakeTransport<'_>) -> Result<App, SideError> {
+        let metrics = Arc::new(Metrics::default());
         let itop = |side: &SideConfig, instance, memory: &Memory| {
-            let client = client(side, memory, transport(side)?)?;
+            let observer = Some(metrics::observer(metrics.clone(), &side.name));
+            let client = client(side, memory, transport(side)?, observer)?;
             let itop = Itop::new(side.name.clone(), instance, client, side.settle_ms, side.timeout_ms);
             Ok(itop.in_time_zone(side.time_zone.clone()))
         };
@@ -66,7 +71,14 @@ impl App {
         }
         let timing = seams.timing;
         let store = seams.store.clone();
-        let state = HttpState::new(config, Arc::new(store.clone()), seams.clock.clone(), timing.clone());
+        let inbox = Arc::new(store.clone());
+        let state = HttpState::new(config, inbox, seams.clock.clone(), timing.clone(), metrics.clone());
+        let alerts = config.alerts.as_ref().zip(seams.post);
+        let alerts = alerts.map(|(alerts, transport)| Alerts {
+            webhook_url: alerts.webhook_url.clone(),
+            silence_ms: alerts.silence_ms,
+            transport,
+        });
         let engine = Engine::new(Parts {
             store: seams.store,
             clock: seams.clock,
@@ -75,8 +87,11 @@ impl App {
             server: config.server.id.clone(),
             internal,
             lanes,
+            metrics,
+            alerts,
         });
-        Ok(App { engine, router: router(Arc::new(state)), store, timing })
+        let router = router(Arc::new(state)).merge(crate::http::metrics_route(engine.clone()));
+        Ok(App { engine, router, store, timing })
     }
 
     /// Takes webhooks and works, until `stop` says so; then ends what is in hand. A bridge of which a part
@@ -114,6 +129,7 @@ pub fn to_look(config: &Config, store: SqliteStore, transport: MakeTransport<'_>
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
         timing: config.timing(),
+        post: None,
     };
     App::new(config, seams, transport)
 }
@@ -126,7 +142,12 @@ fn lane_memory(lanes: usize, max_file_bytes: u64) -> Memory {
 }
 
 /// A client of one side, with its log-in and limits.
-pub fn client(side: &SideConfig, memory: &Memory, transport: Arc<dyn Transport>) -> Result<Client, SideError> {
+pub fn client(
+    side: &SideConfig,
+    memory: &Memory,
+    transport: Arc<dyn Transport>,
+    observer: Option<Observer>,
+) -> Result<Client, SideError> {
     let login = match &side.login {
         Login::Password { user, password } => {
             itop_client::Login::Password { user: user.clone(), password: password.clone() }
@@ -137,6 +158,7 @@ pub fn client(side: &SideConfig, memory: &Memory, transport: Arc<dyn Transport>)
         timeout: Duration::from_millis(side.timeout_ms.max(0) as u64),
         max_calls: side.max_calls,
         memory: memory.clone(),
+        observer,
         ..ClientConfig::new(side.url.clone(), login)
     };
     Client::new(config, transport).map_err(|error| problem(side, &error))
@@ -151,6 +173,11 @@ pub fn http_transport(side: &SideConfig) -> Result<Arc<dyn Transport>, SideError
     };
     let transport = HttpTransport::new(&options).map_err(|error| problem(side, &error))?;
     Ok(Arc::new(transport))
+}
+
+/// The way to where alerts are posted.
+pub fn post_transport() -> anyhow::Result<Arc<dyn Transport>> {
+    Ok(Arc::new(HttpTransport::new(&HttpOptions::default())?))
 }
 
 fn problem(side: &SideConfig, error: &dyn std::fmt::Display) -> SideError {

@@ -252,7 +252,7 @@ fn no_organisation(externals: &[ExternalConfig]) -> Option<Part> {
 
 impl Table<'_> {
     async fn judge(&self, transport: MakeTransport<'_>, memory: &Memory) -> Vec<Finding> {
-        let client = transport(self.side).and_then(|transport| app::client(self.side, memory, transport));
+        let client = transport(self.side).and_then(|transport| app::client(self.side, memory, transport, None));
         let reached = match &client {
             Ok(client) => reach::verdicts(client.check_login().await.as_ref(), self.side, &self.section),
             Err(error) => reach::no_client(error),

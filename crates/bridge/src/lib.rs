@@ -8,6 +8,7 @@ pub mod clock;
 pub mod config;
 pub mod engine;
 pub mod http;
+pub mod metrics;
 pub mod random;
 pub mod setup;
 pub mod store;

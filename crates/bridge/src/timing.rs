@@ -33,6 +33,8 @@ pub struct Timing {
     pub audit_ms: i64,
     /// A side that is down, or a write that is suspended, is tried this often.
     pub probe_ms: i64,
+    /// How often alerts are thought of.
+    pub watch_ms: i64,
     /// Tickets that are refused in one text within this time are taken to meet the same trouble.
     pub refused_together_ms: i64,
     /// A ticket that alone is refused is tried for so long before it is parked.
@@ -76,6 +78,7 @@ impl Default for Timing {
             sweep_ms: 5 * MINUTE_MS,
             audit_ms: HOUR_MS,
             probe_ms: MINUTE_MS,
+            watch_ms: 10 * SECOND_MS,
             refused_together_ms: 10 * MINUTE_MS,
             park_after_ms: HOUR_MS,
             parked_retries_ms: [HOUR_MS, 6 * HOUR_MS, 24 * HOUR_MS],

@@ -58,6 +58,7 @@ async fn start(way: fn() -> Way) -> Running {
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
         timing: Timing { shutdown_ms: 100, ..Timing::default() },
+        post: None,
     };
     let transport = move |_: &SideConfig| Ok(Arc::new(way()) as Arc<dyn Transport>);
     let app = App::new(&config, seams, &transport).unwrap();

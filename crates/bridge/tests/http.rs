@@ -85,7 +85,7 @@ impl Bridge {
         let config = Config::parse(&text, "bridge.toml", &|_| None).unwrap();
         let inbox = Arc::new(PlayedInbox { mood, marks: Mutex::default() });
         let clock = Arc::new(VirtualClock::starting_at(NOW_MS));
-        let state = Arc::new(HttpState::new(&config, inbox.clone(), clock, Timing::default()));
+        let state = Arc::new(HttpState::new(&config, inbox.clone(), clock, Timing::default(), Arc::default()));
         Bridge { state, inbox }
     }
 

@@ -8,10 +8,8 @@ use clap::Args;
 
 use super::{Outcome, store, ticket};
 use crate::config::Config;
+use crate::engine::PAUSED;
 use crate::store::Store;
-
-/// What `resume` shows as the reason.
-const REASON: &str = "an operator paused it";
 
 /// Let a side stand still: no pass, no sweep and no audit of it, until `resume`.
 ///
@@ -43,7 +41,7 @@ pub fn in_store(pause: &Pause, store: &mut dyn Store, config: &Config, out: &mut
         writeln!(out, "{name} stands still already, because {reason}. Nothing was changed.")?;
         return Ok(Outcome::Fine);
     }
-    store.set_stopped(&instance, Some(REASON))?;
+    store.set_stopped(&instance, Some(PAUSED))?;
     writeln!(out, "{name} is paused. Webhooks are still accepted; `itop-bridge resume {name}` goes on.")?;
     Ok(Outcome::Fine)
 }

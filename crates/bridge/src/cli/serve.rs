@@ -40,9 +40,6 @@ pub(super) fn run(config: &Path) -> anyhow::Result<Outcome> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    if config.alerts.is_some() {
-        tracing::warn!("[alerts] is read and has no effect yet: watch the log for errors");
-    }
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -61,6 +58,7 @@ async fn serve(config: &Config) -> anyhow::Result<Outcome> {
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
         timing: config.timing(),
+        post: config.alerts.is_some().then(app::post_transport).transpose()?,
     };
     let app = App::new(config, seams, &app::http_transport)?;
     let listen = config.server.listen;

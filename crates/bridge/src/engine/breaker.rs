@@ -9,6 +9,7 @@ const FAILURES_BEFORE_PROBE: u32 = 3;
 pub struct Breaker {
     failures: u32,
     state: State,
+    has_answered: bool,
 }
 
 #[derive(Debug, Default)]
@@ -46,9 +47,15 @@ impl Breaker {
         }
     }
 
+    /// Whether a call has ever come back.
+    pub fn has_answered(&self) -> bool {
+        self.has_answered
+    }
+
     /// A call came back. Answers whether the side was down until now.
     pub fn succeeded(&mut self) -> bool {
         self.failures = 0;
+        self.has_answered = true;
         matches!(std::mem::take(&mut self.state), State::Down(_))
     }
 

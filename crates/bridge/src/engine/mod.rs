@@ -5,6 +5,7 @@
 //! worker, a sweep, an audit and a prober; the internal side has a sweep and a prober. None of them ever
 //! acts on what a webhook said: a webhook only says where to look.
 
+mod alerts;
 mod audit;
 mod breaker;
 mod connection;
@@ -26,6 +27,7 @@ mod policies;
 mod preview;
 mod probe;
 mod read;
+mod standing;
 mod status;
 mod suspensions;
 mod sweep;
@@ -39,13 +41,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use itop_bridge_core::{Side, TicketMark};
 use tokio::sync::watch;
 
+pub use alerts::Alerts;
 pub use html::log_text;
 pub use itop::Itop;
 pub use policies::{LaneSettings, target_of};
 pub use preview::{CannotTell, Preview};
-pub use troubles::{Access, Cause, Trouble};
+pub use troubles::{Access, Cause, PAUSED, Trouble};
 
 use crate::clock::Clock;
+use crate::metrics::Metrics;
 use crate::random::Random;
 use crate::store::StoreHandle;
 use crate::timing::Timing;
@@ -63,6 +67,9 @@ pub struct Parts {
     pub server: String,
     pub internal: Itop,
     pub lanes: Vec<(Itop, LaneSettings)>,
+    pub metrics: Arc<Metrics>,
+    /// Where alerts go, if anywhere.
+    pub alerts: Option<Alerts>,
 }
 
 /// The engine, ready to run. Cheap to clone.
@@ -85,6 +92,8 @@ struct Shared {
     internal: Itop,
     lanes: Vec<Arc<Lane>>,
     suspensions: Mutex<Suspensions>,
+    metrics: Arc<Metrics>,
+    alerts: Option<Alerts>,
     /// When this process began: what an earlier one was sending, it sent before.
     started_ms: i64,
 }
@@ -118,6 +127,8 @@ impl Engine {
                 timing: parts.timing,
                 server: parts.server,
                 internal: parts.internal,
+                metrics: parts.metrics,
+                alerts: parts.alerts,
                 lanes: parts.lanes.into_iter().map(lane).collect(),
             }),
         }
@@ -157,8 +168,14 @@ impl Engine {
             parts.spawn(until_stop(stop.clone(), probe::run(self.shared.clone(), Some(lane.clone()))));
         }
         parts.spawn(until_stop(stop.clone(), sweep::run_internal(self.shared.clone())));
-        parts.spawn(until_stop(stop, probe::run(self.shared.clone(), None)));
+        parts.spawn(until_stop(stop.clone(), probe::run(self.shared.clone(), None)));
+        parts.spawn(until_stop(stop, alerts::run(self.shared.clone())));
         parts
+    }
+
+    /// The metrics, in Prometheus' text format.
+    pub async fn show_metrics(&self) -> String {
+        self.shared.show_metrics().await
     }
 
     /// What keeps tickets waiting and is no ticket's own fault.

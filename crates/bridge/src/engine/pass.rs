@@ -141,6 +141,7 @@ impl<'a> Pass<'a> {
             self.shared.after_failure(self.lane, &self.claim, &self.failures)
         };
         self.log(&next, started_ms);
+        self.shared.metrics.pass(&self.lane.name, self.failures.is_empty(), self.shared.now_ms());
         self.shared.finish(&self.claim, next).await;
     }
 

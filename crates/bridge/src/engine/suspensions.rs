@@ -238,6 +238,11 @@ impl Suspensions {
     }
 
     /// What is suspended, for the operator.
+    /// The tickets of one external that are refused and nothing else explains it.
+    pub fn refused_alone(&self, external: &str) -> BTreeSet<u64> {
+        self.alone_since_ms.keys().filter(|(name, _)| name == external).map(|(_, ticket)| *ticket).collect()
+    }
+
     pub fn troubles(&self) -> Vec<Trouble> {
         let trouble = |(cause, wait): (&Cause, &Wait)| Trouble {
             cause: cause.clone(),

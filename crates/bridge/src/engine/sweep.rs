@@ -29,7 +29,7 @@ pub async fn run_external(shared: Arc<Shared>, lane: Arc<Lane>) {
     let period_ms = lane.settings.sync.sweep_ms;
     loop {
         if may_call(&shared, &lane.external).await {
-            report(&lane.external, shared.sweep_external(&lane).await);
+            report(&shared, &lane.external, shared.sweep_external(&lane).await);
         }
         shared.clock.sleep(period_ms).await;
     }
@@ -39,7 +39,7 @@ pub async fn run_internal(shared: Arc<Shared>) {
     let period_ms = shared.lanes.iter().map(|lane| lane.settings.sync.sweep_ms).min().unwrap_or(shared.timing.sweep_ms);
     loop {
         if may_call(&shared, &shared.internal).await {
-            report(&shared.internal, shared.sweep_internal().await);
+            report(&shared, &shared.internal, shared.sweep_internal().await);
         }
         shared.clock.sleep(period_ms).await;
     }
@@ -52,10 +52,13 @@ pub(super) async fn may_call(shared: &Shared, itop: &Itop) -> bool {
     !itop.breaker().is_down() && matches!(stopped, Ok(None))
 }
 
-fn report(itop: &Itop, swept: Result<usize, Failure>) {
+fn report(shared: &Shared, itop: &Itop, swept: Result<usize, Failure>) {
     match swept {
         Ok(0) => tracing::debug!(itop = %itop.name, "sweep found nothing new"),
-        Ok(marked) => tracing::info!(itop = %itop.name, marked, "sweep"),
+        Ok(marked) => {
+            shared.metrics.swept(&itop.name, marked);
+            tracing::info!(itop = %itop.name, marked, "sweep");
+        }
         Err(failure) => tracing::warn!(itop = %itop.name, error = %failure.text, "sweep failed; it is made again"),
     }
 }

@@ -59,6 +59,11 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
+    /// The bridge's own trouble, not the caller's.
+    pub fn is_ours(self) -> bool {
+        matches!(self, Refusal::StoreUnavailable | Refusal::InternalError)
+    }
+
     /// The status, a word for programs, which stays, and a sentence for people.
     fn parts(self) -> (StatusCode, &'static str, &'static str) {
         match self {

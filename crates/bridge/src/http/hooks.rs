@@ -14,6 +14,7 @@ use serde::de::IgnoredAny;
 use super::answer::Refusal;
 use super::payload::{NULL, Payload, class as class_of, id};
 use super::{HttpState, Owner, answer, auth};
+use crate::metrics::HookAnswer;
 use crate::store::{About, DirtyMark, Look, Marked, TicketOf};
 
 /// A description can be long; a payload that holds a file is none of ours.
@@ -34,9 +35,35 @@ enum Meaning {
     Nothing(&'static str),
 }
 
-pub(super) async fn receive(state: &HttpState, hook: Hook, request: Request) -> Result<Response, Refusal> {
+/// `kind` is the end of the route.
+pub(super) async fn receive(
+    state: &HttpState,
+    hook: Hook,
+    kind: &'static str,
+    request: Request,
+) -> Result<Response, Refusal> {
     // The key comes first: nobody without one makes the bridge read a body.
-    let owner = state.keys.owner(request.headers(), state.clock.now_ms())?;
+    let owner = state.keys.owner(request.headers(), state.clock.now_ms());
+    let side = owner.as_ref().ok().map(|owner| state.sender(owner, hook).to_owned());
+    let answer = match owner {
+        Ok(owner) => taken(state, hook, owner, request).await,
+        Err(refusal) => Err(refusal),
+    };
+    let word = match &answer {
+        Ok((_, word)) => *word,
+        Err(refusal) if refusal.is_ours() => HookAnswer::Unavailable,
+        Err(_) => HookAnswer::Refused,
+    };
+    state.metrics.hook(side.as_deref(), kind, word, state.clock.now_ms());
+    answer.map(|(response, _)| response)
+}
+
+async fn taken(
+    state: &HttpState,
+    hook: Hook,
+    owner: &Owner,
+    request: Request,
+) -> Result<(Response, HookAnswer), Refusal> {
     match hook {
         Hook::ExternalTicketCreated | Hook::ExternalTicketChanged => auth::fits(owner, Side::External)?,
         Hook::InternalTicket => auth::fits(owner, Side::Internal)?,
@@ -45,7 +72,7 @@ pub(super) async fn receive(state: &HttpState, hook: Hook, request: Request) -> 
     let body = body(state, request).await?;
     let payload = Payload::read(&body);
     match meaning(state, hook, owner, &payload).map_err(|missing| no_id(missing, hook, &payload, &body))? {
-        Meaning::Nothing(reason) => Ok(answer::ignored(reason)),
+        Meaning::Nothing(reason) => Ok((answer::ignored(reason), HookAnswer::Ignored)),
         Meaning::Marks { ticket, marks } => mark(state, ticket, marks).await,
     }
 }
@@ -125,7 +152,7 @@ fn at_file(side: Side, attachment: Option<u64>) -> Look {
     }
 }
 
-async fn mark(state: &HttpState, ticket: u64, marks: Vec<(About, Look)>) -> Result<Response, Refusal> {
+async fn mark(state: &HttpState, ticket: u64, marks: Vec<(About, Look)>) -> Result<(Response, HookAnswer), Refusal> {
     let now_ms = state.clock.now_ms();
     let due_ms = now_ms.saturating_add(state.timing.coalesce_ms);
     let marks = marks.into_iter().map(|(about, look)| DirtyMark { about, look, due_ms }).collect();
@@ -135,7 +162,7 @@ async fn mark(state: &HttpState, ticket: u64, marks: Vec<(About, Look)>) -> Resu
         Marked::Accepted => None,
     });
     Ok(match reason {
-        Some(reason) if !marked.contains(&Marked::Accepted) => answer::ignored(reason),
-        _ => answer::accepted(ticket),
+        Some(reason) if !marked.contains(&Marked::Accepted) => (answer::ignored(reason), HookAnswer::Ignored),
+        _ => (answer::accepted(ticket), HookAnswer::Accepted),
     })
 }

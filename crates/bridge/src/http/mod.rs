@@ -12,12 +12,15 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::engine::Engine;
+use crate::metrics::Metrics;
 use crate::store::{DirtyMark, Marked, StoreError, StoreHandle};
 use crate::timing::Timing;
 
@@ -63,30 +66,62 @@ pub struct HttpState {
     pub keys: KeyTable,
     pub bridged: Bridged,
     pub timing: Timing,
+    pub metrics: Arc<Metrics>,
+    internal_name: String,
 }
 
 impl HttpState {
-    pub fn new(config: &Config, inbox: Arc<dyn Inbox>, clock: Arc<dyn Clock>, timing: Timing) -> HttpState {
-        HttpState { inbox, clock, keys: KeyTable::new(config), bridged: Bridged::new(config), timing }
+    pub fn new(
+        config: &Config,
+        inbox: Arc<dyn Inbox>,
+        clock: Arc<dyn Clock>,
+        timing: Timing,
+        metrics: Arc<Metrics>,
+    ) -> HttpState {
+        HttpState {
+            inbox,
+            clock,
+            keys: KeyTable::new(config),
+            bridged: Bridged::new(config),
+            timing,
+            metrics,
+            internal_name: config.internal.name.clone(),
+        }
+    }
+
+    /// The side that sent a webhook. Where both share a key, a file's counts as the external's.
+    fn sender<'a>(&'a self, owner: &'a Owner, hook: Hook) -> &'a str {
+        match owner {
+            Owner::Internal { name } | Owner::External { name } => name,
+            Owner::Both { .. } if hook == Hook::InternalTicket => &self.internal_name,
+            Owner::Both { external } => external,
+        }
     }
 }
 
-/// The routes. Every answer is JSON, whatever went wrong.
+/// The webhooks: the end of each one's route, and what it tells of.
+const HOOKS: [(&str, Hook); 8] = [
+    ("create-ticket", Hook::ExternalTicketCreated),
+    ("update-ticket", Hook::ExternalTicketChanged),
+    ("update-private-log", Hook::ExternalTicketChanged),
+    ("ticket-state-change", Hook::InternalTicket),
+    ("ticket-update-private-log", Hook::InternalTicket),
+    ("create-attachment", Hook::Attachment),
+    ("update-attachment", Hook::Attachment),
+    ("delete-attachment", Hook::Attachment),
+];
+
+/// The routes but `/metrics`. Every answer is JSON, whatever went wrong.
 pub fn router(state: Arc<HttpState>) -> Router {
-    let hook = |hook: Hook| {
+    let hook = |hook: Hook, kind: &'static str| {
         post(move |State(state): State<Arc<HttpState>>, request: Request| async move {
-            hooks::receive(&state, hook, request).await
+            hooks::receive(&state, hook, kind, request).await
         })
     };
-    Router::new()
-        .route("/api/v1/create-ticket", hook(Hook::ExternalTicketCreated))
-        .route("/api/v1/update-ticket", hook(Hook::ExternalTicketChanged))
-        .route("/api/v1/update-private-log", hook(Hook::ExternalTicketChanged))
-        .route("/api/v1/ticket-state-change", hook(Hook::InternalTicket))
-        .route("/api/v1/ticket-update-private-log", hook(Hook::InternalTicket))
-        .route("/api/v1/create-attachment", hook(Hook::Attachment))
-        .route("/api/v1/update-attachment", hook(Hook::Attachment))
-        .route("/api/v1/delete-attachment", hook(Hook::Attachment))
+    let hooks = HOOKS
+        .into_iter()
+        .fold(Router::new(), |router, (kind, of)| router.route(&format!("/api/v1/{kind}"), hook(of, kind)));
+    hooks
         .route("/api/v1/test", get(test))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
@@ -94,6 +129,12 @@ pub fn router(state: Arc<HttpState>) -> Router {
         .method_not_allowed_fallback(async || Refusal::MethodNotAllowed)
         .layer(CatchPanicLayer::custom(|_| Refusal::InternalError.into_response()))
         .with_state(state)
+}
+
+/// The metrics, which the engine knows.
+pub fn metrics_route(engine: Engine) -> Router {
+    let text = "text/plain; version=0.0.4; charset=utf-8";
+    Router::new().route("/metrics", get(async move || ([(CONTENT_TYPE, text)], engine.show_metrics().await)))
 }
 
 /// Says whose key the caller has.

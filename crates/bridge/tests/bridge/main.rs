@@ -23,3 +23,4 @@ mod status;
 mod sweep;
 mod two_bridges;
 mod verbs;
+mod watch;

@@ -146,6 +146,7 @@ impl Setup {
             ));
         }
         text.push_str(&format!("[sync]\n{}\n", self.sync));
+        text.push_str("[alerts]\nwebhook_url = \"http://chat/hook?key=sk_chat\"\n");
         Config::parse(&text, "test.toml", &|_| None).unwrap_or_else(|error| panic!("{error}"))
     }
 }
@@ -235,6 +236,44 @@ pub struct World {
     panic_at: Arc<Mutex<Option<&'static str>>>,
     host: &'static str,
     bridges: Bridges,
+    /// What alerts have posted.
+    pub posted: Posted,
+}
+
+/// Where alerts are posted.
+#[derive(Clone, Default)]
+pub struct Posted {
+    bodies: Arc<Mutex<Vec<serde_json::Value>>>,
+    fails: Arc<Mutex<bool>>,
+}
+
+impl Posted {
+    pub fn take(&self) -> Vec<serde_json::Value> {
+        std::mem::take(&mut self.bodies.lock().unwrap())
+    }
+
+    pub fn fail(&self, fails: bool) {
+        *self.fails.lock().unwrap() = fails;
+    }
+}
+
+impl Transport for Posted {
+    fn send<'a>(
+        &'a self,
+        request: http::Request<Body>,
+        _progress: &'a Progress,
+    ) -> BoxFuture<'a, Result<http::Response<Bytes>, TransportError>> {
+        assert_eq!(request.uri(), "http://chat/hook?key=sk_chat");
+        let body = request.body().to_bytes();
+        let status = if *self.fails.lock().unwrap() { 500 } else { 200 };
+        if status == 200 {
+            self.bodies.lock().unwrap().push(serde_json::from_slice(&body).expect("JSON"));
+        }
+        Box::pin(async move {
+            let answer = http::Response::builder().status(status).body(Bytes::new());
+            Ok(answer.expect("an answer"))
+        })
+    }
 }
 
 struct Running {
@@ -284,6 +323,7 @@ impl World {
             panic_at: Arc::default(),
             host: setup.host,
             bridges: setup.bridges,
+            posted: Posted::default(),
         };
         world.boot();
         let url = format!("http://{}", world.host);
@@ -304,6 +344,7 @@ impl World {
             clock: self.clock.clone(),
             random: Arc::new(SeededRandom::new(self.seed)),
             timing: Timing::default(),
+            post: Some(Arc::new(self.posted.clone())),
         };
         self.seed += 1;
         let transport = |side: &SideConfig| {

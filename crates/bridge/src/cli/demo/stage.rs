@@ -246,7 +246,13 @@ fn bridge(
     let mut sqlite = SqliteStore::open_exclusive(&config.store.path)?;
     sqlite.adopt_server_id(&config.server.id)?;
     let store = StoreHandle::thread(sqlite);
-    let seams = Seams { store: store.clone(), clock: Arc::new(SystemClock), random: Arc::new(SystemRandom), timing };
+    let seams = Seams {
+        store: store.clone(),
+        clock: Arc::new(SystemClock),
+        random: Arc::new(SystemRandom),
+        timing,
+        post: None,
+    };
     let app = App::new(config, seams, &app::http_transport)?;
     let running = tokio::spawn(app.run(door, stopped));
     Ok((store, running))
