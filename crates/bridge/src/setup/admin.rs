@@ -48,7 +48,7 @@ impl Admin {
     pub fn client(&self, side: &SideConfig, transport: MakeTransport<'_>) -> Result<Client, SideError> {
         let login = Login::Password { user: self.user.clone(), password: self.password.clone() };
         let side = SideConfig { login, ..side.clone() };
-        app::client(&side, &Memory::default(), transport(&side)?)
+        app::client(&side, &Memory::default(), transport(&side)?, None)
     }
 
     /// What stands in that iTop.
