@@ -15,7 +15,7 @@ use super::times::moment;
 use super::{Outcome, store, ticket};
 use crate::app;
 use crate::config::Config;
-use crate::engine::{Engine, Preview, log_text};
+use crate::engine::{Engine, Preview, log_text, without_image_addresses};
 use crate::store::{StoreHandle, TicketOf};
 
 /// A value is cut after so many lines …
@@ -259,8 +259,10 @@ fn entries_of(number: usize) -> String {
     if number == 1 { "1 entry".to_owned() } else { format!("{number} entries") }
 }
 
-/// A value with its sign and name, cut where it is long.
+/// A value with its sign and name, cut where it is long. Whoever sees it is not to have the secret of a
+/// picture with it.
 fn marked(sign: char, name: &str, value: &str) -> Vec<String> {
+    let value = without_image_addresses(value);
     let mut lines: Vec<String> = Vec::new();
     for line in value.lines().take(MOST_LINES) {
         let cut: String = line.chars().take(MOST_CHARACTERS).collect();

@@ -42,7 +42,7 @@ use itop_bridge_core::{Side, TicketMark};
 use tokio::sync::watch;
 
 pub use alerts::Alerts;
-pub use html::log_text;
+pub use html::{log_text, without_image_addresses};
 pub use itop::Itop;
 pub use policies::{LaneSettings, target_of};
 pub use preview::{CannotTell, Preview};

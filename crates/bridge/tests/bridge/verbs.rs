@@ -20,6 +20,7 @@ use crate::world::*;
 outside_both_versions![
     a_plan_is_what_the_next_pass_writes_and_itself_writes_nothing,
     a_plan_of_a_ticket_without_a_pair_shows_what_would_be_made,
+    a_plan_shows_a_picture_without_its_secret,
     a_plan_says_why_nothing_is_written,
     a_pair_is_shown_with_its_files_logs_and_history,
     a_parked_ticket_is_tried_again_when_told,
@@ -179,6 +180,27 @@ async fn a_plan_of_a_ticket_without_a_pair_shows_what_would_be_made(version: Ver
     world.resume("acme", false).await.unwrap();
     world.settle().await;
     assert_eq!(world.internal.tickets("UserRequest").len(), 1);
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn a_plan_shows_a_picture_without_its_secret(version: Version) {
+    const SECRET: &str = "5ec2e7f00d";
+    let world = Setup::outside(version).start().await;
+    let id = linked(&world).await;
+    let copy = world.copy_of(id).await.id;
+    world.pause("acme").await.unwrap();
+    for (sim, ticket) in [(world.acme(), id), (&world.internal, copy)] {
+        let image = sim.add_inline_image(ticket, SECRET, "image/png", b"\x89PNG").await.unwrap();
+        let description = format!("<p>look at {} here</p>", image.html);
+        sim.update(ticket, json!({ "description": description })).await.unwrap();
+    }
+    let (_, said) = world.plan(PAIR).await.unwrap();
+    contains_all(
+        &said,
+        &["- description: <p>look at [image 301] here</p>\n", "+ description: <p>look at [image 1] here</p>\n"],
+    );
+    assert!(!said.contains(SECRET), "{said}");
+    world.resume("acme", false).await.unwrap();
     world.one_more_pass_writes_nothing().await;
 }
 
