@@ -434,3 +434,35 @@ fn after(body: &str, key: &str) -> u64 {
     let rest = body.split_once(&format!("\"{key}\":")).unwrap().1.trim_start().trim_start_matches('"');
     rest.split_once('"').unwrap().0.parse().unwrap()
 }
+
+#[tokio::test]
+async fn the_api_description_names_every_route_and_what_it_answers() {
+    let bridge = Bridge::new();
+    let (status, document) = bridge.get("/openapi.json", ACME_KEY).await;
+    assert_eq!((status, &document["openapi"]), (200, &json!("3.1.0")));
+    let paths = document["paths"].as_object().unwrap();
+    assert_eq!(paths.len(), 13, "8 webhooks, test, healthz, readyz, metrics, openapi.json");
+    for (path, operations) in paths {
+        for (method, operation) in operations.as_object().unwrap() {
+            let described = operation["responses"].as_object().unwrap();
+            // The metrics are the engine's; all other routes are asked, well and badly.
+            if path == "/metrics" {
+                continue;
+            }
+            let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+            for (key, body) in [(ACME_KEY, r#"{"id": 7, "item_id": 7}"#), (INTERNAL_KEY, "{}"), ("sk_wrong", "")] {
+                let request = Request::builder().method(&method).uri(path).header("X-API-Key", key);
+                let (status, answer) = bridge.send(request.body(Body::from(body)).unwrap()).await;
+                assert!(described.contains_key(&status.to_string()), "{method} {path} answers {status}: {answer}");
+                let described = described[&status.to_string()]["description"].as_str().unwrap();
+                if let Some(word) = answer["error"].as_str() {
+                    assert!(described.contains(&format!("`{word}`")), "{method} {path}: {word} in {described}");
+                }
+            }
+        }
+    }
+    for reference in document.to_string().split("#/components/schemas/").skip(1) {
+        let name = reference.split('"').next().unwrap();
+        assert!(document["components"]["schemas"][name].is_object(), "{name}");
+    }
+}

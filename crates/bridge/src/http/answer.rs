@@ -64,8 +64,28 @@ impl Refusal {
         matches!(self, Refusal::StoreUnavailable | Refusal::InternalError)
     }
 
+    /// What a webhook may be refused with.
+    pub fn of_webhooks() -> [Refusal; 13] {
+        use Refusal::*;
+        [
+            NoTicketId,
+            NoItemId,
+            NotFilledIn,
+            NotJson,
+            CutOff,
+            MissingApiKey,
+            InvalidApiKey,
+            WrongSide(Side::External),
+            WrongSide(Side::Internal),
+            TooSlow,
+            TooLarge,
+            InternalError,
+            StoreUnavailable,
+        ]
+    }
+
     /// The status, a word for programs, which stays, and a sentence for people.
-    fn parts(self) -> (StatusCode, &'static str, &'static str) {
+    pub fn parts(self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Refusal::NoTicketId => (StatusCode::BAD_REQUEST, "no_id", "no id: `id` must be the ticket's number"),
             Refusal::NoItemId => (StatusCode::BAD_REQUEST, "no_id", "no id: `item_id` must be the ticket's number"),

@@ -9,12 +9,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Json, Router};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::clock::Clock;
@@ -28,6 +28,7 @@ mod answer;
 mod auth;
 mod bridged;
 mod hooks;
+mod openapi;
 pub mod payload;
 mod serve;
 
@@ -125,6 +126,7 @@ pub fn router(state: Arc<HttpState>) -> Router {
         .route("/api/v1/test", get(test))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
+        .route("/openapi.json", get(async || Json(openapi::document())))
         .fallback(async || Refusal::NotFound)
         .method_not_allowed_fallback(async || Refusal::MethodNotAllowed)
         .layer(CatchPanicLayer::custom(|_| Refusal::InternalError.into_response()))
@@ -134,7 +136,10 @@ pub fn router(state: Arc<HttpState>) -> Router {
 /// The metrics, which the engine knows.
 pub fn metrics_route(engine: Engine) -> Router {
     let text = "text/plain; version=0.0.4; charset=utf-8";
-    Router::new().route("/metrics", get(async move || ([(CONTENT_TYPE, text)], engine.show_metrics().await)))
+    Router::new()
+        .route("/metrics", get(async move || ([(CONTENT_TYPE, text)], engine.show_metrics().await)))
+        .method_not_allowed_fallback(async || Refusal::MethodNotAllowed)
+        .layer(CatchPanicLayer::custom(|_| Refusal::InternalError.into_response()))
 }
 
 /// Says whose key the caller has.
