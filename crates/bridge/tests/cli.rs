@@ -59,6 +59,7 @@ fn a_verb_without_a_store_says_so_and_makes_none() {
         &["retry"],
         &["pause", "acme"],
         &["resume", "acme"],
+        &["backup", "copy.db"],
     ];
     for verb in verbs {
         let output = call(&[&["--config", config.to_str().unwrap()], verb].concat());

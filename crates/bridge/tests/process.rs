@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use itop_bridge::store::{SqliteStore, Store as _};
 use itop_sim::{Effect, Fault, Sim, SimConfig, SocketSender, Version, WallClock};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -133,6 +134,25 @@ impl Site {
         let said = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
         said
+    }
+
+    /// The same, of a verb that cannot do it; answers why.
+    async fn refused_verb(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_itop-bridge"));
+        command.arg("--config").arg(self.config()).args(arguments);
+        let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(output.stdout.is_empty());
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    /// The names of the customers' files inside.
+    fn elitery_files(&self) -> Vec<String> {
+        let tickets = self.elitery.tickets("Ticket");
+        let files = tickets.iter().flat_map(|ticket| self.elitery.attachments(ticket.id));
+        let mut names: Vec<String> = files.map(|file| file.filename).collect();
+        names.sort();
+        names
     }
 
     /// Waits until this holds.
@@ -385,6 +405,49 @@ async fn a_token_logs_in_as_well_as_a_password() {
     let secret = site.log().contains("bridge-token") || site.log().contains("Bridge.1234");
     assert!(!secret, "a secret stands in the log");
     site.goes_on_without_writing().await;
+}
+
+/// Yesterday's store beside today's iTops: what happened since is found by the marks.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_taken_beside_a_running_bridge_is_whole_and_doubles_nothing_when_it_is_put_back() {
+    let site = Site::new("backup").await;
+    let bridge = site.serve().await;
+    let first = site.ticket("UserRequest", "before the backup").await;
+    site.acme.attach(first, "a.txt", "text/plain", b"a").await.unwrap();
+    site.every_ticket_has_one_copy().await;
+    let copy = site.folder.join("copy.db");
+    let copied = site.verb(&["backup", copy.to_str().unwrap()]).await;
+    assert!(copied.contains("copy.db: "), "{copied}");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&copy).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    let pairs = SqliteStore::open_to_read(&copy).unwrap().links(None, 0, 10, None).unwrap();
+    assert_eq!(pairs.iter().map(|stored| stored.link.external.id).collect::<Vec<_>>(), [first]);
+    let refused = site.refused_verb(&["backup", copy.to_str().unwrap()]).await;
+    assert!(refused.contains("is there already"), "{refused}");
+    let nowhere = site.refused_verb(&["backup", "/no/such/folder/copy.db"]).await;
+    assert!(nowhere.contains("no backup was made at /no/such/folder/copy.db"), "{nowhere}");
+    let parts = std::fs::read_dir(&site.folder)
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains(".part-"));
+    assert_eq!(parts.count(), 0, "nothing half-written stays");
+
+    site.acme.attach(first, "c.txt", "text/plain", b"c").await.unwrap();
+    site.every_ticket_has_one_copy().await;
+    site.until("the files are copied", |site| site.elitery_files() == ["a.txt", "c.txt"]).await;
+    assert!(bridge.terminate().await.success());
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(site.folder.join(format!("bridge.db{suffix}")));
+    }
+    std::fs::copy(&copy, site.folder.join("bridge.db")).unwrap();
+
+    let bridge = site.serve().await;
+    site.ticket("UserRequest", "after all that").await;
+    site.acme.update(first, json!({"title": "and changed"})).await.unwrap();
+    site.until("the change crosses", |site| site.copies().iter().any(|title| title.ends_with("and changed"))).await;
+    site.every_ticket_has_one_copy().await;
+    site.goes_on_without_writing().await;
+    assert_eq!(site.elitery_files(), ["a.txt", "c.txt"], "nothing is copied twice");
+    assert!(bridge.terminate().await.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,6 +12,7 @@ use clap::{Parser, Subcommand};
 use crate::clock::SystemClock;
 use crate::random::SystemRandom;
 
+pub mod backup;
 mod check;
 mod demo;
 mod keys;
@@ -38,6 +39,7 @@ Examples:
   itop-bridge retry                       try parked tickets again now
   itop-bridge pause acme                  let a side stand still, until it is resumed
   itop-bridge resume acme:R-000123        go on with a pair that has halted
+  itop-bridge backup copy.db              copy the store, while `serve` runs
 Each verb's own --help says more.
 
 Environment:
@@ -73,6 +75,7 @@ enum Verb {
     Pause(pause::Pause),
     Resume(resume::Resume),
     Keys(keys::Keys),
+    Backup(backup::Backup),
 }
 
 /// How a verb ended that could do its work.
@@ -107,6 +110,7 @@ pub fn run() -> ExitCode {
         Verb::Pause(verb) => pause::run(verb, &cli.config, &mut out),
         Verb::Resume(verb) => resume::run(verb, &cli.config, &SystemClock, &mut out),
         Verb::Keys(verb) => keys::run(verb, &SystemRandom, &mut out),
+        Verb::Backup(verb) => backup::run(verb, &cli.config, &mut out),
     };
     match outcome.and_then(|outcome| Ok(out.flush().map(|()| outcome)?)) {
         Ok(outcome) => outcome.into(),

@@ -1,0 +1,54 @@
+//! `backup`: a copy of the store, while `serve` runs.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow, bail};
+use clap::Args;
+
+use super::{Outcome, store};
+use crate::config::Config;
+
+/// Copy the store to a file, while `serve` runs.
+///
+/// The copy is whole and of one moment, has mode 0600, and never takes another file's place. It holds the text
+/// of customers' tickets: keep it as you keep the store. To put it back, stop `serve`, put the copy in the
+/// store's place without its -wal and -shm files, and start: what happened since is found by the marks, and nothing is
+/// made twice.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  itop-bridge backup /var/backups/itop-bridge-$(date +%F).db")]
+pub struct Backup {
+    /// A file that does not exist yet.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+pub fn run(backup: &Backup, config: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    let config = Config::load(config)?;
+    let store = store::to_read(&config)?;
+    let (file, shown) = (&backup.file, backup.file.display());
+    if file.exists() {
+        bail!("{shown} is there already, and a backup takes no file's place: name another");
+    }
+    let part = part_of(file)?;
+    let copied = store.backup_to(&part).map_err(|error| anyhow!("{error}")).and_then(|()| {
+        std::fs::File::open(&part)?.sync_all()?;
+        // Unlike a rename, a link never takes the place of a file that came meanwhile.
+        Ok(std::fs::hard_link(&part, file)?)
+    });
+    // A copy that is not whole is none.
+    let removed = std::fs::remove_file(&part);
+    copied.with_context(|| format!("no backup was made at {shown}"))?;
+    removed.with_context(|| format!("the backup is made, but {} could not be removed", part.display()))?;
+    let bytes = std::fs::metadata(file).map(|found| found.len())?;
+    writeln!(out, "{shown}: {bytes} bytes")?;
+    Ok(Outcome::Fine)
+}
+
+/// Where the copy is made: beside the file, so that it appears there all at once.
+fn part_of(file: &Path) -> anyhow::Result<PathBuf> {
+    let name = file.file_name().ok_or_else(|| anyhow!("{} names no file", file.display()))?;
+    let mut name = name.to_owned();
+    name.push(format!(".part-{}", std::process::id()));
+    Ok(file.with_file_name(name))
+}
