@@ -19,6 +19,7 @@ use serde::Serialize;
 
 use crate::app::{self, MakeTransport};
 use crate::config::{Condition, Config, ExternalConfig, SideConfig};
+use crate::setup::Admin;
 use itop_bridge_core::policy::StatusToExternal;
 
 mod defaults;
@@ -26,6 +27,7 @@ mod own;
 mod reach;
 mod rights;
 mod stimuli;
+mod webhooks;
 
 use defaults::DefaultOf;
 use rights::{ClassRights, Right};
@@ -132,12 +134,17 @@ impl Verdict {
     }
 }
 
-/// Everything: the bridge itself, then each side, all sides at once.
-pub async fn run(config: &Config, transport: MakeTransport<'_>) -> Vec<Finding> {
+/// Everything: the bridge itself, then each side, all sides at once. `admin`: whose account may read webhooks.
+pub async fn run(config: &Config, admin: Option<&Admin>, transport: MakeTransport<'_>) -> Vec<Finding> {
     let mut findings = own(config);
     let memory = Memory::default();
     let tables = tables(config);
-    let judged = join_all(tables.iter().map(|table| table.judge(transport, &memory))).await;
+    let judged = join_all(tables.iter().map(|table| async {
+        let mut findings = table.judge(transport, &memory).await;
+        findings.extend(webhooks::judge(config, table.side, admin, transport).await);
+        findings
+    }))
+    .await;
     findings.extend(judged.into_iter().flatten());
     findings
 }
@@ -146,6 +153,19 @@ pub async fn run(config: &Config, transport: MakeTransport<'_>) -> Vec<Finding> 
 pub async fn side(config: &Config, name: &str, transport: MakeTransport<'_>) -> Vec<Finding> {
     match tables(config).into_iter().find(|table| table.side.name == name) {
         Some(table) => table.judge(transport, &Memory::default()).await,
+        None => Vec::new(),
+    }
+}
+
+/// The findings about the webhooks of one side.
+pub async fn webhooks(
+    config: &Config,
+    name: &str,
+    admin: Option<&Admin>,
+    transport: MakeTransport<'_>,
+) -> Vec<Finding> {
+    match tables(config).into_iter().find(|table| table.side.name == name) {
+        Some(table) => webhooks::judge(config, table.side, admin, transport).await,
         None => Vec::new(),
     }
 }

@@ -30,7 +30,7 @@ pub struct Account {
 }
 
 /// Closed to everyone but administrators.
-const ADMIN_ONLY: [&str; 6] = ["User", "CMDBChange", "CMDBChangeOp", "Event", "Action", "Trigger"];
+const ADMIN_ONLY: [&str; 7] = ["User", "CMDBChange", "CMDBChangeOp", "Event", "Action", "Trigger", "lnkTriggerAction"];
 
 impl Account {
     pub fn new(login: &str, password: &str, user_id: u64, contact_id: u64, display_name: &str) -> Self {

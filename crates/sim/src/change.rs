@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::lifecycle::Lifecycle;
+use crate::provision;
 use crate::refusal::Refusal;
 use crate::schema::{Attribute, Class, Kind};
 use crate::value::{Object, Value};
@@ -33,7 +34,7 @@ pub fn blank(class: &Class) -> Object {
     let values = class.attributes.iter().filter(|attribute| attribute.is_stored()).map(|attribute| {
         let value = match attribute.kind {
             Kind::Key(_) | Kind::Item => Value::Key(0),
-            Kind::Date | Kind::Number | Kind::Links | Kind::File => Value::Null,
+            Kind::Date | Kind::Number | Kind::Links | Kind::Set { .. } | Kind::File => Value::Null,
             Kind::Log => Value::Log(Vec::new()),
             Kind::State => Value::Text(lifecycle.map_or_else(String::new, |cycle| cycle.initial.clone())),
             _ => Value::Text(attribute.default.clone()),
@@ -48,7 +49,7 @@ pub fn blank(class: &Class) -> Object {
 pub fn insert(world: &mut World, mut object: Object, now: i64) -> Result<(Object, Vec<Event>), Refusal> {
     compute(&mut object);
     let class = world.class(&object.class);
-    check(class, &object, |_| true, "-1")?;
+    check(class, &object, |_| true, "-1", provision::issue(world, &object))?;
     object.id = world.next_id(&object.class);
     if world.schema().is_a(&object.class, "Ticket") {
         stamp_new_ticket(world, &mut object, now);
@@ -58,7 +59,7 @@ pub fn insert(world: &mut World, mut object: Object, now: i64) -> Result<(Object
             object.set("creation_date", Value::Date(now));
         }
     }
-    world.put(object.clone());
+    provision::store(world, &mut object);
     let events = vec![Event { change: Change::Created, object: object.clone() }];
     Ok((object, events))
 }
@@ -89,13 +90,14 @@ pub fn update(world: &mut World, mut draft: Object, now: i64) -> Result<(Object,
     if changed.is_empty() {
         return Ok((before, Vec::new()));
     }
-    check(world.class(&draft.class), &draft, |code| changed.iter().any(|one| one == code), &draft.id.to_string())?;
+    let is_changed = |code: &str| changed.iter().any(|one| one == code);
+    check(world.class(&draft.class), &draft, is_changed, &draft.id.to_string(), provision::issue(world, &draft))?;
     let is_ticket = world.schema().is_a(&draft.class, "Ticket");
     if is_ticket {
         draft.set("last_update", Value::Date(now));
         changed = draft.changed_since(&before);
     }
-    world.put(draft.clone());
+    provision::store(world, &mut draft);
     let mut events = vec![Event { change: Change::Updated(changed), object: draft.clone() }];
     if before.get("status") != draft.get("status") {
         let state = draft.get("status").text().to_owned();
@@ -164,7 +166,13 @@ fn compute(object: &mut Object) {
 }
 
 /// iTop's checks before a write; all issues stand in the message.
-fn check(class: &Class, object: &Object, is_changed: impl Fn(&str) -> bool, id: &str) -> Result<(), Refusal> {
+fn check(
+    class: &Class,
+    object: &Object,
+    is_changed: impl Fn(&str) -> bool,
+    id: &str,
+    of_the_whole: Option<String>,
+) -> Result<(), Refusal> {
     let issues: Vec<String> = class
         .attributes
         .iter()
@@ -173,6 +181,7 @@ fn check(class: &Class, object: &Object, is_changed: impl Fn(&str) -> bool, id: 
             let issue = issue(attribute, object)?;
             Some(format!("Unexpected value for attribute '{}' ({}) : {issue}", attribute.label, attribute.code))
         })
+        .chain(of_the_whole)
         .collect();
     if issues.is_empty() {
         return Ok(());

@@ -11,7 +11,10 @@
 //! - [`Sim::fail_next`] and its like break calls; [`Sim::ticket`], [`Sim::calls`] and
 //!   [`Sim::deliveries`] show what came of it.
 //!
-//! Not simulated: linked sets (answered empty), history, the provisioning of triggers by REST,
+//! Connections, actions and triggers can be made by REST too, as an administrator; they fire as those do that
+//! a test adds.
+//!
+//! Not simulated: linked sets but for those of actions and triggers (answered empty), history,
 //! OQL's joins and functions, the stop watches of service levels.
 
 mod account;
@@ -28,6 +31,7 @@ mod knobs;
 mod lifecycle;
 mod oql;
 mod people;
+mod provision;
 mod refusal;
 mod reply;
 mod rest;

@@ -34,6 +34,15 @@ const SUBCATEGORIES: [(u64, &str, u64, &str); 6] = [
     (6, "Network Troubleshooting", 3, "incident"),
 ];
 
+const REMOTE_APPLICATION_TYPES: [(u64, &str); 6] = [
+    (48, "iTop"),
+    (49, "Slack"),
+    (50, "Rocket.Chat"),
+    (51, "Google Chat"),
+    (52, "Microsoft Teams"),
+    (53, "Other / Generic"),
+];
+
 /// Login, person.
 const USERS: [(u64, &str, u64); 3] = [(1, "admin", 1), (2, "bridge", 40), (3, "jules", 9)];
 
@@ -60,6 +69,9 @@ pub fn fill(world: &mut World) {
     for (id, name, service, request_type) in SUBCATEGORIES {
         let values = [("name", text(name)), ("service_id", Value::Key(service)), ("request_type", text(request_type))];
         add(world, "ServiceSubcategory", id, &values);
+    }
+    for (id, name) in REMOTE_APPLICATION_TYPES {
+        add(world, "RemoteApplicationType", id, &[("name", text(name))]);
     }
     for (id, login, person) in USERS {
         add(world, "User", id, &[("login", text(login)), ("contactid", Value::Key(person))]);

@@ -1,13 +1,16 @@
 //! The classes and attributes, read from `schema.txt` for a version of iTop.
 //!
 //! A class line is `class NAME [: SUPERCLASS] FRIENDLY [abstract]`; FRIENDLY says what its
-//! objects are called (`name`, `ref`, `login`, `person`: first name and name, `attachment`).
+//! objects are called (`name`, `ref`, `login`, `description`, `person`: first name and name, `attachment`,
+//! `link`: its class).
 //! Kinds of attributes:
 //! `text` (one line, 255 characters), `lines` (plain text), `html`, `solution` (plain text in
 //! 3.1, HTML in 3.2), `choice:…`, `state`, `key:CLASS`, `via:KEY.ATTRIBUTE` (read only),
-//! `date`, `number`, `item` (a key without a class), `log`, `file`, `links`, `timer`
-//! (answers 0), `nothing` (answers null), `operational` (derived from the state).
-//! Flags: `required` (null is refused), `default=…`, `label=…` (blanks as `_`).
+//! `date`, `number`, `item` (a key without a class), `log`, `file`, `links` (answered empty),
+//! `set:CLASS.KEY` (the objects that point here), `codes` (attribute codes of the `target_class`), `complement`
+//! (names the `target_class`), `timer` (answers 0), `nothing` (answers null), `operational` (derived from the state).
+//! Flags: `required` (null is refused), `default=…` (blanks as `~`), `label=…` (blanks as `_`), `since=3.2` and
+//! `until=3.1`.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -32,6 +35,14 @@ pub enum Kind {
     Log,
     File,
     Links,
+    /// The objects of a class whose key points at this one.
+    Set {
+        class: String,
+        key: String,
+    },
+    /// Codes of attributes of the object's `target_class`.
+    Codes,
+    Complement,
     Timer,
     Nothing,
     Operational,
@@ -64,7 +75,19 @@ impl Attribute {
         use Kind::*;
         matches!(
             self.kind,
-            Text | Lines | Html | Choice(_) | State | Key(_) | Date | Number | Item | Log | File | Links
+            Text | Lines
+                | Html
+                | Choice(_)
+                | State
+                | Key(_)
+                | Date
+                | Number
+                | Item
+                | Log
+                | File
+                | Links
+                | Set { .. }
+                | Codes
         )
     }
 
@@ -81,6 +104,9 @@ pub enum Friendly {
     Login,
     Person,
     Attachment,
+    Description,
+    /// The class itself.
+    Link,
 }
 
 #[derive(Debug)]
@@ -148,7 +174,7 @@ fn parse(text: &str, version: Version) -> Schema {
             schema.classes.extend(current.take().map(|class| (class.name.clone(), class)));
             current = Some(parse_head(head, &schema));
         } else if let Some(class) = &mut current {
-            class.attributes.push(parse_attribute(line, version));
+            class.attributes.extend(parse_attribute(line, version));
         }
     }
     schema.classes.extend(current.map(|class| (class.name.clone(), class)));
@@ -167,6 +193,8 @@ fn parse_head(head: &str, schema: &Schema) -> Class {
         () if has("person") => Friendly::Person,
         () if has("login") => Friendly::Login,
         () if has("attachment") => Friendly::Attachment,
+        () if has("description") => Friendly::Description,
+        () if has("link") => Friendly::Link,
         () => Friendly::Name,
     };
     Class {
@@ -178,18 +206,22 @@ fn parse_head(head: &str, schema: &Schema) -> Class {
     }
 }
 
-fn parse_attribute(line: &str, version: Version) -> Attribute {
+/// Nothing where this version has no such attribute.
+fn parse_attribute(line: &str, version: Version) -> Option<Attribute> {
     let mut words = line.split_whitespace();
     let code = words.next().unwrap_or_default();
     let mut attribute = Attribute::new(code, parse_kind(words.next().unwrap_or_default(), version));
     for flag in words {
         match flag.split_once('=') {
-            Some(("default", value)) => attribute.default = value.into(),
+            Some(("default", value)) => attribute.default = value.replace('~', " "),
+            Some(("since", "3.2")) if version == Version::V3_1 => return None,
+            Some(("until", "3.1")) if version == Version::V3_2 => return None,
+            Some(("since" | "until", _)) => {}
             Some(("label", value)) => attribute.label = value.replace('_', " "),
             _ => attribute.required = true,
         }
     }
-    attribute
+    Some(attribute)
 }
 
 fn parse_kind(word: &str, version: Version) -> Kind {
@@ -213,6 +245,12 @@ fn parse_kind(word: &str, version: Version) -> Kind {
         "log" => Kind::Log,
         "file" => Kind::File,
         "links" => Kind::Links,
+        "set" => {
+            let (class, key) = of.split_once('.').unwrap_or((of, ""));
+            Kind::Set { class: class.into(), key: key.into() }
+        }
+        "codes" => Kind::Codes,
+        "complement" => Kind::Complement,
         "timer" => Kind::Timer,
         "operational" => Kind::Operational,
         "nothing" => Kind::Nothing,
@@ -255,7 +293,7 @@ fn derived_of(class: &Class, schema: &Schema) -> Vec<Attribute> {
         if matches!(target.as_str(), "Organization" | "Person" | "Team" | "Contact") {
             derived.push(Attribute::new(&format!("{code}_obsolescence_flag"), Kind::KeyObsolete));
         }
-        if target == "Change" {
+        if matches!(target.as_str(), "Change" | "Action" | "Trigger" | "RemoteApplicationConnection") {
             derived.push(Attribute::new(&format!("{code}_finalclass_recall"), Kind::KeyClass(code.clone())));
         }
     }

@@ -121,6 +121,11 @@ impl Sim {
         self.with(|state| state.world.next = next);
     }
 
+    /// The same for a class that `FirstIds` does not name.
+    pub fn set_next_id(&self, class: &str, id: u64) {
+        self.with(|state| state.world.set_next_id(class, id));
+    }
+
     pub fn next_ids(&self) -> FirstIds {
         self.with(|state| state.world.next)
     }

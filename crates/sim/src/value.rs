@@ -37,6 +37,8 @@ pub enum Value {
     Date(i64),
     Log(Vec<Entry>),
     File(Document),
+    /// Links to write, each with the other object's id and its place in the order. Never stored.
+    Links(Vec<(u64, u64)>),
 }
 
 impl Value {

@@ -15,11 +15,13 @@ pub struct World {
     pub next: FirstIds,
     /// By root class, then id: a `Person` and a `Team` share the ids of `Contact`.
     objects: BTreeMap<String, BTreeMap<u64, Object>>,
+    /// By root class: the highest id that was ever given, as a database counts.
+    highest: BTreeMap<String, u64>,
 }
 
 impl World {
     pub fn new(version: Version, zone: Zone, base_url: &str, next: FirstIds) -> Self {
-        Self { version, zone, base_url: base_url.into(), next, objects: BTreeMap::new() }
+        Self { version, zone, base_url: base_url.into(), next, objects: BTreeMap::new(), highest: BTreeMap::new() }
     }
 
     pub fn schema(&self) -> &'static Schema {
@@ -34,6 +36,8 @@ impl World {
 
     pub fn put(&mut self, object: Object) {
         let root = self.schema().root(&object.class).to_owned();
+        let highest = self.highest.entry(root.clone()).or_default();
+        *highest = object.id.max(*highest);
         self.objects.entry(root).or_default().insert(object.id, object);
     }
 
@@ -71,13 +75,29 @@ impl World {
             "Ticket" => &mut self.next.ticket,
             "Attachment" => &mut self.next.attachment,
             "InlineImage" => &mut self.next.inline_image,
-            root => {
-                let used = self.objects.get(root).and_then(|objects| objects.last_key_value());
-                return used.map_or(1, |(id, _)| id + 1);
-            }
+            root => return self.highest.get(root).map_or(1, |id| id + 1),
         };
         *counter += 1;
         *counter - 1
+    }
+
+    /// The ids of this class go on from here.
+    pub fn set_next_id(&mut self, class: &str, id: u64) {
+        let root = self.schema().root(class).to_owned();
+        self.highest.insert(root, id - 1);
+    }
+
+    /// The objects of a class whose key points at this one, in iTop's order.
+    pub fn pointing_at<'a>(&'a self, class: &'a str, key: &str, object: &Object) -> Vec<&'a Object> {
+        let Some(Kind::Key(target)) = self.class(class).attribute(key).map(|attribute| &attribute.kind) else {
+            return Vec::new();
+        };
+        if !self.schema().is_a(&object.class, target) {
+            return Vec::new();
+        }
+        let mut found: Vec<&Object> = self.all(class).filter(|other| other.get(key).key() == object.id).collect();
+        found.sort_by_cached_key(|other| (self.friendly_name(other).to_lowercase(), other.id));
+        found
     }
 
     /// What iTop calls an object.
@@ -88,6 +108,8 @@ impl World {
             Friendly::Ref => text("ref"),
             Friendly::Login => text("login"),
             Friendly::Person => format!("{} {}", text("first_name"), text("name")),
+            Friendly::Description => text("description"),
+            Friendly::Link => object.class.clone(),
             Friendly::Attachment => format!("{} {}", text("item_class"), text("temp_id")),
         }
     }
@@ -113,8 +135,9 @@ impl World {
                 _ => None,
             },
             Kind::Log => Some(own.log().iter().map(|entry| entry.text.as_str()).collect::<Vec<_>>().join("\n")),
-            Kind::File | Kind::Links | Kind::Nothing => None,
-            Kind::Text | Kind::Lines | Kind::Html | Kind::Choice(_) | Kind::State => match own {
+            Kind::File | Kind::Links | Kind::Set { .. } | Kind::Nothing => None,
+            Kind::Complement => Some(format!("class restriction: {}", object.get("target_class").text())),
+            Kind::Text | Kind::Lines | Kind::Html | Kind::Choice(_) | Kind::State | Kind::Codes => match own {
                 Value::Text(text) => Some(text.clone()),
                 _ => None,
             },

@@ -11,11 +11,15 @@ use super::Outcome;
 use crate::app;
 use crate::checks::{self, Finding, State};
 use crate::config::Config;
+use crate::setup::Admin;
 
 /// The width of the table where the shell does not tell the terminal's.
 const WIDTH: u16 = 120;
 
-/// Check the bridge, its store and each iTop: address, account, rights, defaults.
+/// Check the bridge, its store and each iTop: address, account, rights, defaults, webhooks.
+///
+/// Webhooks are read by an administrator's account of that iTop, from ITOP_BRIDGE_ADMIN_USER and
+/// ITOP_BRIDGE_ADMIN_PASSWORD; where there is none they are not checked.
 ///
 /// Each line is a requirement, its state (ok, note, fault, unknown) and what to do about it. Nothing is
 /// written into an iTop. Ends with 1 when there is a fault.
@@ -31,11 +35,12 @@ pub(super) struct Check {
 
 pub(super) fn run(check: &Check, config: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let config = Config::load(config)?;
+    let admin = Admin::from(&|name| std::env::var(name).ok());
     let findings = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?
-        .block_on(checks::run(&config, &app::http_transport));
+        .block_on(checks::run(&config, admin.as_ref(), &app::http_transport));
     if check.json {
         serde_json::to_writer_pretty(&mut *out, &findings)?;
         writeln!(out)?;

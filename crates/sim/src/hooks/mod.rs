@@ -12,6 +12,7 @@ pub use sender::{HookSender, NotDelivered, SocketSender};
 
 use crate::change::{Change, Event};
 use crate::oql::{self, Asker};
+use crate::provision;
 use crate::world::World;
 
 /// When a trigger fires.
@@ -118,7 +119,9 @@ impl Hooks {
     /// The deliveries of an event, in iTop's order, not yet sent. What iTop itself gives up is
     /// among them.
     pub fn prepare(&self, world: &World, event: &Event, now: i64) -> Vec<Delivery> {
-        let mut firing: Vec<&Trigger> = self.triggers.iter().filter(|trigger| trigger.fires(world, event)).collect();
+        let provisioned = provision::triggers(world);
+        let all = self.triggers.iter().chain(&provisioned);
+        let mut firing: Vec<&Trigger> = all.filter(|trigger| trigger.fires(world, event)).collect();
         firing.sort_by_key(|trigger| trigger.description.to_lowercase());
         let actions =
             firing.into_iter().flat_map(|trigger| trigger.actions.iter().map(move |action| (trigger, action)));

@@ -11,6 +11,7 @@ use crate::account::{Account, Right};
 use crate::change::{self, Event, blank};
 use crate::config::Limits;
 use crate::lifecycle::{Lifecycle, Transition};
+use crate::provision;
 use crate::refusal::Refusal;
 use crate::value::{Object, Value};
 use crate::world::World;
@@ -211,10 +212,15 @@ impl Service<'_> {
         let (target, found) = self.find_all(&class, key)?;
         self.require(Right::Delete, "deleting", &target)?;
         let fields = render::Fields::These(vec!["id".into(), "friendlyname".into()]);
-        let message = format!("Deleted: {}", found.len());
-        let objects = found.iter().map(|object| (object, "", false));
+        let with_them: Vec<Object> =
+            found.iter().flat_map(|object| provision::deleted_with(self.world, object)).collect();
+        let message = match with_them.len() {
+            0 => format!("Deleted: {}", found.len()),
+            more => format!("Deleted: {} plus (for DB integrity) {more}", found.len()),
+        };
+        let objects = found.iter().chain(&with_them).map(|object| (object, "", false));
         let answer = render::objects_answer(self.world, objects, &fields, Some(message));
-        let doomed = found.into_iter().map(|object| (object.class, object.id)).collect();
+        let doomed = found.into_iter().chain(with_them).map(|object| (object.class, object.id)).collect();
         Ok(Outcome { answer, doomed, wrote: true, ..Outcome::default() })
     }
 

@@ -93,16 +93,43 @@ fn render_value(world: &World, object: &Object, attribute: &Attribute, fresh: bo
         Kind::Log => json!({"entries": value.log().iter().map(|entry| render_entry(world, entry)).collect::<Vec<_>>()}),
         Kind::File => render_file(value),
         Kind::Links => json!([]),
+        Kind::Set { class, key } => {
+            world.pointing_at(class, key, object).into_iter().map(|other| render_member(world, other, key)).collect()
+        }
         Kind::Timer => json!(0),
         Kind::Nothing => Json::Null,
         Kind::KeyObsolete => json!(""),
         // Of an object just made, an empty key still shows the class it would point at.
-        Kind::KeyClass(_) if fresh => json!("Change"),
+        Kind::KeyClass(key) if fresh && value_of_key(object, key) == 0 => {
+            match world.class(&object.class).attribute(key).map(|attribute| &attribute.kind) {
+                Some(Kind::Key(target)) => target.clone().into(),
+                _ => text(),
+            }
+        }
         // 3.1 answers with the value prepared for a form: every `&` escaped once more than it
         // is stored, so what is read and written back grows each time.
         Kind::Html if world.version == Version::V3_1 => value.text().replace('&', "&amp;").into(),
         _ => text(),
     }
+}
+
+fn value_of_key(object: &Object, key: &str) -> u64 {
+    object.get(key).key()
+}
+
+/// An object in the list of what it points at: without that key, and without what is derived from it.
+fn render_member(world: &World, object: &Object, key: &str) -> Json {
+    let mut shown = Map::new();
+    for attribute in &world.class(&object.class).attributes {
+        let derived = match &attribute.kind {
+            Kind::Via { key: via, .. } | Kind::KeyName(via) | Kind::KeyClass(via) => via == key,
+            _ => attribute.code == key,
+        };
+        if !derived {
+            shown.insert(attribute.code.clone(), render_value(world, object, attribute, false));
+        }
+    }
+    Json::Object(shown)
 }
 
 fn render_entry(world: &World, entry: &Entry) -> Json {

@@ -22,10 +22,15 @@ impl Service<'_> {
             if !attribute.is_stored() {
                 return Err(Refusal::error("Attempting to set the value of a read-only attribute").about(code));
             }
-            if attribute.kind == Kind::Links {
-                continue;
-            }
-            let value = self.make(attribute, draft.get(code), json).map_err(|refusal| refusal.about(code))?;
+            let value = match &attribute.kind {
+                Kind::Links => continue,
+                // Only a trigger's list is written; the others follow from it.
+                Kind::Set { key, .. } if key != "trigger_id" => continue,
+                Kind::Set { .. } => self.make_actions(json),
+                Kind::Codes => self.make_codes(draft, json),
+                _ => self.make(attribute, draft.get(code), json),
+            };
+            let value = value.map_err(|refusal| refusal.about(code))?;
             draft.set(code, value);
         }
         Ok(())
@@ -43,6 +48,29 @@ impl Service<'_> {
             Kind::Html => Ok(Value::Text(self.sanitizer().sanitize(&plain(json)))),
             _ => Ok(Value::Text(plain(json))),
         }
+    }
+
+    /// The actions that are to hang on a trigger, in place of those that do.
+    fn make_actions(&self, json: &Json) -> Result<Value, Refusal> {
+        let links = json.as_array().into_iter().flatten().map(|item| {
+            let action = self.make_key("Action", &item["action_id"]).map_err(|refusal| refusal.about("action_id"))?;
+            Ok((action.key(), id_of(&item["order"])))
+        });
+        Ok(Value::Links(links.collect::<Result<_, Refusal>>()?))
+    }
+
+    /// Judged by the class that the draft has when it is their turn.
+    fn make_codes(&self, draft: &Object, json: &Json) -> Result<Value, Refusal> {
+        let (text, class) = (plain(json), draft.get("target_class").text());
+        let codes: Vec<&str> = text.split(',').map(str::trim).filter(|code| !code.is_empty()).collect();
+        let known = self.world.schema().class(class);
+        let is_known = |code: &&&str| known.is_some_and(|known| known.attribute(code).is_some());
+        let unknown: Vec<&str> = codes.iter().filter(|code| !is_known(code)).copied().collect();
+        if !unknown.is_empty() {
+            let list = unknown.join(", ");
+            return Err(Refusal::error(format!("The attribute(s) {list} are invalid for class {class}")));
+        }
+        Ok(Value::Text(codes.join(", ")))
     }
 
     fn make_key(&self, target: &str, json: &Json) -> Result<Value, Refusal> {
