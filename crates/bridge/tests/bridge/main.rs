@@ -18,6 +18,7 @@ mod only;
 mod order;
 mod resume;
 mod settle;
+mod setup;
 mod specification;
 mod status;
 mod sweep;

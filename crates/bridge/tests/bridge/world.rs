@@ -11,11 +11,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use itop_bridge::app::{App, Seams};
+use itop_bridge::checks::{self, Finding};
 use itop_bridge::cli::resume::{self, Resume};
+use itop_bridge::cli::{Outcome, setup};
 use itop_bridge::clock::{Clock, VirtualClock};
 use itop_bridge::config::{Config, SideConfig};
 use itop_bridge::engine::{Broken, Engine};
 use itop_bridge::random::SeededRandom;
+use itop_bridge::setup::Admin;
 use itop_bridge::store::{
     About, Activity, DirtyMark, Instance, Look, QueueRow, SqliteStore, Store, StoreHandle, Stored, TicketOf,
 };
@@ -347,16 +350,7 @@ impl World {
             post: Some(Arc::new(self.posted.clone())),
         };
         self.seed += 1;
-        let transport = |side: &SideConfig| {
-            let sim = if side.name == "elitery" {
-                self.internal.clone()
-            } else {
-                let position = NAMES.iter().position(|name| *name == side.name).expect("a known side");
-                self.externals[position].clone()
-            };
-            let (side, panic_at) = (side.name.clone(), self.panic_at.clone());
-            Ok(Arc::new(ToSim { sim, slow_line: self.slow_line, side, panic_at }) as Arc<dyn Transport>)
-        };
+        let transport = |side: &SideConfig| Ok(self.way_to(side));
         let app = App::new(&self.config, seams, &transport).expect("the bridge starts");
         self.bridges.connect(self.host, app.router.clone());
         for sim in self.externals.iter().chain([&self.internal]) {
@@ -366,6 +360,53 @@ impl World {
         let engine = app.engine.clone();
         let task = tokio::spawn(async move { engine.run(stopped).await });
         self.running = Some(Running { stop, task, engine: app.engine, router: app.router });
+    }
+
+    fn way_to(&self, side: &SideConfig) -> Arc<dyn Transport> {
+        let sim = if side.name == "elitery" {
+            self.internal.clone()
+        } else {
+            let position = NAMES.iter().position(|name| *name == side.name).expect("a known side");
+            self.externals[position].clone()
+        };
+        let (side, panic_at) = (side.name.clone(), self.panic_at.clone());
+        Arc::new(ToSim { sim, slow_line: self.slow_line, side, panic_at })
+    }
+
+    /// The verb `setup` with these arguments, as an administrator: how it ended and what it said, or its error.
+    pub async fn setup(&self, arguments: &[&str], user: &str, password: &str) -> Result<(Outcome, String), String> {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            setup: setup::Setup,
+        }
+        let line = <Line as clap::Parser>::parse_from([&["setup"], arguments].concat());
+        let env = |name: &str| match name {
+            "ITOP_BRIDGE_ADMIN_USER" => Some(user.to_owned()),
+            "ITOP_BRIDGE_ADMIN_PASSWORD" => Some(password.to_owned()),
+            _ => None,
+        };
+        let mut out = Vec::new();
+        let transport = |side: &SideConfig| Ok(self.way_to(side));
+        let outcome = setup::in_itop(&line.setup, &self.config, &env, &transport, &mut out).await;
+        let said = String::from_utf8(out).expect("a verb says words");
+        assert!(!said.contains("sk_"), "a key in {said}");
+        outcome.map(|outcome| (outcome, said)).map_err(|error| format!("{error:#}"))
+    }
+
+    /// A new key for every side, before those it has.
+    pub fn put_before_the_keys(&mut self, key: &str) {
+        let sides = self.config.externals.iter_mut().map(|external| &mut external.side);
+        for side in sides.chain([&mut self.config.internal]) {
+            side.api_keys.insert(0, key.to_owned().into());
+        }
+    }
+
+    /// What `check` says of a side's webhooks.
+    pub async fn check_webhooks(&self, side: &str) -> Vec<Finding> {
+        let admin = Admin { user: "admin".into(), password: "admin".into() };
+        let transport = |side: &SideConfig| Ok(self.way_to(side));
+        checks::webhooks(&self.config, side, Some(&admin), &transport).await
     }
 
     /// The configuration that the next start reads.
