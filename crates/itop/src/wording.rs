@@ -108,7 +108,8 @@ fn lacks_attributes(asked: &Asked, text: &str) -> bool {
 /// this call. A trigger that stores some *other* object fails with the same words, after the
 /// write. A new object's id is -1.
 fn is_bad_value_of_the_object(asked: &Asked, text: &str) -> bool {
-    if !text.starts_with("Unexpected value for attribute '") {
+    // A class has checks of its own: `The filter query must return …: issues = {…}, class = …`.
+    if !text.starts_with("Unexpected value for attribute '") && !text.contains(": issues = {0=>") {
         return false;
     }
     let named = match (&asked.operation, asked.id) {
@@ -148,6 +149,7 @@ fn bad_input(text: &str) -> Option<ErrorClass> {
         "Several items found (",
         "Wrong format for key",
         "Invalid object ",
+        "The attribute(s) ",
         "A link set must be defined by an array of objects",
         "A tag set must be defined by an array of tag codes",
     ];

@@ -226,6 +226,92 @@ async fn every_answer_of_itop_3_1_2() {
     check_recording("3.1.2").await;
 }
 
+/// What `setup` asks: what iTop carried out is read whole, and each refusal has its class.
+#[tokio::test]
+async fn every_answer_to_setup() {
+    let refused = setup_refusals();
+    for version in ["3.1.2", "3.2.0"] {
+        let mut left: BTreeSet<&str> = refused
+            .iter()
+            .filter(|(_, only, _)| only.is_none_or(|only| only == version))
+            .map(|(case, ..)| *case)
+            .collect();
+        for case in recorded(version, "setup.jsonl") {
+            let name = case["case"].as_str().unwrap();
+            let replay = Arc::new(Replay::of(&case));
+            let outcome = perform(&client(replay.clone()), &case["request"]).await;
+            let expected = match case["response"]["code"].as_i64() {
+                Some(0) => carried_out(&case),
+                _ => {
+                    assert!(left.remove(name), "{version}: {name} is not in the table");
+                    let (.., class) = refused.iter().find(|(case, ..)| *case == name).unwrap();
+                    Expected::Fails(class.clone())
+                }
+            };
+            check_outcome(&format!("{version}: {name}"), &expected, outcome, &case);
+            check_request(name, &replay, &case["request"]);
+        }
+        assert!(left.is_empty(), "{version} does not have {left:?}");
+    }
+}
+
+fn carried_out(case: &Value) -> Expected {
+    match case["request"]["operation"].as_str().unwrap() {
+        "core/get" => Expected::Found(None),
+        "core/delete" => {
+            let message = case["response"]["message"].as_str().unwrap();
+            let count = message.strip_prefix("Deleted: ").and_then(|rest| rest.split(' ').next());
+            Expected::Deleted(count.unwrap().parse().unwrap())
+        }
+        _ => Expected::Written,
+    }
+}
+
+/// Case, the version where it is one only, class.
+fn setup_refusals() -> Vec<(&'static str, Option<&'static str>, ErrorClass)> {
+    use ErrorClass::{Gone, Login as LoginRefused, Refused};
+    let both = |case, class| (case, None, class);
+    vec![
+        both("setup: an agent creates RemoteApplicationType", rights("RemoteApplicationType")),
+        both("setup: an agent creates RemoteApplicationConnection", rights("RemoteApplicationConnection")),
+        both("setup: an agent reads ActionWebhook", rights("ActionWebhook")),
+        both("setup: an agent creates ActionWebhook", rights("ActionWebhook")),
+        both("setup: an agent reads TriggerOnObjectCreate", rights("TriggerOnObjectCreate")),
+        both("setup: an agent creates TriggerOnObjectCreate", rights("TriggerOnObjectCreate")),
+        both("setup: an agent reads TriggerOnStateEnter", rights("TriggerOnStateEnter")),
+        both("setup: an agent creates TriggerOnStateEnter", rights("TriggerOnStateEnter")),
+        both("setup: connection without name", Refused),
+        both("setup: connection without remoteapplicationtype_id", Refused),
+        both("setup: connection without url", Refused),
+        both("setup: connection with an unknown type", Refused),
+        both("setup: connection with an unknown environment", Refused),
+        both("setup: connection with an unknown attribute", unknown_attribute("nope")),
+        both("setup: action without name", Refused),
+        both("setup: action without remoteapplicationconnection_id", Refused),
+        both("setup: action with an unknown status", Refused),
+        both("setup: action with an unknown method", Refused),
+        both("setup: action with an unknown connection", Refused),
+        both("setup: action with an unknown attribute", unknown_attribute("nope")),
+        ("setup: action with an attribute of 3.2", Some("3.1.2"), unknown_attribute("asynchronous")),
+        ("setup: action whose payload is no JSON", Some("3.2.0"), Refused),
+        both("setup: trigger without description", Refused),
+        both("setup: trigger without state", Refused),
+        both("setup: trigger with an unknown class", Refused),
+        both("setup: trigger with an unknown attribute", unknown_attribute("nope")),
+        ("setup: trigger with an attribute of 3.2", Some("3.1.2"), unknown_attribute("subscription_policy")),
+        both("setup: trigger with an unknown action", Refused),
+        both("setup: trigger with a filter of another class", Refused),
+        both("setup: update trigger with an unknown attribute", Refused),
+        both("setup: update trigger whose attributes come before its class", Refused),
+        both("setup: action by an agent", rights("ActionWebhook")),
+        both("setup: trigger that is gone", Gone),
+        both("setup: agent deletes a trigger", rights("TriggerOnStateEnter")),
+        both("setup: trigger with a filter that is no OQL", Refused),
+        both("setup: trigger with a filter on an unknown attribute", Refused),
+        both("setup: wrong password", LoginRefused),
+    ]
+}
+
 async fn check_recording(version: &str) {
     let mut expected: BTreeMap<&str, Expected> = table().into_iter().collect();
     for case in recorded_cases(version) {
@@ -242,7 +328,11 @@ async fn check_recording(version: &str) {
 }
 
 fn recorded_cases(version: &str) -> Vec<Value> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../contract").join(version).join("rest.jsonl");
+    recorded(version, "rest.jsonl")
+}
+
+fn recorded(version: &str, file: &str) -> Vec<Value> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../contract").join(version).join(file);
     let lines = std::fs::read_to_string(path).unwrap();
     lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
