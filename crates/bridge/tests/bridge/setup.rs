@@ -132,7 +132,7 @@ async fn a_run_that_broke_off_is_completed_by_the_next(versions: Versions) {
         let mut seen = 0;
         let seventh = move |call: &itop_sim::Call| {
             seen += usize::from(call.is_write());
-            (call.is_write() && seen == 7).then(|| Fault::Refuse)
+            (call.is_write() && seen == 7).then_some(Fault::Refuse)
         };
         sim.fail_with(seventh);
         let error = setup(&world, &["--side", side]).await.unwrap_err();
