@@ -122,7 +122,7 @@ impl App {
     }
 }
 
-/// A bridge that only looks: its store refuses every write, and it is never run.
+/// A bridge that is never run, for a verb that asks the iTops.
 pub fn to_look(config: &Config, store: SqliteStore, transport: MakeTransport<'_>) -> Result<App, SideError> {
     let seams = Seams {
         store: StoreHandle::inline(store),

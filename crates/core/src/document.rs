@@ -66,6 +66,9 @@ pub struct Line {
     /// The move went back: a re-opening.
     #[serde(default)]
     pub reopened: bool,
+    /// What a file that was found again says of this state and of all before it, word for word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
 }
 
 impl Document {
@@ -79,6 +82,13 @@ impl Document {
         self.state = Some(CopyState::RemovedByPerson);
         self.again_at_ms = None;
         self.holds.get_or_insert_with(|| self.lines.clone());
+    }
+
+    /// One that stands and was found by its mark: it holds what it is to say.
+    pub fn found(kind: DocumentKind, id: u64, line: Line) -> Document {
+        let lines = vec![line];
+        let (holds, state) = (Some(lines.clone()), Some(CopyState::Stands(id)));
+        Document { lines, holds, state, ..Document::new(kind) }
     }
 
     /// Whether there is more to say than was written, not only to correct.

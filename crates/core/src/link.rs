@@ -254,6 +254,11 @@ impl Link {
         kept_on(side, &self.copies, &self.documents).chain(batches.filter_map(|file| file.state.as_ref()))
     }
 
+    /// A disagreement of an attribute, or of the status, that stood when the pair was found.
+    pub fn older_conflict(&self, about: &str) -> Option<&Conflict> {
+        self.conflicts.iter().find(|conflict| conflict.is_older && conflict.about == about)
+    }
+
     pub fn key(&self, side: Side) -> Option<&TicketKey> {
         match side {
             Side::External => Some(&self.external),
@@ -568,4 +573,7 @@ pub struct Conflict {
     /// What disagrees: `status`, or an attribute code.
     pub about: String,
     pub text: String,
+    /// It stood so when the pair was found again or taken over: it stays until that changes outside.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_older: bool,
 }

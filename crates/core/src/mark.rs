@@ -7,8 +7,11 @@ use crate::ticket::{MadeBy, Side};
 
 const WORD: &str = "itop-bridge:";
 
+/// What stands before the external ticket's reference in the first log entry.
+const COPY_OF: &str = "This ticket is a copy of ";
+
 /// `[itop-bridge:<server>:<external>:<Class>:<ticket id>]`, in the internal ticket's first log entry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TicketMark {
     /// `server.id` of the bridge that made the copy.
     pub server: String,
@@ -27,11 +30,13 @@ impl TicketMark {
 
     /// The first log entry's text, readable by people, ending in the mark.
     pub fn entry(&self, external_reference: &str) -> String {
-        format!(
-            "This ticket is a copy of {external_reference} in {}, kept in step by itop-bridge. [{}]",
-            self.external,
-            self.token()
-        )
+        format!("{COPY_OF}{external_reference} in {}, kept in step by itop-bridge. [{}]", self.external, self.token())
+    }
+
+    /// How such an entry calls the external ticket.
+    pub fn reference_in(entry: &str) -> Option<&str> {
+        let (_, rest) = entry.split_once(COPY_OF)?;
+        rest.split_whitespace().next()
     }
 
     /// The mark in a log entry's text: of this bridge or any other. The whole bracketed token is
@@ -109,15 +114,18 @@ impl FileMark {
     /// Reads a `temp_id`, if it is a mark made for `ticket`. Another bridge's mark, or another
     /// pair's, is an ordinary file here.
     pub fn read(temp_id: &str, ticket: &TicketMark) -> Option<FileMark> {
-        let rest = temp_id.strip_prefix(&ticket.token())?.strip_prefix(':')?;
-        let mut parts = rest.splitn(3, ':');
-        let from = match parts.next()? {
-            "external" => Side::External,
-            "internal" => Side::Internal,
-            _ => return None,
-        };
+        FileMark::find(temp_id).filter(|mark| mark.ticket == *ticket)
+    }
+
+    /// The mark in a `temp_id`, of this bridge or any other, of whatever pair.
+    pub fn find(temp_id: &str) -> Option<FileMark> {
+        let mut parts = temp_id.strip_prefix(WORD)?.splitn(7, ':');
+        let (server, external, class) = (parts.next()?.to_owned(), parts.next()?.to_owned(), parts.next()?.to_owned());
+        let ticket = TicketMark { server, external, class, ticket: parts.next()?.parse().ok()? };
+        let word = parts.next()?;
+        let from = Side::BOTH.into_iter().find(|side| side.word() == word)?;
         let kind = FileKind::of_word(parts.next()?)?;
-        Some(FileMark { ticket: ticket.clone(), from, kind, key: parts.next()?.to_owned() })
+        Some(FileMark { ticket, from, kind, key: parts.next()?.to_owned() })
     }
 }
 
@@ -162,6 +170,12 @@ mod tests {
     fn a_later_whole_mark_is_found_behind_a_broken_one() {
         let text = format!("[itop-bridge:quoted] and {}", mark(5).entry("R-5"));
         assert_eq!(TicketMark::find(&text), Some(mark(5)));
+    }
+
+    #[test]
+    fn the_entry_with_the_mark_says_how_the_external_ticket_is_called() {
+        assert_eq!(TicketMark::reference_in(&mark(88).entry("R-000088")), Some("R-000088"));
+        assert_eq!(TicketMark::reference_in("[itop-bridge:7f3a:acme:UserRequest:88]"), None);
     }
 
     #[test]

@@ -4,12 +4,14 @@
 //! that writes nothing); the bridge never overwrites a person's internal edit unless the same field
 //! changed outside, and never deletes what it did not make.
 
+mod adopt;
 mod documents;
 mod fields;
 mod files;
 mod logs;
 mod status;
 
+pub use adopt::{Adopted, found_by_marks};
 pub use logs::crossing_entries;
 
 use crate::link::{Late, LateWrite, Link};

@@ -439,7 +439,7 @@ fn any_log_state() -> impl Strategy<Value = LogState> {
 
 fn any_document() -> impl Strategy<Value = Document> {
     let line = (state(), prop::option::of(word()), prop::option::of(word()), any::<bool>())
-        .prop_map(|(state, date, solution, reopened)| Line { state, date, solution, reopened });
+        .prop_map(|(state, date, solution, reopened)| Line { state, date, solution, reopened, words: None });
     let lines = prop::collection::vec(line, 0..3).boxed();
     let kind = prop_oneof![Just(DocumentKind::Report), Just(DocumentKind::Notice)];
     (kind, lines.clone(), prop::option::of(lines), prop::option::of(any_copy_state()), prop::option::of(time()))
@@ -482,7 +482,7 @@ fn any_link() -> impl Strategy<Value = Link> {
                 link.ancestor.internal.status = inside;
                 link.ancestor.external.fields = theirs;
                 link.ancestor.internal.fields = ours;
-                link.conflicts.push(Conflict { about: "status".into(), text: String::new() });
+                link.conflicts.push(Conflict { about: "status".into(), text: String::new(), is_older: false });
                 (link.copies, link.late, link.owed, link.path) = (copies, late, owed, path);
                 (link.logs, link.documents) = (logs, documents);
             })

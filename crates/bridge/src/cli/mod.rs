@@ -19,6 +19,7 @@ mod keys;
 pub mod links;
 pub mod pause;
 pub mod plan;
+pub mod progress;
 pub mod resume;
 pub mod retry;
 mod serve;
@@ -35,6 +36,7 @@ Examples:
   itop-bridge setup --side acme           make the webhooks in a side's iTop
   itop-bridge serve                       keep the tickets in step
   itop-bridge links list                  which tickets are in step, and which are not
+  itop-bridge links rebuild               find the pairs of a lost store again
   itop-bridge plan acme:R-000123          what would be written to a pair, and why
   itop-bridge retry                       try parked tickets again now
   itop-bridge pause acme                  let a side stand still, until it is resumed

@@ -45,6 +45,18 @@ impl Shared {
         Ok(begun)
     }
 
+    /// The store was lost, and the marks say up to which ticket the lane was carried. A connection that began
+    /// earlier stays as it is.
+    pub(super) async fn connection_began_at(&self, lane: &Lane, ticket: u64) -> std::result::Result<(), Failure> {
+        let begun = self.connection(lane).await?;
+        let of = lane.external.instance.clone();
+        let move_back = begun.ticket > ticket;
+        if move_back {
+            self.store.call(move |store| store.set_cursor(&of, TICKET, &ticket.to_string())).await?;
+        }
+        Ok(())
+    }
+
     /// Why a ticket without a link is not carried inside: it does not fit `only` (the read saw to that), it is
     /// somebody's copy, or it is older than the connection.
     pub(super) async fn why_not_carried(

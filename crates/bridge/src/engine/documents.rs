@@ -9,6 +9,11 @@ use super::files::text_contents;
 use super::html;
 use super::pass::Pass;
 
+/// How a report begins.
+const REPORT_OF: &str = "The status of ";
+
+const REOPENED: &str = "re-opened: ";
+
 impl Pass<'_> {
     /// Makes the document, or brings it up to date in place.
     pub(super) async fn write_document(
@@ -98,7 +103,7 @@ impl Pass<'_> {
         let reference = self.link.key(side).map_or("", |key| &key.reference);
         let itop = &self.shared.itop(self.lane, side).name;
         let head = match document.kind {
-            DocumentKind::Report => format!("The status of {reference} ({itop}), newest first\n\n"),
+            DocumentKind::Report => format!("{REPORT_OF}{reference} ({itop}), newest first\n\n"),
             DocumentKind::Notice => format!(
                 "{reference} ({itop}) was moved in a way that this ticket cannot follow. Look at it there, and open a new ticket or ask the customer to.\n\n"
             ),
@@ -107,13 +112,34 @@ impl Pass<'_> {
     }
 
     fn line(&self, side: Side, line: &Line) -> String {
+        if let Some(words) = &line.words {
+            return words.clone();
+        }
         let when = line.date.as_ref().map(|date| self.shared.itop(self.lane, side).print_time(date));
         let when = when.map_or_else(String::new, |when| format!("  {when}"));
-        let what = if line.reopened { format!("re-opened: {}", line.state) } else { line.state.clone() };
+        let what = if line.reopened { format!("{REOPENED}{}", line.state) } else { line.state.clone() };
         let text = |value: &String| if html::begins_with_tag(value) { html::log_text(value) } else { value.clone() };
         let solution = line.solution.as_ref().map(text).map_or_else(String::new, |text| format!("{text}\n"));
         format!("{what}{when}\n{solution}")
     }
+}
+
+/// What a document that stands says: all of it is kept, word for word, as its newest line's.
+pub(super) fn read_back(text: &str) -> Option<Line> {
+    let (_, words) = text.split_once("\n\n")?;
+    let newest = words.lines().next()?.split("  ").next()?;
+    let (reopened, state) = match newest.strip_prefix(REOPENED) {
+        Some(state) => (true, state),
+        None => (false, newest),
+    };
+    let is_state = !state.is_empty() && state.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_');
+    let words = Some(words.to_owned());
+    is_state.then(|| Line { state: state.to_owned(), date: None, solution: None, reopened, words })
+}
+
+/// The internal ticket's reference, as a report tells it.
+pub(super) fn reference_in_report(text: &str) -> Option<&str> {
+    text.strip_prefix(REPORT_OF)?.split_whitespace().next()
 }
 
 /// One a pair: the mark's kind says all.

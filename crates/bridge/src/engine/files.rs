@@ -125,7 +125,8 @@ impl Pass<'_> {
             if let Some(ticket) = sights.ticket_mut(from) {
                 self.contents_of(ticket, &wanted, from, true).await?;
             }
-            let rewritten = self.copies_to_read(from);
+            let mut rewritten = self.copies_to_read(from);
+            rewritten.extend(unknown_copies(&self.link, from, &wanted));
             if let Some(ticket) = sights.ticket_mut(from.other()) {
                 self.contents_of(ticket, &rewritten, from.other(), false).await?;
             }
@@ -417,6 +418,12 @@ impl Pass<'_> {
 pub fn text_contents(words: &str, name: &str) -> Contents {
     let data = base64::engine::general_purpose::STANDARD.encode(words);
     Contents::new(data.into(), text::file_name(name), "text/plain")
+}
+
+/// The copies of these originals of which it is not known what they hold: they were found by their marks.
+pub(super) fn unknown_copies(link: &Link, from: Side, originals: &[u64]) -> Vec<u64> {
+    let unknown = |original: &u64| link.copy_of(from, *original).filter(|copy| copy.content.hash.is_empty());
+    originals.iter().filter_map(unknown).filter_map(|copy| copy.state.standing()).collect()
 }
 
 /// Whether the other side's ticket lists a file with the mark of this original.

@@ -27,6 +27,7 @@ mod policies;
 mod preview;
 mod probe;
 mod read;
+mod rebuild;
 mod standing;
 mod status;
 mod suspensions;
@@ -46,6 +47,7 @@ pub use html::{log_text, without_image_addresses};
 pub use itop::Itop;
 pub use policies::{LaneSettings, target_of};
 pub use preview::{CannotTell, Preview};
+pub use rebuild::{FoundBy, FoundPair, Left, Rebuilt, Stopped};
 pub use troubles::{Access, Cause, PAUSED, Trouble};
 
 use crate::clock::Clock;

@@ -35,18 +35,27 @@ impl Shared {
         if let Some(policy) = lane.policies.ready.lock().unwrap_or_else(PoisonError::into_inner).get(class) {
             return Ok(policy.clone());
         }
+        let bare = self.policy_without_defaults(lane, class)?;
         let sync = &lane.settings.sync;
-        let internal_class = sync
-            .classes
-            .get(class)
-            .ok_or_else(|| Failure::setup(format!("class {class} is not bridged: it is not in [sync].classes")))?;
         let internal_defaults = self.look_up_all(lane, &self.internal, &lane.settings.internal_defaults).await?;
         // Only where the external is driven is anything of them sent.
         let external_defaults = match sync.status_to_external {
             StatusToExternal::Apply => self.look_up_all(lane, &lane.external, &lane.settings.external_defaults).await?,
             StatusToExternal::Report | StatusToExternal::Off => BTreeMap::new(),
         };
-        let policy = Arc::new(Policy {
+        let policy = Arc::new(Policy { internal_defaults, external_defaults, ..bare });
+        lane.policies.ready.lock().unwrap_or_else(PoisonError::into_inner).insert(class.to_owned(), policy.clone());
+        Ok(policy)
+    }
+
+    /// The same for whoever makes and moves no ticket: nothing is looked up.
+    pub(super) fn policy_without_defaults(&self, lane: &Lane, class: &str) -> Result<Policy, Failure> {
+        let sync = &lane.settings.sync;
+        let internal_class = sync
+            .classes
+            .get(class)
+            .ok_or_else(|| Failure::setup(format!("class {class} is not bridged: it is not in [sync].classes")))?;
+        Ok(Policy {
             server: self.server.clone(),
             external: lane.name.clone(),
             internal: self.internal.name.clone(),
@@ -57,8 +66,8 @@ impl Shared {
             status_to_external: sync.status_to_external,
             logs: logs(sync),
             attachment_deletes: sync.attachment_deletes,
-            internal_defaults,
-            external_defaults,
+            internal_defaults: BTreeMap::new(),
+            external_defaults: BTreeMap::new(),
             external_lifecycle: sync.lifecycles.of(class).cloned(),
             internal_lifecycle: sync.lifecycles.of(internal_class).cloned(),
             halt: HaltLimits { share: sync.halt.share, min: sync.halt.min },
@@ -67,9 +76,7 @@ impl Shared {
                 last_file_missing_ms: self.timing.last_file_missing_ms,
                 doubt_look_ms: self.timing.second_looks_ms[1],
             },
-        });
-        lane.policies.ready.lock().unwrap_or_else(PoisonError::into_inner).insert(class.to_owned(), policy.clone());
-        Ok(policy)
+        })
     }
 
     async fn look_up_all(

@@ -7,6 +7,7 @@ use itop_bridge_core::{FileContent, Link, Side, Sight, TicketKey, reconcile};
 use itop_client::{Query, oql_quote};
 
 use super::failure::Failure;
+use super::files::unknown_copies;
 use super::pass::Sights;
 use super::{Engine, Lane, Shared, worker};
 use crate::store::{Claim, Lease, Look, TicketOf};
@@ -118,7 +119,7 @@ impl Shared {
             .then(|| "a create without an answer may have made its counterpart, which is looked for first".to_owned()))
     }
 
-    /// What the originals hold now whose copies stand.
+    /// What the originals hold now whose copies stand; and those copies of which that is not known.
     async fn contents_of_originals(
         &self,
         lane: &Lane,
@@ -127,12 +128,21 @@ impl Shared {
     ) -> Result<Vec<(Side, u64, FileContent)>, Failure> {
         let mut contents = Vec::new();
         for from in Side::BOTH {
+            let mut originals = Vec::new();
             let Some(files) = sights.ticket_mut(from).and_then(|ticket| ticket.files.as_mut()) else { continue };
             for file in files {
                 let copied = link.copy_of(from, file.id).filter(|copy| copy.state != CopyState::RemovedByPerson);
                 if copied.is_some() {
+                    originals.push(file.id);
                     file.content = self.content(lane, from, file.id).await?;
                     contents.extend(file.content.clone().map(|content| (from, file.id, content)));
+                }
+            }
+            let unknown = unknown_copies(link, from, &originals);
+            let on = from.other();
+            for file in sights.ticket_mut(on).and_then(|ticket| ticket.files.as_mut()).into_iter().flatten() {
+                if unknown.contains(&file.id) {
+                    file.content = self.content(lane, on, file.id).await?;
                 }
             }
         }

@@ -332,6 +332,19 @@ pub trait Store: Send {
     /// Replaces a link under a lease, with lines for its activity log.
     fn save_link(&mut self, lease: &Lease, id: i64, link: &Link, did: &[Activity]) -> Result<()>;
 
+    /// Stores a pair that stands in both iTops already, as marks or an operator say, without a lease, and marks
+    /// its ticket dirty: what was not delivered follows. Whoever has the ticket loses its lease. A ticket that
+    /// is linked is [`StoreError::AlreadyLinked`], but for a link that has ended where `over_ended` says so:
+    /// then the external ticket's own is replaced, under its number, and another's lets go of the internal ticket.
+    fn adopt_link(
+        &mut self,
+        external: &str,
+        link: &Link,
+        over_ended: bool,
+        did: &[Activity],
+        now_ms: i64,
+    ) -> Result<i64>;
+
     /// Removes a link that never got a counterpart.
     fn drop_unborn_link(&mut self, lease: &Lease, id: i64) -> Result<()>;
 

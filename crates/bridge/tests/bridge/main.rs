@@ -16,6 +16,7 @@ mod logs;
 mod names;
 mod only;
 mod order;
+mod rebuild;
 mod resume;
 mod settle;
 mod setup;

@@ -340,8 +340,8 @@ impl World {
         world
     }
 
-    /// Starts the bridge over the store as it is.
-    pub fn boot(&mut self) {
+    /// The bridge over the store as it is, not started.
+    pub fn app(&mut self) -> App {
         let seams = Seams {
             store: self.store.clone(),
             clock: self.clock.clone(),
@@ -351,7 +351,12 @@ impl World {
         };
         self.seed += 1;
         let transport = |side: &SideConfig| Ok(self.way_to(side));
-        let app = App::new(&self.config, seams, &transport).expect("the bridge starts");
+        App::new(&self.config, seams, &transport).expect("the bridge starts")
+    }
+
+    /// Starts the bridge over the store as it is.
+    pub fn boot(&mut self) {
+        let app = self.app();
         self.bridges.connect(self.host, app.router.clone());
         for sim in self.externals.iter().chain([&self.internal]) {
             sim.connect_hooks(self.bridges.clone());
@@ -412,6 +417,13 @@ impl World {
     /// The configuration that the next start reads.
     pub fn configure(&mut self, setup: &Setup) {
         self.config = setup.config();
+    }
+
+    /// The bridge is down, and its store is lost: an empty one stands in its place.
+    pub async fn lose_the_store(&mut self) {
+        let store = SqliteStore::open_in_memory().expect("a store in memory");
+        self.crash().await;
+        self.store = StoreHandle::inline(store);
     }
 
     /// A first start: the iTops have their tickets, and the bridge knows nothing yet.
@@ -515,8 +527,20 @@ impl World {
         self.settle().await;
         self.clear_calls();
         let before = self.links().await;
+        self.look_at_everything().await;
+        for sim in self.externals.iter().chain([&self.internal]) {
+            let writes: Vec<String> =
+                sim.calls().iter().filter(|call| call.is_write()).map(|call| call.json.clone()).collect();
+            assert!(writes.is_empty(), "one more pass wrote to {}: {writes:#?}", sim.base_url());
+        }
+        let links = |stored: Vec<Stored>| stored.into_iter().map(|stored| stored.link).collect::<Vec<_>>();
+        assert_eq!(links(self.links().await), links(before), "one more pass changed what is remembered");
+    }
+
+    /// A pass over every pair, as if a hint had named it and each of its files.
+    pub async fn look_at_everything(&self) {
         let mut marks = Vec::new();
-        for stored in &before {
+        for stored in &self.links().await {
             let mut look = Look::everything();
             for copy in &stored.link.copies {
                 match copy.from {
@@ -530,13 +554,6 @@ impl World {
         }
         self.store.mark_dirty(marks, self.clock.now_ms()).await.expect("marked");
         self.settle().await;
-        for sim in self.externals.iter().chain([&self.internal]) {
-            let writes: Vec<String> =
-                sim.calls().iter().filter(|call| call.is_write()).map(|call| call.json.clone()).collect();
-            assert!(writes.is_empty(), "one more pass wrote to {}: {writes:#?}", sim.base_url());
-        }
-        let links = |stored: Vec<Stored>| stored.into_iter().map(|stored| stored.link).collect::<Vec<_>>();
-        assert_eq!(links(self.links().await), links(before), "one more pass changed what is remembered");
     }
 
     pub async fn links(&self) -> Vec<Stored> {

@@ -711,6 +711,50 @@ fn an_ended_link_takes_its_ticket_out_of_the_queue(store) {
     assert_eq!(due(store, 6), [7]);
 }
 
+fn an_adopted_pair_is_stored_logged_and_looked_at(store) {
+    let id = store.adopt_link("acme", &pair(7, 70), false, &[did(9, "found")], 10).unwrap();
+    let stored = store.link_of_internal(70).unwrap().unwrap();
+    assert_eq!((stored.id, stored.link, stored.state), (id, pair(7, 70), LinkState::Live));
+    assert_eq!(store.activity(id, 10).unwrap(), [did(9, "found")]);
+    let claim = claim_one(store, 10);
+    assert_eq!((claim.look, claim.link), (Look::everything(), Some((id, pair(7, 70)))));
+}
+
+fn who_has_an_adopted_ticket_in_hand_loses_it(store) {
+    let reader = work_on(store, 7, 0);
+    store.adopt_link("acme", &pair(7, 70), false, &[], 5).unwrap();
+    assert!(matches!(store.insert_link(&reader.lease, &unborn(7), &[]), Err(StoreError::LeaseLost)));
+    assert_eq!(store.link_of_external(&acme(7)).unwrap().unwrap().link, pair(7, 70));
+}
+
+fn a_ticket_that_is_linked_is_never_adopted(store) {
+    let id = linked(store, &pair(7, 70));
+    for again in [pair(7, 71), pair(8, 70)] {
+        for over_ended in [false, true] {
+            let refused = store.adopt_link("acme", &again, over_ended, &[did(9, "no")], 10);
+            assert!(matches!(refused, Err(StoreError::AlreadyLinked { link, .. }) if link == id));
+        }
+    }
+    assert_eq!(store.links(None, 0, 10, None).unwrap().len(), 1);
+    assert_eq!(store.activity(id, 10).unwrap(), []);
+}
+
+fn an_ended_link_gives_way_only_where_it_is_to(store) {
+    let id = linked(store, &pair(7, 70));
+    store.amend_link(id, &|_, state| *state = LinkState::Ended, &did(5, "unlinked"), 5).unwrap();
+    for again in [pair(7, 71), pair(8, 70), pair(7, 70)] {
+        let refused = store.adopt_link("acme", &again, false, &[], 10);
+        assert!(matches!(refused, Err(StoreError::AlreadyLinked { link, .. }) if link == id));
+    }
+    let other = store.adopt_link("acme", &pair(8, 70), true, &[], 10).unwrap();
+    let tombstone = store.link(id).unwrap().unwrap();
+    assert_eq!((tombstone.link, tombstone.state), (unborn(7), LinkState::Ended));
+    assert!(store.activity(id, 10).unwrap()[0].text.contains("linked with acme:R-000008 instead"));
+    assert_eq!(store.link_of_internal(70).unwrap().unwrap().id, other);
+    assert_eq!(store.adopt_link("acme", &pair(7, 71), true, &[], 11).unwrap(), id, "its number stays");
+    assert_eq!(store.link_of_internal(71).unwrap().unwrap().state, LinkState::Live);
+}
+
 // ---- sweep and audit -------------------------------------------------------------------
 
 fn cursors_are_kept_by_side_and_name(store) {
@@ -748,7 +792,7 @@ fn a_tally_counts_what_waits_and_what_stands_still(store) {
     let id = linked(store, &halted);
     let mut disputed = pair(2, 20);
     for field in ["title", "impact"] {
-        disputed.conflicts.push(link::Conflict { about: field.to_owned(), text: "differs".to_owned() });
+        disputed.conflicts.push(link::Conflict { about: field.to_owned(), text: "differs".to_owned(), is_older: false });
     }
     linked(store, &disputed);
     let ended = linked(store, &pair(3, 30));

@@ -27,24 +27,28 @@ pub fn plan(
 
 /// What the report says of the state that stands now: a new line where it differs from the newest one. A
 /// state passed through between two passes is not invented.
-fn see(policy: &Policy, document: &mut Document, internal: &Ticket) {
+pub fn see(policy: &Policy, document: &mut Document, internal: &Ticket) {
     let state = &internal.status;
     let solution = || internal.filled("solution").filter(|_| is_end(state)).map(str::to_owned);
     match document.lines.first_mut() {
-        Some(newest) if newest.state == *state => newest.solution = solution(),
+        // What stands in words is said already, but for a solution that changed since.
+        Some(newest) if newest.state == *state && (newest.words.is_none() || newest.solution == solution()) => {
+            newest.solution = solution();
+        }
         _ => {
             let line = Line {
                 state: state.clone(),
                 date: date_of(policy, document, internal),
                 solution: solution(),
                 reopened: false,
+                words: None,
             };
             document.lines.insert(0, line);
         }
     }
 }
 
-fn is_end(state: &str) -> bool {
+pub fn is_end(state: &str) -> bool {
     matches!(state, "resolved" | "closed")
 }
 
@@ -139,5 +143,5 @@ fn marked(target: &Ticket, kind: DocumentKind) -> Option<u64> {
 /// A move outside that went back, or a refusal, which the inside cannot follow.
 pub fn refused_line(external: &Ticket, state: &str, reopened: bool) -> Line {
     let date = external.filled("last_update").map(str::to_owned);
-    Line { state: state.to_owned(), date, solution: None, reopened }
+    Line { state: state.to_owned(), date, solution: None, reopened, words: None }
 }

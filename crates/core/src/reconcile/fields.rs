@@ -1,6 +1,6 @@
 //! Fields cross from the external side to the internal one.
 
-use crate::link::{Late, Link};
+use crate::link::{Conflict, Late, Link};
 use crate::plan::{FieldWrite, Note, Plan, Step, Value, Write};
 use crate::policy::Policy;
 use crate::text::{self, NO_DESCRIPTION};
@@ -71,6 +71,9 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
             // Here the external side did not change: whatever stands inside stays.
             let gone = link.owed.iter().filter(|late| late.is_of_field(code)).cloned();
             plan.notes.extend(gone.map(Note::NoLongerOwed));
+            if differs(policy, external, internal, code) {
+                plan.conflicts.extend(link.older_conflict(code).cloned());
+            }
             continue;
         }
         let Some(value) = wanted(policy, external, code, source) else { continue };
@@ -88,6 +91,35 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
     if !fields.is_empty() {
         plan.writes.push(Step { write: Write::UpdateFields { fields }, reason: why.join(", ") });
     }
+}
+
+/// The fields of a pair of which nothing is remembered: both sides' as they stand, and those that differ.
+pub fn as_they_stand(policy: &Policy, external: &Ticket, internal: &Ticket) -> (Vec<Note>, Vec<Conflict>) {
+    let (mut notes, mut conflicts) = (Vec::new(), Vec::new());
+    for code in &policy.fields {
+        let (Some(source), Some(target)) = (external.attributes.get(code), internal.attributes.get(code)) else {
+            continue;
+        };
+        notes.push(Note::Field { code: code.clone(), external: source.clone(), internal: target.clone() });
+        if differs(policy, external, internal, code) {
+            let text = "it differed when the pair was found; it is left so until it changes outside".to_owned();
+            conflicts.push(Conflict { about: code.clone(), text, is_older: true });
+        }
+    }
+    (notes, conflicts)
+}
+
+/// Whether the inside says something else than it should. Pictures and markup do not count: they are not the
+/// same on two sides.
+fn differs(policy: &Policy, external: &Ticket, internal: &Ticket, code: &str) -> bool {
+    let (Some(source), Some(target)) = (external.attributes.get(code), internal.attributes.get(code)) else {
+        return false;
+    };
+    wanted(policy, external, code, source).is_some_and(|value| match value {
+        Value::Html(html) => !text::same_words(&html, target),
+        Value::Text(words) if Policy::is_html(code) => !text::same_words(&words, target),
+        Value::Text(words) => words != *target,
+    })
 }
 
 fn already_says(value: &Value, target: &str) -> bool {

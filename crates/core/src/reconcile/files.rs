@@ -4,6 +4,7 @@ use crate::link::{Copy, CopyState, Late, LateWrite, Link};
 use crate::mark::FileKind;
 use crate::plan::{Note, Plan, Step, Write};
 use crate::policy::{AttachmentDeletes, Policy};
+use crate::text;
 use crate::ticket::{File, FileContent, Side, Ticket};
 
 /// Both directions: what a person added on either side is copied to the other.
@@ -98,13 +99,16 @@ impl<'a> Way<'a> {
             reason: reason.to_owned(),
         };
         match &original.content {
-            Some(content) if copy.content.hash.is_empty() => {
-                plan.notes.push(Note::SameContent {
+            Some(content) if copy.content.hash.is_empty() => match content_of(self.target, id) {
+                Some(held) if !is_copy_with(held, content) => {
+                    plan.writes.push(rewrite(&format!("a file changed {}", self.from.place())));
+                }
+                _ => plan.notes.push(Note::SameContent {
                     from: copy.from,
                     original: copy.original,
                     content: content.clone(),
-                });
-            }
+                }),
+            },
             Some(content) if *content != copy.content => {
                 plan.writes.push(rewrite(&format!("a file changed {}", self.from.place())));
             }
@@ -207,9 +211,17 @@ fn is_copy_of(file: &File, from: Side, original: u64) -> bool {
     file.mark().is_some_and(|mark| mark.is(from, FileKind::File, &original.to_string()))
 }
 
-/// What an adopted copy holds is not known: the original's next content is taken as it.
+/// What an adopted copy holds is not known: it is read together with the original, when a hint names that.
 fn unknown_content() -> FileContent {
     FileContent { hash: String::new(), name: String::new(), mimetype: String::new() }
+}
+
+/// Whether a copy holds what this original does, or the small text that stands in for it.
+fn is_copy_with(held: &FileContent, original: &FileContent) -> bool {
+    let is_named = |name: &str| held.name == text::file_name(name);
+    let stands_in = held.mimetype == "text/plain" && is_named(&format!("{}.txt", original.name));
+    let same = (&held.hash, &held.mimetype) == (&original.hash, &original.mimetype) && is_named(&original.name);
+    same || stands_in
 }
 
 /// Here the files were listed when nothing sent before could land any more.

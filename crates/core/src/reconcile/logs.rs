@@ -107,6 +107,7 @@ impl One<'_> {
         Conflict {
             about: format!("{} {}", self.state.log.attribute(), self.state.from.place()),
             text: halt.text.clone(),
+            is_older: false,
         }
     }
 

@@ -19,6 +19,9 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
     }
     let outside = Standing::of(link, Side::External, outside, external);
     let inside = Standing::of(link, Side::Internal, inside, internal);
+    if !outside.moved && outside.calm != inside.calm {
+        plan.conflicts.extend(link.older_conflict(STATUS).cloned());
+    }
     if outside.calm == inside.calm {
         note(link, &outside, &inside, plan);
         return None;
@@ -41,6 +44,27 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
         note(link, &outside, &inside, plan);
         None
     }
+}
+
+/// The status of a pair of which nothing is remembered: where each side stands, and whether the inside should
+/// have followed.
+pub fn as_it_stands(policy: &Policy, external: &Ticket, internal: &Ticket) -> Option<(Note, Option<Conflict>)> {
+    let (Some(outside), Some(inside)) = (&policy.external_lifecycle, &policy.internal_lifecycle) else { return None };
+    let stands_outside = without_escalation(outside, "", &external.status);
+    let stands_inside = without_escalation(inside, "", &internal.status);
+    let note = Note::Status { external: stands_outside.to_owned(), internal: stands_inside.to_owned() };
+    let goes_ahead = inside.rank(stands_inside) > outside.rank(stands_outside);
+    let is_told = policy.status_to_external == StatusToExternal::Apply;
+    let is_driven = policy.status_to_internal == StatusToInternal::Apply;
+    let differs = stands_outside != stands_inside && if goes_ahead { is_told } else { is_driven };
+    let conflict = differs.then(|| Conflict {
+        about: STATUS.to_owned(),
+        text: format!(
+            "it was {stands_outside} outside and {stands_inside} inside when the pair was found; it is left so until it moves outside"
+        ),
+        is_older: true,
+    });
+    Some((note, conflict))
 }
 
 /// Where one side stands, against what was agreed.
@@ -129,6 +153,7 @@ fn unreachable(link: &Link, source: &Standing<'_>, target: &Standing<'_>, plan: 
     plan.conflicts.push(Conflict {
         about: STATUS.to_owned(),
         text: format!("{this_move} the {word} ticket stands at {stands} and no stimulus leads there"),
+        is_older: false,
     });
     let must_be_seen = source.side == Side::External && is_news;
     must_be_seen.then(|| refused_line(source.ticket, source.calm, reopened))

@@ -9,7 +9,7 @@ use crate::{Case, case};
 
 pub fn halts() -> Vec<Case> {
     let halt = || Halt { kind: HaltKind::InternalVanished, text: "gone".into() };
-    let conflict = || Conflict { about: "status".into(), text: "unreachable".into() };
+    let conflict = || Conflict { about: "status".into(), text: "unreachable".into(), is_older: false };
     vec![
         case("the external ticket vanished", link(), Sight::Gone, int()).halts(HaltKind::ExternalVanished),
         case("the internal ticket vanished", link(), ext().title("B"), Sight::Gone).halts(HaltKind::InternalVanished),

@@ -15,15 +15,20 @@ pub(super) fn insert(db: &Connection, lease: &Lease, link: &Link, did: &[Activit
         return Err(already_linked(&link.external.reference, &other));
     }
     refuse_other_pair(db, link, None)?;
-    let closed_since_ms = closed_since(link, None, did, taken_ms);
+    let id = insert_row(db, &lease.of, link, closed_since(link, None, did, taken_ms))?;
+    log(db, id, did)?;
+    Ok(id)
+}
+
+fn insert_row(db: &Connection, of: &TicketOf, link: &Link, closed_since_ms: Option<i64>) -> Result<i64> {
     let sql = "INSERT INTO links (external, external_class, external_id, external_ref, \
                internal_class, internal_id, internal_ref, state, closed_since_ms, halt, conflicts, body) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'live', ?8, ?9, ?10, ?11)";
     let internal = link.internal.as_ref();
     db.prepare_cached(sql)?.execute(params![
-        lease.of.external,
+        of.external,
         link.external.class,
-        column(lease.of.ticket),
+        column(of.ticket),
         link.external.reference,
         internal.map(|key| &key.class),
         internal.map(|key| column(key.id)),
@@ -33,9 +38,55 @@ pub(super) fn insert(db: &Connection, lease: &Lease, link: &Link, did: &[Activit
         bounded(link.conflicts.len()),
         to_json(link)?,
     ])?;
-    let id = db.last_insert_rowid();
+    Ok(db.last_insert_rowid())
+}
+
+/// A pair that stands already. Only a link that has ended gives way, where it is to.
+pub(super) fn adopt(
+    db: &Connection,
+    external: &str,
+    link: &Link,
+    over_ended: bool,
+    did: &[Activity],
+    now_ms: i64,
+) -> Result<i64> {
+    let of = TicketOf { external: external.to_owned(), ticket: link.external.id };
+    let gives_way = |other: &Stored| over_ended && other.state == LinkState::Ended;
+    let own = by_external(db, &of)?;
+    if let Some(other) = own.as_ref().filter(|own| !gives_way(own)) {
+        return Err(already_linked(&link.external.reference, other));
+    }
+    let other = link.internal.as_ref().map(|key| by_internal(db, key.id)).transpose()?.flatten();
+    if let Some(mut other) = other.filter(|other| own.as_ref().is_none_or(|own| own.id != other.id)) {
+        let Some(internal) = link.internal.as_ref().filter(|_| gives_way(&other)) else {
+            return Err(already_linked(link.internal.as_ref().map_or("", |key| &key.reference), &other));
+        };
+        other.link.internal = None;
+        replace(db, &other)?;
+        let text =
+            format!("{} was linked with {}:{} instead", internal.reference, of.external, link.external.reference);
+        log(db, other.id, &[Activity { at_ms: now_ms, text }])?;
+    }
+    let closed_since_ms = closed_since(link, None, did, now_ms);
+    let id = match own {
+        Some(own) => {
+            replace(db, &Stored { link: link.clone(), state: LinkState::Live, closed_since_ms, ..own.clone() })?;
+            own.id
+        }
+        None => insert_row(db, &of, link, closed_since_ms)?,
+    };
     log(db, id, did)?;
+    have_a_fresh_look(db, of, now_ms)?;
     Ok(id)
+}
+
+/// Who works on the ticket at this moment read the link as it was before, and would put that back; so it
+/// loses its lease.
+fn have_a_fresh_look(db: &Connection, of: TicketOf, now_ms: i64) -> Result<()> {
+    queue::revoke(db, &of)?;
+    let about = About::External { of, class: None };
+    let mark = DirtyMark { about, look: Look::everything(), due_ms: now_ms };
+    queue::mark_dirty(db, &mark, now_ms).map(|_| ())
 }
 
 pub(super) fn save(db: &Connection, lease: &Lease, id: i64, link: &Link, did: &[Activity]) -> Result<()> {
@@ -56,8 +107,7 @@ pub(super) fn drop_unborn(db: &Connection, lease: &Lease, id: i64) -> Result<()>
     Ok(())
 }
 
-/// An operator's change. Who works on the ticket at this moment read the link as it was before, and
-/// would put that back; so it loses its lease.
+/// An operator's change.
 pub(super) fn amend(
     db: &Connection,
     id: i64,
@@ -74,12 +124,7 @@ pub(super) fn amend(
     log(db, id, did)?;
     match stored.state {
         LinkState::Ended => queue::remove(db, &of),
-        LinkState::Live => {
-            queue::revoke(db, &of)?;
-            let about = About::External { of, class: None };
-            let mark = DirtyMark { about, look: Look::everything(), due_ms: now_ms };
-            queue::mark_dirty(db, &mark, now_ms).map(|_| ())
-        }
+        LinkState::Live => have_a_fresh_look(db, of, now_ms),
     }
 }
 

@@ -167,6 +167,18 @@ impl Store for SqliteStore {
         self.write(|db| links::save(db, lease, id, link, did))
     }
 
+    fn adopt_link(
+        &mut self,
+        external: &str,
+        link: &Link,
+        over_ended: bool,
+        did: &[Activity],
+        now_ms: i64,
+    ) -> Result<i64> {
+        within_bounds(did.len())?;
+        self.write(|db| links::adopt(db, external, link, over_ended, did, now_ms))
+    }
+
     fn drop_unborn_link(&mut self, lease: &Lease, id: i64) -> Result<()> {
         self.write(|db| links::drop_unborn(db, lease, id))
     }

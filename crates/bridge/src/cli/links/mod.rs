@@ -1,0 +1,75 @@
+//! `links`: the pairs. One verb, one file.
+
+use std::io::Write;
+use std::path::Path;
+
+use clap::{Args, Subcommand};
+
+use super::{Outcome, store, ticket};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::store::Store;
+
+mod list;
+pub mod rebuild;
+mod row;
+mod show;
+
+/// The pairs of tickets, and what is known of each.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  itop-bridge links list\n  itop-bridge links show acme:R-000123\n  itop-bridge links rebuild --dry-run"
+)]
+pub struct Links {
+    #[command(subcommand)]
+    pub verb: LinksVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LinksVerb {
+    /// List every pair: its number, its tickets, their states, and whether something is wrong.
+    #[command(
+        after_help = "Examples:\n  itop-bridge links list\n  itop-bridge links list --json | jq '.[] | select(.state == \"halted\")'"
+    )]
+    List {
+        /// Print an array of {number, external, internal, external_status, internal_status, state, why}.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one pair: its files, the logs delivered, conflicts, a halt, what waits, and what the bridge did.
+    #[command(after_help = "Examples:\n  itop-bridge links show acme:R-000123\n  itop-bridge links show 12 --json")]
+    Show {
+        /// A ticket: `acme:R-000123`, `elitery:R-000077`, or a link's number.
+        #[arg(value_name = "TICKET", value_parser = ticket::ticket)]
+        ticket: String,
+        /// Print an object with all of it.
+        #[arg(long)]
+        json: bool,
+    },
+    Rebuild(rebuild::Rebuild),
+}
+
+pub(super) fn run(links: &Links, config: &Path, clock: &dyn Clock, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    let config = Config::load(config)?;
+    match &links.verb {
+        LinksVerb::List { .. } | LinksVerb::Show { .. } => {
+            in_store(links, &mut store::to_read(&config)?, &config, clock.now_ms(), out)
+        }
+        LinksVerb::Rebuild(rebuild) => rebuild::run(rebuild, &config, out),
+    }
+}
+
+/// What a verb does with a store alone.
+pub fn in_store(
+    links: &Links,
+    store: &mut dyn Store,
+    config: &Config,
+    now_ms: i64,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
+    match &links.verb {
+        LinksVerb::List { json } => list::list(*json, store, config, now_ms, out),
+        LinksVerb::Show { ticket, json } => show::show(ticket, *json, store, config, now_ms, out),
+        LinksVerb::Rebuild(_) => anyhow::bail!("this verb asks the iTops"),
+    }
+}

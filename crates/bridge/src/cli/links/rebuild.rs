@@ -1,0 +1,135 @@
+//! `links rebuild`: the pairs of a lost store, found again.
+
+use std::io::Write;
+
+use anyhow::Context as _;
+use clap::Args;
+use comfy_table::{Table, presets};
+use serde_json::json;
+
+use crate::app;
+use crate::cli::{Outcome, progress, store};
+use crate::config::Config;
+use crate::engine::{Engine, FoundPair, Rebuilt};
+use crate::store::SqliteStore;
+
+/// Find the pairs of a lost store again, by the marks that the bridge left in both iTops.
+///
+/// Writes to the store alone: neither iTop is changed, and what stood on both sides is not written again.
+/// What differs is shown, and left so until it changes outside. A pair that the store knows stays as it is,
+/// also one that was unlinked. Works while `serve` runs; after a loss, run it before. May be run again.
+///
+/// A new store does not know what people took away: a copy that somebody deleted is made again, and so is a
+/// pair that was unlinked. Ends with 1 where something with a mark could not be taken.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  itop-bridge links rebuild --dry-run\n  itop-bridge links rebuild")]
+pub struct Rebuild {
+    /// Show what would be found, and store nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print an object {pairs, left, known, since, newer}.
+    #[arg(long)]
+    pub json: bool,
+}
+
+pub(super) fn run(rebuild: &Rebuild, config: &Config, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    let app = app::to_look(config, open(rebuild, config)?, &app::http_transport)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let bar = progress::Bar::new("pairs");
+    runtime.context("cannot start the runtime")?.block_on(tell(rebuild, &app.engine, config, &bar, out))
+}
+
+/// The store may be the one that is lost: then a new one is made, but not to look only.
+fn open(rebuild: &Rebuild, config: &Config) -> anyhow::Result<SqliteStore> {
+    match (rebuild.dry_run, config.store.path.exists()) {
+        (true, true) => store::to_read(config),
+        (true, false) => Ok(SqliteStore::open_in_memory()?),
+        (false, _) => store::open(config, |path| SqliteStore::open(path)),
+    }
+}
+
+/// What the verb does, with an engine over the store.
+pub async fn tell(
+    rebuild: &Rebuild,
+    engine: &Engine,
+    config: &Config,
+    bar: &progress::Bar,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
+    let found = engine.rebuild(rebuild.dry_run, &|done, all| bar.tell(done, all)).await;
+    bar.end();
+    let found = found.context("the search stopped; what is stored is whole, and the next run goes on")?;
+    if rebuild.json {
+        serde_json::to_writer_pretty(&mut *out, &as_json(&found, config))?;
+        writeln!(out)?;
+    } else {
+        say(rebuild, &found, config, out)?;
+    }
+    Ok(if found.left.is_empty() { Outcome::Fine } else { Outcome::FaultFound })
+}
+
+fn say(rebuild: &Rebuild, found: &Rebuilt, config: &Config, out: &mut dyn Write) -> anyhow::Result<()> {
+    if !found.pairs.is_empty() {
+        writeln!(out, "{}\n", table(&found.pairs, config))?;
+    }
+    for pair in &found.pairs {
+        for conflict in &pair.conflicts {
+            writeln!(out, "{}: left as it is: {conflict}", name(pair))?;
+        }
+        for due in &pair.due {
+            writeln!(out, "{}: the next pass writes, since {due}", name(pair))?;
+        }
+    }
+    for left in &found.left {
+        writeln!(out, "left alone: {}: {}", left.what, left.why)?;
+    }
+    writeln!(out, "pairs found again: {}; known before: {}", found.pairs.len(), found.known)?;
+    for (external, highest) in &found.since {
+        writeln!(out, "{external}: carried up to ticket {highest}")?;
+    }
+    if found.newer > 0 {
+        writeln!(out, "newer tickets, which passes look at next: {}", found.newer)?;
+    }
+    if rebuild.dry_run {
+        writeln!(out, "Nothing was stored: this was a dry run.")?;
+    }
+    Ok(())
+}
+
+fn table(pairs: &[FoundPair], config: &Config) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["LINK", "OUTSIDE", "INSIDE", "FOUND BY", "FILES"]);
+    for pair in pairs {
+        let number = pair.number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+        let inside = format!("{}:{}", config.internal.name, pair.internal.reference);
+        table.add_row([number, name(pair), inside, pair.by.words().to_owned(), pair.files.to_string()]);
+    }
+    table.trim_fmt()
+}
+
+fn name(pair: &FoundPair) -> String {
+    format!("{}:{}", pair.external_name, pair.external.reference)
+}
+
+fn as_json(found: &Rebuilt, config: &Config) -> serde_json::Value {
+    let pair = |pair: &FoundPair| {
+        json!({
+            "number": pair.number,
+            "external": name(pair),
+            "internal": format!("{}:{}", config.internal.name, pair.internal.reference),
+            "found_by": pair.by.words(),
+            "files": pair.files,
+            "conflicts": pair.conflicts,
+            "due": pair.due,
+        })
+    };
+    let left = |left: &crate::engine::Left| json!({ "what": left.what, "why": left.why });
+    json!({
+        "pairs": found.pairs.iter().map(pair).collect::<Vec<_>>(),
+        "left": found.left.iter().map(left).collect::<Vec<_>>(),
+        "known": found.known,
+        "since": found.since,
+        "newer": found.newer,
+    })
+}

@@ -1,0 +1,150 @@
+//! `links show`: all that is known of one pair.
+
+use std::io::Write;
+
+use itop_bridge_core::document::DocumentKind;
+use itop_bridge_core::link::{Copy, CopyState};
+use itop_bridge_core::{Link, Side};
+use serde_json::{Value as Json, json};
+
+use super::row::{Row, as_json, conflicts};
+use crate::cli::times::moment;
+use crate::cli::{Outcome, ticket};
+use crate::config::Config;
+use crate::store::{Activity, MAX_ROWS, QueueRow, Store};
+
+pub(super) fn show(
+    name: &str,
+    in_json: bool,
+    store: &mut dyn Store,
+    config: &Config,
+    now_ms: i64,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
+    let stored = ticket::find(store, config, name)?;
+    let activity = store.activity(stored.id, MAX_ROWS)?;
+    let row = Row::of(store, stored, now_ms)?;
+    if in_json {
+        let mut shown = as_json(&row, config);
+        let link = &row.stored.link;
+        shown["files"] = link.copies.iter().map(file_as_json).collect();
+        shown["documents"] = link
+            .documents
+            .iter()
+            .map(|document| {
+                json!({
+                    "kind": document.kind, "states": document.lines, "file": document.state,
+                })
+            })
+            .collect();
+        shown["logs"] = link
+            .logs
+            .iter()
+            .map(|log| {
+                json!({
+                    "log": log.log, "from": log.from, "delivered": log.delivered.len(), "vanished": log.vanished.len(),
+                    "files": log.files, "on_its_way": log.batch.as_ref().map(|batch| batch.entries.len()),
+                    "halt": log.halt.as_ref().map(|halt| &halt.text),
+                })
+            })
+            .collect();
+        shown["conflicts"] = json!(link.conflicts);
+        shown["halt"] = json!(link.halt);
+        shown["queue"] = json!(row.queued);
+        shown["activity"] = json!(activity);
+        serde_json::to_writer_pretty(&mut *out, &shown)?;
+        writeln!(out)?;
+        return Ok(Outcome::Fine);
+    }
+    writeln!(out, "link {}: {}\nstate: {}", row.stored.id, ticket::pair_name(config, &row.stored), row.state)?;
+    say_link(&row.stored.link, out)?;
+    say_queue(row.queued.as_ref(), out)?;
+    say_activity(&activity, out)?;
+    Ok(Outcome::Fine)
+}
+
+fn file_as_json(copy: &Copy) -> Json {
+    json!({
+        "from": copy.from, "original": copy.original, "name": copy.content.name, "type": copy.content.mimetype,
+        "copy": copy.state, "substituted": copy.substituted, "missing_since_ms": copy.missing_since_ms,
+    })
+}
+
+fn say_link(link: &Link, out: &mut dyn Write) -> anyhow::Result<()> {
+    let status = |side: Side| format!("{} {}", link.ancestor.side(side).status, side.place());
+    writeln!(out, "status: {}, {}", status(Side::External), status(Side::Internal))?;
+    if let Some(halt) = &link.halt {
+        writeln!(out, "halted: {}", halt.text)?;
+    }
+    for conflict in conflicts(link) {
+        writeln!(out, "conflict: {conflict}")?;
+    }
+    heading("files", link.copies.is_empty() && link.documents.is_empty(), out)?;
+    for copy in &link.copies {
+        let missing = if copy.missing_since_ms.is_some() { "; the original is missing" } else { "" };
+        let instead = if copy.substituted { "; a text stands in for it" } else { "" };
+        let state = file_state(Some(&copy.state));
+        let way = way(copy.from);
+        writeln!(out, "  {way}  {} (attachment {}): {state}{instead}{missing}", copy.content.name, copy.original)?;
+    }
+    for document in &link.documents {
+        let what = if document.kind == DocumentKind::Report { "report of the status" } else { "notice" };
+        let newest = document.lines.first().map_or("nothing yet", |line| line.state.as_str());
+        let (way, state) = (way(document.kind.from()), file_state(document.state.as_ref()));
+        writeln!(out, "  {way}  {what} ({newest}): {state}")?;
+    }
+    heading("logs", link.logs.is_empty(), out)?;
+    for log in &link.logs {
+        let (delivered, gone) = (log.delivered.len(), log.vanished.len());
+        let gone = if gone > 0 { format!(", {gone} of the log's are gone since") } else { String::new() };
+        let batch = log.batch.as_ref().map(|batch| format!(", {} on their way", batch.entries.len()));
+        let halt = log.halt.as_ref().map(|halt| format!("; halted: {}", halt.text));
+        let rest = batch.unwrap_or_default() + &halt.unwrap_or_default();
+        writeln!(out, "  {}  {} log: entries delivered: {delivered}{gone}{rest}", way(log.from), log.log.word())?;
+    }
+    Ok(())
+}
+
+fn heading(what: &str, nothing: bool, out: &mut dyn Write) -> std::io::Result<()> {
+    writeln!(out, "{what}:{}", if nothing { " none" } else { "" })
+}
+
+fn way(from: Side) -> &'static str {
+    match from {
+        Side::External => "outside -> inside",
+        Side::Internal => "inside -> outside",
+    }
+}
+
+fn file_state(state: Option<&CopyState>) -> String {
+    match state {
+        Some(CopyState::Stands(id)) => format!("stands as attachment {id}"),
+        Some(CopyState::RemovedByPerson) => "a person deleted the copy; it stays deleted".to_owned(),
+        Some(CopyState::InDoubt { until_ms }) => {
+            format!("sent without an answer; it may still land until {}", moment(*until_ms))
+        }
+        None => "not sent yet".to_owned(),
+    }
+}
+
+fn say_queue(row: Option<&QueueRow>, out: &mut dyn Write) -> std::io::Result<()> {
+    let Some(row) = row else { return writeln!(out, "queue: nothing waits") };
+    let how = match (row.leased, row.parked) {
+        (true, _) => "a pass is under way".to_owned(),
+        (false, true) => format!("parked; tried again at {}, or by `itop-bridge retry`", moment(row.due_ms)),
+        (false, false) => format!("due at {}", moment(row.due_ms)),
+    };
+    writeln!(out, "queue: {how}; waits since {}", moment(row.dirty_since_ms))?;
+    match &row.error {
+        Some(error) => writeln!(out, "  failed {} times in a row: {error}", row.attempts),
+        None => Ok(()),
+    }
+}
+
+fn say_activity(activity: &[Activity], out: &mut dyn Write) -> std::io::Result<()> {
+    heading("what the bridge did, newest first", activity.is_empty(), out)?;
+    for line in activity {
+        writeln!(out, "  {}  {}", moment(line.at_ms), line.text)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,481 @@
+//! `links rebuild`: after the loss of the store every pair and every copy is found again by the marks, nothing is
+//! written twice, and then changes flow as before.
+
+use itop_bridge::cli::links::rebuild::{self, Rebuild};
+use itop_bridge::cli::{Outcome, progress};
+use itop_bridge::store::{Instance, LinkState, Stored};
+use itop_bridge_core::link::CopyState;
+use itop_bridge_core::{Side, TicketMark};
+use itop_sim::{Attachment, Fault, Sim};
+
+use crate::status::{bridged, go, status};
+use crate::world::*;
+
+every_pair_of_versions![
+    a_lost_store_is_rebuilt_and_nothing_is_written_again,
+    a_lost_store_is_rebuilt_where_the_outside_is_driven,
+];
+
+either_version_on_either_side![
+    after_a_rebuild_a_file_that_changed_in_place_is_rewritten,
+    what_differs_is_shown_and_left_until_it_changes_outside,
+    what_happened_while_the_store_was_lost_follows,
+    without_a_tickets_own_mark_the_files_or_the_report_name_the_pair,
+    of_two_tickets_with_one_mark_the_lower_is_linked,
+    marks_that_fit_no_more_are_left_and_said,
+    marks_of_another_bridge_are_no_marks,
+    a_dry_run_stores_nothing,
+    a_rebuild_beside_a_running_bridge_leaves_what_is_known,
+    a_side_that_is_down_stops_the_rebuild_before_anything_is_stored,
+    a_rebuild_that_stopped_half_way_goes_on,
+];
+
+const HOUR: u64 = 3600;
+
+pub type Said = Result<(Outcome, String), String>;
+
+impl World {
+    pub async fn rebuild(&mut self, dry_run: bool) -> Said {
+        self.rebuild_as(Rebuild { dry_run, json: false }).await
+    }
+
+    async fn rebuild_as(&mut self, verb: Rebuild) -> Said {
+        let (app, config, mut out) = (self.app(), self.config(), Vec::new());
+        let outcome = rebuild::tell(&verb, &app.engine, &config, &progress::Bar::hidden(), &mut out).await;
+        let words = String::from_utf8(out).expect("a verb says words");
+        outcome.map(|outcome| (outcome, words)).map_err(|error| format!("{error:#}"))
+    }
+
+    /// The store is lost, the pairs are found again, and the bridge runs.
+    async fn loses_and_rebuilds(&mut self) -> String {
+        self.lose_the_store().await;
+        self.clear_calls();
+        let (outcome, said) = self.rebuild(false).await.unwrap();
+        assert_eq!(outcome, Outcome::Fine, "{said}");
+        self.boot();
+        said
+    }
+
+    fn writes(&self) -> Vec<String> {
+        let sims = self.externals.iter().chain([&self.internal]);
+        let calls = sims.flat_map(|sim| sim.calls());
+        calls.filter(|call| call.is_write()).map(|call| call.json).collect()
+    }
+
+    /// Sweeps, audits and passes over everything write nothing.
+    async fn nothing_is_written(&self) {
+        self.settle().await;
+        self.pass_seconds(3 * HOUR).await;
+        self.settle().await;
+        // A first look at a copy learns what it holds.
+        self.look_at_everything().await;
+        assert!(self.writes().is_empty(), "{:#?}", self.writes());
+        self.one_more_pass_writes_nothing().await;
+    }
+
+    /// Each copy's first look, then the same as everywhere.
+    async fn ends_well(&self) {
+        self.look_at_everything().await;
+        self.one_more_pass_writes_nothing().await;
+    }
+
+    async fn since(&self) -> Option<String> {
+        let acme = Instance::External("acme".into());
+        self.store.call(move |store| store.cursor(&acme, "since_id")).await.unwrap()
+    }
+}
+
+fn text_of(file: &Attachment) -> String {
+    String::from_utf8(file.data.to_vec()).expect("a text file")
+}
+
+/// The names of a ticket's files.
+fn names(sim: &Sim, ticket: u64) -> Vec<String> {
+    sim.attachments(ticket).into_iter().map(|file| file.filename).collect()
+}
+
+fn marked(sim: &Sim, ticket: u64, mark: &str) -> Vec<Attachment> {
+    sim.attachments(ticket).into_iter().filter(|file| file.temp_id.contains(mark)).collect()
+}
+
+/// Copies by side and original, delivered entries by side, and how many documents.
+type Known = (Vec<(Side, u64, CopyState)>, Vec<(Side, usize)>, usize);
+
+/// What must be the same in a link that was found again.
+fn known(stored: &Stored) -> Known {
+    let link = &stored.link;
+    let mut copies: Vec<_> = link.copies.iter().map(|copy| (copy.from, copy.original, copy.state.clone())).collect();
+    copies.sort_by_key(|(from, original, _)| (*from, *original));
+    let mut logs: Vec<_> = link.logs.iter().map(|log| (log.from, log.delivered.len())).collect();
+    logs.sort();
+    (copies, logs, link.documents.len())
+}
+
+/// A pair with all that crosses: a picture, files and log entries of both sides, a report, and a notice.
+async fn story(world: &World) -> (u64, u64) {
+    let (acme, inside) = (world.acme(), &world.internal);
+    let (id, copy) = bridged(world, "UserRequest", &["ev_assign"]).await;
+    let image = acme.add_inline_image(id, "0a1b", "image/png", b"\x89PNG\r\n\x1a\nscreen").await.unwrap();
+    let text = format!("<p>Look &amp; see: {}</p>", image.html);
+    acme.update(id, json!({ "description": text, "urgency": "2" })).await.unwrap();
+    for name in ["a.txt", "b.txt"] {
+        acme.attach(id, name, "text/plain", name.as_bytes()).await.unwrap();
+        inside.attach(copy, &format!("in {name}"), "text/plain", name.as_bytes()).await.unwrap();
+    }
+    for n in 0..2 {
+        acme.add_log_entry(id, "private_log", &format!("<p>From outside {n}</p>")).await.unwrap();
+        inside.add_log_entry(copy, "private_log", &format!("<p>From inside {n}</p>")).await.unwrap();
+        world.settle().await;
+    }
+    let image = inside.add_inline_image(copy, "0c1d", "image/png", b"\x89PNG\r\n\x1a\nshelf").await.unwrap();
+    inside.add_log_entry(copy, "private_log", &format!("<p>See {}</p>", image.html)).await.unwrap();
+    world.settle().await;
+    (id, copy)
+}
+
+/// Changes cross again, both ways, and each once.
+async fn changes_flow_again(world: &World, id: u64, copy: u64) {
+    let (acme, inside) = (world.acme(), &world.internal);
+    acme.update(id, json!({ "title": "Printer still on fire" })).await.unwrap();
+    acme.attach(id, "c.txt", "text/plain", b"c").await.unwrap();
+    inside.attach(copy, "in c.txt", "text/plain", b"c").await.unwrap();
+    acme.add_log_entry(id, "private_log", "<p>And again</p>").await.unwrap();
+    inside.add_log_entry(copy, "private_log", "<p>On our way</p>").await.unwrap();
+    let gone = acme.attachments(id).into_iter().find(|file| file.filename == "a.txt").unwrap().id;
+    acme.delete_attachment(gone).await;
+    world.settle().await;
+    assert!(inside.ticket(copy).unwrap().field("title").contains("Printer still on fire"));
+    let (outside, within) = (names(acme, id), names(inside, copy));
+    let count = |all: &[String], name: &str| all.iter().filter(|one| *one == name).count();
+    for (all, name, times) in [
+        (&outside, "a.txt", 0),
+        (&outside, "b.txt", 1),
+        (&outside, "c.txt", 1),
+        (&outside, "in a.txt", 1),
+        (&outside, "in c.txt", 1),
+        (&within, "a.txt", 0),
+        (&within, "b.txt", 1),
+        (&within, "c.txt", 1),
+        (&within, "in c.txt", 1),
+    ] {
+        assert_eq!(count(all, name), times, "{name} in {all:?}");
+    }
+    let last = |files: Vec<Attachment>| files.last().map(text_of).unwrap_or_default();
+    let told = last(marked(inside, copy, ":external:log:"));
+    assert!(told.contains("And again") && !told.contains("From outside"), "{told}");
+    let told = last(marked(acme, id, ":internal:log:"));
+    assert!(told.contains("On our way") && !told.contains("From inside"), "{told}");
+}
+
+async fn a_lost_store_is_rebuilt_and_nothing_is_written_again(versions: Versions) {
+    let mut world = Setup::between(versions).start().await;
+    let (id, copy) = story(&world).await;
+    // The provider resolves and closes, and the customer re-opens, which only a notice tells inside.
+    go(&world.internal, copy, &["ev_resolve", "ev_close"]).await;
+    world.settle().await;
+    for stimulus in ["ev_resolve", "ev_reopen"] {
+        go(world.acme(), id, &[stimulus]).await;
+        world.settle().await;
+    }
+    let before = world.link(id).await;
+    assert_eq!(before.link.documents.len(), 2);
+    let said = world.loses_and_rebuilds().await;
+    let line = format!("1     acme:R-{id:06}  elitery:R-{copy:06}  its mark  4");
+    assert!(said.contains(&line) && said.contains("pairs found again: 1; known before: 0\n"), "{said}");
+    assert!(said.contains(&format!("acme: carried up to ticket {id}\n")), "{said}");
+    assert!(!said.contains("the next pass writes"), "{said}");
+    assert_eq!(known(&world.link(id).await), known(&before));
+    assert_eq!(world.since().await, Some(id.to_string()));
+    world.nothing_is_written().await;
+    changes_flow_again(&world, id, copy).await;
+    // The notice keeps what it said, and the report too, once there is news.
+    for stimulus in ["ev_resolve", "ev_reopen"] {
+        go(world.acme(), id, &[stimulus]).await;
+        world.settle().await;
+    }
+    let [notice] = &marked(&world.internal, copy, ":notice:")[..] else { panic!("one notice") };
+    assert_eq!(text_of(notice).matches("re-opened: assigned").count(), 2, "{}", text_of(notice));
+    world.ends_well().await;
+}
+
+async fn a_lost_store_is_rebuilt_where_the_outside_is_driven(versions: Versions) {
+    let mut world = Setup::between(versions)
+        .acme("only = \"all\"\ndefaults = { team = \"Helpdesk\", agent = 9, service = \"Software\" }")
+        .sync("status_to_external = \"apply\"\npublic_log_to_internal = \"attachment\"\npublic_log_to_external = \"attachment\"")
+        .start()
+        .await;
+    let (id, copy) = story(&world).await;
+    world.internal.add_log_entry(copy, "public_log", "<p>For all to see</p>").await.unwrap();
+    go(&world.internal, copy, &["ev_pending"]).await;
+    world.settle().await;
+    assert_eq!(status(world.acme(), id), "pending");
+    let before = world.link(id).await;
+    world.loses_and_rebuilds().await;
+    let found = world.link(id).await;
+    assert_eq!(known(&found), known(&before));
+    assert_eq!(found.link.ancestor, before.link.ancestor);
+    world.nothing_is_written().await;
+    changes_flow_again(&world, id, copy).await;
+    go(&world.internal, copy, &["ev_assign", "ev_resolve"]).await;
+    world.settle().await;
+    assert_eq!(status(world.acme(), id), "resolved");
+    go(world.acme(), id, &["ev_reopen"]).await;
+    world.settle().await;
+    assert_eq!(status(&world.internal, copy), "assigned");
+    world.ends_well().await;
+}
+
+async fn after_a_rebuild_a_file_that_changed_in_place_is_rewritten(versions: Versions) {
+    let mut world = Setup::between(versions).start().await;
+    let (id, copy) = story(&world).await;
+    world.loses_and_rebuilds().await;
+    world.nothing_is_written().await;
+    world.loses_and_rebuilds().await;
+    let file = world.acme().attachments(id).into_iter().find(|file| file.filename == "a.txt").unwrap().id;
+    let theirs = world.internal.attachments(copy).into_iter().find(|file| file.filename == "in a.txt").unwrap().id;
+    world.acme().replace_attachment(file, b"changed").await.unwrap();
+    world.internal.rename_attachment(theirs, "in a second.txt").await.unwrap();
+    world.settle().await;
+    let held = world.internal.attachments(copy).into_iter().find(|file| file.filename == "a.txt").unwrap();
+    assert_eq!(&*held.data, b"changed");
+    assert!(names(world.acme(), id).contains(&"in a second.txt".to_owned()));
+    world.ends_well().await;
+}
+
+async fn what_differs_is_shown_and_left_until_it_changes_outside(versions: Versions) {
+    let mut world = Setup::between(versions).start().await;
+    let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
+    world.crash().await;
+    world.internal.update(copy, json!({ "title": "An agent's words", "urgency": "3" })).await.unwrap();
+    go(world.acme(), id, &["ev_resolve"]).await;
+    let said = world.loses_and_rebuilds().await;
+    for about in ["title", "urgency", "status"] {
+        assert!(said.contains(&format!("acme:R-{id:06}: left as it is: {about}: ")), "{said}");
+    }
+    world.nothing_is_written().await;
+    let about = |stored: Stored| stored.link.conflicts.into_iter().map(|one| one.about).collect::<Vec<_>>();
+    assert_eq!(about(world.link(id).await), ["title", "urgency", "status"]);
+    world.acme().update(id, json!({ "title": "The customer's words" })).await.unwrap();
+    go(world.acme(), id, &["ev_close"]).await;
+    world.settle().await;
+    let inside = world.internal.ticket(copy).unwrap();
+    assert_eq!((inside.field("title"), inside.status()), (&*format!("[R-{id:06}] The customer's words"), "closed"));
+    assert_eq!(inside.field("urgency"), "3", "nobody changed it outside");
+    assert_eq!(about(world.link(id).await), ["urgency"]);
+    world.ends_well().await;
+}
+
+async fn what_happened_while_the_store_was_lost_follows(versions: Versions) {
+    let mut world = Setup::between(versions).start().await;
+    let (id, copy) = story(&world).await;
+    world.crash().await;
+    world.acme().attach(id, "late.txt", "text/plain", b"late").await.unwrap();
+    world.acme().add_log_entry(id, "private_log", "<p>Meanwhile</p>").await.unwrap();
+    go(&world.internal, copy, &["ev_pending"]).await;
+    let newer = world.acme().create_ticket("UserRequest", ticket("A newer one")).await.unwrap();
+    let said = world.loses_and_rebuilds().await;
+    for due in
+        ["a file was added outside", "the private log has new entries outside", "the status inside is told outside"]
+    {
+        assert!(said.contains(&format!("acme:R-{id:06}: the next pass writes, since {due}\n")), "{due} in {said}");
+    }
+    assert!(said.contains("newer tickets, which passes look at next: 1\n"), "{said}");
+    world.settle().await;
+    assert_eq!(names(&world.internal, copy).iter().filter(|name| *name == "late.txt").count(), 1);
+    let [.., last] = &marked(&world.internal, copy, ":external:log:")[..] else { panic!("a log file") };
+    assert!(text_of(last).contains("Meanwhile") && !text_of(last).contains("From outside"), "{}", text_of(last));
+    let [report] = &marked(world.acme(), id, ":status:")[..] else { panic!("one report") };
+    let lines: Vec<String> = text_of(report).lines().map(str::to_owned).collect();
+    let begins = |at: usize, word: &str| lines.get(at).is_some_and(|line| line.starts_with(word));
+    assert!(begins(2, "pending") && begins(3, "assigned") && begins(4, "new"), "{lines:#?}");
+    assert_eq!(world.link(newer).await.state, LinkState::Live);
+    assert_eq!(world.internal.tickets("UserRequest").len(), 2);
+    world.ends_well().await;
+}
+
+async fn without_a_tickets_own_mark_the_files_or_the_report_name_the_pair(versions: Versions) {
+    let mut world = Setup::between(versions).start().await;
+    let (first, inside) = bridged(&world, "UserRequest", &[]).await;
+    world.acme().attach(first, "a.txt", "text/plain", b"a").await.unwrap();
+    let (second, other) = bridged(&world, "Incident", &[]).await;
+    world.settle().await;
+    for copy in [inside, other] {
+        assert_eq!(world.internal.lose_log_entries(copy, "private_log", "itop-bridge:"), 1);
+    }
+    let said = world.loses_and_rebuilds().await;
+    for (id, copy, by) in [(first, inside, "its files' marks"), (second, other, "the report of the status")] {
+        let line = said.lines().find(|line| line.contains(&format!(":R-{id:06} "))).unwrap_or_default();
+        let is_said = (line.contains(&format!("elitery:R-{copy:06}"))
+            || line.contains(&format!("elitery:I-{copy:06}")))
+            && line.contains(by);
+        let reference = world.acme().ticket(id).unwrap().field("ref").to_owned();
+        assert!(is_said || said.contains(&reference), "{by} in {said}");
+        assert_eq!(world.link(id).await.link.internal.unwrap().id, copy);
+    }
+    world.nothing_is_written().await;
+}
+
+async fn of_two_tickets_with_one_mark_the_lower_is_linked(versions: Versions) {
+    let mut world = Setup::between(versions).start().await;
+    let (id, copy) = bridged(&world, "UserRequest", &[]).await;
+    let twin = inside_with_mark(&world, &mark("7f3a", id), id).await;
+    world.lose_the_store().await;
+    let (outcome, said) = world.rebuild(false).await.unwrap();
+    assert_eq!(outcome, Outcome::FaultFound);
+    let line = format!(
+        "left alone: ticket {twin} of elitery, the copy of UserRequest {id} of acme: ticket {copy} carries the same mark and is its counterpart; close this one\n"
+    );
+    assert!(said.contains(&line), "{said}");
+    assert_eq!(world.link(id).await.link.internal.unwrap().id, copy);
+    // And so it is said each time.
+    let (_, again) = world.rebuild(false).await.unwrap();
+    assert!(again.contains(&line) && again.contains("pairs found again: 0; known before: 1\n"), "{again}");
+    world.boot();
+    world.ends_well().await;
+}
+
+fn mark(server: &str, ticket: u64) -> TicketMark {
+    TicketMark { server: server.into(), external: "acme".into(), class: "UserRequest".into(), ticket }
+}
+
+/// An internal ticket whose log begins with a mark.
+async fn inside_with_mark(world: &World, mark: &TicketMark, of: u64) -> u64 {
+    let mut fields = ticket("A copy");
+    fields["private_log"] = json!(mark.entry(&format!("R-{of:06}")));
+    world.internal.create_ticket("UserRequest", fields).await.unwrap()
+}
+
+async fn marks_that_fit_no_more_are_left_and_said(versions: Versions) {
+    let mut world = Setup::between(versions).start().await;
+    let (gone, _) = bridged(&world, "UserRequest", &[]).await;
+    let (cloned, _) = bridged(&world, "UserRequest", &[]).await;
+    world.crash().await;
+    world.acme().delete_ticket(gone).await.unwrap();
+    world.acme().overwrite(cloned, "ref", "R-000099");
+    inside_with_mark(&world, &TicketMark { external: "former".into(), ..mark("7f3a", 5) }, 5).await;
+    inside_with_mark(&world, &TicketMark { class: "Change".into(), ..mark("7f3a", 6) }, 6).await;
+    world.lose_the_store().await;
+    let (outcome, said) = world.rebuild(false).await.unwrap();
+    assert_eq!(outcome, Outcome::FaultFound);
+    for why in [
+        &format!("ticket {gone} of acme is gone, or of another class\n"),
+        &format!(
+            "it is the copy of R-{cloned:06}, and ticket {cloned} of acme is R-000099: was that iTop restored or cloned?"
+        ),
+        "its mark names former, which the configuration does not have\n",
+        "the class Change of acme is not bridged\n",
+    ] {
+        assert!(said.contains(why), "{why} in {said}");
+    }
+    assert!(world.links().await.is_empty());
+    world.boot();
+    world.ends_well().await;
+}
+
+async fn marks_of_another_bridge_are_no_marks(versions: Versions) {
+    let mut world = Setup::between(versions).start().await;
+    let id = world.acme().create_ticket("UserRequest", ticket("Of nobody")).await.unwrap();
+    world.settle().await;
+    let copy = world.copy_of(id).await.id;
+    let other = inside_with_mark(&world, &mark("beef", id), id).await;
+    assert!(other > copy);
+    let said = world.loses_and_rebuilds().await;
+    assert!(said.contains("pairs found again: 1; known before: 0\n"), "{said}");
+    assert_eq!(world.link(id).await.link.internal.unwrap().id, copy);
+    world.nothing_is_written().await;
+}
+
+async fn a_dry_run_stores_nothing(versions: Versions) {
+    let mut world = Setup::between(versions).start().await;
+    let (id, copy) = story(&world).await;
+    world.lose_the_store().await;
+    let (outcome, said) = world.rebuild(true).await.unwrap();
+    assert_eq!(outcome, Outcome::Fine);
+    assert_eq!(
+        said,
+        format!(
+            " LINK  OUTSIDE        INSIDE            FOUND BY  FILES\n -     acme:R-{id:06}  elitery:R-{copy:06}  its mark  4\n\n\
+             pairs found again: 1; known before: 0\nacme: carried up to ticket {id}\nNothing was stored: this was a dry run.\n"
+        )
+    );
+    assert!(world.links().await.is_empty() && world.queue().await.is_empty());
+    assert_eq!(world.since().await, None);
+    let (_, said) = world.rebuild_as(Rebuild { dry_run: true, json: true }).await.unwrap();
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(said["pairs"][0]["external"], format!("acme:R-{id:06}"));
+    assert_eq!((&said["known"], &said["since"]["acme"]), (&json!(0), &json!(id)));
+    world.rebuild(false).await.unwrap();
+    world.clear_calls();
+    world.boot();
+    world.nothing_is_written().await;
+}
+
+async fn a_rebuild_beside_a_running_bridge_leaves_what_is_known(versions: Versions) {
+    let mut world = Setup::between(versions).start().await;
+    let (id, _) = story(&world).await;
+    let (before, since) = (world.link(id).await.link, world.since().await);
+    let (outcome, said) = world.rebuild(false).await.unwrap();
+    assert_eq!(outcome, Outcome::Fine);
+    assert!(said.contains("pairs found again: 0; known before: 1\n"), "{said}");
+    assert_eq!((world.link(id).await.link, world.since().await), (before, since));
+    world.ends_well().await;
+}
+
+async fn a_side_that_is_down_stops_the_rebuild_before_anything_is_stored(versions: Versions) {
+    let mut world = Setup::between(versions).start().await;
+    story(&world).await;
+    for down in [world.acme().clone(), world.internal.clone()] {
+        world.lose_the_store().await;
+        down.fail_with(|_| Some(Fault::Refuse));
+        let refused = world.rebuild(false).await.unwrap_err();
+        let name = if down.base_url().contains("acme") { "acme" } else { "elitery" };
+        assert!(
+            refused.starts_with(&format!(
+                "the search stopped; what is stored is whole, and the next run goes on: {name}: "
+            )),
+            "{refused}"
+        );
+        assert!(world.links().await.is_empty() && world.queue().await.is_empty());
+        down.heal();
+    }
+    world.loses_and_rebuilds().await;
+    world.nothing_is_written().await;
+}
+
+async fn a_rebuild_that_stopped_half_way_goes_on(versions: Versions) {
+    let mut world = Setup::between(versions).start().await;
+    story(&world).await;
+    bridged(&world, "Incident", &[]).await;
+    world.lose_the_store().await;
+    // The second class's tickets cannot be read.
+    world.acme().fail_with(|call| call.json.contains("SELECT UserRequest").then_some(Fault::Refuse));
+    world.rebuild(false).await.unwrap_err();
+    assert_eq!(world.links().await.len(), 1);
+    world.acme().heal();
+    let (_, said) = world.rebuild(false).await.unwrap();
+    assert!(said.contains("pairs found again: 1; known before: 1\n"), "{said}");
+    world.clear_calls();
+    world.boot();
+    world.nothing_is_written().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn hundreds_of_pairs_take_few_calls() {
+    let mut world = Setup::between(PAIRS[1]).start().await;
+    const ALL: u64 = 450;
+    world.crash().await;
+    for n in 1..=ALL {
+        let id = world.acme().create_ticket("UserRequest", ticket(&format!("Ticket {n}"))).await.unwrap();
+        inside_with_mark(&world, &mark("7f3a", id), id).await;
+        world.acme().attach(id, "a.txt", "text/plain", b"a").await.unwrap();
+    }
+    world.lose_the_store().await;
+    world.clear_calls();
+    let (outcome, said) = world.rebuild(false).await.unwrap();
+    assert_eq!(outcome, Outcome::Fine);
+    assert!(said.contains(&format!("pairs found again: {ALL}; known before: 0\n")), "{}", said.lines().last().unwrap());
+    // Of each side's tickets and files first the highest id is found, in a few calls for any number; the rest is
+    // read in pages of 200.
+    let (inside, outside) = (world.internal.calls().len(), world.acme().calls().len());
+    assert!(inside <= 20 && outside <= 80, "{inside} calls inside, {outside} outside");
+}
