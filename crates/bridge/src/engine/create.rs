@@ -45,7 +45,7 @@ impl Pass<'_> {
             let answer = self.send_create(class, &creation, &sent, &asked, external).await?;
             match answer {
                 Ok(written) => {
-                    self.shared.internal.learn_offset(&written, "last_update");
+                    self.shared.learn_offset(&self.shared.internal, &written, "last_update").await?;
                     return self.created(&written.object, sent_ms).await.map(Some);
                 }
                 Err(error) => {

@@ -288,7 +288,7 @@ impl Pass<'_> {
         let call = client.create("Attachment", &fields, &comment, &["id", "creation_date"]);
         let answer = self.write(itop, "Attachment", intend, call).await?;
         if let Ok(written) = &answer {
-            itop.learn_offset(written, "creation_date");
+            self.shared.learn_offset(itop, written, "creation_date").await?;
         }
         Ok(answer)
     }

@@ -78,12 +78,19 @@ impl Itop {
         zone::print(date, self.time_zone.as_ref(), self.known().offset.as_ref())
     }
 
-    /// A create was answered: `created` is iTop's own time of it.
-    pub fn learn_offset(&self, written: &Written, created: &str) {
-        let (created, date) = (written.object.text(created), written.date.as_deref());
-        let Some(newer) = created.zip(date).and_then(|(created, date)| Learnt::from(created, date)) else { return };
+    /// A create was answered: `created` is the attribute with iTop's own time of it. Answers what is news.
+    pub(super) fn learn_offset(&self, written: &Written, created: &str) -> Option<Learnt> {
+        let (created, date) = (written.object.text(created)?, written.date.as_deref()?);
+        let newer = Learnt::from(created, date)?;
         let mut known = self.known();
-        known.offset = Some(Learnt::then(known.offset.take(), newer));
+        let before = known.offset.take();
+        let learnt = Learnt::then(before.clone(), newer);
+        known.offset = Some(learnt.clone());
+        (before.as_ref() != Some(&learnt)).then_some(learnt)
+    }
+
+    pub(super) fn remember_offset(&self, learnt: Learnt) {
+        self.known().offset.get_or_insert(learnt);
     }
 
     pub fn side(&self) -> Side {

@@ -96,6 +96,8 @@ struct Shared {
     suspensions: Mutex<Suspensions>,
     metrics: Arc<Metrics>,
     alerts: Option<Alerts>,
+    /// Whether the pairs are known that were made after what the store holds.
+    newer_known: tokio::sync::Mutex<bool>,
     /// When this process began: what an earlier one was sending, it sent before.
     started_ms: i64,
 }
@@ -121,6 +123,7 @@ impl Engine {
         };
         Engine {
             shared: Arc::new(Shared {
+                newer_known: tokio::sync::Mutex::new(false),
                 started_ms: parts.clock.now_ms(),
                 suspensions: Mutex::new(Suspensions::new(&parts.timing)),
                 store: parts.store,
@@ -139,6 +142,9 @@ impl Engine {
     /// Runs until `stop` says so; then ends the passes in hand, for at most `timing.shutdown_ms`. The same
     /// when a part panics: without it the bridge would look well and leave work undone.
     pub async fn run(&self, mut stop: watch::Receiver<bool>) -> Result<(), Broken> {
+        if let Err(failure) = self.shared.remember_offsets().await {
+            tracing::warn!(error = %failure.text, "times are printed without their zone until it is learnt again");
+        }
         let (end, ending) = watch::channel(false);
         let mut parts = self.spawn_parts(ending);
         let mut outcome = Ok(());

@@ -58,6 +58,7 @@ impl Engine {
     /// The plan of a pass over everything of this ticket, as if a hint had named each of its files.
     pub async fn preview(&self, of: &TicketOf, class: Option<String>) -> Result<Preview, CannotTell> {
         let (shared, lane) = (&*self.shared, self.lane(&of.external)?);
+        shared.remember_offsets().await?;
         let key = of.clone();
         let stored = shared.store.call(move |store| store.link_of_external(&key)).await.map_err(Failure::from)?;
         let link = stored.map(|stored| (stored.id, stored.link));

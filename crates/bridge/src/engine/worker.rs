@@ -49,7 +49,7 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>, mut stop: watch::Receiver
                 }
                 Ok(_) => {}
                 Err(failure) => {
-                    tracing::error!(lane = %lane.name, error = %failure.text, "cannot take work from the store")
+                    tracing::error!(lane = %lane.name, error = %failure.text, "no ticket can be taken up; it is tried again")
                 }
             }
         }
@@ -78,12 +78,16 @@ async fn claim(shared: &Shared, lane: &Lane) -> Result<Vec<Claim>, Failure> {
     if [&lane.external, &shared.internal].iter().any(|itop| itop.breaker().is_down()) {
         return Ok(Vec::new());
     }
-    let (name, lease_ms) = (lane.name.clone(), shared.timing.lease_ms);
-    let claims = shared.store.call(move |store| {
-        let stopped = store.stopped(&Instance::External(name.clone()))?.or(store.stopped(&Instance::Internal)?);
-        if stopped.is_some() { Ok(Vec::new()) } else { store.claim(&name, BATCH, now, lease_ms) }
+    let name = lane.name.clone();
+    let stopped = shared.store.call(move |store| {
+        Ok(store.stopped(&Instance::External(name))?.or(store.stopped(&Instance::Internal)?).is_some())
     });
-    Ok(claims.await?)
+    if stopped.await? {
+        return Ok(Vec::new());
+    }
+    shared.know_newer_pairs(lane).await?;
+    let (name, lease_ms) = (lane.name.clone(), shared.timing.lease_ms);
+    Ok(shared.store.call(move |store| store.claim(&name, BATCH, now, lease_ms)).await?)
 }
 
 /// How long nothing can become due: until the next row's time, or until the next look whether a side that

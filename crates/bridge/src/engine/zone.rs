@@ -2,11 +2,41 @@
 //!
 //! The configuration says it, or it is learnt: an answer to one of our creates tells iTop's own time of the
 //! create, and the web server's time of the answer in UTC. What is learnt is an offset, and nothing is known of
-//! when it changed before: a time from before it was learnt may be summer's.
+//! when it changed before: a time from before it was learnt may be summer's. It is kept in the store, so that a
+//! report that is written again after a restart says what it said.
 
+use itop_client::Written;
 use jiff::civil::DateTime;
 use jiff::fmt::rfc2822::DateTimeParser;
 use jiff::tz::{Offset, TimeZone};
+
+use super::Shared;
+use super::failure::Failure;
+use super::itop::Itop;
+
+/// The store's name of what was learnt.
+const CURSOR: &str = "offset";
+
+impl Shared {
+    /// A create was answered: `created` is the attribute with iTop's own time of it.
+    pub(super) async fn learn_offset(&self, itop: &Itop, written: &Written, created: &str) -> Result<(), Failure> {
+        let Some(learnt) = itop.learn_offset(written, created) else { return Ok(()) };
+        let instance = itop.instance.clone();
+        Ok(self.store.call(move |store| store.set_cursor(&instance, CURSOR, &learnt.as_text())).await?)
+    }
+
+    /// What an earlier process learnt.
+    pub(super) async fn remember_offsets(&self) -> Result<(), Failure> {
+        for itop in self.lanes.iter().map(|lane| &lane.external).chain([&self.internal]) {
+            let instance = itop.instance.clone();
+            let kept = self.store.call(move |store| store.cursor(&instance, CURSOR)).await?;
+            if let Some(learnt) = kept.as_deref().and_then(Learnt::from_text) {
+                itop.remember_offset(learnt);
+            }
+        }
+        Ok(())
+    }
+}
 
 /// Real offsets are multiples of this.
 const STEP_SECONDS: i64 = 15 * 60;
@@ -37,6 +67,17 @@ impl Learnt {
     /// Takes a newer answer into account.
     pub fn then(known: Option<Learnt>, newer: Learnt) -> Learnt {
         known.filter(|known| known.offset == newer.offset).unwrap_or(newer)
+    }
+
+    /// For the store: the offset in seconds, and since when.
+    pub fn as_text(&self) -> String {
+        format!("{} {}", self.offset.seconds(), self.since)
+    }
+
+    pub fn from_text(text: &str) -> Option<Learnt> {
+        let (seconds, since) = text.split_once(' ')?;
+        let offset = Offset::from_seconds(seconds.parse().ok()?).ok()?;
+        Some(Learnt { offset, since: since.to_owned() })
     }
 
     /// The zone of a time as iTop prints it, where it is known.
@@ -90,6 +131,15 @@ mod tests {
             let learnt = Learnt::from(created, NOON).unwrap();
             assert_eq!(printed(created, Some(&learnt)), format!("{created} {offset}"));
         }
+    }
+
+    #[test]
+    fn what_was_learnt_is_stored_as_text_and_read_again() {
+        for created in ["2026-11-24 17:44:50", "2026-11-24 08:30:00"] {
+            let learnt = Learnt::from(created, NOON).unwrap();
+            assert_eq!(Learnt::from_text(&learnt.as_text()), Some(learnt));
+        }
+        assert_eq!(Learnt::from_text("an hour"), None);
     }
 
     #[test]

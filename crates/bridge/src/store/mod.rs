@@ -352,6 +352,9 @@ pub trait Store: Send {
     fn link_of_external(&mut self, of: &TicketOf) -> Result<Option<Stored>>;
     fn link_of_internal(&mut self, ticket: u64) -> Result<Option<Stored>>;
 
+    /// The highest internal ticket that is, or was, anybody's counterpart.
+    fn highest_counterpart(&mut self) -> Result<Option<u64>>;
+
     /// Links after a number, in order; at most `limit`. `closed_after_ms` leaves out those closed
     /// before.
     fn links(

@@ -17,6 +17,7 @@ mod names;
 mod only;
 mod order;
 mod rebuild;
+mod restored;
 mod resume;
 mod settle;
 mod setup;

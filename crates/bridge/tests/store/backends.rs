@@ -84,6 +84,7 @@ macro_rules! delegate {
             link(id: i64) -> Option<Stored>;
             link_of_external(of: &TicketOf) -> Option<Stored>;
             link_of_internal(ticket: u64) -> Option<Stored>;
+            highest_counterpart() -> Option<u64>;
             links(external: Option<&str>, after: i64, limit: usize, closed_after_ms: Option<i64>) -> Vec<Stored>;
             pairs(external: Option<&str>, after: i64, limit: usize, closed_after_ms: Option<i64>) -> Vec<Pair>;
             amend_link(id: i64, amend: &dyn Fn(&mut Link, &mut LinkState), did: &Activity, now_ms: i64) -> ();

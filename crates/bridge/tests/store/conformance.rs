@@ -783,6 +783,16 @@ fn a_side_stands_still_until_it_is_told_otherwise(store) {
     assert_eq!(store.stopped(&acme).unwrap(), None);
 }
 
+fn the_highest_counterpart_is_anybody_s(store) {
+    assert_eq!(store.highest_counterpart().unwrap(), None);
+    linked(store, &unborn(1));
+    assert_eq!(store.highest_counterpart().unwrap(), None);
+    let ended = linked(store, &pair(2, 30));
+    linked(store, &pair(3, 20));
+    store.amend_link(ended, &|_, state| *state = LinkState::Ended, &did(5, "unlinked"), 5).unwrap();
+    assert_eq!(store.highest_counterpart().unwrap(), Some(30));
+}
+
 // ---- what an operator watches ------------------------------------------------------------
 
 fn a_tally_counts_what_waits_and_what_stands_still(store) {

@@ -13,7 +13,7 @@ use crate::engine::{Lane, Shared};
 impl Shared {
     /// Every pair that a mark of this bridge names.
     pub(super) async fn marked_pairs(&self, rebuilt: &mut Rebuilt) -> Result<Vec<Candidate>, Failure> {
-        let mut found = self.marked_tickets().await?;
+        let mut found = self.tickets_marked_after(0).await?;
         let own: HashMap<u64, TicketMark> = found.iter().map(|one| (one.internal, one.mark.clone())).collect();
         let by_files = self.marked_files_inside().await?;
         // A ticket's own mark says whose copy it is, whatever is attached to it.
@@ -36,11 +36,12 @@ impl Shared {
         Ok(found)
     }
 
-    /// Internal tickets whose log begins with a mark of this bridge.
-    async fn marked_tickets(&self) -> Result<Vec<Candidate>, Failure> {
+    /// Internal tickets with a higher id whose log begins with a mark of this bridge.
+    pub(super) async fn tickets_marked_after(&self, after: u64) -> Result<Vec<Candidate>, Failure> {
         let mark = oql_quote(&format!("%[itop-bridge:{}:%", self.server));
         let condition = format!("private_log LIKE {mark}");
-        let tickets = self.list_all(&self.internal, "Ticket", &condition, &["id", "private_log"], PAGE).await?;
+        let fields = ["id", "private_log"];
+        let tickets = self.list_after(&self.internal, "Ticket", after, &condition, &fields, PAGE).await?;
         let candidates = tickets.iter().filter_map(|object| {
             let first = object.log("private_log")?.into_iter().next()?.message;
             let mark = TicketMark::find(&first).filter(|mark| mark.server == self.server)?;

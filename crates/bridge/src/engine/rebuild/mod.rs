@@ -5,6 +5,7 @@
 //! it is, also where its link has ended: a tombstone in the same store holds.
 
 mod marks;
+mod newer;
 mod pairs;
 
 use std::collections::BTreeMap;
@@ -209,7 +210,7 @@ impl Shared {
         self.left(candidate, format!("{linked} carries the same mark and is its counterpart; close this one"))
     }
 
-    /// All objects that fit, in ranges of ids that hold at most `most` of them.
+    /// All objects that fit.
     async fn list_all(
         &self,
         itop: &Itop,
@@ -218,11 +219,24 @@ impl Shared {
         fields: &[&str],
         most: usize,
     ) -> Result<Vec<Object>, Failure> {
+        self.list_after(itop, class, 0, condition, fields, most).await
+    }
+
+    /// Those with a higher id, in ranges of ids that hold at most `most` of them.
+    async fn list_after(
+        &self,
+        itop: &Itop,
+        class: &str,
+        mut after: u64,
+        condition: &str,
+        fields: &[&str],
+        most: usize,
+    ) -> Result<Vec<Object>, Failure> {
         let highest =
             if class == "Ticket" { itop.find_highest_ticket().await } else { itop.find_highest_attachment().await };
         let highest = self.noted(itop, class, highest).map_err(|error| Failure::of(itop, &error))?;
         let mut objects = Vec::new();
-        let (mut after, mut step) = (0, most as u64);
+        let mut step = most as u64;
         while after < highest {
             let to = after.saturating_add(step).min(highest);
             let oql = format!("SELECT {class} WHERE id > {after} AND id <= {to} AND {condition}");

@@ -161,6 +161,12 @@ pub(super) fn pair_of_internal(db: &Connection, ticket: u64) -> Result<Option<(T
     Ok(pair)
 }
 
+pub(super) fn highest_counterpart(db: &Connection) -> Result<Option<u64>> {
+    let highest = "SELECT MAX(internal_id) FROM links WHERE internal_id IS NOT NULL";
+    let id: Option<i64> = db.prepare_cached(highest)?.query_row([], |row| row.get(0))?;
+    Ok(id.map(from_column))
+}
+
 pub(super) fn list(
     db: &Connection,
     external: Option<&str>,

@@ -195,6 +195,10 @@ impl Store for SqliteStore {
         links::by_internal(&self.db, ticket)
     }
 
+    fn highest_counterpart(&mut self) -> Result<Option<u64>> {
+        links::highest_counterpart(&self.db)
+    }
+
     fn links(
         &mut self,
         external: Option<&str>,

@@ -1,0 +1,48 @@
+//! A store that was restored from a backup, beside iTops of today: the pairs that were made since are taken in
+//! before anything is carried, or each of them would be made once more.
+//!
+//! An internal ticket is created only after its intent is in the store. So what the bridge made, and a store
+//! does not know of, has a higher id than any counterpart that it knows: one look above that is enough.
+//! A store that knows no counterpart at all is new, or lost: that one an operator rebuilds.
+
+use super::{PAGE, Rebuilt};
+use crate::engine::failure::Failure;
+use crate::engine::{Lane, Shared};
+
+impl Shared {
+    /// Takes in what was made since, once in the life of a process. All lanes wait for the first that asks.
+    pub(in crate::engine) async fn know_newer_pairs(&self, lane: &Lane) -> Result<(), Failure> {
+        let mut known = self.newer_known.lock().await;
+        if !*known {
+            self.take_in_newer_pairs(lane).await?;
+            *known = true;
+        }
+        Ok(())
+    }
+
+    async fn take_in_newer_pairs(&self, lane: &Lane) -> Result<(), Failure> {
+        let Some(highest) = self.store.call(|store| store.highest_counterpart()).await? else { return Ok(()) };
+        self.internal.met_ticket(highest);
+        let marked = self.tickets_marked_after(highest).await?;
+        let mut rebuilt = Rebuilt::default();
+        let candidates = self.unknown_pairs(marked, &mut rebuilt).await?;
+        for ((external, class), of_class) in candidates {
+            let Some(lane) = self.lanes.iter().find(|lane| lane.name == external) else { continue };
+            for page in of_class.chunks(PAGE) {
+                self.take_page(lane, &class, page, false, &mut rebuilt).await?;
+            }
+        }
+        for pair in &rebuilt.pairs {
+            let ticket = format!("{}:{}", pair.external_name, pair.external.reference);
+            tracing::warn!(
+                ticket,
+                counterpart = pair.internal.reference,
+                "a pair that the store did not know was taken in by its mark: was the store restored from a backup?"
+            );
+        }
+        for left in &rebuilt.left {
+            tracing::warn!(lane = %lane.name, what = left.what, why = left.why, "a ticket with this bridge's mark is no counterpart that the store knows");
+        }
+        Ok(())
+    }
+}
