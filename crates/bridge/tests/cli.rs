@@ -81,3 +81,16 @@ fn help_has_an_example() {
     assert_eq!(output.status.code(), Some(0));
     assert!(String::from_utf8(output.stdout).unwrap().contains("Example:\n  itop-bridge keys new"));
 }
+
+#[test]
+fn each_shell_is_given_completions_that_know_every_verb() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = call(&["completions", shell]);
+        assert_eq!(output.status.code(), Some(0), "{shell}");
+        let said = String::from_utf8(output.stdout).unwrap();
+        for verb in ["serve", "setup", "links", "completions"] {
+            assert!(said.contains(verb), "{shell} does not know {verb}");
+        }
+    }
+    assert_eq!(call(&["completions", "no-such-shell"]).status.code(), Some(2));
+}

@@ -7,13 +7,15 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::clock::SystemClock;
 use crate::random::SystemRandom;
 
 pub mod backup;
 mod check;
+mod completions;
+mod config;
 mod demo;
 mod keys;
 pub mod links;
@@ -42,6 +44,8 @@ Examples:
   itop-bridge pause acme                  let a side stand still, until it is resumed
   itop-bridge resume acme:R-000123        go on with a pair that has halted
   itop-bridge backup copy.db              copy the store, while `serve` runs
+  itop-bridge config show                 what holds, and where each value comes from
+  itop-bridge completions bash            let the shell complete verbs and options
 Each verb's own --help says more.
 
 Environment:
@@ -78,6 +82,8 @@ enum Verb {
     Resume(resume::Resume),
     Keys(keys::Keys),
     Backup(backup::Backup),
+    Config(config::ConfigVerbs),
+    Completions(completions::Completions),
 }
 
 /// How a verb ended that could do its work.
@@ -113,6 +119,8 @@ pub fn run() -> ExitCode {
         Verb::Resume(verb) => resume::run(verb, &cli.config, &SystemClock, &mut out),
         Verb::Keys(verb) => keys::run(verb, &SystemRandom, &mut out),
         Verb::Backup(verb) => backup::run(verb, &cli.config, &mut out),
+        Verb::Config(verb) => config::run(verb, &cli.config, &mut out),
+        Verb::Completions(verb) => completions::run(verb, &mut Cli::command(), &mut out),
     };
     match outcome.and_then(|outcome| Ok(out.flush().map(|()| outcome)?)) {
         Ok(outcome) => outcome.into(),
@@ -132,8 +140,6 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::Problem;
+use super::{Origin, Origins, Problem};
 
 /// A misspelt key is at least so similar to the one that was meant.
 const SIMILAR: f64 = 0.66;
@@ -23,12 +23,13 @@ pub(super) struct Document<'d> {
     problems: RefCell<Vec<Problem>>,
     warnings: RefCell<Vec<String>>,
     holds_secret: Cell<bool>,
+    origins: RefCell<Origins>,
 }
 
 impl<'d> Document<'d> {
     pub fn new(text: &'d str, file: &'d str, env: &'d dyn Fn(&str) -> Option<String>) -> Document<'d> {
-        let (problems, warnings) = Default::default();
-        Document { text, file, env, problems, warnings, holds_secret: Cell::new(false) }
+        let (problems, warnings, origins) = Default::default();
+        Document { text, file, env, problems, warnings, holds_secret: Cell::new(false), origins }
     }
 
     /// The parsed table; mistakes of syntax are noted, and nothing else is said of such a file.
@@ -47,6 +48,11 @@ impl<'d> Document<'d> {
 
     pub fn warn(&self, text: String) {
         self.warnings.borrow_mut().push(text);
+    }
+
+    /// Where each key that was read stands, by its dotted name.
+    pub fn origins(&self) -> Origins {
+        self.origins.borrow().clone()
     }
 
     /// The mistakes in the order of their lines, and the warnings.
@@ -148,6 +154,8 @@ impl<'s> Section<'s> {
             parent => format!("{parent}.{key}"),
         };
         let line = self.document.line(&written.span());
+        let origin = Origin { file: self.document.file.to_owned(), line, ..Origin::default() };
+        self.document.origins.borrow_mut().entry(path.clone()).or_insert(origin);
         Some(Found { document: self.document, value: value.get_ref(), path, line })
     }
 
@@ -195,6 +203,11 @@ impl<'s> Found<'s> {
         self.wrong(format!("must be {wanted}, but is {}", kind(self.value)));
     }
 
+    /// Adds to what is known of where the value comes from.
+    fn came_from(&self, add: impl FnOnce(&mut Origin)) {
+        add(self.document.origins.borrow_mut().entry(self.path.clone()).or_default());
+    }
+
     pub fn is_text(&self) -> bool {
         self.value.is_str()
     }
@@ -209,6 +222,7 @@ impl<'s> Found<'s> {
             self.wrong_type("a string");
             return None;
         };
+        self.came_from(|origin| add_new(&mut origin.variables, variables(written)));
         match interpolate(written, self.document.env) {
             Ok(text) if text.trim().is_empty() => {
                 self.wrong("must not be empty".to_owned());
@@ -255,6 +269,7 @@ impl<'s> Found<'s> {
     /// The contents of the file that the string names.
     pub fn file(&self) -> Option<String> {
         let path = self.path()?;
+        self.came_from(|origin| add_new(&mut origin.read, vec![path.clone()]));
         let read = std::fs::read_to_string(&path);
         read.map_err(|error| self.wrong(format!("cannot read the file {}: {error}", path.display()))).ok()
     }
@@ -355,6 +370,26 @@ fn kind(value: &DeValue<'_>) -> &'static str {
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
     }
+}
+
+/// A value may be read twice, once to be judged.
+fn add_new<T: PartialEq>(known: &mut Vec<T>, more: Vec<T>) {
+    for one in more {
+        if !known.contains(&one) {
+            known.push(one);
+        }
+    }
+}
+
+/// The names of the environment's variables in a string that may be wrong.
+fn variables(written: &str) -> Vec<String> {
+    let names = RefCell::new(Vec::new());
+    // A mistake is told where the value is read.
+    let _ = interpolate(written, &|name| {
+        names.borrow_mut().push(name.to_owned());
+        Some(String::new())
+    });
+    names.into_inner()
 }
 
 /// Puts the environment's variables in. What they hold is not looked at again.

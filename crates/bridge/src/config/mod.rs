@@ -36,6 +36,22 @@ pub struct Config {
     pub alerts: Option<AlertsConfig>,
     /// What works but should be mended, such as a secret that every user of the machine can read.
     pub warnings: Vec<String>,
+    pub origins: Origins,
+}
+
+/// Dotted key, as it is written in the file, to where its value comes from. A default has none.
+pub type Origins = BTreeMap<String, Origin>;
+
+/// Where a value comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The configuration file as it was named.
+    pub file: String,
+    pub line: usize,
+    /// The environment's variables that the value was made of.
+    pub variables: Vec<String>,
+    /// The files that it was read from.
+    pub read: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone)]
@@ -223,9 +239,10 @@ impl Config {
     pub fn parse(text: &str, file_name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
         let document = document::Document::new(text, file_name, env);
         let config = sections::read(&document);
+        let origins = document.origins();
         let (problems, warnings) = document.into_findings();
         match config {
-            Some(config) if problems.is_empty() => Ok(Config { warnings, ..config }),
+            Some(config) if problems.is_empty() => Ok(Config { warnings, origins, ..config }),
             _ => Err(ConfigError::Invalid { problems }),
         }
     }

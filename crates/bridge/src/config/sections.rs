@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 use super::document::{Document, Found, Section};
 use super::side::{address, http_url, identity, ms, number};
 use super::sync::SyncKeys;
-use super::{AlertsConfig, Config, ExternalConfig, Only, ServerConfig, SideConfig, StoreConfig};
+use super::{AlertsConfig, Config, ExternalConfig, Only, Origins, ServerConfig, SideConfig, StoreConfig};
 use super::{side, sync};
 use crate::timing::Timing;
 
@@ -45,6 +45,7 @@ pub(super) fn read(document: &Document<'_>) -> Option<Config> {
         externals: externals.into_iter().map(|(external, _)| external).collect(),
         alerts,
         warnings: Vec::new(),
+        origins: Origins::new(),
     })
 }
 

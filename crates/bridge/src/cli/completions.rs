@@ -1,0 +1,30 @@
+//! `completions`: what a shell needs to complete verbs and options, from the definitions that they are
+//! parsed by.
+
+use std::io::Write;
+
+use clap::Args;
+use clap_complete::Shell;
+
+use super::Outcome;
+
+/// Print the completions of a shell.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  itop-bridge completions bash > ~/.local/share/bash-completion/completions/itop-bridge\n  \
+                  itop-bridge completions fish > ~/.config/fish/completions/itop-bridge.fish"
+)]
+pub(super) struct Completions {
+    /// The shell.
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+pub(super) fn run(verb: &Completions, cli: &mut clap::Command, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    let name = cli.get_name().to_owned();
+    // Into memory first: the generator panics where its output is closed.
+    let mut text = Vec::new();
+    clap_complete::generate(verb.shell, cli, name, &mut text);
+    out.write_all(&text)?;
+    Ok(Outcome::Fine)
+}
