@@ -12,6 +12,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::clock::SystemClock;
 use crate::random::SystemRandom;
 
+pub mod backfill;
 pub mod backup;
 mod check;
 mod completions;
@@ -39,6 +40,8 @@ Examples:
   itop-bridge serve                       keep the tickets in step
   itop-bridge links list                  which tickets are in step, and which are not
   itop-bridge links rebuild               find the pairs of a lost store again
+  itop-bridge backfill --side acme --since 2026-01-01
+                                          bring older tickets under the bridge
   itop-bridge plan acme:R-000123          what would be written to a pair, and why
   itop-bridge retry                       try parked tickets again now
   itop-bridge pause acme                  let a side stand still, until it is resumed
@@ -75,6 +78,7 @@ enum Verb {
     Check(check::Check),
     Setup(setup::Setup),
     Serve(serve::Serve),
+    Backfill(backfill::Backfill),
     Plan(plan::Plan),
     Links(links::Links),
     Retry(retry::Retry),
@@ -112,6 +116,7 @@ pub fn run() -> ExitCode {
         Verb::Check(verb) => check::run(verb, &cli.config, &mut out),
         Verb::Setup(verb) => setup::run(verb, &cli.config, &mut out),
         Verb::Serve(_) => serve::run(&cli.config),
+        Verb::Backfill(verb) => backfill::run(verb, &cli.config, &mut out),
         Verb::Plan(verb) => plan::run(verb, &cli.config, &mut out),
         Verb::Links(verb) => links::run(verb, &cli.config, &SystemClock, &mut out),
         Verb::Retry(verb) => retry::run(verb, &cli.config, &SystemClock, &mut out),

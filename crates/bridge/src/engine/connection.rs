@@ -75,6 +75,9 @@ impl Shared {
 
     /// Whether a ticket that fits `only` is older than the connection and not handed over since.
     async fn is_left_alone(&self, lane: &Lane, ticket: &Ticket, look: &Look) -> std::result::Result<bool, Failure> {
+        if look.backfilled {
+            return Ok(false);
+        }
         if lane.settings.sync.since.is_some() {
             // A date counts instead, and stood in the condition of the read.
             return Ok(false);

@@ -7,6 +7,7 @@
 
 mod alerts;
 mod audit;
+mod backfill;
 mod breaker;
 mod connection;
 mod create;
@@ -43,6 +44,7 @@ use itop_bridge_core::{Side, TicketMark};
 use tokio::sync::watch;
 
 pub use alerts::Alerts;
+pub use backfill::{Older, Wish, Wished};
 pub use html::{log_text, without_image_addresses};
 pub use itop::Itop;
 pub use policies::{LaneSettings, target_of};

@@ -3,7 +3,7 @@
 //! Several batches may be under way: a ticket with a large file must not delay the others. The
 //! lease sees to it that no ticket has two passes at once.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use futures_util::StreamExt;
@@ -188,12 +188,15 @@ pub(super) async fn read_both(
     let (linked, unlinked): (Vec<&Claim>, Vec<&Claim>) = claims.iter().partition(|claim| claim.link.is_some());
     let ids = |claims: &[&Claim]| claims.iter().map(|claim| claim.lease.of.ticket).collect::<Vec<u64>>();
     let known = Wanted { class, attributes: read::external_attributes(policy), condition: None };
-    let mut fresh = Wanted { condition: shared.condition(lane, class), ..known.clone() };
+    // What an operator wants is carried however old it is, but not against `only`.
+    let (wanted, unlinked): (Vec<&Claim>, Vec<&Claim>) = unlinked.into_iter().partition(|claim| claim.look.backfilled);
+    let mut fresh = Wanted { condition: condition(lane, class), ..known.clone() };
     fresh.attributes.insert("private_log".to_owned());
+    let older = Wanted { condition: only(lane, class), ..fresh.clone() };
     let counterpart_ids: Vec<u64> = links(claims).filter_map(|link| Some(link.internal.as_ref()?.id)).collect();
     let counterparts =
         Wanted { class: &policy.internal_class, attributes: read::internal_attributes(policy), condition: None };
-    let (linked_ids, unlinked_ids) = (ids(&linked), ids(&unlinked));
+    let (linked_ids, unlinked_ids, wanted_ids) = (ids(&linked), ids(&unlinked), ids(&wanted));
 
     let with_files = claims.iter().filter(|claim| looks::needs_files(claim, Side::External));
     let external_marks = with_files
@@ -204,14 +207,16 @@ pub(super) async fn read_both(
     let internal_marks = read::marks_of(lane, &shared.server, listed, Side::Internal);
 
     let asked_ms = shared.now_ms();
-    let (mut external, unlinked, internal, external_files, internal_files) = tokio::join!(
+    let (mut external, unlinked, wanted, internal, external_files, internal_files) = tokio::join!(
         shared.read_tickets(&lane.external, &known, &linked_ids),
         shared.read_tickets(&lane.external, &fresh, &unlinked_ids),
+        shared.read_tickets(&lane.external, &older, &wanted_ids),
         shared.read_tickets(&shared.internal, &counterparts, &counterpart_ids),
         shared.list_files(&lane.external, class, &external_marks),
         shared.list_files(&shared.internal, &policy.internal_class, &internal_marks),
     );
     external.extend(unlinked);
+    external.extend(wanted);
     let mut sights = Vec::new();
     for claim in claims {
         let both = Both { external: &external, internal: &internal };
@@ -226,6 +231,27 @@ pub(super) async fn read_both(
         sights.push(sight);
     }
     sights
+}
+
+/// The OQL that an unlinked ticket of this class must fit.
+fn condition(lane: &Lane, class: &str) -> Option<String> {
+    let since = lane.settings.sync.since.map(started_since);
+    let parts: Vec<String> = only(lane, class).into_iter().chain(since).collect();
+    (!parts.is_empty()).then(|| parts.join(" AND "))
+}
+
+/// What `only` says of this class, as OQL.
+pub(super) fn only(lane: &Lane, class: &str) -> Option<String> {
+    match lane.settings.only.of(class) {
+        Some(Condition::All) => None,
+        Some(Condition::Oql(condition)) => Some(format!("({condition})")),
+        // A class that `only` does not name lets none out.
+        None => Some("id = 0".to_owned()),
+    }
+}
+
+pub(super) fn started_since(date: jiff::civil::Date) -> String {
+    format!("start_date >= '{date} 00:00:00'")
 }
 
 fn links(claims: &[Claim]) -> impl Iterator<Item = &Link> {
@@ -313,21 +339,6 @@ impl Shared {
             internal: &self.internal.name,
             internal_class: lane.settings.sync.classes.get(class).map_or("", String::as_str),
         }
-    }
-
-    /// The OQL that an unlinked ticket of this class must fit.
-    pub(super) fn condition(&self, lane: &Lane, class: &str) -> Option<String> {
-        let mut parts = BTreeSet::new();
-        match lane.settings.only.of(class) {
-            Some(Condition::All) => {}
-            Some(Condition::Oql(condition)) => drop(parts.insert(format!("({condition})"))),
-            // A class that `only` does not name lets none out.
-            None => drop(parts.insert("id = 0".to_owned())),
-        }
-        if let Some(since) = lane.settings.sync.since {
-            parts.insert(format!("start_date >= '{since} 00:00:00'"));
-        }
-        (!parts.is_empty()).then(|| parts.into_iter().collect::<Vec<_>>().join(" AND "))
     }
 
     pub(super) async fn finish(&self, claim: &Claim, next: Next) {

@@ -91,6 +91,9 @@ pub struct Look {
     /// A hook of the ticket itself, and not of one of its files, said that it changed.
     #[serde(default)]
     pub changed: bool,
+    /// An operator brings the ticket under the bridge, however old it is. What hooks tell of goes first.
+    #[serde(default)]
+    pub backfilled: bool,
 }
 
 impl Look {
@@ -122,6 +125,7 @@ impl Look {
         self.internal_announced.extend(&other.internal_announced);
         self.created |= other.created;
         self.changed |= other.changed;
+        self.backfilled |= other.backfilled;
     }
 }
 
@@ -290,7 +294,7 @@ pub trait Store: Send {
     fn mark_dirty(&mut self, marks: &[DirtyMark], now_ms: i64) -> Result<Vec<Marked>>;
 
     /// Takes up to `limit` due rows of one external, oldest due first, that nobody has a live lease
-    /// on; each with its link where there is one.
+    /// on; each with its link where there is one. Those that only a backfill wants come after all others.
     fn claim(&mut self, external: &str, limit: usize, now_ms: i64, lease_ms: i64) -> Result<Vec<Claim>>;
 
     /// Ends every lease, and says how many there were. Only for a start of `serve`: it holds the store

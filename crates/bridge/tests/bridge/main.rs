@@ -5,6 +5,7 @@ mod world;
 
 mod anew;
 mod back;
+mod backfill;
 mod calls;
 mod connection;
 mod create;

@@ -76,6 +76,7 @@ fn hints_about_one_ticket_merge_into_one_row(store) {
         internal_announced: [9].into(),
         created: true,
         changed: true,
+        backfilled: true,
         ..Look::ticket()
     };
     store.mark_dirty(&[first], 10).unwrap();
@@ -92,6 +93,7 @@ fn hints_about_one_ticket_merge_into_one_row(store) {
         internal_second_looks: 0,
         created: true,
         changed: true,
+        backfilled: true,
     };
     assert_eq!(claim.look, expected);
     assert_eq!(claim.dirty_since_ms, 10, "the oldest hint's time");
@@ -165,6 +167,16 @@ fn claims_come_oldest_due_first_up_to_the_limit(store) {
     let tickets: Vec<_> = claims.iter().map(|claim| claim.lease.of.ticket).collect();
     assert_eq!(tickets, [2, 3]);
     assert_eq!(due(store, 50), [1]);
+}
+
+fn what_only_a_backfill_wants_comes_after_all_that_hooks_told_of(store) {
+    let backfilled = |ticket| DirtyMark { look: Look { backfilled: true, ..Look::ticket() }, ..hint(ticket, 0) };
+    store.mark_dirty(&[backfilled(1), backfilled(2), backfilled(3), hint(4, 40), hint(5, 30)], 0).unwrap();
+    let changed = DirtyMark { look: Look { changed: true, ..Look::ticket() }, ..hint(3, 50) };
+    store.mark_dirty(&[changed], 50).unwrap();
+    assert_eq!(due(store, 50), [3, 5, 4, 1, 2]);
+    assert_eq!(store.claim("acme", 2, 50, LEASE_MS).unwrap().len(), 2);
+    assert_eq!(due(store, 50), [4, 1, 2]);
 }
 
 fn each_external_has_its_own_lane(store) {

@@ -95,6 +95,7 @@ impl ModelRow {
                 .second_looks(|hint| (!hint.look.internal_attachments.is_empty(), hint.look.internal_second_looks)),
             created: self.hints.iter().any(|hint| hint.look.created),
             changed: self.hints.iter().any(|hint| hint.look.changed),
+            backfilled: false,
         }
     }
 
@@ -285,6 +286,8 @@ fn looks() -> impl Strategy<Value = Look> {
             internal_second_looks: inside,
             created: hook.0,
             changed: hook.1,
+            // Its order is told by a test of its own.
+            backfilled: false,
         },
     )
 }

@@ -95,7 +95,7 @@ struct Candidate {
 /// Why it stopped. What is in the store is whole, and the next run goes on.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Stopped(String);
+pub struct Stopped(pub(super) String);
 
 impl From<Failure> for Stopped {
     fn from(failure: Failure) -> Stopped {
@@ -103,7 +103,7 @@ impl From<Failure> for Stopped {
     }
 }
 
-/// Told how many pairs are done, and of how many.
+/// Told how much is done, and of how much.
 pub type Tell<'a> = &'a (dyn Fn(usize, usize) + Send + Sync);
 
 impl Engine {
@@ -211,7 +211,7 @@ impl Shared {
     }
 
     /// All objects that fit.
-    async fn list_all(
+    pub(super) async fn list_all(
         &self,
         itop: &Itop,
         class: &str,
@@ -233,7 +233,7 @@ impl Shared {
         most: usize,
     ) -> Result<Vec<Object>, Failure> {
         let highest =
-            if class == "Ticket" { itop.find_highest_ticket().await } else { itop.find_highest_attachment().await };
+            if class == "Attachment" { itop.find_highest_attachment().await } else { itop.find_highest_ticket().await };
         let highest = self.noted(itop, class, highest).map_err(|error| Failure::of(itop, &error))?;
         let mut objects = Vec::new();
         let mut step = most as u64;

@@ -35,14 +35,24 @@ pub(super) fn mark_dirty(db: &Connection, mark: &DirtyMark, now_ms: i64) -> Resu
 }
 
 pub(super) fn claim(db: &Connection, external: &str, limit: usize, now_ms: i64, lease_ms: i64) -> Result<Vec<Claim>> {
+    let mut rows = due(db, external, limit, now_ms, false)?;
+    let room = limit.saturating_sub(rows.len());
+    if room > 0 {
+        rows.extend(due(db, external, room, now_ms, true)?);
+    }
+    rows.into_iter().map(|row| take(db, row, now_ms, now_ms + lease_ms)).collect()
+}
+
+/// Due rows, oldest due first: those that only a backfill wants, or the others. Each is asked of in the order of the
+/// index, so that a long queue is not sorted.
+fn due(db: &Connection, external: &str, limit: usize, now_ms: i64, backfilled: bool) -> Result<Vec<Row>> {
     let due = "SELECT * FROM dirty WHERE external = ?1 AND due_ms <= ?2 \
                AND (lease_until_ms IS NULL OR lease_until_ms <= ?2) \
+               AND (coalesce(look ->> 'backfilled', 0) AND NOT look ->> 'created' AND NOT look ->> 'changed') = ?4 \
                ORDER BY due_ms, ticket LIMIT ?3";
-    let rows: Vec<Row> = db
-        .prepare_cached(due)?
-        .query_map(params![external, now_ms, bounded(limit)], read)?
-        .collect::<rusqlite::Result<_>>()?;
-    rows.into_iter().map(|row| take(db, row, now_ms, now_ms + lease_ms)).collect()
+    let mut statement = db.prepare_cached(due)?;
+    let rows = statement.query_map(params![external, now_ms, bounded(limit), backfilled], read)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 fn take(db: &Connection, mut row: Row, now_ms: i64, until_ms: i64) -> Result<Claim> {

@@ -1,0 +1,252 @@
+//! `backfill`: tickets that are older than the connection come under the bridge.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{IsTerminal as _, Write};
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use clap::{ArgGroup, Args};
+use comfy_table::{Table, presets};
+use jiff::civil::Date;
+use serde_json::json;
+
+use super::serve::signalled;
+use super::{Outcome, progress, store, ticket};
+use crate::app;
+use crate::config::{Config, ExternalConfig};
+use crate::engine::{Engine, Older, Wish, Wished};
+
+/// Bring tickets that are older than the connection under the bridge.
+///
+/// Shows how many there are and ten of them, asks, and marks them. `serve` then carries each as it carries a
+/// new one: after what webhooks tell of, and only where it fits `only`. What has a pair is left as it is, and
+/// so is what was unlinked. Works while `serve` runs; without it the tickets wait.
+///
+/// May be stopped by Ctrl-C: the same command goes on where it stopped.
+#[derive(Debug, Args)]
+#[command(
+    group(ArgGroup::new("decided").args(["yes", "dry_run"])),
+    after_help = "Examples:\n  itop-bridge backfill --side acme --since 2026-01-01 --dry-run\n  \
+                  itop-bridge backfill --side acme --since 2026-01-01 --class UserRequest,Incident --state new,assigned"
+)]
+pub struct Backfill {
+    /// An external's name.
+    #[arg(long, value_name = "NAME")]
+    pub side: String,
+    /// Tickets that were started on this day or later, such as 2026-01-31.
+    #[arg(long, value_name = "DATE")]
+    pub since: Date,
+    /// Only tickets of these classes of the external.
+    #[arg(long = "class", value_name = "CLASS", value_delimiter = ',')]
+    pub classes: Vec<String>,
+    /// Only tickets in these states.
+    #[arg(long = "state", value_name = "STATE", value_delimiter = ',')]
+    pub states: Vec<String>,
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
+    /// Show what there is, and store nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print an object {counts, tickets, linked, ended, marked_before, marked}. With --yes or --dry-run.
+    #[arg(long, requires = "decided")]
+    pub json: bool,
+}
+
+/// How many tickets are shown.
+const SHOWN: usize = 10;
+
+/// Asks a question that is answered by yes or no.
+pub type Ask<'a> = &'a (dyn Fn(&str) -> anyhow::Result<bool> + Sync);
+
+pub(super) fn run(backfill: &Backfill, config: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    let config = Config::load(config)?;
+    // Before anything is opened or asked.
+    wish(backfill, &config)?;
+    let store = if backfill.dry_run { store::to_read(&config)? } else { store::to_change(&config)? };
+    let app = app::to_look(&config, store, &app::http_transport)?;
+    let bar = progress::Bar::new("marked");
+    let work = tell(backfill, &app.engine, &config, &bar, &ask, out);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("cannot start the runtime")?.block_on(async {
+        tokio::select! {
+            outcome = work => outcome,
+            () = signalled() => bail!("stopped; what was marked stays so, and the same command goes on from there"),
+        }
+    })
+}
+
+fn ask(question: &str) -> anyhow::Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        bail!("nothing was marked: nobody can be asked here. Add --yes, or --dry-run");
+    }
+    eprint!("{question} [y/N] ");
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+/// What the verb does, with an engine over the store.
+pub async fn tell(
+    backfill: &Backfill,
+    engine: &Engine,
+    config: &Config,
+    bar: &progress::Bar,
+    ask: Ask<'_>,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
+    let wish = wish(backfill, config)?;
+    let wished = engine.wished(&wish).await.context("nothing was marked")?;
+    if !backfill.json {
+        say(&wish, &wished, config, out)?;
+        out.flush()?;
+    }
+    let is_wanted = !backfill.dry_run
+        && (backfill.yes || wished.tickets.is_empty() || ask(&format!("Mark {}?", tickets(wished.tickets.len())))?);
+    let marked = if is_wanted {
+        let marked = engine.backfill(&wish, &wished.tickets, &|done, all| bar.tell(done, all)).await;
+        bar.end();
+        Some(marked.context("not all were marked; the same command goes on")?)
+    } else {
+        None
+    };
+    if backfill.json {
+        serde_json::to_writer_pretty(&mut *out, &as_json(&wished, marked))?;
+        writeln!(out)?;
+        return Ok(Outcome::Fine);
+    }
+    match (marked, backfill.dry_run) {
+        (Some(0), _) => writeln!(out, "Nothing was marked.")?,
+        (Some(n), _) => writeln!(out, "Marked: {}. `serve` carries them, after what webhooks tell of.", tickets(n))?,
+        (None, true) => writeln!(out, "Nothing was marked: this was a dry run.")?,
+        (None, false) => writeln!(out, "Nothing was marked.")?,
+    }
+    Ok(Outcome::Fine)
+}
+
+/// The arguments, where they fit the configuration.
+fn wish(backfill: &Backfill, config: &Config) -> anyhow::Result<Wish> {
+    let Backfill { side, since, classes, states, .. } = backfill;
+    if *side == config.internal.name {
+        bail!("{side} is the internal side: its tickets are the copies. --side names an external");
+    }
+    let Some(external) = config.externals.iter().find(|external| external.name() == side) else {
+        bail!("there is no side {side:?}{}", ticket::sides(config));
+    };
+    for class in classes {
+        let bridged = &external.sync.classes;
+        if !bridged.contains_key(class) {
+            let known: Vec<&str> = bridged.keys().map(String::as_str).collect();
+            bail!("the class {class} of {side} is not bridged. Those that are: {}", known.join(", "));
+        }
+        if external.only.of(class).is_none() {
+            bail!("no ticket of the class {class} leaves {side}: `only` does not name it");
+        }
+    }
+    let (classes, states): (BTreeSet<String>, BTreeSet<String>) =
+        (classes.iter().cloned().collect(), states.iter().cloned().collect());
+    for state in &states {
+        if !is_known(state, &classes, external) {
+            bail!("no bridged class of {side} has the state {state}");
+        }
+    }
+    Ok(Wish { external: side.clone(), since: *since, classes, states })
+}
+
+/// Whether a class that is asked for has the state. Of a class without a lifecycle nobody knows.
+fn is_known(state: &str, classes: &BTreeSet<String>, external: &ExternalConfig) -> bool {
+    let bridged = external.sync.classes.keys().filter(|class| classes.is_empty() || classes.contains(*class));
+    let mut lifecycles = bridged.map(|class| external.sync.lifecycles.of(class));
+    lifecycles.any(|lifecycle| lifecycle.is_none_or(|lifecycle| lifecycle.knows(state)))
+}
+
+fn say(wish: &Wish, wished: &Wished, config: &Config, out: &mut dyn Write) -> anyhow::Result<()> {
+    let Wished { tickets: found, linked, ended, marked_before } = wished;
+    let (external, internal) = (&wish.external, &config.internal.name);
+    if !found.is_empty() {
+        writeln!(out, "{}\n", counts_table(found))?;
+        let some = sample(found);
+        let heading = if some.len() < found.len() { format!("{} of them:", some.len()) } else { "These:".to_owned() };
+        writeln!(out, "{heading}\n{}\n", sample_table(external, &some))?;
+    }
+    writeln!(out, "started since {} and not in {internal} yet: {}", wish.since, tickets(found.len()))?;
+    for (count, what) in [
+        (linked, "left as they are, since they have a pair"),
+        (ended, "left alone, since their pair was ended"),
+        (marked_before, "marked already by an earlier run that was stopped"),
+    ] {
+        if *count > 0 {
+            writeln!(out, "{what}: {}", tickets(*count))?;
+        }
+    }
+    Ok(())
+}
+
+fn counts(found: &[Older]) -> BTreeMap<(&str, &str), usize> {
+    let mut counts = BTreeMap::new();
+    for ticket in found {
+        *counts.entry((ticket.class.as_str(), ticket.status.as_str())).or_default() += 1;
+    }
+    counts
+}
+
+fn counts_table(found: &[Older]) -> String {
+    let mut table = table(["CLASS", "STATE", "TICKETS"]);
+    for ((class, state), count) in counts(found) {
+        table.add_row([class.to_owned(), state.to_owned(), count.to_string()]);
+    }
+    lines(table)
+}
+
+/// Ten, from the first to the last.
+fn sample(found: &[Older]) -> Vec<&Older> {
+    let many = found.len().min(SHOWN);
+    (0..many).filter_map(|at| found.get(at * (found.len() - 1) / (many - 1).max(1))).collect()
+}
+
+fn sample_table(external: &str, sample: &[&Older]) -> String {
+    let mut table = table(["TICKET", "STATE", "LAST UPDATE", "TITLE"]);
+    for ticket in sample {
+        let Older { reference, status, last_update, title, .. } = ticket;
+        table.add_row([format!("{external}:{reference}"), status.clone(), last_update.clone(), one_line(title)]);
+    }
+    lines(table)
+}
+
+fn table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(header);
+    table
+}
+
+/// The first column begins with the line.
+fn lines(mut table: Table) -> String {
+    if let Some(first) = table.column_mut(0) {
+        first.set_padding((0, 1));
+    }
+    table.trim_fmt()
+}
+
+/// A title may hold anything: what would move the cursor of a terminal is left out.
+fn one_line(title: &str) -> String {
+    title.chars().filter(|character| !character.is_control()).collect()
+}
+
+fn tickets(count: usize) -> String {
+    if count == 1 { "1 ticket".to_owned() } else { format!("{count} tickets") }
+}
+
+fn as_json(wished: &Wished, marked: Option<usize>) -> serde_json::Value {
+    let counts = counts(&wished.tickets);
+    let count =
+        |((class, state), count): ((&str, &str), usize)| json!({ "class": class, "state": state, "tickets": count });
+    json!({
+        "counts": counts.into_iter().map(count).collect::<Vec<_>>(),
+        "tickets": wished.tickets,
+        "linked": wished.linked,
+        "ended": wished.ended,
+        "marked_before": wished.marked_before,
+        "marked": marked.unwrap_or_default(),
+    })
+}
