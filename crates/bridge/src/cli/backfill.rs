@@ -68,12 +68,7 @@ pub(super) fn run(backfill: &Backfill, config: &Path, out: &mut dyn Write) -> an
     let bar = progress::Bar::new("marked");
     let work = tell(backfill, &app.engine, &config, &bar, &ask, out);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.context("cannot start the runtime")?.block_on(async {
-        tokio::select! {
-            outcome = work => outcome,
-            () = signalled() => bail!("stopped; what was marked stays so, and the same command goes on from there"),
-        }
-    })
+    runtime.context("cannot start the runtime")?.block_on(work)
 }
 
 fn ask(question: &str) -> anyhow::Result<bool> {
@@ -103,13 +98,7 @@ pub async fn tell(
     }
     let is_wanted = !backfill.dry_run
         && (backfill.yes || wished.tickets.is_empty() || ask(&format!("Mark {}?", tickets(wished.tickets.len())))?);
-    let marked = if is_wanted {
-        let marked = engine.backfill(&wish, &wished.tickets, &|done, all| bar.tell(done, all)).await;
-        bar.end();
-        Some(marked.context("not all were marked; the same command goes on")?)
-    } else {
-        None
-    };
+    let marked = if is_wanted { Some(mark(engine, &wish, &wished.tickets, bar).await?) } else { None };
     if backfill.json {
         serde_json::to_writer_pretty(&mut *out, &as_json(&wished, marked))?;
         writeln!(out)?;
@@ -122,6 +111,20 @@ pub async fn tell(
         (None, false) => writeln!(out, "Nothing was marked.")?,
     }
     Ok(Outcome::Fine)
+}
+
+/// Until Ctrl-C. Only here: while there is nothing to keep, at the question too, it ends the process at once.
+async fn mark(engine: &Engine, wish: &Wish, tickets: &[Older], bar: &progress::Bar) -> anyhow::Result<usize> {
+    let tell = |done, all| bar.tell(done, all);
+    let marked = tokio::select! {
+        marked = engine.backfill(wish, tickets, &tell) => Some(marked),
+        () = signalled() => None,
+    };
+    bar.end();
+    let Some(marked) = marked else {
+        bail!("stopped; what was marked stays so, and the same command goes on from there");
+    };
+    marked.context("not all were marked; the same command goes on")
 }
 
 /// The arguments, where they fit the configuration.
