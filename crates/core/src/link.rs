@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::caselog::{EntryKey, LogHalt, LogName, LogState};
 use crate::document::{Document, DocumentKind};
+use crate::mark::{FileKind, FileMark, TicketMark};
 use crate::plan::{Halt, Note};
 use crate::ticket::{File, FileContent, MadeBy, Side};
 
@@ -110,11 +111,19 @@ impl Link {
         *self = Link { left_behind, ..Link::unborn(self.external.clone()) };
     }
 
-    /// Takes their marks from the files that were made for an earlier counterpart.
-    pub fn disown_what_was_left_behind(&self, side: Side, files: &mut [File]) {
+    /// Takes their marks from the files that were made for an earlier counterpart, and gives those that were
+    /// taken over with the pair the marks that they would have.
+    pub fn recognize_files(&self, side: Side, ticket: &TicketMark, files: &mut [File]) {
         if side == Side::External {
             let left = files.iter_mut().filter(|file| self.left_behind.contains(&file.id));
             left.for_each(|file| file.made_by = MadeBy::OtherPair);
+        }
+        for copy in self.copies.iter().filter(|copy| copy.taken_over && copy.from == side.other()) {
+            let is_it = |file: &&mut File| file.is_original() && Some(file.id) == copy.state.standing();
+            if let Some(file) = files.iter_mut().find(is_it) {
+                let (ticket, key) = (ticket.clone(), copy.original.to_string());
+                file.made_by = MadeBy::ThisPair(FileMark { ticket, from: copy.from, kind: FileKind::File, key });
+            }
         }
     }
 
@@ -451,6 +460,9 @@ pub struct Copy {
     pub missing_since_ms: Option<i64>,
     /// A small text file stands in for one that was too large.
     pub substituted: bool,
+    /// Both files stood when the pair was taken over: it bears no mark, and is not the bridge's to delete.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub taken_over: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,7 +11,7 @@ mod files;
 mod logs;
 mod status;
 
-pub use adopt::{Adopted, found_by_marks};
+pub use adopt::{Adopted, found_by_marks, taken_over};
 pub use logs::crossing_entries;
 
 use crate::link::{Late, LateWrite, Link};

@@ -374,6 +374,7 @@ fn any_copy() -> impl Strategy<Value = Copy> {
             state,
             missing_since_ms: since,
             substituted: false,
+            taken_over: false,
         },
     )
 }

@@ -232,5 +232,8 @@ fn files_differ(pair: &Pair, found: &Found, side: Side) -> bool {
     let copies = pair.copies.iter().filter(|copy| copy.from == side && copy.missing_since_ms.is_none());
     let known: HashSet<u64> = copies.map(|copy| copy.original).collect();
     let there = found.files.get(&key.id).unwrap_or(&none);
-    *originals != known || pair.standing_on(side).any(|id| !there.contains(&id))
+    let made: HashSet<u64> = pair.standing_on(side).collect();
+    // What was taken over with the pair bears no mark.
+    let originals: HashSet<u64> = originals.difference(&made).copied().collect();
+    originals != known || made.iter().any(|id| !there.contains(id))
 }

@@ -213,7 +213,7 @@ impl Pass<'_> {
         let (contents, substituted) = self.sendable(read, from, source);
         // The state is the call's to say.
         let state = CopyState::InDoubt { until_ms: 0 };
-        let copy = Copy { from, original, content, state, missing_since_ms: None, substituted };
+        let copy = Copy { from, original, content, state, missing_since_ms: None, substituted, taken_over: false };
         match self.send_copy(&copy, contents.clone(), target).await? {
             Err(error) if is_too_large(&error) && !substituted => {
                 tracing::warn!(ticket = %self.name(), side = from.other().word(), attachment = original, bytes = contents.data.decoded_len(), "this size is refused; a small text file is sent instead");

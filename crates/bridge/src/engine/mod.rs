@@ -5,6 +5,7 @@
 //! worker, a sweep, an audit and a prober; the internal side has a sweep and a prober. None of them ever
 //! acts on what a webhook said: a webhook only says where to look.
 
+mod adopt;
 mod alerts;
 mod audit;
 mod backfill;
@@ -43,6 +44,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use itop_bridge_core::{Side, TicketMark};
 use tokio::sync::watch;
 
+pub use adopt::{CannotAdopt, PairOf, ReadyPair};
 pub use alerts::Alerts;
 pub use backfill::{Older, Wish, Wished};
 pub use html::{log_text, without_image_addresses};

@@ -433,7 +433,7 @@ impl<'a> Pass<'a> {
         let files = self.reading(shared.list_files(itop, &ticket.class, &marks)).await?;
         let mut files = files.map_err(|error| Failure::of(itop, &error))?;
         let mut files = files.remove(&ticket.id).unwrap_or_default();
-        self.link.disown_what_was_left_behind(side, &mut files);
+        self.link.recognize_files(side, &self.mark(), &mut files);
         Ok(files)
     }
 

@@ -223,8 +223,10 @@ pub(super) async fn read_both(
         let sight = both.of(shared, lane, claim).and_then(|mut sights| {
             attach(&mut sights.external, &external_files, &lane.external, asked_ms)?;
             attach(&mut sights.internal, &internal_files, &shared.internal, asked_ms)?;
-            if let (Some((_, link)), Some(ticket)) = (&claim.link, sights.ticket_mut(Side::External)) {
-                link.disown_what_was_left_behind(Side::External, ticket.files.as_deref_mut().unwrap_or_default());
+            for side in Side::BOTH {
+                if let (Some((_, link)), Some(ticket)) = (&claim.link, sights.ticket_mut(side)) {
+                    link.recognize_files(side, &policy.mark(link), ticket.files.as_deref_mut().unwrap_or_default());
+                }
             }
             Ok(sights)
         });

@@ -41,7 +41,15 @@ pub fn pair(external: u64, internal: u64) -> Link {
 pub fn copy(original: u64) -> link::Copy {
     let content = FileContent { hash: "00".to_owned(), name: "a.txt".to_owned(), mimetype: "text/plain".to_owned() };
     let state = link::CopyState::Stands(original * 10);
-    link::Copy { from: Side::External, original, content, state, missing_since_ms: None, substituted: false }
+    link::Copy {
+        from: Side::External,
+        original,
+        content,
+        state,
+        missing_since_ms: None,
+        substituted: false,
+        taken_over: false,
+    }
 }
 
 pub fn with_statuses(mut link: Link, external: &str, internal: &str) -> Link {

@@ -1,12 +1,14 @@
 //! A pair that stands in both iTops already and of which nothing is remembered: its link, as the tickets
 //! and their marks say.
 
+use std::collections::BTreeSet;
+
 use crate::document::{Document, DocumentKind};
-use crate::link::Link;
-use crate::plan::{Plan, Step};
-use crate::policy::Policy;
-use crate::reconcile::{documents, fields, reconcile, status};
-use crate::ticket::{Sight, Ticket};
+use crate::link::{Copy, CopyState, Link, LogNote};
+use crate::plan::{Note, Plan, Step};
+use crate::policy::{Policy, StatusToExternal};
+use crate::reconcile::{crossing_entries, documents, fields, reconcile, status};
+use crate::ticket::{File, FileContent, Side, Sight, Ticket};
 
 /// A link made of what stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +30,82 @@ pub fn found_by_marks(policy: &Policy, external: &Ticket, internal: &Ticket, fou
     }
     let plan = take_in(policy, &mut link, external, internal);
     Adopted { link, due: plan.writes }
+}
+
+/// A pair that an operator names, or that another program kept in step. As [`found_by_marks`], and all that stands
+/// counts as delivered: both logs, the status, and every file. Files of one name and content on both sides are
+/// one, where contents were read; the others stay where they are.
+pub fn taken_over(policy: &Policy, external: &Ticket, internal: &Ticket, found: Vec<Document>) -> Adopted {
+    let Adopted { mut link, .. } = found_by_marks(policy, external, internal, found);
+    take_logs(policy, &mut link, external, internal);
+    take_status(policy, &mut link, internal);
+    take_files(&mut link, external, internal);
+    let (mut outside, mut inside) = (external.clone(), internal.clone());
+    for (side, ticket) in [(Side::External, &mut outside), (Side::Internal, &mut inside)] {
+        link.recognize_files(side, &policy.mark(&link), ticket.files.as_deref_mut().unwrap_or_default());
+    }
+    let plan = take_in(policy, &mut link, &outside, &inside);
+    Adopted { link, due: plan.writes }
+}
+
+fn take_logs(policy: &Policy, link: &mut Link, external: &Ticket, internal: &Ticket) {
+    for &(from, log) in &policy.logs {
+        let (source, _) = from.source_and_target(external, internal);
+        let entries = source.logs.get(&log).map(Vec::as_slice).unwrap_or_default();
+        let entries = crossing_entries(policy, link, from, log, entries).iter().map(|entry| entry.key.clone());
+        let known: BTreeSet<_> = link.log_mut(from, log).delivered.iter().cloned().collect();
+        let what = LogNote::Delivered(entries.filter(|key| !known.contains(key)).collect());
+        link.remember(&Note::Log { from, log, what });
+    }
+}
+
+/// The state that stands needs no report: the next one makes it.
+fn take_status(policy: &Policy, link: &mut Link, internal: &Ticket) {
+    let is_told = policy.status_to_external == StatusToExternal::Report && policy.internal_lifecycle.is_some();
+    let stands = link.document(DocumentKind::Report).is_some_and(|document| document.state.is_some());
+    if !is_told || stands {
+        return;
+    }
+    let mut report = Document::new(DocumentKind::Report);
+    documents::see(policy, &mut report, internal);
+    report.removed_by_person();
+    link.keep_document(report);
+}
+
+fn take_files(link: &mut Link, external: &Ticket, internal: &Ticket) {
+    let originals = |ticket: &Ticket, side| -> Vec<File> {
+        let files = ticket.files.iter().flatten().filter(|file| file.is_original());
+        files.filter(|file| link.copy_of(side, file.id).is_none()).cloned().collect()
+    };
+    let outside = originals(external, Side::External);
+    let mut inside = originals(internal, Side::Internal);
+    for file in outside {
+        let same = |other: &File| is_same(file.content.as_ref(), other.content.as_ref());
+        let other = inside.iter().position(same).map(|at| inside.remove(at).id);
+        link.keep_copy(taken(Side::External, file, other));
+    }
+    for file in inside {
+        link.keep_copy(taken(Side::Internal, file, None));
+    }
+}
+
+fn is_same(one: Option<&FileContent>, other: Option<&FileContent>) -> bool {
+    let tells = |content: &FileContent| (content.hash.clone(), content.name.clone());
+    one.is_some() && one.map(tells) == other.map(tells)
+}
+
+/// One that has no counterpart is as one whose copy a person removed.
+fn taken(from: Side, file: File, counterpart: Option<u64>) -> Copy {
+    let nothing = FileContent { hash: String::new(), name: String::new(), mimetype: String::new() };
+    Copy {
+        from,
+        original: file.id,
+        content: file.content.unwrap_or(nothing),
+        state: counterpart.map_or(CopyState::RemovedByPerson, CopyState::Stands),
+        missing_since_ms: None,
+        substituted: false,
+        taken_over: counterpart.is_some(),
+    }
 }
 
 fn as_they_stand(policy: &Policy, external: &Ticket, internal: &Ticket) -> Link {

@@ -61,6 +61,7 @@ impl<'a> Way<'a> {
                 state: CopyState::Stands(file.id),
                 missing_since_ms: None,
                 substituted: false,
+                taken_over: false,
             })),
             None => plan.writes.push(self.copy_file(original.id, &format!("a file was added {}", self.from.place()))),
         }
@@ -154,7 +155,7 @@ impl<'a> Way<'a> {
             _ => None,
         };
         let now = self.source.read_at_ms;
-        if standing.is_some() && policy.attachment_deletes == AttachmentDeletes::Never {
+        if standing.is_some() && (policy.attachment_deletes == AttachmentDeletes::Never || copy.taken_over) {
             // Noted once, so that it is no news to the next audit.
             if copy.missing_since_ms.is_none() {
                 plan.notes.push(Note::OriginalMissing { from, original, since_ms: Some(now) });

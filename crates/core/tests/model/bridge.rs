@@ -167,6 +167,7 @@ impl World {
             state: CopyState::InDoubt { until_ms: self.until() },
             missing_since_ms: None,
             substituted: false,
+            taken_over: false,
         };
         self.link.keep_copy(copy.clone());
         match self.attach((from, FileKind::File, original.to_string()), content, Vec::new(), fate) {

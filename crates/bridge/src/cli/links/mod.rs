@@ -10,10 +10,12 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::store::Store;
 
+pub mod link;
 mod list;
 pub mod rebuild;
 mod row;
 mod show;
+pub mod unlink;
 
 /// The pairs of tickets, and what is known of each.
 #[derive(Debug, Args)]
@@ -46,6 +48,8 @@ pub enum LinksVerb {
         #[arg(long)]
         json: bool,
     },
+    Link(link::LinkTwo),
+    Unlink(unlink::Unlink),
     Rebuild(rebuild::Rebuild),
 }
 
@@ -55,6 +59,8 @@ pub(super) fn run(links: &Links, config: &Path, clock: &dyn Clock, out: &mut dyn
         LinksVerb::List { .. } | LinksVerb::Show { .. } => {
             in_store(links, &mut store::to_read(&config)?, &config, clock.now_ms(), out)
         }
+        LinksVerb::Unlink(_) => in_store(links, &mut store::to_change(&config)?, &config, clock.now_ms(), out),
+        LinksVerb::Link(link) => link::run(link, &config, out),
         LinksVerb::Rebuild(rebuild) => rebuild::run(rebuild, &config, out),
     }
 }
@@ -70,6 +76,7 @@ pub fn in_store(
     match &links.verb {
         LinksVerb::List { json } => list::list(*json, store, config, now_ms, out),
         LinksVerb::Show { ticket, json } => show::show(ticket, *json, store, config, now_ms, out),
-        LinksVerb::Rebuild(_) => anyhow::bail!("this verb asks the iTops"),
+        LinksVerb::Unlink(unlink) => unlink::unlink(unlink, store, config, now_ms, out),
+        LinksVerb::Link(_) | LinksVerb::Rebuild(_) => anyhow::bail!("this verb asks the iTops"),
     }
 }

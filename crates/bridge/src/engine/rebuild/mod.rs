@@ -6,7 +6,7 @@
 
 mod marks;
 mod newer;
-mod pairs;
+pub(in crate::engine) mod pairs;
 
 use std::collections::BTreeMap;
 

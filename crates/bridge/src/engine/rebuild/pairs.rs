@@ -18,12 +18,25 @@ use crate::store::{About, Activity, DirtyMark, Look, StoreError, TicketOf};
 /// Reports and notices are small. What a person put in their place may not be.
 const MAX_TEXTS_BYTES: u64 = 8 << 20;
 
+/// The two tickets of a pair, by their ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) struct PairIds {
+    pub external: u64,
+    pub internal: u64,
+}
+
+impl Candidate {
+    fn ids(&self) -> PairIds {
+        PairIds { external: self.mark.ticket, internal: self.internal }
+    }
+}
+
 /// Both sides of a page of pairs.
-struct Both {
-    external: Reads,
-    internal: Reads,
+pub(in crate::engine) struct Both {
+    pub external: Reads,
+    pub internal: Reads,
     /// The texts of the documents, by side and attachment.
-    texts: HashMap<(Side, u64), String>,
+    pub texts: HashMap<(Side, u64), String>,
 }
 
 impl Shared {
@@ -37,7 +50,8 @@ impl Shared {
         rebuilt: &mut Rebuilt,
     ) -> Result<(), Failure> {
         let policy = self.policy_without_defaults(lane, class)?;
-        let mut both = self.read_pairs(lane, class, &policy, page).await?;
+        let ids: Vec<PairIds> = page.iter().map(Candidate::ids).collect();
+        let mut both = self.read_pairs(lane, class, &policy, &ids).await?;
         for candidate in page {
             let taken = match self.pair_of(lane, &mut both, candidate)? {
                 Ok((external, internal)) => {
@@ -55,15 +69,23 @@ impl Shared {
         Ok(())
     }
 
-    async fn read_pairs(&self, lane: &Lane, class: &str, policy: &Policy, page: &[Candidate]) -> Result<Both, Failure> {
-        let outside = Wanted { class, attributes: read::external_attributes(policy), condition: None };
+    pub(in crate::engine) async fn read_pairs(
+        &self,
+        lane: &Lane,
+        class: &str,
+        policy: &Policy,
+        page: &[PairIds],
+    ) -> Result<Both, Failure> {
+        let mut outside = Wanted { class, attributes: read::external_attributes(policy), condition: None };
+        // Whose copy it is stands in its first entry.
+        outside.attributes.insert("private_log".to_owned());
         let inside_class = &policy.internal_class;
         let inside = Wanted { class: inside_class, attributes: read::internal_attributes(policy), condition: None };
-        let external_ids: Vec<u64> = page.iter().map(|candidate| candidate.mark.ticket).collect();
-        let internal_ids: Vec<u64> = page.iter().map(|candidate| candidate.internal).collect();
-        let marks = |id: fn(&Candidate) -> u64| page.iter().map(move |one| (id(one), one.mark.clone())).collect();
-        let external_marks: HashMap<u64, TicketMark> = marks(|candidate| candidate.mark.ticket);
-        let internal_marks: HashMap<u64, TicketMark> = marks(|candidate| candidate.internal);
+        let external_ids: Vec<u64> = page.iter().map(|pair| pair.external).collect();
+        let internal_ids: Vec<u64> = page.iter().map(|pair| pair.internal).collect();
+        let mark = |pair: &PairIds| lane.mark(&self.server, class, pair.external);
+        let external_marks: HashMap<u64, TicketMark> = page.iter().map(|pair| (pair.external, mark(pair))).collect();
+        let internal_marks: HashMap<u64, TicketMark> = page.iter().map(|pair| (pair.internal, mark(pair))).collect();
         let (mut external, mut internal, external_files, internal_files) = tokio::join!(
             self.read_tickets(&lane.external, &outside, &external_ids),
             self.read_tickets(&self.internal, &inside, &internal_ids),
@@ -191,7 +213,7 @@ impl Shared {
 }
 
 /// A ticket of a page, or why it is none.
-fn one(reads: &mut Reads, id: u64, itop: &Itop) -> Result<Result<Ticket, String>, Failure> {
+pub(in crate::engine) fn one(reads: &mut Reads, id: u64, itop: &Itop) -> Result<Result<Ticket, String>, Failure> {
     match reads.remove(&id) {
         Some(Ok(Some(read))) => Ok(Ok(read.ticket)),
         Some(Ok(None)) | None => Ok(Err(format!("ticket {id} of {} is gone, or of another class", itop.name))),
@@ -222,7 +244,11 @@ fn marked(ticket: &Ticket, kind: DocumentKind) -> Option<u64> {
 }
 
 /// The report and the notice, where they stand. Of one that cannot be read only the present state is known.
-fn documents_of(external: &Ticket, internal: &Ticket, texts: &HashMap<(Side, u64), String>) -> Vec<Document> {
+pub(in crate::engine) fn documents_of(
+    external: &Ticket,
+    internal: &Ticket,
+    texts: &HashMap<(Side, u64), String>,
+) -> Vec<Document> {
     let of = |kind: DocumentKind, on: &Ticket, of: &Ticket| {
         let id = marked(on, kind)?;
         let line = texts.get(&(kind.on(), id)).and_then(|text| read_back(text));

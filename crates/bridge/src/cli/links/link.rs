@@ -1,0 +1,174 @@
+//! `links link`: two tickets that stand already are a pair from now on.
+
+use std::io::Write;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+
+use crate::app;
+use crate::cli::{Outcome, store, ticket};
+use crate::config::Config;
+use crate::engine::{Engine, PairOf};
+use crate::store::{Instance, LinkState, StoreHandle, Stored, TicketOf};
+
+/// Make a pair of a ticket outside and one inside that both stand already.
+///
+/// Writes to the store alone. What stands on either side counts as delivered: both logs, the status, and the
+/// files, of which those with one name and content are taken for one. What differs is shown, and left so until
+/// it changes outside. From now on changes cross. Works while `serve` runs.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  itop-bridge links link acme:R-000123 elitery:R-000077")]
+pub struct LinkTwo {
+    /// A ticket of an external: `acme:R-000123`, or the number of a link that has ended.
+    #[arg(value_name = "A", value_parser = ticket::ticket)]
+    pub a: String,
+    /// A ticket of the internal side: `elitery:R-000077`. The order does not matter.
+    #[arg(value_name = "B", value_parser = ticket::ticket)]
+    pub b: String,
+}
+
+pub(super) fn run(link: &LinkTwo, config: &Config, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    let store = StoreHandle::inline(store::to_change(config)?);
+    let app = app::to_look(config, store::to_change(config)?, &app::http_transport)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("cannot start the runtime")?.block_on(tell(link, &app.engine, &store, config, out))
+}
+
+/// What the verb does, with an engine over the same store.
+pub async fn tell(
+    link: &LinkTwo,
+    engine: &Engine,
+    store: &StoreHandle,
+    config: &Config,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
+    let find = Find { engine, store, config };
+    let (outside, inside) = find.sides(link).await?;
+    let (outside, inside) = (find.outside(&outside).await?, find.inside(&inside).await?);
+    let pair = PairOf {
+        external: outside.external.clone(),
+        class: outside.class,
+        ticket: outside.id,
+        internal_class: inside.class,
+        internal: inside.id,
+    };
+    find.are_free(&pair).await?;
+    let ready = engine.read_to_adopt(std::slice::from_ref(&pair), &|_, _| {}).await?;
+    let ready = ready.into_iter().next().context("no answer for the pair")??;
+    let number = engine.adopt(&ready, true, "linked by an operator").await?;
+    let of = store.call(move |store| store.link(number)).await?.context("the link is gone already")?;
+    writeln!(out, "{} are a pair now: link {number}.", ticket::pair_name(config, &of).replace(" with ", " and "))?;
+    writeln!(out, "files on both sides: {}; on one side alone, and left there: {}", ready.files, ready.alone)?;
+    for conflict in &ready.conflicts {
+        writeln!(out, "left as it is: {conflict}")?;
+    }
+    Ok(Outcome::Fine)
+}
+
+/// How one of the two was named.
+enum Said {
+    Outside { external: String, reference: String },
+    Inside { reference: String },
+    Number(Box<Stored>),
+}
+
+/// A ticket that was found; `external` is empty for one inside.
+struct Found {
+    external: String,
+    id: u64,
+    class: String,
+}
+
+struct Find<'a> {
+    engine: &'a Engine,
+    store: &'a StoreHandle,
+    config: &'a Config,
+}
+
+impl Find<'_> {
+    /// The one outside and the one inside. A link's number is whichever the other is not.
+    async fn sides(&self, link: &LinkTwo) -> anyhow::Result<(Said, Said)> {
+        let (a, b) = (self.said(&link.a).await?, self.said(&link.b).await?);
+        match (&a, &b) {
+            (Said::Outside { .. }, Said::Outside { .. }) | (Said::Inside { .. }, Said::Inside { .. }) => bail!(
+                "{} and {} are on one side: name a ticket of an external and one of {}",
+                link.a,
+                link.b,
+                self.config.internal.name
+            ),
+            (Said::Number(_), Said::Number(_)) => bail!("two links' numbers name no pair: name at least one ticket"),
+            (Said::Inside { .. }, _) | (_, Said::Outside { .. }) => Ok((b, a)),
+            _ => Ok((a, b)),
+        }
+    }
+
+    async fn said(&self, name: &str) -> anyhow::Result<Said> {
+        if let Ok(number) = name.parse::<i64>() {
+            let stored = self.store.call(move |store| store.link(number)).await?;
+            let stored = stored
+                .with_context(|| format!("there is no link number {number}; `itop-bridge links list` shows all"))?;
+            return Ok(Said::Number(Box::new(stored)));
+        }
+        let (side, reference) = name.split_once(':').with_context(|| format!("{name:?} names no ticket"))?;
+        match ticket::side(self.config, side) {
+            Some(Instance::Internal) => Ok(Said::Inside { reference: reference.to_owned() }),
+            Some(Instance::External(external)) => Ok(Said::Outside { external, reference: reference.to_owned() }),
+            None => bail!("there is no side {side:?}{}", ticket::sides(self.config)),
+        }
+    }
+
+    async fn outside(&self, said: &Said) -> anyhow::Result<Found> {
+        let (external, name, found) = match said {
+            Said::Outside { external, reference } => {
+                let found = match reference.parse() {
+                    Ok(id) => self.engine.ticket_with_id(Some(external), id).await?,
+                    Err(_) => {
+                        let found = self.engine.external_ticket(external, reference).await?;
+                        found.map(|(of, class)| (of.ticket, class))
+                    }
+                };
+                (external.clone(), reference.clone(), found)
+            }
+            Said::Number(stored) => {
+                let key = &stored.link.external;
+                (stored.external_name.clone(), key.reference.clone(), Some((key.id, key.class.clone())))
+            }
+            Said::Inside { reference } => bail!("{reference} is inside"),
+        };
+        let (id, class) = found.with_context(|| format!("{external} has no ticket {name}"))?;
+        Ok(Found { external, id, class })
+    }
+
+    async fn inside(&self, said: &Said) -> anyhow::Result<Found> {
+        let internal = &self.config.internal.name;
+        let (name, found) = match said {
+            Said::Inside { reference } => {
+                let found = match reference.parse() {
+                    Ok(id) => self.engine.ticket_with_id(None, id).await?,
+                    Err(_) => self.engine.internal_ticket(reference).await?,
+                };
+                (reference.clone(), found)
+            }
+            Said::Number(stored) => {
+                let key = stored.link.internal.as_ref();
+                let key = key.with_context(|| format!("link {} has no internal ticket", stored.id))?;
+                (key.reference.clone(), Some((key.id, key.class.clone())))
+            }
+            Said::Outside { reference, .. } => bail!("{reference} is outside"),
+        };
+        let (id, class) = found.with_context(|| format!("{internal} has no ticket {name}"))?;
+        Ok(Found { external: String::new(), id, class })
+    }
+
+    /// Neither may be linked, but for a pair that has ended.
+    async fn are_free(&self, pair: &PairOf) -> anyhow::Result<()> {
+        let (of, internal) = (TicketOf { external: pair.external.clone(), ticket: pair.ticket }, pair.internal);
+        let both = self.store.call(move |store| Ok([store.link_of_external(&of)?, store.link_of_internal(internal)?]));
+        let mut linked = both.await?.into_iter().flatten().filter(|linked| linked.state == LinkState::Live);
+        if let Some(linked) = linked.next() {
+            let name = ticket::pair_name(self.config, &linked);
+            bail!("{name} is a pair already: link {}. `itop-bridge links unlink {}` ends it", linked.id, linked.id);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,53 @@
+//! `links unlink`: two tickets are a pair no more.
+
+use std::io::Write;
+
+use clap::Args;
+use itop_bridge_core::Link;
+
+use crate::cli::{Outcome, ticket};
+use crate::config::Config;
+use crate::store::{Activity, LinkState, Store};
+
+/// End a pair: neither ticket is written any more, and both stay as they are.
+///
+/// The ended link stays in the store, so that no webhook, sweep, backfill or rebuild makes the pair anew; only
+/// `links link` does. Works while `serve` runs: a pass that is under way is ended.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  itop-bridge links unlink acme:R-000123")]
+pub struct Unlink {
+    /// A ticket: `acme:R-000123`, `elitery:R-000077`, or a link's number.
+    #[arg(value_name = "TICKET", value_parser = ticket::ticket)]
+    pub ticket: String,
+}
+
+/// What the verb does to a store.
+pub(super) fn unlink(
+    unlink: &Unlink,
+    store: &mut dyn Store,
+    config: &Config,
+    now_ms: i64,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
+    let stored = ticket::find(store, config, &unlink.ticket)?;
+    let (name, number) = (ticket::pair_name(config, &stored), stored.id);
+    if stored.state == LinkState::Ended {
+        writeln!(out, "The pair {name} has ended already: link {number}. Nothing was changed.")?;
+        return Ok(Outcome::Fine);
+    }
+    let did = Activity { at_ms: now_ms, text: "unlinked by an operator".to_owned() };
+    store.amend_link(number, &end, &did, now_ms)?;
+    writeln!(
+        out,
+        "The pair {name} has ended: link {number}. Both tickets stay as they are, and neither is written any more."
+    )?;
+    Ok(Outcome::Fine)
+}
+
+/// With it end its halts: `resume` must not bring it back to life.
+fn end(link: &mut Link, state: &mut LinkState) {
+    *state = LinkState::Ended;
+    link.halt = None;
+    link.resumed = false;
+    link.logs.iter_mut().for_each(|log| log.halt = None);
+}
