@@ -60,6 +60,7 @@ impl Shared {
         tokio::pin!(wait);
         loop {
             tokio::select! {
+                biased;
                 done = &mut wait => return Ok(done),
                 () = self.clock.sleep(period_ms) => self.renew(claim).await?,
             }
@@ -76,6 +77,7 @@ impl Shared {
         tokio::pin!(wait);
         loop {
             tokio::select! {
+                biased;
                 done = &mut wait => return (done, leases),
                 () = self.clock.sleep(self.timing.lease_ms / 3) => {}
             }

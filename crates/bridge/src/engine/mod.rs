@@ -154,6 +154,7 @@ impl Engine {
         let mut outcome = Ok(());
         loop {
             tokio::select! {
+                biased;
                 ended = parts.join_next() => match ended {
                     None => return outcome,
                     Some(Err(error)) if error.is_panic() => {
@@ -229,6 +230,7 @@ impl Shared {
 /// A part that writes to no iTop may be dropped wherever it stands: no stop waits for an iTop to answer it.
 async fn until_stop(mut stop: watch::Receiver<bool>, part: impl Future<Output = ()>) {
     tokio::select! {
+        biased;
         () = part => {}
         _ = stop.wait_for(|stopped| *stopped) => {}
     }

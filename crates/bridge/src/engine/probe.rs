@@ -16,6 +16,7 @@ impl Shared {
         loop {
             let wait_ms = itop.breaker().next_probe_ms(self.timing.probe_ms);
             tokio::select! {
+                biased;
                 () = itop.trouble.notified() => {}
                 () = self.clock.sleep(wait_ms.unwrap_or_default()), if wait_ms.is_some() => self.probe(itop).await,
             }

@@ -55,17 +55,20 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>, mut stop: watch::Receiver
         }
         let idle_ms = idle_ms(&shared, &lane).await;
         tokio::select! {
+            // In this order, so that a run follows from its seed. Stop comes first: no flood of hints holds it up.
+            biased;
+            // Whoever could say stop is gone: as good as said.
+            _ = stop.wait_for(|stopped| *stopped) => break,
             _ = running.next(), if !running.is_empty() => {}
             _ = places.acquire(), if !has_place && running.len() < MOST_BATCHES => {}
             _ = dirtied.changed() => {}
             () = shared.clock.sleep(idle_ms) => {}
-            // Whoever could say stop is gone: as good as said.
-            _ = stop.wait_for(|stopped| *stopped) => break,
         }
     }
     // The passes in hand are ended; what takes longer is left to its lease.
     let rest = async { while running.next().await.is_some() {} };
     tokio::select! {
+        biased;
         () = rest => {}
         () = shared.clock.sleep(shared.timing.shutdown_ms) => {
             tracing::warn!(lane = %lane.name, "stopped with passes under way; they are taken up again at the next start");

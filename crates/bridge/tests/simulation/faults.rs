@@ -1,0 +1,160 @@
+//! What breaks, and for how long.
+
+use std::time::Duration;
+
+use itop_sim::{Effect, Fault, Release, Sim};
+
+use crate::history::{Draw, Place, Scene};
+
+#[derive(Debug, Clone)]
+pub enum Trouble {
+    /// The next so many calls to that side, or only its writes.
+    Calls {
+        to: Place,
+        only_writes: bool,
+        times: usize,
+        fault: Fault,
+    },
+    Mode {
+        of: Place,
+        mode: Mode,
+        on: bool,
+    },
+    Hooks {
+        from: Place,
+        weather: Weather,
+    },
+    /// Hooks are as ever; what was held comes so, or never.
+    HooksCome {
+        from: Place,
+        order: Order,
+    },
+    /// The process dies where it stands.
+    Crash,
+    /// It starts over what was committed.
+    Boot,
+    ClockJumps {
+        ms: i64,
+    },
+}
+
+#[derive(Debug, Clone, Copy)]
+pub enum Mode {
+    Down,
+    Maintenance,
+    ReadOnly,
+    /// Every call takes 20 s.
+    Slow,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub enum Weather {
+    Dropped,
+    Doubled,
+    Held,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub enum Order {
+    AsFired,
+    Reversed,
+    Forgotten,
+}
+
+/// A trouble's end, so many ms after it began.
+type End = Option<(u64, Trouble)>;
+
+impl Trouble {
+    pub fn of(draw: &Draw, scene: &Scene) -> (Trouble, End) {
+        let side = draw.one_of(scene.places());
+        match draw.below(20) {
+            0..9 => (Trouble::calls(draw, scene, side), None),
+            9..12 => Trouble::mode(draw, scene, side),
+            12..15 => Trouble::hooks(draw, side),
+            15..17 if scene.clock_jumps => {
+                let ms = draw.one_of(&[-3_600_000, -70_000, -3_000, 1_500, 130_000, 400_000, 3_600_000]);
+                (Trouble::ClockJumps { ms }, None)
+            }
+            _ => (Trouble::Crash, Some((draw.one_of(&[0, 100, 5_000, 90_000]), Trouble::Boot))),
+        }
+    }
+
+    fn calls(draw: &Draw, scene: &Scene, to: Place) -> Trouble {
+        let fault = fault(draw, scene);
+        let only_writes = draw.below(4) > 0;
+        Trouble::Calls { to, only_writes, times: draw.one_of(&[1, 1, 1, 2, 5]), fault }
+    }
+
+    fn mode(draw: &Draw, scene: &Scene, of: Place) -> (Trouble, End) {
+        let mode = match draw.below(4) {
+            0 => Mode::Down,
+            1 => Mode::Maintenance,
+            2 if !scene.clock_jumps => Mode::Slow,
+            _ => Mode::ReadOnly,
+        };
+        let ends = (1_000 + draw.below(240_000), Trouble::Mode { of, mode, on: false });
+        (Trouble::Mode { of, mode, on: true }, Some(ends))
+    }
+
+    fn hooks(draw: &Draw, from: Place) -> (Trouble, End) {
+        let weather = draw.one_of(&[Weather::Dropped, Weather::Doubled, Weather::Held, Weather::Held]);
+        let order = draw.one_of(&[Order::AsFired, Order::Reversed, Order::Forgotten]);
+        (Trouble::Hooks { from, weather }, Some((500 + draw.below(200_000), Trouble::HooksCome { from, order })))
+    }
+}
+
+fn fault(draw: &Draw, scene: &Scene) -> Fault {
+    let effect = draw.one_of(&[Effect::None, Effect::Committed]);
+    match draw.below(10) {
+        0 => Fault::Refuse,
+        1 => Fault::Status(draw.one_of(&[500, 502, 503]), effect),
+        2 => Fault::Page("<html><body>Please log in</body></html>".into(), effect),
+        3 => Fault::Warning("Warning: Undefined variable $x in y.php on line 7\n".into()),
+        4 => Fault::Cut { after_bytes: usize::try_from(draw.below(60)).expect("small"), effect },
+        5 | 6 => Fault::Hang(effect),
+        7 => Fault::error("Error: Deadlock found when trying to get lock"),
+        // `settle_seconds` is 300.
+        _ if !scene.clock_jumps => Fault::LandLate(Duration::from_secs(1 + draw.below(270))),
+        _ => Fault::Hang(Effect::Committed),
+    }
+}
+
+/// Turns a mode of a side on or off.
+pub fn set(sim: &Sim, mode: Mode, on: bool) {
+    match mode {
+        Mode::Down => sim.down(on),
+        Mode::Maintenance => sim.maintenance(on),
+        Mode::ReadOnly => sim.read_only(on),
+        Mode::Slow => sim.set_latency(if on { Duration::from_secs(20) } else { USUAL_LATENCY }),
+    }
+}
+
+const USUAL_LATENCY: Duration = Duration::from_millis(80);
+
+pub fn set_weather(sim: &Sim, weather: Weather) {
+    match weather {
+        Weather::Dropped => sim.drop_hooks(true),
+        Weather::Doubled => sim.duplicate_hooks(1),
+        Weather::Held => sim.hold_hooks(true),
+    }
+}
+
+pub async fn hooks_come(sim: &Sim, order: Order) {
+    sim.drop_hooks(false);
+    match order {
+        Order::AsFired => sim.release_hooks(Release::InOrder).await,
+        Order::Reversed => sim.release_hooks(Release::Reversed).await,
+        Order::Forgotten => sim.forget_held_hooks(),
+    }
+}
+
+pub fn fail(sim: &Sim, times: usize, fault: &Fault, only_writes: bool) {
+    sim.fail_when(times, fault.clone(), move |call| !only_writes || call.is_write());
+}
+
+/// All is well again; what was held is lost.
+pub fn heal(sim: &Sim) {
+    sim.heal();
+    sim.set_latency(USUAL_LATENCY);
+    sim.forget_held_hooks();
+}

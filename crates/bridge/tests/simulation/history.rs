@@ -1,0 +1,144 @@
+//! What happens in a run: a scene, and events at their times, all drawn from a seed. An event says which
+//! of the things that are there by a number, so any of the others can be left out.
+
+use itop_bridge::random::{Random as _, SeededRandom};
+use itop_sim::Version;
+
+use crate::faults::Trouble;
+use crate::people::Deed;
+
+/// A side, of up to two customers' and the provider's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    Acme,
+    Beta,
+    Elitery,
+}
+
+/// The configuration and the day.
+#[derive(Debug, Clone)]
+pub struct Scene {
+    pub outside: Version,
+    pub inside: Version,
+    pub has_beta: bool,
+    /// `status_to_external = "apply"` instead of `report`.
+    pub applies: bool,
+    /// The run begins shortly before summer time ends in Europe/Paris, where both servers stand.
+    pub summer_ends: bool,
+    /// The clock jumps, or writes land late: together they break what the design assumes of iTop.
+    pub clock_jumps: bool,
+    /// How many of ten events are troubles.
+    pub troubles: u64,
+}
+
+#[derive(Debug, Clone)]
+pub enum What {
+    Person { at: Place, deed: Deed, pick: u64 },
+    Trouble(Trouble),
+}
+
+#[derive(Debug, Clone)]
+pub struct Event {
+    pub at_ms: u64,
+    pub what: What,
+}
+
+#[derive(Debug, Clone)]
+pub struct History {
+    pub seed: u64,
+    pub scene: Scene,
+    pub events: Vec<Event>,
+}
+
+/// Draws from a seed.
+pub struct Draw(SeededRandom);
+
+impl Draw {
+    pub fn new(seed: u64) -> Draw {
+        Draw(SeededRandom::new(seed))
+    }
+
+    pub fn number(&self) -> u64 {
+        let mut bytes = [0; 8];
+        self.0.fill(&mut bytes);
+        u64::from_le_bytes(bytes)
+    }
+
+    /// Below `end`.
+    pub fn below(&self, end: u64) -> u64 {
+        self.number() % end
+    }
+
+    pub fn one_in(&self, times: u64) -> bool {
+        self.below(times) == 0
+    }
+
+    pub fn one_of<T: Copy>(&self, all: &[T]) -> T {
+        all[usize::try_from(self.below(all.len() as u64)).expect("an index")]
+    }
+}
+
+impl History {
+    pub fn of(seed: u64) -> History {
+        // The generator's state is a counter: seeds that are near each other would share most of their draws.
+        let draw = Draw::new(Draw::new(seed).number());
+        let scene = Scene::of(&draw);
+        let mut events = Vec::new();
+        let mut at_ms = 0;
+        for number in 0..8 + draw.below(22) {
+            at_ms += gap_ms(&draw);
+            if number < 2 || draw.below(10) >= scene.troubles {
+                let at = person_at(&draw, &scene);
+                let deed = if number == 0 { Deed::Create("UserRequest") } else { Deed::of(&draw) };
+                let at = if number == 0 { Place::Acme } else { at };
+                events.push(Event { at_ms, what: What::Person { at, deed, pick: draw.number() } });
+            } else {
+                let (begins, ends) = Trouble::of(&draw, &scene);
+                events.push(Event { at_ms, what: What::Trouble(begins) });
+                let ends = ends.map(|(after_ms, end)| Event { at_ms: at_ms + after_ms, what: What::Trouble(end) });
+                events.extend(ends);
+            }
+        }
+        events.sort_by_key(|event| event.at_ms);
+        History { seed, scene, events }
+    }
+}
+
+impl Scene {
+    fn of(draw: &Draw) -> Scene {
+        let versions = [Version::V3_1, Version::V3_2];
+        Scene {
+            outside: draw.one_of(&versions),
+            inside: draw.one_of(&versions),
+            has_beta: draw.one_in(4),
+            applies: draw.one_in(3),
+            summer_ends: draw.one_in(5),
+            clock_jumps: draw.one_in(5),
+            troubles: 2 + draw.below(4),
+        }
+    }
+
+    pub fn places(&self) -> &'static [Place] {
+        if self.has_beta { &[Place::Acme, Place::Beta, Place::Elitery] } else { &[Place::Acme, Place::Elitery] }
+    }
+}
+
+fn person_at(draw: &Draw, scene: &Scene) -> Place {
+    match draw.below(10) {
+        0..4 => Place::Acme,
+        4..6 if scene.has_beta => Place::Beta,
+        4..6 => Place::Acme,
+        _ => Place::Elitery,
+    }
+}
+
+/// People act at once, within one pass of the bridge, and after it is at rest.
+fn gap_ms(draw: &Draw) -> u64 {
+    match draw.below(20) {
+        0..5 => 0,
+        5..10 => draw.below(400),
+        10..15 => draw.below(3_000),
+        15..19 => draw.below(60_000),
+        _ => draw.below(400_000),
+    }
+}

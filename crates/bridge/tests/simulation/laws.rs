@@ -1,0 +1,236 @@
+//! The laws, asked when all is well again and the queue is empty. Each breach is a sentence.
+
+use std::collections::BTreeMap;
+
+use itop_bridge::store::Stored;
+use itop_bridge_core::Lifecycles;
+use itop_sim::{Attachment, Sim, Ticket};
+
+use crate::history::{Place, Scene};
+use crate::people::{Memory, Outside, Spoken, mark_of, name, sim_at};
+use crate::world::World;
+
+/// A customer's ticket, its copy and what the bridge knows of the two.
+struct Pair {
+    outside: Ticket,
+    inside: Ticket,
+    place: Place,
+    stored: Stored,
+}
+
+impl Pair {
+    fn key(&self) -> Outside {
+        (self.place, self.outside.id)
+    }
+
+    /// The beginning of the marks of its files.
+    fn token(&self) -> String {
+        format!("itop-bridge:7f3a:{}:{}:{}", name(self.place), self.outside.class, self.outside.id)
+    }
+}
+
+struct Judge<'a> {
+    world: &'a World,
+    memory: &'a Memory,
+    scene: &'a Scene,
+    breaches: Vec<String>,
+}
+
+pub async fn breaches(world: &World, memory: &Memory, scene: &Scene) -> Vec<String> {
+    let mut judge = Judge { world, memory, scene, breaches: Vec::new() };
+    let links = world.links().await;
+    judge.nothing_of_the_provider_goes_out();
+    for pair in judge.pairs(links) {
+        judge.fields_converge(&pair);
+        judge.status_follows(&pair);
+        judge.one_report(&pair);
+        judge.files_converge(&pair);
+        judge.entries_cross_once(&pair);
+    }
+    judge.breaches
+}
+
+impl Judge<'_> {
+    fn demand(&mut self, holds: bool, breach: impl FnOnce() -> String) {
+        if !holds {
+            self.breaches.push(breach());
+        }
+    }
+
+    /// One copy of each ticket; the pairs that stand on both sides.
+    fn pairs(&mut self, links: Vec<Stored>) -> Vec<Pair> {
+        let mut pairs = Vec::new();
+        let mut links: BTreeMap<(String, u64), Stored> =
+            links.into_iter().map(|stored| ((stored.external_name.clone(), stored.link.external.id), stored)).collect();
+        for &(place, id) in self.memory.born.keys().filter(|(place, _)| *place != Place::Elitery) {
+            let is_copy =
+                |ticket: &Ticket| mark_of(ticket).is_some_and(|mark| (mark.external, mark.ticket) == (name(place), id));
+            let mut copies: Vec<Ticket> = self.world.internal.tickets("Ticket").into_iter().filter(is_copy).collect();
+            let gone = |place, id| self.memory.deleted_tickets.contains(&(place, id));
+            self.demand(copies.len() <= 1, || format!("no duplicates: {} copies of {place:?} {id}", copies.len()));
+            let stored = links.remove(&(name(place), id));
+            if gone(place, id) {
+                continue;
+            }
+            let inside_known = stored.as_ref().and_then(|stored| stored.link.internal.as_ref()).map(|key| key.id);
+            if inside_known.is_some_and(|id| gone(Place::Elitery, id)) {
+                continue;
+            }
+            let Some(stored) = stored else {
+                self.breaches.push(format!("no loss: {place:?} {id} has no link"));
+                continue;
+            };
+            let halt = stored.link.halt.as_ref().map(|halt| halt.text.clone());
+            let halt = halt.or_else(|| stored.link.halted_logs().next().map(|(_, halt)| format!("log: {halt:?}")));
+            if let Some(halt) = halt {
+                self.breaches.push(format!("halted without a reason: {place:?} {id}: {halt}"));
+                continue;
+            }
+            let (Some(inside), Some(outside)) = (copies.pop(), sim_at(self.world, place).ticket(id)) else {
+                self.breaches.push(format!("no loss: {place:?} {id} has no copy"));
+                continue;
+            };
+            pairs.push(Pair { outside, inside, place, stored });
+        }
+        pairs
+    }
+
+    fn nothing_of_the_provider_goes_out(&mut self) {
+        for place in [Place::Acme, Place::Beta] {
+            if place == Place::Beta && !self.scene.has_beta {
+                continue;
+            }
+            for ticket in sim_at(self.world, place).tickets("Ticket") {
+                self.demand(self.memory.born.contains_key(&(place, ticket.id)), || {
+                    format!("ownership: the bridge made {} at {place:?}", ticket.field("ref"))
+                });
+            }
+        }
+    }
+
+    fn fields_converge(&mut self, pair: &Pair) {
+        let is_change = pair.outside.class.ends_with("Change");
+        for code in ["title", "description", "urgency"].into_iter().filter(|code| !(is_change && *code == "urgency")) {
+            let (outside, inside) = (pair.outside.field(code), pair.inside.field(code));
+            let wanted = match code {
+                "title" => format!("[{}] {outside}", pair.outside.field("ref")),
+                _ => outside.to_owned(),
+            };
+            let edit = self.memory.edits_inside.get(&(pair.inside.id, code));
+            let may_stay = edit.is_some_and(|edit| edit.value == inside);
+            let must_stay = edit.is_some_and(|edit| edit.over_agreement);
+            self.demand(may_stay || inside == wanted, || {
+                format!("convergence: {code} of {:?}: {outside:?} outside, {inside:?} inside", pair.key())
+            });
+            self.demand(may_stay || !must_stay, || {
+                format!("ownership: {code} of {:?}: {edit:?} inside became {inside:?}", pair.key())
+            });
+        }
+    }
+
+    fn status_follows(&mut self, pair: &Pair) {
+        let (outside, inside) = (pair.outside.status(), pair.inside.status());
+        let conflict = pair.stored.link.conflicts.iter().any(|conflict| conflict.about == "status");
+        let lifecycles = Lifecycles::built_in();
+        let lifecycle = lifecycles.of(&pair.outside.class).expect("a class of the lifecycle");
+        let moved_inside = self.memory.moved_by_people.contains(&(Place::Elitery, pair.inside.id));
+        let caught_up = moved_inside && lifecycle.rank(inside) > lifecycle.rank(outside);
+        let is_free = moved_inside && !self.scene.applies;
+        self.demand(conflict || outside == inside || caught_up || is_free, || {
+            format!("convergence: the status of {:?}: {outside} outside, {inside} inside", pair.key())
+        });
+        if !self.scene.applies {
+            let moved = self.memory.moved_by_people.contains(&pair.key());
+            self.demand(moved || outside == lifecycle.initial, || {
+                format!("ownership: {:?} was driven to {outside}", pair.key())
+            });
+        }
+    }
+
+    fn marked(&self, on: &Sim, mark: &str) -> Vec<Attachment> {
+        on.all_attachments().into_iter().filter(|file| file.temp_id == mark).collect()
+    }
+
+    fn removed(&self, mark: &str) -> bool {
+        self.memory.removed_marks.iter().any(|removed| removed == mark)
+    }
+
+    fn one_report(&mut self, pair: &Pair) {
+        let mark = format!("{}:internal:status:report", pair.token());
+        let reports = self.marked(sim_at(self.world, pair.place), &mark);
+        let removed = self.removed(&mark);
+        let most = usize::from(!self.scene.applies);
+        self.demand(reports.len() == most || removed && reports.is_empty(), || {
+            format!("report: {} of {:?}", reports.len(), pair.key())
+        });
+        let state = format!(" {}.txt", pair.inside.status());
+        for report in reports.iter().filter(|_| !removed) {
+            self.demand(report.filename.ends_with(&state), || {
+                format!("report: {} of {:?}, which is{state}", report.filename, pair.key())
+            });
+        }
+    }
+
+    fn files_converge(&mut self, pair: &Pair) {
+        for (from, to, side, ticket) in [
+            (pair.place, Place::Elitery, "external", pair.outside.id),
+            (Place::Elitery, pair.place, "internal", pair.inside.id),
+        ] {
+            let given = self.memory.given.iter().filter(|((at, _), given)| (*at, given.ticket) == (from, ticket));
+            for ((_, id), given) in given {
+                let mark = format!("{}:{side}:file:{id}", pair.token());
+                let copies = self.marked(sim_at(self.world, to), &mark);
+                let deleted = self.memory.deleted_files.contains(&(from, *id));
+                let removed = self.removed(&mark);
+                let right = match copies.len() {
+                    0 => deleted || removed,
+                    1 => !deleted,
+                    _ => false,
+                };
+                self.demand(right, || {
+                    let is = if deleted { "deleted" } else { "standing" };
+                    format!("files: {} copies of the {is} file {id} of {from:?} {ticket}", copies.len())
+                });
+                for copy in copies.iter().filter(|_| !deleted) {
+                    let (name, data) = given.versions.last().expect("it was given once");
+                    let right = *name == copy.filename && *data == copy.data;
+                    self.demand(right, || format!("files: {id} of {from:?} {ticket} has an old copy: {copy:?}"));
+                }
+            }
+        }
+    }
+
+    fn entries_cross_once(&mut self, pair: &Pair) {
+        for (from, to, side, ticket) in [
+            (pair.place, Place::Elitery, "external", &pair.outside),
+            (Place::Elitery, pair.place, "internal", &pair.inside),
+        ] {
+            let marks = format!("{}:{side}:log:", pair.token());
+            let files: Vec<String> = sim_at(self.world, to)
+                .all_attachments()
+                .iter()
+                .filter(|file| file.temp_id.starts_with(&marks))
+                .map(|file| String::from_utf8_lossy(&file.data).into_owned())
+                .collect();
+            let removed = self.memory.removed_marks.iter().any(|mark| mark.starts_with(&marks));
+            let said = self.memory.spoken.iter().filter(|said| (said.at, said.ticket) == (from, ticket.id));
+            for Spoken { word, .. } in said {
+                let times: usize = files.iter().map(|file| file.matches(word.as_str()).count()).sum();
+                let stands = ticket.log("private_log").iter().any(|entry| entry.html.contains(word.as_str()));
+                let least = usize::from(stands && !removed);
+                self.demand((least..=1).contains(&times), || {
+                    format!("logs: {word} of {from:?} {} crossed {times} times (stands: {stands})", ticket.id)
+                });
+            }
+        }
+        self.no_entry_comes_back(pair);
+    }
+
+    /// The bridge writes into no log but the mark, when the ticket is made.
+    fn no_entry_comes_back(&mut self, pair: &Pair) {
+        for (ticket, most) in [(&pair.outside, 0), (&pair.inside, 1)] {
+            let own = ticket.log("private_log").iter().filter(|entry| entry.user_login == "bridge").count();
+            self.demand(own <= most, || format!("logs: {own} entries of the bridge in {:?}", ticket.field("ref")));
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! What people do on both sides, and what must be remembered of it to judge the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use itop_bridge_core::mark::{TicketMark, is_made_by_a_bridge};
+use itop_bridge_core::{Lifecycles, TicketKey};
+use itop_sim::{Attachment, Outcome, Sim, Ticket};
+use serde_json::{Value as Json, json};
+
+use crate::history::{Draw, Place};
+use crate::world::{World, sample, ticket};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    Create(&'static str),
+    Edit(&'static str),
+    Attach,
+    Replace,
+    Rename,
+    /// A file that a person added.
+    DeleteFile,
+    /// A file that the bridge made.
+    DeleteCopy,
+    Download,
+    Say,
+    /// Any stimulus that leads on from where the ticket stands.
+    Move,
+    ChangeOrganization,
+    DeleteTicket,
+    /// iTop's own race: of two who append at once, one is lost.
+    LoseEntry,
+}
+
+impl Deed {
+    pub fn of(draw: &Draw) -> Deed {
+        match draw.below(60) {
+            0..7 => Deed::Create(draw.one_of(&["UserRequest", "UserRequest", "Incident", "NormalChange"])),
+            7..18 => Deed::Edit(draw.one_of(&["title", "description", "urgency"])),
+            18..26 => Deed::Attach,
+            26..30 => Deed::Replace,
+            30..33 => Deed::Rename,
+            33..37 => Deed::DeleteFile,
+            37..39 => Deed::DeleteCopy,
+            39..41 => Deed::Download,
+            41..48 => Deed::Say,
+            48..56 => Deed::Move,
+            56..58 => Deed::ChangeOrganization,
+            58 => Deed::LoseEntry,
+            _ => Deed::DeleteTicket,
+        }
+    }
+}
+
+/// A ticket of a customer's, by side and id.
+pub type Outside = (Place, u64);
+
+/// An entry of a log that a person wrote.
+#[derive(Debug)]
+pub struct Spoken {
+    pub at: Place,
+    pub ticket: u64,
+    pub word: String,
+}
+
+/// A file that a person added, with all that it ever was.
+#[derive(Debug)]
+pub struct Given {
+    pub ticket: u64,
+    pub versions: Vec<(String, Vec<u8>)>,
+    /// The first hook of its last change.
+    pub hooks_from: usize,
+}
+
+/// The last edit inside of a field.
+#[derive(Debug)]
+pub struct InsideEdit {
+    pub value: String,
+    /// Both sides agreed on this field, and nothing was under way: only a change outside undoes it.
+    pub over_agreement: bool,
+}
+
+#[derive(Debug, Default)]
+pub struct Memory {
+    counter: u64,
+    /// Tickets that people made, wherever.
+    pub born: BTreeMap<Outside, &'static str>,
+    pub deleted_tickets: BTreeSet<Outside>,
+    pub edits_inside: BTreeMap<(u64, &'static str), InsideEdit>,
+    pub moved_by_people: BTreeSet<Outside>,
+    pub spoken: Vec<Spoken>,
+    pub lost: BTreeMap<Outside, usize>,
+    pub given: BTreeMap<Outside, Given>,
+    pub deleted_files: BTreeSet<Outside>,
+    /// Marks of the bridge's files that people deleted.
+    pub removed_marks: Vec<String>,
+}
+
+impl Memory {
+    fn word(&mut self) -> String {
+        self.counter += 1;
+        format!("w{:05}", self.counter)
+    }
+}
+
+pub fn sim_at(world: &World, place: Place) -> &Sim {
+    match place {
+        Place::Acme => world.acme(),
+        Place::Beta => world.beta(),
+        Place::Elitery => &world.internal,
+    }
+}
+
+/// The mark in the first entry of an internal ticket's log.
+pub fn mark_of(ticket: &Ticket) -> Option<TicketMark> {
+    TicketMark::find(&ticket.log("private_log").first()?.html)
+}
+
+fn picked<T>(all: Vec<T>, pick: u64) -> Option<T> {
+    let at = usize::try_from(pick % all.len().max(1) as u64).expect("an index");
+    all.into_iter().nth(at)
+}
+
+fn files(sim: &Sim, by_a_bridge: bool, pick: u64) -> Option<Attachment> {
+    let all = sim.all_attachments();
+    picked(all.into_iter().filter(|file| is_made_by_a_bridge(&file.temp_id) == by_a_bridge).collect(), pick)
+}
+
+/// Does it, if there is something to do it to; what iTop refuses is not done.
+pub async fn act(world: &World, memory: &mut Memory, at: Place, deed: Deed, pick: u64) {
+    let sim = sim_at(world, at);
+    match deed {
+        Deed::Create(class) => {
+            let word = memory.word();
+            let id = sim.create_ticket(class, ticket(&word)).await.expect("a whole ticket");
+            memory.born.insert((at, id), class);
+        }
+        Deed::Attach | Deed::Replace | Deed::Rename | Deed::DeleteFile | Deed::DeleteCopy | Deed::Download => {
+            act_on_files(sim, memory, at, deed, pick).await;
+        }
+        _ => {
+            let Some(one) = picked(sim.tickets("Ticket"), pick) else { return };
+            act_on_ticket(world, memory, at, deed, &one, pick / 64).await;
+        }
+    }
+}
+
+async fn act_on_files(sim: &Sim, memory: &mut Memory, at: Place, deed: Deed, pick: u64) {
+    let word = memory.word();
+    let hooks_from = sim.deliveries().len();
+    if deed == Deed::Attach {
+        let Some(one) = picked(sim.tickets("Ticket"), pick) else { return };
+        let name = format!("{word}.txt");
+        let id = sim.attach(one.id, &name, "text/plain", word.as_bytes()).await.expect("a file");
+        let versions = vec![(name, word.into_bytes())];
+        memory.given.insert((at, id), Given { ticket: one.id, versions, hooks_from });
+        return;
+    }
+    let Some(file) = files(sim, deed == Deed::DeleteCopy, pick) else { return };
+    let data = file.data.to_vec();
+    let version = match deed {
+        Deed::Replace => (file.filename, word.into_bytes()),
+        Deed::Rename => (format!("{word}.txt"), data),
+        Deed::Download => return drop(sim.download_attachment(file.id).await.expect("it stands")),
+        Deed::DeleteCopy => {
+            memory.removed_marks.push(file.temp_id);
+            return sim.delete_attachment(file.id).await;
+        }
+        _ => {
+            memory.deleted_files.insert((at, file.id));
+            return sim.delete_attachment(file.id).await;
+        }
+    };
+    if deed == Deed::Replace {
+        sim.replace_attachment(file.id, &version.1).await.expect("it stands");
+    } else {
+        sim.rename_attachment(file.id, &version.0).await.expect("it stands");
+    }
+    let given = memory.given.get_mut(&(at, file.id)).expect("a person gave it");
+    given.versions.push(version);
+    given.hooks_from = hooks_from;
+}
+
+async fn act_on_ticket(world: &World, memory: &mut Memory, at: Place, deed: Deed, one: &Ticket, pick: u64) {
+    let sim = sim_at(world, at);
+    let word = memory.word();
+    match deed {
+        Deed::Edit(code) => edit(world, memory, at, one, code, &word, pick).await,
+        Deed::Say | Deed::LoseEntry => {
+            if deed == Deed::LoseEntry {
+                // The other writer's save is what tells of it.
+                lose(sim, memory, at, one.id, pick);
+            }
+            sim.add_log_entry(one.id, "private_log", &format!("<p>{word}</p>")).await.expect("an entry");
+            memory.spoken.push(Spoken { at, ticket: one.id, word });
+        }
+        Deed::Move => {
+            if go(sim, one, pick, &word).await {
+                memory.moved_by_people.insert((at, one.id));
+            }
+        }
+        Deed::ChangeOrganization => {
+            let other = if one.field("org_id") == sample::DEMO.to_string() { sample::IT } else { sample::DEMO };
+            sim.change_org(one.id, other).await.expect("an organisation");
+        }
+        _ => {
+            sim.delete_ticket(one.id).await.expect("it stands");
+            memory.deleted_tickets.insert((at, one.id));
+        }
+    }
+}
+
+async fn edit(world: &World, memory: &mut Memory, at: Place, one: &Ticket, code: &'static str, word: &str, pick: u64) {
+    let value = match code {
+        "description" => format!("<p>{word}</p>"),
+        "urgency" => (1 + pick % 4).to_string(),
+        _ => word.to_owned(),
+    };
+    let has_none = code == "urgency" && one.class.ends_with("Change");
+    if has_none || value == one.field(code) {
+        return;
+    }
+    let over_agreement = at == Place::Elitery && agreed(world, one, code).await;
+    sim_at(world, at).update(one.id, json!({ code: value })).await.expect("a field");
+    if at == Place::Elitery {
+        memory.edits_inside.insert((one.id, code), InsideEdit { value, over_agreement });
+        return;
+    }
+    // Whatever was agreed: this side wins now.
+    for ticket in world.internal.tickets("Ticket") {
+        let is_copy = mark_of(&ticket).is_some_and(|mark| (mark.external, mark.ticket) == (name(at), one.id));
+        if let (true, Some(edit)) = (is_copy, memory.edits_inside.get_mut(&(ticket.id, code))) {
+            edit.over_agreement = false;
+        }
+    }
+}
+
+/// Whether the bridge has nothing more to write to this field inside.
+async fn agreed(world: &World, one: &Ticket, code: &str) -> bool {
+    let Some(stored) = link_inside(world, one.id).await else { return false };
+    let link = stored.link;
+    let place = if stored.external_name == name(Place::Acme) { Place::Acme } else { Place::Beta };
+    let Some(outside) = sim_at(world, place).ticket(link.external.id) else { return false };
+    let known = link.ancestor.external.fields.get(code);
+    let nothing_under_way = link.sending.is_none() && link.late.is_empty() && link.owed.is_empty();
+    nothing_under_way && known.is_some_and(|known| known == outside.field(code))
+}
+
+/// A change of contents in place whose hook was lost is not found: the one stated exception. The next hook
+/// of the file brings it across, and a download is enough.
+pub async fn download_what_no_hook_told(world: &World, memory: &Memory) {
+    for ((at, id), given) in &memory.given {
+        let sim = sim_at(world, *at);
+        let hooks = sim.deliveries();
+        let told = hooks
+            .iter()
+            .skip(given.hooks_from)
+            .any(|hook| hook.class == "Attachment" && hook.id == *id && hook.outcome == Outcome::Answered(202));
+        if !told && given.versions.len() > 1 && sim.attachment(*id).is_some() {
+            sim.download_attachment(*id).await.expect("it stands");
+        }
+    }
+}
+
+/// The link of an internal ticket.
+pub async fn link_inside(world: &World, id: u64) -> Option<itop_bridge::store::Stored> {
+    let is_it = |key: &TicketKey| key.id == id;
+    world.links().await.into_iter().find(|stored| stored.link.internal.as_ref().is_some_and(is_it))
+}
+
+/// What the configuration calls a side.
+pub fn name(place: Place) -> String {
+    match place {
+        Place::Acme => "acme",
+        Place::Beta => "beta",
+        Place::Elitery => "elitery",
+    }
+    .into()
+}
+
+/// At most two a ticket: three at once are taken for an accident.
+fn lose(sim: &Sim, memory: &mut Memory, at: Place, ticket: u64, pick: u64) {
+    let lost = memory.lost.entry((at, ticket)).or_default();
+    let here: Vec<&Spoken> = memory.spoken.iter().filter(|spoken| (spoken.at, spoken.ticket) == (at, ticket)).collect();
+    if *lost < 2
+        && let Some(spoken) = picked(here, pick)
+    {
+        *lost += sim.lose_log_entries(ticket, "private_log", &spoken.word);
+    }
+}
+
+/// Takes a stimulus that leads on from here, with all that its form asks for. Whether the ticket went.
+async fn go(sim: &Sim, one: &Ticket, pick: u64, word: &str) -> bool {
+    let lifecycles = Lifecycles::built_in();
+    let Some(lifecycle) = lifecycles.of(&one.class) else { return false };
+    let by_people = |stimulus: &str| lifecycle.stimuli.get(stimulus).is_some_and(|kind| kind == "StimulusUserAction");
+    let from_here = lifecycle.transitions.iter().filter(|t| t.from == one.status() && by_people(&t.stimulus));
+    let Some(transition) = picked(from_here.collect(), pick) else { return false };
+    let fields: serde_json::Map<String, Json> =
+        transition.asked().filter_map(|code| Some((code.to_owned(), answer(&one.class, code, word)?))).collect();
+    sim.stimulus(one.id, &transition.stimulus, Json::Object(fields)).await.is_ok()
+}
+
+/// What a person fills into a form; nothing where the ticket's own value is as good.
+fn answer(class: &str, code: &str, word: &str) -> Option<Json> {
+    Some(match code {
+        "team_id" | "supervisor_group_id" | "manager_group_id" => json!(sample::HELPDESK),
+        "agent_id" | "supervisor_id" | "manager_id" => json!(9),
+        "approver_id" => json!(sample::HUGO),
+        "service_id" => json!(sample::SOFTWARE),
+        "servicesubcategory_id" => json!(4),
+        "resolution_code" => json!("hardware_repair"),
+        "user_satisfaction" => json!("2"),
+        "outage" => json!("yes"),
+        "start_date" => json!("2026-12-01 08:00:00"),
+        "end_date" => json!("2026-12-01 18:00:00"),
+        _ if code.ends_with("_date") => json!("2026-11-24 10:00:00"),
+        "impact" if !class.ends_with("Change") => return None,
+        "title" | "description" => return None,
+        _ if code.ends_with("_id") => return None,
+        _ => json!(word),
+    })
+}

@@ -1,0 +1,151 @@
+//! One history, run from its beginning to its judgement.
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use itop_bridge::clock::Clock as _;
+use itop_sim::Sim;
+
+use crate::faults::{self, Trouble};
+use crate::history::{History, Place, Scene, What};
+use crate::laws;
+use crate::people::{self, Memory, sim_at};
+use crate::world::{Setup, World};
+
+/// What a run showed.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Everything that happened, byte for byte the same for the same history.
+    pub trace: Vec<String>,
+    /// Empty when all laws hold.
+    pub breaches: Vec<String>,
+}
+
+thread_local! {
+    static PANICS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Panics are breaches of the run in hand, not lines of the terminal.
+pub fn collect_panics() {
+    std::panic::set_hook(Box::new(|panic| PANICS.with_borrow_mut(|panics| panics.push(panic.to_string()))));
+}
+
+pub fn run(history: &History) -> Outcome {
+    PANICS.with_borrow_mut(Vec::clear);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let runtime = runtime.expect("a runtime without drivers asks the system for nothing");
+    let mut outcome = Outcome::default();
+    let ended = catch_unwind(AssertUnwindSafe(|| runtime.block_on(live(history, &mut outcome))));
+    PANICS.with_borrow_mut(|panics| outcome.breaches.append(panics));
+    if ended.is_err() && outcome.breaches.is_empty() {
+        outcome.breaches.push("it panicked without a word".into());
+    }
+    outcome
+}
+
+async fn live(history: &History, outcome: &mut Outcome) {
+    let mut world = setup(&history.scene).start().await;
+    let mut memory = Memory::default();
+    let start = tokio::time::Instant::now();
+    let mut runs = true;
+    for event in &history.events {
+        tokio::time::sleep_until(start + Duration::from_millis(event.at_ms)).await;
+        outcome.trace.push(format!("{} {:?}", event.at_ms, event.what));
+        match &event.what {
+            What::Person { at, deed, pick } => people::act(&world, &mut memory, *at, *deed, *pick).await,
+            What::Trouble(trouble) => happen(&mut world, &mut runs, trouble).await,
+        }
+    }
+    heal(&mut world, runs, &history.scene).await;
+    people::download_what_no_hook_told(&world, &memory).await;
+    world.settle().await;
+    outcome.trace.extend(what_was_called(&world, &history.scene));
+    outcome.breaches.extend(laws::breaches(&world, &memory, &history.scene).await);
+    outcome.trace.push(format!("{:#?}", world.links().await));
+    world.one_more_pass_writes_nothing().await;
+    world.stop().await;
+}
+
+async fn happen(world: &mut World, runs: &mut bool, trouble: &Trouble) {
+    match trouble {
+        Trouble::Calls { to, only_writes, times, fault } => {
+            faults::fail(sim_at(world, *to), *times, fault, *only_writes);
+        }
+        Trouble::Mode { of, mode, on } => faults::set(sim_at(world, *of), *mode, *on),
+        Trouble::Hooks { from, weather } => faults::set_weather(sim_at(world, *from), *weather),
+        Trouble::HooksCome { from, order } => faults::hooks_come(sim_at(world, *from), *order).await,
+        Trouble::Crash => {
+            world.crash().await;
+            *runs = false;
+        }
+        Trouble::Boot if !*runs => {
+            world.boot();
+            *runs = true;
+        }
+        Trouble::Boot => {}
+        Trouble::ClockJumps { ms } => world.clock.jump(*ms),
+    }
+}
+
+/// All is well again, and two audits go by: the first may still have been under way in trouble.
+async fn heal(world: &mut World, runs: bool, scene: &Scene) {
+    for place in scene.places() {
+        faults::heal(sim_at(world, *place));
+    }
+    if !runs {
+        world.boot();
+    }
+    let audits = 2 * AUDIT_SECONDS + 60;
+    // What was due before the clock went back is due that much later.
+    world.pass_seconds(if scene.clock_jumps { audits + 2 * 3_600 } else { audits }).await;
+    world.settle().await;
+}
+
+const AUDIT_SECONDS: u64 = 900;
+
+/// 2026-10-25 00:35 UTC: summer time ends 25 minutes later.
+const BEFORE_SUMMER_ENDS_MS: i64 = 1_792_888_500_000;
+
+fn setup(scene: &Scene) -> Setup {
+    let mut setup = Setup::outside(scene.outside);
+    if scene.has_beta {
+        setup.externals.push(scene.inside);
+    }
+    setup.internal = scene.inside;
+    let mode = if scene.applies { "apply" } else { "report" };
+    setup.sync = format!("audit_seconds = {AUDIT_SECONDS}\nstatus_to_external = \"{mode}\"");
+    for lines in [&mut setup.acme, &mut setup.beta] {
+        *lines = format!("only = \"all\"\ndefaults = {{ {OUTSIDE_DEFAULTS} }}");
+    }
+    if scene.summer_ends {
+        setup.start_ms = BEFORE_SUMMER_ENDS_MS;
+    }
+    setup
+}
+
+/// What a customer's lifecycle asks for when it is driven.
+const OUTSIDE_DEFAULTS: &str = "team = \"Helpdesk\", agent = 9, service = \"Software\", \
+                                servicesubcategory = \"Installation\", supervisor_group_id = 37, supervisor_id = 9, \
+                                manager_group_id = 37, manager_id = 9, impact = \"see there\", outage = \"no\", \
+                                fallback = \"undo\", start_date = \"2026-11-25 12:00:00\", \
+                                end_date = \"2026-11-26 12:00:00\", acceptance_comment = \"ok\", \
+                                acceptance_date = \"2026-11-24 12:00:00\", approval_comment = \"ok\", \
+                                approval_date = \"2026-11-24 12:00:00\", reason = \"see there\"";
+
+/// Every call and every hook of the run.
+fn what_was_called(world: &World, scene: &Scene) -> Vec<String> {
+    let of = |place: &Place| {
+        let sim: &Sim = sim_at(world, *place);
+        let calls = sim.calls().into_iter().map(move |call| {
+            format!("{place:?} {} {} {:?} {} {}", call.number, call.at, call.code, call.wrote, call.json)
+        });
+        let hooks = sim
+            .deliveries()
+            .into_iter()
+            .map(move |hook| format!("{place:?} hook {} {} {} {:?}", hook.number, hook.at, hook.body, hook.outcome));
+        calls.chain(hooks).collect::<Vec<_>>()
+    };
+    let now = world.clock.now_ms();
+    scene.places().iter().flat_map(of).chain([format!("now {now}")]).collect()
+}
