@@ -124,8 +124,13 @@ impl App {
 
 /// A bridge that is never run, for a verb that asks the iTops.
 pub fn to_look(config: &Config, store: SqliteStore, transport: MakeTransport<'_>) -> Result<App, SideError> {
+    over(config, StoreHandle::inline(store), transport)
+}
+
+/// The same over a store that the verb itself uses too.
+pub fn over(config: &Config, store: StoreHandle, transport: MakeTransport<'_>) -> Result<App, SideError> {
     let seams = Seams {
-        store: StoreHandle::inline(store),
+        store,
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
         timing: config.timing(),

@@ -13,6 +13,7 @@ mod escaping;
 mod failures;
 mod fields;
 mod files;
+mod import;
 mod linking;
 mod logs;
 mod names;

@@ -29,7 +29,7 @@ pub struct LinkTwo {
 
 pub(super) fn run(link: &LinkTwo, config: &Config, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let store = StoreHandle::inline(store::to_change(config)?);
-    let app = app::to_look(config, store::to_change(config)?, &app::http_transport)?;
+    let app = app::over(config, store.clone(), &app::http_transport)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("cannot start the runtime")?.block_on(tell(link, &app.engine, &store, config, out))
 }

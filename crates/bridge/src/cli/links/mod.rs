@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::store::Store;
 
+pub mod import;
 pub mod link;
 mod list;
 pub mod rebuild;
@@ -51,6 +52,7 @@ pub enum LinksVerb {
     Link(link::LinkTwo),
     Unlink(unlink::Unlink),
     Rebuild(rebuild::Rebuild),
+    Import(import::Import),
 }
 
 pub(super) fn run(links: &Links, config: &Path, clock: &dyn Clock, out: &mut dyn Write) -> anyhow::Result<Outcome> {
@@ -62,6 +64,7 @@ pub(super) fn run(links: &Links, config: &Path, clock: &dyn Clock, out: &mut dyn
         LinksVerb::Unlink(_) => in_store(links, &mut store::to_change(&config)?, &config, clock.now_ms(), out),
         LinksVerb::Link(link) => link::run(link, &config, out),
         LinksVerb::Rebuild(rebuild) => rebuild::run(rebuild, &config, out),
+        LinksVerb::Import(import) => import::run(import, &config, out),
     }
 }
 
@@ -77,6 +80,6 @@ pub fn in_store(
         LinksVerb::List { json } => list::list(*json, store, config, now_ms, out),
         LinksVerb::Show { ticket, json } => show::show(ticket, *json, store, config, now_ms, out),
         LinksVerb::Unlink(unlink) => unlink::unlink(unlink, store, config, now_ms, out),
-        LinksVerb::Link(_) | LinksVerb::Rebuild(_) => anyhow::bail!("this verb asks the iTops"),
+        LinksVerb::Link(_) | LinksVerb::Rebuild(_) | LinksVerb::Import(_) => anyhow::bail!("this verb asks the iTops"),
     }
 }

@@ -1,0 +1,150 @@
+//! The original program's table of pairs, as CSV: `external_ticket_id`, `elitery_ticket_id` and `ticket_class`
+//! under these names in the first line, in any order, with whatever columns beside them.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, bail};
+
+/// A line of the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Line {
+    /// From 1; the names stand in the first.
+    pub number: usize,
+    pub external: u64,
+    pub internal: u64,
+    pub class: String,
+}
+
+/// Reads the whole table, or says in which line it is wrong.
+pub(super) fn read(text: &str) -> anyhow::Result<Vec<Line>> {
+    let text = text.trim_start_matches('\u{feff}');
+    let mut rows =
+        text.lines().enumerate().map(|(at, line)| (at + 1, line)).filter(|(_, line)| !line.trim().is_empty());
+    let (first, names) = rows.next().context("the file is empty")?;
+    let names = fields(names).with_context(|| at(first))?;
+    let column = |name: &str| {
+        let found = names.iter().position(|column| column.trim() == name);
+        found.with_context(|| {
+            format!("{}: there is no column {name}; the names external_ticket_id, elitery_ticket_id and ticket_class stand in the first line", at(first))
+        })
+    };
+    let (external, internal, class) =
+        (column("external_ticket_id")?, column("elitery_ticket_id")?, column("ticket_class")?);
+    let mut lines = Vec::new();
+    for (number, row) in rows {
+        let row = fields(row).with_context(|| at(number))?;
+        if row.len() != names.len() {
+            bail!("{}: {} fields instead of {}", at(number), row.len(), names.len());
+        }
+        let id = |column: usize| {
+            let text = row[column].trim();
+            let id = text.parse::<u64>().ok().filter(|id| *id > 0);
+            id.with_context(|| format!("{}: {} is {text:?} and no ticket's id", at(number), names[column].trim()))
+        };
+        let class = row[class].trim();
+        if class.is_empty() {
+            bail!("{}: ticket_class is empty", at(number));
+        }
+        lines.push(Line { number, external: id(external)?, internal: id(internal)?, class: class.to_owned() });
+    }
+    once(&lines, "external", |line| line.external)?;
+    once(&lines, "internal", |line| line.internal)?;
+    Ok(lines)
+}
+
+pub(super) fn at(number: usize) -> String {
+    format!("line {number}")
+}
+
+/// A ticket has one counterpart.
+fn once(lines: &[Line], side: &str, id: impl Fn(&Line) -> u64) -> anyhow::Result<()> {
+    let mut met = BTreeMap::new();
+    for line in lines {
+        if let Some(before) = met.insert(id(line), line.number) {
+            bail!("{}: the {side} ticket {} stands in line {before} already", at(line.number), id(line));
+        }
+    }
+    Ok(())
+}
+
+/// The fields of one line; one in quotes may hold commas, and a quote twice for one.
+fn fields(line: &str) -> anyhow::Result<Vec<String>> {
+    let mut fields = Vec::new();
+    let mut rest = line;
+    loop {
+        let (field, after) = match rest.strip_prefix('"') {
+            Some(quoted) => quoted_field(quoted)?,
+            None => {
+                let end = rest.find(',').unwrap_or(rest.len());
+                (rest[..end].to_owned(), &rest[end..])
+            }
+        };
+        fields.push(field);
+        match after.strip_prefix(',') {
+            Some(next) => rest = next,
+            None if after.is_empty() => return Ok(fields),
+            None => bail!("something follows a closing quote: {after:?}"),
+        }
+    }
+}
+
+fn quoted_field(text: &str) -> anyhow::Result<(String, &str)> {
+    let mut field = String::new();
+    let mut rest = text;
+    loop {
+        let end = rest.find('"').context("a quote is not closed")?;
+        field.push_str(&rest[..end]);
+        rest = &rest[end + 1..];
+        match rest.strip_prefix('"') {
+            Some(after) => {
+                field.push('"');
+                rest = after;
+            }
+            None => return Ok((field, rest)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAMES: &str = "external_ticket_id,elitery_ticket_id,ticket_class";
+
+    #[track_caller]
+    fn refused(text: &str, why: &str) {
+        assert_eq!(format!("{:#}", read(text).unwrap_err()), why, "{text}");
+    }
+
+    #[test]
+    fn the_table_is_read_whatever_the_order_of_its_columns_and_what_stands_beside_them() {
+        let text = "\u{feff}id,ticket_class,\"elitery_ticket_id\",external_ticket_id,last_sync_at\r\n\
+                    1,UserRequest,77,12,\"2025-01-01, \"\"noon\"\"\"\r\n\r\n2,\"Incident\",78,13,\r\n";
+        let line = |number, external, internal, class: &str| Line { number, external, internal, class: class.into() };
+        assert_eq!(read(text).unwrap(), [line(2, 12, 77, "UserRequest"), line(4, 13, 78, "Incident")]);
+        assert_eq!(read(NAMES).unwrap(), []);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_line() {
+        refused("", "the file is empty");
+        refused(
+            "external_ticket_id,ticket_class\n1,UserRequest",
+            "line 1: there is no column elitery_ticket_id; the names external_ticket_id, elitery_ticket_id and ticket_class stand in the first line",
+        );
+        refused(&format!("{NAMES}\n1,2,UserRequest\n3,4"), "line 3: 2 fields instead of 3");
+        refused(&format!("{NAMES}\n1,two,UserRequest"), "line 2: elitery_ticket_id is \"two\" and no ticket's id");
+        refused(&format!("{NAMES}\n0,2,UserRequest"), "line 2: external_ticket_id is \"0\" and no ticket's id");
+        refused(&format!("{NAMES}\n1,2,"), "line 2: ticket_class is empty");
+        refused(&format!("{NAMES}\n1,2,\"UserRequest"), "line 2: a quote is not closed");
+        refused(&format!("{NAMES}\n1,2,\"User\"Request"), "line 2: something follows a closing quote: \"Request\"");
+        refused(
+            &format!("{NAMES}\n1,2,UserRequest\n1,3,UserRequest"),
+            "line 3: the external ticket 1 stands in line 2 already",
+        );
+        refused(
+            &format!("{NAMES}\n1,2,UserRequest\n3,2,UserRequest"),
+            "line 3: the internal ticket 2 stands in line 2 already",
+        );
+    }
+}

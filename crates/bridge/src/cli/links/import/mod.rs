@@ -1,0 +1,273 @@
+//! `links import`: the pairs of the original program are adopted.
+
+mod csv;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use comfy_table::{Table, presets};
+use serde_json::json;
+
+use self::csv::{Line, at};
+use crate::app;
+use crate::cli::{Outcome, progress, store};
+use crate::config::{Config, ExternalConfig};
+use crate::engine::{Engine, PairOf, ReadyPair};
+use crate::store::{LinkState, SqliteStore, StoreHandle, TicketOf};
+
+/// Adopt the pairs of the original program, from its table as CSV.
+///
+/// The file has the columns external_ticket_id, elitery_ticket_id and ticket_class, named in its first line
+/// (`SELECT … FROM ticket_mappings`). Writes to the store alone. What stands on either side counts as delivered:
+/// both logs, the status, and the files, of which those with one name and content are taken for one. What
+/// differs is shown, and left so until it changes outside.
+///
+/// Where one line is wrong or names no pair that can be adopted, none is, and each such line is said. May be
+/// run again: a pair that is linked so already stays. Works while `serve` runs; at a change-over, run it before.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  itop-bridge links import ticket_mappings.csv --dry-run\n  itop-bridge links import ticket_mappings.csv --external acme"
+)]
+pub struct Import {
+    /// The table.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The external that the tickets are of. Left out where the configuration has one.
+    #[arg(long, value_name = "NAME")]
+    pub external: Option<String>,
+    /// Leave lines out whose tickets are no pair that can be adopted, and adopt the others.
+    #[arg(long)]
+    pub skip: bool,
+    /// Show what would be adopted, and store nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print an object {pairs, left, known}.
+    #[arg(long)]
+    pub json: bool,
+}
+
+pub(super) fn run(import: &Import, config: &Config, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    // What is wrong with the file is said before a store is made.
+    let lines = read(import)?;
+    let external = external(import, config)?;
+    let store = StoreHandle::inline(open(import, config)?);
+    let app = app::over(config, store.clone(), &app::http_transport)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let verb = Verb { import, external, engine: &app.engine, store: &store, config };
+    runtime.context("cannot start the runtime")?.block_on(verb.tell(lines, &progress::Bar::new("pairs"), out))
+}
+
+/// At a change-over there may be no store yet.
+fn open(import: &Import, config: &Config) -> anyhow::Result<SqliteStore> {
+    match (import.dry_run, config.store.path.exists()) {
+        (true, true) => store::to_read(config),
+        (true, false) => Ok(SqliteStore::open_in_memory()?),
+        (false, _) => store::open(config, |path| SqliteStore::open(path)),
+    }
+}
+
+fn read(import: &Import) -> anyhow::Result<Vec<Line>> {
+    let file = import.file.display();
+    let text = std::fs::read_to_string(&import.file).with_context(|| format!("cannot read {file}"))?;
+    csv::read(&text).with_context(|| format!("{file}; nothing was adopted"))
+}
+
+/// The verb, with an engine over the same store.
+pub async fn tell(
+    import: &Import,
+    engine: &Engine,
+    store: &StoreHandle,
+    config: &Config,
+    bar: &progress::Bar,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
+    let lines = read(import)?;
+    let external = external(import, config)?;
+    Verb { import, external, engine, store, config }.tell(lines, bar, out).await
+}
+
+fn external<'a>(import: &Import, config: &'a Config) -> anyhow::Result<&'a ExternalConfig> {
+    let names: Vec<&str> = config.externals.iter().map(ExternalConfig::name).collect();
+    match (&import.external, config.externals.as_slice()) {
+        (None, [only]) => Ok(only),
+        (None, _) => bail!("there are several externals; name one with --external: {}", names.join(", ")),
+        (Some(name), externals) => externals
+            .iter()
+            .find(|external| external.name() == name)
+            .with_context(|| format!("there is no external {name:?}. The configuration has {}", names.join(", "))),
+    }
+}
+
+struct Verb<'a> {
+    import: &'a Import,
+    external: &'a ExternalConfig,
+    engine: &'a Engine,
+    store: &'a StoreHandle,
+    config: &'a Config,
+}
+
+/// What became of the lines.
+#[derive(Default)]
+struct Imported {
+    pairs: Vec<(Option<i64>, ReadyPair)>,
+    /// What is wrong, and in which line.
+    left: Vec<(usize, String)>,
+    /// Pairs that are linked so already.
+    known: usize,
+}
+
+/// What the store says of a line's tickets.
+enum Standing {
+    Free,
+    Known,
+    Taken(String),
+}
+
+impl Verb<'_> {
+    async fn tell(&self, lines: Vec<Line>, bar: &progress::Bar, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+        let mut imported = Imported::default();
+        let (mut numbers, mut pairs) = (Vec::new(), Vec::new());
+        for line in &lines {
+            match self.standing(line).await? {
+                Standing::Known => imported.known += 1,
+                Standing::Taken(why) => imported.left.push((line.number, why)),
+                Standing::Free => match self.pair_of(line) {
+                    Ok(pair) => {
+                        numbers.push(line.number);
+                        pairs.push(pair);
+                    }
+                    Err(why) => imported.left.push((line.number, why)),
+                },
+            }
+        }
+        let read = self.engine.read_to_adopt(&pairs, &|done, all| bar.tell(done, all)).await;
+        bar.end();
+        for (number, ready) in numbers.into_iter().zip(read.context("nothing was adopted")?) {
+            match ready {
+                Ok(ready) => imported.pairs.push((None, ready)),
+                Err(why) => imported.left.push((number, why.to_string())),
+            }
+        }
+        imported.left.sort();
+        if !self.import.skip && !imported.left.is_empty() {
+            let said: Vec<String> =
+                imported.left.iter().map(|(number, why)| format!("{}: {why}", at(*number))).collect();
+            bail!(
+                "{}: nothing was adopted. Correct these lines, or leave them out with --skip:\n{}",
+                self.import.file.display(),
+                said.join("\n")
+            );
+        }
+        if !self.import.dry_run {
+            for (number, ready) in &mut imported.pairs {
+                let stored = self.engine.adopt(ready, false, "adopted from the original program's table").await;
+                *number = Some(stored.context("the pairs before this one are adopted; run it again for the others")?);
+            }
+        }
+        self.say(&imported, out)?;
+        Ok(if imported.left.is_empty() { Outcome::Fine } else { Outcome::FaultFound })
+    }
+
+    async fn standing(&self, line: &Line) -> anyhow::Result<Standing> {
+        let of = TicketOf { external: self.external.name().to_owned(), ticket: line.external };
+        let internal = line.internal;
+        let both = self.store.call(move |store| Ok([store.link_of_external(&of)?, store.link_of_internal(internal)?]));
+        let [outside, inside] = both.await?;
+        let is_live = |stored: &crate::store::Stored| stored.state == LinkState::Live;
+        let same = outside.as_ref().zip(inside.as_ref()).is_some_and(|(one, other)| one.id == other.id && is_live(one));
+        if same {
+            return Ok(Standing::Known);
+        }
+        Ok(match (outside, inside) {
+            (Some(stored), _) | (None, Some(stored)) if !is_live(&stored) => {
+                let why = format!("its link {} has ended; `itop-bridge links link` makes it anew", stored.id);
+                Standing::Taken(why)
+            }
+            (Some(stored), _) => Standing::Taken(format!("the external ticket is linked already: link {}", stored.id)),
+            (None, Some(stored)) => {
+                Standing::Taken(format!("the internal ticket is linked already: link {}", stored.id))
+            }
+            (None, None) => Standing::Free,
+        })
+    }
+
+    fn pair_of(&self, line: &Line) -> Result<PairOf, String> {
+        let external = self.external.name();
+        let internal_class = self.external.sync.classes.get(&line.class);
+        let internal_class =
+            internal_class.ok_or_else(|| format!("{} is no class that is bridged for {external}", line.class))?;
+        Ok(PairOf {
+            external: external.to_owned(),
+            class: line.class.clone(),
+            ticket: line.external,
+            internal_class: internal_class.clone(),
+            internal: line.internal,
+        })
+    }
+
+    fn say(&self, imported: &Imported, out: &mut dyn Write) -> anyhow::Result<()> {
+        if self.import.json {
+            serde_json::to_writer_pretty(&mut *out, &self.as_json(imported))?;
+            return Ok(writeln!(out)?);
+        }
+        if !imported.pairs.is_empty() {
+            writeln!(out, "{}\n", self.table(&imported.pairs))?;
+        }
+        for (_, ready) in &imported.pairs {
+            for conflict in &ready.conflicts {
+                writeln!(out, "{}: left as it is: {conflict}", self.outside(ready))?;
+            }
+        }
+        for (number, why) in &imported.left {
+            writeln!(out, "left out: {}: {why}", at(*number))?;
+        }
+        let adopted = if self.import.dry_run { "that would be adopted" } else { "adopted" };
+        writeln!(out, "pairs {adopted}: {}; linked so before: {}", imported.pairs.len(), imported.known)?;
+        if self.import.dry_run {
+            writeln!(out, "Nothing was stored: this was a dry run.")?;
+        }
+        Ok(())
+    }
+
+    fn table(&self, pairs: &[(Option<i64>, ReadyPair)]) -> String {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING);
+        table.set_header(["LINK", "OUTSIDE", "INSIDE", "FILES ON BOTH", "ON ONE ALONE"]);
+        for (number, ready) in pairs {
+            let number = number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+            let (files, alone) = (ready.files.to_string(), ready.alone.to_string());
+            table.add_row([number, self.outside(ready), self.inside(ready), files, alone]);
+        }
+        table.trim_fmt()
+    }
+
+    fn outside(&self, ready: &ReadyPair) -> String {
+        format!("{}:{}", ready.external, ready.link.external.reference)
+    }
+
+    fn inside(&self, ready: &ReadyPair) -> String {
+        let reference = ready.link.internal.as_ref().map_or("", |key| &key.reference);
+        format!("{}:{reference}", self.config.internal.name)
+    }
+
+    fn as_json(&self, imported: &Imported) -> serde_json::Value {
+        let pair = |(number, ready): &(Option<i64>, ReadyPair)| {
+            json!({
+                "number": number,
+                "external": self.outside(ready),
+                "internal": self.inside(ready),
+                "files_on_both": ready.files,
+                "files_on_one_alone": ready.alone,
+                "conflicts": ready.conflicts,
+            })
+        };
+        let left = |(number, why): &(usize, String)| json!({ "line": number, "why": why });
+        json!({
+            "pairs": imported.pairs.iter().map(pair).collect::<Vec<_>>(),
+            "left": imported.left.iter().map(left).collect::<Vec<_>>(),
+            "known": imported.known,
+        })
+    }
+}
