@@ -74,9 +74,17 @@ pub struct Metrics {
 #[derive(Default)]
 struct Lately {
     /// Webhooks that the store does not know of yet.
-    hooks: BTreeMap<(String, &'static str), (u64, i64)>,
+    hooks: BTreeMap<(String, String), (u64, i64)>,
     /// External to when its last pass went through.
     through_ms: BTreeMap<String, i64>,
+}
+
+impl Lately {
+    fn came(&mut self, side: &str, kind: &str, count: u64, last_ms: i64) {
+        let (sum, latest_ms) = self.hooks.entry((side.to_owned(), kind.to_owned())).or_default();
+        *sum += count;
+        *latest_ms = last_ms.max(*latest_ms);
+    }
 }
 
 /// How a webhook was answered.
@@ -132,23 +140,23 @@ impl Metrics {
         };
         self.count(HOOKS, &[("side", side.unwrap_or("unknown")), ("kind", kind), ("answer", word)], 1);
         if let (Some(side), HookAnswer::Accepted | HookAnswer::Ignored) = (side, answer) {
-            let mut lately = self.lately();
-            let (count, last_ms) = lately.hooks.entry((side.to_owned(), kind)).or_default();
-            *count += 1;
-            *last_ms = now_ms.max(*last_ms);
+            self.lately().came(side, kind, 1, now_ms);
         }
     }
 
     /// Takes the webhooks that the store does not know of yet.
     pub fn take_hooks(&self) -> Vec<HookCount> {
         let taken = std::mem::take(&mut self.lately().hooks);
-        let count = |((side, kind), (count, last_ms)): ((String, &str), (u64, i64))| HookCount {
-            side,
-            kind: kind.to_owned(),
-            count,
-            last_ms,
-        };
+        let count = |((side, kind), (count, last_ms))| HookCount { side, kind, count, last_ms };
         taken.into_iter().map(count).collect()
+    }
+
+    /// The store could not take them.
+    pub fn put_back(&self, hooks: &[HookCount]) {
+        let mut lately = self.lately();
+        for hooks in hooks {
+            lately.came(&hooks.side, &hooks.kind, hooks.count, hooks.last_ms);
+        }
     }
 
     /// A pass ended; `through` says that nothing in it failed.

@@ -203,6 +203,12 @@ impl Link {
         self.logs.iter().filter_map(|state| Some((state, state.halt.as_ref()?)))
     }
 
+    /// Why the pair, or one of its logs, stands still.
+    pub fn why_halted(&self) -> Option<&str> {
+        let log = || self.halted_logs().next().map(|(_, halt)| halt.text.as_str());
+        self.halt.as_ref().map(|halt| halt.text.as_str()).or_else(log)
+    }
+
     pub fn log(&self, from: Side, log: LogName) -> Option<&LogState> {
         self.logs.iter().find(|state| (state.from, state.log) == (from, log))
     }

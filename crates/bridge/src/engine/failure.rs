@@ -6,7 +6,7 @@ use super::itop::Itop;
 use super::suspensions::Verdict;
 use super::troubles::Access;
 use super::{Lane, Shared};
-use crate::store::{Claim, Next, StoreError};
+use crate::store::{Claim, Look, Next, StoreError};
 
 /// A failure of one call or of one step before it.
 #[derive(Debug, Clone)]
@@ -93,6 +93,18 @@ pub fn news<'a>(claim: &Claim, next: &'a Next) -> Option<(&'a str, bool)> {
     }
 }
 
+/// A write failed, and the pass went on: what it wanted to look at next is looked at in its time, however long
+/// the write has to wait.
+pub fn and_look(retry: Next, wanted: Next) -> Next {
+    match (retry, wanted) {
+        (Next::Retry { due_ms, error, parked, .. }, Next::Look { due_ms: look_ms, look }) => {
+            let look = Some(Look { ticket: true, files: true, ..look });
+            Next::Retry { due_ms: due_ms.min(look_ms), error, parked, look }
+        }
+        (retry, _) => retry,
+    }
+}
+
 impl Shared {
     /// Notes a failed call with the side's breaker; a side that fails again and again is probed.
     pub fn call_failed(&self, itop: &Itop, error: &Error) {
@@ -160,7 +172,7 @@ impl Shared {
         if park {
             due = now + self.parked_retry_ms(refused_for_ms);
         }
-        Next::Retry { due_ms: due, error, parked: park }
+        Next::Retry { due_ms: due, error, parked: park, look: None }
     }
 
     fn lacks_rights(&self, failure: &Failure, class: &str, access: Access) {

@@ -36,6 +36,10 @@ impl Pass<'_> {
             let batch = self.batch(from, log, some, source, target);
             self.link.log_mut(from, log).batch = Some(batch);
             self.send_batch(from, log, source, target, reason).await?;
+            // The next one's mark would say that this one is delivered too.
+            if self.link.log_mut(from, log).batch.is_some() {
+                break;
+            }
         }
         Ok(())
     }

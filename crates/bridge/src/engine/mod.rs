@@ -100,8 +100,8 @@ struct Shared {
     suspensions: Mutex<Suspensions>,
     metrics: Arc<Metrics>,
     alerts: Option<Alerts>,
-    /// Whether the pairs are known that were made after what the store holds.
-    newer_known: tokio::sync::Mutex<bool>,
+    /// The highest counterpart that the store knew when this process began.
+    highest_known: tokio::sync::OnceCell<Option<u64>>,
     /// When this process began: what an earlier one was sending, it sent before.
     started_ms: i64,
 }
@@ -112,6 +112,8 @@ struct Lane {
     external: Itop,
     settings: LaneSettings,
     policies: Policies,
+    /// Whether the pairs are known that were made after what the store holds.
+    newer_known: tokio::sync::Mutex<bool>,
 }
 
 impl Lane {
@@ -123,11 +125,18 @@ impl Lane {
 impl Engine {
     pub fn new(parts: Parts) -> Engine {
         let lane = |(external, settings): (Itop, LaneSettings)| {
-            Arc::new(Lane { name: external.name.clone(), external, settings, policies: Policies::default() })
+            let newer_known = tokio::sync::Mutex::new(false);
+            Arc::new(Lane {
+                name: external.name.clone(),
+                external,
+                settings,
+                policies: Policies::default(),
+                newer_known,
+            })
         };
         Engine {
             shared: Arc::new(Shared {
-                newer_known: tokio::sync::Mutex::new(false),
+                highest_known: tokio::sync::OnceCell::new(),
                 started_ms: parts.clock.now_ms(),
                 suspensions: Mutex::new(Suspensions::new(&parts.timing)),
                 store: parts.store,

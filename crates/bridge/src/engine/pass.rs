@@ -9,7 +9,7 @@ use std::sync::Arc;
 use itop_bridge_core::plan::{Note, Plan, Step, Write};
 use itop_bridge_core::{Link, Policy, Side, Sight, Ticket, TicketKey, reconcile};
 
-use super::failure::{Failure, Kind, news};
+use super::failure::{Failure, Kind, and_look, news};
 use super::in_hand::InHand;
 use super::itop::Itop;
 use super::read::{self, Wanted};
@@ -138,7 +138,7 @@ impl<'a> Pass<'a> {
             self.is_well();
             next
         } else {
-            self.shared.after_failure(self.lane, &self.claim, &self.failures)
+            and_look(self.shared.after_failure(self.lane, &self.claim, &self.failures), next)
         };
         self.log(&next, started_ms);
         self.shared.metrics.pass(&self.lane.name, self.failures.is_empty(), self.shared.now_ms());

@@ -4,7 +4,7 @@ use super::breaker::Down;
 use super::itop::Itop;
 use super::{Shared, Trouble};
 use crate::metrics::gauge;
-use crate::store::{Result, Tally};
+use crate::store::{MAX_ROWS, Result, Tally};
 
 /// One side.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,10 +64,14 @@ impl Shared {
     /// The webhooks that came lately go into the store, so that `check` can say which kinds come.
     pub(super) async fn store_hooks(&self) -> Result<()> {
         let came = self.metrics.take_hooks();
-        if came.is_empty() {
-            return Ok(());
+        for some in came.chunks(MAX_ROWS) {
+            let counted = some.to_vec();
+            if let Err(error) = self.store.call(move |store| store.count_hooks(&counted)).await {
+                self.metrics.put_back(some);
+                return Err(error);
+            }
         }
-        self.store.call(move |store| store.count_hooks(&came)).await
+        Ok(())
     }
 
     /// The metrics as Prometheus reads them. Where the store does not answer, they say so and the counters

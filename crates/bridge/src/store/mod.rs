@@ -190,8 +190,9 @@ pub enum Next {
     /// There was no pass: others' failures hold the ticket back, for this reason. It is as it was, and
     /// becomes due at this time. Shown is its own last error, where it has one.
     Wait { due_ms: i64, reason: String },
-    /// The pass failed; it is tried again, at this time, with all that it had to look at.
-    Retry { due_ms: i64, error: String, parked: bool },
+    /// The pass failed; it is tried again, at this time, with all that it had to look at, or with `look` where
+    /// it got so far that it knows what is left.
+    Retry { due_ms: i64, error: String, parked: bool, look: Option<Look> },
 }
 
 /// A row of the queue as an operator sees it.

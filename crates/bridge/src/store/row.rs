@@ -120,8 +120,11 @@ impl Row {
                 }
                 self.error.get_or_insert_with(|| reason.clone());
             }
-            Next::Retry { due_ms, error, parked } => {
+            Next::Retry { due_ms, error, parked, look } => {
                 self.hint.due_ms = *due_ms;
+                if let Some(look) = look {
+                    self.hint.look = look.clone();
+                }
                 self.parked = *parked && fresh.is_none();
                 if let Some(fresh) = fresh {
                     self.hint.merge(&fresh);

@@ -24,6 +24,7 @@ outside_both_versions![
     a_ticket_that_alone_is_refused_is_parked_after_an_hour_and_delays_no_other,
     a_write_that_failed_first_and_succeeded_in_the_same_pass_is_no_failure,
     a_refused_update_is_parked_and_the_rest_of_the_ticket_flows,
+    a_file_that_is_deleted_while_its_ticket_is_parked_goes_in_its_time,
     an_outage_before_a_refusal_does_not_count_towards_parking,
     tickets_that_are_refused_for_good_do_not_starve_the_healthy_ones,
     a_ticket_that_cannot_be_read_does_not_stop_its_batch,
@@ -652,6 +653,29 @@ async fn a_refused_update_is_parked_and_the_rest_of_the_ticket_flows(version: Ve
     world.acme().add_log_entry(id, "public_log", "any news?").await.unwrap();
     world.pass_seconds(10).await;
     assert_eq!(world.internal.ticket(copy).unwrap().field("impact"), "2");
+    end(world).await;
+}
+
+async fn a_file_that_is_deleted_while_its_ticket_is_parked_goes_in_its_time(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let id = create(world.acme(), "UserRequest", "old").await;
+    let gone = world.acme().attach(id, "gone.txt", "text/plain", b"g").await.unwrap();
+    world.acme().attach(id, "stays.txt", "text/plain", b"s").await.unwrap();
+    world.settle().await;
+    world.internal.fail_with(|call| (call.operation == "core/update").then(not_allowed));
+    world.acme().update(id, json!({"title": "refused"})).await.unwrap();
+    world.pass_seconds(90 * MINUTE).await;
+    assert!(row(&world, "acme", id).await.expect("it waits").parked);
+    world.acme().delete_attachment(gone).await;
+    world.pass_seconds(MINUTE).await;
+    let copy = world.copy_of(id).await.id;
+    assert_eq!(files(&world.internal, copy), [("stays.txt".to_owned(), Bytes::from_static(b"s"))]);
+    world.clear_calls();
+    world.pass_seconds(50 * MINUTE).await;
+    assert!(world.internal.writes() <= 2, "it is left alone otherwise: {}", world.internal.writes());
+    world.internal.heal();
+    world.pass_seconds(7 * HOUR).await;
+    assert_eq!(world.copy_of(id).await.field("title"), "[R-000001] refused");
     end(world).await;
 }
 

@@ -2,7 +2,7 @@
 //! made twice.
 
 use itop_bridge::store::{SqliteStore, StoreHandle};
-use itop_sim::Sim;
+use itop_sim::{Effect, Fault, Sim};
 
 use crate::world::*;
 
@@ -107,6 +107,30 @@ async fn what_was_made_since_the_backup_is_taken_in_and_nothing_is_doubled(versi
             assert_eq!(found, 1, "{name} on {id}");
         }
     }
+    world.one_more_pass_writes_nothing().await;
+    world.stop().await;
+}
+
+/// Another external's trouble is no reason to wait, and what was made for it is found when it is back.
+#[tokio::test(start_paused = true)]
+async fn an_external_that_is_away_holds_no_other_up_after_a_restore() {
+    let kept = Kept::new("away", PAIRS[0]);
+    let mut world = Setup::two_externals().start().await;
+    world.start_over(kept.store()).await;
+    world.acme().create_ticket("UserRequest", ticket("before")).await.unwrap();
+    world.settle().await;
+    kept.back_up();
+    world.beta().create_ticket("UserRequest", ticket("since")).await.unwrap();
+    world.settle().await;
+    world.beta().fail_with(|_| Some(Fault::Status(503, Effect::None)));
+    world.start_over(kept.backup()).await;
+    let id = world.acme().create_ticket("UserRequest", ticket("goes at once")).await.unwrap();
+    world.pass_seconds(60).await;
+    assert!(world.link_of("acme", id).await.is_some_and(|stored| stored.link.internal.is_some()));
+    world.beta().heal();
+    world.pass_seconds(600).await;
+    world.settle().await;
+    assert_eq!(world.internal.tickets("UserRequest").len(), 3, "each has one counterpart");
     world.one_more_pass_writes_nothing().await;
     world.stop().await;
 }

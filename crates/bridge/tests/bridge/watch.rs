@@ -114,6 +114,53 @@ async fn tickets_that_wait_while_none_gets_through_are_told_after_the_configured
     assert_eq!(world.internal.writes(), 0);
 }
 
+/// Neither a try, nor a restart, nor a hint ends what was told, as long as the ticket is refused.
+#[tokio::test(start_paused = true)]
+async fn a_parked_ticket_that_is_tried_again_is_not_told_again() {
+    let mut world = Setup::outside(Version::V3_2).start().await;
+    let refused = || Fault::error("Unexpected value for attribute 'Impact' (impact) : Value not allowed [7]");
+    world.internal.fail_with(move |call| call.is_write().then(refused));
+    let id = world.acme().create_ticket("UserRequest", ticket("bad")).await.unwrap();
+    world.pass_seconds(2 * HOUR).await;
+    assert_eq!(events(&told(&world)), ["parked"]);
+    world.crash().await;
+    world.boot();
+    world.pass_seconds(3 * HOUR).await;
+    for number in 0..30 {
+        world.acme().update(id, json!({"title": format!("bad {number}")})).await.unwrap();
+        world.pass_seconds(17).await;
+    }
+    world.pass_seconds(2 * HOUR).await;
+    assert_eq!(told(&world), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_suspended_is_told_once_and_is_no_silence() {
+    let world = Setup::outside(Version::V3_2).start().await;
+    world.internal.deny("UserRequest");
+    world.acme().create_ticket("UserRequest", ticket("waits")).await.unwrap();
+    world.pass_seconds(5 * HOUR).await;
+    let told = told(&world);
+    assert_eq!(events(&told), ["suspended"], "{told:?}");
+}
+
+/// The first tick after a long pause finds tickets that waited all the while.
+#[tokio::test(start_paused = true)]
+async fn what_waited_for_a_pause_is_no_silence_afterwards() {
+    let world = Setup::outside(Version::V3_2).start().await;
+    let acme = || itop_bridge::store::Instance::External("acme".to_owned());
+    for number in 0..20 {
+        let pause = |reason| world.store.call(move |store| store.set_stopped(&acme(), reason));
+        pause(Some(itop_bridge::engine::PAUSED)).await.unwrap();
+        world.acme().create_ticket("UserRequest", ticket("waits")).await.unwrap();
+        world.pass_milliseconds(2 * HOUR * 1000 + number * 500).await;
+        pause(None).await.unwrap();
+        world.pass_seconds(60).await;
+    }
+    assert_eq!(told(&world), []);
+    end(world).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_an_operator_paused_is_no_alert() {
     let world = Setup::outside(Version::V3_2).start().await;

@@ -63,7 +63,7 @@ pub fn did(at_ms: i64, text: &str) -> Activity {
 }
 
 pub fn failed(due_ms: i64, parked: bool) -> Next {
-    Next::Retry { due_ms, error: "refused".to_owned(), parked }
+    Next::Retry { due_ms, error: "refused".to_owned(), parked, look: None }
 }
 
 pub fn waits(due_ms: i64) -> Next {

@@ -204,7 +204,7 @@ impl Pair {
         let ticket = claim.lease.of.ticket;
         let mut row = self.rows.remove(&ticket).unwrap();
         row.lease = None;
-        if let Next::Retry { due_ms, error, parked } = next {
+        if let Next::Retry { due_ms, error, parked, .. } = next {
             row.parked = parked && !row.hints.iter().any(|hint| hint.fresh);
             row.hints.iter_mut().filter(|hint| !hint.fresh).for_each(|hint| hint.due_ms = due_ms);
             row.attempts += 1;

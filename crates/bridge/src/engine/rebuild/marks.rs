@@ -13,7 +13,7 @@ use crate::engine::{Lane, Shared};
 impl Shared {
     /// Every pair that a mark of this bridge names.
     pub(super) async fn marked_pairs(&self, rebuilt: &mut Rebuilt) -> Result<Vec<Candidate>, Failure> {
-        let mut found = self.tickets_marked_after(0).await?;
+        let mut found = self.tickets_marked(0, "").await?;
         let own: HashMap<u64, TicketMark> = found.iter().map(|one| (one.internal, one.mark.clone())).collect();
         let by_files = self.marked_files_inside().await?;
         // A ticket's own mark says whose copy it is, whatever is attached to it.
@@ -36,9 +36,15 @@ impl Shared {
         Ok(found)
     }
 
-    /// Internal tickets with a higher id whose log begins with a mark of this bridge.
-    pub(super) async fn tickets_marked_after(&self, after: u64) -> Result<Vec<Candidate>, Failure> {
-        let mark = oql_quote(&format!("%[itop-bridge:{}:%", self.server));
+    /// Internal tickets with a higher id whose log begins with this bridge's mark of a ticket of that external.
+    pub(super) async fn tickets_marked_after(&self, after: u64, external: &str) -> Result<Vec<Candidate>, Failure> {
+        let marked = self.tickets_marked(after, &format!("{external}:")).await?;
+        Ok(marked.into_iter().filter(|one| one.mark.external == external).collect())
+    }
+
+    /// The same, of any external whose mark goes on so.
+    async fn tickets_marked(&self, after: u64, goes_on: &str) -> Result<Vec<Candidate>, Failure> {
+        let mark = oql_quote(&format!("%[itop-bridge:{}:{goes_on}%", self.server));
         let condition = format!("private_log LIKE {mark}");
         let fields = ["id", "private_log"];
         let tickets = self.list_after(&self.internal, "Ticket", after, &condition, &fields, PAGE).await?;

@@ -10,9 +10,10 @@ use crate::engine::failure::Failure;
 use crate::engine::{Lane, Shared};
 
 impl Shared {
-    /// Takes in what was made since, once in the life of a process. All lanes wait for the first that asks.
+    /// Takes in what was made since for this lane, once in the life of a process. Another external's trouble
+    /// holds nothing up here.
     pub(in crate::engine) async fn know_newer_pairs(&self, lane: &Lane) -> Result<(), Failure> {
-        let mut known = self.newer_known.lock().await;
+        let mut known = lane.newer_known.lock().await;
         if !*known {
             self.take_in_newer_pairs(lane).await?;
             *known = true;
@@ -20,14 +21,20 @@ impl Shared {
         Ok(())
     }
 
+    /// The highest counterpart that the store knew when the process began: what is made meanwhile for another
+    /// lane must not raise it.
+    async fn highest_known(&self) -> Result<Option<u64>, Failure> {
+        let read = || self.store.call(|store| store.highest_counterpart());
+        Ok(*self.highest_known.get_or_try_init(read).await?)
+    }
+
     async fn take_in_newer_pairs(&self, lane: &Lane) -> Result<(), Failure> {
-        let Some(highest) = self.store.call(|store| store.highest_counterpart()).await? else { return Ok(()) };
+        let Some(highest) = self.highest_known().await? else { return Ok(()) };
         self.internal.met_ticket(highest);
-        let marked = self.tickets_marked_after(highest).await?;
+        let marked = self.tickets_marked_after(highest, &lane.name).await?;
         let mut rebuilt = Rebuilt::default();
         let candidates = self.unknown_pairs(marked, &mut rebuilt).await?;
-        for ((external, class), of_class) in candidates {
-            let Some(lane) = self.lanes.iter().find(|lane| lane.name == external) else { continue };
+        for ((_, class), of_class) in candidates {
             for page in of_class.chunks(PAGE) {
                 self.take_page(lane, &class, page, false, &mut rebuilt).await?;
             }

@@ -34,7 +34,7 @@ fn insert_row(db: &Connection, of: &TicketOf, link: &Link, closed_since_ms: Opti
         internal.map(|key| column(key.id)),
         internal.map(|key| &key.reference),
         closed_since_ms,
-        why_halted(link),
+        link.why_halted(),
         bounded(link.conflicts.len()),
         to_json(link)?,
     ])?;
@@ -255,17 +255,11 @@ fn replace(db: &Connection, stored: &Stored) -> Result<()> {
         ":internal_ref": internal.map(|key| &key.reference),
         ":state": state_word(stored.state),
         ":closed_since_ms": stored.closed_since_ms,
-        ":halt": why_halted(&stored.link),
+        ":halt": stored.link.why_halted(),
         ":conflicts": bounded(stored.link.conflicts.len()),
         ":body": to_json(&stored.link)?,
     })?;
     Ok(())
-}
-
-/// Why the pair, or one of its logs, stands still.
-fn why_halted(link: &Link) -> Option<&str> {
-    let log = || link.halted_logs().next().map(|(_, halt)| halt.text.as_str());
-    link.halt.as_ref().map(|halt| halt.text.as_str()).or_else(log)
 }
 
 /// An internal ticket has one external one at most.
