@@ -7,8 +7,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use itop_bridge::checks::{self, Finding, State};
+use itop_bridge::clock::VirtualClock;
 use itop_bridge::config::{Config, SideConfig};
-use itop_bridge::store::{SqliteStore, Store};
+use itop_bridge::store::{About, DirtyMark, HookCount, Instance, Look, Next, SqliteStore, Store, TicketOf};
+use itop_bridge_core::plan::{Halt, HaltKind};
+use itop_bridge_core::{Link, TicketKey};
 use itop_client::{Body, Progress, Transport, TransportError};
 use itop_sim::{Effect, Fault, Right, Sim, SimConfig, Version, Wire};
 
@@ -72,15 +75,21 @@ impl World {
     }
 
     async fn findings(&self, side: &str) -> Vec<Finding> {
-        let transport = |side: &SideConfig| {
-            let (sim, instead) = match side.name.as_str() {
-                "elitery" => (self.internal.clone(), None),
-                _ => (self.acme.clone(), self.acme_instead.clone()),
-            };
-            Ok(Arc::new(ToSim { sim, instead }) as Arc<dyn Transport>)
+        let findings = checks::side(&self.config(), side, &|side| Ok(self.way(side))).await;
+        self.look_for_slips(&findings);
+        findings
+    }
+
+    fn way(&self, side: &SideConfig) -> Arc<dyn Transport> {
+        let (sim, instead) = match side.name.as_str() {
+            "elitery" => (self.internal.clone(), None),
+            _ => (self.acme.clone(), self.acme_instead.clone()),
         };
-        let findings = checks::side(&self.config(), side, &transport).await;
-        for finding in &findings {
+        Arc::new(ToSim { sim, instead })
+    }
+
+    fn look_for_slips(&self, findings: &[Finding]) {
+        for finding in findings {
             let text = serde_json::to_string(finding).unwrap();
             assert!(!text.contains(self.password) && !text.contains("sk_"), "a secret: {text}");
         }
@@ -88,7 +97,20 @@ impl World {
             let deletes_nothing = call.operation == "core/delete" && call.key == 0;
             assert!(!call.wrote || deletes_nothing, "check has written: {}", call.json);
         }
-        findings
+    }
+
+    /// All lines beside this store, at this time, but those that `findings` has.
+    async fn beside(&self, store: &Path, now_ms: i64) -> Vec<String> {
+        let text = self.text("http://elitery", "http://acme", store);
+        let config = Config::parse(&text, "test.toml", &|_| None).unwrap();
+        let clock = VirtualClock::starting_at(now_ms);
+        let mut findings = checks::run(&config, None, &|side| Ok(self.way(side)), &clock).await;
+        self.look_for_slips(&findings);
+        for side in ["elitery", "acme"] {
+            let known = self.findings(side).await;
+            findings.retain(|finding| !known.contains(finding));
+        }
+        findings.iter().map(Finding::to_string).collect()
     }
 
     /// The lines of a side that are not ok.
@@ -488,6 +510,125 @@ fn the_store() {
     );
     let line_of_none = line(&folder.join("none/bridge.db"));
     assert!(line_of_none.starts_with("fault   itop-bridge store: there is no folder DIR/none"), "{line_of_none}");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+const MINUTE: i64 = 60_000;
+const HOUR: i64 = 60 * MINUTE;
+/// The hints and webhooks of these tests come at some time of 2026.
+const START: i64 = 1_790_000_000_000;
+
+fn hint(ticket: u64) -> DirtyMark {
+    let of = TicketOf { external: "acme".into(), ticket };
+    DirtyMark { about: About::External { of, class: Some("UserRequest".into()) }, look: Look::ticket(), due_ms: START }
+}
+
+/// Without an administrator's account the webhooks that came tell which are there.
+#[tokio::test(start_paused = true)]
+async fn webhooks_are_judged_by_those_that_came() {
+    let folder = folder("came");
+    let path = folder.join("bridge.db");
+    let mut store = SqliteStore::open(&path).unwrap();
+    store.adopt_server_id("7f3a").unwrap();
+    let came = |kind: &str, count, last_ms| HookCount { side: "acme".into(), kind: kind.into(), count, last_ms };
+    let hooks = [
+        came("create-ticket", 1, START),
+        came("update-private-log", 4, START + 2 * HOUR),
+        came("update-ticket", 3, START + HOUR),
+    ];
+    store.count_hooks(&hooks).unwrap();
+    let lines = World::new().beside(&path, START + 49 * HOUR).await;
+    let webhooks: Vec<&str> =
+        lines.iter().map(String::as_str).filter(|line| line.contains("webhook") && !line.contains("ADMIN")).collect();
+    let setup = |side: &str| {
+        format!("where still none has come, run `itop-bridge setup --side {side}` with an administrator's account.")
+    };
+    assert_eq!(
+        webhooks,
+        [
+            &format!(
+                "note    elitery webhook ticket-state-change: none has come yet. Mend: move a ticket into another state in \
+                 elitery and check again; {}",
+                setup("elitery")
+            ),
+            &format!(
+                "note    elitery webhook ticket-update-private-log: none has come yet. Mend: write into the log of a \
+                 ticket in elitery and check again; {}",
+                setup("elitery")
+            ),
+            &format!(
+                "note    elitery webhook update-attachment: none has come yet. Mend: attach a file to a ticket in elitery \
+                 and check again; {}",
+                setup("elitery")
+            ),
+            "unknown elitery public_url: whether that iTop reaches http://127.0.0.1:8080 is not known: no webhook of its \
+             has come yet. Mend: run `curl http://127.0.0.1:8080/healthz` on that iTop's machine while `serve` runs.",
+            "ok      acme webhook create-ticket: 1 came, the last 2 days ago",
+            "ok      acme webhook update-ticket: 7 came, the last 47 h ago",
+            &format!(
+                "note    acme webhook update-attachment: none has come yet. Mend: attach a file to a ticket in acme and \
+                 check again; {}",
+                setup("acme")
+            ),
+            "ok      acme public_url: that iTop reaches the bridge: its last webhook came 47 h ago",
+        ]
+    );
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_is_parked_or_stands_still() {
+    let folder = folder("waits");
+    let path = folder.join("bridge.db");
+    let mut store = SqliteStore::open(&path).unwrap();
+    store.adopt_server_id("7f3a").unwrap();
+    let world = World::new();
+    let standing = async |minutes: i64| {
+        let lines = world.beside(&path, START + minutes * MINUTE).await;
+        let is_standing = |line: &String| [" work: ", " queue: ", " pairs: "].iter().any(|check| line.contains(check));
+        lines.into_iter().filter(is_standing).collect::<Vec<String>>()
+    };
+    let well = "neither paused nor halted";
+    assert_eq!(
+        standing(0).await,
+        [
+            &format!("ok      elitery work: {well}"),
+            &format!("ok      acme work: {well}"),
+            "ok      acme queue: no ticket waits",
+            "ok      acme pairs: 0 in step",
+        ]
+    );
+
+    store.mark_dirty(&[hint(7), hint(8)], START).unwrap();
+    assert_eq!(standing(5).await[2], "ok      acme queue: 2 tickets wait, the oldest for 5 min");
+    assert_eq!(
+        standing(180).await[2],
+        "note    acme queue: 2 tickets wait, the oldest for 3 h. Mend: see whether `serve` runs, and what its log says of \
+         them."
+    );
+
+    let claims = store.claim("acme", 2, START, MINUTE).unwrap();
+    let error = "Error: unknown value".to_owned();
+    store.finish(&claims[0], &Next::Retry { due_ms: START, error, parked: true, look: None }, START).unwrap();
+    let key = |id, reference: &str| TicketKey { class: "UserRequest".into(), id, reference: reference.into() };
+    let halt = Halt { kind: HaltKind::InternalVanished, text: "the internal ticket is gone".into() };
+    let link = Link { internal: Some(key(80, "R-000080")), halt: Some(halt), ..Link::unborn(key(8, "R-000008")) };
+    store.insert_link(&claims[1].lease, &link, &[]).unwrap();
+    store.finish(&claims[1], &Next::Done, START).unwrap();
+    store.set_stopped(&Instance::Internal, Some("9 tickets vanished at once")).unwrap();
+    store.set_stopped(&Instance::External("acme".into()), Some(itop_bridge::engine::PAUSED)).unwrap();
+    assert_eq!(
+        standing(0).await,
+        [
+            "fault   elitery work: halted: 9 tickets vanished at once. Mend: look into it, then run `itop-bridge resume \
+             elitery`.",
+            "note    acme work: an operator paused it. Mend: run `itop-bridge resume acme` when it shall go on.",
+            "note    acme queue: 1 ticket is parked, after an hour of refusals; the first is the ticket with id 7: Error: \
+             unknown value. Mend: mend in that iTop what it says, then run `itop-bridge retry`.",
+            "note    acme pairs: 1 of 1 has halted; the first is R-000008: the internal ticket is gone. Mend: look at both \
+             its tickets, then run `itop-bridge resume acme:R-000008`.",
+        ]
+    );
     std::fs::remove_dir_all(&folder).unwrap();
 }
 

@@ -11,6 +11,7 @@ use itop_client::{Object, Query, oql_quote};
 
 use super::failure::Failure;
 use super::itop::Itop;
+use super::suspensions::say_over;
 use super::sweep::may_call;
 use super::{Lane, Shared, read};
 use crate::store::{About, DirtyMark, Instance, LinkState, Look, Pair, Store, TicketOf};
@@ -30,6 +31,9 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>) {
     loop {
         // Spread out: the lanes do not all audit at the same moment.
         shared.clock.sleep(shared.random.jitter_ms(period_ms)).await;
+        if let Err(error) = shared.forget_who_left_the_queue(&lane).await {
+            tracing::warn!(lane = %lane.name, %error, "the store does not say who still waits; it is asked again");
+        }
         if may_call(&shared, &lane.external).await && may_call(&shared, &shared.internal).await {
             match shared.audit(&lane).await {
                 Ok(marked) => tracing::info!(lane = %lane.name, marked, "audit"),
@@ -66,6 +70,30 @@ impl Shared {
                 None => return Ok(marked),
             }
         }
+    }
+
+    /// Who is in the queue no more has no pass that could tell that it is well: its pair was ended beside
+    /// the bridge.
+    async fn forget_who_left_the_queue(&self, lane: &Lane) -> crate::store::Result<()> {
+        let known: Vec<u64> = self.suspensions().known(&lane.name).into_iter().collect();
+        let now = self.now_ms();
+        for page in known.chunks(PAGE) {
+            let of = |ticket: &u64| TicketOf { external: lane.name.clone(), ticket: *ticket };
+            let tickets: Vec<TicketOf> = page.iter().map(of).collect();
+            let left = self.store.call(move |store| {
+                let mut left = Vec::new();
+                for of in tickets {
+                    if store.queue_row(&of, now)?.is_none() {
+                        left.push(of);
+                    }
+                }
+                Ok(left)
+            });
+            for of in left.await? {
+                say_over(&self.suspensions().is_well(&of.external, of.ticket));
+            }
+        }
+        Ok(())
     }
 
     async fn page(&self, external: Option<&str>, after: i64) -> Result<Vec<Pair>, Failure> {

@@ -4,7 +4,7 @@ use itop_client::{Effect, Error, ErrorClass};
 
 use super::itop::Itop;
 use super::suspensions::Verdict;
-use super::troubles::Access;
+use super::troubles::{Access, Cause};
 use super::{Lane, Shared};
 use crate::store::{Claim, Look, Next, StoreError};
 
@@ -152,7 +152,7 @@ impl Shared {
         for failure in failures {
             match &failure.kind {
                 Kind::Rights { class, access } => {
-                    self.lacks_rights(failure, class, *access);
+                    self.lacks_rights(lane, claim, failure, class, *access);
                     due = due.max(probe);
                 }
                 Kind::Refused | Kind::Stale | Kind::Gone | Kind::TooLarge => {
@@ -175,9 +175,10 @@ impl Shared {
         Next::Retry { due_ms: due, error, parked: park, look: None }
     }
 
-    fn lacks_rights(&self, failure: &Failure, class: &str, access: Access) {
-        let (instance, error) = (&failure.instance, &failure.text);
-        if self.suspensions().rights(instance, class, access, self.now_ms(), error.clone()) {
+    fn lacks_rights(&self, lane: &Lane, claim: &Claim, failure: &Failure, class: &str, access: Access) {
+        let (instance, error, ticket) = (&failure.instance, &failure.text, claim.lease.of.ticket);
+        let missing = Cause::Class { instance: instance.clone(), class: class.to_owned(), access };
+        if self.suspensions().rights(&lane.name, ticket, missing, self.now_ms(), error.clone()) {
             tracing::error!(%instance, class, error, "tickets of this class wait: the account lacks the right, or this iTop is read-only");
         }
     }

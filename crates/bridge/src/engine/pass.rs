@@ -128,14 +128,13 @@ impl<'a> Pass<'a> {
         };
         self.failures.append(&mut self.failed_writes);
         if self.ended {
-            return self.shared.hand_back(&self.claim);
+            return self.shared.waits_no_more(&self.claim);
         }
         if self.failures.iter().any(|failure| failure.kind == Kind::LeaseLost) {
             tracing::warn!(ticket = %self.name(), "another worker took the ticket over");
             return self.shared.hand_back(&self.claim);
         }
         let next = if self.failures.is_empty() {
-            self.is_well();
             next
         } else {
             and_look(self.shared.after_failure(self.lane, &self.claim, &self.failures), next)
@@ -143,11 +142,6 @@ impl<'a> Pass<'a> {
         self.log(&next, started_ms);
         self.shared.metrics.pass(&self.lane.name, self.failures.is_empty(), self.shared.now_ms());
         self.shared.finish(&self.claim, next).await;
-    }
-
-    fn is_well(&self) {
-        let ended = self.shared.suspensions().is_well(&self.lane.name, self.claim.lease.of.ticket);
-        say_over(&ended);
     }
 
     /// How people call the ticket.

@@ -7,7 +7,8 @@
 //!
 //! The probe is the oldest waiting ticket itself, once in `probe_ms`. One that ends without showing
 //! anything hands its turn back, so that the next one goes at once. A suspension ends when what was refused
-//! goes through: a read by a read or a write, a write only by a write, for a read-only iTop reads well.
+//! goes through: a read by a read or a write, a write only by a write, for a read-only iTop reads well. It
+//! ends too when nobody is left whom it concerns: the customer took the change back, or the pair is over.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,6 +48,8 @@ struct Wait {
     refused: Option<(String, String)>,
     /// Who went as the probe and is not back.
     probe: Option<TicketName>,
+    /// Who was refused or held back, and is not well since.
+    waiting: BTreeSet<TicketName>,
 }
 
 /// What a ticket's pass would touch.
@@ -83,8 +86,19 @@ impl Suspensions {
     }
 
     /// Until when this ticket waits, with all of its external or of its classes, and why. While a probe is
-    /// under way that is not for long: it may come back and have shown nothing.
-    pub fn wait(&self, asks: Asks<'_>, now_ms: i64) -> Option<(i64, String)> {
+    /// under way that is not for long: it may come back and have shown nothing. Who is told to wait is
+    /// noted.
+    pub fn wait(&mut self, asks: Asks<'_>, now_ms: i64) -> Option<(i64, String)> {
+        let told = self.until(asks, now_ms);
+        if told.is_some() {
+            for (_, wait) in self.held.iter_mut().filter(|(cause, _)| asks.meets(cause)) {
+                wait.waiting.insert(asks.name());
+            }
+        }
+        told
+    }
+
+    fn until(&self, asks: Asks<'_>, now_ms: i64) -> Option<(i64, String)> {
         // Those go first that were not refused: the others may be refused for good.
         let later_ms = if self.was_refused(&asks.name()) { AFTER_OTHERS_MS } else { 0 };
         let waits = self.held.iter().filter(|(cause, _)| asks.meets(cause)).map(|(_, wait)| {
@@ -117,10 +131,9 @@ impl Suspensions {
         }
     }
 
-    /// A call was answered as if rights were missing. Answers whether that is news.
-    pub fn rights(&mut self, instance: &str, class: &str, access: Access, now_ms: i64, reason: String) -> bool {
-        let cause = Cause::Class { instance: instance.to_owned(), class: class.to_owned(), access };
-        self.hold(cause, now_ms, reason, None)
+    /// A call for this ticket was answered as if that right were missing. Answers whether that is news.
+    pub fn rights(&mut self, external: &str, ticket: u64, missing: Cause, now_ms: i64, reason: String) -> bool {
+        self.hold(missing, (external.to_owned(), ticket), now_ms, reason, None)
     }
 
     /// A ticket was refused with this text.
@@ -135,7 +148,7 @@ impl Suspensions {
         };
         self.alone_since_ms.remove(&name);
         let refused = Some((instance.to_owned(), key));
-        let is_news = self.hold(cause.clone(), now_ms, text.to_owned(), refused);
+        let is_news = self.hold(cause.clone(), name, now_ms, text.to_owned(), refused);
         Verdict::Shared { cause, is_news }
     }
 
@@ -153,12 +166,21 @@ impl Suspensions {
         (stands(&of_external) || of_own >= REFUSED_TICKETS).then_some(of_external)
     }
 
-    fn hold(&mut self, cause: Cause, now_ms: i64, reason: String, refused: Option<(String, String)>) -> bool {
-        let since_ms = self.held.get(&cause).map(|wait| wait.since_ms);
+    fn hold(
+        &mut self,
+        cause: Cause,
+        name: TicketName,
+        now_ms: i64,
+        reason: String,
+        refused: Option<(String, String)>,
+    ) -> bool {
+        let before = self.held.remove(&cause);
+        let is_news = before.is_none();
+        let (since_ms, mut waiting) = before.map_or((now_ms, BTreeSet::new()), |wait| (wait.since_ms, wait.waiting));
+        waiting.insert(name);
         let until_ms = now_ms + self.probe_ms;
-        let wait = Wait { since_ms: since_ms.unwrap_or(now_ms), until_ms, reason, refused, probe: None };
-        self.held.insert(cause, wait);
-        since_ms.is_none()
+        self.held.insert(cause, Wait { since_ms, until_ms, reason, refused, probe: None, waiting });
+        is_news
     }
 
     /// Refusals count together only if they come at about the same time. Those that made a suspension are
@@ -176,8 +198,8 @@ impl Suspensions {
         self.own_fault.contains(name) || self.texts.values().any(|tickets| tickets.contains_key(name))
     }
 
-    /// A pass on this ticket went to its end: no refusal of it counts any more. A suspension that none is
-    /// left to explain ends too. Answers what ended.
+    /// A pass on this ticket went to its end, or there will be none: no refusal of it counts any more, and
+    /// it waits no more. A suspension that none is left to explain ends too. Answers what ended.
     pub fn is_well(&mut self, external: &str, ticket: u64) -> Vec<Cause> {
         let name = (external.to_owned(), ticket);
         self.own_fault.remove(&name);
@@ -186,14 +208,26 @@ impl Suspensions {
         let texts = &self.texts;
         let mut ended = Vec::new();
         self.held.retain(|cause, wait| {
-            let tickets = wait.refused.as_ref().map(|(_, key)| texts.get(key));
-            let explained = tickets.is_none_or(|tickets| tickets.is_some_and(|tickets| cause.concerns_any(tickets)));
+            wait.waiting.remove(&name);
+            let explained = match &wait.refused {
+                Some((_, key)) => texts.get(key).is_some_and(|tickets| cause.concerns_any(tickets)),
+                None => !wait.waiting.is_empty(),
+            };
             if !explained {
                 ended.push(cause.clone());
             }
             explained
         });
         ended
+    }
+
+    /// The tickets of one external of which anything is kept here.
+    pub fn known(&self, external: &str) -> BTreeSet<u64> {
+        let waiting = self.held.values().flat_map(|wait| &wait.waiting);
+        let refused = self.texts.values().flat_map(BTreeMap::keys);
+        let alone = self.own_fault.iter().chain(self.alone_since_ms.keys());
+        let of_external = waiting.chain(refused).chain(alone).filter(|(name, _)| name == external);
+        of_external.map(|(_, ticket)| *ticket).collect()
     }
 
     fn forget(&mut self, name: &TicketName) {
@@ -237,12 +271,12 @@ impl Suspensions {
         self.held.remove(&cause).map(|_| cause)
     }
 
-    /// What is suspended, for the operator.
     /// The tickets of one external that are refused and nothing else explains it.
     pub fn refused_alone(&self, external: &str) -> BTreeSet<u64> {
         self.alone_since_ms.keys().filter(|(name, _)| name == external).map(|(_, ticket)| *ticket).collect()
     }
 
+    /// What is suspended, for the operator.
     pub fn troubles(&self) -> Vec<Trouble> {
         let trouble = |(cause, wait): (&Cause, &Wait)| Trouble {
             cause: cause.clone(),
@@ -345,6 +379,15 @@ mod tests {
         all.refused(external, ticket, "elitery", text, now_ms)
     }
 
+    fn class(instance: &str, class: &str, access: Access) -> Cause {
+        Cause::Class { instance: instance.into(), class: class.into(), access }
+    }
+
+    /// A ticket of acme meets a missing right.
+    fn lacks(all: &mut Suspensions, ticket: u64, missing: Cause, now_ms: i64) -> bool {
+        all.rights("acme", ticket, missing, now_ms, "not enough permissions".into())
+    }
+
     fn of_acme() -> Cause {
         Cause::External { external: "acme".into() }
     }
@@ -390,8 +433,8 @@ mod tests {
     #[test]
     fn missing_rights_suspend_the_class_on_that_instance() {
         let mut all = suspensions();
-        assert!(all.rights("elitery", "NormalChange", Access::Write, 0, "not enough permissions".into()));
-        assert!(!all.rights("elitery", "NormalChange", Access::Write, 0, "not enough permissions".into()), "no news");
+        assert!(lacks(&mut all, 1, class("elitery", "NormalChange", Access::Write), 0));
+        assert!(!lacks(&mut all, 1, class("elitery", "NormalChange", Access::Write), 0), "no news");
         assert!(!goes(&mut all, asks("acme", 9, "NormalChange"), SECOND));
         assert!(goes(&mut all, acme(9), SECOND));
         assert_eq!(all.was_written("acme", 5, "elitery", "NormalChange").len(), 1);
@@ -401,12 +444,12 @@ mod tests {
     #[test]
     fn a_right_to_read_that_is_back_is_shown_by_a_read_and_one_to_write_only_by_a_write() {
         let mut all = suspensions();
-        all.rights("acme", "UserRequest", Access::Read, 0, "no".into());
+        lacks(&mut all, 1, class("acme", "UserRequest", Access::Read), 0);
         assert!(!goes(&mut all, acme(1), SECOND));
         assert_eq!(all.was_read("elitery", "UserRequest"), None, "another side's");
         assert!(all.was_read("acme", "UserRequest").is_some());
         assert!(goes(&mut all, acme(1), SECOND));
-        all.rights("elitery", "UserRequest", Access::Write, 0, "no".into());
+        lacks(&mut all, 1, class("elitery", "UserRequest", Access::Write), 0);
         assert_eq!(all.was_read("elitery", "UserRequest"), None, "a read-only iTop reads well");
         assert!(!goes(&mut all, acme(1), SECOND));
     }
@@ -482,9 +525,25 @@ mod tests {
     }
 
     #[test]
+    fn a_missing_right_is_over_when_nobody_is_left_who_waits_for_it() {
+        let mut all = suspensions();
+        let missing = class("elitery", "UserRequest", Access::Write);
+        lacks(&mut all, 1, missing.clone(), 0);
+        lacks(&mut all, 2, missing.clone(), 0);
+        assert!(!goes(&mut all, acme(3), SECOND));
+        assert!(!goes(&mut all, asks("other", 3, "UserRequest"), SECOND));
+        assert_eq!((all.known("acme"), all.known("other")), ([1, 2, 3].into(), [3].into()));
+        for (external, ticket) in [("acme", 1), ("acme", 9), ("acme", 3), ("other", 3)] {
+            assert_eq!(all.is_well(external, ticket), [], "{external}:{ticket}");
+        }
+        assert_eq!(all.is_well("acme", 2), [missing]);
+        assert_eq!(all.known("acme"), [].into());
+    }
+
+    #[test]
     fn a_probe_that_has_shown_nothing_leaves_its_place_to_the_next_which_waits_near_by() {
         let mut all = suspensions();
-        all.rights("elitery", "UserRequest", Access::Write, 0, "read-only".into());
+        lacks(&mut all, 1, class("elitery", "UserRequest", Access::Write), 0);
         assert_eq!(all.take_turn(acme(1), 30 * SECOND).map(|(until_ms, _)| until_ms), Some(MINUTE));
         assert!(goes(&mut all, acme(1), MINUTE));
         assert_eq!(all.take_turn(acme(2), MINUTE).map(|(until_ms, _)| until_ms), Some(MINUTE + SECOND));
@@ -492,7 +551,7 @@ mod tests {
         assert!(!goes(&mut all, acme(2), MINUTE), "another's pass hands nothing back");
         all.hand_back("acme", 1, MINUTE);
         assert!(goes(&mut all, acme(2), MINUTE));
-        all.rights("elitery", "UserRequest", Access::Write, MINUTE, "read-only".into());
+        lacks(&mut all, 1, class("elitery", "UserRequest", Access::Write), MINUTE);
         all.hand_back("acme", 2, MINUTE);
         let next = all.take_turn(acme(3), MINUTE).map(|(until_ms, _)| until_ms);
         assert_eq!(next, Some(2 * MINUTE), "it was refused: that has shown enough");

@@ -17,7 +17,7 @@ use super::in_hand::{InHand, Place};
 use super::looks;
 use super::pass::{Pass, Sights};
 use super::read::{self, Reads, Wanted};
-use super::suspensions::Asks;
+use super::suspensions::{Asks, say_over};
 use super::{Lane, Shared};
 use crate::config::Condition;
 use crate::store::{Claim, Instance, Next};
@@ -347,12 +347,22 @@ impl Shared {
     }
 
     pub(super) async fn finish(&self, claim: &Claim, next: Next) {
-        self.hand_back(claim);
+        match next {
+            Next::Done | Next::Look { .. } => self.waits_no_more(claim),
+            Next::Wait { .. } | Next::Retry { .. } => self.hand_back(claim),
+        }
         let now = self.now_ms();
         let owned = claim.clone();
         if let Err(error) = self.store.call(move |store| store.finish(&owned, &next, now)).await {
             tracing::warn!(ticket = %format!("{}:{}", claim.lease.of.external, claim.lease.of.ticket), %error, "the end of a pass was not recorded; the ticket is looked at again");
         }
+    }
+
+    /// Nothing of what was asked of the ticket is left undone: it waits for nothing that was refused.
+    pub(super) fn waits_no_more(&self, claim: &Claim) {
+        self.hand_back(claim);
+        let of = &claim.lease.of;
+        say_over(&self.suspensions().is_well(&of.external, of.ticket));
     }
 
     /// The ticket's pass is over: if it was a probe and has shown nothing, the next one may go.

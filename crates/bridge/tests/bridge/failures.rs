@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use itop_bridge::clock::Clock;
 use itop_bridge::random::{Random, SeededRandom};
-use itop_bridge::store::QueueRow;
+use itop_bridge::store::{LinkState, QueueRow};
 use itop_sim::{Call, Effect, Fault, Release, Right, Sim, Version};
 
 use crate::world::*;
@@ -16,6 +16,9 @@ outside_both_versions![
     a_class_without_rights_delays_no_other_and_crosses_when_the_right_is_given,
     a_class_that_may_not_be_read_outside_waits_and_crosses_when_the_right_is_back,
     tickets_with_nothing_to_write_do_not_spend_the_turn_of_those_that_wait,
+    a_suspension_ends_when_what_was_refused_is_taken_back,
+    a_suspension_ends_when_the_tickets_that_wait_are_gone,
+    a_suspension_ends_when_the_pair_that_waits_is_ended_beside_the_bridge,
     the_log_tells_a_refusal_when_it_begins_and_when_it_ends_and_not_at_every_try,
     a_read_only_internal_parks_nothing,
     a_ticket_that_waits_for_others_keeps_its_own_failures,
@@ -333,6 +336,61 @@ async fn tickets_with_nothing_to_write_do_not_spend_the_turn_of_those_that_wait(
     world.internal.read_only(false);
     let seconds = seconds_until_bridged(&world, "acme", waiting).await;
     assert!(seconds <= MINUTE + 45, "{seconds} s");
+    assert_eq!(world.troubles(), [""; 0]);
+    end(world).await;
+}
+
+/// Tickets of acme's that are in step, and whose new titles may not be written inside.
+async fn refused_updates(world: &World, count: u64) -> Vec<u64> {
+    let mut ids = Vec::new();
+    for number in 0..count {
+        ids.push(create(world.acme(), "UserRequest", &format!("ticket {number}")).await);
+    }
+    world.settle().await;
+    world.internal.deny("UserRequest");
+    for id in &ids {
+        world.acme().update(*id, json!({"title": "refused"})).await.unwrap();
+    }
+    world.pass_seconds(3 * MINUTE).await;
+    let told = "writing UserRequest on elitery waits: ";
+    assert!(matches!(world.troubles().as_slice(), [one] if one.starts_with(told)), "{:?}", world.troubles());
+    ids
+}
+
+async fn a_suspension_ends_when_what_was_refused_is_taken_back(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let ids = refused_updates(&world, 2).await;
+    world.acme().update(ids[0], json!({"title": "ticket 0"})).await.unwrap();
+    world.pass_seconds(5 * MINUTE).await;
+    assert_eq!(world.troubles().len(), 1, "one still waits");
+    world.acme().update(ids[1], json!({"title": "ticket 1"})).await.unwrap();
+    world.pass_seconds(5 * MINUTE).await;
+    assert_eq!(world.troubles(), [""; 0]);
+    end(world).await;
+}
+
+async fn a_suspension_ends_when_the_tickets_that_wait_are_gone(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let ids = refused_updates(&world, 3).await;
+    // This one halts, and waits again when it is resumed. Its pair then ends without a word on rights.
+    world.acme().delete_ticket(ids[0]).await.unwrap();
+    world.pass_seconds(10 * MINUTE).await;
+    world.resume("acme:R-000001", false).await.unwrap();
+    world.pass_seconds(2).await;
+    for id in &ids[1..3] {
+        world.acme().update(*id, json!({"title": format!("ticket {id}")})).await.unwrap();
+    }
+    world.settle().await;
+    assert_eq!(world.link(ids[0]).await.state, LinkState::Ended);
+    assert_eq!(world.troubles(), [""; 0]);
+    end(world).await;
+}
+
+async fn a_suspension_ends_when_the_pair_that_waits_is_ended_beside_the_bridge(version: Version) {
+    let world = Setup::outside(version).sync("audit_seconds = 600").start().await;
+    let ids = refused_updates(&world, 1).await;
+    world.end_pair(ids[0]).await;
+    world.pass_seconds(20 * MINUTE).await;
     assert_eq!(world.troubles(), [""; 0]);
     end(world).await;
 }

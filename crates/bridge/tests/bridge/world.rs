@@ -20,7 +20,7 @@ use itop_bridge::engine::{Broken, Engine};
 use itop_bridge::random::SeededRandom;
 use itop_bridge::setup::Admin;
 use itop_bridge::store::{
-    About, Activity, DirtyMark, Instance, Look, QueueRow, SqliteStore, Store, StoreHandle, Stored, TicketOf,
+    About, Activity, DirtyMark, Instance, LinkState, Look, QueueRow, SqliteStore, Store, StoreHandle, Stored, TicketOf,
 };
 use itop_bridge::timing::Timing;
 use itop_bridge_core::Side;
@@ -597,6 +597,14 @@ impl World {
             Ok(outcome.map(|_| String::from_utf8(out).expect("a verb says words")))
         };
         self.store.call(verb).await.expect("the store")
+    }
+
+    /// Another process ends the pair of a ticket of acme's in the store.
+    pub async fn end_pair(&self, external: u64) {
+        let (id, now) = (self.link(external).await.id, self.clock.now_ms());
+        let did = Activity { at_ms: now, text: "ended beside the bridge".into() };
+        let end = move |store: &mut dyn Store| store.amend_link(id, &|_, state| *state = LinkState::Ended, &did, now);
+        self.store.call(end).await.expect("the pair ends");
     }
 
     pub fn config(&self) -> Config {
