@@ -22,6 +22,9 @@ const PERSONS: [(u64, &str, &str, &str, u64); 9] = [
 
 const TEAMS: [(u64, &str); 2] = [(37, "Helpdesk"), (38, "Hardware support")];
 
+/// Team, person.
+const MEMBERS: [(u64, u64); 4] = [(37, 9), (37, 10), (38, 11), (38, 12)];
+
 const SERVICES: [(u64, &str); 3] = [(1, "Computers and peripherals"), (2, "Software"), (3, "Telecom and connectivity")];
 
 /// id, name, service, request type
@@ -62,6 +65,9 @@ pub fn fill(world: &mut World) {
     for (id, name) in TEAMS {
         let email = text(&format!("{}@it.com", name.to_lowercase().replace(' ', ".")));
         add(world, "Team", id, &[("name", text(name)), ("email", email), ("org_id", Value::Key(2))]);
+    }
+    for (id, (team, person)) in (1..).zip(MEMBERS) {
+        add(world, "lnkPersonToTeam", id, &[("team_id", Value::Key(team)), ("person_id", Value::Key(person))]);
     }
     for (id, name) in SERVICES {
         add(world, "Service", id, &[("name", text(name)), ("org_id", Value::Key(2))]);

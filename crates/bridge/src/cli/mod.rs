@@ -18,6 +18,7 @@ mod check;
 mod completions;
 mod config;
 mod demo;
+pub mod init;
 mod keys;
 pub mod links;
 pub mod pause;
@@ -34,6 +35,7 @@ mod times;
 const AFTER_HELP: &str = "\
 Examples:
   itop-bridge demo                        see it work, without any iTop
+  itop-bridge init                        ask both iTops, and write itop-bridge.toml
   itop-bridge keys new                    draw a key for a side's webhooks
   itop-bridge check                       what is missing before it can serve
   itop-bridge setup --side acme           make the webhooks in a side's iTop
@@ -75,6 +77,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Demo(demo::Demo),
+    Init(init::Init),
     Check(check::Check),
     Setup(setup::Setup),
     Serve(serve::Serve),
@@ -113,6 +116,7 @@ pub fn run() -> ExitCode {
     let mut out = std::io::stdout().lock();
     let outcome = match &cli.verb {
         Verb::Demo(verb) => demo::run(verb, &mut out),
+        Verb::Init(verb) => init::run(verb, &cli.config, &mut out),
         Verb::Check(verb) => check::run(verb, &cli.config, &mut out),
         Verb::Setup(verb) => setup::run(verb, &cli.config, &mut out),
         Verb::Serve(_) => serve::run(&cli.config),

@@ -26,6 +26,9 @@ mod sync;
 #[cfg(test)]
 mod tests;
 
+pub use sections::name;
+pub use side::{address, identity};
+
 #[derive(Debug, Clone)]
 pub struct Config {
     pub server: ServerConfig,

@@ -134,7 +134,7 @@ fn internal(section: Section<'_>) -> Option<(SideConfig, usize)> {
 }
 
 /// Names stand in marks, in TICKET arguments and in addresses.
-fn name(text: &str) -> Result<String, String> {
+pub fn name(text: &str) -> Result<String, String> {
     let fit = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if text.is_empty() || text.len() > 32 || !text.bytes().all(fit) {
         return Err(format!("\"{text}\" is no name: write 1 to 32 of a-z, 0-9 and `-`"));

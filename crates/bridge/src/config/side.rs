@@ -57,7 +57,7 @@ pub(super) fn ms(seconds: u64) -> i64 {
 }
 
 /// An http address without a slash at its end.
-pub(super) fn address(text: &str) -> Result<String, String> {
+pub fn address(text: &str) -> Result<String, String> {
     let url = http_url(text)?;
     if url.query().is_some() || url.fragment().is_some() {
         return Err("must be an address without `?` and `#`".to_owned());
@@ -77,7 +77,7 @@ pub(super) fn http_url(text: &str) -> Result<Url, String> {
 }
 
 /// What tells one iTop's address from another's: http and https of one host are the same iTop.
-pub(super) fn identity(address: &str) -> String {
+pub fn identity(address: &str) -> String {
     let Ok(url) = Url::parse(address) else { return address.to_owned() };
     let host = url.host_str().unwrap_or_default().trim_end_matches('.');
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();

@@ -1,0 +1,155 @@
+//! What `init` can be told on its command line, in place of asking.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// Ask for both iTops' addresses, accounts and defaults, and write the configuration.
+///
+/// Each answer is tested as it is given, and what can be chosen is looked up in the iTops. With the flags that
+/// are marked "needed", or without a terminal, nothing is asked. Writes nothing into an iTop.
+#[derive(Debug, Default, Clone, Args)]
+#[command(after_help = "Examples:\n  itop-bridge init\n  itop-bridge init --config acme/itop-bridge.toml\n  \
+                  itop-bridge init --internal-name elitery --internal-url https://itop.provider.example \\\n    \
+                  --internal-user bridge --internal-password '${ITOP_INTERNAL_PASSWORD}' \\\n    \
+                  --external-name acme --external-url https://itop.customer.example \\\n    \
+                  --external-user bridge --external-password-file acme.password \\\n    \
+                  --org Demo --team Helpdesk --agent 'Jules Verne' --only all")]
+pub struct Init {
+    /// A short name of the provider: a-z, 0-9 and `-` (needed).
+    #[arg(long, value_name = "NAME")]
+    pub internal_name: Option<String>,
+    /// The address of the provider's iTop, without /pages/UI.php (needed).
+    #[arg(long, value_name = "URL")]
+    pub internal_url: Option<String>,
+    /// The bridge's account in the provider's iTop (needed).
+    #[arg(long, value_name = "LOGIN")]
+    pub internal_user: Option<String>,
+    /// Its password as '${NAME}', an environment variable (this or --internal-password-file is needed).
+    #[arg(long, value_name = "${NAME}", conflicts_with = "internal_password_file")]
+    pub internal_password: Option<String>,
+    /// A file whose first line is its password.
+    #[arg(long, value_name = "FILE")]
+    pub internal_password_file: Option<PathBuf>,
+
+    /// A short name of the customer (needed).
+    #[arg(long, value_name = "NAME")]
+    pub external_name: Option<String>,
+    /// The address of the customer's iTop (needed).
+    #[arg(long, value_name = "URL")]
+    pub external_url: Option<String>,
+    /// The bridge's account in the customer's iTop (needed).
+    #[arg(long, value_name = "LOGIN")]
+    pub external_user: Option<String>,
+    /// Its password as '${NAME}', an environment variable (this or --external-password-file is needed).
+    #[arg(long, value_name = "${NAME}", conflicts_with = "external_password_file")]
+    pub external_password: Option<String>,
+    /// A file whose first line is its password.
+    #[arg(long, value_name = "FILE")]
+    pub external_password_file: Option<PathBuf>,
+
+    /// The organisation of the tickets inside: a name or an id, as with the next ones (needed).
+    #[arg(long, value_name = "NAME")]
+    pub org: Option<String>,
+    /// Their team (needed).
+    #[arg(long, value_name = "NAME")]
+    pub team: Option<String>,
+    /// Their agent, a person of the team (needed).
+    #[arg(long, value_name = "NAME")]
+    pub agent: Option<String>,
+    /// Their caller, a person of the organisation.
+    #[arg(long, value_name = "NAME")]
+    pub caller: Option<String>,
+    /// Their service.
+    #[arg(long, value_name = "NAME")]
+    pub service: Option<String>,
+    /// Their service subcategory, of the service.
+    #[arg(long, value_name = "NAME")]
+    pub subcategory: Option<String>,
+
+    /// Which tickets may leave the customer's iTop: `all`, or what stands after WHERE in OQL (this or
+    /// --only-team is needed).
+    #[arg(long, value_name = "OQL", conflicts_with = "only_team")]
+    pub only: Option<String>,
+    /// Only tickets of this team of the customer's iTop.
+    #[arg(long, value_name = "NAME")]
+    pub only_team: Option<String>,
+    /// How the customer is told the provider's status; report where it is left out.
+    #[arg(long, value_enum)]
+    pub status_to_external: Option<Status>,
+    /// For `apply`: the team of the customer's tickets that have none.
+    #[arg(long, value_name = "NAME")]
+    pub external_team: Option<String>,
+    /// For `apply`: their agent, a person of that team.
+    #[arg(long, value_name = "NAME")]
+    pub external_agent: Option<String>,
+    /// Whether the customer's private log goes to the provider, as files; attachment where it is left out.
+    #[arg(long, value_enum)]
+    pub private_log_to_internal: Option<Log>,
+    /// Whether the provider's private log goes to the customer, as files; attachment where it is left out.
+    #[arg(long, value_enum)]
+    pub private_log_to_external: Option<Log>,
+
+    /// How both iTops reach the bridge; `http://` and --listen where it is left out.
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
+    /// Where the bridge listens for webhooks.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    pub listen: Option<std::net::SocketAddr>,
+    /// Overwrite a configuration that is there.
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Status {
+    Report,
+    Apply,
+    Off,
+}
+
+impl Status {
+    pub fn word(self) -> &'static str {
+        match self {
+            Status::Report => "report",
+            Status::Apply => "apply",
+            Status::Off => "off",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Log {
+    Attachment,
+    Off,
+}
+
+impl Log {
+    pub fn word(self) -> &'static str {
+        match self {
+            Log::Attachment => "attachment",
+            Log::Off => "off",
+        }
+    }
+}
+
+impl Init {
+    /// Whether all that is needed is given, so that nothing must be asked.
+    pub fn is_complete(&self) -> bool {
+        let texts = [
+            &self.internal_name,
+            &self.internal_url,
+            &self.internal_user,
+            &self.external_name,
+            &self.external_url,
+            &self.external_user,
+            &self.org,
+            &self.team,
+            &self.agent,
+        ];
+        texts.iter().all(|text| text.is_some())
+            && (self.internal_password.is_some() || self.internal_password_file.is_some())
+            && (self.external_password.is_some() || self.external_password_file.is_some())
+            && (self.only.is_some() || self.only_team.is_some())
+    }
+}

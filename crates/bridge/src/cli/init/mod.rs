@@ -1,0 +1,104 @@
+//! `init`: from two addresses and two accounts to a configuration that works.
+
+use std::io::{IsTerminal as _, Write};
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+
+use super::{Outcome, keys};
+use crate::app::{self, MakeTransport};
+use crate::random::{Random, SystemRandom};
+
+mod account;
+mod answers;
+mod flags;
+mod lookup;
+mod prompt;
+mod questions;
+mod text;
+mod write;
+
+pub use flags::{Init, Log, Status};
+pub use prompt::Prompt;
+use prompt::Terminal;
+use questions::Questions;
+use text::Drawn;
+
+/// Bytes of a server id: short in every mark, and hardly ever another bridge's.
+const ID_BYTES: usize = 3;
+
+pub(super) fn run(init: &Init, config: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    let mut terminal = Terminal;
+    let is_terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+    let person = if is_terminal && !init.is_complete() { Some(&mut terminal as &mut dyn Prompt) } else { None };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let seams = Seams { env: &|name| std::env::var(name).ok(), transport: &app::http_transport, random: &SystemRandom };
+    runtime.context("cannot start the runtime")?.block_on(with(init, config, person, seams, out))
+}
+
+/// What the verb takes from outside.
+pub struct Seams<'a> {
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+    pub transport: MakeTransport<'a>,
+    pub random: &'a dyn Random,
+}
+
+/// What the verb does; without a `person` nothing is asked.
+pub async fn with(
+    init: &Init,
+    config: &Path,
+    mut person: Option<&mut dyn Prompt>,
+    seams: Seams<'_>,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
+    let old_id = overwrite(init, config, &mut person)?;
+    let Seams { env, transport, random } = seams;
+    let person = person.map(|person| person as &mut dyn Prompt);
+    let answers = Questions { flags: init, person, env, transport }.ask().await?;
+    let drawn = Drawn {
+        server_id: old_id.unwrap_or_else(|| server_id(random)),
+        internal_key: keys::draw(random),
+        external_key: keys::draw(random),
+    };
+    for file in write::write(config, &text::text(&answers, &drawn), &answers, env)? {
+        writeln!(out, "Wrote {}.", file.display())?;
+    }
+    let shown = config.display().to_string();
+    let option = if shown == "itop-bridge.toml" { String::new() } else { format!(" --config {shown}") };
+    let (internal, external) = (&answers.internal.name, &answers.external.name);
+    write!(
+        out,
+        "\nNext:\n  \
+         itop-bridge{option} serve                    leave it running: setup wants it so\n  \
+         itop-bridge{option} setup --side {external}\n  \
+         itop-bridge{option} setup --side {internal}\n  \
+         itop-bridge{option} check                    what is still missing\n\
+         setup works as an administrator of that iTop, by ITOP_BRIDGE_ADMIN_USER and ITOP_BRIDGE_ADMIN_PASSWORD.\n"
+    )?;
+    Ok(Outcome::Fine)
+}
+
+/// Whether the file may be written; the id of the bridge that it was for, which its store holds fast to.
+fn overwrite(init: &Init, config: &Path, person: &mut Option<&mut dyn Prompt>) -> anyhow::Result<Option<String>> {
+    if !config.exists() {
+        return Ok(None);
+    }
+    let path = config.display();
+    let agreed = match person {
+        _ if init.force => true,
+        Some(person) => person.agree(&format!("{path} is there already. Overwrite it, with new keys?"), false)?,
+        None => bail!("{path} is there already; --force overwrites it, with new keys"),
+    };
+    if !agreed {
+        bail!("{path} was left as it is");
+    }
+    let old = std::fs::read_to_string(config).ok().and_then(|text| text.parse::<toml::Table>().ok());
+    let id = old.as_ref().and_then(|old| old.get("server")?.get("id")?.as_str());
+    Ok(id.filter(|id| !id.contains("${")).map(str::to_owned))
+}
+
+fn server_id(random: &dyn Random) -> String {
+    let mut bytes = [0; ID_BYTES];
+    random.fill(&mut bytes);
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,306 @@
+//! `init`: the questions, on two simulated iTops over sockets, and what it writes.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+
+use itop_bridge::app::http_transport;
+use itop_bridge::checks::{self, State};
+use itop_bridge::cli::init::{self, Init, Log, Prompt, Seams, Status};
+use itop_bridge::config::Config;
+use itop_bridge::random::SeededRandom;
+use itop_sim::{Sim, SimConfig, Version};
+use tokio::net::TcpListener;
+
+const PASSWORD: &str = "Bridge.1234";
+
+struct World {
+    folder: PathBuf,
+    internal: String,
+    external: String,
+}
+
+impl World {
+    async fn new(test: &str) -> World {
+        let folder = std::env::temp_dir().join(format!("itop-bridge-init-{test}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        let (internal, external) = (serve(Version::V3_2).await, serve(Version::V3_1).await);
+        World { folder, internal, external }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.join("itop-bridge.toml")
+    }
+
+    fn flags(&self) -> Init {
+        let text = |text: &str| Some(text.to_owned());
+        Init {
+            internal_name: text("elitery"),
+            internal_url: Some(self.internal.clone()),
+            internal_user: text("bridge"),
+            internal_password: text("${INSIDE}"),
+            external_name: text("acme"),
+            external_url: Some(self.external.clone()),
+            external_user: text("bridge"),
+            external_password: text("${OUTSIDE}"),
+            org: text("Demo"),
+            team: text("Helpdesk"),
+            agent: text("Jules Verne"),
+            only: text("all"),
+            ..Init::default()
+        }
+    }
+
+    async fn run(&self, init: &Init, person: Option<&mut dyn Prompt>) -> Result<String, String> {
+        let env = |_: &str| Some(PASSWORD.to_owned());
+        let random = SeededRandom::new(7);
+        let seams = Seams { env: &env, transport: &http_transport, random: &random };
+        let mut out = Vec::new();
+        let done = init::with(init, &self.file(), person, seams, &mut out).await;
+        done.map_err(|error| self.plain(&format!("{error:#}")))?;
+        Ok(self.plain(&String::from_utf8(out).unwrap()))
+    }
+
+    /// What differs from run to run is named.
+    fn plain(&self, text: &str) -> String {
+        let text = text.replace(&self.internal, "http://elitery").replace(&self.external, "http://acme");
+        text.replace(&self.folder.display().to_string(), "FOLDER")
+    }
+
+    fn written(&self) -> String {
+        self.plain(&std::fs::read_to_string(self.file()).unwrap())
+    }
+
+    fn config(&self) -> Config {
+        let text = std::fs::read_to_string(self.file()).unwrap();
+        let env = |_: &str| Some(PASSWORD.to_owned());
+        Config::parse(&text, &self.file().to_string_lossy(), &env).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn files(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.folder).unwrap();
+        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+async fn serve(version: Version) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(Sim::new(SimConfig::new(version, &url)).serve(listener));
+    url
+}
+
+/// A person whose answers are known beforehand, and what both said.
+struct Script {
+    answers: VecDeque<String>,
+    said: String,
+}
+
+impl Script {
+    fn new(answers: &[&str]) -> Script {
+        Script { answers: answers.iter().map(|answer| (*answer).to_owned()).collect(), said: String::new() }
+    }
+
+    fn answer(&mut self, question: &str) -> String {
+        self.answers.pop_front().unwrap_or_else(|| panic!("no answer to {question:?} after:\n{}", self.said))
+    }
+}
+
+impl Prompt for Script {
+    fn text(&mut self, question: &str, default: Option<&str>) -> anyhow::Result<String> {
+        let mut answer = self.answer(question);
+        let shown = default.map(|default| format!(" [{default}]")).unwrap_or_default();
+        self.said += &format!("? {question}{shown}\n> {answer}\n");
+        if answer.is_empty() {
+            answer = default.unwrap_or_default().to_owned();
+        }
+        Ok(answer)
+    }
+
+    fn secret(&mut self, question: &str) -> anyhow::Result<String> {
+        self.said += &format!("? {question}\n> ***\n");
+        Ok(self.answer(question))
+    }
+
+    fn choose(&mut self, question: &str, choices: &[String]) -> anyhow::Result<usize> {
+        let answer = self.answer(question);
+        self.said += &format!("? {question}\n");
+        for choice in choices {
+            self.said += &format!("  {} {choice}\n", if choice.starts_with(&answer) { '>' } else { '-' });
+        }
+        Ok(choices.iter().position(|choice| choice.starts_with(&answer)).unwrap_or_else(|| panic!("{answer}")))
+    }
+
+    fn agree(&mut self, question: &str, default: bool) -> anyhow::Result<bool> {
+        let answer = self.answer(question);
+        self.said += &format!("? {question} [{}]\n> {answer}\n", if default { "yes" } else { "no" });
+        Ok(answer == "yes")
+    }
+
+    fn say(&mut self, text: &str) -> anyhow::Result<()> {
+        self.said += &format!("{text}\n");
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_is_asked_each_answer_is_tested_and_check_has_no_fault_with_what_is_written() {
+    let world = World::new("asked").await;
+    let mut person = Script::new(&[
+        "elitery",
+        &world.internal,
+        "bridge",
+        "wrong",
+        "",
+        "",
+        PASSWORD,
+        "Demo",
+        "Claude Monet",
+        "Helpdesk",
+        "Jules Verne",
+        "Software",
+        "Installation",
+        "Elitery",
+        "acme",
+        &world.internal,
+        &world.external,
+        "bridge",
+        PASSWORD,
+        "those that",
+        "team_name =",
+        "those of",
+        "Helpdesk",
+        "report",
+        "yes",
+        "no",
+        "",
+    ]);
+    let said = world.run(&Init::default(), Some(&mut person)).await.unwrap();
+    assert!(person.answers.is_empty(), "not asked: {:?}", person.answers);
+    assert_eq!(world.plain(&person.said), include_str!("init/dialogue.txt"));
+    assert_eq!(said, include_str!("init/next.txt"));
+    assert_eq!(world.written(), include_str!("init/itop-bridge.toml"));
+    assert_eq!(world.files(), ["acme.password", "elitery.password", "itop-bridge.toml"]);
+    for file in world.files() {
+        assert_private(&world.folder.join(file));
+    }
+    no_fault(&world).await;
+}
+
+/// Nothing of either iTop is a fault: not the accounts, not the defaults, not `only`.
+async fn no_fault(world: &World) {
+    let config = world.config();
+    assert_eq!(config.warnings, [""; 0]);
+    let findings = checks::run(&config, None, &http_transport).await;
+    let faults: Vec<String> =
+        findings.iter().filter(|finding| finding.state == State::Fault).map(ToString::to_string).collect();
+    assert_eq!(faults, [""; 0]);
+    assert!(findings.iter().any(|finding| finding.check == "default agent_id" && finding.state == State::Ok));
+}
+
+#[cfg(unix)]
+fn assert_private(file: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600, "{}", file.display());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_flags_nothing_is_asked() {
+    let world = World::new("flags").await;
+    let flags = Init {
+        only: None,
+        only_team: Some("Helpdesk".into()),
+        caller: Some("6".into()),
+        status_to_external: Some(Status::Apply),
+        external_team: Some("Helpdesk".into()),
+        external_agent: Some("Jules Verne".into()),
+        private_log_to_external: Some(Log::Off),
+        ..world.flags()
+    };
+    world.run(&flags, None).await.unwrap();
+    let written = world.written();
+    for line in [
+        "password = \"${INSIDE}\"  # the environment's",
+        "org = 3  # Demo",
+        "[external.acme.defaults]",
+        "only = \"team_name = 'Helpdesk'\"",
+        "status_to_external = \"apply\"",
+        "private_log_to_internal = \"attachment\"",
+        "private_log_to_external = \"off\"",
+    ] {
+        assert!(written.lines().any(|known| known == line), "{line} in {written}");
+    }
+    assert_eq!(world.files(), ["itop-bridge.toml"]);
+    // Without a service, `check` names what no default gives, and nothing else.
+    let findings = checks::run(&world.config(), None, &http_transport).await;
+    let faults = findings.iter().filter(|finding| finding.state == State::Fault);
+    let other: Vec<_> = faults.filter(|fault| !fault.check.starts_with("stimuli")).collect();
+    assert!(other.is_empty(), "{other:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_terminal_what_is_missing_or_wrong_is_an_error_that_names_its_flag_and_nothing_is_written() {
+    let world = World::new("wrong").await;
+    let flags = || world.flags();
+    let text = |text: &str| Some(text.to_owned());
+    for (init, said) in [
+        (
+            Init { agent: None, ..flags() },
+            "--agent is missing (Their agent, of that team), and there is no terminal to ask on",
+        ),
+        (
+            Init { external_password: None, ..flags() },
+            "--external-password or --external-password-file is missing (Its password, or ${NAME} for an environment \
+             variable), and there is no terminal to ask on",
+        ),
+        (
+            Init { internal_password: text("in clear"), ..flags() },
+            "--internal-password: a password on a command line is seen by every user of this machine; give '${NAME}', \
+             an environment variable, or --internal-password-file",
+        ),
+        (
+            Init { team: text("Helpdesc"), ..flags() },
+            "--team: there is no \"Helpdesc\" here; there are: \"Hardware support\", \"Helpdesk\"",
+        ),
+        (
+            Init { external_url: Some(world.internal.clone()), ..flags() },
+            "--external-url: this is the other side's iTop",
+        ),
+        (
+            Init { internal_name: text("Elitery!"), ..flags() },
+            "--internal-name: \"Elitery!\" is no name: write 1 to 32 of a-z, 0-9 and `-`",
+        ),
+    ] {
+        assert_eq!(world.run(&init, None).await.unwrap_err(), said);
+    }
+    let init = Init { internal_user: text("nobody"), ..flags() };
+    let said = world.run(&init, None).await.unwrap_err();
+    assert!(said.starts_with("elitery (http://elitery) does not let \"nobody\" in: "), "{said}");
+    assert!(said.contains("Invalid login") && !said.contains(PASSWORD), "{said}");
+    let init = Init { only: text("team_name ="), ..flags() };
+    let said = world.run(&init, None).await.unwrap_err();
+    assert!(said.starts_with("--only: iTop does not take this condition: "), "{said}");
+    assert_eq!(world.files(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_is_overwritten_only_when_asked_and_keeps_the_bridges_id() {
+    let world = World::new("again").await;
+    std::fs::write(world.file(), "[server]\nid = \"old-id\"\n").unwrap();
+    let said = world.run(&world.flags(), None).await.unwrap_err();
+    assert_eq!(said, "FOLDER/itop-bridge.toml is there already; --force overwrites it, with new keys");
+    let said = world.run(&Init::default(), Some(&mut Script::new(&["no"]))).await.unwrap_err();
+    assert_eq!(said, "FOLDER/itop-bridge.toml was left as it is");
+    assert_eq!(world.written(), "[server]\nid = \"old-id\"\n");
+    world.run(&Init { force: true, ..world.flags() }, None).await.unwrap();
+    assert_eq!(world.config().server.id, "old-id");
+    assert_private(&world.file());
+}
