@@ -77,7 +77,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Demo(demo::Demo),
-    Init(init::Init),
+    Init(Box<init::Init>),
     Check(check::Check),
     Setup(setup::Setup),
     Serve(serve::Serve),
