@@ -18,6 +18,7 @@ use itop_client::{Client, Error, ErrorClass, Memory, Query};
 use serde::Serialize;
 
 use crate::app::{self, MakeTransport};
+use crate::clock::Clock;
 use crate::config::{Condition, Config, ExternalConfig, SideConfig};
 use crate::setup::Admin;
 use itop_bridge_core::policy::StatusToExternal;
@@ -25,6 +26,7 @@ use itop_bridge_core::policy::StatusToExternal;
 mod defaults;
 mod own;
 mod reach;
+mod remembered;
 mod rights;
 mod stimuli;
 mod webhooks;
@@ -33,6 +35,7 @@ use defaults::DefaultOf;
 use rights::{ClassRights, Right};
 
 pub use own::{mend, own};
+pub use remembered::Remembered;
 
 /// One line of `check`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -135,13 +138,22 @@ impl Verdict {
 }
 
 /// Everything: the bridge itself, then each side, all sides at once. `admin`: whose account may read webhooks.
-pub async fn run(config: &Config, admin: Option<&Admin>, transport: MakeTransport<'_>) -> Vec<Finding> {
+pub async fn run(
+    config: &Config,
+    admin: Option<&Admin>,
+    transport: MakeTransport<'_>,
+    clock: &dyn Clock,
+) -> Vec<Finding> {
     let mut findings = own(config);
+    let remembered = Remembered::of(config, clock.now_ms());
     let memory = Memory::default();
     let tables = tables(config);
     let judged = join_all(tables.iter().map(|table| async {
         let mut findings = table.judge(transport, &memory).await;
-        findings.extend(webhooks::judge(config, table.side, admin, transport).await);
+        let side = &table.side.name;
+        let standing = remembered.iter().flat_map(|known| known.standing(side));
+        findings.extend(standing.map(|(check, verdict)| verdict.at(side, &check)));
+        findings.extend(webhooks::judge(config, table.side, admin, transport, remembered.as_ref()).await);
         findings
     }))
     .await;
@@ -165,7 +177,7 @@ pub async fn webhooks(
     transport: MakeTransport<'_>,
 ) -> Vec<Finding> {
     match tables(config).into_iter().find(|table| table.side.name == name) {
-        Some(table) => webhooks::judge(config, table.side, admin, transport).await,
+        Some(table) => webhooks::judge(config, table.side, admin, transport, None).await,
         None => Vec::new(),
     }
 }

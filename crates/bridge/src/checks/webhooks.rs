@@ -1,28 +1,41 @@
 //! The webhooks of a side: each connection, action and trigger of the table that `setup` makes
-//! (`setup::Wanted`), judged by what stands in that iTop, which only an administrator may read.
+//! (`setup::Wanted`), judged by what stands in that iTop, which only an administrator may read; without one,
+//! by those that came.
 
 use itop_client::ErrorClass;
 
-use super::{Finding, State, Verdict, listed};
+use super::{Finding, Remembered, State, Verdict, listed};
 use crate::app::MakeTransport;
 use crate::config::{Config, SideConfig};
 use crate::setup::{Admin, AdminError, Comparison, Judged, Wanted, admin, compare};
 
 const WEBHOOKS: &str = "webhooks";
 
-/// The lines of one side: one a webhook with an administrator's account, one in all without.
+/// The lines of one side: one a webhook with an administrator's account, one a kind without, by those that
+/// came.
 pub(super) async fn judge(
     config: &Config,
     side: &SideConfig,
     account: Option<&Admin>,
     transport: MakeTransport<'_>,
+    remembered: Option<&Remembered>,
 ) -> Vec<Finding> {
     let Some(wanted) = Wanted::of(config, &side.name) else { return Vec::new() };
-    let Some(account) = account else { return vec![unseen(side).at(&side.name, WEBHOOKS)] };
-    match read(&wanted, side, account, transport).await {
-        Ok(comparison) => verdicts(&comparison, side),
-        Err(error) => vec![not_read(&error, account, side).at(&side.name, WEBHOOKS)],
-    }
+    let came = |known: &Remembered| known.arrived(config, &side.name);
+    let came = || remembered.map(came).unwrap_or_default();
+    let mut lines = match account {
+        None => unseen(side, came()),
+        Some(account) => match read(&wanted, side, account, transport).await {
+            Ok(comparison) => verdicts(&comparison, side),
+            Err(error) => {
+                let not_read = not_read(&error, account, side);
+                let came = if not_read.state == State::Unknown { came() } else { Vec::new() };
+                by_what_came(not_read, side, came)
+            }
+        },
+    };
+    lines.extend(remembered.map(|known| known.public_url(config, &side.name).at(&side.name, "public_url")));
+    lines
 }
 
 async fn read(
@@ -36,10 +49,9 @@ async fn read(
     Ok(compare(wanted, &standing))
 }
 
-/// Without an administrator nothing of them can be read. What is known then is which kinds arrived, and when
-/// last: that belongs here.
-fn unseen(side: &SideConfig) -> Verdict {
-    Verdict {
+/// Without an administrator nothing of them can be read. What is known then is which kinds came, and when.
+fn unseen(side: &SideConfig, came: Vec<(String, Verdict)>) -> Vec<Finding> {
+    let verdict = Verdict {
         detail: "not checked: only an administrator may read them".to_owned(),
         mend: Some(format!(
             "to have each looked at, put an administrator's account of {} into {} and {}",
@@ -48,7 +60,13 @@ fn unseen(side: &SideConfig) -> Verdict {
             admin::PASSWORD
         )),
         state: State::Unknown,
-    }
+    };
+    by_what_came(verdict, side, came)
+}
+
+fn by_what_came(not_read: Verdict, side: &SideConfig, came: Vec<(String, Verdict)>) -> Vec<Finding> {
+    let came = came.into_iter().map(|(check, verdict)| verdict.at(&side.name, &check));
+    std::iter::once(not_read.at(&side.name, WEBHOOKS)).chain(came).collect()
 }
 
 /// One account for several iTops: that it is none of this one's is no fault of this side.

@@ -10,16 +10,17 @@ use comfy_table::{ContentArrangement, Table, presets};
 use super::Outcome;
 use crate::app;
 use crate::checks::{self, Finding, State};
+use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::setup::Admin;
 
 /// The width of the table where the shell does not tell the terminal's.
 const WIDTH: u16 = 120;
 
-/// Check the bridge, its store and each iTop: address, account, rights, defaults, webhooks.
+/// Check the bridge, its store and each iTop: address, account, rights, defaults, what waits, webhooks.
 ///
 /// Webhooks are read by an administrator's account of that iTop, from ITOP_BRIDGE_ADMIN_USER and
-/// ITOP_BRIDGE_ADMIN_PASSWORD; where there is none they are not checked.
+/// ITOP_BRIDGE_ADMIN_PASSWORD; where there is none, they are judged by those that came to `serve`.
 ///
 /// Each line is a requirement, its state (ok, note, fault, unknown) and what to do about it. Nothing is
 /// written into an iTop. Ends with 1 when there is a fault.
@@ -40,7 +41,7 @@ pub(super) fn run(check: &Check, config: &Path, out: &mut dyn Write) -> anyhow::
         .enable_all()
         .build()
         .context("cannot start the runtime")?
-        .block_on(checks::run(&config, admin.as_ref(), &app::http_transport));
+        .block_on(checks::run(&config, admin.as_ref(), &app::http_transport, &SystemClock));
     if check.json {
         serde_json::to_writer_pretty(&mut *out, &findings)?;
         writeln!(out)?;

@@ -1,0 +1,199 @@
+//! What the store of `serve` knows and `check` shows: which webhooks came, what waits, what stands still.
+
+use super::{State, Verdict};
+use crate::config::Config;
+use crate::engine::PAUSED;
+use crate::setup::Wanted;
+use crate::store::{Halted, HookCount, Instance, Parked, Result, SqliteStore, Store, Tally};
+
+/// A ticket that waits for longer has more than a busy iTop or a settling write to wait for.
+const LONG_WAIT_MS: i64 = 3_600_000;
+
+/// Read once, for all lines.
+#[derive(Debug, Clone)]
+pub struct Remembered {
+    now_ms: i64,
+    hooks: Vec<HookCount>,
+    sides: Vec<Side>,
+}
+
+#[derive(Debug, Clone)]
+struct Side {
+    name: String,
+    /// Why it stands still.
+    stopped: Option<String>,
+    /// Of an external.
+    tickets: Option<Tickets>,
+}
+
+#[derive(Debug, Clone)]
+struct Tickets {
+    tally: Tally,
+    /// The first that is parked …
+    parked: Option<Parked>,
+    /// … and the first that has halted.
+    halted: Option<Halted>,
+}
+
+impl Remembered {
+    /// None where there is no store yet, or one that does not open: the line of the store says so.
+    pub fn of(config: &Config, now_ms: i64) -> Option<Remembered> {
+        let path = &config.store.path;
+        if !path.exists() {
+            return None;
+        }
+        let mut store = SqliteStore::open_to_read(path).ok()?;
+        store.adopt_server_id(&config.server.id).ok()?;
+        Remembered::read(&mut store, config, now_ms).ok()
+    }
+
+    pub fn read(store: &mut dyn Store, config: &Config, now_ms: i64) -> Result<Remembered> {
+        let stopped = store.stopped(&Instance::Internal)?;
+        let mut sides = vec![Side { name: config.internal.name.clone(), stopped, tickets: None }];
+        for name in config.externals.iter().map(|external| external.name()) {
+            let tickets = Tickets {
+                tally: store.tally(name)?,
+                parked: store.parked(name, 1)?.pop(),
+                halted: store.halted(name, 1)?.pop(),
+            };
+            let stopped = store.stopped(&Instance::External(name.to_owned()))?;
+            sides.push(Side { name: name.to_owned(), stopped, tickets: Some(tickets) });
+        }
+        Ok(Remembered { now_ms, hooks: store.hooks()?, sides })
+    }
+
+    /// How the tickets of a side stand.
+    pub(super) fn standing(&self, side: &str) -> Vec<(String, Verdict)> {
+        let Some(side) = self.sides.iter().find(|known| known.name == side) else { return Vec::new() };
+        let mut lines = vec![("work".to_owned(), work(side))];
+        if let Some(tickets) = &side.tickets {
+            lines.push(("queue".to_owned(), self.queue(tickets)));
+            lines.push(("pairs".to_owned(), pairs(tickets, &side.name)));
+        }
+        lines
+    }
+
+    fn queue(&self, tickets: &Tickets) -> Verdict {
+        let Tally { waiting, oldest_ms, parked: count, .. } = &tickets.tally;
+        if let Some(first) = &tickets.parked {
+            let name = first.reference.clone().unwrap_or_else(|| format!("the ticket with id {}", first.of.ticket));
+            let those = if *count == 1 { "1 ticket is".to_owned() } else { format!("{count} tickets are") };
+            return Verdict::note(
+                format!("{those} parked, after an hour of refusals; the first is {name}: {}", first.error),
+                "mend in that iTop what it says, then run `itop-bridge retry`",
+            );
+        }
+        let Some(oldest_ms) = oldest_ms.filter(|_| *waiting > 0) else { return Verdict::ok("no ticket waits") };
+        let age_ms = self.now_ms - oldest_ms;
+        let those = if *waiting == 1 { "1 ticket waits".to_owned() } else { format!("{waiting} tickets wait") };
+        let detail = format!("{those}, the oldest for {}", span(age_ms));
+        match age_ms > LONG_WAIT_MS {
+            true => Verdict::note(detail, "see whether `serve` runs, and what its log says of them"),
+            false => Verdict::ok(detail),
+        }
+    }
+
+    /// A line for each kind of webhook that the side must send, by those that came.
+    pub(super) fn arrived(&self, config: &Config, side: &str) -> Vec<(String, Verdict)> {
+        let Some(wanted) = Wanted::of(config, side) else { return Vec::new() };
+        let mut kinds: Vec<&str> = Vec::new();
+        for kind in wanted.notifications.iter().filter_map(|wanted| wanted.path.rsplit('/').next()) {
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
+        kinds.into_iter().map(|kind| (format!("webhook {kind}"), self.came(kind, side))).collect()
+    }
+
+    fn came(&self, kind: &str, side: &str) -> Verdict {
+        let of_kind = self.of_side(side).filter(|came| told_by(&came.kind) == kind);
+        let (count, last_ms) =
+            of_kind.fold((0, None), |(count, last), came| (count + came.count, last.max(Some(came.last_ms))));
+        match last_ms {
+            Some(last_ms) => Verdict::ok(format!("{count} came, the last {} ago", span(self.now_ms - last_ms))),
+            None => Verdict::note(
+                "none has come yet",
+                format!(
+                    "{} in {side} and check again; where still none has come, run `itop-bridge setup --side {side}` with an administrator's account",
+                    cause(kind)
+                ),
+            ),
+        }
+    }
+
+    /// Whether that iTop reaches the bridge cannot be asked: a webhook that came is the proof.
+    pub(super) fn public_url(&self, config: &Config, side: &str) -> Verdict {
+        let url = &config.server.public_url;
+        match self.of_side(side).map(|came| came.last_ms).max() {
+            Some(last_ms) => {
+                let ago = span(self.now_ms - last_ms);
+                Verdict::ok(format!("that iTop reaches the bridge: its last webhook came {ago} ago"))
+            }
+            None => Verdict {
+                state: State::Unknown,
+                detail: format!("whether that iTop reaches {url} is not known: no webhook of its has come yet"),
+                mend: Some(format!("run `curl {url}/healthz` on that iTop's machine while `serve` runs")),
+            },
+        }
+    }
+
+    fn of_side(&self, side: &str) -> impl Iterator<Item = &HookCount> {
+        self.hooks.iter().filter(move |came| came.side == side)
+    }
+}
+
+/// Routes beside those that `setup` uses, for webhooks made by hand, tell of the same.
+fn told_by(kind: &str) -> &str {
+    match kind {
+        "create-attachment" | "delete-attachment" => "update-attachment",
+        "update-private-log" => "update-ticket",
+        kind => kind,
+    }
+}
+
+/// What a person does to make such a webhook come.
+fn cause(kind: &str) -> &'static str {
+    match kind {
+        "create-ticket" => "open a ticket that fits `only`",
+        "ticket-state-change" => "move a ticket into another state",
+        "ticket-update-private-log" => "write into the log of a ticket",
+        "update-attachment" => "attach a file to a ticket",
+        _ => "save a change of a ticket",
+    }
+}
+
+fn work(side: &Side) -> Verdict {
+    let resume = format!("`itop-bridge resume {}`", side.name);
+    match side.stopped.as_deref() {
+        None => Verdict::ok("neither paused nor halted"),
+        Some(PAUSED) => Verdict::note(PAUSED, format!("run {resume} when it shall go on")),
+        Some(reason) => Verdict::fault(format!("halted: {reason}"), format!("look into it, then run {resume}")),
+    }
+}
+
+fn pairs(tickets: &Tickets, external: &str) -> Verdict {
+    let Tally { live, halted: count, .. } = &tickets.tally;
+    match &tickets.halted {
+        None => Verdict::ok(format!("{live} in step")),
+        Some(first) => Verdict::note(
+            format!(
+                "{count} of {live} {} halted; the first is {}: {}",
+                if *count == 1 { "has" } else { "have" },
+                first.reference,
+                first.why
+            ),
+            format!("look at both its tickets, then run `itop-bridge resume {external}:{}`", first.reference),
+        ),
+    }
+}
+
+/// A length of time, for people.
+fn span(ms: i64) -> String {
+    let minutes = ms.max(0) / 60_000;
+    match minutes {
+        0..2 => format!("{} s", ms.max(0) / 1000),
+        2..120 => format!("{minutes} min"),
+        120..2880 => format!("{} h", minutes / 60),
+        _ => format!("{} days", minutes / 1440),
+    }
+}
