@@ -377,8 +377,8 @@ async fn a_suspension_ends_when_the_tickets_that_wait_are_gone(version: Version)
     world.pass_seconds(10 * MINUTE).await;
     world.resume("acme:R-000001", false).await.unwrap();
     world.pass_seconds(2).await;
-    for id in &ids[1..3] {
-        world.acme().update(*id, json!({"title": format!("ticket {id}")})).await.unwrap();
+    for (number, id) in ids.iter().enumerate().skip(1) {
+        world.acme().update(*id, json!({"title": format!("ticket {number}")})).await.unwrap();
     }
     world.settle().await;
     assert_eq!(world.link(ids[0]).await.state, LinkState::Ended);
