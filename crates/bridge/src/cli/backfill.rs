@@ -11,7 +11,7 @@ use jiff::civil::Date;
 use serde_json::json;
 
 use super::serve::signalled;
-use super::{Outcome, progress, store, ticket};
+use super::{Outcome, block_on, print_json, progress, store, ticket};
 use crate::app;
 use crate::config::{Config, ExternalConfig};
 use crate::engine::{Engine, Older, Wish, Wished};
@@ -67,8 +67,7 @@ pub(super) fn run(backfill: &Backfill, config: &Path, out: &mut dyn Write) -> an
     let app = app::to_look(&config, store, &app::http_transport)?;
     let bar = progress::Bar::new("marked");
     let work = tell(backfill, &app.engine, &config, &bar, &ask, out);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.context("cannot start the runtime")?.block_on(work)
+    block_on(work)?
 }
 
 fn ask(question: &str) -> anyhow::Result<bool> {
@@ -100,8 +99,7 @@ pub async fn tell(
         && (backfill.yes || wished.tickets.is_empty() || ask(&format!("Mark {}?", tickets(wished.tickets.len())))?);
     let marked = if is_wanted { Some(mark(engine, &wish, &wished.tickets, bar).await?) } else { None };
     if backfill.json {
-        serde_json::to_writer_pretty(&mut *out, &as_json(&wished, marked))?;
-        writeln!(out)?;
+        print_json(&as_json(&wished, marked), out)?;
         return Ok(Outcome::Fine);
     }
     match (marked, backfill.dry_run) {

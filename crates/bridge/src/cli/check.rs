@@ -3,11 +3,10 @@
 use std::io::{IsTerminal as _, Write};
 use std::path::Path;
 
-use anyhow::Context as _;
 use clap::Args;
 use comfy_table::{ContentArrangement, Table, presets};
 
-use super::Outcome;
+use super::{Outcome, block_on, print_json};
 use crate::app;
 use crate::checks::{self, Finding, State};
 use crate::clock::SystemClock;
@@ -37,14 +36,9 @@ pub(super) struct Check {
 pub(super) fn run(check: &Check, config: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let config = Config::load(config)?;
     let admin = Admin::from(&|name| std::env::var(name).ok());
-    let findings = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?
-        .block_on(checks::run(&config, admin.as_ref(), &app::http_transport, &SystemClock));
+    let findings = block_on(checks::run(&config, admin.as_ref(), &app::http_transport, &SystemClock))?;
     if check.json {
-        serde_json::to_writer_pretty(&mut *out, &findings)?;
-        writeln!(out)?;
+        print_json(&findings, out)?;
     } else if std::io::stdout().is_terminal() {
         let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
         let shown = for_people(&findings, &config.internal.name);

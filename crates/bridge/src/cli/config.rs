@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::{Args, Subcommand};
 
-use super::Outcome;
+use super::{Outcome, print_json};
 use crate::config::{Config, Origin};
 
 mod effective;
@@ -41,8 +41,7 @@ pub(super) fn run(verbs: &ConfigVerbs, path: &Path, out: &mut dyn Write) -> anyh
     let entries = effective(&Config::load(path)?);
     if json {
         let shown: Vec<_> = entries.iter().map(Entry::to_json).collect();
-        serde_json::to_writer_pretty(&mut *out, &shown)?;
-        writeln!(out)?;
+        print_json(&shown, out)?;
     } else {
         write!(out, "{}", toml(&entries))?;
     }

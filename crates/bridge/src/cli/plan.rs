@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::Args;
 use itop_bridge_core::caselog::EntryKey;
 use itop_bridge_core::document::{Document, DocumentKind};
@@ -12,7 +12,7 @@ use itop_bridge_core::{FileContent, LogName, Side, Sight, Ticket};
 
 use super::ticket::Named;
 use super::times::moment;
-use super::{Outcome, store, ticket};
+use super::{Outcome, block_on, store, ticket};
 use crate::app;
 use crate::config::Config;
 use crate::engine::{Engine, Preview, log_text, without_image_addresses};
@@ -40,8 +40,7 @@ pub(super) fn run(plan: &Plan, config: &Path, out: &mut dyn Write) -> anyhow::Re
     let config = Config::load(config)?;
     let store = StoreHandle::inline(store::to_read(&config)?);
     let app = app::to_look(&config, store::to_read(&config)?, &app::http_transport)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.context("cannot start the runtime")?.block_on(show(plan, &app.engine, &store, &config, out))
+    block_on(show(plan, &app.engine, &store, &config, out))?
 }
 
 /// What the verb does, with an engine that looks at the same store.

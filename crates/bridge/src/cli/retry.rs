@@ -3,11 +3,11 @@
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::Args;
 
 use super::ticket::Named;
-use super::{Outcome, store, ticket};
+use super::{Outcome, block_on, store, ticket};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -80,10 +80,7 @@ fn what_it_does(row: Option<QueueRow>) -> String {
 /// A ticket whose create is refused has no pair, so only its iTop knows its reference.
 fn ask(config: &Config, external: &str, reference: &str) -> anyhow::Result<TicketOf> {
     let app = app::to_look(config, store::to_read(config)?, &app::http_transport)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let found =
-        runtime.context("cannot start the runtime")?.block_on(app.engine.external_ticket(external, reference))?;
-    match found {
+    match block_on(app.engine.external_ticket(external, reference))?? {
         Some((of, _)) => Ok(of),
         None => bail!("{external} has no ticket {reference}"),
     }

@@ -3,10 +3,10 @@
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::Args;
 
-use super::{Outcome, ticket};
+use super::{Outcome, block_on, ticket};
 use crate::app::{self, MakeTransport};
 use crate::config::{Config, SideConfig};
 use crate::setup::apply::{Made, apply};
@@ -44,9 +44,8 @@ pub struct Setup {
 
 pub(super) fn run(setup: &Setup, config: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let config = Config::load(config)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let env = |name: &str| std::env::var(name).ok();
-    runtime.context("cannot start the runtime")?.block_on(in_itop(setup, &config, &env, &app::http_transport, out))
+    block_on(in_itop(setup, &config, &env, &app::http_transport, out))?
 }
 
 /// What the verb does, with an environment and a way to the iTop.

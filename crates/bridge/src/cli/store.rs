@@ -20,6 +20,16 @@ pub(super) fn to_read(config: &Config) -> anyhow::Result<SqliteStore> {
     open(config, |path| SqliteStore::open_to_read(path))
 }
 
+/// For a verb that fills a store: the one before may be lost, or there has been none. Then a new one is made, but
+/// not to look only.
+pub(super) fn to_fill(config: &Config, to_look_only: bool) -> anyhow::Result<SqliteStore> {
+    match (to_look_only, config.store.path.exists()) {
+        (true, true) => to_read(config),
+        (true, false) => Ok(SqliteStore::open_in_memory()?),
+        (false, _) => open(config, |path| SqliteStore::open(path)),
+    }
+}
+
 /// A verb beside `serve` never makes a store: an empty one would look as if the bridge knew no pair.
 fn is_there(config: &Config) -> anyhow::Result<()> {
     let path = &config.store.path;

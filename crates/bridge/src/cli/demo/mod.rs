@@ -9,8 +9,8 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use tracing::subscriber::NoSubscriber;
 
-use super::Outcome;
 use super::serve::signalled;
+use super::{Outcome, block_on};
 use crate::random::{Random, SystemRandom};
 
 mod keep;
@@ -36,11 +36,9 @@ pub(super) struct Demo {
 
 pub(super) fn run(demo: &Demo, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     // One thread, so that the log of the whole bridge can be silenced while the story is told.
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
     let folder = Folder::new(&SystemRandom)?;
     let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    runtime.block_on(perform(demo, folder.path(), &mut Narrator::new(out, colours)))
+    block_on(perform(demo, folder.path(), &mut Narrator::new(out, colours)))?
 }
 
 async fn perform(demo: &Demo, folder: &Path, say: &mut Narrator<'_>) -> anyhow::Result<Outcome> {

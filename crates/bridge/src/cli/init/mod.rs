@@ -3,9 +3,9 @@
 use std::io::{IsTerminal as _, Write};
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 
-use super::{Outcome, keys};
+use super::{Outcome, block_on, keys};
 use crate::app::{self, MakeTransport};
 use crate::random::{Random, SystemRandom};
 
@@ -31,9 +31,8 @@ pub(super) fn run(init: &Init, config: &Path, out: &mut dyn Write) -> anyhow::Re
     let mut terminal = Terminal;
     let is_terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     let person = if is_terminal && !init.is_complete() { Some(&mut terminal as &mut dyn Prompt) } else { None };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let seams = Seams { env: &|name| std::env::var(name).ok(), transport: &app::http_transport, random: &SystemRandom };
-    runtime.context("cannot start the runtime")?.block_on(with(init, config, person, seams, out))
+    block_on(with(init, config, person, seams, out))?
 }
 
 /// What the verb takes from outside.

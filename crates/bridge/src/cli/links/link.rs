@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 
 use crate::app;
-use crate::cli::{Outcome, store, ticket};
+use crate::cli::{Outcome, block_on, store, ticket};
 use crate::config::Config;
 use crate::engine::{Engine, PairOf};
 use crate::store::{Instance, LinkState, StoreHandle, Stored, TicketOf};
@@ -30,8 +30,7 @@ pub struct LinkTwo {
 pub(super) fn run(link: &LinkTwo, config: &Config, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let store = StoreHandle::inline(store::to_change(config)?);
     let app = app::over(config, store.clone(), &app::http_transport)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.context("cannot start the runtime")?.block_on(tell(link, &app.engine, &store, config, out))
+    block_on(tell(link, &app.engine, &store, config, out))?
 }
 
 /// What the verb does, with an engine over the same store.

@@ -7,7 +7,7 @@ use itop_bridge_core::Side;
 use serde_json::Value as Json;
 
 use super::row::{Row, as_json, names};
-use crate::cli::Outcome;
+use crate::cli::{Outcome, print_json};
 use crate::config::Config;
 use crate::store::{MAX_ROWS, Store, Stored};
 
@@ -30,8 +30,7 @@ pub(super) fn list(
     }
     if json {
         let all: Vec<Json> = rows.iter().map(|row| as_json(row, config)).collect();
-        serde_json::to_writer_pretty(&mut *out, &all)?;
-        writeln!(out)?;
+        print_json(&all, out)?;
     } else if rows.is_empty() {
         writeln!(out, "There is no pair yet.")?;
     } else {

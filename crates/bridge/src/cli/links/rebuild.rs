@@ -8,10 +8,9 @@ use comfy_table::{Table, presets};
 use serde_json::json;
 
 use crate::app;
-use crate::cli::{Outcome, progress, store};
+use crate::cli::{Outcome, block_on, print_json, progress, store};
 use crate::config::Config;
 use crate::engine::{Engine, FoundPair, Rebuilt};
-use crate::store::SqliteStore;
 
 /// Find the pairs of a lost store again, by the marks that the bridge left in both iTops.
 ///
@@ -33,19 +32,9 @@ pub struct Rebuild {
 }
 
 pub(super) fn run(rebuild: &Rebuild, config: &Config, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    let app = app::to_look(config, open(rebuild, config)?, &app::http_transport)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let app = app::to_look(config, store::to_fill(config, rebuild.dry_run)?, &app::http_transport)?;
     let bar = progress::Bar::new("pairs");
-    runtime.context("cannot start the runtime")?.block_on(tell(rebuild, &app.engine, config, &bar, out))
-}
-
-/// The store may be the one that is lost: then a new one is made, but not to look only.
-fn open(rebuild: &Rebuild, config: &Config) -> anyhow::Result<SqliteStore> {
-    match (rebuild.dry_run, config.store.path.exists()) {
-        (true, true) => store::to_read(config),
-        (true, false) => Ok(SqliteStore::open_in_memory()?),
-        (false, _) => store::open(config, |path| SqliteStore::open(path)),
-    }
+    block_on(tell(rebuild, &app.engine, config, &bar, out))?
 }
 
 /// What the verb does, with an engine over the store.
@@ -60,8 +49,7 @@ pub async fn tell(
     bar.end();
     let found = found.context("the search stopped; what is stored is whole, and the next run goes on")?;
     if rebuild.json {
-        serde_json::to_writer_pretty(&mut *out, &as_json(&found, config))?;
-        writeln!(out)?;
+        print_json(&as_json(&found, config), out)?;
     } else {
         say(rebuild, &found, config, out)?;
     }

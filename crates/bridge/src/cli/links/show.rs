@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 use super::row::{Row, as_json, conflicts};
 use crate::cli::times::moment;
-use crate::cli::{Outcome, ticket};
+use crate::cli::{Outcome, print_json, ticket};
 use crate::config::Config;
 use crate::store::{Activity, MAX_ROWS, QueueRow, Store};
 
@@ -52,8 +52,7 @@ pub(super) fn show(
         shown["halt"] = json!(link.halt);
         shown["queue"] = json!(row.queued);
         shown["activity"] = json!(activity);
-        serde_json::to_writer_pretty(&mut *out, &shown)?;
-        writeln!(out)?;
+        print_json(&shown, out)?;
         return Ok(Outcome::Fine);
     }
     writeln!(out, "link {}: {}\nstate: {}", row.stored.id, ticket::pair_name(config, &row.stored), row.state)?;

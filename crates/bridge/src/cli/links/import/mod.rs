@@ -12,10 +12,10 @@ use serde_json::json;
 
 use self::csv::{Line, at};
 use crate::app;
-use crate::cli::{Outcome, progress, store};
+use crate::cli::{Outcome, block_on, print_json, progress, store};
 use crate::config::{Config, ExternalConfig};
 use crate::engine::{Engine, PairOf, ReadyPair};
-use crate::store::{LinkState, SqliteStore, StoreHandle, TicketOf};
+use crate::store::{LinkState, StoreHandle, TicketOf};
 
 /// Adopt the pairs of the original program, from its table as CSV.
 ///
@@ -52,20 +52,10 @@ pub(super) fn run(import: &Import, config: &Config, out: &mut dyn Write) -> anyh
     // What is wrong with the file is said before a store is made.
     let lines = read(import)?;
     let external = external(import, config)?;
-    let store = StoreHandle::inline(open(import, config)?);
+    let store = StoreHandle::inline(store::to_fill(config, import.dry_run)?);
     let app = app::over(config, store.clone(), &app::http_transport)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let verb = Verb { import, external, engine: &app.engine, store: &store, config };
-    runtime.context("cannot start the runtime")?.block_on(verb.tell(lines, &progress::Bar::new("pairs"), out))
-}
-
-/// At a change-over there may be no store yet.
-fn open(import: &Import, config: &Config) -> anyhow::Result<SqliteStore> {
-    match (import.dry_run, config.store.path.exists()) {
-        (true, true) => store::to_read(config),
-        (true, false) => Ok(SqliteStore::open_in_memory()?),
-        (false, _) => store::open(config, |path| SqliteStore::open(path)),
-    }
+    block_on(verb.tell(lines, &progress::Bar::new("pairs"), out))?
 }
 
 fn read(import: &Import) -> anyhow::Result<Vec<Line>> {
@@ -209,8 +199,7 @@ impl Verb<'_> {
 
     fn say(&self, imported: &Imported, out: &mut dyn Write) -> anyhow::Result<()> {
         if self.import.json {
-            serde_json::to_writer_pretty(&mut *out, &self.as_json(imported))?;
-            return Ok(writeln!(out)?);
+            return print_json(&self.as_json(imported), out);
         }
         if !imported.pairs.is_empty() {
             writeln!(out, "{}\n", self.table(&imported.pairs))?;
