@@ -141,8 +141,8 @@ impl World {
     }
 }
 
-/// The way from a client to a simulator. The simulator does not have the members of teams: of these the
-/// helpdesk (37) has Jules Verne (9).
+/// The way from a client to a simulator. The members of teams are this test's own, fewer than the sample's: the
+/// helpdesk (37) has Jules Verne (9) alone.
 struct ToSim {
     sim: Sim,
     instead: Option<(u16, Vec<(&'static str, &'static str)>)>,

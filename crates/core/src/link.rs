@@ -1,6 +1,7 @@
 //! A link: an external ticket, its internal counterpart, and what the two last agreed on.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -594,4 +595,10 @@ pub struct Conflict {
     /// It stood so when the pair was found again or taken over: it stays until that changes outside.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_older: bool,
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.about, self.text)
+    }
 }

@@ -111,7 +111,7 @@ impl Shown<'_> {
         }
         self.steps(plan)?;
         for conflict in &plan.conflicts {
-            writeln!(self.out, "\nconflict, left as it is: {}: {}", conflict.about, conflict.text)?;
+            writeln!(self.out, "\nconflict, left as it is: {conflict}")?;
         }
         if let Some(at_ms) = plan.look_again_at_ms {
             writeln!(self.out, "\nIt is looked at again at {}.", moment(at_ms))?;

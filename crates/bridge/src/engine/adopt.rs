@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use itop_bridge_core::{Adopted, FileContent, Link, Ticket, TicketMark, taken_over};
-use itop_client::{ErrorClass, Query, oql_quote};
+use itop_client::{Object, oql_quote};
 
 use super::failure::Failure;
 use super::itop::Itop;
@@ -61,29 +61,17 @@ impl From<StoreError> for CannotAdopt {
 impl Engine {
     /// An internal ticket by its reference: its id and class.
     pub async fn internal_ticket(&self, reference: &str) -> Result<Option<(u64, String)>, CannotAdopt> {
-        self.ticket_where(&self.shared.internal, &format!("ref = {}", oql_quote(reference))).await
+        let condition = format!("ref = {}", oql_quote(reference));
+        Ok(self.shared.ticket_where(&self.shared.internal, &condition).await?)
     }
 
     /// A ticket of either side by its id: that again, and its class. Without an external's name of the internal.
     pub async fn ticket_with_id(&self, external: Option<&str>, id: u64) -> Result<Option<(u64, String)>, CannotAdopt> {
         let itop = match external {
-            Some(name) => &self.lane_named(name)?.external,
+            Some(name) => &self.shared.lane(name)?.external,
             None => &self.shared.internal,
         };
-        self.ticket_where(itop, &format!("id = {id}")).await
-    }
-
-    async fn ticket_where(&self, itop: &Itop, condition: &str) -> Result<Option<(u64, String)>, CannotAdopt> {
-        let query = Query::oql(format!("SELECT Ticket WHERE {condition}"));
-        let answer = itop.client.get("Ticket", &query, &["id", "finalclass"]).await;
-        let found = answer.map_err(|error| Failure::of(itop, &error))?;
-        let class = |object: &itop_client::Object| object.text("finalclass").unwrap_or(&object.class).to_owned();
-        Ok(found.objects.first().map(|object| (object.id, class(object))))
-    }
-
-    fn lane_named(&self, name: &str) -> Result<&Lane, CannotAdopt> {
-        let lane = self.shared.lanes.iter().find(|lane| lane.name == name);
-        lane.map(|lane| &**lane).ok_or_else(|| CannotAdopt(format!("there is no external {name:?}")))
+        Ok(self.shared.ticket_where(itop, &format!("id = {id}")).await?)
     }
 
     /// Reads the tickets of these pairs, hundreds a call, and the files that stand on both sides. Answers for each,
@@ -101,7 +89,7 @@ impl Engine {
         }
         let mut read = HashMap::new();
         for ((external, class), of_class) in by_class {
-            let lane = self.lane_named(external)?;
+            let lane = self.shared.lane(external)?;
             for page in of_class.chunks(PAGE) {
                 let ready = self.shared.read_page(lane, class, page).await?;
                 read.extend(page.iter().map(|pair| (*pair).clone()).zip(ready));
@@ -175,7 +163,7 @@ impl Shared {
         }
         let documents = documents_of(&external, &internal, &both.texts);
         let Adopted { link, .. } = taken_over(policy, &external, &internal, documents);
-        let conflicts = link.conflicts.iter().map(|one| format!("{}: {}", one.about, one.text)).collect();
+        let conflicts = link.conflicts.iter().map(ToString::to_string).collect();
         let files = link.copies.iter().filter(|copy| copy.state.standing().is_some()).count();
         let alone = link.copies.len() - files;
         Ok(Ok(ReadyPair { external: lane.name.clone(), link, conflicts, files, alone }))
@@ -185,35 +173,13 @@ impl Shared {
     async fn read_originals(&self, lane: &Lane, itop: &Itop, ticket: &mut Ticket) -> Result<(), Failure> {
         let originals = ticket.files.iter().flatten().filter(|file| file.is_original());
         let ids: Vec<u64> = originals.map(|file| file.id).collect();
-        let contents = self.contents_of_all(lane, itop, &ids).await?;
+        let read = self.read_with_contents(itop, &ids, lane.settings.sync.max_attachment_bytes).await?;
+        let print = |object: &Object| Some((object.id, fingerprint(object.contents("contents")?)));
+        let contents: HashMap<u64, FileContent> = read.iter().filter_map(print).collect();
         for file in ticket.files.iter_mut().flatten() {
             file.content = contents.get(&file.id).cloned();
         }
         Ok(())
-    }
-
-    /// Together where they fit into one answer, else in halves.
-    async fn contents_of_all(
-        &self,
-        lane: &Lane,
-        itop: &Itop,
-        ids: &[u64],
-    ) -> Result<HashMap<u64, FileContent>, Failure> {
-        let query = Query::ids(ids).contents_up_to(lane.settings.sync.max_attachment_bytes);
-        match itop.client.get("Attachment", &query, &["id", "contents"]).await {
-            Err(error) if error.class == ErrorClass::TooLarge && ids.len() == 1 => Ok(HashMap::new()),
-            Err(error) if error.class == ErrorClass::TooLarge => {
-                let (some, others) = ids.split_at(ids.len() / 2);
-                let mut all = Box::pin(self.contents_of_all(lane, itop, some)).await?;
-                all.extend(Box::pin(self.contents_of_all(lane, itop, others)).await?);
-                Ok(all)
-            }
-            answer => {
-                let found = self.noted(itop, "Attachment", answer).map_err(|error| Failure::of(itop, &error))?;
-                let read = |object: &itop_client::Object| Some((object.id, fingerprint(object.contents("contents")?)));
-                Ok(found.objects.iter().filter_map(read).collect())
-            }
-        }
     }
 }
 

@@ -60,6 +60,7 @@ use crate::random::Random;
 use crate::store::StoreHandle;
 use crate::timing::Timing;
 use breaker::Down;
+use failure::Failure;
 use policies::Policies;
 use suspensions::Suspensions;
 
@@ -215,6 +216,11 @@ impl Engine {
 impl Shared {
     fn now_ms(&self) -> i64 {
         self.clock.now_ms()
+    }
+
+    fn lane(&self, external: &str) -> Result<&Arc<Lane>, Failure> {
+        let lane = self.lanes.iter().find(|lane| lane.name == external);
+        lane.ok_or_else(|| Failure::setup(format!("there is no external {external:?}")))
     }
 
     fn itop<'a>(&'a self, lane: &'a Lane, side: Side) -> &'a Itop {

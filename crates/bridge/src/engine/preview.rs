@@ -4,7 +4,7 @@
 use itop_bridge_core::link::CopyState;
 use itop_bridge_core::plan::{Plan, Write};
 use itop_bridge_core::{FileContent, Link, Side, Sight, TicketKey, reconcile};
-use itop_client::{Query, oql_quote};
+use itop_client::oql_quote;
 
 use super::failure::Failure;
 use super::files::unknown_copies;
@@ -45,19 +45,14 @@ impl Engine {
         external: &str,
         reference: &str,
     ) -> Result<Option<(TicketOf, String)>, CannotTell> {
-        let itop = &self.lane(external)?.external;
-        let query = Query::oql(format!("SELECT Ticket WHERE ref = {}", oql_quote(reference)));
-        let answer = itop.client.get("Ticket", &query, &["id", "finalclass"]).await;
-        let found = answer.map_err(|error| Failure::of(itop, &error))?;
-        Ok(found.objects.first().map(|object| {
-            let class = object.text("finalclass").unwrap_or(&object.class).to_owned();
-            (TicketOf { external: external.to_owned(), ticket: object.id }, class)
-        }))
+        let itop = &self.shared.lane(external)?.external;
+        let found = self.shared.ticket_where(itop, &format!("ref = {}", oql_quote(reference))).await?;
+        Ok(found.map(|(ticket, class)| (TicketOf { external: external.to_owned(), ticket }, class)))
     }
 
     /// The plan of a pass over everything of this ticket, as if a hint had named each of its files.
     pub async fn preview(&self, of: &TicketOf, class: Option<String>) -> Result<Preview, CannotTell> {
-        let (shared, lane) = (&*self.shared, self.lane(&of.external)?);
+        let (shared, lane) = (&*self.shared, &**self.shared.lane(&of.external)?);
         shared.remember_offsets().await?;
         let key = of.clone();
         let stored = shared.store.call(move |store| store.link_of_external(&key)).await.map_err(Failure::from)?;
@@ -86,11 +81,6 @@ impl Engine {
         let Sights { external, internal, .. } = sights;
         let number = claim.link.map(|(number, _)| number);
         Ok(Preview { of: of.clone(), link, number, external, internal, planned, contents })
-    }
-
-    fn lane(&self, external: &str) -> Result<&Lane, CannotTell> {
-        let lane = self.shared.lanes.iter().find(|lane| lane.name == external);
-        lane.map(|lane| &**lane).ok_or_else(|| CannotTell(format!("there is no external {external:?}")))
     }
 }
 

@@ -11,6 +11,7 @@ use itop_bridge_core::{File, FileContent, LogName, MadeBy, Side, Ticket, TicketM
 use itop_client::{Client, Contents, Error, ErrorClass, LogEntry, Object, Query};
 use sha2::{Digest, Sha256};
 
+use super::failure::Failure;
 use super::itop::Itop;
 use super::suspensions::say_over;
 use super::{Lane, Shared, html};
@@ -172,6 +173,42 @@ impl Shared {
             list.sort_by_key(|file| file.id);
         }
         Ok(files)
+    }
+
+    /// A ticket of any class: its id and its class.
+    pub(super) async fn ticket_where(&self, itop: &Itop, condition: &str) -> Result<Option<(u64, String)>, Failure> {
+        let query = Query::oql(format!("SELECT Ticket WHERE {condition}"));
+        let answer = itop.client.get("Ticket", &query, &["id", "finalclass"]).await;
+        let found = self.noted(itop, "Ticket", answer).map_err(|error| Failure::of(itop, &error))?;
+        let class = |object: &Object| object.text("finalclass").unwrap_or(&object.class).to_owned();
+        Ok(found.objects.first().map(|object| (object.id, class(object))))
+    }
+
+    /// Attachments with their contents: together where they fit into one answer, else in halves. One that alone
+    /// is larger is left out.
+    pub(super) async fn read_with_contents(
+        &self,
+        itop: &Itop,
+        ids: &[u64],
+        max_bytes: u64,
+    ) -> Result<Vec<Object>, Failure> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let query = Query::ids(ids).contents_up_to(max_bytes);
+        match itop.client.get("Attachment", &query, &["id", "contents"]).await {
+            Err(error) if error.class == ErrorClass::TooLarge && ids.len() == 1 => Ok(Vec::new()),
+            Err(error) if error.class == ErrorClass::TooLarge => {
+                let (some, others) = ids.split_at(ids.len() / 2);
+                let mut all = Box::pin(self.read_with_contents(itop, some, max_bytes)).await?;
+                all.extend(Box::pin(self.read_with_contents(itop, others, max_bytes)).await?);
+                Ok(all)
+            }
+            answer => {
+                let found = self.noted(itop, "Attachment", answer).map_err(|error| Failure::of(itop, &error))?;
+                Ok(found.objects)
+            }
+        }
     }
 
     /// An attachment with its contents; `None` where it is gone.

@@ -77,20 +77,18 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>, mut stop: watch::Receiver
 }
 
 async fn claim(shared: &Shared, lane: &Lane) -> Result<Vec<Claim>, Failure> {
-    let now = shared.now_ms();
     if [&lane.external, &shared.internal].iter().any(|itop| itop.breaker().is_down()) {
         return Ok(Vec::new());
     }
-    let name = lane.name.clone();
-    let stopped = shared.store.call(move |store| {
-        Ok(store.stopped(&Instance::External(name))?.or(store.stopped(&Instance::Internal)?).is_some())
-    });
-    if stopped.await? {
+    if !shared.knows_newer_pairs(lane).await? {
         return Ok(Vec::new());
     }
-    shared.know_newer_pairs(lane).await?;
-    let (name, lease_ms) = (lane.name.clone(), shared.timing.lease_ms);
-    Ok(shared.store.call(move |store| store.claim(&name, BATCH, now, lease_ms)).await?)
+    let (name, now, lease_ms) = (lane.name.clone(), shared.now_ms(), shared.timing.lease_ms);
+    let claims = shared.store.call(move |store| {
+        let stopped = store.stopped(&Instance::External(name.clone()))?.or(store.stopped(&Instance::Internal)?);
+        if stopped.is_some() { Ok(Vec::new()) } else { store.claim(&name, BATCH, now, lease_ms) }
+    });
+    Ok(claims.await?)
 }
 
 /// How long nothing can become due: until the next row's time, or until the next look whether a side that
@@ -316,12 +314,8 @@ impl Shared {
         if let Some(class) = &claim.class {
             return Ok(bridged(class).then(|| class.clone()));
         }
-        let query = itop_client::Query::ids(&[claim.lease.of.ticket]);
-        let answer = lane.external.client.get("Ticket", &query, &["id", "finalclass"]).await;
-        let found =
-            self.noted(&lane.external, "Ticket", answer).map_err(|error| Failure::of(&lane.external, &error))?;
-        let class = found.objects.first().and_then(|object| object.text("finalclass").map(str::to_owned));
-        Ok(class.filter(|class| bridged(class)))
+        let found = self.ticket_where(&lane.external, &format!("id = {}", claim.lease.of.ticket)).await?;
+        Ok(found.map(|(_, class)| class).filter(|class| bridged(class)))
     }
 
     /// What holds this ticket back because others were refused.

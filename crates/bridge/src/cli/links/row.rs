@@ -35,7 +35,7 @@ impl Row {
 }
 
 pub(super) fn conflicts(link: &Link) -> Vec<String> {
-    link.conflicts.iter().map(|conflict| format!("{}: {}", conflict.about, conflict.text)).collect()
+    link.conflicts.iter().map(ToString::to_string).collect()
 }
 
 /// The two tickets as people call them.

@@ -80,7 +80,7 @@ impl Wish {
 impl Engine {
     /// Reads what there is of a wish; writes nothing.
     pub async fn wished(&self, wish: &Wish) -> Result<Wished, Stopped> {
-        let (shared, lane) = (&*self.shared, self.lane_of(wish)?);
+        let (shared, lane) = (&*self.shared, &**self.shared.lane(&wish.external)?);
         let known = shared.linked_tickets(lane).await?;
         let up_to = shared.backfill_cursor(lane, wish).await?;
         let mut wished = Wished::default();
@@ -97,7 +97,7 @@ impl Engine {
 
     /// Marks these, so that passes carry them. What is marked is kept when this is dropped on the way.
     pub async fn backfill(&self, wish: &Wish, tickets: &[Older], tell: Tell<'_>) -> Result<usize, Stopped> {
-        let (shared, lane) = (&*self.shared, self.lane_of(wish)?);
+        let (shared, lane) = (&*self.shared, &**self.shared.lane(&wish.external)?);
         let mut marked = 0;
         tell(0, tickets.len());
         for (page, at) in tickets.chunks(MAX_ROWS).zip(1..) {
@@ -109,11 +109,6 @@ impl Engine {
         }
         shared.keep_backfill_cursor(lane, None).await?;
         Ok(marked)
-    }
-
-    fn lane_of(&self, wish: &Wish) -> Result<&Lane, Stopped> {
-        let lane = self.shared.lanes.iter().find(|lane| lane.name == wish.external);
-        lane.map(|lane| &**lane).ok_or_else(|| Stopped(format!("there is no external {:?}", wish.external)))
     }
 }
 

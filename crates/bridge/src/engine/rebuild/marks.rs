@@ -110,7 +110,7 @@ impl Shared {
         let mut found = Vec::new();
         for page in reports.chunks(PAGE) {
             let ids: Vec<u64> = page.iter().map(|(_, id)| *id).collect();
-            let texts = self.texts_of(lane, &lane.external, &ids).await?;
+            let texts = self.texts_of(&lane.external, &ids).await?;
             let told = page.iter().filter_map(|(mark, id)| Some((reference_in_report(texts.get(id)?)?, mark)));
             let told: Vec<(&str, &TicketMark)> = told.collect();
             let references: Vec<String> = told.iter().map(|(reference, _)| oql_quote(reference)).collect();

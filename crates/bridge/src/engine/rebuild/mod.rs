@@ -123,7 +123,7 @@ impl Engine {
         let mut done = 0;
         tell(done, all);
         for ((external, class), of_class) in candidates {
-            let Some(lane) = shared.lanes.iter().find(|lane| lane.name == external) else { continue };
+            let lane = shared.lane(&external)?;
             for page in of_class.chunks(PAGE) {
                 shared.take_page(lane, &class, page, dry_run, &mut rebuilt).await?;
                 done += page.len();
@@ -189,7 +189,7 @@ impl Shared {
     }
 
     fn not_bridged(&self, external: &str, class: &str) -> Option<String> {
-        let Some(lane) = self.lanes.iter().find(|lane| lane.name == external) else {
+        let Ok(lane) = self.lane(external) else {
             return Some(format!("its mark names {external}, which the configuration does not have"));
         };
         let bridged = lane.settings.sync.classes.contains_key(class);

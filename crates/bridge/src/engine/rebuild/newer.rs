@@ -7,18 +7,20 @@
 
 use super::{PAGE, Rebuilt};
 use crate::engine::failure::Failure;
+use crate::engine::sweep::may_call;
 use crate::engine::{Lane, Shared};
 
 impl Shared {
     /// Takes in what was made since for this lane, once in the life of a process. Another external's trouble
     /// holds nothing up here.
-    pub(in crate::engine) async fn know_newer_pairs(&self, lane: &Lane) -> Result<(), Failure> {
+    /// Neither a side that is down nor one that an operator stopped is asked: they are not known then.
+    pub(in crate::engine) async fn knows_newer_pairs(&self, lane: &Lane) -> Result<bool, Failure> {
         let mut known = lane.newer_known.lock().await;
-        if !*known {
+        if !*known && may_call(self, &lane.external).await && may_call(self, &self.internal).await {
             self.take_in_newer_pairs(lane).await?;
             *known = true;
         }
-        Ok(())
+        Ok(*known)
     }
 
     /// The highest counterpart that the store knew when the process began: what is made meanwhile for another

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use base64::Engine as _;
 use itop_bridge_core::document::{Document, DocumentKind, Line};
 use itop_bridge_core::{Adopted, Policy, Side, Ticket, TicketMark, found_by_marks};
-use itop_client::{ErrorClass, Query};
+use itop_client::Object;
 
 use super::{Candidate, FoundBy, FoundPair, Left, Rebuilt};
 use crate::engine::documents::read_back;
@@ -100,7 +100,7 @@ impl Shared {
         for (kind, reads) in [(DocumentKind::Report, &external), (DocumentKind::Notice, &internal)] {
             let itop = self.itop(lane, kind.on());
             let ids: Vec<u64> = tickets(reads).filter_map(|ticket| marked(ticket, kind)).collect();
-            let found = self.texts_of(lane, itop, &ids).await?;
+            let found = self.texts_of(itop, &ids).await?;
             texts.extend(found.into_iter().map(|(id, text)| ((kind.on(), id), text)));
         }
         Ok(Both { external, internal, texts })
@@ -145,7 +145,7 @@ impl Shared {
             internal,
             by,
             files: link.copies.len(),
-            conflicts: link.conflicts.iter().map(|one| format!("{}: {}", one.about, one.text)).collect(),
+            conflicts: link.conflicts.iter().map(ToString::to_string).collect(),
             due: due.into_iter().map(|step| step.reason).collect(),
         };
         if dry_run {
@@ -169,36 +169,13 @@ impl Shared {
     }
 
     /// Small text files, many at once. One that is too large, or no text, is left out.
-    pub(super) async fn texts_of(
-        &self,
-        lane: &Lane,
-        itop: &Itop,
-        ids: &[u64],
-    ) -> Result<HashMap<u64, String>, Failure> {
-        if ids.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let query = Query::ids(ids).contents_up_to(MAX_TEXTS_BYTES);
-        match itop.client.get("Attachment", &query, &["id", "contents"]).await {
-            Err(error) if error.class == ErrorClass::TooLarge => {
-                let (left, right) = ids.split_at(ids.len() / 2);
-                if left.is_empty() {
-                    return Ok(HashMap::new());
-                }
-                let mut texts = Box::pin(self.texts_of(lane, itop, left)).await?;
-                texts.extend(Box::pin(self.texts_of(lane, itop, right)).await?);
-                Ok(texts)
-            }
-            answer => {
-                let found = self.noted(itop, "Attachment", answer).map_err(|error| Failure::of(itop, &error))?;
-                let text = |object: &itop_client::Object| {
-                    let data = object.contents("contents")?.data.as_str();
-                    let bytes = base64::engine::general_purpose::STANDARD.decode(data).ok()?;
-                    Some((object.id, String::from_utf8(bytes).ok()?))
-                };
-                Ok(found.objects.iter().filter_map(text).collect())
-            }
-        }
+    pub(super) async fn texts_of(&self, itop: &Itop, ids: &[u64]) -> Result<HashMap<u64, String>, Failure> {
+        let text = |object: &Object| {
+            let data = object.contents("contents")?.data.as_str();
+            let bytes = base64::engine::general_purpose::STANDARD.decode(data).ok()?;
+            Some((object.id, String::from_utf8(bytes).ok()?))
+        };
+        Ok(self.read_with_contents(itop, ids, MAX_TEXTS_BYTES).await?.iter().filter_map(text).collect())
     }
 
     /// Marks tickets that no mark names, each to be carried if it qualifies.
