@@ -23,6 +23,7 @@ mod itop;
 mod lease;
 mod logs;
 mod looks;
+mod measure;
 mod pass;
 mod plain;
 mod policies;

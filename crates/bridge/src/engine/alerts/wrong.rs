@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Alert, NAMED, Watcher};
-use crate::engine::standing::{LaneStanding, Standing, long};
+use crate::engine::standing::{LaneStanding, SideStanding, Standing};
 use crate::engine::{Cause, PAUSED, Shared};
 use crate::store::{Halted, MAX_ROWS, Parked, QueueRow, Result, TicketOf};
 
@@ -54,7 +54,7 @@ impl Shared {
             Cause::Down { instance } | Cause::Class { instance, .. } => concerns(instance),
             Cause::Internal => true,
         });
-        let stands = |side: &crate::engine::standing::SideStanding| side.down.is_some() || side.stopped.is_some();
+        let stands = |side: &SideStanding| side.down.is_some() || side.stopped.is_some();
         is_suspended || standing.sides.iter().any(|side| concerns(&side.name) && stands(side))
     }
 
@@ -157,4 +157,10 @@ fn silence(lane: &LaneStanding, silent_ms: i64) -> Alert {
         lane.tally.waiting
     );
     Alert { event: "silence", text }
+}
+
+/// Minutes or hours, for people.
+fn long(ms: i64) -> String {
+    let minutes = ms / 60_000;
+    if minutes < 120 { format!("{minutes} minutes") } else { format!("{} hours", minutes / 60) }
 }
