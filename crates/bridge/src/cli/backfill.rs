@@ -1,11 +1,13 @@
 //! `backfill`: tickets that are older than the connection come under the bridge.
 
+mod title;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal as _, Write};
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use clap::{ArgGroup, Args};
+use clap::{ArgGroup, Args, ValueEnum};
 use comfy_table::{Table, presets};
 use jiff::civil::Date;
 use serde_json::json;
@@ -14,7 +16,7 @@ use super::serve::signalled;
 use super::{Outcome, block_on, print_json, progress, store, ticket};
 use crate::app;
 use crate::config::{Config, ExternalConfig};
-use crate::engine::{Engine, Older, Wish, Wished};
+use crate::engine::{Engine, Older, TitleAdopted, Wish, Wished};
 
 /// Bring tickets that are older than the connection under the bridge.
 ///
@@ -22,12 +24,17 @@ use crate::engine::{Engine, Older, Wish, Wished};
 /// new one: after what webhooks tell of, and only where it fits `only`. What has a pair is left as it is, and
 /// so is what was unlinked. Works while `serve` runs; without it the tickets wait.
 ///
+/// With `--match title` a ticket whose reference stands in the title of exactly one internal ticket gets no copy:
+/// the two are made a pair as they stand, and neither is written. Where several titles name it, it is left alone,
+/// and said.
+///
 /// May be stopped by Ctrl-C: the same command goes on where it stopped.
 #[derive(Debug, Args)]
 #[command(
     group(ArgGroup::new("decided").args(["yes", "dry_run"])),
     after_help = "Examples:\n  itop-bridge backfill --side acme --since 2026-01-01 --dry-run\n  \
-                  itop-bridge backfill --side acme --since 2026-01-01 --class UserRequest,Incident --state new,assigned"
+                  itop-bridge backfill --side acme --since 2026-01-01 --class UserRequest,Incident --state new,assigned\n  \
+                  itop-bridge backfill --side acme --since 2026-01-01 --match title"
 )]
 pub struct Backfill {
     /// An external's name.
@@ -42,15 +49,26 @@ pub struct Backfill {
     /// Only tickets in these states.
     #[arg(long = "state", value_name = "STATE", value_delimiter = ',')]
     pub states: Vec<String>,
+    /// Look for counterparts that stand already, and adopt them instead of making copies.
+    #[arg(long = "match", value_name = "BY", value_enum)]
+    pub match_by: Option<MatchBy>,
     /// Do not ask.
     #[arg(long)]
     pub yes: bool,
     /// Show what there is, and store nothing.
     #[arg(long)]
     pub dry_run: bool,
-    /// Print an object {counts, tickets, linked, ended, marked_before, marked}. With --yes or --dry-run.
+    /// Print an object {counts, tickets, linked, ended, marked_before, marked}, and {pairs, unclear, adopted} of
+    /// --match. With --yes or --dry-run.
     #[arg(long, requires = "decided")]
     pub json: bool,
+}
+
+/// How a counterpart is recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MatchBy {
+    /// Its title contains the external ticket's reference, as a word of its own.
+    Title,
 }
 
 /// How many tickets are shown.
@@ -95,20 +113,29 @@ pub async fn tell(
         say(&wish, &wished, config, out)?;
         out.flush()?;
     }
-    let is_wanted = !backfill.dry_run
-        && (backfill.yes || wished.tickets.is_empty() || ask(&format!("Mark {}?", tickets(wished.tickets.len())))?);
+    let is_nothing = wished.tickets.is_empty() && wished.pairs.is_empty();
+    let is_wanted = !backfill.dry_run && (backfill.yes || is_nothing || ask(&title::question(&wished))?);
+    let adopted = match is_wanted && !wished.pairs.is_empty() {
+        true => title::adopt(engine, &wish, &wished.pairs, bar).await?,
+        false => Vec::new(),
+    };
     let marked = if is_wanted { Some(mark(engine, &wish, &wished.tickets, bar).await?) } else { None };
+    let is_well = wished.unclear.is_empty() && adopted.iter().all(|pair| pair.link.is_some());
+    let outcome = if is_well { Outcome::Fine } else { Outcome::FaultFound };
     if backfill.json {
-        print_json(&as_json(&wished, marked), out)?;
-        return Ok(Outcome::Fine);
+        print_json(&as_json(&wish, &wished, &adopted, marked), out)?;
+        return Ok(outcome);
+    }
+    if !adopted.is_empty() {
+        title::say_adopted(&wish, &adopted, config, out)?;
     }
     match (marked, backfill.dry_run) {
-        (Some(0), _) => writeln!(out, "Nothing was marked.")?,
+        (Some(0), _) if !adopted.is_empty() => {}
+        (Some(0), _) | (None, false) => writeln!(out, "Nothing was marked.")?,
         (Some(n), _) => writeln!(out, "Marked: {}. `serve` carries them, after what webhooks tell of.", tickets(n))?,
         (None, true) => writeln!(out, "Nothing was marked: this was a dry run.")?,
-        (None, false) => writeln!(out, "Nothing was marked.")?,
     }
-    Ok(Outcome::Fine)
+    Ok(outcome)
 }
 
 /// Until Ctrl-C. Only here: while there is nothing to keep, at the question too, it ends the process at once.
@@ -151,7 +178,8 @@ fn wish(backfill: &Backfill, config: &Config) -> anyhow::Result<Wish> {
             bail!("no bridged class of {side} has the state {state}");
         }
     }
-    Ok(Wish { external: side.clone(), since: *since, classes, states })
+    let match_title = backfill.match_by == Some(MatchBy::Title);
+    Ok(Wish { external: side.clone(), since: *since, classes, states, match_title })
 }
 
 /// Whether a class that is asked for has the state. Of a class without a lifecycle nobody knows.
@@ -162,7 +190,7 @@ fn is_known(state: &str, classes: &BTreeSet<String>, external: &ExternalConfig) 
 }
 
 fn say(wish: &Wish, wished: &Wished, config: &Config, out: &mut dyn Write) -> anyhow::Result<()> {
-    let Wished { tickets: found, linked, ended, marked_before } = wished;
+    let Wished { tickets: found, linked, ended, marked_before, .. } = wished;
     let (external, internal) = (&wish.external, &config.internal.name);
     if !found.is_empty() {
         writeln!(out, "{}\n", counts_table(found))?;
@@ -170,14 +198,16 @@ fn say(wish: &Wish, wished: &Wished, config: &Config, out: &mut dyn Write) -> an
         let heading = if some.len() < found.len() { format!("{} of them:", some.len()) } else { "These:".to_owned() };
         writeln!(out, "{heading}\n{}\n", sample_table(external, &some))?;
     }
+    title::say(wish, wished, config, out)?;
     writeln!(out, "started since {} and not in {internal} yet: {}", wish.since, tickets(found.len()))?;
-    for (count, what) in [
-        (linked, "left as they are, since they have a pair"),
-        (ended, "left alone, since their pair was ended"),
-        (marked_before, "marked already by an earlier run that was stopped"),
-    ] {
-        if *count > 0 {
-            writeln!(out, "{what}: {}", tickets(*count))?;
+    let others = [
+        (*linked, "left as they are, since they have a pair"),
+        (*ended, "left alone, since their pair was ended"),
+        (*marked_before, "marked already by an earlier run that was stopped"),
+    ];
+    for (count, what) in title::counts(wished).into_iter().chain(others) {
+        if count > 0 {
+            writeln!(out, "{what}: {}", tickets(count))?;
         }
     }
     Ok(())
@@ -238,16 +268,22 @@ fn tickets(count: usize) -> String {
     if count == 1 { "1 ticket".to_owned() } else { format!("{count} tickets") }
 }
 
-fn as_json(wished: &Wished, marked: Option<usize>) -> serde_json::Value {
+fn as_json(wish: &Wish, wished: &Wished, adopted: &[TitleAdopted], marked: Option<usize>) -> serde_json::Value {
     let counts = counts(&wished.tickets);
     let count =
         |((class, state), count): ((&str, &str), usize)| json!({ "class": class, "state": state, "tickets": count });
-    json!({
+    let mut shown = json!({
         "counts": counts.into_iter().map(count).collect::<Vec<_>>(),
         "tickets": wished.tickets,
         "linked": wished.linked,
         "ended": wished.ended,
         "marked_before": wished.marked_before,
         "marked": marked.unwrap_or_default(),
-    })
+    });
+    if let (true, Some(shown), serde_json::Value::Object(of_titles)) =
+        (wish.match_title, shown.as_object_mut(), title::as_json(wished, adopted))
+    {
+        shown.extend(of_titles);
+    }
+    shown
 }

@@ -47,7 +47,7 @@ use tokio::sync::watch;
 
 pub use adopt::{CannotAdopt, PairOf, ReadyPair};
 pub use alerts::Alerts;
-pub use backfill::{Older, Wish, Wished};
+pub use backfill::{Older, TitleAdopted, TitlePair, Titled, Unclear, Wish, Wished};
 pub use html::{log_text, without_image_addresses};
 pub use itop::Itop;
 pub use policies::{LaneSettings, target_of};

@@ -23,7 +23,7 @@ outside_both_versions![
 const HELPDESK: &str = "only = \"team_name = 'Helpdesk'\"";
 const ONE_CLASS: &str = "classes = { UserRequest = \"UserRequest\" }";
 
-type Said = Result<(Outcome, String), String>;
+pub type Said = Result<(Outcome, String), String>;
 
 #[derive(clap::Parser)]
 struct Line {
@@ -38,11 +38,11 @@ fn parsed(arguments: &str) -> Result<Backfill, clap::Error> {
 
 impl World {
     /// The verb with these arguments, from a process beside the bridge.
-    async fn backfill(&mut self, arguments: &str) -> Said {
+    pub async fn backfill(&mut self, arguments: &str) -> Said {
         self.backfill_asking(arguments, &|question| panic!("asked: {question}")).await
     }
 
-    async fn backfill_asking(&mut self, arguments: &str, ask: backfill::Ask<'_>) -> Said {
+    pub async fn backfill_asking(&mut self, arguments: &str, ask: backfill::Ask<'_>) -> Said {
         let verb = parsed(arguments).map_err(|error| error.to_string())?;
         let (app, config, mut out) = (self.app(), self.config(), Vec::new());
         let bar = progress::Bar::hidden();
@@ -63,7 +63,7 @@ fn of_helpdesk(title: &str) -> Json {
 }
 
 /// A bridge that first starts when these tickets have stood for ten minutes; acme's have the ids 1, 2, …
-async fn with_older(setup: Setup, tickets: &[(&str, Json)]) -> World {
+pub async fn with_older(setup: Setup, tickets: &[(&str, Json)]) -> World {
     let mut world = setup.start().await;
     world.crash().await;
     for (class, fields) in tickets {
@@ -200,6 +200,7 @@ async fn a_stopped_backfill_goes_on_and_what_hooks_tell_of_goes_first(version: V
         since: "2026-11-24".parse().unwrap(),
         classes: [].into(),
         states: [].into(),
+        match_title: false,
     };
     let wished = engine.wished(&wish).await.unwrap();
     let marking = engine.backfill(&wish, &wished.tickets, &|_, _| {});

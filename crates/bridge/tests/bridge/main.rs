@@ -6,6 +6,7 @@ mod world;
 mod anew;
 mod back;
 mod backfill;
+mod by_title;
 mod calls;
 mod connection;
 mod create;

@@ -2,7 +2,10 @@
 //!
 //! They are listed, a page a call, and marked in the queue: a pass then carries each as it carries a new one,
 //! and `only` still holds. What is linked, or was unlinked, is left as it is. A cursor says up to which ticket
-//! a run has marked, so that the next one with the same wish goes on.
+//! a run has marked, so that the next one with the same wish goes on. Where that is wanted, those whose counterpart
+//! stands already are taken as they are (`title`).
+
+mod title;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +19,7 @@ use super::rebuild::{Stopped, Tell};
 use super::worker::{only, started_since};
 use super::{Engine, Lane, Shared};
 use crate::store::{About, DirtyMark, LinkState, Look, MAX_ROWS, TicketOf};
+pub use title::{TitleAdopted, TitlePair, Titled, Unclear};
 
 /// Tickets listed together.
 const LISTED: usize = 500;
@@ -36,6 +40,8 @@ pub struct Wish {
     pub classes: BTreeSet<String>,
     /// Every state where none is named.
     pub states: BTreeSet<String>,
+    /// An internal ticket whose title names the external one is its counterpart.
+    pub match_title: bool,
 }
 
 /// What is there of a wish.
@@ -43,6 +49,10 @@ pub struct Wish {
 pub struct Wished {
     /// Not linked, in the order of their ids.
     pub tickets: Vec<Older>,
+    /// Not linked, each with the internal ticket whose title names it.
+    pub pairs: Vec<TitlePair>,
+    /// Not linked, and left so: titles do not tell the counterpart.
+    pub unclear: Vec<Unclear>,
     /// Those that a pair has already.
     pub linked: usize,
     /// Those whose pair has ended: they stay so.
@@ -72,8 +82,9 @@ struct Cursor {
 impl Wish {
     /// Tells one wish from another.
     fn words(&self) -> String {
-        let Wish { since, classes, states, .. } = self;
-        format!("since {since}, classes {classes:?}, states {states:?}")
+        let Wish { since, classes, states, match_title, .. } = self;
+        let by_title = if *match_title { ", matched by title" } else { "" };
+        format!("since {since}, classes {classes:?}, states {states:?}{by_title}")
     }
 }
 
@@ -83,15 +94,22 @@ impl Engine {
         let (shared, lane) = (&*self.shared, &**self.shared.lane(&wish.external)?);
         let known = shared.linked_tickets(lane).await?;
         let up_to = shared.backfill_cursor(lane, wish).await?;
-        let mut wished = Wished::default();
+        let (mut wished, mut free) = (Wished::default(), Vec::new());
         for ticket in shared.list_wished(lane, wish).await? {
             match known.get(&ticket.id) {
                 Some(LinkState::Live) => wished.linked += 1,
                 Some(LinkState::Ended) => wished.ended += 1,
-                None if ticket.id <= up_to => wished.marked_before += 1,
-                None => wished.tickets.push(ticket),
+                None => free.push(ticket),
             }
         }
+        if wish.match_title {
+            // Before what is marked is told apart: what an earlier run left unclear was not marked by it.
+            let found = shared.match_by_title(lane, free).await?;
+            (wished.pairs, wished.unclear, free) = (found.pairs, found.unclear, found.rest);
+        }
+        let all = free.len();
+        wished.tickets = free.into_iter().filter(|ticket| ticket.id > up_to).collect();
+        wished.marked_before = all - wished.tickets.len();
         Ok(wished)
     }
 

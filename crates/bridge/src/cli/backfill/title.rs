@@ -1,0 +1,123 @@
+//! `backfill --match title`: the pairs that titles tell are shown, and adopted.
+
+use std::io::Write;
+
+use anyhow::bail;
+use serde_json::{Value, json};
+
+use super::{lines, one_line, signalled, table, tickets};
+use crate::cli::progress;
+use crate::config::Config;
+use crate::engine::{Engine, TitleAdopted, TitlePair, Titled, Unclear, Wish, Wished};
+
+/// The pairs that were found, and what was left unclear.
+pub(super) fn say(wish: &Wish, wished: &Wished, config: &Config, out: &mut dyn Write) -> anyhow::Result<()> {
+    let (external, internal) = (&wish.external, &config.internal.name);
+    if !wished.pairs.is_empty() {
+        writeln!(out, "named in the title of a ticket of {internal}, each with its counterpart:")?;
+        writeln!(out, "{}\n", pairs_table(external, internal, &wished.pairs))?;
+    }
+    for unclear in &wished.unclear {
+        writeln!(out, "{}", left_alone(external, internal, unclear))?;
+    }
+    if !wished.unclear.is_empty() {
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+/// How many there are of each.
+pub(super) fn counts(wished: &Wished) -> [(usize, &'static str); 2] {
+    [
+        (wished.pairs.len(), "named in one title, whose ticket is the counterpart"),
+        (wished.unclear.len(), "left alone, since titles do not tell the counterpart"),
+    ]
+}
+
+/// Until Ctrl-C.
+pub(super) async fn adopt(
+    engine: &Engine,
+    wish: &Wish,
+    pairs: &[TitlePair],
+    bar: &progress::Bar,
+) -> anyhow::Result<Vec<TitleAdopted>> {
+    let tell = |done, all| bar.tell(done, all);
+    let adopted = tokio::select! {
+        adopted = engine.adopt_by_title(&wish.external, pairs, &tell) => Some(adopted),
+        () = signalled() => None,
+    };
+    bar.end();
+    match adopted {
+        None => bail!("stopped; the pairs that were adopted stay so, and the same command goes on from there"),
+        Some(Err(why)) => bail!("not all pairs were adopted, and nothing was marked; the same command goes on: {why}"),
+        Some(Ok(adopted)) => Ok(adopted),
+    }
+}
+
+pub(super) fn say_adopted(
+    wish: &Wish,
+    adopted: &[TitleAdopted],
+    config: &Config,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    for TitleAdopted { reference, counterpart, why_not, conflicts, .. } in adopted {
+        let pair = format!("{}:{reference} with {}:{counterpart}", wish.external, config.internal.name);
+        if let Some(why) = why_not {
+            writeln!(out, "not adopted: {pair}: {why}")?;
+        }
+        for conflict in conflicts {
+            writeln!(out, "{pair}: left as it is: {conflict}")?;
+        }
+    }
+    let taken = adopted.iter().filter(|pair| pair.link.is_some()).count();
+    writeln!(out, "Adopted: {}, as they stand.", self::pairs(taken))?;
+    Ok(())
+}
+
+pub(super) fn pairs(count: usize) -> String {
+    if count == 1 { "1 pair".to_owned() } else { format!("{count} pairs") }
+}
+
+/// The question before anything is stored.
+pub(super) fn question(wished: &Wished) -> String {
+    match (wished.pairs.len(), wished.tickets.len()) {
+        (0, marked) => format!("Mark {}?", tickets(marked)),
+        (adopted, 0) => format!("Adopt {}?", pairs(adopted)),
+        (adopted, marked) => format!("Adopt {} and mark {}?", pairs(adopted), tickets(marked)),
+    }
+}
+
+pub(super) fn as_json(wished: &Wished, adopted: &[TitleAdopted]) -> Value {
+    json!({ "pairs": wished.pairs, "unclear": wished.unclear, "adopted": adopted })
+}
+
+fn pairs_table(external: &str, internal: &str, pairs: &[TitlePair]) -> String {
+    let mut table = table(["TICKET", "COUNTERPART", "ORGANISATION", "ITS TITLE"]);
+    for TitlePair { ticket, counterpart } in pairs {
+        let Titled { reference, title, organisation, .. } = counterpart;
+        table.add_row([
+            format!("{external}:{}", ticket.reference),
+            format!("{internal}:{reference}"),
+            one_line(organisation),
+            one_line(title),
+        ]);
+    }
+    lines(table)
+}
+
+fn left_alone(external: &str, internal: &str, unclear: &Unclear) -> String {
+    let Unclear { ticket, candidates, rivals } = unclear;
+    let name = format!("{external}:{}", ticket.reference);
+    let listed: Vec<String> = candidates.iter().map(|one| format!("{internal}:{}", one.reference)).collect();
+    let what = match (listed.as_slice(), rivals.is_empty()) {
+        ([only], false) => {
+            let others: Vec<String> = rivals.iter().map(|reference| format!("{external}:{reference}")).collect();
+            format!("the title of {only} names {} too", others.join(", "))
+        }
+        _ => format!("several titles name it: {}", listed.join(", ")),
+    };
+    format!(
+        "left alone: {name}: {what}. `itop-bridge links link {name} {}` makes a pair of the right two; where there is none, take its reference out of the titles and run this again",
+        if listed.len() == 1 { &listed[0] } else { "TICKET" }
+    )
+}

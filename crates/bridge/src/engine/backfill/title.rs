@@ -1,0 +1,302 @@
+//! Tickets of a backfill whose counterpart stands already, made by hand or by another program: an internal
+//! ticket whose title names the external one.
+//!
+//! Nothing is written to an iTop. What is linked, was unlinked, or carries a mark of another ticket is nobody's
+//! counterpart here. Where a title leaves it open which two belong together, nothing is taken.
+
+use std::collections::{BTreeMap, HashMap};
+
+use itop_bridge_core::TicketMark;
+use itop_client::{Object, Query, oql_quote};
+use serde::Serialize;
+
+use super::Older;
+use crate::engine::adopt::{PairOf, ReadyPair};
+use crate::engine::failure::Failure;
+use crate::engine::rebuild::{Stopped, Tell};
+use crate::engine::{Engine, Lane, Shared};
+use crate::store::{Activity, StoreError};
+
+/// References looked for in one call.
+const TOGETHER: usize = 50;
+
+/// Internal tickets listed, or looked at, together.
+const PAGE: usize = 200;
+
+/// Pairs read and stored together: what was stored stays when the run is stopped.
+const ADOPTED: usize = 100;
+
+/// What titles say of the tickets of a wish.
+#[derive(Debug, Default)]
+pub(super) struct ByTitle {
+    pub pairs: Vec<TitlePair>,
+    pub unclear: Vec<Unclear>,
+    /// No title names them.
+    pub rest: Vec<Older>,
+}
+
+/// A ticket, and the one internal ticket whose title names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TitlePair {
+    pub ticket: Older,
+    pub counterpart: Titled,
+}
+
+/// A ticket that is left alone, since titles do not tell its counterpart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unclear {
+    pub ticket: Older,
+    pub candidates: Vec<Titled>,
+    /// The other tickets that the title of the one candidate names.
+    pub rivals: Vec<String>,
+}
+
+/// An internal ticket whose title names an external one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Titled {
+    pub id: u64,
+    pub class: String,
+    pub reference: String,
+    pub title: String,
+    pub organisation: String,
+}
+
+/// What became of a pair.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TitleAdopted {
+    /// The external ticket's reference.
+    pub reference: String,
+    pub counterpart: String,
+    /// The link's number, or why there is none.
+    pub link: Option<i64>,
+    pub why_not: Option<String>,
+    /// What differs, and is left so until it changes outside.
+    pub conflicts: Vec<String>,
+}
+
+impl Engine {
+    /// Takes these pairs into the store as they stand. What is stored is kept when this is dropped on the way.
+    pub async fn adopt_by_title(
+        &self,
+        external: &str,
+        pairs: &[TitlePair],
+        tell: Tell<'_>,
+    ) -> Result<Vec<TitleAdopted>, Stopped> {
+        let mut adopted = Vec::new();
+        tell(0, pairs.len());
+        for page in pairs.chunks(ADOPTED) {
+            let named: Vec<PairOf> = page.iter().map(|pair| pair.of(external)).collect();
+            let read = self.read_to_adopt(&named, &|_, _| {}).await.map_err(|why| Stopped(why.to_string()))?;
+            for (pair, ready) in page.iter().zip(read) {
+                let stored = match ready {
+                    Ok(ready) => self.shared.store_pair(ready).await?,
+                    Err(why) => Err(why.to_string()),
+                };
+                adopted.push(pair.adopted(stored));
+            }
+            tell(adopted.len(), pairs.len());
+        }
+        Ok(adopted)
+    }
+}
+
+impl TitlePair {
+    fn of(&self, external: &str) -> PairOf {
+        PairOf {
+            external: external.to_owned(),
+            class: self.ticket.class.clone(),
+            ticket: self.ticket.id,
+            internal_class: self.counterpart.class.clone(),
+            internal: self.counterpart.id,
+        }
+    }
+
+    fn adopted(&self, stored: Result<(i64, Vec<String>), String>) -> TitleAdopted {
+        let (link, conflicts, why_not) = match stored {
+            Ok((link, conflicts)) => (Some(link), conflicts, None),
+            Err(why) => (None, Vec::new(), Some(why)),
+        };
+        let (reference, counterpart) = (self.ticket.reference.clone(), self.counterpart.reference.clone());
+        TitleAdopted { reference, counterpart, link, why_not, conflicts }
+    }
+}
+
+impl Shared {
+    /// The link's number and what differs; the inner error: meanwhile somebody else linked one of the two.
+    async fn store_pair(&self, ready: ReadyPair) -> Result<Result<(i64, Vec<String>), String>, Failure> {
+        let ReadyPair { external, link, conflicts, .. } = ready;
+        let now = self.now_ms();
+        let did =
+            Activity { at_ms: now, text: "adopted: the internal ticket's title names the external one".to_owned() };
+        match self.store.call(move |store| store.adopt_link(&external, &link, false, &[did], now)).await {
+            Ok(number) => Ok(Ok((number, conflicts))),
+            Err(error @ StoreError::AlreadyLinked { .. }) => Ok(Err(error.to_string())),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Looks for the counterparts of tickets that have no link.
+    pub(super) async fn match_by_title(&self, lane: &Lane, tickets: Vec<Older>) -> Result<ByTitle, Failure> {
+        let mut by_class: BTreeMap<&str, Vec<&Older>> = BTreeMap::new();
+        for ticket in &tickets {
+            by_class.entry(&ticket.class).or_default().push(ticket);
+        }
+        let mut candidates: HashMap<u64, Vec<Titled>> = HashMap::new();
+        for (class, of_class) in by_class {
+            let internal_class = self.policy_without_defaults(lane, class)?.internal_class.clone();
+            for some in of_class.chunks(TOGETHER) {
+                let titled = self.titles_that_name(&internal_class, some).await?;
+                let marks = self.marks_of_free(&internal_class, &titled).await?;
+                for ticket in some {
+                    let own = lane.mark(&self.server, class, ticket.id);
+                    candidates.insert(ticket.id, candidates_of(ticket, &titled, &marks, &own));
+                }
+            }
+        }
+        Ok(decide(tickets, &mut candidates))
+    }
+
+    /// Internal tickets whose title has one of these references in it, or what LIKE takes for one.
+    async fn titles_that_name(&self, class: &str, tickets: &[&Older]) -> Result<Vec<Titled>, Failure> {
+        let named = tickets.iter().filter(|ticket| !ticket.reference.is_empty());
+        let likes: Vec<String> =
+            named.map(|ticket| format!("title LIKE {}", oql_quote(&pattern(&ticket.reference)))).collect();
+        if likes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let condition = format!("({})", likes.join(" OR "));
+        let fields = ["id", "ref", "title", "org_name"];
+        let query = Query::oql(format!("SELECT {class} WHERE {condition}")).limit(PAGE as u32);
+        let answer = self.internal.client.get(class, &query, &fields).await;
+        let found = self.noted(&self.internal, class, answer).map_err(|error| Failure::of(&self.internal, &error))?;
+        let objects = match found.total > PAGE as u64 {
+            true => self.list_all(&self.internal, class, &condition, &fields, PAGE).await?,
+            false => found.objects,
+        };
+        // The class may have subclasses of its own.
+        Ok(objects.iter().filter(|object| object.class == class).map(titled).collect())
+    }
+
+    /// Those of them that the store knows nothing of, each with the mark that its log begins with.
+    async fn marks_of_free(&self, class: &str, titled: &[Titled]) -> Result<HashMap<u64, Option<TicketMark>>, Failure> {
+        let mut free = Vec::new();
+        for id in titled.iter().map(|titled| titled.id) {
+            if self.store.call(move |store| store.link_of_internal(id)).await?.is_none() {
+                free.push(id);
+            }
+        }
+        let mut marks = HashMap::new();
+        for page in free.chunks(PAGE) {
+            let answer = self.internal.client.get(class, &Query::ids(page), &["id", "private_log"]).await;
+            let found =
+                self.noted(&self.internal, class, answer).map_err(|error| Failure::of(&self.internal, &error))?;
+            marks.extend(found.objects.iter().map(|object| (object.id, first_mark(object))));
+        }
+        Ok(marks)
+    }
+}
+
+/// Those that may be the ticket's counterpart. One that carries its mark is.
+fn candidates_of(
+    ticket: &Older,
+    titled: &[Titled],
+    marks: &HashMap<u64, Option<TicketMark>>,
+    own: &TicketMark,
+) -> Vec<Titled> {
+    let named = titled.iter().filter(|titled| names(&titled.title, &ticket.reference));
+    let named: Vec<(&Titled, Option<&TicketMark>)> =
+        named.filter_map(|titled| Some((titled, marks.get(&titled.id)?.as_ref()))).collect();
+    let marked: Vec<Titled> =
+        named.iter().filter(|(_, mark)| *mark == Some(own)).map(|(titled, _)| (*titled).clone()).collect();
+    if !marked.is_empty() {
+        return marked;
+    }
+    named.into_iter().filter(|(_, mark)| mark.is_none()).map(|(titled, _)| titled.clone()).collect()
+}
+
+fn decide(tickets: Vec<Older>, candidates: &mut HashMap<u64, Vec<Titled>>) -> ByTitle {
+    let mut named_by: HashMap<u64, Vec<String>> = HashMap::new();
+    for ticket in &tickets {
+        for candidate in candidates.get(&ticket.id).into_iter().flatten() {
+            named_by.entry(candidate.id).or_default().push(ticket.reference.clone());
+        }
+    }
+    let mut found = ByTitle::default();
+    for ticket in tickets {
+        let mut candidates = candidates.remove(&ticket.id).unwrap_or_default();
+        let rivals = |candidate: &Titled| {
+            let all = named_by.get(&candidate.id).into_iter().flatten();
+            all.filter(|reference| **reference != ticket.reference).cloned().collect::<Vec<String>>()
+        };
+        match candidates.as_slice() {
+            [] => found.rest.push(ticket),
+            [only] if rivals(only).is_empty() => {
+                let counterpart = candidates.remove(0);
+                found.pairs.push(TitlePair { ticket, counterpart });
+            }
+            [only] => {
+                let rivals = rivals(only);
+                found.unclear.push(Unclear { ticket, candidates, rivals });
+            }
+            _ => found.unclear.push(Unclear { ticket, candidates, rivals: Vec::new() }),
+        }
+    }
+    found
+}
+
+/// The reference anywhere in a text. What LIKE, or a customer's iTop, may mean otherwise stands for any one
+/// character: what is found is compared word for word.
+fn pattern(reference: &str) -> String {
+    let any = |character: char| if character.is_alphanumeric() || character == '-' { character } else { '_' };
+    format!("%{}%", reference.chars().map(any).collect::<String>())
+}
+
+/// Whether the title has the reference in it as a word: R-000012 is not in R-0000123.
+fn names(title: &str, reference: &str) -> bool {
+    let (title, reference) = (title.to_lowercase(), reference.to_lowercase());
+    if reference.is_empty() {
+        return false;
+    }
+    let of_word = |character: Option<char>| character.is_some_and(|one| one.is_alphanumeric() || one == '_');
+    title.match_indices(&reference).any(|(at, found)| {
+        !of_word(title[..at].chars().next_back()) && !of_word(title[at + found.len()..].chars().next())
+    })
+}
+
+fn titled(object: &Object) -> Titled {
+    let text = |code: &str| object.text(code).unwrap_or_default().to_owned();
+    Titled {
+        id: object.id,
+        class: object.class.clone(),
+        reference: text("ref"),
+        title: text("title"),
+        organisation: text("org_name"),
+    }
+}
+
+fn first_mark(object: &Object) -> Option<TicketMark> {
+    TicketMark::find(&object.log("private_log")?.into_iter().next()?.message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_names_a_reference_as_a_word_of_its_own() {
+        for title in ["[R-000012] Printer", "R-000012", "re: r-000012, again", "see (R-000012)", "éR R-000012/2"] {
+            assert!(names(title, "R-000012"), "{title}");
+        }
+        for title in ["R-0000123", "R-00001", "XR-000012", "R-000012a", "R_000012", "", "éR-000012", "_R-000012"] {
+            assert!(!names(title, "R-000012"), "{title}");
+        }
+        assert!(names("R-0000123 and R-000012", "R-000012"));
+        assert!(!names("anything", ""));
+    }
+
+    #[test]
+    fn what_like_may_read_otherwise_stands_for_any_character() {
+        assert_eq!(pattern("R-000012"), "%R-000012%");
+        assert_eq!(pattern("100%_\\'"), "%100____%");
+    }
+}
