@@ -137,7 +137,8 @@ impl<'a> Pass<'a> {
         let next = if self.failures.is_empty() {
             next
         } else {
-            and_look(self.shared.after_failure(self.lane, &self.claim, &self.failures), next)
+            let retry = self.shared.after_failure(self.lane, &self.claim, &self.failures);
+            and_look(retry, next, &self.claim.look)
         };
         self.log(&next, started_ms);
         self.shared.metrics.pass(&self.lane.name, self.failures.is_empty(), self.shared.now_ms());

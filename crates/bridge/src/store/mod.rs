@@ -91,6 +91,10 @@ pub struct Look {
     /// A hook of the ticket itself, and not of one of its files, said that it changed.
     #[serde(default)]
     pub changed: bool,
+    /// The last pass could not write all that it wanted: the contents of the attachments are read again,
+    /// at a second look too.
+    #[serde(default)]
+    pub unwritten: bool,
     /// An operator brings the ticket under the bridge, however old it is. What hooks tell of goes first.
     #[serde(default)]
     pub backfilled: bool,
@@ -125,6 +129,7 @@ impl Look {
         self.internal_announced.extend(&other.internal_announced);
         self.created |= other.created;
         self.changed |= other.changed;
+        self.unwritten |= other.unwritten;
         self.backfilled |= other.backfilled;
     }
 }

@@ -28,6 +28,7 @@ outside_both_versions![
     a_write_that_failed_first_and_succeeded_in_the_same_pass_is_no_failure,
     a_refused_update_is_parked_and_the_rest_of_the_ticket_flows,
     a_file_that_is_deleted_while_its_ticket_is_parked_goes_in_its_time,
+    a_file_that_changed_while_its_copy_could_not_be_written_arrives_afterwards,
     an_outage_before_a_refusal_does_not_count_towards_parking,
     tickets_that_are_refused_for_good_do_not_starve_the_healthy_ones,
     a_ticket_that_cannot_be_read_does_not_stop_its_batch,
@@ -734,6 +735,22 @@ async fn a_file_that_is_deleted_while_its_ticket_is_parked_goes_in_its_time(vers
     world.internal.heal();
     world.pass_seconds(7 * HOUR).await;
     assert_eq!(world.copy_of(id).await.field("title"), "[R-000001] refused");
+    end(world).await;
+}
+
+async fn a_file_that_changed_while_its_copy_could_not_be_written_arrives_afterwards(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let id = create(world.acme(), "UserRequest", "old").await;
+    let file = world.acme().attach(id, "a.txt", "text/plain", b"first").await.unwrap();
+    world.settle().await;
+    world.internal.fail_with(|call| (call.class == "Attachment" && call.operation == "core/update").then(not_allowed));
+    world.acme().replace_attachment(file, b"second").await.unwrap();
+    world.pass_seconds(20 * MINUTE).await;
+    let copy = world.copy_of(id).await.id;
+    assert_eq!(files(&world.internal, copy), [("a.txt".to_owned(), Bytes::from_static(b"first"))]);
+    world.internal.heal();
+    world.pass_seconds(10 * MINUTE).await;
+    assert_eq!(files(&world.internal, copy), [("a.txt".to_owned(), Bytes::from_static(b"second"))]);
     end(world).await;
 }
 

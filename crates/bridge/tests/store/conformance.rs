@@ -76,6 +76,7 @@ fn hints_about_one_ticket_merge_into_one_row(store) {
         internal_announced: [9].into(),
         created: true,
         changed: true,
+        unwritten: true,
         backfilled: true,
         ..Look::ticket()
     };
@@ -93,6 +94,7 @@ fn hints_about_one_ticket_merge_into_one_row(store) {
         internal_second_looks: 0,
         created: true,
         changed: true,
+        unwritten: true,
         backfilled: true,
     };
     assert_eq!(claim.look, expected);

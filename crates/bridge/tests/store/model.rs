@@ -95,6 +95,7 @@ impl ModelRow {
                 .second_looks(|hint| (!hint.look.internal_attachments.is_empty(), hint.look.internal_second_looks)),
             created: self.hints.iter().any(|hint| hint.look.created),
             changed: self.hints.iter().any(|hint| hint.look.changed),
+            unwritten: false,
             backfilled: false,
         }
     }
@@ -287,6 +288,7 @@ fn looks() -> impl Strategy<Value = Look> {
             created: hook.0,
             changed: hook.1,
             // Its order is told by a test of its own.
+            unwritten: false,
             backfilled: false,
         },
     )
