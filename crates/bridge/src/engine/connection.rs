@@ -4,7 +4,7 @@
 use itop_bridge_core::{Sight, Ticket, TicketMark};
 
 use super::failure::Failure;
-use super::pass::Sights;
+use super::sights::Sights;
 use super::{Lane, Shared};
 use crate::config::Condition;
 use crate::store::{Instance, Look, Result, Store};

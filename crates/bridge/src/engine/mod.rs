@@ -31,6 +31,7 @@ mod preview;
 mod probe;
 mod read;
 mod rebuild;
+mod sights;
 mod standing;
 mod status;
 mod suspensions;

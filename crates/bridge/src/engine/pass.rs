@@ -12,46 +12,10 @@ use itop_bridge_core::{Link, Policy, Side, Sight, Ticket, TicketKey, reconcile};
 use super::failure::{Failure, Kind, and_look, news};
 use super::in_hand::InHand;
 use super::itop::Itop;
-use super::read::{self, Wanted};
+use super::sights::Sights;
 use super::suspensions::say_over;
 use super::{Lane, Shared};
 use crate::store::{Activity, Claim, LinkState, Look, Next};
-
-/// What both sides showed when the pass began.
-#[derive(Debug, Clone)]
-pub struct Sights {
-    pub external: Sight,
-    pub internal: Sight,
-    /// The external log's first entry, read only while there is no link.
-    pub first_entry: Option<String>,
-}
-
-impl Sights {
-    pub fn of(&self, side: Side) -> &Sight {
-        match side {
-            Side::External => &self.external,
-            Side::Internal => &self.internal,
-        }
-    }
-
-    pub fn ticket(&self, side: Side) -> Option<&Ticket> {
-        match self.of(side) {
-            Sight::Here(ticket) => Some(ticket),
-            Sight::Gone | Sight::Unborn => None,
-        }
-    }
-
-    pub fn ticket_mut(&mut self, side: Side) -> Option<&mut Ticket> {
-        let sight = match side {
-            Side::External => &mut self.external,
-            Side::Internal => &mut self.internal,
-        };
-        match sight {
-            Sight::Here(ticket) => Some(ticket),
-            Sight::Gone | Sight::Unborn => None,
-        }
-    }
-}
 
 /// A ticket that keeps moving between read and write is given up after this many plans.
 const MAX_PLANS: usize = 4;
@@ -386,102 +350,48 @@ impl<'a> Pass<'a> {
         Ok(None)
     }
 
-    /// Both sides again, as a whole.
-    async fn read_again(&mut self, sights: &mut Sights) -> Result<(), Failure> {
-        let class = self.link.external.class.clone();
-        let wanted = Wanted { class: &class, attributes: read::external_attributes(&self.policy), condition: None };
-        let external_id = self.link.external.id;
-        let external_ids = [external_id];
-        let (lane, shared, policy) = (self.lane, self.shared, self.policy.clone());
-        let counterpart = self.link.internal.clone();
-        let counterparts =
-            Wanted { class: &policy.internal_class, attributes: read::internal_attributes(&policy), condition: None };
-        let internal_ids: Vec<u64> = counterpart.iter().map(|key| key.id).collect();
-        let reads = async {
-            tokio::join!(
-                shared.read_tickets(&lane.external, &wanted, &external_ids),
-                shared.read_tickets(&shared.internal, &counterparts, &internal_ids),
-            )
-        };
-        let (mut external, mut internal) = self.reading(reads).await?;
-        let external = one(&mut external, external_id, &lane.external)?;
-        sights.external = self.list_as_before(&sights.external, external, Side::External).await?;
-        if let Some(key) = counterpart {
-            let internal = one(&mut internal, key.id, &shared.internal)?;
-            sights.internal = self.list_as_before(&sights.internal, internal, Side::Internal).await?;
-        }
-        self.read_named_contents(sights).await
-    }
-
-    /// Files that were listed before are listed again.
-    async fn list_as_before(&mut self, before: &Sight, mut now: Sight, side: Side) -> Result<Sight, Failure> {
-        if let (Sight::Here(Ticket { files: Some(_), .. }), Sight::Here(ticket)) = (before, &mut now) {
-            ticket.files = Some(self.list(ticket, side).await?);
-        }
-        Ok(now)
-    }
-
-    async fn list(&mut self, ticket: &Ticket, side: Side) -> Result<Vec<itop_bridge_core::File>, Failure> {
-        let (shared, lane) = (self.shared, self.lane);
-        let itop = shared.itop(lane, side);
-        let marks = read::marks_of(lane, &shared.server, [&self.link].into_iter(), side);
-        let files = self.reading(shared.list_files(itop, &ticket.class, &marks)).await?;
-        let mut files = files.map_err(|error| Failure::of(itop, &error))?;
-        let mut files = files.remove(&ticket.id).unwrap_or_default();
-        self.link.recognize_files(side, &self.mark(), &mut files);
-        Ok(files)
-    }
-
-    /// Before files are written, that side's list is read, so that one which is already there, or which a
-    /// person removed, is known. Answers whether that was news.
-    async fn list_what_is_written_to(&mut self, plan: &Plan, sights: &mut Sights) -> Result<bool, Failure> {
-        let mut news = false;
-        for side in Side::BOTH {
-            if !plan.writes.iter().any(|step| step.write.needs_the_files_of() == Some(side)) {
-                continue;
-            }
-            let Some(ticket) = sights.ticket_mut(side) else { continue };
-            if ticket.files.is_none() {
-                ticket.files = Some(self.list(ticket, side).await?);
-                news = true;
-            }
-        }
-        Ok(news)
-    }
-
     /// Asks for another look then; the earliest asked for counts.
     pub(super) fn look_again(&mut self, at_ms: i64) {
         self.look_again_at_ms = Some(self.look_again_at_ms.map_or(at_ms, |known| known.min(at_ms)));
     }
 
-    /// When to look again: what the plan asked for, what this pass did beside it, a second internal ticket that
-    /// may still come, and the attachments that a hint named, since a delete hook comes before the deletion.
-    /// What the link holds does not count by itself: of what no plan looks at, a look would follow for ever.
+    /// When to look again, though nothing new was heard.
     fn next_look(&self, plan_ms: Option<i64>) -> Next {
         let now = self.shared.now_ms();
-        let twin = self.link.creation.iter().map(|creation| creation.until_ms);
-        // Never at once: what this pass could not tell, the next one tells no sooner than a while later.
-        let soonest = now + self.shared.timing.backoff_first_ms;
-        let asked = plan_ms.into_iter().chain(self.look_again_at_ms).chain(twin);
-        let planned = asked.min().map(|due| due.max(soonest));
-        let mut look = self.claim.look.clone();
-        // What is missing already is not announced any more: the plan says when to look again.
-        let missing = |side, id: &u64| self.link.copy_of(side, *id).is_some_and(|copy| copy.missing_since_ms.is_some());
-        let own = Side::BOTH.map(|side| self.link.made_on(side).collect::<BTreeSet<u64>>());
-        look.external_attachments.retain(|id| !missing(Side::External, id) && !own[0].contains(id));
-        look.internal_attachments.retain(|id| !missing(Side::Internal, id) && !own[1].contains(id));
-        let second = self.shared.next_second_look(&look, now);
-        match (planned, second) {
+        let second = self.shared.next_second_look(&self.still_to_be_seen_twice(), now);
+        match (self.asked_for(plan_ms, now), second) {
             (None, None) => Next::Done,
             (Some(due), None) => Next::Look { due_ms: due, look: Look::everything() },
             (None, Some((due_ms, look))) => Next::Look { due_ms, look },
-            (Some(planned), Some((due_ms, mut look))) => {
+            (Some(asked), Some((due_ms, look))) => {
                 // Which of the two comes first does not matter: the look that is left covers both.
-                look.ticket = true;
-                look.files = true;
-                Next::Look { due_ms: due_ms.min(planned), look }
+                Next::Look { due_ms: due_ms.min(asked), look: Look { ticket: true, files: true, ..look } }
             }
         }
+    }
+
+    /// What the plan asked for, what this pass did beside it, and a second internal ticket that may still come.
+    /// What the link holds does not count by itself: of what no plan looks at, a look would follow for ever.
+    fn asked_for(&self, plan_ms: Option<i64>, now_ms: i64) -> Option<i64> {
+        let twin = self.link.creation.iter().map(|creation| creation.until_ms);
+        let asked = plan_ms.into_iter().chain(self.look_again_at_ms).chain(twin);
+        // Never at once: what this pass could not tell, the next one tells no sooner than a while later.
+        let soonest = now_ms + self.shared.timing.backoff_first_ms;
+        asked.min().map(|due| due.max(soonest))
+    }
+
+    /// The attachments that a hint named, since a delete hook comes before the deletion: but for the bridge's own,
+    /// and for what is missing already, which is not announced any more: the plan says when to look again.
+    fn still_to_be_seen_twice(&self) -> Look {
+        let mut look = self.claim.look.clone();
+        for (side, named) in
+            [(Side::External, &mut look.external_attachments), (Side::Internal, &mut look.internal_attachments)]
+        {
+            let own = self.link.made_on(side).collect::<BTreeSet<u64>>();
+            let missing = |id| self.link.copy_of(side, id).is_some_and(|copy| copy.missing_since_ms.is_some());
+            named.retain(|id| !missing(*id) && !own.contains(id));
+        }
+        look
     }
 
     pub(super) fn did(&mut self, text: String) {
@@ -515,14 +425,6 @@ impl<'a> Pass<'a> {
     pub(super) fn went_through(&self, itop: &Itop, class: &str) {
         let (external, ticket) = (&self.lane.name, self.claim.lease.of.ticket);
         say_over(&self.shared.suspensions().was_written(external, ticket, &itop.name, class));
-    }
-}
-
-fn one(reads: &mut read::Reads, id: u64, itop: &Itop) -> Result<Sight, Failure> {
-    match reads.remove(&id) {
-        Some(Ok(Some(read))) => Ok(Sight::Here(read.ticket)),
-        Some(Err(error)) => Err(Failure::of(itop, &error)),
-        Some(Ok(None)) | None => Ok(Sight::Gone),
     }
 }
 

@@ -8,7 +8,7 @@ use itop_client::oql_quote;
 
 use super::failure::Failure;
 use super::files::unknown_copies;
-use super::pass::Sights;
+use super::sights::Sights;
 use super::{Engine, Lane, Shared, worker};
 use crate::store::{Claim, Lease, Look, TicketOf};
 
