@@ -69,7 +69,8 @@ impl App {
             let memory = lane_memory(config.externals.len(), settings.sync.max_attachment_bytes);
             lanes.push((itop(&external.side, Instance::External(external.name().to_owned()), &memory)?, settings));
         }
-        let timing = seams.timing;
+        let keep_closed_ms = i64::from(config.store.keep_closed_days) * 24 * 3_600_000;
+        let timing = Timing { keep_closed_ms, ..seams.timing };
         let store = seams.store.clone();
         let inbox = Arc::new(store.clone());
         let state = HttpState::new(config, inbox, seams.clock.clone(), timing.clone(), metrics.clone());

@@ -31,6 +31,8 @@ pub struct Timing {
     pub sweep_ms: i64,
     /// The default of `audit_seconds`; an external's own value counts.
     pub audit_ms: i64,
+    /// A pair that has been closed on both sides for longer is shrunk to what it is known by. `keep_closed_days`.
+    pub keep_closed_ms: i64,
     /// A side that is down, or a write that is suspended, is tried this often.
     pub probe_ms: i64,
     /// How often alerts are thought of.
@@ -77,6 +79,7 @@ impl Default for Timing {
             settle_ms: 5 * MINUTE_MS,
             sweep_ms: 5 * MINUTE_MS,
             audit_ms: HOUR_MS,
+            keep_closed_ms: 400 * 24 * HOUR_MS,
             probe_ms: MINUTE_MS,
             watch_ms: 10 * SECOND_MS,
             refused_together_ms: 10 * MINUTE_MS,

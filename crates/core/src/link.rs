@@ -1,5 +1,7 @@
 //! A link: an external ticket, its internal counterpart, and what the two last agreed on.
 
+mod shrink;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -10,6 +12,7 @@ use crate::document::{Document, DocumentKind};
 use crate::mark::{FileKind, FileMark, TicketMark};
 use crate::plan::{Halt, Note};
 use crate::ticket::{File, FileContent, MadeBy, Side};
+pub use shrink::is_as_agreed;
 
 /// Which ticket of one iTop.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,7 +12,7 @@ pub fn same_html(a: &str, b: &str) -> bool {
     a == b || unescaped_amps(a) == unescaped_amps(b)
 }
 
-fn unescaped_amps(html: &str) -> String {
+pub(crate) fn unescaped_amps(html: &str) -> String {
     let mut out = String::with_capacity(html.len());
     let mut rest = html;
     while let Some(at) = rest.find('&') {

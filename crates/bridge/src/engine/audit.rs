@@ -34,6 +34,9 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>) {
         if let Err(error) = shared.forget_who_left_the_queue(&lane).await {
             tracing::warn!(lane = %lane.name, %error, "the store does not say who still waits; it is asked again");
         }
+        if let Err(error) = shared.shrink_closed(&lane).await {
+            tracing::warn!(lane = %lane.name, %error, "pairs that were closed long ago keep their texts for now");
+        }
         if may_call(&shared, &lane.external).await && may_call(&shared, &shared.internal).await {
             match shared.audit(&lane).await {
                 Ok(marked) => tracing::info!(lane = %lane.name, marked, "audit"),
@@ -68,6 +71,17 @@ impl Shared {
                 Some(more) => marked += more,
                 // A side has halted: nothing more is known of it.
                 None => return Ok(marked),
+            }
+        }
+    }
+
+    /// In pieces, so that hints never wait behind more than one of them.
+    async fn shrink_closed(&self, lane: &Lane) -> crate::store::Result<()> {
+        loop {
+            let (name, now) = (lane.name.clone(), self.now_ms());
+            let before = now - self.timing.keep_closed_ms;
+            if self.store.call(move |store| store.shrink_closed(&name, before, now)).await? == 0 {
+                return Ok(());
             }
         }
     }

@@ -46,7 +46,7 @@ impl Sights {
 
 impl Pass<'_> {
     /// Both sides again, as a whole.
-    async fn read_again(&mut self, sights: &mut Sights) -> Result<(), Failure> {
+    pub(super) async fn read_again(&mut self, sights: &mut Sights) -> Result<(), Failure> {
         let class = self.link.external.class.clone();
         let wanted = Wanted { class: &class, attributes: read::external_attributes(&self.policy), condition: None };
         let external_id = self.link.external.id;
@@ -93,7 +93,7 @@ impl Pass<'_> {
 
     /// Before files are written, that side's list is read, so that one which is already there, or which a
     /// person removed, is known. Answers whether that was news.
-    async fn list_what_is_written_to(&mut self, plan: &Plan, sights: &mut Sights) -> Result<bool, Failure> {
+    pub(super) async fn list_what_is_written_to(&mut self, plan: &Plan, sights: &mut Sights) -> Result<bool, Failure> {
         let mut news = false;
         for side in Side::BOTH {
             if !plan.writes.iter().any(|step| step.write.needs_the_files_of() == Some(side)) {

@@ -396,6 +396,11 @@ pub trait Store: Send {
         now_ms: i64,
     ) -> Result<()>;
 
+    /// Shrinks live links of one external that were closed on both sides before then ([`Link::shrink`]), and
+    /// drops their activity; says how many. Few at a time: 0 when none is left. A link that is stored again
+    /// counts anew.
+    fn shrink_closed(&mut self, external: &str, closed_before_ms: i64, now_ms: i64) -> Result<usize>;
+
     /// A link's activity, newest first; at most `limit`, as for every list at most [`MAX_ROWS`].
     fn activity(&mut self, link: i64, limit: usize) -> Result<Vec<Activity>>;
 

@@ -8,6 +8,7 @@ mod back;
 mod backfill;
 mod by_title;
 mod calls;
+mod closed;
 mod connection;
 mod create;
 mod escaping;

@@ -88,6 +88,7 @@ macro_rules! delegate {
             links(external: Option<&str>, after: i64, limit: usize, closed_after_ms: Option<i64>) -> Vec<Stored>;
             pairs(external: Option<&str>, after: i64, limit: usize, closed_after_ms: Option<i64>) -> Vec<Pair>;
             amend_link(id: i64, amend: &dyn Fn(&mut Link, &mut LinkState), did: &Activity, now_ms: i64) -> ();
+            shrink_closed(external: &str, closed_before_ms: i64, now_ms: i64) -> usize;
             activity(link: i64, limit: usize) -> Vec<Activity>;
             cursor(instance: &Instance, name: &str) -> Option<String>;
             set_cursor(instance: &Instance, name: &str, value: &str) -> ();

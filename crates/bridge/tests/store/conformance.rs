@@ -725,6 +725,35 @@ fn an_ended_link_takes_its_ticket_out_of_the_queue(store) {
     assert_eq!(due(store, 6), [7]);
 }
 
+fn a_pair_closed_long_ago_is_shrunk_once_and_again_when_it_was_stored_anew(store) {
+    let text = "<p>it does not print</p>".repeat(9);
+    let closed = |ticket, internal| {
+        let mut link = pair(ticket, internal);
+        link.field_agreed("description", &text, &text);
+        link.ancestor.external.status = "closed".to_owned();
+        link.ancestor.internal.status = "closed".to_owned();
+        link
+    };
+    let worker = work_on(store, 7, 0);
+    let old = store.insert_link(&worker.lease, &closed(7, 70), &[did(10, "closed")]).unwrap();
+    let young = store.adopt_link("acme", &closed(8, 80), false, &[did(500, "closed")], 500).unwrap();
+    let open = store.adopt_link("acme", &pair(9, 90), false, &[did(10, "made")], 500).unwrap();
+    assert_eq!(store.shrink_closed("beta", 500, 1_000).unwrap(), 0);
+    assert_eq!(store.shrink_closed("acme", 500, 1_000).unwrap(), 1);
+    let stored = store.link(old).unwrap().unwrap();
+    assert_eq!((stored.closed_since_ms, stored.state), (Some(10), LinkState::Live));
+    let description = stored.link.ancestor.external.fields["description"].clone();
+    assert!(itop_bridge_core::link::is_as_agreed(&description, &text), "{description}");
+    let kept = "closed for long: its texts and what was done before are no longer kept";
+    assert_eq!(store.activity(old, 10).unwrap(), [did(1_000, kept)]);
+    for (id, link) in [(young, closed(8, 80)), (open, pair(9, 90))] {
+        assert_eq!(store.link(id).unwrap().unwrap().link, link);
+    }
+    assert_eq!(store.shrink_closed("acme", 500, 1_000).unwrap(), 0, "once");
+    store.save_link(&worker.lease, old, &closed(7, 70), &[]).unwrap();
+    assert_eq!(store.shrink_closed("acme", 500, 1_000).unwrap(), 1, "stored anew");
+}
+
 fn an_adopted_pair_is_stored_logged_and_looked_at(store) {
     let id = store.adopt_link("acme", &pair(7, 70), false, &[did(9, "found")], 10).unwrap();
     let stored = store.link_of_internal(70).unwrap().unwrap();

@@ -1,6 +1,6 @@
 //! Fields cross from the external side to the internal one.
 
-use crate::link::{Conflict, Late, Link};
+use crate::link::{Conflict, Late, Link, is_as_agreed};
 use crate::plan::{FieldWrite, Note, Plan, Step, Value, Write};
 use crate::policy::Policy;
 use crate::text::{self, NO_DESCRIPTION};
@@ -129,14 +129,15 @@ fn already_says(value: &Value, target: &str) -> bool {
     }
 }
 
-/// Two external values: of a title only what is not cut off is compared.
-fn says_the_same(policy: &Policy, external: &Ticket, code: &str, a: &str, b: &str) -> bool {
+/// What was agreed on outside, and what stands there: of a title only what is not cut off is compared.
+fn says_the_same(policy: &Policy, external: &Ticket, code: &str, agreed: &str, now: &str) -> bool {
     let title = |title| text::title(&policy.title, &external.reference, title);
-    if code == "title" { title(a) == title(b) } else { same(code, a, b) }
+    if code == "title" { title(agreed) == title(now) } else { same(code, agreed, now) }
 }
 
-fn same(code: &str, a: &str, b: &str) -> bool {
-    if Policy::is_html(code) { text::same_html(a, b) } else { a == b }
+fn same(code: &str, agreed: &str, now: &str) -> bool {
+    let same = if Policy::is_html(code) { text::same_html(agreed, now) } else { agreed == now };
+    same || is_as_agreed(agreed, now)
 }
 
 /// The internal value, where it is a person's: neither what the bridge's last write was answered with,

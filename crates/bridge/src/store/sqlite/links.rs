@@ -128,6 +128,30 @@ pub(super) fn amend(
     }
 }
 
+/// Each may have a long history, and a hint waits behind them.
+const SHRUNK_AT_ONCE: i64 = 10;
+
+/// Links that have long been closed, and of which nothing has been stored since, lose their texts and history.
+pub(super) fn shrink_closed(db: &Connection, external: &str, closed_before_ms: i64, now_ms: i64) -> Result<usize> {
+    let sql =
+        "SELECT * FROM links WHERE external = ?1 AND closed_since_ms < ?2 AND shrunk = 0 AND state = 'live' LIMIT ?3";
+    let mut statement = db.prepare_cached(sql)?;
+    let found = statement.query_map(params![external, closed_before_ms, SHRUNK_AT_ONCE], read)?;
+    let found = found.collect::<rusqlite::Result<Vec<Stored>>>()?;
+    for stored in &found {
+        let mut link = stored.link.clone();
+        link.shrink();
+        db.prepare_cached("UPDATE links SET body = ?2, shrunk = 1 WHERE id = ?1")?
+            .execute(params![stored.id, to_json(&link)?])?;
+        if link != stored.link {
+            db.prepare_cached("DELETE FROM activity WHERE link = ?1")?.execute([stored.id])?;
+            let text = "closed for long: its texts and what was done before are no longer kept".to_owned();
+            log(db, stored.id, &[Activity { at_ms: now_ms, text }])?;
+        }
+    }
+    Ok(found.len())
+}
+
 pub(super) fn by_id(db: &Connection, id: i64) -> Result<Option<Stored>> {
     one(db, "SELECT * FROM links WHERE id = ?1", [id])
 }
@@ -244,7 +268,7 @@ fn replace(db: &Connection, stored: &Stored) -> Result<()> {
     let sql = "UPDATE links SET external_class = :external_class, external_ref = :external_ref, \
                internal_class = :internal_class, internal_id = :internal_id, \
                internal_ref = :internal_ref, state = :state, closed_since_ms = :closed_since_ms, \
-               halt = :halt, conflicts = :conflicts, body = :body WHERE id = :id";
+               halt = :halt, conflicts = :conflicts, body = :body, shrunk = 0 WHERE id = :id";
     let internal = stored.link.internal.as_ref();
     db.prepare_cached(sql)?.execute(named_params! {
         ":id": stored.id,

@@ -229,6 +229,10 @@ impl Store for SqliteStore {
         self.write(|db| links::amend(db, id, amend, did, now_ms))
     }
 
+    fn shrink_closed(&mut self, external: &str, closed_before_ms: i64, now_ms: i64) -> Result<usize> {
+        self.write(|db| links::shrink_closed(db, external, closed_before_ms, now_ms))
+    }
+
     fn activity(&mut self, link: i64, limit: usize) -> Result<Vec<Activity>> {
         links::activity(&self.db, link, limit)
     }

@@ -1,0 +1,66 @@
+//! What is left of a pair that has long been closed: its keys, what its files and log entries are known by, and
+//! of each long text a fingerprint. Nothing that may still happen to it is decided otherwise than before: the
+//! texts are only ever compared.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+
+use super::Link;
+use crate::text;
+
+/// A value up to this is not longer than its fingerprint.
+const SHORT: usize = 80;
+
+const PREFIX: &str = "sha256:";
+
+impl Link {
+    /// Replaces the long texts that both sides agreed on by their fingerprints. A pair of which anything is open
+    /// stays as it is.
+    pub fn shrink(&mut self) {
+        if self.has_anything_open() {
+            return;
+        }
+        for side in [&mut self.ancestor.external, &mut self.ancestor.internal] {
+            shrink_texts(&mut side.fields);
+        }
+        // Their hooks came long ago.
+        self.deleted.clear();
+    }
+
+    fn has_anything_open(&self) -> bool {
+        self.internal.is_none()
+            || self.creation.is_some()
+            || self.path.is_some()
+            || self.sending.is_some()
+            || self.halt.is_some()
+            || self.resumed
+            || !self.late.is_empty()
+            || !self.owed.is_empty()
+            || !self.plain.is_empty()
+            || self.logs.iter().any(|log| log.batch.is_some() || log.halt.is_some())
+    }
+}
+
+/// A title is short, and compared by what of it is not cut off.
+fn shrink_texts(fields: &mut BTreeMap<String, String>) {
+    for (code, value) in fields.iter_mut() {
+        if code != "title" && value.len() > SHORT && !is_fingerprint(value) {
+            *value = fingerprint(value);
+        }
+    }
+}
+
+/// Whether this is what was agreed on, of which perhaps only the fingerprint is left.
+pub fn is_as_agreed(agreed: &str, now: &str) -> bool {
+    is_fingerprint(agreed) && agreed == fingerprint(now)
+}
+
+fn is_fingerprint(value: &str) -> bool {
+    value.strip_prefix(PREFIX).is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+fn fingerprint(value: &str) -> String {
+    let hash = Sha256::digest(text::unescaped_amps(value).as_bytes());
+    hash.iter().fold(PREFIX.to_owned(), |hex, byte| format!("{hex}{byte:02x}"))
+}
