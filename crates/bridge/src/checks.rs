@@ -28,6 +28,7 @@ mod own;
 mod reach;
 mod remembered;
 mod rights;
+mod server;
 mod stimuli;
 mod webhooks;
 
@@ -149,7 +150,7 @@ pub async fn run(
     let memory = Memory::default();
     let tables = tables(config);
     let judged = join_all(tables.iter().map(|table| async {
-        let mut findings = table.judge(transport, &memory).await;
+        let mut findings = table.judge(transport, &memory, clock).await;
         let side = &table.side.name;
         let standing = remembered.iter().flat_map(|known| known.standing(side));
         findings.extend(standing.map(|(check, verdict)| verdict.at(side, &check)));
@@ -162,9 +163,9 @@ pub async fn run(
 }
 
 /// The findings of one side; none when there is no side of that name.
-pub async fn side(config: &Config, name: &str, transport: MakeTransport<'_>) -> Vec<Finding> {
+pub async fn side(config: &Config, name: &str, transport: MakeTransport<'_>, clock: &dyn Clock) -> Vec<Finding> {
     match tables(config).into_iter().find(|table| table.side.name == name) {
-        Some(table) => table.judge(transport, &Memory::default()).await,
+        Some(table) => table.judge(transport, &Memory::default(), clock).await,
         None => Vec::new(),
     }
 }
@@ -283,16 +284,27 @@ fn no_organisation(externals: &[ExternalConfig]) -> Option<Part> {
 }
 
 impl Table<'_> {
-    async fn judge(&self, transport: MakeTransport<'_>, memory: &Memory) -> Vec<Finding> {
+    async fn judge(&self, transport: MakeTransport<'_>, memory: &Memory, clock: &dyn Clock) -> Vec<Finding> {
         let client = transport(self.side).and_then(|transport| app::client(self.side, memory, transport, None));
-        let reached = match &client {
-            Ok(client) => reach::verdicts(client.check_login().await.as_ref(), self.side, &self.section),
-            Err(error) => reach::no_client(error),
+        let (reached, told) = match &client {
+            Ok(client) => {
+                let answer = client.check_login().await;
+                let verdicts = reach::verdicts(answer.as_ref(), self.side, &self.section);
+                (verdicts, answer.ok().map(|operations| (operations.from, clock.now_ms())))
+            }
+            Err(error) => (reach::no_client(error), None),
         };
         let open = reached.iter().all(|(_, verdict)| verdict.state == State::Ok);
         let client = client.as_ref().ok().filter(|_| open);
+        let server = match (client, &told) {
+            (Some(client), Some((told, now_ms))) => {
+                server::judge(client, told, *now_ms, self.side, &self.section).await
+            }
+            _ => vec![Verdict::not_checked(); server::LINES.len()],
+        };
+        let server = server::LINES.into_iter().zip(server);
         let asked = join_all(self.parts.iter().map(|part| self.part(part, client))).await;
-        let reached = reached.into_iter().map(|(check, verdict)| verdict.at(&self.side.name, check));
+        let reached = reached.into_iter().chain(server).map(|(check, verdict)| verdict.at(&self.side.name, check));
         let asked = asked.into_iter().flatten().map(|(check, verdict)| verdict.at(&self.side.name, &check));
         reached.chain(asked).collect()
     }

@@ -7,15 +7,18 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use itop_bridge::checks::{self, Finding, State};
-use itop_bridge::clock::VirtualClock;
+use itop_bridge::clock::{Clock, SystemClock, VirtualClock};
 use itop_bridge::config::{Config, SideConfig};
 use itop_bridge::store::{About, DirtyMark, HookCount, Instance, Look, Next, SqliteStore, Store, TicketOf};
 use itop_bridge_core::plan::{Halt, HaltKind};
 use itop_bridge_core::{Link, TicketKey};
 use itop_client::{Body, Progress, Transport, TransportError};
-use itop_sim::{Effect, Fault, Right, Sim, SimConfig, Version, Wire};
+use itop_sim::{Effect, Fault, Right, Sim, SimConfig, Version, WallClock, Wire};
 
 const PASSWORD: &str = "Bridge.1234";
+
+/// When the simulators' clocks start, in ms.
+const NOW: i64 = 1_795_518_000_000;
 
 /// Two simulated iTops and a configuration for them.
 struct World {
@@ -24,6 +27,8 @@ struct World {
     /// What `acme` answers in place of the simulator: an HTTP status and headers.
     acme_instead: Option<(u16, Vec<(&'static str, &'static str)>)>,
     password: &'static str,
+    /// The machine's that `check` runs on.
+    clock: VirtualClock,
     /// Lines for `[internal]`, `[external.acme]` and `[sync]`.
     internal_lines: String,
     acme_lines: String,
@@ -45,6 +50,7 @@ impl World {
             acme: sim(Version::V3_1, "http://acme"),
             acme_instead: None,
             password: PASSWORD,
+            clock: VirtualClock::starting_at(NOW),
             internal_lines: format!("defaults = {{ {DEFAULTS} }}"),
             acme_lines: "only = \"all\"".into(),
             sync: "classes = { UserRequest = \"UserRequest\", NormalChange = \"NormalChange\" }".into(),
@@ -75,7 +81,7 @@ impl World {
     }
 
     async fn findings(&self, side: &str) -> Vec<Finding> {
-        let findings = checks::side(&self.config(), side, &|side| Ok(self.way(side))).await;
+        let findings = checks::side(&self.config(), side, &|side| Ok(self.way(side)), &self.clock).await;
         self.look_for_slips(&findings);
         findings
     }
@@ -99,7 +105,7 @@ impl World {
         }
     }
 
-    /// All lines beside this store, at this time, but those that `findings` has.
+    /// All lines beside this store, at this time, but those that `findings` has and the clock's.
     async fn beside(&self, store: &Path, now_ms: i64) -> Vec<String> {
         let text = self.text("http://elitery", "http://acme", store);
         let config = Config::parse(&text, "test.toml", &|_| None).unwrap();
@@ -108,7 +114,7 @@ impl World {
         self.look_for_slips(&findings);
         for side in ["elitery", "acme"] {
             let known = self.findings(side).await;
-            findings.retain(|finding| !known.contains(finding));
+            findings.retain(|finding| !known.contains(finding) && finding.check != "clock");
         }
         findings.iter().map(Finding::to_string).collect()
     }
@@ -198,6 +204,10 @@ async fn a_good_configuration() {
 ok      elitery address: iTop's REST answers at http://elitery
 ok      elitery login: user \"bridge\"
 ok      elitery REST: version 1.3
+note    elitery TLS: plain http: the password and every ticket go over the network in clear. \
+Mend: give that web server a certificate, and write https:// in `url` of [internal].
+ok      elitery clock: agrees with this machine's
+ok      elitery version: 3.2 or later: its tickets have the attribute team_email
 ok      elitery class Ticket: the account may read
 ok      elitery class NormalChange: the account may read, create and update
 ok      elitery class UserRequest: the account may read, create and update
@@ -221,6 +231,10 @@ ok      elitery stimuli UserRequest: the defaults name every person, team and se
 ok      acme address: iTop's REST answers at http://acme
 ok      acme login: user \"bridge\"
 ok      acme REST: version 1.3
+note    acme TLS: plain http: the password and every ticket go over the network in clear. \
+Mend: give that web server a certificate, and write https:// in `url` of [external.acme].
+ok      acme clock: agrees with this machine's
+ok      acme version: 3.1, or earlier: its tickets lack the attribute team_email
 ok      acme class Ticket: the account may read
 ok      acme class NormalChange: the account may read
 ok      acme class UserRequest: the account may read
@@ -419,7 +433,7 @@ async fn defaults_that_do_not_fit_each_other() {
         World::new().defaults("org = \"Demo\", caller = 9, team = 37, agent = 10, service = 2, servicesubcategory = 2");
     let lines = world.lines("elitery").await;
     assert_eq!(
-        lines[..3],
+        lines[1..4],
         [
             "fault   elitery default agent_id: \"Victor Hugo\" (Person 10) is not in the team \"Helpdesk\". Mend: name one \
              of its members in [internal].defaults: \"Jules Verne\".",
@@ -632,9 +646,129 @@ async fn what_waits_is_parked_or_stands_still() {
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_off() {
+    let mut world = World::new();
+    world.clock = VirtualClock::starting_at(NOW + 7 * MINUTE);
+    assert_eq!(
+        world.line("acme", "clock").await,
+        "fault   acme clock: 420 s behind this machine's; more than 120 s is a fault. Mend: set both clocks by a time \
+         server: what is told of times to people is wrong, and a certificate may be taken for one that has ended."
+    );
+    world.clock = VirtualClock::starting_at(NOW - 30_000);
+    assert_eq!(world.line("acme", "clock").await, "ok      acme clock: 30 s ahead of this machine's");
+}
+
+/// An authority, and what it signs for 127.0.0.1.
+struct Authority {
+    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
+    pem: String,
+}
+
+impl Authority {
+    fn new() -> Authority {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut of = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        of.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let pem = of.self_signed(&key).unwrap().pem();
+        Authority { issuer: rcgen::Issuer::new(of, key), pem }
+    }
+
+    /// A way with TLS to what listens at `port`, by a certificate for `name` that ends in so many seconds.
+    async fn before(&self, port: u16, name: &str, ends_in_seconds: i64) -> String {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut of = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let ends = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(SystemClock.now_ms() as u64);
+        let second = std::time::Duration::from_secs(1);
+        let of_seconds = u32::try_from(ends_in_seconds.abs()).unwrap();
+        let ends = if ends_in_seconds < 0 { ends - second * of_seconds } else { ends + second * of_seconds };
+        of.not_after = ends.into();
+        of.not_before = (ends - second * 200 * 86_400).into();
+        let certificate = of.signed_by(&key, &self.issuer).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let server = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(server));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((outside, _)) = listener.accept().await {
+                let acceptor = acceptor.clone();
+                tokio::spawn(async move {
+                    let Ok(mut outside) = acceptor.accept(outside).await else { return };
+                    let mut inside = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+                    let _ = tokio::io::copy_bidirectional(&mut outside, &mut inside).await;
+                });
+            }
+        });
+        url
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_is_told_before_it_ends() {
+    const DAY: i64 = 86_400;
+    let folder = folder("tls");
+    let authority = Authority::new();
+    std::fs::write(folder.join("ca.pem"), &authority.pem).unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(on_time("http://acme").serve(listener));
+    let lines = async |name: &str, ends_in_seconds: i64| {
+        let url = authority.before(port, name, ends_in_seconds).await;
+        let ca_file = format!("only = \"all\"\nca_file = \"{}\"", folder.join("ca.pem").display());
+        let world = World { acme_lines: ca_file, ..World::new() };
+        let text = world.text("http://127.0.0.1:9", &url, Path::new("/nowhere/bridge.db"));
+        let config = Config::parse(&text, "test.toml", &|_| None).unwrap();
+        let findings = checks::side(&config, "acme", &itop_bridge::app::http_transport, &SystemClock).await;
+        let of = |check: &str| findings.iter().find(|finding| finding.check == check).unwrap().to_string();
+        let lines = [of("address"), of("TLS")].map(|line| line.replace(&url, "URL"));
+        assert_eq!(
+            findings.iter().any(|finding| finding.check == "clock" && finding.state == State::Ok),
+            ends_in_seconds > 0 && name != "elsewhere"
+        );
+        lines
+    };
+    let date = |days: i64| {
+        let until = jiff::Timestamp::from_millisecond(SystemClock.now_ms() + (days * DAY + 3600) * 1000).unwrap();
+        until.to_string()[..10].to_owned()
+    };
+    let [address, tls] = lines("127.0.0.1", 90 * DAY + 3600).await;
+    assert_eq!(address, "ok      acme address: iTop's REST answers at URL");
+    assert_eq!(tls, format!("ok      acme TLS: the certificate is valid until {}, 90 days more", date(90)));
+    let [_, tls] = lines("127.0.0.1", 20 * DAY + 3600).await;
+    let expected = format!(
+        "note    acme TLS: the certificate ends on {}, in 20 days. Mend: renew the certificate of that web server before \
+         then, or no call gets through.",
+        date(20)
+    );
+    assert_eq!(tls, expected);
+    let [address, tls] = lines("127.0.0.1", -DAY).await;
+    assert!(address.starts_with("fault   acme address: no connection: its certificate is not accepted"), "{address}");
+    assert!(address.contains("certificate expired") && address.contains("Mend: renew the certificate"), "{address}");
+    assert_eq!(tls, "unknown acme TLS: not checked");
+    let [address, _] = lines("elsewhere", DAY).await;
+    assert!(address.contains("Mend: write in `url` of [external.acme] the name"), "{address}");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// A simulator whose clock is this machine's.
+fn on_time(url: &str) -> Sim {
+    let mut config = SimConfig::new(Version::V3_1, url);
+    config.clock = WallClock::new(|| SystemClock.now_ms() / 1000);
+    Sim::new(config)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_binary_prints_lines_or_json_and_ends_with_0_or_1() {
     let world = World::new().defaults("org = \"Demo\"");
+    let world = World { internal: on_time("http://elitery"), acme: on_time("http://acme"), ..world };
+    world.internal.allow("NormalChange");
+    world.acme.allow("NormalChange");
     let mut addresses = Vec::new();
     for sim in [&world.internal, &world.acme] {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use itop_bridge::app::http_transport;
 use itop_bridge::checks::{self, State};
 use itop_bridge::cli::init::{self, Init, Log, Prompt, Seams, Status};
-use itop_bridge::clock::SystemClock;
+use itop_bridge::clock::VirtualClock;
 use itop_bridge::config::Config;
 use itop_bridge::random::SeededRandom;
 use itop_sim::{Sim, SimConfig, Version};
@@ -196,11 +196,16 @@ async fn a_person_is_asked_each_answer_is_tested_and_check_has_no_fault_with_wha
     no_fault(&world).await;
 }
 
+/// The time at which the simulators start.
+fn now() -> VirtualClock {
+    VirtualClock::starting_at(1_795_518_000_000)
+}
+
 /// Nothing of either iTop is a fault: not the accounts, not the defaults, not `only`.
 async fn no_fault(world: &World) {
     let config = world.config();
     assert_eq!(config.warnings, [""; 0]);
-    let findings = checks::run(&config, None, &http_transport, &SystemClock).await;
+    let findings = checks::run(&config, None, &http_transport, &now()).await;
     let faults: Vec<String> =
         findings.iter().filter(|finding| finding.state == State::Fault).map(ToString::to_string).collect();
     assert_eq!(faults, [""; 0]);
@@ -241,7 +246,7 @@ async fn with_flags_nothing_is_asked() {
     }
     assert_eq!(world.files(), ["itop-bridge.toml"]);
     // Without a service, `check` names what no default gives, and nothing else.
-    let findings = checks::run(&world.config(), None, &http_transport, &SystemClock).await;
+    let findings = checks::run(&world.config(), None, &http_transport, &now()).await;
     let faults = findings.iter().filter(|finding| finding.state == State::Fault);
     let other: Vec<_> = faults.filter(|fault| !fault.check.starts_with("stimuli")).collect();
     assert!(other.is_empty(), "{other:?}");

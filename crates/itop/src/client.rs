@@ -21,7 +21,7 @@ use crate::error::{Asked, Error, ErrorClass};
 use crate::memory::{Memory, Reservation};
 use crate::multipart;
 use crate::outcome::History;
-use crate::transport::{Body, MaxAnswerBytes, Progress, Transport, TransportError};
+use crate::transport::{Body, MaxAnswerBytes, PeerCertificate, Progress, Transport, TransportError};
 
 /// How the account proves itself. `Debug` shows neither password nor token.
 #[derive(Clone, Debug)]
@@ -147,7 +147,16 @@ pub(crate) struct Sent {
 /// An answer with HTTP 200, whatever is in it.
 pub(crate) struct Received {
     pub body: Bytes,
+    pub from: ServerTold,
+}
+
+/// What the server said of itself with its answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServerTold {
+    /// The HTTP header `Date` of the answer, as it came.
     pub date: Option<String>,
+    /// None over plain HTTP.
+    pub certificate: Option<PeerCertificate>,
 }
 
 /// When a call was sent, once it was.
@@ -247,7 +256,7 @@ impl Client {
     pub(crate) async fn rest<T>(
         &self,
         call: Call,
-        read: impl FnOnce(&Answer<'_>, Option<String>) -> Result<T, String>,
+        read: impl FnOnce(&Answer<'_>, ServerTold) -> Result<T, String>,
     ) -> Result<T, Error> {
         let (asked, mut clocked) = (call.asked.clone(), Clocked::default());
         let outcome = self.rest_unobserved(call, read, &mut clocked).await;
@@ -258,7 +267,7 @@ impl Client {
     async fn rest_unobserved<T>(
         &self,
         call: Call,
-        read: impl FnOnce(&Answer<'_>, Option<String>) -> Result<T, String>,
+        read: impl FnOnce(&Answer<'_>, ServerTold) -> Result<T, String>,
         clocked: &mut Clocked,
     ) -> Result<T, Error> {
         let (received, sent, _memory) = self.send(call, clocked).await?;
@@ -266,7 +275,7 @@ impl Client {
         match Answer::find(&text) {
             Ok(answer) if answer.code == 0 => {
                 self.shared.history.note_login();
-                read(&answer, received.date).map_err(|message| self.useless(sent, &message))
+                read(&answer, received.from).map_err(|message| self.useless(sent, &message))
             }
             Ok(answer) => Err(self.refusal(sent, &answer)),
             Err(no_answer) => Err(self.no_answer(sent, &text, no_answer)),
@@ -295,7 +304,8 @@ impl Client {
             Ok(response) if response.status() == StatusCode::OK => {
                 let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
                 let date = date.map(str::to_owned);
-                Ok((Received { body: response.into_body(), date }, sent, memory))
+                let certificate = response.extensions().get::<PeerCertificate>().cloned();
+                Ok((Received { body: response.into_body(), from: ServerTold { date, certificate } }, sent, memory))
             }
             Ok(response) => Err(self.bad_status(sent, &response)),
             Err(error) => Err(self.no_response(sent, error)),

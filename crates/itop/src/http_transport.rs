@@ -17,9 +17,10 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, Stream};
+use reqwest::tls::TlsInfo;
 use reqwest::{Certificate, Proxy, redirect};
 
-use crate::transport::{Body, MaxAnswerBytes, Progress, Transport, TransportError};
+use crate::transport::{Body, MaxAnswerBytes, PeerCertificate, Progress, Transport, TransportError};
 
 /// Each piece handed to the connection, and so each tick of the progress of a request.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -82,6 +83,7 @@ impl HttpTransport {
             .redirect(redirect::Policy::none())
             .connect_timeout(options.connect_timeout)
             .pool_idle_timeout(IDLE_CONNECTION)
+            .tls_info(true)
             .user_agent(concat!("itop-client/", env!("CARGO_PKG_VERSION")))
             .no_proxy();
         if let Some(url) = &options.proxy {
@@ -110,6 +112,10 @@ impl HttpTransport {
         let mut answer = http::Response::new(Bytes::new());
         *answer.status_mut() = response.status();
         *answer.headers_mut() = std::mem::take(response.headers_mut());
+        let certificate = response.extensions().get::<TlsInfo>().and_then(TlsInfo::peer_certificate);
+        if let Some(der) = certificate {
+            answer.extensions_mut().insert(PeerCertificate(Bytes::copy_from_slice(der)));
+        }
         *answer.body_mut() = read_body(response, limit, progress).await?;
         Ok(answer)
     }

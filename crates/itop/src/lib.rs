@@ -48,7 +48,7 @@ mod query;
 mod transport;
 mod wording;
 
-pub use client::{CallEnd, Client, ClientConfig, ConfigError, Login, Observer, ProgressHook};
+pub use client::{CallEnd, Client, ClientConfig, ConfigError, Login, Observer, ProgressHook, ServerTold};
 pub use contents::{Base64Text, Contents, base64_len, is_whole_base64};
 pub use error::{Asked, Effect, Error, ErrorClass, Operation};
 pub use fields::{FieldValue, Fields};
@@ -59,4 +59,4 @@ pub use object::{LogEntry, Object};
 pub use operations::{Deleted, Found, Operations, Written};
 pub use query::{Key, Query, oql_quote};
 pub use secrecy::SecretString;
-pub use transport::{Body, MaxAnswerBytes, Progress, Transport, TransportError};
+pub use transport::{Body, MaxAnswerBytes, PeerCertificate, Progress, Transport, TransportError};

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::answer::Answer;
-use crate::client::{Call, Client, Clocked};
+use crate::client::{Call, Client, Clocked, ServerTold};
 use crate::contents::base64_len;
 use crate::error::{Asked, Effect, Error, ErrorClass, Operation};
 use crate::fields::{Fields, push_json};
@@ -47,6 +47,7 @@ pub struct Operations {
     /// Of the protocol, not of iTop.
     pub version: String,
     pub names: Vec<String>,
+    pub from: ServerTold,
 }
 
 /// The words that a caller gives a write beside its fields.
@@ -81,7 +82,7 @@ impl Client {
             call.max_answer_bytes = base64.saturating_mul(2).saturating_add(ANSWER_BESIDE_CONTENTS);
             call.charge_bytes = base64.saturating_mul(READ_PEAK).max(1);
         }
-        self.rest(call, |answer, _date| {
+        self.rest(call, |answer, _from| {
             let objects = objects(answer)?;
             let total = answer.count("Found:").unwrap_or(objects.len() as u64);
             Ok(Found { total, objects })
@@ -133,9 +134,9 @@ impl Client {
         let mut parameters = parameters(&asked);
         parameters.insert("comment".into(), comment.into());
         let call = self.rest_call(asked, parameters, None);
-        self.rest(call, |answer, date| {
+        self.rest(call, |answer, from| {
             let count = answer.count("Deleted:").ok_or("ok, without a count of what is deleted")?;
-            Ok(Deleted { count, date })
+            Ok(Deleted { count, date: from.date })
         })
         .await
     }
@@ -144,13 +145,14 @@ impl Client {
     pub async fn check_login(&self) -> Result<Operations, Error> {
         let asked = Asked { operation: Operation::ListOperations, class: String::new(), id: None };
         let parameters = parameters(&asked);
-        self.rest(self.rest_call(asked, parameters, None), |answer, _date| {
+        self.rest(self.rest_call(asked, parameters, None), |answer, from| {
             let json = answer.to_value();
             let operations = json["operations"].as_array().map_or(&[][..], Vec::as_slice);
             let names = operations.iter().filter_map(|one| one["verb"].as_str());
             Ok(Operations {
                 version: json["version"].as_str().unwrap_or_default().to_owned(),
                 names: names.map(str::to_owned).collect(),
+                from,
             })
         })
         .await
@@ -162,7 +164,7 @@ impl Client {
         json.insert("operation".into(), operation.into());
         let operation = Operation::Other(operation_name);
         let asked = Asked { operation, class: String::new(), id: None };
-        self.rest(self.rest_call(asked, json, None), |answer, _date| Ok(answer.to_value())).await
+        self.rest(self.rest_call(asked, json, None), |answer, _from| Ok(answer.to_value())).await
     }
 
     /// Downloads an inline image of at most `max_bytes`, by the id and secret that stand in the
@@ -210,12 +212,12 @@ impl Client {
         parameters.insert("comment".into(), write.comment.into());
         parameters.insert("output_fields".into(), output_fields(write.output));
         let call = self.rest_call(asked.clone(), parameters, Some(write));
-        self.rest(call, |answer, date| {
+        self.rest(call, |answer, from| {
             let written = objects(answer)?.into_iter().find(|object| match asked.id {
                 Some(id) => object.id == id,
                 None => object.class == asked.class,
             });
-            accept(written.map(|object| Written { object, date }))
+            accept(written.map(|object| Written { object, date: from.date }))
         })
         .await
     }

@@ -41,6 +41,11 @@ pub enum TransportError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MaxAnswerBytes(pub u64);
 
+/// The certificate, as DER, by which the server proved its name. A transport that speaks TLS puts it among the
+/// answer's extensions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerCertificate(pub Bytes);
+
 /// A request's body: pieces sent one after the other.
 ///
 /// A file of 20 MiB is 27 MB of base64. It stays the one piece it was read as, between pieces

@@ -66,7 +66,11 @@ pub(super) fn verdicts(answer: Result<&Operations, &Error>, side: &SideConfig, s
 
 fn silent(error: &Error, section: &str) -> Reached {
     let says = |sign: &str| error.message.contains(sign);
-    let mend = if says("certificate") || says("UnknownIssuer") {
+    let mend = if says("certificate expired") {
+        "renew the certificate of that web server; if it is not old, set the clock of this machine".to_owned()
+    } else if says("certificate not valid for name") {
+        format!("write in `url` of {section} the name that the certificate is made out to, or get one for this name")
+    } else if says("certificate") || says("UnknownIssuer") {
         format!("name the certificate of the authority that signed it in `ca_file` of {section}")
     } else if says("speaks no TLS") {
         format!("write http:// instead of https:// in `url` of {section}, or the port that speaks TLS")

@@ -188,7 +188,7 @@ fn pairs(tickets: &Tickets, external: &str) -> Verdict {
 }
 
 /// A length of time, for people.
-fn span(ms: i64) -> String {
+pub(super) fn span(ms: i64) -> String {
     let minutes = ms.max(0) / 60_000;
     match minutes {
         0..2 => format!("{} s", ms.max(0) / 1000),
