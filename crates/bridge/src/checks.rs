@@ -19,21 +19,25 @@ use serde::Serialize;
 
 use crate::app::{self, MakeTransport};
 use crate::clock::Clock;
-use crate::config::{Condition, Config, ExternalConfig, SideConfig};
+use crate::config::{Condition, Config, ExternalConfig, Only, SideConfig};
 use crate::setup::Admin;
 use itop_bridge_core::policy::StatusToExternal;
 
 mod defaults;
+mod duplicates;
+mod learnt;
 mod own;
 mod reach;
 mod remembered;
 mod rights;
 mod server;
 mod stimuli;
+mod uncarried;
 mod webhooks;
 
 use defaults::DefaultOf;
 use rights::{ClassRights, Right};
+use uncarried::Waiting;
 
 pub use own::{mend, own};
 pub use remembered::Remembered;
@@ -148,12 +152,21 @@ pub async fn run(
     let mut findings = own(config);
     let remembered = Remembered::of(config, clock.now_ms());
     let memory = Memory::default();
-    let tables = tables(config);
+    let tables = tables(config, remembered.as_ref());
+    let engine = duplicates::engine(config, transport);
     let judged = join_all(tables.iter().map(|table| async {
         let mut findings = table.judge(transport, &memory, clock).await;
         let side = &table.side.name;
-        let standing = remembered.iter().flat_map(|known| known.standing(side));
+        let standing = remembered.iter().flat_map(|known| known.standing(config, table.side, &table.section));
         findings.extend(standing.map(|(check, verdict)| verdict.at(side, &check)));
+        if let Some(engine) = &engine {
+            let is_open = findings.iter().any(|finding| finding.check == reach::REST && finding.state == State::Ok);
+            let verdict = match is_open {
+                true => duplicates::judge(engine, config, side).await,
+                false => Verdict::not_checked(),
+            };
+            findings.push(verdict.at(side, duplicates::LINE));
+        }
         findings.extend(webhooks::judge(config, table.side, admin, transport, remembered.as_ref()).await);
         findings
     }))
@@ -164,7 +177,7 @@ pub async fn run(
 
 /// The findings of one side; none when there is no side of that name.
 pub async fn side(config: &Config, name: &str, transport: MakeTransport<'_>, clock: &dyn Clock) -> Vec<Finding> {
-    match tables(config).into_iter().find(|table| table.side.name == name) {
+    match tables(config, None).into_iter().find(|table| table.side.name == name) {
         Some(table) => table.judge(transport, &Memory::default(), clock).await,
         None => Vec::new(),
     }
@@ -177,7 +190,7 @@ pub async fn webhooks(
     admin: Option<&Admin>,
     transport: MakeTransport<'_>,
 ) -> Vec<Finding> {
-    match tables(config).into_iter().find(|table| table.side.name == name) {
+    match tables(config, None).into_iter().find(|table| table.side.name == name) {
         Some(table) => webhooks::judge(config, table.side, admin, transport, None).await,
         None => Vec::new(),
     }
@@ -205,6 +218,12 @@ enum Part {
         condition: Option<Condition>,
         section: String,
     },
+    /// Those that wait without a counterpart, by what the store knows.
+    Uncarried {
+        waiting: Vec<Waiting>,
+        only: Only,
+        now_ms: i64,
+    },
     /// Judged from the configuration alone.
     Told {
         check: String,
@@ -212,7 +231,8 @@ enum Part {
     },
 }
 
-fn tables(config: &Config) -> Vec<Table<'_>> {
+fn tables<'a>(config: &'a Config, remembered: Option<&Remembered>) -> Vec<Table<'a>> {
+    let external = |of: &'a ExternalConfig| external(of, remembered);
     std::iter::once(internal(config)).chain(config.externals.iter().map(external)).collect()
 }
 
@@ -237,7 +257,7 @@ fn internal(config: &Config) -> Table<'_> {
     Table { side: &config.internal, section: "[internal]".to_owned(), parts }
 }
 
-fn external(external: &ExternalConfig) -> Table<'_> {
+fn external<'a>(external: &'a ExternalConfig, remembered: Option<&Remembered>) -> Table<'a> {
     let sync = &external.sync;
     let section = format!("[external.{}]", external.name());
     let driven = sync.status_to_external == StatusToExternal::Apply;
@@ -257,6 +277,11 @@ fn external(external: &ExternalConfig) -> Table<'_> {
         condition: external.only.of(class).cloned(),
         section: section.clone(),
     }));
+    if let Some((known, waiting)) = remembered.and_then(|known| Some((known, known.uncarried(external.name())?))) {
+        let bridged = |waiting: &&Waiting| sync.classes.contains_key(waiting.class());
+        let (waiting, only) = (waiting.iter().filter(bridged).cloned().collect(), external.only.clone());
+        parts.push(Part::Uncarried { waiting, only, now_ms: known.now_ms() });
+    }
     if driven {
         parts.extend(stimuli::external(external));
     }
@@ -323,6 +348,9 @@ impl Table<'_> {
             (Part::Only { class, condition, section }, Some(client)) => {
                 vec![only(client, class, condition.as_ref(), section).await]
             }
+            (Part::Uncarried { waiting, only, now_ms }, Some(client)) => {
+                vec![uncarried::judge(client, waiting, only, *now_ms).await]
+            }
         };
         names.into_iter().zip(verdicts).collect()
     }
@@ -335,6 +363,7 @@ impl Part {
             Part::Fields { .. } => vec!["fields".to_owned()],
             Part::Defaults(defaults) => defaults.iter().map(|default| default.check.clone()).collect(),
             Part::Only { class, .. } => vec![format!("only {class}")],
+            Part::Uncarried { .. } => vec!["new tickets".to_owned()],
             Part::Told { check, .. } => vec![check.clone()],
         }
     }

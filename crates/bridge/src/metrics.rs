@@ -37,6 +37,7 @@ const COUNTERS: [(&str, &str); 6] = [
 pub(crate) mod gauge {
     pub const WAITING: &str = "itop_bridge_queue_tickets";
     pub const OLDEST: &str = "itop_bridge_queue_oldest_seconds";
+    pub const UNCARRIED: &str = "itop_bridge_uncarried_tickets";
     pub const PARKED: &str = "itop_bridge_parked_tickets";
     pub const LINKS: &str = "itop_bridge_links";
     pub const HALTED: &str = "itop_bridge_halted_links";
@@ -48,9 +49,10 @@ pub(crate) mod gauge {
     pub const LAST_HOOK: &str = "itop_bridge_last_hook_timestamp_seconds";
     pub const STORE_UP: &str = "itop_bridge_store_up";
 
-    pub(super) const ALL: [(&str, &str); 12] = [
+    pub(super) const ALL: [(&str, &str); 13] = [
         (WAITING, "Tickets in the queue that are not parked, by external."),
         (OLDEST, "Age of the oldest hint of a ticket that waits and is not parked, by external; 0 where none waits."),
+        (UNCARRIED, "Tickets that wait, parked or not, and have no counterpart yet, by external and class."),
         (PARKED, "Tickets that were refused for so long that they are left alone for a while, by external."),
         (LINKS, "Pairs, by external and state (live, ended)."),
         (HALTED, "Live pairs that have halted, or one of whose logs has, by external."),

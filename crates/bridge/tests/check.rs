@@ -646,6 +646,109 @@ async fn what_waits_is_parked_or_stands_still() {
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
+/// A store of acme's bridge, in a folder of its own.
+fn store(folder: &Path) -> (PathBuf, SqliteStore) {
+    let path = folder.join("bridge.db");
+    let mut store = SqliteStore::open(&path).unwrap();
+    store.adopt_server_id("7f3a").unwrap();
+    (path, store)
+}
+
+async fn lines_of(world: &World, path: &Path, now_ms: i64, check: &str) -> Vec<String> {
+    let lines = world.beside(path, now_ms).await;
+    lines.into_iter().filter(|line| line.contains(&format!(" {check}: "))).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_learnt_of_a_server_is_shown() {
+    let folder = folder("learnt");
+    let (path, mut store) = store(&folder);
+    let acme = Instance::External("acme".into());
+    let mut world = World::new();
+    let unknown =
+        "not yet learnt: until the bridge first creates something there, times are told to people as server time";
+    assert_eq!(
+        lines_of(&world, &path, NOW, "time zone").await,
+        [format!("ok      elitery time zone: {unknown}"), format!("ok      acme time zone: {unknown}")]
+    );
+    let unknown = "not yet learnt: no call was refused for its size";
+    assert_eq!(
+        lines_of(&world, &path, NOW, "post_max_size").await,
+        [format!("ok      elitery post_max_size: {unknown}"), format!("ok      acme post_max_size: {unknown}")]
+    );
+
+    store.set_cursor(&acme, "offset", "3600 2026-11-24 12:00:00").unwrap();
+    store.set_cursor(&acme, "refused_bytes", &format!("2202009 {}", NOW - 3 * HOUR)).unwrap();
+    store.set_cursor(&Instance::Internal, "refused_bytes", &format!("104857600 {}", NOW - 3 * HOUR)).unwrap();
+    assert_eq!(
+        lines_of(&world, &path, NOW, "time zone").await[1],
+        "ok      acme time zone: UTC+01, learnt from its answers"
+    );
+    assert_eq!(
+        lines_of(&world, &path, NOW, "post_max_size").await,
+        [
+            "ok      elitery post_max_size: a call of 100.0 MiB was refused for its size, 3 h ago: more than the largest \
+             file that is sent needs",
+            "note    acme post_max_size: a call of 2.1 MiB was refused for its size, 3 h ago: a file of 1.6 MiB or more goes \
+             as a small text that says so. Mend: raise post_max_size in that iTop's php.ini, and the limit of its web \
+             server, over 42.8 MiB, or lower max_attachment_mib.",
+        ]
+    );
+    for (zone, line) in [
+        ("Europe/Paris", "ok      acme time zone: Europe/Paris, as configured and as its answers show"),
+        (
+            "Asia/Jakarta",
+            "fault   acme time zone: the configuration says Asia/Jakarta, and its answers show UTC+01. Mend: correct \
+             `time_zone` of [external.acme], or take it out: it is learnt.",
+        ),
+    ] {
+        world.acme_lines = format!("only = \"all\"\ntime_zone = \"{zone}\"");
+        assert_eq!(lines_of(&world, &path, NOW, "time zone").await[1], line);
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// Counted by class, those alone that fit `only`, without a call a ticket.
+#[tokio::test(start_paused = true)]
+async fn tickets_that_fit_and_wait_are_counted() {
+    let folder = folder("uncarried");
+    let (path, mut store) = store(&folder);
+    let world = World { acme_lines: "only = \"title LIKE 'out%'\"".into(), ..World::new() };
+    let count = async |now_ms: i64| lines_of(&world, &path, now_ms, "new tickets").await;
+    assert_eq!(count(START).await, ["ok      acme new tickets: none that fits waits for its counterpart"]);
+    let mut hints = Vec::new();
+    for (title, number) in [("out", 3), ("stays", 100)] {
+        for _ in 0..number {
+            let fields = serde_json::json!({"org_id": 3, "title": title, "description": "<p>x</p>"});
+            let id = world.acme.create_ticket("UserRequest", fields).await.unwrap();
+            hints.push(hint(id));
+        }
+    }
+    store.mark_dirty(&hints, START).unwrap();
+    world.acme.clear_calls();
+    assert_eq!(
+        count(START + 5 * MINUTE).await,
+        ["ok      acme new tickets: wait for their counterpart: 3 of UserRequest; the oldest hint came 5 min ago"]
+    );
+    let asked = world.acme.calls().iter().filter(|call| call.json.contains("id IN (")).count();
+    assert!(asked < 5, "{asked} calls");
+    assert_eq!(
+        count(START + 3 * HOUR).await,
+        [
+            "note    acme new tickets: wait for their counterpart: 3 of UserRequest; the oldest hint came 3 h ago. Mend: see \
+          whether `serve` runs, and what its log says of them."
+        ]
+    );
+    let many: Vec<DirtyMark> = (1000..3000).map(hint).collect();
+    for some in many.chunks(200) {
+        store.mark_dirty(some, START).unwrap();
+    }
+    assert!(count(START).await[0].contains(": 2103 of UserRequest, of which nobody was asked which fit;"));
+    world.acme.down(true);
+    assert_eq!(count(START).await, ["unknown acme new tickets: not checked"]);
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_off() {
     let mut world = World::new();

@@ -8,7 +8,7 @@ use crate::config::{Login, SideConfig};
 
 const ADDRESS: &str = "address";
 const LOGIN: &str = "login";
-const REST: &str = "REST";
+pub(super) const REST: &str = "REST";
 
 pub(super) type Reached = [(&'static str, Verdict); 3];
 

@@ -1,13 +1,15 @@
 //! What the store of `serve` knows and `check` shows: which webhooks came, what waits, what stands still.
 
+use super::learnt;
+use super::uncarried::{self, Waiting};
 use super::{State, Verdict};
-use crate::config::Config;
-use crate::engine::PAUSED;
+use crate::config::{Config, SideConfig};
+use crate::engine::{Learnt, PAUSED, RefusedSize};
 use crate::setup::Wanted;
 use crate::store::{Halted, HookCount, Instance, Parked, Result, SqliteStore, Store, Tally};
 
 /// A ticket that waits for longer has more than a busy iTop or a settling write to wait for.
-const LONG_WAIT_MS: i64 = 3_600_000;
+pub(super) const LONG_WAIT_MS: i64 = 3_600_000;
 
 /// Read once, for all lines.
 #[derive(Debug, Clone)]
@@ -22,6 +24,9 @@ struct Side {
     name: String,
     /// Why it stands still.
     stopped: Option<String>,
+    /// Of its times from UTC.
+    offset: Option<Learnt>,
+    refused: Option<RefusedSize>,
     /// Of an external.
     tickets: Option<Tickets>,
 }
@@ -33,6 +38,8 @@ struct Tickets {
     parked: Option<Parked>,
     /// … and the first that has halted.
     halted: Option<Halted>,
+    /// Those that wait without a counterpart.
+    uncarried: Vec<Waiting>,
 }
 
 impl Remembered {
@@ -48,24 +55,28 @@ impl Remembered {
     }
 
     pub fn read(store: &mut dyn Store, config: &Config, now_ms: i64) -> Result<Remembered> {
-        let stopped = store.stopped(&Instance::Internal)?;
-        let mut sides = vec![Side { name: config.internal.name.clone(), stopped, tickets: None }];
+        let mut sides = vec![Side::read(store, &config.internal.name, &Instance::Internal, None)?];
         for name in config.externals.iter().map(|external| external.name()) {
             let tickets = Tickets {
                 tally: store.tally(name)?,
                 parked: store.parked(name, 1)?.pop(),
                 halted: store.halted(name, 1)?.pop(),
+                uncarried: uncarried::read(store, name)?,
             };
-            let stopped = store.stopped(&Instance::External(name.to_owned()))?;
-            sides.push(Side { name: name.to_owned(), stopped, tickets: Some(tickets) });
+            sides.push(Side::read(store, name, &Instance::External(name.to_owned()), Some(tickets))?);
         }
         Ok(Remembered { now_ms, hooks: store.hooks()?, sides })
     }
 
-    /// How the tickets of a side stand.
-    pub(super) fn standing(&self, side: &str) -> Vec<(String, Verdict)> {
-        let Some(side) = self.sides.iter().find(|known| known.name == side) else { return Vec::new() };
-        let mut lines = vec![("work".to_owned(), work(side))];
+    /// What was learnt of a side's server, and how its tickets stand.
+    pub(super) fn standing(&self, config: &Config, side: &SideConfig, section: &str) -> Vec<(String, Verdict)> {
+        let Some(known) = self.sides.iter().find(|known| known.name == side.name) else { return Vec::new() };
+        let mut lines = vec![
+            ("time zone".to_owned(), learnt::time_zone(side, known.offset.as_ref(), section)),
+            ("post_max_size".to_owned(), learnt::post_max_size(config, side, known.refused, self.now_ms)),
+        ];
+        let side = known;
+        lines.push(("work".to_owned(), work(side)));
         if let Some(tickets) = &side.tickets {
             lines.push(("queue".to_owned(), self.queue(tickets)));
             lines.push(("pairs".to_owned(), pairs(tickets, &side.name)));
@@ -91,6 +102,16 @@ impl Remembered {
             true => Verdict::note(detail, "see whether `serve` runs, and what its log says of them"),
             false => Verdict::ok(detail),
         }
+    }
+
+    /// The tickets of an external that wait without a counterpart.
+    pub(super) fn uncarried(&self, external: &str) -> Option<&[Waiting]> {
+        let side = self.sides.iter().find(|known| known.name == external)?;
+        Some(&side.tickets.as_ref()?.uncarried)
+    }
+
+    pub(super) fn now_ms(&self) -> i64 {
+        self.now_ms
     }
 
     /// A line for each kind of webhook that the side must send, by those that came.
@@ -139,6 +160,18 @@ impl Remembered {
 
     fn of_side(&self, side: &str) -> impl Iterator<Item = &HookCount> {
         self.hooks.iter().filter(move |came| came.side == side)
+    }
+}
+
+impl Side {
+    fn read(store: &mut dyn Store, name: &str, of: &Instance, tickets: Option<Tickets>) -> Result<Side> {
+        Ok(Side {
+            name: name.to_owned(),
+            stopped: store.stopped(of)?,
+            offset: Learnt::kept(store, of)?,
+            refused: RefusedSize::kept(store, of)?,
+            tickets,
+        })
     }
 }
 

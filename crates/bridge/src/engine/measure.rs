@@ -58,6 +58,9 @@ impl Shared {
         let metrics = &self.metrics;
         metrics.set(gauge::WAITING, &[external], lane.tally.waiting as f64);
         metrics.set(gauge::OLDEST, &[external], seconds(oldest_ms));
+        for (class, tickets) in &lane.uncarried {
+            metrics.set(gauge::UNCARRIED, &[external, ("class", class)], *tickets as f64);
+        }
         metrics.set(gauge::PARKED, &[external], lane.tally.parked as f64);
         metrics.set(gauge::LINKS, &[external, ("state", "live")], lane.tally.live as f64);
         metrics.set(gauge::LINKS, &[external, ("state", "ended")], lane.tally.ended as f64);

@@ -3,7 +3,7 @@
 use super::breaker::Down;
 use super::itop::Itop;
 use super::{Shared, Trouble};
-use crate::store::{Result, Tally};
+use crate::store::{Result, Tally, Uncarried};
 
 /// One side.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct SideStanding {
 pub struct LaneStanding {
     pub external: String,
     pub tally: Tally,
+    /// Each bridged class, with how many of its tickets wait and have no counterpart yet.
+    pub uncarried: Vec<(String, u64)>,
     /// When a pass last went through in this process.
     pub through_ms: Option<i64>,
 }
@@ -39,7 +41,8 @@ impl Shared {
         let externals: Vec<String> = self.lanes.iter().map(|lane| lane.name.clone()).collect();
         let read = self.store.call(move |store| {
             let stopped = instances.iter().map(|instance| store.stopped(instance)).collect::<Result<Vec<_>>>()?;
-            let tallies = externals.iter().map(|external| store.tally(external)).collect::<Result<Vec<_>>>()?;
+            let tally = |external: &String| Ok((store.tally(external)?, store.uncarried(external)?));
+            let tallies = externals.iter().map(tally).collect::<Result<Vec<_>>>()?;
             Ok((stopped, tallies))
         });
         let (stopped, tallies) = read.await?;
@@ -48,9 +51,10 @@ impl Shared {
             let (down, answers) = (breaker.down().cloned(), breaker.has_answered());
             SideStanding { name: itop.name.clone(), down, answers, stopped }
         };
-        let lane = |(lane, tally): (&std::sync::Arc<super::Lane>, Tally)| LaneStanding {
+        let lane = |(lane, (tally, waiting)): (&std::sync::Arc<super::Lane>, (Tally, Vec<Uncarried>))| LaneStanding {
             external: lane.name.clone(),
             tally,
+            uncarried: by_class(lane.settings.sync.classes.keys(), &waiting),
             through_ms: self.metrics.last_through_ms(&lane.name),
         };
         Ok(Standing {
@@ -59,4 +63,10 @@ impl Shared {
             suspended: self.suspensions().troubles(),
         })
     }
+}
+
+/// A class of which none waits is 0, and not left out: a gauge keeps what it showed last.
+fn by_class<'a>(classes: impl Iterator<Item = &'a String>, waiting: &[Uncarried]) -> Vec<(String, u64)> {
+    let of = |class: &String| waiting.iter().find(|waiting| waiting.class == *class).map_or(0, |found| found.tickets);
+    classes.map(|class| (class.clone(), of(class))).collect()
 }

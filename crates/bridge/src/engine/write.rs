@@ -40,6 +40,9 @@ impl Pass<'_> {
         intend(&mut self.link, until_ms);
         self.save().await?;
         let answer = self.leased(itop, call).await?;
+        if answer.as_ref().is_err_and(is_too_large) {
+            self.shared.note_refused_size(itop).await?;
+        }
         let now = self.shared.now_ms();
         match &answer {
             Err(error) if error.effect == (Effect::Unknown { answered: false }) => {

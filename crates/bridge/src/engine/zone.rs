@@ -8,11 +8,12 @@
 use itop_client::Written;
 use jiff::civil::DateTime;
 use jiff::fmt::rfc2822::DateTimeParser;
-use jiff::tz::{Offset, TimeZone};
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
 use super::Shared;
 use super::failure::Failure;
 use super::itop::Itop;
+use crate::store::{Instance, Store, StoreError};
 
 /// The store's name of what was learnt.
 const CURSOR: &str = "offset";
@@ -29,8 +30,7 @@ impl Shared {
     pub(super) async fn remember_offsets(&self) -> Result<(), Failure> {
         for itop in self.lanes.iter().map(|lane| &lane.external).chain([&self.internal]) {
             let instance = itop.instance.clone();
-            let kept = self.store.call(move |store| store.cursor(&instance, CURSOR)).await?;
-            if let Some(learnt) = kept.as_deref().and_then(Learnt::from_text) {
+            if let Some(learnt) = self.store.call(move |store| Learnt::kept(store, &instance)).await? {
                 itop.remember_offset(learnt);
             }
         }
@@ -62,6 +62,28 @@ impl Learnt {
         }
         let offset = Offset::from_seconds(i32::try_from(steps * STEP_SECONDS).ok()?).ok()?;
         Some(Learnt { offset, since: created.to_owned() })
+    }
+
+    /// What a process has learnt of this side.
+    pub fn kept(store: &mut dyn Store, of: &Instance) -> Result<Option<Learnt>, StoreError> {
+        Ok(store.cursor(of, CURSOR)?.as_deref().and_then(Learnt::from_text))
+    }
+
+    pub fn offset(&self) -> Offset {
+        self.offset
+    }
+
+    /// Whether a zone has another offset at the time when this one was learnt.
+    pub fn contradicts(&self, zone: &TimeZone) -> bool {
+        let at = read(&self.since).map(|since| zone.to_ambiguous_timestamp(since).offset());
+        match at {
+            // In the hour that repeats, or is skipped, either may be meant.
+            Some(AmbiguousOffset::Fold { before, after } | AmbiguousOffset::Gap { before, after }) => {
+                ![before, after].contains(&self.offset)
+            }
+            Some(AmbiguousOffset::Unambiguous { offset }) => offset != self.offset,
+            None => false,
+        }
     }
 
     /// Takes a newer answer into account.
@@ -140,6 +162,17 @@ mod tests {
             assert_eq!(Learnt::from_text(&learnt.as_text()), Some(learnt));
         }
         assert_eq!(Learnt::from_text("an hour"), None);
+    }
+
+    #[test]
+    fn a_zone_with_another_offset_at_that_time_is_contradicted() {
+        let winter = Learnt::from("2026-11-24 13:00:00", NOON).unwrap();
+        let zone = |name: &str| TimeZone::get(name).unwrap();
+        assert!(!winter.contradicts(&zone("Europe/Paris")));
+        assert!(winter.contradicts(&zone("Asia/Jakarta")));
+        assert!(winter.contradicts(&zone("UTC")));
+        let repeated = Learnt::from("2026-10-25 02:30:00", "Sun, 25 Oct 2026 00:30:00 GMT").unwrap();
+        assert!(!repeated.contradicts(&zone("Europe/Paris")));
     }
 
     #[test]

@@ -21,7 +21,7 @@ mod standing;
 
 pub use handle::StoreHandle;
 pub use sqlite::SqliteStore;
-pub use standing::{Halted, HookCount, Parked, Tally};
+pub use standing::{Halted, HookCount, Parked, Tally, Uncarried};
 
 /// The most rows that one transaction touches.
 pub const MAX_ROWS: usize = 200;
@@ -419,6 +419,13 @@ pub trait Store: Send {
 
     /// How one external's tickets stand.
     fn tally(&mut self, external: &str) -> Result<Tally>;
+
+    /// Tickets of one external that wait, parked or not, and have no counterpart yet: how many, by class. One
+    /// whose class nobody has told yet is left out.
+    fn uncarried(&mut self, external: &str) -> Result<Vec<Uncarried>>;
+
+    /// Those of one class after a ticket, in order; at most `limit`.
+    fn uncarried_tickets(&mut self, external: &str, class: &str, after: u64, limit: usize) -> Result<Vec<u64>>;
 
     /// Tickets of one external that are parked; at most `limit`.
     fn parked(&mut self, external: &str, limit: usize) -> Result<Vec<Parked>>;

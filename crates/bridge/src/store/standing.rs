@@ -22,6 +22,15 @@ pub struct Tally {
     pub conflicts: u64,
 }
 
+/// Tickets of one class that wait and have no counterpart yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uncarried {
+    pub class: String,
+    pub tickets: u64,
+    /// When the oldest hint of those came, ms since the epoch.
+    pub oldest_ms: i64,
+}
+
 /// A ticket that was refused for so long that it is left alone for a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parked {

@@ -74,6 +74,8 @@ async fn the_new_counterparts_files_and_entries_cross_beside_those_of_the_old_on
     assert_eq!(kinds(&now), ["status", "file", "image", "log", "file", "image", "log"]);
     assert_eq!(now[1..4], old[1..], "the old copies stay as they are");
     assert_eq!((&*now[1].filename, &*now[4].filename), ("old.txt", "new.txt"));
+    // What was left behind is no duplicate of the new one's.
+    assert_eq!(world.engine().duplicate_files(Some("acme")).await.unwrap(), []);
     world.one_more_pass_writes_nothing().await;
     // From now on the new one's copies follow it, and the old ones follow nobody.
     let inside = world.copy_of(outside).await.id;

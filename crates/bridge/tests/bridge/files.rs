@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use itop_bridge::clock::Clock as _;
+use itop_bridge::engine::RefusedSize;
 use itop_bridge::store::{Activity, Instance, LinkState};
 use itop_bridge_core::plan::HaltKind;
 use itop_bridge_core::{Link, Side};
@@ -503,6 +504,11 @@ async fn what_a_proxy_refuses_for_its_size_becomes_words(versions: Versions) {
     assert_eq!(copies.len(), 2, "{copies:#?}");
     assert_words(&copies[0], "R-000001", &["grows.txt", "1048576 bytes"]);
     assert_words(&copies[1], "R-000001", &["large.bin", "1048576 bytes"]);
+    // For `check`.
+    let refused = world.store.call(|store| RefusedSize::kept(store, &Instance::Internal)).await.unwrap().unwrap();
+    assert!((MIB as u64..2 * MIB as u64).contains(&refused.bytes) && refused.at_ms <= world.now_ms(), "{refused:?}");
+    let outside = Instance::External("acme".into());
+    assert_eq!(world.store.call(move |store| RefusedSize::kept(store, &outside)).await.unwrap(), None);
     world.one_more_pass_writes_nothing().await;
 }
 

@@ -11,6 +11,7 @@ mod calls;
 mod closed;
 mod connection;
 mod create;
+mod duplicates;
 mod escaping;
 mod failures;
 mod fields;

@@ -48,7 +48,7 @@ fn writes(sim: &Sim) -> usize {
 }
 
 /// A call as an administrator, who is a person here.
-async fn admin(sim: &Sim, request: serde_json::Value) -> serde_json::Value {
+pub async fn admin(sim: &Sim, request: serde_json::Value) -> serde_json::Value {
     let body = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("auth_user", "admin")
         .append_pair("auth_pwd", "admin")

@@ -204,6 +204,9 @@ async fn the_metrics_say_what_came_what_was_written_and_what_waits() {
     let oldest = value("itop_bridge_queue_oldest_seconds{external=\"beta\"}");
     assert!((89.0..95.0).contains(&oldest), "{oldest}");
     assert_eq!(value("itop_bridge_links{external=\"acme\",state=\"live\"}"), 1.0);
+    assert_eq!(value("itop_bridge_uncarried_tickets{external=\"beta\",class=\"UserRequest\"}"), 1.0);
+    assert_eq!(value("itop_bridge_uncarried_tickets{external=\"beta\",class=\"Incident\"}"), 0.0);
+    assert_eq!(value("itop_bridge_uncarried_tickets{external=\"acme\",class=\"UserRequest\"}"), 0.0);
     assert_eq!(value("itop_bridge_side_up{side=\"elitery\"}"), 1.0);
     let last_hook = value("itop_bridge_last_hook_timestamp_seconds{side=\"beta\"}");
     let age = world.now_ms() as f64 / 1000.0 - last_hook;
@@ -216,5 +219,7 @@ async fn the_metrics_say_what_came_what_was_written_and_what_waits() {
     assert!(hooks.iter().any(|hooks| hooks.side == "beta" && hooks.kind == "create-ticket" && hooks.count == 1));
     world.internal.heal();
     world.settle().await;
+    let shown = world.engine().show_metrics().await;
+    assert!(shown.contains("itop_bridge_uncarried_tickets{external=\"beta\",class=\"UserRequest\"} 0\n"), "{shown}");
     end(world).await;
 }

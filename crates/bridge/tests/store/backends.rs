@@ -95,6 +95,8 @@ macro_rules! delegate {
             stopped(instance: &Instance) -> Option<String>;
             set_stopped(instance: &Instance, reason: Option<&str>) -> ();
             tally(external: &str) -> Tally;
+            uncarried(external: &str) -> Vec<Uncarried>;
+            uncarried_tickets(external: &str, class: &str, after: u64, limit: usize) -> Vec<u64>;
             parked(external: &str, limit: usize) -> Vec<Parked>;
             halted(external: &str, limit: usize) -> Vec<Halted>;
             count_hooks(came: &[HookCount]) -> ();

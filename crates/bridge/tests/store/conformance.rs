@@ -867,6 +867,38 @@ fn a_tally_counts_what_waits_and_what_stands_still(store) {
     assert_eq!(store.halted("acme", 9).unwrap(), []);
 }
 
+fn what_waits_without_a_counterpart_is_counted_by_class(store) {
+    assert_eq!(store.uncarried("acme").unwrap(), []);
+    let of = |external: &str, ticket| TicketOf { external: external.to_owned(), ticket };
+    let told = |ticket, class: Option<&str>| DirtyMark {
+        about: About::External { of: of("acme", ticket), class: class.map(str::to_owned) },
+        look: Look::ticket(),
+        due_ms: 0,
+    };
+    let incident = Some("Incident");
+    // One has a pair, one had, one has a link without a counterpart, and of one nobody knows the class.
+    linked(store, &pair(1, 10));
+    let ended = linked(store, &pair(2, 20));
+    store.amend_link(ended, &|_, state| *state = LinkState::Ended, &did(5, "unlinked"), 5).unwrap();
+    linked(store, &unborn(3));
+    store.mark_dirty(&[told(1, None), told(2, None), told(3, None), told(4, None)], 300).unwrap();
+    store.mark_dirty(&[told(7, incident), told(5, incident)], 200).unwrap();
+    store.mark_dirty(&[told(6, incident)], 100).unwrap();
+    store.mark_dirty(&[about(of("beta", 9), 0)], 1).unwrap();
+    let class = |class: &str, tickets, oldest_ms| Uncarried { class: class.to_owned(), tickets, oldest_ms };
+    let unborn_class = unborn(3).external.class;
+    assert_eq!(store.uncarried("acme").unwrap(), [class("Incident", 3, 100), class(&unborn_class, 1, 300)]);
+    assert_eq!(store.uncarried_tickets("acme", "Incident", 0, 2).unwrap(), [5, 6]);
+    assert_eq!(store.uncarried_tickets("acme", "Incident", 6, 2).unwrap(), [7]);
+    assert_eq!(store.uncarried_tickets("acme", &unborn_class, 0, 9).unwrap(), [3]);
+    assert_eq!(store.uncarried_tickets("acme", "Ticket", 0, 9).unwrap(), [0_u64; 0]);
+    // A parked one waits too.
+    let claims = store.claim("acme", 9, 400, 1_000).unwrap();
+    let parked = claims.iter().find(|claim| claim.lease.of.ticket == 5).unwrap();
+    store.finish(parked, &failed(1_000, true), 400).unwrap();
+    assert_eq!(store.uncarried("acme").unwrap().iter().map(|class| class.tickets).sum::<u64>(), 4);
+}
+
 fn hooks_are_counted_by_side_and_kind(store) {
     let came = |kind: &str, count, last_ms| HookCount { side: "acme".to_owned(), kind: kind.to_owned(), count, last_ms };
     store.count_hooks(&[came("update-ticket", 2, 20), came("create-ticket", 1, 10)]).unwrap();

@@ -4,6 +4,7 @@
 //! Nothing is written to an iTop. Marks of other bridges are no marks here. A ticket that is linked is left as
 //! it is, also where its link has ended: a tombstone in the same store holds.
 
+mod duplicates;
 mod marks;
 mod newer;
 pub(in crate::engine) mod pairs;
@@ -17,6 +18,8 @@ use super::failure::Failure;
 use super::itop::Itop;
 use super::{Engine, Lane, Shared};
 use crate::store::{LinkState, TicketOf};
+
+pub use duplicates::Duplicate;
 
 /// Tickets read together.
 const PAGE: usize = 200;

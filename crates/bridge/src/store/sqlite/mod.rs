@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 
 use super::{
     Activity, Claim, DirtyMark, Halted, HookCount, Instance, Lease, LinkState, MAX_ROWS, Marked, Next, Pair, Parked,
-    QueueRow, Result, Store, StoreError, Stored, Tally, TicketOf,
+    QueueRow, Result, Store, StoreError, Stored, Tally, TicketOf, Uncarried,
 };
 
 mod links;
@@ -255,6 +255,14 @@ impl Store for SqliteStore {
 
     fn tally(&mut self, external: &str) -> Result<Tally> {
         standing::tally(&self.db, external)
+    }
+
+    fn uncarried(&mut self, external: &str) -> Result<Vec<Uncarried>> {
+        standing::uncarried(&self.db, external)
+    }
+
+    fn uncarried_tickets(&mut self, external: &str, class: &str, after: u64, limit: usize) -> Result<Vec<u64>> {
+        standing::uncarried_tickets(&self.db, external, class, after, limit)
     }
 
     fn parked(&mut self, external: &str, limit: usize) -> Result<Vec<Parked>> {

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, named_params, params};
 
 use super::{bounded, from_column};
-use crate::store::{Halted, HookCount, Parked, Result, Tally, TicketOf};
+use crate::store::{Halted, HookCount, Parked, Result, Tally, TicketOf, Uncarried};
 
 pub(super) fn tally(db: &Connection, external: &str) -> Result<Tally> {
     let sql = "SELECT \
@@ -28,6 +28,45 @@ pub(super) fn tally(db: &Connection, external: &str) -> Result<Tally> {
         })
     });
     Ok(tally?)
+}
+
+/// A hint's class, or that of a link whose counterpart is not made yet.
+const UNCARRIED: &str = "FROM dirty LEFT JOIN links \
+     ON links.external = dirty.external AND links.external_id = dirty.ticket \
+     WHERE dirty.external = ?1 AND links.internal_id IS NULL AND COALESCE(links.state, 'live') = 'live'";
+
+pub(super) fn uncarried(db: &Connection, external: &str) -> Result<Vec<Uncarried>> {
+    let sql = format!(
+        "SELECT COALESCE(dirty.class, links.external_class) AS class, COUNT(*) AS tickets, \
+         MIN(dirty.dirty_since_ms) AS oldest_ms {UNCARRIED} \
+         AND COALESCE(dirty.class, links.external_class) IS NOT NULL GROUP BY 1 ORDER BY 1"
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let rows = statement.query_map([external], |row| {
+        Ok(Uncarried {
+            class: row.get("class")?,
+            tickets: from_column(row.get("tickets")?),
+            oldest_ms: row.get("oldest_ms")?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+pub(super) fn uncarried_tickets(
+    db: &Connection,
+    external: &str,
+    class: &str,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<u64>> {
+    let sql = format!(
+        "SELECT dirty.ticket {UNCARRIED} AND COALESCE(dirty.class, links.external_class) = ?2 \
+         AND dirty.ticket > ?3 ORDER BY dirty.ticket LIMIT ?4"
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let of_class = params![external, class, super::column(after), bounded(limit)];
+    let rows = statement.query_map(of_class, |row| row.get(0).map(from_column))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 pub(super) fn parked(db: &Connection, external: &str, limit: usize) -> Result<Vec<Parked>> {

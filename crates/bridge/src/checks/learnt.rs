@@ -1,0 +1,60 @@
+//! What `serve` learnt of a side's server while it worked: the zone of its times, and the size of a call that it
+//! refuses. No iTop tells either.
+
+use itop_client::base64_len;
+
+use super::Verdict;
+use super::remembered::span;
+use crate::config::{Config, SideConfig};
+use crate::engine::{Learnt, RefusedSize};
+
+const MIB: u64 = 1 << 20;
+
+/// What a call holds beside the file.
+const BESIDE_A_FILE: u64 = 64 << 10;
+
+pub(super) fn time_zone(side: &SideConfig, learnt: Option<&Learnt>, section: &str) -> Verdict {
+    let Some(zone) = &side.time_zone else {
+        return match learnt {
+            Some(learnt) => Verdict::ok(format!("UTC{}, learnt from its answers", learnt.offset())),
+            None => Verdict::ok(
+                "not yet learnt: until the bridge first creates something there, times are told to people as server time",
+            ),
+        };
+    };
+    let name = zone.iana_name().unwrap_or("a zone without a name");
+    match learnt {
+        Some(learnt) if learnt.contradicts(zone) => Verdict::fault(
+            format!("the configuration says {name}, and its answers show UTC{}", learnt.offset()),
+            format!("correct `time_zone` of {section}, or take it out: it is learnt"),
+        ),
+        Some(_) => Verdict::ok(format!("{name}, as configured and as its answers show")),
+        None => Verdict::ok(format!("{name}, as configured")),
+    }
+}
+
+pub(super) fn post_max_size(config: &Config, side: &SideConfig, refused: Option<RefusedSize>, now_ms: i64) -> Verdict {
+    let Some(RefusedSize { bytes, at_ms }) = refused else {
+        return Verdict::ok("not yet learnt: no call was refused for its size");
+    };
+    let of_side = config.externals.iter().filter(|one| side.name == config.internal.name || one.name() == side.name);
+    let largest = of_side.map(|external| external.sync.max_attachment_bytes).max().unwrap_or_default();
+    let needed = base64_len(largest) + BESIDE_A_FILE;
+    let said = format!("a call of {} was refused for its size, {} ago", mib(bytes), span(now_ms - at_ms));
+    if bytes > needed {
+        return Verdict::ok(format!("{said}: more than the largest file that is sent needs"));
+    }
+    Verdict::note(
+        format!("{said}: a file of {} or more goes as a small text that says so", mib(bytes / 4 * 3)),
+        format!(
+            "raise post_max_size in that iTop's php.ini, and the limit of its web server, over {}, or lower max_attachment_mib",
+            mib(needed)
+        ),
+    )
+}
+
+/// With one decimal.
+fn mib(bytes: u64) -> String {
+    let tenths = (bytes * 10).div_ceil(MIB);
+    format!("{}.{} MiB", tenths / 10, tenths % 10)
+}

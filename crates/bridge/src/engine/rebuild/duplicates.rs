@@ -1,0 +1,160 @@
+//! Marks that stand twice: two internal tickets, or two files of one side, that both say that they are the same copy.
+//! A crash can leave such a pair, and a person who restores or clones a ticket.
+//!
+//! Only what is newest is looked at, in a few calls, and only what the store does not know is read.
+
+use std::collections::{BTreeMap, HashMap};
+
+use itop_bridge_core::{FileMark, Side, TicketMark};
+use itop_client::{Object, Query, oql_quote};
+
+use super::{FILES, PAGE, Stopped};
+use crate::engine::failure::Failure;
+use crate::engine::itop::Itop;
+use crate::engine::{Engine, Shared};
+use crate::store::{LinkState, MAX_ROWS, TicketOf};
+
+/// So many ids are looked back over.
+const NEWEST: u64 = 20_000;
+
+/// One mark, and all that carry it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Duplicate {
+    pub mark: TicketMark,
+    /// The one that the bridge works with, where the store says so.
+    pub kept: Option<String>,
+    /// The others.
+    pub others: Vec<String>,
+}
+
+impl Engine {
+    /// Internal tickets with a mark of this bridge that another carries too.
+    pub async fn duplicate_tickets(&self) -> Result<Vec<Duplicate>, Stopped> {
+        Ok(self.shared.duplicate_tickets().await?)
+    }
+
+    /// Files on one side, with a mark of this bridge that another carries too. Without an external's name the
+    /// internal side's.
+    pub async fn duplicate_files(&self, external: Option<&str>) -> Result<Vec<Duplicate>, Stopped> {
+        let itop = match external {
+            Some(name) => &self.shared.lane(name)?.external,
+            None => &self.shared.internal,
+        };
+        Ok(self.shared.duplicate_files(itop).await?)
+    }
+}
+
+impl Shared {
+    async fn duplicate_tickets(&self) -> Result<Vec<Duplicate>, Failure> {
+        let like = oql_quote(&format!("%[itop-bridge:{}:%", self.server));
+        let condition = format!("private_log LIKE {like}");
+        let itop = &self.internal;
+        let highest = itop.find_highest_ticket().await;
+        let highest = self.noted(itop, "Ticket", highest).map_err(|error| Failure::of(itop, &error))?;
+        let after = highest.saturating_sub(NEWEST);
+        let found = self.list_after(itop, "Ticket", after, &condition, &["id", "ref"], FILES).await?;
+        let linked = self.counterparts().await?;
+        let unknown: Vec<u64> = found.iter().map(|ticket| ticket.id).filter(|id| !linked.contains_key(id)).collect();
+        let unknown = self.marks_of(&unknown).await?;
+        // Two that the store does not know may be one another's, and one that it knows may be the first of both.
+        let known = self.known_counterparts(&unknown).await?;
+        let known = self.marks_of(&known).await?;
+        let names: HashMap<u64, &str> =
+            found.iter().filter_map(|ticket| Some((ticket.id, ticket.text("ref")?))).collect();
+        let name = |id: &u64| names.get(id).map_or_else(|| format!("ticket {id}"), |name| (*name).to_owned());
+        let mut by_mark: BTreeMap<TicketMark, Duplicate> = BTreeMap::new();
+        for (id, mark) in known.iter().chain(&unknown) {
+            let one = by_mark.entry(mark.clone());
+            let one = one.or_insert_with(|| Duplicate { mark: mark.clone(), kept: None, others: Vec::new() });
+            match linked.contains_key(id) {
+                true => one.kept = Some(name(id)),
+                false => one.others.push(name(id)),
+            }
+        }
+        Ok(by_mark.into_values().filter(Duplicate::is_one).collect())
+    }
+
+    /// Every internal ticket that is, or was, a counterpart.
+    async fn counterparts(&self) -> Result<HashMap<u64, LinkState>, Failure> {
+        let (mut all, mut after) = (HashMap::new(), 0);
+        loop {
+            let page = self.store.call(move |store| store.pairs(None, after, MAX_ROWS, None)).await?;
+            let Some(last) = page.last() else { return Ok(all) };
+            after = last.id;
+            all.extend(page.iter().filter_map(|pair| Some((pair.internal.as_ref()?.id, pair.state))));
+        }
+    }
+
+    /// The counterparts, by the store, of the external tickets that these marks name.
+    async fn known_counterparts(&self, marked: &BTreeMap<u64, TicketMark>) -> Result<Vec<u64>, Failure> {
+        let mut known = Vec::new();
+        for mark in marked.values() {
+            let of = TicketOf { external: mark.external.clone(), ticket: mark.ticket };
+            let stored = self.store.call(move |store| store.link_of_external(&of)).await?;
+            known.extend(stored.and_then(|stored| Some(stored.link.internal?.id)));
+        }
+        known.sort_unstable();
+        known.dedup();
+        Ok(known)
+    }
+
+    /// The mark that the log of each begins with, where it is one of this bridge's.
+    async fn marks_of(&self, ids: &[u64]) -> Result<BTreeMap<u64, TicketMark>, Failure> {
+        let mut marks = BTreeMap::new();
+        for page in ids.chunks(PAGE) {
+            let answer = self.internal.client.get("Ticket", &Query::ids(page), &["id", "private_log"]).await;
+            let answer = self.noted(&self.internal, "Ticket", answer);
+            let found = answer.map_err(|error| Failure::of(&self.internal, &error))?;
+            let mark = |object: &Object| TicketMark::find(&object.log("private_log")?.into_iter().next()?.message);
+            let own = |mark: &TicketMark| mark.server == self.server;
+            marks.extend(found.objects.iter().filter_map(|object| Some((object.id, mark(object).filter(own)?))));
+        }
+        Ok(marks)
+    }
+
+    async fn duplicate_files(&self, itop: &Itop) -> Result<Vec<Duplicate>, Failure> {
+        let condition = format!("temp_id LIKE {}", oql_quote(&format!("itop-bridge:{}:%", self.server)));
+        let highest = itop.find_highest_attachment().await;
+        let highest = self.noted(itop, "Attachment", highest).map_err(|error| Failure::of(itop, &error))?;
+        let after = highest.saturating_sub(NEWEST);
+        let fields = ["id", "item_id", "temp_id"];
+        let found = self.list_after(itop, "Attachment", after, &condition, &fields, FILES).await?;
+        let mut by_mark: BTreeMap<&str, Vec<&Object>> = BTreeMap::new();
+        for file in &found {
+            if let Some(mark) = file.text("temp_id") {
+                by_mark.entry(mark).or_default().push(file);
+            }
+        }
+        let mut duplicates = Vec::new();
+        for (temp_id, files) in by_mark {
+            let mark = FileMark::find(temp_id).filter(|mark| mark.ticket.server == self.server);
+            if let (Some(mark), true) = (mark, files.len() > 1) {
+                duplicates.push(self.duplicate_file(itop.side(), mark.ticket, &files).await?);
+            }
+        }
+        Ok(duplicates.into_iter().filter(Duplicate::is_one).collect())
+    }
+
+    async fn duplicate_file(&self, on: Side, mark: TicketMark, files: &[&Object]) -> Result<Duplicate, Failure> {
+        let of = TicketOf { external: mark.external.clone(), ticket: mark.ticket };
+        let link = self.store.call(move |store| store.link_of_external(&of)).await?.map(|stored| stored.link);
+        let made: Vec<u64> = link.iter().flat_map(|link| link.made_on(on)).collect();
+        let left: &[u64] = link.as_ref().map_or(&[], |link| &link.left_behind);
+        let mut duplicate = Duplicate { mark, kept: None, others: Vec::new() };
+        // Those of a counterpart that is gone stay, and their marks count no more.
+        for file in files.iter().filter(|file| on == Side::Internal || !left.contains(&file.id)) {
+            let name = format!("attachment {} of ticket {}", file.id, file.number("item_id").unwrap_or_default());
+            match made.contains(&file.id) && duplicate.kept.is_none() {
+                true => duplicate.kept = Some(name),
+                false => duplicate.others.push(name),
+            }
+        }
+        Ok(duplicate)
+    }
+}
+
+impl Duplicate {
+    fn is_one(&self) -> bool {
+        self.others.len() + usize::from(self.kept.is_some()) > 1
+    }
+}
