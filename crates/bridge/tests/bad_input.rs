@@ -1,0 +1,181 @@
+//! What a person can get wrong with the verbs, told by the binary: a side that nobody has, a side that is down, a store
+//! of a newer version. Each ends with 1, says what to do, and leaves nothing half-written.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use itop_bridge::store::{SqliteStore, Store};
+
+/// A configuration whose iTops do not answer, and its store.
+struct Site {
+    folder: PathBuf,
+}
+
+const TEXT: &str = "[server]\nid = \"7f3a\"\n[store]\nurl = \"sqlite:bridge.db\"\n\
+                    [internal]\nname = \"elitery\"\nurl = \"http://127.0.0.1:1\"\nuser = \"b\"\npassword = \"canary\"\n\
+                    api_keys = [\"sk_internal\"]\ndefaults = { org = \"Demo\", caller = 6 }\n\
+                    [external.acme]\nurl = \"http://127.0.0.1:2\"\nuser = \"b\"\npassword = \"canary\"\n\
+                    api_keys = [\"sk_external\"]\nonly = \"all\"\n";
+
+impl Site {
+    fn new(name: &str) -> Site {
+        let folder = std::env::temp_dir().join(format!("itop-bridge-bad-input-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("itop-bridge.toml"), TEXT).unwrap();
+        std::fs::write(
+            folder.join("pairs.csv"),
+            "external_ticket_id,elitery_ticket_id,ticket_class\n1,1001,UserRequest\n",
+        )
+        .unwrap();
+        let site = Site { folder };
+        SqliteStore::open(site.store()).unwrap().adopt_server_id("7f3a").unwrap();
+        site
+    }
+
+    fn store(&self) -> PathBuf {
+        self.folder.join("bridge.db")
+    }
+
+    fn call(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_itop-bridge"))
+            .current_dir(&self.folder)
+            .env("ITOP_BRIDGE_ADMIN_USER", "admin")
+            .env("ITOP_BRIDGE_ADMIN_PASSWORD", "canary")
+            .args(arguments)
+            .output()
+            .unwrap()
+    }
+
+    /// What it said on standard error; on standard output it says nothing.
+    fn refused(&self, arguments: &[&str]) -> String {
+        let output = self.call(arguments);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+        // `serve` logs first.
+        let last = said.lines().last().unwrap_or_default();
+        assert!(last.starts_with("error: ") && !said.contains("panicked"), "{arguments:?}: {said}");
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), "", "{arguments:?}");
+        assert!(!said.contains("canary"), "a secret: {said}");
+        said
+    }
+
+    /// The store knows no ticket, and no side stands still.
+    fn is_untouched(&self) {
+        let mut store = SqliteStore::open_to_read(self.store()).unwrap();
+        assert_eq!(store.links(None, 0, 9, None).unwrap(), []);
+        assert_eq!(store.queue(None, 9, 0).unwrap(), []);
+        for instance in [itop_bridge::store::Instance::Internal, itop_bridge::store::Instance::External("acme".into())]
+        {
+            assert_eq!(store.stopped(&instance).unwrap(), None);
+            assert_eq!(store.cursor(&instance, "backfill").unwrap(), None);
+        }
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+const SINCE: [&str; 2] = ["--since", "2026-01-01"];
+
+#[test]
+fn a_side_that_nobody_has_is_named_with_those_that_there_are() {
+    let site = Site::new("side");
+    let backfill = ["backfill", "--side", "nobody", SINCE[0], SINCE[1], "--match", "title", "--yes"];
+    for verb in [
+        &backfill[..],
+        &["setup", "--side", "nobody"],
+        &["setup", "--side", "nobody", "--print"],
+        &["pause", "nobody"],
+        &["resume", "nobody"],
+        &["resume", "nobody:R-000001"],
+        &["retry", "nobody:R-000001"],
+        &["plan", "nobody:R-000001"],
+        &["links", "show", "nobody:R-000001"],
+        &["links", "unlink", "nobody:R-000001"],
+        &["links", "link", "nobody:R-000001", "elitery:R-001001"],
+    ] {
+        let said = site.refused(verb);
+        assert!(said.contains("\"nobody\"") && said.contains("acme and elitery"), "{verb:?}: {said}");
+        site.is_untouched();
+    }
+    let said = site.refused(&["links", "import", "pairs.csv", "--external", "nobody"]);
+    assert!(said.contains("there is no external \"nobody\". The configuration has acme"), "{said}");
+    site.is_untouched();
+}
+
+#[test]
+fn a_side_that_is_down_is_named_and_nothing_is_stored() {
+    let site = Site::new("down");
+    let backfill = |more: &[&'static str]| [&["backfill", "--side", "acme"][..], &SINCE, more].concat();
+    for (verb, side) in [
+        (backfill(&["--match", "title", "--yes"]), "acme"),
+        (backfill(&["--match", "title", "--dry-run"]), "acme"),
+        (backfill(&["--yes"]), "acme"),
+        (vec!["setup", "--side", "acme"], "acme"),
+        (vec!["setup", "--side", "elitery", "--remove"], "elitery"),
+        (vec!["links", "link", "acme:R-000001", "elitery:R-001001"], "acme"),
+        (vec!["links", "rebuild"], "elitery"),
+        (vec!["links", "import", "pairs.csv"], "acme"),
+        (vec!["plan", "acme:R-000001"], "acme"),
+    ] {
+        let said = site.refused(&verb);
+        assert!(said.contains(side) && said.contains("nothing listens at this address and port"), "{verb:?}: {said}");
+        site.is_untouched();
+    }
+}
+
+fn made_newer(store: &Path) -> Vec<u8> {
+    let newer = "INSERT INTO refinery_schema_history (version, name, applied_on, checksum) \
+                 VALUES (99, 'of tomorrow', '2027-01-01T00:00:00Z', '1')";
+    let db = rusqlite::Connection::open(store).unwrap();
+    db.execute(newer, []).unwrap();
+    // All into the file itself.
+    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    drop(db);
+    std::fs::read(store).unwrap()
+}
+
+#[test]
+fn a_store_of_a_newer_version_is_left_as_it_is() {
+    let site = Site::new("newer");
+    let before = made_newer(&site.store());
+    let backfill = |more: &[&'static str]| [&["backfill", "--side", "acme"][..], &SINCE, more].concat();
+    for verb in [
+        backfill(&["--match", "title", "--yes"]),
+        backfill(&["--dry-run"]),
+        vec!["serve"],
+        vec!["plan", "acme:R-000001"],
+        vec!["links", "list"],
+        vec!["links", "show", "1"],
+        vec!["links", "link", "acme:R-000001", "elitery:R-001001"],
+        vec!["links", "unlink", "1"],
+        vec!["links", "rebuild"],
+        vec!["links", "rebuild", "--dry-run"],
+        vec!["links", "import", "pairs.csv"],
+        vec!["retry"],
+        vec!["pause", "acme"],
+        vec!["resume", "acme"],
+        vec!["backup", "copy.db"],
+    ] {
+        let said = site.refused(&verb);
+        assert!(said.contains("written by a newer version of itop-bridge (schema 99, "), "{verb:?}: {said}");
+        assert!(
+            said.contains("Mend: run the version of itop-bridge that wrote it, or a newer one"),
+            "{verb:?}: {said}"
+        );
+        assert!(std::fs::read(site.store()).unwrap() == before, "{verb:?} has written");
+    }
+    assert!(!site.folder.join("copy.db").exists());
+    let output = site.call(&["check", "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let findings: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let store = findings.iter().find(|finding| finding["check"] == "store").unwrap();
+    assert_eq!(store["state"], "fault");
+    assert!(store["detail"].as_str().unwrap().contains("newer version"), "{store}");
+    assert_eq!(store["mend"], "run the version of itop-bridge that wrote it, or a newer one");
+    assert!(std::fs::read(site.store()).unwrap() == before, "check has written");
+}
