@@ -16,7 +16,8 @@ use crate::setup::Admin;
 /// The width of the table where the shell does not tell the terminal's.
 const WIDTH: u16 = 120;
 
-/// Check the bridge, its store and each iTop: address, account, rights, defaults, what waits, webhooks.
+/// Check the bridge, its store and each iTop: address, certificate, clock, account, rights, defaults, what waits,
+/// marks that stand twice, webhooks.
 ///
 /// Webhooks are read by an administrator's account of that iTop, from ITOP_BRIDGE_ADMIN_USER and
 /// ITOP_BRIDGE_ADMIN_PASSWORD; where there is none, they are judged by those that came to `serve`.

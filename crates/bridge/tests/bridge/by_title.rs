@@ -18,6 +18,7 @@ either_version_on_either_side![
     a_stopped_adoption_goes_on,
     hundreds_are_looked_for_in_a_few_calls,
     a_pair_that_cannot_be_adopted_is_said_and_gets_no_copy,
+    a_ticket_of_another_customer_is_no_counterpart,
 ];
 
 const HOUR: u64 = 3600;
@@ -293,5 +294,26 @@ async fn a_pair_that_cannot_be_adopted_is_said_and_gets_no_copy(versions: Versio
         assert_eq!(world.links().await, links);
     }
     world.pass_seconds(120).await;
+    world.one_more_pass_writes_nothing().await;
+}
+
+/// Both customers have a R-000001.
+async fn a_ticket_of_another_customer_is_no_counterpart(versions: Versions) {
+    let of = |organisation: &str| format!("only = \"all\"\ninternal_defaults = {{ org = {organisation} }}");
+    let externals = vec![versions.outside; 2];
+    let setup = Setup { externals, beta: of("2"), ..Setup::between(versions).acme(&of("\"Demo\"")) };
+    let mut world = with_older(setup, &[("UserRequest", ticket("Printer"))]).await;
+    let mut theirs = ticket("R-000001 of beta");
+    theirs["org_id"] = json!(2);
+    world.internal.create_ticket("UserRequest", theirs).await.unwrap();
+    let (_, said) = world.backfill(WANTED).await.unwrap();
+    assert!(
+        said.ends_with(
+            "not in elitery yet: 1 ticket\nMarked: 1 ticket. `serve` carries them, after what webhooks tell of.\n"
+        ),
+        "{said}"
+    );
+    world.settle().await;
+    assert_eq!(world.copy_of(1).await.field("title"), "[R-000001] Printer");
     world.one_more_pass_writes_nothing().await;
 }

@@ -2,7 +2,8 @@
 //! ticket whose title names the external one.
 //!
 //! Nothing is written to an iTop. What is linked, was unlinked, or carries a mark of another ticket is nobody's
-//! counterpart here. Where a title leaves it open which two belong together, nothing is taken.
+//! counterpart here, and neither is a ticket of another customer: references of two customers' iTops are often the
+//! same. Where a title leaves it open which two belong together, nothing is taken.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,6 +12,7 @@ use itop_client::{Object, Query, oql_quote};
 use serde::Serialize;
 
 use super::Older;
+use crate::config::DefaultValue;
 use crate::engine::adopt::{PairOf, ReadyPair};
 use crate::engine::failure::Failure;
 use crate::engine::rebuild::{Stopped, Tell};
@@ -59,6 +61,8 @@ pub struct Titled {
     pub reference: String,
     pub title: String,
     pub organisation: String,
+    #[serde(skip)]
+    org_id: u64,
 }
 
 /// What became of a pair.
@@ -145,7 +149,8 @@ impl Shared {
         for (class, of_class) in by_class {
             let internal_class = self.policy_without_defaults(lane, class)?.internal_class.clone();
             for some in of_class.chunks(TOGETHER) {
-                let titled = self.titles_that_name(&internal_class, some).await?;
+                let mut titled = self.titles_that_name(&internal_class, some).await?;
+                titled.retain(|titled| !self.is_anothers(lane, titled));
                 let marks = self.marks_of_free(&internal_class, &titled).await?;
                 for ticket in some {
                     let own = lane.mark(&self.server, class, ticket.id);
@@ -154,6 +159,16 @@ impl Shared {
             }
         }
         Ok(decide(tickets, &mut candidates))
+    }
+
+    /// Whether the configuration says that the internal ticket's organisation stands for another customer.
+    fn is_anothers(&self, lane: &Lane, titled: &Titled) -> bool {
+        let stands_for = |lane: &Lane| match lane.settings.internal_defaults.get("org_id") {
+            Some(DefaultValue::Number(id)) => *id == titled.org_id,
+            Some(DefaultValue::Text(name)) => *name == titled.organisation,
+            None => false,
+        };
+        !stands_for(lane) && self.lanes.iter().any(|lane| stands_for(lane))
     }
 
     /// Internal tickets whose title has one of these references in it, or what LIKE takes for one.
@@ -165,7 +180,7 @@ impl Shared {
             return Ok(Vec::new());
         }
         let condition = format!("({})", likes.join(" OR "));
-        let fields = ["id", "ref", "title", "org_name"];
+        let fields = ["id", "ref", "title", "org_id", "org_name"];
         let query = Query::oql(format!("SELECT {class} WHERE {condition}")).limit(PAGE as u32);
         let answer = self.internal.client.get(class, &query, &fields).await;
         let found = self.noted(&self.internal, class, answer).map_err(|error| Failure::of(&self.internal, &error))?;
@@ -271,6 +286,7 @@ fn titled(object: &Object) -> Titled {
         reference: text("ref"),
         title: text("title"),
         organisation: text("org_name"),
+        org_id: object.number("org_id").unwrap_or_default(),
     }
 }
 
