@@ -45,8 +45,8 @@ async fn read(
     transport: MakeTransport<'_>,
 ) -> Result<Comparison, AdminError> {
     let client = account.client(side, transport)?;
-    let standing = account.read(&client, side).await?;
-    Ok(compare(wanted, &standing))
+    let installed = account.read(&client, side).await?;
+    Ok(compare(wanted, &installed))
 }
 
 /// Without an administrator nothing of them can be read. What is known then is which kinds came, and when.

@@ -116,8 +116,8 @@ impl Run<'_> {
     }
 
     async fn remove(&mut self) -> anyhow::Result<Outcome> {
-        let standing = self.account.read(&self.client, self.side).await?;
-        let (steps, kept) = removal(self.wanted, &standing);
+        let installed = self.account.read(&self.client, self.side).await?;
+        let (steps, kept) = removal(self.wanted, &installed);
         self.take(&steps).await?;
         for kept in &kept {
             writeln!(self.out, "note    {kept}")?;
@@ -134,8 +134,8 @@ impl Run<'_> {
     }
 
     async fn compare(&self) -> anyhow::Result<Comparison> {
-        let standing = self.account.read(&self.client, self.side).await?;
-        Ok(compare(self.wanted, &standing))
+        let installed = self.account.read(&self.client, self.side).await?;
+        Ok(compare(self.wanted, &installed))
     }
 
     /// Does each step, or only says it.

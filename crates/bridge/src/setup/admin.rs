@@ -4,7 +4,7 @@
 use itop_client::{Client, Error, ErrorClass, Memory};
 use secrecy::SecretString;
 
-use super::Standing;
+use super::Installed;
 use crate::app::{self, MakeTransport, SideError};
 use crate::config::{Login, SideConfig};
 
@@ -52,8 +52,8 @@ impl Admin {
     }
 
     /// What stands in that iTop.
-    pub async fn read(&self, client: &Client, side: &SideConfig) -> Result<Standing, AdminError> {
-        Standing::read(client).await.map_err(|error| self.refused(side, error, "its webhooks were not read"))
+    pub async fn read(&self, client: &Client, side: &SideConfig) -> Result<Installed, AdminError> {
+        Installed::read(client).await.map_err(|error| self.refused(side, error, "its webhooks were not read"))
     }
 
     /// A failure in words: what failed, iTop's own, and the way out.

@@ -3,7 +3,7 @@
 use secrecy::ExposeSecret;
 use serde_json::Value as Json;
 
-use super::standing::{Action, Standing, Trigger as Found};
+use super::installed::{Action, Installed, Trigger as Found};
 use super::wanted::{CONTENT_TYPE, KEY_HEADER, Notification, On, Role, Trigger, Wanted};
 
 /// A trigger that does what a wanted one would.
@@ -23,18 +23,18 @@ impl ByHand<'_> {
 /// action sends nothing, so it covers nothing.
 pub(super) fn find<'a>(
     wanted: &Wanted,
-    standing: &'a Standing,
+    installed: &'a Installed,
     notification: &Notification,
     trigger: &Trigger,
 ) -> Option<ByHand<'a>> {
-    let triggers = standing.triggers.iter().filter(|found| !wanted.owns(&found.name) && fires(found, trigger));
+    let triggers = installed.triggers.iter().filter(|found| !wanted.owns(&found.name) && fires(found, trigger));
     let pairs = triggers.flat_map(|found| {
         let actions =
-            found.actions.iter().filter_map(|(id, _)| standing.actions.iter().find(|action| action.id == *id));
+            found.actions.iter().filter_map(|(id, _)| installed.actions.iter().find(|action| action.id == *id));
         actions.map(move |action| (found, action))
     });
     let here = pairs.filter(|(_, action)| {
-        action.status == "enabled" && address(action, standing) == format!("{}{}", wanted.url, notification.path)
+        action.status == "enabled" && address(action, installed) == format!("{}{}", wanted.url, notification.path)
     });
     let judged = here.map(|(found, action)| {
         let faults = faults(wanted, notification, trigger, found, action);
@@ -45,11 +45,11 @@ pub(super) fn find<'a>(
 
 /// What is worth knowing of actions that `setup` did not make: what they carry too much, and other programs
 /// that are sent the same webhooks, perhaps the one that this bridge takes over from.
-pub(super) fn notes(wanted: &Wanted, standing: &Standing) -> Vec<String> {
+pub(super) fn notes(wanted: &Wanted, installed: &Installed) -> Vec<String> {
     let paths: Vec<&str> = wanted.notifications.iter().map(|notification| notification.path).collect();
-    let foreign = standing.actions.iter().filter(|action| action.status == "enabled" && !wanted.owns(&action.name));
+    let foreign = installed.actions.iter().filter(|action| action.status == "enabled" && !wanted.owns(&action.name));
     let note = |action: &Action| {
-        let address = address(action, standing);
+        let address = address(action, installed);
         if !paths.iter().any(|path| address.ends_with(path)) {
             return None;
         }
@@ -79,8 +79,8 @@ fn too_much(action: &Action) -> Option<String> {
 }
 
 /// Where an action sends to, without what a query adds.
-fn address(action: &Action, standing: &Standing) -> String {
-    let connection = standing.connections.iter().find(|connection| connection.id == action.connection);
+fn address(action: &Action, installed: &Installed) -> String {
+    let connection = installed.connections.iter().find(|connection| connection.id == action.connection);
     let url = connection.map(|connection| connection.url.trim_end_matches('/')).unwrap_or_default();
     let path = action.path.split('?').next().unwrap_or_default();
     format!("{url}/{}", path.trim_start_matches('/'))

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::by_hand;
-use super::standing::{Action, CALLBACKS, Connection, Standing, Trigger as Found};
+use super::installed::{Action, CALLBACKS, Connection, Installed, Trigger as Found};
 use super::wanted::{CONTENT_TYPE, KEY_HEADER, Notification, Trigger, Wanted};
 
 #[derive(Debug)]
@@ -101,8 +101,8 @@ const TWICE: &str = "it is there twice";
 const NOT_WANTED: &str = "the configuration does not ask for it any more";
 
 /// What must be there against what stands.
-pub fn compare(wanted: &Wanted, standing: &Standing) -> Comparison {
-    let mut work = Work { wanted, standing, steps: Vec::new(), kept: BTreeSet::new() };
+pub fn compare(wanted: &Wanted, installed: &Installed) -> Comparison {
+    let mut work = Work { wanted, installed, steps: Vec::new(), kept: BTreeSet::new() };
     let connection = work.connection();
     let mut judged: Vec<Judged> = wanted
         .notifications
@@ -111,12 +111,12 @@ pub fn compare(wanted: &Wanted, standing: &Standing) -> Comparison {
         .collect();
     judged.splice(0..0, connection.map(|(_, judged)| judged));
     work.remove_the_rest();
-    Comparison { judged, steps: work.steps, notes: by_hand::notes(wanted, standing) }
+    Comparison { judged, steps: work.steps, notes: by_hand::notes(wanted, installed) }
 }
 
 /// The steps that take away all that `setup` made, and what must stay.
-pub fn removal(wanted: &Wanted, standing: &Standing) -> (Vec<Step>, Vec<String>) {
-    let mut work = Work { wanted, standing, steps: Vec::new(), kept: BTreeSet::new() };
+pub fn removal(wanted: &Wanted, installed: &Installed) -> (Vec<Step>, Vec<String>) {
+    let mut work = Work { wanted, installed, steps: Vec::new(), kept: BTreeSet::new() };
     let kept = work.remove_the_rest();
     for step in &mut work.steps {
         if let Change::Delete { why, .. } = &mut step.change {
@@ -128,7 +128,7 @@ pub fn removal(wanted: &Wanted, standing: &Standing) -> (Vec<Step>, Vec<String>)
 
 struct Work<'a> {
     wanted: &'a Wanted,
-    standing: &'a Standing,
+    installed: &'a Installed,
     steps: Vec<Step>,
     /// Class and id of what is right, or will be.
     kept: BTreeSet<(String, u64)>,
@@ -143,7 +143,7 @@ impl<'a> Work<'a> {
         }
         let Wanted { name, url, .. } = self.wanted;
         let mut judged = Judged { name: CONNECTION_LINE.to_owned(), ..Judged::default() };
-        let Some(found) = self.standing.connections.iter().find(|connection| connection.name == *name) else {
+        let Some(found) = self.installed.connections.iter().find(|connection| connection.name == *name) else {
             judged.wrong.push(format!("there is no connection to {url}"));
             self.create(
                 CONNECTION,
@@ -172,7 +172,7 @@ impl<'a> Work<'a> {
         let action = connection.filter(|_| needed).map(|connection| self.action(notification, connection, &mut judged));
         for trigger in &notification.triggers {
             let own = self.own_trigger(notification, trigger);
-            match (own, by_hand::find(self.wanted, self.standing, notification, trigger), &action) {
+            match (own, by_hand::find(self.wanted, self.installed, notification, trigger), &action) {
                 (Some(found), _, Some(action)) => self.trigger(notification, trigger, found, action, &mut judged),
                 (None, Some(hand), _) => {
                     judged.by_hand.push(hand.name());
@@ -194,18 +194,18 @@ impl<'a> Work<'a> {
     fn needs_action(&self, notification: &Notification) -> bool {
         notification.triggers.iter().any(|trigger| {
             self.own_trigger(notification, trigger).is_some()
-                || by_hand::find(self.wanted, self.standing, notification, trigger).is_none()
+                || by_hand::find(self.wanted, self.installed, notification, trigger).is_none()
         })
     }
 
     fn own_trigger(&self, notification: &Notification, trigger: &Trigger) -> Option<&'a Found> {
         let (name, kind) = (self.wanted.trigger_name(notification, trigger), trigger.on.trigger_class());
-        self.standing.triggers.iter().find(|found| found.kind == kind && found.name == name)
+        self.installed.triggers.iter().find(|found| found.kind == kind && found.name == name)
     }
 
     fn action(&mut self, notification: &Notification, connection: &Target, judged: &mut Judged) -> Target {
         let name = self.wanted.action_name(notification);
-        let Some(found) = self.standing.actions.iter().find(|action| action.name == name) else {
+        let Some(found) = self.installed.actions.iter().find(|action| action.name == name) else {
             judged.wrong.push("there is no action".to_owned());
             let mut values =
                 vec![("name", text(&name)), ("remoteapplicationconnection_id", Value::Connection(connection.clone()))];
@@ -313,21 +313,21 @@ impl<'a> Work<'a> {
     }
 
     fn is_own_action(&self, id: u64) -> bool {
-        self.standing.actions.iter().any(|action| action.id == id && self.wanted.owns(&action.name))
+        self.installed.actions.iter().any(|action| action.id == id && self.wanted.owns(&action.name))
     }
 
     /// What `setup` made and is not to stay; with what a person uses of it, which stays.
     fn remove_the_rest(&mut self) -> Vec<String> {
-        let (wanted, standing) = (self.wanted, self.standing);
+        let (wanted, installed) = (self.wanted, self.installed);
         let mut kept = Vec::new();
-        for found in standing.triggers.iter().filter(|found| wanted.owns(&found.name)) {
+        for found in installed.triggers.iter().filter(|found| wanted.owns(&found.name)) {
             self.delete(&found.kind, found.id, &found.name);
         }
-        for found in standing.actions.iter().filter(|found| wanted.owns(&found.name)) {
+        for found in installed.actions.iter().filter(|found| wanted.owns(&found.name)) {
             self.delete(ACTION, found.id, &found.name);
         }
-        for found in standing.connections.iter().filter(|found| wanted.owns(&found.name)) {
-            match used_by(found, wanted, standing) {
+        for found in installed.connections.iter().filter(|found| wanted.owns(&found.name)) {
+            match used_by(found, wanted, installed) {
                 // iTop deletes a connection's actions with it.
                 Some(action) => kept.push(format!(
                     "the connection \"{}\" stays: the action \"{}\", which setup did not make, uses it",
@@ -357,10 +357,10 @@ impl<'a> Work<'a> {
     fn name_of(&self, class: &str, id: u64) -> Option<&str> {
         match class {
             CONNECTION => {
-                self.standing.connections.iter().find(|found| found.id == id).map(|found| found.name.as_str())
+                self.installed.connections.iter().find(|found| found.id == id).map(|found| found.name.as_str())
             }
-            ACTION => self.standing.actions.iter().find(|found| found.id == id).map(|found| found.name.as_str()),
-            _ => self.standing.triggers.iter().find(|found| found.id == id).map(|found| found.name.as_str()),
+            ACTION => self.installed.actions.iter().find(|found| found.id == id).map(|found| found.name.as_str()),
+            _ => self.installed.triggers.iter().find(|found| found.id == id).map(|found| found.name.as_str()),
         }
     }
 
@@ -382,8 +382,8 @@ impl<'a> Work<'a> {
 /// Tells how a found action differs; nothing where it does not.
 type Drift<'a> = Box<dyn Fn(&Action) -> Option<String> + 'a>;
 
-fn used_by<'a>(connection: &Connection, wanted: &Wanted, standing: &'a Standing) -> Option<&'a Action> {
-    standing.actions.iter().find(|action| action.connection == connection.id && !wanted.owns(&action.name))
+fn used_by<'a>(connection: &Connection, wanted: &Wanted, installed: &'a Installed) -> Option<&'a Action> {
+    installed.actions.iter().find(|action| action.connection == connection.id && !wanted.owns(&action.name))
 }
 
 fn text(text: &str) -> Value {

@@ -5,18 +5,18 @@
 //! by hand.
 //!
 //! # Invariants of absence
-//! - [`wanted`], [`compare()`] and [`page`] have no IO; [`standing`] writes nothing.
+//! - [`wanted`], [`compare()`] and [`page`] have no IO; [`installed`] writes nothing.
 //! - The administrator's account is never stored, and is in no text.
 
 pub mod admin;
 pub mod apply;
 mod by_hand;
 pub mod compare;
+pub mod installed;
 pub mod page;
-pub mod standing;
 pub mod wanted;
 
 pub use admin::{Admin, AdminError};
 pub use compare::{Comparison, Judged, Step, compare};
-pub use standing::Standing;
+pub use installed::Installed;
 pub use wanted::Wanted;

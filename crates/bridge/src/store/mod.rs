@@ -17,11 +17,11 @@ use serde::{Deserialize, Serialize};
 mod handle;
 mod row;
 mod sqlite;
-mod standing;
+mod watch;
 
 pub use handle::StoreHandle;
 pub use sqlite::SqliteStore;
-pub use standing::{Halted, HookCount, Parked, Tally, Uncarried};
+pub use watch::{Halted, HookCount, Parked, Tally, Uncarried};
 
 /// The most rows that one transaction touches.
 pub const MAX_ROWS: usize = 200;

@@ -18,8 +18,8 @@ use super::{
 mod links;
 mod open;
 mod queue;
-mod standing;
 mod sweep;
+mod watch;
 
 /// A store in a SQLite file.
 ///
@@ -254,41 +254,41 @@ impl Store for SqliteStore {
     }
 
     fn tally(&mut self, external: &str) -> Result<Tally> {
-        standing::tally(&self.db, external)
+        watch::tally(&self.db, external)
     }
 
     fn uncarried(&mut self, external: &str) -> Result<Vec<Uncarried>> {
-        standing::uncarried(&self.db, external)
+        watch::uncarried(&self.db, external)
     }
 
     fn uncarried_tickets(&mut self, external: &str, class: &str, after: u64, limit: usize) -> Result<Vec<u64>> {
-        standing::uncarried_tickets(&self.db, external, class, after, limit)
+        watch::uncarried_tickets(&self.db, external, class, after, limit)
     }
 
     fn parked(&mut self, external: &str, limit: usize) -> Result<Vec<Parked>> {
-        standing::parked(&self.db, external, limit)
+        watch::parked(&self.db, external, limit)
     }
 
     fn halted(&mut self, external: &str, limit: usize) -> Result<Vec<Halted>> {
-        standing::halted(&self.db, external, limit)
+        watch::halted(&self.db, external, limit)
     }
 
     fn count_hooks(&mut self, came: &[HookCount]) -> Result<()> {
         within_bounds(came.len())?;
-        self.write(|db| standing::count_hooks(db, came))
+        self.write(|db| watch::count_hooks(db, came))
     }
 
     fn hooks(&mut self) -> Result<Vec<HookCount>> {
-        standing::hooks(&self.db)
+        watch::hooks(&self.db)
     }
 
     fn told(&mut self) -> Result<Vec<String>> {
-        standing::told(&self.db)
+        watch::told(&self.db)
     }
 
     fn tell(&mut self, told: &[String], over: &[String], now_ms: i64) -> Result<()> {
         within_bounds(told.len() + over.len())?;
-        self.write(|db| standing::tell(db, told, over, now_ms))
+        self.write(|db| watch::tell(db, told, over, now_ms))
     }
 }
 

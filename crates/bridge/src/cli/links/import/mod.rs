@@ -109,7 +109,7 @@ struct Imported {
 }
 
 /// What the store says of a line's tickets.
-enum Standing {
+enum InStore {
     Free,
     Known,
     Taken(String),
@@ -120,10 +120,10 @@ impl Verb<'_> {
         let mut imported = Imported::default();
         let (mut numbers, mut pairs) = (Vec::new(), Vec::new());
         for line in &lines {
-            match self.standing(line).await? {
-                Standing::Known => imported.known += 1,
-                Standing::Taken(why) => imported.left.push((line.number, why)),
-                Standing::Free => match self.pair_of(line) {
+            match self.in_store(line).await? {
+                InStore::Known => imported.known += 1,
+                InStore::Taken(why) => imported.left.push((line.number, why)),
+                InStore::Free => match self.pair_of(line) {
                     Ok(pair) => {
                         numbers.push(line.number);
                         pairs.push(pair);
@@ -160,7 +160,7 @@ impl Verb<'_> {
         Ok(if imported.left.is_empty() { Outcome::Fine } else { Outcome::FaultFound })
     }
 
-    async fn standing(&self, line: &Line) -> anyhow::Result<Standing> {
+    async fn in_store(&self, line: &Line) -> anyhow::Result<InStore> {
         let of = TicketOf { external: self.external.name().to_owned(), ticket: line.external };
         let internal = line.internal;
         let both = self.store.call(move |store| Ok([store.link_of_external(&of)?, store.link_of_internal(internal)?]));
@@ -168,18 +168,18 @@ impl Verb<'_> {
         let is_live = |stored: &crate::store::Stored| stored.state == LinkState::Live;
         let same = outside.as_ref().zip(inside.as_ref()).is_some_and(|(one, other)| one.id == other.id && is_live(one));
         if same {
-            return Ok(Standing::Known);
+            return Ok(InStore::Known);
         }
         Ok(match (outside, inside) {
             (Some(stored), _) | (None, Some(stored)) if !is_live(&stored) => {
                 let why = format!("its link {} has ended; `itop-bridge links link` makes it anew", stored.id);
-                Standing::Taken(why)
+                InStore::Taken(why)
             }
-            (Some(stored), _) => Standing::Taken(format!("the external ticket is linked already: link {}", stored.id)),
+            (Some(stored), _) => InStore::Taken(format!("the external ticket is linked already: link {}", stored.id)),
             (None, Some(stored)) => {
-                Standing::Taken(format!("the internal ticket is linked already: link {}", stored.id))
+                InStore::Taken(format!("the internal ticket is linked already: link {}", stored.id))
             }
-            (None, None) => Standing::Free,
+            (None, None) => InStore::Free,
         })
     }
 

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::wanted::On;
 
 #[derive(Debug, Default)]
-pub struct Standing {
+pub struct Installed {
     /// Each sorted by id.
     pub connections: Vec<Connection>,
     pub actions: Vec<Action>,
@@ -73,14 +73,14 @@ const OF_AN_ACTION: [&str; 9] = [
     "remoteapplicationconnection_id",
 ];
 
-impl Standing {
+impl Installed {
     /// Reads all of it. Nothing is written.
-    pub async fn read(client: &Client) -> Result<Standing, Error> {
+    pub async fn read(client: &Client) -> Result<Installed, Error> {
         let connections = all(client, "RemoteApplicationConnection", &["name", "url"]).await?;
         let actions = all(client, "ActionWebhook", &OF_AN_ACTION).await?;
         let kinds = [On::Create, On::Update(None), On::Delete, On::StateEnter(String::new())];
         let triggers = try_join_all(kinds.iter().map(|on| triggers(client, on))).await?;
-        Ok(Standing {
+        Ok(Installed {
             connections: connections.iter().map(Connection::read).collect(),
             actions: actions.iter().map(Action::read).collect(),
             triggers: triggers.into_iter().flatten().collect(),
