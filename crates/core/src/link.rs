@@ -67,6 +67,11 @@ pub struct Link {
     /// are nobody's: the new counterpart's files may have the same ids, and its log the same words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_behind: Vec<u64>,
+    /// An operator wanted another internal ticket in place of one that is gone: what was sent for that one may
+    /// land until then, on either side. Nothing is made before; and what bears the pair's marks outside when the
+    /// new one begins is left behind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anew_from_ms: Option<i64>,
 }
 
 impl Link {
@@ -90,6 +95,7 @@ impl Link {
             halt: None,
             resumed: false,
             left_behind: Vec::new(),
+            anew_from_ms: None,
         }
     }
 
@@ -105,14 +111,37 @@ impl Link {
     }
 
     /// An operator ends a halt and wants another internal ticket: of the old one nothing is remembered but
-    /// which files outside were made for it. The report is not one of them: there is one a pair, and the one
-    /// that stands is found by its mark and rewritten with the new ticket's name and states.
+    /// which files outside were made for it, and until when what was sent for it may land. The report is not one
+    /// of them: there is one a pair, and the one that stands is found by its mark and rewritten with the new
+    /// ticket's name and states.
     pub fn make_anew(&mut self) {
         let reports: Vec<u64> = kept_on(Side::External, &[], &self.documents).filter_map(CopyState::standing).collect();
-        let mut left_behind: Vec<u64> = self.made_on(Side::External).filter(|id| !reports.contains(id)).collect();
-        left_behind.sort_unstable();
-        left_behind.dedup();
-        *self = Link { left_behind, ..Link::unborn(self.external.clone()) };
+        let left_behind = self.made_on(Side::External).filter(|id| !reports.contains(id)).collect();
+        let anew_from_ms = Some(self.settles_at_ms());
+        let sending = self.sending.take();
+        *self = Link { anew_from_ms, sending, ..Link::unborn(self.external.clone()) };
+        self.leave_behind(left_behind);
+    }
+
+    fn leave_behind(&mut self, files: Vec<u64>) {
+        self.left_behind.extend(files);
+        self.left_behind.sort_unstable();
+        self.left_behind.dedup();
+    }
+
+    /// When nothing that was sent without an answer can land any more.
+    fn settles_at_ms(&self) -> i64 {
+        let creation = self.creation.iter().map(|creation| creation.until_ms);
+        let late = self.late.iter().map(|late| late.until_ms);
+        let in_doubt = |state: &CopyState| match state {
+            CopyState::InDoubt { until_ms } => Some(*until_ms),
+            _ => None,
+        };
+        let made = Side::BOTH.into_iter().flat_map(|side| self.file_states_on(side)).filter_map(in_doubt);
+        let rewritten = self.documents.iter().filter_map(|document| document.again_at_ms);
+        let sending = self.sending.iter().map(|sending| sending.until_ms);
+        let all = creation.chain(late).chain(made).chain(rewritten).chain(sending).chain(self.anew_from_ms);
+        all.max().unwrap_or_default()
     }
 
     /// Takes their marks from the files that were made for an earlier counterpart, and gives those that were
@@ -160,6 +189,11 @@ impl Link {
                 self.resumed = false;
             }
             Note::ResumeIsOver => self.resumed = false,
+            Note::LeftBehind(files) => {
+                self.leave_behind(files.clone());
+                // Before it stands it may be refused, or its create may go unanswered.
+                self.anew_from_ms.take_if(|_| self.internal.is_some());
+            }
             Note::LateSettled(settled) => self.late.retain(|late| late != settled),
             Note::Owed(late) => self.owed.push(late.clone()),
             Note::NoLongerOwed(gone) => self.owed.retain(|late| late != gone),
@@ -320,6 +354,11 @@ impl Link {
     /// The call that was being sent is over, or whoever sent it is gone: what it carries may land until then.
     pub fn may_land_until(&mut self, until_ms: i64) {
         let Some(sending) = self.sending.take() else { return };
+        if let Some(anew_from_ms) = &mut self.anew_from_ms
+            && *anew_from_ms == sending.until_ms
+        {
+            *anew_from_ms = until_ms;
+        }
         let creation = self.creation.iter_mut().map(|creation| &mut creation.until_ms);
         let late = self.late.iter_mut().map(|late| &mut late.until_ms);
         let copies = self.copies.iter_mut().filter_map(|copy| match &mut copy.state {

@@ -170,6 +170,8 @@ pub enum Note {
     },
     /// The external ticket carries this reference now, and an operator has accepted that.
     ExternalReference(String),
+    /// These files outside were made for an earlier counterpart, in whose place another stands or is to be made.
+    LeftBehind(Vec<u64>),
     /// What an operator resumed is as it should be again.
     ResumeIsOver,
     /// A write that may have landed late has settled, and was looked at.

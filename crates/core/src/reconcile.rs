@@ -15,9 +15,10 @@ pub use adopt::{Adopted, found_by_marks, taken_over};
 pub use logs::crossing_entries;
 
 use crate::link::{Late, LateWrite, Link};
+use crate::mark::FileKind;
 use crate::plan::{Halt, HaltKind, Note, Plan, Write};
 use crate::policy::Policy;
-use crate::ticket::{Side, Sight, Ticket};
+use crate::ticket::{File, Side, Sight, Ticket};
 
 /// What must be written so that both sides agree with the policy again.
 pub fn reconcile(policy: &Policy, link: &Link, external: &Sight, internal: &Sight) -> Plan {
@@ -35,6 +36,9 @@ pub fn reconcile(policy: &Policy, link: &Link, external: &Sight, internal: &Sigh
         }
         let text = reference_changed(&link.external.reference, external, &policy.external);
         return halted(link, HaltKind::ExternalReferenceChanged, text);
+    }
+    if let Some(from_ms) = link.anew_from_ms {
+        return anew(from_ms, policy, link, external, internal);
     }
     let Some(counterpart) = &link.internal else {
         // Here the external ticket stands and nothing was ever made for it.
@@ -61,6 +65,27 @@ fn with_the_reference_of(external: &Ticket, policy: &Policy, link: &Link, intern
     link.remember(&note);
     let mut plan = reconcile(policy, &link, &Sight::Here(external.clone()), internal);
     plan.notes.insert(0, note);
+    plan
+}
+
+/// Another counterpart in place of one that is gone. What was sent for the old one lands first: whatever bears
+/// the pair's marks outside by then is the old one's, since nothing was made for the new one before. But for the
+/// report, of which there is one a pair.
+fn anew(from_ms: i64, policy: &Policy, link: &Link, external: &Ticket, internal: &Sight) -> Plan {
+    if !files::has_settled(external, from_ms) {
+        let mut plan = Plan { conflicts: link.conflicts.clone(), ..Plan::default() };
+        plan.look_again(from_ms.max(external.read_at_ms));
+        return plan;
+    }
+    let is_left = |file: &&File| file.mark().is_some_and(|mark| mark.kind != FileKind::Status);
+    let left: Vec<u64> = external.files.iter().flatten().filter(is_left).map(|file| file.id).collect();
+    let note = (link.internal.is_some() || !left.is_empty()).then_some(Note::LeftBehind(left));
+    let (mut link, mut external) = (link.clone(), external.clone());
+    note.iter().for_each(|note| link.remember(note));
+    link.anew_from_ms = None;
+    link.recognize_files(Side::External, &policy.mark(&link), external.files.as_deref_mut().unwrap_or_default());
+    let mut plan = reconcile(policy, &link, &Sight::Here(external), internal);
+    plan.notes.splice(0..0, note);
     plan
 }
 

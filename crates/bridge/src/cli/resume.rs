@@ -8,6 +8,7 @@ use clap::Args;
 use itop_bridge_core::Link;
 use itop_bridge_core::plan::HaltKind;
 
+use super::times::moment;
 use super::{Outcome, store, ticket};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -19,7 +20,8 @@ use crate::store::{Activity, Instance, LinkState, Store};
 /// too many files went at once; a log of it alone, when too many of its entries went at once. Resumed,
 /// it goes on where all is well again: an external ticket with its new reference, and without the copies of the files that are gone. Where a ticket is still gone,
 /// or another stands in the internal one's place, the pair ends, and neither ticket is written any
-/// more; with --create the internal ticket is made anew instead. A halted log is taken as delivered, but
+/// more; with --create the internal ticket is made anew instead, once nothing that was sent for the old one can
+/// land any more. A halted log is taken as delivered, but
 /// for the entries dated after the halt.
 #[derive(Debug, Args)]
 #[command(
@@ -76,6 +78,13 @@ fn resume_pair(
     let create = resume.create;
     store.amend_link(stored.id, &move |link, state| amend(link, state, create), &did, now_ms)?;
     writeln!(out, "{name} is resumed. It had stopped because {why}.")?;
+    if let Some(from_ms) = store.link(stored.id)?.and_then(|now| now.link.anew_from_ms).filter(|from| *from > now_ms) {
+        writeln!(
+            out,
+            "What was sent for the old internal ticket may still land; the new ticket is made after {}.",
+            moment(from_ms)
+        )?;
+    }
     Ok(Outcome::Fine)
 }
 

@@ -115,7 +115,8 @@ impl Pass<'_> {
             return self.adopt(first).await;
         }
         let mut ticket = self.ticket_of(object, sent_ms).await?;
-        ticket.files = Some(Vec::new());
+        // An id that is given out again has the files that landed for the ticket which had it before.
+        ticket.files = self.link.anew_from_ms.is_none().then(Vec::new);
         self.wrote("created", &format!("{} is the copy of {}", ticket.reference, self.link.external.reference));
         self.adopt(ticket).await
     }
@@ -190,7 +191,7 @@ impl Pass<'_> {
 
     async fn forget_creation(&mut self) -> Result<(), Failure> {
         self.link.creation = None;
-        if !self.link.left_behind.is_empty() {
+        if self.link.anew_from_ms.is_some() {
             // What an earlier counterpart left outside is known here alone.
             return self.save().await;
         }

@@ -187,6 +187,12 @@ impl Itop {
         known.highest_ticket = known.highest_ticket.max(id);
     }
 
+    /// A ticket is gone that stood: where a backup was restored, ids are given out again, and the highest that
+    /// was met says nothing.
+    pub fn ids_may_start_over(&self) {
+        self.known().highest_ticket = 0;
+    }
+
     /// The highest ticket id, asked of iTop.
     pub async fn find_highest_ticket(&self) -> Result<u64, Error> {
         let highest = self.climb("Ticket", self.highest_ticket()).await?;

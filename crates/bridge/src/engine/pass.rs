@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use itop_bridge_core::plan::{Note, Plan, Step, Write};
+use itop_bridge_core::plan::{Halt, HaltKind, Note, Plan, Step, Write};
 use itop_bridge_core::{Link, Policy, Side, Sight, Ticket, TicketKey, reconcile};
 
 use super::failure::{Failure, Kind, and_look, news};
@@ -159,6 +159,9 @@ impl<'a> Pass<'a> {
             }
         }
         self.read_named_contents(&mut sights).await?;
+        if self.link.anew_from_ms.is_some_and(|from_ms| self.shared.now_ms() < from_ms) {
+            self.idle_because = Some("what was sent for the internal ticket that is gone may still land");
+        }
         let look_again = self.plan_and_write(sights).await?;
         Ok(self.next_look(look_again))
     }
@@ -192,6 +195,8 @@ impl<'a> Pass<'a> {
                 }
             }
             let changed = self.take_notes(&plan);
+            let listed = sights.ticket_mut(Side::External).and_then(|ticket| ticket.files.as_mut());
+            self.link.recognize_files(Side::External, &self.mark(), listed.map_or(&mut [], Vec::as_mut_slice));
             self.failed_writes.clear();
             if plan.writes_nothing() {
                 if changed {
@@ -227,10 +232,13 @@ impl<'a> Pass<'a> {
         oldest.is_some_and(|read_at| self.shared.now_ms() - read_at > self.shared.timing.stale_read_ms)
     }
 
-    async fn stop(&mut self, halt: itop_bridge_core::plan::Halt) -> Result<(), Failure> {
+    async fn stop(&mut self, halt: Halt) -> Result<(), Failure> {
         if self.link.halt.as_ref() != Some(&halt) {
             tracing::error!(ticket = %self.name(), reason = %halt.text, "halted: nothing is written to this pair until `resume`");
             self.did(format!("halted: {}", halt.text));
+            if matches!(halt.kind, HaltKind::InternalVanished | HaltKind::InternalReferenceChanged) {
+                self.shared.internal.ids_may_start_over();
+            }
             self.link.halt = Some(halt);
             self.save().await?;
         }

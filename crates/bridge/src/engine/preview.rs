@@ -105,6 +105,12 @@ impl Shared {
         let Some((_, link)) = &claim.link else {
             return Ok(self.why_not_carried(lane, sights, &claim.look).await?.map(str::to_owned));
         };
+        if link.anew_from_ms.is_some_and(|from_ms| self.now_ms() < from_ms) {
+            return Ok(Some(
+                "what was sent for the internal ticket that is gone may still land; the new one is made when nothing of it can"
+                    .to_owned(),
+            ));
+        }
         let looked_for = link.creation.is_some() && link.internal.is_none();
         Ok(looked_for
             .then(|| "a create without an answer may have made its counterpart, which is looked for first".to_owned()))

@@ -6,6 +6,8 @@ use itop_sim::{Attachment, Call, Fault, FirstIds};
 
 use crate::world::*;
 
+mod in_doubt;
+
 either_version_on_either_side![
     the_new_counterparts_files_and_entries_cross_beside_those_of_the_old_one,
     what_the_old_one_left_is_known_although_the_new_one_is_refused_at_first,
@@ -14,16 +16,16 @@ either_version_on_either_side![
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and so on";
 
 /// A pair whose inside lost all that had come since a backup, and halted.
-struct Lost {
-    world: World,
-    outside: u64,
+pub struct Lost {
+    pub world: World,
+    pub outside: u64,
     /// What the bridge had made outside.
-    old: Vec<Attachment>,
-    old_original: u64,
-    old_image: u64,
+    pub old: Vec<Attachment>,
+    pub old_original: u64,
+    pub old_image: u64,
 }
 
-async fn lost(versions: Versions) -> Lost {
+pub async fn lost(versions: Versions) -> Lost {
     let world = Setup::between(versions).start().await;
     let backup = world.internal.next_ids();
     let outside = world.acme().create_ticket("UserRequest", ticket("Printer on fire")).await.unwrap();
@@ -44,7 +46,7 @@ async fn lost(versions: Versions) -> Lost {
 }
 
 /// A file, an entry and a picture of the inside, which cross: the ids of the file and of the picture.
-async fn tell(world: &World, outside: u64, name: &str) -> (u64, u64) {
+pub async fn tell(world: &World, outside: u64, name: &str) -> (u64, u64) {
     let inside = world.copy_of(outside).await.id;
     let file = world.internal.attach(inside, name, "text/plain", name.as_bytes()).await.unwrap();
     world.settle().await;
@@ -55,7 +57,7 @@ async fn tell(world: &World, outside: u64, name: &str) -> (u64, u64) {
     (file, image.id)
 }
 
-fn kinds(files: &[Attachment]) -> Vec<&str> {
+pub fn kinds(files: &[Attachment]) -> Vec<&str> {
     files.iter().map(|file| file.temp_id.split(':').nth(6).unwrap_or_default()).collect()
 }
 

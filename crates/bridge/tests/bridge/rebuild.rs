@@ -8,6 +8,7 @@ use itop_bridge_core::link::CopyState;
 use itop_bridge_core::{Side, TicketMark};
 use itop_sim::{Attachment, Fault, Sim};
 
+use crate::anew::{self, Lost, lost};
 use crate::status::{bridged, go, status};
 use crate::world::*;
 
@@ -28,6 +29,8 @@ either_version_on_either_side![
     a_rebuild_beside_a_running_bridge_leaves_what_is_known,
     a_side_that_is_down_stops_the_rebuild_before_anything_is_stored,
     a_rebuild_that_stopped_half_way_goes_on,
+    of_two_copies_with_one_mark_the_later_is_the_present_counterparts,
+    words_that_an_earlier_counterpart_delivered_count_as_delivered,
 ];
 
 const HOUR: u64 = 3600;
@@ -457,6 +460,50 @@ async fn a_rebuild_that_stopped_half_way_goes_on(versions: Versions) {
     world.clear_calls();
     world.boot();
     world.nothing_is_written().await;
+}
+
+/// A pair whose counterpart was made anew, with ids that were given out before: what the old one left outside is
+/// known to the lost store alone.
+async fn made_anew(versions: Versions) -> Lost {
+    let lost = lost(versions).await;
+    lost.world.resume("acme:R-000001", true).await.unwrap();
+    lost.world.settle().await;
+    lost
+}
+
+async fn of_two_copies_with_one_mark_the_later_is_the_present_counterparts(versions: Versions) {
+    let Lost { mut world, outside, old_original, .. } = made_anew(versions).await;
+    let (original, _) = anew::tell(&world, outside, "new.txt").await;
+    assert_eq!(original, old_original, "ids are given out again");
+    let before = world.acme().attachments(outside);
+    world.loses_and_rebuilds().await;
+    world.nothing_is_written().await;
+    world.internal.replace_attachment(original, b"changed").await.unwrap();
+    world.settle().await;
+    let after = world.acme().attachments(outside);
+    let changed: Vec<&Attachment> = after.iter().filter(|file| !before.contains(file)).collect();
+    let [file] = &changed[..] else { panic!("one file was rewritten, not {changed:?}") };
+    assert_eq!((&*file.filename, text_of(file)), ("new.txt", "changed".to_owned()));
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn words_that_an_earlier_counterpart_delivered_count_as_delivered(versions: Versions) {
+    let Lost { mut world, outside, old, .. } = made_anew(versions).await;
+    let inside = world.copy_of(outside).await.id;
+    world.lose_the_store().await;
+    let text = old.iter().find(|file| file.temp_id.contains(":log:")).map(text_of).unwrap();
+    assert!(text.contains("we look into it [image 301]"), "{text}");
+    let image = world.internal.add_inline_image(inside, "5ec2e7", "image/png", b"\x89PNG\r\n\x1a\n").await.unwrap();
+    for words in [&*format!("<p>we look into it {}</p>", image.html), "<p>we are there</p>"] {
+        world.internal.add_log_entry(inside, "private_log", words).await.unwrap();
+    }
+    world.rebuild(false).await.unwrap();
+    world.boot();
+    world.settle().await;
+    let logs = marked(world.acme(), outside, ":internal:log:");
+    let [_, new] = &logs[..] else { panic!("one new file, not {logs:?}") };
+    assert!(text_of(new).contains("we are there") && !text_of(new).contains("we look into it"), "{}", text_of(new));
+    world.ends_well().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -46,9 +46,11 @@ impl<'a> Way<'a> {
         }
     }
 
-    /// The attachment on the other side that carries this original's mark, where they were listed.
+    /// The attachment on the other side that carries this original's mark, where they were listed. Of two the later:
+    /// the earlier one was made for an original of an earlier counterpart, whose id was given out again.
     fn marked(&self, original: u64) -> Option<&'a File> {
-        self.target.files.as_ref()?.iter().find(|file| is_copy_of(file, self.from, original))
+        let copies = self.target.files.as_ref()?.iter().filter(|file| is_copy_of(file, self.from, original));
+        copies.max_by_key(|file| file.id)
     }
 
     fn unknown(&self, original: &File, plan: &mut Plan) {

@@ -1,6 +1,7 @@
 //! The decision as a table. A row says what was agreed, what each side shows, and all that the plan then
 //! holds: what a row does not expect must not be there. A bug found in the field becomes a row.
 
+mod anew;
 mod apply;
 mod documents;
 mod fields;
@@ -124,6 +125,8 @@ fn every_row_holds() {
         documents::reports(),
         documents::notices(),
         halts::halts(),
+        anew::in_doubt(),
+        anew::left_behind(),
     ]
     .into_iter()
     .flatten()
