@@ -41,6 +41,8 @@ pub struct Timing {
     pub refused_together_ms: i64,
     /// A ticket that alone is refused is tried for so long before it is parked.
     pub park_after_ms: i64,
+    /// A picture that cannot be read, while its iTop answers otherwise, becomes words after this.
+    pub unreadable_after_ms: i64,
     /// When a parked ticket is tried again by itself; the last one repeats.
     pub parked_retries_ms: [i64; 3],
     /// The wait after the first failed pass; it doubles with each further one …
@@ -84,6 +86,7 @@ impl Default for Timing {
             watch_ms: 10 * SECOND_MS,
             refused_together_ms: 10 * MINUTE_MS,
             park_after_ms: HOUR_MS,
+            unreadable_after_ms: 10 * MINUTE_MS,
             parked_retries_ms: [HOUR_MS, 6 * HOUR_MS, 24 * HOUR_MS],
             backoff_first_ms: SECOND_MS,
             backoff_max_ms: MINUTE_MS,

@@ -47,7 +47,7 @@ impl Sim {
         let wire = if path.ends_with("/webservices/rest.php") {
             self.rest(&request).await
         } else if path.ends_with("/pages/ajax.document.php") {
-            Wire::Answer(self.inline_image(&request))
+            self.inline_image(&request)
         } else {
             Wire::Answer(reply::page(StatusCode::NOT_FOUND, "<html><body>Not Found</body></html>"))
         };
@@ -147,13 +147,17 @@ impl Sim {
     }
 
     /// Needs no log-in; a wrong secret is a page, with status 200.
-    fn inline_image(&self, request: &Request<Bytes>) -> Response<Bytes> {
+    fn inline_image(&self, request: &Request<Bytes>) -> Wire {
         let query = form::query(request.uri().query().unwrap_or(""));
         let get = |name: &str| query.get(name).map_or("", String::as_str);
-        self.with(|state| {
-            state.note(request, "pages/ajax.document.php");
-            let image = get("id").parse().ok().and_then(|id| state.world.find("InlineImage", id));
-            match image.map(|image| (image.get("secret").text(), image.get("contents"))) {
+        let (answer, fault) = self.with(|state| {
+            let id = get("id").parse().ok();
+            let number = state.note(request, "pages/ajax.document.php");
+            let call = state.call_mut(number).expect("just recorded");
+            (call.class, call.key) = ("InlineImage".to_owned(), json!(id));
+            let fault = state.faults.choose(state.calls.last().expect("just recorded"));
+            let image = id.and_then(|id| state.world.find("InlineImage", id));
+            let answer = match image.map(|image| (image.get("secret").text(), image.get("contents"))) {
                 Some((secret, Value::File(file)))
                     if secret == get("s") && get("operation") == "download_inlineimage" =>
                 {
@@ -164,7 +168,30 @@ impl Sim {
                     answer
                 }
                 _ => reply::page(StatusCode::OK, reply::WRONG_SECRET),
-            }
-        })
+            };
+            (answer, fault)
+        });
+        match fault {
+            None => Wire::Answer(answer),
+            Some(fault) => no_image(answer, fault),
+        }
+    }
+}
+
+/// What a fault makes of a download. It has no effect that could land late, and iTop's own words are a page.
+fn no_image(image: Response<Bytes>, fault: Fault) -> Wire {
+    let page = |status, html: &str| Wire::Answer(reply::page(status, html));
+    match fault {
+        Fault::Refuse => Wire::Refused,
+        Fault::Status(status, _) => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+            page(status, "<html><body><h1>Something went wrong</h1></body></html>")
+        }
+        Fault::Page(html, _) => page(StatusCode::OK, &html),
+        Fault::Answer { message, .. } => page(StatusCode::OK, &message),
+        Fault::Warning(text) => Wire::Answer(image.map(|bytes| Bytes::from([text.as_bytes(), &bytes].concat()))),
+        Fault::Cut { after_bytes, .. } => Wire::Cut(image.into_body().into_iter().take(after_bytes).collect()),
+        Fault::Hang(_) | Fault::LandLate(_) => Wire::Hang,
+        Fault::LoseLogEntries => Wire::Answer(image),
     }
 }

@@ -303,3 +303,26 @@ async fn another_action_holds_a_deletion_while_rest_shows_the_bare_ticket() {
     deleting.await.unwrap().unwrap();
     assert!(sim.ticket(id).is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_download_of_a_picture_can_break_too() {
+    let sim = sim();
+    let id = id_of(&ok(&sim, "bridge", ticket()).await);
+    let image = sim.add_inline_image(id, "abc123", "image/png", b"\x89PNG").await.unwrap();
+    let download = || {
+        let path = "pages/ajax.document.php?operation=download_inlineimage";
+        let uri = format!("{BASE_URL}/{path}&id={}&s={}", image.id, image.secret);
+        sim.handle(Request::get(uri).body(Bytes::new()).unwrap())
+    };
+    let of_it = move |call: &itop_sim::Call| call.class == "InlineImage" && call.key == json!(image.id);
+    sim.fail_when(1, Fault::Status(500, Effect::None), of_it);
+    let Wire::Answer(answer) = download().await else { panic!("a page") };
+    assert_eq!(answer.status(), 500);
+    sim.fail_next(Fault::Cut { after_bytes: 2, effect: Effect::Committed });
+    let Wire::Cut(bytes) = download().await else { panic!("half of it") };
+    assert_eq!(bytes, b"\x89P");
+    sim.fail_next(Fault::Hang(Effect::None));
+    assert!(matches!(download().await, Wire::Hang));
+    let Wire::Answer(answer) = download().await else { panic!("the picture") };
+    assert_eq!(&answer.body()[..], b"\x89PNG");
+}

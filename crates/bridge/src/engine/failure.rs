@@ -39,6 +39,11 @@ pub enum Kind {
     Gone,
     /// The body was too large for that iTop.
     TooLarge,
+    /// The contents of one object do not come, for so long, while its iTop answers otherwise: tried again without
+    /// end, and nothing else waits for it.
+    Unreadable {
+        since_ms: i64,
+    },
     Store,
     /// Another worker has the ticket now.
     LeaseLost,
@@ -164,6 +169,9 @@ impl Shared {
                         Verdict::Shared { .. } => due = due.max(probe),
                     }
                 }
+                Kind::Unreadable { since_ms } => {
+                    refused_since = Some(refused_since.map_or(*since_ms, |since: i64| since.min(*since_ms)));
+                }
                 Kind::Setup | Kind::Login => due = due.max(probe),
                 Kind::Transient | Kind::Store | Kind::LeaseLost => {}
             }
@@ -195,7 +203,7 @@ impl Shared {
         verdict
     }
 
-    fn backoff_ms(&self, attempts: u32) -> i64 {
+    pub(super) fn backoff_ms(&self, attempts: u32) -> i64 {
         let doubled = self.timing.backoff_first_ms.saturating_mul(1 << attempts.min(20));
         doubled.min(self.timing.backoff_max_ms)
     }

@@ -10,9 +10,10 @@ use itop_bridge_core::text::NO_DESCRIPTION;
 use itop_bridge_core::{Link, Ticket};
 use itop_client::Fields;
 
-use super::failure::{Failure, Kind};
+use super::failure::Failure;
 use super::html::{self, Embedded};
 use super::pass::Pass;
+use super::unreadable::Loaded;
 use super::write::is_too_large;
 
 impl Pass<'_> {
@@ -23,9 +24,9 @@ impl Pass<'_> {
         target: &Ticket,
         reason: &str,
     ) -> Result<(), Failure> {
-        let mut sent = Vec::new();
-        for field in fields {
-            sent.push((field.code.clone(), self.render(&field.value).await?));
+        let (fields, mut sent, unread) = self.rendered(fields).await?;
+        if sent.is_empty() {
+            return unread.map_or(Ok(()), Err);
         }
         let answer = loop {
             match self.send_fields(&sent, target).await? {
@@ -45,7 +46,28 @@ impl Pass<'_> {
             self.wrote(&codes, reason);
         }
         self.save().await?;
-        outcome.map(|_| ())
+        outcome?;
+        unread.map_or(Ok(()), Err)
+    }
+
+    /// The fields as they are sent. One with a picture that cannot be read, and is not given up yet, holds the
+    /// others not up: it is left out, and answered as a failure.
+    async fn rendered<'f>(
+        &mut self,
+        fields: &'f [FieldWrite],
+    ) -> Result<(Vec<&'f FieldWrite>, Vec<(String, String)>, Option<Failure>), Failure> {
+        let (mut whole, mut sent, mut unread) = (Vec::new(), Vec::new(), None);
+        for field in fields {
+            match self.render(&field.value).await {
+                Ok(value) => {
+                    whole.push(field);
+                    sent.push((field.code.clone(), value));
+                }
+                Err(failure) if failure.ends_the_pass() => return Err(failure),
+                Err(failure) => unread = Some(failure),
+            }
+        }
+        Ok((whole, sent, unread))
     }
 
     async fn send_fields(
@@ -111,29 +133,25 @@ impl Pass<'_> {
         };
         let external = &self.lane.external;
         let max_bytes = self.lane.settings.sync.max_attachment_bytes;
-        let mut images = BTreeMap::new();
+        let (mut images, mut unread) = (BTreeMap::new(), Vec::new());
         for image in html::inline_images(html) {
             // Of the memory that this pass may hold already: it never waits for more.
             let client = self.with_file_memory(external).await?;
             let answer = self.reading(client.inline_image(image.id, &image.secret, max_bytes)).await?;
             match answer {
                 Ok(loaded) => {
+                    external.could_read(Loaded::InlineImage, image.id);
                     let base64 = base64::engine::general_purpose::STANDARD.encode(&loaded.bytes);
                     images.insert(image, Embedded { mimetype: loaded.mime.to_owned(), base64 });
                 }
                 Err(error) => {
-                    let failure = Failure::of(external, &error);
-                    if matches!(failure.kind, Kind::Transient | Kind::Login) {
-                        return Err(failure);
-                    }
-                    self.did(format!(
-                        "inline image {} could not be had and became its description: {}",
-                        image.id, failure.text
-                    ));
+                    let why = self.shared.picture_not_read(external, image.id, &error)?;
+                    self.did(format!("inline image {} could not be had and became its description: {why}", image.id));
+                    unread.push(image);
                 }
             }
         }
-        let html = html::embed(html, &images);
+        let html = html::embed(&html::with_words_for(html, &unread), &images);
         // iTop refuses an empty text, and a picture without a word may have left nothing.
         Ok(if html.trim().is_empty() { NO_DESCRIPTION.to_owned() } else { html })
     }

@@ -14,6 +14,7 @@ use super::itop::Itop;
 use super::pass::Pass;
 use super::read::{self, ReadContents};
 use super::sights::Sights;
+use super::unreadable::Loaded;
 use super::write::is_too_large;
 use super::{Lane, Shared, looks};
 use crate::store::{Claim, Look, Next};
@@ -71,7 +72,15 @@ impl Shared {
                 // One at a time: two large files in one answer would need the memory of both.
                 let client = files.client(self, lane, itop, claim).await?;
                 let read = self.read_contents(itop, &client, id, max_bytes);
-                let read = self.calling(claim, itop, read).await?.map_err(failed)?;
+                let read = match self.calling(claim, itop, read).await? {
+                    Ok(read) => read,
+                    Err(error) => {
+                        let failure = self.file_not_read(itop, id, &error);
+                        // A whole pass goes on without it.
+                        return if failure.ends_the_pass() { Err(failure) } else { Ok(false) };
+                    }
+                };
+                itop.could_read(Loaded::Attachment, id);
                 let (Some(read), Some(copy)) = (read, link.copy_of(side, id)) else { return Ok(false) };
                 let removed = copy.state == CopyState::RemovedByPerson;
                 let (item, content) = (read.item, read.fingerprint());
@@ -187,7 +196,21 @@ impl Pass<'_> {
             }
             let client = self.with_file_memory(itop).await?;
             let read = self.leased(itop, async { shared.fetch_contents(&client, file.id, max_bytes).await }).await?;
-            let Some(read) = read.map_err(|error| Failure::of(itop, &error))? else { continue };
+            let read = match read {
+                Ok(read) => read,
+                Err(error) => {
+                    let failure = shared.file_not_read(itop, file.id, &error);
+                    if failure.ends_the_pass() {
+                        return Err(failure);
+                    }
+                    if self.unread.insert((side, file.id)) {
+                        self.failures.push(failure);
+                    }
+                    continue;
+                }
+            };
+            itop.could_read(Loaded::Attachment, file.id);
+            let Some(read) = read else { continue };
             file.content = Some(read.fingerprint());
             if keep && let Some(copy) = self.link.copy_of(side, file.id) {
                 self.files.took(side, file.id, read, &copy.content);
@@ -382,7 +405,13 @@ impl Pass<'_> {
         let client = self.with_file_memory(itop).await?;
         let max_bytes = lane.settings.sync.max_attachment_bytes;
         let read = self.leased(itop, async { shared.fetch_contents(&client, original, max_bytes).await }).await?;
-        read.map_err(|error| Failure::of(itop, &error))
+        match read {
+            Ok(read) => {
+                itop.could_read(Loaded::Attachment, original);
+                Ok(read)
+            }
+            Err(error) => Err(shared.file_not_read(itop, original, &error)),
+        }
     }
 
     /// What is sent for these contents: themselves, with a name that iTop takes, or a small text file

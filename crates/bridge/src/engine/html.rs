@@ -122,6 +122,19 @@ pub fn embed(html: &str, images: &BTreeMap<InlineImage, Embedded>) -> String {
     rewrite_str(html, settings).unwrap_or_else(|_| text_to_html(&html_to_text(html)))
 }
 
+/// The text with words at each of these inline images that has none of its own.
+pub fn with_words_for(html: &str, unread: &[InlineImage]) -> String {
+    let describe = element!("img", |img| {
+        let is_unread = inline_image(img).is_some_and(|image| unread.contains(&image));
+        if is_unread && img.get_attribute("alt").is_none_or(|alt| alt.trim().is_empty()) {
+            img.set_attribute("alt", "(picture left out: it could not be read)")?;
+        }
+        Ok(())
+    });
+    let settings = RewriteStrSettings::new().with_strict(false).append_element_content_handler(describe);
+    rewrite_str(html, settings).unwrap_or_else(|_| html.to_owned())
+}
+
 /// The text with the pictures that it brings replaced by words; `None` where it brings none.
 pub fn without_pictures(html: &str) -> Option<String> {
     let brings_any = Cell::new(false);

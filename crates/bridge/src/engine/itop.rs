@@ -12,6 +12,7 @@ use itop_client::{Client, Error, ErrorClass, Found, Object, Query, Written};
 use tokio::sync::Notify;
 
 use super::breaker::Breaker;
+use super::unreadable::{Loaded, Unreadable};
 use super::zone::{self, Learnt};
 use crate::store::Instance;
 
@@ -44,6 +45,9 @@ struct Known {
     seen: HashMap<u64, Seen>,
     /// Attachments that a sweep has met, within what it looks back over.
     attachments: BTreeSet<u64>,
+    /// How often this iTop answered.
+    answers: u64,
+    unreadable: HashMap<(Loaded, u64), Unreadable>,
 }
 
 /// How a text attribute is held: it differs between iTop's versions (`solution` is plain in 3.1 and
@@ -236,6 +240,28 @@ impl Itop {
                 known.seen.insert(ticket, seen);
             }
         }
+    }
+
+    /// A call came back with an answer of iTop's own.
+    pub(super) fn has_answered_again(&self) {
+        let mut known = self.known();
+        known.answers = known.answers.wrapping_add(1);
+    }
+
+    /// The contents of an object did not come.
+    pub(super) fn could_not_read(&self, what: Loaded, id: u64, now_ms: i64) -> Unreadable {
+        let mut known = self.known();
+        let answers_before = known.answers;
+        let fresh = Unreadable { since_ms: now_ms, times: 1, answers_before };
+        let known = known.unreadable.entry((what, id)).or_insert(fresh);
+        if known.answers_before != answers_before {
+            (known.times, known.answers_before) = (known.times.saturating_add(1), answers_before);
+        }
+        *known
+    }
+
+    pub(super) fn could_read(&self, what: Loaded, id: u64) {
+        self.known().unreadable.remove(&(what, id));
     }
 
     /// Whether a pass has seen the ticket in this state for good.

@@ -7,10 +7,11 @@ use itop_bridge_core::link::CopyState;
 use itop_bridge_core::{FileKind, Link, LogName, Side, Ticket, crossing_entries, text};
 use itop_client::Contents;
 
-use super::failure::{Failure, Kind};
+use super::failure::Failure;
 use super::files::text_contents;
 use super::html;
 use super::pass::Pass;
+use super::unreadable::Loaded;
 use super::write::is_too_large;
 
 /// Text beyond this goes into a further file; a single entry is never cut.
@@ -199,17 +200,15 @@ impl Pass<'_> {
         let client = self.with_file_memory(itop).await?;
         match self.reading(client.inline_image(id, secret, max_bytes)).await? {
             Ok(image) => {
+                itop.could_read(Loaded::InlineImage, id);
                 let data = base64::engine::general_purpose::STANDARD.encode(&image.bytes);
                 let extension = image.mime.rsplit('/').next().unwrap_or_default();
                 let name = text::file_name(&format!("{}.{extension}", file.name));
                 Ok(Contents::new(data.into(), name, image.mime))
             }
             Err(error) => {
-                let failure = Failure::of(itop, &error);
-                if matches!(failure.kind, Kind::Transient | Kind::Login) {
-                    return Err(failure);
-                }
-                self.did(format!("inline image {id} could not be had: {}", failure.text));
+                let why = self.shared.picture_not_read(itop, id, &error)?;
+                self.did(format!("inline image {id} could not be had: {why}"));
                 Ok(self.words_for_batch_file(file, "it could not be read", from, source))
             }
         }

@@ -38,6 +38,7 @@ mod status;
 mod suspensions;
 mod sweep;
 mod troubles;
+mod unreadable;
 mod worker;
 mod write;
 mod zone;
@@ -241,6 +242,7 @@ impl Shared {
 
     /// A call on this side came back with an answer of iTop's own.
     fn answered(&self, itop: &Itop) {
+        itop.has_answered_again();
         if itop.breaker().succeeded() {
             tracing::warn!(itop = %itop.name, "the side is back");
         }

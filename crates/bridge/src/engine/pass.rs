@@ -38,6 +38,8 @@ pub struct Pass<'a> {
     /// The pair is over: its row in the queue is gone already.
     ended: bool,
     pub(super) files: InHand,
+    /// The files whose contents this pass asked for and did not get: the next one asks again.
+    pub(super) unread: BTreeSet<(Side, u64)>,
     /// When this pass is to be followed by a look, for what it did and its plan did not see.
     look_again_at_ms: Option<i64>,
 }
@@ -72,6 +74,7 @@ impl<'a> Pass<'a> {
             idle_because: None,
             ended: false,
             files,
+            unread: BTreeSet::new(),
             look_again_at_ms: None,
         }
     }
@@ -102,11 +105,29 @@ impl<'a> Pass<'a> {
             next
         } else {
             let retry = self.shared.after_failure(self.lane, &self.claim, &self.failures);
-            and_look(retry, next, &self.claim.look)
+            self.and_the_unread(and_look(retry, next, &self.claim.look))
         };
         self.log(&next, started_ms);
         self.shared.metrics.pass(&self.lane.name, self.failures.is_empty(), self.shared.now_ms());
         self.shared.finish(&self.claim, next).await;
+    }
+
+    /// What could not be read is named, as by a hint, and not tried sooner for that other looks are due.
+    fn and_the_unread(&self, mut next: Next) -> Next {
+        if let Next::Retry { due_ms, look, .. } = &mut next
+            && !self.unread.is_empty()
+        {
+            let look = look.get_or_insert_with(|| self.claim.look.clone());
+            look.unwritten = true;
+            for (side, id) in &self.unread {
+                match side {
+                    Side::External => look.external_attachments.insert(*id),
+                    Side::Internal => look.internal_attachments.insert(*id),
+                };
+            }
+            *due_ms = (*due_ms).max(self.shared.now_ms() + self.shared.backoff_ms(self.claim.attempts));
+        }
+        next
     }
 
     /// How people call the ticket.

@@ -31,5 +31,6 @@ mod specification;
 mod status;
 mod sweep;
 mod two_bridges;
+mod unreadable;
 mod verbs;
 mod watch;
