@@ -11,6 +11,7 @@ pub mod http;
 pub mod metrics;
 pub mod random;
 pub mod setup;
+mod span;
 pub mod store;
 pub mod telemetry;
 pub mod timing;

@@ -4,9 +4,9 @@
 use itop_client::base64_len;
 
 use super::Verdict;
-use super::remembered::span;
 use crate::config::{Config, SideConfig};
 use crate::engine::{Learnt, RefusedSize};
+use crate::span::span;
 
 const MIB: u64 = 1 << 20;
 

@@ -6,6 +6,7 @@ use super::{State, Verdict};
 use crate::config::{Config, SideConfig};
 use crate::engine::{Learnt, PAUSED, RefusedSize};
 use crate::setup::Wanted;
+use crate::span::span;
 use crate::store::{Halted, HookCount, Instance, Parked, Result, SqliteStore, Store, Tally};
 
 /// A ticket that waits for longer has more than a busy iTop or a settling write to wait for.
@@ -217,16 +218,5 @@ fn pairs(tickets: &Tickets, external: &str) -> Verdict {
             ),
             format!("look at both its tickets, then run `itop-bridge resume {external}:{}`", first.reference),
         ),
-    }
-}
-
-/// A length of time, for people.
-pub(super) fn span(ms: i64) -> String {
-    let minutes = ms.max(0) / 60_000;
-    match minutes {
-        0..2 => format!("{} s", ms.max(0) / 1000),
-        2..120 => format!("{minutes} min"),
-        120..2880 => format!("{} h", minutes / 60),
-        _ => format!("{} days", minutes / 1440),
     }
 }

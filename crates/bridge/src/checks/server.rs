@@ -9,8 +9,8 @@ use url::{Host, Url};
 use x509_cert::der::Decode as _;
 
 use super::Verdict;
-use super::remembered::span;
 use crate::config::SideConfig;
+use crate::span::span;
 
 pub(super) const LINES: [&str; 3] = ["TLS", "clock", "version"];
 

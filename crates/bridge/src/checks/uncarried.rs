@@ -2,9 +2,10 @@
 
 use itop_client::{Client, Query};
 
-use super::remembered::{LONG_WAIT_MS, span};
+use super::remembered::LONG_WAIT_MS;
 use super::{Verdict, listed};
 use crate::config::{Condition, Only};
+use crate::span::span;
 use crate::store::{MAX_ROWS, Result, Store};
 
 /// Tickets asked for in one call.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{Alert, NAMED, Watcher};
 use crate::engine::standing::{LaneStanding, SideStanding, Standing};
 use crate::engine::{Cause, PAUSED, Shared};
+use crate::span::span;
 use crate::store::{Halted, MAX_ROWS, Parked, QueueRow, Result, TicketOf};
 
 /// By subject, which stays the same while the trouble lasts.
@@ -153,14 +154,8 @@ fn silence(lane: &LaneStanding, silent_ms: i64) -> Alert {
     let text = format!(
         "Nothing of {} has got through for {}, and {} tickets wait: `itop-bridge links list` and the log say why.",
         lane.external,
-        long(silent_ms),
+        span(silent_ms),
         lane.tally.waiting
     );
     Alert { event: "silence", text }
-}
-
-/// Minutes or hours, for people.
-fn long(ms: i64) -> String {
-    let minutes = ms / 60_000;
-    if minutes < 120 { format!("{minutes} minutes") } else { format!("{} hours", minutes / 60) }
 }
