@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use itop_sim::{Call, Fault, Sim, Version};
+use itop_sim::{Call, Effect, Fault, Sim, Version};
 
 use crate::world::*;
 
@@ -12,6 +12,7 @@ outside_both_versions![
     what_was_sent_slowly_settles_from_its_end,
     what_a_dead_process_sent_slowly_settles_from_the_next_start,
     a_read_sent_before_a_copy_settled_proves_nothing,
+    what_was_too_large_and_lands_all_the_same_does_not_stay,
 ];
 
 /// On this line a body of 150 kB takes 400 s: more than the settling.
@@ -173,5 +174,30 @@ async fn a_read_sent_before_a_copy_settled_proves_nothing(version: Version) {
     world.settle().await;
     let copy = world.copy_of(id).await.id;
     assert_eq!(world.internal.attachments(copy).len(), 1);
+    world.one_more_pass_writes_nothing().await;
+}
+
+/// A proxy refused it for its size, and had passed it on for all that; meanwhile the text without the picture stands.
+async fn what_was_too_large_and_lands_all_the_same_does_not_stay(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let id = world.acme().create_ticket("UserRequest", ticket("Printer on fire")).await.unwrap();
+    world.settle().await;
+    let picture = [&b"\x89PNG\r\n\x1a\n"[..], &[0; 2 << 20]].concat();
+    let image = world.acme().add_inline_image(id, "5ec2e7", "image/png", &picture).await.unwrap();
+    let too_large = Fault::Status(413, Effect::None);
+    world.internal.fail_with(move |call| (call.bytes_in > 1 << 20).then(|| too_large.clone()));
+    world.clear_calls();
+    let description = format!("<p>before {} after</p>", image.html);
+    world.acme().update(id, json!({ "description": description })).await.unwrap();
+    world.pass_seconds(30).await;
+    let words = "<p>before (picture left out: too large) after</p>";
+    assert_eq!(world.copy_of(id).await.field("description"), words);
+    let first = world.internal.calls().into_iter().find(|call| What::Field.is_written_by(call)).unwrap();
+    let sent = first.request()["fields"]["description"].as_str().unwrap().to_owned();
+    assert!(sent.contains("data:image/png"), "the first was sent with the picture");
+    world.pass_seconds(60).await;
+    world.internal.overwrite(world.copy_of(id).await.id, "description", &sent);
+    world.settle().await;
+    assert_eq!(world.copy_of(id).await.field("description"), words);
     world.one_more_pass_writes_nothing().await;
 }
