@@ -42,6 +42,8 @@ pub struct Pass<'a> {
     pub(super) unread: BTreeSet<(Side, u64)>,
     /// When this pass is to be followed by a look, for what it did and its plan did not see.
     look_again_at_ms: Option<i64>,
+    /// This pass has moved the inside: where it stands now is still to be told outside.
+    pub(super) is_to_be_told: bool,
 }
 
 /// What the writes of a plan led to.
@@ -76,6 +78,7 @@ impl<'a> Pass<'a> {
             files,
             unread: BTreeSet::new(),
             look_again_at_ms: None,
+            is_to_be_told: false,
         }
     }
 
@@ -387,6 +390,19 @@ impl<'a> Pass<'a> {
     /// When to look again, though nothing new was heard.
     fn next_look(&self, plan_ms: Option<i64>) -> Next {
         let now = self.shared.now_ms();
+        let next = self.asked_or_seen_twice(plan_ms, now);
+        if !self.is_to_be_told {
+            return next;
+        }
+        // Not every state has a webhook that would ask for it.
+        let soon = self.soonest(now);
+        match next {
+            Next::Look { due_ms, look } => Next::Look { due_ms: due_ms.min(soon), look: Look { ticket: true, ..look } },
+            _ => Next::Look { due_ms: soon, look: Look::ticket() },
+        }
+    }
+
+    fn asked_or_seen_twice(&self, plan_ms: Option<i64>, now: i64) -> Next {
         let second = self.shared.next_second_look(&self.still_to_be_seen_twice(), now);
         match (self.asked_for(plan_ms, now), second) {
             (None, None) => Next::Done,
@@ -404,9 +420,12 @@ impl<'a> Pass<'a> {
     fn asked_for(&self, plan_ms: Option<i64>, now_ms: i64) -> Option<i64> {
         let twin = self.link.creation.iter().map(|creation| creation.until_ms);
         let asked = plan_ms.into_iter().chain(self.look_again_at_ms).chain(twin);
-        // Never at once: what this pass could not tell, the next one tells no sooner than a while later.
-        let soonest = now_ms + self.shared.timing.backoff_first_ms;
-        asked.min().map(|due| due.max(soonest))
+        asked.min().map(|due| due.max(self.soonest(now_ms)))
+    }
+
+    /// Never at once: what this pass could not tell, the next one tells no sooner than a while later.
+    fn soonest(&self, now_ms: i64) -> i64 {
+        now_ms + self.shared.timing.backoff_first_ms
     }
 
     /// The attachments that a hint named, since a delete hook comes before the deletion: but for the bridge's own,

@@ -3,6 +3,7 @@
 
 use itop_bridge_core::link::{Late, PlainText};
 use itop_bridge_core::plan::{Stimulus, StimulusAttribute, TakenFrom};
+use itop_bridge_core::policy::StatusToExternal;
 use itop_bridge_core::ticket::is_external_key;
 use itop_bridge_core::{Link, Side, Ticket};
 use itop_client::{Fields, Query};
@@ -65,6 +66,7 @@ impl Pass<'_> {
             return Err(Failure::at(itop, Kind::Stale, text));
         }
         self.link.state_answered(on, &state);
+        self.is_to_be_told |= on == Side::Internal && self.policy.status_to_external == StatusToExternal::Report;
         let where_to = if on == Side::External { " outside" } else { "" };
         self.wrote(&format!("{} to {state}{where_to}", stimulus.code), reason);
         self.save().await?;

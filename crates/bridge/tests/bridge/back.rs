@@ -2,6 +2,7 @@
 
 mod apply;
 mod files;
+mod modes;
 mod notice;
 mod removed;
 mod report;

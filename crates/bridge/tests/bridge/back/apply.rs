@@ -12,12 +12,8 @@ every_pair_of_versions![
     the_external_ticket_follows_through_the_states_inside,
     team_agent_and_service_are_the_external_tickets_own,
     what_agents_wrote_with_a_move_crosses_with_it,
-    when_both_sides_moved_the_externals_status_wins,
-    a_customer_who_catches_up_after_the_provider_is_followed_from_there,
-    a_re_opening_of_either_side_re_opens_the_other,
     an_escalation_inside_moves_nobody,
     a_state_that_no_stimulus_reaches_is_a_conflict_of_the_status_alone,
-    a_walk_outside_cut_by_a_crash_goes_on,
     a_stimulus_outside_whose_answer_is_lost_is_not_repeated,
     a_stimulus_that_lands_late_outside_does_not_stay,
     moves_on_both_sides_in_turn_do_not_come_back,
@@ -25,14 +21,16 @@ every_pair_of_versions![
 
 const CLASS: &str = "UserRequest";
 
+/// What the customer's side needs for the stimuli that are sent to it.
+pub const OUTSIDE: &str = "only = \"all\"\ndefaults = { team = \"Helpdesk\", agent = 9, service = \"Software\", \
+                           servicesubcategory = \"Installation\", supervisor_group_id = 37, supervisor_id = 9, \
+                           manager_group_id = 37, manager_id = 9, impact = \"see there\", outage = \"no\", fallback = \"undo\", \
+                           start_date = \"2026-11-25 12:00:00\", end_date = \"2026-11-26 12:00:00\", \
+                           acceptance_comment = \"ok\", acceptance_date = \"2026-11-24 12:00:00\", \
+                           approval_comment = \"ok\", approval_date = \"2026-11-24 12:00:00\", reason = \"see there\" }";
+
 fn setup(versions: Versions) -> Setup {
-    let defaults = "only = \"all\"\ndefaults = { team = \"Helpdesk\", agent = 9, service = \"Software\", \
-                    servicesubcategory = \"Installation\", supervisor_group_id = 37, supervisor_id = 9, \
-                    manager_group_id = 37, manager_id = 9, impact = \"see there\", outage = \"no\", fallback = \"undo\", \
-                    start_date = \"2026-11-25 12:00:00\", end_date = \"2026-11-26 12:00:00\", \
-                    acceptance_comment = \"ok\", acceptance_date = \"2026-11-24 12:00:00\", \
-                    approval_comment = \"ok\", approval_date = \"2026-11-24 12:00:00\", reason = \"see there\" }";
-    Setup::between(versions).acme(defaults).sync("status_to_external = \"apply\"")
+    Setup::between(versions).acme(OUTSIDE).sync("status_to_external = \"apply\"")
 }
 
 /// The stimuli that the bridge has sent to a side since the record was cleared.
@@ -122,52 +120,6 @@ async fn what_agents_wrote_with_a_move_crosses_with_it(versions: Versions) {
     end(world).await;
 }
 
-async fn when_both_sides_moved_the_externals_status_wins(versions: Versions) {
-    let mut world = setup(versions).start().await;
-    let (id, copy) = bridged(&world, CLASS, &["ev_assign"]).await;
-    world.crash().await;
-    go(&world.internal, copy, &["ev_pending"]).await;
-    go(world.acme(), id, &["ev_resolve"]).await;
-    world.boot();
-    world.pass_seconds(10).await;
-    world.settle().await;
-    assert_eq!(both(&world, id, copy), pair("resolved", "resolved"));
-    assert!(world.did(id, "which wins over pending inside").await);
-    end(world).await;
-}
-
-async fn a_customer_who_catches_up_after_the_provider_is_followed_from_there(versions: Versions) {
-    let mut world = setup(versions).start().await;
-    let (id, copy) = bridged(&world, CLASS, &["ev_assign"]).await;
-    // Both move while nobody looks: the provider has resolved, the customer only goes to pending. That does
-    // not re-open what is resolved; the outside follows.
-    world.crash().await;
-    go(&world.internal, copy, &["ev_resolve"]).await;
-    go(world.acme(), id, &["ev_pending"]).await;
-    world.boot();
-    world.clear_calls();
-    world.pass_seconds(310).await;
-    world.settle().await;
-    assert_eq!(both(&world, id, copy), pair("resolved", "resolved"));
-    assert!(stimuli(&world.internal).is_empty());
-    end(world).await;
-}
-
-async fn a_re_opening_of_either_side_re_opens_the_other(versions: Versions) {
-    let world = setup(versions).start().await;
-    let (id, copy) = bridged(&world, CLASS, &["ev_assign", "ev_resolve"]).await;
-    go(&world.internal, copy, &["ev_reopen"]).await;
-    world.settle().await;
-    assert_eq!(both(&world, id, copy), pair("assigned", "assigned"));
-    go(&world.internal, copy, &["ev_resolve"]).await;
-    world.settle().await;
-    assert_eq!(both(&world, id, copy), pair("resolved", "resolved"));
-    go(world.acme(), id, &["ev_reopen"]).await;
-    world.settle().await;
-    assert_eq!(both(&world, id, copy), pair("assigned", "assigned"));
-    end(world).await;
-}
-
 async fn an_escalation_inside_moves_nobody(versions: Versions) {
     let world = setup(versions).start().await;
     let (id, copy) = bridged(&world, CLASS, &[]).await;
@@ -207,34 +159,6 @@ async fn a_state_that_no_stimulus_reaches_is_a_conflict_of_the_status_alone(vers
     assert_eq!(super::names_outside(&world, id), ["a.txt"]);
     assert!(world.copy_of(id).await.field("title").ends_with("still on fire"));
     end(world).await;
-}
-
-async fn a_walk_outside_cut_by_a_crash_goes_on(versions: Versions) {
-    for effect in [Effect::None, Effect::Committed] {
-        for nth in [1, 2, 3] {
-            let mut world = setup(versions).start().await;
-            let (id, copy) = bridged(&world, CLASS, &[]).await;
-            let mut seen = 0;
-            world.acme().fail_with(move |call| {
-                seen += usize::from(call.operation == "core/apply_stimulus");
-                (call.operation == "core/apply_stimulus" && seen == nth).then_some(Fault::Hang(effect))
-            });
-            // new → assigned → pending, then → assigned → resolved: stimuli outside one by one.
-            world.internal.hold_hooks(true);
-            go(&world.internal, copy, &["ev_assign", "ev_pending"]).await;
-            world.internal.hold_hooks(false);
-            world.internal.release_hooks(itop_sim::Release::InOrder).await;
-            world.pass_seconds(5).await;
-            go(&world.internal, copy, &["ev_assign", "ev_resolve"]).await;
-            world.pass_seconds(5).await;
-            world.crash().await;
-            world.acme().heal();
-            world.boot();
-            world.settle().await;
-            assert_eq!(both(&world, id, copy), pair("resolved", "resolved"), "{effect:?} of stimulus {nth}");
-            end(world).await;
-        }
-    }
 }
 
 async fn a_stimulus_outside_whose_answer_is_lost_is_not_repeated(versions: Versions) {

@@ -11,10 +11,8 @@ use crate::world::*;
 
 every_pair_of_versions![
     a_re_opening_of_what_the_provider_closed_is_told_inside_in_one_file,
-    a_refusal_that_the_inside_cannot_follow_is_told_inside,
     a_notice_that_an_agent_deleted_is_made_again_at_the_next_move,
     a_notice_whose_answer_is_lost_is_made_once,
-    what_the_inside_can_follow_needs_no_notice,
 ];
 
 /// The files inside that tell of moves outside.
@@ -58,19 +56,6 @@ async fn a_re_opening_of_what_the_provider_closed_is_told_inside_in_one_file(ver
     end(world).await;
 }
 
-async fn a_refusal_that_the_inside_cannot_follow_is_told_inside(versions: Versions) {
-    let world = Setup::between(versions).start().await;
-    let (id, copy) = bridged(&world, "EmergencyChange", &["ev_assign", "ev_plan"]).await;
-    go(&world.internal, copy, &["ev_approve"]).await;
-    world.settle().await;
-    outside_goes(&world, id, "ev_notapprove").await;
-    let [notice] = &notices(&world, copy)[..] else { panic!("{:?}", notices(&world, copy)) };
-    let reference = world.acme().ticket(id).unwrap().field("ref").to_owned();
-    assert_eq!(notice.filename, format!("{reference} notapproved.txt"));
-    assert!(text_of(notice).contains("\nnotapproved"), "{}", text_of(notice));
-    end(world).await;
-}
-
 async fn a_notice_that_an_agent_deleted_is_made_again_at_the_next_move(versions: Versions) {
     let world = Setup::between(versions).start().await;
     let (id, copy) = closed_inside(&world).await;
@@ -110,15 +95,4 @@ async fn a_notice_whose_answer_is_lost_is_made_once(versions: Versions) {
         assert_eq!(text_of(notice).matches("re-opened: assigned").count(), 2, "{fault:?}: {}", text_of(notice));
         end(world).await;
     }
-}
-
-async fn what_the_inside_can_follow_needs_no_notice(versions: Versions) {
-    let world = Setup::between(versions).start().await;
-    let (id, copy) = bridged(&world, "UserRequest", &["ev_assign", "ev_resolve"]).await;
-    for stimulus in ["ev_reopen", "ev_resolve", "ev_close"] {
-        outside_goes(&world, id, stimulus).await;
-    }
-    assert_eq!(status(&world.internal, copy), "closed");
-    assert!(notices(&world, copy).is_empty());
-    end(world).await;
 }
