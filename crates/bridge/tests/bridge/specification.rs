@@ -42,6 +42,54 @@ async fn pair(versions: Versions, class: &str) -> (World, u64, u64) {
     (world, id, copy)
 }
 
+// ---- the payloads, as printed ------------------------------------------------------------------
+
+const TICKET_CREATED: &str = r#"{
+    "event": "ticket.create",
+    "class": "$this->finalclass$",
+    "id": "$this->id$",
+    "ref": "$this->ref$",
+    "title": "$this->title$",
+    "description": "$this->description$",
+    "status": "$this->status$",
+    "caller_id": "$this->caller_id->name$",
+    "org_id": "$this->org_id->name$",
+    "team_id": "$this->team_id->name$",
+    "operator_id": "$this->agent_id->name$",
+    "priority": "$this->priority$"
+}"#;
+
+const TICKET_UPDATE: &str = r#"{ "class":"$this->finalclass$", "id":"$this->id$"}"#;
+
+const EXTERNAL_ATTACHMENT: &str = r#"{ "event":"attachment.update", "source":"external", "attachment_id":"$this->id$", "item_class":"$this->item_class$", "item_id":"$this->item_id$"}"#;
+
+const INTERNAL_ATTACHMENT: &str = r#"{ "event":"attachment.update", "source":"elitery", "attachment_id":"$this->id$", "item_class":"$this->item_class$", "item_id":"$this->item_id$"}"#;
+
+const PRIVATE_LOG_UPDATE: &str = r#"{ "event":"update private log", "id":"$this->id$"}"#;
+
+/// In the table, and as an example below it. The event is each state's own.
+const STATE_CHANGE: [&str; 2] = [
+    r#"{ "event":"ticket assigned", "id":"$this->id$"}"#,
+    r#"{
+    "event": "ticket assigned",
+    "id": "$this->id$"
+}"#,
+];
+
+/// What iTop sends: the attributes in the places of `$this->…$`.
+fn filled(printed: &str, attributes: &[(&str, &str)]) -> String {
+    let payload = attributes.iter().fold(printed.to_owned(), |payload, (attribute, value)| {
+        payload.replace(&format!("$this->{attribute}$"), value)
+    });
+    assert!(!payload.contains('$'), "{payload}");
+    payload
+}
+
+fn at_attachment(printed: &str, attachment: u64, ticket: u64) -> String {
+    let (attachment, ticket) = (attachment.to_string(), ticket.to_string());
+    filled(printed, &[("id", &attachment), ("item_class", "UserRequest"), ("item_id", &ticket)])
+}
+
 async fn send(world: &World, route: &str, key: &str, payload: String) {
     let request = Request::post(format!("/api/v1/{route}"))
         .header("Content-type", "application/json")
@@ -51,12 +99,6 @@ async fn send(world: &World, route: &str, key: &str, payload: String) {
     let answer = world.router().oneshot(request).await.unwrap();
     assert_eq!(answer.status(), 202, "{route}");
     world.settle().await;
-}
-
-fn at_attachment(source: &str, attachment: u64, class: &str, ticket: u64) -> String {
-    format!(
-        r#"{{ "event":"attachment.update", "source":"{source}", "attachment_id":"{attachment}", "item_class":"{class}", "item_id":"{ticket}"}}"#
-    )
 }
 
 fn names(sim: &itop_sim::Sim, ticket: u64) -> Vec<String> {
@@ -69,7 +111,8 @@ fn names(sim: &itop_sim::Sim, ticket: u64) -> Vec<String> {
 async fn external_1_ticket_update(versions: Versions) {
     let (world, id, copy) = pair(versions, "UserRequest").await;
     world.acme().update(id, json!({ "title": "Printer in flames" })).await.unwrap();
-    send(&world, "update-ticket", EXTERNAL_KEY, format!(r#"{{ "class":"UserRequest", "id":"{id}"}}"#)).await;
+    let payload = filled(TICKET_UPDATE, &[("finalclass", "UserRequest"), ("id", &id.to_string())]);
+    send(&world, "update-ticket", EXTERNAL_KEY, payload).await;
     assert!(world.internal.ticket(copy).unwrap().field("title").ends_with("Printer in flames"));
     end(world).await;
 }
@@ -80,23 +123,14 @@ async fn external_2_ticket_created(versions: Versions) {
     world.internal.drop_hooks(true);
     let id = world.acme().create_ticket("Incident", ticket("No network")).await.unwrap();
     let made = world.acme().ticket(id).unwrap();
-    let payload = format!(
-        r#"{{
-    "event": "ticket.create",
-    "class": "Incident",
-    "id": "{id}",
-    "ref": "{}",
-    "title": "No network",
-    "description": "<p>No network</p>",
-    "status": "new",
-    "caller_id": "Claude Monet",
-    "org_id": "Demo",
-    "team_id": "undefined",
-    "operator_id": "undefined",
-    "priority": "4"
-}}"#,
-        made.field("ref")
-    );
+    let (id_text, own) = (id.to_string(), |code| (code, made.field(code)));
+    let ticket = [("finalclass", "Incident"), ("id", id_text.as_str())];
+    let fields = ["ref", "title", "description", "status", "priority"].map(own);
+    let people = [("caller_id->name", "Monet"), ("org_id->name", "Demo")];
+    // What iTop prints for the name of nothing.
+    let nobody = [("team_id->name", "undefined"), ("agent_id->name", "undefined")];
+    let attributes = [&ticket[..], &fields, &people, &nobody].concat();
+    let payload = filled(TICKET_CREATED, &attributes);
     send(&world, "create-ticket", EXTERNAL_KEY, payload).await;
     let copy = world.copy_of(id).await;
     assert_eq!((copy.class.as_str(), world.internal.tickets("Ticket").len()), ("Incident", 1));
@@ -106,10 +140,10 @@ async fn external_2_ticket_created(versions: Versions) {
 async fn external_3_attachment_update(versions: Versions) {
     let (world, id, copy) = pair(versions, "UserRequest").await;
     let file = world.acme().attach(id, "a.txt", "text/plain", b"a").await.unwrap();
-    send(&world, "update-attachment", EXTERNAL_KEY, at_attachment("external", file, "UserRequest", id)).await;
+    send(&world, "update-attachment", EXTERNAL_KEY, at_attachment(EXTERNAL_ATTACHMENT, file, id)).await;
     assert_eq!(names(&world.internal, copy), ["a.txt"]);
     world.acme().rename_attachment(file, "b.txt").await.unwrap();
-    send(&world, "update-attachment", EXTERNAL_KEY, at_attachment("external", file, "UserRequest", id)).await;
+    send(&world, "update-attachment", EXTERNAL_KEY, at_attachment(EXTERNAL_ATTACHMENT, file, id)).await;
     assert_eq!(names(&world.internal, copy), ["b.txt"]);
     end(world).await;
 }
@@ -117,10 +151,10 @@ async fn external_3_attachment_update(versions: Versions) {
 async fn external_4_attachment_delete(versions: Versions) {
     let (world, id, copy) = pair(versions, "UserRequest").await;
     let file = world.acme().attach(id, "a.txt", "text/plain", b"a").await.unwrap();
-    send(&world, "update-attachment", EXTERNAL_KEY, at_attachment("external", file, "UserRequest", id)).await;
+    send(&world, "update-attachment", EXTERNAL_KEY, at_attachment(EXTERNAL_ATTACHMENT, file, id)).await;
     world.acme().delete_attachment(file).await;
     // The specification calls a deletion an update, too.
-    send(&world, "update-attachment", EXTERNAL_KEY, at_attachment("external", file, "UserRequest", id)).await;
+    send(&world, "update-attachment", EXTERNAL_KEY, at_attachment(EXTERNAL_ATTACHMENT, file, id)).await;
     assert!(names(&world.internal, copy).is_empty());
     end(world).await;
 }
@@ -132,11 +166,13 @@ async fn is_told(versions: Versions, class: &str, stimuli: &[&str], event: &str,
     let (world, id, copy) = pair(versions, class).await;
     go(&world.internal, copy, stimuli).await;
     assert_eq!(status(&world.internal, copy), state);
-    let payload = format!("{{\n    \"event\": \"{event}\",\n    \"id\": \"{copy}\"\n}}");
-    send(&world, "ticket-state-change", INTERNAL_KEY, payload).await;
     let reference = world.internal.ticket(copy).unwrap().field("ref").to_owned();
-    let told: Vec<String> = world.acme().attachments(id).into_iter().map(|file| file.filename).collect();
-    assert_eq!(told, [format!("elitery {reference} {state}.txt")]);
+    for printed in STATE_CHANGE {
+        let payload = filled(&printed.replace("ticket assigned", event), &[("id", &copy.to_string())]);
+        send(&world, "ticket-state-change", INTERNAL_KEY, payload).await;
+        let told: Vec<String> = world.acme().attachments(id).into_iter().map(|file| file.filename).collect();
+        assert_eq!(told, [format!("elitery {reference} {state}.txt")]);
+    }
     assert_eq!(status(world.acme(), id), "new", "rule 4: its own lifecycle stays its own");
     end(world).await;
 }
@@ -195,10 +231,10 @@ async fn internal_12_ticket_validated(versions: Versions) {
 async fn internal_13_attachment_delete(versions: Versions) {
     let (world, id, copy) = pair(versions, "UserRequest").await;
     let file = world.internal.attach(copy, "a.txt", "text/plain", b"a").await.unwrap();
-    send(&world, "update-attachment", INTERNAL_KEY, at_attachment("elitery", file, "UserRequest", copy)).await;
+    send(&world, "update-attachment", INTERNAL_KEY, at_attachment(INTERNAL_ATTACHMENT, file, copy)).await;
     assert_eq!(names(world.acme(), id), ["a.txt"]);
     world.internal.delete_attachment(file).await;
-    send(&world, "update-attachment", INTERNAL_KEY, at_attachment("elitery", file, "UserRequest", copy)).await;
+    send(&world, "update-attachment", INTERNAL_KEY, at_attachment(INTERNAL_ATTACHMENT, file, copy)).await;
     assert!(names(world.acme(), id).is_empty());
     end(world).await;
 }
@@ -206,9 +242,9 @@ async fn internal_13_attachment_delete(versions: Versions) {
 async fn internal_14_attachment_update(versions: Versions) {
     let (world, id, copy) = pair(versions, "UserRequest").await;
     let file = world.internal.attach(copy, "a.txt", "text/plain", b"a").await.unwrap();
-    send(&world, "update-attachment", INTERNAL_KEY, at_attachment("elitery", file, "UserRequest", copy)).await;
+    send(&world, "update-attachment", INTERNAL_KEY, at_attachment(INTERNAL_ATTACHMENT, file, copy)).await;
     world.internal.replace_attachment(file, b"changed").await.unwrap();
-    send(&world, "update-attachment", INTERNAL_KEY, at_attachment("elitery", file, "UserRequest", copy)).await;
+    send(&world, "update-attachment", INTERNAL_KEY, at_attachment(INTERNAL_ATTACHMENT, file, copy)).await;
     let outside = world.acme().attachments(id).into_iter().find(|file| file.filename == "a.txt").unwrap();
     assert_eq!(outside.data, b"changed".as_slice());
     end(world).await;
@@ -217,7 +253,7 @@ async fn internal_14_attachment_update(versions: Versions) {
 async fn internal_15_private_log_update(versions: Versions) {
     let (world, id, copy) = pair(versions, "UserRequest").await;
     world.internal.add_log_entry(copy, "private_log", "<p>we look into it</p>").await.unwrap();
-    let payload = format!(r#"{{ "event":"update private log", "id":"{copy}"}}"#);
+    let payload = filled(PRIVATE_LOG_UPDATE, &[("id", &copy.to_string())]);
     send(&world, "ticket-update-private-log", INTERNAL_KEY, payload).await;
     let told = world.acme().attachments(id).into_iter().find(|file| file.filename.contains(" private log "));
     let text = String::from_utf8(told.expect("the log as an attachment").data.to_vec()).unwrap();

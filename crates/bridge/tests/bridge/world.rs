@@ -77,6 +77,10 @@ pub struct Setup {
     /// iTops that are there already, in place of new ones.
     pub acme_is: Option<Sim>,
     pub internal_is: Option<Sim>,
+    /// Where the provider's ids begin.
+    pub internal_ids: FirstIds,
+    /// The key of acme's webhooks.
+    pub acme_key: &'static str,
     pub bridges: Bridges,
 }
 
@@ -95,6 +99,9 @@ impl Setup {
             host: "bridge",
             acme_is: None,
             internal_is: None,
+            // The ids of the externals collide with each other, and not with these: what is mixed up shows.
+            internal_ids: FirstIds { ticket: 1001, reference: 1001, attachment: 501, inline_image: 301 },
+            acme_key: EXTERNAL_KEY,
             bridges: Bridges::default(),
         }
     }
@@ -134,6 +141,10 @@ impl Setup {
         World::start(self).await
     }
 
+    fn key_of(&self, external: &str) -> String {
+        if external == "acme" { self.acme_key.to_owned() } else { format!("sk_external_{external}") }
+    }
+
     fn config(&self) -> Config {
         let mut text = format!(
             "[server]\nid = \"{}\"\nlisten = \"127.0.0.1:0\"\npublic_url = \"http://{}\"\n\
@@ -145,7 +156,8 @@ impl Setup {
         for (name, lines) in NAMES.iter().zip([&self.acme, &self.beta]).take(self.externals.len()) {
             text.push_str(&format!(
                 "[external.{name}]\nurl = \"http://{name}\"\nuser = \"bridge\"\npassword = \"Bridge.1234\"\n\
-                 api_keys = [\"sk_external_{name}\"]\n{lines}\n"
+                 api_keys = [\"{}\"]\n{lines}\n",
+                self.key_of(name)
             ));
         }
         text.push_str(&format!("[sync]\n{}\n", self.sync));
@@ -302,10 +314,7 @@ impl World {
             }
             sim
         };
-        // The ids of the externals collide with each other, and not with the internal ones: what is mixed
-        // up shows.
-        let internal_ids = FirstIds { ticket: 1001, reference: 1001, attachment: 501, inline_image: 301 };
-        let internal = setup.internal_is.clone().unwrap_or_else(|| sim(setup.internal, "elitery", internal_ids));
+        let internal = setup.internal_is.clone().unwrap_or_else(|| sim(setup.internal, "elitery", setup.internal_ids));
         let mut externals: Vec<Sim> =
             setup.externals.iter().zip(NAMES).map(|(version, name)| sim(*version, name, FirstIds::default())).collect();
         if let Some(acme) = &setup.acme_is {
@@ -325,14 +334,14 @@ impl World {
             slow_line,
             panic_at: Arc::default(),
             host: setup.host,
-            bridges: setup.bridges,
+            bridges: setup.bridges.clone(),
             posted: Posted::default(),
         };
         world.boot();
         let url = format!("http://{}", world.host);
         world.internal.install_internal_hooks(&url, INTERNAL_KEY);
         for (sim, name) in world.externals.iter().zip(NAMES) {
-            sim.install_external_hooks(&url, &format!("sk_external_{name}"));
+            sim.install_external_hooks(&url, &setup.key_of(name));
         }
         // The first sweep finds where the sides stand, before anybody works in them.
         tokio::time::sleep(Duration::from_secs(5)).await;
