@@ -35,6 +35,8 @@ in_each_mode![
     the_provider_re_opens,
     the_customer_closes_what_the_provider_re_opens,
     the_customer_re_opens_what_the_provider_closed,
+    the_provider_closes_between_the_read_and_the_re_opening,
+    the_customer_re_opens_between_the_read_and_the_closing,
     the_customer_refuses_an_approval,
     the_provider_refuses_an_approval,
     the_customer_refuses_what_the_provider_approved,
@@ -279,6 +281,26 @@ fn the_customer_re_opens_what_the_provider_closed() -> Story {
         .off("closed", "closed")
         .told("closed")
         .notice("re-opened: assigned, re-opened: assigned")
+}
+
+fn the_provider_closes_between_the_read_and_the_re_opening() -> Story {
+    agreed("UserRequest", "ev_assign ev_resolve")
+        .customer("ev_reopen")
+        .before_the_bridge_writes("ev_close")
+        .in_all("assigned", "closed")
+        .told("closed")
+        .notice("re-opened: assigned")
+        .conflict("went to assigned outside; the internal ticket stands at closed and no stimulus leads there")
+}
+
+fn the_customer_re_opens_between_the_read_and_the_closing() -> Story {
+    agreed("UserRequest", "ev_assign ev_resolve")
+        .provider("ev_close")
+        .before_the_bridge_writes("ev_reopen")
+        .in_all("assigned", "closed")
+        .told("closed")
+        .notice("re-opened: assigned")
+        .conflict("went to assigned outside; the internal ticket stands at closed and no stimulus leads there")
 }
 
 fn the_customer_refuses_an_approval() -> Story {
