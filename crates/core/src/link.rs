@@ -50,6 +50,10 @@ pub struct Link {
     /// late value must not pass for a person's, even where that write is refused at first.
     #[serde(default)]
     pub owed: Vec<Late>,
+    /// People's edits inside over which an update was sent whose end is not known: the record of what is lost
+    /// must not depend on an answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edits_at_stake: Vec<Edit>,
     /// Texts that stimuli carried as plain text, to attributes that may be HTML: until that is known, and
     /// what is HTML has been written again, escaped.
     #[serde(default)]
@@ -89,6 +93,7 @@ impl Link {
             path: None,
             late: Vec::new(),
             owed: Vec::new(),
+            edits_at_stake: Vec::new(),
             plain: Vec::new(),
             sending: None,
             conflicts: Vec::new(),
@@ -197,6 +202,7 @@ impl Link {
             Note::LateSettled(settled) => self.late.retain(|late| late != settled),
             Note::Owed(late) => self.owed.push(late.clone()),
             Note::NoLongerOwed(gone) => self.owed.retain(|late| late != gone),
+            Note::EditOverwritten(edit) | Note::EditStands(edit) => self.edits_at_stake.retain(|known| known != edit),
             Note::Document(document) => self.keep_document(document.clone()),
             Note::Log { from, log, what } => self.remember_of_log(*from, *log, what),
         }
@@ -421,6 +427,13 @@ pub fn kept_on<'a>(side: Side, copies: &'a [Copy], documents: &'a [Document]) ->
     let copies = copies.iter().filter(move |copy| copy.from == side.other()).map(|copy| &copy.state);
     let documents = documents.iter().filter(move |document| document.kind.on() == side);
     copies.chain(documents.filter_map(|document| document.state.as_ref()))
+}
+
+/// What a person wrote into a field of the internal ticket.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edit {
+    pub code: String,
+    pub value: String,
 }
 
 /// A text as it was sent, without knowing whether the attribute holds HTML.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::caselog::{EntryKey, LogName};
 use crate::document::{Document, DocumentKind};
-use crate::link::{Conflict, Copy, Late, LateWrite, Link, LogNote};
+use crate::link::{Conflict, Copy, Edit, Late, LateWrite, Link, LogNote};
 use crate::ticket::{FileContent, Side};
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -180,6 +180,10 @@ pub enum Note {
     Owed(Late),
     /// What a late write put there is gone, and nobody of the bridge's took it away.
     NoLongerOwed(Late),
+    /// An update without an answer has overwritten this edit.
+    EditOverwritten(Edit),
+    /// It has not, or a person has changed the field since.
+    EditStands(Edit),
     /// What a document is to say from now on, or what became of it.
     Document(Document),
     Log {

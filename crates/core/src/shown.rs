@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::{Debug, Formatter, Result};
 
 use crate::caselog::BatchContent;
-use crate::link::{Creation, SideAncestor};
+use crate::link::{Creation, Edit, SideAncestor};
 
 impl Debug for BatchContent {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
@@ -32,6 +32,13 @@ impl Debug for Creation {
             .field("fields", &shown(fields))
             .field("tries", tries)
             .finish()
+    }
+}
+
+impl Debug for Edit {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let Edit { code, value } = self;
+        f.debug_struct("Edit").field("code", code).field("value", &without_secrets(value)).finish()
     }
 }
 

@@ -9,7 +9,7 @@ mod model;
 use fixtures::{Build, content, link, policy};
 use itop_bridge_core::caselog::{Batch, BatchContent, BatchFile, BatchKey, Entry, EntryKey, LogHalt, LogState};
 use itop_bridge_core::document::{Document, DocumentKind, Line};
-use itop_bridge_core::link::{Conflict, Copy, CopyState, Late, LateWrite, StatusPath};
+use itop_bridge_core::link::{Conflict, Copy, CopyState, Edit, Late, LateWrite, StatusPath};
 use itop_bridge_core::plan::{Halt, HaltKind, Note, Stimulus};
 use itop_bridge_core::policy::{AttachmentDeletes, HaltLimits, StatusToExternal, StatusToInternal, Waits};
 use itop_bridge_core::{
@@ -497,27 +497,30 @@ fn any_link() -> impl Strategy<Value = Link> {
         (any::<[bool; 3]>(), state(), state(), attributes(), attributes()),
         prop::collection::vec(any_copy(), 0..8),
         prop::collection::vec(late, 0..4),
-        prop::collection::vec(any_late(), 0..3),
+        (prop::collection::vec(any_late(), 0..3), prop::collection::vec((word(), word()), 0..2)),
         prop::option::of(path),
         (prop::collection::vec(any_log_state(), 0..4), prop::collection::vec(any_document(), 0..3)),
     )
-        .prop_map(|((flags, outside, inside, theirs, ours), copies, late, owed, path, (logs, documents))| {
-            let [born, halted, resumed] = flags;
-            link().with(|link| {
-                if !born {
-                    link.internal = None;
-                }
-                link.halt = (halted && resumed).then(|| Halt { kind: HaltKind::FilesGone, text: String::new() });
-                link.resumed = resumed;
-                link.ancestor.external.status = outside;
-                link.ancestor.internal.status = inside;
-                link.ancestor.external.fields = theirs;
-                link.ancestor.internal.fields = ours;
-                link.conflicts.push(Conflict { about: "status".into(), text: String::new(), is_older: false });
-                (link.copies, link.late, link.owed, link.path) = (copies, late, owed, path);
-                (link.logs, link.documents) = (logs, documents);
-            })
-        })
+        .prop_map(
+            |((flags, outside, inside, theirs, ours), copies, late, (owed, edits), path, (logs, documents))| {
+                let [born, halted, resumed] = flags;
+                link().with(|link| {
+                    if !born {
+                        link.internal = None;
+                    }
+                    link.halt = (halted && resumed).then(|| Halt { kind: HaltKind::FilesGone, text: String::new() });
+                    link.resumed = resumed;
+                    link.ancestor.external.status = outside;
+                    link.ancestor.internal.status = inside;
+                    link.ancestor.external.fields = theirs;
+                    link.ancestor.internal.fields = ours;
+                    link.conflicts.push(Conflict { about: "status".into(), text: String::new(), is_older: false });
+                    (link.copies, link.late, link.owed, link.path) = (copies, late, owed, path);
+                    (link.logs, link.documents) = (logs, documents);
+                    link.edits_at_stake = edits.into_iter().map(|(code, value)| Edit { code, value }).collect();
+                })
+            },
+        )
 }
 
 fn any_file() -> impl Strategy<Value = File> {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use itop_bridge_core::caselog::{Batch, BatchContent, BatchFile, LogName};
-use itop_bridge_core::link::Creation;
+use itop_bridge_core::link::{Creation, Edit};
 use itop_bridge_core::{FileKind, Link, Side, TicketKey};
 
 const SECRET: &str = "5ec2e7f00d";
@@ -23,6 +23,7 @@ fn link() -> Link {
     link.field_agreed("description", &pictures(), &pictures());
     let fields = BTreeMap::from([("description".to_owned(), pictures())]);
     link.creation = Some(Creation { until_ms: 1, highest_before: 2, fields, tries: 1 });
+    link.edits_at_stake.push(Edit { code: "description".to_owned(), value: pictures() });
     let file = BatchFile {
         kind: FileKind::Image,
         key: "5".into(),
@@ -47,7 +48,7 @@ fn a_link_is_shown_without_the_secret_of_any_picture() {
 #[test]
 fn a_link_is_stored_with_it() {
     let stored = serde_json::to_string(&link()).expect("a link is stored as JSON");
-    assert_eq!(stored.matches(SECRET).count(), 3 * 4 + 1);
+    assert_eq!(stored.matches(SECRET).count(), 4 * 4 + 1);
     let read: Link = serde_json::from_str(&stored).expect("what is stored is read");
     assert_eq!(read, link());
 }

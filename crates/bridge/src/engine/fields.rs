@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
-use itop_bridge_core::link::Late;
+use itop_bridge_core::link::{Edit, Late};
 use itop_bridge_core::plan::{FieldWrite, Value};
 use itop_bridge_core::text::NO_DESCRIPTION;
 use itop_bridge_core::{Link, Ticket};
@@ -29,7 +29,7 @@ impl Pass<'_> {
             return unread.map_or(Ok(()), Err);
         }
         let answer = loop {
-            match self.send_fields(&sent, target).await? {
+            match self.send_fields(&fields, &sent, target).await? {
                 Err(error) if self.leave_pictures_out(&mut sent, &error) => {}
                 answer => break answer,
             }
@@ -72,6 +72,7 @@ impl Pass<'_> {
 
     async fn send_fields(
         &mut self,
+        fields: &[&FieldWrite],
         sent: &[(String, String)],
         target: &Ticket,
     ) -> Result<Result<itop_client::Written, itop_client::Error>, Failure> {
@@ -79,7 +80,13 @@ impl Pass<'_> {
         for (code, value) in sent {
             body.set(code.clone(), value.clone());
         }
+        let at_stake = fields.iter().filter_map(|field| {
+            let value = field.lost_edit.clone()?;
+            Some(Edit { code: field.code.clone(), value })
+        });
         let intend = |link: &mut Link, until_ms| {
+            link.edits_at_stake.retain(|edit| !sent.iter().any(|(code, _)| *code == edit.code));
+            link.edits_at_stake.extend(at_stake);
             for (code, value) in sent {
                 link.may_land(Late::Field { code: code.clone(), value: value.clone() }, until_ms);
             }
@@ -112,12 +119,18 @@ impl Pass<'_> {
         true
     }
 
+    /// What a person wrote inside is kept in the record.
+    pub(super) fn edit_overwritten(&mut self, code: &str, lost: &str) {
+        tracing::warn!(ticket = %self.name(), field = code, "an edit made inside was overwritten; the activity log has the old value");
+        // Whoever reads the activity log is not to have the secret of a picture with it.
+        let lost = html::without_image_addresses(lost);
+        self.did(format!("an edit made inside was overwritten: {code} was {lost:?}"));
+    }
+
     fn field_written(&mut self, field: &FieldWrite, answered: &str) {
+        self.link.edits_at_stake.retain(|edit| edit.code != field.code);
         if let Some(lost) = &field.lost_edit {
-            tracing::warn!(ticket = %self.name(), field = %field.code, "an edit made inside was overwritten; the activity log has the old value");
-            // Whoever reads the activity log is not to have the secret of a picture with it.
-            let lost = html::without_image_addresses(lost);
-            self.did(format!("an edit made inside was overwritten: {} was {lost:?}", field.code));
+            self.edit_overwritten(&field.code, lost);
         }
         if let Some(source) = &field.source {
             self.link.field_agreed(&field.code, source, answered);

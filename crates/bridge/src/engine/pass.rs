@@ -299,6 +299,7 @@ impl<'a> Pass<'a> {
                 Note::CopyRemovedByPerson { original, .. } => {
                     self.did(format!("the copy of attachment {original} was deleted by a person; it stays deleted"));
                 }
+                Note::EditOverwritten(edit) => self.edit_overwritten(&edit.code, &edit.value),
                 Note::ExternalReference(reference) => {
                     self.did(format!("{} is {reference} from now on", self.link.external.reference));
                 }

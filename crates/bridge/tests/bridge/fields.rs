@@ -408,6 +408,45 @@ async fn a_crash_between_an_update_and_its_answer_loses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_edit_that_an_unanswered_update_overwrote_is_recorded_once() {
+    let page = Fault::Page(r#"{"code":100,"message":"Error: a trigger failed"}"#.into(), Effect::Committed);
+    let faults = [
+        Fault::Hang(Effect::Committed),
+        Fault::Hang(Effect::None),
+        Fault::Cut { after_bytes: 10, effect: Effect::Committed },
+        Fault::LandLate(Duration::from_secs(200)),
+        page,
+        Fault::error("Invalid value"),
+    ];
+    for versions in [PAIRS[1], PAIRS[2]] {
+        for (fault, crashes) in faults.iter().flat_map(|fault| [(fault, false), (fault, true)]) {
+            let mut world = Setup::between(versions).start().await;
+            let (id, copy) = linked(&world, "<p>x</p>").await;
+            let edits = json!({ "title": "edited inside", "description": "<p>edited, too</p>" });
+            world.internal.update(copy, edits).await.unwrap();
+            world.settle().await;
+            world.internal.fail_when(1, fault.clone(), is_update);
+            world.acme().update(id, json!({ "title": "A", "description": "<p>A</p>" })).await.unwrap();
+            world.pass_seconds(5).await;
+            if crashes {
+                world.crash().await;
+                world.boot();
+            }
+            world.settle().await;
+            let ticket = world.internal.ticket(copy).unwrap();
+            assert_eq!((ticket.field("title"), ticket.field("description")), ("[R-000001] A", "<p>A</p>"));
+            let activity = world.activity(id).await;
+            for lost in ["title was \"edited inside\"", "description was \"<p>edited, too</p>\""] {
+                let lines = activity.iter().filter(|line| line.text == format!("{OVERWRITTEN}: {lost}")).count();
+                assert_eq!(lines, 1, "{fault:?}, {crashes}: {activity:#?}");
+            }
+            assert!(world.link(id).await.link.edits_at_stake.is_empty(), "{fault:?}, {crashes}");
+            world.one_more_pass_writes_nothing().await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_overwritten_edit_is_recorded_without_the_secret_of_its_picture() {
     const SECRET: &str = "5ec2e7f00d";
     for versions in PAIRS {

@@ -37,6 +37,7 @@ impl Link {
             || self.resumed
             || !self.late.is_empty()
             || !self.owed.is_empty()
+            || !self.edits_at_stake.is_empty()
             || !self.plain.is_empty()
             || self.logs.iter().any(|log| log.batch.is_some() || log.halt.is_some())
     }

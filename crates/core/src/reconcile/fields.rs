@@ -1,6 +1,6 @@
 //! Fields cross from the external side to the internal one.
 
-use crate::link::{Conflict, Late, Link, is_as_agreed};
+use crate::link::{Conflict, Edit, Late, Link, is_as_agreed};
 use crate::plan::{FieldWrite, Note, Plan, Step, Value, Write};
 use crate::policy::Policy;
 use crate::text::{self, NO_DESCRIPTION};
@@ -57,6 +57,7 @@ fn wanted(policy: &Policy, external: &Ticket, code: &str, source: &str) -> Optio
 }
 
 pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, plan: &mut Plan) {
+    plan.notes.extend(link.edits_at_stake.iter().filter_map(|edit| end_of(link, edit, internal)));
     let mut fields = Vec::new();
     let mut why = Vec::new();
     for code in &policy.fields {
@@ -146,6 +147,19 @@ fn lost_edit(link: &Link, code: &str, target: &str) -> Option<String> {
     let agreed = link.ancestor.internal.fields.get(code)?;
     let sent = link.late.iter().map(|late| &late.what).chain(&link.owed).any(|late| carries(late, code, target));
     (!same(code, agreed, target) && !sent).then(|| target.to_owned())
+}
+
+/// What became of an edit over which an update was sent: nothing, while that may still land.
+fn end_of(link: &Link, edit: &Edit, internal: &Ticket) -> Option<Note> {
+    let over = || Some(Note::EditStands(edit.clone()));
+    let Some(now) = internal.attributes.get(&edit.code) else { return over() };
+    let unanswered = || link.late.iter().map(|late| &late.what).chain(&link.owed);
+    if same(&edit.code, &edit.value, now) {
+        let may_land = unanswered().any(|late| late.is_of_field(&edit.code));
+        return if may_land { None } else { over() };
+    }
+    let is_ours = unanswered().any(|late| carries(late, &edit.code, now));
+    if is_ours { Some(Note::EditOverwritten(edit.clone())) } else { over() }
 }
 
 /// A write that was given up has settled, and what it carried stands where something newer was agreed.

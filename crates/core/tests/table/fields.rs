@@ -208,6 +208,37 @@ pub fn late_fields() -> Vec<Case> {
         .writes([r#"update title="[R-1] B" (lost "mine")"#])
         .looks_again_at(NOW + 1),
         case(
+            "an update without an answer has overwritten a person's edit: that is recorded",
+            given_up(NOW + 1).edit_at_stake("title", "mine"),
+            ext().title("old"),
+            int().title("[R-1] old"),
+        )
+        .notes(["the edit \"mine\" was overwritten", "title agreed on \"old\" and \"[R-1] old\""])
+        .looks_again_at(NOW + 1),
+        case(
+            "an edit that still stands is at stake while the update may land",
+            given_up(NOW + 1).edit_at_stake("title", "mine"),
+            ext().title("old"),
+            int().title("mine"),
+        )
+        .writes([r#"update title="[R-1] old" (lost "mine")"#])
+        .looks_again_at(NOW + 1),
+        case(
+            "and no longer once the update is over",
+            link().edit_at_stake("title", "mine"),
+            ext(),
+            int().title("mine"),
+        )
+        .notes(["the edit \"mine\" is no longer at stake"]),
+        case(
+            "a person has changed an edit at stake: it is nobody's loss",
+            given_up(NOW + 1).edit_at_stake("title", "mine"),
+            ext(),
+            int().title("mine, too"),
+        )
+        .notes(["the edit \"mine\" is no longer at stake"])
+        .looks_again_at(NOW + 1),
+        case(
             "of two late titles the earlier is waited for",
             given_up(NOW + 9).late_field("title", "[R-1] C", NOW + 5),
             ext(),
