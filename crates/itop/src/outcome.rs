@@ -101,7 +101,8 @@ impl Client {
             return self.maintenance(sent, StatusCode::OK);
         }
         // Both PHP's and iTop's own words for it (`application/startup.inc.php`).
-        let ran_out_of_memory = text.contains("Allowed memory size of") && sent.charge_bytes > LARGE_BYTES;
+        let is_large = sent.charge_bytes > LARGE_BYTES || sent.bytes > LARGE_BYTES;
+        let ran_out_of_memory = text.contains("Allowed memory size of") && is_large;
         let message = match why {
             _ if text.trim().is_empty() => "an empty answer".to_owned(),
             NoAnswer::Cut => "the answer ends in its middle".to_owned(),

@@ -132,14 +132,16 @@ async fn inline_images_are_fetched_by_id_and_secret_and_embedded() {
 #[tokio::test(start_paused = true)]
 async fn pictures_that_are_too_large_for_the_target_become_words_and_the_ticket_arrives() {
     const MIB: usize = 1 << 20;
-    let by_proxy = |call: &Call| (call.bytes_in > 2 * MIB).then_some(Fault::Status(413, Effect::None));
+    let page = "<b>Fatal error</b>: Allowed memory size of 134217728 bytes exhausted (tried to allocate 9 bytes)";
+    let answers = [Fault::Status(413, Effect::None), Fault::Page(page.into(), Effect::None)];
     for versions in PAIRS {
-        for proxy in [false, true] {
+        for answer in answers.iter().map(Some).chain([None]) {
             let world = simple(versions).start().await;
-            if proxy {
-                world.internal.fail_with(by_proxy);
-            } else {
-                world.internal.set_limits(Limits { post_max_bytes: 2 * MIB, ..Limits::default() });
+            match answer.cloned() {
+                Some(answer) => {
+                    world.internal.fail_with(move |call| (call.bytes_in > 2 * MIB).then(|| answer.clone()));
+                }
+                None => world.internal.set_limits(Limits { post_max_bytes: 2 * MIB, ..Limits::default() }),
             }
             world.acme().drop_hooks(true);
             let id = world.acme().create_ticket("UserRequest", ticket("with a picture")).await.unwrap();
