@@ -3,7 +3,8 @@
 //! the design must hold.
 //!
 //! `cargo test --release -p itop-bridge --test simulation`; `SEEDS` says how many, `SEED_START` the first.
-//! A seed that fails is told with the line that runs it again and with a shorter history that fails too.
+//! A seed that fails is told with the line that runs it again and with a shorter history that fails too;
+//! `MOST_FAILURES` ends the run after so many, and `SHRINK=no` tells them as they were drawn.
 
 mod faults;
 mod history;
@@ -22,11 +23,11 @@ use history::History;
 use run::{Outcome, collect_panics, run};
 use shrink::shrink;
 
-/// As many as ten minutes on two cores allow; a build that is not optimised takes ten times as long.
+/// A tenth of a second each; a build that is not optimised takes ten times as long.
 const SEEDS: u64 = if cfg!(debug_assertions) { 20 } else { 2_000 };
 
 /// So many failures are enough to look at.
-const MOST_FAILURES: usize = 5;
+const MOST_FAILURES: u64 = 5;
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number: {text:?}")))
@@ -36,13 +37,14 @@ fn number(name: &str, default: u64) -> u64 {
 fn the_laws_hold_whatever_breaks() {
     collect_panics();
     let (first, count) = (number("SEED_START", 0), number("SEEDS", SEEDS));
+    let most_failures = number("MOST_FAILURES", MOST_FAILURES);
     let next = AtomicU64::new(first);
     let failed = Mutex::new(Vec::new());
     let work = || {
         loop {
             let seed = next.fetch_add(1, Ordering::SeqCst);
-            let failed_yet = || failed.lock().unwrap_or_else(PoisonError::into_inner).len();
-            if seed >= first + count || failed_yet() >= MOST_FAILURES {
+            let failed_yet = || failed.lock().unwrap_or_else(PoisonError::into_inner).len() as u64;
+            if seed >= first + count || failed_yet() >= most_failures {
                 return;
             }
             let history = History::of(seed);
@@ -76,7 +78,9 @@ fn a_seed_gives_the_same_run_twice() {
 
 /// What a person needs to look for the mistake.
 fn tell(history: &History) -> String {
-    let shortest = shrink(history, |history| !run(history).breaches.is_empty());
+    let is_shrunk = std::env::var("SHRINK").as_deref() != Ok("no");
+    let shortest =
+        if is_shrunk { shrink(history, |history| !run(history).breaches.is_empty()) } else { history.clone() };
     let Outcome { breaches, trace } = run(&shortest);
     let mut told = format!(
         "seed {seed} breaks a law. Again: SEED_START={seed} SEEDS=1 cargo test --release -p itop-bridge --test \
