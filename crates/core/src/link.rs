@@ -1,5 +1,12 @@
 //! A link: an external ticket, its internal counterpart, and what the two last agreed on.
+//!
+//! Beside this: its files (`copies`), calls that may still land (`late`), what a plan noted (`remember`), another
+//! counterpart (`anew`), and what is left of it in the end (`shrink`).
 
+mod anew;
+mod copies;
+mod late;
+mod remember;
 mod shrink;
 
 use std::collections::BTreeMap;
@@ -7,11 +14,15 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::caselog::{EntryKey, LogHalt, LogName, LogState};
+use crate::caselog::{LogHalt, LogName, LogState};
 use crate::document::{Document, DocumentKind};
-use crate::mark::{FileKind, FileMark, TicketMark};
-use crate::plan::{Halt, Note};
-use crate::ticket::{File, FileContent, MadeBy, Side};
+use crate::plan::Halt;
+use crate::ticket::Side;
+use late::inside;
+
+pub use copies::{Copy, CopyState, kept_on};
+pub use late::{Late, LateWrite, Sending};
+pub use remember::LogNote;
 pub use shrink::is_as_agreed;
 
 /// Which ticket of one iTop.
@@ -115,133 +126,6 @@ impl Link {
         }
     }
 
-    /// An operator ends a halt and wants another internal ticket: of the old one nothing is remembered but
-    /// which files outside were made for it, and until when what was sent for it may land. The report is not one
-    /// of them: there is one a pair, and the one that stands is found by its mark and rewritten with the new
-    /// ticket's name and states.
-    pub fn make_anew(&mut self) {
-        let reports: Vec<u64> = kept_on(Side::External, &[], &self.documents).filter_map(CopyState::standing).collect();
-        let left_behind = self.made_on(Side::External).filter(|id| !reports.contains(id)).collect();
-        let anew_from_ms = Some(self.settles_at_ms());
-        let sending = self.sending.take();
-        *self = Link { anew_from_ms, sending, ..Link::unborn(self.external.clone()) };
-        self.leave_behind(left_behind);
-    }
-
-    fn leave_behind(&mut self, files: Vec<u64>) {
-        self.left_behind.extend(files);
-        self.left_behind.sort_unstable();
-        self.left_behind.dedup();
-    }
-
-    /// When nothing that was sent without an answer can land any more.
-    fn settles_at_ms(&self) -> i64 {
-        let creation = self.creation.iter().map(|creation| creation.until_ms);
-        let late = self.late.iter().map(|late| late.until_ms);
-        let in_doubt = |state: &CopyState| match state {
-            CopyState::InDoubt { until_ms } => Some(*until_ms),
-            _ => None,
-        };
-        let made = Side::BOTH.into_iter().flat_map(|side| self.file_states_on(side)).filter_map(in_doubt);
-        let rewritten = self.documents.iter().filter_map(|document| document.again_at_ms);
-        let sending = self.sending.iter().map(|sending| sending.until_ms);
-        let all = creation.chain(late).chain(made).chain(rewritten).chain(sending).chain(self.anew_from_ms);
-        all.max().unwrap_or_default()
-    }
-
-    /// Takes their marks from the files that were made for an earlier counterpart, and gives those that were
-    /// taken over with the pair the marks that they would have.
-    pub fn recognize_files(&self, side: Side, ticket: &TicketMark, files: &mut [File]) {
-        if side == Side::External {
-            let left = files.iter_mut().filter(|file| self.left_behind.contains(&file.id));
-            left.for_each(|file| file.made_by = MadeBy::OtherPair);
-        }
-        for copy in self.copies.iter().filter(|copy| copy.taken_over && copy.from == side.other()) {
-            let is_it = |file: &&mut File| file.is_original() && Some(file.id) == copy.state.standing();
-            if let Some(file) = files.iter_mut().find(is_it) {
-                let (ticket, key) = (ticket.clone(), copy.original.to_string());
-                file.made_by = MadeBy::ThisPair(FileMark { ticket, from: copy.from, kind: FileKind::File, key });
-            }
-        }
-    }
-
-    /// Remembers what a plan noted.
-    pub fn remember(&mut self, note: &Note) {
-        match note {
-            Note::Field { code, external, internal } => self.field_agreed(code, external, internal),
-            Note::Status { external, internal } => {
-                self.ancestor.external.status.clone_from(external);
-                self.ancestor.internal.status.clone_from(internal);
-                self.path = None;
-                self.owed.retain(|late| !matches!(late, Late::Status { .. }));
-            }
-            Note::Adopt(copy) => self.keep_copy(copy.clone()),
-            Note::CopyRemovedByPerson { from, original } => {
-                self.change_copy(*from, *original, |copy| copy.state = CopyState::RemovedByPerson);
-                self.owed.retain(|late| !late.is_of_file(*from, *original));
-            }
-            Note::OriginalMissing { from, original, since_ms } => {
-                self.change_copy(*from, *original, |copy| copy.missing_since_ms = *since_ms);
-            }
-            Note::ForgetCopy { from, original } => self.forget_copy(*from, *original),
-            Note::SameContent { from, original, content } => {
-                self.change_copy(*from, *original, |copy| copy.content = content.clone());
-            }
-            Note::ExternalReference(reference) => {
-                self.external.reference.clone_from(reference);
-                // The title inside carries the reference: it is written anew.
-                self.ancestor.external.fields.remove("title");
-                self.resumed = false;
-            }
-            Note::ResumeIsOver => self.resumed = false,
-            Note::LeftBehind(files) => {
-                self.leave_behind(files.clone());
-                // Before it stands it may be refused, or its create may go unanswered.
-                self.anew_from_ms.take_if(|_| self.internal.is_some());
-            }
-            Note::LateSettled(settled) => self.late.retain(|late| late != settled),
-            Note::Owed(late) => self.owed.push(late.clone()),
-            Note::NoLongerOwed(gone) => self.owed.retain(|late| late != gone),
-            Note::EditOverwritten(edit) | Note::EditStands(edit) => self.edits_at_stake.retain(|known| known != edit),
-            Note::Document(document) => self.keep_document(document.clone()),
-            Note::Log { from, log, what } => self.remember_of_log(*from, *log, what),
-        }
-    }
-
-    fn remember_of_log(&mut self, from: Side, log: LogName, what: &LogNote) {
-        let state = self.log_mut(from, log);
-        match what {
-            LogNote::Delivered(entries) => state.delivered.extend(entries.iter().cloned()),
-            LogNote::Found { entries, files } => {
-                state.delivered.extend(entries.iter().cloned());
-                state.files.extend(files);
-            }
-            LogNote::Vanished(keys) => {
-                state.delivered.retain(|key| !keys.contains(key));
-                state.vanished.extend(keys.iter().cloned());
-            }
-            LogNote::Back(keys) => {
-                state.vanished.retain(|key| !keys.contains(key));
-                state.delivered.extend(keys.iter().cloned());
-            }
-            LogNote::Moved { before, now } => {
-                let on_its_way = state.batch.iter_mut().flat_map(|batch| &mut batch.entries);
-                for key in state.delivered.iter_mut().chain(on_its_way).filter(|key| *key == before) {
-                    key.clone_from(now);
-                }
-            }
-            LogNote::Halted(halt) => state.halt = Some(halt.clone()),
-            LogNote::ResumeIsOver => state.resumed_after = None,
-            LogNote::FileArrived { key, id } => {
-                for file in state.batch.iter_mut().flat_map(|batch| &mut batch.files).filter(|file| file.key == *key) {
-                    file.state = Some(CopyState::Stands(*id));
-                }
-            }
-            LogNote::BatchIsOver => state.batch_is_over(),
-            LogNote::BatchGivenUp => state.batch_is_given_up(),
-        }
-    }
-
     /// The logs of which nothing more is sent until an operator resumes the link.
     pub fn halted_logs(&self) -> impl Iterator<Item = (&LogState, &LogHalt)> {
         self.logs.iter().filter_map(|state| Some((state, state.halt.as_ref()?)))
@@ -276,41 +160,6 @@ impl Link {
     pub fn keep_document(&mut self, document: Document) {
         self.documents.retain(|known| known.kind != document.kind);
         self.documents.push(document);
-    }
-
-    /// A copy on that side was deleted, since its original went.
-    pub fn copy_deleted(&mut self, from: Side, original: u64, copy: u64) {
-        self.forget_copy(from, original);
-        self.deleted.push((from.other(), copy));
-        let all = self.deleted.len();
-        self.deleted.drain(..all.saturating_sub(MAX_DELETED));
-    }
-
-    /// The files that the bridge made on one side: those that stand, those of logs and of an earlier
-    /// counterpart, which nobody looks after any more, and those that it deleted itself.
-    pub fn made_on(&self, side: Side) -> impl Iterator<Item = u64> {
-        let deleted = self.deleted.iter().filter(move |(on, _)| *on == side).map(|(_, id)| *id);
-        let logs = self.logs.iter().filter(move |log| log.from == side.other());
-        let left_behind = self.left_behind.iter().filter(move |_| side == Side::External);
-        let logs = logs.flat_map(|log| &log.files);
-        self.standing_on(side).chain(deleted).chain(logs.chain(left_behind).copied())
-    }
-
-    /// The copies and documents on one side, and what is sent of a batch.
-    pub fn standing_on(&self, side: Side) -> impl Iterator<Item = u64> {
-        self.file_states_on(side).filter_map(CopyState::standing)
-    }
-
-    /// Whether something was sent to the files of this side that has no known end.
-    pub fn has_open_files_on(&self, side: Side) -> bool {
-        self.file_states_on(side).any(|state| matches!(state, CopyState::InDoubt { .. }))
-            || self.late.iter().any(|late| matches!(late.what, Late::File { from, .. } if from == side.other()))
-    }
-
-    fn file_states_on(&self, side: Side) -> impl Iterator<Item = &CopyState> {
-        let logs = self.logs.iter().filter(move |log| log.from == side.other());
-        let batches = logs.flat_map(|log| &log.batch).flat_map(|batch| &batch.files);
-        kept_on(side, &self.copies, &self.documents).chain(batches.filter_map(|file| file.state.as_ref()))
     }
 
     /// A disagreement of an attribute, or of the status, that stood when the pair was found.
@@ -351,82 +200,6 @@ impl Link {
             self.owed.retain(|late| !matches!(late, Late::Status { .. }));
         }
     }
-
-    /// A write is about to be sent; until then it may land, whatever becomes of its answer.
-    pub fn may_land(&mut self, what: Late, until_ms: i64) {
-        self.late.push(LateWrite { what, until_ms });
-    }
-
-    /// The call that was being sent is over, or whoever sent it is gone: what it carries may land until then.
-    pub fn may_land_until(&mut self, until_ms: i64) {
-        let Some(sending) = self.sending.take() else { return };
-        if let Some(anew_from_ms) = &mut self.anew_from_ms
-            && *anew_from_ms == sending.until_ms
-        {
-            *anew_from_ms = until_ms;
-        }
-        let creation = self.creation.iter_mut().map(|creation| &mut creation.until_ms);
-        let late = self.late.iter_mut().map(|late| &mut late.until_ms);
-        let copies = self.copies.iter_mut().filter_map(|copy| match &mut copy.state {
-            CopyState::InDoubt { until_ms } => Some(until_ms),
-            _ => None,
-        });
-        let batches = self.logs.iter_mut().flat_map(|log| &mut log.batch).flat_map(|batch| &mut batch.files);
-        let documents = self.documents.iter_mut();
-        let files = batches.map(|file| &mut file.state).chain(documents.map(|document| &mut document.state));
-        let files = files.filter_map(|state| match state {
-            Some(CopyState::InDoubt { until_ms }) => Some(until_ms),
-            _ => None,
-        });
-        for until in creation.chain(late).chain(copies).chain(files).filter(|until| **until == sending.until_ms) {
-            *until = until_ms;
-        }
-        for again in self.documents.iter_mut().filter_map(|document| document.again_at_ms.as_mut()) {
-            if *again == sending.until_ms {
-                *again = until_ms;
-            }
-        }
-    }
-
-    /// The call that was being sent is over, and nothing of it can land late.
-    pub fn is_sent(&mut self) {
-        if let Some(sending) = self.sending.take() {
-            self.late.retain(|late| late.until_ms != sending.until_ms);
-        }
-    }
-
-    /// Keeps a copy in place of what was known of the same original.
-    pub fn keep_copy(&mut self, copy: Copy) {
-        self.forget_copy(copy.from, copy.original);
-        self.copies.push(copy);
-    }
-
-    pub fn forget_copy(&mut self, from: Side, original: u64) {
-        self.copies.retain(|copy| (copy.from, copy.original) != (from, original));
-        self.owed.retain(|late| !late.is_of_file(from, original));
-    }
-
-    /// What can no longer land, and what landed over something newer.
-    pub fn settled_late(&self, now_ms: i64) -> impl Iterator<Item = &Late> {
-        self.late.iter().filter(move |late| late.until_ms <= now_ms).map(|late| &late.what).chain(&self.owed)
-    }
-
-    pub fn copy_of(&self, from: Side, original: u64) -> Option<&Copy> {
-        self.copies.iter().find(|copy| (copy.from, copy.original) == (from, original))
-    }
-
-    fn change_copy(&mut self, from: Side, original: u64, change: impl FnOnce(&mut Copy)) {
-        if let Some(copy) = self.copies.iter_mut().find(|copy| (copy.from, copy.original) == (from, original)) {
-            change(copy);
-        }
-    }
-}
-
-/// The states of the copies and documents on one side.
-pub fn kept_on<'a>(side: Side, copies: &'a [Copy], documents: &'a [Document]) -> impl Iterator<Item = &'a CopyState> {
-    let copies = copies.iter().filter(move |copy| copy.from == side.other()).map(|copy| &copy.state);
-    let documents = documents.iter().filter(move |document| document.kind.on() == side);
-    copies.chain(documents.filter_map(|document| document.state.as_ref()))
 }
 
 /// What a person wrote into a field of the internal ticket.
@@ -448,20 +221,6 @@ pub struct PlainText {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub html: Option<String>,
 }
-
-/// A call that writes, from before it is sent until its end is recorded: it may take long, and whoever
-/// sends it may die meanwhile.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sending {
-    /// The side that is written to.
-    pub to: Side,
-    pub since_ms: i64,
-    /// What the intents of this call hold for now: the earliest that it can settle.
-    pub until_ms: i64,
-}
-
-/// Their hooks come within seconds.
-const MAX_DELETED: usize = 50;
 
 /// The intent of a create, stored before the call: enough to find the ticket that it made.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -507,48 +266,6 @@ pub struct SideAncestor {
     pub fields: BTreeMap<String, String>,
 }
 
-/// A copy of an attachment that the bridge made, or is making.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Copy {
-    /// The side that the original is on.
-    pub from: Side,
-    /// The original's attachment id.
-    pub original: u64,
-    /// What the original held when it was last copied.
-    pub content: FileContent,
-    pub state: CopyState,
-    /// Since when the original counts as missing, in ms since the epoch; in the future where the whole
-    /// ticket may be going.
-    pub missing_since_ms: Option<i64>,
-    /// A small text file stands in for one that was too large.
-    pub substituted: bool,
-    /// Both files stood when the pair was taken over: it bears no mark, and is not the bridge's to delete.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub taken_over: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CopyState {
-    /// The attachment's id on the other side.
-    Stands(u64),
-    /// A person deleted the copy: it stays deleted.
-    RemovedByPerson,
-    /// The create was sent and its answer never came; it may land until this moment, and is not
-    /// sent again before.
-    InDoubt { until_ms: i64 },
-}
-
-impl CopyState {
-    /// The attachment's id, where it stands.
-    pub fn standing(&self) -> Option<u64> {
-        match self {
-            CopyState::Stands(id) => Some(*id),
-            CopyState::RemovedByPerson | CopyState::InDoubt { .. } => None,
-        }
-    }
-}
-
 /// A walk through one side's lifecycle, stored before its first stimulus.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StatusPath {
@@ -559,86 +276,6 @@ pub struct StatusPath {
     pub wanted: String,
     /// The states on the way, the wanted one last; before them the one that an earlier walk came to.
     pub states: Vec<String>,
-}
-
-/// A write without an answer: what was sent, and until when it may still land.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LateWrite {
-    pub what: Late,
-    pub until_ms: i64,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Late {
-    Field {
-        code: String,
-        value: String,
-    },
-    /// A stimulus that leads to this state.
-    Status {
-        #[serde(default = "inside")]
-        on: Side,
-        to: String,
-    },
-    /// A copy's contents rewritten to this.
-    File {
-        #[serde(default = "outside")]
-        from: Side,
-        original: u64,
-        content: FileContent,
-    },
-}
-
-impl Late {
-    pub fn is_of_field(&self, of: &str) -> bool {
-        matches!(self, Late::Field { code, .. } if code == of)
-    }
-
-    pub fn is_of_file(&self, side: Side, of: u64) -> bool {
-        matches!(self, Late::File { from, original, .. } if (*from, *original) == (side, of))
-    }
-}
-
-/// Before anything was written outside, the side went without saying.
-fn inside() -> Side {
-    Side::Internal
-}
-
-fn outside() -> Side {
-    Side::External
-}
-
-/// Something to remember of a log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LogNote {
-    /// An operator wants these taken as delivered.
-    Delivered(Vec<EntryKey>),
-    /// The other side has these, as the marks of these files say, which the store did not know.
-    Found {
-        entries: Vec<EntryKey>,
-        files: Vec<u64>,
-    },
-    /// iTop lost these, or a person removed them.
-    Vanished(Vec<EntryKey>),
-    /// Such a one is there again: it counts as delivered, as it was.
-    Back(Vec<EntryKey>),
-    /// The same entry under another date.
-    Moved {
-        before: EntryKey,
-        now: EntryKey,
-    },
-    Halted(LogHalt),
-    ResumeIsOver,
-    /// A file of the batch that an unanswered create made after all, found by its mark.
-    FileArrived {
-        key: String,
-        id: u64,
-    },
-    /// All files of the batch are there.
-    BatchIsOver,
-    /// The log was switched off, and the text of the batch is not there: its entries are not delivered.
-    BatchGivenUp,
 }
 
 /// A disagreement that the bridge leaves as it is, and shows.

@@ -1,0 +1,57 @@
+//! Another counterpart in place of one that is gone: what is forgotten, and what stays known.
+
+use super::{CopyState, Link, kept_on};
+use crate::mark::{FileKind, FileMark, TicketMark};
+use crate::ticket::{File, MadeBy, Side};
+
+impl Link {
+    /// An operator ends a halt and wants another internal ticket: of the old one nothing is remembered but
+    /// which files outside were made for it, and until when what was sent for it may land. The report is not one
+    /// of them: there is one a pair, and the one that stands is found by its mark and rewritten with the new
+    /// ticket's name and states.
+    pub fn make_anew(&mut self) {
+        let reports: Vec<u64> = kept_on(Side::External, &[], &self.documents).filter_map(CopyState::standing).collect();
+        let left_behind = self.made_on(Side::External).filter(|id| !reports.contains(id)).collect();
+        let anew_from_ms = Some(self.settles_at_ms());
+        let sending = self.sending.take();
+        *self = Link { anew_from_ms, sending, ..Link::unborn(self.external.clone()) };
+        self.leave_behind(left_behind);
+    }
+
+    pub(super) fn leave_behind(&mut self, files: Vec<u64>) {
+        self.left_behind.extend(files);
+        self.left_behind.sort_unstable();
+        self.left_behind.dedup();
+    }
+
+    /// When nothing that was sent without an answer can land any more.
+    fn settles_at_ms(&self) -> i64 {
+        let creation = self.creation.iter().map(|creation| creation.until_ms);
+        let late = self.late.iter().map(|late| late.until_ms);
+        let in_doubt = |state: &CopyState| match state {
+            CopyState::InDoubt { until_ms } => Some(*until_ms),
+            _ => None,
+        };
+        let made = Side::BOTH.into_iter().flat_map(|side| self.file_states_on(side)).filter_map(in_doubt);
+        let rewritten = self.documents.iter().filter_map(|document| document.again_at_ms);
+        let sending = self.sending.iter().map(|sending| sending.until_ms);
+        let all = creation.chain(late).chain(made).chain(rewritten).chain(sending).chain(self.anew_from_ms);
+        all.max().unwrap_or_default()
+    }
+
+    /// Takes their marks from the files that were made for an earlier counterpart, and gives those that were
+    /// taken over with the pair the marks that they would have.
+    pub fn recognize_files(&self, side: Side, ticket: &TicketMark, files: &mut [File]) {
+        if side == Side::External {
+            let left = files.iter_mut().filter(|file| self.left_behind.contains(&file.id));
+            left.for_each(|file| file.made_by = MadeBy::OtherPair);
+        }
+        for copy in self.copies.iter().filter(|copy| copy.taken_over && copy.from == side.other()) {
+            let is_it = |file: &&mut File| file.is_original() && Some(file.id) == copy.state.standing();
+            if let Some(file) = files.iter_mut().find(is_it) {
+                let (ticket, key) = (ticket.clone(), copy.original.to_string());
+                file.made_by = MadeBy::ThisPair(FileMark { ticket, from: copy.from, kind: FileKind::File, key });
+            }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The files that the bridge made: copies of attachments, documents, and what of a log is on its way.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Late, Link};
+use crate::document::Document;
+use crate::ticket::{FileContent, Side};
+
+impl Link {
+    pub fn copy_of(&self, from: Side, original: u64) -> Option<&Copy> {
+        self.copies.iter().find(|copy| (copy.from, copy.original) == (from, original))
+    }
+
+    /// Keeps a copy in place of what was known of the same original.
+    pub fn keep_copy(&mut self, copy: Copy) {
+        self.forget_copy(copy.from, copy.original);
+        self.copies.push(copy);
+    }
+
+    pub fn forget_copy(&mut self, from: Side, original: u64) {
+        self.copies.retain(|copy| (copy.from, copy.original) != (from, original));
+        self.owed.retain(|late| !late.is_of_file(from, original));
+    }
+
+    /// A copy on that side was deleted, since its original went.
+    pub fn copy_deleted(&mut self, from: Side, original: u64, copy: u64) {
+        self.forget_copy(from, original);
+        self.deleted.push((from.other(), copy));
+        let all = self.deleted.len();
+        self.deleted.drain(..all.saturating_sub(MAX_DELETED));
+    }
+
+    /// The files that the bridge made on one side: those that stand, those of logs and of an earlier
+    /// counterpart, which nobody looks after any more, and those that it deleted itself.
+    pub fn made_on(&self, side: Side) -> impl Iterator<Item = u64> {
+        let deleted = self.deleted.iter().filter(move |(on, _)| *on == side).map(|(_, id)| *id);
+        let logs = self.logs.iter().filter(move |log| log.from == side.other());
+        let left_behind = self.left_behind.iter().filter(move |_| side == Side::External);
+        let logs = logs.flat_map(|log| &log.files);
+        self.standing_on(side).chain(deleted).chain(logs.chain(left_behind).copied())
+    }
+
+    /// The copies and documents on one side, and what is sent of a batch.
+    pub fn standing_on(&self, side: Side) -> impl Iterator<Item = u64> {
+        self.file_states_on(side).filter_map(CopyState::standing)
+    }
+
+    /// Whether something was sent to the files of this side that has no known end.
+    pub fn has_open_files_on(&self, side: Side) -> bool {
+        self.file_states_on(side).any(|state| matches!(state, CopyState::InDoubt { .. }))
+            || self.late.iter().any(|late| matches!(late.what, Late::File { from, .. } if from == side.other()))
+    }
+
+    pub(super) fn file_states_on(&self, side: Side) -> impl Iterator<Item = &CopyState> {
+        let logs = self.logs.iter().filter(move |log| log.from == side.other());
+        let batches = logs.flat_map(|log| &log.batch).flat_map(|batch| &batch.files);
+        kept_on(side, &self.copies, &self.documents).chain(batches.filter_map(|file| file.state.as_ref()))
+    }
+
+    pub(super) fn change_copy(&mut self, from: Side, original: u64, change: impl FnOnce(&mut Copy)) {
+        if let Some(copy) = self.copies.iter_mut().find(|copy| (copy.from, copy.original) == (from, original)) {
+            change(copy);
+        }
+    }
+}
+
+/// Their hooks come within seconds.
+const MAX_DELETED: usize = 50;
+
+/// A copy of an attachment that the bridge made, or is making.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Copy {
+    /// The side that the original is on.
+    pub from: Side,
+    /// The original's attachment id.
+    pub original: u64,
+    /// What the original held when it was last copied.
+    pub content: FileContent,
+    pub state: CopyState,
+    /// Since when the original counts as missing, in ms since the epoch; in the future where the whole
+    /// ticket may be going.
+    pub missing_since_ms: Option<i64>,
+    /// A small text file stands in for one that was too large.
+    pub substituted: bool,
+    /// Both files stood when the pair was taken over: it bears no mark, and is not the bridge's to delete.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub taken_over: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CopyState {
+    /// The attachment's id on the other side.
+    Stands(u64),
+    /// A person deleted the copy: it stays deleted.
+    RemovedByPerson,
+    /// The create was sent and its answer never came; it may land until this moment, and is not
+    /// sent again before.
+    InDoubt { until_ms: i64 },
+}
+
+impl CopyState {
+    /// The attachment's id, where it stands.
+    pub fn standing(&self) -> Option<u64> {
+        match self {
+            CopyState::Stands(id) => Some(*id),
+            CopyState::RemovedByPerson | CopyState::InDoubt { .. } => None,
+        }
+    }
+}
+
+/// The states of the copies and documents on one side.
+pub fn kept_on<'a>(side: Side, copies: &'a [Copy], documents: &'a [Document]) -> impl Iterator<Item = &'a CopyState> {
+    let copies = copies.iter().filter(move |copy| copy.from == side.other()).map(|copy| &copy.state);
+    let documents = documents.iter().filter(move |document| document.kind.on() == side);
+    copies.chain(documents.filter_map(|document| document.state.as_ref()))
+}

@@ -1,0 +1,115 @@
+//! Calls that write, from before they are sent until nothing of them can land any more.
+
+use serde::{Deserialize, Serialize};
+
+use super::{CopyState, Link};
+use crate::ticket::{FileContent, Side};
+
+impl Link {
+    /// A write is about to be sent; until then it may land, whatever becomes of its answer.
+    pub fn may_land(&mut self, what: Late, until_ms: i64) {
+        self.late.push(LateWrite { what, until_ms });
+    }
+
+    /// The call that was being sent is over, or whoever sent it is gone: what it carries may land until then.
+    pub fn may_land_until(&mut self, until_ms: i64) {
+        let Some(sending) = self.sending.take() else { return };
+        if let Some(anew_from_ms) = &mut self.anew_from_ms
+            && *anew_from_ms == sending.until_ms
+        {
+            *anew_from_ms = until_ms;
+        }
+        let creation = self.creation.iter_mut().map(|creation| &mut creation.until_ms);
+        let late = self.late.iter_mut().map(|late| &mut late.until_ms);
+        let copies = self.copies.iter_mut().filter_map(|copy| match &mut copy.state {
+            CopyState::InDoubt { until_ms } => Some(until_ms),
+            _ => None,
+        });
+        let batches = self.logs.iter_mut().flat_map(|log| &mut log.batch).flat_map(|batch| &mut batch.files);
+        let documents = self.documents.iter_mut();
+        let files = batches.map(|file| &mut file.state).chain(documents.map(|document| &mut document.state));
+        let files = files.filter_map(|state| match state {
+            Some(CopyState::InDoubt { until_ms }) => Some(until_ms),
+            _ => None,
+        });
+        for until in creation.chain(late).chain(copies).chain(files).filter(|until| **until == sending.until_ms) {
+            *until = until_ms;
+        }
+        for again in self.documents.iter_mut().filter_map(|document| document.again_at_ms.as_mut()) {
+            if *again == sending.until_ms {
+                *again = until_ms;
+            }
+        }
+    }
+
+    /// The call that was being sent is over, and nothing of it can land late.
+    pub fn is_sent(&mut self) {
+        if let Some(sending) = self.sending.take() {
+            self.late.retain(|late| late.until_ms != sending.until_ms);
+        }
+    }
+
+    /// What can no longer land, and what landed over something newer.
+    pub fn settled_late(&self, now_ms: i64) -> impl Iterator<Item = &Late> {
+        self.late.iter().filter(move |late| late.until_ms <= now_ms).map(|late| &late.what).chain(&self.owed)
+    }
+}
+
+/// A call that writes, from before it is sent until its end is recorded: it may take long, and whoever
+/// sends it may die meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sending {
+    /// The side that is written to.
+    pub to: Side,
+    pub since_ms: i64,
+    /// What the intents of this call hold for now: the earliest that it can settle.
+    pub until_ms: i64,
+}
+
+/// A write without an answer: what was sent, and until when it may still land.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LateWrite {
+    pub what: Late,
+    pub until_ms: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Late {
+    Field {
+        code: String,
+        value: String,
+    },
+    /// A stimulus that leads to this state.
+    Status {
+        #[serde(default = "inside")]
+        on: Side,
+        to: String,
+    },
+    /// A copy's contents rewritten to this.
+    File {
+        #[serde(default = "outside")]
+        from: Side,
+        original: u64,
+        content: FileContent,
+    },
+}
+
+impl Late {
+    pub fn is_of_field(&self, of: &str) -> bool {
+        matches!(self, Late::Field { code, .. } if code == of)
+    }
+
+    pub fn is_of_file(&self, side: Side, of: u64) -> bool {
+        matches!(self, Late::File { from, original, .. } if (*from, *original) == (side, of))
+    }
+}
+
+/// Before anything was written outside, the side went without saying.
+pub(super) fn inside() -> Side {
+    Side::Internal
+}
+
+fn outside() -> Side {
+    Side::External
+}

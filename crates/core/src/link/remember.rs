@@ -1,0 +1,117 @@
+//! What a plan noted, taken into the link.
+
+use super::{CopyState, Late, Link};
+use crate::caselog::{EntryKey, LogHalt, LogName};
+use crate::plan::Note;
+use crate::ticket::Side;
+
+impl Link {
+    /// Remembers what a plan noted.
+    pub fn remember(&mut self, note: &Note) {
+        match note {
+            Note::Field { code, external, internal } => self.field_agreed(code, external, internal),
+            Note::Status { external, internal } => {
+                self.ancestor.external.status.clone_from(external);
+                self.ancestor.internal.status.clone_from(internal);
+                self.path = None;
+                self.owed.retain(|late| !matches!(late, Late::Status { .. }));
+            }
+            Note::Adopt(copy) => self.keep_copy(copy.clone()),
+            Note::CopyRemovedByPerson { from, original } => {
+                self.change_copy(*from, *original, |copy| copy.state = CopyState::RemovedByPerson);
+                self.owed.retain(|late| !late.is_of_file(*from, *original));
+            }
+            Note::OriginalMissing { from, original, since_ms } => {
+                self.change_copy(*from, *original, |copy| copy.missing_since_ms = *since_ms);
+            }
+            Note::ForgetCopy { from, original } => self.forget_copy(*from, *original),
+            Note::SameContent { from, original, content } => {
+                self.change_copy(*from, *original, |copy| copy.content = content.clone());
+            }
+            Note::ExternalReference(reference) => {
+                self.external.reference.clone_from(reference);
+                // The title inside carries the reference: it is written anew.
+                self.ancestor.external.fields.remove("title");
+                self.resumed = false;
+            }
+            Note::ResumeIsOver => self.resumed = false,
+            Note::LeftBehind(files) => {
+                self.leave_behind(files.clone());
+                // Before it stands it may be refused, or its create may go unanswered.
+                self.anew_from_ms.take_if(|_| self.internal.is_some());
+            }
+            Note::LateSettled(settled) => self.late.retain(|late| late != settled),
+            Note::Owed(late) => self.owed.push(late.clone()),
+            Note::NoLongerOwed(gone) => self.owed.retain(|late| late != gone),
+            Note::EditOverwritten(edit) | Note::EditStands(edit) => self.edits_at_stake.retain(|known| known != edit),
+            Note::Document(document) => self.keep_document(document.clone()),
+            Note::Log { from, log, what } => self.remember_of_log(*from, *log, what),
+        }
+    }
+
+    fn remember_of_log(&mut self, from: Side, log: LogName, what: &LogNote) {
+        let state = self.log_mut(from, log);
+        match what {
+            LogNote::Delivered(entries) => state.delivered.extend(entries.iter().cloned()),
+            LogNote::Found { entries, files } => {
+                state.delivered.extend(entries.iter().cloned());
+                state.files.extend(files);
+            }
+            LogNote::Vanished(keys) => {
+                state.delivered.retain(|key| !keys.contains(key));
+                state.vanished.extend(keys.iter().cloned());
+            }
+            LogNote::Back(keys) => {
+                state.vanished.retain(|key| !keys.contains(key));
+                state.delivered.extend(keys.iter().cloned());
+            }
+            LogNote::Moved { before, now } => {
+                let on_its_way = state.batch.iter_mut().flat_map(|batch| &mut batch.entries);
+                for key in state.delivered.iter_mut().chain(on_its_way).filter(|key| *key == before) {
+                    key.clone_from(now);
+                }
+            }
+            LogNote::Halted(halt) => state.halt = Some(halt.clone()),
+            LogNote::ResumeIsOver => state.resumed_after = None,
+            LogNote::FileArrived { key, id } => {
+                for file in state.batch.iter_mut().flat_map(|batch| &mut batch.files).filter(|file| file.key == *key) {
+                    file.state = Some(CopyState::Stands(*id));
+                }
+            }
+            LogNote::BatchIsOver => state.batch_is_over(),
+            LogNote::BatchGivenUp => state.batch_is_given_up(),
+        }
+    }
+}
+
+/// Something to remember of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogNote {
+    /// An operator wants these taken as delivered.
+    Delivered(Vec<EntryKey>),
+    /// The other side has these, as the marks of these files say, which the store did not know.
+    Found {
+        entries: Vec<EntryKey>,
+        files: Vec<u64>,
+    },
+    /// iTop lost these, or a person removed them.
+    Vanished(Vec<EntryKey>),
+    /// Such a one is there again: it counts as delivered, as it was.
+    Back(Vec<EntryKey>),
+    /// The same entry under another date.
+    Moved {
+        before: EntryKey,
+        now: EntryKey,
+    },
+    Halted(LogHalt),
+    ResumeIsOver,
+    /// A file of the batch that an unanswered create made after all, found by its mark.
+    FileArrived {
+        key: String,
+        id: u64,
+    },
+    /// All files of the batch are there.
+    BatchIsOver,
+    /// The log was switched off, and the text of the batch is not there: its entries are not delivered.
+    BatchGivenUp,
+}
