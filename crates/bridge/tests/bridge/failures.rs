@@ -35,6 +35,7 @@ outside_both_versions![
     a_ticket_over_which_itop_breaks_does_not_stop_its_batch,
     a_graceful_stop_ends_the_passes_in_hand,
     a_panic_of_one_part_ends_the_bridge_and_loses_nothing,
+    two_processes_over_one_store_lose_and_double_nothing,
     crashes_at_any_moment_lose_and_double_nothing,
 ];
 
@@ -1005,6 +1006,28 @@ fn bad_luck(sim: &Sim, dice: &Dice) {
         seen += usize::from(call.is_write());
         (call.is_write() && seen == nth).then(|| fault.clone())
     });
+}
+
+/// The store's lock forbids it; should a file system not keep the lock, the leases do.
+async fn two_processes_over_one_store_lose_and_double_nothing(version: Version) {
+    let mut world = Setup::outside(version).start().await;
+    world.join_in();
+    for number in 0..6 {
+        let id = create(world.acme(), "UserRequest", &format!("ticket {number}")).await;
+        world.acme().attach(id, "a.txt", "text/plain", format!("{number}").as_bytes()).await.unwrap();
+        world.pass_milliseconds(200).await;
+        world.acme().update(id, json!({"title": format!("later {number}")})).await.unwrap();
+        world.acme().add_log_entry(id, "private_log", "<p>seen</p>").await.unwrap();
+    }
+    world.settle().await;
+    for ticket in world.acme().tickets("Ticket") {
+        let copy = world.copy_of(ticket.id).await;
+        assert_eq!(copy.field("title"), format!("[{}] {}", ticket.field("ref"), ticket.field("title")));
+        let names: Vec<String> = files(&world.internal, copy.id).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names.len(), 2, "the file and the entry, once each: {names:?}");
+    }
+    assert_eq!(world.internal.tickets("Ticket").len(), 6);
+    end(world).await;
 }
 
 async fn crashes_at_any_moment_lose_and_double_nothing(version: Version) {

@@ -246,6 +246,8 @@ pub struct World {
     pub clock: Arc<VirtualClock>,
     config: Config,
     running: Option<Running>,
+    /// Another process over the same store.
+    second: Option<Running>,
     seed: u64,
     slow_line: bool,
     panic_at: Arc<Mutex<Option<&'static str>>>,
@@ -298,6 +300,15 @@ struct Running {
     router: axum::Router,
 }
 
+impl Running {
+    fn of(app: App) -> Running {
+        let (stop, stopped) = watch::channel(false);
+        let engine = app.engine.clone();
+        let task = tokio::spawn(async move { engine.run(stopped).await });
+        Running { stop, task, engine: app.engine, router: app.router }
+    }
+}
+
 impl World {
     async fn start(setup: Setup) -> World {
         let config = setup.config();
@@ -330,6 +341,7 @@ impl World {
             clock,
             config,
             running: None,
+            second: None,
             seed: 1,
             slow_line,
             panic_at: Arc::default(),
@@ -370,10 +382,13 @@ impl World {
         for sim in self.externals.iter().chain([&self.internal]) {
             sim.connect_hooks(self.bridges.clone());
         }
-        let (stop, stopped) = watch::channel(false);
-        let engine = app.engine.clone();
-        let task = tokio::spawn(async move { engine.run(stopped).await });
-        self.running = Some(Running { stop, task, engine: app.engine, router: app.router });
+        self.running = Some(Running::of(app));
+    }
+
+    /// A second process works over the same store, as no lock of a real one allows: leases alone keep them apart.
+    pub fn join_in(&mut self) {
+        let app = self.app();
+        self.second = Some(Running::of(app));
     }
 
     fn way_to(&self, side: &SideConfig) -> Arc<dyn Transport> {
@@ -452,7 +467,7 @@ impl World {
 
     /// The process dies between any two steps: nothing is finished, nothing is said.
     pub async fn crash(&mut self) {
-        if let Some(running) = self.running.take() {
+        for running in [self.running.take(), self.second.take()].into_iter().flatten() {
             running.task.abort();
             let _ = running.task.await;
             drop(running.stop);
@@ -463,7 +478,7 @@ impl World {
 
     /// SIGTERM: what is in hand is ended.
     pub async fn stop(&mut self) {
-        if let Some(running) = self.running.take() {
+        for running in [self.running.take(), self.second.take()].into_iter().flatten() {
             let _ = running.stop.send(true);
             running.task.await.expect("the engine ends").expect("no part of it broke");
         }
@@ -636,7 +651,7 @@ impl World {
 /// A test may make several worlds, one after the other.
 impl Drop for World {
     fn drop(&mut self) {
-        if let Some(running) = &self.running {
+        for running in [&self.running, &self.second].into_iter().flatten() {
             running.task.abort();
         }
     }

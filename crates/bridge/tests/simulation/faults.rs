@@ -33,6 +33,8 @@ pub enum Trouble {
     Crash,
     /// It starts over what was committed.
     Boot,
+    /// A second process works over the same store until the first dies.
+    JoinIn,
     ClockJumps {
         ms: i64,
     },
@@ -67,7 +69,7 @@ type End = Option<(u64, Trouble)>;
 impl Trouble {
     pub fn of(draw: &Draw, scene: &Scene) -> (Trouble, End) {
         let side = draw.one_of(scene.places());
-        match draw.below(20) {
+        match draw.below(21) {
             0..9 => (Trouble::calls(draw, scene, side), None),
             9..12 => Trouble::mode(draw, scene, side),
             12..15 => Trouble::hooks(draw, side),
@@ -75,6 +77,7 @@ impl Trouble {
                 let ms = draw.one_of(&[-3_600_000, -70_000, -3_000, 1_500, 130_000, 400_000, 3_600_000]);
                 (Trouble::ClockJumps { ms }, None)
             }
+            20 => (Trouble::JoinIn, None),
             _ => (Trouble::Crash, Some((draw.one_of(&[0, 100, 5_000, 90_000]), Trouble::Boot))),
         }
     }

@@ -84,6 +84,8 @@ async fn happen(world: &mut World, runs: &mut bool, trouble: &Trouble) {
             *runs = true;
         }
         Trouble::Boot => {}
+        Trouble::JoinIn if *runs => world.join_in(),
+        Trouble::JoinIn => {}
         Trouble::ClockJumps { ms } => world.clock.jump(*ms),
     }
 }
