@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 
 use itop_bridge_core::link::Creation;
-use itop_bridge_core::plan::FieldWrite;
+use itop_bridge_core::plan::{FieldWrite, Value};
 use itop_bridge_core::{Link, Ticket, TicketMark};
 use itop_client::{Effect, Fields, Object, Query, oql_quote};
 
 use super::Shared;
-use super::failure::Failure;
+use super::failure::{Failure, Kind};
 use super::html;
 use super::pass::Pass;
 use super::read;
@@ -33,11 +33,21 @@ impl Pass<'_> {
         fields: &[FieldWrite],
         external: &Ticket,
     ) -> Result<Option<Ticket>, Failure> {
-        let mut sent = Vec::new();
+        let (mut sent, mut whole) = (Vec::new(), Vec::new());
         for field in fields {
-            sent.push((field.code.clone(), self.render(&field.value).await?));
+            match (self.render(&field.value).await, &field.value) {
+                (Ok(value), _) => {
+                    sent.push((field.code.clone(), value));
+                    whole.push(field);
+                }
+                // The ticket does not wait for a picture: the next round writes the field with it.
+                (Err(failure), Value::Html(html)) if matches!(failure.kind, Kind::Unreadable { .. }) => {
+                    sent.push((field.code.clone(), html::with_words_for_all(html)));
+                }
+                (Err(failure), _) => return Err(failure),
+            }
         }
-        let creation = self.creation_of(fields).await?;
+        let creation = self.creation_of(&whole).await?;
         loop {
             sent.retain(|(code, _)| self.shared.internal.has_attribute(class, code));
             let asked = self.shared.internal.present(class, &self.counterpart_attributes());
@@ -62,7 +72,7 @@ impl Pass<'_> {
     }
 
     /// The intent; until when it may land is each call's to say.
-    async fn creation_of(&self, fields: &[FieldWrite]) -> Result<Creation, Failure> {
+    async fn creation_of(&self, fields: &[&FieldWrite]) -> Result<Creation, Failure> {
         let sources = fields.iter().filter_map(|field| Some((field.code.clone(), field.source.clone()?)));
         let earlier = self.link.creation.as_ref();
         let tries = earlier.map_or(1, |earlier| earlier.tries + 1);
@@ -238,7 +248,10 @@ impl Pass<'_> {
         let mut tickets = Vec::new();
         for object in marked {
             let id = object.id;
-            if self.shared.store.call(move |store| store.link_of_internal(id)).await?.is_none() {
+            let other = self.shared.store.call(move |store| store.link_of_internal(id)).await?;
+            let other = other.and_then(|stored| stored.link.internal);
+            // Of a restored iTop an id says nothing: there another pair's ticket had another name.
+            if other.is_none_or(|key| object.text("ref") != Some(key.reference.as_str())) {
                 tickets.push(self.ticket_of(object, asked_ms).await?);
             }
         }

@@ -135,6 +135,12 @@ pub fn with_words_for(html: &str, unread: &[InlineImage]) -> String {
     rewrite_str(html, settings).unwrap_or_else(|_| html.to_owned())
 }
 
+/// The same for all of its pictures, none of which is embedded.
+pub fn with_words_for_all(html: &str) -> String {
+    let described = with_words_for(html, &inline_images(html));
+    embed(&described, &BTreeMap::new())
+}
+
 /// The text with the pictures that it brings replaced by words; `None` where it brings none.
 pub fn without_pictures(html: &str) -> Option<String> {
     let brings_any = Cell::new(false);

@@ -255,6 +255,10 @@ impl Itop {
         let fresh = Unreadable { since_ms: now_ms, times: 1, answers_before };
         let known = known.unreadable.entry((what, id)).or_insert(fresh);
         if known.answers_before != answers_before {
+            // The first may have been the beginning of an outage: that time does not count.
+            if known.times == 1 {
+                known.since_ms = now_ms;
+            }
             (known.times, known.answers_before) = (known.times.saturating_add(1), answers_before);
         }
         *known

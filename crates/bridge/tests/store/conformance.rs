@@ -689,7 +689,7 @@ fn an_amended_link_keeps_its_ticket_s_one_link(store) {
     linked(store, &pair(7, 70));
     let id = linked(store, &pair(8, 80));
     let steal = |link: &mut itop_bridge_core::Link, _: &mut LinkState| {
-        link.internal = Some(TicketKey { id: 70, ..key(80) });
+        link.internal = Some(key(70));
     };
     let refused = store.amend_link(id, &steal, &did(9, "no"), 10);
     assert!(matches!(refused, Err(StoreError::AlreadyLinked { .. })));
@@ -697,6 +697,15 @@ fn an_amended_link_keeps_its_ticket_s_one_link(store) {
     assert_eq!(queue(store, 10), []);
     let missing = store.amend_link(99, &|_, _| {}, &did(9, "no"), 10);
     assert!(matches!(missing, Err(StoreError::NoLink(99))));
+}
+
+fn an_id_that_was_given_out_again_belongs_to_who_was_read_last(store) {
+    let old = linked(store, &pair(7, 70));
+    let mut link = pair(8, 70);
+    link.internal = Some(TicketKey { reference: "R-999999".to_owned(), ..key(70) });
+    let new = linked(store, &link);
+    assert_eq!(store.link_of_internal(70).unwrap().unwrap().id, new);
+    assert_eq!(store.link(old).unwrap().unwrap().link, pair(7, 70), "what it had is still known");
 }
 
 fn who_read_a_link_before_it_was_amended_cannot_put_it_back(store) {
@@ -750,8 +759,10 @@ fn a_pair_closed_long_ago_is_shrunk_once_and_again_when_it_was_stored_anew(store
         assert_eq!(store.link(id).unwrap().unwrap().link, link);
     }
     assert_eq!(store.shrink_closed("acme", 500, 1_000).unwrap(), 0, "once");
-    store.save_link(&worker.lease, old, &closed(7, 70), &[]).unwrap();
-    assert_eq!(store.shrink_closed("acme", 500, 1_000).unwrap(), 1, "stored anew");
+    store.save_link(&worker.lease, old, &closed(7, 70), &[did(1_100, "an edit inside was overwritten")]).unwrap();
+    assert_eq!(store.shrink_closed("acme", 500, 1_200).unwrap(), 1, "stored anew");
+    let texts: Vec<String> = store.activity(old, 10).unwrap().into_iter().map(|line| line.text).collect();
+    assert_eq!(texts, ["an edit inside was overwritten", kept], "what was done since is kept");
 }
 
 fn an_adopted_pair_is_stored_logged_and_looked_at(store) {

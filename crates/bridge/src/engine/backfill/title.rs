@@ -165,7 +165,8 @@ impl Shared {
     fn is_anothers(&self, lane: &Lane, titled: &Titled) -> bool {
         let stands_for = |lane: &Lane| match lane.settings.internal_defaults.get("org_id") {
             Some(DefaultValue::Number(id)) => *id == titled.org_id,
-            Some(DefaultValue::Text(name)) => *name == titled.organisation,
+            // As iTop's database compares them.
+            Some(DefaultValue::Text(name)) => name.to_lowercase() == titled.organisation.to_lowercase(),
             None => false,
         };
         !stands_for(lane) && self.lanes.iter().any(|lane| stands_for(lane))

@@ -32,7 +32,6 @@ impl Shared {
 
     async fn take_in_newer_pairs(&self, lane: &Lane) -> Result<(), Failure> {
         let Some(highest) = self.highest_known().await? else { return Ok(()) };
-        self.internal.met_ticket(highest);
         let marked = self.tickets_marked_after(highest, &lane.name).await?;
         let mut rebuilt = Rebuilt::default();
         let candidates = self.unknown_pairs(marked, &mut rebuilt).await?;

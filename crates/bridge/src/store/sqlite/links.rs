@@ -131,7 +131,7 @@ pub(super) fn amend(
 /// Each may have a long history, and a hint waits behind them.
 const SHRUNK_AT_ONCE: i64 = 10;
 
-/// Links that have long been closed, and of which nothing has been stored since, lose their texts and history.
+/// Links that have long been closed lose their texts, and what was done to them before then.
 pub(super) fn shrink_closed(db: &Connection, external: &str, closed_before_ms: i64, now_ms: i64) -> Result<usize> {
     let sql =
         "SELECT * FROM links WHERE external = ?1 AND closed_since_ms < ?2 AND shrunk = 0 AND state = 'live' LIMIT ?3";
@@ -143,8 +143,8 @@ pub(super) fn shrink_closed(db: &Connection, external: &str, closed_before_ms: i
         link.shrink();
         db.prepare_cached("UPDATE links SET body = ?2, shrunk = 1 WHERE id = ?1")?
             .execute(params![stored.id, to_json(&link)?])?;
-        if link != stored.link {
-            db.prepare_cached("DELETE FROM activity WHERE link = ?1")?.execute([stored.id])?;
+        let forgotten = "DELETE FROM activity WHERE link = ?1 AND at_ms < ?2";
+        if db.prepare_cached(forgotten)?.execute([stored.id, closed_before_ms])? > 0 {
             let text = "closed for long: its texts and what was done before are no longer kept".to_owned();
             log(db, stored.id, &[Activity { at_ms: now_ms, text }])?;
         }
@@ -286,12 +286,19 @@ fn replace(db: &Connection, stored: &Stored) -> Result<()> {
     Ok(())
 }
 
-/// An internal ticket has one external one at most.
+/// An internal ticket has one external one at most. One of another name under the same id is another ticket: an
+/// iTop restored from a backup gives ids out again, and who was read last is the one that stands.
 fn refuse_other_pair(db: &Connection, link: &Link, id: Option<i64>) -> Result<()> {
     let Some(internal) = &link.internal else { return Ok(()) };
     match by_internal(db, internal.id)? {
-        Some(other) if Some(other.id) != id => Err(already_linked(&internal.reference, &other)),
-        _ => Ok(()),
+        Some(other) if Some(other.id) == id => Ok(()),
+        Some(other) if other.link.internal.as_ref().is_some_and(|key| key.reference != internal.reference) => {
+            // Its body still says which ticket it had.
+            db.execute("UPDATE links SET internal_id = NULL WHERE id = ?1", [other.id])?;
+            Ok(())
+        }
+        Some(other) => Err(already_linked(&internal.reference, &other)),
+        None => Ok(()),
     }
 }
 

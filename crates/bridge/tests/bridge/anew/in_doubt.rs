@@ -16,6 +16,7 @@ either_version_on_either_side![
     what_a_dead_process_sent_is_the_old_ones_too,
     a_new_counterpart_with_an_old_id_is_found_by_its_mark,
     what_may_still_land_is_told_to_the_operator,
+    an_id_that_a_halted_pair_holds_makes_no_second_ticket,
 ];
 
 const PAIR: &str = "acme:R-000001";
@@ -234,12 +235,15 @@ async fn a_new_counterpart_with_an_old_id_is_found_by_its_mark(versions: Version
     for fault in
         [Fault::Hang(Effect::Committed), Fault::Cut { after_bytes: 9, effect: Effect::Committed }, lands_after(200)]
     {
-        let world = Setup::between(versions).start().await;
+        let mut world = Setup::between(versions).start().await;
         let (backup, since_ms) = (Backup::of(&world), world.now_ms());
         let outside = new_ticket(&world).await;
         tell(&world, "old.txt").await;
         world.settle().await;
         backup.restored(&world, outside).await;
+        world.crash().await;
+        world.boot();
+        world.pass_seconds(130).await;
         world.internal.fail_when(1, fault, creates);
         made_anew(&world, since_ms).await;
         tell(&world, "new.txt").await;
@@ -269,5 +273,36 @@ async fn what_may_still_land_is_told_to_the_operator(versions: Versions) {
     world.settle().await;
     inside(&world);
     assert_eq!(kinds(&world.acme().attachments(outside)), ["status", "file"]);
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn an_id_that_a_halted_pair_holds_makes_no_second_ticket(versions: Versions) {
+    let world = Setup::between(versions).start().await;
+    let backup = world.internal.next_ids();
+    let one = new_ticket(&world).await;
+    let two = new_ticket(&world).await;
+    world.settle().await;
+    let now = world.internal.next_ids();
+    for ticket in world.internal.tickets("UserRequest") {
+        assert!(world.internal.erase("UserRequest", ticket.id));
+    }
+    for id in backup.attachment..now.attachment {
+        world.internal.erase("Attachment", id);
+    }
+    world.internal.set_next_ids(itop_sim::FirstIds { reference: now.reference, ..backup });
+    for id in [one, two] {
+        world.acme().update(id, json!({ "title": "Still on fire" })).await.unwrap();
+    }
+    world.pass_seconds(10).await;
+    for id in [one, two] {
+        assert!(world.link(id).await.link.halt.is_some());
+    }
+    world.resume("acme:R-000002", true).await.unwrap();
+    world.pass_seconds(2000).await;
+    let ids: Vec<u64> = world.internal.tickets("UserRequest").iter().map(|ticket| ticket.id).collect();
+    assert_eq!(ids, [backup.ticket], "the first new id is the one that the other pair had");
+    let stored = world.link(two).await;
+    assert_eq!((stored.link.internal.map(|key| key.id), stored.link.halt), (Some(backup.ticket), None));
+    assert!(world.link(one).await.link.halt.is_some(), "the other one still waits for an operator");
     world.one_more_pass_writes_nothing().await;
 }
