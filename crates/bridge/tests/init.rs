@@ -176,7 +176,7 @@ async fn a_person_is_asked_each_answer_is_tested_and_check_has_no_fault_with_wha
         "bridge",
         PASSWORD,
         "those that",
-        "team_name =",
+        "team_id_friendlyname =",
         "those of",
         "Helpdesk",
         "report",
@@ -237,7 +237,7 @@ async fn with_flags_nothing_is_asked() {
         "password = \"${INSIDE}\"  # the environment's",
         "org = 3  # Demo",
         "[external.acme.defaults]",
-        "only = \"team_name = 'Helpdesk'\"",
+        "only = \"team_id_friendlyname = 'Helpdesk'\"",
         "status_to_external = \"apply\"",
         "private_log_to_internal = \"attachment\"",
         "private_log_to_external = \"off\"",
@@ -291,7 +291,7 @@ async fn without_a_terminal_what_is_missing_or_wrong_is_an_error_that_names_its_
     let said = world.run(&init, None).await.unwrap_err();
     assert!(said.starts_with("elitery (http://elitery) does not let \"nobody\" in: "), "{said}");
     assert!(said.contains("Invalid login") && !said.contains(PASSWORD), "{said}");
-    let init = Init { only: text("team_name ="), ..flags() };
+    let init = Init { only: text("team_id_friendlyname ="), ..flags() };
     let said = world.run(&init, None).await.unwrap_err();
     assert!(said.starts_with("--only: iTop does not take this condition: "), "{said}");
     assert_eq!(world.files(), [""; 0]);

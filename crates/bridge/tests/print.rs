@@ -9,7 +9,7 @@ const TEXT: &str = "[server]\nid = \"7f3a\"\npublic_url = \"https://bridge.provi
                     [internal]\nname = \"elitery\"\nurl = \"https://itop.provider.example\"\nuser = \"b\"\n\
                     password = \"canary\"\napi_keys = [\"sk_internal_canary\"]\ndefaults = { org = \"Demo\", caller = 6 }\n\
                     [external.acme]\nurl = \"https://itop.customer.example\"\nuser = \"b\"\npassword = \"canary\"\n\
-                    api_keys = [\"sk_external_canary\"]\nonly = \"team_name = 'Elitery' OR title LIKE '%a|b%'\"\n\
+                    api_keys = [\"sk_external_canary\"]\nonly = \"team_id_friendlyname = 'Elitery' OR title LIKE '%a|b%'\"\n\
                     [sync]\nclasses = { UserRequest = \"UserRequest\", NormalChange = \"NormalChange\" }\n";
 
 fn printed(side: &str, lang: Lang) -> String {

@@ -225,3 +225,15 @@ async fn all_classes_of_tickets() {
         13
     );
 }
+
+/// Seen on 3.1.2 and 3.2.0: a filter that is to fit on both asks for the friendly name.
+#[tokio::test(start_paused = true)]
+async fn the_name_of_a_team_is_its_email_on_3_1() {
+    for (version, name) in [(Version::V3_1, "helpdesk@it.com"), (Version::V3_2, "Helpdesk")] {
+        let sim = sim(version);
+        let id = ticket(&sim).await;
+        sim.stimulus(id, "ev_assign", json!({"team_id": 37, "agent_id": 9})).await.unwrap();
+        let assigned = sim.ticket(id).unwrap();
+        assert_eq!((assigned.field("team_name"), assigned.field("team_id_friendlyname")), (name, "Helpdesk"));
+    }
+}

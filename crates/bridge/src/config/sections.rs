@@ -16,7 +16,7 @@ const KEEP_CLOSED_DAYS: u32 = 400;
 
 const ONLY_IS_MISSING: &str = "it says which tickets may leave the customer's iTop. Updates, attachments and the sweep \
     bring tickets along too, not only the customer's trigger, so it is never guessed. Write only = \"all\" for every \
-    ticket, or a condition in OQL such as only = \"team_name = 'Elitery'\" (one a class: \
+    ticket, or a condition in OQL such as only = \"team_id_friendlyname = 'Elitery'\" (one a class: \
     only = { UserRequest = \"…\", Incident = \"all\" }), here or under [sync]";
 
 pub(super) fn read(document: &Document<'_>) -> Option<Config> {

@@ -135,7 +135,7 @@ fn condition(text: &str) -> Result<Condition, String> {
     }
     if !text.contains(|c: char| c.is_whitespace() || "=<>!(".contains(c)) {
         return Err(format!(
-            "must be \"all\", or a condition in OQL such as \"team_name = 'Elitery'\", but is \"{text}\""
+            "must be \"all\", or a condition in OQL such as \"team_id_friendlyname = 'Elitery'\", but is \"{text}\""
         ));
     }
     Ok(Condition::Oql(text.to_owned()))

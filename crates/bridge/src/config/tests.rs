@@ -19,7 +19,7 @@ url = "https://itop.customer.example"
 token = "${ITOP_ACME_TOKEN}"
 api_keys = ["sk_acme_0123456789abcdef"]
 internal_defaults = { org = "Acme" }
-only = { UserRequest = "team_name = 'Elitery'", Incident = "all" }
+only = { UserRequest = "team_id_friendlyname = 'Elitery'", Incident = "all" }
 
 [external.acme.sync]
 title = "{title} ({ref})"
@@ -123,7 +123,7 @@ fn only_is_never_guessed() {
         "13: external.acme: `only` is missing",
         "never guessed",
         "only = \"all\"",
-        "only = \"team_name = 'Elitery'\"",
+        "only = \"team_id_friendlyname = 'Elitery'\"",
         "under [sync]",
     ] {
         assert!(said[0].contains(part), "{part} in {said:?}");
@@ -137,11 +137,11 @@ fn a_wrong_only_is_said_once_and_is_not_missing() {
     assert_eq!(
         mistakes("Incident = \"all\"", "Incident = \"al\""),
         [
-            "18: external.acme.only.Incident: must be \"all\", or a condition in OQL such as \"team_name = 'Elitery'\", but is \"al\""
+            "18: external.acme.only.Incident: must be \"all\", or a condition in OQL such as \"team_id_friendlyname = 'Elitery'\", but is \"al\""
         ]
     );
     assert_eq!(
-        mistakes("\"team_name = 'Elitery'\"", "\"SELECT UserRequest WHERE id > 1\""),
+        mistakes("\"team_id_friendlyname = 'Elitery'\"", "\"SELECT UserRequest WHERE id > 1\""),
         ["18: external.acme.only.UserRequest: must be the condition alone: what stands after WHERE in the OQL"]
     );
     assert_eq!(
@@ -369,7 +369,7 @@ fn every_key_that_there_is_can_be_written() {
         defaults = { team = "Helpdesk", agent = 9, service = "Software" }
         internal_defaults = { org = "Acme" }
         [sync]
-        only = "team_name = 'Elitery'"
+        only = "team_id_friendlyname = 'Elitery'"
         classes = { UserRequest = "UserRequest", Incident = "Incident" }
         since = "2026-01-01"
         title = "[{ref}] {title}"

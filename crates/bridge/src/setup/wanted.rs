@@ -296,13 +296,13 @@ mod tests {
 
     #[test]
     fn the_creation_trigger_alone_has_only_as_its_filter() {
-        let acme = "only = { UserRequest = \"team_name = 'Helpdesk' OR id = 1\", Incident = \"all\" }";
+        let acme = "only = { UserRequest = \"team_id_friendlyname = 'Helpdesk' OR id = 1\", Incident = \"all\" }";
         let wanted = wanted("acme", acme, "");
         let filters = |n: usize| -> Vec<(&str, &str)> {
             let triggers = wanted.notifications[n].triggers.iter();
             triggers.map(|trigger| (trigger.class.as_str(), trigger.filter.as_str())).collect()
         };
-        let helpdesk = "SELECT UserRequest WHERE (team_name = 'Helpdesk' OR id = 1)";
+        let helpdesk = "SELECT UserRequest WHERE (team_id_friendlyname = 'Helpdesk' OR id = 1)";
         assert_eq!(filters(0), [("Incident", ""), ("UserRequest", helpdesk)]);
         assert_eq!(filters(1), [("Incident", ""), ("UserRequest", "")]);
     }

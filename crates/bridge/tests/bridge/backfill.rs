@@ -20,7 +20,7 @@ outside_both_versions![
     what_cannot_be_done_is_said_and_nothing_is_marked,
 ];
 
-const HELPDESK: &str = "only = \"team_name = 'Helpdesk'\"";
+const HELPDESK: &str = "only = \"team_id_friendlyname = 'Helpdesk'\"";
 const ONE_CLASS: &str = "classes = { UserRequest = \"UserRequest\" }";
 
 pub type Said = Result<(Outcome, String), String>;

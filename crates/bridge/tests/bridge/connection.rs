@@ -14,7 +14,7 @@ outside_both_versions![
     a_create_hook_that_comes_after_the_connection_has_begun_counts,
 ];
 
-const HANDED_OVER: &str = "only = \"team_name = 'Helpdesk'\"";
+const HANDED_OVER: &str = "only = \"team_id_friendlyname = 'Helpdesk'\"";
 
 /// A sweep and what it leads to.
 async fn swept(world: &World) {

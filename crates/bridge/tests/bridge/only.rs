@@ -4,7 +4,7 @@ use itop_bridge::config::Config;
 
 use crate::world::*;
 
-const HANDED_OVER: &str = "only = \"team_name = 'Helpdesk'\"";
+const HANDED_OVER: &str = "only = \"team_id_friendlyname = 'Helpdesk'\"";
 
 /// Time for a sweep, an audit and whatever they lead to.
 async fn swept_and_audited(world: &World) {
@@ -126,7 +126,7 @@ async fn with_all_a_ticket_older_than_the_connection_is_not_carried_out_by_anyth
 #[tokio::test(start_paused = true)]
 async fn a_class_that_only_does_not_name_stays_outside() {
     for version in BOTH {
-        let only = "only = { UserRequest = \"team_name = 'Helpdesk'\", Incident = \"all\" }";
+        let only = "only = { UserRequest = \"team_id_friendlyname = 'Helpdesk'\", Incident = \"all\" }";
         let world = Setup::outside(version).acme(only).start().await;
         let create = async |class: &str, team: u64| {
             let mut fields = ticket(class);
@@ -151,7 +151,7 @@ async fn a_class_that_only_does_not_name_stays_outside() {
 async fn a_condition_with_or_lets_nothing_else_out() {
     for version in BOTH {
         // Without brackets around it, `id IN (…) AND start_date >= … AND a OR b` would let every b out.
-        let only = "only = \"team_name = 'Helpdesk' OR title LIKE 'to us%'\"\nsync.since = \"2026-11-24\"";
+        let only = "only = \"team_id_friendlyname = 'Helpdesk' OR title LIKE 'to us%'\"\nsync.since = \"2026-11-24\"";
         let mut world = Setup::outside(version).acme(only).start().await;
         let create = async |title: &str, start: &str| {
             let mut fields = ticket(title);
@@ -208,7 +208,7 @@ fn without_only_the_configuration_is_refused_and_says_why() {
                 api_keys = [\"sk_internal\"]\n\
                 [external.acme]\nurl = \"http://acme\"\nuser = \"bridge\"\npassword = \"x\"\napi_keys = [\"sk_acme\"]\n";
     let said = Config::parse(text, "test.toml", &|_| None).unwrap_err().to_string();
-    for word in ["external.acme", "`only`", "only = \"all\"", "team_name"] {
+    for word in ["external.acme", "`only`", "only = \"all\"", "team_id_friendlyname"] {
         assert!(said.contains(word), "{word} in {said}");
     }
     let with = text.replace("[external.acme]\n", "[external.acme]\nonly = \"all\"\n");

@@ -52,12 +52,14 @@ pub fn is_end(state: &str) -> bool {
     matches!(state, "resolved" | "closed")
 }
 
-/// iTop's own time of the state. One that an earlier line has already shown belongs to that earlier time.
+/// iTop's own time of the state. One that an earlier line has already shown belongs to that earlier time, and so
+/// does one before what the newest line tells: a re-opened ticket keeps the time of its first assignment.
 fn date_of(policy: &Policy, document: &Document, internal: &Ticket) -> Option<String> {
     let lifecycle = policy.internal_lifecycle.as_ref()?;
     let date = internal.filled(date_attribute(lifecycle, &internal.status)?)?;
     let shown = document.lines.iter().any(|line| line.state == internal.status && line.date.as_deref() == Some(date));
-    (!shown).then(|| date.to_owned())
+    let is_older = document.lines.iter().filter_map(|line| line.date.as_deref()).any(|told| date < told);
+    (!shown && !is_older).then(|| date.to_owned())
 }
 
 fn one(

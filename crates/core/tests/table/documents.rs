@@ -62,6 +62,14 @@ fn lines() -> Vec<Case> {
         )
         .writes(["rewrite the report 500"])
         .notes(["report: assigned < pending < assigned at 2026-03-01 09:00:00, stands"]),
+        case(
+            "a time before what was told last is not told: the ticket keeps that of its first assignment",
+            link().reported_at("pending", "2026-03-01 10:00:00", &[]),
+            ext(),
+            int().with("assignment_date", "2026-03-01 09:00:00"),
+        )
+        .writes(["rewrite the report 500"])
+        .notes(["report: assigned < pending at 2026-03-01 10:00:00, stands"]),
         case("an escalation is a line", link().reported(&["assigned"]), ext(), int().status("escalated_ttr"))
             .writes(["rewrite the report 500"])
             .notes(["report: escalated_ttr < assigned, stands"]),

@@ -238,7 +238,7 @@ impl Questions<'_> {
 }
 
 fn of_team(team: &Choice) -> String {
-    format!("team_name = {}", oql_quote(&team.name))
+    format!("team_id_friendlyname = {}", oql_quote(&team.name))
 }
 
 /// Tries the condition on each class, as the engine will send it.
