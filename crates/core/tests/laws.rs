@@ -30,7 +30,7 @@ fn config(cases: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(config(1500))]
+    #![proptest_config(config(10_000))]
 
     #[test]
     fn the_laws_hold_after_any_history(

@@ -86,6 +86,7 @@ impl<'a> Standing<'a> {
     fn of(link: &'a Link, side: Side, lifecycle: &'a Lifecycle, ticket: &'a Ticket) -> Standing<'a> {
         let known = link.ancestor.side(side).status.as_str();
         let calm = without_escalation(lifecycle, known, &ticket.status);
+        let calm = came_there_late(link, side, lifecycle, &ticket.status).filter(|_| calm == known).unwrap_or(calm);
         let agreed = match side {
             _ if !known.is_empty() => known,
             Side::External => lifecycle.initial.as_str(),
@@ -182,6 +183,18 @@ fn without_escalation<'a>(lifecycle: &'a Lifecycle, agreed: &'a str, state: &'a 
         [only] => only,
         _ => known,
     }
+}
+
+/// A stimulus that was given up has moved the ticket to a state that this escalation left: it went there, and
+/// not anywhere else from where it was known to be.
+fn came_there_late<'a>(link: &'a Link, side: Side, lifecycle: &Lifecycle, state: &str) -> Option<&'a str> {
+    let mut given_up = link.owed.iter().chain(link.late.iter().map(|late| &late.what));
+    given_up.find_map(|late| match late {
+        Late::Status { on, to } if *on == side && is_escalation(state) => {
+            lifecycle.escalated_from(state).any(|from| from == to).then_some(to.as_str())
+        }
+        _ => None,
+    })
 }
 
 /// A customer who catches up does not re-open what the provider has resolved: where the inside is
