@@ -239,10 +239,7 @@ impl Pass<'_> {
         let asked_ms = self.shared.now_ms();
         let answer = self.leased(internal, internal.read(&class, &Query::oql(oql), &attributes)).await?;
         let found = answer.map_err(|error| Failure::of(internal, &error))?;
-        let carries = |object: &&Object| {
-            let first = object.log("private_log").and_then(|entries| entries.into_iter().next());
-            first.is_some_and(|entry| TicketMark::find(&entry.message).as_ref() == Some(&mark))
-        };
+        let carries = |object: &&Object| read::first_mark(object).as_ref() == Some(&mark);
         let mut marked: Vec<&Object> = found.objects.iter().filter(carries).collect();
         marked.sort_by_key(|object| object.id);
         let mut tickets = Vec::new();

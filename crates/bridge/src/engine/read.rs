@@ -127,9 +127,8 @@ impl Shared {
         itop.met_ticket(object.id);
         let logs = LogName::ALL.into_iter().filter(|log| attributes.contains(log.attribute()));
         let logs = logs.filter_map(|log| Some((log, entries(object.log(log.attribute())?))));
-        let first_entry = object.log("private_log").and_then(|entries| entries.into_iter().next());
         Ok(Read {
-            first_entry: first_entry.map(|entry| entry.message),
+            first_entry: first_entry(object),
             ticket: Ticket {
                 class: object.class.clone(),
                 id: object.id,
@@ -285,6 +284,16 @@ pub fn entries(log: Vec<LogEntry>) -> Vec<Entry> {
         Entry { key, author: entry.user_login, html: entry.message_html }
     });
     keyed.collect()
+}
+
+/// What the private log begins with, where it was asked for.
+pub fn first_entry(object: &Object) -> Option<String> {
+    Some(object.log("private_log")?.into_iter().next()?.message)
+}
+
+/// The mark in it.
+pub fn first_mark(object: &Object) -> Option<TicketMark> {
+    TicketMark::find(&first_entry(object)?)
 }
 
 /// Enough to tell the entries of one log apart, and short: it stands in marks.

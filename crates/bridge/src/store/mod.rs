@@ -397,8 +397,8 @@ pub trait Store: Send {
     ) -> Result<()>;
 
     /// Shrinks live links of one external that were closed on both sides before then ([`Link::shrink`]), and
-    /// drops what their activity tells of the time before; says how many. Few at a time: 0 when none is left. A link that is stored again
-    /// counts anew.
+    /// drops what their activity tells of the time before; says how many. Few at a time: 0 when none is left.
+    /// A link that is stored again counts anew.
     fn shrink_closed(&mut self, external: &str, closed_before_ms: i64, now_ms: i64) -> Result<usize>;
 
     /// A link's activity, newest first; at most `limit`, as for every list at most [`MAX_ROWS`].

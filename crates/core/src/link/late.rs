@@ -49,6 +49,11 @@ impl Link {
         }
     }
 
+    /// What was sent and not answered: what landed over something newer, and what may land, or has settled.
+    pub fn given_up(&self) -> impl Iterator<Item = &Late> {
+        self.owed.iter().chain(self.late.iter().map(|late| &late.what))
+    }
+
     /// What can no longer land, and what landed over something newer.
     pub fn settled_late(&self, now_ms: i64) -> impl Iterator<Item = &Late> {
         self.late.iter().filter(move |late| late.until_ms <= now_ms).map(|late| &late.what).chain(&self.owed)

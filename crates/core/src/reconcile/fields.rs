@@ -145,7 +145,7 @@ fn same(code: &str, agreed: &str, now: &str) -> bool {
 /// nor what an unanswered write carried.
 fn lost_edit(link: &Link, code: &str, target: &str) -> Option<String> {
     let agreed = link.ancestor.internal.fields.get(code)?;
-    let sent = link.late.iter().map(|late| &late.what).chain(&link.owed).any(|late| carries(late, code, target));
+    let sent = link.given_up().any(|late| carries(late, code, target));
     (!same(code, agreed, target) && !sent).then(|| target.to_owned())
 }
 
@@ -153,12 +153,11 @@ fn lost_edit(link: &Link, code: &str, target: &str) -> Option<String> {
 fn end_of(link: &Link, edit: &Edit, internal: &Ticket) -> Option<Note> {
     let over = || Some(Note::EditStands(edit.clone()));
     let Some(now) = internal.attributes.get(&edit.code) else { return over() };
-    let unanswered = || link.late.iter().map(|late| &late.what).chain(&link.owed);
     if same(&edit.code, &edit.value, now) {
-        let may_land = unanswered().any(|late| late.is_of_field(&edit.code));
+        let may_land = link.given_up().any(|late| late.is_of_field(&edit.code));
         return if may_land { None } else { over() };
     }
-    let is_ours = unanswered().any(|late| carries(late, &edit.code, now));
+    let is_ours = link.given_up().any(|late| carries(late, &edit.code, now));
     if is_ours { Some(Note::EditOverwritten(edit.clone())) } else { over() }
 }
 

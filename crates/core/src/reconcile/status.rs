@@ -188,8 +188,7 @@ fn without_escalation<'a>(lifecycle: &'a Lifecycle, agreed: &'a str, state: &'a 
 /// A stimulus that was given up has moved the ticket to a state that this escalation left: it went there, and
 /// not anywhere else from where it was known to be.
 fn came_there_late<'a>(link: &'a Link, side: Side, lifecycle: &Lifecycle, state: &str) -> Option<&'a str> {
-    let mut given_up = link.owed.iter().chain(link.late.iter().map(|late| &late.what));
-    given_up.find_map(|late| match late {
+    link.given_up().find_map(|late| match late {
         Late::Status { on, to } if *on == side && is_escalation(state) => {
             lifecycle.escalated_from(state).any(|from| from == to).then_some(to.as_str())
         }
@@ -219,8 +218,7 @@ fn landed_late<'a>(link: &'a Link, side: Side, lifecycle: &Lifecycle, agreed: &s
     let came_here = |to: &str| {
         to == present || lifecycle.transitions.iter().any(|sent| sent.to == to && leads_here(&sent.stimulus))
     };
-    let mut given_up = link.owed.iter().chain(link.late.iter().map(|late| &late.what));
-    given_up.find(|late| matches!(late, Late::Status { on, to } if *on == side && came_here(to)))
+    link.given_up().find(|late| matches!(late, Late::Status { on, to } if *on == side && came_here(to)))
 }
 
 fn stopped_on_own_walk(link: &Link, side: Side, agreed: &str, present: &str) -> bool {

@@ -15,6 +15,7 @@ use super::Older;
 use crate::config::DefaultValue;
 use crate::engine::adopt::{PairOf, ReadyPair};
 use crate::engine::failure::Failure;
+use crate::engine::read;
 use crate::engine::rebuild::{Stopped, Tell};
 use crate::engine::{Engine, Lane, Shared};
 use crate::store::{Activity, StoreError};
@@ -195,18 +196,23 @@ impl Shared {
 
     /// Those of them that the store knows nothing of, each with the mark that its log begins with.
     async fn marks_of_free(&self, class: &str, titled: &[Titled]) -> Result<HashMap<u64, Option<TicketMark>>, Failure> {
-        let mut free = Vec::new();
-        for id in titled.iter().map(|titled| titled.id) {
-            if self.store.call(move |store| store.link_of_internal(id)).await?.is_none() {
-                free.push(id);
+        let ids: Vec<u64> = titled.iter().map(|titled| titled.id).collect();
+        let free = self.store.call(move |store| {
+            let mut free = Vec::new();
+            for id in ids {
+                if store.link_of_internal(id)?.is_none() {
+                    free.push(id);
+                }
             }
-        }
+            Ok(free)
+        });
+        let free: Vec<u64> = free.await?;
         let mut marks = HashMap::new();
         for page in free.chunks(PAGE) {
             let answer = self.internal.client.get(class, &Query::ids(page), &["id", "private_log"]).await;
             let found =
                 self.noted(&self.internal, class, answer).map_err(|error| Failure::of(&self.internal, &error))?;
-            marks.extend(found.objects.iter().map(|object| (object.id, first_mark(object))));
+            marks.extend(found.objects.iter().map(|object| (object.id, read::first_mark(object))));
         }
         Ok(marks)
     }
@@ -289,10 +295,6 @@ fn titled(object: &Object) -> Titled {
         organisation: text("org_name"),
         org_id: object.number("org_id").unwrap_or_default(),
     }
-}
-
-fn first_mark(object: &Object) -> Option<TicketMark> {
-    TicketMark::find(&object.log("private_log")?.into_iter().next()?.message)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //!
 //! Only what is newest is looked at, in a few calls, and only what the store does not know is read.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use itop_bridge_core::{FileMark, Side, TicketMark};
 use itop_client::{Object, Query, oql_quote};
@@ -11,8 +11,9 @@ use itop_client::{Object, Query, oql_quote};
 use super::{FILES, PAGE, Stopped};
 use crate::engine::failure::Failure;
 use crate::engine::itop::Itop;
+use crate::engine::read;
 use crate::engine::{Engine, Shared};
-use crate::store::{LinkState, MAX_ROWS, TicketOf};
+use crate::store::{MAX_ROWS, TicketOf};
 
 /// So many ids are looked back over.
 const NEWEST: u64 = 20_000;
@@ -54,7 +55,7 @@ impl Shared {
         let after = highest.saturating_sub(NEWEST);
         let found = self.list_after(itop, "Ticket", after, &condition, &["id", "ref"], FILES).await?;
         let linked = self.counterparts().await?;
-        let unknown: Vec<u64> = found.iter().map(|ticket| ticket.id).filter(|id| !linked.contains_key(id)).collect();
+        let unknown: Vec<u64> = found.iter().map(|ticket| ticket.id).filter(|id| !linked.contains(id)).collect();
         let unknown = self.marks_of(&unknown).await?;
         // Two that the store does not know may be one another's, and one that it knows may be the first of both.
         let known = self.known_counterparts(&unknown).await?;
@@ -66,7 +67,7 @@ impl Shared {
         for (id, mark) in known.iter().chain(&unknown) {
             let one = by_mark.entry(mark.clone());
             let one = one.or_insert_with(|| Duplicate { mark: mark.clone(), kept: None, others: Vec::new() });
-            match linked.contains_key(id) {
+            match linked.contains(id) {
                 true => one.kept = Some(name(id)),
                 false => one.others.push(name(id)),
             }
@@ -75,13 +76,13 @@ impl Shared {
     }
 
     /// Every internal ticket that is, or was, a counterpart.
-    async fn counterparts(&self) -> Result<HashMap<u64, LinkState>, Failure> {
-        let (mut all, mut after) = (HashMap::new(), 0);
+    async fn counterparts(&self) -> Result<HashSet<u64>, Failure> {
+        let (mut all, mut after) = (HashSet::new(), 0);
         loop {
             let page = self.store.call(move |store| store.pairs(None, after, MAX_ROWS, None)).await?;
             let Some(last) = page.last() else { return Ok(all) };
             after = last.id;
-            all.extend(page.iter().filter_map(|pair| Some((pair.internal.as_ref()?.id, pair.state))));
+            all.extend(page.iter().filter_map(|pair| Some(pair.internal.as_ref()?.id)));
         }
     }
 
@@ -105,9 +106,10 @@ impl Shared {
             let answer = self.internal.client.get("Ticket", &Query::ids(page), &["id", "private_log"]).await;
             let answer = self.noted(&self.internal, "Ticket", answer);
             let found = answer.map_err(|error| Failure::of(&self.internal, &error))?;
-            let mark = |object: &Object| TicketMark::find(&object.log("private_log")?.into_iter().next()?.message);
             let own = |mark: &TicketMark| mark.server == self.server;
-            marks.extend(found.objects.iter().filter_map(|object| Some((object.id, mark(object).filter(own)?))));
+            marks.extend(
+                found.objects.iter().filter_map(|object| Some((object.id, read::first_mark(object).filter(own)?))),
+            );
         }
         Ok(marks)
     }

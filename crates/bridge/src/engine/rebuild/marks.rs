@@ -8,6 +8,7 @@ use itop_client::{Object, Query, oql_quote};
 use super::{Candidate, FILES, FoundBy, PAGE, Rebuilt};
 use crate::engine::documents::reference_in_report;
 use crate::engine::failure::Failure;
+use crate::engine::read;
 use crate::engine::{Lane, Shared};
 
 impl Shared {
@@ -49,7 +50,7 @@ impl Shared {
         let fields = ["id", "private_log"];
         let tickets = self.list_after(&self.internal, "Ticket", after, &condition, &fields, PAGE).await?;
         let candidates = tickets.iter().filter_map(|object| {
-            let first = object.log("private_log")?.into_iter().next()?.message;
+            let first = read::first_entry(object)?;
             let mark = TicketMark::find(&first).filter(|mark| mark.server == self.server)?;
             let reference = TicketMark::reference_in(&first).map(str::to_owned);
             Some(Candidate { mark, internal: object.id, reference, by: FoundBy::Ticket })

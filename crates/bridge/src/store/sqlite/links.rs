@@ -138,18 +138,18 @@ pub(super) fn shrink_closed(db: &Connection, external: &str, closed_before_ms: i
     let mut statement = db.prepare_cached(sql)?;
     let found = statement.query_map(params![external, closed_before_ms, SHRUNK_AT_ONCE], read)?;
     let found = found.collect::<rusqlite::Result<Vec<Stored>>>()?;
-    for stored in &found {
-        let mut link = stored.link.clone();
+    let shrunk = found.len();
+    for Stored { id, mut link, .. } in found {
         link.shrink();
         db.prepare_cached("UPDATE links SET body = ?2, shrunk = 1 WHERE id = ?1")?
-            .execute(params![stored.id, to_json(&link)?])?;
+            .execute(params![id, to_json(&link)?])?;
         let forgotten = "DELETE FROM activity WHERE link = ?1 AND at_ms < ?2";
-        if db.prepare_cached(forgotten)?.execute([stored.id, closed_before_ms])? > 0 {
+        if db.prepare_cached(forgotten)?.execute([id, closed_before_ms])? > 0 {
             let text = "closed for long: its texts and what was done before are no longer kept".to_owned();
-            log(db, stored.id, &[Activity { at_ms: now_ms, text }])?;
+            log(db, id, &[Activity { at_ms: now_ms, text }])?;
         }
     }
-    Ok(found.len())
+    Ok(shrunk)
 }
 
 pub(super) fn by_id(db: &Connection, id: i64) -> Result<Option<Stored>> {
