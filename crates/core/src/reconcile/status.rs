@@ -86,7 +86,8 @@ impl<'a> Standing<'a> {
     fn of(link: &'a Link, side: Side, lifecycle: &'a Lifecycle, ticket: &'a Ticket) -> Standing<'a> {
         let known = link.ancestor.side(side).status.as_str();
         let calm = without_escalation(lifecycle, known, &ticket.status);
-        let calm = came_there_late(link, side, lifecycle, &ticket.status).filter(|_| calm == known).unwrap_or(calm);
+        let calm =
+            came_there_late(link, side, lifecycle, known, &ticket.status).filter(|_| calm == known).unwrap_or(calm);
         let agreed = match side {
             _ if !known.is_empty() => known,
             Side::External => lifecycle.initial.as_str(),
@@ -185,15 +186,18 @@ fn without_escalation<'a>(lifecycle: &'a Lifecycle, agreed: &'a str, state: &'a 
     }
 }
 
-/// A stimulus that was given up has moved the ticket to a state that this escalation left: it went there, and
-/// not anywhere else from where it was known to be.
-fn came_there_late<'a>(link: &'a Link, side: Side, lifecycle: &Lifecycle, state: &str) -> Option<&'a str> {
-    link.given_up().find_map(|late| match late {
-        Late::Status { on, to } if *on == side && is_escalation(state) => {
-            lifecycle.escalated_from(state).any(|from| from == to).then_some(to.as_str())
-        }
-        _ => None,
-    })
+/// A stimulus that was given up has moved the ticket from where it was known to be, by no other than its like,
+/// to a state that this escalation left: it went there, and not anywhere else.
+fn came_there_late<'a>(link: &'a Link, side: Side, lifecycle: &Lifecycle, known: &str, state: &str) -> Option<&'a str> {
+    let given_up = || {
+        link.given_up().filter_map(|late| match late {
+            Late::Status { on, to } if *on == side => Some(to.as_str()),
+            _ => None,
+        })
+    };
+    let leads = |from: &str, to: &str| lifecycle.transitions.iter().any(|t| t.from == from && t.to == to);
+    let may_have_led = |to: &str| leads(known, to) || given_up().any(|from| from != to && leads(from, to));
+    given_up().find(|to| lifecycle.escalated_from(state).any(|from| from == *to) && may_have_led(to))
 }
 
 /// A customer who catches up does not re-open what the provider has resolved: where the inside is

@@ -204,6 +204,25 @@ pub fn late_stimuli() -> Vec<Case> {
         )
         .notes(["status assigned and assigned", "settled: assigned"]),
         case(
+            "a late approval and an escalation: it was approved, and nobody moved it",
+            agreed("approved", "waiting_for_approval").late_status("approved", NOW),
+            ext().status("approved"),
+            int().status("escalated_tto"),
+        )
+        .notes(["status approved and approved", "settled: approved"]),
+        case(
+            "a late approval does not reach a ticket that is new again, which then escalates",
+            agreed("waiting_for_approval", "new")
+                .walking("approved", ["new", "waiting_for_approval", "approved"])
+                .late_status("approved", NOW),
+            ext().status("approved"),
+            int().status("escalated_tto"),
+        )
+        .notes(["settled: approved"])
+        .conflict(
+            "status: R-1 went to approved outside; the internal ticket stands at escalated_tto and no stimulus leads there",
+        ),
+        case(
             "a late re-opening, sent to a rejected ticket, re-opened it when it was resolved",
             agreed("resolved", "resolved").late_status("new", NOW),
             ext().status("resolved"),
