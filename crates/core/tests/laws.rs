@@ -22,7 +22,7 @@ use proptest::test_runner::FileFailurePersistence;
 
 const CLASSES: [&str; 5] = ["EmergencyChange", "Incident", "NormalChange", "RoutineChange", "UserRequest"];
 
-/// `PROPTEST_CASES` asks for more.
+/// `PROPTEST_CASES` asks for more, `PROPTEST_RNG_SEED` for others.
 fn config(cases: u32) -> ProptestConfig {
     let persistence = FileFailurePersistence::WithSource("regressions");
     let config = ProptestConfig { failure_persistence: Some(Box::new(persistence)), ..ProptestConfig::default() };
