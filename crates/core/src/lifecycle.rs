@@ -117,6 +117,16 @@ impl Lifecycle {
         self.escalated_from(state).next().unwrap_or(state)
     }
 
+    /// The attribute that says when the ticket was made, and that people leave alone: a change's `start_date` is
+    /// what is planned.
+    pub fn made_attribute(&self) -> Option<&'static str> {
+        if self.knows("plannedscheduled") {
+            Some("creation_date")
+        } else {
+            self.knows("resolved").then_some("start_date")
+        }
+    }
+
     /// The states from which a clock leads to this escalation; none for a state that is no escalation.
     pub fn escalated_from<'a>(&'a self, escalation: &'a str) -> impl Iterator<Item = &'a str> {
         let clock = move |t: &&Transition| t.to == escalation && !self.is_user_action(&t.stimulus);

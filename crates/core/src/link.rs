@@ -227,8 +227,12 @@ pub struct PlainText {
 pub struct Creation {
     /// The call may land until then; nothing is created again before.
     pub until_ms: i64,
-    /// The highest internal ticket id known before the call: what it made has a higher one.
+    /// The highest internal ticket id known before the call: what it made has a higher one, but in an iTop that was
+    /// restored from a backup meanwhile.
     pub highest_before: u64,
+    /// When the first was sent, by the bridge's clock.
+    #[serde(default)]
+    pub since_ms: i64,
     /// What was read outside and sent: the external's ancestor, once the ticket is found.
     pub fields: BTreeMap<String, String>,
     /// How often a create was sent for this link.
@@ -261,6 +265,9 @@ impl Ancestor {
 
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SideAncestor {
+    /// When iTop says that the ticket was made; empty until that was read.
+    #[serde(default)]
+    pub made: String,
     /// The last status that was no escalation; empty before the first.
     pub status: String,
     pub fields: BTreeMap<String, String>,

@@ -146,6 +146,11 @@ pub enum Note {
         external: String,
         internal: String,
     },
+    /// When iTop says that the ticket of this side was made.
+    Made {
+        of: Side,
+        at: String,
+    },
     /// A copy that an unanswered create made after all, found by its mark.
     Adopt(Copy),
     CopyRemovedByPerson {
@@ -205,7 +210,7 @@ pub struct Halt {
 pub enum HaltKind {
     ExternalVanished,
     InternalVanished,
-    /// The external ticket's id now carries another reference: a restored or cloned iTop.
+    /// The external ticket's id now carries another reference, or is another ticket's: a restored or cloned iTop.
     #[serde(alias = "reference_changed")]
     ExternalReferenceChanged,
     /// The same of the internal ticket.

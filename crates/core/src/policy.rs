@@ -7,7 +7,7 @@ use crate::caselog::LogName;
 use crate::lifecycle::Lifecycle;
 use crate::link::Link;
 use crate::mark::TicketMark;
-use crate::ticket::Side;
+use crate::ticket::{Side, Ticket};
 
 /// The policy for one class of one external.
 #[derive(Debug, Clone)]
@@ -118,6 +118,11 @@ impl Policy {
     pub fn mark(&self, link: &Link) -> TicketMark {
         let (server, external) = (self.server.clone(), self.external.clone());
         TicketMark { server, external, class: link.external.class.clone(), ticket: link.external.id }
+    }
+
+    /// When iTop says that this ticket was made, where it was read.
+    pub fn made<'a>(&self, side: Side, ticket: &'a Ticket) -> Option<&'a str> {
+        ticket.filled(self.lifecycle(side)?.made_attribute()?)
     }
 
     /// A field whose value is HTML in iTop's data model.

@@ -30,27 +30,25 @@ pub fn reconcile(policy: &Policy, link: &Link, external: &Sight, internal: &Sigh
         Sight::Gone => return halted(link, HaltKind::ExternalVanished, vanished(link, "external")),
         Sight::Unborn => return Plan { conflicts: link.conflicts.clone(), ..Plan::default() },
     };
-    if external.reference != link.external.reference {
+    if let Some(text) = is_another(policy, link, Side::External, external) {
         if link.resumed {
             return with_the_reference_of(external, policy, link, internal);
         }
-        let text = reference_changed(&link.external.reference, external, &policy.external);
         return halted(link, HaltKind::ExternalReferenceChanged, text);
     }
     if let Some(from_ms) = link.anew_from_ms {
         return anew(from_ms, policy, link, external, internal);
     }
-    let Some(counterpart) = &link.internal else {
+    if link.internal.is_none() {
         // Here the external ticket stands and nothing was ever made for it.
         return Plan { writes: vec![fields::create(policy, external)], ..Plan::default() };
-    };
+    }
     let internal = match internal {
         Sight::Here(ticket) => ticket,
         Sight::Gone => return halted(link, HaltKind::InternalVanished, vanished(link, "internal")),
         Sight::Unborn => return Plan { conflicts: link.conflicts.clone(), ..Plan::default() },
     };
-    if internal.reference != counterpart.reference {
-        let text = reference_changed(&counterpart.reference, internal, "the internal side");
+    if let Some(text) = is_another(policy, link, Side::Internal, internal) {
         return halted(link, HaltKind::InternalReferenceChanged, text);
     }
     // Here both tickets stand and are the ones that were linked.
@@ -90,7 +88,7 @@ fn anew(from_ms: i64, policy: &Policy, link: &Link, external: &Ticket, internal:
 }
 
 fn both_stand(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket) -> Plan {
-    let mut plan = Plan::default();
+    let mut plan = Plan { notes: made_when(policy, link, external, internal), ..Plan::default() };
     fields::plan(policy, link, external, internal, &mut plan);
     let seen = status::plan(policy, link, external, internal, &mut plan);
     files::plan(policy, link, external, internal, &mut plan);
@@ -183,9 +181,28 @@ fn vanished(link: &Link, side: &str) -> String {
     )
 }
 
-fn reference_changed(expected: &str, found: &Ticket, instance: &str) -> String {
-    format!(
-        "ticket id {} of {instance} was {expected} and is now {}: was this iTop restored from a backup, or cloned?",
-        found.id, found.reference
-    )
+/// Why this is not the ticket that was linked. An iTop that was restored from a backup gives ids out again, and
+/// with them references: then only the time at which a ticket was made tells the two apart.
+fn is_another(policy: &Policy, link: &Link, side: Side, found: &Ticket) -> Option<String> {
+    let linked = link.key(side)?;
+    let (was, is) = (&linked.reference, &found.reference);
+    let instance = match side {
+        Side::External => policy.external.as_str(),
+        Side::Internal => "the internal side",
+    };
+    let asks = "was this iTop restored from a backup, or cloned?";
+    if was != is {
+        return Some(format!("ticket id {} of {instance} was {was} and is now {is}: {asks}", found.id));
+    }
+    let (known, made) = (&link.ancestor.side(side).made, policy.made(side, found)?);
+    (!known.is_empty() && known != made).then(|| {
+        let it = format!("{is} (id {}) of {instance}", found.id);
+        format!("{it} is another ticket now: the linked one was made at {known}, this one at {made}: {asks}")
+    })
+}
+
+fn made_when(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket) -> Vec<Note> {
+    let both = [(Side::External, external), (Side::Internal, internal)].into_iter();
+    let unknown = both.filter(|(side, _)| link.ancestor.side(*side).made.is_empty());
+    unknown.filter_map(|(of, ticket)| Some(Note::Made { of, at: policy.made(of, ticket)?.to_owned() })).collect()
 }

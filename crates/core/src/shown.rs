@@ -18,17 +18,19 @@ impl Debug for BatchContent {
 
 impl Debug for SideAncestor {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        let SideAncestor { status, fields } = self;
-        f.debug_struct("SideAncestor").field("status", status).field("fields", &shown(fields)).finish()
+        let SideAncestor { made, status, fields } = self;
+        let fields = shown(fields);
+        f.debug_struct("SideAncestor").field("made", made).field("status", status).field("fields", &fields).finish()
     }
 }
 
 impl Debug for Creation {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        let Creation { until_ms, highest_before, fields, tries } = self;
+        let Creation { until_ms, highest_before, since_ms, fields, tries } = self;
         f.debug_struct("Creation")
             .field("until_ms", until_ms)
             .field("highest_before", highest_before)
+            .field("since_ms", since_ms)
             .field("fields", &shown(fields))
             .field("tries", tries)
             .finish()

@@ -54,5 +54,5 @@ pub use knobs::Release;
 pub use people::InlineImage;
 pub use refusal::Refusal;
 pub use serve::serve;
-pub use sim::Sim;
+pub use sim::{Backup, Sim};
 pub use wire::Wire;

@@ -14,6 +14,10 @@ use crate::rest::Service;
 use crate::sample;
 use crate::world::World;
 
+/// An iTop's database at one moment.
+#[derive(Debug, Clone)]
+pub struct Backup(World);
+
 /// One simulated iTop. Clones share it.
 #[derive(Clone)]
 pub struct Sim {
@@ -130,9 +134,21 @@ impl Sim {
         self.with(|state| state.world.next)
     }
 
-    /// The server prints its dates in another zone from now on.
+    /// The server's zone is another from now on. iTop stores the dates of its attributes without a zone: they
+    /// read as before, and only the entries of logs, stored as moments, move.
     pub fn set_time_zone(&self, name: &str) {
-        self.with(|state| state.world.zone = Zone::parse(name));
+        self.with(|state| state.world.move_to_zone(Zone::parse(name)));
+    }
+
+    /// The database as it is now.
+    pub fn back_up(&self) -> Backup {
+        Backup(self.with(|state| state.world.clone()))
+    }
+
+    /// The database as it was then: what was made since is gone without a word, and its ids and references are
+    /// given out again.
+    pub fn restore(&self, backup: &Backup) {
+        self.with(|state| state.world.clone_from(&backup.0));
     }
 
     pub fn set_limits(&self, limits: Limits) {

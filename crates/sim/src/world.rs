@@ -7,7 +7,7 @@ use crate::config::{FirstIds, Version, Zone};
 use crate::schema::{Attribute, Class, Friendly, Kind, Schema};
 use crate::value::{Object, Value};
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct World {
     pub version: Version,
     pub zone: Zone,
@@ -22,6 +22,18 @@ pub struct World {
 impl World {
     pub fn new(version: Version, zone: Zone, base_url: &str, next: FirstIds) -> Self {
         Self { version, zone, base_url: base_url.into(), next, objects: BTreeMap::new(), highest: BTreeMap::new() }
+    }
+
+    /// The dates of attributes are text in the database: they read as before.
+    pub fn move_to_zone(&mut self, zone: Zone) {
+        let before = std::mem::replace(&mut self.zone, zone);
+        let values =
+            self.objects.values_mut().flat_map(BTreeMap::values_mut).flat_map(|object| object.values.values_mut());
+        for value in values {
+            if let Value::Date(at) = value {
+                *at = self.zone.read(&before.print(*at)).unwrap_or(*at);
+            }
+        }
     }
 
     pub fn schema(&self) -> &'static Schema {

@@ -113,6 +113,8 @@ async fn last_update_moves_on_a_real_change_only() {
     assert_eq!(changed.field("last_update"), "2026-11-24 12:00:05");
     assert_eq!(changed.log("private_log")[0].user_login, "Jules Verne");
     sim.set_time_zone("+07:00");
+    assert_eq!(sim.ticket(id).unwrap().field("last_update"), "2026-11-24 12:00:05", "a date is stored as text");
+    sim.add_log_entry(id, "private_log", "<p>y</p>").await.unwrap();
     assert_eq!(sim.ticket(id).unwrap().field("last_update"), "2026-11-24 18:00:05");
 }
 

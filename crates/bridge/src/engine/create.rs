@@ -4,9 +4,11 @@
 use std::collections::BTreeSet;
 
 use itop_bridge_core::link::Creation;
-use itop_bridge_core::plan::{FieldWrite, Value};
-use itop_bridge_core::{Link, Ticket, TicketMark};
+use itop_bridge_core::plan::{FieldWrite, HaltKind, Value};
+use itop_bridge_core::{Link, Policy, Side, Ticket, TicketMark};
 use itop_client::{Effect, Fields, Object, Query, oql_quote};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Shared;
 use super::failure::{Failure, Kind};
@@ -77,11 +79,11 @@ impl Pass<'_> {
         let earlier = self.link.creation.as_ref();
         let tries = earlier.map_or(1, |earlier| earlier.tries + 1);
         // What an earlier try made is still looked for.
-        let highest_before = match earlier {
-            Some(earlier) => earlier.highest_before,
-            None => self.shared.highest_internal().await?,
+        let (highest_before, since_ms) = match earlier {
+            Some(earlier) => (earlier.highest_before, earlier.since_ms),
+            None => (self.shared.highest_internal().await?, self.shared.now_ms()),
         };
-        Ok(Creation { until_ms: 0, highest_before, fields: sources.collect(), tries })
+        Ok(Creation { until_ms: 0, highest_before, since_ms, fields: sources.collect(), tries })
     }
 
     async fn send_create(
@@ -135,6 +137,7 @@ impl Pass<'_> {
     async fn adopt(&mut self, ticket: Ticket) -> Result<Ticket, Failure> {
         self.shared.internal.met_ticket(ticket.id);
         self.link.internal = Some(ticket.key());
+        self.link.ancestor.internal.made = self.made(Side::Internal, &ticket);
         let creation = self.link.creation.take();
         for (code, source) in creation.iter().flat_map(|creation| &creation.fields) {
             if let Some(target) = ticket.attributes.get(code) {
@@ -229,8 +232,9 @@ impl Pass<'_> {
         let mark = self.mark();
         let class = self.policy.internal_class.clone();
         let oql = format!(
-            "SELECT {class} WHERE id > {} AND private_log LIKE {}",
+            "SELECT {class} WHERE (id > {} OR last_update >= {}) AND private_log LIKE {}",
             creation.highest_before,
+            oql_quote(&anywhere_after(creation.since_ms)),
             oql_quote(&format!("%{}]%", mark.token()))
         );
         let mut attributes = self.counterpart_attributes();
@@ -246,12 +250,31 @@ impl Pass<'_> {
         for object in marked {
             let id = object.id;
             let other = self.shared.store.call(move |store| store.link_of_internal(id)).await?;
-            let other = other.and_then(|stored| stored.link.internal);
-            // Of a restored iTop an id says nothing: there another pair's ticket had another name.
-            if other.is_none_or(|key| object.text("ref") != Some(key.reference.as_str())) {
+            // Of a restored iTop an id says nothing: another pair may have had it, for another ticket.
+            if !other.is_some_and(|other| is_still_of(&self.policy, &other.link, object)) {
                 tickets.push(self.ticket_of(object, asked_ms).await?);
             }
         }
         Ok(tickets)
     }
 }
+
+/// Whether this internal ticket is that pair's: the one that was linked, and not another with its id.
+fn is_still_of(policy: &Policy, link: &Link, object: &Object) -> bool {
+    let is_lost = link.halt.as_ref().is_some_and(|halt| halt.kind == HaltKind::InternalReferenceChanged);
+    let attribute = policy.internal_lifecycle.as_ref().and_then(|lifecycle| lifecycle.made_attribute());
+    let (known, made) = (&link.ancestor.internal.made, attribute.and_then(|code| object.text(code)));
+    let is_another = !known.is_empty() && made.is_some_and(|made| made != known);
+    let has_its_reference = link.internal.as_ref().is_some_and(|key| object.text("ref") == Some(&key.reference));
+    has_its_reference && !is_another && !is_lost
+}
+
+/// A server's time, in whatever zone, that is no later than this moment.
+fn anywhere_after(ms: i64) -> String {
+    let moment = Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH);
+    let local = TimeZone::UTC.to_datetime(moment);
+    local.checked_sub(FARTHEST_WEST).unwrap_or(local).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// Twelve hours, and one for a clock that is behind.
+const FARTHEST_WEST: SignedDuration = SignedDuration::from_hours(13);

@@ -163,7 +163,10 @@ impl<'a> Pass<'a> {
         if self.link_id.is_none() {
             self.idle_because = self.shared.why_not_carried(self.lane, &sights, &self.claim.look).await?;
             match &sights.external {
-                Sight::Here(ticket) if self.idle_because.is_none() => self.link = Link::unborn(ticket.key()),
+                Sight::Here(ticket) if self.idle_because.is_none() => {
+                    self.link = Link::unborn(ticket.key());
+                    self.link.ancestor.external.made = self.made(Side::External, ticket);
+                }
                 _ => return Ok(Next::Done),
             }
         }
@@ -441,6 +444,10 @@ impl<'a> Pass<'a> {
             named.retain(|id| !missing(*id) && !own.contains(id));
         }
         look
+    }
+
+    pub(super) fn made(&self, side: Side, ticket: &Ticket) -> String {
+        self.policy.made(side, ticket).unwrap_or_default().to_owned()
     }
 
     pub(super) fn did(&mut self, text: String) {

@@ -53,6 +53,7 @@ pub fn external_attributes(policy: &Policy) -> BTreeSet<String> {
         .chain(told)
         .chain(own)
         .chain(logs(policy, Side::External))
+        .chain(made(policy, Side::External))
         .collect()
 }
 
@@ -69,7 +70,12 @@ pub fn internal_attributes(policy: &Policy) -> BTreeSet<String> {
     let reported = policy.internal_lifecycle.iter().filter(|_| reports).flat_map(report_attributes);
     let reported = reported.map(str::to_owned);
     let told = policy.fields.iter().cloned().chain(mandatory()).chain(own);
-    told.chain(reported).chain(logs(policy, Side::Internal)).collect()
+    told.chain(reported).chain(logs(policy, Side::Internal)).chain(made(policy, Side::Internal)).collect()
+}
+
+/// What tells a ticket from another one that has its id and reference.
+fn made(policy: &Policy, side: Side) -> Option<String> {
+    Some(policy.lifecycle(side)?.made_attribute()?.to_owned())
 }
 
 fn mandatory() -> [String; 2] {

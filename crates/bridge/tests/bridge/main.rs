@@ -16,6 +16,7 @@ mod escaping;
 mod failures;
 mod fields;
 mod files;
+mod given_again;
 mod ids;
 mod import;
 mod linking;

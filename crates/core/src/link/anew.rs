@@ -14,8 +14,17 @@ impl Link {
         let left_behind = self.made_on(Side::External).filter(|id| !reports.contains(id)).collect();
         let anew_from_ms = Some(self.settles_at_ms());
         let sending = self.sending.take();
+        let made = std::mem::take(&mut self.ancestor.external.made);
         *self = Link { anew_from_ms, sending, ..Link::unborn(self.external.clone()) };
+        self.ancestor.external.made = made;
         self.leave_behind(left_behind);
+    }
+
+    /// Whether both have one internal ticket, as far as is known: not only its id, which is given out again.
+    pub fn has_the_internal_ticket_of(&self, other: &Link) -> bool {
+        let made = [self, other].map(|link| &link.ancestor.internal.made);
+        let is_known = made.iter().all(|made| !made.is_empty());
+        self.internal == other.internal && !(is_known && made[0] != made[1])
     }
 
     pub(super) fn leave_behind(&mut self, files: Vec<u64>) {

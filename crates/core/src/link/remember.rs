@@ -16,6 +16,7 @@ impl Link {
                 self.path = None;
                 self.owed.retain(|late| !matches!(late, Late::Status { .. }));
             }
+            Note::Made { of, at } => self.ancestor.side_mut(*of).made.clone_from(at),
             Note::Adopt(copy) => self.keep_copy(copy.clone()),
             Note::CopyRemovedByPerson { from, original } => {
                 self.change_copy(*from, *original, |copy| copy.state = CopyState::RemovedByPerson);
@@ -32,6 +33,7 @@ impl Link {
                 self.external.reference.clone_from(reference);
                 // The title inside carries the reference: it is written anew.
                 self.ancestor.external.fields.remove("title");
+                self.ancestor.external.made.clear();
                 self.resumed = false;
             }
             Note::ResumeIsOver => self.resumed = false,

@@ -28,7 +28,7 @@ fn lines() -> Vec<Case> {
     vec![
         case(
             "a report is made with the link",
-            agreed("new", "new"),
+            agreed("new", "new").made("", "2026-03-01 09:00:00"),
             ext().status("new"),
             int().status("new").with("start_date", "2026-03-01 09:00:00"),
         )

@@ -25,6 +25,46 @@ pub fn halts() -> Vec<Case> {
             .halts(HaltKind::ExternalReferenceChanged),
         case("the internal id carries another reference", link(), ext(), int().reference("U-8"))
             .halts(HaltKind::InternalReferenceChanged),
+        case(
+            "the external id and reference were given out again: it was made at another time",
+            link().made("2026-11-24 10:00:00", ""),
+            ext().with("start_date", "2026-11-25 09:00:00").title("another ticket"),
+            int(),
+        )
+        .halts(HaltKind::ExternalReferenceChanged),
+        case(
+            "the internal id and reference were given out again: nothing is written over another ticket",
+            link().made("", "2026-11-24 10:00:00"),
+            ext().title("B"),
+            int().with("start_date", "2026-11-25 09:00:00"),
+        )
+        .halts(HaltKind::InternalReferenceChanged),
+        case(
+            "an operator has seen that it is another ticket, and goes on with it",
+            link().made("2026-11-24 10:00:00", "").resumed(),
+            ext().with("start_date", "2026-11-25 09:00:00"),
+            int(),
+        )
+        .notes([
+            "the external ticket is R-1",
+            "made outside at 2026-11-25 09:00:00",
+            r#"title agreed on "A" and "[R-1] A""#,
+        ]),
+        case(
+            "when a ticket was made is remembered once",
+            link().made("2026-11-24 10:00:00", ""),
+            ext().with("start_date", "2026-11-24 10:00:00"),
+            int().with("start_date", "2026-11-24 10:00:09"),
+        )
+        .notes(["made inside at 2026-11-24 10:00:09"]),
+        case(
+            "a change's start is planned and moved: it was not made then",
+            link().made("2026-11-24 10:00:00", "").with(|link| link.ancestor.external.status = "new".into()),
+            ext().status("new").with("start_date", "2026-12-01 09:00:00").with("creation_date", "2026-11-24 10:00:00"),
+            int(),
+        )
+        .policy(|policy| changes_policy(policy, "NormalChange"))
+        .does_nothing(),
         case("another reference before a counterpart was made", unborn(), ext().reference("R-2"), Sight::Unborn)
             .halts(HaltKind::ExternalReferenceChanged),
         case(

@@ -286,13 +286,14 @@ fn replace(db: &Connection, stored: &Stored) -> Result<()> {
     Ok(())
 }
 
-/// An internal ticket has one external one at most. One of another name under the same id is another ticket: an
-/// iTop restored from a backup gives ids out again, and who was read last is the one that stands.
+/// An internal ticket has one external one at most. One of another name, or made at another time, under the same id
+/// is another ticket: an iTop restored from a backup gives ids out again, and who was read last is the one that
+/// stands.
 fn refuse_other_pair(db: &Connection, link: &Link, id: Option<i64>) -> Result<()> {
     let Some(internal) = &link.internal else { return Ok(()) };
     match by_internal(db, internal.id)? {
         Some(other) if Some(other.id) == id => Ok(()),
-        Some(other) if other.link.internal.as_ref().is_some_and(|key| key.reference != internal.reference) => {
+        Some(other) if !link.has_the_internal_ticket_of(&other.link) => {
             // Its body still says which ticket it had.
             db.execute("UPDATE links SET internal_id = NULL WHERE id = ?1", [other.id])?;
             Ok(())
