@@ -151,6 +151,15 @@ impl Sim {
         self.with(|state| state.world.clone_from(&backup.0));
     }
 
+    /// One object as it was then, without a hook or a rule.
+    ///
+    /// # Panics
+    /// Where the backup lacks it: a test's own mistake.
+    pub fn bring_back(&self, backup: &Backup, class: &str, id: u64) {
+        let object = backup.0.find(class, id).unwrap_or_else(|| panic!("no {class} {id} in the backup")).clone();
+        self.with(|state| state.world.put(object));
+    }
+
     pub fn set_limits(&self, limits: Limits) {
         self.with(|state| state.config.limits = limits);
     }

@@ -911,7 +911,7 @@ async fn a_side_that_looks_empty_is_not_believed(versions: Versions) {
             Side::External => (world.acme(), &tickets[..5], Instance::External("acme".into())),
             Side::Internal => (&world.internal, &inside[..5], Instance::Internal),
         };
-        let next = sim.next_ids();
+        let backup = sim.back_up();
         for id in gone {
             sim.erase("UserRequest", *id);
         }
@@ -926,21 +926,9 @@ async fn a_side_that_looks_empty_is_not_believed(versions: Versions) {
         world.pass_seconds(4000).await;
         assert_eq!(world.acme().writes() + world.internal.writes(), 0);
         // The right backup is put in place, and an operator resumes.
-        for (number, id) in gone.iter().enumerate() {
-            let first = FirstIds { ticket: *id, reference: *id, ..next };
-            sim.set_next_ids(first);
-            sim.drop_hooks(true);
-            let fields = match side {
-                Side::External => ticket(&format!("Ticket {number}")),
-                Side::Internal => {
-                    let title = format!("[R-{:06}] Ticket {number}", number + 1);
-                    json!({ "org_id": sample::DEMO, "title": title, "description": format!("<p>Ticket {number}</p>") })
-                }
-            };
-            sim.create_ticket("UserRequest", fields).await.unwrap();
-            sim.drop_hooks(false);
+        for id in gone {
+            sim.bring_back(&backup, "UserRequest", *id);
         }
-        sim.set_next_ids(next);
         let name = if side == Side::External { "acme" } else { "elitery" };
         assert!(world.resume(name, false).await.unwrap().contains(&reason));
         world.pass_seconds(8000).await;
