@@ -18,6 +18,12 @@ use crate::world::World;
 #[derive(Debug, Clone)]
 pub struct Backup(World);
 
+impl Backup {
+    pub fn has(&self, class: &str, id: u64) -> bool {
+        self.0.find(class, id).is_some()
+    }
+}
+
 /// One simulated iTop. Clones share it.
 #[derive(Clone)]
 pub struct Sim {

@@ -2,7 +2,7 @@
 //! fit what is known. It finds what no hook and no `last_update` tells: files added or deleted
 //! without a word, tickets that vanished, ids that were used again.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use itop_bridge_core::mark::is_made_by_a_bridge;
@@ -14,13 +14,10 @@ use super::itop::Itop;
 use super::suspensions::say_over;
 use super::sweep::may_call;
 use super::{Lane, Shared, read};
-use crate::store::{About, DirtyMark, Instance, LinkState, Look, Pair, Store, TicketOf};
+use crate::store::{About, DirtyMark, LinkState, Look, Pair, Store, TicketOf};
 
 /// Links looked at together.
-const PAGE: usize = 200;
-
-/// The store's name for the tickets that were gone when a side halted.
-const GONE: &str = "gone";
+pub(super) const PAGE: usize = 200;
 
 /// Links closed longer than this are left to themselves.
 const CLOSED_MS: i64 = 7 * 24 * 3_600_000;
@@ -50,11 +47,11 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>) {
 
 /// What the audit found of one side.
 #[derive(Default)]
-struct Found {
+pub(super) struct Found {
     /// Ticket id to reference.
-    tickets: HashMap<u64, String>,
+    pub tickets: HashMap<u64, String>,
     /// Ticket id to its attachments.
-    files: HashMap<u64, HashSet<u64>>,
+    pub files: HashMap<u64, HashSet<u64>>,
     /// Those of them that no bridge made.
     originals: HashMap<u64, HashSet<u64>>,
 }
@@ -110,7 +107,7 @@ impl Shared {
         Ok(())
     }
 
-    async fn page(&self, external: Option<&str>, after: i64) -> Result<Vec<Pair>, Failure> {
+    pub(super) async fn page(&self, external: Option<&str>, after: i64) -> Result<Vec<Pair>, Failure> {
         let (external, closed_after) = (external.map(str::to_owned), self.now_ms() - CLOSED_MS);
         let pairs = move |store: &mut dyn Store| store.pairs(external.as_deref(), after, PAGE, Some(closed_after));
         Ok(self.store.call(pairs).await?)
@@ -125,9 +122,8 @@ impl Shared {
         );
         let (external, internal) = (external?, internal?);
         for (found, side) in [(&external, Side::External), (&internal, Side::Internal)] {
-            let gone = self.newly_gone(self.itop(lane, side), &audited, &found.tickets).await?;
-            if lane.settings.sync.halt.exceeded(gone.len(), audited.len()) {
-                return self.halt_side(lane, side, &gone, audited.len()).await.map(|()| None);
+            if self.halts(lane, side, &audited, found).await? {
+                return Ok(None);
             }
         }
         let differs = |pair: &&&Pair| differs(pair, &external, &internal);
@@ -142,7 +138,7 @@ impl Shared {
         self.mark_all(marks.collect()).await.map(Some)
     }
 
-    async fn list(&self, itop: &Itop, pairs: &[&Pair], side: Side) -> Result<Found, Failure> {
+    pub(super) async fn list(&self, itop: &Itop, pairs: &[&Pair], side: Side) -> Result<Found, Failure> {
         let mut found = Found { tickets: self.list_tickets(itop, pairs, side).await?, ..Found::default() };
         let mut by_class: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
         for key in pairs.iter().filter_map(|pair| key(pair, side)) {
@@ -168,7 +164,12 @@ impl Shared {
     }
 
     /// Ticket id to reference.
-    async fn list_tickets(&self, itop: &Itop, pairs: &[&Pair], side: Side) -> Result<HashMap<u64, String>, Failure> {
+    pub(super) async fn list_tickets(
+        &self,
+        itop: &Itop,
+        pairs: &[&Pair],
+        side: Side,
+    ) -> Result<HashMap<u64, String>, Failure> {
         let ids: Vec<u64> = pairs.iter().filter_map(|pair| Some(key(pair, side)?.id)).collect();
         if ids.is_empty() {
             return Ok(HashMap::new());
@@ -178,75 +179,14 @@ impl Shared {
         let of = |object: &Object| (object.id, object.text("ref").unwrap_or_default().to_owned());
         Ok(tickets.objects.iter().map(of).collect())
     }
-
-    /// The linked tickets that are not there, or whose id carries another reference now, and that were so
-    /// not yet when the side last halted: who resumed it nevertheless has accepted that, and each of these
-    /// links halts for itself.
-    async fn newly_gone(
-        &self,
-        itop: &Itop,
-        pairs: &[&Pair],
-        found: &HashMap<u64, String>,
-    ) -> Result<BTreeSet<u64>, Failure> {
-        let instance = itop.instance.clone();
-        let accepted = self.store.call(move |store| accepted(store, &instance)).await?;
-        let keys = pairs.iter().filter_map(|pair| key(pair, itop.side()));
-        let gone = keys.filter(|key| found.get(&key.id) != Some(&key.reference)).map(|key| key.id);
-        Ok(gone.filter(|id| !accepted.contains(id)).collect())
-    }
-
-    /// Law 6: a side that suddenly shows little of what was linked is not believed. It stops at once; then
-    /// all that is gone of it is gathered, so that one `resume` accepts the whole.
-    async fn halt_side(&self, lane: &Lane, side: Side, gone: &BTreeSet<u64>, linked: usize) -> Result<(), Failure> {
-        let itop = self.itop(lane, side);
-        self.stop_side(itop, gone, linked).await?;
-        // What is gone inside is gone of every external's.
-        let external = (side == Side::External).then_some(lane.name.as_str());
-        let (mut all, mut linked, mut after) = (gone.clone(), 0, 0);
-        loop {
-            let pairs = self.page(external, after).await?;
-            let Some(last) = pairs.last() else { break };
-            after = last.id;
-            let audited: Vec<&Pair> = pairs.iter().filter(|pair| is_audited(pair)).collect();
-            let found = self.list_tickets(itop, &audited, side).await?;
-            all.extend(self.newly_gone(itop, &audited, &found).await?);
-            linked += audited.len();
-        }
-        self.stop_side(itop, &all, linked).await
-    }
-
-    async fn stop_side(&self, itop: &Itop, gone: &BTreeSet<u64>, linked: usize) -> Result<(), Failure> {
-        let reason = format!(
-            "{} of {linked} linked tickets are gone or changed their reference at once: was this iTop restored, emptied or cloned?",
-            gone.len()
-        );
-        let (instance, gone, said) = (itop.instance.clone(), gone.clone(), reason.clone());
-        let halt = move |store: &mut dyn Store| {
-            let gone: BTreeSet<u64> = accepted(store, &instance)?.union(&gone).copied().collect();
-            store.set_cursor(&instance, GONE, &read::join(gone.iter()))?;
-            let before = store.stopped(&instance)?;
-            store.set_stopped(&instance, Some(&said))?;
-            Ok(before.is_none_or(|before| before != said))
-        };
-        if self.store.call(halt).await? {
-            tracing::error!(itop = %itop.name, reason, "halted: nothing is written until `resume`");
-        }
-        Ok(())
-    }
-}
-
-/// The tickets that were gone when the side halted, whenever that was.
-fn accepted(store: &mut dyn Store, of: &Instance) -> crate::store::Result<BTreeSet<u64>> {
-    let gone = store.cursor(of, GONE)?.unwrap_or_default();
-    Ok(gone.split(',').filter_map(|id| id.parse().ok()).collect())
 }
 
 /// A link that waits for an operator, or whose counterpart is still to be made, is looked at elsewhere.
-fn is_audited(pair: &Pair) -> bool {
+pub(super) fn is_audited(pair: &Pair) -> bool {
     pair.state == LinkState::Live && !pair.halted && pair.internal.is_some()
 }
 
-fn key(pair: &Pair, side: Side) -> Option<&TicketKey> {
+pub(super) fn key(pair: &Pair, side: Side) -> Option<&TicketKey> {
     match side {
         Side::External => Some(&pair.external),
         Side::Internal => pair.internal.as_ref(),

@@ -17,6 +17,7 @@ mod escaping;
 mod failure;
 mod fields;
 mod files;
+mod halts;
 mod html;
 mod in_hand;
 mod itop;

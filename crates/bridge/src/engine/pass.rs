@@ -214,6 +214,10 @@ impl<'a> Pass<'a> {
                 fresh = true;
                 continue;
             }
+            if self.lost_files_are_many(&plan).await? {
+                self.idle_because = Some("the side has halted, since many of its files are gone at once");
+                return Ok(Some(self.shared.now_ms()));
+            }
             if rounds == 0 {
                 for side in Side::BOTH {
                     if let Some(target) = sights.ticket(side) {
@@ -249,6 +253,26 @@ impl<'a> Pass<'a> {
                 }
             }
         }
+    }
+
+    /// Where this plan takes a file for deleted, original or copy, its whole side is asked.
+    async fn lost_files_are_many(&self, plan: &Plan) -> Result<bool, Failure> {
+        let deleted = plan.writes.iter().filter_map(|step| match step.write {
+            Write::DeleteCopy { from, .. } => Some(from),
+            _ => None,
+        });
+        let removed = plan.notes.iter().filter_map(|note| match note {
+            Note::CopyRemovedByPerson { from, .. } => Some(from.other()),
+            _ => None,
+        });
+        let sides: BTreeSet<Side> = deleted.chain(removed).collect();
+        let Some(link) = self.link_id else { return Ok(false) };
+        for side in sides {
+            if self.shared.has_lost_its_files(self.lane, side, link).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn is_stale(&self, sights: &Sights) -> bool {

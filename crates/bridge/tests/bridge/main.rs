@@ -29,6 +29,7 @@ mod restored;
 mod resume;
 mod settle;
 mod setup;
+mod side_halts;
 mod specification;
 mod status;
 mod sweep;

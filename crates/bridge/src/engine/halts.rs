@@ -1,0 +1,210 @@
+//! Law 6 for a whole side: one that suddenly shows little of what was linked, tickets or files, is not believed. It
+//! stops at once, and nothing is written until `resume`, which accepts what was gone by then.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use itop_bridge_core::Side;
+use itop_bridge_core::link::CopyState;
+
+use super::audit::{Found, PAGE, is_audited, key};
+use super::failure::Failure;
+use super::itop::Itop;
+use super::{Lane, Shared, read};
+use crate::store::{Instance, Pair, Store};
+
+/// The store's name for the tickets that were gone when a side halted.
+const TICKETS: &str = "gone";
+
+/// The same for files.
+const FILES: &str = "gone_files";
+
+/// Files gone from fewer tickets than this are each link's own matter.
+const TICKETS_WITHOUT_FILES: usize = 3;
+
+/// The files of linked tickets that are not there, and were not yet gone when the side last halted.
+#[derive(Default)]
+struct FilesGone {
+    files: BTreeSet<u64>,
+    of_tickets: usize,
+    known: usize,
+}
+
+impl Shared {
+    /// Stops the side where an audit did not find too much of these pairs.
+    pub(super) async fn halts(
+        &self,
+        lane: &Lane,
+        side: Side,
+        audited: &[&Pair],
+        found: &Found,
+    ) -> Result<bool, Failure> {
+        let gone = self.newly_gone(self.itop(lane, side), audited, &found.tickets).await?;
+        if lane.settings.sync.halt.exceeded(gone.len(), audited.len()) {
+            return self.halt_over_tickets(lane, side, &gone, audited.len()).await.map(|()| true);
+        }
+        let gone = self.files_gone(self.itop(lane, side), audited, found).await?;
+        let halts = is_too_much(lane, &gone);
+        if halts {
+            self.halt_over_files(lane, side, gone).await?;
+        }
+        Ok(halts)
+    }
+
+    /// Before a pass takes a file for deleted: stops the side where those of other tickets are gone too, as when an
+    /// account lost its right to see them. Nothing is asked where few files are known.
+    pub(super) async fn has_lost_its_files(&self, lane: &Lane, side: Side, link: i64) -> Result<bool, Failure> {
+        let half_a_page = i64::try_from(PAGE / 2).unwrap_or_default();
+        let pairs = self.page(Some(&lane.name), link.saturating_sub(half_a_page)).await?;
+        let audited: Vec<&Pair> = pairs.iter().filter(|pair| is_audited(pair)).collect();
+        let with_files = audited.iter().map(|pair| known_files(pair, side).count()).filter(|known| *known > 0);
+        let known: Vec<usize> = with_files.collect();
+        if known.len() < TICKETS_WITHOUT_FILES || known.iter().sum::<usize>() < lane.settings.sync.halt.min {
+            return Ok(false);
+        }
+        let itop = self.itop(lane, side);
+        let found = self.list(itop, &audited, side).await?;
+        let gone = self.files_gone(itop, &audited, &found).await?;
+        let halts = is_too_much(lane, &gone);
+        if halts {
+            self.halt_over_files(lane, side, gone).await?;
+        }
+        Ok(halts)
+    }
+
+    /// The linked tickets that are not there, or whose id carries another reference now, and that were so
+    /// not yet when the side last halted: who resumed it nevertheless has accepted that, and each of these
+    /// links halts for itself.
+    async fn newly_gone(
+        &self,
+        itop: &Itop,
+        pairs: &[&Pair],
+        found: &HashMap<u64, String>,
+    ) -> Result<BTreeSet<u64>, Failure> {
+        let accepted = self.accepted(itop, TICKETS).await?;
+        let keys = pairs.iter().filter_map(|pair| key(pair, itop.side()));
+        let gone = keys.filter(|key| found.get(&key.id) != Some(&key.reference)).map(|key| key.id);
+        Ok(gone.filter(|id| !accepted.contains(id)).collect())
+    }
+
+    /// A ticket that is gone takes its files with it: these are not counted.
+    async fn files_gone(&self, itop: &Itop, pairs: &[&Pair], found: &Found) -> Result<FilesGone, Failure> {
+        let (side, accepted, none) = (itop.side(), self.accepted(itop, FILES).await?, HashSet::new());
+        let mut all = FilesGone::default();
+        for pair in pairs {
+            let Some(key) = key(pair, side).filter(|key| found.tickets.get(&key.id) == Some(&key.reference)) else {
+                continue;
+            };
+            let there = found.files.get(&key.id).unwrap_or(&none);
+            let before = all.files.len();
+            for file in known_files(pair, side) {
+                all.known += 1;
+                if !there.contains(&file) && !accepted.contains(&file) {
+                    all.files.insert(file);
+                }
+            }
+            all.of_tickets += usize::from(all.files.len() > before);
+        }
+        Ok(all)
+    }
+
+    /// The side stops at once; then all that is gone of it is gathered, so that one `resume` accepts the whole.
+    async fn halt_over_tickets(
+        &self,
+        lane: &Lane,
+        side: Side,
+        gone: &BTreeSet<u64>,
+        linked: usize,
+    ) -> Result<(), Failure> {
+        let itop = self.itop(lane, side);
+        self.stop_side(itop, TICKETS, &BTreeSet::new(), tickets_are_gone(gone.len(), linked)).await?;
+        let (mut all, mut linked, mut after) = (gone.clone(), 0, 0);
+        while let Some(pairs) = self.next_page(lane, side, &mut after).await? {
+            let audited: Vec<&Pair> = pairs.iter().filter(|pair| is_audited(pair)).collect();
+            let found = self.list_tickets(itop, &audited, side).await?;
+            all.extend(self.newly_gone(itop, &audited, &found).await?);
+            linked += audited.len();
+        }
+        self.stop_side(itop, TICKETS, &all, tickets_are_gone(all.len(), linked)).await
+    }
+
+    /// The same of files.
+    async fn halt_over_files(&self, lane: &Lane, side: Side, gone: FilesGone) -> Result<(), Failure> {
+        let itop = self.itop(lane, side);
+        self.stop_side(itop, FILES, &BTreeSet::new(), files_are_gone(&gone)).await?;
+        let (mut all, mut after) = (FilesGone { known: 0, of_tickets: 0, ..gone }, 0);
+        while let Some(pairs) = self.next_page(lane, side, &mut after).await? {
+            let audited: Vec<&Pair> = pairs.iter().filter(|pair| is_audited(pair)).collect();
+            let found = self.list(itop, &audited, side).await?;
+            let more = self.files_gone(itop, &audited, &found).await?;
+            all.files.extend(more.files);
+            (all.known, all.of_tickets) = (all.known + more.known, all.of_tickets + more.of_tickets);
+        }
+        self.stop_side(itop, FILES, &all.files, files_are_gone(&all)).await
+    }
+
+    /// What is gone inside is gone of every external's.
+    async fn next_page(&self, lane: &Lane, side: Side, after: &mut i64) -> Result<Option<Vec<Pair>>, Failure> {
+        let external = (side == Side::External).then_some(lane.name.as_str());
+        let pairs = self.page(external, *after).await?;
+        Ok(pairs.last().map(|last| last.id).map(|last| {
+            *after = last;
+            pairs
+        }))
+    }
+
+    /// What of this kind was gone when the side halted, whenever that was.
+    async fn accepted(&self, itop: &Itop, of: &'static str) -> Result<BTreeSet<u64>, Failure> {
+        let instance = itop.instance.clone();
+        Ok(self.store.call(move |store| accepted(store, &instance, of)).await?)
+    }
+
+    async fn stop_side(
+        &self,
+        itop: &Itop,
+        of: &'static str,
+        gone: &BTreeSet<u64>,
+        reason: String,
+    ) -> Result<(), Failure> {
+        let (instance, gone, said) = (itop.instance.clone(), gone.clone(), reason.clone());
+        let halt = move |store: &mut dyn Store| {
+            let gone: BTreeSet<u64> = accepted(store, &instance, of)?.union(&gone).copied().collect();
+            store.set_cursor(&instance, of, &read::join(gone.iter()))?;
+            let before = store.stopped(&instance)?;
+            store.set_stopped(&instance, Some(&said))?;
+            Ok(before.is_none_or(|before| before != said))
+        };
+        if self.store.call(halt).await? {
+            tracing::error!(itop = %itop.name, reason, "halted: nothing is written until `resume`");
+        }
+        Ok(())
+    }
+}
+
+fn accepted(store: &mut dyn Store, instance: &Instance, of: &str) -> crate::store::Result<BTreeSet<u64>> {
+    let gone = store.cursor(instance, of)?.unwrap_or_default();
+    Ok(gone.split(',').filter_map(|id| id.parse().ok()).collect())
+}
+
+/// The files on that side that should be there: originals with a copy, and what the bridge made.
+fn known_files(pair: &Pair, side: Side) -> impl Iterator<Item = u64> {
+    let stands = |copy: &&itop_bridge_core::link::Copy| matches!(copy.state, CopyState::Stands(_));
+    let originals = pair.copies.iter().filter(move |copy| copy.from == side).filter(stands);
+    originals.map(|copy| copy.original).chain(pair.standing_on(side))
+}
+
+fn is_too_much(lane: &Lane, gone: &FilesGone) -> bool {
+    gone.of_tickets >= TICKETS_WITHOUT_FILES && lane.settings.sync.halt.exceeded(gone.files.len(), gone.known)
+}
+
+fn tickets_are_gone(gone: usize, linked: usize) -> String {
+    format!(
+        "{gone} of {linked} linked tickets are gone or changed their reference at once: was this iTop restored, emptied or cloned?"
+    )
+}
+
+fn files_are_gone(FilesGone { files, of_tickets, known }: &FilesGone) -> String {
+    format!(
+        "{} of {known} files of linked tickets are gone at once, on {of_tickets} tickets: were they deleted, or may the bridge's account no longer see them?",
+        files.len()
+    )
+}
