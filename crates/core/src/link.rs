@@ -87,6 +87,10 @@ pub struct Link {
     /// new one begins is left behind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anew_from_ms: Option<i64>,
+    /// This side's iTop was restored from a backup, and an operator has gone on with it: what the link remembers of
+    /// it is compared with what stands, before anything else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored: Option<Side>,
 }
 
 impl Link {
@@ -112,6 +116,7 @@ impl Link {
             resumed: false,
             left_behind: Vec::new(),
             anew_from_ms: None,
+            restored: None,
         }
     }
 

@@ -179,6 +179,8 @@ pub enum Note {
     LeftBehind(Vec<u64>),
     /// What an operator resumed is as it should be again.
     ResumeIsOver,
+    /// The link without what an iTop lost that was restored from a backup.
+    Restored(Box<Link>),
     /// A write that may have landed late has settled, and was looked at.
     LateSettled(LateWrite),
     /// What a late write put in place of something newer: the newer is owed until it is written again.

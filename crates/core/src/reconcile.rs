@@ -9,6 +9,7 @@ mod documents;
 mod fields;
 mod files;
 mod logs;
+mod restored;
 mod status;
 
 pub use adopt::{Adopted, found_by_marks, taken_over};
@@ -52,6 +53,9 @@ pub fn reconcile(policy: &Policy, link: &Link, external: &Sight, internal: &Sigh
         return halted(link, HaltKind::InternalReferenceChanged, text);
     }
     // Here both tickets stand and are the ones that were linked.
+    if let Some(side) = link.restored {
+        return restored::plan(side, policy, link, external, internal);
+    }
     both_stand(policy, link, external, internal)
 }
 

@@ -12,7 +12,7 @@ use super::times::moment;
 use super::{Outcome, store, ticket};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::store::{Activity, Instance, LinkState, Store};
+use crate::store::{Activity, Instance, LinkState, Store, WENT_BACK};
 
 /// End the halt of a ticket's pair, or the halt or pause of a side.
 ///
@@ -52,7 +52,7 @@ pub fn in_store(
 ) -> anyhow::Result<Outcome> {
     match ticket::side(config, &resume.what) {
         Some(_) if resume.create => bail!("--create goes with a ticket, and {} is a side", resume.what),
-        Some(instance) => resume_side(store, &instance, &resume.what, out),
+        Some(instance) => resume_side(store, &instance, &resume.what, now_ms, out),
         None => resume_pair(resume, store, config, now_ms, out),
     }
 }
@@ -132,16 +132,55 @@ fn can_be_made_anew(link: &Link) -> anyhow::Result<()> {
     }
 }
 
-fn resume_side(store: &mut dyn Store, instance: &Instance, name: &str, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    match store.stopped(instance)? {
-        None => {
-            writeln!(out, "{name} is not halted. Nothing was changed.")?;
-            Ok(Outcome::Fine)
-        }
-        Some(reason) => {
-            store.set_stopped(instance, None)?;
-            writeln!(out, "{name} is resumed. It had stopped because {reason}.")?;
-            Ok(Outcome::Fine)
+fn resume_side(
+    store: &mut dyn Store,
+    instance: &Instance,
+    name: &str,
+    now_ms: i64,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
+    let Some(reason) = store.stopped(instance)? else {
+        writeln!(out, "{name} is not halted. Nothing was changed.")?;
+        return Ok(Outcome::Fine);
+    };
+    if store.cursor(instance, WENT_BACK)?.is_some_and(|said| !said.is_empty()) {
+        let pairs = compare_with_what_stands(store, instance, name, now_ms)?;
+        writeln!(
+            out,
+            "{pairs} pairs are compared with what stands: copies, log files and reports that {name} lost are made again; \
+             texts and states are left as they stand, and `links list --conflicts` shows where they differ."
+        )?;
+        store.set_cursor(instance, WENT_BACK, "")?;
+    }
+    store.set_stopped(instance, None)?;
+    writeln!(out, "{name} is resumed. It had stopped because {reason}.")?;
+    Ok(Outcome::Fine)
+}
+
+/// In transactions of one pair each, while the side stands still: cut off, the next `resume` does it once more.
+fn compare_with_what_stands(
+    store: &mut dyn Store,
+    instance: &Instance,
+    name: &str,
+    now_ms: i64,
+) -> anyhow::Result<usize> {
+    let side = instance.side();
+    let external = match instance {
+        Instance::External(name) => Some(name.as_str()),
+        Instance::Internal => None,
+    };
+    let (mut after, mut compared) = (0, 0);
+    loop {
+        let pairs = store.pairs(external, after, PAGE, None)?;
+        let Some(last) = pairs.last() else { return Ok(compared) };
+        after = last.id;
+        for pair in pairs.iter().filter(|pair| pair.state == LinkState::Live && pair.internal.is_some()) {
+            let text = format!("{name} was restored from a backup: the pair is compared with what stands");
+            let did = Activity { at_ms: now_ms, text };
+            store.amend_link(pair.id, &move |link, _| link.restored = Some(side), &did, now_ms)?;
+            compared += 1;
         }
     }
 }
+
+const PAGE: usize = 200;

@@ -183,7 +183,7 @@ impl Shared {
 
 /// A link that waits for an operator, or whose counterpart is still to be made, is looked at elsewhere.
 pub(super) fn is_audited(pair: &Pair) -> bool {
-    pair.state == LinkState::Live && !pair.halted && pair.internal.is_some()
+    pair.state == LinkState::Live && !pair.halted && !pair.restored && pair.internal.is_some()
 }
 
 pub(super) fn key(pair: &Pair, side: Side) -> Option<&TicketKey> {

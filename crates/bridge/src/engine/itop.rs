@@ -40,6 +40,7 @@ struct Known {
     /// Attributes, by class and code, whose text is answered with every `&` escaped once more.
     escaped: BTreeSet<(String, String)>,
     highest_ticket: u64,
+    knows_witnesses: bool,
     /// Of the server's times from UTC.
     offset: Option<Learnt>,
     seen: HashMap<u64, Seen>,
@@ -293,6 +294,29 @@ impl Itop {
     pub fn stood_before(&self, ticket: u64, last_update: &str) {
         let seen = Seen { last_update: last_update.to_owned(), first_met_ms: 0, settled: true };
         self.known().seen.insert(ticket, seen);
+    }
+
+    /// A witness of an earlier process: unless a later time was seen since.
+    pub fn stood_at(&self, ticket: u64, last_update: &str, now_ms: i64) {
+        let seen = Seen { last_update: last_update.to_owned(), first_met_ms: now_ms, settled: false };
+        self.known().seen.entry(ticket).or_insert(seen);
+    }
+
+    /// Whether the store's witnesses are still to be asked for: once.
+    pub fn asks_for_witnesses(&self) -> bool {
+        !std::mem::replace(&mut self.known().knows_witnesses, true)
+    }
+
+    /// The tickets that were seen with a `last_update` that a sweep looks back over, but for these.
+    pub fn seen_but(&self, listed: impl Iterator<Item = u64>) -> Vec<(u64, String)> {
+        let listed: BTreeSet<u64> = listed.collect();
+        let known = self.known();
+        let missing = known.seen.iter().filter(|(ticket, _)| !listed.contains(ticket));
+        missing.map(|(ticket, seen)| (*ticket, seen.last_update.clone())).collect()
+    }
+
+    pub fn forget_seen(&self, tickets: &[u64]) {
+        self.known().seen.retain(|ticket, _| !tickets.contains(ticket));
     }
 
     pub fn has_met_attachment(&self, id: u64) -> bool {

@@ -40,6 +40,7 @@ mod suspensions;
 mod sweep;
 mod troubles;
 mod unreadable;
+mod went_back;
 mod worker;
 mod write;
 mod zone;

@@ -108,6 +108,9 @@ impl Shared {
         let now_ms = self.now_ms();
         let answer = itop.client.get("Ticket", &Query::oql(oql), &["id", "finalclass", "last_update"]).await;
         let found = self.noted(itop, "Ticket", answer).map_err(|error| Failure::of(itop, &error))?;
+        if self.went_back(itop, &found.objects).await? {
+            return Ok(0);
+        }
         let (mut marks, mut met) = (Vec::new(), Vec::new());
         let mut latest = cursor.as_str();
         for object in &found.objects {
@@ -125,6 +128,7 @@ impl Shared {
             itop.met(id, last_update, now_ms);
         }
         if latest != cursor {
+            self.remember_witnesses(itop, &found.objects).await?;
             self.set_cursor(itop, LAST_UPDATE, latest.to_owned()).await?;
         }
         Ok(marked)
@@ -239,7 +243,7 @@ impl Shared {
 }
 
 /// A server time so many seconds before; as it stands where it is no time.
-fn earlier(server_time: &str, seconds: i64) -> String {
+pub(super) fn earlier(server_time: &str, seconds: i64) -> String {
     let Ok(time) = server_time.parse::<DateTime>() else { return server_time.to_owned() };
     let earlier = time.checked_sub(seconds.seconds()).unwrap_or(time);
     earlier.strftime("%Y-%m-%d %H:%M:%S").to_string()

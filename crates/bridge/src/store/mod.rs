@@ -234,6 +234,8 @@ pub struct Pair {
     pub copies: Vec<itop_bridge_core::link::Copy>,
     pub documents: Vec<itop_bridge_core::document::Document>,
     pub halted: bool,
+    /// It is still to be compared with an iTop that was restored from a backup.
+    pub restored: bool,
     pub state: LinkState,
 }
 
@@ -259,6 +261,10 @@ pub struct Activity {
     pub at_ms: i64,
     pub text: String,
 }
+
+/// The cursor that says that a side halted since its iTop was restored from a backup: `resume` has its links compared
+/// with what stands.
+pub const WENT_BACK: &str = "went_back";
 
 /// Whose cursor, and whose standstill: the internal side, or one external by name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -37,3 +37,4 @@ mod two_bridges;
 mod unreadable;
 mod verbs;
 mod watch;
+mod went_back;

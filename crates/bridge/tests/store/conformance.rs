@@ -665,6 +665,7 @@ fn pairs_are_the_links_without_their_texts(store) {
                 copies: stored.link.copies,
                 documents: stored.link.documents,
                 halted: stored.link.halt.is_some(),
+                restored: stored.link.restored.is_some(),
                 state: stored.state,
             }).collect();
             assert_eq!(store.pairs(external, after, limit, closed_after_ms).unwrap(), expected);

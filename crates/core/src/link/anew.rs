@@ -34,7 +34,7 @@ impl Link {
     }
 
     /// When nothing that was sent without an answer can land any more.
-    fn settles_at_ms(&self) -> i64 {
+    pub(crate) fn settles_at_ms(&self) -> i64 {
         let creation = self.creation.iter().map(|creation| creation.until_ms);
         let late = self.late.iter().map(|late| late.until_ms);
         let in_doubt = |state: &CopyState| match state {

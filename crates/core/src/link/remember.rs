@@ -37,6 +37,7 @@ impl Link {
                 self.resumed = false;
             }
             Note::ResumeIsOver => self.resumed = false,
+            Note::Restored(link) => self.clone_from(link),
             Note::LeftBehind(files) => {
                 self.leave_behind(files.clone());
                 // Before it stands it may be refused, or its create may go unanswered.

@@ -7,7 +7,7 @@ use crate::document::{Document, DocumentKind};
 use crate::link::{Copy, CopyState, Link, LogNote};
 use crate::plan::{Note, Plan, Step};
 use crate::policy::{Policy, StatusToExternal};
-use crate::reconcile::{crossing_entries, documents, fields, reconcile, status};
+use crate::reconcile::{crossing_entries, documents, reconcile, restored};
 use crate::ticket::{File, FileContent, Side, Sight, Ticket};
 
 /// A link made of what stands.
@@ -110,13 +110,7 @@ fn taken(from: Side, file: File, counterpart: Option<u64>) -> Copy {
 
 fn as_they_stand(policy: &Policy, external: &Ticket, internal: &Ticket) -> Link {
     let mut link = Link { internal: Some(internal.key()), ..Link::unborn(external.key()) };
-    let (notes, mut conflicts) = fields::as_they_stand(policy, external, internal);
-    notes.iter().for_each(|note| link.remember(note));
-    if let Some((note, conflict)) = status::as_it_stands(policy, external, internal) {
-        link.remember(&note);
-        conflicts.extend(conflict);
-    }
-    link.conflicts = conflicts;
+    restored::as_they_stand(policy, &mut link, external, internal);
     link
 }
 

@@ -210,12 +210,17 @@ impl<'a> Way<'a> {
     }
 }
 
+/// Whether this attachment bears the mark of that copy.
+pub fn is_its_copy(file: &File, copy: &Copy) -> bool {
+    is_copy_of(file, copy.from, copy.original)
+}
+
 fn is_copy_of(file: &File, from: Side, original: u64) -> bool {
     file.mark().is_some_and(|mark| mark.is(from, FileKind::File, &original.to_string()))
 }
 
 /// What an adopted copy holds is not known: it is read together with the original, when a hint names that.
-fn unknown_content() -> FileContent {
+pub fn unknown_content() -> FileContent {
     FileContent { hash: String::new(), name: String::new(), mimetype: String::new() }
 }
 

@@ -46,6 +46,46 @@ pub fn crossing_entries<'a>(
     }
 }
 
+/// A side was restored from a backup. Entries that went there were lost, not removed; and what log files carried
+/// that are gone there is sent once more: all after the last entry that a file which stands carries.
+pub fn forget_what_is_lost(side: Side, policy: &Policy, link: &mut Link, restored: &Ticket, other: &Ticket) {
+    let mut states = std::mem::take(&mut link.logs);
+    for state in &mut states {
+        let source = if state.from == side { restored } else { other };
+        let Some(entries) = source.logs.get(&state.log) else { continue };
+        let entries = crossing_entries(policy, link, state.from, state.log, entries);
+        if state.from == side {
+            let there = |key: &EntryKey| entries.iter().any(|entry| entry.key == *key);
+            let gone: Vec<EntryKey> = state.delivered.extract_if(.., |key| !there(key)).collect();
+            state.vanished.extend(gone);
+        } else {
+            forget_lost_files(state, entries, restored);
+        }
+    }
+    link.logs = states;
+}
+
+fn forget_lost_files(state: &mut LogState, entries: &[Entry], restored: &Ticket) {
+    let listed = || restored.files.iter().flatten();
+    let is_there = |id: u64| listed().any(|file| file.id == id);
+    for file in state.batch.iter_mut().flat_map(|batch| &mut batch.files) {
+        file.state.take_if(|state| state.standing().is_some_and(|id| !is_there(id)));
+    }
+    if state.files.iter().all(|id| is_there(*id)) {
+        return;
+    }
+    let carried = listed().filter_map(|file| carried_by(state, file)?.place_in(entries)).max();
+    let carried = &entries[..carried.map_or(0, |place| place + 1)];
+    state.delivered.retain(|key| carried.iter().any(|entry| entry.key == *key));
+    state.files.retain(|id| is_there(*id));
+}
+
+/// The entry up to which this file carries the log.
+fn carried_by(state: &LogState, file: &File) -> Option<BatchKey> {
+    let mark = file.mark().filter(|mark| mark.from == state.from && mark.kind == FileKind::Log)?;
+    BatchKey::read(&mark.key).filter(|key| key.log == state.log)
+}
+
 /// One log on its way to the other side.
 struct One<'a> {
     policy: &'a Policy,
@@ -121,7 +161,7 @@ impl One<'_> {
         }
         let unknown = self.target.files.iter().flatten().filter(|file| !self.state.files.contains(&file.id));
         let unknown: Vec<(u64, BatchKey)> =
-            unknown.filter_map(|file| Some((file.id, self.carried_by(file)?))).collect();
+            unknown.filter_map(|file| Some((file.id, carried_by(self.state, file)?))).collect();
         if unknown.is_empty() {
             return;
         }
@@ -130,12 +170,6 @@ impl One<'_> {
         let entries: Vec<EntryKey> = carried.filter(|key| new.contains(key)).cloned().collect();
         new.retain(|key| !entries.contains(key));
         self.note(LogNote::Found { entries, files: unknown.into_iter().map(|(id, _)| id).collect() }, plan);
-    }
-
-    /// The entry up to which this file carries the log.
-    fn carried_by(&self, file: &File) -> Option<BatchKey> {
-        let mark = file.mark().filter(|mark| mark.from == self.state.from && mark.kind == FileKind::Log)?;
-        BatchKey::read(&mark.key).filter(|key| key.log == self.state.log)
     }
 
     /// What an operator wants taken as delivered.

@@ -11,6 +11,7 @@ mod fixtures;
 mod halts;
 mod logs;
 mod outward;
+mod restored;
 mod status;
 
 use fixtures::{note_in_words, policy, write_in_words};
@@ -127,6 +128,7 @@ fn every_row_holds() {
         halts::halts(),
         anew::in_doubt(),
         anew::left_behind(),
+        restored::restored(),
     ]
     .into_iter()
     .flatten()

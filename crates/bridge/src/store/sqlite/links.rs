@@ -338,6 +338,8 @@ struct Body {
     #[serde(default)]
     documents: Vec<Document>,
     halt: Option<serde::de::IgnoredAny>,
+    #[serde(default)]
+    restored: Option<serde::de::IgnoredAny>,
 }
 
 fn read_pair(row: &rusqlite::Row<'_>) -> rusqlite::Result<Pair> {
@@ -350,6 +352,7 @@ fn read_pair(row: &rusqlite::Row<'_>) -> rusqlite::Result<Pair> {
         copies: body.copies,
         documents: body.documents,
         halted: body.halt.is_some(),
+        restored: body.restored.is_some(),
         state: read_state(row)?,
     })
 }

@@ -1,0 +1,185 @@
+//! An iTop is restored from yesterday's backup, beside the store of today. Nothing is lost, nothing is there twice: the
+//! side halts until an operator goes on with it, and then what it lost is made again.
+
+use itop_bridge::store::Instance;
+use itop_bridge_core::Side;
+use itop_bridge_core::plan::HaltKind;
+use itop_sim::{Sim, Version};
+
+use crate::world::*;
+
+either_version_on_either_side![
+    a_restored_internal_gets_again_what_it_lost,
+    a_restored_external_loses_nothing_that_was_carried,
+    a_restore_is_seen_by_a_bridge_that_was_not_running,
+    a_ticket_that_somebody_deletes_is_no_restore,
+];
+outside_both_versions![a_clone_that_calls_the_bridge_changes_nothing];
+
+fn of(world: &World, side: Side) -> &Sim {
+    if side == Side::External { world.acme() } else { &world.internal }
+}
+
+fn instance(side: Side) -> Instance {
+    if side == Side::External { Instance::External("acme".into()) } else { Instance::Internal }
+}
+
+fn names(sim: &Sim, ticket: u64) -> Vec<String> {
+    let mut names: Vec<String> = sim.attachments(ticket).into_iter().map(|file| file.filename).collect();
+    names.sort();
+    names
+}
+
+/// What people do on both sides of one pair in a day.
+async fn a_day_goes_by(world: &World, outside: u64, word: &str) {
+    let inside = world.copy_of(outside).await.id;
+    for (sim, id, place) in [(world.acme(), outside, "outside"), (&world.internal, inside, "inside")] {
+        sim.attach(id, &format!("{place} {word}.txt"), "text/plain", word.as_bytes()).await.unwrap();
+        sim.add_log_entry(id, "private_log", &format!("<p>{word} {place}</p>")).await.unwrap();
+    }
+    world.pass_seconds(600).await;
+    world.settle().await;
+}
+
+/// A pair of yesterday, one of today, and the backup between them: hours old, as the hour that repeats in autumn
+/// would not tell less.
+async fn yesterday_and_today(world: &World, side: Side) -> (u64, u64, itop_sim::Backup) {
+    let old = world.acme().create_ticket("UserRequest", ticket("Old")).await.unwrap();
+    world.settle().await;
+    a_day_goes_by(world, old, "yesterday").await;
+    let backup = of(world, side).back_up();
+    world.pass_seconds(3 * 3600).await;
+    let new = world.acme().create_ticket("UserRequest", ticket("New")).await.unwrap();
+    world.settle().await;
+    a_day_goes_by(world, old, "today").await;
+    world.pass_seconds(700).await;
+    world.settle().await;
+    (old, new, backup)
+}
+
+async fn halted_over_the_restore(world: &World, side: Side) -> String {
+    world.pass_seconds(310).await;
+    let reason = world.stopped(instance(side)).await.expect("the side has halted");
+    assert!(reason.contains("was this iTop restored from a backup"), "{reason}");
+    reason
+}
+
+async fn a_restored_internal_gets_again_what_it_lost(versions: Versions) {
+    let world = Setup::between(versions).start().await;
+    let (old, new, backup) = yesterday_and_today(&world, Side::Internal).await;
+    let copy = world.copy_of(old).await.id;
+    let outside = names(world.acme(), old);
+    let before = names(&world.internal, copy);
+    world.internal.restore(&backup);
+    world.clear_calls();
+    halted_over_the_restore(&world, Side::Internal).await;
+    assert_eq!(world.acme().writes() + world.internal.writes(), 0, "nothing is written meanwhile");
+    let said = world.resume("elitery", false).await.unwrap();
+    assert!(said.contains("2 pairs are compared with what stands"), "{said}");
+    world.pass_seconds(4_000).await;
+    world.settle().await;
+    // What a copy holds that came back is not known until it is read once.
+    world.look_at_everything().await;
+    // The provider's own file of today is lost; the customer's is there again, and so are his words.
+    let own = |name: &&String| *name != "inside today.txt";
+    assert_eq!(names(&world.internal, copy).iter().collect::<Vec<_>>(), before.iter().filter(own).collect::<Vec<_>>());
+    let words = |word: &str| {
+        let files = world.internal.attachments(copy);
+        files.iter().filter(|file| String::from_utf8_lossy(&file.data).contains(word)).count()
+    };
+    assert_eq!((words("yesterday outside"), words("today outside")), (1, 1), "each entry crossed once");
+    assert_eq!(names(world.acme(), old), outside, "what was carried outside stays");
+    assert_eq!(world.link(new).await.link.halt.expect("its counterpart is gone").kind, HaltKind::InternalVanished);
+    world.one_more_pass_writes_nothing().await;
+    // Life goes on, also for the ticket whose counterpart was lost.
+    world.resume(&format!("acme:R-{new:06}"), true).await.unwrap();
+    world.pass_seconds(400).await;
+    a_day_goes_by(&world, old, "after").await;
+    a_day_goes_by(&world, new, "after").await;
+    for (ticket, title) in [(old, "Old"), (new, "New")] {
+        let copy = world.copy_of(ticket).await;
+        assert_eq!(copy.field("title"), format!("[R-{ticket:06}] {title}"));
+        assert!(names(&world.internal, copy.id).contains(&"outside after.txt".to_owned()));
+        assert!(names(world.acme(), ticket).contains(&"inside after.txt".to_owned()));
+    }
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn a_restored_external_loses_nothing_that_was_carried(versions: Versions) {
+    let world = Setup::between(versions).start().await;
+    let (old, new, backup) = yesterday_and_today(&world, Side::External).await;
+    let copy = world.copy_of(old).await.id;
+    let (inside, outside) = (names(&world.internal, copy), names(world.acme(), old));
+    world.acme().restore(&backup);
+    world.clear_calls();
+    halted_over_the_restore(&world, Side::External).await;
+    assert_eq!(world.acme().writes() + world.internal.writes(), 0, "nothing is written meanwhile");
+    world.resume("acme", false).await.unwrap();
+    world.pass_seconds(4_000).await;
+    world.settle().await;
+    world.look_at_everything().await;
+    assert_eq!(names(&world.internal, copy), inside, "the copy of what the customer lost stays");
+    let own = |name: &&String| *name != "outside today.txt";
+    assert_eq!(names(world.acme(), old).iter().collect::<Vec<_>>(), outside.iter().filter(own).collect::<Vec<_>>());
+    assert_eq!(world.link(new).await.link.halt.expect("it is gone outside").kind, HaltKind::ExternalVanished);
+    world.one_more_pass_writes_nothing().await;
+    // The id and the reference of the lost ticket are given out again: it is another ticket.
+    let again = world.acme().create_ticket("UserRequest", ticket("Another")).await.unwrap();
+    assert_eq!(again, new);
+    world.pass_seconds(4_000).await;
+    assert!(world.link(new).await.link.halt.is_some());
+    a_day_goes_by(&world, old, "after").await;
+    assert!(names(&world.internal, copy).contains(&"outside after.txt".to_owned()));
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn a_restore_is_seen_by_a_bridge_that_was_not_running(versions: Versions) {
+    for side in Side::BOTH {
+        let mut world = Setup::between(versions).start().await;
+        let (old, _, backup) = yesterday_and_today(&world, side).await;
+        world.crash().await;
+        of(&world, side).restore(&backup);
+        world.boot();
+        let before = (names(world.acme(), old), names(&world.internal, world.copy_of(old).await.id));
+        halted_over_the_restore(&world, side).await;
+        let now = (names(world.acme(), old), names(&world.internal, world.copy_of(old).await.id));
+        assert_eq!(now, before);
+        world.stop().await;
+    }
+}
+
+async fn a_ticket_that_somebody_deletes_is_no_restore(versions: Versions) {
+    for side in Side::BOTH {
+        let world = Setup::between(versions).start().await;
+        let (old, new, _) = yesterday_and_today(&world, side).await;
+        let gone = if side == Side::External { new } else { world.copy_of(new).await.id };
+        of(&world, side).delete_ticket(gone).await.unwrap();
+        world.pass_seconds(4_000).await;
+        assert_eq!(world.stopped(instance(side)).await, None);
+        assert!(world.link(new).await.link.halt.is_some());
+        a_day_goes_by(&world, old, "after").await;
+        world.one_more_pass_writes_nothing().await;
+    }
+}
+
+/// A clone of production has its triggers, its address of the bridge and its key.
+async fn a_clone_that_calls_the_bridge_changes_nothing(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let (old, _, backup) = yesterday_and_today(&world, Side::External).await;
+    let acme = world.acme();
+    let today = acme.back_up();
+    acme.restore(&backup);
+    // Nobody reads while the clone stands in for production: only its hooks come.
+    acme.hold_hooks(true);
+    acme.update(old, json!({"title": "Changed in the clone"})).await.unwrap();
+    acme.attach(old, "clone.txt", "text/plain", b"clone").await.unwrap();
+    acme.create_ticket("UserRequest", ticket("Born in the clone")).await.unwrap();
+    acme.restore(&today);
+    world.clear_calls();
+    acme.release_hooks(itop_sim::Release::InOrder).await;
+    world.pass_seconds(700).await;
+    world.settle().await;
+    assert_eq!(world.acme().writes() + world.internal.writes(), 0);
+    assert_eq!(world.stopped(instance(Side::External)).await, None);
+    world.one_more_pass_writes_nothing().await;
+}

@@ -1,0 +1,65 @@
+//! A pair of which one side's iTop was restored from a backup: the ticket stands there as it was then, and what
+//! the bridge has done since on that side is gone, without anybody's having done it.
+//!
+//! What is lost there is made again: copies, log files, the report. What is lost of that side's own stays where it
+//! was carried to: nobody deleted it. Fields and states are taken as they stand, since what a person did cannot be
+//! told from what came back; where they differ, that is shown.
+
+use super::{both_stand, fields, files, logs, status};
+use crate::link::{Copy, CopyState, Link};
+use crate::plan::{Note, Plan};
+use crate::policy::Policy;
+use crate::ticket::{Side, Ticket};
+
+pub fn plan(side: Side, policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket) -> Plan {
+    let read_at_ms = external.read_at_ms.min(internal.read_at_ms);
+    let waits_until_ms = link.settles_at_ms();
+    if waits_until_ms > read_at_ms || external.files.is_none() || internal.files.is_none() {
+        let mut plan = Plan { conflicts: link.conflicts.clone(), ..Plan::default() };
+        plan.look_again(waits_until_ms.max(read_at_ms));
+        return plan;
+    }
+    let link = without_what_is_lost(side, policy, link, external, internal);
+    let mut plan = both_stand(policy, &link, external, internal);
+    plan.notes.insert(0, Note::Restored(Box::new(link)));
+    plan
+}
+
+fn without_what_is_lost(side: Side, policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket) -> Link {
+    let mut link = link.clone();
+    link.restored = None;
+    (link.path, link.late, link.owed, link.edits_at_stake) = (None, Vec::new(), Vec::new(), Vec::new());
+    as_they_stand(policy, &mut link, external, internal);
+    let (restored, other) = side.source_and_target(external, internal);
+    let is_there = |id: u64| restored.files.iter().flatten().any(|file| file.id == id);
+    // Its own files that are gone: their copies stay, and are nobody's any more.
+    link.copies.retain(|copy| copy.from != side || is_there(copy.original));
+    let stands = |copy: &Copy| match copy.state {
+        CopyState::Stands(id) => {
+            restored.files.iter().flatten().any(|file| file.id == id && files::is_its_copy(file, copy))
+        }
+        _ => true,
+    };
+    link.copies.retain(|copy| copy.from == side || stands(copy));
+    for copy in link.copies.iter_mut().filter(|copy| copy.state.standing().is_some()) {
+        // One of the two may hold what it held then: contents are compared once they are read.
+        copy.content = files::unknown_content();
+    }
+    for document in link.documents.iter_mut().filter(|document| document.kind.on() == side) {
+        document.holds = None;
+        document.state.take_if(|state| !state.standing().is_none_or(is_there));
+    }
+    logs::forget_what_is_lost(side, policy, &mut link, restored, other);
+    link
+}
+
+/// Fields and states as they stand on both sides, and what differs as a conflict that is older.
+pub fn as_they_stand(policy: &Policy, link: &mut Link, external: &Ticket, internal: &Ticket) {
+    let (notes, mut conflicts) = fields::as_they_stand(policy, external, internal);
+    notes.iter().for_each(|note| link.remember(note));
+    if let Some((note, conflict)) = status::as_it_stands(policy, external, internal) {
+        link.remember(&note);
+        conflicts.extend(conflict);
+    }
+    link.conflicts = conflicts;
+}

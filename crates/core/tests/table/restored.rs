@@ -1,0 +1,109 @@
+//! One side's iTop was restored from a backup, and an operator has gone on with it.
+
+use itop_bridge_core::policy::StatusToExternal;
+use itop_bridge_core::{Link, Policy, Side};
+
+use crate::fixtures::*;
+use crate::{Case, case};
+
+pub fn restored() -> Vec<Case> {
+    let [a, b] = [said("a"), said("b").at("10:05")];
+    let inside = |link: Link| link.with(|link| link.restored = Some(Side::Internal));
+    let outside = |link: Link| link.with(|link| link.restored = Some(Side::External));
+    let forgotten = "what was lost is forgotten";
+    vec![
+        case("nothing was lost", inside(link()), ext().files([]), int().files([])).notes([forgotten]),
+        case("a copy that is lost is made again", inside(link().copied(70, 170, "x")), ext().files([file(70)]), int().files([]))
+            .writes(["copy 70"])
+            .notes([forgotten]),
+        case(
+            "an id that is given out again is another file: the copy is made again",
+            inside(link().copied(70, 170, "x")),
+            ext().files([file(70)]),
+            int().files([file(170)]),
+        )
+        .writes(["copy 70", "copy 170 (to outside)"])
+        .notes([forgotten]),
+        case(
+            "a copy that stands stays, and what it holds is compared when it is read",
+            inside(link().copied(70, 170, "x")),
+            ext().files([file(70)]),
+            int().files([copy(170, 70)]),
+        )
+        .notes([forgotten]),
+        case(
+            "an original that is lost takes no copy with it, however long it is missing",
+            outside(link().copied(70, 170, "x").missing_since(70, 0)),
+            ext().files([]),
+            int().files([copy(170, 70)]),
+        )
+        .notes([forgotten]),
+        case(
+            "a copy that a person removed stays removed",
+            inside(link().removed(70)),
+            ext().files([file(70)]),
+            int().files([]),
+        )
+        .notes([forgotten]),
+        case("both sides' files are listed first", inside(link().copied(70, 170, "x")), ext().files([file(70)]), int())
+            .looks_again_at(NOW),
+        case(
+            "what was sent without an answer settles first",
+            inside(link().late_field("title", "B", NOW + 1)),
+            ext().files([]),
+            int().files([]),
+        )
+        .looks_again_at(NOW + 1),
+        case(
+            "entries whose file is lost are sent again, and no others",
+            inside(link().delivered(Side::External, [a.clone(), b.clone()]).logged(Side::External, [300, 301])),
+            ext().files([]).log([a.clone(), b.clone()]),
+            int().files([log_file(300, Side::External, 1, a.clone())]),
+        )
+        .policy(private_logs)
+        .writes(["send b of the private log outside"])
+        .notes([forgotten]),
+        case(
+            "all of them where no file is left",
+            inside(link().delivered(Side::External, [a.clone(), b.clone()]).logged(Side::External, [300])),
+            ext().files([]).log([a.clone(), b.clone()]),
+            int().files([]),
+        )
+        .policy(private_logs)
+        .writes(["send a+b of the private log outside"])
+        .notes([forgotten]),
+        case(
+            "what was taken as delivered without a file is not sent",
+            inside(link().delivered(Side::External, [a.clone(), b.clone()])),
+            ext().files([]).log([a.clone(), b.clone()]),
+            int().files([]),
+        )
+        .policy(private_logs)
+        .notes([forgotten]),
+        case(
+            "entries that the restored side lost do not halt its log",
+            outside(link().delivered(Side::External, [said("1"), said("2"), said("3"), a.clone()])),
+            ext().files([]).log([a.clone()]),
+            int().files([]),
+        )
+        .policy(private_logs)
+        .notes([forgotten]),
+        case("fields and states stand as they are, and what differs is shown", inside(agreed("resolved", "resolved")), ext().files([]).status("resolved"), int().files([]).title("[R-1] older").status("assigned"))
+            .notes([forgotten])
+            .conflict("title: it differed when the pair was found; it is left so until it changes outside")
+            .conflict("status: it was resolved outside and assigned inside when the pair was found; it is left so until it moves outside"),
+        case(
+            "a report that is lost is written again",
+            outside(link().reported(&["assigned"])),
+            ext().files([]),
+            int().files([]),
+        )
+        .policy(reports)
+        .writes(["write the report"])
+        .notes([forgotten]),
+    ]
+}
+
+fn reports(policy: &mut Policy) {
+    policy.status_to_external = StatusToExternal::Report;
+}
