@@ -20,17 +20,19 @@ const CALLS: &str = "itop_bridge_calls_total";
 const CALL_SECONDS: &str = "itop_bridge_call_duration_seconds";
 const SWEPT: &str = "itop_bridge_sweep_tickets_total";
 const ALERTS: &str = "itop_bridge_alerts_total";
+const WRONG_KEYS: &str = "itop_bridge_wrong_keys_total";
 
 /// Upper bounds in seconds: iTop's start-up alone costs 0.08 s, a call is given up after 30 s of silence.
 const BUCKETS: [f64; 10] = [0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 120.0];
 
-const COUNTERS: [(&str, &str); 6] = [
+const COUNTERS: [(&str, &str); 7] = [
     (HOOKS, "Webhooks that came, by side, kind (the end of the route) and answer."),
     (PASSES, "Passes over a ticket that ended, by external and result."),
     (WRITES, "Writes into an iTop, by side, kind and result."),
     (CALLS, "REST calls to an iTop, by side, operation and result."),
     (SWEPT, "Tickets that a sweep or an audit marked, by side."),
     (ALERTS, "Alerts posted, by result."),
+    (WRONG_KEYS, "Requests without a valid key, by status: 401, or 429 where many came from one address."),
 ];
 
 /// Gauges, which the engine sets when the metrics are asked for.
@@ -185,6 +187,11 @@ impl Metrics {
     pub(crate) fn set(&self, name: &'static str, labels: &[(&'static str, &str)], value: f64) {
         let gauge: Gauge = self.recorder.register_gauge(&key(name, labels), &METADATA);
         gauge.set(value);
+    }
+
+    /// A request came with a key that is none, or without one.
+    pub fn wrong_key(&self, status: u16) {
+        self.count(WRONG_KEYS, &[("status", &status.to_string())], 1);
     }
 
     fn count(&self, name: &'static str, labels: &[(&'static str, &str)], by: u64) {

@@ -12,7 +12,9 @@ const DEFAULT_LEVEL: &str = "refinery_core=warn,info";
 /// `itop_bridge=debug,warn`); without it, from `info` on.
 pub fn init() {
     let (filter, mistake) = filter(std::env::var("RUST_LOG").ok());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A line that cannot be written, on a full disk say, is lost: to complain of it on standard error would panic.
+    let log = tracing_subscriber::fmt().log_internal_errors(false);
+    let log = log.with_env_filter(filter).with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
         log.with_target(false).init();
     } else {

@@ -47,7 +47,7 @@ impl PlayedInbox {
 #[async_trait]
 impl Inbox for PlayedInbox {
     async fn mark_dirty(&self, marks: Vec<DirtyMark>, now_ms: i64) -> Result<Vec<Marked>, StoreError> {
-        assert_eq!(now_ms, NOW_MS);
+        assert!((NOW_MS..NOW_MS + 60_000).contains(&now_ms));
         self.commit().await?;
         let marked = match self.mood {
             Mood::Ignores => Marked::Ignored("no link"),
@@ -290,6 +290,45 @@ async fn keys_are_asked_for_before_anything_is_read() {
     }
 }
 
+/// Whatever is wrong with a key, its beginning, its length or all of it: the answer is the same.
+#[tokio::test(start_paused = true)]
+async fn an_answer_says_nothing_of_how_near_a_wrong_key_is() {
+    let wrong = |at: usize| {
+        let mut key = ACME_KEY.as_bytes().to_vec();
+        key[at] ^= 1;
+        String::from_utf8(key).unwrap()
+    };
+    let nearest = (0..ACME_KEY.len()).map(wrong);
+    let beginnings = (1..ACME_KEY.len()).map(|length| ACME_KEY[..length].to_owned());
+    let longer = [1, 10, 5_000].map(|more| format!("{ACME_KEY}{}", "0".repeat(more)));
+    let mut answers = BTreeSet::new();
+    for key in nearest.chain(beginnings).chain(longer) {
+        // A bridge that has seen no other wrong key.
+        let bridge = Bridge::new();
+        let request = Request::post("/api/v1/update-ticket").header("X-API-Key", &key);
+        let response = router(bridge.state.clone()).oneshot(request.body(Body::from(TICKET)).unwrap()).await.unwrap();
+        let (head, body) = response.into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        answers.insert(format!("{} {:?} {body:?}", head.status, head.headers));
+        assert!(bridge.state.keys.uses().iter().all(|key| key.last_ms.is_none()));
+        assert_eq!(bridge.marks(), []);
+    }
+    assert_eq!(answers.len(), 1, "{answers:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_sends_wrong_keys_without_end_is_told_when_to_come_again() {
+    let bridge = Bridge::new();
+    for _ in 0..20 {
+        assert_eq!(error(&bridge.post("update-ticket", "sk_wrong", TICKET).await), (401, "invalid_api_key"));
+    }
+    assert_eq!(error(&bridge.post("update-ticket", "sk_wrong", TICKET).await), (429, "too_many_wrong_keys"));
+    assert_eq!(error(&bridge.get("/api/v1/test", "").await), (429, "too_many_wrong_keys"));
+    assert_eq!(bridge.post("update-ticket", ACME_KEY, TICKET).await.0, 202, "a right key is always let in");
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    assert_eq!(error(&bridge.get("/api/v1/test", "sk_wrong").await), (401, "invalid_api_key"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_key_may_come_as_a_bearer_token() {
     let bridge = Bridge::new();
@@ -346,7 +385,9 @@ async fn wrong_routes_and_methods_are_answered_in_json() {
 async fn a_store_that_fails_is_told_to_the_caller() {
     let bridge = Bridge::in_mood(Mood::Fails);
     assert_eq!(error(&bridge.post("update-ticket", ACME_KEY, TICKET).await), (503, "store_unavailable"));
-    assert_eq!(error(&bridge.get("/readyz", "").await), (503, "store_unavailable"));
+    let unready = bridge.get("/readyz", "").await;
+    assert_eq!(error(&unready), (503, "store_unavailable"));
+    assert_eq!(unready.1["message"], "the store cannot commit: disk full", "it says why");
     assert_eq!(bridge.get("/healthz", "").await, (200, json!({"status": "ok"})));
 }
 

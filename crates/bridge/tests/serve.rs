@@ -1,10 +1,14 @@
 //! The server on real sockets: what clients can and cannot do to it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post};
-use itop_bridge::http::serve;
+use itop_bridge::clock::SystemClock;
+use itop_bridge::config::Config;
+use itop_bridge::http::{HttpState, router, serve};
+use itop_bridge::store::{SqliteStore, StoreHandle};
 use itop_bridge::timing::Timing;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -15,6 +19,7 @@ struct Server {
     address: std::net::SocketAddr,
     stop: oneshot::Sender<()>,
     done: JoinHandle<()>,
+    store: StoreHandle,
 }
 
 async fn start(timing: Timing) -> Server {
@@ -26,6 +31,8 @@ async fn start(timing: Timing) -> Server {
     });
     let never = get(std::future::pending::<&'static str>);
     let router = Router::new().route("/", post(async || "answer")).route("/slow", slow).route("/never", never);
+    let store = StoreHandle::inline(SqliteStore::open_in_memory().unwrap());
+    let router = router.merge(hooks(store.clone(), &timing));
     let (stop, stopped) = oneshot::channel::<()>();
     let done = tokio::spawn(async move {
         let stopped = async {
@@ -33,7 +40,45 @@ async fn start(timing: Timing) -> Server {
         };
         serve(listener, router, &timing, stopped).await;
     });
-    Server { address, stop, done }
+    Server { address, stop, done, store }
+}
+
+const KEY: &str = "sk_acme_0123456789abcd";
+
+/// The bridge's own routes over a store.
+fn hooks(store: StoreHandle, timing: &Timing) -> Router {
+    let text = format!(
+        "[server]\nid = \"t\"\n[internal]\nname = \"elitery\"\nurl = \"http://i.example\"\ntoken = \"t\"\n\
+         api_keys = [\"sk_internal_0123456789\"]\n[external.acme]\nurl = \"http://acme.example\"\ntoken = \"t\"\n\
+         api_keys = [\"{KEY}\"]\nonly = \"all\"\n"
+    );
+    let config = Config::parse(&text, "bridge.toml", &|_| None).unwrap();
+    let clock = Arc::new(SystemClock);
+    router(Arc::new(HttpState::new(&config, Arc::new(store), clock, timing.clone(), Arc::default())))
+}
+
+/// The head of a hook, without its end.
+fn head(key: &str) -> String {
+    format!("POST /api/v1/update-ticket HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\n")
+}
+
+fn hook(id: u64) -> String {
+    let body = format!(r#"{{"class":"UserRequest","id":"{id}"}}"#);
+    format!("{}Content-Length: {}\r\n\r\n{body}", head(KEY), body.len())
+}
+
+impl Server {
+    /// The tickets that were marked.
+    async fn marked(&self) -> Vec<u64> {
+        let rows = self.store.call(|store| store.queue(None, 200, 0)).await.unwrap();
+        rows.into_iter().map(|row| row.of.ticket).collect()
+    }
+
+    /// It answers as ever.
+    async fn is_well(&self) {
+        let answer = read(send(self, &hook(7)).await).await;
+        assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
+    }
 }
 
 async fn send(server: &Server, text: &str) -> TcpStream {
@@ -85,4 +130,140 @@ async fn a_shutdown_does_not_wait_for_ever() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     server.stop.send(()).unwrap();
     tokio::time::timeout(Duration::from_secs(5), server.done).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused() {
+    let server = start(impatient()).await;
+    let long = format!("{}X-Long: {}\r\n\r\n", head(KEY), "x".repeat(300_000));
+    let many = format!("{}{}\r\n", head(KEY), "X-Many: x\r\n".repeat(200));
+    for request in [long, many] {
+        let mut socket = TcpStream::connect(server.address).await.unwrap();
+        // It may close before it has read all.
+        let _ = socket.write_all(request.as_bytes()).await;
+        let mut answer = Vec::new();
+        let _ = tokio::time::timeout(Duration::from_secs(5), socket.read_to_end(&mut answer)).await.expect("an end");
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    }
+    assert_eq!(server.marked().await, [0; 0]);
+    server.is_well().await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused_before_it_is_read() {
+    let server = start(impatient()).await;
+    let announced = read(send(&server, &format!("{}Content-Length: 2000000\r\n\r\n", head(KEY))).await).await;
+    assert!(announced.starts_with("HTTP/1.1 413 "), "{announced}");
+    let mut socket = send(&server, &format!("{}Transfer-Encoding: chunked\r\n\r\n", head(KEY))).await;
+    let piece = format!("10000\r\n{}\r\n", "x".repeat(65_536));
+    for _ in 0..32 {
+        if socket.write_all(piece.as_bytes()).await.is_err() {
+            break;
+        }
+    }
+    let mut answer = Vec::new();
+    let _ = tokio::time::timeout(Duration::from_secs(5), socket.read_to_end(&mut answer)).await.expect("an end");
+    assert!(answer.starts_with(b"HTTP/1.1 413 "), "{}", String::from_utf8_lossy(&answer));
+    server.is_well().await;
+}
+
+#[tokio::test]
+async fn nobody_without_a_key_makes_the_bridge_wait_for_a_body() {
+    let server = start(Timing { request_read_ms: 60_000, ..impatient() }).await;
+    let request = format!("{}Content-Length: 1000\r\nConnection: close\r\n\r\n", head("sk_wrong"));
+    let answer = read(send(&server, &request).await).await;
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+}
+
+/// A byte now and then keeps no request alive: the limit is of the whole body.
+#[tokio::test]
+async fn a_body_that_trickles_is_given_up() {
+    let server = start(Timing { request_read_ms: 400, ..impatient() }).await;
+    for length in ["Content-Length: 1000", "Transfer-Encoding: chunked"] {
+        let socket = send(&server, &format!("{}{length}\r\n\r\n", head(KEY))).await;
+        let (mut reads, mut writes) = socket.into_split();
+        let trickle = tokio::spawn(async move {
+            loop {
+                let piece: &[u8] = if length.starts_with('C') { b"x" } else { b"1\r\nx\r\n" };
+                if writes.write_all(piece).await.is_err() {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        let mut answer = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_secs(5), reads.read_to_end(&mut answer)).await;
+        assert!(ended.is_ok(), "{length}: it never ended");
+        assert!(answer.starts_with(b"HTTP/1.1 408 "), "{length}: {}", String::from_utf8_lossy(&answer));
+        trickle.abort();
+    }
+    server.is_well().await;
+}
+
+/// Asks and asks, and never reads: the connection is given up, and its answers are not kept.
+#[tokio::test]
+async fn a_client_that_takes_no_answer_is_cut_off() {
+    let server = start(impatient()).await;
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    let mut socket = socket.connect(server.address).await.unwrap();
+    let request = "GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n".repeat(100);
+    let mut asked = 0;
+    // Until the server reads no more, because nobody takes what it writes.
+    while let Ok(Ok(())) = tokio::time::timeout(Duration::from_millis(100), socket.write_all(request.as_bytes())).await
+    {
+        asked += 100;
+        assert!(asked < 1_000_000, "it takes requests without end");
+    }
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let mut answers = Vec::new();
+    let end = tokio::time::timeout(Duration::from_secs(10), socket.read_to_end(&mut answers)).await;
+    assert!(end.is_ok(), "the connection is still open");
+    let answered = String::from_utf8_lossy(&answers).matches("HTTP/1.1 200 OK").count();
+    assert!(answered < asked, "{answered} answers to {asked} requests");
+    server.is_well().await;
+}
+
+#[tokio::test]
+async fn requests_in_one_piece_are_answered_in_their_order() {
+    let server = start(impatient()).await;
+    let get = "GET /api/v1/update-ticket HTTP/1.1\r\nHost: x\r\n\r\n";
+    let all = format!("{}{}{get}{}{}", hook(1), hook(2), hook(3), head("sk_wrong") + "Content-Length: 0\r\n\r\n");
+    let answers = read(send(&server, &all).await).await;
+    let statuses: Vec<&str> = answers.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+    assert_eq!(statuses, ["202", "202", "405", "202", "401"], "{answers}");
+    assert_eq!(server.marked().await, [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn what_is_no_request_of_ours_does_no_harm() {
+    let server = start(impatient()).await;
+    let body = "Content-Length: 0\r\nConnection: close\r\n\r\n";
+    for (request, statuses) in
+        [("PUT", "405"), ("DELETE", "405"), ("TRACE", "405"), ("OPTIONS", "405"), ("HEAD", "405"), ("NONSENSE", "405")]
+            .map(|(method, status)| (head(KEY).replacen("POST", method, 1) + body, status))
+            .into_iter()
+            .chain([
+                (format!("CONNECT elsewhere.example:443 HTTP/1.1\r\nHost: x\r\n{body}"), "404 405 400"),
+                (format!("GET http://elsewhere.example/ HTTP/1.1\r\nHost: x\r\n{body}"), "404 405"),
+                (head(KEY) + "Content-Length: 5\r\nContent-Length: 6\r\n\r\n12345", "400"),
+                (head(KEY) + "Content-Length: -1\r\n\r\n", "400"),
+                (head(KEY) + "Transfer-Encoding: nonsense\r\n\r\n", "400"),
+                ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), "400 "),
+                ("\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\u{0}\u{1}".to_owned(), "400 "),
+                ("\0\0\0\0\r\n\r\n".to_owned(), "400"),
+            ])
+    {
+        let mut socket = send(&server, &request).await;
+        let mut answer = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_secs(5), socket.read_to_end(&mut answer)).await;
+        assert!(ended.is_ok(), "{request:?} holds its connection");
+        let answer = String::from_utf8_lossy(&answer);
+        let status = answer.get(9..12).unwrap_or_default();
+        let no_answer = status.is_empty() && statuses.ends_with(' ');
+        assert!(no_answer || statuses.contains(status) && !status.is_empty(), "{request:?}: {answer:?}");
+    }
+    assert_eq!(server.marked().await, [0; 0]);
+    server.is_well().await;
 }

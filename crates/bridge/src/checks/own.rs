@@ -52,8 +52,9 @@ pub fn mend(error: &StoreError) -> &'static str {
             "one `serve` works on a store: stop the other (`fuser -v` on the file with .lock at its end names its process), or name another file in [store].url"
         }
         StoreError::Newer { .. } => "run the version of itop-bridge that wrote it, or a newer one",
-        StoreError::Unavailable(words) if words.contains("not a database") => {
-            "this file is no store of itop-bridge: name another in [store].url"
+        StoreError::NoStore(_) => "name another file in [store].url; what is there was not changed",
+        StoreError::Damaged(_) => {
+            "put a backup in its place, without the -wal and -shm files beside it; without a backup move it away and run `links rebuild` before `serve`, which finds the pairs by their marks. What is there was not changed"
         }
         _ => "give the user that runs `serve` the right to write this file and its folder, and the disk room",
     }

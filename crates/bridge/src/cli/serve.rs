@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use super::{Outcome, store, ticket};
@@ -29,9 +30,13 @@ Examples:
 Environment:
   RUST_LOG  What is logged: error, warn, info (the default) or debug; itop_bridge=debug,warn for one part more.
 
+Signals:
+  SIGTERM, Ctrl-C  Take no more webhooks, end the passes in hand, for at most 10 seconds, and stop.
+                   A second one stops at once. Nothing is lost either way: the next start goes on.
+
 Exit codes:
   0  stopped by SIGTERM or Ctrl-C; the passes in hand were ended
-  1  could not start: the configuration, the store or the port
+  1  could not start (the configuration, the store or the port), or was stopped at once by a second signal
   2  wrong usage")]
 pub(super) struct Serve {}
 
@@ -48,6 +53,7 @@ pub(super) fn run(config: &Path) -> anyhow::Result<Outcome> {
 }
 
 async fn serve(config: &Config) -> anyhow::Result<Outcome> {
+    let mut signals = Signals::new().context("cannot listen for signals")?;
     let mut sqlite = store::open(config, |path| SqliteStore::open_exclusive(path))?;
     // The lock says that no other process works on this store: whoever held a lease is dead.
     sqlite.expire_leases(SystemClock.now_ms())?;
@@ -67,9 +73,13 @@ async fn serve(config: &Config) -> anyhow::Result<Outcome> {
 
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(async move {
-        signalled().await;
-        tracing::info!("stopping: the passes in hand are ended");
+        signals.next().await;
+        tracing::info!("stopping: the passes in hand are ended; a second signal stops at once");
         let _ = stop.send(true);
+        signals.next().await;
+        tracing::warn!("stopped at once; what was in hand is taken up again at the next start");
+        // As `kill -9` would: whatever was answered is on disk.
+        std::process::exit(1);
     });
     let outcome = app.run(listener, stopped).await;
     store.close().await;
@@ -111,12 +121,27 @@ fn say_what_stands_still(store: &mut SqliteStore, config: &Config) -> anyhow::Re
 
 /// Waits for SIGTERM or Ctrl-C.
 pub(super) async fn signalled() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => tokio::select! {
-            _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        },
+    match Signals::new() {
+        Ok(mut signals) => signals.next().await,
         Err(_) => drop(tokio::signal::ctrl_c().await),
+    }
+}
+
+/// SIGTERM and Ctrl-C from now on: one that comes before it is waited for is not lost.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Signals> {
+        Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }

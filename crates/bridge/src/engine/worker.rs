@@ -21,7 +21,7 @@ use super::sights::Sights;
 use super::suspensions::{Asks, say_over};
 use super::{Lane, Shared};
 use crate::config::Condition;
-use crate::store::{Claim, Instance, Next};
+use crate::store::{Claim, Instance, Next, StoreError};
 
 /// Tickets read together.
 const BATCH: usize = 20;
@@ -36,6 +36,7 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>, mut stop: watch::Receiver
     let mut running = FuturesUnordered::new();
     let places = Arc::new(Semaphore::new(BATCHES));
     let mut dirtied = shared.store.dirtied();
+    let mut cannot_claim = false;
     loop {
         if *stop.borrow() {
             break;
@@ -43,15 +44,19 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>, mut stop: watch::Receiver
         let place = places.clone().try_acquire_owned().ok().filter(|_| running.len() < MOST_BATCHES);
         let has_place = place.is_some();
         if let Some(place) = place {
-            match claim(&shared, &lane).await {
+            let claimed = claim(&shared, &lane).await;
+            let begins = claimed.is_err() && !cannot_claim;
+            cannot_claim = claimed.is_err();
+            match claimed {
                 Ok(claims) if !claims.is_empty() => {
                     running.push(batch(&shared, &lane, claims, Arc::new(place)));
                     continue;
                 }
                 Ok(_) => {}
-                Err(failure) => {
+                Err(failure) if begins => {
                     tracing::error!(lane = %lane.name, error = %failure.text, "no ticket can be taken up; it is tried again")
                 }
+                Err(_) => {}
             }
         }
         let idle_ms = idle_ms(&shared, &lane).await;
@@ -347,8 +352,17 @@ impl Shared {
             Next::Wait { .. } | Next::Retry { .. } => self.hand_back(claim),
         }
         let now = self.now_ms();
-        let owned = claim.clone();
-        if let Err(error) = self.store.call(move |store| store.finish(&owned, &next, now)).await {
+        // On a full disk nothing can be recorded for a while: without it the ticket would wait for its lease to end.
+        let record = async || loop {
+            let (owned, next) = (claim.clone(), next.clone());
+            match self.store.call(move |store| store.finish(&owned, &next, now)).await {
+                Err(StoreError::Unavailable(_)) if self.now_ms() + self.timing.poll_ms < claim.lease.until_ms => {
+                    self.clock.sleep(self.timing.poll_ms).await;
+                }
+                ended => return ended,
+            }
+        };
+        if let Err(error) = record().await {
             tracing::warn!(ticket = %format!("{}:{}", claim.lease.of.external, claim.lease.of.ticket), %error, "the end of a pass was not recorded; the ticket is looked at again");
         }
     }

@@ -1,9 +1,11 @@
 //! The answers. iTop shows them in its log of webhooks, so they say what an administrator there can do.
 
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use itop_bridge_core::Side;
 use serde_json::json;
@@ -37,6 +39,12 @@ pub(super) fn ready() -> Response {
     Json(json!({ "status": "ready" })).into_response()
 }
 
+/// `why` is the store's own words.
+pub(super) fn not_ready(why: &str) -> Response {
+    let (status, error, _) = Refusal::StoreUnavailable.parts();
+    (status, Json(json!({ "error": error, "message": why }))).into_response()
+}
+
 /// An answer that something was wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
@@ -48,6 +56,10 @@ pub(super) enum Refusal {
     CutOff,
     MissingApiKey,
     InvalidApiKey,
+    /// Neither was one that came before it from this address; another is answered as ever in so many seconds.
+    TooManyWrongKeys {
+        seconds: u64,
+    },
     /// The key of the other side, on a route of this one.
     WrongSide(Side),
     NotFound,
@@ -65,7 +77,7 @@ impl Refusal {
     }
 
     /// What a webhook may be refused with.
-    pub fn of_webhooks() -> [Refusal; 13] {
+    pub fn of_webhooks() -> [Refusal; 14] {
         use Refusal::*;
         [
             NoTicketId,
@@ -75,6 +87,7 @@ impl Refusal {
             CutOff,
             MissingApiKey,
             InvalidApiKey,
+            TooManyWrongKeys { seconds: 0 },
             WrongSide(Side::External),
             WrongSide(Side::Internal),
             TooSlow,
@@ -107,6 +120,11 @@ impl Refusal {
                 StatusCode::UNAUTHORIZED,
                 "invalid_api_key",
                 "this key is not in the bridge's configuration (api_keys)",
+            ),
+            Refusal::TooManyWrongKeys { .. } => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_wrong_keys",
+                "this key is not in the bridge's configuration (api_keys), or there is none in the header X-API-Key, and many such requests came from this address; a right key is always let in",
             ),
             Refusal::WrongSide(Side::External) => (
                 StatusCode::FORBIDDEN,
@@ -145,22 +163,46 @@ impl Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (status, error, message) = self.parts();
-        (status, Json(json!({ "error": error, "message": message }))).into_response()
+        let mut response = (status, Json(json!({ "error": error, "message": message }))).into_response();
+        if let Refusal::TooManyWrongKeys { seconds } = self {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
     }
 }
 
-/// The store's answer, or 503 when it fails or takes too long.
-pub(super) async fn within<T>(ms: i64, answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, Refusal> {
+/// The store's answer; when it fails or takes too long, why.
+pub(super) async fn within<T>(ms: i64, answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, String> {
     let limit = Duration::from_millis(ms.unsigned_abs());
     match tokio::time::timeout(limit, answer).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => {
-            tracing::error!(%error, "a request was refused: the store cannot commit");
-            Err(Refusal::StoreUnavailable)
-        }
-        Err(_) => {
-            tracing::error!(limit_ms = ms, "a request was refused: the store did not commit in time");
-            Err(Refusal::StoreUnavailable)
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("the store did not commit within {ms} ms")),
+    }
+}
+
+/// Tells the log when the store begins to fail and when it commits again, not at every request.
+#[derive(Default)]
+pub(super) struct StoreWatch {
+    failing: AtomicBool,
+    said_ms: AtomicI64,
+}
+
+/// A store that fails by turns is told of once in this time.
+const SAY_AGAIN_MS: i64 = 10_000;
+
+impl StoreWatch {
+    pub fn saw(&self, failure: Option<&String>, now_ms: i64) {
+        let Some(why) = failure else {
+            if self.failing.swap(false, Ordering::Relaxed) {
+                tracing::warn!("the store commits again");
+            }
+            return;
+        };
+        let is_new = !self.failing.load(Ordering::Relaxed);
+        if is_new && now_ms.saturating_sub(self.said_ms.load(Ordering::Relaxed)) >= SAY_AGAIN_MS {
+            self.said_ms.store(now_ms, Ordering::Relaxed);
+            self.failing.store(true, Ordering::Relaxed);
+            tracing::error!(error = %why, "webhooks are refused until the store can commit; what they tell is found by the sweep");
         }
     }
 }

@@ -58,7 +58,7 @@ pub struct KeyUse {
 }
 
 /// The keys of all sides. Only their hashes are kept: they have one length, so that a comparison's
-/// time says nothing of the key, and no dump of the memory holds one.
+/// time says nothing of the key, its length included, and no dump of this table's memory holds one.
 pub struct KeyTable(Vec<Entry>);
 
 struct Entry {

@@ -43,10 +43,11 @@ pub(super) async fn receive(
     request: Request,
 ) -> Result<Response, Refusal> {
     // The key comes first: nobody without one makes the bridge read a body.
-    let owner = state.keys.owner(request.headers(), state.clock.now_ms());
+    let (head, body) = request.into_parts();
+    let owner = state.caller(&head);
     let side = owner.as_ref().ok().map(|owner| state.sender(owner, hook).to_owned());
     let answer = match owner {
-        Ok(owner) => taken(state, hook, owner, request).await,
+        Ok(owner) => taken(state, hook, owner, Request::from_parts(head, body)).await,
         Err(refusal) => Err(refusal),
     };
     let word = match &answer {
@@ -156,7 +157,8 @@ async fn mark(state: &HttpState, ticket: u64, marks: Vec<(About, Look)>) -> Resu
     let now_ms = state.clock.now_ms();
     let due_ms = now_ms.saturating_add(state.timing.coalesce_ms);
     let marks = marks.into_iter().map(|(about, look)| DirtyMark { about, look, due_ms }).collect();
-    let marked = answer::within(state.timing.hook_commit_ms, state.inbox.mark_dirty(marks, now_ms)).await?;
+    let marked = state.stored(state.inbox.mark_dirty(marks, now_ms)).await;
+    let marked = marked.map_err(|_| Refusal::StoreUnavailable)?;
     let reason = marked.iter().find_map(|marked| match marked {
         Marked::Ignored(reason) => Some(*reason),
         Marked::Accepted => None,

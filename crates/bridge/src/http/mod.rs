@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -31,13 +31,15 @@ mod hooks;
 mod openapi;
 pub mod payload;
 mod serve;
+mod wrong_keys;
 
 pub use auth::{KeyTable, KeyUse, Owner};
 pub use bridged::Bridged;
-pub use serve::serve;
+pub use serve::{Peer, serve};
 
-use answer::Refusal;
+use answer::{Refusal, StoreWatch};
 use hooks::Hook;
+use wrong_keys::{Verdict, WrongKeys};
 
 /// All that the door needs of the store.
 #[async_trait]
@@ -69,6 +71,8 @@ pub struct HttpState {
     pub timing: Timing,
     pub metrics: Arc<Metrics>,
     internal_name: String,
+    wrong_keys: WrongKeys,
+    store: StoreWatch,
 }
 
 impl HttpState {
@@ -87,7 +91,38 @@ impl HttpState {
             timing,
             metrics,
             internal_name: config.internal.name.clone(),
+            wrong_keys: WrongKeys::default(),
+            store: StoreWatch::default(),
         }
+    }
+
+    /// Whose key the request carries, or why it is refused.
+    fn caller(&self, request: &Parts) -> Result<&Owner, Refusal> {
+        let now_ms = self.clock.now_ms();
+        let refusal = match self.keys.owner(&request.headers, now_ms) {
+            Ok(owner) => return Ok(owner),
+            Err(refusal) => refusal,
+        };
+        let from = request.extensions.get::<Peer>().map(|peer| peer.0);
+        let refusal = match self.wrong_keys.one_more(from, now_ms) {
+            Verdict::AsEver => refusal,
+            Verdict::Wait { seconds, first } => {
+                if first {
+                    let from = from.map_or("many addresses".to_owned(), |address| address.to_string());
+                    tracing::warn!(%from, last = refusal.parts().1, "many requests without a valid key; until they stop they are answered 429, and told no more");
+                }
+                Refusal::TooManyWrongKeys { seconds }
+            }
+        };
+        self.metrics.wrong_key(refusal.parts().0.as_u16());
+        Err(refusal)
+    }
+
+    /// The store's answer; when it fails or takes too long, why.
+    async fn stored<T>(&self, answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, String> {
+        let answer = answer::within(self.timing.hook_commit_ms, answer).await;
+        self.store.saw(answer.as_ref().err(), self.clock.now_ms());
+        answer
     }
 
     /// The side that sent a webhook. Where both share a key, a file's counts as the external's.
@@ -143,16 +178,18 @@ pub fn metrics_route(engine: Engine) -> Router {
 }
 
 /// Says whose key the caller has.
-async fn test(State(state): State<Arc<HttpState>>, headers: HeaderMap) -> Result<Response, Refusal> {
-    let owner = state.keys.owner(&headers, state.clock.now_ms())?;
-    Ok(answer::key_is_valid(owner))
+async fn test(State(state): State<Arc<HttpState>>, request: Request) -> Result<Response, Refusal> {
+    let (request, _) = request.into_parts();
+    Ok(answer::key_is_valid(state.caller(&request)?))
 }
 
 async fn healthz() -> Response {
     answer::healthy()
 }
 
-async fn readyz(State(state): State<Arc<HttpState>>) -> Result<Response, Refusal> {
-    answer::within(state.timing.hook_commit_ms, state.inbox.probe()).await?;
-    Ok(answer::ready())
+async fn readyz(State(state): State<Arc<HttpState>>) -> Response {
+    match state.stored(state.inbox.probe()).await {
+        Ok(()) => answer::ready(),
+        Err(why) => answer::not_ready(&why),
+    }
 }

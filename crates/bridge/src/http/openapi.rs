@@ -66,7 +66,8 @@ fn webhook(kind: &str, hook: Hook) -> Value {
 }
 
 fn test() -> Value {
-    let mut answers = refusals(&[Refusal::MissingApiKey, Refusal::InvalidApiKey]);
+    let mut answers =
+        refusals(&[Refusal::MissingApiKey, Refusal::InvalidApiKey, Refusal::TooManyWrongKeys { seconds: 0 }]);
     answers.insert(
         "200".into(),
         json!({

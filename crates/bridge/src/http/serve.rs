@@ -1,42 +1,63 @@
-//! The sockets. Time-outs stand on everything that a client does, so that slow ones cannot use up
-//! the connections.
+//! The sockets. Limits stand on everything that a client does, so that slow ones cannot use up the
+//! connections, and large ones not the memory.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tower::ServiceExt as _;
 
+use self::taken::Taken;
 use crate::timing::Timing;
 
-/// Each costs a file descriptor, of which a process often has no more than 1,024.
+mod taken;
+
+/// Each costs a file descriptor, of which a process often has no more than 1,024. Whoever comes when all are
+/// in use waits until one is free: within [`Timing::request_read_ms`], where the others do nothing.
 const MAX_CONNECTIONS: usize = 512;
+
+/// The longest head of a request. iTop's are under 1 KiB; a proxy adds some lines.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
 
 /// After a failed accept (no file descriptor left, as a rule).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
+/// The address that a request comes from: the client's, or its proxy's. What a header says of it anybody can
+/// write, so nobody is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub IpAddr);
+
 /// Answers requests until `shutdown`; those under way then have [`Timing::shutdown_ms`] to end.
 ///
 /// A client has [`Timing::request_read_ms`] for a request's head (an idle connection is closed after
-/// it too) and once more for its body.
+/// it too), once more for its body, and again to take anything of an answer.
 pub async fn serve(listener: TcpListener, router: Router, timing: &Timing, shutdown: impl Future<Output = ()>) {
+    let patience = duration(timing.request_read_ms);
     let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(duration(timing.request_read_ms));
+    server.timer(TokioTimer::new()).header_read_timeout(patience).max_buf_size(MAX_HEAD_BYTES);
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
-        let (socket, place) = tokio::select! {
+        let (socket, peer, place) = tokio::select! {
             accepted = accept(&listener, &places) => accepted,
             () = &mut shutdown => break,
         };
-        let service = TowerToHyperService::new(router.clone());
-        let connection = graceful.watch(server.serve_connection(TokioIo::new(socket), service));
+        let service = router.clone().map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(Peer(peer.ip()));
+            request
+        });
+        let socket = TokioIo::new(Taken::within(patience, socket));
+        let connection = graceful.watch(server.serve_connection(socket, TowerToHyperService::new(service)));
         tokio::spawn(async move {
             let _place = place;
             if let Err(error) = connection.await {
@@ -51,11 +72,11 @@ pub async fn serve(listener: TcpListener, router: Router, timing: &Timing, shutd
     }
 }
 
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, tokio::sync::OwnedSemaphorePermit) {
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
     loop {
         let place = Arc::clone(places).acquire_owned().await.expect("the places are never closed");
         match listener.accept().await {
-            Ok((socket, _)) => return (socket, place),
+            Ok((socket, peer)) => return (socket, peer, place),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;

@@ -40,6 +40,12 @@ pub enum StoreError {
     Newer { found: i64, known: i64 },
     #[error("another itop-bridge holds the store {0}")]
     Locked(String),
+    /// A folder, another program's database, no database. It is left as it is.
+    #[error("{0}")]
+    NoStore(String),
+    /// Pages of it cannot be read, or contradict each other. It is left as it is.
+    #[error("the file is damaged: {0}")]
+    Damaged(String),
     /// The pair's keys are unique. Not transient: the same call fails again.
     #[error("{reference} is linked already: link {link}")]
     AlreadyLinked { reference: String, link: i64 },

@@ -45,11 +45,15 @@ impl SqliteStore {
         Ok(SqliteStore::over(open::to_read(path.as_ref())?, None))
     }
 
-    /// Opens the store for `serve`: [`StoreError::Locked`] while another one has it so. The lock is
-    /// on `<path>.lock`.
+    /// Opens the store for `serve`, once it was read whole: [`StoreError::Damaged`] where a page is broken.
+    /// [`StoreError::Locked`] while another one has it so. The lock is on `<path>.lock`.
     pub fn open_exclusive(path: impl AsRef<Path>) -> Result<SqliteStore> {
-        let lock = open::serve_lock(path.as_ref())?;
-        Ok(SqliteStore::over(open::file(path.as_ref())?, Some(lock)))
+        let path = open::real(path.as_ref());
+        let lock = open::serve_lock(&path)?;
+        open::read_whole(&path)?;
+        let db = open::file(&path)?;
+        open::close_to_others(&path);
+        Ok(SqliteStore::over(db, Some(lock)))
     }
 
     /// A store that is forgotten when it is dropped.
@@ -341,6 +345,12 @@ fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> rusqlite::Result<T> 
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> StoreError {
+        StoreError::from(&error)
+    }
+}
+
+impl From<&rusqlite::Error> for StoreError {
+    fn from(error: &rusqlite::Error) -> StoreError {
         use rusqlite::ErrorCode::*;
         let what = match error.sqlite_error_code() {
             Some(DiskFull) => "the disk is full",

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
 
 use crate::store::{Result, StoreError};
 
@@ -18,8 +18,15 @@ mod embedded {
 /// milliseconds, so waiting longer means that something is stuck.
 const BUSY: Duration = Duration::from_secs(2);
 
+/// The file itself, whatever link names it: whoever opens it by another name must meet the same locks, and
+/// SQLite too puts its -wal beside the file itself.
+pub(super) fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
 /// The database in a file, ready for use.
 pub(super) fn file(path: &Path) -> Result<Connection> {
+    let path = &real(path);
     // One process at a time: the change to WAL fails at once, whatever the busy time, where another
     // process is about to read, and the migrations of a new file are to run once.
     let opening = lock_file(path, ".open.lock")?;
@@ -29,7 +36,78 @@ pub(super) fn file(path: &Path) -> Result<Connection> {
         Err(StoreError::Unavailable(_)) if path.exists() => {}
         made => made?,
     }
-    prepare(Connection::open(path)?)
+    is_ours(path)?;
+    let db = Connection::open(path)?;
+    // SQLite falls back to reading where it may not write.
+    if db.is_readonly("main")? {
+        return Err(StoreError::Unavailable("this user may not write the file, or its disk is read-only".to_owned()));
+    }
+    prepare(db)
+}
+
+/// Refuses what is no store of ours before anything is written to it: SQLite itself would change the header of
+/// another program's database, and the migrations would add our tables to it.
+fn is_ours(path: &Path) -> Result<()> {
+    let Some(db) = look(path)? else { return Ok(()) };
+    let (found, known) = (version(&db)?, known_version());
+    if found > known {
+        return Err(StoreError::Newer { found, known });
+    }
+    let others = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'refinery_schema_history' LIMIT 1";
+    match db.query_row(others, [], |row| row.get::<_, String>(0)).optional()? {
+        Some(table) if found == 0 => {
+            Err(StoreError::NoStore(format!("it is another program's database (it has a table {table:?})")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Takes a store from the eyes of others, which a copy that was put back by hand may be open to: what SQLite makes
+/// beside it has its mode. Where that cannot be done it is another user's to do.
+pub(super) fn close_to_others(path: &Path) {
+    #[cfg(unix)]
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        let _ = std::fs::set_permissions(name, std::os::unix::fs::PermissionsExt::from_mode(0o600));
+    }
+}
+
+/// Reads every page: what is broken is found before the work begins, and not by the ticket that meets it. It
+/// takes about a second for a gigabyte that the system has in memory.
+pub(super) fn read_whole(path: &Path) -> Result<()> {
+    let Some(db) = look(path)? else { return Ok(()) };
+    let found = db.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+    match found.map_err(|error| damaged_or(&error))?.as_str() {
+        "ok" => Ok(()),
+        found => Err(StoreError::Damaged(found.lines().collect::<Vec<_>>().join(" "))),
+    }
+}
+
+/// A database that is there and not empty, opened so that nothing can be changed, not even by closing it.
+fn look(path: &Path) -> Result<Option<Connection>> {
+    let Ok(found) = path.metadata() else { return Ok(None) };
+    if !found.is_file() {
+        return Err(StoreError::NoStore("it is no file".to_owned()));
+    }
+    if found.len() == 0 {
+        return Ok(None);
+    }
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    db.busy_timeout(BUSY)?;
+    let header = db.query_row("SELECT 1 FROM sqlite_schema LIMIT 1", [], |_| Ok(())).optional();
+    header.map_err(|error| damaged_or(&error))?;
+    Ok(Some(db))
+}
+
+fn damaged_or(error: &rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => {
+            StoreError::NoStore("it is no SQLite database, or its first page is overwritten".to_owned())
+        }
+        Some(ErrorCode::DatabaseCorrupt) => StoreError::Damaged(error.to_string()),
+        _ => StoreError::from(error),
+    }
 }
 
 /// The database in a file, to be read only.

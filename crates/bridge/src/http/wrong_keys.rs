@@ -1,0 +1,147 @@
+//! Who sends key after key that is none is told to wait.
+//!
+//! A right key is let in always, whatever comes from the same address: many iTops may stand behind one proxy,
+//! and none is to be locked out by its neighbour. So this slows no guesser down; the length of a key does that
+//! (`keys new` draws 256 bits). It keeps a flood of wrong keys from filling the log, and says to whoever has
+//! configured one that repeating it is of no use.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Mutex, PoisonError};
+
+/// So many at once are answered as ever …
+const AT_ONCE: i64 = 20;
+
+/// … and then one more in this time.
+const ONE_EACH_MS: i64 = 3_000;
+
+/// Addresses that are told apart. Where there are more at one time, the others count as one.
+const MOST_ADDRESSES: usize = 1_024;
+
+#[derive(Default)]
+pub(super) struct WrongKeys(Mutex<HashMap<Sender, Account>>);
+
+/// Where it comes from; `None` is everybody who is not told apart.
+type Sender = Option<IpAddr>;
+
+struct Account {
+    /// When all that was sent is forgotten.
+    over_ms: i64,
+    /// Whether it was said, since it last was over.
+    said: bool,
+}
+
+/// What one more wrong key is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    AsEver,
+    Wait {
+        seconds: u64,
+        /// The first that has to wait: this one is worth a line in the log.
+        first: bool,
+    },
+}
+
+impl WrongKeys {
+    pub fn one_more(&self, from: Option<IpAddr>, now_ms: i64) -> Verdict {
+        let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sender = from.map(network);
+        if !accounts.contains_key(&sender) && accounts.len() >= MOST_ADDRESSES {
+            accounts.retain(|_, account| account.over_ms > now_ms);
+            if accounts.len() >= MOST_ADDRESSES {
+                sender = None;
+            }
+        }
+        let account = accounts.entry(sender).or_insert(Account { over_ms: now_ms, said: false });
+        if account.over_ms <= now_ms {
+            *account = Account { over_ms: now_ms, said: false };
+        }
+        // A clock that was set back must not make the wait longer.
+        account.over_ms = account.over_ms.min(now_ms + AT_ONCE * ONE_EACH_MS);
+        let over_ms = account.over_ms + ONE_EACH_MS;
+        if over_ms <= now_ms + AT_ONCE * ONE_EACH_MS {
+            account.over_ms = over_ms;
+            return Verdict::AsEver;
+        }
+        let wait_ms = over_ms - now_ms - AT_ONCE * ONE_EACH_MS;
+        let first = !std::mem::replace(&mut account.said, true);
+        Verdict::Wait { seconds: wait_ms.unsigned_abs().div_ceil(1_000), first }
+    }
+}
+
+/// Who has one IPv6 address has 2^64 of them.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(address) => match address.to_ipv4_mapped() {
+            Some(address) => address.into(),
+            None => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+        },
+        IpAddr::V4(_) => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(number: u32) -> Option<IpAddr> {
+        Some(std::net::Ipv4Addr::from_bits(number).into())
+    }
+
+    /// How many of so many sent at once are answered as ever.
+    fn as_ever(keys: &WrongKeys, from: Option<IpAddr>, sent: usize, now_ms: i64) -> usize {
+        (0..sent).filter(|_| keys.one_more(from, now_ms) == Verdict::AsEver).count()
+    }
+
+    #[test]
+    fn twenty_at_once_and_then_one_in_three_seconds() {
+        let keys = WrongKeys::default();
+        assert_eq!(as_ever(&keys, address(1), 20, 0), 20);
+        assert_eq!(keys.one_more(address(1), 0), Verdict::Wait { seconds: 3, first: true });
+        assert_eq!(keys.one_more(address(1), 1_500), Verdict::Wait { seconds: 2, first: false });
+        assert_eq!(as_ever(&keys, address(1), 5, 3_000), 1);
+        assert_eq!(as_ever(&keys, address(2), 20, 3_000), 20, "a neighbour has an account of its own");
+        assert_eq!(as_ever(&keys, address(1), 40, 10_000_000), 20, "all is forgotten in time");
+        assert_eq!(keys.one_more(address(1), 10_000_000), Verdict::Wait { seconds: 3, first: false });
+    }
+
+    #[test]
+    fn the_first_that_waits_is_told_again_once_all_was_forgotten() {
+        let keys = WrongKeys::default();
+        let firsts = |now_ms| {
+            let verdicts = (0..100).map(|_| keys.one_more(address(1), now_ms));
+            verdicts.filter(|verdict| matches!(verdict, Verdict::Wait { first: true, .. })).count()
+        };
+        assert_eq!((firsts(0), firsts(3_000), firsts(59_999), firsts(200_000)), (1, 0, 0, 1));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_nobody_wait_longer() {
+        let keys = WrongKeys::default();
+        as_ever(&keys, address(1), 21, 3_600_000);
+        assert_eq!(keys.one_more(address(1), 0), Verdict::Wait { seconds: 3, first: false });
+        assert_eq!(as_ever(&keys, address(1), 1, 3_000), 1);
+    }
+
+    #[test]
+    fn whatever_the_number_of_addresses_the_memory_is_bounded() {
+        let keys = WrongKeys::default();
+        let answered = (0..100_000).filter(|number| keys.one_more(address(*number), 0) == Verdict::AsEver).count();
+        assert_eq!(answered, MOST_ADDRESSES + AT_ONCE as usize, "the others count as one");
+        assert_eq!(keys.0.lock().unwrap().len(), MOST_ADDRESSES + 1);
+        assert_eq!(keys.one_more(address(500_000), ONE_EACH_MS), Verdict::AsEver);
+        assert!(keys.0.lock().unwrap().len() <= 2, "who sends no more is forgotten");
+    }
+
+    #[test]
+    fn addresses_of_one_network_of_ipv6_are_one_sender() {
+        let keys = WrongKeys::default();
+        let answered = (0..100u128).filter(|host| {
+            let address = Ipv6Addr::from_bits((0x2001_0db8_u128 << 96) | host);
+            keys.one_more(Some(address.into()), 0) == Verdict::AsEver
+        });
+        assert_eq!(answered.count(), 20);
+        let mapped = "::ffff:192.0.2.1".parse::<IpAddr>().unwrap();
+        assert_eq!(network(mapped), "192.0.2.1".parse::<IpAddr>().unwrap());
+    }
+}
