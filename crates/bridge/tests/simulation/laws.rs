@@ -7,8 +7,7 @@ use itop_bridge_core::Lifecycles;
 use itop_sim::{Attachment, Sim, Ticket};
 
 use crate::history::{Place, Scene};
-use crate::people::{Memory, Outside, Spoken, mark_of, name, sim_at};
-use crate::world::World;
+use crate::people::{Ground, Memory, Outside, Spoken, mark_of, name, sim_at};
 
 /// A customer's ticket, its copy and what the bridge knows of the two.
 struct Pair {
@@ -29,14 +28,14 @@ impl Pair {
     }
 }
 
-struct Judge<'a> {
-    world: &'a World,
+struct Judge<'a, G> {
+    world: &'a G,
     memory: &'a Memory,
     scene: &'a Scene,
     breaches: Vec<String>,
 }
 
-pub async fn breaches(world: &World, memory: &Memory, scene: &Scene) -> Vec<String> {
+pub async fn breaches<G: Ground>(world: &G, memory: &Memory, scene: &Scene) -> Vec<String> {
     let mut judge = Judge { world, memory, scene, breaches: Vec::new() };
     let links = world.links().await;
     judge.nothing_of_the_provider_goes_out();
@@ -50,7 +49,7 @@ pub async fn breaches(world: &World, memory: &Memory, scene: &Scene) -> Vec<Stri
     judge.breaches
 }
 
-impl Judge<'_> {
+impl<G: Ground> Judge<'_, G> {
     fn demand(&mut self, holds: bool, breach: impl FnOnce() -> String) {
         if !holds {
             self.breaches.push(breach());
@@ -65,7 +64,8 @@ impl Judge<'_> {
         for &(place, id) in self.memory.born.keys().filter(|(place, _)| *place != Place::Elitery) {
             let is_copy =
                 |ticket: &Ticket| mark_of(ticket).is_some_and(|mark| (mark.external, mark.ticket) == (name(place), id));
-            let mut copies: Vec<Ticket> = self.world.internal.tickets("Ticket").into_iter().filter(is_copy).collect();
+            let mut copies: Vec<Ticket> =
+                sim_at(self.world, Place::Elitery).tickets("Ticket").into_iter().filter(is_copy).collect();
             let gone = |place, id| self.memory.deleted_tickets.contains(&(place, id));
             self.demand(copies.len() <= 1, || format!("no duplicates: {} copies of {place:?} {id}", copies.len()));
             let stored = links.remove(&(name(place), id));

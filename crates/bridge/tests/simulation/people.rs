@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use itop_bridge::store::Stored;
 use itop_bridge_core::mark::{TicketMark, is_made_by_a_bridge};
 use itop_bridge_core::{Lifecycles, TicketKey};
 use itop_sim::{Attachment, Outcome, Sim, Ticket};
 use serde_json::{Value as Json, json};
 
 use crate::history::{Draw, Place};
-use crate::world::{World, sample, ticket};
+use crate::world::{sample, ticket};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deed {
@@ -102,12 +103,14 @@ impl Memory {
     }
 }
 
-pub fn sim_at(world: &World, place: Place) -> &Sim {
-    match place {
-        Place::Acme => world.acme(),
-        Place::Beta => world.beta(),
-        Place::Elitery => &world.internal,
-    }
+/// Where people work: the iTops, and what the bridge between them has written down.
+pub trait Ground {
+    fn sim(&self, place: Place) -> &Sim;
+    async fn links(&self) -> Vec<Stored>;
+}
+
+pub fn sim_at<G: Ground>(ground: &G, place: Place) -> &Sim {
+    ground.sim(place)
 }
 
 /// The mark in the first entry of an internal ticket's log.
@@ -126,7 +129,7 @@ fn files(sim: &Sim, by_a_bridge: bool, pick: u64) -> Option<Attachment> {
 }
 
 /// Does it, if there is something to do it to; what iTop refuses is not done.
-pub async fn act(world: &World, memory: &mut Memory, at: Place, deed: Deed, pick: u64) {
+pub async fn act<G: Ground>(world: &G, memory: &mut Memory, at: Place, deed: Deed, pick: u64) {
     let sim = sim_at(world, at);
     match deed {
         Deed::Create(class) => {
@@ -180,7 +183,7 @@ async fn act_on_files(sim: &Sim, memory: &mut Memory, at: Place, deed: Deed, pic
     given.hooks_from = hooks_from;
 }
 
-async fn act_on_ticket(world: &World, memory: &mut Memory, at: Place, deed: Deed, one: &Ticket, pick: u64) {
+async fn act_on_ticket<G: Ground>(world: &G, memory: &mut Memory, at: Place, deed: Deed, one: &Ticket, pick: u64) {
     let sim = sim_at(world, at);
     let word = memory.word();
     match deed {
@@ -209,7 +212,15 @@ async fn act_on_ticket(world: &World, memory: &mut Memory, at: Place, deed: Deed
     }
 }
 
-async fn edit(world: &World, memory: &mut Memory, at: Place, one: &Ticket, code: &'static str, word: &str, pick: u64) {
+async fn edit<G: Ground>(
+    world: &G,
+    memory: &mut Memory,
+    at: Place,
+    one: &Ticket,
+    code: &'static str,
+    word: &str,
+    pick: u64,
+) {
     let value = match code {
         "description" => format!("<p>{word}</p>"),
         "urgency" => (1 + pick % 4).to_string(),
@@ -226,7 +237,7 @@ async fn edit(world: &World, memory: &mut Memory, at: Place, one: &Ticket, code:
         return;
     }
     // Whatever was agreed: this side wins now.
-    for ticket in world.internal.tickets("Ticket") {
+    for ticket in sim_at(world, Place::Elitery).tickets("Ticket") {
         let is_copy = mark_of(&ticket).is_some_and(|mark| (mark.external, mark.ticket) == (name(at), one.id));
         if let (true, Some(edit)) = (is_copy, memory.edits_inside.get_mut(&(ticket.id, code))) {
             edit.over_agreement = false;
@@ -235,7 +246,7 @@ async fn edit(world: &World, memory: &mut Memory, at: Place, one: &Ticket, code:
 }
 
 /// Whether the bridge has nothing more to write to this field inside.
-async fn agreed(world: &World, one: &Ticket, code: &str) -> bool {
+async fn agreed<G: Ground>(world: &G, one: &Ticket, code: &str) -> bool {
     let Some(stored) = link_inside(world, one.id).await else { return false };
     let link = stored.link;
     let place = if stored.external_name == name(Place::Acme) { Place::Acme } else { Place::Beta };
@@ -247,7 +258,7 @@ async fn agreed(world: &World, one: &Ticket, code: &str) -> bool {
 
 /// A change of contents in place whose hook was lost is not found: the one stated exception. The next hook
 /// of the file brings it across, and a download is enough.
-pub async fn download_what_no_hook_told(world: &World, memory: &Memory) {
+pub async fn download_what_no_hook_told<G: Ground>(world: &G, memory: &Memory) {
     for ((at, id), given) in &memory.given {
         let sim = sim_at(world, *at);
         let hooks = sim.deliveries();
@@ -262,7 +273,7 @@ pub async fn download_what_no_hook_told(world: &World, memory: &Memory) {
 }
 
 /// The link of an internal ticket.
-pub async fn link_inside(world: &World, id: u64) -> Option<itop_bridge::store::Stored> {
+pub async fn link_inside<G: Ground>(world: &G, id: u64) -> Option<Stored> {
     let is_it = |key: &TicketKey| key.id == id;
     world.links().await.into_iter().find(|stored| stored.link.internal.as_ref().is_some_and(is_it))
 }

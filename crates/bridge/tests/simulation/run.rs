@@ -5,13 +5,28 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use itop_bridge::clock::Clock as _;
+use itop_bridge::store::Stored;
 use itop_sim::Sim;
 
 use crate::faults::{self, Trouble};
 use crate::history::{History, Place, Scene, What};
 use crate::laws;
-use crate::people::{self, Memory, sim_at};
+use crate::people::{self, Ground, Memory, sim_at};
 use crate::world::{Setup, World};
+
+impl Ground for World {
+    fn sim(&self, place: Place) -> &Sim {
+        match place {
+            Place::Acme => self.acme(),
+            Place::Beta => self.beta(),
+            Place::Elitery => &self.internal,
+        }
+    }
+
+    async fn links(&self) -> Vec<Stored> {
+        World::links(self).await
+    }
+}
 
 /// What a run showed.
 #[derive(Debug, Default)]
