@@ -20,6 +20,7 @@ use serde::Serialize;
 use crate::app::{self, MakeTransport};
 use crate::clock::Clock;
 use crate::config::{Condition, Config, ExternalConfig, Only, SideConfig};
+use crate::count::counted;
 use crate::setup::Admin;
 use itop_bridge_core::policy::StatusToExternal;
 
@@ -27,6 +28,7 @@ mod defaults;
 mod duplicates;
 mod learnt;
 mod own;
+mod public_url;
 mod reach;
 mod remembered;
 mod rights;
@@ -40,6 +42,8 @@ use rights::{ClassRights, Right};
 use uncarried::Waiting;
 
 pub use own::{mend, own};
+pub use public_url::public_url;
+pub use reach::no_itop;
 pub use remembered::Remembered;
 
 /// One line of `check`.
@@ -142,14 +146,23 @@ impl Verdict {
     }
 }
 
-/// Everything: the bridge itself, then each side, all sides at once. `admin`: whose account may read webhooks.
+/// An administrator's account, and whose iTop it is of: no other is shown it.
+#[derive(Debug, Clone, Copy)]
+pub struct AdminOf<'a> {
+    pub side: &'a str,
+    pub account: &'a Admin,
+}
+
+/// Everything: the bridge itself, then each side, all sides at once. `admin`: whose account may read the webhooks of
+/// its side.
 pub async fn run(
     config: &Config,
-    admin: Option<&Admin>,
+    admin: Option<AdminOf<'_>>,
     transport: MakeTransport<'_>,
     clock: &dyn Clock,
 ) -> Vec<Finding> {
     let mut findings = own(config);
+    findings.push(public_url(config, transport).await);
     let remembered = Remembered::of(config, clock.now_ms());
     let memory = Memory::default();
     let tables = tables(config, remembered.as_ref());
@@ -157,17 +170,27 @@ pub async fn run(
     let judged = join_all(tables.iter().map(|table| async {
         let mut findings = table.judge(transport, &memory, clock).await;
         let side = &table.side.name;
-        let standing = remembered.iter().flat_map(|known| known.standing(config, table.side, &table.section));
-        findings.extend(standing.map(|(check, verdict)| verdict.at(side, &check)));
+        let is_ok = |check: &str| findings.iter().any(|finding| finding.check == check && finding.state == State::Ok);
+        let (is_reached, is_open) = (is_ok(reach::ADDRESS), is_ok(reach::REST));
+        if let Some(known) = &remembered {
+            let refused = known.refused_bytes(config, table.side).filter(|_| is_open);
+            let takes = match refused {
+                Some(bytes) => table.takes(bytes, transport, &memory).await,
+                None => None,
+            };
+            let standing = known.standing(config, table.side, &table.section, takes);
+            findings.extend(standing.into_iter().map(|(check, verdict)| verdict.at(side, &check)));
+        }
         if let Some(engine) = &engine {
-            let is_open = findings.iter().any(|finding| finding.check == reach::REST && finding.state == State::Ok);
             let verdict = match is_open {
                 true => duplicates::judge(engine, config, side).await,
                 false => Verdict::not_checked(),
             };
             findings.push(verdict.at(side, duplicates::LINE));
         }
-        findings.extend(webhooks::judge(config, table.side, admin, transport, remembered.as_ref()).await);
+        let account = admin.filter(|admin| admin.side == *side).map(|admin| admin.account);
+        let asked = webhooks::Asked { config, side: table.side, account, is_reached };
+        findings.extend(asked.judge(transport, remembered.as_ref()).await);
         findings
     }))
     .await;
@@ -187,11 +210,14 @@ pub async fn side(config: &Config, name: &str, transport: MakeTransport<'_>, clo
 pub async fn webhooks(
     config: &Config,
     name: &str,
-    admin: Option<&Admin>,
+    account: Option<&Admin>,
     transport: MakeTransport<'_>,
 ) -> Vec<Finding> {
     match tables(config, None).into_iter().find(|table| table.side.name == name) {
-        Some(table) => webhooks::judge(config, table.side, admin, transport, None).await,
+        Some(table) => {
+            let asked = webhooks::Asked { config, side: table.side, account, is_reached: true };
+            asked.judge(transport, None).await
+        }
         None => Vec::new(),
     }
 }
@@ -334,6 +360,16 @@ impl Table<'_> {
         reached.chain(asked).collect()
     }
 
+    /// Whether that server takes a call of this size now; none where that was not answered.
+    async fn takes(&self, bytes: u64, transport: MakeTransport<'_>, memory: &Memory) -> Option<bool> {
+        let client = transport(self.side).and_then(|transport| app::client(self.side, memory, transport, None));
+        match client.ok()?.check_size(bytes).await {
+            Ok(()) => Some(true),
+            Err(error) if error.class == ErrorClass::TooLarge => Some(false),
+            Err(_) => None,
+        }
+    }
+
     /// The lines of a part, judged where there is a client.
     async fn part(&self, part: &Part, client: Option<&Client>) -> Vec<(String, Verdict)> {
         let names = part.names();
@@ -417,8 +453,8 @@ async fn only(client: &Client, class: &str, condition: Option<&Condition>, secti
     };
     match client.get(class, &Query::oql(oql).limit(1), &["id"]).await {
         Ok(found) if condition == Some(&Condition::All) => Verdict::ok(format!("every ticket; {} now", found.total)),
-        Ok(found) if found.total == 1 => Verdict::ok("fits 1 ticket now"),
-        Ok(found) => Verdict::ok(format!("fits {} tickets now", found.total)),
+        Ok(found) if found.total == 0 => fits_none(client, class, condition, section).await,
+        Ok(found) => Verdict::ok(format!("fits {} now", counted(found.total as usize, "ticket", "tickets"))),
         Err(error) if error.class == ErrorClass::Refused => {
             let mend =
                 format!("correct `only` of {section}: it is what stands after WHERE, try it in iTop's Run queries");
@@ -426,6 +462,37 @@ async fn only(client: &Client, class: &str, condition: Option<&Condition>, secti
         }
         Err(error) => Verdict::unclear(&error),
     }
+}
+
+/// A name that is written otherwise there is no error to iTop: the condition just never holds.
+async fn fits_none(client: &Client, class: &str, condition: Option<&Condition>, section: &str) -> Verdict {
+    let all = match client.get(class, &Query::oql(format!("SELECT {class}")).limit(1), &["id"]).await {
+        Ok(all) => all.total as usize,
+        Err(error) => return Verdict::unclear(&error),
+    };
+    if all == 0 {
+        return Verdict::ok(format!("there is no {class} yet that the account may see, and so none that it could fit"));
+    }
+    let names_team = matches!(condition, Some(Condition::Oql(oql)) if oql.contains("team_name"));
+    let team = match names_team {
+        true => " On iTop 3.1 `team_name` is the team's email address: write `team_id_friendlyname`.",
+        false => "",
+    };
+    Verdict::note(
+        format!(
+            "fits none of the {}, nothing crosses",
+            counted(
+                all,
+                "ticket that stands there: if the next ones are like it",
+                "tickets that stand there: if the next ones are like them"
+            )
+        ),
+        format!(
+            "if some of these should have fitted, correct `only` of {section}: most often a name is written otherwise in that iTop. Try it in its Run queries.{team}"
+        )
+        .trim_end_matches('.')
+        .to_owned(),
+    )
 }
 
 /// iTop's reason, without the query and the list of everything that it would have taken.

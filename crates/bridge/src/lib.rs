@@ -6,6 +6,7 @@ pub mod checks;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod count;
 pub mod engine;
 pub mod http;
 pub mod metrics;

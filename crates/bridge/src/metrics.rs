@@ -54,7 +54,7 @@ pub(crate) mod gauge {
     pub(super) const ALL: [(&str, &str); 13] = [
         (WAITING, "Tickets in the queue that are not parked, by external."),
         (OLDEST, "Age of the oldest hint of a ticket that waits and is not parked, by external; 0 where none waits."),
-        (UNCARRIED, "Tickets that wait, parked or not, and have no counterpart yet, by external and class."),
+        (UNCARRIED, "Tickets that wait, are not parked and have no counterpart yet, by external and class."),
         (PARKED, "Tickets that were refused for so long that they are left alone for a while, by external."),
         (LINKS, "Pairs, by external and state (live, ended)."),
         (HALTED, "Live pairs that have halted, or one of whose logs has, by external."),

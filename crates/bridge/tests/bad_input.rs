@@ -108,6 +108,16 @@ fn a_side_that_nobody_has_is_named_with_those_that_there_are() {
 }
 
 #[test]
+fn without_a_configuration_the_verb_that_writes_one_is_named() {
+    let site = Site::new("none");
+    std::fs::remove_file(site.folder.join("itop-bridge.toml")).unwrap();
+    for verb in [&["check"][..], &["serve"], &["links", "list"]] {
+        let said = site.refused(verb);
+        assert!(said.contains("itop-bridge.toml") && said.contains("`itop-bridge init` asks"), "{verb:?}: {said}");
+    }
+}
+
+#[test]
 fn a_side_that_is_down_is_named_and_nothing_is_stored() {
     let site = Site::new("down");
     let backfill = |more: &[&'static str]| [&["backfill", "--side", "acme"][..], &SINCE, more].concat();

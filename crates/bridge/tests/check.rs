@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use itop_bridge::checks::{self, Finding, State};
+use itop_bridge::checks::{self, AdminOf, Finding, State};
 use itop_bridge::clock::{Clock, SystemClock, VirtualClock};
 use itop_bridge::config::{Config, SideConfig};
+use itop_bridge::setup::Admin;
 use itop_bridge::store::{About, DirtyMark, HookCount, Instance, Look, Next, SqliteStore, Store, TicketOf};
 use itop_bridge_core::plan::{Halt, HaltKind};
 use itop_bridge_core::{Link, TicketKey};
@@ -26,6 +27,8 @@ struct World {
     acme: Sim,
     /// What `acme` answers in place of the simulator: an HTTP status and headers.
     acme_instead: Option<(u16, Vec<(&'static str, &'static str)>)>,
+    /// What answers at `public_url`: an HTTP status, headers and a text; nothing where it is none.
+    at_public_url: Option<Page>,
     password: &'static str,
     /// The machine's that `check` runs on.
     clock: VirtualClock,
@@ -49,6 +52,7 @@ impl World {
             internal: sim(Version::V3_2, "http://elitery"),
             acme: sim(Version::V3_1, "http://acme"),
             acme_instead: None,
+            at_public_url: None,
             password: PASSWORD,
             clock: VirtualClock::starting_at(NOW),
             internal_lines: format!("defaults = {{ {DEFAULTS} }}"),
@@ -88,10 +92,18 @@ impl World {
 
     fn way(&self, side: &SideConfig) -> Arc<dyn Transport> {
         let (sim, instead) = match side.name.as_str() {
+            checks::OWN => return Arc::new(AtPublicUrl(self.at_public_url.clone())),
             "elitery" => (self.internal.clone(), None),
             _ => (self.acme.clone(), self.acme_instead.clone()),
         };
         Arc::new(ToSim { sim, instead })
+    }
+
+    /// The sides whose iTop this account has called.
+    fn shown_to(&self, account: &str) -> Vec<&'static str> {
+        let called = |sim: &Sim| sim.calls().iter().any(|call| call.account.as_deref() == Some(account));
+        let sides = [("elitery", &self.internal), ("acme", &self.acme)];
+        sides.into_iter().filter(|(_, sim)| called(sim)).map(|(name, _)| name).collect()
     }
 
     fn look_for_slips(&self, findings: &[Finding]) {
@@ -144,6 +156,32 @@ impl World {
         }
         assert!(self.findings("elitery").await.iter().all(|finding| finding.state != State::Fault));
         findings[0].to_string()
+    }
+}
+
+/// What answers at `public_url`.
+struct AtPublicUrl(Option<Page>);
+
+type Page = (u16, Vec<(&'static str, &'static str)>, &'static str);
+
+impl Transport for AtPublicUrl {
+    fn send<'a>(
+        &'a self,
+        request: http::Request<Body>,
+        _: &'a Progress,
+    ) -> BoxFuture<'a, Result<http::Response<Bytes>, TransportError>> {
+        Box::pin(async move {
+            assert!(request.headers().is_empty() && request.body().is_empty(), "no key goes there: {request:?}");
+            assert_eq!(request.uri(), "http://127.0.0.1:8080/api/v1/test");
+            let Some((status, headers, text)) = &self.0 else {
+                return Err(TransportError::NotConnected("Connection refused".into()));
+            };
+            let mut answer = http::Response::builder().status(*status);
+            for (name, value) in headers {
+                answer = answer.header(*name, *value);
+            }
+            Ok(answer.body(Bytes::from_static(text.as_bytes())).unwrap())
+        })
     }
 }
 
@@ -473,9 +511,21 @@ async fn only_is_tried_as_the_engine_sends_it() {
          NormalChange to `only` of [external.acme], or take the class out of [sync].classes."
     );
     world.acme_lines = "only = \"title LIKE '%fire%'\"".into();
+    assert_eq!(
+        world.line("acme", "only UserRequest").await,
+        "ok      acme only UserRequest: there is no UserRequest yet that the account may see, and so none that it could fit"
+    );
     let ticket = serde_json::json!({"org_id": 3, "title": "on fire", "description": "<p>x</p>"});
     world.acme.create_ticket("UserRequest", ticket).await.unwrap();
     assert_eq!(world.line("acme", "only UserRequest").await, "ok      acme only UserRequest: fits 1 ticket now");
+    world.acme_lines = "only = \"team_name = 'Elitery'\"".into();
+    assert_eq!(
+        world.line("acme", "only UserRequest").await,
+        "note    acme only UserRequest: fits none of the 1 ticket that stands there: if the next ones are like it, nothing \
+         crosses. Mend: if some of these should have fitted, correct `only` of [external.acme]: most often a name is written \
+         otherwise in that iTop. Try it in its Run queries. On iTop 3.1 `team_name` is the team's email address: write \
+         `team_id_friendlyname`."
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -552,8 +602,8 @@ async fn webhooks_are_judged_by_those_that_came() {
     ];
     store.count_hooks(&hooks).unwrap();
     let lines = World::new().beside(&path, START + 49 * HOUR).await;
-    let webhooks: Vec<&str> =
-        lines.iter().map(String::as_str).filter(|line| line.contains("webhook") && !line.contains("ADMIN")).collect();
+    let webhooks = lines.iter().map(String::as_str).filter(|line| line.contains("webhook") && !line.contains("ADMIN"));
+    let webhooks: Vec<&str> = webhooks.filter(|line| !line.contains(" itop-bridge public_url: ")).collect();
     let setup = |side: &str| {
         format!("where still none has come, run `itop-bridge setup --side {side}` with an administrator's account.")
     };
@@ -576,7 +626,8 @@ async fn webhooks_are_judged_by_those_that_came() {
                 setup("elitery")
             ),
             "unknown elitery public_url: whether that iTop reaches http://127.0.0.1:8080 is not known: no webhook of its \
-             has come yet. Mend: run `curl http://127.0.0.1:8080/healthz` on that iTop's machine while `serve` runs.",
+             has come yet. Mend: run `curl http://127.0.0.1:8080/api/v1/test` on that iTop's machine while `serve` runs: \
+             itop-bridge answers missing_api_key.",
             "ok      acme webhook create-ticket: 1 came, the last 2 days ago",
             "ok      acme webhook update-ticket: 7 came, the last 47 h ago",
             &format!(
@@ -587,6 +638,119 @@ async fn webhooks_are_judged_by_those_that_came() {
             "ok      acme public_url: that iTop reaches the bridge: its last webhook came 47 h ago",
         ]
     );
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// A side that is down is to be brought back, and nothing else: neither `setup` nor an administrator helps.
+#[tokio::test(start_paused = true)]
+async fn of_a_side_that_is_down_only_what_came_is_said() {
+    let folder = folder("came-and-down");
+    let (path, mut store) = store(&folder);
+    let came = HookCount { side: "acme".into(), kind: "create-ticket".into(), count: 1, last_ms: START };
+    store.count_hooks(&[came]).unwrap();
+    let world = World::new();
+    world.acme.down(true);
+    world.internal.down(true);
+    let text = world.text("http://elitery", "http://acme", &path);
+    let config = Config::parse(&text, "test.toml", &|_| None).unwrap();
+    let clock = VirtualClock::starting_at(START + HOUR);
+    let admin = Admin { user: "admin".into(), password: "canary".to_owned().into() };
+    for admin in [None, Some(AdminOf { side: "acme", account: &admin })] {
+        let findings = checks::run(&config, admin, &|side| Ok(world.way(side)), &clock).await;
+        let advice =
+            |finding: &&Finding| finding.to_string().contains("setup") || finding.to_string().contains("ADMIN");
+        assert_eq!(findings.iter().filter(advice).collect::<Vec<_>>(), [&findings[0]; 0]);
+        let of = |side: &str| {
+            let of_side = findings.iter().filter(|finding| finding.side == side);
+            let about = of_side.filter(|finding| finding.check.contains("webhook") || finding.check == "public_url");
+            about.map(Finding::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            of("acme"),
+            [
+                "unknown acme webhooks: not checked",
+                "ok      acme webhook create-ticket: 1 came, the last 60 min ago",
+                "unknown acme webhook update-ticket: not checked",
+                "unknown acme webhook update-attachment: not checked",
+                "ok      acme public_url: that iTop reaches the bridge: its last webhook came 60 min ago",
+            ]
+        );
+        assert!(of("elitery").iter().all(|line| line.ends_with(": not checked")), "{:?}", of("elitery"));
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// Whether the bridge is where the iTops are told to find it, as far as this machine can see.
+#[tokio::test(start_paused = true)]
+async fn what_answers_at_public_url_is_told() {
+    let folder = folder("public-url");
+    let (path, mut store) = store(&folder);
+    let url = "http://127.0.0.1:8080";
+    let refusal = "{\"error\": \"missing_api_key\", \"message\": \"send a key\"}";
+    let start = "start `itop-bridge serve`";
+    let correct = "correct `public_url` of [server], or let the web server there pass /api/v1/ on to `listen`";
+    let ends_at = "write in `public_url` of [server] the address that it ends at, and run setup for both sides again";
+    let cases = [
+        (Some((401, vec![], refusal)), format!("ok      itop-bridge public_url: itop-bridge answers at {url}"), None),
+        (
+            None,
+            format!(
+                "note    itop-bridge public_url: nothing answers at {url} from here (no connection: Connection refused). \
+                 Mend: {start}; where it runs, correct `public_url` of [server] or the way to it. Where only the iTops \
+                 reach that address, the first webhook will tell."
+            ),
+            Some(format!(
+                "note    itop-bridge public_url: nothing answers at {url} from here (no connection: Connection refused), \
+                 and webhooks have come. Mend: {start} where it does not run; an address that only the iTops reach is \
+                 well so."
+            )),
+        ),
+        (
+            Some((502, vec![], "<html>Bad Gateway</html>")),
+            format!(
+                "note    itop-bridge public_url: the web server at {url} reaches nothing behind it (HTTP 502). Mend: {start}; \
+                 where it runs, let that web server pass /api/v1/ on to `listen` of [server]."
+            ),
+            None,
+        ),
+        (
+            Some((200, vec![], "{\"status\": \"ok\"}")),
+            format!(
+                "fault   itop-bridge public_url: something answers at {url} that is not itop-bridge (HTTP 200). Mend: {correct}."
+            ),
+            Some(format!(
+                "note    itop-bridge public_url: something answers at {url} that is not itop-bridge (HTTP 200); asked from \
+                 this machine, that is: webhooks have come. Mend: where they come no more, {correct}."
+            )),
+        ),
+        (
+            Some((301, vec![("location", "https://bridge.example/api/v1/test?secret=1")], "")),
+            format!(
+                "fault   itop-bridge public_url: {url} redirects to https://bridge.example, and a webhook does not go there. \
+                 Mend: {ends_at}."
+            ),
+            Some(format!(
+                "note    itop-bridge public_url: {url} redirects to https://bridge.example, and a webhook does not go there; \
+                 asked from this machine, that is: webhooks have come. Mend: where they come no more, {ends_at}."
+            )),
+        ),
+    ];
+    let mut world = World::new();
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    for (answer, _, _) in &cases {
+        world.at_public_url.clone_from(answer);
+        before.extend(lines_of(&world, &path, NOW, "itop-bridge public_url").await);
+    }
+    let came = HookCount { side: "elitery".into(), kind: "update-attachment".into(), count: 1, last_ms: START };
+    store.count_hooks(&[came]).unwrap();
+    for (answer, _, _) in &cases {
+        world.at_public_url.clone_from(answer);
+        after.extend(lines_of(&world, &path, NOW, "itop-bridge public_url").await);
+    }
+    let expected: Vec<&String> = cases.iter().map(|(_, before, _)| before).collect();
+    assert_eq!(before.iter().collect::<Vec<_>>(), expected);
+    let expected: Vec<&String> = cases.iter().map(|(_, before, after)| after.as_ref().unwrap_or(before)).collect();
+    assert_eq!(after.iter().collect::<Vec<_>>(), expected);
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
@@ -677,6 +841,7 @@ async fn what_was_learnt_of_a_server_is_shown() {
         [format!("ok      elitery post_max_size: {unknown}"), format!("ok      acme post_max_size: {unknown}")]
     );
 
+    world.acme = limited(2 << 20);
     store.set_cursor(&acme, "offset", "3600 2026-11-24 12:00:00").unwrap();
     store.set_cursor(&acme, "refused_bytes", &format!("2202009 {}", NOW - 3 * HOUR)).unwrap();
     store.set_cursor(&Instance::Internal, "refused_bytes", &format!("104857600 {}", NOW - 3 * HOUR)).unwrap();
@@ -694,6 +859,12 @@ async fn what_was_learnt_of_a_server_is_shown() {
              server, over 42.8 MiB, or lower max_attachment_mib.",
         ]
     );
+    // Once the limit was raised, it is a fault of the past.
+    world.acme = limited(64 << 20);
+    assert_eq!(
+        lines_of(&world, &path, NOW, "post_max_size").await[1],
+        "ok      acme post_max_size: a call of 2.1 MiB was refused for its size, 3 h ago, and one of that size gets through now"
+    );
     for (zone, line) in [
         ("Europe/Paris", "ok      acme time zone: Europe/Paris, as configured and as its answers show"),
         (
@@ -706,6 +877,15 @@ async fn what_was_learnt_of_a_server_is_shown() {
         assert_eq!(lines_of(&world, &path, NOW, "time zone").await[1], line);
     }
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// A customer's iTop whose PHP takes so many bytes.
+fn limited(post_max_bytes: usize) -> Sim {
+    let mut config = SimConfig::new(Version::V3_1, "http://acme");
+    config.limits.post_max_bytes = post_max_bytes;
+    let sim = Sim::new(config);
+    sim.allow("NormalChange");
+    sim
 }
 
 /// Counted by class, those alone that fit `only`, without a call a ticket.
@@ -884,6 +1064,7 @@ async fn the_binary_prints_lines_or_json_and_ends_with_0_or_1() {
     let call = async |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_itop-bridge"));
         command.arg("--config").arg(&file).arg("check").args(arguments);
+        command.env("ITOP_BRIDGE_ADMIN_USER", "admin").env("ITOP_BRIDGE_ADMIN_PASSWORD", "admin");
         let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         let printed = String::from_utf8(output.stdout).unwrap();
         assert!(!printed.contains(PASSWORD) && !printed.contains("sk_"), "a secret: {printed}");
@@ -894,6 +1075,14 @@ async fn the_binary_prints_lines_or_json_and_ends_with_0_or_1() {
     assert_eq!(code, Some(0), "{printed}");
     assert!(printed.contains("ok      elitery (internal) login: user \"bridge\"\n"), "{printed}");
     assert!(printed.lines().last().unwrap().ends_with(" ok"), "{printed}");
+
+    // An administrator's account is shown to its own iTop alone, and to none unless it is said whose it is.
+    assert!(world.shown_to("admin").is_empty());
+    let (code, printed) = call(&["--admin", "acme"]).await;
+    assert_eq!((code, world.shown_to("admin")), (Some(1), vec!["acme"]), "{printed}");
+    assert!(printed.contains("fault   acme (external) webhook connection: "), "{printed}");
+    assert!(printed.contains("and run `itop-bridge check --admin elitery`."), "{printed}");
+    assert_eq!(call(&["--admin", "nobody"]).await, (Some(1), String::new()));
 
     world.internal.deny("UserRequest");
     let (code, printed) = call(&["--json"]).await;

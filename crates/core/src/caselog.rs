@@ -85,6 +85,9 @@ pub struct LogState {
     /// The attachments that carried it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<u64>,
+    /// Those of them that a person deleted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<u64>,
     /// An operator resumed this log after a halt: what is dated up to then counts as delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resumed_after: Option<String>,
@@ -100,6 +103,7 @@ impl LogState {
             batch: None,
             halt: None,
             files: Vec::new(),
+            removed: Vec::new(),
             resumed_after: None,
         }
     }

@@ -158,6 +158,21 @@ impl Client {
         .await
     }
 
+    /// Whether this iTop takes a request of so many bytes: the cheapest call, made as long as that by blanks. An
+    /// error of the class [`ErrorClass::TooLarge`] says no.
+    pub async fn check_size(&self, bytes: u64) -> Result<(), Error> {
+        // A log-in that was good tells a request that PHP dropped from one with a wrong password.
+        self.check_login().await?;
+        let asked = Asked { operation: Operation::ListOperations, class: String::new(), id: None };
+        let mut body = Body::empty();
+        push_json(&mut body, parameters(&asked), None);
+        let blanks = usize::try_from(bytes).unwrap_or(usize::MAX);
+        body.push(vec![b' '; blanks]);
+        let (request, max_answer_bytes) = (self.rest_request(body), self.max_answer_bytes());
+        let call = Call { asked, request, charge_bytes: bytes, max_answer_bytes, secret: None };
+        self.rest(call, |_answer, _from| Ok(())).await
+    }
+
     /// An operation that this crate has no type for, and its whole answer. It counts as a write.
     pub async fn call(&self, operation: &str, mut json: Map<String, Value>) -> Result<Value, Error> {
         let operation_name = operation.to_owned();

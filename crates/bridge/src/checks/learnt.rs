@@ -33,14 +33,22 @@ pub(super) fn time_zone(side: &SideConfig, learnt: Option<&Learnt>, section: &st
     }
 }
 
-pub(super) fn post_max_size(config: &Config, side: &SideConfig, refused: Option<RefusedSize>, now_ms: i64) -> Verdict {
+/// `takes`: whether a call of the size that was refused gets through now, where that is known.
+pub(super) fn post_max_size(
+    config: &Config,
+    side: &SideConfig,
+    refused: Option<RefusedSize>,
+    takes: Option<bool>,
+    now_ms: i64,
+) -> Verdict {
     let Some(RefusedSize { bytes, at_ms }) = refused else {
         return Verdict::ok("not yet learnt: no call was refused for its size");
     };
-    let of_side = config.externals.iter().filter(|one| side.name == config.internal.name || one.name() == side.name);
-    let largest = of_side.map(|external| external.sync.max_attachment_bytes).max().unwrap_or_default();
-    let needed = base64_len(largest) + BESIDE_A_FILE;
+    let needed = needed(config, side);
     let said = format!("a call of {} was refused for its size, {} ago", mib(bytes), span(now_ms - at_ms));
+    if takes == Some(true) {
+        return Verdict::ok(format!("{said}, and one of that size gets through now"));
+    }
     if bytes > needed {
         return Verdict::ok(format!("{said}: more than the largest file that is sent needs"));
     }
@@ -51,6 +59,13 @@ pub(super) fn post_max_size(config: &Config, side: &SideConfig, refused: Option<
             mib(needed)
         ),
     )
+}
+
+/// The size of the largest call that is made there.
+pub(super) fn needed(config: &Config, side: &SideConfig) -> u64 {
+    let of_side = config.externals.iter().filter(|one| side.name == config.internal.name || one.name() == side.name);
+    let largest = of_side.map(|external| external.sync.max_attachment_bytes).max().unwrap_or_default();
+    base64_len(largest) + BESIDE_A_FILE
 }
 
 /// With one decimal.

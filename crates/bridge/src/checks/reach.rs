@@ -6,7 +6,7 @@ use super::{State, Verdict};
 use crate::app::SideError;
 use crate::config::{Login, SideConfig};
 
-const ADDRESS: &str = "address";
+pub(super) const ADDRESS: &str = "address";
 const LOGIN: &str = "login";
 pub(super) const REST: &str = "REST";
 
@@ -62,6 +62,12 @@ pub(super) fn verdicts(answer: Result<&Operations, &Error>, side: &SideConfig, s
         ),
         (_, None, None) => silent(error, section),
     }
+}
+
+/// Why this answer is none of an iTop's REST; none where it is.
+pub fn no_itop(error: &Error, side: &SideConfig) -> Option<String> {
+    let [(_, address), ..] = verdicts(Err(error), side, "");
+    (address.state == State::Fault).then_some(address.detail)
 }
 
 fn silent(error: &Error, section: &str) -> Reached {

@@ -4,6 +4,7 @@ use super::learnt;
 use super::uncarried::{self, Waiting};
 use super::{State, Verdict};
 use crate::config::{Config, SideConfig};
+use crate::count::counted;
 use crate::engine::{Learnt, PAUSED, RefusedSize};
 use crate::setup::Wanted;
 use crate::span::span;
@@ -70,11 +71,19 @@ impl Remembered {
     }
 
     /// What was learnt of a side's server, and how its tickets stand.
-    pub(super) fn standing(&self, config: &Config, side: &SideConfig, section: &str) -> Vec<(String, Verdict)> {
+    ///
+    /// `takes`: whether a call of the size that was refused gets through now, where that is known.
+    pub(super) fn standing(
+        &self,
+        config: &Config,
+        side: &SideConfig,
+        section: &str,
+        takes: Option<bool>,
+    ) -> Vec<(String, Verdict)> {
         let Some(known) = self.sides.iter().find(|known| known.name == side.name) else { return Vec::new() };
         let mut lines = vec![
             ("time zone".to_owned(), learnt::time_zone(side, known.offset.as_ref(), section)),
-            ("post_max_size".to_owned(), learnt::post_max_size(config, side, known.refused, self.now_ms)),
+            ("post_max_size".to_owned(), learnt::post_max_size(config, side, known.refused, takes, self.now_ms)),
         ];
         let side = known;
         lines.push(("work".to_owned(), work(side)));
@@ -89,7 +98,7 @@ impl Remembered {
         let Tally { waiting, oldest_ms, parked: count, .. } = &tickets.tally;
         if let Some(first) = &tickets.parked {
             let name = first.reference.clone().unwrap_or_else(|| format!("the ticket with id {}", first.of.ticket));
-            let those = if *count == 1 { "1 ticket is".to_owned() } else { format!("{count} tickets are") };
+            let those = counted(*count as usize, "ticket is", "tickets are");
             return Verdict::note(
                 format!("{those} parked, after an hour of refusals; the first is {name}: {}", first.error),
                 "mend in that iTop what it says, then run `itop-bridge retry`",
@@ -97,12 +106,18 @@ impl Remembered {
         }
         let Some(oldest_ms) = oldest_ms.filter(|_| *waiting > 0) else { return Verdict::ok("no ticket waits") };
         let age_ms = self.now_ms - oldest_ms;
-        let those = if *waiting == 1 { "1 ticket waits".to_owned() } else { format!("{waiting} tickets wait") };
+        let those = counted(*waiting as usize, "ticket waits", "tickets wait");
         let detail = format!("{those}, the oldest for {}", span(age_ms));
         match age_ms > LONG_WAIT_MS {
             true => Verdict::note(detail, "see whether `serve` runs, and what its log says of them"),
             false => Verdict::ok(detail),
         }
+    }
+
+    /// The size of a call that was refused there, where that holds back a file.
+    pub(super) fn refused_bytes(&self, config: &Config, side: &SideConfig) -> Option<u64> {
+        let refused = self.sides.iter().find(|known| known.name == side.name)?.refused?;
+        Some(refused.bytes).filter(|bytes| *bytes <= learnt::needed(config, side))
     }
 
     /// The tickets of an external that wait without a counterpart.
@@ -144,7 +159,7 @@ impl Remembered {
     }
 
     /// Whether that iTop reaches the bridge cannot be asked: a webhook that came is the proof.
-    pub(super) fn public_url(&self, config: &Config, side: &str) -> Verdict {
+    pub(super) fn reaches(&self, config: &Config, side: &str) -> Verdict {
         let url = &config.server.public_url;
         match self.of_side(side).map(|came| came.last_ms).max() {
             Some(last_ms) => {
@@ -154,7 +169,9 @@ impl Remembered {
             None => Verdict {
                 state: State::Unknown,
                 detail: format!("whether that iTop reaches {url} is not known: no webhook of its has come yet"),
-                mend: Some(format!("run `curl {url}/healthz` on that iTop's machine while `serve` runs")),
+                mend: Some(format!(
+                    "run `curl {url}/api/v1/test` on that iTop's machine while `serve` runs: itop-bridge answers missing_api_key"
+                )),
             },
         }
     }

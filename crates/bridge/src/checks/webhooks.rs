@@ -4,38 +4,52 @@
 
 use itop_client::ErrorClass;
 
-use super::{Finding, Remembered, State, Verdict, listed};
+use super::{Finding, Remembered, State, Verdict, listed, public_url};
 use crate::app::MakeTransport;
 use crate::config::{Config, SideConfig};
 use crate::setup::{Admin, AdminError, Comparison, Judged, Wanted, admin, compare};
 
 const WEBHOOKS: &str = "webhooks";
 
-/// The lines of one side: one a webhook with an administrator's account, one a kind without, by those that
-/// came.
-pub(super) async fn judge(
-    config: &Config,
-    side: &SideConfig,
-    account: Option<&Admin>,
-    transport: MakeTransport<'_>,
-    remembered: Option<&Remembered>,
-) -> Vec<Finding> {
-    let Some(wanted) = Wanted::of(config, &side.name) else { return Vec::new() };
-    let came = |known: &Remembered| known.arrived(config, &side.name);
-    let came = || remembered.map(came).unwrap_or_default();
-    let mut lines = match account {
-        None => unseen(side, came()),
-        Some(account) => match read(&wanted, side, account, transport).await {
-            Ok(comparison) => verdicts(&comparison, side),
-            Err(error) => {
-                let not_read = not_read(&error, account, side);
-                let came = if not_read.state == State::Unknown { came() } else { Vec::new() };
-                by_what_came(not_read, side, came)
-            }
-        },
-    };
-    lines.extend(remembered.map(|known| known.public_url(config, &side.name).at(&side.name, "public_url")));
-    lines
+/// The webhooks of which side, and how they can be asked for.
+pub(super) struct Asked<'a> {
+    pub config: &'a Config,
+    pub side: &'a SideConfig,
+    /// An administrator's of this very iTop.
+    pub account: Option<&'a Admin>,
+    /// Whether an iTop answers at the side's address.
+    pub is_reached: bool,
+}
+
+impl Asked<'_> {
+    /// One line a webhook with an administrator's account, one a kind without, by those that came.
+    pub async fn judge(&self, transport: MakeTransport<'_>, remembered: Option<&Remembered>) -> Vec<Finding> {
+        let Asked { config, side, account, is_reached } = *self;
+        let Some(wanted) = Wanted::of(config, &side.name) else { return Vec::new() };
+        let came = || remembered.map(|known| known.arrived(config, &side.name)).unwrap_or_default();
+        let mut lines = match account {
+            _ if !is_reached => by_what_came(Verdict::not_checked(), side, came()),
+            None => unseen(side, came()),
+            Some(account) => match read(&wanted, side, account, transport).await {
+                Ok(comparison) => verdicts(&comparison, side),
+                Err(error) => {
+                    let not_read = not_read(&error, account, side);
+                    let came = if not_read.state == State::Unknown { came() } else { Vec::new() };
+                    by_what_came(not_read, side, came)
+                }
+            },
+        };
+        lines.extend(remembered.map(|known| known.reaches(config, &side.name).at(&side.name, public_url::LINE)));
+        if !is_reached {
+            // Here nothing can be made to come: the side's own fault is the one to mend.
+            let is_open = |line: &&mut Finding| line.state != State::Ok;
+            lines
+                .iter_mut()
+                .filter(is_open)
+                .for_each(|line| *line = Verdict::not_checked().at(&side.name, &line.check));
+        }
+        lines
+    }
 }
 
 async fn read(
@@ -54,10 +68,11 @@ fn unseen(side: &SideConfig, came: Vec<(String, Verdict)>) -> Vec<Finding> {
     let verdict = Verdict {
         detail: "not checked: only an administrator may read them".to_owned(),
         mend: Some(format!(
-            "to have each looked at, put an administrator's account of {} into {} and {}",
+            "to have each looked at, put an administrator's account of {} into {} and {}, and run `itop-bridge check --admin {}`",
             side.name,
             admin::USER,
-            admin::PASSWORD
+            admin::PASSWORD,
+            side.name
         )),
         state: State::Unknown,
     };
@@ -69,12 +84,22 @@ fn by_what_came(not_read: Verdict, side: &SideConfig, came: Vec<(String, Verdict
     std::iter::once(not_read.at(&side.name, WEBHOOKS)).chain(came).collect()
 }
 
-/// One account for several iTops: that it is none of this one's is no fault of this side.
+/// That the account is no administrator's is no fault of this side.
 fn not_read(error: &AdminError, account: &Admin, side: &SideConfig) -> Verdict {
     let class = error.error().map(|error| &error.class);
     let detail = match class {
         Some(ErrorClass::Login | ErrorClass::Rights { .. }) => {
-            format!("not checked: user \"{}\" of {} is no administrator of {}", account.user, admin::USER, side.name)
+            let user = &account.user;
+            return Verdict {
+                state: State::Unknown,
+                detail: format!("not checked: user \"{user}\" of {} is no administrator of {}", admin::USER, side.name),
+                mend: Some(format!(
+                    "name in {} and {} one of {} with the profiles \"Administrator\" and \"REST Services User\"",
+                    admin::USER,
+                    admin::PASSWORD,
+                    side.name
+                )),
+            };
         }
         Some(ErrorClass::UnknownClass { .. }) => {
             return Verdict::fault(
@@ -82,7 +107,7 @@ fn not_read(error: &AdminError, account: &Admin, side: &SideConfig) -> Verdict {
                 "install the extension combodo-webhook-integration in this iTop",
             );
         }
-        _ => format!("not checked: {error}"),
+        _ => format!("not checked: {}", error.what()),
     };
     Verdict { detail, ..Verdict::not_checked() }
 }

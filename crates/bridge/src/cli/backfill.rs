@@ -16,6 +16,7 @@ use super::serve::signalled;
 use super::{Outcome, block_on, print_json, progress, store, ticket};
 use crate::app;
 use crate::config::{Config, ExternalConfig};
+use crate::count::counted;
 use crate::engine::{Engine, Older, TitleAdopted, Wish, Wished};
 
 /// Bring tickets that are older than the connection under the bridge.
@@ -265,7 +266,7 @@ fn one_line(title: &str) -> String {
 }
 
 fn tickets(count: usize) -> String {
-    if count == 1 { "1 ticket".to_owned() } else { format!("{count} tickets") }
+    counted(count, "ticket", "tickets")
 }
 
 fn as_json(wish: &Wish, wished: &Wished, adopted: &[TitleAdopted], marked: Option<usize>) -> serde_json::Value {

@@ -3,15 +3,17 @@
 use std::io::{IsTerminal as _, Write};
 use std::path::Path;
 
+use anyhow::bail;
 use clap::Args;
 use comfy_table::{ContentArrangement, Table, presets};
 
-use super::{Outcome, block_on, print_json};
+use super::{Outcome, block_on, print_json, ticket};
 use crate::app;
-use crate::checks::{self, Finding, State};
+use crate::checks::{self, AdminOf, Finding, State};
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::setup::Admin;
+use crate::count::counted;
+use crate::setup::{Admin, admin};
 
 /// The width of the table where the shell does not tell the terminal's.
 const WIDTH: u16 = 120;
@@ -19,25 +21,30 @@ const WIDTH: u16 = 120;
 /// Check the bridge, its store and each iTop: address, certificate, clock, account, rights, defaults, what waits,
 /// marks that stand twice, webhooks.
 ///
-/// Webhooks are read by an administrator's account of that iTop, from ITOP_BRIDGE_ADMIN_USER and
-/// ITOP_BRIDGE_ADMIN_PASSWORD; where there is none, they are judged by those that came to `serve`.
+/// Webhooks are judged by those that came to `serve`. With --admin SIDE each one that stands in that side's iTop is
+/// read, by an administrator's account from ITOP_BRIDGE_ADMIN_USER and ITOP_BRIDGE_ADMIN_PASSWORD, which no other
+/// iTop is shown.
 ///
 /// Each line is a requirement, its state (ok, note, fault, unknown) and what to do about it. Nothing is
 /// written into an iTop. Ends with 1 when there is a fault.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  itop-bridge check\n  itop-bridge check --json | jq '.[] | select(.state == \"fault\")'"
+    after_help = "Examples:\n  itop-bridge check\n  itop-bridge check --admin acme\n  itop-bridge check --json | jq '.[] | select(.state == \"fault\")'"
 )]
 pub(super) struct Check {
     /// Print an array of {side, check, state, detail, mend}.
     #[arg(long)]
     json: bool,
+    /// Whose iTop the administrator's account is of: the internal's name, or an external's.
+    #[arg(long, value_name = "SIDE")]
+    admin: Option<String>,
 }
 
 pub(super) fn run(check: &Check, config: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let config = Config::load(config)?;
-    let admin = Admin::from(&|name| std::env::var(name).ok());
-    let findings = block_on(checks::run(&config, admin.as_ref(), &app::http_transport, &SystemClock))?;
+    let account = account(check, &config)?;
+    let admin = account.as_ref().map(|(side, account)| AdminOf { side, account });
+    let findings = block_on(checks::run(&config, admin, &app::http_transport, &SystemClock))?;
     if check.json {
         print_json(&findings, out)?;
     } else if std::io::stdout().is_terminal() {
@@ -52,6 +59,18 @@ pub(super) fn run(check: &Check, config: &Path, out: &mut dyn Write) -> anyhow::
     }
     let faulty = findings.iter().any(|finding| finding.state == State::Fault);
     Ok(if faulty { Outcome::FaultFound } else { Outcome::Fine })
+}
+
+/// The administrator's account, and the side that it is of.
+fn account(check: &Check, config: &Config) -> anyhow::Result<Option<(String, Admin)>> {
+    let Some(side) = &check.admin else { return Ok(None) };
+    if ticket::side(config, side).is_none() {
+        bail!("there is no side {side:?}{}", ticket::sides(config));
+    }
+    match Admin::from(&|name| std::env::var(name).ok()) {
+        Some(account) => Ok(Some((side.clone(), account))),
+        None => bail!("put an administrator's account of {side} into {} and {}", admin::USER, admin::PASSWORD),
+    }
 }
 
 /// The findings with each side's role, and what was not checked on a side as one line.
@@ -69,7 +88,10 @@ fn for_people(findings: &[Finding], internal: &str) -> Vec<Finding> {
             side,
             check: "the rest".to_owned(),
             state: State::Unknown,
-            detail: format!("{} requirements were not checked, because of the fault above", unasked.len()),
+            detail: format!(
+                "{} not checked, because of the fault above",
+                counted(unasked.len(), "requirement was", "requirements were")
+            ),
             mend: None,
         }));
     }

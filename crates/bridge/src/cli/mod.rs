@@ -30,6 +30,7 @@ pub mod resume;
 pub mod retry;
 mod serve;
 pub mod setup;
+mod standstill;
 mod store;
 mod ticket;
 mod times;

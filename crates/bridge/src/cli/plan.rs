@@ -10,11 +10,13 @@ use itop_bridge_core::document::{Document, DocumentKind};
 use itop_bridge_core::plan::{self, FieldWrite, Note, Step, Stimulus, Value};
 use itop_bridge_core::{FileContent, LogName, Side, Sight, Ticket};
 
+use super::standstill::Standstill;
 use super::ticket::Named;
 use super::times::moment;
 use super::{Outcome, block_on, store, ticket};
 use crate::app;
 use crate::config::Config;
+use crate::count::counted;
 use crate::engine::{Engine, Preview, log_text, without_image_addresses};
 use crate::store::{StoreHandle, TicketOf};
 
@@ -53,7 +55,9 @@ pub async fn show(
 ) -> anyhow::Result<Outcome> {
     let (of, class) = find(plan, engine, store, config).await?;
     let preview = engine.preview(&of, class).await?;
-    Shown { preview: &preview, config, out }.all()
+    let known = config.clone();
+    let still = store.call(move |store| Standstill::all(store, &known)).await?;
+    Shown { preview: &preview, still: &still, config, out }.all()
 }
 
 async fn find(
@@ -78,6 +82,7 @@ async fn find(
 
 struct Shown<'a> {
     preview: &'a Preview,
+    still: &'a [Standstill],
     config: &'a Config,
     out: &'a mut dyn Write,
 }
@@ -94,6 +99,16 @@ impl Shown<'_> {
             reference => reference.to_owned(),
         };
         writeln!(self.out, "{}:{reference} and {internal}:{counterpart}{number}", preview.of.external)?;
+        for still in self.still.iter().filter(|still| [&preview.of.external, internal].contains(&&still.side)) {
+            writeln!(self.out, "\n{still}.")?;
+        }
+        if let Some(at_ms) = preview.settles_at_ms {
+            writeln!(
+                self.out,
+                "\nSent without an answer, settles at {}: what it was about waits until then.",
+                moment(at_ms)
+            )?;
+        }
         let plan = match &preview.planned {
             Ok(plan) => plan,
             Err(why) => {
@@ -255,7 +270,7 @@ fn described(content: &FileContent) -> String {
 }
 
 fn entries_of(number: usize) -> String {
-    if number == 1 { "1 entry".to_owned() } else { format!("{number} entries") }
+    counted(number, "entry", "entries")
 }
 
 /// A value with its sign and name, cut where it is long. Whoever sees it is not to have the secret of a
@@ -271,7 +286,7 @@ fn marked(sign: char, name: &str, value: &str) -> Vec<String> {
     }
     let left = value.lines().count().saturating_sub(MOST_LINES);
     if left > 0 {
-        lines.push(format!("{sign}     … and {left} more lines"));
+        lines.push(format!("{sign}     … and {}", counted(left, "more line", "more lines")));
     }
     if lines.is_empty() {
         lines.push(format!("{sign} {name}:"));

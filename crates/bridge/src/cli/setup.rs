@@ -8,7 +8,9 @@ use clap::Args;
 
 use super::{Outcome, block_on, ticket};
 use crate::app::{self, MakeTransport};
+use crate::checks::{self, State};
 use crate::config::{Config, SideConfig};
+use crate::count::counted;
 use crate::setup::apply::{Made, apply};
 use crate::setup::compare::{Change, removal};
 use crate::setup::page::{Lang, page};
@@ -75,7 +77,7 @@ pub async fn in_itop(
     };
     let side = side(config, &setup.side);
     let client = account.client(side, transport)?;
-    let mut run = Run { setup, wanted: &wanted, account: &account, side, client, out };
+    let mut run = Run { setup, config, transport, wanted: &wanted, account: &account, side, client, out };
     if setup.remove { run.remove().await } else { run.mend().await }
 }
 
@@ -87,6 +89,8 @@ fn side<'a>(config: &'a Config, name: &str) -> &'a SideConfig {
 /// One run on one iTop.
 struct Run<'a> {
     setup: &'a Setup,
+    config: &'a Config,
+    transport: MakeTransport<'a>,
     wanted: &'a Wanted,
     account: &'a Admin,
     side: &'a SideConfig,
@@ -100,7 +104,7 @@ impl Run<'_> {
         self.say_by_hand(&before)?;
         self.take(&before.steps).await?;
         if self.setup.dry_run {
-            return self.end(before.steps.len(), &before);
+            return self.end(before.steps.len(), &before).await;
         }
         let after = if before.steps.is_empty() { None } else { Some(self.compare().await?) };
         if let Some(step) = after.as_ref().and_then(|after| after.steps.first()) {
@@ -112,7 +116,7 @@ impl Run<'_> {
                 shown(step)
             );
         }
-        self.end(before.steps.len(), after.as_ref().unwrap_or(&before))
+        self.end(before.steps.len(), after.as_ref().unwrap_or(&before)).await
     }
 
     async fn remove(&mut self) -> anyhow::Result<Outcome> {
@@ -126,9 +130,11 @@ impl Run<'_> {
         match (steps.len(), self.setup.dry_run) {
             (0, _) => writeln!(self.out, "{side} has nothing that setup made.")?,
             (n, true) => writeln!(self.out, "{n} would be removed from {side}. Nothing was changed.")?,
-            (n, false) => {
-                writeln!(self.out, "{n} were removed from {side}. It sends the bridge nothing of setup's any more.")?
-            }
+            (n, false) => writeln!(
+                self.out,
+                "{} removed from {side}. It sends the bridge nothing of setup's any more.",
+                counted(n, "was", "were")
+            )?,
         }
         Ok(Outcome::Fine)
     }
@@ -144,7 +150,13 @@ impl Run<'_> {
         for (done, step) in steps.iter().enumerate() {
             if !self.setup.dry_run {
                 let outcome = apply(&self.client, step, &mut made).await;
-                let what = || format!("{done} of {} steps were done, then this was not: {}", steps.len(), shown(step));
+                let what = || {
+                    format!(
+                        "{done} of {} done, then this was not: {}",
+                        counted(steps.len(), "step was", "steps were"),
+                        shown(step)
+                    )
+                };
                 outcome.map_err(|error| self.account.refused(self.side, error, &what()))?;
             }
             let word = if self.setup.dry_run { "would" } else { "done" };
@@ -165,7 +177,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn end(&mut self, steps: usize, comparison: &Comparison) -> anyhow::Result<Outcome> {
+    async fn end(&mut self, steps: usize, comparison: &Comparison) -> anyhow::Result<Outcome> {
         let side = &self.side.name;
         let faults: Vec<String> = comparison
             .judged
@@ -177,16 +189,35 @@ impl Run<'_> {
         }
         match (steps, self.setup.dry_run) {
             (0, _) => writeln!(self.out, "Nothing to do in {side}.")?,
-            (n, true) => writeln!(self.out, "{n} steps would be taken in {side}. Nothing was changed.")?,
-            (n, false) => {
-                writeln!(self.out, "{n} steps were taken in {side}, and it has all that it needs from setup.")?
+            (n, true) => {
+                let steps = counted(n, "step", "steps");
+                writeln!(self.out, "{steps} would be taken in {side}. Nothing was changed.")?
             }
+            (n, false) => {
+                let steps = counted(n, "step was", "steps were");
+                writeln!(self.out, "{steps} taken in {side}, and it has all that it needs from setup.")?
+            }
+        }
+        if !self.setup.dry_run {
+            self.say_public_url().await?;
         }
         if faults.is_empty() {
             return Ok(Outcome::Fine);
         }
         writeln!(self.out, "Mend what was made by hand, or delete it there and run setup again.")?;
         Ok(Outcome::FaultFound)
+    }
+}
+
+impl Run<'_> {
+    /// Where the webhooks will go, if that does not answer from here.
+    async fn say_public_url(&mut self) -> anyhow::Result<()> {
+        let found = checks::public_url(self.config, self.transport).await;
+        if found.state != State::Ok {
+            let mend = found.mend.map(|mend| format!(". Mend: {mend}")).unwrap_or_default();
+            writeln!(self.out, "note    {}{mend}.", found.detail)?;
+        }
+        Ok(())
     }
 }
 

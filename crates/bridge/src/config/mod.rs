@@ -197,7 +197,7 @@ pub struct AlertsConfig {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("cannot read the configuration {}: {cause}. Write one (the README has an example), or name another with --config", path.display())]
+    #[error("cannot read the configuration {}: {cause}. `itop-bridge init` asks for what it needs and writes one; one that is elsewhere is named with --config", path.display())]
     Read { path: PathBuf, cause: std::io::Error },
     #[error("{}", join(problems))]
     Invalid { problems: Vec<Problem> },

@@ -336,7 +336,12 @@ fn secrets_of_files_are_read_and_an_open_file_is_warned_of() {
 fn a_missing_file_says_how_to_get_one() {
     let said = Config::load(Path::new("/nowhere/bridge.toml")).unwrap_err().to_string();
     assert!(said.starts_with("cannot read the configuration /nowhere/bridge.toml: "), "{said}");
-    assert!(said.ends_with("Write one (the README has an example), or name another with --config"), "{said}");
+    assert!(
+        said.ends_with(
+            "`itop-bridge init` asks for what it needs and writes one; one that is elsewhere is named with --config"
+        ),
+        "{said}"
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use itop_bridge_core::link::LogNote;
 use itop_bridge_core::plan::{Halt, HaltKind, Note, Plan, Step, Write};
 use itop_bridge_core::{Link, Policy, Side, Sight, Ticket, TicketKey, reconcile};
 
@@ -15,6 +16,7 @@ use super::itop::Itop;
 use super::sights::Sights;
 use super::suspensions::say_over;
 use super::{Lane, Shared};
+use crate::count::counted;
 use crate::store::{Activity, Claim, LinkState, Look, Next};
 
 /// A ticket that keeps moving between read and write is given up after this many plans.
@@ -262,7 +264,9 @@ impl<'a> Pass<'a> {
             _ => None,
         });
         let removed = plan.notes.iter().filter_map(|note| match note {
-            Note::CopyRemovedByPerson { from, .. } => Some(from.other()),
+            Note::CopyRemovedByPerson { from, .. } | Note::Log { from, what: LogNote::FilesRemoved(_), .. } => {
+                Some(from.other())
+            }
             _ => None,
         });
         let sides: BTreeSet<Side> = deleted.chain(removed).collect();
@@ -325,6 +329,10 @@ impl<'a> Pass<'a> {
                 Note::Adopt(copy) => self.did(format!("found the copy of attachment {} by its mark", copy.original)),
                 Note::CopyRemovedByPerson { original, .. } => {
                     self.did(format!("the copy of attachment {original} was deleted by a person; it stays deleted"));
+                }
+                Note::Log { from, log, what: LogNote::FilesRemoved(files) } => {
+                    let files = counted(files.len(), "file", "files");
+                    self.did(format!("{files} with the {} log {} deleted by a person", log.word(), from.place()));
                 }
                 Note::EditOverwritten(edit) => self.edit_overwritten(&edit.code, &edit.value),
                 Note::ExternalReference(reference) => {

@@ -25,6 +25,8 @@ pub struct Preview {
     pub planned: Result<Plan, String>,
     /// What the files hold that would be copied or rewritten.
     pub contents: Vec<(Side, u64, FileContent)>,
+    /// Until when a write may land that was sent without an answer.
+    pub settles_at_ms: Option<i64>,
 }
 
 /// A side could not be read, or the bridge knows too little: in iTop's words where it has some.
@@ -59,7 +61,7 @@ impl Engine {
         let link = stored.map(|stored| (stored.id, stored.link));
         let claim = everything(of, class, link);
         let Some(class) = shared.class_of(lane, &claim).await? else {
-            return Err(CannotTell(format!("{}:{} is of no class that is bridged", of.external, of.ticket)));
+            return Err(shared.why_no_class(lane, of).await?);
         };
         let policy = shared.policy(lane, &class).await?;
         let read = worker::read_both(shared, lane, &class, &policy, std::slice::from_ref(&claim)).await;
@@ -80,7 +82,8 @@ impl Engine {
         }
         let Sights { external, internal, .. } = sights;
         let number = claim.link.map(|(number, _)| number);
-        Ok(Preview { of: of.clone(), link, number, external, internal, planned, contents })
+        let settles_at_ms = link.settles_at_ms().filter(|at_ms| *at_ms > shared.now_ms());
+        Ok(Preview { of: of.clone(), link, number, external, internal, planned, contents, settles_at_ms })
     }
 }
 
@@ -103,7 +106,12 @@ impl Shared {
     /// Why a pass would not come to a plan.
     async fn why_not(&self, lane: &Lane, claim: &Claim, sights: &Sights) -> Result<Option<String>, Failure> {
         let Some((_, link)) = &claim.link else {
-            return Ok(self.why_not_carried(lane, sights, &claim.look).await?.map(str::to_owned));
+            return match (&sights.external, self.why_not_carried(lane, sights, &claim.look).await?) {
+                (Sight::Gone | Sight::Unborn, Some(_)) => {
+                    self.why_not_read(lane, claim.lease.of.ticket).await.map(Some)
+                }
+                (_, why) => Ok(why.map(str::to_owned)),
+            };
         };
         if link.anew_from_ms.is_some_and(|from_ms| self.now_ms() < from_ms) {
             return Ok(Some(
@@ -114,6 +122,27 @@ impl Shared {
         let looked_for = link.creation.is_some() && link.internal.is_none();
         Ok(looked_for
             .then(|| "a create without an answer may have made its counterpart, which is looked for first".to_owned()))
+    }
+
+    /// A pass reads what fits alone: here one more call tells whether there is such a ticket at all.
+    async fn why_not_read(&self, lane: &Lane, ticket: u64) -> Result<String, Failure> {
+        Ok(match self.ticket_where(&lane.external, &format!("id = {ticket}")).await? {
+            None => "it is gone".to_owned(),
+            Some(_) if lane.settings.sync.since.is_some() => {
+                "it does not fit `only`, or is older than `since`".to_owned()
+            }
+            Some(_) => "it does not fit `only`".to_owned(),
+        })
+    }
+
+    /// Why a ticket of this id cannot be planned for.
+    async fn why_no_class(&self, lane: &Lane, of: &TicketOf) -> Result<CannotTell, Failure> {
+        let TicketOf { external, ticket } = of;
+        let found = self.ticket_where(&lane.external, &format!("id = {ticket}")).await?;
+        Ok(CannotTell(match found {
+            None => format!("{external} has no ticket with the id {ticket}"),
+            Some((_, class)) => format!("{external}:{ticket} is of the class {class}, which `classes` does not bridge"),
+        }))
     }
 
     /// What the originals hold now whose copies stand; and those copies of which that is not known.

@@ -28,6 +28,14 @@ pub enum AdminError {
 }
 
 impl AdminError {
+    /// What failed, without the way out, which is `setup`'s.
+    pub fn what(&self) -> String {
+        match self {
+            AdminError::Refused { what, .. } => what.clone(),
+            AdminError::Side(error) => error.to_string(),
+        }
+    }
+
     /// What became of the call that failed.
     pub fn error(&self) -> Option<&Error> {
         match self {

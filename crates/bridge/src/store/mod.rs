@@ -239,6 +239,7 @@ pub struct Pair {
     pub internal: Option<TicketKey>,
     pub copies: Vec<itop_bridge_core::link::Copy>,
     pub documents: Vec<itop_bridge_core::document::Document>,
+    pub logs: Vec<itop_bridge_core::caselog::LogState>,
     pub halted: bool,
     /// It is still to be compared with an iTop that was restored from a backup.
     pub restored: bool,
@@ -246,9 +247,10 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// The copies and documents that the bridge made on one side and that stand, as far as is known.
+    /// The files that the bridge made on one side and that stand, as far as is known.
     pub fn standing_on(&self, side: Side) -> impl Iterator<Item = u64> {
-        kept_on(side, &self.copies, &self.documents).filter_map(CopyState::standing)
+        let of_logs = self.logs.iter().filter(move |log| log.from == side.other()).flat_map(|log| &log.files);
+        kept_on(side, &self.copies, &self.documents).filter_map(CopyState::standing).chain(of_logs.copied())
     }
 }
 
@@ -432,8 +434,8 @@ pub trait Store: Send {
     /// How one external's tickets stand.
     fn tally(&mut self, external: &str) -> Result<Tally>;
 
-    /// Tickets of one external that wait, parked or not, and have no counterpart yet: how many, by class. One
-    /// whose class nobody has told yet is left out.
+    /// Tickets of one external that wait and have no counterpart yet: how many, by class. Those that are parked
+    /// are counted as such, and one whose class nobody has told yet is left out.
     fn uncarried(&mut self, external: &str) -> Result<Vec<Uncarried>>;
 
     /// Those of one class after a ticket, in order; at most `limit`.

@@ -14,6 +14,7 @@ either_version_on_either_side![
     a_ticket_that_a_title_names_is_adopted_and_the_others_are_carried,
     what_titles_leave_unclear_is_left_alone_and_said,
     what_is_linked_unlinked_or_somebodys_copy_is_no_counterpart,
+    a_title_that_names_the_tickets_of_two_runs_is_taken_once,
     a_title_that_stands_for_its_own_copy_is_taken_by_its_mark,
     a_stopped_adoption_goes_on,
     hundreds_are_looked_for_in_a_few_calls,
@@ -184,6 +185,22 @@ async fn what_is_linked_unlinked_or_somebodys_copy_is_no_counterpart(versions: V
     world.settle().await;
     assert_eq!(titles(&world).len(), before + 6);
     assert_eq!(world.link_of("acme", 8).await.unwrap().state, LinkState::Ended);
+    world.one_more_pass_writes_nothing().await;
+}
+
+/// Two runs, each of which finds one of the two: what the first took is offered to nobody again.
+async fn a_title_that_names_the_tickets_of_two_runs_is_taken_once(versions: Versions) {
+    let mut world = older(versions, &["Printer", "Network"]).await;
+    go(world.acme(), 2, &["ev_assign"]).await;
+    let both = inside(&world, "R-000001 and R-000002").await;
+    let (outcome, said) = world.backfill(&format!("{WANTED} --state new")).await.unwrap();
+    assert!(outcome == Outcome::Fine && said.contains("Adopted: 1 pair, as they stand."), "{said}");
+    let (outcome, said) = world.backfill(&format!("{WANTED} --state assigned")).await.unwrap();
+    assert!(outcome == Outcome::Fine && !said.contains("Adopted") && said.contains("Marked: 1 ticket."), "{said}");
+    world.settle().await;
+    assert_eq!(world.link(1).await.link.internal.unwrap().id, both);
+    assert_eq!(world.copy_of(2).await.field("title"), "[R-000002] Network");
+    assert_eq!(titles(&world).len(), 2);
     world.one_more_pass_writes_nothing().await;
 }
 

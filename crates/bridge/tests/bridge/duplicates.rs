@@ -5,7 +5,7 @@ use itop_bridge_core::TicketMark;
 use itop_sim::Sim;
 
 use crate::setup::admin;
-use crate::status::bridged;
+use crate::status::{bridged, go};
 use crate::world::*;
 
 either_version_on_either_side![
@@ -60,6 +60,10 @@ async fn a_second_ticket_with_a_mark_is_named_beside_the_one_that_is_kept(versio
     world.clear_calls();
     assert_eq!(world.engine().duplicate_tickets().await.unwrap(), expected);
     assert_eq!(world.internal.writes() + world.acme().writes(), 0);
+    // Once it is closed, as `check` says, it is none any more.
+    go(&world.internal, twin, &["ev_assign", "ev_resolve", "ev_close"]).await;
+    assert_eq!(world.engine().duplicate_tickets().await.unwrap(), expected[1..]);
+    world.settle().await;
     world.one_more_pass_writes_nothing().await;
 }
 

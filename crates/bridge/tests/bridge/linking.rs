@@ -136,8 +136,12 @@ async fn an_unlinked_pair_is_left_alone_by_hooks_sweep_audit_and_rebuild(version
     let mut world = Setup::between(versions).start().await;
     let (id, copy) = bridged(&world, "UserRequest", &[]).await;
     let said = world.unlink("elitery:R-001001").await.unwrap();
-    let words = "The pair acme:R-000001 with elitery:R-001001 has ended: link 1. Both tickets stay as they are, and neither is written any more.\n";
-    assert_eq!(said, (Outcome::Fine, words.to_owned()));
+    let report = world.acme().attachments(id)[0].id;
+    let words = format!(
+        "The pair acme:R-000001 with elitery:R-001001 has ended: link 1. Both tickets stay as they are, and neither is written any more.\n\
+         The report of the status stays on acme:R-000001 too, as attachment {report}: delete it there, or link acme:R-000001 with another ticket.\n"
+    );
+    assert_eq!(said, (Outcome::Fine, words));
     world.clear_calls();
     world.acme().update(id, json!({ "title": "Nobody hears" })).await.unwrap();
     world.acme().attach(id, "a.txt", "text/plain", b"a").await.unwrap();
@@ -192,10 +196,24 @@ async fn an_unlinked_ticket_is_linked_with_another(versions: Versions) {
     let mut world = Setup::between(versions).start().await;
     let (id, copy) = bridged(&world, "UserRequest", &[]).await;
     let (other, its_copy) = bridged(&world, "UserRequest", &[]).await;
+    world.internal.attach(copy, "quote.pdf", "application/pdf", b"quote").await.unwrap();
+    world.settle().await;
+    let files = world.acme().attachments(id);
+    let made = files.iter().find(|file| file.filename == "quote.pdf").unwrap().id;
     world.unlink("acme:R-000001").await.unwrap();
     world.unlink("acme:R-000002").await.unwrap();
-    world.link_two("acme:R-000001", "elitery:R-001002").await.unwrap();
+    let (_, said) = world.link_two("acme:R-000001", "elitery:R-001002").await.unwrap();
+    let about_before = format!(
+        "the report outside still tells of elitery:R-001001: the next pass rewrites it\n\
+         left outside as they are, made for elitery:R-001001: 1 file (attachments {made}); delete in acme what is not to \
+         be seen there any more\n"
+    );
+    assert!(said.ends_with(&about_before), "{said}");
     world.settle().await;
+    assert_eq!(names(world.acme(), id), ["elitery R-001002 new.txt", "quote.pdf"], "there is one report a pair");
+    let report = world.acme().attachments(id).into_iter().find(|file| file.filename.contains("R-001002")).unwrap();
+    assert!(report.data.starts_with(b"The status of R-001002 (elitery), newest first\n\nnew"), "{report:?}");
+    assert!(names(&world.internal, its_copy).is_empty(), "what was left is nobody's original");
     assert_eq!(world.link(id).await.link.internal.unwrap().id, its_copy);
     let tombstone = world.link(other).await;
     assert_eq!((tombstone.state, tombstone.link.internal), (LinkState::Ended, None));

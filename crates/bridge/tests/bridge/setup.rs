@@ -9,6 +9,7 @@ use crate::world::*;
 every_pair_of_versions![
     a_ticket_flows_both_ways_by_hooks_that_setup_made,
     a_second_run_has_nothing_to_do,
+    that_nothing_answers_where_the_webhooks_go_is_said_in_the_end,
     a_run_that_broke_off_is_completed_by_the_next,
     what_drifted_is_mended_and_check_says_so_before,
     what_a_person_made_is_left_and_not_doubled,
@@ -116,11 +117,31 @@ async fn a_second_run_has_nothing_to_do(versions: Versions) {
     world.clear_calls();
     for side in SIDES {
         let (outcome, said) = setup(&world, &["--side", side]).await.unwrap();
-        assert_eq!((outcome, said), (Outcome::Fine, format!("Nothing to do in {side}.\n")));
+        assert_eq!((outcome, said), (Outcome::Fine, format!("Nothing to do in {side}.\n")), "the bridge answers");
         assert_eq!(writes(sim(&world, side)), 0);
         let findings = world.check_webhooks(side).await;
         assert!(findings.len() > 5 && findings.iter().all(|finding| finding.state == State::Ok), "{findings:#?}");
     }
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn that_nothing_answers_where_the_webhooks_go_is_said_in_the_end(versions: Versions) {
+    let mut world = fresh(versions).await;
+    world.stop().await;
+    world.crash().await;
+    for side in SIDES {
+        let (outcome, said) = setup(&world, &["--side", side]).await.unwrap();
+        let note = "note    nothing answers at http://bridge from here (no connection: connection refused). Mend: start \
+                    `itop-bridge serve`; where it runs, ";
+        assert_eq!(outcome, Outcome::Fine);
+        assert!(said.lines().last().unwrap().starts_with(note), "{said}");
+        for other in ["--dry-run", "--remove"] {
+            let (_, said) = setup(&world, &["--side", side, other]).await.unwrap();
+            assert!(!said.contains("nothing answers"), "{said}");
+        }
+    }
+    world.boot();
+    world.settle().await;
     world.one_more_pass_writes_nothing().await;
 }
 

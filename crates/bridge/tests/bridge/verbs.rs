@@ -12,7 +12,7 @@ use itop_bridge::config::Config;
 use itop_bridge::store::{Activity, Store, TicketOf};
 use itop_bridge_core::caselog::{LogHalt, LogName};
 use itop_bridge_core::{Link, Side};
-use itop_sim::{Fault, Version};
+use itop_sim::{Effect, Fault, Version};
 use serde_json::Value as Json;
 
 use crate::world::*;
@@ -23,6 +23,8 @@ outside_both_versions![
     a_plan_shows_a_picture_without_its_secret,
     a_plan_says_why_nothing_is_written,
     a_pair_is_shown_with_its_files_logs_and_history,
+    what_a_person_deleted_on_the_other_side_is_shown_so,
+    a_pause_and_a_write_without_an_answer_are_shown,
     a_parked_ticket_is_tried_again_when_told,
     a_paused_external_is_not_called_and_its_hooks_are_kept,
     a_paused_internal_is_not_called_and_no_ticket_moves,
@@ -175,6 +177,8 @@ async fn a_plan_of_a_ticket_without_a_pair_shows_what_would_be_made(version: Ver
     assert!(world.links().await.is_empty());
     let unknown = world.plan("acme:R-000099").await.unwrap_err();
     assert_eq!(unknown, "acme has no ticket R-000099");
+    let unknown = world.plan("acme:99").await.unwrap_err();
+    assert_eq!(unknown, "acme has no ticket with the id 99");
     let unknown = world.plan("elitery:R-000099").await.unwrap_err();
     assert_eq!(unknown, "no pair has the ticket R-000099 of elitery");
     world.resume("acme", false).await.unwrap();
@@ -209,7 +213,9 @@ async fn a_plan_says_why_nothing_is_written(version: Version) {
     world.acme().create_ticket("UserRequest", ticket("A mouse")).await.unwrap();
     world.settle().await;
     let (_, said) = world.plan(PAIR).await.unwrap();
-    assert!(said.ends_with("\nA pass writes nothing: it does not fit `only`, or is gone.\n"), "{said}");
+    assert!(said.ends_with("\nA pass writes nothing: it does not fit `only`.\n"), "{said}");
+    world.acme().delete_ticket(1).await.unwrap();
+    assert_eq!(world.plan("acme:1").await.unwrap_err(), "acme has no ticket with the id 1");
     let id = linked(&world).await;
     let inside = world.copy_of(id).await.id;
     world.internal.delete_ticket(inside).await.unwrap();
@@ -240,7 +246,8 @@ async fn a_pair_is_shown_with_its_files_logs_and_history(version: Version) {
                 "  inside -> outside  quote.pdf (attachment ",
                 ": stands as attachment ",
                 "  inside -> outside  report of the status (new): stands as attachment ",
-                "  outside -> inside  private log: entries delivered: 1\n",
+                "files, as last seen:\n",
+                "  outside -> inside  private log: entries delivered: 1, in 1 file\n",
                 "queue: nothing waits\n",
                 "what the bridge did, newest first:\n  20",
             ],
@@ -258,6 +265,65 @@ async fn a_pair_is_shown_with_its_files_logs_and_history(version: Version) {
     assert_eq!(list[0]["internal"], "elitery:R-001001");
     let unknown = world.links_verb(LinksVerb::Show { ticket: "acme:R-000099".into(), json: false }).await;
     assert_eq!(unknown.unwrap_err(), "no pair has the ticket R-000099 of acme");
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn what_a_person_deleted_on_the_other_side_is_shown_so(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let id = linked(&world).await;
+    let inside = world.copy_of(id).await.id;
+    for entry in ["<p>One</p>", "<p>Two</p>"] {
+        world.acme().add_log_entry(id, "private_log", entry).await.unwrap();
+        world.settle().await;
+    }
+    let files = world.internal.attachments(inside);
+    assert_eq!(files.len(), 2, "{files:?}");
+    contains_all(&world.show(PAIR).await, &["private log: entries delivered: 2, in 2 files\n"]);
+    world.internal.delete_attachment(files[0].id).await;
+    world.acme().delete_attachment(world.acme().attachments(id)[0].id).await;
+    world.pass_seconds(3 * HOUR).await;
+    world.settle().await;
+    contains_all(
+        &world.show(PAIR).await,
+        &[
+            "private log: entries delivered: 2, in 1 file (1 more deleted by a person)\n",
+            "report of the status (new): a person deleted the copy; it stays deleted\n",
+            "1 file with the private log outside deleted by a person\n",
+        ],
+    );
+    assert_eq!(world.internal.attachments(inside).len(), 1, "it stays deleted");
+    world.clear_calls();
+    world.pass_seconds(3 * HOUR).await;
+    let listed = world.internal.calls().iter().filter(|call| call.output_fields.contains("contents_type")).count();
+    assert_eq!(listed, 0, "it is no news to the next audit");
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn a_pause_and_a_write_without_an_answer_are_shown(version: Version) {
+    let world = Setup::outside(version).start().await;
+    let id = linked(&world).await;
+    let list = async || world.links_verb(LinksVerb::List { json: false }).await.unwrap().1;
+    let still = "stands still: an operator paused it; it goes on by `itop-bridge resume";
+    for side in ["acme", "elitery"] {
+        world.pause(side).await.unwrap();
+        assert!(list().await.contains(&format!("paused: {side} {still} {side}`")), "{}", list().await);
+        contains_all(&world.show(PAIR).await, &["state: paused\n", &format!("{side} {still} {side}`\n")]);
+        contains_all(&world.plan(PAIR).await.unwrap().1, &[&format!("\n{side} {still} {side}`.\n")]);
+        world.resume(side, false).await.unwrap();
+    }
+    world.settle().await;
+    assert!(list().await.trim_end().ends_with("ok"), "{}", list().await);
+    world.internal.fail_next_write(Fault::Cut { after_bytes: 0, effect: Effect::None });
+    world.acme().update(id, json!({"title": "Printer still on fire"})).await.unwrap();
+    world.pass_seconds(5).await;
+    let settles = "ent without an answer, settles at 2026-11-24 11:";
+    assert!(list().await.contains(&format!("unanswered: s{settles}")), "{}", list().await);
+    contains_all(&world.show(PAIR).await, &["state: unanswered\n", &format!("\ns{settles}")]);
+    contains_all(&world.plan(PAIR).await.unwrap().1, &[&format!("\nS{settles}")]);
+    assert!(world.show_json(PAIR).await["settles_at_ms"].is_i64());
+    world.settle().await;
+    world.pass_seconds(600).await;
+    assert!(list().await.trim_end().ends_with("ok"), "{}", list().await);
     world.one_more_pass_writes_nothing().await;
 }
 

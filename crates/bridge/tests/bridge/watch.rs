@@ -110,7 +110,7 @@ async fn tickets_that_wait_while_none_gets_through_are_told_after_the_configured
     world.pass_seconds(5 * HOUR).await;
     let told = told(&world);
     assert_eq!(events(&told), ["silence"], "{told:?}");
-    assert!(told[0].1.starts_with("Nothing of acme has got through for 60 min, and 1 tickets wait"), "{told:?}");
+    assert!(told[0].1.starts_with("Nothing of acme has got through for 60 min, and 1 ticket waits"), "{told:?}");
     assert_eq!(world.internal.writes(), 0);
 }
 

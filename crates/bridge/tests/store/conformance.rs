@@ -664,6 +664,7 @@ fn pairs_are_the_links_without_their_texts(store) {
                 internal: stored.link.internal,
                 copies: stored.link.copies,
                 documents: stored.link.documents,
+                logs: stored.link.logs,
                 halted: stored.link.halt.is_some(),
                 restored: stored.link.restored.is_some(),
                 state: stored.state,
@@ -904,11 +905,13 @@ fn what_waits_without_a_counterpart_is_counted_by_class(store) {
     assert_eq!(store.uncarried_tickets("acme", "Incident", 6, 2).unwrap(), [7]);
     assert_eq!(store.uncarried_tickets("acme", &unborn_class, 0, 9).unwrap(), [3]);
     assert_eq!(store.uncarried_tickets("acme", "Ticket", 0, 9).unwrap(), [0_u64; 0]);
-    // A parked one waits too.
+    // A parked one is told as such.
     let claims = store.claim("acme", 9, 400, 1_000).unwrap();
     let parked = claims.iter().find(|claim| claim.lease.of.ticket == 5).unwrap();
     store.finish(parked, &failed(1_000, true), 400).unwrap();
-    assert_eq!(store.uncarried("acme").unwrap().iter().map(|class| class.tickets).sum::<u64>(), 4);
+    assert_eq!(store.uncarried("acme").unwrap(), [class("Incident", 2, 100), class(&unborn_class, 1, 300)]);
+    assert_eq!(store.uncarried_tickets("acme", "Incident", 0, 9).unwrap(), [6, 7]);
+    assert_eq!(store.tally("acme").unwrap().parked, 1);
 }
 
 fn hooks_are_counted_by_side_and_kind(store) {

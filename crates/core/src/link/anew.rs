@@ -12,7 +12,7 @@ impl Link {
     pub fn make_anew(&mut self) {
         let reports: Vec<u64> = kept_on(Side::External, &[], &self.documents).filter_map(CopyState::standing).collect();
         let left_behind = self.made_on(Side::External).filter(|id| !reports.contains(id)).collect();
-        let anew_from_ms = Some(self.settles_at_ms());
+        let anew_from_ms = Some(self.settles_at_ms().unwrap_or_default());
         let sending = self.sending.take();
         let made = std::mem::take(&mut self.ancestor.external.made);
         *self = Link { anew_from_ms, sending, ..Link::unborn(self.external.clone()) };
@@ -33,8 +33,8 @@ impl Link {
         self.left_behind.dedup();
     }
 
-    /// When nothing that was sent without an answer can land any more.
-    pub(crate) fn settles_at_ms(&self) -> i64 {
+    /// When nothing that was sent without an answer can land any more; none where all was answered.
+    pub fn settles_at_ms(&self) -> Option<i64> {
         let creation = self.creation.iter().map(|creation| creation.until_ms);
         let late = self.late.iter().map(|late| late.until_ms);
         let in_doubt = |state: &CopyState| match state {
@@ -45,7 +45,7 @@ impl Link {
         let rewritten = self.documents.iter().filter_map(|document| document.again_at_ms);
         let sending = self.sending.iter().map(|sending| sending.until_ms);
         let all = creation.chain(late).chain(made).chain(rewritten).chain(sending).chain(self.anew_from_ms);
-        all.max().unwrap_or_default()
+        all.max()
     }
 
     /// Takes their marks from the files that were made for an earlier counterpart, and gives those that were

@@ -59,6 +59,11 @@ impl Link {
             LogNote::Found { entries, files } => {
                 state.delivered.extend(entries.iter().cloned());
                 state.files.extend(files);
+                state.removed.retain(|id| !files.contains(id));
+            }
+            LogNote::FilesRemoved(files) => {
+                state.files.retain(|id| !files.contains(id));
+                state.removed.extend(files);
             }
             LogNote::Vanished(keys) => {
                 state.delivered.retain(|key| !keys.contains(key));
@@ -97,6 +102,8 @@ pub enum LogNote {
         entries: Vec<EntryKey>,
         files: Vec<u64>,
     },
+    /// A person deleted these files, which carried it; what they told counts as delivered all the same.
+    FilesRemoved(Vec<u64>),
     /// iTop lost these, or a person removed them.
     Vanished(Vec<EntryKey>),
     /// Such a one is there again: it counts as delivered, as it was.

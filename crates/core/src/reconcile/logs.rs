@@ -71,9 +71,11 @@ fn forget_lost_files(state: &mut LogState, entries: &[Entry], restored: &Ticket)
     for file in state.batch.iter_mut().flat_map(|batch| &mut batch.files) {
         file.state.take_if(|state| state.standing().is_some_and(|id| !is_there(id)));
     }
-    if state.files.iter().all(|id| is_there(*id)) {
+    // What counted as deleted by a person may have been lost as well.
+    if state.files.iter().chain(&state.removed).all(|id| is_there(*id)) {
         return;
     }
+    state.removed.clear();
     let carried = listed().filter_map(|file| carried_by(state, file)?.place_in(entries)).max();
     let carried = &entries[..carried.map_or(0, |place| place + 1)];
     state.delivered.retain(|key| carried.iter().any(|entry| entry.key == *key));
@@ -96,6 +98,7 @@ struct One<'a> {
 
 impl One<'_> {
     fn plan(&self, entries: &[Entry], plan: &mut Plan) {
+        self.notice_removed_files(plan);
         if let Some(halt) = &self.state.halt {
             return plan.conflicts.push(self.halted(halt));
         }
@@ -127,6 +130,15 @@ impl One<'_> {
                 let reason = format!("the {} log has new entries {}", log.word(), from.place());
                 plan.writes.push(Step { write: Write::SendLog { from, log, entries: difference.new }, reason });
             }
+        }
+    }
+
+    fn notice_removed_files(&self, plan: &mut Plan) {
+        let Some(listed) = &self.target.files else { return };
+        let is_gone = |id: &&u64| !listed.iter().any(|file| file.id == **id);
+        let gone: Vec<u64> = self.state.files.iter().filter(is_gone).copied().collect();
+        if !gone.is_empty() {
+            self.note(LogNote::FilesRemoved(gone), plan);
         }
     }
 

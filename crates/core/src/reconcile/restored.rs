@@ -13,7 +13,7 @@ use crate::ticket::{Side, Ticket};
 
 pub fn plan(side: Side, policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket) -> Plan {
     let read_at_ms = external.read_at_ms.min(internal.read_at_ms);
-    let waits_until_ms = link.settles_at_ms();
+    let waits_until_ms = link.settles_at_ms().unwrap_or_default();
     if waits_until_ms > read_at_ms || external.files.is_none() || internal.files.is_none() {
         let mut plan = Plan { conflicts: link.conflicts.clone(), ..Plan::default() };
         plan.look_again(waits_until_ms.max(read_at_ms));

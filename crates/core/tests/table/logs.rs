@@ -76,6 +76,20 @@ pub fn new_entries() -> Vec<Case> {
             int().log([a.clone()]),
         )
         .writes(["send a of the private log inside"]),
+        case(
+            "a file that carried it and that a person deleted is noted, and sent no more",
+            link().delivered(OUTSIDE, [a.clone()]).logged(OUTSIDE, [600, 601]),
+            ext().log([a.clone()]),
+            int().files([log_file(601, OUTSIDE, 1, a.clone())]),
+        )
+        .notes(["[600] removed of the private log outside"]),
+        case(
+            "but not where the files were not listed",
+            link().delivered(OUTSIDE, [a.clone()]).logged(OUTSIDE, [600]),
+            ext().log([a.clone()]),
+            int(),
+        )
+        .does_nothing(),
         case("a log that was not read says nothing", link().delivered(OUTSIDE, [a.clone()]), ext(), int())
             .does_nothing(),
         case(

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{lines, one_line, signalled, table, tickets};
 use crate::cli::progress;
 use crate::config::Config;
+use crate::count::counted;
 use crate::engine::{Engine, TitleAdopted, TitlePair, Titled, Unclear, Wish, Wished};
 
 /// The pairs that were found, and what was left unclear.
@@ -75,7 +76,7 @@ pub(super) fn say_adopted(
 }
 
 pub(super) fn pairs(count: usize) -> String {
-    if count == 1 { "1 pair".to_owned() } else { format!("{count} pairs") }
+    counted(count, "pair", "pairs")
 }
 
 /// The question before anything is stored.

@@ -4,10 +4,13 @@ use std::io::Write;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use itop_bridge_core::Side;
+use itop_bridge_core::document::{Document, DocumentKind};
 
 use crate::app;
 use crate::cli::{Outcome, block_on, store, ticket};
 use crate::config::Config;
+use crate::count::counted;
 use crate::engine::{Engine, PairOf};
 use crate::store::{Instance, LinkState, StoreHandle, Stored, TicketOf};
 
@@ -51,9 +54,14 @@ pub async fn tell(
         internal_class: inside.class,
         internal: inside.id,
     };
-    find.are_free(&pair).await?;
+    let earlier = find.are_free(&pair).await?;
     let ready = engine.read_to_adopt(std::slice::from_ref(&pair), &|_, _| {}).await?;
-    let ready = ready.into_iter().next().context("no answer for the pair")??;
+    let mut ready = ready.into_iter().next().context("no answer for the pair")??;
+    let mut left = earlier.as_ref().map(left_outside).unwrap_or_default();
+    // It may have been this one's counterpart before that.
+    let own: Vec<u64> = ready.link.standing_on(Side::External).collect();
+    left.retain(|id| !own.contains(id));
+    ready.link.left_behind.clone_from(&left);
     let number = engine.adopt(&ready, true, "linked by an operator").await?;
     let of = store.call(move |store| store.link(number)).await?.context("the link is gone already")?;
     writeln!(out, "{} are a pair now: link {number}.", ticket::pair_name(config, &of).replace(" with ", " and "))?;
@@ -61,7 +69,34 @@ pub async fn tell(
     for conflict in &ready.conflicts {
         writeln!(out, "left as it is: {conflict}")?;
     }
+    if let Some(earlier) = earlier.and_then(|earlier| earlier.link.internal) {
+        let (external, internal) = (&pair.external, &config.internal.name);
+        let was = format!("{internal}:{}", earlier.reference);
+        if ready.link.document(DocumentKind::Report).is_some_and(Document::is_due) {
+            writeln!(out, "the report outside still tells of {was}: the next pass rewrites it")?;
+        }
+        if !left.is_empty() {
+            let ids: Vec<String> = left.iter().map(u64::to_string).collect();
+            let what = counted(left.len(), "file", "files");
+            writeln!(
+                out,
+                "left outside as they are, made for {was}: {what} (attachments {}); delete in {external} what is not to be seen there any more",
+                ids.join(", ")
+            )?;
+        }
+    }
     Ok(Outcome::Fine)
+}
+
+/// The files outside that were made for the counterpart of before. The report is none of them: there is one a
+/// pair, and it is rewritten.
+fn left_outside(earlier: &Stored) -> Vec<u64> {
+    let link = &earlier.link;
+    let report = link.document(DocumentKind::Report).and_then(|report| report.state.as_ref()?.standing());
+    let deleted: Vec<u64> = link.deleted.iter().map(|(_, id)| *id).collect();
+    let mut left: Vec<u64> = link.made_on(Side::External).filter(|id| Some(*id) != report).collect();
+    left.retain(|id| !deleted.contains(id));
+    left
 }
 
 /// How one of the two was named.
@@ -159,15 +194,18 @@ impl Find<'_> {
         Ok(Found { external: String::new(), id, class })
     }
 
-    /// Neither may be linked, but for a pair that has ended.
-    async fn are_free(&self, pair: &PairOf) -> anyhow::Result<()> {
+    /// Neither may be linked, but for a pair that has ended. Answers that of the ticket outside, where it was with
+    /// another ticket inside.
+    async fn are_free(&self, pair: &PairOf) -> anyhow::Result<Option<Stored>> {
         let (of, internal) = (TicketOf { external: pair.external.clone(), ticket: pair.ticket }, pair.internal);
         let both = self.store.call(move |store| Ok([store.link_of_external(&of)?, store.link_of_internal(internal)?]));
-        let mut linked = both.await?.into_iter().flatten().filter(|linked| linked.state == LinkState::Live);
-        if let Some(linked) = linked.next() {
-            let name = ticket::pair_name(self.config, &linked);
+        let [of_external, of_internal] = both.await?;
+        let is_live = |linked: &&Stored| linked.state == LinkState::Live;
+        if let Some(linked) = of_external.iter().chain(&of_internal).find(is_live) {
+            let name = ticket::pair_name(self.config, linked);
             bail!("{name} is a pair already: link {}. `itop-bridge links unlink {}` ends it", linked.id, linked.id);
         }
-        Ok(())
+        let is_other = |linked: &Stored| linked.link.internal.as_ref().is_some_and(|key| key.id != internal);
+        Ok(of_external.filter(is_other))
     }
 }

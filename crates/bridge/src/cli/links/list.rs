@@ -7,6 +7,7 @@ use itop_bridge_core::Side;
 use serde_json::Value as Json;
 
 use super::row::{Row, as_json, names};
+use crate::cli::standstill::Standstill;
 use crate::cli::{Outcome, print_json};
 use crate::config::Config;
 use crate::store::{MAX_ROWS, Store, Stored};
@@ -18,6 +19,7 @@ pub(super) fn list(
     now_ms: i64,
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
+    let still = Standstill::all(store, config)?;
     let mut rows = Vec::new();
     let mut after = 0;
     loop {
@@ -25,7 +27,7 @@ pub(super) fn list(
         let Some(last) = page.last() else { break };
         after = last.id;
         for stored in page {
-            rows.push(Row::of(store, stored, now_ms)?);
+            rows.push(Row::of(store, stored, &still, config, now_ms)?);
         }
     }
     if json {

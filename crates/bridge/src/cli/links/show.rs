@@ -7,10 +7,12 @@ use itop_bridge_core::link::{Copy, CopyState};
 use itop_bridge_core::{Link, Side};
 use serde_json::{Value as Json, json};
 
-use super::row::{Row, as_json, conflicts};
+use super::row::{Row, as_json, unanswered};
+use crate::cli::standstill::Standstill;
 use crate::cli::times::moment;
 use crate::cli::{Outcome, print_json, ticket};
 use crate::config::Config;
+use crate::count::counted;
 use crate::store::{Activity, MAX_ROWS, QueueRow, Store};
 
 pub(super) fn show(
@@ -23,7 +25,8 @@ pub(super) fn show(
 ) -> anyhow::Result<Outcome> {
     let stored = ticket::find(store, config, name)?;
     let activity = store.activity(stored.id, MAX_ROWS)?;
-    let row = Row::of(store, stored, now_ms)?;
+    let still = Standstill::all(store, config)?;
+    let row = Row::of(store, stored, &still, config, now_ms)?;
     if in_json {
         let mut shown = as_json(&row, config);
         let link = &row.stored.link;
@@ -43,7 +46,7 @@ pub(super) fn show(
             .map(|log| {
                 json!({
                     "log": log.log, "from": log.from, "delivered": log.delivered.len(), "vanished": log.vanished.len(),
-                    "files": log.files, "on_its_way": log.batch.as_ref().map(|batch| batch.entries.len()),
+                    "files": log.files, "files_removed": log.removed, "on_its_way": log.batch.as_ref().map(|batch| batch.entries.len()),
                     "halt": log.halt.as_ref().map(|halt| &halt.text),
                 })
             })
@@ -56,6 +59,13 @@ pub(super) fn show(
         return Ok(Outcome::Fine);
     }
     writeln!(out, "link {}: {}\nstate: {}", row.stored.id, ticket::pair_name(config, &row.stored), row.state)?;
+    for still in still.iter().filter(|still| [&row.stored.external_name, &config.internal.name].contains(&&still.side))
+    {
+        writeln!(out, "{still}")?;
+    }
+    if let Some(at_ms) = row.settles_at_ms {
+        writeln!(out, "{}", unanswered(at_ms))?;
+    }
     say_link(&row.stored.link, out)?;
     say_queue(row.queued.as_ref(), out)?;
     say_activity(&activity, out)?;
@@ -75,10 +85,10 @@ fn say_link(link: &Link, out: &mut dyn Write) -> anyhow::Result<()> {
     if let Some(halt) = &link.halt {
         writeln!(out, "halted: {}", halt.text)?;
     }
-    for conflict in conflicts(link) {
-        writeln!(out, "conflict: {conflict}")?;
+    for conflict in &link.conflicts {
+        writeln!(out, "{}: {conflict}", if conflict.is_older { "differs" } else { "conflict" })?;
     }
-    heading("files", link.copies.is_empty() && link.documents.is_empty(), out)?;
+    heading("files, as last seen", link.copies.is_empty() && link.documents.is_empty(), out)?;
     for copy in &link.copies {
         let missing = if copy.missing_since_ms.is_some() { "; the original is missing" } else { "" };
         let instead = if copy.substituted { "; a text stands in for it" } else { "" };
@@ -95,11 +105,19 @@ fn say_link(link: &Link, out: &mut dyn Write) -> anyhow::Result<()> {
     heading("logs", link.logs.is_empty(), out)?;
     for log in &link.logs {
         let (delivered, gone) = (log.delivered.len(), log.vanished.len());
+        let (stand, removed) = (log.files.len(), log.removed.len());
+        let files = counted(stand, "file", "files");
+        let removed = if removed > 0 { format!(" ({removed} more deleted by a person)") } else { String::new() };
         let gone = if gone > 0 { format!(", {gone} of the log's are gone since") } else { String::new() };
         let batch = log.batch.as_ref().map(|batch| format!(", {} on their way", batch.entries.len()));
         let halt = log.halt.as_ref().map(|halt| format!("; halted: {}", halt.text));
         let rest = batch.unwrap_or_default() + &halt.unwrap_or_default();
-        writeln!(out, "  {}  {} log: entries delivered: {delivered}{gone}{rest}", way(log.from), log.log.word())?;
+        writeln!(
+            out,
+            "  {}  {} log: entries delivered: {delivered}{gone}, in {files}{removed}{rest}",
+            way(log.from),
+            log.log.word()
+        )?;
     }
     Ok(())
 }
@@ -135,7 +153,7 @@ fn say_queue(row: Option<&QueueRow>, out: &mut dyn Write) -> std::io::Result<()>
     };
     writeln!(out, "queue: {how}; waits since {}", moment(row.dirty_since_ms))?;
     match &row.error {
-        Some(error) => writeln!(out, "  failed {} times in a row: {error}", row.attempts),
+        Some(error) => writeln!(out, "  failed {} in a row: {error}", counted(row.attempts as usize, "time", "times")),
         None => Ok(()),
     }
 }

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use clap::Args;
 use itop_bridge_core::Link;
+use itop_bridge_core::document::DocumentKind;
 
 use crate::cli::{Outcome, ticket};
 use crate::config::Config;
@@ -41,6 +42,15 @@ pub(super) fn unlink(
         out,
         "The pair {name} has ended: link {number}. Both tickets stay as they are, and neither is written any more."
     )?;
+    if let Some(report) =
+        stored.link.document(DocumentKind::Report).and_then(|report| report.state.as_ref()?.standing())
+    {
+        let outside = format!("{}:{}", stored.external_name, stored.link.external.reference);
+        writeln!(
+            out,
+            "The report of the status stays on {outside} too, as attachment {report}: delete it there, or link {outside} with another ticket."
+        )?;
+    }
     Ok(Outcome::Fine)
 }
 

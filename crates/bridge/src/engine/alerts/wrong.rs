@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Alert, NAMED, Watcher};
+use crate::count::counted;
 use crate::engine::standing::{LaneStanding, SideStanding, Standing};
 use crate::engine::{Cause, PAUSED, Shared};
 use crate::span::span;
@@ -152,10 +153,10 @@ fn tickets(lane: &LaneStanding, parked: &[Parked], halted: &[Halted], wrong: &mu
 /// Tickets wait and none gets through, while nothing else explains it.
 fn silence(lane: &LaneStanding, silent_ms: i64) -> Alert {
     let text = format!(
-        "Nothing of {} has got through for {}, and {} tickets wait: `itop-bridge links list` and the log say why.",
+        "Nothing of {} has got through for {}, and {}: `itop-bridge links list` and the log say why.",
         lane.external,
         span(silent_ms),
-        lane.tally.waiting
+        counted(lane.tally.waiting as usize, "ticket waits", "tickets wait")
     );
     Alert { event: "silence", text }
 }

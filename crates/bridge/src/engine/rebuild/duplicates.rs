@@ -63,16 +63,42 @@ impl Shared {
         let names: HashMap<u64, &str> =
             found.iter().filter_map(|ticket| Some((ticket.id, ticket.text("ref")?))).collect();
         let name = |id: &u64| names.get(id).map_or_else(|| format!("ticket {id}"), |name| (*name).to_owned());
-        let mut by_mark: BTreeMap<TicketMark, Duplicate> = BTreeMap::new();
+        let mut by_mark: BTreeMap<&TicketMark, (Option<u64>, Vec<u64>)> = BTreeMap::new();
         for (id, mark) in known.iter().chain(&unknown) {
-            let one = by_mark.entry(mark.clone());
-            let one = one.or_insert_with(|| Duplicate { mark: mark.clone(), kept: None, others: Vec::new() });
+            let (kept, others) = by_mark.entry(mark).or_default();
             match linked.contains(id) {
-                true => one.kept = Some(name(id)),
-                false => one.others.push(name(id)),
+                true => *kept = Some(*id),
+                false => others.push(*id),
             }
         }
-        Ok(by_mark.into_values().filter(Duplicate::is_one).collect())
+        by_mark.retain(|_, (kept, others)| others.len() + usize::from(kept.is_some()) > 1);
+        let twins: HashSet<u64> = by_mark.values().flat_map(|(_, others)| others).copied().collect();
+        let closed = self.closed_of(found.iter().filter(|ticket| twins.contains(&ticket.id))).await?;
+        let duplicate = |(mark, (kept, others)): (&TicketMark, (Option<u64>, Vec<u64>))| Duplicate {
+            mark: mark.clone(),
+            kept: kept.as_ref().map(name),
+            others: others.iter().filter(|id| !closed.contains(id)).map(name).collect(),
+        };
+        Ok(by_mark.into_iter().map(duplicate).filter(Duplicate::is_one).collect())
+    }
+
+    /// Those that are closed: a person has looked at them already.
+    async fn closed_of(&self, tickets: impl Iterator<Item = &Object>) -> Result<HashSet<u64>, Failure> {
+        let mut by_class: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+        for ticket in tickets {
+            by_class.entry(&ticket.class).or_default().push(ticket.id);
+        }
+        let mut closed = HashSet::new();
+        for (class, ids) in by_class {
+            for page in ids.chunks(PAGE) {
+                let answer = self.internal.client.get(class, &Query::ids(page), &["id", "status"]).await;
+                let answer = self.noted(&self.internal, class, answer);
+                let read = answer.map_err(|error| Failure::of(&self.internal, &error))?;
+                let is_closed = |ticket: &&Object| ticket.text("status") == Some("closed");
+                closed.extend(read.objects.iter().filter(is_closed).map(|ticket| ticket.id));
+            }
+        }
+        Ok(closed)
     }
 
     /// Every internal ticket that is, or was, a counterpart.

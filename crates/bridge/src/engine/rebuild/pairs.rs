@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use base64::Engine as _;
 use itop_bridge_core::document::{Document, DocumentKind, Line};
+use itop_bridge_core::link::CopyState;
 use itop_bridge_core::{Adopted, Policy, Side, Ticket, TicketMark, found_by_marks};
 use itop_client::Object;
 
 use super::{Candidate, FoundBy, FoundPair, Left, Rebuilt};
-use crate::engine::documents::read_back;
+use crate::engine::documents::{read_back, reference_in_report};
 use crate::engine::failure::{Failure, Kind};
 use crate::engine::itop::Itop;
 use crate::engine::read::{self, Reads, Wanted};
@@ -228,7 +229,13 @@ pub(in crate::engine) fn documents_of(
 ) -> Vec<Document> {
     let of = |kind: DocumentKind, on: &Ticket, of: &Ticket| {
         let id = marked(on, kind)?;
-        let line = texts.get(&(kind.on(), id)).and_then(|text| read_back(text));
+        let text = texts.get(&(kind.on(), id));
+        let told = text.and_then(|text| reference_in_report(text)).filter(|_| kind == DocumentKind::Report);
+        if told.is_some_and(|told| told != of.reference) {
+            // It tells of another counterpart, which this one follows: none of its lines is this one's.
+            return Some(Document { state: Some(CopyState::Stands(id)), ..Document::new(kind) });
+        }
+        let line = text.and_then(|text| read_back(text));
         let unread = Line { state: of.status.clone(), date: None, solution: None, reopened: false, words: None };
         Some(Document::found(kind, id, line.unwrap_or(unread)))
     };

@@ -1,6 +1,7 @@
 //! The links and their activity log in SQL. A link is stored whole as JSON; the columns beside it
 //! are what it is found by.
 
+use itop_bridge_core::caselog::LogState;
 use itop_bridge_core::document::Document;
 use itop_bridge_core::link::Copy;
 use itop_bridge_core::{Link, TicketKey};
@@ -337,6 +338,8 @@ struct Body {
     copies: Vec<Copy>,
     #[serde(default)]
     documents: Vec<Document>,
+    #[serde(default)]
+    logs: Vec<LogState>,
     halt: Option<serde::de::IgnoredAny>,
     #[serde(default)]
     restored: Option<serde::de::IgnoredAny>,
@@ -351,6 +354,7 @@ fn read_pair(row: &rusqlite::Row<'_>) -> rusqlite::Result<Pair> {
         internal: body.internal,
         copies: body.copies,
         documents: body.documents,
+        logs: body.logs,
         halted: body.halt.is_some(),
         restored: body.restored.is_some(),
         state: read_state(row)?,

@@ -1,0 +1,141 @@
+//! Whether the bridge answers at `public_url`, asked from this machine.
+//!
+//! It is asked at a route that a web server in front passes on, and without a key: itop-bridge's own refusal is the
+//! proof. Nothing is followed. That nothing answers from here proves little: `serve` may not run yet, and a firewall
+//! may let the iTops alone through. What the iTops reach, the webhooks that came tell.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use http::header::LOCATION;
+use itop_client::{Body, Progress, TransportError};
+use serde_json::Value as Json;
+
+use super::{Finding, OWN, State, Verdict};
+use crate::app::MakeTransport;
+use crate::config::{Config, Login, SideConfig};
+use crate::store::{SqliteStore, Store as _};
+
+pub(super) const LINE: &str = "public_url";
+
+/// Who does not answer so small a question by then does not answer webhooks either.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the bridge says of a call without a key.
+const NO_KEY: &str = "missing_api_key";
+
+/// What answers at `public_url`.
+pub async fn public_url(config: &Config, transport: MakeTransport<'_>) -> Finding {
+    let seen = ask(config, transport).await;
+    verdict(&seen, &config.server.public_url, hooks_came(config)).at(OWN, LINE)
+}
+
+/// What was seen there.
+enum Seen {
+    TheBridge,
+    /// In words: why not.
+    Nothing(String),
+    /// A web server that reaches nothing behind it.
+    NothingBehind(u16),
+    Redirect(String),
+    Other(String),
+}
+
+async fn ask(config: &Config, transport: MakeTransport<'_>) -> Seen {
+    let url = &config.server.public_url;
+    let request = http::Request::get(format!("{url}/api/v1/test")).body(Body::empty());
+    let (Ok(transport), Ok(request)) = (transport(&nobodys(url)), request) else {
+        return Seen::Nothing("this address cannot be asked".to_owned());
+    };
+    let progress = Progress::new();
+    match tokio::time::timeout(PATIENCE, transport.send(request, &progress)).await {
+        Err(_) => Seen::Nothing(format!("no answer within {} s", PATIENCE.as_secs())),
+        Ok(Err(TransportError::AnswerTooLarge { .. })) => Seen::Other("a very long answer".to_owned()),
+        Ok(Err(error)) => Seen::Nothing(error.to_string()),
+        Ok(Ok(answer)) => read(&answer),
+    }
+}
+
+fn read(answer: &http::Response<bytes::Bytes>) -> Seen {
+    let status = answer.status();
+    let json: Option<Json> = serde_json::from_slice(answer.body()).ok();
+    let word = json.as_ref().and_then(|json| json["error"].as_str()).unwrap_or_default();
+    if word == NO_KEY || (status == StatusCode::TOO_MANY_REQUESTS && !word.is_empty()) {
+        return Seen::TheBridge;
+    }
+    if status.is_redirection() {
+        let to = answer.headers().get(LOCATION).and_then(|to| to.to_str().ok()).and_then(|to| url::Url::parse(to).ok());
+        return Seen::Redirect(to.map_or("another page".to_owned(), |to| to.origin().ascii_serialization()));
+    }
+    match status.as_u16() {
+        status @ 502..=504 => Seen::NothingBehind(status),
+        status => Seen::Other(format!("HTTP {status}")),
+    }
+}
+
+fn verdict(seen: &Seen, url: &str, hooks_came: bool) -> Verdict {
+    const START: &str = "start `itop-bridge serve`";
+    match (seen, hooks_came) {
+        (Seen::TheBridge, _) => Verdict::ok(format!("itop-bridge answers at {url}")),
+        (Seen::Nothing(why), true) => Verdict::note(
+            format!("nothing answers at {url} from here ({why}), and webhooks have come"),
+            format!("{START} where it does not run; an address that only the iTops reach is well so"),
+        ),
+        (Seen::Nothing(why), false) => Verdict::note(
+            format!("nothing answers at {url} from here ({why})"),
+            format!(
+                "{START}; where it runs, correct `public_url` of [server] or the way to it. Where only the iTops reach that address, the first webhook will tell"
+            ),
+        ),
+        (Seen::NothingBehind(status), _) => Verdict::note(
+            format!("the web server at {url} reaches nothing behind it (HTTP {status})"),
+            format!("{START}; where it runs, let that web server pass /api/v1/ on to `listen` of [server]"),
+        ),
+        (Seen::Redirect(to), came) => other(
+            format!("{url} redirects to {to}, and a webhook does not go there"),
+            "write in `public_url` of [server] the address that it ends at, and run setup for both sides again",
+            came,
+        ),
+        (Seen::Other(what), came) => other(
+            format!("something answers at {url} that is not itop-bridge ({what})"),
+            "correct `public_url` of [server], or let the web server there pass /api/v1/ on to `listen`",
+            came,
+        ),
+    }
+}
+
+/// Webhooks that come prove that the iTops are led elsewhere than this machine.
+fn other(detail: String, mend: &str, hooks_came: bool) -> Verdict {
+    match hooks_came {
+        false => Verdict::fault(detail, mend),
+        true => Verdict {
+            state: State::Note,
+            detail: format!("{detail}; asked from this machine, that is: webhooks have come"),
+            mend: Some(format!("where they come no more, {mend}")),
+        },
+    }
+}
+
+/// Whether any side's webhook ever came.
+fn hooks_came(config: &Config) -> bool {
+    let path = &config.store.path;
+    let store = path.exists().then(|| SqliteStore::open_to_read(path).ok()).flatten();
+    store.and_then(|mut store| store.hooks().ok()).is_some_and(|hooks| !hooks.is_empty())
+}
+
+/// The way to an address that is no iTop's: no account, no proxy.
+fn nobodys(url: &str) -> SideConfig {
+    SideConfig {
+        name: OWN.to_owned(),
+        url: url.to_owned(),
+        login: Login::Password { user: String::new(), password: String::new().into() },
+        api_keys: Vec::new(),
+        defaults: Default::default(),
+        ca_file: None,
+        proxy: None,
+        time_zone: None,
+        max_calls: 1,
+        settle_ms: 0,
+        timeout_ms: 0,
+    }
+}
