@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use itop_bridge::app::http_transport;
 use itop_bridge::checks::{self, State};
-use itop_bridge::cli::init::{self, Init, Log, Prompt, Seams, Status};
+use itop_bridge::cli::init::{self, Back, Init, Log, Prompt, Seams, Status};
 use itop_bridge::clock::VirtualClock;
 use itop_bridge::config::Config;
 use itop_bridge::random::SeededRandom;
-use itop_sim::{Sim, SimConfig, Version};
+use itop_sim::{Right, Sim, SimConfig, Version};
 use tokio::net::TcpListener;
 
 const PASSWORD: &str = "Bridge.1234";
@@ -18,6 +18,8 @@ struct World {
     folder: PathBuf,
     internal: String,
     external: String,
+    /// The provider's.
+    sim: Sim,
 }
 
 impl World {
@@ -25,8 +27,8 @@ impl World {
         let folder = std::env::temp_dir().join(format!("itop-bridge-init-{test}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
-        let (internal, external) = (serve(Version::V3_2).await, serve(Version::V3_1).await);
-        World { folder, internal, external }
+        let ((internal, sim), (external, _)) = (serve(Version::V3_2).await, serve(Version::V3_1).await);
+        World { folder, internal, external, sim }
     }
 
     fn file(&self) -> PathBuf {
@@ -92,12 +94,16 @@ impl Drop for World {
     }
 }
 
-async fn serve(version: Version) -> String {
+async fn serve(version: Version) -> (String, Sim) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(Sim::new(SimConfig::new(version, &url)).serve(listener));
-    url
+    let sim = Sim::new(SimConfig::new(version, &url));
+    tokio::spawn(sim.clone().serve(listener));
+    (url, sim)
 }
+
+/// Where the script has this for an answer, the person goes back.
+const ESC: &str = "Esc";
 
 /// A person whose answers are known beforehand, and what both said.
 struct Script {
@@ -120,6 +126,9 @@ impl Prompt for Script {
         let mut answer = self.answer(question);
         let shown = default.map(|default| format!(" [{default}]")).unwrap_or_default();
         self.said += &format!("? {question}{shown}\n> {answer}\n");
+        if answer == ESC {
+            return Err(Back.into());
+        }
         if answer.is_empty() {
             answer = default.unwrap_or_default().to_owned();
         }
@@ -128,7 +137,10 @@ impl Prompt for Script {
 
     fn secret(&mut self, question: &str) -> anyhow::Result<String> {
         self.said += &format!("? {question}\n> ***\n");
-        Ok(self.answer(question))
+        match self.answer(question) {
+            answer if answer == ESC => Err(Back.into()),
+            answer => Ok(answer),
+        }
     }
 
     fn choose(&mut self, question: &str, choices: &[String]) -> anyhow::Result<usize> {
@@ -194,6 +206,102 @@ async fn a_person_is_asked_each_answer_is_tested_and_check_has_no_fault_with_wha
         assert_private(&world.folder.join(file));
     }
     no_fault(&world).await;
+}
+
+/// What a web server says in place of an iTop, to each request alike.
+async fn web_server(answer: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_is_tried_as_soon_as_it_is_typed_and_esc_goes_back_to_it() {
+    let world = World::new("address").await;
+    let missing = web_server("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+    let moved = web_server(
+        "HTTP/1.1 301 Moved\r\nlocation: https://login.example/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+    )
+    .await;
+    let page = format!("{}/pages/UI.php?c=1", world.internal);
+    let mut person = Script::new(&[
+        "elitery",
+        "http://127.0.0.1:1",
+        &missing,
+        &moved,
+        &page,
+        ESC,
+        "",
+        "bridge",
+        ESC,
+        "",
+        "",
+        PASSWORD,
+    ]);
+    let flags = Init { org: Some("nowhere".into()), ..Init::default() };
+    let stopped = world.run(&flags, Some(&mut person)).await.unwrap_err();
+    assert!(stopped.starts_with("--org: there is no \"nowhere\" here"), "{stopped}");
+    let said = world.plain(&person.said).replace(&missing, "http://missing").replace(&moved, "http://moved");
+    assert_eq!(
+        said,
+        "? A short name of the provider (a-z, 0-9, -)\n> elitery\n\
+         ? The address of the provider's iTop\n> http://127.0.0.1:1\n\
+         http://127.0.0.1:1: no connection: nothing listens at this address and port (Connection refused (os error 111))\n\
+         ? The address of the provider's iTop [http://127.0.0.1:1]\n> http://missing\n\
+         http://missing: no iTop there (HTTP 404)\n\
+         ? The address of the provider's iTop [http://missing]\n> http://moved\n\
+         http://moved: http://moved redirects to https://login.example\n\
+         ? The address of the provider's iTop [http://moved]\n> http://elitery/pages/UI.php?c=1\n\
+         Taken as http://elitery, the folder that iTop is installed in.\n\
+         ? The bridge's account in elitery (Esc: back to the address)\n> Esc\n\
+         ? The address of the provider's iTop [http://elitery]\n> \n\
+         ? The bridge's account in elitery (Esc: back to the address)\n> bridge\n\
+         ? Its password, or ${NAME} for an environment variable (Esc: back to the address)\n> ***\n\
+         ? The address of the provider's iTop [http://elitery]\n> \n\
+         ? The bridge's account in elitery (Esc: back to the address) [bridge]\n> \n\
+         ? Its password, or ${NAME} for an environment variable (Esc: back to the address)\n> ***\n"
+    );
+    assert_eq!(world.files(), [""; 0]);
+    let wrong = Init { internal_url: Some(missing.clone()), ..world.flags() };
+    let said = world.run(&wrong, None).await.unwrap_err();
+    assert_eq!(said.replace(&missing, "http://missing"), "--internal-url: http://missing: no iTop there (HTTP 404)");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nothing_can_be_chosen_that_is_said_and_an_id_is_taken() {
+    let world = World::new("empty").await;
+    for class in ["Organization", "Person", "Service"] {
+        world.sim.set_right("bridge", class, Right::Read, false);
+    }
+    let flags = || Init { org: None, agent: None, caller: None, ..world.flags() };
+    let mut person = Script::new(&["Demo", "3", "", "Jules Verne", "", "report", "yes", "yes", ""]);
+    world.run(&flags(), Some(&mut person)).await.unwrap();
+    let said = world.plain(&person.said);
+    let none = "this iTop shows the account none to choose from: there is none, or the account's profiles or its allowed \
+                organisations hide them.\n";
+    for lines in [
+        &format!(
+            "The organisation of the tickets inside: {none}? The organisation of the tickets inside, by its id\n> Demo\n\
+             write its id, a number: it stands in the address of its page in iTop\n\
+             ? The organisation of the tickets inside, by its id\n> 3\n"
+        ),
+        &format!("Their caller: {none}? Their caller, by its id (empty: none)\n> \n"),
+        &format!("Their service: {none}? Their service, by its id (empty: none)\n> \n"),
+    ] {
+        assert!(said.contains(lines), "{lines}\nin\n{said}");
+    }
+    assert!(world.written().contains("org = 3  # not looked up: the account sees none\n"), "{}", world.written());
+    world.run(&Init { force: true, org: Some("3".into()), ..world.flags() }, None).await.unwrap();
+    let named = world.run(&Init { force: true, ..world.flags() }, None).await.unwrap_err();
+    assert!(named.starts_with("--org: this iTop shows the account none to choose from: "), "{named}");
 }
 
 /// The time at which the simulators start.
@@ -265,7 +373,7 @@ async fn without_a_terminal_what_is_missing_or_wrong_is_an_error_that_names_its_
         (
             Init { external_password: None, ..flags() },
             "--external-password or --external-password-file is missing (Its password, or ${NAME} for an environment \
-             variable), and there is no terminal to ask on",
+             variable (Esc: back to the address)), and there is no terminal to ask on",
         ),
         (
             Init { internal_password: text("in clear"), ..flags() },

@@ -3,13 +3,18 @@
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
-use itop_client::Client;
+use itop_client::{Client, ErrorClass};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::address::{NoITop, answers, folder};
 pub use super::answers::Account;
 use super::answers::Password;
+use super::prompt::Back;
 use super::questions::Questions;
-use crate::config::{Login, SideConfig, address, identity, name};
+use crate::config::{Login, SideConfig, identity, name};
+
+/// What a person may do instead of an answer.
+const BACK: &str = " (Esc: back to the address)";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -55,31 +60,74 @@ impl Questions<'_> {
             if taken { Err(format!("{name} is the other side's name")) } else { Ok(name) }
         })?;
         // What was refused: most of it was right.
-        let mut before: Option<(String, String)> = None;
+        let (mut url_before, mut user_before) = (None, None);
         loop {
-            let url_before = before.as_ref().map(|(url, _)| url.as_str());
-            let user_before = before.as_ref().map(|(_, user)| user.as_str());
-            let (flag, question) = (format!("--{word}-url"), format!("The address of the {whose}'s iTop"));
-            let url = self.text(given.url.clone(), &flag, &question, url_before, |text| {
-                let url = address(text)?;
-                let same = other.is_some_and(|other| identity(&other.url) == identity(&url));
-                if same { Err("this is the other side's iTop".to_owned()) } else { Ok(url) }
-            })?;
-            let (flag, question) = (format!("--{word}-user"), format!("The bridge's account in {name}"));
-            let user = self.text(given.user.clone(), &flag, &question, user_before, not_empty)?;
-            let (password, secret) = self.password(role, &given)?;
+            let url = self.address(role, &name, &given, url_before.as_deref(), other).await?;
+            url_before = Some(url.clone());
+            let (flag, question) = (format!("--{word}-user"), format!("The bridge's account in {name}{BACK}"));
+            let user = match self.text(given.user.clone(), &flag, &question, user_before.as_deref(), not_empty) {
+                Err(error) if error.is::<Back>() => {
+                    given.url = None;
+                    continue;
+                }
+                user => user?,
+            };
+            user_before = Some(user.clone());
+            let (password, secret) = match self.password(role, &given) {
+                Err(error) if error.is::<Back>() => {
+                    given = Given::default();
+                    continue;
+                }
+                password => password?,
+            };
             let client = self.client(&side(&name, &url, &user, secret))?;
             let Err(error) = client.check_login().await else {
                 return Ok((Account { name, url, user, password }, client));
             };
-            let said = format!("{name} ({url}) does not let \"{user}\" in: {error}");
+            let said = match error.class {
+                ErrorClass::Login => format!("{name} ({url}) does not let \"{user}\" in: {error}"),
+                _ => format!("{name} ({url}): {error}"),
+            };
             let asked = given.url.is_none() || given.user.is_none() || !given.has_password();
             if self.person.is_none() || !asked {
-                bail!("{said}. Correct --{word}-url, --{word}-user or the password");
+                bail!("{said}. Correct --{word}-user or the password");
             }
             self.say(&said)?;
             given = Given::default();
-            before = Some((url, user));
+        }
+    }
+
+    /// An address at which an iTop answers.
+    async fn address(
+        &mut self,
+        role: Role,
+        name: &str,
+        given: &Given,
+        before: Option<&str>,
+        other: Option<&Account>,
+    ) -> anyhow::Result<String> {
+        let (word, whose) = (role.word(), role.whose());
+        let (flag, question) = (format!("--{word}-url"), format!("The address of the {whose}'s iTop"));
+        let (mut given, mut before) = (given.url.clone(), before.map(str::to_owned));
+        loop {
+            let is_given = given.is_some();
+            let (typed, url) = self.text(given.take(), &flag, &question, before.as_deref(), |text| {
+                let url = folder(text)?;
+                let same = other.is_some_and(|other| identity(&other.url) == identity(&url));
+                if same { Err("this is the other side's iTop".to_owned()) } else { Ok((text.to_owned(), url)) }
+            })?;
+            if typed != url {
+                self.say(&format!("Taken as {url}, the folder that iTop is installed in."))?;
+            }
+            let nobody = side(name, &url, "", SecretString::default());
+            let Err(NoITop { why, instead }) = answers(&self.client(&nobody)?, &nobody).await else {
+                return Ok(url);
+            };
+            if self.person.is_none() || is_given {
+                bail!("{flag}: {url}: {why}");
+            }
+            self.say(&format!("{url}: {why}"))?;
+            before = Some(instead.unwrap_or(url));
         }
     }
 
@@ -121,7 +169,7 @@ impl Questions<'_> {
             return self.of_variable(written, name).map_err(|wrong| anyhow!("{flag}: {wrong}"));
         }
         loop {
-            let question = "Its password, or ${NAME} for an environment variable";
+            let question = &format!("Its password, or ${{NAME}} for an environment variable{BACK}");
             let person = self.person(&format!("{flag} or {flag}-file"), question)?;
             let typed = person.secret(question)?;
             let Some(name) = variable(&typed) else {

@@ -1,8 +1,11 @@
 //! What can be chosen, as an iTop has it.
 
-use itop_client::{Client, Error, Query};
+use itop_client::{Client, Error, ErrorClass, Query};
 
 use crate::engine::target_of;
+
+/// Why there is nothing to choose from.
+pub const NONE_SEEN: &str = "this iTop shows the account none to choose from: there is none, or the account's profiles or its allowed organisations hide them";
 
 /// An object that a default can name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +30,13 @@ pub async fn members(client: &Client, team: u64) -> Result<Vec<Choice>, Error> {
 /// `id`: the attribute that holds it, where it is not the object's own.
 async fn read(client: &Client, class: &str, oql: String, id: Option<&str>, name: &str) -> Result<Vec<Choice>, Error> {
     let fields: Vec<&str> = id.into_iter().chain([name]).collect();
-    let found = client.get(class, &Query::oql(oql), &fields).await?;
+    let found = match client.get(class, &Query::oql(oql), &fields).await {
+        // To the person who is to choose it is the same as if there were none.
+        Err(error) if matches!(error.class, ErrorClass::Rights { .. } | ErrorClass::UnknownClass { .. }) => {
+            return Ok(Vec::new());
+        }
+        found => found?,
+    };
     let choice = |object: &itop_client::Object| {
         let id = id.map_or(Some(object.id), |id| object.number(id))?;
         Some(Choice { id, name: object.text(name)?.to_owned() })
@@ -38,9 +47,20 @@ async fn read(client: &Client, class: &str, oql: String, id: Option<&str>, name:
     Ok(choices)
 }
 
+/// One that the account does not see, and whose id a person knows.
+pub fn unseen(written: &str) -> Result<Choice, String> {
+    match written.parse() {
+        Ok(id) if id > 0 => Ok(Choice { id, name: "not looked up: the account sees none".to_owned() }),
+        _ => Err("write its id, a number: it stands in the address of its page in iTop".to_owned()),
+    }
+}
+
 /// The one that a flag means: an id, or a name that only one has.
 pub fn named(choices: &[Choice], written: &str) -> Result<Choice, String> {
     let id: Option<u64> = written.parse().ok();
+    if choices.is_empty() {
+        return unseen(written).map_err(|wrong| format!("{NONE_SEEN}. {wrong}"));
+    }
     let fits = |choice: &&Choice| Some(choice.id) == id || choice.name == written;
     let found: Vec<&Choice> = choices.iter().filter(fits).collect();
     match found.as_slice() {

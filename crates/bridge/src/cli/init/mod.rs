@@ -10,6 +10,7 @@ use crate::app::{self, MakeTransport};
 use crate::random::{Random, SystemRandom};
 
 mod account;
+mod address;
 mod answers;
 mod flags;
 mod lookup;
@@ -19,8 +20,8 @@ mod text;
 mod write;
 
 pub use flags::{Init, Log, Status};
-pub use prompt::Prompt;
 use prompt::Terminal;
+pub use prompt::{Back, Prompt};
 use questions::Questions;
 use text::Drawn;
 

@@ -1,13 +1,13 @@
 //! The questions in their order. A flag answers its question; else a person is asked, and asked again until the
 //! answer holds; without a person, what is needed and not given is an error that names its flag.
 
-use anyhow::{anyhow, bail};
+use anyhow::anyhow;
 use itop_client::{Client, ErrorClass, Memory, Query, oql_quote};
 
 use super::account::Role;
 use super::answers::Answers;
 use super::flags::{Init, Log, Status};
-use super::lookup::{self, Choice};
+use super::lookup::{self, Choice, NONE_SEEN};
 use super::prompt::Prompt;
 use crate::app::{self, MakeTransport};
 use crate::config::{SideConfig, address};
@@ -106,8 +106,8 @@ impl Questions<'_> {
         let teams = lookup::all(itop, "team_id", None).await?;
         let team = self.needed(team, &format!("--{flag}team"), "Their team", &teams)?;
         let members = lookup::members(itop, team.id).await?;
-        if members.is_empty() {
-            bail!("the team \"{}\" has no members: add a person to it in iTop, then run init again", team.name);
+        if members.is_empty() && agent.is_none() {
+            self.say(&format!("The team \"{}\" has no members that the account sees: add one in iTop.", team.name))?;
         }
         let agent = self.needed(agent, &format!("--{flag}agent"), "Their agent, of that team", &members)?;
         Ok(vec![("team", team), ("agent", agent)])
@@ -172,7 +172,8 @@ impl Questions<'_> {
             return lookup::named(choices, given).map_err(|wrong| anyhow!("{flag}: {wrong}"));
         }
         if choices.is_empty() {
-            bail!("{question}: this iTop shows the account none to choose from; make one there, then run init again");
+            self.person(flag, question)?.say(&format!("{question}: {NONE_SEEN}."))?;
+            return self.text(None, flag, &format!("{question}, by its id"), None, lookup::unseen);
         }
         let names: Vec<String> = choices.iter().map(shown).collect();
         let chosen = self.person(flag, question)?.choose(question, &names)?;
@@ -191,6 +192,11 @@ impl Questions<'_> {
             return self.needed(given, flag, question, choices).map(Some);
         }
         let Some(person) = self.person.as_deref_mut() else { return Ok(None) };
+        if choices.is_empty() {
+            person.say(&format!("{question}: {NONE_SEEN}."))?;
+            let by_id = |text: &str| if text.is_empty() { Ok(None) } else { lookup::unseen(text).map(Some) };
+            return self.text(None, flag, &format!("{question}, by its id (empty: none)"), None, by_id);
+        }
         let names: Vec<String> = std::iter::once("(none)".to_owned()).chain(choices.iter().map(shown)).collect();
         let chosen = person.choose(question, &names)?;
         Ok(chosen.checked_sub(1).map(|at| choices[at].clone()))
