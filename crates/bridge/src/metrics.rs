@@ -58,7 +58,10 @@ pub(crate) mod gauge {
         (PARKED, "Tickets that were refused for so long that they are left alone for a while, by external."),
         (LINKS, "Pairs, by external and state (live, ended)."),
         (HALTED, "Live pairs that have halted, or one of whose logs has, by external."),
-        (CONFLICTS, "Conflicts of live pairs that nobody has settled yet, by external."),
+        (
+            CONFLICTS,
+            "Conflicts of live pairs that nobody has settled yet, by external; what differed already when two became a pair is none.",
+        ),
         (THROUGH, "When a pass last went through, by external; the process's start where none has."),
         (UP, "1 while the side answers, 0 while it is down (its breaker is open)."),
         (STOPPED, "1 while the side stands still: paused by an operator, or halted."),

@@ -18,7 +18,7 @@ pub struct Tally {
     pub ended: u64,
     /// Pairs that have halted, or one of whose logs has.
     pub halted: u64,
-    /// Of all live pairs together.
+    /// Of all live pairs together, without what differed already when they became pairs.
     pub conflicts: u64,
 }
 

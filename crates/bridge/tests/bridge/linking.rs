@@ -33,7 +33,15 @@ impl World {
     }
 
     async fn unlink(&self, name: &str) -> Said {
-        let verb = Links { verb: LinksVerb::Unlink(Unlink { ticket: name.into() }) };
+        self.links_said(LinksVerb::Unlink(Unlink { ticket: name.into() })).await
+    }
+
+    async fn verb_list(&self) -> String {
+        self.links_said(LinksVerb::List { json: false }).await.unwrap().1
+    }
+
+    async fn links_said(&self, verb: LinksVerb) -> Said {
+        let verb = Links { verb };
         let (config, now) = (self.config(), self.now_ms());
         let run = move |store: &mut dyn Store| {
             let mut out = Vec::new();
@@ -86,9 +94,12 @@ async fn two_tickets_are_a_pair_by_hand_and_only_what_comes_then_crosses(version
          left as it is: title: it differed when the pair was found; it is left so until it changes outside\n\
          left as it is: description: it differed when the pair was found; it is left so until it changes outside\n"
     );
+    let older = world.verb_list().await;
+    assert!(older.contains("ok: differs since the two became a pair: title, description"), "{older}");
     world.settle().await;
     world.pass_seconds(3 * HOUR).await;
     world.look_at_everything().await;
+    assert!(world.engine().show_metrics().await.contains("itop_bridge_conflicts{external=\"acme\"} 0\n"));
     assert_eq!(world.acme().writes() + world.internal.writes(), 0, "adopting writes nothing");
     world.one_more_pass_writes_nothing().await;
     // Then changes cross.

@@ -857,8 +857,8 @@ fn a_tally_counts_what_waits_and_what_stands_still(store) {
     halted.halt = Some(plan::Halt { kind: plan::HaltKind::FilesGone, text: "all files are gone".to_owned() });
     let id = linked(store, &halted);
     let mut disputed = pair(2, 20);
-    for field in ["title", "impact"] {
-        disputed.conflicts.push(link::Conflict { about: field.to_owned(), text: "differs".to_owned(), is_older: false });
+    for (field, is_older) in [("title", false), ("impact", false), ("description", true)] {
+        disputed.conflicts.push(link::Conflict { about: field.to_owned(), text: "differs".to_owned(), is_older });
     }
     linked(store, &disputed);
     let ended = linked(store, &pair(3, 30));

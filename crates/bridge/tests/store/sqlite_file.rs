@@ -4,6 +4,7 @@ use std::fs;
 use std::sync::atomic::Ordering;
 
 use itop_bridge::store::{Next, SqliteStore, Store, StoreError};
+use itop_bridge_core::link::Conflict;
 use rusqlite::Connection;
 
 use crate::backends::Folder;
@@ -116,6 +117,25 @@ fn a_store_of_schema_1_is_brought_up_to_date() {
     let (id, link) = claim.link.unwrap();
     assert_eq!((id, &link), (3, &pair(7, 70)));
     assert_eq!(store.activity(3, 10).unwrap(), [did(60, "created R-000070")]);
+}
+
+/// What differed already when two tickets became a pair is counted no more.
+#[test]
+fn conflicts_of_schema_3_are_counted_anew() {
+    let folder = Folder::new();
+    let path = folder.path("store.db");
+    let mut store = SqliteStore::open(&path).unwrap();
+    let mut link = pair(7, 70);
+    for is_older in [true, false] {
+        link.conflicts.push(Conflict { about: "title".into(), text: "differs".into(), is_older });
+    }
+    let claim = work_on(&mut store, 7, 0);
+    store.insert_link(&claim.lease, &link, &[]).unwrap();
+    drop(store);
+    let db = Connection::open(&path).unwrap();
+    db.execute_batch("UPDATE links SET conflicts = 2; DELETE FROM refinery_schema_history WHERE version = 4").unwrap();
+    drop(db);
+    assert_eq!(SqliteStore::open(&path).unwrap().tally("acme").unwrap().conflicts, 1);
 }
 
 /// A start that dies between a step of the schema and its line in the history must not leave a

@@ -36,7 +36,7 @@ fn insert_row(db: &Connection, of: &TicketOf, link: &Link, closed_since_ms: Opti
         internal.map(|key| &key.reference),
         closed_since_ms,
         link.why_halted(),
-        bounded(link.conflicts.len()),
+        conflicts_of_now(link),
         to_json(link)?,
     ])?;
     Ok(db.last_insert_rowid())
@@ -281,10 +281,15 @@ fn replace(db: &Connection, stored: &Stored) -> Result<()> {
         ":state": state_word(stored.state),
         ":closed_since_ms": stored.closed_since_ms,
         ":halt": stored.link.why_halted(),
-        ":conflicts": bounded(stored.link.conflicts.len()),
+        ":conflicts": conflicts_of_now(&stored.link),
         ":body": to_json(&stored.link)?,
     })?;
     Ok(())
+}
+
+/// How many a person has to settle: what differed when the two became a pair is none of them.
+fn conflicts_of_now(link: &Link) -> i64 {
+    bounded(link.conflicts.iter().filter(|conflict| !conflict.is_older).count())
 }
 
 /// An internal ticket has one external one at most. One of another name, or made at another time, under the same id
