@@ -7,8 +7,8 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
-use lol_html::html_content::{ContentType, Element};
-use lol_html::{RewriteStrSettings, element, rewrite_str};
+use lol_html::html_content::{ContentType, Element, TextType};
+use lol_html::{RewriteStrSettings, doc_text, element, rewrite_str};
 
 /// An inline image of an iTop: seen on 3.1.2 and 3.2.0 as
 /// `<img src="{base}/pages/ajax.document.php?operation=download_inlineimage&id=N&s=SECRET"
@@ -87,6 +87,20 @@ fn unescape_amps(value: &str) -> String {
 /// its own data stays, any other becomes its alt text. iTop 3.1 drops a `<figure>` with what is in it
 /// when the image is a `data:` one (seen on 3.1.2), so figures are unwrapped.
 pub fn embed(html: &str, images: &BTreeMap<InlineImage, Embedded>) -> String {
+    // Without what is taken out the rest may read otherwise, and hold an image more.
+    const MOST_ROUNDS: usize = 8;
+    let mut embedded = embed_once(html, images);
+    for _ in 0..MOST_ROUNDS {
+        let again = embed_once(&embedded, images);
+        if again == embedded {
+            return embedded;
+        }
+        embedded = again;
+    }
+    text_to_html(&html_to_text(html))
+}
+
+fn embed_once(html: &str, images: &BTreeMap<InlineImage, Embedded>) -> String {
     let figures = element!("figure", |figure| {
         figure.remove_and_keep_content();
         Ok(())
@@ -98,15 +112,19 @@ pub fn embed(html: &str, images: &BTreeMap<InlineImage, Embedded>) -> String {
         Ok(())
     });
     let captions = element!("figcaption", |caption| Ok(caption.set_tag_name("p")?));
-    let pictures = element!("picture, source", |tag| {
+    // Within a drawing other rules of HTML hold; no iTop keeps one.
+    let pictures = element!("picture, source, svg, math", |tag| {
         tag.remove_and_keep_content();
         Ok(())
     });
-    let replace = element!("img", |img| {
+    // A browser takes `<image>` for `<img>`.
+    let replace = element!("img, image", |img| {
         if let Some(image) = inline_image(img) {
             return embed_one(img, images.get(&image));
         }
-        img.remove_attribute("srcset");
+        for attribute in ["srcset", "data-img-id", "data-img-secret"] {
+            img.remove_attribute(attribute);
+        }
         match img.get_attribute("src") {
             Some(source) if is_image_data(&source) => Ok(()),
             _ => embed_one(img, None),
@@ -118,8 +136,31 @@ pub fn embed(html: &str, images: &BTreeMap<InlineImage, Embedded>) -> String {
         .append_element_content_handler(highlights)
         .append_element_content_handler(captions)
         .append_element_content_handler(pictures)
-        .append_element_content_handler(replace);
-    rewrite_str(html, settings).unwrap_or_else(|_| text_to_html(&html_to_text(html)))
+        .append_element_content_handler(replace)
+        .append_document_content_handler(no_tag_begins_in_text());
+    let embedded = rewrite_str(html, settings).unwrap_or_else(|_| text_to_html(&html_to_text(html)));
+    escape_unfinished_tag(embedded)
+}
+
+/// `<<figure>img src=…>`: a bare `<` before a tag that goes must not make one of the text behind it.
+fn no_tag_begins_in_text<'h>() -> lol_html::DocumentContentHandlers<'h> {
+    doc_text!(|chunk| {
+        if chunk.text_type() == TextType::Data && chunk.as_str().contains('<') {
+            let escaped = chunk.as_str().replace('<', "&lt;");
+            chunk.replace(&escaped, ContentType::Html);
+        }
+        Ok(())
+    })
+}
+
+/// A tag that the text's end cuts is none here, and might be one to whoever reads on.
+fn escape_unfinished_tag(mut html: String) -> String {
+    let ended = html.rfind('>').map_or(0, |last| last + 1);
+    if html[ended..].contains('<') {
+        let tail = html.split_off(ended);
+        html.push_str(&tail.replace('<', "&lt;"));
+    }
+    html
 }
 
 /// The text with words at each of these inline images that has none of its own.
@@ -177,10 +218,16 @@ fn embed_one(img: &mut Element<'_, '_>, with: Option<&Embedded>) -> lol_html::Ha
         None => {
             // The attribute's value is still escaped, but for what an attribute need not escape.
             let alt = img.get_attribute("alt").unwrap_or_default().replace('<', "&lt;").replace('>', "&gt;");
-            img.replace(&alt, ContentType::Html);
+            put_in_place_of(img, &alt, ContentType::Html);
         }
     }
     Ok(())
+}
+
+/// Only the tag goes: one that is not closed, as `<image>` or within `<svg>`, would take all behind it along.
+fn put_in_place_of(tag: &mut Element<'_, '_>, words: &str, content: ContentType) {
+    tag.before(words, content);
+    tag.remove_and_keep_content();
 }
 
 fn is_image_data(source: &str) -> bool {
@@ -200,14 +247,53 @@ pub fn text_to_html(text: &str) -> String {
     paragraphs.collect::<Vec<_>>().join("\n")
 }
 
-/// The readable text of HTML: its lines are as long as people wrote them.
+/// The readable text of HTML: its lines are as long as people wrote them. It is at most some twenty times as long
+/// as the HTML, and takes time in proportion to it.
 pub fn html_to_text(html: &str) -> String {
+    // A table's rows are all as wide as its widest, and a line has a sign for each quotation around it.
+    const MOST_TAGS_TIMES_BYTES: usize = 4 << 20;
+    let tags = html.bytes().filter(|byte| *byte == b'<').count();
+    if tags.saturating_mul(html.len()) > MOST_TAGS_TIMES_BYTES {
+        return laid_out(&without_layout(html));
+    }
+    let text = laid_out(html);
+    if text.len() > 16 * html.len() + 1024 { laid_out(&without_layout(html)) } else { text }
+}
+
+fn laid_out(html: &str) -> String {
     let plain = html2text::config::plain_no_decorate().no_link_wrapping();
     // No character is wider than its bytes, nor what stands before a line than the tag that asks for it: so
     // nothing has to be broken.
     let width = html.len().max(10_000);
     let text = plain.string_from_read(html.as_bytes(), width).unwrap_or_else(|_| html.to_owned());
     text.trim_end().to_owned()
+}
+
+/// The same words with a line break where a block begins or ends, and no other markup.
+fn without_layout(html: &str) -> String {
+    let flatten = element!("*", |tag| {
+        let (before, after) = match &*tag.tag_name() {
+            "script" | "style" | "title" => {
+                tag.remove();
+                return Ok(());
+            }
+            "br" => return Ok(()),
+            "li" => ("<br>* ", ""),
+            "td" | "th" => ("", " "),
+            "p" | "div" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "ul" | "ol" | "dl" | "dt" | "dd" | "table"
+            | "tr" | "blockquote" | "pre" | "hr" | "figure" | "figcaption" | "section" | "article" => ("<br>", "<br>"),
+            _ => ("", ""),
+        };
+        tag.before(before, ContentType::Html);
+        tag.after(after, ContentType::Html);
+        tag.remove_and_keep_content();
+        Ok(())
+    });
+    let settings = RewriteStrSettings::new()
+        .with_strict(false)
+        .append_element_content_handler(flatten)
+        .append_document_content_handler(no_tag_begins_in_text());
+    rewrite_str(html, settings).unwrap_or_else(|_| text_to_html(html))
 }
 
 /// A log entry as text: an inline image becomes a word that names its file, any other its alt text.
@@ -228,7 +314,7 @@ pub fn without_image_addresses(html: &str) -> std::borrow::Cow<'_, str> {
 fn with_inline_images(html: &str, word: impl Fn(&InlineImage) -> String) -> String {
     let replace = element!("img", |img| {
         if let Some(image) = inline_image(img) {
-            img.replace(&word(&image), ContentType::Text);
+            put_in_place_of(img, &word(&image), ContentType::Text);
         }
         Ok(())
     });
@@ -284,6 +370,23 @@ mod tests {
     }
 
     #[test]
+    fn no_image_comes_out_of_pieces_that_were_none() {
+        for html in [
+            "<<figure>img src=\"https://x/y.png\">",
+            "<<img alt=\"img src=https://x/y.png \">>",
+            "<<picture>img src='https://x/y.png' <source>>",
+            "<i<figure>mg src=https://x/y.png>",
+            "a <img src=\"https://x/y.png\"",
+            "<image src=\"https://x/y.png\">",
+            "<image data-img-id=\"5\" data-img-secret=\"abcdef0123\">",
+        ] {
+            let out = embed(html, &BTreeMap::new());
+            assert!(!out.contains("<im") && !out.contains("abcdef0123"), "{html} became {out}");
+            assert_eq!(embed(&out, &BTreeMap::new()), out, "{html}");
+        }
+    }
+
+    #[test]
     fn figures_are_unwrapped_and_links_and_data_images_stay_word_for_word() {
         let html = r#"<figure class="image"><img src="data:image/png;base64,AAAA"></figure><a href="https://acme.example/pages/UI.php?id=5&amp;x=1">https://acme.example</a>"#;
         let expected = r#"<img src="data:image/png;base64,AAAA"><a href="https://acme.example/pages/UI.php?id=5&amp;x=1">https://acme.example</a>"#;
@@ -309,6 +412,27 @@ mod tests {
             assert!(html_to_text(&format!("<table><tr><td>{text}</td><td>{text}</td></tr></table>")).contains(&**text));
             assert!(html_to_text(&format!("<pre>{text}</pre>")).contains(&**text));
         }
+    }
+
+    #[test]
+    fn no_layout_makes_a_text_many_times_as_long() {
+        let wide = format!("<tr><td>{}</td></tr>", "wide ".repeat(4_000));
+        let table = format!("<table>{wide}{}</table>", "<tr><td>x</td></tr>".repeat(4_000));
+        let quotes = "<blockquote>".repeat(4_000) + &"x<br>".repeat(4_000);
+        let numbers = "<ol start=\"1000000000\"><li>".repeat(60) + &"x<br>".repeat(4_000);
+        let deep = "<div>".repeat(100_000) + "x";
+        for html in [table, quotes, numbers, deep] {
+            let text = html_to_text(&html);
+            assert!(text.contains('x') && text.len() <= 20 * html.len(), "{} of {}", text.len(), html.len());
+        }
+    }
+
+    #[test]
+    fn a_long_text_keeps_its_words_lines_and_points() {
+        let item = "<ul><li>a <b>bold</b> one</li><li>two &lt; three</li></ul><p>and</p><table><tr><td>x</td><td>y</td></tr></table>";
+        let text = html_to_text(&item.repeat(1_000));
+        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).take(4).collect();
+        assert_eq!(lines, ["* a bold one", "* two < three", "and", "x y"]);
     }
 
     #[test]

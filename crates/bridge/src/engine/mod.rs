@@ -22,6 +22,7 @@ mod html;
 mod in_hand;
 mod itop;
 mod lease;
+mod log_entries;
 mod logs;
 mod looks;
 mod measure;

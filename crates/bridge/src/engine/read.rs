@@ -3,18 +3,18 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use itop_bridge_core::caselog::{Entry, EntryKey};
 use itop_bridge_core::document::report_attributes;
 use itop_bridge_core::policy::{Policy, StatusToExternal};
 use itop_bridge_core::ticket::is_external_key;
 use itop_bridge_core::{File, FileContent, LogName, MadeBy, Side, Ticket, TicketMark};
-use itop_client::{Client, Contents, Error, ErrorClass, LogEntry, Object, Query};
+use itop_client::{Client, Contents, Error, ErrorClass, Object, Query};
 use sha2::{Digest, Sha256};
 
 use super::failure::Failure;
 use super::itop::Itop;
+use super::log_entries::entries;
 use super::suspensions::say_over;
-use super::{Lane, Shared, html};
+use super::{Lane, Shared};
 
 /// A ticket as it was read, and what only a ticket without a link is asked for.
 #[derive(Debug, Clone)]
@@ -279,19 +279,6 @@ fn may_be_of_one(error: &Error) -> bool {
     }
 }
 
-/// A log's entries, each with what tells it from the others.
-pub fn entries(log: Vec<LogEntry>) -> Vec<Entry> {
-    let mut met: HashMap<(String, u64, String), u32> = HashMap::new();
-    let keyed = log.into_iter().map(|entry| {
-        let hash = short_hash(html::without_image_addresses(&entry.message_html).as_bytes());
-        let nth = met.entry((entry.date.clone(), entry.user_id, hash.clone())).or_default();
-        let key = EntryKey { date: entry.date, user_id: entry.user_id, hash, nth: *nth };
-        *nth += 1;
-        Entry { key, author: entry.user_login, html: entry.message_html }
-    });
-    keyed.collect()
-}
-
 /// What the private log begins with, where it was asked for.
 pub fn first_entry(object: &Object) -> Option<String> {
     Some(object.log("private_log")?.into_iter().next()?.message)
@@ -300,11 +287,6 @@ pub fn first_entry(object: &Object) -> Option<String> {
 /// The mark in it.
 pub fn first_mark(object: &Object) -> Option<TicketMark> {
     TicketMark::find(&first_entry(object)?)
-}
-
-/// Enough to tell the entries of one log apart, and short: it stands in marks.
-fn short_hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// An attachment's contents, and the ticket that it hangs on.

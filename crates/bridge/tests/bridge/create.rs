@@ -66,6 +66,8 @@ async fn any_title_crosses_and_is_cut_to_255_characters() {
         format!("{}🖨️🔥", "日".repeat(240)),
         r#"say "hi" \ 'there' {"id":"99"}"#.to_owned(),
         "a\u{1}b\tc\nd\u{7f}".to_owned(),
+        "nul\0 inside".to_owned(),
+        "\u{202e}gpj.exe\u{202c} \u{200f}שלום\u{2067}mixed\u{2069}".to_owned(),
         "{ref} and {title} and $this->id$".to_owned(),
         "<b>bold</b> &amp; more".to_owned(),
     ];

@@ -274,8 +274,22 @@ async fn odd_names_arrive(versions: Versions) {
     let world = Setup::between(versions).start().await;
     let (ticket, _) = ticket_with_files(&world, &[]).await;
     let long = format!("{}.pdf", "ä".repeat(251));
-    let names =
-        ["../../etc/passwd", "nul\0inside.txt", "🔥 fire \"quoted\".png", "", "back\\slash and\nline.txt", &long];
+    let names = [
+        "../../etc/passwd",
+        "nul\0inside.txt",
+        "🔥 fire \"quoted\".png",
+        "",
+        "back\\slash and\nline.txt",
+        &long,
+        "CON",
+        "aux.txt",
+        "dots at the end...",
+        "..",
+        "one name",
+        "one name",
+        "\u{202e}gpj.exe",
+        "<img src=x onerror=y>.html",
+    ];
     for name in names {
         world.acme().attach(ticket, name, "text/plain", name.as_bytes()).await.unwrap();
     }

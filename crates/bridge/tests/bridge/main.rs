@@ -17,6 +17,7 @@ mod failures;
 mod fields;
 mod files;
 mod given_again;
+mod hostile;
 mod ids;
 mod import;
 mod linking;

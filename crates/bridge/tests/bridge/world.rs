@@ -251,6 +251,7 @@ pub struct World {
     seed: u64,
     slow_line: bool,
     panic_at: Arc<Mutex<Option<&'static str>>>,
+    garbled: Garbled,
     host: &'static str,
     bridges: Bridges,
     /// What alerts have posted.
@@ -345,6 +346,7 @@ impl World {
             seed: 1,
             slow_line,
             panic_at: Arc::default(),
+            garbled: Garbled::default(),
             host: setup.host,
             bridges: setup.bridges.clone(),
             posted: Posted::default(),
@@ -401,8 +403,8 @@ impl World {
             let position = NAMES.iter().position(|name| *name == side.name).expect("a known side");
             self.externals[position].clone()
         };
-        let (side, panic_at) = (side.name.clone(), self.panic_at.clone());
-        Arc::new(ToSim { sim, slow_line: self.slow_line, side, panic_at })
+        let (side, panic_at, garbled) = (side.name.clone(), self.panic_at.clone(), self.garbled.clone());
+        Arc::new(ToSim { sim, slow_line: self.slow_line, side, panic_at, garbled })
     }
 
     /// The verb `setup` with these arguments, as an administrator: how it ended and what it said, or its error.
@@ -498,6 +500,11 @@ impl World {
     /// The next call of the bridge to that side panics.
     pub fn panic_at(&self, side: &'static str) {
         *self.panic_at.lock().unwrap() = Some(side);
+    }
+
+    /// In every answer of either side these bytes stand in the place of that word.
+    pub fn garble(&self, word: &'static str, bytes: &'static [u8]) {
+        *self.garbled.lock().unwrap() = Some((word, bytes));
     }
 
     pub fn acme(&self) -> &Sim {
@@ -671,6 +678,27 @@ struct ToSim {
     slow_line: bool,
     side: String,
     panic_at: Arc<Mutex<Option<&'static str>>>,
+    garbled: Garbled,
+}
+
+/// A word, and the bytes that come in its place.
+type Garbled = Arc<Mutex<Option<(&'static str, &'static [u8])>>>;
+
+impl ToSim {
+    fn garble(&self, answer: http::Response<Bytes>) -> http::Response<Bytes> {
+        let Some((word, bytes)) = *self.garbled.lock().unwrap() else { return answer };
+        answer.map(|body| {
+            let mut out = Vec::new();
+            let mut rest = &body[..];
+            while let Some(at) = rest.windows(word.len()).position(|window| window == word.as_bytes()) {
+                out.extend_from_slice(&rest[..at]);
+                out.extend_from_slice(bytes);
+                rest = &rest[at + word.len()..];
+            }
+            out.extend_from_slice(rest);
+            Bytes::from(out)
+        })
+    }
 }
 
 impl Transport for ToSim {
@@ -700,7 +728,7 @@ impl Transport for ToSim {
                 }
                 Wire::Answer(answer) => {
                     progress.add_received(answer.body().len() as u64);
-                    Ok(answer)
+                    Ok(self.garble(answer))
                 }
                 Wire::Refused => Err(TransportError::NotConnected("connection refused".into())),
                 Wire::Cut(_) => Err(TransportError::Broken("the connection was cut".into())),

@@ -1,0 +1,27 @@
+//! The entries of a case log: iTop gives them no id, so they are known by what they say.
+
+use std::collections::HashMap;
+
+use itop_bridge_core::caselog::{Entry, EntryKey};
+use itop_client::LogEntry;
+use sha2::{Digest, Sha256};
+
+use super::html;
+
+/// A log's entries, each with what tells it from the others.
+pub fn entries(log: Vec<LogEntry>) -> Vec<Entry> {
+    let mut met: HashMap<(String, u64, String), u32> = HashMap::new();
+    let keyed = log.into_iter().map(|entry| {
+        let hash = short_hash(html::without_image_addresses(&entry.message_html).as_bytes());
+        let nth = met.entry((entry.date.clone(), entry.user_id, hash.clone())).or_default();
+        let key = EntryKey { date: entry.date, user_id: entry.user_id, hash, nth: *nth };
+        *nth += 1;
+        Entry { key, author: entry.user_login, html: entry.message_html }
+    });
+    keyed.collect()
+}
+
+/// Enough to tell the entries of one log apart, and short: it stands in marks.
+fn short_hash(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
