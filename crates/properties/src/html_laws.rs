@@ -1,0 +1,106 @@
+//! HTML on its way from one iTop to the other.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use lol_html::html_content::TextType;
+use lol_html::{RewriteStrSettings, doc_text, element, rewrite_str};
+
+use crate::html::{
+    Embedded, InlineImage, begins_with_tag, embed, html_to_text, inline_images, log_text, text_to_html,
+    with_words_for_all, without_image_addresses, without_pictures,
+};
+
+/// No image's address and no secret crosses, all text outside of images does, and nothing grows without bound.
+pub fn html(bytes: &[u8]) {
+    let html = String::from_utf8_lossy(bytes);
+    let images = inline_images(&html);
+    for image in &images {
+        assert!(html.contains(&image.secret) && html.contains(&image.id.to_string()), "{image:?} is not in the text");
+    }
+    let none = embed(&html, &BTreeMap::new());
+    no_image_is_left_but_its_own_data(&none);
+    all_text_is_kept(&html, &none);
+    assert_eq!(embed(&none, &BTreeMap::new()), none, "once more changes it");
+    let all = images.iter().map(|image| (image.clone(), picture())).collect();
+    let embedded = embed(&html, &all);
+    no_image_is_left_but_its_own_data(&embedded);
+    all_text_is_kept(&html, &embedded);
+    no_image_is_left_but_its_own_data(&with_words_for_all(&html));
+    if let Some(words) = without_pictures(&embedded) {
+        assert_eq!(without_pictures(&words), None, "a picture is left in {words:?}");
+    }
+    an_entry_is_known_whatever_its_images_secrets_are(&html, &images);
+    let text = log_text(&html);
+    assert!(text.len() <= 100 * html.len() + 4096, "{} of {}", text.len(), html.len());
+    as_text_it_is_read_back(&html);
+}
+
+fn picture() -> Embedded {
+    Embedded { mimetype: "image/png".into(), base64: "iVBOR".into() }
+}
+
+fn no_image_is_left_but_its_own_data(html: &str) {
+    let left = RefCell::new(Vec::new());
+    let look = element!("img, image", |tag| {
+        let source = tag.get_attribute("src").unwrap_or_default().to_ascii_lowercase();
+        if !source.starts_with("data:image/") || tag.has_attribute("srcset") || tag.has_attribute("data-img-secret") {
+            left.borrow_mut().push(source);
+        }
+        Ok(())
+    });
+    let settings = RewriteStrSettings::new().with_strict(false).append_element_content_handler(look);
+    rewrite_str(html, settings).expect("it is parsed");
+    assert!(left.borrow().is_empty(), "{:?} in {html:?}", left.borrow());
+    assert_eq!(inline_images(html), []);
+    let after_last = html.rsplit_once('>').map_or(html, |(_, tail)| tail);
+    assert!(!after_last.contains('<'), "an unfinished tag at the end of {html:?}");
+}
+
+/// What was text before is text after, in its order; what comes in between stood in for an image.
+fn all_text_is_kept(before: &str, after: &str) {
+    let (before, after) = (text_of(before), text_of(after));
+    let mut there = after.chars();
+    for character in before.chars() {
+        assert!(there.any(|it| it == character), "{character:?} of {before:?} is lost in {after:?}");
+    }
+}
+
+fn text_of(html: &str) -> String {
+    let text = RefCell::new(String::new());
+    let collect = doc_text!(|chunk| {
+        if chunk.text_type() == TextType::Data {
+            text.borrow_mut().push_str(chunk.as_str());
+        }
+        Ok(())
+    });
+    let settings = RewriteStrSettings::new().with_strict(false).append_document_content_handler(collect);
+    rewrite_str(html, settings).expect("it is parsed");
+    text.into_inner().replace('<', "&lt;")
+}
+
+fn an_entry_is_known_whatever_its_images_secrets_are(html: &str, images: &[InlineImage]) {
+    let without = without_image_addresses(html);
+    if without.contains("<img") || without.contains("<IMG") {
+        return;
+    }
+    for image in images {
+        assert!(!without.contains("data-img-secret"), "{without}");
+        assert!(without.contains(&format!("[image {}]", image.id)), "{without}");
+    }
+}
+
+/// Text that is sent as HTML says the same words.
+fn as_text_it_is_read_back(text: &str) {
+    let html = text_to_html(text);
+    assert!(begins_with_tag(&html));
+    assert!(html.len() <= 8 * text.len() + 16);
+    let printable = |c: &char| !c.is_whitespace() && !c.is_control() && !is_invisible(*c);
+    let words = |text: &str| text.chars().filter(printable).collect::<String>();
+    assert_eq!(words(&html_to_text(&html)), words(text));
+}
+
+/// What has no width, and what HTML does not allow.
+fn is_invisible(character: char) -> bool {
+    matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{fffd}')
+}
