@@ -1,0 +1,9 @@
+//! What somebody who means harm can and cannot get out of the built binary, or do to it, over real sockets:
+//! `docs/SECURITY-MODEL.md` says why each matters.
+
+mod site;
+
+mod flood;
+mod oql;
+mod secrets;
+mod urls;
