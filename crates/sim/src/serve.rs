@@ -49,7 +49,12 @@ async fn connection(sim: Sim, stream: TcpStream) {
 async fn answer(sim: &Sim, request: Request<Incoming>) -> io::Result<Response<Partial>> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-    match sim.handle(Request::from_parts(head, body)).await {
+    // Carried out to its end, whoever has gone meanwhile: PHP does not notice that a client hung up.
+    let handled = {
+        let sim = sim.clone();
+        tokio::spawn(async move { sim.handle(Request::from_parts(head, body)).await })
+    };
+    match handled.await.map_err(io::Error::other)? {
         Wire::Answer(answer) => Ok(answer.map(|body| Partial { body: Some(body), cut: Cut::Never })),
         Wire::Cut(sent) => {
             let body = Partial { body: Some(sent.into()), cut: Cut::AfterATurn };

@@ -162,7 +162,8 @@ async fn quick_site(name: &str) -> Site {
     std::fs::create_dir(site.folder.join("no-certificates")).unwrap();
     for sim in [&site.acme, &site.elitery] {
         sim.allow("NormalChange");
-        sim.set_latency(Duration::from_millis(4));
+        // What a process was sending when it died is carried out after its death.
+        sim.set_latency(Duration::from_millis(15));
     }
     site.connect_hooks();
     site
