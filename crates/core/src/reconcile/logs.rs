@@ -9,6 +9,10 @@ use crate::reconcile::files::{doubt_look, has_settled};
 use crate::ticket::{File, Side, Ticket};
 
 pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, plan: &mut Plan) {
+    for state in &link.logs {
+        let (_, target) = state.from.source_and_target(external, internal);
+        One { policy, link, state, target }.notice_removed_files(plan);
+    }
     for &(from, log) in &policy.logs {
         let (source, target) = from.source_and_target(external, internal);
         let Some(entries) = source.logs.get(&log) else { continue };
@@ -98,7 +102,6 @@ struct One<'a> {
 
 impl One<'_> {
     fn plan(&self, entries: &[Entry], plan: &mut Plan) {
-        self.notice_removed_files(plan);
         if let Some(halt) = &self.state.halt {
             return plan.conflicts.push(self.halted(halt));
         }
@@ -133,6 +136,7 @@ impl One<'_> {
         }
     }
 
+    /// Also of a log that crosses no more: the next audit is not to find it anew.
     fn notice_removed_files(&self, plan: &mut Plan) {
         let Some(listed) = &self.target.files else { return };
         let is_gone = |id: &&u64| !listed.iter().any(|file| file.id == **id);

@@ -84,6 +84,13 @@ pub fn new_entries() -> Vec<Case> {
         )
         .notes(["[600] removed of the private log outside"]),
         case(
+            "also where the log itself was not read",
+            link().delivered(OUTSIDE, [a.clone()]).logged(OUTSIDE, [600]),
+            ext(),
+            int().files([]),
+        )
+        .notes(["[600] removed of the private log outside"]),
+        case(
             "but not where the files were not listed",
             link().delivered(OUTSIDE, [a.clone()]).logged(OUTSIDE, [600]),
             ext().log([a.clone()]),
