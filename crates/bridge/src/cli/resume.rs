@@ -148,7 +148,7 @@ fn resume_side(
         writeln!(
             out,
             "{pairs} pairs are compared with what stands: copies, log files and reports that {name} lost are made again; \
-             texts and states are left as they stand, and `links list --conflicts` shows where they differ."
+             texts and states are left as they stand, and `links list` shows where they differ."
         )?;
         store.set_cursor(instance, WENT_BACK, "")?;
     }

@@ -29,12 +29,21 @@ pub struct Scene {
     pub clock_jumps: bool,
     /// How many of ten events are troubles.
     pub troubles: u64,
+    /// One iTop is restored from a backup when all is well again, and an operator goes on with it. What people did
+    /// there since is lost, so that of this run less can be demanded.
+    pub restored: Option<Place>,
 }
 
 #[derive(Debug, Clone)]
 pub enum What {
-    Person { at: Place, deed: Deed, pick: u64 },
+    Person {
+        at: Place,
+        deed: Deed,
+        pick: u64,
+    },
     Trouble(Trouble),
+    /// The iTop that will be restored is backed up.
+    BackUp,
 }
 
 #[derive(Debug, Clone)]
@@ -91,13 +100,22 @@ impl History {
                 let at = person_at(&draw, &scene);
                 let deed = if number == 0 { Deed::Create("UserRequest") } else { Deed::of(&draw) };
                 let at = if number == 0 { Place::Acme } else { at };
-                events.push(Event { at_ms, what: What::Person { at, deed, pick: draw.number() } });
+                let pick = draw.number();
+                events.push(Event { at_ms, what: What::Person { at, deed, pick } });
+                // People go on with what they have in hand.
+                while draw.one_in(4) {
+                    at_ms += draw.below(1_500);
+                    events.push(Event { at_ms, what: What::Person { at, deed, pick } });
+                }
             } else {
                 let (begins, ends) = Trouble::of(&draw, &scene);
                 events.push(Event { at_ms, what: What::Trouble(begins) });
                 let ends = ends.map(|(after_ms, end)| Event { at_ms: at_ms + after_ms, what: What::Trouble(end) });
                 events.extend(ends);
             }
+        }
+        if scene.restored.is_some() {
+            events.push(Event { at_ms: draw.below(at_ms + 1), what: What::BackUp });
         }
         events.sort_by_key(|event| event.at_ms);
         History { seed, scene, events }
@@ -115,6 +133,7 @@ impl Scene {
             summer_ends: draw.one_in(5),
             clock_jumps: draw.one_in(5),
             troubles: 2 + draw.below(4),
+            restored: draw.one_in(10).then(|| draw.one_of(&[Place::Acme, Place::Elitery])),
         }
     }
 

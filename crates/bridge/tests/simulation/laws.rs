@@ -39,6 +39,11 @@ pub async fn breaches<G: Ground>(world: &G, memory: &Memory, scene: &Scene) -> V
     let mut judge = Judge { world, memory, scene, breaches: Vec::new() };
     let links = world.links().await;
     judge.nothing_of_the_provider_goes_out();
+    if scene.restored.is_some() {
+        judge.nothing_is_there_twice();
+        return judge.breaches;
+    }
+    judge.a_deleted_ticket_takes_no_copy_with_it();
     for pair in judge.pairs(links) {
         judge.fields_converge(&pair);
         judge.status_follows(&pair);
@@ -106,6 +111,32 @@ impl<G: Ground> Judge<'_, G> {
                 });
             }
         }
+    }
+
+    fn a_deleted_ticket_takes_no_copy_with_it(&mut self) {
+        for left in &self.memory.left_standing {
+            let went_too = self.memory.deleted_tickets.contains(&(left.on, left.ticket));
+            let stands = sim_at(self.world, left.on).attachment(left.file).is_some();
+            self.demand(went_too || stands, || format!("ownership: {left:?} went with a ticket that somebody deleted"));
+        }
+    }
+
+    /// What is left of the laws where people's deeds went with a backup.
+    fn nothing_is_there_twice(&mut self) {
+        for place in self.scene.places() {
+            let mut marks: Vec<String> =
+                sim_at(self.world, *place).all_attachments().into_iter().map(|file| file.temp_id).collect();
+            marks.retain(|mark| mark.starts_with("itop-bridge:") && !mark.contains(":log:"));
+            marks.sort();
+            let twice = marks.windows(2).find(|two| two[0] == two[1]).map(|two| two[0].clone());
+            self.demand(twice.is_none(), || format!("no duplicates: {twice:?} at {place:?}"));
+        }
+        let tickets = self.world.internal.tickets("Ticket");
+        let mut marks: Vec<String> =
+            tickets.iter().filter_map(mark_of).map(|mark| format!("{}:{}", mark.external, mark.ticket)).collect();
+        marks.sort();
+        let twice = marks.windows(2).find(|two| two[0] == two[1]).map(|two| two[0].clone());
+        self.demand(twice.is_none(), || format!("no duplicates: two copies of {twice:?}"));
     }
 
     fn fields_converge(&mut self, pair: &Pair) {

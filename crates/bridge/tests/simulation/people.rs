@@ -1,10 +1,11 @@
 //! What people do on both sides, and what must be remembered of it to judge the end.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use itop_bridge::store::Stored;
 use itop_bridge_core::mark::{TicketMark, is_made_by_a_bridge};
-use itop_bridge_core::{Lifecycles, TicketKey};
+use itop_bridge_core::{Lifecycles, Side, TicketKey};
 use itop_sim::{Attachment, Outcome, Sim, Ticket};
 use serde_json::{Value as Json, json};
 
@@ -80,12 +81,23 @@ pub struct InsideEdit {
     pub over_agreement: bool,
 }
 
+/// A copy of a file that stood when somebody deleted the file's whole ticket: it stays.
+#[derive(Debug)]
+pub struct LeftStanding {
+    pub on: Place,
+    pub ticket: u64,
+    pub file: u64,
+}
+
 #[derive(Debug, Default)]
 pub struct Memory {
     counter: u64,
+    /// Time is virtual: what takes long may.
+    pub holds_deletions: bool,
     /// Tickets that people made, wherever.
     pub born: BTreeMap<Outside, &'static str>,
     pub deleted_tickets: BTreeSet<Outside>,
+    pub left_standing: Vec<LeftStanding>,
     pub edits_inside: BTreeMap<(u64, &'static str), InsideEdit>,
     pub moved_by_people: BTreeSet<Outside>,
     pub spoken: Vec<Spoken>,
@@ -165,6 +177,7 @@ async fn act_on_files(sim: &Sim, memory: &mut Memory, at: Place, deed: Deed, pic
         Deed::Rename => (format!("{word}.txt"), data),
         Deed::Download => return drop(sim.download_attachment(file.id).await.expect("it stands")),
         Deed::DeleteCopy => {
+            memory.left_standing.retain(|left| (left.on, left.file) != (at, file.id));
             memory.removed_marks.push(file.temp_id);
             return sim.delete_attachment(file.id).await;
         }
@@ -206,10 +219,36 @@ async fn act_on_ticket<G: Ground>(world: &G, memory: &mut Memory, at: Place, dee
             sim.change_org(one.id, other).await.expect("an organisation");
         }
         _ => {
-            sim.delete_ticket(one.id).await.expect("it stands");
+            let left = copies_of_its_files(world, at, one.id).await;
             memory.deleted_tickets.insert((at, one.id));
+            // Its files go first, one by one, and another action may hold its own deletion.
+            if memory.holds_deletions {
+                sim.hold_deletion(Duration::from_secs([0, 20, 60][usize::try_from(pick % 3).expect("small")]));
+            }
+            sim.delete_ticket(one.id).await.expect("it stands");
+            sim.hold_deletion(Duration::ZERO);
+            memory.left_standing.extend(left);
         }
     }
+}
+
+/// What the bridge made on the other side of the files that people have on this ticket.
+async fn copies_of_its_files<G: Ground>(world: &G, at: Place, ticket: u64) -> Vec<LeftStanding> {
+    let is_it = |stored: &Stored| match at {
+        Place::Elitery => stored.link.internal.as_ref().is_some_and(|key| key.id == ticket),
+        _ => (&stored.external_name, stored.link.external.id) == (&name(at), ticket),
+    };
+    let Some(stored) = world.links().await.into_iter().find(is_it) else { return Vec::new() };
+    let (from, on) = match at {
+        Place::Elitery if stored.external_name == name(Place::Acme) => (Side::Internal, Place::Acme),
+        Place::Elitery => (Side::Internal, Place::Beta),
+        _ => (Side::External, Place::Elitery),
+    };
+    let there = |original: u64| sim_at(world, at).attachment(original).is_some();
+    let copies = stored.link.copies.iter().filter(|copy| copy.from == from && there(copy.original));
+    let standing = copies.filter_map(|copy| copy.state.standing());
+    let shown = standing.filter_map(|id| sim_at(world, on).attachment(id));
+    shown.map(|file| LeftStanding { on, ticket: file.item_id, file: file.id }).collect()
 }
 
 async fn edit<G: Ground>(

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use itop_bridge::clock::Clock as _;
 use itop_bridge::store::Stored;
-use itop_sim::Sim;
+use itop_sim::{Backup, Sim};
 
 use crate::faults::{self, Trouble};
 use crate::history::{History, Place, Scene, What};
@@ -61,18 +61,23 @@ pub fn run(history: &History) -> Outcome {
 
 async fn live(history: &History, outcome: &mut Outcome) {
     let mut world = setup(&history.scene).start().await;
-    let mut memory = Memory::default();
+    let mut memory = Memory { holds_deletions: true, ..Memory::default() };
     let start = tokio::time::Instant::now();
     let mut runs = true;
+    let mut backup = None;
     for event in &history.events {
         tokio::time::sleep_until(start + Duration::from_millis(event.at_ms)).await;
         outcome.trace.push(format!("{} {:?}", event.at_ms, event.what));
         match &event.what {
             What::Person { at, deed, pick } => people::act(&world, &mut memory, *at, *deed, *pick).await,
             What::Trouble(trouble) => happen(&mut world, &mut runs, trouble).await,
+            What::BackUp => backup = history.scene.restored.map(|place| (place, sim_at(&world, place).back_up())),
         }
     }
     heal(&mut world, runs, &history.scene).await;
+    if let Some((place, backup)) = backup {
+        restore(&world, place, &backup).await;
+    }
     people::download_what_no_hook_told(&world, &memory).await;
     world.settle().await;
     outcome.trace.extend(what_was_called(&world, &history.scene));
@@ -117,6 +122,24 @@ async fn heal(world: &mut World, runs: bool, scene: &Scene) {
     // What was due before the clock went back is due that much later.
     world.pass_seconds(if scene.clock_jumps { audits + 2 * 3_600 } else { audits }).await;
     world.settle().await;
+}
+
+/// The iTop is put back to what it was, and an operator goes on with whatever halted over it.
+async fn restore(world: &World, place: Place, backup: &Backup) {
+    // A clock that jumps an hour back would look the same: that long ago it must be.
+    world.pass_seconds(3 * 3_600).await;
+    sim_at(world, place).restore(backup);
+    world.pass_seconds(2 * AUDIT_SECONDS).await;
+    let _ = world.resume(&people::name(place), false).await;
+    world.pass_seconds(2 * AUDIT_SECONDS).await;
+    for stored in world.links().await.iter().filter(|stored| stored.link.halt.is_some()) {
+        let lost_inside = place == Place::Elitery;
+        let _ = world.resume(&stored.id.to_string(), lost_inside).await;
+    }
+    world.pass_seconds(2 * AUDIT_SECONDS).await;
+    world.settle().await;
+    // What a copy holds that came back is not known until it is read once.
+    world.look_at_everything().await;
 }
 
 const AUDIT_SECONDS: u64 = 900;
