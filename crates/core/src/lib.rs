@@ -23,5 +23,5 @@ pub use link::{Ancestor, Copy, Link, SideAncestor, TicketKey};
 pub use mark::{FileKind, FileMark, TicketMark};
 pub use plan::{Plan, Step, Write};
 pub use policy::Policy;
-pub use reconcile::{Adopted, crossing_entries, found_by_marks, reconcile, taken_over};
+pub use reconcile::{Adopted, crossing_entries, found_by_marks, is_another, reconcile, taken_over};
 pub use ticket::{File, FileContent, MadeBy, Side, Sight, Ticket};

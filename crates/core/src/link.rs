@@ -87,6 +87,10 @@ pub struct Link {
     /// new one begins is left behind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anew_from_ms: Option<i64>,
+    /// The link as it was with that ticket, until the new one is made: should the old one stand again, the pair goes
+    /// on with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before_anew: Option<Box<Link>>,
     /// This side's iTop was restored from a backup, and an operator has gone on with it: what the link remembers of
     /// it is compared with what stands, before anything else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -116,6 +120,7 @@ impl Link {
             resumed: false,
             left_behind: Vec::new(),
             anew_from_ms: None,
+            before_anew: None,
             restored: None,
         }
     }

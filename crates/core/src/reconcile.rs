@@ -187,7 +187,7 @@ fn vanished(link: &Link, side: &str) -> String {
 
 /// Why this is not the ticket that was linked. An iTop that was restored from a backup gives ids out again, and
 /// with them references: then only the time at which a ticket was made tells the two apart.
-fn is_another(policy: &Policy, link: &Link, side: Side, found: &Ticket) -> Option<String> {
+pub fn is_another(policy: &Policy, link: &Link, side: Side, found: &Ticket) -> Option<String> {
     let linked = link.key(side)?;
     let (was, is) = (&linked.reference, &found.reference);
     let instance = match side {

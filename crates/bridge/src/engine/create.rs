@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use itop_bridge_core::link::Creation;
 use itop_bridge_core::plan::{FieldWrite, HaltKind, Value};
-use itop_bridge_core::{Link, Policy, Side, Ticket, TicketMark};
+use itop_bridge_core::{Link, Policy, Side, Ticket, TicketMark, is_another};
 use itop_client::{Effect, Fields, Object, Query, oql_quote};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -14,7 +14,7 @@ use super::Shared;
 use super::failure::{Failure, Kind};
 use super::html;
 use super::pass::Pass;
-use super::read;
+use super::read::{self, Wanted};
 
 impl Shared {
     /// An internal ticket id that is no higher than the highest: asked once, then kept up by what is read.
@@ -35,6 +35,9 @@ impl Pass<'_> {
         fields: &[FieldWrite],
         external: &Ticket,
     ) -> Result<Option<Ticket>, Failure> {
+        if let Some(ticket) = self.stands_again().await? {
+            return Ok(Some(ticket));
+        }
         let (mut sent, mut whole) = (Vec::new(), Vec::new());
         for field in fields {
             match (self.render(&field.value).await, &field.value) {
@@ -71,6 +74,26 @@ impl Pass<'_> {
                 }
             }
         }
+    }
+
+    /// An operator wanted another internal ticket in place of one that was gone. Where its iTop was restored since,
+    /// it may be there again: then there would be two.
+    async fn stands_again(&mut self) -> Result<Option<Ticket>, Failure> {
+        let Some(before) = self.link.before_anew.clone() else { return Ok(None) };
+        let Some(key) = before.internal.clone() else { return Ok(None) };
+        let internal = &self.shared.internal;
+        let class = &self.policy.internal_class;
+        let wanted = Wanted { class, attributes: read::internal_attributes(&self.policy), condition: None };
+        let mut reads = self.shared.read_tickets(internal, &wanted, &[key.id]).await;
+        let read = reads.remove(&key.id).transpose().map_err(|error| Failure::of(internal, &error))?.flatten();
+        let Some(ticket) = read.map(|read| read.ticket) else { return Ok(None) };
+        if is_another(&self.policy, &before, Side::Internal, &ticket).is_some() {
+            return Ok(None);
+        }
+        self.link = *before;
+        self.did(format!("{} stands again: the pair goes on with it", ticket.reference));
+        self.save().await?;
+        Ok(Some(ticket))
     }
 
     /// The intent; until when it may land is each call's to say.
@@ -137,6 +160,7 @@ impl Pass<'_> {
     async fn adopt(&mut self, ticket: Ticket) -> Result<Ticket, Failure> {
         self.shared.internal.met_ticket(ticket.id);
         self.link.internal = Some(ticket.key());
+        self.link.before_anew = None;
         self.link.ancestor.internal.made = self.made(Side::Internal, &ticket);
         let creation = self.link.creation.take();
         for (code, source) in creation.iter().flat_map(|creation| &creation.fields) {

@@ -13,6 +13,7 @@ either_version_on_either_side![
     a_restored_external_loses_nothing_that_was_carried,
     a_restore_is_seen_by_a_bridge_that_was_not_running,
     a_ticket_that_somebody_deletes_is_no_restore,
+    a_ticket_that_stands_again_is_not_made_a_second_time,
 ];
 outside_both_versions![a_clone_that_calls_the_bridge_changes_nothing];
 
@@ -160,6 +161,29 @@ async fn a_ticket_that_somebody_deletes_is_no_restore(versions: Versions) {
         a_day_goes_by(&world, old, "after").await;
         world.one_more_pass_writes_nothing().await;
     }
+}
+
+/// Somebody deleted it, the backup has it, and an operator does not know of that.
+async fn a_ticket_that_stands_again_is_not_made_a_second_time(versions: Versions) {
+    let world = Setup::between(versions).start().await;
+    let (old, _, _) = yesterday_and_today(&world, Side::Internal).await;
+    let copy = world.copy_of(old).await.id;
+    let before = (names(world.acme(), old), names(&world.internal, copy));
+    let backup = world.internal.back_up();
+    world.internal.delete_ticket(copy).await.unwrap();
+    world.pass_seconds(4_000).await;
+    assert_eq!(world.link(old).await.link.halt.expect("halted").kind, HaltKind::InternalVanished);
+    world.internal.restore(&backup);
+    world.resume("acme:R-000001", true).await.unwrap();
+    world.pass_seconds(400).await;
+    world.settle().await;
+    assert_eq!(world.copy_of(old).await.id, copy);
+    assert_eq!(world.internal.tickets("UserRequest").len(), 2, "one for each");
+    assert!(world.did(old, "stands again: the pair goes on with it").await);
+    assert_eq!((names(world.acme(), old), names(&world.internal, copy)), before);
+    a_day_goes_by(&world, old, "after").await;
+    assert!(names(&world.internal, copy).contains(&"outside after.txt".to_owned()));
+    world.one_more_pass_writes_nothing().await;
 }
 
 /// A clone of production has its triggers, its address of the bridge and its key.

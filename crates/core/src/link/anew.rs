@@ -14,9 +14,10 @@ impl Link {
         let left_behind = self.made_on(Side::External).filter(|id| !reports.contains(id)).collect();
         let anew_from_ms = Some(self.settles_at_ms().unwrap_or_default());
         let sending = self.sending.take();
-        let made = std::mem::take(&mut self.ancestor.external.made);
-        *self = Link { anew_from_ms, sending, ..Link::unborn(self.external.clone()) };
-        self.ancestor.external.made = made;
+        let mut before = Box::new(std::mem::replace(self, Link::unborn(self.external.clone())));
+        (before.halt, before.before_anew) = (None, None);
+        self.ancestor.external.made.clone_from(&before.ancestor.external.made);
+        (self.anew_from_ms, self.sending, self.before_anew) = (anew_from_ms, sending, Some(before));
         self.leave_behind(left_behind);
     }
 
