@@ -131,7 +131,7 @@ impl<G: Ground> Judge<'_, G> {
             let twice = marks.windows(2).find(|two| two[0] == two[1]).map(|two| two[0].clone());
             self.demand(twice.is_none(), || format!("no duplicates: {twice:?} at {place:?}"));
         }
-        let tickets = self.world.internal.tickets("Ticket");
+        let tickets = sim_at(self.world, Place::Elitery).tickets("Ticket");
         let mut marks: Vec<String> =
             tickets.iter().filter_map(mark_of).map(|mark| format!("{}:{}", mark.external, mark.ticket)).collect();
         marks.sort();

@@ -61,7 +61,8 @@ pub fn run(history: &History) -> Outcome {
 
 async fn live(history: &History, outcome: &mut Outcome) {
     let mut world = setup(&history.scene).start().await;
-    let mut memory = Memory { holds_deletions: true, ..Memory::default() };
+    let mut memory = Memory::default();
+    memory.holds_deletions = true;
     let start = tokio::time::Instant::now();
     let mut runs = true;
     let mut backup = None;
