@@ -108,6 +108,7 @@ async fn killed_hundreds_of_times_it_loses_nothing_and_doubles_nothing() {
         clock_jumps: false,
         troubles: 0,
         restored: None,
+        emptied: None,
     };
     let breaches = laws::breaches(&*site, &memory, &scene).await;
     assert!(breaches.is_empty(), "seed {seed}: {breaches:#?}");

@@ -32,6 +32,8 @@ pub struct Scene {
     /// One iTop is restored from a backup when all is well again, and an operator goes on with it. What people did
     /// there since is lost, so that of this run less can be demanded.
     pub restored: Option<Place>,
+    /// One iTop looks empty for a while when all is well again. Nothing of it is lost.
+    pub emptied: Option<Place>,
 }
 
 #[derive(Debug, Clone)]
@@ -134,6 +136,7 @@ impl Scene {
             clock_jumps: draw.one_in(5),
             troubles: 2 + draw.below(4),
             restored: draw.one_in(10).then(|| draw.one_of(&[Place::Acme, Place::Elitery])),
+            emptied: draw.one_in(10).then(|| draw.one_of(&[Place::Acme, Place::Elitery])),
         }
     }
 

@@ -78,6 +78,8 @@ async fn live(history: &History, outcome: &mut Outcome) {
     heal(&mut world, runs, &history.scene).await;
     if let Some((place, backup)) = backup {
         restore(&world, place, &backup).await;
+    } else if let Some(place) = history.scene.emptied {
+        empty_for_a_while(&world, place).await;
     }
     people::download_what_no_hook_told(&world, &memory).await;
     world.settle().await;
@@ -122,6 +124,30 @@ async fn heal(world: &mut World, runs: bool, scene: &Scene) {
     let audits = 2 * AUDIT_SECONDS + 60;
     // What was due before the clock went back is due that much later.
     world.pass_seconds(if scene.clock_jumps { audits + 2 * 3_600 } else { audits }).await;
+    world.settle().await;
+}
+
+/// Another database stands in the iTop's place until somebody sees it, and an operator goes on.
+async fn empty_for_a_while(world: &World, place: Place) {
+    let sim = sim_at(world, place);
+    let halted = async || -> Vec<i64> {
+        let halted = world.links().await.into_iter().filter(|stored| stored.link.halt.is_some());
+        halted.map(|stored| stored.id).collect()
+    };
+    let (whole, before) = (sim.back_up(), halted().await);
+    for file in sim.all_attachments() {
+        sim.erase("Attachment", file.id);
+    }
+    for ticket in sim.tickets("Ticket") {
+        sim.erase(&ticket.class, ticket.id);
+    }
+    world.pass_seconds(3 * AUDIT_SECONDS).await;
+    sim.restore(&whole);
+    let _ = world.resume(&people::name(place), false).await;
+    for pair in halted().await.iter().filter(|pair| !before.contains(pair)) {
+        let _ = world.resume(&pair.to_string(), false).await;
+    }
+    world.pass_seconds(3 * AUDIT_SECONDS).await;
     world.settle().await;
 }
 
