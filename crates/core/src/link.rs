@@ -91,10 +91,10 @@ pub struct Link {
     /// on with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before_anew: Option<Box<Link>>,
-    /// This side's iTop was restored from a backup, and an operator has gone on with it: what the link remembers of
-    /// it is compared with what stands, before anything else.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub restored: Option<Side>,
+    /// The iTops of these sides were restored from a backup, and an operator has gone on with it: what the link
+    /// remembers of them is compared with what stands, before anything else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restored: Vec<Side>,
 }
 
 impl Link {
@@ -121,7 +121,7 @@ impl Link {
             left_behind: Vec::new(),
             anew_from_ms: None,
             before_anew: None,
-            restored: None,
+            restored: Vec::new(),
         }
     }
 
@@ -133,6 +133,13 @@ impl Link {
             if let Some(halt) = log.halt.take() {
                 log.resumed_after = Some(halt.newest);
             }
+        }
+    }
+
+    /// The iTop of that side was restored from a backup.
+    pub fn was_restored(&mut self, side: Side) {
+        if !self.restored.contains(&side) {
+            self.restored.push(side);
         }
     }
 

@@ -32,7 +32,8 @@ pub fn reconcile(policy: &Policy, link: &Link, external: &Sight, internal: &Sigh
         Sight::Unborn => return Plan { conflicts: link.conflicts.clone(), ..Plan::default() },
     };
     if let Some(text) = is_another(policy, link, Side::External, external) {
-        if link.resumed {
+        // One of another name an operator takes for the same ticket; not one of the same name, made later.
+        if link.resumed && external.reference != link.external.reference {
             return with_the_reference_of(external, policy, link, internal);
         }
         return halted(link, HaltKind::ExternalReferenceChanged, text);
@@ -53,8 +54,8 @@ pub fn reconcile(policy: &Policy, link: &Link, external: &Sight, internal: &Sigh
         return halted(link, HaltKind::InternalReferenceChanged, text);
     }
     // Here both tickets stand and are the ones that were linked.
-    if let Some(side) = link.restored {
-        return restored::plan(side, policy, link, external, internal);
+    if !link.restored.is_empty() {
+        return restored::plan(policy, link, external, internal);
     }
     both_stand(policy, link, external, internal)
 }

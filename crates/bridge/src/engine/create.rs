@@ -35,9 +35,7 @@ impl Pass<'_> {
         fields: &[FieldWrite],
         external: &Ticket,
     ) -> Result<Option<Ticket>, Failure> {
-        if let Some(ticket) = self.stands_again().await? {
-            return Ok(Some(ticket));
-        }
+        self.stands_again().await?;
         let (mut sent, mut whole) = (Vec::new(), Vec::new());
         for field in fields {
             match (self.render(&field.value).await, &field.value) {
@@ -77,23 +75,25 @@ impl Pass<'_> {
     }
 
     /// An operator wanted another internal ticket in place of one that was gone. Where its iTop was restored since,
-    /// it may be there again: then there would be two.
-    async fn stands_again(&mut self) -> Result<Option<Ticket>, Failure> {
-        let Some(before) = self.link.before_anew.clone() else { return Ok(None) };
-        let Some(key) = before.internal.clone() else { return Ok(None) };
+    /// it may be there again: then there would be two. Both sides are read once more under the link as it was.
+    async fn stands_again(&mut self) -> Result<(), Failure> {
+        let Some(before) = self.link.before_anew.clone() else { return Ok(()) };
+        let Some(key) = before.internal.clone() else { return Ok(()) };
         let internal = &self.shared.internal;
         let class = &self.policy.internal_class;
         let wanted = Wanted { class, attributes: read::internal_attributes(&self.policy), condition: None };
         let mut reads = self.shared.read_tickets(internal, &wanted, &[key.id]).await;
         let read = reads.remove(&key.id).transpose().map_err(|error| Failure::of(internal, &error))?.flatten();
-        let Some(ticket) = read.map(|read| read.ticket) else { return Ok(None) };
+        let Some(ticket) = read.map(|read| read.ticket) else { return Ok(()) };
         if is_another(&self.policy, &before, Side::Internal, &ticket).is_some() {
-            return Ok(None);
+            return Ok(());
         }
         self.link = *before;
+        self.link.was_restored(Side::Internal);
         self.did(format!("{} stands again: the pair goes on with it", ticket.reference));
         self.save().await?;
-        Ok(Some(ticket))
+        let text = format!("{} stands again", ticket.reference);
+        Err(Failure::at(internal, Kind::Stale, text))
     }
 
     /// The intent; until when it may land is each call's to say.

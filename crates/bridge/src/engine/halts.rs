@@ -4,7 +4,8 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use itop_bridge_core::Side;
-use itop_bridge_core::link::CopyState;
+use itop_bridge_core::link::{Copy, CopyState};
+use itop_bridge_core::policy::AttachmentDeletes;
 
 use super::audit::{Found, PAGE, is_audited, key};
 use super::failure::Failure;
@@ -42,7 +43,7 @@ impl Shared {
         if lane.settings.sync.halt.exceeded(gone.len(), audited.len()) {
             return self.halt_over_tickets(lane, side, &gone, audited.len()).await.map(|()| true);
         }
-        let gone = self.files_gone(self.itop(lane, side), audited, found).await?;
+        let gone = self.files_gone(lane, side, audited, found).await?;
         let halts = is_too_much(lane, &gone);
         if halts {
             self.halt_over_files(lane, side, gone).await?;
@@ -56,14 +57,14 @@ impl Shared {
         let half_a_page = i64::try_from(PAGE / 2).unwrap_or_default();
         let pairs = self.page(Some(&lane.name), link.saturating_sub(half_a_page)).await?;
         let audited: Vec<&Pair> = pairs.iter().filter(|pair| is_audited(pair)).collect();
-        let with_files = audited.iter().map(|pair| known_files(pair, side).count()).filter(|known| *known > 0);
+        let with_files = audited.iter().map(|pair| known_files(lane, pair, side).len()).filter(|known| *known > 0);
         let known: Vec<usize> = with_files.collect();
         if known.len() < TICKETS_WITHOUT_FILES || known.iter().sum::<usize>() < lane.settings.sync.halt.min {
             return Ok(false);
         }
         let itop = self.itop(lane, side);
         let found = self.list(itop, &audited, side).await?;
-        let gone = self.files_gone(itop, &audited, &found).await?;
+        let gone = self.files_gone(lane, side, &audited, &found).await?;
         let halts = is_too_much(lane, &gone);
         if halts {
             self.halt_over_files(lane, side, gone).await?;
@@ -87,8 +88,8 @@ impl Shared {
     }
 
     /// A ticket that is gone takes its files with it: these are not counted.
-    async fn files_gone(&self, itop: &Itop, pairs: &[&Pair], found: &Found) -> Result<FilesGone, Failure> {
-        let (side, accepted, none) = (itop.side(), self.accepted(itop, FILES).await?, HashSet::new());
+    async fn files_gone(&self, lane: &Lane, side: Side, pairs: &[&Pair], found: &Found) -> Result<FilesGone, Failure> {
+        let (accepted, none) = (self.accepted(self.itop(lane, side), FILES).await?, HashSet::new());
         let mut all = FilesGone::default();
         for pair in pairs {
             let Some(key) = key(pair, side).filter(|key| found.tickets.get(&key.id) == Some(&key.reference)) else {
@@ -96,7 +97,7 @@ impl Shared {
             };
             let there = found.files.get(&key.id).unwrap_or(&none);
             let before = all.files.len();
-            for file in known_files(pair, side) {
+            for file in known_files(lane, pair, side) {
                 all.known += 1;
                 if !there.contains(&file) && !accepted.contains(&file) {
                     all.files.insert(file);
@@ -116,6 +117,9 @@ impl Shared {
         linked: usize,
     ) -> Result<(), Failure> {
         let itop = self.itop(lane, side);
+        if self.has_gone_back(itop).await? {
+            return Ok(());
+        }
         self.stop_side(itop, TICKETS, &BTreeSet::new(), tickets_are_gone(gone.len(), linked)).await?;
         let (mut all, mut linked, mut after) = (gone.clone(), 0, 0);
         while let Some(pairs) = self.next_page(lane, side, &mut after).await? {
@@ -130,12 +134,15 @@ impl Shared {
     /// The same of files.
     async fn halt_over_files(&self, lane: &Lane, side: Side, gone: FilesGone) -> Result<(), Failure> {
         let itop = self.itop(lane, side);
+        if self.has_gone_back(itop).await? {
+            return Ok(());
+        }
         self.stop_side(itop, FILES, &BTreeSet::new(), files_are_gone(&gone)).await?;
         let (mut all, mut after) = (FilesGone { known: 0, of_tickets: 0, ..gone }, 0);
         while let Some(pairs) = self.next_page(lane, side, &mut after).await? {
             let audited: Vec<&Pair> = pairs.iter().filter(|pair| is_audited(pair)).collect();
             let found = self.list(itop, &audited, side).await?;
-            let more = self.files_gone(itop, &audited, &found).await?;
+            let more = self.files_gone(lane, side, &audited, &found).await?;
             all.files.extend(more.files);
             (all.known, all.of_tickets) = (all.known + more.known, all.of_tickets + more.of_tickets);
         }
@@ -185,11 +192,14 @@ fn accepted(store: &mut dyn Store, instance: &Instance, of: &str) -> crate::stor
     Ok(gone.split(',').filter_map(|id| id.parse().ok()).collect())
 }
 
-/// The files on that side that should be there: originals with a copy, and what the bridge made.
-fn known_files(pair: &Pair, side: Side) -> impl Iterator<Item = u64> {
-    let stands = |copy: &&itop_bridge_core::link::Copy| matches!(copy.state, CopyState::Stands(_));
-    let originals = pair.copies.iter().filter(move |copy| copy.from == side).filter(stands);
-    originals.map(|copy| copy.original).chain(pair.standing_on(side))
+/// The files on that side that should be there: originals with a copy, and what the bridge made. An original that was
+/// deleted and whose copy stays for good is none of them.
+fn known_files(lane: &Lane, pair: &Pair, side: Side) -> BTreeSet<u64> {
+    let never = lane.settings.sync.attachment_deletes == AttachmentDeletes::Never;
+    let stays = |copy: &Copy| copy.missing_since_ms.is_some() && (never || copy.taken_over);
+    let stands = |copy: &&Copy| matches!(copy.state, CopyState::Stands(_)) && !stays(copy);
+    let originals = pair.copies.iter().filter(|copy| copy.from == side).filter(stands);
+    originals.map(|copy| copy.original).chain(pair.standing_on(side)).collect()
 }
 
 fn is_too_much(lane: &Lane, gone: &FilesGone) -> bool {

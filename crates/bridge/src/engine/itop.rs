@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use super::breaker::Breaker;
 use super::unreadable::{Loaded, Unreadable};
+use super::went_back::is_back;
 use super::zone::{self, Learnt};
 use crate::store::Instance;
 
@@ -41,6 +42,8 @@ struct Known {
     escaped: BTreeSet<(String, String)>,
     highest_ticket: u64,
     knows_witnesses: bool,
+    /// The side stopped over what was read, by this process and a moment ago.
+    halted: bool,
     /// Of the server's times from UTC.
     offset: Option<Learnt>,
     seen: HashMap<u64, Seen>,
@@ -229,18 +232,39 @@ impl Itop {
     }
 
     /// A pass has read this `last_update`. iTop's times are whole seconds: the value counts as seen only
-    /// when it was read a while after it first appeared, since a second change may hide in its second.
-    pub fn saw(&self, ticket: u64, last_update: &str, now_ms: i64, settle_ms: i64) {
+    /// when it was read a while after it first appeared, since a second change may hide in its second. Answers the
+    /// one that was seen before where the ticket went back: then that stays.
+    pub fn saw(&self, ticket: u64, last_update: &str, now_ms: i64, settle_ms: i64, overlap: i64) -> Option<String> {
         let mut known = self.known();
         match known.seen.get_mut(&ticket) {
             Some(seen) if seen.last_update == last_update => {
                 seen.settled |= now_ms - seen.first_met_ms >= settle_ms;
             }
+            Some(seen) if is_back(&seen.last_update, last_update, overlap) => return Some(seen.last_update.clone()),
             _ => {
                 let seen = Seen { last_update: last_update.to_owned(), first_met_ms: now_ms, settled: false };
                 known.seen.insert(ticket, seen);
             }
         }
+        None
+    }
+
+    /// The side stops over what was just seen: passes that read it already write nothing.
+    pub fn halts_and_forgets(&self) {
+        let mut known = self.known();
+        known.halted = true;
+        known.seen.clear();
+        // Ids are given out again, and the highest that was met says nothing.
+        known.highest_ticket = 0;
+    }
+
+    pub fn is_halted(&self) -> bool {
+        self.known().halted
+    }
+
+    /// The store says that the side does not stand still.
+    pub fn goes_on(&self) {
+        self.known().halted = false;
     }
 
     /// A call came back with an answer of iTop's own.
@@ -296,7 +320,7 @@ impl Itop {
         self.known().seen.insert(ticket, seen);
     }
 
-    /// A witness of an earlier process: unless a later time was seen since.
+    /// A witness of an earlier process: asked for before anything else is seen.
     pub fn stood_at(&self, ticket: u64, last_update: &str, now_ms: i64) {
         let seen = Seen { last_update: last_update.to_owned(), first_met_ms: now_ms, settled: false };
         self.known().seen.entry(ticket).or_insert(seen);

@@ -162,6 +162,10 @@ impl<'a> Pass<'a> {
     }
 
     async fn work(&mut self, mut sights: Sights) -> Result<Next, Failure> {
+        if self.lane.external.is_halted() || self.shared.internal.is_halted() {
+            self.idle_because = Some("the side has halted over what was just read");
+            return Ok(Next::Look { due_ms: self.shared.now_ms(), look: self.claim.look.clone() });
+        }
         if self.link_id.is_none() {
             self.idle_because = self.shared.why_not_carried(self.lane, &sights, &self.claim.look).await?;
             match &sights.external {
@@ -217,7 +221,7 @@ impl<'a> Pass<'a> {
                 continue;
             }
             if self.lost_files_are_many(&plan).await? {
-                self.idle_because = Some("the side has halted, since many of its files are gone at once");
+                self.idle_because = Some("the side has halted over what is gone of it");
                 return Ok(Some(self.shared.now_ms()));
             }
             if rounds == 0 {
@@ -272,7 +276,9 @@ impl<'a> Pass<'a> {
         let sides: BTreeSet<Side> = deleted.chain(removed).collect();
         let Some(link) = self.link_id else { return Ok(false) };
         for side in sides {
-            if self.shared.has_lost_its_files(self.lane, side, link).await? {
+            if self.shared.has_gone_back(self.shared.itop(self.lane, side)).await?
+                || self.shared.has_lost_its_files(self.lane, side, link).await?
+            {
                 return Ok(true);
             }
         }

@@ -25,7 +25,13 @@ impl Shared {
 
     async fn probe(&self, itop: &Itop) {
         match itop.client.check_login().await {
-            Ok(_) => self.answered(itop),
+            Ok(_) => {
+                // Whoever was away may have been restored: that is asked before any work is done with it.
+                if let Err(failure) = self.has_gone_back(itop).await {
+                    tracing::debug!(itop = %itop.name, error = %failure.text, "whether it was restored is asked by the next sweep");
+                }
+                self.answered(itop);
+            }
             Err(error) => self.goes_down(itop, &error),
         }
     }

@@ -129,7 +129,7 @@ impl Shared {
     ) -> Result<Read, Error> {
         let text = |code: &str| object.text(code).unwrap_or_default().to_owned();
         let last_update = text("last_update");
-        itop.saw(object.id, &last_update, now_ms, self.timing.seen_settle_ms);
+        self.saw(itop, object, &last_update, now_ms).await;
         itop.met_ticket(object.id);
         let logs = LogName::ALL.into_iter().filter(|log| attributes.contains(log.attribute()));
         let logs = logs.filter_map(|log| Some((log, entries(object.log(log.attribute())?))));

@@ -1,6 +1,8 @@
 //! Whether an iTop was restored from a backup: then a ticket shows an earlier `last_update` than was seen before. No
 //! hook tells of it, and what the bridge made there since is gone as if people had removed it.
 
+use std::collections::BTreeSet;
+
 use itop_client::{Object, Query};
 use jiff::civil::DateTime;
 
@@ -18,35 +20,64 @@ const WITNESSES: &str = "witnesses";
 const MOST_WITNESSES: usize = 20;
 
 impl Shared {
-    /// Looks for those tickets that a sweep should list again and does not. One that is gone was deleted, for all
-    /// that is known here; one that stands as it did before stops the side.
+    /// Looks for those tickets that a sweep should list again and does not.
     pub(super) async fn went_back(&self, itop: &Itop, listed: &[Object]) -> Result<bool, Failure> {
-        for (ticket, last_update) in self.witnesses(itop).await? {
-            itop.stood_at(ticket, &last_update, self.now_ms());
-        }
+        self.ask_for_witnesses(itop).await?;
         let mut missing = itop.seen_but(listed.iter().map(|object| object.id));
         missing.truncate(PAGE);
-        if missing.is_empty() {
+        self.is_any_back(itop, missing).await
+    }
+
+    /// The same where no sweep was made and much depends on it: asks for the tickets that were changed last.
+    pub(super) async fn has_gone_back(&self, itop: &Itop) -> Result<bool, Failure> {
+        self.ask_for_witnesses(itop).await?;
+        if itop.is_halted() {
+            return Ok(true);
+        }
+        let mut seen = itop.seen_but(std::iter::empty());
+        seen.sort_unstable_by(|(_, one), (_, other)| other.cmp(one));
+        seen.truncate(MOST_WITNESSES);
+        self.is_any_back(itop, seen).await
+    }
+
+    /// One that is gone was deleted, for all that is known here; one that stands as it did before stops the side.
+    async fn is_any_back(&self, itop: &Itop, seen: Vec<(u64, String)>) -> Result<bool, Failure> {
+        if seen.is_empty() {
             return Ok(false);
         }
-        let ids: Vec<u64> = missing.iter().map(|(ticket, _)| *ticket).collect();
+        let ids: Vec<u64> = seen.iter().map(|(ticket, _)| *ticket).collect();
         let answer = itop.client.get("Ticket", &Query::ids(&ids), &["id", "ref", "last_update"]).await;
         let found = self.noted(itop, "Ticket", answer).map_err(|error| Failure::of(itop, &error))?;
         for object in &found.objects {
             let now = object.text("last_update").unwrap_or_default();
-            let Some((_, before)) = missing.iter().find(|(ticket, _)| *ticket == object.id) else { continue };
-            // An hour repeats when summer time ends.
-            if is_time(now) && is_time(before) && now < earlier(before, self.timing.cursor_overlap_seconds).as_str() {
-                let reference = object.text("ref").unwrap_or_default();
-                let reason = format!(
-                    "its ticket {reference} was last changed at {before}, and shows {now} now: was this iTop restored from a backup, or its clock set back?"
-                );
-                self.stop_restored(itop, reason).await?;
+            let Some((_, before)) = seen.iter().find(|(ticket, _)| *ticket == object.id) else { continue };
+            if is_back(before, now, self.timing.cursor_overlap_seconds) {
+                self.stop_restored(itop, object.text("ref").unwrap_or_default(), before, now).await?;
                 return Ok(true);
             }
         }
-        itop.forget_seen(&ids);
+        let there: BTreeSet<u64> = found.objects.iter().map(|object| object.id).collect();
+        itop.forget_seen(&ids.into_iter().filter(|id| !there.contains(id)).collect::<Vec<_>>());
         Ok(false)
+    }
+
+    /// A ticket that a pass has read; a store that fails here is told of by the pass.
+    pub(super) async fn saw(&self, itop: &Itop, object: &Object, last_update: &str, now_ms: i64) {
+        let overlap = self.timing.cursor_overlap_seconds;
+        let Some(before) = itop.saw(object.id, last_update, now_ms, self.timing.seen_settle_ms, overlap) else {
+            return;
+        };
+        let reference = object.text("ref").unwrap_or_default();
+        if let Err(failure) = self.stop_restored(itop, reference, &before, last_update).await {
+            tracing::error!(itop = %itop.name, error = %failure.text, "the store does not take it that this side halts");
+        }
+    }
+
+    async fn ask_for_witnesses(&self, itop: &Itop) -> Result<(), Failure> {
+        for (ticket, last_update) in self.witnesses(itop).await? {
+            itop.stood_at(ticket, &last_update, self.now_ms());
+        }
+        Ok(())
     }
 
     /// Kept by the store, and asked once in the life of a process.
@@ -73,18 +104,25 @@ impl Shared {
         Ok(self.store.call(move |store| store.set_cursor(&instance, WITNESSES, &kept)).await?)
     }
 
-    async fn stop_restored(&self, itop: &Itop, reason: String) -> Result<(), Failure> {
+    /// What was seen is no measure any more: after `resume` what stands is.
+    async fn stop_restored(&self, itop: &Itop, reference: &str, before: &str, now: &str) -> Result<(), Failure> {
+        let reason = format!(
+            "its ticket {reference} was last changed at {before}, and shows {now} now: was this iTop restored from a backup, or its clock set back?"
+        );
         tracing::error!(itop = %itop.name, reason, "halted: nothing is written until `resume`");
-        itop.ids_may_start_over();
+        itop.halts_and_forgets();
         let instance = itop.instance.clone();
         let stop = move |store: &mut dyn crate::store::Store| {
             store.set_cursor(&instance, WENT_BACK, "yes")?;
-            store.set_stopped(&instance, Some(&reason))
+            store.set_stopped(&instance, Some(&reason))?;
+            store.set_cursor(&instance, WITNESSES, "")
         };
         Ok(self.store.call(stop).await?)
     }
 }
 
-fn is_time(text: &str) -> bool {
-    text.parse::<DateTime>().is_ok()
+/// Earlier by more than the hour that repeats when summer time ends.
+pub(super) fn is_back(before: &str, now: &str, overlap_seconds: i64) -> bool {
+    let is_time = |text: &str| text.parse::<DateTime>().is_ok();
+    is_time(now) && is_time(before) && now < earlier(before, overlap_seconds).as_str()
 }

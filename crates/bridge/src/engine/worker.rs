@@ -92,9 +92,14 @@ async fn claim(shared: &Shared, lane: &Lane) -> Result<Vec<Claim>, Failure> {
     let (name, now, lease_ms) = (lane.name.clone(), shared.now_ms(), shared.timing.lease_ms);
     let claims = shared.store.call(move |store| {
         let stopped = store.stopped(&Instance::External(name.clone()))?.or(store.stopped(&Instance::Internal)?);
-        if stopped.is_some() { Ok(Vec::new()) } else { store.claim(&name, BATCH, now, lease_ms) }
+        if stopped.is_some() { Ok(None) } else { store.claim(&name, BATCH, now, lease_ms).map(Some) }
     });
-    Ok(claims.await?)
+    let claims = claims.await?;
+    if claims.is_some() {
+        lane.external.goes_on();
+        shared.internal.goes_on();
+    }
+    Ok(claims.unwrap_or_default())
 }
 
 /// How long nothing can become due: until the next row's time, or until the next look whether a side that

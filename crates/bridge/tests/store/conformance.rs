@@ -666,7 +666,7 @@ fn pairs_are_the_links_without_their_texts(store) {
                 documents: stored.link.documents,
                 logs: stored.link.logs,
                 halted: stored.link.halt.is_some(),
-                restored: stored.link.restored.is_some(),
+                restored: !stored.link.restored.is_empty(),
                 state: stored.state,
             }).collect();
             assert_eq!(store.pairs(external, after, limit, closed_after_ms).unwrap(), expected);

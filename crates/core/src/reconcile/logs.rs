@@ -71,7 +71,12 @@ pub fn forget_what_is_lost(side: Side, policy: &Policy, link: &mut Link, restore
 
 fn forget_lost_files(state: &mut LogState, entries: &[Entry], restored: &Ticket) {
     let listed = || restored.files.iter().flatten();
-    let is_there = |id: u64| listed().any(|file| file.id == id);
+    let from = state.from;
+    // An id that was given out again is another file.
+    let is_of_a_log = |file: &File| {
+        file.mark().is_some_and(|mark| mark.from == from && matches!(mark.kind, FileKind::Log | FileKind::Image))
+    };
+    let is_there = |id: u64| listed().any(|file| file.id == id && is_of_a_log(file));
     for file in state.batch.iter_mut().flat_map(|batch| &mut batch.files) {
         file.state.take_if(|state| state.standing().is_some_and(|id| !is_there(id)));
     }

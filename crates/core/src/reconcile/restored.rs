@@ -11,7 +11,7 @@ use crate::plan::{Note, Plan};
 use crate::policy::Policy;
 use crate::ticket::{Side, Ticket};
 
-pub fn plan(side: Side, policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket) -> Plan {
+pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket) -> Plan {
     let read_at_ms = external.read_at_ms.min(internal.read_at_ms);
     let waits_until_ms = link.settles_at_ms().unwrap_or_default();
     if waits_until_ms > read_at_ms || external.files.is_none() || internal.files.is_none() {
@@ -19,25 +19,55 @@ pub fn plan(side: Side, policy: &Policy, link: &Link, external: &Ticket, interna
         plan.look_again(waits_until_ms.max(read_at_ms));
         return plan;
     }
-    let link = without_what_is_lost(side, policy, link, external, internal);
+    let link = without_what_is_lost(policy, link, external, internal);
     let mut plan = both_stand(policy, &link, external, internal);
     plan.notes.insert(0, Note::Restored(Box::new(link)));
     plan
 }
 
-fn without_what_is_lost(side: Side, policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket) -> Link {
-    let mut link = link.clone();
-    link.restored = None;
+fn without_what_is_lost(policy: &Policy, before: &Link, external: &Ticket, internal: &Ticket) -> Link {
+    let mut link = Link { restored: Vec::new(), ..before.clone() };
     (link.path, link.late, link.owed, link.edits_at_stake) = (None, Vec::new(), Vec::new(), Vec::new());
     as_they_stand(policy, &mut link, external, internal);
-    let (restored, other) = side.source_and_target(external, internal);
-    let is_there = |id: u64| restored.files.iter().flatten().any(|file| file.id == id);
-    // Its own files that are gone: their copies stay, and are nobody's any more.
-    link.copies.retain(|copy| copy.from != side || is_there(copy.original));
-    let stands = |copy: &Copy| match copy.state {
-        CopyState::Stands(id) => {
-            restored.files.iter().flatten().any(|file| file.id == id && files::is_its_copy(file, copy))
+    for side in Side::BOTH.into_iter().filter(|side| !before.restored.contains(side)) {
+        keep_the_moves(side, before, &mut link, external, internal);
+    }
+    for side in &before.restored {
+        forget_files(*side, policy, &mut link, external, internal);
+    }
+    link
+}
+
+/// What people did on the side that was not restored while the other stood still, is no state of affairs: it is
+/// carried.
+fn keep_the_moves(side: Side, before: &Link, link: &mut Link, external: &Ticket, internal: &Ticket) {
+    let (ticket, _) = side.source_and_target(external, internal);
+    let known = before.ancestor.side(side);
+    let now = link.ancestor.side_mut(side);
+    if !known.status.is_empty() && now.status != known.status {
+        now.status.clone_from(&known.status);
+        link.conflicts.retain(|conflict| conflict.about != status::STATUS);
+    }
+    if side == Side::Internal {
+        // A field inside crosses nowhere.
+        return;
+    }
+    for (code, agreed) in &known.fields {
+        if ticket.attributes.get(code).is_some_and(|value| value != agreed) {
+            link.ancestor.external.fields.insert(code.clone(), agreed.clone());
+            link.conflicts.retain(|conflict| conflict.about != *code);
         }
+    }
+}
+
+fn forget_files(side: Side, policy: &Policy, link: &mut Link, external: &Ticket, internal: &Ticket) {
+    let (restored, other) = side.source_and_target(external, internal);
+    let listed = || restored.files.iter().flatten();
+    // Its own files that are gone: their copies stay, and are nobody's any more.
+    let is_original = |id: u64| listed().any(|file| file.id == id && file.is_original());
+    link.copies.retain(|copy| copy.from != side || is_original(copy.original));
+    let stands = |copy: &Copy| match copy.state {
+        CopyState::Stands(id) => listed().any(|file| file.id == id && files::is_its_copy(file, copy)),
         _ => true,
     };
     link.copies.retain(|copy| copy.from == side || stands(copy));
@@ -47,10 +77,9 @@ fn without_what_is_lost(side: Side, policy: &Policy, link: &Link, external: &Tic
     }
     for document in link.documents.iter_mut().filter(|document| document.kind.on() == side) {
         document.holds = None;
-        document.state.take_if(|state| !state.standing().is_none_or(is_there));
+        document.state.take_if(|state| state.standing().is_some_and(|id| !listed().any(|file| file.id == id)));
     }
-    logs::forget_what_is_lost(side, policy, &mut link, restored, other);
-    link
+    logs::forget_what_is_lost(side, policy, link, restored, other);
 }
 
 /// Fields and states as they stand on both sides, and what differs as a conflict that is older.

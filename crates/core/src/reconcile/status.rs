@@ -141,7 +141,7 @@ fn drive(policy: &Policy, link: &Link, source: &Standing<'_>, target: &Standing<
 }
 
 /// What a conflict of the status is about.
-const STATUS: &str = "status";
+pub const STATUS: &str = "status";
 
 fn unreachable(link: &Link, source: &Standing<'_>, target: &Standing<'_>, plan: &mut Plan) -> Option<Line> {
     let went = format!("{} went to ", link.key(source.side).map_or("", |key| &key.reference));

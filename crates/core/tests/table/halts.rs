@@ -40,16 +40,12 @@ pub fn halts() -> Vec<Case> {
         )
         .halts(HaltKind::InternalReferenceChanged),
         case(
-            "an operator has seen that it is another ticket, and goes on with it",
+            "a resumed link whose external id and reference are another ticket's ends: the two are never joined",
             link().made("2026-11-24 10:00:00", "").resumed(),
-            ext().with("start_date", "2026-11-25 09:00:00"),
+            ext().with("start_date", "2026-11-25 09:00:00").title("B"),
             int(),
         )
-        .notes([
-            "the external ticket is R-1",
-            "made outside at 2026-11-25 09:00:00",
-            r#"title agreed on "A" and "[R-1] A""#,
-        ]),
+        .ends(HaltKind::ExternalReferenceChanged),
         case(
             "when a ticket was made is remembered once",
             link().made("2026-11-24 10:00:00", ""),

@@ -8,8 +8,8 @@ use crate::{Case, case};
 
 pub fn restored() -> Vec<Case> {
     let [a, b] = [said("a"), said("b").at("10:05")];
-    let inside = |link: Link| link.with(|link| link.restored = Some(Side::Internal));
-    let outside = |link: Link| link.with(|link| link.restored = Some(Side::External));
+    let inside = |link: Link| link.with(|link| link.was_restored(Side::Internal));
+    let outside = |link: Link| link.with(|link| link.was_restored(Side::External));
     let forgotten = "what was lost is forgotten";
     vec![
         case("nothing was lost", inside(link()), ext().files([]), int().files([])).notes([forgotten]),
@@ -92,6 +92,22 @@ pub fn restored() -> Vec<Case> {
             .notes([forgotten])
             .conflict("title: it differed when the pair was found; it is left so until it changes outside")
             .conflict("status: it was resolved outside and assigned inside when the pair was found; it is left so until it moves outside"),
+        case(
+            "what the customer changed while the restored inside stood still is carried",
+            inside(link()),
+            ext().files([]).title("B").status("resolved"),
+            int().files([]),
+        )
+        .writes([r#"update title="[R-1] B""#, "walk to resolved: assigned ev_resolve(service_id=2 default) resolved"])
+        .notes([forgotten]),
+        case(
+            "where both were restored, both are compared",
+            outside(inside(link().copied(70, 170, "x").copied(71, 171, "x"))),
+            ext().files([file(70)]),
+            int().files([copy(171, 71)]),
+        )
+        .writes(["copy 70"])
+        .notes([forgotten]),
         case(
             "a report that is lost is written again",
             outside(link().reported(&["assigned"])),

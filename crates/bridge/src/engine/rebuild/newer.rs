@@ -17,6 +17,10 @@ impl Shared {
     pub(in crate::engine) async fn knows_newer_pairs(&self, lane: &Lane) -> Result<bool, Failure> {
         let mut known = lane.newer_known.lock().await;
         if !*known && may_call(self, &lane.external).await && may_call(self, &self.internal).await {
+            // While nobody looked, an iTop may have been restored.
+            if self.has_gone_back(&lane.external).await? || self.has_gone_back(&self.internal).await? {
+                return Ok(false);
+            }
             self.take_in_newer_pairs(lane).await?;
             *known = true;
         }

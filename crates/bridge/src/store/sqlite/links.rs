@@ -4,6 +4,7 @@
 use itop_bridge_core::caselog::LogState;
 use itop_bridge_core::document::Document;
 use itop_bridge_core::link::Copy;
+use itop_bridge_core::plan::HaltKind;
 use itop_bridge_core::{Link, TicketKey};
 use rusqlite::{Connection, OptionalExtension, Params, named_params, params};
 
@@ -265,7 +266,10 @@ fn closed_since(link: &Link, stands: Option<i64>, did: &[Activity], now_ms: i64)
 }
 
 fn replace(db: &Connection, stored: &Stored) -> Result<()> {
-    refuse_other_pair(db, &stored.link, Some(stored.id))?;
+    let holds_its_ticket = holds_its_internal_ticket(db, stored)?;
+    if holds_its_ticket {
+        refuse_other_pair(db, &stored.link, Some(stored.id))?;
+    }
     let sql = "UPDATE links SET external_class = :external_class, external_ref = :external_ref, \
                internal_class = :internal_class, internal_id = :internal_id, \
                internal_ref = :internal_ref, state = :state, closed_since_ms = :closed_since_ms, \
@@ -276,7 +280,7 @@ fn replace(db: &Connection, stored: &Stored) -> Result<()> {
         ":external_class": stored.link.external.class,
         ":external_ref": stored.link.external.reference,
         ":internal_class": internal.map(|key| &key.class),
-        ":internal_id": internal.map(|key| column(key.id)),
+        ":internal_id": internal.filter(|_| holds_its_ticket).map(|key| column(key.id)),
         ":internal_ref": internal.map(|key| &key.reference),
         ":state": state_word(stored.state),
         ":closed_since_ms": stored.closed_since_ms,
@@ -307,6 +311,17 @@ fn refuse_other_pair(db: &Connection, link: &Link, id: Option<i64>) -> Result<()
         Some(other) => Err(already_linked(&internal.reference, &other)),
         None => Ok(()),
     }
+}
+
+/// A pair that has ended, or whose internal ticket is lost, leaves the id to the pair that has it by now.
+fn holds_its_internal_ticket(db: &Connection, stored: &Stored) -> Result<bool> {
+    let kind = stored.link.halt.as_ref().map(|halt| halt.kind);
+    let is_lost = matches!(kind, Some(HaltKind::InternalVanished | HaltKind::InternalReferenceChanged));
+    if !is_lost && stored.state == LinkState::Live && !stored.link.resumed {
+        return Ok(true);
+    }
+    let Some(internal) = &stored.link.internal else { return Ok(true) };
+    Ok(by_internal(db, internal.id)?.is_none_or(|other| other.id == stored.id))
 }
 
 fn already_linked(reference: &str, other: &Stored) -> StoreError {
@@ -347,7 +362,7 @@ struct Body {
     logs: Vec<LogState>,
     halt: Option<serde::de::IgnoredAny>,
     #[serde(default)]
-    restored: Option<serde::de::IgnoredAny>,
+    restored: Vec<serde::de::IgnoredAny>,
 }
 
 fn read_pair(row: &rusqlite::Row<'_>) -> rusqlite::Result<Pair> {
@@ -361,7 +376,7 @@ fn read_pair(row: &rusqlite::Row<'_>) -> rusqlite::Result<Pair> {
         documents: body.documents,
         logs: body.logs,
         halted: body.halt.is_some(),
-        restored: body.restored.is_some(),
+        restored: !body.restored.is_empty(),
         state: read_state(row)?,
     })
 }
