@@ -82,6 +82,10 @@ pub struct Link {
     /// are nobody's: the new counterpart's files may have the same ids, and its log the same words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_behind: Vec<u64>,
+    /// Copies, by their side, whose originals went with a restore. They stay, and their marks are nobody's: the ids of
+    /// the originals are given out again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orphaned: Vec<(Side, u64)>,
     /// An operator wanted another internal ticket in place of one that is gone: what was sent for that one may
     /// land until then, on either side. Nothing is made before; and what bears the pair's marks outside when the
     /// new one begins is left behind.
@@ -119,6 +123,7 @@ impl Link {
             halt: None,
             resumed: false,
             left_behind: Vec::new(),
+            orphaned: Vec::new(),
             anew_from_ms: None,
             before_anew: None,
             restored: Vec::new(),

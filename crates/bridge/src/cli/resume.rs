@@ -16,8 +16,8 @@ use crate::store::{Activity, Instance, LinkState, Store, WENT_BACK};
 
 /// End the halt of a ticket's pair, or the halt or pause of a side.
 ///
-/// A pair halts when one of its tickets vanished, when an id now carries another reference, or when
-/// too many files went at once; a log of it alone, when too many of its entries went at once. Resumed,
+/// A pair halts when one of its tickets vanished, when an id now carries another reference or is another ticket's, or
+/// when too many files went at once; a log of it alone, when too many of its entries went at once. Resumed,
 /// it goes on where all is well again: an external ticket with its new reference, and without the copies of the files that are gone. Where a ticket is still gone,
 /// or another stands in the internal one's place, the pair ends, and neither ticket is written any
 /// more; with --create the internal ticket is made anew instead, once nothing that was sent for the old one can
@@ -147,7 +147,7 @@ fn resume_side(
         let pairs = compare_with_what_stands(store, instance, name, now_ms)?;
         writeln!(
             out,
-            "{pairs} pairs are compared with what stands: copies, log files and reports that {name} lost are made again; \
+            "{pairs} pairs will be compared with what stands: copies, log files and reports that {name} lost are made again then; \
              texts and states are left as they stand, and `links list` shows where they differ."
         )?;
         store.set_cursor(instance, WENT_BACK, "")?;

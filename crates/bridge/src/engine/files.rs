@@ -160,7 +160,9 @@ impl Pass<'_> {
         let is_wanted = |copy: &&Copy| match copy.state {
             CopyState::RemovedByPerson => false,
             CopyState::InDoubt { .. } => has_copy_of(sights.of(from.other()), from, copy.original),
-            CopyState::Stands(_) => reads_contents && look.named(from).contains(&copy.original),
+            CopyState::Stands(_) => {
+                !self.link.restored.is_empty() || reads_contents && look.named(from).contains(&copy.original)
+            }
         };
         let copies = self.link.copies.iter().filter(|copy| copy.from == from);
         copies.filter(is_wanted).map(|copy| copy.original).collect()
@@ -451,9 +453,12 @@ pub fn text_contents(words: &str, name: &str) -> Contents {
     Contents::new(data.into(), text::file_name(name), "text/plain")
 }
 
-/// The copies of these originals of which it is not known what they hold: they were found by their marks.
+/// The copies of these originals of which it is not known what they hold: they were found by their marks, or their
+/// iTop was restored from a backup.
 pub(super) fn unknown_copies(link: &Link, from: Side, originals: &[u64]) -> Vec<u64> {
-    let unknown = |original: &u64| link.copy_of(from, *original).filter(|copy| copy.content.hash.is_empty());
+    let came_back = link.restored.contains(&from.other());
+    let is_unknown = |copy: &&Copy| came_back || copy.content.hash.is_empty();
+    let unknown = |original: &u64| link.copy_of(from, *original).filter(is_unknown);
     originals.iter().filter_map(unknown).filter_map(|copy| copy.state.standing()).collect()
 }
 

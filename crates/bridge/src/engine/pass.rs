@@ -232,8 +232,10 @@ impl<'a> Pass<'a> {
                 }
             }
             let changed = self.take_notes(&plan);
-            let listed = sights.ticket_mut(Side::External).and_then(|ticket| ticket.files.as_mut());
-            self.link.recognize_files(Side::External, &self.mark(), listed.map_or(&mut [], Vec::as_mut_slice));
+            for side in Side::BOTH {
+                let listed = sights.ticket_mut(side).and_then(|ticket| ticket.files.as_mut());
+                self.link.recognize_files(side, &self.mark(), listed.map_or(&mut [], Vec::as_mut_slice));
+            }
             self.failed_writes.clear();
             if plan.writes_nothing() {
                 if changed {

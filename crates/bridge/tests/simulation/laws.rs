@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use itop_bridge::store::Stored;
+use itop_bridge::store::{LinkState, Stored};
 use itop_bridge_core::Lifecycles;
 use itop_sim::{Attachment, Sim, Ticket};
 
@@ -41,6 +41,7 @@ pub async fn breaches<G: Ground>(world: &G, memory: &Memory, scene: &Scene) -> V
     judge.nothing_of_the_provider_goes_out();
     if scene.restored.is_some() {
         judge.nothing_is_there_twice();
+        judge.what_stands_was_carried(&links);
         return judge.breaches;
     }
     judge.a_deleted_ticket_takes_no_copy_with_it();
@@ -137,6 +138,31 @@ impl<G: Ground> Judge<'_, G> {
         marks.sort();
         let twice = marks.windows(2).find(|two| two[0] == two[1]).map(|two| two[0].clone());
         self.demand(twice.is_none(), || format!("no duplicates: two copies of {twice:?}"));
+    }
+
+    /// Of every pair that goes on: a file that stands has its copy, unless a person removed that.
+    fn what_stands_was_carried(&mut self, links: &[Stored]) {
+        let goes_on = |stored: &&Stored| stored.state == LinkState::Live && stored.link.halt.is_none();
+        for stored in links.iter().filter(goes_on) {
+            let place = if stored.external_name == name(Place::Acme) { Place::Acme } else { Place::Beta };
+            let Some(internal) = &stored.link.internal else { continue };
+            let ways = [
+                (place, stored.link.external.id, Place::Elitery, "external"),
+                (Place::Elitery, internal.id, place, "internal"),
+            ];
+            let token =
+                format!("itop-bridge:7f3a:{}:{}:{}", name(place), stored.link.external.class, stored.link.external.id);
+            for (from, ticket, to, side) in ways {
+                for file in sim_at(self.world, from).attachments(ticket) {
+                    let mark = format!("{token}:{side}:file:{}", file.id);
+                    let copies = self.marked(sim_at(self.world, to), &mark).len();
+                    let is_carried = !file.temp_id.is_empty() || copies > 0 || self.removed(&mark);
+                    self.demand(is_carried, || {
+                        format!("no loss: the file {} of {from:?} {ticket} has no copy", file.id)
+                    });
+                }
+            }
+        }
     }
 
     fn fields_converge(&mut self, pair: &Pair) {

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use itop_bridge::clock::Clock as _;
-use itop_bridge::store::Stored;
+use itop_bridge::store::{Instance, Stored};
 use itop_sim::{Backup, Sim};
 
 use crate::faults::{self, Trouble};
@@ -80,6 +80,11 @@ async fn live(history: &History, outcome: &mut Outcome) {
         restore(&world, place, &backup).await;
     } else if let Some(place) = history.scene.emptied {
         empty_for_a_while(&world, place).await;
+    }
+    for instance in [Instance::External(people::name(Place::Acme)), Instance::Internal] {
+        if let Some(reason) = world.stopped(instance.clone()).await {
+            outcome.breaches.push(format!("convergence: {instance:?} stands still: {reason}"));
+        }
     }
     people::download_what_no_hook_told(&world, &memory).await;
     world.settle().await;
@@ -165,8 +170,6 @@ async fn restore(world: &World, place: Place, backup: &Backup) {
     }
     world.pass_seconds(2 * AUDIT_SECONDS).await;
     world.settle().await;
-    // What a copy holds that came back is not known until it is read once.
-    world.look_at_everything().await;
 }
 
 const AUDIT_SECONDS: u64 = 900;

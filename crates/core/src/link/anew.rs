@@ -49,13 +49,14 @@ impl Link {
         all.max()
     }
 
-    /// Takes their marks from the files that were made for an earlier counterpart, and gives those that were
+    /// Takes their marks from the files that were made for an earlier counterpart or an original that is lost, and gives those that were
     /// taken over with the pair the marks that they would have.
     pub fn recognize_files(&self, side: Side, ticket: &TicketMark, files: &mut [File]) {
-        if side == Side::External {
-            let left = files.iter_mut().filter(|file| self.left_behind.contains(&file.id));
-            left.for_each(|file| file.made_by = MadeBy::OtherPair);
-        }
+        let is_nobodys = |file: &&mut File| {
+            let is_left = side == Side::External && self.left_behind.contains(&file.id);
+            is_left || self.orphaned.contains(&(side, file.id))
+        };
+        files.iter_mut().filter(is_nobodys).for_each(|file| file.made_by = MadeBy::OtherPair);
         for copy in self.copies.iter().filter(|copy| copy.taken_over && copy.from == side.other()) {
             let is_it = |file: &&mut File| file.is_original() && Some(file.id) == copy.state.standing();
             if let Some(file) = files.iter_mut().find(is_it) {

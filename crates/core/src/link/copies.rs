@@ -36,8 +36,9 @@ impl Link {
         let deleted = self.deleted.iter().filter(move |(on, _)| *on == side).map(|(_, id)| *id);
         let logs = self.logs.iter().filter(move |log| log.from == side.other());
         let left_behind = self.left_behind.iter().filter(move |_| side == Side::External);
+        let orphaned = self.orphaned.iter().filter(move |(on, _)| *on == side).map(|(_, id)| *id);
         let logs = logs.flat_map(|log| &log.files);
-        self.standing_on(side).chain(deleted).chain(logs.chain(left_behind).copied())
+        self.standing_on(side).chain(deleted).chain(logs.chain(left_behind).copied()).chain(orphaned)
     }
 
     /// The copies and documents on one side, and what is sent of a batch.

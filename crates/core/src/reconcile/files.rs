@@ -220,12 +220,12 @@ fn is_copy_of(file: &File, from: Side, original: u64) -> bool {
 }
 
 /// What an adopted copy holds is not known: it is read together with the original, when a hint names that.
-pub fn unknown_content() -> FileContent {
+fn unknown_content() -> FileContent {
     FileContent { hash: String::new(), name: String::new(), mimetype: String::new() }
 }
 
 /// Whether a copy holds what this original does, or the small text that stands in for it.
-fn is_copy_with(held: &FileContent, original: &FileContent) -> bool {
+pub fn is_copy_with(held: &FileContent, original: &FileContent) -> bool {
     let is_named = |name: &str| held.name == text::file_name(name);
     let stands_in = held.mimetype == "text/plain" && is_named(&format!("{}.txt", original.name));
     let same = (&held.hash, &held.mimetype) == (&original.hash, &original.mimetype) && is_named(&original.name);

@@ -20,7 +20,11 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket) 
         return plan;
     }
     let link = without_what_is_lost(policy, link, external, internal);
-    let mut plan = both_stand(policy, &link, external, internal);
+    let (mut external, mut internal) = (external.clone(), internal.clone());
+    for (side, ticket) in [(Side::External, &mut external), (Side::Internal, &mut internal)] {
+        link.recognize_files(side, &policy.mark(&link), ticket.files.as_deref_mut().unwrap_or_default());
+    }
+    let mut plan = both_stand(policy, &link, &external, &internal);
     plan.notes.insert(0, Note::Restored(Box::new(link)));
     plan
 }
@@ -63,23 +67,44 @@ fn keep_the_moves(side: Side, before: &Link, link: &mut Link, external: &Ticket,
 fn forget_files(side: Side, policy: &Policy, link: &mut Link, external: &Ticket, internal: &Ticket) {
     let (restored, other) = side.source_and_target(external, internal);
     let listed = || restored.files.iter().flatten();
-    // Its own files that are gone: their copies stay, and are nobody's any more.
-    let is_original = |id: u64| listed().any(|file| file.id == id && file.is_original());
-    link.copies.retain(|copy| copy.from != side || is_original(copy.original));
-    let stands = |copy: &Copy| match copy.state {
-        CopyState::Stands(id) => listed().any(|file| file.id == id && files::is_its_copy(file, copy)),
-        _ => true,
-    };
-    link.copies.retain(|copy| copy.from == side || stands(copy));
-    for copy in link.copies.iter_mut().filter(|copy| copy.state.standing().is_some()) {
-        // One of the two may hold what it held then: contents are compared once they are read.
-        copy.content = files::unknown_content();
+    for copy in std::mem::take(&mut link.copies) {
+        let kept = if copy.from == side {
+            with_its_original(&copy, restored)
+        } else {
+            where_it_stands(&copy, restored, other)
+        };
+        match kept {
+            Some(copy) => link.copies.push(copy),
+            // Its original is gone: it stays, and is nobody's any more.
+            None if copy.from == side => link.orphaned.extend(copy.state.standing().map(|id| (side.other(), id))),
+            None => {}
+        }
     }
     for document in link.documents.iter_mut().filter(|document| document.kind.on() == side) {
         document.holds = None;
         document.state.take_if(|state| state.standing().is_some_and(|id| !listed().any(|file| file.id == id)));
     }
     logs::forget_what_is_lost(side, policy, link, restored, other);
+}
+
+/// A copy whose original is on the restored side. A file under its id with neither its name nor its contents is
+/// another one; where only the contents differ, the copy is the newer version, and stays as it is.
+fn with_its_original(copy: &Copy, restored: &Ticket) -> Option<Copy> {
+    let original = restored.files.iter().flatten().find(|file| file.id == copy.original && file.is_original())?;
+    let Some(now) = &original.content else { return Some(copy.clone()) };
+    let is_it = now.hash == copy.content.hash || now.name == copy.content.name || copy.content.hash.is_empty();
+    is_it.then(|| Copy { content: now.clone(), ..copy.clone() })
+}
+
+/// A copy that was made on the restored side: what it holds there may be older than what was written last.
+fn where_it_stands(copy: &Copy, restored: &Ticket, other: &Ticket) -> Option<Copy> {
+    let CopyState::Stands(id) = copy.state else { return Some(copy.clone()) };
+    let stands = restored.files.iter().flatten().find(|file| file.id == id && files::is_its_copy(file, copy))?;
+    let original = other.files.iter().flatten().find(|file| file.id == copy.original);
+    let (held, original) = (stands.content.as_ref(), original.and_then(|file| file.content.as_ref()));
+    let is_older = held.zip(original).is_some_and(|(held, original)| !files::is_copy_with(held, original));
+    let content = held.filter(|_| is_older).unwrap_or(&copy.content).clone();
+    Some(Copy { content, ..copy.clone() })
 }
 
 /// Fields and states as they stand on both sides, and what differs as a conflict that is older.

@@ -39,6 +39,29 @@ pub fn restored() -> Vec<Case> {
         )
         .notes([forgotten]),
         case(
+            "the id of a lost original is given out again: the new file gets a copy of its own, the old copy stays",
+            outside(link().copied(70, 170, "x")),
+            ext().files([file(70).holding("y").named("b.txt")]),
+            int().files([copy(170, 70)]),
+        )
+        .writes(["copy 70"])
+        .notes([forgotten]),
+        case(
+            "an original that came back with older contents: the newer copy stays",
+            outside(link().copied(70, 170, "new")),
+            ext().files([file(70).holding("old")]),
+            int().files([copy(170, 70)]),
+        )
+        .notes([forgotten]),
+        case(
+            "a copy that came back with older contents is written again",
+            inside(link().copied(70, 170, "new")),
+            ext().files([file(70).holding("new")]),
+            int().files([copy(170, 70).holding("old")]),
+        )
+        .writes(["rewrite 170 from 70"])
+        .notes([forgotten]),
+        case(
             "a copy that a person removed stays removed",
             inside(link().removed(70)),
             ext().files([file(70)]),
