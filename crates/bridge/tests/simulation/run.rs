@@ -7,6 +7,7 @@ use std::time::Duration;
 use itop_bridge::clock::Clock as _;
 use itop_bridge::store::{Instance, Stored};
 use itop_sim::{Backup, Sim};
+use serde_json::json;
 
 use crate::faults::{self, Trouble};
 use crate::history::{History, Place, Scene, What};
@@ -77,7 +78,7 @@ async fn live(history: &History, outcome: &mut Outcome) {
     }
     heal(&mut world, runs, &history.scene).await;
     if let Some((place, backup)) = backup {
-        restore(&world, place, &backup).await;
+        restore(&mut world, place, &backup).await;
     } else if let Some(place) = history.scene.emptied {
         empty_for_a_while(&world, place).await;
     }
@@ -157,10 +158,19 @@ async fn empty_for_a_while(world: &World, place: Place) {
 }
 
 /// The iTop is put back to what it was, and an operator goes on with whatever halted over it.
-async fn restore(world: &World, place: Place, backup: &Backup) {
+async fn restore(world: &mut World, place: Place, backup: &Backup) {
+    // A second process that joined in would remember what was: a store has one process but for leases' sake here.
+    world.crash().await;
+    world.boot();
     // A clock that jumps an hour back would look the same: that long ago it must be.
     world.pass_seconds(3 * 3_600).await;
-    sim_at(world, place).restore(backup);
+    let sim = sim_at(world, place);
+    let stood = |ticket: &itop_sim::Ticket| backup.has(&ticket.class, ticket.id);
+    let Some(one) = sim.tickets("Ticket").into_iter().find(stood) else { return };
+    // Of a backup after which nothing was changed, nothing would tell.
+    sim.update(one.id, json!({"title": "changed since"})).await.expect("it stands");
+    world.pass_seconds(2 * AUDIT_SECONDS).await;
+    sim.restore(backup);
     world.pass_seconds(2 * AUDIT_SECONDS).await;
     let _ = world.resume(&people::name(place), false).await;
     world.pass_seconds(2 * AUDIT_SECONDS).await;
