@@ -9,7 +9,7 @@ use super::{both_stand, fields, files, logs, status};
 use crate::link::{Copy, CopyState, Link};
 use crate::plan::{Note, Plan};
 use crate::policy::Policy;
-use crate::ticket::{Side, Ticket};
+use crate::ticket::{File, Side, Ticket};
 
 pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket) -> Plan {
     let read_at_ms = external.read_at_ms.min(internal.read_at_ms);
@@ -66,7 +66,6 @@ fn keep_the_moves(side: Side, before: &Link, link: &mut Link, external: &Ticket,
 
 fn forget_files(side: Side, policy: &Policy, link: &mut Link, external: &Ticket, internal: &Ticket) {
     let (restored, other) = side.source_and_target(external, internal);
-    let listed = || restored.files.iter().flatten();
     for copy in std::mem::take(&mut link.copies) {
         let kept = if copy.from == side {
             with_its_original(&copy, restored)
@@ -81,8 +80,11 @@ fn forget_files(side: Side, policy: &Policy, link: &mut Link, external: &Ticket,
         }
     }
     for document in link.documents.iter_mut().filter(|document| document.kind.on() == side) {
+        let is_it = |file: &&File| file.mark().is_some_and(|mark| mark.kind == document.kind.file_kind());
+        let there = restored.files.iter().flatten().find(is_it).map(|file| CopyState::Stands(file.id));
+        let was_removed = document.state == Some(CopyState::RemovedByPerson);
         document.holds = None;
-        document.state.take_if(|state| state.standing().is_some_and(|id| !listed().any(|file| file.id == id)));
+        document.state = there.or(was_removed.then_some(CopyState::RemovedByPerson));
     }
     logs::forget_what_is_lost(side, policy, link, restored, other);
 }
@@ -98,13 +100,14 @@ fn with_its_original(copy: &Copy, restored: &Ticket) -> Option<Copy> {
 
 /// A copy that was made on the restored side: what it holds there may be older than what was written last.
 fn where_it_stands(copy: &Copy, restored: &Ticket, other: &Ticket) -> Option<Copy> {
-    let CopyState::Stands(id) = copy.state else { return Some(copy.clone()) };
-    let stands = restored.files.iter().flatten().find(|file| file.id == id && files::is_its_copy(file, copy))?;
+    let stands = restored.files.iter().flatten().find(|file| files::is_its_copy(file, copy));
+    // One that a person removed may be back.
+    let Some(stands) = stands else { return (copy.state == CopyState::RemovedByPerson).then(|| copy.clone()) };
     let original = other.files.iter().flatten().find(|file| file.id == copy.original);
     let (held, original) = (stands.content.as_ref(), original.and_then(|file| file.content.as_ref()));
     let is_older = held.zip(original).is_some_and(|(held, original)| !files::is_copy_with(held, original));
     let content = held.filter(|_| is_older).unwrap_or(&copy.content).clone();
-    Some(Copy { content, ..copy.clone() })
+    Some(Copy { content, state: CopyState::Stands(stands.id), ..copy.clone() })
 }
 
 /// Fields and states as they stand on both sides, and what differs as a conflict that is older.

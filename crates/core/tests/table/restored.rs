@@ -1,5 +1,6 @@
 //! One side's iTop was restored from a backup, and an operator has gone on with it.
 
+use itop_bridge_core::link::CopyState;
 use itop_bridge_core::policy::StatusToExternal;
 use itop_bridge_core::{Link, Policy, Side};
 
@@ -60,6 +61,23 @@ pub fn restored() -> Vec<Case> {
             int().files([copy(170, 70).holding("old")]),
         )
         .writes(["rewrite 170 from 70"])
+        .notes([forgotten]),
+        case(
+            "a copy that a person removed is back, and followed again",
+            inside(link().removed(70)),
+            ext().files([file(70).holding("new")]),
+            int().files([copy(170, 70).holding("x")]),
+        )
+        .writes(["rewrite 170 from 70"])
+        .notes([forgotten]),
+        case(
+            "a report that a person removed is back: there is one",
+            outside(link().reported(&["assigned"]).with(|link| link.documents[0].state = Some(CopyState::RemovedByPerson))),
+            ext().files([report(500)]),
+            int().files([]),
+        )
+        .policy(reports)
+        .writes(["rewrite the report 500"])
         .notes([forgotten]),
         case(
             "a copy that a person removed stays removed",
