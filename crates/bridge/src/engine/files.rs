@@ -157,12 +157,11 @@ impl Pass<'_> {
     fn originals_to_read(&self, sights: &Sights, from: Side) -> Vec<u64> {
         let look = &self.claim.look;
         let reads_contents = look.unwritten || look.second_looks(from) == 0;
+        let came_back = !self.link.restored.is_empty();
         let is_wanted = |copy: &&Copy| match copy.state {
-            CopyState::RemovedByPerson => false,
+            CopyState::RemovedByPerson => came_back,
             CopyState::InDoubt { .. } => has_copy_of(sights.of(from.other()), from, copy.original),
-            CopyState::Stands(_) => {
-                !self.link.restored.is_empty() || reads_contents && look.named(from).contains(&copy.original)
-            }
+            CopyState::Stands(_) => came_back || reads_contents && look.named(from).contains(&copy.original),
         };
         let copies = self.link.copies.iter().filter(|copy| copy.from == from);
         copies.filter(is_wanted).map(|copy| copy.original).collect()

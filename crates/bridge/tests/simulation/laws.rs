@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use itop_bridge::store::{LinkState, Stored};
-use itop_bridge_core::Lifecycles;
+use itop_bridge_core::{Lifecycles, Side};
 use itop_sim::{Attachment, Sim, Ticket};
 
 use crate::history::{Place, Scene};
@@ -40,7 +40,7 @@ pub async fn breaches<G: Ground>(world: &G, memory: &Memory, scene: &Scene) -> V
     let links = world.links().await;
     judge.nothing_of_the_provider_goes_out();
     if scene.restored.is_some() {
-        judge.nothing_is_there_twice();
+        judge.nothing_is_there_twice(&links);
         judge.what_stands_was_carried(&links);
         return judge.breaches;
     }
@@ -123,10 +123,15 @@ impl<G: Ground> Judge<'_, G> {
     }
 
     /// What is left of the laws where people's deeds went with a backup.
-    fn nothing_is_there_twice(&mut self) {
+    ///
+    /// A copy whose original the backup lacks stays: the original's id may be another file's by now.
+    fn nothing_is_there_twice(&mut self, links: &[Stored]) {
+        let orphaned: Vec<(Side, u64)> = links.iter().flat_map(|stored| stored.link.orphaned.clone()).collect();
         for place in self.scene.places() {
-            let mut marks: Vec<String> =
-                sim_at(self.world, *place).all_attachments().into_iter().map(|file| file.temp_id).collect();
+            let side = if *place == Place::Elitery { Side::Internal } else { Side::External };
+            let files = sim_at(self.world, *place).all_attachments().into_iter();
+            let files = files.filter(|file| !orphaned.contains(&(side, file.id)));
+            let mut marks: Vec<String> = files.map(|file| file.temp_id).collect();
             marks.retain(|mark| mark.starts_with("itop-bridge:") && !mark.contains(":log:"));
             marks.sort();
             let twice = marks.windows(2).find(|two| two[0] == two[1]).map(|two| two[0].clone());

@@ -49,14 +49,17 @@ impl Link {
         all.max()
     }
 
+    /// A file that the bridge made for an earlier counterpart, or whose original an iTop lost: its mark counts no more.
+    pub fn is_nobodys(&self, side: Side, file: u64) -> bool {
+        let is_left = side == Side::External && self.left_behind.contains(&file);
+        is_left || self.orphaned.contains(&(side, file))
+    }
+
     /// Takes their marks from the files that were made for an earlier counterpart or an original that is lost, and gives those that were
     /// taken over with the pair the marks that they would have.
     pub fn recognize_files(&self, side: Side, ticket: &TicketMark, files: &mut [File]) {
-        let is_nobodys = |file: &&mut File| {
-            let is_left = side == Side::External && self.left_behind.contains(&file.id);
-            is_left || self.orphaned.contains(&(side, file.id))
-        };
-        files.iter_mut().filter(is_nobodys).for_each(|file| file.made_by = MadeBy::OtherPair);
+        let nobodys = files.iter_mut().filter(|file| self.is_nobodys(side, file.id));
+        nobodys.for_each(|file| file.made_by = MadeBy::OtherPair);
         for copy in self.copies.iter().filter(|copy| copy.taken_over && copy.from == side.other()) {
             let is_it = |file: &&mut File| file.is_original() && Some(file.id) == copy.state.standing();
             if let Some(file) = files.iter_mut().find(is_it) {

@@ -167,10 +167,9 @@ impl Shared {
         let of = TicketOf { external: mark.external.clone(), ticket: mark.ticket };
         let link = self.store.call(move |store| store.link_of_external(&of)).await?.map(|stored| stored.link);
         let made: Vec<u64> = link.iter().flat_map(|link| link.made_on(on)).collect();
-        let left: &[u64] = link.as_ref().map_or(&[], |link| &link.left_behind);
+        let counts = |file: &&&Object| !link.as_ref().is_some_and(|link| link.is_nobodys(on, file.id));
         let mut duplicate = Duplicate { mark, kept: None, others: Vec::new() };
-        // Those of a counterpart that is gone stay, and their marks count no more.
-        for file in files.iter().filter(|file| on == Side::Internal || !left.contains(&file.id)) {
+        for file in files.iter().filter(counts) {
             let name = format!("attachment {} of ticket {}", file.id, file.number("item_id").unwrap_or_default());
             match made.contains(&file.id) && duplicate.kept.is_none() {
                 true => duplicate.kept = Some(name),
