@@ -153,7 +153,8 @@ fn resume_side(
         store.set_cursor(instance, WENT_BACK, "")?;
     }
     store.set_stopped(instance, None)?;
-    writeln!(out, "{name} is resumed. It had stopped because {reason}.")?;
+    let end = if reason.ends_with('?') { "" } else { "." };
+    writeln!(out, "{name} is resumed. It had stopped because {reason}{end}")?;
     Ok(Outcome::Fine)
 }
 

@@ -21,7 +21,7 @@ use crate::store::{About, DirtyMark, Instance, Look, MAX_ROWS, TicketOf};
 const BEFORE_ALL: &str = "1970-01-01 00:00:00";
 
 /// The store's names for the cursors.
-const LAST_UPDATE: &str = "last_update";
+pub(super) const LAST_UPDATE: &str = "last_update";
 const ATTACHMENT: &str = "attachment";
 
 /// Runs for ever. A sweep only marks, so it may be dropped wherever it stands.

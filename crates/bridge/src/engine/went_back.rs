@@ -1,7 +1,7 @@
 //! Whether an iTop was restored from a backup: then a ticket shows an earlier `last_update` than was seen before. No
 //! hook tells of it, and what the bridge made there since is gone as if people had removed it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use itop_client::{Object, Query};
 use jiff::civil::DateTime;
@@ -10,7 +10,7 @@ use super::Shared;
 use super::audit::PAGE;
 use super::failure::Failure;
 use super::itop::Itop;
-use super::sweep::earlier;
+use super::sweep::{LAST_UPDATE, earlier};
 use crate::store::WENT_BACK;
 
 /// The store's name for the tickets whose last change was seen last: a process that just began knows of no other.
@@ -20,9 +20,13 @@ const WITNESSES: &str = "witnesses";
 const MOST_WITNESSES: usize = 20;
 
 impl Shared {
-    /// Looks for those tickets that a sweep should list again and does not.
+    /// Compares what a sweep lists with what was seen, and looks for those tickets that it should list and does not.
     pub(super) async fn went_back(&self, itop: &Itop, listed: &[Object]) -> Result<bool, Failure> {
         self.ask_for_witnesses(itop).await?;
+        let seen: HashMap<u64, String> = itop.seen_but(std::iter::empty()).into_iter().collect();
+        if self.stops_over(itop, listed, |ticket| seen.get(&ticket).map(String::as_str)).await? {
+            return Ok(true);
+        }
         let mut missing = itop.seen_but(listed.iter().map(|object| object.id));
         missing.truncate(PAGE);
         self.is_any_back(itop, missing).await
@@ -48,16 +52,31 @@ impl Shared {
         let ids: Vec<u64> = seen.iter().map(|(ticket, _)| *ticket).collect();
         let answer = itop.client.get("Ticket", &Query::ids(&ids), &["id", "ref", "last_update"]).await;
         let found = self.noted(itop, "Ticket", answer).map_err(|error| Failure::of(itop, &error))?;
-        for object in &found.objects {
-            let now = object.text("last_update").unwrap_or_default();
-            let Some((_, before)) = seen.iter().find(|(ticket, _)| *ticket == object.id) else { continue };
-            if is_back(before, now, self.timing.cursor_overlap_seconds) {
-                self.stop_restored(itop, object.text("ref").unwrap_or_default(), before, now).await?;
-                return Ok(true);
-            }
+        let before = |ticket| seen.iter().find(|(other, _)| *other == ticket).map(|(_, before)| before.as_str());
+        if self.stops_over(itop, &found.objects, before).await? {
+            return Ok(true);
         }
         let there: BTreeSet<u64> = found.objects.iter().map(|object| object.id).collect();
         itop.forget_seen(&ids.into_iter().filter(|id| !there.contains(id)).collect::<Vec<_>>());
+        Ok(false)
+    }
+
+    async fn stops_over<'a>(
+        &self,
+        itop: &Itop,
+        shown: &[Object],
+        before: impl Fn(u64) -> Option<&'a str>,
+    ) -> Result<bool, Failure> {
+        for object in shown {
+            let now = object.text("last_update").unwrap_or_default();
+            let Some(before) = before(object.id) else { continue };
+            if is_back(before, now, self.timing.cursor_overlap_seconds) {
+                // Not every list names them.
+                let name = object.text("ref").map_or_else(|| format!("{}", object.id), str::to_owned);
+                self.stop_restored(itop, &name, before, now).await?;
+                return Ok(true);
+            }
+        }
         Ok(false)
     }
 
@@ -104,18 +123,19 @@ impl Shared {
         Ok(self.store.call(move |store| store.set_cursor(&instance, WITNESSES, &kept)).await?)
     }
 
-    /// What was seen is no measure any more: after `resume` what stands is.
+    /// What was seen is no measure any more: after `resume` what stands is, and the sweeps look back to there.
     async fn stop_restored(&self, itop: &Itop, reference: &str, before: &str, now: &str) -> Result<(), Failure> {
         let reason = format!(
             "its ticket {reference} was last changed at {before}, and shows {now} now: was this iTop restored from a backup, or its clock set back?"
         );
         tracing::error!(itop = %itop.name, reason, "halted: nothing is written until `resume`");
         itop.halts_and_forgets();
-        let instance = itop.instance.clone();
+        let (instance, now) = (itop.instance.clone(), now.to_owned());
         let stop = move |store: &mut dyn crate::store::Store| {
             store.set_cursor(&instance, WENT_BACK, "yes")?;
             store.set_stopped(&instance, Some(&reason))?;
-            store.set_cursor(&instance, WITNESSES, "")
+            store.set_cursor(&instance, WITNESSES, "")?;
+            store.set_cursor(&instance, LAST_UPDATE, &now)
         };
         Ok(self.store.call(stop).await?)
     }

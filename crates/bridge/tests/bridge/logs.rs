@@ -730,8 +730,13 @@ async fn a_server_whose_zone_changes_sends_nothing_again(versions: Versions) {
         way.write("<p>beta</p>").await;
         world.settle().await;
         assert_eq!(count(&way.all_text(), "beta"), 3, "{}", way.all_text());
+        // A zone to the west looks like a restored backup: an operator is asked.
         way.source.set_time_zone("Europe/Paris");
         touch(&world, &way).await;
+        world.pass_seconds(310).await;
+        let side = if from == Side::External { "acme" } else { "elitery" };
+        let said = world.resume(side, false).await.unwrap();
+        assert!(said.contains("or its clock set back?"), "{said}");
         world.settle().await;
         assert_eq!(count(&way.all_text(), "beta"), 3, "{}", way.all_text());
         world.one_more_pass_writes_nothing().await;

@@ -59,8 +59,9 @@ pub fn forget_what_is_lost(side: Side, policy: &Policy, link: &mut Link, restore
         let Some(entries) = source.logs.get(&state.log) else { continue };
         let entries = crossing_entries(policy, link, state.from, state.log, entries);
         if state.from == side {
-            let there = |key: &EntryKey| entries.iter().any(|entry| entry.key == *key);
-            let gone: Vec<EntryKey> = state.delivered.extract_if(.., |key| !there(key)).collect();
+            let present: Vec<EntryKey> = entries.iter().map(|entry| entry.key.clone()).collect();
+            let gone = Difference::of(state, &present).gone;
+            state.delivered.retain(|key| !gone.contains(key));
             state.vanished.extend(gone);
         } else {
             forget_lost_files(state, entries, restored);
@@ -86,8 +87,8 @@ fn forget_lost_files(state: &mut LogState, entries: &[Entry], restored: &Ticket)
     }
     state.removed.clear();
     let carried = listed().filter_map(|file| carried_by(state, file)?.place_in(entries)).max();
-    let carried = &entries[..carried.map_or(0, |place| place + 1)];
-    state.delivered.retain(|key| carried.iter().any(|entry| entry.key == *key));
+    let lost = &entries[carried.map_or(0, |place| place + 1)..];
+    state.delivered.retain(|key| !lost.iter().any(|entry| entry.key == *key));
     state.files.retain(|id| is_there(*id));
 }
 
