@@ -331,12 +331,14 @@ impl Itop {
         !std::mem::replace(&mut self.known().knows_witnesses, true)
     }
 
-    /// The tickets that were seen with a `last_update` that a sweep looks back over, but for these.
+    /// The tickets that were seen with a `last_update` that a sweep looks back over, but for these, by id.
     pub fn seen_but(&self, listed: impl Iterator<Item = u64>) -> Vec<(u64, String)> {
         let listed: BTreeSet<u64> = listed.collect();
         let known = self.known();
         let missing = known.seen.iter().filter(|(ticket, _)| !listed.contains(ticket));
-        missing.map(|(ticket, seen)| (*ticket, seen.last_update.clone())).collect()
+        let mut missing: Vec<_> = missing.map(|(ticket, seen)| (*ticket, seen.last_update.clone())).collect();
+        missing.sort_unstable();
+        missing
     }
 
     pub fn forget_seen(&self, tickets: &[u64]) {

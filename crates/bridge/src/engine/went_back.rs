@@ -39,7 +39,7 @@ impl Shared {
             return Ok(true);
         }
         let mut seen = itop.seen_but(std::iter::empty());
-        seen.sort_unstable_by(|(_, one), (_, other)| other.cmp(one));
+        seen.sort_by(|(_, one), (_, other)| other.cmp(one));
         seen.truncate(MOST_WITNESSES);
         self.is_any_back(itop, seen).await
     }

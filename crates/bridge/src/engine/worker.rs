@@ -67,7 +67,7 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>, mut stop: watch::Receiver
             _ = stop.wait_for(|stopped| *stopped) => break,
             _ = running.next(), if !running.is_empty() => {}
             _ = places.acquire(), if !has_place && running.len() < MOST_BATCHES => {}
-            _ = dirtied.changed() => {}
+            () = dirtied.changed() => {}
             () = shared.clock.sleep(idle_ms) => {}
         }
     }

@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
+use super::dirtied::{Dirtied, Dirtying};
 use super::{DirtyMark, MAX_ROWS, Marked, Result, Store, StoreError};
 
 /// How many webhooks may wait for the writer. At a few thousand hints a second this is far more than
@@ -23,7 +24,7 @@ const WAITING_CALLS: usize = 64;
 #[derive(Clone)]
 pub struct StoreHandle {
     way: Way,
-    dirtied: Arc<watch::Sender<u64>>,
+    dirtied: Dirtying,
 }
 
 #[derive(Clone)]
@@ -71,7 +72,7 @@ impl StoreHandle {
     }
 
     fn over(way: Way) -> StoreHandle {
-        StoreHandle { way, dirtied: Arc::new(watch::Sender::new(0)) }
+        StoreHandle { way, dirtied: Dirtying::default() }
     }
 
     /// Runs verbs, and waits for a place in the writer's queue if it must. Each verb is a
@@ -111,15 +112,15 @@ impl StoreHandle {
             }
         }?;
         if marked.contains(&Marked::Accepted) {
-            self.dirtied.send_modify(|count| *count += 1);
+            self.dirtied.tell();
         }
         Ok(marked)
     }
 
     /// Changes whenever [`StoreHandle::mark_dirty`] accepted something; a change between two waits
     /// is not lost. What other processes write is not noticed here.
-    pub fn dirtied(&self) -> watch::Receiver<u64> {
-        self.dirtied.subscribe()
+    pub fn dirtied(&self) -> Dirtied {
+        self.dirtied.listen()
     }
 
     /// Waits until the store is gone: it was closed, or its thread broke. Inline it is never noticed here.

@@ -14,6 +14,7 @@ use itop_bridge_core::link::{CopyState, kept_on};
 use itop_bridge_core::{Link, Side, TicketKey};
 use serde::{Deserialize, Serialize};
 
+mod dirtied;
 mod handle;
 mod row;
 mod sqlite;
