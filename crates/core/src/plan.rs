@@ -207,6 +207,13 @@ pub struct Halt {
     pub text: String,
 }
 
+impl HaltKind {
+    /// The internal ticket is gone, or another stands in its place.
+    pub fn is_of_a_lost_counterpart(self) -> bool {
+        matches!(self, HaltKind::InternalVanished | HaltKind::InternalReferenceChanged)
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HaltKind {

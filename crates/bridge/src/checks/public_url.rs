@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 
 use super::{Finding, OWN, State, Verdict};
 use crate::app::MakeTransport;
-use crate::config::{Config, Login, SideConfig};
+use crate::config::{Config, SideConfig};
 use crate::store::{SqliteStore, Store as _};
 
 pub(super) const LINE: &str = "public_url";
@@ -125,17 +125,5 @@ fn hooks_came(config: &Config) -> bool {
 
 /// The way to an address that is no iTop's: no account, no proxy.
 fn nobodys(url: &str) -> SideConfig {
-    SideConfig {
-        name: OWN.to_owned(),
-        url: url.to_owned(),
-        login: Login::Password { user: String::new(), password: String::new().into() },
-        api_keys: Vec::new(),
-        defaults: Default::default(),
-        ca_file: None,
-        proxy: None,
-        time_zone: None,
-        max_calls: 1,
-        settle_ms: 0,
-        timeout_ms: 0,
-    }
+    SideConfig { timeout_ms: 0, ..SideConfig::bare(OWN, url, "", String::new().into()) }
 }

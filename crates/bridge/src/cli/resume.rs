@@ -12,7 +12,7 @@ use super::times::moment;
 use super::{Outcome, store, ticket};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::store::{Activity, Instance, LinkState, Store, WENT_BACK};
+use crate::store::{Activity, Instance, LinkState, MAX_ROWS, Store, WENT_BACK};
 
 /// End the halt of a ticket's pair, or the halt or pause of a side.
 ///
@@ -172,7 +172,7 @@ fn compare_with_what_stands(
     };
     let (mut after, mut compared) = (0, 0);
     loop {
-        let pairs = store.pairs(external, after, PAGE, None)?;
+        let pairs = store.pairs(external, after, MAX_ROWS, None)?;
         let Some(last) = pairs.last() else { return Ok(compared) };
         after = last.id;
         for pair in pairs.iter().filter(|pair| pair.state == LinkState::Live && pair.internal.is_some()) {
@@ -183,5 +183,3 @@ fn compare_with_what_stands(
         }
     }
 }
-
-const PAGE: usize = 200;

@@ -99,6 +99,25 @@ pub struct SideConfig {
     pub timeout_ms: i64,
 }
 
+impl SideConfig {
+    /// A side with nothing but what a call needs.
+    pub fn bare(name: &str, url: &str, user: &str, password: SecretString) -> SideConfig {
+        SideConfig {
+            name: name.to_owned(),
+            url: url.to_owned(),
+            login: Login::Password { user: user.to_owned(), password },
+            api_keys: Vec::new(),
+            defaults: Defaults::new(),
+            ca_file: None,
+            proxy: None,
+            time_zone: None,
+            max_calls: 1,
+            settle_ms: 0,
+            timeout_ms: 30_000,
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub enum Login {
     Password { user: String, password: SecretString },

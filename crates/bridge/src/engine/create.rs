@@ -274,9 +274,10 @@ impl Pass<'_> {
         for object in marked {
             let id = object.id;
             let other = self.shared.store.call(move |store| store.link_of_internal(id)).await?;
+            let ticket = self.ticket_of(object, asked_ms).await?;
             // Of a restored iTop an id says nothing: another pair may have had it, for another ticket.
-            if !other.is_some_and(|other| is_still_of(&self.policy, &other.link, object)) {
-                tickets.push(self.ticket_of(object, asked_ms).await?);
+            if !other.is_some_and(|other| is_still_of(&self.policy, &other.link, &ticket)) {
+                tickets.push(ticket);
             }
         }
         Ok(tickets)
@@ -284,13 +285,9 @@ impl Pass<'_> {
 }
 
 /// Whether this internal ticket is that pair's: the one that was linked, and not another with its id.
-fn is_still_of(policy: &Policy, link: &Link, object: &Object) -> bool {
+fn is_still_of(policy: &Policy, link: &Link, ticket: &Ticket) -> bool {
     let is_lost = link.halt.as_ref().is_some_and(|halt| halt.kind == HaltKind::InternalReferenceChanged);
-    let attribute = policy.internal_lifecycle.as_ref().and_then(|lifecycle| lifecycle.made_attribute());
-    let (known, made) = (&link.ancestor.internal.made, attribute.and_then(|code| object.text(code)));
-    let is_another = !known.is_empty() && made.is_some_and(|made| made != known);
-    let has_its_reference = link.internal.as_ref().is_some_and(|key| object.text("ref") == Some(&key.reference));
-    has_its_reference && !is_another && !is_lost
+    link.internal.is_some() && !is_lost && is_another(policy, link, Side::Internal, ticket).is_none()
 }
 
 /// A server's time, in whatever zone, that is no later than this moment.

@@ -31,7 +31,7 @@ struct FilesGone {
 }
 
 impl Shared {
-    /// Stops the side where an audit did not find too much of these pairs.
+    /// Stops the side where too much of these pairs is not what an audit found; answers whether it did.
     pub(super) async fn halts(
         &self,
         lane: &Lane,
@@ -43,12 +43,7 @@ impl Shared {
         if lane.settings.sync.halt.exceeded(gone.len(), audited.len()) {
             return self.halt_over_tickets(lane, side, &gone, audited.len()).await.map(|()| true);
         }
-        let gone = self.files_gone(lane, side, audited, found).await?;
-        let halts = is_too_much(lane, &gone);
-        if halts {
-            self.halt_over_files(lane, side, gone).await?;
-        }
-        Ok(halts)
+        self.halts_over_files(lane, side, audited, found).await
     }
 
     /// Before a pass takes a file for deleted: stops the side where those of other tickets are gone too, as when an
@@ -62,10 +57,20 @@ impl Shared {
         if known.len() < TICKETS_WITHOUT_FILES || known.iter().sum::<usize>() < lane.settings.sync.halt.min {
             return Ok(false);
         }
-        let itop = self.itop(lane, side);
-        let found = self.list(itop, &audited, side).await?;
-        let gone = self.files_gone(lane, side, &audited, &found).await?;
-        let halts = is_too_much(lane, &gone);
+        let found = self.list(self.itop(lane, side), &audited, side).await?;
+        self.halts_over_files(lane, side, &audited, &found).await
+    }
+
+    async fn halts_over_files(
+        &self,
+        lane: &Lane,
+        side: Side,
+        audited: &[&Pair],
+        found: &Found,
+    ) -> Result<bool, Failure> {
+        let gone = self.files_gone(lane, side, audited, found).await?;
+        let halts =
+            gone.of_tickets >= TICKETS_WITHOUT_FILES && lane.settings.sync.halt.exceeded(gone.files.len(), gone.known);
         if halts {
             self.halt_over_files(lane, side, gone).await?;
         }
@@ -200,10 +205,6 @@ fn known_files(lane: &Lane, pair: &Pair, side: Side) -> BTreeSet<u64> {
     let stands = |copy: &&Copy| matches!(copy.state, CopyState::Stands(_)) && !stays(copy);
     let originals = pair.copies.iter().filter(|copy| copy.from == side).filter(stands);
     originals.map(|copy| copy.original).chain(pair.standing_on(side)).collect()
-}
-
-fn is_too_much(lane: &Lane, gone: &FilesGone) -> bool {
-    gone.of_tickets >= TICKETS_WITHOUT_FILES && lane.settings.sync.halt.exceeded(gone.files.len(), gone.known)
 }
 
 fn tickets_are_gone(gone: usize, linked: usize) -> String {

@@ -331,18 +331,13 @@ impl Itop {
         !std::mem::replace(&mut self.known().knows_witnesses, true)
     }
 
-    /// The tickets that were seen with a `last_update` that a sweep looks back over, but for these, by id.
-    pub fn seen_but(&self, listed: impl Iterator<Item = u64>) -> Vec<(u64, String)> {
-        let listed: BTreeSet<u64> = listed.collect();
-        let known = self.known();
-        let missing = known.seen.iter().filter(|(ticket, _)| !listed.contains(ticket));
-        let mut missing: Vec<_> = missing.map(|(ticket, seen)| (*ticket, seen.last_update.clone())).collect();
-        missing.sort_unstable();
-        missing
+    /// The tickets that were seen with a `last_update` that a sweep looks back over.
+    pub fn seen(&self) -> BTreeMap<u64, String> {
+        self.known().seen.iter().map(|(ticket, seen)| (*ticket, seen.last_update.clone())).collect()
     }
 
-    pub fn forget_seen(&self, tickets: &[u64]) {
-        self.known().seen.retain(|ticket, _| !tickets.contains(ticket));
+    pub fn forget_seen(&self, gone: &BTreeMap<u64, String>) {
+        self.known().seen.retain(|ticket, _| !gone.contains_key(ticket));
     }
 
     pub fn has_met_attachment(&self, id: u64) -> bool {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use itop_bridge_core::link::LogNote;
-use itop_bridge_core::plan::{Halt, HaltKind, Note, Plan, Step, Write};
+use itop_bridge_core::plan::{Halt, Note, Plan, Step, Write};
 use itop_bridge_core::{Link, Policy, Side, Sight, Ticket, TicketKey, reconcile};
 
 use super::failure::{Failure, Kind, and_look, news};
@@ -299,7 +299,7 @@ impl<'a> Pass<'a> {
         if self.link.halt.as_ref() != Some(&halt) {
             tracing::error!(ticket = %self.name(), reason = %halt.text, "halted: nothing is written to this pair until `resume`");
             self.did(format!("halted: {}", halt.text));
-            if matches!(halt.kind, HaltKind::InternalVanished | HaltKind::InternalReferenceChanged) {
+            if halt.kind.is_of_a_lost_counterpart() {
                 self.shared.internal.ids_may_start_over();
             }
             self.link.halt = Some(halt);

@@ -1,7 +1,7 @@
 //! Whether an iTop was restored from a backup: then a ticket shows an earlier `last_update` than was seen before. No
 //! hook tells of it, and what the bridge made there since is gone as if people had removed it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeMap;
 
 use itop_client::{Object, Query};
 use jiff::civil::DateTime;
@@ -23,13 +23,12 @@ impl Shared {
     /// Compares what a sweep lists with what was seen, and looks for those tickets that it should list and does not.
     pub(super) async fn went_back(&self, itop: &Itop, listed: &[Object]) -> Result<bool, Failure> {
         self.ask_for_witnesses(itop).await?;
-        let seen: HashMap<u64, String> = itop.seen_but(std::iter::empty()).into_iter().collect();
-        if self.stops_over(itop, listed, |ticket| seen.get(&ticket).map(String::as_str)).await? {
+        let mut seen = itop.seen();
+        if self.stops_over(itop, listed, &seen).await? {
             return Ok(true);
         }
-        let mut missing = itop.seen_but(listed.iter().map(|object| object.id));
-        missing.truncate(PAGE);
-        self.is_any_back(itop, missing).await
+        listed.iter().for_each(|object| drop(seen.remove(&object.id)));
+        self.is_any_back(itop, seen.into_iter().take(PAGE).collect()).await
     }
 
     /// The same where no sweep was made and much depends on it: asks for the tickets that were changed last.
@@ -38,38 +37,31 @@ impl Shared {
         if itop.is_halted() {
             return Ok(true);
         }
-        let mut seen = itop.seen_but(std::iter::empty());
+        let mut seen: Vec<(u64, String)> = itop.seen().into_iter().collect();
         seen.sort_by(|(_, one), (_, other)| other.cmp(one));
-        seen.truncate(MOST_WITNESSES);
-        self.is_any_back(itop, seen).await
+        self.is_any_back(itop, seen.into_iter().take(MOST_WITNESSES).collect()).await
     }
 
     /// One that is gone was deleted, for all that is known here; one that stands as it did before stops the side.
-    async fn is_any_back(&self, itop: &Itop, seen: Vec<(u64, String)>) -> Result<bool, Failure> {
+    async fn is_any_back(&self, itop: &Itop, mut seen: BTreeMap<u64, String>) -> Result<bool, Failure> {
         if seen.is_empty() {
             return Ok(false);
         }
-        let ids: Vec<u64> = seen.iter().map(|(ticket, _)| *ticket).collect();
+        let ids: Vec<u64> = seen.keys().copied().collect();
         let answer = itop.client.get("Ticket", &Query::ids(&ids), &["id", "ref", "last_update"]).await;
         let found = self.noted(itop, "Ticket", answer).map_err(|error| Failure::of(itop, &error))?;
-        let before = |ticket| seen.iter().find(|(other, _)| *other == ticket).map(|(_, before)| before.as_str());
-        if self.stops_over(itop, &found.objects, before).await? {
+        if self.stops_over(itop, &found.objects, &seen).await? {
             return Ok(true);
         }
-        let there: BTreeSet<u64> = found.objects.iter().map(|object| object.id).collect();
-        itop.forget_seen(&ids.into_iter().filter(|id| !there.contains(id)).collect::<Vec<_>>());
+        found.objects.iter().for_each(|object| drop(seen.remove(&object.id)));
+        itop.forget_seen(&seen);
         Ok(false)
     }
 
-    async fn stops_over<'a>(
-        &self,
-        itop: &Itop,
-        shown: &[Object],
-        before: impl Fn(u64) -> Option<&'a str>,
-    ) -> Result<bool, Failure> {
+    async fn stops_over(&self, itop: &Itop, shown: &[Object], seen: &BTreeMap<u64, String>) -> Result<bool, Failure> {
         for object in shown {
             let now = object.text("last_update").unwrap_or_default();
-            let Some(before) = before(object.id) else { continue };
+            let Some(before) = seen.get(&object.id) else { continue };
             if is_back(before, now, self.timing.cursor_overlap_seconds) {
                 // Not every list names them.
                 let name = object.text("ref").map_or_else(|| format!("{}", object.id), str::to_owned);

@@ -1,7 +1,7 @@
 //! What fails, whom it delays, and that nothing is lost or doubled by it.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -430,8 +430,15 @@ struct Log {
     _guard: tracing::subscriber::DefaultGuard,
 }
 
+/// Somebody listens to every line for as long as the tests run. Where a line is met first by a thread to which nobody
+/// listens, tracing may keep it from the one that a test listens to.
+static LISTENING: Once = Once::new();
+
 impl Log {
     fn kept() -> Log {
+        LISTENING.call_once(|| {
+            tracing::subscriber::set_global_default(tracing_subscriber::registry()).expect("the first of all");
+        });
         let written: Arc<Mutex<Vec<u8>>> = Arc::default();
         let sink = written.clone();
         let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || Sink(sink.clone())).finish();

@@ -56,10 +56,7 @@ async fn another_ticket_under_the_same_id_and_reference_halts_the_pair(versions:
 
 /// And its answer is lost: it is found by its mark, whoever had that id before.
 async fn a_counterpart_with_the_id_and_reference_of_a_lost_one_is_made_once(versions: Versions) {
-    let mut setup = Setup::between(versions);
-    // A default gives every ticket one and the same time.
-    setup.internal_defaults = setup.internal_defaults.replace("start_date", "plan_date");
-    let world = setup.start().await;
+    let world = Setup::between(versions).without_a_start_date().start().await;
     let backup = world.internal.back_up();
     let first = world.acme().create_ticket("UserRequest", ticket("First")).await.unwrap();
     world.settle().await;

@@ -246,9 +246,7 @@ async fn a_resumed_side_does_not_halt_over_the_same_restore_again(versions: Vers
 
 /// What is told of the id inside is told of the ticket that has it now, also when an operator ends the lost pair.
 async fn a_pair_that_has_the_id_of_a_lost_one_is_followed(versions: Versions) {
-    let mut setup = Setup::between(versions);
-    setup.internal_defaults = setup.internal_defaults.replace("start_date", "plan_date");
-    let world = setup.start().await;
+    let world = Setup::between(versions).without_a_start_date().start().await;
     let backup = world.internal.back_up();
     let first = world.acme().create_ticket("UserRequest", ticket("First")).await.unwrap();
     world.settle().await;

@@ -129,6 +129,12 @@ impl Setup {
         Setup { internal_is: Some(sim.clone()), ..self }
     }
 
+    /// Without the default that gives every ticket inside one and the same time.
+    pub fn without_a_start_date(mut self) -> Setup {
+        self.internal_defaults = self.internal_defaults.replace("start_date", "plan_date");
+        self
+    }
+
     pub fn acme(self, lines: &str) -> Setup {
         Setup { acme: lines.into(), ..self }
     }

@@ -2,12 +2,18 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use itop_sim::{Sim, SimConfig, SocketSender, Version, WallClock};
+use itop_sim::{Sim, SocketSender, Version};
 use serde_json::json;
 use tokio::net::TcpListener;
+
+pub use binary::Bridge;
+use binary::itop;
+
+#[path = "binary.rs"]
+mod binary;
 
 pub const EXTERNAL_KEY: &str = "sk_external_acme";
 pub const INTERNAL_KEY: &str = "sk_internal";
@@ -221,57 +227,6 @@ impl Site {
 impl Drop for Site {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
-
-async fn itop(version: Version, first: u64) -> (Sim, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let mut config = SimConfig::new(version, &url);
-    config.first_ids.ticket = first;
-    config.first_ids.reference = first;
-    config.clock = WallClock::from(1_795_518_000);
-    let sim = Sim::new(config);
-    tokio::spawn(sim.clone().serve(listener));
-    (sim, url)
-}
-
-/// The process; killed when a test ends, whatever happened.
-pub struct Bridge {
-    pub child: Child,
-}
-
-impl Bridge {
-    pub fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    pub async fn terminate(mut self) -> ExitStatus {
-        self.signal("TERM");
-        self.ended().await
-    }
-
-    pub fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
-    }
-
-    pub async fn ended(&mut self) -> ExitStatus {
-        for _ in 0..400 {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("the process did not end");
-    }
-}
-
-impl Drop for Bridge {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

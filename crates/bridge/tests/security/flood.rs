@@ -33,7 +33,7 @@ async fn a_flood_of_webhooks_is_bounded_and_nothing_that_was_accepted_is_lost() 
         site.ticket(&format!("flood {n}"), "<p>d</p>").await;
     }
     let alone = one_after_the_other(&site).await;
-    let before_kb = memory_kb(bridge.id(), "VmRSS");
+    let before_kb = memory_kb(bridge.child.id(), "VmRSS");
 
     let start = tokio::time::Instant::now();
     let clients = (0..CLIENTS).map(|client| tokio::spawn(pour(site.port, client)));
@@ -51,7 +51,7 @@ async fn a_flood_of_webhooks_is_bounded_and_nothing_that_was_accepted_is_lost() 
             }
         }
     }
-    let (seconds, peak_kb) = (start.elapsed().as_secs_f64(), memory_kb(bridge.id(), "VmHWM"));
+    let (seconds, peak_kb) = (start.elapsed().as_secs_f64(), memory_kb(bridge.child.id(), "VmHWM"));
     println!(
         "{} hooks at once; alone {alone:.0} a second; {taken} taken and {refused} refused in {seconds:.1} s; \
          {before_kb} KiB before, {peak_kb} at the peak",
@@ -71,7 +71,7 @@ async fn a_flood_of_webhooks_is_bounded_and_nothing_that_was_accepted_is_lost() 
     site.until("every ticket of which a hint was accepted has a copy", all_there).await;
     assert!(site.copies().len() <= TICKETS as usize, "a ticket was doubled");
     site.one_more_pass_writes_nothing().await;
-    bridge.terminate().await;
+    assert!(bridge.terminate().await.success());
 }
 
 /// How many hooks a second one client gets answered that waits for each answer.

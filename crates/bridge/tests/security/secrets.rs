@@ -294,7 +294,7 @@ async fn no_secret_leaves_whatever_goes_well_or_wrong() {
     }
     verbs(&site, &left).await;
     webhooks_hold_the_key_of_their_own_side_alone(&site, &left).await;
-    bridge.terminate().await;
+    assert!(bridge.terminate().await.success());
     left.note("the log, at trace", site.log());
     assert!(site.log().contains("TRACE") || site.log().contains("\"trace\"") || site.log().contains("DEBUG"));
     for file in ["bridge.db", "copy.db"] {

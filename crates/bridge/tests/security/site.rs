@@ -1,13 +1,20 @@
 //! Two iTops on sockets of their own, and a folder for one bridge: the built binary.
 
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use itop_sim::{Sim, SimConfig, SocketSender, Version, WallClock};
+use itop_sim::{Sim, SocketSender, Version};
 pub use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+
+pub use binary::Bridge;
+use binary::itop;
+
+#[path = "../process/binary.rs"]
+#[allow(dead_code, reason = "the tests of the process use all of it")]
+mod binary;
 
 pub struct Site {
     pub folder: PathBuf,
@@ -159,48 +166,5 @@ impl Site {
 impl Drop for Site {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
-
-pub async fn itop(version: Version, first: u64) -> (Sim, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let mut config = SimConfig::new(version, &url);
-    config.first_ids.ticket = first;
-    config.first_ids.reference = first;
-    config.clock = WallClock::from(1_795_518_000);
-    let sim = Sim::new(config);
-    tokio::spawn(sim.clone().serve(listener));
-    (sim, url)
-}
-
-/// The process; killed when a test ends, whatever happened.
-pub struct Bridge {
-    child: Child,
-}
-
-impl Bridge {
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
-    pub async fn terminate(mut self) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        for _ in 0..600 {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                assert!(status.success(), "{status}");
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("the process did not end");
-    }
-}
-
-impl Drop for Bridge {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

@@ -94,5 +94,5 @@ async fn nothing_that_stands_in_a_text_or_an_answer_is_fetched() {
     }
     assert!(check_moved > 0 && asked.load(Ordering::SeqCst) >= check_moved, "the address that redirects was called");
     assert_eq!(caught.load(Ordering::SeqCst), 0, "an address from a text or a redirect was called");
-    bridge.terminate().await;
+    assert!(bridge.terminate().await.success());
 }

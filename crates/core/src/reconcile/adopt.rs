@@ -7,7 +7,7 @@ use crate::document::{Document, DocumentKind};
 use crate::link::{Copy, CopyState, Link, LogNote};
 use crate::plan::{Note, Plan, Step};
 use crate::policy::{Policy, StatusToExternal};
-use crate::reconcile::{crossing_entries, documents, reconcile, restored};
+use crate::reconcile::{crossing_entries, documents, files, reconcile, restored};
 use crate::ticket::{File, FileContent, Side, Sight, Ticket};
 
 /// A link made of what stands.
@@ -40,10 +40,7 @@ pub fn taken_over(policy: &Policy, external: &Ticket, internal: &Ticket, found: 
     take_logs(policy, &mut link, external, internal);
     take_status(policy, &mut link, internal);
     take_files(&mut link, external, internal);
-    let (mut outside, mut inside) = (external.clone(), internal.clone());
-    for (side, ticket) in [(Side::External, &mut outside), (Side::Internal, &mut inside)] {
-        link.recognize_files(side, &policy.mark(&link), ticket.files.as_deref_mut().unwrap_or_default());
-    }
+    let [outside, inside] = files::recognized(policy, &link, external, internal);
     let plan = take_in(policy, &mut link, &outside, &inside);
     Adopted { link, due: plan.writes }
 }

@@ -210,6 +210,15 @@ impl<'a> Way<'a> {
     }
 }
 
+/// Both tickets with the marks that their files have for this link.
+pub fn recognized(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket) -> [Ticket; 2] {
+    [(Side::External, external), (Side::Internal, internal)].map(|(side, ticket)| {
+        let mut ticket = ticket.clone();
+        link.recognize_files(side, &policy.mark(link), ticket.files.as_deref_mut().unwrap_or_default());
+        ticket
+    })
+}
+
 /// Whether this attachment bears the mark of that copy.
 pub fn is_its_copy(file: &File, copy: &Copy) -> bool {
     is_copy_of(file, copy.from, copy.original)

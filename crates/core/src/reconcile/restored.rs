@@ -20,10 +20,7 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket) 
         return plan;
     }
     let link = without_what_is_lost(policy, link, external, internal);
-    let (mut external, mut internal) = (external.clone(), internal.clone());
-    for (side, ticket) in [(Side::External, &mut external), (Side::Internal, &mut internal)] {
-        link.recognize_files(side, &policy.mark(&link), ticket.files.as_deref_mut().unwrap_or_default());
-    }
+    let [external, internal] = files::recognized(policy, &link, external, internal);
     let mut plan = both_stand(policy, &link, &external, &internal);
     plan.notes.insert(0, Note::Restored(Box::new(link)));
     plan

@@ -11,7 +11,7 @@ pub use super::answers::Account;
 use super::answers::Password;
 use super::prompt::Back;
 use super::questions::Questions;
-use crate::config::{Login, SideConfig, identity, name};
+use crate::config::{SideConfig, identity, name};
 
 /// What a person may do instead of an answer.
 const BACK: &str = " (Esc: back to the address)";
@@ -80,7 +80,7 @@ impl Questions<'_> {
                 }
                 password => password?,
             };
-            let client = self.client(&side(&name, &url, &user, secret))?;
+            let client = self.client(&SideConfig::bare(&name, &url, &user, secret))?;
             let Err(error) = client.check_login().await else {
                 return Ok((Account { name, url, user, password }, client));
             };
@@ -119,7 +119,7 @@ impl Questions<'_> {
             if typed != url {
                 self.say(&format!("Taken as {url}, the folder that iTop is installed in."))?;
             }
-            let nobody = side(name, &url, "", SecretString::default());
+            let nobody = SideConfig::bare(name, &url, "", SecretString::default());
             let Err(NoITop { why, instead }) = answers(&self.client(&nobody)?, &nobody).await else {
                 return Ok(url);
             };
@@ -217,21 +217,4 @@ fn first_line(file: &Path) -> anyhow::Result<SecretString> {
 
 fn not_empty(text: &str) -> Result<String, String> {
     if text.is_empty() { Err("must not be empty".to_owned()) } else { Ok(text.to_owned()) }
-}
-
-/// A side with nothing but what a call needs.
-fn side(name: &str, url: &str, user: &str, password: SecretString) -> SideConfig {
-    SideConfig {
-        name: name.to_owned(),
-        url: url.to_owned(),
-        login: Login::Password { user: user.to_owned(), password },
-        api_keys: Vec::new(),
-        defaults: Default::default(),
-        ca_file: None,
-        proxy: None,
-        time_zone: None,
-        max_calls: 1,
-        settle_ms: 0,
-        timeout_ms: 30_000,
-    }
 }

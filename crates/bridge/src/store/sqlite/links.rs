@@ -4,7 +4,6 @@
 use itop_bridge_core::caselog::LogState;
 use itop_bridge_core::document::Document;
 use itop_bridge_core::link::Copy;
-use itop_bridge_core::plan::HaltKind;
 use itop_bridge_core::{Link, TicketKey};
 use rusqlite::{Connection, OptionalExtension, Params, named_params, params};
 
@@ -315,8 +314,7 @@ fn refuse_other_pair(db: &Connection, link: &Link, id: Option<i64>) -> Result<()
 
 /// A pair that has ended, or whose internal ticket is lost, leaves the id to the pair that has it by now.
 fn holds_its_internal_ticket(db: &Connection, stored: &Stored) -> Result<bool> {
-    let kind = stored.link.halt.as_ref().map(|halt| halt.kind);
-    let is_lost = matches!(kind, Some(HaltKind::InternalVanished | HaltKind::InternalReferenceChanged));
+    let is_lost = stored.link.halt.as_ref().is_some_and(|halt| halt.kind.is_of_a_lost_counterpart());
     if !is_lost && stored.state == LinkState::Live && !stored.link.resumed {
         return Ok(true);
     }
