@@ -123,13 +123,17 @@ fn embed_once(html: &str, images: &BTreeMap<InlineImage, Embedded>) -> String {
         if let Some(image) = inline_image(img) {
             return embed_one(img, images.get(&image));
         }
-        for attribute in ["srcset", "data-img-id", "data-img-secret"] {
-            img.remove_attribute(attribute);
-        }
+        img.remove_attribute("srcset");
         match img.get_attribute("src") {
             Some(source) if is_image_data(&source) => Ok(()),
             _ => embed_one(img, None),
         }
+    });
+    // iTop writes these into images alone; what reads as one is no reason to tell a secret.
+    let secrets = element!("*[data-img-id], *[data-img-secret]", |tag| {
+        tag.remove_attribute("data-img-id");
+        tag.remove_attribute("data-img-secret");
+        Ok(())
     });
     let settings = RewriteStrSettings::new()
         .with_strict(false)
@@ -138,18 +142,22 @@ fn embed_once(html: &str, images: &BTreeMap<InlineImage, Embedded>) -> String {
         .append_element_content_handler(captions)
         .append_element_content_handler(pictures)
         .append_element_content_handler(replace)
+        .append_element_content_handler(secrets)
         .append_document_content_handler(no_tag_begins_in_text());
     let embedded = rewrite_str(html, settings).unwrap_or_else(|_| text_to_html(&html_to_text(html)));
     escape_unfinished_tag(embedded)
 }
 
-/// `<<figure>img src=…>`: a bare `<` before a tag that goes must not make one of the text behind it.
+/// `<<figure>img src=…>`: a bare `<` before a tag that goes must not make one of the text behind it. What stands in
+/// a drawing's `<![CDATA[`, which is a comment up to its first `>` without the drawing, must not end it.
 fn no_tag_begins_in_text<'h>() -> lol_html::DocumentContentHandlers<'h> {
     doc_text!(|chunk| {
-        if chunk.text_type() == TextType::Data && chunk.as_str().contains('<') {
-            let escaped = chunk.as_str().replace('<', "&lt;");
-            chunk.replace(&escaped, ContentType::Html);
-        }
+        let escaped = match chunk.text_type() {
+            TextType::Data if chunk.as_str().contains('<') => chunk.as_str().replace('<', "&lt;"),
+            TextType::CDataSection => chunk.as_str().replace('<', "&lt;").replace('>', "&gt;"),
+            _ => return Ok(()),
+        };
+        chunk.replace(&escaped, ContentType::Html);
         Ok(())
     })
 }
@@ -211,9 +219,7 @@ pub struct Embedded {
 fn embed_one(img: &mut Element<'_, '_>, with: Option<&Embedded>) -> lol_html::HandlerResult {
     match with {
         Some(Embedded { mimetype, base64 }) => {
-            for attribute in ["data-img-id", "data-img-secret", "srcset"] {
-                img.remove_attribute(attribute);
-            }
+            img.remove_attribute("srcset");
             img.set_attribute("src", &format!("data:{mimetype};base64,{base64}"))?;
         }
         None => {
