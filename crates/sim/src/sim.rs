@@ -157,6 +157,16 @@ impl Sim {
         self.with(|state| state.world.clone_from(&backup.0));
     }
 
+    /// Another iTop over a copy of this one's database, as somebody makes one to try things out: its actions call
+    /// whom this one's do.
+    pub fn cloned(&self) -> Sim {
+        let (config, world, hooks) =
+            self.with(|state| (state.config.clone(), state.world.clone(), state.hooks.connected_alike()));
+        let clone = Sim::new(config);
+        clone.with(|state| (state.world, state.hooks) = (world, hooks));
+        clone
+    }
+
     /// One object as it was then, without a hook or a rule.
     ///
     /// # Panics

@@ -102,6 +102,13 @@ pub fn embed(html: &str, images: &BTreeMap<InlineImage, Embedded>) -> String {
 }
 
 fn embed_once(html: &str, images: &BTreeMap<InlineImage, Embedded>) -> String {
+    // `<b x/="y">`: written anew with an attribute more or less, the tag would take what stands behind it into a value.
+    let odd = element!("*", |tag| {
+        if tag.attributes().iter().any(|attribute| attribute.name().starts_with('=')) {
+            tag.remove_and_keep_content();
+        }
+        Ok(())
+    });
     let figures = element!("figure", |figure| {
         figure.remove_and_keep_content();
         Ok(())
@@ -137,6 +144,7 @@ fn embed_once(html: &str, images: &BTreeMap<InlineImage, Embedded>) -> String {
     });
     let settings = RewriteStrSettings::new()
         .with_strict(false)
+        .append_element_content_handler(odd)
         .append_element_content_handler(figures)
         .append_element_content_handler(highlights)
         .append_element_content_handler(captions)

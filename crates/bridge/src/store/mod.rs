@@ -21,7 +21,7 @@ mod sqlite;
 mod watch;
 
 pub use handle::StoreHandle;
-pub use sqlite::SqliteStore;
+pub use sqlite::{Commits, SqliteStore};
 pub use watch::{Halted, HookCount, Parked, Tally, Uncarried};
 
 /// The most rows that one transaction touches.

@@ -20,7 +20,8 @@ use itop_bridge::engine::{Broken, Engine};
 use itop_bridge::random::SeededRandom;
 use itop_bridge::setup::Admin;
 use itop_bridge::store::{
-    About, Activity, DirtyMark, Instance, LinkState, Look, QueueRow, SqliteStore, Store, StoreHandle, Stored, TicketOf,
+    About, Activity, Commits, DirtyMark, Instance, LinkState, Look, QueueRow, SqliteStore, Store, StoreHandle, Stored,
+    TicketOf,
 };
 use itop_bridge::timing::Timing;
 use itop_bridge_core::Side;
@@ -249,6 +250,8 @@ pub struct World {
     pub externals: Vec<Sim>,
     pub internal: Sim,
     pub store: StoreHandle,
+    /// Where they are over, the process is dead: it sends nothing more either.
+    pub commits: Arc<Commits>,
     pub clock: Arc<VirtualClock>,
     config: Config,
     running: Option<Running>,
@@ -339,12 +342,14 @@ impl World {
             externals[0] = acme.clone();
         }
         let sqlite = SqliteStore::open_in_memory().expect("a store in memory");
+        let commits = sqlite.commits();
         let store = StoreHandle::inline(sqlite);
         let slow_line = setup.line_bits_per_second.is_some();
         let mut world = World {
             externals,
             internal,
             store,
+            commits,
             clock,
             config,
             running: None,
@@ -410,7 +415,7 @@ impl World {
             self.externals[position].clone()
         };
         let (side, panic_at, garbled) = (side.name.clone(), self.panic_at.clone(), self.garbled.clone());
-        Arc::new(ToSim { sim, slow_line: self.slow_line, side, panic_at, garbled })
+        Arc::new(ToSim { sim, slow_line: self.slow_line, side, panic_at, garbled, commits: self.commits.clone() })
     }
 
     /// The verb `setup` with these arguments, as an administrator: how it ended and what it said, or its error.
@@ -685,6 +690,7 @@ struct ToSim {
     side: String,
     panic_at: Arc<Mutex<Option<&'static str>>>,
     garbled: Garbled,
+    commits: Arc<Commits>,
 }
 
 /// A word, and the bytes that come in its place.
@@ -716,6 +722,9 @@ impl Transport for ToSim {
         let panics = self.panic_at.lock().unwrap().take_if(|side| *side == self.side).is_some();
         Box::pin(async move {
             assert!(!panics, "a mistake in the bridge");
+            if self.commits.are_over() {
+                return std::future::pending().await;
+            }
             let (head, body) = request.into_parts();
             let limit = head.extensions.get::<MaxAnswerBytes>().map_or(u64::MAX, |max| max.0);
             let request = http::Request::from_parts(head, body.to_bytes());

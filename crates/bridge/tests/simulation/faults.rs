@@ -5,6 +5,7 @@ use std::time::Duration;
 use itop_sim::{Effect, Fault, Release, Sim};
 
 use crate::history::{Draw, Place, Scene};
+use crate::people::Deed;
 
 #[derive(Debug, Clone)]
 pub enum Trouble {
@@ -31,12 +32,19 @@ pub enum Trouble {
     },
     /// The process dies where it stands.
     Crash,
+    /// It dies between one of its next commits and the one after.
+    DiesAfterCommits(u64),
     /// It starts over what was committed.
     Boot,
     /// A second process works over the same store until the first dies.
     JoinIn,
     ClockJumps {
         ms: i64,
+    },
+    /// Somebody makes a copy of that iTop and works in it: its hooks come here too.
+    CloneWorks {
+        of: Place,
+        deeds: Vec<(Deed, u64)>,
     },
 }
 
@@ -69,7 +77,7 @@ type End = Option<(u64, Trouble)>;
 impl Trouble {
     pub fn of(draw: &Draw, scene: &Scene) -> (Trouble, End) {
         let side = draw.one_of(scene.places());
-        match draw.below(21) {
+        match draw.below(24) {
             0..9 => (Trouble::calls(draw, scene, side), None),
             9..12 => Trouble::mode(draw, scene, side),
             12..15 => Trouble::hooks(draw, side),
@@ -78,6 +86,11 @@ impl Trouble {
                 (Trouble::ClockJumps { ms }, None)
             }
             20 => (Trouble::JoinIn, None),
+            21 => (Trouble::CloneWorks { of: side, deeds: deeds_in_a_clone(draw) }, None),
+            22..24 => {
+                let after_ms = draw.one_of(&[500, 5_000, 90_000]);
+                (Trouble::DiesAfterCommits(draw.below(25)), Some((after_ms, Trouble::Boot)))
+            }
             _ => (Trouble::Crash, Some((draw.one_of(&[0, 100, 5_000, 90_000]), Trouble::Boot))),
         }
     }
@@ -104,6 +117,19 @@ impl Trouble {
         let order = draw.one_of(&[Order::AsFired, Order::Reversed, Order::Forgotten]);
         (Trouble::Hooks { from, weather }, Some((500 + draw.below(200_000), Trouble::HooksCome { from, order })))
     }
+}
+
+fn deeds_in_a_clone(draw: &Draw) -> Vec<(Deed, u64)> {
+    let deeds = [
+        Deed::Create("UserRequest"),
+        Deed::Edit("title"),
+        Deed::Attach,
+        Deed::Say,
+        Deed::Move,
+        Deed::DeleteFile,
+        Deed::DeleteTicket,
+    ];
+    (0..1 + draw.below(4)).map(|_| (draw.one_of(&deeds), draw.number())).collect()
 }
 
 fn fault(draw: &Draw, scene: &Scene) -> Fault {

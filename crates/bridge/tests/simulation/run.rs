@@ -76,7 +76,7 @@ async fn live(history: &History, outcome: &mut Outcome) {
             What::BackUp => backup = history.scene.restored.map(|place| (place, sim_at(&world, place).back_up())),
         }
     }
-    heal(&mut world, runs, &history.scene).await;
+    heal(&mut world, &mut runs, &history.scene).await;
     if let Some((place, backup)) = backup {
         restore(&mut world, place, &backup).await;
     } else if let Some(place) = history.scene.emptied {
@@ -108,25 +108,56 @@ async fn happen(world: &mut World, runs: &mut bool, trouble: &Trouble) {
             world.crash().await;
             *runs = false;
         }
-        Trouble::Boot if !*runs => {
-            world.boot();
-            *runs = true;
-        }
-        Trouble::Boot => {}
+        Trouble::DiesAfterCommits(more) => world.commits.only(*more),
+        Trouble::Boot => start_again(world, runs).await,
         Trouble::JoinIn if *runs => world.join_in(),
         Trouble::JoinIn => {}
         Trouble::ClockJumps { ms } => world.clock.jump(*ms),
+        Trouble::CloneWorks { of, deeds } => {
+            let clone = Clone { of: *of, sim: sim_at(world, *of).cloned(), world };
+            for (deed, pick) in deeds {
+                people::act(&clone, &mut Memory::default(), *of, *deed, *pick).await;
+            }
+        }
+    }
+}
+
+/// Whoever died at a commit is gone by now.
+async fn start_again(world: &mut World, runs: &mut bool) {
+    if world.commits.are_over() {
+        world.crash().await;
+        *runs = false;
+    }
+    world.commits.without_end();
+    if !*runs {
+        world.boot();
+        *runs = true;
+    }
+}
+
+/// An iTop in another one's place.
+struct Clone<'w> {
+    of: Place,
+    sim: Sim,
+    world: &'w World,
+}
+
+impl Ground for Clone<'_> {
+    fn sim(&self, place: Place) -> &Sim {
+        if place == self.of { &self.sim } else { self.world.sim(place) }
+    }
+
+    async fn links(&self) -> Vec<Stored> {
+        World::links(self.world).await
     }
 }
 
 /// All is well again, and two audits go by: the first may still have been under way in trouble.
-async fn heal(world: &mut World, runs: bool, scene: &Scene) {
+async fn heal(world: &mut World, runs: &mut bool, scene: &Scene) {
     for place in scene.places() {
         faults::heal(sim_at(world, *place));
     }
-    if !runs {
-        world.boot();
-    }
+    start_again(world, runs).await;
     let audits = 2 * AUDIT_SECONDS + 60;
     // What was due before the clock went back is due that much later.
     world.pass_seconds(if scene.clock_jumps { audits + 2 * 3_600 } else { audits }).await;

@@ -1,6 +1,5 @@
 //! The handle: group commit, order, limits, and that it wakes whoever waits for dirty tickets.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 
 use futures_util::future::join_all;
@@ -39,25 +38,25 @@ async fn all_marked(handle: &StoreHandle, requests: Vec<Vec<DirtyMark>>) -> Vec<
 async fn fifty_waiting_hints_share_one_commit() {
     let folder = Folder::new();
     let store = SqliteStore::open_exclusive(folder.path("store.db")).unwrap();
-    let commits = store.commit_counter();
+    let commits = store.commits();
     let handle = StoreHandle::thread(store);
     let answers = all_marked(&handle, (0..50).map(|ticket| vec![hint(ticket, 0)]).collect()).await;
     assert!(answers.iter().all(|answer| matches!(answer.as_deref(), Ok([Marked::Accepted]))));
-    assert_eq!(commits.load(Ordering::Relaxed), 1);
+    assert_eq!(commits.made(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_hundred_hints_in_a_rush_take_few_commits() {
     let folder = Folder::new();
     let store = SqliteStore::open_exclusive(folder.path("store.db")).unwrap();
-    let commits = store.commit_counter();
+    let commits = store.commits();
     let handle = StoreHandle::thread(store);
     let tasks = (0..500).map(|ticket| {
         let handle = handle.clone();
         tokio::spawn(async move { handle.mark_dirty(vec![hint(ticket, 0)], 0).await.unwrap() })
     });
     join_all(tasks.collect::<Vec<_>>()).await.into_iter().for_each(|task| drop(task.unwrap()));
-    let commits = commits.load(Ordering::Relaxed);
+    let commits = commits.made();
     println!("500 hints took {commits} commits");
     assert!(commits < 250, "{commits}");
 }
@@ -65,11 +64,11 @@ async fn five_hundred_hints_in_a_rush_take_few_commits() {
 #[tokio::test]
 async fn a_group_never_exceeds_a_transaction_and_each_request_gets_its_own_answer() {
     let store = SqliteStore::open_in_memory().unwrap();
-    let commits = store.commit_counter();
+    let commits = store.commits();
     let handle = StoreHandle::thread(store);
     let request = |n: u64| (0..150).map(|i| if i == 3 { internal_hint(n) } else { hint(n, 0) }).collect();
     let answers = all_marked(&handle, (0..3).map(request).collect()).await;
-    assert_eq!(commits.load(Ordering::Relaxed), 3);
+    assert_eq!(commits.made(), 3);
     for answer in answers {
         let marked = answer.unwrap();
         assert_eq!(marked.len(), 150);

@@ -102,6 +102,13 @@ pub struct Hooks {
     next_number: usize,
 }
 
+impl Hooks {
+    /// The same triggers and the same way out; nothing was sent yet.
+    pub fn connected_alike(&self) -> Hooks {
+        Hooks { triggers: self.triggers.clone(), sender: self.sender.clone(), ..Hooks::default() }
+    }
+}
+
 impl Default for Hooks {
     fn default() -> Self {
         Self {

@@ -5,7 +5,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use itop_bridge_core::Link;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
@@ -15,11 +14,14 @@ use super::{
     QueueRow, Result, Store, StoreError, Stored, Tally, TicketOf, Uncarried,
 };
 
+mod commits;
 mod links;
 mod open;
 mod queue;
 mod sweep;
 mod watch;
+
+pub use commits::Commits;
 
 /// A store in a SQLite file.
 ///
@@ -27,7 +29,7 @@ mod watch;
 /// promises, a power cut. *Assumption*: the file lies on a local disk; WAL does not work over NFS.
 pub struct SqliteStore {
     db: Connection,
-    commits: Arc<AtomicU64>,
+    commits: Arc<Commits>,
     /// Held while `serve` runs; the system lets go of it when the process ends, however it ends.
     _serve_lock: Option<std::fs::File>,
 }
@@ -70,8 +72,8 @@ impl SqliteStore {
         Ok(())
     }
 
-    /// Counts the transactions that this store has brought to disk.
-    pub fn commit_counter(&self) -> Arc<AtomicU64> {
+    /// The transactions that this store brings to disk.
+    pub fn commits(&self) -> Arc<Commits> {
         Arc::clone(&self.commits)
     }
 
@@ -84,10 +86,12 @@ impl SqliteStore {
         let before = self.db.total_changes();
         let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let answer = verb(&transaction)?;
-        transaction.commit()?;
-        if self.db.total_changes() != before {
-            self.commits.fetch_add(1, Ordering::Relaxed);
+        if transaction.total_changes() == before {
+            return Ok(answer);
         }
+        self.commits.may_come()?;
+        transaction.commit()?;
+        self.commits.one_more();
         Ok(answer)
     }
 }
