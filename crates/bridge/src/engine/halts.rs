@@ -180,9 +180,8 @@ impl Shared {
         let (instance, gone, said) = (itop.instance.clone(), gone.clone(), reason.clone());
         let halt = move |store: &mut dyn Store| {
             let gone: BTreeSet<u64> = accepted(store, &instance, of)?.union(&gone).copied().collect();
-            store.set_cursor(&instance, of, &read::join(gone.iter()))?;
             let before = store.stopped(&instance)?;
-            store.set_stopped(&instance, Some(&said))?;
+            store.halt(&instance, &said, &[(of, &read::join(gone.iter()))])?;
             Ok(before.is_none_or(|before| before != said))
         };
         if self.store.call(halt).await? {

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use itop_bridge_core::Side;
 use itop_client::{Client, Error, ErrorClass, Found, Object, Query, Written};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OnceCell};
 
 use super::breaker::Breaker;
 use super::unreadable::{Loaded, Unreadable};
@@ -30,6 +30,8 @@ pub struct Itop {
     pub time_zone: Option<jiff::tz::TimeZone>,
     known: Mutex<Known>,
     breaker: Mutex<Breaker>,
+    /// The store's witnesses of an earlier process were asked for.
+    pub(super) knows_witnesses: OnceCell<()>,
     /// Wakes the prober when the breaker came to want a probe.
     pub(super) trouble: Notify,
 }
@@ -41,9 +43,9 @@ struct Known {
     /// Attributes, by class and code, whose text is answered with every `&` escaped once more.
     escaped: BTreeSet<(String, String)>,
     highest_ticket: u64,
-    knows_witnesses: bool,
-    /// The side stopped over what was read, by this process and a moment ago.
-    halted: bool,
+    halted: Halted,
+    /// How often it halted.
+    halts: u64,
     /// Of the server's times from UTC.
     offset: Option<Learnt>,
     seen: HashMap<u64, Seen>,
@@ -52,6 +54,39 @@ struct Known {
     /// How often this iTop answered.
     answers: u64,
     unreadable: HashMap<(Loaded, u64), Unreadable>,
+}
+
+/// Whether the side stopped over what was read, by this process and a moment ago.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Halted {
+    #[default]
+    No,
+    /// The store does not know it yet.
+    BeingStored,
+    /// The store was told, and says how long: if it could not take it, what was seen is found again.
+    ByStore,
+}
+
+/// A halt on its way to the store.
+pub(super) struct Halting<'i>(&'i Itop);
+
+impl Halting<'_> {
+    /// What was seen is no measure any more.
+    pub(super) fn is_stored(self) {
+        let mut known = self.0.known();
+        known.seen.clear();
+        // Ids are given out again, and the highest that was met says nothing.
+        known.highest_ticket = 0;
+    }
+}
+
+impl Drop for Halting<'_> {
+    fn drop(&mut self) {
+        let mut known = self.0.known();
+        known.halted = Halted::ByStore;
+        // Whoever asked the store before has an old answer.
+        known.halts += 1;
+    }
 }
 
 /// How a text attribute is held: it differs between iTop's versions (`solution` is plain in 3.1 and
@@ -71,8 +106,20 @@ struct Seen {
 
 impl Itop {
     pub fn new(name: String, instance: Instance, client: Client, settle_ms: i64, timeout_ms: i64) -> Itop {
-        let (known, breaker, trouble) = (Mutex::default(), Mutex::default(), Notify::new());
-        Itop { name, instance, client, settle_ms, timeout_ms, time_zone: None, known, breaker, trouble }
+        let (known, breaker) = (Mutex::default(), Mutex::default());
+        let (knows_witnesses, trouble) = (OnceCell::new(), Notify::new());
+        Itop {
+            name,
+            instance,
+            client,
+            settle_ms,
+            timeout_ms,
+            time_zone: None,
+            known,
+            breaker,
+            knows_witnesses,
+            trouble,
+        }
     }
 
     /// The zone of the server's times, where the configuration says it.
@@ -249,22 +296,27 @@ impl Itop {
         None
     }
 
-    /// The side stops over what was just seen: passes that read it already write nothing.
-    pub fn halts_and_forgets(&self) {
-        let mut known = self.known();
-        known.halted = true;
-        known.seen.clear();
-        // Ids are given out again, and the highest that was met says nothing.
-        known.highest_ticket = 0;
+    /// The side halts over what was just seen: passes that read it already write nothing.
+    pub(super) fn halts(&self) -> Halting<'_> {
+        self.known().halted = Halted::BeingStored;
+        Halting(self)
     }
 
     pub fn is_halted(&self) -> bool {
-        self.known().halted
+        self.known().halted != Halted::No
     }
 
-    /// The store says that the side does not stand still.
-    pub fn goes_on(&self) {
-        self.known().halted = false;
+    /// How often it has halted.
+    pub fn halts_so_far(&self) -> u64 {
+        self.known().halts
+    }
+
+    /// The store said that the side does not stand still, after it had halted so often.
+    pub fn goes_on(&self, halts: u64) {
+        let mut known = self.known();
+        if known.halted == Halted::ByStore && known.halts == halts {
+            known.halted = Halted::No;
+        }
     }
 
     /// A call came back with an answer of iTop's own.
@@ -324,11 +376,6 @@ impl Itop {
     pub fn stood_at(&self, ticket: u64, last_update: &str, now_ms: i64) {
         let seen = Seen { last_update: last_update.to_owned(), first_met_ms: now_ms, settled: false };
         self.known().seen.entry(ticket).or_insert(seen);
-    }
-
-    /// Whether the store's witnesses are still to be asked for: once.
-    pub fn asks_for_witnesses(&self) -> bool {
-        !std::mem::replace(&mut self.known().knows_witnesses, true)
     }
 
     /// The tickets that were seen with a `last_update` that a sweep looks back over.

@@ -11,7 +11,7 @@ use super::audit::PAGE;
 use super::failure::Failure;
 use super::itop::Itop;
 use super::sweep::{LAST_UPDATE, earlier};
-use crate::store::WENT_BACK;
+use crate::store::{Store, WENT_BACK};
 
 /// The store's name for the tickets whose last change was seen last: a process that just began knows of no other.
 const WITNESSES: &str = "witnesses";
@@ -84,18 +84,18 @@ impl Shared {
         }
     }
 
+    /// Once in the life of a process; whoever comes meanwhile waits for them.
     async fn ask_for_witnesses(&self, itop: &Itop) -> Result<(), Failure> {
-        for (ticket, last_update) in self.witnesses(itop).await? {
-            itop.stood_at(ticket, &last_update, self.now_ms());
-        }
-        Ok(())
+        let ask = async || -> Result<(), Failure> {
+            for (ticket, last_update) in self.witnesses(itop).await? {
+                itop.stood_at(ticket, &last_update, self.now_ms());
+            }
+            Ok(())
+        };
+        itop.knows_witnesses.get_or_try_init(ask).await.map(|()| ())
     }
 
-    /// Kept by the store, and asked once in the life of a process.
     async fn witnesses(&self, itop: &Itop) -> Result<Vec<(u64, String)>, Failure> {
-        if !itop.asks_for_witnesses() {
-            return Ok(Vec::new());
-        }
         let instance = itop.instance.clone();
         let kept = self.store.call(move |store| store.cursor(&instance, WITNESSES)).await?.unwrap_or_default();
         let read = |line: &str| {
@@ -121,15 +121,15 @@ impl Shared {
             "its ticket {reference} was last changed at {before}, and shows {now} now: was this iTop restored from a backup, or its clock set back?"
         );
         tracing::error!(itop = %itop.name, reason, "halted: nothing is written until `resume`");
-        itop.halts_and_forgets();
+        let halting = itop.halts();
         let (instance, now) = (itop.instance.clone(), now.to_owned());
-        let stop = move |store: &mut dyn crate::store::Store| {
-            store.set_cursor(&instance, WENT_BACK, "yes")?;
-            store.set_stopped(&instance, Some(&reason))?;
-            store.set_cursor(&instance, WITNESSES, "")?;
-            store.set_cursor(&instance, LAST_UPDATE, &now)
+        let halt = move |store: &mut dyn Store| {
+            store.halt(&instance, &reason, &[(WENT_BACK, "yes"), (WITNESSES, ""), (LAST_UPDATE, &now)])
         };
-        Ok(self.store.call(stop).await?)
+        self.store.call(halt).await?;
+        // Not before: a halt that the store does not take is found once more by what was seen.
+        halting.is_stored();
+        Ok(())
     }
 }
 

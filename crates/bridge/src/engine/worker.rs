@@ -21,7 +21,7 @@ use super::sights::Sights;
 use super::suspensions::{Asks, say_over};
 use super::{Lane, Shared};
 use crate::config::Condition;
-use crate::store::{Claim, Instance, Next, StoreError};
+use crate::store::{Claim, Instance, Next, Store, StoreError};
 
 /// Tickets read together.
 const BATCH: usize = 20;
@@ -86,20 +86,31 @@ async fn claim(shared: &Shared, lane: &Lane) -> Result<Vec<Claim>, Failure> {
     if [&lane.external, &shared.internal].iter().any(|itop| itop.breaker().is_down()) {
         return Ok(Vec::new());
     }
-    if !shared.knows_newer_pairs(lane).await? {
+    // First of all: a side that halted when the process began goes on by `resume` too.
+    if !goes_on(shared, lane).await? || !shared.knows_newer_pairs(lane).await? {
         return Ok(Vec::new());
     }
     let (name, now, lease_ms) = (lane.name.clone(), shared.now_ms(), shared.timing.lease_ms);
     let claims = shared.store.call(move |store| {
-        let stopped = store.stopped(&Instance::External(name.clone()))?.or(store.stopped(&Instance::Internal)?);
-        if stopped.is_some() { Ok(None) } else { store.claim(&name, BATCH, now, lease_ms).map(Some) }
+        if stands_still(store, &name)? { Ok(Vec::new()) } else { store.claim(&name, BATCH, now, lease_ms) }
     });
-    let claims = claims.await?;
-    if claims.is_some() {
-        lane.external.goes_on();
-        shared.internal.goes_on();
+    Ok(claims.await?)
+}
+
+/// Whether neither side stands still, by what the store says now.
+async fn goes_on(shared: &Shared, lane: &Lane) -> Result<bool, Failure> {
+    let halts = [&lane.external, &shared.internal].map(|itop| (itop, itop.halts_so_far()));
+    let name = lane.name.clone();
+    let goes_on = !shared.store.call(move |store| stands_still(store, &name)).await?;
+    if goes_on {
+        halts.iter().for_each(|(itop, halts)| itop.goes_on(*halts));
     }
-    Ok(claims.unwrap_or_default())
+    Ok(goes_on)
+}
+
+fn stands_still(store: &mut dyn Store, external: &str) -> crate::store::Result<bool> {
+    let external = store.stopped(&Instance::External(external.to_owned()))?;
+    Ok(external.is_some() || store.stopped(&Instance::Internal)?.is_some())
 }
 
 /// How long nothing can become due: until the next row's time, or until the next look whether a side that

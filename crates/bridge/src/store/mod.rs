@@ -430,6 +430,9 @@ pub trait Store: Send {
     fn stopped(&mut self, instance: &Instance) -> Result<Option<String>>;
     fn set_stopped(&mut self, instance: &Instance, reason: Option<&str>) -> Result<()>;
 
+    /// It halts, and these of its cursors stand so: all of that, or nothing.
+    fn halt(&mut self, instance: &Instance, reason: &str, cursors: &[(&str, &str)]) -> Result<()>;
+
     // ---- what an operator watches ------------------------------------------------------------
 
     /// How one external's tickets stand.

@@ -17,6 +17,8 @@ either_version_on_either_side![
     people_work_on_at_once_after_the_restore,
     a_resumed_side_does_not_halt_over_the_same_restore_again,
     a_pair_that_has_the_id_of_a_lost_one_is_followed,
+    a_restore_is_not_forgotten_while_the_store_takes_nothing,
+    the_witnesses_are_asked_for_until_the_store_has_told_them,
 ];
 outside_both_versions![a_clone_that_calls_the_bridge_changes_nothing];
 
@@ -107,6 +109,48 @@ async fn a_restored_internal_gets_again_what_it_lost(versions: Versions) {
     world.one_more_pass_writes_nothing().await;
 }
 
+/// Whoever forgot what was seen before the halt is on disk would take what is lost for deleted.
+async fn a_restore_is_not_forgotten_while_the_store_takes_nothing(versions: Versions) {
+    let world = Setup::between(versions).start().await;
+    let (old, _, backup) = yesterday_and_today(&world, Side::Internal).await;
+    let copy = world.copy_of(old).await.id;
+    let before = names(&world.internal, copy);
+    world.commits.refuse(true);
+    world.internal.restore(&backup);
+    world.pass_seconds(700).await;
+    assert_eq!(world.stopped(Instance::Internal).await, None, "nothing can be stored");
+    world.clear_calls();
+    world.commits.refuse(false);
+    halted_over_the_restore(&world, Side::Internal).await;
+    assert_eq!(world.acme().writes() + world.internal.writes(), 0, "nothing is written meanwhile");
+    world.resume("elitery", false).await.unwrap();
+    world.pass_seconds(4_000).await;
+    world.settle().await;
+    let own = |name: &&String| *name != "inside today.txt";
+    assert_eq!(names(&world.internal, copy).iter().collect::<Vec<_>>(), before.iter().filter(own).collect::<Vec<_>>());
+    world.one_more_pass_writes_nothing().await;
+}
+
+/// A process that just began knows of a restore by the store's witnesses alone.
+async fn the_witnesses_are_asked_for_until_the_store_has_told_them(versions: Versions) {
+    let mut world = Setup::between(versions).start().await;
+    let (_, _, backup) = yesterday_and_today(&world, Side::External).await;
+    world.crash().await;
+    world.acme().restore(&backup);
+    world.commits.refuse(true);
+    world.boot();
+    world.pass_seconds(700).await;
+    assert_eq!(world.stopped(instance(Side::External)).await, None, "nothing can be stored");
+    world.clear_calls();
+    world.commits.refuse(false);
+    halted_over_the_restore(&world, Side::External).await;
+    assert_eq!(world.acme().writes() + world.internal.writes(), 0, "nothing is written meanwhile");
+    world.resume("acme", false).await.unwrap();
+    world.pass_seconds(4_000).await;
+    world.settle().await;
+    world.one_more_pass_writes_nothing().await;
+}
+
 async fn a_restored_external_loses_nothing_that_was_carried(versions: Versions) {
     let world = Setup::between(versions).start().await;
     let (old, new, backup) = yesterday_and_today(&world, Side::External).await;
@@ -145,6 +189,12 @@ async fn a_restore_is_seen_by_a_bridge_that_was_not_running(versions: Versions) 
         halted_over_the_restore(&world, side).await;
         let now = (names(world.acme(), old), names(&world.internal, world.copy_of(old).await.id));
         assert_eq!(now, before);
+        let name = if side == Side::External { "acme" } else { "elitery" };
+        world.resume(name, false).await.unwrap();
+        world.pass_seconds(4_000).await;
+        world.settle().await;
+        a_day_goes_by(&world, old, "after").await;
+        world.one_more_pass_writes_nothing().await;
         world.stop().await;
     }
 }

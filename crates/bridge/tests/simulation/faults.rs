@@ -41,6 +41,8 @@ pub enum Trouble {
     ClockJumps {
         ms: i64,
     },
+    /// The disk that the store lies on is full.
+    DiskFull(bool),
     /// Somebody makes a copy of that iTop and works in it: its hooks come here too.
     CloneWorks {
         of: Place,
@@ -77,7 +79,7 @@ type End = Option<(u64, Trouble)>;
 impl Trouble {
     pub fn of(draw: &Draw, scene: &Scene) -> (Trouble, End) {
         let side = draw.one_of(scene.places());
-        match draw.below(24) {
+        match draw.below(25) {
             0..9 => (Trouble::calls(draw, scene, side), None),
             9..12 => Trouble::mode(draw, scene, side),
             12..15 => Trouble::hooks(draw, side),
@@ -87,6 +89,7 @@ impl Trouble {
             }
             20 => (Trouble::JoinIn, None),
             21 => (Trouble::CloneWorks { of: side, deeds: deeds_in_a_clone(draw) }, None),
+            24 => (Trouble::DiskFull(true), Some((500 + draw.below(200_000), Trouble::DiskFull(false)))),
             22..24 => {
                 let after_ms = draw.one_of(&[500, 5_000, 90_000]);
                 (Trouble::DiesAfterCommits(draw.below(25)), Some((after_ms, Trouble::Boot)))

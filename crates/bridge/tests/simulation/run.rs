@@ -113,6 +113,7 @@ async fn happen(world: &mut World, runs: &mut bool, trouble: &Trouble) {
         Trouble::JoinIn if *runs => world.join_in(),
         Trouble::JoinIn => {}
         Trouble::ClockJumps { ms } => world.clock.jump(*ms),
+        Trouble::DiskFull(full) => world.commits.refuse(*full),
         Trouble::CloneWorks { of, deeds } => {
             let clone = Clone { of: *of, sim: sim_at(world, *of).cloned(), world };
             for (deed, pick) in deeds {
@@ -157,6 +158,7 @@ async fn heal(world: &mut World, runs: &mut bool, scene: &Scene) {
     for place in scene.places() {
         faults::heal(sim_at(world, *place));
     }
+    world.commits.refuse(false);
     start_again(world, runs).await;
     let audits = 2 * AUDIT_SECONDS + 60;
     // What was due before the clock went back is due that much later.

@@ -94,6 +94,7 @@ macro_rules! delegate {
             set_cursor(instance: &Instance, name: &str, value: &str) -> ();
             stopped(instance: &Instance) -> Option<String>;
             set_stopped(instance: &Instance, reason: Option<&str>) -> ();
+            halt(instance: &Instance, reason: &str, cursors: &[(&str, &str)]) -> ();
             tally(external: &str) -> Tally;
             uncarried(external: &str) -> Vec<Uncarried>;
             uncarried_tickets(external: &str, class: &str, after: u64, limit: usize) -> Vec<u64>;

@@ -839,6 +839,20 @@ fn a_side_stands_still_until_it_is_told_otherwise(store) {
     assert_eq!(store.stopped(&acme).unwrap(), None);
 }
 
+fn a_side_halts_with_its_cursors_or_not_at_all(store) {
+    let acme = Instance::External("acme".to_owned());
+    store.set_cursor(&acme, "witnesses", "1 2026-01-01 00:00:00").unwrap();
+    let too_many: Vec<(&str, &str)> = std::iter::repeat_n(("witnesses", ""), MAX_ROWS + 1).collect();
+    assert!(store.halt(&acme, "it went back", &too_many).is_err());
+    assert_eq!(store.stopped(&acme).unwrap(), None);
+    assert_eq!(store.cursor(&acme, "witnesses").unwrap().as_deref(), Some("1 2026-01-01 00:00:00"));
+    store.halt(&acme, "it went back", &[("witnesses", ""), ("went_back", "yes")]).unwrap();
+    assert_eq!(store.stopped(&acme).unwrap().as_deref(), Some("it went back"));
+    assert_eq!(store.cursor(&acme, "witnesses").unwrap().as_deref(), Some(""));
+    assert_eq!(store.cursor(&acme, "went_back").unwrap().as_deref(), Some("yes"));
+    assert_eq!(store.stopped(&Instance::Internal).unwrap(), None);
+}
+
 fn the_highest_counterpart_is_anybody_s(store) {
     assert_eq!(store.highest_counterpart().unwrap(), None);
     linked(store, &unborn(1));

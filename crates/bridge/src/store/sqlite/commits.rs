@@ -1,19 +1,20 @@
 //! The transactions that a store brings to disk.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::store::{Result, StoreError};
 
-/// Counts them, and ends them where somebody wants to see what stands if the process dies there.
+/// Counts them, and refuses them where somebody wants to see what then holds: each whole, as a disk would.
 #[derive(Debug)]
 pub struct Commits {
     made: AtomicU64,
     last: AtomicU64,
+    refused: AtomicBool,
 }
 
 impl Default for Commits {
     fn default() -> Commits {
-        Commits { made: AtomicU64::new(0), last: AtomicU64::new(u64::MAX) }
+        Commits { made: AtomicU64::new(0), last: AtomicU64::new(u64::MAX), refused: AtomicBool::new(false) }
     }
 }
 
@@ -23,7 +24,7 @@ impl Commits {
         self.made.load(Ordering::Relaxed)
     }
 
-    /// So many more, and none after: each is refused and changes nothing.
+    /// So many more, and none after, as when the process dies there.
     pub fn only(&self, more: u64) {
         self.last.store(self.made() + more, Ordering::Relaxed);
     }
@@ -38,8 +39,14 @@ impl Commits {
         self.made() >= self.last.load(Ordering::Relaxed)
     }
 
+    /// None until this is taken back, as when the disk is full.
+    pub fn refuse(&self, refused: bool) {
+        self.refused.store(refused, Ordering::Relaxed);
+    }
+
     pub(super) fn may_come(&self) -> Result<()> {
-        if self.are_over() { Err(StoreError::Unavailable("nothing more is written".to_owned())) } else { Ok(()) }
+        let refused = self.are_over() || self.refused.load(Ordering::Relaxed);
+        if refused { Err(StoreError::Unavailable("the disk takes nothing more".to_owned())) } else { Ok(()) }
     }
 
     pub(super) fn one_more(&self) {

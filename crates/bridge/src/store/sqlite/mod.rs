@@ -261,6 +261,14 @@ impl Store for SqliteStore {
         self.write(|db| sweep::set_stopped(db, instance, reason))
     }
 
+    fn halt(&mut self, instance: &Instance, reason: &str, cursors: &[(&str, &str)]) -> Result<()> {
+        within_bounds(cursors.len())?;
+        self.write(|db| {
+            cursors.iter().try_for_each(|(name, value)| sweep::set_cursor(db, instance, name, value))?;
+            sweep::set_stopped(db, instance, Some(reason))
+        })
+    }
+
     fn tally(&mut self, external: &str) -> Result<Tally> {
         watch::tally(&self.db, external)
     }
