@@ -400,8 +400,31 @@ impl World {
 
     /// A second process works over the same store, as no lock of a real one allows: leases alone keep them apart.
     pub fn join_in(&mut self) {
+        if self.second.is_some() {
+            return;
+        }
         let app = self.app();
         self.second = Some(Running::of(app));
+    }
+
+    #[allow(dead_code, reason = "the simulation's")]
+    /// The first of the two processes dies where it stands; what iTop sends comes to the other from then on.
+    pub async fn one_dies(&mut self) {
+        let (Some(first), Some(second)) = (self.running.take_if(|_| self.second.is_some()), self.second.take()) else {
+            return;
+        };
+        first.task.abort();
+        let _ = first.task.await;
+        self.bridges.connect(self.host, second.router.clone());
+        self.running = Some(second);
+    }
+
+    #[allow(dead_code, reason = "the simulation's")]
+    /// As `serve` begins: whoever held a lease is dead.
+    pub async fn expire_leases(&self) {
+        let now = self.clock.now_ms();
+        // On a full disk they run out in their time.
+        let _ = self.store.call(move |store| store.expire_leases(now)).await;
     }
 
     fn way_to(&self, side: &SideConfig) -> Arc<dyn Transport> {

@@ -104,7 +104,7 @@ async fn killed_hundreds_of_times_it_loses_nothing_and_doubles_nothing() {
         inside: Version::V3_2,
         has_beta: false,
         applies: false,
-        summer_ends: false,
+        begins_after_summers_end: None,
         clock_jumps: false,
         troubles: 0,
         restored: None,

@@ -38,6 +38,8 @@ pub enum Trouble {
     Boot,
     /// A second process works over the same store until the first dies.
     JoinIn,
+    /// One of two dies, and the other goes on.
+    OneDies,
     ClockJumps {
         ms: i64,
     },
@@ -87,7 +89,7 @@ impl Trouble {
                 let ms = draw.one_of(&[-3_600_000, -70_000, -3_000, 1_500, 130_000, 400_000, 3_600_000]);
                 (Trouble::ClockJumps { ms }, None)
             }
-            20 => (Trouble::JoinIn, None),
+            20 => (Trouble::JoinIn, draw.one_in(2).then(|| (draw.below(5_000), Trouble::OneDies))),
             21 => (Trouble::CloneWorks { of: side, deeds: deeds_in_a_clone(draw) }, None),
             24 => (Trouble::DiskFull(true), Some((500 + draw.below(200_000), Trouble::DiskFull(false)))),
             22..24 => {

@@ -23,8 +23,8 @@ pub struct Scene {
     pub has_beta: bool,
     /// `status_to_external = "apply"` instead of `report`.
     pub applies: bool,
-    /// The run begins shortly before summer time ends in Europe/Paris, where both servers stand.
-    pub summer_ends: bool,
+    /// The run begins so many minutes after summer time ends in Europe/Paris, where both servers stand, or before.
+    pub begins_after_summers_end: Option<i64>,
     /// The clock jumps, or writes land late: together they break what the design assumes of iTop.
     pub clock_jumps: bool,
     /// How many of ten events are troubles.
@@ -59,6 +59,8 @@ pub struct History {
     pub seed: u64,
     pub scene: Scene,
     pub events: Vec<Event>,
+    /// What people do once a restored iTop goes on: ids of what was lost are given out again.
+    pub afterwards: Vec<(Place, Deed, u64)>,
 }
 
 /// Draws from a seed.
@@ -97,7 +99,7 @@ impl History {
         let mut events = Vec::new();
         let mut at_ms = 0;
         for number in 0..8 + draw.below(22) {
-            at_ms += gap_ms(&draw);
+            at_ms += gap_ms(&draw, &scene);
             if number < 2 || draw.below(10) >= scene.troubles {
                 let at = person_at(&draw, &scene);
                 let deed = if number == 0 { Deed::Create("UserRequest") } else { Deed::of(&draw) };
@@ -120,7 +122,9 @@ impl History {
             events.push(Event { at_ms: draw.below(at_ms + 1), what: What::BackUp });
         }
         events.sort_by_key(|event| event.at_ms);
-        History { seed, scene, events }
+        let many = if scene.restored.is_some() { 3 + draw.below(6) } else { 0 };
+        let afterwards = (0..many).map(|_| (person_at(&draw, &scene), Deed::of(&draw), draw.number())).collect();
+        History { seed, scene, events, afterwards }
     }
 }
 
@@ -132,7 +136,7 @@ impl Scene {
             inside: draw.one_of(&versions),
             has_beta: draw.one_in(4),
             applies: draw.one_in(3),
-            summer_ends: draw.one_in(5),
+            begins_after_summers_end: draw.one_in(5).then(|| draw.one_of(&[-60, -20, -5, -1, 5, 40, 60])),
             clock_jumps: draw.one_in(5),
             troubles: 2 + draw.below(4),
             restored: draw.one_in(10).then(|| draw.one_of(&[Place::Acme, Place::Elitery])),
@@ -155,8 +159,10 @@ fn person_at(draw: &Draw, scene: &Scene) -> Place {
 }
 
 /// People act at once, within one pass of the bridge, and after it is at rest.
-fn gap_ms(draw: &Draw) -> u64 {
+fn gap_ms(draw: &Draw, scene: &Scene) -> u64 {
     match draw.below(20) {
+        // Some of it lies on either side of the hour that repeats.
+        0..3 if scene.begins_after_summers_end.is_some() => draw.below(3_600_000),
         0..5 => 0,
         5..10 => draw.below(400),
         10..15 => draw.below(3_000),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use itop_bridge::store::{LinkState, Stored};
+use itop_bridge_core::mark::{FileKind, FileMark};
 use itop_bridge_core::{Lifecycles, Side};
 use itop_sim::{Attachment, Sim, Ticket};
 
@@ -39,8 +40,10 @@ pub async fn breaches<G: Ground>(world: &G, memory: &Memory, scene: &Scene) -> V
     let mut judge = Judge { world, memory, scene, breaches: Vec::new() };
     let links = world.links().await;
     judge.nothing_of_the_provider_goes_out();
+    judge.no_text_is_written_outside();
     if scene.restored.is_some() {
         judge.nothing_is_there_twice(&links);
+        judge.no_entry_is_there_twice();
         judge.what_stands_was_carried(&links);
         return judge.breaches;
     }
@@ -73,13 +76,13 @@ impl<G: Ground> Judge<'_, G> {
             let mut copies: Vec<Ticket> =
                 sim_at(self.world, Place::Elitery).tickets("Ticket").into_iter().filter(is_copy).collect();
             let gone = |place, id| self.memory.deleted_tickets.contains(&(place, id));
+            let stands_still = |stored: &Stored| stored.link.halt.is_some() || stored.state != LinkState::Live;
             self.demand(copies.len() <= 1, || format!("no duplicates: {} copies of {place:?} {id}", copies.len()));
             let stored = links.remove(&(name(place), id));
-            if gone(place, id) {
-                continue;
-            }
             let inside_known = stored.as_ref().and_then(|stored| stored.link.internal.as_ref()).map(|key| key.id);
-            if inside_known.is_some_and(|id| gone(Place::Elitery, id)) {
+            if gone(place, id) || inside_known.is_some_and(|id| gone(Place::Elitery, id)) {
+                let halts = inside_known.is_none() || stored.as_ref().is_some_and(stands_still);
+                self.demand(halts, || format!("halt: {place:?} {id} goes on without one of its tickets"));
                 continue;
             }
             let Some(stored) = stored else {
@@ -111,6 +114,34 @@ impl<G: Ground> Judge<'_, G> {
                     format!("ownership: the bridge made {} at {place:?}", ticket.field("ref"))
                 });
             }
+        }
+    }
+
+    /// Outside the bridge makes files; where it drives the status it writes what a stimulus asks for.
+    fn no_text_is_written_outside(&mut self) {
+        for place in self.scene.places().iter().filter(|place| **place != Place::Elitery) {
+            let calls = sim_at(self.world, *place).calls().into_iter();
+            let writes = calls.filter(|call| call.is_write() && call.class != "Attachment");
+            for write in writes {
+                let json = &write.json;
+                let driven = self.scene.applies && write.operation != "core/create";
+                let texts = ["title", "description"].map(|code| format!("\"{code}\":"));
+                let says_more = texts.iter().any(|code| json.contains(code.as_str()));
+                self.demand(driven && !says_more, || format!("ownership: at {place:?} the bridge wrote {json}"));
+            }
+        }
+    }
+
+    /// What a person said is told once, also where the file that told it was lost.
+    fn no_entry_is_there_twice(&mut self) {
+        for Spoken { at, ticket, word } in &self.memory.spoken {
+            let others = self.scene.places().iter().filter(|place| *place != at);
+            let times: usize = others
+                .flat_map(|place| sim_at(self.world, *place).all_attachments())
+                .filter(|file| file.temp_id.contains(":log:"))
+                .map(|file| String::from_utf8_lossy(&file.data).matches(word.as_str()).count())
+                .sum();
+            self.demand(times <= 1, || format!("no duplicates: {word} of {at:?} {ticket} crossed {times} times"));
         }
     }
 
@@ -179,7 +210,8 @@ impl<G: Ground> Judge<'_, G> {
                 _ => outside.to_owned(),
             };
             let edit = self.memory.edits_inside.get(&(pair.inside.id, code));
-            let may_stay = edit.is_some_and(|edit| edit.value == inside);
+            // Of three urgencies one may come again by itself.
+            let may_stay = edit.is_some_and(|edit| edit.value == inside && (!edit.is_outdated || code == "urgency"));
             let must_stay = edit.is_some_and(|edit| edit.over_agreement);
             self.demand(may_stay || inside == wanted, || {
                 format!("convergence: {code} of {:?}: {outside:?} outside, {inside:?} inside", pair.key())
@@ -225,6 +257,7 @@ impl<G: Ground> Judge<'_, G> {
         self.demand(reports.len() == most || removed && reports.is_empty(), || {
             format!("report: {} of {:?}", reports.len(), pair.key())
         });
+        self.are_on(&reports, &pair.outside);
         let state = format!(" {}.txt", pair.inside.status());
         for report in reports.iter().filter(|_| !removed) {
             self.demand(report.filename.ends_with(&state), || {
@@ -234,15 +267,21 @@ impl<G: Ground> Judge<'_, G> {
     }
 
     fn files_converge(&mut self, pair: &Pair) {
-        for (from, to, side, ticket) in [
-            (pair.place, Place::Elitery, "external", pair.outside.id),
-            (Place::Elitery, pair.place, "internal", pair.inside.id),
+        for (from, to, side, ticket, other) in [
+            (pair.place, Place::Elitery, "external", pair.outside.id, &pair.inside),
+            (Place::Elitery, pair.place, "internal", pair.inside.id, &pair.outside),
         ] {
+            self.no_file_is_made_of_nothing(other, sim_at(self.world, to), from);
             let given = self.memory.given.iter().filter(|((at, _), given)| (*at, given.ticket) == (from, ticket));
             for ((_, id), given) in given {
                 let mark = format!("{}:{side}:file:{id}", pair.token());
                 let copies = self.marked(sim_at(self.world, to), &mark);
                 let deleted = self.memory.deleted_files.contains(&(from, *id));
+                let original = sim_at(self.world, from).attachment(*id);
+                self.demand(deleted || original.is_some(), || {
+                    format!("ownership: the bridge deleted the file {id} of {from:?} {ticket}")
+                });
+                self.are_on(&copies, other);
                 let removed = self.removed(&mark);
                 let right = match copies.len() {
                     0 => deleted || removed,
@@ -262,18 +301,34 @@ impl<G: Ground> Judge<'_, G> {
         }
     }
 
+    fn are_on(&mut self, files: &[Attachment], ticket: &Ticket) {
+        for file in files {
+            self.demand((&file.item_class, file.item_id) == (&ticket.class, ticket.id), || {
+                format!("files: {} is on {} {}, not on {}", file.temp_id, file.item_class, file.item_id, ticket.id)
+            });
+        }
+    }
+
+    /// Each copy on this ticket has an original that a person gave.
+    fn no_file_is_made_of_nothing(&mut self, ticket: &Ticket, on: &Sim, from: Place) {
+        let marks = on.attachments(ticket.id).into_iter().filter_map(|file| FileMark::find(&file.temp_id));
+        for mark in marks.filter(|mark| mark.kind == FileKind::File) {
+            let given = mark.key.parse().is_ok_and(|id: u64| self.memory.given.contains_key(&(from, id)));
+            self.demand(given, || format!("files: {} has no original at {from:?}", mark.temp_id()));
+        }
+    }
+
     fn entries_cross_once(&mut self, pair: &Pair) {
-        for (from, to, side, ticket) in [
-            (pair.place, Place::Elitery, "external", &pair.outside),
-            (Place::Elitery, pair.place, "internal", &pair.inside),
+        for (from, to, side, ticket, other) in [
+            (pair.place, Place::Elitery, "external", &pair.outside, &pair.inside),
+            (Place::Elitery, pair.place, "internal", &pair.inside, &pair.outside),
         ] {
             let marks = format!("{}:{side}:log:", pair.token());
-            let files: Vec<String> = sim_at(self.world, to)
-                .all_attachments()
-                .iter()
-                .filter(|file| file.temp_id.starts_with(&marks))
-                .map(|file| String::from_utf8_lossy(&file.data).into_owned())
-                .collect();
+            let files = sim_at(self.world, to).all_attachments().into_iter();
+            let files: Vec<Attachment> = files.filter(|file| file.temp_id.starts_with(&marks)).collect();
+            self.are_on(&files, other);
+            let files: Vec<String> =
+                files.iter().map(|file| String::from_utf8_lossy(&file.data).into_owned()).collect();
             let removed = self.memory.removed_marks.iter().any(|mark| mark.starts_with(&marks));
             let said = self.memory.spoken.iter().filter(|said| (said.at, said.ticket) == (from, ticket.id));
             for Spoken { word, .. } in said {

@@ -77,6 +77,8 @@ pub struct Given {
 #[derive(Debug)]
 pub struct InsideEdit {
     pub value: String,
+    /// Since then it was edited outside.
+    pub is_outdated: bool,
     /// Both sides agreed on this field, and nothing was under way: only a change outside undoes it.
     pub over_agreement: bool,
 }
@@ -163,7 +165,10 @@ async fn act_on_files(sim: &Sim, memory: &mut Memory, at: Place, deed: Deed, pic
     let word = memory.word();
     let hooks_from = sim.deliveries().len();
     if deed == Deed::Attach {
-        let Some(one) = picked(sim.tickets("Ticket"), pick) else { return };
+        // A file that came while its ticket's deletion is held would make those that went before it deletions of
+        // their own.
+        let stays = |ticket: &Ticket| !memory.deleted_tickets.contains(&(at, ticket.id));
+        let Some(one) = picked(sim.tickets("Ticket").into_iter().filter(stays).collect(), pick) else { return };
         let name = format!("{word}.txt");
         let id = sim.attach(one.id, &name, "text/plain", word.as_bytes()).await.expect("a file");
         let versions = vec![(name, word.into_bytes())];
@@ -221,15 +226,24 @@ async fn act_on_ticket<G: Ground>(world: &G, memory: &mut Memory, at: Place, dee
         _ => {
             let left = copies_of_its_files(world, at, one.id).await;
             memory.deleted_tickets.insert((at, one.id));
-            // Its files go first, one by one, and another action may hold its own deletion.
             if memory.holds_deletions {
-                sim.hold_deletion(Duration::from_secs([0, 20, 60][usize::try_from(pick % 3).expect("small")]));
+                delete_held(sim, one.id, [0, 20, 60, 125][usize::try_from(pick % 4).expect("small")]).await;
+            } else {
+                sim.delete_ticket(one.id).await.expect("it stands");
             }
-            sim.delete_ticket(one.id).await.expect("it stands");
-            sim.hold_deletion(Duration::ZERO);
             memory.left_standing.extend(left);
         }
     }
+}
+
+/// Its files go first, one by one, and another action holds its own deletion for so long: others work on meanwhile.
+async fn delete_held(sim: &Sim, ticket: u64, seconds: u64) {
+    sim.hold_deletion(Duration::from_secs(seconds));
+    let deleting = sim.clone();
+    tokio::spawn(async move { deleting.delete_ticket(ticket).await });
+    // Until it has begun, which is when it asks how long.
+    tokio::task::yield_now().await;
+    sim.hold_deletion(Duration::ZERO);
 }
 
 /// What the bridge made on the other side of the files that people have on this ticket.
@@ -272,14 +286,14 @@ async fn edit<G: Ground>(
     let over_agreement = at == Place::Elitery && agreed(world, one, code).await;
     sim_at(world, at).update(one.id, json!({ code: value })).await.expect("a field");
     if at == Place::Elitery {
-        memory.edits_inside.insert((one.id, code), InsideEdit { value, over_agreement });
+        memory.edits_inside.insert((one.id, code), InsideEdit { value, is_outdated: false, over_agreement });
         return;
     }
     // Whatever was agreed: this side wins now.
     for ticket in sim_at(world, Place::Elitery).tickets("Ticket") {
         let is_copy = mark_of(&ticket).is_some_and(|mark| (mark.external, mark.ticket) == (name(at), one.id));
         if let (true, Some(edit)) = (is_copy, memory.edits_inside.get_mut(&(ticket.id, code))) {
-            edit.over_agreement = false;
+            (edit.over_agreement, edit.is_outdated) = (false, true);
         }
     }
 }

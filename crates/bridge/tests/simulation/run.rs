@@ -79,10 +79,15 @@ async fn live(history: &History, outcome: &mut Outcome) {
     heal(&mut world, &mut runs, &history.scene).await;
     if let Some((place, backup)) = backup {
         restore(&mut world, place, &backup).await;
+        for (at, deed, pick) in &history.afterwards {
+            people::act(&world, &mut memory, *at, *deed, *pick).await;
+            tokio::time::sleep(Duration::from_millis(pick % 20_000)).await;
+        }
+        world.pass_seconds(2 * AUDIT_SECONDS).await;
     } else if let Some(place) = history.scene.emptied {
         empty_for_a_while(&world, place).await;
     }
-    for instance in [Instance::External(people::name(Place::Acme)), Instance::Internal] {
+    for instance in history.scene.places().iter().map(|place| instance_of(*place)) {
         if let Some(reason) = world.stopped(instance.clone()).await {
             outcome.breaches.push(format!("convergence: {instance:?} stands still: {reason}"));
         }
@@ -94,6 +99,10 @@ async fn live(history: &History, outcome: &mut Outcome) {
     outcome.trace.push(format!("{:#?}", world.links().await));
     world.one_more_pass_writes_nothing().await;
     world.stop().await;
+}
+
+fn instance_of(place: Place) -> Instance {
+    if place == Place::Elitery { Instance::Internal } else { Instance::External(people::name(place)) }
 }
 
 async fn happen(world: &mut World, runs: &mut bool, trouble: &Trouble) {
@@ -112,6 +121,7 @@ async fn happen(world: &mut World, runs: &mut bool, trouble: &Trouble) {
         Trouble::Boot => start_again(world, runs).await,
         Trouble::JoinIn if *runs => world.join_in(),
         Trouble::JoinIn => {}
+        Trouble::OneDies => world.one_dies().await,
         Trouble::ClockJumps { ms } => world.clock.jump(*ms),
         Trouble::DiskFull(full) => world.commits.refuse(*full),
         Trouble::CloneWorks { of, deeds } => {
@@ -131,6 +141,7 @@ async fn start_again(world: &mut World, runs: &mut bool) {
     }
     world.commits.without_end();
     if !*runs {
+        world.expire_leases().await;
         world.boot();
         *runs = true;
     }
@@ -217,8 +228,8 @@ async fn restore(world: &mut World, place: Place, backup: &Backup) {
 
 const AUDIT_SECONDS: u64 = 900;
 
-/// 2026-10-25 00:35 UTC: summer time ends 25 minutes later.
-const BEFORE_SUMMER_ENDS_MS: i64 = 1_792_888_500_000;
+/// 2026-10-25 01:00 UTC.
+const SUMMER_ENDS_MS: i64 = 1_792_890_000_000;
 
 fn setup(scene: &Scene) -> Setup {
     let mut setup = Setup::outside(scene.outside);
@@ -231,8 +242,8 @@ fn setup(scene: &Scene) -> Setup {
     for lines in [&mut setup.acme, &mut setup.beta] {
         *lines = format!("only = \"all\"\ndefaults = {{ {OUTSIDE_DEFAULTS} }}");
     }
-    if scene.summer_ends {
-        setup.start_ms = BEFORE_SUMMER_ENDS_MS;
+    if let Some(minutes) = scene.begins_after_summers_end {
+        setup.start_ms = SUMMER_ENDS_MS + minutes * 60_000;
     }
     setup
 }
