@@ -72,7 +72,7 @@ pub(super) struct Halting<'i>(&'i Itop);
 
 impl Halting<'_> {
     /// What was seen is no measure any more.
-    pub(super) fn is_stored(self) {
+    pub(super) fn stored(self) {
         let mut known = self.0.known();
         known.seen.clear();
         // Ids are given out again, and the highest that was met says nothing.

@@ -92,7 +92,8 @@ impl Shared {
             }
             Ok(())
         };
-        itop.knows_witnesses.get_or_try_init(ask).await.map(|()| ())
+        itop.knows_witnesses.get_or_try_init(ask).await?;
+        Ok(())
     }
 
     async fn witnesses(&self, itop: &Itop) -> Result<Vec<(u64, String)>, Failure> {
@@ -128,7 +129,7 @@ impl Shared {
         };
         self.store.call(halt).await?;
         // Not before: a halt that the store does not take is found once more by what was seen.
-        halting.is_stored();
+        halting.stored();
         Ok(())
     }
 }

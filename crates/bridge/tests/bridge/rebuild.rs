@@ -31,6 +31,8 @@ either_version_on_either_side![
     a_rebuild_that_stopped_half_way_goes_on,
     of_two_copies_with_one_mark_the_later_is_the_present_counterparts,
     words_that_an_earlier_counterpart_delivered_count_as_delivered,
+    a_bridge_without_its_store_stands_still_until_the_pairs_are_found,
+    a_bridge_without_its_store_goes_on_where_an_operator_says_so,
 ];
 
 const HOUR: u64 = 3600;
@@ -525,4 +527,41 @@ async fn hundreds_of_pairs_take_few_calls() {
     // read in pages of 200.
     let (inside, outside) = (world.internal.calls().len(), world.acme().calls().len());
     assert!(inside <= 20 && outside <= 80, "{inside} calls inside, {outside} outside");
+}
+
+/// Whoever started with an empty store, and connected old tickets once more, would make each a second time.
+async fn a_bridge_without_its_store_stands_still_until_the_pairs_are_found(versions: Versions) {
+    let mut world = Setup::between(versions).start().await;
+    let (outside, inside) = bridged(&world, "UserRequest", &[]).await;
+    world.start_anew().await;
+    let reason = world.stopped(Instance::External("acme".into())).await.expect("it stands still");
+    assert!(reason.starts_with(&format!("1 ticket is marked in elitery as this bridge's copies (the first, of id {inside}, as acme:R-{outside:06}'s)")), "{reason}");
+    world.acme().update(outside, serde_json::json!({"title": "Changed meanwhile"})).await.unwrap();
+    world.pass_seconds(600).await;
+    assert_eq!(world.writes(), Vec::<String>::new());
+    let (_, said) = world.rebuild(false).await.unwrap();
+    assert!(said.contains("pairs found again: 1"), "{said}");
+    assert_eq!(world.stopped(Instance::External("acme".into())).await, None);
+    world.acme().update(outside, serde_json::json!({"title": "Changed after"})).await.unwrap();
+    world.settle().await;
+    assert_eq!(world.copy_of(outside).await.field("title"), format!("[R-{outside:06}] Changed after"));
+    assert_eq!(world.internal.tickets("Ticket").len(), 1);
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn a_bridge_without_its_store_goes_on_where_an_operator_says_so(versions: Versions) {
+    let mut world = Setup::between(versions).start().await;
+    bridged(&world, "UserRequest", &[]).await;
+    world.start_anew().await;
+    world.resume("acme", false).await.unwrap();
+    let new = world.acme().create_ticket("UserRequest", ticket("New")).await.unwrap();
+    world.settle().await;
+    world.copy_of(new).await;
+    // Nor does the next process ask once more.
+    world.crash().await;
+    world.boot();
+    world.pass_seconds(300).await;
+    assert_eq!(world.stopped(Instance::External("acme".into())).await, None);
+    assert_eq!(world.internal.tickets("Ticket").len(), 2);
+    world.one_more_pass_writes_nothing().await;
 }

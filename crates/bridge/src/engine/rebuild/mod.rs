@@ -5,6 +5,7 @@
 //! it is, also where its link has ended: a tombstone in the same store holds.
 
 mod duplicates;
+mod lost;
 mod marks;
 mod newer;
 pub(in crate::engine) mod pairs;
@@ -131,6 +132,11 @@ impl Engine {
                 shared.take_page(lane, &class, page, dry_run, &mut rebuilt).await?;
                 done += page.len();
                 tell(done, all);
+            }
+        }
+        if !dry_run {
+            for lane in &shared.lanes {
+                shared.is_found_again(lane).await?;
             }
         }
         Ok(rebuilt)

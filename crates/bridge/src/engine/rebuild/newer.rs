@@ -21,8 +21,7 @@ impl Shared {
             if self.has_gone_back(&lane.external).await? || self.has_gone_back(&self.internal).await? {
                 return Ok(false);
             }
-            self.take_in_newer_pairs(lane).await?;
-            *known = true;
+            *known = self.take_in_newer_pairs(lane).await?;
         }
         Ok(*known)
     }
@@ -34,8 +33,11 @@ impl Shared {
         Ok(*self.highest_known.get_or_try_init(read).await?)
     }
 
-    async fn take_in_newer_pairs(&self, lane: &Lane) -> Result<(), Failure> {
-        let Some(highest) = self.highest_known().await? else { return Ok(()) };
+    /// Answers whether the lane may go on.
+    async fn take_in_newer_pairs(&self, lane: &Lane) -> Result<bool, Failure> {
+        let Some(highest) = self.highest_known().await? else {
+            return Ok(!self.is_a_lost_store(lane).await?);
+        };
         let marked = self.tickets_marked_after(highest, &lane.name).await?;
         let mut rebuilt = Rebuilt::default();
         let candidates = self.unknown_pairs(marked, &mut rebuilt).await?;
@@ -55,6 +57,6 @@ impl Shared {
         for left in &rebuilt.left {
             tracing::warn!(lane = %lane.name, what = left.what, why = left.why, "a ticket with this bridge's mark is no counterpart that the store knows");
         }
-        Ok(())
+        Ok(true)
     }
 }
