@@ -28,3 +28,20 @@ pub fn shrink(history: &History, fails: impl Fn(&History) -> bool) -> History {
     }
     shortest
 }
+
+#[test]
+fn what_has_no_part_in_a_failure_is_left_out() {
+    use crate::faults::Trouble;
+    use crate::history::What;
+    let crashes = |history: &History| {
+        let is_crash = |event: &&crate::history::Event| matches!(event.what, What::Trouble(Trouble::Crash));
+        history.events.iter().filter(is_crash).count()
+    };
+    let mut shrunk = 0;
+    for history in (0..100).map(History::of).filter(|history| crashes(history) >= 2) {
+        let shortest = shrink(&history, |history| crashes(history) >= 2);
+        assert_eq!((shortest.events.len(), crashes(&shortest)), (2, 2), "seed {}", history.seed);
+        shrunk += 1;
+    }
+    assert!(shrunk > 3, "{shrunk} histories crash twice");
+}
