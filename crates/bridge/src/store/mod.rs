@@ -226,7 +226,7 @@ pub struct Stored {
     pub external_name: String,
     pub link: Link,
     pub state: LinkState,
-    /// Since when both sides are closed, ms since the epoch.
+    /// Since when both sides are closed, or the pair has ended, ms since the epoch.
     pub closed_since_ms: Option<i64>,
 }
 
@@ -380,8 +380,8 @@ pub trait Store: Send {
     /// The highest internal ticket that is, or was, anybody's counterpart.
     fn highest_counterpart(&mut self) -> Result<Option<u64>>;
 
-    /// Links after a number, in order; at most `limit`. `closed_after_ms` leaves out those closed
-    /// before.
+    /// Links after a number, in order; at most `limit`. `closed_after_ms` leaves out those closed,
+    /// or ended, before.
     fn links(
         &mut self,
         external: Option<&str>,
@@ -411,9 +411,10 @@ pub trait Store: Send {
         now_ms: i64,
     ) -> Result<()>;
 
-    /// Shrinks live links of one external that were closed on both sides before then ([`Link::shrink`]), and
-    /// drops what their activity tells of the time before; says how many. Few at a time: 0 when none is left.
-    /// A link that is stored again counts anew.
+    /// Shrinks links of one external that were closed on both sides, or ended, before then ([`Link::shrink`]), and
+    /// drops what their activity tells of the time before; says at how many it was. Few at a time, and at most
+    /// [`MAX_ROWS`] rows: 0 when nothing is left to do. One of which anything is open keeps all. A link that is stored
+    /// again counts anew.
     fn shrink_closed(&mut self, external: &str, closed_before_ms: i64, now_ms: i64) -> Result<usize>;
 
     /// A link's activity, newest first; at most `limit`, as for every list at most [`MAX_ROWS`].

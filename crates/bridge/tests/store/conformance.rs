@@ -672,8 +672,12 @@ fn pairs_are_the_links_without_their_texts(store) {
             assert_eq!(store.pairs(external, after, limit, closed_after_ms).unwrap(), expected);
         }
     }
-    let pairs = store.pairs(None, 0, 10, Some(1_000)).unwrap();
-    assert_eq!(pairs.iter().map(|pair| (pair.id, pair.halted)).collect::<Vec<_>>(), [(ids[0], true), (ids[1], false)]);
+    let shown = |store: &mut dyn Store, closed_after_ms| {
+        let pairs = store.pairs(None, 0, 10, closed_after_ms).unwrap();
+        pairs.iter().map(|pair| (pair.id, pair.halted)).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(store, Some(5)), [(ids[0], true), (ids[1], false)]);
+    assert_eq!(shown(store, Some(1_000)), [(ids[0], true)], "what has ended for long is left out too");
 }
 
 fn an_amended_link_is_stored_logged_and_looked_at(store) {
@@ -708,6 +712,10 @@ fn an_id_that_was_given_out_again_belongs_to_who_was_read_last(store) {
     let new = linked(store, &link);
     assert_eq!(store.link_of_internal(70).unwrap().unwrap().id, new);
     assert_eq!(store.link(old).unwrap().unwrap().link, pair(7, 70), "what it had is still known");
+    // Its ticket waits, and was carried all the same.
+    store.mark_dirty(&[hint(7, 10)], 10).unwrap();
+    assert_eq!(store.uncarried("acme").unwrap(), []);
+    assert_eq!(store.uncarried_tickets("acme", "UserRequest", 0, 9).unwrap(), [0_u64; 0]);
 }
 
 fn who_read_a_link_before_it_was_amended_cannot_put_it_back(store) {
@@ -737,34 +745,78 @@ fn an_ended_link_takes_its_ticket_out_of_the_queue(store) {
 }
 
 fn a_pair_closed_long_ago_is_shrunk_once_and_again_when_it_was_stored_anew(store) {
-    let text = "<p>it does not print</p>".repeat(9);
-    let closed = |ticket, internal| {
-        let mut link = pair(ticket, internal);
-        link.field_agreed("description", &text, &text);
-        link.ancestor.external.status = "closed".to_owned();
-        link.ancestor.internal.status = "closed".to_owned();
-        link
-    };
     let worker = work_on(store, 7, 0);
-    let old = store.insert_link(&worker.lease, &closed(7, 70), &[did(10, "closed")]).unwrap();
-    let young = store.adopt_link("acme", &closed(8, 80), false, &[did(500, "closed")], 500).unwrap();
+    let old = store.insert_link(&worker.lease, &closed_pair(7, 70), &[did(10, "closed")]).unwrap();
+    let young = store.adopt_link("acme", &closed_pair(8, 80), false, &[did(500, "closed")], 500).unwrap();
     let open = store.adopt_link("acme", &pair(9, 90), false, &[did(10, "made")], 500).unwrap();
     assert_eq!(store.shrink_closed("beta", 500, 1_000).unwrap(), 0);
     assert_eq!(store.shrink_closed("acme", 500, 1_000).unwrap(), 1);
     let stored = store.link(old).unwrap().unwrap();
     assert_eq!((stored.closed_since_ms, stored.state), (Some(10), LinkState::Live));
-    let description = stored.link.ancestor.external.fields["description"].clone();
-    assert!(itop_bridge_core::link::is_as_agreed(&description, &text), "{description}");
-    let kept = "closed for long: its texts and what was done before are no longer kept";
-    assert_eq!(store.activity(old, 10).unwrap(), [did(1_000, kept)]);
-    for (id, link) in [(young, closed(8, 80)), (open, pair(9, 90))] {
+    assert!(is_shrunk(&stored.link), "{:?}", stored.link);
+    assert_eq!(store.activity(old, 10).unwrap(), [did(1_000, LONG_CLOSED)]);
+    for (id, link) in [(young, closed_pair(8, 80)), (open, pair(9, 90))] {
         assert_eq!(store.link(id).unwrap().unwrap().link, link);
     }
     assert_eq!(store.shrink_closed("acme", 500, 1_000).unwrap(), 0, "once");
-    store.save_link(&worker.lease, old, &closed(7, 70), &[did(1_100, "an edit inside was overwritten")]).unwrap();
+    store.save_link(&worker.lease, old, &closed_pair(7, 70), &[did(1_100, "an edit inside was overwritten")]).unwrap();
     assert_eq!(store.shrink_closed("acme", 500, 1_200).unwrap(), 1, "stored anew");
     let texts: Vec<String> = store.activity(old, 10).unwrap().into_iter().map(|line| line.text).collect();
-    assert_eq!(texts, ["an edit inside was overwritten", kept], "what was done since is kept");
+    assert_eq!(texts, ["an edit inside was overwritten", LONG_CLOSED], "what was done since is kept");
+}
+
+fn a_long_history_is_dropped_in_pieces_before_its_pair_is_shrunk(store) {
+    let id = store.adopt_link("acme", &closed_pair(7, 70), false, &[did(10, "made")], 10).unwrap();
+    let worker = claim_one(store, 10);
+    for page in 0..5 {
+        let lines: Vec<Activity> = (0..100).map(|line| did(10, &format!("{page} {line}"))).collect();
+        store.save_link(&worker.lease, id, &closed_pair(7, 70), &lines).unwrap();
+    }
+    let mut calls = 0;
+    while !is_shrunk(&store.link(id).unwrap().unwrap().link) {
+        calls += 1;
+        assert_eq!(store.shrink_closed("acme", 500, 1_000).unwrap(), 1, "call {calls}");
+        let left = store.activity(id, MAX_ROWS).unwrap().len();
+        assert!(left >= MAX_ROWS.min(500_usize.saturating_sub(calls * MAX_ROWS)), "{left} lines after {calls} calls");
+    }
+    assert!(calls >= 3, "{calls} calls for 500 lines");
+    assert_eq!(store.activity(id, MAX_ROWS).unwrap(), [did(1_000, LONG_CLOSED)]);
+    assert_eq!(store.shrink_closed("acme", 500, 1_000).unwrap(), 0);
+}
+
+fn a_closed_pair_of_which_something_is_open_keeps_its_history_and_holds_up_no_other(store) {
+    for ticket in 1..=20 {
+        let mut link = closed_pair(ticket, 100 + ticket);
+        link.may_land(link::Late::Field { code: "title".to_owned(), value: "B".to_owned() }, 9);
+        store.adopt_link("acme", &link, false, &[did(10, "closed")], 10).unwrap();
+    }
+    let last = store.adopt_link("acme", &closed_pair(21, 121), false, &[did(10, "closed")], 10).unwrap();
+    while store.shrink_closed("acme", 500, 1_000).unwrap() > 0 {}
+    assert!(is_shrunk(&store.link(last).unwrap().unwrap().link));
+    let open = store.link_of_external(&acme(1)).unwrap().unwrap();
+    assert!(!is_shrunk(&open.link));
+    assert_eq!(store.activity(open.id, 10).unwrap(), [did(10, "closed")]);
+    // The late write has settled, and that was stored.
+    store.amend_link(open.id, &|link, _| link.late.clear(), &did(1_000, "settled"), 1_000).unwrap();
+    assert_eq!(store.shrink_closed("acme", 500, 1_100).unwrap(), 1);
+    assert!(is_shrunk(&store.link(open.id).unwrap().unwrap().link));
+}
+
+fn a_pair_that_ended_counts_as_closed_until_it_lives_again(store) {
+    let mut link = closed_pair(7, 70);
+    link.ancestor.internal.status = "rejected".to_owned();
+    let id = store.adopt_link("acme", &link, false, &[did(10, "made")], 10).unwrap();
+    assert_eq!(store.shrink_closed("acme", 500, 1_000).unwrap(), 0, "who was rejected may be re-opened");
+    store.amend_link(id, &|_, state| *state = LinkState::Ended, &did(20, "unlinked"), 20).unwrap();
+    assert_eq!(store.link(id).unwrap().unwrap().closed_since_ms, Some(20));
+    store.amend_link(id, &|_, state| *state = LinkState::Live, &did(30, "linked again"), 30).unwrap();
+    assert_eq!(store.link(id).unwrap().unwrap().closed_since_ms, None);
+    store.amend_link(id, &|_, state| *state = LinkState::Ended, &did(40, "unlinked"), 40).unwrap();
+    assert_eq!(store.shrink_closed("acme", 40, 1_000).unwrap(), 0, "not yet");
+    assert_eq!(store.shrink_closed("acme", 41, 1_000).unwrap(), 1);
+    let stored = store.link(id).unwrap().unwrap();
+    assert!(is_shrunk(&stored.link) && stored.state == LinkState::Ended, "{stored:?}");
+    assert_eq!(store.activity(id, 10).unwrap(), [did(1_000, LONG_CLOSED)]);
 }
 
 fn an_adopted_pair_is_stored_logged_and_looked_at(store) {

@@ -38,6 +38,21 @@ pub fn pair(external: u64, internal: u64) -> Link {
     Link { internal: Some(key(internal)), ..unborn(external) }
 }
 
+/// What stands in place of the history of a pair that was closed long ago.
+pub const LONG_CLOSED: &str = "closed for long: its texts and what was done before are no longer kept";
+
+/// With a text long enough to be dropped.
+pub fn closed_pair(external: u64, internal: u64) -> Link {
+    let text = "<p>it does not print</p>".repeat(9);
+    let mut link = pair(external, internal);
+    link.field_agreed("description", &text, &text);
+    with_statuses(link, "closed", "closed")
+}
+
+pub fn is_shrunk(link: &Link) -> bool {
+    link.ancestor.external.fields["description"].starts_with("sha256:")
+}
+
 pub fn copy(original: u64) -> link::Copy {
     let content = FileContent { hash: "00".to_owned(), name: "a.txt".to_owned(), mimetype: "text/plain".to_owned() };
     let state = link::CopyState::Stands(original * 10);

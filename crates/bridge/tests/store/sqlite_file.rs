@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use itop_bridge::store::{Next, SqliteStore, Store, StoreError};
+use itop_bridge::store::{LinkState, Next, SqliteStore, Store, StoreError};
 use itop_bridge_core::link::Conflict;
 use rusqlite::Connection;
 
@@ -132,9 +132,28 @@ fn conflicts_of_schema_3_are_counted_anew() {
     store.insert_link(&claim.lease, &link, &[]).unwrap();
     drop(store);
     let db = Connection::open(&path).unwrap();
-    db.execute_batch("UPDATE links SET conflicts = 2; DELETE FROM refinery_schema_history WHERE version = 4").unwrap();
+    db.execute_batch("UPDATE links SET conflicts = 2; DELETE FROM refinery_schema_history WHERE version >= 4").unwrap();
     drop(db);
     assert_eq!(SqliteStore::open(&path).unwrap().tally("acme").unwrap().conflicts, 1);
+}
+
+/// Pairs that had ended before their texts were dropped in time are dropped from then on.
+#[test]
+fn a_pair_that_ended_under_schema_4_is_shrunk_in_its_time() {
+    let folder = Folder::new();
+    let path = folder.path("store.db");
+    let mut store = SqliteStore::open(&path).unwrap();
+    let claim = work_on(&mut store, 7, 0);
+    let id = store.insert_link(&claim.lease, &pair(7, 70), &[]).unwrap();
+    store.amend_link(id, &|_, state| *state = LinkState::Ended, &did(5, "unlinked"), 5).unwrap();
+    drop(store);
+    let db = Connection::open(&path).unwrap();
+    let before = "UPDATE links SET closed_since_ms = NULL; DELETE FROM refinery_schema_history WHERE version = 5";
+    db.execute_batch(before).unwrap();
+    drop(db);
+    let mut store = SqliteStore::open(&path).unwrap();
+    assert_eq!(store.link(id).unwrap().unwrap().closed_since_ms, Some(5));
+    assert_eq!(store.shrink_closed("acme", 6, 1_000).unwrap(), 1);
 }
 
 /// A start that dies between a step of the schema and its line in the history must not leave a

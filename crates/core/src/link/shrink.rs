@@ -16,16 +16,17 @@ const PREFIX: &str = "sha256:";
 
 impl Link {
     /// Replaces the long texts that both sides agreed on by their fingerprints. A pair of which anything is open
-    /// stays as it is.
-    pub fn shrink(&mut self) {
+    /// stays as it is; answers whether nothing was.
+    pub fn shrink(&mut self) -> bool {
         if self.has_anything_open() {
-            return;
+            return false;
         }
         for side in [&mut self.ancestor.external, &mut self.ancestor.internal] {
             shrink_texts(&mut side.fields);
         }
         // Their hooks came long ago.
         self.deleted.clear();
+        true
     }
 
     fn has_anything_open(&self) -> bool {

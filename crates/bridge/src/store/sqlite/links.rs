@@ -8,7 +8,9 @@ use itop_bridge_core::{Link, TicketKey};
 use rusqlite::{Connection, OptionalExtension, Params, named_params, params};
 
 use super::{bounded, column, from_column, from_json, queue, to_json};
-use crate::store::{About, Activity, DirtyMark, Lease, LinkState, Look, Pair, Result, StoreError, Stored, TicketOf};
+use crate::store::{
+    About, Activity, DirtyMark, Lease, LinkState, Look, MAX_ROWS, Pair, Result, StoreError, Stored, TicketOf,
+};
 
 pub(super) fn insert(db: &Connection, lease: &Lease, link: &Link, did: &[Activity]) -> Result<i64> {
     let taken_ms = held_since(db, lease)?;
@@ -16,7 +18,7 @@ pub(super) fn insert(db: &Connection, lease: &Lease, link: &Link, did: &[Activit
         return Err(already_linked(&link.external.reference, &other));
     }
     refuse_other_pair(db, link, None)?;
-    let id = insert_row(db, &lease.of, link, closed_since(link, None, did, taken_ms))?;
+    let id = insert_row(db, &lease.of, link, closed_since(link, LinkState::Live, None, did, taken_ms))?;
     log(db, id, did)?;
     Ok(id)
 }
@@ -68,7 +70,7 @@ pub(super) fn adopt(
             format!("{} was linked with {}:{} instead", internal.reference, of.external, link.external.reference);
         log(db, other.id, &[Activity { at_ms: now_ms, text }])?;
     }
-    let closed_since_ms = closed_since(link, None, did, now_ms);
+    let closed_since_ms = closed_since(link, LinkState::Live, None, did, now_ms);
     let id = match own {
         Some(own) => {
             replace(db, &Stored { link: link.clone(), state: LinkState::Live, closed_since_ms, ..own.clone() })?;
@@ -93,7 +95,7 @@ fn have_a_fresh_look(db: &Connection, of: TicketOf, now_ms: i64) -> Result<()> {
 pub(super) fn save(db: &Connection, lease: &Lease, id: i64, link: &Link, did: &[Activity]) -> Result<()> {
     let taken_ms = held_since(db, lease)?;
     let old = of_lease(db, lease, id)?;
-    let closed_since_ms = closed_since(link, old.closed_since_ms, did, taken_ms);
+    let closed_since_ms = closed_since(link, old.state, old.closed_since_ms, did, taken_ms);
     replace(db, &Stored { link: link.clone(), closed_since_ms, ..old })?;
     log(db, id, did)
 }
@@ -120,7 +122,7 @@ pub(super) fn amend(
     let of = of(&stored);
     amend(&mut stored.link, &mut stored.state);
     let did = std::slice::from_ref(did);
-    stored.closed_since_ms = closed_since(&stored.link, stored.closed_since_ms, did, now_ms);
+    stored.closed_since_ms = closed_since(&stored.link, stored.state, stored.closed_since_ms, did, now_ms);
     replace(db, &stored)?;
     log(db, id, did)?;
     match stored.state {
@@ -129,28 +131,48 @@ pub(super) fn amend(
     }
 }
 
-/// Each may have a long history, and a hint waits behind them.
+/// Each is read as a whole, and a hint waits behind them.
 const SHRUNK_AT_ONCE: i64 = 10;
+
+/// Of a link's own rows: itself, and the line that says what became of its history.
+const OWN_ROWS: usize = 2;
 
 /// Links that have long been closed lose their texts, and what was done to them before then.
 pub(super) fn shrink_closed(db: &Connection, external: &str, closed_before_ms: i64, now_ms: i64) -> Result<usize> {
-    let sql =
-        "SELECT * FROM links WHERE external = ?1 AND closed_since_ms < ?2 AND shrunk = 0 AND state = 'live' LIMIT ?3";
+    let sql = "SELECT * FROM links WHERE external = ?1 AND closed_since_ms < ?2 AND shrunk = 0 LIMIT ?3";
     let mut statement = db.prepare_cached(sql)?;
     let found = statement.query_map(params![external, closed_before_ms, SHRUNK_AT_ONCE], read)?;
-    let found = found.collect::<rusqlite::Result<Vec<Stored>>>()?;
-    let shrunk = found.len();
-    for Stored { id, mut link, .. } in found {
-        link.shrink();
-        db.prepare_cached("UPDATE links SET body = ?2, shrunk = 1 WHERE id = ?1")?
-            .execute(params![id, to_json(&link)?])?;
-        let forgotten = "DELETE FROM activity WHERE link = ?1 AND at_ms < ?2";
-        if db.prepare_cached(forgotten)?.execute([id, closed_before_ms])? > 0 {
-            let text = "closed for long: its texts and what was done before are no longer kept".to_owned();
-            log(db, id, &[Activity { at_ms: now_ms, text }])?;
+    let (mut rows, mut links) = (MAX_ROWS, 0);
+    for stored in found.collect::<rusqlite::Result<Vec<Stored>>>()? {
+        if rows <= OWN_ROWS {
+            break;
         }
+        rows -= shrink(db, stored, closed_before_ms, now_ms, rows)?;
+        links += 1;
     }
-    Ok(shrunk)
+    Ok(links)
+}
+
+/// Touches so many rows at most, and answers how many. A long history goes first, over several transactions. A link of
+/// which anything is open keeps all; it is looked at again once it was stored anew, as no other thing ends that.
+fn shrink(db: &Connection, stored: Stored, closed_before_ms: i64, now_ms: i64, rows: usize) -> Result<usize> {
+    let Stored { id, mut link, .. } = stored;
+    if !link.shrink() {
+        db.prepare_cached("UPDATE links SET shrunk = 1 WHERE id = ?1")?.execute([id])?;
+        return Ok(1);
+    }
+    let old = "SELECT id FROM activity WHERE link = ?1 AND at_ms < ?2 ORDER BY id LIMIT ?3";
+    let mut forget = db.prepare_cached(&format!("DELETE FROM activity WHERE id IN ({old})"))?;
+    let forgotten = forget.execute(params![id, closed_before_ms, bounded(rows - OWN_ROWS)])?;
+    if db.prepare_cached(old)?.exists(params![id, closed_before_ms, 1])? {
+        return Ok(forgotten);
+    }
+    db.prepare_cached("UPDATE links SET body = ?2, shrunk = 1 WHERE id = ?1")?.execute(params![id, to_json(&link)?])?;
+    if forgotten > 0 {
+        let text = "closed for long: its texts and what was done before are no longer kept".to_owned();
+        log(db, id, &[Activity { at_ms: now_ms, text }])?;
+    }
+    Ok(forgotten + OWN_ROWS)
 }
 
 pub(super) fn by_id(db: &Connection, id: i64) -> Result<Option<Stored>> {
@@ -255,11 +277,11 @@ fn of(stored: &Stored) -> TicketOf {
     TicketOf { external: stored.external_name.clone(), ticket: stored.link.external.id }
 }
 
-/// Since when both sides have been closed: the time that stands already, else that of the last
+/// Since when both sides have been closed, or the pair has ended: the time that stands already, else that of the last
 /// thing done, else `now_ms`.
-fn closed_since(link: &Link, stands: Option<i64>, did: &[Activity], now_ms: i64) -> Option<i64> {
+fn closed_since(link: &Link, state: LinkState, stands: Option<i64>, did: &[Activity], now_ms: i64) -> Option<i64> {
     let both = [&link.ancestor.external, &link.ancestor.internal];
-    let closed = both.iter().all(|side| side.status == "closed");
+    let closed = state == LinkState::Ended || both.iter().all(|side| side.status == "closed");
     let at_ms = did.last().map_or(now_ms, |line| line.at_ms);
     closed.then(|| stands.unwrap_or(at_ms))
 }

@@ -30,10 +30,11 @@ pub(super) fn tally(db: &Connection, external: &str) -> Result<Tally> {
     Ok(tally?)
 }
 
-/// A hint's class, or that of a link whose counterpart is not made yet. A parked ticket is told as such.
+/// A hint's class, or that of a link whose counterpart is not made yet; one that left its id to another pair has its
+/// reference still. A parked ticket is told as such.
 const UNCARRIED: &str = "FROM dirty LEFT JOIN links \
      ON links.external = dirty.external AND links.external_id = dirty.ticket \
-     WHERE dirty.external = ?1 AND dirty.parked = 0 AND links.internal_id IS NULL AND COALESCE(links.state, 'live') = 'live'";
+     WHERE dirty.external = ?1 AND dirty.parked = 0 AND links.internal_ref IS NULL AND COALESCE(links.state, 'live') = 'live'";
 
 pub(super) fn uncarried(db: &Connection, external: &str) -> Result<Vec<Uncarried>> {
     let sql = format!(
