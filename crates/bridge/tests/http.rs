@@ -336,6 +336,12 @@ async fn a_key_may_come_as_a_bearer_token() {
         let request = Request::post("/api/v1/update-ticket").header("Authorization", format!("{scheme} {ACME_KEY}"));
         assert_eq!(bridge.send(request.body(Body::from(TICKET)).unwrap()).await.0, 202);
     }
+    // An empty key is none, and hides no right one.
+    for empty in ["", " "] {
+        let request = Request::get("/api/v1/test").header("X-API-Key", empty);
+        let request = request.header("Authorization", format!("Bearer {ACME_KEY}"));
+        assert_eq!(bridge.send(request.body(Body::empty()).unwrap()).await.0, 200, "{empty:?}");
+    }
     let basic = Request::get("/api/v1/test").header("Authorization", format!("Basic {ACME_KEY}"));
     assert_eq!(error(&bridge.send(basic.body(Body::empty()).unwrap()).await), (401, "missing_api_key"));
 }

@@ -124,13 +124,14 @@ fn hash(key: &[u8]) -> [u8; 32] {
     Sha256::digest(key).into()
 }
 
+/// An empty header counts as none: a proxy may add one, or a client whose variable is not set.
 fn key_of(headers: &HeaderMap) -> Option<&[u8]> {
-    let plain = headers.get("x-api-key").map(|value| value.as_bytes());
+    let said = |key: &&[u8]| !key.is_empty();
+    let plain = headers.get("x-api-key").map(|value| value.as_bytes().trim_ascii()).filter(said);
     let bearer = || {
         let value = headers.get(header::AUTHORIZATION)?.as_bytes();
         let (scheme, key) = value.split_at_checked("Bearer ".len())?;
         scheme.eq_ignore_ascii_case(b"Bearer ").then_some(key)
     };
-    let key = plain.or_else(bearer)?.trim_ascii();
-    (!key.is_empty()).then_some(key)
+    plain.or_else(|| bearer().map(<[u8]>::trim_ascii).filter(said))
 }
