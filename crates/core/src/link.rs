@@ -61,8 +61,8 @@ pub struct Link {
     /// late value must not pass for a person's, even where that write is refused at first.
     #[serde(default)]
     pub owed: Vec<Late>,
-    /// People's edits inside over which an update was sent whose end is not known: the record of what is lost
-    /// must not depend on an answer.
+    /// People's edits inside over which an update may land, sent before or after them: the record of what is lost must
+    /// not depend on an answer, nor on who looks in time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub edits_at_stake: Vec<Edit>,
     /// Texts that stimuli carried as plain text, to attributes that may be HTML: until that is known, and
@@ -229,6 +229,9 @@ impl Link {
 pub struct Edit {
     pub code: String,
     pub value: String,
+    /// An update without an answer carried the same: nothing tells whether that landed late, or a person wrote it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_be_ours: bool,
 }
 
 /// A text as it was sent, without knowing whether the attribute holds HTML.

@@ -94,8 +94,8 @@ pub struct FieldWrite {
     pub value: Value,
     /// What the source showed: what the external's ancestor becomes once the write is answered.
     pub source: Option<String>,
-    /// The internal value that a person had written over the bridge's, and that is lost now.
-    pub lost_edit: Option<String>,
+    /// The internal value that a person wrote, or may have written, over the bridge's, and that is lost now.
+    pub lost_edit: Option<Edit>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -187,6 +187,8 @@ pub enum Note {
     Owed(Late),
     /// What a late write put there is gone, and nobody of the bridge's took it away.
     NoLongerOwed(Late),
+    /// A person wrote this inside while an earlier update may still land over it.
+    EditAtStake(Edit),
     /// An update without an answer has overwritten this edit.
     EditOverwritten(Edit),
     /// It has not, or a person has changed the field since.

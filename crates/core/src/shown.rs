@@ -39,8 +39,9 @@ impl Debug for Creation {
 
 impl Debug for Edit {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        let Edit { code, value } = self;
-        f.debug_struct("Edit").field("code", code).field("value", &without_secrets(value)).finish()
+        let Edit { code, value, may_be_ours } = self;
+        let value = without_secrets(value);
+        f.debug_struct("Edit").field("code", code).field("value", &value).field("may_be_ours", may_be_ours).finish()
     }
 }
 

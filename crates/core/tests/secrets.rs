@@ -23,7 +23,7 @@ fn link() -> Link {
     link.field_agreed("description", &pictures(), &pictures());
     let fields = BTreeMap::from([("description".to_owned(), pictures())]);
     link.creation = Some(Creation { until_ms: 1, highest_before: 2, since_ms: 1, fields, tries: 1 });
-    link.edits_at_stake.push(Edit { code: "description".to_owned(), value: pictures() });
+    link.edits_at_stake.push(Edit { code: "description".to_owned(), value: pictures(), may_be_ours: false });
     let file = BatchFile {
         kind: FileKind::Image,
         key: "5".into(),

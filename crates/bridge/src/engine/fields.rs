@@ -80,10 +80,7 @@ impl Pass<'_> {
         for (code, value) in sent {
             body.set(code.clone(), value.clone());
         }
-        let at_stake = fields.iter().filter_map(|field| {
-            let value = field.lost_edit.clone()?;
-            Some(Edit { code: field.code.clone(), value })
-        });
+        let at_stake = fields.iter().filter_map(|field| field.lost_edit.clone());
         let intend = |link: &mut Link, until_ms| {
             link.edits_at_stake.retain(|edit| !sent.iter().any(|(code, _)| *code == edit.code));
             link.edits_at_stake.extend(at_stake);
@@ -119,18 +116,24 @@ impl Pass<'_> {
         true
     }
 
-    /// What a person wrote inside is kept in the record.
-    pub(super) fn edit_overwritten(&mut self, code: &str, lost: &str) {
-        tracing::warn!(ticket = %self.name(), field = code, "an edit made inside was overwritten; the activity log has the old value");
+    /// What a person wrote inside is kept in the record, and so is what a person may have written.
+    pub(super) fn edit_overwritten(&mut self, edit: &Edit) {
+        let code = &edit.code;
         // Whoever reads the activity log is not to have the secret of a picture with it.
-        let lost = html::without_image_addresses(lost);
+        let lost = html::without_image_addresses(&edit.value);
+        if edit.may_be_ours {
+            return self.did(format!(
+                "written over: {code} was {lost:?}, by an update of the bridge's that landed late or by a person who wrote the same"
+            ));
+        }
+        tracing::warn!(ticket = %self.name(), field = code, "an edit made inside was overwritten; the activity log has the old value");
         self.did(format!("an edit made inside was overwritten: {code} was {lost:?}"));
     }
 
     fn field_written(&mut self, field: &FieldWrite, answered: &str) {
         self.link.edits_at_stake.retain(|edit| edit.code != field.code);
         if let Some(lost) = &field.lost_edit {
-            self.edit_overwritten(&field.code, lost);
+            self.edit_overwritten(lost);
         }
         if let Some(source) = &field.source {
             self.link.field_agreed(&field.code, source, answered);

@@ -342,7 +342,11 @@ impl<'a> Pass<'a> {
                     let files = counted(files.len(), "file", "files");
                     self.did(format!("{files} with the {} log {} deleted by a person", log.word(), from.place()));
                 }
-                Note::EditOverwritten(edit) => self.edit_overwritten(&edit.code, &edit.value),
+                Note::Log { what: LogNote::Halted(halt), .. } => {
+                    tracing::error!(ticket = %self.name(), reason = %halt.text, "halted: nothing more of this log is sent until `resume`");
+                    self.did(format!("halted: {}", halt.text));
+                }
+                Note::EditOverwritten(edit) => self.edit_overwritten(edit),
                 Note::ExternalReference(reference) => {
                     self.did(format!("{} is {reference} from now on", self.link.external.reference));
                 }
@@ -351,7 +355,8 @@ impl<'a> Pass<'a> {
             self.link.remember(note);
         }
         for conflict in &plan.conflicts {
-            if !self.link.conflicts.contains(conflict) {
+            let is_a_halt = self.link.halted_logs().any(|(_, halt)| halt.text == conflict.text);
+            if !is_a_halt && !self.link.conflicts.contains(conflict) {
                 tracing::warn!(ticket = %self.name(), conflict = %conflict.text, "conflict");
                 self.did(format!("conflict: {}", conflict.text));
             }

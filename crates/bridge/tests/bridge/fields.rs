@@ -446,6 +446,62 @@ async fn an_edit_that_an_unanswered_update_overwrote_is_recorded_once() {
     }
 }
 
+/// The update is sent, the customer goes on, and so does an agent, before the update lands over both.
+#[tokio::test(start_paused = true)]
+async fn an_edit_over_which_an_earlier_update_lands_late_is_recorded() {
+    for versions in [PAIRS[1], PAIRS[2]] {
+        let world = Setup::between(versions).start().await;
+        let (id, copy) = linked(&world, "<p>x</p>").await;
+        world.internal.fail_when(1, Fault::LandLate(Duration::from_secs(200)), is_update);
+        world.acme().update(id, json!({ "title": "A" })).await.unwrap();
+        world.pass_seconds(40).await;
+        world.acme().update(id, json!({ "title": "B" })).await.unwrap();
+        world.pass_seconds(20).await;
+        assert_eq!(world.internal.ticket(copy).unwrap().field("title"), "[R-000001] B");
+        world.internal.update(copy, json!({ "title": "edited inside" })).await.unwrap();
+        // Somebody looks while the edit stands.
+        world.acme().update(id, json!({ "urgency": "1" })).await.unwrap();
+        world.pass_seconds(100).await;
+        assert_eq!(world.internal.ticket(copy).unwrap().field("title"), "edited inside");
+        world.pass_seconds(60).await;
+        assert_eq!(world.internal.ticket(copy).unwrap().field("title"), "[R-000001] A", "it has landed late");
+        world.settle().await;
+        assert_eq!(world.internal.ticket(copy).unwrap().field("title"), "[R-000001] B");
+        let activity = world.activity(id).await;
+        for lost in [format!("{OVERWRITTEN}: title was \"edited inside\""), written_over("[R-000001] A")] {
+            assert_eq!(activity.iter().filter(|line| line.text == lost).count(), 1, "{lost}: {activity:#?}");
+        }
+        assert!(world.link(id).await.link.edits_at_stake.is_empty());
+        world.one_more_pass_writes_nothing().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_that_says_what_an_unanswered_update_said_is_recorded_when_it_is_written_over() {
+    for versions in [PAIRS[1], PAIRS[2]] {
+        let world = Setup::between(versions).start().await;
+        let (id, copy) = linked(&world, "<p>x</p>").await;
+        world.internal.fail_when(1, Fault::Hang(Effect::None), is_update);
+        world.acme().update(id, json!({ "title": "A" })).await.unwrap();
+        world.pass_seconds(40).await;
+        world.acme().update(id, json!({ "title": "B" })).await.unwrap();
+        world.pass_seconds(20).await;
+        world.internal.update(copy, json!({ "title": "[R-000001] A" })).await.unwrap();
+        world.settle().await;
+        assert_eq!(world.internal.ticket(copy).unwrap().field("title"), "[R-000001] B");
+        let activity = world.activity(id).await;
+        let lost = written_over("[R-000001] A");
+        assert_eq!(activity.iter().filter(|line| line.text == lost).count(), 1, "{activity:#?}");
+        assert!(!world.did(id, OVERWRITTEN).await, "{activity:#?}");
+        world.one_more_pass_writes_nothing().await;
+    }
+}
+
+fn written_over(title: &str) -> String {
+    let by = "by an update of the bridge's that landed late or by a person who wrote the same";
+    format!("written over: title was {title:?}, {by}")
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_overwritten_edit_is_recorded_without_the_secret_of_its_picture() {
     const SECRET: &str = "5ec2e7f00d";

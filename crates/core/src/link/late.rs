@@ -14,10 +14,9 @@ impl Link {
     /// The call that was being sent is over, or whoever sent it is gone: what it carries may land until then.
     pub fn may_land_until(&mut self, until_ms: i64) {
         let Some(sending) = self.sending.take() else { return };
-        if let Some(anew_from_ms) = &mut self.anew_from_ms
-            && *anew_from_ms == sending.until_ms
-        {
-            *anew_from_ms = until_ms;
+        // Before the new ticket's own create, only what was sent for the old one can be on its way.
+        if let Some(anew_from_ms) = self.anew_from_ms.as_mut().filter(|_| self.creation.is_none()) {
+            *anew_from_ms = until_ms.max(*anew_from_ms);
         }
         let creation = self.creation.iter_mut().map(|creation| &mut creation.until_ms);
         let late = self.late.iter_mut().map(|late| &mut late.until_ms);

@@ -46,6 +46,7 @@ impl Link {
             Note::LateSettled(settled) => self.late.retain(|late| late != settled),
             Note::Owed(late) => self.owed.push(late.clone()),
             Note::NoLongerOwed(gone) => self.owed.retain(|late| late != gone),
+            Note::EditAtStake(edit) => self.edits_at_stake.push(edit.clone()),
             Note::EditOverwritten(edit) | Note::EditStands(edit) => self.edits_at_stake.retain(|known| known != edit),
             Note::Document(document) => self.keep_document(document.clone()),
             Note::Log { from, log, what } => self.remember_of_log(*from, *log, what),

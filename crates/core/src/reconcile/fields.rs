@@ -70,6 +70,7 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
         let landed_late = landed_late(link, internal, code, target);
         if !moved && landed_late.is_none() {
             // Here the external side did not change: whatever stands inside stays.
+            plan.notes.extend(newly_at_stake(link, internal, code, target).map(Note::EditAtStake));
             let gone = link.owed.iter().filter(|late| late.is_of_field(code)).cloned();
             plan.notes.extend(gone.map(Note::NoLongerOwed));
             if differs(policy, external, internal, code) {
@@ -83,7 +84,8 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
             continue;
         }
         why.push(if moved { format!("{code} changed outside") } else { format!("an earlier {code} landed late") });
-        let lost_edit = if landed_late.is_none() { lost_edit(link, code, target) } else { None };
+        let lost_edit =
+            lost_edit(link, code, target).filter(|edit| !(edit.may_be_ours && says_as_much(&value, target)));
         if let Some(late) = landed_late {
             plan.owe(link, late);
         }
@@ -141,12 +143,28 @@ fn same(code: &str, agreed: &str, now: &str) -> bool {
     same || is_as_agreed(agreed, now)
 }
 
-/// The internal value, where it is a person's: neither what the bridge's last write was answered with,
-/// nor what an unanswered write carried.
-fn lost_edit(link: &Link, code: &str, target: &str) -> Option<String> {
+/// The internal value, where it is not what the bridge's last write was answered with: a person's, or what an
+/// unanswered write carried.
+fn lost_edit(link: &Link, code: &str, target: &str) -> Option<Edit> {
     let agreed = link.ancestor.internal.fields.get(code)?;
-    let sent = link.given_up().any(|late| carries(late, code, target));
-    (!same(code, agreed, target) && !sent).then(|| target.to_owned())
+    let may_be_ours = link.given_up().any(|late| carries(late, code, target));
+    (!same(code, agreed, target)).then(|| Edit { code: code.to_owned(), value: target.to_owned(), may_be_ours })
+}
+
+/// Of what stands, nothing is lost: iTop stored the same markup in another form.
+fn says_as_much(value: &Value, target: &str) -> bool {
+    matches!(value, Value::Html(html) if text::same_words(html, target))
+}
+
+/// An edit that is seen while an earlier update may land over it: by then it may be too late to see.
+fn newly_at_stake(link: &Link, internal: &Ticket, code: &str, target: &str) -> Option<Edit> {
+    let edit = lost_edit(link, code, target).filter(|edit| !edit.may_be_ours)?;
+    (may_land(link, internal, code) && !link.edits_at_stake.contains(&edit)).then_some(edit)
+}
+
+/// Whether an update of the field was sent that has not settled.
+fn may_land(link: &Link, internal: &Ticket, code: &str) -> bool {
+    link.late.iter().any(|late| late.what.is_of_field(code) && internal.read_at_ms < late.until_ms)
 }
 
 /// What became of an edit over which an update was sent: nothing, while that may still land.
@@ -154,8 +172,7 @@ fn end_of(link: &Link, edit: &Edit, internal: &Ticket) -> Option<Note> {
     let over = || Some(Note::EditStands(edit.clone()));
     let Some(now) = internal.attributes.get(&edit.code) else { return over() };
     if same(&edit.code, &edit.value, now) {
-        let may_land = link.given_up().any(|late| late.is_of_field(&edit.code));
-        return if may_land { None } else { over() };
+        return if may_land(link, internal, &edit.code) { None } else { over() };
     }
     let is_ours = link.given_up().any(|late| carries(late, &edit.code, now));
     if is_ours { Some(Note::EditOverwritten(edit.clone())) } else { over() }

@@ -7,6 +7,7 @@ use itop_bridge_core::link::{Copy, CopyState, Late, TicketKey};
 use itop_bridge_core::plan::{FieldWrite, Note, Plan, Stimulus, Value, Write};
 use itop_bridge_core::{FileContent, FileKind, Link, LogName, Side, Sight, reconcile};
 
+use super::laws::amps_apart;
 use super::{Attached, Author, CODES, Call, Fate, Mark, SETTLE_MS, SIDES, World, known, states};
 use crate::fixtures::content;
 
@@ -46,6 +47,7 @@ impl World {
             self.link.halt = Some(halt.clone());
             return plan;
         }
+        self.see_edits();
         plan.notes.iter().for_each(|note| self.remember(note));
         self.link.conflicts.clone_from(&plan.conflicts);
         let mut fates = fates.iter().copied().chain(std::iter::repeat(Fate::Answered));
@@ -80,7 +82,16 @@ impl World {
         }
     }
 
+    fn see_edits(&mut self) {
+        let theirs = CODES.into_iter().filter(|code| self.authors[code] == Author::Person);
+        self.seen.extend(theirs.map(|code| amps_apart(&self.inside.fields[code])));
+        self.to_be_recorded.extend(std::mem::take(&mut self.overwritten).into_values());
+    }
+
     fn remember(&mut self, note: &Note) {
+        if let Note::EditOverwritten(edit) = note {
+            self.recorded.insert(amps_apart(&edit.value));
+        }
         if let Note::Field { code, external, .. } = note {
             // What both sides say alike is agreed, whoever wrote it.
             self.authors.insert(known(code), Author::Bridge);
@@ -121,11 +132,15 @@ impl World {
         for (code, value) in &sent {
             self.sent.insert(value.clone());
             self.link.may_land(Late::Field { code: (*code).to_owned(), value: value.clone() }, until);
+            self.link.edits_at_stake.retain(|edit| edit.code != *code);
         }
+        self.link.edits_at_stake.extend(fields.iter().filter_map(|field| field.lost_edit.clone()));
         let Some(done) = self.send(Side::Internal, Call::Update(sent.clone()), fate) else { return };
         for ((code, value), field) in sent.iter().zip(fields) {
             landed(&mut self.link, &Late::Field { code: (*code).to_owned(), value: value.clone() }, until);
             if done {
+                self.recorded.extend(field.lost_edit.iter().map(|edit| amps_apart(&edit.value)));
+                self.link.edits_at_stake.retain(|edit| edit.code != *code);
                 self.field_answered(code, field.source.as_deref().unwrap());
             }
         }
@@ -314,7 +329,11 @@ impl World {
         match call {
             Call::Update(fields) => {
                 for (code, value) in fields {
-                    self.inside.fields.insert(code, value.clone());
+                    let before = amps_apart(&self.inside.fields.insert(code, value.clone()).unwrap());
+                    let is_theirs = self.authors[code] == Author::Person && before != amps_apart(value);
+                    if is_theirs && self.seen.contains(&before) {
+                        self.overwritten.insert(code, before);
+                    }
                     self.authors.insert(code, Author::Bridge);
                 }
             }

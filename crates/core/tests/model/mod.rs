@@ -129,6 +129,12 @@ pub struct World {
     synced: BTreeMap<&'static str, String>,
     /// Every value that the bridge ever sent.
     sent: BTreeSet<String>,
+    /// People's edits inside that a pass has seen, and those that the record has.
+    seen: BTreeSet<String>,
+    recorded: BTreeSet<String>,
+    /// Of those seen: what an update overwrote since the last pass, and before it.
+    overwritten: BTreeMap<&'static str, String>,
+    to_be_recorded: BTreeSet<String>,
     /// Originals whose copy a person removed, by the side of the original.
     removed: BTreeSet<(Side, u64)>,
     deleted: BTreeSet<(Side, u64)>,
@@ -174,6 +180,10 @@ impl World {
             authors: CODES.map(|code| (code, Author::Bridge)).into(),
             synced: BTreeMap::new(),
             sent: BTreeSet::new(),
+            seen: BTreeSet::new(),
+            recorded: BTreeSet::new(),
+            overwritten: BTreeMap::new(),
+            to_be_recorded: BTreeSet::new(),
             removed: BTreeSet::new(),
             deleted: BTreeSet::new(),
             removed_documents: Vec::new(),
@@ -239,6 +249,8 @@ impl World {
     }
 
     fn edit_inside(&mut self, code: &'static str, value: String) {
+        // Whether an update came between two edits of people, nothing shows.
+        self.overwritten.remove(code);
         self.inside.fields.insert(code, value);
         self.authors.insert(code, Author::Person);
         self.inside.save();

@@ -49,6 +49,17 @@ pub fn in_doubt() -> Vec<Case> {
         )
         .looks_again_at(NOW + 500),
         case(
+            "and no sooner for what was in doubt beside it, and settles before",
+            link()
+                .in_doubt(70, sending().until_ms + 100)
+                .with(|link| link.sending = Some(sending()))
+                .made_anew()
+                .with(|link| link.may_land_until(NOW + 500)),
+            ext().files([]),
+            Sight::Unborn,
+        )
+        .looks_again_at(NOW + 500),
+        case(
             "the last of them counts",
             link().in_doubt(70, NOW).in_doubt(71, NOW + 900).made_anew(),
             ext().files([]),

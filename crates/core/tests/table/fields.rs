@@ -170,12 +170,12 @@ pub fn late_fields() -> Vec<Case> {
             ext(),
             int().title("[R-1] old"),
         )
-        .writes([r#"update title="[R-1] A""#])
+        .writes([r#"update title="[R-1] A" (perhaps lost "[R-1] old")"#])
         .notes(["owed: title", "settled: title"]),
         case("where that write was refused, it is still owed", owed(), ext(), int().title("[R-1] old"))
-            .writes([r#"update title="[R-1] A""#]),
-        case("an owed title is no person's edit", owed(), ext().title("B"), int().title("[R-1] old"))
-            .writes([r#"update title="[R-1] B""#]),
+            .writes([r#"update title="[R-1] A" (perhaps lost "[R-1] old")"#]),
+        case("an owed title is perhaps no person's edit", owed(), ext().title("B"), int().title("[R-1] old"))
+            .writes([r#"update title="[R-1] B" (perhaps lost "[R-1] old")"#]),
         case("a person wrote over the late title: nothing is owed any more", owed(), ext(), int().title("mine"))
             .notes(["no longer owed: title"]),
         case(
@@ -192,12 +192,12 @@ pub fn late_fields() -> Vec<Case> {
             .writes([r#"update title="[R-1] B""#])
             .looks_again_at(NOW + 1),
         case(
-            "a late title is never taken for a person's edit",
+            "whether a late title has landed or a person wrote the same, nothing tells",
             given_up(NOW + 1),
             ext().title("B"),
             int().title("[R-1] old"),
         )
-        .writes([r#"update title="[R-1] B""#])
+        .writes([r#"update title="[R-1] B" (perhaps lost "[R-1] old")"#])
         .looks_again_at(NOW + 1),
         case(
             "a person's edit beside a late title is a person's",
@@ -231,12 +231,52 @@ pub fn late_fields() -> Vec<Case> {
         )
         .notes(["the edit \"mine\" is no longer at stake"]),
         case(
+            "nor once the update has settled: nothing is due afterwards",
+            given_up(NOW).edit_at_stake("title", "mine"),
+            ext(),
+            int().title("mine"),
+        )
+        .notes(["the edit \"mine\" is no longer at stake", "settled: title"]),
+        case(
+            "an edit that is seen while an earlier update may land over it is at stake",
+            given_up(NOW + 1),
+            ext(),
+            int().title("mine"),
+        )
+        .notes(["the edit \"mine\" is at stake"])
+        .looks_again_at(NOW + 1),
+        case("and is noted once", given_up(NOW + 1).edit_at_stake("title", "mine"), ext(), int().title("mine"))
+            .looks_again_at(NOW + 1),
+        case(
+            "where that update lands over it, it is recorded, and the newer title is written again",
+            given_up(NOW).edit_at_stake("title", "mine"),
+            ext(),
+            int().title("[R-1] old"),
+        )
+        .writes([r#"update title="[R-1] A" (perhaps lost "[R-1] old")"#])
+        .notes(["the edit \"mine\" was overwritten", "owed: title", "settled: title"]),
+        case(
+            "an edit beside an update of another field is not at stake",
+            link().late_field("impact", "3", NOW + 1),
+            ext(),
+            int().title("mine"),
+        )
+        .looks_again_at(NOW + 1),
+        case(
+            "a late description that iTop stored in another form is nobody's edit",
+            link().late_field("description", "<p>e</p>", NOW + 1),
+            ext().description("<p>e</p>"),
+            int().description("<div><p>e</p></div>"),
+        )
+        .writes([r#"update description=html"<p>e</p>""#])
+        .looks_again_at(NOW + 1),
+        case(
             "a person has changed an edit at stake: it is nobody's loss",
             given_up(NOW + 1).edit_at_stake("title", "mine"),
             ext(),
             int().title("mine, too"),
         )
-        .notes(["the edit \"mine\" is no longer at stake"])
+        .notes(["the edit \"mine\" is no longer at stake", "the edit \"mine, too\" is at stake"])
         .looks_again_at(NOW + 1),
         case(
             "of two late titles the earlier is waited for",
