@@ -15,6 +15,8 @@ trait Disk {
     fn free(&self, bridge: &Bridge);
     /// What the store then says.
     fn words(&self) -> &'static str;
+    /// How often the log can tell it.
+    fn lines_of_the_log(&self) -> usize;
 }
 
 /// The process may make no file larger than it is: for SQLite a write that fails. It needs no right, and its log
@@ -32,6 +34,10 @@ impl Disk for NoLargerFiles {
 
     fn words(&self) -> &'static str {
         "the disk answers with an error"
+    }
+
+    fn lines_of_the_log(&self) -> usize {
+        0
     }
 }
 
@@ -61,6 +67,10 @@ impl Disk for SmallDisk<'_> {
     fn words(&self) -> &'static str {
         "the disk is full"
     }
+
+    fn lines_of_the_log(&self) -> usize {
+        1
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,6 +87,7 @@ async fn a_full_disk_is_told_and_the_work_goes_on_when_there_is_room_again() {
     let disk = site.folder.join("disk");
     std::fs::create_dir(&disk).unwrap();
     let Some(_mounted) = Mounted::at(&disk) else {
+        assert!(std::env::var_os("CI").is_none(), "CI shows it: whoever runs it must be able to mount");
         println!("not shown here: this user may not mount; the test beside it needs no right");
         return;
     };
@@ -123,8 +134,10 @@ async fn goes_on_after(site: &Site, mut bridge: Bridge, disk: &dyn Disk) {
     site.every_ticket_has_one_copy().await;
     let log = site.log();
     let said = |words: &str| log.lines().filter(|line| line.contains(words)).count();
-    assert!(said("webhooks are refused until the store can commit") <= 1, "once, not at each: {log}");
-    assert!(said("no ticket can be taken up") <= 1, "once, not at each: {log}");
+    // Where the log lies on the disk too, it can say so only afterwards.
+    let lines = disk.lines_of_the_log();
+    assert_eq!(said("webhooks are refused until the store can commit"), lines, "once, not at each: {log}");
+    assert!(said("no ticket can be taken up") <= lines, "once, not at each: {log}");
     assert_eq!(said("the store commits again"), 1, "{log}");
     assert!(bridge.terminate().await.success());
 }
