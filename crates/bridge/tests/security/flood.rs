@@ -2,6 +2,8 @@
 //! and whatever it took is done.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -12,7 +14,10 @@ use crate::site::*;
 const KEY: &str = "sk_flood_0123456789abcdef";
 const TICKETS: u64 = 150;
 const CLIENTS: u64 = 300;
+/// At least; more where the bridge is fast.
 const HOOKS_OF_EACH: u64 = 100;
+/// So many times what it accepts in a second is offered before it accepts any.
+const TIMES: u64 = 10;
 
 /// The most that the process may hold at its peak, as a multiple of what it held before.
 const MOST_MEMORY: u64 = 3;
@@ -35,11 +40,24 @@ async fn a_flood_of_webhooks_is_bounded_and_nothing_that_was_accepted_is_lost() 
     let alone = one_after_the_other(&site).await;
     let before_kb = memory_kb(bridge.child.id(), "VmRSS");
 
+    let hooks_of_each = HOOKS_OF_EACH.max((TIMES * alone).div_ceil(CLIENTS));
+    let offered = CLIENTS * hooks_of_each;
     let start = tokio::time::Instant::now();
-    let clients = (0..CLIENTS).map(|client| tokio::spawn(pour(site.port, client)));
+    // Somebody else writes into the store: all are there before the first can be accepted.
+    let writer = rusqlite::Connection::open(site.folder.join("bridge.db")).unwrap();
+    writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let flood = Arc::new(Flood::default());
+    let pours = (0..CLIENTS).map(|client| tokio::spawn(pour(site.port, client, hooks_of_each, flood.clone())));
+    let clients: Vec<_> = pours.collect();
+    while flood.written.load(Ordering::Relaxed) < offered {
+        assert!(start.elapsed() < Duration::from_secs(60), "{} were written", flood.written.load(Ordering::Relaxed));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(flood.accepted.load(Ordering::Relaxed), 0, "of {offered}, of which it accepts {alone} a second");
+    writer.execute_batch("ROLLBACK").unwrap();
     let mut accepted = BTreeSet::new();
     let (mut taken, mut refused) = (0, 0);
-    for client in clients.collect::<Vec<_>>() {
+    for client in clients {
         for (ticket, status) in client.await.unwrap() {
             match status {
                 202 => {
@@ -53,11 +71,10 @@ async fn a_flood_of_webhooks_is_bounded_and_nothing_that_was_accepted_is_lost() 
     }
     let (seconds, peak_kb) = (start.elapsed().as_secs_f64(), memory_kb(bridge.child.id(), "VmHWM"));
     println!(
-        "{} hooks at once; alone {alone:.0} a second; {taken} taken and {refused} refused in {seconds:.1} s; \
-         {before_kb} KiB before, {peak_kb} at the peak",
-        CLIENTS * HOOKS_OF_EACH
+        "{offered} hooks at once; alone {alone} a second; {taken} taken and {refused} refused in {seconds:.1} s; \
+         {before_kb} KiB before, {peak_kb} at the peak"
     );
-    assert_eq!(taken + refused, CLIENTS * HOOKS_OF_EACH, "each was answered");
+    assert_eq!(taken + refused, offered, "each was answered");
     assert!(taken > 0 && peak_kb < MOST_MEMORY * before_kb, "{before_kb} KiB before, {peak_kb} at the peak");
 
     let expected: Vec<String> = (1..=TICKETS)
@@ -75,7 +92,7 @@ async fn a_flood_of_webhooks_is_bounded_and_nothing_that_was_accepted_is_lost() 
 }
 
 /// How many hooks a second one client gets answered that waits for each answer.
-async fn one_after_the_other(site: &Site) -> f64 {
+async fn one_after_the_other(site: &Site) -> u64 {
     let start = tokio::time::Instant::now();
     let head = format!("x-api-key: {KEY}\r\n");
     for n in 0..100 {
@@ -83,16 +100,23 @@ async fn one_after_the_other(site: &Site) -> f64 {
         let answer = site.post("/api/v1/update-ticket", &head, &body).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
     }
-    100.0 / start.elapsed().as_secs_f64()
+    (100.0 / start.elapsed().as_secs_f64()).ceil() as u64
+}
+
+/// How many hooks have left for the bridge, and how many it has accepted.
+#[derive(Default)]
+struct Flood {
+    written: AtomicU64,
+    accepted: AtomicU64,
 }
 
 /// All hooks of one client, sent without waiting for an answer: every other one of a ticket that is there, the
 /// rest of ids that nobody has. Answers the status of each.
-async fn pour(port: u16, client: u64) -> Vec<(u64, u16)> {
-    let ids: Vec<u64> = (0..HOOKS_OF_EACH)
+async fn pour(port: u16, client: u64, hooks: u64, flood: Arc<Flood>) -> Vec<(u64, u16)> {
+    let ids: Vec<u64> = (0..hooks)
         .map(|n| match n % 2 {
-            0 => 1 + (client * HOOKS_OF_EACH + n) / 2 % TICKETS,
-            _ => 1_000_000 + client % 30 * HOOKS_OF_EACH + n,
+            0 => 1 + (client * hooks + n) / 2 % TICKETS,
+            _ => 1_000_000 + client % 30 * hooks + n,
         })
         .collect();
     let mut all = String::new();
@@ -105,7 +129,12 @@ async fn pour(port: u16, client: u64) -> Vec<(u64, u16)> {
     }
     let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("a connection");
     let (mut read, mut write) = stream.into_split();
-    let writer = tokio::spawn(async move { write.write_all(all.as_bytes()).await.map(|()| write) });
+    let counted = flood.clone();
+    let writer = tokio::spawn(async move {
+        let written = write.write_all(all.as_bytes()).await;
+        counted.written.fetch_add(hooks, Ordering::Relaxed);
+        written.map(|()| write)
+    });
     let mut answers = Vec::new();
     let mut buffer = [0; 8192];
     loop {
@@ -119,7 +148,10 @@ async fn pour(port: u16, client: u64) -> Vec<(u64, u16)> {
         let wait = tokio::time::timeout(Duration::from_secs(60), read.read(&mut buffer)).await;
         let count = wait.expect("answers come").expect("the connection stands");
         assert!(count > 0, "the bridge closed after {} of {} answers", statuses.len(), ids.len());
+        let accepted = statuses.iter().filter(|status| **status == 202).count();
         answers.extend_from_slice(&buffer[..count]);
+        let now = String::from_utf8_lossy(&answers).matches("HTTP/1.1 202").count();
+        flood.accepted.fetch_add((now - accepted) as u64, Ordering::Relaxed);
     }
 }
 

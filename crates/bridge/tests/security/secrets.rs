@@ -2,12 +2,13 @@
 //! says or writes while everything goes well and while everything fails. iTops here are made to say back what they
 //! were told, as real ones do in their errors.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use itop_sim::{Effect, Fault, Sim};
+use itop_sim::{Effect, Fault, Sim, Version};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -20,11 +21,28 @@ const INTERNAL_KEY: &str = "sk_cnryInternal/3+0123456789";
 const ACME_KEY: &str = "sk_cnryAcme/4+0123456789";
 const ADMIN_PASSWORD: &str = "cnry-Admin/5+w\"d\\x&y";
 const ALERT_TOKEN: &str = "cnryAlert/6+token~0123";
+/// Of a second customer: his account's password in a file, his webhooks' key in a file, and the proxy's password.
+const BETA_PASSWORD: &str = "cnry-Beta/7+w\"d\\x&y%z";
+const BETA_KEY: &str = "sk_cnryBeta/8+0123456789";
+const PROXY_PASSWORD: &str = "cnryProxy.9~w_d0123";
+/// Of a third: the token in a file.
+const GAMMA_TOKEN: &str = "cnryGamma/10+==x9_q";
 /// Of an inline image: whoever has it can load the picture without a log-in.
 const IMAGE_SECRET: &str = "5ec2e7f00dcafe77";
 
-const CANARIES: [&str; 7] =
-    [INTERNAL_PASSWORD, ACME_TOKEN, INTERNAL_KEY, ACME_KEY, ADMIN_PASSWORD, ALERT_TOKEN, IMAGE_SECRET];
+const CANARIES: [&str; 11] = [
+    INTERNAL_PASSWORD,
+    ACME_TOKEN,
+    INTERNAL_KEY,
+    ACME_KEY,
+    ADMIN_PASSWORD,
+    ALERT_TOKEN,
+    BETA_PASSWORD,
+    BETA_KEY,
+    PROXY_PASSWORD,
+    GAMMA_TOKEN,
+    IMAGE_SECRET,
+];
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89";
 
@@ -139,7 +157,44 @@ async fn chat(left: Left) -> String {
     url
 }
 
+/// Two customers more, whose secrets lie in files; the first is reached through a proxy that wants a password. It is
+/// his iTop itself, which hears what is sent to a proxy. Answers the two, and their sections.
+async fn with_secrets_in_files(site: &Site) -> ([Sim; 2], String) {
+    let ((beta, beta_url), (gamma, gamma_url)) = (itop(Version::V3_2, 1).await, itop(Version::V3_1, 1).await);
+    beta.with_account("bridge", |account| account.password = BETA_PASSWORD.into());
+    gamma.with_account("bridge", |account| account.token = Some(GAMMA_TOKEN.into()));
+    let in_file = |name: &str, secret: &str| {
+        let path = site.folder.join(name);
+        std::fs::write(&path, format!("{secret}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    in_file("beta.password", BETA_PASSWORD);
+    in_file("beta.key", BETA_KEY);
+    in_file("gamma.token", GAMMA_TOKEN);
+    let proxy = beta_url.replace("http://", &format!("http://proxied:{PROXY_PASSWORD}@"));
+    let waits = "timeout_seconds = 2\nonly = \"all\"";
+    let text = format!(
+        "[external.beta]\nurl = \"http://beta.example\"\nproxy = \"{proxy}\"\nuser = \"bridge\"\n\
+         password_file = \"beta.password\"\napi_key_files = [\"beta.key\"]\n{waits}\n\
+         [external.gamma]\nurl = \"{gamma_url}\"\ntoken_file = \"gamma.token\"\n\
+         api_keys = [\"sk_gamma_0123456789abcdef\"]\n{waits}\n"
+    );
+    ([beta, gamma], text)
+}
+
 impl Site {
+    /// Until nothing of acme's waits: what failed is tried again once a minute at least.
+    async fn has_settled(&self) {
+        for _ in 0..600 {
+            let metrics = self.get("/metrics", "").await.unwrap_or_default();
+            if metrics.contains("itop_bridge_queue_tickets{external=\"acme\"} 0\n") {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        panic!("acme's tickets never came to rest: {}", self.log().lines().rev().take(20).collect::<String>());
+    }
+
     async fn note_verb(&self, left: &Left, arguments: &[&str]) {
         let output = self.verb(arguments).await;
         let name = arguments.join(" ");
@@ -151,6 +206,7 @@ impl Site {
     async fn note_answers(&self, left: &Left) {
         let heads = [
             String::new(),
+            format!("x-api-key: {BETA_KEY}\r\n"),
             format!("x-api-key: {ACME_KEY}\r\n"),
             format!("authorization: Bearer {INTERNAL_KEY}\r\n"),
             format!("x-api-key: {ADMIN_PASSWORD}\r\n"),
@@ -232,11 +288,12 @@ async fn no_secret_leaves_whatever_goes_well_or_wrong() {
     for sim in [&site.acme, &site.elitery] {
         sim.with_account("admin", |account| account.password = ADMIN_PASSWORD.into());
     }
+    let ([beta, gamma], files) = with_secrets_in_files(&site).await;
     site.configure(
         &format!("user = \"bridge\"\npassword = \"${{INSIDE}}\"\napi_keys = ['{INTERNAL_KEY}']"),
         &format!("token = '{ACME_TOKEN}'\napi_keys = ['{ACME_KEY}']"),
         &format!(
-            "[sync]\nsweep_seconds = 5\npublic_log_to_internal = \"attachment\"\n\
+            "{files}[sync]\nsweep_seconds = 5\npublic_log_to_internal = \"attachment\"\n\
              [alerts]\nwebhook_url = \"{chat}/hook?token={ALERT_TOKEN}\""
         ),
     );
@@ -259,7 +316,15 @@ async fn no_secret_leaves_whatever_goes_well_or_wrong() {
     site.until("the ticket with its picture, file and log", crossed).await;
     site.note_answers(&left).await;
 
+    for (name, sim) in [("beta", &beta), ("gamma", &gamma)] {
+        assert!(!sim.calls().is_empty(), "{name} is read with what its files hold");
+    }
+
     // All that goes wrong, on either side, and people who go on working.
+    for (sim, told) in [(&beta, vec![BETA_PASSWORD, PROXY_PASSWORD]), (&gamma, vec![GAMMA_TOKEN])] {
+        let mut faults = faults(&told).into_iter().cycle();
+        sim.fail_with(move |_| faults.next());
+    }
     let told: [(&Sim, Vec<&str>); 2] =
         [(&site.acme, vec![ACME_TOKEN, IMAGE_SECRET]), (&site.elitery, vec![INTERNAL_PASSWORD])];
     for (sim, told) in &told {
@@ -275,6 +340,7 @@ async fn no_secret_leaves_whatever_goes_well_or_wrong() {
         }
     }
     // Long enough for alerts.
+    [&beta, &gamma].into_iter().for_each(|sim| sim.down(true));
     for sim in [&site.acme, &site.elitery] {
         sim.down(true);
         site.acme.update(id, json!({ "impact": "1" })).await.unwrap();
@@ -283,10 +349,12 @@ async fn no_secret_leaves_whatever_goes_well_or_wrong() {
     left.waits_for("an alert", "acme").await;
     site.note_answers(&left).await;
     verbs(&site, &left).await;
-    for sim in [&site.acme, &site.elitery] {
+    for sim in [&site.acme, &site.elitery, &beta, &gamma] {
         sim.down(false);
         sim.heal();
     }
+    // What was an error becomes a file now.
+    site.has_settled().await;
     note_writes(&left, "acme", &site.acme);
     note_writes(&left, "elitery", &site.elitery);
     for sim in [&site.acme, &site.elitery] {
@@ -325,6 +393,8 @@ async fn no_secret_leaves_whatever_goes_well_or_wrong() {
 /// Each verb, also wrongly called.
 async fn verbs(site: &Site, left: &Left) {
     let _ = std::fs::remove_file(site.folder.join("copy.db"));
+    let pairs = "external_ticket_id,elitery_ticket_id,ticket_class\n1,1001,UserRequest\n77,1077,Incident\n";
+    std::fs::write(site.folder.join("pairs.csv"), pairs).unwrap();
     for line in [
         "check",
         "check --admin acme",
@@ -339,16 +409,25 @@ async fn verbs(site: &Site, left: &Left) {
         "links show 1",
         "links show 1 --json",
         "links rebuild --dry-run",
+        "links rebuild",
+        "links import pairs.csv --external acme --dry-run",
+        "links import pairs.csv --external acme",
+        "links import none.csv --external acme --json",
         "links link acme:R-000001 elitery:R-001001",
         "links unlink nobody:R-1",
         "backfill --side acme --since 2026-01-01 --dry-run",
         "backfill --side acme --since 2026-01-01 --match title --dry-run",
+        "backfill --side acme --since 2026-01-01 --yes",
+        "backfill --side beta --since 2026-01-01 --yes --json",
         "setup --side acme --print",
         "setup --side acme --dry-run",
         "setup --side elitery --dry-run",
         "pause acme",
         "resume acme",
+        "resume acme:R-000001",
+        "resume acme:R-000001 --create",
         "retry",
+        "retry acme:R-000001",
         "backup copy.db",
         "serve",
         "--config none.toml check",
@@ -362,6 +441,10 @@ async fn verbs(site: &Site, left: &Left) {
         ("token = '", "token = "),
         ("api_keys = ['", "api_keys = '"),
         ("password = \"${INSIDE}\"", "password = [\"${INSIDE}\"]"),
+        ("password_file = \"beta.password\"", "password = \"x\"\npassword_file = \"beta.password\""),
+        ("token_file = \"gamma.token\"", "token_file = \"no.such.file\""),
+        ("proxy = \"http://", "proxy = \"gopher://"),
+        ("api_key_files = [\"beta.key\"]", "api_key_files = [\"beta.key\", \"beta.key\"]"),
         ("webhook_url = \"http", "webhook_url = \"gopher"),
         ("[external.acme]\nurl = \"http://", "[external.acme]\nurl = \"http://${INSIDE}@"),
     ] {

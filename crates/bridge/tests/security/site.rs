@@ -9,8 +9,7 @@ pub use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-pub use binary::Bridge;
-use binary::itop;
+pub use binary::{Bridge, itop};
 
 #[path = "../process/binary.rs"]
 #[allow(dead_code, reason = "the tests of the process use all of it")]
