@@ -4,6 +4,7 @@ mod apply;
 mod files;
 mod modes;
 mod notice;
+mod odd_files;
 mod removed;
 mod report;
 

@@ -103,7 +103,7 @@ pub fn rewrites_a_file(call: &Call) -> bool {
     call.operation == "core/update" && call.class == "Attachment"
 }
 
-fn reads_contents(call: &Call) -> bool {
+pub fn reads_contents(call: &Call) -> bool {
     call.operation == "core/get" && call.output_fields.contains("contents")
 }
 
@@ -310,7 +310,7 @@ async fn odd_names_arrive(versions: Versions) {
 }
 
 /// iTop's answer to a read of an attachment `ID` with these contents.
-fn contents_answer(ticket: u64, data: &str, name: &str) -> String {
+pub fn contents_answer(ticket: u64, data: &str, name: &str) -> String {
     let contents = json!({ "data": data, "mimetype": "text/plain", "filename": name, "downloads_count": 0 });
     let fields = json!({ "id": "ID", "item_id": ticket.to_string(), "contents": contents });
     json!({ "code": 0, "message": "Found: 1", "objects": {
@@ -600,9 +600,9 @@ async fn contents_that_are_not_whole_become_words(versions: Versions) {
 }
 
 /// The bridge's hook is answered, and then another action of the same save takes its time.
-struct HeldByAnother {
-    router: ToRouter,
-    seconds: u64,
+pub struct HeldByAnother {
+    pub router: ToRouter,
+    pub seconds: u64,
 }
 
 #[async_trait]

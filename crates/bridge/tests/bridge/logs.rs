@@ -256,6 +256,7 @@ async fn forty_people_on_both_sides_lose_no_entry(versions: Versions) {
 
 async fn a_crash_at_any_step_sends_each_entry_once(versions: Versions) {
     for from in BOTH_WAYS {
+        let mut met_between = false;
         // From the hook to the last save: the calls of a pass take 80 ms each.
         for step in 0..18 {
             let (mut world, way) = start(versions, from).await;
@@ -264,6 +265,8 @@ async fn a_crash_at_any_step_sends_each_entry_once(versions: Versions) {
             world.pass_milliseconds(step * 40 + 10).await;
             let sent = way.target.calls().iter().any(creates_a_log_file);
             world.crash().await;
+            let link = world.link(way.external_ticket()).await.link;
+            met_between |= sent && link.log(from, LogName::Private).is_some_and(|log| log.batch.is_some());
             way.write("<p>the second entry</p>").await;
             world.pass_seconds(1).await;
             world.boot();
@@ -279,6 +282,7 @@ async fn a_crash_at_any_step_sends_each_entry_once(versions: Versions) {
             }
             world.one_more_pass_writes_nothing().await;
         }
+        assert!(met_between, "no crash came between the batch's intent and what became of it");
     }
 }
 
@@ -777,8 +781,14 @@ async fn much_text_goes_out_in_several_files_and_no_entry_is_cut(versions: Versi
 }
 
 async fn a_log_of_twenty_mebibytes_crosses(versions: Versions) {
-    // So large a log takes seconds: each way once.
-    let from = if versions.outside == Version::V3_1 { Side::External } else { Side::Internal };
+    // So large a log takes seconds: of either version once, and each way.
+    let ways: &[Side] = if versions.outside == Version::V3_1 { &[Side::Internal] } else { &BOTH_WAYS };
+    for from in ways {
+        twenty_mebibytes_cross(versions, *from).await;
+    }
+}
+
+async fn twenty_mebibytes_cross(versions: Versions, from: Side) {
     let (world, way) = start(versions, from).await;
     for sim in [&way.source, &way.target] {
         sim.set_limits(Limits { post_max_bytes: 256 << 20, attachment_max_bytes: None });

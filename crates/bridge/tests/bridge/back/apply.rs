@@ -12,6 +12,7 @@ every_pair_of_versions![
     the_external_ticket_follows_through_the_states_inside,
     team_agent_and_service_are_the_external_tickets_own,
     what_agents_wrote_with_a_move_crosses_with_it,
+    what_agents_wrote_with_a_change_crosses_with_it,
     an_escalation_inside_moves_nobody,
     a_state_that_no_stimulus_reaches_is_a_conflict_of_the_status_alone,
     a_stimulus_outside_whose_answer_is_lost_is_not_repeated,
@@ -49,13 +50,28 @@ fn pair(outside: &str, inside: &str) -> (String, String) {
 
 async fn the_external_ticket_follows_through_the_states_inside(versions: Versions) {
     let world = setup(versions).start().await;
-    let tours: [(&str, &[&str]); 3] = [
+    let tours: [(&str, &[&str]); 6] = [
         (CLASS, &["ev_assign", "ev_pending", "ev_assign", "ev_resolve", "ev_reopen", "ev_resolve", "ev_close"]),
         ("Incident", &["ev_assign", "ev_pending", "ev_assign", "ev_resolve", "ev_close"]),
         (
             "EmergencyChange",
             &["ev_assign", "ev_plan", "ev_notapprove", "ev_replan", "ev_approve", "ev_implement", "ev_finish"],
         ),
+        (
+            "NormalChange",
+            &[
+                "ev_validate",
+                "ev_assign",
+                "ev_plan",
+                "ev_notapprove",
+                "ev_replan",
+                "ev_approve",
+                "ev_implement",
+                "ev_finish",
+            ],
+        ),
+        ("NormalChange", &["ev_reject", "ev_reopen", "ev_validate"]),
+        ("RoutineChange", &["ev_assign", "ev_plan", "ev_implement", "ev_monitor", "ev_finish"]),
     ];
     for (class, tour) in tours {
         let (id, copy) = bridged(&world, class, &[]).await;
@@ -117,6 +133,22 @@ async fn what_agents_wrote_with_a_move_crosses_with_it(versions: Versions) {
         (Version::V3_2, Version::V3_2) => "<p>new fuser, <b>all</b> done</p>",
     };
     assert_eq!(there.field("solution"), expected);
+    go(&world.internal, copy, &["ev_close"]).await;
+    world.settle().await;
+    let there = world.acme().ticket(id).unwrap();
+    assert_eq!((there.status(), there.field("user_comment")), ("closed", "took its time"));
+    end(world).await;
+}
+
+async fn what_agents_wrote_with_a_change_crosses_with_it(versions: Versions) {
+    let world = setup(versions).start().await;
+    let (id, copy) = bridged(&world, "NormalChange", &[]).await;
+    go(&world.internal, copy, &["ev_validate", "ev_assign", "ev_plan", "ev_approve"]).await;
+    world.settle().await;
+    let there = world.acme().ticket(id).unwrap();
+    assert_eq!((there.status(), there.field("acceptance_comment")), ("approved", "we shall do that"));
+    assert!(there.field("approval_comment").contains("go on then"), "{}", there.field("approval_comment"));
+    assert_eq!(there.field("fallback"), "put the old one back");
     end(world).await;
 }
 

@@ -36,7 +36,7 @@ either_version_on_either_side![
 ];
 
 /// Acme's ticket with these files of an agent's on its counterpart, all copied: both tickets and the files inside.
-async fn ticket_with_files(world: &World, files: &[&str]) -> (u64, u64, Vec<u64>) {
+pub async fn ticket_with_files(world: &World, files: &[&str]) -> (u64, u64, Vec<u64>) {
     let ticket = world.acme().create_ticket("UserRequest", ticket("Printer on fire")).await.unwrap();
     world.settle().await;
     let copy = world.copy_of(ticket).await.id;
