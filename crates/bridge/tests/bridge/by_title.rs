@@ -1,5 +1,7 @@
 //! `backfill --match title`: a counterpart that stands already is adopted, and no second ticket is made.
 
+mod like;
+
 use itop_bridge::cli::Outcome;
 use itop_bridge::engine::Wish;
 use itop_bridge::store::LinkState;
@@ -282,6 +284,7 @@ async fn hundreds_are_looked_for_in_a_few_calls(versions: Versions) {
     assert!(calls < 30, "{calls} calls");
     assert_eq!(world.internal.writes() + world.acme().writes(), 0);
     assert!(world.links().await.is_empty() && world.queue().await.is_empty());
+    world.ends_without_one_more_pass("nothing was linked");
 }
 
 async fn a_pair_that_cannot_be_adopted_is_said_and_gets_no_copy(versions: Versions) {

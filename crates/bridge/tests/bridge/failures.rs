@@ -1,7 +1,6 @@
 //! What fails, whom it delays, and that nothing is lost or doubled by it.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,9 +9,10 @@ use itop_bridge::random::{Random, SeededRandom};
 use itop_bridge::store::{LinkState, QueueRow};
 use itop_sim::{Call, Effect, Fault, Release, Right, Sim, Version};
 
+use crate::listen::Log;
 use crate::world::*;
 
-outside_both_versions![
+either_version_on_either_side![
     a_class_without_rights_delays_no_other_and_crosses_when_the_right_is_given,
     a_class_that_may_not_be_read_outside_waits_and_crosses_when_the_right_is_back,
     tickets_with_nothing_to_write_do_not_spend_the_turn_of_those_that_wait,
@@ -247,8 +247,8 @@ async fn a_side_that_is_down_is_called_by_its_prober_alone_and_is_noticed_when_i
 
 // ---- rights ----------------------------------------------------------------------------------
 
-async fn a_class_without_rights_delays_no_other_and_crosses_when_the_right_is_given(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_class_without_rights_delays_no_other_and_crosses_when_the_right_is_given(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     world.internal.deny("NormalChange");
     let changes =
         [create(world.acme(), "NormalChange", "one").await, create(world.acme(), "NormalChange", "two").await];
@@ -272,9 +272,9 @@ async fn a_class_without_rights_delays_no_other_and_crosses_when_the_right_is_gi
     end(world).await;
 }
 
-async fn a_class_that_may_not_be_read_outside_waits_and_crosses_when_the_right_is_back(version: Version) {
+async fn a_class_that_may_not_be_read_outside_waits_and_crosses_when_the_right_is_back(versions: Versions) {
     for class in ["UserRequest", "Attachment"] {
-        let world = Setup::outside(version).start().await;
+        let world = Setup::between(versions).start().await;
         let acme = world.acme();
         let old = create(acme, "UserRequest", "old").await;
         world.settle().await;
@@ -310,8 +310,8 @@ async fn a_class_that_may_not_be_read_outside_waits_and_crosses_when_the_right_i
     }
 }
 
-async fn tickets_with_nothing_to_write_do_not_spend_the_turn_of_those_that_wait(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn tickets_with_nothing_to_write_do_not_spend_the_turn_of_those_that_wait(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let acme = world.acme();
     let mut idle = Vec::new();
     for number in 0..30 {
@@ -359,8 +359,8 @@ async fn refused_updates(world: &World, count: u64) -> Vec<u64> {
     ids
 }
 
-async fn a_suspension_ends_when_what_was_refused_is_taken_back(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_suspension_ends_when_what_was_refused_is_taken_back(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let ids = refused_updates(&world, 2).await;
     world.acme().update(ids[0], json!({"title": "ticket 0"})).await.unwrap();
     world.pass_seconds(5 * MINUTE).await;
@@ -371,8 +371,8 @@ async fn a_suspension_ends_when_what_was_refused_is_taken_back(version: Version)
     end(world).await;
 }
 
-async fn a_suspension_ends_when_the_tickets_that_wait_are_gone(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_suspension_ends_when_the_tickets_that_wait_are_gone(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let ids = refused_updates(&world, 3).await;
     // This one halts, and waits again when it is resumed. Its pair then ends without a word on rights.
     world.acme().delete_ticket(ids[0]).await.unwrap();
@@ -388,8 +388,8 @@ async fn a_suspension_ends_when_the_tickets_that_wait_are_gone(version: Version)
     end(world).await;
 }
 
-async fn a_suspension_ends_when_the_pair_that_waits_is_ended_beside_the_bridge(version: Version) {
-    let world = Setup::outside(version).sync("audit_seconds = 600").start().await;
+async fn a_suspension_ends_when_the_pair_that_waits_is_ended_beside_the_bridge(versions: Versions) {
+    let world = Setup::between(versions).sync("audit_seconds = 600").start().await;
     let ids = refused_updates(&world, 1).await;
     world.end_pair(ids[0]).await;
     world.pass_seconds(20 * MINUTE).await;
@@ -397,10 +397,10 @@ async fn a_suspension_ends_when_the_pair_that_waits_is_ended_beside_the_bridge(v
     end(world).await;
 }
 
-async fn the_log_tells_a_refusal_when_it_begins_and_when_it_ends_and_not_at_every_try(version: Version) {
+async fn the_log_tells_a_refusal_when_it_begins_and_when_it_ends_and_not_at_every_try(versions: Versions) {
     let log = Log::kept();
     // A class that the account may not write, and one text on three tickets of another.
-    let world = Setup::outside(version).start().await;
+    let world = Setup::between(versions).start().await;
     world.internal.deny("NormalChange");
     world.internal.fail_with(|call| {
         let incident = call.is_write() && call.class == "Incident";
@@ -424,46 +424,6 @@ async fn the_log_tells_a_refusal_when_it_begins_and_when_it_ends_and_not_at_ever
     end(world).await;
 }
 
-/// What this thread logs.
-struct Log {
-    written: Arc<Mutex<Vec<u8>>>,
-    _guard: tracing::subscriber::DefaultGuard,
-}
-
-/// Somebody listens to every line for as long as the tests run. Where a line is met first by a thread to which nobody
-/// listens, tracing may keep it from the one that a test listens to.
-static LISTENING: Once = Once::new();
-
-impl Log {
-    fn kept() -> Log {
-        LISTENING.call_once(|| {
-            tracing::subscriber::set_global_default(tracing_subscriber::registry()).expect("the first of all");
-        });
-        let written: Arc<Mutex<Vec<u8>>> = Arc::default();
-        let sink = written.clone();
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || Sink(sink.clone())).finish();
-        Log { written, _guard: tracing::subscriber::set_default(subscriber) }
-    }
-
-    /// The lines with this text.
-    fn lines(&self, text: &str) -> Vec<String> {
-        let all = String::from_utf8(self.written.lock().unwrap().clone()).unwrap();
-        all.lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
-    }
-}
-
-struct Sink(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_ticket_whose_pass_cannot_begin_is_told_in_the_log_once() {
     let log = Log::kept();
@@ -478,8 +438,8 @@ async fn a_ticket_whose_pass_cannot_begin_is_told_in_the_log_once() {
     end(world).await;
 }
 
-async fn a_ticket_that_waits_for_others_keeps_its_own_failures(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_ticket_that_waits_for_others_keeps_its_own_failures(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let bad = create(world.acme(), "UserRequest", "bad").await;
     world.internal.fail_with(|call| writes_for(call, "R-000001").then(not_allowed));
     world.pass_seconds(5 * MINUTE).await;
@@ -500,10 +460,10 @@ async fn a_ticket_that_waits_for_others_keeps_its_own_failures(version: Version)
     end(world).await;
 }
 
-async fn a_read_only_internal_parks_nothing(version: Version) {
+async fn a_read_only_internal_parks_nothing(versions: Versions) {
     for waiting in [1, 25] {
         for minutes in [2, 120] {
-            let world = Setup::outside(version).start().await;
+            let world = Setup::between(versions).start().await;
             let old = create(world.acme(), "UserRequest", "old").await;
             world.settle().await;
             let copy = world.copy_of(old).await.id;
@@ -571,9 +531,9 @@ fn send_away(sim: &Sim, how: &str) {
     sim.fail_with(move |_| Some(fault.clone()));
 }
 
-async fn an_internal_that_is_away_for_an_hour_loses_and_doubles_nothing(version: Version) {
+async fn an_internal_that_is_away_for_an_hour_loses_and_doubles_nothing(versions: Versions) {
     for how in AWAY {
-        let world = Setup::outside(version).start().await;
+        let world = Setup::between(versions).start().await;
         let old = create(world.acme(), "UserRequest", "old").await;
         let file = world.acme().attach(old, "old.txt", "text/plain", b"old").await.unwrap();
         world.acme().stimulus(old, "ev_assign", json!({"team_id": 37, "agent_id": 9})).await.unwrap();
@@ -612,9 +572,9 @@ async fn an_internal_that_is_away_for_an_hour_loses_and_doubles_nothing(version:
     }
 }
 
-async fn a_wrong_password_is_tried_once_a_minute_until_it_is_mended(version: Version) {
+async fn a_wrong_password_is_tried_once_a_minute_until_it_is_mended(versions: Versions) {
     for inside in [true, false] {
-        let world = Setup::outside(version).start().await;
+        let world = Setup::between(versions).start().await;
         let side = if inside { &world.internal } else { world.acme() };
         side.with_account("bridge", |account| account.password = "changed".into());
         for number in 0..30 {
@@ -642,8 +602,8 @@ async fn a_wrong_password_is_tried_once_a_minute_until_it_is_mended(version: Ver
 
 // ---- one ticket's own fault ------------------------------------------------------------------
 
-async fn a_ticket_that_alone_is_refused_is_parked_after_an_hour_and_delays_no_other(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_ticket_that_alone_is_refused_is_parked_after_an_hour_and_delays_no_other(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let bad = create(world.acme(), "UserRequest", "bad").await;
     world.internal.fail_with(|call| writes_for(call, "R-000001").then(not_allowed));
     for minute in 0..58 {
@@ -674,8 +634,8 @@ async fn a_ticket_that_alone_is_refused_is_parked_after_an_hour_and_delays_no_ot
     end(world).await;
 }
 
-async fn a_write_that_failed_first_and_succeeded_in_the_same_pass_is_no_failure(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_write_that_failed_first_and_succeeded_in_the_same_pass_is_no_failure(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let id = create(world.acme(), "UserRequest", "old").await;
     world.settle().await;
     // The update is refused, and the stimulus finds the ticket moved: both are planned again at once.
@@ -701,8 +661,8 @@ async fn a_write_that_failed_first_and_succeeded_in_the_same_pass_is_no_failure(
     end(world).await;
 }
 
-async fn a_refused_update_is_parked_and_the_rest_of_the_ticket_flows(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_refused_update_is_parked_and_the_rest_of_the_ticket_flows(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let id = create(world.acme(), "UserRequest", "old").await;
     world.settle().await;
     let copy = world.copy_of(id).await.id;
@@ -723,8 +683,8 @@ async fn a_refused_update_is_parked_and_the_rest_of_the_ticket_flows(version: Ve
     end(world).await;
 }
 
-async fn a_file_that_is_deleted_while_its_ticket_is_parked_goes_in_its_time(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_file_that_is_deleted_while_its_ticket_is_parked_goes_in_its_time(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let id = create(world.acme(), "UserRequest", "old").await;
     let gone = world.acme().attach(id, "gone.txt", "text/plain", b"g").await.unwrap();
     world.acme().attach(id, "stays.txt", "text/plain", b"s").await.unwrap();
@@ -746,8 +706,8 @@ async fn a_file_that_is_deleted_while_its_ticket_is_parked_goes_in_its_time(vers
     end(world).await;
 }
 
-async fn a_file_that_changed_while_its_copy_could_not_be_written_arrives_afterwards(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_file_that_changed_while_its_copy_could_not_be_written_arrives_afterwards(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let id = create(world.acme(), "UserRequest", "old").await;
     let file = world.acme().attach(id, "a.txt", "text/plain", b"first").await.unwrap();
     world.settle().await;
@@ -762,8 +722,8 @@ async fn a_file_that_changed_while_its_copy_could_not_be_written_arrives_afterwa
     end(world).await;
 }
 
-async fn an_outage_before_a_refusal_does_not_count_towards_parking(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn an_outage_before_a_refusal_does_not_count_towards_parking(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let id = create(world.acme(), "UserRequest", "unlucky").await;
     world.internal.down(true);
     world.pass_seconds(2 * HOUR).await;
@@ -778,8 +738,8 @@ async fn an_outage_before_a_refusal_does_not_count_towards_parking(version: Vers
     end(world).await;
 }
 
-async fn tickets_that_are_refused_for_good_do_not_starve_the_healthy_ones(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn tickets_that_are_refused_for_good_do_not_starve_the_healthy_ones(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let bad: Vec<u64> = vec![
         create(world.acme(), "UserRequest", "bad 1").await,
         create(world.acme(), "UserRequest", "bad 2").await,
@@ -806,14 +766,14 @@ async fn tickets_that_are_refused_for_good_do_not_starve_the_healthy_ones(versio
     end(world).await;
 }
 
-async fn a_ticket_over_which_itop_breaks_does_not_stop_its_batch(version: Version) {
+async fn a_ticket_over_which_itop_breaks_does_not_stop_its_batch(versions: Versions) {
     let pages = [
         Fault::Page("<b>Fatal error</b>: Uncaught TypeError in ormdocument.class.inc.php".into(), Effect::None),
         Fault::Status(500, Effect::None),
         Fault::Status(504, Effect::None),
     ];
     for page in pages {
-        let world = Setup::outside(version).start().await;
+        let world = Setup::between(versions).start().await;
         let fault = page.clone();
         world.acme().fail_with(move |call| {
             let asks = call.json.split(|c: char| !c.is_ascii_digit()).any(|id| id == "7");
@@ -839,13 +799,13 @@ async fn a_ticket_over_which_itop_breaks_does_not_stop_its_batch(version: Versio
     }
 }
 
-async fn a_ticket_that_cannot_be_read_does_not_stop_its_batch(version: Version) {
+async fn a_ticket_that_cannot_be_read_does_not_stop_its_batch(versions: Versions) {
     for linked in [false, true] {
         for inside in [false, true] {
             if inside && !linked {
                 continue;
             }
-            let world = Setup::outside(version).start().await;
+            let world = Setup::between(versions).start().await;
             let mut ids = Vec::new();
             let make = async |ids: &mut Vec<u64>| {
                 for number in 0..20 {
@@ -893,9 +853,9 @@ async fn a_ticket_that_cannot_be_read_does_not_stop_its_batch(version: Version) 
 
 // ---- the end of the process ------------------------------------------------------------------
 
-async fn a_graceful_stop_ends_the_passes_in_hand(version: Version) {
+async fn a_graceful_stop_ends_the_passes_in_hand(versions: Versions) {
     for after_ms in [0, 100, 200, 300, 400, 500, 700, 1_000] {
-        let mut world = Setup::outside(version).start().await;
+        let mut world = Setup::between(versions).start().await;
         let old = create(world.acme(), "UserRequest", "old").await;
         world.settle().await;
         for number in 0..15 {
@@ -923,9 +883,9 @@ async fn a_graceful_stop_ends_the_passes_in_hand(version: Version) {
     }
 }
 
-async fn a_panic_of_one_part_ends_the_bridge_and_loses_nothing(version: Version) {
+async fn a_panic_of_one_part_ends_the_bridge_and_loses_nothing(versions: Versions) {
     for side in ["acme", "elitery"] {
-        let mut world = Setup { externals: vec![version, version], ..Setup::outside(version) }.start().await;
+        let mut world = Setup { externals: vec![versions.outside; 2], ..Setup::between(versions) }.start().await;
         for number in 0..30 {
             create(world.beta(), "Incident", &format!("beta {number}")).await;
         }
@@ -1016,8 +976,8 @@ fn bad_luck(sim: &Sim, dice: &Dice) {
 }
 
 /// The store's lock forbids it; should a file system not keep the lock, the leases do.
-async fn two_processes_over_one_store_lose_and_double_nothing(version: Version) {
-    let mut world = Setup::outside(version).start().await;
+async fn two_processes_over_one_store_lose_and_double_nothing(versions: Versions) {
+    let mut world = Setup::between(versions).start().await;
     world.join_in();
     for number in 0..6 {
         let id = create(world.acme(), "UserRequest", &format!("ticket {number}")).await;
@@ -1037,7 +997,7 @@ async fn two_processes_over_one_store_lose_and_double_nothing(version: Version) 
     end(world).await;
 }
 
-async fn crashes_at_any_moment_lose_and_double_nothing(version: Version) {
+async fn crashes_at_any_moment_lose_and_double_nothing(versions: Versions) {
     // `SEED=7 cargo test -p itop-bridge --test bridge crashes` runs one again, `SEEDS=100` more of them.
     let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
     let seeds = match number("SEED") {
@@ -1047,7 +1007,7 @@ async fn crashes_at_any_moment_lose_and_double_nothing(version: Version) {
     for seed in seeds {
         println!("seed {seed}");
         let dice = Dice(SeededRandom::new(seed));
-        let mut world = Setup::outside(version).start().await;
+        let mut world = Setup::between(versions).start().await;
         for crash in 0..30 {
             bad_luck(&world.internal, &dice);
             for step in 0..1 + dice.below(6) {

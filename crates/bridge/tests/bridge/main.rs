@@ -1,6 +1,7 @@
 //! The whole bridge on simulated iTops, a module a theme. Each test states what must hold and ends by
-//! asserting that one more pass writes nothing.
+//! asserting that one more pass writes nothing, or says why there is none: a `World` that was not asked fails its test.
 
+mod listen;
 mod world;
 
 mod anew;
@@ -17,6 +18,7 @@ mod failures;
 mod fields;
 mod files;
 mod given_again;
+mod halts_told;
 mod hostile;
 mod ids;
 mod import;

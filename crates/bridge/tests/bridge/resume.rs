@@ -2,11 +2,11 @@
 
 use itop_bridge::store::LinkState;
 use itop_bridge_core::plan::HaltKind;
-use itop_sim::{FirstIds, Sim, Version};
+use itop_sim::{FirstIds, Sim};
 
 use crate::world::*;
 
-outside_both_versions![
+either_version_on_either_side![
     a_counterpart_that_stands_is_not_made_anew,
     an_external_ticket_goes_on_with_its_new_reference,
     another_ticket_in_the_internal_ones_place_is_left_alone_and_a_new_one_made,
@@ -41,9 +41,9 @@ async fn halt_of(world: &World, id: u64) -> HaltKind {
     world.link(id).await.link.halt.expect("the pair has halted").kind
 }
 
-async fn a_counterpart_that_stands_is_not_made_anew(version: Version) {
+async fn a_counterpart_that_stands_is_not_made_anew(versions: Versions) {
     for kind in [HaltKind::ExternalReferenceChanged, HaltKind::ExternalVanished, HaltKind::FilesGone] {
-        let world = Setup::outside(version).start().await;
+        let world = Setup::between(versions).start().await;
         let id = linked(&world).await;
         match kind {
             HaltKind::ExternalReferenceChanged => replace(&world, world.acme(), id).await,
@@ -71,8 +71,8 @@ async fn a_counterpart_that_stands_is_not_made_anew(version: Version) {
     }
 }
 
-async fn an_external_ticket_goes_on_with_its_new_reference(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn an_external_ticket_goes_on_with_its_new_reference(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let id = linked(&world).await;
     let copy = world.copy_of(id).await.id;
     replace(&world, world.acme(), id).await;
@@ -94,8 +94,8 @@ async fn an_external_ticket_goes_on_with_its_new_reference(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn another_ticket_in_the_internal_ones_place_is_left_alone_and_a_new_one_made(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn another_ticket_in_the_internal_ones_place_is_left_alone_and_a_new_one_made(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let id = linked(&world).await;
     let first = world.copy_of(id).await.id;
     replace(&world, &world.internal, first).await;
@@ -109,8 +109,8 @@ async fn another_ticket_in_the_internal_ones_place_is_left_alone_and_a_new_one_m
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn what_is_not_halted_is_left_as_it_is(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn what_is_not_halted_is_left_as_it_is(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let id = linked(&world).await;
     let before = world.link(id).await.link;
     for what in ["acme", "elitery", PAIR] {

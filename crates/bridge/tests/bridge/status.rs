@@ -472,6 +472,8 @@ async fn closed_inside_and_re_opened_outside_is_a_conflict_of_the_status_alone(v
     let conflicts = world.link(id).await.link.conflicts;
     assert!(conflicts.len() == 1 && conflicts[0].about == "status", "{conflicts:?}");
     assert!(world.did(id, "no stimulus leads there").await);
+    const CONFLICTS: &str = "itop_bridge_conflicts{external=\"acme\"}";
+    assert_eq!(world.metric(CONFLICTS).await, 1.0);
     // Everything else goes on.
     world.acme().update(id, json!({"title": "Printer still on fire"})).await.unwrap();
     world.acme().attach(id, "smoke.txt", "text/plain", b"smoke").await.unwrap();
@@ -484,6 +486,7 @@ async fn closed_inside_and_re_opened_outside_is_a_conflict_of_the_status_alone(v
     go(world.acme(), id, &["ev_resolve"]).await;
     world.settle().await;
     assert!(world.link(id).await.link.conflicts.is_empty());
+    assert_eq!(world.metric(CONFLICTS).await, 0.0);
     go(world.acme(), id, &["ev_close"]).await;
     end(world).await;
 }

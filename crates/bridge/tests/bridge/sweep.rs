@@ -181,6 +181,7 @@ async fn pairs_that_have_ended_halt_no_side(version: Version) {
     audited(&world).await;
     assert_eq!(world.stopped(Instance::External("acme".into())).await, None);
     assert!(world.links().await.iter().all(|stored| stored.link.halt.is_none()));
+    world.one_more_pass_writes_nothing().await;
 }
 
 // ---- the end of the process ------------------------------------------------------------------

@@ -12,12 +12,12 @@ use itop_bridge::config::Config;
 use itop_bridge::store::{Activity, Store, TicketOf};
 use itop_bridge_core::caselog::{LogHalt, LogName};
 use itop_bridge_core::{Link, Side};
-use itop_sim::{Effect, Fault, Version};
+use itop_sim::{Effect, Fault};
 use serde_json::Value as Json;
 
 use crate::world::*;
 
-outside_both_versions![
+either_version_on_either_side![
     a_plan_is_what_the_next_pass_writes_and_itself_writes_nothing,
     a_plan_of_a_ticket_without_a_pair_shows_what_would_be_made,
     a_plan_shows_a_picture_without_its_secret,
@@ -102,8 +102,8 @@ async fn linked(world: &World) -> u64 {
     id
 }
 
-async fn a_plan_is_what_the_next_pass_writes_and_itself_writes_nothing(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_plan_is_what_the_next_pass_writes_and_itself_writes_nothing(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let id = linked(&world).await;
     let kept = world.acme().attach(id, "kept.log", "text/plain", b"before").await.unwrap();
     world.settle().await;
@@ -160,8 +160,8 @@ async fn a_plan_is_what_the_next_pass_writes_and_itself_writes_nothing(version: 
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_plan_of_a_ticket_without_a_pair_shows_what_would_be_made(version: Version) {
-    let world = Setup::outside(version).acme("only = \"org_id = 3\"").start().await;
+async fn a_plan_of_a_ticket_without_a_pair_shows_what_would_be_made(versions: Versions) {
+    let world = Setup::between(versions).acme("only = \"org_id = 3\"").start().await;
     world.pause("acme").await.unwrap();
     world.acme().create_ticket("UserRequest", ticket("Printer on fire")).await.unwrap();
     for name in [PAIR, "acme:1"] {
@@ -187,9 +187,9 @@ async fn a_plan_of_a_ticket_without_a_pair_shows_what_would_be_made(version: Ver
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_plan_shows_a_picture_without_its_secret(version: Version) {
+async fn a_plan_shows_a_picture_without_its_secret(versions: Versions) {
     const SECRET: &str = "5ec2e7f00d";
-    let world = Setup::outside(version).start().await;
+    let world = Setup::between(versions).start().await;
     let id = linked(&world).await;
     let copy = world.copy_of(id).await.id;
     world.pause("acme").await.unwrap();
@@ -208,8 +208,8 @@ async fn a_plan_shows_a_picture_without_its_secret(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_plan_says_why_nothing_is_written(version: Version) {
-    let world = Setup::outside(version).acme("only = \"title LIKE 'Printer%'\"").start().await;
+async fn a_plan_says_why_nothing_is_written(versions: Versions) {
+    let world = Setup::between(versions).acme("only = \"title LIKE 'Printer%'\"").start().await;
     world.acme().create_ticket("UserRequest", ticket("A mouse")).await.unwrap();
     world.settle().await;
     let (_, said) = world.plan(PAIR).await.unwrap();
@@ -227,8 +227,8 @@ async fn a_plan_says_why_nothing_is_written(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_pair_is_shown_with_its_files_logs_and_history(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_pair_is_shown_with_its_files_logs_and_history(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let none = world.links_verb(LinksVerb::List { json: false }).await.unwrap().1;
     assert_eq!(none, "There is no pair yet.\n");
     let id = linked(&world).await;
@@ -268,8 +268,8 @@ async fn a_pair_is_shown_with_its_files_logs_and_history(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn what_a_person_deleted_on_the_other_side_is_shown_so(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn what_a_person_deleted_on_the_other_side_is_shown_so(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let id = linked(&world).await;
     let inside = world.copy_of(id).await.id;
     for entry in ["<p>One</p>", "<p>Two</p>"] {
@@ -299,8 +299,8 @@ async fn what_a_person_deleted_on_the_other_side_is_shown_so(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_pause_and_a_write_without_an_answer_are_shown(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_pause_and_a_write_without_an_answer_are_shown(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let id = linked(&world).await;
     let list = async || world.links_verb(LinksVerb::List { json: false }).await.unwrap().1;
     let still = "stands still: an operator paused it; it goes on by `itop-bridge resume";
@@ -327,8 +327,8 @@ async fn a_pause_and_a_write_without_an_answer_are_shown(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_parked_ticket_is_tried_again_when_told(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_parked_ticket_is_tried_again_when_told(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     world.internal.fail_with(|call| {
         let text = "Unexpected value for attribute 'Impact' (impact) : Value not allowed [7]";
         call.is_write().then(|| Fault::error(text))
@@ -354,8 +354,8 @@ async fn a_parked_ticket_is_tried_again_when_told(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_paused_external_is_not_called_and_its_hooks_are_kept(version: Version) {
-    let world = Setup { externals: vec![version, version], ..Setup::outside(version) }.start().await;
+async fn a_paused_external_is_not_called_and_its_hooks_are_kept(versions: Versions) {
+    let world = Setup { externals: vec![versions.outside; 2], ..Setup::between(versions) }.start().await;
     let id = linked(&world).await;
     let inside = world.copy_of(id).await.id;
     let said = world.pause("acme").await.unwrap().1;
@@ -384,8 +384,8 @@ async fn a_paused_external_is_not_called_and_its_hooks_are_kept(version: Version
     assert_eq!(refused, "there is no side \"nobody\". The configuration has acme, beta and elitery");
 }
 
-async fn a_paused_internal_is_not_called_and_no_ticket_moves(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_paused_internal_is_not_called_and_no_ticket_moves(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let id = linked(&world).await;
     world.pause("elitery").await.unwrap();
     world.clear_calls();
@@ -399,8 +399,8 @@ async fn a_paused_internal_is_not_called_and_no_ticket_moves(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_link_of_which_only_a_log_has_halted_is_resumed(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_link_of_which_only_a_log_has_halted_is_resumed(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let id = linked(&world).await;
     let number = world.link(id).await.id;
     world.acme().add_log_entry(id, "private_log", "<p>Known</p>").await.unwrap();

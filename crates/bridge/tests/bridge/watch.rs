@@ -4,7 +4,7 @@ use itop_sim::{Effect, Fault, Version};
 
 use crate::world::*;
 
-outside_both_versions![
+either_version_on_either_side![
     a_side_that_is_down_is_told_once_and_once_more_when_it_is_back,
     a_parked_ticket_is_told_once_with_itops_own_words,
     a_halted_pair_is_told_once,
@@ -19,7 +19,7 @@ async fn end(mut world: World) {
 }
 
 /// The events posted since the last look, with their texts.
-fn told(world: &World) -> Vec<(String, String)> {
+pub fn told(world: &World) -> Vec<(String, String)> {
     let word = |alert: &serde_json::Value, key: &str| alert[key].as_str().expect("a text").to_owned();
     let of = |post: serde_json::Value| {
         let alerts = post["alerts"].as_array().expect("a list").clone();
@@ -28,12 +28,12 @@ fn told(world: &World) -> Vec<(String, String)> {
     world.posted.take().into_iter().flat_map(of).collect()
 }
 
-fn events(told: &[(String, String)]) -> Vec<&str> {
+pub fn events(told: &[(String, String)]) -> Vec<&str> {
     told.iter().map(|(event, _)| event.as_str()).collect()
 }
 
-async fn a_side_that_is_down_is_told_once_and_once_more_when_it_is_back(version: Version) {
-    let mut world = Setup::outside(version).start().await;
+async fn a_side_that_is_down_is_told_once_and_once_more_when_it_is_back(versions: Versions) {
+    let mut world = Setup::between(versions).start().await;
     world.internal.fail_with(|_| Some(Fault::Status(503, Effect::None)));
     world.acme().create_ticket("UserRequest", ticket("waits")).await.unwrap();
     world.pass_seconds(2 * MINUTE).await;
@@ -52,8 +52,8 @@ async fn a_side_that_is_down_is_told_once_and_once_more_when_it_is_back(version:
     end(world).await;
 }
 
-async fn a_parked_ticket_is_told_once_with_itops_own_words(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_parked_ticket_is_told_once_with_itops_own_words(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let refused = || Fault::error("Unexpected value for attribute 'Impact' (impact) : Value not allowed [7]");
     world.internal.fail_with(move |call| call.is_write().then(refused));
     world.acme().create_ticket("UserRequest", ticket("bad")).await.unwrap();
@@ -70,8 +70,8 @@ async fn a_parked_ticket_is_told_once_with_itops_own_words(version: Version) {
     end(world).await;
 }
 
-async fn a_halted_pair_is_told_once(version: Version) {
-    let world = Setup::outside(version).start().await;
+async fn a_halted_pair_is_told_once(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let id = world.acme().create_ticket("UserRequest", ticket("printer")).await.unwrap();
     world.settle().await;
     world.acme().delete_ticket(id).await.unwrap();
@@ -112,6 +112,7 @@ async fn tickets_that_wait_while_none_gets_through_are_told_after_the_configured
     assert_eq!(events(&told), ["silence"], "{told:?}");
     assert!(told[0].1.starts_with("Nothing of acme has got through for 60 min, and 1 ticket waits"), "{told:?}");
     assert_eq!(world.internal.writes(), 0);
+    world.ends_without_one_more_pass("the ticket waits for a configuration that can be carried out");
 }
 
 /// Neither a try, nor a restart, nor a hint ends what was told, as long as the ticket is refused.
@@ -132,6 +133,8 @@ async fn a_parked_ticket_that_is_tried_again_is_not_told_again() {
     }
     world.pass_seconds(2 * HOUR).await;
     assert_eq!(told(&world), []);
+    world.internal.heal();
+    end(world).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -142,6 +145,8 @@ async fn what_is_suspended_is_told_once_and_is_no_silence() {
     world.pass_seconds(5 * HOUR).await;
     let told = told(&world);
     assert_eq!(events(&told), ["suspended"], "{told:?}");
+    world.internal.allow("UserRequest");
+    end(world).await;
 }
 
 /// The first tick after a long pause finds tickets that waited all the while.
@@ -175,6 +180,63 @@ async fn what_an_operator_paused_is_no_alert() {
     world.acme().create_ticket("UserRequest", ticket("waits")).await.unwrap();
     world.pass_seconds(5 * HOUR).await;
     assert_eq!(told(&world), []);
+    world.resume("acme", false).await.unwrap();
+    end(world).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_configured_silence_is_told_and_so_is_its_end() {
+    let defaults = DEFAULTS.replace("team = \"Helpdesk\"", "team = \"Night shift\"");
+    let setup = Setup { internal_defaults: defaults, ..Setup::outside(Version::V3_2) };
+    let world = Setup { alerts: "silence_minutes = 10".into(), ..setup }.start().await;
+    world.acme().create_ticket("UserRequest", ticket("waits")).await.unwrap();
+    world.pass_seconds(9 * MINUTE).await;
+    assert_eq!(told(&world), []);
+    world.pass_seconds(2 * MINUTE).await;
+    let first = told(&world);
+    assert_eq!(events(&first), ["silence"], "{first:?}");
+    assert!(first[0].1.starts_with("Nothing of acme has got through for 10 min"), "{first:?}");
+    world.internal.create_ticket("Team", json!({"name": "Night shift", "org_id": 2})).await.unwrap();
+    world.pass_seconds(2 * MINUTE).await;
+    assert_eq!(told(&world), [("over".to_owned(), "Tickets of acme get through again.".to_owned())]);
+    end(world).await;
+}
+
+/// What the operator's alarms look at.
+#[tokio::test(start_paused = true)]
+async fn the_metrics_say_what_is_wrong_and_when_it_is_over() {
+    const DOWN: &str = "itop_bridge_side_up{side=\"elitery\"}";
+    const SUSPENDED: &str = "itop_bridge_suspensions";
+    const PARKED: &str = "itop_bridge_parked_tickets{external=\"acme\"}";
+    let world = Setup::outside(Version::V3_2).start().await;
+    for (name, well) in [(DOWN, 1.0), (SUSPENDED, 0.0), (PARKED, 0.0)] {
+        assert_eq!(world.metric(name).await, well, "{name}");
+    }
+    world.internal.fail_with(|_| Some(Fault::Status(503, Effect::None)));
+    world.acme().create_ticket("Incident", ticket("waits")).await.unwrap();
+    world.pass_seconds(2 * MINUTE).await;
+    assert_eq!(world.metric(DOWN).await, 0.0);
+    world.internal.heal();
+    world.settle().await;
+    assert_eq!(world.metric(DOWN).await, 1.0);
+
+    world.internal.deny("Incident");
+    world.acme().update(1, json!({"title": "may not be written"})).await.unwrap();
+    world.pass_seconds(2 * MINUTE).await;
+    assert_eq!(world.metric(SUSPENDED).await, 1.0);
+    world.internal.allow("Incident");
+    world.settle().await;
+    assert_eq!(world.metric(SUSPENDED).await, 0.0);
+
+    let refused = || Fault::error("Unexpected value for attribute 'Impact' (impact) : Value not allowed [7]");
+    world.internal.fail_with(move |call| call.is_write().then(refused));
+    world.acme().update(1, json!({"title": "refused"})).await.unwrap();
+    world.pass_seconds(2 * HOUR).await;
+    assert_eq!((world.metric(PARKED).await, world.metric(SUSPENDED).await), (1.0, 0.0));
+    world.internal.heal();
+    world.pass_seconds(2 * HOUR).await;
+    assert_eq!(world.metric(PARKED).await, 0.0);
+    end(world).await;
 }
 
 #[tokio::test(start_paused = true)]

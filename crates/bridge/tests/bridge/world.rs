@@ -4,6 +4,7 @@
 //! webhooks go straight into the router, the clock is tokio's paused one, and randomness has a seed.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -65,6 +66,8 @@ pub struct Setup {
     pub acme: String,
     /// Lines for `[sync]`.
     pub sync: String,
+    /// Lines for `[alerts]`.
+    pub alerts: String,
     pub internal_defaults: String,
     /// Lines for `[external.beta]`.
     pub beta: String,
@@ -92,6 +95,7 @@ impl Setup {
             internal: Version::V3_2,
             acme: "only = \"all\"".into(),
             sync: String::new(),
+            alerts: String::new(),
             internal_defaults: DEFAULTS.into(),
             beta: "only = \"all\"".into(),
             line_bits_per_second: None,
@@ -168,7 +172,7 @@ impl Setup {
             ));
         }
         text.push_str(&format!("[sync]\n{}\n", self.sync));
-        text.push_str("[alerts]\nwebhook_url = \"http://chat/hook?key=sk_chat\"\n");
+        text.push_str(&format!("[alerts]\nwebhook_url = \"http://chat/hook?key=sk_chat\"\n{}\n", self.alerts));
         Config::parse(&text, "test.toml", &|_| None).unwrap_or_else(|error| panic!("{error}"))
     }
 }
@@ -265,6 +269,8 @@ pub struct World {
     bridges: Bridges,
     /// What alerts have posted.
     pub posted: Posted,
+    /// One more pass was asked for at the end, or the test said why not.
+    has_ended_well: AtomicBool,
 }
 
 /// Where alerts are posted.
@@ -361,6 +367,7 @@ impl World {
             host: setup.host,
             bridges: setup.bridges.clone(),
             posted: Posted::default(),
+            has_ended_well: AtomicBool::new(false),
         };
         world.boot();
         let url = format!("http://{}", world.host);
@@ -590,8 +597,15 @@ impl World {
         panic!("the queue never emptied: {:#?}", self.queue().await);
     }
 
+    /// This world's story does not end at rest, or has nothing of which a pass could be made: for this reason.
+    pub fn ends_without_one_more_pass(&self, why: &str) {
+        assert!(!why.is_empty());
+        self.has_ended_well.store(true, Ordering::Relaxed);
+    }
+
     /// Law 2: one more pass over everything writes nothing at all.
     pub async fn one_more_pass_writes_nothing(&self) {
+        self.has_ended_well.store(true, Ordering::Relaxed);
         self.settle().await;
         self.clear_calls();
         let before = self.links().await;
@@ -687,17 +701,29 @@ impl World {
         self.running.as_ref().expect("the bridge runs").engine.clone()
     }
 
+    /// What `/metrics` shows of this, named with its labels.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let shown = self.engine().show_metrics().await;
+        let found = shown.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        found.unwrap_or_else(|| panic!("{name} is missing in\n{shown}")).parse().expect("a number")
+    }
+
     pub async fn stopped(&self, instance: Instance) -> Option<String> {
         self.store.call(move |store| store.stopped(&instance)).await.expect("the state of a side")
     }
 }
 
-/// A test may make several worlds, one after the other.
+/// A test may make several worlds, one after the other. The simulation, which makes worlds too, asks at its own places.
 impl Drop for World {
     fn drop(&mut self) {
         for running in [&self.running, &self.second].into_iter().flatten() {
             running.task.abort();
         }
+        let is_a_story = module_path!() == "bridge::world" && !std::thread::panicking();
+        assert!(
+            !is_a_story || self.has_ended_well.load(Ordering::Relaxed),
+            "a story ends with one more pass that writes nothing, or says why not"
+        );
     }
 }
 
