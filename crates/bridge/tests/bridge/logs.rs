@@ -258,7 +258,7 @@ async fn a_crash_at_any_step_sends_each_entry_once(versions: Versions) {
     for from in BOTH_WAYS {
         let mut met_between = false;
         // From the hook to the last save: the calls of a pass take 80 ms each.
-        for step in 0..18 {
+        for step in 0..30 {
             let (mut world, way) = start(versions, from).await;
             world.clear_calls();
             way.write("<p>the first entry</p>").await;
@@ -266,7 +266,7 @@ async fn a_crash_at_any_step_sends_each_entry_once(versions: Versions) {
             let sent = way.target.calls().iter().any(creates_a_log_file);
             world.crash().await;
             let link = world.link(way.external_ticket()).await.link;
-            met_between |= sent && link.log(from, LogName::Private).is_some_and(|log| log.batch.is_some());
+            met_between |= link.log(from, LogName::Private).is_some_and(|log| log.batch.is_some());
             way.write("<p>the second entry</p>").await;
             world.pass_seconds(1).await;
             world.boot();
@@ -282,7 +282,7 @@ async fn a_crash_at_any_step_sends_each_entry_once(versions: Versions) {
             }
             world.one_more_pass_writes_nothing().await;
         }
-        assert!(met_between, "no crash came between the batch's intent and what became of it");
+        assert!(met_between, "{from:?}: no crash came between the batch's intent and what became of it");
     }
 }
 

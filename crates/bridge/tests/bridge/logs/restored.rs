@@ -62,6 +62,7 @@ async fn a_store_of_any_moment_sends_nothing_of_a_log_again(versions: Versions) 
             let then = history.all();
             if moment == then.len() {
                 assert!(met_half_sent, "no version of the store holds a batch that was half sent");
+                world.one_more_pass_writes_nothing().await;
                 break;
             }
             let link = then[moment].clone();
