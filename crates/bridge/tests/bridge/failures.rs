@@ -978,7 +978,7 @@ fn bad_luck(sim: &Sim, dice: &Dice) {
 /// The store's lock forbids it; should a file system not keep the lock, the leases do.
 async fn two_processes_over_one_store_lose_and_double_nothing(versions: Versions) {
     let mut world = Setup::between(versions).start().await;
-    world.join_in();
+    world.join_in(0);
     for number in 0..6 {
         let id = create(world.acme(), "UserRequest", &format!("ticket {number}")).await;
         world.acme().attach(id, "a.txt", "text/plain", format!("{number}").as_bytes()).await.unwrap();

@@ -134,6 +134,8 @@ async fn a_parked_ticket_that_is_tried_again_is_not_told_again() {
     world.pass_seconds(2 * HOUR).await;
     assert_eq!(told(&world), []);
     world.internal.heal();
+    // By itself it is tried again only hours later.
+    world.acme().update(id, json!({"title": "good"})).await.unwrap();
     end(world).await;
 }
 

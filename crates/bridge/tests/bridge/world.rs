@@ -383,9 +383,13 @@ impl World {
 
     /// The bridge over the store as it is, not started.
     pub fn app(&mut self) -> App {
+        self.app_by(self.clock.clone())
+    }
+
+    fn app_by(&mut self, clock: Arc<VirtualClock>) -> App {
         let seams = Seams {
             store: self.store.clone(),
-            clock: self.clock.clone(),
+            clock,
             random: Arc::new(SeededRandom::new(self.seed)),
             timing: Timing::default(),
             post: Some(Arc::new(self.posted.clone())),
@@ -406,11 +410,13 @@ impl World {
     }
 
     /// A second process works over the same store, as no lock of a real one allows: leases alone keep them apart.
-    pub fn join_in(&mut self) {
+    /// Its clock is ahead by so much.
+    pub fn join_in(&mut self, ahead_ms: i64) {
         if self.second.is_some() {
             return;
         }
-        let app = self.app();
+        let clock = VirtualClock::starting_at(self.clock.now_ms() + ahead_ms);
+        let app = self.app_by(Arc::new(clock));
         self.second = Some(Running::of(app));
     }
 

@@ -36,8 +36,10 @@ pub enum Trouble {
     DiesAfterCommits(u64),
     /// It starts over what was committed.
     Boot,
-    /// A second process works over the same store until the first dies.
-    JoinIn,
+    /// A second process works over the same store, by a clock of its own, until the first dies.
+    JoinIn {
+        ahead_ms: i64,
+    },
     /// One of two dies, and the other goes on.
     OneDies,
     ClockJumps {
@@ -89,7 +91,8 @@ impl Trouble {
                 let ms = draw.one_of(&[-3_600_000, -70_000, -3_000, 1_500, 130_000, 400_000, 3_600_000]);
                 (Trouble::ClockJumps { ms }, None)
             }
-            20 => (Trouble::JoinIn, draw.one_in(2).then(|| (draw.below(5_000), Trouble::OneDies))),
+            17 if scene.clock_jumps => Trouble::join_in(draw, scene),
+            20 => Trouble::join_in(draw, scene),
             21 => (Trouble::CloneWorks { of: side, deeds: deeds_in_a_clone(draw) }, None),
             24 => (Trouble::DiskFull(true), Some((500 + draw.below(200_000), Trouble::DiskFull(false)))),
             22..24 => {
@@ -98,6 +101,13 @@ impl Trouble {
             }
             _ => (Trouble::Crash, Some((draw.one_of(&[0, 100, 5_000, 90_000]), Trouble::Boot))),
         }
+    }
+
+    fn join_in(draw: &Draw, scene: &Scene) -> (Trouble, End) {
+        // What the other has in hand looks abandoned then.
+        let ahead_ms = if scene.clock_jumps { draw.one_of(&[0, 130_000, 400_000]) } else { 0 };
+        let one_dies = draw.one_in(2).then(|| (draw.below(20_000), Trouble::OneDies));
+        (Trouble::JoinIn { ahead_ms }, one_dies)
     }
 
     fn calls(draw: &Draw, scene: &Scene, to: Place) -> Trouble {

@@ -119,8 +119,8 @@ async fn happen(world: &mut World, runs: &mut bool, trouble: &Trouble) {
         }
         Trouble::DiesAfterCommits(more) => world.commits.only(*more),
         Trouble::Boot => start_again(world, runs).await,
-        Trouble::JoinIn if *runs => world.join_in(),
-        Trouble::JoinIn => {}
+        Trouble::JoinIn { ahead_ms } if *runs => world.join_in(*ahead_ms),
+        Trouble::JoinIn { .. } => {}
         Trouble::OneDies => world.one_dies().await,
         Trouble::ClockJumps { ms } => world.clock.jump(*ms),
         Trouble::DiskFull(full) => world.commits.refuse(*full),
