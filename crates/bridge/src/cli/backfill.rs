@@ -41,7 +41,7 @@ pub struct Backfill {
     /// An external's name.
     #[arg(long, value_name = "NAME")]
     pub side: String,
-    /// Tickets that were started on this day or later, such as 2026-01-31.
+    /// Tickets that were made on this day or later, such as 2026-01-31.
     #[arg(long, value_name = "DATE")]
     pub since: Date,
     /// Only tickets of these classes of the external.
@@ -200,7 +200,7 @@ fn say(wish: &Wish, wished: &Wished, config: &Config, out: &mut dyn Write) -> an
         writeln!(out, "{heading}\n{}\n", sample_table(external, &some))?;
     }
     title::say(wish, wished, config, out)?;
-    writeln!(out, "started since {} and not in {internal} yet: {}", wish.since, tickets(found.len()))?;
+    writeln!(out, "made since {} and not in {internal} yet: {}", wish.since, tickets(found.len()))?;
     let others = [
         (*linked, "left as they are, since they have a pair"),
         (*ended, "left alone, since their pair was ended"),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
-use itop_bridge_core::{Link, Side, Sight};
+use itop_bridge_core::{Lifecycle, Link, Side, Sight};
 use tokio::sync::{Semaphore, watch};
 
 use super::failure::Failure;
@@ -260,7 +260,7 @@ pub(super) async fn read_both(
 
 /// The OQL that an unlinked ticket of this class must fit.
 fn condition(lane: &Lane, class: &str) -> Option<String> {
-    let since = lane.settings.sync.since.map(started_since);
+    let since = lane.settings.sync.since.map(|date| made_since(lane, class, date));
     let parts: Vec<String> = only(lane, class).into_iter().chain(since).collect();
     (!parts.is_empty()).then(|| parts.join(" AND "))
 }
@@ -275,8 +275,12 @@ pub(super) fn only(lane: &Lane, class: &str) -> Option<String> {
     }
 }
 
-pub(super) fn started_since(date: jiff::civil::Date) -> String {
-    format!("start_date >= '{date} 00:00:00'")
+/// Asked of one class at a time: iTop refuses a query by an attribute that its class lacks, and so does `Ticket` for
+/// the `creation_date` of a change (both seen on 3.1.2 and 3.2.0).
+pub(super) fn made_since(lane: &Lane, class: &str, date: jiff::civil::Date) -> String {
+    let lifecycle = lane.settings.sync.lifecycles.of(class);
+    let made = lifecycle.and_then(Lifecycle::made_attribute).unwrap_or("start_date");
+    format!("{made} >= '{date} 00:00:00'")
 }
 
 fn links(claims: &[Claim]) -> impl Iterator<Item = &Link> {

@@ -12,6 +12,7 @@ use crate::world::*;
 either_version_on_either_side![
     older_tickets_come_under_the_bridge,
     a_ticket_that_started_before_since_is_left_to_backfill,
+    a_change_that_was_made_after_since_is_carried,
     what_was_unlinked_stays_so,
     nothing_is_marked_unless_it_is_wanted,
     a_stopped_backfill_goes_on_and_what_hooks_tell_of_goes_first,
@@ -79,6 +80,7 @@ async fn older_tickets_come_under_the_bridge(versions: Versions) {
         ("UserRequest", ticket("Internal affairs")),
         ("Incident", of_helpdesk("No\u{7} network")),
         ("UserRequest", of_helpdesk("New laptop")),
+        ("NormalChange", of_helpdesk("Move the rack")),
     ];
     let mut world = with_older(Setup::between(versions).acme(HELPDESK), &tickets).await;
     world.acme().drop_hooks(true);
@@ -90,36 +92,39 @@ async fn older_tickets_come_under_the_bridge(versions: Versions) {
 
     let (outcome, said) = world.backfill("--side acme --since 2026-11-24 --yes").await.unwrap();
     let expected = "\
-CLASS        STATE  TICKETS
-Incident     new    1
-UserRequest  new    2
+CLASS         STATE  TICKETS
+Incident      new    1
+NormalChange  new    1
+UserRequest   new    2
 
 These:
 TICKET         STATE  LAST UPDATE          TITLE
 acme:R-000001  new    DATE  Printer on fire
 acme:I-000003  new    DATE  No network
 acme:R-000004  new    DATE  New laptop
+acme:C-000005  new    DATE  Move the rack
 
-started since 2026-11-24 and not in elitery yet: 3 tickets
-Marked: 3 tickets. `serve` carries them, after what webhooks tell of.
+made since 2026-11-24 and not in elitery yet: 4 tickets
+Marked: 4 tickets. `serve` carries them, after what webhooks tell of.
 ";
     let date = world.acme().ticket(1).unwrap().field("last_update").to_owned();
     let shown = |id: u64| world.acme().ticket(id).unwrap().field("last_update").to_owned();
-    let said = [1, 3, 4].map(shown).iter().fold(said, |said, date| said.replace(date.as_str(), "DATE"));
+    let said = [1, 3, 4, 5].map(shown).iter().fold(said, |said, date| said.replace(date.as_str(), "DATE"));
     assert!(date.starts_with("2026-11-24"), "{date}");
     assert_eq!((outcome, said.as_str()), (Outcome::Fine, expected));
 
     world.settle().await;
-    assert_eq!(world.inside(), 3);
+    assert_eq!(world.inside(), 4);
     assert!(world.link_of("acme", 2).await.is_none(), "`only` holds");
+    assert_eq!(world.copy_of(5).await.field("title"), "[C-000005] Move the rack");
     let copy = world.copy_of(1).await;
     assert_eq!(copy.field("title"), "[R-000001] Printer on fire");
     assert_eq!(world.internal.attachments(copy.id).len(), 1, "with its file");
     world.one_more_pass_writes_nothing().await;
 
     let (_, said) = world.backfill("--side acme --since 2026-11-24 --yes").await.unwrap();
-    let expected = "started since 2026-11-24 and not in elitery yet: 0 tickets\n\
-                    left as they are, since they have a pair: 3 tickets\n\
+    let expected = "made since 2026-11-24 and not in elitery yet: 0 tickets\n\
+                    left as they are, since they have a pair: 4 tickets\n\
                     Nothing was marked.\n";
     assert_eq!(said, expected);
     assert_eq!(world.queue().await, []);
@@ -132,13 +137,29 @@ Marked: 3 tickets. `serve` carries them, after what webhooks tell of.
 async fn a_ticket_that_started_before_since_is_left_to_backfill(versions: Versions) {
     let mut world = Setup::between(versions).sync("since = 2026-12-01").start().await;
     let id = world.acme().create_ticket("UserRequest", ticket("Printer on fire")).await.unwrap();
+    // What is planned for later was made now.
+    let mut planned = ticket("Move the rack");
+    planned["start_date"] = json!("2026-12-05 08:00:00");
+    let change = world.acme().create_ticket("NormalChange", planned).await.unwrap();
     world.settle().await;
     assert_eq!(world.inside(), 0);
     let (_, said) = world.backfill("--side acme --since 2026-11-25 --yes").await.unwrap();
-    assert!(said.starts_with("started since 2026-11-25 and not in elitery yet: 0 tickets\n"), "{said}");
+    assert!(said.starts_with("made since 2026-11-25 and not in elitery yet: 0 tickets\n"), "{said}");
     world.backfill("--side acme --since 2026-11-24 --yes").await.unwrap();
     world.settle().await;
     assert_eq!(world.copy_of(id).await.field("title"), "[R-000001] Printer on fire");
+    assert_eq!(world.copy_of(change).await.field("title"), "[C-000002] Move the rack");
+    world.one_more_pass_writes_nothing().await;
+}
+
+/// Nothing is planned of a change when it is made: its `start_date` is empty.
+async fn a_change_that_was_made_after_since_is_carried(version: Version) {
+    let world = Setup::outside(version).sync("since = 2026-11-24").start().await;
+    for class in ["RoutineChange", "NormalChange", "EmergencyChange", "Incident"] {
+        let id = world.acme().create_ticket(class, ticket(class)).await.unwrap();
+        world.settle().await;
+        assert_eq!(world.copy_of(id).await.class, class);
+    }
     world.one_more_pass_writes_nothing().await;
 }
 
@@ -153,7 +174,7 @@ async fn what_was_unlinked_stays_so(versions: Versions) {
     };
     world.store.call(end).await.unwrap();
     let (_, said) = world.backfill("--side acme --since 2026-11-24 --yes").await.unwrap();
-    let expected = "started since 2026-11-24 and not in elitery yet: 0 tickets\n\
+    let expected = "made since 2026-11-24 and not in elitery yet: 0 tickets\n\
                     left alone, since their pair was ended: 1 ticket\n\
                     Nothing was marked.\n";
     assert_eq!(said, expected);
@@ -180,7 +201,7 @@ async fn nothing_is_marked_unless_it_is_wanted(versions: Versions) {
     let (_, said) = world.backfill_asking("--side acme --since 2026-11-24 --state new", &no).await.unwrap();
     assert!(said.ends_with("2 tickets\nNothing was marked.\n"), "{said}");
     let (_, said) = world.backfill("--side acme --since 2026-11-24 --state resolved --yes").await.unwrap();
-    assert_eq!(said, "started since 2026-11-24 and not in elitery yet: 0 tickets\nNothing was marked.\n");
+    assert_eq!(said, "made since 2026-11-24 and not in elitery yet: 0 tickets\nNothing was marked.\n");
     assert_eq!(world.queue().await, []);
     world.backfill_asking("--side acme --since 2026-11-24 --state new", &|_| Ok(true)).await.unwrap();
     world.settle().await;
@@ -209,7 +230,7 @@ async fn a_stopped_backfill_goes_on_and_what_hooks_tell_of_goes_first(versions: 
     let (_, said) = world.backfill("--side acme --since 2026-11-23 --dry-run").await.unwrap();
     assert!(said.contains("not in elitery yet: 230 tickets\n"), "another wish is another run: {said}");
     let (_, said) = world.backfill(wanted).await.unwrap();
-    let (_, counted) = said.split_once("\nstarted since").unwrap();
+    let (_, counted) = said.split_once("\nmade since").unwrap();
     let expected = " 2026-11-24 and not in elitery yet: 30 tickets\n\
                     marked already by an earlier run that was stopped: 200 tickets\n\
                     Marked: 30 tickets. `serve` carries them, after what webhooks tell of.\n";

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::failure::{Failure, Kind};
 use super::itop::Itop;
 use super::rebuild::{Stopped, Tell};
-use super::worker::{only, started_since};
+use super::worker::{made_since, only};
 use super::{Engine, Lane, Shared};
 use crate::store::{About, DirtyMark, LinkState, Look, MAX_ROWS, TicketOf};
 pub use title::{TitleAdopted, TitlePair, Titled, Unclear};
@@ -34,7 +34,7 @@ const CURSOR: &str = "backfill";
 #[derive(Debug, Clone)]
 pub struct Wish {
     pub external: String,
-    /// The first day on which they were started, of the external's own clock.
+    /// The first day on which they were made, of the external's own clock.
     pub since: Date,
     /// Every bridged class where none is named.
     pub classes: BTreeSet<String>,
@@ -202,7 +202,7 @@ async fn lacks(itop: &Itop, class: &str) -> bool {
 fn condition(lane: &Lane, wish: &Wish, class: &str) -> String {
     let states = wish.states.iter().map(|state| itop_client::oql_quote(state)).collect::<Vec<_>>();
     let states = (!states.is_empty()).then(|| format!("status IN ({})", states.join(",")));
-    let all = [Some(started_since(wish.since)), states, only(lane, class)];
+    let all = [Some(made_since(lane, class, wish.since)), states, only(lane, class)];
     all.into_iter().flatten().collect::<Vec<_>>().join(" AND ")
 }
 
