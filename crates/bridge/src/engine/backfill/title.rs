@@ -5,7 +5,7 @@
 //! counterpart here, and neither is a ticket of another customer: references of two customers' iTops are often the
 //! same. Where a title leaves it open which two belong together, nothing is taken.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use itop_bridge_core::TicketMark;
 use itop_client::{Object, Query, oql_quote};
@@ -28,6 +28,9 @@ const PAGE: usize = 200;
 
 /// Pairs read and stored together: what was stored stays when the run is stopped.
 const ADOPTED: usize = 100;
+
+/// The references of external tickets that the title of an internal one names, by its id.
+type Outside = HashMap<u64, Vec<String>>;
 
 /// What titles say of the tickets of a wish.
 #[derive(Debug, Default)]
@@ -147,19 +150,24 @@ impl Shared {
             by_class.entry(&ticket.class).or_default().push(ticket);
         }
         let mut candidates: HashMap<u64, Vec<Titled>> = HashMap::new();
+        let mut outside = Outside::new();
         for (class, of_class) in by_class {
             let internal_class = self.policy_without_defaults(lane, class)?.internal_class.clone();
             for some in of_class.chunks(TOGETHER) {
                 let mut titled = self.titles_that_name(&internal_class, some).await?;
                 titled.retain(|titled| !self.is_anothers(lane, titled));
                 let marks = self.marks_of_free(&internal_class, &titled).await?;
+                // What a mark says is certain, whatever the title says.
+                let unmarked: Vec<&Titled> =
+                    titled.iter().filter(|titled| marks.get(&titled.id) == Some(&None)).collect();
+                outside.extend(self.outside_named(lane, &unmarked, &tickets).await?);
                 for ticket in some {
                     let own = lane.mark(&self.server, class, ticket.id);
                     candidates.insert(ticket.id, candidates_of(ticket, &titled, &marks, &own));
                 }
             }
         }
-        Ok(decide(tickets, &mut candidates))
+        Ok(decide(tickets, &mut candidates, &outside))
     }
 
     /// Whether the configuration says that the internal ticket's organisation stands for another customer.
@@ -192,6 +200,29 @@ impl Shared {
         };
         // The class may have subclasses of its own.
         Ok(objects.iter().filter(|object| object.class == class).map(titled).collect())
+    }
+
+    /// The tickets of the external that these titles name, those among them too that the wish leaves out or that
+    /// have a pair.
+    async fn outside_named(&self, lane: &Lane, titled: &[&Titled], wished: &[Older]) -> Result<Outside, Failure> {
+        let known = wished.iter().map(|ticket| ticket.reference.clone());
+        let mut there: HashMap<String, String> = known.map(|known| (known.to_lowercase(), known)).collect();
+        let words: BTreeSet<String> = titled.iter().flat_map(|titled| references(&titled.title)).collect();
+        let unknown: Vec<String> = words.into_iter().filter(|word| !there.contains_key(word)).collect();
+        for some in unknown.chunks(TOGETHER) {
+            let quoted: Vec<String> = some.iter().map(|word| oql_quote(word)).collect();
+            let query = Query::oql(format!("SELECT Ticket WHERE ref IN ({})", quoted.join(",")));
+            let answer = lane.external.client.get("Ticket", &query, &["id", "ref"]).await;
+            let answer = self.noted(&lane.external, "Ticket", answer);
+            let found = answer.map_err(|error| Failure::of(&lane.external, &error))?;
+            let found = found.objects.iter().filter_map(|object| object.text("ref"));
+            there.extend(found.map(|reference| (reference.to_lowercase(), reference.to_owned())));
+        }
+        let named = |titled: &&Titled| {
+            let words = references(&titled.title);
+            (titled.id, words.iter().filter_map(|word| there.get(word)).cloned().collect())
+        };
+        Ok(titled.iter().map(named).collect())
     }
 
     /// Those of them that the store knows nothing of, each with the mark that its log begins with.
@@ -236,7 +267,19 @@ fn candidates_of(
     named.into_iter().filter(|(_, mark)| mark.is_none()).map(|(titled, _)| titled.clone()).collect()
 }
 
-fn decide(tickets: Vec<Older>, candidates: &mut HashMap<u64, Vec<Titled>>) -> ByTitle {
+/// What looks like a reference in a title, in small letters: letters, a dash, digits.
+fn references(title: &str) -> BTreeSet<String> {
+    let is_part = |one: char| one.is_alphanumeric() || one == '_' || one == '-';
+    let is_reference = |word: &&str| {
+        word.rsplit_once('-').is_some_and(|(letters, number)| {
+            !letters.is_empty() && !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+        })
+    };
+    let words = title.split(|one: char| !is_part(one)).filter(is_reference);
+    words.map(str::to_lowercase).collect()
+}
+
+fn decide(tickets: Vec<Older>, candidates: &mut HashMap<u64, Vec<Titled>>, outside: &Outside) -> ByTitle {
     let mut named_by: HashMap<u64, Vec<String>> = HashMap::new();
     for ticket in &tickets {
         for candidate in candidates.get(&ticket.id).into_iter().flatten() {
@@ -247,8 +290,11 @@ fn decide(tickets: Vec<Older>, candidates: &mut HashMap<u64, Vec<Titled>>) -> By
     for ticket in tickets {
         let mut candidates = candidates.remove(&ticket.id).unwrap_or_default();
         let rivals = |candidate: &Titled| {
-            let all = named_by.get(&candidate.id).into_iter().flatten();
-            all.filter(|reference| **reference != ticket.reference).cloned().collect::<Vec<String>>()
+            let all = named_by.get(&candidate.id).into_iter().chain(outside.get(&candidate.id)).flatten();
+            let mut all: Vec<String> = all.filter(|reference| **reference != ticket.reference).cloned().collect();
+            all.sort_unstable();
+            all.dedup();
+            all
         };
         match candidates.as_slice() {
             [] => found.rest.push(ticket),
@@ -311,6 +357,14 @@ mod tests {
         }
         assert!(names("R-0000123 and R-000012", "R-000012"));
         assert!(!names("anything", ""));
+    }
+
+    #[test]
+    fn what_looks_like_a_reference_is_taken_out_of_a_title() {
+        let found = |title: &str| references(title).into_iter().collect::<Vec<_>>();
+        assert_eq!(found("[R-000012] see (i-000003), c-7: R-000012"), ["c-7", "i-000003", "r-000012"]);
+        assert_eq!(found("O'R-1 ACME-R-000002/2026-01 and -5, R-, R_1, x-1y"), ["2026-01", "acme-r-000002", "r-1"]);
+        assert_eq!(found(""), [""; 0]);
     }
 
     #[test]
