@@ -418,3 +418,118 @@ async fn a_configuration_is_overwritten_only_when_asked_and_keeps_the_bridges_id
     assert_eq!(world.config().server.id, "old-id");
     assert_private(&world.file());
 }
+
+/// The files of a running bridge's passwords are as dear as its configuration.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_of_another_bridge_is_overwritten_only_when_asked() {
+    let world = World::new("passwords").await;
+    let files = [world.folder.join("elitery.password"), world.folder.join("acme.password")];
+    let typed = || Init { internal_password: None, external_password: None, ..world.flags() };
+    let answers = |rest: &[&str]| {
+        let typed = [PASSWORD, "", "", PASSWORD, "report", "yes", "yes", ""];
+        Script::new(&[&typed[..], rest].concat())
+    };
+    let others = || {
+        for file in &files {
+            std::fs::write(file, "of a bridge that runs\n").unwrap();
+        }
+    };
+    others();
+    let said = world.run(&typed(), Some(&mut answers(&["no"]))).await.unwrap_err();
+    assert_eq!(
+        said,
+        "FOLDER/elitery.password was left as it is, and nothing was written; another name of that side gets a file of \
+         its own"
+    );
+    let mut person = answers(&["yes", "no"]);
+    let said = world.run(&typed(), Some(&mut person)).await.unwrap_err();
+    assert!(said.starts_with("FOLDER/acme.password was left as it is, and nothing was written"), "{said}");
+    let asked = "? FOLDER/acme.password is there already, with another password. Overwrite it? [no]\n> no\n";
+    assert!(world.plain(&person.said).ends_with(asked), "{}", person.said);
+    assert_eq!(world.files(), ["acme.password", "elitery.password"]);
+    for file in &files {
+        assert_eq!(std::fs::read_to_string(file).unwrap(), "of a bridge that runs\n");
+    }
+
+    world.run(&typed(), Some(&mut answers(&["yes", "yes"]))).await.unwrap();
+    // The same passwords once more: there is nothing to ask but for the configuration.
+    let mut again = answers(&[]);
+    again.answers.push_front("yes".to_owned());
+    world.run(&typed(), Some(&mut again)).await.unwrap();
+    others();
+    world.run(&Init { force: true, ..typed() }, Some(&mut answers(&[]))).await.unwrap();
+    for file in &files {
+        assert_eq!(std::fs::read_to_string(file).unwrap(), format!("{PASSWORD}\n"));
+        assert_private(file);
+    }
+}
+
+/// Whatever stands in the way of one file, the others are as they were.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_written_whole_is_not_begun() {
+    let world = World::new("whole").await;
+    let typed = Init { internal_password: None, external_password: None, force: true, ..world.flags() };
+    let answers = || Script::new(&[PASSWORD, "", "", PASSWORD, "report", "yes", "yes", ""]);
+    // As the last one it would take its place after the passwords.
+    std::fs::create_dir(world.file()).unwrap();
+    let said = world.run(&typed, Some(&mut answers())).await.unwrap_err();
+    assert_eq!(said, "cannot write FOLDER/itop-bridge.toml; nothing was written: it is a folder");
+    assert_eq!(world.files(), ["itop-bridge.toml"]);
+    std::fs::remove_dir(world.file()).unwrap();
+
+    // Nor what `serve` could not read: a variable is set for the questions, and then no more.
+    let of_another = world.folder.join("acme.password");
+    std::fs::write(&of_another, "of a bridge that runs\n").unwrap();
+    let asked = std::cell::Cell::new(0);
+    let env = |_: &str| (asked.replace(asked.get() + 1) == 0).then(|| PASSWORD.to_owned());
+    let (random, mut out) = (SeededRandom::new(7), Vec::new());
+    let seams = Seams { env: &env, transport: &http_transport, random: &random };
+    let init = Init { external_password: None, force: true, ..world.flags() };
+    let mut person = Script::new(&["", "", PASSWORD, "report", "yes", "yes", ""]);
+    let said = init::with(&init, &world.file(), Some(&mut person), seams, &mut out).await.unwrap_err();
+    let said = format!("{said:#}");
+    assert!(said.starts_with("what init would write is no configuration; nothing was written: "), "{said}");
+    assert!(said.contains("the environment variable INSIDE is not set"), "{said}");
+    assert_eq!(world.files(), ["acme.password"]);
+    assert_eq!(std::fs::read_to_string(&of_another).unwrap(), "of a bridge that runs\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_leads_nowhere_is_said_and_may_be_taken_all_the_same() {
+    let world = World::new("public").await;
+    let flags = || Init { caller: Some("6".into()), service: Some("2".into()), ..world.flags() };
+    let nowhere = "http://bridge.invalid:8080";
+    let mut person = Script::new(&["Installation", "report", "yes", "yes", nowhere, "no", "", "yes"]);
+    world.run(&flags(), Some(&mut person)).await.unwrap();
+    assert!(
+        person.said.ends_with(
+            "? How do both iTops reach the bridge? [http://127.0.0.1:8080]\n> http://bridge.invalid:8080\n\
+             bridge.invalid leads to no address from this machine\n\
+             ? Take it all the same? [no]\n> no\n\
+             ? How do both iTops reach the bridge? [http://bridge.invalid:8080]\n> \n\
+             bridge.invalid leads to no address from this machine\n\
+             ? Take it all the same? [no]\n> yes\n"
+        ),
+        "{}",
+        person.said
+    );
+    assert_eq!(world.config().server.public_url, nowhere);
+    let given = Init { public_url: Some(nowhere.into()), force: true, ..flags() };
+    let said = world.run(&given, None).await.unwrap();
+    assert!(said.contains("note    bridge.invalid leads to no address from this machine\n"), "{said}");
+}
+
+/// Where the customer's tickets are driven, a person is asked for the team and agent of those that have none.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_apply_a_person_is_asked_for_the_customers_team_and_agent() {
+    let world = World::new("apply").await;
+    let flags = Init { caller: Some("6".into()), service: Some("2".into()), ..world.flags() };
+    let mut person = Script::new(&["Installation", "apply", "Helpdesk", "Jules Verne", "yes", "yes", ""]);
+    world.run(&flags, Some(&mut person)).await.unwrap();
+    let said =
+        "A stimulus needs a team and an agent: these are for the customer's tickets that have none.\n? Their team\n";
+    assert!(person.said.contains(said), "{}", person.said);
+    let written = world.written();
+    let (_, section) = written.split_once("[external.acme.defaults]\n").unwrap();
+    assert!(section.starts_with("team = ") && section.contains("# Helpdesk\nagent = "), "{section}");
+}

@@ -20,6 +20,7 @@ pub(super) struct Document<'d> {
     text: &'d str,
     file: &'d str,
     env: &'d dyn Fn(&str) -> Option<String>,
+    read: &'d dyn Fn(&Path) -> std::io::Result<String>,
     problems: RefCell<Vec<Problem>>,
     warnings: RefCell<Vec<String>>,
     holds_secret: Cell<bool>,
@@ -27,9 +28,14 @@ pub(super) struct Document<'d> {
 }
 
 impl<'d> Document<'d> {
-    pub fn new(text: &'d str, file: &'d str, env: &'d dyn Fn(&str) -> Option<String>) -> Document<'d> {
+    pub fn new(
+        text: &'d str,
+        file: &'d str,
+        env: &'d dyn Fn(&str) -> Option<String>,
+        read: &'d dyn Fn(&Path) -> std::io::Result<String>,
+    ) -> Document<'d> {
         let (problems, warnings, origins) = Default::default();
-        Document { text, file, env, problems, warnings, holds_secret: Cell::new(false), origins }
+        Document { text, file, env, read, problems, warnings, holds_secret: Cell::new(false), origins }
     }
 
     /// The parsed table; mistakes of syntax are noted, and nothing else is said of such a file.
@@ -270,7 +276,7 @@ impl<'s> Found<'s> {
     pub fn file(&self) -> Option<String> {
         let path = self.path()?;
         self.came_from(|origin| add_new(&mut origin.read, vec![path.clone()]));
-        let read = std::fs::read_to_string(&path);
+        let read = (self.document.read)(&path);
         read.map_err(|error| self.wrong(format!("cannot read the file {}: {error}", path.display()))).ok()
     }
 

@@ -259,7 +259,17 @@ impl Config {
 
     /// Reads a text as if it stood in `file_name`. Files that it names are read too.
     pub fn parse(text: &str, file_name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
-        let document = document::Document::new(text, file_name, env);
+        Config::parse_with(text, file_name, env, &|file| std::fs::read_to_string(file))
+    }
+
+    /// The same, where the files that it names may not be there yet: `read` has their contents.
+    pub fn parse_with(
+        text: &str,
+        file_name: &str,
+        env: &dyn Fn(&str) -> Option<String>,
+        read: &dyn Fn(&Path) -> std::io::Result<String>,
+    ) -> Result<Config, ConfigError> {
+        let document = document::Document::new(text, file_name, env, read);
         let config = sections::read(&document);
         let origins = document.origins();
         let (problems, warnings) = document.into_findings();

@@ -20,6 +20,8 @@ pub struct Answers {
     pub private_log_to_external: Log,
     pub listen: String,
     pub public_url: String,
+    /// What the person should know of them afterwards.
+    pub notes: Vec<String>,
 }
 
 /// One iTop, and the account that it has let in.

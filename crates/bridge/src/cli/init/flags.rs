@@ -7,7 +7,8 @@ use clap::{Args, ValueEnum};
 /// Ask for both iTops' addresses, accounts and defaults, and write the configuration.
 ///
 /// Each answer is tested as it is given, and what can be chosen is looked up in the iTops. With the flags that
-/// are marked "needed", or without a terminal, nothing is asked. Writes nothing into an iTop.
+/// are marked "needed", or without a terminal, nothing is asked. Of --public-url only this can be tried: whether its name
+/// leads anywhere, for nothing listens there before `serve`. Writes nothing into an iTop.
 #[derive(Debug, Default, Clone, Args)]
 #[command(after_help = "Examples:\n  itop-bridge init\n  itop-bridge init --config acme/itop-bridge.toml\n  \
                   itop-bridge init --internal-name elitery --internal-url https://itop.provider.example \\\n    \
@@ -96,7 +97,7 @@ pub struct Init {
     /// Where the bridge listens for webhooks.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     pub listen: Option<std::net::SocketAddr>,
-    /// Overwrite a configuration that is there.
+    /// Overwrite a configuration and files of passwords that are there.
     #[arg(long)]
     pub force: bool,
 }

@@ -15,6 +15,7 @@ mod answers;
 mod flags;
 mod lookup;
 mod prompt;
+mod public_url;
 mod questions;
 mod text;
 mod write;
@@ -53,15 +54,19 @@ pub async fn with(
 ) -> anyhow::Result<Outcome> {
     let old_id = overwrite(init, config, &mut person)?;
     let Seams { env, transport, random } = seams;
-    let person = person.map(|person| person as &mut dyn Prompt);
-    let answers = Questions { flags: init, person, env, transport }.ask().await?;
+    let asked = person.as_mut().map(|person| &mut **person as &mut dyn Prompt);
+    let answers = Questions { flags: init, person: asked, env, transport }.ask().await?;
     let drawn = Drawn {
         server_id: old_id.unwrap_or_else(|| server_id(random)),
         internal_key: keys::draw(random),
         external_key: keys::draw(random),
     };
-    for file in write::write(config, &text::text(&answers, &drawn), &answers, env)? {
+    let mut may_overwrite = |file: &Path| overwrite_password(init, file, &mut person);
+    for file in write::write(config, &text::text(&answers, &drawn), &answers, env, &mut may_overwrite)? {
         writeln!(out, "Wrote {}.", file.display())?;
+    }
+    for note in &answers.notes {
+        writeln!(out, "note    {note}")?;
     }
     let shown = config.display().to_string();
     let option = if shown == "itop-bridge.toml" { String::new() } else { format!(" --config {shown}") };
@@ -95,6 +100,23 @@ fn overwrite(init: &Init, config: &Path, person: &mut Option<&mut dyn Prompt>) -
     let old = std::fs::read_to_string(config).ok().and_then(|text| text.parse::<toml::Table>().ok());
     let id = old.as_ref().and_then(|old| old.get("server")?.get("id")?.as_str());
     Ok(id.filter(|id| !id.contains("${")).map(str::to_owned))
+}
+
+/// A password's file that is there holds another password, which a bridge may run by.
+fn overwrite_password(init: &Init, file: &Path, person: &mut Option<&mut dyn Prompt>) -> anyhow::Result<()> {
+    let file = file.display();
+    let agreed = match person {
+        _ if init.force => true,
+        Some(person) => {
+            let question = format!("{file} is there already, with another password. Overwrite it?");
+            person.agree(&question, false)?
+        }
+        None => bail!("{file} is there already, with another password; --force overwrites it"),
+    };
+    if !agreed {
+        bail!("{file} was left as it is, and nothing was written; another name of that side gets a file of its own");
+    }
+    Ok(())
 }
 
 fn server_id(random: &dyn Random) -> String {

@@ -10,7 +10,7 @@ use super::flags::{Init, Log, Status};
 use super::lookup::{self, Choice, NONE_SEEN};
 use super::prompt::Prompt;
 use crate::app::{self, MakeTransport};
-use crate::config::{SideConfig, address};
+use crate::config::SideConfig;
 
 /// The classes that are bridged to begin with: changes need defaults of their own.
 pub const CLASSES: [&str; 2] = ["UserRequest", "Incident"];
@@ -49,9 +49,7 @@ impl Questions<'_> {
         let log = "Shall the provider's private log go to the customer?";
         let private_log_to_external = self.log(self.flags.private_log_to_external, log)?;
         let listen = self.flags.listen.map_or("127.0.0.1:8080".to_owned(), |listen| listen.to_string());
-        let reached = format!("http://{listen}");
-        let question = "How do both iTops reach the bridge?";
-        let public_url = self.text(self.flags.public_url.clone(), "--public-url", question, Some(&reached), address)?;
+        let (public_url, notes) = self.public_url(&listen, &[&internal.url, &external.url]).await?;
         Ok(Answers {
             internal,
             external,
@@ -63,6 +61,7 @@ impl Questions<'_> {
             private_log_to_external,
             listen,
             public_url,
+            notes,
         })
     }
 

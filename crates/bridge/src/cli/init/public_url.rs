@@ -1,0 +1,79 @@
+//! How the iTops reach the bridge. Nothing listens there before `serve` runs, so only this can be tried: whether the
+//! address leads anywhere from here, and whether it is one that the iTops' own machines take for themselves. Neither is
+//! proof, since an iTop may know a name or a tunnel that this machine does not: it is said, and may be taken all the same.
+
+use std::time::Duration;
+
+use super::questions::Questions;
+use crate::config::address;
+
+/// A name server that takes longer does not know the name.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Questions<'_> {
+    /// The address, and what to say of it where nobody can be asked.
+    pub(super) async fn public_url(&mut self, listen: &str, itops: &[&str]) -> anyhow::Result<(String, Vec<String>)> {
+        let question = "How do both iTops reach the bridge?";
+        let mut given = self.flags.public_url.clone();
+        let mut before = format!("http://{listen}");
+        loop {
+            let url = self.text(given.take(), "--public-url", question, Some(&before), address)?;
+            let Some(doubt) = doubt(&url, itops).await else { return Ok((url, Vec::new())) };
+            let Some(person) = self.person.as_deref_mut() else { return Ok((url, vec![doubt])) };
+            person.say(&doubt)?;
+            if person.agree("Take it all the same?", false)? {
+                return Ok((url, Vec::new()));
+            }
+            before = url;
+        }
+    }
+}
+
+async fn doubt(url: &str, itops: &[&str]) -> Option<String> {
+    let url = url::Url::parse(url).ok()?;
+    let host = url.host_str()?;
+    if is_this_machine(&url) {
+        let remote = itops.iter().filter_map(|itop| url::Url::parse(itop).ok()).find(|itop| !is_this_machine(itop))?;
+        let remote = remote.host_str()?;
+        return Some(format!(
+            "{host} is each machine's name for itself: {remote} looks for the bridge on its own machine"
+        ));
+    }
+    let looked_up = tokio::net::lookup_host((host.trim_matches(['[', ']']), 0));
+    let leads_anywhere = match tokio::time::timeout(PATIENCE, looked_up).await {
+        Ok(Ok(mut found)) => found.next().is_some(),
+        Ok(Err(_)) | Err(_) => false,
+    };
+    (!leads_anywhere).then(|| format!("{host} leads to no address from this machine"))
+}
+
+fn is_this_machine(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback() || ip.is_unspecified(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback() || ip.is_unspecified(),
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_of_this_machine_is_doubted_where_an_itop_is_elsewhere() {
+        let (here, there) = ("http://127.0.0.1:8131", "https://itop.example/itop");
+        for url in ["http://127.0.0.1:8080", "http://localhost:8080", "http://[::1]:8080", "http://0.0.0.0:8080"] {
+            assert_eq!(doubt(url, &[here, here]).await, None, "{url}");
+            let said = doubt(url, &[here, there]).await.unwrap();
+            assert!(
+                said.ends_with(
+                    "is each machine's name for itself: itop.example looks for the bridge on its own machine"
+                ),
+                "{said}"
+            );
+        }
+        assert_eq!(doubt("http://192.0.2.1:8080", &[there]).await, None);
+        assert_eq!(doubt("http://[2001:db8::1]:8080", &[there]).await, None);
+    }
+}
