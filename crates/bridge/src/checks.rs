@@ -267,9 +267,7 @@ fn internal(config: &Config) -> Table<'_> {
     let classes: BTreeSet<&String> = externals.iter().flat_map(|external| external.sync.classes.values()).collect();
     let deletes = externals.iter().any(|external| external.sync.attachment_deletes == AttachmentDeletes::Owner);
     let mut rights = vec![ClassRights::new("Ticket", &[Right::Read])];
-    rights.extend(
-        classes.iter().map(|class| ClassRights::new(class.as_str(), &[Right::Read, Right::Create, Right::Update])),
-    );
+    rights.extend(classes.iter().map(|class| ClassRights::new(class.as_str(), of_counterparts(externals, class))));
     rights.push(attachments(deletes));
     let codes: BTreeSet<&String> = externals.iter().flat_map(|external| &external.sync.fields).collect();
     let classes: Vec<String> = classes.into_iter().cloned().collect();
@@ -287,7 +285,7 @@ fn external<'a>(external: &'a ExternalConfig, remembered: Option<&Remembered>) -
     let sync = &external.sync;
     let section = format!("[external.{}]", external.name());
     let driven = sync.status_to_external == StatusToExternal::Apply;
-    let wanted: &[Right] = if driven { &[Right::Read, Right::Update] } else { &[Right::Read] };
+    let wanted: &[Right] = if driven { &[Right::Read, Right::Update, Right::Stimulus] } else { &[Right::Read] };
     let mut rights = vec![ClassRights::new("Ticket", &[Right::Read])];
     rights.extend(sync.classes.keys().map(|class| ClassRights::new(class, wanted)));
     rights.push(attachments(sync.attachment_deletes == AttachmentDeletes::Owner));
@@ -312,6 +310,16 @@ fn external<'a>(external: &'a ExternalConfig, remembered: Option<&Remembered>) -
         parts.extend(stimuli::external(external));
     }
     Table { side: &external.side, section, parts }
+}
+
+/// What is done with the internal tickets of a class.
+fn of_counterparts(externals: &[ExternalConfig], class: &str) -> &'static [Right] {
+    let moves = |external: &ExternalConfig| {
+        external.sync.status_to_internal == StatusToInternal::Apply
+            && external.sync.classes.values().any(|internal| internal == class)
+    };
+    let all = &[Right::Read, Right::Create, Right::Update, Right::Stimulus];
+    if externals.iter().any(moves) { all } else { &all[..3] }
 }
 
 fn attachments(deletes: bool) -> ClassRights {

@@ -3,7 +3,9 @@
 //! iTop (3.1.2 and 3.2.0, `core/restservices.class.inc.php`, and tried on both) judges the rights of a class
 //! before it looks at the attributes or for the object. So a create with nothing but an attribute that no
 //! class has, and an update or a deletion of the object 0, which never exists, end with code 1 where the
-//! right is missing, and otherwise in a way that proves the right and leaves nothing behind.
+//! right is missing, and otherwise in a way that proves the right and leaves nothing behind. So does a stimulus to the
+//! object 0. By REST iTop asks of a stimulus the right to update the class, and no more: that a profile allows one
+//! stimulus and not another (`IsStimulusAllowed`) holds in the console and in the portal alone.
 
 use futures_util::future::join_all;
 use itop_client::{Client, Error, ErrorClass, Fields, Query};
@@ -21,6 +23,7 @@ pub(super) enum Right {
     Create,
     Update,
     Delete,
+    Stimulus,
 }
 
 impl Right {
@@ -30,6 +33,7 @@ impl Right {
             Right::Create => "create",
             Right::Update => "update",
             Right::Delete => "delete",
+            Right::Stimulus => "apply stimuli",
         }
     }
 }
@@ -80,6 +84,10 @@ async fn ask(client: &Client, class: &str, right: Right) -> Answer {
             Ok(_) => return Answer::Done,
             Err(error) => error,
         },
+        Right::Stimulus => match client.apply_stimulus(class, 0, PROBE, &Fields::new(), COMMENT, &["id"]).await {
+            Ok(_) => return Answer::Done,
+            Err(error) => error,
+        },
         Right::Delete => match client.delete(class, 0, COMMENT).await {
             Ok(deleted) if deleted.count == 0 => return Answer::Allowed,
             Ok(_) => return Answer::Done,
@@ -90,7 +98,7 @@ async fn ask(client: &Client, class: &str, right: Right) -> Answer {
         (ErrorClass::Rights { .. }, _) => Answer::Denied,
         (ErrorClass::UnknownClass { .. }, _) => Answer::NoClass,
         (ErrorClass::UnknownAttribute { .. }, Right::Create | Right::Update) => Answer::Allowed,
-        (ErrorClass::Gone, Right::Update | Right::Delete) => Answer::Allowed,
+        (ErrorClass::Gone, Right::Update | Right::Delete | Right::Stimulus) => Answer::Allowed,
         _ => Answer::Unclear(error),
     }
 }
