@@ -59,7 +59,7 @@ async fn read(
     transport: MakeTransport<'_>,
 ) -> Result<Comparison, AdminError> {
     let client = account.client(side, transport)?;
-    let installed = account.read(&client, side).await?;
+    let installed = account.read(&client, side, wanted).await?;
     Ok(compare(wanted, &installed))
 }
 

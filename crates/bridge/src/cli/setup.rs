@@ -120,7 +120,7 @@ impl Run<'_> {
     }
 
     async fn remove(&mut self) -> anyhow::Result<Outcome> {
-        let installed = self.account.read(&self.client, self.side).await?;
+        let installed = self.account.read(&self.client, self.side, self.wanted).await?;
         let (steps, kept) = removal(self.wanted, &installed);
         self.take(&steps).await?;
         for kept in &kept {
@@ -140,7 +140,7 @@ impl Run<'_> {
     }
 
     async fn compare(&self) -> anyhow::Result<Comparison> {
-        let installed = self.account.read(&self.client, self.side).await?;
+        let installed = self.account.read(&self.client, self.side, self.wanted).await?;
         Ok(compare(self.wanted, &installed))
     }
 

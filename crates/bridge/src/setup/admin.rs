@@ -4,7 +4,7 @@
 use itop_client::{Client, Error, ErrorClass, Memory};
 use secrecy::SecretString;
 
-use super::Installed;
+use super::{Installed, Wanted};
 use crate::app::{self, MakeTransport, SideError};
 use crate::config::{Login, SideConfig};
 
@@ -59,9 +59,11 @@ impl Admin {
         app::client(&side, &Memory::default(), transport(&side)?, None)
     }
 
-    /// What stands in that iTop.
-    pub async fn read(&self, client: &Client, side: &SideConfig) -> Result<Installed, AdminError> {
-        Installed::read(client).await.map_err(|error| self.refused(side, error, "its webhooks were not read"))
+    /// What stands in that iTop of what is wanted there.
+    pub async fn read(&self, client: &Client, side: &SideConfig, wanted: &Wanted) -> Result<Installed, AdminError> {
+        Installed::read(client, &wanted.classes())
+            .await
+            .map_err(|error| self.refused(side, error, "its webhooks were not read"))
     }
 
     /// A failure in words: what failed, iTop's own, and the way out.

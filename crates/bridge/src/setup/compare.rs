@@ -102,6 +102,7 @@ const NOT_WANTED: &str = "the configuration does not ask for it any more";
 
 /// What must be there against what stands.
 pub fn compare(wanted: &Wanted, installed: &Installed) -> Comparison {
+    let wanted = &wanted.without(&installed.lacks);
     let mut work = Work { wanted, installed, steps: Vec::new(), kept: BTreeSet::new() };
     let connection = work.connection();
     let mut judged: Vec<Judged> = wanted
@@ -111,7 +112,17 @@ pub fn compare(wanted: &Wanted, installed: &Installed) -> Comparison {
         .collect();
     judged.splice(0..0, connection.map(|(_, judged)| judged));
     work.remove_the_rest();
-    Comparison { judged, steps: work.steps, notes: by_hand::notes(wanted, installed) }
+    let lacking = installed.lacks.iter().map(|class| lacking(class));
+    let notes = lacking.chain(by_hand::notes(wanted, installed)).collect();
+    Comparison { judged, steps: work.steps, notes }
+}
+
+/// The other classes are as good without it.
+fn lacking(class: &str) -> String {
+    format!(
+        "this iTop has no class {class}, so no webhook is made for it: take it out of `classes` of [sync], or install the \
+         module that brings it and run setup again"
+    )
 }
 
 /// The steps that take away all that `setup` made, and what must stay.

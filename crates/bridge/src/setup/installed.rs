@@ -1,7 +1,9 @@
 //! What stands in an iTop: its connections, its webhook calls and its triggers, by an administrator's account.
 
+use std::collections::BTreeSet;
+
 use futures_util::future::try_join_all;
-use itop_client::{Client, Error, Object, Query};
+use itop_client::{Client, Error, ErrorClass, Object, Query};
 use serde_json::Value as Json;
 
 use super::wanted::On;
@@ -12,6 +14,8 @@ pub struct Installed {
     pub connections: Vec<Connection>,
     pub actions: Vec<Action>,
     pub triggers: Vec<Trigger>,
+    /// Classes that were asked for, and that this iTop does not have: it takes no trigger of them.
+    pub lacks: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,16 +78,20 @@ const OF_AN_ACTION: [&str; 9] = [
 ];
 
 impl Installed {
-    /// Reads all of it. Nothing is written.
-    pub async fn read(client: &Client) -> Result<Installed, Error> {
+    /// Reads all of it, and which of these classes are there. Nothing is written.
+    pub async fn read(client: &Client, classes: &BTreeSet<&str>) -> Result<Installed, Error> {
         let connections = all(client, "RemoteApplicationConnection", &["name", "url"]).await?;
         let actions = all(client, "ActionWebhook", &OF_AN_ACTION).await?;
         let kinds = [On::Create, On::Update(None), On::Delete, On::StateEnter(String::new())];
         let triggers = try_join_all(kinds.iter().map(|on| triggers(client, on))).await?;
+        let there = try_join_all(classes.iter().map(|class| has(client, class))).await?;
+        let lacks =
+            classes.iter().zip(there).filter(|(_, there)| !there).map(|(class, _)| (*class).to_owned()).collect();
         Ok(Installed {
             connections: connections.iter().map(Connection::read).collect(),
             actions: actions.iter().map(Action::read).collect(),
             triggers: triggers.into_iter().flatten().collect(),
+            lacks,
         })
     }
 }
@@ -93,6 +101,14 @@ async fn all(client: &Client, class: &str, codes: &[&str]) -> Result<Vec<Object>
     let mut objects = found.objects;
     objects.sort_by_key(|object| object.id);
     Ok(objects)
+}
+
+async fn has(client: &Client, class: &str) -> Result<bool, Error> {
+    match client.get(class, &Query::ids(&[0]), &["id"]).await {
+        Ok(_) => Ok(true),
+        Err(error) if matches!(error.class, ErrorClass::UnknownClass { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 async fn triggers(client: &Client, on: &On) -> Result<Vec<Trigger>, Error> {

@@ -114,6 +114,21 @@ impl Wanted {
         format!("{}: {}, {}", self.name, notification.name, trigger.class)
     }
 
+    /// The classes of its triggers.
+    pub fn classes(&self) -> BTreeSet<&str> {
+        self.notifications.iter().flat_map(|of| &of.triggers).map(|trigger| trigger.class.as_str()).collect()
+    }
+
+    /// What is wanted of an iTop that does not have these classes.
+    pub fn without(&self, classes: &BTreeSet<String>) -> Wanted {
+        let mut wanted = self.clone();
+        for notification in &mut wanted.notifications {
+            notification.triggers.retain(|trigger| !classes.contains(&trigger.class));
+        }
+        wanted.notifications.retain(|notification| !notification.triggers.is_empty());
+        wanted
+    }
+
     /// Whether something of this name was made by `setup` for this bridge.
     pub fn owns(&self, name: &str) -> bool {
         name.strip_prefix(&self.name).is_some_and(|rest| rest.is_empty() || rest.starts_with(": "))
@@ -167,7 +182,8 @@ fn internal(config: &Config) -> Vec<Notification> {
 }
 
 /// Every state that an internal ticket can be moved into, by a person, a stimulus or a clock, with the
-/// classes that have it.
+/// classes that have it. A state that no transition leads to is entered by nobody, as `approved` of a
+/// routine change, or by the ticket's creation alone, as `new` of an incident: the bridge made that ticket itself.
 fn states(externals: &[ExternalConfig]) -> BTreeMap<String, BTreeSet<String>> {
     let mut states: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for external in externals {
