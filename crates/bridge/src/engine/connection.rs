@@ -65,7 +65,7 @@ impl Shared {
         sights: &Sights,
         look: &Look,
     ) -> std::result::Result<Option<&'static str>, Failure> {
-        let Sight::Here(ticket) = &sights.external else { return Ok(Some("it does not fit `only`, or is gone")) };
+        let Sight::Here(ticket) = &sights.external else { return Ok(Some(sights.unread)) };
         if sights.first_entry.as_deref().is_some_and(|entry| TicketMark::find(entry).is_some()) {
             return Ok(Some("it is a bridge's copy"));
         }

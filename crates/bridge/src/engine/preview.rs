@@ -129,7 +129,7 @@ impl Shared {
         Ok(match self.ticket_where(&lane.external, &format!("id = {ticket}")).await? {
             None => "it is gone".to_owned(),
             Some(_) if lane.settings.sync.since.is_some() => {
-                "it does not fit `only`, or is older than `since`".to_owned()
+                "it does not fit `only`, or was made before `since`".to_owned()
             }
             Some(_) => "it does not fit `only`".to_owned(),
         })

@@ -15,6 +15,8 @@ pub struct Sights {
     pub internal: Sight,
     /// The external log's first entry, read only while there is no link.
     pub first_entry: Option<String>,
+    /// Why there is no external ticket, where it has no link and none was read.
+    pub unread: &'static str,
 }
 
 impl Sights {

@@ -243,7 +243,7 @@ pub(super) async fn read_both(
     let mut sights = Vec::new();
     for claim in claims {
         let both = Both { external: &external, internal: &internal };
-        let sight = both.of(shared, lane, claim).and_then(|mut sights| {
+        let sight = both.of(shared, lane, class, claim).and_then(|mut sights| {
             attach(&mut sights.external, &external_files, &lane.external, asked_ms)?;
             attach(&mut sights.internal, &internal_files, &shared.internal, asked_ms)?;
             for side in Side::BOTH {
@@ -283,6 +283,18 @@ pub(super) fn made_since(lane: &Lane, class: &str, date: jiff::civil::Date) -> S
     format!("{made} >= '{date} 00:00:00'")
 }
 
+/// What it means that a ticket without a link was asked for and not found. Where nothing was asked but its id, it is
+/// gone; a condition may as well have left it out.
+fn unread(lane: &Lane, class: &str, claim: &Claim) -> &'static str {
+    let since = lane.settings.sync.since.is_some() && !claim.look.backfilled;
+    match (only(lane, class).is_some(), since) {
+        (false, false) => "it is gone",
+        (true, false) => "it does not fit `only`, or is gone",
+        (false, true) => "it was made before `since`, or is gone",
+        (true, true) => "it does not fit `only`, was made before `since`, or is gone",
+    }
+}
+
 fn links(claims: &[Claim]) -> impl Iterator<Item = &Link> {
     claims.iter().filter_map(|claim| claim.link.as_ref().map(|(_, link)| link))
 }
@@ -293,7 +305,7 @@ struct Both<'a> {
 }
 
 impl Both<'_> {
-    fn of(&self, shared: &Shared, lane: &Lane, claim: &Claim) -> Result<Sights, Failure> {
+    fn of(&self, shared: &Shared, lane: &Lane, class: &str, claim: &Claim) -> Result<Sights, Failure> {
         let external = match self.external.get(&claim.lease.of.ticket) {
             Some(Ok(read)) => read.clone(),
             Some(Err(error)) => return Err(Failure::of(&lane.external, error)),
@@ -308,7 +320,7 @@ impl Both<'_> {
         };
         let first_entry = external.as_ref().and_then(|read| read.first_entry.clone());
         let external = external.map_or(Sight::Gone, |read| Sight::Here(read.ticket));
-        Ok(Sights { external, internal, first_entry })
+        Ok(Sights { external, internal, first_entry, unread: unread(lane, class, claim) })
     }
 }
 

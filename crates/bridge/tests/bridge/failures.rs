@@ -424,6 +424,26 @@ async fn the_log_tells_a_refusal_when_it_begins_and_when_it_ends_and_not_at_ever
     end(world).await;
 }
 
+/// Asked for by its id alone, what is not found is gone; where a condition was asked too, it may as well not fit.
+#[tokio::test(start_paused = true)]
+async fn why_a_ticket_is_not_carried_is_told_as_far_as_it_is_known() {
+    let helpdesk = "only = \"team_id_friendlyname = 'Helpdesk'\"";
+    for (acme, sync, why) in [
+        ("only = \"all\"", "", "nothing: it is gone\""),
+        (helpdesk, "", "nothing: it does not fit `only`, or is gone\""),
+        ("only = \"all\"", "since = 2026-11-23", "nothing: it was made before `since`, or is gone\""),
+        (helpdesk, "since = 2026-11-23", "nothing: it does not fit `only`, was made before `since`, or is gone\""),
+    ] {
+        let log = Log::kept();
+        let world = Setup::outside(Version::V3_2).acme(acme).sync(sync).start().await;
+        let id = world.acme().create_ticket("UserRequest", ticket("Taken back")).await.unwrap();
+        assert!(world.acme().erase("UserRequest", id));
+        world.settle().await;
+        assert_eq!(log.lines(why).len(), 1, "{why} in {:#?}", log.lines("pass"));
+        end(world).await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_ticket_whose_pass_cannot_begin_is_told_in_the_log_once() {
     let log = Log::kept();
