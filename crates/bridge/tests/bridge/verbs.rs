@@ -336,6 +336,15 @@ async fn a_parked_ticket_is_tried_again_when_told(versions: Versions) {
     world.acme().create_ticket("UserRequest", ticket("Printer on fire")).await.unwrap();
     world.pass_seconds(HOUR + 10 * 60).await;
     assert!(world.queue().await[0].parked);
+    let list = |json| world.links_verb(LinksVerb::List { json });
+    let listed = list(false).await.unwrap().1;
+    assert!(
+        listed.contains("acme:1") && listed.contains(" parked: ") && listed.contains("Value not allowed"),
+        "{listed}"
+    );
+    let listed: Json = serde_json::from_str(&list(true).await.unwrap().1).unwrap();
+    assert_eq!((&listed[0]["external"], &listed[0]["state"]), (&json!("acme:1"), &json!("parked")), "{listed}");
+    assert_eq!(listed[0]["number"], Json::Null);
     world.internal.heal();
     let nothing = world.retry(Some("acme:7")).await.unwrap().1;
     assert_eq!(nothing, "acme:7 is not parked: nothing of it waits. Nothing was changed.\n");

@@ -1,16 +1,16 @@
-//! `links list`: every pair.
+//! `links list`: every pair, and every parked ticket that has none yet.
 
 use std::io::Write;
 
 use comfy_table::{Table, presets};
 use itop_bridge_core::Side;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::row::{Row, as_json, names};
 use crate::cli::standstill::Standstill;
 use crate::cli::{Outcome, print_json};
 use crate::config::Config;
-use crate::store::{MAX_ROWS, Store, Stored};
+use crate::store::{MAX_ROWS, Parked, Store, Stored};
 
 pub(super) fn list(
     json: bool,
@@ -30,18 +30,47 @@ pub(super) fn list(
             rows.push(Row::of(store, stored, &still, config, now_ms)?);
         }
     }
+    let parked = parked_without_pair(store, config)?;
     if json {
-        let all: Vec<Json> = rows.iter().map(|row| as_json(row, config)).collect();
+        let pairs = rows.iter().map(|row| as_json(row, config));
+        let all: Vec<Json> = pairs.chain(parked.iter().map(parked_as_json)).collect();
         print_json(&all, out)?;
-    } else if rows.is_empty() {
+    } else if rows.is_empty() && parked.is_empty() {
         writeln!(out, "There is no pair yet.")?;
     } else {
-        writeln!(out, "{}", table(&rows, config))?;
+        writeln!(out, "{}", table(&rows, &parked, config))?;
     }
     Ok(Outcome::Fine)
 }
 
-fn table(rows: &[Row], config: &Config) -> String {
+/// Tickets whose creation inside was refused. No pair names their references, so they are called by their ids.
+fn parked_without_pair(store: &mut dyn Store, config: &Config) -> anyhow::Result<Vec<Parked>> {
+    let mut all = Vec::new();
+    for external in &config.externals {
+        let parked = store.parked(external.name(), usize::MAX)?;
+        all.extend(parked.into_iter().filter(|ticket| ticket.reference.is_none()));
+    }
+    Ok(all)
+}
+
+fn parked_name(ticket: &Parked) -> String {
+    format!("{}:{}", ticket.of.external, ticket.of.ticket)
+}
+
+fn parked_as_json(ticket: &Parked) -> Json {
+    json!({
+        "number": null,
+        "external": parked_name(ticket),
+        "internal": null,
+        "external_status": null,
+        "internal_status": null,
+        "state": "parked",
+        "why": ticket.error,
+        "settles_at_ms": null,
+    })
+}
+
+fn table(rows: &[Row], parked: &[Parked], config: &Config) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(["LINK", "OUTSIDE", "STATUS", "INSIDE", "STATUS", "STATE"]);
@@ -58,6 +87,10 @@ fn table(rows: &[Row], config: &Config) -> String {
             status(Side::Internal),
             state,
         ]);
+    }
+    for ticket in parked {
+        let state = format!("parked: {}", ticket.error);
+        table.add_row(["", &parked_name(ticket), "", "", "", &state]);
     }
     table.trim_fmt()
 }

@@ -30,7 +30,8 @@ pub struct Links {
 
 #[derive(Debug, Subcommand)]
 pub enum LinksVerb {
-    /// List every pair: its number, its tickets, their states, and whether something is wrong.
+    /// List every pair: its number, its tickets, their states, and whether something is wrong; and every parked ticket
+    /// that has no pair yet, by its id.
     #[command(
         after_help = "Examples:\n  itop-bridge links list\n  itop-bridge links list --json | jq '.[] | select(.state == \"halted\")'"
     )]
