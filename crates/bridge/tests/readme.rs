@@ -1,5 +1,5 @@
-//! The two READMEs: the configuration that they print is whole, and both say the same to a shell. And
-//! docs/configuration.md has the keys that there are.
+//! The two READMEs: the configuration that they print is whole, and both say the same to a shell. Docs/configuration.md
+//! has the keys that there are, and the files in deploy/ name what there is.
 
 use std::collections::BTreeSet;
 
@@ -54,6 +54,51 @@ fn the_configuration_page_has_each_key_that_can_be_written_and_no_other() {
     for readme in [ENGLISH, INDONESIAN] {
         assert!(readme.contains("(docs/configuration.md)"));
     }
+}
+
+const UNIT: &str = include_str!("../../../deploy/itop-bridge.service");
+const CONTAINER: &str = include_str!("../../../deploy/Containerfile");
+const OPERATIONS: &str = include_str!("../../../docs/OPERATIONS.md");
+
+/// The binary's words are taken by the binary, and nothing is started where nothing was put.
+#[test]
+fn the_service_and_the_container_start_what_is_installed() {
+    let value = |text: &'static str, key: &str| {
+        let mut found = text.lines().filter_map(|line| line.strip_prefix(key)).map(str::trim);
+        found.next().unwrap_or_else(|| panic!("no {key}"))
+    };
+    let started = value(UNIT, "ExecStart=").split(' ').map(str::to_owned).collect::<Vec<_>>();
+    let words = |text: &str| serde_json::from_str::<Vec<String>>(text).unwrap();
+    let contained = [words(value(CONTAINER, "ENTRYPOINT ")), words(value(CONTAINER, "CMD "))].concat();
+    assert_eq!(started, contained);
+    let parsed = itop_bridge::cli::command().try_get_matches_from(&started).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(parsed.subcommand_name(), Some("serve"));
+
+    let installs = |line: &&str| line.starts_with("install ") || line.starts_with("cp ");
+    let shell = blocks(OPERATIONS, "sh").join("\n");
+    let commands: Vec<&str> = shell.lines().filter(installs).collect();
+    for path in [value(UNIT, "Documentation=file:"), "/usr/local/bin/", "/etc/systemd/system/"] {
+        assert!(commands.iter().any(|command| command.ends_with(path)), "nothing is put at {path}: {commands:#?}");
+    }
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let copied = CONTAINER.lines().filter_map(|line| line.strip_prefix("COPY ")).flat_map(|line| {
+        let mut files: Vec<&str> = line.split(' ').collect();
+        files.pop();
+        files
+    });
+    let named = commands
+        .iter()
+        .flat_map(|line| line.split(' '))
+        .filter(|word| word.starts_with("deploy/") || word.starts_with("docs/"));
+    for file in copied.chain(named).filter(|file| *file != "target/release/itop-bridge") {
+        assert!(root.join(file).exists(), "there is no {file}");
+    }
+    // Where the store of the service lies must be writable for it: StateDirectory.
+    assert!(
+        OPERATIONS.contains("sqlite:/var/lib/itop-bridge/itop-bridge.db")
+            && UNIT.contains("StateDirectory=itop-bridge\n")
+    );
+    assert!(CONTAINER.contains("VOLUME /var/lib/itop-bridge\n"));
 }
 
 /// What can stand in a section, as the error about a key that cannot says it.

@@ -113,6 +113,11 @@ impl From<Outcome> for ExitCode {
     }
 }
 
+/// The command line's definitions.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Runs the verb that the process was called with. Wrong usage ends the process with 2.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
@@ -132,7 +137,7 @@ pub fn run() -> ExitCode {
         Verb::Keys(verb) => keys::run(verb, &SystemRandom, &mut out),
         Verb::Backup(verb) => backup::run(verb, &cli.config, &mut out),
         Verb::Config(verb) => config::run(verb, &cli.config, &mut out),
-        Verb::Completions(verb) => completions::run(verb, &mut Cli::command(), &mut out),
+        Verb::Completions(verb) => completions::run(verb, &mut command(), &mut out),
     };
     match outcome.and_then(|outcome| Ok(out.flush().map(|()| outcome)?)) {
         Ok(outcome) => outcome.into(),
