@@ -15,6 +15,7 @@ either_version_on_either_side![
     one_wrong_line_adopts_none_and_says_all_that_is_wrong,
     lines_that_are_no_pair_are_skipped_where_that_is_wanted,
     an_import_is_run_again_and_a_dry_run_stores_nothing,
+    a_pair_that_was_unlinked_stays_so,
     with_several_externals_the_file_s_is_named,
 ];
 
@@ -174,6 +175,34 @@ async fn an_import_is_run_again_and_a_dry_run_stores_nothing(versions: Versions)
     let (outcome, said) = world.import(&verb).await.unwrap();
     assert_eq!((outcome, &*said), (Outcome::Fine, "pairs adopted: 0; linked so before: 1\n"));
     world.settle().await;
+    world.one_more_pass_writes_nothing().await;
+}
+
+/// The tombstone holds against the table too, with the same ticket inside or another.
+async fn a_pair_that_was_unlinked_stays_so(versions: Versions) {
+    let mut world = setup(versions).start().await;
+    let (id, copy) = old_pair(&world, "UserRequest").await;
+    let (other, its_copy) = old_pair(&world, "UserRequest").await;
+    world.import(&of("ended", versions, &format!("1,{id},{copy},UserRequest,0\n"))).await.unwrap();
+    world.end_pair(id).await;
+    let before = world.links().await;
+    let why = "its link 1 has ended; `itop-bridge links link` makes it anew";
+    for lines in [
+        format!("1,{id},{copy},UserRequest,0\n"),
+        format!("1,{id},{its_copy},UserRequest,0\n"),
+        format!("1,{other},{copy},UserRequest,0\n"),
+    ] {
+        let refused = world.import(&of("ended", versions, &lines)).await.unwrap_err();
+        assert!(refused.ends_with(&format!("\nline 2: {why}")), "{refused}");
+    }
+    let lines = format!("1,{id},{copy},UserRequest,0\n2,{other},{its_copy},UserRequest,0\n");
+    let (outcome, said) = world.import(&Import { skip: true, ..of("ended", versions, &lines) }).await.unwrap();
+    assert_eq!(outcome, Outcome::FaultFound);
+    assert!(said.contains(&format!("left out: line 2: {why}\npairs adopted: 1; linked so before: 0\n")), "{said}");
+    assert_eq!(world.links().await[..1], before[..]);
+    world.acme().update(id, json!({ "title": "Carried?" })).await.unwrap();
+    world.settle().await;
+    assert_eq!(world.internal.ticket(copy).unwrap().field("title"), "Printer on fire");
     world.one_more_pass_writes_nothing().await;
 }
 
