@@ -1,5 +1,6 @@
 //! The binary as a person calls it.
 
+use std::collections::BTreeSet;
 use std::process::{Command, Output};
 
 fn call(arguments: &[&str]) -> Output {
@@ -82,14 +83,23 @@ fn help_has_an_example() {
     assert!(String::from_utf8(output.stdout).unwrap().contains("Example:\n  itop-bridge keys new"));
 }
 
+/// The names of all verbs, of their verbs, and of all options.
+fn words(command: &clap::Command) -> BTreeSet<String> {
+    let options = command.get_arguments().filter_map(|option| option.get_long()).map(str::to_owned);
+    let verbs = command.get_subcommands().flat_map(|verb| words(verb).into_iter().chain([verb.get_name().to_owned()]));
+    options.chain(verbs).collect()
+}
+
 #[test]
-fn each_shell_is_given_completions_that_know_every_verb() {
+fn each_shell_is_given_completions_that_know_every_verb_and_option() {
+    let known = words(&itop_bridge::cli::command());
+    assert!(known.len() > 40 && ["rebuild", "match", "print", "config"].iter().all(|word| known.contains(*word)));
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let output = call(&["completions", shell]);
         assert_eq!(output.status.code(), Some(0), "{shell}");
         let said = String::from_utf8(output.stdout).unwrap();
-        for verb in ["serve", "setup", "links", "completions"] {
-            assert!(said.contains(verb), "{shell} does not know {verb}");
+        for word in &known {
+            assert!(said.contains(word), "{shell} does not know {word}");
         }
     }
     assert_eq!(call(&["completions", "no-such-shell"]).status.code(), Some(2));

@@ -60,7 +60,9 @@ pub(super) enum Named {
 pub(super) fn find(store: &mut dyn Store, config: &Config, name: &str) -> anyhow::Result<Stored> {
     match find_any(store, config, name)? {
         Named::Pair(stored) => Ok(*stored),
-        Named::Unlinked { external, reference } => bail!("no pair has the ticket {reference} of {external}"),
+        Named::Unlinked { external, reference } => bail!(
+            "no pair has the ticket {reference} of {external}; where it is parked, `itop-bridge links list` says why"
+        ),
     }
 }
 

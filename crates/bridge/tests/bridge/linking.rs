@@ -283,6 +283,8 @@ async fn what_cannot_be_linked_is_said_and_nothing_is_stored(versions: Versions)
         down.heal();
     }
     assert_eq!(world.links().await, before);
-    assert_eq!(world.unlink("acme:R-000002").await.unwrap_err(), "no pair has the ticket R-000002 of acme");
+    let refused = world.unlink("acme:R-000002").await.unwrap_err();
+    let why = "no pair has the ticket R-000002 of acme; where it is parked, `itop-bridge links list` says why";
+    assert_eq!(refused, why);
     world.one_more_pass_writes_nothing().await;
 }

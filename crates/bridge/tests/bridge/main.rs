@@ -27,6 +27,7 @@ mod logs;
 mod names;
 mod only;
 mod order;
+mod printed;
 mod rebuild;
 mod restored;
 mod resume;

@@ -34,7 +34,7 @@ either_version_on_either_side![
 const HOUR: u64 = 3600;
 const PAIR: &str = "acme:R-000001";
 
-type Said = Result<(Outcome, String), String>;
+pub type Said = Result<(Outcome, String), String>;
 
 impl World {
     async fn verb(
@@ -49,18 +49,18 @@ impl World {
         self.store.call(run).await.expect("the store")
     }
 
-    async fn plan(&self, ticket: &str) -> Said {
+    pub async fn plan(&self, ticket: &str) -> Said {
         let (mut out, verb) = (Vec::new(), plan::Plan { ticket: ticket.into() });
         let outcome = plan::show(&verb, &self.engine(), &self.store, &self.config(), &mut out).await;
         said(outcome, out)
     }
 
-    async fn pause(&self, name: &str) -> Said {
+    pub async fn pause(&self, name: &str) -> Said {
         let verb = Pause { name: name.into() };
         self.verb(move |store, config, _, out| pause::in_store(&verb, store, config, out)).await
     }
 
-    async fn retry(&self, ticket: Option<&str>) -> Said {
+    pub async fn retry(&self, ticket: Option<&str>) -> Said {
         let verb = Retry { ticket: ticket.map(str::to_owned) };
         let ask = |external: &str, reference: &str| {
             anyhow::ensure!(reference == "R-000001", "{external} has no ticket {reference}");
@@ -69,12 +69,12 @@ impl World {
         self.verb(move |store, config, now, out| retry::in_store(&verb, store, config, &ask, now, out)).await
     }
 
-    async fn links_verb(&self, verb: LinksVerb) -> Said {
+    pub async fn links_verb(&self, verb: LinksVerb) -> Said {
         let verb = Links { verb };
         self.verb(move |store, config, now, out| links::in_store(&verb, store, config, now, out)).await
     }
 
-    async fn show(&self, ticket: &str) -> String {
+    pub async fn show(&self, ticket: &str) -> String {
         self.links_verb(LinksVerb::Show { ticket: ticket.into(), json: false }).await.unwrap().1
     }
 
@@ -264,7 +264,8 @@ async fn a_pair_is_shown_with_its_files_logs_and_history(versions: Versions) {
     let list: Json = serde_json::from_str(&list).unwrap();
     assert_eq!(list[0]["internal"], "elitery:R-001001");
     let unknown = world.links_verb(LinksVerb::Show { ticket: "acme:R-000099".into(), json: false }).await;
-    assert_eq!(unknown.unwrap_err(), "no pair has the ticket R-000099 of acme");
+    let why = "no pair has the ticket R-000099 of acme; where it is parked, `itop-bridge links list` says why";
+    assert_eq!(unknown.unwrap_err(), why);
     world.one_more_pass_writes_nothing().await;
 }
 

@@ -7,6 +7,7 @@ mod modes;
 mod site;
 mod start;
 mod stop;
+mod verbs;
 
 use itop_bridge::store::{SqliteStore, Store as _};
 use itop_sim::{Effect, Fault};
