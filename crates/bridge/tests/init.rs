@@ -1,7 +1,11 @@
 //! `init`: the questions, on two simulated iTops over sockets, and what it writes.
 
 use std::collections::VecDeque;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use itop_bridge::app::http_transport;
 use itop_bridge::checks::{self, State};
@@ -532,4 +536,101 @@ async fn with_apply_a_person_is_asked_for_the_customers_team_and_agent() {
     let written = world.written();
     let (_, section) = written.split_once("[external.acme.defaults]\n").unwrap();
     assert!(section.starts_with("team = ") && section.contains("# Helpdesk\nagent = "), "{section}");
+}
+
+/// The binary in a terminal of its own, and what a person sees there.
+struct InTerminal {
+    script: std::process::Child,
+    keys: std::process::ChildStdin,
+    seen: Arc<Mutex<String>>,
+}
+
+impl InTerminal {
+    /// Through `script` of util-linux, which makes a pseudo-terminal for a program.
+    fn start(arguments: &[String]) -> InTerminal {
+        let words: Vec<String> = arguments.iter().map(|word| format!("'{word}'")).collect();
+        let shell = format!("stty cols 160 rows 40; exec {} {}", env!("CARGO_BIN_EXE_itop-bridge"), words.join(" "));
+        let mut command = std::process::Command::new("script");
+        command.args(["--quiet", "--return", "--command", &shell, "/dev/null"]).env("OUTSIDE", PASSWORD);
+        let command = command.env("TERM", "xterm").stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut script = command.spawn().expect("`script` of util-linux is there");
+        let (keys, mut screen) = (script.stdin.take().unwrap(), script.stdout.take().unwrap());
+        let seen = Arc::new(Mutex::new(String::new()));
+        let all = seen.clone();
+        std::thread::spawn(move || {
+            let mut some = [0; 4096];
+            while let Ok(n @ 1..) = screen.read(&mut some) {
+                all.lock().unwrap().push_str(&String::from_utf8_lossy(&some[..n]));
+            }
+        });
+        InTerminal { script, keys, seen }
+    }
+
+    /// Types these keys once the question is on the screen.
+    async fn answers(&mut self, question: &str, keys: &str) {
+        for _ in 0..600 {
+            if self.seen.lock().unwrap().contains(question) {
+                self.keys.write_all(keys.as_bytes()).unwrap();
+                return self.keys.flush().unwrap();
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("never asked: {question}\n{}", self.seen.lock().unwrap());
+    }
+
+    /// All that was on the screen.
+    async fn ended_well(&mut self) -> String {
+        for _ in 0..600 {
+            if let Some(status) = self.script.try_wait().unwrap() {
+                let seen = self.seen.lock().unwrap().clone();
+                assert!(status.success(), "{seen}");
+                return seen;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("it does not end\n{}", self.seen.lock().unwrap());
+    }
+}
+
+impl Drop for InTerminal {
+    fn drop(&mut self) {
+        let _ = self.script.kill();
+        let _ = self.script.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_is_asked_in_a_terminal() {
+    let world = World::new("terminal").await;
+    let file = world.file().display().to_string();
+    let arguments: Vec<String> = ["--config", &file, "init", "--internal-name", "elitery", "--external-name", "acme"]
+        .into_iter()
+        .chain(["--internal-url", &world.internal, "--internal-user", "bridge", "--external-url", &world.external])
+        .chain(["--external-user", "bridge", "--external-password", "${OUTSIDE}"])
+        .chain(["--org", "Demo", "--team", "Helpdesk", "--agent", "Jules Verne", "--only", "all"])
+        .map(str::to_owned)
+        .collect();
+    let mut terminal = InTerminal::start(&arguments);
+    terminal.answers("Its password", &format!("{PASSWORD}\r")).await;
+    terminal.answers("Their caller", "\r").await;
+    // What is typed picks among the choices.
+    terminal.answers("Their service", "Softw\r").await;
+    terminal.answers("Their service subcategory", "\x1b[B\r").await;
+    terminal.answers("How is the customer told", "\r").await;
+    terminal.answers("Shall the customer's private log", "\r").await;
+    terminal.answers("Shall the provider's private log", "n\r").await;
+    terminal.answers("How do both iTops reach the bridge?", "\r").await;
+    let seen = terminal.ended_well().await;
+    assert!(!seen.contains(PASSWORD), "the password was shown: {seen}");
+    assert_eq!(world.files(), ["elitery.password", "itop-bridge.toml"]);
+    let written = world.written();
+    for line in
+        ["service = 2  # Software", "private_log_to_internal = \"attachment\"", "private_log_to_external = \"off\""]
+    {
+        assert!(written.lines().any(|known| known == line), "{line} in {written}");
+    }
+    assert!(written.contains("servicesubcategory = "), "{written}");
+    for name in world.files() {
+        assert_private(&world.folder.join(name));
+    }
 }
