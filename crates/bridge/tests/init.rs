@@ -547,12 +547,12 @@ struct InTerminal {
 
 impl InTerminal {
     /// Through `script` of util-linux, which makes a pseudo-terminal for a program.
-    fn start(arguments: &[String]) -> InTerminal {
+    fn start(folder: &Path, arguments: &[String]) -> InTerminal {
         let words: Vec<String> = arguments.iter().map(|word| format!("'{word}'")).collect();
         let shell = format!("stty cols 160 rows 40; exec {} {}", env!("CARGO_BIN_EXE_itop-bridge"), words.join(" "));
         let mut command = std::process::Command::new("script");
         command.args(["--quiet", "--return", "--command", &shell, "/dev/null"]).env("OUTSIDE", PASSWORD);
-        let command = command.env("TERM", "xterm").stdin(Stdio::piped()).stdout(Stdio::piped());
+        let command = command.current_dir(folder).env("TERM", "xterm").stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut script = command.spawn().expect("`script` of util-linux is there");
         let (keys, mut screen) = (script.stdin.take().unwrap(), script.stdout.take().unwrap());
         let seen = Arc::new(Mutex::new(String::new()));
@@ -602,15 +602,15 @@ impl Drop for InTerminal {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_is_asked_in_a_terminal() {
     let world = World::new("terminal").await;
-    let file = world.file().display().to_string();
-    let arguments: Vec<String> = ["--config", &file, "init", "--internal-name", "elitery", "--external-name", "acme"]
+    // In the folder where the configuration is to be, as the README has it.
+    let arguments: Vec<String> = ["init", "--internal-name", "elitery", "--external-name", "acme"]
         .into_iter()
         .chain(["--internal-url", &world.internal, "--internal-user", "bridge", "--external-url", &world.external])
         .chain(["--external-user", "bridge", "--external-password", "${OUTSIDE}"])
         .chain(["--org", "Demo", "--team", "Helpdesk", "--agent", "Jules Verne", "--only", "all"])
         .map(str::to_owned)
         .collect();
-    let mut terminal = InTerminal::start(&arguments);
+    let mut terminal = InTerminal::start(&world.folder, &arguments);
     terminal.answers("Its password", &format!("{PASSWORD}\r")).await;
     terminal.answers("Their caller", "\r").await;
     // What is typed picks among the choices.

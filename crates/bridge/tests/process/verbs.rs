@@ -59,7 +59,7 @@ async fn tickets_and_pairs_are_brought_in_beside_a_running_bridge() {
 
 /// How many tickets of acme wait in the store.
 fn waiting(site: &Site) -> u64 {
-    let mut store = SqliteStore::open_to_read(&site.store()).unwrap();
+    let mut store = SqliteStore::open_to_read(site.store()).unwrap();
     store.tally("acme").unwrap().waiting
 }
 
@@ -94,7 +94,7 @@ async fn ctrl_c_stops_a_backfill_and_the_same_command_goes_on() {
     assert!(said.contains(&format!("by an earlier run that was stopped: {marked} tickets\n")), "{said}");
     assert!(said.contains(&format!("Marked: {} tickets. ", TICKETS - marked)), "{said}");
     assert_eq!(waiting(&site), TICKETS);
-    let stopped = SqliteStore::open_to_read(&site.store()).unwrap().stopped(&Instance::External("acme".into()));
+    let stopped = SqliteStore::open_to_read(site.store()).unwrap().stopped(&Instance::External("acme".into()));
     assert!(stopped.unwrap().is_some(), "`serve` carried none meanwhile");
     assert!(site.copies().is_empty());
     assert!(bridge.terminate().await.success());
