@@ -61,7 +61,8 @@ impl World {
     async fn run(&self, init: &Init, person: Option<&mut dyn Prompt>) -> Result<String, String> {
         let env = |_: &str| Some(PASSWORD.to_owned());
         let random = SeededRandom::new(7);
-        let seams = Seams { env: &env, transport: &http_transport, random: &random };
+        let seams =
+            Seams { env: &env, transport: &http_transport, random: &random, program: "target/release/itop-bridge" };
         let mut out = Vec::new();
         let done = init::with(init, &self.file(), person, seams, &mut out).await;
         done.map_err(|error| self.plain(&format!("{error:#}")))?;
@@ -258,20 +259,28 @@ async fn an_address_is_tried_as_soon_as_it_is_typed_and_esc_goes_back_to_it() {
         said,
         "? A short name of the provider (a-z, 0-9, -)\n> elitery\n\
          ? The address of the provider's iTop\n> http://127.0.0.1:1\n\
+         asking http://127.0.0.1:1…\n\
          http://127.0.0.1:1: no connection: nothing listens at this address and port (Connection refused (os error 111))\n\
          ? The address of the provider's iTop [http://127.0.0.1:1]\n> http://missing\n\
+         asking http://missing…\n\
          http://missing: no iTop there (HTTP 404)\n\
          ? The address of the provider's iTop [http://missing]\n> http://moved\n\
+         asking http://moved…\n\
          http://moved: http://moved redirects to https://login.example\n\
          ? The address of the provider's iTop [http://moved]\n> http://elitery/pages/UI.php?c=1\n\
          Taken as http://elitery, the folder that iTop is installed in.\n\
+         asking http://elitery…\n\
          ? The bridge's account in elitery (Esc: back to the address)\n> Esc\n\
          ? The address of the provider's iTop [http://elitery]\n> \n\
+         asking http://elitery…\n\
          ? The bridge's account in elitery (Esc: back to the address)\n> bridge\n\
-         ? Its password, or ${NAME} for an environment variable (Esc: back to the address)\n> ***\n\
+         ? Its password, or ${NAME} of the environment (Esc: back to the address)\n> ***\n\
          ? The address of the provider's iTop [http://elitery]\n> \n\
+         asking http://elitery…\n\
          ? The bridge's account in elitery (Esc: back to the address) [bridge]\n> \n\
-         ? Its password, or ${NAME} for an environment variable (Esc: back to the address)\n> ***\n"
+         ? Its password, or ${NAME} of the environment (Esc: back to the address)\n> ***\n\
+         asking elitery…\n\
+         elitery answers (REST 1.3), and lets \"bridge\" in.\n"
     );
     assert_eq!(world.files(), [""; 0]);
     let wrong = Init { internal_url: Some(missing.clone()), ..world.flags() };
@@ -295,7 +304,7 @@ async fn where_nothing_can_be_chosen_that_is_said_and_an_id_is_taken() {
         &format!(
             "The organisation of the tickets inside: {none}? The organisation of the tickets inside, by its id\n> Demo\n\
              write its id, a number: it stands in the address of its page in iTop\n\
-             ? The organisation of the tickets inside, by its id\n> 3\n"
+             ? The organisation of the tickets inside, by its id [Demo]\n> 3\n"
         ),
         &format!("Their caller: {none}? Their caller, by its id (empty: none)\n> \n"),
         &format!("Their service: {none}? Their service, by its id (empty: none)\n> \n"),
@@ -376,8 +385,8 @@ async fn without_a_terminal_what_is_missing_or_wrong_is_an_error_that_names_its_
         ),
         (
             Init { external_password: None, ..flags() },
-            "--external-password or --external-password-file is missing (Its password, or ${NAME} for an environment \
-             variable (Esc: back to the address)), and there is no terminal to ask on",
+            "--external-password or --external-password-file is missing (Its password, or ${NAME} of the environment \
+             (Esc: back to the address)), and there is no terminal to ask on",
         ),
         (
             Init { internal_password: text("in clear"), ..flags() },
@@ -487,7 +496,7 @@ async fn what_cannot_be_written_whole_is_not_begun() {
     let asked = std::cell::Cell::new(0);
     let env = |_: &str| (asked.replace(asked.get() + 1) == 0).then(|| PASSWORD.to_owned());
     let (random, mut out) = (SeededRandom::new(7), Vec::new());
-    let seams = Seams { env: &env, transport: &http_transport, random: &random };
+    let seams = Seams { env: &env, transport: &http_transport, random: &random, program: "itop-bridge" };
     let init = Init { external_password: None, force: true, ..world.flags() };
     let mut person = Script::new(&["", "", PASSWORD, "report", "yes", "yes", ""]);
     let said = init::with(&init, &world.file(), Some(&mut person), seams, &mut out).await.unwrap_err();
@@ -496,6 +505,35 @@ async fn what_cannot_be_written_whole_is_not_begun() {
     assert!(said.contains("the environment variable INSIDE is not set"), "{said}");
     assert_eq!(world.files(), ["acme.password"]);
     assert_eq!(std::fs::read_to_string(&of_another).unwrap(), "of a bridge that runs\n");
+}
+
+/// The bridge listens where the iTops of this machine look for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_public_url_of_this_machine_says_where_to_listen() {
+    let world = World::new("listen").await;
+    let url = || Some("http://127.0.0.1:18080".to_owned());
+    let said = world.run(&Init { public_url: url(), ..world.flags() }, None).await.unwrap();
+    let note = "the bridge listens on 127.0.0.1:18080, where http://127.0.0.1:18080 leads; --listen says otherwise\n";
+    assert!(said.contains(&format!("note    {note}")), "{said}");
+    assert!(world.written().contains("listen = \"127.0.0.1:18080\"\n"), "{}", world.written());
+    let flags = Init { force: true, caller: Some("6".into()), service: Some("2".into()), ..world.flags() };
+    let typed = ["Installation", "report", "yes", "yes", "localhost:18080", "http://localhost:18080"];
+    let mut person = Script::new(&typed);
+    world.run(&flags, Some(&mut person)).await.unwrap();
+    assert!(
+        person.said.ends_with(
+            "? How do both iTops reach the bridge? [http://127.0.0.1:8080]\n> localhost:18080\n\
+             \"localhost:18080\" must be an address that begins with http:// or https://\n\
+             ? How do both iTops reach the bridge? [localhost:18080]\n> http://localhost:18080\n\
+             the bridge listens on 127.0.0.1:18080, where http://localhost:18080 leads; --listen says otherwise\n"
+        ),
+        "{}",
+        person.said
+    );
+    let listen = Some("127.0.0.1:9000".parse().unwrap());
+    let said = world.run(&Init { public_url: url(), listen, force: true, ..world.flags() }, None).await.unwrap();
+    assert!(!said.contains("listens on"), "{said}");
+    assert!(world.written().contains("listen = \"127.0.0.1:9000\"\n"), "{}", world.written());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -27,7 +27,7 @@ const NO_KEY: &str = "missing_api_key";
 /// What answers at `public_url`.
 pub async fn public_url(config: &Config, transport: MakeTransport<'_>) -> Finding {
     let seen = ask(config, transport).await;
-    verdict(&seen, &config.server.public_url, hooks_came(config)).at(OWN, LINE)
+    verdict(&seen, &config.server.public_url, other_port(config), hooks_came(config)).at(OWN, LINE)
 }
 
 /// What was seen there.
@@ -73,13 +73,35 @@ fn read(answer: &http::Response<bytes::Bytes>) -> Seen {
     }
 }
 
-fn verdict(seen: &Seen, url: &str, hooks_came: bool) -> Verdict {
+/// An address of this machine that names another port than the one that is listened at.
+fn other_port(config: &Config) -> Option<String> {
+    let listen = config.server.listen;
+    let url = url::Url::parse(&config.server.public_url).ok()?;
+    let named = url.port_or_known_default().filter(|_| is_loopback(&url))?;
+    (named != listen.port()).then(|| format!("`listen` is {listen}, `public_url` names port {named}"))
+}
+
+/// Whether the address is each machine's own.
+pub fn is_loopback(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    }
+}
+
+fn verdict(seen: &Seen, url: &str, other_port: Option<String>, hooks_came: bool) -> Verdict {
     const START: &str = "start `itop-bridge serve`";
     match (seen, hooks_came) {
         (Seen::TheBridge, _) => Verdict::ok(format!("itop-bridge answers at {url}")),
         (Seen::Nothing(why), true) => Verdict::note(
             format!("nothing answers at {url} from here ({why}), and webhooks have come"),
             format!("{START} where it does not run; an address that only the iTops reach is well so"),
+        ),
+        (Seen::Nothing(_), false) if other_port.is_some() => Verdict::note(
+            format!("nothing answers at {url} from here: {}", other_port.unwrap_or_default()),
+            "let both in [server] name one port, unless a web server of this machine stands between; after a change of `public_url` run setup for both sides again",
         ),
         (Seen::Nothing(why), false) => Verdict::note(
             format!("nothing answers at {url} from here ({why})"),

@@ -6,7 +6,7 @@ use anyhow::{Context as _, anyhow, bail};
 use itop_client::{Client, ErrorClass};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::address::{NoITop, answers, folder};
+use super::address::{NoITop, answers, folder, of_address};
 pub use super::answers::Account;
 use super::answers::Password;
 use super::prompt::Back;
@@ -81,8 +81,13 @@ impl Questions<'_> {
                 password => password?,
             };
             let client = self.client(&SideConfig::bare(&name, &url, &user, secret))?;
-            let Err(error) = client.check_login().await else {
-                return Ok((Account { name, url, user, password }, client));
+            self.say(&format!("asking {name}…"))?;
+            let error = match client.check_login().await {
+                Ok(operations) => {
+                    self.say(&format!("{name} answers (REST {}), and lets \"{user}\" in.", operations.version))?;
+                    return Ok((Account { name, url, user, password }, client));
+                }
+                Err(error) => error,
             };
             let said = match error.class {
                 ErrorClass::Login => format!("{name} ({url}) does not let \"{user}\" in: {error}"),
@@ -112,13 +117,14 @@ impl Questions<'_> {
         loop {
             let is_given = given.is_some();
             let (typed, url) = self.text(given.take(), &flag, &question, before.as_deref(), |text| {
-                let url = folder(text)?;
+                let url = folder(text).map_err(|wrong| of_address(text, &wrong))?;
                 let same = other.is_some_and(|other| identity(&other.url) == identity(&url));
                 if same { Err("this is the other side's iTop".to_owned()) } else { Ok((text.to_owned(), url)) }
             })?;
             if typed != url {
                 self.say(&format!("Taken as {url}, the folder that iTop is installed in."))?;
             }
+            self.say(&format!("asking {url}…"))?;
             let nobody = SideConfig::bare(name, &url, "", SecretString::default());
             let Err(NoITop { why, instead }) = answers(&self.client(&nobody)?, &nobody).await else {
                 return Ok(url);
@@ -169,7 +175,7 @@ impl Questions<'_> {
             return self.of_variable(written, name).map_err(|wrong| anyhow!("{flag}: {wrong}"));
         }
         loop {
-            let question = &format!("Its password, or ${{NAME}} for an environment variable{BACK}");
+            let question = &format!("Its password, or ${{NAME}} of the environment{BACK}");
             let person = self.person(&format!("{flag} or {flag}-file"), question)?;
             let typed = person.secret(question)?;
             let Some(name) = variable(&typed) else {

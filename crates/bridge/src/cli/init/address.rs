@@ -22,6 +22,11 @@ pub fn folder(typed: &str) -> Result<String, String> {
     address(within.unwrap_or(folder))
 }
 
+/// What is wrong with an address, said of it; of one that holds an account it is not repeated.
+pub fn of_address(typed: &str, wrong: &str) -> String {
+    if typed.contains('@') { format!("this address {wrong}") } else { format!("\"{typed}\" {wrong}") }
+}
+
 /// Why no iTop's REST answers there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoITop {

@@ -91,11 +91,12 @@ pub struct Init {
     #[arg(long, value_enum)]
     pub private_log_to_external: Option<Log>,
 
-    /// How both iTops reach the bridge; `http://` and --listen where it is left out.
+    /// How both iTops reach the bridge; `http://` and where it listens, if it is left out.
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
-    /// Where the bridge listens for webhooks.
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    /// Where the bridge listens for webhooks; where it is left out, 127.0.0.1:8080, or the port of a --public-url that is
+    /// this machine's own (http://127.0.0.1:18080).
+    #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<std::net::SocketAddr>,
     /// Overwrite a configuration and files of passwords that are there.
     #[arg(long)]

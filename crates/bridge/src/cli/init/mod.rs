@@ -20,6 +20,7 @@ mod questions;
 mod text;
 mod write;
 
+use answers::Answers;
 pub use flags::{Init, Log, Status};
 use prompt::Terminal;
 pub use prompt::{Back, Prompt};
@@ -33,7 +34,13 @@ pub(super) fn run(init: &Init, config: &Path, out: &mut dyn Write) -> anyhow::Re
     let mut terminal = Terminal;
     let is_terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     let person = if is_terminal && !init.is_complete() { Some(&mut terminal as &mut dyn Prompt) } else { None };
-    let seams = Seams { env: &|name| std::env::var(name).ok(), transport: &app::http_transport, random: &SystemRandom };
+    let program = std::env::args().next().filter(|name| !name.is_empty());
+    let seams = Seams {
+        env: &|name| std::env::var(name).ok(),
+        transport: &app::http_transport,
+        random: &SystemRandom,
+        program: &program.unwrap_or_else(|| "itop-bridge".to_owned()),
+    };
     block_on(with(init, config, person, seams, out))?
 }
 
@@ -42,6 +49,8 @@ pub struct Seams<'a> {
     pub env: &'a dyn Fn(&str) -> Option<String>,
     pub transport: MakeTransport<'a>,
     pub random: &'a dyn Random,
+    /// As it was called: what is to be done next is printed so that it can be pasted.
+    pub program: &'a str,
 }
 
 /// What the verb does; without a `person` nothing is asked.
@@ -53,7 +62,7 @@ pub async fn with(
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
     let old_id = overwrite(init, config, &mut person)?;
-    let Seams { env, transport, random } = seams;
+    let Seams { env, transport, random, program } = seams;
     let asked = person.as_mut().map(|person| &mut **person as &mut dyn Prompt);
     let answers = Questions { flags: init, person: asked, env, transport }.ask().await?;
     let drawn = Drawn {
@@ -70,17 +79,22 @@ pub async fn with(
     }
     let shown = config.display().to_string();
     let option = if shown == "itop-bridge.toml" { String::new() } else { format!(" --config {shown}") };
+    say_next(&format!("{program}{option}"), &answers, out)?;
+    Ok(Outcome::Fine)
+}
+
+/// The steps of the README that follow, in its order.
+fn say_next(call: &str, answers: &Answers, out: &mut dyn Write) -> std::io::Result<()> {
     let (internal, external) = (&answers.internal.name, &answers.external.name);
     write!(
         out,
         "\nNext:\n  \
-         itop-bridge{option} serve                    leave it running: setup wants it so\n  \
-         itop-bridge{option} setup --side {external}\n  \
-         itop-bridge{option} setup --side {internal}\n  \
-         itop-bridge{option} check                    what is still missing\n\
+         {call} check    what is still missing\n  \
+         {call} serve    leave it running: setup wants it so\n  \
+         {call} setup --side {external}\n  \
+         {call} setup --side {internal}\n\
          setup works as an administrator of that iTop, by ITOP_BRIDGE_ADMIN_USER and ITOP_BRIDGE_ADMIN_PASSWORD.\n"
-    )?;
-    Ok(Outcome::Fine)
+    )
 }
 
 /// Whether the file may be written; the id of the bridge that it was for, which its store holds fast to.

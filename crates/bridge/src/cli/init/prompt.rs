@@ -7,7 +7,7 @@ pub struct Back;
 
 /// Who is asked. Each question may end with [`Back`].
 pub trait Prompt {
-    /// A line of text; `default` is what an empty one means.
+    /// A line of text; `default` stands there already, to be taken or corrected.
     fn text(&mut self, question: &str, default: Option<&str>) -> anyhow::Result<String>;
 
     /// A line that is not shown.
@@ -21,6 +21,9 @@ pub trait Prompt {
     fn say(&mut self, text: &str) -> anyhow::Result<()>;
 }
 
+/// A line is not longer where it can be broken between words: every terminal has so many columns.
+const WIDTH: usize = 80;
+
 /// The terminal of the process.
 pub struct Terminal;
 
@@ -28,7 +31,7 @@ impl Prompt for Terminal {
     fn text(&mut self, question: &str, default: Option<&str>) -> anyhow::Result<String> {
         let text = inquire::Text::new(question);
         match default {
-            Some(default) => answer(text.with_default(default).prompt()),
+            Some(default) => answer(text.with_initial_value(default).prompt()),
             None => answer(text.prompt()),
         }
     }
@@ -47,13 +50,44 @@ impl Prompt for Terminal {
     }
 
     fn say(&mut self, text: &str) -> anyhow::Result<()> {
-        Ok(std::io::Write::write_all(&mut std::io::stderr(), format!("{text}\n").as_bytes())?)
+        Ok(std::io::Write::write_all(&mut std::io::stderr(), format!("{}\n", wrapped(text)).as_bytes())?)
     }
 }
 
 fn answer<T>(answer: Result<T, inquire::InquireError>) -> anyhow::Result<T> {
     answer.map_err(|error| match error {
         inquire::InquireError::OperationCanceled => Back.into(),
+        inquire::InquireError::OperationInterrupted => anyhow::anyhow!("left with Ctrl-C; nothing was written"),
         error => error.into(),
     })
+}
+
+fn wrapped(text: &str) -> String {
+    let (mut lines, mut line) = (Vec::new(), String::new());
+    for word in text.split(' ') {
+        let length = line.chars().count() + 1 + word.chars().count();
+        if !line.is_empty() && length > WIDTH {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines.push(line);
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_broken_between_words() {
+        let (word, long) = ("sixteen-letters1", "x".repeat(90));
+        let line = [word; 4].join(" ");
+        assert_eq!(wrapped(&[word; 9].join(" ")), format!("{line}\n{line}\n{word}"));
+        assert_eq!(wrapped(&format!("see {long} there")), format!("see\n{long}\nthere"));
+        assert_eq!(wrapped("asking acme…"), "asking acme…");
+    }
 }

@@ -2,22 +2,44 @@
 //! address leads anywhere from here, and whether it is one that the iTops' own machines take for themselves. Neither is
 //! proof, since an iTop may know a name or a tunnel that this machine does not: it is said, and may be taken all the same.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use super::address::of_address;
 use super::questions::Questions;
+use crate::checks::is_loopback;
 use crate::config::address;
+
+/// Where it listens if nothing else is said.
+pub(super) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
 /// A name server that takes longer does not know the name.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Questions<'_> {
+    /// Where the bridge listens for what comes to this address. Of one of this machine that is its own port.
+    pub(super) fn listen(&mut self, public_url: &str, notes: &mut Vec<String>) -> anyhow::Result<SocketAddr> {
+        if let Some(listen) = self.flags.listen {
+            return Ok(listen);
+        }
+        let Some(listen) = own_port(public_url).filter(|own| *own != LISTEN) else { return Ok(LISTEN) };
+        let note = format!("the bridge listens on {listen}, where {public_url} leads; --listen says otherwise");
+        match self.person.as_deref_mut() {
+            Some(person) => person.say(&note)?,
+            None => notes.push(note),
+        }
+        Ok(listen)
+    }
+
     /// The address, and what to say of it where nobody can be asked.
-    pub(super) async fn public_url(&mut self, listen: &str, itops: &[&str]) -> anyhow::Result<(String, Vec<String>)> {
+    pub(super) async fn public_url(&mut self, itops: &[&str]) -> anyhow::Result<(String, Vec<String>)> {
         let question = "How do both iTops reach the bridge?";
         let mut given = self.flags.public_url.clone();
-        let mut before = format!("http://{listen}");
+        let mut before = format!("http://{}", self.flags.listen.unwrap_or(LISTEN));
         loop {
-            let url = self.text(given.take(), "--public-url", question, Some(&before), address)?;
+            let url = self.text(given.take(), "--public-url", question, Some(&before), |text| {
+                address(text).map_err(|wrong| of_address(text, &wrong))
+            })?;
             let Some(doubt) = doubt(&url, itops).await else { return Ok((url, Vec::new())) };
             let Some(person) = self.person.as_deref_mut() else { return Ok((url, vec![doubt])) };
             person.say(&doubt)?;
@@ -27,6 +49,17 @@ impl Questions<'_> {
             before = url;
         }
     }
+}
+
+/// The address of this machine that a `public_url` leads to, where nothing stands between.
+fn own_port(public_url: &str) -> Option<SocketAddr> {
+    let url = url::Url::parse(public_url).ok().filter(|url| url.scheme() == "http" && url.path() == "/")?;
+    let ip = match url.host().filter(|_| is_loopback(&url))? {
+        url::Host::Ipv4(ip) => ip.into(),
+        url::Host::Ipv6(ip) => ip.into(),
+        url::Host::Domain(_) => Ipv4Addr::LOCALHOST.into(),
+    };
+    Some(SocketAddr::new(ip, url.port_or_known_default()?))
 }
 
 async fn doubt(url: &str, itops: &[&str]) -> Option<String> {
@@ -48,17 +81,28 @@ async fn doubt(url: &str, itops: &[&str]) -> Option<String> {
 }
 
 fn is_this_machine(url: &url::Url) -> bool {
-    match url.host() {
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback() || ip.is_unspecified(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback() || ip.is_unspecified(),
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        None => false,
-    }
+    let is_unspecified = match url.host() {
+        Some(url::Host::Ipv4(ip)) => ip.is_unspecified(),
+        Some(url::Host::Ipv6(ip)) => ip.is_unspecified(),
+        Some(url::Host::Domain(_)) | None => false,
+    };
+    is_unspecified || is_loopback(url)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_of_this_machine_tells_where_to_listen() {
+        let listen = |url: &str| own_port(url).map(|own| own.to_string());
+        assert_eq!(listen("http://127.0.0.1:18080").as_deref(), Some("127.0.0.1:18080"));
+        assert_eq!(listen("http://localhost").as_deref(), Some("127.0.0.1:80"));
+        assert_eq!(listen("http://[::1]:9000").as_deref(), Some("[::1]:9000"));
+        for through_a_web_server in ["https://127.0.0.1:8443", "http://127.0.0.1/bridge", "http://192.0.2.1:8080"] {
+            assert_eq!(listen(through_a_web_server), None);
+        }
+    }
 
     #[tokio::test]
     async fn an_address_of_this_machine_is_doubted_where_an_itop_is_elsewhere() {

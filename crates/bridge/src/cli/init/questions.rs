@@ -16,8 +16,8 @@ use crate::config::SideConfig;
 pub const CLASSES: [&str; 2] = ["UserRequest", "Incident"];
 
 const STATUS: [(Status, &str); 3] = [
-    (Status::Report, "report: a small file on the customer's ticket tells it; the ticket's own status stays its own"),
-    (Status::Apply, "apply: the customer's ticket is moved by stimuli, as a person would move it"),
+    (Status::Report, "report: a file on the customer's ticket tells it; its own status stays"),
+    (Status::Apply, "apply: the customer's ticket is moved by stimuli, as by a person"),
     (Status::Off, "off: the customer is told nothing"),
 ];
 
@@ -48,8 +48,8 @@ impl Questions<'_> {
         let private_log_to_internal = self.log(self.flags.private_log_to_internal, log)?;
         let log = "Shall the provider's private log go to the customer?";
         let private_log_to_external = self.log(self.flags.private_log_to_external, log)?;
-        let listen = self.flags.listen.map_or("127.0.0.1:8080".to_owned(), |listen| listen.to_string());
-        let (public_url, notes) = self.public_url(&listen, &[&internal.url, &external.url]).await?;
+        let (public_url, mut notes) = self.public_url(&[&internal.url, &external.url]).await?;
+        let listen = self.listen(&public_url, &mut notes)?.to_string();
         Ok(Answers {
             internal,
             external,
@@ -215,12 +215,16 @@ impl Questions<'_> {
             (None, None, Some(default)) => return parse(default).map_err(|wrong| anyhow!("{flag}: {wrong}")),
             _ => {}
         }
+        let mut before = default.map(str::to_owned);
         loop {
             let person = self.person(flag, question)?;
-            match parse(person.text(question, default)?.trim()) {
+            let typed = person.text(question, before.as_deref())?.trim().to_owned();
+            match parse(&typed) {
                 Ok(value) => return Ok(value),
                 Err(wrong) => person.say(&wrong)?,
             }
+            // Most of it was right.
+            before = Some(typed).filter(|typed| !typed.is_empty()).or(before);
         }
     }
 
