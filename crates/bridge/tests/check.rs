@@ -716,6 +716,50 @@ async fn of_a_side_that_is_down_only_what_came_is_said() {
 
 /// Whether the bridge is where the iTops are told to find it, as far as this machine can see.
 #[tokio::test(start_paused = true)]
+async fn another_port_in_public_url_than_the_one_listened_at_is_named() {
+    let world = World::new();
+    let text = world.text("http://elitery", "http://acme", Path::new("/nowhere/bridge.db"));
+    let text = text.replacen(
+        "[server]\n",
+        "[server]\nlisten = \"127.0.0.1:18080\"\npublic_url = \"http://127.0.0.1:8080\"\n",
+        1,
+    );
+    let config = Config::parse(&text, "test.toml", &|_| None).unwrap();
+    let said = checks::public_url(&config, &|side| Ok(world.way(side))).await.to_string();
+    assert_eq!(
+        said,
+        "note    itop-bridge public_url: nothing answers at http://127.0.0.1:8080 from here: `listen` is 127.0.0.1:18080, \
+         `public_url` names port 8080. Mend: let both in [server] name one port, unless a web server of this machine \
+         stands between; after a change of `public_url` run setup for both sides again."
+    );
+}
+
+/// What was asked for could not be looked at: that ends with 1, and the reason is iTop's own.
+#[tokio::test(start_paused = true)]
+async fn an_administrator_who_is_refused_is_a_fault() {
+    let world = World::new();
+    let said = async |user: &str, password: &str| {
+        let admin = Admin { user: user.into(), password: password.to_owned().into() };
+        let asked = Some(AdminOf { side: "acme", account: &admin });
+        let findings = checks::run(&world.config(), asked, &|side| Ok(world.way(side)), &world.clock).await;
+        let line = findings.iter().find(|finding| finding.side == "acme" && finding.check == "webhooks").unwrap();
+        line.to_string()
+    };
+    assert_eq!(
+        said("admin", "canary").await,
+        "fault   acme webhooks: not checked: acme does not let user \"admin\" of ITOP_BRIDGE_ADMIN_USER in: Invalid login. \
+         Mend: correct ITOP_BRIDGE_ADMIN_USER and ITOP_BRIDGE_ADMIN_PASSWORD: an administrator's account of this very \
+         iTop, enabled, that may log in with a password."
+    );
+    assert_eq!(
+        said("bridge", world.password).await,
+        "fault   acme webhooks: not checked: user \"bridge\" of ITOP_BRIDGE_ADMIN_USER is no administrator of acme. \
+         Mend: user \"bridge\" is no administrator: name in ITOP_BRIDGE_ADMIN_USER one with the profiles \
+         \"Administrator\" and \"REST Services User\"."
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_answers_at_public_url_is_told() {
     let folder = folder("public-url");
     let (path, mut store) = store(&folder);
@@ -840,6 +884,16 @@ async fn what_waits_is_parked_or_stands_still() {
             "note    acme pairs: 1 of 1 has halted; the first is R-000008: the internal ticket is gone. Mend: look at both \
              its tickets, then run `itop-bridge resume acme:R-000008`.",
         ]
+    );
+
+    let lost = "the store knows no pair: was it lost? `itop-bridge links rebuild` finds them again";
+    store.set_stopped(&Instance::External("acme".into()), Some(lost)).unwrap();
+    assert_eq!(
+        standing(0).await[1],
+        format!(
+            "fault   acme work: halted: {lost}. Mend: run `itop-bridge links rebuild`; `itop-bridge resume acme` goes on \
+             without these pairs, and may make their copies a second time."
+        )
     );
     std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -2,7 +2,7 @@
 //! (`setup::Wanted`), judged by what stands in that iTop, which only an administrator may read; without one,
 //! by those that came.
 
-use itop_client::ErrorClass;
+use itop_client::{Error, ErrorClass};
 
 use super::{Finding, Remembered, State, Verdict, listed, public_url};
 use crate::app::MakeTransport;
@@ -33,9 +33,8 @@ impl Asked<'_> {
             Some(account) => match read(&wanted, side, account, transport).await {
                 Ok(comparison) => verdicts(&comparison, side),
                 Err(error) => {
-                    let not_read = not_read(&error, account, side);
-                    let came = if not_read.state == State::Unknown { came() } else { Vec::new() };
-                    by_what_came(not_read, side, came)
+                    let came = if has_no_webhooks(&error) { Vec::new() } else { came() };
+                    by_what_came(not_read(&error, account, side), side, came)
                 }
             },
         };
@@ -84,32 +83,27 @@ fn by_what_came(not_read: Verdict, side: &SideConfig, came: Vec<(String, Verdict
     std::iter::once(not_read.at(&side.name, WEBHOOKS)).chain(came).collect()
 }
 
-/// That the account is no administrator's is no fault of this side.
+fn has_no_webhooks(error: &AdminError) -> bool {
+    matches!(error.error(), Some(Error { class: ErrorClass::UnknownClass { .. }, .. }))
+}
+
+/// A fault where the account is to blame: what was asked for could not be looked at.
 fn not_read(error: &AdminError, account: &Admin, side: &SideConfig) -> Verdict {
-    let class = error.error().map(|error| &error.class);
-    let detail = match class {
-        Some(ErrorClass::Login | ErrorClass::Rights { .. }) => {
-            let user = &account.user;
-            return Verdict {
-                state: State::Unknown,
-                detail: format!("not checked: user \"{user}\" of {} is no administrator of {}", admin::USER, side.name),
-                mend: Some(format!(
-                    "name in {} and {} one of {} with the profiles \"Administrator\" and \"REST Services User\"",
-                    admin::USER,
-                    admin::PASSWORD,
-                    side.name
-                )),
-            };
+    if has_no_webhooks(error) {
+        let mend = "install the extension combodo-webhook-integration in this iTop";
+        return Verdict::fault("this iTop has no webhooks", mend);
+    }
+    let user = format!("user \"{}\" of {}", account.user, admin::USER);
+    let detail = match error.error() {
+        Some(Error { class: ErrorClass::Login, message, .. }) => {
+            format!("not checked: {} does not let {user} in: {message}", side.name)
         }
-        Some(ErrorClass::UnknownClass { .. }) => {
-            return Verdict::fault(
-                "this iTop has no webhooks",
-                "install the extension combodo-webhook-integration in this iTop",
-            );
+        Some(Error { class: ErrorClass::Rights { .. }, .. }) => {
+            format!("not checked: {user} is no administrator of {}", side.name)
         }
-        _ => format!("not checked: {}", error.what()),
+        _ => return Verdict { detail: format!("not checked: {}", error.what()), ..Verdict::not_checked() },
     };
-    Verdict { detail, ..Verdict::not_checked() }
+    Verdict::fault(detail, error.mend().unwrap_or_default())
 }
 
 fn verdicts(comparison: &Comparison, side: &SideConfig) -> Vec<Finding> {

@@ -36,6 +36,14 @@ impl AdminError {
         }
     }
 
+    /// The way out.
+    pub fn mend(&self) -> Option<&str> {
+        match self {
+            AdminError::Refused { mend, .. } => Some(mend),
+            AdminError::Side(_) => None,
+        }
+    }
+
     /// What became of the call that failed.
     pub fn error(&self) -> Option<&Error> {
         match self {

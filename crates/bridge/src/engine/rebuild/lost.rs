@@ -5,6 +5,9 @@ use super::{Candidate, Lane, Shared};
 use crate::engine::failure::Failure;
 use crate::store::{Instance, Store};
 
+/// The verb that ends such a standstill, as the reason names it.
+pub const FOUND_AGAIN: &str = "`itop-bridge links rebuild`";
+
 /// The cursor with the reason for which the external stood still.
 const LOST: &str = "lost_store";
 
@@ -33,7 +36,7 @@ impl Shared {
         let tickets = if marked == 1 { "1 ticket is".to_owned() } else { format!("{marked} tickets are") };
         let reference = first.reference.clone().unwrap_or_else(|| first.mark.ticket.to_string());
         format!(
-            "{tickets} marked in {inside} as this bridge's copies (the first, of id {}, as {}:{reference}'s), and the store knows no pair: was it lost? `itop-bridge links rebuild` finds them again",
+            "{tickets} marked in {inside} as this bridge's copies (the first, of id {}, as {}:{reference}'s), and the store knows no pair: was it lost? {FOUND_AGAIN} finds them again",
             first.internal, lane.name
         )
     }

@@ -21,6 +21,7 @@ use super::{Engine, Lane, Shared};
 use crate::store::{LinkState, TicketOf};
 
 pub use duplicates::Duplicate;
+pub use lost::FOUND_AGAIN;
 
 /// Tickets read together.
 const PAGE: usize = 200;
