@@ -20,6 +20,7 @@ const CALLS: &str = "itop_bridge_calls_total";
 const CALL_SECONDS: &str = "itop_bridge_call_duration_seconds";
 const SWEPT: &str = "itop_bridge_sweep_tickets_total";
 const ALERTS: &str = "itop_bridge_alerts_total";
+const BUILD: &str = "itop_bridge_build_info";
 const WRONG_KEYS: &str = "itop_bridge_wrong_keys_total";
 
 /// Upper bounds in seconds: iTop's start-up alone costs 0.08 s, a call is given up after 30 s of silence.
@@ -32,7 +33,10 @@ const COUNTERS: [(&str, &str); 7] = [
     (CALLS, "REST calls to an iTop, by side, operation and result."),
     (SWEPT, "Tickets that a sweep or an audit marked, by side."),
     (ALERTS, "Alerts posted, by result."),
-    (WRONG_KEYS, "Requests without a valid key, by status: 401, or 429 where many came from one address."),
+    (
+        WRONG_KEYS,
+        "Requests without a valid key, by key (wrong, or missing as in a call of `check`) and status: 401, or 429 where many came from one address.",
+    ),
 ];
 
 /// Gauges, which the engine sets when the metrics are asked for.
@@ -119,8 +123,9 @@ impl Default for Metrics {
         }
         let text = "How long calls to an iTop took, from sending to the answer's end, by side and operation.";
         recorder.describe_histogram(CALL_SECONDS.into(), Some(Unit::Seconds), text.into());
+        recorder.describe_gauge(BUILD.into(), None, "1; `version` is the program's.".into());
         let build = [("version", env!("CARGO_PKG_VERSION"))];
-        recorder.register_gauge(&key("itop_bridge_build_info", &build), &METADATA).set(1.0);
+        recorder.register_gauge(&key(BUILD, &build), &METADATA).set(1.0);
         Metrics { handle: recorder.handle(), recorder, lately: Mutex::default() }
     }
 }
@@ -192,9 +197,11 @@ impl Metrics {
         gauge.set(value);
     }
 
-    /// A request came with a key that is none, or without one.
-    pub fn wrong_key(&self, status: u16) {
-        self.count(WRONG_KEYS, &[("status", &status.to_string())], 1);
+    /// A request came with a key that is none, or without one. Whoever has no key may only ask whether the bridge
+    /// is there, as `check` does: the two are counted apart.
+    pub fn wrong_key(&self, is_missing: bool, status: u16) {
+        let key = if is_missing { "missing" } else { "wrong" };
+        self.count(WRONG_KEYS, &[("key", key), ("status", &status.to_string())], 1);
     }
 
     fn count(&self, name: &'static str, labels: &[(&'static str, &str)], by: u64) {
@@ -277,8 +284,13 @@ mod tests {
         metrics.pass("acme", true, 7);
         metrics.took("acme", "core/get", Duration::from_millis(80));
         metrics.set(gauge::UP, &[("side", "acme")], 1.0);
+        metrics.wrong_key(true, 401);
+        metrics.wrong_key(false, 429);
         let shown = metrics.render();
         for line in [
+            "# HELP itop_bridge_build_info 1; `version` is the program's.",
+            "itop_bridge_wrong_keys_total{key=\"missing\",status=\"401\"} 1",
+            "itop_bridge_wrong_keys_total{key=\"wrong\",status=\"429\"} 1",
             "# TYPE itop_bridge_hooks_total counter",
             "itop_bridge_hooks_total{side=\"acme\",kind=\"update-ticket\",answer=\"accepted\"} 1",
             "itop_bridge_hooks_total{side=\"unknown\",kind=\"update-ticket\",answer=\"refused\"} 1",

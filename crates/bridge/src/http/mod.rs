@@ -104,6 +104,7 @@ impl HttpState {
             Err(refusal) => refusal,
         };
         let from = request.extensions.get::<Peer>().map(|peer| peer.0);
+        let is_missing = refusal == Refusal::MissingApiKey;
         let refusal = match self.wrong_keys.one_more(from, now_ms) {
             Verdict::AsEver => refusal,
             Verdict::Wait { seconds, first } => {
@@ -114,7 +115,7 @@ impl HttpState {
                 Refusal::TooManyWrongKeys { seconds }
             }
         };
-        self.metrics.wrong_key(refusal.parts().0.as_u16());
+        self.metrics.wrong_key(is_missing, refusal.parts().0.as_u16());
         Err(refusal)
     }
 

@@ -58,12 +58,13 @@ async fn many_wrong_keys_from_one_address_are_told_to_wait_and_lock_nobody_out()
     assert!(send_from(&site, guesser, test).await.starts_with("HTTP/1.1 429 "), "by whatever route");
 
     let metrics = site.send("GET /metrics HTTP/1.1\r\nhost: bridge\r\nconnection: close\r\n\r\n").await.unwrap();
-    let count = |status: &str| -> u64 {
-        let name = format!("itop_bridge_wrong_keys_total{{status=\"{status}\"}} ");
+    let count = |key: &str, status: &str| -> u64 {
+        let name = format!("itop_bridge_wrong_keys_total{{key=\"{key}\",status=\"{status}\"}} ");
         metrics.lines().find_map(|line| line.strip_prefix(&name)).map_or(0, |count| count.parse().unwrap())
     };
-    assert_eq!(count("401") + count("429"), 62, "{metrics}");
-    assert!(count("429") > 25, "{metrics}");
+    let of = |key: &str| count(key, "401") + count(key, "429");
+    assert_eq!((of("wrong"), of("missing")), (32, 30), "{metrics}");
+    assert!(count("wrong", "429") + count("missing", "429") > 25, "{metrics}");
     let told = site.log().lines().filter(|line| line.contains("many requests without a valid key")).count();
     assert_eq!(told, 1, "one line, not one a try: {}", site.log());
     assert!(site.log().contains("127.0.0.1") && !site.log().contains("sk_wrong"), "{}", site.log());
