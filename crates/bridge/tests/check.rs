@@ -714,7 +714,6 @@ async fn of_a_side_that_is_down_only_what_came_is_said() {
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
-/// Whether the bridge is where the iTops are told to find it, as far as this machine can see.
 #[tokio::test(start_paused = true)]
 async fn another_port_in_public_url_than_the_one_listened_at_is_named() {
     let world = World::new();
@@ -759,6 +758,15 @@ async fn an_administrator_who_is_refused_is_a_fault() {
     );
 }
 
+/// An id is a number, and a number in quotes is a name.
+#[tokio::test(start_paused = true)]
+async fn an_id_in_quotes_is_said_to_be_one() {
+    let world = World::new().defaults("team = \"37\"");
+    let line = world.line("elitery", "default team_id").await;
+    assert!(line.contains("there is no Team of that name; an id is written without quotes: team_id = 37"), "{line}");
+}
+
+/// Whether the bridge is where the iTops are told to find it, as far as this machine can see.
 #[tokio::test(start_paused = true)]
 async fn what_answers_at_public_url_is_told() {
     let folder = folder("public-url");

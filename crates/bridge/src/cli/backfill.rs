@@ -27,7 +27,7 @@ use crate::engine::{Engine, Older, TitleAdopted, Wish, Wished};
 ///
 /// With `--match title` a ticket whose reference stands in the title of exactly one internal ticket gets no copy:
 /// the two are made a pair as they stand, and neither is written. Where several titles name it, it is left alone,
-/// and said.
+/// and said; but of one that is newer than the connection `serve` makes a copy, unless it is linked first.
 ///
 /// May be stopped by Ctrl-C: the same command goes on where it stopped.
 #[derive(Debug, Args)]
@@ -42,7 +42,7 @@ pub struct Backfill {
     #[arg(long, value_name = "NAME")]
     pub side: String,
     /// Tickets that were made on this day or later, such as 2026-01-31.
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = day)]
     pub since: Date,
     /// Only tickets of these classes of the external.
     #[arg(long = "class", value_name = "CLASS", value_delimiter = ',')]
@@ -89,6 +89,12 @@ pub(super) fn run(backfill: &Backfill, config: &Path, out: &mut dyn Write) -> an
     block_on(work)?
 }
 
+/// A day as people write it in the configuration too.
+fn day(text: &str) -> Result<Date, String> {
+    let is_day = text.len() == "2026-01-31".len();
+    text.parse().ok().filter(|_| is_day).ok_or_else(|| "write a day as year-month-day, such as 2026-01-31".to_owned())
+}
+
 fn ask(question: &str) -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() {
         bail!("nothing was marked: nobody can be asked here. Add --yes, or --dry-run");
@@ -109,7 +115,10 @@ pub async fn tell(
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
     let wish = wish(backfill, config)?;
-    let wished = engine.wished(&wish).await.context("nothing was marked")?;
+    let look = |class: &str| bar.look(&format!("looking for tickets… ({class})"));
+    let wished = engine.wished(&wish, &look).await;
+    bar.end();
+    let wished = wished.context("nothing was marked")?;
     if !backfill.json {
         say(&wish, &wished, config, out)?;
         out.flush()?;

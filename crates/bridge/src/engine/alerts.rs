@@ -53,11 +53,13 @@ struct Watcher {
 
 /// Runs for ever.
 pub async fn run(shared: Arc<Shared>) {
-    let (mut failing, mut watcher) = (false, Watcher::default());
+    let (mut failing, mut watcher, mut stops) = (false, Watcher::default(), None);
     loop {
         shared.clock.sleep(shared.timing.watch_ms).await;
         shared.metrics.upkeep();
         let stored = shared.store_hooks().await.map_err(|error| error.to_string());
+        // Where the store does not answer, what follows says so.
+        let _ = shared.tell_of_stops(&mut stops).await;
         let watched = shared.alert(&mut watcher).await.and(stored);
         match watched {
             Ok(()) => failing = false,

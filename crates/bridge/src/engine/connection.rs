@@ -27,15 +27,25 @@ const LAST_UPDATE: &str = "since_last_update";
 impl Shared {
     /// Where the lane's connection began; begins it where it has not.
     pub(super) async fn connection(&self, lane: &Lane) -> std::result::Result<Connection, Failure> {
+        self.connection_up_to(lane, u64::MAX).await
+    }
+
+    /// Where it began, if it has; begins nothing.
+    pub(super) async fn connection_so_far(&self, lane: &Lane) -> std::result::Result<Option<Connection>, Failure> {
         let instance = lane.external.instance.clone();
-        if let Some(kept) = self.store.call(move |store| kept(store, &instance)).await? {
+        Ok(self.store.call(move |store| kept(store, &instance)).await?)
+    }
+
+    /// One that begins now begins with `last` at the latest.
+    async fn connection_up_to(&self, lane: &Lane, last: u64) -> std::result::Result<Connection, Failure> {
+        if let Some(kept) = self.connection_so_far(lane).await? {
             return Ok(kept);
         }
         let itop = &lane.external;
         let changes = self.latest_changes(itop).await?;
         let attachment = itop.find_highest_attachment().await;
         let attachment = self.noted(itop, "Attachment", attachment).map_err(|error| Failure::of(itop, &error))?;
-        let found = Connection { ticket: changes.highest, attachment, last_update: changes.latest };
+        let found = Connection { ticket: changes.highest.min(last), attachment, last_update: changes.latest };
         let name = lane.name.clone();
         let begun = self.store.call(move |store| begin(store, &name, found)).await?;
         tracing::info!(lane = %lane.name, id = begun.ticket, "tickets up to this id are older than the connection and stay where they are");
@@ -48,7 +58,7 @@ impl Shared {
     /// The store was lost, and the marks say up to which ticket the lane was carried. A connection that began
     /// earlier stays as it is.
     pub(super) async fn connection_began_at(&self, lane: &Lane, ticket: u64) -> std::result::Result<(), Failure> {
-        let begun = self.connection(lane).await?;
+        let begun = self.connection_up_to(lane, ticket).await?;
         let of = lane.external.instance.clone();
         let move_back = begun.ticket > ticket;
         if move_back {

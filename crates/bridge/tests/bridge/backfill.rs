@@ -222,7 +222,7 @@ async fn a_stopped_backfill_goes_on_and_what_hooks_tell_of_goes_first(versions: 
         states: [].into(),
         match_title: false,
     };
-    let wished = engine.wished(&wish).await.unwrap();
+    let wished = engine.wished(&wish, &|_| {}).await.unwrap();
     let marking = engine.backfill(&wish, &wished.tickets, &|_, _| {});
     tokio::time::timeout(Duration::from_millis(10), marking).await.expect_err("it is stopped on the way");
     assert_eq!(world.queue().await.len(), 200);
@@ -284,6 +284,8 @@ async fn what_cannot_be_done_is_said_and_nothing_is_marked(versions: Versions) {
     for wrong in ["--side acme", "--side acme --since 2026-02-30", "--side acme --since yesterday"] {
         assert_eq!(parsed(wrong).unwrap_err().exit_code(), 2, "{wrong}");
     }
+    let said = parsed("--side acme --since yesterday").unwrap_err().to_string();
+    assert!(said.contains("write a day as year-month-day, such as 2026-01-31"), "{said}");
     assert_eq!(parsed("--side acme --since 2026-11-24 --json").unwrap_err().exit_code(), 2, "nobody could be asked");
     let nobody = |_: &str| Err(anyhow::anyhow!("nothing was marked: nobody can be asked here"));
     let error = world.backfill_asking("--side acme --since 2026-11-24", &nobody).await.unwrap_err();

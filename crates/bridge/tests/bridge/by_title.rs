@@ -22,6 +22,7 @@ either_version_on_either_side![
     hundreds_are_looked_for_in_a_few_calls,
     a_pair_that_cannot_be_adopted_is_said_and_gets_no_copy,
     a_ticket_of_another_customer_is_no_counterpart,
+    of_a_ticket_newer_than_the_connection_it_is_said_that_a_copy_comes,
 ];
 
 const HOUR: u64 = 3600;
@@ -108,6 +109,10 @@ async fn a_ticket_that_a_title_names_is_adopted_and_the_others_are_carried(versi
                    Nothing was marked.\n";
     assert_eq!((outcome, said.as_str()), (Outcome::Fine, nothing));
     assert_eq!(world.queue().await, []);
+    let shown = world.show("acme:R-000001").await;
+    let report =
+        "report of the status (new): none was made, as the pair was adopted with this state; the next one makes it";
+    assert!(shown.contains(report), "{shown}");
     // Then changes cross.
     world.acme().update(1, json!({ "title": "Printer still on fire" })).await.unwrap();
     go(&world.internal, known, &["ev_assign"]).await;
@@ -158,6 +163,38 @@ async fn what_titles_leave_unclear_is_left_alone_and_said(versions: Versions) {
     world.settle().await;
     assert_eq!(world.copy_of(3).await.field("title"), "[R-000003] Laptop");
     assert_eq!(world.link(2).await.link.internal.unwrap().id, both);
+    world.one_more_pass_writes_nothing().await;
+}
+
+/// It was opened while `serve` was stopped: no operator is waited for.
+async fn of_a_ticket_newer_than_the_connection_it_is_said_that_a_copy_comes(versions: Versions) {
+    let mut world = older(versions, &["Printer"]).await;
+    world.crash().await;
+    world.acme().create_ticket("UserRequest", ticket("Network")).await.unwrap();
+    for title in ["R-000001 and R-000002", "R-000002 too"] {
+        inside(&world, title).await;
+    }
+    let (outcome, said) = world.backfill(WANTED).await.unwrap();
+    assert_eq!(outcome, Outcome::FaultFound);
+    let expected = "newer than the connection: acme:R-000002: several titles name it: elitery:R-001001, elitery:R-001002. \
+                    `serve` makes a copy of it; where one of these is its counterpart, link it first, while `serve` is \
+                    stopped or acme is paused: `itop-bridge links link acme:R-000002 TICKET`\n";
+    assert!(said.contains(expected) && said.starts_with("left alone: acme:R-000001: "), "{said}");
+    assert!(
+        said.contains(
+            "left alone, since titles do not tell the counterpart: 1 ticket\n\
+             newer than the connection, of which `serve` makes copies unless they are linked first: 1 ticket\n"
+        ),
+        "{said}"
+    );
+    let (_, said) = world.backfill(&format!("{WANTED} --json")).await.unwrap();
+    let shown: Json = serde_json::from_str(&said).unwrap();
+    assert_eq!((&shown["unclear"][0]["newer"], &shown["unclear"][1]["newer"]), (&json!(false), &json!(true)));
+    world.boot();
+    world.pass_seconds(600).await;
+    world.settle().await;
+    assert_eq!(world.copy_of(2).await.field("title"), "[R-000002] Network");
+    assert!(world.link_of("acme", 1).await.is_none());
     world.one_more_pass_writes_nothing().await;
 }
 
@@ -261,7 +298,7 @@ async fn a_stopped_adoption_goes_on(versions: Versions) {
         states: [].into(),
         match_title: true,
     };
-    let wished = engine.wished(&wish).await.unwrap();
+    let wished = engine.wished(&wish, &|_| {}).await.unwrap();
     assert_eq!((wished.pairs.len(), wished.unclear.len(), wished.tickets.len()), (120, 0, 3));
     let one_page = Notify::new();
     let tell = |done: usize, _| {

@@ -28,10 +28,12 @@ pub(super) fn say(wish: &Wish, wished: &Wished, config: &Config, out: &mut dyn W
 }
 
 /// How many there are of each.
-pub(super) fn counts(wished: &Wished) -> [(usize, &'static str); 2] {
+pub(super) fn counts(wished: &Wished) -> [(usize, &'static str); 3] {
+    let newer = wished.unclear.iter().filter(|unclear| unclear.newer).count();
     [
         (wished.pairs.len(), "named in one title, whose ticket is the counterpart"),
-        (wished.unclear.len(), "left alone, since titles do not tell the counterpart"),
+        (wished.unclear.len() - newer, "left alone, since titles do not tell the counterpart"),
+        (newer, "newer than the connection, of which `serve` makes copies unless they are linked first"),
     ]
 }
 
@@ -106,8 +108,9 @@ fn pairs_table(external: &str, internal: &str, pairs: &[TitlePair]) -> String {
     lines(table)
 }
 
+/// Why the ticket gets neither, and what becomes of it.
 fn left_alone(external: &str, internal: &str, unclear: &Unclear) -> String {
-    let Unclear { ticket, candidates, rivals } = unclear;
+    let Unclear { ticket, candidates, rivals, newer } = unclear;
     let name = format!("{external}:{}", ticket.reference);
     let listed: Vec<String> = candidates.iter().map(|one| format!("{internal}:{}", one.reference)).collect();
     let what = match (listed.as_slice(), rivals.is_empty()) {
@@ -117,8 +120,13 @@ fn left_alone(external: &str, internal: &str, unclear: &Unclear) -> String {
         }
         _ => format!("several titles name it: {}", listed.join(", ")),
     };
+    let link = format!("`itop-bridge links link {name} {}`", if listed.len() == 1 { &listed[0] } else { "TICKET" });
+    if *newer {
+        return format!(
+            "newer than the connection: {name}: {what}. `serve` makes a copy of it; where one of these is its counterpart, link it first, while `serve` is stopped or {external} is paused: {link}"
+        );
+    }
     format!(
-        "left alone: {name}: {what}. `itop-bridge links link {name} {}` makes a pair of the right two; where there is none, take its reference out of the titles and run this again",
-        if listed.len() == 1 { &listed[0] } else { "TICKET" }
+        "left alone: {name}: {what}. {link} makes a pair of the right two; where there is none, take its reference out of the titles and run this again"
     )
 }

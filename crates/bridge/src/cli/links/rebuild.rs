@@ -16,7 +16,7 @@ use crate::engine::{Engine, FoundPair, Rebuilt};
 ///
 /// Writes to the store alone: neither iTop is changed, and what stood on both sides is not written again.
 /// What differs is shown, and left so until it changes outside. A pair that the store knows stays as it is,
-/// also one that was unlinked. Works while `serve` runs; after a loss, run it before. May be run again.
+/// also one that was unlinked. Works while `serve` runs, which stands still by itself after a loss. May be run again.
 ///
 /// A new store does not know what people took away: a copy that somebody deleted is made again, and so is a
 /// pair that was unlinked. Ends with 1 where something with a mark could not be taken.
@@ -45,9 +45,13 @@ pub async fn tell(
     bar: &progress::Bar,
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
+    bar.look("looking for this bridge's marks…");
     let found = engine.rebuild(rebuild.dry_run, &|done, all| bar.tell(done, all)).await;
     bar.end();
-    let found = found.context("the search stopped; what is stored is whole, and the next run goes on")?;
+    let found = found.context(match rebuild.dry_run {
+        true => "the search stopped; nothing was stored, this was a dry run",
+        false => "the search stopped; what is stored is whole, and the next run goes on",
+    })?;
     if rebuild.json {
         print_json(&as_json(&found, config), out)?;
     } else {

@@ -30,6 +30,9 @@ const PAUSE_MS: i64 = 50;
 /// The store's name for the cursor.
 const CURSOR: &str = "backfill";
 
+/// Told the class whose tickets are looked through.
+pub type TellClass<'a> = &'a (dyn Fn(&str) + Send + Sync);
+
 /// Which tickets of an external an operator wants.
 #[derive(Debug, Clone)]
 pub struct Wish {
@@ -89,13 +92,13 @@ impl Wish {
 }
 
 impl Engine {
-    /// Reads what there is of a wish; writes nothing.
-    pub async fn wished(&self, wish: &Wish) -> Result<Wished, Stopped> {
+    /// Reads what there is of a wish; writes nothing. `tell` is told the class that is looked through.
+    pub async fn wished(&self, wish: &Wish, tell: TellClass<'_>) -> Result<Wished, Stopped> {
         let (shared, lane) = (&*self.shared, &**self.shared.lane(&wish.external)?);
         let known = shared.linked_tickets(lane).await?;
         let up_to = shared.backfill_cursor(lane, wish).await?;
         let (mut wished, mut free) = (Wished::default(), Vec::new());
-        for ticket in shared.list_wished(lane, wish).await? {
+        for ticket in shared.list_wished(lane, wish, tell).await? {
             match known.get(&ticket.id) {
                 Some(LinkState::Live) => wished.linked += 1,
                 Some(LinkState::Ended) => wished.ended += 1,
@@ -131,13 +134,14 @@ impl Engine {
 }
 
 impl Shared {
-    async fn list_wished(&self, lane: &Lane, wish: &Wish) -> Result<Vec<Older>, Failure> {
+    async fn list_wished(&self, lane: &Lane, wish: &Wish, tell: TellClass<'_>) -> Result<Vec<Older>, Failure> {
         let mut tickets = Vec::new();
         let bridged = lane.settings.sync.classes.keys();
         for class in bridged.filter(|class| wish.classes.is_empty() || wish.classes.contains(*class)) {
             if lane.settings.only.of(class).is_none() {
                 continue;
             }
+            tell(class);
             let condition = condition(lane, wish, class);
             let fields = ["id", "ref", "title", "status", "last_update"];
             match self.list_all(&lane.external, class, &condition, &fields, LISTED).await {

@@ -17,6 +17,7 @@ use crate::engine::adopt::{PairOf, ReadyPair};
 use crate::engine::failure::Failure;
 use crate::engine::read;
 use crate::engine::rebuild::{Stopped, Tell};
+use crate::engine::worker::made_since;
 use crate::engine::{Engine, Lane, Shared};
 use crate::store::{Activity, StoreError};
 
@@ -55,6 +56,8 @@ pub struct Unclear {
     pub candidates: Vec<Titled>,
     /// The other tickets that the title of the one candidate names.
     pub rivals: Vec<String>,
+    /// It is newer than the connection: unless it is linked, `serve` makes a copy of it.
+    pub newer: bool,
 }
 
 /// An internal ticket whose title names an external one.
@@ -167,7 +170,31 @@ impl Shared {
                 }
             }
         }
-        Ok(decide(tickets, &mut candidates, &outside))
+        let mut found = decide(tickets, &mut candidates, &outside);
+        let ids: Vec<(&str, u64)> =
+            found.unclear.iter().map(|one| (one.ticket.class.as_str(), one.ticket.id)).collect();
+        let newer = self.newer_than_the_connection(lane, &ids).await?;
+        found.unclear.iter_mut().for_each(|one| one.newer = newer.contains(&one.ticket.id));
+        Ok(found)
+    }
+
+    /// Those that a sweep hands to passes by itself: they wait for no operator.
+    async fn newer_than_the_connection(&self, lane: &Lane, tickets: &[(&str, u64)]) -> Result<BTreeSet<u64>, Failure> {
+        let Some(since) = lane.settings.sync.since else {
+            let begun = self.connection_so_far(lane).await?;
+            let is_newer = |id: &u64| begun.as_ref().is_some_and(|begun| *id > begun.ticket);
+            return Ok(tickets.iter().map(|(_, id)| *id).filter(is_newer).collect());
+        };
+        let mut newer = BTreeSet::new();
+        for of_class in tickets.chunk_by(|a, b| a.0 == b.0) {
+            for some in of_class.chunks(PAGE) {
+                let ids = some.iter().map(|(_, id)| id.to_string()).collect::<Vec<_>>().join(",");
+                let condition = format!("id IN ({ids}) AND {}", made_since(lane, some[0].0, since));
+                let found = self.list_all(&lane.external, some[0].0, &condition, &["id"], PAGE).await?;
+                newer.extend(found.iter().map(|object| object.id));
+            }
+        }
+        Ok(newer)
     }
 
     /// Whether the configuration says that the internal ticket's organisation stands for another customer.
@@ -304,9 +331,9 @@ fn decide(tickets: Vec<Older>, candidates: &mut HashMap<u64, Vec<Titled>>, outsi
             }
             [only] => {
                 let rivals = rivals(only);
-                found.unclear.push(Unclear { ticket, candidates, rivals });
+                found.unclear.push(Unclear { ticket, candidates, rivals, newer: false });
             }
-            _ => found.unclear.push(Unclear { ticket, candidates, rivals: Vec::new() }),
+            _ => found.unclear.push(Unclear { ticket, candidates, rivals: Vec::new(), newer: false }),
         }
     }
     found

@@ -132,6 +132,7 @@ impl Verb<'_> {
                 },
             }
         }
+        bar.look("reading the pairs' tickets…");
         let read = self.engine.read_to_adopt(&pairs, &|done, all| bar.tell(done, all)).await;
         bar.end();
         for (number, ready) in numbers.into_iter().zip(read.context("nothing was adopted")?) {
