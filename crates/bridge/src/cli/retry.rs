@@ -78,7 +78,7 @@ fn what_it_does(row: Option<QueueRow>) -> String {
 }
 
 /// A ticket whose create is refused has no pair, so only its iTop knows its reference.
-fn ask(config: &Config, external: &str, reference: &str) -> anyhow::Result<TicketOf> {
+pub(super) fn ask(config: &Config, external: &str, reference: &str) -> anyhow::Result<TicketOf> {
     let app = app::to_look(config, store::to_read(config)?, &app::http_transport)?;
     match block_on(app.engine.external_ticket(external, reference))?? {
         Some((of, _)) => Ok(of),

@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, HashMap};
 
 use itop_bridge_core::{Adopted, FileContent, Link, Ticket, TicketMark, taken_over};
-use itop_client::{Object, oql_quote};
+use itop_client::{Object, Query, oql_quote};
 
 use super::failure::Failure;
 use super::itop::Itop;
 use super::read::fingerprint;
 use super::rebuild::pairs::{Both, PairIds, documents_of, one};
+use super::worker::only;
 use super::{Engine, Lane, Shared};
 use crate::store::{Activity, StoreError};
 
@@ -72,6 +73,16 @@ impl Engine {
             None => &self.shared.internal,
         };
         Ok(self.shared.ticket_where(itop, &format!("id = {id}")).await?)
+    }
+
+    /// Whether `only` lets this ticket out of its house.
+    pub async fn may_leave(&self, pair: &PairOf) -> Result<bool, CannotAdopt> {
+        let lane = self.shared.lane(&pair.external)?;
+        let Some(condition) = only(lane, &pair.class) else { return Ok(true) };
+        let query = Query::oql(format!("SELECT {} WHERE id = {} AND {condition}", pair.class, pair.ticket));
+        let answer = lane.external.client.get(&pair.class, &query, &["id"]).await;
+        let answer = self.shared.noted(&lane.external, &pair.class, answer);
+        Ok(!answer.map_err(|error| Failure::of(&lane.external, &error))?.objects.is_empty())
     }
 
     /// Reads the tickets of these pairs, hundreds a call, and the files that stand on both sides. Answers for each,

@@ -25,6 +25,7 @@ either_version_on_either_side![
     a_pair_is_shown_with_its_files_logs_and_history,
     what_a_person_deleted_on_the_other_side_is_shown_so,
     a_pause_and_a_write_without_an_answer_are_shown,
+    of_a_ticket_without_a_pair_it_is_shown_what_waits_and_why,
     a_parked_ticket_is_tried_again_when_told,
     a_paused_external_is_not_called_and_its_hooks_are_kept,
     a_paused_internal_is_not_called_and_no_ticket_moves,
@@ -71,7 +72,11 @@ impl World {
 
     pub async fn links_verb(&self, verb: LinksVerb) -> Said {
         let verb = Links { verb };
-        self.verb(move |store, config, now, out| links::in_store(&verb, store, config, now, out)).await
+        let ask = |external: &str, reference: &str| match reference.trim_start_matches("R-").parse::<u64>() {
+            Ok(ticket) if ticket < 99 => Ok(TicketOf { external: external.into(), ticket }),
+            _ => anyhow::bail!("{external} has no ticket {reference}"),
+        };
+        self.verb(move |store, config, now, out| links::in_store(&verb, store, config, &ask, now, out)).await
     }
 
     pub async fn show(&self, ticket: &str) -> String {
@@ -168,7 +173,7 @@ async fn a_plan_of_a_ticket_without_a_pair_shows_what_would_be_made(versions: Ve
         let (outcome, said) = world.plan(name).await.unwrap();
         assert_eq!(outcome, Outcome::Fine);
         let lines = [
-            "acme:R-000001 and elitery:no ticket yet\n",
+            "acme:R-000001, which has no ticket in elitery yet\n",
             "elitery: make a UserRequest\n",
             "  + title: [R-000001] Printer on fire\n",
         ];
@@ -264,7 +269,7 @@ async fn a_pair_is_shown_with_its_files_logs_and_history(versions: Versions) {
     let list: Json = serde_json::from_str(&list).unwrap();
     assert_eq!(list[0]["internal"], "elitery:R-001001");
     let unknown = world.links_verb(LinksVerb::Show { ticket: "acme:R-000099".into(), json: false }).await;
-    let why = "no pair has the ticket R-000099 of acme; where it is parked, `itop-bridge links list` says why";
+    let why = "no pair has the ticket R-000099 of acme, and none without a pair waits: acme has no ticket R-000099";
     assert_eq!(unknown.unwrap_err(), why);
     world.one_more_pass_writes_nothing().await;
 }
@@ -288,7 +293,7 @@ async fn what_a_person_deleted_on_the_other_side_is_shown_so(versions: Versions)
         &world.show(PAIR).await,
         &[
             "private log: entries delivered: 2, in 1 file (1 more deleted by a person)\n",
-            "report of the status (new): a person deleted the copy; it stays deleted\n",
+            "report of the status (new): a person deleted it; the next state makes another\n",
             "1 file with the private log outside deleted by a person\n",
         ],
     );
@@ -297,6 +302,42 @@ async fn what_a_person_deleted_on_the_other_side_is_shown_so(versions: Versions)
     world.pass_seconds(3 * HOUR).await;
     let listed = world.internal.calls().iter().filter(|call| call.output_fields.contains("contents_type")).count();
     assert_eq!(listed, 0, "it is no news to the next audit");
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn of_a_ticket_without_a_pair_it_is_shown_what_waits_and_why(versions: Versions) {
+    let world = Setup::between(versions).start().await;
+    world.pause("acme").await.unwrap();
+    world.acme().create_ticket("Incident", ticket("Printer on fire")).await.unwrap();
+    world.pass_seconds(60).await;
+    let still = "acme stands still: an operator paused it; it goes on by `itop-bridge resume acme`\nqueue: due at ";
+    for name in [PAIR, "acme:1"] {
+        let shown = world.show(name).await;
+        assert!(shown.starts_with(&format!("{name} has no pair yet\n{still}")), "{shown}");
+    }
+    assert_eq!(world.show_json(PAIR).await["queue"]["of"]["ticket"], json!(1));
+    let show = |ticket: &str| LinksVerb::Show { ticket: ticket.into(), json: false };
+    assert_eq!(
+        world.links_verb(show("acme:R-000099")).await.unwrap_err(),
+        "no pair has the ticket R-000099 of acme, and its id was not found: acme has no ticket R-000099. Without a pair \
+         wait, by their ids: acme:1; `itop-bridge links show acme:1` says why"
+    );
+    assert_eq!(
+        world.links_verb(show("acme:R-000007")).await.unwrap_err(),
+        "no pair has the ticket R-000007 of acme, and nothing of it waits; `itop-bridge plan acme:R-000007` says what a \
+         pass would do"
+    );
+    contains_all(&world.plan("acme:I-000001").await.unwrap().1, &["elitery: make an Incident\n"]);
+    // Whose side is down is not told by a pause.
+    world.internal.down(true);
+    world.resume("acme", false).await.unwrap();
+    world.pass_seconds(600).await;
+    let shown = world.show(PAIR).await;
+    assert!(shown.contains("elitery") || shown.contains("or a side is down"), "{shown}");
+    contains_all(&world.plan("acme:I-000001").await.unwrap().1, &["\nelitery does not answer: "]);
+    world.internal.down(false);
+    world.pass_seconds(600).await;
+    world.settle().await;
     world.one_more_pass_writes_nothing().await;
 }
 
@@ -391,6 +432,23 @@ async fn a_paused_external_is_not_called_and_its_hooks_are_kept(versions: Versio
     assert!(world.acme().attachments(id).iter().any(|file| file.temp_id.contains(":internal:log:")));
     world.one_more_pass_writes_nothing().await;
     let refused = world.pause("nobody").await.unwrap_err();
+    for side in ["acme", "elitery"] {
+        world.pause(side).await.unwrap();
+    }
+    let said = world.resume("acme", false).await.unwrap();
+    assert!(
+        said.ends_with(
+            "But elitery stands still: an operator paused it; it goes on by `itop-bridge resume elitery`. Until then \
+             nothing of acme is written either.\n"
+        ),
+        "{said}"
+    );
+    world.resume("elitery", false).await.unwrap();
+    let a_ticket = world.pause(PAIR).await.unwrap_err();
+    assert!(
+        a_ticket.starts_with("a side alone can be paused, and acme:R-000001 is a ticket: `itop-bridge pause acme`"),
+        "{a_ticket}"
+    );
     assert_eq!(refused, "there is no side \"nobody\". The configuration has acme, beta and elitery");
 }
 

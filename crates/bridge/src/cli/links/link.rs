@@ -18,7 +18,8 @@ use crate::store::{Instance, LinkState, StoreHandle, Stored, TicketOf};
 ///
 /// Writes to the store alone. What stands on either side counts as delivered: both logs, the status, and the
 /// files, of which those with one name and content are taken for one. What differs is shown, and left so until
-/// it changes outside. From now on changes cross. Works while `serve` runs.
+/// it changes outside. From now on changes cross, also of a ticket that does not fit `only`: that is said. Works while
+/// `serve` runs.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  itop-bridge links link acme:R-000123 elitery:R-000077")]
 pub struct LinkTwo {
@@ -57,6 +58,7 @@ pub async fn tell(
     let earlier = find.are_free(&pair).await?;
     let ready = engine.read_to_adopt(std::slice::from_ref(&pair), &|_, _| {}).await?;
     let mut ready = ready.into_iter().next().context("no answer for the pair")??;
+    let may_leave = engine.may_leave(&pair).await?;
     let mut left = earlier.as_ref().map(left_outside).unwrap_or_default();
     // It may have been this one's counterpart before that.
     let own: Vec<u64> = ready.link.standing_on(Side::External).collect();
@@ -66,6 +68,10 @@ pub async fn tell(
     let of = store.call(move |store| store.link(number)).await?.context("the link is gone already")?;
     writeln!(out, "{} are a pair now: link {number}.", ticket::pair_name(config, &of).replace(" with ", " and "))?;
     writeln!(out, "files on both sides: {}; on one side alone, and left there: {}", ready.files, ready.alone)?;
+    if !may_leave {
+        let outside = format!("{}:{}", of.external_name, of.link.external.reference);
+        writeln!(out, "note: {outside} does not fit `only` of {}; as a pair it crosses all the same", pair.external)?;
+    }
     for conflict in &ready.conflicts {
         writeln!(out, "left as it is: {conflict}")?;
     }

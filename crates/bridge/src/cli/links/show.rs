@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use itop_bridge_core::document::DocumentKind;
+use itop_bridge_core::document::{Document, DocumentKind};
 use itop_bridge_core::link::{Copy, CopyState};
 use itop_bridge_core::{Link, Side};
 use serde_json::{Value as Json, json};
@@ -13,17 +13,16 @@ use crate::cli::times::moment;
 use crate::cli::{Outcome, print_json, ticket};
 use crate::config::Config;
 use crate::count::counted;
-use crate::store::{Activity, MAX_ROWS, QueueRow, Store};
+use crate::store::{Activity, MAX_ROWS, QueueRow, Store, Stored};
 
 pub(super) fn show(
-    name: &str,
+    stored: Stored,
     in_json: bool,
     store: &mut dyn Store,
     config: &Config,
     now_ms: i64,
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
-    let stored = ticket::find(store, config, name)?;
     let activity = store.activity(stored.id, MAX_ROWS)?;
     let still = Standstill::all(store, config)?;
     let row = Row::of(store, stored, &still, config, now_ms)?;
@@ -66,7 +65,7 @@ pub(super) fn show(
     if let Some(at_ms) = row.settles_at_ms {
         writeln!(out, "{}", unanswered(at_ms))?;
     }
-    say_link(&row.stored.link, out)?;
+    say_link(&row.stored.link, &activity, out)?;
     say_queue(row.queued.as_ref(), out)?;
     say_activity(&activity, out)?;
     Ok(Outcome::Fine)
@@ -79,7 +78,7 @@ fn file_as_json(copy: &Copy) -> Json {
     })
 }
 
-fn say_link(link: &Link, out: &mut dyn Write) -> anyhow::Result<()> {
+fn say_link(link: &Link, activity: &[Activity], out: &mut dyn Write) -> anyhow::Result<()> {
     let status = |side: Side| format!("{} {}", link.ancestor.side(side).status, side.place());
     writeln!(out, "status: {}, {}", status(Side::External), status(Side::Internal))?;
     if let Some(halt) = &link.halt {
@@ -99,7 +98,7 @@ fn say_link(link: &Link, out: &mut dyn Write) -> anyhow::Result<()> {
     for document in &link.documents {
         let what = if document.kind == DocumentKind::Report { "report of the status" } else { "notice" };
         let newest = document.lines.first().map_or("nothing yet", |line| line.state.as_str());
-        let (way, state) = (way(document.kind.from()), file_state(document.state.as_ref()));
+        let (way, state) = (way(document.kind.from()), document_state(document, activity));
         writeln!(out, "  {way}  {what} ({newest}): {state}")?;
     }
     heading("logs", link.logs.is_empty(), out)?;
@@ -144,7 +143,23 @@ fn file_state(state: Option<&CopyState>) -> String {
     }
 }
 
-fn say_queue(row: Option<&QueueRow>, out: &mut dyn Write) -> std::io::Result<()> {
+/// Of a pair that was adopted the state that stood then counts as told: no report was made of it.
+fn document_state(document: &Document, activity: &[Activity]) -> String {
+    let tells = |words: &[&str]| activity.iter().any(|line| words.iter().any(|words| line.text.contains(words)));
+    match &document.state {
+        Some(CopyState::RemovedByPerson) if tells(&ADOPTED) && !tells(&MADE) => {
+            "none was made, as the pair was adopted with this state; the next one makes it".to_owned()
+        }
+        Some(CopyState::RemovedByPerson) => "a person deleted it; the next state makes another".to_owned(),
+        state => file_state(state.as_ref()),
+    }
+}
+
+/// What is recorded of an adoption, and of a report that was made.
+const ADOPTED: [&str; 2] = ["adopted", "linked by an operator"];
+const MADE: [&str; 2] = ["the status inside is told outside", "the report was deleted"];
+
+pub(super) fn say_queue(row: Option<&QueueRow>, out: &mut dyn Write) -> std::io::Result<()> {
     let Some(row) = row else { return writeln!(out, "queue: nothing waits") };
     let how = match (row.leased, row.parked) {
         (true, _) => "a pass is under way".to_owned(),
