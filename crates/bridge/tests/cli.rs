@@ -67,7 +67,8 @@ fn a_verb_without_a_store_says_so_and_makes_none() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{verb:?}: {said}");
         assert!(
-            said.contains("there is no store at") && said.contains("is [store].url the one that `serve` uses?"),
+            said.contains("there is no store at")
+                && said.contains("is [store].url the one that `serve` uses? Where `serve` never ran, start it once"),
             "{said}"
         );
         assert!(output.stdout.is_empty());

@@ -30,6 +30,10 @@ pub fn run(backup: &Backup, config: &Path, out: &mut dyn Write) -> anyhow::Resul
     if file.exists() {
         bail!("{shown} is there already, and a backup takes no file's place: name another");
     }
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        bail!("no backup was made at {shown}: there is no folder {}; make it, or name another", folder.display());
+    }
     let part = part_of(file)?;
     let copied = store.backup_to(&part).map_err(|error| anyhow!("{error}")).and_then(|()| {
         std::fs::File::open(&part)?.sync_all()?;

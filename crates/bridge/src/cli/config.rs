@@ -54,7 +54,9 @@ fn toml(entries: &[Entry]) -> String {
     for section in entries.chunk_by(|a, b| a.section == b.section) {
         let lines: Vec<(String, String)> = section.iter().map(|entry| (entry.to_toml(), origin(entry))).collect();
         let width = lines.iter().map(|(line, _)| line.chars().count()).filter(|width| *width <= 60).max().unwrap_or(0);
-        text.push_str(&format!("\n[{}]\n", section[0].section));
+        // An empty section would be a mistake: what is printed can be read as it is.
+        let unset = if section.iter().all(|entry| entry.value.is_null()) { "# " } else { "" };
+        text.push_str(&format!("\n{unset}[{}]\n", section[0].section));
         for (line, origin) in lines {
             text.push_str(&format!("{line:<width$}  # {origin}\n"));
         }
@@ -131,6 +133,15 @@ webhook_url = \"https://chat.example/the-hook-itself\"
             effective(config).into_iter().map(|entry| (entry.section, entry.key, entry.value)).collect::<Vec<_>>()
         };
         assert_eq!(values(&again), values(&config()));
+    }
+
+    #[test]
+    fn a_section_that_is_not_set_is_said_so() {
+        let (without, _) = FILE.split_once("[alerts]").unwrap();
+        let parse = |text: &str| Config::parse(text, "b.toml", &|_| Some("value-of-it-0123456789".to_owned())).unwrap();
+        let text = toml(&effective(&parse(without)));
+        assert!(text.ends_with("\n# [alerts]\n# webhook_url is not set  # default\n"), "{text}");
+        parse(&text.replace("\"…\"", "\"https://masked.example/0123456789\""));
     }
 
     #[test]

@@ -33,6 +33,11 @@ pub(super) fn run(pause: &Pause, config: &Path, out: &mut dyn Write) -> anyhow::
 /// What the verb does to a store.
 pub fn in_store(pause: &Pause, store: &mut dyn Store, config: &Config, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let name = &pause.name;
+    if let Some((side, _)) = name.split_once(':') {
+        bail!(
+            "a side alone can be paused, and {name} is a ticket: `itop-bridge pause {side}`, or `itop-bridge links unlink {name}` for a pair that is not to be written any more"
+        );
+    }
     let Some(instance) = ticket::side(config, name) else {
         bail!("there is no side {name:?}{}", ticket::sides(config));
     };

@@ -57,7 +57,8 @@ pub async fn show(
     let preview = engine.preview(&of, class).await?;
     let known = config.clone();
     let still = store.call(move |store| Standstill::all(store, &known)).await?;
-    Shown { preview: &preview, still: &still, config, out }.all()
+    let down = if preview.number.is_none() { engine.why_no_answer_inside().await } else { None };
+    Shown { asked: &plan.ticket, preview: &preview, down, still: &still, config, out }.all()
 }
 
 async fn find(
@@ -81,7 +82,11 @@ async fn find(
 }
 
 struct Shown<'a> {
+    /// How the ticket was named.
+    asked: &'a str,
     preview: &'a Preview,
+    /// Why the internal does not answer, of whom a ticket without a pair asks nothing yet.
+    down: Option<String>,
     still: &'a [Standstill],
     config: &'a Config,
     out: &'a mut dyn Write,
@@ -92,15 +97,20 @@ impl Shown<'_> {
         let preview = self.preview;
         let link = &preview.link;
         let internal = &self.config.internal.name;
-        let counterpart = link.internal.as_ref().map_or("no ticket yet".to_owned(), |key| key.reference.clone());
-        let number = preview.number.map_or(String::new(), |number| format!(" (link {number})"));
-        let reference = match &*link.external.reference {
-            "" => link.external.id.to_string(),
-            reference => reference.to_owned(),
+        let outside = match &*link.external.reference {
+            "" => self.asked.to_owned(),
+            reference => format!("{}:{reference}", preview.of.external),
         };
-        writeln!(self.out, "{}:{reference} and {internal}:{counterpart}{number}", preview.of.external)?;
+        let number = preview.number.map_or(String::new(), |number| format!(" (link {number})"));
+        match &link.internal {
+            Some(key) => writeln!(self.out, "{outside} and {internal}:{}{number}", key.reference)?,
+            None => writeln!(self.out, "{outside}, which has no ticket in {internal} yet{number}")?,
+        }
         for still in self.still.iter().filter(|still| [&preview.of.external, internal].contains(&&still.side)) {
             writeln!(self.out, "\n{still}.")?;
+        }
+        if let Some(why) = &self.down {
+            writeln!(self.out, "\n{internal} does not answer: {why}. A pass waits until it does.")?;
         }
         if let Some(at_ms) = preview.settles_at_ms {
             writeln!(
@@ -163,7 +173,9 @@ impl Shown<'_> {
     fn step(&self, step: &Step, plan: &plan::Plan) -> (Side, String, Vec<String>) {
         use plan::Write::*;
         match &step.write {
-            CreateTicket { class, fields } => (Side::Internal, format!("make a {class}"), self.fields(fields)),
+            CreateTicket { class, fields } => {
+                (Side::Internal, format!("make {} {class}", article(class)), self.fields(fields))
+            }
             UpdateFields { fields } => (Side::Internal, "update fields".to_owned(), self.fields(fields)),
             WalkStatus { on, walk, .. } => {
                 (*on, "move the status".to_owned(), walk.iter().flat_map(stimulus).collect())
@@ -255,6 +267,11 @@ impl Shown<'_> {
         new.map(|line| format!("+ {} {}", line.state, line.date.as_deref().unwrap_or_default()).trim_end().to_owned())
             .collect()
     }
+}
+
+/// Incident and EmergencyChange begin with a vowel; so does UserRequest, but not to the ear.
+fn article(class: &str) -> &'static str {
+    if class.starts_with(['A', 'E', 'I', 'O']) { "an" } else { "a" }
 }
 
 fn stimulus(stimulus: &Stimulus) -> Vec<String> {

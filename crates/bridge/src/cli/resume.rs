@@ -8,6 +8,7 @@ use clap::Args;
 use itop_bridge_core::Link;
 use itop_bridge_core::plan::HaltKind;
 
+use super::standstill::Standstill;
 use super::times::moment;
 use super::{Outcome, store, ticket};
 use crate::clock::Clock;
@@ -52,7 +53,11 @@ pub fn in_store(
 ) -> anyhow::Result<Outcome> {
     match ticket::side(config, &resume.what) {
         Some(_) if resume.create => bail!("--create goes with a ticket, and {} is a side", resume.what),
-        Some(instance) => resume_side(store, &instance, &resume.what, now_ms, out),
+        Some(instance) => {
+            let outcome = resume_side(store, &instance, &resume.what, now_ms, out)?;
+            say_that_the_internal_stands_still(store, &instance, config, out)?;
+            Ok(outcome)
+        }
         None => resume_pair(resume, store, config, now_ms, out),
     }
 }
@@ -130,6 +135,22 @@ fn can_be_made_anew(link: &Link) -> anyhow::Result<()> {
             "the internal ticket still stands: --create would make a second one. Without --create the copies of the files that are gone are deleted"
         ),
     }
+}
+
+/// With it stand still all externals.
+fn say_that_the_internal_stands_still(
+    store: &mut dyn Store,
+    resumed: &Instance,
+    config: &Config,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let still = Standstill::all(store, config)?;
+    if let (Instance::External(name), Some(internal)) =
+        (resumed, still.iter().find(|still| still.side == config.internal.name))
+    {
+        writeln!(out, "But {internal}. Until then nothing of {name} is written either.")?;
+    }
+    Ok(())
 }
 
 fn resume_side(

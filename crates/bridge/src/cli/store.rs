@@ -34,7 +34,10 @@ pub(super) fn to_fill(config: &Config, to_look_only: bool) -> anyhow::Result<Sql
 fn is_there(config: &Config) -> anyhow::Result<()> {
     let path = &config.store.path;
     if !path.exists() {
-        bail!("there is no store at {}: is [store].url the one that `serve` uses?", path.display());
+        bail!(
+            "there is no store at {}: is [store].url the one that `serve` uses? Where `serve` never ran, start it once",
+            path.display()
+        );
     }
     Ok(())
 }

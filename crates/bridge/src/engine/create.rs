@@ -152,7 +152,9 @@ impl Pass<'_> {
         let mut ticket = self.ticket_of(object, sent_ms).await?;
         // An id that is given out again has the files that landed for the ticket which had it before.
         ticket.files = self.link.anew_from_ms.is_none().then(Vec::new);
-        self.wrote("created", &format!("{} is the copy of {}", ticket.reference, self.link.external.reference));
+        let (inside, outside) = (&self.shared.internal.name, &self.lane.name);
+        let of = format!("{outside}:{}", self.link.external.reference);
+        self.wrote("created", &format!("{inside}:{} is the copy of {of}", ticket.reference));
         self.adopt(ticket).await
     }
 

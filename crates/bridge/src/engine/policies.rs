@@ -141,6 +141,9 @@ pub async fn look_up(
     let found = itop.client.get(class, &Query::oql(oql).limit(2), &["id"]).await?;
     Ok(match found.objects.as_slice() {
         [one] => Ok(one.id.to_string()),
+        [] if name.bytes().all(|byte| byte.is_ascii_digit()) => Err(format!(
+            "{code} = {name:?}: there is no {class} of that name; an id is written without quotes: {code} = {name}"
+        )),
         [] => Err(format!("{code} = {name:?}: there is no {class} of that name; correct the name or give its id")),
         _ => Err(format!("{code} = {name:?}: there are several {class} of that name; give the id")),
     })

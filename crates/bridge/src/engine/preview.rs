@@ -52,6 +52,11 @@ impl Engine {
         Ok(found.map(|(ticket, class)| (TicketOf { external: external.to_owned(), ticket }, class)))
     }
 
+    /// Why the internal side does not answer now, where it does not.
+    pub async fn why_no_answer_inside(&self) -> Option<String> {
+        self.shared.internal.client.check_login().await.err().map(|error| error.to_string())
+    }
+
     /// The plan of a pass over everything of this ticket, as if a hint had named each of its files.
     pub async fn preview(&self, of: &TicketOf, class: Option<String>) -> Result<Preview, CannotTell> {
         let (shared, lane) = (&*self.shared, &**self.shared.lane(&of.external)?);

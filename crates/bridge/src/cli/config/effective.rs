@@ -65,8 +65,8 @@ pub(super) fn effective(config: &Config) -> Vec<Entry> {
     for external in &config.externals {
         list.external(external);
     }
+    list.add("alerts", "webhook_url", json!(config.alerts.as_ref().map(|_| MASK)));
     if let Some(alerts) = &config.alerts {
-        list.add("alerts", "webhook_url", json!(MASK));
         list.add("alerts", "silence_minutes", json!(alerts.silence_ms / 60_000));
     }
     list.entries
