@@ -763,7 +763,11 @@ async fn an_administrator_who_is_refused_is_a_fault() {
 async fn an_id_in_quotes_is_said_to_be_one() {
     let world = World::new().defaults("team = \"37\"");
     let line = world.line("elitery", "default team_id").await;
-    assert!(line.contains("there is no Team of that name; an id is written without quotes: team_id = 37"), "{line}");
+    assert_eq!(
+        line,
+        "fault   elitery default team_id: there is no Team \"37\". Mend: write 37 without quotes where it is an id, or \
+         correct the name, in [internal].defaults."
+    );
 }
 
 /// Whether the bridge is where the iTops are told to find it, as far as this machine can see.

@@ -212,7 +212,10 @@ async fn find(
             let near = nearest(client, class, attribute, name, service).await?;
             Ok(Err(Missing {
                 detail: format!("there is no {class} \"{name}\"{of}{near}"),
-                mend: "correct the name, or give its id,".to_owned(),
+                mend: match name.bytes().all(|byte| byte.is_ascii_digit()) {
+                    true => format!("write {name} without quotes where it is an id, or correct the name,"),
+                    false => "correct the name, or give its id,".to_owned(),
+                },
             }))
         }
         (several, _, _) => {

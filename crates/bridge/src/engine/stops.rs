@@ -5,7 +5,8 @@ use super::{PAUSED, Shared};
 use crate::store::{Instance, Result};
 
 /// Each side's name, and why it stands still.
-pub(super) type Stops = Vec<(String, Option<String>)>;
+pub(super) type Stops = Vec<Stop>;
+type Stop = (String, Option<String>);
 
 impl Shared {
     pub(super) async fn tell_of_stops(&self, before: &mut Option<Stops>) -> Result<()> {
@@ -24,7 +25,7 @@ impl Shared {
 }
 
 fn changes(before: &Stops, now: &Stops) -> Vec<(String, &'static str)> {
-    let change = |((name, was), (_, is)): (&(String, Option<String>), &(String, Option<String>))| {
+    let change = |((name, was), (_, is)): (&Stop, &Stop)| {
         let what = match (was, is.as_deref()) {
             (None, Some(PAUSED)) => "paused by an operator; webhooks are taken, and wait",
             (Some(_), None) => "resumed",

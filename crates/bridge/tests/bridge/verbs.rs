@@ -72,7 +72,7 @@ impl World {
 
     pub async fn links_verb(&self, verb: LinksVerb) -> Said {
         let verb = Links { verb };
-        let ask = |external: &str, reference: &str| match reference.trim_start_matches("R-").parse::<u64>() {
+        let ask = |external: &str, reference: &str| match reference.trim_start_matches(['R', 'I', '-']).parse::<u64>() {
             Ok(ticket) if ticket < 99 => Ok(TicketOf { external: external.into(), ticket }),
             _ => anyhow::bail!("{external} has no ticket {reference}"),
         };
