@@ -153,8 +153,8 @@ async fn a_ticket_that_started_before_since_is_left_to_backfill(versions: Versio
 }
 
 /// Nothing is planned of a change when it is made: its `start_date` is empty.
-async fn a_change_that_was_made_after_since_is_carried(version: Version) {
-    let world = Setup::outside(version).sync("since = 2026-11-24").start().await;
+async fn a_change_that_was_made_after_since_is_carried(versions: Versions) {
+    let world = Setup::between(versions).sync("since = 2026-11-24").start().await;
     for class in ["RoutineChange", "NormalChange", "EmergencyChange", "Incident"] {
         let id = world.acme().create_ticket(class, ticket(class)).await.unwrap();
         world.settle().await;
