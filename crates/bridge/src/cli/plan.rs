@@ -231,8 +231,13 @@ impl Shown<'_> {
             let stood = before.and_then(|ticket| ticket.attributes.get(&field.code));
             lines.extend(stood.into_iter().flat_map(|stood| marked('-', &field.code, stood)));
             lines.extend(marked('+', &field.code, value));
-            if field.lost_edit.is_some() {
-                lines.push(format!("! {} was edited inside; that edit is overwritten, and recorded", field.code));
+            let code = &field.code;
+            match field.lost_edit.as_ref().map(|edit| edit.may_be_ours) {
+                None => {}
+                Some(false) => lines.push(format!("! {code} was edited inside; that edit is overwritten, and recorded")),
+                Some(true) => lines.push(format!(
+                    "! {code} was edited inside, or an earlier update landed late; what stands is overwritten, and recorded"
+                )),
             }
         }
         lines

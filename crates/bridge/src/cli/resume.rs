@@ -13,6 +13,7 @@ use super::times::moment;
 use super::{Outcome, store, ticket};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::engine::FOUND_AGAIN;
 use crate::store::{Activity, Instance, LinkState, MAX_ROWS, Store, WENT_BACK};
 
 /// End the halt of a ticket's pair, or the halt or pause of a side.
@@ -176,6 +177,12 @@ fn resume_side(
     store.set_stopped(instance, None)?;
     let end = if reason.ends_with('?') { "" } else { "." };
     writeln!(out, "{name} is resumed. It had stopped because {reason}{end}")?;
+    if reason.contains(FOUND_AGAIN) {
+        writeln!(
+            out,
+            "It goes on without these pairs: one of their tickets that `backfill` marks is made a second time. To find them after all, run `itop-bridge pause {name}`, then {FOUND_AGAIN}."
+        )?;
+    }
     Ok(Outcome::Fine)
 }
 

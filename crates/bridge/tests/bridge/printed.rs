@@ -72,6 +72,7 @@ async fn the_verbs_print_what_the_snapshot_holds() {
     a_side_stands_still(&world, &mut terminal).await;
     a_ticket_is_parked(&world, &mut terminal).await;
     a_pair_halts(&world, &mut terminal).await;
+    world.one_more_pass_writes_nothing().await;
     // Each refused create has taken a number: how many there were is chance.
     let second = format!(" {:<4}  acme:I-000002", world.link(2).await.id);
     let printed = terminal.0.replace(&second, " N     acme:I-000002");

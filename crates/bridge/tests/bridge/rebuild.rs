@@ -33,6 +33,7 @@ either_version_on_either_side![
     words_that_an_earlier_counterpart_delivered_count_as_delivered,
     a_bridge_without_its_store_stands_still_until_the_pairs_are_found,
     a_bridge_without_its_store_goes_on_where_an_operator_says_so,
+    another_externals_new_pairs_hide_no_lost_ones,
 ];
 
 const HOUR: u64 = 3600;
@@ -563,6 +564,33 @@ async fn a_bridge_without_its_store_goes_on_where_an_operator_says_so(versions: 
     world.boot();
     world.pass_seconds(300).await;
     assert_eq!(world.stopped(Instance::External("acme".into())).await, None);
+    assert_eq!(world.internal.tickets("Ticket").len(), 2);
+    world.one_more_pass_writes_nothing().await;
+}
+
+/// One external is away when the bridge starts without its store, and another makes pairs meanwhile.
+async fn another_externals_new_pairs_hide_no_lost_ones(versions: Versions) {
+    let mut setup = Setup::between(versions);
+    setup.externals.push(versions.outside);
+    setup.beta = "only = \"all\"".to_owned();
+    let mut world = setup.start().await;
+    world.beta().create_ticket("UserRequest", ticket("Old")).await.unwrap();
+    world.settle().await;
+    world.beta().down(true);
+    world.start_anew().await;
+    world.acme().create_ticket("UserRequest", ticket("New")).await.unwrap();
+    world.pass_seconds(300).await;
+    assert_eq!(world.internal.tickets("Ticket").len(), 2, "acme goes on");
+    world.crash().await;
+    world.beta().down(false);
+    world.boot();
+    world.pass_seconds(300).await;
+    let reason = world.stopped(Instance::External("beta".into())).await.expect("beta stands still");
+    assert!(reason.contains("1 ticket is marked in elitery as this bridge's copies"), "{reason}");
+    assert_eq!(world.stopped(Instance::External("acme".into())).await, None);
+    let (_, said) = world.rebuild(false).await.unwrap();
+    assert!(said.contains("pairs found again: 1; known before: 1"), "{said}");
+    world.settle().await;
     assert_eq!(world.internal.tickets("Ticket").len(), 2);
     world.one_more_pass_writes_nothing().await;
 }

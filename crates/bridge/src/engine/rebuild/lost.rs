@@ -1,5 +1,6 @@
-//! A store that knows no pair, beside tickets that bear this bridge's marks: it was lost, and whoever carried on with
-//! an empty one would make everything a second time. The external stands still until its pairs are found again.
+//! A store that knows no pair of an external, beside tickets that bear this bridge's marks of it: the store was lost,
+//! and whoever carried on with an empty one would make everything a second time. The external stands still until its
+//! pairs are found again.
 
 use super::{Candidate, Lane, Shared};
 use crate::engine::failure::Failure;
@@ -12,23 +13,31 @@ pub const FOUND_AGAIN: &str = "`itop-bridge links rebuild`";
 const LOST: &str = "lost_store";
 
 impl Shared {
-    /// Whether this is a store that was lost. Whoever resumed the external nevertheless has accepted that.
-    pub(super) async fn is_a_lost_store(&self, lane: &Lane) -> Result<bool, Failure> {
-        let instance = lane.external.instance.clone();
-        let (asked, name) = (instance.clone(), lane.name.clone());
-        // The first create may have been on its way when the last process died.
-        let knows = move |store: &mut dyn Store| {
-            Ok(store.cursor(&asked, LOST)?.is_some() || !store.pairs(Some(&name), 0, 1, None)?.is_empty())
-        };
-        if self.store.call(knows).await? {
+    /// Whether the pairs of this external were lost; then it halts. What is marked above `highest`, the store's
+    /// highest counterpart, was made since a backup, and is taken in without that.
+    pub(super) async fn has_lost_its_pairs(&self, lane: &Lane, highest: Option<u64>) -> Result<bool, Failure> {
+        let (instance, name) = (lane.external.instance.clone(), lane.name.clone());
+        if self.store.call(move |store| knows_its_pairs(store, &instance, &name)).await? {
             return Ok(false);
         }
-        let marked = self.tickets_marked_after(0, &lane.name).await?;
+        let mut marked = self.tickets_marked_after(0, &lane.name).await?;
+        marked.retain(|one| highest.is_none_or(|highest| one.internal <= highest));
         let Some(first) = marked.first() else { return Ok(false) };
         let reason = self.reason(lane, marked.len(), first);
-        tracing::error!(itop = %lane.name, reason, "halted: nothing is written until `links rebuild`, or `resume`");
-        self.store.call(move |store| store.halt(&instance, &reason, &[(LOST, &reason)])).await?;
-        Ok(true)
+        let (instance, name, said) = (lane.external.instance.clone(), lane.name.clone(), reason.clone());
+        let halt = move |store: &mut dyn Store| {
+            // They may have been found while these were looked for.
+            let lost = !knows_its_pairs(store, &instance, &name)?;
+            if lost {
+                store.halt(&instance, &said, &[(LOST, &said)])?;
+            }
+            Ok(lost)
+        };
+        let halted = self.store.call(halt).await?;
+        if halted {
+            tracing::error!(itop = %lane.name, reason, "halted: nothing is written until `links rebuild`, or `resume`");
+        }
+        Ok(halted)
     }
 
     fn reason(&self, lane: &Lane, marked: usize, first: &Candidate) -> String {
@@ -44,12 +53,17 @@ impl Shared {
     /// The pairs were looked for and are found: what stood still over that goes on.
     pub(super) async fn is_found_again(&self, lane: &Lane) -> Result<(), Failure> {
         let instance = lane.external.instance.clone();
-        let go_on = move |store: &mut dyn Store| goes_on(store, &instance);
-        Ok(self.store.call(go_on).await?)
+        Ok(self.store.call(move |store| end_the_halt(store, &instance)).await?)
     }
 }
 
-fn goes_on(store: &mut dyn Store, external: &Instance) -> crate::store::Result<()> {
+/// Or somebody resumed the external without them, and has accepted that. The first create may still have been on its
+/// way when the last process died: that is a pair too.
+fn knows_its_pairs(store: &mut dyn Store, external: &Instance, name: &str) -> crate::store::Result<bool> {
+    Ok(store.cursor(external, LOST)?.is_some() || !store.pairs(Some(name), 0, 1, None)?.is_empty())
+}
+
+fn end_the_halt(store: &mut dyn Store, external: &Instance) -> crate::store::Result<()> {
     let reason = store.cursor(external, LOST)?;
     if reason.is_some() && store.stopped(external)? == reason {
         store.set_stopped(external, None)?;

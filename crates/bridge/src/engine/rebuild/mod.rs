@@ -29,6 +29,10 @@ const PAGE: usize = 200;
 /// Marked files listed together, without contents.
 const FILES: usize = 1000;
 
+/// Ids that one call looks through: a search in the texts of all the tickets of a large iTop would take longer than
+/// anybody waits for an answer.
+const MOST_IDS: u64 = 20_000;
+
 /// What was found.
 #[derive(Debug, Default)]
 pub struct Rebuilt {
@@ -257,7 +261,7 @@ impl Shared {
                     let found = self.noted(itop, class, answer).map_err(|error| Failure::of(itop, &error))?;
                     after = to;
                     if found.total <= most as u64 / 2 {
-                        step = step.saturating_mul(2);
+                        step = step.saturating_mul(2).min(MOST_IDS);
                     }
                     objects.extend(found.objects);
                 }

@@ -3,7 +3,7 @@
 //!
 //! An internal ticket is created only after its intent is in the store. So what the bridge made, and a store
 //! does not know of, has a higher id than any counterpart that it knows: one look above that is enough.
-//! A store that knows no counterpart at all is new, or lost: that one an operator rebuilds.
+//! A store that knows no pair of an external is new, or was lost: see `lost`.
 
 use super::{PAGE, Rebuilt};
 use crate::engine::failure::Failure;
@@ -35,9 +35,11 @@ impl Shared {
 
     /// Answers whether the lane may go on.
     async fn take_in_newer_pairs(&self, lane: &Lane) -> Result<bool, Failure> {
-        let Some(highest) = self.highest_known().await? else {
-            return Ok(!self.is_a_lost_store(lane).await?);
-        };
+        let highest = self.highest_known().await?;
+        if self.has_lost_its_pairs(lane, highest).await? {
+            return Ok(false);
+        }
+        let Some(highest) = highest else { return Ok(true) };
         let marked = self.tickets_marked_after(highest, &lane.name).await?;
         let mut rebuilt = Rebuilt::default();
         let candidates = self.unknown_pairs(marked, &mut rebuilt).await?;
