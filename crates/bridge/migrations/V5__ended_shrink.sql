@@ -1,5 +1,5 @@
 -- A pair that has ended counts as closed since then, and is shrunk in its time as one that was closed.
-UPDATE links SET closed_since_ms = (SELECT MAX(at_ms) FROM activity WHERE activity.link = links.id)
+UPDATE links SET closed_since_ms = COALESCE((SELECT MAX(at_ms) FROM activity WHERE activity.link = links.id), 0)
     WHERE state = 'ended' AND closed_since_ms IS NULL;
 
 DROP INDEX links_to_shrink;

@@ -1,8 +1,8 @@
 //! One iTop as the engine sees it: its client, and what was learnt about it while working.
 //!
-//! What is learnt (attributes that a class does not have, whether an attribute is plain text or
-//! HTML, whether it is escaped when it is read, the highest ticket id, the zone of its times) is kept in memory: after a restart it costs a call to learn again,
-//! and never an error.
+//! What is learnt (attributes that a class does not have, whether an attribute is plain text or HTML, whether it is
+//! escaped when it is read, the highest ticket id, the zone of its times) is kept in memory: after a restart it costs
+//! a call to learn again, and never an error. So is a halt on its way to the store (`Halting`).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -63,11 +63,12 @@ enum Halted {
     No,
     /// The store does not know it yet.
     BeingStored,
-    /// The store was told, and says how long: if it could not take it, what was seen is found again.
+    /// From here on the store decides. Where it refused the halt, the next look at that ticket finds it once more.
     ByStore,
 }
 
-/// A halt on its way to the store.
+/// A halt on its way to the store. Dropped, it is over, whatever the store said.
+#[must_use]
 pub(super) struct Halting<'i>(&'i Itop);
 
 impl Halting<'_> {
@@ -297,7 +298,7 @@ impl Itop {
     }
 
     /// The side halts over what was just seen: passes that read it already write nothing.
-    pub(super) fn halts(&self) -> Halting<'_> {
+    pub(super) fn begin_halt(&self) -> Halting<'_> {
         self.known().halted = Halted::BeingStored;
         Halting(self)
     }
@@ -312,7 +313,7 @@ impl Itop {
     }
 
     /// The store said that the side does not stand still, after it had halted so often.
-    pub fn goes_on(&self, halts: u64) {
+    pub fn goes_on_unless_halted_since(&self, halts: u64) {
         let mut known = self.known();
         if known.halted == Halted::ByStore && known.halts == halts {
             known.halted = Halted::No;

@@ -122,7 +122,7 @@ impl Shared {
             "its ticket {reference} was last changed at {before}, and shows {now} now: was this iTop restored from a backup, or its clock set back?"
         );
         tracing::error!(itop = %itop.name, reason, "halted: nothing is written until `resume`");
-        let halting = itop.halts();
+        let halting = itop.begin_halt();
         let (instance, now) = (itop.instance.clone(), now.to_owned());
         let halt = move |store: &mut dyn Store| {
             store.halt(&instance, &reason, &[(WENT_BACK, "yes"), (WITNESSES, ""), (LAST_UPDATE, &now)])

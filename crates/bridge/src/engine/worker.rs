@@ -87,7 +87,7 @@ async fn claim(shared: &Shared, lane: &Lane) -> Result<Vec<Claim>, Failure> {
         return Ok(Vec::new());
     }
     // First of all: a side that halted when the process began goes on by `resume` too.
-    if !goes_on(shared, lane).await? || !shared.knows_newer_pairs(lane).await? {
+    if !may_work(shared, lane).await? || !shared.knows_newer_pairs(lane).await? {
         return Ok(Vec::new());
     }
     let (name, now, lease_ms) = (lane.name.clone(), shared.now_ms(), shared.timing.lease_ms);
@@ -97,15 +97,15 @@ async fn claim(shared: &Shared, lane: &Lane) -> Result<Vec<Claim>, Failure> {
     Ok(claims.await?)
 }
 
-/// Whether neither side stands still, by what the store says now.
-async fn goes_on(shared: &Shared, lane: &Lane) -> Result<bool, Failure> {
+/// Whether neither side stands still, by what the store says now; what halted in this process goes on by that.
+async fn may_work(shared: &Shared, lane: &Lane) -> Result<bool, Failure> {
     let halts = [&lane.external, &shared.internal].map(|itop| (itop, itop.halts_so_far()));
     let name = lane.name.clone();
-    let goes_on = !shared.store.call(move |store| stands_still(store, &name)).await?;
-    if goes_on {
-        halts.iter().for_each(|(itop, halts)| itop.goes_on(*halts));
+    let may_work = !shared.store.call(move |store| stands_still(store, &name)).await?;
+    if may_work {
+        halts.iter().for_each(|(itop, halts)| itop.goes_on_unless_halted_since(*halts));
     }
-    Ok(goes_on)
+    Ok(may_work)
 }
 
 fn stands_still(store: &mut dyn Store, external: &str) -> crate::store::Result<bool> {

@@ -125,7 +125,7 @@ impl<G: Ground> Judge<'_, G> {
             for write in writes {
                 let json = &write.json;
                 let driven = self.scene.applies && write.operation != "core/create";
-                let texts = ["title", "description"].map(|code| format!("\"{code}\":"));
+                let texts = ["title", "description", "private_log", "public_log"].map(|code| format!("\"{code}\":"));
                 let says_more = texts.iter().any(|code| json.contains(code.as_str()));
                 self.demand(driven && !says_more, || format!("ownership: at {place:?} the bridge wrote {json}"));
             }

@@ -802,6 +802,16 @@ fn a_closed_pair_of_which_something_is_open_keeps_its_history_and_holds_up_no_ot
     assert!(is_shrunk(&store.link(open.id).unwrap().unwrap().link));
 }
 
+fn a_pair_that_ended_keeps_no_text_that_was_open(store) {
+    let mut link = closed_pair(7, 70);
+    link.may_land(link::Late::Field { code: "description".to_owned(), value: "what a customer wrote".to_owned() }, 9);
+    let id = store.adopt_link("acme", &link, false, &[did(10, "closed")], 10).unwrap();
+    store.amend_link(id, &|_, state| *state = LinkState::Ended, &did(20, "unlinked"), 20).unwrap();
+    assert_eq!(store.shrink_closed("acme", 500, 1_000).unwrap(), 1);
+    let link = store.link(id).unwrap().unwrap().link;
+    assert!(is_shrunk(&link) && link.late.is_empty());
+}
+
 fn a_pair_that_ended_counts_as_closed_until_it_lives_again(store) {
     let mut link = closed_pair(7, 70);
     link.ancestor.internal.status = "rejected".to_owned();

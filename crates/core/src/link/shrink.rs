@@ -15,18 +15,29 @@ const SHORT: usize = 80;
 const PREFIX: &str = "sha256:";
 
 impl Link {
+    /// The same of a pair that ended long ago: what was open then has settled, and nobody waits for it.
+    pub fn shrink_ended(&mut self) {
+        (self.late, self.owed, self.edits_at_stake, self.plain) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        (self.path, self.sending, self.creation) = (None, None, None);
+        self.shrink_agreed();
+    }
+
     /// Replaces the long texts that both sides agreed on by their fingerprints. A pair of which anything is open
     /// stays as it is; answers whether nothing was.
     pub fn shrink(&mut self) -> bool {
         if self.has_anything_open() {
             return false;
         }
+        self.shrink_agreed();
+        true
+    }
+
+    fn shrink_agreed(&mut self) {
         for side in [&mut self.ancestor.external, &mut self.ancestor.internal] {
             shrink_texts(&mut side.fields);
         }
         // Their hooks came long ago.
         self.deleted.clear();
-        true
     }
 
     fn has_anything_open(&self) -> bool {

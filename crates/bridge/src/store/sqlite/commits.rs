@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::store::{Result, StoreError};
 
-/// Counts them, and refuses them where somebody wants to see what then holds: each whole, as a disk would.
+/// Counts them. Tests also have them refused, each whole, as by a full disk or a process that dies there; nothing else
+/// does.
 #[derive(Debug)]
 pub struct Commits {
     made: AtomicU64,

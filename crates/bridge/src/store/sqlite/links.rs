@@ -154,10 +154,13 @@ pub(super) fn shrink_closed(db: &Connection, external: &str, closed_before_ms: i
 }
 
 /// Touches so many rows at most, and answers how many. A long history goes first, over several transactions. A link of
-/// which anything is open keeps all; it is looked at again once it was stored anew, as no other thing ends that.
+/// which anything is open keeps all, unless it has ended: only a pass can close what is open, and its save has the link
+/// looked at again.
 fn shrink(db: &Connection, stored: Stored, closed_before_ms: i64, now_ms: i64, rows: usize) -> Result<usize> {
-    let Stored { id, mut link, .. } = stored;
-    if !link.shrink() {
+    let Stored { id, mut link, state, .. } = stored;
+    if state == LinkState::Ended {
+        link.shrink_ended();
+    } else if !link.shrink() {
         db.prepare_cached("UPDATE links SET shrunk = 1 WHERE id = ?1")?.execute([id])?;
         return Ok(1);
     }
