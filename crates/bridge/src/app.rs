@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use itop_client::{Client, ClientConfig, HttpOptions, HttpTransport, Memory, Observer, Transport};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -163,11 +163,21 @@ pub fn client(
     let config = ClientConfig {
         timeout: Duration::from_millis(side.timeout_ms.max(0) as u64),
         max_calls: side.max_calls,
+        secrets: side.proxy.as_ref().map(passwords_of).unwrap_or_default(),
         memory: memory.clone(),
         observer,
         ..ClientConfig::new(side.url.clone(), login)
     };
     Client::new(config, transport).map_err(|error| problem(side, &error))
+}
+
+/// The password in a proxy's URL, as it is written there and as it is meant.
+fn passwords_of(proxy: &SecretString) -> Vec<SecretString> {
+    let url = url::Url::parse(proxy.expose_secret()).ok();
+    let Some(written) = url.as_ref().and_then(url::Url::password) else { return Vec::new() };
+    let form = format!("p={}", written.replace('+', "%2B"));
+    let meant = url::form_urlencoded::parse(form.as_bytes()).next().map(|(_, value)| value.into_owned());
+    [Some(written.to_owned()), meant].into_iter().flatten().map(SecretString::from).collect()
 }
 
 /// The real way: HTTP with the side's certificates and proxy.
@@ -188,4 +198,20 @@ pub fn post_transport() -> anyhow::Result<Arc<dyn Transport>> {
 
 fn problem(side: &SideConfig, error: &dyn std::fmt::Display) -> SideError {
     SideError::Side { side: side.name.clone(), problem: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxys_password_is_known_as_written_and_as_meant() {
+        let known = |url: &str| -> Vec<String> {
+            let passwords = passwords_of(&SecretString::from(url.to_owned()));
+            passwords.iter().map(|password| password.expose_secret().to_owned()).collect()
+        };
+        assert_eq!(known("http://user:p%40ss+w@proxy.example:3128"), ["p%40ss+w", "p@ss+w"]);
+        assert_eq!(known("http://proxy.example:3128"), [""; 0]);
+        assert_eq!(known("no address"), [""; 0]);
+    }
 }

@@ -39,6 +39,8 @@ pub struct ClientConfig {
     /// The URL of iTop's root, such as `https://itop.example/itop`.
     pub base_url: String,
     pub login: Login,
+    /// Besides the login's: what no message may hold either, such as a proxy's password.
+    pub secrets: Vec<SecretString>,
     /// A call is given up when no byte has moved, in either direction, for so long. There is no
     /// limit for a whole call: a large file may take its time.
     pub timeout: Duration,
@@ -56,6 +58,7 @@ impl ClientConfig {
         ClientConfig {
             base_url: base_url.into(),
             login,
+            secrets: Vec::new(),
             timeout: Duration::from_secs(30),
             max_calls: 4,
             memory: Memory::default(),
@@ -220,6 +223,10 @@ impl Client {
 
     pub(crate) fn login(&self) -> &Login {
         &self.shared.config.login
+    }
+
+    pub(crate) fn other_secrets(&self) -> impl Iterator<Item = &str> {
+        self.shared.config.secrets.iter().map(ExposeSecret::expose_secret)
     }
 
     pub(crate) fn max_answer_bytes(&self) -> u64 {

@@ -182,12 +182,13 @@ impl Client {
     }
 
     /// What no message may hold.
-    fn secrets<'a>(&'a self, sent: &'a Sent) -> [&'a str; 2] {
+    fn secrets<'a>(&'a self, sent: &'a Sent) -> Vec<&'a str> {
         let of_login = match self.login() {
             Login::Password { password, .. } => password,
             Login::Token(token) => token,
         };
-        [of_login.expose_secret(), sent.secret.as_deref().unwrap_or_default()]
+        let own = [of_login.expose_secret(), sent.secret.as_deref().unwrap_or_default()];
+        own.into_iter().chain(self.other_secrets()).collect()
     }
 }
 
