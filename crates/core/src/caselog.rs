@@ -74,7 +74,8 @@ pub struct LogState {
     pub from: Side,
     pub log: LogName,
     pub delivered: Vec<EntryKey>,
-    /// Delivered entries that went: should one come back just as it was, it is no new one.
+    /// Entries that went, and were delivered before or are on their way in the batch: should one come back just as it
+    /// was, it is no new one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub vanished: Vec<EntryKey>,
     /// What is being sent: fixed before its first call, and sent unchanged after a crash.
@@ -108,15 +109,26 @@ impl LogState {
         }
     }
 
-    /// The files of the batch arrived, or their fate is known: its entries are delivered.
+    /// The files of the batch arrived, or their fate is known: its entries are delivered. Those that went meanwhile
+    /// stay with the others that went.
     pub fn batch_is_over(&mut self) {
-        let entries = self.keep_files_of_batch();
-        self.delivered.extend(entries);
+        let entries = self.keep_files_of_batch().into_iter();
+        let (vanished, delivered) = (&self.vanished, &mut self.delivered);
+        delivered.extend(entries.filter(|key| !vanished.contains(key)));
     }
 
     /// The batch will not be sent any more: its entries are as new as they were.
     pub fn batch_is_given_up(&mut self) {
-        self.keep_files_of_batch();
+        let entries = self.keep_files_of_batch();
+        self.vanished.retain(|key| !entries.contains(key));
+    }
+
+    /// Entries that went stand in the log again, just as they were.
+    pub fn are_back(&mut self, keys: &[EntryKey]) {
+        self.vanished.retain(|key| !keys.contains(key));
+        let on_its_way = |key: &&EntryKey| self.batch.iter().any(|batch| batch.entries.contains(key));
+        let delivered: Vec<EntryKey> = keys.iter().filter(|key| !on_its_way(key)).cloned().collect();
+        self.delivered.extend(delivered);
     }
 
     fn keep_files_of_batch(&mut self) -> Vec<EntryKey> {
@@ -205,6 +217,8 @@ pub struct Difference {
     pub new: Vec<EntryKey>,
     /// Delivered, and no longer there.
     pub gone: Vec<EntryKey>,
+    /// On its way in the batch, and no longer there, which is not remembered yet.
+    pub gone_on_the_way: Vec<EntryKey>,
     /// Gone once, and there again.
     pub back: Vec<EntryKey>,
     /// The same entry under another date.
@@ -222,11 +236,14 @@ impl Difference {
         let mut gone: Vec<&EntryKey> = sent.filter(|key| !there.contains(key)).collect();
         let mut difference = Difference::default();
         for key in present {
-            if known.contains(key) || on_its_way.contains(key) {
+            if known.contains(key) {
                 continue;
             }
             if vanished.contains(key) {
                 difference.back.push(key.clone());
+                continue;
+            }
+            if on_its_way.contains(key) {
                 continue;
             }
             match gone.iter().position(|gone| gone.says_the_same(key)) {
@@ -234,7 +251,10 @@ impl Difference {
                 None => difference.new.push(key.clone()),
             }
         }
-        difference.gone = gone.into_iter().filter(|key| known.contains(key)).cloned().collect();
+        let (delivered, on_the_way): (Vec<&EntryKey>, Vec<&EntryKey>) =
+            gone.into_iter().partition(|key| known.contains(key));
+        difference.gone = delivered.into_iter().cloned().collect();
+        difference.gone_on_the_way = on_the_way.into_iter().filter(|key| !vanished.contains(key)).cloned().collect();
         difference
     }
 }

@@ -10,6 +10,7 @@ use itop_sim::{Account, Attachment, Call, Effect, Fault, Limits, Sim, Version};
 use crate::files::lost_answers;
 use crate::world::*;
 
+mod gone_on_the_way;
 mod images;
 mod restored;
 

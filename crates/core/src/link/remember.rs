@@ -70,10 +70,7 @@ impl Link {
                 state.delivered.retain(|key| !keys.contains(key));
                 state.vanished.extend(keys.iter().cloned());
             }
-            LogNote::Back(keys) => {
-                state.vanished.retain(|key| !keys.contains(key));
-                state.delivered.extend(keys.iter().cloned());
-            }
+            LogNote::Back(keys) => state.are_back(keys),
             LogNote::Moved { before, now } => {
                 let on_its_way = state.batch.iter_mut().flat_map(|batch| &mut batch.entries);
                 for key in state.delivered.iter_mut().chain(on_its_way).filter(|key| *key == before) {

@@ -60,9 +60,9 @@ pub fn forget_what_is_lost(side: Side, policy: &Policy, link: &mut Link, restore
         let entries = crossing_entries(policy, link, state.from, state.log, entries);
         if state.from == side {
             let present: Vec<EntryKey> = entries.iter().map(|entry| entry.key.clone()).collect();
-            let gone = Difference::of(state, &present).gone;
+            let Difference { gone, gone_on_the_way, .. } = Difference::of(state, &present);
             state.delivered.retain(|key| !gone.contains(key));
-            state.vanished.extend(gone);
+            state.vanished.extend(gone.into_iter().chain(gone_on_the_way));
         } else {
             forget_lost_files(state, entries, restored);
         }
@@ -131,8 +131,10 @@ impl One<'_> {
         }
         self.take_in(entries, &mut difference.new, plan);
         self.resume(&mut difference.new, plan);
+        // Once the batch is over, its entries count as delivered: the next look remembers those that are gone.
+        let more = !difference.new.is_empty() || !difference.gone_on_the_way.is_empty();
         match &self.state.batch {
-            Some(batch) => self.go_on(batch, !difference.new.is_empty(), plan),
+            Some(batch) => self.go_on(batch, more, plan),
             None if difference.new.is_empty() => {}
             None => {
                 let LogState { from, log, .. } = *self.state;

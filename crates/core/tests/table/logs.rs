@@ -153,7 +153,27 @@ pub fn batches() -> Vec<Case> {
         .writes(["send the batch of the private log outside"])
         .looks_again_at(NOW),
         case("a batch goes out although its entry vanished meanwhile", of_a(&[text(None)]), ext().log([]), int())
-            .writes(["send the batch of the private log outside"]),
+            .writes(["send the batch of the private log outside"])
+            .looks_again_at(NOW),
+        case(
+            "a batch is over whose entry vanished meanwhile: the next look remembers that it is gone",
+            of_a(&[text(in_doubt(NOW + 9))]),
+            ext().log([]),
+            int().files([log_file(600, OUTSIDE, 1, a.clone())]),
+        )
+        .notes(["private:1:a arrived as 600 of the private log outside", "batch over of the private log outside"])
+        .looks_again_at(NOW),
+        case(
+            "an entry that vanished on its way and is back before the batch is over",
+            of_a(&[text(in_doubt(NOW + 9))]).lost(OUTSIDE, [a.clone()]),
+            ext().log([a.clone()]),
+            int().files([log_file(600, OUTSIDE, 1, a.clone())]),
+        )
+        .notes([
+            "a back of the private log outside",
+            "private:1:a arrived as 600 of the private log outside",
+            "batch over of the private log outside",
+        ]),
         case(
             "an entry on its way whose date moved meanwhile is no new one",
             of_a(&[text(None)]),

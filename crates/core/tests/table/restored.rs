@@ -2,7 +2,7 @@
 
 use itop_bridge_core::link::CopyState;
 use itop_bridge_core::policy::StatusToExternal;
-use itop_bridge_core::{Link, Policy, Side};
+use itop_bridge_core::{FileKind, Link, Policy, Side};
 
 use crate::fixtures::*;
 use crate::{Case, case};
@@ -129,6 +129,22 @@ pub fn restored() -> Vec<Case> {
         )
         .policy(private_logs)
         .notes([forgotten]),
+        case(
+            "neither do entries that it lost while they were on their way",
+            outside(link().sending(
+                Side::External,
+                &[said("1"), said("2"), said("3")],
+                &[(FileKind::Log, "private:3:3", Some(CopyState::InDoubt { until_ms: NOW }))],
+            )),
+            ext().files([]).log([]),
+            int().files([log_file(300, Side::External, 3, said("3"))]),
+        )
+        .policy(private_logs)
+        .notes([
+            forgotten,
+            "private:3:3 arrived as 300 of the private log outside",
+            "batch over of the private log outside",
+        ]),
         case("fields and states stand as they are, and what differs is shown", inside(agreed("resolved", "resolved")), ext().files([]).status("resolved"), int().files([]).title("[R-1] older").status("assigned"))
             .notes([forgotten])
             .conflict("title: it differed when the pair was found; it is left so until it changes outside")
