@@ -23,6 +23,8 @@ pub struct Account {
     pub contact_id: u64,
     /// What a case log shows as its `user_login`.
     pub display_name: String,
+    /// As iTop names it, `EN US` or `FR FR`: dates may be printed in a format of its own.
+    pub language: String,
     pub is_admin: bool,
     /// Holds the profile *REST Services User*.
     pub may_use_rest: bool,
@@ -43,6 +45,7 @@ impl Account {
             user_id,
             contact_id,
             display_name: display_name.into(),
+            language: "EN US".into(),
             is_admin: false,
             may_use_rest: true,
             language: Language::default(),

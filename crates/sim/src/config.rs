@@ -7,6 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::dates::DateFormats;
+
 /// The release whose behaviour is simulated; the recordings are of 3.1.2 and 3.2.0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Version {
@@ -77,6 +79,8 @@ pub struct SimConfig {
     pub base_url: String,
     /// An IANA name (`Europe/Paris`) or a fixed offset (`+07:00`).
     pub time_zone: String,
+    /// How REST prints the dates of attributes.
+    pub date_formats: DateFormats,
     pub clock: WallClock,
     pub first_ids: FirstIds,
     pub limits: Limits,
@@ -95,6 +99,7 @@ impl SimConfig {
             version,
             base_url: base_url.trim_end_matches('/').into(),
             time_zone: "Europe/Paris".into(),
+            date_formats: DateFormats::default(),
             clock: WallClock::from(DEFAULT_START),
             first_ids: FirstIds::default(),
             limits: Limits::default(),

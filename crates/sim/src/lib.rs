@@ -21,6 +21,7 @@ mod account;
 mod call;
 mod change;
 mod config;
+mod dates;
 mod fault;
 mod form;
 mod hooks;

@@ -63,13 +63,15 @@ impl State {
     pub fn service(&mut self, login: &str) -> Service<'_> {
         let now = self.now();
         let account = self.accounts.iter().find(|account| account.login == login);
+        let account = account.unwrap_or_else(|| panic!("no account {login}"));
         Service {
-            account: account.unwrap_or_else(|| panic!("no account {login}")),
+            account,
             accounts: &self.accounts,
             world: &mut self.world,
             now,
             read_only: self.read_only,
             limits: self.config.limits,
+            date_format: self.config.date_formats.of(&account.language),
         }
     }
 }
@@ -145,6 +147,16 @@ impl Sim {
     /// read as before, and only the entries of logs, stored as moments, move.
     pub fn set_time_zone(&self, name: &str) {
         self.with(|state| state.world.move_to_zone(Zone::parse(name)));
+    }
+
+    /// `date_and_time_format` is another from now on, in PHP's placeholders: `d/m/Y H:i:s`.
+    pub fn set_date_format(&self, format: &str) {
+        self.with(|state| state.config.date_formats.set_default(format));
+    }
+
+    /// The same for accounts of one language, such as `FR FR`.
+    pub fn set_date_format_of(&self, language: &str, format: &str) {
+        self.with(|state| state.config.date_formats.set(language, format));
     }
 
     /// The database as it is now.

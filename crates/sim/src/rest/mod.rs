@@ -54,6 +54,8 @@ pub struct Service<'a> {
     /// `access_mode` below full: every write looks like missing rights.
     pub read_only: bool,
     pub limits: Limits,
+    /// How the dates of attributes are printed for this account.
+    pub date_format: &'a str,
 }
 
 impl Service<'_> {
@@ -100,7 +102,7 @@ impl Service<'_> {
             limit => found.into_iter().skip(limit * (page as usize - 1)).take(limit).collect(),
         };
         let objects = shown.iter().map(|object| (object, "", false));
-        let answer = render::objects_answer(self.world, objects, &fields, Some(format!("Found: {total}")));
+        let answer = render::objects_answer(&self.printer(), objects, &fields, Some(format!("Found: {total}")));
         Ok(Outcome::answer(answer))
     }
 
@@ -219,14 +221,14 @@ impl Service<'_> {
             more => format!("Deleted: {} plus (for DB integrity) {more}", found.len()),
         };
         let objects = found.iter().chain(&with_them).map(|object| (object, "", false));
-        let answer = render::objects_answer(self.world, objects, &fields, Some(message));
+        let answer = render::objects_answer(&self.printer(), objects, &fields, Some(message));
         let doomed = found.into_iter().chain(with_them).map(|object| (object.class, object.id)).collect();
         Ok(Outcome { answer, doomed, wrote: true, ..Outcome::default() })
     }
 
     fn written(&self, message: &str, object: &Object, events: Vec<Event>, fields: &render::Fields) -> Outcome {
         let fresh = message == "created";
-        let answer = render::objects_answer(self.world, [(object, message, fresh)], fields, None);
+        let answer = render::objects_answer(&self.printer(), [(object, message, fresh)], fields, None);
         Outcome { answer, events, wrote: true, ..Outcome::default() }
     }
 
@@ -253,6 +255,10 @@ impl Service<'_> {
             Some(_) => Ok(class.to_owned()),
             None => Err(Refusal::error(format!("class: '{class}' is not a valid class'"))),
         }
+    }
+
+    fn printer(&self) -> render::Printer<'_> {
+        render::Printer { world: self.world, date_format: self.date_format }
     }
 
     fn field_list(&self, class: &str, request: &Json) -> Result<render::Fields, Refusal> {

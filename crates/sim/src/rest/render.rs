@@ -8,6 +8,7 @@ use serde_json::ser::Formatter;
 use serde_json::{Map, Serializer, Value as Json, json};
 
 use crate::config::Version;
+use crate::dates;
 use crate::html::to_text;
 use crate::refusal::Refusal;
 use crate::schema::{Attribute, Class, Kind};
@@ -41,9 +42,15 @@ impl Fields {
     }
 }
 
+/// What is printed, and in which form.
+pub struct Printer<'a> {
+    pub world: &'a World,
+    pub date_format: &'a str,
+}
+
 /// The answer with its `objects`: each with a message and whether it was made by this very call.
 pub fn objects_answer<'a>(
-    world: &World,
+    printer: &Printer<'_>,
     objects: impl IntoIterator<Item = (&'a Object, &'a str, bool)>,
     fields: &Fields,
     message: Option<String>,
@@ -55,7 +62,7 @@ pub fn objects_answer<'a>(
             "message": message,
             "class": object.class,
             "key": object.id.to_string(),
-            "fields": render(world, object, fields, fresh),
+            "fields": render(printer, object, fields, fresh),
         });
         map.insert(format!("{}::{}", object.class, object.id), shown);
     }
@@ -63,19 +70,19 @@ pub fn objects_answer<'a>(
     json!({"code": 0, "message": message, "objects": objects})
 }
 
-fn render(world: &World, object: &Object, fields: &Fields, fresh: bool) -> Json {
-    let class = world.class(&object.class);
+fn render(printer: &Printer<'_>, object: &Object, fields: &Fields, fresh: bool) -> Json {
+    let class = printer.world.class(&object.class);
     let mut shown = Map::new();
     match fields {
         Fields::AllOfFinalClass => {
             for attribute in &class.attributes {
-                shown.insert(attribute.code.clone(), render_value(world, object, attribute, fresh));
+                shown.insert(attribute.code.clone(), render_value(printer, object, attribute, fresh));
             }
         }
         Fields::These(codes) => {
             for code in codes {
                 let value = match class.attribute(code) {
-                    Some(attribute) => render_value(world, object, attribute, fresh),
+                    Some(attribute) => render_value(printer, object, attribute, fresh),
                     // Only the id is no attribute; `parse` has refused everything else.
                     None => object.id.to_string().into(),
                 };
@@ -86,7 +93,8 @@ fn render(world: &World, object: &Object, fields: &Fields, fresh: bool) -> Json 
     Json::Object(shown)
 }
 
-fn render_value(world: &World, object: &Object, attribute: &Attribute, fresh: bool) -> Json {
+fn render_value(printer: &Printer<'_>, object: &Object, attribute: &Attribute, fresh: bool) -> Json {
+    let world = printer.world;
     let text = || Json::from(world.read(object, attribute).unwrap_or_default());
     let value = object.get(&attribute.code);
     match &attribute.kind {
@@ -94,7 +102,11 @@ fn render_value(world: &World, object: &Object, attribute: &Attribute, fresh: bo
         Kind::File => render_file(value),
         Kind::Links => json!([]),
         Kind::Set { class, key } => {
-            world.pointing_at(class, key, object).into_iter().map(|other| render_member(world, other, key)).collect()
+            world.pointing_at(class, key, object).into_iter().map(|other| render_member(printer, other, key)).collect()
+        }
+        Kind::Date => {
+            let iso = world.read(object, attribute);
+            iso.map_or_else(String::new, |iso| dates::print(&iso, printer.date_format)).into()
         }
         Kind::Timer => json!(0),
         Kind::Nothing => Json::Null,
@@ -118,15 +130,15 @@ fn value_of_key(object: &Object, key: &str) -> u64 {
 }
 
 /// An object in the list of what it points at: without that key, and without what is derived from it.
-fn render_member(world: &World, object: &Object, key: &str) -> Json {
+fn render_member(printer: &Printer<'_>, object: &Object, key: &str) -> Json {
     let mut shown = Map::new();
-    for attribute in &world.class(&object.class).attributes {
+    for attribute in &printer.world.class(&object.class).attributes {
         let derived = match &attribute.kind {
             Kind::Via { key: via, .. } | Kind::KeyName(via) | Kind::KeyClass(via) => via == key,
             _ => attribute.code == key,
         };
         if !derived {
-            shown.insert(attribute.code.clone(), render_value(world, object, attribute, false));
+            shown.insert(attribute.code.clone(), render_value(printer, object, attribute, false));
         }
     }
     Json::Object(shown)

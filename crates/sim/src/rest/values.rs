@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 
 use super::{Service, number_of};
 use crate::account::Account;
+use crate::dates::ISO;
 use crate::html::Sanitizer;
 use crate::refusal::Refusal;
 use crate::schema::{Attribute, Kind};
@@ -85,7 +86,14 @@ impl Service<'_> {
         if text.is_empty() {
             return Ok(Value::Null);
         }
-        self.read_date(&text).map(Value::Date).map_err(|refusal| refusal.about(&attribute.code))
+        if let Ok(unix_seconds) = text.parse() {
+            return Ok(Value::Date(unix_seconds));
+        }
+        let wrong = || {
+            let code = &attribute.code;
+            Refusal::error(format!("Wrong format for date attribute {code}, expecting \"{ISO}\" and got \"{text}\""))
+        };
+        self.world.zone.read(&text).map(Value::Date).ok_or_else(wrong)
     }
 
     fn read_date(&self, text: &str) -> Result<i64, Refusal> {
