@@ -5,7 +5,7 @@ use super::uncarried::{self, Waiting};
 use super::{State, Verdict};
 use crate::config::{Config, SideConfig};
 use crate::count::counted;
-use crate::engine::{FOUND_AGAIN, Learnt, PAUSED, RefusedSize};
+use crate::engine::{FOUND_AGAIN, Learnt, PAUSED, RefusedSize, is_over_lost_pairs};
 use crate::setup::Wanted;
 use crate::span::span;
 use crate::store::{Halted, HookCount, Instance, Parked, Result, SqliteStore, Store, Tally};
@@ -218,7 +218,7 @@ fn work(side: &Side) -> Verdict {
     match side.stopped.as_deref() {
         None => Verdict::ok("neither paused nor halted"),
         Some(PAUSED) => Verdict::note(PAUSED, format!("run {resume} when it shall go on")),
-        Some(reason) if reason.contains(FOUND_AGAIN) => Verdict::fault(
+        Some(reason) if is_over_lost_pairs(reason) => Verdict::fault(
             format!("halted: {reason}"),
             format!("run {FOUND_AGAIN}; {resume} goes on without these pairs, and may make their copies a second time"),
         ),

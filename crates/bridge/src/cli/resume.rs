@@ -13,7 +13,7 @@ use super::times::moment;
 use super::{Outcome, store, ticket};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::engine::FOUND_AGAIN;
+use crate::engine::{FOUND_AGAIN, is_over_lost_pairs};
 use crate::store::{Activity, Instance, LinkState, MAX_ROWS, Store, WENT_BACK};
 
 /// End the halt of a ticket's pair, or the halt or pause of a side.
@@ -177,7 +177,7 @@ fn resume_side(
     store.set_stopped(instance, None)?;
     let end = if reason.ends_with('?') { "" } else { "." };
     writeln!(out, "{name} is resumed. It had stopped because {reason}{end}")?;
-    if reason.contains(FOUND_AGAIN) {
+    if is_over_lost_pairs(&reason) {
         writeln!(
             out,
             "It goes on without these pairs: one of their tickets that `backfill` marks is made a second time. To find them after all, run `itop-bridge pause {name}`, then {FOUND_AGAIN}."

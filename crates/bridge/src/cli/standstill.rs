@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::config::Config;
-use crate::engine::{FOUND_AGAIN, PAUSED};
+use crate::engine::{PAUSED, is_over_lost_pairs};
 use crate::store::{Instance, Result, Store};
 
 /// A side that stands still.
@@ -32,7 +32,7 @@ impl Standstill {
 impl fmt::Display for Standstill {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Standstill { side, reason } = self;
-        let it = if reason.contains(FOUND_AGAIN) { "without them it" } else { "it" };
+        let it = if is_over_lost_pairs(reason) { "without them it" } else { "it" };
         write!(out, "{side} stands still: {reason}; {it} goes on by `itop-bridge resume {side}`")
     }
 }

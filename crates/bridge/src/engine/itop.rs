@@ -2,7 +2,7 @@
 //!
 //! What is learnt (attributes that a class does not have, whether an attribute is plain text or HTML, whether it is
 //! escaped when it is read, the highest ticket id, the zone of its times) is kept in memory: after a restart it costs
-//! a call to learn again, and never an error. So is a halt on its way to the store (`Halting`).
+//! a call to learn again, and never an error.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,6 +12,7 @@ use itop_client::{Client, Error, ErrorClass, Found, Object, Query, Written};
 use tokio::sync::{Notify, OnceCell};
 
 use super::breaker::Breaker;
+use super::halting::Halts;
 use super::unreadable::{Loaded, Unreadable};
 use super::went_back::is_back;
 use super::zone::{self, Learnt};
@@ -30,6 +31,7 @@ pub struct Itop {
     pub time_zone: Option<jiff::tz::TimeZone>,
     known: Mutex<Known>,
     breaker: Mutex<Breaker>,
+    pub(super) halts: Halts,
     /// The store's witnesses of an earlier process were asked for.
     pub(super) knows_witnesses: OnceCell<()>,
     /// Wakes the prober when the breaker came to want a probe.
@@ -43,9 +45,6 @@ struct Known {
     /// Attributes, by class and code, whose text is answered with every `&` escaped once more.
     escaped: BTreeSet<(String, String)>,
     highest_ticket: u64,
-    halted: Halted,
-    /// How often it halted.
-    halts: u64,
     /// Of the server's times from UTC.
     offset: Option<Learnt>,
     seen: HashMap<u64, Seen>,
@@ -54,40 +53,6 @@ struct Known {
     /// How often this iTop answered.
     answers: u64,
     unreadable: HashMap<(Loaded, u64), Unreadable>,
-}
-
-/// Whether the side stopped over what was read, by this process and a moment ago.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Halted {
-    #[default]
-    No,
-    /// The store does not know it yet.
-    BeingStored,
-    /// From here on the store decides. Where it refused the halt, the next look at that ticket finds it once more.
-    ByStore,
-}
-
-/// A halt on its way to the store. Dropped, it is over, whatever the store said.
-#[must_use]
-pub(super) struct Halting<'i>(&'i Itop);
-
-impl Halting<'_> {
-    /// What was seen is no measure any more.
-    pub(super) fn stored(self) {
-        let mut known = self.0.known();
-        known.seen.clear();
-        // Ids are given out again, and the highest that was met says nothing.
-        known.highest_ticket = 0;
-    }
-}
-
-impl Drop for Halting<'_> {
-    fn drop(&mut self) {
-        let mut known = self.0.known();
-        known.halted = Halted::ByStore;
-        // Whoever asked the store before has an old answer.
-        known.halts += 1;
-    }
 }
 
 /// How a text attribute is held: it differs between iTop's versions (`solution` is plain in 3.1 and
@@ -108,7 +73,7 @@ struct Seen {
 impl Itop {
     pub fn new(name: String, instance: Instance, client: Client, settle_ms: i64, timeout_ms: i64) -> Itop {
         let (known, breaker) = (Mutex::default(), Mutex::default());
-        let (knows_witnesses, trouble) = (OnceCell::new(), Notify::new());
+        let (halts, knows_witnesses, trouble) = (Halts::default(), OnceCell::new(), Notify::new());
         Itop {
             name,
             instance,
@@ -118,6 +83,7 @@ impl Itop {
             time_zone: None,
             known,
             breaker,
+            halts,
             knows_witnesses,
             trouble,
         }
@@ -297,27 +263,12 @@ impl Itop {
         None
     }
 
-    /// The side halts over what was just seen: passes that read it already write nothing.
-    pub(super) fn begin_halt(&self) -> Halting<'_> {
-        self.known().halted = Halted::BeingStored;
-        Halting(self)
-    }
-
-    pub fn is_halted(&self) -> bool {
-        self.known().halted != Halted::No
-    }
-
-    /// How often it has halted.
-    pub fn halts_so_far(&self) -> u64 {
-        self.known().halts
-    }
-
-    /// The store said that the side does not stand still, after it had halted so often.
-    pub fn goes_on_unless_halted_since(&self, halts: u64) {
+    /// The side was restored from a backup: what was seen is no measure any more.
+    pub fn forget_all_seen(&self) {
         let mut known = self.known();
-        if known.halted == Halted::ByStore && known.halts == halts {
-            known.halted = Halted::No;
-        }
+        known.seen.clear();
+        // Ids are given out again, and the highest that was met says nothing.
+        known.highest_ticket = 0;
     }
 
     /// A call came back with an answer of iTop's own.

@@ -17,6 +17,7 @@ mod escaping;
 mod failure;
 mod fields;
 mod files;
+mod halting;
 mod halts;
 mod html;
 mod in_hand;
@@ -59,7 +60,7 @@ pub use html::{log_text, without_image_addresses};
 pub use itop::Itop;
 pub use policies::{LaneSettings, target_of};
 pub use preview::{CannotTell, Preview};
-pub use rebuild::{Duplicate, FOUND_AGAIN, FoundBy, FoundPair, Left, Rebuilt, Stopped};
+pub use rebuild::{Duplicate, FOUND_AGAIN, FoundBy, FoundPair, Left, Rebuilt, Stopped, is_over_lost_pairs};
 pub use refused_size::RefusedSize;
 pub use troubles::{Access, Cause, PAUSED, Trouble};
 pub use zone::Learnt;
@@ -214,8 +215,7 @@ impl Engine {
     /// What keeps tickets waiting and is no ticket's own fault.
     pub fn troubles(&self) -> Vec<Trouble> {
         let shared = &self.shared;
-        let sides = shared.lanes.iter().map(|lane| &lane.external).chain([&shared.internal]);
-        let down = sides.filter_map(|itop| {
+        let down = shared.itops().filter_map(|itop| {
             let Down { since_ms, reason } = itop.breaker().down()?.clone();
             Some(Trouble { cause: Cause::Down { instance: itop.name.clone() }, since_ms, reason })
         });
@@ -224,6 +224,23 @@ impl Engine {
 }
 
 impl Shared {
+    /// All of them, the internal last.
+    fn itops(&self) -> impl Iterator<Item = &Itop> {
+        self.lanes.iter().map(|lane| &lane.external).chain([&self.internal])
+    }
+
+    /// How often each side of the lane has halted, for [`Shared::go_on`].
+    fn halts_so_far(&self, lane: &Lane) -> [u64; 2] {
+        [&lane.external, &self.internal].map(|itop| itop.halts.so_far())
+    }
+
+    /// The store said that neither side stands still, when they had halted so often.
+    fn go_on(&self, lane: &Lane, halts: [u64; 2]) {
+        for (itop, halts) in [&lane.external, &self.internal].into_iter().zip(halts) {
+            itop.halts.go_on_unless_halted_since(halts);
+        }
+    }
+
     fn now_ms(&self) -> i64 {
         self.clock.now_ms()
     }

@@ -162,7 +162,7 @@ impl<'a> Pass<'a> {
     }
 
     async fn work(&mut self, mut sights: Sights) -> Result<Next, Failure> {
-        if self.lane.external.is_halted() || self.shared.internal.is_halted() {
+        if self.lane.external.halts.is_halted() || self.shared.internal.halts.is_halted() {
             self.idle_because = Some("the side has halted over what was just read");
             return Ok(Next::Look { due_ms: self.shared.now_ms(), look: self.claim.look.clone() });
         }

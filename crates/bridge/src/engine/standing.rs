@@ -36,7 +36,7 @@ pub struct Standing {
 
 impl Shared {
     pub(super) async fn standing(&self) -> Result<Standing> {
-        let itops: Vec<&Itop> = self.lanes.iter().map(|lane| &lane.external).chain([&self.internal]).collect();
+        let itops: Vec<&Itop> = self.itops().collect();
         let instances: Vec<_> = itops.iter().map(|itop| itop.instance.clone()).collect();
         let externals: Vec<String> = self.lanes.iter().map(|lane| lane.name.clone()).collect();
         let read = self.store.call(move |store| {

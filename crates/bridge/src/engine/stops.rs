@@ -10,8 +10,8 @@ type Stop = (String, Option<String>);
 
 impl Shared {
     pub(super) async fn tell_of_stops(&self, before: &mut Option<Stops>) -> Result<()> {
-        let itops = self.lanes.iter().map(|lane| &lane.external).chain([&self.internal]);
-        let sides: Vec<(String, Instance)> = itops.map(|itop| (itop.name.clone(), itop.instance.clone())).collect();
+        let sides: Vec<(String, Instance)> =
+            self.itops().map(|itop| (itop.name.clone(), itop.instance.clone())).collect();
         let read = move |store: &mut dyn crate::store::Store| {
             sides.into_iter().map(|(name, of)| Ok((name, store.stopped(&of)?))).collect::<Result<Stops>>()
         };

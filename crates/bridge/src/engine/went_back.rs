@@ -34,7 +34,7 @@ impl Shared {
     /// The same where no sweep was made and much depends on it: asks for the tickets that were changed last.
     pub(super) async fn has_gone_back(&self, itop: &Itop) -> Result<bool, Failure> {
         self.ask_for_witnesses(itop).await?;
-        if itop.is_halted() {
+        if itop.halts.is_halted() {
             return Ok(true);
         }
         let mut seen: Vec<(u64, String)> = itop.seen().into_iter().collect();
@@ -122,14 +122,15 @@ impl Shared {
             "its ticket {reference} was last changed at {before}, and shows {now} now: was this iTop restored from a backup, or its clock set back?"
         );
         tracing::error!(itop = %itop.name, reason, "halted: nothing is written until `resume`");
-        let halting = itop.begin_halt();
+        let halting = itop.halts.begin();
         let (instance, now) = (itop.instance.clone(), now.to_owned());
         let halt = move |store: &mut dyn Store| {
             store.halt(&instance, &reason, &[(WENT_BACK, "yes"), (WITNESSES, ""), (LAST_UPDATE, &now)])
         };
         self.store.call(halt).await?;
         // Not before: a halt that the store does not take is found once more by what was seen.
-        halting.stored();
+        itop.forget_all_seen();
+        drop(halting);
         Ok(())
     }
 }

@@ -86,26 +86,19 @@ async fn claim(shared: &Shared, lane: &Lane) -> Result<Vec<Claim>, Failure> {
     if [&lane.external, &shared.internal].iter().any(|itop| itop.breaker().is_down()) {
         return Ok(Vec::new());
     }
-    // First of all: a side that halted when the process began goes on by `resume` too.
-    if !may_work(shared, lane).await? || !shared.knows_newer_pairs(lane).await? {
+    if !shared.knows_newer_pairs(lane).await? {
         return Ok(Vec::new());
     }
+    let halts = shared.halts_so_far(lane);
     let (name, now, lease_ms) = (lane.name.clone(), shared.now_ms(), shared.timing.lease_ms);
     let claims = shared.store.call(move |store| {
-        if stands_still(store, &name)? { Ok(Vec::new()) } else { store.claim(&name, BATCH, now, lease_ms) }
+        if stands_still(store, &name)? { Ok(None) } else { store.claim(&name, BATCH, now, lease_ms).map(Some) }
     });
-    Ok(claims.await?)
-}
-
-/// Whether neither side stands still, by what the store says now; what halted in this process goes on by that.
-async fn may_work(shared: &Shared, lane: &Lane) -> Result<bool, Failure> {
-    let halts = [&lane.external, &shared.internal].map(|itop| (itop, itop.halts_so_far()));
-    let name = lane.name.clone();
-    let may_work = !shared.store.call(move |store| stands_still(store, &name)).await?;
-    if may_work {
-        halts.iter().for_each(|(itop, halts)| itop.goes_on_unless_halted_since(*halts));
+    let claims = claims.await?;
+    if claims.is_some() {
+        shared.go_on(lane, halts);
     }
-    Ok(may_work)
+    Ok(claims.unwrap_or_default())
 }
 
 fn stands_still(store: &mut dyn Store, external: &str) -> crate::store::Result<bool> {

@@ -28,7 +28,7 @@ impl Shared {
 
     /// What an earlier process learnt.
     pub(super) async fn remember_offsets(&self) -> Result<(), Failure> {
-        for itop in self.lanes.iter().map(|lane| &lane.external).chain([&self.internal]) {
+        for itop in self.itops() {
             let instance = itop.instance.clone();
             if let Some(learnt) = self.store.call(move |store| Learnt::kept(store, &instance)).await? {
                 itop.remember_offset(learnt);

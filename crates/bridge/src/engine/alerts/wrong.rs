@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Alert, NAMED, Watcher};
 use crate::count::counted;
 use crate::engine::standing::{LaneStanding, SideStanding, Standing};
-use crate::engine::{Cause, FOUND_AGAIN, PAUSED, Shared};
+use crate::engine::{Cause, PAUSED, Shared, is_over_lost_pairs};
 use crate::span::span;
 use crate::store::{Halted, MAX_ROWS, Parked, QueueRow, Result, TicketOf};
 
@@ -110,7 +110,7 @@ fn sides(standing: &Standing, wrong: &mut Wrong) {
         }
         // What an operator has paused is no news to him.
         if let Some(reason) = side.stopped.as_ref().filter(|reason| *reason != PAUSED) {
-            let goes_on = if reason.contains(FOUND_AGAIN) {
+            let goes_on = if is_over_lost_pairs(reason) {
                 "Then it goes on by itself.".to_owned()
             } else {
                 format!("It goes on by `itop-bridge resume {name}`.")

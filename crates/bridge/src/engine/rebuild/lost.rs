@@ -9,6 +9,11 @@ use crate::store::{Instance, Store};
 /// The verb that ends such a standstill, as the reason names it.
 pub const FOUND_AGAIN: &str = "`itop-bridge links rebuild`";
 
+/// Whether a side stands still for that.
+pub fn is_over_lost_pairs(reason: &str) -> bool {
+    reason.contains(FOUND_AGAIN)
+}
+
 /// The cursor with the reason for which the external stood still.
 const LOST: &str = "lost_store";
 

@@ -21,7 +21,7 @@ use super::{Engine, Lane, Shared};
 use crate::store::{LinkState, TicketOf};
 
 pub use duplicates::Duplicate;
-pub use lost::FOUND_AGAIN;
+pub use lost::{FOUND_AGAIN, is_over_lost_pairs};
 
 /// Tickets read together.
 const PAGE: usize = 200;

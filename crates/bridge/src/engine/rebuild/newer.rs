@@ -16,7 +16,13 @@ impl Shared {
     /// Neither a side that is down nor one that an operator stopped is asked: they are not known then.
     pub(in crate::engine) async fn knows_newer_pairs(&self, lane: &Lane) -> Result<bool, Failure> {
         let mut known = lane.newer_known.lock().await;
-        if !*known && may_call(self, &lane.external).await && may_call(self, &self.internal).await {
+        if *known {
+            return Ok(true);
+        }
+        let halts = self.halts_so_far(lane);
+        if may_call(self, &lane.external).await && may_call(self, &self.internal).await {
+            // The store has just said so of both: what this process halted over when it began, an operator has resumed.
+            self.go_on(lane, halts);
             // While nobody looked, an iTop may have been restored.
             if self.has_gone_back(&lane.external).await? || self.has_gone_back(&self.internal).await? {
                 return Ok(false);
