@@ -5,10 +5,10 @@ use itop_client::{Client, ErrorClass, PeerCertificate, Query, ServerTold};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use jiff::tz::TimeZone;
-use url::{Host, Url};
+use url::Url;
 use x509_cert::der::Decode as _;
 
-use super::Verdict;
+use super::{Verdict, is_loopback};
 use crate::config::SideConfig;
 use crate::span::span;
 
@@ -78,12 +78,7 @@ fn in_days(days: i64) -> String {
 }
 
 fn is_on_this_machine(url: &str) -> bool {
-    match Url::parse(url).ok().as_ref().and_then(Url::host) {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        None => false,
-    }
+    Url::parse(url).is_ok_and(|url| is_loopback(&url))
 }
 
 fn valid_until(certificate: &PeerCertificate) -> Option<Timestamp> {
