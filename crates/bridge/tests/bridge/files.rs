@@ -273,6 +273,14 @@ async fn an_empty_file_is_copied_empty(versions: Versions) {
 async fn odd_names_arrive(versions: Versions) {
     let world = Setup::between(versions).start().await;
     let (ticket, _) = ticket_with_files(&world, &[]).await;
+    let expected = attach_with_odd_names(world.acme(), ticket).await;
+    world.settle().await;
+    assert_eq!(names_inside(&world, ticket).await, expected);
+    world.one_more_pass_writes_nothing().await;
+}
+
+/// Answers what the copies are to be called.
+pub async fn attach_with_odd_names(sim: &Sim, ticket: u64) -> Vec<String> {
     let long = format!("{}.pdf", "ä".repeat(251));
     let names = [
         "../../etc/passwd",
@@ -291,22 +299,18 @@ async fn odd_names_arrive(versions: Versions) {
         "<img src=x onerror=y>.html",
     ];
     for name in names {
-        world.acme().attach(ticket, name, "text/plain", name.as_bytes()).await.unwrap();
+        sim.attach(ticket, name, "text/plain", name.as_bytes()).await.unwrap();
     }
     // Longer than this iTop takes: only a hole in its checks could leave one.
     let too_long = format!("{}.pdf", "🔥".repeat(296));
     let answer = contents_answer(ticket, "eA==", &too_long);
-    let file = world.acme().attach_draft(ticket, "long", "text/plain", b"x").await.unwrap();
-    world.acme().fail_with(move |call| {
+    let file = sim.attach_draft(ticket, "long", "text/plain", b"x").await.unwrap();
+    sim.fail_with(move |call| {
         let hit = reads_contents(call) && call.json.contains(&file.to_string());
         hit.then(|| Fault::Page(answer.replace("ID", &file.to_string()), Effect::None))
     });
-    world.acme().save_draft(file, ticket).await.unwrap();
-    world.settle().await;
-    let mut expected: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    expected.push(format!("{}.pdf", "🔥".repeat(251)));
-    assert_eq!(names_inside(&world, ticket).await, expected);
-    world.one_more_pass_writes_nothing().await;
+    sim.save_draft(file, ticket).await.unwrap();
+    names.iter().map(|name| (*name).to_owned()).chain([format!("{}.pdf", "🔥".repeat(251))]).collect()
 }
 
 /// iTop's answer to a read of an attachment `ID` with these contents.
@@ -333,9 +337,14 @@ async fn a_persons_download_and_a_new_organisation_write_nothing(versions: Versi
 
 /// The words that stand in for a file that was not copied.
 fn assert_words(copy: &Attachment, ticket_reference: &str, says: &[&str]) {
+    assert_words_of("acme", copy, ticket_reference, says);
+}
+
+/// The same of a file of that side's.
+pub fn assert_words_of(side: &str, copy: &Attachment, ticket_reference: &str, says: &[&str]) {
     let words = String::from_utf8(copy.data.to_vec()).unwrap();
     assert_eq!(copy.mimetype, "text/plain");
-    for part in says.iter().chain(&[ticket_reference, "acme"]) {
+    for part in says.iter().chain(&[ticket_reference, side]) {
         assert!(words.contains(part), "{part:?} is not in {words:?}");
     }
     assert!(!words.contains("http"), "{words}");

@@ -70,6 +70,14 @@ async fn halted_over_the_restore(world: &World, side: Side) -> String {
     reason
 }
 
+/// An operator resumes the side, and all that follows from it is done. Answers what he is told.
+async fn goes_on(world: &World, side: Side) -> String {
+    let said = world.resume(if side == Side::External { "acme" } else { "elitery" }, false).await.unwrap();
+    world.pass_seconds(4_000).await;
+    world.settle().await;
+    said
+}
+
 async fn a_restored_internal_gets_again_what_it_lost(versions: Versions) {
     let world = Setup::between(versions).start().await;
     let (old, new, backup) = yesterday_and_today(&world, Side::Internal).await;
@@ -80,10 +88,8 @@ async fn a_restored_internal_gets_again_what_it_lost(versions: Versions) {
     world.clear_calls();
     halted_over_the_restore(&world, Side::Internal).await;
     assert_eq!(world.acme().writes() + world.internal.writes(), 0, "nothing is written meanwhile");
-    let said = world.resume("elitery", false).await.unwrap();
+    let said = goes_on(&world, Side::Internal).await;
     assert!(said.contains("2 pairs will be compared with what stands"), "{said}");
-    world.pass_seconds(4_000).await;
-    world.settle().await;
     // The provider's own file of today is lost; the customer's is there again, and so are his words.
     let own = |name: &&String| *name != "inside today.txt";
     assert_eq!(names(&world.internal, copy).iter().collect::<Vec<_>>(), before.iter().filter(own).collect::<Vec<_>>());
@@ -123,9 +129,7 @@ async fn a_restore_is_not_forgotten_while_the_store_takes_nothing(versions: Vers
     world.commits.refuse(false);
     halted_over_the_restore(&world, Side::Internal).await;
     assert_eq!(world.acme().writes() + world.internal.writes(), 0, "nothing is written meanwhile");
-    world.resume("elitery", false).await.unwrap();
-    world.pass_seconds(4_000).await;
-    world.settle().await;
+    goes_on(&world, Side::Internal).await;
     let own = |name: &&String| *name != "inside today.txt";
     assert_eq!(names(&world.internal, copy).iter().collect::<Vec<_>>(), before.iter().filter(own).collect::<Vec<_>>());
     world.one_more_pass_writes_nothing().await;
@@ -145,9 +149,7 @@ async fn the_witnesses_are_asked_for_until_the_store_has_told_them(versions: Ver
     world.commits.refuse(false);
     halted_over_the_restore(&world, Side::External).await;
     assert_eq!(world.acme().writes() + world.internal.writes(), 0, "nothing is written meanwhile");
-    world.resume("acme", false).await.unwrap();
-    world.pass_seconds(4_000).await;
-    world.settle().await;
+    goes_on(&world, Side::External).await;
     world.one_more_pass_writes_nothing().await;
 }
 
@@ -160,9 +162,7 @@ async fn a_restored_external_loses_nothing_that_was_carried(versions: Versions) 
     world.clear_calls();
     halted_over_the_restore(&world, Side::External).await;
     assert_eq!(world.acme().writes() + world.internal.writes(), 0, "nothing is written meanwhile");
-    world.resume("acme", false).await.unwrap();
-    world.pass_seconds(4_000).await;
-    world.settle().await;
+    goes_on(&world, Side::External).await;
     assert_eq!(names(&world.internal, copy), inside, "the copy of what the customer lost stays");
     let own = |name: &&String| *name != "outside today.txt";
     assert_eq!(names(world.acme(), old).iter().collect::<Vec<_>>(), outside.iter().filter(own).collect::<Vec<_>>());
@@ -189,10 +189,7 @@ async fn a_restore_is_seen_by_a_bridge_that_was_not_running(versions: Versions) 
         halted_over_the_restore(&world, side).await;
         let now = (names(world.acme(), old), names(&world.internal, world.copy_of(old).await.id));
         assert_eq!(now, before);
-        let name = if side == Side::External { "acme" } else { "elitery" };
-        world.resume(name, false).await.unwrap();
-        world.pass_seconds(4_000).await;
-        world.settle().await;
+        goes_on(&world, side).await;
         a_day_goes_by(&world, old, "after").await;
         world.one_more_pass_writes_nothing().await;
         world.stop().await;
@@ -262,9 +259,7 @@ async fn people_work_on_at_once_after_the_restore(versions: Versions) {
         world.pass_seconds(250).await;
         assert!(world.stopped(instance(side)).await.is_some(), "{side:?} has halted");
         assert!(before.iter().all(|name| other(&world).contains(name)), "{side:?}: nothing was deleted");
-        world.resume(if side == Side::External { "acme" } else { "elitery" }, false).await.unwrap();
-        world.pass_seconds(4_000).await;
-        world.settle().await;
+        goes_on(&world, side).await;
         assert!(before.iter().all(|name| other(&world).contains(name)), "{side:?}: what was carried stays");
         let inside = names(&world.internal, copy);
         let lost = if side == Side::Internal { "outside today.txt" } else { "inside today.txt" };

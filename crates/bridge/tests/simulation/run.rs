@@ -125,7 +125,7 @@ async fn happen(world: &mut World, runs: &mut bool, trouble: &Trouble) {
         Trouble::ClockJumps { ms } => world.clock.jump(*ms),
         Trouble::DiskFull(full) => world.commits.refuse(*full),
         Trouble::CloneWorks { of, deeds } => {
-            let clone = Clone { of: *of, sim: sim_at(world, *of).cloned(), world };
+            let clone = InAClone { of: *of, sim: sim_at(world, *of).cloned(), world };
             for (deed, pick) in deeds {
                 people::act(&clone, &mut Memory::default(), *of, *deed, *pick).await;
             }
@@ -148,13 +148,13 @@ async fn start_again(world: &mut World, runs: &mut bool) {
 }
 
 /// An iTop in another one's place.
-struct Clone<'w> {
+struct InAClone<'w> {
     of: Place,
     sim: Sim,
     world: &'w World,
 }
 
-impl Ground for Clone<'_> {
+impl Ground for InAClone<'_> {
     fn sim(&self, place: Place) -> &Sim {
         if place == self.of { &self.sim } else { self.world.sim(place) }
     }
