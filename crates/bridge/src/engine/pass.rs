@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use itop_bridge_core::link::LogNote;
-use itop_bridge_core::plan::{Halt, Note, Plan, Step, Write};
+use itop_bridge_core::plan::{Halt, HaltKind, Note, Plan, Step, Write};
 use itop_bridge_core::{Link, Policy, Side, Sight, Ticket, TicketKey, reconcile};
 
 use super::failure::{Failure, Kind, and_look, news};
@@ -17,7 +17,7 @@ use super::sights::Sights;
 use super::suspensions::say_over;
 use super::{Lane, Shared};
 use crate::count::counted;
-use crate::store::{Activity, Claim, LinkState, Look, Next};
+use crate::store::{Activity, Claim, LinkState, Look, Next, Stored};
 
 /// A ticket that keeps moving between read and write is given up after this many plans.
 const MAX_PLANS: usize = 4;
@@ -191,6 +191,12 @@ impl<'a> Pass<'a> {
                 None => {}
             }
         }
+        if self.link.halt.is_none()
+            && let Sight::Here(internal) = &sights.internal
+            && let Some(other) = self.other_pair_of(internal).await?
+        {
+            return self.lost_its_counterpart_to(internal, &other).await;
+        }
         self.read_named_contents(&mut sights).await?;
         if self.link.anew_from_ms.is_some_and(|from_ms| self.shared.now_ms() < from_ms) {
             self.idle_because = Some("what was sent for the internal ticket that is gone may still land");
@@ -306,6 +312,20 @@ impl<'a> Pass<'a> {
             self.save().await?;
         }
         Ok(())
+    }
+
+    /// Under the id of the counterpart stands the copy of another pair's ticket.
+    async fn lost_its_counterpart_to(&mut self, internal: &Ticket, other: &Stored) -> Result<Next, Failure> {
+        let text = format!(
+            "{} (id {}) of the internal side is the copy of {} now: was this iTop restored from a backup, or cloned?",
+            internal.reference, internal.id, other.link.external.reference
+        );
+        if self.link.resumed {
+            self.end(&text).await?;
+        } else {
+            self.stop(Halt { kind: HaltKind::InternalReferenceChanged, text }).await?;
+        }
+        Ok(Next::Done)
     }
 
     /// The pair is over: an operator resumed it although a ticket is gone.

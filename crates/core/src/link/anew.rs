@@ -28,6 +28,13 @@ impl Link {
         self.internal == other.internal && !(is_known && made[0] != made[1])
     }
 
+    /// Its counterpart is lost, or may be: the internal iTop was restored from a backup, and the pair has not been
+    /// compared with what stands there yet. Another ticket may have the id by now.
+    pub fn may_have_lost_its_counterpart(&self) -> bool {
+        let is_lost = self.halt.as_ref().is_some_and(|halt| halt.kind.is_of_a_lost_counterpart());
+        is_lost || self.restored.contains(&Side::Internal)
+    }
+
     pub(super) fn leave_behind(&mut self, files: Vec<u64>) {
         self.left_behind.extend(files);
         self.left_behind.sort_unstable();

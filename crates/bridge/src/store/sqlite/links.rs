@@ -322,12 +322,12 @@ fn conflicts_of_now(link: &Link) -> i64 {
 
 /// An internal ticket has one external one at most. One of another name, or made at another time, under the same id
 /// is another ticket: an iTop restored from a backup gives ids out again, and who was read last is the one that
-/// stands.
+/// stands. So it is where the other pair has not been compared with what the restored iTop shows.
 fn refuse_other_pair(db: &Connection, link: &Link, id: Option<i64>) -> Result<()> {
     let Some(internal) = &link.internal else { return Ok(()) };
     match by_internal(db, internal.id)? {
         Some(other) if Some(other.id) == id => Ok(()),
-        Some(other) if !link.has_the_internal_ticket_of(&other.link) => {
+        Some(other) if !link.has_the_internal_ticket_of(&other.link) || other.link.may_have_lost_its_counterpart() => {
             // Its body still says which ticket it had.
             db.execute("UPDATE links SET internal_id = NULL WHERE id = ?1", [other.id])?;
             Ok(())
@@ -337,9 +337,9 @@ fn refuse_other_pair(db: &Connection, link: &Link, id: Option<i64>) -> Result<()
     }
 }
 
-/// A pair that has ended, or whose internal ticket is lost, leaves the id to the pair that has it by now.
+/// A pair that has ended, or whose internal ticket is or may be lost, leaves the id to the pair that has it by now.
 fn holds_its_internal_ticket(db: &Connection, stored: &Stored) -> Result<bool> {
-    let is_lost = stored.link.halt.as_ref().is_some_and(|halt| halt.kind.is_of_a_lost_counterpart());
+    let is_lost = stored.link.may_have_lost_its_counterpart();
     if !is_lost && stored.state == LinkState::Live && !stored.link.resumed {
         return Ok(true);
     }
