@@ -4,7 +4,9 @@
 //! by what it says, and what the other side was given is remembered entry by entry: neither a lost entry
 //! nor a late one shifts the rest.
 
-use std::collections::BTreeSet;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +43,7 @@ impl LogName {
 }
 
 /// What tells one entry from another.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct EntryKey {
     /// iTop's time of it, as iTop prints it: it moves when the server's zone is changed.
     pub date: String,
@@ -50,11 +52,56 @@ pub struct EntryKey {
     pub hash: String,
     /// Which one of those that are equal in all this, from 0.
     pub nth: u32,
+    /// How many bytes its words take, which the hash determines: so it is no part of what two keys are compared by.
+    /// Keys that an older version stored do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub length: Option<usize>,
 }
 
 impl EntryKey {
     fn says_the_same(&self, other: &EntryKey) -> bool {
         (self.user_id, &self.hash) == (other.user_id, &other.hash)
+    }
+
+    fn is_of_the_same_moment(&self, other: &EntryKey) -> bool {
+        (self.user_id, &self.date) == (other.user_id, &other.date)
+    }
+
+    /// Whether this entry may be the other one with other words in it. iTop stores a log as one text with the
+    /// positions of its entries, so whoever changes words in it (an anonymiser, a moderator) keeps their length.
+    fn may_be_reworded_as(&self, other: &EntryKey) -> bool {
+        let same_length = self.length.zip(other.length).is_none_or(|(was, is)| was == is);
+        self.is_of_the_same_moment(other) && same_length
+    }
+
+    fn compared(&self) -> (&str, u64, &str, u32) {
+        (&self.date, self.user_id, &self.hash, self.nth)
+    }
+}
+
+impl PartialEq for EntryKey {
+    fn eq(&self, other: &EntryKey) -> bool {
+        self.compared() == other.compared()
+    }
+}
+
+impl Eq for EntryKey {}
+
+impl Hash for EntryKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.compared().hash(state);
+    }
+}
+
+impl PartialOrd for EntryKey {
+    fn partial_cmp(&self, other: &EntryKey) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for EntryKey {
+    fn cmp(&self, other: &EntryKey) -> Ordering {
+        self.compared().cmp(&other.compared())
     }
 }
 
@@ -86,6 +133,16 @@ pub struct LogState {
     /// The attachments that carried it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<u64>,
+    /// Which entries each of these carried, where that is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub carried: Vec<LogFile>,
+    /// Entries whose words were changed in place after they were sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reworded: Vec<Reworded>,
+    /// The entry that the bridge wrote when it made the internal ticket, as it stands now: it is known even where
+    /// somebody changed the words that hold its mark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_entry: Option<EntryKey>,
     /// Those of them that a person deleted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removed: Vec<u64>,
@@ -104,6 +161,9 @@ impl LogState {
             batch: None,
             halt: None,
             files: Vec::new(),
+            carried: Vec::new(),
+            reworded: Vec::new(),
+            own_entry: None,
             removed: Vec::new(),
             resumed_after: None,
         }
@@ -133,9 +193,104 @@ impl LogState {
 
     fn keep_files_of_batch(&mut self) -> Vec<EntryKey> {
         let Some(batch) = self.batch.take() else { return Vec::new() };
-        self.files.extend(batch.files.iter().filter_map(|file| file.state.as_ref()?.standing()));
+        for file in &batch.files {
+            let Some(id) = file.state.as_ref().and_then(CopyState::standing) else { continue };
+            self.files.push(id);
+            if file.kind == FileKind::Log {
+                let entries = batch.entries.iter().map(|key| self.as_sent(key).clone()).collect();
+                self.carried.push(LogFile { id, name: file.name.clone(), entries });
+            }
+        }
         batch.entries
     }
+
+    /// The key that the entry had when it was sent.
+    fn as_sent<'k>(&'k self, now: &'k EntryKey) -> &'k EntryKey {
+        self.reworded.iter().find(|reworded| reworded.now == *now).map_or(now, |reworded| &reworded.was)
+    }
+
+    /// The entry has other words now. What was sent of it keeps the old ones.
+    pub(crate) fn is_reworded(&mut self, before: &EntryKey, now: &EntryKey) {
+        if self.vanished.contains(before) {
+            self.vanished.retain(|key| key != before);
+            let is_on_its_way = self.batch.iter().any(|batch| batch.entries.contains(before));
+            self.delivered.extend((!is_on_its_way).then(|| now.clone()));
+        }
+        self.has_key(before, now);
+        let known = self.reworded.iter().position(|reworded| reworded.now == *before);
+        let was = known.map_or_else(|| before.clone(), |at| self.reworded.remove(at).was);
+        // Somebody may have put the old words back.
+        if was != *now {
+            self.reworded.push(Reworded { was, now: now.clone() });
+        }
+    }
+
+    /// The same entry under another date.
+    pub(crate) fn is_moved(&mut self, before: &EntryKey, now: &EntryKey) {
+        self.has_key(before, now);
+        let carried = self.carried.iter_mut().flat_map(|file| &mut file.entries);
+        let reworded = self.reworded.iter_mut().map(|reworded| &mut reworded.now);
+        carried.chain(reworded).filter(|key| *key == before).for_each(|key| key.clone_from(now));
+    }
+
+    fn has_key(&mut self, before: &EntryKey, now: &EntryKey) {
+        let on_its_way = self.batch.iter_mut().flat_map(|batch| &mut batch.entries);
+        let known = self.delivered.iter_mut().chain(on_its_way);
+        known.filter(|key| *key == before).for_each(|key| key.clone_from(now));
+    }
+
+    /// Where the old words of reworded entries stand on the other side. A file that a person deleted is left out.
+    pub fn old_words(&self) -> Vec<OldWords<'_>> {
+        self.reworded.iter().filter_map(|reworded| self.old_words_of(reworded)).collect()
+    }
+
+    fn old_words_of<'a>(&'a self, Reworded { was, now }: &'a Reworded) -> Option<OldWords<'a>> {
+        let is_on_its_way = || self.batch.iter().any(|batch| batch.entries.contains(now));
+        let stand = match self.carried.iter().find(|file| file.entries.contains(was)) {
+            Some(file) if self.removed.contains(&file.id) => return None,
+            Some(file) => Stand::In(file),
+            None if is_on_its_way() => Stand::OnTheirWay,
+            None => Stand::InOneOf(self.files_of_unknown_entries()),
+        };
+        Some(OldWords { date: &now.date, stand })
+    }
+
+    fn files_of_unknown_entries(&self) -> Vec<u64> {
+        let is_known = |id: &u64| self.carried.iter().any(|file| file.id == *id);
+        self.files.iter().filter(|id| !is_known(id)).copied().collect()
+    }
+}
+
+/// An attachment with the text of some entries, and these as they were when it was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogFile {
+    pub id: u64,
+    pub name: String,
+    pub entries: Vec<EntryKey>,
+}
+
+/// An entry that got other words: as it was sent, and as it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reworded {
+    pub was: EntryKey,
+    pub now: EntryKey,
+}
+
+/// Where the old words of a reworded entry stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OldWords<'a> {
+    /// The entry's date.
+    pub date: &'a str,
+    pub stand: Stand<'a>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stand<'a> {
+    In(&'a LogFile),
+    /// A file with them is being sent: it was fixed before.
+    OnTheirWay,
+    /// Which entries each of these carried was not recorded.
+    InOneOf(Vec<u64>),
 }
 
 /// Too much of a log went at once. Nothing more of it is sent until an operator resumes the link.
@@ -176,38 +331,55 @@ pub enum BatchContent {
     },
 }
 
-/// The key of a log file's mark: the number and the hash of the last entry that it carries.
+/// The key of a log file's mark: the number, the hash and the moment of the last entry that it carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BatchKey {
     pub log: LogName,
     /// The entry's place in the log when it was read, from 1.
     pub number: usize,
     pub hash: String,
+    /// Its date and author. Marks of older versions have none.
+    pub moment: Option<String>,
 }
 
 impl BatchKey {
     pub fn of(log: LogName, number: usize, entry: &EntryKey) -> BatchKey {
-        BatchKey { log, number, hash: entry.hash.clone() }
+        BatchKey { log, number, hash: entry.hash.clone(), moment: Some(moment_of(entry)) }
     }
 
     pub fn to_key(&self) -> String {
-        format!("{}:{}:{}", self.log.word(), self.number, self.hash)
+        let moment = self.moment.as_ref().map_or_else(String::new, |moment| format!(":{moment}"));
+        format!("{}:{}:{}{moment}", self.log.word(), self.number, self.hash)
     }
 
     pub fn read(key: &str) -> Option<BatchKey> {
         let mut parts = key.split(':');
         let word = parts.next()?;
         let log = LogName::ALL.into_iter().find(|log| log.word() == word)?;
-        let key = BatchKey { log, number: parts.next()?.parse().ok()?, hash: parts.next()?.to_owned() };
+        let (number, hash) = (parts.next()?.parse().ok()?, parts.next()?.to_owned());
+        let key = BatchKey { log, number, hash, moment: parts.next().map(str::to_owned) };
         parts.next().is_none().then_some(key)
     }
 
     /// The place of the entry that it names: the one with this hash that stands nearest to where it
-    /// stood, since entries before it may have gone.
+    /// stood, since entries before it may have gone. Where none has the hash it may have been reworded: then it is the
+    /// one of this moment, and where the mark does not say that, the one that has its number.
     pub fn place_in(&self, entries: &[Entry]) -> Option<usize> {
-        let said = entries.iter().enumerate().filter(|(_, entry)| entry.key.hash == self.hash);
-        said.map(|(at, _)| at).min_by_key(|at| (at + 1).abs_diff(self.number))
+        let nearest = |is_it: &dyn Fn(&EntryKey) -> bool| {
+            let fit = entries.iter().enumerate().filter(|(_, entry)| is_it(&entry.key));
+            fit.map(|(at, _)| at).min_by_key(|at| (at + 1).abs_diff(self.number))
+        };
+        nearest(&|key| key.hash == self.hash).or_else(|| match &self.moment {
+            Some(moment) => nearest(&|key| moment_of(key) == *moment),
+            None => self.number.checked_sub(1).filter(|at| *at < entries.len()),
+        })
     }
+}
+
+/// As it stands in a mark: `20261124120000-7`.
+fn moment_of(entry: &EntryKey) -> String {
+    let date: String = entry.date.chars().filter(char::is_ascii_digit).collect();
+    format!("{date}-{}", entry.user_id)
 }
 
 /// How a log as it stands differs from what was delivered of it.
@@ -223,10 +395,13 @@ pub struct Difference {
     pub back: Vec<EntryKey>,
     /// The same entry under another date.
     pub moved: Vec<(EntryKey, EntryKey)>,
+    /// The same entry with other words.
+    pub reworded: Vec<(EntryKey, EntryKey)>,
 }
 
 impl Difference {
-    /// A vanished and an unknown entry with equal author and words are one entry whose date moved.
+    /// A vanished and an unknown entry with equal author and words are one entry whose date moved; with equal author
+    /// and date, at the same place, they are one entry that was reworded.
     pub fn of(state: &LogState, present: &[EntryKey]) -> Difference {
         let there: BTreeSet<&EntryKey> = present.iter().collect();
         let known: BTreeSet<&EntryKey> = state.delivered.iter().collect();
@@ -235,6 +410,7 @@ impl Difference {
         let sent = state.delivered.iter().chain(on_its_way.iter().copied());
         let mut gone: Vec<&EntryKey> = sent.filter(|key| !there.contains(key)).collect();
         let mut difference = Difference::default();
+        let mut unknown = Vec::new();
         for key in present {
             if known.contains(key) {
                 continue;
@@ -248,13 +424,63 @@ impl Difference {
             }
             match gone.iter().position(|gone| gone.says_the_same(key)) {
                 Some(at) => difference.moved.push((gone.remove(at).clone(), key.clone())),
-                None => difference.new.push(key.clone()),
+                None => unknown.push(key),
             }
         }
+        if !unknown.is_empty() {
+            let places = Places::of(state, present);
+            difference.reworded = places.take_reworded(&mut gone, &mut unknown);
+            let mut lost = state.vanished.iter().collect();
+            difference.reworded.extend(places.take_reworded(&mut lost, &mut unknown));
+        }
+        difference.new = unknown.into_iter().cloned().collect();
         let (delivered, on_the_way): (Vec<&EntryKey>, Vec<&EntryKey>) =
             gone.into_iter().partition(|key| known.contains(key));
         difference.gone = delivered.into_iter().cloned().collect();
         difference.gone_on_the_way = on_the_way.into_iter().filter(|key| !vanished.contains(key)).cloned().collect();
         difference
+    }
+}
+
+/// Where entries stood when they were sent, and where they stand.
+struct Places<'a> {
+    sent: BTreeMap<&'a EntryKey, usize>,
+    present: &'a [EntryKey],
+    now: BTreeMap<&'a EntryKey, usize>,
+}
+
+impl<'a> Places<'a> {
+    fn of(state: &'a LogState, present: &'a [EntryKey]) -> Places<'a> {
+        let on_its_way = state.batch.iter().flat_map(|batch| &batch.entries);
+        let sent = state.delivered.iter().chain(on_its_way).enumerate().map(|(at, key)| (key, at)).collect();
+        Places { sent, present, now: present.iter().enumerate().map(|(at, key)| (key, at)).collect() }
+    }
+
+    fn take_reworded(&self, gone: &mut Vec<&EntryKey>, unknown: &mut Vec<&EntryKey>) -> Vec<(EntryKey, EntryKey)> {
+        let mut reworded = Vec::new();
+        unknown.retain(|now| {
+            let is_it = |before: &&EntryKey| before.may_be_reworded_as(now) && self.are_at_one_place(before, now);
+            let Some(at) = gone.iter().position(is_it) else { return true };
+            reworded.push((gone.remove(at).clone(), (*now).clone()));
+            false
+        });
+        reworded
+    }
+
+    /// iTop loses an entry when two people save at once, and both may have saved in one second: what came in place of
+    /// the lost one stands at the end, after all that are dated before it.
+    fn are_at_one_place(&self, before: &EntryKey, now: &EntryKey) -> bool {
+        let Some(&at) = self.now.get(now) else { return false };
+        let (earlier, later) = (&self.present[..at], &self.present[at + 1..]);
+        let is_in_order = earlier.last().is_none_or(|key| key.date <= now.date)
+            && later.first().is_none_or(|key| key.date >= now.date);
+        // One that vanished long ago has no place.
+        let Some(was_at) = self.sent.get(before) else { return is_in_order };
+        let of_the_moment = |key: &&EntryKey| key.is_of_the_same_moment(now);
+        let was_before = |key: &EntryKey| self.sent.get(key).is_none_or(|at| at < was_at);
+        let was_after = |key: &EntryKey| self.sent.get(key).is_none_or(|at| at > was_at);
+        is_in_order
+            && earlier.iter().rev().take_while(of_the_moment).all(was_before)
+            && later.iter().take_while(of_the_moment).all(was_after)
     }
 }

@@ -417,6 +417,7 @@ fn any_key() -> impl Strategy<Value = EntryKey> {
         user_id,
         hash,
         nth,
+        length: None,
     })
 }
 

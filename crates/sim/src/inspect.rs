@@ -169,6 +169,28 @@ impl Sim {
         })
     }
 
+    /// Puts other words into the entries of a log, in place, as an anonymiser does it in the database: date and author
+    /// stay, no hook fires, and `last_update` stays. iTop keeps the positions of the entries, so both have one length.
+    /// Answers how many entries held them.
+    ///
+    /// # Panics
+    /// Where the lengths differ: a test's own mistake.
+    pub fn reword_log_entries(&self, ticket: u64, log: &str, words: &str, others: &str) -> usize {
+        assert_eq!(words.len(), others.len(), "{words:?} and {others:?} take as many bytes");
+        self.with(|state| {
+            let Some(mut object) = state.world.find("Ticket", ticket).cloned() else { return 0 };
+            let mut entries = object.get(log).log().to_vec();
+            let mut reworded = 0;
+            for entry in entries.iter_mut().filter(|entry| entry.text.contains(words)) {
+                entry.text = entry.text.replace(words, others);
+                reworded += 1;
+            }
+            object.set(log, Value::Log(entries));
+            state.world.put(object);
+            reworded
+        })
+    }
+
     /// Deletes without a hook or a rule: a restored backup lacks it.
     pub fn erase(&self, class: &str, id: u64) -> bool {
         self.with(|state| state.world.remove(class, id).is_some())

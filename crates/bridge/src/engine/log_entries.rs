@@ -12,9 +12,11 @@ use super::html;
 pub fn entries(log: Vec<LogEntry>) -> Vec<Entry> {
     let mut met: HashMap<(String, u64, String), u32> = HashMap::new();
     let keyed = log.into_iter().map(|entry| {
-        let hash = short_hash(html::without_image_addresses(&entry.message_html).as_bytes());
+        let words = html::without_image_addresses(&entry.message_html);
+        let hash = short_hash(words.as_bytes());
         let nth = met.entry((entry.date.clone(), entry.user_id, hash.clone())).or_default();
-        let key = EntryKey { date: entry.date, user_id: entry.user_id, hash, nth: *nth };
+        let length = Some(words.len());
+        let key = EntryKey { date: entry.date, user_id: entry.user_id, hash, nth: *nth, length };
         *nth += 1;
         Entry { key, author: entry.user_login, html: entry.message_html }
     });

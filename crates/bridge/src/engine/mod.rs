@@ -35,6 +35,7 @@ mod probe;
 mod read;
 mod rebuild;
 mod refused_size;
+mod reworded;
 mod sights;
 mod standing;
 mod status;
@@ -62,6 +63,7 @@ pub use policies::{LaneSettings, target_of};
 pub use preview::{CannotTell, Preview};
 pub use rebuild::{Duplicate, FOUND_AGAIN, FoundBy, FoundPair, Left, Rebuilt, Stopped, is_over_lost_pairs};
 pub use refused_size::RefusedSize;
+pub use reworded::where_they_stand;
 pub use troubles::{Access, Cause, PAUSED, Trouble};
 pub use zone::Learnt;
 

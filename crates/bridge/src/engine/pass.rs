@@ -362,6 +362,7 @@ impl<'a> Pass<'a> {
                     let files = counted(files.len(), "file", "files");
                     self.did(format!("{files} with the {} log {} deleted by a person", log.word(), from.place()));
                 }
+                Note::Log { from, log, what: LogNote::Reworded(entries) } => self.are_reworded(*from, *log, entries),
                 Note::Log { what: LogNote::Halted(halt), .. } => {
                     tracing::error!(ticket = %self.name(), reason = %halt.text, "halted: nothing more of this log is sent until `resume`");
                     self.did(format!("halted: {}", halt.text));

@@ -13,6 +13,7 @@ use crate::world::*;
 mod gone_on_the_way;
 mod images;
 mod restored;
+mod reworded;
 
 every_pair_of_versions![
     entries_arrive_as_one_file_a_batch,

@@ -71,12 +71,9 @@ impl Link {
                 state.vanished.extend(keys.iter().cloned());
             }
             LogNote::Back(keys) => state.are_back(keys),
-            LogNote::Moved { before, now } => {
-                let on_its_way = state.batch.iter_mut().flat_map(|batch| &mut batch.entries);
-                for key in state.delivered.iter_mut().chain(on_its_way).filter(|key| *key == before) {
-                    key.clone_from(now);
-                }
-            }
+            LogNote::Moved { before, now } => state.is_moved(before, now),
+            LogNote::Reworded(entries) => entries.iter().for_each(|(before, now)| state.is_reworded(before, now)),
+            LogNote::OwnEntry(key) => state.own_entry = Some(key.clone()),
             LogNote::Halted(halt) => state.halt = Some(halt.clone()),
             LogNote::ResumeIsOver => state.resumed_after = None,
             LogNote::FileArrived { key, id } => {
@@ -111,6 +108,10 @@ pub enum LogNote {
         before: EntryKey,
         now: EntryKey,
     },
+    /// These, as they were, have other words now: what was sent of them keeps the old ones.
+    Reworded(Vec<(EntryKey, EntryKey)>),
+    /// The entry that the bridge wrote at the internal ticket's creation, as it stands now.
+    OwnEntry(EntryKey),
     Halted(LogHalt),
     ResumeIsOver,
     /// A file of the batch that an unanswered create made after all, found by its mark.

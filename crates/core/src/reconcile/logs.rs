@@ -18,8 +18,14 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
         let Some(entries) = source.logs.get(&log) else { continue };
         let fresh = LogState::new(from, log);
         let state = link.log(from, log).unwrap_or(&fresh);
-        let entries = crossing_entries(policy, link, from, log, entries);
-        One { policy, link, state, target }.plan(entries, plan);
+        let crossing = crossing_entries(policy, link, from, log, entries);
+        let one = One { policy, link, state, target };
+        if let Some(own) = entries.first().filter(|_| crossing.len() < entries.len()).map(|entry| &entry.key)
+            && state.own_entry.as_ref() != Some(own)
+        {
+            one.note(LogNote::OwnEntry(own.clone()), plan);
+        }
+        one.plan(crossing, plan);
     }
     for state in link.logs.iter().filter(|state| !policy.logs.contains(&(state.from, state.log))) {
         let (_, target) = state.from.source_and_target(external, internal);
@@ -40,13 +46,27 @@ pub fn crossing_entries<'a>(
 ) -> &'a [Entry] {
     match entries.split_first() {
         Some((first, others))
-            if from == Side::Internal
-                && log == LogName::Private
-                && TicketMark::find(&first.html) == Some(policy.mark(link)) =>
+            if from == Side::Internal && log == LogName::Private && is_own_entry(policy, link, first) =>
         {
             others
         }
         _ => entries,
+    }
+}
+
+/// By its mark, or, where somebody changed the words that hold it, by what is remembered of it. Links of older versions
+/// remember nothing: there it is the first entry, of the moment at which the ticket was made, and was never sent.
+fn is_own_entry(policy: &Policy, link: &Link, first: &Entry) -> bool {
+    if TicketMark::find(&first.html) == Some(policy.mark(link)) {
+        return true;
+    }
+    let state = link.log(Side::Internal, LogName::Private);
+    match state.and_then(|state| state.own_entry.as_ref()) {
+        Some(own) => (own.user_id, &own.date) == (first.key.user_id, &first.key.date),
+        None => {
+            let was_sent = |state: &LogState| state.delivered.iter().any(|key| key.date == first.key.date);
+            first.key.date == link.ancestor.internal.made && !state.is_some_and(was_sent)
+        }
     }
 }
 
@@ -128,6 +148,9 @@ impl One<'_> {
         }
         for (before, now) in std::mem::take(&mut difference.moved) {
             self.note(LogNote::Moved { before, now }, plan);
+        }
+        if !difference.reworded.is_empty() {
+            self.note(LogNote::Reworded(std::mem::take(&mut difference.reworded)), plan);
         }
         self.take_in(entries, &mut difference.new, plan);
         self.resume(&mut difference.new, plan);

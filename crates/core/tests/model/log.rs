@@ -96,7 +96,9 @@ impl Instance {
         let mut keys: Vec<EntryKey> = Vec::new();
         for spoken in &self.log {
             let date = format!("{:012}", spoken.second + self.zone * 3600);
-            let mut key = EntryKey { date, user_id: spoken.user, hash: spoken.words.to_owned(), nth: 0 };
+            // Different words have different lengths here: nobody rewords an entry.
+            let length = Some(spoken.words.bytes().fold(0, |length, byte| length * 256 + usize::from(byte)));
+            let mut key = EntryKey { date, user_id: spoken.user, hash: spoken.words.to_owned(), nth: 0, length };
             while keys.contains(&key) {
                 key.nth += 1;
             }

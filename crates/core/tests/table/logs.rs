@@ -20,9 +20,10 @@ pub fn new_entries() -> Vec<Case> {
             ext(),
             int().log([marked_entry("7f3a"), a.clone(), b.clone()]),
         )
-        .writes(["send a+b of the private log inside"]),
+        .writes(["send a+b of the private log inside"])
+        .notes(["own entry of the private log inside"]),
         case("the bridge's entry alone is nothing to send", link(), ext(), int().log([marked_entry("7f3a")]))
-            .does_nothing(),
+            .notes(["own entry of the private log inside"]),
         case("another bridge's entry is an entry like any other", link(), ext(), int().log([marked_entry("beef")]))
             .writes(["send copy of R-1 of the private log inside"]),
         case(
@@ -31,7 +32,8 @@ pub fn new_entries() -> Vec<Case> {
             ext(),
             int().log([marked_entry("7f3a"), marked_entry("7f3a").at("10:09")]),
         )
-        .writes(["send copy of R-1 of the private log inside"]),
+        .writes(["send copy of R-1 of the private log inside"])
+        .notes(["own entry of the private log inside"]),
         case("both logs at once", link(), ext().log([a.clone()]), int().log([b.clone()]))
             .writes(["send a of the private log outside", "send b of the private log inside"]),
         case(
@@ -133,7 +135,7 @@ pub fn new_entries() -> Vec<Case> {
 pub fn batches() -> Vec<Case> {
     let [a, b, c] = [said("a"), said("b").at("10:05"), said("c").at("10:07")];
     let image = |state| (FileKind::Image, "4", state);
-    let text = |state| (FileKind::Log, "private:1:a", state);
+    let text = |state| (FileKind::Log, "private:1:a:20260301100000-7", state);
     let in_doubt = |until_ms| Some(CopyState::InDoubt { until_ms });
     let of_a = |files: &[(FileKind, &str, Option<CopyState>)]| link().sending(OUTSIDE, &[said("a")], files);
     let rows = vec![
@@ -161,7 +163,10 @@ pub fn batches() -> Vec<Case> {
             ext().log([]),
             int().files([log_file(600, OUTSIDE, 1, a.clone())]),
         )
-        .notes(["private:1:a arrived as 600 of the private log outside", "batch over of the private log outside"])
+        .notes([
+            "private:1:a:20260301100000-7 arrived as 600 of the private log outside",
+            "batch over of the private log outside",
+        ])
         .looks_again_at(NOW),
         case(
             "an entry that vanished on its way and is back before the batch is over",
@@ -171,7 +176,7 @@ pub fn batches() -> Vec<Case> {
         )
         .notes([
             "a back of the private log outside",
-            "private:1:a arrived as 600 of the private log outside",
+            "private:1:a:20260301100000-7 arrived as 600 of the private log outside",
             "batch over of the private log outside",
         ]),
         case(
@@ -195,14 +200,20 @@ pub fn batches() -> Vec<Case> {
             ext().log([a.clone()]),
             int().files([log_file(600, OUTSIDE, 1, a.clone())]),
         )
-        .notes(["private:1:a arrived as 600 of the private log outside", "batch over of the private log outside"]),
+        .notes([
+            "private:1:a:20260301100000-7 arrived as 600 of the private log outside",
+            "batch over of the private log outside",
+        ]),
         case(
             "a file whose sending a restored store forgot is found by its mark: the batch is over",
             of_a(&[image(Some(CopyState::Stands(600))), text(None)]),
             ext().log([a.clone()]),
             int().files([made(600, OUTSIDE, FileKind::Image, "4"), log_file(601, OUTSIDE, 1, a.clone())]),
         )
-        .notes(["private:1:a arrived as 601 of the private log outside", "batch over of the private log outside"]),
+        .notes([
+            "private:1:a:20260301100000-7 arrived as 601 of the private log outside",
+            "batch over of the private log outside",
+        ]),
         case(
             "an earlier file of equal words at the same place is not the one to be sent",
             of_a(&[text(None)]).logged(OUTSIDE, [600]),
@@ -409,7 +420,7 @@ pub fn gone_entries() -> Vec<Case> {
             int().log([marked_entry("7f3a"), said("x")]),
         )
         .writes([r#"update title="[R-1] B""#, "send x of the private log inside"])
-        .notes(["halt after  of the private log outside"])
+        .notes(["halt after  of the private log outside", "own entry of the private log inside"])
         .conflict(&gone(3, 3)),
         case("a halted log stays halted, though all is back", halted(3), ext().log(of(4)), int())
             .conflict("private_log outside: gone"),
@@ -427,7 +438,7 @@ pub fn gone_entries() -> Vec<Case> {
         ]),
         case(
             "a log that halts lets its batch wait",
-            given(3).sending(OUTSIDE, &[log[3].clone()], &[(FileKind::Log, "private:4:d", None)]),
+            given(3).sending(OUTSIDE, &[log[3].clone()], &[(FileKind::Log, "private:4:d:20260301100300-7", None)]),
             ext().log([log[3].clone()]),
             int(),
         )
@@ -441,7 +452,7 @@ pub fn gone_entries() -> Vec<Case> {
 pub fn switched_off() -> Vec<Case> {
     let a = said("a");
     let image = |state| (FileKind::Image, "4", state);
-    let text = |state| (FileKind::Log, "private:1:a", state);
+    let text = |state| (FileKind::Log, "private:1:a:20260301100000-7", state);
     let in_doubt = |until_ms| Some(CopyState::InDoubt { until_ms });
     let of_a = |files: &[(FileKind, &str, Option<CopyState>)]| link().sending(OUTSIDE, &[said("a")], files);
     vec![
@@ -453,7 +464,10 @@ pub fn switched_off() -> Vec<Case> {
             ext(),
             int().files([log_file(600, OUTSIDE, 1, a)]),
         )
-        .notes(["private:1:a arrived as 600 of the private log outside", "batch over of the private log outside"]),
+        .notes([
+            "private:1:a:20260301100000-7 arrived as 600 of the private log outside",
+            "batch over of the private log outside",
+        ]),
         case("what never arrived is not sent again", of_a(&[text(in_doubt(NOW))]), ext(), int().files([]))
             .notes(["batch given up of the private log outside"]),
         case("nor is what was not sent", of_a(&[image(Some(CopyState::Stands(600))), text(None)]), ext(), int())

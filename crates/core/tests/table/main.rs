@@ -12,6 +12,7 @@ mod halts;
 mod logs;
 mod outward;
 mod restored;
+mod reworded;
 mod status;
 
 use fixtures::{note_in_words, policy, write_in_words};
@@ -123,6 +124,8 @@ fn every_row_holds() {
         logs::batches(),
         logs::switched_off(),
         logs::gone_entries(),
+        reworded::entries(),
+        reworded::the_bridges_own(),
         documents::reports(),
         documents::notices(),
         halts::halts(),

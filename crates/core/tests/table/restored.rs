@@ -134,7 +134,7 @@ pub fn restored() -> Vec<Case> {
             outside(link().sending(
                 Side::External,
                 &[said("1"), said("2"), said("3")],
-                &[(FileKind::Log, "private:3:3", Some(CopyState::InDoubt { until_ms: NOW }))],
+                &[(FileKind::Log, "private:3:3:20260301100000-7", Some(CopyState::InDoubt { until_ms: NOW }))],
             )),
             ext().files([]).log([]),
             int().files([log_file(300, Side::External, 3, said("3"))]),
@@ -142,7 +142,7 @@ pub fn restored() -> Vec<Case> {
         .policy(private_logs)
         .notes([
             forgotten,
-            "private:3:3 arrived as 300 of the private log outside",
+            "private:3:3:20260301100000-7 arrived as 300 of the private log outside",
             "batch over of the private log outside",
         ]),
         case("fields and states stand as they are, and what differs is shown", inside(agreed("resolved", "resolved")), ext().files([]).status("resolved"), int().files([]).title("[R-1] older").status("assigned"))

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use itop_bridge_core::caselog::{LogState, OldWords, Stand};
 use itop_bridge_core::document::{Document, DocumentKind};
 use itop_bridge_core::link::{Copy, CopyState};
 use itop_bridge_core::{Link, Side};
@@ -13,6 +14,7 @@ use crate::cli::times::moment;
 use crate::cli::{Outcome, print_json, ticket};
 use crate::config::Config;
 use crate::count::counted;
+use crate::engine::where_they_stand;
 use crate::store::{Activity, MAX_ROWS, QueueRow, Store, Stored};
 
 pub(super) fn show(
@@ -46,7 +48,7 @@ pub(super) fn show(
                 json!({
                     "log": log.log, "from": log.from, "delivered": log.delivered.len(), "vanished": log.vanished.len(),
                     "files": log.files, "files_removed": log.removed, "on_its_way": log.batch.as_ref().map(|batch| batch.entries.len()),
-                    "halt": log.halt.as_ref().map(|halt| &halt.text),
+                    "halt": log.halt.as_ref().map(|halt| &halt.text), "reworded": reworded_as_json(log),
                 })
             })
             .collect();
@@ -65,7 +67,13 @@ pub(super) fn show(
     if let Some(at_ms) = row.settles_at_ms {
         writeln!(out, "{}", unanswered(at_ms))?;
     }
-    say_link(&row.stored.link, &activity, out)?;
+    let link = &row.stored.link;
+    let inside = link.internal.as_ref().map_or("", |key| &key.reference);
+    let names = [
+        format!("{}:{}", row.stored.external_name, link.external.reference),
+        format!("{}:{inside}", config.internal.name),
+    ];
+    say_link(&row.stored.link, &names, &activity, out)?;
     say_queue(row.queued.as_ref(), out)?;
     say_activity(&activity, out)?;
     Ok(Outcome::Fine)
@@ -78,7 +86,7 @@ fn file_as_json(copy: &Copy) -> Json {
     })
 }
 
-fn say_link(link: &Link, activity: &[Activity], out: &mut dyn Write) -> anyhow::Result<()> {
+fn say_link(link: &Link, names: &[String; 2], activity: &[Activity], out: &mut dyn Write) -> anyhow::Result<()> {
     let status = |side: Side| format!("{} {}", link.ancestor.side(side).status, side.place());
     writeln!(out, "status: {}, {}", status(Side::External), status(Side::Internal))?;
     if let Some(halt) = &link.halt {
@@ -117,8 +125,27 @@ fn say_link(link: &Link, activity: &[Activity], out: &mut dyn Write) -> anyhow::
             way(log.from),
             log.log.word()
         )?;
+        say_reworded(log, &names[usize::from(log.from == Side::External)], out)?;
     }
     Ok(())
+}
+
+/// The entries that got other words since they were sent, and where the old ones stand; `target` is the ticket that
+/// has them.
+fn say_reworded(log: &LogState, target: &str, out: &mut dyn Write) -> std::io::Result<()> {
+    for old in log.old_words() {
+        writeln!(out, "    the entry of {} was reworded since: {}", old.date, where_they_stand(&[&old], target))?;
+    }
+    Ok(())
+}
+
+fn reworded_as_json(log: &LogState) -> Json {
+    let words = |old: OldWords<'_>| match old.stand {
+        Stand::In(file) => json!({ "entry": old.date, "files": [file.id], "name": file.name }),
+        Stand::OnTheirWay => json!({ "entry": old.date, "files": [] }),
+        Stand::InOneOf(files) => json!({ "entry": old.date, "files": files }),
+    };
+    log.old_words().into_iter().map(words).collect()
 }
 
 fn heading(what: &str, nothing: bool, out: &mut dyn Write) -> std::io::Result<()> {
