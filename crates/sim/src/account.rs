@@ -23,11 +23,10 @@ pub struct Account {
     pub contact_id: u64,
     /// What a case log shows as its `user_login`.
     pub display_name: String,
-    /// As iTop names it, `EN US` or `FR FR`: dates may be printed in a format of its own.
-    pub language: String,
     pub is_admin: bool,
     /// Holds the profile *REST Services User*.
     pub may_use_rest: bool,
+    /// Dates may be printed in a format of its own.
     pub language: Language,
     denied: BTreeSet<(String, Right)>,
     allowed: BTreeSet<(String, Right)>,
@@ -45,7 +44,6 @@ impl Account {
             user_id,
             contact_id,
             display_name: display_name.into(),
-            language: "EN US".into(),
             is_admin: false,
             may_use_rest: true,
             language: Language::default(),

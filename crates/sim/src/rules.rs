@@ -111,6 +111,14 @@ pub enum Language {
 }
 
 impl Language {
+    /// As iTop names it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Language::English => "EN US",
+            Language::French => "FR FR",
+        }
+    }
+
     /// A refusal as an account of this language reads it: only the words around an attribute are translated.
     pub fn says(self, refusal: Refusal) -> Refusal {
         match self {

@@ -71,7 +71,7 @@ impl State {
             now,
             read_only: self.read_only,
             limits: self.config.limits,
-            date_format: self.config.date_formats.of(&account.language),
+            date_format: self.config.date_formats.of(account.language.code()),
         }
     }
 }

@@ -112,7 +112,7 @@ async fn a_format_may_be_one_languages() {
         "key": "SELECT UserRequest WHERE start_date = '2026-11-29 00:00:00'"});
     let shown = |answer: Json| answer["objects"]["UserRequest::1"]["fields"].clone();
     assert_eq!(shown(ok(&sim, "bridge", get.clone()).await)["start_date"], "2026-11-29 00:00:00");
-    sim.with_account("bridge", |account| account.language = "FR FR".into());
+    sim.with_account("bridge", |account| account.language = itop_sim::Language::French);
     let shown = shown(ok(&sim, "bridge", get).await);
     assert_eq!(shown["start_date"], "29.11.2026 00:00");
     assert_eq!(shown["private_log"]["entries"][0]["date"], "2026-11-29 00:00:00");
