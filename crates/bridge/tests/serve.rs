@@ -76,7 +76,8 @@ impl Server {
 
     /// It answers as ever.
     async fn is_well(&self) {
-        let answer = read(send(self, &hook(7)).await).await;
+        let last = hook(7).replace("Host: x", "Host: x\r\nConnection: close");
+        let answer = read(send(self, &last).await).await;
         assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
     }
 }
@@ -132,19 +133,39 @@ async fn a_shutdown_does_not_wait_for_ever() {
     tokio::time::timeout(Duration::from_secs(5), server.done).await.unwrap().unwrap();
 }
 
+/// Sends all of it before it reads anything, as many clients do: the status and the JSON of the answer.
+async fn answer_to_all_of(server: &Server, head: &str, body: &[u8]) -> (u16, serde_json::Value) {
+    // With little room in the sockets, as over a network: the server has answered long before all is sent.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_send_buffer_size(128 * 1024).unwrap();
+    let mut socket = socket.connect(server.address).await.unwrap();
+    for part in [head.as_bytes(), body] {
+        let shown = head.get(..200).unwrap_or(head);
+        socket.write_all(part).await.unwrap_or_else(|error| panic!("{shown}: cut off while it sends: {error}"));
+    }
+    let answer = read(socket).await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("an answer: {answer:?}"));
+    let body = serde_json::from_str(body).unwrap_or(serde_json::Value::Null);
+    (head[9..12].parse().unwrap(), body)
+}
+
+/// A server that has time for much.
+async fn patient() -> Server {
+    start(Timing { request_read_ms: 30_000, ..impatient() }).await
+}
+
+fn chunked(length: usize) -> Vec<u8> {
+    let piece = format!("10000\r\n{}\r\n", "x".repeat(65_536));
+    [piece.repeat(length / 65_536).as_bytes(), b"0\r\n\r\n"].concat()
+}
+
 #[tokio::test]
 async fn a_head_that_is_too_large_is_refused() {
-    let server = start(impatient()).await;
-    let long = format!("{}X-Long: {}\r\n\r\n", head(KEY), "x".repeat(300_000));
+    let server = patient().await;
+    let long = format!("{}X-Long: {}\r\n\r\n", head(KEY), "x".repeat(3_000_000));
     let many = format!("{}{}\r\n", head(KEY), "X-Many: x\r\n".repeat(200));
     for request in [long, many] {
-        let mut socket = TcpStream::connect(server.address).await.unwrap();
-        // It may close before it has read all.
-        let _ = socket.write_all(request.as_bytes()).await;
-        let mut answer = Vec::new();
-        let _ = tokio::time::timeout(Duration::from_secs(5), socket.read_to_end(&mut answer)).await.expect("an end");
-        let answer = String::from_utf8_lossy(&answer);
-        assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+        assert_eq!(answer_to_all_of(&server, &request, b"").await.0, 431);
     }
     assert_eq!(server.marked().await, [0; 0]);
     server.is_well().await;
@@ -152,20 +173,98 @@ async fn a_head_that_is_too_large_is_refused() {
 
 #[tokio::test]
 async fn a_body_that_is_too_large_is_refused_before_it_is_read() {
-    let server = start(impatient()).await;
-    let announced = read(send(&server, &format!("{}Content-Length: 2000000\r\n\r\n", head(KEY))).await).await;
-    assert!(announced.starts_with("HTTP/1.1 413 "), "{announced}");
-    let mut socket = send(&server, &format!("{}Transfer-Encoding: chunked\r\n\r\n", head(KEY))).await;
-    let piece = format!("10000\r\n{}\r\n", "x".repeat(65_536));
-    for _ in 0..32 {
-        if socket.write_all(piece.as_bytes()).await.is_err() {
-            break;
+    let server = patient().await;
+    let answer = read(send(&server, &format!("{}Content-Length: 2000000\r\n\r\n", head(KEY))).await).await;
+    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("connection: close"), "{answer}");
+    // A client that asks first is told at once, and not to go on.
+    let asks = format!("{}Content-Length: 2000000\r\nExpect: 100-continue\r\n\r\n", head(KEY));
+    let answer = read(send(&server, &asks).await).await;
+    assert!(answer.starts_with("HTTP/1.1 413 ") && !answer.contains("100 Continue"), "{answer}");
+    server.is_well().await;
+}
+
+/// On its way to a client that has not read yet, an answer is lost when the connection is reset.
+#[tokio::test]
+async fn the_answer_reaches_a_client_that_sends_all_before_it_reads() {
+    let server = patient().await;
+    let large = vec![b'x'; 3_000_000];
+    let length = format!("Content-Length: {}\r\n\r\n", large.len());
+    let no_length = "Transfer-Encoding: chunked\r\n\r\n".to_owned();
+    let hooks = ["create-ticket", "update-ticket", "update-private-log"];
+    let files = ["create-attachment", "update-attachment", "delete-attachment"];
+    for route in hooks.into_iter().chain(files) {
+        for (framed, body) in [(&length, large.clone()), (&no_length, chunked(large.len()))] {
+            for (key, wanted) in [(KEY, (413, "too_large")), ("sk_wrong", (401, "invalid_api_key"))] {
+                let head = head(key).replace("update-ticket", route) + framed;
+                let (status, said) = answer_to_all_of(&server, &head, &body).await;
+                assert_eq!((status, said["error"].as_str()), (wanted.0, Some(wanted.1)), "{route}: {said}");
+            }
         }
     }
-    let mut answer = Vec::new();
-    let _ = tokio::time::timeout(Duration::from_secs(5), socket.read_to_end(&mut answer)).await.expect("an end");
-    assert!(answer.starts_with(b"HTTP/1.1 413 "), "{}", String::from_utf8_lossy(&answer));
+    for (request, wanted) in [
+        (head(KEY).replace("update-ticket", "ticket-state-change"), 403),
+        (head(KEY).replace("update-ticket", "no-such-route"), 404),
+        (head(KEY).replace("POST", "PUT"), 405),
+        (head(KEY).replace("POST /api/v1/update-ticket", "GET /api/v1/test"), 200),
+    ] {
+        assert_eq!(answer_to_all_of(&server, &(request + &length), &large).await.0, wanted);
+    }
+    assert_eq!(server.marked().await, [0; 0]);
     server.is_well().await;
+}
+
+/// 16 MiB are read and dropped, and then the connection is closed, whoever has not had enough.
+#[tokio::test]
+async fn a_client_that_sends_without_end_is_cut_off() {
+    let server = patient().await;
+    for key in [KEY, "sk_wrong"] {
+        for framed in ["Content-Length: 1000000000000", "Transfer-Encoding: chunked"] {
+            let mut socket = send(&server, &format!("{}{framed}\r\n\r\n", head(key))).await;
+            let piece = format!("100000\r\n{}\r\n", "x".repeat(1024 * 1024));
+            let sends = async {
+                let mut sent = 0;
+                while socket.write_all(piece.as_bytes()).await.is_ok() {
+                    sent += 1;
+                    assert!(sent < 100, "{key}, {framed}: it takes a body without end");
+                }
+                sent
+            };
+            let sent = tokio::time::timeout(Duration::from_secs(20), sends).await.expect("it is cut off");
+            assert!(sent >= 16, "{key}, {framed}: cut off after {sent} MiB");
+        }
+    }
+    server.is_well().await;
+}
+
+/// Whoever sends slowly what nobody wants holds the connection no longer than for a body that is wanted.
+#[tokio::test]
+async fn a_client_that_is_slow_after_its_answer_is_cut_off() {
+    let server = start(Timing { request_read_ms: 400, ..impatient() }).await;
+    for key in [KEY, "sk_wrong"] {
+        let socket = send(&server, &format!("{}Content-Length: 2000000\r\n\r\n", head(key))).await;
+        let (mut reads, mut writes) = socket.into_split();
+        let mut answer = String::new();
+        let ended = tokio::time::timeout(Duration::from_secs(5), reads.read_to_string(&mut answer)).await;
+        ended.expect("the answer comes at once").unwrap();
+        let trickle = async {
+            while writes.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), trickle).await.expect("it is cut off");
+    }
+    server.is_well().await;
+}
+
+#[tokio::test]
+async fn a_connection_whose_requests_were_read_is_closed_at_once() {
+    let server = start(Timing { request_read_ms: 60_000, shutdown_ms: 60_000, ..impatient() }).await;
+    let mut socket = send(&server, &hook(7)).await;
+    let mut answer = [0; 12];
+    socket.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 202");
+    server.stop.send(()).unwrap();
+    tokio::time::timeout(Duration::from_secs(5), server.done).await.expect("nothing is waited for").unwrap();
 }
 
 #[tokio::test]

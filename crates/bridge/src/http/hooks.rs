@@ -42,7 +42,7 @@ pub(super) async fn receive(
     kind: &'static str,
     request: Request,
 ) -> Result<Response, Refusal> {
-    // The key comes first: nobody without one makes the bridge read a body.
+    // The key comes first: without one nobody has a body looked at.
     let (head, body) = request.into_parts();
     let owner = state.caller(&head);
     let side = owner.as_ref().ok().map(|owner| state.sender(owner, hook).to_owned());

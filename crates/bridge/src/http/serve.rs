@@ -17,9 +17,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::ServiceExt as _;
 
 use self::taken::Taken;
+use self::unread::{Drained, Unread};
 use crate::timing::Timing;
 
 mod taken;
+mod unread;
 
 /// Each costs a file descriptor, of which a process often has no more than 1,024. Whoever comes when all are
 /// in use waits until one is free: within [`Timing::request_read_ms`], where the others do nothing.
@@ -39,7 +41,8 @@ pub struct Peer(pub IpAddr);
 /// Answers requests until `shutdown`; those under way then have [`Timing::shutdown_ms`] to end.
 ///
 /// A client has [`Timing::request_read_ms`] for a request's head (an idle connection is closed after
-/// it too), once more for its body, and again to take anything of an answer.
+/// it too), once more for its body, again to take anything of an answer, and again to end what it sends of a request
+/// that was answered before it was read.
 pub async fn serve(listener: TcpListener, router: Router, timing: &Timing, shutdown: impl Future<Output = ()>) {
     let patience = duration(timing.request_read_ms);
     let mut server = http1::Builder::new();
@@ -52,11 +55,14 @@ pub async fn serve(listener: TcpListener, router: Router, timing: &Timing, shutd
             accepted = accept(&listener, &places) => accepted,
             () = &mut shutdown => break,
         };
+        let unread = Unread::default();
+        let answered = unread.clone();
+        let socket = TokioIo::new(Drained::within(patience, unread.clone(), Taken::within(patience, socket)));
         let service = router.clone().map_request(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(Peer(peer.ip()));
-            request
+            unread.watch(request)
         });
-        let socket = TokioIo::new(Taken::within(patience, socket));
+        let service = service.map_response(move |answer| answered.tell(answer));
         let connection = graceful.watch(server.serve_connection(socket, TowerToHyperService::new(service)));
         tokio::spawn(async move {
             let _place = place;
