@@ -1,7 +1,8 @@
 //! The two READMEs: the configuration that they print is whole, and both say the same to a shell. Docs/configuration.md
-//! has the keys that there are, and the files in deploy/ name what there is.
+//! has the keys that there are, the files in deploy/ name what there is, and all name the Rust that it takes.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use itop_bridge::config::Config;
 
@@ -99,6 +100,49 @@ fn the_service_and_the_container_start_what_is_installed() {
             && UNIT.contains("StateDirectory=itop-bridge\n")
     );
     assert!(CONTAINER.contains("VOLUME /var/lib/itop-bridge\n"));
+}
+
+/// The oldest Rust that builds all that Cargo.lock pins is what Cargo.toml and the pages for people name.
+#[test]
+fn the_oldest_rust_that_is_named_builds_every_locked_package() {
+    let needed = needed_rust();
+    let said = env!("CARGO_PKG_RUST_VERSION");
+    assert_eq!(version(said), version(&needed), "Cargo.toml names Rust {said}, and the locked packages need {needed}");
+    for (file, text) in [("README.md", ENGLISH), ("README.id.md", INDONESIAN), ("deploy/Containerfile", CONTAINER)] {
+        assert!(text.contains(&format!(" {needed} ")), "{file} does not name Rust {needed}");
+        let numbers = text.split(|sign: char| !sign.is_ascii_digit() && sign != '.');
+        let others = numbers.filter(|number| number.starts_with("1.") && *number != needed);
+        let others: Vec<&str> =
+            others.filter(|number| version(number).is_some_and(|[_, minor, _]| minor >= 80)).collect();
+        assert!(others.is_empty(), "{file} names {others:?} besides Rust {needed}");
+    }
+}
+
+/// The highest `rust-version` of the packages that are built on this machine.
+fn needed_rust() -> String {
+    let output = |command: &mut Command| {
+        let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let versions = output(Command::new(&cargo).arg("-vV"));
+    let host = versions.lines().find_map(|line| line.strip_prefix("host: ")).expect("cargo says where it runs");
+    let mut metadata = Command::new(&cargo);
+    metadata.args(["metadata", "--locked", "--offline", "--format-version=1", "--filter-platform", host]);
+    metadata.current_dir(env!("CARGO_MANIFEST_DIR"));
+    let metadata: serde_json::Value = serde_json::from_str(&output(&mut metadata)).unwrap();
+    let packages = metadata["packages"].as_array().expect("packages").iter();
+    let locked = packages.filter(|package| !package["source"].is_null());
+    let needed = locked.filter_map(|package| package["rust_version"].as_str());
+    let needed = needed.max_by_key(|needed| version(needed)).expect("one of them names a version");
+    needed.strip_suffix(".0").filter(|short| short.contains('.')).unwrap_or(needed).to_owned()
+}
+
+fn version(text: &str) -> Option<[u32; 3]> {
+    let mut parts = text.split('.').map(str::parse);
+    let [major, minor, patch] = [parts.next(), parts.next(), parts.next().or(Some(Ok(0)))];
+    Some([major?.ok()?, minor?.ok()?, patch?.ok()?])
 }
 
 /// What can stand in a section, as the error about a key that cannot says it.
