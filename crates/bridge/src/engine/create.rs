@@ -5,17 +5,17 @@ use std::collections::BTreeSet;
 
 use itop_bridge_core::link::Creation;
 use itop_bridge_core::plan::{FieldWrite, Value};
-use itop_bridge_core::{Link, LogName, Policy, Side, Ticket, TicketKey, TicketMark, is_another};
+use itop_bridge_core::{Link, Side, Ticket, TicketMark, is_another};
 use itop_client::{Effect, Fields, Object, Query, oql_quote};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Shared;
 use super::failure::{Failure, Kind};
+use super::given_again::is_still_of;
 use super::html;
 use super::pass::Pass;
 use super::read::{self, Wanted};
-use crate::store::{LinkState, Stored, TicketOf};
 
 impl Shared {
     /// An internal ticket id that is no higher than the highest: asked once, then kept up by what is read.
@@ -200,19 +200,6 @@ impl Pass<'_> {
         self.save().await
     }
 
-    /// The other pair whose copy this internal ticket is: its mark says so, and that pair has no other counterpart. An
-    /// iTop restored from a backup may give it the id and the reference of a ticket of this pair; and where a default
-    /// sets `start_date`, their times are the same too.
-    pub(super) async fn other_pair_of(&self, ticket: &Ticket) -> Result<Option<Stored>, Failure> {
-        let first = ticket.logs.get(&LogName::Private).and_then(|entries| entries.first());
-        let (own, mark) = (self.mark(), first.and_then(|entry| TicketMark::find(&entry.html)));
-        let Some(mark) = mark.filter(|mark| mark.server == own.server && *mark != own) else { return Ok(None) };
-        let of = TicketOf { external: mark.external, ticket: mark.ticket };
-        let other = self.shared.store.call(move |store| store.link_of_external(&of)).await?;
-        let has_it = |key: &TicketKey| key.id == ticket.id;
-        Ok(other.filter(|other| other.state == LinkState::Live && other.link.internal.as_ref().is_none_or(has_it)))
-    }
-
     async fn ticket_of(&self, object: &Object, read_at_ms: i64) -> Result<Ticket, Failure> {
         let text = |code: &str| object.text(code).unwrap_or_default().to_owned();
         let internal = &self.shared.internal;
@@ -300,12 +287,6 @@ impl Pass<'_> {
         }
         Ok(tickets)
     }
-}
-
-/// Whether this internal ticket is that pair's: the one that was linked, and not another with its id.
-fn is_still_of(policy: &Policy, link: &Link, ticket: &Ticket) -> bool {
-    let is_lost = link.may_have_lost_its_counterpart();
-    link.internal.is_some() && !is_lost && is_another(policy, link, Side::Internal, ticket).is_none()
 }
 
 /// A server's time, in whatever zone, that is no later than this moment.

@@ -18,6 +18,7 @@ mod failure;
 mod fields;
 mod files;
 mod halting;
+mod given_again;
 mod halts;
 mod html;
 mod in_hand;

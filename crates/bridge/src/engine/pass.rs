@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use itop_bridge_core::link::LogNote;
-use itop_bridge_core::plan::{Halt, HaltKind, Note, Plan, Step, Write};
+use itop_bridge_core::plan::{Halt, Note, Plan, Step, Write};
 use itop_bridge_core::{Link, Policy, Side, Sight, Ticket, TicketKey, reconcile};
 
 use super::failure::{Failure, Kind, and_look, news};
@@ -17,7 +17,7 @@ use super::sights::Sights;
 use super::suspensions::say_over;
 use super::{Lane, Shared};
 use crate::count::counted;
-use crate::store::{Activity, Claim, LinkState, Look, Next, Stored};
+use crate::store::{Activity, Claim, LinkState, Look, Next};
 
 /// A ticket that keeps moving between read and write is given up after this many plans.
 const MAX_PLANS: usize = 4;
@@ -36,7 +36,7 @@ pub struct Pass<'a> {
     /// The planned writes of the present round that failed. A later round plans anew.
     failed_writes: Vec<Failure>,
     /// Why there was nothing to plan, for the log.
-    idle_because: Option<&'static str>,
+    pub(super) idle_because: Option<&'static str>,
     /// The pair is over: its row in the queue is gone already.
     ended: bool,
     pub(super) files: InHand,
@@ -195,7 +195,7 @@ impl<'a> Pass<'a> {
             && let Sight::Here(internal) = &sights.internal
             && let Some(other) = self.other_pair_of(internal).await?
         {
-            return self.lost_its_counterpart_to(internal, &other).await;
+            return self.give_way_to(&other, internal).await;
         }
         self.read_named_contents(&mut sights).await?;
         if self.link.anew_from_ms.is_some_and(|from_ms| self.shared.now_ms() < from_ms) {
@@ -301,7 +301,7 @@ impl<'a> Pass<'a> {
         oldest.is_some_and(|read_at| self.shared.now_ms() - read_at > self.shared.timing.stale_read_ms)
     }
 
-    async fn stop(&mut self, halt: Halt) -> Result<(), Failure> {
+    pub(super) async fn stop(&mut self, halt: Halt) -> Result<(), Failure> {
         if self.link.halt.as_ref() != Some(&halt) {
             tracing::error!(ticket = %self.name(), reason = %halt.text, "halted: nothing is written to this pair until `resume`");
             self.did(format!("halted: {}", halt.text));
@@ -314,22 +314,8 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    /// Under the id of the counterpart stands the copy of another pair's ticket.
-    async fn lost_its_counterpart_to(&mut self, internal: &Ticket, other: &Stored) -> Result<Next, Failure> {
-        let text = format!(
-            "{} (id {}) of the internal side is the copy of {} now: was this iTop restored from a backup, or cloned?",
-            internal.reference, internal.id, other.link.external.reference
-        );
-        if self.link.resumed {
-            self.end(&text).await?;
-        } else {
-            self.stop(Halt { kind: HaltKind::InternalReferenceChanged, text }).await?;
-        }
-        Ok(Next::Done)
-    }
-
     /// The pair is over: an operator resumed it although a ticket is gone.
-    async fn end(&mut self, why: &str) -> Result<(), Failure> {
+    pub(super) async fn end(&mut self, why: &str) -> Result<(), Failure> {
         tracing::warn!(ticket = %self.name(), why, "the pair has ended");
         let Some(id) = self.link_id else { return Ok(()) };
         self.ended = true;

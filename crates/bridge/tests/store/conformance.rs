@@ -1,7 +1,7 @@
 //! The contract of [`Store`], a test a sentence. Every backend must keep all of it.
 
 use itop_bridge::store::*;
-use itop_bridge_core::{TicketKey, link, plan};
+use itop_bridge_core::{Side, TicketKey, link, plan};
 
 use crate::fixtures::*;
 
@@ -716,6 +716,19 @@ fn an_id_that_was_given_out_again_belongs_to_who_was_read_last(store) {
     store.mark_dirty(&[hint(7, 10)], 10).unwrap();
     assert_eq!(store.uncarried("acme").unwrap(), []);
     assert_eq!(store.uncarried_tickets("acme", "UserRequest", 0, 9).unwrap(), [0_u64; 0]);
+}
+
+fn a_pair_that_was_not_compared_with_a_restored_side_leaves_its_id_to_another(store) {
+    let old = linked(store, &pair(7, 70));
+    let was_restored = |link: &mut itop_bridge_core::Link, _: &mut LinkState| link.was_restored(Side::Internal);
+    store.amend_link(old, &was_restored, &did(5, "the internal iTop was restored"), 5).unwrap();
+    let new = linked(store, &pair(8, 70));
+    assert_eq!(store.link_of_internal(70).unwrap().unwrap().id, new, "by name and time they are the same ticket");
+    store.amend_link(old, &|_, _| {}, &did(6, "looked at"), 6).unwrap();
+    assert_eq!(store.link_of_internal(70).unwrap().unwrap().id, new);
+    let compared = |link: &mut itop_bridge_core::Link, _: &mut LinkState| link.restored.clear();
+    let refused = store.amend_link(old, &compared, &did(7, "no"), 7);
+    assert!(matches!(refused, Err(StoreError::AlreadyLinked { link, .. }) if link == new));
 }
 
 fn who_read_a_link_before_it_was_amended_cannot_put_it_back(store) {
