@@ -2,6 +2,7 @@
 //! hooks: what triggers must see is returned as events, what must be deleted as ids.
 
 mod objects;
+mod parent;
 mod render;
 mod values;
 
@@ -194,7 +195,11 @@ impl Service<'_> {
         }
         object.set("status", Value::Text(transition.to.clone()));
         self.date_transition(&mut object, transition);
-        change::update(self.world, object, self.now)
+        let (object, mut events) = change::update(self.world, object, self.now)?;
+        if transition.to == "resolved" {
+            events.extend(self.resolve_children(&object));
+        }
+        Ok((object, events))
     }
 
     /// What iTop's transition actions set.

@@ -121,8 +121,42 @@ fn render_value(printer: &Printer<'_>, object: &Object, attribute: &Attribute, f
         // 3.1 answers with the value prepared for a form: every `&` escaped once more than it
         // is stored, so what is read and written back grows each time.
         Kind::Html if world.version == Version::V3_1 => value.text().replace('&', "&amp;").into(),
+        Kind::Lines => with_class_labels(world, value.text()).into(),
         _ => text(),
     }
+}
+
+/// A plain text names the class of a link by its label, as it would in a form: `[[User Request:6 | label]]`.
+fn with_class_labels(world: &World, text: &str) -> String {
+    let mut pieces = text.split("[[");
+    let mut out = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        out.push_str("[[");
+        let link = piece.split_once("]]").and_then(|(link, rest)| Some((link.split_once(':')?, rest)));
+        match link.filter(|((class, _), _)| world.schema().class(class.trim()).is_some()) {
+            None => out.push_str(piece),
+            Some(((class, name), rest)) => {
+                let name = match name.split_once('|') {
+                    Some((name, label)) => format!("{} | {}", name.trim(), label.trim()),
+                    None => name.trim().to_owned(),
+                };
+                out.push_str(&format!("{}:{name}]]{rest}", label_of(class.trim())));
+            }
+        }
+    }
+    out
+}
+
+/// `UserRequest` is called "User Request".
+fn label_of(class: &str) -> String {
+    let mut label = String::new();
+    for character in class.chars() {
+        if character.is_ascii_uppercase() && !label.is_empty() {
+            label.push(' ');
+        }
+        label.push(character);
+    }
+    label
 }
 
 fn value_of_key(object: &Object, key: &str) -> u64 {
