@@ -6,6 +6,13 @@ pub const MAX_CHARS: usize = 255;
 /// iTop refuses an empty description ("Null not allowed"), though the other iTop may hold one.
 pub const NO_DESCRIPTION: &str = "(no description)";
 
+/// Whether a value that iTop answered is markup: it begins with a tag. What iTop stores in an HTML attribute always
+/// does (3.1.2 and 3.2.0 put a paragraph around bare words). A plain text may begin so too.
+pub fn begins_with_tag(value: &str) -> bool {
+    let mut characters = value.trim_start().chars();
+    characters.next() == Some('<') && characters.next().is_some_and(|next| next.is_ascii_alphabetic() || next == '/')
+}
+
 /// Two HTML values are equal when they differ only in repeated `amp;` after `&`: iTop 3.1 on PHP 8.2
 /// escapes once more at every save (seen on 3.1.2), whoever saves whatever field.
 pub fn same_html(a: &str, b: &str) -> bool {
@@ -29,6 +36,19 @@ pub(crate) fn unescaped_amps(html: &str) -> String {
 /// Whether two HTML values say the same words, whatever markup an iTop's sanitising took away.
 pub fn same_words(a: &str, b: &str) -> bool {
     words(a) == words(b)
+}
+
+/// Whether two values say the same words, each in the form that its own iTop holds: HTML or plain text.
+pub fn same_words_in_any_form(a: &str, b: &str) -> bool {
+    plain_words(a) == plain_words(b)
+}
+
+fn plain_words(value: &str) -> String {
+    if !begins_with_tag(value) {
+        return value.split_whitespace().collect();
+    }
+    let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
+    entities.into_iter().fold(words(value), |words, (entity, character)| words.replace(entity, character))
 }
 
 fn words(html: &str) -> String {
@@ -82,6 +102,14 @@ mod tests {
         assert!(same_words("<p class=\"x\">a &amp;&nbsp;<mark>b</mark></p>", "<p>a &amp;amp; b</p>\n"));
         assert!(!same_words("<p>a</p>", "<p>b</p>"));
         assert!(!same_words("a &lt; b", "a b"));
+    }
+
+    #[test]
+    fn the_same_words_may_stand_as_html_and_as_plain_text() {
+        assert!(same_words_in_any_form("a < b & c\nd", "<p>a &lt; b &amp; c<br>d</p>"));
+        assert!(same_words_in_any_form("<p>a &amp;amp; b</p>", "<div>a &amp; b</div>"));
+        assert!(!same_words_in_any_form("a < b", "<p>a </p>"));
+        assert!(begins_with_tag(" <p>x") && !begins_with_tag("< 5 and > 3") && !begins_with_tag("x"));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Making the internal counterpart, once: the intent is stored before the call, and a call whose end
 //! is not known is looked for by its mark before anything is created again.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use itop_bridge_core::link::Creation;
 use itop_bridge_core::plan::{FieldWrite, Value};
-use itop_bridge_core::{Link, Side, Ticket, TicketMark, is_another};
+use itop_bridge_core::{Link, Side, Ticket, TicketMark, is_another, text};
 use itop_client::{Effect, Fields, Object, Query, oql_quote};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -37,19 +38,23 @@ impl Pass<'_> {
         external: &Ticket,
     ) -> Result<Option<Ticket>, Failure> {
         self.stands_again().await?;
-        let (mut sent, mut whole) = (Vec::new(), Vec::new());
+        let (mut sent, mut whole, mut unsure) = (Vec::new(), Vec::new(), BTreeMap::new());
         for field in fields {
-            match (self.render(&field.value).await, &field.value) {
-                (Ok(value), _) => {
-                    sent.push((field.code.clone(), value));
-                    whole.push(field);
+            let mut field = Cow::Borrowed(field);
+            let rendered = match (self.render(&field, class, None).await, &field.value) {
+                (Ok(crossed), _) => {
+                    whole.push(field.clone());
+                    crossed
                 }
                 // The ticket does not wait for a picture: the next round writes the field with it.
                 (Err(failure), Value::Html(html)) if matches!(failure.kind, Kind::Unreadable { .. }) => {
-                    sent.push((field.code.clone(), html::with_words_for_all(html)));
+                    field.to_mut().value = Value::Html(html::with_words_for_all(html));
+                    self.render(&field, class, None).await?
                 }
                 (Err(failure), _) => return Err(failure),
-            }
+            };
+            unsure.extend(rendered.as_html_if_unsure());
+            sent.push((rendered.code, rendered.value));
         }
         let creation = self.creation_of(&whole).await?;
         loop {
@@ -59,6 +64,7 @@ impl Pass<'_> {
             let answer = self.send_create(class, &creation, &sent, &asked, external).await?;
             match answer {
                 Ok(written) => {
+                    self.leave_to_an_update(&mut sent, &mut unsure, &written.object);
                     self.shared.learn_offset(&self.shared.internal, &written, "last_update").await?;
                     return self.created(&written.object, sent_ms).await.map(Some);
                 }
@@ -72,6 +78,23 @@ impl Pass<'_> {
                     }
                 }
             }
+        }
+    }
+
+    /// A text that was sent plain and came back as HTML may have lost words: it does not count as agreed, so that the
+    /// next round writes it as HTML.
+    fn leave_to_an_update(
+        &mut self,
+        sent: &mut [(String, String)],
+        unsure: &mut BTreeMap<String, String>,
+        created: &Object,
+    ) {
+        let codes: Vec<String> = unsure.keys().cloned().collect();
+        if self.became_html(sent, unsure, created)
+            && let Some(creation) = &mut self.link.creation
+        {
+            creation.fields.retain(|code, _| !codes.contains(code));
+            self.look_again(self.shared.now_ms());
         }
     }
 
@@ -100,7 +123,7 @@ impl Pass<'_> {
     }
 
     /// The intent; until when it may land is each call's to say.
-    async fn creation_of(&self, fields: &[&FieldWrite]) -> Result<Creation, Failure> {
+    async fn creation_of(&self, fields: &[Cow<'_, FieldWrite>]) -> Result<Creation, Failure> {
         let sources = fields.iter().filter_map(|field| Some((field.code.clone(), field.source.clone()?)));
         let earlier = self.link.creation.as_ref();
         let tries = earlier.map_or(1, |earlier| earlier.tries + 1);
@@ -169,7 +192,9 @@ impl Pass<'_> {
         self.link.ancestor.internal.made = self.made(Side::Internal, &ticket);
         let creation = self.link.creation.take();
         for (code, source) in creation.iter().flat_map(|creation| &creation.fields) {
-            if let Some(target) = ticket.attributes.get(code) {
+            if let Some(target) = ticket.attributes.get(code)
+                && !lost_words(code, source, target)
+            {
                 self.link.field_agreed(code, source, target);
             }
         }
@@ -287,6 +312,13 @@ impl Pass<'_> {
         }
         Ok(tickets)
     }
+}
+
+/// Whether the plain text stands as HTML that does not say the same: a create that was not answered could not tell
+/// what became of it. Then it is written once more.
+fn lost_words(code: &str, source: &str, target: &str) -> bool {
+    let became_html = !text::begins_with_tag(source) && text::begins_with_tag(target);
+    became_html && !matches!(code, "title" | "description") && !text::same_words_in_any_form(source, target)
 }
 
 /// A server's time, in whatever zone, that is no later than this moment.

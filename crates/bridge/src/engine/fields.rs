@@ -3,18 +3,21 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
 use itop_bridge_core::link::{Edit, Late};
 use itop_bridge_core::plan::{FieldWrite, Value};
 use itop_bridge_core::text::NO_DESCRIPTION;
-use itop_bridge_core::{Link, Ticket};
-use itop_client::Fields;
+use itop_bridge_core::{Link, Side, Ticket};
+use itop_client::{Fields, Object};
 
+use super::crossing::{Crossed, Target};
 use super::failure::Failure;
-use super::html::{self, Embedded};
+use super::html;
+use super::itop::Format;
 use super::pass::Pass;
-use super::unreadable::Loaded;
 use super::write::is_too_large;
+
+/// The fields that are sent, as they are sent; those of unknown format, as HTML; and what could not be read.
+type Rendered<'f> = (Vec<&'f FieldWrite>, Vec<(String, String)>, BTreeMap<String, String>, Option<Failure>);
 
 impl Pass<'_> {
     /// Brings fields of the counterpart up to date.
@@ -24,13 +27,14 @@ impl Pass<'_> {
         target: &Ticket,
         reason: &str,
     ) -> Result<(), Failure> {
-        let (fields, mut sent, unread) = self.rendered(fields).await?;
+        let (fields, mut sent, mut unsure, unread) = self.rendered(fields, target).await?;
         if sent.is_empty() {
             return unread.map_or(Ok(()), Err);
         }
         let answer = loop {
             match self.send_fields(&fields, &sent, target).await? {
                 Err(error) if self.leave_pictures_out(&mut sent, &error) => {}
+                Ok(written) if self.became_html(&mut sent, &mut unsure, &written.object) => {}
                 answer => break answer,
             }
         };
@@ -52,22 +56,40 @@ impl Pass<'_> {
 
     /// The fields as they are sent. One with a picture that cannot be read, and is not given up yet, holds the
     /// others not up: it is left out, and answered as a failure.
-    async fn rendered<'f>(
-        &mut self,
-        fields: &'f [FieldWrite],
-    ) -> Result<(Vec<&'f FieldWrite>, Vec<(String, String)>, Option<Failure>), Failure> {
-        let (mut whole, mut sent, mut unread) = (Vec::new(), Vec::new(), None);
+    async fn rendered<'f>(&mut self, fields: &'f [FieldWrite], target: &Ticket) -> Result<Rendered<'f>, Failure> {
+        let (mut whole, mut sent, mut unsure, mut unread) = (Vec::new(), Vec::new(), BTreeMap::new(), None);
         for field in fields {
-            match self.render(&field.value).await {
-                Ok(value) => {
+            match self.render(field, &target.class, Some(target)).await {
+                Ok(crossed) => {
                     whole.push(field);
-                    sent.push((field.code.clone(), value));
+                    unsure.extend(crossed.as_html_if_unsure());
+                    sent.push((crossed.code, crossed.value));
                 }
                 Err(failure) if failure.ends_the_pass() => return Err(failure),
                 Err(failure) => unread = Some(failure),
             }
         }
-        Ok((whole, sent, unread))
+        Ok((whole, sent, unsure, unread))
+    }
+
+    /// Texts that were sent plain, while nobody knew the target's format, and of which iTop made HTML: what followed
+    /// a `<` is lost, and line breaks are. Answers whether there were any, to be sent again as HTML.
+    pub(super) fn became_html(
+        &self,
+        sent: &mut [(String, String)],
+        unsure: &mut BTreeMap<String, String>,
+        answered: &Object,
+    ) -> bool {
+        let mut any = false;
+        for (code, value) in sent {
+            let Some(html) = unsure.remove(code) else { continue };
+            let is_html = answered.text(code).is_some_and(html::begins_with_tag) && !html::begins_with_tag(value);
+            if is_html {
+                self.shared.internal.learn_format(&answered.class, code, Format::Html);
+                (*value, any) = (html, true);
+            }
+        }
+        any
     }
 
     async fn send_fields(
@@ -140,35 +162,30 @@ impl Pass<'_> {
         }
     }
 
-    /// The value as it is sent: inline images are fetched from the external's configured address, by
-    /// id and secret, and embedded.
-    pub(super) async fn render(&mut self, value: &Value) -> Result<String, Failure> {
-        let html = match value {
-            Value::Text(text) => return Ok(text.clone()),
-            Value::Html(html) => html,
-        };
-        let external = &self.lane.external;
-        let max_bytes = self.lane.settings.sync.max_attachment_bytes;
-        let (mut images, mut unread) = (BTreeMap::new(), Vec::new());
-        for image in html::inline_images(html) {
-            // Of the memory that this pass may hold already: it never waits for more.
-            let client = self.with_file_memory(external).await?;
-            let answer = self.reading(client.inline_image(image.id, &image.secret, max_bytes)).await?;
-            match answer {
-                Ok(loaded) => {
-                    external.could_read(Loaded::InlineImage, image.id);
-                    let base64 = base64::engine::general_purpose::STANDARD.encode(&loaded.bytes);
-                    images.insert(image, Embedded { mimetype: loaded.mime.to_owned(), base64 });
+    /// The field as it is sent.
+    pub(super) async fn render(
+        &mut self,
+        field: &FieldWrite,
+        class: &str,
+        target: Option<&Ticket>,
+    ) -> Result<Crossed, Failure> {
+        let FieldWrite { code, value, source, .. } = field;
+        let holds = target.and_then(|target| target.filled(code));
+        let place = Target { on: Side::Internal, class, code, holds };
+        match value {
+            // A default is the operator's own; a title, and the words for an empty description, are nobody's markup.
+            Value::Text(text) if source.is_none() || matches!(code.as_str(), "title" | "description") => {
+                Ok(Crossed::as_it_is(code, text))
+            }
+            Value::Text(text) => self.crossed(text, place).await,
+            Value::Html(html) => {
+                let mut crossed = self.crossed(html, place).await?;
+                // iTop refuses an empty text, and a picture without a word may have left nothing.
+                if crossed.value.trim().is_empty() && code == "description" {
+                    NO_DESCRIPTION.clone_into(&mut crossed.value);
                 }
-                Err(error) => {
-                    let why = self.shared.picture_not_read(external, image.id, &error)?;
-                    self.did(format!("inline image {} could not be had and became its description: {why}", image.id));
-                    unread.push(image);
-                }
+                Ok(crossed)
             }
         }
-        let html = html::embed(&html::with_words_for(html, &unread), &images);
-        // iTop refuses an empty text, and a picture without a word may have left nothing.
-        Ok(if html.trim().is_empty() { NO_DESCRIPTION.to_owned() } else { html })
     }
 }

@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::panic;
 
+pub use itop_bridge_core::text::begins_with_tag;
 use lol_html::html_content::{ContentType, Element, TextType};
 use lol_html::{RewriteStrSettings, doc_text, element, rewrite_str};
 
@@ -182,10 +183,21 @@ fn escape_unfinished_tag(mut html: String) -> String {
 
 /// The text with words at each of these inline images that has none of its own.
 pub fn with_words_for(html: &str, unread: &[InlineImage]) -> String {
+    let is_unread = |img: &Element<'_, '_>| inline_image(img).is_some_and(|image| unread.contains(&image));
+    described(html, is_unread, "(picture left out: it could not be read)")
+}
+
+/// The text for where no picture can stand: each becomes its own words, or says that there was one.
+pub fn with_words_in_place_of_pictures(html: &str) -> String {
+    let described = described(html, |_| true, "(picture)");
+    let words = without_pictures(&described).unwrap_or(described);
+    embed(&words, &BTreeMap::new())
+}
+
+fn described(html: &str, these: impl Fn(&Element<'_, '_>) -> bool, words: &str) -> String {
     let describe = element!("img", |img| {
-        let is_unread = inline_image(img).is_some_and(|image| unread.contains(&image));
-        if is_unread && img.get_attribute("alt").is_none_or(|alt| alt.trim().is_empty()) {
-            img.set_attribute("alt", "(picture left out: it could not be read)")?;
+        if these(img) && img.get_attribute("alt").is_none_or(|alt| alt.trim().is_empty()) {
+            img.set_attribute("alt", words)?;
         }
         Ok(())
     });
@@ -247,12 +259,6 @@ fn put_in_place_of(tag: &mut Element<'_, '_>, words: &str, content: ContentType)
 
 fn is_image_data(source: &str) -> bool {
     source.get(..11).is_some_and(|start| start.eq_ignore_ascii_case("data:image/"))
-}
-
-/// Whether a value that iTop answered is markup: it begins with a tag.
-pub fn begins_with_tag(value: &str) -> bool {
-    let mut characters = value.trim_start().chars();
-    characters.next() == Some('<') && characters.next().is_some_and(|next| next.is_ascii_alphabetic() || next == '/')
 }
 
 /// Text as HTML: escaped, a paragraph a blank line, a break a line.
@@ -460,6 +466,5 @@ mod tests {
     fn text_becomes_html_and_html_becomes_text() {
         assert_eq!(text_to_html("a <b> & c\nd\n\ne"), "<p>a &lt;b&gt; &amp; c<br>d</p>\n<p>e</p>");
         assert_eq!(html_to_text("<p>a &lt;b&gt; &amp; c<br>d</p>").trim(), "a <b> & c\nd");
-        assert!(begins_with_tag(" <p>x") && !begins_with_tag("< 5 and > 3") && !begins_with_tag("x"));
     }
 }

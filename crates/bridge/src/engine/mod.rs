@@ -12,6 +12,7 @@ mod backfill;
 mod breaker;
 mod connection;
 mod create;
+mod crossing;
 mod documents;
 mod escaping;
 mod failure;

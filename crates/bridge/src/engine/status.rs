@@ -6,12 +6,13 @@ use itop_bridge_core::plan::{Stimulus, StimulusAttribute, TakenFrom};
 use itop_bridge_core::policy::StatusToExternal;
 use itop_bridge_core::ticket::is_external_key;
 use itop_bridge_core::{Link, Side, Ticket};
-use itop_client::{Fields, Query};
+use itop_client::Fields;
 
+use super::crossing::{Crossed, Target, Unsure};
 use super::failure::{Failure, Kind};
 use super::html;
-use super::itop::Format;
 use super::pass::Pass;
+use super::write::is_too_large;
 
 impl Pass<'_> {
     pub(super) async fn walk(
@@ -37,7 +38,12 @@ impl Pass<'_> {
                 sent.push(self.formatted(on, attribute, target).await?);
             }
         }
-        let answer = self.send_stimulus(on, stimulus, &sent, target).await?;
+        let answer = loop {
+            match self.send_stimulus(on, stimulus, &sent, target).await? {
+                Err(error) if leave_pictures_out(&mut sent, &error) => {}
+                answer => break answer,
+            }
+        };
         let is_sent = |text: &PlainText| text.on == on && sent.iter().any(|sent| sent.code == text.code);
         let state = match answer {
             Err(error) => {
@@ -78,7 +84,7 @@ impl Pass<'_> {
         &mut self,
         on: Side,
         stimulus: &Stimulus,
-        sent: &[Sent],
+        sent: &[Crossed],
         target: &Ticket,
     ) -> Result<Result<Option<itop_client::Object>, itop_client::Error>, Failure> {
         let mut fields = Fields::new();
@@ -105,70 +111,35 @@ impl Pass<'_> {
         Ok(answer.map(|applied| applied.map(|written| written.object)))
     }
 
-    /// The value in the form that the target holds: text that crosses is converted, the target's own is
-    /// sent back unchanged.
-    async fn formatted(&mut self, on: Side, attribute: &StimulusAttribute, target: &Ticket) -> Result<Sent, Failure> {
+    /// The value as it is sent: text that crosses in the form that the target holds, the target's own unchanged.
+    async fn formatted(
+        &mut self,
+        on: Side,
+        attribute: &StimulusAttribute,
+        target: &Ticket,
+    ) -> Result<Crossed, Failure> {
         let StimulusAttribute { code, value, taken_from } = attribute;
-        if is_external_key(code) || *taken_from != TakenFrom::Source || !is_prose(value) {
-            return Ok(Sent { code: code.clone(), value: value.clone(), unsure: None });
+        if is_external_key(code) || *taken_from != TakenFrom::Source {
+            return Ok(Crossed::as_it_is(code, value));
         }
-        let source_is_html = html::begins_with_tag(value);
-        let text = if source_is_html { html::html_to_text(value) } else { value.clone() };
-        let markup = source_is_html.then(|| html::embed(value, &Default::default()));
-        let (value, unsure) = match self.target_format(on, code, target).await? {
-            Some(Format::Html) => (markup.unwrap_or_else(|| html::text_to_html(&text)), None),
-            Some(Format::Plain) => (text, None),
-            // Not known yet: sent plain, and iTop's answer tells.
-            None => (text, Some(Unsure { html: markup })),
-        };
-        Ok(Sent { code: code.clone(), value, unsure })
+        let target = Target { on, class: &target.class, code, holds: target.filled(code) };
+        self.crossed_at_once(value, target).await
     }
+}
 
-    /// How that side holds the attribute: by what stands in this ticket, else by one read for
-    /// any value at all.
-    async fn target_format(&mut self, on: Side, code: &str, target: &Ticket) -> Result<Option<Format>, Failure> {
-        let itop = self.shared.itop(self.lane, on);
-        if let Some(known) = itop.format(&target.class, code) {
-            return Ok(Some(known));
-        }
-        let own = target.filled(code).map(str::to_owned);
-        let example = match own {
-            Some(own) => Some(own),
-            None => {
-                let query = Query::oql(format!("SELECT {} WHERE {code} != ''", target.class)).limit(1);
-                let answer = itop.client.get(&target.class, &query, &[code]).await;
-                let found =
-                    self.shared.noted(itop, &target.class, answer).map_err(|error| Failure::of(itop, &error))?;
-                found.objects.first().and_then(|object| object.text(code)).map(str::to_owned)
+/// Pictures that make a text too large for the other iTop become words: the move must not wait for them. Answers
+/// whether there were any, and it is worth sending again.
+fn leave_pictures_out(sent: &mut [Crossed], error: &itop_client::Error) -> bool {
+    let mut any = false;
+    if is_too_large(error) {
+        for text in sent {
+            let in_html = text.unsure.as_mut().and_then(|unsure| unsure.html.as_mut());
+            for html in [&mut text.value].into_iter().chain(in_html) {
+                if let Some(words) = html::without_pictures(html) {
+                    (*html, any) = (words, true);
+                }
             }
-        };
-        let format = example.map(|value| if html::begins_with_tag(&value) { Format::Html } else { Format::Plain });
-        if let Some(format) = format {
-            itop.learn_format(&target.class, code, format);
         }
-        Ok(format)
     }
-}
-
-/// An attribute of a stimulus as it is sent.
-struct Sent {
-    code: String,
-    value: String,
-    /// Sent as plain text without knowing whether the target holds HTML.
-    unsure: Option<Unsure>,
-}
-
-#[derive(Clone)]
-struct Unsure {
-    /// The source's markup, where it had some.
-    html: Option<String>,
-}
-
-/// Codes of an enumeration, numbers and dates have no format to convert.
-fn is_prose(value: &str) -> bool {
-    value.contains(|c: char| c.is_whitespace() || matches!(c, '<' | '&')) && !is_date(value)
-}
-
-fn is_date(value: &str) -> bool {
-    value.len() == 19 && value.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b':' | b' '))
+    any
 }

@@ -518,3 +518,75 @@ async fn an_overwritten_edit_is_recorded_without_the_secret_of_its_picture() {
         world.one_more_pass_writes_nothing().await;
     }
 }
+
+/// In whatever attribute a picture stands: whoever has its secret can load it without a log-in.
+#[tokio::test(start_paused = true)]
+async fn a_picture_in_any_html_field_crosses_without_its_address_and_its_secret() {
+    const SECRET: &str = "5ec2e7f00d";
+    const PNG: &[u8] = b"\x89PNG\r\n\x1a\nscreen";
+    for inside in BOTH {
+        let versions = Versions { outside: Version::V3_2, inside };
+        for at_creation in [false, true] {
+            let fields = "fields = [\"title\", \"description\", \"solution\"]";
+            let world = Setup::between(versions).sync(fields).start().await;
+            world.acme().drop_hooks(at_creation);
+            let id = world.acme().create_ticket("UserRequest", ticket("with a picture")).await.unwrap();
+            world.settle().await;
+            let image = world.acme().add_inline_image(id, SECRET, "image/png", PNG).await.unwrap();
+            let solution = format!("<p>press <b>this</b>: {} &lt;here&gt;</p>", image.html);
+            world.acme().update(id, json!({ "solution": solution })).await.unwrap();
+            world.acme().drop_hooks(false);
+            world.acme().update(id, json!({ "title": "changed" })).await.unwrap();
+            world.settle().await;
+            let copy = world.copy_of(id).await;
+            match inside {
+                Version::V3_1 => assert_eq!(copy.field("solution"), "press this: (picture) <here>"),
+                Version::V3_2 => {
+                    let start = "<p>press <b>this</b>: <img src=\"data:image/png;base64,iVBORw0KGgpz";
+                    assert!(copy.field("solution").starts_with(start), "{}", copy.field("solution"));
+                    assert!(copy.field("solution").ends_with("&lt;here&gt;</p>"), "{}", copy.field("solution"));
+                }
+            }
+            for told in [SECRET, "download_inlineimage", "data-img-"] {
+                let calls = world.internal.calls_containing(told);
+                assert!(calls.is_empty(), "{told} crossed: {calls:#?}");
+            }
+            world.one_more_pass_writes_nothing().await;
+        }
+    }
+}
+
+/// The one iTop holds the field as plain text, the other as HTML.
+#[tokio::test(start_paused = true)]
+async fn a_text_field_crosses_in_the_format_that_the_inside_holds() {
+    let fields = "fields = [\"title\", \"description\", \"solution\"]";
+    for versions in PAIRS {
+        let plain = "a <b> & c\nd";
+        let written = |version, words: &str| match version {
+            Version::V3_1 => words.to_owned(),
+            Version::V3_2 => {
+                format!("<p>{}</p>", words.replace('&', "&amp;").replace('<', "&lt;").replace('\n', "</p><p>"))
+            }
+        };
+        let world = Setup::between(versions).sync(fields).start().await;
+        let mut at_creation = ticket("formats");
+        at_creation["solution"] = json!(written(versions.outside, plain));
+        let id = world.acme().create_ticket("UserRequest", at_creation).await.unwrap();
+        world.settle().await;
+        let seen = |solution: &str| match versions.inside {
+            Version::V3_1 => solution.to_owned(),
+            Version::V3_2 => itop_bridge::engine::log_text(solution),
+        };
+        let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let copy = world.copy_of(id).await;
+        assert_eq!(squeezed(&seen(copy.field("solution"))), squeezed(plain), "{versions:?}");
+        for words in ["x < y\n<script> fails", "<script> fails", "one", ""] {
+            world.acme().update(id, json!({ "solution": written(versions.outside, words) })).await.unwrap();
+            world.settle().await;
+            let copy = world.copy_of(id).await;
+            assert_eq!(squeezed(&seen(copy.field("solution"))), squeezed(words), "{versions:?}");
+        }
+        assert!(!world.did(id, OVERWRITTEN).await, "{:#?}", world.activity(id).await);
+        world.one_more_pass_writes_nothing().await;
+    }
+}

@@ -11,10 +11,10 @@ use crate::ticket::{Ticket, is_external_key};
 pub fn create(policy: &Policy, external: &Ticket) -> Step {
     let mut fields: Vec<FieldWrite> = codes_at_create(policy)
         .filter_map(|code| {
-            let source = external.attributes.get(code)?;
+            let source = external.attributes.get(code).filter(|source| !source.is_empty() || is_mandatory(code))?;
             Some(FieldWrite {
                 code: code.to_owned(),
-                value: wanted(policy, external, code, source)?,
+                value: wanted(policy, external, code, source),
                 source: Some(source.clone()),
                 lost_edit: None,
             })
@@ -35,8 +35,12 @@ pub fn create(policy: &Policy, external: &Ticket) -> Step {
 
 /// Title and description are mandatory in iTop, whatever the operator keeps up to date afterwards.
 fn codes_at_create(policy: &Policy) -> impl Iterator<Item = &str> {
-    let others = policy.fields.iter().map(String::as_str).filter(|code| !matches!(*code, "title" | "description"));
+    let others = policy.fields.iter().map(String::as_str).filter(|code| !is_mandatory(code));
     ["title", "description"].into_iter().chain(others)
+}
+
+fn is_mandatory(code: &str) -> bool {
+    matches!(code, "title" | "description")
 }
 
 /// A default for what a later stimulus asks for (a pending reason, a solution) waits for that stimulus.
@@ -45,15 +49,19 @@ fn belongs_to_create(policy: &Policy, code: &str) -> bool {
     is_external_key(code) || !asked_later
 }
 
-/// What the internal side should hold for this external value; `None` where there is nothing to say.
-fn wanted(policy: &Policy, external: &Ticket, code: &str, source: &str) -> Option<Value> {
+/// What the internal side should hold for this external value.
+fn wanted(policy: &Policy, external: &Ticket, code: &str, source: &str) -> Value {
     match code {
-        "title" => Some(Value::Text(text::title(&policy.title, &external.reference, source))),
-        _ if Policy::is_html(code) && source.trim().is_empty() => Some(Value::Text(NO_DESCRIPTION.to_owned())),
-        _ if Policy::is_html(code) => Some(Value::Html(source.to_owned())),
-        _ if source.is_empty() => None,
-        _ => Some(Value::Text(source.to_owned())),
+        "title" => Value::Text(text::title(&policy.title, &external.reference, source)),
+        _ if Policy::is_html(code) && source.trim().is_empty() => Value::Text(NO_DESCRIPTION.to_owned()),
+        _ if is_markup(code, source) => Value::Html(source.to_owned()),
+        _ => Value::Text(source.to_owned()),
     }
+}
+
+/// Whether this value of the field is HTML, or looks like it. A title never is: whatever stands there is text.
+fn is_markup(code: &str, value: &str) -> bool {
+    Policy::is_html(code) || (code != "title" && text::begins_with_tag(value))
 }
 
 pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, plan: &mut Plan) {
@@ -78,7 +86,11 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
             }
             continue;
         }
-        let Some(value) = wanted(policy, external, code, source) else { continue };
+        if agreed.is_none() && source.is_empty() && !is_mandatory(code) {
+            // The external ticket never said anything here: it has nothing to take back.
+            continue;
+        }
+        let value = wanted(policy, external, code, source);
         if already_says(&value, target) {
             plan.notes.push(Note::Field { code: code.clone(), external: source.clone(), internal: target.clone() });
             continue;
@@ -118,11 +130,13 @@ fn differs(policy: &Policy, external: &Ticket, internal: &Ticket, code: &str) ->
     let (Some(source), Some(target)) = (external.attributes.get(code), internal.attributes.get(code)) else {
         return false;
     };
-    wanted(policy, external, code, source).is_some_and(|value| match value {
-        Value::Html(html) => !text::same_words(&html, target),
-        Value::Text(words) if Policy::is_html(code) => !text::same_words(&words, target),
-        Value::Text(words) => words != *target,
-    })
+    let says_nothing = source.is_empty() && !is_mandatory(code);
+    !says_nothing
+        && match wanted(policy, external, code, source) {
+            Value::Html(words) | Value::Text(words) if Policy::is_html(code) => !text::same_words(&words, target),
+            Value::Text(words) if !is_markup(code, target) => words != *target,
+            Value::Html(words) | Value::Text(words) => !text::same_words_in_any_form(&words, target),
+        }
 }
 
 fn already_says(value: &Value, target: &str) -> bool {
@@ -139,7 +153,8 @@ fn says_the_same(policy: &Policy, external: &Ticket, code: &str, agreed: &str, n
 }
 
 fn same(code: &str, agreed: &str, now: &str) -> bool {
-    let same = if Policy::is_html(code) { text::same_html(agreed, now) } else { agreed == now };
+    let are_html = is_markup(code, agreed) && is_markup(code, now);
+    let same = if are_html { text::same_html(agreed, now) } else { agreed == now };
     same || is_as_agreed(agreed, now)
 }
 
@@ -153,7 +168,7 @@ fn lost_edit(link: &Link, code: &str, target: &str) -> Option<Edit> {
 
 /// Of what stands, nothing is lost: iTop stored the same markup in another form.
 fn says_as_much(value: &Value, target: &str) -> bool {
-    matches!(value, Value::Html(html) if text::same_words(html, target))
+    matches!(value, Value::Html(html) if text::same_words(html, target) || text::same_words_in_any_form(html, target))
 }
 
 /// An edit that is seen while an earlier update may land over it: by then it may be too late to see.
@@ -186,6 +201,10 @@ fn landed_late<'a>(link: &'a Link, internal: &Ticket, code: &str, target: &str) 
 
 /// No answer told what iTop made of an unanswered write: of its markup, sanitising may have taken away.
 fn carries(late: &Late, code: &str, target: &str) -> bool {
-    let same = if Policy::is_html(code) { text::same_words } else { |a: &str, b: &str| a == b };
-    matches!(late, Late::Field { code: sent, value } if sent == code && same(value, target))
+    let same = |sent: &str| match Policy::is_html(code) {
+        true => text::same_words(sent, target),
+        false if is_markup(code, sent) || is_markup(code, target) => text::same_words_in_any_form(sent, target),
+        false => sent == target,
+    };
+    matches!(late, Late::Field { code: sent, value } if sent == code && same(value))
 }

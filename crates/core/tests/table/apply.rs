@@ -83,7 +83,7 @@ fn words() -> Vec<Case> {
                 policy.external_defaults.insert("pending_reason".into(), "the provider waits".into());
             })
             .writes(["walk the external to pending: assigned ev_pending(agent_id=19 default, pending_reason=the provider waits default, team_id=15 default) pending"]),
-        case("title and impact never go outside, though the stimulus asks for them", agreed("assigned", "assigned"), ext().with("impact", ""), int().status("plannedscheduled").title("mine").with("impact", "3"))
+        case("title and impact never go outside, though the stimulus asks for them", agreed("assigned", "assigned").with(|l| l.field_agreed("impact", "", "3")), ext().with("impact", ""), int().status("plannedscheduled").title("mine").with("impact", "3"))
             .policy(apply_to_changes)
             .writes(["walk the external to plannedscheduled: assigned ev_plan(agent_id=19 default) plannedscheduled"]),
     ]

@@ -145,7 +145,34 @@ pub fn fields() -> Vec<Case> {
             int().description("(no description)"),
         )
         .does_nothing(),
-        case("an impact emptied outside says nothing", link(), ext().with("impact", ""), int()).does_nothing(),
+        case("a field emptied outside empties its counterpart", link(), ext().with("impact", ""), int())
+            .writes([r#"update impact="""#]),
+        case(
+            "a field that never said anything outside takes nothing back inside",
+            link().with(|l| {
+                l.ancestor.external.fields.remove("impact");
+                l.ancestor.internal.fields.remove("impact");
+            }),
+            ext().with("impact", ""),
+            int(),
+        )
+        .does_nothing(),
+        case(
+            "any text that begins with a tag is taken for HTML of the other side",
+            link(),
+            ext().with("impact", "<p>new</p>"),
+            int(),
+        )
+        .writes([r#"update impact=html"<p>new</p>""#]),
+        case("a title that begins with a tag is text all the same", link(), ext().title("<b>B"), int())
+            .writes([r#"update title="[R-1] <b>B""#]),
+        case(
+            "one more amp in the HTML of any field is no change",
+            link().with(|l| l.field_agreed("impact", "<p>a &amp; b</p>", "<p>a &amp; b</p>")),
+            ext().with("impact", "<p>a &amp;amp; b</p>"),
+            int().with("impact", "x"),
+        )
+        .does_nothing(),
         case("a long title is compared in its cut form", link(), ext().title(&long), int().title(&cut))
             .notes([&format!("title agreed on {long:?} and {cut:?}")]),
         case("a title that holds {ref} stays a person's text", link(), ext().title("see {ref}"), int())

@@ -1,0 +1,196 @@
+//! How a text of one iTop is written into the other: in the format that the target holds, and with its pictures.
+//!
+//! Whether an attribute is plain text or HTML differs between iTop's versions and models, and REST does not say it.
+//! A value that does not begin with a tag is plain text; one that does is HTML, unless the attribute is known to hold
+//! plain text.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use itop_bridge_core::text::begins_with_tag;
+use itop_bridge_core::{Policy, Side};
+use itop_client::Query;
+
+use super::failure::{Failure, Kind};
+use super::html::{self, Embedded};
+use super::itop::{Format, Itop};
+use super::pass::Pass;
+use super::unreadable::Loaded;
+
+/// An attribute of the target ticket.
+#[derive(Clone, Copy)]
+pub(super) struct Target<'t> {
+    pub on: Side,
+    pub class: &'t str,
+    pub code: &'t str,
+    /// What stands there, if anything does.
+    pub holds: Option<&'t str>,
+}
+
+/// A text as it is sent.
+pub(super) struct Crossed {
+    pub code: String,
+    pub value: String,
+    /// Sent as plain text without knowing whether the target holds HTML.
+    pub unsure: Option<Unsure>,
+}
+
+#[derive(Clone)]
+pub(super) struct Unsure {
+    /// The source's markup, where it had some.
+    pub html: Option<String>,
+}
+
+impl Crossed {
+    pub(super) fn as_it_is(code: &str, value: &str) -> Crossed {
+        Crossed { code: code.to_owned(), value: value.to_owned(), unsure: None }
+    }
+
+    /// What is to be sent instead, should the target prove to hold HTML.
+    pub(super) fn as_html_if_unsure(&self) -> Option<(String, String)> {
+        let Unsure { html } = self.unsure.as_ref()?;
+        Some((self.code.clone(), html.clone().unwrap_or_else(|| html::text_to_html(&self.value))))
+    }
+}
+
+impl Pass<'_> {
+    /// The text in the form that the target holds. A picture that does not come, and is not given up yet, is a
+    /// failure.
+    pub(super) async fn crossed(&mut self, value: &str, target: Target<'_>) -> Result<Crossed, Failure> {
+        let Target { on, code, .. } = target;
+        if !is_prose(value) {
+            return Ok(Crossed::as_it_is(code, value));
+        }
+        let markup = match self.source_format(on.other(), code, value).await? {
+            Format::Plain => None,
+            Format::Html => Some(self.with_pictures(on.other(), value).await?),
+        };
+        let text = match &markup {
+            None => value.to_owned(),
+            Some(_) => html::html_to_text(&html::with_words_in_place_of_pictures(value)),
+        };
+        let (value, unsure) = match self.target_format(target).await? {
+            Some(Format::Html) => (markup.unwrap_or_else(|| html::text_to_html(&text)), None),
+            Some(Format::Plain) => (text, None),
+            // Not known yet: sent plain, and iTop's answer tells.
+            None => (text, Some(Unsure { html: markup })),
+        };
+        Ok(Crossed { code: code.to_owned(), value, unsure })
+    }
+
+    /// The HTML with its inline images, fetched by id and secret from the configured address of the side that it
+    /// comes from, and embedded.
+    async fn with_pictures(&mut self, from: Side, html: &str) -> Result<String, Failure> {
+        let itop = self.shared.itop(self.lane, from);
+        let max_bytes = self.lane.settings.sync.max_attachment_bytes;
+        let (mut images, mut unread) = (BTreeMap::new(), Vec::new());
+        for image in html::inline_images(html) {
+            // Of the memory that this pass may hold already: it never waits for more.
+            let client = self.with_file_memory(itop).await?;
+            let answer = self.reading(client.inline_image(image.id, &image.secret, max_bytes)).await?;
+            match answer {
+                Ok(loaded) => {
+                    itop.could_read(Loaded::InlineImage, image.id);
+                    let base64 = base64::engine::general_purpose::STANDARD.encode(&loaded.bytes);
+                    images.insert(image, Embedded { mimetype: loaded.mime.to_owned(), base64 });
+                }
+                Err(error) => {
+                    let why = self.shared.picture_not_read(itop, image.id, &error)?;
+                    self.did(format!("inline image {} could not be had and became its description: {why}", image.id));
+                    unread.push(image);
+                }
+            }
+        }
+        Ok(html::embed(&html::with_words_for(html, &unread), &images))
+    }
+
+    /// The same for what must not wait for a picture: words stand in the place of one that does not come.
+    pub(super) async fn crossed_at_once(&mut self, value: &str, target: Target<'_>) -> Result<Crossed, Failure> {
+        match self.crossed(value, target).await {
+            Err(failure) if matches!(failure.kind, Kind::Unreadable { .. }) => {
+                self.crossed(&html::with_words_for_all(value), target).await
+            }
+            crossed => crossed,
+        }
+    }
+
+    async fn source_format(&mut self, from: Side, code: &str, value: &str) -> Result<Format, Failure> {
+        if Policy::is_html(code) {
+            return Ok(Format::Html);
+        }
+        let class = match (from, &self.link.internal) {
+            (Side::External, _) => self.link.external.class.clone(),
+            (Side::Internal, Some(key)) => key.class.clone(),
+            (Side::Internal, None) => self.policy.internal_class.clone(),
+        };
+        let itop = self.shared.itop(self.lane, from);
+        let known = self.format(itop, &class, code, Some(value)).await?;
+        // What one value shows for certain counts before what others have shown.
+        Ok(if begins_with_tag(value) { known.unwrap_or(Format::Html) } else { Format::Plain })
+    }
+
+    async fn target_format(&mut self, target: Target<'_>) -> Result<Option<Format>, Failure> {
+        let Target { on, class, code, holds } = target;
+        if Policy::is_html(code) {
+            return Ok(Some(Format::Html));
+        }
+        let itop = self.shared.itop(self.lane, on);
+        self.format(itop, class, code, holds).await
+    }
+
+    /// How that side holds the attribute: by what stands in this ticket, else by one read for any value at all.
+    async fn format(
+        &self,
+        itop: &Itop,
+        class: &str,
+        code: &str,
+        stands: Option<&str>,
+    ) -> Result<Option<Format>, Failure> {
+        if let Some(known) = itop.format(class, code) {
+            return Ok(Some(known));
+        }
+        let example = match stands {
+            Some(stands) => Some(stands.to_owned()),
+            None => self.any_value(itop, class, code, &format!("{code} != ''")).await?,
+        };
+        let Some(example) = example else { return Ok(None) };
+        let format = if begins_with_tag(&example) {
+            // A plain text may begin with a tag too. Every value of an HTML attribute does.
+            let other = format!("{code} != '' AND {code} NOT LIKE '<%'");
+            let other = self.any_value(itop, class, code, &other).await?;
+            if other.is_some_and(|value| !begins_with_tag(&value)) { Format::Plain } else { Format::Html }
+        } else {
+            Format::Plain
+        };
+        itop.learn_format(class, code, format);
+        Ok(Some(format))
+    }
+
+    /// Nothing where that iTop refuses to say, as of an attribute that the class does not have.
+    async fn any_value(
+        &self,
+        itop: &Itop,
+        class: &str,
+        code: &str,
+        condition: &str,
+    ) -> Result<Option<String>, Failure> {
+        let query = Query::oql(format!("SELECT {class} WHERE {condition}")).limit(1);
+        let answer = itop.client.get(class, &query, &[code]).await;
+        match self.shared.noted(itop, class, answer) {
+            Ok(found) => Ok(found.objects.first().and_then(|object| object.text(code)).map(str::to_owned)),
+            Err(error) => {
+                let failure = Failure::of(itop, &error);
+                if failure.ends_the_pass() { Err(failure) } else { Ok(None) }
+            }
+        }
+    }
+}
+
+/// Codes of an enumeration, numbers and dates have no format to convert.
+fn is_prose(value: &str) -> bool {
+    value.contains(|c: char| c.is_whitespace() || matches!(c, '<' | '&')) && !is_date(value)
+}
+
+fn is_date(value: &str) -> bool {
+    value.len() == 19 && value.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b':' | b' '))
+}
