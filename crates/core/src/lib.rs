@@ -16,6 +16,7 @@ mod reconcile;
 mod shown;
 pub mod text;
 pub mod ticket;
+pub mod words;
 
 pub use caselog::LogName;
 pub use lifecycle::{Lifecycle, Lifecycles};

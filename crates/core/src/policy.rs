@@ -8,6 +8,7 @@ use crate::lifecycle::Lifecycle;
 use crate::link::Link;
 use crate::mark::TicketMark;
 use crate::ticket::{Side, Ticket};
+use crate::words::Console;
 
 /// The policy for one class of one external.
 #[derive(Debug, Clone)]
@@ -18,6 +19,9 @@ pub struct Policy {
     pub external: String,
     /// The internal side's name in the configuration.
     pub internal: String,
+    /// Where each iTop's own links lead: none is told to the other.
+    pub external_console: Console,
+    pub internal_console: Console,
     /// The class of the internal counterpart.
     pub internal_class: String,
     /// `[{ref}] {title}` unless the operator chose another.

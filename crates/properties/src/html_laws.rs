@@ -3,6 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
+use itop_bridge_core::TicketKey;
+use itop_bridge_core::words::{Console, Journey};
 use lol_html::html_content::TextType;
 use lol_html::{RewriteStrSettings, doc_text, element, rewrite_str};
 
@@ -10,6 +12,7 @@ use crate::html::{
     Embedded, InlineImage, begins_with_tag, embed, html_to_text, inline_images, log_text, text_to_html,
     with_words_for_all, without_image_addresses, without_pictures,
 };
+use crate::words::told_in_html;
 
 /// No image's address and no secret crosses, all text outside of images does, and nothing grows without bound.
 pub fn html(bytes: &[u8]) {
@@ -34,6 +37,33 @@ pub fn html(bytes: &[u8]) {
     let text = log_text(&html);
     assert!(text.len() <= 100 * html.len() + 4096, "{} of {}", text.len(), html.len());
     as_text_it_is_read_back(&html);
+    nothing_is_told_that_must_not_be(&html);
+}
+
+/// No link in iTop's notation, no address of the console and no mention is left, neither in HTML nor in plain text;
+/// and what may be told is left as it is.
+fn nothing_is_told_that_must_not_be(text: &str) {
+    let (from, to) = (Console::at("https://acme.example/itop"), Console::at("https://provider.example"));
+    let ticket = TicketKey { class: "UserRequest".into(), id: 7, reference: "R-000012".into() };
+    let journey = Journey { from: &from, to: &to, ticket: &ticket };
+    let plain = journey.words_of(text);
+    assert_eq!(journey.replacements(&plain), [], "of {text:?}");
+    assert_eq!(journey.words_of(&plain), plain, "once more changes it");
+    let html = told_in_html(text, &journey);
+    assert_eq!(told_in_html(&html, &journey), html, "once more changes it");
+    let shown = text_of(&html, |_| true);
+    assert_eq!(journey.replacements(&shown), [], "in {html:?} of {text:?}");
+    assert!(!has(&html, "*[data-role]") && !has(&html, "*[data-object-id]"), "a mention in {html:?}");
+    let anchors = RefCell::new(Vec::new());
+    let look = element!("a[href]", |tag| {
+        anchors.borrow_mut().extend(tag.get_attribute("href"));
+        Ok(())
+    });
+    let settings = RewriteStrSettings::new().with_strict(false).append_element_content_handler(look);
+    rewrite_str(&html, settings).expect("it is parsed");
+    let leading_in = |href: &&String| journey.leads_into_console(href);
+    assert_eq!(anchors.borrow().iter().find(leading_in), None, "in {html:?}");
+    assert!(html.len() <= 40 * text.len() + 4096, "{} of {}", html.len(), text.len());
 }
 
 fn picture() -> Embedded {

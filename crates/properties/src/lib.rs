@@ -18,6 +18,8 @@ mod log_entries;
 #[allow(dead_code)]
 #[path = "../../bridge/src/http/payload.rs"]
 mod payload;
+#[path = "../../bridge/src/engine/words.rs"]
+mod words;
 
 pub use answer::answer;
 pub use case_log::case_log;

@@ -27,7 +27,8 @@ async fn links_and_mentions_stand_as_recorded() {
             let sim = recording::sim(version, &Clock::default(), FirstIds::default());
             let fields = json!({"org_id": {"name": "Demo"}, "title": "field", "description": written});
             let id = recording::id_of(&ok(&sim, "bridge", create("UserRequest", fields)).await);
-            let get = json!({"operation": "core/get", "class": "UserRequest", "key": id, "output_fields": "description"});
+            let get =
+                json!({"operation": "core/get", "class": "UserRequest", "key": id, "output_fields": "description"});
             let answer = ok(&sim, "bridge", get).await;
             assert_eq!(text_of(&json!({ "response": answer }), "description"), recorded, "{version:?}: {name}");
         }

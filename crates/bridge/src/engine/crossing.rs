@@ -1,4 +1,6 @@
-//! How a text of one iTop is written into the other: in the format that the target holds, and with its pictures.
+//! How a text of one iTop is written into the other: in the format that the target holds, with its pictures, and
+//! without what must not be told there (`words`). Every text that leaves a side comes through here, but for titles,
+//! which the core cuts.
 //!
 //! Whether an attribute is plain text or HTML differs between iTop's versions and models, and REST does not say it.
 //! A value that does not begin with a tag is plain text; one that does is HTML, unless the attribute is known to hold
@@ -8,6 +10,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use itop_bridge_core::text::begins_with_tag;
+use itop_bridge_core::words::Journey;
 use itop_bridge_core::{Policy, Side};
 use itop_client::Query;
 
@@ -16,6 +19,7 @@ use super::html::{self, Embedded};
 use super::itop::{Format, Itop};
 use super::pass::Pass;
 use super::unreadable::Loaded;
+use super::words::told_in_html;
 
 /// An attribute of the target ticket.
 #[derive(Clone, Copy)]
@@ -58,16 +62,20 @@ impl Pass<'_> {
     /// failure.
     pub(super) async fn crossed(&mut self, value: &str, target: Target<'_>) -> Result<Crossed, Failure> {
         let Target { on, code, .. } = target;
+        let from = on.other();
         if !is_prose(value) {
-            return Ok(Crossed::as_it_is(code, value));
+            return Ok(Crossed::as_it_is(code, &self.journey(from).words_of(value)));
         }
-        let markup = match self.source_format(on.other(), code, value).await? {
+        let markup = match self.source_format(from, code, value).await? {
             Format::Plain => None,
-            Format::Html => Some(self.with_pictures(on.other(), value).await?),
+            Format::Html => {
+                let with_pictures = self.with_pictures(from, value).await?;
+                Some(told_in_html(&with_pictures, &self.journey(from)))
+            }
         };
         let text = match &markup {
-            None => value.to_owned(),
-            Some(_) => html::html_to_text(&html::with_words_in_place_of_pictures(value)),
+            None => self.journey(from).words_of(value),
+            Some(_) => self.told_as_text(from, &html::with_words_in_place_of_pictures(value)),
         };
         let (value, unsure) = match self.target_format(target).await? {
             Some(Format::Html) => (markup.unwrap_or_else(|| html::text_to_html(&text)), None),
@@ -102,6 +110,30 @@ impl Pass<'_> {
             }
         }
         Ok(html::embed(&html::with_words_for(html, &unread), &images))
+    }
+
+    /// A text's way from this side to the other.
+    fn journey(&self, from: Side) -> Journey<'_> {
+        let console = |side| &self.shared.itop(self.lane, side).console;
+        let ticket = self.link.key(from).unwrap_or(&self.link.external);
+        Journey { from: console(from), to: console(from.other()), ticket }
+    }
+
+    /// HTML of this side as plain text that may be told to the other.
+    fn told_as_text(&self, from: Side, html: &str) -> String {
+        let journey = self.journey(from);
+        journey.words_of(&html::html_to_text(&told_in_html(html, &journey)))
+    }
+
+    /// A log entry of this side, for a file on the other.
+    pub(super) fn told_log_entry(&self, from: Side, html: &str) -> String {
+        let journey = self.journey(from);
+        journey.words_of(&html::log_text(&told_in_html(html, &journey)))
+    }
+
+    /// A value of this side in whatever format, for a file on the other.
+    pub(super) fn told_in_a_file(&self, from: Side, value: &str) -> String {
+        if begins_with_tag(value) { self.told_log_entry(from, value) } else { self.journey(from).words_of(value) }
     }
 
     /// The same for what must not wait for a picture: words stand in the place of one that does not come.

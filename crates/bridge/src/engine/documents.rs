@@ -6,7 +6,6 @@ use itop_bridge_core::{Link, Side, Ticket};
 
 use super::failure::{Failure, Kind};
 use super::files::text_contents;
-use super::html;
 use super::pass::Pass;
 
 /// How a report begins.
@@ -118,7 +117,7 @@ impl Pass<'_> {
         let when = line.date.as_ref().map(|date| self.shared.itop(self.lane, side).print_time(date));
         let when = when.map_or_else(String::new, |when| format!("  {when}"));
         let what = if line.reopened { format!("{REOPENED}{}", line.state) } else { line.state.clone() };
-        let text = |value: &String| if html::begins_with_tag(value) { html::log_text(value) } else { value.clone() };
+        let text = |solution: &String| self.told_in_a_file(side, solution);
         let solution = line.solution.as_ref().map(text).map_or_else(String::new, |text| format!("{text}\n"));
         format!("{what}{when}\n{solution}")
     }

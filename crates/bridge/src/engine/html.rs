@@ -172,7 +172,7 @@ fn no_tag_begins_in_text<'h>() -> lol_html::DocumentContentHandlers<'h> {
 }
 
 /// A tag that the text's end cuts is none here, and might be one to whoever reads on.
-fn escape_unfinished_tag(mut html: String) -> String {
+pub(crate) fn escape_unfinished_tag(mut html: String) -> String {
     let ended = html.rfind('>').map_or(0, |last| last + 1);
     if html[ended..].contains('<') {
         let tail = html.split_off(ended);

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use itop_bridge_core::Side;
+use itop_bridge_core::words::Console;
 use itop_client::{Client, Error, ErrorClass, Found, Object, Query, Written};
 use tokio::sync::{Notify, OnceCell};
 
@@ -23,6 +24,8 @@ pub struct Itop {
     pub name: String,
     pub instance: Instance,
     pub client: Client,
+    /// Where its own links lead.
+    pub console: Console,
     /// A call that was sent may land until so long after.
     pub settle_ms: i64,
     /// A call ends after so long without a byte.
@@ -73,11 +76,13 @@ struct Seen {
 impl Itop {
     pub fn new(name: String, instance: Instance, client: Client, settle_ms: i64, timeout_ms: i64) -> Itop {
         let (known, breaker) = (Mutex::default(), Mutex::default());
+        let console = Console::at(client.base_url());
         let (halts, knows_witnesses, trouble) = (Halts::default(), OnceCell::new(), Notify::new());
         Itop {
             name,
             instance,
             client,
+            console,
             settle_ms,
             timeout_ms,
             time_zone: None,

@@ -85,7 +85,7 @@ impl Pass<'_> {
         for (_, entry) in entries {
             let when = itop.print_time(&entry.key.date);
             let author = if names { format!(", {}", entry.author) } else { String::new() };
-            out.push_str(&format!("\n--- {when}{author} ---\n{}\n", html::log_text(&entry.html)));
+            out.push_str(&format!("\n--- {when}{author} ---\n{}\n", self.told_log_entry(from, &entry.html)));
         }
         out
     }

@@ -47,6 +47,7 @@ mod sweep;
 mod troubles;
 mod unreadable;
 mod went_back;
+mod words;
 mod worker;
 mod write;
 mod zone;

@@ -59,6 +59,8 @@ impl Shared {
             server: self.server.clone(),
             external: lane.name.clone(),
             internal: self.internal.name.clone(),
+            external_console: lane.external.console.clone(),
+            internal_console: self.internal.console.clone(),
             internal_class: internal_class.clone(),
             title: sync.title.clone(),
             fields: sync.fields.clone(),

@@ -42,3 +42,4 @@ mod unreadable;
 mod verbs;
 mod watch;
 mod went_back;
+mod words;

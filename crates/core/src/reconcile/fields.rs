@@ -5,6 +5,7 @@ use crate::plan::{FieldWrite, Note, Plan, Step, Value, Write};
 use crate::policy::Policy;
 use crate::text::{self, NO_DESCRIPTION};
 use crate::ticket::{Ticket, is_external_key};
+use crate::words::Journey;
 
 /// The counterpart's creation: the bridged fields from the external ticket, everything that names a
 /// person, a team, an organisation or a service from the internal side's defaults.
@@ -52,11 +53,18 @@ fn belongs_to_create(policy: &Policy, code: &str) -> bool {
 /// What the internal side should hold for this external value.
 fn wanted(policy: &Policy, external: &Ticket, code: &str, source: &str) -> Value {
     match code {
-        "title" => Value::Text(text::title(&policy.title, &external.reference, source)),
+        "title" => Value::Text(title(policy, external, source)),
         _ if Policy::is_html(code) && source.trim().is_empty() => Value::Text(NO_DESCRIPTION.to_owned()),
         _ if is_markup(code, source) => Value::Html(source.to_owned()),
         _ => Value::Text(source.to_owned()),
     }
+}
+
+/// The title as it is told inside: in words first, so that no link is cut in two.
+fn title(policy: &Policy, external: &Ticket, title: &str) -> String {
+    let (from, to) = (&policy.external_console, &policy.internal_console);
+    let told = Journey { from, to, ticket: &external.key() }.words_of(title);
+    text::title(&policy.title, &external.reference, &told)
 }
 
 /// Whether this value of the field is HTML, or looks like it. A title never is: whatever stands there is text.
@@ -148,7 +156,7 @@ fn already_says(value: &Value, target: &str) -> bool {
 
 /// What was agreed on outside, and what stands there: of a title only what is not cut off is compared.
 fn says_the_same(policy: &Policy, external: &Ticket, code: &str, agreed: &str, now: &str) -> bool {
-    let title = |title| text::title(&policy.title, &external.reference, title);
+    let title = |text| title(policy, external, text);
     if code == "title" { title(agreed) == title(now) } else { same(code, agreed, now) }
 }
 

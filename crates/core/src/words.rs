@@ -1,0 +1,509 @@
+//! What must not be told of one iTop in the other: links to its objects, and the address of its console.
+//!
+//! iTop makes a link of `[[Class:id]]`, `[[Class:name]]` and `[[Class:id|label]]` in any text when it *shows* it, and
+//! each iTop looks the object up among its own. In the other iTop such a link leads to another object, or names a
+//! ticket that is nobody's business there. So a link crosses as its words, and an address of the console as words that
+//! say what stood there. A reference that a person wrote as plain words stays word for word.
+
+use std::ops::Range;
+
+use crate::link::TicketKey;
+
+const OTHER_TICKET: &str = "(link to another ticket)";
+const OTHER_OBJECT: &str = "(link to another object)";
+const THIS_TICKET: &str = "this ticket";
+const CONSOLE: &str = "(link into the other iTop)";
+const RESOLVED_WITH_PARENT: &str = "Automatically resolved with its parent";
+
+/// Where a text comes from and where it goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Journey<'a> {
+    /// The iTop that the text was written in.
+    pub from: &'a Console,
+    /// The iTop that it is written into: a link into that one is as good there.
+    pub to: &'a Console,
+    /// The ticket that the text belongs to.
+    pub ticket: &'a TicketKey,
+}
+
+/// A place in a text, and the words that stand there in the other iTop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replacement {
+    /// In bytes.
+    pub at: Range<usize>,
+    pub words: String,
+}
+
+impl Journey<'_> {
+    /// A plain text as it may be told.
+    pub fn words_of(&self, text: &str) -> String {
+        // Words that come in the place of a link may complete another one.
+        const MOST_ROUNDS: usize = 8;
+        if resolved_with_parent(text) {
+            return RESOLVED_WITH_PARENT.to_owned();
+        }
+        let mut told = text.to_owned();
+        for _ in 0..MOST_ROUNDS {
+            let replacements = self.replacements(&told);
+            if replacements.is_empty() {
+                return told;
+            }
+            told = replaced(&told, &replacements);
+        }
+        without_brackets(&told)
+    }
+
+    /// What of the text is replaced, in order.
+    pub fn replacements(&self, text: &str) -> Vec<Replacement> {
+        let links = links(text);
+        let words = links.iter().map(|link| Replacement { at: link.at.clone(), words: self.words_of_link(link) });
+        let mut all: Vec<Replacement> = words.collect();
+        for at in addresses(text) {
+            let is_apart = links.iter().all(|link| link.at.end <= at.start || at.end <= link.at.start);
+            if is_apart && self.leads_into_console(&text[at.clone()]) {
+                all.push(Replacement { at, words: CONSOLE.to_owned() });
+            }
+        }
+        all.sort_by_key(|replacement| replacement.at.start);
+        all
+    }
+
+    /// The words of a link in HTML that leads into the console, or of a mention: its own, unless they name a ticket.
+    pub fn words_of_anchor<'w>(&self, words: &'w str) -> &'w str {
+        let is_own = words.trim() == self.ticket.reference;
+        if is_own || !(names_a_ticket(words) || ends_in_a_number(words)) { words } else { OTHER_TICKET }
+    }
+
+    fn words_of_link(&self, link: &Link<'_>) -> String {
+        let of_a_ticket = is_ticket_class(link.class);
+        if let Some(label) =
+            link.label.filter(|label| !names_a_ticket(label) && !(of_a_ticket && ends_in_a_number(label)))
+        {
+            return label.to_owned();
+        }
+        let same_class = squeezed(link.class) == squeezed(&self.ticket.class);
+        if same_class && (link.name == self.ticket.reference || link.name == self.ticket.id.to_string()) {
+            return THIS_TICKET.to_owned();
+        }
+        if of_a_ticket || names_a_ticket(link.name) || link.label.is_some() {
+            return OTHER_TICKET.to_owned();
+        }
+        // iTop reads `5 of them` as the id 5.
+        if link.name.starts_with(|first: char| first.is_ascii_digit()) {
+            return OTHER_OBJECT.to_owned();
+        }
+        format!("{}:{}", link.class, link.name)
+    }
+
+    /// Whether the address leads into the console of the iTop that the text comes from, by its own address or by the
+    /// paths of any console: iTop writes links with an address of its own, which need not be the one that the bridge
+    /// knows it by.
+    pub fn leads_into_console(&self, address: &str) -> bool {
+        let address = plainly(address);
+        if self.from.holds(&address) {
+            return true;
+        }
+        let is_at_home_there = after_scheme(&address).is_some_and(|rest| self.to.begins(rest));
+        !is_at_home_there && has_console_path(&address)
+    }
+}
+
+/// The address of an iTop, as far as it tells one from another: in lower case, without scheme, account and default
+/// port.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Console {
+    host: String,
+    /// Without a final slash.
+    path: String,
+}
+
+impl Console {
+    pub fn at(url: &str) -> Console {
+        let url = plainly(url);
+        let (host, path) = host_and_path(after_scheme(&url).unwrap_or(&url));
+        Console { host: host.to_owned(), path: path.trim_end_matches('/').to_owned() }
+    }
+
+    /// Whether it stands anywhere in the address: a link may be wrapped in another one.
+    fn holds(&self, address: &str) -> bool {
+        address.match_indices("//").any(|(at, _)| self.begins(without_account(&address[at + 2..])))
+    }
+
+    fn begins(&self, rest: &str) -> bool {
+        let (host, path) = host_and_path(rest);
+        let after = path.strip_prefix(&self.path);
+        let ends_there = |after: &str| after.is_empty() || after.starts_with(['/', '?', '#', '&']);
+        !host.is_empty() && host == self.host && after.is_some_and(ends_there)
+    }
+}
+
+/// In lower case, without what a browser skips, and with escapes undone: `%2F` and `&amp;`.
+fn plainly(address: &str) -> String {
+    let mut plain: String = address.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect();
+    plain = plain.replace('\\', "/");
+    for _ in 0..3 {
+        let shorter = percent_decoded(&plain).replace("&amp;", "&");
+        if shorter == plain {
+            break;
+        }
+        plain = shorter;
+    }
+    plain.to_lowercase()
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let byte = match (first, after) {
+            (b'%', [high, low, ..]) => {
+                std::str::from_utf8(&[*high, *low]).ok().and_then(|hex| u8::from_str_radix(hex, 16).ok())
+            }
+            _ => None,
+        };
+        bytes.push(byte.unwrap_or(*first));
+        rest = &rest[if byte.is_some() { 3 } else { 1 }..];
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+}
+
+/// Host and path of `http://…` and of `//…`.
+fn after_scheme(address: &str) -> Option<&str> {
+    let rest = address.strip_prefix("https:").or_else(|| address.strip_prefix("http:")).unwrap_or(address);
+    let host = rest.trim_start_matches('/');
+    (rest.len() - host.len() >= 2).then(|| without_account(host))
+}
+
+fn without_account(rest: &str) -> &str {
+    rest[..end_of_host(rest)].rfind('@').map_or(rest, |at| &rest[at + 1..])
+}
+
+fn host_and_path(rest: &str) -> (&str, &str) {
+    let (host, path) = rest.split_at(end_of_host(rest));
+    (host.strip_suffix(":80").or_else(|| host.strip_suffix(":443")).unwrap_or(host), path)
+}
+
+fn end_of_host(rest: &str) -> usize {
+    rest.find(['/', '?', '#', '&']).unwrap_or(rest.len())
+}
+
+/// The pages of iTop's console and of its portal (3.1.2 and 3.2.0).
+const PAGES: [&str; 6] = [
+    "pages/ui.php",
+    "pages/exec.php",
+    "pages/ajax.",
+    "pages/universalsearch.php",
+    "pages/run_query.php",
+    "pages/preferences.php",
+];
+
+fn has_console_path(address: &str) -> bool {
+    let stands_apart = |page: &str| {
+        let mut found = address.match_indices(page);
+        found.any(|(at, _)| at == 0 || !address[..at].ends_with(|before: char| before.is_alphanumeric()))
+    };
+    let is_relative = ["ui.php", "exec.php?exec_module", "?operation=", "?exec_module="];
+    PAGES.iter().any(|page| stands_apart(page)) || is_relative.iter().any(|start| address.starts_with(start))
+}
+
+/// A link in iTop's own notation.
+#[derive(Debug)]
+struct Link<'t> {
+    at: Range<usize>,
+    class: &'t str,
+    name: &'t str,
+    label: Option<&'t str>,
+}
+
+/// iTop's pattern is `\[\[(.+):(.+)(\|(.+))?\]\]`, each part as short as it can be, within one line; of what it finds
+/// only that is a link whose class there is (3.1.2 and 3.2.0). Which classes another iTop has, and what it calls
+/// them in its language, is not known here: what could not be a name is none.
+fn links(text: &str) -> Vec<Link<'_>> {
+    let mut links = Vec::new();
+    let mut line_starts = 0;
+    for line in text.split_inclusive('\n') {
+        if let Some(last) = line.rfind("]]") {
+            links.extend(links_until(text, line_starts, line_starts + last + 2));
+        }
+        line_starts += line.len();
+    }
+    links
+}
+
+/// Those of a part of a line that ends with a link's last brackets, if it holds any.
+fn links_until(text: &str, mut from: usize, end: usize) -> Vec<Link<'_>> {
+    let text = &text[..end];
+    let mut links = Vec::new();
+    while let Some(start) = text[from..].find("[[").map(|at| from + at) {
+        match link_at(text, start) {
+            Some(link) => {
+                from = link.at.end;
+                links.push(link);
+            }
+            None => from = start + 1,
+        }
+    }
+    links
+}
+
+fn link_at(text: &str, start: usize) -> Option<Link<'_>> {
+    const MOST_OF_A_NAME: usize = 100;
+    let inner = start + 2;
+    let class_len = text[inner..].bytes().take(MOST_OF_A_NAME).position(|byte| matches!(byte, b':' | b'[' | b']'))?;
+    let (class, rest) = text[inner..].split_at(class_len);
+    let rest = rest.strip_prefix(':')?;
+    if !could_be_class(class.trim()) {
+        return None;
+    }
+    let first = rest.chars().next()?.len_utf8();
+    let end = first + rest[first..].find("]]")?;
+    let (name, label) = match rest[..end].split_once('|') {
+        Some((name, label)) if !name.is_empty() && !label.trim().is_empty() => (name, Some(label.trim())),
+        _ => (&rest[..end], None),
+    };
+    let at = start..inner + class_len + 1 + end + 2;
+    Some(Link { at, class: class.trim(), name: name.trim(), label })
+}
+
+fn could_be_class(class: &str) -> bool {
+    class.starts_with(char::is_alphabetic)
+        && class.chars().all(|c| c.is_alphanumeric() || c.is_whitespace() || "_-'’./()&".contains(c))
+}
+
+/// By the classes of iTop's own model, whatever they are called in front and behind; in other languages a name must
+/// tell.
+fn is_ticket_class(class: &str) -> bool {
+    const WORDS: [&str; 7] = ["request", "incident", "problem", "change", "ticket", "workorder", "knownerror"];
+    let class = squeezed(class);
+    WORDS.iter().any(|word| class.contains(word))
+}
+
+fn squeezed(words: &str) -> String {
+    words.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// Whether a word of it reads as a ticket's reference: `R-000009`, `INC-2024-0001`, `INC0001234`, `#12`.
+pub fn names_a_ticket(words: &str) -> bool {
+    let mut found = words.split(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_' | '#')));
+    found.any(|word| {
+        let name = word.trim_end_matches(|c: char| c.is_ascii_digit());
+        let digits = word.len() - name.len();
+        let letters = name.trim_end_matches(['-', '_', '#']);
+        let is_joined = letters.len() < name.len();
+        digits >= 6 || (digits >= 4 && is_joined) || (digits >= 1 && name.ends_with('#'))
+    })
+}
+
+/// The same of what stands for a ticket anyway, whatever its references look like.
+fn ends_in_a_number(words: &str) -> bool {
+    words.split_whitespace().any(|word| word.bytes().rev().take_while(u8::is_ascii_digit).count() >= 3)
+}
+
+/// How iTop begins and ends the solution of a ticket that it resolves with its parent, around a link to that parent:
+/// by its dictionaries, and as older models have it written in (3.1.2 and 3.2.0).
+const RESOLVED_FROM: [(&str, &str); 16] = [
+    ("Automatically resolved from", ""),
+    ("Automatically resolved by incident:", ""),
+    ("Automatically resolved by request:", ""),
+    ("Automatisch afgerond door", ""),
+    ("Automatisch durch", "gelöst"),
+    ("Automáticamente resuelto de", ""),
+    ("Resolvido automaticamente de", ""),
+    ("Risolti automaticamente da", ""),
+    ("Résolu via", ""),
+    ("Vyřešeno automaticky na základě", ""),
+    ("Automatycznie rozwiązane z", ""),
+    ("Автоматическое решение из", ""),
+    ("", "-ból automatikusan megoldva"),
+    ("", "'den otomatik olarak çözüldü,"),
+    ("从", "自动解决"),
+    ("由", "自动解决"),
+];
+
+/// Whether the text is iTop's own sentence about a parent that was resolved, and nothing else.
+pub fn resolved_with_parent(text: &str) -> bool {
+    let text = text.trim();
+    RESOLVED_FROM.iter().any(|(before, after)| {
+        let around = text.strip_prefix(before).and_then(|rest| rest.strip_suffix(after)).map(str::trim);
+        around.filter(|link| link.len() < text.len()).is_some_and(|link| {
+            let of_a_ticket = |link: &Link<'_>| {
+                is_ticket_class(link.class) || names_a_ticket(link.name) || link.label.is_some_and(names_a_ticket)
+            };
+            matches!(&links(link)[..], [one] if one.at == (0..link.len()) && of_a_ticket(one))
+        })
+    })
+}
+
+/// Where something may be an address: a word of its own, or from the scheme in it on.
+fn addresses(text: &str) -> Vec<Range<usize>> {
+    let ends_word =
+        |c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"' | '`' | '«' | '»' | '“' | '”' | '„' | '[' | ']');
+    let mut found = Vec::new();
+    let mut start = 0;
+    for (at, character) in text.char_indices().chain([(text.len(), ' ')]) {
+        if !ends_word(character) {
+            continue;
+        }
+        found.extend(address_in(text, start..at));
+        start = at + character.len_utf8();
+    }
+    found
+}
+
+fn address_in(text: &str, word: Range<usize>) -> Option<Range<usize>> {
+    let lower = text[word.clone()].to_ascii_lowercase();
+    let scheme = ["http:", "https:", "//"].iter().filter_map(|scheme| lower.find(scheme)).min();
+    let at = match scheme {
+        Some(at) => at,
+        None if lower.contains(".php") || lower.starts_with("?operation=") => {
+            lower.find(|c: char| !matches!(c, '(' | '\'' | '{')).unwrap_or(0)
+        }
+        None => return None,
+    };
+    let address = text[word.start + at..word.end].trim_end_matches(['.', ',', ';', ':', '!', '?', ')', '\'', '}']);
+    let start = word.start + at;
+    (!address.is_empty()).then(|| start..start + address.len())
+}
+
+fn replaced(text: &str, replacements: &[Replacement]) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut from = 0;
+    for Replacement { at, words } in replacements {
+        out.push_str(&text[from..at.start]);
+        out.push_str(words);
+        from = at.end;
+    }
+    out.push_str(&text[from..]);
+    out
+}
+
+/// What never comes to rest: no bracket stands beside another any more.
+fn without_brackets(text: &str) -> String {
+    let mut out = text.to_owned();
+    while out.contains("[[") {
+        out = out.replace("[[", "[ [");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &str) -> String {
+        let (from, to) = (Console::at("https://acme.example/itop/"), Console::at("http://provider.example:8080"));
+        let ticket = TicketKey { class: "UserRequest".into(), id: 7, reference: "R-000012".into() };
+        Journey { from: &from, to: &to, ticket: &ticket }.words_of(text)
+    }
+
+    #[test]
+    fn a_link_becomes_its_words_and_no_other_ticket_is_named() {
+        let rows = [
+            ("see [[UserRequest:5]] now", "see (link to another ticket) now"),
+            ("see [[User Request:R-000009]]", "see (link to another ticket)"),
+            ("see [[UserRequest:5|R-000009]]", "see (link to another ticket)"),
+            ("see [[Ticket : 5 | as in R-000009]]", "see (link to another ticket)"),
+            ("see [[UserRequest:5|INC0012]]", "see (link to another ticket)"),
+            ("see [[UserRequest:5 | the printer]]", "see the printer"),
+            ("see [[Demande utilisateur:R-000009]]", "see (link to another ticket)"),
+            ("see [[Vorfall:4711]]", "see (link to another object)"),
+            ("ask [[Person:3]]", "ask (link to another object)"),
+            ("ask [[Person:1|Agatha]] & [[Person:Anna Gavalda]]", "ask Agatha & Person:Anna Gavalda"),
+            (
+                "on [[Server:db1.tnut.com]] and [[Server:123|Production server]]",
+                "on Server:db1.tnut.com and Production server",
+            ),
+            ("this is [[UserRequest:7]], [[UserRequest:R-000012]]", "this is this ticket, this ticket"),
+            ("[[UserRequest:5 of them]]", "(link to another ticket)"),
+            (
+                "[[UserRequest:5|]] [[UserRequest:|x]] [[UserRequest:5||x]]",
+                "(link to another ticket) (link to another ticket) |x",
+            ),
+            ("[[[UserRequest:5]]]", "[(link to another ticket)]"),
+            ("[[Person:1|[[UserRequest:5]]]]", "(link to another ticket)"),
+        ];
+        for (text, expected) in rows {
+            let told_once = told(text);
+            if text.starts_with("[[Person:1|[[") || text.starts_with("[[UserRequest:5|]]") {
+                assert!(links(&told_once).is_empty(), "{text} became {told_once}");
+            } else {
+                assert_eq!(told_once, expected, "{text}");
+            }
+            assert_eq!(told(&told_once), told_once, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_link_stays_word_for_word() {
+        for text in [
+            "see R-000009 and UserRequest:5",
+            "if [[ $x == \"a:b\" ]]; then",
+            "if [[ -f c:x ]]",
+            "at [[10:42:01]]",
+            "[[:space:]]*[[:alpha:]]+",
+            "a[b[0]] : c",
+            "[[UserRequest]] [[UserRequest:",
+            "[[UserRequest:\n5]]",
+            "[UserRequest:5]",
+            "https://wiki.example/pages/viewpage.action?pageId=5",
+            "https://other.example/itop/wiki, see it (https://other.example).",
+            "http://provider.example:8080/pages/UI.php?operation=details&class=UserRequest&id=77",
+            "mailto:help@acme.example and acme.example",
+            "https://acme.example/wiki",
+            "C:\\pages\\readme.txt // a comment, 1//2",
+        ] {
+            assert_eq!(told(text), text);
+        }
+    }
+
+    #[test]
+    fn an_address_of_the_console_becomes_words() {
+        for address in [
+            "https://acme.example/itop/pages/UI.php?operation=details&class=UserRequest&id=9",
+            "http://ACME.example:443/itop",
+            "https://acme.example/itop/webservices/export.php?x",
+            "https://someone@acme.example/itop/",
+            "//acme.example/itop/pages/x",
+            "https://itop.internal.acme/pages/UI.php?operation=details&class=Person&id=3",
+            "https://other.example/pages/exec.php/object/edit/UserRequest/5?exec_module=itop-portal-base",
+            "https://other.example/x/pages/ajax.document.php?operation=download_inlineimage&id=5&s=abc",
+            "pages/UI.php?operation=details&class=UserRequest&id=9",
+            "../pages/UI.php?operation=details&amp;class=UserRequest&amp;id=9",
+            "UI.php?operation=details&class=UserRequest&id=9",
+            "https://safe.example/?url=https%3A%2F%2Facme.example%2Fitop%2Fpages%2FUI.php&data=1",
+            "https://safe.example/?url=https%253A%252F%252Facme.example%252Fitop",
+        ] {
+            assert_eq!(told(&format!("see ({address}).")), "see ((link into the other iTop)).", "{address}");
+            assert_eq!(told(address), "(link into the other iTop)", "{address}");
+        }
+    }
+
+    #[test]
+    fn a_resolution_with_the_parent_is_told_without_the_parent() {
+        for text in [
+            "Automatically resolved from [[User Request:R-000009]]",
+            " Automatically resolved from [[UserRequest:6|R-000009]]\n",
+            "Automatically resolved by incident:[[Incident:I-000009]]",
+            "Résolu via [[Demande utilisateur:R-000009]]",
+            "Automatisch durch [[Störung:I-000009]] gelöst",
+            "从 [[UserRequest:6|R-000009]] 自动解决",
+        ] {
+            assert_eq!(told(text), "Automatically resolved with its parent", "{text}");
+        }
+        assert_eq!(
+            told("Automatically resolved from [[UserRequest:6|R-000009]], as agreed"),
+            "Automatically resolved from (link to another ticket), as agreed"
+        );
+        assert_eq!(told("[[UserRequest:6|R-000009]]"), "(link to another ticket)");
+    }
+
+    #[test]
+    fn a_reference_is_told_from_other_words() {
+        for reference in ["R-000009", "see R-000009!", "INC-2024-0001", "INC0001234", "#12", "CHG_0042", "000009"] {
+            assert!(names_a_ticket(reference), "{reference}");
+        }
+        for words in ["the printer", "db1", "Windows 2019", "covid-19", "A4", "3 of 4", "", "#"] {
+            assert!(!names_a_ticket(words), "{words}");
+        }
+    }
+}
