@@ -179,6 +179,8 @@ pub enum Note {
     LeftBehind(Vec<u64>),
     /// What an operator resumed is as it should be again.
     ResumeIsOver,
+    /// The ticket of this side vanished, which halted the pair, and both stand again as they were linked.
+    ThereAgain(Side),
     /// The link without what an iTop lost that was restored from a backup.
     Restored(Box<Link>),
     /// A write that may have landed late has settled, and was looked at.
@@ -210,6 +212,15 @@ pub struct Halt {
 }
 
 impl HaltKind {
+    /// The side whose ticket is gone. It may come back: an account may lose its right to see a ticket, and get it again.
+    pub fn vanished(self) -> Option<Side> {
+        match self {
+            HaltKind::ExternalVanished => Some(Side::External),
+            HaltKind::InternalVanished => Some(Side::Internal),
+            HaltKind::ExternalReferenceChanged | HaltKind::InternalReferenceChanged | HaltKind::FilesGone => None,
+        }
+    }
+
     /// The internal ticket is gone, or another stands in its place.
     pub fn is_of_a_lost_counterpart(self) -> bool {
         matches!(self, HaltKind::InternalVanished | HaltKind::InternalReferenceChanged)

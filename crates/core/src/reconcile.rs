@@ -24,6 +24,9 @@ use crate::ticket::{File, Side, Sight, Ticket};
 /// What must be written so that both sides agree with the policy again.
 pub fn reconcile(policy: &Policy, link: &Link, external: &Sight, internal: &Sight) -> Plan {
     if let Some(halt) = &link.halt {
+        if let Some(side) = halt.kind.vanished().filter(|_| both_are_there(policy, link, external, internal)) {
+            return with_the_ticket_that_vanished(side, policy, link, external, internal);
+        }
         return Plan { halt: Some(halt.clone()), conflicts: link.conflicts.clone(), ..Plan::default() };
     }
     let external = match external {
@@ -58,6 +61,26 @@ pub fn reconcile(policy: &Policy, link: &Link, external: &Sight, internal: &Sigh
         return restored::plan(policy, link, external, internal);
     }
     both_stand(policy, link, external, internal)
+}
+
+/// Whether each ticket of the pair stands and is the one that was linked.
+fn both_are_there(policy: &Policy, link: &Link, external: &Sight, internal: &Sight) -> bool {
+    let is_there = |side: Side| match side.source_and_target(external, internal).0 {
+        Sight::Here(ticket) => is_another(policy, link, side, ticket).is_none(),
+        Sight::Unborn => link.key(side).is_none(),
+        Sight::Gone => false,
+    };
+    Side::BOTH.into_iter().all(is_there)
+}
+
+/// The ticket was not deleted: the account could not see it for a while. The pair goes on from where it stood.
+fn with_the_ticket_that_vanished(side: Side, policy: &Policy, link: &Link, external: &Sight, internal: &Sight) -> Plan {
+    let note = Note::ThereAgain(side);
+    let mut link = link.clone();
+    link.remember(&note);
+    let mut plan = reconcile(policy, &link, external, internal);
+    plan.notes.insert(0, note);
+    plan
 }
 
 /// An operator has accepted that the external ticket carries another reference: the pair goes on with

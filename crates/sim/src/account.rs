@@ -28,6 +28,8 @@ pub struct Account {
     pub may_use_rest: bool,
     /// Dates may be printed in a format of its own.
     pub language: Language,
+    /// The organisations whose tickets and files it may see; `None` is all.
+    pub organizations: Option<BTreeSet<u64>>,
     denied: BTreeSet<(String, Right)>,
     allowed: BTreeSet<(String, Right)>,
 }
@@ -47,6 +49,7 @@ impl Account {
             is_admin: false,
             may_use_rest: true,
             language: Language::default(),
+            organizations: None,
             denied: BTreeSet::new(),
             allowed: BTreeSet::new(),
         }
@@ -66,6 +69,11 @@ impl Account {
     pub fn allow(&mut self, class: &str, right: Right) {
         self.denied.remove(&(class.to_owned(), right));
         self.allowed.insert((class.to_owned(), right));
+    }
+
+    /// Whether it may see objects of this organisation. What it may not see is as if it were not there.
+    pub fn sees(&self, organization: u64) -> bool {
+        self.organizations.as_ref().is_none_or(|seen| seen.contains(&organization))
     }
 
     /// `root` is the topmost superclass of `class`.

@@ -247,6 +247,12 @@ impl Sim {
         self.set_right("bridge", class, Right::Write, true);
     }
 
+    /// The account `bridge` may see tickets and files of these organisations alone; of all with `None`.
+    pub fn see_only(&self, organizations: Option<&[u64]>) {
+        let seen = organizations.map(|seen| seen.iter().copied().collect());
+        self.with_account("bridge", |account| account.organizations = seen);
+    }
+
     pub fn set_right(&self, login: &str, class: &str, right: Right, allowed: bool) {
         self.with_account(
             login,

@@ -34,6 +34,11 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>) {
         if let Err(error) = shared.shrink_closed(&lane).await {
             tracing::warn!(lane = %lane.name, %error, "pairs that were closed long ago keep their texts for now");
         }
+        for itop in [&lane.external, &shared.internal].into_iter().filter(|itop| !itop.breaker().is_down()) {
+            if let Err(failure) = shared.may_end_a_halt(itop).await {
+                tracing::warn!(itop = %itop.name, error = %failure.text, "whether what was gone is there again is asked once more");
+            }
+        }
         if may_call(&shared, &lane.external).await && may_call(&shared, &shared.internal).await {
             match shared.audit(&lane).await {
                 Ok(marked) => tracing::info!(lane = %lane.name, marked, "audit"),
@@ -127,7 +132,8 @@ impl Shared {
             }
         }
         let differs = |pair: &&&Pair| differs(pair, &external, &internal);
-        let marks = audited.iter().filter(differs).map(|pair| DirtyMark {
+        let there_again = self.there_again(lane, pairs).await?;
+        let marks = audited.iter().filter(differs).chain(&there_again).map(|pair| DirtyMark {
             about: About::External {
                 of: TicketOf { external: lane.name.clone(), ticket: pair.external.id },
                 class: Some(pair.external.class.clone()),
@@ -136,6 +142,18 @@ impl Shared {
             due_ms: self.now_ms(),
         });
         self.mark_all(marks.collect()).await.map(Some)
+    }
+
+    /// The pairs that halted since a ticket was gone, and of which both stand now. An account that may see it again
+    /// changes nothing in the ticket, so nothing else tells of it.
+    async fn there_again<'p>(&self, lane: &Lane, pairs: &'p [Pair]) -> Result<Vec<&'p Pair>, Failure> {
+        let mut gone: Vec<&Pair> =
+            pairs.iter().filter(|pair| pair.state == LinkState::Live && pair.vanished && !pair.restored).collect();
+        for side in Side::BOTH {
+            let found = self.list_tickets(self.itop(lane, side), &gone, side).await?;
+            gone.retain(|pair| key(pair, side).is_none_or(|key| found.get(&key.id) == Some(&key.reference)));
+        }
+        Ok(gone)
     }
 
     pub(super) async fn list(&self, itop: &Itop, pairs: &[&Pair], side: Side) -> Result<Found, Failure> {

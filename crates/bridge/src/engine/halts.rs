@@ -6,18 +6,22 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use itop_bridge_core::Side;
 use itop_bridge_core::link::{Copy, CopyState};
 use itop_bridge_core::policy::AttachmentDeletes;
+use itop_client::Query;
 
 use super::audit::{Found, PAGE, is_audited, key};
 use super::failure::Failure;
 use super::itop::Itop;
 use super::{Lane, Shared, read};
-use crate::store::{Instance, Pair, Store};
+use crate::store::{Instance, LinkState, Pair, Store, TicketOf};
 
 /// The store's name for the tickets that were gone when a side halted.
 const TICKETS: &str = "gone";
 
 /// The same for files.
 const FILES: &str = "gone_files";
+
+/// For the tickets that this very halt is about, after its reason: where all of them stand again, it ends by itself.
+const MISSED: &str = "missed";
 
 /// Files gone from fewer tickets than this are each link's own matter.
 const TICKETS_WITHOUT_FILES: usize = 3;
@@ -179,9 +183,10 @@ impl Shared {
     ) -> Result<(), Failure> {
         let (instance, gone, said) = (itop.instance.clone(), gone.clone(), reason.clone());
         let halt = move |store: &mut dyn Store| {
-            let gone: BTreeSet<u64> = accepted(store, &instance, of)?.union(&gone).copied().collect();
+            let all: BTreeSet<u64> = accepted(store, &instance, of)?.union(&gone).copied().collect();
             let before = store.stopped(&instance)?;
-            store.halt(&instance, &said, &[(of, &read::join(gone.iter()))])?;
+            let missed = if of == TICKETS { format!("{said}\n{}", read::join(gone.iter())) } else { String::new() };
+            store.halt(&instance, &said, &[(of, &read::join(all.iter())), (MISSED, &missed)])?;
             Ok(before.is_none_or(|before| before != said))
         };
         if self.store.call(halt).await? {
@@ -189,6 +194,75 @@ impl Shared {
         }
         Ok(())
     }
+}
+
+impl Shared {
+    /// A side halted since many of its tickets were gone at once. Where every one of them is there again, with its
+    /// reference, the account could not see them for a while, or another database stood there: it goes on. Nothing was
+    /// written meanwhile, so nothing has to be accepted. Whatever else is wrong halts it anew.
+    pub(super) async fn may_end_a_halt(&self, itop: &Itop) -> Result<(), Failure> {
+        let instance = itop.instance.clone();
+        let Some((reason, missed)) = self.store.call(move |store| missed(store, &instance)).await? else {
+            return Ok(());
+        };
+        for ids in missed.iter().copied().collect::<Vec<u64>>().chunks(PAGE) {
+            if !self.stand_again(itop, ids).await? {
+                return Ok(());
+            }
+        }
+        if self.has_gone_back(itop).await? {
+            return Ok(());
+        }
+        let (instance, said) = (itop.instance.clone(), reason.clone());
+        let end = move |store: &mut dyn Store| {
+            let still = store.stopped(&instance)?.as_ref() == Some(&said);
+            if still {
+                // Should they be gone once more, that is a halt once more.
+                let left: BTreeSet<u64> = accepted(store, &instance, TICKETS)?.difference(&missed).copied().collect();
+                store.set_cursor(&instance, TICKETS, &read::join(left.iter()))?;
+                store.set_cursor(&instance, MISSED, "")?;
+                store.set_stopped(&instance, None)?;
+            }
+            Ok(still)
+        };
+        if self.store.call(end).await? {
+            tracing::warn!(itop = %itop.name, reason, "all that was gone is there again: this side goes on");
+        }
+        Ok(())
+    }
+
+    async fn stand_again(&self, itop: &Itop, ids: &[u64]) -> Result<bool, Failure> {
+        let (instance, asked) = (itop.instance.clone(), ids.to_vec());
+        let references = move |store: &mut dyn Store| {
+            asked.iter().map(|id| linked_as(store, &instance, *id)).collect::<crate::store::Result<Vec<_>>>()
+        };
+        let references = self.store.call(references).await?;
+        let answer = itop.client.get("Ticket", &Query::ids(ids), &["id", "ref"]).await;
+        let found = self.noted(itop, "Ticket", answer).map_err(|error| Failure::of(itop, &error))?;
+        let there: HashMap<u64, &str> =
+            found.objects.iter().map(|object| (object.id, object.text("ref").unwrap_or_default())).collect();
+        let stands = |(id, linked): (&u64, &Option<String>)| there.get(id).copied() == linked.as_deref();
+        // One whose pair was ended meanwhile is missed by nobody.
+        Ok(ids.iter().zip(&references).filter(|(_, linked)| linked.is_some()).all(stands))
+    }
+}
+
+/// Why the side halted, and over which tickets, where it halted over tickets.
+fn missed(store: &mut dyn Store, instance: &Instance) -> crate::store::Result<Option<(String, BTreeSet<u64>)>> {
+    let kept = store.cursor(instance, MISSED)?.unwrap_or_default();
+    let Some((reason, ids)) = kept.split_once('\n').filter(|(_, ids)| !ids.is_empty()) else { return Ok(None) };
+    let ids = ids.split(',').filter_map(|id| id.parse().ok()).collect();
+    Ok((store.stopped(instance)?.as_deref() == Some(reason)).then(|| (reason.to_owned(), ids)))
+}
+
+/// The reference that this ticket is linked with.
+fn linked_as(store: &mut dyn Store, instance: &Instance, ticket: u64) -> crate::store::Result<Option<String>> {
+    let stored = match instance {
+        Instance::Internal => store.link_of_internal(ticket)?,
+        Instance::External(name) => store.link_of_external(&TicketOf { external: name.clone(), ticket })?,
+    };
+    let live = stored.filter(|stored| stored.state == LinkState::Live);
+    Ok(live.and_then(|stored| Some(stored.link.key(instance.side())?.reference.clone())))
 }
 
 fn accepted(store: &mut dyn Store, instance: &Instance, of: &str) -> crate::store::Result<BTreeSet<u64>> {

@@ -51,6 +51,19 @@ pub fn only_at_named_files(claim: &Claim) -> bool {
         && Side::BOTH.into_iter().all(all_known)
 }
 
+/// A ticket could not be read for a while, and the hints that came meanwhile led to nothing: the ticket is looked at as
+/// if a hint had named each of its files.
+pub fn after_an_absence(link: &Link) -> Look {
+    let mut look = Look::everything();
+    for copy in &link.copies {
+        match copy.from {
+            Side::External => look.external_attachments.insert(copy.original),
+            Side::Internal => look.internal_attachments.insert(copy.original),
+        };
+    }
+    look
+}
+
 /// The named attachments of one side that the bridge did not make: its own writes come back as hooks.
 pub fn foreign(link: &Link, look: &Look, side: Side) -> BTreeSet<u64> {
     let own: BTreeSet<u64> = link.made_on(side).collect();

@@ -13,11 +13,12 @@ use itop_bridge_core::{Link, Policy, Side, Sight, Ticket, TicketKey, reconcile};
 use super::failure::{Failure, Kind, and_look, news};
 use super::in_hand::InHand;
 use super::itop::Itop;
+use super::looks::after_an_absence;
 use super::sights::Sights;
 use super::suspensions::say_over;
 use super::{Lane, Shared};
 use crate::count::counted;
-use crate::store::{Activity, Claim, LinkState, Look, Next};
+use crate::store::{About, Activity, Claim, DirtyMark, LinkState, Look, Next};
 
 /// A ticket that keeps moving between read and write is given up after this many plans.
 const MAX_PLANS: usize = 4;
@@ -166,6 +167,9 @@ impl<'a> Pass<'a> {
             self.idle_because = Some("the side has halted over what was just read");
             return Ok(Next::Look { due_ms: self.shared.now_ms(), look: self.claim.look.clone() });
         }
+        if self.link.halt.is_some() {
+            return self.is_there_again(&sights).await.map(|()| Next::Done);
+        }
         if self.link_id.is_none() {
             self.idle_because = self.shared.why_not_carried(self.lane, &sights, &self.claim.look).await?;
             match &sights.external {
@@ -203,6 +207,26 @@ impl<'a> Pass<'a> {
         }
         let look_again = self.plan_and_write(sights).await?;
         Ok(self.next_look(look_again))
+    }
+
+    /// A ticket of the pair vanished, and it halted. Where both stand again it goes on, with a pass over everything.
+    async fn is_there_again(&mut self, sights: &Sights) -> Result<(), Failure> {
+        let plan = reconcile(&self.policy, &self.link, &sights.external, &sights.internal);
+        let Some(Note::ThereAgain(side)) = plan.notes.first() else {
+            self.idle_because = Some("it has halted, as one of its tickets is gone");
+            return Ok(());
+        };
+        // Before the halt is over, so that a crash between the two loses no look.
+        let of = self.claim.lease.of.clone();
+        let about = About::External { of, class: Some(self.link.external.class.clone()) };
+        let mark = DirtyMark { about, look: after_an_absence(&self.link), due_ms: self.shared.now_ms() };
+        self.shared.mark_all(vec![mark]).await?;
+        let reference = self.link.key(*side).map_or("", |key| &key.reference);
+        let text = format!("the {} ticket {reference} is there again: the pair goes on", side.word());
+        tracing::warn!(ticket = %self.name(), "{text}");
+        self.did(text);
+        self.link.remember(&Note::ThereAgain(*side));
+        self.save().await
     }
 
     /// The rounds of plan and writes. Answers when to look again though nothing new was heard.

@@ -121,8 +121,10 @@ async fn idle_ms(shared: &Shared, lane: &Lane) -> i64 {
 async fn batch(shared: &Shared, lane: &Lane, claims: Vec<Claim>, place: Place) {
     let mut ready = Vec::new();
     for claim in claims {
-        if claim.link.as_ref().is_some_and(|(_, link)| link.halt.is_some()) {
-            // Nothing is read or written until an operator resumes it; that marks it dirty again.
+        let halt = claim.link.as_ref().and_then(|(_, link)| link.halt.as_ref());
+        if halt.is_some_and(|halt| halt.kind.vanished().is_none()) {
+            // Nothing is read or written until an operator resumes it; that marks it dirty again. A ticket that vanished
+            // may be there again.
             shared.finish(&claim, Next::Done).await;
             continue;
         }

@@ -242,6 +242,8 @@ pub struct Pair {
     pub documents: Vec<itop_bridge_core::document::Document>,
     pub logs: Vec<itop_bridge_core::caselog::LogState>,
     pub halted: bool,
+    /// It halted since one of its tickets was gone: that one may be there again.
+    pub vanished: bool,
     /// It is still to be compared with an iTop that was restored from a backup.
     pub restored: bool,
     pub state: LinkState,

@@ -19,6 +19,7 @@ mod fields;
 mod files;
 mod given_again;
 mod halts_told;
+mod hidden;
 mod hostile;
 mod ids;
 mod import;

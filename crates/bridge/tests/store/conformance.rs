@@ -666,6 +666,7 @@ fn pairs_are_the_links_without_their_texts(store) {
                 documents: stored.link.documents,
                 logs: stored.link.logs,
                 halted: stored.link.halt.is_some(),
+                vanished: stored.link.halt.as_ref().is_some_and(|halt| halt.kind.vanished().is_some()),
                 restored: !stored.link.restored.is_empty(),
                 state: stored.state,
             }).collect();

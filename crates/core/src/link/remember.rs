@@ -37,6 +37,7 @@ impl Link {
                 self.resumed = false;
             }
             Note::ResumeIsOver => self.resumed = false,
+            Note::ThereAgain(_) => self.halt = None,
             Note::Restored(link) => self.clone_from(link),
             Note::LeftBehind(files) => {
                 self.leave_behind(files.clone());

@@ -8,7 +8,8 @@ use crate::fixtures::*;
 use crate::{Case, case};
 
 pub fn halts() -> Vec<Case> {
-    let halt = || Halt { kind: HaltKind::InternalVanished, text: "gone".into() };
+    let of = |kind| Halt { kind, text: "gone".into() };
+    let halt = || of(HaltKind::InternalVanished);
     let conflict = || Conflict { about: "status".into(), text: "unreachable".into(), is_older: false };
     vec![
         case("the external ticket vanished", link(), Sight::Gone, int()).halts(HaltKind::ExternalVanished),
@@ -65,9 +66,48 @@ pub fn halts() -> Vec<Case> {
             .halts(HaltKind::ExternalReferenceChanged),
         case(
             "a halted link stays halted, though all is well",
+            link().with(|l| l.halt = Some(of(HaltKind::FilesGone))),
+            ext().title("B"),
+            int(),
+        )
+        .halts(HaltKind::FilesGone),
+        case(
+            "a ticket that vanished and is there again goes on, and what changed meanwhile crosses",
             link().with(|l| l.halt = Some(halt())),
             ext().title("B"),
             int(),
+        )
+        .writes([r#"update title="[R-1] B""#])
+        .notes(["the internal ticket is there again"]),
+        case(
+            "the external one too, before a counterpart was made",
+            unborn().with(|l| l.halt = Some(of(HaltKind::ExternalVanished))),
+            ext(),
+            Sight::Unborn,
+        )
+        .writes([r#"create UserRequest title="[R-1] A" description=html"<p>d</p>" impact="1" urgency="2" agent_id="9" caller_id="6" org_id="3" service_id="2" team_id="5""#])
+        .notes(["the external ticket is there again"]),
+        case("while it is not there, nothing", link().with(|l| l.halt = Some(halt())), ext().title("B"), Sight::Gone)
+            .halts(HaltKind::InternalVanished),
+        case(
+            "nor while the other one is gone",
+            link().with(|l| l.halt = Some(halt())),
+            Sight::Gone,
+            int(),
+        )
+        .halts(HaltKind::InternalVanished),
+        case(
+            "one of another reference is another ticket",
+            link().with(|l| l.halt = Some(halt())),
+            ext().title("B"),
+            int().reference("U-8"),
+        )
+        .halts(HaltKind::InternalVanished),
+        case(
+            "and so is one that was made at another time",
+            link().made("", "2026-11-24 10:00:00").with(|l| l.halt = Some(halt())),
+            ext().title("B"),
+            int().with("start_date", "2026-11-25 09:00:00"),
         )
         .halts(HaltKind::InternalVanished),
         case("a halt keeps the conflicts on show", link().with(|l| l.conflicts.push(conflict())), Sight::Gone, int())

@@ -22,6 +22,7 @@ impl Service<'_> {
         } else {
             return Err(Refusal::error("Wrong format for key"));
         };
+        found.retain(|object| self.may_see(object));
         self.sort(&class, &mut found);
         Ok((class, found))
     }
@@ -30,9 +31,10 @@ impl Service<'_> {
     pub(super) fn find_one(&self, class: &str, key: &Json) -> Result<Object, Refusal> {
         if let Some(id) = number_of(key) {
             let found = u64::try_from(id).ok().and_then(|id| self.world.find(class, id)).cloned();
+            let found = found.filter(|object| self.may_see(object));
             return found.ok_or_else(|| Refusal::error(format!("Invalid object {class}::{id}")));
         }
-        let (found, what) = if let Some(criteria) = key.as_object() {
+        let (mut found, what) = if let Some(criteria) = key.as_object() {
             let class = self.final_class(class, criteria)?;
             let (found, report) = self.by_criteria(&class, criteria)?;
             (found, format!("with criteria: {report}"))
@@ -41,11 +43,23 @@ impl Service<'_> {
         } else {
             return Err(Refusal::error("Wrong format for key"));
         };
+        found.retain(|object| self.may_see(object));
         match found.len() {
             0 => Err(Refusal::error(format!("No item found {what}"))),
             1 => Ok(found.into_iter().next().expect("one was counted")),
             n => Err(Refusal::error(format!("Several items found ({n}) {what}"))),
         }
+    }
+
+    /// A ticket of an organisation that the account may not see is not there for it, nor are that ticket's files, which
+    /// carry its organisation.
+    fn may_see(&self, object: &Object) -> bool {
+        let code = match self.world.schema().root(&object.class) {
+            "Ticket" => "org_id",
+            "Attachment" => "item_org_id",
+            _ => return true,
+        };
+        self.account.sees(object.get(code).key())
     }
 
     fn final_class(&self, class: &str, criteria: &serde_json::Map<String, Json>) -> Result<String, Refusal> {

@@ -4,6 +4,7 @@
 use itop_bridge_core::caselog::LogState;
 use itop_bridge_core::document::Document;
 use itop_bridge_core::link::Copy;
+use itop_bridge_core::plan::HaltKind;
 use itop_bridge_core::{Link, TicketKey};
 use rusqlite::{Connection, OptionalExtension, Params, named_params, params};
 
@@ -383,9 +384,14 @@ struct Body {
     documents: Vec<Document>,
     #[serde(default)]
     logs: Vec<LogState>,
-    halt: Option<serde::de::IgnoredAny>,
+    halt: Option<HaltOfBody>,
     #[serde(default)]
     restored: Vec<serde::de::IgnoredAny>,
+}
+
+#[derive(serde::Deserialize)]
+struct HaltOfBody {
+    kind: HaltKind,
 }
 
 fn read_pair(row: &rusqlite::Row<'_>) -> rusqlite::Result<Pair> {
@@ -399,6 +405,7 @@ fn read_pair(row: &rusqlite::Row<'_>) -> rusqlite::Result<Pair> {
         documents: body.documents,
         logs: body.logs,
         halted: body.halt.is_some(),
+        vanished: body.halt.is_some_and(|halt| halt.kind.vanished().is_some()),
         restored: !body.restored.is_empty(),
         state: read_state(row)?,
     })
