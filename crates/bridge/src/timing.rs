@@ -24,6 +24,9 @@ pub struct Timing {
     /// The same for the last original of a ticket: the ticket may be going too, and one hook of its
     /// deletion can hold that for 125 s.
     pub last_file_missing_ms: i64,
+    /// A new entry of a ticket with a parent that is no part of a pair crosses when it is in none of the parent's logs
+    /// after this: iTop saves the children first, and one hook of theirs can hold the parent's save for 125 s.
+    pub parent_ms: i64,
     /// A write without an answer may land until so long after it was sent. The default of
     /// `settle_seconds`; a side's own value counts.
     pub settle_ms: i64,
@@ -78,6 +81,7 @@ impl Default for Timing {
             second_looks_ms: [2 * SECOND_MS, 30 * SECOND_MS],
             file_missing_ms: 10 * SECOND_MS,
             last_file_missing_ms: 150 * SECOND_MS,
+            parent_ms: 150 * SECOND_MS,
             settle_ms: 5 * MINUTE_MS,
             sweep_ms: 5 * MINUTE_MS,
             audit_ms: HOUR_MS,
@@ -111,6 +115,7 @@ impl Timing {
             second_looks_ms: [200, 600],
             file_missing_ms: 300,
             last_file_missing_ms: 1_000,
+            parent_ms: 1_000,
             settle_ms: 2 * SECOND_MS,
             sweep_ms: 2 * SECOND_MS,
             audit_ms: 3 * SECOND_MS,

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::link::CopyState;
 use crate::mark::FileKind;
+use crate::parents::{Kept, Waiting};
 use crate::ticket::Side;
 
 /// Which of a ticket's logs.
@@ -139,6 +140,16 @@ pub struct LogState {
     /// Entries whose words were changed in place after they were sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reworded: Vec<Reworded>,
+    /// Entries that stay on their side, as iTop copied them from a parent. They are among the delivered ones too: they
+    /// are handled, and never sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<Kept>,
+    /// New entries that may be copies of a parent's that cannot be read: kept back until it can.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<EntryKey>,
+    /// New entries that may be copies of a parent's that is still being saved.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<Waiting>,
     /// The entry that the bridge wrote when it made the internal ticket, as it stands now: it is known even where
     /// somebody changed the words that hold its mark.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -163,6 +174,9 @@ impl LogState {
             files: Vec::new(),
             carried: Vec::new(),
             reworded: Vec::new(),
+            kept: Vec::new(),
+            held: Vec::new(),
+            waiting: Vec::new(),
             own_entry: None,
             removed: Vec::new(),
             resumed_after: None,
@@ -217,6 +231,10 @@ impl LogState {
             self.delivered.extend((!is_on_its_way).then(|| now.clone()));
         }
         self.has_key(before, now);
+        if self.kept.iter().any(|kept| kept.key == *now) {
+            // It was never sent.
+            return;
+        }
         let known = self.reworded.iter().position(|reworded| reworded.now == *before);
         let was = known.map_or_else(|| before.clone(), |at| self.reworded.remove(at).was);
         // Somebody may have put the old words back.
@@ -235,7 +253,8 @@ impl LogState {
 
     fn has_key(&mut self, before: &EntryKey, now: &EntryKey) {
         let on_its_way = self.batch.iter_mut().flat_map(|batch| &mut batch.entries);
-        let known = self.delivered.iter_mut().chain(on_its_way);
+        let kept = self.kept.iter_mut().map(|kept| &mut kept.key);
+        let known = self.delivered.iter_mut().chain(on_its_way).chain(kept);
         known.filter(|key| *key == before).for_each(|key| key.clone_from(now));
     }
 

@@ -10,6 +10,7 @@ pub mod document;
 pub mod lifecycle;
 pub mod link;
 pub mod mark;
+pub mod parents;
 pub mod plan;
 pub mod policy;
 mod reconcile;

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::caselog::{LogHalt, LogName, LogState};
 use crate::document::{Document, DocumentKind};
+use crate::parents::ParentKey;
 use crate::plan::Halt;
 use crate::ticket::Side;
 use late::inside;
@@ -95,6 +96,10 @@ pub struct Link {
     /// on with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before_anew: Option<Box<Link>>,
+    /// The parents of either ticket when it was last looked at: what was copied from one that it has no more is told
+    /// apart by these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parents: Vec<(Side, ParentKey)>,
     /// The iTops of these sides were restored from a backup, and an operator has gone on with it: what the link
     /// remembers of them is compared with what stands, before anything else.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -126,6 +131,7 @@ impl Link {
             orphaned: Vec::new(),
             anew_from_ms: None,
             before_anew: None,
+            parents: Vec::new(),
             restored: Vec::new(),
         }
     }
@@ -157,6 +163,11 @@ impl Link {
     pub fn why_halted(&self) -> Option<&str> {
         let log = || self.halted_logs().next().map(|(_, halt)| halt.text.as_str());
         self.halt.as_ref().map(|halt| halt.text.as_str()).or_else(log)
+    }
+
+    /// The parents that the ticket of this side had when it was last looked at.
+    pub fn parents_on(&self, side: Side) -> impl Iterator<Item = &ParentKey> {
+        self.parents.iter().filter(move |(of, _)| *of == side).map(|(_, parent)| parent)
     }
 
     pub fn log(&self, from: Side, log: LogName) -> Option<&LogState> {

@@ -1,10 +1,13 @@
 //! A plan: what a pass would write, and why.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::caselog::{EntryKey, LogName};
 use crate::document::{Document, DocumentKind};
 use crate::link::{Conflict, Copy, Edit, Late, LateWrite, Link, LogNote};
+use crate::parents::ParentKey;
 use crate::ticket::{FileContent, Side};
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -18,6 +21,8 @@ pub struct Plan {
     pub halt: Option<Halt>,
     /// The pair is over, since an operator resumed it although a ticket is gone; nothing is written.
     pub end: Option<Halt>,
+    /// The sides on which a ticket's parents must be read before anything is decided of its new log entries.
+    pub parents_of: BTreeSet<Side>,
     /// When to look again although nothing new was heard, in ms since the epoch.
     pub look_again_at_ms: Option<i64>,
 }
@@ -179,6 +184,11 @@ pub enum Note {
     LeftBehind(Vec<u64>),
     /// What an operator resumed is as it should be again.
     ResumeIsOver,
+    /// The parents that the ticket of this side has, or had when entries came of which it is not yet known whose they are.
+    Parents {
+        of: Side,
+        are: Vec<ParentKey>,
+    },
     /// The ticket of this side vanished, which halted the pair, and both stand again as they were linked.
     ThereAgain(Side),
     /// The link without what an iTop lost that was restored from a backup.

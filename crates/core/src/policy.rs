@@ -32,6 +32,7 @@ pub struct Policy {
     pub status_to_external: StatusToExternal,
     /// The logs that cross, each with the side that they are read on.
     pub logs: Vec<(Side, LogName)>,
+    pub parent_entries: ParentEntries,
     pub attachment_deletes: AttachmentDeletes,
     /// The internal side's defaults by attribute code, names already replaced by ids.
     pub internal_defaults: BTreeMap<String, String>,
@@ -59,6 +60,15 @@ pub enum StatusToExternal {
     /// The external ticket is moved by stimuli.
     Apply,
     Off,
+}
+
+/// What becomes of an entry that iTop copied from a parent which is no part of a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParentEntries {
+    /// It stays on its side.
+    Keep,
+    /// It crosses like any other.
+    Send,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +109,9 @@ pub struct Waits {
     /// A file that is missing and was the last original: the ticket itself may be about to go, and
     /// one hook of its deletion may hold it for 125 s.
     pub last_file_missing_ms: i64,
+    /// An entry that is not in a parent's log after this is the ticket's own: iTop saves the children, each with its
+    /// hooks, before the parent.
+    pub parent_ms: i64,
     /// Between two looks for a file whose create was never answered.
     pub doubt_look_ms: i64,
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::caselog::{Entry, LogName};
 use crate::link::TicketKey;
 use crate::mark::FileMark;
+use crate::parents::{Family, ParentKey};
 
 /// One of the two iTops of a pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -78,6 +79,10 @@ pub struct Ticket {
     pub files: Option<Vec<File>>,
     /// Its case logs, oldest entry first; a log that is absent was not read.
     pub logs: BTreeMap<LogName, Vec<Entry>>,
+    /// The tickets that it names as its parents, from which iTop copies entries into its logs.
+    pub parents: Vec<ParentKey>,
+    /// These and their parents; `None` when they were not read.
+    pub family: Option<Family>,
     /// When the read was made, in ms since the epoch.
     pub read_at_ms: i64,
 }

@@ -344,6 +344,7 @@ fn any_policy() -> impl Strategy<Value = Policy> {
     let waits = (time(), time(), time()).prop_map(|(a, b, c)| Waits {
         file_missing_ms: a,
         last_file_missing_ms: b,
+        parent_ms: c,
         doubt_look_ms: c,
     });
     let halt = (any::<f64>(), 0..9usize).prop_map(|(share, min)| HaltLimits { share, min });
@@ -557,6 +558,8 @@ fn any_sight() -> impl Strategy<Value = Sight> {
                 attributes,
                 files,
                 logs,
+                parents: Vec::new(),
+                family: None,
                 read_at_ms,
             })
         },

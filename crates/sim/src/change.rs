@@ -9,7 +9,7 @@ use crate::provision;
 use crate::refusal::Refusal;
 use crate::rules::Rules;
 use crate::schema::{Attribute, Class, Kind};
-use crate::value::{Object, Value};
+use crate::value::{Entry, Object, Value};
 use crate::world::World;
 
 /// What happened to an object.
@@ -85,7 +85,17 @@ fn stamp_new_ticket(world: &mut World, object: &mut Object, now: i64) {
 }
 
 /// Stores a changed object. One that does not differ is left alone, and fires nothing.
-pub fn update(world: &mut World, mut draft: Object, now: i64) -> Result<(Object, Vec<Event>), Refusal> {
+pub fn update(world: &mut World, draft: Object, now: i64) -> Result<(Object, Vec<Event>), Refusal> {
+    let before = world.find(&draft.class, draft.id).cloned();
+    let (object, mut events) = update_alone(world, draft, now)?;
+    if let Some(before) = before.filter(|_| world.schema().is_a(&object.class, "Ticket")) {
+        events.extend(copy_log_to_children(world, &before, &object, now)?);
+    }
+    Ok((object, events))
+}
+
+/// The same without what it brings about in its children.
+pub fn update_alone(world: &mut World, mut draft: Object, now: i64) -> Result<(Object, Vec<Event>), Refusal> {
     let Some(before) = world.find(&draft.class, draft.id).cloned() else {
         return Err(Refusal::error(format!("Invalid object {}::{}", draft.class, draft.id)));
     };
@@ -113,36 +123,49 @@ pub fn update(world: &mut World, mut draft: Object, now: i64) -> Result<(Object,
         events.push(Event { change: Change::Entered(state), object: draft.clone() });
     }
     if is_ticket {
-        events.extend(copy_log_to_children(world, &before, &draft, now)?);
         events.extend(move_attachments_to_organization(world, &draft, now)?);
     }
     Ok((draft, events))
 }
 
-/// Entries of a parent request are copied into its children, under the same author and time.
+/// Entries of a parent are copied into its children, under the same author.
 fn copy_log_to_children(world: &mut World, before: &Object, parent: &Object, now: i64) -> Result<Vec<Event>, Refusal> {
+    let mut events = Vec::new();
+    for child in children_of(world, parent) {
+        events.extend(copy_log_to_child(world, before, parent, &child, now)?);
+    }
+    Ok(events)
+}
+
+/// The tickets that iTop copies the entries of this one into: of a problem or a change into none.
+pub fn children_of(world: &World, parent: &Object) -> Vec<(String, u64)> {
     let link = match parent.class.as_str() {
         "UserRequest" => "parent_request_id",
         "Incident" => "parent_incident_id",
-        _ => return Ok(Vec::new()),
+        _ => return Vec::new(),
     };
-    let children: Vec<Object> = world
-        .all("Ticket")
-        .filter(|ticket| ticket.get(link).key() == parent.id && ticket.id != parent.id)
-        .cloned()
-        .collect();
-    let mut events = Vec::new();
-    for mut child in children {
-        for log in ["private_log", "public_log"] {
-            let (old, new) = (before.get(log).log(), parent.get(log).log());
-            if let Some(appended) = new.strip_prefix(old) {
-                let entries = [child.get(log).log(), appended].concat();
-                child.set(log, Value::Log(entries));
-            }
+    let children = world.all("Ticket").filter(|ticket| ticket.get(link).key() == parent.id && ticket.id != parent.id);
+    children.map(|child| (child.class.clone(), child.id)).collect()
+}
+
+/// The copies are dated when the child is saved.
+pub fn copy_log_to_child(
+    world: &mut World,
+    before: &Object,
+    parent: &Object,
+    (class, id): &(String, u64),
+    now: i64,
+) -> Result<Vec<Event>, Refusal> {
+    let Some(mut child) = world.find(class, *id).cloned() else { return Ok(Vec::new()) };
+    for log in ["private_log", "public_log"] {
+        let (old, new) = (before.get(log).log(), parent.get(log).log());
+        if let Some(appended) = new.strip_prefix(old) {
+            let mut entries = child.get(log).log().to_vec();
+            entries.extend(appended.iter().cloned().map(|entry| Entry { at: now, ..entry }));
+            child.set(log, Value::Log(entries));
         }
-        events.extend(update(world, child, now)?.1);
     }
-    Ok(events)
+    Ok(update(world, child, now)?.1)
 }
 
 /// A ticket's write brings the organisation of its attachments in line: an update of each that

@@ -34,12 +34,40 @@ impl Sim {
     }
 
     pub async fn update(&self, ticket: u64, fields: Json) -> Result<(), Refusal> {
+        let began = self.save_children_first(ticket, &fields).await?;
         self.work(|service| {
+            // The entries and `last_update` are dated before the children are saved.
+            service.now = began;
             let object = one(service, "Ticket", ticket)?;
-            service.change(object, &fields)
+            let draft = service.drafted(object, &fields)?;
+            change::update_alone(service.world, draft, service.now)
         })
         .await?;
         Ok(())
+    }
+
+    /// iTop copies new log entries into the children, and saves these, each with its hooks, before the ticket itself.
+    async fn save_children_first(&self, ticket: u64, fields: &Json) -> Result<i64, Refusal> {
+        let (before, draft, children, hold, began) = self.with(|state| {
+            let (person, hold) = (state.person.clone(), state.hold_parent);
+            let service = state.service(&person);
+            let before = one(&service, "Ticket", ticket)?;
+            let draft = service.drafted(before.clone(), fields)?;
+            let children = change::children_of(service.world, &draft);
+            Ok((before, draft, children, hold, service.now))
+        })?;
+        for child in &children {
+            let events = self.with(|state| {
+                let person = state.person.clone();
+                let service = state.service(&person);
+                change::copy_log_to_child(service.world, &before, &draft, child, service.now)
+            })?;
+            self.fire_all(&events).await;
+        }
+        if !children.is_empty() && !hold.is_zero() {
+            tokio::time::sleep(hold).await;
+        }
+        Ok(began)
     }
 
     pub async fn stimulus(&self, ticket: u64, stimulus: &str, fields: Json) -> Result<(), Refusal> {

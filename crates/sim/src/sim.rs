@@ -46,6 +46,8 @@ pub(crate) struct State {
     pub read_only: bool,
     /// How long another action holds the deletion of a ticket, after its attachments have gone.
     pub hold_deletion: Duration,
+    /// How long another action holds the save of a ticket, after its children have been saved.
+    pub hold_parent: Duration,
 }
 
 impl State {
@@ -102,6 +104,7 @@ impl Sim {
             maintenance: false,
             read_only: false,
             hold_deletion: Duration::ZERO,
+            hold_parent: Duration::ZERO,
         };
         Self { state: Arc::new(Mutex::new(state)) }
     }
@@ -235,6 +238,12 @@ impl Sim {
     /// gone already and REST still shows the ticket.
     pub fn hold_deletion(&self, hold: Duration) {
         self.with(|state| state.hold_deletion = hold);
+    }
+
+    /// Another action holds each save of a ticket with children for so long: what iTop copied into these stands there,
+    /// and not yet in the ticket.
+    pub fn hold_parent(&self, hold: Duration) {
+        self.with(|state| state.hold_parent = hold);
     }
 
     /// The account `bridge` may no longer create or change objects of this class.

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use itop_bridge_core::Lifecycles;
-use itop_bridge_core::policy::{AttachmentDeletes, HaltLimits, StatusToExternal, StatusToInternal};
+use itop_bridge_core::policy::{AttachmentDeletes, HaltLimits, ParentEntries, StatusToExternal, StatusToInternal};
 use secrecy::SecretString;
 
 use crate::timing::Timing;
@@ -193,6 +193,7 @@ pub struct SyncConfig {
     pub public_log_to_internal: LogCopy,
     pub public_log_to_external: LogCopy,
     pub log_authors: bool,
+    pub parent_entries: ParentEntries,
     pub attachment_deletes: AttachmentDeletes,
     pub max_attachment_bytes: u64,
     pub sweep_ms: i64,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use itop_bridge_core::Lifecycles;
-use itop_bridge_core::policy::{AttachmentDeletes, HaltLimits, StatusToExternal, StatusToInternal};
+use itop_bridge_core::policy::{AttachmentDeletes, HaltLimits, ParentEntries, StatusToExternal, StatusToInternal};
 
 use super::document::{Found, Section};
 use super::side::{ms, number};
@@ -17,6 +17,7 @@ const STATUS_TO_INTERNAL: [(&str, StatusToInternal); 2] =
 const STATUS_TO_EXTERNAL: [(&str, StatusToExternal); 3] =
     [("report", StatusToExternal::Report), ("apply", StatusToExternal::Apply), ("off", StatusToExternal::Off)];
 const LOG_COPY: [(&str, LogCopy); 2] = [("attachment", LogCopy::Attachment), ("off", LogCopy::Off)];
+const PARENT_ENTRIES: [(&str, ParentEntries); 2] = [("keep", ParentEntries::Keep), ("send", ParentEntries::Send)];
 const ATTACHMENT_DELETES: [(&str, AttachmentDeletes); 2] =
     [("owner", AttachmentDeletes::Owner), ("never", AttachmentDeletes::Never)];
 
@@ -37,6 +38,7 @@ pub(super) struct SyncKeys {
     public_log_to_internal: Option<LogCopy>,
     public_log_to_external: Option<LogCopy>,
     log_authors: Option<bool>,
+    parent_entries: Option<ParentEntries>,
     attachment_deletes: Option<AttachmentDeletes>,
     max_attachment_mib: Option<u64>,
     sweep_seconds: Option<u64>,
@@ -62,6 +64,7 @@ pub(super) fn read(section: Section<'_>) -> SyncKeys {
         public_log_to_internal: log("public_log_to_internal"),
         public_log_to_external: log("public_log_to_external"),
         log_authors: section.get("log_authors").and_then(|found| found.flag()),
+        parent_entries: section.get("parent_entries").and_then(|found| found.choice(&PARENT_ENTRIES)),
         attachment_deletes: section.get("attachment_deletes").and_then(|found| found.choice(&ATTACHMENT_DELETES)),
         max_attachment_mib: number(&section, "max_attachment_mib", 1..=1_024),
         sweep_seconds: number(&section, "sweep_seconds", 1..=86_400),
@@ -97,6 +100,7 @@ pub(super) fn resolve(own: SyncKeys, common: &SyncKeys) -> SyncConfig {
         public_log_to_internal: pick!(public_log_to_internal).unwrap_or(LogCopy::Off),
         public_log_to_external: pick!(public_log_to_external).unwrap_or(LogCopy::Off),
         log_authors: pick!(log_authors).unwrap_or(true),
+        parent_entries: pick!(parent_entries).unwrap_or(ParentEntries::Keep),
         attachment_deletes: pick!(attachment_deletes).unwrap_or(AttachmentDeletes::Owner),
         max_attachment_bytes: pick!(max_attachment_mib).unwrap_or(32) * 1_024 * 1_024,
         sweep_ms: pick!(sweep_seconds).map_or(timing.sweep_ms, ms),

@@ -386,6 +386,7 @@ fn every_key_that_there_is_can_be_written() {
         public_log_to_internal = "attachment"
         public_log_to_external = "attachment"
         log_authors = false
+        parent_entries = "send"
         attachment_deletes = "never"
         max_attachment_mib = 1
         sweep_seconds = 10

@@ -217,6 +217,10 @@ fn differs(pair: &Pair, external: &Found, internal: &Found) -> bool {
     if !same_ticket(external, Side::External) || !same_ticket(internal, Side::Internal) {
         return true;
     }
+    // A parent that can be read now tells whose these entries are; nothing else tells that it can.
+    if pair.logs.iter().any(|log| !log.held.is_empty()) {
+        return true;
+    }
     Side::BOTH.iter().any(|side| {
         let (found, _) = side.source_and_target(external, internal);
         files_differ(pair, found, *side)

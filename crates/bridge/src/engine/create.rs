@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use itop_bridge_core::link::Creation;
 use itop_bridge_core::plan::{FieldWrite, Value};
-use itop_bridge_core::{Link, Side, Ticket, TicketMark, is_another, text};
+use itop_bridge_core::{Link, LogName, Side, Ticket, TicketMark, is_another, text};
 use itop_client::{Effect, Fields, Object, Query, oql_quote};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -15,6 +15,7 @@ use super::Shared;
 use super::failure::{Failure, Kind};
 use super::given_again::is_still_of;
 use super::html;
+use super::log_entries::entries;
 use super::pass::Pass;
 use super::read::{self, Wanted};
 
@@ -228,7 +229,9 @@ impl Pass<'_> {
     async fn ticket_of(&self, object: &Object, read_at_ms: i64) -> Result<Ticket, Failure> {
         let text = |code: &str| object.text(code).unwrap_or_default().to_owned();
         let internal = &self.shared.internal;
-        let attributes = internal.texts(object, &self.counterpart_attributes()).await;
+        let asked = self.counterpart_attributes();
+        let attributes = internal.texts(object, &asked).await;
+        let logs = LogName::ALL.into_iter().filter(|log| asked.contains(log.attribute()));
         Ok(Ticket {
             class: object.class.clone(),
             id: object.id,
@@ -236,7 +239,9 @@ impl Pass<'_> {
             status: text("status"),
             attributes: attributes.map_err(|error| Failure::of(internal, &error))?,
             files: None,
-            logs: Default::default(),
+            logs: logs.filter_map(|log| Some((log, entries(object.log(log.attribute())?)))).collect(),
+            parents: super::parents::named_by(object, &asked),
+            family: None,
             read_at_ms,
         })
     }

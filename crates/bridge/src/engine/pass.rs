@@ -241,7 +241,7 @@ impl<'a> Pass<'a> {
             if let Some(end) = &plan.end {
                 return self.end(&end.text).await.map(|()| None);
             }
-            if self.list_what_is_written_to(&plan, &mut sights).await? {
+            if self.read_parents(&plan, &mut sights).await? || self.list_what_is_written_to(&plan, &mut sights).await? {
                 continue;
             }
             // Once a round: where reading itself takes long, nothing is ever fresh.
@@ -372,6 +372,7 @@ impl<'a> Pass<'a> {
                     let files = counted(files.len(), "file", "files");
                     self.did(format!("{files} with the {} log {} deleted by a person", log.word(), from.place()));
                 }
+                Note::Log { from, log, what: LogNote::Kept(kept) } => self.are_kept(*from, *log, kept),
                 Note::Log { from, log, what: LogNote::Reworded(entries) } => self.are_reworded(*from, *log, entries),
                 Note::Log { what: LogNote::Halted(halt), .. } => {
                     tracing::error!(ticket = %self.name(), reason = %halt.text, "halted: nothing more of this log is sent until `resume`");

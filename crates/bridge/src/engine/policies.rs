@@ -67,6 +67,7 @@ impl Shared {
             status_to_internal: sync.status_to_internal,
             status_to_external: sync.status_to_external,
             logs: logs(sync),
+            parent_entries: sync.parent_entries,
             attachment_deletes: sync.attachment_deletes,
             internal_defaults: BTreeMap::new(),
             external_defaults: BTreeMap::new(),
@@ -76,6 +77,7 @@ impl Shared {
             waits: Waits {
                 file_missing_ms: self.timing.file_missing_ms,
                 last_file_missing_ms: self.timing.last_file_missing_ms,
+                parent_ms: self.timing.parent_ms,
                 doubt_look_ms: self.timing.second_looks_ms[1],
             },
         })

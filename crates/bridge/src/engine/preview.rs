@@ -3,7 +3,7 @@
 
 use itop_bridge_core::link::CopyState;
 use itop_bridge_core::plan::{Plan, Write};
-use itop_bridge_core::{FileContent, Link, Side, Sight, TicketKey, reconcile};
+use itop_bridge_core::{FileContent, Link, Policy, Side, Sight, TicketKey, reconcile};
 use itop_client::oql_quote;
 
 use super::failure::Failure;
@@ -80,7 +80,7 @@ impl Engine {
         let mut contents = shared.contents_of_originals(lane, &link, &mut sights).await?;
         let planned = match why_not {
             Some(why) => Err(why),
-            None => Ok(reconcile(&policy, &link, &sights.external, &sights.internal)),
+            None => Ok(shared.plan(lane, &policy, &link, &mut sights).await?),
         };
         if let Ok(plan) = &planned {
             contents.extend(shared.contents_of_new_files(lane, plan).await?);
@@ -108,6 +108,18 @@ fn everything(of: &TicketOf, class: Option<String>, link: Option<(i64, Link)>) -
 }
 
 impl Shared {
+    /// As a pass makes it: once more with the parents, where it must know them.
+    async fn plan(&self, lane: &Lane, policy: &Policy, link: &Link, sights: &mut Sights) -> Result<Plan, Failure> {
+        let plan = reconcile(policy, link, &sights.external, &sights.internal);
+        for side in &plan.parents_of {
+            if let Some(ticket) = sights.ticket_mut(*side) {
+                ticket.family = Some(self.read_family(lane, policy, *side, ticket, link).await?);
+            }
+        }
+        let again = !plan.parents_of.is_empty();
+        Ok(if again { reconcile(policy, link, &sights.external, &sights.internal) } else { plan })
+    }
+
     /// Why a pass would not come to a plan.
     async fn why_not(&self, lane: &Lane, claim: &Claim, sights: &Sights) -> Result<Option<String>, Failure> {
         let Some((_, link)) = &claim.link else {

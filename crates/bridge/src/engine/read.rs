@@ -4,7 +4,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use itop_bridge_core::document::report_attributes;
-use itop_bridge_core::policy::{Policy, StatusToExternal};
+use itop_bridge_core::parents::parent_attributes;
+use itop_bridge_core::policy::{ParentEntries, Policy, StatusToExternal};
 use itop_bridge_core::ticket::is_external_key;
 use itop_bridge_core::{File, FileContent, LogName, MadeBy, Side, Ticket, TicketMark};
 use itop_client::{Client, Contents, Error, ErrorClass, Object, Query};
@@ -39,7 +40,7 @@ pub struct Wanted<'a> {
 const ALWAYS: [&str; 4] = ["id", "ref", "status", "last_update"];
 
 /// What a pass needs of an external ticket: the bridged fields, and what a stimulus would be told.
-pub fn external_attributes(policy: &Policy) -> BTreeSet<String> {
+pub fn external_attributes(policy: &Policy, class: &str) -> BTreeSet<String> {
     let asked = policy.internal_lifecycle.iter().flat_map(|lifecycle| lifecycle.asked_anywhere());
     let told = asked.filter(|code| !is_external_key(code)).map(str::to_owned);
     // Its organisation, which its attachments carry too; and its own persons and teams, where it is driven.
@@ -54,6 +55,7 @@ pub fn external_attributes(policy: &Policy) -> BTreeSet<String> {
         .chain(own)
         .chain(logs(policy, Side::External))
         .chain(made(policy, Side::External))
+        .chain(parents(policy, Side::External, class))
         .collect()
 }
 
@@ -70,7 +72,15 @@ pub fn internal_attributes(policy: &Policy) -> BTreeSet<String> {
     let reported = policy.internal_lifecycle.iter().filter(|_| reports).flat_map(report_attributes);
     let reported = reported.map(str::to_owned);
     let told = policy.fields.iter().cloned().chain(mandatory()).chain(own);
-    told.chain(reported).chain(logs(policy, Side::Internal)).chain(made(policy, Side::Internal)).collect()
+    let told = told.chain(reported).chain(logs(policy, Side::Internal)).chain(made(policy, Side::Internal));
+    told.chain(parents(policy, Side::Internal, &policy.internal_class)).collect()
+}
+
+/// What names the tickets from which iTop copies entries into this one's logs.
+fn parents<'a>(policy: &'a Policy, side: Side, class: &'a str) -> impl Iterator<Item = String> + 'a {
+    let asks = policy.parent_entries == ParentEntries::Keep && logs(policy, side).next().is_some();
+    let attributes = if asks { parent_attributes(class) } else { &[] };
+    attributes.iter().map(|(code, _)| (*code).to_owned())
 }
 
 /// What tells a ticket from another one that has its id and reference.
@@ -143,6 +153,8 @@ impl Shared {
                 attributes: itop.texts(object, attributes).await?,
                 files: None,
                 logs: logs.collect(),
+                parents: super::parents::named_by(object, attributes),
+                family: None,
                 read_at_ms: now_ms,
             },
         })

@@ -50,7 +50,8 @@ impl Pass<'_> {
     /// Both sides again, as a whole.
     pub(super) async fn read_again(&mut self, sights: &mut Sights) -> Result<(), Failure> {
         let class = self.link.external.class.clone();
-        let wanted = Wanted { class: &class, attributes: read::external_attributes(&self.policy), condition: None };
+        let wanted =
+            Wanted { class: &class, attributes: read::external_attributes(&self.policy, &class), condition: None };
         let external_id = self.link.external.id;
         let external_ids = [external_id];
         let (lane, shared, policy) = (self.lane, self.shared, self.policy.clone());

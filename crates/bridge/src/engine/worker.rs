@@ -205,7 +205,7 @@ pub(super) async fn read_both(
 ) -> Vec<Result<Sights, Failure>> {
     let (linked, unlinked): (Vec<&Claim>, Vec<&Claim>) = claims.iter().partition(|claim| claim.link.is_some());
     let ids = |claims: &[&Claim]| claims.iter().map(|claim| claim.lease.of.ticket).collect::<Vec<u64>>();
-    let known = Wanted { class, attributes: read::external_attributes(policy), condition: None };
+    let known = Wanted { class, attributes: read::external_attributes(policy, class), condition: None };
     // What an operator wants is carried however old it is, but not against `only`.
     let (wanted, unlinked): (Vec<&Claim>, Vec<&Claim>) = unlinked.into_iter().partition(|claim| claim.look.backfilled);
     let mut fresh = Wanted { condition: condition(lane, class), ..known.clone() };

@@ -28,6 +28,7 @@ mod logs;
 mod names;
 mod only;
 mod order;
+mod parents;
 mod printed;
 mod rebuild;
 mod restored;

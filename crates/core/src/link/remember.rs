@@ -2,6 +2,7 @@
 
 use super::{CopyState, Late, Link};
 use crate::caselog::{EntryKey, LogHalt, LogName};
+use crate::parents::{Kept, Waiting};
 use crate::plan::Note;
 use crate::ticket::Side;
 
@@ -38,6 +39,10 @@ impl Link {
             }
             Note::ResumeIsOver => self.resumed = false,
             Note::ThereAgain(_) => self.halt = None,
+            Note::Parents { of, are } => {
+                self.parents.retain(|(side, _)| side != of);
+                self.parents.extend(are.iter().map(|parent| (*of, parent.clone())));
+            }
             Note::Restored(link) => self.clone_from(link),
             Note::LeftBehind(files) => {
                 self.leave_behind(files.clone());
@@ -74,6 +79,13 @@ impl Link {
             LogNote::Back(keys) => state.are_back(keys),
             LogNote::Moved { before, now } => state.is_moved(before, now),
             LogNote::Reworded(entries) => entries.iter().for_each(|(before, now)| state.is_reworded(before, now)),
+            LogNote::Kept(kept) => {
+                state.delivered.extend(kept.iter().map(|kept| kept.key.clone()));
+                state.kept.extend(kept.iter().cloned());
+            }
+            LogNote::OfUnknownOrigin { held, waiting } => {
+                (state.held, state.waiting) = (held.clone(), waiting.clone());
+            }
             LogNote::OwnEntry(key) => state.own_entry = Some(key.clone()),
             LogNote::Halted(halt) => state.halt = Some(halt.clone()),
             LogNote::ResumeIsOver => state.resumed_after = None,
@@ -111,6 +123,14 @@ pub enum LogNote {
     },
     /// These, as they were, have other words now: what was sent of them keeps the old ones.
     Reworded(Vec<(EntryKey, EntryKey)>),
+    /// These stay on their side, and count as handled.
+    Kept(Vec<Kept>),
+    /// These are kept back until it is known whether iTop copied them from a parent: `held` until that can be read,
+    /// `waiting` until it must have been saved.
+    OfUnknownOrigin {
+        held: Vec<EntryKey>,
+        waiting: Vec<Waiting>,
+    },
     /// The entry that the bridge wrote at the internal ticket's creation, as it stands now.
     OwnEntry(EntryKey),
     Halted(LogHalt),

@@ -8,10 +8,12 @@ use crate::policy::Policy;
 use crate::reconcile::files::{doubt_look, has_settled};
 use crate::ticket::{File, Side, Ticket};
 
+mod parents;
+
 pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, plan: &mut Plan) {
     for state in &link.logs {
-        let (_, target) = state.from.source_and_target(external, internal);
-        One { policy, link, state, target }.notice_removed_files(plan);
+        let (source, target) = state.from.source_and_target(external, internal);
+        One { policy, link, state, source, target }.notice_removed_files(plan);
     }
     for &(from, log) in &policy.logs {
         let (source, target) = from.source_and_target(external, internal);
@@ -19,7 +21,7 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
         let fresh = LogState::new(from, log);
         let state = link.log(from, log).unwrap_or(&fresh);
         let crossing = crossing_entries(policy, link, from, log, entries);
-        let one = One { policy, link, state, target };
+        let one = One { policy, link, state, source, target };
         if let Some(own) = entries.first().filter(|_| crossing.len() < entries.len()).map(|entry| &entry.key)
             && state.own_entry.as_ref() != Some(own)
         {
@@ -28,10 +30,14 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
         one.plan(crossing, plan);
     }
     for state in link.logs.iter().filter(|state| !policy.logs.contains(&(state.from, state.log))) {
-        let (_, target) = state.from.source_and_target(external, internal);
+        let (source, target) = state.from.source_and_target(external, internal);
         if let Some(batch) = &state.batch {
-            One { policy, link, state, target }.close(batch, plan);
+            One { policy, link, state, source, target }.close(batch, plan);
         }
+    }
+    for side in Side::BOTH {
+        let (source, _) = side.source_and_target(external, internal);
+        parents::remember(side, policy, link, source, plan);
     }
 }
 
@@ -123,6 +129,7 @@ struct One<'a> {
     policy: &'a Policy,
     link: &'a Link,
     state: &'a LogState,
+    source: &'a Ticket,
     target: &'a Ticket,
 }
 
@@ -154,6 +161,7 @@ impl One<'_> {
         }
         self.take_in(entries, &mut difference.new, plan);
         self.resume(&mut difference.new, plan);
+        difference.new = self.without_a_parents(entries, difference.new, plan);
         // Once the batch is over, its entries count as delivered: the next look remembers those that are gone.
         let more = !difference.new.is_empty() || !difference.gone_on_the_way.is_empty();
         match &self.state.batch {

@@ -352,6 +352,8 @@ impl World {
             attributes: attributes.chain([solution]).collect(),
             files: files.then(|| side.files.iter().map(file).collect()),
             logs: [(LogName::Private, side.entries(on))].into(),
+            parents: Vec::new(),
+            family: None,
             read_at_ms: self.now,
         })
     }

@@ -11,13 +11,14 @@ mod fixtures;
 mod halts;
 mod logs;
 mod outward;
+mod parents;
 mod restored;
 mod reworded;
 mod status;
 
 use fixtures::{note_in_words, policy, write_in_words};
 use itop_bridge_core::plan::HaltKind;
-use itop_bridge_core::{Link, Plan, Policy, Sight, reconcile};
+use itop_bridge_core::{Link, Plan, Policy, Side, Sight, reconcile};
 
 /// One row.
 struct Case {
@@ -38,6 +39,7 @@ struct Seen {
     halt: Option<HaltKind>,
     end: Option<HaltKind>,
     look_again_at_ms: Option<i64>,
+    reads_parents_of: Vec<Side>,
 }
 
 fn case(name: &str, link: Link, external: impl Into<Sight>, internal: impl Into<Sight>) -> Case {
@@ -56,8 +58,8 @@ impl Case {
         self
     }
 
-    fn notes<const N: usize>(mut self, notes: [&str; N]) -> Case {
-        self.expected.notes = notes.map(str::to_owned).to_vec();
+    fn notes<const N: usize>(mut self, notes: [impl Into<String>; N]) -> Case {
+        self.expected.notes = notes.map(Into::into).to_vec();
         self
     }
 
@@ -78,6 +80,11 @@ impl Case {
 
     fn looks_again_at(mut self, ms: i64) -> Case {
         self.expected.look_again_at_ms = Some(ms);
+        self
+    }
+
+    fn reads_parents(mut self, of: Side) -> Case {
+        self.expected.reads_parents_of.push(of);
         self
     }
 
@@ -102,6 +109,7 @@ fn seen(plan: &Plan) -> Seen {
         halt: plan.halt.as_ref().map(|halt| halt.kind),
         end: plan.end.as_ref().map(|end| end.kind),
         look_again_at_ms: plan.look_again_at_ms,
+        reads_parents_of: plan.parents_of.iter().copied().collect(),
     }
 }
 
@@ -124,6 +132,7 @@ fn every_row_holds() {
         logs::batches(),
         logs::switched_off(),
         logs::gone_entries(),
+        parents::entries(),
         reworded::entries(),
         reworded::the_bridges_own(),
         documents::reports(),

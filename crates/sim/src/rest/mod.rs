@@ -152,6 +152,13 @@ impl Service<'_> {
         change::update(self.world, object, self.now)
     }
 
+    /// What an update from these fields would make of the object.
+    pub fn drafted(&self, mut object: Object, fields: &Json) -> Result<Object, Refusal> {
+        self.fill(&mut object, fields)?;
+        self.check_file(&object)?;
+        Ok(object)
+    }
+
     fn apply_stimulus(&mut self, request: &Json) -> Result<Outcome, Refusal> {
         mandatory(request, "comment")?;
         let class = self.class_of(request)?;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use itop_bridge_core::policy::{AttachmentDeletes, StatusToExternal, StatusToInternal};
+use itop_bridge_core::policy::{AttachmentDeletes, ParentEntries, StatusToExternal, StatusToInternal};
 use serde_json::{Value, json};
 
 use crate::config::{
@@ -173,6 +173,10 @@ fn sync(sync: &SyncConfig) -> Vec<(&'static str, Value)> {
         StatusToExternal::Apply => "apply",
         StatusToExternal::Off => "off",
     };
+    let parent_entries = match sync.parent_entries {
+        ParentEntries::Keep => "keep",
+        ParentEntries::Send => "send",
+    };
     let deletes = match sync.attachment_deletes {
         AttachmentDeletes::Owner => "owner",
         AttachmentDeletes::Never => "never",
@@ -191,6 +195,7 @@ fn sync(sync: &SyncConfig) -> Vec<(&'static str, Value)> {
         ("public_log_to_internal", json!(log(sync.public_log_to_internal))),
         ("public_log_to_external", json!(log(sync.public_log_to_external))),
         ("log_authors", json!(sync.log_authors)),
+        ("parent_entries", json!(parent_entries)),
         ("attachment_deletes", json!(deletes)),
         ("max_attachment_mib", json!(sync.max_attachment_bytes / (1_024 * 1_024))),
         ("sweep_seconds", json!(sync.sweep_ms / 1_000)),

@@ -14,7 +14,7 @@ use crate::cli::times::moment;
 use crate::cli::{Outcome, print_json, ticket};
 use crate::config::Config;
 use crate::count::counted;
-use crate::engine::where_they_stand;
+use crate::engine::{where_they_stand, words_of};
 use crate::store::{Activity, MAX_ROWS, QueueRow, Store, Stored};
 
 pub(super) fn show(
@@ -46,9 +46,10 @@ pub(super) fn show(
             .iter()
             .map(|log| {
                 json!({
-                    "log": log.log, "from": log.from, "delivered": log.delivered.len(), "vanished": log.vanished.len(),
+                    "log": log.log, "from": log.from, "delivered": log.delivered.len().saturating_sub(log.kept.len()), "vanished": log.vanished.len(),
                     "files": log.files, "files_removed": log.removed, "on_its_way": log.batch.as_ref().map(|batch| batch.entries.len()),
                     "halt": log.halt.as_ref().map(|halt| &halt.text), "reworded": reworded_as_json(log),
+                    "kept": log.kept, "kept_back": log.held, "waiting": log.waiting,
                 })
             })
             .collect();
@@ -111,7 +112,7 @@ fn say_link(link: &Link, names: &[String; 2], activity: &[Activity], out: &mut d
     }
     heading("logs", link.logs.is_empty(), out)?;
     for log in &link.logs {
-        let (delivered, gone) = (log.delivered.len(), log.vanished.len());
+        let (delivered, gone) = (log.delivered.len().saturating_sub(log.kept.len()), log.vanished.len());
         let (stand, removed) = (log.files.len(), log.removed.len());
         let files = counted(stand, "file", "files");
         let removed = if removed > 0 { format!(" ({removed} more deleted by a person)") } else { String::new() };
@@ -125,7 +126,27 @@ fn say_link(link: &Link, names: &[String; 2], activity: &[Activity], out: &mut d
             way(log.from),
             log.log.word()
         )?;
+        say_parents(log, out)?;
         say_reworded(log, &names[usize::from(log.from == Side::External)], out)?;
+    }
+    Ok(())
+}
+
+/// The entries that did not cross, or not yet, since the ticket has a parent.
+fn say_parents(log: &LogState, out: &mut dyn Write) -> std::io::Result<()> {
+    for kept in &log.kept {
+        writeln!(out, "    the entry of {} stays {}: {}", kept.key.date, log.from.place(), words_of(kept))?;
+    }
+    for waiting in &log.waiting {
+        let until = moment(waiting.until_ms);
+        writeln!(
+            out,
+            "    the entry of {} crosses at {until}, unless a parent turns out to hold it too",
+            waiting.key.date
+        )?;
+    }
+    for key in &log.held {
+        writeln!(out, "    the entry of {} is kept back: see the conflict above", key.date)?;
     }
     Ok(())
 }

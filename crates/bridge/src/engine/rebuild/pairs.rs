@@ -77,7 +77,7 @@ impl Shared {
         policy: &Policy,
         page: &[PairIds],
     ) -> Result<Both, Failure> {
-        let mut outside = Wanted { class, attributes: read::external_attributes(policy), condition: None };
+        let mut outside = Wanted { class, attributes: read::external_attributes(policy, class), condition: None };
         // Whose copy it is stands in its first entry.
         outside.attributes.insert("private_log".to_owned());
         let inside_class = &policy.internal_class;

@@ -1,0 +1,146 @@
+//! Parents: iTop copies an entry of a parent's log into the logs of its children, under the same author and with the
+//! same words. What somebody wrote on a ticket that is no part of a pair does not cross by way of its children.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::caselog::{Entry, EntryKey, LogName};
+
+/// A copy is dated when the child is saved, one child after the other and each with its hooks: so much later at most.
+const LATEST_SECONDS: i64 = 15 * 60;
+
+const HOUR_SECONDS: i64 = 3600;
+
+/// The attributes by which a ticket names a parent that iTop copies entries from, and that parent's class. A problem
+/// or a change may be a parent too; nothing is copied from these (seen on 3.1.2 and 3.2.0).
+pub const PARENT_ATTRIBUTES: [(&str, &str); 2] =
+    [("parent_request_id", "UserRequest"), ("parent_incident_id", "Incident")];
+
+/// Those that tickets of this class have; of a class that is not iTop's own, perhaps.
+pub fn parent_attributes(class: &str) -> &'static [(&'static str, &'static str)] {
+    match class {
+        "Incident" => &PARENT_ATTRIBUTES[1..],
+        "RoutineChange" | "NormalChange" | "EmergencyChange" => &[],
+        _ => &PARENT_ATTRIBUTES,
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ParentKey {
+    pub class: String,
+    pub id: u64,
+}
+
+/// A ticket's parents, and theirs, as they were read.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Family {
+    pub elders: Vec<Elder>,
+    /// Those that could not be read, with the reason.
+    pub unreadable: Vec<(ParentKey, String)>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Elder {
+    pub key: ParentKey,
+    pub reference: String,
+    /// It is itself part of a pair of this very external: what stands in its log crosses anyway.
+    pub is_paired: bool,
+    pub logs: BTreeMap<LogName, Vec<Entry>>,
+}
+
+/// An entry that stays on its side.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    pub key: EntryKey,
+    pub parent: ParentKey,
+    /// The parent's; `None` where it could not be read, so that the entry may as well be the ticket's own.
+    pub reference: Option<String>,
+}
+
+/// An entry that is not yet known to be the ticket's own: iTop saves the children before the parent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    pub key: EntryKey,
+    pub until_ms: i64,
+}
+
+impl Family {
+    /// Whether nothing in it is to stay on its side.
+    pub fn crosses(&self) -> bool {
+        self.unreadable.is_empty() && self.elders.iter().all(|elder| elder.is_paired)
+    }
+
+    /// Those of the `new` entries of a log that iTop copied from a ticket which is no part of a pair. Each entry of a
+    /// parent has one copy: those that are `known` already count.
+    pub fn copied(&self, log: LogName, entries: &[Entry], new: &[EntryKey], known: &[Kept]) -> Vec<Kept> {
+        let mut copied: Vec<Kept> = Vec::new();
+        for elder in self.elders.iter().filter(|elder| !elder.is_paired) {
+            let mut theirs: Vec<&EntryKey> =
+                elder.logs.get(&log).into_iter().flatten().map(|entry| &entry.key).collect();
+            for key in entries.iter().map(|entry| &entry.key) {
+                let is_known = known.iter().any(|kept| kept.key == *key && kept.parent == elder.key);
+                let is_open = new.contains(key) && !copied.iter().any(|kept| kept.key == *key);
+                if !is_known && !is_open {
+                    continue;
+                }
+                let Some(at) = theirs.iter().position(|their| is_a_copy(key, their)) else { continue };
+                theirs.remove(at);
+                if is_open {
+                    let reference = Some(elder.reference.clone());
+                    copied.push(Kept { key: key.clone(), parent: elder.key.clone(), reference });
+                }
+            }
+        }
+        copied
+    }
+}
+
+fn is_a_copy(entry: &EntryKey, of: &EntryKey) -> bool {
+    if (entry.user_id, &entry.hash) != (of.user_id, &of.hash) {
+        return false;
+    }
+    let Some((entry_at, of_at)) = seconds(&entry.date).zip(seconds(&of.date)) else { return entry.date == of.date };
+    let later = entry_at - of_at;
+    // The hour that repeats when summer time ends may begin between the two.
+    let is_soon = |later: i64| (0..=LATEST_SECONDS).contains(&later);
+    is_soon(later) || is_soon(later + HOUR_SECONDS)
+}
+
+/// `YYYY-MM-DD HH:MM:SS` as seconds of the server's own clock.
+fn seconds(date: &str) -> Option<i64> {
+    let number = |range: std::ops::Range<usize>| date.get(range)?.parse::<i64>().ok();
+    let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
+    let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
+    // Years that begin in March have their leap day at the end.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day;
+    Some(((days * 24 + hour) * 60 + minute) * 60 + second)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(date: &str) -> EntryKey {
+        EntryKey { date: date.into(), user_id: 7, hash: "a".into(), nth: 0, length: None }
+    }
+
+    #[test]
+    fn a_copy_is_dated_a_little_later_than_its_original() {
+        let is_copy = |date: &str| is_a_copy(&key(date), &key("2026-02-28 23:59:50"));
+        assert!(is_copy("2026-02-28 23:59:50") && is_copy("2026-03-01 00:01:00"));
+        assert!(!is_copy("2026-02-28 23:59:49") && !is_copy("2026-03-01 00:20:00"));
+    }
+
+    #[test]
+    fn the_hour_that_repeats_makes_no_entry_an_own_one() {
+        assert!(is_a_copy(&key("2026-10-25 02:00:01"), &key("2026-10-25 02:59:59")));
+    }
+
+    #[test]
+    fn dates_of_another_form_are_compared_as_they_are() {
+        assert!(is_a_copy(&key("yesterday"), &key("yesterday")));
+        assert!(!is_a_copy(&key("yesterday"), &key("today")));
+    }
+}

@@ -1,0 +1,156 @@
+//! Case logs of a ticket that has a parent: iTop copies the parent's entries into its children.
+
+use itop_bridge_core::Side;
+use itop_bridge_core::policy::ParentEntries;
+
+use crate::fixtures::*;
+use crate::{Case, case};
+
+const INSIDE: Side = Side::Internal;
+
+pub fn entries() -> Vec<Case> {
+    let [a, b] = [said("a"), said("b").at("10:05")];
+    let child = || link().with(|link| link.parents.push((INSIDE, parent(40))));
+    let not_paired = |said: &[Said]| elder(40, "R-40", false, said);
+    let rows = vec![
+        case("before anything is decided the parents are read", child(), ext(), int().log([a.clone()]).child_of([40]))
+            .reads_parents(INSIDE),
+        case("without new entries nobody asks", child().delivered(INSIDE, [a.clone()]), ext(), int().log([a.clone()]).child_of([40]))
+            .does_nothing(),
+        case("a parent that is new is remembered", link(), ext(), int().log([]).child_of([40]))
+            .notes(["parents inside: [40]"]),
+        case("and one that is none any more is forgotten", child(), ext(), int().log([]))
+            .notes(["parents inside: []"]),
+        case(
+            "what was copied from a parent that is no part of a pair stays, and is handled",
+            child(),
+            ext(),
+            int().log([a.clone()]).child_of([40]).family([not_paired(&[a.clone()])], []),
+        )
+        .notes(["a kept as R-40's of the private log inside"]),
+        case(
+            "the copy may be dated a little later",
+            child(),
+            ext(),
+            int().log([a.clone().at("10:01")]).child_of([40]).family([not_paired(&[a.clone()])], []),
+        )
+        .notes(["a kept as R-40's of the private log inside"]),
+        case(
+            "equal words of long after are the ticket's own: they wait until the parent must be saved",
+            child(),
+            ext(),
+            int().log([a.clone().at("12:00")]).child_of([40]).family([not_paired(&[a.clone()])], []),
+        )
+        .notes([&format!("held [], waiting [a until {}] of the private log inside", NOW + PARENT)])
+        .looks_again_at(NOW + PARENT),
+        case(
+            "of two equal ones, one is the parent's",
+            child(),
+            ext(),
+            int().log([a.clone(), a.clone().again(1)]).child_of([40]).family([not_paired(&[a.clone()])], []),
+        )
+        .notes([
+            "a kept as R-40's of the private log inside".to_owned(),
+            format!("held [], waiting [a until {}] of the private log inside", NOW + PARENT),
+        ])
+        .looks_again_at(NOW + PARENT),
+        case(
+            "another person's equal words are the ticket's own",
+            child().waits(INSIDE, &[(a.clone().by(8), NOW)]),
+            ext(),
+            int().log([a.clone().by(8)]).child_of([40]).family([not_paired(&[a.clone()])], []),
+        )
+        .writes(["send a of the private log inside"])
+        .notes(["held [], waiting [] of the private log inside"]),
+        case(
+            "what the parent's log does not show in time is the ticket's own",
+            child().waits(INSIDE, &[(a.clone(), NOW), (b.clone(), NOW + 9)]),
+            ext(),
+            int().log([a.clone(), b.clone()]).child_of([40]).family([not_paired(&[])], []),
+        )
+        .writes(["send a of the private log inside"])
+        .notes([&format!("held [], waiting [b until {}] of the private log inside", NOW + 9)])
+        .looks_again_at(NOW + 9),
+        case(
+            "what it shows while an entry waits is not",
+            child().waits(INSIDE, &[(a.clone(), NOW + 9)]),
+            ext(),
+            int().log([a.clone()]).child_of([40]).family([not_paired(&[a.clone()])], []),
+        )
+        .notes(["a kept as R-40's of the private log inside", "held [], waiting [] of the private log inside"]),
+        case(
+            "a parent that is itself paired keeps nothing back",
+            child(),
+            ext(),
+            int().log([a.clone()]).child_of([40]).family([elder(40, "R-40", true, &[a.clone()])], []),
+        )
+        .writes(["send a of the private log inside"]),
+        case(
+            "but its own parent does",
+            child(),
+            ext(),
+            int()
+                .log([a.clone()])
+                .child_of([40])
+                .family([elder(40, "R-40", true, &[a.clone()]), elder(41, "R-41", false, &[a.clone()])], []),
+        )
+        .notes(["a kept as R-41's of the private log inside"]),
+        case(
+            "a parent that was taken away since counts",
+            child(),
+            ext(),
+            int().log([a.clone()]).family([not_paired(&[a.clone()])], []),
+        )
+        .notes(["a kept as R-40's of the private log inside", "parents inside: []"]),
+        case(
+            "also while an entry waits for it",
+            child(),
+            ext(),
+            int().log([a.clone()]).family([not_paired(&[])], []),
+        )
+        .notes([&format!("held [], waiting [a until {}] of the private log inside", NOW + PARENT)])
+        .looks_again_at(NOW + PARENT),
+        case(
+            "a parent that cannot be read keeps everything back, and that is shown",
+            child(),
+            ext(),
+            int().log([a.clone(), b.clone()]).child_of([40]).family([], [40]),
+        )
+        .notes(["held [a+b], waiting [] of the private log inside"])
+        .conflict(
+            "private_log inside: 2 new entries are kept back: they may be copies from the parent UserRequest 40 (no right), which cannot be read; they cross when it can, or with parent_entries = \"send\"",
+        ),
+        case(
+            "when it can be read they are sorted out",
+            child().log(INSIDE, |log| log.held = vec![a.0.key.clone(), b.0.key.clone()]),
+            ext(),
+            int().log([a.clone(), b.clone()]).child_of([40]).family([elder(40, "R-40", true, &[])], []),
+        )
+        .writes(["send a+b of the private log inside"])
+        .notes(["held [], waiting [] of the private log inside"]),
+        case(
+            "one that was taken away and cannot be read may never tell: what is new then stays",
+            child(),
+            ext(),
+            int().log([a.clone()]).family([], [40]),
+        )
+        .notes(["a kept as nobody knows whom's of the private log inside", "parents inside: []"]),
+        case(
+            "who wants them gets all",
+            child().log(INSIDE, |log| log.held = vec![a.0.key.clone()]),
+            ext(),
+            int().log([a.clone()]).child_of([40]),
+        )
+        .policy(|policy| policy.parent_entries = ParentEntries::Send)
+        .writes(["send a of the private log inside"])
+        .notes(["held [], waiting [] of the private log inside"]),
+        case(
+            "the same outside",
+            link().with(|link| link.parents.push((Side::External, parent(40)))),
+            ext().log([a.clone()]).child_of([40]).family([not_paired(&[a.clone()])], []),
+            int(),
+        )
+        .notes(["a kept as R-40's of the private log outside"]),
+    ];
+    rows.into_iter().map(|row| row.policy(private_logs)).collect()
+}
