@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::oql::Asker;
+use crate::rules::Language;
 
 /// What an account wants to do with a class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +26,7 @@ pub struct Account {
     pub is_admin: bool,
     /// Holds the profile *REST Services User*.
     pub may_use_rest: bool,
+    pub language: Language,
     denied: BTreeSet<(String, Right)>,
     allowed: BTreeSet<(String, Right)>,
 }
@@ -43,6 +45,7 @@ impl Account {
             display_name: display_name.into(),
             is_admin: false,
             may_use_rest: true,
+            language: Language::default(),
             denied: BTreeSet::new(),
             allowed: BTreeSet::new(),
         }

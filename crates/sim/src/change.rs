@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use crate::lifecycle::Lifecycle;
 use crate::provision;
 use crate::refusal::Refusal;
+use crate::rules::Rules;
 use crate::schema::{Attribute, Class, Kind};
 use crate::value::{Object, Value};
 use crate::world::World;
@@ -49,7 +50,10 @@ pub fn blank(class: &Class) -> Object {
 pub fn insert(world: &mut World, mut object: Object, now: i64) -> Result<(Object, Vec<Event>), Refusal> {
     compute(&mut object);
     let class = world.class(&object.class);
-    check(class, &object, |_| true, "-1", provision::issue(world, &object))?;
+    check(&world.rules, class, &object, |_| true, "-1", provision::issue(world, &object))?;
+    if let Some(error) = world.rules.sql_error(class, &object, |_| true) {
+        return Err(error.of_insert(&class.name));
+    }
     object.id = world.next_id(&object.class);
     if world.schema().is_a(&object.class, "Ticket") {
         stamp_new_ticket(world, &mut object, now);
@@ -91,7 +95,12 @@ pub fn update(world: &mut World, mut draft: Object, now: i64) -> Result<(Object,
         return Ok((before, Vec::new()));
     }
     let is_changed = |code: &str| changed.iter().any(|one| one == code);
-    check(world.class(&draft.class), &draft, is_changed, &draft.id.to_string(), provision::issue(world, &draft))?;
+    let class = world.class(&draft.class);
+    let of_the_whole = provision::issue(world, &draft);
+    check(&world.rules, class, &draft, is_changed, &draft.id.to_string(), of_the_whole)?;
+    if let Some(error) = world.rules.sql_error(class, &draft, is_changed) {
+        return Err(error.of_update(&class.name, draft.id));
+    }
     let is_ticket = world.schema().is_a(&draft.class, "Ticket");
     if is_ticket {
         draft.set("last_update", Value::Date(now));
@@ -167,6 +176,7 @@ fn compute(object: &mut Object) {
 
 /// iTop's checks before a write; all issues stand in the message.
 fn check(
+    rules: &Rules,
     class: &Class,
     object: &Object,
     is_changed: impl Fn(&str) -> bool,
@@ -178,10 +188,11 @@ fn check(
         .iter()
         .filter(|attribute| attribute.is_stored() && is_changed(&attribute.code))
         .filter_map(|attribute| {
-            let issue = issue(attribute, object)?;
+            let issue = issue(rules, attribute, object)?;
             Some(format!("Unexpected value for attribute '{}' ({}) : {issue}", attribute.label, attribute.code))
         })
         .chain(of_the_whole)
+        .chain(rules.issues(object, &is_changed))
         .collect();
     if issues.is_empty() {
         return Ok(());
@@ -195,14 +206,18 @@ fn check(
     )))
 }
 
-fn issue(attribute: &Attribute, object: &Object) -> Option<String> {
+fn issue(rules: &Rules, attribute: &Attribute, object: &Object) -> Option<String> {
     let value = object.get(&attribute.code);
     if value.is_null() {
         return attribute.required.then(|| "Null not allowed".to_owned());
     }
     let not_allowed = || Some(format!("Value not allowed [{}]", value.text()));
     match &attribute.kind {
-        Kind::Choice(choices) if !choices.iter().any(|choice| choice == value.text()) => not_allowed(),
+        Kind::Choice(choices)
+            if !choices.iter().any(|choice| choice == value.text()) && !rules.allows(&attribute.code, value.text()) =>
+        {
+            not_allowed()
+        }
         Kind::State => {
             let known = Lifecycle::of(&object.class)
                 .is_some_and(|cycle| cycle.states.iter().any(|state| state == value.text()));

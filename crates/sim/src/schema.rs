@@ -91,9 +91,13 @@ impl Attribute {
         )
     }
 
-    /// The most characters that it takes.
+    /// The most characters that it takes. A case log takes more than a long text.
     pub fn max_chars(&self) -> Option<usize> {
-        matches!(self.kind, Kind::Text).then_some(255)
+        match self.kind {
+            Kind::Text => Some(255),
+            Kind::Lines | Kind::Html => Some(65_535),
+            _ => None,
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::config::{FirstIds, Limits, SimConfig, Version, Zone};
 use crate::fault::Faults;
 use crate::hooks::{Hooks, Weather};
 use crate::rest::Service;
+use crate::rules::Check;
 use crate::sample;
 use crate::world::World;
 
@@ -182,6 +183,25 @@ impl Sim {
 
     pub fn set_latency(&self, latency: Duration) {
         self.with(|state| state.config.latency = latency);
+    }
+
+    /// Its database is in `utf8mb3`, as old ones are: characters beyond the basic plane are an SQL error.
+    pub fn three_byte_characters(&self, on: bool) {
+        self.with(|state| state.world.rules.three_byte_characters = on);
+    }
+
+    /// An extension has added a value to an enumeration.
+    pub fn allow_value(&self, code: &str, value: &str) {
+        self.with(|state| state.world.rules.choices.insert((code.into(), value.into())));
+    }
+
+    /// A check of this installation's own.
+    pub fn add_check(&self, check: Check) {
+        self.with(|state| state.world.rules.checks.push(check));
+    }
+
+    pub fn clear_checks(&self) {
+        self.with(|state| state.world.rules.checks.clear());
     }
 
     /// Nobody listens: connections are refused.

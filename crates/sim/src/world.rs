@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::{FirstIds, Version, Zone};
+use crate::rules::Rules;
 use crate::schema::{Attribute, Class, Friendly, Kind, Schema};
 use crate::value::{Object, Value};
 
@@ -13,6 +14,7 @@ pub struct World {
     pub zone: Zone,
     pub base_url: String,
     pub next: FirstIds,
+    pub rules: Rules,
     /// By root class, then id: a `Person` and a `Team` share the ids of `Contact`.
     objects: BTreeMap<String, BTreeMap<u64, Object>>,
     /// By root class: the highest id that was ever given, as a database counts.
@@ -21,7 +23,15 @@ pub struct World {
 
 impl World {
     pub fn new(version: Version, zone: Zone, base_url: &str, next: FirstIds) -> Self {
-        Self { version, zone, base_url: base_url.into(), next, objects: BTreeMap::new(), highest: BTreeMap::new() }
+        Self {
+            version,
+            zone,
+            base_url: base_url.into(),
+            next,
+            rules: Rules::default(),
+            objects: BTreeMap::new(),
+            highest: BTreeMap::new(),
+        }
     }
 
     /// The dates of attributes are text in the database: they read as before.

@@ -58,7 +58,7 @@ pub struct Service<'a> {
 
 impl Service<'_> {
     pub fn run(&mut self, request: &Json) -> Outcome {
-        self.dispatch(request).unwrap_or_else(|refusal| Outcome::refused(&refusal))
+        self.dispatch(request).unwrap_or_else(|refusal| Outcome::refused(&self.account.language.says(refusal)))
     }
 
     fn dispatch(&mut self, request: &Json) -> Result<Outcome, Refusal> {
