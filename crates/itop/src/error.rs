@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::bad_value::BadValue;
+
 /// A call that did not give what was asked.
 ///
 /// `message` is cut to about 300 characters and holds no secret and no data of an SQL query.
@@ -80,6 +82,9 @@ pub enum ErrorClass {
     Stale,
     /// The object to write to does not exist, or this account may not see it.
     Gone,
+    /// iTop, or its database, does not take these values, and would not again. The rest of what was sent is not
+    /// to blame.
+    BadValues(Vec<BadValue>),
     /// The class has no such attribute.
     UnknownAttribute { attribute: String },
     /// This iTop has no such class.
@@ -97,6 +102,14 @@ impl ErrorClass {
     pub(crate) fn map_names(self, fit: impl Fn(&str) -> String) -> ErrorClass {
         match self {
             ErrorClass::Rights { class } => ErrorClass::Rights { class: class.map(|class| fit(&class)) },
+            ErrorClass::BadValues(values) => {
+                let fitted = values.into_iter().map(|value| BadValue {
+                    attribute: value.attribute.map(|attribute| fit(&attribute)),
+                    words: fit(&value.words),
+                    ..value
+                });
+                ErrorClass::BadValues(fitted.collect())
+            }
             ErrorClass::UnknownAttribute { attribute } => ErrorClass::UnknownAttribute { attribute: fit(&attribute) },
             ErrorClass::UnknownClass { class } => ErrorClass::UnknownClass { class: fit(&class) },
             ErrorClass::WrongAddress { to } => ErrorClass::WrongAddress { to: to.map(|to| fit(&to)) },
@@ -120,6 +133,14 @@ pub enum Effect {
 }
 
 impl Error {
+    /// What is wrong with the values that were sent, where that is what was said.
+    pub fn bad_values(&self) -> &[BadValue] {
+        match &self.class {
+            ErrorClass::BadValues(values) => values,
+            _ => &[],
+        }
+    }
+
     pub fn is_transient(&self) -> bool {
         self.class == ErrorClass::Transient
     }

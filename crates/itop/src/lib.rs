@@ -33,6 +33,7 @@
 //! - Nothing is retried. Only the caller knows what a second try would do.
 
 mod answer;
+mod bad_value;
 mod client;
 mod contents;
 mod error;
@@ -48,6 +49,7 @@ mod query;
 mod transport;
 mod wording;
 
+pub use bad_value::{BadValue, ValueFault};
 pub use client::{CallEnd, Client, ClientConfig, ConfigError, Login, Observer, ProgressHook, ServerTold};
 pub use contents::{Base64Text, Contents, base64_len, is_whole_base64};
 pub use error::{Asked, Effect, Error, ErrorClass, Operation};

@@ -8,6 +8,7 @@
 //! words unknown to us included, may have come after the write: a trigger, an action or an
 //! extension can fail once the object is stored.
 
+use crate::bad_value::{self, BadValue, ValueFault};
 use crate::error::{Asked, Effect, ErrorClass, Operation};
 
 /// Longest message, in characters.
@@ -26,9 +27,15 @@ pub(crate) fn judge(asked: &Asked, code: i64, message: &str) -> (ErrorClass, Eff
     if let Some(class) = before_the_write(asked, code, text) {
         return (class, Effect::None);
     }
-    let class = match code {
-        _ if TRANSIENT_SQL.contains(&code) => ErrorClass::Transient,
+    let number = bad_value::sql_number(code, text);
+    let class = match number {
+        _ if TRANSIENT_SQL.contains(&number) => ErrorClass::Transient,
         SQL_PACKET_TOO_LARGE => ErrorClass::TooLarge,
+        // Where it names a column of the object's, all was rolled back; a trigger's own object may have such an error
+        // after the write.
+        _ if asked.operation.writes() => {
+            bad_value::of_sql(number, text).map_or(ErrorClass::Refused, |value| ErrorClass::BadValues(vec![value]))
+        }
         _ => ErrorClass::Refused,
     };
     let effect = match asked.operation.writes() {
@@ -84,10 +91,12 @@ fn exception(asked: &Asked, text: &str) -> Option<ErrorClass> {
     if asked.operation == Operation::ApplyStimulus && text.starts_with("Invalid stimulus: '") {
         return Some(ErrorClass::Stale);
     }
+    if is_bad_value_of_the_object(asked, text) {
+        return Some(ErrorClass::BadValues(bad_value::of_checks(text)));
+    }
     if lacks_attributes(asked, text)
         || text.starts_with("Missing parameter '")
         || text.starts_with("Query failed to execute")
-        || is_bad_value_of_the_object(asked, text)
     {
         return Some(ErrorClass::Refused);
     }
@@ -148,12 +157,17 @@ fn bad_input(text: &str) -> Option<ErrorClass> {
         "No item found for query: ",
         "Several items found (",
         "Wrong format for key",
+        "Wrong format for date ",
         "Invalid object ",
         "The attribute(s) ",
         "A link set must be defined by an array of objects",
         "A tag set must be defined by an array of tag codes",
     ];
-    starts.iter().any(|start| rest.starts_with(start)).then_some(ErrorClass::Refused)
+    starts.iter().any(|start| rest.starts_with(start)).then(|| {
+        // The outermost: it is the one that was sent.
+        let attribute = attributes.first().map(|attribute| (*attribute).to_owned());
+        ErrorClass::BadValues(vec![BadValue { attribute, fault: ValueFault::NotAllowed, words: rest.to_owned() }])
+    })
 }
 
 fn is_attribute_code(text: &str) -> bool {
@@ -208,7 +222,8 @@ fn without_query_data(text: &str) -> String {
     let holds_value = |word: &str| word.contains(['\'', '"', '(']);
     let words = query.split_whitespace().take(3);
     let statement: Vec<&str> = words.take_while(|word| !holds_value(word)).collect();
-    let reason = query.rsplit_once("mysql_error = ").map_or("", |(_, reason)| reason);
+    // What caught an update's error puts it into braces.
+    let reason = query.rsplit_once("mysql_error = ").map_or("", |(_, reason)| reason.trim_end_matches('}'));
     match (statement.is_empty(), valueless_reason(reason)) {
         (false, Some(reason)) => format!("{what} ({} …): {reason}", statement.join(" ")),
         (false, None) => format!("{what} ({} …)", statement.join(" ")),
@@ -276,13 +291,19 @@ mod tests {
         Effect::Unknown { answered: true }
     }
 
+    fn bad(attribute: &str, words: &str) -> ErrorClass {
+        let (attribute, words) = (Some(attribute.to_owned()), words.to_owned());
+        ErrorClass::BadValues(vec![BadValue { attribute, fault: ValueFault::NotAllowed, words }])
+    }
+
     #[test]
     fn the_same_words_about_another_object_may_come_after_the_write() {
         let about = |object: &str| {
             let text = "Error: Unexpected value for attribute 'Title' (title) : Null not allowed: issues = {…}";
             judge(&update(7), 100, &format!("{text}, {object}"))
         };
-        assert_eq!(about("class = UserRequest, id = 7"), (ErrorClass::Refused, Effect::None));
+        let null = bad("title", "Null not allowed");
+        assert_eq!(about("class = UserRequest, id = 7"), (null, Effect::None));
         for other in ["class = UserRequest, id = 8", "class = Incident, id = 7", "class = UserRequest, id = -1"] {
             assert_eq!(about(other), (ErrorClass::Refused, effect_unknown()), "{other}");
         }
@@ -293,7 +314,7 @@ mod tests {
         let gone = judge(&update(7), 100, "Error: Invalid object UserRequest::7");
         assert_eq!(gone, (ErrorClass::Gone, Effect::None));
         let pointed = judge(&update(7), 100, "Error: org_id: Invalid object Organization::7");
-        assert_eq!(pointed, (ErrorClass::Refused, Effect::None));
+        assert_eq!(pointed, (bad("org_id", "Invalid object Organization::7"), Effect::None));
         let other = judge(&update(7), 100, "Error: Invalid object UserRequest::8");
         assert_eq!(other, (ErrorClass::Refused, effect_unknown()));
     }
@@ -309,6 +330,10 @@ mod tests {
         ] {
             assert_eq!(judge(&update(7), code, text), (ErrorClass::Refused, effect_unknown()), "{text}");
         }
+        // As an update answers it, which caught it itself.
+        let said = "Failed to issue SQL query: query = x, mysql_errno = 1213, mysql_error = Deadlock found";
+        let caught = format!("Error: {said}: id = 7, class = UserRequest, issues = {{0=>{said}}}");
+        assert_eq!(judge(&update(7), 100, &caught), (ErrorClass::Transient, effect_unknown()));
         let deadlock = judge(&update(7), 1213, "Error: Failed to issue SQL query: query = x");
         assert_eq!(deadlock, (ErrorClass::Transient, effect_unknown()));
     }

@@ -255,6 +255,45 @@ async fn every_answer_to_setup() {
     }
 }
 
+#[tokio::test]
+async fn every_value_that_was_refused_is_told_with_its_attribute() {
+    use ValueFault::*;
+    let too_long = |found, limit| TooLong { found, limit };
+    let expected = [
+        ("create: description of 70000 characters", "description", too_long(70_007, 65_535)),
+        ("create: description of 30000 Chinese characters", "description", TooManyBytes),
+        ("create: description of a data: image of 90000 characters", "description", too_long(90_049, 65_535)),
+        ("update: description of 70000 characters, and a title", "description", too_long(70_007, 65_535)),
+        ("stimulus: solution of 70000 characters", "solution", too_long(70_007, 65_535)),
+        ("stimulus: pending_reason of 70000 characters", "pending_reason", too_long(70_000, 65_535)),
+        ("create: bad enum value", "impact", NotAllowed),
+        ("create: title over 255", "title", too_long(256, 255)),
+        ("create: a title with an emoji", "title", Characters),
+        ("create: a description with an emoji", "description", Characters),
+        ("update: start_date that is no date", "start_date", NotAllowed),
+    ];
+    for version in ["3.1.2", "3.2.0"] {
+        let cases = recorded(version, "field.jsonl");
+        for (name, attribute, fault) in &expected {
+            let named: Vec<&Value> = cases.iter().filter(|case| case["case"] == *name).collect();
+            assert!(!named.is_empty(), "{version}: {name}");
+            for case in named {
+                let error = perform(&client(Arc::new(Replay::of(case))), &case["request"]).await.expect_err(name);
+                let [bad] = error.bad_values() else { panic!("{version}: {name}: {error:?}") };
+                let fault = match (fault, bad.fault) {
+                    // 3.1's solution is plain text: nothing is put around it.
+                    (TooLong { .. }, TooLong { found: 70_000, limit }) => too_long(70_000, limit),
+                    _ => *fault,
+                };
+                // The recorder has cut what names the column.
+                let attribute = Some(*attribute).filter(|_| fault != TooManyBytes);
+                assert_eq!((bad.attribute.as_deref(), bad.fault), (attribute, fault), "{version}: {name}");
+                assert!(!error.to_string().contains('字'), "no data of a query: {error}");
+            }
+        }
+    }
+}
+
 fn carried_out(case: &Value) -> Expected {
     match case["request"]["operation"].as_str().unwrap() {
         "core/get" => Expected::Found(None),
@@ -473,14 +512,19 @@ fn check_outcome(name: &str, expected: &Expected, outcome: Result<Outcome, Error
         (Json, Ok(Outcome::Json(json))) => assert_eq!(json, case["response"], "{name}"),
         (Image(mime), Ok(Outcome::Image(image))) => assert_eq!(image.mime, *mime, "{name}"),
         (Fails(class), Err(error)) => {
-            assert_eq!((&error.class, error.effect), (class, Effect::None), "{name}: {error}");
+            assert_eq!((refused_for_whatever(&error), error.effect), (class.clone(), Effect::None), "{name}: {error}");
         }
         (FailsPerhapsDone(class), Err(error)) => {
             let effect = Effect::Unknown { answered: true };
-            assert_eq!((&error.class, error.effect), (class, effect), "{name}: {error}");
+            assert_eq!((refused_for_whatever(&error), error.effect), (class.clone(), effect), "{name}: {error}");
         }
         (expected, outcome) => panic!("{name}: {expected:?} was expected, and came {outcome:?}"),
     }
+}
+
+/// Which value is to blame has tests of its own.
+fn refused_for_whatever(error: &Error) -> ErrorClass {
+    if error.bad_values().is_empty() { error.class.clone() } else { ErrorClass::Refused }
 }
 
 /// All recorded objects with all their fields, nothing lost and nothing changed.
