@@ -1,11 +1,12 @@
 //! A link: an external ticket, its internal counterpart, and what the two last agreed on.
 //!
-//! Beside this: its files (`copies`), calls that may still land (`late`), what a plan noted (`remember`), another
+//! Beside this: its files (`copies`), values that the inside refused (`refused`), calls that may still land (`late`), what a plan noted (`remember`), another
 //! counterpart (`anew`), and what is left of it in the end (`shrink`).
 
 mod anew;
 mod copies;
 mod late;
+mod refused;
 mod remember;
 mod shrink;
 
@@ -22,6 +23,7 @@ use late::inside;
 
 pub use copies::{Copy, CopyState, kept_on};
 pub use late::{Late, LateWrite, Sending};
+pub use refused::RefusedField;
 pub use remember::LogNote;
 pub use shrink::is_as_agreed;
 
@@ -73,6 +75,9 @@ pub struct Link {
     #[serde(default)]
     pub sending: Option<Sending>,
     pub conflicts: Vec<Conflict>,
+    /// Values that the inside has refused, each until it changes outside or is taken after all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<RefusedField>,
     pub halt: Option<Halt>,
     /// An operator has ended a halt, and what caused it is accepted: a ticket that is still gone ends
     /// the pair, files that are still gone are deleted. Over as soon as nothing is wrong any more.
@@ -120,6 +125,7 @@ impl Link {
             plain: Vec::new(),
             sending: None,
             conflicts: Vec::new(),
+            refused: Vec::new(),
             halt: None,
             resumed: false,
             left_behind: Vec::new(),
@@ -202,6 +208,7 @@ impl Link {
         self.ancestor.external.fields.insert(code.to_owned(), external.to_owned());
         self.ancestor.internal.fields.insert(code.to_owned(), internal.to_owned());
         self.owed.retain(|late| !late.is_of_field(code));
+        self.refused.retain(|refused| refused.code != code);
     }
 
     /// A walk begins. Where an earlier one was broken off, the state that it came to stays known as the

@@ -142,6 +142,8 @@ pub enum Note {
         external: String,
         internal: String,
     },
+    /// The field stands outside as it was agreed on again: what of it was refused does not matter any more.
+    NoLongerRefused(String),
     Status {
         external: String,
         internal: String,

@@ -10,6 +10,7 @@ use itop_bridge_core::text::NO_DESCRIPTION;
 use itop_bridge_core::{Link, Ticket};
 use itop_client::Fields;
 
+use super::apart::Outgoing;
 use super::failure::Failure;
 use super::html::{self, Embedded};
 use super::pass::Pass;
@@ -24,30 +25,13 @@ impl Pass<'_> {
         target: &Ticket,
         reason: &str,
     ) -> Result<(), Failure> {
-        let (fields, mut sent, unread) = self.rendered(fields).await?;
-        if sent.is_empty() {
-            return unread.map_or(Ok(()), Err);
-        }
-        let answer = loop {
-            match self.send_fields(&fields, &sent, target).await? {
-                Err(error) if self.leave_pictures_out(&mut sent, &error) => {}
-                answer => break answer,
-            }
-        };
-        let internal = &self.shared.internal;
-        let outcome = answer.map_err(|error| Failure::of(internal, &error));
-        if let Ok(written) = &outcome {
-            for (field, (_, value)) in fields.iter().zip(&sent) {
-                let answered = written.object.text(&field.code).unwrap_or(value);
-                let stored = internal.as_stored(&target.class, target.id, &field.code, answered).await;
-                self.field_written(field, &stored.unwrap_or_else(|_| answered.to_owned()));
-            }
-            let codes = fields.iter().map(|field| field.code.as_str()).collect::<Vec<_>>().join(", ");
-            self.wrote(&codes, reason);
-        }
+        let (fields, unread) = self.rendered(fields).await?;
+        let all = fields.len();
+        let not_taken = self.update_apart(fields, target, reason).await?;
+        let others_were_written = not_taken.len() < all;
+        let failure = self.keep_not_taken(not_taken, others_were_written);
         self.save().await?;
-        outcome?;
-        unread.map_or(Ok(()), Err)
+        failure.or(unread).map_or(Ok(()), Err)
     }
 
     /// The fields as they are sent. One with a picture that cannot be read, and is not given up yet, holds the
@@ -55,55 +39,50 @@ impl Pass<'_> {
     async fn rendered<'f>(
         &mut self,
         fields: &'f [FieldWrite],
-    ) -> Result<(Vec<&'f FieldWrite>, Vec<(String, String)>, Option<Failure>), Failure> {
-        let (mut whole, mut sent, mut unread) = (Vec::new(), Vec::new(), None);
+    ) -> Result<(Vec<Outgoing<'f>>, Option<Failure>), Failure> {
+        let (mut whole, mut unread) = (Vec::new(), None);
         for field in fields {
             match self.render(&field.value).await {
-                Ok(value) => {
-                    whole.push(field);
-                    sent.push((field.code.clone(), value));
-                }
+                Ok(value) => whole.push(Outgoing { field, value, is_whole: true }),
                 Err(failure) if failure.ends_the_pass() => return Err(failure),
                 Err(failure) => unread = Some(failure),
             }
         }
-        Ok((whole, sent, unread))
+        Ok((whole, unread))
     }
 
-    async fn send_fields(
+    pub(super) async fn send_fields(
         &mut self,
-        fields: &[&FieldWrite],
-        sent: &[(String, String)],
+        fields: &[Outgoing<'_>],
         target: &Ticket,
     ) -> Result<Result<itop_client::Written, itop_client::Error>, Failure> {
         let mut body = Fields::new();
-        for (code, value) in sent {
-            body.set(code.clone(), value.clone());
+        for sent in fields {
+            body.set(sent.code(), sent.value.clone());
         }
-        let at_stake = fields.iter().filter_map(|field| field.lost_edit.clone());
+        let at_stake = fields.iter().filter_map(|sent| sent.field.lost_edit.clone());
         let intend = |link: &mut Link, until_ms| {
-            link.edits_at_stake.retain(|edit| !sent.iter().any(|(code, _)| *code == edit.code));
+            link.edits_at_stake.retain(|edit| !fields.iter().any(|sent| sent.code() == edit.code));
             link.edits_at_stake.extend(at_stake);
-            for (code, value) in sent {
-                link.may_land(Late::Field { code: code.clone(), value: value.clone() }, until_ms);
+            for sent in fields {
+                link.may_land(Late::Field { code: sent.code().to_owned(), value: sent.value.clone() }, until_ms);
             }
         };
         let internal = &self.shared.internal;
         let (client, comment) = (internal.client.clone(), self.comment());
-        let output: Vec<&str> = sent.iter().map(|(code, _)| code.as_str()).collect();
+        let output: Vec<&str> = fields.iter().map(Outgoing::code).collect();
         let call = client.update(&target.class, target.id, &body, &comment, &output);
         self.write(internal, &target.class, intend, call).await
     }
 
-    /// Pictures that make a text too large for the other iTop become words: the text must arrive. Answers
-    /// whether there were any, and it is worth sending again.
-    pub(super) fn leave_pictures_out(&mut self, sent: &mut [(String, String)], error: &itop_client::Error) -> bool {
+    /// Less of the fields, where what iTop said of them lets that help. Answers whether it is worth sending again.
+    pub(super) fn send_less(&mut self, fields: &mut [Outgoing<'_>], error: &itop_client::Error) -> bool {
         let mut left_out = Vec::new();
         if is_too_large(error) {
-            for (code, value) in sent {
+            for Outgoing { field, value, .. } in fields {
                 if let Some(words) = html::without_pictures(value) {
                     *value = words;
-                    left_out.push(code.as_str());
+                    left_out.push(field.code.as_str());
                 }
             }
         }
@@ -130,7 +109,7 @@ impl Pass<'_> {
         self.did(format!("an edit made inside was overwritten: {code} was {lost:?}"));
     }
 
-    fn field_written(&mut self, field: &FieldWrite, answered: &str) {
+    pub(super) fn field_written(&mut self, field: &FieldWrite, answered: &str) {
         self.link.edits_at_stake.retain(|edit| edit.code != field.code);
         if let Some(lost) = &field.lost_edit {
             self.edit_overwritten(lost);

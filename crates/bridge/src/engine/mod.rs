@@ -7,6 +7,7 @@
 
 mod adopt;
 mod alerts;
+mod apart;
 mod audit;
 mod backfill;
 mod breaker;

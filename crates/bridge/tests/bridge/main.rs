@@ -29,6 +29,7 @@ mod only;
 mod order;
 mod printed;
 mod rebuild;
+mod refused;
 mod restored;
 mod resume;
 mod settle;

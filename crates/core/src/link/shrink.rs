@@ -73,7 +73,7 @@ fn is_fingerprint(value: &str) -> bool {
     value.strip_prefix(PREFIX).is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-fn fingerprint(value: &str) -> String {
+pub(super) fn fingerprint(value: &str) -> String {
     let hash = Sha256::digest(text::unescaped_amps(value).as_bytes());
     hash.iter().fold(PREFIX.to_owned(), |hex, byte| format!("{hex}{byte:02x}"))
 }

@@ -71,6 +71,9 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
         if !moved && landed_late.is_none() {
             // Here the external side did not change: whatever stands inside stays.
             plan.notes.extend(newly_at_stake(link, internal, code, target).map(Note::EditAtStake));
+            if link.refused.iter().any(|refused| refused.code == *code) {
+                plan.notes.push(Note::NoLongerRefused(code.clone()));
+            }
             let gone = link.owed.iter().filter(|late| late.is_of_field(code)).cloned();
             plan.notes.extend(gone.map(Note::NoLongerOwed));
             if differs(policy, external, internal, code) {
@@ -81,6 +84,13 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
         let Some(value) = wanted(policy, external, code, source) else { continue };
         if already_says(&value, target) {
             plan.notes.push(Note::Field { code: code.clone(), external: source.clone(), internal: target.clone() });
+            continue;
+        }
+        if let Some(refused) = link.refused_value(code, source)
+            && internal.read_at_ms < refused.again_at_ms
+        {
+            // Here the very same value would only be refused again.
+            plan.conflicts.push(refused.conflict(&policy.internal));
             continue;
         }
         why.push(if moved { format!("{code} changed outside") } else { format!("an earlier {code} landed late") });
