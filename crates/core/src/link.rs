@@ -1,10 +1,11 @@
 //! A link: an external ticket, its internal counterpart, and what the two last agreed on.
 //!
-//! Beside this: its files (`copies`), values that the inside refused (`refused`), calls that may still land (`late`), what a plan noted (`remember`), another
+//! Beside this: its files (`copies`, `enclosures`), values that the inside refused (`refused`), calls that may still land (`late`), what a plan noted (`remember`), another
 //! counterpart (`anew`), and what is left of it in the end (`shrink`).
 
 mod anew;
 mod copies;
+mod enclosures;
 mod late;
 mod refused;
 mod remember;
@@ -22,6 +23,7 @@ use crate::ticket::Side;
 use late::inside;
 
 pub use copies::{Copy, CopyState, kept_on};
+pub use enclosures::{Enclosed, Enclosure};
 pub use late::{Late, LateWrite, Sending};
 pub use refused::RefusedField;
 pub use remember::LogNote;
@@ -54,6 +56,9 @@ pub struct Link {
     /// The report and the notice, once there is something to say.
     #[serde(default)]
     pub documents: Vec<Document>,
+    /// The files that carry what a field has no room for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub enclosures: Vec<Enclosure>,
     /// The path of states that is being walked on one side: a state on it is the bridge's own move, not a
     /// person's.
     pub path: Option<StatusPath>,
@@ -118,6 +123,7 @@ impl Link {
             logs: Vec::new(),
             deleted: Vec::new(),
             documents: Vec::new(),
+            enclosures: Vec::new(),
             path: None,
             late: Vec::new(),
             owed: Vec::new(),

@@ -1,19 +1,27 @@
 //! Sending fields of a ticket: together, and one by one where what failed may lie in one of them. A value that is not
 //! taken is a conflict of its own field; the others are written.
 
-use itop_bridge_core::Ticket;
-use itop_bridge_core::link::RefusedField;
+use itop_bridge_core::link::{Enclosure, RefusedField};
 use itop_bridge_core::plan::FieldWrite;
-use itop_client::{Effect, Error, ErrorClass};
+use itop_bridge_core::{Side, Ticket};
+use itop_client::{Effect, Error, ErrorClass, ValueFault};
 
 use super::failure::Failure;
+use super::fit::{Fitted, Words};
 use super::pass::Pass;
+use super::room::{Room, What};
+use super::write::is_too_large;
 
 /// A field as it is sent.
 #[derive(Clone)]
 pub(super) struct Outgoing<'f> {
     pub field: &'f FieldWrite,
-    pub value: String,
+    words: Words,
+    /// How much of it the attribute is known to take.
+    room: Room,
+    pub fitted: Fitted,
+    /// The files that it owes.
+    pub enclosed: Vec<Enclosure>,
     /// All that stands outside is said by it, however it is cut: it is not written again before that changes.
     pub is_whole: bool,
 }
@@ -21,6 +29,10 @@ pub(super) struct Outgoing<'f> {
 impl Outgoing<'_> {
     pub fn code(&self) -> &str {
         &self.field.code
+    }
+
+    pub fn value(&self) -> &str {
+        &self.fitted.value
     }
 }
 
@@ -46,11 +58,8 @@ impl Pass<'_> {
                 }
                 Err(error) => error,
             };
-            if !error.had_no_effect() {
-                // It is over, and what it may have done is seen by the next look.
-                self.look_again(self.shared.now_ms());
-            }
-            if self.send_less(&mut fields, &error) {
+            if self.send_less(&target.class, &mut fields, &error).await? {
+                self.look_at_what_it_did(&error);
                 continue;
             }
             let (named, rest): (Vec<_>, Vec<_>) = fields.into_iter().partition(|field| names(&error, field.code()));
@@ -63,8 +72,12 @@ impl Pass<'_> {
             } else if fields.len() == 1 {
                 not_taken.extend(fields.drain(..).map(|field| (field, error.clone())));
             } else {
+                let (all, before) = (fields.len(), not_taken.len());
                 for field in fields.drain(..) {
                     not_taken.extend(Box::pin(self.update_apart(vec![field], target, reason)).await?);
+                }
+                if not_taken.len() - before < all {
+                    self.look_at_what_it_did(&error);
                 }
             }
         }
@@ -79,14 +92,68 @@ impl Pass<'_> {
         reason: &str,
     ) -> Result<(), Failure> {
         let internal = &self.shared.internal;
-        for Outgoing { field, value, .. } in fields {
-            let answered = written.object.text(&field.code).unwrap_or(value);
-            let stored = internal.as_stored(&target.class, target.id, &field.code, answered).await;
-            self.field_written(field, &stored.unwrap_or_else(|_| answered.to_owned()));
+        for outgoing in fields {
+            let code = outgoing.code();
+            let answered = written.object.text(code).unwrap_or(outgoing.value());
+            let stored = internal.as_stored(&target.class, target.id, code, answered).await;
+            self.field_written(outgoing.field, &stored.unwrap_or_else(|_| answered.to_owned()));
+            self.say_how_it_fits(Side::Internal, code, &outgoing.fitted);
+        }
+        if self.link.owes_enclosures() {
+            // What was planned does not know of them.
+            self.look_again(self.shared.now_ms());
         }
         let codes = fields.iter().map(Outgoing::code).collect::<Vec<_>>().join(", ");
         self.wrote(&codes, reason);
         self.save().await
+    }
+
+    /// A field with as much of its words as there is room for.
+    pub(super) fn fitted<'f>(&self, class: &str, field: &'f FieldWrite, words: Words, is_whole: bool) -> Outgoing<'f> {
+        let room = self.shared.internal.room(class, &field.code);
+        let mut outgoing = Outgoing { field, words, room, fitted: Fitted::default(), enclosed: Vec::new(), is_whole };
+        self.fit(&mut outgoing);
+        outgoing
+    }
+
+    fn fit(&self, outgoing: &mut Outgoing<'_>) {
+        let code = &outgoing.field.code;
+        outgoing.fitted = outgoing.words.fit(outgoing.room, &self.file_of_text(Side::External, code));
+        outgoing.enclosed = self.enclosed_in(Side::External, code, &outgoing.words, &outgoing.fitted);
+    }
+
+    /// Less of the fields, where what iTop said of them lets that help; what it shows of their attributes is learnt.
+    /// Answers whether it is worth sending again.
+    pub(super) async fn send_less(
+        &mut self,
+        class: &str,
+        fields: &mut [Outgoing<'_>],
+        error: &Error,
+    ) -> Result<bool, Failure> {
+        let mut is_less = false;
+        for outgoing in fields {
+            let Some((room, learnt)) = less_room(outgoing.room, outgoing.code(), outgoing.value(), error) else {
+                continue;
+            };
+            let before = outgoing.fitted.value.clone();
+            outgoing.room = room;
+            self.fit(outgoing);
+            if outgoing.fitted.value == before {
+                continue;
+            }
+            is_less = true;
+            if let Some(learnt) = learnt {
+                self.shared.learn_room(&self.shared.internal, class, &outgoing.field.code, learnt).await?;
+            }
+        }
+        Ok(is_less)
+    }
+
+    /// The call is over, and what it may have done is seen by the next look.
+    pub(super) fn look_at_what_it_did(&mut self, error: &Error) {
+        if !error.had_no_effect() {
+            self.look_again(self.shared.now_ms());
+        }
     }
 
     /// Keeps what was not taken: as conflicts of their fields, where their values are to blame. Where nothing says so
@@ -98,8 +165,10 @@ impl Pass<'_> {
     ) -> Option<Failure> {
         let mut failure = None;
         for (outgoing, error) in not_taken {
+            self.link.owe_no_enclosures(Side::External, outgoing.code());
             if others_were_written || !error.bad_values().is_empty() {
                 self.field_refused(outgoing.field, &error);
+                self.look_at_what_it_did(&error);
             } else {
                 failure = Some(Failure::of(&self.shared.internal, &error));
             }
@@ -120,6 +189,18 @@ impl Pass<'_> {
         self.link.conflicts.retain(|known| known.about != *code);
         self.link.conflicts.push(conflict);
     }
+}
+
+/// The room that is left for a value after this error, and what that shows of its attribute.
+pub(super) fn less_room(room: Room, code: &str, sent: &str, error: &Error) -> Option<(Room, Option<What>)> {
+    if is_too_large(error) {
+        return room.after_too_large(sent).map(|room| (room, None));
+    }
+    let of_it = |attribute: &Option<String>| attribute.as_deref() == Some(code);
+    let named = error.bad_values().iter().find(|value| of_it(&value.attribute));
+    // Of characters the column may be one of iTop's history: any value that has such ones may be meant.
+    let wide = error.bad_values().iter().find(|value| value.fault == ValueFault::Characters);
+    room.after(sent, named.or(wide)?.fault)
 }
 
 /// What iTop says of this attribute.

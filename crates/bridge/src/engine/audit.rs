@@ -35,6 +35,7 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>) {
             tracing::warn!(lane = %lane.name, %error, "pairs that were closed long ago keep their texts for now");
         }
         if may_call(&shared, &lane.external).await && may_call(&shared, &shared.internal).await {
+            shared.forget_old_room();
             match shared.audit(&lane).await {
                 Ok(marked) => tracing::info!(lane = %lane.name, marked, "audit"),
                 Err(failure) => {
@@ -126,8 +127,10 @@ impl Shared {
                 return Ok(None);
             }
         }
-        let differs = |pair: &&&Pair| differs(pair, &external, &internal);
-        let marks = audited.iter().filter(differs).map(|pair| DirtyMark {
+        let now = self.now_ms();
+        let is_due = |pair: &Pair| pair.refused_again_at_ms.is_some_and(|at_ms| at_ms <= now);
+        let is_marked = |pair: &&&Pair| differs(pair, &external, &internal) || is_due(pair);
+        let marks = audited.iter().filter(is_marked).map(|pair| DirtyMark {
             about: About::External {
                 of: TicketOf { external: lane.name.clone(), ticket: pair.external.id },
                 class: Some(pair.external.class.clone()),

@@ -14,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::Shared;
 use super::apart::{Outgoing, names};
 use super::failure::{Failure, Kind};
+use super::fit::Words;
 use super::html;
 use super::pass::Pass;
 use super::read::{self, Wanted};
@@ -39,12 +40,17 @@ impl Pass<'_> {
         external: &Ticket,
     ) -> Result<Option<Ticket>, Failure> {
         self.stands_again().await?;
-        let mut draft = self.draft(fields).await?;
+        let mut draft = self.draft(class, fields).await?;
         let mut creation = self.creation_of(&draft).await?;
         loop {
             draft.retain(|part| self.shared.internal.has_attribute(class, part.code()));
             let error = match self.try_to_create(class, &creation, &draft, external).await? {
-                Ok(ticket) => return Ok(Some(ticket)),
+                Ok(ticket) => {
+                    for part in &draft {
+                        self.say_how_it_fits(Side::Internal, part.code(), &part.fitted);
+                    }
+                    return Ok(Some(ticket));
+                }
                 Err(error) => error,
             };
             // The answer asks for attributes that were not sent, and iTop refuses those too.
@@ -59,7 +65,9 @@ impl Pass<'_> {
                     return Ok(ticket);
                 }
             }
-            if self.send_less(&mut draft, &error) || self.leave_out(&mut draft, &mut creation, &error) {
+            if self.send_less(class, &mut draft, &error).await?
+                || self.leave_out(class, &mut draft, &mut creation, &error)
+            {
                 continue;
             }
             if blames_an_unnamed_value(&error) {
@@ -70,18 +78,18 @@ impl Pass<'_> {
     }
 
     /// The fields as they are sent.
-    async fn draft<'f>(&mut self, fields: &'f [FieldWrite]) -> Result<Vec<Outgoing<'f>>, Failure> {
+    async fn draft<'f>(&mut self, class: &str, fields: &'f [FieldWrite]) -> Result<Vec<Outgoing<'f>>, Failure> {
         let mut draft = Vec::new();
         for field in fields {
-            let (value, is_whole) = match (self.render(&field.value).await, &field.value) {
-                (Ok(value), _) => (value, true),
+            let (words, is_whole) = match (self.render(&field.value).await, &field.value) {
+                (Ok(words), _) => (words, true),
                 // The ticket does not wait for a picture: the next round writes the field with it.
                 (Err(failure), Value::Html(html)) if matches!(failure.kind, Kind::Unreadable { .. }) => {
-                    (html::with_words_for_all(html), false)
+                    (Words::Html { html: html::with_words_for_all(html), pictures: Vec::new() }, false)
                 }
                 (Err(failure), _) => return Err(failure),
             };
-            draft.push(Outgoing { field, value, is_whole });
+            draft.push(self.fitted(class, field, words, is_whole));
         }
         Ok(draft)
     }
@@ -108,6 +116,7 @@ impl Pass<'_> {
     /// What the error names of the fields that come from outside is left out. Answers whether it named any.
     fn leave_out(
         &mut self,
+        class: &str,
         draft: &mut Vec<Outgoing<'_>>,
         creation: &mut Creation,
         error: &itop_client::Error,
@@ -118,13 +127,13 @@ impl Pass<'_> {
             if let Some(part) = draft.iter().find(|part| part.code() == code) {
                 self.field_refused(part.field, error);
             }
-            self.without(draft, creation, code);
+            self.without(class, draft, creation, code);
         }
         !codes.is_empty()
     }
 
     /// A field from outside that must be there stands as a placeholder, and another with the side's default.
-    fn without(&self, draft: &mut Vec<Outgoing<'_>>, creation: &mut Creation, code: &str) {
+    fn without(&self, class: &str, draft: &mut Vec<Outgoing<'_>>, creation: &mut Creation, code: &str) {
         let reference = &self.link.external.reference;
         let placeholder = match code {
             "title" => Some(text::title(&self.policy.title, reference, "").trim().to_owned()),
@@ -135,7 +144,7 @@ impl Pass<'_> {
         creation.fields.remove(code);
         draft.retain_mut(|part| match &placeholder {
             Some(words) if part.code() == code => {
-                (part.value, part.is_whole) = (words.clone(), false);
+                *part = self.fitted(class, part.field, Words::Plain(words.clone()), false);
                 true
             }
             _ => part.code() != code,
@@ -158,7 +167,7 @@ impl Pass<'_> {
         let trials = all.iter().map(|code| vec![*code]).chain((all.len() > 1).then(|| all.clone()));
         for left_out in trials {
             let (mut less, mut creation) = (draft.to_vec(), creation.clone());
-            left_out.iter().for_each(|code| self.without(&mut less, &mut creation, code));
+            left_out.iter().for_each(|code| self.without(class, &mut less, &mut creation, code));
             match self.try_to_create(class, &creation, &less, external).await? {
                 Ok(ticket) => {
                     if let [code] = left_out.as_slice()
@@ -222,14 +231,19 @@ impl Pass<'_> {
     ) -> Result<Result<itop_client::Written, itop_client::Error>, Failure> {
         let mut fields = Fields::new();
         for part in draft {
-            fields.set(part.code(), part.value.clone());
+            fields.set(part.code(), part.value().to_owned());
         }
         // The one log entry that the bridge ever writes: part of the create, so it cannot race.
         fields.set("private_log", html::text_to_html(&self.mark().entry(&external.reference)));
         let output: Vec<&str> = asked.iter().map(String::as_str).collect();
         let internal = &self.shared.internal;
         let (client, comment) = (internal.client.clone(), self.comment());
-        let intend = |link: &mut Link, until_ms| link.creation = Some(Creation { until_ms, ..creation.clone() });
+        let intend = |link: &mut Link, until_ms| {
+            link.creation = Some(Creation { until_ms, ..creation.clone() });
+            for part in draft {
+                link.enclose(Side::External, part.code(), &part.enclosed);
+            }
+        };
         self.write(internal, class, intend, client.create(class, &fields, &comment, &output)).await
     }
 

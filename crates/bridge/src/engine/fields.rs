@@ -1,21 +1,19 @@
 //! Bringing fields of the counterpart up to date, and turning a value of one iTop into what the other
 //! is sent.
 
-use std::collections::BTreeMap;
-
 use base64::Engine as _;
 use itop_bridge_core::link::{Edit, Late};
 use itop_bridge_core::plan::{FieldWrite, Value};
-use itop_bridge_core::text::NO_DESCRIPTION;
-use itop_bridge_core::{Link, Ticket};
+use itop_bridge_core::{Link, Side, Ticket};
 use itop_client::Fields;
 
 use super::apart::Outgoing;
 use super::failure::Failure;
+use super::fit::{Picture, Words};
 use super::html::{self, Embedded};
 use super::pass::Pass;
+use super::room::Room;
 use super::unreadable::Loaded;
-use super::write::is_too_large;
 
 impl Pass<'_> {
     /// Brings fields of the counterpart up to date.
@@ -25,7 +23,7 @@ impl Pass<'_> {
         target: &Ticket,
         reason: &str,
     ) -> Result<(), Failure> {
-        let (fields, unread) = self.rendered(fields).await?;
+        let (fields, unread) = self.rendered(&target.class, fields).await?;
         let all = fields.len();
         let not_taken = self.update_apart(fields, target, reason).await?;
         let others_were_written = not_taken.len() < all;
@@ -38,12 +36,13 @@ impl Pass<'_> {
     /// others not up: it is left out, and answered as a failure.
     async fn rendered<'f>(
         &mut self,
+        class: &str,
         fields: &'f [FieldWrite],
     ) -> Result<(Vec<Outgoing<'f>>, Option<Failure>), Failure> {
         let (mut whole, mut unread) = (Vec::new(), None);
         for field in fields {
             match self.render(&field.value).await {
-                Ok(value) => whole.push(Outgoing { field, value, is_whole: true }),
+                Ok(words) => whole.push(self.fitted(class, field, words, true)),
                 Err(failure) if failure.ends_the_pass() => return Err(failure),
                 Err(failure) => unread = Some(failure),
             }
@@ -58,14 +57,15 @@ impl Pass<'_> {
     ) -> Result<Result<itop_client::Written, itop_client::Error>, Failure> {
         let mut body = Fields::new();
         for sent in fields {
-            body.set(sent.code(), sent.value.clone());
+            body.set(sent.code(), sent.value().to_owned());
         }
         let at_stake = fields.iter().filter_map(|sent| sent.field.lost_edit.clone());
         let intend = |link: &mut Link, until_ms| {
             link.edits_at_stake.retain(|edit| !fields.iter().any(|sent| sent.code() == edit.code));
             link.edits_at_stake.extend(at_stake);
             for sent in fields {
-                link.may_land(Late::Field { code: sent.code().to_owned(), value: sent.value.clone() }, until_ms);
+                link.may_land(Late::Field { code: sent.code().to_owned(), value: sent.value().to_owned() }, until_ms);
+                link.enclose(Side::External, sent.code(), &sent.enclosed);
             }
         };
         let internal = &self.shared.internal;
@@ -73,26 +73,6 @@ impl Pass<'_> {
         let output: Vec<&str> = fields.iter().map(Outgoing::code).collect();
         let call = client.update(&target.class, target.id, &body, &comment, &output);
         self.write(internal, &target.class, intend, call).await
-    }
-
-    /// Less of the fields, where what iTop said of them lets that help. Answers whether it is worth sending again.
-    pub(super) fn send_less(&mut self, fields: &mut [Outgoing<'_>], error: &itop_client::Error) -> bool {
-        let mut left_out = Vec::new();
-        if is_too_large(error) {
-            for Outgoing { field, value, .. } in fields {
-                if let Some(words) = html::without_pictures(value) {
-                    *value = words;
-                    left_out.push(field.code.as_str());
-                }
-            }
-        }
-        if left_out.is_empty() {
-            return false;
-        }
-        let (codes, side) = (left_out.join(", "), &self.shared.internal.name);
-        tracing::warn!(ticket = %self.name(), fields = codes, %error, "the pictures are too large; words are sent in their place");
-        self.did(format!("{codes}: the pictures are larger than {side} takes and became words ({error})"));
-        true
     }
 
     /// What a person wrote inside is kept in the record, and so is what a person may have written.
@@ -119,16 +99,15 @@ impl Pass<'_> {
         }
     }
 
-    /// The value as it is sent: inline images are fetched from the external's configured address, by
-    /// id and secret, and embedded.
-    pub(super) async fn render(&mut self, value: &Value) -> Result<String, Failure> {
+    /// The words of a value: inline images are fetched from the external's configured address, by id and secret.
+    pub(super) async fn render(&mut self, value: &Value) -> Result<Words, Failure> {
         let html = match value {
-            Value::Text(text) => return Ok(text.clone()),
+            Value::Text(text) => return Ok(Words::Plain(text.clone())),
             Value::Html(html) => html,
         };
         let external = &self.lane.external;
         let max_bytes = self.lane.settings.sync.max_attachment_bytes;
-        let (mut images, mut unread) = (BTreeMap::new(), Vec::new());
+        let (mut pictures, mut unread) = (Vec::new(), Vec::new());
         for image in html::inline_images(html) {
             // Of the memory that this pass may hold already: it never waits for more.
             let client = self.with_file_memory(external).await?;
@@ -136,8 +115,14 @@ impl Pass<'_> {
             match answer {
                 Ok(loaded) => {
                     external.could_read(Loaded::InlineImage, image.id);
-                    let base64 = base64::engine::general_purpose::STANDARD.encode(&loaded.bytes);
-                    images.insert(image, Embedded { mimetype: loaded.mime.to_owned(), base64 });
+                    let file = self.file_of_picture(Side::External, image.id, loaded.mime);
+                    // No text has room for a larger one: it crosses as a file.
+                    let may_fit = loaded.bytes.len() < Room::default().bytes;
+                    let data = may_fit.then(|| Embedded {
+                        mimetype: loaded.mime.to_owned(),
+                        base64: base64::engine::general_purpose::STANDARD.encode(&loaded.bytes),
+                    });
+                    pictures.push(Picture { image, file, data });
                 }
                 Err(error) => {
                     let why = self.shared.picture_not_read(external, image.id, &error)?;
@@ -146,8 +131,6 @@ impl Pass<'_> {
                 }
             }
         }
-        let html = html::embed(&html::with_words_for(html, &unread), &images);
-        // iTop refuses an empty text, and a picture without a word may have left nothing.
-        Ok(if html.trim().is_empty() { NO_DESCRIPTION.to_owned() } else { html })
+        Ok(Words::Html { html: html::with_words_for(html, &unread), pictures })
     }
 }

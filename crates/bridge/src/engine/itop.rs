@@ -12,6 +12,7 @@ use itop_client::{Client, Error, ErrorClass, Found, Object, Query, Written};
 use tokio::sync::{Notify, OnceCell};
 
 use super::breaker::Breaker;
+use super::room::{LearntRoom, Room};
 use super::unreadable::{Loaded, Unreadable};
 use super::went_back::is_back;
 use super::zone::{self, Learnt};
@@ -48,6 +49,7 @@ struct Known {
     halts: u64,
     /// Of the server's times from UTC.
     offset: Option<Learnt>,
+    room: LearntRoom,
     seen: HashMap<u64, Seen>,
     /// Attachments that a sweep has met, within what it looks back over.
     attachments: BTreeSet<u64>,
@@ -143,6 +145,18 @@ impl Itop {
         let learnt = Learnt::then(before.clone(), newer);
         known.offset = Some(learnt.clone());
         (before.as_ref() != Some(&learnt)).then_some(learnt)
+    }
+
+    /// How much of a text an attribute takes.
+    pub fn room(&self, class: &str, code: &str) -> Room {
+        self.known().room.of(class, code)
+    }
+
+    /// Answers all that is known by then.
+    pub(super) fn learn_room(&self, learn: impl FnOnce(&mut LearntRoom)) -> LearntRoom {
+        let mut known = self.known();
+        learn(&mut known.room);
+        known.room.clone()
     }
 
     pub(super) fn remember_offset(&self, learnt: Learnt) {

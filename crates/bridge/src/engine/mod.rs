@@ -14,10 +14,12 @@ mod breaker;
 mod connection;
 mod create;
 mod documents;
+mod enclosures;
 mod escaping;
 mod failure;
 mod fields;
 mod files;
+mod fit;
 mod halts;
 mod html;
 mod in_hand;
@@ -35,6 +37,7 @@ mod probe;
 mod read;
 mod rebuild;
 mod refused_size;
+mod room;
 mod sights;
 mod standing;
 mod status;
@@ -62,6 +65,7 @@ pub use policies::{LaneSettings, target_of};
 pub use preview::{CannotTell, Preview};
 pub use rebuild::{Duplicate, FOUND_AGAIN, FoundBy, FoundPair, Left, Rebuilt, Stopped};
 pub use refused_size::RefusedSize;
+pub use room::LearntRoom;
 pub use troubles::{Access, Cause, PAUSED, Trouble};
 pub use zone::Learnt;
 
@@ -169,6 +173,9 @@ impl Engine {
     pub async fn run(&self, mut stop: watch::Receiver<bool>) -> Result<(), Broken> {
         if let Err(failure) = self.shared.remember_offsets().await {
             tracing::warn!(error = %failure.text, "times are printed without their zone until it is learnt again");
+        }
+        if let Err(failure) = self.shared.remember_room().await {
+            tracing::warn!(error = %failure.text, "what the iTops have no room for is learnt again");
         }
         let (end, ending) = watch::channel(false);
         let mut parts = self.spawn_parts(ending);

@@ -1,17 +1,20 @@
 //! Walking one side's ticket through its lifecycle, a stimulus at a time. The path is stored before
 //! the first stimulus and each answered state after it: after a crash the walk goes on.
 
-use itop_bridge_core::link::{Late, PlainText};
+use itop_bridge_core::link::{Enclosure, Late, PlainText};
 use itop_bridge_core::plan::{Stimulus, StimulusAttribute, TakenFrom};
 use itop_bridge_core::policy::StatusToExternal;
 use itop_bridge_core::ticket::is_external_key;
 use itop_bridge_core::{Link, Side, Ticket};
 use itop_client::{Fields, Query};
 
+use super::apart::{less_room, names};
 use super::failure::{Failure, Kind};
+use super::fit::{Fitted, Words};
 use super::html;
 use super::itop::Format;
 use super::pass::Pass;
+use super::room::Room;
 
 impl Pass<'_> {
     pub(super) async fn walk(
@@ -37,12 +40,20 @@ impl Pass<'_> {
                 sent.push(self.formatted(on, attribute, target).await?);
             }
         }
-        let answer = self.send_stimulus(on, stimulus, &sent, target).await?;
+        let answer = loop {
+            match self.send_stimulus(on, stimulus, &sent, target).await? {
+                Err(error) if self.stimulate_with_less(on, &target.class, &mut sent, &error).await? => {
+                    self.look_at_what_it_did(&error);
+                }
+                answer => break answer,
+            }
+        };
         let is_sent = |text: &PlainText| text.on == on && sent.iter().any(|sent| sent.code == text.code);
         let state = match answer {
             Err(error) => {
                 if error.had_no_effect() {
                     self.link.plain.retain(|text| !is_sent(text));
+                    sent.iter().for_each(|sent| self.link.owe_no_enclosures(on.other(), &sent.code));
                 }
                 self.save().await?;
                 return Err(Failure::of(itop, &error));
@@ -69,6 +80,13 @@ impl Pass<'_> {
         self.is_to_be_told |= on == Side::Internal && self.policy.status_to_external == StatusToExternal::Report;
         let where_to = if on == Side::External { " outside" } else { "" };
         self.wrote(&format!("{} to {state}{where_to}", stimulus.code), reason);
+        for sent in &sent {
+            self.say_how_it_fits(on, &sent.code, &sent.fitted);
+        }
+        if self.link.owes_enclosures() {
+            // What was planned does not know of them.
+            self.look_again(self.shared.now_ms());
+        }
         self.save().await?;
         let outcome = self.write_plain_texts_again(on, target).await;
         self.go_on_after(outcome)
@@ -83,7 +101,7 @@ impl Pass<'_> {
     ) -> Result<Result<Option<itop_client::Object>, itop_client::Error>, Failure> {
         let mut fields = Fields::new();
         for sent in sent {
-            fields.set(sent.code.clone(), sent.value.clone());
+            fields.set(sent.code.clone(), sent.fitted.value.clone());
         }
         let itop = self.shared.itop(self.lane, on);
         let (client, comment) = (itop.client.clone(), self.comment());
@@ -94,34 +112,111 @@ impl Pass<'_> {
         let call = client.apply_stimulus(&target.class, target.id, &stimulus.code, &fields, &comment, &output);
         let plain = sent.iter().filter_map(|sent| {
             let Unsure { html } = sent.unsure.clone()?;
-            Some(PlainText { on, code: sent.code.clone(), value: sent.value.clone(), html })
+            Some(PlainText { on, code: sent.code.clone(), value: sent.fitted.value.clone(), html })
         });
         let intend = |link: &mut Link, until_ms| {
             link.may_land(late, until_ms);
             link.plain.retain(|text| text.on != on || !sent.iter().any(|sent| sent.code == text.code));
             link.plain.extend(plain);
+            for sent in sent {
+                link.enclose(on.other(), &sent.code, &sent.enclosed);
+            }
         };
         let answer = self.write(itop, &target.class, intend, call).await?;
         Ok(answer.map(|applied| applied.map(|written| written.object)))
     }
 
-    /// The value in the form that the target holds: text that crosses is converted, the target's own is
-    /// sent back unchanged.
+    /// The value in the form that the target holds, as much as it has room for: text that crosses is converted, the
+    /// target's own is sent back unchanged.
     async fn formatted(&mut self, on: Side, attribute: &StimulusAttribute, target: &Ticket) -> Result<Sent, Failure> {
         let StimulusAttribute { code, value, taken_from } = attribute;
-        if is_external_key(code) || *taken_from != TakenFrom::Source || !is_prose(value) {
-            return Ok(Sent { code: code.clone(), value: value.clone(), unsure: None });
-        }
-        let source_is_html = html::begins_with_tag(value);
-        let text = if source_is_html { html::html_to_text(value) } else { value.clone() };
-        let markup = source_is_html.then(|| html::embed(value, &Default::default()));
-        let (value, unsure) = match self.target_format(on, code, target).await? {
-            Some(Format::Html) => (markup.unwrap_or_else(|| html::text_to_html(&text)), None),
-            Some(Format::Plain) => (text, None),
-            // Not known yet: sent plain, and iTop's answer tells.
-            None => (text, Some(Unsure { html: markup })),
+        let (words, unsure) = if is_external_key(code) || *taken_from != TakenFrom::Source || !is_prose(value) {
+            (Words::Plain(value.clone()), false)
+        } else {
+            let source_is_html = html::begins_with_tag(value);
+            let as_html = || if source_is_html { value.clone() } else { html::text_to_html(value) };
+            let as_text = || if source_is_html { html::html_to_text(value) } else { value.clone() };
+            match self.target_format(on, code, target).await? {
+                Some(Format::Html) => (Words::Html { html: as_html(), pictures: Vec::new() }, false),
+                Some(Format::Plain) => (Words::Plain(as_text()), false),
+                // Not known yet: sent plain, and iTop's answer tells.
+                None => (Words::Plain(as_text()), true),
+            }
         };
-        Ok(Sent { code: code.clone(), value, unsure })
+        let room = self.shared.itop(self.lane, on).room(&target.class, code);
+        let is_markup = unsure && html::begins_with_tag(value);
+        let markup = is_markup.then(|| Words::Html { html: value.clone(), pictures: Vec::new() });
+        let from_source = *taken_from == TakenFrom::Source;
+        let fitted = Fitted::default();
+        let mut sent = Sent {
+            code: code.clone(),
+            words,
+            markup,
+            room,
+            fitted,
+            unsure: unsure.then(Unsure::default),
+            enclosed: Vec::new(),
+            from_source,
+        };
+        self.fit_attribute(on, &mut sent);
+        Ok(sent)
+    }
+
+    fn fit_attribute(&self, on: Side, sent: &mut Sent) {
+        let (from, code) = (on.other(), sent.code.as_str());
+        let file = self.file_of_text(from, code);
+        sent.fitted = sent.words.fit(sent.room, &file);
+        if let Some(unsure) = &mut sent.unsure {
+            unsure.html = sent.markup.as_ref().map(|markup| markup.fit(sent.room, &file).value);
+        }
+        if sent.from_source {
+            sent.enclosed = self.enclosed_in(from, code, &sent.words, &sent.fitted);
+        }
+    }
+
+    /// Less of the attributes that iTop did not take: a shorter text, or the side's own default in place of a value
+    /// that it does not know. Answers whether it is worth sending again.
+    async fn stimulate_with_less(
+        &mut self,
+        on: Side,
+        class: &str,
+        sent: &mut Vec<Sent>,
+        error: &itop_client::Error,
+    ) -> Result<bool, Failure> {
+        let mut is_less = false;
+        let mut not_known = Vec::new();
+        for attribute in sent.iter_mut().filter(|attribute| attribute.from_source) {
+            let before = attribute.fitted.value.clone();
+            if let Some((room, learnt)) = less_room(attribute.room, &attribute.code, &before, error) {
+                attribute.room = room;
+                self.fit_attribute(on, attribute);
+                if attribute.fitted.value != before {
+                    is_less = true;
+                    if let Some(learnt) = learnt {
+                        self.shared.learn_room(self.shared.itop(self.lane, on), class, &attribute.code, learnt).await?;
+                    }
+                    continue;
+                }
+            }
+            if error.had_no_effect() && names(error, &attribute.code) {
+                not_known.push(attribute.code.clone());
+            }
+        }
+        for code in not_known {
+            let default = self.policy.defaults(on).get(&code).cloned();
+            let side = &self.shared.itop(self.lane, on).name;
+            self.did(format!("{code}: {side} does not take this value, and the stimulus goes without it: {error}"));
+            match (default, sent.iter_mut().find(|attribute| attribute.code == code)) {
+                (Some(default), Some(attribute)) => {
+                    (attribute.words, attribute.markup, attribute.unsure) = (Words::Plain(default), None, None);
+                    (attribute.from_source, attribute.enclosed) = (false, Vec::new());
+                    self.fit_attribute(on, attribute);
+                }
+                _ => sent.retain(|attribute| attribute.code != code),
+            }
+            is_less = true;
+        }
+        Ok(is_less)
     }
 
     /// How that side holds the attribute: by what stands in this ticket, else by one read for
@@ -153,14 +248,22 @@ impl Pass<'_> {
 /// An attribute of a stimulus as it is sent.
 struct Sent {
     code: String,
-    value: String,
+    words: Words,
+    /// The source's markup, where it had some and it is sent as plain text for now.
+    markup: Option<Words>,
+    room: Room,
+    fitted: Fitted,
     /// Sent as plain text without knowing whether the target holds HTML.
     unsure: Option<Unsure>,
+    /// The files that it owes.
+    enclosed: Vec<Enclosure>,
+    /// The other ticket's words: a default, or the target's own, is nobody's to cut.
+    from_source: bool,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Unsure {
-    /// The source's markup, where it had some.
+    /// The source's markup as much as there is room for, where it had some.
     html: Option<String>,
 }
 

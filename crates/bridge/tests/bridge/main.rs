@@ -35,6 +35,7 @@ mod resume;
 mod settle;
 mod setup;
 mod side_halts;
+mod sizes;
 mod specification;
 mod status;
 mod sweep;

@@ -60,9 +60,8 @@ impl Link {
         self.refused.push(refused);
     }
 
-    /// An operator wants them tried at once. Answers how many there are.
-    pub fn try_refused_again(&mut self) -> usize {
+    /// An operator wants them tried at once.
+    pub fn try_refused_again(&mut self) {
         self.refused.iter_mut().for_each(|refused| refused.again_at_ms = i64::MIN);
-        self.refused.len()
     }
 }

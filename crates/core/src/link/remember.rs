@@ -50,6 +50,7 @@ impl Link {
             Note::EditAtStake(edit) => self.edits_at_stake.push(edit.clone()),
             Note::EditOverwritten(edit) | Note::EditStands(edit) => self.edits_at_stake.retain(|known| known != edit),
             Note::Document(document) => self.keep_document(document.clone()),
+            Note::Enclosure(enclosure) => self.keep_enclosure(enclosure.clone()),
             Note::Log { from, log, what } => self.remember_of_log(*from, *log, what),
         }
     }

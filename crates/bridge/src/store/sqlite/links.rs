@@ -3,7 +3,7 @@
 
 use itop_bridge_core::caselog::LogState;
 use itop_bridge_core::document::Document;
-use itop_bridge_core::link::Copy;
+use itop_bridge_core::link::{Copy, Enclosure, RefusedField};
 use itop_bridge_core::{Link, TicketKey};
 use rusqlite::{Connection, OptionalExtension, Params, named_params, params};
 
@@ -382,7 +382,11 @@ struct Body {
     #[serde(default)]
     documents: Vec<Document>,
     #[serde(default)]
+    enclosures: Vec<Enclosure>,
+    #[serde(default)]
     logs: Vec<LogState>,
+    #[serde(default)]
+    refused: Vec<RefusedField>,
     halt: Option<serde::de::IgnoredAny>,
     #[serde(default)]
     restored: Vec<serde::de::IgnoredAny>,
@@ -397,7 +401,9 @@ fn read_pair(row: &rusqlite::Row<'_>) -> rusqlite::Result<Pair> {
         internal: body.internal,
         copies: body.copies,
         documents: body.documents,
+        enclosures: body.enclosures,
         logs: body.logs,
+        refused_again_at_ms: body.refused.iter().map(|refused| refused.again_at_ms).min(),
         halted: body.halt.is_some(),
         restored: !body.restored.is_empty(),
         state: read_state(row)?,
