@@ -6,6 +6,12 @@ pub const MAX_CHARS: usize = 255;
 /// iTop refuses an empty description ("Null not allowed"), though the other iTop may hold one.
 pub const NO_DESCRIPTION: &str = "(no description)";
 
+/// What stands before a file's name in the words that stand in a picture's place.
+pub const SEE_THE_FILE: &str = ": see the file \"";
+
+/// How the last line of a text that was cut begins; the name of the file that has all of it follows.
+pub const CUT_HERE: &str = "[cut here: the whole text is in the file \"";
+
 /// Two HTML values are equal when they differ only in repeated `amp;` after `&`: iTop 3.1 on PHP 8.2
 /// escapes once more at every save (seen on 3.1.2), whoever saves whatever field.
 pub fn same_html(a: &str, b: &str) -> bool {
@@ -29,6 +35,24 @@ pub(crate) fn unescaped_amps(html: &str) -> String {
 /// Whether two HTML values say the same words, whatever markup an iTop's sanitising took away.
 pub fn same_words(a: &str, b: &str) -> bool {
     words(a) == words(b)
+}
+
+/// Whether the target says as much of the source as it has room for: words that name a file stand for a picture, or for
+/// the rest of the text.
+pub fn says_what_fits(source: &str, target: &str) -> bool {
+    let solid = |text: &str| text.split_whitespace().collect::<String>();
+    let (source, mut target) = (words(source), words(target));
+    let (see, cut) = (solid(SEE_THE_FILE), solid(CUT_HERE));
+    while let Some(at) = target.find(&see)
+        && let Some(begin) = target[..at].rfind('[')
+        && let Some(end) = target[at..].find("\"]")
+    {
+        target.replace_range(begin..at + end + 2, "");
+    }
+    match target.split_once(&cut) {
+        Some((begun, _)) => source.starts_with(begun),
+        None => source == target,
+    }
 }
 
 fn words(html: &str) -> String {
@@ -82,6 +106,17 @@ mod tests {
         assert!(same_words("<p class=\"x\">a &amp;&nbsp;<mark>b</mark></p>", "<p>a &amp;amp; b</p>\n"));
         assert!(!same_words("<p>a</p>", "<p>b</p>"));
         assert!(!same_words("a &lt; b", "a b"));
+    }
+
+    #[test]
+    fn what_crossed_as_files_is_no_difference() {
+        let source = "<p>see <img src=\"x\"> and <img src=\"y\"></p><p>the end</p>";
+        let pictured = "<p>see [picture: see the file \"R-1 image 5.png\"] and [it: see the file \"R-1 image 6.png\"]</p><p>the end</p>";
+        let cut = "<p>see [picture: see the file \"R-1 image 5.png\"]</p>\n<p>[cut here: the whole text is in the file \"R-1 description.txt\"]</p>";
+        assert!(says_what_fits(source, pictured) && says_what_fits(source, cut));
+        assert!(!says_what_fits(source, &pictured.replace("the end", "no end")));
+        assert!(!says_what_fits(source, &cut.replace("<p>see", "<p>look")));
+        assert!(!says_what_fits("a", "a : see the file \"x\"]"));
     }
 
     #[test]

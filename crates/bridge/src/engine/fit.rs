@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use itop_bridge_core::text::NO_DESCRIPTION;
+use itop_bridge_core::text::{CUT_HERE, NO_DESCRIPTION, SEE_THE_FILE};
 
 use super::html::{self, Embedded, InlineImage};
 use super::room::{Room, in_the_basic_plane};
@@ -97,7 +97,7 @@ fn with_pictures(html: &str, pictures: &[Picture], shown: &BTreeMap<InlineImage,
     let words = |image: &InlineImage, alt: &str| {
         let picture = named(image).filter(|_| !shown.contains_key(image))?;
         let what = if alt.is_empty() { "picture" } else { alt };
-        Some(format!("[{what}: see the file \"{}\"]", picture.file))
+        Some(format!("[{what}{SEE_THE_FILE}{}\"]", picture.file))
     };
     html::embed(&html::with_words_of(html, words), shown)
 }
@@ -114,7 +114,7 @@ pub(super) fn cut_to_html(text: &str, room: Room, file: &str) -> String {
 }
 
 fn last_line(file: &str) -> String {
-    format!("[cut here: the whole text is in the file \"{file}\"]")
+    format!("{CUT_HERE}{file}\"]")
 }
 
 /// An attribute of one line has no room for a sentence.

@@ -123,13 +123,13 @@ pub fn as_they_stand(policy: &Policy, external: &Ticket, internal: &Ticket) -> (
 }
 
 /// Whether the inside says something else than it should. Pictures and markup do not count: they are not the
-/// same on two sides.
+/// same on two sides. Nor does what the inside has no room for.
 fn differs(policy: &Policy, external: &Ticket, internal: &Ticket, code: &str) -> bool {
     let (Some(source), Some(target)) = (external.attributes.get(code), internal.attributes.get(code)) else {
         return false;
     };
     wanted(policy, external, code, source).is_some_and(|value| match value {
-        Value::Html(html) => !text::same_words(&html, target),
+        Value::Html(html) => !text::says_what_fits(&html, target),
         Value::Text(words) if Policy::is_html(code) => !text::same_words(&words, target),
         Value::Text(words) => words != *target,
     })

@@ -4,6 +4,7 @@
 mod anew;
 mod apply;
 mod documents;
+mod enclosures;
 mod fields;
 mod files;
 #[path = "../fixtures/mod.rs"]
@@ -125,6 +126,7 @@ fn every_row_holds() {
         logs::gone_entries(),
         documents::reports(),
         documents::notices(),
+        enclosures::enclosures(),
         halts::halts(),
         anew::in_doubt(),
         anew::left_behind(),
