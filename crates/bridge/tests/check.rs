@@ -959,6 +959,16 @@ async fn what_was_learnt_of_a_server_is_shown() {
              server, over 42.8 MiB, or lower max_attachment_mib.",
         ]
     );
+    let room = "{\"UserRequest.description\":{\"chars\":1000,\"at_ms\":1},\"UserRequest.title\":{\"basic_plane_only\":true,\"at_ms\":1}}";
+    store.set_cursor(&acme, "room", room).unwrap();
+    assert_eq!(
+        [lines_of(&world, &path, NOW, "texts").await, lines_of(&world, &path, NOW, "characters").await].concat(),
+        [
+            "ok      acme texts: UserRequest.description takes 1000 characters: longer texts are cut, and cross whole as files",
+            "note    acme characters: its tables are in utf8mb3 and lack characters such as emoji; they become `?` in \
+             UserRequest.title. Mend: convert that iTop's database to utf8mb4; `serve` notices within a day.",
+        ]
+    );
     // Once the limit was raised, it is a fault of the past.
     world.acme = limited(64 << 20);
     assert_eq!(

@@ -1,11 +1,13 @@
 //! A link: an external ticket, its internal counterpart, and what the two last agreed on.
 //!
-//! Beside this: its files (`copies`), calls that may still land (`late`), what a plan noted (`remember`), another
+//! Beside this: its files (`copies`, `enclosures`), values that the inside refused (`refused`), calls that may still land (`late`), what a plan noted (`remember`), another
 //! counterpart (`anew`), and what is left of it in the end (`shrink`).
 
 mod anew;
 mod copies;
+mod enclosures;
 mod late;
+mod refused;
 mod remember;
 mod shrink;
 
@@ -22,7 +24,9 @@ use crate::ticket::Side;
 use late::inside;
 
 pub use copies::{Copy, CopyState, kept_on};
+pub use enclosures::{Enclosed, Enclosure};
 pub use late::{Late, LateWrite, Sending};
+pub use refused::RefusedField;
 pub use remember::LogNote;
 pub use shrink::is_as_agreed;
 
@@ -53,6 +57,9 @@ pub struct Link {
     /// The report and the notice, once there is something to say.
     #[serde(default)]
     pub documents: Vec<Document>,
+    /// The files that carry what a field has no room for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub enclosures: Vec<Enclosure>,
     /// The path of states that is being walked on one side: a state on it is the bridge's own move, not a
     /// person's.
     pub path: Option<StatusPath>,
@@ -74,6 +81,9 @@ pub struct Link {
     #[serde(default)]
     pub sending: Option<Sending>,
     pub conflicts: Vec<Conflict>,
+    /// Values that the inside has refused, each until it changes outside or is taken after all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<RefusedField>,
     pub halt: Option<Halt>,
     /// An operator has ended a halt, and what caused it is accepted: a ticket that is still gone ends
     /// the pair, files that are still gone are deleted. Over as soon as nothing is wrong any more.
@@ -118,6 +128,7 @@ impl Link {
             logs: Vec::new(),
             deleted: Vec::new(),
             documents: Vec::new(),
+            enclosures: Vec::new(),
             path: None,
             late: Vec::new(),
             owed: Vec::new(),
@@ -125,6 +136,7 @@ impl Link {
             plain: Vec::new(),
             sending: None,
             conflicts: Vec::new(),
+            refused: Vec::new(),
             halt: None,
             resumed: false,
             left_behind: Vec::new(),
@@ -213,6 +225,7 @@ impl Link {
         self.ancestor.external.fields.insert(code.to_owned(), external.to_owned());
         self.ancestor.internal.fields.insert(code.to_owned(), internal.to_owned());
         self.owed.retain(|late| !late.is_of_field(code));
+        self.refused.retain(|refused| refused.code != code);
     }
 
     /// A walk begins. Where an earlier one was broken off, the state that it came to stays known as the

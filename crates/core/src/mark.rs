@@ -66,8 +66,10 @@ pub enum FileKind {
     /// New entries of a case log; the key names the log and the last entry carried
     /// ([`crate::caselog::BatchKey`]).
     Log,
-    /// An inline image of a log entry; the key is the image's id.
+    /// An inline image of a log entry, or one that a field has no room for; the key is the image's id.
     Image,
+    /// The whole of a text that a field has no room for; the key is the attribute's code.
+    Text,
     /// The provider's states, as told to the external ticket; one a pair.
     Status,
     /// Tells the provider's agents of a move that the internal ticket cannot follow; one a pair.
@@ -80,13 +82,15 @@ impl FileKind {
             FileKind::File => "file",
             FileKind::Log => "log",
             FileKind::Image => "image",
+            FileKind::Text => "text",
             FileKind::Status => "status",
             FileKind::Notice => "notice",
         }
     }
 
     fn of_word(word: &str) -> Option<FileKind> {
-        const ALL: [FileKind; 5] = [FileKind::File, FileKind::Log, FileKind::Image, FileKind::Status, FileKind::Notice];
+        const ALL: [FileKind; 6] =
+            [FileKind::File, FileKind::Log, FileKind::Image, FileKind::Text, FileKind::Status, FileKind::Notice];
         ALL.into_iter().find(|kind| kind.word() == word)
     }
 }

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::caselog::{EntryKey, LogName};
 use crate::document::{Document, DocumentKind};
-use crate::link::{Conflict, Copy, Edit, Late, LateWrite, Link, LogNote};
+use crate::link::{Conflict, Copy, Edit, Enclosure, Late, LateWrite, Link, LogNote};
+use crate::mark::FileKind;
 use crate::parents::ParentKey;
 use crate::ticket::{FileContent, Side};
 
@@ -70,6 +71,8 @@ pub enum Write {
     SendLog { from: Side, log: LogName, entries: Vec<EntryKey> },
     /// Send what is not sent yet of a batch that was fixed earlier.
     SendBatch { from: Side, log: LogName },
+    /// Make the file that carries what a field has no room for, or bring it up to date in place where it stands.
+    Enclose { from: Side, kind: FileKind, key: String, copy: Option<u64> },
     /// Make a document, or bring it up to date in place where it stands.
     WriteDocument { kind: DocumentKind, copy: Option<u64> },
 }
@@ -82,9 +85,11 @@ impl Write {
             Write::CopyFile { from, .. } | Write::SendLog { from, .. } | Write::SendBatch { from, .. } => {
                 Some(from.other())
             }
+            Write::Enclose { from, copy: None, .. } => Some(from.other()),
             Write::RewriteFile { from, .. } | Write::DeleteCopy { from, .. } => Some(from.other()),
             Write::WriteDocument { kind, copy: None } => Some(kind.on()),
             Write::WriteDocument { copy: Some(_), .. }
+            | Write::Enclose { copy: Some(_), .. }
             | Write::CreateTicket { .. }
             | Write::UpdateFields { .. }
             | Write::WalkStatus { .. } => None,
@@ -147,6 +152,8 @@ pub enum Note {
         external: String,
         internal: String,
     },
+    /// The field stands outside as it was agreed on again: what of it was refused does not matter any more.
+    NoLongerRefused(String),
     Status {
         external: String,
         internal: String,
@@ -207,6 +214,8 @@ pub enum Note {
     EditStands(Edit),
     /// What a document is to say from now on, or what became of it.
     Document(Document),
+    /// What became of a file that carries what a field has no room for.
+    Enclosure(Enclosure),
     Log {
         from: Side,
         log: LogName,

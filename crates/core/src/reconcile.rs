@@ -6,6 +6,7 @@
 
 mod adopt;
 mod documents;
+mod enclosures;
 mod fields;
 mod files;
 mod logs;
@@ -120,6 +121,8 @@ fn both_stand(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket
     fields::plan(policy, link, external, internal, &mut plan);
     let seen = status::plan(policy, link, external, internal, &mut plan);
     files::plan(policy, link, external, internal, &mut plan);
+    // Before the logs: an image that both show is one file.
+    enclosures::plan(policy, link, external, internal, &mut plan);
     logs::plan(policy, link, external, internal, &mut plan);
     documents::plan(policy, link, external, internal, seen, &mut plan);
     settle_late_writes(link, external, internal, &mut plan);

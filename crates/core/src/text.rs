@@ -12,6 +12,11 @@ pub fn begins_with_tag(value: &str) -> bool {
     let mut characters = value.trim_start().chars();
     characters.next() == Some('<') && characters.next().is_some_and(|next| next.is_ascii_alphabetic() || next == '/')
 }
+/// What stands before a file's name in the words that stand in a picture's place.
+pub const SEE_THE_FILE: &str = ": see the file \"";
+
+/// How the last line of a text that was cut begins; the name of the file that has all of it follows.
+pub const CUT_HERE: &str = "[cut here: the whole text is in the file \"";
 
 /// Two HTML values are equal when they differ only in repeated `amp;` after `&`: iTop 3.1 on PHP 8.2
 /// escapes once more at every save (seen on 3.1.2), whoever saves whatever field.
@@ -49,6 +54,24 @@ fn plain_words(value: &str) -> String {
     }
     let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
     entities.into_iter().fold(words(value), |words, (entity, character)| words.replace(entity, character))
+}
+
+/// Whether the target says as much of the source as it has room for: words that name a file stand for a picture, or for
+/// the rest of the text.
+pub fn says_what_fits(source: &str, target: &str) -> bool {
+    let solid = |text: &str| text.split_whitespace().collect::<String>();
+    let (source, mut target) = (words(source), words(target));
+    let (see, cut) = (solid(SEE_THE_FILE), solid(CUT_HERE));
+    while let Some(at) = target.find(&see)
+        && let Some(begin) = target[..at].rfind('[')
+        && let Some(end) = target[at..].find("\"]")
+    {
+        target.replace_range(begin..at + end + 2, "");
+    }
+    match target.split_once(&cut) {
+        Some((begun, _)) => source.starts_with(begun),
+        None => source == target,
+    }
 }
 
 fn words(html: &str) -> String {
@@ -110,6 +133,17 @@ mod tests {
         assert!(same_words_in_any_form("<p>a &amp;amp; b</p>", "<div>a &amp; b</div>"));
         assert!(!same_words_in_any_form("a < b", "<p>a </p>"));
         assert!(begins_with_tag(" <p>x") && !begins_with_tag("< 5 and > 3") && !begins_with_tag("x"));
+    }
+
+    #[test]
+    fn what_crossed_as_files_is_no_difference() {
+        let source = "<p>see <img src=\"x\"> and <img src=\"y\"></p><p>the end</p>";
+        let pictured = "<p>see [picture: see the file \"R-1 image 5.png\"] and [it: see the file \"R-1 image 6.png\"]</p><p>the end</p>";
+        let cut = "<p>see [picture: see the file \"R-1 image 5.png\"]</p>\n<p>[cut here: the whole text is in the file \"R-1 description.txt\"]</p>";
+        assert!(says_what_fits(source, pictured) && says_what_fits(source, cut));
+        assert!(!says_what_fits(source, &pictured.replace("the end", "no end")));
+        assert!(!says_what_fits(source, &cut.replace("<p>see", "<p>look")));
+        assert!(!says_what_fits("a", "a : see the file \"x\"]"));
     }
 
     #[test]

@@ -247,7 +247,9 @@ fn issue(rules: &Rules, attribute: &Attribute, object: &Object) -> Option<String
             if known { None } else { not_allowed() }
         }
         _ => {
-            let (limit, found) = (attribute.max_chars()?, value.text().chars().count());
+            let usual = attribute.max_chars()?;
+            let limit = rules.max_chars.get(&attribute.code).copied().unwrap_or(usual);
+            let found = value.text().chars().count();
             (found > limit).then(|| format!("String too long (found {found}, limited to {limit})"))
         }
     }

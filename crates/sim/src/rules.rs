@@ -17,6 +17,8 @@ pub struct Rules {
     /// Values that an extension added to an enumeration, by attribute.
     pub choices: BTreeSet<(String, String)>,
     pub checks: Vec<Check>,
+    /// Attributes that a changed data model gives fewer characters.
+    pub max_chars: std::collections::BTreeMap<String, usize>,
 }
 
 /// A check of an installation's own (`DoCheckToWrite`): a text that must not stand in an attribute.

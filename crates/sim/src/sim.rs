@@ -210,6 +210,15 @@ impl Sim {
         self.with(|state| state.world.rules.choices.insert((code.into(), value.into())));
     }
 
+    pub fn allows_value(&self, code: &str, value: &str) -> bool {
+        self.with(|state| state.world.rules.allows(code, value))
+    }
+
+    /// A changed data model gives a text fewer characters.
+    pub fn limit_text(&self, code: &str, max_chars: usize) {
+        self.with(|state| state.world.rules.max_chars.insert(code.into(), max_chars));
+    }
+
     /// A check of this installation's own.
     pub fn add_check(&self, check: Check) {
         self.with(|state| state.world.rules.checks.push(check));

@@ -5,7 +5,7 @@ use itop_client::base64_len;
 
 use super::Verdict;
 use crate::config::{Config, SideConfig};
-use crate::engine::{Learnt, RefusedSize};
+use crate::engine::{Learnt, LearntRoom, RefusedSize};
 use crate::span::span;
 
 const MIB: u64 = 1 << 20;
@@ -59,6 +59,26 @@ pub(super) fn post_max_size(
             mib(needed)
         ),
     )
+}
+
+/// What the side's texts and database do not hold, where that was met.
+pub(super) fn room(learnt: &LearntRoom) -> Vec<(String, Verdict)> {
+    let mut lines = Vec::new();
+    let smaller = learnt.smaller();
+    if !smaller.is_empty() {
+        let detail = format!("{}: longer texts are cut, and cross whole as files", smaller.join(", "));
+        lines.push(("texts".to_owned(), Verdict::ok(detail)));
+    }
+    let without = learnt.without_wide_characters();
+    if !without.is_empty() {
+        let detail = format!(
+            "its tables are in utf8mb3 and lack characters such as emoji; they become `?` in {}",
+            without.join(", ")
+        );
+        let mend = "convert that iTop's database to utf8mb4; `serve` notices within a day";
+        lines.push(("characters".to_owned(), Verdict::note(detail, mend)));
+    }
+    lines
 }
 
 /// The size of the largest call that is made there.

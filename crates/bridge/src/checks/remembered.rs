@@ -5,7 +5,7 @@ use super::uncarried::{self, Waiting};
 use super::{State, Verdict};
 use crate::config::{Config, SideConfig};
 use crate::count::counted;
-use crate::engine::{FOUND_AGAIN, Learnt, PAUSED, RefusedSize, is_over_lost_pairs};
+use crate::engine::{FOUND_AGAIN, Learnt, LearntRoom, PAUSED, RefusedSize, is_over_lost_pairs};
 use crate::setup::Wanted;
 use crate::span::span;
 use crate::store::{Halted, HookCount, Instance, Parked, Result, SqliteStore, Store, Tally};
@@ -29,6 +29,7 @@ struct Side {
     /// Of its times from UTC.
     offset: Option<Learnt>,
     refused: Option<RefusedSize>,
+    room: LearntRoom,
     /// Of an external.
     tickets: Option<Tickets>,
 }
@@ -85,6 +86,7 @@ impl Remembered {
             ("time zone".to_owned(), learnt::time_zone(side, known.offset.as_ref(), section)),
             ("post_max_size".to_owned(), learnt::post_max_size(config, side, known.refused, takes, self.now_ms)),
         ];
+        lines.extend(learnt::room(&known.room));
         let side = known;
         lines.push(("work".to_owned(), work(side)));
         if let Some(tickets) = &side.tickets {
@@ -188,6 +190,7 @@ impl Side {
             stopped: store.stopped(of)?,
             offset: Learnt::kept(store, of)?,
             refused: RefusedSize::kept(store, of)?,
+            room: LearntRoom::kept(store, of)?,
             tickets,
         })
     }

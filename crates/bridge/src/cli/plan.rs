@@ -203,6 +203,15 @@ impl Shown<'_> {
                 let lines = files.into_iter().flatten().map(|file| format!("+ {}", file.name)).collect();
                 (from.other(), format!("attach what is not sent yet of the {} log", log.word()), lines)
             }
+            Enclose { from, kind, key, copy } => {
+                let what = match copy {
+                    None => "attach what a field has no room for",
+                    Some(_) => "bring up to date what a field has no room for",
+                };
+                let file = self.preview.link.enclosure(*from, *kind, key);
+                let lines = file.iter().map(|file| format!("+ {}", file.name)).collect();
+                (from.other(), what.to_owned(), lines)
+            }
             WriteDocument { kind, copy } => {
                 let what = match (kind, copy) {
                     (DocumentKind::Report, None) => "attach the report of the status",

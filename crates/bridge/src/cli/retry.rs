@@ -11,12 +11,13 @@ use super::{Outcome, block_on, store, ticket};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::store::{QueueRow, Store, TicketOf};
+use crate::store::{Activity, QueueRow, Store, TicketOf};
 
 /// Try parked tickets again now: one, or every one.
 ///
 /// A ticket is parked when its iTop has refused it alone for an hour. It is also tried again by the
-/// next webhook, and by itself after 1 h, 6 h, then daily. Works while `serve` runs.
+/// next webhook, and by itself after 1 h, 6 h, then daily. Of a ticket that is named, the values that its
+/// iTop has refused are tried again too. Works while `serve` runs.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  itop-bridge retry acme:R-000123\n  itop-bridge retry")]
 pub struct Retry {
@@ -60,13 +61,28 @@ pub fn in_store(
         },
     };
     let row = store.queue_row(&of, now_ms)?;
-    if store.retry_parked(Some(&of), now_ms)? > 0 {
+    let refused = try_refused_again(store, &of, now_ms)?;
+    if !refused.is_empty() {
+        writeln!(out, "{name} is due now, with what was refused of it: {}.", refused.join(", "))?;
+    } else if store.retry_parked(Some(&of), now_ms)? > 0 {
         let error = row.and_then(|row| row.error).unwrap_or_default();
         writeln!(out, "{name} is due now. It was parked because {error}")?;
     } else {
         writeln!(out, "{name} is not parked{}. Nothing was changed.", what_it_does(row))?;
     }
     Ok(Outcome::Fine)
+}
+
+/// The fields of which a value was refused; they are tried again now.
+fn try_refused_again(store: &mut dyn Store, of: &TicketOf, now_ms: i64) -> anyhow::Result<Vec<String>> {
+    let Some(stored) = store.link_of_external(of)? else { return Ok(Vec::new()) };
+    let codes: Vec<String> = stored.link.refused.iter().map(|refused| refused.code.clone()).collect();
+    if !codes.is_empty() {
+        let did = Activity { at_ms: now_ms, text: format!("an operator wants {} tried again", codes.join(", ")) };
+        store.amend_link(stored.id, &|link, _| link.try_refused_again(), &did, now_ms)?;
+        store.retry_parked(Some(of), now_ms)?;
+    }
+    Ok(codes)
 }
 
 fn what_it_does(row: Option<QueueRow>) -> String {

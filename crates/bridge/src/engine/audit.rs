@@ -40,6 +40,7 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>) {
             }
         }
         if may_call(&shared, &lane.external).await && may_call(&shared, &shared.internal).await {
+            shared.forget_old_room();
             match shared.audit(&lane).await {
                 Ok(marked) => tracing::info!(lane = %lane.name, marked, "audit"),
                 Err(failure) => {
@@ -131,9 +132,11 @@ impl Shared {
                 return Ok(None);
             }
         }
-        let differs = |pair: &&&Pair| differs(pair, &external, &internal);
+        let now = self.now_ms();
+        let is_due = |pair: &Pair| pair.refused_again_at_ms.is_some_and(|at_ms| at_ms <= now);
+        let is_marked = |pair: &&&Pair| differs(pair, &external, &internal) || is_due(pair);
         let there_again = self.there_again(lane, pairs).await?;
-        let marks = audited.iter().filter(differs).chain(&there_again).map(|pair| DirtyMark {
+        let marks = audited.iter().filter(is_marked).chain(&there_again).map(|pair| DirtyMark {
             about: About::External {
                 of: TicketOf { external: lane.name.clone(), ticket: pair.external.id },
                 class: Some(pair.external.class.clone()),

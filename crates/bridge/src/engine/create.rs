@@ -1,23 +1,26 @@
 //! Making the internal counterpart, once: the intent is stored before the call, and a call whose end
 //! is not known is looked for by its mark before anything is created again.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use itop_bridge_core::link::Creation;
 use itop_bridge_core::plan::{FieldWrite, Value};
-use itop_bridge_core::{Link, LogName, Side, Ticket, TicketMark, is_another, text};
+use itop_bridge_core::text::{self, NO_DESCRIPTION};
+use itop_bridge_core::{Link, LogName, Side, Ticket, TicketMark, is_another};
 use itop_client::{Effect, Fields, Object, Query, oql_quote};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Shared;
+use super::apart::{Outgoing, names};
+use super::crossing::Crossed;
 use super::failure::{Failure, Kind};
 use super::given_again::is_still_of;
 use super::html;
 use super::log_entries::entries;
 use super::pass::Pass;
 use super::read::{self, Wanted};
+use super::write::is_too_large;
 
 impl Shared {
     /// An internal ticket id that is no higher than the highest: asked once, then kept up by what is read.
@@ -39,64 +42,165 @@ impl Pass<'_> {
         external: &Ticket,
     ) -> Result<Option<Ticket>, Failure> {
         self.stands_again().await?;
-        let (mut sent, mut whole, mut unsure) = (Vec::new(), Vec::new(), BTreeMap::new());
-        for field in fields {
-            let mut field = Cow::Borrowed(field);
-            let rendered = match (self.render(&field, class, None).await, &field.value) {
-                (Ok(crossed), _) => {
-                    whole.push(field.clone());
-                    crossed
+        let mut draft = self.draft(class, fields).await?;
+        let mut creation = self.creation_of(&draft).await?;
+        loop {
+            draft.retain(|part| self.shared.internal.has_attribute(class, part.code()));
+            let error = match self.try_to_create(class, &creation, &draft, external).await? {
+                Ok(ticket) => {
+                    for part in &draft {
+                        self.say_how_it_fits(Side::Internal, part.code(), &part.fitted);
+                    }
+                    return Ok(Some(ticket));
                 }
+                Err(error) => error,
+            };
+            // The answer asks for attributes that were not sent, and iTop refuses those too.
+            let asked = self.shared.internal.present(class, &self.counterpart_attributes());
+            let codes: Vec<&str> = draft.iter().map(Outgoing::code).chain(asked.iter().map(String::as_str)).collect();
+            if self.shared.internal.learn_missing(class, &error, &codes) {
+                continue;
+            }
+            if !error.had_no_effect() && !is_too_large(&error) {
+                let ticket = self.found_after(&error).await?;
+                if ticket.is_some() {
+                    return Ok(ticket);
+                }
+            }
+            if self.send_less(class, &mut draft, &error).await?
+                || self.leave_out(class, &mut draft, &mut creation, &error)
+            {
+                continue;
+            }
+            if blames_an_unnamed_value(&error) {
+                return self.create_without_one(class, &creation, &draft, external, error).await;
+            }
+            return self.create_failed(&error).await;
+        }
+    }
+
+    /// The fields as they are sent.
+    async fn draft<'f>(&mut self, class: &str, fields: &'f [FieldWrite]) -> Result<Vec<Outgoing<'f>>, Failure> {
+        let mut draft = Vec::new();
+        for field in fields {
+            let (crossed, is_whole) = match (self.render(field, class, None).await, &field.value) {
+                (Ok(crossed), _) => (crossed, true),
                 // The ticket does not wait for a picture: the next round writes the field with it.
                 (Err(failure), Value::Html(html)) if matches!(failure.kind, Kind::Unreadable { .. }) => {
-                    field.to_mut().value = Value::Html(html::with_words_for_all(html));
-                    self.render(&field, class, None).await?
+                    let words = Value::Html(html::with_words_for_all(html));
+                    let field = FieldWrite { value: words, ..field.clone() };
+                    (self.render(&field, class, None).await?, false)
                 }
                 (Err(failure), _) => return Err(failure),
             };
-            unsure.extend(rendered.as_html_if_unsure());
-            sent.push((rendered.code, rendered.value));
+            draft.push(self.fitted(class, field, crossed, is_whole));
         }
-        let creation = self.creation_of(&whole).await?;
-        loop {
-            sent.retain(|(code, _)| self.shared.internal.has_attribute(class, code));
-            let asked = self.shared.internal.present(class, &self.counterpart_attributes());
-            let sent_ms = self.shared.now_ms();
-            let answer = self.send_create(class, &creation, &sent, &asked, external).await?;
-            match answer {
-                Ok(written) => {
-                    self.leave_to_an_update(&mut sent, &mut unsure, &written.object);
-                    self.shared.learn_offset(&self.shared.internal, &written, "last_update").await?;
-                    return self.created(&written.object, sent_ms).await.map(Some);
-                }
-                Err(error) => {
-                    // The answer asks for attributes that were not sent, and iTop refuses those too.
-                    let codes: Vec<&str> =
-                        sent.iter().map(|(code, _)| code).chain(&asked).map(String::as_str).collect();
-                    let missing = self.shared.internal.learn_missing(class, &error, &codes);
-                    if !missing && !self.leave_pictures_out(&mut sent, &error) {
-                        return self.create_failed(&error).await;
-                    }
-                }
+        Ok(draft)
+    }
+
+    /// One create, and the ticket that it made.
+    async fn try_to_create(
+        &mut self,
+        class: &str,
+        creation: &Creation,
+        draft: &[Outgoing<'_>],
+        external: &Ticket,
+    ) -> Result<Result<Ticket, itop_client::Error>, Failure> {
+        let asked = self.shared.internal.present(class, &self.counterpart_attributes());
+        let sent_ms = self.shared.now_ms();
+        match self.send_create(class, creation, draft, &asked, external).await? {
+            Ok(written) => {
+                self.leave_to_an_update(draft, &written.object);
+                self.shared.learn_offset(&self.shared.internal, &written, "last_update").await?;
+                Ok(Ok(self.created(&written.object, sent_ms).await?))
             }
+            Err(error) => Ok(Err(error)),
         }
     }
 
     /// A text that was sent plain and came back as HTML may have lost words: it does not count as agreed, so that the
     /// next round writes it as HTML.
-    fn leave_to_an_update(
-        &mut self,
-        sent: &mut [(String, String)],
-        unsure: &mut BTreeMap<String, String>,
-        created: &Object,
-    ) {
-        let codes: Vec<String> = unsure.keys().cloned().collect();
-        if self.became_html(sent, unsure, created)
-            && let Some(creation) = &mut self.link.creation
-        {
-            creation.fields.retain(|code, _| !codes.contains(code));
-            self.look_again(self.shared.now_ms());
+    fn leave_to_an_update(&mut self, draft: &[Outgoing<'_>], created: &Object) {
+        for part in draft {
+            if self.became_html(&mut [part.clone()], created)
+                && let Some(creation) = &mut self.link.creation
+            {
+                creation.fields.remove(part.code());
+                self.look_again(self.shared.now_ms());
+            }
         }
+    }
+
+    /// What the error names of the fields that come from outside is left out. Answers whether it named any.
+    fn leave_out(
+        &mut self,
+        class: &str,
+        draft: &mut Vec<Outgoing<'_>>,
+        creation: &mut Creation,
+        error: &itop_client::Error,
+    ) -> bool {
+        let named = |part: &Outgoing<'_>| part.field.source.is_some() && part.is_whole && names(error, part.code());
+        let codes: Vec<String> = draft.iter().filter(|part| named(part)).map(|part| part.code().to_owned()).collect();
+        for code in &codes {
+            if let Some(part) = draft.iter().find(|part| part.code() == code) {
+                self.field_refused(part.field, error);
+            }
+            self.without(class, draft, creation, code);
+        }
+        !codes.is_empty()
+    }
+
+    /// A field from outside that must be there stands as a placeholder, and another with the side's default.
+    fn without(&self, class: &str, draft: &mut Vec<Outgoing<'_>>, creation: &mut Creation, code: &str) {
+        let reference = &self.link.external.reference;
+        let placeholder = match code {
+            "title" => Some(text::title(&self.policy.title, reference, "").trim().to_owned()),
+            "description" => Some(NO_DESCRIPTION.to_owned()),
+            _ => self.policy.internal_defaults.get(code).cloned(),
+        };
+        let placeholder = placeholder.map(|words| if words.is_empty() { reference.clone() } else { words });
+        creation.fields.remove(code);
+        draft.retain_mut(|part| match &placeholder {
+            Some(words) if part.code() == code => {
+                *part = self.fitted(class, part.field, Crossed::as_it_is(code, words), false);
+                true
+            }
+            _ => part.code() != code,
+        });
+    }
+
+    /// iTop says no, and not to what: one field from outside after the other is left out, then all of them. Those that
+    /// are left out without being to blame are written by the next round.
+    async fn create_without_one(
+        &mut self,
+        class: &str,
+        creation: &Creation,
+        draft: &[Outgoing<'_>],
+        external: &Ticket,
+        refused: itop_client::Error,
+    ) -> Result<Option<Ticket>, Failure> {
+        let from_outside: Vec<&Outgoing<'_>> =
+            draft.iter().filter(|part| part.field.source.is_some() && part.is_whole).collect();
+        let all: Vec<&str> = from_outside.iter().map(|part| part.code()).collect();
+        let trials = all.iter().map(|code| vec![*code]).chain((all.len() > 1).then(|| all.clone()));
+        for left_out in trials {
+            let (mut less, mut creation) = (draft.to_vec(), creation.clone());
+            left_out.iter().for_each(|code| self.without(class, &mut less, &mut creation, code));
+            match self.try_to_create(class, &creation, &less, external).await? {
+                Ok(ticket) => {
+                    if let [code] = left_out.as_slice()
+                        && let Some(part) = from_outside.iter().find(|part| part.code() == *code)
+                    {
+                        self.field_refused(part.field, &refused);
+                        self.save().await?;
+                    }
+                    return Ok(Some(ticket));
+                }
+                Err(error) if blames_an_unnamed_value(&error) => {}
+                Err(error) => return self.create_failed(&error).await,
+            }
+        }
+        self.create_failed(&refused).await
     }
 
     /// An operator wanted another internal ticket in place of one that was gone. Where its iTop was restored since,
@@ -124,8 +228,9 @@ impl Pass<'_> {
     }
 
     /// The intent; until when it may land is each call's to say.
-    async fn creation_of(&self, fields: &[Cow<'_, FieldWrite>]) -> Result<Creation, Failure> {
-        let sources = fields.iter().filter_map(|field| Some((field.code.clone(), field.source.clone()?)));
+    async fn creation_of(&self, draft: &[Outgoing<'_>]) -> Result<Creation, Failure> {
+        let fields = draft.iter().filter(|part| part.is_whole).map(|part| part.field);
+        let sources = fields.filter_map(|field| Some((field.code.clone(), field.source.clone()?)));
         let earlier = self.link.creation.as_ref();
         let tries = earlier.map_or(1, |earlier| earlier.tries + 1);
         // What an earlier try made is still looked for.
@@ -140,20 +245,25 @@ impl Pass<'_> {
         &mut self,
         class: &str,
         creation: &Creation,
-        sent: &[(String, String)],
+        draft: &[Outgoing<'_>],
         asked: &BTreeSet<String>,
         external: &Ticket,
     ) -> Result<Result<itop_client::Written, itop_client::Error>, Failure> {
         let mut fields = Fields::new();
-        for (code, value) in sent {
-            fields.set(code.clone(), value.clone());
+        for part in draft {
+            fields.set(part.code(), part.value().to_owned());
         }
         // The one log entry that the bridge ever writes: part of the create, so it cannot race.
         fields.set("private_log", html::text_to_html(&self.mark().entry(&external.reference)));
         let output: Vec<&str> = asked.iter().map(String::as_str).collect();
         let internal = &self.shared.internal;
         let (client, comment) = (internal.client.clone(), self.comment());
-        let intend = |link: &mut Link, until_ms| link.creation = Some(Creation { until_ms, ..creation.clone() });
+        let intend = |link: &mut Link, until_ms| {
+            link.creation = Some(Creation { until_ms, ..creation.clone() });
+            for part in draft {
+                link.enclose(Side::External, part.code(), &part.enclosed);
+            }
+        };
         self.write(internal, class, intend, client.create(class, &fields, &comment, &output)).await
     }
 
@@ -251,14 +361,22 @@ impl Pass<'_> {
         if error.effect == (Effect::Unknown { answered: false }) {
             return Err(Failure::of(&self.shared.internal, error));
         }
-        if !error.had_no_effect()
-            && let Some(creation) = self.link.creation.clone()
-            && let Some(ticket) = self.find_created(&creation).await?
-        {
-            return Ok(Some(ticket));
+        let found = self.found_after(error).await?;
+        if found.is_some() {
+            return Ok(found);
         }
         self.forget_creation().await?;
         Err(Failure::of(&self.shared.internal, error))
+    }
+
+    /// What a create made that iTop answered with an error: the call is over, so it is there now.
+    async fn found_after(&mut self, error: &itop_client::Error) -> Result<Option<Ticket>, Failure> {
+        match self.link.creation.clone() {
+            Some(creation) if error.effect == (Effect::Unknown { answered: true }) => {
+                self.find_created(&creation).await
+            }
+            _ => Ok(None),
+        }
     }
 
     async fn forget_creation(&mut self) -> Result<(), Failure> {
@@ -317,6 +435,11 @@ impl Pass<'_> {
         }
         Ok(tickets)
     }
+}
+
+/// A check of that iTop's own says no before it writes, and does not tell to which value.
+fn blames_an_unnamed_value(error: &itop_client::Error) -> bool {
+    error.had_no_effect() && error.bad_values().iter().any(|value| value.attribute.is_none())
 }
 
 /// Whether the plain text stands as HTML that does not say the same: a create that was not answered could not tell

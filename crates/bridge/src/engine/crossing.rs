@@ -6,8 +6,6 @@
 //! A value that does not begin with a tag is plain text; one that does is HTML, unless the attribute is known to hold
 //! plain text.
 
-use std::collections::BTreeMap;
-
 use base64::Engine as _;
 use itop_bridge_core::text::begins_with_tag;
 use itop_bridge_core::words::Journey;
@@ -15,9 +13,11 @@ use itop_bridge_core::{Policy, Side};
 use itop_client::Query;
 
 use super::failure::{Failure, Kind};
+use super::fit::{Picture, Way, Words};
 use super::html::{self, Embedded};
 use super::itop::{Format, Itop};
 use super::pass::Pass;
+use super::room::Room;
 use super::unreadable::Loaded;
 use super::words::told_in_html;
 
@@ -31,10 +31,10 @@ pub(super) struct Target<'t> {
     pub holds: Option<&'t str>,
 }
 
-/// A text as it is sent.
+/// A text on its way, in the format that the target holds.
 pub(super) struct Crossed {
     pub code: String,
-    pub value: String,
+    pub words: Words,
     /// Sent as plain text without knowing whether the target holds HTML.
     pub unsure: Option<Unsure>,
 }
@@ -42,18 +42,12 @@ pub(super) struct Crossed {
 #[derive(Clone)]
 pub(super) struct Unsure {
     /// The source's markup, where it had some.
-    pub html: Option<String>,
+    pub markup: Option<Words>,
 }
 
 impl Crossed {
     pub(super) fn as_it_is(code: &str, value: &str) -> Crossed {
-        Crossed { code: code.to_owned(), value: value.to_owned(), unsure: None }
-    }
-
-    /// What is to be sent instead, should the target prove to hold HTML.
-    pub(super) fn as_html_if_unsure(&self) -> Option<(String, String)> {
-        let Unsure { html } = self.unsure.as_ref()?;
-        Some((self.code.clone(), html.clone().unwrap_or_else(|| html::text_to_html(&self.value))))
+        Crossed { code: code.to_owned(), words: Words::Plain(value.to_owned()), unsure: None }
     }
 }
 
@@ -68,30 +62,30 @@ impl Pass<'_> {
         }
         let markup = match self.source_format(from, code, value).await? {
             Format::Plain => None,
-            Format::Html => {
-                let with_pictures = self.with_pictures(from, value).await?;
-                Some(told_in_html(&with_pictures, &self.journey(from)))
-            }
+            Format::Html => Some(self.with_pictures(from, value).await?),
         };
         let text = match &markup {
             None => self.journey(from).words_of(value),
             Some(_) => self.told_as_text(from, &html::with_words_in_place_of_pictures(value)),
         };
-        let (value, unsure) = match self.target_format(target).await? {
-            Some(Format::Html) => (markup.unwrap_or_else(|| html::text_to_html(&text)), None),
-            Some(Format::Plain) => (text, None),
+        let (words, unsure) = match self.target_format(target).await? {
+            Some(Format::Html) => {
+                let as_html = || self.html_words(from, html::text_to_html(&text), Vec::new());
+                (markup.unwrap_or_else(as_html), None)
+            }
+            Some(Format::Plain) => (Words::Plain(text), None),
             // Not known yet: sent plain, and iTop's answer tells.
-            None => (text, Some(Unsure { html: markup })),
+            None => (Words::Plain(text), Some(Unsure { markup })),
         };
-        Ok(Crossed { code: code.to_owned(), value, unsure })
+        Ok(Crossed { code: code.to_owned(), words, unsure })
     }
 
     /// The HTML with its inline images, fetched by id and secret from the configured address of the side that it
-    /// comes from, and embedded.
-    async fn with_pictures(&mut self, from: Side, html: &str) -> Result<String, Failure> {
+    /// comes from.
+    async fn with_pictures(&mut self, from: Side, html: &str) -> Result<Words, Failure> {
         let itop = self.shared.itop(self.lane, from);
         let max_bytes = self.lane.settings.sync.max_attachment_bytes;
-        let (mut images, mut unread) = (BTreeMap::new(), Vec::new());
+        let (mut pictures, mut unread) = (Vec::new(), Vec::new());
         for image in html::inline_images(html) {
             // Of the memory that this pass may hold already: it never waits for more.
             let client = self.with_file_memory(itop).await?;
@@ -99,8 +93,14 @@ impl Pass<'_> {
             match answer {
                 Ok(loaded) => {
                     itop.could_read(Loaded::InlineImage, image.id);
-                    let base64 = base64::engine::general_purpose::STANDARD.encode(&loaded.bytes);
-                    images.insert(image, Embedded { mimetype: loaded.mime.to_owned(), base64 });
+                    let file = self.file_of_picture(from, image.id, loaded.mime);
+                    // No text has room for a larger one: it crosses as a file.
+                    let may_fit = loaded.bytes.len() < Room::default().bytes;
+                    let data = may_fit.then(|| Embedded {
+                        mimetype: loaded.mime.to_owned(),
+                        base64: base64::engine::general_purpose::STANDARD.encode(&loaded.bytes),
+                    });
+                    pictures.push(Picture { image, file, data });
                 }
                 Err(error) => {
                     let why = self.shared.picture_not_read(itop, image.id, &error)?;
@@ -109,7 +109,13 @@ impl Pass<'_> {
                 }
             }
         }
-        Ok(html::embed(&html::with_words_for(html, &unread), &images))
+        Ok(self.html_words(from, html::with_words_for(html, &unread), pictures))
+    }
+
+    pub(super) fn html_words(&self, from: Side, html: String, pictures: Vec<Picture>) -> Words {
+        let Journey { from, to, ticket } = self.journey(from);
+        let way = Way { from: from.clone(), to: to.clone(), ticket: ticket.clone() };
+        Words::Html { html, pictures, way }
     }
 
     /// A text's way from this side to the other.

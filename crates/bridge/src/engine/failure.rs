@@ -208,6 +208,11 @@ impl Shared {
         doubled.min(self.timing.backoff_max_ms)
     }
 
+    /// How long a value that was refused for so long already is left alone: as long as a parked ticket.
+    pub(super) fn refused_value_waits_ms(&self, refused_for_ms: i64) -> i64 {
+        self.parked_retry_ms(self.timing.park_after_ms + refused_for_ms)
+    }
+
     /// A parked ticket is tried again by itself after 1 h, 6 h, then daily.
     fn parked_retry_ms(&self, refused_for_ms: i64) -> i64 {
         let mut since = self.timing.park_after_ms;

@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use base64::Engine as _;
 use itop_bridge_core::link::{Copy, CopyState, Late};
 use itop_bridge_core::{FileKind, FileMark, Link, Side, Sight, Ticket, text};
-use itop_client::{Contents, Fields, Query};
+use itop_client::{Contents, Fields, Query, ValueFault};
 
 use super::failure::{Failure, Kind};
 use super::in_hand::InHand;
 use super::itop::Itop;
 use super::pass::Pass;
 use super::read::{self, ReadContents};
+use super::room::{What, in_the_basic_plane};
 use super::sights::Sights;
 use super::unreadable::Loaded;
 use super::write::is_too_large;
@@ -298,7 +299,7 @@ impl Pass<'_> {
         key: String,
         contents: Contents,
         target: &Ticket,
-        intend: impl FnOnce(&mut Link, i64),
+        intend: impl FnOnce(&mut Link, i64) + Clone,
     ) -> Result<Result<itop_client::Written, itop_client::Error>, Failure> {
         let mark = FileMark { ticket: self.mark(), from, kind, key };
         let mut fields = Fields::new();
@@ -308,11 +309,17 @@ impl Pass<'_> {
             fields.set("item_org_id", org.to_owned());
         }
         fields.set("temp_id", mark.temp_id());
-        fields.set("contents", contents);
         let itop = self.shared.itop(self.lane, from.other());
         let (client, comment) = (self.with_file_memory(itop).await?, self.comment());
-        let call = client.create("Attachment", &fields, &comment, &["id", "creation_date"]);
-        let answer = self.write(itop, "Attachment", intend, call).await?;
+        let mut contents = with_a_name_for(itop, contents);
+        let answer = loop {
+            fields.set("contents", contents.clone());
+            let call = client.create("Attachment", &fields, &comment, &["id", "creation_date"]);
+            match self.write(itop, "Attachment", intend.clone(), call).await? {
+                Err(error) if self.name_loses_characters(itop, &mut contents, &error).await? => {}
+                answer => break answer,
+            }
+        };
         if let Ok(written) = &answer {
             self.shared.learn_offset(itop, written, "creation_date").await?;
         }
@@ -369,13 +376,40 @@ impl Pass<'_> {
         from: Side,
         id: u64,
         contents: Contents,
-        intend: impl FnOnce(&mut Link, i64),
+        intend: impl FnOnce(&mut Link, i64) + Clone,
     ) -> Result<Result<(), itop_client::Error>, Failure> {
-        let fields = Fields::new().with("contents", contents);
         let itop = self.shared.itop(self.lane, from.other());
         let (client, comment) = (self.with_file_memory(itop).await?, self.comment());
-        let call = client.update("Attachment", id, &fields, &comment, &["id"]);
-        Ok(self.write(itop, "Attachment", intend, call).await?.map(|_| ()))
+        let mut contents = with_a_name_for(itop, contents);
+        loop {
+            let fields = Fields::new().with("contents", contents.clone());
+            let call = client.update("Attachment", id, &fields, &comment, &["id"]);
+            match self.write(itop, "Attachment", intend.clone(), call).await? {
+                Err(error) if self.name_loses_characters(itop, &mut contents, &error).await? => {}
+                answer => return Ok(answer.map(|_| ())),
+            }
+        }
+    }
+
+    /// A database in `utf8mb3` does not have every character of a file's name: it goes with `?` in their places.
+    async fn name_loses_characters(
+        &mut self,
+        itop: &Itop,
+        contents: &mut Contents,
+        error: &itop_client::Error,
+    ) -> Result<bool, Failure> {
+        let name = in_the_basic_plane(&contents.filename);
+        let is_it = error.bad_values().iter().any(|value| value.fault == ValueFault::Characters);
+        if !is_it || name == contents.filename {
+            return Ok(false);
+        }
+        self.shared.learn_room(itop, "Attachment", FILE_NAME, What::BasicPlaneOnly).await?;
+        self.did(format!(
+            "the name of {:?} has characters that the database of {} does not have; they became `?`",
+            contents.filename, itop.name
+        ));
+        contents.filename = name;
+        Ok(true)
     }
 
     /// Deletes a copy whose original is gone. The plan saw it listed with this bridge's own mark.
@@ -444,6 +478,17 @@ impl Pass<'_> {
         );
         text_contents(&words, &format!("{name}.txt"))
     }
+}
+
+/// The column of a file's name.
+const FILE_NAME: &str = "contents_filename";
+
+/// With a name that the database of that side is known to hold.
+fn with_a_name_for(itop: &Itop, contents: Contents) -> Contents {
+    if !itop.room("Attachment", FILE_NAME).basic_plane_only {
+        return contents;
+    }
+    Contents { filename: in_the_basic_plane(&contents.filename), ..contents }
 }
 
 /// A text file as iTop takes it.

@@ -205,6 +205,19 @@ fn described(html: &str, these: impl Fn(&Element<'_, '_>) -> bool, words: &str) 
     rewrite_str(html, settings).unwrap_or_else(|_| html.to_owned())
 }
 
+/// The text with these words in the place of inline images.
+pub fn with_words_of(html: &str, words: impl Fn(&InlineImage, &str) -> Option<String>) -> String {
+    let replace = element!("img", |img| {
+        let alt = img.get_attribute("alt").unwrap_or_default();
+        if let Some(words) = inline_image(img).and_then(|image| words(&image, html_to_text(&alt).trim())) {
+            put_in_place_of(img, &words, ContentType::Text);
+        }
+        Ok(())
+    });
+    let settings = RewriteStrSettings::new().with_strict(false).append_element_content_handler(replace);
+    rewrite_str(html, settings).unwrap_or_else(|_| html.to_owned())
+}
+
 /// The same for all of its pictures, none of which is embedded.
 pub fn with_words_for_all(html: &str) -> String {
     let described = with_words_for(html, &inline_images(html));

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, OnceCell};
 
 use super::breaker::Breaker;
 use super::halting::Halts;
+use super::room::{LearntRoom, Room};
 use super::unreadable::{Loaded, Unreadable};
 use super::went_back::is_back;
 use super::zone::{self, Learnt};
@@ -50,6 +51,7 @@ struct Known {
     highest_ticket: u64,
     /// Of the server's times from UTC.
     offset: Option<Learnt>,
+    room: LearntRoom,
     seen: HashMap<u64, Seen>,
     /// Attachments that a sweep has met, within what it looks back over.
     attachments: BTreeSet<u64>,
@@ -114,6 +116,18 @@ impl Itop {
         let learnt = Learnt::then(before.clone(), newer);
         known.offset = Some(learnt.clone());
         (before.as_ref() != Some(&learnt)).then_some(learnt)
+    }
+
+    /// How much of a text an attribute takes.
+    pub fn room(&self, class: &str, code: &str) -> Room {
+        self.known().room.of(class, code)
+    }
+
+    /// Answers all that is known by then.
+    pub(super) fn learn_room(&self, learn: impl FnOnce(&mut LearntRoom)) -> LearntRoom {
+        let mut known = self.known();
+        learn(&mut known.room);
+        known.room.clone()
     }
 
     pub(super) fn remember_offset(&self, learnt: Learnt) {

@@ -132,7 +132,8 @@ impl Pass<'_> {
         let same = others.flat_map(|other| &other.batch).flat_map(|batch| &batch.files).filter(|it| it.key == file.key);
         let may_stand =
             |state: &&CopyState| matches!(state, CopyState::InDoubt { until_ms } if *until_ms > target.read_at_ms);
-        same.filter_map(|it| it.state.as_ref()).find(may_stand).cloned()
+        let of_a_field = self.link.enclosure(from, FileKind::Image, &file.key).and_then(|known| known.state.as_ref());
+        same.filter_map(|it| it.state.as_ref()).chain(of_a_field).find(may_stand).cloned()
     }
 
     async fn send_batch_file(
@@ -185,7 +186,7 @@ impl Pass<'_> {
         self.attach(from, file.kind, file.key.clone(), contents, target, intend).await
     }
 
-    async fn contents_of_batch_file(
+    pub(super) async fn contents_of_batch_file(
         &mut self,
         from: Side,
         file: &BatchFile,
@@ -214,7 +215,7 @@ impl Pass<'_> {
         }
     }
 
-    fn words_for_batch_file(&self, file: &BatchFile, why: &str, from: Side, source: &Ticket) -> Contents {
+    pub(super) fn words_for_batch_file(&self, file: &BatchFile, why: &str, from: Side, source: &Ticket) -> Contents {
         let side = &self.shared.itop(self.lane, from).name;
         let words = format!("\"{}\" stands in {} in {side}. It was not copied: {why}.\n", file.name, source.reference);
         let name = if file.kind == FileKind::Image { format!("{}.txt", file.name) } else { file.name.clone() };

@@ -7,6 +7,7 @@
 
 mod adopt;
 mod alerts;
+mod apart;
 mod audit;
 mod backfill;
 mod breaker;
@@ -14,12 +15,14 @@ mod connection;
 mod create;
 mod crossing;
 mod documents;
+mod enclosures;
 mod escaping;
 mod failure;
 mod fields;
 mod files;
-mod halting;
+mod fit;
 mod given_again;
+mod halting;
 mod halts;
 mod html;
 mod in_hand;
@@ -39,6 +42,7 @@ mod read;
 mod rebuild;
 mod refused_size;
 mod reworded;
+mod room;
 mod sights;
 mod standing;
 mod status;
@@ -69,6 +73,7 @@ pub use preview::{CannotTell, Preview};
 pub use rebuild::{Duplicate, FOUND_AGAIN, FoundBy, FoundPair, Left, Rebuilt, Stopped, is_over_lost_pairs};
 pub use refused_size::RefusedSize;
 pub use reworded::where_they_stand;
+pub use room::LearntRoom;
 pub use troubles::{Access, Cause, PAUSED, Trouble};
 pub use zone::Learnt;
 
@@ -176,6 +181,9 @@ impl Engine {
     pub async fn run(&self, mut stop: watch::Receiver<bool>) -> Result<(), Broken> {
         if let Err(failure) = self.shared.remember_offsets().await {
             tracing::warn!(error = %failure.text, "times are printed without their zone until it is learnt again");
+        }
+        if let Err(failure) = self.shared.remember_room().await {
+            tracing::warn!(error = %failure.text, "what the iTops have no room for is learnt again");
         }
         let (end, ending) = watch::channel(false);
         let mut parts = self.spawn_parts(ending);

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use itop_bridge_core::link::LogNote;
+use itop_bridge_core::link::{CopyState, LogNote};
 use itop_bridge_core::plan::{Halt, Note, Plan, Step, Write};
 use itop_bridge_core::{Link, Policy, Side, Sight, Ticket, TicketKey, reconcile};
 
@@ -303,6 +303,9 @@ impl<'a> Pass<'a> {
             Note::CopyRemovedByPerson { from, .. } | Note::Log { from, what: LogNote::FilesRemoved(_), .. } => {
                 Some(from.other())
             }
+            Note::Enclosure(enclosure) if enclosure.state == Some(CopyState::RemovedByPerson) => {
+                Some(enclosure.from.other())
+            }
             _ => None,
         });
         let sides: BTreeSet<Side> = deleted.chain(removed).collect();
@@ -377,6 +380,9 @@ impl<'a> Pass<'a> {
                 Note::Log { what: LogNote::Halted(halt), .. } => {
                     tracing::error!(ticket = %self.name(), reason = %halt.text, "halted: nothing more of this log is sent until `resume`");
                     self.did(format!("halted: {}", halt.text));
+                }
+                Note::Enclosure(enclosure) if enclosure.state == Some(CopyState::RemovedByPerson) => {
+                    self.did(format!("the file {:?} was deleted by a person", enclosure.name));
                 }
                 Note::EditOverwritten(edit) => self.edit_overwritten(edit),
                 Note::ExternalReference(reference) => {
@@ -454,6 +460,10 @@ impl<'a> Pass<'a> {
             Write::SendBatch { from, log } => {
                 let (source, target) = from_and_to(*from);
                 self.send_batch(*from, *log, source, target, reason).await?;
+            }
+            Write::Enclose { from, kind, key, copy } => {
+                let (source, target) = from_and_to(*from);
+                self.send_enclosure(*from, *kind, key, *copy, source, target, reason).await?;
             }
             Write::WriteDocument { kind, copy } => {
                 let (_, target) = from_and_to(kind.from());

@@ -3,11 +3,12 @@
 //! lost: the text is written once more as HTML (with the source's own markup, where it had some, else
 //! escaped), and stays owed until that is answered ok.
 
-use itop_bridge_core::link::{Late, LateWrite, PlainText};
-use itop_bridge_core::{Link, Side, Ticket};
+use itop_bridge_core::link::{Enclosure, Late, LateWrite, PlainText};
+use itop_bridge_core::{FileKind, Link, Side, Ticket};
 use itop_client::Fields;
 
 use super::failure::Failure;
+use super::fit::{Fitted, Words, cut_to_html};
 use super::html;
 use super::itop::Format;
 use super::pass::Pass;
@@ -54,6 +55,25 @@ impl Pass<'_> {
         self.go_on_after(outcome)
     }
 
+    /// Its characters are longer in HTML: what had room as plain text may have none so.
+    fn as_html(&self, text: &PlainText, class: &str) -> AsHtml {
+        let PlainText { on, code, value, .. } = text;
+        let room = self.shared.itop(self.lane, *on).room(class, code);
+        let html = text.html.clone().unwrap_or_else(|| html::text_to_html(value));
+        if room.holds(&html) {
+            return AsHtml { code: code.clone(), value: html, encloses: None };
+        }
+        let from = on.other();
+        let cut = Fitted {
+            value: cut_to_html(value, room, &self.file_of_text(from, code)),
+            is_cut: true,
+            ..Fitted::default()
+        };
+        let is_owed = self.link.enclosure(from, FileKind::Text, code).is_some();
+        let files = if is_owed { Vec::new() } else { self.enclosed_in(from, code, &Words::Plain(value.clone()), &cut) };
+        AsHtml { code: code.clone(), value: cut.value, encloses: files.into_iter().next() }
+    }
+
     pub(super) async fn write_plain_texts_again(&mut self, on: Side, target: &Ticket) -> Result<(), Failure> {
         let itop = self.shared.itop(self.lane, on);
         let is_html = |text: &&PlainText| text.on == on && itop.format(&target.class, &text.code) == Some(Format::Html);
@@ -61,13 +81,15 @@ impl Pass<'_> {
         if texts.is_empty() {
             return Ok(());
         }
+        let forms: Vec<AsHtml> = texts.iter().map(|text| self.as_html(text, &target.class)).collect();
         let mut again = Fields::new();
-        for text in &texts {
-            again.set(text.code.clone(), as_html(text));
+        for form in &forms {
+            again.set(form.code.clone(), form.value.clone());
         }
         let intend = |link: &mut Link, until_ms| {
-            for text in &texts {
-                link.may_land(Late::Field { code: text.code.clone(), value: as_html(text) }, until_ms);
+            for AsHtml { code, value, encloses } in &forms {
+                link.may_land(Late::Field { code: code.clone(), value: value.clone() }, until_ms);
+                encloses.iter().for_each(|file| link.enclose(on.other(), code, std::slice::from_ref(file)));
             }
         };
         let (client, comment) = (itop.client.clone(), self.comment());
@@ -84,8 +106,12 @@ impl Pass<'_> {
     }
 }
 
-fn as_html(text: &PlainText) -> String {
-    text.html.clone().unwrap_or_else(|| html::text_to_html(&text.value))
+/// A text as it is written again.
+struct AsHtml {
+    code: String,
+    value: String,
+    /// The file that has all of it, where the stimulus did not already owe one.
+    encloses: Option<Enclosure>,
 }
 
 /// Whether this HTML is what iTop made of the text: read as HTML, or cut at one of its `<`.

@@ -1,18 +1,19 @@
 //! Walking one side's ticket through its lifecycle, a stimulus at a time. The path is stored before
 //! the first stimulus and each answered state after it: after a crash the walk goes on.
 
-use itop_bridge_core::link::{Late, PlainText};
+use itop_bridge_core::link::{Enclosure, Late, PlainText};
 use itop_bridge_core::plan::{Stimulus, StimulusAttribute, TakenFrom};
 use itop_bridge_core::policy::StatusToExternal;
 use itop_bridge_core::ticket::is_external_key;
 use itop_bridge_core::{Link, Side, Ticket};
 use itop_client::Fields;
 
+use super::apart::{less_room, names};
 use super::crossing::{Crossed, Target, Unsure};
 use super::failure::{Failure, Kind};
-use super::html;
+use super::fit::{Fitted, Words};
 use super::pass::Pass;
-use super::write::is_too_large;
+use super::room::Room;
 
 impl Pass<'_> {
     pub(super) async fn walk(
@@ -40,7 +41,9 @@ impl Pass<'_> {
         }
         let answer = loop {
             match self.send_stimulus(on, stimulus, &sent, target).await? {
-                Err(error) if leave_pictures_out(&mut sent, &error) => {}
+                Err(error) if self.stimulate_with_less(on, &target.class, &mut sent, &error).await? => {
+                    self.look_at_what_it_did(&error);
+                }
                 answer => break answer,
             }
         };
@@ -49,6 +52,7 @@ impl Pass<'_> {
             Err(error) => {
                 if error.had_no_effect() {
                     self.link.plain.retain(|text| !is_sent(text));
+                    sent.iter().for_each(|sent| self.link.owe_no_enclosures(on.other(), &sent.code));
                 }
                 self.save().await?;
                 return Err(Failure::of(itop, &error));
@@ -75,6 +79,13 @@ impl Pass<'_> {
         self.is_to_be_told |= on == Side::Internal && self.policy.status_to_external == StatusToExternal::Report;
         let where_to = if on == Side::External { " outside" } else { "" };
         self.wrote(&format!("{} to {state}{where_to}", stimulus.code), reason);
+        for sent in &sent {
+            self.say_how_it_fits(on, &sent.code, &sent.fitted);
+        }
+        if self.link.owes_enclosures() {
+            // What was planned does not know of them.
+            self.look_again(self.shared.now_ms());
+        }
         self.save().await?;
         let outcome = self.write_plain_texts_again(on, target).await;
         self.go_on_after(outcome)
@@ -84,12 +95,12 @@ impl Pass<'_> {
         &mut self,
         on: Side,
         stimulus: &Stimulus,
-        sent: &[Crossed],
+        sent: &[Sent],
         target: &Ticket,
     ) -> Result<Result<Option<itop_client::Object>, itop_client::Error>, Failure> {
         let mut fields = Fields::new();
         for sent in sent {
-            fields.set(sent.code.clone(), sent.value.clone());
+            fields.set(sent.code.clone(), sent.fitted.value.clone());
         }
         let itop = self.shared.itop(self.lane, on);
         let (client, comment) = (itop.client.clone(), self.comment());
@@ -99,47 +110,110 @@ impl Pass<'_> {
         let late = Late::Status { on, to: stimulus.to.clone() };
         let call = client.apply_stimulus(&target.class, target.id, &stimulus.code, &fields, &comment, &output);
         let plain = sent.iter().filter_map(|sent| {
-            let Unsure { html } = sent.unsure.clone()?;
-            Some(PlainText { on, code: sent.code.clone(), value: sent.value.clone(), html })
+            sent.unsure.as_ref()?;
+            let html = sent.fitted_markup.clone();
+            Some(PlainText { on, code: sent.code.clone(), value: sent.fitted.value.clone(), html })
         });
         let intend = |link: &mut Link, until_ms| {
             link.may_land(late, until_ms);
             link.plain.retain(|text| text.on != on || !sent.iter().any(|sent| sent.code == text.code));
             link.plain.extend(plain);
+            for sent in sent {
+                link.enclose(on.other(), &sent.code, &sent.enclosed);
+            }
         };
         let answer = self.write(itop, &target.class, intend, call).await?;
         Ok(answer.map(|applied| applied.map(|written| written.object)))
     }
 
-    /// The value as it is sent: text that crosses in the form that the target holds, the target's own unchanged.
-    async fn formatted(
+    /// The value in the form that the target holds, as much as it has room for: text that crosses is converted, the
+    /// target's own is sent back unchanged.
+    async fn formatted(&mut self, on: Side, attribute: &StimulusAttribute, target: &Ticket) -> Result<Sent, Failure> {
+        let StimulusAttribute { code, value, taken_from } = attribute;
+        let from_source = *taken_from == TakenFrom::Source && !is_external_key(code);
+        let crossed = if from_source {
+            let place = Target { on, class: &target.class, code, holds: target.filled(code) };
+            self.crossed_at_once(value, place).await?
+        } else {
+            Crossed::as_it_is(code, value)
+        };
+        let room = self.shared.itop(self.lane, on).room(&target.class, code);
+        let Crossed { code, words, unsure } = crossed;
+        let (fitted, enclosed) = (Fitted::default(), Vec::new());
+        let mut sent = Sent { code, words, unsure, room, fitted, fitted_markup: None, enclosed, from_source };
+        self.fit_attribute(on, &mut sent);
+        Ok(sent)
+    }
+
+    fn fit_attribute(&self, on: Side, sent: &mut Sent) {
+        let (from, code) = (on.other(), sent.code.as_str());
+        let file = self.file_of_text(from, code);
+        sent.fitted = sent.words.fit(sent.room, &file);
+        let markup = sent.unsure.as_ref().and_then(|unsure| unsure.markup.as_ref());
+        sent.fitted_markup = markup.map(|markup| markup.fit(sent.room, &file).value);
+        if sent.from_source {
+            sent.enclosed = self.enclosed_in(from, code, &sent.words, &sent.fitted);
+        }
+    }
+
+    /// Less of the attributes that iTop did not take: a shorter text, or the side's own default in place of a value
+    /// that it does not know. Answers whether it is worth sending again.
+    async fn stimulate_with_less(
         &mut self,
         on: Side,
-        attribute: &StimulusAttribute,
-        target: &Ticket,
-    ) -> Result<Crossed, Failure> {
-        let StimulusAttribute { code, value, taken_from } = attribute;
-        if is_external_key(code) || *taken_from != TakenFrom::Source {
-            return Ok(Crossed::as_it_is(code, value));
+        class: &str,
+        sent: &mut Vec<Sent>,
+        error: &itop_client::Error,
+    ) -> Result<bool, Failure> {
+        let mut is_less = false;
+        let mut not_known = Vec::new();
+        for attribute in sent.iter_mut().filter(|attribute| attribute.from_source) {
+            let before = attribute.fitted.value.clone();
+            if let Some((room, learnt)) = less_room(attribute.room, &attribute.code, &before, error) {
+                attribute.room = room;
+                self.fit_attribute(on, attribute);
+                if attribute.fitted.value != before {
+                    is_less = true;
+                    if let Some(learnt) = learnt {
+                        self.shared.learn_room(self.shared.itop(self.lane, on), class, &attribute.code, learnt).await?;
+                    }
+                    continue;
+                }
+            }
+            if error.had_no_effect() && names(error, &attribute.code) {
+                not_known.push(attribute.code.clone());
+            }
         }
-        let target = Target { on, class: &target.class, code, holds: target.filled(code) };
-        self.crossed_at_once(value, target).await
+        for code in not_known {
+            let default = self.policy.defaults(on).get(&code).cloned();
+            let side = &self.shared.itop(self.lane, on).name;
+            self.did(format!("{code}: {side} does not take this value, and the stimulus goes without it: {error}"));
+            match (default, sent.iter_mut().find(|attribute| attribute.code == code)) {
+                (Some(default), Some(attribute)) => {
+                    (attribute.words, attribute.unsure) = (Words::Plain(default), None);
+                    (attribute.from_source, attribute.enclosed) = (false, Vec::new());
+                    self.fit_attribute(on, attribute);
+                }
+                _ => sent.retain(|attribute| attribute.code != code),
+            }
+            is_less = true;
+        }
+        Ok(is_less)
     }
 }
 
-/// Pictures that make a text too large for the other iTop become words: the move must not wait for them. Answers
-/// whether there were any, and it is worth sending again.
-fn leave_pictures_out(sent: &mut [Crossed], error: &itop_client::Error) -> bool {
-    let mut any = false;
-    if is_too_large(error) {
-        for text in sent {
-            let in_html = text.unsure.as_mut().and_then(|unsure| unsure.html.as_mut());
-            for html in [&mut text.value].into_iter().chain(in_html) {
-                if let Some(words) = html::without_pictures(html) {
-                    (*html, any) = (words, true);
-                }
-            }
-        }
-    }
-    any
+/// An attribute of a stimulus as it is sent.
+struct Sent {
+    code: String,
+    words: Words,
+    /// Sent as plain text without knowing whether the target holds HTML.
+    unsure: Option<Unsure>,
+    room: Room,
+    fitted: Fitted,
+    /// Of the source's markup, where it is sent as plain text for now, as much as there is room for.
+    fitted_markup: Option<String>,
+    /// The files that it owes.
+    enclosed: Vec<Enclosure>,
+    /// The other ticket's words: a default, or the target's own, is nobody's to cut.
+    from_source: bool,
 }

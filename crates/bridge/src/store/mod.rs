@@ -240,7 +240,10 @@ pub struct Pair {
     pub internal: Option<TicketKey>,
     pub copies: Vec<itop_bridge_core::link::Copy>,
     pub documents: Vec<itop_bridge_core::document::Document>,
+    pub enclosures: Vec<itop_bridge_core::link::Enclosure>,
     pub logs: Vec<itop_bridge_core::caselog::LogState>,
+    /// When the first of the values that the inside refused is to be tried again.
+    pub refused_again_at_ms: Option<i64>,
     pub halted: bool,
     /// It halted since one of its tickets was gone: that one may be there again.
     pub vanished: bool,
@@ -253,7 +256,8 @@ impl Pair {
     /// The files that the bridge made on one side and that stand, as far as is known.
     pub fn standing_on(&self, side: Side) -> impl Iterator<Item = u64> {
         let of_logs = self.logs.iter().filter(move |log| log.from == side.other()).flat_map(|log| &log.files);
-        kept_on(side, &self.copies, &self.documents).filter_map(CopyState::standing).chain(of_logs.copied())
+        let kept = kept_on(side, &self.copies, &self.documents, &self.enclosures);
+        kept.filter_map(CopyState::standing).chain(of_logs.copied())
     }
 }
 

@@ -155,13 +155,14 @@ async fn pictures_that_are_too_large_for_the_target_become_words_and_the_ticket_
             world.acme().drop_hooks(false);
             world.acme().update(id, json!({ "impact": "2" })).await.unwrap();
             world.pass_seconds(30).await;
-            let words = "<p>before (picture left out: too large) after</p>";
+            let words = "<p>before [picture: see the file \"R-000001 image 1.png\"] after</p>";
             assert_eq!(only_ticket(&world.internal).field("description"), words);
             world.acme().update(id, pictured("later", &named)).await.unwrap();
             world.pass_seconds(30).await;
-            assert_eq!(only_ticket(&world.internal).field("description"), "<p>later the printer after</p>");
+            let words = "<p>later [the printer: see the file \"R-000001 image 1.png\"] after</p>";
+            assert_eq!(only_ticket(&world.internal).field("description"), words);
             assert!(
-                world.did(id, "the pictures are larger than elitery takes").await,
+                world.did(id, "description: elitery has no room for 1 of its pictures").await,
                 "{:#?}",
                 world.activity(id).await
             );

@@ -614,6 +614,7 @@ impl World {
     pub async fn one_more_pass_writes_nothing(&self) {
         self.has_ended_well.store(true, Ordering::Relaxed);
         self.settle().await;
+        self.try_what_is_due().await;
         self.clear_calls();
         let before = self.links().await;
         self.look_at_everything().await;
@@ -624,6 +625,18 @@ impl World {
         }
         let links = |stored: Vec<Stored>| stored.into_iter().map(|stored| stored.link).collect::<Vec<_>>();
         assert_eq!(links(self.links().await), links(before), "one more pass changed what is remembered");
+    }
+
+    /// A value that was refused is tried again in its time: where that comes soon, it comes before one more pass.
+    async fn try_what_is_due(&self) {
+        const SOON_MS: i64 = 20 * 60 * 1000;
+        let now = self.now_ms();
+        let links = self.links().await;
+        let due = links.iter().flat_map(|stored| &stored.link.refused).map(|refused| refused.again_at_ms);
+        if let Some(last) = due.filter(|at| *at <= now + SOON_MS).max() {
+            self.pass_seconds(u64::try_from((last - now).max(0) / 1000 + 1).expect("it is to come")).await;
+            self.look_at_everything().await;
+        }
     }
 
     /// A pass over every pair, as if a hint had named it and each of its files.

@@ -8,7 +8,7 @@ use itop_bridge_core::{Lifecycles, Side};
 use itop_sim::{Attachment, Sim, Ticket};
 
 use crate::history::{Place, Scene};
-use crate::people::{Ground, Memory, Outside, Spoken, mark_of, name, sim_at};
+use crate::people::{Ground, Memory, Outside, Spoken, UNKNOWN_INSIDE, mark_of, name, sim_at};
 
 /// A customer's ticket, its copy and what the bridge knows of the two.
 struct Pair {
@@ -213,13 +213,40 @@ impl<G: Ground> Judge<'_, G> {
             // Of three urgencies one may come again by itself.
             let may_stay = edit.is_some_and(|edit| edit.value == inside && (!edit.is_outdated || code == "urgency"));
             let must_stay = edit.is_some_and(|edit| edit.over_agreement);
-            self.demand(may_stay || inside == wanted, || {
+            let crossed = match code {
+                "description" => self.description_crossed(pair, outside, inside),
+                "urgency" if outside == UNKNOWN_INSIDE => {
+                    pair.stored.link.conflicts.iter().any(|conflict| conflict.about == "urgency")
+                }
+                _ => inside == wanted,
+            };
+            self.demand(may_stay || crossed, || {
                 format!("convergence: {code} of {:?}: {outside:?} outside, {inside:?} inside", pair.key())
             });
             self.demand(may_stay || !must_stay, || {
                 format!("ownership: {code} of {:?}: {edit:?} inside became {inside:?}", pair.key())
             });
         }
+    }
+
+    /// A picture crosses in the text, or as a file that the text names; a text that has no room is cut, and its file
+    /// has all of it.
+    fn description_crossed(&self, pair: &Pair, outside: &str, inside: &str) -> bool {
+        let stands = |kind: &str, key: &str, holds: &dyn Fn(&Attachment) -> bool| {
+            let mark = format!("{}:external:{kind}:{key}", pair.token());
+            let files = self.marked(sim_at(self.world, Place::Elitery), &mark);
+            let removed = self.removed(&mark) && files.is_empty();
+            removed || files.len() == 1 && files[0].item_id == pair.inside.id && holds(&files[0])
+        };
+        if inside.contains("[cut here: ") {
+            let words = outside.trim_start_matches("<p>").trim_end_matches("</p>");
+            return stands("text", "description", &|file| String::from_utf8_lossy(&file.data).contains(words));
+        }
+        let Some((word, image)) = outside.split_once("<img ") else { return inside == outside };
+        let id = image.split_once("&amp;id=").and_then(|(_, rest)| rest.split_once("&amp;s=")).map_or("", |(id, _)| id);
+        let named = inside.contains(&format!(" image {id}.png\"]"));
+        let shown = inside.contains("<img src=\"data:image/png;base64,");
+        inside.starts_with(word) && (shown || named && stands("image", id, &|file| file.data.len() == 5_000))
     }
 
     fn status_follows(&mut self, pair: &Pair) {

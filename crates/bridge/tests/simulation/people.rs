@@ -275,7 +275,9 @@ async fn edit<G: Ground>(
     pick: u64,
 ) {
     let value = match code {
+        "description" if at != Place::Elitery => described(sim_at(world, at), one.id, word, pick).await,
         "description" => format!("<p>{word}</p>"),
+        "urgency" if at != Place::Elitery && pick.is_multiple_of(5) => unknown_inside(sim_at(world, at)).into(),
         "urgency" => (1 + pick % 4).to_string(),
         _ => word.to_owned(),
     };
@@ -296,6 +298,27 @@ async fn edit<G: Ground>(
             (edit.over_agreement, edit.is_outdated) = (false, true);
         }
     }
+}
+
+/// Most say a word, some say much, and some paste a picture.
+async fn described(sim: &Sim, ticket: u64, word: &str, pick: u64) -> String {
+    let bytes = match pick % 8 {
+        0 => return format!("<p>{}</p>", vec![word; 600].join(" ")),
+        1 => 600,
+        2 => 5_000,
+        _ => return format!("<p>{word}</p>"),
+    };
+    let mut data = b"\x89PNG\r\n\x1a\n".to_vec();
+    data.resize(bytes, 7);
+    let image = sim.add_inline_image(ticket, "5ec2e7", "image/png", &data).await.expect("a picture");
+    format!("<p>{word} {}</p>", image.html)
+}
+
+/// A value that the customer's iTop knows and the provider's does not, where there is one.
+pub const UNKNOWN_INSIDE: &str = "9";
+
+fn unknown_inside(sim: &Sim) -> &'static str {
+    if sim.allows_value("urgency", UNKNOWN_INSIDE) { UNKNOWN_INSIDE } else { "1" }
 }
 
 /// Whether the bridge has nothing more to write to this field inside.

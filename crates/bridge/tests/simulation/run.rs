@@ -62,6 +62,11 @@ pub fn run(history: &History) -> Outcome {
 
 async fn live(history: &History, outcome: &mut Outcome) {
     let mut world = setup(&history.scene).start().await;
+    for place in history.scene.places().iter().filter(|place| **place != Place::Elitery) {
+        sim_at(&world, *place).allow_value("urgency", people::UNKNOWN_INSIDE);
+    }
+    // Of what people write outside, some has no room inside.
+    world.internal.limit_text("description", 2_000);
     let mut memory = Memory::default();
     memory.holds_deletions = true;
     let start = tokio::time::Instant::now();

@@ -664,6 +664,8 @@ fn pairs_are_the_links_without_their_texts(store) {
                 internal: stored.link.internal,
                 copies: stored.link.copies,
                 documents: stored.link.documents,
+                enclosures: stored.link.enclosures,
+                refused_again_at_ms: stored.link.refused.iter().map(|refused| refused.again_at_ms).min(),
                 logs: stored.link.logs,
                 halted: stored.link.halt.is_some(),
                 vanished: stored.link.halt.as_ref().is_some_and(|halt| halt.kind.vanished().is_some()),

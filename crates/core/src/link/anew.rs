@@ -10,7 +10,8 @@ impl Link {
     /// of them: there is one a pair, and the one that stands is found by its mark and rewritten with the new
     /// ticket's name and states.
     pub fn make_anew(&mut self) {
-        let reports: Vec<u64> = kept_on(Side::External, &[], &self.documents).filter_map(CopyState::standing).collect();
+        let reports: Vec<u64> =
+            kept_on(Side::External, &[], &self.documents, &[]).filter_map(CopyState::standing).collect();
         let left_behind = self.made_on(Side::External).filter(|id| !reports.contains(id)).collect();
         let anew_from_ms = Some(self.settles_at_ms().unwrap_or_default());
         let sending = self.sending.take();
@@ -50,7 +51,8 @@ impl Link {
             _ => None,
         };
         let made = Side::BOTH.into_iter().flat_map(|side| self.file_states_on(side)).filter_map(in_doubt);
-        let rewritten = self.documents.iter().filter_map(|document| document.again_at_ms);
+        let enclosures = self.enclosures.iter().filter_map(|enclosure| enclosure.again_at_ms);
+        let rewritten = self.documents.iter().filter_map(|document| document.again_at_ms).chain(enclosures);
         let sending = self.sending.iter().map(|sending| sending.until_ms);
         let all = creation.chain(late).chain(made).chain(rewritten).chain(sending).chain(self.anew_from_ms);
         all.max()

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Late, Link};
+use super::{Enclosure, Late, Link};
 use crate::document::Document;
 use crate::ticket::{FileContent, Side};
 
@@ -55,7 +55,8 @@ impl Link {
     pub(super) fn file_states_on(&self, side: Side) -> impl Iterator<Item = &CopyState> {
         let logs = self.logs.iter().filter(move |log| log.from == side.other());
         let batches = logs.flat_map(|log| &log.batch).flat_map(|batch| &batch.files);
-        kept_on(side, &self.copies, &self.documents).chain(batches.filter_map(|file| file.state.as_ref()))
+        kept_on(side, &self.copies, &self.documents, &self.enclosures)
+            .chain(batches.filter_map(|file| file.state.as_ref()))
     }
 
     pub(super) fn change_copy(&mut self, from: Side, original: u64, change: impl FnOnce(&mut Copy)) {
@@ -110,9 +111,16 @@ impl CopyState {
     }
 }
 
-/// The states of the copies and documents on one side.
-pub fn kept_on<'a>(side: Side, copies: &'a [Copy], documents: &'a [Document]) -> impl Iterator<Item = &'a CopyState> {
+/// The states of the copies, documents and enclosures on one side.
+pub fn kept_on<'a>(
+    side: Side,
+    copies: &'a [Copy],
+    documents: &'a [Document],
+    enclosures: &'a [Enclosure],
+) -> impl Iterator<Item = &'a CopyState> {
     let copies = copies.iter().filter(move |copy| copy.from == side.other()).map(|copy| &copy.state);
     let documents = documents.iter().filter(move |document| document.kind.on() == side);
-    copies.chain(documents.filter_map(|document| document.state.as_ref()))
+    let enclosures = enclosures.iter().filter(move |enclosure| enclosure.from == side.other());
+    let enclosures = enclosures.filter_map(|enclosure| enclosure.state.as_ref());
+    copies.chain(documents.filter_map(|document| document.state.as_ref())).chain(enclosures)
 }

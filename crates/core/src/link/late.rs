@@ -25,8 +25,9 @@ impl Link {
             _ => None,
         });
         let batches = self.logs.iter_mut().flat_map(|log| &mut log.batch).flat_map(|batch| &mut batch.files);
-        let documents = self.documents.iter_mut();
-        let files = batches.map(|file| &mut file.state).chain(documents.map(|document| &mut document.state));
+        let documents = self.documents.iter_mut().map(|document| &mut document.state);
+        let enclosures = self.enclosures.iter_mut().map(|enclosure| &mut enclosure.state);
+        let files = batches.map(|file| &mut file.state).chain(documents).chain(enclosures);
         let files = files.filter_map(|state| match state {
             Some(CopyState::InDoubt { until_ms }) => Some(until_ms),
             _ => None,
@@ -34,7 +35,9 @@ impl Link {
         for until in creation.chain(late).chain(copies).chain(files).filter(|until| **until == sending.until_ms) {
             *until = until_ms;
         }
-        for again in self.documents.iter_mut().filter_map(|document| document.again_at_ms.as_mut()) {
+        let enclosures = self.enclosures.iter_mut().filter_map(|enclosure| enclosure.again_at_ms.as_mut());
+        let documents = self.documents.iter_mut().filter_map(|document| document.again_at_ms.as_mut());
+        for again in documents.chain(enclosures) {
             if *again == sending.until_ms {
                 *again = until_ms;
             }

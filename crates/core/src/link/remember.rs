@@ -11,6 +11,7 @@ impl Link {
     pub fn remember(&mut self, note: &Note) {
         match note {
             Note::Field { code, external, internal } => self.field_agreed(code, external, internal),
+            Note::NoLongerRefused(code) => self.refused.retain(|refused| refused.code != *code),
             Note::Status { external, internal } => {
                 self.ancestor.external.status.clone_from(external);
                 self.ancestor.internal.status.clone_from(internal);
@@ -55,6 +56,7 @@ impl Link {
             Note::EditAtStake(edit) => self.edits_at_stake.push(edit.clone()),
             Note::EditOverwritten(edit) | Note::EditStands(edit) => self.edits_at_stake.retain(|known| known != edit),
             Note::Document(document) => self.keep_document(document.clone()),
+            Note::Enclosure(enclosure) => self.keep_enclosure(enclosure.clone()),
             Note::Log { from, log, what } => self.remember_of_log(*from, *log, what),
         }
     }

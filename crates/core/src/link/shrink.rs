@@ -36,6 +36,9 @@ impl Link {
         for side in [&mut self.ancestor.external, &mut self.ancestor.internal] {
             shrink_texts(&mut side.fields);
         }
+        for enclosure in &mut self.enclosures {
+            enclosure.shrink();
+        }
         // Their hooks came long ago.
         self.deleted.clear();
     }
@@ -51,6 +54,7 @@ impl Link {
             || !self.owed.is_empty()
             || !self.edits_at_stake.is_empty()
             || !self.plain.is_empty()
+            || self.owes_enclosures()
             || self.logs.iter().any(|log| log.batch.is_some() || log.halt.is_some())
     }
 }
@@ -73,7 +77,7 @@ fn is_fingerprint(value: &str) -> bool {
     value.strip_prefix(PREFIX).is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-fn fingerprint(value: &str) -> String {
+pub(super) fn fingerprint(value: &str) -> String {
     let hash = Sha256::digest(text::unescaped_amps(value).as_bytes());
     hash.iter().fold(PREFIX.to_owned(), |hex, byte| format!("{hex}{byte:02x}"))
 }

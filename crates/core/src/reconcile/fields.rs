@@ -87,6 +87,9 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
         if !moved && landed_late.is_none() {
             // Here the external side did not change: whatever stands inside stays.
             plan.notes.extend(newly_at_stake(link, internal, code, target).map(Note::EditAtStake));
+            if link.refused.iter().any(|refused| refused.code == *code) {
+                plan.notes.push(Note::NoLongerRefused(code.clone()));
+            }
             let gone = link.owed.iter().filter(|late| late.is_of_field(code)).cloned();
             plan.notes.extend(gone.map(Note::NoLongerOwed));
             if differs(policy, external, internal, code) {
@@ -101,6 +104,13 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
         let value = wanted(policy, external, code, source);
         if already_says(&value, target) {
             plan.notes.push(Note::Field { code: code.clone(), external: source.clone(), internal: target.clone() });
+            continue;
+        }
+        if let Some(refused) = link.refused_value(code, source)
+            && internal.read_at_ms < refused.again_at_ms
+        {
+            // Here the very same value would only be refused again.
+            plan.conflicts.push(refused.conflict(&policy.internal));
             continue;
         }
         why.push(if moved { format!("{code} changed outside") } else { format!("an earlier {code} landed late") });
@@ -133,7 +143,7 @@ pub fn as_they_stand(policy: &Policy, external: &Ticket, internal: &Ticket) -> (
 }
 
 /// Whether the inside says something else than it should. Pictures and markup do not count: they are not the
-/// same on two sides.
+/// same on two sides. Nor does what the inside has no room for.
 fn differs(policy: &Policy, external: &Ticket, internal: &Ticket, code: &str) -> bool {
     let (Some(source), Some(target)) = (external.attributes.get(code), internal.attributes.get(code)) else {
         return false;
@@ -141,9 +151,11 @@ fn differs(policy: &Policy, external: &Ticket, internal: &Ticket, code: &str) ->
     let says_nothing = source.is_empty() && !is_mandatory(code);
     !says_nothing
         && match wanted(policy, external, code, source) {
-            Value::Html(words) | Value::Text(words) if Policy::is_html(code) => !text::same_words(&words, target),
+            Value::Html(words) | Value::Text(words) if Policy::is_html(code) => !text::says_what_fits(&words, target),
             Value::Text(words) if !is_markup(code, target) => words != *target,
-            Value::Html(words) | Value::Text(words) => !text::same_words_in_any_form(&words, target),
+            Value::Html(words) | Value::Text(words) => {
+                !text::same_words_in_any_form(&words, target) && !text::says_what_fits(&words, target)
+            }
         }
 }
 

@@ -83,6 +83,17 @@ fn forget_files(side: Side, policy: &Policy, link: &mut Link, external: &Ticket,
         document.holds = None;
         document.state = there.or(was_removed.then_some(CopyState::RemovedByPerson));
     }
+    for enclosure in link.enclosures.iter_mut().filter(|enclosure| enclosure.from == side.other()) {
+        let is_it = |file: &&File| file.mark().is_some_and(|mark| enclosure.is_marked_by(mark));
+        let there = restored.files.iter().flatten().find(is_it).map(|file| CopyState::Stands(file.id));
+        let was_removed = enclosure.state == Some(CopyState::RemovedByPerson);
+        enclosure.state = there.or(was_removed.then_some(CopyState::RemovedByPerson));
+        enclosure.again_at_ms = None;
+        if !was_removed {
+            enclosure.may_hold_anything();
+        }
+    }
+    link.enclosures.retain(|enclosure| enclosure.state.is_some() || enclosure.can_be_made());
     logs::forget_what_is_lost(side, policy, link, restored, other);
 }
 

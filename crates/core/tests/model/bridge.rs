@@ -78,6 +78,7 @@ impl World {
                 self.send_batch(*from, *log, fates);
             }
             Write::SendBatch { from, log } => self.send_batch(*from, *log, fates),
+            Write::Enclose { .. } => panic!("every text of the model has room"),
             Write::WriteDocument { kind, copy } => self.write_document(*kind, *copy, fates.next().unwrap()),
         }
     }

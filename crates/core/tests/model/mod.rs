@@ -291,7 +291,7 @@ impl World {
             Some((_, FileKind::Status, _)) => self.removed_documents.push(DocumentKind::Report),
             Some((_, FileKind::Notice, _)) => self.removed_documents.push(DocumentKind::Notice),
             Some((from, FileKind::Log, key)) => self.log_file_removed(from, gone.id, &key),
-            Some((_, FileKind::Image, _)) => {}
+            Some((_, FileKind::Image | FileKind::Text, _)) => {}
         }
     }
 

@@ -51,6 +51,8 @@ pub fn creation() -> Vec<Case> {
     ]
 }
 
+const REFUSED: &str = "impact: elitery does not take this value: Value not allowed [4]; it is written when it changes outside, and tried again meanwhile";
+
 pub fn fields() -> Vec<Case> {
     let long = "x".repeat(300);
     let cut = format!("[R-1] {}", "x".repeat(249));
@@ -67,6 +69,42 @@ pub fn fields() -> Vec<Case> {
             int(),
         )
         .writes([r#"update description=html"<p>e</p>""#]),
+        case(
+            "a value that was refused is a conflict, and the others are written",
+            link().refused("impact", "4", NOW + 1),
+            ext().title("B").with("impact", "4"),
+            int(),
+        )
+        .writes([r#"update title="[R-1] B""#])
+        .conflict(REFUSED),
+        case(
+            "another value is tried at once",
+            link().refused("impact", "4", NOW + 1),
+            ext().with("impact", "3"),
+            int(),
+        )
+        .writes([r#"update impact="3""#]),
+        case(
+            "the same value is tried again in its time",
+            link().refused("impact", "4", NOW),
+            ext().with("impact", "4"),
+            int(),
+        )
+        .writes([r#"update impact="4""#]),
+        case(
+            "a refusal is over where the outside is as agreed again",
+            link().refused("impact", "4", NOW + 1),
+            ext(),
+            int(),
+        )
+        .notes(["impact no longer refused"]),
+        case(
+            "a refusal is over where the inside says the same by itself",
+            link().refused("impact", "4", NOW),
+            ext().with("impact", "4"),
+            int().with("impact", "4"),
+        )
+        .notes([r#"impact agreed on "4" and "4""#]),
         case("a person's edit inside stays", link(), ext(), int().title("mine")).does_nothing(),
         case("a person's edit of another field inside stays", link(), ext().title("B"), int().with("impact", "3"))
             .writes([r#"update title="[R-1] B""#]),

@@ -4,6 +4,7 @@
 mod anew;
 mod apply;
 mod documents;
+mod enclosures;
 mod fields;
 mod files;
 #[path = "../fixtures/mod.rs"]
@@ -137,6 +138,7 @@ fn every_row_holds() {
         reworded::the_bridges_own(),
         documents::reports(),
         documents::notices(),
+        enclosures::enclosures(),
         halts::halts(),
         anew::in_doubt(),
         anew::left_behind(),

@@ -41,6 +41,15 @@ pub(super) fn show(
                 })
             })
             .collect();
+        shown["enclosures"] = link
+            .enclosures
+            .iter()
+            .map(|file| {
+                let (kind, state) = (file.kind(), &file.state);
+                json!({"from": file.from, "field": file.code, "kind": kind, "name": file.name, "file": state})
+            })
+            .collect();
+        shown["refused"] = json!(link.refused);
         shown["logs"] = link
             .logs
             .iter()
@@ -96,7 +105,11 @@ fn say_link(link: &Link, names: &[String; 2], activity: &[Activity], out: &mut d
     for conflict in &link.conflicts {
         writeln!(out, "{}: {conflict}", if conflict.is_older { "differs" } else { "conflict" })?;
     }
-    heading("files, as last seen", link.copies.is_empty() && link.documents.is_empty(), out)?;
+    heading(
+        "files, as last seen",
+        link.copies.is_empty() && link.documents.is_empty() && link.enclosures.is_empty(),
+        out,
+    )?;
     for copy in &link.copies {
         let missing = if copy.missing_since_ms.is_some() { "; the original is missing" } else { "" };
         let instead = if copy.substituted { "; a text stands in for it" } else { "" };
@@ -109,6 +122,13 @@ fn say_link(link: &Link, names: &[String; 2], activity: &[Activity], out: &mut d
         let newest = document.lines.first().map_or("nothing yet", |line| line.state.as_str());
         let (way, state) = (way(document.kind.from()), document_state(document, activity));
         writeln!(out, "  {way}  {what} ({newest}): {state}")?;
+    }
+    for file in &link.enclosures {
+        let state = match &file.state {
+            Some(CopyState::RemovedByPerson) => "a person deleted it; another text makes another".to_owned(),
+            state => file_state(state.as_ref()),
+        };
+        writeln!(out, "  {way}  {} (has no room in {}): {state}", file.name, file.code, way = way(file.from))?;
     }
     heading("logs", link.logs.is_empty(), out)?;
     for log in &link.logs {

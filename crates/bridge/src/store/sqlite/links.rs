@@ -3,7 +3,7 @@
 
 use itop_bridge_core::caselog::LogState;
 use itop_bridge_core::document::Document;
-use itop_bridge_core::link::Copy;
+use itop_bridge_core::link::{Copy, Enclosure, RefusedField};
 use itop_bridge_core::plan::HaltKind;
 use itop_bridge_core::{Link, TicketKey};
 use rusqlite::{Connection, OptionalExtension, Params, named_params, params};
@@ -383,7 +383,11 @@ struct Body {
     #[serde(default)]
     documents: Vec<Document>,
     #[serde(default)]
+    enclosures: Vec<Enclosure>,
+    #[serde(default)]
     logs: Vec<LogState>,
+    #[serde(default)]
+    refused: Vec<RefusedField>,
     halt: Option<HaltOfBody>,
     #[serde(default)]
     restored: Vec<serde::de::IgnoredAny>,
@@ -403,7 +407,9 @@ fn read_pair(row: &rusqlite::Row<'_>) -> rusqlite::Result<Pair> {
         internal: body.internal,
         copies: body.copies,
         documents: body.documents,
+        enclosures: body.enclosures,
         logs: body.logs,
+        refused_again_at_ms: body.refused.iter().map(|refused| refused.again_at_ms).min(),
         halted: body.halt.is_some(),
         vanished: body.halt.is_some_and(|halt| halt.kind.vanished().is_some()),
         restored: !body.restored.is_empty(),

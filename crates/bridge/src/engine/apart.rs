@@ -1,0 +1,260 @@
+//! Sending fields of a ticket: together, and one by one where what failed may lie in one of them. A value that is not
+//! taken is a conflict of its own field; the others are written.
+
+use itop_bridge_core::link::{Enclosure, RefusedField};
+use itop_bridge_core::plan::FieldWrite;
+use itop_bridge_core::text::{self, NO_DESCRIPTION};
+use itop_bridge_core::{Side, Ticket};
+use itop_client::{Effect, Error, ErrorClass, Object, ValueFault};
+
+use super::crossing::{Crossed, Unsure};
+use super::failure::Failure;
+use super::fit::{Fitted, Words};
+use super::html;
+use super::itop::Format;
+use super::pass::Pass;
+use super::room::{Room, What};
+use super::write::is_too_large;
+
+/// A field as it is sent.
+#[derive(Clone)]
+pub(super) struct Outgoing<'f> {
+    pub field: &'f FieldWrite,
+    words: Words,
+    /// Sent as plain text without knowing whether the inside holds HTML.
+    unsure: Option<Unsure>,
+    /// How much of it the attribute is known to take.
+    room: Room,
+    pub fitted: Fitted,
+    /// The files that it owes.
+    pub enclosed: Vec<Enclosure>,
+    /// All that stands outside is said by it, however it is cut: it is not written again before that changes.
+    pub is_whole: bool,
+}
+
+impl Outgoing<'_> {
+    pub fn code(&self) -> &str {
+        &self.field.code
+    }
+
+    pub fn value(&self) -> &str {
+        &self.fitted.value
+    }
+}
+
+/// A field that was not written, and why.
+pub(super) type NotTaken<'f> = (Outgoing<'f>, Error);
+
+impl Pass<'_> {
+    /// Updates the counterpart with these fields, in one call where that is taken. Where it is not, and one of them
+    /// may be to blame, that one is left out, or each is sent by itself. What is written is recorded at once;
+    /// answers what was not. A failure that no single field explains ends it.
+    pub(super) async fn update_apart<'f>(
+        &mut self,
+        mut fields: Vec<Outgoing<'f>>,
+        target: &Ticket,
+        reason: &str,
+    ) -> Result<Vec<NotTaken<'f>>, Failure> {
+        let mut not_taken = Vec::new();
+        while !fields.is_empty() {
+            let error = match self.send_fields(&fields, target).await? {
+                Ok(written) if self.became_html(&mut fields, &written.object) => continue,
+                Ok(written) => {
+                    self.fields_written(&fields, &written, target, reason).await?;
+                    break;
+                }
+                Err(error) => error,
+            };
+            if self.send_less(&target.class, &mut fields, &error).await? {
+                self.look_at_what_it_did(&error);
+                continue;
+            }
+            let (named, rest): (Vec<_>, Vec<_>) = fields.into_iter().partition(|field| names(&error, field.code()));
+            fields = rest;
+            if !named.is_empty() {
+                not_taken.extend(named.into_iter().map(|field| (field, error.clone())));
+            } else if !may_lie_in_one_field(&error) {
+                self.save().await?;
+                return Err(Failure::of(&self.shared.internal, &error));
+            } else if fields.len() == 1 {
+                not_taken.extend(fields.drain(..).map(|field| (field, error.clone())));
+            } else {
+                let (all, before) = (fields.len(), not_taken.len());
+                for field in fields.drain(..) {
+                    not_taken.extend(Box::pin(self.update_apart(vec![field], target, reason)).await?);
+                }
+                if not_taken.len() - before < all {
+                    self.look_at_what_it_did(&error);
+                }
+            }
+        }
+        Ok(not_taken)
+    }
+
+    async fn fields_written(
+        &mut self,
+        fields: &[Outgoing<'_>],
+        written: &itop_client::Written,
+        target: &Ticket,
+        reason: &str,
+    ) -> Result<(), Failure> {
+        let internal = &self.shared.internal;
+        for outgoing in fields {
+            let code = outgoing.code();
+            let answered = written.object.text(code).unwrap_or(outgoing.value());
+            let stored = internal.as_stored(&target.class, target.id, code, answered).await;
+            self.field_written(outgoing.field, &stored.unwrap_or_else(|_| answered.to_owned()));
+            self.say_how_it_fits(Side::Internal, code, &outgoing.fitted);
+        }
+        if self.link.owes_enclosures() {
+            // What was planned does not know of them.
+            self.look_again(self.shared.now_ms());
+        }
+        let codes = fields.iter().map(Outgoing::code).collect::<Vec<_>>().join(", ");
+        self.wrote(&codes, reason);
+        self.save().await
+    }
+
+    /// A field with as much of its words as there is room for.
+    pub(super) fn fitted<'f>(
+        &self,
+        class: &str,
+        field: &'f FieldWrite,
+        crossed: Crossed,
+        is_whole: bool,
+    ) -> Outgoing<'f> {
+        let room = self.shared.internal.room(class, &field.code);
+        let Crossed { words, unsure, .. } = crossed;
+        let (fitted, enclosed) = (Fitted::default(), Vec::new());
+        let mut outgoing = Outgoing { field, words, unsure, room, fitted, enclosed, is_whole };
+        self.fit(&mut outgoing);
+        outgoing
+    }
+
+    /// Texts that were sent plain, while nobody knew the target's format, and of which iTop made HTML: what followed
+    /// a `<` is lost, and line breaks are. Answers whether there were any, to be sent again as HTML.
+    pub(super) fn became_html(&self, fields: &mut [Outgoing<'_>], answered: &Object) -> bool {
+        let mut any = false;
+        for outgoing in fields {
+            let Some(Unsure { markup }) = outgoing.unsure.take() else { continue };
+            let is_html = answered.text(outgoing.code()).is_some_and(text::begins_with_tag);
+            if is_html && !text::begins_with_tag(outgoing.value()) {
+                self.shared.internal.learn_format(&answered.class, outgoing.code(), Format::Html);
+                let as_html = html::text_to_html(&outgoing.words.readable());
+                let as_html = || self.html_words(Side::External, as_html, Vec::new());
+                outgoing.words = markup.unwrap_or_else(as_html);
+                self.fit(outgoing);
+                any = true;
+            }
+        }
+        any
+    }
+
+    fn fit(&self, outgoing: &mut Outgoing<'_>) {
+        let code = &outgoing.field.code;
+        outgoing.fitted = outgoing.words.fit(outgoing.room, &self.file_of_text(Side::External, code));
+        // iTop refuses an empty text, and a picture without a word may have left nothing.
+        if outgoing.fitted.value.trim().is_empty() && code == "description" {
+            NO_DESCRIPTION.clone_into(&mut outgoing.fitted.value);
+        }
+        outgoing.enclosed = self.enclosed_in(Side::External, code, &outgoing.words, &outgoing.fitted);
+    }
+
+    /// Less of the fields, where what iTop said of them lets that help; what it shows of their attributes is learnt.
+    /// Answers whether it is worth sending again.
+    pub(super) async fn send_less(
+        &mut self,
+        class: &str,
+        fields: &mut [Outgoing<'_>],
+        error: &Error,
+    ) -> Result<bool, Failure> {
+        let mut is_less = false;
+        for outgoing in fields {
+            let Some((room, learnt)) = less_room(outgoing.room, outgoing.code(), outgoing.value(), error) else {
+                continue;
+            };
+            let before = outgoing.fitted.value.clone();
+            outgoing.room = room;
+            self.fit(outgoing);
+            if outgoing.fitted.value == before {
+                continue;
+            }
+            is_less = true;
+            if let Some(learnt) = learnt {
+                self.shared.learn_room(&self.shared.internal, class, &outgoing.field.code, learnt).await?;
+            }
+        }
+        Ok(is_less)
+    }
+
+    /// The call is over, and what it may have done is seen by the next look.
+    pub(super) fn look_at_what_it_did(&mut self, error: &Error) {
+        if !error.had_no_effect() {
+            self.look_again(self.shared.now_ms());
+        }
+    }
+
+    /// Keeps what was not taken: as conflicts of their fields, where their values are to blame. Where nothing says so
+    /// and no other field was written either, it is the ticket's own refusal.
+    pub(super) fn keep_not_taken(
+        &mut self,
+        not_taken: Vec<NotTaken<'_>>,
+        others_were_written: bool,
+    ) -> Option<Failure> {
+        let mut failure = None;
+        for (outgoing, error) in not_taken {
+            self.link.owe_no_enclosures(Side::External, outgoing.code());
+            if others_were_written || !error.bad_values().is_empty() {
+                self.field_refused(outgoing.field, &error);
+                self.look_at_what_it_did(&error);
+            } else {
+                failure = Some(Failure::of(&self.shared.internal, &error));
+            }
+        }
+        failure
+    }
+
+    /// The inside does not take this value: it is not sent again before it changes outside, or its time has come.
+    pub(super) fn field_refused(&mut self, field: &FieldWrite, error: &Error) {
+        let (code, source) = (&field.code, field.source.as_deref().unwrap_or_default());
+        let refused = RefusedField::new(code, source, words_for(error, code), self.shared.now_ms());
+        let conflict = refused.conflict(&self.shared.internal.name);
+        self.link.keep_refusal(refused, |refused_for_ms| self.shared.refused_value_waits_ms(refused_for_ms));
+        if !self.link.conflicts.contains(&conflict) {
+            tracing::warn!(ticket = %self.name(), field = code, %error, "a value is not taken; the other fields are written");
+            self.did(format!("conflict: {code}: {}", conflict.text));
+        }
+        self.link.conflicts.retain(|known| known.about != *code);
+        self.link.conflicts.push(conflict);
+    }
+}
+
+/// The room that is left for a value after this error, and what that shows of its attribute.
+pub(super) fn less_room(room: Room, code: &str, sent: &str, error: &Error) -> Option<(Room, Option<What>)> {
+    if is_too_large(error) {
+        return room.after_too_large(sent).map(|room| (room, None));
+    }
+    let of_it = |attribute: &Option<String>| attribute.as_deref() == Some(code);
+    let named = error.bad_values().iter().find(|value| of_it(&value.attribute));
+    // Of characters the column may be one of iTop's history: any value that has such ones may be meant.
+    let wide = error.bad_values().iter().find(|value| value.fault == ValueFault::Characters);
+    room.after(sent, named.or(wide)?.fault)
+}
+
+/// What iTop says of this attribute.
+fn words_for<'e>(error: &'e Error, code: &str) -> &'e str {
+    let values = error.bad_values();
+    let named = values.iter().find(|value| value.attribute.as_deref() == Some(code));
+    named.or(values.first()).map_or(&error.message, |value| &value.words)
+}
+
+/// Whether the error says that this attribute's value is to blame.
+pub(super) fn names(error: &Error, code: &str) -> bool {
+    error.bad_values().iter().any(|value| value.attribute.as_deref() == Some(code))
+}
+
+/// Whether it may lie in one of the values that were sent, so that the others may get through without it.
+fn may_lie_in_one_field(error: &Error) -> bool {
+    matches!(error.class, ErrorClass::BadValues(_) | ErrorClass::Refused | ErrorClass::TooLarge)
+        && error.effect != (Effect::Unknown { answered: false })
+}

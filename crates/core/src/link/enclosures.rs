@@ -1,0 +1,195 @@
+//! Enclosures: files that carry what a text attribute of the other side's ticket has no room for. A picture is one
+//! file, whatever shows it; a text that was cut is one file a field, rewritten in place as long as it stands.
+
+use serde::{Deserialize, Serialize};
+
+use super::shrink::fingerprint;
+use super::{CopyState, Link};
+use crate::mark::{FileKind, FileMark};
+use crate::ticket::Side;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Enclosure {
+    /// The side that it comes from.
+    pub from: Side,
+    /// The attribute that has no room for it.
+    pub code: String,
+    pub name: String,
+    pub holds: Enclosed,
+    /// `None` while it is owed.
+    pub state: Option<CopyState>,
+    /// A rewrite without an answer may land until then, over a newer one: it is written once more after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again_at_ms: Option<i64>,
+}
+
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Enclosed {
+    /// An inline image of the side that it comes from.
+    Image { id: u64, secret: String },
+    Text {
+        /// What the file is to say; empty where it was found by its mark and nothing new is to be said.
+        text: String,
+        /// A fingerprint of what the last answered write put there.
+        written: Option<String>,
+    },
+}
+
+impl Enclosure {
+    /// An inline image that is owed.
+    pub fn image(from: Side, code: &str, id: u64, secret: &str, name: &str) -> Enclosure {
+        Enclosure::owed(from, code, name, Enclosed::Image { id, secret: secret.to_owned() })
+    }
+
+    /// A whole text that is owed.
+    pub fn text(from: Side, code: &str, text: String, name: &str) -> Enclosure {
+        Enclosure::owed(from, code, name, Enclosed::Text { text, written: None })
+    }
+
+    /// One that stands and was found by its mark.
+    pub fn found(from: Side, code: &str, id: u64) -> Enclosure {
+        let holds = Enclosed::Text { text: String::new(), written: Some(fingerprint("")) };
+        Enclosure { state: Some(CopyState::Stands(id)), ..Enclosure::owed(from, code, "", holds) }
+    }
+
+    fn owed(from: Side, code: &str, name: &str, holds: Enclosed) -> Enclosure {
+        Enclosure { from, code: code.to_owned(), name: name.to_owned(), holds, state: None, again_at_ms: None }
+    }
+
+    pub fn kind(&self) -> FileKind {
+        match self.holds {
+            Enclosed::Image { .. } => FileKind::Image,
+            Enclosed::Text { .. } => FileKind::Text,
+        }
+    }
+
+    /// The key of its mark.
+    pub fn key(&self) -> String {
+        match &self.holds {
+            Enclosed::Image { id, .. } => id.to_string(),
+            Enclosed::Text { .. } => self.code.clone(),
+        }
+    }
+
+    pub fn is(&self, from: Side, kind: FileKind, key: &str) -> bool {
+        self.from == from && self.kind() == kind && self.key() == key
+    }
+
+    pub fn is_marked_by(&self, mark: &FileMark) -> bool {
+        self.is(mark.from, mark.kind, &mark.key)
+    }
+
+    /// Whether the file does not say what it is to say.
+    pub fn is_outdated(&self) -> bool {
+        match &self.holds {
+            Enclosed::Image { .. } => false,
+            Enclosed::Text { text, written } => written.as_deref() != Some(&fingerprint(text)),
+        }
+    }
+
+    /// Whether all is known that it takes to make it once more.
+    pub fn can_be_made(&self) -> bool {
+        match &self.holds {
+            Enclosed::Image { secret, .. } => !secret.is_empty(),
+            Enclosed::Text { text, .. } => !text.is_empty(),
+        }
+    }
+
+    /// A write of it was answered.
+    pub fn is_written(&mut self, id: u64) {
+        self.state = Some(CopyState::Stands(id));
+        if let Enclosed::Text { text, written } = &mut self.holds {
+            *written = Some(fingerprint(text));
+        }
+    }
+
+    /// A person deleted it. What it held counts as told: only another text makes another file.
+    pub fn removed_by_person(&mut self) {
+        self.state = Some(CopyState::RemovedByPerson);
+        self.again_at_ms = None;
+        if let Enclosed::Text { text, written } = &mut self.holds {
+            written.get_or_insert_with(|| fingerprint(text));
+        }
+    }
+
+    /// Of one whose pair has long been closed nothing is written any more.
+    pub(super) fn shrink(&mut self) {
+        match &mut self.holds {
+            Enclosed::Image { secret, .. } => secret.clear(),
+            Enclosed::Text { text, written } => {
+                text.clear();
+                *written = Some(fingerprint(text));
+            }
+        }
+    }
+
+    /// What it holds is not known any more.
+    pub fn may_hold_anything(&mut self) {
+        if let Enclosed::Text { written, .. } = &mut self.holds {
+            *written = None;
+        }
+    }
+}
+
+impl Link {
+    pub fn enclosure(&self, from: Side, kind: FileKind, key: &str) -> Option<&Enclosure> {
+        self.enclosures.iter().find(|known| known.is(from, kind, key))
+    }
+
+    /// A text is about to be sent of which these files are a part. What an earlier try of it owed and this one does
+    /// not need is owed no more; what stands, or a person removed, is not made again.
+    pub fn enclose(&mut self, from: Side, code: &str, files: &[Enclosure]) {
+        let is_needed = |known: &Enclosure| files.iter().any(|file| file.is(from, known.kind(), &known.key()));
+        self.enclosures
+            .retain(|known| known.state.is_some() || known.from != from || known.code != code || is_needed(known));
+        for file in files {
+            match self.enclosures.iter_mut().find(|known| known.is(from, file.kind(), &file.key())) {
+                Some(known) => known.becomes(file),
+                None => self.enclosures.push(file.clone()),
+            }
+        }
+    }
+
+    /// The text was not written after all: what only it owed is not sent.
+    pub fn owe_no_enclosures(&mut self, from: Side, code: &str) {
+        self.enclosures.retain(|known| known.state.is_some() || known.from != from || known.code != code);
+    }
+
+    /// Whether a file of that side's fields is still to be made or brought up to date.
+    pub fn owes_enclosures(&self) -> bool {
+        self.enclosures.iter().any(|known| match known.state {
+            None => true,
+            Some(CopyState::Stands(_) | CopyState::RemovedByPerson) => known.is_outdated(),
+            Some(CopyState::InDoubt { .. }) => false,
+        })
+    }
+
+    pub fn keep_enclosure(&mut self, enclosure: Enclosure) {
+        match self.enclosures.iter_mut().find(|known| known.is(enclosure.from, enclosure.kind(), &enclosure.key())) {
+            Some(known) => *known = enclosure,
+            None => self.enclosures.push(enclosure),
+        }
+    }
+}
+
+impl Enclosure {
+    fn becomes(&mut self, newer: &Enclosure) {
+        match (&mut self.holds, &newer.holds) {
+            // Whoever may see the picture may see it by its newest secret.
+            (Enclosed::Image { secret, .. }, Enclosed::Image { secret: now, .. }) => secret.clone_from(now),
+            (Enclosed::Text { text, .. }, Enclosed::Text { text: now, .. }) => text.clone_from(now),
+            _ => {}
+        }
+        self.name.clone_from(&newer.name);
+    }
+}
+
+impl std::fmt::Debug for Enclosed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Enclosed::Image { id, .. } => write!(f, "Image({id})"),
+            Enclosed::Text { text, .. } => write!(f, "Text({} bytes)", text.len()),
+        }
+    }
+}
