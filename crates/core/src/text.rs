@@ -45,15 +45,17 @@ pub fn same_words(a: &str, b: &str) -> bool {
 
 /// Whether two values say the same words, each in the form that its own iTop holds: HTML or plain text.
 pub fn same_words_in_any_form(a: &str, b: &str) -> bool {
-    plain_words(a) == plain_words(b)
+    let solid = |value: &str| shown(value).split_whitespace().collect::<String>();
+    solid(a) == solid(b)
 }
 
-fn plain_words(value: &str) -> String {
+/// What a value shows, HTML or plain text, without its markup.
+pub(crate) fn shown(value: &str) -> String {
     if !begins_with_tag(value) {
-        return value.split_whitespace().collect();
+        return value.to_owned();
     }
     let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
-    entities.into_iter().fold(words(value), |words, (entity, character)| words.replace(entity, character))
+    entities.into_iter().fold(without_tags(value), |text, (entity, character)| text.replace(entity, character))
 }
 
 /// Whether the target says as much of the source as it has room for: words that name a file stand for a picture, or for
@@ -75,13 +77,16 @@ pub fn says_what_fits(source: &str, target: &str) -> bool {
 }
 
 fn words(html: &str) -> String {
+    without_tags(html).split_whitespace().collect()
+}
+
+fn without_tags(html: &str) -> String {
     let mut out = String::new();
     for (n, part) in html.split('<').enumerate() {
         let text = if n == 0 { part } else { part.split_once('>').map_or("", |(_, text)| text) };
         out.push_str(text);
     }
-    let text = unescaped_amps(&out).replace("&nbsp;", " ");
-    text.split_whitespace().collect()
+    unescaped_amps(&out).replace("&nbsp;", " ")
 }
 
 /// The title by its template, `{title}` cut so that the whole has at most 255 characters.

@@ -196,8 +196,8 @@ async fn a_picture_in_a_figure_is_embedded_too() {
 
 #[tokio::test(start_paused = true)]
 async fn links_and_text_that_people_wrote_stay_word_for_word() {
-    let written = "<p><a href=\"https://acme/pages/UI.php?operation=details&amp;class=UserRequest&amp;id=5\">\
-                   https://acme/pages/UI.php?a=1&amp;b=2</a> a &lt; b &amp;&amp; c&nbsp;d &amp;lt; \"quoted\" \\n</p>";
+    let written = "<p><a href=\"https://wiki.example/pages/view?operation=details&amp;class=UserRequest&amp;id=5\">\
+                   https://wiki.example/pages/view?a=1&amp;b=2</a> a &lt; b &amp;&amp; c&nbsp;d &amp;lt; \"quoted\" \\n</p>";
     for versions in PAIRS {
         let world = Setup::between(versions).start().await;
         let fields = json!({ "org_id": sample::DEMO, "title": "x", "description": written });

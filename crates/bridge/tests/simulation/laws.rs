@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use itop_bridge::store::{LinkState, Stored};
-use itop_bridge_core::mark::{FileKind, FileMark};
+use itop_bridge_core::mark::{FileKind, FileMark, is_made_by_a_bridge};
 use itop_bridge_core::{Lifecycles, Side};
 use itop_sim::{Attachment, Sim, Ticket};
 
 use crate::history::{Place, Scene};
-use crate::people::{Ground, Memory, Outside, Spoken, UNKNOWN_INSIDE, mark_of, name, sim_at};
+use crate::people::{
+    Ground, Memory, Outside, SECRET_ID, Spoken, UNKNOWN_INSIDE, mark_of, name, sim_at, told,
+};
 
 /// A customer's ticket, its copy and what the bridge knows of the two.
 struct Pair {
@@ -41,6 +43,7 @@ pub async fn breaches<G: Ground>(world: &G, memory: &Memory, scene: &Scene) -> V
     let links = world.links().await;
     judge.nothing_of_the_provider_goes_out();
     judge.no_text_is_written_outside();
+    judge.no_link_crosses();
     if scene.restored.is_some() {
         judge.nothing_is_there_twice(&links);
         judge.no_entry_is_there_twice();
@@ -132,6 +135,19 @@ impl<G: Ground> Judge<'_, G> {
         }
     }
 
+    /// No link of one iTop's is told to another, in a field or in a file.
+    fn no_link_crosses(&mut self) {
+        for place in self.scene.places() {
+            let sim = sim_at(self.world, *place);
+            let calls = sim.calls_containing(SECRET_ID);
+            let write = calls.into_iter().find(|call| call.is_write());
+            self.demand(write.is_none(), || format!("words: {place:?} was told of a link: {write:?}"));
+            let made = sim.all_attachments().into_iter().filter(|file| is_made_by_a_bridge(&file.temp_id));
+            let file = made.into_iter().find(|file| String::from_utf8_lossy(&file.data).contains(SECRET_ID));
+            self.demand(file.is_none(), || format!("words: {place:?} was told of a link in {file:?}"));
+        }
+    }
+
     /// What a person said is told once, also where the file that told it was lost.
     fn no_entry_is_there_twice(&mut self) {
         for Spoken { at, ticket, word } in &self.memory.spoken {
@@ -207,14 +223,14 @@ impl<G: Ground> Judge<'_, G> {
             let (outside, inside) = (pair.outside.field(code), pair.inside.field(code));
             let wanted = match code {
                 "title" => format!("[{}] {outside}", pair.outside.field("ref")),
-                _ => outside.to_owned(),
+                _ => told(outside),
             };
             let edit = self.memory.edits_inside.get(&(pair.inside.id, code));
             // Of three urgencies one may come again by itself.
             let may_stay = edit.is_some_and(|edit| edit.value == inside && (!edit.is_outdated || code == "urgency"));
             let must_stay = edit.is_some_and(|edit| edit.over_agreement);
             let crossed = match code {
-                "description" => self.description_crossed(pair, outside, inside),
+                "description" => self.description_crossed(pair, &told(outside), inside),
                 "urgency" if outside == UNKNOWN_INSIDE => {
                     pair.stored.link.conflicts.iter().any(|conflict| conflict.about == "urgency")
                 }

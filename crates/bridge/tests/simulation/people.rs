@@ -211,7 +211,8 @@ async fn act_on_ticket<G: Ground>(world: &G, memory: &mut Memory, at: Place, dee
                 // The other writer's save is what tells of it.
                 lose(sim, memory, at, one.id, pick);
             }
-            sim.add_log_entry(one.id, "private_log", &format!("<p>{word}</p>")).await.expect("an entry");
+            let link = linked(pick);
+            sim.add_log_entry(one.id, "private_log", &format!("<p>{word}{link}</p>")).await.expect("an entry");
             memory.spoken.push(Spoken { at, ticket: one.id, word });
         }
         Deed::Move => {
@@ -275,8 +276,10 @@ async fn edit<G: Ground>(
     pick: u64,
 ) {
     let value = match code {
-        "description" if at != Place::Elitery => described(sim_at(world, at), one.id, word, pick).await,
-        "description" => format!("<p>{word}</p>"),
+        "description" if at != Place::Elitery => {
+            described(sim_at(world, at), one.id, &format!("{word}{}", linked(pick)), pick).await
+        }
+        "description" => format!("<p>{word}{}</p>", linked(pick)),
         "urgency" if at != Place::Elitery && pick.is_multiple_of(5) => unknown_inside(sim_at(world, at)).into(),
         "urgency" => (1 + pick % 4).to_string(),
         _ => word.to_owned(),
@@ -319,6 +322,26 @@ pub const UNKNOWN_INSIDE: &str = "9";
 
 fn unknown_inside(sim: &Sim) -> &'static str {
     if sim.allows_value("urgency", UNKNOWN_INSIDE) { UNKNOWN_INSIDE } else { "1" }
+}
+
+/// The number of a ticket that no other iTop is told of.
+pub const SECRET_ID: &str = "471147";
+
+/// What people write beside their words that means something in their own iTop, and how the other is told of it.
+pub const LINKS: [(&str, &str); 3] = [
+    (" [[UserRequest:471147]]", " (link to another ticket)"),
+    (" [[Person:471147|Agatha]]", " Agatha"),
+    (" <a href=\"http://itop.example/pages/UI.php?id=471147\">there</a>", " there"),
+];
+
+fn linked(pick: u64) -> &'static str {
+    let at = usize::try_from(pick / 4 % 8).expect("small");
+    LINKS.get(at).map_or("", |(written, _)| written)
+}
+
+/// A text as the other iTop is told it.
+pub fn told(text: &str) -> String {
+    LINKS.iter().fold(text.to_owned(), |text, (written, told)| text.replace(written, told))
 }
 
 /// Whether the bridge has nothing more to write to this field inside.

@@ -62,9 +62,13 @@ fn wanted(policy: &Policy, external: &Ticket, code: &str, source: &str) -> Value
 
 /// The title as it is told inside: in words first, so that no link is cut in two.
 fn title(policy: &Policy, external: &Ticket, title: &str) -> String {
+    text::title(&policy.title, &external.reference, &told(policy, external, title))
+}
+
+/// A plain text of the external's without what only its own iTop understands.
+fn told(policy: &Policy, external: &Ticket, text: &str) -> String {
     let (from, to) = (&policy.external_console, &policy.internal_console);
-    let told = Journey { from, to, ticket: &external.key() }.words_of(title);
-    text::title(&policy.title, &external.reference, &told)
+    Journey { from, to, ticket: &external.key() }.words_of(text)
 }
 
 /// Whether this value of the field is HTML, or looks like it. A title never is: whatever stands there is text.
@@ -149,14 +153,16 @@ fn differs(policy: &Policy, external: &Ticket, internal: &Ticket, code: &str) ->
         return false;
     };
     let says_nothing = source.is_empty() && !is_mandatory(code);
-    !says_nothing
-        && match wanted(policy, external, code, source) {
-            Value::Html(words) | Value::Text(words) if Policy::is_html(code) => !text::says_what_fits(&words, target),
-            Value::Text(words) if !is_markup(code, target) => words != *target,
-            Value::Html(words) | Value::Text(words) => {
-                !text::same_words_in_any_form(&words, target) && !text::says_what_fits(&words, target)
-            }
+    let is_said = match wanted(policy, external, code, source) {
+        Value::Html(words) | Value::Text(words) if Policy::is_html(code) => text::says_what_fits(&words, target),
+        Value::Text(words) if !is_markup(code, target) => words == *target,
+        Value::Html(words) | Value::Text(words) => {
+            text::same_words_in_any_form(&words, target) || text::says_what_fits(&words, target)
         }
+    };
+    // Links of the external's stand inside as words.
+    let is_told = || text::same_words_in_any_form(&told(policy, external, &text::shown(source)), target);
+    !(says_nothing || is_said || (code != "title" && is_told()))
 }
 
 fn already_says(value: &Value, target: &str) -> bool {

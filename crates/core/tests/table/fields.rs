@@ -202,6 +202,22 @@ pub fn fields() -> Vec<Case> {
             int(),
         )
         .writes([r#"update impact=html"<p>new</p>""#]),
+        case("a link in a title is told in words", link(), ext().title("see [[UserRequest:5|R-5000]]"), int())
+            .writes([r#"update title="[R-1] see (link to another ticket)""#]),
+        case(
+            "a link in a title becomes words before the title is cut",
+            link(),
+            ext().title(&format!("{} [[UserRequest:4711|R-4711]]", "x".repeat(240))),
+            int(),
+        )
+        .writes([&format!(r#"update title="[R-1] {} (link to""#, "x".repeat(240))]),
+        case(
+            "an address of the customer's console in a title is told in words",
+            link(),
+            ext().title("see https://itop.customer.example/itop/pages/UI.php?id=5"),
+            int(),
+        )
+        .writes([r#"update title="[R-1] see (link into the other iTop)""#]),
         case("a title that begins with a tag is text all the same", link(), ext().title("<b>B"), int())
             .writes([r#"update title="[R-1] <b>B""#]),
         case(
