@@ -35,14 +35,13 @@ fn once(html: &str, journey: &Journey<'_>) -> Option<String> {
         return Some(text_to_html(&journey.words_of(&text.characters)));
     }
     let mut replacements = journey.replacements(&text.characters);
-    for at in &text.anchors {
-        let words = &text.characters[at.clone()];
-        let told = journey.words_of_anchor(words);
-        let is_apart = replacements.iter().all(|other| other.at.end <= at.start || at.end <= other.at.start);
-        if told != words && is_apart {
-            replacements.push(Replacement { at: at.clone(), words: told.to_owned() });
-        }
-    }
+    let anchors = text.anchors_to_replace(journey, &replacements);
+    // With an anchor's words goes what stands in them.
+    replacements.retain(|inner| {
+        let next = anchors.partition_point(|anchor| anchor.at.end <= inner.at.start);
+        anchors.get(next).is_none_or(|anchor| inner.at.end <= anchor.at.start)
+    });
+    replacements.extend(anchors);
     replacements.sort_by_key(|replacement| replacement.at.start);
     rewritten(html, journey, &text.edits(&replacements))
 }
@@ -51,20 +50,32 @@ fn once(html: &str, journey: &Journey<'_>) -> Option<String> {
 #[derive(Default)]
 struct Text {
     characters: String,
-    places: Vec<Place>,
+    /// In order; between two may stand what a block began with.
+    pieces: Vec<Piece>,
     chunks: usize,
     /// What stands in an anchor that goes, as places in `characters`.
     anchors: Vec<Range<usize>>,
 }
 
-/// Where a character stands.
-struct Place {
+/// Characters that stand in one chunk of the text as they are, or one that stands there as a reference (`&#91;`).
+struct Piece {
     /// In `Text::characters`.
-    at: usize,
+    at: Range<usize>,
     /// The chunk of text that it is in, by its number.
     chunk: usize,
     /// In that chunk.
-    range: Range<usize>,
+    source: Range<usize>,
+}
+
+impl Piece {
+    /// Where these of its characters stand in its chunk.
+    fn source_of(&self, at: &Range<usize>) -> Range<usize> {
+        if self.at.len() != self.source.len() {
+            return self.source.clone();
+        }
+        let (start, end) = (self.at.start.max(at.start), self.at.end.min(at.end));
+        self.source.start + (start - self.at.start)..self.source.start + (end - self.at.start)
+    }
 }
 
 /// What becomes of a chunk: ranges that go, each with the words that come in its place.
@@ -104,45 +115,66 @@ impl Text {
     }
 
     fn push(&mut self, chunk: &str) {
-        let mut rest = chunk;
-        while let Some(first) = rest.chars().next() {
-            let at = chunk.len() - rest.len();
-            let (character, length) = reference(rest).unwrap_or((first, first.len_utf8()));
-            // A line of the source is no line of what is shown.
-            let shown = if character.is_whitespace() { ' ' } else { character };
-            let place = Place { at: self.characters.len(), chunk: self.chunks, range: at..at + length };
-            self.places.push(place);
-            self.characters.push(shown);
-            rest = &rest[length..];
+        let mut from = 0;
+        while from < chunk.len() {
+            if let Some((character, length)) = reference(&chunk[from..]) {
+                self.push_piece(character.encode_utf8(&mut [0; 4]), from..from + length);
+                from += length;
+                continue;
+            }
+            let after_first = from + chunk[from..].chars().next().map_or(1, char::len_utf8);
+            let end = chunk[after_first..].find('&').map_or(chunk.len(), |at| after_first + at);
+            self.push_piece(&chunk[from..end], from..end);
+            from = end;
         }
         self.chunks += 1;
+    }
+
+    fn push_piece(&mut self, shown: &str, source: Range<usize>) {
+        let start = self.characters.len();
+        // A line of the source is no line of what is shown.
+        self.characters.extend(shown.chars().map(|c| if matches!(c, '\n' | '\r' | '\t') { ' ' } else { c }));
+        self.pieces.push(Piece { at: start..self.characters.len(), chunk: self.chunks, source });
+    }
+
+    /// The anchors whose own words name a ticket, but for one that stands within a link.
+    fn anchors_to_replace(&self, journey: &Journey<'_>, others: &[Replacement]) -> Vec<Replacement> {
+        let mut found: Vec<Replacement> = Vec::new();
+        for at in &self.anchors {
+            let words = &self.characters[at.clone()];
+            let told = journey.words_of_anchor(words);
+            let next = others.partition_point(|other| other.at.end <= at.start);
+            let mut overlapping = others[next..].iter().take_while(|other| other.at.start < at.end);
+            let holds = |other: &Replacement| at.start <= other.at.start && other.at.end <= at.end;
+            let is_apart = overlapping.all(holds) && found.last().is_none_or(|before| before.at.end <= at.start);
+            if told != words && is_apart {
+                found.push(Replacement { at: at.clone(), words: told.to_owned() });
+            }
+        }
+        found
     }
 
     fn edits(&self, replacements: &[Replacement]) -> Edits {
         let mut edits = Edits::new();
         for Replacement { at, words } in replacements {
             let mut words = Some(words.clone());
-            let first = self.places.partition_point(|place| place.at < at.start);
-            let replaced = self.places[first..].iter().take_while(|place| place.at < at.end);
-            for Place { chunk, range, .. } in replaced {
-                let of_chunk = edits.entry(*chunk).or_default();
-                match of_chunk.last_mut() {
-                    Some((last, _)) if words.is_none() && last.end == range.start => last.end = range.end,
-                    _ => of_chunk.push((range.clone(), words.take().unwrap_or_default())),
-                }
+            let first = self.pieces.partition_point(|piece| piece.at.end <= at.start);
+            for piece in self.pieces[first..].iter().take_while(|piece| piece.at.start < at.end) {
+                let edit = (piece.source_of(at), words.take().unwrap_or_default());
+                edits.entry(piece.chunk).or_default().push(edit);
             }
         }
         edits
     }
 }
 
-/// The character that a reference at the beginning stands for, and its length. Those that could begin markup are left.
+/// The character that a reference at the beginning of the text stands for, and the reference's length.
 fn reference(text: &str) -> Option<(char, usize)> {
     let body = text.strip_prefix('&')?;
     let end = body.bytes().take(12).position(|byte| byte == b';')?;
     let name = &body[..end];
     let character = match name {
-        "nbsp" => ' ',
+        "nbsp" => '\u{a0}',
         "lbrack" | "lsqb" => '[',
         "rbrack" | "rsqb" => ']',
         "colon" => ':',
@@ -319,6 +351,10 @@ mod tests {
             (&format!("<p>see <a href=\"{console}\">R-000009</a></p>"), "<p>see (link to another ticket)</p>"),
             (&format!("<p>see <a href=\"{console}\">{console}</a></p>"), "<p>see (link into the other iTop)</p>"),
             (&format!("<p>see {console}, please</p>"), "<p>see (link into the other iTop), please</p>"),
+            (
+                &format!("<a href=\"{console}\">R-000009 of [[Person:1|Agatha]]</a>, [[Person:1|Agatha]]"),
+                "(link to another ticket), Agatha",
+            ),
             (r#"<a href="UI.php?operation=details&amp;class=Team&amp;id=9">us</a>"#, "us"),
             (r#"<a href="/pages/exec.php/object/edit/UserRequest/5?exec_module=x">this</a>"#, "this"),
             (r#"<a href="&#104;ttps://acme.example/itop/&#112;ages/x">this</a>"#, "this"),
