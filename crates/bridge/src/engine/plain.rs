@@ -12,7 +12,6 @@ use super::fit::{Fitted, Words, cut_to_html};
 use super::html;
 use super::itop::Format;
 use super::pass::Pass;
-use super::write::is_too_large;
 
 impl Pass<'_> {
     /// Takes in what became of the texts, by what the attributes show. Only those stay that must be written

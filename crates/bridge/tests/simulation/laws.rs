@@ -8,9 +8,7 @@ use itop_bridge_core::{Lifecycles, Side};
 use itop_sim::{Attachment, Sim, Ticket};
 
 use crate::history::{Place, Scene};
-use crate::people::{
-    Ground, Memory, Outside, SECRET_ID, Spoken, UNKNOWN_INSIDE, mark_of, name, sim_at, told,
-};
+use crate::people::{Ground, Memory, Outside, SECRET_ID, Spoken, UNKNOWN_INSIDE, mark_of, name, sim_at, told};
 
 /// A customer's ticket, its copy and what the bridge knows of the two.
 struct Pair {
