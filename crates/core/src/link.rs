@@ -114,6 +114,9 @@ pub struct Link {
     /// remembers of them is compared with what stands, before anything else.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub restored: Vec<Side>,
+    /// A date of it waits for the zone of one of the servers to be known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waits_for_zone: bool,
 }
 
 impl Link {
@@ -145,6 +148,7 @@ impl Link {
             before_anew: None,
             parents: Vec::new(),
             restored: Vec::new(),
+            waits_for_zone: false,
         }
     }
 
@@ -317,9 +321,28 @@ pub struct SideAncestor {
     /// When iTop says that the ticket was made; empty until that was read.
     #[serde(default)]
     pub made: String,
+    /// What was known of it before a person corrected it: a restored iTop shows that again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub made_before: Vec<String>,
     /// The last status that was no escalation; empty before the first.
     pub status: String,
     pub fields: BTreeMap<String, String>,
+}
+
+/// So many corrections of a time of creation are kept.
+const MOST_CORRECTIONS: usize = 8;
+
+impl SideAncestor {
+    /// iTop says that the ticket was made then.
+    pub fn was_made(&mut self, at: &str) {
+        let before = std::mem::replace(&mut self.made, at.to_owned());
+        if !before.is_empty() && before != at {
+            self.made_before.retain(|known| *known != before && known != at);
+            self.made_before.push(before);
+            let too_many = self.made_before.len().saturating_sub(MOST_CORRECTIONS);
+            self.made_before.drain(..too_many);
+        }
+    }
 }
 
 /// A walk through one side's lifecycle, stored before its first stimulus.

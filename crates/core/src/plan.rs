@@ -24,6 +24,8 @@ pub struct Plan {
     pub end: Option<Halt>,
     /// The sides on which a ticket's parents must be read before anything is decided of its new log entries.
     pub parents_of: BTreeSet<Side>,
+    /// A date is held back, since nobody can tell what it is on the other server's clock.
+    pub waits_for_zone: bool,
     /// When to look again although nothing new was heard, in ms since the epoch.
     pub look_again_at_ms: Option<i64>,
 }
@@ -38,6 +40,12 @@ impl Plan {
         if !link.owed.contains(late) {
             self.notes.push(Note::Owed(late.clone()));
         }
+    }
+
+    /// A date waits for a zone: shown, and for whoever learns the zone.
+    pub(crate) fn wait_for_zone(&mut self, about: &str, why: &str) {
+        self.conflicts.push(Conflict { about: about.to_owned(), text: why.to_owned(), is_older: false });
+        self.waits_for_zone = true;
     }
 
     /// Asks for another look then; the earliest asked for counts.

@@ -9,11 +9,13 @@ mod documents;
 mod enclosures;
 mod fields;
 mod files;
+mod identity;
 mod logs;
 mod restored;
 mod status;
 
 pub use adopt::{Adopted, found_by_marks, taken_over};
+pub use identity::{is_another, is_in_doubt};
 pub use logs::crossing_entries;
 
 use crate::link::{Late, LateWrite, Link};
@@ -212,28 +214,11 @@ fn vanished(link: &Link, side: &str) -> String {
     )
 }
 
-/// Why this is not the ticket that was linked. An iTop that was restored from a backup gives ids out again, and
-/// with them references: then only the time at which a ticket was made tells the two apart.
-pub fn is_another(policy: &Policy, link: &Link, side: Side, found: &Ticket) -> Option<String> {
-    let linked = link.key(side)?;
-    let (was, is) = (&linked.reference, &found.reference);
-    let instance = match side {
-        Side::External => policy.external.as_str(),
-        Side::Internal => "the internal side",
-    };
-    let asks = "was this iTop restored from a backup, or cloned?";
-    if was != is {
-        return Some(format!("ticket id {} of {instance} was {was} and is now {is}: {asks}", found.id));
-    }
-    let (known, made) = (&link.ancestor.side(side).made, policy.made(side, found)?);
-    (!known.is_empty() && known != made).then(|| {
-        let it = format!("{is} (id {}) of {instance}", found.id);
-        format!("{it} is another ticket now: the linked one was made at {known}, this one at {made}: {asks}")
-    })
-}
-
+/// The time of creation, where it is news: not known yet, or corrected by a person.
 fn made_when(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket) -> Vec<Note> {
     let both = [(Side::External, external), (Side::Internal, internal)].into_iter();
-    let unknown = both.filter(|(side, _)| link.ancestor.side(*side).made.is_empty());
-    unknown.filter_map(|(of, ticket)| Some(Note::Made { of, at: policy.made(of, ticket)?.to_owned() })).collect()
+    let news = both.filter(|(side, ticket)| {
+        link.ancestor.side(*side).made.is_empty() || is_in_doubt(policy, link, *side, ticket).is_some()
+    });
+    news.filter_map(|(of, ticket)| Some(Note::Made { of, at: policy.made(of, ticket)?.to_owned() })).collect()
 }

@@ -18,9 +18,14 @@ impl Debug for BatchContent {
 
 impl Debug for SideAncestor {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        let SideAncestor { made, status, fields } = self;
+        let SideAncestor { made, made_before, status, fields } = self;
         let fields = shown(fields);
-        f.debug_struct("SideAncestor").field("made", made).field("status", status).field("fields", &fields).finish()
+        f.debug_struct("SideAncestor")
+            .field("made", made)
+            .field("made_before", made_before)
+            .field("status", status)
+            .field("fields", &fields)
+            .finish()
     }
 }
 

@@ -75,6 +75,9 @@ pub struct Ticket {
     /// Attribute code to value as iTop answered it. A code that is absent was not read, or the class
     /// does not have it.
     pub attributes: BTreeMap<String, String>,
+    /// What those of its dates that cross are on the other server's clock. A date that is not named here crosses as
+    /// it stands.
+    pub abroad: BTreeMap<String, Abroad>,
     /// The ticket's attachments; `None` when this read did not list them.
     pub files: Option<Vec<File>>,
     /// Its case logs, oldest entry first; a log that is absent was not read.
@@ -99,6 +102,30 @@ impl Ticket {
         let empty = value.is_empty() || (is_external_key(code) && value == "0");
         (!empty).then_some(value)
     }
+
+    /// What this date is on the other server's clock, where it is one that is known there.
+    pub fn abroad_at(&self, code: &str) -> Option<&str> {
+        match self.abroad.get(code)? {
+            Abroad::At(there) => Some(there),
+            Abroad::Unknown(_) => None,
+        }
+    }
+
+    /// Why nobody can tell what this date is there.
+    pub fn unknown_abroad(&self, code: &str) -> Option<&str> {
+        match self.abroad.get(code)? {
+            Abroad::At(_) => None,
+            Abroad::Unknown(why) => Some(why),
+        }
+    }
+}
+
+/// The same instant on the other server's clock. iTop prints and takes local times without a zone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Abroad {
+    At(String),
+    /// Nobody can tell: the zone of one of the servers is not known, for the reason given. Such a date waits.
+    Unknown(String),
 }
 
 /// An external key (`team_id`, `agent_id`, …) names a person, a team, an organisation or a service,

@@ -556,6 +556,7 @@ fn any_sight() -> impl Strategy<Value = Sight> {
                 reference,
                 status,
                 attributes,
+                abroad: Default::default(),
                 files,
                 logs,
                 parents: Vec::new(),

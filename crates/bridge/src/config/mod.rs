@@ -17,6 +17,7 @@ use itop_bridge_core::Lifecycles;
 use itop_bridge_core::policy::{AttachmentDeletes, HaltLimits, ParentEntries, StatusToExternal, StatusToInternal};
 use secrecy::SecretString;
 
+use crate::date_format::DateFormat;
 use crate::timing::Timing;
 
 mod document;
@@ -91,6 +92,8 @@ pub struct SideConfig {
     pub proxy: Option<SecretString>,
     /// The zone of the times that this iTop prints, where the operator states it.
     pub time_zone: Option<jiff::tz::TimeZone>,
+    /// How this iTop prints dates, where the operator states it.
+    pub date_format: Option<DateFormat>,
     /// How many calls may be under way at once.
     pub max_calls: usize,
     /// A call that was sent may be committed until so long after.
@@ -111,6 +114,7 @@ impl SideConfig {
             ca_file: None,
             proxy: None,
             time_zone: None,
+            date_format: None,
             max_calls: 1,
             settle_ms: 0,
             timeout_ms: 30_000,

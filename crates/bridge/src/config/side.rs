@@ -5,6 +5,7 @@ use url::Url;
 
 use super::document::{Found, Section};
 use super::{DefaultValue, Defaults, Login, SideConfig};
+use crate::date_format::DateFormat;
 use crate::timing::Timing;
 
 /// What the operator may write for an external key.
@@ -30,6 +31,7 @@ pub(super) fn read(section: &Section<'_>, name: String) -> Option<SideConfig> {
         found.secret()
     });
     let time_zone = section.get("time_zone").and_then(|found| found.parsed(time_zone));
+    let date_format = section.get("date_format").and_then(|found| found.parsed(date_format));
     let max_calls = number(section, "max_calls", 1..=64).unwrap_or(4);
     let settle_seconds = number(section, "settle_seconds", 1..=86_400);
     let timeout_seconds = number(section, "timeout_seconds", 1..=600).unwrap_or(30);
@@ -42,6 +44,7 @@ pub(super) fn read(section: &Section<'_>, name: String) -> Option<SideConfig> {
         ca_file,
         proxy,
         time_zone,
+        date_format,
         max_calls: usize::try_from(max_calls).ok()?,
         settle_ms: settle_seconds.map_or(timing.settle_ms, ms),
         timeout_ms: ms(timeout_seconds),
@@ -87,6 +90,11 @@ pub fn identity(address: &str) -> String {
 fn time_zone(name: &str) -> Result<jiff::tz::TimeZone, String> {
     jiff::tz::TimeZone::get(name)
         .map_err(|_| format!("\"{name}\" is no time zone; write one as \"Europe/Paris\" or \"Asia/Jakarta\""))
+}
+
+fn date_format(format: &str) -> Result<DateFormat, String> {
+    DateFormat::parse(format)
+        .map_err(|error| format!("\"{format}\" cannot be read back: {error}; write it as iTop's date_and_time_format has it, such as \"d/m/Y H:i:s\""))
 }
 
 fn login(section: &Section<'_>) -> Option<Login> {

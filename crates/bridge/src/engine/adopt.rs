@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use itop_bridge_core::{Adopted, FileContent, Link, Ticket, TicketMark, taken_over};
+use itop_bridge_core::{Adopted, FileContent, Link, Side, Ticket, TicketMark, taken_over};
 use itop_client::{Object, Query, oql_quote};
 
 use super::failure::Failure;
@@ -168,6 +168,8 @@ impl Shared {
             (Ok(external), Ok(internal)) => (external, internal),
             (Err(why), _) | (_, Err(why)) => return Ok(Err(CannotAdopt(why))),
         };
+        self.dates_abroad(lane, policy, Side::External, &mut external);
+        self.dates_abroad(lane, policy, Side::Internal, &mut internal);
         if has_originals(&external) && has_originals(&internal) {
             self.read_originals(lane, &lane.external, &mut external).await?;
             self.read_originals(lane, &self.internal, &mut internal).await?;

@@ -59,7 +59,8 @@ impl Pass<'_> {
         while !fields.is_empty() {
             let error = match self.send_fields(&fields, target).await? {
                 Ok(written) if self.became_html(&mut fields, &written.object) => continue,
-                Ok(written) => {
+                Ok(mut written) => {
+                    self.shared.internal.to_iso(&mut written.object);
                     self.fields_written(&fields, &written, target, reason).await?;
                     break;
                 }

@@ -3,6 +3,7 @@
 
 use itop_bridge_core::{Sight, Ticket, TicketMark};
 
+use super::dates;
 use super::failure::Failure;
 use super::sights::Sights;
 use super::{Lane, Shared};
@@ -104,7 +105,7 @@ fn kept(store: &mut dyn Store, of: &Instance) -> Result<Option<Connection>> {
     // Written last: where it stands, the others do.
     let Some(ticket) = store.cursor(of, TICKET)?.and_then(|id| id.parse().ok()) else { return Ok(None) };
     let attachment = store.cursor(of, ATTACHMENT)?.and_then(|id| id.parse().ok()).unwrap_or_default();
-    let last_update = store.cursor(of, LAST_UPDATE)?.unwrap_or_default();
+    let last_update = store.cursor(of, LAST_UPDATE)?.as_deref().and_then(dates::earliest).unwrap_or_default();
     Ok(Some(Connection { ticket, attachment, last_update }))
 }
 

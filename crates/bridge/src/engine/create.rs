@@ -109,7 +109,8 @@ impl Pass<'_> {
         let asked = self.shared.internal.present(class, &self.counterpart_attributes());
         let sent_ms = self.shared.now_ms();
         match self.send_create(class, creation, draft, &asked, external).await? {
-            Ok(written) => {
+            Ok(mut written) => {
+                self.shared.in_iso(&self.shared.internal, std::slice::from_mut(&mut written.object)).await;
                 self.leave_to_an_update(draft, &written.object);
                 self.shared.learn_offset(&self.shared.internal, &written, "last_update").await?;
                 Ok(Ok(self.created(&written.object, sent_ms).await?))
@@ -348,6 +349,7 @@ impl Pass<'_> {
             reference: text("ref"),
             status: text("status"),
             attributes: attributes.map_err(|error| Failure::of(internal, &error))?,
+            abroad: Default::default(),
             files: None,
             logs: logs.filter_map(|log| Some((log, entries(object.log(log.attribute())?)))).collect(),
             parents: super::parents::named_by(object, &asked),
@@ -419,7 +421,8 @@ impl Pass<'_> {
         let internal = &self.shared.internal;
         let asked_ms = self.shared.now_ms();
         let answer = self.leased(internal, internal.read(&class, &Query::oql(oql), &attributes)).await?;
-        let found = answer.map_err(|error| Failure::of(internal, &error))?;
+        let mut found = answer.map_err(|error| Failure::of(internal, &error))?;
+        self.shared.in_iso(internal, &mut found.objects).await;
         let carries = |object: &&Object| read::first_mark(object).as_ref() == Some(&mark);
         let mut marked: Vec<&Object> = found.objects.iter().filter(carries).collect();
         marked.sort_by_key(|object| object.id);

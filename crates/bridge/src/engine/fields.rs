@@ -3,7 +3,7 @@
 
 use itop_bridge_core::link::{Edit, Late};
 use itop_bridge_core::plan::{FieldWrite, Value};
-use itop_bridge_core::{Link, Side, Ticket};
+use itop_bridge_core::{Lifecycle, Link, Side, Ticket};
 use itop_client::Fields;
 
 use super::apart::Outgoing;
@@ -93,6 +93,10 @@ impl Pass<'_> {
         }
         if let Some(source) = &field.source {
             self.link.field_agreed(&field.code, source, answered);
+            // The bridge's own write is no correction to be wondered at.
+            if self.policy.lifecycle(Side::Internal).and_then(Lifecycle::made_attribute) == Some(&field.code) {
+                self.link.ancestor.internal.was_made(answered);
+            }
         }
     }
 

@@ -312,7 +312,7 @@ impl Pass<'_> {
         let itop = self.shared.itop(self.lane, from.other());
         let (client, comment) = (self.with_file_memory(itop).await?, self.comment());
         let mut contents = with_a_name_for(itop, contents);
-        let answer = loop {
+        let mut answer = loop {
             fields.set("contents", contents.clone());
             let call = client.create("Attachment", &fields, &comment, &["id", "creation_date"]);
             match self.write(itop, "Attachment", intend.clone(), call).await? {
@@ -320,7 +320,8 @@ impl Pass<'_> {
                 answer => break answer,
             }
         };
-        if let Ok(written) = &answer {
+        if let Ok(written) = &mut answer {
+            self.shared.in_iso(itop, std::slice::from_mut(&mut written.object)).await;
             self.shared.learn_offset(itop, written, "creation_date").await?;
         }
         Ok(answer)

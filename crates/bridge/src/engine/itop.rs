@@ -13,11 +13,14 @@ use itop_client::{Client, Error, ErrorClass, Found, Object, Query, Written};
 use tokio::sync::{Notify, OnceCell};
 
 use super::breaker::Breaker;
+use super::dates::Dates;
 use super::halting::Halts;
+use super::instants::{Listed, Offsets};
 use super::room::{LearntRoom, Room};
 use super::unreadable::{Loaded, Unreadable};
 use super::went_back::is_back;
 use super::zone::{self, Learnt};
+use crate::date_format::DateFormat;
 use crate::store::Instance;
 
 pub struct Itop {
@@ -33,6 +36,13 @@ pub struct Itop {
     pub timeout_ms: i64,
     /// The zone that the server's times are in, where the configuration says it.
     pub time_zone: Option<jiff::tz::TimeZone>,
+    /// How it prints dates, where the configuration says it.
+    pub stated_date_format: Option<DateFormat>,
+    /// Who learns how it prints dates; others wait for that.
+    pub(super) learning_dates: tokio::sync::Mutex<()>,
+    dates: Mutex<Dates>,
+    offsets: Mutex<Offsets>,
+    last_listed: Mutex<Option<Listed>>,
     known: Mutex<Known>,
     breaker: Mutex<Breaker>,
     pub(super) halts: Halts,
@@ -88,6 +98,11 @@ impl Itop {
             settle_ms,
             timeout_ms,
             time_zone: None,
+            stated_date_format: None,
+            learning_dates: tokio::sync::Mutex::default(),
+            dates: Mutex::default(),
+            offsets: Mutex::default(),
+            last_listed: Mutex::default(),
             known,
             breaker,
             halts,
@@ -99,6 +114,27 @@ impl Itop {
     /// The zone of the server's times, where the configuration says it.
     pub fn in_time_zone(self, time_zone: Option<jiff::tz::TimeZone>) -> Itop {
         Itop { time_zone, ..self }
+    }
+
+    /// How it prints dates, where the configuration says it.
+    pub fn in_date_format(self, stated: Option<DateFormat>) -> Itop {
+        if let Some(format) = &stated {
+            self.prints_dates_as(format.clone());
+        }
+        Itop { stated_date_format: stated, ..self }
+    }
+
+    pub(super) fn dates(&self) -> MutexGuard<'_, Dates> {
+        self.dates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn offsets(&self) -> MutexGuard<'_, Offsets> {
+        self.offsets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the last sweep of this process listed.
+    pub(super) fn last_listed(&self) -> MutexGuard<'_, Option<Listed>> {
+        self.last_listed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A time of this iTop's, as it prints it, for people of the other side: with its zone, where that is
@@ -268,6 +304,7 @@ impl Itop {
     /// when it was read a while after it first appeared, since a second change may hide in its second. Answers the
     /// one that was seen before where the ticket went back: then that stays.
     pub fn saw(&self, ticket: u64, last_update: &str, now_ms: i64, settle_ms: i64, overlap: i64) -> Option<String> {
+        let settle_ms = settle_ms + self.unseen_for_ms();
         let mut known = self.known();
         match known.seen.get_mut(&ticket) {
             Some(seen) if seen.last_update == last_update => {
@@ -318,7 +355,19 @@ impl Itop {
 
     /// Whether a pass has seen the ticket in this state for good.
     pub fn has_seen(&self, ticket: u64, last_update: &str) -> bool {
-        self.known().seen.get(&ticket).is_some_and(|seen| seen.settled && seen.last_update == last_update)
+        let is_it = |seen: &Seen| seen.settled && seen.last_update == last_update;
+        // A date that could not be read may be any.
+        !last_update.is_empty() && self.known().seen.get(&ticket).is_some_and(is_it)
+    }
+
+    /// The `last_update` that was seen last of this ticket.
+    pub(super) fn last_seen(&self, ticket: u64) -> Option<String> {
+        self.known().seen.get(&ticket).map(|seen| seen.last_update.clone())
+    }
+
+    /// What was seen was printed in another format.
+    pub(super) fn forget_seen_dates(&self) {
+        self.known().seen.clear();
     }
 
     /// A sweep has met this `last_update`, and the ticket is marked.
@@ -332,6 +381,7 @@ impl Itop {
 
     /// A pass has asked for the ticket, and it does not fit: what a sweep met of it is seen.
     pub fn does_not_fit(&self, ticket: u64, now_ms: i64, settle_ms: i64) {
+        let settle_ms = settle_ms + self.unseen_for_ms();
         if let Some(seen) = self.known().seen.get_mut(&ticket) {
             seen.settled |= now_ms - seen.first_met_ms >= settle_ms;
         }

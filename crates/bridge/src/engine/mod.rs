@@ -14,6 +14,7 @@ mod breaker;
 mod connection;
 mod create;
 mod crossing;
+mod dates;
 mod documents;
 mod enclosures;
 mod escaping;
@@ -25,7 +26,9 @@ mod given_again;
 mod halting;
 mod halts;
 mod html;
+mod identity;
 mod in_hand;
+mod instants;
 mod itop;
 mod lease;
 mod log_entries;
@@ -57,6 +60,7 @@ mod worker;
 mod write;
 mod zone;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use itop_bridge_core::{Side, TicketMark};
@@ -65,7 +69,9 @@ use tokio::sync::watch;
 pub use adopt::{CannotAdopt, PairOf, ReadyPair};
 pub use alerts::Alerts;
 pub use backfill::{Older, TellClass, TitleAdopted, TitlePair, Titled, Unclear, Wish, Wished};
+pub use dates::kept_date_format;
 pub use html::{log_text, without_image_addresses};
+pub use instants::{Offsets, agree_for_a_year};
 pub use itop::Itop;
 pub use parents::words_of;
 pub use policies::{LaneSettings, target_of};
@@ -80,7 +86,7 @@ pub use zone::Learnt;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::random::Random;
-use crate::store::StoreHandle;
+use crate::store::{StoreHandle, TicketOf};
 use crate::timing::Timing;
 use breaker::Down;
 use failure::Failure;
@@ -124,6 +130,8 @@ struct Shared {
     suspensions: Mutex<Suspensions>,
     metrics: Arc<Metrics>,
     alerts: Option<Alerts>,
+    /// Tickets of which a date waits for a zone to be known.
+    waits_for_zone: Mutex<BTreeSet<TicketOf>>,
     /// The highest counterpart that the store knew when this process began.
     highest_known: tokio::sync::OnceCell<Option<u64>>,
     /// When this process began: what an earlier one was sending, it sent before.
@@ -161,6 +169,7 @@ impl Engine {
         Engine {
             shared: Arc::new(Shared {
                 highest_known: tokio::sync::OnceCell::new(),
+                waits_for_zone: Mutex::default(),
                 started_ms: parts.clock.now_ms(),
                 suspensions: Mutex::new(Suspensions::new(&parts.timing)),
                 store: parts.store,
@@ -184,6 +193,9 @@ impl Engine {
         }
         if let Err(failure) = self.shared.remember_room().await {
             tracing::warn!(error = %failure.text, "what the iTops have no room for is learnt again");
+        }
+        if let Err(failure) = self.shared.remember_date_formats().await {
+            tracing::warn!(error = %failure.text, "how the sides print dates is learnt again");
         }
         let (end, ending) = watch::channel(false);
         let mut parts = self.spawn_parts(ending);
@@ -270,6 +282,10 @@ impl Shared {
             Side::External => &lane.external,
             Side::Internal => &self.internal,
         }
+    }
+
+    fn waits_for_zone(&self) -> MutexGuard<'_, BTreeSet<TicketOf>> {
+        self.waits_for_zone.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn suspensions(&self) -> MutexGuard<'_, Suspensions> {

@@ -11,6 +11,7 @@ use itop_bridge_core::plan::{Halt, Note, Plan, Step, Write};
 use itop_bridge_core::{Link, Policy, Side, Sight, Ticket, TicketKey, reconcile};
 
 use super::failure::{Failure, Kind, and_look, news};
+use super::identity::with_iso_dates;
 use super::in_hand::InHand;
 use super::itop::Itop;
 use super::looks::after_an_absence;
@@ -62,7 +63,7 @@ enum Applied {
 impl<'a> Pass<'a> {
     pub fn new(shared: &'a Shared, lane: &'a Lane, policy: Arc<Policy>, claim: Claim, files: InHand) -> Pass<'a> {
         let (link_id, link) = match &claim.link {
-            Some((id, link)) => (Some(*id), link.clone()),
+            Some((id, link)) => (Some(*id), with_iso_dates(link, &shared.internal, &lane.external)),
             None => (None, Link::unborn(no_ticket())),
         };
         Pass {
@@ -233,6 +234,8 @@ impl<'a> Pass<'a> {
     async fn plan_and_write(&mut self, mut sights: Sights) -> Result<Option<i64>, Failure> {
         let (mut rounds, mut fresh) = (0, false);
         loop {
+            self.shared.see_abroad(self.lane, &self.policy, &mut sights);
+            self.look_closer(&mut sights).await?;
             let plan = reconcile(&self.policy, &self.link, &sights.external, &sights.internal);
             if let Some(halt) = &plan.halt {
                 self.take_notes(&plan);
@@ -385,6 +388,7 @@ impl<'a> Pass<'a> {
                     self.did(format!("the file {:?} was deleted by a person", enclosure.name));
                 }
                 Note::EditOverwritten(edit) => self.edit_overwritten(edit),
+                Note::Made { of, at } => self.start_corrected(*of, at),
                 Note::ExternalReference(reference) => {
                     self.did(format!("{} is {reference} from now on", self.link.external.reference));
                 }
@@ -400,6 +404,8 @@ impl<'a> Pass<'a> {
             }
         }
         self.link.conflicts.clone_from(&plan.conflicts);
+        self.link.waits_for_zone = plan.waits_for_zone;
+        self.shared.note_waiting_for_zone(&self.claim.lease.of, plan.waits_for_zone);
         self.link != before
     }
 

@@ -61,6 +61,7 @@ impl Engine {
     pub async fn preview(&self, of: &TicketOf, class: Option<String>) -> Result<Preview, CannotTell> {
         let (shared, lane) = (&*self.shared, &**self.shared.lane(&of.external)?);
         shared.remember_offsets().await?;
+        shared.remember_date_formats().await?;
         let key = of.clone();
         let stored = shared.store.call(move |store| store.link_of_external(&key)).await.map_err(Failure::from)?;
         let link = stored.map(|stored| (stored.id, stored.link));
@@ -77,6 +78,7 @@ impl Engine {
             (None, Sight::Here(ticket)) => Link::unborn(ticket.key()),
             (None, _) => Link::unborn(TicketKey { class, id: of.ticket, reference: String::new() }),
         };
+        shared.see_abroad(lane, &policy, &mut sights);
         let mut contents = shared.contents_of_originals(lane, &link, &mut sights).await?;
         let planned = match why_not {
             Some(why) => Err(why),

@@ -104,9 +104,10 @@ impl Shared {
         // What is known is at least as old as the question: a call may take long to answer.
         let now = self.now_ms();
         match itop.read(wanted.class, &query(wanted, ids), &attributes).await {
-            Ok(found) => {
+            Ok(mut found) => {
                 self.answered(itop);
                 self.may_read(itop, wanted.class);
+                self.in_iso(itop, &mut found.objects).await;
                 let mut reads: Reads = ids.iter().map(|id| (*id, Ok(None))).collect();
                 for object in &found.objects {
                     let read = self.ticket(itop, object, &attributes, now).await;
@@ -151,6 +152,7 @@ impl Shared {
                 reference: text("ref"),
                 status: text("status"),
                 attributes: itop.texts(object, attributes).await?,
+                abroad: Default::default(),
                 files: None,
                 logs: logs.collect(),
                 parents: super::parents::named_by(object, attributes),

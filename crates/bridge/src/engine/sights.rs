@@ -83,7 +83,7 @@ impl Pass<'_> {
         Ok(now)
     }
 
-    async fn list(&mut self, ticket: &Ticket, side: Side) -> Result<Vec<itop_bridge_core::File>, Failure> {
+    pub(super) async fn list(&mut self, ticket: &Ticket, side: Side) -> Result<Vec<itop_bridge_core::File>, Failure> {
         let (shared, lane) = (self.shared, self.lane);
         let itop = shared.itop(lane, side);
         let marks = read::marks_of(lane, &shared.server, [&self.link].into_iter(), side);

@@ -12,6 +12,7 @@ use itop_client::{Error, Query, oql_quote};
 use jiff::ToSpan;
 use jiff::civil::DateTime;
 
+use super::dates;
 use super::failure::Failure;
 use super::itop::Itop;
 use super::{Lane, Shared};
@@ -78,7 +79,7 @@ impl Shared {
         // What is older than the connection is settled before anything is carried.
         let begun = self.connection(lane).await?;
         let itop = &lane.external;
-        let cursor = self.cursor(itop, LAST_UPDATE).await?.unwrap_or(begun.last_update);
+        let cursor = self.change_cursor(itop).await?.unwrap_or(begun.last_update);
         let tickets = self.sweep_tickets(itop, Some(lane), cursor).await?;
         Ok(tickets + self.sweep_attachments(itop, Some(lane), begun.attachment).await?)
     }
@@ -86,7 +87,7 @@ impl Shared {
     /// At the first start from the latest change on.
     async fn sweep_internal(&self) -> Result<usize, Failure> {
         let itop = &self.internal;
-        let Some(cursor) = self.cursor(itop, LAST_UPDATE).await? else {
+        let Some(cursor) = self.change_cursor(itop).await? else {
             let changes = self.latest_changes(itop).await?;
             for (id, last_update) in &changes.tickets {
                 itop.stood_before(*id, last_update);
@@ -107,9 +108,13 @@ impl Shared {
         let oql = format!("SELECT Ticket WHERE last_update >= {}", oql_quote(&from));
         let now_ms = self.now_ms();
         let answer = itop.client.get("Ticket", &Query::oql(oql), &["id", "finalclass", "last_update"]).await;
-        let found = self.noted(itop, "Ticket", answer).map_err(|error| Failure::of(itop, &error))?;
+        let mut found = self.noted(itop, "Ticket", answer).map_err(|error| Failure::of(itop, &error))?;
+        self.in_iso(itop, &mut found.objects).await;
         if self.went_back(itop, &found.objects).await? {
             return Ok(0);
+        }
+        if let Some(shown) = itop.offset_shown_by(&found.objects, &from, now_ms, self.now_ms()) {
+            self.offset_was_shown(itop, &shown).await?;
         }
         let (mut marks, mut met) = (Vec::new(), Vec::new());
         let mut latest = cursor.as_str();
@@ -141,7 +146,8 @@ impl Shared {
         let highest = itop.find_highest_ticket().await;
         let highest = self.noted(itop, "Ticket", highest).map_err(failed)?;
         let answer = itop.client.get("Ticket", &Query::ids(&[highest]), &["last_update"]).await;
-        let newest = self.noted(itop, "Ticket", answer).map_err(failed)?;
+        let mut newest = self.noted(itop, "Ticket", answer).map_err(failed)?;
+        self.in_iso(itop, &mut newest.objects).await;
         let newest = newest.objects.first().and_then(|object| object.text("last_update")).unwrap_or_default();
         if newest.is_empty() {
             // No ticket at all.
@@ -150,7 +156,8 @@ impl Shared {
         let from = earlier(newest, self.timing.cursor_overlap_seconds);
         let query = Query::oql(format!("SELECT Ticket WHERE last_update >= {}", oql_quote(&from)));
         let answer = itop.client.get("Ticket", &query, &["id", "last_update"]).await;
-        let found = self.noted(itop, "Ticket", answer).map_err(failed)?;
+        let mut found = self.noted(itop, "Ticket", answer).map_err(failed)?;
+        self.in_iso(itop, &mut found.objects).await;
         let of = |object: &itop_client::Object| object.text("last_update").unwrap_or_default().to_owned();
         let tickets: Vec<(u64, String)> = found.objects.iter().map(|object| (object.id, of(object))).collect();
         let latest = tickets.iter().map(|(_, last_update)| last_update.as_str()).max().unwrap_or(newest).to_owned();
@@ -229,6 +236,11 @@ impl Shared {
         let marked = self.mark_all(marks).await?;
         itop.met_attachments(by_ticket.into_values().flat_map(|(_, ids)| ids));
         Ok(marked)
+    }
+
+    /// Up to which change that side was swept.
+    async fn change_cursor(&self, itop: &Itop) -> Result<Option<String>, Failure> {
+        Ok(self.cursor(itop, LAST_UPDATE).await?.as_deref().and_then(dates::earliest))
     }
 
     async fn cursor(&self, itop: &Itop, name: &'static str) -> Result<Option<String>, Failure> {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use itop_client::{Object, Query};
+use itop_client::{Object, Query, oql_quote};
 use jiff::civil::DateTime;
 
 use super::Shared;
@@ -49,7 +49,8 @@ impl Shared {
         }
         let ids: Vec<u64> = seen.keys().copied().collect();
         let answer = itop.client.get("Ticket", &Query::ids(&ids), &["id", "ref", "last_update"]).await;
-        let found = self.noted(itop, "Ticket", answer).map_err(|error| Failure::of(itop, &error))?;
+        let mut found = self.noted(itop, "Ticket", answer).map_err(|error| Failure::of(itop, &error))?;
+        self.in_iso(itop, &mut found.objects).await;
         if self.stops_over(itop, &found.objects, &seen).await? {
             return Ok(true);
         }
@@ -62,7 +63,9 @@ impl Shared {
         for object in shown {
             let now = object.text("last_update").unwrap_or_default();
             let Some(before) = seen.get(&object.id) else { continue };
-            if is_back(before, now, self.timing.cursor_overlap_seconds) {
+            if is_back(before, now, self.timing.cursor_overlap_seconds)
+                && self.is_held_before(itop, object.id, before).await?
+            {
                 // Not every list names them.
                 let name = object.text("ref").map_or_else(|| format!("{}", object.id), str::to_owned);
                 self.stop_restored(itop, &name, before, now).await?;
@@ -78,10 +81,35 @@ impl Shared {
         let Some(before) = itop.saw(object.id, last_update, now_ms, self.timing.seen_settle_ms, overlap) else {
             return;
         };
+        match self.is_held_before(itop, object.id, &before).await {
+            Ok(false) => return,
+            // The sweep asks again.
+            Err(failure) => {
+                tracing::warn!(itop = %itop.name, error = %failure.text, "whether this iTop was restored could not be asked");
+                return;
+            }
+            Ok(true) => {}
+        }
         let reference = object.text("ref").unwrap_or_default();
         if let Err(failure) = self.stop_restored(itop, reference, &before, last_update).await {
             tracing::error!(itop = %itop.name, error = %failure.text, "the store does not take it that this side halts");
         }
+    }
+
+    /// Whether iTop itself holds an earlier change than was seen. Where it prints dates in a format of its own, one that
+    /// was changed a moment ago makes an earlier date of a later one.
+    async fn is_held_before(&self, itop: &Itop, ticket: u64, before: &str) -> Result<bool, Failure> {
+        if itop.date_format().is_iso() {
+            return Ok(true);
+        }
+        let limit = oql_quote(&earlier(before, self.timing.cursor_overlap_seconds));
+        let oql = format!("SELECT Ticket WHERE id = {ticket} AND last_update < {limit}");
+        let answer = itop.client.get("Ticket", &Query::oql(oql), &["id"]).await;
+        let found = self.noted(itop, "Ticket", answer).map_err(|error| Failure::of(itop, &error))?;
+        if found.objects.is_empty() {
+            itop.doubts_its_dates();
+        }
+        Ok(!found.objects.is_empty())
     }
 
     /// Once in the life of a process; whoever comes meanwhile waits for them.

@@ -12,6 +12,7 @@ use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
 use super::Shared;
 use super::failure::Failure;
+use super::instants::Offsets;
 use super::itop::Itop;
 use crate::store::{Instance, Store, StoreError};
 
@@ -21,6 +22,11 @@ const CURSOR: &str = "offset";
 impl Shared {
     /// A create was answered: `created` is the attribute with iTop's own time of it.
     pub(super) async fn learn_offset(&self, itop: &Itop, written: &Written, created: &str) -> Result<(), Failure> {
+        if let (Some(created), Some(date)) = (written.object.text(created), written.date.as_deref())
+            && let Some(shown) = Learnt::from(created, date)
+        {
+            self.offset_was_shown(itop, &shown).await?;
+        }
         let Some(learnt) = itop.learn_offset(written, created) else { return Ok(()) };
         let instance = itop.instance.clone();
         Ok(self.store.call(move |store| store.set_cursor(&instance, CURSOR, &learnt.as_text())).await?)
@@ -30,9 +36,14 @@ impl Shared {
     pub(super) async fn remember_offsets(&self) -> Result<(), Failure> {
         for itop in self.itops() {
             let instance = itop.instance.clone();
-            if let Some(learnt) = self.store.call(move |store| Learnt::kept(store, &instance)).await? {
+            let kept = move |store: &mut dyn Store| {
+                Ok::<_, StoreError>((Learnt::kept(store, &instance)?, Offsets::kept(store, &instance)?))
+            };
+            let (learnt, offsets) = self.store.call(kept).await?;
+            if let Some(learnt) = learnt {
                 itop.remember_offset(learnt);
             }
+            *itop.offsets() = offsets;
         }
         Ok(())
     }
@@ -67,6 +78,15 @@ impl Learnt {
     /// What a process has learnt of this side.
     pub fn kept(store: &mut dyn Store, of: &Instance) -> Result<Option<Learnt>, StoreError> {
         Ok(store.cursor(of, CURSOR)?.as_deref().and_then(Learnt::from_text))
+    }
+
+    /// An offset that was shown at that time of the server's.
+    pub(super) fn shown(offset: Offset, at: &str) -> Learnt {
+        Learnt { offset, since: at.to_owned() }
+    }
+
+    pub(super) fn since(&self) -> &str {
+        &self.since
     }
 
     pub fn offset(&self) -> Offset {

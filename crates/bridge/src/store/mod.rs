@@ -249,6 +249,8 @@ pub struct Pair {
     pub vanished: bool,
     /// It is still to be compared with an iTop that was restored from a backup.
     pub restored: bool,
+    /// A date of it waits for the zone of one of the servers to be known.
+    pub waits_for_zone: bool,
     pub state: LinkState,
 }
 

@@ -41,6 +41,15 @@ impl Link {
         self.standing_on(side).chain(deleted).chain(logs.chain(left_behind).copied()).chain(orphaned)
     }
 
+    /// The files that bear this pair's mark on one side, as far as is known: what was taken over with the pair bears none.
+    pub fn marked_on(&self, side: Side) -> impl Iterator<Item = u64> {
+        let taken_over = self.copies.iter().filter(|copy| copy.taken_over && copy.from == side.other());
+        let taken_over = taken_over.filter_map(|copy| copy.state.standing());
+        let taken_over: Vec<u64> = taken_over.collect();
+        let logs = self.logs.iter().filter(move |log| log.from == side.other()).flat_map(|log| &log.files).copied();
+        self.standing_on(side).filter(move |id| !taken_over.contains(id)).chain(logs)
+    }
+
     /// The copies and documents on one side, and what is sent of a batch.
     pub fn standing_on(&self, side: Side) -> impl Iterator<Item = u64> {
         self.file_states_on(side).filter_map(CopyState::standing)

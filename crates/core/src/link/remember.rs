@@ -18,7 +18,7 @@ impl Link {
                 self.path = None;
                 self.owed.retain(|late| !matches!(late, Late::Status { .. }));
             }
-            Note::Made { of, at } => self.ancestor.side_mut(*of).made.clone_from(at),
+            Note::Made { of, at } => self.ancestor.side_mut(*of).was_made(at),
             Note::Adopt(copy) => self.keep_copy(copy.clone()),
             Note::CopyRemovedByPerson { from, original } => {
                 self.change_copy(*from, *original, |copy| copy.state = CopyState::RemovedByPerson);
@@ -36,6 +36,7 @@ impl Link {
                 // The title inside carries the reference: it is written anew.
                 self.ancestor.external.fields.remove("title");
                 self.ancestor.external.made.clear();
+                self.ancestor.external.made_before.clear();
                 self.resumed = false;
             }
             Note::ResumeIsOver => self.resumed = false,

@@ -15,7 +15,7 @@ pub fn create(policy: &Policy, external: &Ticket) -> Step {
             let source = external.attributes.get(code).filter(|source| !source.is_empty() || is_mandatory(code))?;
             Some(FieldWrite {
                 code: code.to_owned(),
-                value: wanted(policy, external, code, source),
+                value: wanted(policy, external, code, source)?,
                 source: Some(source.clone()),
                 lost_edit: None,
             })
@@ -50,14 +50,19 @@ fn belongs_to_create(policy: &Policy, code: &str) -> bool {
     is_external_key(code) || !asked_later
 }
 
-/// What the internal side should hold for this external value.
-fn wanted(policy: &Policy, external: &Ticket, code: &str, source: &str) -> Value {
-    match code {
+/// What the internal side should hold for this external value; `None` for a date of which nobody can tell what it is
+/// there.
+fn wanted(policy: &Policy, external: &Ticket, code: &str, source: &str) -> Option<Value> {
+    let value = match code {
         "title" => Value::Text(title(policy, external, source)),
         _ if Policy::is_html(code) && source.trim().is_empty() => Value::Text(NO_DESCRIPTION.to_owned()),
         _ if is_markup(code, source) => Value::Html(source.to_owned()),
+        _ if external.abroad.contains_key(code) && !source.is_empty() => {
+            Value::Text(external.abroad_at(code)?.to_owned())
+        }
         _ => Value::Text(source.to_owned()),
-    }
+    };
+    Some(value)
 }
 
 /// The title as it is told inside: in words first, so that no link is cut in two.
@@ -105,7 +110,10 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
             // The external ticket never said anything here: it has nothing to take back.
             continue;
         }
-        let value = wanted(policy, external, code, source);
+        if let Some(why) = external.unknown_abroad(code) {
+            plan.wait_for_zone(code, why);
+        }
+        let Some(value) = wanted(policy, external, code, source) else { continue };
         if already_says(&value, target) {
             plan.notes.push(Note::Field { code: code.clone(), external: source.clone(), internal: target.clone() });
             continue;
@@ -153,7 +161,8 @@ fn differs(policy: &Policy, external: &Ticket, internal: &Ticket, code: &str) ->
         return false;
     };
     let says_nothing = source.is_empty() && !is_mandatory(code);
-    let is_said = match wanted(policy, external, code, source) {
+    let Some(wanted) = wanted(policy, external, code, source) else { return false };
+    let is_said = match wanted {
         Value::Html(words) | Value::Text(words) if Policy::is_html(code) => text::says_what_fits(&words, target),
         Value::Text(words) if !is_markup(code, target) => words == *target,
         Value::Html(words) | Value::Text(words) => {

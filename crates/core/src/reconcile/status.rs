@@ -126,6 +126,11 @@ fn drive(policy: &Policy, link: &Link, source: &Standing<'_>, target: &Standing<
     }
     match target.lifecycle.path(&target.ticket.status, source.calm) {
         Some(path) if !path.is_empty() => {
+            let unknown = path.iter().flat_map(|transition| transition.asked());
+            if let Some(why) = unknown.filter_map(|code| source.ticket.unknown_abroad(code)).next() {
+                plan.wait_for_zone(STATUS, why);
+                return None;
+            }
             let walk = path.iter().map(|transition| stimulus(policy, transition, source, target)).collect();
             let write = Write::WalkStatus { on: target.side, wanted: source.calm.to_owned(), walk };
             plan.writes.push(Step { write, reason: reason(link, source, target) });
@@ -270,7 +275,8 @@ fn attribute(policy: &Policy, code: &str, source: &Standing<'_>, target: &Standi
     } else if is_field && target.side == Side::External {
         default
     } else {
-        let source = source.ticket.filled(code).map(|value| (value, TakenFrom::Source));
+        let source = source.ticket.filled(code).map(|value| source.ticket.abroad_at(code).unwrap_or(value));
+        let source = source.map(|value| (value, TakenFrom::Source));
         source.or(if own.is_some() { None } else { default })
     };
     found.map(|(value, taken_from)| StimulusAttribute { code: code.to_owned(), value: value.to_owned(), taken_from })

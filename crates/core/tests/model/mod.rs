@@ -350,6 +350,7 @@ impl World {
             reference: reference.into(),
             status: side.status.clone(),
             attributes: attributes.chain([solution]).collect(),
+            abroad: Default::default(),
             files: files.then(|| side.files.iter().map(file).collect()),
             logs: [(LogName::Private, side.entries(on))].into(),
             parents: Vec::new(),

@@ -37,7 +37,7 @@ pub fn halts() -> Vec<Case> {
             "the internal id and reference were given out again: nothing is written over another ticket",
             link().made("", "2026-11-24 10:00:00"),
             ext().title("B"),
-            int().with("start_date", "2026-11-25 09:00:00"),
+            int().with("start_date", "2026-11-25 09:00:00").title("another ticket"),
         )
         .halts(HaltKind::InternalReferenceChanged),
         case(

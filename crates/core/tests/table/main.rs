@@ -3,6 +3,7 @@
 
 mod anew;
 mod apply;
+mod dates;
 mod documents;
 mod enclosures;
 mod fields;
@@ -10,6 +11,7 @@ mod files;
 #[path = "../fixtures/mod.rs"]
 mod fixtures;
 mod halts;
+mod identity;
 mod logs;
 mod outward;
 mod parents;
@@ -140,6 +142,10 @@ fn every_row_holds() {
         documents::notices(),
         enclosures::enclosures(),
         halts::halts(),
+        identity::corrected(),
+        identity::given_again(),
+        dates::fields(),
+        dates::stimuli(),
         anew::in_doubt(),
         anew::left_behind(),
         restored::restored(),

@@ -127,6 +127,7 @@ impl List<'_> {
         self.add(section, "ca_file", json!(side.ca_file.as_ref().map(|file| file.display().to_string())));
         self.add(section, "proxy", json!(side.proxy.as_ref().map(|_| MASK)));
         self.add(section, "time_zone", json!(side.time_zone.as_ref().and_then(|zone| zone.iana_name())));
+        self.add(section, "date_format", json!(side.date_format.as_ref().map(ToString::to_string)));
         self.add(section, "max_calls", json!(side.max_calls));
         self.add(section, "settle_seconds", json!(side.settle_ms / 1_000));
         self.add(section, "timeout_seconds", json!(side.timeout_ms / 1_000));

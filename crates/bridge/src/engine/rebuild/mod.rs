@@ -258,7 +258,8 @@ impl Shared {
                 Ok(found) if found.total > most as u64 => step = (step / 2).max(most as u64),
                 Err(error) if error.class == ErrorClass::TooLarge && step > 1 => step /= 2,
                 answer => {
-                    let found = self.noted(itop, class, answer).map_err(|error| Failure::of(itop, &error))?;
+                    let mut found = self.noted(itop, class, answer).map_err(|error| Failure::of(itop, &error))?;
+                    self.in_iso(itop, &mut found.objects).await;
                     after = to;
                     if found.total <= most as u64 / 2 {
                         step = step.saturating_mul(2).min(MOST_IDS);

@@ -391,6 +391,8 @@ struct Body {
     halt: Option<HaltOfBody>,
     #[serde(default)]
     restored: Vec<serde::de::IgnoredAny>,
+    #[serde(default)]
+    waits_for_zone: bool,
 }
 
 #[derive(serde::Deserialize)]
@@ -413,6 +415,7 @@ fn read_pair(row: &rusqlite::Row<'_>) -> rusqlite::Result<Pair> {
         halted: body.halt.is_some(),
         vanished: body.halt.is_some_and(|halt| halt.kind.vanished().is_some()),
         restored: !body.restored.is_empty(),
+        waits_for_zone: body.waits_for_zone,
         state: read_state(row)?,
     })
 }

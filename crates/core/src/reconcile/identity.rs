@@ -1,0 +1,108 @@
+//! Whether a ticket is still the one that was linked. An iTop that was restored from a backup gives ids out again,
+//! and references with them.
+//!
+//! The rule, and why it can neither halt a corrected ticket nor go on with another one:
+//!
+//! 1. Another reference is another ticket. iTop draws it once and nobody edits it.
+//! 2. The same time of creation, as it was ever known for this ticket, is the same ticket. For requests and
+//!    incidents that time is `start_date`, which is a new ticket's own moment: the clock has gone on since the linked
+//!    one was made. To meet a known time it would have to be corrected to that very second.
+//! 3. Another time alone proves nothing, since `start_date` is a person's to correct. Then what only the linked ticket
+//!    can show decides:
+//!    - The mark in the first entry of the private log names this pair. The bridge writes it with the create
+//!      call itself, for this pair and no other, and nothing else brings it onto another ticket.
+//!    - A file that the bridge made for this pair and knows by its id still hangs on the ticket. A restore takes it away
+//!      together with the ticket.
+//!    - An entry of its log that was delivered is still there: its author, its words and its second.
+//! 4. Where the pair has such witnesses that were looked for and none is left, it is another ticket: a correction of a
+//!    date takes neither files nor log entries away.
+//! 5. Where there never were any, what was agreed of title and description decides: another ticket shares neither.
+//!    With only one of them the time must have moved back as well. People correct a start to when it
+//!    really began; a new ticket begins later than the one whose id it was given.
+
+use crate::caselog::LogName;
+use crate::link::{Link, is_as_agreed};
+use crate::mark::TicketMark;
+use crate::policy::Policy;
+use crate::text;
+use crate::ticket::{File, Side, Ticket};
+
+/// Why this is not the ticket that was linked.
+pub fn is_another(policy: &Policy, link: &Link, side: Side, found: &Ticket) -> Option<String> {
+    let linked = link.key(side)?;
+    let (was, is) = (&linked.reference, &found.reference);
+    let instance = match side {
+        Side::External => policy.external.as_str(),
+        Side::Internal => "the internal side",
+    };
+    let asks = "was this iTop restored from a backup, or cloned?";
+    if was != is {
+        return Some(format!("ticket id {} of {instance} was {was} and is now {is}: {asks}", found.id));
+    }
+    let made = is_in_doubt(policy, link, side, found)?;
+    if is_known_again(policy, link, side, found, made) {
+        return None;
+    }
+    let known = &link.ancestor.side(side).made;
+    let it = format!("{is} (id {}) of {instance}", found.id);
+    Some(format!("{it} is another ticket now: the linked one was made at {known}, this one at {made}: {asks}"))
+}
+
+/// The ticket shows another time of creation than was ever known: what else it shows decides, and has to be read.
+pub fn is_in_doubt<'a>(policy: &Policy, link: &Link, side: Side, found: &'a Ticket) -> Option<&'a str> {
+    let ancestor = link.ancestor.side(side);
+    let made = policy.made(side, found)?;
+    let known = [&ancestor.made].into_iter().chain(&ancestor.made_before);
+    (!ancestor.made.is_empty() && !known.into_iter().any(|known| is_same_moment(known, made))).then_some(made)
+}
+
+/// A format without seconds prints none: such a time is any of its minute.
+fn is_same_moment(one: &str, other: &str) -> bool {
+    const MINUTES: usize = "2026-11-29 18:00".len();
+    let lost_its_seconds = |text: &str| text.get(MINUTES..) == Some(":00");
+    one == other
+        || ((lost_its_seconds(one) || lost_its_seconds(other))
+            && one.get(..MINUTES).is_some_and(|minute| other.get(..MINUTES) == Some(minute)))
+}
+
+fn is_known_again(policy: &Policy, link: &Link, side: Side, found: &Ticket, made: &str) -> bool {
+    let witnesses = [mark(policy, link, side, found), own_files(link, side, found), entries(link, side, found)];
+    if witnesses.contains(&Some(true)) {
+        return true;
+    }
+    !witnesses.contains(&Some(false)) && words(link, side, found, made)
+}
+
+/// `None`: there is no such witness, or it was not looked for.
+fn mark(policy: &Policy, link: &Link, side: Side, found: &Ticket) -> Option<bool> {
+    let first = found.logs.get(&LogName::Private).filter(|_| side == Side::Internal)?.first()?;
+    Some(TicketMark::find(&first.html)? == policy.mark(link))
+}
+
+fn own_files(link: &Link, side: Side, found: &Ticket) -> Option<bool> {
+    let files = found.files.as_ref()?;
+    let stands = |id: u64| files.iter().any(|file: &File| file.id == id && file.mark().is_some());
+    let mut known = link.marked_on(side).peekable();
+    known.peek()?;
+    Some(known.any(stands))
+}
+
+fn entries(link: &Link, side: Side, found: &Ticket) -> Option<bool> {
+    let read = link.logs.iter().filter(|state| state.from == side && !state.delivered.is_empty());
+    let mut read = read.filter_map(|state| Some((state, found.logs.get(&state.log)?))).peekable();
+    read.peek()?;
+    Some(read.any(|(state, log)| log.iter().any(|entry| state.delivered.contains(&entry.key))))
+}
+
+fn words(link: &Link, side: Side, found: &Ticket, made: &str) -> bool {
+    let ancestor = link.ancestor.side(side);
+    let says = |code: &str| {
+        let (Some(agreed), Some(now)) = (ancestor.fields.get(code), found.attributes.get(code)) else { return false };
+        text::same_html(agreed, now) || is_as_agreed(agreed, now)
+    };
+    match (says("title"), says("description")) {
+        (true, true) => true,
+        (false, false) => false,
+        (true, false) | (false, true) => made < ancestor.made.as_str(),
+    }
+}
