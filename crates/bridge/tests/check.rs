@@ -975,6 +975,20 @@ async fn what_was_learnt_of_a_server_is_shown() {
         lines_of(&world, &path, NOW, "post_max_size").await[1],
         "ok      acme post_max_size: a call of 2.1 MiB was refused for its size, 3 h ago, and one of that size gets through now"
     );
+    store.set_cursor(&acme, "offsets", "3600 2026-11-24 12:00:00").unwrap();
+    store.set_cursor(&acme, "date_format", "d/m/Y H:i").unwrap();
+    assert_eq!(
+        lines_of(&world, &path, NOW, "time zone").await[1],
+        "ok      acme time zone: UTC+01, learnt from its answers; a date of another season waits to cross until `time_zone` \
+         of [external.acme] is set"
+    );
+    assert_eq!(
+        lines_of(&world, &path, NOW, "date format").await,
+        [
+            "ok      elitery date format: Y-m-d H:i:s, as iTop prints dates unless it is told otherwise",
+            "ok      acme date format: d/m/Y H:i, learnt from its answers",
+        ]
+    );
     for (zone, line) in [
         ("Europe/Paris", "ok      acme time zone: Europe/Paris, as configured and as its answers show"),
         (

@@ -23,6 +23,8 @@ pub struct Found {
     pub total: u64,
     /// Sorted by class and id.
     pub objects: Vec<Object>,
+    /// The web server's time of the answer (HTTP `Date`), in UTC.
+    pub date: Option<String>,
 }
 
 /// What iTop says that a write has made of the object: only the attributes asked for.
@@ -82,10 +84,10 @@ impl Client {
             call.max_answer_bytes = base64.saturating_mul(2).saturating_add(ANSWER_BESIDE_CONTENTS);
             call.charge_bytes = base64.saturating_mul(READ_PEAK).max(1);
         }
-        self.rest(call, |answer, _from| {
+        self.rest(call, |answer, from| {
             let objects = objects(answer)?;
             let total = answer.count("Found:").unwrap_or(objects.len() as u64);
-            Ok(Found { total, objects })
+            Ok(Found { total, objects, date: from.date })
         })
         .await
     }

@@ -5,7 +5,8 @@ use itop_client::base64_len;
 
 use super::Verdict;
 use crate::config::{Config, SideConfig};
-use crate::engine::{Learnt, LearntRoom, RefusedSize};
+use crate::date_format::DateFormat;
+use crate::engine::{Learnt, LearntRoom, Offsets, RefusedSize, agree_for_a_year};
 use crate::span::span;
 
 const MIB: u64 = 1 << 20;
@@ -13,10 +14,28 @@ const MIB: u64 = 1 << 20;
 /// What a call holds beside the file.
 const BESIDE_A_FILE: u64 = 64 << 10;
 
-pub(super) fn time_zone(side: &SideConfig, learnt: Option<&Learnt>, section: &str) -> Verdict {
+/// How a side prints dates, and who says so.
+pub(super) fn date_format(side: &SideConfig, learnt: Option<&DateFormat>) -> Verdict {
+    Verdict::ok(match (&side.date_format, learnt) {
+        (Some(stated), _) => format!("{stated}, as configured"),
+        (None, Some(learnt)) => format!("{learnt}, learnt from its answers"),
+        (None, None) => format!("{}, as iTop prints dates unless it is told otherwise", DateFormat::iso()),
+    })
+}
+
+pub(super) fn time_zone(
+    side: &SideConfig,
+    learnt: Option<&Learnt>,
+    offsets: &Offsets,
+    section: &str,
+    now_ms: i64,
+) -> Verdict {
     let Some(zone) = &side.time_zone else {
-        return match learnt {
-            Some(learnt) => Verdict::ok(format!("UTC{}, learnt from its answers", learnt.offset())),
+        return match learnt.map(Learnt::offset).or(offsets.newest()) {
+            Some(offset) if offsets.newest().is_some() && !tells_a_year(offsets, now_ms) => Verdict::ok(format!(
+                "UTC{offset}, learnt from its answers; a date of another season waits to cross until `time_zone` of {section} is set"
+            )),
+            Some(offset) => Verdict::ok(format!("UTC{offset}, learnt from its answers")),
             None => Verdict::ok(
                 "not yet learnt: until the bridge first creates something there, times are told to people as server time",
             ),
@@ -31,6 +50,11 @@ pub(super) fn time_zone(side: &SideConfig, learnt: Option<&Learnt>, section: &st
         Some(_) => Verdict::ok(format!("{name}, as configured and as its answers show")),
         None => Verdict::ok(format!("{name}, as configured")),
     }
+}
+
+fn tells_a_year(offsets: &Offsets, now_ms: i64) -> bool {
+    let from = jiff::Timestamp::from_millisecond(now_ms);
+    from.is_ok_and(|from| agree_for_a_year(offsets.clone().zones(), from))
 }
 
 /// `takes`: whether a call of the size that was refused gets through now, where that is known.

@@ -5,7 +5,10 @@ use super::uncarried::{self, Waiting};
 use super::{State, Verdict};
 use crate::config::{Config, SideConfig};
 use crate::count::counted;
-use crate::engine::{FOUND_AGAIN, Learnt, LearntRoom, PAUSED, RefusedSize, is_over_lost_pairs};
+use crate::date_format::DateFormat;
+use crate::engine::{
+    FOUND_AGAIN, Learnt, LearntRoom, Offsets, PAUSED, RefusedSize, is_over_lost_pairs, kept_date_format,
+};
 use crate::setup::Wanted;
 use crate::span::span;
 use crate::store::{Halted, HookCount, Instance, Parked, Result, SqliteStore, Store, Tally};
@@ -28,6 +31,9 @@ struct Side {
     stopped: Option<String>,
     /// Of its times from UTC.
     offset: Option<Learnt>,
+    offsets: Offsets,
+    /// How it prints dates.
+    date_format: Option<DateFormat>,
     refused: Option<RefusedSize>,
     room: LearntRoom,
     /// Of an external.
@@ -83,7 +89,11 @@ impl Remembered {
     ) -> Vec<(String, Verdict)> {
         let Some(known) = self.sides.iter().find(|known| known.name == side.name) else { return Vec::new() };
         let mut lines = vec![
-            ("time zone".to_owned(), learnt::time_zone(side, known.offset.as_ref(), section)),
+            (
+                "time zone".to_owned(),
+                learnt::time_zone(side, known.offset.as_ref(), &known.offsets, section, self.now_ms),
+            ),
+            ("date format".to_owned(), learnt::date_format(side, known.date_format.as_ref())),
             ("post_max_size".to_owned(), learnt::post_max_size(config, side, known.refused, takes, self.now_ms)),
         ];
         lines.extend(learnt::room(&known.room));
@@ -189,6 +199,8 @@ impl Side {
             name: name.to_owned(),
             stopped: store.stopped(of)?,
             offset: Learnt::kept(store, of)?,
+            offsets: Offsets::kept(store, of)?,
+            date_format: kept_date_format(store, of)?,
             refused: RefusedSize::kept(store, of)?,
             room: LearntRoom::kept(store, of)?,
             tickets,

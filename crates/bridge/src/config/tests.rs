@@ -364,6 +364,7 @@ fn every_key_that_there_is_can_be_written() {
         defaults = { org = "Demo", caller = 6, team = "Helpdesk", agent = 9, service = "Software", servicesubcategory = "Installation" }
         proxy = "http://user:pass@proxy.example:3128"
         time_zone = "Asia/Jakarta"
+        date_format = "d/m/Y H:i:s"
         max_calls = 2
         settle_seconds = 120
         timeout_seconds = 10

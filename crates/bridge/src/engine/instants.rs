@@ -10,9 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use itop_bridge_core::ticket::Abroad;
 use itop_bridge_core::{Lifecycle, Policy, Side, Ticket};
-use itop_client::Object;
+use itop_client::{Found, Object};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
+use jiff::fmt::rfc2822::DateTimeParser;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
 use super::dates::{is_date, is_prose};
@@ -65,6 +66,11 @@ impl Offsets {
         self.shown.drain(..self.shown.len().saturating_sub(MOST));
         self.zones = None;
         true
+    }
+
+    /// What was shown last.
+    pub fn newest(&self) -> Option<Offset> {
+        self.shown.last().map(|(_, offset)| *offset)
     }
 
     /// The zones that the server may be in. Where none had all that was shown, the server was moved: what was
@@ -125,14 +131,31 @@ pub fn agree_for_a_year(zones: &[TimeZone], from: Timestamp) -> bool {
 #[derive(Debug, Default)]
 pub(super) struct Listed {
     from: String,
-    asked_ms: i64,
+    date_ms: i64,
     tickets: BTreeMap<u64, String>,
+}
+
+impl Listed {
+    /// Whether the ticket was changed after this sweep. One that was changed before, and since what the sweep looked
+    /// back to, stands in its list.
+    fn lacks(&self, ticket: u64, last_update: &str) -> bool {
+        last_update >= self.from.as_str() && self.tickets.get(&ticket).is_none_or(|listed| listed != last_update)
+    }
 }
 
 /// Real offsets are multiples of this.
 const STEP_MS: i64 = 15 * 60 * 1_000;
-/// Between the clock of this machine and a server's, and for what is printed without seconds.
+/// A call takes a while, and a minute may be printed without its seconds.
 const SLACK_MS: i64 = 150 * 1_000;
+
+/// So many tickets are known by when they were read, and then only those of the last minutes.
+const MOST_READ_LATELY: usize = 1_000;
+
+/// The server's own time of its answer.
+fn date_of(found: &Found) -> Option<i64> {
+    let date = DateTimeParser::new().parse_timestamp(found.date.as_deref()?).ok()?;
+    Some(date.as_millisecond())
+}
 
 /// What a change shows that was made between these moments.
 fn offset_between(last_update: &str, after_ms: i64, before_ms: i64) -> Option<Learnt> {
@@ -157,16 +180,37 @@ impl Itop {
     }
 
     /// What a sweep that was asked then shows of this server's offset, against the sweep before.
-    pub(super) fn offset_shown_by(&self, listed: &[Object], from: &str, asked_ms: i64, now_ms: i64) -> Option<Learnt> {
+    pub(super) fn offset_shown_by(&self, found: &Found, from: &str) -> Option<Learnt> {
+        let date_ms = date_of(found)?;
         let change = |object: &Object| Some((object.id, object.text("last_update")?.to_owned()));
-        let tickets: BTreeMap<u64, String> = listed.iter().filter_map(change).collect();
-        let now = Listed { from: from.to_owned(), asked_ms, tickets };
+        let tickets: BTreeMap<u64, String> = found.objects.iter().filter_map(change).collect();
+        let now = Listed { from: from.to_owned(), date_ms, tickets };
         let mut last = self.last_listed();
         let before = last.replace(now)?;
         let now = last.as_ref()?;
-        // One that was changed before the last sweep, and since what that looked back to, stood in its list.
-        let changed = now.tickets.iter().filter(|(id, at)| **at >= before.from && before.tickets.get(id) != Some(at));
-        changed.map(|(_, at)| offset_between(at, before.asked_ms, now_ms)).next().flatten()
+        let changed = now.tickets.iter().filter(|(id, at)| before.lacks(**id, at));
+        changed.map(|(_, at)| offset_between(at, before.date_ms, date_ms)).next().flatten()
+    }
+
+    /// What tickets show of it that are read again soon after they were read, and have changed in between.
+    fn offset_shown_by_changes(&self, found: &Found) -> Option<Learnt> {
+        let date_ms = date_of(found)?;
+        let mut read = self.read_lately();
+        if read.len() > MOST_READ_LATELY {
+            read.retain(|_, (_, at_ms)| date_ms - *at_ms < STEP_MS);
+        }
+        let listed = self.last_listed();
+        let mut shown = None;
+        for object in &found.objects {
+            let Some(at) = object.text("last_update").filter(|at| !at.is_empty()) else { continue };
+            let before = read.insert(object.id, (at.to_owned(), date_ms));
+            let after_ms = match before {
+                Some((before, before_ms)) => (before != at).then_some(before_ms),
+                None => listed.as_ref().filter(|listed| listed.lacks(object.id, at)).map(|listed| listed.date_ms),
+            };
+            shown = shown.or_else(|| offset_between(at, after_ms?, date_ms));
+        }
+        shown
     }
 
     /// This date of this side's on the other's clock.
@@ -224,6 +268,16 @@ impl Shared {
             .iter()
             .filter(|(code, value)| crosses(code) && is_iso(value) && (is_date(code) || !is_prose(code)));
         ticket.abroad = dates.map(|(code, date)| (code.clone(), here.abroad(there, date))).collect();
+    }
+
+    /// Tickets that were read: their dates in ISO form, and what they show of the server's offset.
+    pub(super) async fn tickets_in_iso(&self, itop: &Itop, found: &mut Found) {
+        self.in_iso(itop, &mut found.objects).await;
+        if let Some(shown) = itop.offset_shown_by_changes(found)
+            && let Err(failure) = self.offset_was_shown(itop, &shown).await
+        {
+            tracing::warn!(itop = %itop.name, error = %failure.text, "the offset of this iTop's times was not stored: it is learnt again");
+        }
     }
 
     /// A server has shown its offset. What waited for a zone is looked at.

@@ -43,6 +43,8 @@ pub struct Itop {
     dates: Mutex<Dates>,
     offsets: Mutex<Offsets>,
     last_listed: Mutex<Option<Listed>>,
+    /// The `last_update` of tickets that were read lately, and the server's time of the answer.
+    read_lately: Mutex<HashMap<u64, (String, i64)>>,
     known: Mutex<Known>,
     breaker: Mutex<Breaker>,
     pub(super) halts: Halts,
@@ -103,6 +105,7 @@ impl Itop {
             dates: Mutex::default(),
             offsets: Mutex::default(),
             last_listed: Mutex::default(),
+            read_lately: Mutex::default(),
             known,
             breaker,
             halts,
@@ -135,6 +138,10 @@ impl Itop {
     /// What the last sweep of this process listed.
     pub(super) fn last_listed(&self) -> MutexGuard<'_, Option<Listed>> {
         self.last_listed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn read_lately(&self) -> MutexGuard<'_, HashMap<u64, (String, i64)>> {
+        self.read_lately.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A time of this iTop's, as it prints it, for people of the other side: with its zone, where that is

@@ -107,7 +107,7 @@ impl Shared {
             Ok(mut found) => {
                 self.answered(itop);
                 self.may_read(itop, wanted.class);
-                self.in_iso(itop, &mut found.objects).await;
+                self.tickets_in_iso(itop, &mut found).await;
                 let mut reads: Reads = ids.iter().map(|id| (*id, Ok(None))).collect();
                 for object in &found.objects {
                     let read = self.ticket(itop, object, &attributes, now).await;

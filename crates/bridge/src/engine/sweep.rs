@@ -109,11 +109,11 @@ impl Shared {
         let now_ms = self.now_ms();
         let answer = itop.client.get("Ticket", &Query::oql(oql), &["id", "finalclass", "last_update"]).await;
         let mut found = self.noted(itop, "Ticket", answer).map_err(|error| Failure::of(itop, &error))?;
-        self.in_iso(itop, &mut found.objects).await;
+        self.tickets_in_iso(itop, &mut found).await;
         if self.went_back(itop, &found.objects).await? {
             return Ok(0);
         }
-        if let Some(shown) = itop.offset_shown_by(&found.objects, &from, now_ms, self.now_ms()) {
+        if let Some(shown) = itop.offset_shown_by(&found, &from) {
             self.offset_was_shown(itop, &shown).await?;
         }
         let (mut marks, mut met) = (Vec::new(), Vec::new());

@@ -69,6 +69,8 @@ pub struct Setup {
     /// Lines for `[alerts]`.
     pub alerts: String,
     pub internal_defaults: String,
+    /// Lines for `[internal]`.
+    pub internal_lines: String,
     /// Lines for `[external.beta]`.
     pub beta: String,
     /// The speed of every line, both ways together.
@@ -97,6 +99,7 @@ impl Setup {
             sync: String::new(),
             alerts: String::new(),
             internal_defaults: DEFAULTS.into(),
+            internal_lines: String::new(),
             beta: "only = \"all\"".into(),
             line_bits_per_second: None,
             start_ms: START_MS,
@@ -161,8 +164,8 @@ impl Setup {
             "[server]\nid = \"{}\"\nlisten = \"127.0.0.1:0\"\npublic_url = \"http://{}\"\n\
              [store]\nurl = \"sqlite:unused.db\"\n\
              [internal]\nname = \"elitery\"\nurl = \"http://elitery\"\nuser = \"bridge\"\npassword = \"Bridge.1234\"\n\
-             api_keys = [\"{INTERNAL_KEY}\"]\ndefaults = {{ {} }}\n",
-            self.server_id, self.host, self.internal_defaults
+             api_keys = [\"{INTERNAL_KEY}\"]\ndefaults = {{ {} }}\n{}\n",
+            self.server_id, self.host, self.internal_defaults, self.internal_lines
         );
         for (name, lines) in NAMES.iter().zip([&self.acme, &self.beta]).take(self.externals.len()) {
             text.push_str(&format!(
