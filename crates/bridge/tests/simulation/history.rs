@@ -46,6 +46,11 @@ pub enum What {
     Trouble(Trouble),
     /// The iTop that will be restored is backed up.
     BackUp,
+    /// From now on that iTop prints dates so.
+    PrintsDatesAs {
+        of: Place,
+        format: &'static str,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -121,12 +126,38 @@ impl History {
         if scene.restored.is_some() {
             events.push(Event { at_ms: draw.below(at_ms + 1), what: What::BackUp });
         }
+        // Drawn apart: what a seed drew before stays as it was.
+        of_dates(&Draw::new(Draw::new(!seed).number()), &scene, at_ms, &mut events);
         events.sort_by_key(|event| event.at_ms);
         let many = if scene.restored.is_some() { 3 + draw.below(6) } else { 0 };
         let afterwards = (0..many).map(|_| (person_at(&draw, &scene), Deed::of(&draw), draw.number())).collect();
         History { seed, scene, events, afterwards }
     }
 }
+
+/// Formats that iTops print dates in: with and without seconds, and two of which nothing but iTop tells one from the other.
+const FORMATS: [&str; 5] = ["Y-m-d H:i:s", "d/m/Y H:i:s", "m/d/Y h:i:s A", "d.m.Y H:i", "m.d.Y H:i"];
+
+/// In every other run some iTop prints dates in a format of its own, or in another from then on; in every third people
+/// correct when a ticket began.
+fn of_dates(draw: &Draw, scene: &Scene, until_ms: u64, events: &mut Vec<Event>) {
+    if draw.one_in(2) {
+        for _ in 0..1 + draw.below(3) {
+            let what = What::PrintsDatesAs { of: draw.one_of(scene.places()), format: draw.one_of(&FORMATS) };
+            let at_ms = if draw.one_in(2) { 0 } else { draw.below(until_ms + 1) };
+            events.push(Event { at_ms, what });
+        }
+    }
+    if draw.one_in(3) {
+        for _ in 0..1 + draw.below(3) {
+            let what = What::Person { at: draw.one_of(scene.places()), deed: Deed::CorrectStart, pick: draw.number() };
+            events.push(Event { at_ms: draw.below(until_ms + 1), what });
+        }
+    }
+}
+
+/// The zones that a customer's server may stand in; the provider's stands in Paris.
+const ZONES: [&str; 4] = ["Europe/Paris", "Europe/Paris", "Asia/Jakarta", "America/New_York"];
 
 impl Scene {
     fn of(draw: &Draw) -> Scene {
@@ -142,6 +173,11 @@ impl Scene {
             restored: draw.one_in(10).then(|| draw.one_of(&[Place::Acme, Place::Elitery])),
             emptied: draw.one_in(10).then(|| draw.one_of(&[Place::Acme, Place::Elitery])),
         }
+    }
+
+    /// Where acme's server stands, by the seed.
+    pub fn zone_outside(seed: u64) -> &'static str {
+        Draw::new(Draw::new(seed ^ 0x5eed).number()).one_of(&ZONES)
     }
 
     pub fn places(&self) -> &'static [Place] {

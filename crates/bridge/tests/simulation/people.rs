@@ -29,6 +29,8 @@ pub enum Deed {
     Move,
     ChangeOrganization,
     DeleteTicket,
+    /// When the ticket began.
+    CorrectStart,
     /// iTop's own race: of two who append at once, one is lost.
     LoseEntry,
 }
@@ -218,6 +220,13 @@ async fn act_on_ticket<G: Ground>(world: &G, memory: &mut Memory, at: Place, dee
         Deed::Move => {
             if go(sim, one, pick, &word).await {
                 memory.moved_by_people.insert((at, one.id));
+            }
+        }
+        Deed::CorrectStart => {
+            // What is planned of a change is no beginning.
+            if !one.class.ends_with("Change") {
+                let start = format!("2026-11-{:02} {:02}:{:02}:00", 20 + pick % 8, pick / 8 % 24, pick / 256 % 60);
+                sim.update(one.id, json!({ "start_date": start })).await.expect("a date");
             }
         }
         Deed::ChangeOrganization => {

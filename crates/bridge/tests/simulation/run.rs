@@ -61,7 +61,8 @@ pub fn run(history: &History) -> Outcome {
 }
 
 async fn live(history: &History, outcome: &mut Outcome) {
-    let mut world = setup(&history.scene).start().await;
+    let mut world = setup(&history.scene, Scene::zone_outside(history.seed)).start().await;
+    world.acme().set_time_zone(Scene::zone_outside(history.seed));
     for place in history.scene.places().iter().filter(|place| **place != Place::Elitery) {
         sim_at(&world, *place).allow_value("urgency", people::UNKNOWN_INSIDE);
     }
@@ -78,6 +79,7 @@ async fn live(history: &History, outcome: &mut Outcome) {
         match &event.what {
             What::Person { at, deed, pick } => people::act(&world, &mut memory, *at, *deed, *pick).await,
             What::Trouble(trouble) => happen(&mut world, &mut runs, trouble).await,
+            What::PrintsDatesAs { of, format } => sim_at(&world, *of).set_date_format(format),
             What::BackUp => backup = history.scene.restored.map(|place| (place, sim_at(&world, place).back_up())),
         }
     }
@@ -236,7 +238,7 @@ const AUDIT_SECONDS: u64 = 900;
 /// 2026-10-25 01:00 UTC.
 const SUMMER_ENDS_MS: i64 = 1_792_890_000_000;
 
-fn setup(scene: &Scene) -> Setup {
+fn setup(scene: &Scene, zone_outside: &str) -> Setup {
     let mut setup = Setup::outside(scene.outside);
     if scene.has_beta {
         setup.externals.push(scene.inside);
@@ -249,6 +251,10 @@ fn setup(scene: &Scene) -> Setup {
     }
     if let Some(minutes) = scene.begins_after_summers_end {
         setup.start_ms = SUMMER_ENDS_MS + minutes * 60_000;
+        // What summer shows does not tell of the dates of winter, and these would wait.
+        setup.acme.push_str(&format!("\ntime_zone = \"{zone_outside}\""));
+        setup.beta.push_str("\ntime_zone = \"Europe/Paris\"");
+        setup.internal_lines = "time_zone = \"Europe/Paris\"".into();
     }
     setup
 }
