@@ -1,5 +1,7 @@
 //! The record of one REST call, for tests to look at.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value as Json;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +40,25 @@ impl Call {
     /// Whether it asks for a write, carried out or not.
     pub fn is_write(&self) -> bool {
         crate::rest::is_write(&self.operation)
+    }
+
+    /// Whether a word stands in what it writes, as whatever reads the body on its way would find it: in a field, or
+    /// in the text of a file.
+    pub fn says(&self, word: &str) -> bool {
+        fn holds(json: &Json, word: &str) -> bool {
+            match json {
+                Json::String(text) => text.contains(word),
+                Json::Array(items) => items.iter().any(|item| holds(item, word)),
+                Json::Object(fields) => fields.iter().any(|(name, value)| match value {
+                    Json::String(base64) if name == "data" => {
+                        STANDARD.decode(base64).is_ok_and(|data| String::from_utf8_lossy(&data).contains(word))
+                    }
+                    value => holds(value, word),
+                }),
+                _ => false,
+            }
+        }
+        holds(&self.request()["fields"], word)
     }
 
     /// The parsed `json_data`, or null.

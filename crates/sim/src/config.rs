@@ -38,11 +38,20 @@ pub struct Limits {
     pub post_max_bytes: usize,
     /// The database's longest packet: a larger file is an SQL error.
     pub attachment_max_bytes: Option<usize>,
+    /// A file larger than this is answered 2006 in place of 1153: the database drops the connection.
+    pub attachment_gone_away_bytes: Option<usize>,
+    /// PHP's memory: each write to a ticket whose files are larger together is carried out and answered HTTP 500.
+    pub files_memory_bytes: Option<usize>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { post_max_bytes: 64 << 20, attachment_max_bytes: None }
+        Self {
+            post_max_bytes: 64 << 20,
+            attachment_max_bytes: None,
+            attachment_gone_away_bytes: None,
+            files_memory_bytes: None,
+        }
     }
 }
 

@@ -19,6 +19,9 @@ pub enum Fault {
     Refuse,
     /// Another HTTP status, with a proxy's HTML page.
     Status(u16, Effect),
+    /// What stands before iTop answers in its place: a firewall's 403, a redirect to its page, 429. The header is
+    /// its `Location` or its `Retry-After`.
+    Proxy { status: u16, header: Option<(&'static str, String)>, effect: Effect },
     /// A page instead of JSON, with status 200: a captive proxy, a PHP fatal error.
     Page(String, Effect),
     /// Text that PHP prints in front of a good answer.
@@ -42,12 +45,27 @@ impl Fault {
         Self::Answer { code: 100, message: message.into() }
     }
 
+    /// A firewall keeps the call from iTop.
+    pub fn barred(status: u16) -> Self {
+        let location = ("location", "https://firewall.example/blocked?incident=77".to_owned());
+        let header = (300..400).contains(&status).then_some(location);
+        Self::Proxy { status, header, effect: Effect::None }
+    }
+
+    /// Too many calls: come back after so many seconds, or at a date.
+    pub fn throttled(retry_after: Option<&str>) -> Self {
+        let header = retry_after.map(|after| ("retry-after", after.to_owned()));
+        Self::Proxy { status: 429, header, effect: Effect::None }
+    }
+
     /// Whether the operation itself runs at once.
     pub fn lets_run(&self) -> bool {
         match self {
-            Self::Status(_, effect) | Self::Page(_, effect) | Self::Cut { effect, .. } | Self::Hang(effect) => {
-                *effect == Effect::Committed
-            }
+            Self::Status(_, effect)
+            | Self::Proxy { effect, .. }
+            | Self::Page(_, effect)
+            | Self::Cut { effect, .. }
+            | Self::Hang(effect) => *effect == Effect::Committed,
             Self::Warning(_) | Self::LoseLogEntries => true,
             Self::Refuse | Self::LandLate(_) | Self::Answer { .. } => false,
         }

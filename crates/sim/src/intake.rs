@@ -101,6 +101,24 @@ impl State {
         }
     }
 
+    /// Whether it writes to a ticket whose files are larger together than PHP's memory.
+    pub fn exhausts_memory(&self, asked: &Asked) -> bool {
+        let (Some(limit), Some(json)) = (self.config.limits.files_memory_bytes, &asked.json) else { return false };
+        if !matches!(json["operation"].as_str(), Some("core/update" | "core/apply_stimulus")) {
+            return false;
+        }
+        let Some(id) = json["key"].as_u64() else { return false };
+        let Some(ticket) = self.world.find("Ticket", id).filter(|_| json["class"] != "Attachment") else {
+            return false;
+        };
+        let files = self.world.attachments_of(&ticket.class, id);
+        let size = |file: &u64| match self.world.find("Attachment", *file)?.get("contents") {
+            Value::File(file) => Some(file.data.len()),
+            _ => None,
+        };
+        files.iter().filter_map(size).sum::<usize>() > limit
+    }
+
     /// Takes back what the call appended to case logs: the other writer's log has won.
     pub fn lose_entries(&mut self, outcome: &Outcome) {
         for Event { change, object } in &outcome.events {

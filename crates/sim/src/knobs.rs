@@ -149,6 +149,11 @@ impl Sim {
         self.with(|state| state.faults.push(rule));
     }
 
+    /// What stands before this iTop keeps each call from it that writes this word, until all is well again.
+    pub fn bar_word(&self, word: &'static str, fault: Fault) {
+        self.fail_with(move |call| call.says(word).then(|| fault.clone()));
+    }
+
     /// All is well again.
     pub fn heal(&self) {
         self.with(|state| {

@@ -29,6 +29,27 @@ pub fn page(status: StatusCode, html: &str) -> Response<Bytes> {
     answer
 }
 
+/// A page that is none of iTop's, from whatever stands before it.
+pub fn of_proxy(status: u16, header: Option<(&'static str, String)>) -> Response<Bytes> {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let reason = status.canonical_reason().unwrap_or_default();
+    let text = format!("<html><head><title>{reason}</title></head><body><h1>{reason}</h1><hr>gateway</body></html>");
+    let mut answer = page(status, &text);
+    if let Some((name, value)) = header
+        && let Ok(value) = HeaderValue::from_str(&value)
+    {
+        answer.headers_mut().insert(name, value);
+    }
+    answer
+}
+
+/// As recorded (`field.jsonl`): iTop's own words, without JSON.
+pub fn out_of_memory() -> Response<Bytes> {
+    let words =
+        "Allowed memory size of 128M exhausted, contact your administrator to increase 'memory_limit' in php.ini";
+    page(StatusCode::INTERNAL_SERVER_ERROR, &format!("<p>iTop: {words}</p>\n"))
+}
+
 pub fn maintenance() -> Response<Bytes> {
     let text = "This application is currently under maintenance.";
     let json = json!({"data": [{"code": 100, "message": text}], "scripts": []});

@@ -10,7 +10,7 @@ use crate::fault::{Effect, Fault};
 use crate::form;
 use crate::intake::Asked;
 use crate::reply;
-use crate::rest::php_json;
+use crate::rest::{Outcome, php_json};
 use crate::sim::Sim;
 use crate::value::Value;
 
@@ -78,6 +78,7 @@ impl Sim {
             return Wire::Answer(reply::maintenance());
         }
         match fault {
+            None if self.with(|state| state.exhausts_memory(&asked)) => self.run_out_of_memory(&asked).await,
             None => {
                 let body = self.run(&asked, false).await;
                 Wire::Answer(self.answered(&asked, body))
@@ -96,6 +97,7 @@ impl Sim {
                 let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
                 Wire::Answer(reply::page(status, "<html><body><h1>Something went wrong</h1></body></html>"))
             }
+            Fault::Proxy { status, header, .. } => Wire::Answer(reply::of_proxy(status, header)),
             Fault::Page(html, _) => Wire::Answer(reply::page(StatusCode::OK, &html)),
             Fault::Warning(text) => Wire::Answer(self.answered(&asked, [text.into_bytes(), body].concat())),
             Fault::Cut { after_bytes, effect } => {
@@ -121,7 +123,19 @@ impl Sim {
 
     /// The call itself, with its hooks: what it leaves is committed before they go out.
     async fn run(&self, asked: &Asked, loses_entries: bool) -> Vec<u8> {
-        let outcome = self.with(|state| {
+        let outcome = self.carry_out(asked, loses_entries);
+        self.follow(outcome).await
+    }
+
+    /// What comes after the write: hooks, and deletions with theirs.
+    async fn follow(&self, outcome: Outcome) -> Vec<u8> {
+        self.fire_all(&outcome.events).await;
+        self.delete_all(outcome.doomed).await;
+        php_json(&outcome.answer)
+    }
+
+    fn carry_out(&self, asked: &Asked, loses_entries: bool) -> Outcome {
+        self.with(|state| {
             let outcome = state.execute(asked);
             if loses_entries {
                 state.lose_entries(&outcome);
@@ -131,10 +145,17 @@ impl Sim {
                 call.wrote = outcome.wrote;
             }
             outcome
-        });
-        self.fire_all(&outcome.events).await;
-        self.delete_all(outcome.doomed).await;
-        php_json(&outcome.answer)
+        })
+    }
+
+    /// PHP ends when the write is done: no hook is sent. What is refused, is refused before that.
+    async fn run_out_of_memory(&self, asked: &Asked) -> Wire {
+        let outcome = self.carry_out(asked, false);
+        if outcome.wrote {
+            return Wire::Answer(reply::out_of_memory());
+        }
+        let body = self.follow(outcome).await;
+        Wire::Answer(self.answered(asked, body))
     }
 
     fn answered(&self, asked: &Asked, body: Vec<u8>) -> Response<Bytes> {
@@ -187,6 +208,7 @@ fn no_image(image: Response<Bytes>, fault: Fault) -> Wire {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
             page(status, "<html><body><h1>Something went wrong</h1></body></html>")
         }
+        Fault::Proxy { status, header, .. } => Wire::Answer(reply::of_proxy(status, header)),
         Fault::Page(html, _) => page(StatusCode::OK, &html),
         Fault::Answer { message, .. } => page(StatusCode::OK, &message),
         Fault::Warning(text) => Wire::Answer(image.map(|bytes| Bytes::from([text.as_bytes(), &bytes].concat()))),

@@ -164,7 +164,7 @@ async fn modes_of_the_whole_server() {
 #[tokio::test(start_paused = true)]
 async fn sizes_and_speed() {
     let sim = sim();
-    sim.set_limits(Limits { post_max_bytes: 1000, attachment_max_bytes: Some(3) });
+    sim.set_limits(Limits { post_max_bytes: 1000, attachment_max_bytes: Some(3), ..Limits::default() });
     let long = create("UserRequest", json!({"org_id": 3, "title": "t", "description": "d".repeat(1000)}));
     assert_eq!(call(&sim, "bridge", &long).await, json!({"code": 1, "message": "Error: Invalid login"}));
     let file = |data: &str| {

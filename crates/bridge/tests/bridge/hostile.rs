@@ -145,7 +145,7 @@ async fn an_attack_in_every_text_is_carried_as_words(versions: Versions) {
 async fn one_log_entry_of_twenty_mebibytes_crosses_whole() {
     let world = Setup::outside(Version::V3_1).start().await;
     for sim in [world.acme(), &world.internal] {
-        sim.set_limits(Limits { post_max_bytes: 256 << 20, attachment_max_bytes: None });
+        sim.set_limits(Limits { post_max_bytes: 256 << 20, ..Limits::default() });
     }
     let id = world.acme().create_ticket("UserRequest", ticket("a long log")).await.unwrap();
     world.settle().await;

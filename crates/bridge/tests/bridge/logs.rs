@@ -793,7 +793,7 @@ async fn a_log_of_twenty_mebibytes_crosses(versions: Versions) {
 async fn twenty_mebibytes_cross(versions: Versions, from: Side) {
     let (world, way) = start(versions, from).await;
     for sim in [&way.source, &way.target] {
-        sim.set_limits(Limits { post_max_bytes: 256 << 20, attachment_max_bytes: None });
+        sim.set_limits(Limits { post_max_bytes: 256 << 20, ..Limits::default() });
     }
     way.source.drop_hooks(true);
     for number in 0..20 {

@@ -155,6 +155,13 @@ impl Service<'_> {
         if file.filename.chars().count() > 255 {
             return Err(self.column_overflow(draft, file));
         }
+        if self.limits.attachment_gone_away_bytes.is_some_and(|max| file.data.len() > max) {
+            let text = "MySQL server has gone away";
+            return Err(Refusal::exception(
+                2006,
+                format!("{text}: query = ROLLBACK, mysql_errno = 2006, mysql_error = {text}"),
+            ));
+        }
         if self.limits.attachment_max_bytes.is_some_and(|max| file.data.len() > max) {
             let text = "Got a packet bigger than 'max_allowed_packet' bytes";
             return Err(Refusal::exception(
