@@ -266,6 +266,8 @@ fn word(class: &ErrorClass) -> &'static str {
         ErrorClass::Stale => "stale",
         ErrorClass::Gone => "gone",
         ErrorClass::TooLarge => "too_large",
+        ErrorClass::Throttled { .. } => "throttled",
+        ErrorClass::OutOfMemory { .. } => "out_of_memory",
         ErrorClass::WrongAddress { .. } => "wrong_address",
         _ => "other",
     }

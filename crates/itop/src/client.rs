@@ -5,10 +5,11 @@
 //! in `outcome.rs`.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderValue};
 use http::{Method, StatusCode, Uri};
 use secrecy::{ExposeSecret, SecretString};
@@ -124,6 +125,8 @@ struct Shared {
     transport: Arc<dyn Transport>,
     places: Semaphore,
     history: History,
+    /// No call is sent before then.
+    not_before: Mutex<Option<Instant>>,
 }
 
 /// One call, before it is sent.
@@ -179,6 +182,7 @@ impl Client {
             config,
             transport,
             history: History::default(),
+            not_before: Mutex::default(),
         };
         Ok(Client { shared: Arc::new(shared), on_progress: None, start_by: None, reservation: None })
     }
@@ -215,6 +219,17 @@ impl Client {
     /// The smallest request, in bytes, that this iTop has refused for its size.
     pub fn refused_bytes(&self) -> Option<u64> {
         self.shared.history.refused_bytes()
+    }
+
+    /// No call is sent before then, by this client and its clones: it fails with [`ErrorClass::Throttled`], without
+    /// effect. What stands before this iTop has asked for fewer calls.
+    pub fn hold_back_until(&self, instant: Instant) {
+        *self.shared.not_before.lock().unwrap_or_else(PoisonError::into_inner) = Some(instant);
+    }
+
+    fn is_held_back(&self) -> bool {
+        let not_before = self.shared.not_before.lock().unwrap_or_else(PoisonError::into_inner);
+        not_before.is_some_and(|instant| Instant::now() < instant)
     }
 
     pub(crate) fn history(&self) -> &History {
@@ -266,9 +281,20 @@ impl Client {
         read: impl FnOnce(&Answer<'_>, ServerTold) -> Result<T, String>,
     ) -> Result<T, Error> {
         let (asked, mut clocked) = (call.asked.clone(), Clocked::default());
-        let outcome = self.rest_unobserved(call, read, &mut clocked).await;
+        let sent_bytes = call.request.body().len();
+        let mut outcome = self.rest_unobserved(call, read, &mut clocked).await;
+        if outcome.as_ref().is_err_and(|error| self.may_be_a_packet_too_large(error, sent_bytes))
+            && self.small_call_is_answered().await
+        {
+            outcome = outcome.map_err(|error| self.packet_too_large(error, sent_bytes));
+        }
         self.observe(&asked, &clocked, outcome.as_ref().err());
         outcome
+    }
+
+    /// Boxed, since it is itself such a call.
+    fn small_call_is_answered(&self) -> BoxFuture<'_, bool> {
+        Box::pin(async { self.check_login().await.is_ok() })
     }
 
     async fn rest_unobserved<T>(
@@ -303,6 +329,9 @@ impl Client {
         let Call { asked, mut request, charge_bytes, max_answer_bytes, secret } = call;
         request.extensions_mut().insert(MaxAnswerBytes(max_answer_bytes));
         let sent = Sent { asked, bytes: request.body().len(), charge_bytes, secret };
+        if self.is_held_back() {
+            return Err(self.held_back(sent));
+        }
         let Some((memory, _place)) = self.start(charge_bytes).await else {
             return Err(self.not_started(sent));
         };

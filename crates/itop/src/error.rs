@@ -91,10 +91,26 @@ pub enum ErrorClass {
     UnknownClass { class: String },
     /// What was sent, or what was to be read, is more than this iTop or the caller's limit takes.
     TooLarge,
+    /// Something before iTop asks for fewer calls (HTTP 429). The call never reached iTop.
+    Throttled { retry_after: Option<RetryAfter> },
+    /// PHP ran out of memory on a write and its page came instead of an answer: the write may have been carried
+    /// out, and nothing of the call runs any more. `limit` is PHP's own word for its memory, such as `128M`.
+    OutOfMemory { limit: String },
     /// Something other than iTop's REST is at this URL: a redirect (`to` is its host), or 404.
     WrongAddress { to: Option<String> },
     /// What came is no image, by its bytes.
     NotAnImage,
+}
+
+/// When a throttled caller may call again, as the header `Retry-After` says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RetryAfter {
+    Seconds(u64),
+    /// An HTTP date, and the answer's own header `Date`, by the same clock.
+    At {
+        date: String,
+        answered: Option<String>,
+    },
 }
 
 impl ErrorClass {
@@ -113,6 +129,7 @@ impl ErrorClass {
             ErrorClass::UnknownAttribute { attribute } => ErrorClass::UnknownAttribute { attribute: fit(&attribute) },
             ErrorClass::UnknownClass { class } => ErrorClass::UnknownClass { class: fit(&class) },
             ErrorClass::WrongAddress { to } => ErrorClass::WrongAddress { to: to.map(|to| fit(&to)) },
+            ErrorClass::OutOfMemory { limit } => ErrorClass::OutOfMemory { limit: fit(&limit) },
             other => other,
         }
     }
@@ -143,6 +160,14 @@ impl Error {
 
     pub fn is_transient(&self) -> bool {
         self.class == ErrorClass::Transient
+    }
+
+    /// The HTTP status of a page that came in place of iTop's answer, from whatever stands before it or from a PHP
+    /// that broke over this one call. Other calls may well pass.
+    pub fn page_status(&self) -> Option<u16> {
+        use ErrorClass::*;
+        let may_be_about_the_call = matches!(self.class, Transient | Refused | WrongAddress { .. });
+        self.http_status.filter(|_| may_be_about_the_call && self.code.is_none())
     }
 
     pub fn had_no_effect(&self) -> bool {

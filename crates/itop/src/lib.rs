@@ -52,7 +52,7 @@ mod wording;
 pub use bad_value::{BadValue, ValueFault};
 pub use client::{CallEnd, Client, ClientConfig, ConfigError, Login, Observer, ProgressHook, ServerTold};
 pub use contents::{Base64Text, Contents, base64_len, is_whole_base64};
-pub use error::{Asked, Effect, Error, ErrorClass, Operation};
+pub use error::{Asked, Effect, Error, ErrorClass, Operation, RetryAfter};
 pub use fields::{FieldValue, Fields};
 pub use http_transport::{HttpOptions, HttpTransport, HttpTransportError};
 pub use image::Image;

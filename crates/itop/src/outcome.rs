@@ -2,20 +2,20 @@
 //! in front of it, the network, or nobody.
 //!
 //! *Guarantee:* an error says *no effect* only when the call was never started, when the
-//! connection was never made, in maintenance, or when iTop's own words say that it stopped before
+//! connection was never made, in maintenance, when a proxy asks for fewer calls, or when iTop's own words say that it stopped before
 //! the write (`wording.rs`).
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
-use http::header::LOCATION;
+use http::header::{DATE, LOCATION, RETRY_AFTER};
 use http::{Response, StatusCode};
 use secrecy::ExposeSecret;
 use url::Url;
 
 use crate::answer::{self, Answer, NoAnswer};
 use crate::client::{Client, Login, Sent};
-use crate::error::{Effect, Error, ErrorClass, Operation};
+use crate::error::{Effect, Error, ErrorClass, Operation, RetryAfter};
 use crate::transport::TransportError;
 use crate::wording;
 
@@ -76,6 +76,19 @@ impl Client {
         self.error(sent, Verdict { class, effect, http_status: Some(200), code: Some(answer.code), message })
     }
 
+    /// The database drops the connection over a packet that is far too large, in the words of a server that is
+    /// gone. The transaction is rolled back with it.
+    pub(crate) fn may_be_a_packet_too_large(&self, error: &Error, sent_bytes: u64) -> bool {
+        error.code == Some(wording::SQL_GONE_AWAY) && error.asked.operation.writes() && sent_bytes > LARGE_BYTES
+    }
+
+    /// A small call was answered right after it: the database is there, and it was the size.
+    pub(crate) fn packet_too_large(&self, error: Error, sent_bytes: u64) -> Error {
+        self.history().note_refused(sent_bytes);
+        let message = format!("{}: the {sent_bytes} bytes sent are more than max_allowed_packet", error.message);
+        Error { class: ErrorClass::TooLarge, message, ..error }
+    }
+
     /// PHP drops every field of a body over `post_max_size`, so that iTop misses the log-in (or,
     /// when a token came as a header, `json_data`) and says so. Taking that at its word would
     /// shut the account out of its own head. PHP's own warning in front settles it.
@@ -120,13 +133,16 @@ impl Client {
         if status == StatusCode::SERVICE_UNAVAILABLE && answer::is_maintenance(&text) {
             return self.maintenance(sent, status);
         }
+        let memory = exhausted_memory(&text).filter(|_| sent.asked.operation.writes());
         let class = match status.as_u16() {
+            _ if memory.is_some() => ErrorClass::OutOfMemory { limit: memory.unwrap_or_default() },
+            429 => ErrorClass::Throttled { retry_after: retry_after(response) },
             300..=399 | 403 | 404 | 410 if sent.asked.operation == Operation::InlineImage => ErrorClass::NotAnImage,
             300..=399 => ErrorClass::WrongAddress { to: location_host(response) },
             404 | 410 => ErrorClass::WrongAddress { to: None },
             401 => ErrorClass::Login,
             413 => ErrorClass::TooLarge,
-            407 | 408 | 425 | 429 => ErrorClass::Transient,
+            407 | 408 | 425 => ErrorClass::Transient,
             400..=499 => ErrorClass::Refused,
             _ => ErrorClass::Transient,
         };
@@ -136,9 +152,15 @@ impl Client {
                 "redirected: is the url right?".to_owned()
             }
             ErrorClass::WrongAddress { to: None } => "no iTop there: is the url right?".to_owned(),
+            ErrorClass::Throttled { .. } => "too many calls, says what stands before this iTop".to_owned(),
+            ErrorClass::OutOfMemory { limit } => format!("PHP's memory ({limit}) is exhausted"),
             _ => format!("no answer of iTop's: {}", self.page_for_people(&sent, &text)),
         };
-        let effect = unknown_effect(&sent, false);
+        let effect = match &class {
+            ErrorClass::Throttled { .. } => Effect::None,
+            ErrorClass::OutOfMemory { .. } => unknown_effect(&sent, true),
+            _ => unknown_effect(&sent, false),
+        };
         self.error(sent, Verdict { class, effect, http_status: Some(status.as_u16()), code: None, message })
     }
 
@@ -156,6 +178,13 @@ impl Client {
         let message = "not sent: other calls took too long".to_owned();
         let (class, effect) = (ErrorClass::Transient, Effect::None);
         self.error(sent, Verdict { class, effect, http_status: None, code: None, message })
+    }
+
+    /// Not sent, since fewer calls were asked for a moment ago.
+    pub(crate) fn held_back(&self, sent: Sent) -> Error {
+        let message = "not sent: fewer calls were asked for".to_owned();
+        let class = ErrorClass::Throttled { retry_after: None };
+        self.error(sent, Verdict { class, effect: Effect::None, http_status: None, code: None, message })
     }
 
     fn maintenance(&self, sent: Sent, status: StatusCode) -> Error {
@@ -197,6 +226,25 @@ fn unknown_effect(sent: &Sent, answered: bool) -> Effect {
         true => Effect::Unknown { answered },
         false => Effect::None,
     }
+}
+
+/// PHP's memory in its own words, where a page says that it is exhausted: iTop's `128M`, or PHP's bytes.
+fn exhausted_memory(page: &str) -> Option<String> {
+    let (_, rest) = page.split_once("Allowed memory size of ")?;
+    let limit: String = rest.chars().take_while(char::is_ascii_alphanumeric).take(16).collect();
+    Some(match limit.parse::<u64>() {
+        Ok(bytes) => format!("{}M", bytes >> 20),
+        Err(_) => limit,
+    })
+}
+
+fn retry_after(response: &Response<Bytes>) -> Option<RetryAfter> {
+    let header = |name| Some(response.headers().get(name)?.to_str().ok()?.trim().to_owned());
+    let after = header(RETRY_AFTER).filter(|after| !after.is_empty())?;
+    Some(match after.parse() {
+        Ok(seconds) => RetryAfter::Seconds(seconds),
+        Err(_) => RetryAfter::At { date: after, answered: header(DATE) },
+    })
 }
 
 /// The host of a redirect, never its whole address, which may hold a session's secret.

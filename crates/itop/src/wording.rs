@@ -16,7 +16,10 @@ const MAX_MESSAGE_CHARS: usize = 300;
 
 /// MySQL's numbers for a server that is away, overloaded or undecided: too many connections,
 /// lock wait, deadlock, read-only, cannot connect, gone away, lost.
-const TRANSIENT_SQL: [i64; 9] = [1040, 1205, 1213, 1290, 1836, 2002, 2003, 2006, 2013];
+const TRANSIENT_SQL: [i64; 9] = [1040, 1205, 1213, 1290, 1836, 2002, 2003, SQL_GONE_AWAY, 2013];
+
+/// `MySQL server has gone away`: it is not there, or dropped the connection over a packet that was too large.
+pub(crate) const SQL_GONE_AWAY: i64 = 2006;
 
 /// MySQL's `Got a packet bigger than 'max_allowed_packet' bytes`.
 const SQL_PACKET_TOO_LARGE: i64 = 1153;

@@ -140,7 +140,7 @@ async fn create_file(client: &Client, base64_bytes: usize) -> Result<Written, Er
 
 #[tokio::test(start_paused = true)]
 async fn how_a_create_can_end() {
-    use ErrorClass::{Login, Refused, TooLarge, Transient, WrongAddress};
+    use ErrorClass::{Login, OutOfMemory, Refused, Throttled, TooLarge, Transient, WrongAddress};
     let maintenance =
         r#"{"data":[{"code":100,"message":"This application is currently under maintenance."}],"scripts":[]}"#;
     let not_connected = TransportError::NotConnected("refused".into());
@@ -157,6 +157,13 @@ async fn how_a_create_can_end() {
         ("500 with iTop's words", Step::Answer(500, INVALID_LOGIN.into()), Transient, UNANSWERED),
         ("413", Step::Answer(413, b"too large".into()), TooLarge, UNANSWERED),
         ("401", Step::Answer(401, b"".into()), Login, UNANSWERED),
+        ("429", Step::Answer(429, b"slower".into()), Throttled { retry_after: None }, Effect::None),
+        (
+            "PHP ran out of memory when the write was done",
+            Step::Answer(500, b"<p>iTop: Allowed memory size of 128M exhausted, contact".into()),
+            OutOfMemory { limit: "128M".into() },
+            ANSWERED,
+        ),
         ("403", Step::Answer(403, b"blocked".into()), Refused, UNANSWERED),
         ("404", Step::Answer(404, b"".into()), WrongAddress { to: None }, UNANSWERED),
         ("empty", ok(""), Transient, UNANSWERED),
@@ -232,7 +239,9 @@ proptest! {
     fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..200), status in 200u16..600) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let error = runtime.block_on(failed_create(Step::Answer(status, bytes)));
-        prop_assert_eq!(error.effect, UNANSWERED);
+        // A call that was asked to come later never reached iTop.
+        let effect = if status == 429 { Effect::None } else { UNANSWERED };
+        prop_assert_eq!(error.effect, effect);
     }
 }
 
@@ -488,4 +497,35 @@ fn a_configuration_is_checked_without_showing_it() {
         assert!(!format!("{error} {error:?}").contains("CANARY"));
     }
     assert_eq!(make(ClientConfig { max_calls: 0, ..config() }), Err(ConfigError::NoCalls));
+}
+
+const GONE_AWAY: &str = r#"{"code":2006,"message":"Error: MySQL server has gone away: query = ROLLBACK, mysql_errno = 2006, mysql_error = MySQL server has gone away"}"#;
+
+#[tokio::test(start_paused = true)]
+async fn a_database_that_is_gone_for_a_large_packet_alone_means_too_large() {
+    let operations = r#"{"code":0,"message":"Operations: 0","version":"1.3","operations":[]}"#;
+    for (bytes, next, class) in [
+        (2 << 20, ok(operations), ErrorClass::TooLarge),
+        (2 << 20, ok(GONE_AWAY), ErrorClass::Transient),
+        (1 << 10, ok(operations), ErrorClass::Transient),
+    ] {
+        let client = client(Script::new([ok(GONE_AWAY), next]));
+        let fields = Fields::new().with("contents", Contents::new("A".repeat(bytes).into(), "f", "text/plain"));
+        let error = client.create("Attachment", &fields, "c", &[]).await.unwrap_err();
+        assert_eq!((error.class, error.effect), (class.clone(), ANSWERED), "{bytes}");
+        assert_eq!(client.refused_bytes().is_some(), class == ErrorClass::TooLarge);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_a_throttled_caller_may_come_back() {
+    let date = "Tue, 24 Nov 2026 12:00:30 GMT";
+    for (header, told) in
+        [("120", RetryAfter::Seconds(120)), (date, RetryAfter::At { date: date.into(), answered: None })]
+    {
+        let client = client(Script::new([Step::Header(429, "retry-after", header)]));
+        let error = client.create("UserRequest", &Fields::new(), "c", &[]).await.unwrap_err();
+        assert_eq!(error.class, ErrorClass::Throttled { retry_after: Some(told) });
+        assert!(error.had_no_effect());
+    }
 }
