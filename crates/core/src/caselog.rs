@@ -129,6 +129,10 @@ pub struct LogState {
     /// What is being sent: fixed before its first call, and sent unchanged after a crash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<Batch>,
+    /// Batches that something before the other iTop kept from it: they are tried again, each by itself, and nothing
+    /// that comes later waits for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aside: Vec<Batch>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub halt: Option<LogHalt>,
     /// The attachments that carried it.
@@ -170,6 +174,7 @@ impl LogState {
             delivered: Vec::new(),
             vanished: Vec::new(),
             batch: None,
+            aside: Vec::new(),
             halt: None,
             files: Vec::new(),
             carried: Vec::new(),
@@ -186,27 +191,68 @@ impl LogState {
     /// The files of the batch arrived, or their fate is known: its entries are delivered. Those that went meanwhile
     /// stay with the others that went.
     pub fn batch_is_over(&mut self) {
-        let entries = self.keep_files_of_batch().into_iter();
-        let (vanished, delivered) = (&self.vanished, &mut self.delivered);
-        delivered.extend(entries.filter(|key| !vanished.contains(key)));
+        let batch = self.batch.take();
+        self.are_over(batch);
     }
 
     /// The batch will not be sent any more: its entries are as new as they were.
     pub fn batch_is_given_up(&mut self) {
-        let entries = self.keep_files_of_batch();
+        let batch = self.batch.take();
+        self.are_given_up(batch);
+    }
+
+    /// The batch that is on its way, and those that were set aside.
+    pub fn batches(&self) -> impl Iterator<Item = &Batch> {
+        self.batch.iter().chain(&self.aside)
+    }
+
+    pub fn batches_mut(&mut self) -> impl Iterator<Item = &mut Batch> {
+        self.batch.iter_mut().chain(&mut self.aside)
+    }
+
+    /// What comes later does not wait for the batch any more.
+    pub fn set_aside(&mut self) {
+        self.aside.extend(self.batch.take());
+    }
+
+    /// The batch with this key that was set aside.
+    pub fn take_aside(&mut self, key: &str) -> Option<Batch> {
+        let at = self.aside.iter().position(|batch| batch.key() == Some(key))?;
+        Some(self.aside.remove(at))
+    }
+
+    /// The same as [`LogState::batch_is_over`] for a batch that was set aside.
+    pub fn aside_is_over(&mut self, key: &str) {
+        let batch = self.take_aside(key);
+        self.are_over(batch);
+    }
+
+    pub fn aside_is_given_up(&mut self, key: &str) {
+        let batch = self.take_aside(key);
+        self.are_given_up(batch);
+    }
+
+    fn are_over(&mut self, batch: Option<Batch>) {
+        let entries = self.keep_files_of(batch).into_iter();
+        let (vanished, delivered) = (&self.vanished, &mut self.delivered);
+        delivered.extend(entries.filter(|key| !vanished.contains(key)));
+    }
+
+    fn are_given_up(&mut self, batch: Option<Batch>) {
+        let entries = self.keep_files_of(batch);
         self.vanished.retain(|key| !entries.contains(key));
     }
 
     /// Entries that went stand in the log again, just as they were.
     pub fn are_back(&mut self, keys: &[EntryKey]) {
         self.vanished.retain(|key| !keys.contains(key));
-        let on_its_way = |key: &&EntryKey| self.batch.iter().any(|batch| batch.entries.contains(key));
+        let on_its_way = |key: &&EntryKey| self.batches().any(|batch| batch.entries.contains(key));
         let delivered: Vec<EntryKey> = keys.iter().filter(|key| !on_its_way(key)).cloned().collect();
         self.delivered.extend(delivered);
     }
 
-    fn keep_files_of_batch(&mut self) -> Vec<EntryKey> {
-        let Some(batch) = self.batch.take() else { return Vec::new() };
+    fn keep_files_of(&mut self, batch: Option<Batch>) -> Vec<EntryKey> {
+        let Some(batch) = batch else { return Vec::new() };
         for file in &batch.files {
             let Some(id) = file.state.as_ref().and_then(CopyState::standing) else { continue };
             self.files.push(id);
@@ -227,7 +273,7 @@ impl LogState {
     pub(crate) fn is_reworded(&mut self, before: &EntryKey, now: &EntryKey) {
         if self.vanished.contains(before) {
             self.vanished.retain(|key| key != before);
-            let is_on_its_way = self.batch.iter().any(|batch| batch.entries.contains(before));
+            let is_on_its_way = self.batches().any(|batch| batch.entries.contains(before));
             self.delivered.extend((!is_on_its_way).then(|| now.clone()));
         }
         self.has_key(before, now);
@@ -252,7 +298,7 @@ impl LogState {
     }
 
     fn has_key(&mut self, before: &EntryKey, now: &EntryKey) {
-        let on_its_way = self.batch.iter_mut().flat_map(|batch| &mut batch.entries);
+        let on_its_way = self.batch.iter_mut().chain(&mut self.aside).flat_map(|batch| &mut batch.entries);
         let kept = self.kept.iter_mut().map(|kept| &mut kept.key);
         let known = self.delivered.iter_mut().chain(on_its_way).chain(kept);
         known.filter(|key| *key == before).for_each(|key| key.clone_from(now));
@@ -264,7 +310,7 @@ impl LogState {
     }
 
     fn old_words_of<'a>(&'a self, Reworded { was, now }: &'a Reworded) -> Option<OldWords<'a>> {
-        let is_on_its_way = || self.batch.iter().any(|batch| batch.entries.contains(now));
+        let is_on_its_way = || self.batches().any(|batch| batch.entries.contains(now));
         let stand = match self.carried.iter().find(|file| file.entries.contains(was)) {
             Some(file) if self.removed.contains(&file.id) => return None,
             Some(file) => Stand::In(file),
@@ -326,6 +372,13 @@ pub struct Batch {
     pub entries: Vec<EntryKey>,
     /// In the order in which they are sent; the text is the last, so that all up to its mark is there.
     pub files: Vec<BatchFile>,
+}
+
+impl Batch {
+    /// The key of the file with its text.
+    pub fn key(&self) -> Option<&str> {
+        self.files.iter().find(|file| file.kind == FileKind::Log).map(|file| file.key.as_str())
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -425,7 +478,7 @@ impl Difference {
         let there: BTreeSet<&EntryKey> = present.iter().collect();
         let known: BTreeSet<&EntryKey> = state.delivered.iter().collect();
         let vanished: BTreeSet<&EntryKey> = state.vanished.iter().collect();
-        let on_its_way: BTreeSet<&EntryKey> = state.batch.iter().flat_map(|batch| &batch.entries).collect();
+        let on_its_way: BTreeSet<&EntryKey> = state.batches().flat_map(|batch| &batch.entries).collect();
         let sent = state.delivered.iter().chain(on_its_way.iter().copied());
         let mut gone: Vec<&EntryKey> = sent.filter(|key| !there.contains(key)).collect();
         let mut difference = Difference::default();
@@ -470,7 +523,7 @@ struct Places<'a> {
 
 impl<'a> Places<'a> {
     fn of(state: &'a LogState, present: &'a [EntryKey]) -> Places<'a> {
-        let on_its_way = state.batch.iter().flat_map(|batch| &batch.entries);
+        let on_its_way = state.batches().flat_map(|batch| &batch.entries);
         let sent = state.delivered.iter().chain(on_its_way).enumerate().map(|(at, key)| (key, at)).collect();
         Places { sent, present, now: present.iter().enumerate().map(|(at, key)| (key, at)).collect() }
     }

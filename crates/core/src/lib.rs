@@ -25,5 +25,7 @@ pub use link::{Ancestor, Copy, Link, SideAncestor, TicketKey};
 pub use mark::{FileKind, FileMark, TicketMark};
 pub use plan::{Plan, Step, Write};
 pub use policy::Policy;
-pub use reconcile::{Adopted, crossing_entries, found_by_marks, is_another, is_in_doubt, reconcile, taken_over};
+pub use reconcile::{
+    Adopted, crossing_entries, found_by_marks, is_another, is_in_doubt, part_of, reconcile, taken_over,
+};
 pub use ticket::{Abroad, File, FileContent, MadeBy, Side, Sight, Ticket};

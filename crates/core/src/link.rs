@@ -6,6 +6,7 @@
 mod anew;
 mod copies;
 mod enclosures;
+mod held;
 mod late;
 mod refused;
 mod remember;
@@ -25,6 +26,7 @@ use late::inside;
 
 pub use copies::{Copy, CopyState, kept_on};
 pub use enclosures::{Enclosed, Enclosure};
+pub use held::{Heavy, Held, Part, sent};
 pub use late::{Late, LateWrite, Sending};
 pub use refused::RefusedField;
 pub use remember::LogNote;
@@ -117,6 +119,12 @@ pub struct Link {
     /// A date of it waits for the zone of one of the servers to be known.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub waits_for_zone: bool,
+    /// Parts that something before an iTop keeps from it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<Held>,
+    /// The sides whose PHP has too little memory for the ticket's files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heavy: Vec<Heavy>,
 }
 
 impl Link {
@@ -149,6 +157,8 @@ impl Link {
             parents: Vec::new(),
             restored: Vec::new(),
             waits_for_zone: false,
+            held: Vec::new(),
+            heavy: Vec::new(),
         }
     }
 

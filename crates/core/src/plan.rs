@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::caselog::{EntryKey, LogName};
 use crate::document::{Document, DocumentKind};
-use crate::link::{Conflict, Copy, Edit, Enclosure, Late, LateWrite, Link, LogNote};
+use crate::link::{Conflict, Copy, Edit, Enclosure, Late, LateWrite, Link, LogNote, Part};
 use crate::mark::FileKind;
 use crate::parents::ParentKey;
 use crate::ticket::{FileContent, Side};
@@ -81,6 +81,8 @@ pub enum Write {
     SendBatch { from: Side, log: LogName },
     /// Make the file that carries what a field has no room for, or bring it up to date in place where it stands.
     Enclose { from: Side, kind: FileKind, key: String, copy: Option<u64> },
+    /// Send once more what was set aside of a log, since something before that iTop kept it from it.
+    SendAside { from: Side, log: LogName, key: String },
     /// Make a document, or bring it up to date in place where it stands.
     WriteDocument { kind: DocumentKind, copy: Option<u64> },
 }
@@ -90,10 +92,11 @@ impl Write {
     /// already. What is rewritten in place answers itself whether it still stands.
     pub fn needs_the_files_of(&self) -> Option<Side> {
         match self {
-            Write::CopyFile { from, .. } | Write::SendLog { from, .. } | Write::SendBatch { from, .. } => {
-                Some(from.other())
-            }
-            Write::Enclose { from, copy: None, .. } => Some(from.other()),
+            Write::CopyFile { from, .. }
+            | Write::SendLog { from, .. }
+            | Write::SendBatch { from, .. }
+            | Write::SendAside { from, .. }
+            | Write::Enclose { from, copy: None, .. } => Some(from.other()),
             Write::RewriteFile { from, .. } | Write::DeleteCopy { from, .. } => Some(from.other()),
             Write::WriteDocument { kind, copy: None } => Some(kind.on()),
             Write::WriteDocument { copy: Some(_), .. }
@@ -220,6 +223,8 @@ pub enum Note {
     EditOverwritten(Edit),
     /// It has not, or a person has changed the field since.
     EditStands(Edit),
+    /// Nothing is to be written any more for a part that was held up.
+    NoLongerHeld(Part),
     /// What a document is to say from now on, or what became of it.
     Document(Document),
     /// What became of a file that carries what a field has no room for.

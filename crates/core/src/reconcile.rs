@@ -9,16 +9,18 @@ mod documents;
 mod enclosures;
 mod fields;
 mod files;
+mod held;
 mod identity;
 mod logs;
 mod restored;
 mod status;
 
 pub use adopt::{Adopted, found_by_marks, taken_over};
+pub use held::part_of;
 pub use identity::{is_another, is_in_doubt};
 pub use logs::crossing_entries;
 
-use crate::link::{Late, LateWrite, Link};
+use crate::link::{Late, LateWrite, Link, Part};
 use crate::mark::FileKind;
 use crate::plan::{Halt, HaltKind, Note, Plan, Write};
 use crate::policy::Policy;
@@ -49,6 +51,9 @@ pub fn reconcile(policy: &Policy, link: &Link, external: &Sight, internal: &Sigh
     }
     if link.internal.is_none() {
         // Here the external ticket stands and nothing was ever made for it.
+        if link.waits(&Part::Creation, "", external.read_at_ms) {
+            return Plan::default();
+        }
         return Plan { writes: vec![fields::create(policy, external)], ..Plan::default() };
     }
     let internal = match internal {
@@ -128,6 +133,7 @@ fn both_stand(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket
     logs::plan(policy, link, external, internal, &mut plan);
     documents::plan(policy, link, external, internal, seen, &mut plan);
     settle_late_writes(link, external, internal, &mut plan);
+    held::leave_out(link, external, internal, &mut plan);
     let gone = Side::BOTH.into_iter().filter_map(|from| files_gone(policy, link, from, external, internal));
     let gone: Vec<FilesGone> = gone.collect();
     // Only a deletion that is due does harm.

@@ -63,7 +63,7 @@ impl Link {
 
     pub(super) fn file_states_on(&self, side: Side) -> impl Iterator<Item = &CopyState> {
         let logs = self.logs.iter().filter(move |log| log.from == side.other());
-        let batches = logs.flat_map(|log| &log.batch).flat_map(|batch| &batch.files);
+        let batches = logs.flat_map(|log| log.batches()).flat_map(|batch| &batch.files);
         kept_on(side, &self.copies, &self.documents, &self.enclosures)
             .chain(batches.filter_map(|file| file.state.as_ref()))
     }

@@ -24,7 +24,7 @@ impl Link {
             CopyState::InDoubt { until_ms } => Some(until_ms),
             _ => None,
         });
-        let batches = self.logs.iter_mut().flat_map(|log| &mut log.batch).flat_map(|batch| &mut batch.files);
+        let batches = self.logs.iter_mut().flat_map(|log| log.batches_mut()).flat_map(|batch| &mut batch.files);
         let documents = self.documents.iter_mut().map(|document| &mut document.state);
         let enclosures = self.enclosures.iter_mut().map(|enclosure| &mut enclosure.state);
         let files = batches.map(|file| &mut file.state).chain(documents).chain(enclosures);

@@ -56,6 +56,7 @@ impl Link {
             Note::NoLongerOwed(gone) => self.owed.retain(|late| late != gone),
             Note::EditAtStake(edit) => self.edits_at_stake.push(edit.clone()),
             Note::EditOverwritten(edit) | Note::EditStands(edit) => self.edits_at_stake.retain(|known| known != edit),
+            Note::NoLongerHeld(part) => self.release(part),
             Note::Document(document) => self.keep_document(document.clone()),
             Note::Enclosure(enclosure) => self.keep_enclosure(enclosure.clone()),
             Note::Log { from, log, what } => self.remember_of_log(*from, *log, what),
@@ -93,12 +94,14 @@ impl Link {
             LogNote::Halted(halt) => state.halt = Some(halt.clone()),
             LogNote::ResumeIsOver => state.resumed_after = None,
             LogNote::FileArrived { key, id } => {
-                for file in state.batch.iter_mut().flat_map(|batch| &mut batch.files).filter(|file| file.key == *key) {
+                for file in state.batches_mut().flat_map(|batch| &mut batch.files).filter(|file| file.key == *key) {
                     file.state = Some(CopyState::Stands(*id));
                 }
             }
             LogNote::BatchIsOver => state.batch_is_over(),
             LogNote::BatchGivenUp => state.batch_is_given_up(),
+            LogNote::AsideIsOver { key } => state.aside_is_over(key),
+            LogNote::AsideGivenUp { key } => state.aside_is_given_up(key),
         }
     }
 }
@@ -145,6 +148,14 @@ pub enum LogNote {
     },
     /// All files of the batch are there.
     BatchIsOver,
+    /// All files of a batch are there that was set aside.
+    AsideIsOver {
+        key: String,
+    },
+    /// The log was switched off, and the text of a batch that was set aside is not there.
+    AsideGivenUp {
+        key: String,
+    },
     /// The log was switched off, and the text of the batch is not there: its entries are not delivered.
     BatchGivenUp,
 }

@@ -19,6 +19,7 @@ impl Link {
     pub fn shrink_ended(&mut self) {
         (self.late, self.owed, self.edits_at_stake, self.plain) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         (self.path, self.sending, self.creation) = (None, None, None);
+        (self.held, self.heavy) = (Vec::new(), Vec::new());
         self.shrink_agreed();
     }
 
@@ -55,7 +56,8 @@ impl Link {
             || !self.edits_at_stake.is_empty()
             || !self.plain.is_empty()
             || self.owes_enclosures()
-            || self.logs.iter().any(|log| log.batch.is_some() || log.halt.is_some())
+            || self.logs.iter().any(|log| log.batches().next().is_some() || log.halt.is_some())
+            || !self.held.is_empty()
     }
 }
 

@@ -31,9 +31,11 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
     }
     for state in link.logs.iter().filter(|state| !policy.logs.contains(&(state.from, state.log))) {
         let (source, target) = state.from.source_and_target(external, internal);
+        let one = One { policy, link, state, source, target };
         if let Some(batch) = &state.batch {
-            One { policy, link, state, source, target }.close(batch, plan);
+            one.close(batch, plan);
         }
+        state.aside.iter().for_each(|batch| one.close_aside(batch, plan));
     }
     for side in Side::BOTH {
         let (source, _) = side.source_and_target(external, internal);
@@ -104,7 +106,7 @@ fn forget_lost_files(state: &mut LogState, entries: &[Entry], restored: &Ticket)
         file.mark().is_some_and(|mark| mark.from == from && matches!(mark.kind, FileKind::Log | FileKind::Image))
     };
     let is_there = |id: u64| listed().any(|file| file.id == id && is_of_a_log(file));
-    for file in state.batch.iter_mut().flat_map(|batch| &mut batch.files) {
+    for file in state.batches_mut().flat_map(|batch| &mut batch.files) {
         file.state.take_if(|state| state.standing().is_some_and(|id| !is_there(id)));
     }
     // What counted as deleted by a person may have been lost as well.
@@ -164,6 +166,7 @@ impl One<'_> {
         difference.new = self.without_a_parents(entries, difference.new, plan);
         // Once the batch is over, its entries count as delivered: the next look remembers those that are gone.
         let more = !difference.new.is_empty() || !difference.gone_on_the_way.is_empty();
+        self.state.aside.iter().for_each(|batch| self.try_aside(batch, plan));
         match &self.state.batch {
             Some(batch) => self.go_on(batch, more, plan),
             None if difference.new.is_empty() => {}
@@ -210,7 +213,7 @@ impl One<'_> {
     /// restored from a backup. A known file is not asked again: words that are equal come again, and its mark
     /// would be taken for theirs.
     fn take_in(&self, entries: &[Entry], new: &mut Vec<EntryKey>, plan: &mut Plan) {
-        if self.state.batch.is_some() {
+        if self.state.batches().next().is_some() {
             // Here the batch's own files are on their way.
             return;
         }
@@ -254,6 +257,29 @@ impl One<'_> {
         if more && in_doubt.is_empty() {
             plan.look_again(self.target.read_at_ms);
         }
+    }
+
+    /// A batch that was set aside is tried again by itself; when, is not decided here.
+    fn try_aside(&self, batch: &Batch, plan: &mut Plan) {
+        let Some(key) = batch.key() else { return };
+        let Missing { unsent, in_doubt } = self.look_at(batch, plan);
+        let LogState { from, log, .. } = *self.state;
+        if in_doubt.is_empty() && unsent.is_empty() {
+            self.note(LogNote::AsideIsOver { key: key.to_owned() }, plan);
+        } else if in_doubt.is_empty() {
+            let reason = format!("entries of the {} log {} were kept from that iTop", log.word(), from.place());
+            plan.writes.push(Step { write: Write::SendAside { from, log, key: key.to_owned() }, reason });
+        }
+    }
+
+    fn close_aside(&self, batch: &Batch, plan: &mut Plan) {
+        let Some(key) = batch.key().map(str::to_owned) else { return };
+        let Missing { unsent, in_doubt } = self.look_at(batch, plan);
+        if !in_doubt.is_empty() {
+            return;
+        }
+        let text_arrived = !unsent.iter().any(|file| file.kind == FileKind::Log);
+        self.note(if text_arrived { LogNote::AsideIsOver { key } } else { LogNote::AsideGivenUp { key } }, plan);
     }
 
     /// The log was switched off while its batch was on the way: what may still land is waited for, and nothing

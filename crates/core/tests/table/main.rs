@@ -11,6 +11,7 @@ mod files;
 #[path = "../fixtures/mod.rs"]
 mod fixtures;
 mod halts;
+mod held;
 mod identity;
 mod logs;
 mod outward;
@@ -119,6 +120,7 @@ fn seen(plan: &Plan) -> Seen {
 #[test]
 fn every_row_holds() {
     let rows: Vec<Case> = [
+        held::held(),
         fields::creation(),
         fields::fields(),
         fields::late_fields(),
