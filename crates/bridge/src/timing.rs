@@ -52,6 +52,8 @@ pub struct Timing {
     pub backoff_first_ms: i64,
     /// … up to this.
     pub backoff_max_ms: i64,
+    /// The longest wait between two tries of a part that something before its iTop keeps from it, until it is parked.
+    pub kept_back_max_ms: i64,
     /// A read older than this when the ticket's first write starts is made again.
     pub stale_read_ms: i64,
     /// A `last_update` counts as seen when a pass read it at least so long after it first appeared:
@@ -94,6 +96,7 @@ impl Default for Timing {
             parked_retries_ms: [HOUR_MS, 6 * HOUR_MS, 24 * HOUR_MS],
             backoff_first_ms: SECOND_MS,
             backoff_max_ms: MINUTE_MS,
+            kept_back_max_ms: 5 * MINUTE_MS,
             stale_read_ms: 2 * SECOND_MS,
             seen_settle_ms: 2 * SECOND_MS,
             cursor_overlap_seconds: 65 * 60,
@@ -123,6 +126,7 @@ impl Timing {
             park_after_ms: 5 * SECOND_MS,
             backoff_first_ms: 100,
             backoff_max_ms: SECOND_MS,
+            kept_back_max_ms: 2 * SECOND_MS,
             shutdown_ms: 2 * SECOND_MS,
             ..Timing::default()
         }

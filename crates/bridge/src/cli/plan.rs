@@ -212,6 +212,12 @@ impl Shown<'_> {
                 let lines = file.iter().map(|file| format!("+ {}", file.name)).collect();
                 (from.other(), what.to_owned(), lines)
             }
+            SendAside { from, log, key } => {
+                let batches = self.preview.link.log(*from, *log).into_iter().flat_map(|state| state.batches());
+                let files = batches.filter(|batch| batch.key() == Some(key)).flat_map(|batch| &batch.files);
+                let lines = files.map(|file| format!("+ {}", file.name)).collect();
+                (from.other(), format!("attach what was kept back of the {} log", log.word()), lines)
+            }
             WriteDocument { kind, copy } => {
                 let what = match (kind, copy) {
                     (DocumentKind::Report, None) => "attach the report of the status",

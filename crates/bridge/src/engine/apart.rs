@@ -1,14 +1,14 @@
 //! Sending fields of a ticket: together, and one by one where what failed may lie in one of them. A value that is not
 //! taken is a conflict of its own field; the others are written.
 
-use itop_bridge_core::link::{Enclosure, RefusedField};
+use itop_bridge_core::link::{self, Enclosure, Part, RefusedField};
 use itop_bridge_core::plan::FieldWrite;
 use itop_bridge_core::text::{self, NO_DESCRIPTION};
 use itop_bridge_core::{Side, Ticket};
 use itop_client::{Effect, Error, ErrorClass, Object, ValueFault};
 
 use super::crossing::{Crossed, Unsure};
-use super::failure::Failure;
+use super::failure::{Failure, Kind};
 use super::fit::{Fitted, Words};
 use super::html;
 use super::itop::Format;
@@ -57,7 +57,15 @@ impl Pass<'_> {
     ) -> Result<Vec<NotTaken<'f>>, Failure> {
         let mut not_taken = Vec::new();
         while !fields.is_empty() {
-            let error = match self.send_fields(&fields, target).await? {
+            let answer = match self.send_fields(&fields, target).await {
+                Err(failure) if matches!(failure.kind, Kind::Barred { .. }) => {
+                    let others = Box::pin(self.one_field_is_kept_back(fields, target, reason, failure)).await?;
+                    not_taken.extend(others);
+                    break;
+                }
+                answer => answer?,
+            };
+            let error = match answer {
                 Ok(written) if self.became_html(&mut fields, &written.object) => continue,
                 Ok(mut written) => {
                     self.shared.internal.to_iso(&mut written.object);
@@ -92,6 +100,31 @@ impl Pass<'_> {
         Ok(not_taken)
     }
 
+    /// Something before that iTop kept an update from it, over a word in one of the fields: each is sent alone, and
+    /// what is kept back again waits by itself.
+    async fn one_field_is_kept_back<'f>(
+        &mut self,
+        fields: Vec<Outgoing<'f>>,
+        target: &Ticket,
+        reason: &str,
+        failure: Failure,
+    ) -> Result<Vec<NotTaken<'f>>, Failure> {
+        if let [one] = fields.as_slice() {
+            let of = one.field.source.as_deref().map(link::sent).unwrap_or_default();
+            let part = Part::Field { code: one.code().to_owned() };
+            return self.hold(part, &of, failure).await.map(|()| Vec::new());
+        }
+        let (mut not_taken, mut failed) = (Vec::new(), None);
+        for field in fields {
+            match Box::pin(self.update_apart(vec![field], target, reason)).await {
+                Ok(others) => not_taken.extend(others),
+                Err(failure) if !failure.ends_the_pass() => failed = Some(failure),
+                Err(failure) => return Err(failure),
+            }
+        }
+        failed.map_or(Ok(not_taken), Err)
+    }
+
     async fn fields_written(
         &mut self,
         fields: &[Outgoing<'_>],
@@ -102,6 +135,7 @@ impl Pass<'_> {
         let internal = &self.shared.internal;
         for outgoing in fields {
             let code = outgoing.code();
+            self.link.release(&Part::Field { code: code.to_owned() });
             let answered = written.object.text(code).unwrap_or(outgoing.value());
             let stored = internal.as_stored(&target.class, target.id, code, answered).await;
             self.field_written(outgoing.field, &stored.unwrap_or_else(|_| answered.to_owned()));

@@ -69,6 +69,14 @@ impl Breaker {
         suspected
     }
 
+    /// The probe was asked to come later: something is there, and a suspicion is not confirmed.
+    pub fn is_slowed(&mut self) {
+        if matches!(self.state, State::Suspected) {
+            self.failures = 0;
+            self.state = State::Up;
+        }
+    }
+
     /// The probe failed, or a log-in was refused. Answers whether that is news.
     pub fn goes_down(&mut self, now_ms: i64, reason: String) -> bool {
         let since_ms = self.down().map_or(now_ms, |down| down.since_ms);

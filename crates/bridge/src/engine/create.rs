@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use itop_bridge_core::link::Creation;
+use itop_bridge_core::link::{Creation, Part};
 use itop_bridge_core::plan::{FieldWrite, Value};
 use itop_bridge_core::text::{self, NO_DESCRIPTION};
 use itop_bridge_core::{Link, LogName, Side, Ticket, TicketMark, is_another};
@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Shared;
 use super::apart::{Outgoing, names};
+use super::barred::KEPT_BACK;
 use super::crossing::Crossed;
 use super::failure::{Failure, Kind};
 use super::given_again::is_still_of;
@@ -82,7 +83,13 @@ impl Pass<'_> {
     /// The fields as they are sent.
     async fn draft<'f>(&mut self, class: &str, fields: &'f [FieldWrite]) -> Result<Vec<Outgoing<'f>>, Failure> {
         let mut draft = Vec::new();
+        // It was kept from that iTop over a word in it: the ticket is made without its texts, which follow one by one.
+        let is_kept_back = self.link.held(&Part::Creation).is_some();
         for field in fields {
+            if is_kept_back && is_text(field) {
+                draft.extend(self.kept_back(class, field));
+                continue;
+            }
             let (crossed, is_whole) = match (self.render(field, class, None).await, &field.value) {
                 (Ok(crossed), _) => (crossed, true),
                 // The ticket does not wait for a picture: the next round writes the field with it.
@@ -96,6 +103,16 @@ impl Pass<'_> {
             draft.push(self.fitted(class, field, crossed, is_whole));
         }
         Ok(draft)
+    }
+
+    /// The words in place of a text that is kept from that iTop, where it must have some.
+    fn kept_back<'f>(&self, class: &str, field: &'f FieldWrite) -> Option<Outgoing<'f>> {
+        let words = match field.code.as_str() {
+            "title" => text::title(&self.policy.title, &self.link.external.reference, KEPT_BACK),
+            "description" => KEPT_BACK.to_owned(),
+            _ => return None,
+        };
+        Some(self.fitted(class, field, Crossed::as_it_is(&field.code, &words), false))
     }
 
     /// One create, and the ticket that it made.
@@ -310,6 +327,13 @@ impl Pass<'_> {
                 self.link.field_agreed(code, source, target);
             }
         }
+        // What stands there of a field that was not sent is the bridge's own: an edit of it is a person's.
+        for code in &self.policy.fields {
+            if let Some(target) = ticket.attributes.get(code) {
+                let agreed = &mut self.link.ancestor.internal.fields;
+                agreed.entry(code.clone()).or_insert_with(|| target.clone());
+            }
+        }
         if let Some(lifecycle) = &self.policy.external_lifecycle {
             self.link.ancestor.external.status.clone_from(&lifecycle.initial);
         }
@@ -437,6 +461,14 @@ impl Pass<'_> {
             }
         }
         Ok(tickets)
+    }
+}
+
+/// What a person wrote: no code of an enumeration, no number and no date.
+fn is_text(field: &FieldWrite) -> bool {
+    match &field.value {
+        Value::Html(_) => true,
+        Value::Text(text) => field.code == "title" || field.source.is_some() && text.contains(char::is_alphabetic),
     }
 }
 

@@ -225,7 +225,7 @@ impl Pass<'_> {
 }
 
 /// Codes of an enumeration, numbers and dates have no format to convert.
-fn is_prose(value: &str) -> bool {
+pub(super) fn is_prose(value: &str) -> bool {
     value.contains(|c: char| c.is_whitespace() || matches!(c, '<' | '&')) && !is_date(value)
 }
 

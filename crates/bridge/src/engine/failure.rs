@@ -1,5 +1,6 @@
 //! What went wrong in a pass, and what the queue makes of it.
 
+use itop_bridge_core::Side;
 use itop_client::{Effect, Error, ErrorClass};
 
 use super::itop::Itop;
@@ -39,6 +40,15 @@ pub enum Kind {
     Gone,
     /// The body was too large for that iTop.
     TooLarge,
+    /// This side asks for fewer calls: nothing is sent to it before then.
+    Throttled {
+        until_ms: i64,
+    },
+    /// Something before that iTop answered this one write, while other calls pass.
+    Barred {
+        status: u16,
+        to: Side,
+    },
     /// The contents of one object do not come, for so long, while its iTop answers otherwise: tried again without
     /// end, and nothing else waits for it.
     Unreadable {
@@ -61,6 +71,9 @@ impl Failure {
             ErrorClass::Stale => Kind::Stale,
             ErrorClass::Gone => Kind::Gone,
             ErrorClass::TooLarge => Kind::TooLarge,
+            ErrorClass::Throttled { .. } => {
+                Kind::Throttled { until_ms: itop.throttled().map_or(0, |throttled| throttled.until_ms) }
+            }
             ErrorClass::WrongAddress { .. } => Kind::Transient,
             _ if matches!(error.effect, Effect::Unknown { answered: false }) => Kind::Transient,
             _ => Kind::Refused,
@@ -78,7 +91,8 @@ impl Failure {
 
     /// Nothing more can be tried in this pass.
     pub fn ends_the_pass(&self) -> bool {
-        matches!(self.kind, Kind::Transient | Kind::Login | Kind::Store | Kind::LeaseLost)
+        use Kind::*;
+        matches!(self.kind, Transient | Throttled { .. } | Login | Store | LeaseLost)
     }
 }
 
@@ -118,7 +132,9 @@ impl Shared {
     pub fn call_failed(&self, itop: &Itop, error: &Error) {
         match error.class {
             ErrorClass::Login => self.goes_down(itop, error),
-            ErrorClass::Transient | ErrorClass::WrongAddress { .. } => {
+            ErrorClass::Throttled { .. } => self.slow_down(itop, error),
+            // Where it is about this call alone, the next one shows that the side is up.
+            _ if error.is_transient() || error.page_status().is_some() => {
                 if itop.breaker().failed() {
                     itop.trouble.notify_one();
                 }
@@ -173,7 +189,8 @@ impl Shared {
                     refused_since = Some(refused_since.map_or(*since_ms, |since: i64| since.min(*since_ms)));
                 }
                 Kind::Setup | Kind::Login => due = due.max(probe),
-                Kind::Transient | Kind::Store | Kind::LeaseLost => {}
+                Kind::Throttled { until_ms } => due = due.max(*until_ms),
+                Kind::Transient | Kind::Barred { .. } | Kind::Store | Kind::LeaseLost => {}
             }
         }
         let error = failures.iter().map(|failure| failure.text.as_str()).collect::<Vec<_>>().join("; ");
@@ -203,6 +220,18 @@ impl Shared {
         verdict
     }
 
+    /// For so long it is refused, and it is set apart from what waits in its time.
+    pub(super) fn is_parked(&self, since_ms: i64) -> bool {
+        self.now_ms() - since_ms >= self.timing.park_after_ms
+    }
+
+    /// The wait after so many tries of a part that something before its iTop keeps from it: whoever counts such
+    /// tries is not to take the bridge for an attacker.
+    pub(super) fn kept_back_ms(&self, tries: u32) -> i64 {
+        let doubled = self.timing.backoff_first_ms.saturating_mul(1 << tries.min(20));
+        doubled.min(self.timing.kept_back_max_ms)
+    }
+
     pub(super) fn backoff_ms(&self, attempts: u32) -> i64 {
         let doubled = self.timing.backoff_first_ms.saturating_mul(1 << attempts.min(20));
         doubled.min(self.timing.backoff_max_ms)
@@ -214,7 +243,7 @@ impl Shared {
     }
 
     /// A parked ticket is tried again by itself after 1 h, 6 h, then daily.
-    fn parked_retry_ms(&self, refused_for_ms: i64) -> i64 {
+    pub(super) fn parked_retry_ms(&self, refused_for_ms: i64) -> i64 {
         let mut since = self.timing.park_after_ms;
         for wait in self.timing.parked_retries_ms {
             since += wait;

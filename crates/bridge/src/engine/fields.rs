@@ -9,6 +9,7 @@ use itop_client::Fields;
 use super::apart::Outgoing;
 use super::crossing::{Crossed, Target};
 use super::failure::Failure;
+use super::heavy::took_effect;
 use super::html;
 use super::pass::Pass;
 
@@ -69,7 +70,20 @@ impl Pass<'_> {
         let (client, comment) = (internal.client.clone(), self.comment());
         let output: Vec<&str> = fields.iter().map(Outgoing::code).collect();
         let call = client.update(&target.class, target.id, &body, &comment, &output);
-        self.write(internal, &target.class, intend, call).await
+        let answer = self.write(internal, &target.class, intend, call).await?;
+        let Err(error) = answer else { return Ok(answer) };
+        let Some(object) = Box::pin(self.read_after_memory_ran_out(internal, &error, target, &output)).await? else {
+            return Ok(Err(error));
+        };
+        let mut took = Vec::new();
+        for (code, value) in fields.iter().map(|sent| (sent.code(), sent.value())) {
+            let Some(now) = object.text(code) else { continue };
+            let stored = internal.as_stored(&target.class, target.id, code, now).await;
+            let stored = stored.map_err(|error| Failure::of(internal, &error))?;
+            took.push(took_effect(target.attributes.get(code).map(String::as_str), value, &stored));
+        }
+        let is_done = took.iter().all(|took| *took);
+        Ok(if is_done { Ok(itop_client::Written { object, date: None }) } else { Err(error) })
     }
 
     /// What a person wrote inside is kept in the record, and so is what a person may have written.

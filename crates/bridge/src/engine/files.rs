@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use base64::Engine as _;
 use itop_bridge_core::link::{Copy, CopyState, Late};
 use itop_bridge_core::{FileKind, FileMark, Link, Side, Sight, Ticket, text};
-use itop_client::{Contents, Fields, Query, ValueFault};
+use itop_client::{Contents, ErrorClass, Fields, Query, ValueFault};
 
 use super::failure::{Failure, Kind};
 use super::in_hand::InHand;
@@ -320,6 +320,15 @@ impl Pass<'_> {
                 answer => break answer,
             }
         };
+        if let Err(error) = &mut answer
+            && matches!(error.class, ErrorClass::OutOfMemory { .. })
+        {
+            match self.find_attached(itop, &mark).await? {
+                Some(written) => return Ok(Ok(written)),
+                // The file alone is more than PHP's memory takes.
+                None => error.class = ErrorClass::TooLarge,
+            }
+        }
         if let Ok(written) = &mut answer {
             self.shared.in_iso(itop, std::slice::from_mut(&mut written.object)).await;
             self.shared.learn_offset(itop, written, "creation_date").await?;
@@ -425,7 +434,9 @@ impl Pass<'_> {
         let (client, comment) = (itop.client.clone(), self.comment());
         let answer = self.leased(itop, async move { client.delete("Attachment", copy, &comment).await }).await?;
         // An unanswered deletion is simply sent again: deleting what is gone does no harm.
-        answer.map_err(|error| Failure::of(itop, &error))?;
+        if let Err(error) = answer {
+            return Err(self.failed_write(itop, &error).await?);
+        }
         self.link.copy_deleted(from, original, copy);
         self.wrote(&format!("deleted the copy of attachment {original}"), reason);
         self.save().await

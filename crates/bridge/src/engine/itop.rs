@@ -17,6 +17,7 @@ use super::dates::Dates;
 use super::halting::Halts;
 use super::instants::{Listed, Offsets};
 use super::room::{LearntRoom, Room};
+use super::throttle::Throttled;
 use super::unreadable::{Loaded, Unreadable};
 use super::went_back::is_back;
 use super::zone::{self, Learnt};
@@ -70,6 +71,7 @@ struct Known {
     /// How often this iTop answered.
     answers: u64,
     unreadable: HashMap<(Loaded, u64), Unreadable>,
+    throttled: Option<Throttled>,
 }
 
 /// How a text attribute is held: it differs between iTop's versions (`solution` is plain in 3.1 and
@@ -332,6 +334,15 @@ impl Itop {
         known.seen.clear();
         // Ids are given out again, and the highest that was met says nothing.
         known.highest_ticket = 0;
+    }
+
+    /// Whether it asked for fewer calls and has not answered since.
+    pub(super) fn throttled(&self) -> Option<Throttled> {
+        self.known().throttled.clone()
+    }
+
+    pub(super) fn set_throttled(&self, throttled: Option<Throttled>) {
+        self.known().throttled = throttled;
     }
 
     /// A call came back with an answer of iTop's own.

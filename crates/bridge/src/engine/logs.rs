@@ -3,11 +3,11 @@
 
 use base64::Engine as _;
 use itop_bridge_core::caselog::{Batch, BatchContent, BatchFile, BatchKey, Entry, EntryKey};
-use itop_bridge_core::link::CopyState;
+use itop_bridge_core::link::{CopyState, Held, Part};
 use itop_bridge_core::{FileKind, Link, LogName, Side, Ticket, crossing_entries, text};
 use itop_client::Contents;
 
-use super::failure::Failure;
+use super::failure::{Failure, Kind};
 use super::files::text_contents;
 use super::html;
 use super::pass::Pass;
@@ -37,7 +37,8 @@ impl Pass<'_> {
             let batch = self.batch(from, log, some, source, target);
             self.link.log_mut(from, log).batch = Some(batch);
             self.send_batch(from, log, source, target, reason).await?;
-            // The next one's mark would say that this one is delivered too.
+            // The next one's mark would say that this one is delivered too. What was set aside does not wait: it is
+            // remembered here.
             if self.link.log_mut(from, log).batch.is_some() {
                 break;
             }
@@ -99,7 +100,101 @@ impl Pass<'_> {
         target: &Ticket,
         reason: &str,
     ) -> Result<(), Failure> {
-        let files = self.link.log_mut(from, log).batch.as_ref().map(|batch| batch.files.clone()).unwrap_or_default();
+        let Some(batch) = self.link.log_mut(from, log).batch.clone() else { return Ok(()) };
+        match self.send_files(from, log, batch.files.clone(), source, target).await {
+            Ok(false) => return self.save().await,
+            Ok(true) => {}
+            Err(failure) => return self.batch_is_kept_back(from, log, batch.key(), failure).await,
+        }
+        self.link.log_mut(from, log).batch_is_over();
+        if let Some(key) = batch.key() {
+            self.link.release(&Part::Entries { from, log, key: key.to_owned() });
+        }
+        self.wrote(&format!("{} log entries", log.word()), reason);
+        self.save().await
+    }
+
+    /// What comes later does not wait for a batch that is kept back. A server's error may be a moment's: after the
+    /// first of these the batch keeps its place.
+    async fn batch_is_kept_back(
+        &mut self,
+        from: Side,
+        log: LogName,
+        key: Option<&str>,
+        failure: Failure,
+    ) -> Result<(), Failure> {
+        let (Kind::Barred { status, .. }, Some(key)) = (&failure.kind, key) else { return Err(failure) };
+        let part = Part::Entries { from, log, key: key.to_owned() };
+        if (300..500).contains(status) || self.link.held(&part).is_some() {
+            self.link.log_mut(from, log).set_aside();
+        }
+        self.hold(part, "", failure).await
+    }
+
+    /// Sends a batch again that something before that iTop kept from it: in halves, until the entry is alone over
+    /// which it is kept.
+    pub(super) async fn send_aside(
+        &mut self,
+        from: Side,
+        log: LogName,
+        key: &str,
+        source: &Ticket,
+        target: &Ticket,
+        reason: &str,
+    ) -> Result<(), Failure> {
+        for batch in self.halves(from, log, key, source, target) {
+            let Some(key) = batch.key().map(str::to_owned) else { continue };
+            let part = Part::Entries { from, log, key: key.clone() };
+            match self.send_files(from, log, batch.files, source, target).await {
+                Ok(false) => {}
+                Ok(true) => {
+                    self.link.log_mut(from, log).aside_is_over(&key);
+                    self.link.release(&part);
+                    self.wrote(&format!("{} log entries", log.word()), reason);
+                }
+                Err(failure) => self.hold(part, "", failure).await?,
+            }
+            self.save().await?;
+        }
+        Ok(())
+    }
+
+    /// The batches that stand in place of the one with this key from now on: itself, where it carries one entry.
+    fn halves(&mut self, from: Side, log: LogName, key: &str, source: &Ticket, target: &Ticket) -> Vec<Batch> {
+        let Some(whole) = self.link.log_mut(from, log).take_aside(key) else { return Vec::new() };
+        let policy = self.policy.clone();
+        let all = source.logs.get(&log).map(Vec::as_slice).unwrap_or_default();
+        let all = crossing_entries(&policy, &self.link, from, log, all);
+        let numbered = all.iter().enumerate().map(|(at, entry)| (at + 1, entry));
+        let entries: Vec<(usize, &Entry)> = numbered.filter(|(_, it)| whole.entries.contains(&it.key)).collect();
+        let batches = match entries.len() {
+            0 | 1 => vec![whole],
+            all => {
+                let (some, others) = entries.split_at(all / 2);
+                let halves = [some, others].map(|half| self.batch(from, log, half, source, target));
+                let stand = whole.files.iter().filter_map(|file| file.state.as_ref()?.standing());
+                self.link.log_mut(from, log).files.extend(stand);
+                halves.into()
+            }
+        };
+        let known = self.link.held(&Part::Entries { from, log, key: key.to_owned() }).cloned();
+        for (batch, held) in batches.iter().filter_map(|batch| Some((batch, known.clone()?))) {
+            let Some(key) = batch.key().map(str::to_owned) else { continue };
+            self.link.hold(Held { part: Part::Entries { from, log, key }, ..held });
+        }
+        self.link.log_mut(from, log).aside.extend(batches.iter().cloned());
+        batches
+    }
+
+    /// Sends what is not sent yet of these files, in their order; answers whether all were sent.
+    async fn send_files(
+        &mut self,
+        from: Side,
+        log: LogName,
+        files: Vec<BatchFile>,
+        source: &Ticket,
+        target: &Ticket,
+    ) -> Result<bool, Failure> {
         for file in files.into_iter().filter(|file| !matches!(file.state, Some(CopyState::Stands(_)))) {
             match self.sent_with_another_log(from, log, &file, target) {
                 None => self.send_batch_file(from, log, &file, source, target).await?,
@@ -109,14 +204,12 @@ impl Pass<'_> {
                     if !stands {
                         // The next plan knows what became of it; the text goes out after it.
                         self.look_again(self.shared.now_ms());
-                        return self.save().await;
+                        return Ok(false);
                     }
                 }
             }
         }
-        self.link.log_mut(from, log).batch_is_over();
-        self.wrote(&format!("{} log entries", log.word()), reason);
-        self.save().await
+        Ok(true)
     }
 
     /// One image is one file, also where both logs show it: what this pass has made of it, or sent without
@@ -129,7 +222,8 @@ impl Pass<'_> {
             return Some(CopyState::Stands(*id));
         }
         let others = self.link.logs.iter().filter(|other| other.from == from && other.log != log);
-        let same = others.flat_map(|other| &other.batch).flat_map(|batch| &batch.files).filter(|it| it.key == file.key);
+        let same =
+            others.flat_map(|other| other.batches()).flat_map(|batch| &batch.files).filter(|it| it.key == file.key);
         let may_stand =
             |state: &&CopyState| matches!(state, CopyState::InDoubt { until_ms } if *until_ms > target.read_at_ms);
         let of_a_field = self.link.enclosure(from, FileKind::Image, &file.key).and_then(|known| known.state.as_ref());
@@ -224,8 +318,8 @@ impl Pass<'_> {
 }
 
 fn set_state(link: &mut Link, from: Side, log: LogName, key: &str, state: Option<CopyState>) {
-    let batch = link.log_mut(from, log).batch.iter_mut();
-    for file in batch.flat_map(|batch| &mut batch.files).filter(|file| file.key == key) {
+    let batches = link.log_mut(from, log).batches_mut();
+    for file in batches.flat_map(|batch| &mut batch.files).filter(|file| file.key == key) {
         file.state.clone_from(&state);
     }
 }

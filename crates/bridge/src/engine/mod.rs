@@ -10,6 +10,7 @@ mod alerts;
 mod apart;
 mod audit;
 mod backfill;
+mod barred;
 mod breaker;
 mod connection;
 mod create;
@@ -25,6 +26,7 @@ mod fit;
 mod given_again;
 mod halting;
 mod halts;
+mod heavy;
 mod html;
 mod identity;
 mod in_hand;
@@ -52,6 +54,7 @@ mod status;
 mod stops;
 mod suspensions;
 mod sweep;
+mod throttle;
 mod troubles;
 mod unreadable;
 mod went_back;
@@ -60,7 +63,7 @@ mod worker;
 mod write;
 mod zone;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use itop_bridge_core::{Side, TicketMark};
@@ -69,7 +72,9 @@ use tokio::sync::watch;
 pub use adopt::{CannotAdopt, PairOf, ReadyPair};
 pub use alerts::Alerts;
 pub use backfill::{Older, TellClass, TitleAdopted, TitlePair, Titled, Unclear, Wish, Wished};
+pub use barred::told as kept_back;
 pub use dates::kept_date_format;
+pub use heavy::told as too_heavy;
 pub use html::{log_text, without_image_addresses};
 pub use instants::{Offsets, agree_for_a_year};
 pub use itop::Itop;
@@ -132,6 +137,8 @@ struct Shared {
     alerts: Option<Alerts>,
     /// Tickets of which a date waits for a zone to be known.
     waits_for_zone: Mutex<BTreeSet<TicketOf>>,
+    /// The pairs, by number, whose files are more than PHP's memory takes, as this process has seen.
+    heavy: Mutex<BTreeMap<i64, String>>,
     /// The highest counterpart that the store knew when this process began.
     highest_known: tokio::sync::OnceCell<Option<u64>>,
     /// When this process began: what an earlier one was sending, it sent before.
@@ -180,6 +187,7 @@ impl Engine {
                 internal: parts.internal,
                 metrics: parts.metrics,
                 alerts: parts.alerts,
+                heavy: Mutex::default(),
                 lanes: parts.lanes.into_iter().map(lane).collect(),
             }),
         }
@@ -242,11 +250,13 @@ impl Engine {
     /// What keeps tickets waiting and is no ticket's own fault.
     pub fn troubles(&self) -> Vec<Trouble> {
         let shared = &self.shared;
+        let throttled = shared.itops().filter_map(|itop| Some(itop.throttled()?.trouble(&itop.name)));
+        let throttled: Vec<Trouble> = throttled.collect();
         let down = shared.itops().filter_map(|itop| {
             let Down { since_ms, reason } = itop.breaker().down()?.clone();
             Some(Trouble { cause: Cause::Down { instance: itop.name.clone() }, since_ms, reason })
         });
-        down.chain(shared.suspensions().troubles()).collect()
+        down.chain(throttled).chain(shared.suspensions().troubles()).collect()
     }
 }
 
@@ -295,6 +305,7 @@ impl Shared {
     /// A call on this side came back with an answer of iTop's own.
     fn answered(&self, itop: &Itop) {
         itop.has_answered_again();
+        self.is_not_throttled_any_more(itop);
         if itop.breaker().succeeded() {
             tracing::warn!(itop = %itop.name, "the side is back");
         }

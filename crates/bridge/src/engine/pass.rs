@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use itop_bridge_core::link::{CopyState, LogNote};
+use itop_bridge_core::link::{CopyState, LogNote, Part};
 use itop_bridge_core::plan::{Halt, Note, Plan, Step, Write};
-use itop_bridge_core::{Link, Policy, Side, Sight, Ticket, TicketKey, reconcile};
+use itop_bridge_core::{Link, Policy, Side, Sight, Ticket, TicketKey, part_of, reconcile};
 
 use super::failure::{Failure, Kind, and_look, news};
 use super::identity::with_iso_dates;
@@ -108,12 +108,14 @@ impl<'a> Pass<'a> {
             tracing::warn!(ticket = %self.name(), "another worker took the ticket over");
             return self.shared.hand_back(&self.claim);
         }
+        self.shared.note_heavy(self.lane, self.link_id, &self.link);
         let next = if self.failures.is_empty() {
             next
         } else {
             let retry = self.shared.after_failure(self.lane, &self.claim, &self.failures);
             self.and_the_unread(and_look(retry, next, &self.claim.look))
         };
+        let next = self.with_what_is_held(next);
         self.log(&next, started_ms);
         self.shared.metrics.pass(&self.lane.name, self.failures.is_empty(), self.shared.now_ms());
         self.shared.finish(&self.claim, next).await;
@@ -181,6 +183,7 @@ impl<'a> Pass<'a> {
                 _ => return Ok(Next::Done),
             }
         }
+        self.try_what_is_parked();
         self.settle_what_was_being_sent().await?;
         if let (Some(creation), Some(_)) = (self.link.creation.clone(), &self.link.internal) {
             self.report_twins(&creation).await?;
@@ -261,6 +264,8 @@ impl<'a> Pass<'a> {
                 for side in Side::BOTH {
                     if let Some(target) = sights.ticket(side) {
                         self.settle_plain_texts(side, target).await?;
+                        let outcome = self.write_texts_left_out(side, target).await;
+                        self.go_on_after(outcome)?;
                     }
                 }
             }
@@ -414,7 +419,11 @@ impl<'a> Pass<'a> {
     async fn apply(&mut self, plan: &Plan, sights: &Sights) -> Result<Applied, Failure> {
         let mut applied = Applied::Done;
         for step in &plan.writes {
-            let outcome = self.carry_out(step, sights).await;
+            let outcome = match (Box::pin(self.carry_out(step, sights)).await, whole_part_of(&step.write)) {
+                (Ok(None), Some(part)) => self.release(&part).await.map(|()| None),
+                (Err(failure), Some(part)) => self.hold(part, content_of(&step.write), failure).await.map(|()| None),
+                (outcome, _) => outcome,
+            };
             match outcome {
                 Ok(Some(created)) => applied = created,
                 Ok(None) => {}
@@ -470,6 +479,10 @@ impl<'a> Pass<'a> {
             Write::Enclose { from, kind, key, copy } => {
                 let (source, target) = from_and_to(*from);
                 self.send_enclosure(*from, *kind, key, *copy, source, target, reason).await?;
+            }
+            Write::SendAside { from, log, key } => {
+                let (source, target) = from_and_to(*from);
+                self.send_aside(*from, *log, key, source, target, reason).await?;
             }
             Write::WriteDocument { kind, copy } => {
                 let (_, target) = from_and_to(kind.from());
@@ -575,6 +588,17 @@ impl<'a> Pass<'a> {
         let (external, ticket) = (&self.lane.name, self.claim.lease.of.ticket);
         say_over(&self.shared.suspensions().was_written(external, ticket, &itop.name, class));
     }
+}
+
+/// The part that a write is about, where it says itself how that ended.
+fn whole_part_of(write: &Write) -> Option<Part> {
+    // Entries that were set aside are several parts, as soon as they are sent in halves.
+    part_of(write).filter(|part| !matches!(part, Part::Entries { .. }))
+}
+
+/// What tells one content of the part that is written from another: of a walk, where it leads.
+fn content_of(write: &Write) -> &str {
+    if let Write::WalkStatus { wanted, .. } = write { wanted } else { "" }
 }
 
 fn no_ticket() -> TicketKey {

@@ -105,6 +105,7 @@ fn everything(of: &TicketOf, class: Option<String>, link: Option<(i64, Link)>) -
         attempts: 0,
         failing_since_ms: None,
         error: None,
+        parked: false,
         link,
     }
 }

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use itop_client::ErrorClass;
+
 use super::itop::Itop;
 use super::{Lane, Shared};
 
@@ -31,6 +33,10 @@ impl Shared {
                     tracing::debug!(itop = %itop.name, error = %failure.text, "whether it was restored is asked by the next sweep");
                 }
                 self.answered(itop);
+            }
+            Err(error) if matches!(error.class, ErrorClass::Throttled { .. }) => {
+                itop.breaker().is_slowed();
+                self.slow_down(itop, &error);
             }
             Err(error) => self.goes_down(itop, &error),
         }

@@ -287,7 +287,7 @@ impl Shared {
 fn may_be_of_one(error: &Error) -> bool {
     const UNAVAILABLE: u16 = 503;
     match error.class {
-        ErrorClass::Refused | ErrorClass::TooLarge => true,
+        ErrorClass::Refused | ErrorClass::TooLarge | ErrorClass::WrongAddress { .. } => true,
         ErrorClass::Transient => error.http_status.is_some_and(|status| status != UNAVAILABLE),
         _ => false,
     }

@@ -1,7 +1,7 @@
 //! Walking one side's ticket through its lifecycle, a stimulus at a time. The path is stored before
 //! the first stimulus and each answered state after it: after a crash the walk goes on.
 
-use itop_bridge_core::link::{Enclosure, Late, PlainText};
+use itop_bridge_core::link::{Enclosure, Held, Late, Part, PlainText};
 use itop_bridge_core::plan::{Stimulus, StimulusAttribute, TakenFrom};
 use itop_bridge_core::policy::StatusToExternal;
 use itop_bridge_core::ticket::is_external_key;
@@ -9,9 +9,11 @@ use itop_bridge_core::{Link, Side, Ticket};
 use itop_client::Fields;
 
 use super::apart::{less_room, names};
-use super::crossing::{Crossed, Target, Unsure};
+use super::barred::KEPT_BACK;
+use super::crossing::{Crossed, Target, Unsure, is_prose};
 use super::failure::{Failure, Kind};
 use super::fit::{Fitted, Words};
+use super::html;
 use super::pass::Pass;
 use super::room::Room;
 
@@ -86,9 +88,56 @@ impl Pass<'_> {
             // What was planned does not know of them.
             self.look_again(self.shared.now_ms());
         }
+        self.keep_texts_left_out(on, &sent);
         self.save().await?;
         let outcome = self.write_plain_texts_again(on, target).await;
         self.go_on_after(outcome)
+    }
+
+    /// The ticket was moved without these texts, which something before its iTop kept from it: they follow.
+    fn keep_texts_left_out(&mut self, on: Side, sent: &[Sent]) {
+        let Some(held) = self.link.held(&Part::Status { on }).cloned() else { return };
+        for (code, value) in sent.iter().filter_map(|sent| Some((sent.code.clone(), sent.left_out.clone()?))) {
+            self.link.hold(Held { part: Part::Text { on, code, value }, of: String::new(), ..held.clone() });
+        }
+    }
+
+    /// Writes the texts that stimuli left out, where nobody has written something else since.
+    pub(super) async fn write_texts_left_out(&mut self, on: Side, target: &Ticket) -> Result<(), Failure> {
+        let now_ms = self.shared.now_ms();
+        let due = self.link.held.iter().filter(|held| held.not_before_ms <= now_ms).map(|held| held.part.clone());
+        for part in due.collect::<Vec<_>>() {
+            let Part::Text { on: side, code, value } = &part else { continue };
+            if *side != on {
+                continue;
+            }
+            if !target.filled(code).is_some_and(|shown| html::html_to_text(shown).contains(KEPT_BACK)) {
+                self.release(&part).await?;
+                continue;
+            }
+            let attribute =
+                StimulusAttribute { code: code.clone(), value: value.clone(), taken_from: TakenFrom::Source };
+            let Sent { fitted, enclosed, .. } = self.formatted(on, &attribute, target).await?;
+            let value = fitted.value;
+            let itop = self.shared.itop(self.lane, on);
+            let (client, comment) = (itop.client.clone(), self.comment());
+            let fields = Fields::new().with(code.clone(), value.clone());
+            let late = Late::Field { code: code.clone(), value };
+            let intend = |link: &mut Link, until_ms| {
+                link.may_land(late, until_ms);
+                link.enclose(on.other(), code, &enclosed);
+            };
+            let call = client.update(&target.class, target.id, &fields, &comment, &["id"]);
+            match self.write(itop, &target.class, intend, call).await {
+                Ok(Ok(_)) => {
+                    self.wrote(code, "it was kept back before");
+                    self.release(&part).await?;
+                }
+                Ok(Err(error)) => return Err(Failure::of(itop, &error)),
+                Err(failure) => self.hold(part, "", failure).await?,
+            }
+        }
+        Ok(())
     }
 
     async fn send_stimulus(
@@ -123,6 +172,14 @@ impl Pass<'_> {
             }
         };
         let answer = self.write(itop, &target.class, intend, call).await?;
+        let answer = match answer {
+            Err(error) => match Box::pin(self.read_after_memory_ran_out(itop, &error, target, &output)).await? {
+                // Where it stands tells whether it was moved.
+                Some(object) => Ok(Some(itop_client::Written { object, date: None })),
+                None => Err(error),
+            },
+            answer => answer,
+        };
         Ok(answer.map(|applied| applied.map(|written| written.object)))
     }
 
@@ -131,16 +188,21 @@ impl Pass<'_> {
     async fn formatted(&mut self, on: Side, attribute: &StimulusAttribute, target: &Ticket) -> Result<Sent, Failure> {
         let StimulusAttribute { code, value, taken_from } = attribute;
         let from_source = *taken_from == TakenFrom::Source && !is_external_key(code);
-        let crossed = if from_source {
+        // The walk was kept from that iTop, and this is what somebody wrote.
+        let is_kept_back = from_source && is_prose(value) && self.link.held(&Part::Status { on }).is_some();
+        let crossed = if is_kept_back {
+            Crossed::as_it_is(code, KEPT_BACK)
+        } else if from_source {
             let place = Target { on, class: &target.class, code, holds: target.filled(code) };
             self.crossed_at_once(value, place).await?
         } else {
             Crossed::as_it_is(code, value)
         };
+        let left_out = is_kept_back.then(|| value.clone());
         let room = self.shared.itop(self.lane, on).room(&target.class, code);
         let Crossed { code, words, unsure } = crossed;
-        let (fitted, enclosed) = (Fitted::default(), Vec::new());
-        let mut sent = Sent { code, words, unsure, room, fitted, fitted_markup: None, enclosed, from_source };
+        let (fitted, enclosed, from_source) = (Fitted::default(), Vec::new(), from_source && !is_kept_back);
+        let mut sent = Sent { code, words, unsure, room, fitted, fitted_markup: None, enclosed, from_source, left_out };
         self.fit_attribute(on, &mut sent);
         Ok(sent)
     }
@@ -216,4 +278,6 @@ struct Sent {
     enclosed: Vec<Enclosure>,
     /// The other ticket's words: a default, or the target's own, is nobody's to cut.
     from_source: bool,
+    /// The source's text, where other words are sent in its place.
+    left_out: Option<String>,
 }

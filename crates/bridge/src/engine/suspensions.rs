@@ -293,7 +293,7 @@ impl Cause {
         match self {
             Cause::Internal => true,
             Cause::External { external } => external == name,
-            Cause::Down { .. } | Cause::Class { .. } => false,
+            Cause::Down { .. } | Cause::Throttled { .. } | Cause::Class { .. } => false,
         }
     }
 
@@ -315,7 +315,7 @@ impl Asks<'_> {
 
     fn meets(&self, cause: &Cause) -> bool {
         match cause {
-            Cause::Down { .. } => false,
+            Cause::Down { .. } | Cause::Throttled { .. } => false,
             Cause::Internal => true,
             Cause::External { external } => external == self.external,
             Cause::Class { instance, class, .. } => {

@@ -19,6 +19,8 @@ pub struct Trouble {
 pub enum Cause {
     /// Nothing but the prober calls this side.
     Down { instance: String },
+    /// This side asks for fewer calls.
+    Throttled { instance: String },
     /// The account may not do this to this class there, or that iTop is read-only.
     Class { instance: String, class: String, access: Access },
     /// Several tickets of this external are refused in one text.
@@ -37,6 +39,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Cause::Down { instance } => write!(f, "{instance} is down"),
+            Cause::Throttled { instance } => f.write_str(instance),
             Cause::Class { instance, class, access: Access::Read } => write!(f, "reading {class} on {instance}"),
             Cause::Class { instance, class, access: Access::Write } => write!(f, "writing {class} on {instance}"),
             Cause::External { external } => write!(f, "tickets of {external}"),
@@ -49,6 +52,7 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.cause {
             Cause::Down { .. } => write!(f, "{}: {}", self.cause, self.reason),
+            Cause::Throttled { .. } => write!(f, "{} {}", self.cause, self.reason),
             _ => write!(f, "{} waits: {}", self.cause, self.reason),
         }
     }

@@ -20,6 +20,7 @@ const TIMES: u32 = 5;
 pub(super) enum Loaded {
     Attachment,
     InlineImage,
+    Ticket,
 }
 
 /// Contents that did not come, again and again.
@@ -43,6 +44,16 @@ impl Shared {
         failure
     }
 
+    /// A ticket could not be read by itself, for a page that came in place of iTop's answer.
+    pub(super) fn ticket_not_read(&self, itop: &Itop, id: u64, error: &Error) -> Failure {
+        let failure = Failure::of(itop, error);
+        if error.page_status().is_none() {
+            return failure;
+        }
+        let (failure, _) = self.not_read(itop, Loaded::Ticket, id, failure, error);
+        failure
+    }
+
     /// An inline image did not come: why words are to stand in its place, or the failure that it is until then.
     pub(super) fn picture_not_read(&self, itop: &Itop, id: u64, error: &Error) -> Result<String, Failure> {
         let failure = Failure::of(itop, error);
@@ -63,6 +74,7 @@ impl Shared {
         let name = match what {
             Loaded::Attachment => "attachment",
             Loaded::InlineImage => "inline image",
+            Loaded::Ticket => "ticket",
         };
         let is_often = known.times >= TIMES;
         let since_ms = if is_often { known.since_ms } else { now };

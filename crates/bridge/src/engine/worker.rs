@@ -19,6 +19,7 @@ use super::pass::Pass;
 use super::read::{self, Reads, Wanted};
 use super::sights::Sights;
 use super::suspensions::{Asks, say_over};
+use super::unreadable::Loaded;
 use super::{Lane, Shared};
 use crate::config::Condition;
 use crate::store::{Claim, Instance, Next, Store, StoreError};
@@ -83,7 +84,8 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>, mut stop: watch::Receiver
 }
 
 async fn claim(shared: &Shared, lane: &Lane) -> Result<Vec<Claim>, Failure> {
-    if [&lane.external, &shared.internal].iter().any(|itop| itop.breaker().is_down()) {
+    let rests = |itop: &&super::Itop| itop.breaker().is_down() || shared.throttled_until_ms(itop).is_some();
+    if [&lane.external, &shared.internal].iter().any(rests) {
         return Ok(Vec::new());
     }
     if !shared.knows_newer_pairs(lane).await? {
@@ -302,15 +304,21 @@ struct Both<'a> {
 impl Both<'_> {
     fn of(&self, shared: &Shared, lane: &Lane, class: &str, claim: &Claim) -> Result<Sights, Failure> {
         let external = match self.external.get(&claim.lease.of.ticket) {
-            Some(Ok(read)) => read.clone(),
-            Some(Err(error)) => return Err(Failure::of(&lane.external, error)),
+            Some(Ok(read)) => {
+                lane.external.could_read(Loaded::Ticket, claim.lease.of.ticket);
+                read.clone()
+            }
+            Some(Err(error)) => return Err(shared.ticket_not_read(&lane.external, claim.lease.of.ticket, error)),
             None => None,
         };
         let counterpart = claim.link.as_ref().and_then(|(_, link)| link.internal.as_ref());
         let internal = match counterpart.map(|key| (key, self.internal.get(&key.id))) {
             None => Sight::Unborn,
-            Some((_, Some(Ok(Some(read))))) => Sight::Here(read.ticket.clone()),
-            Some((_, Some(Err(error)))) => return Err(Failure::of(&shared.internal, error)),
+            Some((key, Some(Ok(Some(read))))) => {
+                shared.internal.could_read(Loaded::Ticket, key.id);
+                Sight::Here(read.ticket.clone())
+            }
+            Some((key, Some(Err(error)))) => return Err(shared.ticket_not_read(&shared.internal, key.id, error)),
             Some(_) => Sight::Gone,
         };
         let first_entry = external.as_ref().and_then(|read| read.first_entry.clone());

@@ -11,7 +11,7 @@ use itop_bridge_core::Link;
 use itop_bridge_core::link::Sending;
 use itop_client::{Effect, Error, ErrorClass};
 
-use super::failure::Failure;
+use super::failure::{Failure, Kind};
 use super::itop::Itop;
 use super::pass::Pass;
 
@@ -54,14 +54,18 @@ impl Pass<'_> {
                 if is_too_large(error) {
                     return Ok(answer);
                 }
-                let failure = Failure::of(itop, error);
-                tracing::warn!(ticket = %self.name(), error = %failure.text, "no answer to a write; until it has settled it may be carried out all the same");
+                let failure = Box::pin(self.failed_write(itop, error)).await?;
+                // What is kept back is told when that begins, and not at every try.
+                if !matches!(failure.kind, Kind::Barred { .. }) {
+                    tracing::warn!(ticket = %self.name(), error = %failure.text, "no answer to a write; until it has settled it may be carried out all the same");
+                }
                 return Err(failure);
             }
             // The call is over: what it did, if anything, is there now.
             Err(error) if error.effect == (Effect::Unknown { answered: true }) => self.link.may_land_until(now),
             Ok(_) => {
                 self.went_through(itop, class);
+                self.is_light_again(itop, class);
                 self.link.is_sent();
             }
             Err(_) => self.link.is_sent(),

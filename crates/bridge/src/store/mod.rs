@@ -189,6 +189,8 @@ pub struct Claim {
     pub failing_since_ms: Option<i64>,
     /// What the last pass failed with, or what the ticket waited for.
     pub error: Option<String>,
+    /// It is parked, and no hint and no operator has asked for it since.
+    pub parked: bool,
     pub link: Option<(i64, Link)>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use itop_sim::{Effect, Fault, Release, Sim};
+use itop_sim::{Effect, Fault, Limits, Release, Sim};
 
 use crate::history::{Draw, Place, Scene};
 use crate::people::Deed;
@@ -47,6 +47,24 @@ pub enum Trouble {
     },
     /// The disk that the store lies on is full.
     DiskFull(bool),
+    /// What stands before that iTop keeps calls from it, for so many seconds: those that write such a word.
+    Firewall {
+        of: Place,
+        word: String,
+        fault: Fault,
+        seconds: i64,
+    },
+    /// It asks for fewer calls, whatever they are.
+    Throttle {
+        of: Place,
+        retry_after: Option<&'static str>,
+        seconds: i64,
+    },
+    /// Two files of one ticket are more than PHP's memory takes there, or not any more.
+    LittleMemory {
+        of: Place,
+        on: bool,
+    },
     /// Somebody makes a copy of that iTop and works in it: its hooks come here too.
     CloneWorks {
         of: Place,
@@ -83,7 +101,7 @@ type End = Option<(u64, Trouble)>;
 impl Trouble {
     pub fn of(draw: &Draw, scene: &Scene) -> (Trouble, End) {
         let side = draw.one_of(scene.places());
-        match draw.below(25) {
+        match draw.below(29) {
             0..9 => (Trouble::calls(draw, scene, side), None),
             9..12 => Trouble::mode(draw, scene, side),
             12..15 => Trouble::hooks(draw, side),
@@ -95,12 +113,36 @@ impl Trouble {
             20 => Trouble::join_in(draw, scene),
             21 => (Trouble::CloneWorks { of: side, deeds: deeds_in_a_clone(draw) }, None),
             24 => (Trouble::DiskFull(true), Some((500 + draw.below(200_000), Trouble::DiskFull(false)))),
+            25..27 => (Trouble::firewall(draw, side), None),
+            27 => {
+                let retry_after = draw.one_of(&[None, Some("7"), Some("45"), Some("soon")]);
+                (Trouble::Throttle { of: side, retry_after, seconds: draw.one_of(&[3, 20, 120]) }, None)
+            }
+            28 => {
+                let ends = (1_000 + draw.below(240_000), Trouble::LittleMemory { of: side, on: false });
+                (Trouble::LittleMemory { of: side, on: true }, Some(ends))
+            }
             22..24 => {
                 let after_ms = draw.one_of(&[500, 5_000, 90_000]);
                 (Trouble::DiesAfterCommits(draw.below(25)), Some((after_ms, Trouble::Boot)))
             }
             _ => (Trouble::Crash, Some((draw.one_of(&[0, 100, 5_000, 90_000]), Trouble::Boot))),
         }
+    }
+
+    fn firewall(draw: &Draw, of: Place) -> Trouble {
+        let effect = draw.one_of(&[Effect::None, Effect::None, Effect::Committed]);
+        let fault = match draw.below(4) {
+            0 => Fault::throttled(None),
+            kind => Fault::Proxy {
+                status: [403, 302, 500][usize::try_from(kind - 1).expect("small")],
+                header: None,
+                effect,
+            },
+        };
+        // Ten of the words that people write, one after the other.
+        let word = format!("w000{}", draw.below(4));
+        Trouble::Firewall { of, word, fault, seconds: draw.one_of(&[5, 60, 400]) }
     }
 
     fn join_in(draw: &Draw, scene: &Scene) -> (Trouble, End) {
@@ -196,9 +238,24 @@ pub fn fail(sim: &Sim, times: usize, fault: &Fault, only_writes: bool) {
     sim.fail_when(times, fault.clone(), move |call| !only_writes || call.is_write());
 }
 
+pub fn bar(sim: &Sim, word: &str, fault: &Fault, seconds: i64) {
+    let (word, fault, until) = (word.to_owned(), fault.clone(), sim.now() + seconds);
+    sim.fail_with(move |call| (call.at < until && call.says(&word)).then(|| fault.clone()));
+}
+
+pub fn throttle(sim: &Sim, retry_after: Option<&'static str>, seconds: i64) {
+    let until = sim.now() + seconds;
+    sim.fail_with(move |call| (call.at < until).then(|| Fault::throttled(retry_after)));
+}
+
+pub fn take_memory(sim: &Sim, on: bool) {
+    sim.set_limits(Limits { files_memory_bytes: on.then_some(8), ..Limits::default() });
+}
+
 /// All is well again; what was held is lost.
 pub fn heal(sim: &Sim) {
     sim.heal();
+    take_memory(sim, false);
     sim.set_latency(USUAL_LATENCY);
     sim.forget_held_hooks();
 }

@@ -131,6 +131,11 @@ async fn happen(world: &mut World, runs: &mut bool, trouble: &Trouble) {
         Trouble::OneDies => world.one_dies().await,
         Trouble::ClockJumps { ms } => world.clock.jump(*ms),
         Trouble::DiskFull(full) => world.commits.refuse(*full),
+        Trouble::Firewall { of, word, fault, seconds } => faults::bar(sim_at(world, *of), word, fault, *seconds),
+        Trouble::Throttle { of, retry_after, seconds } => {
+            faults::throttle(sim_at(world, *of), *retry_after, *seconds);
+        }
+        Trouble::LittleMemory { of, on } => faults::take_memory(sim_at(world, *of), *on),
         Trouble::CloneWorks { of, deeds } => {
             let clone = InAClone { of: *of, sim: sim_at(world, *of).cloned(), world };
             for (deed, pick) in deeds {

@@ -14,7 +14,7 @@ use crate::cli::times::moment;
 use crate::cli::{Outcome, print_json, ticket};
 use crate::config::Config;
 use crate::count::counted;
-use crate::engine::{where_they_stand, words_of};
+use crate::engine::{kept_back, too_heavy, where_they_stand, words_of};
 use crate::store::{Activity, MAX_ROWS, QueueRow, Store, Stored};
 
 pub(super) fn show(
@@ -63,6 +63,8 @@ pub(super) fn show(
             })
             .collect();
         shown["conflicts"] = json!(link.conflicts);
+        shown["kept_back"] = json!(link.held);
+        shown["heavy"] = json!(link.heavy);
         shown["halt"] = json!(link.halt);
         shown["queue"] = json!(row.queued);
         shown["activity"] = json!(activity);
@@ -83,7 +85,11 @@ pub(super) fn show(
         format!("{}:{}", row.stored.external_name, link.external.reference),
         format!("{}:{inside}", config.internal.name),
     ];
-    say_link(&row.stored.link, &names, &activity, out)?;
+    let instance = |side| match side {
+        Side::External => row.stored.external_name.as_str(),
+        Side::Internal => config.internal.name.as_str(),
+    };
+    say_link(link, &names, instance, &activity, out)?;
     say_queue(row.queued.as_ref(), out)?;
     say_activity(&activity, out)?;
     Ok(Outcome::Fine)
@@ -96,7 +102,13 @@ fn file_as_json(copy: &Copy) -> Json {
     })
 }
 
-fn say_link(link: &Link, names: &[String; 2], activity: &[Activity], out: &mut dyn Write) -> anyhow::Result<()> {
+fn say_link<'n>(
+    link: &Link,
+    names: &[String; 2],
+    instance: impl Fn(Side) -> &'n str,
+    activity: &[Activity],
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
     let status = |side: Side| format!("{} {}", link.ancestor.side(side).status, side.place());
     writeln!(out, "status: {}, {}", status(Side::External), status(Side::Internal))?;
     if let Some(halt) = &link.halt {
@@ -104,6 +116,14 @@ fn say_link(link: &Link, names: &[String; 2], activity: &[Activity], out: &mut d
     }
     for conflict in &link.conflicts {
         writeln!(out, "{}: {conflict}", if conflict.is_older { "differs" } else { "conflict" })?;
+    }
+    for held in &link.held {
+        let told = kept_back(link, held, instance(held.to));
+        let since = moment(held.since_ms);
+        writeln!(out, "kept back: {told}, since {since}; tried {}", counted(held.tries as usize, "time", "times"))?;
+    }
+    for heavy in &link.heavy {
+        writeln!(out, "heavy: {}, since {}", too_heavy(link, heavy, instance(heavy.on)), moment(heavy.since_ms))?;
     }
     heading(
         "files, as last seen",
@@ -138,8 +158,10 @@ fn say_link(link: &Link, names: &[String; 2], activity: &[Activity], out: &mut d
         let removed = if removed > 0 { format!(" ({removed} more deleted by a person)") } else { String::new() };
         let gone = if gone > 0 { format!(", {gone} of the log's are gone since") } else { String::new() };
         let batch = log.batch.as_ref().map(|batch| format!(", {} on their way", batch.entries.len()));
+        let aside: usize = log.aside.iter().map(|batch| batch.entries.len()).sum();
+        let aside = if aside > 0 { format!(", {aside} kept back") } else { String::new() };
         let halt = log.halt.as_ref().map(|halt| format!("; halted: {}", halt.text));
-        let rest = batch.unwrap_or_default() + &halt.unwrap_or_default();
+        let rest = batch.unwrap_or_default() + &aside + &halt.unwrap_or_default();
         writeln!(
             out,
             "  {}  {} log: entries delivered: {delivered}{gone}, in {files}{removed}{rest}",

@@ -18,6 +18,9 @@ impl Shared {
         let standing = self.standing().await?;
         let mut wrong = Wrong::new();
         sides(&standing, &mut wrong);
+        for (number, text) in self.heavy_tickets() {
+            wrong.insert(format!("heavy {number}"), Alert { event: "heavy_ticket", text });
+        }
         for lane in &standing.lanes {
             let name = lane.external.clone();
             let some = self.store.call(move |store| Ok((store.parked(&name, NAMED)?, store.halted(&name, NAMED)?)));
@@ -53,7 +56,9 @@ impl Shared {
         let concerns = |name: &String| *name == lane.external || *name == self.internal.name;
         let is_suspended = standing.suspended.iter().any(|trouble| match &trouble.cause {
             Cause::External { external } => *external == lane.external,
-            Cause::Down { instance } | Cause::Class { instance, .. } => concerns(instance),
+            Cause::Down { instance } | Cause::Throttled { instance } | Cause::Class { instance, .. } => {
+                concerns(instance)
+            }
             Cause::Internal => true,
         });
         let stands = |side: &SideStanding| side.down.is_some() || side.stopped.is_some();
@@ -77,6 +82,7 @@ impl Shared {
             }
             "parked" => self.is_parked_no_more(name).await?,
             "halted" => self.goes_again(name).await?,
+            "heavy" => self.is_light(name).await?,
             _ => true,
         })
     }
@@ -89,6 +95,13 @@ impl Shared {
         let (Some(of), now_ms) = (of, self.now_ms()) else { return Ok(true) };
         let row = self.store.call(move |store| store.queue_row(&of, now_ms)).await?;
         Ok(row.is_none_or(|row| !row.parked && row.attempts == 0))
+    }
+
+    /// What an earlier process has told of stands in the link.
+    async fn is_light(&self, number: &str) -> Result<bool> {
+        let Ok(number) = number.parse::<i64>() else { return Ok(true) };
+        let stored = self.store.call(move |store| store.link(number)).await?;
+        Ok(stored.is_none_or(|stored| stored.link.heavy.is_empty()))
     }
 
     /// `halted` is the link's number and why it halted.

@@ -69,6 +69,7 @@ fn take(db: &Connection, mut row: Row, now_ms: i64, until_ms: i64) -> Result<Cla
         attempts: row.attempts,
         failing_since_ms: row.failing_since_ms,
         error: row.error,
+        parked: row.parked,
         link,
     })
 }
