@@ -26,7 +26,7 @@ use late::inside;
 
 pub use copies::{Copy, CopyState, kept_on};
 pub use enclosures::{Enclosed, Enclosure};
-pub use held::{Heavy, Held, Part, sent};
+pub use held::{Heavy, Held, LeftOut, Part, sent};
 pub use late::{Late, LateWrite, Sending};
 pub use refused::RefusedField;
 pub use remember::LogNote;

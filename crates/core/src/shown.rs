@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::{Debug, Formatter, Result};
 
 use crate::caselog::BatchContent;
-use crate::link::{Creation, Edit, SideAncestor};
+use crate::link::{Creation, Edit, LeftOut, SideAncestor};
 
 impl Debug for BatchContent {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
@@ -47,6 +47,14 @@ impl Debug for Edit {
         let Edit { code, value, may_be_ours } = self;
         let value = without_secrets(value);
         f.debug_struct("Edit").field("code", code).field("value", &value).field("may_be_ours", may_be_ours).finish()
+    }
+}
+
+impl Debug for LeftOut {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let LeftOut { on, code, value } = self;
+        let value = without_secrets(value);
+        f.debug_struct("LeftOut").field("on", on).field("code", code).field("value", &value).finish()
     }
 }
 

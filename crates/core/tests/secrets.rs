@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use itop_bridge_core::caselog::{Batch, BatchContent, BatchFile, LogName};
-use itop_bridge_core::link::{Creation, Edit};
+use itop_bridge_core::link::{Creation, Edit, Held, LeftOut, Part};
 use itop_bridge_core::{FileKind, Link, Side, TicketKey};
 
 const SECRET: &str = "5ec2e7f00d";
@@ -31,6 +31,17 @@ fn link() -> Link {
         holds: BatchContent::Image { id: 5, secret: SECRET.into() },
         state: None,
     };
+    let text = LeftOut { on: Side::Internal, code: "solution".to_owned(), value: pictures() };
+    link.hold(Held {
+        part: Part::Text(text),
+        to: Side::Internal,
+        status: 403,
+        since_ms: 1,
+        tries: 1,
+        tried_ms: 1,
+        not_before_ms: 2,
+        of: String::new(),
+    });
     link.log_mut(Side::External, LogName::Private).batch = Some(Batch { entries: Vec::new(), files: vec![file] });
     link
 }

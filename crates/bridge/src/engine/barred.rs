@@ -5,7 +5,7 @@
 
 use itop_bridge_core::Link;
 use itop_bridge_core::document::DocumentKind;
-use itop_bridge_core::link::{Held, Part};
+use itop_bridge_core::link::{Held, LeftOut, Part};
 use itop_client::Error;
 
 use super::failure::{Failure, Kind, and_look};
@@ -113,7 +113,7 @@ fn name_of(link: &Link, part: &Part) -> String {
     match part {
         Part::Creation => "the ticket's creation".to_owned(),
         Part::Field { code } => code.clone(),
-        Part::Text { on, code, .. } => format!("{code} {}", on.place()),
+        Part::Text(LeftOut { on, code, .. }) => format!("{code} {}", on.place()),
         Part::Status { on } => format!("the status {}", on.place()),
         Part::File { from, original } => match link.copy_of(*from, *original).map(|copy| &copy.content.name) {
             Some(name) if !name.is_empty() => format!("file {name:?}"),

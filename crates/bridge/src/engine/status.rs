@@ -1,7 +1,7 @@
 //! Walking one side's ticket through its lifecycle, a stimulus at a time. The path is stored before
 //! the first stimulus and each answered state after it: after a crash the walk goes on.
 
-use itop_bridge_core::link::{Enclosure, Held, Late, Part, PlainText};
+use itop_bridge_core::link::{Enclosure, Held, Late, LeftOut, Part, PlainText};
 use itop_bridge_core::plan::{Stimulus, StimulusAttribute, TakenFrom};
 use itop_bridge_core::policy::StatusToExternal;
 use itop_bridge_core::ticket::is_external_key;
@@ -98,7 +98,7 @@ impl Pass<'_> {
     fn keep_texts_left_out(&mut self, on: Side, sent: &[Sent]) {
         let Some(held) = self.link.held(&Part::Status { on }).cloned() else { return };
         for (code, value) in sent.iter().filter_map(|sent| Some((sent.code.clone(), sent.left_out.clone()?))) {
-            self.link.hold(Held { part: Part::Text { on, code, value }, of: String::new(), ..held.clone() });
+            self.link.hold(Held { part: Part::Text(LeftOut { on, code, value }), of: String::new(), ..held.clone() });
         }
     }
 
@@ -107,7 +107,7 @@ impl Pass<'_> {
         let now_ms = self.shared.now_ms();
         let due = self.link.held.iter().filter(|held| held.not_before_ms <= now_ms).map(|held| held.part.clone());
         for part in due.collect::<Vec<_>>() {
-            let Part::Text { on: side, code, value } = &part else { continue };
+            let Part::Text(LeftOut { on: side, code, value }) = &part else { continue };
             if *side != on {
                 continue;
             }

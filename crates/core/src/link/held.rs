@@ -42,11 +42,7 @@ pub enum Part {
         on: Side,
     },
     /// A text that a stimulus was to carry: the ticket was moved without it.
-    Text {
-        on: Side,
-        code: String,
-        value: String,
-    },
+    Text(LeftOut),
     /// The copy of an attachment.
     File {
         from: Side,
@@ -67,6 +63,14 @@ pub enum Part {
     Document {
         kind: DocumentKind,
     },
+}
+
+/// A text of the other side's ticket, as it stands there.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    pub on: Side,
+    pub code: String,
+    pub value: String,
 }
 
 /// The files of a ticket are larger together than PHP's memory there: its iTop answers each write to the ticket

@@ -63,7 +63,18 @@ pub(super) fn show(
             })
             .collect();
         shown["conflicts"] = json!(link.conflicts);
-        shown["kept_back"] = json!(link.held);
+        let (external, internal) = (&row.stored.external_name, &config.internal.name);
+        let instance = |side| if side == Side::External { external } else { internal };
+        shown["kept_back"] = link
+            .held
+            .iter()
+            .map(|held| {
+                json!({
+                    "what": kept_back(link, held, instance(held.to)), "to": held.to, "status": held.status,
+                    "since_ms": held.since_ms, "tries": held.tries, "not_before_ms": held.not_before_ms,
+                })
+            })
+            .collect();
         shown["heavy"] = json!(link.heavy);
         shown["halt"] = json!(link.halt);
         shown["queue"] = json!(row.queued);
