@@ -77,7 +77,7 @@ impl Journey<'_> {
     fn words_of_link(&self, link: &Link<'_>) -> String {
         let of_a_ticket = is_ticket_class(link.class);
         if let Some(label) =
-            link.label.filter(|label| !names_a_ticket(label) && !(of_a_ticket && ends_in_a_number(label)))
+            link.label.filter(|label| !(names_a_ticket(label) || (of_a_ticket && ends_in_a_number(label))))
         {
             return label.to_owned();
         }
