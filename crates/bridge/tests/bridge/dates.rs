@@ -94,7 +94,7 @@ async fn a_format_may_be_that_of_the_accounts_language(versions: Versions) {
     let world = Setup { start_ms: FIFTH_OF_JUNE_MS, ..Setup::between(versions) }.start().await;
     for sim in both(&world) {
         sim.set_date_format_of("FR FR", "d.m.Y H:i");
-        sim.with_account("bridge", |account| account.language = "FR FR".into());
+        sim.with_account("bridge", |account| account.language = itop_sim::Language::French);
     }
     a_ticket_lives(&world, "Imprimante en feu").await;
     let asked = |sim: &Sim| {
