@@ -37,6 +37,7 @@ mod log_entries;
 mod logs;
 mod looks;
 mod measure;
+mod missing;
 mod parents;
 mod pass;
 mod plain;
@@ -95,6 +96,7 @@ use crate::store::{StoreHandle, TicketOf};
 use crate::timing::Timing;
 use breaker::Down;
 use failure::Failure;
+use missing::Missing;
 use policies::Policies;
 use suspensions::Suspensions;
 
@@ -133,6 +135,7 @@ struct Shared {
     internal: Itop,
     lanes: Vec<Arc<Lane>>,
     suspensions: Mutex<Suspensions>,
+    missing: Missing,
     metrics: Arc<Metrics>,
     alerts: Option<Alerts>,
     /// Tickets of which a date waits for a zone to be known.
@@ -179,6 +182,7 @@ impl Engine {
                 waits_for_zone: Mutex::default(),
                 started_ms: parts.clock.now_ms(),
                 suspensions: Mutex::new(Suspensions::new(&parts.timing)),
+                missing: Missing::new(),
                 store: parts.store,
                 clock: parts.clock,
                 random: parts.random,

@@ -260,6 +260,10 @@ impl<'a> Pass<'a> {
                 self.idle_because = Some("the side has halted over what is gone of it");
                 return Ok(Some(self.shared.now_ms()));
             }
+            if self.watches_again(&plan).await? {
+                self.idle_because = Some("what is missing has not been watched long enough");
+                return Ok(Some(self.shared.now_ms()));
+            }
             if rounds == 0 {
                 for side in Side::BOTH {
                     if let Some(target) = sights.ticket(side) {
@@ -399,6 +403,7 @@ impl<'a> Pass<'a> {
                 }
                 _ => {}
             }
+            self.watch_what_is_missing(note);
             self.link.remember(note);
         }
         for conflict in &plan.conflicts {

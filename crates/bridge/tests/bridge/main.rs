@@ -30,6 +30,7 @@ mod instants;
 mod kept_back;
 mod linking;
 mod logs;
+mod missing;
 mod names;
 mod only;
 mod order;
