@@ -110,9 +110,18 @@ pub struct Memory {
     pub deleted_files: BTreeSet<Outside>,
     /// Marks of the bridge's files that people deleted.
     pub removed_marks: Vec<String>,
+    /// How many files people deleted at each place, whoever made them.
+    deleted_at: BTreeMap<Place, usize>,
 }
 
+/// Five of one side's files gone at once are taken for an accident.
+const MOST_DELETED: usize = 4;
+
 impl Memory {
+    fn may_delete_a_file(&self, at: Place) -> bool {
+        self.deleted_at.get(&at).is_none_or(|deleted| *deleted < MOST_DELETED)
+    }
+
     fn word(&mut self) -> String {
         self.counter += 1;
         format!("w{:05}", self.counter)
@@ -177,6 +186,9 @@ async fn act_on_files(sim: &Sim, memory: &mut Memory, at: Place, deed: Deed, pic
         memory.given.insert((at, id), Given { ticket: one.id, versions, hooks_from });
         return;
     }
+    if matches!(deed, Deed::DeleteFile | Deed::DeleteCopy) && !memory.may_delete_a_file(at) {
+        return;
+    }
     let Some(file) = files(sim, deed == Deed::DeleteCopy, pick) else { return };
     let data = file.data.to_vec();
     let version = match deed {
@@ -186,10 +198,12 @@ async fn act_on_files(sim: &Sim, memory: &mut Memory, at: Place, deed: Deed, pic
         Deed::DeleteCopy => {
             memory.left_standing.retain(|left| (left.on, left.file) != (at, file.id));
             memory.removed_marks.push(file.temp_id);
+            *memory.deleted_at.entry(at).or_default() += 1;
             return sim.delete_attachment(file.id).await;
         }
         _ => {
             memory.deleted_files.insert((at, file.id));
+            *memory.deleted_at.entry(at).or_default() += 1;
             return sim.delete_attachment(file.id).await;
         }
     };
