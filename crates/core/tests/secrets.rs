@@ -59,7 +59,7 @@ fn a_link_is_shown_without_the_secret_of_any_picture() {
 #[test]
 fn a_link_is_stored_with_it() {
     let stored = serde_json::to_string(&link()).expect("a link is stored as JSON");
-    assert_eq!(stored.matches(SECRET).count(), 4 * 4 + 1);
+    assert_eq!(stored.matches(SECRET).count(), 5 * 4 + 1);
     let read: Link = serde_json::from_str(&stored).expect("what is stored is read");
     assert_eq!(read, link());
 }

@@ -132,12 +132,12 @@ impl Itop {
         for (code, value) in &mut object.fields {
             let FieldValue::Json(serde_json::Value::String(text)) = value else { continue };
             let is_date = is_date(code);
-            if text.is_empty() || is_iso(text) || (!is_date && (is_iso_format || is_prose(code))) {
+            if text.is_empty() || (!is_date && (is_iso_format || is_prose(code))) {
                 continue;
             }
             match format.read(text) {
                 Some(read) => *text = read,
-                None if is_date && !is_day(text) => text.clear(),
+                None if is_date && !is_iso(text) && !is_day(text) => text.clear(),
                 None => {}
             }
         }

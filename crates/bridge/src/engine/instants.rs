@@ -136,10 +136,13 @@ pub(super) struct Listed {
 }
 
 impl Listed {
-    /// Whether the ticket was changed after this sweep. One that was changed before, and since what the sweep looked
-    /// back to, stands in its list.
-    fn lacks(&self, ticket: u64, last_update: &str) -> bool {
-        last_update >= self.from.as_str() && self.tickets.get(&ticket).is_none_or(|listed| listed != last_update)
+    /// Whether the ticket was changed, or made, after this sweep. One that was hidden then, or came back with a
+    /// backup, shows an old change: it has an id that is no higher than those that were met.
+    fn lacks(&self, ticket: u64, last_update: &str, highest: u64) -> bool {
+        match self.tickets.get(&ticket) {
+            Some(listed) => listed.as_str() < last_update,
+            None => last_update >= self.from.as_str() && ticket > highest,
+        }
     }
 }
 
@@ -188,7 +191,8 @@ impl Itop {
         let mut last = self.last_listed();
         let before = last.replace(now)?;
         let now = last.as_ref()?;
-        let changed = now.tickets.iter().filter(|(id, at)| before.lacks(**id, at));
+        let highest = self.highest_ticket();
+        let changed = now.tickets.iter().filter(|(id, at)| before.lacks(**id, at, highest));
         changed.map(|(_, at)| offset_between(at, before.date_ms, date_ms)).next().flatten()
     }
 
@@ -205,8 +209,11 @@ impl Itop {
             let Some(at) = object.text("last_update").filter(|at| !at.is_empty()) else { continue };
             let before = read.insert(object.id, (at.to_owned(), date_ms));
             let after_ms = match before {
-                Some((before, before_ms)) => (before != at).then_some(before_ms),
-                None => listed.as_ref().filter(|listed| listed.lacks(object.id, at)).map(|listed| listed.date_ms),
+                Some((before, before_ms)) => (before.as_str() < at).then_some(before_ms),
+                None => {
+                    let listed = listed.as_ref().filter(|listed| listed.lacks(object.id, at, self.highest_ticket()));
+                    listed.map(|listed| listed.date_ms)
+                }
             };
             shown = shown.or_else(|| offset_between(at, after_ms?, date_ms));
         }

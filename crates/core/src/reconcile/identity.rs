@@ -96,8 +96,15 @@ fn entries(link: &Link, side: Side, found: &Ticket) -> Option<bool> {
 
 fn words(link: &Link, side: Side, found: &Ticket, made: &str) -> bool {
     let ancestor = link.ancestor.side(side);
+    // Before the first create is answered, what was read for it.
+    let sent = |code: &str| link.creation.as_ref().filter(|_| side == Side::External)?.fields.get(code);
+    let known = |code: &str| ancestor.fields.get(code).or_else(|| sent(code));
+    if link.internal.is_none() && known("title").is_none() && known("description").is_none() {
+        // Nothing was carried yet that could be joined with another ticket.
+        return true;
+    }
     let says = |code: &str| {
-        let (Some(agreed), Some(now)) = (ancestor.fields.get(code), found.attributes.get(code)) else { return false };
+        let (Some(agreed), Some(now)) = (known(code), found.attributes.get(code)) else { return false };
         text::same_html(agreed, now) || is_as_agreed(agreed, now)
     };
     match (says("title"), says("description")) {

@@ -65,6 +65,22 @@ pub fn corrected() -> Vec<Case> {
         )
         .writes([r#"update title="[R-1] B" description=html"<p>e</p>""#]),
         case(
+            "before the first create is answered, what was read for it tells",
+            unborn().made(MADE, "").with(|link| {
+                let read = [("title", "A"), ("description", "<p>d</p>")];
+                link.creation = Some(itop_bridge_core::link::Creation {
+                    until_ms: 0,
+                    highest_before: 0,
+                    since_ms: 0,
+                    fields: read.map(|(code, value)| (code.to_owned(), value.to_owned())).into(),
+                    tries: 1,
+                });
+            }),
+            outside(LATER),
+            itop_bridge_core::Sight::Unborn,
+        )
+        .writes([r#"create UserRequest title="[R-1] A" description=html"<p>d</p>" impact="1" urgency="2" agent_id="9" caller_id="6" org_id="3" service_id="2" team_id="5""#]),
+        case(
             "a format without seconds corrects nothing",
             link().made("2026-11-24 10:00:53", MADE),
             outside(MADE),
