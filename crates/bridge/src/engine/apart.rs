@@ -5,7 +5,7 @@ use itop_bridge_core::link::{self, Enclosure, Part, RefusedField};
 use itop_bridge_core::plan::FieldWrite;
 use itop_bridge_core::text::{self, NO_DESCRIPTION};
 use itop_bridge_core::{Side, Ticket};
-use itop_client::{Effect, Error, ErrorClass, Object, ValueFault};
+use itop_client::{BadValue, Effect, Error, ErrorClass, Object, ValueFault};
 
 use super::crossing::{Crossed, Unsure};
 use super::failure::{Failure, Kind};
@@ -204,10 +204,10 @@ impl Pass<'_> {
         error: &Error,
     ) -> Result<bool, Failure> {
         let mut is_less = false;
+        let sent: Vec<String> = fields.iter().map(|outgoing| outgoing.code().to_owned()).collect();
         for outgoing in fields {
-            let Some((room, learnt)) = less_room(outgoing.room, outgoing.code(), outgoing.value(), error) else {
-                continue;
-            };
+            let value = (outgoing.code(), outgoing.value());
+            let Some((room, learnt)) = less_room(outgoing.room, value, &sent, error) else { continue };
             let before = outgoing.fitted.value.clone();
             outgoing.room = room;
             self.fit(outgoing);
@@ -264,16 +264,23 @@ impl Pass<'_> {
     }
 }
 
-/// The room that is left for a value after this error, and what that shows of its attribute.
-pub(super) fn less_room(room: Room, code: &str, sent: &str, error: &Error) -> Option<(Room, Option<What>)> {
+/// The room that is left for a value after this error, and what that shows of its attribute. `sent` are the attributes
+/// of the call.
+pub(super) fn less_room(
+    room: Room,
+    (code, value): (&str, &str),
+    sent: &[String],
+    error: &Error,
+) -> Option<(Room, Option<What>)> {
     if is_too_large(error) {
-        return room.after_too_large(sent).map(|room| (room, None));
+        return room.after_too_large(value).map(|room| (room, None));
     }
-    let of_it = |attribute: &Option<String>| attribute.as_deref() == Some(code);
-    let named = error.bad_values().iter().find(|value| of_it(&value.attribute));
-    // Of characters the column may be one of iTop's history: any value that has such ones may be meant.
-    let wide = error.bad_values().iter().find(|value| value.fault == ValueFault::Characters);
-    room.after(sent, named.or(wide)?.fault)
+    let is_it = |bad: &&BadValue| match &bad.attribute {
+        Some(attribute) if sent.contains(attribute) => attribute == code,
+        // A column of iTop's history: any value with such characters may be meant.
+        _ => bad.fault == ValueFault::Characters,
+    };
+    room.after(value, error.bad_values().iter().find(is_it)?.fault)
 }
 
 /// What iTop says of this attribute.

@@ -229,9 +229,10 @@ impl Pass<'_> {
     ) -> Result<bool, Failure> {
         let mut is_less = false;
         let mut not_known = Vec::new();
+        let codes: Vec<String> = sent.iter().map(|attribute| attribute.code.clone()).collect();
         for attribute in sent.iter_mut().filter(|attribute| attribute.from_source) {
             let before = attribute.fitted.value.clone();
-            if let Some((room, learnt)) = less_room(attribute.room, &attribute.code, &before, error) {
+            if let Some((room, learnt)) = less_room(attribute.room, (&attribute.code, &before), &codes, error) {
                 attribute.room = room;
                 self.fit_attribute(on, attribute);
                 if attribute.fitted.value != before {
