@@ -148,3 +148,18 @@ async fn what_was_refused_outlives_a_restart() {
     assert_eq!(conflicts(&world, id).await.len(), 2);
     world.one_more_pass_writes_nothing().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_sees_what_was_refused_and_has_it_tried_again() {
+    let world = world(PAIRS[1]).await;
+    let id = created(&world, "Printer on fire", "4").await;
+    let conflict = "conflict: impact: elitery does not take this value: Value not allowed [4]";
+    let (shown, planned) = (world.show("acme:R-000001").await, world.plan("acme:R-000001").await.unwrap().1);
+    assert!(shown.contains(conflict) && planned.contains("Value not allowed [4]"), "{shown}\n{planned}");
+    world.internal.allow_value("impact", "4");
+    let said = world.retry(Some("acme:R-000001")).await.unwrap().1;
+    assert_eq!(said, "acme:R-000001 is due now, with what was refused of it: impact.\n");
+    world.settle().await;
+    assert_eq!((world.copy_of(id).await.field("impact"), conflicts(&world, id).await.len()), ("4", 0));
+    world.one_more_pass_writes_nothing().await;
+}
