@@ -21,7 +21,6 @@ use super::html;
 use super::log_entries::entries;
 use super::pass::Pass;
 use super::read::{self, Wanted};
-use super::write::is_too_large;
 
 impl Shared {
     /// An internal ticket id that is no higher than the highest: asked once, then kept up by what is read.
@@ -62,16 +61,14 @@ impl Pass<'_> {
             if self.shared.internal.learn_missing(class, &error, &codes) {
                 continue;
             }
-            if !error.had_no_effect() && !is_too_large(&error) {
-                let ticket = self.found_after(&error).await?;
-                if ticket.is_some() {
-                    return Ok(ticket);
-                }
-            }
             if self.send_less(class, &mut draft, &error).await?
                 || self.leave_out(class, &mut draft, &mut creation, &error)
             {
-                continue;
+                // It may have been carried out all the same.
+                match self.found_after(&error).await? {
+                    Some(ticket) => return Ok(Some(ticket)),
+                    None => continue,
+                }
             }
             if blames_an_unnamed_value(&error) {
                 return self.create_without_one(class, &creation, &draft, external, error).await;
