@@ -85,7 +85,7 @@ pub struct Ticket {
     /// The tickets that it names as its parents, from which iTop copies entries into its logs.
     pub parents: Vec<ParentKey>,
     /// These and their parents; `None` when they were not read.
-    pub family: Option<Family>,
+    pub family: Option<Box<Family>>,
     /// When the read was made, in ms since the epoch.
     pub read_at_ms: i64,
 }

@@ -35,7 +35,7 @@ impl Pass<'_> {
             let Some(ticket) = sights.ticket_mut(*side) else { continue };
             let link = self.link.clone();
             let family = self.reading(shared.read_family(lane, &policy, *side, ticket, &link)).await??;
-            ticket.family = Some(family);
+            ticket.family = Some(Box::new(family));
         }
         Ok(!plan.parents_of.is_empty())
     }

@@ -116,7 +116,7 @@ impl Shared {
         let plan = reconcile(policy, link, &sights.external, &sights.internal);
         for side in &plan.parents_of {
             if let Some(ticket) = sights.ticket_mut(*side) {
-                ticket.family = Some(self.read_family(lane, policy, *side, ticket, link).await?);
+                ticket.family = Some(Box::new(self.read_family(lane, policy, *side, ticket, link).await?));
             }
         }
         let again = !plan.parents_of.is_empty();

@@ -110,7 +110,7 @@ pub fn entries() -> Vec<Case> {
         .notes(["a reworded to x of the private log outside"]),
         case(
             "an entry on its way that was reworded goes out with its old words",
-            link().sending(OUTSIDE, &[a.clone()], &[text(None)]),
+            link().sending(OUTSIDE, std::slice::from_ref(&a), &[text(None)]),
             ext().log([z(&a, "x")]),
             int(),
         )
@@ -118,7 +118,7 @@ pub fn entries() -> Vec<Case> {
         .notes(["a reworded to x of the private log outside"]),
         case(
             "a file in doubt with its old words is found by its mark",
-            link().sending(OUTSIDE, &[a.clone()], &[text(Some(CopyState::InDoubt { until_ms: NOW + 9 }))]),
+            link().sending(OUTSIDE, std::slice::from_ref(&a), &[text(Some(CopyState::InDoubt { until_ms: NOW + 9 }))]),
             ext().log([z(&a, "x")]),
             int().files([log_file(600, OUTSIDE, 1, a.clone())]),
         )

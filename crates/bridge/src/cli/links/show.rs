@@ -50,9 +50,8 @@ pub(super) fn show(
             })
             .collect();
         shown["refused"] = json!(link.refused);
-        shown["logs"] = link
-            .logs
-            .iter()
+        shown["logs"] = told_logs(link)
+            .into_iter()
             .map(|log| {
                 json!({
                     "log": log.log, "from": log.from, "delivered": log.delivered.len().saturating_sub(log.kept.len()), "vanished": log.vanished.len(),
@@ -161,8 +160,9 @@ fn say_link<'n>(
         };
         writeln!(out, "  {way}  {} (has no room in {}): {state}", file.name, file.code, way = way(file.from))?;
     }
-    heading("logs", link.logs.is_empty(), out)?;
-    for log in &link.logs {
+    let logs = told_logs(link);
+    heading("logs", logs.is_empty(), out)?;
+    for log in logs {
         let (delivered, gone) = (log.delivered.len().saturating_sub(log.kept.len()), log.vanished.len());
         let (stand, removed) = (log.files.len(), log.removed.len());
         let files = counted(stand, "file", "files");
@@ -183,6 +183,17 @@ fn say_link<'n>(
         say_reworded(log, &names[usize::from(log.from == Side::External)], out)?;
     }
     Ok(())
+}
+
+/// The logs of which there is something to tell: of one without entries only the bridge's own may be known.
+fn told_logs(link: &Link) -> Vec<&LogState> {
+    let has_entries = |log: &&LogState| {
+        let open = !log.held.is_empty() || !log.waiting.is_empty() || log.batch.is_some() || log.halt.is_some();
+        open || !log.delivered.is_empty() || !log.vanished.is_empty() || !log.files.is_empty()
+    };
+    let mut logs: Vec<&LogState> = link.logs.iter().filter(has_entries).collect();
+    logs.sort_by_key(|log| (log.from, log.log));
+    logs
 }
 
 /// The entries that did not cross, or not yet, since the ticket has a parent.
