@@ -204,7 +204,7 @@ async fn work(site: Arc<Site>, draw: Draw, over: Arc<AtomicBool>) -> Memory {
         let at = if draw.below(10) < 6 { Place::Acme } else { Place::Elitery };
         // What is deleted holds its pass for minutes: the simulation does that.
         let deed = match Deed::of(&draw) {
-            Deed::DeleteFile | Deed::DeleteCopy | Deed::DeleteTicket | Deed::LoseEntry => Deed::Say,
+            Deed::DeleteFile | Deed::DeleteCopy | Deed::DeleteTicket | Deed::LoseEntry | Deed::SayOnParent => Deed::Say,
             deed => deed,
         };
         people::act(&*site, &mut memory, at, deed, draw.number()).await;

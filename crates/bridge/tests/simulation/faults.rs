@@ -6,6 +6,7 @@ use itop_sim::{Effect, Fault, Limits, Release, Sim};
 
 use crate::history::{Draw, Place, Scene};
 use crate::people::Deed;
+use crate::world::sample;
 
 #[derive(Debug, Clone)]
 pub enum Trouble {
@@ -79,6 +80,8 @@ pub enum Mode {
     ReadOnly,
     /// Every call takes 20 s.
     Slow,
+    /// The account may see tickets of one organisation alone: the others are as if they were not there.
+    SeesOnly(u64),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -159,7 +162,11 @@ impl Trouble {
     }
 
     fn mode(draw: &Draw, scene: &Scene, of: Place) -> (Trouble, End) {
-        let mode = match draw.below(4) {
+        let mode = match draw.below(5) {
+            // An account that does not see what it makes makes it again, which nobody can tell from a ticket that never
+            // landed: inside those alone are hidden that people move to another organisation.
+            4 if of == Place::Elitery => Mode::SeesOnly(sample::DEMO),
+            4 => Mode::SeesOnly(draw.one_of(&[sample::DEMO, sample::IT])),
             0 => Mode::Down,
             1 => Mode::Maintenance,
             2 if !scene.clock_jumps => Mode::Slow,
@@ -211,6 +218,7 @@ pub fn set(sim: &Sim, mode: Mode, on: bool) {
         Mode::Down => sim.down(on),
         Mode::Maintenance => sim.maintenance(on),
         Mode::ReadOnly => sim.read_only(on),
+        Mode::SeesOnly(organization) => sim.see_only(on.then_some(&[organization][..])),
         Mode::Slow => sim.set_latency(if on { Duration::from_secs(20) } else { USUAL_LATENCY }),
     }
 }
@@ -256,6 +264,7 @@ pub fn take_memory(sim: &Sim, on: bool) {
 pub fn heal(sim: &Sim) {
     sim.heal();
     take_memory(sim, false);
+    sim.see_only(None);
     sim.set_latency(USUAL_LATENCY);
     sim.forget_held_hooks();
 }

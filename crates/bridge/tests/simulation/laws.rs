@@ -42,6 +42,7 @@ pub async fn breaches<G: Ground>(world: &G, memory: &Memory, scene: &Scene) -> V
     judge.nothing_of_the_provider_goes_out();
     judge.no_text_is_written_outside();
     judge.no_link_crosses();
+    judge.what_was_said_on_a_ticket_of_the_providers_own_stays();
     if scene.restored.is_some() {
         judge.nothing_is_there_twice(&links);
         judge.no_entry_is_there_twice();
@@ -146,14 +147,27 @@ impl<G: Ground> Judge<'_, G> {
         }
     }
 
+    /// Whatever iTop copied it into.
+    fn what_was_said_on_a_ticket_of_the_providers_own_stays(&mut self) {
+        for spoken in self.memory.spoken.iter().filter(|spoken| spoken.stays) {
+            let outside = self.scene.places().iter().filter(|place| **place != Place::Elitery);
+            let files = outside.flat_map(|place| sim_at(self.world, *place).all_attachments());
+            let times: usize = files.map(|file| spoken.times_in(&String::from_utf8_lossy(&file.data))).sum();
+            self.demand(times == 0, || {
+                format!("ownership: {} was said on {} of the provider's own, and went out", spoken.word, spoken.ticket)
+            });
+        }
+    }
+
     /// What a person said is told once, also where the file that told it was lost.
     fn no_entry_is_there_twice(&mut self) {
-        for Spoken { at, ticket, word } in &self.memory.spoken {
+        for spoken in &self.memory.spoken {
+            let Spoken { at, ticket, word, .. } = spoken;
             let others = self.scene.places().iter().filter(|place| *place != at);
             let times: usize = others
                 .flat_map(|place| sim_at(self.world, *place).all_attachments())
                 .filter(|file| file.temp_id.contains(":log:"))
-                .map(|file| String::from_utf8_lossy(&file.data).matches(word.as_str()).count())
+                .map(|file| spoken.times_in(&String::from_utf8_lossy(&file.data)))
                 .sum();
             self.demand(times <= 1, || format!("no duplicates: {word} of {at:?} {ticket} crossed {times} times"));
         }
@@ -372,8 +386,9 @@ impl<G: Ground> Judge<'_, G> {
                 files.iter().map(|file| String::from_utf8_lossy(&file.data).into_owned()).collect();
             let removed = self.memory.removed_marks.iter().any(|mark| mark.starts_with(&marks));
             let said = self.memory.spoken.iter().filter(|said| (said.at, said.ticket) == (from, ticket.id));
-            for Spoken { word, .. } in said {
-                let times: usize = files.iter().map(|file| file.matches(word.as_str()).count()).sum();
+            for spoken in said {
+                let word = &spoken.word;
+                let times: usize = files.iter().map(|file| spoken.times_in(file)).sum();
                 let stands = ticket.log("private_log").iter().any(|entry| entry.html.contains(word.as_str()));
                 let least = usize::from(stands && !removed);
                 self.demand((least..=1).contains(&times), || {

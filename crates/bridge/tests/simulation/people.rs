@@ -33,11 +33,15 @@ pub enum Deed {
     CorrectStart,
     /// iTop's own race: of two who append at once, one is lost.
     LoseEntry,
+    /// A moderator puts other words into an entry, in place.
+    Reword,
+    /// The provider makes a bridged ticket the child of one of their own, and writes on that: iTop copies it down.
+    SayOnParent,
 }
 
 impl Deed {
     pub fn of(draw: &Draw) -> Deed {
-        match draw.below(60) {
+        match draw.below(64) {
             0..7 => Deed::Create(draw.one_of(&["UserRequest", "UserRequest", "Incident", "NormalChange"])),
             7..18 => Deed::Edit(draw.one_of(&["title", "description", "urgency"])),
             18..26 => Deed::Attach,
@@ -50,6 +54,8 @@ impl Deed {
             48..56 => Deed::Move,
             56..58 => Deed::ChangeOrganization,
             58 => Deed::LoseEntry,
+            60..62 => Deed::Reword,
+            62..64 => Deed::SayOnParent,
             _ => Deed::DeleteTicket,
         }
     }
@@ -64,6 +70,17 @@ pub struct Spoken {
     pub at: Place,
     pub ticket: u64,
     pub word: String,
+    /// What it said before it was reworded.
+    pub earlier: Vec<String>,
+    /// It was said on a ticket of the provider's own.
+    pub stays: bool,
+}
+
+impl Spoken {
+    /// How often this text holds it, with whatever words.
+    pub fn times_in(&self, text: &str) -> usize {
+        self.earlier.iter().chain([&self.word]).map(|word| text.matches(word.as_str()).count()).sum()
+    }
 }
 
 /// A file that a person added, with all that it ever was.
@@ -104,6 +121,8 @@ pub struct Memory {
     pub left_standing: Vec<LeftStanding>,
     pub edits_inside: BTreeMap<(u64, &'static str), InsideEdit>,
     pub moved_by_people: BTreeSet<Outside>,
+    /// The provider's own tickets that have children.
+    pub parents: BTreeSet<u64>,
     pub spoken: Vec<Spoken>,
     pub lost: BTreeMap<Outside, usize>,
     pub given: BTreeMap<Outside, Given>,
@@ -227,10 +246,17 @@ async fn act_on_ticket<G: Ground>(world: &G, memory: &mut Memory, at: Place, dee
                 // The other writer's save is what tells of it.
                 lose(sim, memory, at, one.id, pick);
             }
-            let link = linked(pick);
-            sim.add_log_entry(one.id, "private_log", &format!("<p>{word}{link}</p>")).await.expect("an entry");
-            memory.spoken.push(Spoken { at, ticket: one.id, word });
+            say(world, memory, at, one.id, word, linked(pick)).await;
         }
+        Deed::Reword => {
+            let here = |spoken: &&mut Spoken| (spoken.at, spoken.ticket) == (at, one.id);
+            if let Some(spoken) = picked(memory.spoken.iter_mut().filter(here).collect(), pick)
+                && sim.reword_log_entries(one.id, "private_log", &spoken.word, &word) > 0
+            {
+                spoken.earlier.push(std::mem::replace(&mut spoken.word, word));
+            }
+        }
+        Deed::SayOnParent => say_on_a_parent(world, memory, one, word, pick).await,
         Deed::Move => {
             if go(sim, one, pick, &word).await {
                 memory.moved_by_people.insert((at, one.id));
@@ -244,10 +270,19 @@ async fn act_on_ticket<G: Ground>(world: &G, memory: &mut Memory, at: Place, dee
             }
         }
         Deed::ChangeOrganization => {
+            // One that was just made, and cannot be seen, would be made once more.
+            if at == Place::Elitery
+                && link_inside(world, one.id).await.is_none_or(|stored| stored.link.creation.is_some())
+            {
+                return;
+            }
             let other = if one.field("org_id") == sample::DEMO.to_string() { sample::IT } else { sample::DEMO };
             sim.change_org(one.id, other).await.expect("an organisation");
         }
         _ => {
+            if at == Place::Elitery && memory.parents.contains(&one.id) {
+                return;
+            }
             let left = copies_of_its_files(world, at, one.id).await;
             memory.deleted_tickets.insert((at, one.id));
             if memory.holds_deletions {
@@ -257,6 +292,38 @@ async fn act_on_ticket<G: Ground>(world: &G, memory: &mut Memory, at: Place, dee
             }
             memory.left_standing.extend(left);
         }
+    }
+}
+
+/// Different entries have different lengths, as people's mostly have: two of one second and author that have one length
+/// could be one that was reworded.
+async fn say<G: Ground>(world: &G, memory: &mut Memory, at: Place, ticket: u64, word: String, link: &str) {
+    let sim = sim_at(world, at);
+    let stays = at == Place::Elitery && link_inside(world, ticket).await.is_none() && !is_a_copy(sim, ticket);
+    let more = ".".repeat(usize::try_from(memory.counter % 97).expect("small"));
+    sim.add_log_entry(ticket, "private_log", &format!("<p>{word} {more}{link}</p>")).await.expect("an entry");
+    memory.spoken.push(Spoken { at, ticket, word, earlier: Vec::new(), stays });
+}
+
+fn is_a_copy(sim: &Sim, ticket: u64) -> bool {
+    sim.ticket(ticket).is_some_and(|ticket| mark_of(&ticket).is_some())
+}
+
+/// Of the provider's own, one that was chosen as a parent is not deleted: iTop refuses that.
+async fn say_on_a_parent<G: Ground>(world: &G, memory: &mut Memory, parent: &Ticket, word: String, pick: u64) {
+    let sim = sim_at(world, Place::Elitery);
+    let is_own = memory.born.get(&(Place::Elitery, parent.id)) == Some(&"UserRequest")
+        && !memory.deleted_tickets.contains(&(Place::Elitery, parent.id))
+        && sim.ticket(parent.id).is_some();
+    if !is_own {
+        return;
+    }
+    let is_bridged = |ticket: &Ticket| mark_of(ticket).is_some() && ticket.id != parent.id;
+    let children = sim.tickets("UserRequest").into_iter().filter(is_bridged).collect();
+    if let Some(child) = picked(children, pick) {
+        memory.parents.insert(parent.id);
+        sim.update(child.id, json!({ "parent_request_id": parent.id })).await.expect("a parent");
+        say(world, memory, Place::Elitery, parent.id, word, "").await;
     }
 }
 
