@@ -53,7 +53,12 @@ impl Pass<'_> {
             Err(error) => {
                 let failure = Failure::of(itop, &error);
                 if failure.kind == Kind::Gone && copy.is_some() {
-                    return self.document_is_gone(document).await;
+                    if self.ticket_stands(kind.on()).await? {
+                        return self.document_is_gone(document).await;
+                    }
+                    self.link.keep_document(document);
+                    self.save().await?;
+                    return Err(Failure { kind: Kind::Stale, ..failure });
                 }
                 if error.had_no_effect() {
                     self.link.keep_document(document);

@@ -367,6 +367,9 @@ impl Pass<'_> {
                 Err(error) => {
                     let failure = Failure::of(itop, &error);
                     if failure.kind == Kind::Gone {
+                        if !self.ticket_stands(from.other()).await? {
+                            return Err(Failure { kind: Kind::Stale, ..failure });
+                        }
                         self.link.keep_copy(Copy { state: CopyState::RemovedByPerson, ..known });
                         self.did(format!(
                             "the copy of attachment {original} was deleted by a person; it stays deleted"

@@ -6,9 +6,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use itop_bridge_core::document::Document;
 use itop_bridge_core::link::{CopyState, LogNote, Part};
 use itop_bridge_core::plan::{Halt, Note, Plan, Step, Write};
 use itop_bridge_core::{Link, Policy, Side, Sight, Ticket, TicketKey, part_of, reconcile};
+use itop_client::Query;
 
 use super::failure::{Failure, Kind, and_look, news};
 use super::identity::with_iso_dates;
@@ -256,6 +258,9 @@ impl<'a> Pass<'a> {
                 fresh = true;
                 continue;
             }
+            if self.has_lost_a_ticket(&plan, &mut sights).await? {
+                continue;
+            }
             if self.lost_files_are_many(&plan).await? {
                 self.idle_because = Some("the side has halted over what is gone of it");
                 return Ok(Some(self.shared.now_ms()));
@@ -307,20 +312,7 @@ impl<'a> Pass<'a> {
 
     /// Where this plan takes a file for deleted, original or copy, its whole side is asked.
     async fn lost_files_are_many(&self, plan: &Plan) -> Result<bool, Failure> {
-        let deleted = plan.writes.iter().filter_map(|step| match step.write {
-            Write::DeleteCopy { from, .. } => Some(from),
-            _ => None,
-        });
-        let removed = plan.notes.iter().filter_map(|note| match note {
-            Note::CopyRemovedByPerson { from, .. } | Note::Log { from, what: LogNote::FilesRemoved(_), .. } => {
-                Some(from.other())
-            }
-            Note::Enclosure(enclosure) if enclosure.state == Some(CopyState::RemovedByPerson) => {
-                Some(enclosure.from.other())
-            }
-            _ => None,
-        });
-        let sides: BTreeSet<Side> = deleted.chain(removed).collect();
+        let sides = self.sides_without_a_file(plan);
         let Some(link) = self.link_id else { return Ok(false) };
         for side in sides {
             if self.shared.has_gone_back(self.shared.itop(self.lane, side)).await?
@@ -330,6 +322,57 @@ impl<'a> Pass<'a> {
             }
         }
         Ok(false)
+    }
+
+    /// The sides on which this plan takes a file for gone, original or copy.
+    fn sides_without_a_file(&self, plan: &Plan) -> BTreeSet<Side> {
+        let deleted = plan.writes.iter().filter_map(|step| match step.write {
+            Write::DeleteCopy { from, .. } => Some(from),
+            _ => None,
+        });
+        let removed = plan.notes.iter().filter_map(|note| match note {
+            Note::CopyRemovedByPerson { from, .. } | Note::Log { from, what: LogNote::FilesRemoved(_), .. } => {
+                Some(from.other())
+            }
+            Note::Document(document) if self.is_taken_for_removed(document) => Some(document.kind.on()),
+            Note::Enclosure(enclosure) if enclosure.state == Some(CopyState::RemovedByPerson) => {
+                Some(enclosure.from.other())
+            }
+            _ => None,
+        });
+        deleted.chain(removed).collect()
+    }
+
+    fn is_taken_for_removed(&self, document: &Document) -> bool {
+        let known = self.link.document(document.kind).and_then(|known| known.state.as_ref());
+        known.is_some_and(|state| state.standing().is_some()) && document.state.as_ref() != known
+    }
+
+    /// Asked again, since much depends on it: a file of a ticket that is hidden looks deleted.
+    pub(super) async fn ticket_stands(&mut self, side: Side) -> Result<bool, Failure> {
+        let Some(key) = self.link.key(side).cloned() else { return Ok(false) };
+        let itop = self.shared.itop(self.lane, side);
+        let query = Query::ids(&[key.id]);
+        let answer = self.reading(itop.client.get(&key.class, &query, &["id"])).await?;
+        let answer = self.shared.noted(itop, &key.class, answer).map_err(|error| Failure::of(itop, &error))?;
+        Ok(!answer.objects.is_empty())
+    }
+
+    /// A ticket that the account may no longer see since it was read takes its files with it: where this plan takes a
+    /// file for gone, the ticket itself is asked for once more. Answers whether it is not there; then the plan is made
+    /// anew.
+    async fn has_lost_a_ticket(&mut self, plan: &Plan, sights: &mut Sights) -> Result<bool, Failure> {
+        let mut lost = false;
+        for side in self.sides_without_a_file(plan) {
+            if !self.ticket_stands(side).await? {
+                match side {
+                    Side::External => sights.external = Sight::Gone,
+                    Side::Internal => sights.internal = Sight::Gone,
+                }
+                lost = true;
+            }
+        }
+        Ok(lost)
     }
 
     fn is_stale(&self, sights: &Sights) -> bool {
