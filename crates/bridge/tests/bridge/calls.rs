@@ -87,8 +87,10 @@ async fn each_change_makes_just_the_calls_that_it_needs(version: Version) {
 
     acme.delete_attachment(file).await;
     let missed = [&looked[..], &BOTH_TICKETS, &["acme get Attachment"]].concat();
-    // And once, whether that iTop was restored from a backup: nobody deleted the file then.
-    let deleted = [&BOTH_TICKETS[..], &listed, &["acme get Ticket", "elitery delete Attachment"]].concat();
+    // And once, whether that iTop was restored from a backup, and whether the ticket can still be seen: nobody deleted
+    // the file then.
+    let asked = ["acme get Ticket", "acme get UserRequest"];
+    let deleted = [&BOTH_TICKETS[..], &listed, &asked, &["elitery delete Attachment"]].concat();
     costs(&world, "a deletion", &[&missed[..], &deleted].concat()).await;
 
     world.internal.update(world.copy_of(id).await.id, json!({ "impact": "1" })).await.unwrap();
