@@ -144,7 +144,8 @@ async fn a_parents_entry_reaches_its_children_once() {
     sim.add_log_entry(child, "private_log", "own").await.unwrap();
     hooks(&sim);
     sim.add_log_entry(parent, "private_log", "from above").await.unwrap();
-    assert_eq!(hooks(&sim), ["ticket update 1", "ticket update 2"]);
+    // The child is saved before its parent.
+    assert_eq!(hooks(&sim), ["ticket update 2", "ticket update 1"]);
     let log = sim.ticket(child).unwrap().log("private_log").to_vec();
     assert_eq!(log.iter().map(|entry| entry.html.as_str()).collect::<Vec<_>>(), ["<p>own</p>", "<p>from above</p>"]);
     assert_eq!(log[1], sim.ticket(parent).unwrap().log("private_log")[0]);
