@@ -46,7 +46,7 @@ impl Pass<'_> {
         let mut creation = self.creation_of(&draft).await?;
         loop {
             draft.retain(|part| self.shared.internal.has_attribute(class, part.code()));
-            let error = match self.try_to_create(class, &creation, &draft, external).await? {
+            let error = match Box::pin(self.try_to_create(class, &creation, &draft, external)).await? {
                 Ok(ticket) => {
                     for part in &draft {
                         self.say_how_it_fits(Side::Internal, part.code(), &part.fitted);
@@ -71,7 +71,7 @@ impl Pass<'_> {
                 }
             }
             if blames_an_unnamed_value(&error) {
-                return self.create_without_one(class, &creation, &draft, external, error).await;
+                return Box::pin(self.create_without_one(class, &creation, &draft, external, error)).await;
             }
             return self.create_failed(&error).await;
         }
@@ -201,7 +201,7 @@ impl Pass<'_> {
         for left_out in trials {
             let (mut less, mut creation) = (draft.to_vec(), creation.clone());
             left_out.iter().for_each(|code| self.without(class, &mut less, &mut creation, code));
-            match self.try_to_create(class, &creation, &less, external).await? {
+            match Box::pin(self.try_to_create(class, &creation, &less, external)).await? {
                 Ok(ticket) => {
                     if let [code] = left_out.as_slice()
                         && let Some(part) = from_outside.iter().find(|part| part.code() == *code)

@@ -23,7 +23,7 @@ impl Pass<'_> {
     ) -> Result<(), Failure> {
         let (fields, unread) = self.rendered(fields, target).await?;
         let all = fields.len();
-        let not_taken = self.update_apart(fields, target, reason).await?;
+        let not_taken = Box::pin(self.update_apart(fields, target, reason)).await?;
         let others_were_written = not_taken.len() < all;
         let failure = self.keep_not_taken(not_taken, others_were_written);
         self.save().await?;
