@@ -56,6 +56,7 @@ impl Side {
 
 /// What one side shows of a ticket.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "nearly every sight is of a ticket that is here")]
 pub enum Sight {
     Here(Ticket),
     /// The side answered, and the ticket is not there.

@@ -303,7 +303,8 @@ impl Client {
         read: impl FnOnce(&Answer<'_>, ServerTold) -> Result<T, String>,
         clocked: &mut Clocked,
     ) -> Result<T, Error> {
-        let (received, sent, _memory) = self.send(call, clocked).await?;
+        // Boxed: a caller's future holds one of these per place that it calls from, and would not fit a thread's stack.
+        let (received, sent, _memory) = Box::pin(self.send(call, clocked)).await?;
         let text = answer::as_text(&received.body);
         match Answer::find(&text) {
             Ok(answer) if answer.code == 0 => {

@@ -205,7 +205,7 @@ impl Client {
             secret: Some(secret.to_owned()),
         };
         let mut clocked = Clocked::default();
-        let image = match self.send(call, &mut clocked).await {
+        let image = match Box::pin(self.send(call, &mut clocked)).await {
             Ok((received, _sent, _memory)) => match image_type(&received.body) {
                 Some(mime) => Ok(Image { mime, bytes: received.body }),
                 None => Err(not_an_image(asked.clone(), Some(200), "not an image")),

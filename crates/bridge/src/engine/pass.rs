@@ -90,7 +90,7 @@ impl<'a> Pass<'a> {
 
     pub async fn run(mut self, sights: Result<Sights, Failure>, started_ms: i64) {
         let next = match sights {
-            Ok(sights) => match self.work(sights).await {
+            Ok(sights) => match Box::pin(self.work(sights)).await {
                 Ok(next) => next,
                 Err(failure) => {
                     self.failures.push(failure);

@@ -65,7 +65,7 @@ impl Pass<'_> {
                 shared.read_tickets(&shared.internal, &counterparts, &internal_ids),
             )
         };
-        let (mut external, mut internal) = self.reading(reads).await?;
+        let (mut external, mut internal) = Box::pin(self.reading(reads)).await?;
         let external = one(&mut external, external_id, &lane.external)?;
         sights.external = self.list_as_before(&sights.external, external, Side::External).await?;
         if let Some(key) = counterpart {

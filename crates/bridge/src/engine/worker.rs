@@ -187,7 +187,7 @@ async fn class_passes(shared: &Shared, lane: &Lane, class: String, work: Vec<Wor
     let started_ms = shared.now_ms();
     let leases = claims.iter().map(|claim| claim.lease.clone()).collect();
     let read = read_both(shared, lane, &class, &policy, &claims);
-    let (sights, leases) = shared.keep_leases(leases, read).await;
+    let (sights, leases) = Box::pin(shared.keep_leases(leases, read)).await;
     for (claim, lease) in claims.iter_mut().zip(leases) {
         claim.lease = lease;
     }
