@@ -64,6 +64,12 @@ impl Journey<'_> {
                 all.push(Replacement { at, words: CONSOLE.to_owned() });
             }
         }
+        for at in picture_secrets(text) {
+            let is_apart = all.iter().all(|other| other.at.end <= at.start || at.end <= other.at.start);
+            if is_apart {
+                all.push(Replacement { at, words: String::new() });
+            }
+        }
         all.sort_by_key(|replacement| replacement.at.start);
         all
     }
@@ -350,6 +356,19 @@ fn addresses(text: &str) -> Vec<Range<usize>> {
     found
 }
 
+/// The secrets of pictures whose tags stand in a plain text: whoever has one can load the picture without a log-in.
+fn picture_secrets(text: &str) -> Vec<Range<usize>> {
+    const NAME: &str = "data-img-secret=";
+    let lower = text.to_ascii_lowercase();
+    let values = lower.match_indices(NAME).map(|(at, _)| {
+        let quoted = &lower[at + NAME.len()..];
+        let start = lower.len() - quoted.strip_prefix(['"', '\'']).unwrap_or(quoted).len();
+        let digits = lower[start..].bytes().take_while(u8::is_ascii_hexdigit).count();
+        start..start + digits
+    });
+    values.filter(|at| !at.is_empty()).collect()
+}
+
 fn address_in(text: &str, word: Range<usize>) -> Option<Range<usize>> {
     let lower = text[word.clone()].to_ascii_lowercase();
     let scheme = ["http:", "https:", "//"].iter().filter_map(|scheme| lower.find(scheme)).min();
@@ -473,6 +492,16 @@ mod tests {
             assert_eq!(told(&format!("see ({address}).")), "see ((link into the other iTop)).", "{address}");
             assert_eq!(told(address), "(link into the other iTop)", "{address}");
         }
+    }
+
+    #[test]
+    fn a_tag_of_a_picture_that_stands_in_plain_text_loses_its_secret() {
+        assert_eq!(
+            told("<img data-img-id=\"6\" data-img-secret=\"a47c9e\">"),
+            "<img data-img-id=\"6\" data-img-secret=\"\">"
+        );
+        assert_eq!(told("DATA-IMG-SECRET='0f' and data-img-secret=0f."), "DATA-IMG-SECRET='' and data-img-secret=.");
+        assert_eq!(told("what is data-img-secret?"), "what is data-img-secret?");
     }
 
     #[test]
