@@ -17,6 +17,7 @@ mod status;
 
 pub use adopt::{Adopted, found_by_marks, taken_over};
 pub use held::part_of;
+use identity::is_surely_the_same;
 pub use identity::{is_another, is_in_doubt};
 pub use logs::crossing_entries;
 
@@ -71,10 +72,10 @@ pub fn reconcile(policy: &Policy, link: &Link, external: &Sight, internal: &Sigh
     both_stand(policy, link, external, internal)
 }
 
-/// Whether each ticket of the pair stands and is the one that was linked.
+/// Whether each ticket of the pair stands and is the one that was linked, beyond doubt.
 fn both_are_there(policy: &Policy, link: &Link, external: &Sight, internal: &Sight) -> bool {
     let is_there = |side: Side| match side.source_and_target(external, internal).0 {
-        Sight::Here(ticket) => is_another(policy, link, side, ticket).is_none(),
+        Sight::Here(ticket) => is_surely_the_same(policy, link, side, ticket),
         Sight::Unborn => link.key(side).is_none(),
         Sight::Gone => false,
     };

@@ -48,6 +48,15 @@ pub fn is_another(policy: &Policy, link: &Link, side: Side, found: &Ticket) -> O
     Some(format!("{it} is another ticket now: the linked one was made at {known}, this one at {made}: {asks}"))
 }
 
+/// Whether this is the linked ticket beyond doubt: by its time of creation, or by what only it can show. Its words are
+/// not enough, since people type again what an iTop has lost.
+pub fn is_surely_the_same(policy: &Policy, link: &Link, side: Side, found: &Ticket) -> bool {
+    let is_it = link.key(side).is_some_and(|key| key.reference == found.reference);
+    is_it
+        && (is_in_doubt(policy, link, side, found).is_none()
+            || witnesses(policy, link, side, found).contains(&Some(true)))
+}
+
 /// The ticket shows another time of creation than was ever known: what else it shows decides, and has to be read.
 pub fn is_in_doubt<'a>(policy: &Policy, link: &Link, side: Side, found: &'a Ticket) -> Option<&'a str> {
     let ancestor = link.ancestor.side(side);
@@ -66,14 +75,18 @@ fn is_same_moment(one: &str, other: &str) -> bool {
 }
 
 fn is_known_again(policy: &Policy, link: &Link, side: Side, found: &Ticket, made: &str) -> bool {
-    let witnesses = [mark(policy, link, side, found), own_files(link, side, found), entries(link, side, found)];
+    let witnesses = witnesses(policy, link, side, found);
     if witnesses.contains(&Some(true)) {
         return true;
     }
     !witnesses.contains(&Some(false)) && words(link, side, found, made)
 }
 
-/// `None`: there is no such witness, or it was not looked for.
+/// `None` for one that there is not, or that was not looked for.
+fn witnesses(policy: &Policy, link: &Link, side: Side, found: &Ticket) -> [Option<bool>; 3] {
+    [mark(policy, link, side, found), own_files(link, side, found), entries(link, side, found)]
+}
+
 fn mark(policy: &Policy, link: &Link, side: Side, found: &Ticket) -> Option<bool> {
     let first = found.logs.get(&LogName::Private).filter(|_| side == Side::Internal)?.first()?;
     Some(TicketMark::find(&first.html)? == policy.mark(link))
@@ -99,9 +112,11 @@ fn words(link: &Link, side: Side, found: &Ticket, made: &str) -> bool {
     // Before the first create is answered, what was read for it.
     let sent = |code: &str| link.creation.as_ref().filter(|_| side == Side::External)?.fields.get(code);
     let known = |code: &str| ancestor.fields.get(code).or_else(|| sent(code));
-    if link.internal.is_none() && known("title").is_none() && known("description").is_none() {
-        // Nothing was carried yet that could be joined with another ticket.
-        return true;
+    if known("title").is_none() && known("description").is_none() {
+        // No words were carried yet that could be joined with another ticket: the counterpart is not made, or stands
+        // with other words in their place.
+        let has_others = link.ancestor.internal.fields.contains_key("title");
+        return link.internal.is_none() || has_others || made < ancestor.made.as_str();
     }
     let says = |code: &str| {
         let (Some(agreed), Some(now)) = (known(code), found.attributes.get(code)) else { return false };
