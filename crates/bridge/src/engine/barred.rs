@@ -74,6 +74,10 @@ impl Pass<'_> {
 
     /// When what is held up is tried again, beside what the queue is to keep otherwise.
     pub(super) fn with_what_is_held(&self, next: Next) -> Next {
+        if self.link.halt.is_some() {
+            // Nothing is written to the pair: what is held is tried when it goes on.
+            return next;
+        }
         let now_ms = self.shared.now_ms();
         let due = self.link.held.iter().map(|held| {
             let next_ms = match held.not_before_ms > now_ms {

@@ -101,6 +101,10 @@ async fn live(history: &History, outcome: &mut Outcome) {
     }
     people::download_what_no_hook_told(&world, &memory).await;
     world.settle().await;
+    if memory.spoken.iter().any(|spoken| !spoken.earlier.is_empty()) {
+        // No hook tells of other words in an entry: the next look meets them, whatever it is for.
+        world.look_at_everything().await;
+    }
     outcome.trace.extend(what_was_called(&world, &history.scene));
     outcome.breaches.extend(laws::breaches(&world, &memory, &history.scene).await);
     outcome.trace.push(format!("{:#?}", world.links().await));
