@@ -121,6 +121,8 @@ pub struct Memory {
     pub left_standing: Vec<LeftStanding>,
     pub edits_inside: BTreeMap<(u64, &'static str), InsideEdit>,
     pub moved_by_people: BTreeSet<Outside>,
+    /// Somebody corrected when they began.
+    pub corrected: BTreeSet<Outside>,
     /// The provider's own tickets that have children.
     pub parents: BTreeSet<u64>,
     pub spoken: Vec<Spoken>,
@@ -266,6 +268,7 @@ async fn act_on_ticket<G: Ground>(world: &G, memory: &mut Memory, at: Place, dee
             // What is planned of a change is no beginning.
             if !one.class.ends_with("Change") {
                 let start = format!("2026-11-{:02} {:02}:{:02}:00", 20 + pick % 8, pick / 8 % 24, pick / 256 % 60);
+                memory.corrected.insert((at, one.id));
                 sim.update(one.id, json!({ "start_date": start })).await.expect("a date");
             }
         }

@@ -14,10 +14,10 @@
 //!    - A file that the bridge made for this pair and knows by its id still hangs on the ticket. A restore takes it away
 //!      together with the ticket.
 //!    - An entry of its log that was delivered is still there: its author, its words and its second.
-//! 4. Where the pair has such witnesses that were looked for and none is left, it is another ticket: a correction of a
-//!    date takes neither files nor log entries away.
-//! 5. Where there never were any, what was agreed of title and description decides: another ticket shares neither.
-//!    With only one of them the time must have moved back as well. People correct a start to when it
+//! 4. Where the pair has a mark or files that were looked for and none is left, it is another ticket: a correction of a
+//!    date takes neither away.
+//! 5. Where there never were any, or only entries of its log are gone, which iTop loses at times, what was agreed of title and description decides: another ticket shares neither.
+//!    With only one of them the time must have moved back as well, and no entry be gone. People correct a start to when it
 //!    really began; a new ticket begins later than the one whose id it was given.
 
 use crate::caselog::LogName;
@@ -79,7 +79,12 @@ fn is_known_again(policy: &Policy, link: &Link, side: Side, found: &Ticket, made
     if witnesses.contains(&Some(true)) {
         return true;
     }
-    !witnesses.contains(&Some(false)) && words(link, side, found, made)
+    let [mark, files, entries] = witnesses;
+    if mark == Some(false) || files == Some(false) {
+        return false;
+    }
+    // iTop itself loses entries, where two people save at once.
+    words(link, side, found, made, entries == Some(false))
 }
 
 /// `None` for one that there is not, or that was not looked for.
@@ -107,7 +112,7 @@ fn entries(link: &Link, side: Side, found: &Ticket) -> Option<bool> {
     Some(read.any(|(state, log)| log.iter().any(|entry| state.delivered.contains(&entry.key))))
 }
 
-fn words(link: &Link, side: Side, found: &Ticket, made: &str) -> bool {
+fn words(link: &Link, side: Side, found: &Ticket, made: &str, entries_are_gone: bool) -> bool {
     let ancestor = link.ancestor.side(side);
     // Before the first create is answered, what was read for it.
     let sent = |code: &str| link.creation.as_ref().filter(|_| side == Side::External)?.fields.get(code);
@@ -125,6 +130,6 @@ fn words(link: &Link, side: Side, found: &Ticket, made: &str) -> bool {
     match (says("title"), says("description")) {
         (true, true) => true,
         (false, false) => false,
-        (true, false) | (false, true) => made < ancestor.made.as_str(),
+        (true, false) | (false, true) => made < ancestor.made.as_str() && !entries_are_gone,
     }
 }
