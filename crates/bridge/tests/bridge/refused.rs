@@ -98,7 +98,22 @@ async fn several_unnamed_culprits_are_found_by_the_next_round(versions: Versions
     world.one_more_pass_writes_nothing().await;
 }
 
+async fn a_refused_value_puts_no_edit_of_the_inside_at_stake(versions: Versions) {
+    let world = world(versions).await;
+    let id = created(&world, "Printer on fire", "1").await;
+    let copy = world.copy_of(id).await.id;
+    world.internal.update(copy, json!({ "impact": "3" })).await.unwrap();
+    world.settle().await;
+    world.acme().update(id, json!({ "impact": "4" })).await.unwrap();
+    world.settle().await;
+    has_one_conflict(&world, id, "impact", "Value not allowed [4]").await;
+    assert_eq!(world.copy_of(id).await.field("impact"), "3", "the person's");
+    assert_eq!(world.link(id).await.link.edits_at_stake, []);
+    world.one_more_pass_writes_nothing().await;
+}
+
 either_version_on_either_side!(
+    a_refused_value_puts_no_edit_of_the_inside_at_stake,
     a_create_goes_without_a_value_that_the_inside_does_not_know,
     an_update_writes_the_other_fields,
     a_check_of_their_own_that_names_no_field_costs_that_field_alone,

@@ -80,7 +80,12 @@ async fn live(history: &History, outcome: &mut Outcome) {
             What::Person { at, deed, pick } => people::act(&world, &mut memory, *at, *deed, *pick).await,
             What::Trouble(trouble) => happen(&mut world, &mut runs, trouble).await,
             What::PrintsDatesAs { of, format } => sim_at(&world, *of).set_date_format(format),
-            What::BackUp => backup = history.scene.restored.map(|place| (place, sim_at(&world, place).back_up())),
+            What::BackUp => {
+                if let Some(place) = history.scene.restored {
+                    deletions_are_over(&world, place, &memory).await;
+                    backup = Some((place, sim_at(&world, place).back_up()));
+                }
+            }
         }
     }
     heal(&mut world, &mut runs, &history.scene).await;
@@ -110,6 +115,19 @@ async fn live(history: &History, outcome: &mut Outcome) {
     outcome.trace.push(format!("{:#?}", world.links().await));
     world.one_more_pass_writes_nothing().await;
     world.stop().await;
+}
+
+/// iTop deletes a ticket's files before the ticket, each in a transaction of its own: of a backup from between them
+/// nobody can tell who took the files away.
+async fn deletions_are_over(world: &World, of: Place, memory: &Memory) {
+    const LONGEST_SECONDS: usize = 200;
+    let stands = |(place, id): &(Place, u64)| *place == of && sim_at(world, of).ticket(*id).is_some();
+    for _ in 0..LONGEST_SECONDS {
+        if !memory.deleted_tickets.iter().any(stands) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 fn instance_of(place: Place) -> Instance {
