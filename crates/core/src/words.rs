@@ -37,6 +37,12 @@ pub struct Replacement {
 impl Journey<'_> {
     /// A plain text as it may be told.
     pub fn words_of(&self, text: &str) -> String {
+        let told = self.without_links(text);
+        let secrets = picture_secrets(&told).into_iter().map(|at| Replacement { at, words: String::new() });
+        replaced(&told, &secrets.collect::<Vec<_>>())
+    }
+
+    fn without_links(&self, text: &str) -> String {
         // Words that come in the place of a link may complete another one.
         const MOST_ROUNDS: usize = 8;
         if resolved_with_parent(text) {
@@ -62,12 +68,6 @@ impl Journey<'_> {
             let is_apart = links.iter().all(|link| link.at.end <= at.start || at.end <= link.at.start);
             if is_apart && self.leads_into_console(&text[at.clone()]) {
                 all.push(Replacement { at, words: CONSOLE.to_owned() });
-            }
-        }
-        for at in picture_secrets(text) {
-            let is_apart = all.iter().all(|other| other.at.end <= at.start || at.end <= other.at.start);
-            if is_apart {
-                all.push(Replacement { at, words: String::new() });
             }
         }
         all.sort_by_key(|replacement| replacement.at.start);
