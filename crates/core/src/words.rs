@@ -361,12 +361,11 @@ fn picture_secrets(text: &str) -> Vec<Range<usize>> {
     const NAME: &str = "data-img-secret=";
     let lower = text.to_ascii_lowercase();
     let values = lower.match_indices(NAME).map(|(at, _)| {
-        let quoted = &lower[at + NAME.len()..];
-        let start = lower.len() - quoted.strip_prefix(['"', '\'']).unwrap_or(quoted).len();
-        let digits = lower[start..].bytes().take_while(u8::is_ascii_hexdigit).count();
-        start..start + digits
+        let start = at + NAME.len();
+        let is_of_it = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b'"' | b'\'');
+        start..start + lower[start..].bytes().take_while(is_of_it).count()
     });
-    values.filter(|at| !at.is_empty()).collect()
+    values.filter(|at| lower[at.clone()].bytes().any(|byte| byte.is_ascii_hexdigit())).collect()
 }
 
 fn address_in(text: &str, word: Range<usize>) -> Option<Range<usize>> {
@@ -498,9 +497,9 @@ mod tests {
     fn a_tag_of_a_picture_that_stands_in_plain_text_loses_its_secret() {
         assert_eq!(
             told("<img data-img-id=\"6\" data-img-secret=\"a47c9e\">"),
-            "<img data-img-id=\"6\" data-img-secret=\"\">"
+            "<img data-img-id=\"6\" data-img-secret=>"
         );
-        assert_eq!(told("DATA-IMG-SECRET='0f' and data-img-secret=0f."), "DATA-IMG-SECRET='' and data-img-secret=.");
+        assert_eq!(told("DATA-IMG-SECRET='0f' and data-img-secret=0f."), "DATA-IMG-SECRET= and data-img-secret=.");
         assert_eq!(told("what is data-img-secret?"), "what is data-img-secret?");
     }
 
