@@ -370,7 +370,7 @@ fn picture_secrets(text: &str) -> Vec<Range<usize>> {
 
 fn address_in(text: &str, word: Range<usize>) -> Option<Range<usize>> {
     let lower = text[word.clone()].to_ascii_lowercase();
-    let scheme = ["http:", "https:", "//"].iter().filter_map(|scheme| lower.find(scheme)).min();
+    let scheme = ["http:", "https:", "//", "http%3a", "https%3a"].iter().filter_map(|scheme| lower.find(scheme)).min();
     let at = match scheme {
         Some(at) => at,
         None if lower.contains(".php") || lower.starts_with("?operation=") => {
