@@ -195,7 +195,7 @@ fn reference(text: &str) -> Option<(char, usize)> {
     Some((character, end + 2))
 }
 
-fn is_block(tag: &str) -> bool {
+pub fn is_block(tag: &str) -> bool {
     matches!(
         tag,
         "p" | "br"
