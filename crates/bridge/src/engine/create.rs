@@ -334,7 +334,9 @@ impl Pass<'_> {
         if let Some(lifecycle) = &self.policy.external_lifecycle {
             self.link.ancestor.external.status.clone_from(&lifecycle.initial);
         }
-        self.link.ancestor.internal.status.clone_from(&ticket.status);
+        // A ticket that is found after a lost answer may have been moved by then: that is a person's move.
+        let born = self.policy.internal_lifecycle.as_ref().map_or(&ticket.status, |lifecycle| &lifecycle.initial);
+        self.link.ancestor.internal.status.clone_from(born);
         // After a second create both may land: until that has settled, others are looked for.
         self.link.creation = creation.filter(|creation| creation.tries > 1);
         self.save().await?;

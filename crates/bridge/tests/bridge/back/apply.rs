@@ -18,6 +18,7 @@ every_pair_of_versions![
     a_stimulus_outside_whose_answer_is_lost_is_not_repeated,
     a_stimulus_that_lands_late_outside_does_not_stay,
     moves_on_both_sides_in_turn_do_not_come_back,
+    a_move_inside_before_the_create_is_answered_crosses,
 ];
 
 const CLASS: &str = "UserRequest";
@@ -250,5 +251,22 @@ async fn moves_on_both_sides_in_turn_do_not_come_back(versions: Versions) {
         assert_eq!(outside, there, "after {stimulus}");
         assert_eq!((stimuli(from).len(), stimuli(to).len()), (0, 1), "after {stimulus}");
     }
+    end(world).await;
+}
+
+/// The create's answer is lost, and an agent moves the ticket before the bridge finds it by its mark.
+async fn a_move_inside_before_the_create_is_answered_crosses(versions: Versions) {
+    let world = setup(versions).start().await;
+    // After this, no create is refused over an attribute that the inside lacks.
+    bridged(&world, CLASS, &[]).await;
+    world.internal.fail_when(1, Fault::Hang(Effect::Committed), |call| call.operation == "core/create");
+    let id = world.acme().create_ticket(CLASS, ticket("Printer on fire")).await.unwrap();
+    world.pass_seconds(5).await;
+    let [_, copy] = &world.internal.tickets(CLASS)[..] else { panic!("it landed") };
+    assert!(world.link(id).await.link.internal.is_none(), "its answer is lost");
+    go(&world.internal, copy.id, &["ev_wait_for_approval"]).await;
+    world.pass_seconds(1_000).await;
+    world.settle().await;
+    assert_eq!(both(&world, id, copy.id), pair("waiting_for_approval", "waiting_for_approval"));
     end(world).await;
 }
