@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -756,6 +756,8 @@ impl Drop for World {
         for running in [&self.running, &self.second].into_iter().flatten() {
             running.task.abort();
         }
+        // A bridge holds its iTops, and they hold the way of their hooks to it.
+        self.bridges.disconnect_all();
         let is_a_story = module_path!() == "bridge::world" && !std::thread::panicking();
         assert!(
             !is_a_story || self.has_ended_well.load(Ordering::Relaxed),
@@ -891,6 +893,10 @@ impl Bridges {
 
     fn disconnect(&self, host: &str) {
         self.0.lock().unwrap().remove(host);
+    }
+
+    fn disconnect_all(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
