@@ -93,10 +93,11 @@ impl<G: Ground> Judge<'_, G> {
             };
             let halt = stored.link.halt.as_ref().map(|halt| halt.text.clone());
             let halt = halt.or_else(|| stored.link.halted_logs().next().map(|(_, halt)| format!("log: {halt:?}")));
-            // With all else changed too that could tell it, a corrected ticket is not told from another one: the bridge
-            // halts rather than guess.
+            // With all else changed too that could tell it, a corrected ticket is not told from another one, nor is one
+            // that was corrected while it was hidden: the bridge halts rather than guess.
             let is_corrected = |place, id| self.memory.corrected.contains(&(place, id));
-            let is_in_doubt = halt.as_ref().is_some_and(|halt| halt.contains("is another ticket now"))
+            let doubts = ["is another ticket now", "is no longer there"];
+            let is_in_doubt = halt.as_ref().is_some_and(|halt| doubts.iter().any(|doubt| halt.contains(doubt)))
                 && (is_corrected(place, id) || inside_known.is_some_and(|id| is_corrected(Place::Elitery, id)));
             if is_in_doubt {
                 continue;
@@ -173,7 +174,7 @@ impl<G: Ground> Judge<'_, G> {
             let Spoken { at, ticket, word, .. } = spoken;
             let others = self.scene.places().iter().filter(|place| *place != at);
             let times: usize = others
-                .flat_map(|place| sim_at(self.world, *place).all_attachments())
+                .flat_map(|place| files_of_tickets(sim_at(self.world, *place)))
                 .filter(|file| file.temp_id.contains(":log:"))
                 .map(|file| spoken.times_in(&String::from_utf8_lossy(&file.data)))
                 .sum();
@@ -196,7 +197,7 @@ impl<G: Ground> Judge<'_, G> {
         let orphaned: Vec<(Side, u64)> = links.iter().flat_map(|stored| stored.link.orphaned.clone()).collect();
         for place in self.scene.places() {
             let side = if *place == Place::Elitery { Side::Internal } else { Side::External };
-            let files = sim_at(self.world, *place).all_attachments().into_iter();
+            let files = files_of_tickets(sim_at(self.world, *place)).into_iter();
             let files = files.filter(|file| !orphaned.contains(&(side, file.id)));
             let mut marks: Vec<String> = files.map(|file| file.temp_id).collect();
             marks.retain(|mark| mark.starts_with("itop-bridge:") && !mark.contains(":log:"));
@@ -414,4 +415,11 @@ impl<G: Ground> Judge<'_, G> {
             self.demand(own <= most, || format!("logs: {own} entries of the bridge in {:?}", ticket.field("ref")));
         }
     }
+}
+
+/// A file that was made while its ticket was being deleted is left without one: nobody sees it.
+fn files_of_tickets(sim: &Sim) -> Vec<Attachment> {
+    let mut files = sim.all_attachments();
+    files.retain(|file| sim.ticket(file.item_id).is_some());
+    files
 }
