@@ -116,9 +116,9 @@ pub struct Link {
     /// remembers of them is compared with what stands, before anything else.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub restored: Vec<Side>,
-    /// A date of it waits for the zone of one of the servers to be known.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub waits_for_zone: bool,
+    /// A date of it waits until the zone of a server, or how it prints dates, is known.
+    #[serde(default, alias = "waits_for_zone", skip_serializing_if = "std::ops::Not::not")]
+    pub waits_for_date: bool,
     /// Parts that something before an iTop keeps from it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<Held>,
@@ -156,7 +156,7 @@ impl Link {
             before_anew: None,
             parents: Vec::new(),
             restored: Vec::new(),
-            waits_for_zone: false,
+            waits_for_date: false,
             held: Vec::new(),
             heavy: Vec::new(),
         }

@@ -24,8 +24,8 @@ pub struct Plan {
     pub end: Option<Halt>,
     /// The sides on which a ticket's parents must be read before anything is decided of its new log entries.
     pub parents_of: BTreeSet<Side>,
-    /// A date is held back, since nobody can tell what it is on the other server's clock.
-    pub waits_for_zone: bool,
+    /// A date is held back: how it is printed is not known, or what it is on the other server's clock.
+    pub waits_for_date: bool,
     /// When to look again although nothing new was heard, in ms since the epoch.
     pub look_again_at_ms: Option<i64>,
 }
@@ -42,10 +42,10 @@ impl Plan {
         }
     }
 
-    /// A date waits for a zone: shown, and for whoever learns the zone.
-    pub(crate) fn wait_for_zone(&mut self, about: &str, why: &str) {
+    /// A date waits until it can be told to the other side: shown, and looked at once the zone or the format is learnt.
+    pub(crate) fn wait_for_date(&mut self, about: &str, why: &str) {
         self.conflicts.push(Conflict { about: about.to_owned(), text: why.to_owned(), is_older: false });
-        self.waits_for_zone = true;
+        self.waits_for_date = true;
     }
 
     /// Asks for another look then; the earliest asked for counts.

@@ -135,7 +135,7 @@ impl Shared {
         let now = self.now_ms();
         let may_go_on = lane.external.may_tell_instants() && self.internal.may_tell_instants();
         let is_due = |pair: &Pair| {
-            pair.refused_again_at_ms.is_some_and(|at_ms| at_ms <= now) || (pair.waits_for_zone && may_go_on)
+            pair.refused_again_at_ms.is_some_and(|at_ms| at_ms <= now) || (pair.waits_for_date && may_go_on)
         };
         let is_marked = |pair: &&&Pair| differs(pair, &external, &internal) || is_due(pair);
         let there_again = self.there_again(lane, pairs).await?;

@@ -372,7 +372,7 @@ impl Pass<'_> {
             reference: text("ref"),
             status: text("status"),
             attributes: attributes.map_err(|error| Failure::of(internal, &error))?,
-            abroad: Default::default(),
+            abroad: internal.unread_dates(object, &asked),
             files: None,
             logs: logs.filter_map(|log| Some((log, entries(object.log(log.attribute())?)))).collect(),
             parents: super::parents::named_by(object, &asked),

@@ -7,8 +7,12 @@
 //! doubted that does not read, that lies ahead, or that contradicts what was seen of the same ticket; and
 //! the first of a process. What is doubted is asked for before it is believed.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use itop_bridge_core::ticket::Abroad;
 use itop_client::{FieldValue, Object, Query, oql_quote};
 use jiff::ToSpan;
+use serde_json::Value as Json;
 
 use super::Shared;
 use super::failure::Failure;
@@ -125,22 +129,37 @@ impl Itop {
             })
     }
 
-    /// The dates of what was read, in ISO form. One that cannot be read is empty.
+    /// The dates of what was read, in ISO form. One that cannot be read is null: it is not known, and not empty.
     pub(super) fn to_iso(&self, object: &mut Object) {
         let format = self.date_format();
         let is_iso_format = format.is_iso();
         for (code, value) in &mut object.fields {
-            let FieldValue::Json(serde_json::Value::String(text)) = value else { continue };
+            let FieldValue::Json(Json::String(text)) = value else { continue };
             let is_date = is_date(code);
             if text.is_empty() || (!is_date && (is_iso_format || is_prose(code))) {
                 continue;
             }
-            match format.read(text) {
+            match format.read(text).or_else(|| only_reading(text).filter(|_| is_date)) {
                 Some(read) => *text = read,
-                None if is_date && !is_iso(text) && !is_day(text) => text.clear(),
+                None if is_date && !is_iso(text) && !is_day(text) => *value = FieldValue::Json(Json::Null),
                 None => {}
             }
         }
+    }
+
+    /// Those of the dates asked for that could not be read, each with the reason.
+    pub(super) fn unread_dates(&self, object: &Object, asked: &BTreeSet<String>) -> BTreeMap<String, Abroad> {
+        let is_unread = |code: &&String| is_date(code) && object.json(code).is_some_and(Json::is_null);
+        let unread = asked.iter().filter(is_unread);
+        unread.map(|code| (code.clone(), Abroad::Unknown(self.why_unread()))).collect()
+    }
+
+    fn why_unread(&self) -> String {
+        format!(
+            "how {} prints dates is not known: set `date_format` under {} to its `date_and_time_format`; until then this date waits",
+            self.name,
+            self.section()
+        )
     }
 
     /// A date of this side that an older version kept as it was printed.
@@ -155,6 +174,12 @@ impl Itop {
 
 fn is_day(text: &str) -> bool {
     text.len() == "2026-11-29".len() && text.parse::<jiff::civil::Date>().is_ok()
+}
+
+/// The moment that a printed date means in every format in which it can be read.
+fn only_reading(printed: &str) -> Option<String> {
+    let mut readings = DateFormat::readings(printed).into_iter();
+    readings.next().filter(|_| readings.next().is_none())
 }
 
 fn lies_ahead(reading: &str, now_ms: i64) -> bool {
@@ -213,7 +238,7 @@ impl Shared {
         if let [only] = candidates {
             return Ok(Some(only.clone()));
         }
-        let readings = |printed: &Printed<'_>| -> std::collections::BTreeSet<String> {
+        let readings = |printed: &Printed<'_>| -> BTreeSet<String> {
             candidates.iter().filter_map(|format| format.read(printed.text)).collect()
         };
         let Some(tells) = printed.iter().max_by_key(|printed| readings(printed).len()) else { return Ok(None) };
@@ -253,6 +278,9 @@ impl Shared {
             let before = std::mem::replace(&mut dates.format, format.clone());
             before != format
         };
+        if let Err(failure) = self.look_at_waiting_dates().await {
+            tracing::warn!(itop = %itop.name, error = %failure.text, "tickets whose dates wait were not marked: they are looked at when they change");
+        }
         if !is_news {
             return;
         }

@@ -233,11 +233,7 @@ impl Itop {
     }
 
     fn why_unknown(&self, at: DateTime) -> String {
-        let name = &self.name;
-        let section = match self.side() {
-            Side::Internal => "[internal]".to_owned(),
-            Side::External => format!("[external.{name}]"),
-        };
+        let (name, section) = (&self.name, self.section());
         let when = at.strftime("%B %Y");
         if self.may_tell_instants() {
             format!(
@@ -274,7 +270,9 @@ impl Shared {
             .attributes
             .iter()
             .filter(|(code, value)| crosses(code) && is_iso(value) && (is_date(code) || !is_prose(code)));
-        ticket.abroad = dates.map(|(code, date)| (code.clone(), here.abroad(there, date))).collect();
+        let dates: Vec<_> = dates.map(|(code, date)| (code.clone(), here.abroad(there, date))).collect();
+        // Beside those that could not be read.
+        ticket.abroad.extend(dates);
     }
 
     /// Tickets that were read: their dates in ISO form, and what they show of the server's offset.
@@ -299,18 +297,25 @@ impl Shared {
         };
         let instance = itop.instance.clone();
         self.store.call(move |store| store.set_cursor(&instance, CURSOR, &kept)).await?;
-        let waiting = std::mem::take(&mut *self.waits_for_zone());
+        self.look_at_waiting_dates().await
+    }
+
+    /// The tickets of which a date waits for its zone or its format to be known are looked at.
+    pub(super) async fn look_at_waiting_dates(&self) -> Result<(), Failure> {
+        let waiting = std::mem::take(&mut *self.waits_for_date());
+        if waiting.is_empty() {
+            return Ok(());
+        }
         let mark = |of| {
             let about = About::External { of, class: None };
             DirtyMark { about, look: Look::ticket(), due_ms: self.now_ms() }
         };
-        self.mark_all(waiting.into_iter().map(mark).collect()).await?;
-        Ok(())
+        self.mark_all(waiting.into_iter().map(mark).collect()).await.map(|_| ())
     }
 
     /// Whether a date of this ticket waits for a zone to be known.
-    pub(super) fn note_waiting_for_zone(&self, of: &TicketOf, waits: bool) {
-        let mut waiting = self.waits_for_zone();
+    pub(super) fn note_waiting_for_date(&self, of: &TicketOf, waits: bool) {
+        let mut waiting = self.waits_for_date();
         if waits {
             waiting.insert(of.clone());
         } else {

@@ -183,6 +183,14 @@ impl Itop {
         self.instance.side()
     }
 
+    /// Its section of the configuration, as an advice names it.
+    pub(super) fn section(&self) -> String {
+        match &self.instance {
+            Instance::Internal => "[internal]".to_owned(),
+            Instance::External(name) => format!("[external.{name}]"),
+        }
+    }
+
     pub fn breaker(&self) -> MutexGuard<'_, Breaker> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }

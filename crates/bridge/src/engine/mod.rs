@@ -138,8 +138,8 @@ struct Shared {
     missing: Missing,
     metrics: Arc<Metrics>,
     alerts: Option<Alerts>,
-    /// Tickets of which a date waits for a zone to be known.
-    waits_for_zone: Mutex<BTreeSet<TicketOf>>,
+    /// Tickets of which a date waits until the zone of a server, or how it prints dates, is known.
+    waits_for_date: Mutex<BTreeSet<TicketOf>>,
     /// The pairs, by number, whose files are more than PHP's memory takes, as this process has seen.
     heavy: Mutex<BTreeMap<i64, String>>,
     /// The highest counterpart that the store knew when this process began.
@@ -179,7 +179,7 @@ impl Engine {
         Engine {
             shared: Arc::new(Shared {
                 highest_known: tokio::sync::OnceCell::new(),
-                waits_for_zone: Mutex::default(),
+                waits_for_date: Mutex::default(),
                 started_ms: parts.clock.now_ms(),
                 suspensions: Mutex::new(Suspensions::new(&parts.timing)),
                 missing: Missing::new(),
@@ -298,8 +298,8 @@ impl Shared {
         }
     }
 
-    fn waits_for_zone(&self) -> MutexGuard<'_, BTreeSet<TicketOf>> {
-        self.waits_for_zone.lock().unwrap_or_else(PoisonError::into_inner)
+    fn waits_for_date(&self) -> MutexGuard<'_, BTreeSet<TicketOf>> {
+        self.waits_for_date.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn suspensions(&self) -> MutexGuard<'_, Suspensions> {

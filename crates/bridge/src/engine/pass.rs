@@ -457,8 +457,8 @@ impl<'a> Pass<'a> {
             }
         }
         self.link.conflicts.clone_from(&plan.conflicts);
-        self.link.waits_for_zone = plan.waits_for_zone;
-        self.shared.note_waiting_for_zone(&self.claim.lease.of, plan.waits_for_zone);
+        self.link.waits_for_date = plan.waits_for_date;
+        self.shared.note_waiting_for_date(&self.claim.lease.of, plan.waits_for_date);
         self.link != before
     }
 

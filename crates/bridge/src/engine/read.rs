@@ -152,7 +152,7 @@ impl Shared {
                 reference: text("ref"),
                 status: text("status"),
                 attributes: itop.texts(object, attributes).await?,
-                abroad: Default::default(),
+                abroad: itop.unread_dates(object, attributes),
                 files: None,
                 logs: logs.collect(),
                 parents: super::parents::named_by(object, attributes),

@@ -251,8 +251,8 @@ pub struct Pair {
     pub vanished: bool,
     /// It is still to be compared with an iTop that was restored from a backup.
     pub restored: bool,
-    /// A date of it waits for the zone of one of the servers to be known.
-    pub waits_for_zone: bool,
+    /// A date of it waits until the zone of a server, or how it prints dates, is known.
+    pub waits_for_date: bool,
     pub state: LinkState,
 }
 

@@ -1,6 +1,7 @@
 //! Dates: printed in any format, and of two servers in two zones. People correct when a ticket began.
 
 use itop_bridge::store::Instance;
+use itop_bridge_core::Side;
 use itop_sim::Sim;
 
 use crate::world::*;
@@ -12,6 +13,8 @@ either_version_on_either_side![
     a_format_may_be_stated,
     a_second_change_in_a_printed_minute_is_not_missed,
     a_restore_is_told_from_a_change_of_format,
+    a_date_that_cannot_be_read_empties_nothing,
+    a_date_that_reads_alike_in_all_formats_empties_nothing,
 ];
 
 /// 2026-06-05 10:00:00 UTC: nothing tells the day from the month.
@@ -167,4 +170,57 @@ async fn a_restore_is_told_from_a_change_of_format(versions: Versions) {
     let reason = world.stopped(Instance::External("acme".into())).await.expect("the side has halted");
     assert!(reason.contains("was this iTop restored from a backup"), "{reason}");
     world.ends_without_one_more_pass("the side stands still");
+}
+
+const FIELDS: &str = "fields = [\"title\", \"description\", \"end_date\"]";
+
+/// Of a format that the bridge cannot read, on either side: the date waits, and all else crosses.
+async fn a_date_that_cannot_be_read_empties_nothing(versions: Versions) {
+    for side in Side::BOTH {
+        let world = Setup::between(versions).sync(FIELDS).start().await;
+        let mut fields = ticket("Move the rack");
+        fields["end_date"] = json!("2026-12-01 08:00:00");
+        let id = world.acme().create_ticket("UserRequest", fields).await.unwrap();
+        world.settle().await;
+        world.pass_seconds(4000).await;
+        let end = world.copy_of(id).await.field("end_date").to_owned();
+        assert!(end.starts_with("2026-12-01"), "{end}");
+        let sim = if side == Side::External { world.acme() } else { &world.internal };
+        sim.set_date_format("YmdHis");
+        world.acme().update(id, json!({ "title": "Move the racks", "end_date": "2026-12-02 08:00:00" })).await.unwrap();
+        world.settle().await;
+        let copy = world.copy_of(id).await;
+        assert_eq!((copy.field("title"), copy.field("end_date")), ("[R-000001] Move the racks", end.as_str()));
+        let link = world.link(id).await.link;
+        let [conflict] = &link.conflicts[..] else { panic!("{:?}", link.conflicts) };
+        assert_eq!(conflict.about, "end_date");
+        assert!(conflict.text.contains("prints dates is not known: set `date_format` under ["), "{conflict:?}");
+        sim.set_date_format("Y-m-d H:i:s");
+        world.pass_seconds(4000).await;
+        world.settle().await;
+        assert_eq!(world.copy_of(id).await.field("end_date"), end.replace("12-01", "12-02"));
+        assert!(world.link(id).await.link.conflicts.is_empty());
+        world.one_more_pass_writes_nothing().await;
+    }
+}
+
+/// 05/05 is one day in every format, so nothing has to be known of the format.
+async fn a_date_that_reads_alike_in_all_formats_empties_nothing(versions: Versions) {
+    // 2026-05-05 10:00:00 UTC.
+    let world = Setup { start_ms: 1_777_975_200_000, ..Setup::between(versions).sync(FIELDS) }.start().await;
+    let mut fields = ticket("Move the rack");
+    fields["end_date"] = json!("2026-06-06 08:00:00");
+    let id = world.acme().create_ticket("UserRequest", fields).await.unwrap();
+    world.settle().await;
+    let end = world.copy_of(id).await.field("end_date").to_owned();
+    world.acme().set_date_format("d/m/Y H:i:s");
+    world.acme().update(id, json!({ "title": "Move the racks" })).await.unwrap();
+    world.settle().await;
+    let copy = world.copy_of(id).await;
+    assert_eq!((copy.field("title"), copy.field("end_date")), ("[R-000001] Move the racks", end.as_str()));
+    assert!(world.link(id).await.link.conflicts.is_empty());
+    world.acme().update(id, json!({ "end_date": "2026-07-07 08:00:00" })).await.unwrap();
+    world.settle().await;
+    assert_eq!(world.copy_of(id).await.field("end_date"), end.replace("06-06", "07-07"));
+    world.one_more_pass_writes_nothing().await;
 }

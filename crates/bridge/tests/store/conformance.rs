@@ -670,7 +670,7 @@ fn pairs_are_the_links_without_their_texts(store) {
                 halted: stored.link.halt.is_some(),
                 vanished: stored.link.halt.as_ref().is_some_and(|halt| halt.kind.vanished().is_some()),
                 restored: !stored.link.restored.is_empty(),
-                waits_for_zone: stored.link.waits_for_zone,
+                waits_for_date: stored.link.waits_for_date,
                 state: stored.state,
             }).collect();
             assert_eq!(store.pairs(external, after, limit, closed_after_ms).unwrap(), expected);

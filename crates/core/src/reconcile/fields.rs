@@ -86,6 +86,10 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
     let mut fields = Vec::new();
     let mut why = Vec::new();
     for code in &policy.fields {
+        let unread = [external, internal].into_iter().filter(|ticket| !ticket.attributes.contains_key(code));
+        if let Some(why) = unread.filter_map(|ticket| ticket.unknown_abroad(code)).next() {
+            plan.wait_for_date(code, why);
+        }
         // A field that one of the classes does not have is skipped.
         let (Some(source), Some(target)) = (external.attributes.get(code), internal.attributes.get(code)) else {
             continue;
@@ -111,7 +115,7 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
             continue;
         }
         if let Some(why) = external.unknown_abroad(code) {
-            plan.wait_for_zone(code, why);
+            plan.wait_for_date(code, why);
         }
         let Some(value) = wanted(policy, external, code, source) else { continue };
         if already_says(&value, target) {

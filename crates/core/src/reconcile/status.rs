@@ -128,7 +128,7 @@ fn drive(policy: &Policy, link: &Link, source: &Standing<'_>, target: &Standing<
         Some(path) if !path.is_empty() => {
             let unknown = path.iter().flat_map(|transition| transition.asked());
             if let Some(why) = unknown.filter_map(|code| source.ticket.unknown_abroad(code)).next() {
-                plan.wait_for_zone(STATUS, why);
+                plan.wait_for_date(STATUS, why);
                 return None;
             }
             let walk = path.iter().map(|transition| stimulus(policy, transition, source, target)).collect();

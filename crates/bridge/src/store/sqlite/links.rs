@@ -392,7 +392,7 @@ struct Body {
     #[serde(default)]
     restored: Vec<serde::de::IgnoredAny>,
     #[serde(default)]
-    waits_for_zone: bool,
+    waits_for_date: bool,
 }
 
 #[derive(serde::Deserialize)]
@@ -415,7 +415,7 @@ fn read_pair(row: &rusqlite::Row<'_>) -> rusqlite::Result<Pair> {
         halted: body.halt.is_some(),
         vanished: body.halt.is_some_and(|halt| halt.kind.vanished().is_some()),
         restored: !body.restored.is_empty(),
-        waits_for_zone: body.waits_for_zone,
+        waits_for_date: body.waits_for_date,
         state: read_state(row)?,
     })
 }
