@@ -8,10 +8,10 @@ use itop_bridge_core::document::DocumentKind;
 use itop_bridge_core::link::{Held, LeftOut, Part};
 use itop_client::Error;
 
-use super::failure::{Failure, Kind, and_look};
+use super::failure::{Failure, Kind};
 use super::itop::Itop;
 use super::pass::Pass;
-use crate::store::Next;
+use crate::store::{Look, Next};
 
 /// Stands in place of a text that is kept from that iTop, until it arrives.
 pub(super) const KEPT_BACK: &str = "(this text could not be delivered yet; it stands in the other ticket)";
@@ -101,10 +101,30 @@ impl Pass<'_> {
                 look,
             },
             next => {
-                let retry = Next::Retry { due_ms: held_due_ms, error: texts, parked: is_parked, look: None };
-                and_look(retry, next, &self.claim.look)
+                let mut look = self.look_at_what_is_held();
+                let mut due_ms = held_due_ms;
+                if let Next::Look { due_ms: wanted_ms, look: wanted } = next {
+                    due_ms = due_ms.min(wanted_ms);
+                    look.merge(&wanted);
+                }
+                Next::Retry { due_ms, error: texts, parked: is_parked, look: Some(look) }
             }
         }
+    }
+
+    /// All else that the claim had to look at was seen: a hint that was taken in is not heard again at each try.
+    fn look_at_what_is_held(&self) -> Look {
+        let Look { created, backfilled, .. } = self.claim.look;
+        // The files that are held are not looked at more often than they are tried.
+        let (second_looks, internal_second_looks) = (u32::MAX, u32::MAX);
+        let all = Look::everything();
+        let mut look = Look { unwritten: true, created, backfilled, second_looks, internal_second_looks, ..all };
+        for held in &self.link.held {
+            if let Part::File { from, original } = held.part {
+                look.name(from, original);
+            }
+        }
+        look
     }
 }
 

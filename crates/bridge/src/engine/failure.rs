@@ -114,16 +114,17 @@ pub fn news<'a>(claim: &Claim, next: &'a Next) -> Option<(&'a str, bool)> {
 
 /// A write failed, and the pass went on: what it wanted to look at next is looked at in its time, however long
 /// the write has to wait. What the claim `had` to look at goes along: its write is still to come.
-pub fn and_look(retry: Next, wanted: Next, had: &Look) -> Next {
+pub fn and_look(retry: Next, wanted: Next, had: Look) -> Next {
     match (retry, wanted) {
         (Next::Retry { due_ms, error, parked, .. }, Next::Look { due_ms: look_ms, look: wanted }) => {
             let mut look = Look { ticket: true, files: true, unwritten: true, ..wanted.clone() };
-            look.merge(had);
+            look.merge(&had);
             look.second_looks = wanted.second_looks.max(had.second_looks);
             look.internal_second_looks = wanted.internal_second_looks.max(had.internal_second_looks);
             Next::Retry { due_ms: due_ms.min(look_ms), error, parked, look: Some(look) }
         }
-        (retry, _) => retry,
+        (Next::Retry { due_ms, error, parked, .. }, _) => Next::Retry { due_ms, error, parked, look: Some(had) },
+        (next, _) => next,
     }
 }
 

@@ -89,9 +89,13 @@ impl<'a> Pass<'a> {
     }
 
     pub async fn run(mut self, sights: Result<Sights, Failure>, started_ms: i64) {
+        let mut has_looked = false;
         let next = match sights {
             Ok(sights) => match Box::pin(self.work(sights)).await {
-                Ok(next) => next,
+                Ok(next) => {
+                    has_looked = true;
+                    next
+                }
                 Err(failure) => {
                     self.failures.push(failure);
                     Next::Done
@@ -115,7 +119,11 @@ impl<'a> Pass<'a> {
             next
         } else {
             let retry = self.shared.after_failure(self.lane, &self.claim, &self.failures);
-            self.and_the_unread(and_look(retry, next, &self.claim.look))
+            let mut had = self.claim.look.clone();
+            if has_looked {
+                had.nothing_is_announced();
+            }
+            self.and_the_unread(and_look(retry, next, had))
         };
         let next = self.with_what_is_held(next);
         self.log(&next, started_ms);
@@ -130,12 +138,7 @@ impl<'a> Pass<'a> {
         {
             let look = look.get_or_insert_with(|| self.claim.look.clone());
             look.unwritten = true;
-            for (side, id) in &self.unread {
-                match side {
-                    Side::External => look.external_attachments.insert(*id),
-                    Side::Internal => look.internal_attachments.insert(*id),
-                };
-            }
+            self.unread.iter().for_each(|(side, id)| look.name(*side, *id));
             *due_ms = (*due_ms).max(self.shared.now_ms() + self.shared.backoff_ms(self.claim.attempts));
         }
         next

@@ -116,6 +116,20 @@ impl Look {
         Look { ticket: true, files: true, ..Look::default() }
     }
 
+    /// Names an attachment of that side, to be read with its contents.
+    pub fn name(&mut self, side: Side, attachment: u64) {
+        match side {
+            Side::External => self.external_attachments.insert(attachment),
+            Side::Internal => self.internal_attachments.insert(attachment),
+        };
+    }
+
+    /// What hints have named was seen.
+    pub fn nothing_is_announced(&mut self) {
+        self.announced.clear();
+        self.internal_announced.clear();
+    }
+
     /// The union. A fresh hint of an attachment starts that side's second looks anew.
     pub fn merge(&mut self, other: &Look) {
         // A hint that names no attachment says nothing new of those that are looked at again.

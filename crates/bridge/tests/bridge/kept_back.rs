@@ -17,6 +17,7 @@ either_version_on_either_side![
     a_file_that_is_kept_back_holds_up_nothing_else,
     an_entry_that_is_kept_back_lets_the_others_and_later_ones_pass,
     a_state_that_is_kept_back_lets_the_rest_pass,
+    a_deletion_crosses_while_something_else_is_kept_back,
     what_is_kept_back_is_known_after_a_restart,
     a_side_that_answers_so_to_every_call_is_down,
 ];
@@ -313,6 +314,46 @@ async fn a_side_that_answers_so_to_every_call_is_down(versions: Versions) {
         world.internal.heal();
         world.pass_seconds(2 * MINUTE).await;
         assert_eq!(world.copy_of(id).await.field("title"), "[R-000001] newer", "{status}");
+        world.one_more_pass_writes_nothing().await;
+    }
+}
+
+/// A hint of a file is taken in once, however long something else of the ticket is kept back.
+async fn a_deletion_crosses_while_something_else_is_kept_back(versions: Versions) {
+    for side in Side::BOTH {
+        let world = Setup::between(versions).start().await;
+        let id = create(world.acme(), "calm").await;
+        world.settle().await;
+        let copy = world.copy_of(id).await.id;
+        let (sim, ticket, other, counterpart) = match side {
+            Side::External => (world.acme(), id, &world.internal, copy),
+            Side::Internal => (&world.internal, copy, world.acme(), id),
+        };
+        let deleted = sim.attach(ticket, "deleted.txt", "text/plain", b"deleted").await.unwrap();
+        world.settle().await;
+        world.internal.bar_word(WORD, Fault::barred(403));
+        world.acme().update(id, json!({"description": format!("<p>a {WORD}</p>")})).await.unwrap();
+        world.pass_seconds(10).await;
+        sim.attach(ticket, "later.txt", "text/plain", b"later").await.unwrap();
+        world.pass_seconds(3 * MINUTE).await;
+        let names = || {
+            let files = other.attachments(counterpart).into_iter().map(|file| file.filename);
+            files.filter(|name| ["deleted.txt", "later.txt"].contains(&name.as_str())).collect::<Vec<_>>()
+        };
+        assert_eq!(names(), ["deleted.txt", "later.txt"], "{side:?}");
+        sim.delete_attachment(deleted).await;
+        world.pass_seconds(10 * MINUTE).await;
+        assert_eq!(names(), ["later.txt"], "{side:?}");
+        assert!(world.link(id).await.link.held(&Part::Field { code: "description".into() }).is_some(), "{side:?}");
+        // Each try of what is kept back is one write, and reads no file again.
+        sim.clear_calls();
+        world.pass_seconds(2 * HOUR).await;
+        let reads = sim.calls().into_iter().filter(|call| call.class == "Attachment" && call.json.contains("contents"));
+        assert_eq!(reads.count(), 0, "{side:?}");
+        world.internal.heal();
+        world.pass_seconds(7 * HOUR).await;
+        world.settle().await;
+        assert!(world.copy_of(id).await.field("description").contains(WORD), "{side:?}");
         world.one_more_pass_writes_nothing().await;
     }
 }
