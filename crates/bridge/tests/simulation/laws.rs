@@ -192,13 +192,17 @@ impl<G: Ground> Judge<'_, G> {
 
     /// What is left of the laws where people's deeds went with a backup.
     ///
-    /// A copy whose original the backup lacks stays: the original's id may be another file's by now.
+    /// A copy whose original the backup lacks stays, and so does what was made for a counterpart that is gone: the
+    /// original's id may be another file's by now.
     fn nothing_is_there_twice(&mut self, links: &[Stored]) {
-        let orphaned: Vec<(Side, u64)> = links.iter().flat_map(|stored| stored.link.orphaned.clone()).collect();
+        let left_behind = links.iter().flat_map(|stored| stored.link.left_behind.clone());
+        let left_behind = left_behind.map(|file| (Side::External, file));
+        let orphaned = links.iter().flat_map(|stored| stored.link.orphaned.clone());
+        let stays: Vec<(Side, u64)> = orphaned.chain(left_behind).collect();
         for place in self.scene.places() {
             let side = if *place == Place::Elitery { Side::Internal } else { Side::External };
             let files = files_of_tickets(sim_at(self.world, *place)).into_iter();
-            let files = files.filter(|file| !orphaned.contains(&(side, file.id)));
+            let files = files.filter(|file| !stays.contains(&(side, file.id)));
             let mut marks: Vec<String> = files.map(|file| file.temp_id).collect();
             marks.retain(|mark| mark.starts_with("itop-bridge:") && !mark.contains(":log:"));
             marks.sort();
