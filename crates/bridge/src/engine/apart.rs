@@ -172,8 +172,13 @@ impl Pass<'_> {
         let mut any = false;
         for outgoing in fields {
             let Some(Unsure { markup }) = outgoing.unsure.take() else { continue };
-            let is_html = answered.text(outgoing.code()).is_some_and(text::begins_with_tag);
-            if is_html && !text::begins_with_tag(outgoing.value()) {
+            if outgoing.value().is_empty() || text::begins_with_tag(outgoing.value()) {
+                continue;
+            }
+            let Some(shown) = answered.text(outgoing.code()).filter(|shown| !shown.is_empty()) else { continue };
+            if !text::begins_with_tag(shown) {
+                self.shared.internal.learn_format(&answered.class, outgoing.code(), Format::Plain);
+            } else {
                 self.shared.internal.learn_format(&answered.class, outgoing.code(), Format::Html);
                 let as_html = html::text_to_html(&outgoing.words.readable());
                 let as_html = || self.html_words(Side::External, as_html, Vec::new());

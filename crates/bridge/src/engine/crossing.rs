@@ -3,8 +3,8 @@
 //! which the core cuts.
 //!
 //! Whether an attribute is plain text or HTML differs between iTop's versions and models, and REST does not say it.
-//! A value that does not begin with a tag is plain text; one that does is HTML, unless the attribute is known to hold
-//! plain text.
+//! A value that does not begin and end with a tag is plain text. One that does is HTML where it is made of an editor's
+//! blocks, or where most of the newest values are HTML. What iTop made of a text of the bridge's own is certain, and kept.
 
 use base64::Engine as _;
 use itop_bridge_core::text::begins_with_tag;
@@ -156,72 +156,100 @@ impl Pass<'_> {
         if Policy::is_html(code) {
             return Ok(Format::Html);
         }
+        if !looks_like_html(value) {
+            return Ok(Format::Plain);
+        }
         let class = match (from, &self.link.internal) {
             (Side::External, _) => self.link.external.class.clone(),
             (Side::Internal, Some(key)) => key.class.clone(),
             (Side::Internal, None) => self.policy.internal_class.clone(),
         };
         let itop = self.shared.itop(self.lane, from);
-        let known = self.format(itop, &class, code, Some(value)).await?;
-        // What one value shows for certain counts before what others have shown.
-        Ok(if begins_with_tag(value) { known.unwrap_or(Format::Html) } else { Format::Plain })
+        if let Some(known) = itop.format(&class, code) {
+            return Ok(known);
+        }
+        if is_of_an_editor(value) {
+            // Where the others are plain texts, they are of before an upgrade.
+            return Ok(Format::Html);
+        }
+        let others = self.others(itop, &class, code).await?;
+        Ok(if others.are_mostly_plain() { Format::Plain } else { Format::Html })
     }
 
+    /// `None` where nothing shows that it is HTML: only iTop's answer to a text of ours tells that it is not.
     async fn target_format(&mut self, target: Target<'_>) -> Result<Option<Format>, Failure> {
         let Target { on, class, code, holds } = target;
         if Policy::is_html(code) {
             return Ok(Some(Format::Html));
         }
         let itop = self.shared.itop(self.lane, on);
-        self.format(itop, class, code, holds).await
-    }
-
-    /// How that side holds the attribute: by what stands in this ticket, else by one read for any value at all.
-    async fn format(
-        &self,
-        itop: &Itop,
-        class: &str,
-        code: &str,
-        stands: Option<&str>,
-    ) -> Result<Option<Format>, Failure> {
         if let Some(known) = itop.format(class, code) {
             return Ok(Some(known));
         }
-        let example = match stands {
-            Some(stands) => Some(stands.to_owned()),
-            None => self.any_value(itop, class, code, &format!("{code} != ''")).await?,
+        let others = self.others(itop, class, code).await?;
+        let is_html = match holds.filter(|holds| !holds.is_empty()) {
+            Some(holds) => looks_like_html(holds) && !others.are_mostly_plain(),
+            None => others.html > 0 && !others.are_mostly_plain(),
         };
-        let Some(example) = example else { return Ok(None) };
-        let format = if begins_with_tag(&example) {
-            // A plain text may begin with a tag too. Every value of an HTML attribute does.
-            let other = format!("{code} != '' AND {code} NOT LIKE '<%'");
-            let other = self.any_value(itop, class, code, &other).await?;
-            if other.is_some_and(|value| !begins_with_tag(&value)) { Format::Plain } else { Format::Html }
-        } else {
-            Format::Plain
-        };
-        itop.learn_format(class, code, format);
-        Ok(Some(format))
+        Ok(is_html.then_some(Format::Html))
     }
 
-    /// Nothing where that iTop refuses to say, as of an attribute that the class does not have.
-    async fn any_value(
-        &self,
-        itop: &Itop,
-        class: &str,
-        code: &str,
-        condition: &str,
-    ) -> Result<Option<String>, Failure> {
-        let query = Query::oql(format!("SELECT {class} WHERE {condition}")).limit(1);
+    /// What other tickets of the class hold there, the newest first (iTop's own order of tickets). In an iTop that was
+    /// upgraded, plain texts of former years stand in an attribute that is HTML now.
+    async fn others(&self, itop: &Itop, class: &str, code: &str) -> Result<Others, Failure> {
+        let own = self.link.key(itop.side()).map_or(0, |key| key.id);
+        let query = Query::oql(format!("SELECT {class} WHERE {code} != '' AND id != {own}")).limit(EXAMPLES);
         let answer = itop.client.get(class, &query, &[code]).await;
+        let mut others = Others::default();
         match self.shared.noted(itop, class, answer) {
-            Ok(found) => Ok(found.objects.first().and_then(|object| object.text(code)).map(str::to_owned)),
+            Ok(found) => {
+                let values = found.objects.iter().filter_map(|object| object.text(code));
+                values.for_each(|value| {
+                    *(if looks_like_html(value) { &mut others.html } else { &mut others.plain }) += 1
+                });
+            }
             Err(error) => {
                 let failure = Failure::of(itop, &error);
-                if failure.ends_the_pass() { Err(failure) } else { Ok(None) }
+                // That iTop may refuse to say, as of an attribute that the class does not have.
+                if failure.ends_the_pass() {
+                    return Err(failure);
+                }
             }
         }
+        if others.html > 0 && others.plain == 0 {
+            itop.learn_format(class, code, Format::Html);
+        }
+        Ok(others)
     }
+}
+
+/// So many of the newest values tell whether an attribute is HTML.
+const EXAMPLES: u32 = 5;
+
+#[derive(Default)]
+struct Others {
+    html: usize,
+    plain: usize,
+}
+
+impl Others {
+    fn are_mostly_plain(&self) -> bool {
+        self.plain > self.html
+    }
+}
+
+/// What iTop's editor writes is made of blocks. Nobody types that into a field of plain text.
+fn is_of_an_editor(value: &str) -> bool {
+    const BLOCKS: [&str; 15] =
+        ["p", "div", "ul", "ol", "table", "figure", "pre", "blockquote", "hr", "h1", "h2", "h3", "h4", "h5", "h6"];
+    let tag = value.trim_start().trim_start_matches('<');
+    let end = tag.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(tag.len());
+    looks_like_html(value) && BLOCKS.contains(&tag[..end].to_ascii_lowercase().as_str())
+}
+
+/// As iTop answers HTML. A plain text may look like it too.
+fn looks_like_html(value: &str) -> bool {
+    begins_with_tag(value) && value.trim_end().ends_with('>')
 }
 
 /// Codes of an enumeration, numbers and dates have no format to convert.

@@ -590,3 +590,45 @@ async fn a_text_field_crosses_in_the_format_that_the_inside_holds() {
         world.one_more_pass_writes_nothing().await;
     }
 }
+
+/// An iTop that was upgraded holds plain texts of former years in an attribute that is HTML now, and a plain text may
+/// look like HTML.
+#[tokio::test(start_paused = true)]
+async fn a_text_is_not_judged_by_what_another_ticket_has_held_for_years() {
+    for versions in PAIRS {
+        let fields = "fields = [\"title\", \"description\", \"solution\"]";
+        let world = Setup::between(versions).sync(fields).start().await;
+        let mut tickets = Vec::new();
+        for n in 0..7 {
+            let id = world.acme().create_ticket("UserRequest", ticket(&format!("Printer {n}"))).await.unwrap();
+            world.settle().await;
+            tickets.push((id, world.copy_of(id).await.id));
+        }
+        for (id, copy) in tickets.drain(..3) {
+            world.acme().overwrite(id, "solution", "Lamp replaced");
+            world.internal.overwrite(copy, "solution", "Lamp replaced");
+        }
+        let is_html = |version| version == Version::V3_2;
+        for (id, copy) in tickets {
+            let said = if is_html(versions.outside) {
+                "<p>I <b>replaced</b> it: 5 &lt; 7</p>\n<p>So.</p>"
+            } else {
+                "I replaced it: 5 < 7\n\nSo."
+            };
+            world.acme().update(id, json!({ "solution": said })).await.unwrap();
+            world.settle().await;
+            let copy = world.internal.ticket(copy).unwrap();
+            let told = if !is_html(versions.inside) {
+                "I replaced it: 5 < 7\n\nSo."
+            } else if is_html(versions.outside) {
+                said
+            } else {
+                "<p>I replaced it: 5 &lt; 7</p>\n<p>So.</p>"
+            };
+            assert_eq!(copy.field("solution"), told, "{versions:?}, {}", copy.field("ref"));
+        }
+        // No hook told of what stands there for years.
+        world.look_at_everything().await;
+        world.one_more_pass_writes_nothing().await;
+    }
+}
