@@ -221,6 +221,20 @@ impl Link {
         self.documents.push(document);
     }
 
+    /// Every conflict that stands now. Their order is by what they are about, and says nothing of which was met first.
+    pub fn conflicts_are(&mut self, mut conflicts: Vec<Conflict>) {
+        conflicts.sort_by(|one, other| one.about.cmp(&other.about));
+        self.conflicts = conflicts;
+    }
+
+    /// Keeps a conflict in place of what was known of the same attribute.
+    pub fn keep_conflict(&mut self, conflict: Conflict) {
+        let mut conflicts = std::mem::take(&mut self.conflicts);
+        conflicts.retain(|known| known.about != conflict.about);
+        conflicts.push(conflict);
+        self.conflicts_are(conflicts);
+    }
+
     /// A disagreement of an attribute, or of the status, that stood when the pair was found.
     pub fn older_conflict(&self, about: &str) -> Option<&Conflict> {
         self.conflicts.iter().find(|conflict| conflict.is_older && conflict.about == about)

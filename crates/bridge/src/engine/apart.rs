@@ -268,8 +268,7 @@ impl Pass<'_> {
             tracing::warn!(ticket = %self.name(), field = code, %error, "a value is not taken; the other fields are written");
             self.did(format!("conflict: {code}: {}", conflict.text));
         }
-        self.link.conflicts.retain(|known| known.about != *code);
-        self.link.conflicts.push(conflict);
+        self.link.keep_conflict(conflict);
     }
 }
 

@@ -459,7 +459,7 @@ impl<'a> Pass<'a> {
                 self.did(format!("conflict: {}", conflict.text));
             }
         }
-        self.link.conflicts.clone_from(&plan.conflicts);
+        self.link.conflicts_are(plan.conflicts.clone());
         self.link.waits_for_date = plan.waits_for_date;
         self.shared.note_waiting_for_date(&self.claim.lease.of, plan.waits_for_date);
         self.link != before

@@ -178,3 +178,14 @@ async fn an_operator_sees_what_was_refused_and_has_it_tried_again() {
     assert_eq!((world.copy_of(id).await.field("impact"), conflicts(&world, id).await.len()), ("4", 0));
     world.one_more_pass_writes_nothing().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_refused_first_does_not_matter_afterwards() {
+    let world = world(PAIRS[1]).await;
+    let id = created(&world, "Printer on fire", "4").await;
+    world.acme().update(id, json!({ "title": "Printer on fire!!" })).await.unwrap();
+    world.settle().await;
+    let conflicts = conflicts(&world, id).await;
+    assert!(matches!(&conflicts[..], [one, other] if one.starts_with("impact: ") && other.starts_with("title: ")));
+    world.one_more_pass_writes_nothing().await;
+}

@@ -126,5 +126,5 @@ pub fn as_they_stand(policy: &Policy, link: &mut Link, external: &Ticket, intern
         link.remember(&note);
         conflicts.extend(conflict);
     }
-    link.conflicts = conflicts;
+    link.conflicts_are(conflicts);
 }
