@@ -47,6 +47,22 @@ pub fn fields() -> Vec<Case> {
         ))
         .does_nothing(),
         with_end(case(
+            "a date that cannot be read outside is not emptied inside",
+            bridged(link()),
+            ext().date_unread("end_date").title("B"),
+            int().with("end_date", PARIS),
+        ))
+        .writes([r#"update title="[R-1] B""#])
+        .conflict("end_date: the format is not known"),
+        with_end(case(
+            "a date that cannot be read inside is not written again",
+            bridged(link()),
+            ext().date("end_date", "2026-12-02 08:00:00", "2026-12-02 02:00:00"),
+            int().date_unread("end_date"),
+        ))
+        .writes([])
+        .conflict("end_date: the format is not known"),
+        with_end(case(
             "a counterpart is made without the date that waits",
             unborn(),
             ext().date_unknown_abroad("end_date", JAKARTA),
