@@ -255,12 +255,12 @@ async fn what_differs_is_shown_and_left_until_it_changes_outside(versions: Versi
     world.internal.update(copy, json!({ "title": "An agent's words", "urgency": "3" })).await.unwrap();
     go(world.acme(), id, &["ev_resolve"]).await;
     let said = world.loses_and_rebuilds().await;
-    for about in ["title", "urgency", "status"] {
+    for about in ["status", "title", "urgency"] {
         assert!(said.contains(&format!("acme:R-{id:06}: left as it is: {about}: ")), "{said}");
     }
     world.nothing_is_written().await;
     let about = |stored: Stored| stored.link.conflicts.into_iter().map(|one| one.about).collect::<Vec<_>>();
-    assert_eq!(about(world.link(id).await), ["title", "urgency", "status"]);
+    assert_eq!(about(world.link(id).await), ["status", "title", "urgency"]);
     world.acme().update(id, json!({ "title": "The customer's words" })).await.unwrap();
     go(world.acme(), id, &["ev_close"]).await;
     world.settle().await;
