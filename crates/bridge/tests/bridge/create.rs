@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use itop_sim::{Call, Effect, Fault, Limits, Outcome, Sim, Ticket, Version};
 
+use crate::listen::Log;
 use crate::world::*;
 
 const CLASSES: [&str; 5] = ["UserRequest", "Incident", "RoutineChange", "NormalChange", "EmergencyChange"];
@@ -484,6 +485,27 @@ async fn a_ticket_created_twice_over_by_hooks_makes_one_ticket() {
         }
         world.settle().await;
         assert_eq!(only_ticket(&world.internal).id, world.copy_of(id).await.id);
+        world.one_more_pass_writes_nothing().await;
+    }
+}
+
+/// The process dies before it has the answer: the copy is found, and nobody is told to close it.
+#[tokio::test(start_paused = true)]
+async fn a_counterpart_whose_create_was_not_answered_passes_for_no_second_one() {
+    for versions in PAIRS {
+        let log = Log::kept();
+        let mut world = simple(versions).start().await;
+        world.acme().create_ticket("UserRequest", ticket("Printer on fire")).await.unwrap();
+        world.settle().await;
+        fail_create(&world, Fault::Hang(Effect::Committed));
+        let id = world.acme().create_ticket("UserRequest", ticket("Printer flooded")).await.unwrap();
+        world.pass_seconds(5).await;
+        world.crash().await;
+        world.boot();
+        world.pass_seconds(600).await;
+        world.settle().await;
+        assert_eq!(world.copy_of(id).await.field("title"), "[R-000002] Printer flooded");
+        assert_eq!(log.lines("close this one"), [""; 0], "{versions:?}");
         world.one_more_pass_writes_nothing().await;
     }
 }

@@ -170,14 +170,15 @@ impl Shared {
             let of = TicketOf { external: external.clone(), ticket };
             match self.store.call(move |store| store.link_of_external(&of)).await? {
                 Some(stored) => {
-                    let linked = stored.link.internal.as_ref().map(|key| key.id);
+                    // Of a create whose answer nobody has, the pass finds the first: there is no other.
+                    let linked = stored.link.internal.as_ref().map_or(all[0].internal, |key| key.id);
                     let ended = stored.state == LinkState::Ended;
                     rebuilt.known += usize::from(!ended);
                     if ended {
                         let why = format!("its link {} has ended; `links link` makes it anew", stored.id);
                         rebuilt.left.push(self.left(&all[0], why));
                     }
-                    all.retain(|other| !ended && Some(other.internal) != linked);
+                    all.retain(|other| !ended && other.internal != linked);
                     rebuilt.left.extend(all.iter().map(|twin| self.twin(twin, linked)));
                 }
                 None => {
@@ -194,7 +195,7 @@ impl Shared {
                     }
                     let mut free = free.into_iter();
                     let Some(first) = free.next() else { continue };
-                    rebuilt.left.extend(free.map(|twin| self.twin(&twin, Some(first.internal))));
+                    rebuilt.left.extend(free.map(|twin| self.twin(&twin, first.internal)));
                     unknown.entry((external, class)).or_default().push(first);
                 }
             }
@@ -219,9 +220,8 @@ impl Shared {
         Left { what, why }
     }
 
-    fn twin(&self, candidate: &Candidate, linked: Option<u64>) -> Left {
-        let linked = linked.map_or_else(|| "another".to_owned(), |id| format!("ticket {id}"));
-        self.left(candidate, format!("{linked} carries the same mark and is its counterpart; close this one"))
+    fn twin(&self, candidate: &Candidate, linked: u64) -> Left {
+        self.left(candidate, format!("ticket {linked} carries the same mark and is its counterpart; close this one"))
     }
 
     /// All objects that fit.
