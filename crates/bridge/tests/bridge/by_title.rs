@@ -88,7 +88,7 @@ async fn a_ticket_that_a_title_names_is_adopted_and_the_others_are_carried(versi
     assert_eq!(
         did,
         format!(
-            "{pair} title: {differed}\n{pair} description: {differed}\nAdopted: 1 pair, as they stand.\n\
+            "{pair} description: {differed}\n{pair} title: {differed}\nAdopted: 1 pair, as they stand.\n\
              Marked: 2 tickets. `serve` carries them, after what webhooks tell of.\n"
         )
     );
