@@ -3,7 +3,7 @@
 //! lost: the text is written once more as HTML (with the source's own markup, where it had some, else
 //! escaped), and stays owed until that is answered ok.
 
-use itop_bridge_core::link::{Enclosure, Late, LateWrite, PlainText};
+use itop_bridge_core::link::{Enclosure, Late, PlainText};
 use itop_bridge_core::{FileKind, Link, Side, Ticket};
 use itop_client::Fields;
 
@@ -24,10 +24,7 @@ impl Pass<'_> {
         shows: impl Fn(&str) -> Option<&'t str>,
     ) {
         let itop = self.shared.itop(self.lane, on);
-        let may_land = |late: &LateWrite| {
-            matches!(late.what, Late::Status { on: side, .. } if side == on) && late.until_ms > read_at_ms
-        };
-        let may_come = self.link.late.iter().any(may_land);
+        let may_come = self.link.status_may_land(on, read_at_ms);
         self.link.plain.retain(|sent| {
             if sent.on != on {
                 return true;

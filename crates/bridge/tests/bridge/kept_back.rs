@@ -1,6 +1,8 @@
 //! Something before an iTop (a proxy, a firewall) answers in its place, over one word in one request. What is
 //! concerned waits by itself; all else goes on.
 
+use std::time::Duration;
+
 use itop_bridge::store::QueueRow;
 use itop_bridge_core::Side;
 use itop_bridge_core::link::Part;
@@ -17,6 +19,11 @@ either_version_on_either_side![
     a_file_that_is_kept_back_holds_up_nothing_else,
     an_entry_that_is_kept_back_lets_the_others_and_later_ones_pass,
     a_state_that_is_kept_back_lets_the_rest_pass,
+    a_text_that_was_kept_back_arrives_though_its_walk_does_not_end,
+    a_text_that_was_kept_back_arrives_though_a_later_walk_is_kept_back,
+    a_text_that_was_kept_back_arrives_though_nobody_heard_that_the_ticket_was_moved,
+    of_two_texts_that_were_kept_back_the_later_arrives,
+    a_text_that_was_kept_back_is_cut_where_there_is_no_room_for_it,
     what_is_kept_back_is_known_after_a_restart,
     a_side_that_answers_so_to_every_call_is_down,
 ];
@@ -269,6 +276,137 @@ async fn a_state_that_is_kept_back_lets_the_rest_pass(versions: Versions) {
     assert_eq!(world.copy_of(id).await.status(), "assigned");
     world.internal.heal();
     world.settle().await;
+    assert_eq!(world.link(id).await.link.held, []);
+    world.one_more_pass_writes_nothing().await;
+}
+
+/// A stimulus does not reach this iTop, whatever it carries.
+fn bar_stimulus(sim: &Sim, stimulus: &'static str) {
+    sim.fail_with(move |call| (call.request()["stimulus"] == stimulus).then(|| Fault::barred(502)));
+}
+
+async fn assigned(world: &World) -> u64 {
+    let id = create(world.acme(), "calm").await;
+    world.acme().stimulus(id, "ev_assign", json!({"team_id": 37, "agent_id": 9})).await.unwrap();
+    world.settle().await;
+    id
+}
+
+async fn waits_for_its_text(world: &World, id: u64, code: &str) {
+    let copy = world.copy_of(id).await;
+    assert!(copy.field(code).contains("could not be delivered yet"), "{}", copy.field(code));
+    let held = world.link(id).await.link.held;
+    let texts = held.iter().filter(|held| matches!(&held.part, Part::Text(text) if text.code == code));
+    assert_eq!(texts.count(), 1, "{held:?}");
+}
+
+async fn a_text_that_was_kept_back_arrives_though_its_walk_does_not_end(versions: Versions) {
+    let world = Setup::between(versions).start().await;
+    let id = assigned(&world).await;
+    world.internal.bar_word(WORD, Fault::barred(403));
+    bar_stimulus(&world.internal, "ev_close");
+    let solution = json!({"solution": format!("a {WORD}"), "resolution_code": "assistance", "service_id": 2});
+    world.acme().drop_hooks(true);
+    world.acme().stimulus(id, "ev_resolve", solution).await.unwrap();
+    world.acme().drop_hooks(false);
+    world.acme().stimulus(id, "ev_close", json!({})).await.unwrap();
+    world.pass_seconds(HOUR / 2).await;
+    assert_eq!(world.copy_of(id).await.status(), "resolved");
+    waits_for_its_text(&world, id, "solution").await;
+    // The text's way is free, and that of the last stimulus is not.
+    world.internal.heal();
+    bar_stimulus(&world.internal, "ev_close");
+    world.pass_seconds(HOUR).await;
+    let copy = world.copy_of(id).await;
+    assert!(copy.status() == "resolved" && copy.field("solution").contains(WORD), "{}", copy.field("solution"));
+    world.internal.heal();
+    world.pass_seconds(HOUR + 10 * MINUTE).await;
+    let copy = world.copy_of(id).await;
+    assert!(copy.status() == "closed" && copy.field("solution").contains(WORD), "{}", copy.field("solution"));
+    assert_eq!(world.link(id).await.link.held, []);
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn a_text_that_was_kept_back_arrives_though_a_later_walk_is_kept_back(versions: Versions) {
+    let world = Setup::between(versions).start().await;
+    let id = assigned(&world).await;
+    world.internal.bar_word(WORD, Fault::barred(403));
+    world.acme().stimulus(id, "ev_pending", json!({"pending_reason": format!("a {WORD}")})).await.unwrap();
+    world.pass_seconds(10 * MINUTE).await;
+    waits_for_its_text(&world, id, "pending_reason").await;
+    bar_stimulus(&world.internal, "ev_assign");
+    world.acme().stimulus(id, "ev_assign", json!({"team_id": 37, "agent_id": 9})).await.unwrap();
+    world.pass_seconds(2 * HOUR).await;
+    assert_eq!(world.copy_of(id).await.status(), "pending");
+    waits_for_its_text(&world, id, "pending_reason").await;
+    world.internal.heal();
+    world.pass_seconds(7 * HOUR).await;
+    let copy = world.copy_of(id).await;
+    assert!(copy.field("pending_reason").contains(WORD), "{}", copy.field("pending_reason"));
+    assert_eq!((copy.status(), world.link(id).await.link.held.as_slice()), ("assigned", [].as_slice()));
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn a_text_that_was_kept_back_arrives_though_nobody_heard_that_the_ticket_was_moved(versions: Versions) {
+    let late = Duration::from_secs(100);
+    for fault in [Fault::Status(502, Effect::Committed), Fault::Hang(Effect::Committed), Fault::LandLate(late)] {
+        let world = Setup::between(versions).start().await;
+        let id = assigned(&world).await;
+        world.internal.bar_word(WORD, Fault::barred(403));
+        // The move without the text.
+        world.internal.fail_when(1, fault.clone(), |call| call.says("could not be delivered yet"));
+        world.acme().stimulus(id, "ev_pending", json!({"pending_reason": format!("a {WORD}")})).await.unwrap();
+        world.pass_seconds(15 * MINUTE).await;
+        assert_eq!(world.copy_of(id).await.status(), "pending", "{fault:?}");
+        waits_for_its_text(&world, id, "pending_reason").await;
+        world.internal.heal();
+        world.settle().await;
+        assert_eq!(world.copy_of(id).await.field("pending_reason"), format!("a {WORD}"), "{fault:?}");
+        assert_eq!(world.link(id).await.link.held, [], "{fault:?}");
+        world.one_more_pass_writes_nothing().await;
+    }
+}
+
+async fn of_two_texts_that_were_kept_back_the_later_arrives(versions: Versions) {
+    let world = Setup::between(versions).start().await;
+    let id = assigned(&world).await;
+    for word in ["first-word", "second-word"] {
+        world.internal.bar_word(word, Fault::barred(403));
+        world.acme().stimulus(id, "ev_pending", json!({"pending_reason": format!("a {word}")})).await.unwrap();
+        world.pass_seconds(10 * MINUTE).await;
+        waits_for_its_text(&world, id, "pending_reason").await;
+        if word == "first-word" {
+            world.acme().stimulus(id, "ev_assign", json!({"team_id": 37, "agent_id": 9})).await.unwrap();
+            world.pass_seconds(10).await;
+            assert_eq!(world.copy_of(id).await.status(), "assigned");
+        }
+    }
+    world.internal.heal();
+    world.internal.bar_word("second-word", Fault::barred(403));
+    world.pass_seconds(2 * HOUR).await;
+    waits_for_its_text(&world, id, "pending_reason").await;
+    world.internal.heal();
+    world.pass_seconds(7 * HOUR).await;
+    assert_eq!(world.copy_of(id).await.field("pending_reason"), "a second-word");
+    assert_eq!(world.link(id).await.link.held, []);
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn a_text_that_was_kept_back_is_cut_where_there_is_no_room_for_it(versions: Versions) {
+    let world = Setup::between(versions).start().await;
+    let id = assigned(&world).await;
+    world.internal.bar_word(WORD, Fault::barred(403));
+    world.internal.limit_text("pending_reason", 600);
+    let reason = format!("{} {WORD}", "one two three ".repeat(100));
+    world.acme().stimulus(id, "ev_pending", json!({"pending_reason": reason})).await.unwrap();
+    world.pass_seconds(10 * MINUTE).await;
+    waits_for_its_text(&world, id, "pending_reason").await;
+    world.internal.heal();
+    world.settle().await;
+    let copy = world.copy_of(id).await;
+    assert!(copy.field("pending_reason").contains("[cut here"), "{}", copy.field("pending_reason"));
+    let files = world.internal.attachments(copy.id);
+    assert!(files.len() == 1 && String::from_utf8_lossy(&files[0].data).contains(&reason), "{files:?}");
     assert_eq!(world.link(id).await.link.held, []);
     world.one_more_pass_writes_nothing().await;
 }

@@ -65,6 +65,16 @@ pub enum Part {
     },
 }
 
+impl Part {
+    /// Of two texts of one attribute the newer counts.
+    fn is_replaced_by(&self, newer: &Part) -> bool {
+        match (self, newer) {
+            (Part::Text(old), Part::Text(new)) => (old.on, &old.code) == (new.on, &new.code),
+            _ => self == newer,
+        }
+    }
+}
+
 /// A text of the other side's ticket, as it stands there.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
@@ -98,7 +108,7 @@ impl Link {
 
     /// Keeps what is known of a part that is held up in place of what was known before.
     pub fn hold(&mut self, held: Held) {
-        self.release(&held.part);
+        self.held.retain(|known| !known.part.is_replaced_by(&held.part));
         self.held.push(held);
     }
 
