@@ -52,14 +52,14 @@ impl Room {
     pub fn after(self, sent: &str, fault: ValueFault) -> Option<(Room, Option<What>)> {
         let chars = sent.chars().count();
         let (room, learnt) = match fault {
-            // iTop makes more of it than was sent: `&` becomes `&amp;`.
-            ValueFault::TooLong { found, limit } if found > chars && limit >= self.chars => {
-                let in_proportion = limit.saturating_mul(chars) / found;
-                (Room { chars: in_proportion.min(chars - chars / 32), ..self }, None)
-            }
-            ValueFault::TooLong { limit, .. } => {
-                let learnt = (limit < self.chars).then_some(What::Chars(limit));
-                (Room { chars: limit.min(chars), ..self }, learnt)
+            ValueFault::TooLong { found, limit } => {
+                let left = if limit < chars {
+                    limit
+                } else {
+                    // iTop makes more of it than was sent: `&` becomes `&amp;`.
+                    (limit.saturating_mul(chars) / found.max(1)).min(chars - chars / 32)
+                };
+                (Room { chars: left, ..self }, (limit < self.chars).then_some(What::Chars(limit)))
             }
             ValueFault::TooManyBytes => {
                 let bytes = sent.len() / 4 * 3;
@@ -256,6 +256,20 @@ mod tests {
         let room = Room { chars: 10, bytes: 12, basic_plane_only: false };
         assert!(room.holds("abcdefghij") && room.holds("字字字字"));
         assert!(!room.holds("abcdefghijk") && !room.holds("字字字字字"));
+    }
+
+    #[test]
+    fn what_is_left_after_a_text_was_too_long_is_less_than_was_sent_and_the_limit_is_learnt() {
+        let after = |room: Room, chars: usize, found, limit| {
+            let (room, learnt) = room.after(&"x".repeat(chars), ValueFault::TooLong { found, limit }).unwrap();
+            (room.chars, learnt)
+        };
+        let of_300 = Room { chars: 300, ..Room::default() };
+        assert_eq!(after(Room::default(), 5_000, 5_007, 1_000), (1_000, Some(What::Chars(1_000))));
+        // iTop makes more of what was sent.
+        assert_eq!(after(Room::default(), 295, 340, 300), (260, Some(What::Chars(300))));
+        assert_eq!(after(of_300, 295, 340, 300), (260, None));
+        assert_eq!(after(Room::default(), 65_000, 65_536, 65_535), (62_969, None));
     }
 
     #[test]

@@ -293,7 +293,28 @@ async fn a_database_in_utf8mb3_gets_question_marks_and_is_told_once(versions: Ve
     world.one_more_pass_writes_nothing().await;
 }
 
+/// iTop makes more of a text than was sent, and has no room for that.
+async fn a_smaller_limit_is_learnt_where_what_was_sent_would_fit(versions: Versions) {
+    let world = Setup::between(versions).start().await;
+    let (id, copy) = linked(&world).await;
+    world.internal.limit_text("description", 300);
+    for (n, text) in ["a > b ".repeat(48), "one two ".repeat(60)].into_iter().enumerate() {
+        world.acme().overwrite(id, "description", &format!("<p>{text}</p>"));
+        world.clear_calls();
+        world.acme().update(id, json!({ "urgency": (n + 1).to_string() })).await.unwrap();
+        world.settle().await;
+        assert_eq!(world.link(id).await.link.conflicts, []);
+        let description = world.internal.ticket(copy).unwrap().field("description").to_owned();
+        assert!(description.len() <= 300 && description.contains("[cut here"), "{description}");
+        assert!(text_of(&made(&world.internal, copy, "text")[0]).contains(text.trim_end()));
+        let is_update = |call: &&itop_sim::Call| call.operation == "core/update" && call.class == "UserRequest";
+        assert_eq!(world.internal.calls().iter().filter(is_update).count(), 2 - n, "it is known by then");
+    }
+    world.one_more_pass_writes_nothing().await;
+}
+
 either_version_on_either_side!(
+    a_smaller_limit_is_learnt_where_what_was_sent_would_fit,
     a_picture_that_does_not_fit_crosses_as_a_file_and_all_else_of_the_edit_too,
     a_ticket_that_is_born_with_a_large_picture_is_created_at_once,
     of_two_pictures_of_which_one_fits_the_first_stays_in_the_text,
