@@ -1,6 +1,8 @@
 //! Sending fields of a ticket: together, and one by one where what failed may lie in one of them. A value that is not
 //! taken is a conflict of its own field; the others are written.
 
+use std::collections::BTreeMap;
+
 use itop_bridge_core::link::{self, Enclosure, Part, RefusedField};
 use itop_bridge_core::plan::FieldWrite;
 use itop_bridge_core::text::{self, NO_DESCRIPTION};
@@ -204,7 +206,7 @@ impl Pass<'_> {
         error: &Error,
     ) -> Result<bool, Failure> {
         let mut is_less = false;
-        let sent: Vec<String> = fields.iter().map(|outgoing| outgoing.code().to_owned()).collect();
+        let sent = Sizes::of(fields.iter().map(|outgoing| (outgoing.code(), outgoing.value())));
         for outgoing in fields {
             let value = (outgoing.code(), outgoing.value());
             let Some((room, learnt)) = less_room(outgoing.room, value, &sent, error) else { continue };
@@ -268,19 +270,31 @@ impl Pass<'_> {
     }
 }
 
-/// The room that is left for a value after this error, and what that shows of its attribute. `sent` are the attributes
-/// of the call.
+/// The attributes of a call, and how long their values are.
+pub(super) struct Sizes(BTreeMap<String, usize>);
+
+impl Sizes {
+    pub fn of<'v>(sent: impl Iterator<Item = (&'v str, &'v str)>) -> Sizes {
+        Sizes(sent.map(|(code, value)| (code.to_owned(), value.len())).collect())
+    }
+
+    fn longest(&self) -> usize {
+        self.0.values().copied().max().unwrap_or_default()
+    }
+}
+
+/// The room that is left for a value after this error, and what that shows of its attribute.
 pub(super) fn less_room(
     room: Room,
     (code, value): (&str, &str),
-    sent: &[String],
+    sent: &Sizes,
     error: &Error,
 ) -> Option<(Room, Option<What>)> {
     if is_too_large(error) {
-        return room.after_too_large(value).map(|room| (room, None));
+        return room.after_too_large(value, sent.longest()).map(|room| (room, None));
     }
     let is_it = |bad: &&BadValue| match &bad.attribute {
-        Some(attribute) if sent.contains(attribute) => attribute == code,
+        Some(attribute) if sent.0.contains_key(attribute) => attribute == code,
         // A column of iTop's history: any value with such characters may be meant.
         _ => bad.fault == ValueFault::Characters,
     };

@@ -8,7 +8,7 @@ use itop_bridge_core::ticket::is_external_key;
 use itop_bridge_core::{Link, Side, Ticket};
 use itop_client::Fields;
 
-use super::apart::{less_room, names};
+use super::apart::{Sizes, less_room, names};
 use super::barred::KEPT_BACK;
 use super::crossing::{Crossed, Target, Unsure, is_prose};
 use super::failure::{Failure, Kind};
@@ -269,10 +269,10 @@ impl Pass<'_> {
     ) -> Result<bool, Failure> {
         let mut is_less = false;
         let mut not_known = Vec::new();
-        let codes: Vec<String> = sent.iter().map(|attribute| attribute.code.clone()).collect();
+        let sizes = Sizes::of(sent.iter().map(|attribute| (attribute.code.as_str(), attribute.fitted.value.as_str())));
         for attribute in sent.iter_mut().filter(|attribute| attribute.from_source) {
             let before = attribute.fitted.value.clone();
-            if let Some((room, learnt)) = less_room(attribute.room, (&attribute.code, &before), &codes, error) {
+            if let Some((room, learnt)) = less_room(attribute.room, (&attribute.code, &before), &sizes, error) {
                 attribute.room = room;
                 self.fit_attribute(on, attribute);
                 if attribute.fitted.value != before {
