@@ -240,10 +240,11 @@ impl Pass<'_> {
     ) -> Option<Failure> {
         let mut failure = None;
         for (outgoing, error) in not_taken {
-            self.link.owe_no_enclosures(Side::External, outgoing.code());
             if error.had_no_effect() {
                 // Nothing was written over what a person had put there.
                 self.link.edits_at_stake.retain(|edit| edit.code != outgoing.code());
+            } else {
+                self.link.owe_no_enclosures(Side::External, outgoing.code());
             }
             if others_were_written || !error.bad_values().is_empty() {
                 self.field_refused(outgoing.field, &error);

@@ -41,6 +41,7 @@ impl Pass<'_> {
                 sent.push(self.formatted_for_a_walk(on, attribute, target).await?);
             }
         }
+        let enclosures = self.link.enclosures.clone();
         let answer = loop {
             match self.send_stimulus(on, stimulus, &sent, target).await? {
                 Err(error) if self.stimulate_with_less(on, &target.class, &mut sent, &error).await? => {
@@ -54,7 +55,6 @@ impl Pass<'_> {
             Err(error) => {
                 if error.had_no_effect() {
                     self.link.plain.retain(|text| !is_sent(text));
-                    sent.iter().for_each(|sent| self.link.owe_no_enclosures(on.other(), &sent.code));
                 }
                 self.save().await?;
                 return Err(Failure::of(itop, &error));
@@ -62,6 +62,7 @@ impl Pass<'_> {
             // Answered ok and not applied: a person was faster.
             Ok(None) => {
                 self.link.plain.retain(|text| !is_sent(text));
+                self.link.enclosures = enclosures;
                 String::new()
             }
             Ok(Some(object)) => {
@@ -151,9 +152,6 @@ impl Pass<'_> {
                 }
                 Err(error) => error,
             };
-            if error.had_no_effect() {
-                self.link.owe_no_enclosures(on.other(), code);
-            }
             if !self.stimulate_with_less(on, &target.class, &mut sent, &error).await? {
                 self.save().await?;
                 return Err(Failure::of(itop, &error));
