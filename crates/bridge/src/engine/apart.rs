@@ -12,7 +12,6 @@ use itop_client::{BadValue, Effect, Error, ErrorClass, Object, ValueFault};
 use super::crossing::{Crossed, Unsure};
 use super::failure::{Failure, Kind};
 use super::fit::{Fitted, Words};
-use super::html;
 use super::itop::Format;
 use super::pass::Pass;
 use super::room::{Room, What};
@@ -173,13 +172,11 @@ impl Pass<'_> {
     pub(super) fn became_html(&self, fields: &mut [Outgoing<'_>], answered: &Object) -> bool {
         let mut any = false;
         for outgoing in fields {
-            let Some(Unsure { markup }) = outgoing.unsure.take() else { continue };
+            let Some(unsure) = outgoing.unsure.take() else { continue };
             let is_html = answered.text(outgoing.code()).is_some_and(text::begins_with_tag);
             if is_html && !text::begins_with_tag(outgoing.value()) {
                 self.shared.internal.learn_format(&answered.class, outgoing.code(), Format::Html);
-                let as_html = html::text_to_html(&outgoing.words.readable());
-                let as_html = || self.html_words(Side::External, as_html, Vec::new());
-                outgoing.words = markup.unwrap_or_else(as_html);
+                outgoing.words = self.words_as_html(Side::External, &outgoing.words, &unsure);
                 self.fit(outgoing);
                 any = true;
             }

@@ -15,6 +15,7 @@ use super::failure::{Failure, Kind};
 use super::fit::{Fitted, Words};
 use super::html;
 use super::pass::Pass;
+use super::plain::AsHtml;
 use super::room::Room;
 
 impl Pass<'_> {
@@ -90,8 +91,7 @@ impl Pass<'_> {
             self.look_again(self.shared.now_ms());
         }
         self.save().await?;
-        let outcome = self.write_plain_texts_again(on, target).await;
-        self.go_on_after(outcome)
+        self.write_plain_texts_again(on, target).await
     }
 
     /// Writes the texts that stimuli left out, where nobody has written something else since.
@@ -180,9 +180,9 @@ impl Pass<'_> {
         let late = Late::Status { on, to: stimulus.to.clone() };
         let call = client.apply_stimulus(&target.class, target.id, &stimulus.code, &fields, &comment, &output);
         let plain = sent.iter().filter_map(|sent| {
-            sent.unsure.as_ref()?;
-            let html = sent.fitted_markup.clone();
-            Some(PlainText { on, code: sent.code.clone(), value: sent.fitted.value.clone(), html })
+            let AsHtml { value, encloses } = sent.as_html.clone()?;
+            let (code, html) = (sent.code.clone(), Some(value));
+            Some(PlainText { on, code, value: sent.fitted.value.clone(), html, encloses })
         });
         let intend = |link: &mut Link, until_ms| {
             link.may_land(late, until_ms);
@@ -239,8 +239,7 @@ impl Pass<'_> {
         let Crossed { code, words, unsure } = crossed;
         let room = self.shared.itop(self.lane, on).room(&target.class, &code);
         let (fitted, enclosed) = (Fitted::default(), Vec::new());
-        let mut sent =
-            Sent { code, words, unsure, room, fitted, fitted_markup: None, enclosed, from_source, left_out: None };
+        let mut sent = Sent { code, words, unsure, room, fitted, as_html: None, enclosed, from_source, left_out: None };
         self.fit_attribute(on, &mut sent);
         sent
     }
@@ -249,8 +248,12 @@ impl Pass<'_> {
         let (from, code) = (on.other(), sent.code.as_str());
         let file = self.file_of_text(from, code);
         sent.fitted = sent.words.fit(sent.room, &file);
-        let markup = sent.unsure.as_ref().and_then(|unsure| unsure.markup.as_ref());
-        sent.fitted_markup = markup.map(|markup| markup.fit(sent.room, &file).value);
+        sent.as_html = sent.unsure.as_ref().map(|unsure| {
+            let words = self.words_as_html(from, &sent.words, unsure);
+            let fitted = words.fit(sent.room, &file);
+            let encloses = self.enclosed_in(from, code, &words, &fitted);
+            AsHtml { value: fitted.value, encloses }
+        });
         if sent.from_source {
             sent.enclosed = self.enclosed_in(from, code, &sent.words, &sent.fitted);
         }
@@ -325,8 +328,8 @@ struct Sent {
     unsure: Option<Unsure>,
     room: Room,
     fitted: Fitted,
-    /// Of the source's markup, where it is sent as plain text for now, as much as there is room for.
-    fitted_markup: Option<String>,
+    /// What is to be sent if iTop makes HTML of it, where it is sent as plain text for now.
+    as_html: Option<AsHtml>,
     /// The files that it owes.
     enclosed: Vec<Enclosure>,
     /// The other ticket's words: a default, or the target's own, is nobody's to cut.

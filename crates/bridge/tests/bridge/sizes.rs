@@ -1,6 +1,7 @@
 //! What the other iTop has no room for: pictures and texts that are too large, characters that its database lacks. The
 //! ticket crosses at once, and so does all else of it; the rest follows as files.
 
+use itop_bridge_core::Side;
 use itop_sim::{Attachment, Fault, Sim, Version};
 
 use crate::files::lost_answers;
@@ -457,6 +458,66 @@ async fn a_solution_from_inside_is_cut_for_the_customer_too() {
         );
         assert!(text_of(&made(world.acme(), id, "text")[0]).contains(&long_text(5_000)));
         world.one_more_pass_writes_nothing().await;
+    }
+}
+
+/// Nobody knows that it is HTML on the other side: it is sent as plain text first, and its markup once that shows.
+#[tokio::test(start_paused = true)]
+async fn the_files_that_the_markup_of_a_first_solution_names_are_made() {
+    for from in Side::BOTH {
+        for case in ["answered", "lost with the stimulus", "refused"] {
+            for is_a_picture in [true, false] {
+                let world = Setup::outside(Version::V3_2).sync("status_to_external = \"apply\"").start().await;
+                let (id, copy) = linked(&world).await;
+                world.acme().stimulus(id, "ev_assign", json!({ "team_id": 37, "agent_id": 9 })).await.unwrap();
+                world.settle().await;
+                let (outside, inside) = ((world.acme(), id), (&world.internal, copy));
+                let (source, target) = if from == Side::External { (outside, inside) } else { (inside, outside) };
+                let (rewrites, resolves) = ("core/update", "core/apply_stimulus");
+                match case {
+                    "answered" => {}
+                    "refused" => target.0.fail_when(2, Fault::error("a trigger failed"), move |call| {
+                        call.operation == rewrites && call.class == "UserRequest"
+                    }),
+                    _ => target
+                        .0
+                        .fail_when(1, Fault::Hang(itop_sim::Effect::Committed), move |call| call.operation == resolves),
+                }
+                let words = "<ul><li><b>word</b></li></ul>".repeat(3_000);
+                let solution = match is_a_picture {
+                    true => {
+                        let (data, secret) = (png(200_000), "5ec2e7");
+                        let image = source.0.add_inline_image(source.1, secret, "image/png", &data).await.unwrap();
+                        format!("<p>before {} after</p>", image.html)
+                    }
+                    false => words,
+                };
+                source.0.overwrite(source.1, "solution", &solution);
+                source.0.overwrite(source.1, "resolution_code", "assistance");
+                source.0.overwrite(source.1, "status", "resolved");
+                source.0.update(source.1, json!({ "origin": "mail" })).await.unwrap();
+                world.pass_seconds(600).await;
+                world.settle().await;
+                let ticket = target.0.ticket(target.1).unwrap();
+                assert_eq!(ticket.status(), "resolved");
+                let reference = if from == Side::External { "R-000001" } else { "R-001001" };
+                let (kind, name, says) = match is_a_picture {
+                    true => ("image", format!("{reference} image"), "[picture: see the file \""),
+                    false => {
+                        ("text", format!("{reference} solution.txt"), "[cut here: the whole text is in the file \"")
+                    }
+                };
+                let shown = ticket.field("solution");
+                assert!(shown.contains(&format!("{says}{name}")), "{from:?}, {case}: {shown}");
+                let files = made(target.0, target.1, kind);
+                assert!(matches!(files.as_slice(), [file] if file.filename.starts_with(&name)), "{from:?}, {case}");
+                assert_eq!(made(target.0, target.1, if is_a_picture { "text" } else { "image" }).len(), 0);
+                if !is_a_picture {
+                    assert_eq!(text_of(&files[0]).matches("word").count(), 3_000);
+                }
+                world.one_more_pass_writes_nothing().await;
+            }
+        }
     }
 }
 
