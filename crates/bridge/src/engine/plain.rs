@@ -3,7 +3,7 @@
 //! lost: the text is written once more as HTML (with the source's own markup, where it had some, else
 //! escaped), and stays owed until that is answered ok.
 
-use itop_bridge_core::link::{CopyState, Enclosure, Late, PlainText};
+use itop_bridge_core::link::{self, CopyState, Enclosure, Late, Part, PlainText};
 use itop_bridge_core::{FileKind, Link, Side, Ticket};
 use itop_client::Fields;
 
@@ -36,16 +36,20 @@ impl Pass<'_> {
             }
             let is_html = html::begins_with_tag(shown);
             itop.learn_format(class, &sent.code, if is_html { Format::Html } else { Format::Plain });
-            is_html && came_of(&sent.value, shown)
+            let is_written = sent.html.as_deref() == Some(shown);
+            is_html && !is_written && came_of(&sent.value, shown)
         });
     }
 
     /// The same by what was read: the answer was lost, or writing again failed.
     pub(super) async fn settle_plain_texts(&mut self, on: Side, target: &Ticket) -> Result<(), Failure> {
-        let before = self.link.plain.len();
+        let before = (self.link.plain.len(), self.link.held.len());
         let shows = |code: &str| target.attributes.get(code).map(String::as_str);
         self.learn_of_plain_texts(on, &target.class, target.read_at_ms, shows);
-        if self.link.plain.len() < before {
+        let Link { plain, held, .. } = &mut self.link;
+        let is_owed = |side, of: &String| plain.iter().any(|text| text.on == side && text.code == *of);
+        held.retain(|held| !matches!(&held.part, Part::AsHtml { on, code } if !is_owed(*on, code)));
+        if before != (self.link.plain.len(), self.link.held.len()) {
             self.save().await?;
         }
         self.write_plain_texts_again(on, target).await
@@ -78,7 +82,14 @@ impl Pass<'_> {
         let texts: Vec<PlainText> = self.link.plain.iter().filter(is_html).cloned().collect();
         for text in texts {
             let form = self.as_html(&text, &target.class);
-            let outcome = self.write_as_html(text, form, target).await;
+            let (part, of) = (Part::AsHtml { on, code: text.code.clone() }, link::sent(&form.value));
+            if self.link.waits(&part, &of, self.shared.now_ms()) {
+                continue;
+            }
+            let outcome = match self.write_as_html(text, form, target).await {
+                Ok(()) => self.release(&part).await,
+                Err(failure) => self.hold(part, &of, failure).await,
+            };
             self.go_on_after(outcome)?;
         }
         Ok(())

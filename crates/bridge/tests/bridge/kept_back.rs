@@ -6,7 +6,7 @@ use std::time::Duration;
 use itop_bridge::store::QueueRow;
 use itop_bridge_core::Side;
 use itop_bridge_core::link::Part;
-use itop_sim::{Effect, Fault, Sim};
+use itop_sim::{Call, Effect, Fault, Sim, Version};
 
 use crate::listen::Log;
 use crate::world::*;
@@ -453,4 +453,70 @@ async fn a_side_that_answers_so_to_every_call_is_down(versions: Versions) {
         assert_eq!(world.copy_of(id).await.field("title"), "[R-000001] newer", "{status}");
         world.one_more_pass_writes_nothing().await;
     }
+}
+
+/// Nobody knows that `solution` is HTML inside: it is sent plain with the move, which passes. Written once more as HTML
+/// it does not.
+#[tokio::test(start_paused = true)]
+async fn a_text_that_is_kept_back_as_html_waits_by_itself() {
+    for (outside, a_person_writes) in [(Version::V3_1, false), (Version::V3_2, false), (Version::V3_1, true)] {
+        let log = Log::kept();
+        let world = Setup::outside(outside).start().await;
+        let id = assigned(&world).await;
+        let is_html = |call: &Call| call.operation == "core/update" && call.says("&lt;");
+        world.internal.fail_when(usize::MAX, Fault::barred(403), is_html);
+        let words = match outside {
+            Version::V3_1 => "if a <b then reboot",
+            Version::V3_2 => "<p>if a &lt;b then reboot</p>",
+        };
+        let solution = json!({"solution": words, "resolution_code": "assistance", "service_id": 2});
+        world.acme().stimulus(id, "ev_resolve", solution).await.unwrap();
+        world.acme().attach(id, "a.txt", "text/plain", b"a").await.unwrap();
+        world.pass_seconds(10).await;
+        let copy = world.copy_of(id).await;
+        assert_eq!(copy.status(), "resolved");
+        assert!(world.internal.attachments(copy.id).iter().any(|file| file.filename == "a.txt"));
+        world.pass_seconds(30 * MINUTE).await;
+        let told = "solution inside as HTML: 403 by what stands before elitery";
+        let waits = row(&world, id).await.expect("it waits");
+        assert!(!waits.parked && waits.error.as_deref() == Some(told), "{waits:?}");
+        world.pass_seconds(31 * MINUTE).await;
+        let waits = row(&world, id).await.expect("it waits");
+        assert!(waits.parked && waits.error.as_deref() == Some(told), "{waits:?}");
+        let events = events(&world);
+        let is_told = matches!(events.as_slice(), [(event, text)] if event == "parked" && text.contains(told));
+        assert!(is_told, "{events:?}");
+        assert_eq!(log.lines("is tried again, and the rest of the ticket goes on").len(), 1);
+        world.clear_calls();
+        world.pass_seconds(30 * MINUTE).await;
+        assert!(world.internal.writes() <= 1);
+        if a_person_writes {
+            world.internal.update(copy.id, json!({"solution": "<p>a person's</p>"})).await.unwrap();
+            world.acme().update(id, json!({"urgency": "2"})).await.unwrap();
+            world.pass_seconds(MINUTE).await;
+            assert_eq!(world.link(id).await.link.held, []);
+        }
+        world.internal.heal();
+        world.pass_seconds(HOUR + 10 * MINUTE).await;
+        let shows = if a_person_writes { "<p>a person's</p>" } else { "<p>if a &lt;b then reboot</p>" };
+        assert_eq!(world.copy_of(id).await.field("solution"), shows);
+        assert_eq!(world.link(id).await.link.held, []);
+        world.one_more_pass_writes_nothing().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_text_that_was_written_as_html_behind_a_page_waits_no_more() {
+    let world = Setup::outside(Version::V3_2).start().await;
+    let id = assigned(&world).await;
+    let page = Fault::Proxy { status: 403, header: None, effect: Effect::Committed };
+    world.internal.fail_when(usize::MAX, page, |call| call.operation == "core/update" && call.says("&lt;"));
+    let words = "<p>if a &lt;b then <b>reboot</b></p>";
+    let solution = json!({"solution": words, "resolution_code": "assistance", "service_id": 2});
+    world.acme().stimulus(id, "ev_resolve", solution).await.unwrap();
+    world.settle().await;
+    assert_eq!(world.copy_of(id).await.field("solution"), words);
+    assert_eq!(world.link(id).await.link.held, []);
+    assert!(world.internal.calls().iter().filter(|call| call.operation == "core/update").count() <= 1);
+    world.one_more_pass_writes_nothing().await;
 }

@@ -43,6 +43,11 @@ pub enum Part {
     },
     /// A text that a stimulus was to carry: the ticket was moved without it.
     Text(LeftOut),
+    /// A text that a stimulus carried as plain text, and that is to be written once more as HTML.
+    AsHtml {
+        on: Side,
+        code: String,
+    },
     /// The copy of an attachment.
     File {
         from: Side,
