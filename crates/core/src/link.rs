@@ -287,16 +287,20 @@ pub struct Edit {
 }
 
 /// A text as it was sent, without knowing whether the attribute holds HTML.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlainText {
     /// The side whose ticket was moved.
     #[serde(default = "inside")]
     pub on: Side,
     pub code: String,
     pub value: String,
-    /// What is to be written if it holds HTML: the source's own markup, where it had some.
+    /// What is to be written if it holds HTML: the source's own markup, where it had some. Nothing where an older
+    /// version sent it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub html: Option<String>,
+    /// The files that the text owes then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub encloses: Vec<Enclosure>,
 }
 
 /// The intent of a create, stored before the call: enough to find the ticket that it made.

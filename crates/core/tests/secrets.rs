@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use itop_bridge_core::caselog::{Batch, BatchContent, BatchFile, LogName};
-use itop_bridge_core::link::{Creation, Edit, Held, LeftOut, Part};
+use itop_bridge_core::link::{Creation, Edit, Enclosure, Held, LeftOut, Part, PlainText};
 use itop_bridge_core::{FileKind, Link, Side, TicketKey};
 
 const SECRET: &str = "5ec2e7f00d";
@@ -31,6 +31,9 @@ fn link() -> Link {
         holds: BatchContent::Image { id: 5, secret: SECRET.into() },
         state: None,
     };
+    let encloses = vec![Enclosure::image(Side::External, "solution", 5, SECRET, "R-1 image 5.png")];
+    let (on, code, value) = (Side::Internal, "solution".to_owned(), "see".to_owned());
+    link.plain.push(PlainText { on, code, value, html: None, encloses });
     let text = LeftOut { on: Side::Internal, code: "solution".to_owned(), value: pictures() };
     link.hold(Held {
         part: Part::Text(text),
@@ -59,7 +62,7 @@ fn a_link_is_shown_without_the_secret_of_any_picture() {
 #[test]
 fn a_link_is_stored_with_it() {
     let stored = serde_json::to_string(&link()).expect("a link is stored as JSON");
-    assert_eq!(stored.matches(SECRET).count(), 5 * 4 + 1);
+    assert_eq!(stored.matches(SECRET).count(), 5 * 4 + 2);
     let read: Link = serde_json::from_str(&stored).expect("what is stored is read");
     assert_eq!(read, link());
 }

@@ -1,6 +1,8 @@
 //! Sending fields of a ticket: together, and one by one where what failed may lie in one of them. A value that is not
 //! taken is a conflict of its own field; the others are written.
 
+use std::collections::BTreeMap;
+
 use itop_bridge_core::link::{self, Enclosure, Part, RefusedField};
 use itop_bridge_core::plan::FieldWrite;
 use itop_bridge_core::text::{self, NO_DESCRIPTION};
@@ -10,7 +12,6 @@ use itop_client::{BadValue, Effect, Error, ErrorClass, Object, ValueFault};
 use super::crossing::{Crossed, Unsure};
 use super::failure::{Failure, Kind};
 use super::fit::{Fitted, Words};
-use super::html;
 use super::itop::Format;
 use super::pass::Pass;
 use super::room::{Room, What};
@@ -171,7 +172,7 @@ impl Pass<'_> {
     pub(super) fn became_html(&self, fields: &mut [Outgoing<'_>], answered: &Object) -> bool {
         let mut any = false;
         for outgoing in fields {
-            let Some(Unsure { markup }) = outgoing.unsure.take() else { continue };
+            let Some(unsure) = outgoing.unsure.take() else { continue };
             if outgoing.value().is_empty() || text::begins_with_tag(outgoing.value()) {
                 continue;
             }
@@ -180,9 +181,7 @@ impl Pass<'_> {
                 self.shared.internal.learn_format(&answered.class, outgoing.code(), Format::Plain);
             } else {
                 self.shared.internal.learn_format(&answered.class, outgoing.code(), Format::Html);
-                let as_html = html::text_to_html(&outgoing.words.readable());
-                let as_html = || self.html_words(Side::External, as_html, Vec::new());
-                outgoing.words = markup.unwrap_or_else(as_html);
+                outgoing.words = self.words_as_html(Side::External, &outgoing.words, &unsure);
                 self.fit(outgoing);
                 any = true;
             }
@@ -209,7 +208,7 @@ impl Pass<'_> {
         error: &Error,
     ) -> Result<bool, Failure> {
         let mut is_less = false;
-        let sent: Vec<String> = fields.iter().map(|outgoing| outgoing.code().to_owned()).collect();
+        let sent = Sizes::of(fields.iter().map(|outgoing| (outgoing.code(), outgoing.value())));
         for outgoing in fields {
             let value = (outgoing.code(), outgoing.value());
             let Some((room, learnt)) = less_room(outgoing.room, value, &sent, error) else { continue };
@@ -243,10 +242,11 @@ impl Pass<'_> {
     ) -> Option<Failure> {
         let mut failure = None;
         for (outgoing, error) in not_taken {
-            self.link.owe_no_enclosures(Side::External, outgoing.code());
             if error.had_no_effect() {
                 // Nothing was written over what a person had put there.
                 self.link.edits_at_stake.retain(|edit| edit.code != outgoing.code());
+            } else {
+                self.link.owe_no_enclosures(Side::External, outgoing.code());
             }
             if others_were_written || !error.bad_values().is_empty() {
                 self.field_refused(outgoing.field, &error);
@@ -272,19 +272,31 @@ impl Pass<'_> {
     }
 }
 
-/// The room that is left for a value after this error, and what that shows of its attribute. `sent` are the attributes
-/// of the call.
+/// The attributes of a call, and how long their values are.
+pub(super) struct Sizes(BTreeMap<String, usize>);
+
+impl Sizes {
+    pub fn of<'v>(sent: impl Iterator<Item = (&'v str, &'v str)>) -> Sizes {
+        Sizes(sent.map(|(code, value)| (code.to_owned(), value.len())).collect())
+    }
+
+    fn longest(&self) -> usize {
+        self.0.values().copied().max().unwrap_or_default()
+    }
+}
+
+/// The room that is left for a value after this error, and what that shows of its attribute.
 pub(super) fn less_room(
     room: Room,
     (code, value): (&str, &str),
-    sent: &[String],
+    sent: &Sizes,
     error: &Error,
 ) -> Option<(Room, Option<What>)> {
     if is_too_large(error) {
-        return room.after_too_large(value).map(|room| (room, None));
+        return room.after_too_large(value, sent.longest()).map(|room| (room, None));
     }
     let is_it = |bad: &&BadValue| match &bad.attribute {
-        Some(attribute) if sent.contains(attribute) => attribute == code,
+        Some(attribute) if sent.0.contains_key(attribute) => attribute == code,
         // A column of iTop's history: any value with such characters may be meant.
         _ => bad.fault == ValueFault::Characters,
     };

@@ -138,6 +138,7 @@ fn name_of(link: &Link, part: &Part) -> String {
         Part::Creation => "the ticket's creation".to_owned(),
         Part::Field { code } => code.clone(),
         Part::Text(LeftOut { on, code, .. }) => format!("{code} {}", on.place()),
+        Part::AsHtml { on, code } => format!("{code} {} as HTML", on.place()),
         Part::Status { on } => format!("the status {}", on.place()),
         Part::File { from, original } => match link.copy_of(*from, *original).map(|copy| &copy.content.name) {
             Some(name) if !name.is_empty() => format!("file {name:?}"),

@@ -275,6 +275,8 @@ impl Pass<'_> {
         let (client, comment) = (internal.client.clone(), self.comment());
         let intend = |link: &mut Link, until_ms| {
             link.creation = Some(Creation { until_ms, ..creation.clone() });
+            // An earlier try may have sent more fields.
+            link.owe_enclosures_of(Side::External, |code| draft.iter().any(|part| part.code() == code));
             for part in draft {
                 link.enclose(Side::External, part.code(), &part.enclosed);
             }

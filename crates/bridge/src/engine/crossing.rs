@@ -118,6 +118,12 @@ impl Pass<'_> {
         Words::Html { html, pictures, way }
     }
 
+    /// What is sent in place of a text that was sent plain, once it shows that the target holds HTML.
+    pub(super) fn words_as_html(&self, from: Side, plain: &Words, unsure: &Unsure) -> Words {
+        let escaped = || self.html_words(from, html::text_to_html(&plain.readable()), Vec::new());
+        unsure.markup.clone().unwrap_or_else(escaped)
+    }
+
     /// A text's way from this side to the other.
     fn journey(&self, from: Side) -> Journey<'_> {
         let console = |side| &self.shared.itop(self.lane, side).console;

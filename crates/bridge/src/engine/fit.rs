@@ -9,8 +9,11 @@ use itop_bridge_core::text::{CUT_HERE, SEE_THE_FILE};
 use itop_bridge_core::words::{Console, Journey};
 
 use super::html::{self, Embedded, InlineImage};
-use super::room::{Room, in_the_basic_plane};
+use super::room::{Room, in_the_basic_plane, is_a_line};
 use super::words::told_in_html;
+
+/// An attribute that takes no more characters is of one line.
+const ONE_LINE: usize = 512;
 
 /// A text on its way, before it is known how much of it fits.
 #[derive(Clone)]
@@ -123,7 +126,9 @@ fn with_pictures(html: &str, pictures: &[Picture], way: &Way, shown: &BTreeMap<I
 
 /// A plain text, cut at a word.
 pub(super) fn cut(text: &str, room: Room, file: &str) -> String {
-    let last_line = if is_a_line(room) { "…".to_owned() } else { format!("\n\n{}", last_line(file)) };
+    // An attribute of one line has no room for a sentence.
+    let is_short = room.chars <= ONE_LINE || is_a_line(text);
+    let last_line = if is_short { "…".to_owned() } else { format!("\n\n{}", last_line(file)) };
     cut_so_that(text, |text| format!("{text}{last_line}"), room)
 }
 
@@ -134,11 +139,6 @@ pub(super) fn cut_to_html(text: &str, room: Room, file: &str) -> String {
 
 fn last_line(file: &str) -> String {
     format!("{CUT_HERE}{file}\"]")
-}
-
-/// An attribute of one line has no room for a sentence.
-fn is_a_line(room: Room) -> bool {
-    room.chars <= 512
 }
 
 /// The longest beginning, up to a word's end, that fits in this form.
@@ -215,6 +215,8 @@ mod tests {
         assert!(wide.is_cut && wide.value.len() <= 2_000 && wide.value.len() > 1_800, "{}", wide.value.len());
         let title = Words::Plain("long ".repeat(30)).fit(room(100), "f");
         assert!(title.value.ends_with("long…") && title.value.chars().count() <= 100, "{}", title.value);
+        let wide = Words::Plain("長い ".repeat(50)).fit(Room { bytes: 200, ..Room::default() }, "f");
+        assert!(wide.value.ends_with("長い…") && wide.value.len() <= 200, "{}", wide.value);
         let whole = Words::Plain("short".into()).fit(room(100), "f");
         assert_eq!(whole, Fitted { value: "short".into(), ..Fitted::default() });
     }

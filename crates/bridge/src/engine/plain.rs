@@ -3,7 +3,7 @@
 //! lost: the text is written once more as HTML (with the source's own markup, where it had some, else
 //! escaped), and stays owed until that is answered ok.
 
-use itop_bridge_core::link::{Enclosure, Late, LateWrite, PlainText};
+use itop_bridge_core::link::{self, CopyState, Enclosure, Late, Part, PlainText};
 use itop_bridge_core::{FileKind, Link, Side, Ticket};
 use itop_client::Fields;
 
@@ -24,10 +24,7 @@ impl Pass<'_> {
         shows: impl Fn(&str) -> Option<&'t str>,
     ) {
         let itop = self.shared.itop(self.lane, on);
-        let may_land = |late: &LateWrite| {
-            matches!(late.what, Late::Status { on: side, .. } if side == on) && late.until_ms > read_at_ms
-        };
-        let may_come = self.link.late.iter().any(may_land);
+        let may_come = self.link.status_may_land(on, read_at_ms);
         self.link.plain.retain(|sent| {
             if sent.on != on {
                 return true;
@@ -39,58 +36,75 @@ impl Pass<'_> {
             }
             let is_html = html::begins_with_tag(shown);
             itop.learn_format(class, &sent.code, if is_html { Format::Html } else { Format::Plain });
-            is_html && came_of(&sent.value, shown)
+            let is_written = sent.html.as_deref() == Some(shown);
+            is_html && !is_written && came_of(&sent.value, shown)
         });
     }
 
     /// The same by what was read: the answer was lost, or writing again failed.
     pub(super) async fn settle_plain_texts(&mut self, on: Side, target: &Ticket) -> Result<(), Failure> {
-        let before = self.link.plain.len();
+        let before = (self.link.plain.len(), self.link.held.len());
         let shows = |code: &str| target.attributes.get(code).map(String::as_str);
         self.learn_of_plain_texts(on, &target.class, target.read_at_ms, shows);
-        if self.link.plain.len() < before {
+        let Link { plain, held, .. } = &mut self.link;
+        let is_owed = |side, of: &String| plain.iter().any(|text| text.on == side && text.code == *of);
+        held.retain(|held| !matches!(&held.part, Part::AsHtml { on, code } if !is_owed(*on, code)));
+        if before != (self.link.plain.len(), self.link.held.len()) {
             self.save().await?;
         }
-        let outcome = self.write_plain_texts_again(on, target).await;
-        self.go_on_after(outcome)
+        self.write_plain_texts_again(on, target).await
     }
 
-    /// Its characters are longer in HTML: what had room as plain text may have none so.
     fn as_html(&self, text: &PlainText, class: &str) -> AsHtml {
-        let PlainText { on, code, value, .. } = text;
+        let PlainText { on, code, value, html, encloses } = text;
         let room = self.shared.itop(self.lane, *on).room(class, code);
-        let html = text.html.clone().unwrap_or_else(|| html::text_to_html(value));
+        let html = html.clone().unwrap_or_else(|| html::text_to_html(value));
+        let mut encloses = encloses.clone();
         if room.holds(&html) {
-            return AsHtml { code: code.clone(), value: html, encloses: None };
+            return AsHtml { value: html, encloses };
         }
+        // There is less room than was known when it was sent: of what stands as plain text, as much as fits.
         let from = on.other();
-        let cut = Fitted {
-            value: cut_to_html(value, room, &self.file_of_text(from, code)),
-            is_cut: true,
-            ..Fitted::default()
-        };
-        let is_owed = self.link.enclosure(from, FileKind::Text, code).is_some();
-        let files = if is_owed { Vec::new() } else { self.enclosed_in(from, code, &Words::Plain(value.clone()), &cut) };
-        AsHtml { code: code.clone(), value: cut.value, encloses: files.into_iter().next() }
+        let cut = cut_to_html(value, room, &self.file_of_text(from, code));
+        let known = self.link.enclosure(from, FileKind::Text, code);
+        let is_removed = known.is_some_and(|known| known.state == Some(CopyState::RemovedByPerson));
+        if (known.is_none() || is_removed) && !encloses.iter().any(|file| file.kind() == FileKind::Text) {
+            let fitted = Fitted { is_cut: true, ..Fitted::default() };
+            encloses.extend(self.enclosed_in(from, code, &Words::Plain(value.clone()), &fitted));
+        }
+        AsHtml { value: cut, encloses }
     }
 
+    /// Writes the texts that became HTML once more, each by itself: what keeps one of them back keeps back no other.
     pub(super) async fn write_plain_texts_again(&mut self, on: Side, target: &Ticket) -> Result<(), Failure> {
         let itop = self.shared.itop(self.lane, on);
         let is_html = |text: &&PlainText| text.on == on && itop.format(&target.class, &text.code) == Some(Format::Html);
         let texts: Vec<PlainText> = self.link.plain.iter().filter(is_html).cloned().collect();
-        if texts.is_empty() {
-            return Ok(());
-        }
-        let forms: Vec<AsHtml> = texts.iter().map(|text| self.as_html(text, &target.class)).collect();
-        let mut again = Fields::new();
-        for form in &forms {
-            again.set(form.code.clone(), form.value.clone());
-        }
-        let intend = |link: &mut Link, until_ms| {
-            for AsHtml { code, value, encloses } in &forms {
-                link.may_land(Late::Field { code: code.clone(), value: value.clone() }, until_ms);
-                encloses.iter().for_each(|file| link.enclose(on.other(), code, std::slice::from_ref(file)));
+        for text in texts {
+            let form = self.as_html(&text, &target.class);
+            let (part, of) = (Part::AsHtml { on, code: text.code.clone() }, link::sent(&form.value));
+            if self.link.waits(&part, &of, self.shared.now_ms()) {
+                continue;
             }
+            let outcome = match self.write_as_html(text, form, target).await {
+                Ok(()) => self.release(&part).await,
+                Err(failure) => self.hold(part, &of, failure).await,
+            };
+            self.go_on_after(outcome)?;
+        }
+        Ok(())
+    }
+
+    async fn write_as_html(&mut self, text: PlainText, form: AsHtml, target: &Ticket) -> Result<(), Failure> {
+        let (on, code, AsHtml { value, encloses }) = (text.on, text.code.clone(), form);
+        let itop = self.shared.itop(self.lane, on);
+        let again = Fields::new().with(code.clone(), value.clone());
+        let intend = |link: &mut Link, until_ms| {
+            // Where it owes none of its own, those of the stimulus stay.
+            if !encloses.is_empty() {
+                link.enclose(on.other(), &code, &encloses);
+            }
+            link.may_land(Late::Field { code, value }, until_ms);
         };
         let (client, comment) = (itop.client.clone(), self.comment());
         let call = client.update(&target.class, target.id, &again, &comment, &["id"]);
@@ -101,7 +115,7 @@ impl Pass<'_> {
             answer = Ok(itop_client::Written { object, date: None });
         }
         if answer.is_ok() {
-            self.link.plain.retain(|text| !texts.contains(text));
+            self.link.plain.retain(|known| *known != text);
             self.wrote("text as HTML", "iTop showed that it is held as HTML");
             // What this pass planned, it planned by the text as it was.
             self.look_again(self.shared.now_ms());
@@ -112,11 +126,11 @@ impl Pass<'_> {
 }
 
 /// A text as it is written again.
-struct AsHtml {
-    code: String,
-    value: String,
-    /// The file that has all of it, where the stimulus did not already owe one.
-    encloses: Option<Enclosure>,
+#[derive(Clone)]
+pub(super) struct AsHtml {
+    pub value: String,
+    /// The files that it owes.
+    pub encloses: Vec<Enclosure>,
 }
 
 /// Whether this HTML is what iTop made of the text: read as HTML, or cut at one of its `<`.

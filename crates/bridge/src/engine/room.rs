@@ -27,6 +27,14 @@ const LEAST: usize = 16;
 /// Between what is sent and what iTop makes of it there may be so much more: a tag around it, an entity.
 const MARGIN: usize = 64;
 
+/// What iTop gives a text of one line, such as a title.
+const LINE: usize = 255;
+
+/// A text that an attribute of one line may have.
+pub fn is_a_line(text: &str) -> bool {
+    text.chars().take(LINE + 1).count() <= LINE
+}
+
 /// What one attribute takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
@@ -52,14 +60,14 @@ impl Room {
     pub fn after(self, sent: &str, fault: ValueFault) -> Option<(Room, Option<What>)> {
         let chars = sent.chars().count();
         let (room, learnt) = match fault {
-            // iTop makes more of it than was sent: `&` becomes `&amp;`.
-            ValueFault::TooLong { found, limit } if found > chars && limit >= self.chars => {
-                let in_proportion = limit.saturating_mul(chars) / found;
-                (Room { chars: in_proportion.min(chars - chars / 32), ..self }, None)
-            }
-            ValueFault::TooLong { limit, .. } => {
-                let learnt = (limit < self.chars).then_some(What::Chars(limit));
-                (Room { chars: limit.min(chars), ..self }, learnt)
+            ValueFault::TooLong { found, limit } => {
+                let left = if limit < chars {
+                    limit
+                } else {
+                    // iTop makes more of it than was sent: `&` becomes `&amp;`.
+                    (limit.saturating_mul(chars) / found.max(1)).min(chars - chars / 32)
+                };
+                (Room { chars: left, ..self }, (limit < self.chars).then_some(What::Chars(limit)))
             }
             ValueFault::TooManyBytes => {
                 let bytes = sent.len() / 4 * 3;
@@ -74,10 +82,12 @@ impl Room {
         (room != self && room.chars >= LEAST && room.bytes >= LEAST).then_some((room, learnt))
     }
 
-    /// The same where the whole call was too large.
-    pub fn after_too_large(self, sent: &str) -> Option<Room> {
+    /// The same where the whole call was too large, of which the longest text has so many bytes. Less of the longest
+    /// makes it smaller; less of a short one would not.
+    pub fn after_too_large(self, sent: &str, longest: usize) -> Option<Room> {
         let bytes = sent.len() / 2;
-        (bytes >= LEAST && bytes < self.bytes).then_some(Room { bytes, ..self })
+        let is_worth_it = !is_a_line(sent) && sent.len() > longest / 2;
+        (is_worth_it && bytes < self.bytes).then_some(Room { bytes, ..self })
     }
 
     /// As much as a text that has to be cut may have.
@@ -256,6 +266,32 @@ mod tests {
         let room = Room { chars: 10, bytes: 12, basic_plane_only: false };
         assert!(room.holds("abcdefghij") && room.holds("字字字字"));
         assert!(!room.holds("abcdefghijk") && !room.holds("字字字字字"));
+    }
+
+    #[test]
+    fn what_is_left_after_a_text_was_too_long_is_less_than_was_sent_and_the_limit_is_learnt() {
+        let after = |room: Room, chars: usize, found, limit| {
+            let (room, learnt) = room.after(&"x".repeat(chars), ValueFault::TooLong { found, limit }).unwrap();
+            (room.chars, learnt)
+        };
+        let of_300 = Room { chars: 300, ..Room::default() };
+        assert_eq!(after(Room::default(), 5_000, 5_007, 1_000), (1_000, Some(What::Chars(1_000))));
+        // iTop makes more of what was sent.
+        assert_eq!(after(Room::default(), 295, 340, 300), (260, Some(What::Chars(300))));
+        assert_eq!(after(of_300, 295, 340, 300), (260, None));
+        assert_eq!(after(Room::default(), 65_000, 65_536, 65_535), (62_969, None));
+    }
+
+    #[test]
+    fn of_a_call_that_is_too_large_the_longest_texts_give_way() {
+        let left = |length: usize| {
+            let room = Room::default().after_too_large(&"x".repeat(length), 60_000)?;
+            Some(room.bytes)
+        };
+        let lengths = [60_000, 30_001, 30_000, 40, 255];
+        assert_eq!(lengths.map(left), [Some(30_000), Some(15_000), None, None, None]);
+        assert_eq!(Room::default().after_too_large(&"字".repeat(255), 765), None);
+        assert_eq!(Room::default().after_too_large(&"字".repeat(256), 768).map(|room| room.bytes), Some(384));
     }
 
     #[test]

@@ -8,13 +8,14 @@ use itop_bridge_core::ticket::is_external_key;
 use itop_bridge_core::{Link, Side, Ticket};
 use itop_client::Fields;
 
-use super::apart::{less_room, names};
+use super::apart::{Sizes, less_room, names};
 use super::barred::KEPT_BACK;
 use super::crossing::{Crossed, Target, Unsure, is_prose};
 use super::failure::{Failure, Kind};
 use super::fit::{Fitted, Words};
 use super::html;
 use super::pass::Pass;
+use super::plain::AsHtml;
 use super::room::Room;
 
 impl Pass<'_> {
@@ -38,9 +39,10 @@ impl Pass<'_> {
         let mut sent = Vec::new();
         for attribute in &stimulus.attributes {
             if itop.has_attribute(&target.class, &attribute.code) {
-                sent.push(self.formatted(on, attribute, target).await?);
+                sent.push(self.formatted_for_a_walk(on, attribute, target).await?);
             }
         }
+        let enclosures = self.link.enclosures.clone();
         let answer = loop {
             match self.send_stimulus(on, stimulus, &sent, target).await? {
                 Err(error) if self.stimulate_with_less(on, &target.class, &mut sent, &error).await? => {
@@ -54,7 +56,6 @@ impl Pass<'_> {
             Err(error) => {
                 if error.had_no_effect() {
                     self.link.plain.retain(|text| !is_sent(text));
-                    sent.iter().for_each(|sent| self.link.owe_no_enclosures(on.other(), &sent.code));
                 }
                 self.save().await?;
                 return Err(Failure::of(itop, &error));
@@ -62,6 +63,7 @@ impl Pass<'_> {
             // Answered ok and not applied: a person was faster.
             Ok(None) => {
                 self.link.plain.retain(|text| !is_sent(text));
+                self.link.enclosures = enclosures;
                 String::new()
             }
             Ok(Some(object)) => {
@@ -88,18 +90,8 @@ impl Pass<'_> {
             // What was planned does not know of them.
             self.look_again(self.shared.now_ms());
         }
-        self.keep_texts_left_out(on, &sent);
         self.save().await?;
-        let outcome = self.write_plain_texts_again(on, target).await;
-        self.go_on_after(outcome)
-    }
-
-    /// The ticket was moved without these texts, which something before its iTop kept from it: they follow.
-    fn keep_texts_left_out(&mut self, on: Side, sent: &[Sent]) {
-        let Some(held) = self.link.held(&Part::Status { on }).cloned() else { return };
-        for (code, value) in sent.iter().filter_map(|sent| Some((sent.code.clone(), sent.left_out.clone()?))) {
-            self.link.hold(Held { part: Part::Text(LeftOut { on, code, value }), of: String::new(), ..held.clone() });
-        }
+        self.write_plain_texts_again(on, target).await
     }
 
     /// Writes the texts that stimuli left out, where nobody has written something else since.
@@ -112,30 +104,59 @@ impl Pass<'_> {
                 continue;
             }
             if !target.filled(code).is_some_and(|shown| html::html_to_text(shown).contains(KEPT_BACK)) {
-                self.release(&part).await?;
+                // A move without the text may still come.
+                if !self.link.status_may_land(on, target.read_at_ms) {
+                    self.release(&part).await?;
+                }
                 continue;
             }
             let attribute =
                 StimulusAttribute { code: code.clone(), value: value.clone(), taken_from: TakenFrom::Source };
-            let Sent { fitted, enclosed, .. } = self.formatted(on, &attribute, target).await?;
-            let value = fitted.value;
-            let itop = self.shared.itop(self.lane, on);
+            match self.write_text_left_out(on, &attribute, target).await {
+                Ok(()) => self.release(&part).await?,
+                Err(failure) => {
+                    let outcome = self.hold(part, "", failure).await;
+                    self.go_on_after(outcome)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// As much of it as there is room for.
+    async fn write_text_left_out(
+        &mut self,
+        on: Side,
+        attribute: &StimulusAttribute,
+        target: &Ticket,
+    ) -> Result<(), Failure> {
+        let itop = self.shared.itop(self.lane, on);
+        let mut sent = vec![self.formatted(on, attribute, target).await?];
+        // Where no words are left to be sent, the others stay.
+        while let [Sent { code, fitted, enclosed, .. }] = sent.as_slice() {
             let (client, comment) = (itop.client.clone(), self.comment());
-            let fields = Fields::new().with(code.clone(), value.clone());
-            let late = Late::Field { code: code.clone(), value };
+            let fields = Fields::new().with(code.clone(), fitted.value.clone());
+            let late = Late::Field { code: code.clone(), value: fitted.value.clone() };
             let intend = |link: &mut Link, until_ms| {
                 link.may_land(late, until_ms);
-                link.enclose(on.other(), code, &enclosed);
+                link.enclose(on.other(), code, enclosed);
             };
             let call = client.update(&target.class, target.id, &fields, &comment, &["id"]);
-            match self.write(itop, &target.class, intend, call).await {
-                Ok(Ok(_)) => {
+            let error = match self.write(itop, &target.class, intend, call).await? {
+                Ok(_) => {
                     self.wrote(code, "it was kept back before");
-                    self.release(&part).await?;
+                    self.say_how_it_fits(on, code, fitted);
+                    // What was planned does not know of its files.
+                    self.look_again(self.shared.now_ms());
+                    break;
                 }
-                Ok(Err(error)) => return Err(Failure::of(itop, &error)),
-                Err(failure) => self.hold(part, "", failure).await?,
+                Err(error) => error,
+            };
+            if !self.stimulate_with_less(on, &target.class, &mut sent, &error).await? {
+                self.save().await?;
+                return Err(Failure::of(itop, &error));
             }
+            self.look_at_what_it_did(&error);
         }
         Ok(())
     }
@@ -159,9 +180,9 @@ impl Pass<'_> {
         let late = Late::Status { on, to: stimulus.to.clone() };
         let call = client.apply_stimulus(&target.class, target.id, &stimulus.code, &fields, &comment, &output);
         let plain = sent.iter().filter_map(|sent| {
-            sent.unsure.as_ref()?;
-            let html = sent.fitted_markup.clone();
-            Some(PlainText { on, code: sent.code.clone(), value: sent.fitted.value.clone(), html })
+            let AsHtml { value, encloses } = sent.as_html.clone()?;
+            let (code, html) = (sent.code.clone(), Some(value));
+            Some(PlainText { on, code, value: sent.fitted.value.clone(), html, encloses })
         });
         let intend = |link: &mut Link, until_ms| {
             link.may_land(late, until_ms);
@@ -170,6 +191,7 @@ impl Pass<'_> {
             for sent in sent {
                 link.enclose(on.other(), &sent.code, &sent.enclosed);
             }
+            keep_texts_left_out(link, on, sent);
         };
         let answer = self.write(itop, &target.class, intend, call).await?;
         let answer = match answer {
@@ -183,36 +205,55 @@ impl Pass<'_> {
         Ok(answer.map(|applied| applied.map(|written| written.object)))
     }
 
+    /// The value as a walk sends it: where the walk was kept from that iTop, other words stand in place of what
+    /// somebody wrote.
+    async fn formatted_for_a_walk(
+        &mut self,
+        on: Side,
+        attribute: &StimulusAttribute,
+        target: &Ticket,
+    ) -> Result<Sent, Failure> {
+        let StimulusAttribute { code, value, .. } = attribute;
+        if self.link.held(&Part::Status { on }).is_none() || !is_of_the_source(attribute) || !is_prose(value) {
+            return self.formatted(on, attribute, target).await;
+        }
+        let sent = self.as_sent(on, target, Crossed::as_it_is(code, KEPT_BACK), false);
+        Ok(Sent { left_out: Some(value.clone()), ..sent })
+    }
+
     /// The value in the form that the target holds, as much as it has room for: text that crosses is converted, the
     /// target's own is sent back unchanged.
     async fn formatted(&mut self, on: Side, attribute: &StimulusAttribute, target: &Ticket) -> Result<Sent, Failure> {
-        let StimulusAttribute { code, value, taken_from } = attribute;
-        let from_source = *taken_from == TakenFrom::Source && !is_external_key(code);
-        // The walk was kept from that iTop, and this is what somebody wrote.
-        let is_kept_back = from_source && is_prose(value) && self.link.held(&Part::Status { on }).is_some();
-        let crossed = if is_kept_back {
-            Crossed::as_it_is(code, KEPT_BACK)
-        } else if from_source {
+        let StimulusAttribute { code, value, .. } = attribute;
+        let from_source = is_of_the_source(attribute);
+        let crossed = if from_source {
             let place = Target { on, class: &target.class, code, holds: target.filled(code) };
             self.crossed_at_once(value, place).await?
         } else {
             Crossed::as_it_is(code, value)
         };
-        let left_out = is_kept_back.then(|| value.clone());
-        let room = self.shared.itop(self.lane, on).room(&target.class, code);
+        Ok(self.as_sent(on, target, crossed, from_source))
+    }
+
+    fn as_sent(&self, on: Side, target: &Ticket, crossed: Crossed, from_source: bool) -> Sent {
         let Crossed { code, words, unsure } = crossed;
-        let (fitted, enclosed, from_source) = (Fitted::default(), Vec::new(), from_source && !is_kept_back);
-        let mut sent = Sent { code, words, unsure, room, fitted, fitted_markup: None, enclosed, from_source, left_out };
+        let room = self.shared.itop(self.lane, on).room(&target.class, &code);
+        let (fitted, enclosed) = (Fitted::default(), Vec::new());
+        let mut sent = Sent { code, words, unsure, room, fitted, as_html: None, enclosed, from_source, left_out: None };
         self.fit_attribute(on, &mut sent);
-        Ok(sent)
+        sent
     }
 
     fn fit_attribute(&self, on: Side, sent: &mut Sent) {
         let (from, code) = (on.other(), sent.code.as_str());
         let file = self.file_of_text(from, code);
         sent.fitted = sent.words.fit(sent.room, &file);
-        let markup = sent.unsure.as_ref().and_then(|unsure| unsure.markup.as_ref());
-        sent.fitted_markup = markup.map(|markup| markup.fit(sent.room, &file).value);
+        sent.as_html = sent.unsure.as_ref().map(|unsure| {
+            let words = self.words_as_html(from, &sent.words, unsure);
+            let fitted = words.fit(sent.room, &file);
+            let encloses = self.enclosed_in(from, code, &words, &fitted);
+            AsHtml { value: fitted.value, encloses }
+        });
         if sent.from_source {
             sent.enclosed = self.enclosed_in(from, code, &sent.words, &sent.fitted);
         }
@@ -229,10 +270,10 @@ impl Pass<'_> {
     ) -> Result<bool, Failure> {
         let mut is_less = false;
         let mut not_known = Vec::new();
-        let codes: Vec<String> = sent.iter().map(|attribute| attribute.code.clone()).collect();
+        let sizes = Sizes::of(sent.iter().map(|attribute| (attribute.code.as_str(), attribute.fitted.value.as_str())));
         for attribute in sent.iter_mut().filter(|attribute| attribute.from_source) {
             let before = attribute.fitted.value.clone();
-            if let Some((room, learnt)) = less_room(attribute.room, (&attribute.code, &before), &codes, error) {
+            if let Some((room, learnt)) = less_room(attribute.room, (&attribute.code, &before), &sizes, error) {
                 attribute.room = room;
                 self.fit_attribute(on, attribute);
                 if attribute.fitted.value != before {
@@ -265,6 +306,20 @@ impl Pass<'_> {
     }
 }
 
+/// The ticket is about to be moved without these texts, which something before its iTop kept from it: they follow,
+/// whatever becomes of the answer.
+fn keep_texts_left_out(link: &mut Link, on: Side, sent: &[Sent]) {
+    let Some(held) = link.held(&Part::Status { on }).cloned() else { return };
+    for (code, value) in sent.iter().filter_map(|sent| Some((sent.code.clone(), sent.left_out.clone()?))) {
+        link.hold(Held { part: Part::Text(LeftOut { on, code, value }), of: String::new(), ..held.clone() });
+    }
+}
+
+/// The other ticket's words, and no key of its iTop's.
+fn is_of_the_source(attribute: &StimulusAttribute) -> bool {
+    attribute.taken_from == TakenFrom::Source && !is_external_key(&attribute.code)
+}
+
 /// An attribute of a stimulus as it is sent.
 struct Sent {
     code: String,
@@ -273,8 +328,8 @@ struct Sent {
     unsure: Option<Unsure>,
     room: Room,
     fitted: Fitted,
-    /// Of the source's markup, where it is sent as plain text for now, as much as there is room for.
-    fitted_markup: Option<String>,
+    /// What is to be sent if iTop makes HTML of it, where it is sent as plain text for now.
+    as_html: Option<AsHtml>,
     /// The files that it owes.
     enclosed: Vec<Enclosure>,
     /// The other ticket's words: a default, or the target's own, is nobody's to cut.

@@ -22,7 +22,7 @@ impl Pass<'_> {
     /// An end without an answer of iTop's is recorded here, and is a failure; but for a body that is too
     /// large, which the caller may send smaller. Any other end is the caller's to record and to save: of what
     /// was entered, `late` writes are forgotten, or have settled where iTop answered with an error that may
-    /// come from after the write.
+    /// come from after the write; and of a call without effect the enclosures are as they were before.
     pub(super) async fn write<T>(
         &mut self,
         itop: &Itop,
@@ -30,6 +30,7 @@ impl Pass<'_> {
         intend: impl FnOnce(&mut Link, i64),
         call: impl Future<Output = Result<T, Error>>,
     ) -> Result<Result<T, Error>, Failure> {
+        let enclosures = self.link.enclosures.clone();
         let since_ms = self.shared.now_ms();
         let mut until_ms = since_ms + itop.settle_ms;
         // What is known of this call is told from an earlier one's by its time.
@@ -68,7 +69,10 @@ impl Pass<'_> {
                 self.is_light_again(itop, class);
                 self.link.is_sent();
             }
-            Err(_) => self.link.is_sent(),
+            Err(_) => {
+                self.link.is_sent();
+                self.link.enclosures = enclosures;
+            }
         }
         Ok(answer)
     }

@@ -1,6 +1,7 @@
 //! What the other iTop has no room for: pictures and texts that are too large, characters that its database lacks. The
 //! ticket crosses at once, and so does all else of it; the rest follows as files.
 
+use itop_bridge_core::Side;
 use itop_sim::{Attachment, Fault, Sim, Version};
 
 use crate::files::lost_answers;
@@ -293,7 +294,137 @@ async fn a_database_in_utf8mb3_gets_question_marks_and_is_told_once(versions: Ve
     world.one_more_pass_writes_nothing().await;
 }
 
+/// Two long texts and a title, which are more together than a firewall lets pass.
+async fn a_call_that_is_too_large_as_a_whole_costs_no_short_text(versions: Versions) {
+    const FIREWALL: usize = 100_000;
+    let world = Setup::between(versions).sync(FIELDS_WITH_A_SOLUTION).start().await;
+    let too_large = Fault::Status(413, itop_sim::Effect::None);
+    world.internal.fail_with(move |call| (call.bytes_in > FIREWALL).then(|| too_large.clone()));
+    world.acme().drop_hooks(true);
+    let id = world.acme().create_ticket("UserRequest", ticket("Printer")).await.unwrap();
+    world.acme().drop_hooks(false);
+    for (title, words) in [("Printer on floor 3 is broken", "字 "), ("Printer on floor 3 burns", "火 ")] {
+        // Each of them has room: as many bytes as a column holds, or nearly so.
+        let text = words.repeat(15_000) + "end";
+        world.acme().overwrite(id, "description", &format!("<p>{text}</p>"));
+        world.acme().overwrite(id, "solution", &text);
+        world.acme().update(id, json!({ "title": title })).await.unwrap();
+        world.settle().await;
+        let copy = world.copy_of(id).await;
+        assert_eq!(copy.field("title"), format!("[R-000001] {title}"));
+        let texts = made(&world.internal, copy.id, "text");
+        for code in ["description", "solution"] {
+            let (shown, name) = (copy.field(code), format!("R-000001 {code}.txt"));
+            // A solution of which iTop made HTML is written once more, alone, and then has room.
+            if code == "solution" && shown.contains(&text) {
+                continue;
+            }
+            assert!(shown.contains(&format!("[cut here: the whole text is in the file \"{name}\"]")), "{code}");
+            let file = texts.iter().find(|file| file.filename == name).expect(code);
+            assert!(text_of(file).contains(&text), "{code}");
+        }
+    }
+    world.one_more_pass_writes_nothing().await;
+}
+
+const FIELDS_WITH_A_SOLUTION: &str = "fields = [\"title\", \"description\", \"impact\", \"urgency\", \"solution\"]";
+
+/// iTop makes more of a text than was sent, and has no room for that.
+async fn a_smaller_limit_is_learnt_where_what_was_sent_would_fit(versions: Versions) {
+    let world = Setup::between(versions).start().await;
+    let (id, copy) = linked(&world).await;
+    world.internal.limit_text("description", 300);
+    for (n, text) in ["a > b ".repeat(48), "one two ".repeat(60)].into_iter().enumerate() {
+        world.acme().overwrite(id, "description", &format!("<p>{text}</p>"));
+        world.clear_calls();
+        world.acme().update(id, json!({ "urgency": (n + 1).to_string() })).await.unwrap();
+        world.settle().await;
+        assert_eq!(world.link(id).await.link.conflicts, []);
+        let description = world.internal.ticket(copy).unwrap().field("description").to_owned();
+        assert!(description.len() <= 300 && description.contains("[cut here"), "{description}");
+        assert!(text_of(&made(&world.internal, copy, "text")[0]).contains(text.trim_end()));
+        let is_update = |call: &&itop_sim::Call| call.operation == "core/update" && call.class == "UserRequest";
+        assert_eq!(world.internal.calls().iter().filter(is_update).count(), 2 - n, "it is known by then");
+    }
+    world.one_more_pass_writes_nothing().await;
+}
+
+/// The refused text is a conflict of its field; a file would tell it all the same.
+async fn what_a_create_leaves_out_crosses_as_no_file(versions: Versions) {
+    for named in ["Unexpected value for attribute 'Solution' (solution) : ", ""] {
+        let world = Setup::between(versions).sync(FIELDS_WITH_A_SOLUTION).start().await;
+        let says = format!("{named}No curses");
+        let (class, code, forbids) = ("UserRequest".to_owned(), "solution".to_owned(), "curse".to_owned());
+        world.internal.add_check(itop_sim::Check { class, code, forbids, says });
+        world.acme().drop_hooks(true);
+        let id = world.acme().create_ticket("UserRequest", ticket("Printer on fire")).await.unwrap();
+        world.acme().drop_hooks(false);
+        world.acme().overwrite(id, "description", &format!("<p>{}</p>", long_text(70_000)));
+        world.acme().overwrite(id, "solution", &format!("a curse {}", long_text(70_000)));
+        world.acme().update(id, json!({ "urgency": "3" })).await.unwrap();
+        world.settle().await;
+        let copy = world.copy_of(id).await;
+        let names = made(&world.internal, copy.id, "text").into_iter().map(|file| file.filename);
+        assert_eq!(names.collect::<Vec<_>>(), ["R-000001 description.txt"]);
+        let conflicts = world.link(id).await.link.conflicts;
+        assert!(matches!(conflicts.as_slice(), [one] if one.about == "solution"), "{conflicts:?}");
+        assert_eq!(copy.field("solution"), "");
+        world.one_more_pass_writes_nothing().await;
+    }
+}
+
+async fn while_an_edit_is_refused_its_text_crosses_as_no_file(versions: Versions) {
+    let world = Setup::between(versions).start().await;
+    let (id, copy) = linked(&world).await;
+    let texts = || made(&world.internal, copy, "text").iter().map(text_of).collect::<Vec<_>>();
+    for (n, words) in ["first", "second"].into_iter().enumerate() {
+        world.internal.deny("UserRequest");
+        world.acme().overwrite(id, "description", &format!("<p>{words} {}</p>", long_text(70_000)));
+        world.acme().update(id, json!({ "urgency": (n + 1).to_string() })).await.unwrap();
+        world.pass_seconds(600).await;
+        assert!(texts().len() == n && !texts().iter().any(|text| text.contains(words)), "{words}");
+        world.internal.allow("UserRequest");
+        world.settle().await;
+        let description = world.copy_of(id).await.field("description").to_owned();
+        assert!(description.contains(words) && description.contains("[cut here"), "{words}");
+        assert!(matches!(texts().as_slice(), [text] if text.contains(words)), "{words}");
+    }
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn while_a_stimulus_moves_nothing_its_text_crosses_as_no_file(versions: Versions) {
+    let world = Setup::between(versions).start().await;
+    let (id, copy) = linked(&world).await;
+    world.acme().stimulus(id, "ev_assign", json!({ "team_id": 37, "agent_id": 9 })).await.unwrap();
+    world.settle().await;
+    world.internal.limit_text("pending_reason", 1_000);
+    let unmoved = Fault::Answer { code: 0, message: String::new() };
+    // The limit is learnt by the first call.
+    let mut first = true;
+    world.internal.fail_with(move |call| {
+        let is_one_more = call.operation == "core/apply_stimulus" && !std::mem::take(&mut first);
+        is_one_more.then(|| unmoved.clone())
+    });
+    let pending = json!({ "pending_reason": long_text(5_000) });
+    world.acme().stimulus(id, "ev_pending", pending).await.unwrap();
+    world.pass_seconds(600).await;
+    assert_eq!(world.internal.ticket(copy).unwrap().field("status"), "assigned");
+    assert_eq!(made(&world.internal, copy, "text").len(), 0);
+    world.internal.heal();
+    world.settle().await;
+    let inside = world.internal.ticket(copy).unwrap();
+    assert_eq!(inside.field("status"), "pending");
+    assert!(inside.field("pending_reason").contains("[cut here"), "{}", inside.field("pending_reason"));
+    assert!(text_of(&made(&world.internal, copy, "text")[0]).contains(&long_text(5_000)));
+    world.one_more_pass_writes_nothing().await;
+}
+
 either_version_on_either_side!(
+    a_call_that_is_too_large_as_a_whole_costs_no_short_text,
+    a_smaller_limit_is_learnt_where_what_was_sent_would_fit,
+    what_a_create_leaves_out_crosses_as_no_file,
+    while_an_edit_is_refused_its_text_crosses_as_no_file,
+    while_a_stimulus_moves_nothing_its_text_crosses_as_no_file,
     a_picture_that_does_not_fit_crosses_as_a_file_and_all_else_of_the_edit_too,
     a_ticket_that_is_born_with_a_large_picture_is_created_at_once,
     of_two_pictures_of_which_one_fits_the_first_stays_in_the_text,
@@ -327,6 +458,66 @@ async fn a_solution_from_inside_is_cut_for_the_customer_too() {
         );
         assert!(text_of(&made(world.acme(), id, "text")[0]).contains(&long_text(5_000)));
         world.one_more_pass_writes_nothing().await;
+    }
+}
+
+/// Nobody knows that it is HTML on the other side: it is sent as plain text first, and its markup once that shows.
+#[tokio::test(start_paused = true)]
+async fn the_files_that_the_markup_of_a_first_solution_names_are_made() {
+    for from in Side::BOTH {
+        for case in ["answered", "lost with the stimulus", "refused"] {
+            for is_a_picture in [true, false] {
+                let world = Setup::outside(Version::V3_2).sync("status_to_external = \"apply\"").start().await;
+                let (id, copy) = linked(&world).await;
+                world.acme().stimulus(id, "ev_assign", json!({ "team_id": 37, "agent_id": 9 })).await.unwrap();
+                world.settle().await;
+                let (outside, inside) = ((world.acme(), id), (&world.internal, copy));
+                let (source, target) = if from == Side::External { (outside, inside) } else { (inside, outside) };
+                let (rewrites, resolves) = ("core/update", "core/apply_stimulus");
+                match case {
+                    "answered" => {}
+                    "refused" => target.0.fail_when(2, Fault::error("a trigger failed"), move |call| {
+                        call.operation == rewrites && call.class == "UserRequest"
+                    }),
+                    _ => target
+                        .0
+                        .fail_when(1, Fault::Hang(itop_sim::Effect::Committed), move |call| call.operation == resolves),
+                }
+                let words = "<ul><li><b>word</b></li></ul>".repeat(3_000);
+                let solution = match is_a_picture {
+                    true => {
+                        let (data, secret) = (png(200_000), "5ec2e7");
+                        let image = source.0.add_inline_image(source.1, secret, "image/png", &data).await.unwrap();
+                        format!("<p>before {} after</p>", image.html)
+                    }
+                    false => words,
+                };
+                source.0.overwrite(source.1, "solution", &solution);
+                source.0.overwrite(source.1, "resolution_code", "assistance");
+                source.0.overwrite(source.1, "status", "resolved");
+                source.0.update(source.1, json!({ "origin": "mail" })).await.unwrap();
+                world.pass_seconds(600).await;
+                world.settle().await;
+                let ticket = target.0.ticket(target.1).unwrap();
+                assert_eq!(ticket.status(), "resolved");
+                let reference = if from == Side::External { "R-000001" } else { "R-001001" };
+                let (kind, name, says) = match is_a_picture {
+                    true => ("image", format!("{reference} image"), "[picture: see the file \""),
+                    false => {
+                        ("text", format!("{reference} solution.txt"), "[cut here: the whole text is in the file \"")
+                    }
+                };
+                let shown = ticket.field("solution");
+                assert!(shown.contains(&format!("{says}{name}")), "{from:?}, {case}: {shown}");
+                let files = made(target.0, target.1, kind);
+                assert!(matches!(files.as_slice(), [file] if file.filename.starts_with(&name)), "{from:?}, {case}");
+                assert_eq!(made(target.0, target.1, if is_a_picture { "text" } else { "image" }).len(), 0);
+                if !is_a_picture {
+                    assert_eq!(text_of(&files[0]).matches("word").count(), 3_000);
+                }
+                world.one_more_pass_writes_nothing().await;
+            }
+        }
     }
 }
 

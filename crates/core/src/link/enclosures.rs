@@ -153,7 +153,12 @@ impl Link {
 
     /// The text was not written after all: what only it owed is not sent.
     pub fn owe_no_enclosures(&mut self, from: Side, code: &str) {
-        self.enclosures.retain(|known| known.state.is_some() || known.from != from || known.code != code);
+        self.owe_enclosures_of(from, |owing| owing != code);
+    }
+
+    /// Only these attributes' texts are written: what others owed is not sent.
+    pub fn owe_enclosures_of(&mut self, from: Side, is_written: impl Fn(&str) -> bool) {
+        self.enclosures.retain(|known| known.state.is_some() || known.from != from || is_written(&known.code));
     }
 
     /// Whether a file of that side's fields is still to be made or brought up to date.

@@ -43,6 +43,11 @@ pub enum Part {
     },
     /// A text that a stimulus was to carry: the ticket was moved without it.
     Text(LeftOut),
+    /// A text that a stimulus carried as plain text, and that is to be written once more as HTML.
+    AsHtml {
+        on: Side,
+        code: String,
+    },
     /// The copy of an attachment.
     File {
         from: Side,
@@ -63,6 +68,16 @@ pub enum Part {
     Document {
         kind: DocumentKind,
     },
+}
+
+impl Part {
+    /// Of two texts of one attribute the newer counts.
+    fn is_replaced_by(&self, newer: &Part) -> bool {
+        match (self, newer) {
+            (Part::Text(old), Part::Text(new)) => (old.on, &old.code) == (new.on, &new.code),
+            _ => self == newer,
+        }
+    }
 }
 
 /// A text of the other side's ticket, as it stands there.
@@ -98,7 +113,7 @@ impl Link {
 
     /// Keeps what is known of a part that is held up in place of what was known before.
     pub fn hold(&mut self, held: Held) {
-        self.release(&held.part);
+        self.held.retain(|known| !known.part.is_replaced_by(&held.part));
         self.held.push(held);
     }
 

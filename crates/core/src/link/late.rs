@@ -51,6 +51,12 @@ impl Link {
         }
     }
 
+    /// Whether a stimulus without an answer may have come after that side was read then.
+    pub fn status_may_land(&self, side: Side, read_at_ms: i64) -> bool {
+        let is_it = |late: &LateWrite| matches!(late.what, Late::Status { on, .. } if on == side);
+        self.late.iter().any(|late| is_it(late) && late.until_ms > read_at_ms)
+    }
+
     /// What was sent and not answered: what landed over something newer, and what may land, or has settled.
     pub fn given_up(&self) -> impl Iterator<Item = &Late> {
         self.owed.iter().chain(self.late.iter().map(|late| &late.what))

@@ -58,7 +58,7 @@ fn is_over(part: &Part, link: &Link, external: &Ticket, internal: &Ticket, plan:
     match part {
         Part::Creation => true,
         // What stands there tells, and that is looked at where it is written.
-        Part::Text(_) => false,
+        Part::Text(_) | Part::AsHtml { .. } => false,
         Part::Field { code } => !may_land(&|late| late.is_of_field(code)),
         Part::Status { on } => !may_land(&|late| matches!(late, Late::Status { on: side, .. } if side == on)),
         Part::File { from, original } => {

@@ -1,7 +1,7 @@
 //! Parts that something before an iTop keeps from it.
 
 use itop_bridge_core::caselog::BatchKey;
-use itop_bridge_core::link::{Part, sent};
+use itop_bridge_core::link::{LeftOut, Part, sent};
 use itop_bridge_core::{FileKind, Link, LogName, Side, Sight};
 
 use crate::fixtures::*;
@@ -9,6 +9,8 @@ use crate::{Case, case};
 
 pub fn held() -> Vec<Case> {
     let field = |code: &str| Part::Field { code: code.into() };
+    let a_text =
+        || Part::Text(LeftOut { on: Side::Internal, code: "solution".into(), value: "with all the words".into() });
     let a_file = |original| Part::File { from: Side::External, original };
     let changed = || ext().title("B").description("<p>new</p>");
     let description = || field("description");
@@ -68,6 +70,20 @@ pub fn held() -> Vec<Case> {
             "a walk that is held waits",
             link().held(Part::Status { on: Side::Internal }, "resolved", NOW + 1),
             ext().status("resolved"),
+            int(),
+        )
+        .does_nothing(),
+        case(
+            "a text that a stimulus was to carry is held until it is seen where it belongs",
+            link().held(a_text(), "", NOW + 1),
+            ext(),
+            int(),
+        )
+        .does_nothing(),
+        case(
+            "so is one that is to be written once more as HTML",
+            link().held(Part::AsHtml { on: Side::Internal, code: "solution".into() }, "", NOW),
+            ext(),
             int(),
         )
         .does_nothing(),
