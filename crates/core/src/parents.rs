@@ -1,7 +1,7 @@
 //! Parents: iTop copies an entry of a parent's log into the logs of its children, under the same author and with the
 //! same words. What somebody wrote on a ticket that is no part of a pair does not cross by way of its children.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +46,8 @@ pub struct Elder {
     pub reference: String,
     /// It is itself part of a pair of this very external: what stands in its log crosses anyway.
     pub is_paired: bool,
+    /// The parents that it has, and those that it had when its own pair was last looked at.
+    pub parents: Vec<ParentKey>,
     pub logs: BTreeMap<LogName, Vec<Entry>>,
 }
 
@@ -54,8 +56,19 @@ pub struct Elder {
 pub struct Kept {
     pub key: EntryKey,
     pub parent: ParentKey,
-    /// The parent's; `None` where it could not be read, so that the entry may as well be the ticket's own.
+    /// The parent's; `None` where an older version could not read it, and the entry may as well be the ticket's own.
     pub reference: Option<String>,
+}
+
+/// An entry that may be a copy from a ticket that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptBack {
+    #[serde(flatten)]
+    pub key: EntryKey,
+    /// The tickets that iTop may have copied it from. They are those of its first look: a copy stands in the child
+    /// before a person can take the child from its parent, and what comes later is none of that parent's.
+    #[serde(default)]
+    pub of: Vec<ParentKey>,
 }
 
 /// An entry that is not yet known to be the ticket's own: iTop saves the children before the parent.
@@ -63,30 +76,55 @@ pub struct Kept {
 pub struct Waiting {
     pub key: EntryKey,
     pub until_ms: i64,
+    /// As in [`KeptBack`].
+    #[serde(default)]
+    pub of: Vec<ParentKey>,
 }
 
+/// A new entry, and the tickets that iTop may have copied it from.
+pub type Suspect = (EntryKey, Vec<ParentKey>);
+
 impl Family {
-    /// Whether nothing in it is to stay on its side.
-    pub fn crosses(&self) -> bool {
-        self.unreadable.is_empty() && self.elders.iter().all(|elder| elder.is_paired)
+    /// The tickets from which an entry may have come down by way of these parents, and is to stay on their side: they
+    /// are no part of a pair, or cannot be read.
+    pub fn origins<'a>(&'a self, parents: impl IntoIterator<Item = &'a ParentKey>) -> Vec<ParentKey> {
+        let mut left: Vec<&ParentKey> = parents.into_iter().collect();
+        let (mut met, mut origins) = (BTreeSet::new(), BTreeSet::new());
+        while let Some(key) = left.pop() {
+            if !met.insert(key) {
+                continue;
+            }
+            match self.elders.iter().find(|elder| elder.key == *key) {
+                Some(elder) if elder.is_paired => left.extend(&elder.parents),
+                Some(_) => _ = origins.insert(key),
+                None if self.why_unreadable(key).is_some() => _ = origins.insert(key),
+                None => {}
+            }
+        }
+        origins.into_iter().cloned().collect()
     }
 
-    /// Those of the `new` entries of a log that iTop copied from a ticket which is no part of a pair. Each entry of a
-    /// parent has one copy: those that are `known` already count.
-    pub fn copied(&self, log: LogName, entries: &[Entry], new: &[EntryKey], known: &[Kept]) -> Vec<Kept> {
+    pub fn why_unreadable(&self, key: &ParentKey) -> Option<&str> {
+        self.unreadable.iter().find(|(unreadable, _)| unreadable == key).map(|(_, why)| why.as_str())
+    }
+
+    /// Those of the suspects that iTop copied. Each entry of a parent has one copy: those that are `known` already
+    /// count.
+    pub fn copied(&self, log: LogName, entries: &[Entry], suspects: &[Suspect], known: &[Kept]) -> Vec<Kept> {
         let mut copied: Vec<Kept> = Vec::new();
         for elder in self.elders.iter().filter(|elder| !elder.is_paired) {
             let mut theirs: Vec<&EntryKey> =
                 elder.logs.get(&log).into_iter().flatten().map(|entry| &entry.key).collect();
             for key in entries.iter().map(|entry| &entry.key) {
                 let is_known = known.iter().any(|kept| kept.key == *key && kept.parent == elder.key);
-                let is_open = new.contains(key) && !copied.iter().any(|kept| kept.key == *key);
-                if !is_known && !is_open {
+                let is_suspect = suspects.iter().any(|(suspect, of)| suspect == key && of.contains(&elder.key))
+                    && !copied.iter().any(|kept| kept.key == *key);
+                if !is_known && !is_suspect {
                     continue;
                 }
                 let Some(at) = theirs.iter().position(|their| is_a_copy(key, their)) else { continue };
                 theirs.remove(at);
-                if is_open {
+                if is_suspect {
                     let reference = Some(elder.reference.clone());
                     copied.push(Kept { key: key.clone(), parent: elder.key.clone(), reference });
                 }

@@ -15,7 +15,7 @@ use super::pass::Pass;
 use super::sights::Sights;
 use super::{Lane, Shared};
 use crate::count::counted;
-use crate::store::{LinkState, TicketOf};
+use crate::store::{LinkState, Stored, TicketOf};
 
 /// The parents that a ticket names in these attributes.
 pub(super) fn named_by(object: &Object, attributes: &BTreeSet<String>) -> Vec<ParentKey> {
@@ -78,7 +78,7 @@ impl Shared {
         ticket: &Ticket,
         link: &Link,
     ) -> Result<Family, Failure> {
-        let mut left: Vec<ParentKey> = ticket.parents.iter().chain(link.parents_on(side)).cloned().collect();
+        let mut left: Vec<ParentKey> = ticket.parents.iter().chain(link.origins_on(side)).cloned().collect();
         let mut met = BTreeSet::from([ParentKey { class: ticket.class.clone(), id: ticket.id }]);
         let mut family = Family::default();
         while let Some(key) = left.pop() {
@@ -86,9 +86,9 @@ impl Shared {
                 continue;
             }
             match self.read_parent(lane, policy, side, &key).await? {
-                Ok((elder, parents)) => {
+                Ok(elder) => {
                     if elder.is_paired {
-                        left.extend(parents);
+                        left.extend(elder.parents.iter().cloned());
                     }
                     family.elders.push(elder);
                 }
@@ -98,14 +98,14 @@ impl Shared {
         Ok(family)
     }
 
-    /// The parent, and what it names as its own parents; or why it cannot be read.
+    /// The parent, or why it cannot be read.
     async fn read_parent(
         &self,
         lane: &Lane,
         policy: &Policy,
         side: Side,
         key: &ParentKey,
-    ) -> Result<Result<(Elder, Vec<ParentKey>), String>, Failure> {
+    ) -> Result<Result<Elder, String>, Failure> {
         let itop = self.itop(lane, side);
         let logs: Vec<LogName> = policy.logs.iter().filter(|(from, _)| *from == side).map(|(_, log)| *log).collect();
         let parents = parent_attributes(&key.class).iter().map(|(code, _)| (*code).to_owned());
@@ -126,23 +126,25 @@ impl Shared {
             return Ok(Err("it is not there, or the account may not see it".to_owned()));
         };
         let logs = logs.into_iter().filter_map(|log| Some((log, entries(object.log(log.attribute())?))));
-        let elder = Elder {
+        let pair = self.own_pair(lane, itop, key.id).await?;
+        let had = pair.iter().flat_map(|pair| pair.link.parents_on(side)).cloned();
+        Ok(Ok(Elder {
             key: key.clone(),
             reference: object.text("ref").unwrap_or_default().to_owned(),
-            is_paired: self.is_paired(lane, itop, key.id).await?,
+            is_paired: pair.is_some(),
+            parents: named_by(object, &attributes).into_iter().chain(had).collect(),
             logs: logs.collect::<BTreeMap<_, _>>(),
-        };
-        Ok(Ok((elder, named_by(object, &attributes))))
+        }))
     }
 
-    /// Whether the ticket is part of a pair of this very external.
-    async fn is_paired(&self, lane: &Lane, itop: &Itop, ticket: u64) -> Result<bool, Failure> {
+    /// The pair of this very external that the ticket is part of.
+    async fn own_pair(&self, lane: &Lane, itop: &Itop, ticket: u64) -> Result<Option<Stored>, Failure> {
         let (name, side) = (lane.name.clone(), itop.side());
         let link = self.store.call(move |store| match side {
             Side::External => store.link_of_external(&TicketOf { external: name, ticket }),
             Side::Internal => store.link_of_internal(ticket),
         });
-        let link = link.await?;
-        Ok(link.is_some_and(|stored| stored.state == LinkState::Live && stored.external_name == lane.name))
+        let is_it = |stored: &Stored| stored.state == LinkState::Live && stored.external_name == lane.name;
+        Ok(link.await?.filter(is_it))
     }
 }
