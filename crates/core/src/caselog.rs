@@ -60,7 +60,7 @@ pub struct EntryKey {
 }
 
 impl EntryKey {
-    fn says_the_same(&self, other: &EntryKey) -> bool {
+    pub(crate) fn says_the_same(&self, other: &EntryKey) -> bool {
         (self.user_id, &self.hash) == (other.user_id, &other.hash)
     }
 

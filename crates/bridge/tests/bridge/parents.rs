@@ -13,6 +13,10 @@ either_version_on_either_side![
     what_is_written_on_a_parent_of_the_houses_own_stays_there,
     a_parent_of_one_customers_tells_another_nothing,
     what_stands_in_the_child_before_it_stands_in_the_parent_stays_too,
+    it_stays_however_long_the_other_children_take,
+    it_stays_in_the_last_of_many_children_too,
+    equal_words_that_somebody_wrote_on_several_children_cross,
+    the_other_children_are_read_once_for_an_entry_of_the_tickets_own,
     a_parent_that_was_taken_away_before_anybody_looked_counts,
     a_parent_that_cannot_be_read_keeps_new_entries_back_until_it_can,
     a_parent_that_is_hidden_and_then_taken_away_keeps_back_what_came_by_then,
@@ -67,6 +71,12 @@ impl Family {
             self.world.pass_seconds(700).await;
         }
         self.world.settle().await;
+    }
+
+    /// Another child of that parent, which is no part of a pair.
+    async fn child_of(&self, parent: u64) -> u64 {
+        let fields = json!({ "org_id": sample::DEMO, "title": "Ours: another", "description": "d", "parent_request_id": parent });
+        self.sim().create_ticket("UserRequest", fields).await.unwrap()
     }
 
     /// A person's save, which returns when all hooks are answered.
@@ -184,6 +194,88 @@ async fn what_stands_in_the_child_before_it_stands_in_the_parent_stays_too(versi
             family.is_kept("on fire").await;
             family.world.one_more_pass_writes_nothing().await;
         }
+    }
+}
+
+/// A hook of each child can hold the parent's save, and a child may have children of its own.
+async fn it_stays_however_long_the_other_children_take(versions: Versions) {
+    for side in Side::BOTH {
+        for dies in [false, true] {
+            let mut family = Family::new(versions, side).await;
+            let other = family.child_of(family.parent).await;
+            for _ in 0..3 {
+                family.child_of(other).await;
+            }
+            family.sim().hold_children(Duration::from_secs(125));
+            let writes = family.begins_to_write(family.parent, "customers are on fire");
+            family.world.pass_seconds(300).await;
+            if dies {
+                family.world.crash().await;
+                family.world.boot();
+            }
+            writes.await.unwrap();
+            family.is_kept("on fire").await;
+            family.world.one_more_pass_writes_nothing().await;
+        }
+    }
+}
+
+/// By then the parent's own entry is dated long before.
+async fn it_stays_in_the_last_of_many_children_too(versions: Versions) {
+    for side in Side::BOTH {
+        let world = Setup::between(versions).acme("only = \"title NOT LIKE 'Ours%'\"").start().await;
+        let parent = sim(&world, side).create_ticket("UserRequest", ticket("Ours: fire")).await.unwrap();
+        let mut family = Family { world, side, outside: 0, inside: 0, parent };
+        for _ in 0..9 {
+            // iTop saves them in the order of their ids.
+            family.child_of(parent).await;
+        }
+        family.outside = family.world.acme().create_ticket("UserRequest", ticket("Printer on fire")).await.unwrap();
+        family.world.settle().await;
+        family.inside = family.world.copy_of(family.outside).await.id;
+        family.has_parent("UserRequest", parent).await;
+        family.sim().hold_children(Duration::from_secs(125));
+        family.begins_to_write(parent, "customers are on fire").await.unwrap();
+        family.world.pass_seconds(700).await;
+        assert!(!family.told().contains("on fire"), "{}", family.told());
+        let kept = family.world.link(family.outside).await.link;
+        assert_eq!(kept.log(side, LogName::Private).unwrap().kept.len(), 1);
+        family.world.one_more_pass_writes_nothing().await;
+    }
+}
+
+/// As iTop's "modify all" does.
+async fn equal_words_that_somebody_wrote_on_several_children_cross(versions: Versions) {
+    for side in Side::BOTH {
+        let family = Family::new(versions, side).await;
+        let other = family.child_of(family.parent).await;
+        for ticket in [family.child(), other] {
+            family.write(ticket, "a technician is on the way").await;
+        }
+        family.world.pass_seconds(700).await;
+        assert_eq!(family.told().matches("on the way").count(), 1, "{}", family.told());
+        family.world.one_more_pass_writes_nothing().await;
+    }
+}
+
+async fn the_other_children_are_read_once_for_an_entry_of_the_tickets_own(versions: Versions) {
+    for side in Side::BOTH {
+        let family = Family::new(versions, side).await;
+        let calls_for = async |words: &str, seconds: u64| {
+            family.sim().clear_calls();
+            family.write(family.child(), words).await;
+            family.world.pass_seconds(seconds).await;
+            assert!(family.told().contains(words), "{}", family.told());
+            family.sim().calls_containing("parent_request_id IN").len()
+        };
+        assert_eq!(calls_for("an only child's", 200).await, 1);
+        family.child_of(family.parent).await;
+        // Once more for what stands below the other child.
+        assert_eq!(calls_for("one of two children's", 200).await, 2);
+        family.sim().update(family.child(), json!({ "parent_request_id": 0 })).await.unwrap();
+        family.world.pass_seconds(700).await;
+        assert_eq!(calls_for("nobody's child's", 5).await, 0);
+        family.world.one_more_pass_writes_nothing().await;
     }
 }
 

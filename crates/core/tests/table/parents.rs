@@ -65,7 +65,7 @@ pub fn entries() -> Vec<Case> {
             "another person's equal words are the ticket's own",
             child().waits(INSIDE, &[(a.clone().by(8), NOW)]),
             ext(),
-            int().log([a.clone().by(8)]).child_of([40]).family([not_paired(of_a)], []),
+            int().log([a.clone().by(8)]).child_of([40]).family([not_paired(of_a)], []).kin([a.clone()]),
         )
         .writes(["send a of the private log inside"])
         .notes(["held [], waiting [] of the private log inside"]),
@@ -73,11 +73,73 @@ pub fn entries() -> Vec<Case> {
             "what the parent's log does not show in time is the ticket's own",
             child().waits(INSIDE, &[(a.clone(), NOW), (b.clone(), NOW + 9)]),
             ext(),
-            int().log([a.clone(), b.clone()]).child_of([40]).family([not_paired(&[])], []),
+            int().log([a.clone(), b.clone()]).child_of([40]).family([not_paired(&[])], []).kin([]),
         )
         .writes(["send a of the private log inside"])
         .notes([&format!("held [], waiting [b until {}] of the private log inside", NOW + 9)])
         .looks_again_at(NOW + 9),
+        case(
+            "before that is believed the other tickets below are read",
+            child().waits(INSIDE, &[(a.clone(), NOW)]),
+            ext(),
+            int().log([a.clone()]).child_of([40]).family([not_paired(&[])], []),
+        )
+        .reads_kin(INSIDE),
+        case(
+            "one of these that got the same meanwhile says that the parent is still to be saved",
+            child().waits(INSIDE, &[(a.clone(), NOW)]),
+            ext(),
+            int().log([a.clone()]).child_of([40]).family([not_paired(&[])], []).kin([a.clone().at("10:02")]),
+        )
+        .notes([&format!("held [], waiting [a until {} by 1] of the private log inside", NOW + 60_000 + PARENT)])
+        .looks_again_at(NOW + 60_000 + PARENT),
+        case(
+            "each further one says so again",
+            child().waits(INSIDE, &[(a.clone(), NOW)]).log(INSIDE, |log| log.waiting[0].equals = 1),
+            ext(),
+            int()
+                .log([a.clone()])
+                .child_of([40])
+                .family([not_paired(&[])], [])
+                .kin([a.clone().at("10:02"), a.clone().at("10:04")]),
+        )
+        .notes([&format!("held [], waiting [a until {} by 2] of the private log inside", NOW + 60_000 + PARENT)])
+        .looks_again_at(NOW + 60_000 + PARENT),
+        case(
+            "until none comes any more: somebody wrote the same on several",
+            child().waits(INSIDE, &[(a.clone(), NOW)]).log(INSIDE, |log| log.waiting[0].equals = 1),
+            ext(),
+            int().log([a.clone()]).child_of([40]).family([not_paired(&[])], []).kin([a.clone().at("10:02")]),
+        )
+        .writes(["send a of the private log inside"])
+        .notes(["held [], waiting [] of the private log inside"]),
+        case(
+            "equal words of before say nothing",
+            child().waits(INSIDE, &[(a.clone(), NOW)]),
+            ext(),
+            int().log([a.clone()]).child_of([40]).family([not_paired(&[])], []).kin([a.clone().at("08:30")]),
+        )
+        .writes(["send a of the private log inside"])
+        .notes(["held [], waiting [] of the private log inside"]),
+        case(
+            "the last of many copies is dated long after the parent's entry, and soon after another copy",
+            child().waits(INSIDE, &[(a.clone().at("10:19"), NOW)]),
+            ext(),
+            int()
+                .log([a.clone().at("10:19")])
+                .child_of([40])
+                .family([not_paired(of_a)], [])
+                .kin(["10:17", "10:13", "10:15"].map(|at| a.clone().at(at))),
+        )
+        .notes(["a kept as R-40's of the private log inside", "held [], waiting [] of the private log inside"]),
+        case(
+            "but not soon after it is no copy",
+            child().waits(INSIDE, &[(a.clone().at("10:19"), NOW)]).log(INSIDE, |log| log.waiting[0].equals = 1),
+            ext(),
+            int().log([a.clone().at("10:19")]).child_of([40]).family([not_paired(of_a)], []).kin([a.clone().at("10:13")]),
+        )
+        .writes(["send a of the private log inside"])
+        .notes(["held [], waiting [] of the private log inside"]),
         case(
             "what it shows while an entry waits is not",
             child().waits(INSIDE, &[(a.clone(), NOW + 9)]),

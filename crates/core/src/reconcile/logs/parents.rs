@@ -17,6 +17,8 @@ struct Sorted {
     kept: Vec<Kept>,
     held: Vec<KeptBack>,
     waiting: Vec<Waiting>,
+    /// Whether one has waited long enough, if no other ticket below its parents has got the same meanwhile.
+    asks_kin: bool,
 }
 
 impl One<'_> {
@@ -36,6 +38,10 @@ impl One<'_> {
             }
             Some(family) => self.sort(family, entries, suspects),
         };
+        if sorted.asks_kin {
+            plan.kin_of.insert(self.state.from);
+            return Vec::new();
+        }
         if !sorted.kept.is_empty() {
             self.note(LogNote::Kept(sorted.kept), plan);
         }
@@ -66,7 +72,7 @@ impl One<'_> {
             if of.iter().any(|origin| family.why_unreadable(origin).is_some()) {
                 sorted.held.push(KeptBack { key, of });
             } else {
-                self.wait(key, of, &mut sorted);
+                self.wait(family, key, of, &mut sorted);
             }
         }
         sorted
@@ -81,15 +87,28 @@ impl One<'_> {
     }
 
     /// In the log's order: the mark of a later one would say that those before it are delivered.
-    fn wait(&self, key: EntryKey, of: Vec<ParentKey>, sorted: &mut Sorted) {
+    fn wait(&self, family: &Family, key: EntryKey, of: Vec<ParentKey>, sorted: &mut Sorted) {
         let read_at_ms = self.source.read_at_ms;
         let known = self.state.waiting.iter().find(|waiting| waiting.key == key);
         let wait_ms = if of.is_empty() { 0 } else { self.policy.waits.parent_ms };
         let until_ms = known.map_or(read_at_ms + wait_ms, |waiting| waiting.until_ms);
-        if sorted.waiting.is_empty() && (of.is_empty() || read_at_ms >= until_ms) {
-            sorted.cross.push(key);
+        let equals = known.map_or(0, |waiting| waiting.equals);
+        if !sorted.waiting.is_empty() || (read_at_ms < until_ms && !of.is_empty()) {
+            return sorted.waiting.push(Waiting { key, until_ms, of, equals });
+        }
+        if of.is_empty() {
+            return sorted.cross.push(key);
+        }
+        let Some(kin) = &family.kin else {
+            sorted.asks_kin = true;
+            return sorted.waiting.push(Waiting { key, until_ms, of, equals });
+        };
+        let are = family.equals_since(self.state.log, &key);
+        if are > equals {
+            // The next one, or the parent, is saved within the wait.
+            sorted.waiting.push(Waiting { key, until_ms: kin.read_at_ms + wait_ms, of, equals: are });
         } else {
-            sorted.waiting.push(Waiting { key, until_ms, of });
+            sorted.cross.push(key);
         }
     }
 
@@ -134,7 +153,11 @@ fn known<'a>(link: &'a Link, side: Side, ticket: &'a Ticket) -> impl Iterator<It
 pub(super) fn remember(side: Side, policy: &Policy, link: &Link, ticket: &Ticket, plan: &mut Plan) {
     let logs = || policy.logs.iter().filter(|(from, log)| *from == side && ticket.logs.contains_key(log));
     let is_asked = logs().next().is_some();
-    if !is_asked || policy.parent_entries == ParentEntries::Send || plan.parents_of.contains(&side) {
+    if !is_asked
+        || policy.parent_entries == ParentEntries::Send
+        || plan.parents_of.contains(&side)
+        || plan.kin_of.contains(&side)
+    {
         return;
     }
     let halts = |note: &Note| matches!(note, Note::Log { from, what: LogNote::Halted(_), .. } if *from == side);
