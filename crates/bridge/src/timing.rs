@@ -24,8 +24,9 @@ pub struct Timing {
     /// The same for the last original of a ticket: the ticket may be going too, and one hook of its
     /// deletion can hold that for 125 s.
     pub last_file_missing_ms: i64,
-    /// A new entry of a ticket with a parent that is no part of a pair crosses when it is in none of the parent's logs
-    /// after this: iTop saves the children first, and one hook of theirs can hold the parent's save for 125 s.
+    /// A new entry of a ticket with a parent that is no part of a pair crosses when, after this, it is not in the
+    /// parent's log and no other child has got the same meanwhile: iTop saves the children first, one after the other,
+    /// and a hook of each can hold the next save for 125 s.
     pub parent_ms: i64,
     /// A write without an answer may land until so long after it was sent. The default of
     /// `settle_seconds`; a side's own value counts.

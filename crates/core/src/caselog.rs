@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::link::CopyState;
 use crate::mark::FileKind;
-use crate::parents::{Kept, Waiting};
+use crate::parents::{Kept, KeptBack, ParentKey, Waiting};
 use crate::ticket::Side;
 
 /// Which of a ticket's logs.
@@ -60,7 +60,7 @@ pub struct EntryKey {
 }
 
 impl EntryKey {
-    fn says_the_same(&self, other: &EntryKey) -> bool {
+    pub(crate) fn says_the_same(&self, other: &EntryKey) -> bool {
         (self.user_id, &self.hash) == (other.user_id, &other.hash)
     }
 
@@ -150,10 +150,13 @@ pub struct LogState {
     pub kept: Vec<Kept>,
     /// New entries that may be copies of a parent's that cannot be read: kept back until it can.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub held: Vec<EntryKey>,
+    pub held: Vec<KeptBack>,
     /// New entries that may be copies of a parent's that is still being saved.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting: Vec<Waiting>,
+    /// Such entries that an operator lets cross, until they have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub own: Vec<EntryKey>,
     /// The entry that the bridge wrote when it made the internal ticket, as it stands now: it is known even where
     /// somebody changed the words that hold its mark.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -182,6 +185,7 @@ impl LogState {
             kept: Vec::new(),
             held: Vec::new(),
             waiting: Vec::new(),
+            own: Vec::new(),
             own_entry: None,
             removed: Vec::new(),
             resumed_after: None,
@@ -199,6 +203,16 @@ impl LogState {
     pub fn batch_is_given_up(&mut self) {
         let batch = self.batch.take();
         self.are_given_up(batch);
+    }
+
+    /// An operator lets the entries cross that are kept back.
+    pub(crate) fn let_cross(&mut self) {
+        self.own.extend(std::mem::take(&mut self.held).into_iter().map(|held| held.key));
+    }
+
+    /// The tickets that entries may have been copied from of which that is not yet known.
+    pub(crate) fn origins(&self) -> impl Iterator<Item = &ParentKey> {
+        self.held.iter().map(|held| &held.of).chain(self.waiting.iter().map(|waiting| &waiting.of)).flatten()
     }
 
     /// The batch that is on its way, and those that were set aside.
@@ -253,6 +267,7 @@ impl LogState {
 
     fn keep_files_of(&mut self, batch: Option<Batch>) -> Vec<EntryKey> {
         let Some(batch) = batch else { return Vec::new() };
+        self.own.retain(|key| !batch.entries.contains(key));
         for file in &batch.files {
             let Some(id) = file.state.as_ref().and_then(CopyState::standing) else { continue };
             self.files.push(id);

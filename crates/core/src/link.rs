@@ -163,14 +163,23 @@ impl Link {
     }
 
     /// An operator ends a halt: what caused it is accepted where it still stands, and the pair goes on
-    /// where it does not. Where only a log had halted, nothing else is accepted by that.
+    /// where it does not. Where only a log had halted, nothing else is accepted by that; and where nothing had, he lets
+    /// the entries cross that are kept back.
     pub fn resume(&mut self) {
+        if self.why_halted().is_none() {
+            return self.logs.iter_mut().for_each(LogState::let_cross);
+        }
         self.resumed |= self.halt.take().is_some();
         for log in &mut self.logs {
             if let Some(halt) = log.halt.take() {
                 log.resumed_after = Some(halt.newest);
             }
         }
+    }
+
+    /// How many new log entries are kept back, since nobody can tell whether they are the ticket's own.
+    pub fn entries_kept_back(&self) -> usize {
+        self.logs.iter().map(|log| log.held.len()).sum()
     }
 
     /// The iTop of that side was restored from a backup.
@@ -194,6 +203,12 @@ impl Link {
     /// The parents that the ticket of this side had when it was last looked at.
     pub fn parents_on(&self, side: Side) -> impl Iterator<Item = &ParentKey> {
         self.parents.iter().filter(move |(of, _)| *of == side).map(|(_, parent)| parent)
+    }
+
+    /// The same, and the tickets that its entries may have been copied from of which that is not yet known.
+    pub fn origins_on(&self, side: Side) -> impl Iterator<Item = &ParentKey> {
+        let logs = self.logs.iter().filter(move |log| log.from == side);
+        self.parents_on(side).chain(logs.flat_map(LogState::origins))
     }
 
     pub fn log(&self, from: Side, log: LogName) -> Option<&LogState> {

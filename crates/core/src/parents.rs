@@ -1,14 +1,18 @@
 //! Parents: iTop copies an entry of a parent's log into the logs of its children, under the same author and with the
 //! same words. What somebody wrote on a ticket that is no part of a pair does not cross by way of its children.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::caselog::{Entry, EntryKey, LogName};
 
-/// A copy is dated when the child is saved, one child after the other and each with its hooks: so much later at most.
+/// A copy is dated when the child is saved, one child after the other and each with its hooks: so much later at most,
+/// where nothing tells of more.
 const LATEST_SECONDS: i64 = 15 * 60;
+
+/// One child is saved so long after the one before it at most.
+const ONE_SAVE_SECONDS: i64 = 150;
 
 const HOUR_SECONDS: i64 = 3600;
 
@@ -38,6 +42,16 @@ pub struct Family {
     pub elders: Vec<Elder>,
     /// Those that could not be read, with the reason.
     pub unreadable: Vec<(ParentKey, String)>,
+    /// `None` where they were not read.
+    pub kin: Option<Kin>,
+}
+
+/// The other tickets below a ticket's parents. iTop saves them one after the other, each with its hooks, and then the
+/// parent: while they get copies, that is not saved yet.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Kin {
+    pub logs: BTreeMap<LogName, Vec<EntryKey>>,
+    pub read_at_ms: i64,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +60,8 @@ pub struct Elder {
     pub reference: String,
     /// It is itself part of a pair of this very external: what stands in its log crosses anyway.
     pub is_paired: bool,
+    /// The parents that it has, and those that it had when its own pair was last looked at.
+    pub parents: Vec<ParentKey>,
     pub logs: BTreeMap<LogName, Vec<Entry>>,
 }
 
@@ -54,8 +70,19 @@ pub struct Elder {
 pub struct Kept {
     pub key: EntryKey,
     pub parent: ParentKey,
-    /// The parent's; `None` where it could not be read, so that the entry may as well be the ticket's own.
+    /// The parent's; `None` where an older version could not read it, and the entry may as well be the ticket's own.
     pub reference: Option<String>,
+}
+
+/// An entry that may be a copy from a ticket that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptBack {
+    #[serde(flatten)]
+    pub key: EntryKey,
+    /// The tickets that iTop may have copied it from. They are those of its first look: a copy stands in the child
+    /// before a person can take the child from its parent, and what comes later is none of that parent's.
+    #[serde(default)]
+    pub of: Vec<ParentKey>,
 }
 
 /// An entry that is not yet known to be the ticket's own: iTop saves the children before the parent.
@@ -63,30 +90,58 @@ pub struct Kept {
 pub struct Waiting {
     pub key: EntryKey,
     pub until_ms: i64,
+    /// As in [`KeptBack`].
+    #[serde(default)]
+    pub of: Vec<ParentKey>,
+    /// How many other tickets below these were seen to hold the same since.
+    #[serde(default)]
+    pub equals: usize,
 }
 
+/// A new entry, and the tickets that iTop may have copied it from.
+pub type Suspect = (EntryKey, Vec<ParentKey>);
+
 impl Family {
-    /// Whether nothing in it is to stay on its side.
-    pub fn crosses(&self) -> bool {
-        self.unreadable.is_empty() && self.elders.iter().all(|elder| elder.is_paired)
+    /// The tickets from which an entry may have come down by way of these parents, and is to stay on their side: they
+    /// are no part of a pair, or cannot be read.
+    pub fn origins<'a>(&'a self, parents: impl IntoIterator<Item = &'a ParentKey>) -> Vec<ParentKey> {
+        let mut left: Vec<&ParentKey> = parents.into_iter().collect();
+        let (mut met, mut origins) = (BTreeSet::new(), BTreeSet::new());
+        while let Some(key) = left.pop() {
+            if !met.insert(key) {
+                continue;
+            }
+            match self.elders.iter().find(|elder| elder.key == *key) {
+                Some(elder) if elder.is_paired => left.extend(&elder.parents),
+                Some(_) => _ = origins.insert(key),
+                None if self.why_unreadable(key).is_some() => _ = origins.insert(key),
+                None => {}
+            }
+        }
+        origins.into_iter().cloned().collect()
     }
 
-    /// Those of the `new` entries of a log that iTop copied from a ticket which is no part of a pair. Each entry of a
-    /// parent has one copy: those that are `known` already count.
-    pub fn copied(&self, log: LogName, entries: &[Entry], new: &[EntryKey], known: &[Kept]) -> Vec<Kept> {
+    pub fn why_unreadable(&self, key: &ParentKey) -> Option<&str> {
+        self.unreadable.iter().find(|(unreadable, _)| unreadable == key).map(|(_, why)| why.as_str())
+    }
+
+    /// Those of the suspects that iTop copied. Each entry of a parent has one copy: those that are `known` already
+    /// count.
+    pub fn copied(&self, log: LogName, entries: &[Entry], suspects: &[Suspect], known: &[Kept]) -> Vec<Kept> {
         let mut copied: Vec<Kept> = Vec::new();
         for elder in self.elders.iter().filter(|elder| !elder.is_paired) {
             let mut theirs: Vec<&EntryKey> =
                 elder.logs.get(&log).into_iter().flatten().map(|entry| &entry.key).collect();
             for key in entries.iter().map(|entry| &entry.key) {
                 let is_known = known.iter().any(|kept| kept.key == *key && kept.parent == elder.key);
-                let is_open = new.contains(key) && !copied.iter().any(|kept| kept.key == *key);
-                if !is_known && !is_open {
+                let is_suspect = suspects.iter().any(|(suspect, of)| suspect == key && of.contains(&elder.key))
+                    && !copied.iter().any(|kept| kept.key == *key);
+                if !is_known && !is_suspect {
                     continue;
                 }
-                let Some(at) = theirs.iter().position(|their| is_a_copy(key, their)) else { continue };
+                let Some(at) = theirs.iter().position(|their| self.came_down(log, key, their)) else { continue };
                 theirs.remove(at);
-                if is_open {
+                if is_suspect {
                     let reference = Some(elder.reference.clone());
                     copied.push(Kept { key: key.clone(), parent: elder.key.clone(), reference });
                 }
@@ -94,16 +149,48 @@ impl Family {
         }
         copied
     }
+
+    /// Where many children are saved with slow hooks, each copy is dated soon after the one before it, and the last
+    /// long after the parent's entry.
+    fn came_down(&self, log: LogName, entry: &EntryKey, of: &EntryKey) -> bool {
+        if follows(entry, of, LATEST_SECONDS) {
+            return true;
+        }
+        let mut between = self.equals(log, entry);
+        let (mut reached, mut within) = (vec![of], LATEST_SECONDS);
+        while let Some(last) = reached.pop() {
+            if follows(entry, last, within) {
+                return true;
+            }
+            let next;
+            (next, between) = between.into_iter().partition(|key| follows(key, last, within));
+            reached.extend::<Vec<_>>(next);
+            within = ONE_SAVE_SECONDS;
+        }
+        false
+    }
+
+    /// What the kin's logs hold in the same words of the same author.
+    fn equals(&self, log: LogName, entry: &EntryKey) -> Vec<&EntryKey> {
+        let keys = self.kin.iter().filter_map(|kin| kin.logs.get(&log)).flatten();
+        keys.filter(|key| key.says_the_same(entry)).collect()
+    }
+
+    /// How many of these iTop may have copied after this entry.
+    pub fn equals_since(&self, log: LogName, entry: &EntryKey) -> usize {
+        self.equals(log, entry).into_iter().filter(|key| follows(key, entry, i64::MAX)).count()
+    }
 }
 
-fn is_a_copy(entry: &EntryKey, of: &EntryKey) -> bool {
-    if (entry.user_id, &entry.hash) != (of.user_id, &of.hash) {
+/// Whether an entry says the same as another one, and is dated so many seconds later at most.
+fn follows(entry: &EntryKey, of: &EntryKey, within: i64) -> bool {
+    if !entry.says_the_same(of) {
         return false;
     }
     let Some((entry_at, of_at)) = seconds(&entry.date).zip(seconds(&of.date)) else { return entry.date == of.date };
     let later = entry_at - of_at;
     // The hour that repeats when summer time ends may begin between the two.
-    let is_soon = |later: i64| (0..=LATEST_SECONDS).contains(&later);
+    let is_soon = |later: i64| (0..=within).contains(&later);
     is_soon(later) || is_soon(later + HOUR_SECONDS)
 }
 
@@ -128,19 +215,19 @@ mod tests {
 
     #[test]
     fn a_copy_is_dated_a_little_later_than_its_original() {
-        let is_copy = |date: &str| is_a_copy(&key(date), &key("2026-02-28 23:59:50"));
+        let is_copy = |date: &str| follows(&key(date), &key("2026-02-28 23:59:50"), LATEST_SECONDS);
         assert!(is_copy("2026-02-28 23:59:50") && is_copy("2026-03-01 00:01:00"));
         assert!(!is_copy("2026-02-28 23:59:49") && !is_copy("2026-03-01 00:20:00"));
     }
 
     #[test]
     fn the_hour_that_repeats_makes_no_entry_an_own_one() {
-        assert!(is_a_copy(&key("2026-10-25 02:00:01"), &key("2026-10-25 02:59:59")));
+        assert!(follows(&key("2026-10-25 02:00:01"), &key("2026-10-25 02:59:59"), LATEST_SECONDS));
     }
 
     #[test]
     fn dates_of_another_form_are_compared_as_they_are() {
-        assert!(is_a_copy(&key("yesterday"), &key("yesterday")));
-        assert!(!is_a_copy(&key("yesterday"), &key("today")));
+        assert!(follows(&key("yesterday"), &key("yesterday"), LATEST_SECONDS));
+        assert!(!follows(&key("yesterday"), &key("today"), LATEST_SECONDS));
     }
 }

@@ -24,6 +24,8 @@ pub struct Plan {
     pub end: Option<Halt>,
     /// The sides on which a ticket's parents must be read before anything is decided of its new log entries.
     pub parents_of: BTreeSet<Side>,
+    /// The sides on which, after these, the other tickets below them must be read too.
+    pub kin_of: BTreeSet<Side>,
     /// A date is held back: how it is printed is not known, or what it is on the other server's clock.
     pub waits_for_date: bool,
     /// When to look again although nothing new was heard, in ms since the epoch.

@@ -109,8 +109,8 @@ pub struct Waits {
     /// A file that is missing and was the last original: the ticket itself may be about to go, and
     /// one hook of its deletion may hold it for 125 s.
     pub last_file_missing_ms: i64,
-    /// An entry that is not in a parent's log after this is the ticket's own: iTop saves the children, each with its
-    /// hooks, before the parent.
+    /// An entry that is not in a parent's log after this, while no other child got the same, is the ticket's own: iTop
+    /// saves the children, one after the other and each with its hooks, before the parent.
     pub parent_ms: i64,
     /// Between two looks for a file whose create was never answered.
     pub doubt_look_ms: i64,

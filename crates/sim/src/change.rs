@@ -132,7 +132,9 @@ pub fn update_alone(world: &mut World, mut draft: Object, now: i64) -> Result<(O
 fn copy_log_to_children(world: &mut World, before: &Object, parent: &Object, now: i64) -> Result<Vec<Event>, Refusal> {
     let mut events = Vec::new();
     for child in children_of(world, parent) {
-        events.extend(copy_log_to_child(world, before, parent, &child, now)?);
+        if let Some(child) = with_copied_entries(world, before, parent, &child, now) {
+            events.extend(update(world, child, now)?.1);
+        }
     }
     Ok(events)
 }
@@ -148,15 +150,15 @@ pub fn children_of(world: &World, parent: &Object) -> Vec<(String, u64)> {
     children.map(|child| (child.class.clone(), child.id)).collect()
 }
 
-/// The copies are dated when the child is saved.
-pub fn copy_log_to_child(
-    world: &mut World,
+/// The child as it is to be saved. The copies are dated when that is done.
+pub fn with_copied_entries(
+    world: &World,
     before: &Object,
     parent: &Object,
     (class, id): &(String, u64),
     now: i64,
-) -> Result<Vec<Event>, Refusal> {
-    let Some(mut child) = world.find(class, *id).cloned() else { return Ok(Vec::new()) };
+) -> Option<Object> {
+    let mut child = world.find(class, *id).cloned()?;
     for log in ["private_log", "public_log"] {
         let (old, new) = (before.get(log).log(), parent.get(log).log());
         if let Some(appended) = new.strip_prefix(old) {
@@ -165,7 +167,7 @@ pub fn copy_log_to_child(
             child.set(log, Value::Log(entries));
         }
     }
-    Ok(update(world, child, now)?.1)
+    Some(child)
 }
 
 /// A ticket's write brings the organisation of its attachments in line: an update of each that

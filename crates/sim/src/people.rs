@@ -48,26 +48,48 @@ impl Sim {
 
     /// iTop copies new log entries into the children, and saves these, each with its hooks, before the ticket itself.
     async fn save_children_first(&self, ticket: u64, fields: &Json) -> Result<i64, Refusal> {
-        let (before, draft, children, hold, began) = self.with(|state| {
+        let (before, draft, hold, began) = self.with(|state| {
             let (person, hold) = (state.person.clone(), state.hold_parent);
             let service = state.service(&person);
             let before = one(&service, "Ticket", ticket)?;
             let draft = service.drafted(before.clone(), fields)?;
-            let children = change::children_of(service.world, &draft);
-            Ok((before, draft, children, hold, service.now))
+            Ok((before, draft, hold, service.now))
         })?;
-        for child in &children {
-            let events = self.with(|state| {
-                let person = state.person.clone();
-                let service = state.service(&person);
-                change::copy_log_to_child(service.world, &before, &draft, child, service.now)
-            })?;
-            self.fire_all(&events).await;
-        }
-        if !children.is_empty() && !hold.is_zero() {
+        if self.save_children(&before, &draft).await? && !hold.is_zero() {
             tokio::time::sleep(hold).await;
         }
         Ok(began)
+    }
+
+    /// One after the other, each after its own children. Answers whether there are any.
+    async fn save_children(&self, before: &Object, draft: &Object) -> Result<bool, Refusal> {
+        let (children, hold) = self.with(|state| {
+            let (person, hold) = (state.person.clone(), state.hold_children);
+            (change::children_of(state.service(&person).world, draft), hold)
+        });
+        for child in &children {
+            let copied = |service: &Service<'_>| {
+                let is = service.world.find(&child.0, child.1).cloned();
+                is.zip(change::with_copied_entries(service.world, before, draft, child, service.now))
+            };
+            let found = self.with(|state| {
+                let person = state.person.clone();
+                copied(&state.service(&person))
+            });
+            let Some((child_before, child_draft)) = found.filter(|(is, will_be)| is != will_be) else { continue };
+            Box::pin(self.save_children(&child_before, &child_draft)).await?;
+            let events = self.with(|state| {
+                let person = state.person.clone();
+                let service = state.service(&person);
+                let Some((_, child)) = copied(&service) else { return Ok(Vec::new()) };
+                Ok(change::update_alone(service.world, child, service.now)?.1)
+            })?;
+            self.fire_all(&events).await;
+            if !hold.is_zero() {
+                tokio::time::sleep(hold).await;
+            }
+        }
+        Ok(!children.is_empty())
     }
 
     pub async fn stimulus(&self, ticket: u64, stimulus: &str, fields: Json) -> Result<(), Refusal> {

@@ -48,6 +48,7 @@ pub(crate) struct State {
     pub hold_deletion: Duration,
     /// How long another action holds the save of a ticket, after its children have been saved.
     pub hold_parent: Duration,
+    pub hold_children: Duration,
 }
 
 impl State {
@@ -105,6 +106,7 @@ impl Sim {
             read_only: false,
             hold_deletion: Duration::ZERO,
             hold_parent: Duration::ZERO,
+            hold_children: Duration::ZERO,
         };
         Self { state: Arc::new(Mutex::new(state)) }
     }
@@ -253,6 +255,12 @@ impl Sim {
     /// and not yet in the ticket.
     pub fn hold_parent(&self, hold: Duration) {
         self.with(|state| state.hold_parent = hold);
+    }
+
+    /// A hook holds each save of a child for so long, when what iTop copied into it stands there: one child after the
+    /// other, and then the parent.
+    pub fn hold_children(&self, hold: Duration) {
+        self.with(|state| state.hold_children = hold);
     }
 
     /// The account `bridge` may no longer create or change objects of this class.

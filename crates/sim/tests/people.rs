@@ -152,6 +152,31 @@ async fn a_parents_entry_reaches_its_children_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn children_are_saved_one_after_the_other_each_after_its_own() {
+    let sim = sim(Version::V3_2);
+    let parent = ticket(&sim).await;
+    let child_of = async |parent: u64| {
+        let fields = json!({"org_id": 3, "title": "c", "description": "d", "parent_request_id": parent});
+        sim.create_ticket("UserRequest", fields).await.unwrap()
+    };
+    let [first, second] = [child_of(parent).await, child_of(parent).await];
+    let below_second = child_of(second).await;
+    sim.hold_children(Duration::from_secs(100));
+    let writes = tokio::spawn({
+        let sim = sim.clone();
+        async move { sim.add_log_entry(parent, "private_log", "from above").await.unwrap() }
+    });
+    for saved in [1, 2, 3] {
+        sleep(Duration::from_secs(if saved == 1 { 50 } else { 100 })).await;
+        let count = |id: &u64| sim.ticket(*id).unwrap().log("private_log").len();
+        let counts: Vec<usize> = [first, below_second, second, parent].iter().map(count).collect();
+        assert_eq!(counts, [1, usize::from(saved > 1), usize::from(saved > 2), 0]);
+    }
+    writes.await.unwrap();
+    assert_eq!(sim.ticket(parent).unwrap().log("private_log").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_inline_image_can_be_read_by_its_secret() {
     let sim = sim(Version::V3_2);
     let id = ticket(&sim).await;

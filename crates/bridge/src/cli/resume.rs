@@ -13,6 +13,7 @@ use super::times::moment;
 use super::{Outcome, store, ticket};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::count::counted;
 use crate::engine::{FOUND_AGAIN, is_over_lost_pairs};
 use crate::store::{Activity, Instance, LinkState, MAX_ROWS, Store, WENT_BACK};
 
@@ -24,7 +25,8 @@ use crate::store::{Activity, Instance, LinkState, MAX_ROWS, Store, WENT_BACK};
 /// or another stands in the internal one's place, the pair ends, and neither ticket is written any
 /// more; with --create the internal ticket is made anew instead, once nothing that was sent for the old one can
 /// land any more. A halted log is taken as delivered, but
-/// for the entries dated after the halt.
+/// for the entries dated after the halt. Where nothing has halted, log entries cross that are kept back since they may
+/// be copies from a parent that cannot be read.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  itop-bridge resume acme:R-000123\n  itop-bridge resume acme:R-000123 --create\n  itop-bridge resume elitery"
@@ -74,7 +76,15 @@ fn resume_pair(
     let name = format!("the pair {}", ticket::pair_name(config, &stored));
     let why = why_halted(&stored.link).filter(|_| stored.link.halt.is_some() || stored.state == LinkState::Live);
     let Some(why) = why else {
-        return nothing_is_halted(resume, &name, stored.state, out);
+        let kept_back = if stored.state == LinkState::Live { stored.link.entries_kept_back() } else { 0 };
+        if kept_back == 0 || resume.create {
+            return nothing_is_halted(resume, &name, stored.state, out);
+        }
+        let entries = counted(kept_back, "log entry that was", "log entries that were");
+        let did = Activity { at_ms: now_ms, text: format!("an operator lets {entries} kept back cross") };
+        store.amend_link(stored.id, &|link, _| link.resume(), &did, now_ms)?;
+        writeln!(out, "Of {name} {entries} kept back: they cross now.")?;
+        return Ok(Outcome::Fine);
     };
     if resume.create {
         can_be_made_anew(&stored.link)?;
@@ -84,6 +94,12 @@ fn resume_pair(
     let create = resume.create;
     store.amend_link(stored.id, &move |link, state| amend(link, state, create), &did, now_ms)?;
     writeln!(out, "{name} is resumed. It had stopped because {why}.")?;
+    if stored.link.entries_kept_back() > 0 && !create {
+        writeln!(
+            out,
+            "Log entries that are kept back stay so (`links show`); the same command once more lets them cross."
+        )?;
+    }
     if let Some(from_ms) = store.link(stored.id)?.and_then(|now| now.link.anew_from_ms).filter(|from| *from > now_ms) {
         writeln!(
             out,

@@ -113,14 +113,12 @@ fn everything(of: &TicketOf, class: Option<String>, link: Option<(i64, Link)>) -
 impl Shared {
     /// As a pass makes it: once more with the parents, where it must know them.
     async fn plan(&self, lane: &Lane, policy: &Policy, link: &Link, sights: &mut Sights) -> Result<Plan, Failure> {
-        let plan = reconcile(policy, link, &sights.external, &sights.internal);
-        for side in &plan.parents_of {
-            if let Some(ticket) = sights.ticket_mut(*side) {
-                ticket.family = Some(Box::new(self.read_family(lane, policy, *side, ticket, link).await?));
+        loop {
+            let plan = reconcile(policy, link, &sights.external, &sights.internal);
+            if !self.read_what_is_asked_of_parents(lane, policy, link, &plan, sights).await? {
+                return Ok(plan);
             }
         }
-        let again = !plan.parents_of.is_empty();
-        Ok(if again { reconcile(policy, link, &sights.external, &sights.internal) } else { plan })
     }
 
     /// Why a pass would not come to a plan.

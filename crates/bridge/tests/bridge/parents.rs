@@ -13,10 +13,16 @@ either_version_on_either_side![
     what_is_written_on_a_parent_of_the_houses_own_stays_there,
     a_parent_of_one_customers_tells_another_nothing,
     what_stands_in_the_child_before_it_stands_in_the_parent_stays_too,
+    it_stays_however_long_the_other_children_take,
+    it_stays_in_the_last_of_many_children_too,
+    equal_words_that_somebody_wrote_on_several_children_cross,
+    the_other_children_are_read_once_for_an_entry_of_the_tickets_own,
     a_parent_that_was_taken_away_before_anybody_looked_counts,
     a_parent_that_cannot_be_read_keeps_new_entries_back_until_it_can,
-    a_parent_that_is_hidden_and_then_taken_away_keeps_what_came_by_then,
+    a_parent_that_is_hidden_and_then_taken_away_keeps_back_what_came_by_then,
+    an_operator_lets_cross_what_is_kept_back,
     what_came_down_from_a_parents_parent_stays,
+    a_parents_parent_that_cannot_be_read_keeps_new_entries_back_until_it_can,
     who_wants_them_gets_all_entries_at_once,
     after_the_store_was_lost_copies_are_told_apart_again,
 ];
@@ -65,6 +71,18 @@ impl Family {
             self.world.pass_seconds(700).await;
         }
         self.world.settle().await;
+    }
+
+    /// Another child of that parent, which is no part of a pair.
+    async fn child_of(&self, parent: u64) -> u64 {
+        let fields = json!({ "org_id": sample::DEMO, "title": "Ours: another", "description": "d", "parent_request_id": parent });
+        self.sim().create_ticket("UserRequest", fields).await.unwrap()
+    }
+
+    /// A person's save, which returns when all hooks are answered.
+    fn begins_to_write(&self, ticket: u64, words: &str) -> tokio::task::JoinHandle<()> {
+        let (sim, html) = (self.sim().clone(), format!("<p>{words}</p>"));
+        tokio::spawn(async move { sim.add_log_entry(ticket, "private_log", &html).await.unwrap() })
     }
 
     async fn write(&self, ticket: u64, words: &str) {
@@ -160,10 +178,8 @@ async fn what_stands_in_the_child_before_it_stands_in_the_parent_stays_too(versi
         for dies in [false, true] {
             let mut family = Family::new(versions, side).await;
             family.sim().hold_parent(Duration::from_secs(100));
-            let (sim, parent) = (family.sim().clone(), family.parent);
-            let writes = tokio::spawn(async move {
-                sim.add_log_entry(parent, "private_log", "<p>customers are on fire</p>").await.unwrap();
-            });
+            let parent = family.parent;
+            let writes = family.begins_to_write(parent, "customers are on fire");
             family.world.pass_seconds(50).await;
             assert_eq!(
                 family.sim().ticket(family.child()).unwrap().log("private_log").last().unwrap().html,
@@ -178,6 +194,88 @@ async fn what_stands_in_the_child_before_it_stands_in_the_parent_stays_too(versi
             family.is_kept("on fire").await;
             family.world.one_more_pass_writes_nothing().await;
         }
+    }
+}
+
+/// A hook of each child can hold the parent's save, and a child may have children of its own.
+async fn it_stays_however_long_the_other_children_take(versions: Versions) {
+    for side in Side::BOTH {
+        for dies in [false, true] {
+            let mut family = Family::new(versions, side).await;
+            let other = family.child_of(family.parent).await;
+            for _ in 0..3 {
+                family.child_of(other).await;
+            }
+            family.sim().hold_children(Duration::from_secs(125));
+            let writes = family.begins_to_write(family.parent, "customers are on fire");
+            family.world.pass_seconds(300).await;
+            if dies {
+                family.world.crash().await;
+                family.world.boot();
+            }
+            writes.await.unwrap();
+            family.is_kept("on fire").await;
+            family.world.one_more_pass_writes_nothing().await;
+        }
+    }
+}
+
+/// By then the parent's own entry is dated long before.
+async fn it_stays_in_the_last_of_many_children_too(versions: Versions) {
+    for side in Side::BOTH {
+        let world = Setup::between(versions).acme("only = \"title NOT LIKE 'Ours%'\"").start().await;
+        let parent = sim(&world, side).create_ticket("UserRequest", ticket("Ours: fire")).await.unwrap();
+        let mut family = Family { world, side, outside: 0, inside: 0, parent };
+        for _ in 0..9 {
+            // iTop saves them in the order of their ids.
+            family.child_of(parent).await;
+        }
+        family.outside = family.world.acme().create_ticket("UserRequest", ticket("Printer on fire")).await.unwrap();
+        family.world.settle().await;
+        family.inside = family.world.copy_of(family.outside).await.id;
+        family.has_parent("UserRequest", parent).await;
+        family.sim().hold_children(Duration::from_secs(125));
+        family.begins_to_write(parent, "customers are on fire").await.unwrap();
+        family.world.pass_seconds(700).await;
+        assert!(!family.told().contains("on fire"), "{}", family.told());
+        let kept = family.world.link(family.outside).await.link;
+        assert_eq!(kept.log(side, LogName::Private).unwrap().kept.len(), 1);
+        family.world.one_more_pass_writes_nothing().await;
+    }
+}
+
+/// As iTop's "modify all" does.
+async fn equal_words_that_somebody_wrote_on_several_children_cross(versions: Versions) {
+    for side in Side::BOTH {
+        let family = Family::new(versions, side).await;
+        let other = family.child_of(family.parent).await;
+        for ticket in [family.child(), other] {
+            family.write(ticket, "a technician is on the way").await;
+        }
+        family.world.pass_seconds(700).await;
+        assert_eq!(family.told().matches("on the way").count(), 1, "{}", family.told());
+        family.world.one_more_pass_writes_nothing().await;
+    }
+}
+
+async fn the_other_children_are_read_once_for_an_entry_of_the_tickets_own(versions: Versions) {
+    for side in Side::BOTH {
+        let family = Family::new(versions, side).await;
+        let calls_for = async |words: &str, seconds: u64| {
+            family.sim().clear_calls();
+            family.write(family.child(), words).await;
+            family.world.pass_seconds(seconds).await;
+            assert!(family.told().contains(words), "{}", family.told());
+            family.sim().calls_containing("parent_request_id IN").len()
+        };
+        assert_eq!(calls_for("an only child's", 200).await, 1);
+        family.child_of(family.parent).await;
+        // Once more for what stands below the other child.
+        assert_eq!(calls_for("one of two children's", 200).await, 2);
+        family.sim().update(family.child(), json!({ "parent_request_id": 0 })).await.unwrap();
+        family.world.pass_seconds(700).await;
+        assert_eq!(calls_for("nobody's child's", 5).await, 0);
+        family.world.one_more_pass_writes_nothing().await;
     }
 }
 
@@ -226,22 +324,69 @@ async fn a_parent_that_cannot_be_read_keeps_new_entries_back_until_it_can(versio
     }
 }
 
-async fn a_parent_that_is_hidden_and_then_taken_away_keeps_what_came_by_then(versions: Versions) {
+/// A pair with an entry of its own and one of a parent's, of which nobody can tell: it was hidden, and taken away.
+async fn hidden_and_taken_away(versions: Versions, side: Side) -> Family {
+    let family = Family::new(versions, side).await;
+    family.sim().change_org(family.parent, sample::IT).await.unwrap();
+    family.sim().see_only(Some(&[sample::DEMO]));
+    family.write(family.parent, "customers are on fire").await;
+    family.write(family.child(), "the ticket's own").await;
+    family.world.pass_seconds(700).await;
+    family.sim().update(family.child(), json!({ "parent_request_id": 0 })).await.unwrap();
+    family.write(family.child(), "said in the same minute").await;
+    family.world.pass_seconds(700).await;
+    family.world.settle().await;
+    assert!(!family.told().contains("on fire") && !family.told().contains("own"), "{}", family.told());
+    family.write(family.child(), "of later").await;
+    family.world.pass_seconds(700).await;
+    family.world.settle().await;
+    assert!(family.told().contains("of later"), "{}", family.told());
+    let conflicts = family.world.link(family.outside).await.link.conflicts;
+    let [conflict] = &conflicts[..] else { panic!("{conflicts:?}") };
+    let says =
+        format!("new entries are kept back: they may be copies from the former parent UserRequest {} (", family.parent);
+    assert!(conflict.text.contains(&says), "{conflict}");
+    let shown = family.world.show(PAIR).await;
+    assert!(shown.matches("is kept back: see the conflict above").count() >= 2, "{shown}");
+    family.world.one_more_pass_writes_nothing().await;
+    family
+}
+
+async fn a_parent_that_is_hidden_and_then_taken_away_keeps_back_what_came_by_then(versions: Versions) {
     for side in Side::BOTH {
-        let family = Family::new(versions, side).await;
-        family.sim().change_org(family.parent, sample::IT).await.unwrap();
-        family.sim().see_only(Some(&[sample::DEMO]));
-        family.write(family.parent, "customers are on fire").await;
-        family.world.pass_seconds(700).await;
-        family.sim().update(family.child(), json!({ "parent_request_id": 0 })).await.unwrap();
-        family.world.pass_seconds(700).await;
+        let family = hidden_and_taken_away(versions, side).await;
+        family.sim().see_only(None);
+        family.world.pass_seconds(2 * 3600).await;
+        family.is_kept("on fire").await;
+        assert_eq!(family.told().matches("the ticket's own").count(), 1, "{}", family.told());
+        assert!(family.world.link(family.outside).await.link.conflicts.is_empty());
+        family.world.one_more_pass_writes_nothing().await;
+    }
+}
+
+async fn an_operator_lets_cross_what_is_kept_back(versions: Versions) {
+    for side in Side::BOTH {
+        let mut family = hidden_and_taken_away(versions, side).await;
+        let said = family.world.resume(PAIR, false).await.unwrap();
+        assert!(said.contains("they cross now"), "{said}");
+        family.world.crash().await;
+        family.world.boot();
         family.world.settle().await;
-        family.write(family.child(), "the ticket's own").await;
-        family.world.pass_seconds(700).await;
-        family.world.settle().await;
-        assert!(family.told().contains("the ticket's own") && !family.told().contains("on fire"), "{}", family.told());
-        let says = "which was the parent then and cannot be read any more";
-        assert!(family.world.did(family.outside, says).await);
+        for words in ["the ticket's own", "on fire"] {
+            assert_eq!(family.told().matches(words).count(), 1, "{}", family.told());
+        }
+        let link = family.world.link(family.outside).await.link;
+        assert!(link.conflicts.is_empty(), "{link:#?}");
+        let said = family.world.resume(PAIR, false).await.unwrap();
+        assert!(said.contains("is not halted. Nothing was changed."), "{said}");
+        family.world.one_more_pass_writes_nothing().await;
+
+        let mut family = hidden_and_taken_away(versions, side).await;
+        family.world.crash().await;
+        family.world.configure(&Setup::between(versions).sync("parent_entries = \"send\""));
+        family.world.boot();
+        family.world.look_at_everything().await;
+        assert_eq!(family.told().matches("the ticket's own").count(), 1, "{}", family.told());
         family.world.one_more_pass_writes_nothing().await;
     }
 }
@@ -266,6 +411,47 @@ async fn what_came_down_from_a_parents_parent_stays(versions: Versions) {
         let told = log_files(sim, ticket);
         assert!(told.matches("for both").count() == 1 && !told.contains("on fire"), "{told}");
         family.world.one_more_pass_writes_nothing().await;
+    }
+}
+
+/// It is no parent of the ticket's own, but what is written there comes down by way of one.
+async fn a_parents_parent_that_cannot_be_read_keeps_new_entries_back_until_it_can(versions: Versions) {
+    for side in Side::BOTH {
+        for leaves in [false, true] {
+            let family = Family::new(versions, side).await;
+            let grandchild = family.world.acme().create_ticket("UserRequest", ticket("Scanner on fire")).await.unwrap();
+            family.world.settle().await;
+            let copy = family.world.copy_of(grandchild).await.id;
+            let below = if side == Side::External { grandchild } else { copy };
+            family.sim().update(below, json!({ "parent_request_id": family.child() })).await.unwrap();
+            family.world.pass_seconds(700).await;
+            family.sim().change_org(family.parent, sample::IT).await.unwrap();
+            family.sim().see_only(Some(&[sample::DEMO]));
+            family.write(family.parent, "customers are on fire").await;
+            family.write(below, "the ticket's own").await;
+            family.world.pass_seconds(700).await;
+            if leaves {
+                family.sim().update(family.child(), json!({ "parent_request_id": 0 })).await.unwrap();
+                family.world.pass_seconds(2 * 3600).await;
+            }
+            let told = || match side {
+                Side::External => log_files(&family.world.internal, copy),
+                Side::Internal => log_files(family.world.acme(), grandchild),
+            };
+            assert_eq!((family.told(), told()), (String::new(), String::new()));
+            let conflicts = family.world.link(grandchild).await.link.conflicts;
+            let [conflict] = &conflicts[..] else { panic!("{conflicts:?}") };
+            let whose = if leaves { "former parent" } else { "parent's parent" };
+            let says = format!("they may be copies from the {whose} UserRequest {} (", family.parent);
+            assert!(conflict.text.contains(&says), "{conflict}");
+
+            family.sim().see_only(None);
+            family.world.pass_seconds(2 * 3600).await;
+            family.is_kept("on fire").await;
+            assert!(told().matches("the ticket's own").count() == 1 && !told().contains("on fire"), "{}", told());
+            assert!(family.world.link(grandchild).await.link.conflicts.is_empty());
+            family.world.one_more_pass_writes_nothing().await;
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{CopyState, Late, Link};
 use crate::caselog::{EntryKey, LogHalt, LogName};
-use crate::parents::{Kept, Waiting};
+use crate::parents::{Kept, KeptBack, Waiting};
 use crate::plan::Note;
 use crate::ticket::Side;
 
@@ -87,8 +87,8 @@ impl Link {
                 state.delivered.extend(kept.iter().map(|kept| kept.key.clone()));
                 state.kept.extend(kept.iter().cloned());
             }
-            LogNote::OfUnknownOrigin { held, waiting } => {
-                (state.held, state.waiting) = (held.clone(), waiting.clone());
+            LogNote::OfUnknownOrigin { held, waiting, own } => {
+                (state.held, state.waiting, state.own) = (held.clone(), waiting.clone(), own.clone());
             }
             LogNote::OwnEntry(key) => state.own_entry = Some(key.clone()),
             LogNote::Halted(halt) => state.halt = Some(halt.clone()),
@@ -132,10 +132,11 @@ pub enum LogNote {
     /// These stay on their side, and count as handled.
     Kept(Vec<Kept>),
     /// These are kept back until it is known whether iTop copied them from a parent: `held` until that can be read,
-    /// `waiting` until it must have been saved.
+    /// `waiting` until it must have been saved. An operator lets those cross that are `own`.
     OfUnknownOrigin {
-        held: Vec<EntryKey>,
+        held: Vec<KeptBack>,
         waiting: Vec<Waiting>,
+        own: Vec<EntryKey>,
     },
     /// The entry that the bridge wrote at the internal ticket's creation, as it stands now.
     OwnEntry(EntryKey),

@@ -230,10 +230,12 @@ impl One<'_> {
         self.note(LogNote::Found { entries, files: unknown.into_iter().map(|(id, _)| id).collect() }, plan);
     }
 
-    /// What an operator wants taken as delivered.
+    /// What an operator wants taken as delivered. Of what is kept back it is known that it was not.
     fn resume(&self, new: &mut Vec<EntryKey>, plan: &mut Plan) {
         let Some(up_to) = self.state.resumed_after.as_deref() else { return };
-        let (delivered, later) = std::mem::take(new).into_iter().partition(|key: &EntryKey| key.date.as_str() <= up_to);
+        let is_kept_back = |key: &EntryKey| self.state.held.iter().any(|held| held.key == *key);
+        let is_delivered = |key: &EntryKey| key.date.as_str() <= up_to && !is_kept_back(key);
+        let (delivered, later) = std::mem::take(new).into_iter().partition(is_delivered);
         *new = later;
         if !Vec::is_empty(&delivered) {
             self.note(LogNote::Delivered(delivered), plan);

@@ -44,6 +44,7 @@ struct Seen {
     end: Option<HaltKind>,
     look_again_at_ms: Option<i64>,
     reads_parents_of: Vec<Side>,
+    reads_kin_of: Vec<Side>,
 }
 
 fn case(name: &str, link: Link, external: impl Into<Sight>, internal: impl Into<Sight>) -> Case {
@@ -92,6 +93,11 @@ impl Case {
         self
     }
 
+    fn reads_kin(mut self, of: Side) -> Case {
+        self.expected.reads_kin_of.push(of);
+        self
+    }
+
     /// Nothing is written, noted, shown or waited for.
     fn does_nothing(self) -> Case {
         self
@@ -114,6 +120,7 @@ fn seen(plan: &Plan) -> Seen {
         end: plan.end.as_ref().map(|end| end.kind),
         look_again_at_ms: plan.look_again_at_ms,
         reads_parents_of: plan.parents_of.iter().copied().collect(),
+        reads_kin_of: plan.kin_of.iter().copied().collect(),
     }
 }
 

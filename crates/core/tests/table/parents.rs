@@ -1,12 +1,18 @@
 //! Case logs of a ticket that has a parent: iTop copies the parent's entries into its children.
 
-use itop_bridge_core::Side;
 use itop_bridge_core::policy::ParentEntries;
+use itop_bridge_core::{Link, Side};
 
 use crate::fixtures::*;
 use crate::{Case, case};
 
 const INSIDE: Side = Side::Internal;
+
+fn kept_back(entries: &str, of: &str) -> String {
+    format!(
+        "private_log inside: {entries} kept back: they may be copies from the {of} (no right), which cannot be read; they cross when it can, with `itop-bridge resume`, or with parent_entries = \"send\""
+    )
+}
 
 pub fn entries() -> Vec<Case> {
     let [a, b] = [said("a"), said("b").at("10:05")];
@@ -59,7 +65,7 @@ pub fn entries() -> Vec<Case> {
             "another person's equal words are the ticket's own",
             child().waits(INSIDE, &[(a.clone().by(8), NOW)]),
             ext(),
-            int().log([a.clone().by(8)]).child_of([40]).family([not_paired(of_a)], []),
+            int().log([a.clone().by(8)]).child_of([40]).family([not_paired(of_a)], []).kin([a.clone()]),
         )
         .writes(["send a of the private log inside"])
         .notes(["held [], waiting [] of the private log inside"]),
@@ -67,11 +73,73 @@ pub fn entries() -> Vec<Case> {
             "what the parent's log does not show in time is the ticket's own",
             child().waits(INSIDE, &[(a.clone(), NOW), (b.clone(), NOW + 9)]),
             ext(),
-            int().log([a.clone(), b.clone()]).child_of([40]).family([not_paired(&[])], []),
+            int().log([a.clone(), b.clone()]).child_of([40]).family([not_paired(&[])], []).kin([]),
         )
         .writes(["send a of the private log inside"])
         .notes([&format!("held [], waiting [b until {}] of the private log inside", NOW + 9)])
         .looks_again_at(NOW + 9),
+        case(
+            "before that is believed the other tickets below are read",
+            child().waits(INSIDE, &[(a.clone(), NOW)]),
+            ext(),
+            int().log([a.clone()]).child_of([40]).family([not_paired(&[])], []),
+        )
+        .reads_kin(INSIDE),
+        case(
+            "one of these that got the same meanwhile says that the parent is still to be saved",
+            child().waits(INSIDE, &[(a.clone(), NOW)]),
+            ext(),
+            int().log([a.clone()]).child_of([40]).family([not_paired(&[])], []).kin([a.clone().at("10:02")]),
+        )
+        .notes([&format!("held [], waiting [a until {} by 1] of the private log inside", NOW + 60_000 + PARENT)])
+        .looks_again_at(NOW + 60_000 + PARENT),
+        case(
+            "each further one says so again",
+            child().waits(INSIDE, &[(a.clone(), NOW)]).log(INSIDE, |log| log.waiting[0].equals = 1),
+            ext(),
+            int()
+                .log([a.clone()])
+                .child_of([40])
+                .family([not_paired(&[])], [])
+                .kin([a.clone().at("10:02"), a.clone().at("10:04")]),
+        )
+        .notes([&format!("held [], waiting [a until {} by 2] of the private log inside", NOW + 60_000 + PARENT)])
+        .looks_again_at(NOW + 60_000 + PARENT),
+        case(
+            "until none comes any more: somebody wrote the same on several",
+            child().waits(INSIDE, &[(a.clone(), NOW)]).log(INSIDE, |log| log.waiting[0].equals = 1),
+            ext(),
+            int().log([a.clone()]).child_of([40]).family([not_paired(&[])], []).kin([a.clone().at("10:02")]),
+        )
+        .writes(["send a of the private log inside"])
+        .notes(["held [], waiting [] of the private log inside"]),
+        case(
+            "equal words of before say nothing",
+            child().waits(INSIDE, &[(a.clone(), NOW)]),
+            ext(),
+            int().log([a.clone()]).child_of([40]).family([not_paired(&[])], []).kin([a.clone().at("08:30")]),
+        )
+        .writes(["send a of the private log inside"])
+        .notes(["held [], waiting [] of the private log inside"]),
+        case(
+            "the last of many copies is dated long after the parent's entry, and soon after another copy",
+            child().waits(INSIDE, &[(a.clone().at("10:19"), NOW)]),
+            ext(),
+            int()
+                .log([a.clone().at("10:19")])
+                .child_of([40])
+                .family([not_paired(of_a)], [])
+                .kin(["10:17", "10:13", "10:15"].map(|at| a.clone().at(at))),
+        )
+        .notes(["a kept as R-40's of the private log inside", "held [], waiting [] of the private log inside"]),
+        case(
+            "but not soon after it is no copy",
+            child().waits(INSIDE, &[(a.clone().at("10:19"), NOW)]).log(INSIDE, |log| log.waiting[0].equals = 1),
+            ext(),
+            int().log([a.clone().at("10:19")]).child_of([40]).family([not_paired(of_a)], []).kin([a.clone().at("10:13")]),
+        )
+        .writes(["send a of the private log inside"])
+        .notes(["held [], waiting [] of the private log inside"]),
         case(
             "what it shows while an entry waits is not",
             child().waits(INSIDE, &[(a.clone(), NOW + 9)]),
@@ -93,7 +161,7 @@ pub fn entries() -> Vec<Case> {
             int()
                 .log([a.clone()])
                 .child_of([40])
-                .family([elder(40, "R-40", true, of_a), elder(41, "R-41", false, of_a)], []),
+                .family([below(elder(40, "R-40", true, of_a), [41]), elder(41, "R-41", false, of_a)], []),
         )
         .notes(["a kept as R-41's of the private log inside"]),
         case(
@@ -109,8 +177,26 @@ pub fn entries() -> Vec<Case> {
             ext(),
             int().log([a.clone()]).family([not_paired(&[])], []),
         )
-        .notes([&format!("held [], waiting [a until {}] of the private log inside", NOW + PARENT)])
+        .notes([
+            format!("held [], waiting [a until {}] of the private log inside", NOW + PARENT),
+            "parents inside: []".to_owned(),
+        ])
         .looks_again_at(NOW + PARENT),
+        case(
+            "what waits is not a later parent's",
+            child().waits(INSIDE, &[(a.clone(), NOW + 9)]),
+            ext(),
+            int().log([a.clone()]).child_of([41]).family([not_paired(&[])], [41]),
+        )
+        .notes(["parents inside: [41]"])
+        .looks_again_at(NOW + 9),
+        case(
+            "while the log has halted nothing is sorted out, and a parent that was taken away is remembered",
+            child().halted_log(INSIDE, "10:00"),
+            ext(),
+            int().log([a.clone()]),
+        )
+        .conflict("private_log inside: gone"),
         case(
             "a parent that cannot be read keeps everything back, and that is shown",
             child(),
@@ -119,26 +205,85 @@ pub fn entries() -> Vec<Case> {
         )
         .notes(["held [a+b], waiting [] of the private log inside"])
         .conflict(
-            "private_log inside: 2 new entries are kept back: they may be copies from the parent UserRequest 40 (no right), which cannot be read; they cross when it can, or with parent_entries = \"send\"",
+            "private_log inside: 2 new entries are kept back: they may be copies from the parent UserRequest 40 (no right), which cannot be read; they cross when it can, with `itop-bridge resume`, or with parent_entries = \"send\"",
         ),
         case(
+            "so does one of a parent that is itself paired",
+            child(),
+            ext(),
+            int().log([a.clone()]).child_of([40]).family([below(elder(40, "R-40", true, &[]), [41])], [41]),
+        )
+        .notes(["held [a], waiting [] of the private log inside"])
+        .conflict(&kept_back("1 new entry is", "parent's parent UserRequest 41")),
+        case(
+            "also once it is that one's parent no more",
+            child().keeps_back(INSIDE, &[&a], 41),
+            ext(),
+            int().log([a.clone()]).child_of([40]).family([elder(40, "R-40", true, &[])], [41]),
+        )
+        .conflict(&kept_back("1 new entry is", "former parent UserRequest 41")),
+        case(
             "when it can be read they are sorted out",
-            child().log(INSIDE, |log| log.held = vec![a.0.key.clone(), b.0.key.clone()]),
+            child().keeps_back(INSIDE, &[&a, &b], 40),
             ext(),
             int().log([a.clone(), b.clone()]).child_of([40]).family([elder(40, "R-40", true, &[])], []),
         )
         .writes(["send a+b of the private log inside"])
         .notes(["held [], waiting [] of the private log inside"]),
         case(
-            "one that was taken away and cannot be read may never tell: what is new then stays",
+            "one that was taken away and cannot be read keeps back what had come by then",
             child(),
             ext(),
             int().log([a.clone()]).family([], [40]),
         )
-        .notes(["a kept as nobody knows whom's of the private log inside", "parents inside: []"]),
+        .notes(["held [a], waiting [] of the private log inside", "parents inside: []"])
+        .conflict(&kept_back("1 new entry is", "former parent UserRequest 40")),
+        case(
+            "and what comes later crosses",
+            link().keeps_back(INSIDE, &[&a], 40),
+            ext(),
+            int().log([a.clone(), b.clone()]).family([], [40]),
+        )
+        .writes(["send b of the private log inside"])
+        .conflict(&kept_back("1 new entry is", "former parent UserRequest 40")),
+        case(
+            "when it can be read it tells",
+            link().keeps_back(INSIDE, &[&a, &b], 40),
+            ext(),
+            int().log([a.clone(), b.clone()]).family([not_paired(of_a)], []),
+        )
+        .notes([
+            "a kept as R-40's of the private log inside".to_owned(),
+            format!("held [], waiting [b until {}] of the private log inside", NOW + PARENT),
+        ])
+        .looks_again_at(NOW + PARENT),
+        case(
+            "an operator lets them cross",
+            child().keeps_back(INSIDE, &[&a], 40).with(Link::resume),
+            ext(),
+            int().log([a.clone(), b.clone()]).child_of([40]).family([], [40]),
+        )
+        .writes(["send a of the private log inside"])
+        .notes(["held [b], waiting [], own [a] of the private log inside"])
+        .conflict(&kept_back("1 new entry is", "parent UserRequest 40")),
+        case(
+            "but not by ending a halt, and then they are not taken as delivered either",
+            child().keeps_back(INSIDE, &[&a], 40).halted_log(INSIDE, "10:00").with(Link::resume),
+            ext(),
+            int().log([a.clone()]).child_of([40]).family([], [40]),
+        )
+        .notes(["resume is over of the private log inside"])
+        .conflict(&kept_back("1 new entry is", "parent UserRequest 40")),
+        case(
+            "what he let cross and is gone is forgotten",
+            child().log(INSIDE, |log| log.own = vec![a.0.key.clone()]),
+            ext(),
+            int().log([]).child_of([40]),
+        )
+        .notes(["held [], waiting [] of the private log inside"]),
         case(
             "who wants them gets all",
-            child().log(INSIDE, |log| log.held = vec![a.0.key.clone()]),
+            child().keeps_back(INSIDE, &[&a], 40),
             ext(),
             int().log([a.clone()]).child_of([40]),
         )

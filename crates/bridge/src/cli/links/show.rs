@@ -57,7 +57,7 @@ pub(super) fn show(
                     "log": log.log, "from": log.from, "delivered": log.delivered.len().saturating_sub(log.kept.len()), "vanished": log.vanished.len(),
                     "files": log.files, "files_removed": log.removed, "on_its_way": log.batch.as_ref().map(|batch| batch.entries.len()),
                     "halt": log.halt.as_ref().map(|halt| &halt.text), "reworded": reworded_as_json(log),
-                    "kept": log.kept, "kept_back": log.held, "waiting": log.waiting,
+                    "kept": log.kept, "kept_back": log.held, "waiting": log.waiting, "let_cross": log.own,
                 })
             })
             .collect();
@@ -188,7 +188,9 @@ fn say_link<'n>(
 /// The logs of which there is something to tell: of one without entries only the bridge's own may be known.
 fn told_logs(link: &Link) -> Vec<&LogState> {
     let has_entries = |log: &&LogState| {
-        let open = !log.held.is_empty() || !log.waiting.is_empty() || log.batch.is_some() || log.halt.is_some();
+        let open = [log.held.len(), log.waiting.len(), log.own.len()].iter().any(|count| *count > 0)
+            || log.batch.is_some()
+            || log.halt.is_some();
         open || !log.delivered.is_empty() || !log.vanished.is_empty() || !log.files.is_empty()
     };
     let mut logs: Vec<&LogState> = link.logs.iter().filter(has_entries).collect();
@@ -209,8 +211,11 @@ fn say_parents(log: &LogState, out: &mut dyn Write) -> std::io::Result<()> {
             waiting.key.date
         )?;
     }
-    for key in &log.held {
-        writeln!(out, "    the entry of {} is kept back: see the conflict above", key.date)?;
+    for held in &log.held {
+        writeln!(out, "    the entry of {} is kept back: see the conflict above", held.key.date)?;
+    }
+    for key in &log.own {
+        writeln!(out, "    the entry of {} crosses: an operator let it", key.date)?;
     }
     Ok(())
 }

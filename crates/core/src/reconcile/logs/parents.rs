@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::One;
-use crate::caselog::{Entry, EntryKey, LogName};
+use crate::caselog::{Entry, EntryKey};
 use crate::link::{Conflict, Link, LogNote};
-use crate::parents::{Family, Kept, ParentKey, Waiting};
+use crate::parents::{Family, Kept, KeptBack, ParentKey, Suspect, Waiting};
 use crate::plan::{Note, Plan};
 use crate::policy::{ParentEntries, Policy};
 use crate::ticket::{Side, Ticket};
@@ -15,86 +15,131 @@ use crate::ticket::{Side, Ticket};
 struct Sorted {
     cross: Vec<EntryKey>,
     kept: Vec<Kept>,
-    held: Vec<EntryKey>,
+    held: Vec<KeptBack>,
     waiting: Vec<Waiting>,
+    /// Whether one has waited long enough, if no other ticket below its parents has got the same meanwhile.
+    asks_kin: bool,
 }
 
 impl One<'_> {
     /// The new entries without those that iTop copied from a parent which is no part of a pair, and without those of
     /// which that is not yet known.
     pub(super) fn without_a_parents(&self, entries: &[Entry], new: Vec<EntryKey>, plan: &mut Plan) -> Vec<EntryKey> {
+        let suspects: Vec<EntryKey> = new.iter().filter(|key| !self.state.own.contains(key)).cloned().collect();
         let has_parents = known(self.link, self.state.from, self.source).next().is_some();
+        let has_open = !self.state.held.is_empty() || !self.state.waiting.is_empty();
+        let asks = self.policy.parent_entries == ParentEntries::Keep && (has_parents || has_open);
         let sorted = match &self.source.family {
-            _ if new.is_empty() || !has_parents || self.policy.parent_entries == ParentEntries::Send => {
-                Sorted { cross: new, ..Sorted::default() }
-            }
+            _ if suspects.is_empty() || !asks => Sorted { cross: suspects, ..Sorted::default() },
             None => {
                 // Here the plan is made once more, with the parents.
                 plan.parents_of.insert(self.state.from);
                 return Vec::new();
             }
-            Some(family) if family.crosses() => Sorted { cross: new, ..Sorted::default() },
-            Some(family) => self.sort(family, entries, new),
+            Some(family) => self.sort(family, entries, suspects),
         };
+        if sorted.asks_kin {
+            plan.kin_of.insert(self.state.from);
+            return Vec::new();
+        }
         if !sorted.kept.is_empty() {
             self.note(LogNote::Kept(sorted.kept), plan);
         }
         if !sorted.held.is_empty() {
-            plan.conflicts.push(self.held_back(sorted.held.len()));
+            plan.conflicts.push(self.held_back(&sorted.held));
         }
         sorted.waiting.iter().for_each(|waiting| plan.look_again(waiting.until_ms));
-        if (&self.state.held, &self.state.waiting) != (&sorted.held, &sorted.waiting) {
-            self.note(LogNote::OfUnknownOrigin { held: sorted.held, waiting: sorted.waiting }, plan);
+        let (mut own, mut cross) = (self.state.own.clone(), new);
+        own.retain(|key| cross.contains(key) || self.state.batches().any(|batch| batch.entries.contains(key)));
+        cross.retain(|key| sorted.cross.contains(key) || own.contains(key));
+        if (&self.state.held, &self.state.waiting, &self.state.own) != (&sorted.held, &sorted.waiting, &own) {
+            self.note(LogNote::OfUnknownOrigin { held: sorted.held, waiting: sorted.waiting, own }, plan);
         }
-        sorted.cross
+        cross
     }
 
-    fn sort(&self, family: &Family, entries: &[Entry], mut new: Vec<EntryKey>) -> Sorted {
-        let kept = family.copied(self.state.log, entries, &new, &self.state.kept);
-        new.retain(|key| !kept.iter().any(|kept| kept.key == *key));
+    fn sort(&self, family: &Family, entries: &[Entry], new: Vec<EntryKey>) -> Sorted {
+        let present = family.origins(known(self.link, self.state.from, self.source));
+        let origins = |key: &EntryKey| match self.known_origins(key) {
+            Some(of) => family.origins(of),
+            None => present.clone(),
+        };
+        let mut suspects: Vec<Suspect> = new.into_iter().map(|key| (key.clone(), origins(&key))).collect();
+        let kept = family.copied(self.state.log, entries, &suspects, &self.state.kept);
+        suspects.retain(|(key, _)| !kept.iter().any(|kept| kept.key == *key));
         let mut sorted = Sorted { kept, ..Sorted::default() };
-        let unreadable = family.unreadable.iter().map(|(key, _)| key);
-        let (present, former): (Vec<&ParentKey>, Vec<&ParentKey>) =
-            unreadable.partition(|key| self.source.parents.contains(key));
-        if !present.is_empty() {
-            sorted.held = new;
-        } else if let Some(parent) = former.first() {
-            // It may never be read again, and what it wrote must not cross.
-            let keep = |key| Kept { key, parent: (*parent).clone(), reference: None };
-            sorted.kept.extend(new.into_iter().map(keep));
-        } else {
-            self.wait(new, &mut sorted);
+        for (key, of) in suspects {
+            if of.iter().any(|origin| family.why_unreadable(origin).is_some()) {
+                sorted.held.push(KeptBack { key, of });
+            } else {
+                self.wait(family, key, of, &mut sorted);
+            }
         }
         sorted
     }
 
+    /// Where this entry may have come from, as its first look said.
+    fn known_origins(&self, key: &EntryKey) -> Option<&[ParentKey]> {
+        let held = self.state.held.iter().map(|held| (&held.key, &held.of));
+        let mut known = held.chain(self.state.waiting.iter().map(|waiting| (&waiting.key, &waiting.of)));
+        let (_, of) = known.find(|(known, of)| *known == key && !of.is_empty())?;
+        Some(of)
+    }
+
     /// In the log's order: the mark of a later one would say that those before it are delivered.
-    fn wait(&self, new: Vec<EntryKey>, sorted: &mut Sorted) {
+    fn wait(&self, family: &Family, key: EntryKey, of: Vec<ParentKey>, sorted: &mut Sorted) {
         let read_at_ms = self.source.read_at_ms;
-        for key in new {
-            let known = self.state.waiting.iter().find(|waiting| waiting.key == key);
-            let until_ms = known.map_or(read_at_ms + self.policy.waits.parent_ms, |waiting| waiting.until_ms);
-            if sorted.waiting.is_empty() && read_at_ms >= until_ms {
-                sorted.cross.push(key);
-            } else {
-                sorted.waiting.push(Waiting { key, until_ms });
-            }
+        let known = self.state.waiting.iter().find(|waiting| waiting.key == key);
+        let wait_ms = if of.is_empty() { 0 } else { self.policy.waits.parent_ms };
+        let until_ms = known.map_or(read_at_ms + wait_ms, |waiting| waiting.until_ms);
+        let equals = known.map_or(0, |waiting| waiting.equals);
+        if !sorted.waiting.is_empty() || (read_at_ms < until_ms && !of.is_empty()) {
+            return sorted.waiting.push(Waiting { key, until_ms, of, equals });
+        }
+        if of.is_empty() {
+            return sorted.cross.push(key);
+        }
+        let Some(kin) = &family.kin else {
+            sorted.asks_kin = true;
+            return sorted.waiting.push(Waiting { key, until_ms, of, equals });
+        };
+        let are = family.equals_since(self.state.log, &key);
+        if are > equals {
+            // The next one, or the parent, is saved within the wait.
+            sorted.waiting.push(Waiting { key, until_ms: kin.read_at_ms + wait_ms, of, equals: are });
+        } else {
+            sorted.cross.push(key);
         }
     }
 
-    fn held_back(&self, held: usize) -> Conflict {
-        let unreadable = self.source.family.iter().flat_map(|family| &family.unreadable);
-        let parents = unreadable.map(|(key, why)| format!("{} {} ({why})", key.class, key.id));
-        let entries = if held == 1 { "1 new entry is" } else { "new entries are" };
-        let count = if held == 1 { String::new() } else { format!("{held} ") };
+    fn held_back(&self, held: &[KeptBack]) -> Conflict {
+        let of: BTreeSet<&ParentKey> = held.iter().flat_map(|held| &held.of).collect();
+        let parents = of.into_iter().filter_map(|key| self.unreadable_in_words(key));
+        let (count, entries) = match held.len() {
+            1 => (String::new(), "1 new entry is"),
+            several => (format!("{several} "), "new entries are"),
+        };
         Conflict {
             about: format!("{} {}", self.state.log.attribute(), self.state.from.place()),
             text: format!(
-                "{count}{entries} kept back: they may be copies from the parent {}, which cannot be read; they cross when it can, or with parent_entries = \"send\"",
-                parents.collect::<Vec<_>>().join(", ")
+                "{count}{entries} kept back: they may be copies from the {}, which cannot be read; they cross when it can, with `itop-bridge resume`, or with parent_entries = \"send\"",
+                parents.collect::<Vec<_>>().join(" or the ")
             ),
             is_older: false,
         }
+    }
+
+    fn unreadable_in_words(&self, key: &ParentKey) -> Option<String> {
+        let family = self.source.family.as_ref()?;
+        let why = family.why_unreadable(key)?;
+        let whose = if self.source.parents.contains(key) {
+            "parent"
+        } else if family.origins(&self.source.parents).contains(key) {
+            "parent's parent"
+        } else {
+            "former parent"
+        };
+        Some(format!("{whose} {} {} ({why})", key.class, key.id))
     }
 }
 
@@ -103,28 +148,23 @@ fn known<'a>(link: &'a Link, side: Side, ticket: &'a Ticket) -> impl Iterator<It
     ticket.parents.iter().chain(link.parents_on(side))
 }
 
-/// Whether it is still unknown of some entry whose it is.
-fn has_open_entries(side: Side, name: LogName, link: &Link, plan: &Plan) -> bool {
-    let noted = plan.notes.iter().find_map(|note| match note {
-        Note::Log { from, log, what: LogNote::OfUnknownOrigin { held, waiting } } if (*from, *log) == (side, name) => {
-            Some(!(held.is_empty() && waiting.is_empty()))
-        }
-        _ => None,
-    });
-    let known = || link.log(side, name).is_some_and(|log| !(log.held.is_empty() && log.waiting.is_empty()));
-    noted.unwrap_or_else(known)
-}
-
 /// A copy stands in the child before a person can take the child from its parent: once all new entries are sorted out,
-/// a parent that is none any more has no part in what comes.
+/// a parent that is none any more has no part in what comes. Of a log that has halted nothing is sorted out.
 pub(super) fn remember(side: Side, policy: &Policy, link: &Link, ticket: &Ticket, plan: &mut Plan) {
-    let is_asked = policy.logs.iter().any(|(from, log)| *from == side && ticket.logs.contains_key(log));
-    if !is_asked || policy.parent_entries == ParentEntries::Send || plan.parents_of.contains(&side) {
+    let logs = || policy.logs.iter().filter(|(from, log)| *from == side && ticket.logs.contains_key(log));
+    let is_asked = logs().next().is_some();
+    if !is_asked
+        || policy.parent_entries == ParentEntries::Send
+        || plan.parents_of.contains(&side)
+        || plan.kin_of.contains(&side)
+    {
         return;
     }
-    let is_open = policy.logs.iter().any(|(from, log)| *from == side && has_open_entries(side, *log, link, plan));
+    let halts = |note: &Note| matches!(note, Note::Log { from, what: LogNote::Halted(_), .. } if *from == side);
+    let has_halted = logs().any(|(_, log)| link.log(side, *log).is_some_and(|state| state.halt.is_some()))
+        || plan.notes.iter().any(halts);
     let are: BTreeSet<&ParentKey> =
-        if is_open { known(link, side, ticket).collect() } else { ticket.parents.iter().collect() };
+        if has_halted { known(link, side, ticket).collect() } else { ticket.parents.iter().collect() };
     if !are.iter().copied().eq(link.parents_on(side)) {
         plan.notes.push(Note::Parents { of: side, are: are.into_iter().cloned().collect() });
     }
