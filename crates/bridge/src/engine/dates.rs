@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use itop_bridge_core::Ticket;
 use itop_bridge_core::ticket::Abroad;
 use itop_client::{FieldValue, Object, Query, oql_quote};
 use jiff::ToSpan;
@@ -143,6 +144,21 @@ impl Itop {
                 Some(read) => *text = read,
                 None if is_date && !is_iso(text) && !is_day(text) => *value = FieldValue::Json(Json::Null),
                 None => {}
+            }
+        }
+    }
+
+    /// Where this side prints no seconds, a date in the minute that was agreed on is the one that was agreed on.
+    pub(super) fn knows_the_seconds_of(&self, ticket: &mut Ticket, agreed: &BTreeMap<String, String>) {
+        const MINUTES: usize = "2026-11-29 18:00".len();
+        if self.date_format().has_seconds() {
+            return;
+        }
+        for (code, value) in ticket.attributes.iter_mut().filter(|(_, value)| is_iso(value)) {
+            if let Some(agreed) = agreed.get(code).filter(|agreed| is_iso(agreed))
+                && agreed[..MINUTES] == value[..MINUTES]
+            {
+                value.clone_from(agreed);
             }
         }
     }

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use itop_bridge_core::ticket::Abroad;
-use itop_bridge_core::{Lifecycle, Policy, Side, Ticket};
+use itop_bridge_core::{Lifecycle, Link, Policy, Side, Ticket};
 use itop_client::{Found, Object};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -249,9 +249,10 @@ impl Itop {
 
 impl Shared {
     /// What the dates of both tickets that cross are on the other's clock.
-    pub(super) fn see_abroad(&self, lane: &Lane, policy: &Policy, sights: &mut Sights) {
+    pub(super) fn see_abroad(&self, lane: &Lane, policy: &Policy, link: &Link, sights: &mut Sights) {
         for side in Side::BOTH {
             if let Some(ticket) = sights.ticket_mut(side) {
+                self.itop(lane, side).knows_the_seconds_of(ticket, &link.ancestor.side(side).fields);
                 self.dates_abroad(lane, policy, side, ticket);
             }
         }

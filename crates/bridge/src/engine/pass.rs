@@ -242,7 +242,7 @@ impl<'a> Pass<'a> {
     async fn plan_and_write(&mut self, mut sights: Sights) -> Result<Option<i64>, Failure> {
         let (mut rounds, mut fresh) = (0, false);
         loop {
-            self.shared.see_abroad(self.lane, &self.policy, &mut sights);
+            self.shared.see_abroad(self.lane, &self.policy, &self.link, &mut sights);
             self.look_closer(&mut sights).await?;
             let plan = reconcile(&self.policy, &self.link, &sights.external, &sights.internal);
             if let Some(halt) = &plan.halt {

@@ -78,7 +78,7 @@ impl Engine {
             (None, Sight::Here(ticket)) => Link::unborn(ticket.key()),
             (None, _) => Link::unborn(TicketKey { class, id: of.ticket, reference: String::new() }),
         };
-        shared.see_abroad(lane, &policy, &mut sights);
+        shared.see_abroad(lane, &policy, &link, &mut sights);
         let mut contents = shared.contents_of_originals(lane, &link, &mut sights).await?;
         let planned = match why_not {
             Some(why) => Err(why),

@@ -14,6 +14,7 @@ either_version_on_either_side![
     a_second_change_in_a_printed_minute_is_not_missed,
     a_restore_is_told_from_a_change_of_format,
     a_date_that_cannot_be_read_empties_nothing,
+    a_format_without_seconds_is_no_edit,
     a_date_that_reads_alike_in_all_formats_empties_nothing,
 ];
 
@@ -223,4 +224,42 @@ async fn a_date_that_reads_alike_in_all_formats_empties_nothing(versions: Versio
     world.settle().await;
     assert_eq!(world.copy_of(id).await.field("end_date"), end.replace("06-06", "07-07"));
     world.one_more_pass_writes_nothing().await;
+}
+
+/// On either side, and back again: what a person wrote inside meanwhile stays.
+async fn a_format_without_seconds_is_no_edit(versions: Versions) {
+    for side in Side::BOTH {
+        let world = Setup::between(versions).sync(FIELDS).start().await;
+        let mut ids = Vec::new();
+        for title in ["edited", "untouched"] {
+            let mut fields = ticket(title);
+            fields["end_date"] = json!("2026-12-10 08:00:30");
+            ids.push(world.acme().create_ticket("UserRequest", fields).await.unwrap());
+            world.settle().await;
+        }
+        world.pass_seconds(4000).await;
+        world.settle().await;
+        let ends = async || {
+            [world.copy_of(ids[0]).await, world.copy_of(ids[1]).await].map(|copy| copy.field("end_date").to_owned())
+        };
+        assert!(ends().await[0].ends_with(":00:30"), "{:?}", ends().await);
+        let edited = world.copy_of(ids[0]).await.id;
+        world.internal.update(edited, json!({ "end_date": "2026-12-11 05:05:05" })).await.unwrap();
+        world.settle().await;
+        let before = ends().await;
+        let sim = if side == Side::External { world.acme() } else { &world.internal };
+        for format in ["d/m/Y H:i", "Y-m-d H:i:s"] {
+            sim.set_date_format(format);
+            for id in &ids {
+                world.acme().update(*id, json!({ "title": format!("printed as {format}") })).await.unwrap();
+            }
+            world.settle().await;
+            assert_eq!(ends().await, before, "{side:?}, {format}");
+        }
+        assert!(!world.did(ids[0], "overwritten").await);
+        world.acme().update(ids[0], json!({ "end_date": "2026-12-12 08:00:00" })).await.unwrap();
+        world.settle().await;
+        assert!(ends().await[0].starts_with("2026-12-12"), "{:?}", ends().await);
+        world.one_more_pass_writes_nothing().await;
+    }
 }
