@@ -43,6 +43,7 @@ fn link() -> Link {
         tries: 1,
         tried_ms: 1,
         not_before_ms: 2,
+        asked_ms: 0,
         of: String::new(),
     });
     link.log_mut(Side::External, LogName::Private).batch = Some(Batch { entries: Vec::new(), files: vec![file] });

@@ -6,11 +6,12 @@
 use itop_bridge_core::Link;
 use itop_bridge_core::document::DocumentKind;
 use itop_bridge_core::link::{Held, LeftOut, Part};
-use itop_client::Error;
+use itop_client::{Error, ErrorClass};
 
 use super::failure::{Failure, Kind};
 use super::itop::Itop;
 use super::pass::Pass;
+use super::throttle::asked_to_wait_ms;
 use crate::store::{Look, Next};
 
 /// Stands in place of a text that is kept from that iTop, until it arrives.
@@ -24,25 +25,45 @@ impl Pass<'_> {
         let client = itop.client.clone();
         let others_pass = self.leased(itop, async move { client.check_login().await }).await?.is_ok();
         Ok(match others_pass {
-            true => Failure::at(itop, Kind::Barred { status, to: itop.side() }, error.to_string()),
+            true => {
+                let kind = Kind::Barred { status, to: itop.side(), not_before_ms: self.shared.now_ms() };
+                Failure::at(itop, kind, error.to_string())
+            }
             false => Failure::of(itop, error),
         })
+    }
+
+    /// The failure of a write that was answered 429, where the lightest call passes in the same moment: it is about
+    /// this write, and holds up no other.
+    pub(super) async fn throttled_alone(&mut self, itop: &Itop, error: &Error) -> Result<Option<Failure>, Failure> {
+        let ErrorClass::Throttled { retry_after } = &error.class else { return Ok(None) };
+        let Some(status) = error.http_status else { return Ok(None) };
+        let client = itop.client.clone();
+        let probe = self.shared.calling(&mut self.claim, itop, async move { client.check_login().await }).await?;
+        if probe.is_err() {
+            return Ok(None);
+        }
+        let now_ms = self.shared.now_ms();
+        let wait_ms = retry_after.as_ref().and_then(|after| asked_to_wait_ms(after, now_ms)).unwrap_or_default();
+        let kind = Kind::Barred { status, to: itop.side(), not_before_ms: now_ms + wait_ms };
+        Ok(Some(Failure::at(itop, kind, error.to_string())))
     }
 
     /// Where the failure is of such a part, it waits by itself and is no failure of the pass; any other is
     /// answered again. `of` tells one content of the part from another.
     pub(super) async fn hold(&mut self, part: Part, of: &str, failure: Failure) -> Result<(), Failure> {
-        let Kind::Barred { status, to } = failure.kind else { return Err(failure) };
+        let Kind::Barred { status, to, not_before_ms: asked_ms } = failure.kind else { return Err(failure) };
         let now_ms = self.shared.now_ms();
         let known = self.link.held(&part).cloned();
         let (since_ms, tries) = known.as_ref().map_or((now_ms, 1), |known| (known.since_ms, known.tries + 1));
         let shared = self.shared;
-        let not_before_ms = now_ms
-            + match shared.is_parked(since_ms) {
-                true => shared.parked_retry_ms(now_ms - since_ms),
-                false => shared.random.jitter_ms(shared.kept_back_ms(tries)),
-            };
-        let held = Held { part, to, status, since_ms, tries, tried_ms: now_ms, not_before_ms, of: of.to_owned() };
+        let wait_ms = match shared.is_parked(since_ms) {
+            true => shared.parked_retry_ms(now_ms - since_ms),
+            false => shared.random.jitter_ms(shared.kept_back_ms(tries)),
+        };
+        let not_before_ms = asked_ms.max(now_ms + wait_ms);
+        let (tried_ms, of) = (now_ms, of.to_owned());
+        let held = Held { part, to, status, since_ms, tries, tried_ms, not_before_ms, asked_ms, of };
         if known.is_none() {
             let told = told(&self.link, &held, &self.shared.itop(self.lane, to).name);
             tracing::warn!(ticket = %self.name(), error = %failure.text, "{told}; it is tried again, and the rest of the ticket goes on");
@@ -59,7 +80,7 @@ impl Pass<'_> {
         }
         let soonest = self.shared.timing.probe_ms;
         for held in &mut self.link.held {
-            held.not_before_ms = held.not_before_ms.min(held.tried_ms + soonest);
+            held.not_before_ms = held.not_before_ms.min(held.tried_ms + soonest).max(held.asked_ms);
         }
     }
 

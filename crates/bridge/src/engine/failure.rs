@@ -48,6 +48,8 @@ pub enum Kind {
     Barred {
         status: u16,
         to: Side,
+        /// It is not tried again before: what `Retry-After` asks for.
+        not_before_ms: i64,
     },
     /// The contents of one object do not come, for so long, while its iTop answers otherwise: tried again without
     /// end, and nothing else waits for it.

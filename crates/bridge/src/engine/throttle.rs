@@ -44,8 +44,8 @@ impl Shared {
         let now_ms = self.now_ms();
         let known = itop.throttled();
         let times = known.as_ref().map_or(1, |known| known.times.saturating_add(1));
-        let asked_ms = retry_after.as_ref().and_then(|after| wait_ms(after, now_ms));
-        let wait_ms = asked_ms.unwrap_or_else(|| self.backoff_ms(times)).clamp(SHORTEST_MS, LONGEST_MS);
+        let asked_ms = retry_after.as_ref().and_then(|after| asked_to_wait_ms(after, now_ms));
+        let wait_ms = asked_ms.unwrap_or_else(|| self.backoff_ms(times).max(SHORTEST_MS));
         let until_ms = (now_ms + wait_ms).max(known.as_ref().map_or(0, |known| known.until_ms));
         let wait = Duration::from_millis((until_ms - now_ms).unsigned_abs());
         itop.client.hold_back_until(tokio::time::Instant::now() + wait);
@@ -62,11 +62,17 @@ impl Shared {
     }
 
     pub(super) fn is_not_throttled_any_more(&self, itop: &Itop) {
-        if itop.throttled().is_some() {
+        // A call that was under way says nothing of the moment that the side has named.
+        if itop.throttled().is_some_and(|throttled| throttled.until_ms <= self.now_ms()) {
             itop.set_throttled(None);
             tracing::info!(itop = %itop.name, "the side takes calls again");
         }
     }
+}
+
+/// How long an answer asks to wait: a second at least, and an hour at most.
+pub(super) fn asked_to_wait_ms(after: &RetryAfter, now_ms: i64) -> Option<i64> {
+    Some(wait_ms(after, now_ms)?.clamp(SHORTEST_MS, LONGEST_MS))
 }
 
 /// A date is taken against the answer's own: the two clocks may differ.

@@ -40,7 +40,18 @@ impl Pass<'_> {
         self.link.sending = Some(Sending { to: itop.side(), since_ms, until_ms });
         intend(&mut self.link, until_ms);
         self.save().await?;
-        let answer = self.leased(itop, call).await?;
+        let answer = self.shared.calling(&mut self.claim, itop, call).await?;
+        if let Err(error) = &answer
+            && let Some(failure) = self.throttled_alone(itop, error).await?
+        {
+            // It had no effect, and nothing has to settle.
+            self.link.may_land_until(self.shared.now_ms());
+            self.link.is_sent();
+            self.link.enclosures = enclosures;
+            self.save().await?;
+            return Err(failure);
+        }
+        self.shared.heard(itop, &answer);
         if answer.as_ref().is_err_and(is_too_large) {
             self.shared.note_refused_size(itop).await?;
         }

@@ -8,6 +8,7 @@ use crate::world::*;
 either_version_on_either_side![
     a_throttled_create_waits_as_long_as_it_is_asked_to_and_not_for_its_settling,
     a_side_that_throttles_every_call_is_slowed_down_and_not_down,
+    a_word_that_is_throttled_slows_down_nothing_else,
 ];
 
 const MINUTE: u64 = 60;
@@ -31,7 +32,13 @@ async fn a_throttled_create_waits_as_long_as_it_is_asked_to_and_not_for_its_sett
     for (after, least) in [(Some("120"), 118), (Some("Tue, 24 Nov 2026 11:02:05 GMT"), 118), (None, 0)] {
         let log = Log::kept();
         let world = Setup::between(versions).start().await;
-        world.internal.fail_when(1, Fault::throttled(after), |call| call.is_write());
+        // Every call, from the first write on.
+        let until = world.internal.now() + 1 + least.max(1) as i64;
+        let mut begun = false;
+        world.internal.fail_with(move |call| {
+            begun |= call.is_write();
+            (begun && call.at < until).then(|| Fault::throttled(after))
+        });
         let id = create(world.acme(), "calm").await;
         world.pass_seconds(2).await;
         let told = "elitery asks for fewer calls; the next one is made at 2026-11-24 11:0";
@@ -78,5 +85,31 @@ async fn a_side_that_throttles_every_call_is_slowed_down_and_not_down(versions: 
     world.settle().await;
     assert_eq!(world.copy_of(old).await.field("title"), "[R-000001] newer");
     assert_eq!(world.troubles(), [""; 0]);
+    world.one_more_pass_writes_nothing().await;
+}
+
+/// A firewall that answers 429 to one word: the ticket that says it waits as long as it is asked to, and no other one.
+async fn a_word_that_is_throttled_slows_down_nothing_else(versions: Versions) {
+    let world = Setup::between(versions).start().await;
+    world.internal.bar_word("throttled-word", Fault::throttled(Some("600")));
+    let mut fields = ticket("throttled");
+    fields["description"] = json!("<p>a throttled-word</p>");
+    let throttled = world.acme().create_ticket("UserRequest", fields).await.unwrap();
+    for title in ["one", "two", "three"] {
+        let other = create(world.acme(), title).await;
+        assert!(seconds_until_bridged(&world, other).await <= 3, "{title}");
+    }
+    assert_eq!(world.troubles(), [""; 0]);
+    let said = || world.internal.calls_containing("throttled-word").len();
+    let before = said();
+    world.pass_seconds(580).await;
+    assert_eq!(said(), before, "it is not tried before it may be");
+    // The second time it goes without the words, which follow when they may.
+    world.pass_seconds(30).await;
+    assert!(world.link_of("acme", throttled).await.is_some_and(|stored| stored.link.internal.is_some()));
+    world.internal.heal();
+    world.pass_seconds(2 * 3600).await;
+    assert!(world.copy_of(throttled).await.field("description").contains("throttled-word"));
+    assert_eq!(world.internal.tickets("UserRequest").len(), 4);
     world.one_more_pass_writes_nothing().await;
 }

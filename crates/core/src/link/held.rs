@@ -25,6 +25,9 @@ pub struct Held {
     pub tried_ms: i64,
     /// It is not tried again before.
     pub not_before_ms: i64,
+    /// Nor then, whoever asks for it: the answer named this moment (`Retry-After`).
+    #[serde(default)]
+    pub asked_ms: i64,
     /// What was sent, as a fingerprint: where something else is to be sent, that is tried at once.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub of: String,
