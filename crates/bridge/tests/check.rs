@@ -280,6 +280,8 @@ ok      acme class Attachment: the account may read, create, update and delete
 ok      acme fields: title, description, impact, urgency
 ok      acme only NormalChange: every ticket; 0 now
 ok      acme only UserRequest: every ticket; 0 now
+ok      acme older tickets: the connection has not begun: tickets that stand there when `serve` first reaches that \
+iTop are older than it, and stay where they are until `itop-bridge backfill`
 "
     );
 }

@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 use super::document::{Document, Found, Section};
 use super::side::{address, http_url, identity, ms, number};
 use super::sync::SyncKeys;
-use super::{AlertsConfig, Config, ExternalConfig, Only, Origins, ServerConfig, SideConfig, StoreConfig};
+use super::{AlertsConfig, Config, ExternalConfig, OlderTickets, Only, Origins, ServerConfig, SideConfig, StoreConfig};
 use super::{side, sync};
 use crate::timing::Timing;
 
@@ -191,6 +191,12 @@ fn external(
                 "`only` names the class {class}, which is not bridged: add it to `classes`, or take it out"
             ));
         }
+    }
+    if sync.since.is_some() && sync.older == OlderTickets::CrossWhenChanged {
+        section.wrong(
+            "`older` says what becomes of tickets that are older than the connection, and `since` puts a date in its place: keep one of the two"
+                .to_owned(),
+        );
     }
     section.finish();
     Some(ExternalConfig { side: side?, internal_defaults, only: only?, sync })

@@ -74,6 +74,7 @@ pub use adopt::{CannotAdopt, PairOf, ReadyPair};
 pub use alerts::Alerts;
 pub use backfill::{Older, TellClass, TitleAdopted, TitlePair, Titled, Unclear, Wish, Wished};
 pub use barred::told as kept_back;
+pub use connection::connection_began_after;
 pub use dates::kept_date_format;
 pub use heavy::told as too_heavy;
 pub use html::{log_text, without_image_addresses};

@@ -132,7 +132,7 @@ async fn what_titles_leave_unclear_is_left_alone_and_said(versions: Versions) {
     let right = |name: &str, other: &str| {
         format!(
             "`itop-bridge links link {name} {other}` makes a pair of the right two; where there is none, take its \
-             reference out of the titles and run this again\n"
+             reference out of the titles and run this again. Until then it stays where it is, also when it is changed\n"
         )
     };
     let both_name = format!("elitery:{}", world.internal.ticket(both).unwrap().field("ref"));
