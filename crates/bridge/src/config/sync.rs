@@ -16,7 +16,8 @@ const STATUS_TO_INTERNAL: [(&str, StatusToInternal); 2] =
     [("apply", StatusToInternal::Apply), ("off", StatusToInternal::Off)];
 const STATUS_TO_EXTERNAL: [(&str, StatusToExternal); 3] =
     [("report", StatusToExternal::Report), ("apply", StatusToExternal::Apply), ("off", StatusToExternal::Off)];
-const OLDER: [(&str, OlderTickets); 2] = [("stay", OlderTickets::Stay), ("cross_when_changed", OlderTickets::CrossWhenChanged)];
+const OLDER: [(&str, OlderTickets); 2] =
+    [("stay", OlderTickets::Stay), ("cross_when_changed", OlderTickets::CrossWhenChanged)];
 const LOG_COPY: [(&str, LogCopy); 2] = [("attachment", LogCopy::Attachment), ("off", LogCopy::Off)];
 const PARENT_ENTRIES: [(&str, ParentEntries); 2] = [("keep", ParentEntries::Keep), ("send", ParentEntries::Send)];
 const ATTACHMENT_DELETES: [(&str, AttachmentDeletes); 2] =
