@@ -40,6 +40,7 @@ pub struct Plan {
 
 pub(super) fn run(plan: &Plan, config: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let config = Config::load(config)?;
+    store::agrees(&config)?;
     let store = StoreHandle::inline(store::to_read(&config)?);
     let app = app::to_look(&config, store::to_read(&config)?, &app::http_transport)?;
     block_on(show(plan, &app.engine, &store, &config, out))?

@@ -35,7 +35,7 @@ pub struct Config {
     pub server: ServerConfig,
     pub store: StoreConfig,
     pub internal: SideConfig,
-    /// In the order of their names; at least one.
+    /// In the order of their names; none where the last customer has left, and a store is there that may know it.
     pub externals: Vec<ExternalConfig>,
     pub alerts: Option<AlertsConfig>,
     /// What works but should be mended, such as a secret that every user of the machine can read.
@@ -147,6 +147,8 @@ pub struct ExternalConfig {
     pub internal_defaults: Defaults,
     pub only: Only,
     pub sync: SyncConfig,
+    /// What marks call it: its own name, or the one that it had first.
+    pub name_in_marks: String,
 }
 
 impl ExternalConfig {
@@ -239,10 +241,12 @@ impl SyncConfig {
         };
         match self.older {
             OlderTickets::Stay => {
-                format!("{which} are older than it, and stay where they are until `itop-bridge backfill`")
+                format!("{which} are older than the connection, and stay where they are until `itop-bridge backfill`")
             }
             OlderTickets::CrossWhenChanged => {
-                format!("{which} are older than it, and one that fits `only` crosses when it is changed (`older`)")
+                format!(
+                    "{which} are older than the connection, and one that fits `only` crosses when it is changed (`older`)"
+                )
             }
         }
     }

@@ -92,6 +92,7 @@ impl List<'_> {
     fn external(&mut self, external: &ExternalConfig) {
         let section = format!("external.{}", external.name());
         self.side(&section, &external.side);
+        self.add(&section, "name_in_marks", json!(external.name_in_marks));
         let only = match &external.only {
             Only::Every(condition) => shown(condition),
             Only::ByClass(conditions) => conditions.iter().map(|(class, one)| (class.clone(), shown(one))).collect(),
