@@ -105,6 +105,9 @@ impl Shown<'_> {
         let number = preview.number.map_or(String::new(), |number| format!(" (link {number})"));
         match &link.internal {
             Some(key) => writeln!(self.out, "{outside} and {internal}:{}{number}", key.reference)?,
+            None if preview.is_lost => {
+                writeln!(self.out, "{outside}: the store does not know whether it has a ticket in {internal}")?;
+            }
             None => writeln!(self.out, "{outside}, which has no ticket in {internal} yet{number}")?,
         }
         for still in self.still.iter().filter(|still| [&preview.of.external, internal].contains(&&still.side)) {
@@ -123,7 +126,14 @@ impl Shown<'_> {
         let plan = match &preview.planned {
             Ok(plan) => plan,
             Err(why) => {
-                writeln!(self.out, "\nA pass writes nothing: {why}.")?;
+                let is_said = self.still.iter().any(|still| still.is_over(why));
+                match is_said {
+                    true => writeln!(self.out, "\nA pass writes nothing until then.")?,
+                    false => writeln!(self.out, "\nA pass writes nothing: {why}.")?,
+                }
+                if preview.is_lost {
+                    return Ok(Outcome::FaultFound);
+                }
                 return Ok(Outcome::Fine);
             }
         };
