@@ -61,6 +61,7 @@ impl App {
         let mut lanes = Vec::new();
         for external in &config.externals {
             let settings = LaneSettings {
+                name_in_marks: external.name_in_marks.clone(),
                 only: external.only.clone(),
                 internal_defaults: external.internal_defaults.clone(),
                 external_defaults: external.side.defaults.clone(),

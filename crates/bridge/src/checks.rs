@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use crate::app::{self, MakeTransport};
 use crate::clock::Clock;
-use crate::config::{Condition, Config, ExternalConfig, Only, SideConfig};
+use crate::config::{Condition, Config, ExternalConfig, Only, SideConfig, SyncConfig};
 use crate::count::counted;
 use crate::setup::Admin;
 use itop_bridge_core::policy::StatusToExternal;
@@ -250,6 +250,11 @@ enum Part {
         only: Only,
         now_ms: i64,
     },
+    /// Those that are older than the connection, where it has begun.
+    Older {
+        sync: SyncConfig,
+        up_to: Option<u64>,
+    },
     /// Judged from the configuration alone.
     Told {
         check: String,
@@ -301,6 +306,8 @@ fn external<'a>(external: &'a ExternalConfig, remembered: Option<&Remembered>) -
         condition: external.only.of(class).cloned(),
         section: section.clone(),
     }));
+    let up_to = remembered.and_then(|known| known.connection_began_after(external.name()));
+    parts.push(Part::Older { sync: sync.clone(), up_to });
     if let Some((known, waiting)) = remembered.and_then(|known| Some((known, known.uncarried(external.name())?))) {
         let bridged = |waiting: &&Waiting| sync.classes.contains_key(waiting.class());
         let (waiting, only) = (waiting.iter().filter(bridged).cloned().collect(), external.only.clone());
@@ -392,6 +399,7 @@ impl Table<'_> {
             (Part::Only { class, condition, section }, Some(client)) => {
                 vec![only(client, class, condition.as_ref(), section).await]
             }
+            (Part::Older { sync, up_to }, Some(client)) => vec![older(client, sync, *up_to).await],
             (Part::Uncarried { waiting, only, now_ms }, Some(client)) => {
                 vec![uncarried::judge(client, waiting, only, *now_ms).await]
             }
@@ -407,9 +415,28 @@ impl Part {
             Part::Fields { .. } => vec!["fields".to_owned()],
             Part::Defaults(defaults) => defaults.iter().map(|default| default.check.clone()).collect(),
             Part::Only { class, .. } => vec![format!("only {class}")],
+            Part::Older { .. } => vec!["older tickets".to_owned()],
             Part::Uncarried { .. } => vec!["new tickets".to_owned()],
             Part::Told { check, .. } => vec![check.clone()],
         }
+    }
+}
+
+/// What becomes of tickets that are older than the connection, and how many stand there.
+async fn older(client: &Client, sync: &SyncConfig, up_to: Option<u64>) -> Verdict {
+    let words = sync.older_tickets(up_to);
+    let (None, Some(up_to)) = (sync.since, up_to) else {
+        return Verdict::ok(match (sync.since, up_to) {
+            (None, None) => format!("the connection has not begun: {words}"),
+            _ => words,
+        });
+    };
+    match client.get("Ticket", &Query::oql(format!("SELECT Ticket WHERE id <= {up_to}")).limit(1), &["id"]).await {
+        Ok(found) => {
+            let those = counted(found.total as usize, "such ticket stands", "such tickets stand");
+            Verdict::ok(format!("the connection has begun: {words}; {those} there, of all classes"))
+        }
+        Err(error) => Verdict::unclear(&error),
     }
 }
 

@@ -280,6 +280,8 @@ ok      acme class Attachment: the account may read, create, update and delete
 ok      acme fields: title, description, impact, urgency
 ok      acme only NormalChange: every ticket; 0 now
 ok      acme only UserRequest: every ticket; 0 now
+ok      acme older tickets: the connection has not begun: tickets that stand there when `serve` first reaches that \
+iTop are older than the connection, and stay where they are until `itop-bridge backfill`
 "
     );
 }
@@ -1224,5 +1226,58 @@ async fn the_binary_prints_lines_or_json_and_ends_with_0_or_1() {
         })]
     );
     assert!(findings.iter().any(|finding| finding["state"] == "ok" && finding["mend"].is_null()));
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_becomes_of_older_tickets_is_said_with_how_many_there_are() {
+    let folder = folder("older");
+    let (path, mut store) = store(&folder);
+    let world = World::new();
+    for title in ["one", "two", "three"] {
+        world
+            .acme
+            .create_ticket("UserRequest", serde_json::json!({"org_id": 3, "title": title, "description": "<p>x</p>"}))
+            .await
+            .unwrap();
+    }
+    let older = async || lines_of(&world, &path, START, "older tickets").await;
+    let acme = Instance::External("acme".into());
+    store.set_cursor(&acme, "since_id", "2").unwrap();
+    assert_eq!(
+        older().await,
+        [
+            "ok      acme older tickets: the connection has begun: tickets up to id 2 are older than the connection, and stay \
+          where they are until `itop-bridge backfill`; 2 such tickets stand there, of all classes"
+        ]
+    );
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_knows_the_sides_otherwise_is_a_fault() {
+    let folder = folder("sides");
+    let (path, mut store) = store(&folder);
+    let world = World::new();
+    let sides = async || lines_of(&world, &path, START, "sides").await;
+    let fine = "ok      itop-bridge sides: each name stands for the iTop that the store knows by it";
+    assert_eq!(sides().await, [fine]);
+    let of = |name: &str| Instance::External(name.to_owned());
+    store.set_cursor(&of("acme"), "address", "old.example").unwrap();
+    assert_eq!(
+        sides().await,
+        [
+            "note    itop-bridge sides: acme was at old.example before, and the configuration has another address. Mend: where \
+          that is another iTop than before, correct `url` of acme before `serve` starts."
+        ]
+    );
+    store.drop_cursor(&of("acme"), "address").unwrap();
+    store.set_cursor(&of("gamma"), "address", "acme").unwrap();
+    let said = sides().await;
+    assert!(
+        said[0]
+            .starts_with("fault   itop-bridge sides: [external.acme] has the address that the store knows as gamma's")
+    );
+    assert!(said[0].ends_with("and run `itop-bridge external rename gamma acme`."), "{said:?}");
     std::fs::remove_dir_all(&folder).unwrap();
 }

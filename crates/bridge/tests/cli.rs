@@ -61,6 +61,8 @@ fn a_verb_without_a_store_says_so_and_makes_none() {
         &["pause", "acme"],
         &["resume", "acme"],
         &["backup", "copy.db"],
+        &["external", "rename", "beta", "acme"],
+        &["external", "remove", "beta"],
     ];
     for verb in verbs {
         let output = call(&[&["--config", config.to_str().unwrap()], verb].concat());

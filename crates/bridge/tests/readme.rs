@@ -57,6 +57,23 @@ fn the_configuration_page_has_each_key_that_can_be_written_and_no_other() {
     }
 }
 
+const LEAVE: &str = include_str!("../../../docs/guide/leave.md");
+const LEAVE_IN_INDONESIAN: &str = include_str!("../../../docs/guide/leave.id.md");
+
+#[test]
+fn the_guide_for_a_customer_that_leaves_has_commands_that_there_are() {
+    for kind in ["sh", "toml"] {
+        assert_eq!(blocks(LEAVE, kind), blocks(LEAVE_IN_INDONESIAN, kind), "{kind}");
+    }
+    let shell = blocks(LEAVE, "sh").join("\n");
+    let called: Vec<&str> = shell.lines().filter(|line| line.starts_with("itop-bridge ")).collect();
+    assert!(called.len() > 4, "{called:?}");
+    for line in called {
+        let words = line.split(' ');
+        itop_bridge::cli::command().try_get_matches_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
+    }
+}
+
 const UNIT: &str = include_str!("../../../deploy/itop-bridge.service");
 const CONTAINER: &str = include_str!("../../../deploy/Containerfile");
 const OPERATIONS: &str = include_str!("../../../docs/OPERATIONS.md");

@@ -17,6 +17,8 @@ pub struct Policy {
     pub server: String,
     /// The external's name in the configuration.
     pub external: String,
+    /// Its name in marks: the one that it had first.
+    pub name_in_marks: String,
     /// The internal side's name in the configuration.
     pub internal: String,
     /// Where each iTop's own links lead: none is told to the other.
@@ -133,7 +135,7 @@ impl Policy {
 
     /// The mark of a pair.
     pub fn mark(&self, link: &Link) -> TicketMark {
-        let (server, external) = (self.server.clone(), self.external.clone());
+        let (server, external) = (self.server.clone(), self.name_in_marks.clone());
         TicketMark { server, external, class: link.external.class.clone(), ticket: link.external.id }
     }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{Finding, OWN, State, Verdict};
 use crate::config::Config;
+use crate::sides::{self, Compared, Moved};
 use crate::store::{SqliteStore, Store, StoreError};
 
 /// The findings that need no iTop.
@@ -15,7 +16,27 @@ pub fn own(config: &Config) -> Vec<Finding> {
     }
     let warning = |text: &String| Verdict { state: State::Note, detail: text.clone(), mend: None };
     findings.extend(config.warnings.iter().map(|text| warning(text).at(OWN, "configuration")));
+    findings.extend(sides(config).into_iter().map(|verdict| verdict.at(OWN, "sides")));
     findings
+}
+
+/// Whether each name stands for the iTop that the store knows by it. Nothing where no store opens: its own line says so.
+fn sides(config: &Config) -> Vec<Verdict> {
+    let path = &config.store.path;
+    let Some(mut store) = path.exists().then(|| SqliteStore::open_to_read(path).ok()).flatten() else {
+        return Vec::new();
+    };
+    let compared = store.adopt_server_id(&config.server.id).and_then(|()| sides::compare(&mut store, config));
+    let Ok(Compared { contradictions, moved }) = compared else { return Vec::new() };
+    let moved = moved.iter().map(|Moved { side, was }| {
+        Verdict::note(
+            format!("{side} was at {was} before, and the configuration has another address"),
+            format!("where that is another iTop than before, correct `url` of {side} before `serve` starts"),
+        )
+    });
+    let found = contradictions.iter().map(|found| Verdict::fault(found.to_string(), found.mend()));
+    let all: Vec<Verdict> = found.chain(moved).collect();
+    if all.is_empty() { vec![Verdict::ok("each name stands for the iTop that the store knows by it")] } else { all }
 }
 
 /// A store that is not there yet is left to `serve`: `check` may be run by another user, whose file

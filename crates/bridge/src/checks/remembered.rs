@@ -7,7 +7,8 @@ use crate::config::{Config, SideConfig};
 use crate::count::counted;
 use crate::date_format::DateFormat;
 use crate::engine::{
-    FOUND_AGAIN, Learnt, LearntRoom, Offsets, PAUSED, RefusedSize, is_over_lost_pairs, kept_date_format,
+    FOUND_AGAIN, Learnt, LearntRoom, Offsets, PAUSED, RefusedSize, connection_began_after, is_over_lost_pairs,
+    kept_date_format,
 };
 use crate::setup::Wanted;
 use crate::span::span;
@@ -36,6 +37,8 @@ struct Side {
     date_format: Option<DateFormat>,
     refused: Option<RefusedSize>,
     room: LearntRoom,
+    /// Of an external: the last ticket that stood there when the connection began.
+    began_after: Option<u64>,
     /// Of an external.
     tickets: Option<Tickets>,
 }
@@ -138,6 +141,10 @@ impl Remembered {
         Some(&side.tickets.as_ref()?.uncarried)
     }
 
+    pub(super) fn connection_began_after(&self, external: &str) -> Option<u64> {
+        self.sides.iter().find(|known| known.name == external)?.began_after
+    }
+
     pub(super) fn now_ms(&self) -> i64 {
         self.now_ms
     }
@@ -203,6 +210,7 @@ impl Side {
             date_format: kept_date_format(store, of)?,
             refused: RefusedSize::kept(store, of)?,
             room: LearntRoom::kept(store, of)?,
+            began_after: connection_began_after(store, of)?,
             tickets,
         })
     }

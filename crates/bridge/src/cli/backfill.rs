@@ -82,6 +82,7 @@ pub(super) fn run(backfill: &Backfill, config: &Path, out: &mut dyn Write) -> an
     let config = Config::load(config)?;
     // Before anything is opened or asked.
     wish(backfill, &config)?;
+    store::agrees(&config)?;
     let store = if backfill.dry_run { store::to_read(&config)? } else { store::to_change(&config)? };
     let app = app::to_look(&config, store, &app::http_transport)?;
     let bar = progress::Bar::new("marked");

@@ -20,6 +20,7 @@ mod check;
 mod completions;
 mod config;
 mod demo;
+pub mod external;
 pub mod init;
 mod keys;
 pub mod links;
@@ -48,6 +49,7 @@ Examples:
   itop-bridge backfill --side acme --since 2026-01-01
                                           bring older tickets under the bridge
   itop-bridge plan acme:R-000123          what would be written to a pair, and why
+  itop-bridge external remove acme        end the pairs of a customer that has left
   itop-bridge retry                       try parked tickets again now
   itop-bridge pause acme                  let a side stand still, until it is resumed
   itop-bridge resume acme:R-000123        go on with a pair that has halted
@@ -87,6 +89,7 @@ enum Verb {
     Backfill(backfill::Backfill),
     Plan(plan::Plan),
     Links(links::Links),
+    External(external::External),
     Retry(retry::Retry),
     Pause(pause::Pause),
     Resume(resume::Resume),
@@ -131,6 +134,7 @@ pub fn run() -> ExitCode {
         Verb::Backfill(verb) => backfill::run(verb, &cli.config, &mut out),
         Verb::Plan(verb) => plan::run(verb, &cli.config, &mut out),
         Verb::Links(verb) => links::run(verb, &cli.config, &SystemClock, &mut out),
+        Verb::External(verb) => external::run(verb, &cli.config, &SystemClock, &mut out),
         Verb::Retry(verb) => retry::run(verb, &cli.config, &SystemClock, &mut out),
         Verb::Pause(verb) => pause::run(verb, &cli.config, &mut out),
         Verb::Resume(verb) => resume::run(verb, &cli.config, &SystemClock, &mut out),

@@ -40,6 +40,7 @@ pub struct Plan {
 
 pub(super) fn run(plan: &Plan, config: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let config = Config::load(config)?;
+    store::agrees(&config)?;
     let store = StoreHandle::inline(store::to_read(&config)?);
     let app = app::to_look(&config, store::to_read(&config)?, &app::http_transport)?;
     block_on(show(plan, &app.engine, &store, &config, out))?
@@ -104,6 +105,9 @@ impl Shown<'_> {
         let number = preview.number.map_or(String::new(), |number| format!(" (link {number})"));
         match &link.internal {
             Some(key) => writeln!(self.out, "{outside} and {internal}:{}{number}", key.reference)?,
+            None if preview.is_lost => {
+                writeln!(self.out, "{outside}: the store does not know whether it has a ticket in {internal}")?;
+            }
             None => writeln!(self.out, "{outside}, which has no ticket in {internal} yet{number}")?,
         }
         for still in self.still.iter().filter(|still| [&preview.of.external, internal].contains(&&still.side)) {
@@ -122,7 +126,14 @@ impl Shown<'_> {
         let plan = match &preview.planned {
             Ok(plan) => plan,
             Err(why) => {
-                writeln!(self.out, "\nA pass writes nothing: {why}.")?;
+                let is_said = self.still.iter().any(|still| still.is_over(why));
+                match is_said {
+                    true => writeln!(self.out, "\nA pass writes nothing until then.")?,
+                    false => writeln!(self.out, "\nA pass writes nothing: {why}.")?,
+                }
+                if preview.is_lost {
+                    return Ok(Outcome::FaultFound);
+                }
                 return Ok(Outcome::Fine);
             }
         };

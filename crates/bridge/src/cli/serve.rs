@@ -15,6 +15,7 @@ use crate::app::{self, App, Seams};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
 use crate::random::SystemRandom;
+use crate::sides::{self, Moved};
 use crate::store::{SqliteStore, Store as _, StoreHandle};
 
 /// Take webhooks and keep the tickets in step, until SIGTERM or Ctrl-C.
@@ -55,6 +56,15 @@ pub(super) fn run(config: &Path) -> anyhow::Result<Outcome> {
 async fn serve(config: &Config) -> anyhow::Result<Outcome> {
     let mut signals = Signals::new().context("cannot listen for signals")?;
     let mut sqlite = store::open(config, |path| SqliteStore::open_exclusive(path))?;
+    let compared = sides::compare(&mut sqlite, config)?;
+    store::refuse_contradictions(&compared)?;
+    for Moved { side, was } in &compared.moved {
+        tracing::warn!(side, was, "this side is at another address than before: its iTop must be the same one");
+    }
+    sides::remember(&mut sqlite, config)?;
+    if config.externals.is_empty() {
+        tracing::warn!("the configuration has no external: nothing crosses");
+    }
     // The lock says that no other process works on this store: whoever held a lease is dead.
     sqlite.expire_leases(SystemClock.now_ms())?;
     say_what_stands_still(&mut sqlite, config)?;

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::bail;
 use clap::Args;
 
-use super::{Outcome, block_on, ticket};
+use super::{Outcome, block_on, store, ticket};
 use crate::app::{self, MakeTransport};
 use crate::checks::{self, State};
 use crate::config::{Config, SideConfig};
@@ -46,6 +46,7 @@ pub struct Setup {
 
 pub(super) fn run(setup: &Setup, config: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let config = Config::load(config)?;
+    store::agrees_on(&setup.side, &config)?;
     let env = |name: &str| std::env::var(name).ok();
     block_on(in_itop(setup, &config, &env, &app::http_transport, out))?
 }

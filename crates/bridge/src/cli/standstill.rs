@@ -24,6 +24,10 @@ impl Standstill {
         Ok(all)
     }
 
+    pub fn is_over(&self, reason: &str) -> bool {
+        self.reason == reason
+    }
+
     pub fn is_pause(&self) -> bool {
         self.reason == PAUSED
     }

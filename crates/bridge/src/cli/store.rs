@@ -6,6 +6,7 @@ use anyhow::{anyhow, bail};
 
 use crate::checks;
 use crate::config::Config;
+use crate::sides::{self, Compared};
 use crate::store::{Result, SqliteStore, Store as _, StoreError};
 
 /// For a verb that changes something beside a running `serve`.
@@ -31,7 +32,7 @@ pub(super) fn to_fill(config: &Config, to_look_only: bool) -> anyhow::Result<Sql
 }
 
 /// A verb beside `serve` never makes a store: an empty one would look as if the bridge knew no pair.
-fn is_there(config: &Config) -> anyhow::Result<()> {
+pub(super) fn is_there(config: &Config) -> anyhow::Result<()> {
     let path = &config.store.path;
     if !path.exists() {
         bail!(
@@ -40,6 +41,33 @@ fn is_there(config: &Config) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// For a verb that reads or writes iTops: by the names of a configuration that the store contradicts, it would take one
+/// customer's tickets for another's.
+pub(super) fn agrees(config: &Config) -> anyhow::Result<()> {
+    if config.store.path.exists() {
+        refuse_contradictions(&sides::compare(&mut to_read(config)?, config)?)?;
+    }
+    Ok(())
+}
+
+/// The same, for a verb that asks one side alone, and may be run by a user to whom the store is closed.
+pub(super) fn agrees_on(side: &str, config: &Config) -> anyhow::Result<()> {
+    let Ok(mut store) = to_read(config) else { return Ok(()) };
+    let mut compared = sides::compare(&mut store, config)?;
+    compared.contradictions.retain(|found| found.is_about(side));
+    refuse_contradictions(&compared)
+}
+
+/// Every contradiction, and the way out of each.
+pub(super) fn refuse_contradictions(compared: &Compared) -> anyhow::Result<()> {
+    let told: Vec<String> =
+        compared.contradictions.iter().map(|found| format!("{found}. Mend: {}", found.mend())).collect();
+    match told.is_empty() {
+        true => Ok(()),
+        false => bail!("nothing was done, since the store contradicts the configuration: {}", told.join("\n")),
+    }
 }
 
 /// The store of the configuration, opened by `open`, where it belongs to this bridge.

@@ -107,5 +107,8 @@ pub(super) fn find_any(store: &mut dyn Store, config: &Config, name: &str) -> an
 
 pub(super) fn sides(config: &Config) -> String {
     let externals: Vec<&str> = config.externals.iter().map(|external| external.name()).collect();
-    format!(". The configuration has {} and {}", externals.join(", "), config.internal.name)
+    match externals.is_empty() {
+        true => format!(". The configuration has {} alone", config.internal.name),
+        false => format!(". The configuration has {} and {}", externals.join(", "), config.internal.name),
+    }
 }

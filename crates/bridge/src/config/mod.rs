@@ -35,7 +35,7 @@ pub struct Config {
     pub server: ServerConfig,
     pub store: StoreConfig,
     pub internal: SideConfig,
-    /// In the order of their names; at least one.
+    /// In the order of their names; none where the last customer has left, and a store is there that may know it.
     pub externals: Vec<ExternalConfig>,
     pub alerts: Option<AlertsConfig>,
     /// What works but should be mended, such as a secret that every user of the machine can read.
@@ -147,6 +147,8 @@ pub struct ExternalConfig {
     pub internal_defaults: Defaults,
     pub only: Only,
     pub sync: SyncConfig,
+    /// What marks call it: its own name, or the one that it had first.
+    pub name_in_marks: String,
 }
 
 impl ExternalConfig {
@@ -187,6 +189,7 @@ pub struct SyncConfig {
     pub classes: BTreeMap<String, String>,
     /// Tickets that started before are left to `backfill`.
     pub since: Option<jiff::civil::Date>,
+    pub older: OlderTickets,
     pub title: String,
     /// The attributes kept up to date from the external side, in order.
     pub fields: Vec<String>,
@@ -204,6 +207,49 @@ pub struct SyncConfig {
     pub audit_ms: i64,
     pub halt: HaltLimits,
     pub lifecycles: Arc<Lifecycles>,
+}
+
+/// What becomes of a ticket that is older than the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OlderTickets {
+    Stay,
+    CrossWhenChanged,
+}
+
+impl OlderTickets {
+    /// The reason for which such a ticket is not carried.
+    pub fn why_not(self) -> &'static str {
+        match self {
+            OlderTickets::Stay => {
+                "it is older than the connection, and stays where it is until `itop-bridge backfill` or `itop-bridge links link`"
+            }
+            OlderTickets::CrossWhenChanged => "it is older than the connection, and crosses when it is changed",
+        }
+    }
+}
+
+impl SyncConfig {
+    /// Which tickets are older, and what becomes of them. `up_to`: the last that stood there when the connection
+    /// began; none where it has not begun yet.
+    pub fn older_tickets(&self, up_to: Option<u64>) -> String {
+        if let Some(date) = self.since {
+            return format!("tickets made before {date} (`since`) stay where they are until `itop-bridge backfill`");
+        }
+        let which = match up_to {
+            Some(id) => format!("tickets up to id {id}"),
+            None => "tickets that stand there when `serve` first reaches that iTop".to_owned(),
+        };
+        match self.older {
+            OlderTickets::Stay => {
+                format!("{which} are older than the connection, and stay where they are until `itop-bridge backfill`")
+            }
+            OlderTickets::CrossWhenChanged => {
+                format!(
+                    "{which} are older than the connection, and one that fits `only` crosses when it is changed (`older`)"
+                )
+            }
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

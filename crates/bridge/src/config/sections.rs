@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 use super::document::{Document, Found, Section};
 use super::side::{address, http_url, identity, ms, number};
 use super::sync::SyncKeys;
-use super::{AlertsConfig, Config, ExternalConfig, Only, Origins, ServerConfig, SideConfig, StoreConfig};
+use super::{AlertsConfig, Config, ExternalConfig, OlderTickets, Only, Origins, ServerConfig, SideConfig, StoreConfig};
 use super::{side, sync};
 use crate::timing::Timing;
 
@@ -30,8 +30,13 @@ pub(super) fn read(document: &Document<'_>) -> Option<Config> {
     };
     let internal = section(&root, "internal", "the provider's iTop").and_then(internal);
     let common = root.get("sync").and_then(|found| found.section()).map(sync::read).unwrap_or_default();
-    let externals = section(&root, "external", "write at least one [external.NAME], a customer's iTop")
-        .map(|section| externals(&section, internal.as_ref().map(|(side, _)| side), &common));
+    // Where the last customer has left, the store still knows its pairs, and the verbs that end them need no other.
+    let may_be_none = store.as_ref().is_some_and(|store| store.path.exists());
+    let externals = match root.has("external") || !may_be_none {
+        true => section(&root, "external", "write at least one [external.NAME], a customer's iTop")
+            .map(|section| externals(&section, internal.as_ref().map(|(side, _)| side), &common, may_be_none)),
+        false => Some(Vec::new()),
+    };
     let alerts = root.get("alerts").and_then(|found| alerts(found.section()?));
     root.finish();
 
@@ -142,9 +147,14 @@ pub fn name(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn externals(section: &Section<'_>, internal: Option<&SideConfig>, common: &SyncKeys) -> Vec<(ExternalConfig, usize)> {
+fn externals(
+    section: &Section<'_>,
+    internal: Option<&SideConfig>,
+    common: &SyncKeys,
+    may_be_none: bool,
+) -> Vec<(ExternalConfig, usize)> {
     let entries = section.entries();
-    if entries.is_empty() {
+    if entries.is_empty() && !may_be_none {
         section.wrong("names no external: write at least one [external.NAME]".to_owned());
     }
     let read = |(written, found): (&str, Found<'_>)| {
@@ -170,6 +180,10 @@ fn external(
     let own_defaults = section.get("internal_defaults").and_then(|found| side::defaults(&found));
     internal_defaults.extend(own_defaults.unwrap_or_default());
 
+    let name_in_marks = match section.get("name_in_marks") {
+        Some(found) => found.parsed(self::name),
+        None => Some(name.to_owned()),
+    };
     let only_here = section.get("only");
     let mut own = section.get("sync").and_then(|found| found.section()).map(sync::read).unwrap_or_default();
     if only_here.is_some() && own.only.is_some() {
@@ -192,8 +206,14 @@ fn external(
             ));
         }
     }
+    if sync.since.is_some() && sync.older == OlderTickets::CrossWhenChanged {
+        section.wrong(
+            "`older` says what becomes of tickets that are older than the connection, and `since` puts a date in its place: keep one of the two"
+                .to_owned(),
+        );
+    }
     section.finish();
-    Some(ExternalConfig { side: side?, internal_defaults, only: only?, sync })
+    Some(ExternalConfig { side: side?, internal_defaults, only: only?, sync, name_in_marks: name_in_marks? })
 }
 
 fn alerts(section: Section<'_>) -> Option<AlertsConfig> {
@@ -211,6 +231,22 @@ fn alerts(section: Section<'_>) -> Option<AlertsConfig> {
 fn check_sides(document: &Document<'_>, internal: (&SideConfig, usize), externals: &[(ExternalConfig, usize)]) {
     let mut addresses: BTreeMap<String, &str> = BTreeMap::new();
     let mut keys: BTreeMap<&str, &str> = BTreeMap::new();
+    for (external, line) in externals {
+        let is_same = |(other, _): &&(ExternalConfig, usize)| {
+            other.name() != external.name() && other.name_in_marks == external.name_in_marks
+        };
+        if let Some((other, _)) = externals.iter().find(is_same).filter(|_| external.name_in_marks != external.name()) {
+            document.note(
+                *line,
+                &format!("external.{}", external.name()),
+                format!(
+                    "has `name_in_marks = \"{}\"`, which stands in the marks of {} too: their copies could not be told apart",
+                    external.name_in_marks,
+                    other.name()
+                ),
+            );
+        }
+    }
     let sides = std::iter::once(internal).chain(externals.iter().map(|(external, line)| (&external.side, *line)));
     for (index, (side, line)) in sides.enumerate() {
         let path = if index == 0 { "internal".to_owned() } else { format!("external.{}", side.name) };

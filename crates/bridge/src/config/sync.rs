@@ -9,13 +9,15 @@ use itop_bridge_core::policy::{AttachmentDeletes, HaltLimits, ParentEntries, Sta
 
 use super::document::{Found, Section};
 use super::side::{ms, number};
-use super::{Condition, LogCopy, Only, SyncConfig};
+use super::{Condition, LogCopy, OlderTickets, Only, SyncConfig};
 use crate::timing::Timing;
 
 const STATUS_TO_INTERNAL: [(&str, StatusToInternal); 2] =
     [("apply", StatusToInternal::Apply), ("off", StatusToInternal::Off)];
 const STATUS_TO_EXTERNAL: [(&str, StatusToExternal); 3] =
     [("report", StatusToExternal::Report), ("apply", StatusToExternal::Apply), ("off", StatusToExternal::Off)];
+const OLDER: [(&str, OlderTickets); 2] =
+    [("stay", OlderTickets::Stay), ("cross_when_changed", OlderTickets::CrossWhenChanged)];
 const LOG_COPY: [(&str, LogCopy); 2] = [("attachment", LogCopy::Attachment), ("off", LogCopy::Off)];
 const PARENT_ENTRIES: [(&str, ParentEntries); 2] = [("keep", ParentEntries::Keep), ("send", ParentEntries::Send)];
 const ATTACHMENT_DELETES: [(&str, AttachmentDeletes); 2] =
@@ -29,6 +31,7 @@ pub(super) struct SyncKeys {
     pub only_is_written: bool,
     classes: Option<BTreeMap<String, String>>,
     since: Option<jiff::civil::Date>,
+    older: Option<OlderTickets>,
     title: Option<String>,
     fields: Option<Vec<String>>,
     status_to_internal: Option<StatusToInternal>,
@@ -55,6 +58,7 @@ pub(super) fn read(section: Section<'_>) -> SyncKeys {
         only: section.get("only").and_then(|found| only(&found)),
         classes: section.get("classes").and_then(|found| classes(&found)),
         since: section.get("since").and_then(|found| found.date()),
+        older: section.get("older").and_then(|found| found.choice(&OLDER)),
         title: section.get("title").and_then(|found| found.parsed(title)),
         fields: section.get("fields").and_then(|found| fields(&found)),
         status_to_internal: section.get("status_to_internal").and_then(|found| found.choice(&STATUS_TO_INTERNAL)),
@@ -90,6 +94,7 @@ pub(super) fn resolve(own: SyncKeys, common: &SyncKeys) -> SyncConfig {
     SyncConfig {
         classes: pick!(classes).unwrap_or_else(|| lifecycles.classes().map(to_itself).collect()),
         since: pick!(since),
+        older: pick!(older).unwrap_or(OlderTickets::Stay),
         title: pick!(title).unwrap_or_else(|| "[{ref}] {title}".to_owned()),
         fields: pick!(fields)
             .unwrap_or_else(|| ["title", "description", "impact", "urgency"].map(str::to_owned).to_vec()),

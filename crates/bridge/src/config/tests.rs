@@ -163,6 +163,7 @@ fn a_wrong_type_or_value_says_what_is_wanted() {
             "sync.status_to_external: must be \"report\" or \"apply\" or \"off\", but is \"reprt\"",
         ),
         ("log_authors = 1", "sync.log_authors: must be true or false, but is a whole number"),
+        ("older = \"leave\"", "sync.older: must be \"stay\" or \"cross_when_changed\", but is \"leave\""),
         ("since = \"yesterday\"", "sync.since: must be a date such as \"2026-01-01\", but is \"yesterday\""),
         ("halt_share = 2", "sync.halt_share: must be a number above 0 and at most 1, such as 0.33"),
         (
@@ -378,6 +379,7 @@ fn every_key_that_there_is_can_be_written() {
         only = "team_id_friendlyname = 'Elitery'"
         classes = { UserRequest = "UserRequest", Incident = "Incident" }
         since = "2026-01-01"
+        older = "stay"
         title = "[{ref}] {title}"
         fields = ["title", "description", "impact", "urgency"]
         status_to_internal = "off"
@@ -426,5 +428,50 @@ fn a_lifecycle_of_the_operators_own_names_the_classes() {
         .replace(", Incident = \"all\"", "");
     let config = Config::parse(&text, &folder.join("bridge.toml").to_string_lossy(), &env).unwrap();
     assert_eq!(config.externals[0].sync.classes.keys().collect::<Vec<_>>(), ["Wish"]);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn what_becomes_of_older_tickets_is_said_once() {
+    let older = |lines: &str| parse(&WHOLE.replace("title = \"common\"", lines));
+    assert_eq!(older("title = \"{title}\"").unwrap().externals[0].sync.older, OlderTickets::Stay);
+    let crosses = older("older = \"cross_when_changed\"").unwrap();
+    assert_eq!(crosses.externals[0].sync.older, OlderTickets::CrossWhenChanged);
+    let both = older("older = \"cross_when_changed\"\nsince = \"2026-01-01\"").unwrap_err().to_string();
+    assert!(both.contains("keep one of the two"), "{both}");
+}
+
+#[test]
+fn the_name_in_marks_is_the_externals_own_or_one_that_no_other_has() {
+    let whole = WHOLE.replace("title = \"common\"\n", "");
+    let acme = parse(&whole).unwrap();
+    assert_eq!(acme.externals[0].name_in_marks, acme.externals[0].name());
+    let renamed = whole.replace("[external.acme", "[external.acme2");
+    let renamed = renamed.replace("[external.acme2]", "[external.acme2]\nname_in_marks = \"acme\"");
+    let config = parse(&renamed).unwrap();
+    let external = &config.externals[0];
+    assert_eq!((external.name(), external.name_in_marks.as_str()), ("acme2", "acme"));
+    let wrong = parse(&renamed.replace("\"acme\"", "\"no name\"")).unwrap_err().to_string();
+    assert!(wrong.contains("name_in_marks: \"no name\" is no name"), "{wrong}");
+    let section = "[external.acme]\nurl = \"https://other.example\"\nuser = \"b\"\npassword = \"secret\"\n\
+                   api_keys = [\"sk_other_0123456789abcdef\"]\nonly = \"all\"\n";
+    let both = parse(&format!("{renamed}\n{section}")).unwrap_err();
+    assert!(both.to_string().contains("which stands in the marks of acme too"), "{both}");
+}
+
+#[test]
+fn without_an_external_there_must_be_a_store_that_may_know_one() {
+    let folder = std::env::temp_dir().join(format!("itop-bridge-none-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let text = "[server]\nid = \"7f3a\"\n[internal]\nname = \"elitery\"\nurl = \"https://elitery.example\"\n\
+                user = \"b\"\npassword = \"secret\"\napi_keys = [\"sk_internal_0123456789\"]\n";
+    let parse = |text: &str| Config::parse(text, &folder.join("bridge.toml").to_string_lossy(), &|_| None);
+    for text in [text.to_owned(), format!("{text}[external]\n")] {
+        let said = parse(&text).unwrap_err().to_string();
+        assert!(said.contains("write at least one [external.NAME]"), "{said}");
+        std::fs::write(folder.join("itop-bridge.db"), "").unwrap();
+        assert!(parse(&text).unwrap().externals.is_empty());
+        std::fs::remove_file(folder.join("itop-bridge.db")).unwrap();
+    }
     std::fs::remove_dir_all(folder).unwrap();
 }

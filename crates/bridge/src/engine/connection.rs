@@ -1,5 +1,5 @@
 //! When a lane's connection began. What stood in the customer's iTop by then is older than it and stays
-//! where it is, unless somebody hands it over.
+//! where it is until an operator or the news of its creation brings it, or, where `older` says so, a change.
 
 use itop_bridge_core::{Sight, Ticket, TicketMark};
 
@@ -7,7 +7,7 @@ use super::dates;
 use super::failure::Failure;
 use super::sights::Sights;
 use super::{Lane, Shared};
-use crate::config::Condition;
+use crate::config::OlderTickets;
 use crate::store::{Instance, Look, Result, Store};
 
 /// The beginning: found once, when the customer's iTop first answers, and kept.
@@ -49,11 +49,18 @@ impl Shared {
         let found = Connection { ticket: changes.highest.min(last), attachment, last_update: changes.latest };
         let name = lane.name.clone();
         let begun = self.store.call(move |store| begin(store, &name, found)).await?;
-        tracing::info!(lane = %lane.name, id = begun.ticket, "tickets up to this id are older than the connection and stay where they are");
+        say_begun(lane, &begun);
         for (id, last_update) in changes.tickets.iter().filter(|(id, _)| *id <= begun.ticket) {
             itop.stood_before(*id, last_update);
         }
         Ok(begun)
+    }
+
+    /// Says so of a connection that began before this process did.
+    pub(super) async fn say_where_the_connection_began(&self, lane: &Lane) {
+        if let Ok(Some(begun)) = self.connection_so_far(lane).await {
+            say_begun(lane, &begun);
+        }
     }
 
     /// The store was lost, and the marks say up to which ticket the lane was carried. A connection that began
@@ -81,10 +88,10 @@ impl Shared {
             return Ok(Some("it is a bridge's copy"));
         }
         let left_alone = self.is_left_alone(lane, ticket, look).await?;
-        Ok(left_alone.then_some("it is older than the connection"))
+        Ok(left_alone.then_some(lane.settings.sync.older.why_not()))
     }
 
-    /// Whether a ticket that fits `only` is older than the connection and not handed over since.
+    /// Whether a ticket that fits `only` is older than the connection, and nothing brings it.
     async fn is_left_alone(&self, lane: &Lane, ticket: &Ticket, look: &Look) -> std::result::Result<bool, Failure> {
         if look.backfilled {
             return Ok(false);
@@ -95,10 +102,21 @@ impl Shared {
         }
         let begun = self.connection(lane).await?;
         let last_update = ticket.attributes.get("last_update").map_or("", String::as_str);
-        let handed_over = look.changed || last_update > begun.last_update.as_str();
-        let by_condition = matches!(lane.settings.only.of(&ticket.class), Some(Condition::Oql(_)));
-        Ok(ticket.id <= begun.ticket && !look.created && !(by_condition && handed_over))
+        let has_changed = look.changed || last_update > begun.last_update.as_str();
+        let crosses = lane.settings.sync.older == OlderTickets::CrossWhenChanged && has_changed;
+        Ok(ticket.id <= begun.ticket && !look.created && !crosses)
     }
+}
+
+/// What is opened from now on crosses: the line to wait for before tickets are opened.
+fn say_begun(lane: &Lane, begun: &Connection) {
+    let older = lane.settings.sync.older_tickets(Some(begun.ticket));
+    tracing::info!(external = %lane.name, id = begun.ticket, older, "the connection has begun");
+}
+
+/// The last ticket that stood in an external's iTop when its connection began.
+pub fn connection_began_after(store: &mut dyn Store, external: &Instance) -> Result<Option<u64>> {
+    Ok(kept(store, external)?.map(|begun| begun.ticket))
 }
 
 fn kept(store: &mut dyn Store, of: &Instance) -> Result<Option<Connection>> {

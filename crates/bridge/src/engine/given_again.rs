@@ -15,7 +15,8 @@ impl Pass<'_> {
         let first = ticket.logs.get(&LogName::Private).and_then(|entries| entries.first());
         let (own, mark) = (self.mark(), first.and_then(|entry| TicketMark::find(&entry.html)));
         let Some(mark) = mark.filter(|mark| mark.server == own.server && *mark != own) else { return Ok(None) };
-        let of = TicketOf { external: mark.external, ticket: mark.ticket };
+        let external = self.shared.marked_external(&mark.external).to_owned();
+        let of = TicketOf { external, ticket: mark.ticket };
         let other = self.shared.store.call(move |store| store.link_of_external(&of)).await?;
         let has_it = |other: &Stored| match &other.link.internal {
             Some(key) => key.id == ticket.id,

@@ -74,6 +74,7 @@ pub use adopt::{CannotAdopt, PairOf, ReadyPair};
 pub use alerts::Alerts;
 pub use backfill::{Older, TellClass, TitleAdopted, TitlePair, Titled, Unclear, Wish, Wished};
 pub use barred::told as kept_back;
+pub use connection::connection_began_after;
 pub use dates::kept_date_format;
 pub use heavy::told as too_heavy;
 pub use html::{log_text, without_image_addresses};
@@ -160,7 +161,8 @@ struct Lane {
 
 impl Lane {
     fn mark(&self, server: &str, class: &str, ticket: u64) -> TicketMark {
-        TicketMark { server: server.to_owned(), external: self.name.clone(), class: class.to_owned(), ticket }
+        let external = self.settings.name_in_marks.clone();
+        TicketMark { server: server.to_owned(), external, class: class.to_owned(), ticket }
     }
 }
 
@@ -289,6 +291,12 @@ impl Shared {
     fn lane(&self, external: &str) -> Result<&Arc<Lane>, Failure> {
         let lane = self.lanes.iter().find(|lane| lane.name == external);
         lane.ok_or_else(|| Failure::setup(format!("there is no external {external:?}")))
+    }
+
+    /// The external that marks call so, by its name; the mark's own word where there is none.
+    fn marked_external<'a>(&'a self, name_in_marks: &'a str) -> &'a str {
+        let lane = self.lanes.iter().find(|lane| lane.settings.name_in_marks == name_in_marks);
+        lane.map_or(name_in_marks, |lane| &lane.name)
     }
 
     fn itop<'a>(&'a self, lane: &'a Lane, side: Side) -> &'a Itop {

@@ -15,6 +15,8 @@ use crate::config::{DefaultValue, Defaults, LogCopy, Only, SyncConfig};
 /// What the operator decided for one external.
 #[derive(Debug, Clone)]
 pub struct LaneSettings {
+    /// What marks call the external.
+    pub name_in_marks: String,
     pub only: Only,
     pub internal_defaults: Defaults,
     /// The external's own, for the stimuli that drive it.
@@ -58,6 +60,7 @@ impl Shared {
         Ok(Policy {
             server: self.server.clone(),
             external: lane.name.clone(),
+            name_in_marks: lane.settings.name_in_marks.clone(),
             internal: self.internal.name.clone(),
             external_console: lane.external.console.clone(),
             internal_console: self.internal.console.clone(),

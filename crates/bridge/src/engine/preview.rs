@@ -21,6 +21,8 @@ pub struct Preview {
     pub number: Option<i64>,
     pub external: Sight,
     pub internal: Sight,
+    /// Whether its counterpart may stand inside under a mark: the store knows no pair of the external, as after its loss.
+    pub is_lost: bool,
     /// A pass that has something to wait for, or a ticket that is not carried, makes no plan.
     pub planned: Result<Plan, String>,
     /// What the files hold that would be copied or rewritten.
@@ -72,7 +74,16 @@ impl Engine {
         let policy = shared.policy(lane, &class).await?;
         let read = worker::read_both(shared, lane, &class, &policy, std::slice::from_ref(&claim)).await;
         let mut sights = read.into_iter().next().expect("one ticket was asked for")?;
-        let why_not = shared.why_not(lane, &claim, &sights).await?;
+        // Where the internal does not answer, that is told, and whether its pairs are lost is open.
+        let lost = match claim.link.is_none() {
+            true => shared.has_pairs_to_find(lane).await.unwrap_or_default(),
+            false => None,
+        };
+        let is_lost = lost.is_some();
+        let why_not = match lost {
+            Some(lost) => Some(lost),
+            None => shared.why_not(lane, &claim, &sights).await?,
+        };
         let link = match (&claim.link, &sights.external) {
             (Some((_, link)), _) => link.clone(),
             (None, Sight::Here(ticket)) => Link::unborn(ticket.key()),
@@ -90,7 +101,7 @@ impl Engine {
         let Sights { external, internal, .. } = sights;
         let number = claim.link.map(|(number, _)| number);
         let settles_at_ms = link.settles_at_ms().filter(|at_ms| *at_ms > shared.now_ms());
-        Ok(Preview { of: of.clone(), link, number, external, internal, planned, contents, settles_at_ms })
+        Ok(Preview { of: of.clone(), link, number, external, internal, is_lost, planned, contents, settles_at_ms })
     }
 }
 

@@ -28,6 +28,7 @@ const ATTACHMENT: &str = "attachment";
 /// Runs for ever. A sweep only marks, so it may be dropped wherever it stands.
 pub async fn run_external(shared: Arc<Shared>, lane: Arc<Lane>) {
     let period_ms = lane.settings.sync.sweep_ms;
+    shared.say_where_the_connection_began(&lane).await;
     loop {
         if may_call(&shared, &lane.external).await {
             report(&shared, &lane.external, shared.sweep_external(&lane).await);

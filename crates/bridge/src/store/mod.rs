@@ -53,6 +53,8 @@ pub enum StoreError {
     /// Not this number, not of this lease's ticket, or, to be dropped, with a counterpart.
     #[error("there is no link {0} that could be changed so")]
     NoLink(i64),
+    #[error("something is stored of an external {0} already")]
+    KnownExternal(String),
     /// A mistake of the caller, who has to ask in portions.
     #[error("{rows} rows in one call; a transaction takes {max}", max = MAX_ROWS)]
     TooMany { rows: usize },
@@ -322,6 +324,16 @@ impl Instance {
     }
 }
 
+/// How much is stored of an external.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct External {
+    pub name: String,
+    pub live: u64,
+    pub ended: u64,
+    /// Tickets in the queue.
+    pub waiting: u64,
+}
+
 /// The store's verbs. All times are passed in, in ms since the epoch: a store has no clock.
 pub trait Store: Send {
     /// Keeps the server's id at the first start, refuses another one later.
@@ -448,6 +460,9 @@ pub trait Store: Send {
 
     fn cursor(&mut self, instance: &Instance, name: &str) -> Result<Option<String>>;
     fn set_cursor(&mut self, instance: &Instance, name: &str, value: &str) -> Result<()>;
+    /// All of them, or none.
+    fn set_cursors(&mut self, cursors: &[(Instance, &str, &str)]) -> Result<()>;
+    fn drop_cursor(&mut self, instance: &Instance, name: &str) -> Result<()>;
 
     // ---- a whole side ----------------------------------------------------------------------
 
@@ -457,6 +472,20 @@ pub trait Store: Send {
 
     /// It halts, and these of its cursors stand so: all of that, or nothing.
     fn halt(&mut self, instance: &Instance, reason: &str, cursors: &[(&str, &str)]) -> Result<()>;
+
+    // ---- externals -------------------------------------------------------------------------
+
+    /// Every external of which anything is stored, in the order of their names.
+    fn externals(&mut self) -> Result<Vec<External>>;
+
+    /// All that is stored of an external is stored under another name from then on: one transaction, whatever its
+    /// size, so that no crash leaves half of it. Only while no `serve` works: nobody's hint waits behind it.
+    /// [`StoreError::KnownExternal`] where anything is stored under the new name.
+    fn rename_external(&mut self, old: &str, new: &str) -> Result<()>;
+
+    /// Drops what is stored of an external but its links and these of its cursors: what waits, what stands still,
+    /// cursors, counts of webhooks. One transaction, and only while no `serve` works.
+    fn forget_external(&mut self, name: &str, kept: &[&str]) -> Result<()>;
 
     // ---- what an operator watches ------------------------------------------------------------
 

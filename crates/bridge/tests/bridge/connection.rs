@@ -9,12 +9,15 @@ outside_both_versions![
     a_file_on_an_older_ticket_does_not_carry_it_out,
     what_stood_before_the_connection_is_not_even_read,
     a_restart_carries_out_no_older_ticket,
+    an_older_ticket_that_changes_stays_until_backfill,
     an_older_ticket_that_is_handed_over_without_a_hook_is_found_after_a_restart,
     what_hooks_announced_before_the_first_answer_is_not_older_than_the_connection,
     a_create_hook_that_comes_after_the_connection_has_begun_counts,
 ];
 
 const HANDED_OVER: &str = "only = \"team_id_friendlyname = 'Helpdesk'\"";
+
+const CROSS_WHEN_CHANGED: &str = "only = \"team_id_friendlyname = 'Helpdesk'\"\nsync.older = \"cross_when_changed\"";
 
 /// A sweep and what it leads to.
 async fn swept(world: &World) {
@@ -29,8 +32,8 @@ fn of_helpdesk(title: &str) -> serde_json::Value {
 }
 
 /// Tickets with a file each that fit, and that are there before the bridge first starts.
-async fn with_older_tickets(version: Version, count: usize) -> (World, Vec<u64>) {
-    let mut world = Setup::outside(version).acme(HANDED_OVER).start().await;
+async fn with_older_tickets(version: Version, count: usize, lines: &str) -> (World, Vec<u64>) {
+    let mut world = Setup::outside(version).acme(lines).start().await;
     world.crash().await;
     let mut old = Vec::new();
     for number in 0..count {
@@ -55,7 +58,7 @@ fn nothing_crossed(world: &World, after: &str) {
 }
 
 async fn a_file_on_an_older_ticket_does_not_carry_it_out(version: Version) {
-    let (mut world, old) = with_older_tickets(version, 2).await;
+    let (mut world, old) = with_older_tickets(version, 2, CROSS_WHEN_CHANGED).await;
     let acme = world.acme();
     let file = acme.attach(old[0], "new.txt", "text/plain", b"new").await.unwrap();
     swept(&world).await;
@@ -83,7 +86,7 @@ async fn a_file_on_an_older_ticket_does_not_carry_it_out(version: Version) {
 }
 
 async fn what_stood_before_the_connection_is_not_even_read(version: Version) {
-    let (world, _) = with_older_tickets(version, 3).await;
+    let (world, _) = with_older_tickets(version, 3, CROSS_WHEN_CHANGED).await;
     swept(&world).await;
     let reads: Vec<String> =
         world.acme().calls().iter().filter(|call| call.class == "UserRequest").map(|call| call.json.clone()).collect();
@@ -93,7 +96,7 @@ async fn what_stood_before_the_connection_is_not_even_read(version: Version) {
 }
 
 async fn a_restart_carries_out_no_older_ticket(version: Version) {
-    let (mut world, old) = with_older_tickets(version, 2).await;
+    let (mut world, old) = with_older_tickets(version, 2, CROSS_WHEN_CHANGED).await;
     // What the sweep looks back over, it meets anew.
     restart(&mut world).await;
     swept(&world).await;
@@ -106,8 +109,33 @@ async fn a_restart_carries_out_no_older_ticket(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
+/// Whether hooks tell of the change or the sweep finds it, now or after a restart.
+async fn an_older_ticket_that_changes_stays_until_backfill(version: Version) {
+    let (mut world, old) = with_older_tickets(version, 3, HANDED_OVER).await;
+    world.acme().update(old[0], json!({ "impact": "2" })).await.unwrap();
+    world.acme().drop_hooks(true);
+    world.acme().update(old[1], json!({ "impact": "2" })).await.unwrap();
+    swept(&world).await;
+    nothing_crossed(&world, "a change");
+    world.acme().drop_hooks(false);
+    restart(&mut world).await;
+    swept(&world).await;
+    world.acme().update(old[2], json!({ "title": "changed" })).await.unwrap();
+    swept(&world).await;
+    nothing_crossed(&world, "a change after a restart");
+    let why = "it is older than the connection, and stays where it is until `itop-bridge backfill` or `itop-bridge links link`";
+    for id in &old {
+        let plan = world.plan(&format!("acme:{id}")).await.unwrap().1;
+        assert!(plan.contains(why), "{plan}");
+    }
+    world.backfill("--side acme --since 2026-01-01 --yes").await.unwrap();
+    world.settle().await;
+    assert_eq!(world.internal.tickets("Ticket").len(), 3);
+    world.one_more_pass_writes_nothing().await;
+}
+
 async fn an_older_ticket_that_is_handed_over_without_a_hook_is_found_after_a_restart(version: Version) {
-    let (mut world, old) = with_older_tickets(version, 3).await;
+    let (mut world, old) = with_older_tickets(version, 3, CROSS_WHEN_CHANGED).await;
     world.crash().await;
     world.acme().update(old[1], json!({ "impact": "2" })).await.unwrap();
     world.pass_seconds(60).await;

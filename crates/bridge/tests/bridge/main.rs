@@ -43,6 +43,7 @@ mod resume;
 mod settle;
 mod setup;
 mod side_halts;
+mod sides;
 mod sizes;
 mod slowed_down;
 mod specification;

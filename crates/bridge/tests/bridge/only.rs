@@ -1,6 +1,7 @@
 //! Which tickets leave the house, and which do not.
 
 use itop_bridge::config::Config;
+use itop_sim::Version;
 
 use crate::world::*;
 
@@ -81,19 +82,58 @@ async fn a_ticket_that_fits_later_is_carried_out_then_with_its_files() {
     }
 }
 
+/// Two older tickets that do not fit yet; the first is handed over, the second is only changed.
+async fn hand_one_over(version: Version, lines: &str) -> (World, u64) {
+    let mut world = Setup::outside(version).acme(lines).start().await;
+    let old = world.acme().create_ticket("Incident", ticket("older than the connection")).await.unwrap();
+    let other = world.acme().create_ticket("Incident", ticket("older, and stays")).await.unwrap();
+    world.start_anew().await;
+    swept_and_audited(&world).await;
+    assert!(world.internal.tickets("Ticket").is_empty());
+    world.acme().update(old, json!({ "team_id": sample::HELPDESK })).await.unwrap();
+    world.acme().update(other, json!({ "impact": "2" })).await.unwrap();
+    world.settle().await;
+    (world, old)
+}
+
 #[tokio::test(start_paused = true)]
-async fn with_a_condition_an_older_ticket_is_carried_out_when_it_is_handed_over() {
+async fn with_a_condition_too_an_older_ticket_stays_when_it_is_changed() {
     for version in BOTH {
-        let mut world = Setup::outside(version).acme(HANDED_OVER).start().await;
-        let old = world.acme().create_ticket("Incident", ticket("older than the connection")).await.unwrap();
-        let other = world.acme().create_ticket("Incident", ticket("older, and stays")).await.unwrap();
-        world.start_anew().await;
-        swept_and_audited(&world).await;
-        assert!(world.internal.tickets("Ticket").is_empty());
-        world.acme().update(old, json!({ "team_id": sample::HELPDESK })).await.unwrap();
-        world.acme().update(other, json!({ "impact": "2" })).await.unwrap();
-        world.settle().await;
+        let (world, old) = hand_one_over(version, HANDED_OVER).await;
+        every_hook(&world, old).await;
+        nothing_crossed(&world, "an older ticket that fits by now").await;
+        let said = world.plan(&format!("acme:{old}")).await.unwrap().1;
+        assert!(said.contains("it is older than the connection, and stays where it is until"), "{said}");
+        world.one_more_pass_writes_nothing().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_that_is_written_an_older_ticket_is_carried_out_when_it_is_handed_over() {
+    for version in BOTH {
+        let lines = format!("{HANDED_OVER}\nsync.older = \"cross_when_changed\"");
+        let (world, old) = hand_one_over(version, &lines).await;
         assert_eq!(world.copy_of(old).await.class, "Incident");
+        assert_eq!(world.internal.tickets("Ticket").len(), 1);
+        world.one_more_pass_writes_nothing().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_that_is_written_all_older_tickets_cross_when_they_are_changed() {
+    for version in BOTH {
+        let mut world =
+            Setup::outside(version).acme("only = \"all\"\nsync.older = \"cross_when_changed\"").start().await;
+        world.acme().drop_hooks(true);
+        let old = world.acme().create_ticket("UserRequest", ticket("touched")).await.unwrap();
+        let other = world.acme().create_ticket("UserRequest", ticket("let be")).await.unwrap();
+        world.acme().drop_hooks(false);
+        world.start_anew().await;
+        world.acme().attach(other, "new.txt", "text/plain", b"not enough").await.unwrap();
+        nothing_crossed(&world, "an older ticket").await;
+        world.acme().update(old, json!({ "impact": "2" })).await.unwrap();
+        world.settle().await;
+        assert_eq!(world.copy_of(old).await.field("impact"), "2");
         assert_eq!(world.internal.tickets("Ticket").len(), 1);
         world.one_more_pass_writes_nothing().await;
     }

@@ -21,6 +21,7 @@ either_version_on_either_side![
     after_a_rebuild_a_file_that_changed_in_place_is_rewritten,
     what_differs_is_shown_and_left_until_it_changes_outside,
     what_happened_while_the_store_was_lost_follows,
+    beside_a_lost_store_no_verb_denies_the_copies,
     without_a_tickets_own_mark_the_files_or_the_report_name_the_pair,
     of_two_tickets_with_one_mark_the_lower_is_linked,
     marks_that_fit_no_more_are_left_and_said,
@@ -188,7 +189,10 @@ async fn a_lost_store_is_rebuilt_and_nothing_is_written_again(versions: Versions
     let said = world.loses_and_rebuilds().await;
     let line = format!("1     acme:R-{id:06}  elitery:R-{copy:06}  its mark  4");
     assert!(said.contains(&line) && said.contains("pairs found again: 1; known before: 0\n"), "{said}");
-    assert!(said.contains(&format!("acme: carried up to ticket {id}\n")), "{said}");
+    assert!(
+        said.contains(&format!("acme: carried up to ticket {id}; tickets up to id {id} are older than the connection")),
+        "{said}"
+    );
     assert!(!said.contains("the next pass writes"), "{said}");
     assert_eq!(known(&world.link(id).await), known(&before));
     assert_eq!(world.since().await, Some(id.to_string()));
@@ -268,6 +272,48 @@ async fn what_differs_is_shown_and_left_until_it_changes_outside(versions: Versi
     assert_eq!((inside.field("title"), inside.status()), (&*format!("[R-{id:06}] The customer's words"), "closed"));
     assert_eq!(inside.field("urgency"), "3", "nobody changed it outside");
     assert_eq!(about(world.link(id).await), ["urgency"]);
+    world.ends_well().await;
+}
+
+/// Before `serve` has halted over it, and after.
+async fn beside_a_lost_store_no_verb_denies_the_copies(versions: Versions) {
+    let mut world = Setup::between(versions).start().await;
+    for title in ["Printer", "Network"] {
+        world.acme().create_ticket("UserRequest", ticket(title)).await.unwrap();
+    }
+    world.settle().await;
+    world.lose_the_store().await;
+    let lost = "2 tickets are marked in elitery as this bridge's copies (the first, of id 1001, as acme:R-000001's), and \
+                the store knows no pair: was it lost? `itop-bridge links rebuild` finds them again";
+    for has_halted in [false, true] {
+        for way in ["--dry-run", "--yes", "--yes --match title"] {
+            let refused = world.backfill(&format!("--side acme --since 2026-01-01 {way}")).await.unwrap_err();
+            assert_eq!(refused, format!("nothing was marked: {lost}"));
+        }
+        assert_eq!(world.queue().await, []);
+        if has_halted {
+            let stopped = world.store.call(|store| store.stopped(&Instance::External("acme".into()))).await.unwrap();
+            assert_eq!(stopped.as_deref(), Some(lost), "one reason in every place");
+            let (outcome, said) = world.plan("acme:1").await.unwrap();
+            assert_eq!(outcome, Outcome::FaultFound);
+            assert_eq!(
+                said,
+                format!(
+                    "acme:R-000001: the store does not know whether it has a ticket in elitery\n\nacme stands still: \
+                     {lost}; without them it goes on by `itop-bridge resume acme`.\n\nA pass writes nothing until then.\n"
+                )
+            );
+        }
+        world.boot();
+        world.pass_seconds(600).await;
+    }
+    world.crash().await;
+    world.rebuild(false).await.unwrap();
+    world.boot();
+    let (_, said) = world.backfill("--side acme --since 2026-01-01 --dry-run").await.unwrap();
+    assert!(said.contains("left as they are, since they have a pair: 2 tickets"), "{said}");
+    world.settle().await;
+    assert_eq!(world.internal.tickets("Ticket").len(), 2);
     world.ends_well().await;
 }
 
@@ -368,7 +414,8 @@ async fn marks_that_fit_no_more_are_left_and_said(versions: Versions) {
         &format!(
             "it is the copy of R-{cloned:06}, and ticket {cloned} of acme is R-000099: was that iTop restored or cloned?"
         ),
-        "its mark names former, which the configuration does not have\n",
+        "its mark names former, which the configuration does not have; where that customer is called otherwise now, \
+         write `name_in_marks = \"former\"` in its section\n",
         "the class Change of acme is not bridged\n",
     ] {
         assert!(said.contains(why), "{why} in {said}");
@@ -401,7 +448,8 @@ async fn a_dry_run_stores_nothing(versions: Versions) {
         said,
         format!(
             " LINK  OUTSIDE        INSIDE            FOUND BY  FILES\n -     acme:R-{id:06}  elitery:R-{copy:06}  its mark  4\n\n\
-             pairs found again: 1; known before: 0\nacme: carried up to ticket {id}\nNothing was stored: this was a dry run.\n"
+             pairs found again: 1; known before: 0\nacme: carried up to ticket {id}; tickets up to id {id} \
+             are older than the connection, and stay where they are until `itop-bridge backfill`\nNothing was stored: this was a dry run.\n"
         )
     );
     assert!(world.links().await.is_empty() && world.queue().await.is_empty());

@@ -88,6 +88,14 @@ pub struct Setup {
     /// The key of acme's webhooks.
     pub acme_key: &'static str,
     pub bridges: Bridges,
+    /// How the configuration calls the externals, …
+    pub names: [&'static str; 2],
+    /// … the internal, …
+    pub internal_name: &'static str,
+    /// … and the hosts at which it has them and the internal.
+    pub hosts: [&'static str; 3],
+    /// Externals that it lacks, by these names.
+    pub left_out: &'static [&'static str],
 }
 
 impl Setup {
@@ -111,6 +119,10 @@ impl Setup {
             internal_ids: FirstIds { ticket: 1001, reference: 1001, attachment: 501, inline_image: 301 },
             acme_key: EXTERNAL_KEY,
             bridges: Bridges::default(),
+            names: NAMES,
+            internal_name: "elitery",
+            hosts: ["acme", "beta", "elitery"],
+            left_out: &[],
         }
     }
 
@@ -163,20 +175,23 @@ impl Setup {
         let mut text = format!(
             "[server]\nid = \"{}\"\nlisten = \"127.0.0.1:0\"\npublic_url = \"http://{}\"\n\
              [store]\nurl = \"sqlite:unused.db\"\n\
-             [internal]\nname = \"elitery\"\nurl = \"http://elitery\"\nuser = \"bridge\"\npassword = \"Bridge.1234\"\n\
+             [internal]\nname = \"{}\"\nurl = \"http://{}\"\nuser = \"bridge\"\npassword = \"Bridge.1234\"\n\
              api_keys = [\"{INTERNAL_KEY}\"]\ndefaults = {{ {} }}\n{}\n",
-            self.server_id, self.host, self.internal_defaults, self.internal_lines
+            self.server_id, self.host, self.internal_name, self.hosts[2], self.internal_defaults, self.internal_lines
         );
-        for (name, lines) in NAMES.iter().zip([&self.acme, &self.beta]).take(self.externals.len()) {
+        let sides = NAMES.iter().zip(self.names).zip(self.hosts).zip([&self.acme, &self.beta]);
+        for (((first, name), host), lines) in sides.take(self.externals.len()) {
             text.push_str(&format!(
-                "[external.{name}]\nurl = \"http://{name}\"\nuser = \"bridge\"\npassword = \"Bridge.1234\"\n\
+                "[external.{name}]\nurl = \"http://{host}\"\nuser = \"bridge\"\npassword = \"Bridge.1234\"\n\
                  api_keys = [\"{}\"]\n{lines}\n",
-                self.key_of(name)
+                self.key_of(first)
             ));
         }
         text.push_str(&format!("[sync]\n{}\n", self.sync));
         text.push_str(&format!("[alerts]\nwebhook_url = \"http://chat/hook?key=sk_chat\"\n{}\n", self.alerts));
-        Config::parse(&text, "test.toml", &|_| None).unwrap_or_else(|error| panic!("{error}"))
+        let mut config = Config::parse(&text, "test.toml", &|_| None).unwrap_or_else(|error| panic!("{error}"));
+        config.externals.retain(|external| !self.left_out.contains(&external.name()));
+        config
     }
 }
 
@@ -456,11 +471,10 @@ impl World {
         if side.name == checks::OWN {
             return Arc::new(ToBridge(self.bridges.clone()));
         }
-        let sim = if side.name == "elitery" {
-            self.internal.clone()
-        } else {
-            let position = NAMES.iter().position(|name| *name == side.name).expect("a known side");
-            self.externals[position].clone()
+        let host = side.url.trim_start_matches("http://");
+        let sim = match NAMES.iter().position(|name| *name == host) {
+            Some(position) => self.externals[position].clone(),
+            None => self.internal.clone(),
         };
         let (side, panic_at, garbled) = (side.name.clone(), self.panic_at.clone(), self.garbled.clone());
         Arc::new(ToSim { sim, slow_line: self.slow_line, side, panic_at, garbled, commits: self.commits.clone() })

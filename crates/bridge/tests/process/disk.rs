@@ -148,7 +148,8 @@ struct Mounted<'a>(&'a Path);
 impl Mounted<'_> {
     fn at(folder: &Path) -> Option<Mounted<'_>> {
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(folder).stderr(std::process::Stdio::null());
+        // With room for all that SQLite keeps in its log before it writes it into the file.
+        mount.args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"]).arg(folder).stderr(std::process::Stdio::null());
         mount.status().is_ok_and(|status| status.success()).then_some(Mounted(folder))
     }
 }

@@ -4,6 +4,7 @@
 mod disk;
 mod limits;
 mod modes;
+mod sides;
 mod site;
 mod start;
 mod stop;

@@ -92,6 +92,11 @@ macro_rules! delegate {
             activity(link: i64, limit: usize) -> Vec<Activity>;
             cursor(instance: &Instance, name: &str) -> Option<String>;
             set_cursor(instance: &Instance, name: &str, value: &str) -> ();
+            set_cursors(cursors: &[(Instance, &str, &str)]) -> ();
+            drop_cursor(instance: &Instance, name: &str) -> ();
+            externals() -> Vec<External>;
+            rename_external(old: &str, new: &str) -> ();
+            forget_external(name: &str, kept: &[&str]) -> ();
             stopped(instance: &Instance) -> Option<String>;
             set_stopped(instance: &Instance, reason: Option<&str>) -> ();
             halt(instance: &Instance, reason: &str, cursors: &[(&str, &str)]) -> ();

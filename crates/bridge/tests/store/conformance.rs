@@ -1014,6 +1014,64 @@ fn hooks_are_counted_by_side_and_kind(store) {
     assert_eq!(store.hooks().unwrap(), [came("create-ticket", 1, 10), came("update-ticket", 5, 20)]);
 }
 
+// ---- externals -------------------------------------------------------------------------
+
+fn every_external_is_known_of_which_anything_is_stored(store) {
+    assert_eq!(store.externals().unwrap(), []);
+    linked(store, &pair(7, 70));
+    store.mark_dirty(&[hint(8, 0)], 0).unwrap();
+    let of = |name: &str| Instance::External(name.to_owned());
+    store.set_cursor(&of("beta"), "address", "beta.example").unwrap();
+    store.set_stopped(&of("gamma"), Some("paused")).unwrap();
+    store.set_cursor(&Instance::Internal, "address", "elitery.example").unwrap();
+    let known = |name: &str, live, waiting| External { name: name.to_owned(), live, ended: 0, waiting };
+    assert_eq!(store.externals().unwrap(), [known("acme", 1, 1), known("beta", 0, 0), known("gamma", 0, 0)]);
+    store.drop_cursor(&of("beta"), "address").unwrap();
+    assert_eq!(store.cursor(&of("beta"), "address").unwrap(), None);
+    assert_eq!(store.externals().unwrap().len(), 2);
+    store.set_cursors(&[(of("beta"), "address", "a"), (of("delta"), "address", "b")]).unwrap();
+    assert_eq!(store.cursor(&of("delta"), "address").unwrap().as_deref(), Some("b"));
+    assert_eq!(store.externals().unwrap().len(), 4);
+}
+
+fn all_of_an_external_goes_on_under_another_name_and_no_other_is_touched(store) {
+    let id = linked(store, &pair(7, 70));
+    store.mark_dirty(&[hint(8, 0)], 0).unwrap();
+    let of = |name: &str| Instance::External(name.to_owned());
+    store.set_cursor(&of("acme"), "since_id", "5").unwrap();
+    store.set_stopped(&of("acme"), Some("paused")).unwrap();
+    store.set_cursor(&of("beta"), "since_id", "6").unwrap();
+    let came = |side: &str| HookCount { side: side.to_owned(), kind: "update-ticket".to_owned(), count: 1, last_ms: 1 };
+    store.count_hooks(&[came("acme"), came("beta")]).unwrap();
+    assert!(matches!(store.rename_external("acme", "beta"), Err(StoreError::KnownExternal(name)) if name == "beta"));
+    store.rename_external("acme", "acme2").unwrap();
+    let names: Vec<String> = store.externals().unwrap().into_iter().map(|external| external.name).collect();
+    assert_eq!(names, ["acme2", "beta"]);
+    assert_eq!(store.link(id).unwrap().unwrap().external_name, "acme2");
+    assert_eq!(store.queue(Some("acme2"), 9, 0).unwrap().len(), 1);
+    assert_eq!(store.cursor(&of("acme2"), "since_id").unwrap().as_deref(), Some("5"));
+    assert_eq!(store.stopped(&of("acme2")).unwrap().as_deref(), Some("paused"));
+    assert_eq!(store.cursor(&of("beta"), "since_id").unwrap().as_deref(), Some("6"));
+    assert_eq!(store.hooks().unwrap(), [came("acme2"), came("beta")]);
+}
+
+fn of_a_forgotten_external_its_links_and_what_is_wanted_are_left(store) {
+    let id = linked(store, &pair(7, 70));
+    store.mark_dirty(&[hint(8, 0)], 0).unwrap();
+    let of = |name: &str| Instance::External(name.to_owned());
+    for (name, value) in [("address", "acme.example"), ("since_id", "5")] {
+        store.set_cursor(&of("acme"), name, value).unwrap();
+        store.set_cursor(&of("beta"), name, value).unwrap();
+    }
+    store.set_stopped(&of("acme"), Some("paused")).unwrap();
+    store.forget_external("acme", &["address"]).unwrap();
+    assert!(store.link(id).unwrap().is_some());
+    assert_eq!(store.queue(None, 9, 0).unwrap(), []);
+    assert_eq!(store.cursor(&of("acme"), "address").unwrap().as_deref(), Some("acme.example"));
+    assert_eq!((store.cursor(&of("acme"), "since_id").unwrap(), store.stopped(&of("acme")).unwrap()), (None, None));
+    assert_eq!(store.cursor(&of("beta"), "since_id").unwrap().as_deref(), Some("5"));
+}
+
 fn what_was_told_is_kept_until_it_is_over(store) {
     let subjects = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     store.tell(&subjects(&["down acme", "parked acme:7"]), &[], 1).unwrap();

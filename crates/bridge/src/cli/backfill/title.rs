@@ -7,19 +7,21 @@ use serde_json::{Value, json};
 
 use super::{lines, one_line, signalled, table, tickets};
 use crate::cli::progress;
-use crate::config::Config;
+use crate::config::{Config, OlderTickets};
 use crate::count::counted;
 use crate::engine::{Engine, TitleAdopted, TitlePair, Titled, Unclear, Wish, Wished};
 
 /// The pairs that were found, and what was left unclear.
 pub(super) fn say(wish: &Wish, wished: &Wished, config: &Config, out: &mut dyn Write) -> anyhow::Result<()> {
     let (external, internal) = (&wish.external, &config.internal.name);
+    let of_lane = config.externals.iter().find(|known| known.name() == external);
+    let older = of_lane.map_or(OlderTickets::Stay, |external| external.sync.older);
     if !wished.pairs.is_empty() {
         writeln!(out, "named in the title of a ticket of {internal}, each with its counterpart:")?;
         writeln!(out, "{}\n", pairs_table(external, internal, &wished.pairs))?;
     }
     for unclear in &wished.unclear {
-        writeln!(out, "{}", left_alone(external, internal, unclear))?;
+        writeln!(out, "{}", left_alone(external, internal, unclear, older))?;
     }
     if !wished.unclear.is_empty() {
         writeln!(out)?;
@@ -109,7 +111,7 @@ fn pairs_table(external: &str, internal: &str, pairs: &[TitlePair]) -> String {
 }
 
 /// Why the ticket gets neither, and what becomes of it.
-fn left_alone(external: &str, internal: &str, unclear: &Unclear) -> String {
+fn left_alone(external: &str, internal: &str, unclear: &Unclear, older: OlderTickets) -> String {
     let Unclear { ticket, candidates, rivals, newer } = unclear;
     let name = format!("{external}:{}", ticket.reference);
     let listed: Vec<String> = candidates.iter().map(|one| format!("{internal}:{}", one.reference)).collect();
@@ -126,7 +128,11 @@ fn left_alone(external: &str, internal: &str, unclear: &Unclear) -> String {
             "newer than the connection: {name}: {what}. `serve` makes a copy of it; where one of these is its counterpart, link it first, while `serve` is stopped or {external} is paused: {link}"
         );
     }
+    let until = match older {
+        OlderTickets::Stay => "Until then it stays where it is, also when it is changed",
+        OlderTickets::CrossWhenChanged => "When it is changed before that, `serve` makes a copy of it (`older`)",
+    };
     format!(
-        "left alone: {name}: {what}. {link} makes a pair of the right two; where there is none, take its reference out of the titles and run this again"
+        "left alone: {name}: {what}. {link} makes a pair of the right two; where there is none, take its reference out of the titles and run this again. {until}"
     )
 }

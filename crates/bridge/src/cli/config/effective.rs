@@ -7,8 +7,8 @@ use itop_bridge_core::policy::{AttachmentDeletes, ParentEntries, StatusToExterna
 use serde_json::{Value, json};
 
 use crate::config::{
-    Condition, Config, DefaultValue, Defaults, ExternalConfig, LogCopy, Login, Only, Origin, Origins, SideConfig,
-    SyncConfig,
+    Condition, Config, DefaultValue, Defaults, ExternalConfig, LogCopy, Login, OlderTickets, Only, Origin, Origins,
+    SideConfig, SyncConfig,
 };
 
 const MASK: &str = "…";
@@ -92,6 +92,7 @@ impl List<'_> {
     fn external(&mut self, external: &ExternalConfig) {
         let section = format!("external.{}", external.name());
         self.side(&section, &external.side);
+        self.add(&section, "name_in_marks", json!(external.name_in_marks));
         let only = match &external.only {
             Only::Every(condition) => shown(condition),
             Only::ByClass(conditions) => conditions.iter().map(|(class, one)| (class.clone(), shown(one))).collect(),
@@ -178,6 +179,10 @@ fn sync(sync: &SyncConfig) -> Vec<(&'static str, Value)> {
         ParentEntries::Keep => "keep",
         ParentEntries::Send => "send",
     };
+    let older = match sync.older {
+        OlderTickets::Stay => "stay",
+        OlderTickets::CrossWhenChanged => "cross_when_changed",
+    };
     let deletes = match sync.attachment_deletes {
         AttachmentDeletes::Owner => "owner",
         AttachmentDeletes::Never => "never",
@@ -187,6 +192,7 @@ fn sync(sync: &SyncConfig) -> Vec<(&'static str, Value)> {
     vec![
         ("classes", json!(classes)),
         ("since", json!(sync.since.map(|date| date.to_string()))),
+        ("older", json!(older)),
         ("title", json!(sync.title)),
         ("fields", json!(sync.fields)),
         ("status_to_internal", json!(to_internal)),

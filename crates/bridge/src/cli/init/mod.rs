@@ -90,10 +90,12 @@ fn say_next(call: &str, answers: &Answers, out: &mut dyn Write) -> std::io::Resu
         out,
         "\nNext:\n  \
          {call} check    what is still missing\n  \
-         {call} serve    leave it running: setup wants it so\n  \
+         {call} serve    leave it running: setup wants it so; its log says \"the connection has begun\"\n  \
          {call} setup --side {external}\n  \
          {call} setup --side {internal}\n\
-         setup works as an administrator of that iTop, by ITOP_BRIDGE_ADMIN_USER and ITOP_BRIDGE_ADMIN_PASSWORD.\n"
+         setup works as an administrator of that iTop, by ITOP_BRIDGE_ADMIN_USER and ITOP_BRIDGE_ADMIN_PASSWORD.\n\
+         Tickets of {external} that are opened before the connection has begun stay where they are, also when they are changed,\n\
+         until {call} backfill --side {external} --since DATE. `older` in the configuration can say otherwise.\n"
     )
 }
 

@@ -64,6 +64,9 @@ pub enum LinksVerb {
 pub(super) fn run(links: &Links, config: &Path, clock: &dyn Clock, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let config = Config::load(config)?;
     let ask = |external: &str, reference: &str| retry::ask(&config, external, reference);
+    if matches!(links.verb, LinksVerb::Link(_) | LinksVerb::Rebuild(_) | LinksVerb::Import(_)) {
+        store::agrees(&config)?;
+    }
     match &links.verb {
         LinksVerb::List { .. } | LinksVerb::Show { .. } => {
             in_store(links, &mut store::to_read(&config)?, &config, &ask, clock.now_ms(), out)

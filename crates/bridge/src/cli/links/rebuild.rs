@@ -77,7 +77,9 @@ fn say(rebuild: &Rebuild, found: &Rebuilt, config: &Config, out: &mut dyn Write)
     }
     writeln!(out, "pairs found again: {}; known before: {}", found.pairs.len(), found.known)?;
     for (external, highest) in &found.since {
-        writeln!(out, "{external}: carried up to ticket {highest}")?;
+        let lane = config.externals.iter().find(|lane| lane.name() == external);
+        let older = lane.map_or(String::new(), |lane| format!("; {}", lane.sync.older_tickets(Some(*highest))));
+        writeln!(out, "{external}: carried up to ticket {highest}{older}")?;
     }
     if found.newer > 0 {
         writeln!(out, "newer tickets, which passes look at next: {}", found.newer)?;

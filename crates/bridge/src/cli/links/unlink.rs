@@ -55,7 +55,7 @@ pub(super) fn unlink(
 }
 
 /// With it end its halts: `resume` must not bring it back to life.
-fn end(link: &mut Link, state: &mut LinkState) {
+pub(in crate::cli) fn end(link: &mut Link, state: &mut LinkState) {
     *state = LinkState::Ended;
     link.halt = None;
     link.resumed = false;

@@ -95,6 +95,9 @@ impl Engine {
     /// Reads what there is of a wish; writes nothing. `tell` is told the class that is looked through.
     pub async fn wished(&self, wish: &Wish, tell: TellClass<'_>) -> Result<Wished, Stopped> {
         let (shared, lane) = (&*self.shared, &**self.shared.lane(&wish.external)?);
+        if let Some(lost) = shared.has_pairs_to_find(lane).await? {
+            return Err(Failure::setup(lost).into());
+        }
         let known = shared.linked_tickets(lane).await?;
         let up_to = shared.backfill_cursor(lane, wish).await?;
         let (mut wished, mut free) = (Wished::default(), Vec::new());

@@ -116,7 +116,7 @@ impl Shared {
     async fn known_counterparts(&self, marked: &BTreeMap<u64, TicketMark>) -> Result<Vec<u64>, Failure> {
         let mut known = Vec::new();
         for mark in marked.values() {
-            let of = TicketOf { external: mark.external.clone(), ticket: mark.ticket };
+            let of = TicketOf { external: self.marked_external(&mark.external).to_owned(), ticket: mark.ticket };
             let stored = self.store.call(move |store| store.link_of_external(&of)).await?;
             known.extend(stored.and_then(|stored| Some(stored.link.internal?.id)));
         }
@@ -164,7 +164,7 @@ impl Shared {
     }
 
     async fn duplicate_file(&self, on: Side, mark: TicketMark, files: &[&Object]) -> Result<Duplicate, Failure> {
-        let of = TicketOf { external: mark.external.clone(), ticket: mark.ticket };
+        let of = TicketOf { external: self.marked_external(&mark.external).to_owned(), ticket: mark.ticket };
         let link = self.store.call(move |store| store.link_of_external(&of)).await?.map(|stored| stored.link);
         let made: Vec<u64> = link.iter().flat_map(|link| link.made_on(on)).collect();
         let counts = |file: &&&Object| !link.as_ref().is_some_and(|link| link.is_nobodys(on, file.id));

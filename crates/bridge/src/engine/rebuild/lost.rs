@@ -21,14 +21,7 @@ impl Shared {
     /// Whether the pairs of this external were lost; then it halts. What is marked above `highest`, the store's
     /// highest counterpart, was made since a backup, and is taken in without that.
     pub(super) async fn has_lost_its_pairs(&self, lane: &Lane, highest: Option<u64>) -> Result<bool, Failure> {
-        let (instance, name) = (lane.external.instance.clone(), lane.name.clone());
-        if self.store.call(move |store| knows_its_pairs(store, &instance, &name)).await? {
-            return Ok(false);
-        }
-        let mut marked = self.tickets_marked_after(0, &lane.name).await?;
-        marked.retain(|one| highest.is_none_or(|highest| one.internal <= highest));
-        let Some(first) = marked.first() else { return Ok(false) };
-        let reason = self.reason(lane, marked.len(), first);
+        let Some(reason) = self.lost_pairs(lane, highest).await? else { return Ok(false) };
         let (instance, name, said) = (lane.external.instance.clone(), lane.name.clone(), reason.clone());
         let halt = move |store: &mut dyn Store| {
             // They may have been found while these were looked for.
@@ -43,6 +36,31 @@ impl Shared {
             tracing::error!(itop = %lane.name, reason, "halted: nothing is written until `links rebuild`, or `resume`");
         }
         Ok(halted)
+    }
+
+    /// Why the pairs of this external count as lost, in the words of the halt; none where the store knows them, or
+    /// nothing is marked. Halts nothing.
+    async fn lost_pairs(&self, lane: &Lane, highest: Option<u64>) -> Result<Option<String>, Failure> {
+        let (instance, name) = (lane.external.instance.clone(), lane.name.clone());
+        if self.store.call(move |store| knows_its_pairs(store, &instance, &name)).await? {
+            return Ok(None);
+        }
+        let mut marked = self.tickets_marked_after(0, lane).await?;
+        marked.retain(|one| highest.is_none_or(|highest| one.internal <= highest));
+        Ok(marked.first().map(|first| self.reason(lane, marked.len(), first)))
+    }
+
+    /// The same for a verb, which may come before `serve` has halted over it or after.
+    pub(in crate::engine) async fn has_pairs_to_find(&self, lane: &Lane) -> Result<Option<String>, Failure> {
+        let instance = lane.external.instance.clone();
+        let stopped = self.store.call(move |store| store.stopped(&instance)).await?;
+        match stopped.filter(|reason| is_over_lost_pairs(reason)) {
+            Some(reason) => Ok(Some(reason)),
+            None => {
+                let highest = self.store.call(|store| store.highest_counterpart()).await?;
+                self.lost_pairs(lane, highest).await
+            }
+        }
     }
 
     fn reason(&self, lane: &Lane, marked: usize, first: &Candidate) -> String {

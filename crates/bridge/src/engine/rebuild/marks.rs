@@ -23,24 +23,28 @@ impl Shared {
         for lane in &self.lanes {
             let reports = self.reports_of(lane).await?;
             named.extend(reports.iter().map(|(mark, _)| mark.clone()));
-            let paired: BTreeSet<u64> =
-                found.iter().filter(|one| one.mark.external == lane.name).map(|one| one.mark.ticket).collect();
+            let paired: BTreeSet<u64> = found
+                .iter()
+                .filter(|one| one.mark.external == lane.settings.name_in_marks)
+                .map(|one| one.mark.ticket)
+                .collect();
             let unpaired = reports.into_iter().filter(|(mark, _)| !paired.contains(&mark.ticket)).collect();
             found.extend(
                 self.pairs_of_reports(lane, unpaired).await?.into_iter().filter(|one| !own.contains_key(&one.internal)),
             );
         }
         for TicketMark { external, ticket, .. } in named {
-            let highest = rebuilt.since.entry(external).or_default();
+            let highest = rebuilt.since.entry(self.marked_external(&external).to_owned()).or_default();
             *highest = ticket.max(*highest);
         }
         Ok(found)
     }
 
-    /// Internal tickets with a higher id whose log begins with this bridge's mark of a ticket of that external.
-    pub(super) async fn tickets_marked_after(&self, after: u64, external: &str) -> Result<Vec<Candidate>, Failure> {
+    /// Internal tickets with a higher id whose log begins with this bridge's mark of a ticket of the lane.
+    pub(super) async fn tickets_marked_after(&self, after: u64, lane: &Lane) -> Result<Vec<Candidate>, Failure> {
+        let external = &lane.settings.name_in_marks;
         let marked = self.tickets_marked(after, &format!("{external}:")).await?;
-        Ok(marked.into_iter().filter(|one| one.mark.external == external).collect())
+        Ok(marked.into_iter().filter(|one| one.mark.external == *external).collect())
     }
 
     /// The same, of any external whose mark goes on so.
@@ -86,14 +90,16 @@ impl Shared {
 
     /// The external's tickets that a report stands on, with the report's id.
     async fn reports_of(&self, lane: &Lane) -> Result<Vec<(TicketMark, u64)>, Failure> {
-        let mark = oql_quote(&format!("itop-bridge:{}:{}:%:internal:status:%", self.server, lane.name));
+        let mark =
+            oql_quote(&format!("itop-bridge:{}:{}:%:internal:status:%", self.server, lane.settings.name_in_marks));
         let condition = format!("temp_id LIKE {mark}");
         let files =
             self.list_all(&lane.external, "Attachment", &condition, &["id", "item_id", "temp_id"], FILES).await?;
         let reports = files.iter().filter_map(|file| {
             let (of, mark) = self.marked_file(file, Side::Internal)?;
-            let is_report =
-                mark.kind == FileKind::Status && mark.ticket.ticket == of && mark.ticket.external == lane.name;
+            let is_report = mark.kind == FileKind::Status
+                && mark.ticket.ticket == of
+                && mark.ticket.external == lane.settings.name_in_marks;
             is_report.then_some((mark.ticket, file.id))
         });
         Ok(reports.collect())

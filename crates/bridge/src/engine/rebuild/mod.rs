@@ -18,6 +18,7 @@ use itop_client::{ErrorClass, Object, Query};
 use super::failure::Failure;
 use super::itop::Itop;
 use super::{Engine, Lane, Shared};
+use crate::sides;
 use crate::store::{LinkState, TicketOf};
 
 pub use duplicates::Duplicate;
@@ -128,6 +129,9 @@ impl Engine {
                 rebuilt.newer += shared.begin_after(lane, highest, dry_run).await?;
             }
         }
+        if !dry_run {
+            shared.keep_names_in_marks().await?;
+        }
         let all = candidates.values().map(Vec::len).sum();
         let mut done = 0;
         tell(done, all);
@@ -157,6 +161,7 @@ impl Shared {
         let mut by_ticket: BTreeMap<(String, String, u64), Vec<Candidate>> = BTreeMap::new();
         for candidate in marked {
             let TicketMark { external, class, ticket, .. } = candidate.mark.clone();
+            let external = self.marked_external(&external).to_owned();
             by_ticket.entry((external, class, ticket)).or_default().push(candidate);
         }
         let mut unknown = Candidates::new();
@@ -203,9 +208,21 @@ impl Shared {
         Ok(unknown)
     }
 
+    /// What was found goes by the marks' names from the first pair on.
+    async fn keep_names_in_marks(&self) -> Result<(), Failure> {
+        let names: Vec<(String, String)> =
+            self.lanes.iter().map(|lane| (lane.name.clone(), lane.settings.name_in_marks.clone())).collect();
+        let keep = move |store: &mut dyn crate::store::Store| {
+            names.iter().try_for_each(|(name, in_marks)| sides::keep_name_in_marks(store, name, in_marks))
+        };
+        Ok(self.store.call(keep).await?)
+    }
+
     fn not_bridged(&self, external: &str, class: &str) -> Option<String> {
         let Ok(lane) = self.lane(external) else {
-            return Some(format!("its mark names {external}, which the configuration does not have"));
+            return Some(format!(
+                "its mark names {external}, which the configuration does not have; where that customer is called otherwise now, write `name_in_marks = \"{external}\"` in its section"
+            ));
         };
         let bridged = lane.settings.sync.classes.contains_key(class);
         (!bridged).then(|| format!("the class {class} of {external} is not bridged"))

@@ -46,7 +46,7 @@ impl Shared {
             return Ok(false);
         }
         let Some(highest) = highest else { return Ok(true) };
-        let marked = self.tickets_marked_after(highest, &lane.name).await?;
+        let marked = self.tickets_marked_after(highest, lane).await?;
         let mut rebuilt = Rebuilt::default();
         let candidates = self.unknown_pairs(marked, &mut rebuilt).await?;
         for ((_, class), of_class) in candidates {

@@ -10,11 +10,12 @@ use itop_bridge_core::Link;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::{
-    Activity, Claim, DirtyMark, Halted, HookCount, Instance, Lease, LinkState, MAX_ROWS, Marked, Next, Pair, Parked,
-    QueueRow, Result, Store, StoreError, Stored, Tally, TicketOf, Uncarried,
+    Activity, Claim, DirtyMark, External, Halted, HookCount, Instance, Lease, LinkState, MAX_ROWS, Marked, Next, Pair,
+    Parked, QueueRow, Result, Store, StoreError, Stored, Tally, TicketOf, Uncarried,
 };
 
 mod commits;
+mod externals;
 mod links;
 mod open;
 mod queue;
@@ -253,6 +254,15 @@ impl Store for SqliteStore {
         self.write(|db| sweep::set_cursor(db, instance, name, value))
     }
 
+    fn set_cursors(&mut self, cursors: &[(Instance, &str, &str)]) -> Result<()> {
+        within_bounds(cursors.len())?;
+        self.write(|db| cursors.iter().try_for_each(|(of, name, value)| sweep::set_cursor(db, of, name, value)))
+    }
+
+    fn drop_cursor(&mut self, instance: &Instance, name: &str) -> Result<()> {
+        self.write(|db| sweep::drop_cursor(db, instance, name))
+    }
+
     fn stopped(&mut self, instance: &Instance) -> Result<Option<String>> {
         sweep::stopped(&self.db, instance)
     }
@@ -267,6 +277,18 @@ impl Store for SqliteStore {
             cursors.iter().try_for_each(|(name, value)| sweep::set_cursor(db, instance, name, value))?;
             sweep::set_stopped(db, instance, Some(reason))
         })
+    }
+
+    fn externals(&mut self) -> Result<Vec<External>> {
+        externals::list(&self.db)
+    }
+
+    fn rename_external(&mut self, old: &str, new: &str) -> Result<()> {
+        self.write(|db| externals::rename(db, old, new))
+    }
+
+    fn forget_external(&mut self, name: &str, kept: &[&str]) -> Result<()> {
+        self.write(|db| externals::forget(db, name, kept))
     }
 
     fn tally(&mut self, external: &str) -> Result<Tally> {

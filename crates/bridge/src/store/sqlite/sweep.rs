@@ -19,6 +19,11 @@ pub(super) fn set_cursor(db: &Connection, instance: &Instance, name: &str, value
     Ok(())
 }
 
+pub(super) fn drop_cursor(db: &Connection, instance: &Instance, name: &str) -> Result<()> {
+    db.execute("DELETE FROM cursors WHERE instance = ?1 AND name = ?2", params![instance.key(), name])?;
+    Ok(())
+}
+
 pub(super) fn stopped(db: &Connection, instance: &Instance) -> Result<Option<String>> {
     let reason = db
         .prepare_cached("SELECT reason FROM stopped WHERE instance = ?1")?

@@ -1,0 +1,88 @@
+//! `external`: a customer's name, and its leaving. One verb, one file.
+
+use std::io::{IsTerminal as _, Write};
+use std::path::Path;
+
+use anyhow::bail;
+use clap::{Args, Subcommand};
+
+use super::{Outcome, store, ticket};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::store::{SqliteStore, Store};
+
+pub mod remove;
+pub mod rename;
+
+/// A customer that gets another name in the configuration, or that leaves.
+///
+/// Both work on the store alone, while `serve` is stopped. Neither iTop is called.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  itop-bridge external rename acme acme2\n  itop-bridge external remove acme")]
+pub struct External {
+    #[command(subcommand)]
+    pub verb: ExternalVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ExternalVerb {
+    Rename(rename::Rename),
+    Remove(remove::Remove),
+}
+
+/// Asks a question that is answered by yes or no.
+pub type Ask<'a> = &'a dyn Fn(&str) -> anyhow::Result<bool>;
+
+pub(super) fn run(
+    external: &External,
+    config: &Path,
+    clock: &dyn Clock,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
+    let config = Config::load(config)?;
+    store::is_there(&config)?;
+    // Nobody else works on it: what `serve` holds in hand goes by the names that it began with.
+    let mut store = store::open(&config, |path| SqliteStore::open_exclusive(path))?;
+    in_store(external, &mut store, &config, &ask, clock.now_ms(), out)
+}
+
+/// What a verb does to a store.
+pub fn in_store(
+    external: &External,
+    store: &mut dyn Store,
+    config: &Config,
+    ask: Ask<'_>,
+    now_ms: i64,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
+    match &external.verb {
+        ExternalVerb::Rename(verb) => rename::rename(verb, store, config, out),
+        ExternalVerb::Remove(verb) => remove::remove(verb, store, config, ask, now_ms, out),
+    }
+}
+
+fn ask(question: &str) -> anyhow::Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        bail!("nothing was changed: nobody can be asked here. Add --yes");
+    }
+    eprint!("{question} [y/N] ");
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+/// Why an external cannot be what was asked for, where the store does not know it.
+fn not_known(store: &mut dyn Store, name: &str) -> anyhow::Error {
+    match store.externals() {
+        Ok(known) if known.is_empty() => anyhow::anyhow!("the store knows no external yet"),
+        Ok(known) => {
+            let names: Vec<&str> = known.iter().map(|external| external.name.as_str()).collect();
+            anyhow::anyhow!("the store knows no external {name:?}. It knows {}", names.join(", "))
+        }
+        Err(error) => error.into(),
+    }
+}
+
+fn is_configured(config: &Config, name: &str) -> bool {
+    ticket::side(config, name).is_some()
+}

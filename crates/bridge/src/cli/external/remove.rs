@@ -1,0 +1,98 @@
+//! `external remove`: a customer has left, and its pairs end.
+
+use std::io::Write;
+
+use anyhow::bail;
+use clap::Args;
+
+use super::{Ask, is_configured, not_known};
+use crate::cli::Outcome;
+use crate::cli::links::unlink;
+use crate::config::Config;
+use crate::count::counted;
+use crate::sides;
+use crate::store::{Activity, LinkState, MAX_ROWS, Store};
+
+/// End all pairs of a customer that has left.
+///
+/// Take its webhooks out of its iTop (`setup --side NAME --remove`) and its section out of the configuration first, and
+/// stop `serve`. Its tickets stay as they are in both iTops, with their files, reports and marks, and nobody keeps them
+/// in step any more. The ended pairs stay in the store, so that its name and its iTop are known should it come back.
+///
+/// May be stopped by Ctrl-C: the same command goes on where it stopped.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  itop-bridge external remove acme\n  itop-bridge external remove acme --yes")]
+pub struct Remove {
+    /// The external's name.
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// What the verb does to a store.
+pub(super) fn remove(
+    remove: &Remove,
+    store: &mut dyn Store,
+    config: &Config,
+    ask: Ask<'_>,
+    now_ms: i64,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
+    let (name, internal) = (&remove.name, &config.internal.name);
+    if name == internal {
+        bail!("{name} is the internal side, which all pairs have");
+    }
+    if is_configured(config, name) {
+        bail!(
+            "[external.{name}] stands in the configuration still, and `serve` would begin it anew: take its webhooks out of its iTop (`itop-bridge setup --side {name} --remove`), then take that section out"
+        );
+    }
+    let Some(known) = store.externals()?.into_iter().find(|external| external.name == *name) else {
+        return Err(not_known(store, name));
+    };
+    let pairs = counted(known.live as usize, "live pair", "live pairs");
+    writeln!(
+        out,
+        "{name} has {pairs}, {} that ended before, and {} in the queue.",
+        known.ended,
+        counted(known.waiting as usize, "ticket", "tickets")
+    )?;
+    writeln!(
+        out,
+        "Its tickets stay as they are in {name} and in {internal}, with their files, reports and marks; nobody keeps them in step any more, and what is in the queue is not carried."
+    )?;
+    out.flush()?;
+    if !remove.yes && !ask(&format!("End all pairs of {name}?"))? {
+        writeln!(out, "Nothing was changed.")?;
+        return Ok(Outcome::Fine);
+    }
+    let ended = end_all(store, name, now_ms)?;
+    let has_pairs = ended > 0 || known.ended > 0;
+    store.forget_external(name, if has_pairs { &sides::KEPT_OF_A_REMOVED } else { &[] })?;
+    if has_pairs {
+        sides::is_removed(store, name)?;
+    }
+    writeln!(out, "Ended: {}. {name} is removed.", counted(ended, "pair", "pairs"))?;
+    match config.externals.is_empty() {
+        true => writeln!(out, "The configuration has no external any more, and `serve` has nothing to do.")?,
+        false => writeln!(out, "Start `serve`.")?,
+    }
+    Ok(Outcome::Fine)
+}
+
+/// One by one: what a crash leaves live, the next run ends.
+fn end_all(store: &mut dyn Store, name: &str, now_ms: i64) -> anyhow::Result<usize> {
+    let (mut ended, mut after) = (0, 0);
+    loop {
+        let page = store.pairs(Some(name), after, MAX_ROWS, None)?;
+        let Some(last) = page.last() else { return Ok(ended) };
+        after = last.id;
+        for pair in page.iter().filter(|pair| pair.state == LinkState::Live) {
+            let did = Activity { at_ms: now_ms, text: format!("ended, since {name} was removed by an operator") };
+            store.amend_link(pair.id, &unlink::end, &did, now_ms)?;
+            ended += 1;
+        }
+    }
+}

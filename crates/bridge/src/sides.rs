@@ -1,0 +1,326 @@
+//! Which iTop each name stands for. An external's name is the key of everything that the store knows, and it stands in
+//! the marks in both iTops: under another name, or over another iTop, the bridge would make everything a second time,
+//! or write one customer's tickets into those of another. So the store remembers each side's address, and where the
+//! configuration says otherwise nothing is written.
+//!
+//! [`compare`] decides, for `serve`, `check` and every verb that writes; it changes nothing. [`remember`] is for
+//! `serve`, once nothing contradicts.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::config::{Config, identity};
+use crate::count::counted;
+use crate::store::{External, Instance, MAX_ROWS, Result, Store};
+
+/// The store's names for what it remembers of a side.
+const ADDRESS: &str = "address";
+const NAME_IN_MARKS: &str = "name_in_marks";
+/// `external remove` has ended all that there was.
+const REMOVED: &str = "removed";
+
+/// What the store and the configuration contradict each other in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Contradiction {
+    /// The configuration lacks an external whose pairs are live, or of which tickets wait.
+    Missing { name: String, live: u64, waiting: u64 },
+    /// An external has the address of one that the configuration lacks.
+    Renamed { old: String, new: String, name_in_marks: String, is_written: bool, removed: bool },
+    /// Each of two sides has the address that the other had.
+    Exchanged { one: String, other: String },
+    /// A side has the address by which the store knows another one.
+    Taken { side: String, owner: String },
+    /// The marks of an external carry another name than the configuration says.
+    InMarks { name: String, stored: String, written: String },
+    /// A new external has the name that stands in the marks of another.
+    NameInUse { name: String, owner: String },
+    /// An external that was removed is back, as another iTop.
+    CameBackAnother { name: String },
+    /// Neither the configuration nor the store has an external.
+    None,
+}
+
+/// How the configuration stands to the store.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Compared {
+    pub contradictions: Vec<Contradiction>,
+    /// Sides that are at an address which is nobody's in the store: their iTop has moved, or so the operator says.
+    pub moved: Vec<Moved>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    pub side: String,
+    pub was: String,
+}
+
+/// One side as the store knows it.
+struct Known {
+    address: Option<String>,
+    /// None where `serve` has not kept it yet, as beside pairs that were imported.
+    name_in_marks: Option<String>,
+    removed: bool,
+    counts: External,
+}
+
+/// What the store remembers.
+struct Remembered {
+    internal: Option<String>,
+    externals: BTreeMap<String, Known>,
+}
+
+impl Remembered {
+    fn read(store: &mut dyn Store) -> Result<Remembered> {
+        let mut externals = BTreeMap::new();
+        for counts in store.externals()? {
+            let of = Instance::External(counts.name.clone());
+            let name_in_marks = store.cursor(&of, NAME_IN_MARKS)?;
+            let (address, removed) = (store.cursor(&of, ADDRESS)?, store.cursor(&of, REMOVED)?.is_some());
+            externals.insert(counts.name.clone(), Known { address, name_in_marks, removed, counts });
+        }
+        Ok(Remembered { internal: store.cursor(&Instance::Internal, ADDRESS)?, externals })
+    }
+
+    /// The side that the store knows at an address, by its name.
+    fn owner<'a>(&'a self, side: &'a str, address: &str, internal: &'a str) -> Option<&'a str> {
+        if self.address(side, internal) == Some(address) {
+            return Some(side);
+        }
+        let is_there = |known: &Option<String>| known.as_deref() == Some(address);
+        if is_there(&self.internal) {
+            return Some(internal);
+        }
+        self.externals.iter().find(|(_, known)| is_there(&known.address)).map(|(name, _)| name.as_str())
+    }
+
+    fn address(&self, side: &str, internal: &str) -> Option<&str> {
+        match side == internal {
+            true => self.internal.as_deref(),
+            false => self.externals.get(side)?.address.as_deref(),
+        }
+    }
+}
+
+/// What the configuration contradicts of what the store remembers.
+pub fn compare(store: &mut dyn Store, config: &Config) -> Result<Compared> {
+    let known = Remembered::read(store)?;
+    let internal = config.internal.name.as_str();
+    let sides: BTreeMap<&str, String> = std::iter::once(&config.internal)
+        .chain(config.externals.iter().map(|external| &external.side))
+        .map(|side| (side.name.as_str(), identity(&side.url)))
+        .collect();
+    let is_external = |name: &str| config.externals.iter().any(|external| external.name() == name);
+    let mut compared = Compared::default();
+    let mut renamed = Vec::new();
+    for (&side, address) in &sides {
+        match known.owner(side, address, internal) {
+            Some(owner) if owner == side => {}
+            Some(owner) => {
+                let of_owner = sides.get(owner);
+                let found = match known.externals.get(owner) {
+                    Some(lost) if !is_external(owner) && side != internal => {
+                        renamed.push(owner);
+                        let written = config.externals.iter().find(|external| external.name() == side);
+                        let is_written =
+                            written.is_some_and(|new| Some(&new.name_in_marks) == lost.name_in_marks.as_ref());
+                        let (old, new) = (owner.to_owned(), side.to_owned());
+                        let name_in_marks = lost.name_in_marks.clone().unwrap_or_else(|| old.clone());
+                        let removed = lost.removed;
+                        Contradiction::Renamed { old, new, name_in_marks, is_written, removed }
+                    }
+                    _ if of_owner.is_some_and(|of_owner| known.address(side, internal) == Some(of_owner)) => {
+                        // Said once, of the first of the two.
+                        if owner < side {
+                            continue;
+                        }
+                        Contradiction::Exchanged { one: side.to_owned(), other: owner.to_owned() }
+                    }
+                    _ => Contradiction::Taken { side: side.to_owned(), owner: owner.to_owned() },
+                };
+                compared.contradictions.push(found);
+            }
+            None => {
+                let was = known.address(side, internal);
+                let is_removed = known.externals.get(side).is_some_and(|known| known.removed);
+                match was {
+                    Some(_) if is_removed => {
+                        compared.contradictions.push(Contradiction::CameBackAnother { name: side.to_owned() });
+                    }
+                    Some(was) => compared.moved.push(Moved { side: side.to_owned(), was: was.to_owned() }),
+                    None => {}
+                }
+            }
+        }
+    }
+    for external in &config.externals {
+        let (name, written) = (external.name(), &external.name_in_marks);
+        let found = match known.externals.get(name) {
+            Some(stored) => stored
+                .name_in_marks
+                .clone()
+                .filter(|stored| stored != written)
+                .map(|stored| Contradiction::InMarks { name: name.to_owned(), stored, written: written.clone() }),
+            None => {
+                let owner = known.externals.iter().find(|(owner, stored)| {
+                    stored.name_in_marks.as_ref().unwrap_or(owner) == written && !renamed.contains(&owner.as_str())
+                });
+                // A live one that the configuration lacks is missing, which is said of it.
+                let is_in_use = |(owner, stored): &(&String, &Known)| is_external(owner) || stored.counts.live == 0;
+                owner
+                    .filter(is_in_use)
+                    .map(|(owner, _)| Contradiction::NameInUse { name: name.to_owned(), owner: owner.clone() })
+            }
+        };
+        compared.contradictions.extend(found);
+    }
+    for (name, lost) in known.externals.iter().filter(|(name, _)| !is_external(name)) {
+        let (live, waiting) = (lost.counts.live, lost.counts.waiting);
+        if (live > 0 || waiting > 0) && !renamed.contains(&name.as_str()) {
+            compared.contradictions.push(Contradiction::Missing { name: name.clone(), live, waiting });
+        }
+    }
+    if config.externals.is_empty() && known.externals.is_empty() {
+        compared.contradictions.push(Contradiction::None);
+    }
+    Ok(compared)
+}
+
+/// Keeps each side's address, and the name in its marks.
+pub fn remember(store: &mut dyn Store, config: &Config) -> Result<()> {
+    let mut all = vec![(Instance::Internal, ADDRESS, identity(&config.internal.url))];
+    for external in &config.externals {
+        let of = Instance::External(external.name().to_owned());
+        if store.cursor(&of, REMOVED)?.is_some() {
+            store.drop_cursor(&of, REMOVED)?;
+        }
+        all.push((of.clone(), NAME_IN_MARKS, external.name_in_marks.clone()));
+        all.push((of, ADDRESS, identity(&external.side.url)));
+    }
+    let mut new = Vec::new();
+    for (of, name, value) in &all {
+        if store.cursor(of, name)?.as_ref() != Some(value) {
+            new.push((of.clone(), *name, value.as_str()));
+        }
+    }
+    new.chunks(MAX_ROWS).try_for_each(|some| store.set_cursors(some))
+}
+
+fn keep(store: &mut dyn Store, of: &Instance, name: &str, value: &str) -> Result<()> {
+    match store.cursor(of, name)?.as_deref() == Some(value) {
+        true => Ok(()),
+        false => store.set_cursor(of, name, value),
+    }
+}
+
+/// What an external's record keeps once it was removed: who it was, so that neither its name nor its iTop comes back as
+/// another's.
+pub const KEPT_OF_A_REMOVED: [&str; 2] = [ADDRESS, NAME_IN_MARKS];
+
+/// Marks the record of an external whose pairs have ended.
+pub fn is_removed(store: &mut dyn Store, name: &str) -> Result<()> {
+    store.set_cursor(&Instance::External(name.to_owned()), REMOVED, "1")
+}
+
+/// Where an external is, and how its marks call it, as the store remembers.
+pub fn remembered(store: &mut dyn Store, name: &str) -> Result<(Option<String>, String)> {
+    let of = Instance::External(name.to_owned());
+    let name_in_marks = store.cursor(&of, NAME_IN_MARKS)?.unwrap_or_else(|| name.to_owned());
+    Ok((store.cursor(&of, ADDRESS)?, name_in_marks))
+}
+
+/// The name that stands in an external's marks is written down before it gets another.
+pub fn keep_name_in_marks(store: &mut dyn Store, name: &str, name_in_marks: &str) -> Result<()> {
+    keep(store, &Instance::External(name.to_owned()), NAME_IN_MARKS, name_in_marks)
+}
+
+impl Contradiction {
+    /// Whether it says that what is meant for a side would go to another one, or come from it.
+    pub fn is_about(&self, name: &str) -> bool {
+        match self {
+            Contradiction::Missing { .. } | Contradiction::None => false,
+            Contradiction::Exchanged { one, other } => one == name || other == name,
+            Contradiction::Renamed { new: side, .. }
+            | Contradiction::Taken { side, .. }
+            | Contradiction::InMarks { name: side, .. }
+            | Contradiction::NameInUse { name: side, .. }
+            | Contradiction::CameBackAnother { name: side } => side == name,
+        }
+    }
+
+    /// What to do about it.
+    pub fn mend(&self) -> String {
+        match self {
+            Contradiction::Missing { name, .. } => format!(
+                "put [external.{name}] back; where that customer has left, stop `serve` and run `itop-bridge external remove {name}`"
+            ),
+            Contradiction::Renamed { old, new, removed: true, .. } => {
+                format!("call [external.{new}] {old} again: under another name its tickets would get second copies")
+            }
+            Contradiction::Renamed { old, new, name_in_marks, is_written, .. } => {
+                let write = match is_written {
+                    true => String::new(),
+                    false => format!("write `name_in_marks = \"{name_in_marks}\"` under [external.{new}] and "),
+                };
+                format!(
+                    "call the section [external.{old}] again; where the new name is meant, {write}run `itop-bridge external rename {old} {new}`"
+                )
+            }
+            Contradiction::Exchanged { one, other } => {
+                format!("exchange the two names, or the two addresses, of {one} and {other} back")
+            }
+            Contradiction::Taken { side, owner } => format!(
+                "correct `url` of {side}; where {owner}'s iTop has moved and {side}'s took its address, start `serve` with the new address of {owner} alone first"
+            ),
+            Contradiction::InMarks { name, stored, .. } => match stored == name {
+                true => format!("take `name_in_marks` out of [external.{name}]"),
+                false => format!("write `name_in_marks = \"{stored}\"` under [external.{name}]"),
+            },
+            Contradiction::NameInUse { name, .. } | Contradiction::CameBackAnother { name } => {
+                format!("give [external.{name}] a name that no customer has had")
+            }
+            Contradiction::None => {
+                "write an [external.NAME], a customer's iTop; `itop-bridge init` asks for it".to_owned()
+            }
+        }
+    }
+}
+
+impl fmt::Display for Contradiction {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Contradiction::Missing { name, live, waiting } => {
+                write!(out, "the configuration has no [external.{name}], and the store has ")?;
+                let pairs = (*live > 0).then(|| counted(*live as usize, "live pair", "live pairs"));
+                let tickets =
+                    (*waiting > 0).then(|| counted(*waiting as usize, "ticket that waits", "tickets that wait"));
+                let both: Vec<String> = pairs.into_iter().chain(tickets).collect();
+                write!(out, "{} of it", both.join(" and "))
+            }
+            Contradiction::Renamed { old, new, .. } => write!(
+                out,
+                "[external.{new}] has the address that the store knows as {old}'s, and the configuration has no [external.{old}]: {old}'s pairs and marks are not {new}'s"
+            ),
+            Contradiction::Exchanged { one, other } => {
+                write!(out, "{one} and {other} have each other's address: each would be written what is the other's")
+            }
+            Contradiction::Taken { side, owner } => {
+                write!(out, "{side} has the address that the store knows as {owner}'s")
+            }
+            Contradiction::InMarks { name, stored, written } => write!(
+                out,
+                "the marks of {name}'s tickets carry the name {stored}, and the configuration says {written}: their copies would not be known again"
+            ),
+            Contradiction::NameInUse { name, owner } => {
+                write!(
+                    out,
+                    "the marks of {owner}'s tickets carry the name {name}: {name}'s could not be told from them"
+                )
+            }
+            Contradiction::CameBackAnother { name } => write!(
+                out,
+                "{name} was removed, and is at another address now: an iTop of another customer must not have its name, which stands in marks"
+            ),
+            Contradiction::None => out.write_str("the configuration has no external, and the store knows none"),
+        }
+    }
+}
