@@ -156,9 +156,15 @@ impl<G: Ground> Judge<'_, G> {
         }
     }
 
-    /// Whatever iTop copied it into.
+    /// Whatever iTop copied it into. Where iTop has lost the entry itself, nothing tells its copy from an entry of the
+    /// child's own.
     fn what_was_said_on_a_ticket_of_the_providers_own_stays(&mut self) {
-        for spoken in self.memory.spoken.iter().filter(|spoken| spoken.stays) {
+        let stands = |spoken: &&Spoken| {
+            let ticket = sim_at(self.world, spoken.at).ticket(spoken.ticket);
+            ticket.is_some_and(|ticket| ticket.log("private_log").iter().any(|entry| entry.html.contains(&spoken.word)))
+        };
+        let said: Vec<&Spoken> = self.memory.spoken.iter().filter(|spoken| spoken.stays).filter(stands).collect();
+        for spoken in said {
             let outside = self.scene.places().iter().filter(|place| **place != Place::Elitery);
             let files = outside.flat_map(|place| sim_at(self.world, *place).all_attachments());
             let times: usize = files.map(|file| spoken.times_in(&String::from_utf8_lossy(&file.data))).sum();
