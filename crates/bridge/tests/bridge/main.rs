@@ -46,6 +46,7 @@ mod side_halts;
 mod sizes;
 mod slowed_down;
 mod specification;
+mod standing;
 mod status;
 mod sweep;
 mod two_bridges;

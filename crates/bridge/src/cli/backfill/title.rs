@@ -126,7 +126,12 @@ fn left_alone(external: &str, internal: &str, unclear: &Unclear) -> String {
             "newer than the connection: {name}: {what}. `serve` makes a copy of it; where one of these is its counterpart, link it first, while `serve` is stopped or {external} is paused: {link}"
         );
     }
+    let how = match rivals.is_empty() {
+        true => format!("with the one that is its counterpart, {link} makes a pair"),
+        false => format!("where these two belong together, {link} makes them a pair"),
+    };
     format!(
-        "left alone: {name}: {what}. {link} makes a pair of the right two; where there is none, take its reference out of the titles and run this again"
+        "left alone: {name}: {what}. {}; where there is none, take its reference out of the titles and run this again",
+        crate::sentences::capital(&how)
     )
 }
