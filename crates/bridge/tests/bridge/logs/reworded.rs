@@ -54,7 +54,7 @@ async fn all_entries_reworded_at_once_send_nothing_again_and_halt_nothing(versio
             before.iter().map(|file| format!("\"{}\" (attachment {})", file.filename, file.id)).collect();
         let expected = format!(
             "4 entries of the private log {} got other words after the bridge took them over; {} still has the old \
-             ones, in {}, {}",
+             words, in {}, {}",
             from.place(),
             way.target_reference(),
             names[0],
