@@ -893,10 +893,11 @@ async fn what_waits_is_parked_or_stands_still() {
             "fault   elitery work: halted: 9 tickets vanished at once. Mend: look into it, then run `itop-bridge resume \
              elitery`.",
             "note    acme work: an operator paused it. Mend: run `itop-bridge resume acme` when it shall go on.",
-            "note    acme queue: 1 ticket is parked, after an hour of refusals; the first is the ticket with id 7: Error: \
-             unknown value. Mend: mend in that iTop what it says, then run `itop-bridge retry`.",
-            "note    acme pairs: 1 of 1 has halted; the first is R-000008: the internal ticket is gone. Mend: look at both \
-             its tickets, then run `itop-bridge resume acme:R-000008`.",
+            "note    acme queue: 1 ticket is parked, after an hour of refusals; the first is acme:7: Error: unknown \
+             value. Mend: mend what these words say, then run `itop-bridge retry acme:7`.",
+            "note    acme pairs: 0 of 1 in step; halted: 1. The first is acme:R-000008: halted: the internal ticket is gone. \
+             Mend: look at both its tickets; where that is still so, `itop-bridge resume acme:R-000008` ends the pair for \
+             good, and `itop-bridge resume acme:R-000008 --create` makes a new ticket in elitery instead.",
         ]
     );
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::process::{Command, Output};
 
+use itop_bridge::store::{SqliteStore, Store as _};
+
 fn call(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_itop-bridge")).args(arguments).output().unwrap()
 }
@@ -76,6 +78,43 @@ fn a_verb_without_a_store_says_so_and_makes_none() {
         assert!(output.stdout.is_empty());
         assert!(!store.exists(), "{verb:?}");
     }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn status_tells_whether_serve_runs_and_ends_with_0_1_or_2() {
+    let folder = std::env::temp_dir().join(format!("itop-bridge-status-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (config, store) = (folder.join("itop-bridge.toml"), folder.join("bridge.db"));
+    let status = |more: &[&str]| {
+        let output = call(&[&["--config", config.to_str().unwrap(), "status"], more].concat());
+        let words = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), words(output.stdout), words(output.stderr))
+    };
+    let (code, _, why) = status(&[]);
+    assert_eq!(code, Some(2), "{why}");
+    let text = "[server]\nid = \"7f3a\"\n[store]\nurl = \"sqlite:bridge.db\"\n\
+                [internal]\nname = \"elitery\"\nurl = \"http://127.0.0.1:1\"\nuser = \"b\"\npassword = \"p\"\n\
+                api_keys = [\"sk_internal\"]\ndefaults = { org = \"Demo\", caller = 6 }\n\
+                [external.acme]\nurl = \"http://127.0.0.1:2\"\nuser = \"b\"\npassword = \"p\"\n\
+                api_keys = [\"sk_external\"]\nonly = \"all\"\n";
+    std::fs::write(&config, text).unwrap();
+    let (code, _, why) = status(&[]);
+    assert!(code == Some(2) && why.contains("there is no store at"), "{why}");
+    let mut serving = SqliteStore::open_exclusive(&store).unwrap();
+    serving.adopt_server_id("7f3a").unwrap();
+    let (code, said, why) = status(&[]);
+    assert_eq!((code, why.as_str()), (Some(0), ""), "{said}");
+    assert!(said.contains("serve: runs\n") && said.ends_with("\nAll is well.\n"), "{said}");
+    drop(serving);
+    let (code, said, why) = status(&[]);
+    assert_eq!((code, why.as_str()), (Some(1), "ends with 1: something needs a person\n"), "{said}");
+    assert!(said.contains("serve: `serve` does not run: what waits goes on once it is started"), "{said}");
+    let (code, said, _) = status(&["--json"]);
+    assert!(code == Some(1) && said.contains("\"serve\": \"stopped\""), "{said}");
+    assert_eq!(status(&["--json", "--watch"]).0, Some(2), "one of the two");
+    // It held the lock for a moment only.
+    drop(SqliteStore::open_exclusive(&store).unwrap());
     std::fs::remove_dir_all(&folder).unwrap();
 }
 

@@ -1,6 +1,6 @@
 //! A link: an external ticket, its internal counterpart, and what the two last agreed on.
 //!
-//! Beside this: its files (`copies`, `enclosures`), values that the inside refused (`refused`), calls that may still land (`late`), what a plan noted (`remember`), another
+//! Beside this: its files (`copies`, `enclosures`), values that the inside refused (`refused`), calls that may still land (`late`, `unanswered`), what a plan noted (`remember`), another
 //! counterpart (`anew`), and what is left of it in the end (`shrink`).
 
 mod anew;
@@ -11,6 +11,7 @@ mod late;
 mod refused;
 mod remember;
 mod shrink;
+mod unanswered;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,6 +32,7 @@ pub use late::{Late, LateWrite, Sending};
 pub use refused::RefusedField;
 pub use remember::LogNote;
 pub use shrink::is_as_agreed;
+pub use unanswered::Unanswered;
 
 /// Which ticket of one iTop.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,6 +127,19 @@ pub struct Link {
     /// The sides whose PHP has too little memory for the ticket's files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub heavy: Vec<Heavy>,
+    /// How the pair ended, where that is known and it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ending: Option<Ending>,
+}
+
+/// How a pair came to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// An operator ended it.
+    Unlinked,
+    /// An operator resumed it, and this was still so.
+    Resumed(Halt),
 }
 
 impl Link {
@@ -159,6 +174,7 @@ impl Link {
             waits_for_date: false,
             held: Vec::new(),
             heavy: Vec::new(),
+            ending: None,
         }
     }
 
@@ -198,6 +214,13 @@ impl Link {
     pub fn why_halted(&self) -> Option<&str> {
         let log = || self.halted_logs().next().map(|(_, halt)| halt.text.as_str());
         self.halt.as_ref().map(|halt| halt.text.as_str()).or_else(log)
+    }
+
+    /// The last status that is known of this side's ticket; empty where none was read.
+    pub fn status_on(&self, side: Side) -> &str {
+        let known = self.ancestor.side(side).status.as_str();
+        let read = self.creation.as_ref().filter(|_| side == Side::External && known.is_empty());
+        read.map_or(known, |creation| &creation.status)
     }
 
     /// The parents that the ticket of this side had when it was last looked at.
@@ -319,7 +342,7 @@ pub struct PlainText {
 }
 
 /// The intent of a create, stored before the call: enough to find the ticket that it made.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Creation {
     /// The call may land until then; nothing is created again before.
     pub until_ms: i64,
@@ -333,6 +356,9 @@ pub struct Creation {
     pub fields: BTreeMap<String, String>,
     /// How often a create was sent for this link.
     pub tries: u32,
+    /// The external ticket's status when it was read for that, to be shown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub status: String,
 }
 
 /// What was last agreed: a side, what was read before the plan was made, plus what each write's own

@@ -31,13 +31,14 @@ impl Debug for SideAncestor {
 
 impl Debug for Creation {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        let Creation { until_ms, highest_before, since_ms, fields, tries } = self;
+        let Creation { until_ms, highest_before, since_ms, fields, tries, status } = self;
         f.debug_struct("Creation")
             .field("until_ms", until_ms)
             .field("highest_before", highest_before)
             .field("since_ms", since_ms)
             .field("fields", &shown(fields))
             .field("tries", tries)
+            .field("status", status)
             .finish()
     }
 }

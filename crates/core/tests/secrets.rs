@@ -22,7 +22,8 @@ fn link() -> Link {
     let mut link = Link::unborn(TicketKey { class: "UserRequest".into(), id: 1, reference: "R-1".into() });
     link.field_agreed("description", &pictures(), &pictures());
     let fields = BTreeMap::from([("description".to_owned(), pictures())]);
-    link.creation = Some(Creation { until_ms: 1, highest_before: 2, since_ms: 1, fields, tries: 1 });
+    link.creation =
+        Some(Creation { until_ms: 1, highest_before: 2, since_ms: 1, fields, tries: 1, ..Creation::default() });
     link.edits_at_stake.push(Edit { code: "description".to_owned(), value: pictures(), may_be_ours: false });
     let file = BatchFile {
         kind: FileKind::Image,

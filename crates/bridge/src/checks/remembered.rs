@@ -10,9 +10,11 @@ use crate::engine::{
     FOUND_AGAIN, Learnt, LearntRoom, Offsets, PAUSED, RefusedSize, connection_began_after, is_over_lost_pairs,
     kept_date_format,
 };
+use crate::sentences::{self, Names};
 use crate::setup::Wanted;
 use crate::span::span;
-use crate::store::{Halted, HookCount, Instance, Parked, Result, SqliteStore, Store, Tally};
+use crate::standing::{Is, Sides, Standing, Ticket, Waits, Word};
+use crate::store::{HookCount, Instance, MAX_ROWS, Parked, Result, SqliteStore, Store, Tally, TicketOf};
 
 /// A ticket that waits for longer has more than a busy iTop or a settling write to wait for.
 pub(super) const LONG_WAIT_MS: i64 = 3_600_000;
@@ -48,10 +50,52 @@ struct Tickets {
     tally: Tally,
     /// The first that is parked …
     parked: Option<Parked>,
-    /// … and the first that has halted.
-    halted: Option<Halted>,
+    /// The pairs that are not in step, each with what is so of it and what to do; the most pressing first.
+    out_of_step: Vec<OutOfStep>,
     /// Those that wait without a counterpart.
     uncarried: Vec<Waiting>,
+}
+
+/// A pair that is not in step.
+#[derive(Debug, Clone)]
+struct OutOfStep {
+    word: Word,
+    label: &'static str,
+    name: String,
+    told: String,
+    step: Option<String>,
+}
+
+impl OutOfStep {
+    fn all(store: &mut dyn Store, config: &Config, external: &str, now_ms: i64) -> Result<Vec<OutOfStep>> {
+        let sides = Sides::read(store, config)?;
+        let (mut all, mut after) = (Vec::new(), 0);
+        loop {
+            let page = store.troubled(external, after, MAX_ROWS)?;
+            let Some(last) = page.last() else { break };
+            after = last.id;
+            for stored in &page {
+                let of = TicketOf { external: external.to_owned(), ticket: stored.link.external.id };
+                let row = store.queue_row(&of, now_ms)?;
+                let known = Ticket { external, stored: Some(stored), row: row.as_ref(), sides: &sides, config, now_ms };
+                let (standing, names) = (Standing::of(known), Names::of(stored, config));
+                // Of a side that stands still the line `work` tells.
+                let own = standing
+                    .is
+                    .iter()
+                    .find(|is| is.word() != Word::Ok && !matches!(is, Is::Waits(Waits::Stopped { .. })));
+                all.extend(own.map(|is| OutOfStep {
+                    word: is.word(),
+                    label: sentences::label(is),
+                    name: names.outside.clone(),
+                    told: names.told(is),
+                    step: names.step(is),
+                }));
+            }
+        }
+        all.sort_by_key(|one| one.word);
+        Ok(all)
+    }
 }
 
 impl Remembered {
@@ -72,7 +116,7 @@ impl Remembered {
             let tickets = Tickets {
                 tally: store.tally(name)?,
                 parked: store.parked(name, 1)?.pop(),
-                halted: store.halted(name, 1)?.pop(),
+                out_of_step: OutOfStep::all(store, config, name, now_ms)?,
                 uncarried: uncarried::read(store, name)?,
             };
             sides.push(Side::read(store, name, &Instance::External(name.to_owned()), Some(tickets))?);
@@ -104,7 +148,7 @@ impl Remembered {
         lines.push(("work".to_owned(), work(side)));
         if let Some(tickets) = &side.tickets {
             lines.push(("queue".to_owned(), self.queue(tickets)));
-            lines.push(("pairs".to_owned(), pairs(tickets, &side.name)));
+            lines.push(("pairs".to_owned(), pairs(tickets)));
         }
         lines
     }
@@ -112,11 +156,12 @@ impl Remembered {
     fn queue(&self, tickets: &Tickets) -> Verdict {
         let Tally { waiting, oldest_ms, parked: count, .. } = &tickets.tally;
         if let Some(first) = &tickets.parked {
-            let name = first.reference.clone().unwrap_or_else(|| format!("the ticket with id {}", first.of.ticket));
+            let id = first.of.ticket.to_string();
+            let name = format!("{}:{}", first.of.external, first.reference.as_deref().unwrap_or(&id));
             let those = counted(*count as usize, "ticket is", "tickets are");
             return Verdict::note(
                 format!("{those} parked, after an hour of refusals; the first is {name}: {}", first.error),
-                "mend in that iTop what it says, then run `itop-bridge retry`",
+                format!("mend what these words say, then run `itop-bridge retry {name}`"),
             );
         }
         let Some(oldest_ms) = oldest_ms.filter(|_| *waiting > 0) else { return Verdict::ok("no ticket waits") };
@@ -249,18 +294,28 @@ fn work(side: &Side) -> Verdict {
     }
 }
 
-fn pairs(tickets: &Tickets, external: &str) -> Verdict {
-    let Tally { live, halted: count, .. } = &tickets.tally;
-    match &tickets.halted {
-        None => Verdict::ok(format!("{live} in step")),
-        Some(first) => Verdict::note(
-            format!(
-                "{count} of {live} {} halted; the first is {}: {}",
-                if *count == 1 { "has" } else { "have" },
-                first.reference,
-                first.why
-            ),
-            format!("look at both its tickets, then run `itop-bridge resume {external}:{}`", first.reference),
-        ),
+/// How many are in step, what the others are, and what to do about the first.
+fn pairs(tickets: &Tickets) -> Verdict {
+    let live = tickets.tally.live;
+    let Some(first) = tickets.out_of_step.first() else { return Verdict::ok(format!("{live} in step")) };
+    let in_step = live.saturating_sub(tickets.out_of_step.len() as u64);
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for one in &tickets.out_of_step {
+        match counts.iter_mut().find(|(label, _)| *label == one.label) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((one.label, 1)),
+        }
+    }
+    let others: Vec<String> = counts.iter().map(|(label, count)| format!("{label}: {count}")).collect();
+    let detail = format!(
+        "{in_step} of {live} in step; {}. The first is {}: {}: {}",
+        others.join(", "),
+        first.name,
+        first.label,
+        first.told
+    );
+    match &first.step {
+        Some(step) => Verdict::note(detail, step.clone()),
+        None => Verdict::note(detail, format!("`itop-bridge links show {}` tells the rest", first.name)),
     }
 }

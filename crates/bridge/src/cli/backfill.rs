@@ -29,7 +29,8 @@ use crate::engine::{Engine, Older, TitleAdopted, Wish, Wished};
 /// the two are made a pair as they stand, and neither is written. Where several titles name it, it is left alone,
 /// and said; but of one that is newer than the connection `serve` makes a copy, unless it is linked first.
 ///
-/// May be stopped by Ctrl-C: the same command goes on where it stopped.
+/// May be stopped by Ctrl-C: the same command goes on where it stopped. Ends with 1 where `--match title` left a ticket
+/// alone, or could not link one.
 #[derive(Debug, Args)]
 #[command(
     group(ArgGroup::new("decided").args(["yes", "dry_run"])),

@@ -31,10 +31,9 @@ pub mod resume;
 pub mod retry;
 mod serve;
 pub mod setup;
-mod standstill;
+pub mod status;
 mod store;
 mod ticket;
-mod times;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -44,6 +43,7 @@ Examples:
   itop-bridge check                       what is missing before it can serve
   itop-bridge setup --side acme           make the webhooks in a side's iTop
   itop-bridge serve                       keep the tickets in step
+  itop-bridge status                      how it stands now, and what needs a person
   itop-bridge links list                  which tickets are in step, and which are not
   itop-bridge links rebuild               find the pairs of a lost store again
   itop-bridge backfill --side acme --since 2026-01-01
@@ -86,6 +86,7 @@ enum Verb {
     Check(check::Check),
     Setup(setup::Setup),
     Serve(serve::Serve),
+    Status(status::Status),
     Backfill(backfill::Backfill),
     Plan(plan::Plan),
     Links(links::Links),
@@ -97,6 +98,21 @@ enum Verb {
     Backup(backup::Backup),
     Config(config::ConfigVerbs),
     Completions(completions::Completions),
+}
+
+impl Verb {
+    /// Why it ends with 1 though it did its work: what it printed tells more.
+    fn fault(&self) -> &'static str {
+        match self {
+            Verb::Check(_) => "at least one requirement is not met; the lines that begin with `fault` say which",
+            Verb::Plan(_) => "the pair has halted, or the next pass halts it",
+            Verb::Status(_) => "something needs a person",
+            Verb::Backfill(_) => "tickets were left alone, or could not be linked; the lines above say which",
+            Verb::Links(_) => "something was left alone; the lines above say what",
+            Verb::Setup(_) => "not all of it stands; the lines above say what is missing",
+            _ => "a fault was found; the lines above say which",
+        }
+    }
 }
 
 /// How a verb ended that could do its work.
@@ -131,6 +147,7 @@ pub fn run() -> ExitCode {
         Verb::Check(verb) => check::run(verb, &cli.config, &mut out),
         Verb::Setup(verb) => setup::run(verb, &cli.config, &mut out),
         Verb::Serve(_) => serve::run(&cli.config),
+        Verb::Status(verb) => status::run(verb, &cli.config, &SystemClock, &mut out),
         Verb::Backfill(verb) => backfill::run(verb, &cli.config, &mut out),
         Verb::Plan(verb) => plan::run(verb, &cli.config, &mut out),
         Verb::Links(verb) => links::run(verb, &cli.config, &SystemClock, &mut out),
@@ -144,12 +161,18 @@ pub fn run() -> ExitCode {
         Verb::Completions(verb) => completions::run(verb, &mut command(), &mut out),
     };
     match outcome.and_then(|outcome| Ok(out.flush().map(|()| outcome)?)) {
-        Ok(outcome) => outcome.into(),
+        Ok(outcome) => {
+            if outcome == Outcome::FaultFound {
+                eprintln!("ends with 1: {}", cli.verb.fault());
+            }
+            outcome.into()
+        }
         // Whoever read the output has read enough, as `head` does.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::from(1)
+            // There 1 says that something needs a person.
+            ExitCode::from(if matches!(cli.verb, Verb::Status(_)) { 2 } else { 1 })
         }
     }
 }

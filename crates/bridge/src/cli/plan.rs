@@ -10,15 +10,16 @@ use itop_bridge_core::document::{Document, DocumentKind};
 use itop_bridge_core::plan::{self, FieldWrite, Note, Step, Stimulus, Value};
 use itop_bridge_core::{FileContent, LogName, Side, Sight, Ticket};
 
-use super::standstill::Standstill;
 use super::ticket::Named;
-use super::times::moment;
 use super::{Outcome, block_on, store, ticket};
 use crate::app;
 use crate::config::Config;
 use crate::count::counted;
-use crate::engine::{Engine, Preview, log_text, without_image_addresses};
-use crate::store::{StoreHandle, TicketOf};
+use crate::engine::{Engine, NoPlan, Preview, log_text, without_image_addresses};
+use crate::moment::moment;
+use crate::sentences::{self, Names};
+use crate::standing::{self, Is, Sides, Standing, Waits};
+use crate::store::{LinkState, Store, StoreHandle, Stored, TicketOf};
 
 /// A value is cut after so many lines …
 const MOST_LINES: usize = 8;
@@ -29,11 +30,12 @@ const MOST_CHARACTERS: usize = 200;
 /// Show what a pass would write to a ticket's pair, and why. Writes nothing.
 ///
 /// Reads both iTops as they are now. A line that begins with `-` is what stands, with `+` what would
-/// stand there after the pass. Ends with 1 where the pair is halted.
+/// stand there after the pass. Says too what waits, failed or is kept back of it, and when it is tried again. Ends with
+/// 1 where the pair is halted.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  itop-bridge plan acme:R-000123")]
 pub struct Plan {
-    /// A ticket: `acme:R-000123`, `elitery:R-000077`, or a link's number.
+    /// A ticket: `acme:R-000123`, `elitery:R-000077`, `R-000123` where one is called so, or a link's number.
     #[arg(value_name = "TICKET", value_parser = ticket::ticket)]
     pub ticket: String,
 }
@@ -41,9 +43,11 @@ pub struct Plan {
 pub(super) fn run(plan: &Plan, config: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let config = Config::load(config)?;
     store::agrees(&config)?;
-    let store = StoreHandle::inline(store::to_read(&config)?);
+    let mut store = store::to_read(&config)?;
+    let plan = Plan { ticket: ticket::settled(&mut store, &config, &plan.ticket)? };
+    let store = StoreHandle::inline(store);
     let app = app::to_look(&config, store::to_read(&config)?, &app::http_transport)?;
-    block_on(show(plan, &app.engine, &store, &config, out))?
+    block_on(show(&plan, &app.engine, &store, &config, out))?
 }
 
 /// What the verb does, with an engine that looks at the same store.
@@ -54,22 +58,74 @@ pub async fn show(
     config: &Config,
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
-    let (of, class) = find(plan, engine, store, config).await?;
-    let preview = engine.preview(&of, class).await?;
-    let known = config.clone();
-    let still = store.call(move |store| Standstill::all(store, &known)).await?;
-    let down = if preview.number.is_none() { engine.why_no_answer_inside().await } else { None };
-    Shown { asked: &plan.ticket, preview: &preview, down, still: &still, config, out }.all()
-}
-
-async fn find(
-    plan: &Plan,
-    engine: &Engine,
-    store: &StoreHandle,
-    config: &Config,
-) -> anyhow::Result<(TicketOf, Option<String>)> {
     let (name, known) = (plan.ticket.clone(), config.clone());
     let named = store.call(move |store| Ok(ticket::find_any(store, &known, &name))).await??;
+    let now_ms = engine.now_ms();
+    if let Named::Pair(stored) = &named
+        && stored.state == LinkState::Ended
+    {
+        return say_ended(stored, config, now_ms, store, out).await;
+    }
+    let (of, class) = find(named, engine).await?;
+    let preview = engine.preview(&of, class).await?;
+    let (known, asked) = (config.clone(), of.clone());
+    let read = move |store: &mut dyn Store| {
+        let sides = Sides::read(store, &known)?;
+        Ok((sides, store.queue_row(&asked, now_ms)?, store.link_of_external(&asked)?))
+    };
+    let (sides, row, stored) = store.call(read).await?;
+    let stored = stored.map(|stored| as_the_pass_finds_it(stored, &preview));
+    let down = if preview.number.is_none() { engine.why_no_answer_inside().await } else { None };
+    let standing = Standing::of(standing::Ticket {
+        external: &of.external,
+        stored: stored.as_ref(),
+        row: row.as_ref(),
+        sides: &sides,
+        config,
+        now_ms,
+    });
+    let reference = match &*preview.link.external.reference {
+        "" => plan.ticket.split_once(':').map_or(&*plan.ticket, |(_, reference)| reference).to_owned(),
+        reference => reference.to_owned(),
+    };
+    let names = match &stored {
+        Some(stored) => Names::of(stored, config),
+        None => Names::unlinked(&of.external, &reference, config),
+    };
+    let is_queued = row.is_some();
+    Shown { preview: &preview, down, sides: &sides, standing: &standing, names, is_queued, now_ms, config, out }.all()
+}
+
+/// With the conflicts of this moment, which the next pass notes.
+fn as_the_pass_finds_it(mut stored: Stored, preview: &Preview) -> Stored {
+    if let Ok(plan) = &preview.planned {
+        stored.link.conflicts_are(plan.conflicts.clone());
+    }
+    stored
+}
+
+async fn say_ended(
+    stored: &Stored,
+    config: &Config,
+    now_ms: i64,
+    store: &StoreHandle,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
+    let known = config.clone();
+    let sides = store.call(move |store| Sides::read(store, &known)).await?;
+    let external = &stored.external_name;
+    let of = standing::Ticket { external, stored: Some(stored), row: None, sides: &sides, config, now_ms };
+    let names = Names::of(stored, config);
+    let inside = names.inside.as_ref().map_or(String::new(), |inside| format!(" and {inside}"));
+    writeln!(out, "{}{inside} (link {})", names.outside, stored.id)?;
+    for is in &Standing::of(of).is {
+        writeln!(out, "\n{}.", sentences::capital(&names.line(is)))?;
+    }
+    writeln!(out, "\nA pass writes nothing.")?;
+    Ok(Outcome::Fine)
+}
+
+async fn find(named: Named, engine: &Engine) -> anyhow::Result<(TicketOf, Option<String>)> {
     match named {
         Named::Pair(stored) => Ok((ticket::of(&stored), None)),
         Named::Unlinked { external, reference } => match reference.parse() {
@@ -83,12 +139,14 @@ async fn find(
 }
 
 struct Shown<'a> {
-    /// How the ticket was named.
-    asked: &'a str,
     preview: &'a Preview,
     /// Why the internal does not answer, of whom a ticket without a pair asks nothing yet.
     down: Option<String>,
-    still: &'a [Standstill],
+    sides: &'a Sides,
+    standing: &'a Standing,
+    names: Names<'a>,
+    is_queued: bool,
+    now_ms: i64,
     config: &'a Config,
     out: &'a mut dyn Write,
 }
@@ -96,49 +154,45 @@ struct Shown<'a> {
 impl Shown<'_> {
     fn all(mut self) -> anyhow::Result<Outcome> {
         let preview = self.preview;
-        let link = &preview.link;
         let internal = &self.config.internal.name;
-        let outside = match &*link.external.reference {
-            "" => self.asked.to_owned(),
-            reference => format!("{}:{reference}", preview.of.external),
-        };
+        let (external, outside) = (&preview.of.external, &self.names.outside);
         let number = preview.number.map_or(String::new(), |number| format!(" (link {number})"));
-        match &link.internal {
+        match &preview.link.internal {
             Some(key) => writeln!(self.out, "{outside} and {internal}:{}{number}", key.reference)?,
-            None if preview.is_lost => {
+            None if preview.is_lost() => {
                 writeln!(self.out, "{outside}: the store does not know whether it has a ticket in {internal}")?;
             }
             None => writeln!(self.out, "{outside}, which has no ticket in {internal} yet{number}")?,
         }
-        for still in self.still.iter().filter(|still| [&preview.of.external, internal].contains(&&still.side)) {
-            writeln!(self.out, "\n{still}.")?;
+        let sides = sentences::of_sides(self.sides, Some(external), self.now_ms);
+        for line in &sides {
+            writeln!(self.out, "\n{line}.")?;
         }
         if let Some(why) = &self.down {
             writeln!(self.out, "\n{internal} does not answer: {why}. A pass waits until it does.")?;
         }
-        if let Some(at_ms) = preview.settles_at_ms {
-            writeln!(
-                self.out,
-                "\nSent without an answer, settles at {}: what it was about waits until then.",
-                moment(at_ms)
-            )?;
-        }
+        self.stands()?;
         let plan = match &preview.planned {
             Ok(plan) => plan,
             Err(why) => {
-                let is_said = self.still.iter().any(|still| still.is_over(why));
-                match is_said {
-                    true => writeln!(self.out, "\nA pass writes nothing until then.")?,
-                    false => writeln!(self.out, "\nA pass writes nothing: {why}.")?,
+                match why {
+                    NoPlan::Lost(why) if sides.iter().any(|line| line.contains(why)) => {
+                        writeln!(self.out, "\nA pass writes nothing until then.")?;
+                    }
+                    why => writeln!(self.out, "\nA pass writes nothing: {}.", self.why_not(why))?,
                 }
-                if preview.is_lost {
+                if preview.is_lost() {
                     return Ok(Outcome::FaultFound);
                 }
-                return Ok(Outcome::Fine);
+                return self.when_next(None).map(|()| Outcome::Fine);
             }
         };
         if let Some(halt) = &plan.halt {
-            writeln!(self.out, "\nHalted: {}. Nothing is written until `itop-bridge resume`.", halt.text)?;
+            if preview.link.halt.is_none() {
+                let step = self.names.step(&Is::Halted(halt.clone())).unwrap_or_default();
+                let halts = sentences::ended(&format!("A pass halts the pair: {}", halt.text));
+                writeln!(self.out, "\n{halts}{}.", sentences::capital(&step))?;
+            }
             return Ok(Outcome::FaultFound);
         }
         if let Some(end) = &plan.end {
@@ -146,13 +200,48 @@ impl Shown<'_> {
             return Ok(Outcome::Fine);
         }
         self.steps(plan)?;
-        for conflict in &plan.conflicts {
-            writeln!(self.out, "\nconflict, left as it is: {conflict}")?;
-        }
-        if let Some(at_ms) = plan.look_again_at_ms {
-            writeln!(self.out, "\nIt is looked at again at {}.", moment(at_ms))?;
-        }
+        self.when_next(Some(plan))?;
         Ok(Outcome::Fine)
+    }
+
+    /// All that is so of the ticket, with what to do. What is wrong with a side was said.
+    fn stands(&mut self) -> anyhow::Result<()> {
+        for is in &self.standing.is {
+            match is {
+                Is::Waits(Waits::Stopped { .. } | Waits::NotServed | Waits::Down { .. } | Waits::Slowed { .. })
+                | Is::NoCounterpart
+                | Is::Due { .. } => {}
+                is => {
+                    let line = sentences::capital(&self.names.line(is));
+                    writeln!(self.out, "\n{}", sentences::ended(&line).trim_end())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn why_not(&self, why: &NoPlan) -> String {
+        match why {
+            NoPlan::Lost(why) => why.clone(),
+            NoPlan::NotCarried(why) => self.names.not_carried(why, self.config, self.preview.made.as_deref()),
+            NoPlan::OldMayLand { until_ms } => self.names.told(&Is::AnewAfter { from_ms: *until_ms }),
+            NoPlan::IsLookedFor => {
+                "a create without an answer may have made its counterpart, which is looked for first".to_owned()
+            }
+        }
+    }
+
+    /// When `serve` looks at it next. Without a row it does by the sweep, where there is something to find.
+    fn when_next(&mut self, plan: Option<&plan::Plan>) -> anyhow::Result<()> {
+        if let Some(at_ms) = self.standing.next_ms {
+            writeln!(self.out, "\nIt is looked at next at {}.", moment(at_ms))?;
+        } else if let (false, Some(plan)) = (self.is_queued, plan)
+            && !plan.writes_nothing()
+            && let Some(line) = sentences::next_sweep(self.sides, &self.preview.of.external, self.now_ms)
+        {
+            writeln!(self.out, "\n{}.", sentences::capital(&line))?;
+        }
+        Ok(())
     }
 
     fn steps(&mut self, plan: &plan::Plan) -> anyhow::Result<()> {

@@ -1,6 +1,6 @@
 //! `resume`: ends the halt of a ticket, or the halt or pause of a whole side.
 
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 use std::path::Path;
 
 use anyhow::bail;
@@ -8,14 +8,15 @@ use clap::Args;
 use itop_bridge_core::Link;
 use itop_bridge_core::plan::HaltKind;
 
-use super::standstill::Standstill;
-use super::times::moment;
 use super::{Outcome, store, ticket};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::count::counted;
 use crate::engine::{FOUND_AGAIN, is_over_lost_pairs};
-use crate::store::{Activity, Instance, LinkState, MAX_ROWS, Store, WENT_BACK};
+use crate::moment::moment;
+use crate::sentences::{self, Names};
+use crate::standing::{AfterResume, Is, Sides, Standing, Ticket};
+use crate::store::{Activity, Instance, LinkState, MAX_ROWS, Store, Stored, WENT_BACK};
 
 /// End the halt of a ticket's pair, or the halt or pause of a side.
 ///
@@ -26,13 +27,15 @@ use crate::store::{Activity, Instance, LinkState, MAX_ROWS, Store, WENT_BACK};
 /// more; with --create the internal ticket is made anew instead, once nothing that was sent for the old one can
 /// land any more. A halted log is taken as delivered, but
 /// for the entries dated after the halt. Where nothing has halted, log entries cross that are kept back since they may
-/// be copies from a parent that cannot be read.
+/// be copies from a parent that cannot be read. What will
+/// follow is said first; at a terminal you are asked before a pair ends.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  itop-bridge resume acme:R-000123\n  itop-bridge resume acme:R-000123 --create\n  itop-bridge resume elitery"
 )]
 pub struct Resume {
-    /// A ticket (`acme:R-000123`, `elitery:R-000077`, a link's number), or the name of a side.
+    /// A ticket (`acme:R-000123`, `elitery:R-000077`, `R-000123` where one is called so, a link's number), or the name
+    /// of a side.
     #[arg(value_name = "NAME or TICKET", value_parser = ticket::side_or_ticket)]
     pub what: String,
     /// Make a new internal counterpart in place of the one that is gone.
@@ -43,7 +46,35 @@ pub struct Resume {
 pub(super) fn run(resume: &Resume, config: &Path, clock: &dyn Clock, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let config = Config::load(config)?;
     let mut store = store::to_change(&config)?;
-    in_store(resume, &mut store, &config, clock.now_ms(), out)
+    let what = match ticket::side(&config, &resume.what) {
+        Some(_) => resume.what.clone(),
+        None => ticket::settled(&mut store, &config, &resume.what)?,
+    };
+    let resume = Resume { what, ..*resume };
+    if !is_wanted(&resume, &mut store, &config)? {
+        writeln!(out, "Nothing was changed.")?;
+        return Ok(Outcome::Fine);
+    }
+    in_store(&resume, &mut store, &config, clock.now_ms(), out)
+}
+
+/// At a terminal a person is asked before a pair ends, which cannot be undone but by `links link`.
+fn is_wanted(resume: &Resume, store: &mut dyn Store, config: &Config) -> anyhow::Result<bool> {
+    if resume.create || ticket::side(config, &resume.what).is_some() {
+        return Ok(true);
+    }
+    let stored = ticket::find(store, config, &resume.what)?;
+    let halt = stored.link.halt.as_ref().filter(|_| stored.state == LinkState::Live);
+    let ends = halt.is_some_and(|halt| matches!(AfterResume::of(Some(halt.kind)), AfterResume::Ends { .. }));
+    let (Some(halt), true) = (halt, ends) else { return Ok(true) };
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Ok(true);
+    }
+    let name = ticket::pair_name(config, &stored);
+    eprint!("{name} has halted: {}\nWhere that is still so, the pair ends for good. Go on? [y/N] ", halt.text);
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
 /// What the verb does to a store.
@@ -78,7 +109,7 @@ fn resume_pair(
     let Some(why) = why else {
         let kept_back = if stored.state == LinkState::Live { stored.link.entries_kept_back() } else { 0 };
         if kept_back == 0 || resume.create {
-            return nothing_is_halted(resume, &name, stored.state, out);
+            return nothing_is_halted(resume, &stored, &name, store, config, now_ms, out);
         }
         let entries = counted(kept_back, "log entry that was", "log entries that were");
         let did = Activity { at_ms: now_ms, text: format!("an operator lets {entries} kept back cross") };
@@ -92,13 +123,24 @@ fn resume_pair(
     let text = format!("resumed by an operator{}: {why}", if resume.create { ", with a new counterpart" } else { "" });
     let did = Activity { at_ms: now_ms, text };
     let create = resume.create;
+    let after = AfterResume::of(stored.link.halt.as_ref().map(|halt| halt.kind));
+    writeln!(
+        out,
+        "{name} had stopped because {}{}",
+        sentences::ended(&why),
+        what_follows(after, create, &config.internal.name)
+    )?;
+    out.flush()?;
     store.amend_link(stored.id, &move |link, state| amend(link, state, create), &did, now_ms)?;
-    writeln!(out, "{name} is resumed. It had stopped because {why}.")?;
+    writeln!(out, "It is resumed: the next pass does that.")?;
     if stored.link.entries_kept_back() > 0 && !create {
         writeln!(
             out,
             "Log entries that are kept back stay so (`links show`); the same command once more lets them cross."
         )?;
+    }
+    for line in sentences::of_sides(&Sides::read(store, config)?, Some(&stored.external_name), now_ms) {
+        writeln!(out, "But {line}. Until then the pair waits.")?;
     }
     if let Some(from_ms) = store.link(stored.id)?.and_then(|now| now.link.anew_from_ms).filter(|from| *from > now_ms) {
         writeln!(
@@ -122,13 +164,45 @@ fn amend(link: &mut Link, state: &mut LinkState, create: bool) {
     if create { link.make_anew() } else { link.resume() }
 }
 
-fn nothing_is_halted(resume: &Resume, name: &str, state: LinkState, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    let ended = state == LinkState::Ended;
+/// What a resumed pair does next.
+fn what_follows(after: AfterResume, create: bool, internal: &str) -> String {
+    match after {
+        AfterResume::Ends { .. } if create => format!("A new ticket is made in {internal}, in place of the one that is gone."),
+        AfterResume::Ends { .. } => {
+            "Where that is still so, the pair ends for good: neither ticket is written any more, and only `itop-bridge links link` makes a pair of the ticket again. Where both stand again, it goes on.".to_owned()
+        }
+        AfterResume::GoesOnWithTheNewReference => "It goes on with the external ticket's new reference.".to_owned(),
+        AfterResume::DeletesTheCopies => "It goes on, and the copies of the files that are still gone are deleted.".to_owned(),
+        AfterResume::TakesTheLogAsDelivered => {
+            "It goes on, and the log is taken as delivered, but for the entries dated after the halt.".to_owned()
+        }
+    }
+}
+
+fn nothing_is_halted(
+    resume: &Resume,
+    stored: &Stored,
+    name: &str,
+    store: &mut dyn Store,
+    config: &Config,
+    now_ms: i64,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
+    let ended = stored.state == LinkState::Ended;
     let why = if ended { "has ended: neither ticket is written any more" } else { "is not halted" };
     if resume.create {
         bail!("{name} {why}; --create makes a new internal ticket only where a halt says that it is gone");
     }
     writeln!(out, "{name} {why}. Nothing was changed.")?;
+    let sides = Sides::read(store, config)?;
+    let row = store.queue_row(&ticket::of(stored), now_ms)?;
+    let external = &stored.external_name;
+    let known = Ticket { external, stored: Some(stored), row: row.as_ref(), sides: &sides, config, now_ms };
+    let names = Names::of(stored, config);
+    for is in Standing::of(known).is.iter().filter(|is| !matches!(is, Is::UnderWay | Is::Due { .. } | Is::Differs(_))) {
+        let line = names.line(is);
+        writeln!(out, "{}", sentences::capital(sentences::ended(&line).trim_end()))?;
+    }
     Ok(Outcome::Fine)
 }
 
@@ -161,10 +235,10 @@ fn say_that_the_internal_stands_still(
     config: &Config,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let still = Standstill::all(store, config)?;
-    if let (Instance::External(name), Some(internal)) =
-        (resumed, still.iter().find(|still| still.side == config.internal.name))
-    {
+    let sides = Sides::read(store, config)?;
+    let internal = sides.internal().and_then(|side| Some((side, side.stop.as_ref()?)));
+    if let (Instance::External(name), Some((internal, stop))) = (resumed, internal) {
+        let internal = sentences::stands_still(&internal.name, stop);
         writeln!(out, "But {internal}. Until then nothing of {name} is written either.")?;
     }
     Ok(())

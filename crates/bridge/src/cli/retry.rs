@@ -5,23 +5,29 @@ use std::path::Path;
 
 use anyhow::bail;
 use clap::Args;
+use itop_bridge_core::Link;
 
 use super::ticket::Named;
 use super::{Outcome, block_on, store, ticket};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::store::{Activity, QueueRow, Store, TicketOf};
+use crate::engine::part_name;
+use crate::moment::moment;
+use crate::sentences::{self, Names};
+use crate::standing::{Is, Sides, Standing, Ticket};
+use crate::store::{About, Activity, DirtyMark, LinkState, Look, Store, TicketOf};
 
-/// Try parked tickets again now: one, or every one.
+/// Try tickets again now: one, or every one that is parked.
 ///
 /// A ticket is parked when its iTop has refused it alone for an hour. It is also tried again by the
 /// next webhook, and by itself after 1 h, 6 h, then daily. Of a ticket that is named, the values that its
-/// iTop has refused are tried again too. Works while `serve` runs.
+/// iTop has refused, the parts that something before an iTop keeps from it, and a pass that failed are tried again
+/// too. Works while `serve` runs.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  itop-bridge retry acme:R-000123\n  itop-bridge retry")]
 pub struct Retry {
-    /// A ticket (`acme:R-000123`, `elitery:R-000077`, a link's number). Left out: every parked ticket.
+    /// A ticket (`acme:R-000123`, `elitery:R-000077`, `R-000123` where one is called so, a link's number). Left out: every parked ticket.
     #[arg(value_name = "TICKET", value_parser = ticket::ticket)]
     pub ticket: Option<String>,
 }
@@ -33,7 +39,8 @@ pub(super) fn run(retry: &Retry, config: &Path, clock: &dyn Clock, out: &mut dyn
     let config = Config::load(config)?;
     let mut store = store::to_change(&config)?;
     let ask = |external: &str, reference: &str| ask(&config, external, reference);
-    in_store(retry, &mut store, &config, &ask, clock.now_ms(), out)
+    let ticket = retry.ticket.as_ref().map(|name| ticket::settled(&mut store, &config, name)).transpose()?;
+    in_store(&Retry { ticket }, &mut store, &config, &ask, clock.now_ms(), out)
 }
 
 /// What the verb does to a store.
@@ -60,37 +67,67 @@ pub fn in_store(
             Err(_) => ask(&external, &reference)?,
         },
     };
+    let stored = store.link_of_external(&of)?;
     let row = store.queue_row(&of, now_ms)?;
-    let refused = try_refused_again(store, &of, now_ms)?;
-    if !refused.is_empty() {
-        writeln!(out, "{name} is due now, with what was refused of it: {}.", refused.join(", "))?;
-    } else if store.retry_parked(Some(&of), now_ms)? > 0 {
-        let error = row.and_then(|row| row.error).unwrap_or_default();
-        writeln!(out, "{name} is due now. It was parked because {error}")?;
-    } else {
-        writeln!(out, "{name} is not parked{}. Nothing was changed.", what_it_does(row))?;
+    let sides = Sides::read(store, config)?;
+    let external = &of.external;
+    let known = Ticket { external, stored: stored.as_ref(), row: row.as_ref(), sides: &sides, config, now_ms };
+    let standing = Standing::of(known);
+    let names = match &stored {
+        Some(stored) => Names::of(stored, config),
+        None => Names::unlinked(external, name, config),
+    };
+    let tried: Vec<&Is> = standing
+        .is
+        .iter()
+        .filter(|is| matches!(is, Is::Parked(_) | Is::KeptBack(_) | Is::Failing(_) | Is::Refused(_)))
+        .collect();
+    let is_ended = stored.as_ref().is_some_and(|stored| stored.state == LinkState::Ended);
+    if tried.is_empty() || is_ended {
+        let why = match standing.is.as_slice() {
+            [] => "nothing of it waits".to_owned(),
+            all => all.iter().map(|is| names.told(is)).collect::<Vec<_>>().join("; "),
+        };
+        writeln!(out, "{name} has nothing to try again: {}Nothing was changed.", sentences::ended(&why))?;
+        return Ok(Outcome::Fine);
+    }
+    if let Some(stored) = stored.as_ref().filter(|stored| has_parts(&stored.link)) {
+        let did = Activity { at_ms: now_ms, text: format!("an operator wants {} tried again", parts(&stored.link)) };
+        let again = |link: &mut Link, _: &mut LinkState| {
+            link.try_refused_again();
+            link.try_held_again();
+        };
+        store.amend_link(stored.id, &again, &did, now_ms)?;
+    }
+    store.retry_parked(Some(&of), now_ms)?;
+    let about = About::External { of: of.clone(), class: None };
+    store.mark_dirty(&[DirtyMark { about, look: Look::default(), due_ms: now_ms }], now_ms)?;
+    writeln!(out, "{name} is due now:")?;
+    for is in &tried {
+        let settles_ms = match (is, &stored) {
+            (Is::KeptBack(kept), Some(stored)) => stored.link.not_sent_before_ms(&kept.held.part),
+            _ => None,
+        };
+        let after = settles_ms.filter(|at_ms| *at_ms > now_ms);
+        let after = after.map_or(String::new(), |at_ms| {
+            format!(". An earlier try of it may still be carried out: it follows after {}", moment(at_ms))
+        });
+        writeln!(out, "  {}{after}", names.tried(is))?;
+    }
+    for line in sentences::of_sides(&sides, Some(external), now_ms) {
+        writeln!(out, "But {line}.")?;
     }
     Ok(Outcome::Fine)
 }
 
-/// The fields of which a value was refused; they are tried again now.
-fn try_refused_again(store: &mut dyn Store, of: &TicketOf, now_ms: i64) -> anyhow::Result<Vec<String>> {
-    let Some(stored) = store.link_of_external(of)? else { return Ok(Vec::new()) };
-    let codes: Vec<String> = stored.link.refused.iter().map(|refused| refused.code.clone()).collect();
-    if !codes.is_empty() {
-        let did = Activity { at_ms: now_ms, text: format!("an operator wants {} tried again", codes.join(", ")) };
-        store.amend_link(stored.id, &|link, _| link.try_refused_again(), &did, now_ms)?;
-        store.retry_parked(Some(of), now_ms)?;
-    }
-    Ok(codes)
+fn has_parts(link: &Link) -> bool {
+    !link.refused.is_empty() || !link.held.is_empty()
 }
 
-fn what_it_does(row: Option<QueueRow>) -> String {
-    match row {
-        None => ": nothing of it waits".to_owned(),
-        Some(QueueRow { error: Some(error), .. }) => format!("; it is tried again by itself ({error})"),
-        Some(_) => "; its pass is to come".to_owned(),
-    }
+fn parts(link: &Link) -> String {
+    let refused = link.refused.iter().map(|refused| refused.code.clone());
+    let held = link.held.iter().map(|held| part_name(link, &held.part));
+    refused.chain(held).collect::<Vec<_>>().join(", ")
 }
 
 /// A ticket whose create is refused has no pair, so only its iTop knows its reference.

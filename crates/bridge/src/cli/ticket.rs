@@ -1,5 +1,7 @@
-//! How people name a ticket on the command line: `acme:R-000123`, `elitery:R-000077`, or a link's
-//! number.
+//! How people name a ticket on the command line: `acme:R-000123`, `elitery:R-000077`, a link's number, or a plain
+//! `R-000123` where only one ticket is called so.
+
+use std::io::IsTerminal as _;
 
 use anyhow::bail;
 
@@ -20,10 +22,16 @@ pub(super) fn side_or_ticket(name: &str) -> Result<String, String> {
 
 /// An argument that names a ticket.
 pub(super) fn ticket(name: &str) -> Result<String, String> {
-    let is_ticket = name.parse::<i64>().is_ok() || name.contains(':');
+    // A side's name alone is none.
+    let is_ticket = name.contains(':') || is_reference(name);
     side_or_ticket(name).ok().filter(|_| is_ticket).ok_or_else(|| {
-        "write SIDE:REFERENCE, such as acme:R-000123 or elitery:R-000077, or a link's number, such as 12".to_owned()
+        "write SIDE:REFERENCE, such as acme:R-000123 or elitery:R-000077, R-000123 alone where one ticket is called so, or a link's number, such as 12".to_owned()
     })
+}
+
+/// As iTop's own references, with a prefix or without: what the number is called.
+fn is_reference(name: &str) -> bool {
+    name.ends_with(|last: char| last.is_ascii_digit())
 }
 
 /// The side that is called so.
@@ -61,7 +69,7 @@ pub(super) fn find(store: &mut dyn Store, config: &Config, name: &str) -> anyhow
     match find_any(store, config, name)? {
         Named::Pair(stored) => Ok(*stored),
         Named::Unlinked { external, reference } => bail!(
-            "no pair has the ticket {reference} of {external}; where it is parked, `itop-bridge links list` says why"
+            "no pair has the ticket {reference} of {external}; `itop-bridge links show {external}:{reference}` says why"
         ),
     }
 }
@@ -75,10 +83,13 @@ pub(super) fn find_any(store: &mut dyn Store, config: &Config, name: &str) -> an
         };
     }
     let Some((side, reference)) = name.split_once(':') else {
-        bail!(
-            "{name:?} names neither a side nor a ticket: write SIDE:REFERENCE, such as acme:R-000123, or a link's number{}",
-            sides(config)
-        );
+        if !is_reference(name) {
+            bail!(
+                "{name:?} names neither a side nor a ticket: write SIDE:REFERENCE, such as acme:R-000123, or a link's number{}",
+                sides(config)
+            );
+        }
+        return plain(store, config, name);
     };
     let internal = side == config.internal.name;
     if !internal && !config.externals.iter().any(|external| external.name() == side) {
@@ -102,6 +113,75 @@ pub(super) fn find_any(store: &mut dyn Store, config: &Config, name: &str) -> an
         if let Some(stored) = found {
             return Ok(Named::Pair(Box::new(stored)));
         }
+    }
+}
+
+/// A reference without its side. Where several tickets of pairs are called so, each is named.
+fn plain(store: &mut dyn Store, config: &Config, reference: &str) -> anyhow::Result<Named> {
+    let mut called = called(store, config, reference)?;
+    match called.len() {
+        1 => Ok(Named::Pair(Box::new(called.remove(0).1))),
+        0 => {
+            let externals: Vec<&str> = config.externals.iter().map(|external| external.name()).collect();
+            match externals.as_slice() {
+                [external] => Ok(Named::Unlinked { external: (*external).to_owned(), reference: reference.to_owned() }),
+                several => {
+                    let names: Vec<String> = several.iter().map(|external| format!("{external}:{reference}")).collect();
+                    bail!("no pair has a ticket {reference}; name its side: {}", names.join(" or "))
+                }
+            }
+        }
+        _ => {
+            let names: Vec<String> = called.iter().map(|(name, pair)| of_pair(config, name, pair)).collect();
+            bail!("several tickets are called {reference}; write one of {}", names.join(", "))
+        }
+    }
+}
+
+fn of_pair(config: &Config, name: &str, pair: &Stored) -> String {
+    format!("{name} (link {}: {})", pair.id, pair_name(config, pair))
+}
+
+/// The pairs with a ticket that is called so, each by the name of that ticket; a pair whose two tickets are called
+/// the same, once.
+fn called(store: &mut dyn Store, config: &Config, reference: &str) -> anyhow::Result<Vec<(String, Stored)>> {
+    let (mut found, mut after) = (Vec::new(), 0);
+    loop {
+        let page = store.links(None, after, MAX_ROWS, None)?;
+        let Some(last) = page.last() else { return Ok(found) };
+        after = last.id;
+        for stored in page {
+            let is = |key: &itop_bridge_core::TicketKey| key.reference == reference;
+            if is(&stored.link.external) {
+                found.push((format!("{}:{reference}", stored.external_name), stored));
+            } else if stored.link.internal.as_ref().is_some_and(is) {
+                found.push((format!("{}:{reference}", config.internal.name), stored));
+            }
+        }
+    }
+}
+
+/// The name as it was given; where several tickets fit it, a person at a terminal is asked which is meant.
+pub(super) fn settled(store: &mut dyn Store, config: &Config, name: &str) -> anyhow::Result<String> {
+    let is_plain = !name.contains(':') && name.parse::<i64>().is_err() && is_reference(name);
+    if !is_plain || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Ok(name.to_owned());
+    }
+    let called = called(store, config, name)?;
+    if called.len() < 2 {
+        return Ok(name.to_owned());
+    }
+    eprintln!("several tickets are called {name}:");
+    for (at, (name, pair)) in called.iter().enumerate() {
+        eprintln!("  {}  {}", at + 1, of_pair(config, name, pair));
+    }
+    eprint!("Which one? [1-{}] ", called.len());
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    let chosen = answer.trim().parse::<usize>().ok().and_then(|number| called.get(number.checked_sub(1)?));
+    match chosen {
+        Some((name, _)) => Ok(name.clone()),
+        None => bail!("none was chosen; nothing was changed"),
     }
 }
 

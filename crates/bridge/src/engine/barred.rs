@@ -66,7 +66,11 @@ impl Pass<'_> {
         let held = Held { part, to, status, since_ms, tries, tried_ms, not_before_ms, asked_ms, of };
         if known.is_none() {
             let told = told(&self.link, &held, &self.shared.itop(self.lane, to).name);
-            tracing::warn!(ticket = %self.name(), error = %failure.text, "{told}; it is tried again, and the rest of the ticket goes on");
+            let rest = match held.part {
+                Part::Creation => "nothing of the ticket crosses until then",
+                _ => "the rest of the ticket goes on",
+            };
+            tracing::warn!(ticket = %self.name(), error = %failure.text, "{told}; it is tried again, and {rest}");
             self.did(format!("kept back: {told}"));
         }
         self.link.hold(held);
@@ -117,7 +121,8 @@ impl Pass<'_> {
         match next {
             Next::Retry { due_ms, error, parked, look } => Next::Retry {
                 due_ms: due_ms.min(held_due_ms),
-                error: format!("{error}; {texts}"),
+                // Of what is kept back the link tells; but no ticket is parked without its reason.
+                error: if is_parked && !parked { format!("{texts}; {error}") } else { error },
                 parked: parked || is_parked,
                 look,
             },
@@ -128,7 +133,7 @@ impl Pass<'_> {
                     due_ms = due_ms.min(wanted_ms);
                     look.merge(&wanted);
                 }
-                Next::Retry { due_ms, error: texts, parked: is_parked, look: Some(look) }
+                Next::Held { due_ms, error: texts, parked: is_parked, look }
             }
         }
     }
@@ -154,7 +159,8 @@ pub fn told(link: &Link, held: &Held, instance: &str) -> String {
     format!("{}: {} by what stands before {instance}", name_of(link, &held.part), held.status)
 }
 
-fn name_of(link: &Link, part: &Part) -> String {
+/// A part of a ticket as people call it.
+pub fn name_of(link: &Link, part: &Part) -> String {
     match part {
         Part::Creation => "the ticket's creation".to_owned(),
         Part::Field { code } => code.clone(),

@@ -43,7 +43,7 @@ impl Pass<'_> {
     ) -> Result<Option<Ticket>, Failure> {
         self.stands_again().await?;
         let mut draft = self.draft(class, fields).await?;
-        let mut creation = self.creation_of(&draft).await?;
+        let mut creation = self.creation_of(&draft, external).await?;
         loop {
             draft.retain(|part| self.shared.internal.has_attribute(class, part.code()));
             let error = match Box::pin(self.try_to_create(class, &creation, &draft, external)).await? {
@@ -243,7 +243,7 @@ impl Pass<'_> {
     }
 
     /// The intent; until when it may land is each call's to say.
-    async fn creation_of(&self, draft: &[Outgoing<'_>]) -> Result<Creation, Failure> {
+    async fn creation_of(&self, draft: &[Outgoing<'_>], external: &Ticket) -> Result<Creation, Failure> {
         let fields = draft.iter().filter(|part| part.is_whole).map(|part| part.field);
         let sources = fields.filter_map(|field| Some((field.code.clone(), field.source.clone()?)));
         let earlier = self.link.creation.as_ref();
@@ -253,7 +253,8 @@ impl Pass<'_> {
             Some(earlier) => (earlier.highest_before, earlier.since_ms),
             None => (self.shared.highest_internal().await?, self.shared.now_ms()),
         };
-        Ok(Creation { until_ms: 0, highest_before, since_ms, fields: sources.collect(), tries })
+        let (fields, status) = (sources.collect(), external.status.clone());
+        Ok(Creation { until_ms: 0, highest_before, since_ms, fields, tries, status })
     }
 
     async fn send_create(

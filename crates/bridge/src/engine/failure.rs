@@ -109,7 +109,11 @@ impl From<StoreError> for Failure {
 /// again at every try.
 pub fn news<'a>(claim: &Claim, next: &'a Next) -> Option<(&'a str, bool)> {
     match next {
-        Next::Retry { error, parked, .. } if *parked || claim.error.as_ref() != Some(error) => Some((error, *parked)),
+        Next::Retry { error, parked, .. } | Next::Held { error, parked, .. }
+            if *parked || claim.error.as_ref() != Some(error) =>
+        {
+            Some((error, *parked))
+        }
         _ => None,
     }
 }

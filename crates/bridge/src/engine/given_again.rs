@@ -36,10 +36,11 @@ impl Pass<'_> {
             "{} (id {}) of the internal side is the copy of {} now: was this iTop restored from a backup, or cloned?",
             internal.reference, internal.id, other.link.external.reference
         );
+        let halt = Halt { kind: HaltKind::InternalReferenceChanged, text };
         if self.link.resumed {
-            self.end(&text).await?;
+            self.end(&halt).await?;
         } else {
-            self.stop(Halt { kind: HaltKind::InternalReferenceChanged, text }).await?;
+            self.stop(halt).await?;
         }
         Ok(Next::Done)
     }

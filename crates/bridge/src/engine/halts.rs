@@ -190,7 +190,7 @@ impl Shared {
             Ok(before.is_none_or(|before| before != said))
         };
         if self.store.call(halt).await? {
-            tracing::error!(itop = %itop.name, reason, "halted: nothing is written until `resume`");
+            tracing::error!(itop = %itop.name, reason, "halted: nothing is written until `itop-bridge resume {}`", itop.name);
         }
         Ok(())
     }

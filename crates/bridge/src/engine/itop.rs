@@ -72,6 +72,14 @@ struct Known {
     answers: u64,
     unreadable: HashMap<(Loaded, u64), Unreadable>,
     throttled: Option<Throttled>,
+    sweeps: Sweeps,
+}
+
+/// When the side was swept last, and is to be next.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Sweeps {
+    pub last_ms: Option<i64>,
+    pub next_ms: Option<i64>,
 }
 
 /// How a text attribute is held: it differs between iTop's versions (`solution` is plain in 3.1 and
@@ -347,6 +355,16 @@ impl Itop {
     /// Whether it asked for fewer calls and has not answered since.
     pub(super) fn throttled(&self) -> Option<Throttled> {
         self.known().throttled.clone()
+    }
+
+    pub(super) fn sweeps(&self) -> Sweeps {
+        self.known().sweeps
+    }
+
+    /// It was swept just now, or left in peace, and is to be swept next then.
+    pub(super) fn swept(&self, at_ms: Option<i64>, next_ms: i64) {
+        let sweeps = &mut self.known().sweeps;
+        *sweeps = Sweeps { last_ms: at_ms.or(sweeps.last_ms), next_ms: Some(next_ms) };
     }
 
     pub(super) fn set_throttled(&self, throttled: Option<Throttled>) {

@@ -56,6 +56,7 @@ mod stops;
 mod suspensions;
 mod sweep;
 mod throttle;
+mod told;
 mod troubles;
 mod unreadable;
 mod went_back;
@@ -73,7 +74,7 @@ use tokio::sync::watch;
 pub use adopt::{CannotAdopt, PairOf, ReadyPair};
 pub use alerts::Alerts;
 pub use backfill::{Older, TellClass, TitleAdopted, TitlePair, Titled, Unclear, Wish, Wished};
-pub use barred::told as kept_back;
+pub use barred::{name_of as part_name, told as kept_back};
 pub use connection::connection_began_after;
 pub use dates::kept_date_format;
 pub use heavy::told as too_heavy;
@@ -82,7 +83,7 @@ pub use instants::{Offsets, agree_for_a_year};
 pub use itop::Itop;
 pub use parents::words_of;
 pub use policies::{LaneSettings, target_of};
-pub use preview::{CannotTell, Preview};
+pub use preview::{CannotTell, NoPlan, NotCarried, Preview};
 pub use rebuild::{Duplicate, FOUND_AGAIN, FoundBy, FoundPair, Left, Rebuilt, Stopped, is_over_lost_pairs};
 pub use refused_size::RefusedSize;
 pub use reworded::where_they_stand;
@@ -244,8 +245,14 @@ impl Engine {
         }
         parts.spawn(until_stop(stop.clone(), sweep::run_internal(self.shared.clone())));
         parts.spawn(until_stop(stop.clone(), probe::run(self.shared.clone(), None)));
+        parts.spawn(until_stop(stop.clone(), told::run(self.shared.clone())));
         parts.spawn(until_stop(stop, alerts::run(self.shared.clone())));
         parts
+    }
+
+    /// The time by the engine's clock.
+    pub fn now_ms(&self) -> i64 {
+        self.shared.now_ms()
     }
 
     /// The metrics, in Prometheus' text format.

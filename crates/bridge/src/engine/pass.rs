@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use itop_bridge_core::document::Document;
-use itop_bridge_core::link::{CopyState, LogNote, Part};
+use itop_bridge_core::link::{CopyState, Ending, LogNote, Part};
 use itop_bridge_core::plan::{Halt, Note, Plan, Step, Write};
 use itop_bridge_core::{Link, Policy, Side, Sight, Ticket, TicketKey, part_of, reconcile};
 use itop_client::Query;
@@ -165,7 +165,9 @@ impl<'a> Pass<'a> {
         };
         match (next, news(&self.claim, next)) {
             (_, Some((error, parked))) => tracing::warn!(ticket, wrote, ms, parked, error, "pass failed"),
-            (Next::Retry { error, .. }, None) => tracing::debug!(ticket, wrote, ms, error, "pass failed again"),
+            (Next::Retry { error, .. } | Next::Held { error, .. }, None) => {
+                tracing::debug!(ticket, wrote, ms, error, "pass failed again")
+            }
             _ => tracing::info!(ticket, wrote, ms, "pass"),
         }
     }
@@ -250,7 +252,7 @@ impl<'a> Pass<'a> {
                 return self.stop(halt.clone()).await.map(|()| None);
             }
             if let Some(end) = &plan.end {
-                return self.end(&end.text).await.map(|()| None);
+                return self.end(end).await.map(|()| None);
             }
             if self.read_parents(&plan, &mut sights).await? || self.list_what_is_written_to(&plan, &mut sights).await? {
                 continue;
@@ -388,7 +390,7 @@ impl<'a> Pass<'a> {
 
     pub(super) async fn stop(&mut self, halt: Halt) -> Result<(), Failure> {
         if self.link.halt.as_ref() != Some(&halt) {
-            tracing::error!(ticket = %self.name(), reason = %halt.text, "halted: nothing is written to this pair until `resume`");
+            tracing::error!(ticket = %self.name(), reason = %halt.text, "halted: nothing is written to this pair until `itop-bridge resume {}`", self.name());
             self.did(format!("halted: {}", halt.text));
             if halt.kind.is_of_a_lost_counterpart() {
                 self.shared.internal.ids_may_start_over();
@@ -399,8 +401,9 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    /// The pair is over: an operator resumed it although a ticket is gone.
-    pub(super) async fn end(&mut self, why: &str) -> Result<(), Failure> {
+    /// The pair is over.
+    pub(super) async fn end(&mut self, over: &Halt) -> Result<(), Failure> {
+        let (why, ending) = (&over.text, over.clone());
         tracing::warn!(ticket = %self.name(), why, "the pair has ended");
         let Some(id) = self.link_id else { return Ok(()) };
         self.ended = true;
@@ -411,6 +414,7 @@ impl<'a> Pass<'a> {
                 id,
                 &|link, state| {
                     link.resumed = false;
+                    link.ending = Some(Ending::Resumed(ending.clone()));
                     *state = LinkState::Ended
                 },
                 &did,
@@ -436,7 +440,7 @@ impl<'a> Pass<'a> {
                 Note::Log { from, log, what: LogNote::Kept(kept) } => self.are_kept(*from, *log, kept),
                 Note::Log { from, log, what: LogNote::Reworded(entries) } => self.are_reworded(*from, *log, entries),
                 Note::Log { what: LogNote::Halted(halt), .. } => {
-                    tracing::error!(ticket = %self.name(), reason = %halt.text, "halted: nothing more of this log is sent until `resume`");
+                    tracing::error!(ticket = %self.name(), reason = %halt.text, "halted: nothing more of this log is sent until `itop-bridge resume {}`", self.name());
                     self.did(format!("halted: {}", halt.text));
                 }
                 Note::Enclosure(enclosure) if enclosure.state == Some(CopyState::RemovedByPerson) => {

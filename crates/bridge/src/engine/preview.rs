@@ -3,7 +3,7 @@
 
 use itop_bridge_core::link::CopyState;
 use itop_bridge_core::plan::{Plan, Write};
-use itop_bridge_core::{FileContent, Link, Policy, Side, Sight, TicketKey, reconcile};
+use itop_bridge_core::{FileContent, Link, Policy, Side, Sight, TicketKey, TicketMark, reconcile};
 use itop_client::oql_quote;
 
 use super::failure::Failure;
@@ -11,6 +11,9 @@ use super::files::unknown_copies;
 use super::sights::Sights;
 use super::{Engine, Lane, Shared, worker};
 use crate::store::{Claim, Lease, Look, TicketOf};
+
+/// Of a time of iTop's, `2026-01-31 12:00:00`.
+const DAY: usize = 10;
 
 /// What both sides show of a ticket, and what a pass would make of it.
 #[derive(Debug)]
@@ -21,14 +24,47 @@ pub struct Preview {
     pub number: Option<i64>,
     pub external: Sight,
     pub internal: Sight,
-    /// Whether its counterpart may stand inside under a mark: the store knows no pair of the external, as after its loss.
-    pub is_lost: bool,
     /// A pass that has something to wait for, or a ticket that is not carried, makes no plan.
-    pub planned: Result<Plan, String>,
+    pub planned: Result<Plan, NoPlan>,
     /// What the files hold that would be copied or rewritten.
     pub contents: Vec<(Side, u64, FileContent)>,
-    /// Until when a write may land that was sent without an answer.
-    pub settles_at_ms: Option<i64>,
+    /// The day on which iTop says that the external ticket was made, where it was read.
+    pub made: Option<String>,
+}
+
+impl Preview {
+    pub fn is_lost(&self) -> bool {
+        matches!(self.planned, Err(NoPlan::Lost(_)))
+    }
+}
+
+/// Why a pass would not come to a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoPlan {
+    /// Its counterpart may stand inside under a mark: the store knows no pair of the external, as after its loss.
+    Lost(String),
+    NotCarried(NotCarried),
+    /// What was sent for the internal ticket that is gone may still land; the new one is made after that.
+    OldMayLand {
+        until_ms: i64,
+    },
+    /// A create without an answer may have made the counterpart, which is looked for first.
+    IsLookedFor,
+}
+
+/// Why a ticket without a pair is not carried inside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotCarried {
+    Gone,
+    /// It does not fit `only`, or, where a date is set, was made before `since`.
+    DoesNotFit {
+        class: String,
+        or_before_since: bool,
+    },
+    /// Somebody's copy.
+    Copy,
+    /// Older than the connection: why it stays, in the engine's words.
+    Older(&'static str),
 }
 
 /// A side could not be read, or the bridge knows too little: in iTop's words where it has some.
@@ -59,6 +95,24 @@ impl Engine {
         self.shared.internal.client.check_login().await.err().map(|error| error.to_string())
     }
 
+    /// Why a ticket without a pair is not carried, where it is not. Reads the external alone.
+    pub async fn why_not_carried(
+        &self,
+        of: &TicketOf,
+        class: Option<String>,
+    ) -> Result<Option<NotCarried>, CannotTell> {
+        let (shared, lane) = (&*self.shared, &**self.shared.lane(&of.external)?);
+        shared.remember_date_formats().await?;
+        let claim = everything(of, class, None);
+        let Some(class) = shared.class_of(lane, &claim).await? else {
+            return Err(shared.why_no_class(lane, of).await?);
+        };
+        let policy = shared.policy_without_defaults(lane, &class)?;
+        let read = worker::read_both(shared, lane, &class, &policy, std::slice::from_ref(&claim)).await;
+        let sights = read.into_iter().next().expect("one ticket was asked for")?;
+        Ok(shared.why_not_taken_up(lane, &claim, &sights).await?)
+    }
+
     /// The plan of a pass over everything of this ticket, as if a hint had named each of its files.
     pub async fn preview(&self, of: &TicketOf, class: Option<String>) -> Result<Preview, CannotTell> {
         let (shared, lane) = (&*self.shared, &**self.shared.lane(&of.external)?);
@@ -79,9 +133,8 @@ impl Engine {
             true => shared.has_pairs_to_find(lane).await.unwrap_or_default(),
             false => None,
         };
-        let is_lost = lost.is_some();
         let why_not = match lost {
-            Some(lost) => Some(lost),
+            Some(lost) => Some(NoPlan::Lost(lost)),
             None => shared.why_not(lane, &claim, &sights).await?,
         };
         let link = match (&claim.link, &sights.external) {
@@ -100,8 +153,11 @@ impl Engine {
         }
         let Sights { external, internal, .. } = sights;
         let number = claim.link.map(|(number, _)| number);
-        let settles_at_ms = link.settles_at_ms().filter(|at_ms| *at_ms > shared.now_ms());
-        Ok(Preview { of: of.clone(), link, number, external, internal, is_lost, planned, contents, settles_at_ms })
+        let made = match &external {
+            Sight::Here(ticket) => policy.made(Side::External, ticket).map(|at| at.chars().take(DAY).collect()),
+            _ => None,
+        };
+        Ok(Preview { of: of.clone(), link, number, external, internal, planned, contents, made })
     }
 }
 
@@ -133,34 +189,39 @@ impl Shared {
     }
 
     /// Why a pass would not come to a plan.
-    async fn why_not(&self, lane: &Lane, claim: &Claim, sights: &Sights) -> Result<Option<String>, Failure> {
+    async fn why_not(&self, lane: &Lane, claim: &Claim, sights: &Sights) -> Result<Option<NoPlan>, Failure> {
         let Some((_, link)) = &claim.link else {
-            return match (&sights.external, self.why_not_carried(lane, sights, &claim.look).await?) {
-                (Sight::Gone | Sight::Unborn, Some(_)) => {
-                    self.why_not_read(lane, claim.lease.of.ticket).await.map(Some)
-                }
-                (_, why) => Ok(why.map(str::to_owned)),
-            };
+            return Ok(self.why_not_taken_up(lane, claim, sights).await?.map(NoPlan::NotCarried));
         };
-        if link.anew_from_ms.is_some_and(|from_ms| self.now_ms() < from_ms) {
-            return Ok(Some(
-                "what was sent for the internal ticket that is gone may still land; the new one is made when nothing of it can"
-                    .to_owned(),
-            ));
+        if let Some(until_ms) = link.anew_from_ms.filter(|from_ms| self.now_ms() < *from_ms) {
+            return Ok(Some(NoPlan::OldMayLand { until_ms }));
         }
-        let looked_for = link.creation.is_some() && link.internal.is_none();
-        Ok(looked_for
-            .then(|| "a create without an answer may have made its counterpart, which is looked for first".to_owned()))
+        let is_looked_for = link.creation.is_some() && link.internal.is_none();
+        Ok(is_looked_for.then_some(NoPlan::IsLookedFor))
+    }
+
+    async fn why_not_taken_up(
+        &self,
+        lane: &Lane,
+        claim: &Claim,
+        sights: &Sights,
+    ) -> Result<Option<NotCarried>, Failure> {
+        let why = self.why_not_carried(lane, sights, &claim.look).await?;
+        let is_copy = sights.first_entry.as_deref().is_some_and(|entry| TicketMark::find(entry).is_some());
+        Ok(match (&sights.external, why) {
+            (_, None) => None,
+            (Sight::Gone | Sight::Unborn, Some(_)) => Some(self.why_not_read(lane, claim.lease.of.ticket).await?),
+            (Sight::Here(_), Some(_)) if is_copy => Some(NotCarried::Copy),
+            (Sight::Here(_), Some(why)) => Some(NotCarried::Older(why)),
+        })
     }
 
     /// A pass reads what fits alone: here one more call tells whether there is such a ticket at all.
-    async fn why_not_read(&self, lane: &Lane, ticket: u64) -> Result<String, Failure> {
-        Ok(match self.ticket_where(&lane.external, &format!("id = {ticket}")).await? {
-            None => "it is gone".to_owned(),
-            Some(_) if lane.settings.sync.since.is_some() => {
-                "it does not fit `only`, or was made before `since`".to_owned()
-            }
-            Some(_) => "it does not fit `only`".to_owned(),
+    async fn why_not_read(&self, lane: &Lane, ticket: u64) -> Result<NotCarried, Failure> {
+        let found = self.ticket_where(&lane.external, &format!("id = {ticket}")).await?;
+        Ok(match found {
+            None => NotCarried::Gone,
+            Some((_, class)) => NotCarried::DoesNotFit { class, or_before_since: lane.settings.sync.since.is_some() },
         })
     }
 

@@ -44,7 +44,7 @@ pub fn where_they_stand(old: &[&OldWords<'_>], target: &str) -> String {
         }
     }
     match places.as_slice() {
-        [] => format!("no file of {target} has the old ones any more"),
-        places => format!("{target} still has the old ones, in {}", places.join(", ")),
+        [] => format!("no file of {target} has the old words any more"),
+        places => format!("{target} still has the old words, in {}", places.join(", ")),
     }
 }

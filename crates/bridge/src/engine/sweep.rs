@@ -30,9 +30,11 @@ pub async fn run_external(shared: Arc<Shared>, lane: Arc<Lane>) {
     let period_ms = lane.settings.sync.sweep_ms;
     shared.say_where_the_connection_began(&lane).await;
     loop {
-        if may_call(&shared, &lane.external).await {
-            report(&shared, &lane.external, shared.sweep_external(&lane).await);
-        }
+        let swept = match may_call(&shared, &lane.external).await {
+            true => report(&shared, &lane.external, shared.sweep_external(&lane).await),
+            false => None,
+        };
+        lane.external.swept(swept, shared.now_ms() + period_ms);
         shared.clock.sleep(period_ms).await;
     }
 }
@@ -40,9 +42,11 @@ pub async fn run_external(shared: Arc<Shared>, lane: Arc<Lane>) {
 pub async fn run_internal(shared: Arc<Shared>) {
     let period_ms = shared.lanes.iter().map(|lane| lane.settings.sync.sweep_ms).min().unwrap_or(shared.timing.sweep_ms);
     loop {
-        if may_call(&shared, &shared.internal).await {
-            report(&shared, &shared.internal, shared.sweep_internal().await);
-        }
+        let swept = match may_call(&shared, &shared.internal).await {
+            true => report(&shared, &shared.internal, shared.sweep_internal().await),
+            false => None,
+        };
+        shared.internal.swept(swept, shared.now_ms() + period_ms);
         shared.clock.sleep(period_ms).await;
     }
 }
@@ -54,7 +58,9 @@ pub(super) async fn may_call(shared: &Shared, itop: &Itop) -> bool {
     !itop.breaker().is_down() && matches!(stopped, Ok(None))
 }
 
-fn report(shared: &Shared, itop: &Itop, swept: Result<usize, Failure>) {
+/// Answers when it was swept, where it was.
+fn report(shared: &Shared, itop: &Itop, swept: Result<usize, Failure>) -> Option<i64> {
+    let at_ms = swept.is_ok().then(|| shared.now_ms());
     match swept {
         Ok(0) => tracing::debug!(itop = %itop.name, "sweep found nothing new"),
         Ok(marked) => {
@@ -63,6 +69,7 @@ fn report(shared: &Shared, itop: &Itop, swept: Result<usize, Failure>) {
         }
         Err(failure) => tracing::warn!(itop = %itop.name, error = %failure.text, "sweep failed; it is made again"),
     }
+    at_ms
 }
 
 /// Where a side stands.

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// Why a side stands still that an operator has paused.
 pub const PAUSED: &str = "an operator paused it";
 
@@ -15,7 +17,8 @@ pub struct Trouble {
 }
 
 /// What is held back. Instances and externals are named as the configuration names them.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// Nothing but the prober calls this side.
     Down { instance: String },
@@ -29,7 +32,8 @@ pub enum Cause {
     Internal,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Access {
     Read,
     Write,

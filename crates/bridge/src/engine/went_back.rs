@@ -149,7 +149,7 @@ impl Shared {
         let reason = format!(
             "its ticket {reference} was last changed at {before}, and shows {now} now: was this iTop restored from a backup, or its clock set back?"
         );
-        tracing::error!(itop = %itop.name, reason, "halted: nothing is written until `resume`");
+        tracing::error!(itop = %itop.name, reason, "halted: nothing is written until `itop-bridge resume {}`", itop.name);
         let halting = itop.halts.begin();
         let (instance, now) = (itop.instance.clone(), now.to_owned());
         let halt = move |store: &mut dyn Store| {

@@ -384,7 +384,7 @@ impl Shared {
     pub(super) async fn finish(&self, claim: &Claim, next: Next) {
         match next {
             Next::Done | Next::Look { .. } => self.waits_no_more(claim),
-            Next::Wait { .. } | Next::Retry { .. } => self.hand_back(claim),
+            Next::Wait { .. } | Next::Held { .. } | Next::Retry { .. } => self.hand_back(claim),
         }
         let now = self.now_ms();
         // On a full disk nothing can be recorded for a while: without it the ticket would wait for its lease to end.

@@ -220,6 +220,9 @@ pub enum Next {
     /// There was no pass: others' failures hold the ticket back, for this reason. It is as it was, and
     /// becomes due at this time. Shown is its own last error, where it has one.
     Wait { due_ms: i64, reason: String },
+    /// The pass went well, but for parts that something before an iTop keeps from it (the link says which): they are
+    /// tried again at this time. No failure of the ticket's: attempts are reset.
+    Held { due_ms: i64, error: String, parked: bool, look: Look },
     /// The pass failed; it is tried again, at this time, with all that it had to look at, or with `look` where
     /// it got so far that it knows what is left.
     Retry { due_ms: i64, error: String, parked: bool, look: Option<Look> },
@@ -229,9 +232,13 @@ pub enum Next {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct QueueRow {
     pub of: TicketOf,
+    /// As a hint called it; it is needed only while there is no link.
+    pub class: Option<String>,
     pub due_ms: i64,
     pub dirty_since_ms: i64,
+    /// Failed passes in a row. None where it only waits, or parts of it are kept back.
     pub attempts: u32,
+    /// What the last pass failed with, or what the ticket waits for.
     pub error: Option<String>,
     pub parked: bool,
     pub leased: bool,
@@ -373,6 +380,9 @@ pub trait Store: Send {
     /// The rows of the queue, oldest hint first; at most `limit`.
     fn queue(&mut self, external: Option<&str>, limit: usize, now_ms: i64) -> Result<Vec<QueueRow>>;
 
+    /// The rows of one external's tickets that have no link, after a ticket, in order; at most `limit`.
+    fn unlinked(&mut self, external: &str, after: u64, limit: usize, now_ms: i64) -> Result<Vec<QueueRow>>;
+
     /// The row of one ticket; `None` where nothing waits to be looked at.
     fn queue_row(&mut self, of: &TicketOf, now_ms: i64) -> Result<Option<QueueRow>>;
 
@@ -504,6 +514,13 @@ pub trait Store: Send {
 
     /// Live pairs of one external that have halted, or one of whose logs has; at most `limit`.
     fn halted(&mut self, external: &str, limit: usize) -> Result<Vec<Halted>>;
+
+    /// Live pairs of one external of which something is wrong: halted, in conflict, parked, or waiting with an error;
+    /// after a number, in order; at most `limit`.
+    fn troubled(&mut self, external: &str, after: i64, limit: usize) -> Result<Vec<Stored>>;
+
+    /// Whether a `serve` works on this store now; `None` where nobody can tell.
+    fn is_served(&mut self) -> Result<Option<bool>>;
 
     /// Adds webhooks that came to those that came before.
     fn count_hooks(&mut self, came: &[HookCount]) -> Result<()>;

@@ -120,6 +120,15 @@ impl Row {
                 }
                 self.error.get_or_insert_with(|| reason.clone());
             }
+            Next::Held { due_ms, error, parked, look } => {
+                self.hint = Hint { look: look.clone(), due_ms: *due_ms, since_ms: self.hint.since_ms };
+                self.succeeded();
+                self.parked = *parked && fresh.is_none();
+                if let Some(fresh) = fresh {
+                    self.hint.merge(&fresh);
+                }
+                self.error = Some(error.clone());
+            }
             Next::Retry { due_ms, error, parked, look } => {
                 self.hint.due_ms = *due_ms;
                 if let Some(look) = look {

@@ -1,5 +1,6 @@
 //! What an operator watches, as the store knows it.
 
+use itop_bridge_core::plan::HaltKind;
 use serde::{Deserialize, Serialize};
 
 use super::TicketOf;
@@ -45,6 +46,8 @@ pub struct Parked {
 pub struct Halted {
     pub link: i64,
     pub reference: String,
+    /// `None` where only a log has halted.
+    pub kind: Option<HaltKind>,
     pub why: String,
 }
 

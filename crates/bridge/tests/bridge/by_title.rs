@@ -84,7 +84,7 @@ async fn a_ticket_that_a_title_names_is_adopted_and_the_others_are_carried(versi
     assert_eq!(outcome, Outcome::Fine);
     let (_, did) = said.split_once("counterpart: 1 ticket\n").unwrap();
     let pair = "acme:R-000001 with elitery:R-001001: left as it is:";
-    let differed = "it differed when the pair was found; it is left so until it changes outside";
+    let differed = "it differed when the two became a pair; it is left so until it changes outside";
     assert_eq!(
         did,
         format!(
@@ -130,9 +130,13 @@ async fn what_titles_leave_unclear_is_left_alone_and_said(versions: Versions) {
     let (outcome, said) = world.backfill(WANTED).await.unwrap();
     assert_eq!(outcome, Outcome::FaultFound);
     let right = |name: &str, other: &str| {
+        let link = format!("`itop-bridge links link {name} {other}`");
+        let how = match other {
+            "TICKET" => format!("With the one that is its counterpart, {link} makes a pair"),
+            _ => format!("Where these two belong together, {link} makes them a pair"),
+        };
         format!(
-            "`itop-bridge links link {name} {other}` makes a pair of the right two; where there is none, take its \
-             reference out of the titles and run this again. Until then it stays where it is, also when it is changed\n"
+            "{how}; where there is none, take its reference out of the titles and run this again. Until then it stays where it is, also when it is changed\n"
         )
     };
     let both_name = format!("elitery:{}", world.internal.ticket(both).unwrap().field("ref"));

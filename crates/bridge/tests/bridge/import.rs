@@ -79,7 +79,7 @@ async fn the_original_programs_pairs_are_adopted_and_nothing_is_written(versions
     let lines = format!("1,{id},{copy},UserRequest,0\n2,{other},{its_copy},Incident,0\n");
     let (outcome, said) = world.import(&of("adopt", versions, &lines)).await.unwrap();
     assert_eq!(outcome, Outcome::Fine);
-    let differs = "title: it differed when the pair was found; it is left so until it changes outside";
+    let differs = "title: it differed when the two became a pair; it is left so until it changes outside";
     assert_eq!(
         said,
         format!(

@@ -152,6 +152,7 @@ async fn a_ticket_whose_description_is_kept_back_is_made_without_it(versions: Ve
         assert!(world.internal.attachments(copy.id).iter().any(|file| file.filename == "a.txt"), "{status}");
         assert_eq!(world.internal.tickets("UserRequest").len(), 2, "{status}");
         world.pass_seconds(HOUR + 5 * MINUTE).await;
+        assert!(!world.did(id, "changed outside").await, "nobody changed anything");
         let waits = row(&world, id).await.expect("it waits");
         assert!(waits.parked && waits.error.unwrap_or_default().starts_with(&format!("description: {status} by")));
         world.internal.heal();

@@ -3,11 +3,12 @@
 use itop_bridge::cli::Outcome;
 use itop_bridge::cli::links::link::{self, LinkTwo};
 use itop_bridge::cli::links::unlink::Unlink;
-use itop_bridge::cli::links::{self, Links, LinksVerb};
+use itop_bridge::cli::links::{self, Asks, Links, LinksVerb};
 use itop_bridge::store::{LinkState, Store};
 use itop_sim::{Fault, Sim};
 
 use crate::status::{bridged, go, status};
+use crate::verbs::listed;
 use crate::world::*;
 
 either_version_on_either_side![
@@ -37,7 +38,7 @@ impl World {
     }
 
     async fn verb_list(&self) -> String {
-        self.links_said(LinksVerb::List { json: false }).await.unwrap().1
+        self.links_said(listed(false)).await.unwrap().1
     }
 
     async fn links_said(&self, verb: LinksVerb) -> Said {
@@ -45,7 +46,14 @@ impl World {
         let (config, now) = (self.config(), self.now_ms());
         let run = move |store: &mut dyn Store| {
             let mut out = Vec::new();
-            let outcome = links::in_store(&verb, store, &config, &|_, _| panic!("asked"), now, &mut out);
+            let outcome = links::in_store(
+                &verb,
+                store,
+                &config,
+                &Asks { id: &|_, _| panic!("asked"), why_not: &|_, _| panic!("asked") },
+                now,
+                &mut out,
+            );
             let words = String::from_utf8(out).expect("a verb says words");
             Ok(outcome.map(|outcome| (outcome, words)).map_err(|error| format!("{error:#}")))
         };
@@ -92,11 +100,11 @@ async fn two_tickets_are_a_pair_by_hand_and_only_what_comes_then_crosses(version
         "acme:R-000001 and elitery:R-001001 are a pair now: link 1.\n\
          files on both sides: 1; on one side alone, and left there: 4\n\
          note: acme:R-000001 does not fit `only` of acme; as a pair it crosses all the same\n\
-         left as it is: title: it differed when the pair was found; it is left so until it changes outside\n\
-         left as it is: description: it differed when the pair was found; it is left so until it changes outside\n"
+         left as it is: description: it differed when the two became a pair; it is left so until it changes outside\n\
+         left as it is: title: it differed when the two became a pair; it is left so until it changes outside\n"
     );
     let older = world.verb_list().await;
-    assert!(older.contains("ok: differs since the two became a pair: title, description"), "{older}");
+    assert!(older.contains("ok: differs since the two became a pair: description, title"), "{older}");
     world.settle().await;
     world.pass_seconds(3 * HOUR).await;
     world.look_at_everything().await;
@@ -285,7 +293,7 @@ async fn what_cannot_be_linked_is_said_and_nothing_is_stored(versions: Versions)
     }
     assert_eq!(world.links().await, before);
     let refused = world.unlink("acme:R-000002").await.unwrap_err();
-    let why = "no pair has the ticket R-000002 of acme; where it is parked, `itop-bridge links list` says why";
+    let why = "no pair has the ticket R-000002 of acme; `itop-bridge links show acme:R-000002` says why";
     assert_eq!(refused, why);
     world.one_more_pass_writes_nothing().await;
 }

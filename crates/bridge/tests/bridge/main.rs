@@ -47,6 +47,7 @@ mod sides;
 mod sizes;
 mod slowed_down;
 mod specification;
+mod standing;
 mod status;
 mod sweep;
 mod two_bridges;

@@ -7,7 +7,7 @@ use itop_bridge::cli::links::LinksVerb;
 use itop_sim::{Fault, Version};
 
 use crate::status::go;
-use crate::verbs::Said;
+use crate::verbs::{Said, listed};
 use crate::world::*;
 
 const HOUR: u64 = 3600;
@@ -35,7 +35,7 @@ impl Terminal {
     }
 
     async fn list(&mut self, world: &World) {
-        self.shows("links list", world.links_verb(LinksVerb::List { json: false }).await);
+        self.shows("links list", world.links_verb(listed(false)).await);
     }
 
     async fn show(&mut self, world: &World, ticket: &str) {

@@ -8,7 +8,7 @@ use crate::world::*;
 
 const NO_SHOUTING: &str = "A title must not shout";
 
-async fn world(versions: Versions) -> World {
+pub async fn world(versions: Versions) -> World {
     let world = Setup::between(versions).start().await;
     world.acme().allow_value("impact", "4");
     let says = NO_SHOUTING.to_owned();
@@ -173,7 +173,10 @@ async fn an_operator_sees_what_was_refused_and_has_it_tried_again() {
     assert!(shown.contains(conflict) && planned.contains("Value not allowed [4]"), "{shown}\n{planned}");
     world.internal.allow_value("impact", "4");
     let said = world.retry(Some("acme:R-000001")).await.unwrap().1;
-    assert_eq!(said, "acme:R-000001 is due now, with what was refused of it: impact.\n");
+    assert_eq!(
+        said,
+        "acme:R-000001 is due now:\n  conflict: impact: elitery did not take this value: Value not allowed [4]\n"
+    );
     world.settle().await;
     assert_eq!((world.copy_of(id).await.field("impact"), conflicts(&world, id).await.len()), ("4", 0));
     world.one_more_pass_writes_nothing().await;

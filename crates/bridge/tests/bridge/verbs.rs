@@ -1,13 +1,16 @@
 //! The command line's verbs, called beside a running bridge: what they show, and that those that show
 //! change nothing.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use itop_bridge::cli::Outcome;
-use itop_bridge::cli::links::{self, Links, LinksVerb};
+use itop_bridge::cli::links::list::List;
+use itop_bridge::cli::links::{self, Asks, Links, LinksVerb};
 use itop_bridge::cli::pause::{self, Pause};
 use itop_bridge::cli::plan;
 use itop_bridge::cli::retry::{self, Retry};
+use itop_bridge::cli::status::{self, Status};
 use itop_bridge::config::Config;
 use itop_bridge::store::{Activity, Store, TicketOf};
 use itop_bridge_core::caselog::{LogHalt, LogName};
@@ -34,6 +37,11 @@ either_version_on_either_side![
 
 const HOUR: u64 = 3600;
 const PAIR: &str = "acme:R-000001";
+
+/// `links list`, of all.
+pub fn listed(json: bool) -> LinksVerb {
+    LinksVerb::List(List { json, ..List::default() })
+}
 
 pub type Said = Result<(Outcome, String), String>;
 
@@ -76,14 +84,46 @@ impl World {
             Ok(ticket) if ticket < 99 => Ok(TicketOf { external: external.into(), ticket }),
             _ => anyhow::bail!("{external} has no ticket {reference}"),
         };
-        self.verb(move |store, config, now, out| links::in_store(&verb, store, config, &ask, now, out)).await
+        // Asked before, since a verb in the store waits for nothing.
+        let mut why_not = BTreeMap::new();
+        if let LinksVerb::Show { ticket, .. } = &verb.verb
+            && let Some((side, reference)) = ticket.split_once(':')
+            && let Ok(of) = ask(side, reference)
+            && side != "elitery"
+        {
+            let answer = self.engine().why_not_carried(&of, None).await.map_err(|why| why.to_string());
+            why_not.insert(of, answer);
+        }
+        let why_not = move |of: &TicketOf, _: Option<&str>| match why_not.get(of) {
+            Some(Ok(why)) => Ok(why.clone()),
+            Some(Err(why)) => anyhow::bail!("{why}"),
+            None => Ok(None),
+        };
+        self.verb(move |store, config, now, out| {
+            links::in_store(&verb, store, config, &Asks { id: &ask, why_not: &why_not }, now, out)
+        })
+        .await
+    }
+
+    pub async fn status(&self) -> (Outcome, String) {
+        let verb = |store: &mut dyn Store, config: &Config, now, out: &mut dyn Write| {
+            status::in_store(&Status::default(), store, config, now, out)
+        };
+        self.verb(verb).await.expect("the store is there")
+    }
+
+    pub async fn status_json(&self) -> Json {
+        let verb = |store: &mut dyn Store, config: &Config, now, out: &mut dyn Write| {
+            status::in_store(&Status { json: true, watch: false }, store, config, now, out)
+        };
+        serde_json::from_str(&self.verb(verb).await.expect("the store is there").1).unwrap()
     }
 
     pub async fn show(&self, ticket: &str) -> String {
         self.links_verb(LinksVerb::Show { ticket: ticket.into(), json: false }).await.unwrap().1
     }
 
-    async fn show_json(&self, ticket: &str) -> Json {
+    pub async fn show_json(&self, ticket: &str) -> Json {
         let said = self.links_verb(LinksVerb::Show { ticket: ticket.into(), json: true }).await.unwrap().1;
         serde_json::from_str(&said).unwrap()
     }
@@ -95,7 +135,7 @@ fn said(outcome: anyhow::Result<Outcome>, out: Vec<u8>) -> Said {
 }
 
 #[track_caller]
-fn contains_all(said: &str, lines: &[&str]) {
+pub fn contains_all(said: &str, lines: &[&str]) {
     for line in lines {
         assert!(said.contains(line), "{line:?} in:\n{said}");
     }
@@ -218,7 +258,12 @@ async fn a_plan_says_why_nothing_is_written(versions: Versions) {
     world.acme().create_ticket("UserRequest", ticket("A mouse")).await.unwrap();
     world.settle().await;
     let (_, said) = world.plan(PAIR).await.unwrap();
-    assert!(said.ends_with("\nA pass writes nothing: it does not fit `only`.\n"), "{said}");
+    assert!(
+        said.ends_with(
+            "\nA pass writes nothing: it does not fit `only`, which says of UserRequest: title LIKE 'Printer%'.\n"
+        ),
+        "{said}"
+    );
     world.acme().delete_ticket(1).await.unwrap();
     assert_eq!(world.plan("acme:1").await.unwrap_err(), "acme has no ticket with the id 1");
     let id = linked(&world).await;
@@ -234,7 +279,7 @@ async fn a_plan_says_why_nothing_is_written(versions: Versions) {
 
 async fn a_pair_is_shown_with_its_files_logs_and_history(versions: Versions) {
     let world = Setup::between(versions).start().await;
-    let none = world.links_verb(LinksVerb::List { json: false }).await.unwrap().1;
+    let none = world.links_verb(listed(false)).await.unwrap().1;
     assert_eq!(none, "There is no pair yet.\n");
     let id = linked(&world).await;
     let inside = world.copy_of(id).await.id;
@@ -263,9 +308,9 @@ async fn a_pair_is_shown_with_its_files_logs_and_history(versions: Versions) {
     assert_eq!(shown["files"][0]["name"], "photo.png");
     assert_eq!(shown["logs"][0]["delivered"], 1);
     assert!(shown["activity"].as_array().is_some_and(|lines| !lines.is_empty()), "{shown}");
-    let list = world.links_verb(LinksVerb::List { json: false }).await.unwrap().1;
+    let list = world.links_verb(listed(false)).await.unwrap().1;
     assert!(list.contains("acme:R-000001") && list.contains("elitery:R-001001"), "{list}");
-    let list = world.links_verb(LinksVerb::List { json: true }).await.unwrap().1;
+    let list = world.links_verb(listed(true)).await.unwrap().1;
     let list: Json = serde_json::from_str(&list).unwrap();
     assert_eq!(list[0]["internal"], "elitery:R-001001");
     let unknown = world.links_verb(LinksVerb::Show { ticket: "acme:R-000099".into(), json: false }).await;
@@ -310,7 +355,8 @@ async fn of_a_ticket_without_a_pair_it_is_shown_what_waits_and_why(versions: Ver
     world.pause("acme").await.unwrap();
     world.acme().create_ticket("Incident", ticket("Printer on fire")).await.unwrap();
     world.pass_seconds(60).await;
-    let still = "acme stands still: an operator paused it; it goes on by `itop-bridge resume acme`\nqueue: due at ";
+    let still = "acme stands still: an operator paused it; it goes on by `itop-bridge resume acme`\n\
+                 waits: it has no ticket in elitery yet\nqueue: waits since ";
     for name in [PAIR, "acme:1"] {
         let shown = world.show(name).await;
         assert!(shown.starts_with(&format!("{name} has no pair yet\n{still}")), "{shown}");
@@ -322,10 +368,10 @@ async fn of_a_ticket_without_a_pair_it_is_shown_what_waits_and_why(versions: Ver
         "no pair has the ticket R-000099 of acme, and its id was not found: acme has no ticket R-000099. Without a pair \
          wait, by their ids: acme:1; `itop-bridge links show acme:1` says why"
     );
-    assert_eq!(
-        world.links_verb(show("acme:R-000007")).await.unwrap_err(),
-        "no pair has the ticket R-000007 of acme, and nothing of it waits; `itop-bridge plan acme:R-000007` says what a \
-         pass would do"
+    let gone = world.links_verb(show("acme:R-000007")).await.unwrap().1;
+    contains_all(
+        &gone,
+        &["acme:R-000007 has no pair yet\n", "acme has no ticket with the id 7\n", "queue: nothing waits\n"],
     );
     contains_all(&world.plan("acme:I-000001").await.unwrap().1, &["elitery: make an Incident\n"]);
     // Whose side is down is not told by a pause.
@@ -344,11 +390,12 @@ async fn of_a_ticket_without_a_pair_it_is_shown_what_waits_and_why(versions: Ver
 async fn a_pause_and_a_write_without_an_answer_are_shown(versions: Versions) {
     let world = Setup::between(versions).start().await;
     let id = linked(&world).await;
-    let list = async || world.links_verb(LinksVerb::List { json: false }).await.unwrap().1;
+    let list = async || world.links_verb(listed(false)).await.unwrap().1;
     let still = "stands still: an operator paused it; it goes on by `itop-bridge resume";
     for side in ["acme", "elitery"] {
         world.pause(side).await.unwrap();
-        assert!(list().await.contains(&format!("paused: {side} {still} {side}`")), "{}", list().await);
+        assert!(list().await.starts_with(&format!("{side} {still} {side}`\n")), "{}", list().await);
+        assert!(list().await.trim_end().ends_with(" paused"), "{}", list().await);
         contains_all(&world.show(PAIR).await, &["state: paused\n", &format!("{side} {still} {side}`\n")]);
         contains_all(&world.plan(PAIR).await.unwrap().1, &[&format!("\n{side} {still} {side}`.\n")]);
         world.resume(side, false).await.unwrap();
@@ -359,9 +406,9 @@ async fn a_pause_and_a_write_without_an_answer_are_shown(versions: Versions) {
     world.acme().update(id, json!({"title": "Printer still on fire"})).await.unwrap();
     world.pass_seconds(5).await;
     let settles = "ent without an answer, settles at 2026-11-24 11:";
-    assert!(list().await.contains(&format!("unanswered: s{settles}")), "{}", list().await);
-    contains_all(&world.show(PAIR).await, &["state: unanswered\n", &format!("\ns{settles}")]);
-    contains_all(&world.plan(PAIR).await.unwrap().1, &[&format!("\nS{settles}")]);
+    assert!(list().await.contains(&format!("unanswered: title: s{settles}")), "{}", list().await);
+    contains_all(&world.show(PAIR).await, &["state: unanswered\n", &format!("\nunanswered: title: s{settles}")]);
+    contains_all(&world.plan(PAIR).await.unwrap().1, &[&format!("\nUnanswered: title: s{settles}")]);
     assert!(world.show_json(PAIR).await["settles_at_ms"].is_i64());
     world.settle().await;
     world.pass_seconds(600).await;
@@ -378,7 +425,7 @@ async fn a_parked_ticket_is_tried_again_when_told(versions: Versions) {
     world.acme().create_ticket("UserRequest", ticket("Printer on fire")).await.unwrap();
     world.pass_seconds(HOUR + 10 * 60).await;
     assert!(world.queue().await[0].parked);
-    let list = |json| world.links_verb(LinksVerb::List { json });
+    let list = |json| world.links_verb(listed(json));
     let listed = list(false).await.unwrap().1;
     assert!(
         listed.contains("acme:1") && listed.contains(" parked: ") && listed.contains("Value not allowed"),
@@ -389,19 +436,16 @@ async fn a_parked_ticket_is_tried_again_when_told(versions: Versions) {
     assert_eq!(listed[0]["number"], Json::Null);
     world.internal.heal();
     let nothing = world.retry(Some("acme:7")).await.unwrap().1;
-    assert_eq!(nothing, "acme:7 is not parked: nothing of it waits. Nothing was changed.\n");
+    assert_eq!(nothing, "acme:7 has nothing to try again: nothing of it waits. Nothing was changed.\n");
     // It has no pair, so that only its iTop knows its reference; the log calls it by its id.
     let said = world.retry(Some(PAIR)).await.unwrap().1;
-    assert!(
-        said.starts_with("acme:R-000001 is due now. It was parked because ") && said.contains("Value not allowed"),
-        "{said}"
-    );
+    assert!(said.starts_with("acme:R-000001 is due now:\n  parked: ") && said.contains("Value not allowed"), "{said}");
     world.pass_seconds(5).await;
     assert_eq!(world.internal.tickets("UserRequest").len(), 1, "long before it tries by itself");
     world.settle().await;
     assert_eq!(world.retry(None).await.unwrap().1, "No ticket is parked. Nothing was changed.\n");
     let nothing = world.retry(Some(PAIR)).await.unwrap().1;
-    assert_eq!(nothing, "acme:R-000001 is not parked: nothing of it waits. Nothing was changed.\n");
+    assert_eq!(nothing, "acme:R-000001 has nothing to try again: nothing of it waits. Nothing was changed.\n");
     world.one_more_pass_writes_nothing().await;
 }
 
@@ -491,7 +535,8 @@ async fn a_link_of_which_only_a_log_has_halted_is_resumed(versions: Versions) {
     let refused = world.resume(PAIR, true).await.unwrap_err();
     assert!(refused.contains("only a log is halted, and the internal ticket still stands"), "{refused}");
     let said = world.resume(PAIR, false).await.unwrap();
-    assert!(said.contains("is resumed. It had stopped because 4 of 5 entries"), "{said}");
+    let after = "the log is taken as delivered, but for the entries dated after the halt.";
+    contains_all(&said, &["had stopped because 4 of 5 entries", after, "It is resumed"]);
     assert!(!world.link(id).await.link.resumed, "nothing but the log is accepted");
     world.settle().await;
     assert_eq!(world.internal.attachments(world.copy_of(id).await.id).len(), 2);

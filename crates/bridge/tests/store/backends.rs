@@ -74,6 +74,7 @@ macro_rules! delegate {
             finish(claim: &Claim, next: &Next, now_ms: i64) -> ();
             next_due(external: &str, now_ms: i64) -> Option<i64>;
             queue(external: Option<&str>, limit: usize, now_ms: i64) -> Vec<QueueRow>;
+            unlinked(external: &str, after: u64, limit: usize, now_ms: i64) -> Vec<QueueRow>;
             queue_row(of: &TicketOf, now_ms: i64) -> Option<QueueRow>;
             lowest_created(external: &str) -> Option<u64>;
             retry_parked(of: Option<&TicketOf>, now_ms: i64) -> usize;
@@ -105,6 +106,8 @@ macro_rules! delegate {
             uncarried_tickets(external: &str, class: &str, after: u64, limit: usize) -> Vec<u64>;
             parked(external: &str, limit: usize) -> Vec<Parked>;
             halted(external: &str, limit: usize) -> Vec<Halted>;
+            troubled(external: &str, after: i64, limit: usize) -> Vec<Stored>;
+            is_served() -> Option<bool>;
             count_hooks(came: &[HookCount]) -> ();
             hooks() -> Vec<HookCount>;
             told() -> Vec<String>;

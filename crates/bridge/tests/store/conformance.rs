@@ -58,7 +58,7 @@ fn a_hint_makes_one_row_that_is_due_at_its_time(store) {
     assert_eq!(store.mark_dirty(&[hint(7, 150)], 100).unwrap(), [Marked::Accepted]);
     assert_eq!(due(store, 149), [0; 0]);
     let expected = QueueRow {
-        of: acme(7), due_ms: 150, dirty_since_ms: 100, attempts: 0, error: None, parked: false, leased: false,
+        of: acme(7), class: None, due_ms: 150, dirty_since_ms: 100, attempts: 0, error: None, parked: false, leased: false,
     };
     assert_eq!(queue(store, 149), [expected]);
     assert_eq!(due(store, 150), [7]);
@@ -944,6 +944,47 @@ fn the_highest_counterpart_is_anybody_s(store) {
 
 // ---- what an operator watches ------------------------------------------------------------
 
+fn what_is_kept_back_is_no_failure_of_the_ticket(store) {
+    store.mark_dirty(&[hint(7, 0)], 100).unwrap();
+    let first = claim_one(store, 100);
+    store.finish(&first, &failed(200, false), 100).unwrap();
+    let second = claim_one(store, 200);
+    let error = "description: 403".to_owned();
+    let next = Next::Held { due_ms: 900, error: error.clone(), parked: true, look: Look::everything() };
+    store.finish(&second, &next, 300).unwrap();
+    let row = store.queue_row(&acme(7), 300).unwrap().unwrap();
+    assert_eq!((row.attempts, row.parked, row.due_ms, row.dirty_since_ms), (0, true, 900, 100));
+    assert_eq!(row.error, Some(error));
+    // A hint that came meanwhile is looked at in its time.
+    store.retry_parked(None, 400).unwrap();
+    let third = claim_one(store, 400);
+    store.mark_dirty(&[hint(7, 450)], 420).unwrap();
+    store.finish(&third, &next, 430).unwrap();
+    let row = store.queue_row(&acme(7), 430).unwrap().unwrap();
+    assert_eq!((row.parked, row.due_ms), (false, 450));
+}
+
+fn what_is_in_trouble_and_what_has_no_link_is_listed(store) {
+    let mut halted = pair(1, 10);
+    halted.halt = Some(plan::Halt { kind: plan::HaltKind::FilesGone, text: "all files are gone".to_owned() });
+    let mut disputed = pair(2, 20);
+    disputed.conflicts.push(link::Conflict { about: "title".to_owned(), text: "differs".to_owned(), is_older: false });
+    let (halted, disputed) = (linked(store, &halted), linked(store, &disputed));
+    linked(store, &pair(3, 30));
+    let waits = linked(store, &pair(4, 40));
+    store.mark_dirty(&[hint(4, 0)], 300).unwrap();
+    let claim = claim_one(store, 300);
+    store.finish(&claim, &failed(1_000, false), 300).unwrap();
+    store.mark_dirty(&[hint(5, 0), hint(8, 0)], 400).unwrap();
+    let ids = |found: Vec<Stored>| found.iter().map(|stored| stored.id).collect::<Vec<_>>();
+    assert_eq!(ids(store.troubled("acme", 0, 9).unwrap()), [halted, disputed, waits]);
+    assert_eq!(ids(store.troubled("acme", halted, 1).unwrap()), [disputed]);
+    assert_eq!(ids(store.troubled("beta", 0, 9).unwrap()), [0; 0]);
+    let tickets = |found: Vec<QueueRow>| found.iter().map(|row| row.of.ticket).collect::<Vec<_>>();
+    assert_eq!(tickets(store.unlinked("acme", 0, 9, 400).unwrap()), [5, 8]);
+    assert_eq!(tickets(store.unlinked("acme", 5, 9, 400).unwrap()), [8]);
+}
+
 fn a_tally_counts_what_waits_and_what_stands_still(store) {
     assert_eq!(store.tally("acme").unwrap(), Tally::default());
     let mut halted = pair(1, 10);
@@ -965,7 +1006,7 @@ fn a_tally_counts_what_waits_and_what_stands_still(store) {
     let tally = Tally { waiting: 1, oldest_ms: Some(300), parked: 1, live: 2, ended: 1, halted: 1, conflicts: 2 };
     assert_eq!(store.tally("acme").unwrap(), tally);
     let why = "all files are gone".to_owned();
-    assert_eq!(store.halted("acme", 9).unwrap(), [Halted { link: id, reference: "R-000001".to_owned(), why }]);
+    assert_eq!(store.halted("acme", 9).unwrap(), [Halted { link: id, reference: "R-000001".to_owned(), kind: Some(plan::HaltKind::FilesGone), why }]);
     let parked = store.parked("acme", 9).unwrap();
     assert_eq!(parked.iter().map(|parked| parked.of.ticket).collect::<Vec<_>>(), [9]);
     assert!(!parked[0].error.is_empty(), "it says why");

@@ -245,6 +245,7 @@ impl Pair {
             .iter()
             .map(|(ticket, row)| QueueRow {
                 of: acme(*ticket),
+                class: None,
                 due_ms: row.due_ms(),
                 dirty_since_ms: row.since_ms(),
                 attempts: row.attempts,

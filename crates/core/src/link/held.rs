@@ -125,6 +125,11 @@ impl Link {
         self.held.retain(|held| held.part != *part);
     }
 
+    /// An operator wants what is held up tried at once.
+    pub fn try_held_again(&mut self) {
+        self.held.iter_mut().for_each(|held| held.not_before_ms = i64::MIN);
+    }
+
     pub fn heavy_on(&self, side: Side) -> Option<&Heavy> {
         self.heavy.iter().find(|heavy| heavy.on == side)
     }

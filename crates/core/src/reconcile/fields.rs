@@ -129,7 +129,12 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
             plan.conflicts.push(refused.conflict(&policy.internal));
             continue;
         }
-        why.push(if moved { format!("{code} changed outside") } else { format!("an earlier {code} landed late") });
+        why.push(match (agreed, moved) {
+            // The counterpart was made without it.
+            (None, _) => format!("{code} is still to be delivered"),
+            (Some(_), true) => format!("{code} changed outside"),
+            (Some(_), false) => format!("an earlier {code} landed late"),
+        });
         let lost_edit =
             lost_edit(link, code, target).filter(|edit| !(edit.may_be_ours && says_as_much(&value, target)));
         if let Some(late) = landed_late {
@@ -151,7 +156,7 @@ pub fn as_they_stand(policy: &Policy, external: &Ticket, internal: &Ticket) -> (
         };
         notes.push(Note::Field { code: code.clone(), external: source.clone(), internal: target.clone() });
         if differs(policy, external, internal, code) {
-            let text = "it differed when the pair was found; it is left so until it changes outside".to_owned();
+            let text = "it differed when the two became a pair; it is left so until it changes outside".to_owned();
             conflicts.push(Conflict { about: code.clone(), text, is_older: true });
         }
     }

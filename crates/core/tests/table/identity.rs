@@ -74,6 +74,7 @@ pub fn corrected() -> Vec<Case> {
                     since_ms: 0,
                     fields: read.map(|(code, value)| (code.to_owned(), value.to_owned())).into(),
                     tries: 1,
+                    ..Default::default()
                 });
             }),
             outside(LATER),

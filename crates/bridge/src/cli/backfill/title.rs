@@ -132,7 +132,12 @@ fn left_alone(external: &str, internal: &str, unclear: &Unclear, older: OlderTic
         OlderTickets::Stay => "Until then it stays where it is, also when it is changed",
         OlderTickets::CrossWhenChanged => "When it is changed before that, `serve` makes a copy of it (`older`)",
     };
+    let how = match rivals.is_empty() {
+        true => format!("with the one that is its counterpart, {link} makes a pair"),
+        false => format!("where these two belong together, {link} makes them a pair"),
+    };
     format!(
-        "left alone: {name}: {what}. {link} makes a pair of the right two; where there is none, take its reference out of the titles and run this again. {until}"
+        "left alone: {name}: {what}. {}; where there is none, take its reference out of the titles and run this again. {until}",
+        crate::sentences::capital(&how)
     )
 }

@@ -36,8 +36,17 @@ pub fn write(
         }
     }
     files.push((path.to_owned(), SecretString::from(text)));
+    has_its_folder(path)?;
     replace_all(&files)?;
     Ok(files.into_iter().map(|(file, _)| file).collect())
+}
+
+fn has_its_folder(path: &Path) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        bail!("there is no folder {}: make it, and run the same again; nothing was written", folder.display());
+    }
+    Ok(())
 }
 
 /// The file of a password that was typed, and its contents.

@@ -149,11 +149,32 @@ impl Find<'_> {
                 .with_context(|| format!("there is no link number {number}; `itop-bridge links list` shows all"))?;
             return Ok(Said::Number(Box::new(stored)));
         }
-        let (side, reference) = name.split_once(':').with_context(|| format!("{name:?} names no ticket"))?;
+        let Some((side, reference)) = name.split_once(':') else { return self.plain(name).await };
         match ticket::side(self.config, side) {
             Some(Instance::Internal) => Ok(Said::Inside { reference: reference.to_owned() }),
             Some(Instance::External(external)) => Ok(Said::Outside { external, reference: reference.to_owned() }),
             None => bail!("there is no side {side:?}{}", ticket::sides(self.config)),
+        }
+    }
+
+    /// A reference without its side: the iTops say whose it is.
+    async fn plain(&self, reference: &str) -> anyhow::Result<Said> {
+        let mut found = Vec::new();
+        for external in self.config.externals.iter().map(|external| external.name()) {
+            if self.engine.external_ticket(external, reference).await?.is_some() {
+                let said = Said::Outside { external: external.to_owned(), reference: reference.to_owned() };
+                found.push((format!("{external}:{reference}"), said));
+            }
+        }
+        if self.engine.internal_ticket(reference).await?.is_some() {
+            let name = format!("{}:{reference}", self.config.internal.name);
+            found.push((name, Said::Inside { reference: reference.to_owned() }));
+        }
+        let names: Vec<String> = found.iter().map(|(name, _)| name.clone()).collect();
+        match names.len() {
+            0 => bail!("no iTop has a ticket {reference}{}", ticket::sides(self.config)),
+            1 => Ok(found.remove(0).1),
+            _ => bail!("several tickets are called {reference}; write one of {}", names.join(", ")),
         }
     }
 

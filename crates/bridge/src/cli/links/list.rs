@@ -1,96 +1,130 @@
-//! `links list`: every pair, and every parked ticket that has none yet.
+//! `links list`: every pair, and every ticket that waits and has none yet.
 
 use std::io::Write;
 
+use anyhow::bail;
+use clap::Args;
 use comfy_table::{Table, presets};
-use itop_bridge_core::Side;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
-use super::row::{Row, as_json, names};
-use crate::cli::standstill::Standstill;
-use crate::cli::{Outcome, print_json};
+use super::row::{Row, Unlinked, as_json};
+use crate::cli::{Outcome, print_json, ticket};
 use crate::config::Config;
-use crate::store::{MAX_ROWS, Parked, Store, Stored};
+use crate::sentences;
+use crate::standing::{Sides, Standing, Word};
+use crate::store::{Instance, MAX_ROWS, Store};
+
+/// List every pair: its number, its tickets, their states, and whether something is wrong; and every ticket that
+/// waits and has no pair yet, by its id. Above them, what is wrong with a side.
+#[derive(Debug, Default, Args)]
+#[command(after_help = "\
+Examples:
+  itop-bridge links list
+  itop-bridge links list --side acme --state halted,conflict
+  itop-bridge links list --json | jq '.[] | select(.state == \"halted\")'
+
+States:
+  ok          in step
+  halted      the pair, or a log of it, waits for `resume`
+  parked      refused for an hour; tried again after 1 h, 6 h, then daily
+  kept-back   something before an iTop keeps a part of it from it
+  refused     an iTop does not take a value; also found as conflict
+  conflict    the two differ, and the bridge leaves that to a person
+  failing     its passes fail, and are tried again
+  unanswered  something was sent without an answer, and may still be carried out
+  waiting     for a side, or for its first pass
+  paused      with its side, until `resume`
+  ended       neither ticket is written any more")]
+pub struct List {
+    /// Only tickets of this external. The internal side's name is all of them.
+    #[arg(long, value_name = "NAME")]
+    pub side: Option<String>,
+    /// Only tickets of which one of these is so; several with commas.
+    #[arg(long = "state", value_name = "STATE", value_enum, value_delimiter = ',', hide_possible_values = true)]
+    pub states: Vec<Word>,
+    /// Print an array of {number, external, internal, external_status, internal_status, state, states, why,
+    /// settles_at_ms, next_ms}.
+    #[arg(long)]
+    pub json: bool,
+}
 
 pub(super) fn list(
-    json: bool,
+    list: &List,
     store: &mut dyn Store,
     config: &Config,
     now_ms: i64,
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
-    let still = Standstill::all(store, config)?;
-    let mut rows = Vec::new();
-    let mut after = 0;
+    let of = match list.side.as_ref().map(|name| (name, ticket::side(config, name))) {
+        None | Some((_, Some(Instance::Internal))) => None,
+        Some((_, Some(Instance::External(name)))) => Some(name),
+        Some((name, None)) => bail!("there is no side {name:?}{}", ticket::sides(config)),
+    };
+    let sides = Sides::read(store, config)?;
+    let is_wanted =
+        |standing: &Standing| list.states.is_empty() || list.states.iter().any(|word| standing.is_word(*word));
+    let (mut rows, mut after) = (Vec::new(), 0);
     loop {
-        let page = store.links(None, after, MAX_ROWS, None)?;
+        let page = store.links(of.as_deref(), after, MAX_ROWS, None)?;
         let Some(last) = page.last() else { break };
         after = last.id;
         for stored in page {
-            rows.push(Row::of(store, stored, &still, config, now_ms)?);
+            let row = Row::of(store, stored, &sides, config, now_ms)?;
+            rows.extend(is_wanted(&row.standing).then_some(row));
         }
     }
-    let parked = parked_without_pair(store, config)?;
-    if json {
+    let mut unlinked = unlinked(store, of.as_deref(), &sides, config, now_ms)?;
+    unlinked.retain(|ticket| is_wanted(&ticket.standing));
+    if list.json {
         let pairs = rows.iter().map(|row| as_json(row, config));
-        let all: Vec<Json> = pairs.chain(parked.iter().map(parked_as_json)).collect();
+        let all: Vec<Json> = pairs.chain(unlinked.iter().map(|ticket| ticket.as_json(config))).collect();
         print_json(&all, out)?;
-    } else if rows.is_empty() && parked.is_empty() {
-        writeln!(out, "There is no pair yet.")?;
-    } else {
-        writeln!(out, "{}", table(&rows, &parked, config))?;
+        return Ok(Outcome::Fine);
+    }
+    for line in sentences::of_sides(&sides, of.as_deref(), now_ms) {
+        writeln!(out, "{line}")?;
+    }
+    match (rows.is_empty() && unlinked.is_empty(), list.side.is_none() && list.states.is_empty()) {
+        (true, true) => writeln!(out, "There is no pair yet.")?,
+        (true, false) => writeln!(out, "No ticket is so.")?,
+        (false, _) => writeln!(out, "{}", table(&rows, &unlinked, config))?,
     }
     Ok(Outcome::Fine)
 }
 
-/// Tickets whose creation inside was refused. No pair names their references, so they are called by their ids.
-fn parked_without_pair(store: &mut dyn Store, config: &Config) -> anyhow::Result<Vec<Parked>> {
+/// Tickets that wait and have no counterpart and no link.
+fn unlinked(
+    store: &mut dyn Store,
+    of: Option<&str>,
+    sides: &Sides,
+    config: &Config,
+    now_ms: i64,
+) -> anyhow::Result<Vec<Unlinked>> {
     let mut all = Vec::new();
-    for external in &config.externals {
-        let parked = store.parked(external.name(), usize::MAX)?;
-        all.extend(parked.into_iter().filter(|ticket| ticket.reference.is_none()));
+    for external in config.externals.iter().map(|external| external.name()) {
+        if of.is_some_and(|of| of != external) {
+            continue;
+        }
+        let mut after = 0;
+        loop {
+            let page = store.unlinked(external, after, MAX_ROWS, now_ms)?;
+            let Some(last) = page.last() else { break };
+            after = last.of.ticket;
+            all.extend(page.into_iter().map(|row| Unlinked::of(row, sides, config, now_ms)));
+        }
     }
     Ok(all)
 }
 
-fn parked_name(ticket: &Parked) -> String {
-    format!("{}:{}", ticket.of.external, ticket.of.ticket)
-}
-
-fn parked_as_json(ticket: &Parked) -> Json {
-    json!({
-        "number": null,
-        "external": parked_name(ticket),
-        "internal": null,
-        "external_status": null,
-        "internal_status": null,
-        "state": "parked",
-        "why": ticket.error,
-        "settles_at_ms": null,
-    })
-}
-
-fn table(rows: &[Row], parked: &[Parked], config: &Config) -> String {
+fn table(rows: &[Row], unlinked: &[Unlinked], config: &Config) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(["LINK", "OUTSIDE", "STATUS", "INSIDE", "STATUS", "STATE"]);
     for row in rows {
-        let Stored { id, link, .. } = &row.stored;
-        let (outside, inside) = names(&row.stored, config);
-        let state = if row.why.is_empty() { row.state.to_owned() } else { format!("{}: {}", row.state, row.why) };
-        let status = |side| link.ancestor.side(side).status.clone();
-        table.add_row([
-            id.to_string(),
-            outside,
-            status(Side::External),
-            inside.unwrap_or_default(),
-            status(Side::Internal),
-            state,
-        ]);
+        table.add_row(row.cells(config));
     }
-    for ticket in parked {
-        let state = format!("parked: {}", ticket.error);
-        table.add_row(["", &parked_name(ticket), "", "", "", &state]);
+    for ticket in unlinked {
+        table.add_row(ticket.cells(config));
     }
     table.trim_fmt()
 }

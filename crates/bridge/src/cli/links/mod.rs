@@ -6,16 +6,18 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 
 use super::retry::{self, Ask};
-use super::{Outcome, store, ticket};
+use super::{Outcome, block_on, store, ticket};
+use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::store::Store;
+use crate::engine::NotCarried;
+use crate::store::{Store, TicketOf};
 use ticket::Named;
 use unpaired::Unpaired;
 
 pub mod import;
 pub mod link;
-mod list;
+pub mod list;
 pub mod rebuild;
 mod row;
 mod show;
@@ -34,21 +36,12 @@ pub struct Links {
 
 #[derive(Debug, Subcommand)]
 pub enum LinksVerb {
-    /// List every pair: its number, its tickets, their states, and whether something is wrong; and every parked ticket
-    /// that has no pair yet, by its id.
-    #[command(
-        after_help = "Examples:\n  itop-bridge links list\n  itop-bridge links list --json | jq '.[] | select(.state == \"halted\")'"
-    )]
-    List {
-        /// Print an array of {number, external, internal, external_status, internal_status, state, why}.
-        #[arg(long)]
-        json: bool,
-    },
+    List(list::List),
     /// Show one pair: its files, the logs delivered, conflicts, a halt, what waits, and what the bridge did. Of a ticket
-    /// without a pair: what waits, and why.
+    /// without a pair: what waits, and why it is not carried.
     #[command(after_help = "Examples:\n  itop-bridge links show acme:R-000123\n  itop-bridge links show 12 --json")]
     Show {
-        /// A ticket: `acme:R-000123`, `elitery:R-000077`, or a link's number.
+        /// A ticket: `acme:R-000123`, `elitery:R-000077`, `R-000123` where one is called so, or a link's number.
         #[arg(value_name = "TICKET", value_parser = ticket::ticket)]
         ticket: String,
         /// Print an object with all of it.
@@ -63,37 +56,64 @@ pub enum LinksVerb {
 
 pub(super) fn run(links: &Links, config: &Path, clock: &dyn Clock, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let config = Config::load(config)?;
-    let ask = |external: &str, reference: &str| retry::ask(&config, external, reference);
+    let asks = Asks {
+        id: &|external, reference| retry::ask(&config, external, reference),
+        why_not: &|of, class| ask_why_not(&config, of, class),
+    };
     if matches!(links.verb, LinksVerb::Link(_) | LinksVerb::Rebuild(_) | LinksVerb::Import(_)) {
         store::agrees(&config)?;
     }
     match &links.verb {
-        LinksVerb::List { .. } | LinksVerb::Show { .. } => {
-            in_store(links, &mut store::to_read(&config)?, &config, &ask, clock.now_ms(), out)
+        LinksVerb::List(_) => in_store(links, &mut store::to_read(&config)?, &config, &asks, clock.now_ms(), out),
+        LinksVerb::Show { ticket, json } => {
+            let mut store = store::to_read(&config)?;
+            let ticket = ticket::settled(&mut store, &config, ticket)?;
+            let verb = Links { verb: LinksVerb::Show { ticket, json: *json } };
+            in_store(&verb, &mut store, &config, &asks, clock.now_ms(), out)
         }
-        LinksVerb::Unlink(_) => in_store(links, &mut store::to_change(&config)?, &config, &ask, clock.now_ms(), out),
+        LinksVerb::Unlink(unlink) => {
+            let mut store = store::to_change(&config)?;
+            let ticket = ticket::settled(&mut store, &config, &unlink.ticket)?;
+            let verb = Links { verb: LinksVerb::Unlink(unlink::Unlink { ticket }) };
+            in_store(&verb, &mut store, &config, &asks, clock.now_ms(), out)
+        }
         LinksVerb::Link(link) => link::run(link, &config, out),
         LinksVerb::Rebuild(rebuild) => rebuild::run(rebuild, &config, out),
         LinksVerb::Import(import) => import::run(import, &config, out),
     }
 }
 
-/// What a verb does with a store; `ask` finds a ticket that no pair names.
+/// What a verb asks of an iTop, of a ticket that no pair names.
+#[derive(Clone, Copy)]
+pub struct Asks<'a> {
+    pub id: Ask<'a>,
+    pub why_not: AskWhyNot<'a>,
+}
+
+/// Asks why a ticket is not carried, by its id and the class that a hint named.
+pub type AskWhyNot<'a> = &'a dyn Fn(&TicketOf, Option<&str>) -> anyhow::Result<Option<NotCarried>>;
+
+fn ask_why_not(config: &Config, of: &TicketOf, class: Option<&str>) -> anyhow::Result<Option<NotCarried>> {
+    let app = app::to_look(config, store::to_read(config)?, &app::http_transport)?;
+    Ok(block_on(app.engine.why_not_carried(of, class.map(str::to_owned)))??)
+}
+
+/// What a verb does with a store.
 pub fn in_store(
     links: &Links,
     store: &mut dyn Store,
     config: &Config,
-    ask: Ask<'_>,
+    asks: &Asks<'_>,
     now_ms: i64,
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
     match &links.verb {
-        LinksVerb::List { json } => list::list(*json, store, config, now_ms, out),
+        LinksVerb::List(list) => list::list(list, store, config, now_ms, out),
         LinksVerb::Show { ticket, json } => match ticket::find_any(store, config, ticket)? {
             Named::Pair(stored) => show::show(*stored, *json, store, config, now_ms, out),
             Named::Unlinked { external, reference } => {
                 let unpaired = Unpaired { external, reference };
-                unpaired.show(*json, store, config, ask, now_ms, out)
+                unpaired.show(*json, store, config, asks, now_ms, out)
             }
         },
         LinksVerb::Unlink(unlink) => unlink::unlink(unlink, store, config, now_ms, out),

@@ -1,98 +1,124 @@
-//! One line of the list: a pair and whether it is well.
+//! One line of the list: a ticket, with its pair or without, and whether it is well.
 
-use itop_bridge_core::Link;
+use itop_bridge_core::Side;
 use serde_json::{Value as Json, json};
 
-use crate::cli::standstill::Standstill;
 use crate::cli::ticket;
-use crate::cli::times::moment;
 use crate::config::Config;
-use crate::store::{LinkState, QueueRow, Store, Stored};
+use crate::sentences::{self, Names};
+use crate::standing::{Sides, Standing, Ticket, Word};
+use crate::store::{QueueRow, Store, Stored};
 
 /// One line of the list.
 pub(super) struct Row {
     pub stored: Stored,
     pub queued: Option<QueueRow>,
-    /// What an operator asks first: is it well?
-    pub state: &'static str,
-    pub why: String,
+    pub standing: Standing,
     /// Until when a write may land that was sent without an answer.
     pub settles_at_ms: Option<i64>,
 }
 
 impl Row {
-    /// `still`: the sides that stand still.
     pub fn of(
         store: &mut dyn Store,
         stored: Stored,
-        still: &[Standstill],
+        sides: &Sides,
         config: &Config,
         now_ms: i64,
     ) -> anyhow::Result<Row> {
         let queued = store.queue_row(&ticket::of(&stored), now_ms)?;
-        let link = &stored.link;
-        let concerns = |still: &&Standstill| [&stored.external_name, &config.internal.name].contains(&&still.side);
-        let still = still.iter().find(concerns);
+        let external = &stored.external_name;
+        let of = Ticket { external, stored: Some(&stored), row: queued.as_ref(), sides, config, now_ms };
+        let standing = Standing::of(of);
         // A pass that is under way has always sent something.
         let is_in_hand = queued.as_ref().is_some_and(|row| row.leased);
-        let settles_at_ms = link.settles_at_ms().filter(|at_ms| *at_ms > now_ms && !is_in_hand);
-        let halted_log = link.halted_logs().next().map(|(_, halt)| halt.text.clone());
-        let (state, why) = match (&link.halt, halted_log, &queued) {
-            _ if stored.state == LinkState::Ended => ("ended", String::new()),
-            (Some(halt), _, _) => ("halted", halt.text.clone()),
-            (None, Some(log), _) => ("log halted", log),
-            (None, None, Some(QueueRow { parked: true, error, .. })) => ("parked", error.clone().unwrap_or_default()),
-            _ if still.is_some_and(Standstill::is_pause) => {
-                ("paused", still.map(ToString::to_string).unwrap_or_default())
-            }
-            (None, None, _) if still.is_some() => ("side halted", still.map(ToString::to_string).unwrap_or_default()),
-            (None, None, row) => match (settles_at_ms, row.as_ref().and_then(|row| row.error.clone())) {
-                (Some(at_ms), None) => ("unanswered", unanswered(at_ms)),
-                (Some(at_ms), Some(error)) => ("unanswered", format!("{}; {error}", unanswered(at_ms))),
-                (None, Some(error)) => ("waits", error),
-                (None, None) => match newer_conflicts(link) {
-                    conflicts if conflicts.is_empty() => ("ok", older_differences(link)),
-                    conflicts => ("conflict", conflicts.join("; ")),
-                },
-            },
-        };
-        Ok(Row { stored, queued, state, why, settles_at_ms })
+        let settles_at_ms = stored.link.settles_at_ms().filter(|at_ms| *at_ms > now_ms && !is_in_hand);
+        Ok(Row { stored, queued, standing, settles_at_ms })
+    }
+
+    pub fn names<'a>(&'a self, config: &'a Config) -> Names<'a> {
+        Names::of(&self.stored, config)
+    }
+
+    pub fn cells(&self, config: &Config) -> [String; 6] {
+        let names = self.names(config);
+        let status = |side| self.stored.link.status_on(side).to_owned();
+        [
+            self.stored.id.to_string(),
+            names.outside.clone(),
+            status(Side::External),
+            names.inside.clone().unwrap_or_default(),
+            status(Side::Internal),
+            names.cell(&self.standing),
+        ]
     }
 }
 
-/// A write that was sent, and of which nobody knows yet what it did.
-pub fn unanswered(settles_at_ms: i64) -> String {
-    format!("sent without an answer, settles at {}", moment(settles_at_ms))
+/// A ticket that waits and has no pair yet. No pair names its reference, so it is called by its id.
+pub(super) struct Unlinked {
+    row: QueueRow,
+    pub standing: Standing,
 }
 
-fn newer_conflicts(link: &Link) -> Vec<String> {
-    link.conflicts.iter().filter(|conflict| !conflict.is_older).map(ToString::to_string).collect()
+impl Unlinked {
+    pub fn of(row: QueueRow, sides: &Sides, config: &Config, now_ms: i64) -> Unlinked {
+        let external = &row.of.external;
+        let standing = Standing::of(Ticket { external, stored: None, row: Some(&row), sides, config, now_ms });
+        Unlinked { row, standing }
+    }
+
+    fn names<'a>(&'a self, config: &'a Config) -> Names<'a> {
+        Names::unlinked(&self.row.of.external, &self.row.of.ticket.to_string(), config)
+    }
+
+    pub fn cells(&self, config: &Config) -> [String; 6] {
+        let names = self.names(config);
+        let none = String::new;
+        [none(), names.outside.clone(), none(), none(), none(), names.cell(&self.standing)]
+    }
+
+    pub fn as_json(&self, config: &Config) -> Json {
+        let names = self.names(config);
+        json!({
+            "number": null,
+            "external": names.outside,
+            "internal": null,
+            "external_status": null,
+            "internal_status": null,
+            "state": sentences::state(&self.standing),
+            "states": words(&self.standing),
+            "why": names.why(&self.standing),
+            "settles_at_ms": null,
+            "next_ms": self.standing.next_ms,
+        })
+    }
 }
 
-/// What differed when the two became a pair is no conflict of today.
-fn older_differences(link: &Link) -> String {
-    let older = link.conflicts.iter().filter(|conflict| conflict.is_older);
-    let about: Vec<&str> = older.map(|conflict| conflict.about.as_str()).collect();
-    if about.is_empty() { String::new() } else { format!("differs since the two became a pair: {}", about.join(", ")) }
-}
-
-/// The two tickets as people call them.
-pub(super) fn names(stored: &Stored, config: &Config) -> (String, Option<String>) {
-    let internal = stored.link.internal.as_ref().map(|key| format!("{}:{}", config.internal.name, key.reference));
-    (format!("{}:{}", stored.external_name, stored.link.external.reference), internal)
+/// All that it is, for scripts; `ok` where it is nothing else.
+fn words(standing: &Standing) -> Vec<&'static str> {
+    let mut words: Vec<Word> =
+        standing.is.iter().map(crate::standing::Is::word).filter(|word| *word != Word::Ok).collect();
+    words.sort_unstable();
+    words.dedup();
+    if words.is_empty() {
+        words.push(Word::Ok);
+    }
+    words.into_iter().map(Word::as_str).collect()
 }
 
 pub(super) fn as_json(row: &Row, config: &Config) -> Json {
-    let (external, internal) = names(&row.stored, config);
-    let ancestor = &row.stored.link.ancestor;
+    let names = row.names(config);
+    let link = &row.stored.link;
     json!({
         "number": row.stored.id,
-        "external": external,
-        "internal": internal,
-        "external_status": ancestor.external.status,
-        "internal_status": ancestor.internal.status,
-        "state": row.state,
-        "why": row.why,
+        "external": names.outside,
+        "internal": names.inside,
+        "external_status": link.status_on(Side::External),
+        "internal_status": link.status_on(Side::Internal),
+        "state": sentences::state(&row.standing),
+        "states": words(&row.standing),
+        "why": names.why(&row.standing),
         "settles_at_ms": row.settles_at_ms,
+        "next_ms": row.standing.next_ms,
     })
 }

@@ -8,13 +8,14 @@ use itop_bridge_core::link::{Copy, CopyState};
 use itop_bridge_core::{Link, Side};
 use serde_json::{Value as Json, json};
 
-use super::row::{Row, as_json, unanswered};
-use crate::cli::standstill::Standstill;
-use crate::cli::times::moment;
+use super::row::{Row, as_json};
 use crate::cli::{Outcome, print_json, ticket};
 use crate::config::Config;
 use crate::count::counted;
 use crate::engine::{kept_back, too_heavy, where_they_stand, words_of};
+use crate::moment::moment;
+use crate::sentences::{self, Names};
+use crate::standing::{Is, Sides, Standing, Waits};
 use crate::store::{Activity, MAX_ROWS, QueueRow, Store, Stored};
 
 pub(super) fn show(
@@ -26,8 +27,8 @@ pub(super) fn show(
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
     let activity = store.activity(stored.id, MAX_ROWS)?;
-    let still = Standstill::all(store, config)?;
-    let row = Row::of(store, stored, &still, config, now_ms)?;
+    let sides = Sides::read(store, config)?;
+    let row = Row::of(store, stored, &sides, config, now_ms)?;
     if in_json {
         let mut shown = as_json(&row, config);
         let link = &row.stored.link;
@@ -81,15 +82,14 @@ pub(super) fn show(
         print_json(&shown, out)?;
         return Ok(Outcome::Fine);
     }
-    writeln!(out, "link {}: {}\nstate: {}", row.stored.id, ticket::pair_name(config, &row.stored), row.state)?;
-    for still in still.iter().filter(|still| [&row.stored.external_name, &config.internal.name].contains(&&still.side))
-    {
-        writeln!(out, "{still}")?;
-    }
-    if let Some(at_ms) = row.settles_at_ms {
-        writeln!(out, "{}", unanswered(at_ms))?;
+    let state = sentences::state(&row.standing);
+    writeln!(out, "link {}: {}\nstate: {state}", row.stored.id, ticket::pair_name(config, &row.stored))?;
+    for line in sentences::of_sides(&sides, Some(&row.stored.external_name), now_ms) {
+        writeln!(out, "{line}")?;
     }
     let link = &row.stored.link;
+    writeln!(out, "status: {}, {}", status(link, Side::External), status(link, Side::Internal))?;
+    say_standing(&row.standing, &row.names(config), out)?;
     let inside = link.internal.as_ref().map_or("", |key| &key.reference);
     let names = [
         format!("{}:{}", row.stored.external_name, link.external.reference),
@@ -100,7 +100,7 @@ pub(super) fn show(
         Side::Internal => config.internal.name.as_str(),
     };
     say_link(link, &names, instance, &activity, out)?;
-    say_queue(row.queued.as_ref(), out)?;
+    say_queue(&row.standing, row.queued.as_ref(), out)?;
     say_activity(&activity, out)?;
     Ok(Outcome::Fine)
 }
@@ -119,19 +119,6 @@ fn say_link<'n>(
     activity: &[Activity],
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let status = |side: Side| format!("{} {}", link.ancestor.side(side).status, side.place());
-    writeln!(out, "status: {}, {}", status(Side::External), status(Side::Internal))?;
-    if let Some(halt) = &link.halt {
-        writeln!(out, "halted: {}", halt.text)?;
-    }
-    for conflict in &link.conflicts {
-        writeln!(out, "{}: {conflict}", if conflict.is_older { "differs" } else { "conflict" })?;
-    }
-    for held in &link.held {
-        let told = kept_back(link, held, instance(held.to));
-        let since = moment(held.since_ms);
-        writeln!(out, "kept back: {told}, since {since}; tried {}", counted(held.tries as usize, "time", "times"))?;
-    }
     for heavy in &link.heavy {
         writeln!(out, "heavy: {}, since {}", too_heavy(link, heavy, instance(heavy.on)), moment(heavy.since_ms))?;
     }
@@ -276,17 +263,35 @@ fn document_state(document: &Document, activity: &[Activity]) -> String {
 const ADOPTED: [&str; 2] = ["adopted", "linked by an operator"];
 const MADE: [&str; 2] = ["the status inside is told outside", "the report was deleted"];
 
-pub(super) fn say_queue(row: Option<&QueueRow>, out: &mut dyn Write) -> std::io::Result<()> {
+/// All that is so, a line each, with what to do. Why a side stands still is said above.
+pub(super) fn say_standing(standing: &Standing, names: &Names<'_>, out: &mut dyn Write) -> std::io::Result<()> {
+    for is in &standing.is {
+        match is {
+            Is::Waits(Waits::Stopped { .. } | Waits::NotServed | Waits::Down { .. } | Waits::Slowed { .. })
+            | Is::UnderWay
+            | Is::Due { .. } => {}
+            is => writeln!(out, "{}", names.line(is))?,
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn say_queue(standing: &Standing, row: Option<&QueueRow>, out: &mut dyn Write) -> std::io::Result<()> {
     let Some(row) = row else { return writeln!(out, "queue: nothing waits") };
-    let how = match (row.leased, row.parked) {
-        (true, _) => "a pass is under way".to_owned(),
-        (false, true) => format!("parked; tried again at {}, or by `itop-bridge retry`", moment(row.due_ms)),
-        (false, false) => format!("due at {}", moment(row.due_ms)),
-    };
-    writeln!(out, "queue: {how}; waits since {}", moment(row.dirty_since_ms))?;
-    match &row.error {
-        Some(error) => writeln!(out, "  failed {} in a row: {error}", counted(row.attempts as usize, "time", "times")),
-        None => Ok(()),
+    let since = moment(row.dirty_since_ms);
+    match standing.next_ms {
+        _ if row.leased => writeln!(out, "queue: a pass is under way; waits since {since}"),
+        None => writeln!(out, "queue: waits since {since}, until nothing holds it back"),
+        Some(at_ms) => writeln!(out, "queue: looked at next at {}; waits since {since}", moment(at_ms)),
+    }
+}
+
+/// The last that was read of it.
+fn status(link: &Link, side: Side) -> String {
+    match (link.status_on(side), link.key(side)) {
+        (_, None) => format!("no ticket {} yet", side.place()),
+        ("", Some(_)) => format!("not read yet {}", side.place()),
+        (status, Some(_)) => format!("{status} {}", side.place()),
     }
 }
 

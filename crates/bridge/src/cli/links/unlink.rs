@@ -5,6 +5,7 @@ use std::io::Write;
 use clap::Args;
 use itop_bridge_core::Link;
 use itop_bridge_core::document::DocumentKind;
+use itop_bridge_core::link::Ending;
 
 use crate::cli::{Outcome, ticket};
 use crate::config::Config;
@@ -57,6 +58,7 @@ pub(super) fn unlink(
 /// With it end its halts: `resume` must not bring it back to life.
 pub(in crate::cli) fn end(link: &mut Link, state: &mut LinkState) {
     *state = LinkState::Ended;
+    link.ending = Some(Ending::Unlinked);
     link.halt = None;
     link.resumed = false;
     link.logs.iter_mut().for_each(|log| log.halt = None);

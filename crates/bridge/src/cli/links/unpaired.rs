@@ -1,19 +1,17 @@
-//! `links show` of a ticket that has no pair yet: what of it waits, and why.
+//! `links show` of a ticket that has no pair yet: what of it waits, and why it is not carried.
 
 use std::io::Write;
 
 use anyhow::bail;
 use serde_json::json;
 
-use super::show::say_queue;
-use crate::cli::retry::Ask;
-use crate::cli::standstill::Standstill;
+use super::Asks;
+use super::show::{say_queue, say_standing};
 use crate::cli::{Outcome, print_json};
 use crate::config::Config;
-use crate::store::{MAX_ROWS, QueueRow, Store, TicketOf};
-
-/// A row that is due for so long, and was not taken, waits for more than its turn.
-const OVERDUE_MS: i64 = 60_000;
+use crate::sentences::{self, Names};
+use crate::standing::{Sides, Standing, Ticket};
+use crate::store::{MAX_ROWS, Store, TicketOf};
 
 /// So many of those that wait are named.
 const NAMED: usize = 10;
@@ -29,52 +27,59 @@ impl Unpaired {
         in_json: bool,
         store: &mut dyn Store,
         config: &Config,
-        ask: Ask<'_>,
+        asks: &Asks<'_>,
         now_ms: i64,
         out: &mut dyn Write,
     ) -> anyhow::Result<Outcome> {
         let Unpaired { external, reference } = self;
-        let of = self.id(store, ask, now_ms)?;
-        let Some(row) = store.queue_row(&of, now_ms)? else {
-            bail!(
-                "no pair has the ticket {reference} of {external}, and nothing of it waits; `itop-bridge plan {external}:{reference}` says what a pass would do"
-            );
-        };
+        let of = self.id(store, asks, now_ms)?;
+        let row = store.queue_row(&of, now_ms)?;
+        let sides = Sides::read(store, config)?;
+        let ticket = Ticket { external, stored: None, row: row.as_ref(), sides: &sides, config, now_ms };
+        let standing = Standing::of(ticket);
+        let names = Names::unlinked(external, reference, config);
+        let why_not = (asks.why_not)(&of, row.as_ref().and_then(|row| row.class.as_deref()));
+        let told = why_not.as_ref().map(|why_not| why_not.as_ref().map(|why| names.not_carried(why, config, None)));
         if in_json {
-            let name = format!("{external}:{reference}");
-            print_json(&json!({ "number": null, "external": name, "internal": null, "queue": row }), out)?;
+            let why_not = told.as_ref().ok().cloned().flatten();
+            print_json(
+                &json!({
+                    "number": null, "external": names.outside, "internal": null, "state": sentences::state(&standing),
+                    "why": names.why(&standing), "not_carried": why_not, "next_ms": standing.next_ms, "queue": row,
+                }),
+                out,
+            )?;
             return Ok(Outcome::Fine);
         }
         writeln!(out, "{external}:{reference} has no pair yet")?;
-        let still = Standstill::all(store, config)?;
-        let still: Vec<&Standstill> =
-            still.iter().filter(|still| [external, &config.internal.name].contains(&&still.side)).collect();
-        for still in &still {
-            writeln!(out, "{still}")?;
+        for line in sentences::of_sides(&sides, Some(external), now_ms) {
+            writeln!(out, "{line}")?;
         }
-        say_queue(Some(&row), out)?;
-        if still.is_empty() && is_overdue(&row, now_ms) {
-            writeln!(out, "  `serve` does not run, or a side is down: its log and `itop-bridge check` say which")?;
+        say_standing(&standing, &names, out)?;
+        match &told {
+            Ok(Some(why)) => writeln!(out, "not carried: {why}")?,
+            Ok(None) => {}
+            Err(why) => writeln!(out, "{external} does not say now whether it fits: {why:#}")?,
+        }
+        say_queue(&standing, row.as_ref(), out)?;
+        if let (None, Some(line)) = (&row, sentences::next_sweep(&sides, external, now_ms)) {
+            writeln!(out, "{line}")?;
         }
         Ok(Outcome::Fine)
     }
 
     /// Only its iTop knows the id of a reference that no pair has.
-    fn id(&self, store: &mut dyn Store, ask: Ask<'_>, now_ms: i64) -> anyhow::Result<TicketOf> {
+    fn id(&self, store: &mut dyn Store, asks: &Asks<'_>, now_ms: i64) -> anyhow::Result<TicketOf> {
         let Unpaired { external, reference } = self;
         if let Ok(ticket) = reference.parse() {
             return Ok(TicketOf { external: external.clone(), ticket });
         }
-        let why = match ask(external, reference) {
+        let why = match (asks.id)(external, reference) {
             Ok(of) => return Ok(of),
             Err(why) => why,
         };
-        let mut waiting = Vec::new();
-        for row in store.queue(Some(external), MAX_ROWS, now_ms)? {
-            if store.link_of_external(&row.of)?.is_none() {
-                waiting.push(format!("{external}:{}", row.of.ticket));
-            }
-        }
+        let waiting = store.unlinked(external, 0, MAX_ROWS, now_ms)?;
+        let mut waiting: Vec<String> = waiting.iter().map(|row| format!("{external}:{}", row.of.ticket)).collect();
         let more = if waiting.len() > NAMED { ", …" } else { "" };
         waiting.truncate(NAMED);
         match waiting.first() {
@@ -85,8 +90,4 @@ impl Unpaired {
             ),
         }
     }
-}
-
-fn is_overdue(row: &QueueRow, now_ms: i64) -> bool {
-    !row.leased && !row.parked && row.due_ms + OVERDUE_MS < now_ms
 }

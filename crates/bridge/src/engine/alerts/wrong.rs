@@ -6,7 +6,9 @@ use super::{Alert, NAMED, Watcher};
 use crate::count::counted;
 use crate::engine::standing::{LaneStanding, SideStanding, Standing};
 use crate::engine::{Cause, PAUSED, Shared, is_over_lost_pairs};
+use crate::sentences;
 use crate::span::span;
+use crate::standing::AfterResume;
 use crate::store::{Halted, MAX_ROWS, Parked, QueueRow, Result, TicketOf};
 
 /// By subject, which stays the same while the trouble lasts.
@@ -25,7 +27,7 @@ impl Shared {
             let name = lane.external.clone();
             let some = self.store.call(move |store| Ok((store.parked(&name, NAMED)?, store.halted(&name, NAMED)?)));
             let (parked, halted) = some.await?;
-            tickets(lane, &parked, &halted, &mut wrong);
+            tickets(lane, &self.internal.name, &parked, &halted, &mut wrong);
             if self.is_explained(&standing, lane) {
                 watcher.explained_ms.insert(lane.external.clone(), self.now_ms());
             }
@@ -94,7 +96,7 @@ impl Shared {
             .and_then(|(external, id)| Some(TicketOf { external: external.to_owned(), ticket: id.parse().ok()? }));
         let (Some(of), now_ms) = (of, self.now_ms()) else { return Ok(true) };
         let row = self.store.call(move |store| store.queue_row(&of, now_ms)).await?;
-        Ok(row.is_none_or(|row| !row.parked && row.attempts == 0))
+        Ok(row.is_none_or(|row| !row.parked && row.error.is_none()))
     }
 
     /// What an earlier process has told of stands in the link.
@@ -141,7 +143,7 @@ fn sides(standing: &Standing, wrong: &mut Wrong) {
     }
 }
 
-fn tickets(lane: &LaneStanding, parked: &[Parked], halted: &[Halted], wrong: &mut Wrong) {
+fn tickets(lane: &LaneStanding, internal: &str, parked: &[Parked], halted: &[Halted], wrong: &mut Wrong) {
     let external = &lane.external;
     for ticket in parked {
         let name = format!("{external}:{}", ticket.reference.clone().unwrap_or(ticket.of.ticket.to_string()));
@@ -155,8 +157,9 @@ fn tickets(lane: &LaneStanding, parked: &[Parked], halted: &[Halted], wrong: &mu
     for pair in halted {
         let name = format!("{external}:{}", pair.reference);
         let text = format!(
-            "{name} has halted: {}. Look at it with `itop-bridge links show {name}`; it goes on by `itop-bridge resume {name}`.",
-            pair.why
+            "{name} has halted: {}{}. `itop-bridge links show {name}` tells the rest.",
+            sentences::ended(&pair.why),
+            sentences::capital(&sentences::resume(&name, AfterResume::of(pair.kind), internal))
         );
         wrong.insert(format!("halted {} {}", pair.link, pair.why), Alert { event: "halted", text });
     }

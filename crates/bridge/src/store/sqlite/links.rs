@@ -101,6 +101,19 @@ pub(super) fn save(db: &Connection, lease: &Lease, id: i64, link: &Link, did: &[
     log(db, id, did)
 }
 
+pub(super) fn troubled(db: &Connection, external: &str, after: i64, limit: usize) -> Result<Vec<Stored>> {
+    let sql = "SELECT * FROM links WHERE external = ?1 AND state = 'live' AND id > ?2 AND id IN ( \
+               SELECT id FROM links WHERE external = ?1 AND halt IS NOT NULL \
+               UNION SELECT id FROM links WHERE external = ?1 AND conflicts > 0 \
+               UNION SELECT links.id FROM dirty JOIN links \
+               ON links.external = dirty.external AND links.external_id = dirty.ticket \
+               WHERE dirty.external = ?1 AND (dirty.error IS NOT NULL OR dirty.parked = 1)) \
+               ORDER BY id LIMIT ?3";
+    let mut statement = db.prepare_cached(sql)?;
+    let found = statement.query_map(params![external, after, bounded(limit)], read)?;
+    Ok(found.collect::<rusqlite::Result<_>>()?)
+}
+
 pub(super) fn drop_unborn(db: &Connection, lease: &Lease, id: i64) -> Result<()> {
     queue::held(db, lease)?;
     if of_lease(db, lease, id)?.link.internal.is_some() {

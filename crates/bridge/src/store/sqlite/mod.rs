@@ -3,7 +3,7 @@
 //! One connection. Every verb that writes is one `BEGIN IMMEDIATE` transaction, so that it never
 //! has to be tried again half-way; `retry_parked` is several, of [`MAX_ROWS`] rows each.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use itop_bridge_core::Link;
@@ -32,20 +32,24 @@ pub struct SqliteStore {
     db: Connection,
     commits: Arc<Commits>,
     /// Held while `serve` runs; the system lets go of it when the process ends, however it ends.
-    _serve_lock: Option<std::fs::File>,
+    serve_lock: Option<std::fs::File>,
+    /// `None` for one that is in no file.
+    path: Option<PathBuf>,
 }
 
 impl SqliteStore {
     /// Opens the store beside a running `serve`, for a verb of the command line. Makes the file
     /// (mode 0600) if there is none, and brings an older schema up to date.
     pub fn open(path: impl AsRef<Path>) -> Result<SqliteStore> {
-        Ok(SqliteStore::over(open::file(path.as_ref())?, None))
+        let path = open::real(path.as_ref());
+        Ok(SqliteStore::over(open::file(&path)?, None, Some(path)))
     }
 
     /// Opens the store beside a running `serve`, for a verb that only shows: SQLite itself refuses every
     /// write. Neither makes a file nor changes an older schema.
     pub fn open_to_read(path: impl AsRef<Path>) -> Result<SqliteStore> {
-        Ok(SqliteStore::over(open::to_read(path.as_ref())?, None))
+        let path = open::real(path.as_ref());
+        Ok(SqliteStore::over(open::to_read(&path)?, None, Some(path)))
     }
 
     /// Opens the store for `serve`, once it was read whole: [`StoreError::Damaged`] where a page is broken.
@@ -56,12 +60,12 @@ impl SqliteStore {
         open::read_whole(&path)?;
         let db = open::file(&path)?;
         open::close_to_others(&path);
-        Ok(SqliteStore::over(db, Some(lock)))
+        Ok(SqliteStore::over(db, Some(lock), Some(path)))
     }
 
     /// A store that is forgotten when it is dropped.
     pub fn open_in_memory() -> Result<SqliteStore> {
-        Ok(SqliteStore::over(open::prepare(Connection::open_in_memory()?)?, None))
+        Ok(SqliteStore::over(open::prepare(Connection::open_in_memory()?)?, None, None))
     }
 
     /// Writes a consistent copy to a file (mode 0600) that does not exist yet, beside a running
@@ -78,8 +82,8 @@ impl SqliteStore {
         Arc::clone(&self.commits)
     }
 
-    fn over(db: Connection, serve_lock: Option<std::fs::File>) -> SqliteStore {
-        SqliteStore { db, commits: Arc::default(), _serve_lock: serve_lock }
+    fn over(db: Connection, serve_lock: Option<std::fs::File>, path: Option<PathBuf>) -> SqliteStore {
+        SqliteStore { db, commits: Arc::default(), serve_lock, path }
     }
 
     /// Runs a verb in one transaction: all of it is on disk, or, on an error, none of it.
@@ -142,6 +146,10 @@ impl Store for SqliteStore {
 
     fn queue(&mut self, external: Option<&str>, limit: usize, now_ms: i64) -> Result<Vec<QueueRow>> {
         queue::list(&self.db, external, limit, now_ms)
+    }
+
+    fn unlinked(&mut self, external: &str, after: u64, limit: usize, now_ms: i64) -> Result<Vec<QueueRow>> {
+        queue::unlinked(&self.db, external, after, limit, now_ms)
     }
 
     fn queue_row(&mut self, of: &TicketOf, now_ms: i64) -> Result<Option<QueueRow>> {
@@ -309,6 +317,18 @@ impl Store for SqliteStore {
 
     fn halted(&mut self, external: &str, limit: usize) -> Result<Vec<Halted>> {
         watch::halted(&self.db, external, limit)
+    }
+
+    fn troubled(&mut self, external: &str, after: i64, limit: usize) -> Result<Vec<Stored>> {
+        links::troubled(&self.db, external, after, limit)
+    }
+
+    fn is_served(&mut self) -> Result<Option<bool>> {
+        match (&self.serve_lock, &self.path) {
+            (Some(_), _) => Ok(Some(true)),
+            (None, Some(path)) => open::is_served(path).map(Some),
+            (None, None) => Ok(None),
+        }
     }
 
     fn count_hooks(&mut self, came: &[HookCount]) -> Result<()> {

@@ -131,10 +131,44 @@ pub(super) fn new_file(path: &Path) -> Result<()> {
 
 /// The lock of `serve`, for as long as the file is held.
 pub(super) fn serve_lock(path: &Path) -> Result<File> {
-    let file = lock_file(path, ".lock")?;
-    match fs4::FileExt::try_lock(&file) {
-        Ok(()) => Ok(file),
-        Err(fs4::TryLockError::WouldBlock) => Err(StoreError::Locked(path.display().to_string())),
+    let file = lock_file(path, SERVE_LOCK)?;
+    let mut tries = 1;
+    loop {
+        match fs4::FileExt::try_lock(&file) {
+            Ok(()) => return Ok(file),
+            Err(fs4::TryLockError::WouldBlock) if tries < LOCK_TRIES => wait_a_moment(),
+            Err(fs4::TryLockError::WouldBlock) => return Err(StoreError::Locked(path.display().to_string())),
+            Err(fs4::TryLockError::Error(error)) => return Err(cannot_open(path, &error)),
+        }
+        tries += 1;
+    }
+}
+
+/// A verb that asks whether `serve` runs has the lock for less than this.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "another process is waited for, at the start of `serve`, before any runtime"
+)]
+fn wait_a_moment() {
+    std::thread::sleep(LOCK_WAIT);
+}
+
+const SERVE_LOCK: &str = ".lock";
+const LOCK_TRIES: u32 = 5;
+const LOCK_WAIT: Duration = Duration::from_millis(20);
+
+/// Whether a `serve` holds its lock. Makes no file, and lets go of the lock at once.
+pub(super) fn is_served(path: &Path) -> Result<bool> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(SERVE_LOCK);
+    let file = match OpenOptions::new().read(true).open(&name) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(cannot_open(Path::new(&name), &error)),
+    };
+    match fs4::FileExt::try_lock_shared(&file) {
+        Ok(()) => Ok(false),
+        Err(fs4::TryLockError::WouldBlock) => Ok(true),
         Err(fs4::TryLockError::Error(error)) => Err(cannot_open(path, &error)),
     }
 }

@@ -115,6 +115,22 @@ pub(super) fn list(db: &Connection, external: Option<&str>, limit: usize, now_ms
     Ok(shown.collect::<rusqlite::Result<_>>()?)
 }
 
+pub(super) fn unlinked(
+    db: &Connection,
+    external: &str,
+    after: u64,
+    limit: usize,
+    now_ms: i64,
+) -> Result<Vec<QueueRow>> {
+    let without = "SELECT * FROM dirty WHERE external = ?1 AND ticket > ?2 AND NOT EXISTS \
+                   (SELECT 1 FROM links WHERE links.external = dirty.external AND links.external_id = dirty.ticket) \
+                   ORDER BY ticket LIMIT ?3";
+    let mut statement = db.prepare_cached(without)?;
+    let rows = statement.query_map(params![external, column(after), bounded(limit)], read)?;
+    let shown = rows.map(|row| row.map(|row| shown(row, now_ms)));
+    Ok(shown.collect::<rusqlite::Result<_>>()?)
+}
+
 pub(super) fn one(db: &Connection, of: &TicketOf, now_ms: i64) -> Result<Option<QueueRow>> {
     Ok(load(db, of)?.map(|row| shown(row, now_ms)))
 }
@@ -131,6 +147,7 @@ fn shown(row: Row, now_ms: i64) -> QueueRow {
     QueueRow {
         leased: row.is_leased(now_ms),
         of: row.of,
+        class: row.class,
         due_ms: row.hint.due_ms,
         dirty_since_ms: row.hint.since_ms,
         attempts: row.attempts,

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, named_params, params};
 
-use super::{bounded, from_column};
+use super::{bounded, from_column, from_json};
 use crate::store::{Halted, HookCount, Parked, Result, Tally, TicketOf, Uncarried};
 
 pub(super) fn tally(db: &Connection, external: &str) -> Result<Tally> {
@@ -86,11 +86,17 @@ pub(super) fn parked(db: &Connection, external: &str, limit: usize) -> Result<Ve
 }
 
 pub(super) fn halted(db: &Connection, external: &str, limit: usize) -> Result<Vec<Halted>> {
-    let sql = "SELECT id, external_ref, halt FROM links \
+    let sql = "SELECT id, external_ref, halt, body -> '$.halt.kind' AS kind FROM links \
                WHERE external = ?1 AND halt IS NOT NULL AND state = 'live' ORDER BY id LIMIT ?2";
     let mut statement = db.prepare_cached(sql)?;
     let rows = statement.query_map(params![external, bounded(limit)], |row| {
-        Ok(Halted { link: row.get("id")?, reference: row.get("external_ref")?, why: row.get("halt")? })
+        let kind: Option<String> = row.get("kind")?;
+        Ok(Halted {
+            link: row.get("id")?,
+            reference: row.get("external_ref")?,
+            kind: kind.map(|kind| from_json(&kind)).transpose()?,
+            why: row.get("halt")?,
+        })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

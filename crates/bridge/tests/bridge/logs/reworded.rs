@@ -54,7 +54,7 @@ async fn all_entries_reworded_at_once_send_nothing_again_and_halt_nothing(versio
             before.iter().map(|file| format!("\"{}\" (attachment {})", file.filename, file.id)).collect();
         let expected = format!(
             "4 entries of the private log {} got other words after the bridge took them over; {} still has the old \
-             ones, in {}, {}",
+             words, in {}, {}",
             from.place(),
             way.target_reference(),
             names[0],
@@ -63,7 +63,7 @@ async fn all_entries_reworded_at_once_send_nothing_again_and_halt_nothing(versio
         assert_eq!(told(&world, &way).await, [expected]);
         let shown = world.show(PAIR).await;
         assert_eq!(count(&shown, "was reworded since: "), 4, "{shown}");
-        assert_eq!(count(&shown, &format!("still has the old ones, in {}\n", names[0])), 2, "{shown}");
+        assert_eq!(count(&shown, &format!("still has the old words, in {}\n", names[0])), 2, "{shown}");
 
         // Twice, and after a new start; and a new entry crosses alone.
         way.reword("************", "------------");
@@ -111,7 +111,7 @@ async fn an_entry_that_is_reworded_on_its_way_goes_out_with_its_old_words(versio
         let texts = way.texts();
         assert!(texts.len() == 1 && texts[0].contains("alpha"), "{texts:?}");
         let [told] = &told(&world, &way).await[..] else { panic!("it is told once") };
-        assert!(told.ends_with("still has the old ones, in a file that is being sent"), "{told}");
+        assert!(told.ends_with("still has the old words, in a file that is being sent"), "{told}");
         let shown = world.show(PAIR).await;
         assert_eq!(count(&shown, &format!("(attachment {})", way.files("log")[0].id)), 1, "{shown}");
         world.one_more_pass_writes_nothing().await;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 /// A moment, in ms since the epoch.
-pub(super) fn moment(ms: i64) -> String {
+pub fn moment(ms: i64) -> String {
     match Timestamp::from_millisecond(ms) {
         Ok(time) => time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
         Err(_) => format!("{ms} ms"),

@@ -1,0 +1,416 @@
+//! `status`: how the bridge stands at this moment, on one screen: each side, what waits and why, what needs a person and
+//! what to do about it.
+
+use std::io::{IsTerminal as _, Write};
+use std::path::Path;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{Outcome, block_on, print_json, store, ticket};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::count::counted;
+use crate::moment::moment;
+use crate::sentences::{self, Names};
+use crate::span::span;
+use crate::standing::{Is, SideStands, Sides, Standing, Ticket, Waits, Word};
+use crate::store::{Instance, MAX_ROWS, QueueRow, Store, Stored, Tally};
+
+/// So many tickets are named on the screen; `--json` has all of them.
+const NAMED: usize = 20;
+
+/// How often `--watch` draws anew.
+const EVERY_MS: i64 = 3_000;
+
+/// Show how the bridge stands now: each side, the oldest ticket that waits, what is halted, parked, kept back, refused
+/// or in conflict, when each is tried again, and what a person has to do.
+///
+/// Reads the store alone, in which `serve` keeps what it knows of the sides, and asks no iTop.
+#[derive(Debug, Default, Args)]
+#[command(after_help = "\
+Examples:
+  itop-bridge status
+  itop-bridge status --watch
+  itop-bridge status --json | jq '.tickets[] | select(.needs_a_person)'
+
+Exit codes:
+  0  all is well, or goes on by itself
+  1  something needs a person
+  2  it cannot be told (the configuration, the store), or wrong usage; standard error says why")]
+pub struct Status {
+    /// Print an object {at_ms, well, serve, sides, queues, tickets}; docs/OPERATIONS.md tells each part.
+    #[arg(long, conflicts_with = "watch")]
+    pub json: bool,
+    /// Draw it anew every three seconds, until Ctrl-C.
+    #[arg(long)]
+    pub watch: bool,
+}
+
+pub(super) fn run(status: &Status, config: &Path, clock: &dyn Clock, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    let config = Config::load(config)?;
+    loop {
+        let mut shown = Vec::new();
+        let outcome = in_store(status, &mut store::to_read(&config)?, &config, clock.now_ms(), &mut shown)?;
+        let is_drawn = status.watch && std::io::stdout().is_terminal();
+        if is_drawn {
+            // From the top of an empty screen.
+            write!(out, "\x1b[2J\x1b[H")?;
+        }
+        out.write_all(&shown)?;
+        out.flush()?;
+        if !status.watch {
+            return Ok(outcome);
+        }
+        block_on(clock.sleep(EVERY_MS))?;
+        if !is_drawn {
+            writeln!(out)?;
+        }
+    }
+}
+
+/// What the verb says of a store.
+pub fn in_store(
+    status: &Status,
+    store: &mut dyn Store,
+    config: &Config,
+    now_ms: i64,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
+    let screen = Screen::read(store, config, now_ms)?;
+    match status.json {
+        true => print_json(&screen, out)?,
+        false => screen.draw(out)?,
+    }
+    Ok(if screen.well { Outcome::Fine } else { Outcome::FaultFound })
+}
+
+/// What is shown. Its fields are what `--json` prints.
+#[derive(Debug, Serialize)]
+struct Screen {
+    at_ms: i64,
+    /// Nothing needs a person.
+    well: bool,
+    serve: Serve,
+    sides: Vec<Side>,
+    queues: Vec<Queue>,
+    tickets: Vec<OfTicket>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Serve {
+    Running,
+    Stopped,
+    Unknown,
+}
+
+#[derive(Debug, Serialize)]
+struct Side {
+    name: String,
+    internal: bool,
+    state: SideState,
+    /// What is wrong, a sentence each.
+    wrong: Vec<String>,
+    swept_ms: Option<i64>,
+    next_sweep_ms: Option<i64>,
+    needs_a_person: bool,
+    step: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum SideState {
+    Up,
+    Down,
+    Paused,
+    Halted,
+    /// It asks for fewer calls.
+    Throttled,
+    /// Something of it waits for a right, or since several tickets are refused alike.
+    Suspended,
+    /// No `serve` tells.
+    Unknown,
+}
+
+#[derive(Debug, Serialize)]
+struct Queue {
+    external: String,
+    /// Tickets that wait, without those that are parked.
+    waiting: u64,
+    oldest_since_ms: Option<i64>,
+    /// The oldest of them, …
+    oldest: Option<String>,
+    /// … and what it waits for.
+    why: Option<String>,
+    in_step: u64,
+    parked: u64,
+    halted: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct OfTicket {
+    external: String,
+    internal: Option<String>,
+    /// The link's, where there is one.
+    number: Option<i64>,
+    state: &'static str,
+    why: String,
+    next_ms: Option<i64>,
+    needs_a_person: bool,
+    /// What a person can do, in order.
+    steps: Vec<String>,
+    #[serde(skip)]
+    lines: Vec<String>,
+    #[serde(skip)]
+    word: Word,
+}
+
+impl Screen {
+    fn read(store: &mut dyn Store, config: &Config, now_ms: i64) -> anyhow::Result<Screen> {
+        let sides = Sides::read(store, config)?;
+        let (mut queues, mut tickets) = (Vec::new(), Vec::new());
+        for external in config.externals.iter().map(|external| external.name()) {
+            let of = Of { external, sides: &sides, config, now_ms };
+            let troubled = of.tickets(store)?;
+            queues.push(of.queue(store, &troubled)?);
+            tickets.extend(troubled);
+        }
+        tickets.sort_by_key(|ticket| (!ticket.needs_a_person, ticket.word));
+        let serve = match sides.is_served {
+            Some(true) => Serve::Running,
+            Some(false) => Serve::Stopped,
+            None => Serve::Unknown,
+        };
+        let shown: Vec<Side> = sides.all.iter().map(|side| Side::of(side, &sides, now_ms)).collect();
+        let is_well = serve != Serve::Stopped
+            && shown.iter().all(|side| !side.needs_a_person)
+            && tickets.iter().all(|ticket| !ticket.needs_a_person);
+        Ok(Screen { at_ms: now_ms, well: is_well, serve, sides: shown, queues, tickets })
+    }
+
+    fn draw(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        writeln!(out, "{}", moment(self.at_ms))?;
+        match self.serve {
+            Serve::Running => writeln!(out, "serve: runs")?,
+            Serve::Stopped => writeln!(out, "serve: {}. Start it: `itop-bridge serve`", sentences::NOT_SERVED)?,
+            Serve::Unknown => {}
+        }
+        for side in &self.sides {
+            side.draw(out)?;
+        }
+        for queue in &self.queues {
+            queue.draw(self.at_ms, out)?;
+        }
+        let of_people = self.tickets.iter().filter(|ticket| ticket.needs_a_person).count();
+        let (of_people, others) = self.tickets.split_at(of_people);
+        say_tickets("needs a person", of_people, out)?;
+        say_tickets("goes on by itself", others, out)?;
+        match self.well {
+            true => writeln!(out, "\nAll is well."),
+            false => {
+                let sides = self.sides.iter().filter(|side| side.needs_a_person).count();
+                let count = of_people.len() + sides + usize::from(self.serve == Serve::Stopped);
+                writeln!(out, "\n{} a person.", counted(count, "thing needs", "things need"))
+            }
+        }
+    }
+}
+
+fn say_tickets(heading: &str, tickets: &[OfTicket], out: &mut dyn Write) -> std::io::Result<()> {
+    if tickets.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n{heading}:")?;
+    for ticket in tickets.iter().take(NAMED) {
+        let inside = ticket.internal.as_ref().map_or(String::new(), |inside| format!(" with {inside}"));
+        writeln!(out, "  {}{inside}", ticket.external)?;
+        for line in &ticket.lines {
+            writeln!(out, "    {line}")?;
+        }
+    }
+    if tickets.len() > NAMED {
+        writeln!(out, "  … and {} more: `itop-bridge links list`", tickets.len() - NAMED)?;
+    }
+    Ok(())
+}
+
+impl Side {
+    fn of(side: &SideStands, sides: &Sides, now_ms: i64) -> Side {
+        let is_told = side.told.as_ref().filter(|_| !sides.is_not_served());
+        let state = match (&side.stop, is_told) {
+            (Some(crate::standing::Stop::Paused), _) => SideState::Paused,
+            (Some(_), _) => SideState::Halted,
+            (None, None) => SideState::Unknown,
+            (None, Some(told)) if told.down.is_some() => SideState::Down,
+            (None, Some(_)) if side.slowed(now_ms).is_some() => SideState::Throttled,
+            (None, Some(told)) if !told.suspended.is_empty() => SideState::Suspended,
+            (None, Some(told)) if told.answers => SideState::Up,
+            (None, Some(_)) => SideState::Unknown,
+        };
+        let is_up = matches!(state, SideState::Up | SideState::Throttled | SideState::Unknown);
+        let step = match (&side.stop, state) {
+            (Some(stop), _) => Some(sentences::go_on(&side.name, stop)),
+            (None, SideState::Down) => {
+                Some("mend that iTop, the way to it or its log-in; `itop-bridge check` says what it answers".to_owned())
+            }
+            (None, SideState::Suspended) => {
+                Some("mend what that iTop says; `itop-bridge check` tells which rights the account lacks".to_owned())
+            }
+            _ => None,
+        };
+        Side {
+            name: side.name.clone(),
+            internal: side.instance == Instance::Internal,
+            state,
+            wrong: sentences::of_side(side, sides, now_ms),
+            swept_ms: side.told.as_ref().and_then(|told| told.swept_ms),
+            next_sweep_ms: side.next_sweep_ms(now_ms).filter(|_| !sides.is_not_served()),
+            needs_a_person: !is_up,
+            step,
+        }
+    }
+
+    fn draw(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        let role = if self.internal { "internal" } else { "external" };
+        let state = match self.state {
+            SideState::Up => "up",
+            SideState::Down => "down",
+            SideState::Paused => "paused",
+            SideState::Halted => "halted",
+            SideState::Throttled => "slowed down",
+            SideState::Suspended => "up, and some of it waits",
+            SideState::Unknown => "not known to answer",
+        };
+        let swept =
+            self.swept_ms.map_or("not swept yet".to_owned(), |at_ms| format!("last swept at {}", moment(at_ms)));
+        let next = self.next_sweep_ms.map_or(String::new(), |at_ms| format!(", next at {}", moment(at_ms)));
+        writeln!(out, "{} ({role}): {state}; {swept}{next}", self.name)?;
+        for wrong in &self.wrong {
+            writeln!(out, "  {wrong}")?;
+        }
+        match &self.step {
+            Some(step) => writeln!(out, "  to do: {step}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Queue {
+    fn draw(&self, now_ms: i64, out: &mut dyn Write) -> std::io::Result<()> {
+        let Queue { external, waiting, in_step, .. } = self;
+        let pairs = counted(*in_step as usize, "pair", "pairs");
+        let Some(since_ms) = self.oldest_since_ms.filter(|_| *waiting > 0) else {
+            return writeln!(out, "tickets of {external}: {pairs} in step; none waits");
+        };
+        let waits = counted(*waiting as usize, "waits", "wait");
+        let oldest = self.oldest.as_deref().unwrap_or("one");
+        let age = span(now_ms - since_ms);
+        writeln!(out, "tickets of {external}: {pairs} in step; {waits}, the oldest for {age}: {oldest}")?;
+        match &self.why {
+            Some(why) => writeln!(out, "  {why}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The tickets of one external.
+struct Of<'a> {
+    external: &'a str,
+    sides: &'a Sides,
+    config: &'a Config,
+    now_ms: i64,
+}
+
+impl Of<'_> {
+    fn standing(&self, stored: Option<&Stored>, row: Option<&QueueRow>) -> Standing {
+        let Of { external, sides, config, now_ms } = *self;
+        Standing::of(Ticket { external, stored, row, sides, config, now_ms })
+    }
+
+    /// Those of which something is wrong.
+    fn tickets(&self, store: &mut dyn Store) -> anyhow::Result<Vec<OfTicket>> {
+        let (mut all, mut after) = (Vec::new(), 0);
+        loop {
+            let page = store.troubled(self.external, after, MAX_ROWS)?;
+            let Some(last) = page.last() else { break };
+            after = last.id;
+            for stored in page {
+                let row = store.queue_row(&ticket::of(&stored), self.now_ms)?;
+                let standing = self.standing(Some(&stored), row.as_ref());
+                all.extend(OfTicket::of(&standing, &Names::of(&stored, self.config), Some(stored.id)));
+            }
+        }
+        let mut after = 0;
+        loop {
+            let page = store.unlinked(self.external, after, MAX_ROWS, self.now_ms)?;
+            let Some(last) = page.last() else { return Ok(all) };
+            after = last.of.ticket;
+            for row in page.iter().filter(|row| row.error.is_some() || row.parked) {
+                let names = Names::unlinked(self.external, &row.of.ticket.to_string(), self.config);
+                all.extend(OfTicket::of(&self.standing(None, Some(row)), &names, None));
+            }
+        }
+    }
+
+    fn queue(&self, store: &mut dyn Store, troubled: &[OfTicket]) -> anyhow::Result<Queue> {
+        let Tally { waiting, oldest_ms, parked, live, halted, .. } = store.tally(self.external)?;
+        let rows = store.queue(Some(self.external), MAX_ROWS, self.now_ms)?;
+        let oldest = rows.iter().find(|row| !row.parked);
+        let (mut name, mut why) = (None, None);
+        if let Some(row) = oldest {
+            let stored = store.link_of_external(&row.of)?;
+            let standing = self.standing(stored.as_ref(), Some(row));
+            let names = match &stored {
+                Some(stored) => Names::of(stored, self.config),
+                None => Names::unlinked(self.external, &row.of.ticket.to_string(), self.config),
+            };
+            let said: Vec<String> =
+                standing.is.iter().filter(|is| !matches!(is, Is::Differs(_))).map(|is| names.told(is)).collect();
+            (name, why) = (Some(names.outside), Some(said.join("; ")));
+        }
+        let out_of_step = troubled.iter().filter(|ticket| ticket.number.is_some()).count() as u64;
+        Ok(Queue {
+            external: self.external.to_owned(),
+            waiting,
+            oldest_since_ms: oldest_ms,
+            oldest: name,
+            why: why.filter(|why| !why.is_empty()),
+            in_step: live.saturating_sub(out_of_step),
+            parked,
+            halted,
+        })
+    }
+}
+
+impl OfTicket {
+    /// `None` where nothing is wrong with the ticket itself.
+    fn of(standing: &Standing, names: &Names<'_>, number: Option<i64>) -> Option<OfTicket> {
+        // Of a side it is told above.
+        let is_own = |is: &&Is| match is {
+            Is::Waits(waits) => matches!(waits, Waits::Others { .. }),
+            Is::NoCounterpart | Is::UnderWay | Is::Due { .. } | Is::Differs(_) => false,
+            _ => true,
+        };
+        let own: Vec<&Is> = standing.is.iter().filter(is_own).collect();
+        let first = own.first()?;
+        let mut steps: Vec<String> = Vec::new();
+        for step in own.iter().filter_map(|is| names.step(is)) {
+            if !steps.contains(&step) {
+                steps.push(step);
+            }
+        }
+        Some(OfTicket {
+            external: names.outside.clone(),
+            internal: names.inside.clone(),
+            number,
+            state: sentences::label(first),
+            why: own.iter().map(|is| names.told(is)).collect::<Vec<_>>().join("; "),
+            next_ms: standing.next_ms,
+            needs_a_person: standing.needs_a_person(),
+            steps,
+            lines: own.iter().map(|is| names.line(is)).collect(),
+            word: first.word(),
+        })
+    }
+}

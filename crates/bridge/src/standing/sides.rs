@@ -1,0 +1,188 @@
+//! How the sides stand: what the store knows itself (paused, halted), and what the running `serve` keeps in it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+use crate::engine::{Cause, PAUSED, is_over_lost_pairs};
+use crate::store::{Instance, Result, Store};
+
+/// The store's name for what `serve` tells of a side.
+const CURSOR: &str = "told";
+
+/// What `serve` tells of a side.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// It has answered a call since that process began.
+    pub answers: bool,
+    pub down: Option<Since>,
+    pub slowed: Option<Slowed>,
+    /// What waits there, and is no ticket's own fault.
+    #[serde(default)]
+    pub suspended: Vec<Suspended>,
+    pub swept_ms: Option<i64>,
+    pub next_sweep_ms: Option<i64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Since {
+    pub at_ms: i64,
+    pub reason: String,
+}
+
+/// It asks for fewer calls.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slowed {
+    pub since_ms: i64,
+    pub until_ms: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suspended {
+    pub cause: Cause,
+    pub since_ms: i64,
+    pub reason: String,
+}
+
+impl Told {
+    pub fn keep(&self, store: &mut dyn Store, of: &Instance) -> Result<()> {
+        store.set_cursor(of, CURSOR, &serde_json::to_string(self).unwrap_or_default())
+    }
+
+    fn kept(store: &mut dyn Store, of: &Instance) -> Result<Option<Told>> {
+        // What another version wrote is told anew.
+        Ok(store.cursor(of, CURSOR)?.and_then(|text| serde_json::from_str(&text).ok()))
+    }
+}
+
+/// Why a side stands still until an operator resumes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    Paused,
+    Halted(String),
+    /// The pairs of a lost store are to be found first; then it goes on by itself.
+    LostPairs(String),
+}
+
+impl Stop {
+    pub fn of(reason: String) -> Stop {
+        match reason.as_str() {
+            PAUSED => Stop::Paused,
+            text if is_over_lost_pairs(text) => Stop::LostPairs(reason),
+            _ => Stop::Halted(reason),
+        }
+    }
+
+    /// In the store's words.
+    pub fn reason(&self) -> &str {
+        match self {
+            Stop::Paused => PAUSED,
+            Stop::Halted(reason) | Stop::LostPairs(reason) => reason,
+        }
+    }
+}
+
+/// One side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SideStands {
+    pub name: String,
+    pub instance: Instance,
+    pub stop: Option<Stop>,
+    /// `None` where no `serve` has told yet.
+    pub told: Option<Told>,
+}
+
+/// All sides, the internal first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sides {
+    pub all: Vec<SideStands>,
+    /// Whether `serve` runs; `None` where nobody can tell.
+    pub is_served: Option<bool>,
+}
+
+impl Sides {
+    pub fn read(store: &mut dyn Store, config: &Config) -> Result<Sides> {
+        let externals = config.externals.iter().map(|external| external.name());
+        let externals = externals.map(|name| (name.to_owned(), Instance::External(name.to_owned())));
+        let internal = (config.internal.name.clone(), Instance::Internal);
+        let mut all = Vec::new();
+        for (name, instance) in std::iter::once(internal).chain(externals) {
+            let (stop, told) = (store.stopped(&instance)?.map(Stop::of), Told::kept(store, &instance)?);
+            all.push(SideStands { name, instance, stop, told });
+        }
+        Ok(Sides { all, is_served: store.is_served()? })
+    }
+
+    /// The sides that a ticket of this external depends on: its own, and the internal.
+    pub fn of<'s>(&'s self, external: &'s str) -> impl Iterator<Item = &'s SideStands> {
+        self.all.iter().filter(move |side| side.instance == Instance::Internal || side.name == external)
+    }
+
+    pub fn internal(&self) -> Option<&SideStands> {
+        self.all.iter().find(|side| side.instance == Instance::Internal)
+    }
+
+    pub fn external(&self, name: &str) -> Option<&SideStands> {
+        self.all.iter().find(|side| side.name == name)
+    }
+
+    /// `serve` is known not to run: what it told is of before.
+    pub fn is_not_served(&self) -> bool {
+        self.is_served == Some(false)
+    }
+}
+
+impl SideStands {
+    pub fn down(&self) -> Option<&Since> {
+        self.told.as_ref()?.down.as_ref()
+    }
+
+    /// That moment may have passed.
+    pub fn slowed(&self, now_ms: i64) -> Option<&Slowed> {
+        self.told.as_ref()?.slowed.as_ref().filter(|slowed| slowed.until_ms > now_ms)
+    }
+
+    pub fn suspended(&self) -> &[Suspended] {
+        self.told.as_ref().map_or(&[], |told| &told.suspended)
+    }
+
+    /// When the next sweep is to be, where one will be.
+    pub fn next_sweep_ms(&self, now_ms: i64) -> Option<i64> {
+        if self.stop.is_some() || self.down().is_some() {
+            return None;
+        }
+        self.told.as_ref()?.next_sweep_ms.filter(|at_ms| *at_ms >= now_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::SqliteStore;
+
+    #[test]
+    fn what_serve_tells_of_a_side_is_read_as_it_was_kept() {
+        let mut store = SqliteStore::open_in_memory().unwrap();
+        assert_eq!(Told::kept(&mut store, &Instance::Internal).unwrap(), None);
+        let cause =
+            Cause::Class { instance: "elitery".into(), class: "Incident".into(), access: crate::engine::Access::Write };
+        let told = Told {
+            answers: true,
+            down: Some(Since { at_ms: 1, reason: "no answer".into() }),
+            slowed: Some(Slowed { since_ms: 2, until_ms: 3 }),
+            suspended: vec![Suspended { cause, since_ms: 4, reason: "no right".into() }],
+            swept_ms: Some(5),
+            next_sweep_ms: Some(6),
+        };
+        told.keep(&mut store, &Instance::Internal).unwrap();
+        assert_eq!(Told::kept(&mut store, &Instance::Internal).unwrap(), Some(told));
+        store.set_cursor(&Instance::Internal, CURSOR, "of another version").unwrap();
+        assert_eq!(Told::kept(&mut store, &Instance::Internal).unwrap(), None);
+    }
+
+    #[test]
+    fn a_stop_is_a_pause_a_halt_or_waits_for_lost_pairs() {
+        assert_eq!(Stop::of(PAUSED.to_owned()), Stop::Paused);
+        assert_eq!(Stop::of("many are gone".to_owned()), Stop::Halted("many are gone".to_owned()));
+        assert_eq!(Stop::of(PAUSED.to_owned()).reason(), PAUSED);
+    }
+}

@@ -1,0 +1,397 @@
+//! How one ticket stands: all that is so of it at this moment, the most pressing first.
+
+use itop_bridge_core::Link;
+use itop_bridge_core::link::{Conflict, Ending, Held, RefusedField, Unanswered};
+use itop_bridge_core::plan::{Halt, HaltKind};
+
+use super::sides::{Sides, Stop};
+use crate::config::Config;
+use crate::engine::Cause;
+use crate::store::{LinkState, QueueRow, Stored};
+
+/// What is known of a ticket, with or without a pair.
+#[derive(Clone, Copy)]
+pub struct Ticket<'a> {
+    pub external: &'a str,
+    pub stored: Option<&'a Stored>,
+    pub row: Option<&'a QueueRow>,
+    pub sides: &'a Sides,
+    pub config: &'a Config,
+    pub now_ms: i64,
+}
+
+/// The answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standing {
+    /// All that is so, the most pressing first. Nothing where it is in step.
+    pub is: Vec<Is>,
+    /// When it is looked at next, where anything of it waits, nothing holds it back, and no pass is under way.
+    pub next_ms: Option<i64>,
+    /// Since when something of it has waited.
+    pub waits_since_ms: Option<i64>,
+}
+
+/// One thing that is so.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Is {
+    Ended {
+        how: Option<Ending>,
+        since_ms: Option<i64>,
+    },
+    Halted(Halt),
+    /// A log alone.
+    LogHalted(String),
+    /// Refused for so long that it is left alone for a while.
+    Parked(Failing),
+    Waits(Waits),
+    /// What was sent for the internal ticket that is gone may still land; the new one is made after that.
+    AnewAfter {
+        from_ms: i64,
+    },
+    /// Sent, and no answer came.
+    Unanswered(Unanswered),
+    KeptBack(KeptBack),
+    Failing(Failing),
+    Refused(Refused),
+    Conflict(Conflict),
+    /// No ticket inside was made for it yet.
+    NoCounterpart,
+    UnderWay,
+    Due {
+        at_ms: i64,
+    },
+    /// It differed when the two became a pair, and is left so.
+    Differs(Conflict),
+}
+
+/// What holds it back that is not its own fault.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Waits {
+    /// The side stands still until it is resumed.
+    Stopped {
+        side: String,
+        stop: Stop,
+    },
+    NotServed,
+    Down {
+        side: String,
+        since_ms: i64,
+        reason: String,
+    },
+    Slowed {
+        side: String,
+        until_ms: i64,
+    },
+    Suspended {
+        cause: Cause,
+        reason: String,
+    },
+    /// For this reason, of which `serve` has not told more yet.
+    Others {
+        reason: String,
+    },
+}
+
+/// Passes that failed in a row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Failing {
+    pub tries: u32,
+    pub words: String,
+    /// `None` while nothing of it is tried, since a side stands still or is down, or `serve` does not run.
+    pub next_ms: Option<i64>,
+}
+
+/// A part that something before an iTop keeps from it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeptBack {
+    pub held: Held,
+    /// As of a failing one.
+    pub next_ms: Option<i64>,
+    pub is_parked: bool,
+}
+
+/// A value that the inside does not take.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refused {
+    pub code: String,
+    pub words: String,
+    /// The first look after that tries it again.
+    pub after_ms: i64,
+}
+
+/// What `resume` does to a pair that has halted so, where the cause still stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterResume {
+    /// The pair ends. `or_anew`: with `--create` a new internal ticket is made instead.
+    Ends {
+        or_anew: bool,
+    },
+    GoesOnWithTheNewReference,
+    DeletesTheCopies,
+    /// A log counts as delivered, but for what is dated after the halt.
+    TakesTheLogAsDelivered,
+}
+
+impl AfterResume {
+    /// `None`: a log alone has halted.
+    pub fn of(halted: Option<HaltKind>) -> AfterResume {
+        match halted {
+            Some(HaltKind::InternalVanished | HaltKind::InternalReferenceChanged) => {
+                AfterResume::Ends { or_anew: true }
+            }
+            Some(HaltKind::ExternalVanished) => AfterResume::Ends { or_anew: false },
+            Some(HaltKind::ExternalReferenceChanged) => AfterResume::GoesOnWithTheNewReference,
+            Some(HaltKind::FilesGone) => AfterResume::DeletesTheCopies,
+            None => AfterResume::TakesTheLogAsDelivered,
+        }
+    }
+}
+
+/// The state in one word: a column of a list, and what a list is filtered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub enum Word {
+    Ok,
+    Halted,
+    Parked,
+    KeptBack,
+    Refused,
+    Conflict,
+    Failing,
+    Unanswered,
+    Waiting,
+    Paused,
+    Ended,
+}
+
+impl Standing {
+    pub fn of(ticket: Ticket<'_>) -> Standing {
+        let Ticket { stored, row, .. } = ticket;
+        if let Some(ended) = stored.filter(|stored| stored.state == LinkState::Ended) {
+            let how = ended.link.ending.clone();
+            return Standing {
+                is: vec![Is::Ended { how, since_ms: ended.closed_since_ms }],
+                next_ms: None,
+                waits_since_ms: None,
+            };
+        }
+        let link = stored.map(|stored| &stored.link);
+        let waits = ticket.waits();
+        let next_ms = ticket.next_ms(&waits);
+        let mut is = Vec::new();
+        is.extend(link.into_iter().flat_map(halts));
+        is.extend(row.filter(|row| row.parked && is_own(row, link)).map(|row| Is::Parked(failing(row, next_ms))));
+        is.extend(waits.into_iter().map(Is::Waits));
+        let is_leased = row.is_some_and(|row| row.leased);
+        if let Some(link) = link {
+            let anew_ms = link.anew_from_ms.filter(|from_ms| *from_ms > ticket.now_ms);
+            is.extend(anew_ms.map(|from_ms| Is::AnewAfter { from_ms }));
+            if !is_leased {
+                // A pass that is under way has always sent something.
+                is.extend(link.unanswered(ticket.now_ms).into_iter().map(Is::Unanswered));
+            }
+            is.extend(link.held.iter().map(|held| Is::KeptBack(ticket.kept_back(link, held, next_ms))));
+        }
+        is.extend(row.filter(|row| !row.parked && row.attempts > 0).map(|row| Is::Failing(failing(row, next_ms))));
+        is.extend(link.into_iter().flat_map(|link| ticket.disagreements(link)));
+        if link.map_or(row.is_some(), |link| link.internal.is_none()) {
+            is.push(Is::NoCounterpart);
+        }
+        match row {
+            Some(row) if row.leased => is.push(Is::UnderWay),
+            Some(row) if is.iter().all(|is| matches!(is, Is::NoCounterpart)) => is.push(Is::Due { at_ms: row.due_ms }),
+            _ => {}
+        }
+        is.extend(link.into_iter().flat_map(older_differences));
+        Standing { is, next_ms, waits_since_ms: row.map(|row| row.dirty_since_ms) }
+    }
+
+    /// The most pressing, in one word.
+    pub fn word(&self) -> Word {
+        self.is.iter().map(Is::word).find(|word| *word != Word::Ok).unwrap_or(Word::Ok)
+    }
+
+    pub fn is_word(&self, word: Word) -> bool {
+        match word {
+            Word::Ok => self.word() == Word::Ok,
+            // A refused value is a conflict too.
+            Word::Conflict => self.is.iter().any(|is| matches!(is.word(), Word::Conflict | Word::Refused)),
+            word => self.is.iter().any(|is| is.word() == word),
+        }
+    }
+
+    /// Whether a person has to do something, beside what stands of the sides.
+    pub fn needs_a_person(&self) -> bool {
+        self.is.iter().any(Is::needs_a_person)
+    }
+
+    /// The end of a halt, where there is one to end.
+    pub fn after_resume(&self) -> Option<AfterResume> {
+        self.is.iter().find_map(|is| match is {
+            Is::Halted(halt) => Some(AfterResume::of(Some(halt.kind))),
+            Is::LogHalted(_) => Some(AfterResume::of(None)),
+            _ => None,
+        })
+    }
+}
+
+impl Is {
+    pub fn word(&self) -> Word {
+        match self {
+            Is::Ended { .. } => Word::Ended,
+            Is::Halted(_) | Is::LogHalted(_) => Word::Halted,
+            Is::Parked(_) | Is::KeptBack(KeptBack { is_parked: true, .. }) => Word::Parked,
+            Is::Waits(Waits::Stopped { stop: Stop::Paused, .. }) => Word::Paused,
+            Is::Waits(_) | Is::AnewAfter { .. } | Is::NoCounterpart => Word::Waiting,
+            Is::Unanswered(_) => Word::Unanswered,
+            Is::KeptBack(_) => Word::KeptBack,
+            Is::Failing(_) => Word::Failing,
+            Is::Refused(_) => Word::Refused,
+            Is::Conflict(_) => Word::Conflict,
+            Is::UnderWay | Is::Due { .. } | Is::Differs(_) => Word::Ok,
+        }
+    }
+
+    pub fn needs_a_person(&self) -> bool {
+        matches!(
+            self,
+            Is::Halted(_) | Is::LogHalted(_) | Is::Parked(_) | Is::KeptBack(_) | Is::Refused(_) | Is::Conflict(_)
+        )
+    }
+}
+
+impl Word {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Word::Ok => "ok",
+            Word::Halted => "halted",
+            Word::Parked => "parked",
+            Word::KeptBack => "kept-back",
+            Word::Refused => "refused",
+            Word::Conflict => "conflict",
+            Word::Failing => "failing",
+            Word::Unanswered => "unanswered",
+            Word::Waiting => "waiting",
+            Word::Paused => "paused",
+            Word::Ended => "ended",
+        }
+    }
+}
+
+impl<'a> Ticket<'a> {
+    fn waits(self) -> Vec<Waits> {
+        let mut all = Vec::new();
+        for side in self.sides.of(self.external) {
+            let stop = side.stop.clone();
+            all.extend(stop.map(|stop| Waits::Stopped { side: side.name.clone(), stop }));
+        }
+        // The rest holds back only what waits.
+        let Some(row) = self.row.filter(|row| !row.leased) else { return all };
+        if self.sides.is_not_served() {
+            all.push(Waits::NotServed);
+            return all;
+        }
+        for side in self.sides.of(self.external) {
+            let name = || side.name.clone();
+            all.extend(side.down().map(|down| Waits::Down {
+                side: name(),
+                since_ms: down.at_ms,
+                reason: down.reason.clone(),
+            }));
+            all.extend(
+                side.slowed(self.now_ms).map(|slowed| Waits::Slowed { side: name(), until_ms: slowed.until_ms }),
+            );
+            for suspended in side.suspended().iter().filter(|suspended| self.meets(&suspended.cause, row)) {
+                all.push(Waits::Suspended { cause: suspended.cause.clone(), reason: suspended.reason.clone() });
+            }
+        }
+        let link = self.stored.map(|stored| &stored.link);
+        let only_waits = row.attempts == 0 && !row.parked && link.is_none_or(|link| link.held.is_empty());
+        if let Some(reason) = row.error.as_ref().filter(|_| only_waits && all.is_empty()) {
+            all.push(Waits::Others { reason: reason.clone() });
+        }
+        all
+    }
+
+    fn next_ms(self, waits: &[Waits]) -> Option<i64> {
+        let row = self.row.filter(|row| !row.leased)?;
+        let mut next_ms = row.due_ms.max(self.now_ms);
+        for one in waits {
+            match one {
+                Waits::Stopped { .. } | Waits::NotServed | Waits::Down { .. } => return None,
+                Waits::Slowed { until_ms, .. } => next_ms = next_ms.max(*until_ms),
+                Waits::Suspended { .. } | Waits::Others { .. } => {}
+            }
+        }
+        Some(next_ms)
+    }
+
+    fn meets(self, cause: &Cause, row: &'a QueueRow) -> bool {
+        let link = self.stored.map(|stored| &stored.link);
+        match cause {
+            Cause::Internal => true,
+            Cause::External { external } => external == self.external,
+            Cause::Class { instance, class, .. } if instance == self.external => {
+                link.map(|link| &link.external.class).or(row.class.as_ref()) == Some(class)
+            }
+            Cause::Class { class, .. } => {
+                let known = link.and_then(|link| Some(link.internal.as_ref()?.class.as_str()));
+                known.or_else(|| self.class_to_be(row)) == Some(class)
+            }
+            Cause::Down { .. } | Cause::Throttled { .. } => false,
+        }
+    }
+
+    /// Of the counterpart that is still to be made.
+    fn class_to_be(self, row: &'a QueueRow) -> Option<&'a str> {
+        let external = self.config.externals.iter().find(|external| external.name() == self.external)?;
+        let outside = self.stored.map(|stored| &stored.link.external.class).or(row.class.as_ref())?;
+        external.sync.classes.get(outside).map(String::as_str)
+    }
+
+    /// What stands in conflict now; of a value that is refused, when it is tried again. A halt of a log is told as such.
+    fn disagreements(self, link: &Link) -> Vec<Is> {
+        let is_a_halt = |conflict: &Conflict| link.halted_logs().any(|(_, halt)| halt.text == conflict.text);
+        let of_now = link.conflicts.iter().filter(|conflict| !conflict.is_older && !is_a_halt(conflict));
+        let is_of = |refused: &&RefusedField, conflict: &Conflict| {
+            refused.conflict(&self.config.internal.name).text == conflict.text && refused.code == conflict.about
+        };
+        let told = of_now.map(|conflict| match link.refused.iter().find(|refused| is_of(refused, conflict)) {
+            Some(refused) => Is::Refused(Refused {
+                code: refused.code.clone(),
+                words: refused.words.clone(),
+                after_ms: refused.again_at_ms.max(self.now_ms),
+            }),
+            None => Is::Conflict(conflict.clone()),
+        });
+        told.collect()
+    }
+
+    /// `next_ms`: when the ticket is looked at next.
+    fn kept_back(self, link: &Link, held: &Held, next_ms: Option<i64>) -> KeptBack {
+        let not_before_ms = held.not_before_ms.max(link.not_sent_before_ms(&held.part).unwrap_or(i64::MIN));
+        KeptBack {
+            held: held.clone(),
+            next_ms: next_ms.map(|at_ms| at_ms.max(not_before_ms)),
+            is_parked: self.now_ms - held.since_ms >= self.config.timing().park_after_ms,
+        }
+    }
+}
+
+/// Whether what the row tells is a failure of the ticket's own, and not of parts that are kept back, of which the link
+/// tells.
+fn is_own(row: &QueueRow, link: Option<&Link>) -> bool {
+    row.attempts > 0 || link.is_none_or(|link| link.held.is_empty())
+}
+
+fn failing(row: &QueueRow, next_ms: Option<i64>) -> Failing {
+    Failing { tries: row.attempts, words: row.error.clone().unwrap_or_default(), next_ms }
+}
+
+fn halts(link: &Link) -> impl Iterator<Item = Is> {
+    let logs = link.halted_logs().map(|(_, halt)| Is::LogHalted(halt.text.clone()));
+    link.halt.clone().map(Is::Halted).into_iter().chain(logs)
+}
+
+fn older_differences(link: &Link) -> impl Iterator<Item = Is> {
+    link.conflicts.iter().filter(|conflict| conflict.is_older).cloned().map(Is::Differs)
+}
