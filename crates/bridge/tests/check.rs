@@ -494,8 +494,32 @@ async fn a_default_that_differs_between_customers_names_them() {
     assert_eq!(
         world.line("elitery", "default org_id").await,
         "fault   elitery default org_id: there is none for the tickets of beta, and iTop takes no ticket without an \
-         organisation. Mend: write `org` in [internal].defaults, or in the customer's `internal_defaults`."
+         organisation. Mend: write `org` in [external.beta].internal_defaults."
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_mend_of_one_customers_default_names_that_customers_section() {
+    let beta = |own: &str| {
+        format!(
+            "only = \"all\"\n[external.beta]\nurl = \"http://beta\"\nuser = \"bridge\"\npassword = \"Bridge.1234\"\n\
+             api_keys = [\"sk_beta_0123456789\"]\nonly = \"all\"\ninternal_defaults = {{ {own} }}"
+        )
+    };
+    let with = |acme_lines: String| World { acme_lines, ..World::new() };
+    // The caller of all is none of beta's organisation: another caller in [internal].defaults would break acme.
+    let world = with(beta("org = 2"));
+    let line = world.line("elitery", "default caller_id (beta)").await;
+    assert!(line.contains("in [external.beta].internal_defaults"), "{line}");
+    assert!(world.line("elitery", "default caller_id (acme)").await.starts_with("ok"));
+    // A wrong value of its own is corrected where it stands.
+    let line = with(beta("team = \"Helpdisk\"")).line("elitery", "default team_id (beta)").await;
+    assert!(line.ends_with("in [external.beta].internal_defaults."), "{line}");
+    // One that all others have replaced is corrected for whoever inherits it.
+    let mut world = with(beta("team = \"Helpdesk\", agent = 9"));
+    world = world.defaults("org = \"Demo\", caller = 6, team = \"Helpdisk\", service = \"Software\"");
+    let line = world.line("elitery", "default team_id (acme)").await;
+    assert!(line.ends_with("in [internal].defaults."), "{line}");
 }
 
 #[tokio::test(start_paused = true)]
