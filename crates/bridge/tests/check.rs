@@ -630,6 +630,17 @@ fn the_store() {
         "fault   itop-bridge store: DIR/other.db: the store belongs to server id 0001, the configuration says 7f3a. Mend: \
          put the store's own id back into [server].id, which must never change, or name the right file in [store].url."
     );
+    // As `serve` says it: a page in the middle that is no page.
+    let damaged = folder.join("damaged.db");
+    let mut bytes = std::fs::read(&other).unwrap();
+    bytes[8192..12_288].fill(0xa5);
+    std::fs::write(&damaged, &bytes).unwrap();
+    let line_of_damaged = line(&damaged);
+    for part in ["fault   itop-bridge store: DIR/damaged.db: the file is damaged: ", "Mend: put a backup in its place"]
+    {
+        assert!(line_of_damaged.contains(part), "{part} in {line_of_damaged}");
+    }
+    assert!(std::fs::read(&damaged).unwrap() == bytes, "it is left as it is");
     let line_of_none = line(&folder.join("none/bridge.db"));
     assert!(line_of_none.starts_with("fault   itop-bridge store: there is no folder DIR/none"), "{line_of_none}");
     std::fs::remove_dir_all(&folder).unwrap();

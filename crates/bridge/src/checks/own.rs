@@ -32,7 +32,8 @@ fn store(path: &Path, server: &str) -> Verdict {
             ),
         };
     }
-    let opened = SqliteStore::open(path).and_then(|mut store| {
+    // As `serve` does at its start, so that both say the same of it.
+    let opened = SqliteStore::is_whole(path).and_then(|()| SqliteStore::open(path)).and_then(|mut store| {
         store.adopt_server_id(server)?;
         store.probe()
     });

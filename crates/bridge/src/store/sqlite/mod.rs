@@ -367,9 +367,10 @@ impl From<&rusqlite::Error> for StoreError {
         let what = match error.sqlite_error_code() {
             Some(DiskFull) => "the disk is full",
             Some(ReadOnly | PermissionDenied) => "the database file cannot be written",
-            Some(DatabaseCorrupt | NotADatabase) => {
-                "the database file is damaged or no store of itop-bridge; put a backup in its place. \
-                 Do not start with an empty one: the bridge would not know its pairs"
+            Some(DatabaseCorrupt) => return StoreError::Damaged(error.to_string()),
+            Some(NotADatabase) => {
+                let what = "it is no SQLite database, or its first page is overwritten";
+                return StoreError::NoStore(what.to_owned());
             }
             Some(DatabaseBusy | DatabaseLocked) => "another process keeps the database busy",
             Some(CannotOpen) => "the database file cannot be opened",
