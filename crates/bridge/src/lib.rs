@@ -13,6 +13,7 @@ pub mod http;
 pub mod metrics;
 pub mod random;
 pub mod setup;
+mod shell;
 mod span;
 pub mod store;
 pub mod telemetry;

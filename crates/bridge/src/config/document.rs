@@ -12,6 +12,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{Origin, Origins, Problem};
+use crate::shell;
 
 /// A misspelt key is at least so similar to the one that was meant.
 const SIMILAR: f64 = 0.66;
@@ -92,10 +93,9 @@ impl<'d> Document<'d> {
             use std::os::unix::fs::PermissionsExt;
             let open = std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o004 != 0);
             if open {
+                let command = format!("chmod 600 {}", shell::quoted_path(path));
                 let path = path.display();
-                self.warn(format!(
-                    "{path} holds a secret and every user of this machine can read it: chmod 600 {path}"
-                ));
+                self.warn(format!("{path} holds a secret and every user of this machine can read it: {command}"));
             }
         }
     }
