@@ -114,6 +114,10 @@ impl Store for SqliteStore {
         self.write(|db| next_number(db, "probe")).map(|_| ())
     }
 
+    fn is_to_read(&self) -> bool {
+        self.db.is_readonly("main").unwrap_or(false)
+    }
+
     fn mark_dirty(&mut self, marks: &[DirtyMark], now_ms: i64) -> Result<Vec<Marked>> {
         within_bounds(marks.len())?;
         self.write(|db| marks.iter().map(|mark| queue::mark_dirty(db, mark, now_ms)).collect())
