@@ -49,7 +49,7 @@ impl Shared {
         let found = Connection { ticket: changes.highest.min(last), attachment, last_update: changes.latest };
         let name = lane.name.clone();
         let begun = self.store.call(move |store| begin(store, &name, found)).await?;
-        tracing::info!(lane = %lane.name, id = begun.ticket, "tickets up to this id are older than the connection and stay where they are");
+        tracing::info!(external = %lane.name, id = begun.ticket, "tickets up to this id are older than the connection and stay where they are");
         for (id, last_update) in changes.tickets.iter().filter(|(id, _)| *id <= begun.ticket) {
             itop.stood_before(*id, last_update);
         }

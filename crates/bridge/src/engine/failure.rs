@@ -216,7 +216,7 @@ impl Shared {
         let (instance, error) = (&failure.instance, &failure.text);
         let verdict = self.suspensions().refused(&lane.name, claim.lease.of.ticket, instance, error, self.now_ms());
         if let Verdict::Shared { cause, is_news: true } = &verdict {
-            tracing::error!(lane = %lane.name, error, "several tickets are refused in one text: {cause} wait, and one is tried every minute");
+            tracing::error!(external = %lane.name, error, "several tickets are refused in one text: {cause} wait, and one is tried every minute");
         }
         verdict
     }

@@ -9,7 +9,8 @@ use itop_client::oql_quote;
 use super::failure::Failure;
 use super::files::unknown_copies;
 use super::sights::Sights;
-use super::{Engine, Lane, Shared, worker};
+use super::worker::{self, NoClass};
+use super::{Engine, Lane, Shared};
 use crate::store::{Claim, Lease, Look, TicketOf};
 
 /// What both sides show of a ticket, and what a pass would make of it.
@@ -66,8 +67,12 @@ impl Engine {
         let stored = shared.store.call(move |store| store.link_of_external(&key)).await.map_err(Failure::from)?;
         let link = stored.map(|stored| (stored.id, stored.link));
         let claim = everything(of, class, link);
-        let Some(class) = shared.class_of(lane, &claim).await? else {
-            return Err(shared.why_no_class(lane, of).await?);
+        let class = match shared.class_of(lane, &claim).await? {
+            Ok(class) => class,
+            Err(NoClass::Gone) => {
+                return Err(CannotTell(format!("{} has no ticket with the id {}", of.external, of.ticket)));
+            }
+            Err(none) => return Err(CannotTell(format!("{}:{}: {none}", of.external, of.ticket))),
         };
         let policy = shared.policy(lane, &class).await?;
         let read = worker::read_both(shared, lane, &class, &policy, std::slice::from_ref(&claim)).await;
@@ -153,16 +158,6 @@ impl Shared {
             }
             Some(_) => "it does not fit `only`".to_owned(),
         })
-    }
-
-    /// Why a ticket of this id cannot be planned for.
-    async fn why_no_class(&self, lane: &Lane, of: &TicketOf) -> Result<CannotTell, Failure> {
-        let TicketOf { external, ticket } = of;
-        let found = self.ticket_where(&lane.external, &format!("id = {ticket}")).await?;
-        Ok(CannotTell(match found {
-            None => format!("{external} has no ticket with the id {ticket}"),
-            Some((_, class)) => format!("{external}:{ticket} is of the class {class}, which `classes` does not bridge"),
-        }))
     }
 
     /// What the originals hold now whose copies stand; and those copies of which that is not known.
