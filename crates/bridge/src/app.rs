@@ -4,7 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use itop_client::{Client, ClientConfig, HttpOptions, HttpTransport, Memory, Observer, Transport};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use itop_client::{
+    Body, Client, ClientConfig, HttpOptions, HttpTransport, Memory, Observer, Progress, Transport, TransportError,
+};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -154,6 +158,10 @@ pub fn client(
     transport: Arc<dyn Transport>,
     observer: Option<Observer>,
 ) -> Result<Client, SideError> {
+    let transport = match side.absent.first() {
+        Some(absent) => Arc::new(Unasked(absent.to_string())),
+        None => transport,
+    };
     let login = match &side.login {
         Login::Password { user, password } => {
             itop_client::Login::Password { user: user.clone(), password: password.clone() }
@@ -169,6 +177,20 @@ pub fn client(
         ..ClientConfig::new(side.url.clone(), login)
     };
     Client::new(config, transport).map_err(|error| problem(side, &error))
+}
+
+/// The way to a side whose secret is not here: nothing is sent.
+struct Unasked(String);
+
+impl Transport for Unasked {
+    fn send<'a>(
+        &'a self,
+        _request: http::Request<Body>,
+        _progress: &'a Progress,
+    ) -> BoxFuture<'a, Result<http::Response<Bytes>, TransportError>> {
+        let why = TransportError::NotConnected(self.0.clone());
+        Box::pin(async { Err(why) })
+    }
 }
 
 /// The password in a proxy's URL, as it is written there and as it is meant.

@@ -39,7 +39,7 @@ pub struct Plan {
 }
 
 pub(super) fn run(plan: &Plan, config: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    let config = Config::load(config)?;
+    let config = Config::load_to_look(config)?;
     let store = StoreHandle::inline(store::to_read(&config)?);
     let app = app::to_look(&config, store::to_read(&config)?, &app::http_transport)?;
     block_on(show(plan, &app.engine, &store, &config, out))?
@@ -54,6 +54,7 @@ pub async fn show(
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
     let (of, class) = find(plan, engine, store, config).await?;
+    config.need(&[&of.external, &config.internal.name])?;
     let preview = engine.preview(&of, class).await?;
     let known = config.clone();
     let still = store.call(move |store| Standstill::all(store, &known)).await?;
@@ -73,10 +74,13 @@ async fn find(
         Named::Pair(stored) => Ok((ticket::of(&stored), None)),
         Named::Unlinked { external, reference } => match reference.parse() {
             Ok(ticket) => Ok((TicketOf { external, ticket }, None)),
-            Err(_) => match engine.external_ticket(&external, &reference).await? {
-                Some((of, class)) => Ok((of, Some(class))),
-                None => bail!("{external} has no ticket {reference}"),
-            },
+            Err(_) => {
+                config.need(&[&external])?;
+                match engine.external_ticket(&external, &reference).await? {
+                    Some((of, class)) => Ok((of, Some(class))),
+                    None => bail!("{external} has no ticket {reference}"),
+                }
+            }
         },
     }
 }

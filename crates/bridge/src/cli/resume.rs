@@ -39,7 +39,7 @@ pub struct Resume {
 }
 
 pub(super) fn run(resume: &Resume, config: &Path, clock: &dyn Clock, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    let config = Config::load(config)?;
+    let config = Config::load_to_look(config)?;
     let mut store = store::to_change(&config)?;
     in_store(resume, &mut store, &config, clock.now_ms(), out)
 }

@@ -45,7 +45,10 @@ pub struct Setup {
 }
 
 pub(super) fn run(setup: &Setup, config: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    let config = Config::load(config)?;
+    let config = Config::load_to_look(config)?;
+    if !setup.print && !setup.remove {
+        config.need_keys(&setup.side)?;
+    }
     let env = |name: &str| std::env::var(name).ok();
     block_on(in_itop(setup, &config, &env, &app::http_transport, out))?
 }

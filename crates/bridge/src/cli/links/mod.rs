@@ -62,7 +62,7 @@ pub enum LinksVerb {
 }
 
 pub(super) fn run(links: &Links, config: &Path, clock: &dyn Clock, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    let config = Config::load(config)?;
+    let config = Config::load_to_look(config)?;
     let ask = |external: &str, reference: &str| retry::ask(&config, external, reference);
     match &links.verb {
         LinksVerb::List { .. } | LinksVerb::Show { .. } => {
