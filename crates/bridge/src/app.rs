@@ -59,6 +59,7 @@ impl App {
             let observer = Some(metrics::observer(metrics.clone(), &side.name));
             let client = client(side, memory, transport(side)?, observer)?;
             let itop = Itop::new(side.name.clone(), instance, client, side.settle_ms, side.timeout_ms);
+            let itop = itop.with_login_from(side.login_from.clone());
             Ok(itop.in_time_zone(side.time_zone.clone()).in_date_format(side.date_format.clone()))
         };
         let internal = itop(&config.internal, Instance::Internal, &Memory::new(FILE_MEMORY_BYTES))?;

@@ -354,7 +354,8 @@ async fn the_account_is_refused() {
     assert_eq!(
         findings[1].to_string(),
         "fault   acme login: user \"bridge\" or its password is refused: Invalid login. Mend: correct user and password \
-         of [external.acme], and see that the account is enabled and may log in with a password."
+         of [external.acme], and see that the account is enabled and may log in with a password; `serve` reads the configuration \
+         at its start alone: restart it after a change."
     );
     assert!(findings[2..].iter().all(|finding| finding.detail == "not checked"));
 

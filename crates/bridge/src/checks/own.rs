@@ -4,18 +4,30 @@ use std::path::Path;
 
 use super::{Finding, OWN, State, Verdict};
 use crate::config::Config;
+use crate::running::Running;
 use crate::store::{SqliteStore, Store, StoreError};
 
 /// The findings that need no iTop.
 pub fn own(config: &Config) -> Vec<Finding> {
     let store = store(&config.store.path, &config.server.id).at(OWN, "store");
     let mut findings = vec![store];
+    findings.extend(serve(config).map(|verdict| verdict.at(OWN, "serve")));
     if config.warnings.is_empty() {
         findings.push(Verdict::ok("no warnings").at(OWN, "configuration"));
     }
     let warning = |text: &String| Verdict { state: State::Note, detail: text.clone(), mend: None };
     findings.extend(config.warnings.iter().map(|text| warning(text).at(OWN, "configuration")));
     findings
+}
+
+/// Whether it runs, and with this configuration; none before it ever ran.
+fn serve(config: &Config) -> Option<Verdict> {
+    let running = Running::of_store(config);
+    if running == Running::Unknown {
+        return None;
+    }
+    let state = if running.mend().is_some() { State::Note } else { State::Ok };
+    Some(Verdict { state, detail: running.to_string(), mend: running.mend().map(str::to_owned) })
 }
 
 /// A store that is not there yet is left to `serve`: `check` may be run by another user, whose file

@@ -1,5 +1,7 @@
 //! What went wrong in a pass, and what the queue makes of it.
 
+use std::sync::atomic::Ordering;
+
 use itop_bridge_core::Side;
 use itop_client::{Effect, Error, ErrorClass};
 
@@ -146,13 +148,14 @@ impl Shared {
 
     /// From now on only the prober calls this side.
     pub(super) fn goes_down(&self, itop: &Itop, error: &Error) {
+        itop.login_is_refused.store(error.class == ErrorClass::Login, Ordering::Relaxed);
         let is_news = itop.breaker().goes_down(self.now_ms(), error.to_string());
         if !is_news {
             return;
         }
         itop.trouble.notify_one();
         if error.class == ErrorClass::Login {
-            tracing::error!(itop = %itop.name, %error, "the log-in is refused; mend user and password or token, it is tried again every minute");
+            tracing::error!(itop = %itop.name, %error, "the log-in is refused, and tried again every minute; mend user and password or token: {}", itop.login_source);
         } else {
             tracing::error!(itop = %itop.name, %error, "the side is down; it is tried again every minute");
         }

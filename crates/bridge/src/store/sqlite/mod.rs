@@ -58,6 +58,16 @@ impl SqliteStore {
         Ok(SqliteStore::over(db, Some(lock)))
     }
 
+    /// Reads every page of a store, as a start of `serve` does: [`StoreError::Damaged`] where one is broken.
+    pub fn is_whole(path: impl AsRef<Path>) -> Result<()> {
+        open::read_whole(&open::real(path.as_ref()))
+    }
+
+    /// Whether a `serve` works on it now, as far as this user may see.
+    pub fn is_served(path: impl AsRef<Path>) -> bool {
+        open::is_locked(&open::real(path.as_ref()))
+    }
+
     /// A store that is forgotten when it is dropped.
     pub fn open_in_memory() -> Result<SqliteStore> {
         Ok(SqliteStore::over(open::prepare(Connection::open_in_memory()?)?, None))

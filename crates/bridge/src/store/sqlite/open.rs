@@ -119,12 +119,31 @@ pub(super) fn new_file(path: &Path) -> Result<()> {
 }
 
 /// The lock of `serve`, for as long as the file is held.
+#[expect(clippy::disallowed_methods, reason = "it is waited for before anything runs that has a clock")]
 pub(super) fn serve_lock(path: &Path) -> Result<File> {
     let file = lock_file(path, ".lock")?;
-    match fs4::FileExt::try_lock(&file) {
-        Ok(()) => Ok(file),
-        Err(fs4::TryLockError::WouldBlock) => Err(StoreError::Locked(path.display().to_string())),
-        Err(fs4::TryLockError::Error(error)) => Err(cannot_open(path, &error)),
+    let mut looks = 0;
+    loop {
+        match fs4::FileExt::try_lock(&file) {
+            Ok(()) => return Ok(file),
+            // A verb that looks whether `serve` runs holds it for a moment.
+            Err(fs4::TryLockError::WouldBlock) if looks < 10 => {
+                looks += 1;
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err(fs4::TryLockError::WouldBlock) => return Err(StoreError::Locked(path.display().to_string())),
+            Err(fs4::TryLockError::Error(error)) => return Err(cannot_open(path, &error)),
+        }
+    }
+}
+
+/// Whether a `serve` holds its lock now. One that this user may not look at counts as held: it was made by a `serve`.
+pub(super) fn is_locked(path: &Path) -> bool {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    match File::open(PathBuf::from(name)) {
+        Ok(file) => fs4::FileExt::try_lock_shared(&file).is_err(),
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
     }
 }
 
