@@ -164,6 +164,7 @@ pub async fn run(
     let mut findings = own(config);
     findings.push(public_url(config, transport).await);
     let remembered = Remembered::of(config, clock.now_ms());
+    findings.extend(remembered.iter().flat_map(|known| known.of_the_bridge(config)));
     let memory = Memory::default();
     let tables = tables(config, remembered.as_ref());
     let engine = duplicates::engine(config, transport);

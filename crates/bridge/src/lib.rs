@@ -12,6 +12,8 @@ pub mod engine;
 pub mod http;
 pub mod metrics;
 pub mod random;
+pub mod refused;
+pub mod running;
 pub mod setup;
 mod shell;
 mod span;
