@@ -42,7 +42,7 @@ use rights::{ClassRights, Right};
 use uncarried::Waiting;
 
 pub use own::{mend, own};
-pub use public_url::{is_loopback, public_url};
+pub use public_url::{KeyTaken, is_loopback, key_is_taken, public_url};
 pub use reach::no_itop;
 pub use remembered::Remembered;
 
