@@ -17,8 +17,9 @@ use super::{Outcome, block_on, store, ticket};
 use crate::app;
 use crate::config::Config;
 use crate::count::counted;
-use crate::engine::{Engine, Preview, log_text, without_image_addresses};
-use crate::store::{StoreHandle, TicketOf};
+use crate::engine::{Engine, Preview, log_text, next_sweep_ms, without_image_addresses};
+use crate::running::Running;
+use crate::store::{Instance, StoreHandle, TicketOf};
 
 /// A value is cut after so many lines …
 const MOST_LINES: usize = 8;
@@ -57,9 +58,22 @@ pub async fn show(
     config.need(&[&of.external, &config.internal.name])?;
     let preview = engine.preview(&of, class).await?;
     let known = config.clone();
-    let still = store.call(move |store| Standstill::all(store, &known)).await?;
+    let (of, now_ms) = (preview.of.clone(), engine.now_ms());
+    let (still, running, waits, sweeps) = store
+        .call(move |store| {
+            let waits = store.queue_row(&of, now_ms)?.is_some();
+            let external = Instance::External(of.external.clone());
+            let sweeps = (next_sweep_ms(store, &external)?, next_sweep_ms(store, &Instance::Internal)?);
+            Ok((Standstill::all(store, &known)?, Running::of(store, &known)?, waits, sweeps))
+        })
+        .await?;
+    let untold = (!waits && !matches!(running, Running::Stopped { .. })).then_some(Sweeps {
+        external: sweeps.0,
+        internal: sweeps.1,
+        now_ms,
+    });
     let down = if preview.number.is_none() { engine.why_no_answer_inside().await } else { None };
-    Shown { asked: &plan.ticket, preview: &preview, down, still: &still, config, out }.all()
+    Shown { asked: &plan.ticket, preview: &preview, down, still: &still, running: &running, untold, config, out }.all()
 }
 
 async fn find(
@@ -92,6 +106,9 @@ struct Shown<'a> {
     /// Why the internal does not answer, of whom a ticket without a pair asks nothing yet.
     down: Option<String>,
     still: &'a [Standstill],
+    running: &'a Running,
+    /// Of a ticket of which no webhook tells: when it is found without one.
+    untold: Option<Sweeps>,
     config: &'a Config,
     out: &'a mut dyn Write,
 }
@@ -112,6 +129,9 @@ impl Shown<'_> {
         }
         for still in self.still.iter().filter(|still| [&preview.of.external, internal].contains(&&still.side)) {
             writeln!(self.out, "\n{still}.")?;
+        }
+        if let (Running::Stopped { .. } | Running::Older { .. }, Some(mend)) = (self.running, self.running.mend()) {
+            writeln!(self.out, "\n{}; {mend}.", self.running)?;
         }
         if let Some(why) = &self.down {
             writeln!(self.out, "\n{internal} does not answer: {why}. A pass waits until it does.")?;
@@ -160,9 +180,31 @@ impl Shown<'_> {
                 writeln!(self.out, "  {line}")?;
             }
         }
+        self.say_who_tells(plan)?;
         if plan.writes.iter().any(|step| matches!(step.write, plan::Write::CreateTicket { .. })) {
             writeln!(self.out, "\nThen, once it stands, its status, files and log entries follow.")?;
         }
+        Ok(())
+    }
+
+    /// Where something is to be written and no hint waits, nothing comes of it before the next sweep. What a sweep does
+    /// not see is left to the audit.
+    fn say_who_tells(&mut self, plan: &plan::Plan) -> anyhow::Result<()> {
+        use plan::Write::{CreateTicket, DeleteCopy, RewriteFile, UpdateFields};
+        let Some(sweeps) = &self.untold else { return Ok(()) };
+        let stands_still = self
+            .still
+            .iter()
+            .any(|still| [&self.preview.of.external, &self.config.internal.name].contains(&&still.side));
+        let sees = |step: &&Step| !matches!(step.write, DeleteCopy { .. } | RewriteFile { .. });
+        let from = plan.writes.iter().filter(sees).map(|step| match &step.write {
+            CreateTicket { .. } | UpdateFields { .. } => Side::External,
+            _ => self.step(step, plan).0.other(),
+        });
+        let due = from.filter_map(|from| Some((sweeps.of(from)?, from))).min_by_key(|(at_ms, _)| *at_ms);
+        let Some((at_ms, from)) = due.filter(|_| !stands_still) else { return Ok(()) };
+        let name = self.name(from).to_owned();
+        writeln!(self.out, "\nNo webhook has told of it; the next sweep of {name} is at {}.", moment(at_ms))?;
         Ok(())
     }
 
@@ -290,6 +332,21 @@ impl Shown<'_> {
         let new = lines.iter().filter(|line| !held(line));
         new.map(|line| format!("+ {} {}", line.state, line.date.as_deref().unwrap_or_default()).trim_end().to_owned())
             .collect()
+    }
+}
+
+/// When each side is swept next.
+struct Sweeps {
+    external: Option<i64>,
+    internal: Option<i64>,
+    now_ms: i64,
+}
+
+impl Sweeps {
+    /// One whose time is over is under way, or was not made.
+    fn of(&self, side: Side) -> Option<i64> {
+        let at_ms = if side == Side::External { self.external } else { self.internal };
+        at_ms.filter(|at_ms| *at_ms >= self.now_ms)
     }
 }
 

@@ -88,6 +88,7 @@ pub use rebuild::{Duplicate, FOUND_AGAIN, FoundBy, FoundPair, Left, Rebuilt, Sto
 pub use refused_size::RefusedSize;
 pub use reworded::where_they_stand;
 pub use room::LearntRoom;
+pub use sweep::next_sweep_ms;
 pub use troubles::{Access, Cause, PAUSED, Trouble};
 pub use zone::Learnt;
 

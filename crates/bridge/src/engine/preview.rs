@@ -53,6 +53,11 @@ impl Engine {
         Ok(found.map(|(ticket, class)| (TicketOf { external: external.to_owned(), ticket }, class)))
     }
 
+    /// What the engine's clock shows.
+    pub fn now_ms(&self) -> i64 {
+        self.shared.now_ms()
+    }
+
     /// Why the internal side does not answer now, where it does not.
     pub async fn why_no_answer_inside(&self) -> Option<String> {
         self.shared.internal.client.check_login().await.err().map(|error| error.to_string())

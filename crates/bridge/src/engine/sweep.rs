@@ -16,7 +16,7 @@ use super::dates;
 use super::failure::Failure;
 use super::itop::Itop;
 use super::{Lane, Shared};
-use crate::store::{About, DirtyMark, Instance, Look, MAX_ROWS, TicketOf};
+use crate::store::{About, DirtyMark, Instance, Look, MAX_ROWS, Store, TicketOf};
 
 /// A server time before any ticket's.
 const BEFORE_ALL: &str = "1970-01-01 00:00:00";
@@ -24,6 +24,7 @@ const BEFORE_ALL: &str = "1970-01-01 00:00:00";
 /// The store's names for the cursors.
 pub(super) const LAST_UPDATE: &str = "last_update";
 const ATTACHMENT: &str = "attachment";
+const NEXT: &str = "next_sweep_ms";
 
 /// Runs for ever. A sweep only marks, so it may be dropped wherever it stands.
 pub async fn run_external(shared: Arc<Shared>, lane: Arc<Lane>) {
@@ -31,6 +32,7 @@ pub async fn run_external(shared: Arc<Shared>, lane: Arc<Lane>) {
     loop {
         if may_call(&shared, &lane.external).await {
             report(&shared, &lane.external, shared.sweep_external(&lane).await);
+            shared.next_sweep_is_due(&lane.external, period_ms).await;
         }
         shared.clock.sleep(period_ms).await;
     }
@@ -41,6 +43,7 @@ pub async fn run_internal(shared: Arc<Shared>) {
     loop {
         if may_call(&shared, &shared.internal).await {
             report(&shared, &shared.internal, shared.sweep_internal().await);
+            shared.next_sweep_is_due(&shared.internal, period_ms).await;
         }
         shared.clock.sleep(period_ms).await;
     }
@@ -74,7 +77,20 @@ pub(super) struct Changes {
     pub tickets: Vec<(u64, String)>,
 }
 
+/// When a side is swept next, as the running process has it.
+pub fn next_sweep_ms(store: &mut dyn Store, of: &Instance) -> crate::store::Result<Option<i64>> {
+    Ok(store.cursor(of, NEXT)?.and_then(|text| text.parse().ok()))
+}
+
 impl Shared {
+    /// For whoever asks when a change is seen of which no webhook tells.
+    async fn next_sweep_is_due(&self, itop: &Itop, period_ms: i64) {
+        let (instance, due_ms) = (itop.instance.clone(), (self.now_ms() + period_ms).to_string());
+        if let Err(error) = self.store.call(move |store| store.set_cursor(&instance, NEXT, &due_ms)).await {
+            tracing::debug!(itop = %itop.name, %error, "when the next sweep comes was not stored");
+        }
+    }
+
     async fn sweep_external(&self, lane: &Lane) -> Result<usize, Failure> {
         // What is older than the connection is settled before anything is carried.
         let begun = self.connection(lane).await?;

@@ -87,6 +87,8 @@ pub struct Setup {
     pub internal_ids: FirstIds,
     /// The key of acme's webhooks.
     pub acme_key: &'static str,
+    /// Where acme's password stands.
+    pub acme_password: String,
     pub bridges: Bridges,
 }
 
@@ -110,6 +112,7 @@ impl Setup {
             // The ids of the externals collide with each other, and not with these: what is mixed up shows.
             internal_ids: FirstIds { ticket: 1001, reference: 1001, attachment: 501, inline_image: 301 },
             acme_key: EXTERNAL_KEY,
+            acme_password: "password = \"Bridge.1234\"".into(),
             bridges: Bridges::default(),
         }
     }
@@ -168,8 +171,9 @@ impl Setup {
             self.server_id, self.host, self.internal_defaults, self.internal_lines
         );
         for (name, lines) in NAMES.iter().zip([&self.acme, &self.beta]).take(self.externals.len()) {
+            let password = if *name == "acme" { &self.acme_password } else { "password = \"Bridge.1234\"" };
             text.push_str(&format!(
-                "[external.{name}]\nurl = \"http://{name}\"\nuser = \"bridge\"\npassword = \"Bridge.1234\"\n\
+                "[external.{name}]\nurl = \"http://{name}\"\nuser = \"bridge\"\n{password}\n\
                  api_keys = [\"{}\"]\n{lines}\n",
                 self.key_of(name)
             ));
@@ -496,6 +500,14 @@ impl World {
     }
 
     /// What `check` says of a side's webhooks.
+    #[allow(dead_code, reason = "not the simulation's")]
+    /// What `check` says of the bridge itself by what its store holds.
+    pub async fn check_own(&self) -> Vec<Finding> {
+        let (config, now_ms) = (self.config(), self.now_ms());
+        let read = self.store.call(move |store| checks::Remembered::read(store, &config, now_ms));
+        read.await.expect("the store").of_the_bridge(&self.config())
+    }
+
     pub async fn check_webhooks(&self, side: &str) -> Vec<Finding> {
         let admin = Admin { user: "admin".into(), password: "admin".into() };
         let transport = |side: &SideConfig| Ok(self.way_to(side));
