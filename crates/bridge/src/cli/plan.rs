@@ -63,7 +63,7 @@ pub async fn show(
         .call(move |store| {
             let waits = store.queue_row(&of, now_ms)?.is_some();
             let external = Instance::External(of.external.clone());
-            let sweeps = (next_sweep_ms(store, &external)?, next_sweep_ms(store, &Instance::Internal)?);
+            let sweeps = (next_sweep_ms(store, &external, now_ms)?, next_sweep_ms(store, &Instance::Internal, now_ms)?);
             Ok((Standstill::all(store, &known)?, Running::of(store, &known)?, waits, sweeps))
         })
         .await?;
@@ -204,7 +204,7 @@ impl Shown<'_> {
         let due = from.filter_map(|from| Some((sweeps.of(from)?, from))).min_by_key(|(at_ms, _)| *at_ms);
         let Some((at_ms, from)) = due.filter(|_| !stands_still) else { return Ok(()) };
         let name = self.name(from).to_owned();
-        writeln!(self.out, "\nNo webhook has told of it; the next sweep of {name} is at {}.", moment(at_ms))?;
+        writeln!(self.out, "\nNo webhook has told of it; the next sweep of {name} is at about {}.", moment(at_ms))?;
         Ok(())
     }
 

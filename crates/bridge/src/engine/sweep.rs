@@ -24,15 +24,19 @@ const BEFORE_ALL: &str = "1970-01-01 00:00:00";
 /// The store's names for the cursors.
 pub(super) const LAST_UPDATE: &str = "last_update";
 const ATTACHMENT: &str = "attachment";
-const NEXT: &str = "next_sweep_ms";
+const NEXT: &str = "next_sweep";
+
+/// What is told of the next sweep may be off by so much.
+const NEAR_MS: i64 = 5_000;
 
 /// Runs for ever. A sweep only marks, so it may be dropped wherever it stands.
 pub async fn run_external(shared: Arc<Shared>, lane: Arc<Lane>) {
     let period_ms = lane.settings.sync.sweep_ms;
+    let mut told = None;
     loop {
         if may_call(&shared, &lane.external).await {
             report(&shared, &lane.external, shared.sweep_external(&lane).await);
-            shared.next_sweep_is_due(&lane.external, period_ms).await;
+            shared.next_sweep_is_due(&lane.external, period_ms, &mut told).await;
         }
         shared.clock.sleep(period_ms).await;
     }
@@ -40,10 +44,11 @@ pub async fn run_external(shared: Arc<Shared>, lane: Arc<Lane>) {
 
 pub async fn run_internal(shared: Arc<Shared>) {
     let period_ms = shared.lanes.iter().map(|lane| lane.settings.sync.sweep_ms).min().unwrap_or(shared.timing.sweep_ms);
+    let mut told = None;
     loop {
         if may_call(&shared, &shared.internal).await {
             report(&shared, &shared.internal, shared.sweep_internal().await);
-            shared.next_sweep_is_due(&shared.internal, period_ms).await;
+            shared.next_sweep_is_due(&shared.internal, period_ms, &mut told).await;
         }
         shared.clock.sleep(period_ms).await;
     }
@@ -77,17 +82,32 @@ pub(super) struct Changes {
     pub tickets: Vec<(u64, String)>,
 }
 
-/// When a side is swept next, as the running process has it.
-pub fn next_sweep_ms(store: &mut dyn Store, of: &Instance) -> crate::store::Result<Option<i64>> {
-    Ok(store.cursor(of, NEXT)?.and_then(|text| text.parse().ok()))
+/// When a side is swept next, to a few seconds, as the running process has it.
+pub fn next_sweep_ms(store: &mut dyn Store, of: &Instance, now_ms: i64) -> crate::store::Result<Option<i64>> {
+    let text = store.cursor(of, NEXT)?.unwrap_or_default();
+    let Some((due_ms, period_ms)) = text.split_once(' ') else { return Ok(None) };
+    let (Ok(due_ms), Ok(period_ms)) = (due_ms.parse::<i64>(), period_ms.parse::<i64>()) else { return Ok(None) };
+    let ago_ms = now_ms.saturating_sub(due_ms);
+    let periods = if ago_ms > 0 { ago_ms / period_ms.max(1) + 1 } else { 0 };
+    Ok(Some(due_ms.saturating_add(periods.saturating_mul(period_ms))))
 }
 
 impl Shared {
-    /// For whoever asks when a change is seen of which no webhook tells.
-    async fn next_sweep_is_due(&self, itop: &Itop, period_ms: i64) {
-        let (instance, due_ms) = (itop.instance.clone(), (self.now_ms() + period_ms).to_string());
-        if let Err(error) = self.store.call(move |store| store.set_cursor(&instance, NEXT, &due_ms)).await {
-            tracing::debug!(itop = %itop.name, %error, "when the next sweep comes was not stored");
+    /// For whoever asks when a change is seen of which no webhook tells. An idle bridge writes nothing at each sweep:
+    /// only where the one that was told before is off.
+    async fn next_sweep_is_due(&self, itop: &Itop, period_ms: i64, told: &mut Option<i64>) {
+        let due_ms = self.now_ms() + period_ms;
+        let is_near = |told_ms: i64| {
+            let off_ms = (due_ms - told_ms).rem_euclid(period_ms.max(1));
+            off_ms.min(period_ms - off_ms) <= NEAR_MS
+        };
+        if told.is_some_and(is_near) {
+            return;
+        }
+        let (instance, text) = (itop.instance.clone(), format!("{due_ms} {period_ms}"));
+        match self.store.call(move |store| store.set_cursor(&instance, NEXT, &text)).await {
+            Ok(()) => *told = Some(due_ms),
+            Err(error) => tracing::debug!(itop = %itop.name, %error, "when the next sweep comes was not stored"),
         }
     }
 
