@@ -4,7 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use itop_client::{Client, ClientConfig, HttpOptions, HttpTransport, Memory, Observer, Transport};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use itop_client::{
+    Body, Client, ClientConfig, HttpOptions, HttpTransport, Memory, Observer, Progress, Transport, TransportError,
+};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -55,6 +59,7 @@ impl App {
             let observer = Some(metrics::observer(metrics.clone(), &side.name));
             let client = client(side, memory, transport(side)?, observer)?;
             let itop = Itop::new(side.name.clone(), instance, client, side.settle_ms, side.timeout_ms);
+            let itop = itop.with_login_from(side.login_from.clone());
             Ok(itop.in_time_zone(side.time_zone.clone()).in_date_format(side.date_format.clone()))
         };
         let internal = itop(&config.internal, Instance::Internal, &Memory::new(FILE_MEMORY_BYTES))?;
@@ -155,6 +160,10 @@ pub fn client(
     transport: Arc<dyn Transport>,
     observer: Option<Observer>,
 ) -> Result<Client, SideError> {
+    let transport = match side.absent.first() {
+        Some(absent) => Arc::new(Unasked(absent.to_string())),
+        None => transport,
+    };
     let login = match &side.login {
         Login::Password { user, password } => {
             itop_client::Login::Password { user: user.clone(), password: password.clone() }
@@ -170,6 +179,20 @@ pub fn client(
         ..ClientConfig::new(side.url.clone(), login)
     };
     Client::new(config, transport).map_err(|error| problem(side, &error))
+}
+
+/// The way to a side whose secret is not here: nothing is sent.
+struct Unasked(String);
+
+impl Transport for Unasked {
+    fn send<'a>(
+        &'a self,
+        _request: http::Request<Body>,
+        _progress: &'a Progress,
+    ) -> BoxFuture<'a, Result<http::Response<Bytes>, TransportError>> {
+        let why = TransportError::NotConnected(self.0.clone());
+        Box::pin(async { Err(why) })
+    }
 }
 
 /// The password in a proxy's URL, as it is written there and as it is meant.

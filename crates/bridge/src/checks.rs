@@ -42,7 +42,7 @@ use rights::{ClassRights, Right};
 use uncarried::Waiting;
 
 pub use own::{mend, own};
-pub use public_url::{is_loopback, public_url};
+pub use public_url::{KeyTaken, is_loopback, key_is_taken, public_url};
 pub use reach::no_itop;
 pub use remembered::Remembered;
 
@@ -164,6 +164,7 @@ pub async fn run(
     let mut findings = own(config);
     findings.push(public_url(config, transport).await);
     let remembered = Remembered::of(config, clock.now_ms());
+    findings.extend(remembered.iter().flat_map(|known| known.of_the_bridge(config)));
     let memory = Memory::default();
     let tables = tables(config, remembered.as_ref());
     let engine = duplicates::engine(config, transport);
@@ -344,7 +345,7 @@ fn no_organisation(externals: &[ExternalConfig]) -> Option<Part> {
     let whose = without.join(", ");
     let verdict = Verdict::fault(
         format!("there is none for the tickets of {whose}, and iTop takes no ticket without an organisation"),
-        "write `org` in [internal].defaults, or in the customer's `internal_defaults`",
+        format!("write `org` in {}", place_of_internal(&without, externals.len())),
     );
     Some(Part::Told { check: "default org_id".to_owned(), verdict })
 }
@@ -537,9 +538,8 @@ fn reason(message: &str) -> String {
     reason.split(": SELECT ").next().unwrap_or(reason).to_owned()
 }
 
-/// Groups what differs between externals: each distinct value with the externals that have it, and the
-/// ending of its line's name, which is empty where all externals agree.
-fn by_external<T: PartialEq>(values: Vec<(&str, T)>, externals: usize) -> Vec<(String, T)> {
+/// Groups what differs between externals: each distinct value with the externals that have it.
+fn by_external<T: PartialEq>(values: Vec<(&str, T)>) -> Vec<(Vec<&str>, T)> {
     let mut groups: Vec<(Vec<&str>, T)> = Vec::new();
     for (name, value) in values {
         match groups.iter_mut().find(|(_, known)| *known == value) {
@@ -547,11 +547,24 @@ fn by_external<T: PartialEq>(values: Vec<(&str, T)>, externals: usize) -> Vec<(S
             None => groups.push((vec![name], value)),
         }
     }
-    let ending = |names: Vec<&str>| match names.len() == externals {
+    groups
+}
+
+/// What the name of a group's line ends in: nothing where all externals agree.
+fn ending(names: &[&str], externals: usize) -> String {
+    match names.len() == externals {
         true => String::new(),
         false => format!(" ({})", names.join(", ")),
-    };
-    groups.into_iter().map(|(names, value)| (ending(names), value)).collect()
+    }
+}
+
+/// Where a default is added for the internal tickets of these externals, so that no other customer's change.
+fn place_of_internal(names: &[&str], externals: usize) -> String {
+    if names.len() == externals {
+        return "[internal].defaults".to_owned();
+    }
+    let own: Vec<String> = names.iter().map(|name| format!("[external.{name}].internal_defaults")).collect();
+    listed(&own.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// `a, b and c`.

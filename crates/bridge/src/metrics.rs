@@ -11,6 +11,7 @@ use itop_client::{CallEnd, ErrorClass, Observer, Operation};
 use metrics::{Counter, Gauge, Key, KeyName, Label, Level, Metadata, Recorder, Unit};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
+use crate::refused::{self, ByRoute, Refused};
 use crate::store::HookCount;
 
 const HOOKS: &str = "itop_bridge_hooks_total";
@@ -86,6 +87,8 @@ pub struct Metrics {
 struct Lately {
     /// Webhooks that the store does not know of yet.
     hooks: BTreeMap<(String, String), (u64, i64)>,
+    /// Webhooks that were refused for their key, and that the store does not know of yet.
+    refused: ByRoute,
     /// External to when its last pass went through.
     through_ms: BTreeMap<String, i64>,
 }
@@ -154,6 +157,23 @@ impl Metrics {
         if let (Some(side), HookAnswer::Accepted | HookAnswer::Ignored) = (side, answer) {
             self.lately().came(side, kind, 1, now_ms);
         }
+    }
+
+    /// A webhook was refused for its key.
+    pub fn refused_hook(&self, kind: &'static str, refused: Refused) {
+        refused::merge(&mut self.lately().refused, ByRoute::from([(kind.to_owned(), refused)]));
+    }
+
+    /// Takes those that the store does not know of yet.
+    pub fn take_refused(&self) -> ByRoute {
+        std::mem::take(&mut self.lately().refused)
+    }
+
+    /// The store could not take them.
+    pub fn put_refused_back(&self, earlier: ByRoute) {
+        let mut lately = self.lately();
+        let later = std::mem::replace(&mut lately.refused, earlier);
+        refused::merge(&mut lately.refused, later);
     }
 
     /// Takes the webhooks that the store does not know of yet.

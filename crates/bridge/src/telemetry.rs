@@ -5,18 +5,35 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
-/// The migrations' own log is of no use to an operator.
-const DEFAULT_LEVEL: &str = "refinery_core=warn,info";
+/// The migrations' own log is of no use to an operator: it names files of the machine that built the program.
+const WITHOUT_MIGRATIONS: &str = "refinery_core=warn";
 
-/// Starts the log, once a process. `RUST_LOG` says what is logged (`debug`, or
-/// `itop_bridge=debug,warn`); without it, from `info` on.
-pub fn init() {
-    let (filter, mistake) = filter(std::env::var("RUST_LOG").ok());
+/// From here on a service logs where nobody says otherwise.
+const DEFAULT_LEVEL: &str = "info";
+
+/// Whose log it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speaker {
+    /// `serve`, whose log is all that it says.
+    Service,
+    /// A verb that is run once. What the engine says of its work is true of a service alone ("it is tried again
+    /// every minute"): the verb tells its own end.
+    Verb,
+}
+
+/// Starts the log, once a process. `RUST_LOG` says what is logged (`debug`, or `itop_bridge=debug,warn`); without
+/// it a service logs from `info` on, and a verb nothing.
+pub fn init(speaker: Speaker) {
+    let asked = std::env::var("RUST_LOG").ok().filter(|asked| !asked.is_empty());
+    if speaker == Speaker::Verb && asked.is_none() {
+        return;
+    }
+    let (filter, mistake) = filter(asked);
     // A line that cannot be written, on a full disk say, is lost: to complain of it on standard error would panic.
     let log = tracing_subscriber::fmt().log_internal_errors(false);
     let log = log.with_env_filter(filter).with_writer(std::io::stderr);
-    if std::io::stderr().is_terminal() {
-        log.with_target(false).init();
+    if std::io::stderr().is_terminal() || speaker == Speaker::Verb {
+        log.with_target(false).with_ansi(std::io::stderr().is_terminal()).init();
     } else {
         log.json().flatten_event(true).init();
     }
@@ -25,12 +42,13 @@ pub fn init() {
     }
 }
 
-/// The filter, and what is wrong with the one that was asked for.
+/// The filter, and what is wrong with the one that was asked for. Whoever wants the migrations' log names them.
 fn filter(asked: Option<String>) -> (EnvFilter, Option<String>) {
-    match asked.filter(|asked| !asked.is_empty()).map(EnvFilter::try_new) {
+    let with = |levels: &str| format!("{WITHOUT_MIGRATIONS},{levels}");
+    match asked.map(|asked| if asked.contains("refinery") { asked } else { with(&asked) }).map(EnvFilter::try_new) {
         Some(Ok(filter)) => (filter, None),
-        Some(Err(mistake)) => (EnvFilter::new(DEFAULT_LEVEL), Some(mistake.to_string())),
-        None => (EnvFilter::new(DEFAULT_LEVEL), None),
+        Some(Err(mistake)) => (EnvFilter::new(with(DEFAULT_LEVEL)), Some(mistake.to_string())),
+        None => (EnvFilter::new(with(DEFAULT_LEVEL)), None),
     }
 }
 
@@ -39,12 +57,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wrong_rust_log_does_not_silence_the_log() {
+    fn a_wrong_rust_log_does_not_silence_the_log_and_the_migrations_speak_only_where_they_are_named() {
         for (asked, filtered, wrong) in [
-            (None, DEFAULT_LEVEL, false),
-            (Some(""), DEFAULT_LEVEL, false),
-            (Some("debug"), "debug", false),
-            (Some("a=b=c"), DEFAULT_LEVEL, true),
+            (None, "refinery_core=warn,info", false),
+            (Some("info"), "refinery_core=warn,info", false),
+            (Some("debug"), "refinery_core=warn,debug", false),
+            (Some("refinery_core=info,warn"), "refinery_core=info,warn", false),
+            (Some("a=b=c"), "refinery_core=warn,info", true),
         ] {
             let (filter, mistake) = filter(asked.map(str::to_owned));
             assert_eq!((filter.to_string().as_str(), mistake.is_some()), (filtered, wrong), "{asked:?}");

@@ -38,13 +38,17 @@ impl Site {
     }
 
     fn call(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_itop-bridge"))
+        self.command(arguments).output().unwrap()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_itop-bridge"));
+        command
             .current_dir(&self.folder)
             .env("ITOP_BRIDGE_ADMIN_USER", "admin")
             .env("ITOP_BRIDGE_ADMIN_PASSWORD", "canary")
-            .args(arguments)
-            .output()
-            .unwrap()
+            .args(arguments);
+        command
     }
 
     /// What it said on standard error; on standard output it says nothing.
@@ -56,6 +60,8 @@ impl Site {
         let last = said.lines().last().unwrap_or_default();
         assert!(last.starts_with("error: ") && !said.contains("panicked"), "{arguments:?}: {said}");
         assert_eq!(String::from_utf8(output.stdout).unwrap(), "", "{arguments:?}");
+        // A verb that is run once does not speak as the service.
+        assert!(arguments[0] == "serve" || said.starts_with("error: "), "{arguments:?}: {said}");
         assert!(!said.contains("canary"), "a secret: {said}");
         said
     }
@@ -188,4 +194,55 @@ fn a_store_of_a_newer_version_is_left_as_it_is() {
     assert!(store["detail"].as_str().unwrap().contains("newer version"), "{store}");
     assert_eq!(store["mend"], "run the version of itop-bridge that wrote it, or a newer one");
     assert!(std::fs::read(site.store()).unwrap() == before, "check has written");
+}
+
+/// The service has its secrets from an environment and files that a verb beside it has not.
+#[test]
+fn a_verb_asks_only_for_the_secrets_that_it_uses() {
+    let site = Site::new("secrets");
+    let text = TEXT
+        .replace(
+            "url = \"http://127.0.0.1:1\"\nuser = \"b\"\npassword = \"canary\"",
+            "url = \"http://127.0.0.1:1\"\nuser = \"b\"\npassword = \"${PASSWORD_INSIDE}\"",
+        )
+        .replace("\"sk_internal\"", "\"${KEY_INSIDE}\"")
+        .replace("password = \"canary\"", "password_file = \"no-such-file\"");
+    assert!(text.contains("PASSWORD_INSIDE") && text.contains("no-such-file"));
+    std::fs::write(site.folder.join("itop-bridge.toml"), text).unwrap();
+    for verb in [
+        &["links", "list"][..],
+        &["retry"],
+        &["pause", "acme"],
+        &["resume", "acme"],
+        &["backup", "copy.db"],
+        &["config", "show"],
+        &["setup", "--side", "elitery", "--print"],
+    ] {
+        let output = site.call(verb);
+        assert!(output.status.success(), "{verb:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let shown = String::from_utf8(site.call(&["config", "show"]).stdout).unwrap();
+    assert!(shown.contains("not here: the environment variable PASSWORD_INSIDE is not set"), "{shown}");
+    let inside = "internal.password: the environment variable PASSWORD_INSIDE is not set";
+    let outside = "external.acme.password_file: cannot read the file ";
+    let keys = "internal.api_keys: the environment variable KEY_INSIDE is not set";
+    for (verb, lacks, has) in [
+        (&["plan", "acme:1"][..], &[inside, outside][..], &[keys][..]),
+        (&["links", "link", "acme:R-000001", "elitery:R-001001"], &[inside, outside], &[keys]),
+        (&["links", "rebuild"], &[inside, outside], &[keys]),
+        (&["links", "import", "pairs.csv"], &[inside, outside], &[keys]),
+        (&["backfill", "--side", "acme", "--since", "2026-01-01", "--dry-run"], &[inside, outside], &[keys]),
+        (&["retry", "acme:R-000001"], &[outside], &[inside, keys]),
+        (&["plan", "acme:R-000001"], &[outside], &[inside, keys]),
+        (&["setup", "--side", "elitery", "--dry-run"], &[keys], &[inside, outside]),
+        (&["check"], &[inside, outside, keys], &[]),
+        (&["serve"], &[inside, outside, keys], &[]),
+    ] {
+        let output = site.call(verb);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{verb:?}: {said}");
+        assert!(lacks.iter().all(|lack| said.contains(lack)), "{verb:?}: {said}");
+        assert!(!has.iter().any(|has| said.contains(has)), "{verb:?} does not use that: {said}");
+        assert!(said.contains("`sudo systemd-run --pipe --quiet --wait -p User=itop-bridge "), "{verb:?}: {said}");
+    }
 }

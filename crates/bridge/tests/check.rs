@@ -356,7 +356,8 @@ async fn the_account_is_refused() {
     assert_eq!(
         findings[1].to_string(),
         "fault   acme login: user \"bridge\" or its password is refused: Invalid login. Mend: correct user and password \
-         of [external.acme], and see that the account is enabled and may log in with a password."
+         of [external.acme], and see that the account is enabled and may log in with a password; `serve` reads the configuration \
+         at its start alone: restart it after a change."
     );
     assert!(findings[2..].iter().all(|finding| finding.detail == "not checked"));
 
@@ -496,8 +497,32 @@ async fn a_default_that_differs_between_customers_names_them() {
     assert_eq!(
         world.line("elitery", "default org_id").await,
         "fault   elitery default org_id: there is none for the tickets of beta, and iTop takes no ticket without an \
-         organisation. Mend: write `org` in [internal].defaults, or in the customer's `internal_defaults`."
+         organisation. Mend: write `org` in [external.beta].internal_defaults."
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_mend_of_one_customers_default_names_that_customers_section() {
+    let beta = |own: &str| {
+        format!(
+            "only = \"all\"\n[external.beta]\nurl = \"http://beta\"\nuser = \"bridge\"\npassword = \"Bridge.1234\"\n\
+             api_keys = [\"sk_beta_0123456789\"]\nonly = \"all\"\ninternal_defaults = {{ {own} }}"
+        )
+    };
+    let with = |acme_lines: String| World { acme_lines, ..World::new() };
+    // The caller of all is none of beta's organisation: another caller in [internal].defaults would break acme.
+    let world = with(beta("org = 2"));
+    let line = world.line("elitery", "default caller_id (beta)").await;
+    assert!(line.contains("in [external.beta].internal_defaults"), "{line}");
+    assert!(world.line("elitery", "default caller_id (acme)").await.starts_with("ok"));
+    // A wrong value of its own is corrected where it stands.
+    let line = with(beta("team = \"Helpdisk\"")).line("elitery", "default team_id (beta)").await;
+    assert!(line.ends_with("in [external.beta].internal_defaults."), "{line}");
+    // One that all others have replaced is corrected for whoever inherits it.
+    let mut world = with(beta("team = \"Helpdesk\", agent = 9"));
+    world = world.defaults("org = \"Demo\", caller = 6, team = \"Helpdisk\", service = \"Software\"");
+    let line = world.line("elitery", "default team_id (acme)").await;
+    assert!(line.ends_with("in [internal].defaults."), "{line}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -608,6 +633,17 @@ fn the_store() {
         "fault   itop-bridge store: DIR/other.db: the store belongs to server id 0001, the configuration says 7f3a. Mend: \
          put the store's own id back into [server].id, which must never change, or name the right file in [store].url."
     );
+    // As `serve` says it: a page in the middle that is no page.
+    let damaged = folder.join("damaged.db");
+    let mut bytes = std::fs::read(&other).unwrap();
+    bytes[8192..12_288].fill(0xa5);
+    std::fs::write(&damaged, &bytes).unwrap();
+    let line_of_damaged = line(&damaged);
+    for part in ["fault   itop-bridge store: DIR/damaged.db: the file is damaged: ", "Mend: put a backup in its place"]
+    {
+        assert!(line_of_damaged.contains(part), "{part} in {line_of_damaged}");
+    }
+    assert!(std::fs::read(&damaged).unwrap() == bytes, "it is left as it is");
     let line_of_none = line(&folder.join("none/bridge.db"));
     assert!(line_of_none.starts_with("fault   itop-bridge store: there is no folder DIR/none"), "{line_of_none}");
     std::fs::remove_dir_all(&folder).unwrap();

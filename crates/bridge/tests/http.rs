@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
 use itop_bridge::clock::VirtualClock;
 use itop_bridge::config::Config;
-use itop_bridge::http::{HttpState, Inbox, Owner, payload, router};
+use itop_bridge::http::{HttpState, Inbox, NewKeys, Owner, payload, router};
 use itop_bridge::store::{About, DirtyMark, Look, Marked, StoreError, TicketOf};
 use itop_bridge::timing::Timing;
 use serde_json::{Value, json};
@@ -31,6 +31,8 @@ enum Mood {
 struct PlayedInbox {
     mood: Mood,
     marks: Mutex<Vec<DirtyMark>>,
+    /// The sections whose keys were read again, and how many were new.
+    read: Mutex<Vec<(String, usize)>>,
 }
 
 impl PlayedInbox {
@@ -61,6 +63,12 @@ impl Inbox for PlayedInbox {
     async fn probe(&self) -> Result<(), StoreError> {
         self.commit().await
     }
+
+    async fn keys_were_read(&self, (section, keys): NewKeys) -> Result<(), StoreError> {
+        self.commit().await?;
+        self.read.lock().unwrap().push((section, keys.len()));
+        Ok(())
+    }
 }
 
 struct Bridge {
@@ -82,8 +90,12 @@ impl Bridge {
             );
         }
         text += "[external.acme.sync]\nclasses = { UserRequest = \"Incident\" }\n";
-        let config = Config::parse(&text, "bridge.toml", &|_| None).unwrap();
-        let inbox = Arc::new(PlayedInbox { mood, marks: Mutex::default() });
+        Bridge::by(&text, mood)
+    }
+
+    fn by(text: &str, mood: Mood) -> Bridge {
+        let config = Config::parse(text, "bridge.toml", &|_| None).unwrap();
+        let inbox = Arc::new(PlayedInbox { mood, marks: Mutex::default(), read: Mutex::default() });
         let clock = Arc::new(VirtualClock::starting_at(NOW_MS));
         let state = Arc::new(HttpState::new(&config, inbox.clone(), clock, Timing::default(), Arc::default()));
         Bridge { state, inbox }
@@ -512,4 +524,45 @@ async fn the_api_description_names_every_route_and_what_it_answers() {
         let name = reference.split('"').next().unwrap();
         assert!(document["components"]["schemas"][name].is_object(), "{name}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_was_put_into_its_file_since_is_taken_and_the_one_before_too() {
+    let file = std::env::temp_dir().join(format!("itop-bridge-key-{}", std::process::id()));
+    std::fs::write(&file, "sk_of_before_0123456789\n").unwrap();
+    let text = format!(
+        "[server]\nid = \"t\"\n[internal]\nname = \"elitery\"\nurl = \"http://i.example\"\ntoken = \"t\"\n\
+         api_keys = [\"{INTERNAL_KEY}\"]\n[external.acme]\nurl = \"http://acme.example\"\ntoken = \"t\"\n\
+         api_key_files = [\"{}\"]\nonly = \"all\"\n",
+        file.display()
+    );
+    let bridge = Bridge::by(&text, Mood::Commits);
+    assert_eq!(bridge.post("update-ticket", "sk_of_before_0123456789", TICKET).await.0, 202);
+    std::fs::write(&file, "sk_of_now_9876543210\n").unwrap();
+    for key in ["sk_of_now_9876543210", "sk_of_before_0123456789", "sk_of_now_9876543210"] {
+        assert_eq!(bridge.post("update-ticket", key, TICKET).await.0, 202, "{key}");
+    }
+    assert_eq!(*bridge.inbox.read.lock().unwrap(), [("external.acme".to_owned(), 1)], "it is read once");
+    assert_eq!(bridge.get("/api/v1/test", "sk_of_now_9876543210").await.1["name"], "acme");
+    // A key of the other side stays that side's, whatever file it stands in.
+    std::fs::write(&file, format!("{INTERNAL_KEY}\n")).unwrap();
+    assert_eq!(error(&bridge.post("update-ticket", "sk_none", TICKET).await), (401, "invalid_api_key"));
+    assert_eq!(error(&bridge.post("update-ticket", INTERNAL_KEY, TICKET).await), (403, "wrong_side"));
+    std::fs::remove_file(&file).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn webhooks_that_are_refused_for_their_key_are_counted_by_route() {
+    let bridge = Bridge::new();
+    for key in ["sk_none", "sk_none_too", INTERNAL_KEY] {
+        bridge.post("update-ticket", key, TICKET).await;
+    }
+    bridge.post("create-ticket", "", TICKET).await;
+    // Neither a question whose key it is nor a webhook with a wrong body is one.
+    bridge.get("/api/v1/test", "sk_none").await;
+    bridge.post("update-ticket", ACME_KEY, "{}").await;
+    let refused = bridge.state.metrics.take_refused();
+    let told: Vec<_> = refused.iter().map(|(route, of)| (route.as_str(), of.count, of.last_why.as_str())).collect();
+    assert_eq!(told, [("create-ticket", 1, "missing_api_key"), ("update-ticket", 3, "wrong_side")]);
+    assert!(bridge.state.metrics.take_refused().is_empty(), "taken once");
 }

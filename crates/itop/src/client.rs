@@ -5,7 +5,7 @@
 //! in `outcome.rs`.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,6 +23,9 @@ use crate::memory::{Memory, Reservation};
 use crate::multipart;
 use crate::outcome::History;
 use crate::transport::{Body, MaxAnswerBytes, PeerCertificate, Progress, Transport, TransportError};
+
+/// Log-ins that are remembered: far more than are replaced while a call is under way.
+const MOST_LOGINS: usize = 16;
 
 /// How the account proves itself. `Debug` shows neither password nor token.
 #[derive(Clone, Debug)]
@@ -122,6 +125,9 @@ pub struct Client {
 struct Shared {
     base_url: String,
     config: ClientConfig,
+    /// As it was configured, and as it was replaced since: the last one counts. No message may hold an earlier one
+    /// either, for a call with it may still be under way.
+    logins: Mutex<Vec<Login>>,
     transport: Arc<dyn Transport>,
     places: Semaphore,
     history: History,
@@ -179,6 +185,7 @@ impl Client {
         let shared = Shared {
             base_url,
             places: Semaphore::new(config.max_calls.min(Semaphore::MAX_PERMITS)),
+            logins: Mutex::new(vec![config.login.clone()]),
             config,
             transport,
             history: History::default(),
@@ -236,12 +243,27 @@ impl Client {
         &self.shared.history
     }
 
-    pub(crate) fn login(&self) -> &Login {
-        &self.shared.config.login
+    /// The log-in that calls are made with now.
+    pub fn login(&self) -> Login {
+        self.logins().last().cloned().expect("there is one from the start")
     }
 
-    pub(crate) fn other_secrets(&self) -> impl Iterator<Item = &str> {
-        self.shared.config.secrets.iter().map(ExposeSecret::expose_secret)
+    pub(crate) fn logins(&self) -> MutexGuard<'_, Vec<Login>> {
+        self.shared.logins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on calls of this client and its clones log in so.
+    pub fn set_login(&self, login: Login) -> Result<(), ConfigError> {
+        check_login(&login)?;
+        let mut logins = self.logins();
+        logins.push(login);
+        let old = logins.len().saturating_sub(MOST_LOGINS);
+        logins.drain(..old);
+        Ok(())
+    }
+
+    pub(crate) fn other_secrets(&self) -> impl Iterator<Item = &SecretString> {
+        self.shared.config.secrets.iter()
     }
 
     pub(crate) fn max_answer_bytes(&self) -> u64 {
@@ -255,7 +277,7 @@ impl Client {
         *request.uri_mut() = self.uri("/webservices/rest.php?version=1.3");
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(multipart::CONTENT_TYPE));
-        let body = match &self.shared.config.login {
+        let body = match &self.login() {
             Login::Password { user, password } => {
                 multipart::form(&[("auth_user", user), ("auth_pwd", password.expose_secret())], json)
             }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use bytes::Bytes;
 use http::header::{DATE, LOCATION, RETRY_AFTER};
 use http::{Response, StatusCode};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::answer::{self, Answer, NoAnswer};
@@ -200,6 +200,7 @@ impl Client {
             self.history().note_refused(sent.bytes);
         }
         let secrets = self.secrets(&sent);
+        let secrets = exposed(&secrets);
         let message = wording::for_people(&verdict.message, &secrets);
         let class = verdict.class.map_names(|name| wording::for_people(name, &secrets));
         let Verdict { effect, http_status, code, .. } = verdict;
@@ -207,18 +208,25 @@ impl Client {
     }
 
     fn page_for_people(&self, sent: &Sent, page: &str) -> String {
-        wording::page_for_people(page, &self.secrets(sent))
+        let secrets = self.secrets(sent);
+        wording::page_for_people(page, &exposed(&secrets))
     }
 
     /// What no message may hold.
-    fn secrets<'a>(&'a self, sent: &'a Sent) -> Vec<&'a str> {
-        let of_login = match self.login() {
-            Login::Password { password, .. } => password,
-            Login::Token(token) => token,
+    fn secrets(&self, sent: &Sent) -> Vec<SecretString> {
+        let of_login = |login: &Login| match login {
+            Login::Password { password, .. } => password.clone(),
+            Login::Token(token) => token.clone(),
         };
-        let own = [of_login.expose_secret(), sent.secret.as_deref().unwrap_or_default()];
-        own.into_iter().chain(self.other_secrets()).collect()
+        let mut secrets: Vec<SecretString> = self.logins().iter().map(of_login).collect();
+        secrets.extend(sent.secret.clone().map(SecretString::from));
+        secrets.extend(self.other_secrets().cloned());
+        secrets
     }
+}
+
+fn exposed(secrets: &[SecretString]) -> Vec<&str> {
+    secrets.iter().map(|secret| secret.expose_secret()).collect()
 }
 
 fn unknown_effect(sent: &Sent, answered: bool) -> Effect {

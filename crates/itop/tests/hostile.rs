@@ -11,6 +11,7 @@ use futures_util::FutureExt;
 use futures_util::future::{self, BoxFuture};
 use itop_client::*;
 use proptest::prelude::*;
+use secrecy::ExposeSecret as _;
 use tokio::time::{Instant, sleep};
 
 const PASSWORD: &str = "passw-CANARY";
@@ -473,6 +474,19 @@ async fn no_secret_is_ever_shown() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_log_in_is_replaced_and_neither_is_shown() {
+    let body = serde_json::json!({"code": 100, "message": format!("Error: {PASSWORD} and CANARY-of-now")}).to_string();
+    let client = client(Script::new([Step::Answer(200, body.into())]));
+    let other = Login::Password { user: "bridge".into(), password: "CANARY-of-now".into() };
+    client.clone().set_login(other).unwrap();
+    assert!(matches!(client.login(), Login::Password { password, .. } if password.expose_secret() == "CANARY-of-now"));
+    // A call with the one before may still be under way.
+    let shown = create(&client).await.unwrap_err().to_string();
+    assert!(!shown.contains("CANARY") && !shown.contains(PASSWORD), "{shown}");
+    client.set_login(Login::Token("CANARY\n".into())).unwrap_err();
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use itop_client::{Client, Error, Object, Query, oql_quote};
 
-use super::{Verdict, by_external, has_attribute, listed};
+use super::{Verdict, by_external, ending, has_attribute, listed, place_of_internal};
 use crate::config::{Config, DefaultValue, Defaults, ExternalConfig};
 use crate::engine::target_of;
 
@@ -51,14 +51,12 @@ impl DefaultOf {
                 .iter()
                 .filter_map(|external| Some((external.name(), named(&external.internal_defaults, code)?)))
                 .collect();
-            for (ending, named) in by_external(values, externals.len()) {
-                let common = config.internal.defaults.get(code) == Some(&named.value);
-                let place = if common { "[internal].defaults" } else { "`internal_defaults` of that external" };
+            for (names, named) in by_external(values) {
                 all.push(DefaultOf {
-                    check: format!("default {code}{ending}"),
+                    check: format!("default {code}{}", ending(&names, externals.len())),
                     code: code.clone(),
                     named,
-                    place: place.to_owned(),
+                    place: place(config, code, &names),
                     classes: classes.to_vec(),
                 });
             }
@@ -149,6 +147,17 @@ impl DefaultOf {
         };
         Ok(Verdict::fault(format!("{person} is not in the team \"{}\"", team.name), mend))
     }
+}
+
+/// Where this default of these externals' internal tickets is corrected, so that no other customer's change.
+fn place(config: &Config, code: &str, names: &[&str]) -> String {
+    let short = code.strip_suffix("_id").unwrap_or(code);
+    let has_own = |name: &str| {
+        let key = |code: &str| format!("external.{name}.internal_defaults.{code}");
+        config.origins.contains_key(&key(code)) || config.origins.contains_key(&key(short))
+    };
+    let inherit: Vec<&str> = config.externals.iter().map(ExternalConfig::name).filter(|name| !has_own(name)).collect();
+    place_of_internal(names, if inherit == names { names.len() } else { usize::MAX })
 }
 
 fn named(defaults: &Defaults, code: &str) -> Option<Named> {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{Finding, OWN, State, Verdict};
 use crate::config::Config;
+use crate::running::Running;
 use crate::sides::{self, Compared, Moved};
 use crate::store::{SqliteStore, Store, StoreError};
 
@@ -11,6 +12,7 @@ use crate::store::{SqliteStore, Store, StoreError};
 pub fn own(config: &Config) -> Vec<Finding> {
     let store = store(&config.store.path, &config.server.id).at(OWN, "store");
     let mut findings = vec![store];
+    findings.extend(serve(config).map(|verdict| verdict.at(OWN, "serve")));
     if config.warnings.is_empty() {
         findings.push(Verdict::ok("no warnings").at(OWN, "configuration"));
     }
@@ -18,6 +20,16 @@ pub fn own(config: &Config) -> Vec<Finding> {
     findings.extend(config.warnings.iter().map(|text| warning(text).at(OWN, "configuration")));
     findings.extend(sides(config).into_iter().map(|verdict| verdict.at(OWN, "sides")));
     findings
+}
+
+/// Whether it runs, and with this configuration; none before it ever ran.
+fn serve(config: &Config) -> Option<Verdict> {
+    let running = Running::of_store(config);
+    if running == Running::Unknown {
+        return None;
+    }
+    let state = if running.mend().is_some() { State::Note } else { State::Ok };
+    Some(Verdict { state, detail: running.to_string(), mend: running.mend().map(str::to_owned) })
 }
 
 /// Whether each name stands for the iTop that the store knows by it. Nothing where no store opens: its own line says so.
@@ -53,7 +65,8 @@ fn store(path: &Path, server: &str) -> Verdict {
             ),
         };
     }
-    let opened = SqliteStore::open(path).and_then(|mut store| {
+    // As `serve` does at its start, so that both say the same of it.
+    let opened = SqliteStore::is_whole(path).and_then(|()| SqliteStore::open(path)).and_then(|mut store| {
         store.adopt_server_id(server)?;
         store.probe()
     });

@@ -9,6 +9,7 @@ use std::time::Duration;
 use http::StatusCode;
 use http::header::LOCATION;
 use itop_client::{Body, Progress, TransportError};
+use secrecy::ExposeSecret as _;
 use serde_json::Value as Json;
 
 use super::{Finding, OWN, State, Verdict};
@@ -28,6 +29,42 @@ const NO_KEY: &str = "missing_api_key";
 pub async fn public_url(config: &Config, transport: MakeTransport<'_>) -> Finding {
     let seen = ask(config, transport).await;
     verdict(&seen, &config.server.public_url, other_port(config), hooks_came(config)).at(OWN, LINE)
+}
+
+/// What the `serve` at `public_url` makes of a side's first key, which `setup` writes into the webhooks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyTaken {
+    Yes,
+    /// It knows no such key.
+    No,
+    /// It takes it for this side's.
+    OfAnother(String),
+    /// It could not be asked. Nobody but the bridge is shown a key.
+    Unknown,
+}
+
+pub async fn key_is_taken(config: &Config, side: &SideConfig, transport: MakeTransport<'_>) -> KeyTaken {
+    let url = &config.server.public_url;
+    let Some(key) = side.api_keys.first() else { return KeyTaken::Unknown };
+    if !matches!(ask(config, transport).await, Seen::TheBridge) {
+        return KeyTaken::Unknown;
+    }
+    let request = http::Request::get(format!("{url}/api/v1/test")).header("x-api-key", key.expose_secret());
+    let (Ok(transport), Ok(request)) = (transport(&nobodys(url)), request.body(Body::empty())) else {
+        return KeyTaken::Unknown;
+    };
+    let progress = Progress::new();
+    let Ok(Ok(answer)) = tokio::time::timeout(PATIENCE, transport.send(request, &progress)).await else {
+        return KeyTaken::Unknown;
+    };
+    let json: Json = serde_json::from_slice(answer.body()).unwrap_or_default();
+    match (answer.status(), json["side"].as_str(), json["name"].as_str()) {
+        (StatusCode::OK, Some("both"), _) => KeyTaken::Yes,
+        (StatusCode::OK, _, Some(name)) if name == side.name => KeyTaken::Yes,
+        (StatusCode::OK, _, Some(name)) => KeyTaken::OfAnother(name.to_owned()),
+        (StatusCode::UNAUTHORIZED, ..) => KeyTaken::No,
+        _ => KeyTaken::Unknown,
+    }
 }
 
 /// What was seen there.

@@ -134,13 +134,15 @@ fn not_let_in(error: &Error, side: &SideConfig, section: &str) -> Reached {
         Login::Password { user, .. } => (
             format!("user \"{user}\" or its password is refused: {}", error.message),
             format!(
-                "correct user and password of {section}, and see that the account is enabled and may log in with a password"
+                "correct user and password of {section}, and see that the account is enabled and may log in with a password; {}",
+                side.login_from
             ),
         ),
         Login::Token(_) => (
             format!("the token is refused: {}", error.message),
             format!(
-                "write a valid token into {section}; that iTop needs the module authent-token, and the token the scope REST/JSON"
+                "write a valid token into {section}; that iTop needs the module authent-token, and the token the scope REST/JSON; {}",
+                side.login_from
             ),
         ),
     };

@@ -2,7 +2,7 @@
 
 use super::learnt;
 use super::uncarried::{self, Waiting};
-use super::{State, Verdict};
+use super::{Finding, OWN, State, Verdict};
 use crate::config::{Config, SideConfig};
 use crate::count::counted;
 use crate::date_format::DateFormat;
@@ -10,6 +10,7 @@ use crate::engine::{
     FOUND_AGAIN, Learnt, LearntRoom, Offsets, PAUSED, RefusedSize, connection_began_after, is_over_lost_pairs,
     kept_date_format,
 };
+use crate::refused::{self, ByRoute};
 use crate::sentences::{self, Names};
 use crate::setup::Wanted;
 use crate::span::span;
@@ -24,6 +25,7 @@ pub(super) const LONG_WAIT_MS: i64 = 3_600_000;
 pub struct Remembered {
     now_ms: i64,
     hooks: Vec<HookCount>,
+    refused: ByRoute,
     sides: Vec<Side>,
 }
 
@@ -121,7 +123,7 @@ impl Remembered {
             };
             sides.push(Side::read(store, name, &Instance::External(name.to_owned()), Some(tickets))?);
         }
-        Ok(Remembered { now_ms, hooks: store.hooks()?, sides })
+        Ok(Remembered { now_ms, hooks: store.hooks()?, refused: refused::kept(store)?, sides })
     }
 
     /// What was learnt of a side's server, and how its tickets stand.
@@ -238,6 +240,34 @@ impl Remembered {
                 )),
             },
         }
+    }
+
+    /// What is known of the bridge itself.
+    pub fn of_the_bridge(&self, config: &Config) -> Vec<Finding> {
+        self.refused_webhooks(config).into_iter().collect()
+    }
+
+    /// The webhooks that were refused for their key of late.
+    fn refused_webhooks(&self, config: &Config) -> Option<Finding> {
+        let lately = self.refused.iter().filter(|(_, refused)| self.now_ms - refused.last_ms <= refused::QUIET_MS);
+        let (route, last) = lately.clone().max_by_key(|(_, refused)| refused.last_ms)?;
+        let count: u64 = lately.clone().map(|(_, refused)| refused.count).sum();
+        let since_ms = lately.map(|(_, refused)| refused.since_ms).min().unwrap_or(last.since_ms);
+        let those = counted(count as usize, "webhook was", "webhooks were");
+        let detail = format!(
+            "{those} refused for the key in the last {}; the last one {} ago, from {} to /api/v1/{route} ({})",
+            span(self.now_ms - since_ms),
+            span(self.now_ms - last.last_ms),
+            last.last_from,
+            last.last_why
+        );
+        let sides = std::iter::once(&*config.internal.name).chain(config.externals.iter().map(|of| of.name()));
+        let setups: Vec<String> = sides.map(|side| format!("`itop-bridge setup --side {side}`")).collect();
+        let mend = format!(
+            "where one of the iTops sends from there, give its webhooks the right key: {}, or by hand. What they told of comes with the sweep meanwhile",
+            setups.join(" or ")
+        );
+        Some(Verdict::note(detail, mend).at(OWN, "webhook keys"))
     }
 
     fn of_side(&self, side: &str) -> impl Iterator<Item = &HookCount> {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use itop_bridge_core::lifecycle::Lifecycle;
 use itop_bridge_core::ticket::is_external_key;
 
-use super::{ExternalConfig, Part, StatusToInternal, Verdict, by_external, listed};
+use super::{ExternalConfig, Part, StatusToInternal, Verdict, by_external, ending, listed, place_of_internal};
 use crate::config::Defaults;
 
 /// A line for each class of the internal side that an external's status moves.
@@ -21,9 +21,10 @@ pub(super) fn internal(externals: &[ExternalConfig]) -> Vec<Part> {
         let lacks: Vec<_> =
             of_class.map(|e| (e.name(), Lacks::of(e.sync.lifecycles.of(class), &e.internal_defaults, &[]))).collect();
         let count = lacks.len();
-        for (ending, lacks) in by_external(lacks, count) {
-            let check = format!("stimuli {class}{ending}");
-            parts.push(Part::Told { check, verdict: lacks.verdict("[internal].defaults") });
+        for (names, lacks) in by_external(lacks) {
+            let check = format!("stimuli {class}{}", ending(&names, count));
+            let place = place_of_internal(&names, externals.len());
+            parts.push(Part::Told { check, verdict: lacks.verdict(&place) });
         }
     }
     parts

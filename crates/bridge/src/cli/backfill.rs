@@ -80,10 +80,11 @@ const SHOWN: usize = 10;
 pub type Ask<'a> = &'a (dyn Fn(&str) -> anyhow::Result<bool> + Sync);
 
 pub(super) fn run(backfill: &Backfill, config: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    let config = Config::load(config)?;
+    let config = Config::load_to_look(config)?;
     // Before anything is opened or asked.
     wish(backfill, &config)?;
     store::agrees(&config)?;
+    config.need(&[&backfill.side, &config.internal.name])?;
     let store = if backfill.dry_run { store::to_read(&config)? } else { store::to_change(&config)? };
     let app = app::to_look(&config, store, &app::http_transport)?;
     let bar = progress::Bar::new("marked");

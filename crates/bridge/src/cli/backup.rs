@@ -24,7 +24,7 @@ pub struct Backup {
 }
 
 pub fn run(backup: &Backup, config: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    let config = Config::load(config)?;
+    let config = Config::load_to_look(config)?;
     let store = store::to_read(&config)?;
     let (file, shown) = (&backup.file, backup.file.display());
     if file.exists() {

@@ -4,13 +4,11 @@ use std::io::Write;
 use std::path::Path;
 
 use clap::{Args, Subcommand};
+use serde_json::{Value, json};
 
 use super::{Outcome, print_json};
+use crate::config::effective::{Entry, effective};
 use crate::config::{Config, Origin};
-
-mod effective;
-
-use effective::{Entry, effective};
 
 /// The effective configuration.
 #[derive(Debug, Args)]
@@ -38,9 +36,9 @@ enum ConfigVerb {
 
 pub(super) fn run(verbs: &ConfigVerbs, path: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let ConfigVerb::Show { json } = verbs.verb;
-    let entries = effective(&Config::load(path)?);
+    let entries = effective(&Config::load_to_look(path)?);
     if json {
-        let shown: Vec<_> = entries.iter().map(Entry::to_json).collect();
+        let shown: Vec<_> = entries.iter().map(to_json).collect();
         print_json(&shown, out)?;
     } else {
         write!(out, "{}", toml(&entries))?;
@@ -64,10 +62,15 @@ fn toml(entries: &[Entry]) -> String {
     text
 }
 
+fn to_json(entry: &Entry) -> Value {
+    json!({ "key": entry.path(), "value": entry.value, "origin": origin(entry) })
+}
+
 fn origin(entry: &Entry) -> String {
-    match entry.origins.as_slice() {
-        [] => "default".to_owned(),
-        origins => origins.iter().map(shown).collect::<Vec<_>>().join("; "),
+    let origins = entry.origins.iter().map(shown).chain(entry.absent.iter().map(|why| format!("not here: {why}")));
+    match origins.collect::<Vec<_>>() {
+        none if none.is_empty() => "default".to_owned(),
+        origins => origins.join("; "),
     }
 }
 
@@ -147,7 +150,7 @@ webhook_url = \"https://chat.example/the-hook-itself\"
     #[test]
     fn json_has_the_whole_key_the_value_and_the_origin() {
         let entries = effective(&config());
-        let of = |key: &str| entries.iter().map(Entry::to_json).find(|entry| entry["key"] == key).unwrap();
+        let of = |key: &str| entries.iter().map(to_json).find(|entry| entry["key"] == key).unwrap();
         let expected = serde_json::json!({
             "key": "internal.password", "value": "…", "origin": "b.toml:7, environment variable INTERNAL_PASSWORD"
         });

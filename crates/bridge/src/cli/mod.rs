@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::clock::SystemClock;
 use crate::random::SystemRandom;
+use crate::telemetry::{self, Speaker};
 
 pub mod backfill;
 pub mod backup;
@@ -59,7 +60,8 @@ Examples:
 Each verb's own --help says more.
 
 Environment:
-  RUST_LOG  What is logged, to standard error: error, warn, info (the default) or debug.
+  RUST_LOG  What is logged, to standard error: error, warn, info or debug. Without it `serve` logs from
+            info on, and every other verb says in its own words what happened.
   What the configuration names as ${NAME}.
 
 Exit codes:
@@ -140,6 +142,7 @@ pub fn command() -> clap::Command {
 /// Runs the verb that the process was called with. Wrong usage ends the process with 2.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
+    telemetry::init(if matches!(cli.verb, Verb::Serve(_)) { Speaker::Service } else { Speaker::Verb });
     let mut out = std::io::stdout().lock();
     let outcome = match &cli.verb {
         Verb::Demo(verb) => demo::run(verb, &mut out),

@@ -25,7 +25,7 @@ pub struct Pause {
 }
 
 pub(super) fn run(pause: &Pause, config: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    let config = Config::load(config)?;
+    let config = Config::load_to_look(config)?;
     let mut store = store::to_change(&config)?;
     in_store(pause, &mut store, &config, out)
 }

@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::count::counted;
 use crate::engine::{Engine, NoPlan, Preview, log_text, without_image_addresses};
 use crate::moment::moment;
+use crate::running::Running;
 use crate::sentences::{self, Names};
 use crate::standing::{self, Is, Sides, Standing, Waits};
 use crate::store::{LinkState, Store, StoreHandle, Stored, TicketOf};
@@ -41,7 +42,7 @@ pub struct Plan {
 }
 
 pub(super) fn run(plan: &Plan, config: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    let config = Config::load(config)?;
+    let config = Config::load_to_look(config)?;
     store::agrees(&config)?;
     let mut store = store::to_read(&config)?;
     let plan = Plan { ticket: ticket::settled(&mut store, &config, &plan.ticket)? };
@@ -66,14 +67,16 @@ pub async fn show(
     {
         return say_ended(stored, config, now_ms, store, out).await;
     }
-    let (of, class) = find(named, engine).await?;
+    let (of, class) = find(named, engine, config).await?;
+    config.need(&[&of.external, &config.internal.name])?;
     let preview = engine.preview(&of, class).await?;
     let (known, asked) = (config.clone(), of.clone());
     let read = move |store: &mut dyn Store| {
         let sides = Sides::read(store, &known)?;
-        Ok((sides, store.queue_row(&asked, now_ms)?, store.link_of_external(&asked)?))
+        let running = Running::of(store, &known)?;
+        Ok((sides, running, store.queue_row(&asked, now_ms)?, store.link_of_external(&asked)?))
     };
-    let (sides, row, stored) = store.call(read).await?;
+    let (sides, running, row, stored) = store.call(read).await?;
     let stored = stored.map(|stored| as_the_pass_finds_it(stored, &preview));
     let down = if preview.number.is_none() { engine.why_no_answer_inside().await } else { None };
     let standing = Standing::of(standing::Ticket {
@@ -93,7 +96,8 @@ pub async fn show(
         None => Names::unlinked(&of.external, &reference, config),
     };
     let is_queued = row.is_some();
-    Shown { preview: &preview, down, sides: &sides, standing: &standing, names, is_queued, now_ms, config, out }.all()
+    let (preview, sides, standing, running) = (&preview, &sides, &standing, &running);
+    Shown { preview, down, sides, standing, names, is_queued, now_ms, running, config, out }.all()
 }
 
 /// With the conflicts of this moment, which the next pass notes.
@@ -125,15 +129,18 @@ async fn say_ended(
     Ok(Outcome::Fine)
 }
 
-async fn find(named: Named, engine: &Engine) -> anyhow::Result<(TicketOf, Option<String>)> {
+async fn find(named: Named, engine: &Engine, config: &Config) -> anyhow::Result<(TicketOf, Option<String>)> {
     match named {
         Named::Pair(stored) => Ok((ticket::of(&stored), None)),
         Named::Unlinked { external, reference } => match reference.parse() {
             Ok(ticket) => Ok((TicketOf { external, ticket }, None)),
-            Err(_) => match engine.external_ticket(&external, &reference).await? {
-                Some((of, class)) => Ok((of, Some(class))),
-                None => bail!("{external} has no ticket {reference}"),
-            },
+            Err(_) => {
+                config.need(&[&external])?;
+                match engine.external_ticket(&external, &reference).await? {
+                    Some((of, class)) => Ok((of, Some(class))),
+                    None => bail!("{external} has no ticket {reference}"),
+                }
+            }
         },
     }
 }
@@ -147,6 +154,7 @@ struct Shown<'a> {
     names: Names<'a>,
     is_queued: bool,
     now_ms: i64,
+    running: &'a Running,
     config: &'a Config,
     out: &'a mut dyn Write,
 }
@@ -167,6 +175,9 @@ impl Shown<'_> {
         let sides = sentences::of_sides(self.sides, Some(external), self.now_ms);
         for line in &sides {
             writeln!(self.out, "\n{line}.")?;
+        }
+        if let (Running::Older { .. }, Some(mend)) = (self.running, self.running.mend()) {
+            writeln!(self.out, "\n{}; {mend}.", self.running)?;
         }
         if let Some(why) = &self.down {
             writeln!(self.out, "\n{internal} does not answer: {why}. A pass waits until it does.")?;

@@ -44,7 +44,7 @@ pub struct Resume {
 }
 
 pub(super) fn run(resume: &Resume, config: &Path, clock: &dyn Clock, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    let config = Config::load(config)?;
+    let config = Config::load_to_look(config)?;
     let mut store = store::to_change(&config)?;
     let what = match ticket::side(&config, &resume.what) {
         Some(_) => resume.what.clone(),

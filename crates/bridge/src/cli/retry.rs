@@ -36,7 +36,7 @@ pub struct Retry {
 pub type Ask<'a> = &'a dyn Fn(&str, &str) -> anyhow::Result<TicketOf>;
 
 pub(super) fn run(retry: &Retry, config: &Path, clock: &dyn Clock, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    let config = Config::load(config)?;
+    let config = Config::load_to_look(config)?;
     let mut store = store::to_change(&config)?;
     let ask = |external: &str, reference: &str| ask(&config, external, reference);
     let ticket = retry.ticket.as_ref().map(|name| ticket::settled(&mut store, &config, name)).transpose()?;
@@ -132,6 +132,7 @@ fn parts(link: &Link) -> String {
 
 /// A ticket whose create is refused has no pair, so only its iTop knows its reference.
 pub(super) fn ask(config: &Config, external: &str, reference: &str) -> anyhow::Result<TicketOf> {
+    config.need(&[external])?;
     let app = app::to_look(config, store::to_read(config)?, &app::http_transport)?;
     match block_on(app.engine.external_ticket(external, reference))?? {
         Some((of, _)) => Ok(of),

@@ -15,6 +15,7 @@ use crate::app::{self, App, Seams};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
 use crate::random::SystemRandom;
+use crate::running::Loaded;
 use crate::sides::{self, Moved};
 use crate::store::{SqliteStore, Store as _, StoreHandle};
 
@@ -68,6 +69,7 @@ async fn serve(config: &Config) -> anyhow::Result<Outcome> {
     // The lock says that no other process works on this store: whoever held a lease is dead.
     sqlite.expire_leases(SystemClock.now_ms())?;
     say_what_stands_still(&mut sqlite, config)?;
+    Loaded::now(config, &SystemClock, &SystemRandom).keep(&mut sqlite)?;
     let store = StoreHandle::thread(sqlite);
     let seams = Seams {
         store: store.clone(),

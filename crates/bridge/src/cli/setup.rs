@@ -8,9 +8,10 @@ use clap::Args;
 
 use super::{Outcome, block_on, store, ticket};
 use crate::app::{self, MakeTransport};
-use crate::checks::{self, State};
+use crate::checks::{self, KeyTaken, State};
 use crate::config::{Config, SideConfig};
 use crate::count::counted;
+use crate::running::Running;
 use crate::setup::apply::{Made, apply};
 use crate::setup::compare::{Change, removal};
 use crate::setup::page::{Lang, page};
@@ -45,8 +46,11 @@ pub struct Setup {
 }
 
 pub(super) fn run(setup: &Setup, config: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    let config = Config::load(config)?;
+    let config = Config::load_to_look(config)?;
     store::agrees_on(&setup.side, &config)?;
+    if !setup.print && !setup.remove {
+        config.need_keys(&setup.side)?;
+    }
     let env = |name: &str| std::env::var(name).ok();
     block_on(in_itop(setup, &config, &env, &app::http_transport, out))?
 }
@@ -101,6 +105,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     async fn mend(&mut self) -> anyhow::Result<Outcome> {
+        self.is_the_key_taken().await?;
         let before = self.compare().await?;
         self.say_by_hand(&before)?;
         self.take(&before.steps).await?;
@@ -211,6 +216,30 @@ impl Run<'_> {
 }
 
 impl Run<'_> {
+    /// A webhook with a key that `serve` refuses fails for ever, and nothing in that iTop says so.
+    async fn is_the_key_taken(&mut self) -> anyhow::Result<()> {
+        let (side, url) = (&self.side.name, &self.config.server.public_url);
+        let section = self.config.section(side);
+        let running = Running::of_store(self.config);
+        let why = if running.is_older() { format!(": {running}") } else { String::new() };
+        match checks::key_is_taken(self.config, self.side, self.transport).await {
+            KeyTaken::No => bail!(
+                "the `serve` at {url} refuses the first key of [{section}], which the webhooks would carry{why}. \
+                 Nothing was changed. Mend: restart `serve`, then run `itop-bridge setup --side {side}` again"
+            ),
+            KeyTaken::OfAnother(other) => bail!(
+                "the `serve` at {url} takes the first key of [{section}] for a key of {other}{why}. Nothing was \
+                 changed. Mend: see that `public_url` of [server] leads to this bridge, restart `serve`, then run \
+                 `itop-bridge setup --side {side}` again"
+            ),
+            KeyTaken::Yes | KeyTaken::Unknown => {}
+        }
+        if let (true, Some(mend)) = (running.is_older(), running.mend()) {
+            writeln!(self.out, "note    {running}. Mend: {mend}.")?;
+        }
+        Ok(())
+    }
+
     /// Where the webhooks will go, if that does not answer from here.
     async fn say_public_url(&mut self) -> anyhow::Result<()> {
         let found = checks::public_url(self.config, self.transport).await;

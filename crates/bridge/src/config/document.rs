@@ -7,11 +7,12 @@ use std::cell::{Cell, RefCell};
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{Origin, Origins, Problem};
+use crate::shell;
 
 /// A misspelt key is at least so similar to the one that was meant.
 const SIMILAR: f64 = 0.66;
@@ -23,8 +24,31 @@ pub(super) struct Document<'d> {
     read: &'d dyn Fn(&Path) -> std::io::Result<String>,
     problems: RefCell<Vec<Problem>>,
     warnings: RefCell<Vec<String>>,
+    /// Secrets that are not here: a variable that is not set, a file that cannot be read.
+    absent: RefCell<Vec<Problem>>,
+    /// What was read of each side, though the rest of it may be wrong.
+    sides: RefCell<Vec<KnownSide>>,
     holds_secret: Cell<bool>,
     origins: RefCell<Origins>,
+}
+
+/// What must differ between sides, as far as it was read.
+pub(super) struct KnownSide {
+    pub name: String,
+    /// Its section, dotted.
+    pub path: String,
+    pub line: usize,
+    pub url: Option<String>,
+    pub api_keys: Vec<SecretString>,
+}
+
+/// All that was found wrong with a file.
+pub(super) struct Findings {
+    /// In the order of their lines.
+    pub problems: Vec<Problem>,
+    /// Secrets that are not here, in the order of their lines.
+    pub absent: Vec<Problem>,
+    pub warnings: Vec<String>,
 }
 
 impl<'d> Document<'d> {
@@ -35,7 +59,8 @@ impl<'d> Document<'d> {
         read: &'d dyn Fn(&Path) -> std::io::Result<String>,
     ) -> Document<'d> {
         let (problems, warnings, origins) = Default::default();
-        Document { text, file, env, read, problems, warnings, holds_secret: Cell::new(false), origins }
+        let (absent, sides, holds_secret) = (RefCell::default(), RefCell::default(), Cell::new(false));
+        Document { text, file, env, read, problems, warnings, absent, sides, holds_secret, origins }
     }
 
     /// The parsed table; mistakes of syntax are noted, and nothing else is said of such a file.
@@ -61,19 +86,36 @@ impl<'d> Document<'d> {
         self.origins.borrow().clone()
     }
 
-    /// The mistakes in the order of their lines, and the warnings.
-    pub fn into_findings(self) -> (Vec<Problem>, Vec<String>) {
+    pub fn keep_side(&self, side: KnownSide) {
+        self.sides.borrow_mut().push(side);
+    }
+
+    /// What was read of the sides, in the order in which they were read.
+    pub fn sides(&self) -> std::cell::Ref<'_, Vec<KnownSide>> {
+        self.sides.borrow()
+    }
+
+    pub fn into_findings(self) -> Findings {
         if self.holds_secret.get() {
             self.warn_if_open_to_all(Path::new(self.file));
         }
-        let mut problems = self.problems.into_inner();
-        problems.sort_by_key(|problem| problem.line);
-        (problems, self.warnings.into_inner())
+        let in_order = |mut problems: Vec<Problem>| {
+            problems.sort_by_key(|problem| problem.line);
+            problems
+        };
+        Findings {
+            problems: in_order(self.problems.into_inner()),
+            absent: in_order(self.absent.into_inner()),
+            warnings: self.warnings.into_inner(),
+        }
     }
 
     pub fn note(&self, line: usize, key: &str, text: String) {
-        let problem = Problem { file: self.file.to_owned(), line, key: key.to_owned(), text };
-        self.problems.borrow_mut().push(problem);
+        self.problems.borrow_mut().push(self.problem(line, key, text));
+    }
+
+    fn problem(&self, line: usize, key: &str, text: String) -> Problem {
+        Problem { file: self.file.to_owned(), line, key: key.to_owned(), text }
     }
 
     fn line(&self, span: &Range<usize>) -> usize {
@@ -92,10 +134,9 @@ impl<'d> Document<'d> {
             use std::os::unix::fs::PermissionsExt;
             let open = std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o004 != 0);
             if open {
+                let command = format!("chmod 600 {}", shell::quoted_path(path));
                 let path = path.display();
-                self.warn(format!(
-                    "{path} holds a secret and every user of this machine can read it: chmod 600 {path}"
-                ));
+                self.warn(format!("{path} holds a secret and every user of this machine can read it: {command}"));
             }
         }
     }
@@ -138,8 +179,10 @@ impl<'s> Section<'s> {
         self.wrong(format!("`{key}` is missing: {hint}"));
     }
 
-    pub fn line(&self) -> usize {
-        self.line
+    /// Notes what was read of a side.
+    pub fn keep_side(&self, name: &str, url: Option<String>, api_keys: Vec<SecretString>) {
+        let (path, line) = (self.path.clone(), self.line);
+        self.document.keep_side(KnownSide { name: name.to_owned(), path, line, url, api_keys });
     }
 
     /// A mistake of the section as a whole.
@@ -195,10 +238,6 @@ pub(super) struct Found<'s> {
 impl<'s> Found<'s> {
     pub fn document(&self) -> &'s Document<'s> {
         self.document
-    }
-
-    pub fn line(&self) -> usize {
-        self.line
     }
 
     pub fn wrong(&self, text: String) {
@@ -259,8 +298,21 @@ impl<'s> Found<'s> {
         })
     }
 
+    /// A secret that is not here is noted as such, and stands as an empty one: see [`is_absent`].
     pub fn secret(&self) -> Option<SecretString> {
-        let secret = self.text()?;
+        self.secret_that(|_| Ok(()))
+    }
+
+    /// The same of one that must be as `fits` has it.
+    pub fn secret_that(&self, fits: impl FnOnce(&str) -> Result<(), String>) -> Option<SecretString> {
+        let unset = self.value.as_str().map(variables).unwrap_or_default();
+        let unset: Vec<String> = unset.into_iter().filter(|name| (self.document.env)(name).is_none()).collect();
+        if !unset.is_empty() {
+            self.came_from(|origin| add_new(&mut origin.variables, variables(self.value.as_str().unwrap_or_default())));
+            let (is, names) = if unset.len() == 1 { ("is", "variable") } else { ("are", "variables") };
+            return Some(self.absent(format!("the environment {names} {} {is} not set", unset.join(" and "))));
+        }
+        let secret = self.parsed(|text| fits(text).map(|()| text.to_owned()))?;
         if self.value.as_str().is_some_and(|written| !written.contains("${")) {
             self.document.holds_secret.set(true);
         }
@@ -272,18 +324,30 @@ impl<'s> Found<'s> {
         self.text().map(|written| self.document.path(&written))
     }
 
+    fn absent(&self, text: String) -> SecretString {
+        self.document.absent.borrow_mut().push(self.document.problem(self.line, &self.path, text));
+        SecretString::from(String::new())
+    }
+
     /// The contents of the file that the string names.
     pub fn file(&self) -> Option<String> {
+        self.try_file()?.map_err(|text| self.wrong(text)).ok()
+    }
+
+    fn try_file(&self) -> Option<Result<String, String>> {
         let path = self.path()?;
         self.came_from(|origin| add_new(&mut origin.read, vec![path.clone()]));
         let read = (self.document.read)(&path);
-        read.map_err(|error| self.wrong(format!("cannot read the file {}: {error}", path.display()))).ok()
+        Some(read.map_err(|error| format!("cannot read the file {}: {error}", path.display())))
     }
 
     /// The first line of the file that the string names.
     pub fn secret_file(&self) -> Option<SecretString> {
-        let text = self.file()?;
-        let Some(secret) = text.lines().next().filter(|line| !line.trim().is_empty()) else {
+        let text = match self.try_file()? {
+            Ok(text) => text,
+            Err(why) => return Some(self.absent(why)),
+        };
+        let Some(secret) = first_line(&text) else {
             self.wrong("the file is empty; its first line must be the secret".to_owned());
             return None;
         };
@@ -364,6 +428,16 @@ impl<'s> Found<'s> {
     pub fn is_number(&self) -> bool {
         self.value.is_integer()
     }
+}
+
+/// Whether this is the place of a secret that is not here: no other is empty.
+pub(super) fn is_absent(secret: &SecretString) -> bool {
+    secret.expose_secret().is_empty()
+}
+
+/// What a file of a secret holds: its first line.
+pub fn first_line(text: &str) -> Option<&str> {
+    text.lines().next().filter(|line| !line.trim().is_empty())
 }
 
 fn kind(value: &DeValue<'_>) -> &'static str {

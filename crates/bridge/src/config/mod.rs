@@ -18,17 +18,23 @@ use itop_bridge_core::policy::{AttachmentDeletes, HaltLimits, ParentEntries, Sta
 use secrecy::SecretString;
 
 use crate::date_format::DateFormat;
+use crate::shell;
 use crate::timing::Timing;
 
 mod document;
+pub(crate) mod effective;
 mod sections;
 mod side;
+mod source;
 mod sync;
 #[cfg(test)]
 mod tests;
 
+use document::Findings;
+pub use document::first_line;
 pub use sections::name;
-pub use side::{address, identity};
+pub use side::{address, identity, is_sendable};
+pub use source::LoginSource;
 
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -40,6 +46,8 @@ pub struct Config {
     pub alerts: Option<AlertsConfig>,
     /// What works but should be mended, such as a secret that every user of the machine can read.
     pub warnings: Vec<String>,
+    /// Secrets that are not here: none, unless the file was read to look only ([`Config::load_to_look`]).
+    pub absent: Vec<Problem>,
     pub origins: Origins,
 }
 
@@ -83,6 +91,7 @@ pub struct SideConfig {
     /// iTop's address without a slash at its end.
     pub url: String,
     pub login: Login,
+    pub login_from: LoginSource,
     /// The keys that this iTop's webhooks may carry; at least one.
     pub api_keys: Vec<SecretString>,
     pub defaults: Defaults,
@@ -100,6 +109,8 @@ pub struct SideConfig {
     pub settle_ms: i64,
     /// A call is given up when no byte has moved for so long.
     pub timeout_ms: i64,
+    /// What a call would need and is not here; nothing calls this side then.
+    pub absent: Vec<Problem>,
 }
 
 impl SideConfig {
@@ -109,6 +120,7 @@ impl SideConfig {
             name: name.to_owned(),
             url: url.to_owned(),
             login: Login::Password { user: user.to_owned(), password },
+            login_from: LoginSource::Written,
             api_keys: Vec::new(),
             defaults: Defaults::new(),
             ca_file: None,
@@ -118,6 +130,7 @@ impl SideConfig {
             max_calls: 1,
             settle_ms: 0,
             timeout_ms: 30_000,
+            absent: Vec::new(),
         }
     }
 }
@@ -269,8 +282,14 @@ pub struct AlertsConfig {
 pub enum ConfigError {
     #[error("cannot read the configuration {}: {cause}. `itop-bridge init` asks for what it needs and writes one; one that is elsewhere is named with --config", path.display())]
     Read { path: PathBuf, cause: std::io::Error },
-    #[error("{}", join(problems))]
-    Invalid { problems: Vec<Problem> },
+    #[error("{}", join(problems, warnings, lacks))]
+    Invalid {
+        problems: Vec<Problem>,
+        /// What works and should be mended with the rest.
+        warnings: Vec<String>,
+        /// Secrets that are not here, and what wants them.
+        lacks: Vec<Problem>,
+    },
 }
 
 /// One mistake in the file.
@@ -297,15 +316,44 @@ impl std::fmt::Display for Problem {
     }
 }
 
-fn join(problems: &[Problem]) -> String {
-    problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
+/// How a verb gets what the service has, where it runs by the unit that comes with the program.
+fn beside_the_service(file: &Path) -> String {
+    let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    format!(
+        "Where systemd runs `serve`, a verb gets its user and its environment so: `sudo systemd-run --pipe --quiet \
+         --wait -p User=itop-bridge -p EnvironmentFile=/etc/itop-bridge/itop-bridge.env itop-bridge --config {} VERB`",
+        shell::quoted_path(&file)
+    )
+}
+
+fn join(problems: &[Problem], warnings: &[String], lacks: &[Problem]) -> String {
+    let mut all: Vec<&Problem> = problems.iter().chain(lacks).collect();
+    all.sort_by_key(|problem| problem.line);
+    let mut lines: Vec<String> = all.into_iter().map(Problem::to_string).collect();
+    lines.extend(warnings.iter().map(|warning| format!("warning: {warning}")));
+    lines.extend(lacks.first().map(|lack| beside_the_service(Path::new(&lack.file))));
+    lines.join("\n")
+}
+
+/// What a call of this section's side lacks: all but the keys of its webhooks.
+fn of_login(absent: &[Problem], section: &str) -> Vec<Problem> {
+    let keys = ["password", "password_file", "token", "token_file", "proxy"];
+    let is_of_login = |problem: &&Problem| keys.iter().any(|key| problem.key == format!("{section}.{key}"));
+    absent.iter().filter(is_of_login).cloned().collect()
 }
 
 impl Config {
     /// Reads the file, with the process's environment.
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
+        Config::load_to_look(path)?.with_all_secrets()
+    }
+
+    /// The same where a secret may be missing: for a verb that needs none, or some, of them. It asks for those that it
+    /// uses by [`Config::need`], and a side without its own is not called.
+    pub fn load_to_look(path: &Path) -> Result<Config, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|cause| ConfigError::Read { path: path.to_owned(), cause })?;
-        Config::parse(&text, &path.to_string_lossy(), &|name| std::env::var(name).ok())
+        let env = |name: &str| std::env::var(name).ok();
+        Config::parse_to_look(&text, &path.to_string_lossy(), &env, &|file| std::fs::read_to_string(file))
     }
 
     /// Reads a text as if it stood in `file_name`. Files that it names are read too.
@@ -320,14 +368,78 @@ impl Config {
         env: &dyn Fn(&str) -> Option<String>,
         read: &dyn Fn(&Path) -> std::io::Result<String>,
     ) -> Result<Config, ConfigError> {
+        Config::parse_to_look(text, file_name, env, read)?.with_all_secrets()
+    }
+
+    /// The same where a secret may be missing.
+    pub fn parse_to_look(
+        text: &str,
+        file_name: &str,
+        env: &dyn Fn(&str) -> Option<String>,
+        read: &dyn Fn(&Path) -> std::io::Result<String>,
+    ) -> Result<Config, ConfigError> {
         let document = document::Document::new(text, file_name, env, read);
         let config = sections::read(&document);
         let origins = document.origins();
-        let (problems, warnings) = document.into_findings();
+        let Findings { problems, absent, warnings } = document.into_findings();
         match config {
-            Some(config) if problems.is_empty() => Ok(Config { warnings, origins, ..config }),
-            _ => Err(ConfigError::Invalid { problems }),
+            Some(mut config) if problems.is_empty() => {
+                let note = |side: &mut SideConfig, section: &str| {
+                    side.absent = of_login(&absent, section);
+                    side.login_from = LoginSource::of(&side.login, section, &origins);
+                };
+                note(&mut config.internal, "internal");
+                for external in &mut config.externals {
+                    let section = format!("external.{}", external.side.name);
+                    note(&mut external.side, &section);
+                }
+                Ok(Config { warnings, absent, origins, ..config })
+            }
+            _ => Err(ConfigError::Invalid { problems, warnings, lacks: absent }),
         }
+    }
+
+    fn with_all_secrets(self) -> Result<Config, ConfigError> {
+        let Config { absent, warnings, .. } = &self;
+        if absent.is_empty() {
+            return Ok(self);
+        }
+        Err(ConfigError::Invalid { problems: Vec::new(), warnings: warnings.clone(), lacks: absent.clone() })
+    }
+
+    /// Refuses where one of these sides cannot be called for want of a secret.
+    pub fn need(&self, sides: &[&str]) -> Result<(), ConfigError> {
+        let all = std::iter::once(&self.internal).chain(self.externals.iter().map(|external| &external.side));
+        let lacks: Vec<Problem> =
+            all.filter(|side| sides.contains(&&*side.name)).flat_map(|side| side.absent.clone()).collect();
+        match lacks.is_empty() {
+            true => Ok(()),
+            false => Err(ConfigError::Invalid { problems: Vec::new(), warnings: Vec::new(), lacks }),
+        }
+    }
+
+    /// The same of all sides.
+    pub fn need_every_side(&self) -> Result<(), ConfigError> {
+        let externals = self.externals.iter().map(ExternalConfig::name);
+        self.need(&externals.chain([&*self.internal.name]).collect::<Vec<_>>())
+    }
+
+    /// Refuses where a key that this side's webhooks carry is not here.
+    pub fn need_keys(&self, side: &str) -> Result<(), ConfigError> {
+        let section = self.section(side);
+        let is_key = |problem: &&Problem| {
+            [format!("{section}.api_keys"), format!("{section}.api_key_files")].contains(&problem.key)
+        };
+        let lacks: Vec<Problem> = self.absent.iter().filter(is_key).cloned().collect();
+        match lacks.is_empty() {
+            true => Ok(()),
+            false => Err(ConfigError::Invalid { problems: Vec::new(), warnings: Vec::new(), lacks }),
+        }
+    }
+
+    /// A side's section, dotted.
+    pub fn section(&self, side: &str) -> String {
+        if side == self.internal.name { "internal".to_owned() } else { format!("external.{side}") }
     }
 
     /// The waits of `serve` with what this file says of them.

@@ -34,22 +34,23 @@ pub(super) fn read(document: &Document<'_>) -> Option<Config> {
     let may_be_none = store.as_ref().is_some_and(|store| store.path.exists());
     let externals = match root.has("external") || !may_be_none {
         true => section(&root, "external", "write at least one [external.NAME], a customer's iTop")
-            .map(|section| externals(&section, internal.as_ref().map(|(side, _)| side), &common, may_be_none)),
+            .map(|section| externals(&section, internal.as_ref(), &common, may_be_none)),
         false => Some(Vec::new()),
     };
     let alerts = root.get("alerts").and_then(|found| alerts(found.section()?));
     root.finish();
 
-    let (internal, internal_line) = internal?;
-    let externals = externals?;
-    check_sides(document, (&internal, internal_line), &externals);
+    let written = document.sides().iter().filter(|side| side.path != "internal").count();
+    check_sides(document, written);
+    check_marks(document, externals.as_deref().unwrap_or_default());
     Some(Config {
         server: server?,
         store: store?,
-        internal,
-        externals: externals.into_iter().map(|(external, _)| external).collect(),
+        internal: internal?,
+        externals: externals?,
         alerts,
         warnings: Vec::new(),
+        absent: Vec::new(),
         origins: Origins::new(),
     })
 }
@@ -126,16 +127,14 @@ fn sqlite_path(text: &str) -> Result<String, String> {
     }
 }
 
-/// The internal side and its line.
-fn internal(section: Section<'_>) -> Option<(SideConfig, usize)> {
+fn internal(section: Section<'_>) -> Option<SideConfig> {
     let name = section
         .need("name", "a short name of the provider, such as \"elitery\"; it stands in reports to the customer")
         .and_then(|found| found.parsed(name));
     // A side without a name is read for its other mistakes.
     let side = side::read(&section, name.clone().unwrap_or_default());
-    let line = section.line();
     section.finish();
-    name.and(side).map(|side| (side, line))
+    name.and(side)
 }
 
 /// Names stand in marks, in TICKET arguments and in addresses.
@@ -152,7 +151,7 @@ fn externals(
     internal: Option<&SideConfig>,
     common: &SyncKeys,
     may_be_none: bool,
-) -> Vec<(ExternalConfig, usize)> {
+) -> Vec<ExternalConfig> {
     let entries = section.entries();
     if entries.is_empty() && !may_be_none {
         section.wrong("names no external: write at least one [external.NAME]".to_owned());
@@ -162,9 +161,8 @@ fn externals(
         if internal.is_some_and(|internal| internal.name == written) {
             found.wrong("has the internal's name; give one of the two another".to_owned());
         }
-        let line = found.line();
         let external = external(found.section()?, written, internal, common)?;
-        name.map(|_| (external, line))
+        name.map(|_| external)
     };
     entries.into_iter().filter_map(read).collect()
 }
@@ -217,47 +215,44 @@ fn external(
 }
 
 fn alerts(section: Section<'_>) -> Option<AlertsConfig> {
-    let webhook_url =
-        section.need("webhook_url", "where alerts are sent; leave out [alerts] for none").and_then(|found| {
-            found.parsed(http_url)?;
-            found.secret()
-        });
+    let webhook_url = section
+        .need("webhook_url", "where alerts are sent; leave out [alerts] for none")
+        .and_then(|found| found.secret_that(|text| http_url(text).map(|_| ())));
     let silence_minutes = number(&section, "silence_minutes", 1..=10_080).unwrap_or(60);
     section.finish();
     Some(AlertsConfig { webhook_url: webhook_url?, silence_ms: ms(silence_minutes * 60) })
 }
 
-/// No two sides are one iTop, and a key says which side calls.
-fn check_sides(document: &Document<'_>, internal: (&SideConfig, usize), externals: &[(ExternalConfig, usize)]) {
+/// No two externals bear one name in marks.
+fn check_marks(document: &Document<'_>, externals: &[ExternalConfig]) {
+    for external in externals.iter().filter(|external| external.name_in_marks != external.name()) {
+        let is_same =
+            |other: &&ExternalConfig| other.name() != external.name() && other.name_in_marks == external.name_in_marks;
+        let Some(other) = externals.iter().find(is_same) else { continue };
+        let path = format!("external.{}", external.name());
+        let line = document.sides().iter().find(|side| side.path == path).map_or(0, |side| side.line);
+        let (marks, other) = (&external.name_in_marks, other.name());
+        let text = format!(
+            "has `name_in_marks = \"{marks}\"`, which stands in the marks of {other} too: their copies could not be told apart"
+        );
+        document.note(line, &path, text);
+    }
+}
+
+/// No two sides are one iTop, and a key says which side calls. Judged by what could be read of each.
+fn check_sides(document: &Document<'_>, externals: usize) {
+    let sides = document.sides();
     let mut addresses: BTreeMap<String, &str> = BTreeMap::new();
     let mut keys: BTreeMap<&str, &str> = BTreeMap::new();
-    for (external, line) in externals {
-        let is_same = |(other, _): &&(ExternalConfig, usize)| {
-            other.name() != external.name() && other.name_in_marks == external.name_in_marks
-        };
-        if let Some((other, _)) = externals.iter().find(is_same).filter(|_| external.name_in_marks != external.name()) {
-            document.note(
-                *line,
-                &format!("external.{}", external.name()),
-                format!(
-                    "has `name_in_marks = \"{}\"`, which stands in the marks of {} too: their copies could not be told apart",
-                    external.name_in_marks,
-                    other.name()
-                ),
-            );
-        }
-    }
-    let sides = std::iter::once(internal).chain(externals.iter().map(|(external, line)| (&external.side, *line)));
-    for (index, (side, line)) in sides.enumerate() {
-        let path = if index == 0 { "internal".to_owned() } else { format!("external.{}", side.name) };
-        let wrong = |text| document.note(line, &path, text);
-        if let Some(other) = addresses.insert(identity(&side.url), &side.name) {
+    for side in sides.iter() {
+        let wrong = |text| document.note(side.line, &side.path, text);
+        if let Some(other) = side.url.as_ref().and_then(|url| addresses.insert(identity(url), &side.name)) {
             wrong(format!("has the same `url` as {other}: the bridge would copy tickets of one iTop into itself"));
         }
         for key in &side.api_keys {
             let other = keys.insert(key.expose_secret(), &side.name);
             let Some(other) = other.filter(|other| *other != side.name) else { continue };
-            if externals.len() == 1 {
+            if externals == 1 {
                 document.warn(format!(
                     "{other} and {} share an API key: the routes alone tell the sides apart; draw another with `itop-bridge keys new`",
                     side.name

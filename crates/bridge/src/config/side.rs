@@ -3,8 +3,8 @@
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::document::{Found, Section};
-use super::{DefaultValue, Defaults, Login, SideConfig};
+use super::document::{Found, Section, is_absent};
+use super::{DefaultValue, Defaults, Login, LoginSource, SideConfig};
 use crate::date_format::DateFormat;
 use crate::timing::Timing;
 
@@ -21,15 +21,13 @@ pub(super) fn read(section: &Section<'_>, name: String) -> Option<SideConfig> {
         .and_then(|found| found.parsed(address));
     let login = login(section);
     let api_keys = api_keys(section, &name);
+    section.keep_side(&name, url.clone(), api_keys.usable.clone());
     let defaults = section.get("defaults").and_then(|found| defaults(&found)).unwrap_or_default();
     let ca_file = section.get("ca_file").and_then(|found| {
         found.file()?;
         found.path()
     });
-    let proxy = section.get("proxy").and_then(|found| {
-        found.parsed(http_url)?;
-        found.secret()
-    });
+    let proxy = section.get("proxy").and_then(|found| found.secret_that(|text| http_url(text).map(|_| ())));
     let time_zone = section.get("time_zone").and_then(|found| found.parsed(time_zone));
     let date_format = section.get("date_format").and_then(|found| found.parsed(date_format));
     let max_calls = number(section, "max_calls", 1..=64).unwrap_or(4);
@@ -39,15 +37,17 @@ pub(super) fn read(section: &Section<'_>, name: String) -> Option<SideConfig> {
         name,
         url: url?,
         login: login?,
-        api_keys: api_keys?,
+        login_from: LoginSource::Written,
+        api_keys: Some(api_keys.usable).filter(|_| api_keys.are_well)?,
         defaults,
         ca_file,
-        proxy,
+        proxy: proxy.filter(|proxy| !is_absent(proxy)),
         time_zone,
         date_format,
         max_calls: usize::try_from(max_calls).ok()?,
         settle_ms: settle_seconds.map_or(timing.settle_ms, ms),
         timeout_ms: ms(timeout_seconds),
+        absent: Vec::new(),
     })
 }
 
@@ -126,13 +126,23 @@ fn one_of(section: &Section<'_>, here: &'static str, in_file: &'static str) -> O
     here.and_then(|found| found.secret()).or_else(|| file?.secret_file())
 }
 
-fn api_keys(section: &Section<'_>, name: &str) -> Option<Vec<SecretString>> {
-    let mut keys: Vec<SecretString> = Vec::new();
+/// The keys of a side that can be used.
+struct ApiKeys {
+    usable: Vec<SecretString>,
+    /// None is missing or wrong. One that is not here, as in a shell without the service's environment, is no mistake
+    /// of the file.
+    are_well: bool,
+}
+
+fn api_keys(section: &Section<'_>, name: &str) -> ApiKeys {
     let listed = section.get("api_keys").and_then(|found| found.list()).unwrap_or_default();
     let files = section.get("api_key_files").and_then(|found| found.list()).unwrap_or_default();
     let read = |found: &Found<'_>, key: Option<SecretString>| {
         let key = key?;
-        let fit = key.expose_secret().bytes().all(|byte| byte.is_ascii_graphic());
+        if is_absent(&key) {
+            return Some(key);
+        }
+        let fit = is_sendable(key.expose_secret());
         if !fit {
             found.wrong("a key may hold no spaces and only ASCII characters: it travels in a header".to_owned());
         }
@@ -142,12 +152,19 @@ fn api_keys(section: &Section<'_>, name: &str) -> Option<Vec<SecretString>> {
         fit.then_some(key)
     };
     let found = listed.len() + files.len();
-    keys.extend(listed.iter().filter_map(|item| read(item, item.secret())));
+    let mut keys: Vec<SecretString> = listed.iter().filter_map(|item| read(item, item.secret())).collect();
     keys.extend(files.iter().filter_map(|item| read(item, item.secret_file())));
     if found == 0 {
         section.missing("api_keys", "the keys that this iTop's webhooks carry; draw one with `itop-bridge keys new`");
     }
-    (found > 0 && keys.len() == found).then_some(keys)
+    let are_well = found > 0 && keys.len() == found;
+    keys.retain(|key| !is_absent(key));
+    ApiKeys { usable: keys, are_well }
+}
+
+/// Whether a key can travel in a header.
+pub fn is_sendable(key: &str) -> bool {
+    key.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 pub(super) fn defaults(found: &Found<'_>) -> Option<Defaults> {

@@ -47,7 +47,9 @@ fn mistakes(passage: &str, instead: &str) -> Vec<String> {
     let whole = WHOLE.replace("\"common\"", "\"{title}\"");
     assert!(whole.contains(passage), "the passage must be there: {passage}");
     let Err(error) = parse(&whole.replacen(passage, instead, 1)) else { return Vec::new() };
-    error.to_string().lines().map(|line| line.replace("/nowhere/bridge.toml:", "")).collect()
+    let said = error.to_string();
+    let lines = said.lines().filter(|line| !line.starts_with("Where systemd runs `serve`"));
+    lines.map(|line| line.replace("/nowhere/bridge.toml:", "")).collect()
 }
 
 fn whole() -> Config {
@@ -287,7 +289,7 @@ fn logging_in_needs_one_way_and_not_two() {
 fn all_mistakes_of_a_file_are_reported_at_once_in_the_order_of_lines() {
     let said = parse("[server]\nlisten = 1\n[internal]\nname = \"a\"\nurls = \"https://i.example\"\n[external]\n")
         .unwrap_err();
-    let ConfigError::Invalid { problems } = said else { panic!("the file was read") };
+    let ConfigError::Invalid { problems, .. } = said else { panic!("the file was read") };
     let said: Vec<_> = problems.iter().map(|p| (p.line, p.text.split(':').next().unwrap())).collect();
     assert_eq!(
         said,
@@ -301,6 +303,62 @@ fn all_mistakes_of_a_file_are_reported_at_once_in_the_order_of_lines() {
             (6, "names no external"),
         ]
     );
+}
+
+#[test]
+fn a_secret_that_is_not_here_hides_no_other_mistake() {
+    let text = WHOLE
+        .replace("\"common\"", "\"{title}\"")
+        .replace("${ITOP_INTERNAL_PASSWORD}", "${NOPE}")
+        .replace("\"${BRIDGE_KEY_INTERNAL}\"", "\"short\"")
+        .replace("sk_acme_0123456789abcdef", "brief")
+        .replace("https://itop.customer.example", "https://itop.provider.example")
+        + "[external.beta]\nurl = 5\ntoken = \"t\"\napi_keys = [\"brief\"]\nonly = \"all\"\n";
+    let said = parse(&text).unwrap_err().to_string();
+    for part in [
+        "internal.password: the environment variable NOPE is not set",
+        "external.acme: has the same `url` as elitery",
+        "external.beta.url: must be a string",
+        "external.beta: shares an API key with acme",
+        "warning: a key of elitery is shorter than 16 characters",
+        "warning: a key of acme is shorter than 16 characters",
+        "warning: a key of beta is shorter than 16 characters",
+        "sudo systemd-run --pipe --quiet --wait -p User=itop-bridge",
+    ] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+}
+
+#[test]
+fn who_only_looks_needs_no_secret_and_is_told_of_the_one_that_a_call_needs() {
+    let text = WHOLE.replace("\"common\"", "\"{title}\"");
+    let read = |file: &Path| std::fs::read_to_string(file);
+    let config = Config::parse_to_look(&text, "/nowhere/bridge.toml", &|_| None, &read).unwrap();
+    assert_eq!(config.externals[0].side.api_keys.len(), 1, "this one stands in the file");
+    let lacks = |sides: &[&str]| config.need(sides).map_err(|error| error.to_string());
+    for (side, variable) in [("elitery", "ITOP_INTERNAL_PASSWORD"), ("acme", "ITOP_ACME_TOKEN")] {
+        let said = lacks(&[side]).unwrap_err();
+        assert!(said.contains(&format!("the environment variable {variable} is not set")), "{said}");
+        assert!(said.contains("--config /nowhere/bridge.toml VERB`") && said.lines().count() == 2, "{said}");
+    }
+    assert_eq!(config.need_every_side().unwrap_err().to_string().lines().count(), 3);
+    assert!(config.need_keys("elitery").unwrap_err().to_string().contains("BRIDGE_KEY_INTERNAL"));
+    config.need_keys("acme").unwrap();
+    let whole = Config::parse_to_look(&text, "/nowhere/bridge.toml", &env, &read).unwrap();
+    assert!(whole.absent.is_empty() && whole.need_every_side().is_ok());
+    let wrong = text.replace("name = \"elitery\"", "name = \"El\"");
+    Config::parse_to_look(&wrong, "/nowhere/bridge.toml", &|_| None, &read).unwrap_err();
+}
+
+#[test]
+fn where_a_log_in_comes_from_is_known() {
+    let config = whole();
+    assert_eq!(config.internal.login_from, LoginSource::Variables(vec!["ITOP_INTERNAL_PASSWORD".to_owned()]));
+    let text =
+        WHOLE.replace("\"common\"", "\"{title}\"").replace("token = \"${ITOP_ACME_TOKEN}\"", "token_file = \"t\"");
+    let read = |_: &Path| Ok("t0ken\n".to_owned());
+    let config = Config::parse_with(&text, "/nowhere/bridge.toml", &env, &read).unwrap();
+    assert_eq!(config.externals[0].side.login_from, LoginSource::File("/nowhere/t".into()));
 }
 
 #[test]

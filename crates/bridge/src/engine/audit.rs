@@ -29,10 +29,10 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>) {
         // Spread out: the lanes do not all audit at the same moment.
         shared.clock.sleep(shared.random.jitter_ms(period_ms)).await;
         if let Err(error) = shared.forget_who_left_the_queue(&lane).await {
-            tracing::warn!(lane = %lane.name, %error, "the store does not say who still waits; it is asked again");
+            tracing::warn!(external = %lane.name, %error, "the store does not say who still waits; it is asked again");
         }
         if let Err(error) = shared.shrink_closed(&lane).await {
-            tracing::warn!(lane = %lane.name, %error, "pairs that were closed long ago keep their texts for now");
+            tracing::warn!(external = %lane.name, %error, "pairs that were closed long ago keep their texts for now");
         }
         for itop in [&lane.external, &shared.internal].into_iter().filter(|itop| !itop.breaker().is_down()) {
             if let Err(failure) = shared.may_end_a_halt(itop).await {
@@ -42,9 +42,9 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>) {
         if may_call(&shared, &lane.external).await && may_call(&shared, &shared.internal).await {
             shared.forget_old_room();
             match shared.audit(&lane).await {
-                Ok(marked) => tracing::info!(lane = %lane.name, marked, "audit"),
+                Ok(marked) => tracing::info!(external = %lane.name, marked, "audit"),
                 Err(failure) => {
-                    tracing::warn!(lane = %lane.name, error = %failure.text, "audit failed; it is made again")
+                    tracing::warn!(external = %lane.name, error = %failure.text, "audit failed; it is made again")
                 }
             }
         }

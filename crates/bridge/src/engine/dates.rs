@@ -304,7 +304,11 @@ impl Shared {
         // What was read in the wrong format is no measure.
         itop.forget_seen_dates();
         let (instance, text) = (itop.instance.clone(), format.to_string());
-        if let Err(error) = self.store.call(move |store| store.set_cursor(&instance, CURSOR, &text)).await {
+        let keep = move |store: &mut dyn Store| match store.is_to_read() {
+            true => Ok(()),
+            false => store.set_cursor(&instance, CURSOR, &text),
+        };
+        if let Err(error) = self.store.call(keep).await {
             tracing::warn!(itop = %itop.name, %error, "how this iTop prints dates was not stored: the next start learns it again");
         }
     }

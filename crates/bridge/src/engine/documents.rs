@@ -47,7 +47,7 @@ impl Pass<'_> {
                 let holds = Some(document.lines.clone());
                 let state = Some(CopyState::Stands(id));
                 self.link.keep_document(Document { holds, state, again_at_ms, ..document });
-                self.wrote(&format!("file {name:?}"), reason);
+                self.wrote(&self.file_to(kind.on(), &name), reason);
                 self.save().await
             }
             Err(error) => {

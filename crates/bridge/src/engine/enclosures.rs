@@ -45,7 +45,7 @@ impl Pass<'_> {
         let side = self.shared.itop(self.lane, on).name.clone();
         let pictures = fitted.left_out.len();
         if fitted.is_cut || pictures > 0 {
-            tracing::warn!(ticket = %self.name(), field = code, cut = fitted.is_cut, pictures, "{side} has no room for all of it; the rest crosses as files");
+            tracing::info!(ticket = %self.name(), field = code, cut = fitted.is_cut, pictures, "{side} has no room for all of it; the rest crosses as files");
         }
         if pictures > 0 {
             self.did(format!("{code}: {side} has no room for {pictures} of its pictures; they cross as files"));
@@ -126,11 +126,11 @@ impl Pass<'_> {
         }
         // An earlier rewrite without an answer may still land over this one.
         let again_at_ms = before.again_at_ms.filter(|at| *at > self.shared.now_ms());
-        let name = before.name.clone();
+        let file = self.file_to(before.from.other(), &before.name);
         let mut written = Enclosure { again_at_ms, ..before };
         written.is_written(id);
         self.link.keep_enclosure(written);
-        self.wrote(&format!("file {name:?}"), reason);
+        self.wrote(&file, reason);
         self.save().await
     }
 

@@ -1,5 +1,7 @@
 //! What went wrong in a pass, and what the queue makes of it.
 
+use std::sync::atomic::Ordering;
+
 use itop_bridge_core::Side;
 use itop_client::{Effect, Error, ErrorClass};
 
@@ -152,13 +154,14 @@ impl Shared {
 
     /// From now on only the prober calls this side.
     pub(super) fn goes_down(&self, itop: &Itop, error: &Error) {
+        itop.login_is_refused.store(error.class == ErrorClass::Login, Ordering::Relaxed);
         let is_news = itop.breaker().goes_down(self.now_ms(), error.to_string());
         if !is_news {
             return;
         }
         itop.trouble.notify_one();
         if error.class == ErrorClass::Login {
-            tracing::error!(itop = %itop.name, %error, "the log-in is refused; mend user and password or token, it is tried again every minute");
+            tracing::error!(itop = %itop.name, %error, "the log-in is refused, and tried again every minute; mend user and password or token: {}", itop.login_source);
         } else {
             tracing::error!(itop = %itop.name, %error, "the side is down; it is tried again every minute");
         }
@@ -222,7 +225,7 @@ impl Shared {
         let (instance, error) = (&failure.instance, &failure.text);
         let verdict = self.suspensions().refused(&lane.name, claim.lease.of.ticket, instance, error, self.now_ms());
         if let Verdict::Shared { cause, is_news: true } = &verdict {
-            tracing::error!(lane = %lane.name, error, "several tickets are refused in one text: {cause} wait, and one is tried every minute");
+            tracing::error!(external = %lane.name, error, "several tickets are refused in one text: {cause} wait, and one is tried every minute");
         }
         verdict
     }

@@ -263,8 +263,9 @@ impl Pass<'_> {
         let itop = self.shared.itop(self.lane, copy.from.other());
         match answer {
             Ok(written) => {
+                let file = self.file_to(copy.from.other(), name);
                 self.link.keep_copy(Copy { state: CopyState::Stands(written.object.id), ..copy });
-                self.wrote(&format!("file {name:?}"), reason);
+                self.wrote(&file, reason);
                 self.save().await
             }
             Err(error) => {
@@ -357,7 +358,7 @@ impl Pass<'_> {
             match self.replace(from, copy, contents.clone(), intend).await? {
                 Ok(()) => {
                     self.link.keep_copy(Copy { content, substituted, ..known });
-                    self.wrote(&format!("file {name:?}"), reason);
+                    self.wrote(&self.file_to(from.other(), &name), reason);
                     return self.save().await;
                 }
                 Err(error) if is_too_large(&error) && !substituted => {
@@ -441,7 +442,8 @@ impl Pass<'_> {
             return Err(self.failed_write(itop, &error).await?);
         }
         self.link.copy_deleted(from, original, copy);
-        self.wrote(&format!("deleted the copy of attachment {original}"), reason);
+        let side = &self.shared.itop(self.lane, from.other()).name;
+        self.wrote(&format!("deleted the copy of attachment {original} in {side}"), reason);
         self.save().await
     }
 

@@ -5,6 +5,7 @@
 //! a call to learn again, and never an error.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use itop_bridge_core::Side;
@@ -21,6 +22,7 @@ use super::throttle::Throttled;
 use super::unreadable::{Loaded, Unreadable};
 use super::went_back::is_back;
 use super::zone::{self, Learnt};
+use crate::config::LoginSource;
 use crate::date_format::DateFormat;
 use crate::store::Instance;
 
@@ -39,6 +41,10 @@ pub struct Itop {
     pub time_zone: Option<jiff::tz::TimeZone>,
     /// How it prints dates, where the configuration says it.
     pub stated_date_format: Option<DateFormat>,
+    /// Where its log-in comes from.
+    pub(super) login_source: LoginSource,
+    /// iTop has refused the log-in, and has not let it in since.
+    pub(super) login_is_refused: AtomicBool,
     /// Who learns how it prints dates; others wait for that.
     pub(super) learning_dates: tokio::sync::Mutex<()>,
     dates: Mutex<Dates>,
@@ -111,6 +117,8 @@ impl Itop {
             timeout_ms,
             time_zone: None,
             stated_date_format: None,
+            login_source: LoginSource::Written,
+            login_is_refused: AtomicBool::new(false),
             learning_dates: tokio::sync::Mutex::default(),
             dates: Mutex::default(),
             offsets: Mutex::default(),
@@ -122,6 +130,11 @@ impl Itop {
             knows_witnesses,
             trouble,
         }
+    }
+
+    /// Where a log-in that is refused is mended.
+    pub fn with_login_from(self, login_source: LoginSource) -> Itop {
+        Itop { login_source, ..self }
     }
 
     /// The zone of the server's times, where the configuration says it.

@@ -110,8 +110,13 @@ impl Pass<'_> {
         if let Some(key) = batch.key() {
             self.link.release(&Part::Entries { from, log, key: key.to_owned() });
         }
-        self.wrote(&format!("{} log entries", log.word()), reason);
+        self.wrote(&self.entries_to(from, log), reason);
         self.save().await
+    }
+
+    /// What was written, as the log and the activity say it.
+    fn entries_to(&self, from: Side, log: LogName) -> String {
+        format!("{} log entries to {}", log.word(), self.shared.itop(self.lane, from.other()).name)
     }
 
     /// What comes later does not wait for a batch that is kept back. A server's error may be a moment's: after the
@@ -150,7 +155,7 @@ impl Pass<'_> {
                 Ok(true) => {
                     self.link.log_mut(from, log).aside_is_over(&key);
                     self.link.release(&part);
-                    self.wrote(&format!("{} log entries", log.word()), reason);
+                    self.wrote(&self.entries_to(from, log), reason);
                 }
                 Err(failure) => self.hold(part, "", failure).await?,
             }

@@ -3,6 +3,7 @@
 use super::Shared;
 use super::standing::LaneStanding;
 use crate::metrics::gauge;
+use crate::refused;
 use crate::store::{MAX_ROWS, Result};
 
 impl Shared {
@@ -13,6 +14,14 @@ impl Shared {
             let counted = some.to_vec();
             if let Err(error) = self.store.call(move |store| store.count_hooks(&counted)).await {
                 self.metrics.put_back(some);
+                return Err(error);
+            }
+        }
+        let refused = self.metrics.take_refused();
+        if !refused.is_empty() {
+            let lately = refused.clone();
+            if let Err(error) = self.store.call(move |store| refused::keep(store, lately)).await {
+                self.metrics.put_refused_back(refused);
                 return Err(error);
             }
         }

@@ -34,6 +34,7 @@ mod instants;
 mod itop;
 mod lease;
 mod log_entries;
+mod login;
 mod logs;
 mod looks;
 mod measure;
@@ -66,6 +67,7 @@ mod write;
 mod zone;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use itop_bridge_core::{Side, TicketMark};
@@ -323,6 +325,7 @@ impl Shared {
 
     /// A call on this side came back with an answer of iTop's own.
     fn answered(&self, itop: &Itop) {
+        itop.login_is_refused.store(false, Ordering::Relaxed);
         itop.has_answered_again();
         self.is_not_throttled_any_more(itop);
         if itop.breaker().succeeded() {

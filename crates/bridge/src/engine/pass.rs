@@ -160,7 +160,11 @@ impl<'a> Pass<'a> {
         let ms = self.shared.now_ms() - started_ms;
         let wrote = match (self.wrote.as_slice(), self.idle_because) {
             ([], Some(why)) => format!("nothing: {why}"),
-            ([], None) => "nothing".to_owned(),
+            ([], None) => match &self.link.halt {
+                Some(halt) => format!("nothing: the pair has halted: {}", halt.text),
+                // The line says what failed.
+                None => "nothing".to_owned(),
+            },
             (wrote, _) => wrote.join(", "),
         };
         match (next, news(&self.claim, next)) {
@@ -290,6 +294,12 @@ impl<'a> Pass<'a> {
             }
             self.failed_writes.clear();
             if plan.writes_nothing() {
+                self.idle_because =
+                    self.idle_because.or(Some(match (plan.conflicts.is_empty(), plan.look_again_at_ms) {
+                        (false, _) => "what differs is a conflict, and left as it is",
+                        (true, Some(_)) => "what is to follow has to wait",
+                        (true, None) => "there is nothing new to carry",
+                    }));
                 if changed {
                     self.save().await?;
                 }
@@ -618,6 +628,11 @@ impl<'a> Pass<'a> {
     pub(super) fn wrote(&mut self, what: &str, why: &str) {
         self.wrote.push(what.to_owned());
         self.did(format!("{what}: {why}"));
+    }
+
+    /// A file that was written, as the log and the activity say it.
+    pub(super) fn file_to(&self, on: Side, name: &str) -> String {
+        format!("file {name:?} to {}", self.shared.itop(self.lane, on).name)
     }
 
     /// Stores the link as it is now.

@@ -9,7 +9,8 @@ use itop_client::oql_quote;
 use super::failure::Failure;
 use super::files::unknown_copies;
 use super::sights::Sights;
-use super::{Engine, Lane, Shared, worker};
+use super::worker::{self, NoClass};
+use super::{Engine, Lane, Shared};
 use crate::store::{Claim, Lease, Look, TicketOf};
 
 /// Of a time of iTop's, `2026-01-31 12:00:00`.
@@ -104,9 +105,7 @@ impl Engine {
         let (shared, lane) = (&*self.shared, &**self.shared.lane(&of.external)?);
         shared.remember_date_formats().await?;
         let claim = everything(of, class, None);
-        let Some(class) = shared.class_of(lane, &claim).await? else {
-            return Err(shared.why_no_class(lane, of).await?);
-        };
+        let class = shared.class_of(lane, &claim).await?.map_err(|none| no_class(of, &none))?;
         let policy = shared.policy_without_defaults(lane, &class)?;
         let read = worker::read_both(shared, lane, &class, &policy, std::slice::from_ref(&claim)).await;
         let sights = read.into_iter().next().expect("one ticket was asked for")?;
@@ -122,9 +121,7 @@ impl Engine {
         let stored = shared.store.call(move |store| store.link_of_external(&key)).await.map_err(Failure::from)?;
         let link = stored.map(|stored| (stored.id, stored.link));
         let claim = everything(of, class, link);
-        let Some(class) = shared.class_of(lane, &claim).await? else {
-            return Err(shared.why_no_class(lane, of).await?);
-        };
+        let class = shared.class_of(lane, &claim).await?.map_err(|none| no_class(of, &none))?;
         let policy = shared.policy(lane, &class).await?;
         let read = worker::read_both(shared, lane, &class, &policy, std::slice::from_ref(&claim)).await;
         let mut sights = read.into_iter().next().expect("one ticket was asked for")?;
@@ -159,6 +156,13 @@ impl Engine {
         };
         Ok(Preview { of: of.clone(), link, number, external, internal, planned, contents, made })
     }
+}
+
+fn no_class(of: &TicketOf, none: &NoClass) -> CannotTell {
+    CannotTell(match none {
+        NoClass::Gone => format!("{} has no ticket with the id {}", of.external, of.ticket),
+        none => format!("{}:{}: {none}", of.external, of.ticket),
+    })
 }
 
 /// What a worker would claim; there is no lease behind it.
@@ -223,16 +227,6 @@ impl Shared {
             None => NotCarried::Gone,
             Some((_, class)) => NotCarried::DoesNotFit { class, or_before_since: lane.settings.sync.since.is_some() },
         })
-    }
-
-    /// Why a ticket of this id cannot be planned for.
-    async fn why_no_class(&self, lane: &Lane, of: &TicketOf) -> Result<CannotTell, Failure> {
-        let TicketOf { external, ticket } = of;
-        let found = self.ticket_where(&lane.external, &format!("id = {ticket}")).await?;
-        Ok(CannotTell(match found {
-            None => format!("{external} has no ticket with the id {ticket}"),
-            Some((_, class)) => format!("{external}:{ticket} is of the class {class}, which `classes` does not bridge"),
-        }))
     }
 
     /// What the originals hold now whose copies stand; and those copies of which that is not known.

@@ -26,6 +26,7 @@ impl Shared {
     }
 
     async fn probe(&self, itop: &Itop) {
+        self.read_login_again(itop).await;
         match itop.client.check_login().await {
             Ok(_) => {
                 // Whoever was away may have been restored: that is asked before any work is done with it.

@@ -81,8 +81,7 @@ impl Pass<'_> {
         }
         self.link.state_answered(on, &state);
         self.is_to_be_told |= on == Side::Internal && self.policy.status_to_external == StatusToExternal::Report;
-        let where_to = if on == Side::External { " outside" } else { "" };
-        self.wrote(&format!("{} to {state}{where_to}", stimulus.code), reason);
+        self.wrote(&format!("{} to {state} in {}", stimulus.code, self.shared.itop(self.lane, on).name), reason);
         for sent in &sent {
             self.say_how_it_fits(on, &sent.code, &sent.fitted);
         }

@@ -55,7 +55,7 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>, mut stop: watch::Receiver
                 }
                 Ok(_) => {}
                 Err(failure) if begins => {
-                    tracing::error!(lane = %lane.name, error = %failure.text, "no ticket can be taken up; it is tried again")
+                    tracing::error!(external = %lane.name, error = %failure.text, "no ticket can be taken up; it is tried again")
                 }
                 Err(_) => {}
             }
@@ -78,7 +78,7 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>, mut stop: watch::Receiver
         biased;
         () = rest => {}
         () = shared.clock.sleep(shared.timing.shutdown_ms) => {
-            tracing::warn!(lane = %lane.name, "stopped with passes under way; they are taken up again at the next start");
+            tracing::warn!(external = %lane.name, "stopped with passes under way; they are taken up again at the next start");
         }
     }
 }
@@ -127,6 +127,7 @@ async fn batch(shared: &Shared, lane: &Lane, claims: Vec<Claim>, place: Place) {
         if halt.is_some_and(|halt| halt.kind.vanished().is_none()) {
             // Nothing is read or written until an operator resumes it; that marks it dirty again. A ticket that vanished
             // may be there again.
+            say_nothing_was_written(lane, &claim, "the pair has halted, until it is resumed");
             shared.finish(&claim, Next::Done).await;
             continue;
         }
@@ -151,6 +152,30 @@ async fn batch(shared: &Shared, lane: &Lane, claims: Vec<Claim>, place: Place) {
     tokio::join!(join_all(looks), full_passes(shared, lane, full));
 }
 
+/// Why no pass can be made of a ticket without a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum NoClass {
+    Gone,
+    NotBridged(String),
+}
+
+impl std::fmt::Display for NoClass {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            NoClass::Gone => write!(out, "there is no ticket with this id, or the account may not see it"),
+            NoClass::NotBridged(class) => write!(out, "it is of the class {class}, which `classes` does not bridge"),
+        }
+    }
+}
+
+/// The line of a ticket that got no pass, as a pass that wrote nothing has it.
+fn say_nothing_was_written(lane: &Lane, claim: &Claim, why: &str) {
+    let reference = claim.link.as_ref().map(|(_, link)| link.external.reference.as_str()).filter(|it| !it.is_empty());
+    let id = claim.lease.of.ticket.to_string();
+    let ticket = format!("{}:{}", lane.name, reference.unwrap_or(&id));
+    tracing::info!(ticket, wrote = %format!("nothing: {why}"), "pass");
+}
+
 /// A ticket, and what was read of its files already.
 type Work = (Claim, InHand);
 
@@ -161,11 +186,14 @@ async fn full_passes(shared: &Shared, lane: &Lane, work: Vec<Work>) {
     let mut by_class: BTreeMap<String, Vec<Work>> = BTreeMap::new();
     for (claim, files) in work {
         match shared.class_of(lane, &claim).await {
-            Ok(Some(class)) => match shared.take_turn(lane, &claim, &class) {
+            Ok(Ok(class)) => match shared.take_turn(lane, &claim, &class) {
                 Some(wait) => shared.finish(&claim, wait).await,
                 None => by_class.entry(class).or_default().push((claim, files)),
             },
-            Ok(None) => shared.finish(&claim, Next::Done).await,
+            Ok(Err(none)) => {
+                say_nothing_was_written(lane, &claim, &none.to_string());
+                shared.finish(&claim, Next::Done).await;
+            }
             Err(failure) => shared.fail(lane, &claim, failure).await,
         }
     }
@@ -345,18 +373,23 @@ fn attach(
 }
 
 impl Shared {
-    /// The external class of a claimed ticket: its link's, else the hint's word, else iTop's. `None`:
-    /// no ticket of ours.
-    pub(super) async fn class_of(&self, lane: &Lane, claim: &Claim) -> Result<Option<String>, Failure> {
-        let bridged = |class: &str| lane.settings.sync.classes.contains_key(class);
+    /// The external class of a claimed ticket: its link's, else the hint's word, else iTop's.
+    pub(super) async fn class_of(&self, lane: &Lane, claim: &Claim) -> Result<Result<String, NoClass>, Failure> {
         if let Some((_, link)) = &claim.link {
-            return Ok(Some(link.external.class.clone()));
+            return Ok(Ok(link.external.class.clone()));
         }
-        if let Some(class) = &claim.class {
-            return Ok(bridged(class).then(|| class.clone()));
-        }
-        let found = self.ticket_where(&lane.external, &format!("id = {}", claim.lease.of.ticket)).await?;
-        Ok(found.map(|(_, class)| class).filter(|class| bridged(class)))
+        let class = match &claim.class {
+            Some(class) => Some(class.clone()),
+            None => {
+                let found = self.ticket_where(&lane.external, &format!("id = {}", claim.lease.of.ticket)).await?;
+                found.map(|(_, class)| class)
+            }
+        };
+        Ok(match class {
+            None => Err(NoClass::Gone),
+            Some(class) if lane.settings.sync.classes.contains_key(&class) => Ok(class),
+            Some(class) => Err(NoClass::NotBridged(class)),
+        })
     }
 
     /// What holds this ticket back because others were refused.

@@ -76,6 +76,12 @@ impl Refusal {
         matches!(self, Refusal::StoreUnavailable | Refusal::InternalError)
     }
 
+    /// The webhook carries no key, none that is known, or the other side's.
+    pub fn is_about_the_key(self) -> bool {
+        use Refusal::*;
+        matches!(self, MissingApiKey | InvalidApiKey | TooManyWrongKeys { .. } | WrongSide(_))
+    }
+
     /// What a webhook may be refused with.
     pub fn of_webhooks() -> [Refusal; 14] {
         use Refusal::*;

@@ -1,6 +1,8 @@
 //! Who calls: the key says it.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use axum::http::{HeaderMap, header};
 use itop_bridge_core::Side;
@@ -9,7 +11,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::answer::Refusal;
-use crate::config::Config;
+use crate::config::{Config, SideConfig, first_line, is_sendable};
 
 /// Whose key it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +61,26 @@ pub struct KeyUse {
 
 /// The keys of all sides. Only their hashes are kept: they have one length, so that a comparison's
 /// time says nothing of the key, its length included, and no dump of this table's memory holds one.
-pub struct KeyTable(Vec<Entry>);
+pub struct KeyTable {
+    entries: RwLock<Vec<Entry>>,
+    files: Vec<KeyFile>,
+    /// When the files were last read again.
+    read_ms: AtomicI64,
+}
+
+/// A file that keys were read from.
+struct KeyFile {
+    owner: Owner,
+    /// Its side's section, dotted.
+    section: String,
+    path: PathBuf,
+}
+
+/// Keys that a file has now, of a side's section.
+pub type NewKeys = (String, Vec<SecretString>);
+
+/// However many wrong keys come, the files are read once in so long.
+const READ_EACH_MS: i64 = 1_000;
 
 struct Entry {
     hash: [u8; 32],
@@ -70,44 +91,85 @@ struct Entry {
 
 impl KeyTable {
     pub fn new(config: &Config) -> KeyTable {
-        let mut table = KeyTable(Vec::new());
-        table.add(&config.internal.api_keys, &Owner::Internal { name: config.internal.name.clone() });
+        let mut table = KeyTable { entries: RwLock::default(), files: Vec::new(), read_ms: AtomicI64::new(i64::MIN) };
+        table.add_side(config, &config.internal, Owner::Internal { name: config.internal.name.clone() });
         for external in &config.externals {
-            table.add(&external.side.api_keys, &Owner::External { name: external.name().to_owned() });
+            table.add_side(config, &external.side, Owner::External { name: external.name().to_owned() });
         }
         table
     }
 
-    fn add(&mut self, keys: &[SecretString], owner: &Owner) {
+    fn add_side(&mut self, config: &Config, side: &SideConfig, owner: Owner) {
+        self.add(&side.api_keys, &owner);
+        let section = config.section(&side.name);
+        let origin = config.origins.get(&format!("{section}.api_key_files"));
+        for path in origin.into_iter().flat_map(|origin| &origin.read) {
+            self.files.push(KeyFile { owner: owner.clone(), section: section.clone(), path: path.clone() });
+        }
+    }
+
+    fn add(&self, keys: &[SecretString], owner: &Owner) {
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         for key in keys {
             let hash = hash(key.expose_secret().as_bytes());
-            match self.0.iter_mut().find(|entry| entry.hash == hash) {
+            match entries.iter_mut().find(|entry| entry.hash == hash) {
                 Some(known) => known.owner = known.owner.clone().and(owner.clone()),
-                None => self.0.push(Entry { hash, owner: owner.clone(), last_ms: AtomicI64::new(0) }),
+                None => entries.push(Entry { hash, owner: owner.clone(), last_ms: AtomicI64::new(0) }),
             }
         }
     }
 
+    fn entries(&self) -> RwLockReadGuard<'_, Vec<Entry>> {
+        self.entries.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A key was refused: it may stand in a file since. Takes what the files have now and answers what of it is new.
+    /// A key that was taken out of a file is taken until the next start.
+    pub(super) fn read_files_again(&self, now_ms: i64) -> Vec<NewKeys> {
+        let read_ms = self.read_ms.load(Ordering::Relaxed);
+        let is_early = (read_ms..read_ms.saturating_add(READ_EACH_MS)).contains(&now_ms);
+        if self.files.is_empty() || is_early {
+            return Vec::new();
+        }
+        self.read_ms.store(now_ms, Ordering::Relaxed);
+        let mut new = Vec::new();
+        for file in &self.files {
+            let Ok(text) = std::fs::read_to_string(&file.path) else { continue };
+            let Some(key) = first_line(&text).filter(|key| is_sendable(key)) else { continue };
+            let of_key = hash(key.as_bytes());
+            // One that is another side's already stays that side's.
+            if self.entries().iter().any(|entry| entry.hash == of_key) {
+                continue;
+            }
+            let keys = vec![SecretString::from(key.to_owned())];
+            self.add(&keys, &file.owner);
+            tracing::info!(file = %file.path.display(), "the file of a key holds another one now, which is taken too");
+            new.push((file.section.clone(), keys));
+        }
+        new
+    }
+
     /// Whose key the request carries, or why it is refused.
-    pub(super) fn owner(&self, headers: &HeaderMap, now_ms: i64) -> Result<&Owner, Refusal> {
+    pub(super) fn owner(&self, headers: &HeaderMap, now_ms: i64) -> Result<Owner, Refusal> {
         let key = key_of(headers).ok_or(Refusal::MissingApiKey)?;
         let hash = hash(key);
+        let entries = self.entries();
         // All entries are compared, found or not: the time must not say how far the key is right.
         let mut found = None;
-        for entry in &self.0 {
+        for entry in &*entries {
             if bool::from(entry.hash.ct_eq(&hash)) {
                 found = Some(entry);
             }
         }
         let entry = found.ok_or(Refusal::InvalidApiKey)?;
         entry.last_ms.store(now_ms, Ordering::Relaxed);
-        Ok(&entry.owner)
+        Ok(entry.owner.clone())
     }
 
     /// Every key's last use, in the order of the configuration.
     pub fn uses(&self) -> Vec<KeyUse> {
         let last = |entry: &Entry| Some(entry.last_ms.load(Ordering::Relaxed)).filter(|ms| *ms != 0);
-        self.0.iter().map(|entry| KeyUse { owner: entry.owner.clone(), last_ms: last(entry) }).collect()
+        self.entries().iter().map(|entry| KeyUse { owner: entry.owner.clone(), last_ms: last(entry) }).collect()
     }
 }
 

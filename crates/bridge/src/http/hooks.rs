@@ -13,7 +13,7 @@ use serde::de::IgnoredAny;
 
 use super::answer::Refusal;
 use super::payload::{NULL, Payload, class as class_of, id};
-use super::{HttpState, Owner, answer, auth};
+use super::{HttpState, Owner, Peer, answer, auth};
 use crate::metrics::HookAnswer;
 use crate::store::{About, DirtyMark, Look, Marked, TicketOf};
 
@@ -44,12 +44,18 @@ pub(super) async fn receive(
 ) -> Result<Response, Refusal> {
     // The key comes first: without one nobody has a body looked at.
     let (head, body) = request.into_parts();
-    let owner = state.caller(&head);
+    let from = head.extensions.get::<Peer>().map(|peer| peer.0);
+    let owner = state.caller(&head).await;
     let side = owner.as_ref().ok().map(|owner| state.sender(owner, hook).to_owned());
     let answer = match owner {
-        Ok(owner) => taken(state, hook, owner, Request::from_parts(head, body)).await,
+        Ok(owner) => taken(state, hook, &owner, Request::from_parts(head, body)).await,
         Err(refusal) => Err(refusal),
     };
+    if let Err(refusal) = &answer
+        && refusal.is_about_the_key()
+    {
+        state.refused_for_its_key(from, kind, *refusal);
+    }
     let word = match &answer {
         Ok((_, word)) => *word,
         Err(refusal) if refusal.is_ours() => HookAnswer::Unavailable,

@@ -6,10 +6,12 @@
 //! Invariants of absence: nothing here calls an iTop, and an answer waits for nothing but the
 //! store's commit, [`Timing::hook_commit_ms`] at most. In iTop a person's save waits for it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::extract::{Request, State};
+use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
@@ -21,6 +23,8 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::metrics::Metrics;
+use crate::refused::Refused;
+use crate::running;
 use crate::store::{DirtyMark, Marked, StoreError, StoreHandle};
 use crate::timing::Timing;
 
@@ -33,7 +37,7 @@ pub mod payload;
 mod serve;
 mod wrong_keys;
 
-pub use auth::{KeyTable, KeyUse, Owner};
+pub use auth::{KeyTable, KeyUse, NewKeys, Owner};
 pub use bridged::Bridged;
 pub use serve::{Peer, serve};
 
@@ -49,6 +53,9 @@ pub trait Inbox: Send + Sync {
 
     /// Commits something: `Ok` says that the store can.
     async fn probe(&self) -> Result<(), StoreError>;
+
+    /// Keys of this section were read again, and are taken from now on.
+    async fn keys_were_read(&self, keys: NewKeys) -> Result<(), StoreError>;
 }
 
 #[async_trait]
@@ -59,6 +66,10 @@ impl Inbox for StoreHandle {
 
     async fn probe(&self) -> Result<(), StoreError> {
         self.call(|store| store.probe()).await
+    }
+
+    async fn keys_were_read(&self, (section, keys): NewKeys) -> Result<(), StoreError> {
+        self.call(move |store| running::keys_were_read(store, &section, &keys)).await
     }
 }
 
@@ -97,9 +108,9 @@ impl HttpState {
     }
 
     /// Whose key the request carries, or why it is refused.
-    fn caller(&self, request: &Parts) -> Result<&Owner, Refusal> {
+    async fn caller(&self, request: &Parts) -> Result<Owner, Refusal> {
         let now_ms = self.clock.now_ms();
-        let refusal = match self.keys.owner(&request.headers, now_ms) {
+        let refusal = match self.owner(&request.headers, now_ms).await {
             Ok(owner) => return Ok(owner),
             Err(refusal) => refusal,
         };
@@ -117,6 +128,39 @@ impl HttpState {
         };
         self.metrics.wrong_key(is_missing, refusal.parts().0.as_u16());
         Err(refusal)
+    }
+
+    /// Whose key it is. One that is refused may stand in a file since.
+    async fn owner(&self, headers: &HeaderMap, now_ms: i64) -> Result<Owner, Refusal> {
+        let owner = self.keys.owner(headers, now_ms);
+        if owner != Err(Refusal::InvalidApiKey) {
+            return owner;
+        }
+        let new = self.keys.read_files_again(now_ms);
+        if new.is_empty() {
+            return owner;
+        }
+        for keys in new {
+            if let Err(error) = self.stored(self.inbox.keys_were_read(keys)).await {
+                tracing::warn!(
+                    error,
+                    "that a key was read again was not stored: `check` takes the configuration for changed"
+                );
+            }
+        }
+        self.keys.owner(headers, now_ms)
+    }
+
+    /// A webhook was refused for its key: `check` tells of all, the log of the first one of an hour from an address to
+    /// a route.
+    fn refused_for_its_key(&self, from: Option<IpAddr>, kind: &'static str, refusal: Refusal) {
+        let now_ms = self.clock.now_ms();
+        let (_, word, why) = refusal.parts();
+        let address = from.map_or("an address that is not known".to_owned(), |address| address.to_string());
+        if self.wrong_keys.is_news(from, kind, now_ms) {
+            tracing::warn!(from = %address, route = %format!("/api/v1/{kind}"), why, "a webhook is refused for its key; where one of the iTops sends it, `itop-bridge setup --side NAME` gives its webhooks the right one");
+        }
+        self.metrics.refused_hook(kind, Refused::one(address, word, now_ms));
     }
 
     /// The store's answer; when it fails or takes too long, why.
@@ -181,7 +225,7 @@ pub fn metrics_route(engine: Engine) -> Router {
 /// Says whose key the caller has.
 async fn test(State(state): State<Arc<HttpState>>, request: Request) -> Result<Response, Refusal> {
     let (request, _) = request.into_parts();
-    Ok(answer::key_is_valid(state.caller(&request)?))
+    Ok(answer::key_is_valid(&state.caller(&request).await?))
 }
 
 async fn healthz() -> Response {

@@ -18,8 +18,15 @@ const ONE_EACH_MS: i64 = 3_000;
 /// Addresses that are told apart. Where there are more at one time, the others count as one.
 const MOST_ADDRESSES: usize = 1_024;
 
+/// So long nothing more is told of an address and a route.
+const TOLD_EACH_MS: i64 = 3_600_000;
+
 #[derive(Default)]
-pub(super) struct WrongKeys(Mutex<HashMap<Sender, Account>>);
+pub(super) struct WrongKeys {
+    accounts: Mutex<HashMap<Sender, Account>>,
+    /// Until when nothing more is told.
+    told: Mutex<HashMap<(Sender, &'static str), i64>>,
+}
 
 /// Where it comes from; `None` is everybody who is not told apart.
 type Sender = Option<IpAddr>;
@@ -43,8 +50,27 @@ pub(super) enum Verdict {
 }
 
 impl WrongKeys {
+    /// Whether a webhook that is refused for its key is the first of an hour from there to this route. Addresses
+    /// beyond those that are told apart count as one.
+    pub fn is_news(&self, from: Option<IpAddr>, route: &'static str, now_ms: i64) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut key = (from.map(network), route);
+        if !told.contains_key(&key) && told.len() >= MOST_ADDRESSES {
+            told.retain(|_, until_ms| *until_ms > now_ms);
+            if told.len() >= MOST_ADDRESSES {
+                key.0 = None;
+            }
+        }
+        let until_ms = told.entry(key).or_insert(i64::MIN);
+        let is_news = *until_ms <= now_ms || *until_ms > now_ms.saturating_add(TOLD_EACH_MS);
+        if is_news {
+            *until_ms = now_ms.saturating_add(TOLD_EACH_MS);
+        }
+        is_news
+    }
+
     pub fn one_more(&self, from: Option<IpAddr>, now_ms: i64) -> Verdict {
-        let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         let mut sender = from.map(network);
         if !accounts.contains_key(&sender) && accounts.len() >= MOST_ADDRESSES {
             accounts.retain(|_, account| account.over_ms > now_ms);
@@ -128,9 +154,21 @@ mod tests {
         let keys = WrongKeys::default();
         let answered = (0..100_000).filter(|number| keys.one_more(address(*number), 0) == Verdict::AsEver).count();
         assert_eq!(answered, MOST_ADDRESSES + AT_ONCE as usize, "the others count as one");
-        assert_eq!(keys.0.lock().unwrap().len(), MOST_ADDRESSES + 1);
+        assert_eq!(keys.accounts.lock().unwrap().len(), MOST_ADDRESSES + 1);
         assert_eq!(keys.one_more(address(500_000), ONE_EACH_MS), Verdict::AsEver);
-        assert!(keys.0.lock().unwrap().len() <= 2, "who sends no more is forgotten");
+        assert!(keys.accounts.lock().unwrap().len() <= 2, "who sends no more is forgotten");
+    }
+
+    #[test]
+    fn a_refused_key_is_told_once_an_hour_of_each_address_and_route_and_the_memory_is_bounded() {
+        let keys = WrongKeys::default();
+        assert!(keys.is_news(address(1), "update-ticket", 0) && !keys.is_news(address(1), "update-ticket", 3_599_999));
+        assert!(keys.is_news(address(1), "create-ticket", 0) && keys.is_news(address(2), "update-ticket", 0));
+        assert!(keys.is_news(address(1), "update-ticket", 3_600_000));
+        assert!(keys.is_news(address(1), "update-ticket", -9), "the clock was set back");
+        let told = (0..100_000).filter(|number| keys.is_news(address(*number), "update-ticket", 3_600_001)).count();
+        assert!(told <= MOST_ADDRESSES + 1, "{told}");
+        assert!(keys.told.lock().unwrap().len() <= MOST_ADDRESSES + 1);
     }
 
     #[test]

@@ -63,7 +63,9 @@ impl Admin {
     /// A client of that side with this account instead of the bridge's own.
     pub fn client(&self, side: &SideConfig, transport: MakeTransport<'_>) -> Result<Client, SideError> {
         let login = Login::Password { user: self.user.clone(), password: self.password.clone() };
-        let side = SideConfig { login, ..side.clone() };
+        // Its own log-in is not used here; a proxy's password is.
+        let absent = side.absent.iter().filter(|absent| absent.key.ends_with(".proxy")).cloned().collect();
+        let side = SideConfig { login, absent, ..side.clone() };
         app::client(&side, &Memory::default(), transport(&side)?, None)
     }
 

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::wanted::{CONTENT_TYPE, KEY_HEADER, Notification, On, Trigger, Wanted};
+use super::wanted::{Account, CONTENT_TYPE, KEY_HEADER, Notification, On, Trigger, Wanted};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Lang {
@@ -22,15 +22,16 @@ pub fn page(wanted: &Wanted, side: &str, lang: Lang) -> String {
     let intro = words.intro;
     let connection = words.connection.replace("{name}", name).replace("{url}", url);
     let actions = words.actions;
-    let _ = writeln!(page, "# {title}\n\n{intro}\n\n## 1. {}\n\n{connection}\n", words.connection_heading);
-    let _ = writeln!(page, "## 2. {}\n\n{actions}\n", words.actions_heading);
+    let _ = writeln!(page, "# {title}\n\n{intro}\n\n## 1. {}\n\n{}\n", words.account_heading, account(wanted, &words));
+    let _ = writeln!(page, "## 2. {}\n\n{connection}\n", words.connection_heading);
+    let _ = writeln!(page, "## 3. {}\n\n{actions}\n", words.actions_heading);
     let _ = writeln!(page, "```text\n{CONTENT_TYPE}\n{KEY_HEADER}: {}\n```\n\n{}\n", words.key, words.headers);
     let _ = writeln!(page, "| {} | {} | {} |\n| --- | --- | --- |", words.name, words.path, words.payload);
     for notification in notifications.iter().filter(|notification| !notification.triggers.is_empty()) {
         let action = wanted.action_name(notification);
         let _ = writeln!(page, "| {action} | `{}` | `{}` |", notification.path, notification.payload);
     }
-    let _ = writeln!(page, "\n## 3. {}\n\n{}\n", words.triggers_heading, words.triggers);
+    let _ = writeln!(page, "\n## 4. {}\n\n{}\n", words.triggers_heading, words.triggers);
     let _ = writeln!(
         page,
         "| {} | {} | {} | {} | {} |\n| --- | --- | --- | --- | --- |",
@@ -43,6 +44,16 @@ pub fn page(wanted: &Wanted, side: &str, lang: Lang) -> String {
     }
     let _ = writeln!(page, "\n{}", words.end);
     page
+}
+
+fn account(wanted: &Wanted, words: &Words) -> String {
+    let Account { user, profiles } = &wanted.account;
+    let profiles: Vec<String> = profiles.iter().map(|profile| format!("*{profile}*")).collect();
+    let account = match user {
+        Some(user) => words.account_with_password.replace("{user}", user),
+        None => words.account_with_token.to_owned(),
+    };
+    format!("{account} {}", words.profiles.replace("{profiles}", &profiles.join(", ")))
 }
 
 fn row(wanted: &Wanted, notification: &Notification, trigger: &Trigger, words: &Words) -> String {
@@ -76,6 +87,10 @@ fn row(wanted: &Wanted, notification: &Notification, trigger: &Trigger, words: &
 struct Words {
     title: &'static str,
     intro: &'static str,
+    account_heading: &'static str,
+    account_with_password: &'static str,
+    account_with_token: &'static str,
+    profiles: &'static str,
     connection_heading: &'static str,
     connection: &'static str,
     actions_heading: &'static str,
@@ -114,10 +129,14 @@ impl Words {
 const ENGLISH: Words = Words {
     title: "Webhooks of {side} for itop-bridge",
     intro: "For an administrator of this iTop. It needs the extension *combodo-webhook-integration*. Nothing in iTop's code changes.",
+    account_heading: "The bridge's account",
+    account_with_password: "*Administration → User Accounts*, a new **iTop User** for the bridge alone: login `{user}`, a person, a password, status *Enabled*. Give the password to whoever runs the bridge, apart from this page.",
+    account_with_token: "The bridge logs in with the token of an account of its own: *Administration → User Accounts*, a user with a person, status *Enabled*, and a token with the scope *REST/JSON*. Give the token to whoever runs the bridge, apart from this page.",
+    profiles: "Its profiles: {profiles}, and no administrator's. *Allowed Organizations* stays empty, or has every organization whose tickets the bridge is to see.",
     connection_heading: "The connection",
     connection: "*Configuration → Integrations* (in 3.2 then *Webhooks*), a new **Remote application connection**: name `{name}`, application type *Other / Generic*, environment *Production*, URL `{url}`, without a slash at its end.",
     actions_heading: "The actions",
-    actions: "In the same place, a new **Webhook call (generic)** for each line of the table. Status *In production*, the connection of step 1, method *POST*, name, path and payload from the table, and exactly these two lines as headers:",
+    actions: "In the same place, a new **Webhook call (generic)** for each line of the table. Status *In production*, the connection of step 2, method *POST*, name, path and payload from the table, and exactly these two lines as headers:",
     key: "the key of this side",
     headers: "The key is given to you apart from this page. Spell the first line just so: only then does iTop 3.2 escape what it puts into a payload. Keep the payloads as they are printed, with ids only: with a quote in a title iTop 3.1 sends nothing at all.",
     name: "name",
@@ -143,10 +162,14 @@ const ENGLISH: Words = Words {
 const INDONESIAN: Words = Words {
     title: "Webhook {side} untuk itop-bridge",
     intro: "Untuk administrator iTop ini. Ekstensi *combodo-webhook-integration* harus terpasang. Kode iTop tidak diubah sama sekali.",
+    account_heading: "Akun bridge",
+    account_with_password: "*Administration → User Accounts*, buat **iTop User** baru khusus untuk bridge: login `{user}`, sebuah person, kata sandi, status *Enabled*. Serahkan kata sandinya kepada pengelola bridge, terpisah dari halaman ini.",
+    account_with_token: "Bridge masuk dengan token dari akunnya sendiri: *Administration → User Accounts*, sebuah user dengan person, status *Enabled*, dan token dengan scope *REST/JSON*. Serahkan tokennya kepada pengelola bridge, terpisah dari halaman ini.",
+    profiles: "Profilnya: {profiles}, tanpa profil administrator. *Allowed Organizations* dibiarkan kosong, atau diisi dengan setiap organisasi yang tiketnya boleh dilihat bridge.",
     connection_heading: "Koneksi",
     connection: "*Configuration → Integrations* (di 3.2 lalu *Webhooks*), buat **Remote application connection** baru: nama `{name}`, jenis aplikasi *Other / Generic*, environment *Production*, URL `{url}`, tanpa garis miring di akhir.",
     actions_heading: "Action",
-    actions: "Di tempat yang sama, buat **Webhook call (generic)** baru untuk setiap baris tabel. Status *In production*, koneksi dari langkah 1, method *POST*, nama, path dan payload dari tabel, dan header tepat dua baris ini:",
+    actions: "Di tempat yang sama, buat **Webhook call (generic)** baru untuk setiap baris tabel. Status *In production*, koneksi dari langkah 2, method *POST*, nama, path dan payload dari tabel, dan header tepat dua baris ini:",
     key: "kunci sisi ini",
     headers: "Kunci diberikan terpisah dari halaman ini. Tulis baris pertama persis seperti itu: hanya dengan begitu iTop 3.2 meng-escape apa yang ditaruhnya ke dalam payload. Biarkan payload seperti tercetak, hanya berisi id: bila ada tanda kutip dalam judul, iTop 3.1 tidak mengirim apa pun.",
     name: "nama",

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use secrecy::SecretString;
 
-use crate::config::{Condition, Config, ExternalConfig, LogCopy};
+use crate::config::{Condition, Config, ExternalConfig, LogCopy, Login, SideConfig};
 
 /// What one side must have.
 #[derive(Debug, Clone)]
@@ -23,7 +23,31 @@ pub struct Wanted {
     /// The keys that they may carry. The first is written.
     pub keys: Vec<SecretString>,
     pub role: Role,
+    pub account: Account,
     pub notifications: Vec<Notification>,
+}
+
+/// The account that the bridge works with in that iTop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its login; none where the bridge has a token of it.
+    pub user: Option<String>,
+    /// The profiles that it needs, as iTop calls them.
+    pub profiles: Vec<&'static str>,
+}
+
+impl Account {
+    fn of(side: &SideConfig, classes: &BTreeSet<&String>) -> Account {
+        let user = match &side.login {
+            Login::Password { user, .. } => Some(user.clone()),
+            Login::Token(_) => None,
+        };
+        let mut profiles = vec!["REST Services User", "Support Agent"];
+        if classes.iter().any(|class| class.ends_with("Change")) {
+            profiles.extend(["Change Supervisor", "Change Implementor", "Change Approver"]);
+        }
+        Account { user, profiles }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,17 +113,19 @@ const STATE_CHANGE: &str = "/api/v1/ticket-state-change";
 impl Wanted {
     /// The table of the side with this name; none when there is no such side.
     pub fn of(config: &Config, side: &str) -> Option<Wanted> {
-        let (role, keys, notifications) = if side == config.internal.name {
-            (Role::Internal, &config.internal.api_keys, internal(config))
+        let (role, of, classes, notifications) = if side == config.internal.name {
+            let classes = config.externals.iter().flat_map(|external| external.sync.classes.values()).collect();
+            (Role::Internal, &config.internal, classes, internal(config))
         } else {
             let found = config.externals.iter().find(|external| external.name() == side)?;
-            (Role::External, &found.side.api_keys, external(found))
+            (Role::External, &found.side, found.sync.classes.keys().collect(), external(found))
         };
         Some(Wanted {
             name: format!("itop-bridge {}", config.server.id),
             url: config.server.public_url.clone(),
-            keys: keys.clone(),
+            keys: of.api_keys.clone(),
             role,
+            account: Account::of(of, &classes),
             notifications,
         })
     }

@@ -349,6 +349,11 @@ pub trait Store: Send {
     /// Commits something: `Ok` says that the store can.
     fn probe(&mut self) -> Result<()>;
 
+    /// Whether it was opened to look only: then nothing that was learnt on the way is kept, and nobody misses it.
+    fn is_to_read(&self) -> bool {
+        false
+    }
+
     // ---- the queue -------------------------------------------------------------------------
 
     /// Marks tickets dirty: upserts the row, merges what to look at, keeps the earlier due time,

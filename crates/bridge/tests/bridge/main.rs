@@ -40,6 +40,7 @@ mod rebuild;
 mod refused;
 mod restored;
 mod resume;
+mod running;
 mod settle;
 mod setup;
 mod side_halts;

@@ -405,6 +405,14 @@ async fn keys_are_rotated_by_a_second_run(versions: Versions) {
     set_up(&world).await;
     world.put_before_the_keys("sk_new_0123456789abcdef");
     for side in SIDES {
+        let before = writes(sim(&world, side));
+        let said = setup(&world, &["--side", side]).await.unwrap_err();
+        assert!(said.contains("refuses the first key of [") && said.contains("restart `serve`"), "{said}");
+        assert_eq!(writes(sim(&world, side)), before, "a webhook with this key would fail for ever");
+    }
+    world.crash().await;
+    world.boot();
+    for side in SIDES {
         let (_, said) = setup(&world, &["--side", side]).await.unwrap();
         assert!(said.contains("its headers carry an older key of this side"), "{said}");
         assert!(said.lines().filter(|line| line.starts_with("done")).all(|line| line.contains("mend ActionWebhook")));

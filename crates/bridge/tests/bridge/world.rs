@@ -87,6 +87,8 @@ pub struct Setup {
     pub internal_ids: FirstIds,
     /// The key of acme's webhooks.
     pub acme_key: &'static str,
+    /// Where acme's password stands.
+    pub acme_password: String,
     pub bridges: Bridges,
     /// How the configuration calls the externals, …
     pub names: [&'static str; 2],
@@ -118,6 +120,7 @@ impl Setup {
             // The ids of the externals collide with each other, and not with these: what is mixed up shows.
             internal_ids: FirstIds { ticket: 1001, reference: 1001, attachment: 501, inline_image: 301 },
             acme_key: EXTERNAL_KEY,
+            acme_password: "password = \"Bridge.1234\"".into(),
             bridges: Bridges::default(),
             names: NAMES,
             internal_name: "elitery",
@@ -181,8 +184,9 @@ impl Setup {
         );
         let sides = NAMES.iter().zip(self.names).zip(self.hosts).zip([&self.acme, &self.beta]);
         for (((first, name), host), lines) in sides.take(self.externals.len()) {
+            let password = if *first == "acme" { &self.acme_password } else { "password = \"Bridge.1234\"" };
             text.push_str(&format!(
-                "[external.{name}]\nurl = \"http://{host}\"\nuser = \"bridge\"\npassword = \"Bridge.1234\"\n\
+                "[external.{name}]\nurl = \"http://{host}\"\nuser = \"bridge\"\n{password}\n\
                  api_keys = [\"{}\"]\n{lines}\n",
                 self.key_of(first)
             ));
@@ -510,6 +514,14 @@ impl World {
     }
 
     /// What `check` says of a side's webhooks.
+    #[allow(dead_code, reason = "not the simulation's")]
+    /// What `check` says of the bridge itself by what its store holds.
+    pub async fn check_own(&self) -> Vec<Finding> {
+        let (config, now_ms) = (self.config(), self.now_ms());
+        let read = self.store.call(move |store| checks::Remembered::read(store, &config, now_ms));
+        read.await.expect("the store").of_the_bridge(&self.config())
+    }
+
     pub async fn check_webhooks(&self, side: &str) -> Vec<Finding> {
         let admin = Admin { user: "admin".into(), password: "admin".into() };
         let transport = |side: &SideConfig| Ok(self.way_to(side));

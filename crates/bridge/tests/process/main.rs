@@ -1,6 +1,7 @@
 //! The built binary over real sockets: what only a process, a file and a signal can show. Waits here are
 //! for something to happen, with a generous end; none measures a time.
 
+mod changed;
 mod disk;
 mod limits;
 mod modes;

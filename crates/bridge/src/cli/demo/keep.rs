@@ -4,6 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::narrator::Narrator;
 use super::stage::{ACME, ELITERY, Stage};
+use crate::shell;
 
 pub(super) fn explain(stage: &Stage, say: &mut Narrator<'_>) -> anyhow::Result<()> {
     let (acme, elitery) = (stage.acme.base_url(), stage.elitery.base_url());
@@ -57,7 +58,8 @@ pub(super) fn explain(stage: &Stage, say: &mut Narrator<'_>) -> anyhow::Result<(
     ))?;
     say.heading("See whether both iTops fulfil what the bridge requires")?;
     let program = std::env::current_exe()?;
-    say.command(&format!("'{}' --config '{}' check", program.display(), stage.config_file.display()))?;
+    let [program, config] = [&program, &stage.config_file].map(|path| shell::quoted_path(path));
+    say.command(&format!("{program} --config {config} check"))?;
 
     say.heading(&format!(
         "{ACME} and {ELITERY} have an administrator admin, password admin. The bridge's log follows."
@@ -65,11 +67,12 @@ pub(super) fn explain(stage: &Stage, say: &mut Narrator<'_>) -> anyhow::Result<(
     Ok(())
 }
 
-/// A call as a shell takes it: single quotes of the JSON are closed, escaped and opened again.
+/// A call as a shell takes it.
 fn rest(base_url: &str, request: &Json) -> String {
-    let request = request.to_string().replace('\'', r"'\''");
+    let request = format!("json_data={request}");
     format!(
         "curl -s '{base_url}/webservices/rest.php?version=1.3' --data-urlencode auth_user=admin \
-         --data-urlencode auth_pwd=admin --data-urlencode 'json_data={request}'"
+         --data-urlencode auth_pwd=admin --data-urlencode {}",
+        shell::quoted(&request)
     )
 }

@@ -8,6 +8,7 @@ use anyhow::bail;
 use super::{Outcome, block_on, keys};
 use crate::app::{self, MakeTransport};
 use crate::random::{Random, SystemRandom};
+use crate::shell;
 
 mod account;
 mod address;
@@ -78,8 +79,9 @@ pub async fn with(
         writeln!(out, "note    {note}")?;
     }
     let shown = config.display().to_string();
-    let option = if shown == "itop-bridge.toml" { String::new() } else { format!(" --config {shown}") };
-    say_next(&format!("{program}{option}"), &answers, out)?;
+    let option =
+        if shown == "itop-bridge.toml" { String::new() } else { format!(" --config {}", shell::quoted(&shown)) };
+    say_next(&format!("{}{option}", shell::quoted(program)), &answers, out)?;
     Ok(Outcome::Fine)
 }
 

@@ -32,6 +32,8 @@ pub struct LinkTwo {
 }
 
 pub(super) fn run(link: &LinkTwo, config: &Config, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    let named = [&link.a, &link.b].into_iter().filter_map(|name| Some(name.split_once(':')?.0));
+    config.need(&named.chain([&*config.internal.name]).collect::<Vec<_>>())?;
     let store = StoreHandle::inline(store::to_change(config)?);
     let app = app::over(config, store.clone(), &app::http_transport)?;
     block_on(tell(link, &app.engine, &store, config, out))?

@@ -55,7 +55,7 @@ pub enum LinksVerb {
 }
 
 pub(super) fn run(links: &Links, config: &Path, clock: &dyn Clock, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    let config = Config::load(config)?;
+    let config = Config::load_to_look(config)?;
     let asks = Asks {
         id: &|external, reference| retry::ask(&config, external, reference),
         why_not: &|of, class| ask_why_not(&config, of, class),

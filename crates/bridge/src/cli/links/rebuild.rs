@@ -32,6 +32,7 @@ pub struct Rebuild {
 }
 
 pub(super) fn run(rebuild: &Rebuild, config: &Config, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    config.need_every_side()?;
     let app = app::to_look(config, store::to_fill(config, rebuild.dry_run)?, &app::http_transport)?;
     let bar = progress::Bar::new("pairs");
     block_on(tell(rebuild, &app.engine, config, &bar, out))?

@@ -63,7 +63,7 @@ impl Shared {
             );
         }
         for left in &rebuilt.left {
-            tracing::warn!(lane = %lane.name, what = left.what, why = left.why, "a ticket with this bridge's mark is no counterpart that the store knows");
+            tracing::warn!(external = %lane.name, what = left.what, why = left.why, "a ticket with this bridge's mark is no counterpart that the store knows");
         }
         Ok(true)
     }

@@ -63,6 +63,16 @@ impl SqliteStore {
         Ok(SqliteStore::over(db, Some(lock), Some(path)))
     }
 
+    /// Reads every page of a store, as a start of `serve` does: [`StoreError::Damaged`] where one is broken.
+    pub fn is_whole(path: impl AsRef<Path>) -> Result<()> {
+        open::read_whole(&open::real(path.as_ref()))
+    }
+
+    /// Whether a `serve` works on it now, as far as this user may see.
+    pub fn is_served(path: impl AsRef<Path>) -> bool {
+        open::is_served(&open::real(path.as_ref())).unwrap_or(true)
+    }
+
     /// A store that is forgotten when it is dropped.
     pub fn open_in_memory() -> Result<SqliteStore> {
         Ok(SqliteStore::over(open::prepare(Connection::open_in_memory()?)?, None, None))
@@ -117,6 +127,10 @@ impl Store for SqliteStore {
 
     fn probe(&mut self) -> Result<()> {
         self.write(|db| next_number(db, "probe")).map(|_| ())
+    }
+
+    fn is_to_read(&self) -> bool {
+        self.db.is_readonly("main").unwrap_or(false)
     }
 
     fn mark_dirty(&mut self, marks: &[DirtyMark], now_ms: i64) -> Result<Vec<Marked>> {
@@ -409,9 +423,10 @@ impl From<&rusqlite::Error> for StoreError {
         let what = match error.sqlite_error_code() {
             Some(DiskFull) => "the disk is full",
             Some(ReadOnly | PermissionDenied) => "the database file cannot be written",
-            Some(DatabaseCorrupt | NotADatabase) => {
-                "the database file is damaged or no store of itop-bridge; put a backup in its place. \
-                 Do not start with an empty one: the bridge would not know its pairs"
+            Some(DatabaseCorrupt) => return StoreError::Damaged(error.to_string()),
+            Some(NotADatabase) => {
+                let what = "it is no SQLite database, or its first page is overwritten";
+                return StoreError::NoStore(what.to_owned());
             }
             Some(DatabaseBusy | DatabaseLocked) => "another process keeps the database busy",
             Some(CannotOpen) => "the database file cannot be opened",

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 
 use crate::store::{Result, StoreError};
 
@@ -78,7 +78,7 @@ pub(super) fn close_to_others(path: &Path) {
 pub(super) fn read_whole(path: &Path) -> Result<()> {
     let Some(db) = look(path)? else { return Ok(()) };
     let found = db.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
-    match found.map_err(|error| damaged_or(&error))?.as_str() {
+    match found?.as_str() {
         "ok" => Ok(()),
         found => Err(StoreError::Damaged(found.lines().collect::<Vec<_>>().join(" "))),
     }
@@ -95,19 +95,8 @@ fn look(path: &Path) -> Result<Option<Connection>> {
     }
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     db.busy_timeout(BUSY)?;
-    let header = db.query_row("SELECT 1 FROM sqlite_schema LIMIT 1", [], |_| Ok(())).optional();
-    header.map_err(|error| damaged_or(&error))?;
+    db.query_row("SELECT 1 FROM sqlite_schema LIMIT 1", [], |_| Ok(())).optional()?;
     Ok(Some(db))
-}
-
-fn damaged_or(error: &rusqlite::Error) -> StoreError {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase) => {
-            StoreError::NoStore("it is no SQLite database, or its first page is overwritten".to_owned())
-        }
-        Some(ErrorCode::DatabaseCorrupt) => StoreError::Damaged(error.to_string()),
-        _ => StoreError::from(error),
-    }
 }
 
 /// The database in a file, to be read only.

@@ -52,6 +52,7 @@ pub(super) fn run(import: &Import, config: &Config, out: &mut dyn Write) -> anyh
     // What is wrong with the file is said before a store is made.
     let lines = read(import)?;
     let external = external(import, config)?;
+    config.need(&[&external.side.name, &config.internal.name])?;
     let store = StoreHandle::inline(store::to_fill(config, import.dry_run)?);
     let app = app::over(config, store.clone(), &app::http_transport)?;
     let verb = Verb { import, external, engine: &app.engine, store: &store, config };

@@ -6,15 +6,15 @@ use std::collections::BTreeMap;
 use itop_bridge_core::policy::{AttachmentDeletes, ParentEntries, StatusToExternal, StatusToInternal};
 use serde_json::{Value, json};
 
-use crate::config::{
+use super::{
     Condition, Config, DefaultValue, Defaults, ExternalConfig, LogCopy, Login, OlderTickets, Only, Origin, Origins,
-    SideConfig, SyncConfig,
+    Problem, SideConfig, SyncConfig,
 };
 
 const MASK: &str = "…";
 
 /// One value that holds.
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// Dotted.
     pub section: String,
     pub key: String,
@@ -22,11 +22,14 @@ pub(super) struct Entry {
     pub value: Value,
     /// None: the default.
     pub origins: Vec<Origin>,
+    /// Why a secret is not here.
+    pub absent: Vec<String>,
 }
 
 impl Entry {
-    pub fn to_json(&self) -> Value {
-        json!({ "key": format!("{}.{}", self.section, self.key), "value": self.value, "origin": super::origin(self) })
+    /// Its whole key, dotted.
+    pub fn path(&self) -> String {
+        format!("{}.{}", self.section, self.key)
     }
 
     /// A line of TOML; a comment where nothing is set.
@@ -50,8 +53,8 @@ fn toml(value: &Value) -> String {
     }
 }
 
-pub(super) fn effective(config: &Config) -> Vec<Entry> {
-    let mut list = List { origins: &config.origins, entries: Vec::new() };
+pub(crate) fn effective(config: &Config) -> Vec<Entry> {
+    let mut list = List { origins: &config.origins, absent: &config.absent, entries: Vec::new() };
     let server = &config.server;
     list.add("server", "id", json!(server.id));
     list.add("server", "listen", json!(server.listen.to_string()));
@@ -74,6 +77,7 @@ pub(super) fn effective(config: &Config) -> Vec<Entry> {
 
 struct List<'a> {
     origins: &'a Origins,
+    absent: &'a [Problem],
     entries: Vec<Entry>,
 }
 
@@ -85,8 +89,18 @@ impl List<'_> {
     /// `written`: under which keys it may stand, the one that holds first.
     fn add_from(&mut self, section: &str, key: &str, value: Value, written: &[String]) {
         let origins = written.iter().find_map(|path| self.origins.get(path)).cloned();
-        let origins = origins.into_iter().collect();
-        self.entries.push(Entry { section: section.to_owned(), key: key.to_owned(), value, origins });
+        self.push(section, key, value, origins.into_iter().collect(), written);
+    }
+
+    fn push(&mut self, section: &str, key: &str, value: Value, origins: Vec<Origin>, written: &[String]) {
+        let absent = self.absent.iter().filter(|absent| written.contains(&absent.key));
+        let absent: Vec<String> = absent.map(|absent| absent.text.clone()).collect();
+        let value = match &value {
+            Value::Null if !absent.is_empty() => json!(MASK),
+            Value::Array(known) if !absent.is_empty() => json!(vec![MASK; known.len() + absent.len()]),
+            _ => value,
+        };
+        self.entries.push(Entry { section: section.to_owned(), key: key.to_owned(), value, origins, absent });
     }
 
     fn external(&mut self, external: &ExternalConfig) {
@@ -123,8 +137,7 @@ impl List<'_> {
         }
         let paths = [format!("{section}.api_keys"), format!("{section}.api_key_files")];
         let origins = paths.iter().filter_map(|path| self.origins.get(path)).cloned().collect();
-        let value = json!(vec![MASK; side.api_keys.len()]);
-        self.entries.push(Entry { section: section.to_owned(), key: "api_keys".to_owned(), value, origins });
+        self.push(section, "api_keys", json!(vec![MASK; side.api_keys.len()]), origins, &paths);
         self.add(section, "ca_file", json!(side.ca_file.as_ref().map(|file| file.display().to_string())));
         self.add(section, "proxy", json!(side.proxy.as_ref().map(|_| MASK)));
         self.add(section, "time_zone", json!(side.time_zone.as_ref().and_then(|zone| zone.iana_name())));
