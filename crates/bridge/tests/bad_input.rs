@@ -128,9 +128,9 @@ fn a_side_that_is_down_is_named_and_nothing_is_stored() {
     let site = Site::new("down");
     let backfill = |more: &[&'static str]| [&["backfill", "--side", "acme"][..], &SINCE, more].concat();
     for (verb, side) in [
-        (backfill(&["--match", "title", "--yes"]), "acme"),
-        (backfill(&["--match", "title", "--dry-run"]), "acme"),
-        (backfill(&["--yes"]), "acme"),
+        (backfill(&["--match", "title", "--yes"]), "elitery"),
+        (backfill(&["--match", "title", "--dry-run"]), "elitery"),
+        (backfill(&["--yes"]), "elitery"),
         (vec!["setup", "--side", "acme"], "acme"),
         (vec!["setup", "--side", "elitery", "--remove"], "elitery"),
         (vec!["links", "link", "acme:R-000001", "elitery:R-001001"], "acme"),
