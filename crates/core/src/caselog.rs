@@ -323,11 +323,7 @@ impl LogState {
 
     /// The entry has other words now, or its author another name. What was sent of it keeps the old ones.
     pub(crate) fn is_reworded(&mut self, before: &EntryKey, now: &EntryKey) {
-        if self.vanished.contains(before) {
-            self.vanished.retain(|key| key != before);
-            let is_on_its_way = self.batches().any(|batch| batch.entries.contains(before));
-            self.delivered.extend((!is_on_its_way).then(|| now.clone()));
-        }
+        self.is_back_as(before, now);
         self.has_key(before, now);
         let is_unsent = self.was_never_sent(now);
         let records = if is_unsent { &mut self.unsent_reworded } else { &mut self.reworded };
@@ -336,6 +332,15 @@ impl LogState {
         // Somebody may have put the old words back.
         if was != *now || now.has_another_author_than(&was) {
             records.push(Reworded { was, now: now.clone() });
+        }
+    }
+
+    /// It may have gone, and be there again.
+    fn is_back_as(&mut self, before: &EntryKey, now: &EntryKey) {
+        if self.vanished.contains(before) {
+            self.vanished.retain(|key| key != before);
+            let is_on_its_way = self.batches().any(|batch| batch.entries.contains(before));
+            self.delivered.extend((!is_on_its_way).then(|| now.clone()));
         }
     }
 
@@ -359,6 +364,7 @@ impl LogState {
     /// The same entry under another date, or one that was lost and written again: of that second all saves may not have
     /// ended yet.
     pub(crate) fn is_moved(&mut self, before: &EntryKey, now: &EntryKey) {
+        self.is_back_as(before, now);
         self.all_keys().filter(|key| *key == before).for_each(|key| key.clone_from(now));
         let carried = self.carried.iter_mut().flat_map(|file| &mut file.entries);
         let reworded = self.reworded.iter_mut().chain(&mut self.unsent_reworded).map(|reworded| &mut reworded.now);
@@ -578,6 +584,7 @@ impl Difference {
         let mut gone: Vec<&EntryKey> = known.iter().copied().filter(|key| !there.contains(key)).collect();
         let mut difference = Difference::default();
         let mut unknown = Vec::new();
+        let mut lost: Vec<&EntryKey> = state.vanished.iter().filter(|key| !there.contains(key)).collect();
         for key in present {
             if vanished.contains(key) && !delivered.contains(key) {
                 difference.back.push(key.clone());
@@ -589,7 +596,12 @@ impl Difference {
                 }
                 continue;
             }
-            unknown.push(key);
+            // Of those that were equal another one may have been reworded: then this one is not the same of them.
+            let is_it = |lost: &&EntryKey| lost.says_the_same(key) && lost.date == key.date;
+            match lost.iter().position(is_it) {
+                Some(at) => difference.moved.push((lost.remove(at).clone(), key.clone())),
+                None => unknown.push(key),
+            }
         }
         if !unknown.is_empty() {
             let places = Places::of(&known, present);
@@ -606,7 +618,7 @@ impl Difference {
             unknown = others.into_iter().chain(may_be_moved).collect();
             difference.reworded.extend(places.take_reworded(&mut gone, &mut unknown));
             let is_left = |key: &&EntryKey| !difference.reworded.iter().any(|(before, _)| before == *key);
-            let mut lost = state.vanished.iter().filter(is_left).collect();
+            lost.retain(is_left);
             difference.reworded.extend(places.take_reworded(&mut lost, &mut unknown));
         }
         difference.new = difference.undecided(present, &unknown, &pending);

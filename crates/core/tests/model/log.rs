@@ -42,7 +42,7 @@ impl World {
     }
 
     /// Seconds after its first look a reworded entry looks like a lost one and a new one, and so does one beside another
-    /// that is not known: these stay.
+    /// that is not known. Of those that say the same in one second nobody knows which is which. These stay.
     pub fn reword(&mut self, on: Side, pick: &Index) {
         let known = self.link.log(on, LogName::Private).map_or(&[][..], |log| &log.delivered);
         let side = self.side(on);
@@ -50,7 +50,9 @@ impl World {
         let keys = side.keys();
         let is_of = |one: &EntryKey, other: &EntryKey| (one.user_id, &one.date) == (other.user_id, &other.date);
         let all_settled = |one: &EntryKey| keys.iter().filter(|key| is_of(key, one)).all(is_settled);
-        let may_be: Vec<usize> = (0..keys.len()).filter(|at| all_settled(&keys[*at])).collect();
+        let is_alone = |one: &EntryKey| keys.iter().filter(|key| is_of(key, one) && key.hash == one.hash).count() == 1;
+        let may_be = |at: &usize| all_settled(&keys[*at]) && is_alone(&keys[*at]);
+        let may_be: Vec<usize> = (0..keys.len()).filter(may_be).collect();
         if may_be.is_empty() || side.zone != side.zone_seen {
             return;
         }
