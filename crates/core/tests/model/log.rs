@@ -41,17 +41,18 @@ impl World {
         }
     }
 
-    /// Seconds after its first look a reworded entry looks like a lost one and a new one, and so does one beside another
-    /// that is not known. Of those that say the same in one second nobody knows which is which. These stay.
+    /// Seconds after its first look a reworded entry looks like a lost one and a new one, and what comes back among
+    /// others of its author and second may stand at another place: these stay.
     pub fn reword(&mut self, on: Side, pick: &Index) {
         let known = self.link.log(on, LogName::Private).map_or(&[][..], |log| &log.delivered);
         let side = self.side(on);
         let is_settled = |key: &EntryKey| known.iter().any(|known| known == key && known.fresh_until_ms.is_none());
         let keys = side.keys();
-        let is_of = |one: &EntryKey, other: &EntryKey| (one.user_id, &one.date) == (other.user_id, &other.date);
-        let all_settled = |one: &EntryKey| keys.iter().filter(|key| is_of(key, one)).all(is_settled);
-        let is_alone = |one: &EntryKey| keys.iter().filter(|key| is_of(key, one) && key.hash == one.hash).count() == 1;
-        let may_be = |at: &usize| all_settled(&keys[*at]) && is_alone(&keys[*at]);
+        let is_alone = |one: &Spoken| {
+            let all = side.log.iter().chain(side.lost_entries());
+            all.filter(|other| (other.user, other.second) == (one.user, one.second)).count() == 1
+        };
+        let may_be = |at: &usize| is_settled(&keys[*at]) && is_alone(&side.log[*at]);
         let may_be: Vec<usize> = (0..keys.len()).filter(may_be).collect();
         if may_be.is_empty() || side.zone != side.zone_seen {
             return;
