@@ -14,6 +14,12 @@ use crate::link::CopyState;
 use crate::mark::FileKind;
 use crate::parents::{Kept, KeptBack, ParentKey, Waiting};
 use crate::ticket::Side;
+use reworded::Places;
+
+mod reworded;
+
+/// A save that dates its entry ends within so long: what a race lost is gone by then, and what came instead is there.
+pub const ENTRY_SETTLES_MS: i64 = 10_000;
 
 /// Which of a ticket's logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -53,26 +59,42 @@ pub struct EntryKey {
     pub hash: String,
     /// Which one of those that are equal in all this, from 0.
     pub nth: u32,
-    /// How many bytes its words take, which the hash determines: so it is no part of what two keys are compared by.
-    /// Keys that an older version stored do not say.
+    /// A hash of its author's name. It is no part of what two keys are compared by. Keys that an older version stored,
+    /// and those of a log whose files name nobody, do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub length: Option<usize>,
+    pub author: Option<String>,
+    /// Until then iTop may lose it to a save that began before it was read. `None` once it was seen to stand after that.
+    /// It is no part of what two keys are compared by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fresh_until_ms: Option<i64>,
 }
 
 impl EntryKey {
+    fn says(&self) -> (u64, &str) {
+        (self.user_id, &self.hash)
+    }
+
     pub(crate) fn says_the_same(&self, other: &EntryKey) -> bool {
-        (self.user_id, &self.hash) == (other.user_id, &other.hash)
+        self.says() == other.says()
     }
 
     fn is_of_the_same_moment(&self, other: &EntryKey) -> bool {
         (self.user_id, &self.date) == (other.user_id, &other.date)
     }
 
-    /// Whether this entry may be the other one with other words in it. iTop stores a log as one text with the
-    /// positions of its entries, so whoever changes words in it (an anonymiser, a moderator) keeps their length.
-    fn may_be_reworded_as(&self, other: &EntryKey) -> bool {
-        let same_length = self.length.zip(other.length).is_none_or(|(was, is)| was == is);
-        self.is_of_the_same_moment(other) && same_length
+    /// Whether iTop shows another name for its author than it did.
+    fn has_another_author_than(&self, before: &EntryKey) -> bool {
+        self.author.as_ref().zip(before.author.as_ref()).is_some_and(|(is, was)| is != was)
+    }
+
+    /// It was first read then.
+    pub(crate) fn seen_at(&self, read_at_ms: i64) -> EntryKey {
+        EntryKey { fresh_until_ms: Some(read_at_ms.saturating_add(ENTRY_SETTLES_MS)), ..self.clone() }
+    }
+
+    /// The same entry, read again: what is known of when it came stays.
+    fn becomes(&mut self, now: &EntryKey) {
+        *self = EntryKey { fresh_until_ms: self.fresh_until_ms, ..now.clone() };
     }
 
     fn compared(&self) -> (&str, u64, &str, u32) {
@@ -144,6 +166,9 @@ pub struct LogState {
     /// Entries whose words were changed in place after they were sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reworded: Vec<Reworded>,
+    /// The same of entries of which nothing was sent: a parent's entry is told by the words that it was first seen with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unsent_reworded: Vec<Reworded>,
     /// Entries that stay on their side, as iTop copied them from a parent. They are among the delivered ones too: they
     /// are handled, and never sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -182,6 +207,7 @@ impl LogState {
             files: Vec::new(),
             carried: Vec::new(),
             reworded: Vec::new(),
+            unsent_reworded: Vec::new(),
             kept: Vec::new(),
             held: Vec::new(),
             waiting: Vec::new(),
@@ -284,39 +310,95 @@ impl LogState {
         self.reworded.iter().find(|reworded| reworded.now == *now).map_or(now, |reworded| &reworded.was)
     }
 
-    /// The entry has other words now. What was sent of it keeps the old ones.
+    /// Those that count as given to the other side or are on their way, in the order in which they came.
+    fn known(&self) -> impl Iterator<Item = &EntryKey> {
+        self.delivered.iter().chain(self.batches().flat_map(|batch| &batch.entries))
+    }
+
+    /// Those of which it is not yet decided whether they cross, or which have not crossed yet.
+    fn pending(&self) -> impl Iterator<Item = &EntryKey> {
+        let held = self.held.iter().map(|held| &held.key);
+        held.chain(self.waiting.iter().map(|waiting| &waiting.key)).chain(&self.own)
+    }
+
+    /// The entry has other words now, or its author another name. What was sent of it keeps the old ones.
     pub(crate) fn is_reworded(&mut self, before: &EntryKey, now: &EntryKey) {
+        self.is_back_as(before, now);
+        self.has_key(before, now);
+        let is_unsent = self.was_never_sent(now);
+        let records = if is_unsent { &mut self.unsent_reworded } else { &mut self.reworded };
+        let known = records.iter().position(|reworded| reworded.now == *before);
+        let was = known.map_or_else(|| before.clone(), |at| records.remove(at).was);
+        // Somebody may have put the old words back.
+        if was != *now || now.has_another_author_than(&was) {
+            records.push(Reworded { was, now: now.clone() });
+        }
+    }
+
+    /// It may have gone, and be there again.
+    fn is_back_as(&mut self, before: &EntryKey, now: &EntryKey) {
         if self.vanished.contains(before) {
             self.vanished.retain(|key| key != before);
             let is_on_its_way = self.batches().any(|batch| batch.entries.contains(before));
             self.delivered.extend((!is_on_its_way).then(|| now.clone()));
         }
-        self.has_key(before, now);
-        if self.kept.iter().any(|kept| kept.key == *now) {
-            // It was never sent.
-            return;
-        }
-        let known = self.reworded.iter().position(|reworded| reworded.now == *before);
-        let was = known.map_or_else(|| before.clone(), |at| self.reworded.remove(at).was);
-        // Somebody may have put the old words back.
-        if was != *now {
-            self.reworded.push(Reworded { was, now: now.clone() });
-        }
     }
 
-    /// The same entry under another date.
+    fn was_never_sent(&self, key: &EntryKey) -> bool {
+        let is_on_its_way = || self.batches().any(|batch| batch.entries.contains(key));
+        self.kept.iter().any(|kept| kept.key == *key)
+            || (self.pending().any(|pending| pending == key) && !is_on_its_way())
+    }
+
+    /// The entry as it was first seen, where nothing was sent of it.
+    pub(crate) fn first_words_of<'k>(&'k self, now: &'k EntryKey) -> &'k EntryKey {
+        self.unsent_reworded.iter().find(|reworded| reworded.now == *now).map_or(now, |reworded| &reworded.was)
+    }
+
+    /// What is known of the first words of entries that crossed, or went, is of no use any more.
+    pub(crate) fn forget_first_words(&mut self) {
+        let records = std::mem::take(&mut self.unsent_reworded);
+        self.unsent_reworded = records.into_iter().filter(|reworded| self.was_never_sent(&reworded.now)).collect();
+    }
+
+    /// The same entry under another date, or one that was lost and written again: of that second all saves may not have
+    /// ended yet.
     pub(crate) fn is_moved(&mut self, before: &EntryKey, now: &EntryKey) {
-        self.has_key(before, now);
+        self.is_back_as(before, now);
+        self.all_keys().filter(|key| *key == before).for_each(|key| key.clone_from(now));
         let carried = self.carried.iter_mut().flat_map(|file| &mut file.entries);
-        let reworded = self.reworded.iter_mut().map(|reworded| &mut reworded.now);
-        carried.chain(reworded).filter(|key| *key == before).for_each(|key| key.clone_from(now));
+        let reworded = self.reworded.iter_mut().chain(&mut self.unsent_reworded).map(|reworded| &mut reworded.now);
+        carried.chain(reworded).filter(|key| *key == before).for_each(|key| key.becomes(now));
     }
 
     fn has_key(&mut self, before: &EntryKey, now: &EntryKey) {
+        self.all_keys().filter(|key| *key == before).for_each(|key| key.becomes(now));
+    }
+
+    /// These were seen to stand when no save could take their place any more.
+    pub(crate) fn are_settled(&mut self, keys: &[EntryKey]) {
+        self.all_keys().filter(|key| keys.contains(key)).for_each(|key| key.fresh_until_ms = None);
+    }
+
+    fn all_keys(&mut self) -> impl Iterator<Item = &mut EntryKey> {
         let on_its_way = self.batch.iter_mut().chain(&mut self.aside).flat_map(|batch| &mut batch.entries);
         let kept = self.kept.iter_mut().map(|kept| &mut kept.key);
-        let known = self.delivered.iter_mut().chain(on_its_way).chain(kept);
-        known.filter(|key| *key == before).for_each(|key| key.clone_from(now));
+        let held = self.held.iter_mut().map(|held| &mut held.key);
+        let waiting = self.waiting.iter_mut().map(|waiting| &mut waiting.key);
+        self.delivered.iter_mut().chain(on_its_way).chain(kept).chain(held).chain(waiting).chain(&mut self.own)
+    }
+
+    /// What is known, stands, and may still be lost to another save; until when.
+    pub(crate) fn fresh<'a>(&'a self, present: &'a [EntryKey]) -> impl Iterator<Item = (&'a EntryKey, i64)> {
+        let there: BTreeSet<&EntryKey> = present.iter().collect();
+        let known = self.known().chain(self.pending()).filter(move |key| there.contains(key));
+        known.filter_map(|key| Some((key, key.fresh_until_ms?)))
+    }
+
+    /// Whether another entry of its author and second stands there that is not remembered yet: should this one go, that
+    /// one would look like it.
+    pub(crate) fn may_be_mistaken(&self, key: &EntryKey, new: &[EntryKey]) -> bool {
+        new.iter().any(|new| new.is_of_the_same_moment(key) && !self.pending().any(|pending| pending == new))
     }
 
     /// Where the old words of reworded entries stand on the other side. A file that a person deleted is left out.
@@ -332,7 +414,7 @@ impl LogState {
             None if is_on_its_way() => Stand::OnTheirWay,
             None => Stand::InOneOf(self.files_of_unknown_entries()),
         };
-        Some(OldWords { date: &now.date, stand })
+        Some(OldWords { date: &now.date, only_the_author: was.hash == now.hash, stand })
     }
 
     fn files_of_unknown_entries(&self) -> Vec<u64> {
@@ -349,7 +431,7 @@ pub struct LogFile {
     pub entries: Vec<EntryKey>,
 }
 
-/// An entry that got other words: as it was sent, and as it stands.
+/// An entry that got other words, or whose author got another name: as it was sent, and as it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reworded {
     pub was: EntryKey,
@@ -361,6 +443,8 @@ pub struct Reworded {
 pub struct OldWords<'a> {
     /// The entry's date.
     pub date: &'a str,
+    /// Its words are the same: its author has another name.
+    pub only_the_author: bool,
     pub stand: Stand<'a>,
 }
 
@@ -472,7 +556,7 @@ fn moment_of(entry: &EntryKey) -> String {
 /// How a log as it stands differs from what was delivered of it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Difference {
-    /// Neither delivered nor on its way, in the log's order.
+    /// Neither delivered nor on its way, in the log's order. Those that are kept back or waiting are among them.
     pub new: Vec<EntryKey>,
     /// Delivered, and no longer there.
     pub gone: Vec<EntryKey>,
@@ -482,92 +566,83 @@ pub struct Difference {
     pub back: Vec<EntryKey>,
     /// The same entry under another date.
     pub moved: Vec<(EntryKey, EntryKey)>,
-    /// The same entry with other words.
+    /// The same entry with other words, or another name of its author.
     pub reworded: Vec<(EntryKey, EntryKey)>,
 }
 
 impl Difference {
-    /// A vanished and an unknown entry with equal author and words are one entry whose date moved; with equal author
-    /// and date, at the same place, they are one entry that was reworded.
+    /// A vanished and an unknown entry with equal author and words are one entry whose date moved. Which are one entry
+    /// that was reworded, [`reworded`] says.
     pub fn of(state: &LogState, present: &[EntryKey]) -> Difference {
         let there: BTreeSet<&EntryKey> = present.iter().collect();
-        let known: BTreeSet<&EntryKey> = state.delivered.iter().collect();
+        let delivered: BTreeSet<&EntryKey> = state.delivered.iter().collect();
         let vanished: BTreeSet<&EntryKey> = state.vanished.iter().collect();
-        let on_its_way: BTreeSet<&EntryKey> = state.batches().flat_map(|batch| &batch.entries).collect();
-        let sent = state.delivered.iter().chain(on_its_way.iter().copied());
-        let mut gone: Vec<&EntryKey> = sent.filter(|key| !there.contains(key)).collect();
+        let sent: BTreeSet<&EntryKey> = state.known().collect();
+        let pending: BTreeSet<&EntryKey> = state.pending().filter(|key| !sent.contains(key)).collect();
+        let mut met = BTreeSet::new();
+        let known: Vec<&EntryKey> = state.known().chain(state.pending()).filter(|key| met.insert(*key)).collect();
+        let mut gone: Vec<&EntryKey> = known.iter().copied().filter(|key| !there.contains(key)).collect();
         let mut difference = Difference::default();
         let mut unknown = Vec::new();
+        let mut lost: Vec<&EntryKey> = state.vanished.iter().filter(|key| !there.contains(key)).collect();
         for key in present {
-            if known.contains(key) {
-                continue;
-            }
-            if vanished.contains(key) {
+            if vanished.contains(key) && !delivered.contains(key) {
                 difference.back.push(key.clone());
                 continue;
             }
-            if on_its_way.contains(key) {
+            if let Some(before) = met.get(key) {
+                if key.has_another_author_than(before) {
+                    difference.reworded.push(((*before).clone(), key.clone()));
+                }
                 continue;
             }
-            match gone.iter().position(|gone| gone.says_the_same(key)) {
-                Some(at) => difference.moved.push((gone.remove(at).clone(), key.clone())),
+            // Of those that were equal another one may have been reworded: then this one is not the same of them.
+            let is_it = |lost: &&EntryKey| lost.says_the_same(key) && lost.date == key.date;
+            match lost.iter().position(is_it) {
+                Some(at) => difference.moved.push((lost.remove(at).clone(), key.clone())),
                 None => unknown.push(key),
             }
         }
         if !unknown.is_empty() {
-            let places = Places::of(state, present);
-            difference.reworded = places.take_reworded(&mut gone, &mut unknown);
-            let mut lost = state.vanished.iter().collect();
+            let places = Places::of(&known, present);
+            // What a missing one says, under another date, is more likely that one. Of the others none is.
+            let said: BTreeSet<(u64, &str)> = gone.iter().map(|key| key.says()).collect();
+            let (mut may_be_moved, mut others): (Vec<&EntryKey>, Vec<&EntryKey>) =
+                unknown.into_iter().partition(|key| said.contains(&key.says()));
+            difference.reworded.extend(places.take_reworded(&mut gone, &mut others));
+            may_be_moved.retain(|key| {
+                let Some(at) = gone.iter().position(|gone| gone.says_the_same(key)) else { return true };
+                difference.moved.push((gone.remove(at).clone(), (*key).clone()));
+                false
+            });
+            unknown = others.into_iter().chain(may_be_moved).collect();
+            difference.reworded.extend(places.take_reworded(&mut gone, &mut unknown));
+            let is_left = |key: &&EntryKey| !difference.reworded.iter().any(|(before, _)| before == *key);
+            lost.retain(is_left);
             difference.reworded.extend(places.take_reworded(&mut lost, &mut unknown));
         }
-        difference.new = unknown.into_iter().cloned().collect();
-        let (delivered, on_the_way): (Vec<&EntryKey>, Vec<&EntryKey>) =
-            gone.into_iter().partition(|key| known.contains(key));
-        difference.gone = delivered.into_iter().cloned().collect();
+        difference.new = difference.undecided(present, &unknown, &pending);
+        let sent = gone.into_iter().filter(|key| !pending.contains(key));
+        let (gone, on_the_way): (Vec<&EntryKey>, Vec<&EntryKey>) = sent.partition(|key| delivered.contains(key));
+        difference.gone = gone.into_iter().cloned().collect();
         difference.gone_on_the_way = on_the_way.into_iter().filter(|key| !vanished.contains(key)).cloned().collect();
         difference
     }
-}
 
-/// Where entries stood when they were sent, and where they stand.
-struct Places<'a> {
-    sent: BTreeMap<&'a EntryKey, usize>,
-    present: &'a [EntryKey],
-    now: BTreeMap<&'a EntryKey, usize>,
-}
-
-impl<'a> Places<'a> {
-    fn of(state: &'a LogState, present: &'a [EntryKey]) -> Places<'a> {
-        let on_its_way = state.batches().flat_map(|batch| &batch.entries);
-        let sent = state.delivered.iter().chain(on_its_way).enumerate().map(|(at, key)| (key, at)).collect();
-        Places { sent, present, now: present.iter().enumerate().map(|(at, key)| (key, at)).collect() }
-    }
-
-    fn take_reworded(&self, gone: &mut Vec<&EntryKey>, unknown: &mut Vec<&EntryKey>) -> Vec<(EntryKey, EntryKey)> {
-        let mut reworded = Vec::new();
-        unknown.retain(|now| {
-            let is_it = |before: &&EntryKey| before.may_be_reworded_as(now) && self.are_at_one_place(before, now);
-            let Some(at) = gone.iter().position(is_it) else { return true };
-            reworded.push((gone.remove(at).clone(), (*now).clone()));
-            false
-        });
-        reworded
-    }
-
-    /// iTop loses an entry when two people save at once, and both may have saved in one second: what came in place of
-    /// the lost one stands at the end, after all that are dated before it.
-    fn are_at_one_place(&self, before: &EntryKey, now: &EntryKey) -> bool {
-        let Some(&at) = self.now.get(now) else { return false };
-        let (earlier, later) = (&self.present[..at], &self.present[at + 1..]);
-        let is_in_order = earlier.last().is_none_or(|key| key.date <= now.date)
-            && later.first().is_none_or(|key| key.date >= now.date);
-        // One that vanished long ago has no place.
-        let Some(was_at) = self.sent.get(before) else { return is_in_order };
-        let of_the_moment = |key: &&EntryKey| key.is_of_the_same_moment(now);
-        let was_before = |key: &EntryKey| self.sent.get(key).is_none_or(|at| at < was_at);
-        let was_after = |key: &EntryKey| self.sent.get(key).is_none_or(|at| at > was_at);
-        is_in_order
-            && earlier.iter().rev().take_while(of_the_moment).all(was_before)
-            && later.iter().take_while(of_the_moment).all(was_after)
+    /// What is new, and what is known but was not decided on, in the log's order.
+    fn undecided(&self, present: &[EntryKey], unknown: &[&EntryKey], pending: &BTreeSet<&EntryKey>) -> Vec<EntryKey> {
+        let changed: BTreeMap<&EntryKey, &EntryKey> =
+            self.moved.iter().chain(&self.reworded).map(|(before, now)| (now, before)).collect();
+        let unknown: BTreeSet<&EntryKey> = unknown.iter().copied().collect();
+        let as_known = |key: &EntryKey| {
+            if unknown.contains(key) {
+                return Some(key.clone());
+            }
+            let before = pending.get(changed.get(key).copied().unwrap_or(key))?;
+            let mut known = (*before).clone();
+            known.becomes(key);
+            Some(known)
+        };
+        present.iter().filter_map(as_known).collect()
     }
 }

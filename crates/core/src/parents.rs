@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::caselog::{Entry, EntryKey, LogName};
+use crate::caselog::{Entry, EntryKey, LogName, LogState};
 
 /// A copy is dated when the child is saved, one child after the other and each with its hooks: so much later at most,
 /// where nothing tells of more.
@@ -125,23 +125,26 @@ impl Family {
         self.unreadable.iter().find(|(unreadable, _)| unreadable == key).map(|(_, why)| why.as_str())
     }
 
-    /// Those of the suspects that iTop copied. Each entry of a parent has one copy: those that are `known` already
-    /// count.
-    pub fn copied(&self, log: LogName, entries: &[Entry], suspects: &[Suspect], known: &[Kept]) -> Vec<Kept> {
+    /// Those of the suspects that iTop copied. Each entry of a parent has one copy: those that are kept already count.
+    /// One that was reworded is told by its first words, or, where the parent's was too, by those that it has.
+    pub fn copied(&self, state: &LogState, entries: &[Entry], suspects: &[Suspect]) -> Vec<Kept> {
+        let log = state.log;
         let mut copied: Vec<Kept> = Vec::new();
         for elder in self.elders.iter().filter(|elder| !elder.is_paired) {
             let mut theirs: Vec<&EntryKey> =
                 elder.logs.get(&log).into_iter().flatten().map(|entry| &entry.key).collect();
             for key in entries.iter().map(|entry| &entry.key) {
-                let is_known = known.iter().any(|kept| kept.key == *key && kept.parent == elder.key);
-                let is_suspect = suspects.iter().any(|(suspect, of)| suspect == key && of.contains(&elder.key))
-                    && !copied.iter().any(|kept| kept.key == *key);
-                if !is_known && !is_suspect {
+                let is_known = state.kept.iter().any(|kept| kept.key == *key && kept.parent == elder.key);
+                let suspect = suspects.iter().find(|(suspect, of)| suspect == key && of.contains(&elder.key));
+                let suspect = suspect.filter(|_| !copied.iter().any(|kept| kept.key == *key));
+                if !is_known && suspect.is_none() {
                     continue;
                 }
-                let Some(at) = theirs.iter().position(|their| self.came_down(log, key, their)) else { continue };
+                let first = state.first_words_of(key);
+                let is_it = |their: &EntryKey| self.came_down(log, key, their) || self.came_down(log, first, their);
+                let Some(at) = theirs.iter().position(|their| is_it(their)) else { continue };
                 theirs.remove(at);
-                if is_suspect {
+                if let Some((key, _)) = suspect {
                     let reference = Some(elder.reference.clone());
                     copied.push(Kept { key: key.clone(), parent: elder.key.clone(), reference });
                 }
@@ -210,7 +213,7 @@ mod tests {
     use super::*;
 
     fn key(date: &str) -> EntryKey {
-        EntryKey { date: date.into(), user_id: 7, hash: "a".into(), nth: 0, length: None }
+        EntryKey { date: date.into(), user_id: 7, hash: "a".into(), nth: 0, author: None, fresh_until_ms: None }
     }
 
     #[test]

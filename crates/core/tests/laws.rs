@@ -116,6 +116,7 @@ fn act() -> impl Strategy<Value = Act> {
         4 => (on(), 1..3u64, words).prop_map(|(on, user, words)| Act::Say(on, user, words)),
         2 => (on(), pick(), 1..5usize).prop_map(|(on, pick, count)| Act::Lose(on, pick, count)),
         1 => on().prop_map(Act::ComeBack),
+        2 => (on(), pick()).prop_map(|(on, pick)| Act::Reword(on, pick)),
         1 => (on(), -1..=1i64).prop_map(|(on, hours)| Act::ChangeZone(on, hours)),
         5 => proptest::sample::select(&[1_000, 12_000, 160_000, 301_000][..]).prop_map(Act::Wait),
         9 => (any::<bool>(), any::<bool>(), prop::collection::vec(fate(), 0..8))
@@ -418,7 +419,8 @@ fn any_key() -> impl Strategy<Value = EntryKey> {
         user_id,
         hash,
         nth,
-        length: None,
+        author: None,
+        fresh_until_ms: None,
     })
 }
 

@@ -170,24 +170,38 @@ impl Sim {
     }
 
     /// Puts other words into the entries of a log, in place, as an anonymiser does it in the database: date and author
-    /// stay, no hook fires, and `last_update` stays. iTop keeps the positions of the entries, so both have one length.
-    /// Answers how many entries held them.
+    /// stay, no hook fires, and `last_update` stays. Answers how many entries held them.
     ///
-    /// # Panics
-    /// Where the lengths differ: a test's own mistake.
+    /// iTop keeps the positions of the entries: one that changes the text alone needs words of one length, one that
+    /// writes the positions too does not.
     pub fn reword_log_entries(&self, ticket: u64, log: &str, words: &str, others: &str) -> usize {
-        assert_eq!(words.len(), others.len(), "{words:?} and {others:?} take as many bytes");
+        self.change_log_entries(ticket, log, |entry| {
+            let holds = entry.text.contains(words);
+            entry.text = entry.text.replace(words, others);
+            holds
+        })
+    }
+
+    /// Gives the author of entries another name, in the database and in the same way. The account's id stays, and so
+    /// does the name of the account.
+    pub fn rename_log_author(&self, ticket: u64, log: &str, name: &str, other: &str) -> usize {
+        self.change_log_entries(ticket, log, |entry| {
+            let is_it = entry.user_login == name;
+            if is_it {
+                other.clone_into(&mut entry.user_login);
+            }
+            is_it
+        })
+    }
+
+    fn change_log_entries(&self, ticket: u64, log: &str, change: impl Fn(&mut crate::value::Entry) -> bool) -> usize {
         self.with(|state| {
             let Some(mut object) = state.world.find("Ticket", ticket).cloned() else { return 0 };
             let mut entries = object.get(log).log().to_vec();
-            let mut reworded = 0;
-            for entry in entries.iter_mut().filter(|entry| entry.text.contains(words)) {
-                entry.text = entry.text.replace(words, others);
-                reworded += 1;
-            }
+            let changed = entries.iter_mut().map(change).filter(|changed| *changed).count();
             object.set(log, Value::Log(entries));
             state.world.put(object);
-            reworded
+            changed
         })
     }
 

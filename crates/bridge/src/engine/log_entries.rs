@@ -15,8 +15,8 @@ pub fn entries(log: Vec<LogEntry>) -> Vec<Entry> {
         let words = html::without_image_addresses(&entry.message_html);
         let hash = short_hash(words.as_bytes());
         let nth = met.entry((entry.date.clone(), entry.user_id, hash.clone())).or_default();
-        let length = Some(words.len());
-        let key = EntryKey { date: entry.date, user_id: entry.user_id, hash, nth: *nth, length };
+        let author = Some(short_hash(entry.user_login.as_bytes()));
+        let key = EntryKey { date: entry.date, user_id: entry.user_id, hash, nth: *nth, author, fresh_until_ms: None };
         *nth += 1;
         Entry { key, author: entry.user_login, html: entry.message_html }
     });

@@ -33,8 +33,16 @@ impl Pass<'_> {
         let all = crossing_entries(&policy, &self.link, from, log, all);
         let numbered = all.iter().enumerate().map(|(at, entry)| (at + 1, entry));
         let new: Vec<(usize, &Entry)> = numbered.filter(|(_, entry)| entries.contains(&entry.key)).collect();
+        // The next look settles them; nothing else may bring one.
+        let fresh = entries.iter().filter_map(|key| key.fresh_until_ms);
+        fresh.min().into_iter().for_each(|until_ms| self.look_again(until_ms));
         for some in portions(&new) {
-            let batch = self.batch(from, log, some, source, target);
+            let mut batch = self.batch(from, log, some, source, target);
+            for key in &mut batch.entries {
+                key.fresh_until_ms = entries.iter().find(|new| *new == key).and_then(|new| new.fresh_until_ms);
+                // A file that names nobody holds no old name, should the author get another one.
+                key.author.take_if(|_| !self.lane.settings.sync.log_authors);
+            }
             self.link.log_mut(from, log).batch = Some(batch);
             self.send_batch(from, log, source, target, reason).await?;
             // The next one's mark would say that this one is delivered too. What was set aside does not wait: it is

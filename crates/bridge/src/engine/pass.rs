@@ -476,7 +476,9 @@ impl<'a> Pass<'a> {
         self.link.conflicts_are(plan.conflicts.clone());
         self.link.waits_for_date = plan.waits_for_date;
         self.shared.note_waiting_for_date(&self.claim.lease.of, plan.waits_for_date);
-        self.link != before
+        // Keys of entries are equal whether they have settled or not.
+        let settles = |note: &Note| matches!(note, Note::Log { what: LogNote::Settled(_), .. });
+        self.link != before || plan.notes.iter().any(settles)
     }
 
     /// Carries the writes out in order. One that is refused does not hold back the others; one that

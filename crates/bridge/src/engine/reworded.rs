@@ -10,7 +10,7 @@ use super::pass::Pass;
 use crate::count::counted;
 
 impl Pass<'_> {
-    /// For the record: these entries have other words now.
+    /// For the record: these entries have other words now, or their authors other names.
     pub(super) fn are_reworded(&mut self, from: Side, log: LogName, entries: &[(EntryKey, EntryKey)]) {
         let mut after = self.link.clone();
         after.remember(&Note::Log { from, log, what: LogNote::Reworded(entries.to_vec()) });
@@ -22,7 +22,12 @@ impl Pass<'_> {
         let side = &self.shared.itop(self.lane, from.other()).name;
         let count = counted(entries.len(), "entry", "entries");
         let (log, place, stand) = (log.word(), from.place(), where_they_stand(&these, &format!("{side}:{target}")));
-        self.did(format!("{count} of the {log} log {place} got other words after the bridge took them over; {stand}"));
+        let what = if entries.iter().all(|(before, now)| before.hash == now.hash) {
+            "another author's name"
+        } else {
+            "other words"
+        };
+        self.did(format!("{count} of the {log} log {place} got {what} after the bridge took them over; {stand}"));
     }
 }
 
@@ -43,8 +48,9 @@ pub fn where_they_stand(old: &[&OldWords<'_>], target: &str) -> String {
             places.push(place);
         }
     }
+    let ones = if old.iter().all(|words| words.only_the_author) && !old.is_empty() { "old name" } else { "old words" };
     match places.as_slice() {
-        [] => format!("no file of {target} has the old words any more"),
-        places => format!("{target} still has the old words, in {}", places.join(", ")),
+        [] => format!("no file of {target} has the {ones} any more"),
+        places => format!("{target} still has the {ones}, in {}", places.join(", ")),
     }
 }

@@ -184,7 +184,9 @@ impl<G: Ground> Judge<'_, G> {
                 .filter(|file| file.temp_id.contains(":log:"))
                 .map(|file| spoken.times_in(&String::from_utf8_lossy(&file.data)))
                 .sum();
-            self.demand(times <= 1, || format!("no duplicates: {word} of {at:?} {ticket} crossed {times} times"));
+            self.demand(times <= spoken.most(), || {
+                format!("no duplicates: {word} of {at:?} {ticket} crossed {times} times")
+            });
         }
     }
 
@@ -410,7 +412,7 @@ impl<G: Ground> Judge<'_, G> {
                 let times: usize = files.iter().map(|file| spoken.times_in(file)).sum();
                 let stands = ticket.log("private_log").iter().any(|entry| entry.html.contains(word.as_str()));
                 let least = usize::from(stands && !removed);
-                self.demand((least..=1).contains(&times), || {
+                self.demand((least..=spoken.most()).contains(&times), || {
                     format!("logs: {word} of {from:?} {} crossed {times} times (stands: {stands})", ticket.id)
                 });
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use itop_bridge::store::Stored;
 use itop_bridge_core::mark::{TicketMark, is_made_by_a_bridge};
-use itop_bridge_core::{Lifecycles, Side, TicketKey};
+use itop_bridge_core::{Lifecycles, LogName, Side, TicketKey};
 use itop_sim::{Attachment, Outcome, Sim, Ticket};
 use serde_json::{Value as Json, json};
 
@@ -72,6 +72,8 @@ pub struct Spoken {
     pub word: String,
     /// What it said before it was reworded.
     pub earlier: Vec<String>,
+    /// It was reworded before the bridge could tell that from a lost one and a new one: it is told with each of them.
+    pub is_told_anew: bool,
     /// It was said on a ticket of the provider's own.
     pub stays: bool,
 }
@@ -80,6 +82,10 @@ impl Spoken {
     /// How often this text holds it, with whatever words.
     pub fn times_in(&self, text: &str) -> usize {
         self.earlier.iter().chain([&self.word]).map(|word| text.matches(word.as_str()).count()).sum()
+    }
+
+    pub fn most(&self) -> usize {
+        if self.is_told_anew { self.earlier.len() + 1 } else { 1 }
     }
 }
 
@@ -252,9 +258,11 @@ async fn act_on_ticket<G: Ground>(world: &G, memory: &mut Memory, at: Place, dee
         }
         Deed::Reword => {
             let here = |spoken: &&mut Spoken| (spoken.at, spoken.ticket) == (at, one.id);
+            let is_settled = is_log_settled(world, at, one).await;
             if let Some(spoken) = picked(memory.spoken.iter_mut().filter(here).collect(), pick)
                 && sim.reword_log_entries(one.id, "private_log", &spoken.word, &word) > 0
             {
+                spoken.is_told_anew |= !is_settled;
                 spoken.earlier.push(std::mem::replace(&mut spoken.word, word));
             }
         }
@@ -298,14 +306,31 @@ async fn act_on_ticket<G: Ground>(world: &G, memory: &mut Memory, at: Place, dee
     }
 }
 
-/// Different entries have different lengths, as people's mostly have: two of one second and author that have one length
-/// could be one that was reworded.
+/// Whether all that stands in a log has crossed, and was seen to stand after that.
+async fn is_log_settled<G: Ground>(world: &G, at: Place, ticket: &Ticket) -> bool {
+    let side = if at == Place::Elitery { Side::Internal } else { Side::External };
+    let is_it = |stored: &&Stored| {
+        let is_there = side == Side::Internal || stored.external_name == name(at);
+        is_there && stored.link.key(side).is_some_and(|key| key.id == ticket.id)
+    };
+    let links = world.links().await;
+    let Some(log) = links.iter().find(is_it).and_then(|stored| stored.link.log(side, LogName::Private)) else {
+        return false;
+    };
+    let settled = log.delivered.iter().filter(|key| key.fresh_until_ms.is_none()).count();
+    let marked = usize::from(mark_of(ticket).is_some());
+    settled == log.delivered.len()
+        && log.batches().next().is_none()
+        && settled + marked >= ticket.log("private_log").len()
+}
+
+/// Entries have different lengths, as people's mostly have.
 async fn say<G: Ground>(world: &G, memory: &mut Memory, at: Place, ticket: u64, word: String, link: &str) {
     let sim = sim_at(world, at);
     let stays = at == Place::Elitery && link_inside(world, ticket).await.is_none() && !is_a_copy(sim, ticket);
     let more = ".".repeat(usize::try_from(memory.counter % 97).expect("small"));
     sim.add_log_entry(ticket, "private_log", &format!("<p>{word} {more}{link}</p>")).await.expect("an entry");
-    memory.spoken.push(Spoken { at, ticket, word, earlier: Vec::new(), stays });
+    memory.spoken.push(Spoken { at, ticket, word, earlier: Vec::new(), is_told_anew: false, stays });
 }
 
 fn is_a_copy(sim: &Sim, ticket: u64) -> bool {

@@ -83,12 +83,14 @@ impl Link {
             LogNote::Back(keys) => state.are_back(keys),
             LogNote::Moved { before, now } => state.is_moved(before, now),
             LogNote::Reworded(entries) => entries.iter().for_each(|(before, now)| state.is_reworded(before, now)),
+            LogNote::Settled(keys) => state.are_settled(keys),
             LogNote::Kept(kept) => {
                 state.delivered.extend(kept.iter().map(|kept| kept.key.clone()));
                 state.kept.extend(kept.iter().cloned());
             }
             LogNote::OfUnknownOrigin { held, waiting, own } => {
                 (state.held, state.waiting, state.own) = (held.clone(), waiting.clone(), own.clone());
+                state.forget_first_words();
             }
             LogNote::OwnEntry(key) => state.own_entry = Some(key.clone()),
             LogNote::Halted(halt) => state.halt = Some(halt.clone()),
@@ -127,8 +129,10 @@ pub enum LogNote {
         before: EntryKey,
         now: EntryKey,
     },
-    /// These, as they were, have other words now: what was sent of them keeps the old ones.
+    /// These, as they were, have other words now, or their author another name: what was sent of them keeps the old ones.
     Reworded(Vec<(EntryKey, EntryKey)>),
+    /// These were seen to stand when iTop could not lose them to another save any more.
+    Settled(Vec<EntryKey>),
     /// These stay on their side, and count as handled.
     Kept(Vec<Kept>),
     /// These are kept back until it is known whether iTop copied them from a parent: `held` until that can be read,

@@ -140,7 +140,8 @@ impl One<'_> {
         if let Some(halt) = &self.state.halt {
             return plan.conflicts.push(self.halted(halt));
         }
-        let present: Vec<EntryKey> = entries.iter().map(|entry| entry.key.clone()).collect();
+        let read_at_ms = self.source.read_at_ms;
+        let present: Vec<EntryKey> = entries.iter().map(|entry| entry.key.seen_at(read_at_ms)).collect();
         let mut difference = Difference::of(self.state, &present);
         let is_resumed = self.state.resumed_after.is_some();
         if !is_resumed && self.policy.halt.exceeded_in_log(difference.gone.len(), self.state.delivered.len()) {
@@ -155,12 +156,21 @@ impl One<'_> {
         if !difference.back.is_empty() {
             self.note(LogNote::Back(difference.back.clone()), plan);
         }
+        self.settle(&present, &difference.new, plan);
+        let mut after = self.state.clone();
         for (before, now) in std::mem::take(&mut difference.moved) {
+            after.is_moved(&before, &now);
             self.note(LogNote::Moved { before, now }, plan);
         }
         if !difference.reworded.is_empty() {
+            difference.reworded.iter().for_each(|(before, now)| after.is_reworded(before, now));
             self.note(LogNote::Reworded(std::mem::take(&mut difference.reworded)), plan);
         }
+        One { state: &after, ..*self }.go_on_with(entries, difference, plan);
+    }
+
+    /// What is new, and what is on its way: the entries have the keys by which they stand now.
+    fn go_on_with(&self, entries: &[Entry], mut difference: Difference, plan: &mut Plan) {
         self.take_in(entries, &mut difference.new, plan);
         self.resume(&mut difference.new, plan);
         difference.new = self.without_a_parents(entries, difference.new, plan);
@@ -176,6 +186,18 @@ impl One<'_> {
                 plan.writes.push(Step { write: Write::SendLog { from, log, entries: difference.new }, reason });
             }
         }
+    }
+
+    /// Known entries are looked at once more, when no save that was under way can take their place any more.
+    fn settle(&self, present: &[EntryKey], new: &[EntryKey], plan: &mut Plan) {
+        let (past, later): (Vec<_>, Vec<_>) =
+            self.state.fresh(present).partition(|(_, until_ms)| *until_ms <= self.source.read_at_ms);
+        let settled = past.into_iter().filter(|(key, _)| !self.state.may_be_mistaken(key, new));
+        let settled: Vec<EntryKey> = settled.map(|(key, _)| key.clone()).collect();
+        if !settled.is_empty() {
+            self.note(LogNote::Settled(settled), plan);
+        }
+        later.into_iter().for_each(|(_, until_ms)| plan.look_again(until_ms));
     }
 
     /// Also of a log that crosses no more: the next audit is not to find it anew.

@@ -41,7 +41,7 @@ impl World {
         };
         for side in SIDES {
             let side = self.side_mut(side);
-            (side.zone_seen, side.unseen_back) = (side.zone, false);
+            (side.zone_seen, side.unseen_change) = (side.zone, false);
         }
         if let Some(halt) = &plan.halt {
             self.link.halt = Some(halt.clone());

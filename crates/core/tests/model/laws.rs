@@ -157,7 +157,7 @@ impl World {
     fn assert_log_was_delivered(&self, from: Side) {
         let side = self.side(from);
         for spoken in &side.log {
-            let equals = |other: &&Spoken| (other.user, other.words) == (spoken.user, spoken.words);
+            let equals = |other: &&Spoken| (other.user, other.first_words) == (spoken.user, spoken.first_words);
             let present: Vec<u64> = side.log.iter().filter(equals).map(|other| other.identity).collect();
             let lost = side.lost_entries().filter(equals).map(|other| other.identity);
             let ever: BTreeSet<u64> = present.iter().copied().chain(lost).collect();

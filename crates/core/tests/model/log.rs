@@ -15,6 +15,8 @@ pub struct Spoken {
     pub second: i64,
     pub user: u64,
     pub words: &'static str,
+    /// Those that it had before anybody reworded it.
+    pub first_words: &'static str,
 }
 
 /// An entry that iTop lost, and the zone in which it was last read.
@@ -27,7 +29,7 @@ pub struct Lost {
 impl World {
     pub fn say(&mut self, on: Side, user: u64, words: &'static str) {
         self.counter += 1;
-        let spoken = Spoken { identity: self.counter, second: self.now / 1000, user, words };
+        let spoken = Spoken { identity: self.counter, second: self.now / 1000, user, words, first_words: words };
         self.side_mut(on).log.push(spoken);
     }
 
@@ -37,6 +39,29 @@ impl World {
             let entry = side.log.remove(pick.index(side.log.len()));
             side.lost.push(Lost { entry, zone: side.zone_seen });
         }
+    }
+
+    /// Seconds after its first look a reworded entry looks like a lost one and a new one, and what comes back among
+    /// others of its author and second may stand at another place: these stay.
+    pub fn reword(&mut self, on: Side, pick: &Index) {
+        let known = self.link.log(on, LogName::Private).map_or(&[][..], |log| &log.delivered);
+        let side = self.side(on);
+        let is_settled = |key: &EntryKey| known.iter().any(|known| known == key && known.fresh_until_ms.is_none());
+        let keys = side.keys();
+        let is_alone = |one: &Spoken| {
+            let all = side.log.iter().chain(side.lost_entries());
+            all.filter(|other| (other.user, other.second) == (one.user, one.second)).count() == 1
+        };
+        let may_be = |at: &usize| is_settled(&keys[*at]) && is_alone(&side.log[*at]);
+        let may_be: Vec<usize> = (0..keys.len()).filter(may_be).collect();
+        if may_be.is_empty() || side.zone != side.zone_seen {
+            return;
+        }
+        self.counter += 1;
+        let words: &'static str = format!("*{}", self.counter).leak();
+        let side = self.side_mut(on);
+        side.log[*pick.get(&may_be)].words = words;
+        side.unseen_change = true;
     }
 
     /// The identities of these entries, as the log stands.
@@ -74,16 +99,19 @@ impl World {
 impl Instance {
     /// What was lost last is there again, just as it was: unless the zone was changed meanwhile.
     pub fn come_back(&mut self) {
+        if self.unseen_change {
+            return;
+        }
         if let Some(lost) = self.lost.pop_if(|lost| lost.zone == self.zone) {
             let at = self.log.iter().position(|entry| entry.second > lost.entry.second).unwrap_or(self.log.len());
             self.log.insert(at, lost.entry);
-            self.unseen_back = true;
+            self.unseen_change = true;
         }
     }
 
-    /// An entry that went and comes under another date is a new one, unless it was seen back before.
+    /// An entry that went and comes under another date is a new one, unless it was seen back, or with its other words, before.
     pub fn change_zone(&mut self, hours: i64) {
-        if !self.unseen_back {
+        if !self.unseen_change {
             self.zone += hours;
         }
     }
@@ -95,10 +123,9 @@ impl Instance {
     pub fn keys(&self) -> Vec<EntryKey> {
         let mut keys: Vec<EntryKey> = Vec::new();
         for spoken in &self.log {
-            let date = format!("{:012}", spoken.second + self.zone * 3600);
-            // Different words have different lengths here: nobody rewords an entry.
-            let length = Some(spoken.words.bytes().fold(0, |length, byte| length * 256 + usize::from(byte)));
-            let mut key = EntryKey { date, user_id: spoken.user, hash: spoken.words.to_owned(), nth: 0, length };
+            let date = format!("{:012}", 1_000_000_000 + spoken.second + self.zone * 3600);
+            let hash = spoken.words.to_owned();
+            let mut key = EntryKey { date, user_id: spoken.user, hash, nth: 0, author: None, fresh_until_ms: None };
             while keys.contains(&key) {
                 key.nth += 1;
             }

@@ -39,6 +39,8 @@ pub enum Act {
     Lose(Side, Index, usize),
     /// What was lost last is there again.
     ComeBack(Side),
+    /// A moderator puts other words into an entry, in place.
+    Reword(Side, Index),
     /// The server's zone is changed by so many hours.
     ChangeZone(Side, i64),
     Wait(i64),
@@ -100,8 +102,8 @@ struct Instance {
     /// Hours that this server's clock is ahead.
     zone: i64,
     zone_seen: i64,
-    /// An entry came back, and nobody has looked since.
-    unseen_back: bool,
+    /// An entry came back or was reworded, and nobody has looked since.
+    unseen_change: bool,
 }
 
 /// A write as it reaches an iTop.
@@ -167,7 +169,7 @@ impl World {
             lost: Vec::new(),
             zone: 0,
             zone_seen: 0,
-            unseen_back: false,
+            unseen_change: false,
         };
         let mut world = World {
             policy,
@@ -226,6 +228,7 @@ impl World {
             Act::Say(on, user, words) => self.say(*on, *user, words),
             Act::Lose(on, pick, count) => self.lose(*on, pick, *count),
             Act::ComeBack(on) => self.side_mut(*on).come_back(),
+            Act::Reword(on, pick) => self.reword(*on, pick),
             Act::ChangeZone(on, hours) => self.side_mut(*on).change_zone(*hours),
             Act::Wait(ms) => self.wait_until(self.now + ms),
             Act::Pass { files, contents, fates } => {

@@ -1,5 +1,6 @@
 //! Case logs of a ticket that has a parent: iTop copies the parent's entries into its children.
 
+use itop_bridge_core::caselog::ENTRY_SETTLES_MS;
 use itop_bridge_core::policy::ParentEntries;
 use itop_bridge_core::{Link, Side};
 
@@ -34,14 +35,16 @@ pub fn entries() -> Vec<Case> {
             ext(),
             int().log([a.clone()]).child_of([40]).family([not_paired(of_a)], []),
         )
-        .notes(["a kept as R-40's of the private log inside"]),
+        .notes(["a kept as R-40's of the private log inside"])
+        .looks_again_at(NOW + ENTRY_SETTLES_MS),
         case(
             "the copy may be dated a little later",
             child(),
             ext(),
             int().log([a.clone().at("10:01")]).child_of([40]).family([not_paired(of_a)], []),
         )
-        .notes(["a kept as R-40's of the private log inside"]),
+        .notes(["a kept as R-40's of the private log inside"])
+        .looks_again_at(NOW + ENTRY_SETTLES_MS),
         case(
             "equal words of long after are the ticket's own: they wait until the parent must be saved",
             child(),
@@ -60,7 +63,7 @@ pub fn entries() -> Vec<Case> {
             "a kept as R-40's of the private log inside".to_owned(),
             format!("held [], waiting [a until {}] of the private log inside", NOW + PARENT),
         ])
-        .looks_again_at(NOW + PARENT),
+        .looks_again_at(NOW + ENTRY_SETTLES_MS),
         case(
             "another person's equal words are the ticket's own",
             child().waits(INSIDE, &[(a.clone().by(8), NOW)]),
@@ -163,14 +166,16 @@ pub fn entries() -> Vec<Case> {
                 .child_of([40])
                 .family([below(elder(40, "R-40", true, of_a), [41]), elder(41, "R-41", false, of_a)], []),
         )
-        .notes(["a kept as R-41's of the private log inside"]),
+        .notes(["a kept as R-41's of the private log inside"])
+        .looks_again_at(NOW + ENTRY_SETTLES_MS),
         case(
             "a parent that was taken away since counts",
             child(),
             ext(),
             int().log([a.clone()]).family([not_paired(of_a)], []),
         )
-        .notes(["a kept as R-40's of the private log inside", "parents inside: []"]),
+        .notes(["a kept as R-40's of the private log inside", "parents inside: []"])
+        .looks_again_at(NOW + ENTRY_SETTLES_MS),
         case(
             "also while an entry waits for it",
             child(),
@@ -206,7 +211,8 @@ pub fn entries() -> Vec<Case> {
         .notes(["held [a+b], waiting [] of the private log inside"])
         .conflict(
             "private_log inside: 2 new entries are kept back: they may be copies from the parent UserRequest 40 (no right), which cannot be read; they cross when it can, with `itop-bridge resume`, or with parent_entries = \"send\"",
-        ),
+        )
+        .looks_again_at(NOW + ENTRY_SETTLES_MS),
         case(
             "so does one of a parent that is itself paired",
             child(),
@@ -214,7 +220,8 @@ pub fn entries() -> Vec<Case> {
             int().log([a.clone()]).child_of([40]).family([below(elder(40, "R-40", true, &[]), [41])], [41]),
         )
         .notes(["held [a], waiting [] of the private log inside"])
-        .conflict(&kept_back("1 new entry is", "parent's parent UserRequest 41")),
+        .conflict(&kept_back("1 new entry is", "parent's parent UserRequest 41"))
+        .looks_again_at(NOW + ENTRY_SETTLES_MS),
         case(
             "also once it is that one's parent no more",
             child().keeps_back(INSIDE, &[&a], 41),
@@ -237,7 +244,8 @@ pub fn entries() -> Vec<Case> {
             int().log([a.clone()]).family([], [40]),
         )
         .notes(["held [a], waiting [] of the private log inside", "parents inside: []"])
-        .conflict(&kept_back("1 new entry is", "former parent UserRequest 40")),
+        .conflict(&kept_back("1 new entry is", "former parent UserRequest 40"))
+        .looks_again_at(NOW + ENTRY_SETTLES_MS),
         case(
             "and what comes later crosses",
             link().keeps_back(INSIDE, &[&a], 40),
@@ -265,7 +273,8 @@ pub fn entries() -> Vec<Case> {
         )
         .writes(["send a of the private log inside"])
         .notes(["held [b], waiting [], own [a] of the private log inside"])
-        .conflict(&kept_back("1 new entry is", "parent UserRequest 40")),
+        .conflict(&kept_back("1 new entry is", "parent UserRequest 40"))
+        .looks_again_at(NOW + ENTRY_SETTLES_MS),
         case(
             "but not by ending a halt, and then they are not taken as delivered either",
             child().keeps_back(INSIDE, &[&a], 40).halted_log(INSIDE, "10:00").with(Link::resume),
@@ -296,7 +305,8 @@ pub fn entries() -> Vec<Case> {
             ext().log([a.clone()]).child_of([40]).family([not_paired(of_a)], []),
             int(),
         )
-        .notes(["a kept as R-40's of the private log outside"]),
+        .notes(["a kept as R-40's of the private log outside"])
+        .looks_again_at(NOW + ENTRY_SETTLES_MS),
     ];
     rows.into_iter().map(|row| row.policy(private_logs)).collect()
 }

@@ -211,7 +211,8 @@ fn say_parents(log: &LogState, out: &mut dyn Write) -> std::io::Result<()> {
 /// has them.
 fn say_reworded(log: &LogState, target: &str, out: &mut dyn Write) -> std::io::Result<()> {
     for old in log.old_words() {
-        writeln!(out, "    the entry of {} was reworded since: {}", old.date, where_they_stand(&[&old], target))?;
+        let what = if old.only_the_author { "has another author's name" } else { "was reworded" };
+        writeln!(out, "    the entry of {} {what} since: {}", old.date, where_they_stand(&[&old], target))?;
     }
     Ok(())
 }

@@ -42,6 +42,10 @@ impl One<'_> {
             plan.kin_of.insert(self.state.from);
             return Vec::new();
         }
+        // What crosses is looked at again after it was sent.
+        let stay = sorted.kept.iter().map(|kept| &kept.key).chain(sorted.held.iter().map(|held| &held.key));
+        let fresh = stay.filter_map(|key| key.fresh_until_ms).filter(|until_ms| *until_ms > self.source.read_at_ms);
+        fresh.for_each(|until_ms| plan.look_again(until_ms));
         if !sorted.kept.is_empty() {
             self.note(LogNote::Kept(sorted.kept), plan);
         }
@@ -65,7 +69,7 @@ impl One<'_> {
             None => present.clone(),
         };
         let mut suspects: Vec<Suspect> = new.into_iter().map(|key| (key.clone(), origins(&key))).collect();
-        let kept = family.copied(self.state.log, entries, &suspects, &self.state.kept);
+        let kept = family.copied(self.state, entries, &suspects);
         suspects.retain(|(key, _)| !kept.iter().any(|kept| kept.key == *key));
         let mut sorted = Sorted { kept, ..Sorted::default() };
         for (key, of) in suspects {
@@ -103,7 +107,7 @@ impl One<'_> {
             sorted.asks_kin = true;
             return sorted.waiting.push(Waiting { key, until_ms, of, equals });
         };
-        let are = family.equals_since(self.state.log, &key);
+        let are = family.equals_since(self.state.log, self.state.first_words_of(&key));
         if are > equals {
             // The next one, or the parent, is saved within the wait.
             sorted.waiting.push(Waiting { key, until_ms: kin.read_at_ms + wait_ms, of, equals: are });
