@@ -1,6 +1,6 @@
 //! A link: an external ticket, its internal counterpart, and what the two last agreed on.
 //!
-//! Beside this: its files (`copies`, `enclosures`), values that the inside refused (`refused`), calls that may still land (`late`), what a plan noted (`remember`), another
+//! Beside this: its files (`copies`, `enclosures`), values that were refused (`refused`), calls that may still land (`late`), what a plan noted (`remember`), another
 //! counterpart (`anew`), and what is left of it in the end (`shrink`).
 
 mod anew;
@@ -83,7 +83,7 @@ pub struct Link {
     #[serde(default)]
     pub sending: Option<Sending>,
     pub conflicts: Vec<Conflict>,
-    /// Values that the inside has refused, each until it changes outside or is taken after all.
+    /// Values that an iTop has refused, each until it changes on the other side or is taken after all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<RefusedField>,
     pub halt: Option<Halt>,
@@ -268,7 +268,7 @@ impl Link {
         self.ancestor.external.fields.insert(code.to_owned(), external.to_owned());
         self.ancestor.internal.fields.insert(code.to_owned(), internal.to_owned());
         self.owed.retain(|late| !late.is_of_field(code));
-        self.refused.retain(|refused| refused.code != code);
+        self.is_refused_no_more(Side::Internal, code);
     }
 
     /// A walk begins. Where an earlier one was broken off, the state that it came to stays known as the

@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Shared;
-use super::apart::{Outgoing, names};
+use super::apart::{Outgoing, blames_an_unnamed_value, names};
 use super::barred::KEPT_BACK;
 use super::crossing::Crossed;
 use super::failure::{Failure, Kind};
@@ -471,11 +471,6 @@ fn is_text(field: &FieldWrite) -> bool {
         Value::Html(_) => true,
         Value::Text(text) => field.code == "title" || field.source.is_some() && text.contains(char::is_alphabetic),
     }
-}
-
-/// A check of that iTop's own says no before it writes, and does not tell to which value.
-fn blames_an_unnamed_value(error: &itop_client::Error) -> bool {
-    error.had_no_effect() && error.bad_values().iter().any(|value| value.attribute.is_none())
 }
 
 /// Whether the plain text stands as HTML that does not say the same: a create that was not answered could not tell

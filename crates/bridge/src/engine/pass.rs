@@ -6,9 +6,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use itop_bridge_core::document::Document;
+use itop_bridge_core::document::{Document, report_attributes};
 use itop_bridge_core::link::{CopyState, LogNote, Part};
 use itop_bridge_core::plan::{Halt, Note, Plan, Step, Write};
+use itop_bridge_core::policy::StatusToExternal;
 use itop_bridge_core::{Link, Policy, Side, Sight, Ticket, TicketKey, part_of, reconcile};
 use itop_client::Query;
 
@@ -510,6 +511,10 @@ impl<'a> Pass<'a> {
                 let (_, target) = from_and_to(on.other());
                 self.walk(*on, wanted, walk, target, reason).await?;
             }
+            Write::WriteText { on, code, value } => {
+                let (_, target) = from_and_to(on.other());
+                self.write_text(*on, (code, value), None, target, reason).await?;
+            }
             Write::CopyFile { from, original } => {
                 let (source, target) = from_and_to(*from);
                 self.copy_file(*from, *original, source, target, reason).await?;
@@ -605,6 +610,13 @@ impl<'a> Pass<'a> {
 
     pub(super) fn made(&self, side: Side, ticket: &Ticket) -> String {
         self.policy.made(side, ticket).unwrap_or_default().to_owned()
+    }
+
+    /// This was written inside: where the report tells it, it is still to be told outside.
+    pub(super) fn is_reported(&mut self, on: Side, code: &str) {
+        let reports = on == Side::Internal && self.policy.status_to_external == StatusToExternal::Report;
+        let told = self.policy.internal_lifecycle.iter().filter(|_| reports).flat_map(report_attributes);
+        self.is_to_be_told |= told.into_iter().any(|told| told == code);
     }
 
     pub(super) fn did(&mut self, text: String) {
