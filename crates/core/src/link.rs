@@ -283,6 +283,7 @@ impl Link {
     /// A stimulus was answered with this state. The walk ends at the state that was wanted.
     pub fn state_answered(&mut self, on: Side, state: &str) {
         state.clone_into(&mut self.ancestor.side_mut(on).status);
+        state.clone_into(&mut self.ancestor.side_mut(on).seen);
         let ends_here = |path: &mut StatusPath| path.on == on && path.states.last().is_some_and(|last| last == state);
         if let Some(path) = self.path.take_if(ends_here) {
             self.ancestor.side_mut(on.other()).status = path.wanted;
@@ -369,6 +370,9 @@ pub struct SideAncestor {
     pub made_before: Vec<String>,
     /// The last status that was no escalation; empty before the first.
     pub status: String,
+    /// The status as it was last read, or answered. Nothing is decided by it: it is what people are shown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub seen: String,
     pub fields: BTreeMap<String, String>,
 }
 
@@ -376,6 +380,11 @@ pub struct SideAncestor {
 const MOST_CORRECTIONS: usize = 8;
 
 impl SideAncestor {
+    /// Where the ticket stands, as far as that is known.
+    pub fn stands_at(&self) -> &str {
+        if self.seen.is_empty() { &self.status } else { &self.seen }
+    }
+
     /// iTop says that the ticket was made then.
     pub fn was_made(&mut self, at: &str) {
         let before = std::mem::replace(&mut self.made, at.to_owned());

@@ -282,7 +282,7 @@ impl<'a> Pass<'a> {
                     }
                 }
             }
-            let changed = self.take_notes(&plan);
+            let changed = self.take_notes(&plan) | self.saw(&sights);
             for side in Side::BOTH {
                 let listed = sights.ticket_mut(side).and_then(|ticket| ticket.files.as_mut());
                 self.link.recognize_files(side, &self.mark(), listed.map_or(&mut [], Vec::as_mut_slice));
@@ -464,6 +464,19 @@ impl<'a> Pass<'a> {
         self.link.waits_for_date = plan.waits_for_date;
         self.shared.note_waiting_for_date(&self.claim.lease.of, plan.waits_for_date);
         self.link != before
+    }
+
+    /// Where the tickets stand, for people to see; answers whether that is news of a pair that is kept.
+    fn saw(&mut self, sights: &Sights) -> bool {
+        let mut is_news = false;
+        for side in Side::BOTH {
+            let (Some(ticket), seen) = (sights.ticket(side), &mut self.link.ancestor.side_mut(side).seen) else {
+                continue;
+            };
+            is_news |= ticket.status != *seen;
+            seen.clone_from(&ticket.status);
+        }
+        is_news && self.link_id.is_some()
     }
 
     /// Carries the writes out in order. One that is refused does not hold back the others; one that

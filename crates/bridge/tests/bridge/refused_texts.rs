@@ -188,6 +188,9 @@ async fn a_move_that_is_forbidden_itself_blames_no_text() {
     world.pass_seconds(10).await;
     assert_eq!(status(&world.internal, copy), "assigned");
     assert_eq!((conflicts(&world, id).await, world.link(id).await.link.refused.len()), (Vec::new(), 0));
+    // Where the tickets stand is told as it was read.
+    let shown = world.show("acme:R-000001").await;
+    assert!(shown.contains("status: resolved outside, assigned inside"), "{shown}");
     world.internal.clear_checks();
     world.pass_seconds(HOUR).await;
     world.settle().await;

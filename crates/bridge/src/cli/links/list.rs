@@ -78,7 +78,7 @@ fn table(rows: &[Row], parked: &[Parked], config: &Config) -> String {
         let Stored { id, link, .. } = &row.stored;
         let (outside, inside) = names(&row.stored, config);
         let state = if row.why.is_empty() { row.state.to_owned() } else { format!("{}: {}", row.state, row.why) };
-        let status = |side| link.ancestor.side(side).status.clone();
+        let status = |side| link.ancestor.side(side).stands_at().to_owned();
         table.add_row([
             id.to_string(),
             outside,

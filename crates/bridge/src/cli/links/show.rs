@@ -119,7 +119,7 @@ fn say_link<'n>(
     activity: &[Activity],
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let status = |side: Side| format!("{} {}", link.ancestor.side(side).status, side.place());
+    let status = |side: Side| format!("{} {}", link.ancestor.side(side).stands_at(), side.place());
     writeln!(out, "status: {}, {}", status(Side::External), status(Side::Internal))?;
     if let Some(halt) = &link.halt {
         writeln!(out, "halted: {}", halt.text)?;
