@@ -174,11 +174,11 @@ impl Pass<'_> {
         let mut any = false;
         for outgoing in fields {
             let Some(unsure) = outgoing.unsure.take() else { continue };
-            if outgoing.value().is_empty() || text::begins_with_tag(outgoing.value()) {
+            if outgoing.value().is_empty() || text::could_be_html(outgoing.value()) {
                 continue;
             }
             let Some(shown) = answered.text(outgoing.code()).filter(|shown| !shown.is_empty()) else { continue };
-            if !text::begins_with_tag(shown) {
+            if !text::could_be_html(shown) {
                 self.shared.internal.learn_format(&answered.class, outgoing.code(), Format::Plain);
             } else {
                 self.shared.internal.learn_format(&answered.class, outgoing.code(), Format::Html);

@@ -476,7 +476,7 @@ fn is_text(field: &FieldWrite) -> bool {
 /// Whether the plain text stands as HTML that does not say the same: a create that was not answered could not tell
 /// what became of it. Then it is written once more.
 fn lost_words(code: &str, source: &str, target: &str) -> bool {
-    let became_html = !text::begins_with_tag(source) && text::begins_with_tag(target);
+    let became_html = !text::could_be_html(source) && text::could_be_html(target);
     became_html && !matches!(code, "title" | "description") && !text::same_words_in_any_form(source, target)
 }
 

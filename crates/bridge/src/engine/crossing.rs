@@ -3,11 +3,12 @@
 //! which the core cuts.
 //!
 //! Whether an attribute is plain text or HTML differs between iTop's versions and models, and REST does not say it.
-//! A value that does not begin and end with a tag is plain text. One that does is HTML where it is made of an editor's
-//! blocks, or where most of the newest values are HTML. What iTop made of a text of the bridge's own is certain, and kept.
+//! A value that does not begin and end with a tag is plain text, and so is one that iTop's sanitiser would not have left
+//! so: with a tag that it does not keep, or a bare `<` or `&`. Any other is HTML where it is made of an editor's blocks, or
+//! where most of the newest values are HTML. What iTop made of a text of the bridge's own is certain, and kept.
 
 use base64::Engine as _;
-use itop_bridge_core::text::begins_with_tag;
+use itop_bridge_core::text::could_be_html;
 use itop_bridge_core::words::Journey;
 use itop_bridge_core::{Policy, Side};
 use itop_client::Query;
@@ -145,7 +146,7 @@ impl Pass<'_> {
 
     /// A value of this side in whatever format, for a file on the other.
     pub(super) fn told_in_a_file(&self, from: Side, value: &str) -> String {
-        if begins_with_tag(value) { self.told_log_entry(from, value) } else { self.journey(from).words_of(value) }
+        if could_be_html(value) { self.told_log_entry(from, value) } else { self.journey(from).words_of(value) }
     }
 
     /// The same for what must not wait for a picture: words stand in the place of one that does not come.
@@ -255,7 +256,7 @@ fn is_of_an_editor(value: &str) -> bool {
 
 /// As iTop answers HTML. A plain text may look like it too.
 fn looks_like_html(value: &str) -> bool {
-    begins_with_tag(value) && value.trim_end().ends_with('>')
+    could_be_html(value) && value.trim_end().ends_with('>')
 }
 
 /// Codes of an enumeration, numbers and dates have no format to convert.

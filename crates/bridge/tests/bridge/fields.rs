@@ -632,3 +632,38 @@ async fn a_text_is_not_judged_by_what_another_ticket_has_held_for_years() {
         world.one_more_pass_writes_nothing().await;
     }
 }
+
+/// Plain texts that look like HTML, in attributes that are plain text on both sides: iTop keeps no such tag in HTML.
+#[tokio::test(start_paused = true)]
+async fn a_plain_text_keeps_what_looks_like_tags() {
+    const TEXTS: [&str; 3] = [
+        "<config><server>db01</server> down</config>",
+        "<p>a <b>bold</b> & <script>x</script> 5 < 6</p>",
+        "<p>an <x-own>element</x-own></p>",
+    ];
+    for versions in PAIRS {
+        let fields = "fields = [\"title\", \"description\", \"user_comment\"]";
+        let world = Setup::between(versions).sync(fields).start().await;
+        for text in TEXTS {
+            // Others hold what is HTML by its looks.
+            for n in 0..3 {
+                let id = world.acme().create_ticket("UserRequest", ticket(&format!("Printer {n}"))).await.unwrap();
+                world.acme().update(id, json!({ "pending_reason": "<p>one <b>two</b></p>" })).await.unwrap();
+            }
+            let mut said = ticket("down");
+            said["user_comment"] = json!(text);
+            let id = world.acme().create_ticket("UserRequest", said).await.unwrap();
+            world.settle().await;
+            assert_eq!(world.copy_of(id).await.field("user_comment"), text, "{versions:?}");
+            let assigned = json!({"team_id": 37, "agent_id": 9});
+            world.acme().stimulus(id, "ev_assign", assigned).await.unwrap();
+            world.acme().stimulus(id, "ev_pending", json!({ "pending_reason": text })).await.unwrap();
+            world.acme().update(id, json!({ "user_comment": format!("{text} again") })).await.unwrap();
+            world.settle().await;
+            let copy = world.copy_of(id).await;
+            assert_eq!(copy.field("pending_reason"), text, "{versions:?}");
+            assert_eq!(copy.field("user_comment"), format!("{text} again"), "{versions:?}");
+        }
+        world.one_more_pass_writes_nothing().await;
+    }
+}

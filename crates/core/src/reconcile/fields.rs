@@ -78,7 +78,7 @@ fn told(policy: &Policy, external: &Ticket, text: &str) -> String {
 
 /// Whether this value of the field is HTML, or looks like it. A title never is: whatever stands there is text.
 fn is_markup(code: &str, value: &str) -> bool {
-    Policy::is_html(code) || (code != "title" && text::begins_with_tag(value))
+    Policy::is_html(code) || (code != "title" && text::could_be_html(value))
 }
 
 pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, plan: &mut Plan) {
