@@ -66,17 +66,17 @@ impl Pass<'_> {
             Format::Html => Some(self.with_pictures(from, value).await?),
         };
         let text = match &markup {
-            None => self.journey(from).words_of(value),
-            Some(_) => self.told_as_text(from, &html::with_words_in_place_of_pictures(value)),
+            None => Words::Plain(self.journey(from).words_of(value)),
+            Some(markup) => markup.as_text(),
         };
         let (words, unsure) = match self.target_format(target).await? {
             Some(Format::Html) => {
-                let as_html = || self.html_words(from, html::text_to_html(&text), Vec::new());
+                let as_html = || self.html_words(from, html::text_to_html(&text.readable()), Vec::new());
                 (markup.unwrap_or_else(as_html), None)
             }
-            Some(Format::Plain) => (Words::Plain(text), None),
+            Some(Format::Plain) => (text, None),
             // Not known yet: sent plain, and iTop's answer tells.
-            None => (Words::Plain(text), Some(Unsure { markup })),
+            None => (text, Some(Unsure { markup })),
         };
         Ok(Crossed { code: code.to_owned(), words, unsure })
     }
@@ -130,12 +130,6 @@ impl Pass<'_> {
         let console = |side| &self.shared.itop(self.lane, side).console;
         let ticket = self.link.key(from).unwrap_or(&self.link.external);
         Journey { from: console(from), to: console(from.other()), ticket }
-    }
-
-    /// HTML of this side as plain text that may be told to the other.
-    fn told_as_text(&self, from: Side, html: &str) -> String {
-        let journey = self.journey(from);
-        journey.words_of(&html::html_to_text(&told_in_html(html, &journey)))
     }
 
     /// A log entry of this side, for a file on the other.

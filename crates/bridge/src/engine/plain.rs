@@ -100,9 +100,10 @@ impl Pass<'_> {
         let (on, code, AsHtml { value, encloses }) = (text.on, text.code.clone(), form);
         let itop = self.shared.itop(self.lane, on);
         let again = Fields::new().with(code.clone(), value.clone());
+        let is_known = text.html.is_some();
         let intend = |link: &mut Link, until_ms| {
-            // Where it owes none of its own, those of the stimulus stay.
-            if !encloses.is_empty() {
+            // A picture that stands in the HTML need not cross as a file, as it had to with plain text.
+            if is_known || !encloses.is_empty() {
                 link.enclose(on.other(), &code, &encloses);
             }
             link.may_land(Late::Field { code, value }, until_ms);
