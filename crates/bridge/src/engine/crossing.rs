@@ -9,7 +9,6 @@
 
 use base64::Engine as _;
 use itop_bridge_core::text::could_be_html;
-use itop_bridge_core::words::Journey;
 use itop_bridge_core::{Policy, Side};
 use itop_client::Query;
 
@@ -59,14 +58,17 @@ impl Pass<'_> {
         let Target { on, code, .. } = target;
         let from = on.other();
         if !is_prose(value) {
-            return Ok(Crossed::as_it_is(code, &self.journey(from).words_of(value)));
+            return Ok(Crossed::as_it_is(code, &self.way(from).journey().words_of(value)));
+        }
+        if Policy::is_html(code) {
+            self.see_what_it_calls_itself(from, value);
         }
         let markup = match self.source_format(from, code, value).await? {
             Format::Plain => None,
             Format::Html => Some(self.with_pictures(from, value).await?),
         };
         let text = match &markup {
-            None => Words::Plain(self.journey(from).words_of(value)),
+            None => Words::Plain(self.way(from).journey().words_of(value)),
             Some(markup) => markup.as_text(),
         };
         let (words, unsure) = match self.target_format(target).await? {
@@ -114,8 +116,7 @@ impl Pass<'_> {
     }
 
     pub(super) fn html_words(&self, from: Side, html: String, pictures: Vec<Picture>) -> Words {
-        let Journey { from, to, ticket } = self.journey(from);
-        let way = Way { from: from.clone(), to: to.clone(), ticket: ticket.clone() };
+        let way = self.way(from);
         Words::Html { html, pictures, way }
     }
 
@@ -126,21 +127,30 @@ impl Pass<'_> {
     }
 
     /// A text's way from this side to the other.
-    fn journey(&self, from: Side) -> Journey<'_> {
-        let console = |side| &self.shared.itop(self.lane, side).console;
-        let ticket = self.link.key(from).unwrap_or(&self.link.external);
-        Journey { from: console(from), to: console(from.other()), ticket }
+    fn way(&self, from: Side) -> Way {
+        let console = |side| self.shared.itop(self.lane, side).console();
+        let ticket = self.link.key(from).unwrap_or(&self.link.external).clone();
+        Way { from: console(from), to: console(from.other()), ticket }
+    }
+
+    /// The address by which an iTop prints its own pictures may be another than the configured one.
+    fn see_what_it_calls_itself(&self, side: Side, html: &str) {
+        let other = self.shared.itop(self.lane, side.other()).console();
+        for root in html::roots_of_pictures(html) {
+            self.shared.itop(self.lane, side).is_also_at(&root, &other);
+        }
     }
 
     /// A log entry of this side, for a file on the other.
     pub(super) fn told_log_entry(&self, from: Side, html: &str) -> String {
-        let journey = self.journey(from);
-        journey.words_of(&html::log_text(&told_in_html(html, &journey)))
+        self.see_what_it_calls_itself(from, html);
+        let way = self.way(from);
+        way.journey().words_of(&html::log_text(&told_in_html(html, &way.journey())))
     }
 
     /// A value of this side in whatever format, for a file on the other.
     pub(super) fn told_in_a_file(&self, from: Side, value: &str) -> String {
-        if could_be_html(value) { self.told_log_entry(from, value) } else { self.journey(from).words_of(value) }
+        if could_be_html(value) { self.told_log_entry(from, value) } else { self.way(from).journey().words_of(value) }
     }
 
     /// The same for what must not wait for a picture: words stand in the place of one that does not come.

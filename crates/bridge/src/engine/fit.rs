@@ -35,7 +35,7 @@ pub(super) struct Way {
 }
 
 impl Way {
-    fn journey(&self) -> Journey<'_> {
+    pub fn journey(&self) -> Journey<'_> {
         Journey { from: &self.from, to: &self.to, ticket: &self.ticket }
     }
 }

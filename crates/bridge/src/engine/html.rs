@@ -47,6 +47,26 @@ pub fn inline_images(html: &str) -> Vec<InlineImage> {
     found.into_inner()
 }
 
+/// The addresses under which an iTop shows its own pictures in its HTML: what it takes for its root. It alone writes
+/// `data-img-id`, beside an address of its own.
+pub fn roots_of_pictures(html: &str) -> Vec<String> {
+    let found = RefCell::new(Vec::new());
+    let collect = element!("img[data-img-id]", |img| {
+        let source = img.get_attribute("src").unwrap_or_default();
+        if let Some((root, _)) = source.split_once("/pages/ajax.document.php?operation=download_inlineimage")
+            && root.contains("//")
+        {
+            found.borrow_mut().push(root.to_owned());
+        }
+        Ok(())
+    });
+    let settings = RewriteStrSettings::new().with_strict(false).append_element_content_handler(collect);
+    match rewrite_str(html, settings) {
+        Ok(_) => found.into_inner(),
+        Err(_) => Vec::new(),
+    }
+}
+
 fn inline_image(img: &Element<'_, '_>) -> Option<InlineImage> {
     let by_attributes = || {
         let id = img.get_attribute("data-img-id")?;
