@@ -13,6 +13,7 @@ use itop_bridge_core::policy::StatusToExternal;
 use itop_bridge_core::{Link, Policy, Side, Sight, Ticket, TicketKey, part_of, reconcile};
 use itop_client::Query;
 
+use super::connection::A_COPY;
 use super::failure::{Failure, Kind, and_look, news};
 use super::identity::with_iso_dates;
 use super::in_hand::InHand;
@@ -181,6 +182,9 @@ impl<'a> Pass<'a> {
         }
         if self.link_id.is_none() {
             self.idle_because = self.shared.why_not_carried(self.lane, &sights, &self.claim.look).await?;
+            if self.idle_because == Some(A_COPY) {
+                self.shared.say_that_it_is_a_copy(&self.claim.lease.of, &sights);
+            }
             match &sights.external {
                 Sight::Here(ticket) if self.idle_because.is_none() => {
                     self.link = Link::unborn(ticket.key());
