@@ -290,11 +290,13 @@ fn has_console_path(address: &str) -> bool {
     PAGES.iter().any(|page| stands_apart(page)) || is_relative.iter().any(|start| address.starts_with(start))
 }
 
-/// Whether it asks for what only a console answers, at whatever page: iTop's own root leads there too.
+/// Whether it asks for what only a console answers: iTop's own root leads there too, and a password of iTop's API is
+/// nobody's to know.
 fn asks_a_console(address: &str) -> bool {
-    let Some((_, query)) = address.split_once('?') else { return false };
+    let Some((page, query)) = address.split_once('?') else { return false };
     let asks = |name: &str| query.split('&').any(|pair| pair.starts_with(name));
-    (asks("operation=") && asks("class=")) || asks("exec_module=itop-") || asks("c[menu]=") || asks("auth_pwd=")
+    let is_root = page.ends_with('/') || page.ends_with("/index.php");
+    (is_root && asks("operation=") && asks("class=")) || asks("exec_module=itop-") || asks("auth_pwd=")
 }
 
 /// Where an address of the console ends that was broken at the end of a line: what follows goes on with its query.
@@ -577,6 +579,7 @@ mod tests {
             "C:\\pages\\readme.txt // a comment, 1//2",
             "https://shop.example//a/./b?operation=buy&id=5",
             "https://blog.example/webservices/overview.html",
+            "https://wiki.example/pages/view?operation=details&class=UserRequest&id=5",
         ] {
             assert_eq!(told(text), text);
         }
