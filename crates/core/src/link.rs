@@ -1,6 +1,6 @@
 //! A link: an external ticket, its internal counterpart, and what the two last agreed on.
 //!
-//! Beside this: its files (`copies`, `enclosures`), values that the inside refused (`refused`), calls that may still land (`late`, `unanswered`), what a plan noted (`remember`), another
+//! Beside this: its files (`copies`, `enclosures`), values that were refused (`refused`), calls that may still land (`late`, `unanswered`), what a plan noted (`remember`), another
 //! counterpart (`anew`), and what is left of it in the end (`shrink`).
 
 mod anew;
@@ -85,7 +85,7 @@ pub struct Link {
     #[serde(default)]
     pub sending: Option<Sending>,
     pub conflicts: Vec<Conflict>,
-    /// Values that the inside has refused, each until it changes outside or is taken after all.
+    /// Values that an iTop has refused, each until it changes on the other side or is taken after all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<RefusedField>,
     pub halt: Option<Halt>,
@@ -218,7 +218,7 @@ impl Link {
 
     /// The last status that is known of this side's ticket; empty where none was read.
     pub fn status_on(&self, side: Side) -> &str {
-        let known = self.ancestor.side(side).status.as_str();
+        let known = self.ancestor.side(side).stands_at();
         let read = self.creation.as_ref().filter(|_| side == Side::External && known.is_empty());
         read.map_or(known, |creation| &creation.status)
     }
@@ -291,7 +291,7 @@ impl Link {
         self.ancestor.external.fields.insert(code.to_owned(), external.to_owned());
         self.ancestor.internal.fields.insert(code.to_owned(), internal.to_owned());
         self.owed.retain(|late| !late.is_of_field(code));
-        self.refused.retain(|refused| refused.code != code);
+        self.is_refused_no_more(Side::Internal, code);
     }
 
     /// A walk begins. Where an earlier one was broken off, the state that it came to stays known as the
@@ -306,6 +306,7 @@ impl Link {
     /// A stimulus was answered with this state. The walk ends at the state that was wanted.
     pub fn state_answered(&mut self, on: Side, state: &str) {
         state.clone_into(&mut self.ancestor.side_mut(on).status);
+        state.clone_into(&mut self.ancestor.side_mut(on).seen);
         let ends_here = |path: &mut StatusPath| path.on == on && path.states.last().is_some_and(|last| last == state);
         if let Some(path) = self.path.take_if(ends_here) {
             self.ancestor.side_mut(on.other()).status = path.wanted;
@@ -395,6 +396,9 @@ pub struct SideAncestor {
     pub made_before: Vec<String>,
     /// The last status that was no escalation; empty before the first.
     pub status: String,
+    /// The status as it was last read, or answered. Nothing is decided by it: it is what people are shown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub seen: String,
     pub fields: BTreeMap<String, String>,
 }
 
@@ -402,6 +406,11 @@ pub struct SideAncestor {
 const MOST_CORRECTIONS: usize = 8;
 
 impl SideAncestor {
+    /// Where the ticket stands, as far as that is known.
+    pub fn stands_at(&self) -> &str {
+        if self.seen.is_empty() { &self.status } else { &self.seen }
+    }
+
     /// iTop says that the ticket was made then.
     pub fn was_made(&mut self, at: &str) {
         let before = std::mem::replace(&mut self.made, at.to_owned());

@@ -71,6 +71,8 @@ pub enum Write {
     UpdateFields { fields: Vec<FieldWrite> },
     /// Walk one side's ticket to a state, a stimulus at a time.
     WalkStatus { on: Side, wanted: String, walk: Vec<Stimulus> },
+    /// Write a text once more that a stimulus was to carry and that was refused: other words stand in its place.
+    WriteText { on: Side, code: String, value: String },
     /// Copy an attachment to the other side.
     CopyFile { from: Side, original: u64 },
     /// Bring a copy's data, name and type up to date, in place.
@@ -105,6 +107,7 @@ impl Write {
             | Write::Enclose { copy: Some(_), .. }
             | Write::CreateTicket { .. }
             | Write::UpdateFields { .. }
+            | Write::WriteText { .. }
             | Write::WalkStatus { .. } => None,
         }
     }
@@ -165,8 +168,12 @@ pub enum Note {
         external: String,
         internal: String,
     },
-    /// The field stands outside as it was agreed on again: what of it was refused does not matter any more.
-    NoLongerRefused(String),
+    /// What was refused of this attribute does not matter any more: the source says what was agreed on again, or what
+    /// was sent in its place is gone.
+    NoLongerRefused {
+        on: Side,
+        code: String,
+    },
     Status {
         external: String,
         internal: String,

@@ -144,7 +144,7 @@ impl Policy {
         ticket.filled(self.lifecycle(side)?.made_attribute()?)
     }
 
-    /// A field whose value is HTML in every iTop's data model. Of the others a value tells, by beginning with a tag.
+    /// A field whose value is HTML in every iTop's data model. Of the others a value tells.
     pub fn is_html(code: &str) -> bool {
         code == "description"
     }

@@ -12,6 +12,7 @@ mod files;
 mod held;
 mod identity;
 mod logs;
+mod refused;
 mod restored;
 mod status;
 
@@ -128,6 +129,7 @@ fn both_stand(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket
     let mut plan = Plan { notes: made_when(policy, link, external, internal), ..Plan::default() };
     fields::plan(policy, link, external, internal, &mut plan);
     let seen = status::plan(policy, link, external, internal, &mut plan);
+    refused::plan(policy, link, external, internal, &mut plan);
     files::plan(policy, link, external, internal, &mut plan);
     // Before the logs: an image that both show is one file.
     enclosures::plan(policy, link, external, internal, &mut plan);

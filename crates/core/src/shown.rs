@@ -18,12 +18,13 @@ impl Debug for BatchContent {
 
 impl Debug for SideAncestor {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        let SideAncestor { made, made_before, status, fields } = self;
+        let SideAncestor { made, made_before, status, seen, fields } = self;
         let fields = shown(fields);
         f.debug_struct("SideAncestor")
             .field("made", made)
             .field("made_before", made_before)
             .field("status", status)
+            .field("seen", seen)
             .field("fields", &fields)
             .finish()
     }

@@ -12,6 +12,111 @@ pub fn begins_with_tag(value: &str) -> bool {
     let mut characters = value.trim_start().chars();
     characters.next() == Some('<') && characters.next().is_some_and(|next| next.is_ascii_alphabetic() || next == '/')
 }
+
+/// The tags that iTop's sanitiser keeps, of whatever version (3.1.2 and 3.2.0); any other goes.
+const TAGS: [&str; 54] = [
+    "a",
+    "b",
+    "big",
+    "blockquote",
+    "body",
+    "br",
+    "center",
+    "cite",
+    "code",
+    "col",
+    "colgroup",
+    "del",
+    "div",
+    "em",
+    "fieldset",
+    "figcaption",
+    "figure",
+    "font",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "hr",
+    "html",
+    "i",
+    "img",
+    "ins",
+    "kbd",
+    "legend",
+    "li",
+    "mark",
+    "nav",
+    "ol",
+    "p",
+    "pre",
+    "q",
+    "s",
+    "samp",
+    "section",
+    "small",
+    "span",
+    "strong",
+    "table",
+    "tbody",
+    "td",
+    "th",
+    "thead",
+    "tr",
+    "tt",
+    "u",
+    "ul",
+    "var",
+    "h5",
+    "h6",
+];
+
+/// Whether iTop can have answered this of an HTML attribute: it begins with a tag, and as iTop sanitises all HTML, each
+/// `<` in it begins a tag of those that are kept, and each `&` between them an entity. A plain text may be such too.
+pub fn could_be_html(value: &str) -> bool {
+    if !begins_with_tag(value) {
+        return false;
+    }
+    let mut rest = value;
+    while let Some(at) = rest.find('<') {
+        let (text, tag) = rest.split_at(at);
+        let Some(length) = kept_tag(tag).filter(|_| only_entities(text)) else { return false };
+        rest = &tag[length..];
+    }
+    only_entities(rest)
+}
+
+/// The length of the tag at the beginning, if it is one that iTop keeps.
+fn kept_tag(text: &str) -> Option<usize> {
+    let name = text[1..].strip_prefix('/').unwrap_or(&text[1..]);
+    let start = text.len() - name.len();
+    let end = name.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(name.len());
+    let ends = name[end..].chars().next().is_some_and(|next| next.is_whitespace() || matches!(next, '/' | '>'));
+    if !ends || !TAGS.iter().any(|tag| tag.eq_ignore_ascii_case(&name[..end])) {
+        return None;
+    }
+    let mut quote = None;
+    for (at, character) in text.char_indices().skip_while(|(at, _)| *at < start + end) {
+        match (quote, character) {
+            (None, '>') => return Some(at + 1),
+            (None, '"' | '\'') => quote = Some(character),
+            (Some(open), _) if open == character => quote = None,
+            (None, '<') => return None,
+            _ => {}
+        }
+    }
+    None
+}
+
+fn only_entities(text: &str) -> bool {
+    text.split('&').skip(1).all(|after| {
+        let name = after.split_once(';').map_or("", |(name, _)| name);
+        let digits = name.strip_prefix('#');
+        let word = digits.map_or(name, |digits| digits.strip_prefix(['x', 'X']).unwrap_or(digits));
+        !word.is_empty() && word.len() < 32 && word.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
+}
+
 /// What stands before a file's name in the words that stand in a picture's place.
 pub const SEE_THE_FILE: &str = ": see the file \"";
 
@@ -51,7 +156,7 @@ pub fn same_words_in_any_form(a: &str, b: &str) -> bool {
 
 /// What a value shows, HTML or plain text, without its markup.
 pub(crate) fn shown(value: &str) -> String {
-    if !begins_with_tag(value) {
+    if !could_be_html(value) {
         return value.to_owned();
     }
     let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
@@ -138,6 +243,32 @@ mod tests {
         assert!(same_words_in_any_form("<p>a &amp;amp; b</p>", "<div>a &amp; b</div>"));
         assert!(!same_words_in_any_form("a < b", "<p>a </p>"));
         assert!(begins_with_tag(" <p>x") && !begins_with_tag("< 5 and > 3") && !begins_with_tag("x"));
+    }
+
+    #[test]
+    fn what_itop_would_not_have_kept_so_is_no_html() {
+        for html in [
+            "<p>a <b>bold</b> &amp; 5 &lt; 6 &#39;&#x41;</p>\n",
+            "<figure class=\"image\"><img src=\"https://x/?a=1&b=2\" alt=\"a > b\"></figure>",
+            "<BR>",
+            "<p>see <a href=\"https://x/?a=1&amp;b=2\">it</a></p> and so",
+        ] {
+            assert!(could_be_html(html), "{html}");
+        }
+        for text in [
+            "<config><server>db01</server> down</config>",
+            "<p>a <b>bold</b> & <script>x</script> 5 < 6</p>",
+            "<p>a < b</p>",
+            "<p>a & b</p>",
+            "<p>a &amp b</p>",
+            "<p>a</p",
+            "<p",
+            "<pre-set>x</pre-set>",
+            "plain <b>bold</b>",
+            "",
+        ] {
+            assert!(!could_be_html(text), "{text}");
+        }
     }
 
     #[test]

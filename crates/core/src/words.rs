@@ -64,9 +64,13 @@ impl Journey<'_> {
         let links = links(text);
         let words = links.iter().map(|link| Replacement { at: link.at.clone(), words: self.words_of_link(link) });
         let mut all: Vec<Replacement> = words.collect();
+        let mut from = 0;
+        let is_apart = |at: &Range<usize>| links.iter().all(|link| link.at.end <= at.start || at.end <= link.at.start);
         for at in addresses(text) {
-            let is_apart = links.iter().all(|link| link.at.end <= at.start || at.end <= link.at.start);
-            if is_apart && self.leads_into_console(&text[at.clone()]) {
+            if at.start >= from && is_apart(&at) && self.leads_into_console(&text[at.clone()]) {
+                let whole = at.start..end_of_broken(text, at.end);
+                let at = if is_apart(&whole) { whole } else { at };
+                from = at.end;
                 all.push(Replacement { at, words: CONSOLE.to_owned() });
             }
         }
@@ -110,24 +114,43 @@ impl Journey<'_> {
             return true;
         }
         let is_at_home_there = after_scheme(&address).is_some_and(|rest| self.to.begins(rest));
-        !is_at_home_there && has_console_path(&address)
+        !is_at_home_there && (has_console_path(&address) || asks_a_console(&address))
     }
 }
 
-/// The address of an iTop, as far as it tells one from another: in lower case, without scheme, account and default
-/// port.
+/// The addresses of an iTop: the one by which it is configured, and those that it calls its own.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Console {
+    roots: Vec<Root>,
+}
+
+/// As far as it tells one from another: in lower case, without scheme, account and default port.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Root {
     host: String,
     /// Without a final slash.
     path: String,
 }
 
 impl Console {
+    /// An iTop calls itself by so many names.
+    const MOST_ROOTS: usize = 4;
+
     pub fn at(url: &str) -> Console {
-        let url = plainly(url);
-        let (host, path) = host_and_path(after_scheme(&url).unwrap_or(&url));
-        Console { host: host.to_owned(), path: path.trim_end_matches('/').to_owned() }
+        Console { roots: vec![Root::at(url)] }
+    }
+
+    /// It calls itself so too, by an address that is not the other's. Answers whether that is news.
+    pub fn is_also_at(&mut self, url: &str, other: &Console) -> bool {
+        let root = Root::at(url);
+        let is_new = !root.host.is_empty()
+            && !self.roots.contains(&root)
+            && !other.roots.contains(&root)
+            && self.roots.len() < Self::MOST_ROOTS;
+        if is_new {
+            self.roots.push(root);
+        }
+        is_new
     }
 
     /// Whether it stands anywhere in the address: a link may be wrapped in another one.
@@ -136,7 +159,20 @@ impl Console {
     }
 
     fn begins(&self, rest: &str) -> bool {
+        self.roots.iter().any(|root| root.begins(rest))
+    }
+}
+
+impl Root {
+    fn at(url: &str) -> Root {
+        let url = plainly(url);
+        let (host, path) = host_and_path(after_scheme(&url).unwrap_or(&url));
+        Root { host: host.to_owned(), path: path.trim_end_matches('/').to_owned() }
+    }
+
+    fn begins(&self, rest: &str) -> bool {
         let (host, path) = host_and_path(rest);
+        let path = without_detours(path);
         let after = path.strip_prefix(&self.path);
         let ends_there = |after: &str| after.is_empty() || after.starts_with(['/', '?', '#', '&']);
         !host.is_empty() && host == self.host && after.is_some_and(ends_there)
@@ -193,23 +229,97 @@ fn end_of_host(rest: &str) -> usize {
     rest.find(['/', '?', '#', '&']).unwrap_or(rest.len())
 }
 
-/// The pages of iTop's console and of its portal (3.1.2 and 3.2.0).
-const PAGES: [&str; 6] = [
+/// A path as a server reads it: `//` and `/./` are one slash, and `/x/../` is none of `x`.
+fn without_detours(path: &str) -> String {
+    let (path, query) = path.split_at(path.find(['?', '#']).unwrap_or(path.len()));
+    let mut parts: Vec<&str> = Vec::new();
+    let mut pieces = path.split('/').peekable();
+    while let Some(piece) = pieces.next() {
+        let is_end = pieces.peek().is_none() || parts.is_empty();
+        match piece {
+            ".." if parts.len() > 1 => {
+                parts.pop();
+            }
+            "" | "." | ".." if !is_end => {}
+            _ => parts.push(piece),
+        }
+    }
+    parts.join("/") + query
+}
+
+/// The pages of iTop's console, of its portal, and of what it serves to machines (3.1.2 and 3.2.0).
+const PAGES: [&str; 29] = [
     "pages/ui.php",
     "pages/exec.php",
     "pages/ajax.",
     "pages/universalsearch.php",
     "pages/run_query.php",
     "pages/preferences.php",
+    "pages/tagadmin.php",
+    "pages/schema.php",
+    "pages/notifications.php",
+    "pages/logoff.php",
+    "pages/opensearch.xml",
+    "pages/navigator.php",
+    "pages/csvimport.php",
+    "pages/audit.php",
+    "pages/graphviz.php",
+    "pages/oauth.landing.php",
+    "webservices/export",
+    "webservices/import.php",
+    "webservices/rest.php",
+    "webservices/cron.php",
+    "webservices/status.php",
+    "webservices/soapserver.php",
+    "webservices/itop",
+    "webservices/createfrommail.php",
+    "webservices/backoffice.dataloader.php",
+    "synchro/replica.php",
+    "synchro/synchro_",
+    "synchro/priv_sync_chunk.php",
+    "toolkit/ajax.toolkit.php",
 ];
 
 fn has_console_path(address: &str) -> bool {
+    let address = &without_detours(address);
     let stands_apart = |page: &str| {
         let mut found = address.match_indices(page);
         found.any(|(at, _)| at == 0 || !address[..at].ends_with(|before: char| before.is_alphanumeric()))
     };
-    let is_relative = ["ui.php", "exec.php?exec_module", "?operation=", "?exec_module="];
+    let is_relative = ["ui.php", "exec.php?exec_module", "?operation=", "/?operation=", "?exec_module="];
     PAGES.iter().any(|page| stands_apart(page)) || is_relative.iter().any(|start| address.starts_with(start))
+}
+
+/// Whether it asks for what only a console answers: iTop's own root leads there too, and a password of iTop's API is
+/// nobody's to know.
+fn asks_a_console(address: &str) -> bool {
+    let Some((page, query)) = address.split_once('?') else { return false };
+    let asks = |name: &str| query.split('&').any(|pair| pair.starts_with(name));
+    let is_root = page.ends_with('/') || page.ends_with("/index.php");
+    (is_root && asks("operation=") && asks("class=")) || asks("exec_module=itop-") || asks("auth_pwd=")
+}
+
+/// Where an address of the console ends that was broken at the end of a line: what follows goes on with its query.
+fn end_of_broken(text: &str, end: usize) -> usize {
+    const NAMES: [&str; 8] = ["operation=", "class=", "id=", "c[", "exec_", "auth_", "s=", "format="];
+    let mut end = end;
+    loop {
+        let rest = &text[end..];
+        // What may end a sentence was left out of the address.
+        let trimmed = rest.trim_start_matches('?');
+        let tail = trimmed.trim_start();
+        let space = &trimmed[..trimmed.len() - tail.len()];
+        let length = tail.find(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"' | ')')).unwrap_or(tail.len());
+        let word = &tail[..length];
+        let lower = word.trim_start_matches(['?', '&']).to_ascii_lowercase();
+        let is_of_a_query = NAMES.iter().any(|name| lower.starts_with(name)) || lower.contains("&id=");
+        // With a path it is an address of its own.
+        if space.is_empty() || space.contains("\n\n") || lower.contains('/') || !is_of_a_query {
+            return end;
+        }
+        let word = word.trim_end_matches(['.', ',', ';', ':', '!']);
+        end = text.len() - tail.len() + word.len();
+    }
 }
 
 /// A link in iTop's own notation.
@@ -371,10 +481,11 @@ fn picture_secrets(text: &str) -> Vec<Range<usize>> {
 fn address_in(text: &str, word: Range<usize>) -> Option<Range<usize>> {
     let lower = text[word.clone()].to_ascii_lowercase();
     let scheme = ["http:", "https:", "//", "http%3a", "https%3a"].iter().filter_map(|scheme| lower.find(scheme)).min();
+    let bare = lower.trim_start_matches(['(', '\'', '{']);
     let at = match scheme {
         Some(at) => at,
-        None if lower.contains(".php") || lower.starts_with("?operation=") => {
-            lower.find(|c: char| !matches!(c, '(' | '\'' | '{')).unwrap_or(0)
+        None if lower.contains(".php") || bare.trim_start_matches('/').starts_with("?operation=") => {
+            lower.len() - bare.len()
         }
         None => return None,
     };
@@ -466,6 +577,9 @@ mod tests {
             "mailto:help@acme.example and acme.example",
             "https://acme.example/wiki",
             "C:\\pages\\readme.txt // a comment, 1//2",
+            "https://shop.example//a/./b?operation=buy&id=5",
+            "https://blog.example/webservices/overview.html",
+            "https://wiki.example/pages/view?operation=details&class=UserRequest&id=5",
         ] {
             assert_eq!(told(text), text);
         }
@@ -487,9 +601,65 @@ mod tests {
             "UI.php?operation=details&class=UserRequest&id=9",
             "https://safe.example/?url=https%3A%2F%2Facme.example%2Fitop%2Fpages%2FUI.php&data=1",
             "https://safe.example/?url=https%253A%252F%252Facme.example%252Fitop",
+            "http://other.example//pages//UI.php?operation=details&class=UserRequest&id=2002",
+            "http://other.example/pages/./UI.php?operation=details&class=UserRequest&id=2002",
+            "http://other.example/x/../pages/y/../UI.php?operation=details&class=UserRequest&id=2002",
+            "http://acme.example//itop/./x",
+            "http://other.example/?operation=details&class=UserRequest&id=2015",
+            "/?operation=details&class=UserRequest&id=2015",
+            "http://other.example/webservices/export-v2.php?query=3&auth_user=x&auth_pwd=xyz",
+            "http://other.example/synchro/synchro_import.php?auth_pwd=xyz",
+            "http://other.example/toolkit/ajax.toolkit.php?operation=check",
+            "http://other.example/pages/tagadmin.php?class=UserRequest",
+            "http://other.example/pages/schema.php?operation=details_class",
+            "http://other.example/pages/notifications.php",
+            "http://other.example/pages/logoff.php",
+            "http://other.example/pages/opensearch.xml.php",
+            "http://other.example/pages/navigator.php?class=Server&id=7",
         ] {
             assert_eq!(told(&format!("see ({address}).")), "see ((link into the other iTop)).", "{address}");
             assert_eq!(told(address), "(link into the other iTop)", "{address}");
+        }
+    }
+
+    #[test]
+    fn an_itop_is_known_by_what_it_calls_itself() {
+        let (mut from, to) = (Console::at("https://acme.example/itop"), Console::at("http://provider.example:8080"));
+        assert!(
+            !from.is_also_at("http://provider.example:8080/", &to)
+                && !from.is_also_at("https://acme.example/itop/", &to)
+        );
+        assert!(from.is_also_at("http://10.0.0.7/own", &to) && !from.is_also_at("http://10.0.0.7/own", &to));
+        let ticket = TicketKey { class: "UserRequest".into(), id: 7, reference: "R-000012".into() };
+        let told = |text: &str| Journey { from: &from, to: &to, ticket: &ticket }.words_of(text);
+        assert_eq!(told("at http://10.0.0.7/own/env-production/x.html"), "at (link into the other iTop)");
+        assert_eq!(told("at http://10.0.0.7/wiki"), "at http://10.0.0.7/wiki");
+    }
+
+    #[test]
+    fn an_address_that_is_broken_over_lines_leaves_no_tail() {
+        let rows = [
+            (
+                "see http://other.example/pages/UI.php?operation=details&\nclass=UserRequest&id=2028 please",
+                "see (link into the other iTop) please",
+            ),
+            (
+                "see http://other.example/pages/UI.php?operation=details\r\n&class=UserReq\nuest&id=2028.\nid=5",
+                "see (link into the other iTop).\nid=5",
+            ),
+            ("https://acme.example/itop/pages/UI.php?\n  c[menu]=x, and", "(link into the other iTop), and"),
+            (
+                "http://a.example/pages/UI.php?operation=x http://b.example/?operation=details&class=x&id=5",
+                "(link into the other iTop) (link into the other iTop)",
+            ),
+            ("https://acme.example/itop\n\nclass=x", "(link into the other iTop)\n\nclass=x"),
+            (
+                "https://wiki.example/x?a=1&\nclass=UserRequest&id=5",
+                "https://wiki.example/x?a=1&\nclass=UserRequest&id=5",
+            ),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(told(text), expected, "{text}");
         }
     }
 

@@ -212,7 +212,7 @@ impl Sim {
         let contents = contents("image.png", mimetype, data);
         let fields = json!({"item_class": class, "item_id": ticket, "secret": secret, "contents": contents});
         let id = self.work(|service| service.insert("InlineImage", &fields)).await?;
-        let base_url = self.base_url();
+        let base_url = self.with(|state| state.world.base_url.clone());
         let html = format!(
             "<img src=\"{base_url}/pages/ajax.document.php?operation=download_inlineimage&amp;id={id}&amp;s={secret}\">"
         );

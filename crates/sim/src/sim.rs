@@ -120,6 +120,11 @@ impl Sim {
         self.with(|state| state.world.version)
     }
 
+    /// What this iTop calls itself (`app_root_url`), where that is not the address by which others reach it.
+    pub fn call_itself(&self, url: &str) {
+        self.with(|state| state.world.base_url = url.to_owned());
+    }
+
     pub fn base_url(&self) -> String {
         self.with(|state| state.config.base_url.clone())
     }

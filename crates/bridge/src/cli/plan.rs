@@ -291,6 +291,9 @@ impl Shown<'_> {
             WalkStatus { on, walk, .. } => {
                 (*on, "move the status".to_owned(), walk.iter().flat_map(stimulus).collect())
             }
+            WriteText { on, code, value } => {
+                (*on, "write a text that was refused before".to_owned(), marked('+', code, value))
+            }
             CopyFile { from, original } => {
                 let line = format!("+ {}", self.file(*from, *original));
                 (from.other(), "copy a file".to_owned(), vec![line])

@@ -139,6 +139,7 @@ impl Pass<'_> {
             self.link.release(&Part::Field { code: code.to_owned() });
             let answered = written.object.text(code).unwrap_or(outgoing.value());
             let stored = internal.as_stored(&target.class, target.id, code, answered).await;
+            self.is_reported(Side::Internal, code);
             self.field_written(outgoing.field, &stored.unwrap_or_else(|_| answered.to_owned()));
             self.say_how_it_fits(Side::Internal, code, &outgoing.fitted);
         }
@@ -173,11 +174,11 @@ impl Pass<'_> {
         let mut any = false;
         for outgoing in fields {
             let Some(unsure) = outgoing.unsure.take() else { continue };
-            if outgoing.value().is_empty() || text::begins_with_tag(outgoing.value()) {
+            if outgoing.value().is_empty() || text::could_be_html(outgoing.value()) {
                 continue;
             }
             let Some(shown) = answered.text(outgoing.code()).filter(|shown| !shown.is_empty()) else { continue };
-            if !text::begins_with_tag(shown) {
+            if !text::could_be_html(shown) {
                 self.shared.internal.learn_format(&answered.class, outgoing.code(), Format::Plain);
             } else {
                 self.shared.internal.learn_format(&answered.class, outgoing.code(), Format::Html);
@@ -258,14 +259,25 @@ impl Pass<'_> {
         failure
     }
 
-    /// The inside does not take this value: it is not sent again before it changes outside, or its time has come.
+    /// The inside does not take this value of a field.
     pub(super) fn field_refused(&mut self, field: &FieldWrite, error: &Error) {
-        let (code, source) = (&field.code, field.source.as_deref().unwrap_or_default());
-        let refused = RefusedField::new(code, source, words_for(error, code), self.shared.now_ms());
-        let conflict = refused.conflict(&self.shared.internal.name);
+        let source = field.source.as_deref().unwrap_or_default();
+        self.value_refused(RefusedField::new(
+            Side::Internal,
+            &field.code,
+            source,
+            words_for(error, &field.code),
+            self.shared.now_ms(),
+        ));
+    }
+
+    /// A value is not taken: it is not sent again before it changes on the other side, or its time has come.
+    pub(super) fn value_refused(&mut self, refused: RefusedField) {
+        let (on, code, words) = (refused.on, refused.code.clone(), refused.words.clone());
+        let conflict = refused.conflict(&self.shared.itop(self.lane, on).name);
         self.link.keep_refusal(refused, |refused_for_ms| self.shared.refused_value_waits_ms(refused_for_ms));
         if !self.link.conflicts.contains(&conflict) {
-            tracing::warn!(ticket = %self.name(), field = code, %error, "a value is not taken; the other fields are written");
+            tracing::warn!(ticket = %self.name(), field = code, error = words, "a value is not taken; the rest of the ticket goes on");
             self.did(format!("conflict: {code}: {}", conflict.text));
         }
         self.link.keep_conflict(conflict);
@@ -304,10 +316,15 @@ pub(super) fn less_room(
 }
 
 /// What iTop says of this attribute.
-fn words_for<'e>(error: &'e Error, code: &str) -> &'e str {
+pub(super) fn words_for<'e>(error: &'e Error, code: &str) -> &'e str {
     let values = error.bad_values();
     let named = values.iter().find(|value| value.attribute.as_deref() == Some(code));
     named.or(values.first()).map_or(&error.message, |value| &value.words)
+}
+
+/// A check of that iTop's own says no before it writes, and does not tell to which value.
+pub(super) fn blames_an_unnamed_value(error: &Error) -> bool {
+    error.had_no_effect() && error.bad_values().iter().any(|value| value.attribute.is_none())
 }
 
 /// Whether the error says that this attribute's value is to blame.

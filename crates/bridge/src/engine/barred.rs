@@ -17,6 +17,9 @@ use crate::store::{Look, Next};
 /// Stands in place of a text that is kept from that iTop, until it arrives.
 pub(super) const KEPT_BACK: &str = "(this text could not be delivered yet; it stands in the other ticket)";
 
+/// Stands in place of a text that the iTop refuses, until it takes it or is told another.
+pub(super) const NOT_TAKEN: &str = "(this text was not taken here; it stands in the other ticket)";
+
 impl Pass<'_> {
     /// What an unanswered write failed for. Where a page came in place of iTop's answer, the lightest call tells
     /// whether that is about this write alone.

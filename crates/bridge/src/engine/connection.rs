@@ -1,6 +1,8 @@
 //! When a lane's connection began. What stood in the customer's iTop by then is older than it and stays
 //! where it is until an operator or the news of its creation brings it, or, where `older` says so, a change.
 
+use std::sync::PoisonError;
+
 use itop_bridge_core::{Sight, Ticket, TicketMark};
 
 use super::dates;
@@ -8,7 +10,7 @@ use super::failure::Failure;
 use super::sights::Sights;
 use super::{Lane, Shared};
 use crate::config::OlderTickets;
-use crate::store::{Instance, Look, Result, Store};
+use crate::store::{Instance, Look, Result, Store, TicketOf};
 
 /// The beginning: found once, when the customer's iTop first answers, and kept.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,10 +87,24 @@ impl Shared {
     ) -> std::result::Result<Option<&'static str>, Failure> {
         let Sight::Here(ticket) = &sights.external else { return Ok(Some(sights.unread)) };
         if sights.first_entry.as_deref().is_some_and(|entry| TicketMark::find(entry).is_some()) {
-            return Ok(Some("it is a bridge's copy"));
+            return Ok(Some(A_COPY));
         }
         let left_alone = self.is_left_alone(lane, ticket, look).await?;
         Ok(left_alone.then_some(lane.settings.sync.older.why_not()))
+    }
+
+    /// A ticket that bears a bridge's mark is not carried, whoever wrote that there: said once in a process.
+    pub(super) fn say_that_it_is_a_copy(&self, of: &TicketOf, sights: &Sights) {
+        let mark = sights.first_entry.as_deref().and_then(TicketMark::find);
+        let (Sight::Here(ticket), Some(mark)) = (&sights.external, mark) else { return };
+        if self.told_as_copies.lock().unwrap_or_else(PoisonError::into_inner).insert(of.clone()) {
+            let (name, mark) = (format!("{}:{}", of.external, ticket.reference), mark.token());
+            tracing::warn!(
+                ticket = name,
+                mark,
+                "not carried inside: its first private entry bears a bridge's mark, so it is that bridge's copy"
+            );
+        }
     }
 
     /// Whether a ticket that fits `only` is older than the connection, and nothing brings it.
@@ -118,6 +134,9 @@ fn say_begun(lane: &Lane, begun: &Connection) {
 pub fn connection_began_after(store: &mut dyn Store, external: &Instance) -> Result<Option<u64>> {
     Ok(kept(store, external)?.map(|begun| begun.ticket))
 }
+
+/// Why a ticket is not carried that bears a bridge's mark.
+pub(super) const A_COPY: &str = "it is a bridge's copy";
 
 fn kept(store: &mut dyn Store, of: &Instance) -> Result<Option<Connection>> {
     // Written last: where it stands, the others do.

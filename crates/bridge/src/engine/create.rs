@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Shared;
-use super::apart::{Outgoing, names};
+use super::apart::{Outgoing, blames_an_unnamed_value, names};
 use super::barred::KEPT_BACK;
 use super::crossing::Crossed;
 use super::failure::{Failure, Kind};
@@ -474,15 +474,10 @@ fn is_text(field: &FieldWrite) -> bool {
     }
 }
 
-/// A check of that iTop's own says no before it writes, and does not tell to which value.
-fn blames_an_unnamed_value(error: &itop_client::Error) -> bool {
-    error.had_no_effect() && error.bad_values().iter().any(|value| value.attribute.is_none())
-}
-
 /// Whether the plain text stands as HTML that does not say the same: a create that was not answered could not tell
 /// what became of it. Then it is written once more.
 fn lost_words(code: &str, source: &str, target: &str) -> bool {
-    let became_html = !text::begins_with_tag(source) && text::begins_with_tag(target);
+    let became_html = !text::could_be_html(source) && text::could_be_html(target);
     became_html && !matches!(code, "title" | "description") && !text::same_words_in_any_form(source, target)
 }
 

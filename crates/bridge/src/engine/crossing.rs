@@ -3,12 +3,12 @@
 //! which the core cuts.
 //!
 //! Whether an attribute is plain text or HTML differs between iTop's versions and models, and REST does not say it.
-//! A value that does not begin and end with a tag is plain text. One that does is HTML where it is made of an editor's
-//! blocks, or where most of the newest values are HTML. What iTop made of a text of the bridge's own is certain, and kept.
+//! A value that does not begin and end with a tag is plain text, and so is one that iTop's sanitiser would not have left
+//! so: with a tag that it does not keep, or a bare `<` or `&`. Any other is HTML where it is made of an editor's blocks, or
+//! where most of the newest values are HTML. What iTop made of a text of the bridge's own is certain, and kept.
 
 use base64::Engine as _;
-use itop_bridge_core::text::begins_with_tag;
-use itop_bridge_core::words::Journey;
+use itop_bridge_core::text::could_be_html;
 use itop_bridge_core::{Policy, Side};
 use itop_client::Query;
 
@@ -58,24 +58,27 @@ impl Pass<'_> {
         let Target { on, code, .. } = target;
         let from = on.other();
         if !is_prose(value) {
-            return Ok(Crossed::as_it_is(code, &self.journey(from).words_of(value)));
+            return Ok(Crossed::as_it_is(code, &self.way(from).journey().words_of(value)));
+        }
+        if Policy::is_html(code) {
+            self.see_what_it_calls_itself(from, value);
         }
         let markup = match self.source_format(from, code, value).await? {
             Format::Plain => None,
             Format::Html => Some(self.with_pictures(from, value).await?),
         };
         let text = match &markup {
-            None => self.journey(from).words_of(value),
-            Some(_) => self.told_as_text(from, &html::with_words_in_place_of_pictures(value)),
+            None => Words::Plain(self.way(from).journey().words_of(value)),
+            Some(markup) => markup.as_text(),
         };
         let (words, unsure) = match self.target_format(target).await? {
             Some(Format::Html) => {
-                let as_html = || self.html_words(from, html::text_to_html(&text), Vec::new());
+                let as_html = || self.html_words(from, html::text_to_html(&text.readable()), Vec::new());
                 (markup.unwrap_or_else(as_html), None)
             }
-            Some(Format::Plain) => (Words::Plain(text), None),
+            Some(Format::Plain) => (text, None),
             // Not known yet: sent plain, and iTop's answer tells.
-            None => (Words::Plain(text), Some(Unsure { markup })),
+            None => (text, Some(Unsure { markup })),
         };
         Ok(Crossed { code: code.to_owned(), words, unsure })
     }
@@ -113,8 +116,7 @@ impl Pass<'_> {
     }
 
     pub(super) fn html_words(&self, from: Side, html: String, pictures: Vec<Picture>) -> Words {
-        let Journey { from, to, ticket } = self.journey(from);
-        let way = Way { from: from.clone(), to: to.clone(), ticket: ticket.clone() };
+        let way = self.way(from);
         Words::Html { html, pictures, way }
     }
 
@@ -125,27 +127,30 @@ impl Pass<'_> {
     }
 
     /// A text's way from this side to the other.
-    fn journey(&self, from: Side) -> Journey<'_> {
-        let console = |side| &self.shared.itop(self.lane, side).console;
-        let ticket = self.link.key(from).unwrap_or(&self.link.external);
-        Journey { from: console(from), to: console(from.other()), ticket }
+    fn way(&self, from: Side) -> Way {
+        let console = |side| self.shared.itop(self.lane, side).console();
+        let ticket = self.link.key(from).unwrap_or(&self.link.external).clone();
+        Way { from: console(from), to: console(from.other()), ticket }
     }
 
-    /// HTML of this side as plain text that may be told to the other.
-    fn told_as_text(&self, from: Side, html: &str) -> String {
-        let journey = self.journey(from);
-        journey.words_of(&html::html_to_text(&told_in_html(html, &journey)))
+    /// The address by which an iTop prints its own pictures may be another than the configured one.
+    fn see_what_it_calls_itself(&self, side: Side, html: &str) {
+        let other = self.shared.itop(self.lane, side.other()).console();
+        for root in html::roots_of_pictures(html) {
+            self.shared.itop(self.lane, side).is_also_at(&root, &other);
+        }
     }
 
     /// A log entry of this side, for a file on the other.
     pub(super) fn told_log_entry(&self, from: Side, html: &str) -> String {
-        let journey = self.journey(from);
-        journey.words_of(&html::log_text(&told_in_html(html, &journey)))
+        self.see_what_it_calls_itself(from, html);
+        let way = self.way(from);
+        way.journey().words_of(&html::log_text(&told_in_html(html, &way.journey())))
     }
 
     /// A value of this side in whatever format, for a file on the other.
     pub(super) fn told_in_a_file(&self, from: Side, value: &str) -> String {
-        if begins_with_tag(value) { self.told_log_entry(from, value) } else { self.journey(from).words_of(value) }
+        if could_be_html(value) { self.told_log_entry(from, value) } else { self.way(from).journey().words_of(value) }
     }
 
     /// The same for what must not wait for a picture: words stand in the place of one that does not come.
@@ -255,7 +260,7 @@ fn is_of_an_editor(value: &str) -> bool {
 
 /// As iTop answers HTML. A plain text may look like it too.
 fn looks_like_html(value: &str) -> bool {
-    begins_with_tag(value) && value.trim_end().ends_with('>')
+    could_be_html(value) && value.trim_end().ends_with('>')
 }
 
 /// Codes of an enumeration, numbers and dates have no format to convert.

@@ -20,6 +20,8 @@ const ONE_LINE: usize = 512;
 pub(super) enum Words {
     /// Sent as it stands.
     Plain(String),
+    /// HTML of the other side as plain text: it names the files in which the pictures cross.
+    Text { text: String, pictures: Vec<(InlineImage, String)> },
     /// The other side's HTML with its pictures, those that were loaded.
     Html { html: String, pictures: Vec<Picture>, way: Way },
 }
@@ -33,7 +35,7 @@ pub(super) struct Way {
 }
 
 impl Way {
-    fn journey(&self) -> Journey<'_> {
+    pub fn journey(&self) -> Journey<'_> {
         Journey { from: &self.from, to: &self.to, ticket: &self.ticket }
     }
 }
@@ -62,11 +64,11 @@ pub(super) struct Fitted {
 impl Words {
     /// As much as there is room for. `file` is the name of the file that has all of the text, where it is cut.
     pub fn fit(&self, room: Room, file: &str) -> Fitted {
-        let (Words::Plain(all) | Words::Html { html: all, .. }) = self;
+        let (Words::Plain(all) | Words::Text { text: all, .. } | Words::Html { html: all, .. }) = self;
         let narrow = if room.basic_plane_only { in_the_basic_plane(all) } else { all.clone() };
         let fitted = match self {
-            Words::Plain(_) if room.holds(&narrow) => Fitted { value: narrow.clone(), ..Fitted::default() },
-            Words::Plain(_) => Fitted { value: cut(&narrow, room, file), is_cut: true, ..Fitted::default() },
+            Words::Plain(_) => fit_text(&narrow, room, file),
+            Words::Text { pictures, .. } => Fitted { left_out: pictures.clone(), ..fit_text(&narrow, room, file) },
             Words::Html { pictures, way, .. } => fit_html(&narrow, pictures, way, room, file),
         };
         Fitted { lost_characters: narrow != *all, ..fitted }
@@ -75,12 +77,26 @@ impl Words {
     /// All of the text, as a person reads it; pictures as the words that name their files.
     pub fn readable(&self) -> String {
         match self {
-            Words::Plain(text) => text.clone(),
+            Words::Plain(text) | Words::Text { text, .. } => text.clone(),
             Words::Html { html, pictures, way } => {
-                let told = with_pictures(html, pictures, way, &BTreeMap::new());
+                let told = with_pictures(&html::with_words_for_own_pictures(html), pictures, way, &BTreeMap::new());
                 way.journey().words_of(&html::html_to_text(&told))
             }
         }
+    }
+
+    /// The same for where no picture can stand.
+    pub fn as_text(&self) -> Words {
+        let pictures: &[Picture] = if let Words::Html { pictures, .. } = self { pictures } else { &[] };
+        let pictures = pictures.iter().map(|picture| (picture.image.clone(), picture.file.clone()));
+        Words::Text { text: self.readable(), pictures: pictures.collect() }
+    }
+}
+
+fn fit_text(text: &str, room: Room, file: &str) -> Fitted {
+    match room.holds(text) {
+        true => Fitted { value: text.to_owned(), ..Fitted::default() },
+        false => Fitted { value: cut(text, room, file), is_cut: true, ..Fitted::default() },
     }
 }
 

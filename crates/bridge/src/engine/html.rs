@@ -1,14 +1,13 @@
 //! HTML on its way from one iTop to the other: its inline images, and its turning into text and back.
 //!
 //! No URL that stands in a text is ever fetched. An inline image's id and secret are taken out of
-//! its tag and asked of that side's configured address; every other image becomes its alt text. No
-//! image source of the other iTop and no secret crosses. Links that people wrote stay word for word.
+//! its tag and asked of that side's configured address; every other image becomes its alt text, with its address
+//! where that is another site's. No image source of the other iTop and no secret crosses. Links that people wrote stay word for word.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::panic;
 
-pub use itop_bridge_core::text::begins_with_tag;
 use lol_html::html_content::{ContentType, Element, TextType};
 use lol_html::{RewriteStrSettings, doc_text, element, rewrite_str};
 
@@ -46,6 +45,26 @@ pub fn inline_images(html: &str) -> Vec<InlineImage> {
         return Vec::new();
     }
     found.into_inner()
+}
+
+/// The addresses under which an iTop shows its own pictures in its HTML: what it takes for its root. It alone writes
+/// `data-img-id`, beside an address of its own.
+pub fn roots_of_pictures(html: &str) -> Vec<String> {
+    let found = RefCell::new(Vec::new());
+    let collect = element!("img[data-img-id]", |img| {
+        let source = img.get_attribute("src").unwrap_or_default();
+        if let Some((root, _)) = source.split_once("/pages/ajax.document.php?operation=download_inlineimage")
+            && root.contains("//")
+        {
+            found.borrow_mut().push(root.to_owned());
+        }
+        Ok(())
+    });
+    let settings = RewriteStrSettings::new().with_strict(false).append_element_content_handler(collect);
+    match rewrite_str(html, settings) {
+        Ok(_) => found.into_inner(),
+        Err(_) => Vec::new(),
+    }
 }
 
 fn inline_image(img: &Element<'_, '_>) -> Option<InlineImage> {
@@ -86,7 +105,7 @@ fn unescape_amps(value: &str) -> String {
 }
 
 /// The text with each image replaced: an inline image by what `images` holds for it, one that brings
-/// its own data stays, any other becomes its alt text. iTop 3.1 drops a `<figure>` with what is in it
+/// its own data stays, any other becomes its alt text and the address of another site. iTop 3.1 drops a `<figure>` with what is in it
 /// when the image is a `data:` one (seen on 3.1.2), so figures are unwrapped.
 pub fn embed(html: &str, images: &BTreeMap<InlineImage, Embedded>) -> String {
     // Without what is taken out the rest may read otherwise, and hold an image more.
@@ -184,14 +203,14 @@ pub(crate) fn escape_unfinished_tag(mut html: String) -> String {
 /// The text with words at each of these inline images that has none of its own.
 pub fn with_words_for(html: &str, unread: &[InlineImage]) -> String {
     let is_unread = |img: &Element<'_, '_>| inline_image(img).is_some_and(|image| unread.contains(&image));
-    described(html, is_unread, "(picture left out: it could not be read)")
+    described(html, is_unread, NOT_READ)
 }
 
-/// The text for where no picture can stand: each becomes its own words, or says that there was one.
-pub fn with_words_in_place_of_pictures(html: &str) -> String {
-    let described = described(html, |_| true, "(picture)");
-    let words = without_pictures(&described).unwrap_or(described);
-    embed(&words, &BTreeMap::new())
+/// The text with words for the pictures that it brings itself, for where none can stand: each becomes its own words, or
+/// says that there was one.
+pub fn with_words_for_own_pictures(html: &str) -> String {
+    let described = described(html, |img| inline_image(img).is_none(), "(picture)");
+    without_pictures(&described).unwrap_or(described)
 }
 
 fn described(html: &str, these: impl Fn(&Element<'_, '_>) -> bool, words: &str) -> String {
@@ -256,13 +275,32 @@ fn embed_one(img: &mut Element<'_, '_>, with: Option<&Embedded>) -> lol_html::Ha
             img.set_attribute("src", &format!("data:{mimetype};base64,{base64}"))?;
         }
         None => {
-            // The attribute's value is still escaped, but for what an attribute need not escape.
-            let alt = img.get_attribute("alt").unwrap_or_default().replace('<', "&lt;").replace('>', "&gt;");
-            put_in_place_of(img, &alt, ContentType::Html);
+            let words = words_in_place_of(img);
+            put_in_place_of(img, &words, ContentType::Html);
         }
     }
     Ok(())
 }
+
+/// What a picture says of itself, and where it stands if that is another site. iTop's own that can be read are loaded
+/// before: of one that cannot, nothing but words is left.
+fn words_in_place_of(img: &Element<'_, '_>) -> String {
+    // An attribute's value is still escaped, but for what an attribute need not escape.
+    let escaped = |name| img.get_attribute(name).unwrap_or_default().replace('<', "&lt;").replace('>', "&gt;");
+    let (alt, source) = (escaped("alt"), escaped("src"));
+    let is_of_an_itop = img.has_attribute("data-img-id") || source.to_ascii_lowercase().contains(".document.php");
+    let lower = source.trim().to_ascii_lowercase();
+    let is_address = ["http://", "https://"].iter().any(|scheme| lower.starts_with(scheme));
+    match (alt.trim().is_empty(), is_address && !is_of_an_itop) {
+        (true, true) => source,
+        (false, true) => format!("{alt} ({source})"),
+        (false, false) => alt,
+        (true, false) if source.is_empty() && !is_of_an_itop => alt,
+        (true, false) => NOT_READ.to_owned(),
+    }
+}
+
+const NOT_READ: &str = "(picture left out: it could not be read)";
 
 /// Only the tag goes: one that is not closed, as `<image>` or within `<svg>`, would take all behind it along.
 fn put_in_place_of(tag: &mut Element<'_, '_>, words: &str, content: ContentType) {
@@ -405,8 +443,20 @@ mod tests {
     #[test]
     fn an_image_that_could_not_be_had_or_is_from_elsewhere_becomes_its_alt_text() {
         assert_eq!(embed(INLINE, &BTreeMap::new()), "<p>see a &quot;b&quot; here</p>");
-        assert_eq!(embed(r#"<img src="https://x/y.png" alt="<b>">"#, &BTreeMap::new()), "&lt;b&gt;");
-        assert_eq!(embed(r#"<img srcset="https://x/y.png 2x">"#, &BTreeMap::new()), "");
+        let rows = [
+            (r#"<img src="https://x/y.png?a=1&amp;b" alt="<b>">"#, "&lt;b&gt; (https://x/y.png?a=1&amp;b)"),
+            (r#"<img src="https://x/y.png">"#, "https://x/y.png"),
+            (r#"<img srcset="https://x/y.png 2x">"#, ""),
+            (r#"<img src="../x.png" alt="it">"#, "it"),
+            (
+                r#"<img src="https://x/pages/ajax.document.php?operation=download_inlineimage&amp;id=5&amp;s=zz">"#,
+                NOT_READ,
+            ),
+            (r#"<img src="cid:1234">"#, NOT_READ),
+        ];
+        for (html, words) in rows {
+            assert_eq!(embed(html, &BTreeMap::new()), words, "{html}");
+        }
     }
 
     #[test]

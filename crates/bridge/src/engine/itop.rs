@@ -32,7 +32,7 @@ pub struct Itop {
     pub instance: Instance,
     pub client: Client,
     /// Where its own links lead.
-    pub console: Console,
+    console: Mutex<Console>,
     /// A call that was sent may land until so long after.
     pub settle_ms: i64,
     /// A call ends after so long without a byte.
@@ -106,7 +106,7 @@ struct Seen {
 impl Itop {
     pub fn new(name: String, instance: Instance, client: Client, settle_ms: i64, timeout_ms: i64) -> Itop {
         let (known, breaker) = (Mutex::default(), Mutex::default());
-        let console = Console::at(client.base_url());
+        let console = Mutex::new(Console::at(client.base_url()));
         let (halts, knows_witnesses, trouble) = (Halts::default(), OnceCell::new(), Notify::new());
         Itop {
             name,
@@ -135,6 +135,18 @@ impl Itop {
     /// Where a log-in that is refused is mended.
     pub fn with_login_from(self, login_source: LoginSource) -> Itop {
         Itop { login_source, ..self }
+    }
+
+    /// Where its own links lead.
+    pub fn console(&self) -> Console {
+        self.console.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// It calls itself so in what it prints.
+    pub fn is_also_at(&self, url: &str, other: &Console) {
+        if self.console.lock().unwrap_or_else(PoisonError::into_inner).is_also_at(url, other) {
+            tracing::info!(side = self.name, url, "it calls itself so: what leads there is not told to the other side");
+        }
     }
 
     /// The zone of the server's times, where the configuration says it.

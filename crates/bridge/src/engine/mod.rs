@@ -144,6 +144,8 @@ struct Shared {
     alerts: Option<Alerts>,
     /// Tickets of which a date waits until the zone of a server, or how it prints dates, is known.
     waits_for_date: Mutex<BTreeSet<TicketOf>>,
+    /// Tickets that are left alone since they bear a bridge's mark, and of which that was said.
+    told_as_copies: Mutex<BTreeSet<TicketOf>>,
     /// The pairs, by number, whose files are more than PHP's memory takes, as this process has seen.
     heavy: Mutex<BTreeMap<i64, String>>,
     /// The highest counterpart that the store knew when this process began.
@@ -185,6 +187,7 @@ impl Engine {
             shared: Arc::new(Shared {
                 highest_known: tokio::sync::OnceCell::new(),
                 waits_for_date: Mutex::default(),
+                told_as_copies: Mutex::default(),
                 started_ms: parts.clock.now_ms(),
                 suspensions: Mutex::new(Suspensions::new(&parts.timing)),
                 missing: Missing::new(),

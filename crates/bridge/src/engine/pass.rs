@@ -6,12 +6,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use itop_bridge_core::document::Document;
+use itop_bridge_core::document::{Document, report_attributes};
 use itop_bridge_core::link::{CopyState, Ending, LogNote, Part};
 use itop_bridge_core::plan::{Halt, Note, Plan, Step, Write};
+use itop_bridge_core::policy::StatusToExternal;
 use itop_bridge_core::{Link, Policy, Side, Sight, Ticket, TicketKey, part_of, reconcile};
 use itop_client::Query;
 
+use super::connection::A_COPY;
 use super::failure::{Failure, Kind, and_look, news};
 use super::identity::with_iso_dates;
 use super::in_hand::InHand;
@@ -186,6 +188,9 @@ impl<'a> Pass<'a> {
         }
         if self.link_id.is_none() {
             self.idle_because = self.shared.why_not_carried(self.lane, &sights, &self.claim.look).await?;
+            if self.idle_because == Some(A_COPY) {
+                self.shared.say_that_it_is_a_copy(&self.claim.lease.of, &sights);
+            }
             match &sights.external {
                 Sight::Here(ticket) if self.idle_because.is_none() => {
                     self.link = Link::unborn(ticket.key());
@@ -287,7 +292,7 @@ impl<'a> Pass<'a> {
                     }
                 }
             }
-            let changed = self.take_notes(&plan);
+            let changed = self.take_notes(&plan) | self.saw(&sights);
             for side in Side::BOTH {
                 let listed = sights.ticket_mut(side).and_then(|ticket| ticket.files.as_mut());
                 self.link.recognize_files(side, &self.mark(), listed.map_or(&mut [], Vec::as_mut_slice));
@@ -481,6 +486,19 @@ impl<'a> Pass<'a> {
         self.link != before || plan.notes.iter().any(settles)
     }
 
+    /// Where the tickets stand, for people to see; answers whether that is news of a pair that is kept.
+    fn saw(&mut self, sights: &Sights) -> bool {
+        let mut is_news = false;
+        for side in Side::BOTH {
+            let (Some(ticket), seen) = (sights.ticket(side), &mut self.link.ancestor.side_mut(side).seen) else {
+                continue;
+            };
+            is_news |= ticket.status != *seen;
+            seen.clone_from(&ticket.status);
+        }
+        is_news && self.link_id.is_some()
+    }
+
     /// Carries the writes out in order. One that is refused does not hold back the others; one that
     /// says that the side is down does.
     async fn apply(&mut self, plan: &Plan, sights: &Sights) -> Result<Applied, Failure> {
@@ -525,6 +543,10 @@ impl<'a> Pass<'a> {
             Write::WalkStatus { on, wanted, walk } => {
                 let (_, target) = from_and_to(on.other());
                 self.walk(*on, wanted, walk, target, reason).await?;
+            }
+            Write::WriteText { on, code, value } => {
+                let (_, target) = from_and_to(on.other());
+                self.write_text(*on, (code, value), None, target, reason).await?;
             }
             Write::CopyFile { from, original } => {
                 let (source, target) = from_and_to(*from);
@@ -621,6 +643,13 @@ impl<'a> Pass<'a> {
 
     pub(super) fn made(&self, side: Side, ticket: &Ticket) -> String {
         self.policy.made(side, ticket).unwrap_or_default().to_owned()
+    }
+
+    /// This was written inside: where the report tells it, it is still to be told outside.
+    pub(super) fn is_reported(&mut self, on: Side, code: &str) {
+        let reports = on == Side::Internal && self.policy.status_to_external == StatusToExternal::Report;
+        let told = self.policy.internal_lifecycle.iter().filter(|_| reports).flat_map(report_attributes);
+        self.is_to_be_told |= told.into_iter().any(|told| told == code);
     }
 
     pub(super) fn did(&mut self, text: String) {

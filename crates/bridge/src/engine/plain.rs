@@ -4,6 +4,7 @@
 //! escaped), and stays owed until that is answered ok.
 
 use itop_bridge_core::link::{self, CopyState, Enclosure, Late, Part, PlainText};
+use itop_bridge_core::text::could_be_html;
 use itop_bridge_core::{FileKind, Link, Side, Ticket};
 use itop_client::Fields;
 
@@ -30,11 +31,11 @@ impl Pass<'_> {
                 return true;
             }
             let shown = shows(&sent.code).unwrap_or_default();
-            if shown.is_empty() || html::begins_with_tag(&sent.value) {
+            if shown.is_empty() || could_be_html(&sent.value) {
                 // Here nothing can be told yet, or ever.
                 return shown.is_empty() && may_come;
             }
-            let is_html = html::begins_with_tag(shown);
+            let is_html = could_be_html(shown);
             itop.learn_format(class, &sent.code, if is_html { Format::Html } else { Format::Plain });
             let is_written = sent.html.as_deref() == Some(shown);
             is_html && !is_written && came_of(&sent.value, shown)
@@ -99,9 +100,10 @@ impl Pass<'_> {
         let (on, code, AsHtml { value, encloses }) = (text.on, text.code.clone(), form);
         let itop = self.shared.itop(self.lane, on);
         let again = Fields::new().with(code.clone(), value.clone());
+        let is_known = text.html.is_some();
         let intend = |link: &mut Link, until_ms| {
-            // Where it owes none of its own, those of the stimulus stay.
-            if !encloses.is_empty() {
+            // A picture that stands in the HTML need not cross as a file, as it had to with plain text.
+            if is_known || !encloses.is_empty() {
                 link.enclose(on.other(), &code, &encloses);
             }
             link.may_land(Late::Field { code, value }, until_ms);

@@ -1,15 +1,15 @@
 //! Walking one side's ticket through its lifecycle, a stimulus at a time. The path is stored before
 //! the first stimulus and each answered state after it: after a crash the walk goes on.
 
-use itop_bridge_core::link::{Enclosure, Held, Late, LeftOut, Part, PlainText};
+use itop_bridge_core::link::{Enclosure, Held, Late, LeftOut, Part, PlainText, RefusedField};
 use itop_bridge_core::plan::{Stimulus, StimulusAttribute, TakenFrom};
 use itop_bridge_core::policy::StatusToExternal;
 use itop_bridge_core::ticket::is_external_key;
 use itop_bridge_core::{Link, Side, Ticket};
-use itop_client::Fields;
+use itop_client::{Error, Fields, Object};
 
-use super::apart::{Sizes, less_room, names};
-use super::barred::KEPT_BACK;
+use super::apart::{Sizes, blames_an_unnamed_value, less_room, names, words_for};
+use super::barred::{KEPT_BACK, NOT_TAKEN};
 use super::crossing::{Crossed, Target, Unsure, is_prose};
 use super::failure::{Failure, Kind};
 use super::fit::{Fitted, Words};
@@ -43,14 +43,7 @@ impl Pass<'_> {
             }
         }
         let enclosures = self.link.enclosures.clone();
-        let answer = loop {
-            match self.send_stimulus(on, stimulus, &sent, target).await? {
-                Err(error) if self.stimulate_with_less(on, &target.class, &mut sent, &error).await? => {
-                    self.look_at_what_it_did(&error);
-                }
-                answer => break answer,
-            }
-        };
+        let answer = self.send_what_is_taken(on, stimulus, &mut sent, target).await?;
         let is_sent = |text: &PlainText| text.on == on && sent.iter().any(|sent| sent.code == text.code);
         let state = match answer {
             Err(error) => {
@@ -83,6 +76,9 @@ impl Pass<'_> {
         self.is_to_be_told |= on == Side::Internal && self.policy.status_to_external == StatusToExternal::Report;
         self.wrote(&format!("{} to {state} in {}", stimulus.code, self.shared.itop(self.lane, on).name), reason);
         for sent in &sent {
+            if sent.from_source {
+                self.link.is_refused_no_more(on, &sent.code);
+            }
             self.say_how_it_fits(on, &sent.code, &sent.fitted);
         }
         if self.link.owes_enclosures() {
@@ -91,6 +87,104 @@ impl Pass<'_> {
         }
         self.save().await?;
         self.write_plain_texts_again(on, target).await
+    }
+
+    /// Sends the stimulus; where values are refused that the other ticket brings, without these.
+    async fn send_what_is_taken(
+        &mut self,
+        on: Side,
+        stimulus: &Stimulus,
+        sent: &mut Vec<Sent>,
+        target: &Ticket,
+    ) -> Result<Result<Option<Object>, Error>, Failure> {
+        let mut answer = self.send_stimulus(on, stimulus, sent, target).await?;
+        let mut is_searched = false;
+        while let Err(error) = &answer {
+            let error = error.clone();
+            if self.stimulate_with_less(on, &target.class, sent, &error).await?
+                || self.without_what_is_named(on, sent, &error)
+            {
+                self.look_at_what_it_did(&error);
+                answer = self.send_stimulus(on, stimulus, sent, target).await?;
+            } else if blames_an_unnamed_value(&error) && !is_searched {
+                is_searched = true;
+                answer = self.without_what_is_to_blame(on, stimulus, sent, target, error).await?;
+            } else {
+                break;
+            }
+        }
+        Ok(answer)
+    }
+
+    /// iTop says no, and not to what: one value of the other ticket's after the other is left out, then all of them.
+    async fn without_what_is_to_blame(
+        &mut self,
+        on: Side,
+        stimulus: &Stimulus,
+        sent: &mut Vec<Sent>,
+        target: &Ticket,
+        refused: Error,
+    ) -> Result<Result<Option<Object>, Error>, Failure> {
+        let all: Vec<usize> = (0..sent.len()).filter(|at| sent[*at].from_source).collect();
+        let trials = all.iter().map(|at| vec![*at]).chain((all.len() > 1).then(|| all.clone()));
+        let known = (self.link.refused.clone(), self.link.conflicts.clone());
+        for left_out in trials {
+            let mut less = sent.clone();
+            for at in left_out {
+                self.put_other_words(on, &mut less[at], &refused);
+            }
+            match self.send_stimulus(on, stimulus, &less, target).await? {
+                Err(error) if blames_an_unnamed_value(&error) => {
+                    (self.link.refused, self.link.conflicts) = (known.0.clone(), known.1.clone());
+                }
+                answer => {
+                    *sent = less;
+                    return Ok(answer);
+                }
+            }
+        }
+        Ok(Err(refused))
+    }
+
+    /// Other words in place of a value that was refused: the side's own default, where it has one.
+    fn put_other_words(&mut self, on: Side, sent: &mut Sent, error: &Error) {
+        let words = self.policy.defaults(on).get(&sent.code).map_or(NOT_TAKEN, String::as_str).to_owned();
+        let (code, source, now_ms) = (&sent.code, &sent.source, self.shared.now_ms());
+        let refused = RefusedField::new(on, code, source, words_for(error, code), now_ms).instead(&words);
+        self.value_refused(refused);
+        self.say_instead(on, sent, words);
+    }
+
+    fn say_instead(&self, on: Side, sent: &mut Sent, words: String) {
+        (sent.words, sent.unsure) = (Words::Plain(words), None);
+        (sent.from_source, sent.enclosed) = (false, Vec::new());
+        sent.in_place = true;
+        self.fit_attribute(on, sent);
+    }
+
+    /// What the error names of the other ticket's values goes with other words; and where those are refused too,
+    /// without any. Answers whether it named any.
+    fn without_what_is_named(&mut self, on: Side, sent: &mut Vec<Sent>, error: &Error) -> bool {
+        let is_named = |sent: &Sent| (sent.from_source || sent.in_place) && names(error, &sent.code);
+        if !error.had_no_effect() || !sent.iter().any(is_named) {
+            return false;
+        }
+        let mut left = Vec::new();
+        for mut attribute in std::mem::take(sent) {
+            if is_named(&attribute) && attribute.in_place {
+                let (code, source) = (&attribute.code, &attribute.source);
+                let known = self.link.refused_value(on, code, source).map(|known| known.words.clone());
+                let words = known.unwrap_or_else(|| words_for(error, code).to_owned());
+                self.value_refused(RefusedField::new(on, code, source, &words, self.shared.now_ms()).instead(""));
+                continue;
+            }
+            if is_named(&attribute) {
+                self.put_other_words(on, &mut attribute, error);
+            }
+            left.push(attribute);
+        }
+        *sent = left;
+        true
     }
 
     /// Writes the texts that stimuli left out, where nobody has written something else since.
@@ -109,9 +203,7 @@ impl Pass<'_> {
                 }
                 continue;
             }
-            let attribute =
-                StimulusAttribute { code: code.clone(), value: value.clone(), taken_from: TakenFrom::Source };
-            match self.write_text_left_out(on, &attribute, target).await {
+            match self.write_text(on, (code, value), Some(KEPT_BACK), target, "it was kept back before").await {
                 Ok(()) => self.release(&part).await?,
                 Err(failure) => {
                     let outcome = self.hold(part, "", failure).await;
@@ -122,20 +214,24 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// As much of it as there is room for.
-    async fn write_text_left_out(
+    /// Writes a text by itself, as much of it as there is room for, which no stimulus has carried. One that is refused
+    /// is a conflict; `in_place` is what stands there then, where that is not known of an earlier refusal.
+    pub(super) async fn write_text(
         &mut self,
         on: Side,
-        attribute: &StimulusAttribute,
+        (code, value): (&str, &str),
+        in_place: Option<&str>,
         target: &Ticket,
+        reason: &str,
     ) -> Result<(), Failure> {
         let itop = self.shared.itop(self.lane, on);
-        let mut sent = vec![self.formatted(on, attribute, target).await?];
-        // Where no words are left to be sent, the others stay.
-        while let [Sent { code, fitted, enclosed, .. }] = sent.as_slice() {
+        let taken_from = TakenFrom::Source;
+        let attribute = StimulusAttribute { code: code.to_owned(), value: value.to_owned(), taken_from };
+        let mut sent = vec![self.formatted(on, &attribute, target).await?];
+        while let [Sent { fitted, enclosed, .. }] = sent.as_slice() {
             let (client, comment) = (itop.client.clone(), self.comment());
-            let fields = Fields::new().with(code.clone(), fitted.value.clone());
-            let late = Late::Field { code: code.clone(), value: fitted.value.clone() };
+            let fields = Fields::new().with(code, fitted.value.clone());
+            let late = Late::Field { code: code.to_owned(), value: fitted.value.clone() };
             let intend = |link: &mut Link, until_ms| {
                 link.may_land(late, until_ms);
                 link.enclose(on.other(), code, enclosed);
@@ -143,7 +239,9 @@ impl Pass<'_> {
             let call = client.update(&target.class, target.id, &fields, &comment, &["id"]);
             let error = match self.write(itop, &target.class, intend, call).await? {
                 Ok(_) => {
-                    self.wrote(code, "it was kept back before");
+                    self.link.is_refused_no_more(on, code);
+                    self.wrote(code, reason);
+                    self.is_reported(on, code);
                     self.say_how_it_fits(on, code, fitted);
                     // What was planned does not know of its files.
                     self.look_again(self.shared.now_ms());
@@ -151,13 +249,22 @@ impl Pass<'_> {
                 }
                 Err(error) => error,
             };
-            if !self.stimulate_with_less(on, &target.class, &mut sent, &error).await? {
-                self.save().await?;
-                return Err(Failure::of(itop, &error));
+            if self.stimulate_with_less(on, &target.class, &mut sent, &error).await? {
+                self.look_at_what_it_did(&error);
+                continue;
             }
-            self.look_at_what_it_did(&error);
+            if error.had_no_effect() && !error.bad_values().is_empty() {
+                let refused = RefusedField::new(on, code, value, words_for(&error, code), self.shared.now_ms());
+                self.value_refused(match in_place {
+                    Some(words) => refused.instead(words),
+                    None => refused,
+                });
+                break;
+            }
+            self.save().await?;
+            return Err(Failure::of(itop, &error));
         }
-        Ok(())
+        self.save().await
     }
 
     async fn send_stimulus(
@@ -166,7 +273,7 @@ impl Pass<'_> {
         stimulus: &Stimulus,
         sent: &[Sent],
         target: &Ticket,
-    ) -> Result<Result<Option<itop_client::Object>, itop_client::Error>, Failure> {
+    ) -> Result<Result<Option<Object>, Error>, Failure> {
         let mut fields = Fields::new();
         for sent in sent {
             fields.set(sent.code.clone(), sent.fitted.value.clone());
@@ -213,32 +320,61 @@ impl Pass<'_> {
         target: &Ticket,
     ) -> Result<Sent, Failure> {
         let StimulusAttribute { code, value, .. } = attribute;
+        if is_of_the_source(attribute)
+            && let Some(known) = self.link.refused_value(on, code, value).cloned()
+            && target.read_at_ms < known.again_at_ms
+        {
+            return Ok(self.instead_of_what_is_known(on, known, value, target));
+        }
         if self.link.held(&Part::Status { on }).is_none() || !is_of_the_source(attribute) || !is_prose(value) {
             return self.formatted(on, attribute, target).await;
         }
-        let sent = self.as_sent(on, target, Crossed::as_it_is(code, KEPT_BACK), false);
-        Ok(Sent { left_out: Some(value.clone()), ..sent })
+        let sent = self.as_sent(on, target, Crossed::as_it_is(code, KEPT_BACK), attribute);
+        Ok(Sent { left_out: Some(value.clone()), from_source: false, ..sent })
+    }
+
+    /// What goes in place of a value that this iTop has refused already.
+    fn instead_of_what_is_known(&mut self, on: Side, known: RefusedField, value: &str, target: &Ticket) -> Sent {
+        let code = known.code.clone();
+        let words = self.policy.defaults(on).get(&code).map_or(NOT_TAKEN, String::as_str).to_owned();
+        let (taken_from, source) = (TakenFrom::Source, value.to_owned());
+        let attribute = StimulusAttribute { code: code.clone(), value: source, taken_from };
+        let mut sent = self.as_sent(on, target, Crossed::as_it_is(&code, value), &attribute);
+        self.link.is_refused_no_more(on, &code);
+        self.link.refused.push(known.instead(&words));
+        self.say_instead(on, &mut sent, words);
+        sent
     }
 
     /// The value in the form that the target holds, as much as it has room for: text that crosses is converted, the
     /// target's own is sent back unchanged.
     async fn formatted(&mut self, on: Side, attribute: &StimulusAttribute, target: &Ticket) -> Result<Sent, Failure> {
         let StimulusAttribute { code, value, .. } = attribute;
-        let from_source = is_of_the_source(attribute);
-        let crossed = if from_source {
+        let crossed = if is_of_the_source(attribute) {
             let place = Target { on, class: &target.class, code, holds: target.filled(code) };
             self.crossed_at_once(value, place).await?
         } else {
             Crossed::as_it_is(code, value)
         };
-        Ok(self.as_sent(on, target, crossed, from_source))
+        Ok(self.as_sent(on, target, crossed, attribute))
     }
 
-    fn as_sent(&self, on: Side, target: &Ticket, crossed: Crossed, from_source: bool) -> Sent {
+    fn as_sent(&self, on: Side, target: &Ticket, crossed: Crossed, attribute: &StimulusAttribute) -> Sent {
         let Crossed { code, words, unsure } = crossed;
         let room = self.shared.itop(self.lane, on).room(&target.class, &code);
-        let (fitted, enclosed) = (Fitted::default(), Vec::new());
-        let mut sent = Sent { code, words, unsure, room, fitted, as_html: None, enclosed, from_source, left_out: None };
+        let mut sent = Sent {
+            code,
+            source: attribute.value.clone(),
+            words,
+            unsure,
+            room,
+            fitted: Fitted::default(),
+            as_html: None,
+            enclosed: Vec::new(),
+            from_source: is_of_the_source(attribute),
+            in_place: false,
+            left_out: None,
+        };
         self.fit_attribute(on, &mut sent);
         sent
     }
@@ -258,48 +394,30 @@ impl Pass<'_> {
         }
     }
 
-    /// Less of the attributes that iTop did not take: a shorter text, or the side's own default in place of a value
-    /// that it does not know. Answers whether it is worth sending again.
+    /// Shorter texts, where what iTop said of them lets that help. Answers whether it is worth sending again.
     async fn stimulate_with_less(
         &mut self,
         on: Side,
         class: &str,
-        sent: &mut Vec<Sent>,
-        error: &itop_client::Error,
+        sent: &mut [Sent],
+        error: &Error,
     ) -> Result<bool, Failure> {
         let mut is_less = false;
-        let mut not_known = Vec::new();
         let sizes = Sizes::of(sent.iter().map(|attribute| (attribute.code.as_str(), attribute.fitted.value.as_str())));
         for attribute in sent.iter_mut().filter(|attribute| attribute.from_source) {
             let before = attribute.fitted.value.clone();
-            if let Some((room, learnt)) = less_room(attribute.room, (&attribute.code, &before), &sizes, error) {
-                attribute.room = room;
-                self.fit_attribute(on, attribute);
-                if attribute.fitted.value != before {
-                    is_less = true;
-                    if let Some(learnt) = learnt {
-                        self.shared.learn_room(self.shared.itop(self.lane, on), class, &attribute.code, learnt).await?;
-                    }
-                    continue;
-                }
-            }
-            if error.had_no_effect() && names(error, &attribute.code) {
-                not_known.push(attribute.code.clone());
-            }
-        }
-        for code in not_known {
-            let default = self.policy.defaults(on).get(&code).cloned();
-            let side = &self.shared.itop(self.lane, on).name;
-            self.did(format!("{code}: {side} does not take this value, and the stimulus goes without it: {error}"));
-            match (default, sent.iter_mut().find(|attribute| attribute.code == code)) {
-                (Some(default), Some(attribute)) => {
-                    (attribute.words, attribute.unsure) = (Words::Plain(default), None);
-                    (attribute.from_source, attribute.enclosed) = (false, Vec::new());
-                    self.fit_attribute(on, attribute);
-                }
-                _ => sent.retain(|attribute| attribute.code != code),
+            let Some((room, learnt)) = less_room(attribute.room, (&attribute.code, &before), &sizes, error) else {
+                continue;
+            };
+            attribute.room = room;
+            self.fit_attribute(on, attribute);
+            if attribute.fitted.value == before {
+                continue;
             }
             is_less = true;
+            if let Some(learnt) = learnt {
+                self.shared.learn_room(self.shared.itop(self.lane, on), class, &attribute.code, learnt).await?;
+            }
         }
         Ok(is_less)
     }
@@ -320,8 +438,11 @@ fn is_of_the_source(attribute: &StimulusAttribute) -> bool {
 }
 
 /// An attribute of a stimulus as it is sent.
+#[derive(Clone)]
 struct Sent {
     code: String,
+    /// The value as it stands where it was taken from.
+    source: String,
     words: Words,
     /// Sent as plain text without knowing whether the target holds HTML.
     unsure: Option<Unsure>,
@@ -333,6 +454,8 @@ struct Sent {
     enclosed: Vec<Enclosure>,
     /// The other ticket's words: a default, or the target's own, is nobody's to cut.
     from_source: bool,
+    /// Other words in place of a value that was refused.
+    in_place: bool,
     /// The source's text, where other words are sent in its place.
     left_out: Option<String>,
 }

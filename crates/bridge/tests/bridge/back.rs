@@ -8,6 +8,7 @@ mod odd_files;
 mod removed;
 mod report;
 
+pub use apply::OUTSIDE;
 use itop_sim::Attachment;
 
 use crate::world::*;

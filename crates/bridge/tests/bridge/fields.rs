@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use itop_sim::{Call, Effect, Fault, Version};
 
+use crate::status::go;
 use crate::world::*;
 
 const OVERWRITTEN: &str = "an edit made inside was overwritten";
@@ -540,7 +541,14 @@ async fn a_picture_in_any_html_field_crosses_without_its_address_and_its_secret(
             world.settle().await;
             let copy = world.copy_of(id).await;
             match inside {
-                Version::V3_1 => assert_eq!(copy.field("solution"), "press this: (picture) <here>"),
+                // No picture can stand in a plain text: it crosses as a file.
+                Version::V3_1 => {
+                    let name = format!("R-000001 image {}.png", image.id);
+                    let told = format!("press this: [picture: see the file \"{name}\"] <here>");
+                    assert_eq!(copy.field("solution"), told);
+                    let files = world.internal.attachments(copy.id);
+                    assert!(files.len() == 1 && files[0].filename == name && &files[0].data[..] == PNG, "{files:?}");
+                }
                 Version::V3_2 => {
                     let start = "<p>press <b>this</b>: <img src=\"data:image/png;base64,iVBORw0KGgpz";
                     assert!(copy.field("solution").starts_with(start), "{}", copy.field("solution"));
@@ -629,6 +637,98 @@ async fn a_text_is_not_judged_by_what_another_ticket_has_held_for_years() {
         }
         // No hook told of what stands there for years.
         world.look_at_everything().await;
+        world.one_more_pass_writes_nothing().await;
+    }
+}
+
+/// Plain texts that look like HTML, in attributes that are plain text on both sides: iTop keeps no such tag in HTML.
+#[tokio::test(start_paused = true)]
+async fn a_plain_text_keeps_what_looks_like_tags() {
+    const TEXTS: [&str; 3] = [
+        "<config><server>db01</server> down</config>",
+        "<p>a <b>bold</b> & <script>x</script> 5 < 6</p>",
+        "<p>an <x-own>element</x-own></p>",
+    ];
+    for versions in PAIRS {
+        let fields = "fields = [\"title\", \"description\", \"user_comment\"]";
+        let world = Setup::between(versions).sync(fields).start().await;
+        for text in TEXTS {
+            // Others hold what is HTML by its looks.
+            for n in 0..3 {
+                let id = world.acme().create_ticket("UserRequest", ticket(&format!("Printer {n}"))).await.unwrap();
+                world.acme().update(id, json!({ "pending_reason": "<p>one <b>two</b></p>" })).await.unwrap();
+            }
+            let mut said = ticket("down");
+            said["user_comment"] = json!(text);
+            let id = world.acme().create_ticket("UserRequest", said).await.unwrap();
+            world.settle().await;
+            assert_eq!(world.copy_of(id).await.field("user_comment"), text, "{versions:?}");
+            let assigned = json!({"team_id": 37, "agent_id": 9});
+            world.acme().stimulus(id, "ev_assign", assigned).await.unwrap();
+            world.acme().stimulus(id, "ev_pending", json!({ "pending_reason": text })).await.unwrap();
+            world.acme().update(id, json!({ "user_comment": format!("{text} again") })).await.unwrap();
+            world.settle().await;
+            let copy = world.copy_of(id).await;
+            assert_eq!(copy.field("pending_reason"), text, "{versions:?}");
+            assert_eq!(copy.field("user_comment"), format!("{text} again"), "{versions:?}");
+        }
+        world.one_more_pass_writes_nothing().await;
+    }
+}
+
+/// Pictures of other sites are no files of the ticket, and are not loaded: their address is said. One of iTop's own that
+/// cannot be read is named as such.
+#[tokio::test(start_paused = true)]
+async fn a_picture_that_does_not_cross_is_said_in_words() {
+    for versions in PAIRS {
+        let world = Setup::between(versions).start().await;
+        let base = world.acme().base_url();
+        let own = format!("{base}/pages/ajax.document.php?operation=download_inlineimage&amp;id=4711&amp;s=wrong");
+        let description = format!(
+            "<p>see <img src=\"https://example.org/x.png?a=1&amp;b=2\" alt=\"ext\"> and \
+             <img src=\"https://example.org/y.png\"> and <img src=\"{own}\">.</p>"
+        );
+        let mut said = ticket("pictures");
+        said["description"] = json!(description);
+        let id = world.acme().create_ticket("UserRequest", said).await.unwrap();
+        world.settle().await;
+        assert_eq!(
+            world.copy_of(id).await.field("description"),
+            "<p>see ext (https://example.org/x.png?a=1&amp;b=2) and https://example.org/y.png and \
+             (picture left out: it could not be read).</p>",
+            "{versions:?}"
+        );
+        world.one_more_pass_writes_nothing().await;
+    }
+}
+
+/// The same where a stimulus carries the text, before it is known how the inside holds it.
+#[tokio::test(start_paused = true)]
+async fn a_picture_in_a_solution_that_a_stimulus_carries_crosses() {
+    const PNG: &[u8] = b"\x89PNG\r\n\x1a\nscreen";
+    for inside in BOTH {
+        let world = Setup::between(Versions { outside: Version::V3_2, inside }).start().await;
+        let id = world.acme().create_ticket("UserRequest", ticket("with a picture")).await.unwrap();
+        go(world.acme(), id, &["ev_assign"]).await;
+        world.settle().await;
+        let image = world.acme().add_inline_image(id, "5ec2e7f00d", "image/png", PNG).await.unwrap();
+        let solution = format!("<p>press <b>this</b>: {}</p>", image.html);
+        let form = json!({"solution": solution, "resolution_code": "assistance", "service_id": 2});
+        world.acme().stimulus(id, "ev_resolve", form).await.unwrap();
+        world.settle().await;
+        let copy = world.copy_of(id).await;
+        let files = world.internal.attachments(copy.id);
+        let name = format!("R-000001 image {}.png", image.id);
+        match inside {
+            Version::V3_1 => {
+                assert_eq!(copy.field("solution"), format!("press this: [picture: see the file \"{name}\"]"));
+                assert!(files.len() == 1 && files[0].filename == name && &files[0].data[..] == PNG, "{files:?}");
+            }
+            Version::V3_2 => {
+                assert!(copy.field("solution").contains("data:image/png"), "{}", copy.field("solution"));
+                assert!(files.is_empty(), "{files:?}");
+            }
+        }
         world.one_more_pass_writes_nothing().await;
     }
 }

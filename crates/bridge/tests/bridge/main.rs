@@ -38,6 +38,7 @@ mod parents;
 mod printed;
 mod rebuild;
 mod refused;
+mod refused_texts;
 mod restored;
 mod resume;
 mod running;

@@ -5,6 +5,7 @@
 
 use itop_sim::Sim;
 
+use crate::listen::Log;
 use crate::status::{go, status};
 use crate::world::*;
 
@@ -159,6 +160,7 @@ async fn two_customers_of_one_provider_do_not_see_each_other(versions: Versions)
 
 /// The provider is itself the customer of a third house.
 async fn a_providers_copy_does_not_go_on_to_its_own_provider(versions: Versions) {
+    let log = Log::kept();
     let first = Setup::between(versions).start().await;
     let provider = first.internal.clone();
     let second = Setup::between(versions).beside(&first).acme_is(&provider).start().await;
@@ -170,6 +172,8 @@ async fn a_providers_copy_does_not_go_on_to_its_own_provider(versions: Versions)
     go(&provider, copy, &["ev_assign"]).await;
     both_settle(&first, &second).await;
     assert!(second.internal.tickets("Ticket").is_empty() && second.links().await.is_empty(), "a copy went on");
+    let said = log.lines("not carried inside");
+    assert!(said.len() == 1 && said[0].contains("acme:R-001001"), "{said:?}");
 
     // A ticket of the provider's own goes to the third house, and not to the customer.
     let own = provider.create_ticket("UserRequest", ticket("Our own printer")).await.unwrap();

@@ -185,3 +185,44 @@ async fn a_resolution_with_the_parent_is_told_outside_without_the_parent(version
         world.one_more_pass_writes_nothing().await;
     }
 }
+
+/// The customer's iTop calls itself by another address than the one by which the bridge reaches it.
+#[tokio::test(start_paused = true)]
+async fn an_address_below_what_an_itop_calls_itself_is_not_told() {
+    const OWN: &str = "http://10.0.0.7/own";
+    for versions in PAIRS {
+        let world = Setup::between(versions).start().await;
+        let acme = world.acme();
+        acme.call_itself(OWN);
+        let id = acme.create_ticket("UserRequest", ticket("Printer on fire")).await.unwrap();
+        world.settle().await;
+        let image = acme.add_inline_image(id, "5ec2e7f00d", "image/png", b"\x89PNG\r\n\x1a\nscreen").await.unwrap();
+        let said = format!(
+            "<p>{} {OWN}/env-production/x.html, <a href=\"{OWN}/data/9\">there</a>, \
+             http://other.example//pages//UI.php?operation=details&amp;class=UserRequest&amp;id=4711 \
+             http://other.example/?operation=details&amp;class=UserRequest&amp;id=4711 \
+             http://other.example/synchro/synchro_import.php?auth_pwd=4711</p>",
+            image.html
+        );
+        acme.update(id, json!({ "description": said })).await.unwrap();
+        acme.add_log_entry(id, "private_log", &format!("<p>{OWN}/z</p><p>{said}</p>")).await.unwrap();
+        acme.update(id, json!({ "pending_reason": format!("see {OWN}/y") })).await.unwrap();
+        acme.stimulus(id, "ev_assign", json!({"team_id": 37, "agent_id": 9})).await.unwrap();
+        acme.stimulus(id, "ev_pending", json!({})).await.unwrap();
+        world.settle().await;
+        let copy = world.copy_of(id).await;
+        assert_eq!(copy.field("pending_reason"), "see (link into the other iTop)", "{versions:?}");
+        let description = seen(copy.field("description"));
+        assert_eq!(description.matches("(link into the other iTop)").count(), 4, "{description}");
+        for told in ["10.0.0.7", "4711", "5ec2e7f00d"] {
+            let calls = world.internal.calls_containing(told);
+            assert!(calls.iter().all(|call| !call.is_write()), "{told} crossed: {calls:#?}");
+            let files = world.internal.attachments(copy.id);
+            assert!(
+                files.iter().all(|file| !String::from_utf8_lossy(&file.data).contains(told)),
+                "{told} in {files:?}"
+            );
+        }
+        world.one_more_pass_writes_nothing().await;
+    }
+}

@@ -108,6 +108,8 @@ fn taken(from: Side, file: File, counterpart: Option<u64>) -> Copy {
 fn as_they_stand(policy: &Policy, external: &Ticket, internal: &Ticket) -> Link {
     let mut link = Link { internal: Some(internal.key()), ..Link::unborn(external.key()) };
     restored::as_they_stand(policy, &mut link, external, internal);
+    link.ancestor.external.seen.clone_from(&external.status);
+    link.ancestor.internal.seen.clone_from(&internal.status);
     link
 }
 

@@ -4,7 +4,7 @@ use crate::link::{Conflict, Edit, Late, Link, is_as_agreed};
 use crate::plan::{FieldWrite, Note, Plan, Step, Value, Write};
 use crate::policy::Policy;
 use crate::text::{self, NO_DESCRIPTION};
-use crate::ticket::{Ticket, is_external_key};
+use crate::ticket::{Side, Ticket, is_external_key};
 use crate::words::Journey;
 
 /// The counterpart's creation: the bridged fields from the external ticket, everything that names a
@@ -78,7 +78,7 @@ fn told(policy: &Policy, external: &Ticket, text: &str) -> String {
 
 /// Whether this value of the field is HTML, or looks like it. A title never is: whatever stands there is text.
 fn is_markup(code: &str, value: &str) -> bool {
-    Policy::is_html(code) || (code != "title" && text::begins_with_tag(value))
+    Policy::is_html(code) || (code != "title" && text::could_be_html(value))
 }
 
 pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, plan: &mut Plan) {
@@ -100,8 +100,8 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
         if !moved && landed_late.is_none() {
             // Here the external side did not change: whatever stands inside stays.
             plan.notes.extend(newly_at_stake(link, internal, code, target).map(Note::EditAtStake));
-            if link.refused.iter().any(|refused| refused.code == *code) {
-                plan.notes.push(Note::NoLongerRefused(code.clone()));
+            if link.refused.iter().any(|refused| refused.is_at(Side::Internal, code)) {
+                plan.notes.push(Note::NoLongerRefused { on: Side::Internal, code: code.clone() });
             }
             let gone = link.owed.iter().filter(|late| late.is_of_field(code)).cloned();
             plan.notes.extend(gone.map(Note::NoLongerOwed));
@@ -122,7 +122,7 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
             plan.notes.push(Note::Field { code: code.clone(), external: source.clone(), internal: target.clone() });
             continue;
         }
-        if let Some(refused) = link.refused_value(code, source)
+        if let Some(refused) = link.refused_value(Side::Internal, code, source)
             && internal.read_at_ms < refused.again_at_ms
         {
             // Here the very same value would only be refused again.
@@ -206,6 +206,9 @@ fn same(code: &str, agreed: &str, now: &str) -> bool {
 /// unanswered write carried.
 fn lost_edit(link: &Link, code: &str, target: &str) -> Option<Edit> {
     let agreed = link.ancestor.internal.fields.get(code)?;
+    if link.refused.iter().any(|refused| refused.is_at(Side::Internal, code) && refused.stands_in(target)) {
+        return None;
+    }
     let may_be_ours = link.given_up().any(|late| carries(late, code, target));
     (!same(code, agreed, target)).then(|| Edit { code: code.to_owned(), value: target.to_owned(), may_be_ours })
 }

@@ -39,7 +39,9 @@ pub fn part_of(write: &Write) -> Option<Part> {
         Write::Enclose { from, kind, key, .. } => Part::Enclosure { from: *from, kind: *kind, key: key.clone() },
         Write::SendAside { from, log, key } => Part::Entries { from: *from, log: *log, key: key.clone() },
         Write::WriteDocument { kind, .. } => Part::Document { kind: *kind },
-        Write::UpdateFields { .. } | Write::SendLog { .. } | Write::SendBatch { .. } => return None,
+        Write::UpdateFields { .. } | Write::SendLog { .. } | Write::SendBatch { .. } | Write::WriteText { .. } => {
+            return None;
+        }
     })
 }
 

@@ -79,6 +79,7 @@ impl World {
             }
             Write::SendBatch { from, log } => self.send_batch(*from, *log, fates),
             Write::Enclose { .. } => panic!("every text of the model has room"),
+            Write::WriteText { .. } => unreachable!("these iTops refuse no text"),
             Write::SendAside { .. } => unreachable!("nothing stands before these iTops"),
             Write::WriteDocument { kind, copy } => self.write_document(*kind, *copy, fates.next().unwrap()),
         }

@@ -16,6 +16,7 @@ mod identity;
 mod logs;
 mod outward;
 mod parents;
+mod refused;
 mod restored;
 mod reworded;
 mod status;
@@ -160,6 +161,7 @@ fn every_row_holds() {
         dates::stimuli(),
         anew::in_doubt(),
         anew::left_behind(),
+        refused::refused(),
         restored::restored(),
     ]
     .into_iter()

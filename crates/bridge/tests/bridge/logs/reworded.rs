@@ -144,7 +144,7 @@ async fn an_entry_reworded_by_rest_is_the_same_whatever_its_length(versions: Ver
         let shown = world.show(PAIR).await;
         for file in [&before[2], &before[5]] {
             let named = format!(
-                "was reworded since: {} still has the old ones, in \"{}\" (attachment {})\n",
+                "was reworded since: {} still has the old words, in \"{}\" (attachment {})\n",
                 way.target_reference(),
                 file.filename,
                 file.id
@@ -203,7 +203,7 @@ async fn an_author_who_is_renamed_is_told(versions: Versions) {
             assert_eq!(way.files("log"), before);
             let shown = world.show(PAIR).await;
             let named = format!(
-                "has another author's name since: {} still has the old one, in \"{}\"",
+                "has another author's name since: {} still has the old name, in \"{}\"",
                 way.target_reference(),
                 before[0].filename
             );
