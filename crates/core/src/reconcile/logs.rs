@@ -211,6 +211,15 @@ impl One<'_> {
     }
 
     fn note(&self, what: LogNote, plan: &mut Plan) {
+        // What is known anew is fresh.
+        let fresh = match &what {
+            LogNote::Back(keys) | LogNote::Delivered(keys) | LogNote::Found { entries: keys, .. } => {
+                keys.iter().filter_map(|key| key.fresh_until_ms).min()
+            }
+            LogNote::Moved { now, .. } => now.fresh_until_ms,
+            _ => None,
+        };
+        fresh.into_iter().for_each(|until_ms| plan.look_again(until_ms.max(self.source.read_at_ms)));
         plan.notes.push(Note::Log { from: self.state.from, log: self.state.log, what });
     }
 
