@@ -156,7 +156,7 @@ impl One<'_> {
         if !difference.back.is_empty() {
             self.note(LogNote::Back(difference.back.clone()), plan);
         }
-        self.settle(&present, &difference.new, plan);
+        self.settle(&present, &mut difference.new, plan);
         let mut after = self.state.clone();
         for (before, now) in std::mem::take(&mut difference.moved) {
             after.is_moved(&before, &now);
@@ -189,11 +189,13 @@ impl One<'_> {
     }
 
     /// Known entries are looked at once more, when no save that was under way can take their place any more.
-    fn settle(&self, present: &[EntryKey], new: &[EntryKey], plan: &mut Plan) {
+    fn settle(&self, present: &[EntryKey], new: &mut [EntryKey], plan: &mut Plan) {
         let (past, later): (Vec<_>, Vec<_>) =
             self.state.fresh(present).partition(|(_, until_ms)| *until_ms <= self.source.read_at_ms);
         let settled = past.into_iter().filter(|(key, _)| !self.state.may_be_mistaken(key, new));
         let settled: Vec<EntryKey> = settled.map(|(key, _)| key.clone()).collect();
+        // Those that were pending may be remembered anew by this very plan.
+        new.iter_mut().filter(|key| settled.contains(key)).for_each(|key| key.fresh_until_ms = None);
         if !settled.is_empty() {
             self.note(LogNote::Settled(settled), plan);
         }
@@ -211,6 +213,15 @@ impl One<'_> {
     }
 
     fn note(&self, what: LogNote, plan: &mut Plan) {
+        // What is known anew is fresh.
+        let fresh = match &what {
+            LogNote::Back(keys) | LogNote::Delivered(keys) | LogNote::Found { entries: keys, .. } => {
+                keys.iter().filter_map(|key| key.fresh_until_ms).min()
+            }
+            LogNote::Moved { now, .. } => now.fresh_until_ms,
+            _ => None,
+        };
+        fresh.into_iter().for_each(|until_ms| plan.look_again(until_ms.max(self.source.read_at_ms)));
         plan.notes.push(Note::Log { from: self.state.from, log: self.state.log, what });
     }
 

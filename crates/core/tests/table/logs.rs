@@ -1,5 +1,6 @@
 //! Case logs: new entries cross as files.
 
+use itop_bridge_core::caselog::ENTRY_SETTLES_MS;
 use itop_bridge_core::link::CopyState;
 use itop_bridge_core::{FileKind, Link, LogName, Side};
 
@@ -178,7 +179,8 @@ pub fn batches() -> Vec<Case> {
             "a back of the private log outside",
             "private:1:a:20260301100000-7 arrived as 600 of the private log outside",
             "batch over of the private log outside",
-        ]),
+        ])
+        .looks_again_at(NOW + ENTRY_SETTLES_MS),
         case(
             "an entry on its way whose date moved meanwhile is no new one",
             of_a(&[text(None)]),
@@ -186,7 +188,8 @@ pub fn batches() -> Vec<Case> {
             int(),
         )
         .writes(["send the batch of the private log outside"])
-        .notes(["a moved to 2026-03-01 11:00:00 of the private log outside"]),
+        .notes(["a moved to 2026-03-01 11:00:00 of the private log outside"])
+        .looks_again_at(NOW + ENTRY_SETTLES_MS),
         case(
             "of a batch half sent the rest is sent",
             of_a(&[image(Some(CopyState::Stands(600))), text(None)]),
@@ -374,14 +377,16 @@ pub fn gone_entries() -> Vec<Case> {
             ext().log(of(2)),
             int(),
         )
-        .notes(["b back of the private log outside"]),
+        .notes(["b back of the private log outside"])
+        .looks_again_at(NOW + ENTRY_SETTLES_MS),
         case(
             "equal words and another date are one entry whose date moved",
             given(1),
             ext().log([log[0].clone().at("11:00")]),
             int(),
         )
-        .notes(["a moved to 2026-03-01 11:00:00 of the private log outside"]),
+        .notes(["a moved to 2026-03-01 11:00:00 of the private log outside"])
+        .looks_again_at(NOW + ENTRY_SETTLES_MS),
         case(
             "equal words of another person are another entry",
             given(1),
@@ -396,7 +401,8 @@ pub fn gone_entries() -> Vec<Case> {
                 "b moved to 2026-03-01 11:01:00 of the private log outside",
                 "c moved to 2026-03-01 11:02:00 of the private log outside",
                 "d moved to 2026-03-01 11:03:00 of the private log outside",
-            ]),
+            ])
+            .looks_again_at(NOW + ENTRY_SETTLES_MS),
         case(
             "three of eight gone at once halt the log, and nothing new of it is sent",
             given(8),
@@ -435,7 +441,8 @@ pub fn gone_entries() -> Vec<Case> {
             "a+b+c vanished of the private log outside",
             "d+e+f delivered of the private log outside",
             "resume is over of the private log outside",
-        ]),
+        ])
+        .looks_again_at(NOW + ENTRY_SETTLES_MS),
         case(
             "a log that halts lets its batch wait",
             given(3).sending(OUTSIDE, &[log[3].clone()], &[(FileKind::Log, "private:4:d:20260301100300-7", None)]),

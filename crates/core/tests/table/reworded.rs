@@ -1,5 +1,6 @@
 //! Case logs in which somebody changed words in place: an anonymiser, a moderator.
 
+use itop_bridge_core::caselog::ENTRY_SETTLES_MS;
 use itop_bridge_core::caselog::LogState;
 use itop_bridge_core::link::CopyState;
 use itop_bridge_core::parents::Kept;
@@ -138,7 +139,7 @@ pub fn entries() -> Vec<Case> {
         .notes([
             "a moved to 2026-03-01 11:00:00 of the private log outside",
             "b moved to 2026-03-01 12:00:00 of the private log outside",
-        ]),
+        ]).looks_again_at(NOW + ENTRY_SETTLES_MS),
         case(
             "the old words that are said once more are a new entry",
             link().delivered(OUTSIDE, [a.clone()]),

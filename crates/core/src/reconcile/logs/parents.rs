@@ -44,8 +44,8 @@ impl One<'_> {
         }
         // What crosses is looked at again after it was sent.
         let stay = sorted.kept.iter().map(|kept| &kept.key).chain(sorted.held.iter().map(|held| &held.key));
-        let fresh = stay.filter_map(|key| key.fresh_until_ms).filter(|until_ms| *until_ms > self.source.read_at_ms);
-        fresh.for_each(|until_ms| plan.look_again(until_ms));
+        let fresh = stay.filter_map(|key| key.fresh_until_ms);
+        fresh.for_each(|until_ms| plan.look_again(until_ms.max(self.source.read_at_ms)));
         if !sorted.kept.is_empty() {
             self.note(LogNote::Kept(sorted.kept), plan);
         }
