@@ -163,7 +163,8 @@ impl<'a> Pass<'a> {
         let wrote = match (self.wrote.as_slice(), self.idle_because) {
             ([], Some(why)) => format!("nothing: {why}"),
             ([], None) => match &self.link.halt {
-                Some(halt) => format!("nothing: the pair has halted: {}", halt.text),
+                // The halt's own line says why.
+                Some(_) => "nothing: the pair has halted".to_owned(),
                 // The line says what failed.
                 None => "nothing".to_owned(),
             },

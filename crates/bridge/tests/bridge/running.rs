@@ -84,7 +84,7 @@ async fn webhooks_with_a_wrong_key_are_counted_for_check_and_plan_names_the_next
 
     let (outcome, said) = world.plan("acme:R-000001").await.unwrap();
     assert_eq!(outcome, Outcome::Fine);
-    let told = "\nNo webhook has told of it; the next sweep of acme is at about 2026-11-24 ";
+    let told = "\nNo webhook has told of a change that waits; the next sweep of acme is at 2026-11-24 ";
     assert!(said.contains("update fields") && said.contains(told), "{said}");
     world.acme().drop_hooks(false);
     assert_eq!(hook(&world, "update-ticket", Some(EXTERNAL_KEY)).await, 202);
