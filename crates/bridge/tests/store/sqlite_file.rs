@@ -238,7 +238,11 @@ fn another_process_that_writes_too_long_is_named_and_nothing_is_half_done() {
 fn what_the_disk_refuses_is_said_in_clear_words() {
     let words = |code| {
         let error = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
-        unavailable(Err::<(), _>(StoreError::from(error)))
+        match StoreError::from(error) {
+            StoreError::Unavailable(words) if code != rusqlite::ffi::SQLITE_CORRUPT => words,
+            damaged @ StoreError::Damaged(_) if code == rusqlite::ffi::SQLITE_CORRUPT => damaged.to_string(),
+            other => panic!("another error: {other}"),
+        }
     };
     for (code, said) in [
         (rusqlite::ffi::SQLITE_FULL, "the disk is full"),
