@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::clock::Clock;
 use crate::config::effective::effective;
 use crate::config::{Config, Login};
+use crate::moment::moment;
 use crate::random::Random;
 use crate::store::{Instance, Result, SqliteStore, Store};
 
@@ -283,13 +284,6 @@ impl fmt::Display for Differs {
             Difference::Gone => write!(out, "[{section}] is gone from the file"),
             Difference::Other => write!(out, "[{section}] differs ({})", keys.join(", ")),
         }
-    }
-}
-
-fn moment(ms: i64) -> String {
-    match jiff::Timestamp::from_millisecond(ms) {
-        Ok(time) => time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
-        Err(_) => format!("{ms} ms"),
     }
 }
 

@@ -5,6 +5,13 @@ use std::process::{Command, Output};
 
 use itop_bridge::store::{SqliteStore, Store as _};
 
+/// Two sides at which nothing listens.
+const CONFIG: &str = "[server]\nid = \"7f3a\"\n[store]\nurl = \"sqlite:bridge.db\"\n\
+                      [internal]\nname = \"elitery\"\nurl = \"http://127.0.0.1:1\"\nuser = \"b\"\npassword = \"p\"\n\
+                      api_keys = [\"sk_internal\"]\ndefaults = { org = \"Demo\", caller = 6 }\n\
+                      [external.acme]\nurl = \"http://127.0.0.1:2\"\nuser = \"b\"\npassword = \"p\"\n\
+                      api_keys = [\"sk_external\"]\nonly = \"all\"\n";
+
 fn call(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_itop-bridge")).args(arguments).output().unwrap()
 }
@@ -49,12 +56,7 @@ fn a_verb_without_a_store_says_so_and_makes_none() {
     let folder = std::env::temp_dir().join(format!("itop-bridge-cli-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let (config, store) = (folder.join("itop-bridge.toml"), folder.join("bridge.db"));
-    let text = "[server]\nid = \"7f3a\"\n[store]\nurl = \"sqlite:bridge.db\"\n\
-                [internal]\nname = \"elitery\"\nurl = \"http://127.0.0.1:1\"\nuser = \"b\"\npassword = \"p\"\n\
-                api_keys = [\"sk_internal\"]\ndefaults = { org = \"Demo\", caller = 6 }\n\
-                [external.acme]\nurl = \"http://127.0.0.1:2\"\nuser = \"b\"\npassword = \"p\"\n\
-                api_keys = [\"sk_external\"]\nonly = \"all\"\n";
-    std::fs::write(&config, text).unwrap();
+    std::fs::write(&config, CONFIG).unwrap();
     let verbs = [
         &["plan", "1"][..],
         &["links", "list"],
@@ -93,12 +95,7 @@ fn status_tells_whether_serve_runs_and_ends_with_0_1_or_2() {
     };
     let (code, _, why) = status(&[]);
     assert_eq!(code, Some(2), "{why}");
-    let text = "[server]\nid = \"7f3a\"\n[store]\nurl = \"sqlite:bridge.db\"\n\
-                [internal]\nname = \"elitery\"\nurl = \"http://127.0.0.1:1\"\nuser = \"b\"\npassword = \"p\"\n\
-                api_keys = [\"sk_internal\"]\ndefaults = { org = \"Demo\", caller = 6 }\n\
-                [external.acme]\nurl = \"http://127.0.0.1:2\"\nuser = \"b\"\npassword = \"p\"\n\
-                api_keys = [\"sk_external\"]\nonly = \"all\"\n";
-    std::fs::write(&config, text).unwrap();
+    std::fs::write(&config, CONFIG).unwrap();
     let (code, _, why) = status(&[]);
     assert!(code == Some(2) && why.contains("there is no store at"), "{why}");
     let mut serving = SqliteStore::open_exclusive(&store).unwrap();

@@ -12,6 +12,7 @@ use comfy_table::{Table, presets};
 use jiff::civil::Date;
 use serde_json::json;
 
+use super::ask::is_agreed;
 use super::serve::signalled;
 use super::{Outcome, block_on, print_json, progress, store, ticket};
 use crate::app;
@@ -102,10 +103,7 @@ fn ask(question: &str) -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() {
         bail!("nothing was marked: nobody can be asked here. Add --yes, or --dry-run");
     }
-    eprint!("{question} [y/N] ");
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    Ok(is_agreed(question)?)
 }
 
 /// What the verb does, with an engine over the store.

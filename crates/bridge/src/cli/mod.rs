@@ -15,6 +15,7 @@ use crate::clock::SystemClock;
 use crate::random::SystemRandom;
 use crate::telemetry::{self, Speaker};
 
+mod ask;
 pub mod backfill;
 pub mod backup;
 mod check;

@@ -1,6 +1,6 @@
 //! `resume`: ends the halt of a ticket, or the halt or pause of a whole side.
 
-use std::io::{IsTerminal as _, Write};
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::bail;
@@ -8,7 +8,7 @@ use clap::Args;
 use itop_bridge_core::Link;
 use itop_bridge_core::plan::HaltKind;
 
-use super::{Outcome, store, ticket};
+use super::{Outcome, ask, store, ticket};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::count::counted;
@@ -67,14 +67,12 @@ fn is_wanted(resume: &Resume, store: &mut dyn Store, config: &Config) -> anyhow:
     let halt = stored.link.halt.as_ref().filter(|_| stored.state == LinkState::Live);
     let ends = halt.is_some_and(|halt| matches!(AfterResume::of(Some(halt.kind)), AfterResume::Ends { .. }));
     let (Some(halt), true) = (halt, ends) else { return Ok(true) };
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+    if !ask::is_somebody_there() {
         return Ok(true);
     }
     let name = ticket::pair_name(config, &stored);
-    eprint!("{name} has halted: {}\nWhere that is still so, the pair ends for good. Go on? [y/N] ", halt.text);
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    let question = format!("{name} has halted: {}\nWhere that is still so, the pair ends for good. Go on?", halt.text);
+    Ok(ask::is_agreed(&question)?)
 }
 
 /// What the verb does to a store.

@@ -1,10 +1,9 @@
 //! How people name a ticket on the command line: `acme:R-000123`, `elitery:R-000077`, a link's number, or a plain
 //! `R-000123` where only one ticket is called so.
 
-use std::io::IsTerminal as _;
-
 use anyhow::bail;
 
+use super::ask;
 use crate::config::Config;
 use crate::store::{Instance, MAX_ROWS, Store, Stored, TicketOf};
 
@@ -164,7 +163,7 @@ fn called(store: &mut dyn Store, config: &Config, reference: &str) -> anyhow::Re
 /// The name as it was given; where several tickets fit it, a person at a terminal is asked which is meant.
 pub(super) fn settled(store: &mut dyn Store, config: &Config, name: &str) -> anyhow::Result<String> {
     let is_plain = !name.contains(':') && name.parse::<i64>().is_err() && is_reference(name);
-    if !is_plain || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+    if !is_plain || !ask::is_somebody_there() {
         return Ok(name.to_owned());
     }
     let called = called(store, config, name)?;
@@ -175,10 +174,8 @@ pub(super) fn settled(store: &mut dyn Store, config: &Config, name: &str) -> any
     for (at, (name, pair)) in called.iter().enumerate() {
         eprintln!("  {}  {}", at + 1, of_pair(config, name, pair));
     }
-    eprint!("Which one? [1-{}] ", called.len());
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    let chosen = answer.trim().parse::<usize>().ok().and_then(|number| called.get(number.checked_sub(1)?));
+    let answer = ask::answer(&format!("Which one? [1-{}]", called.len()))?;
+    let chosen = answer.parse::<usize>().ok().and_then(|number| called.get(number.checked_sub(1)?));
     match chosen {
         Some((name, _)) => Ok(name.clone()),
         None => bail!("none was chosen; nothing was changed"),

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::bail;
 use clap::{Args, Subcommand};
 
+use super::ask::is_agreed;
 use super::{Outcome, store, ticket};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -65,10 +66,7 @@ fn ask(question: &str) -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() {
         bail!("nothing was changed: nobody can be asked here. Add --yes");
     }
-    eprint!("{question} [y/N] ");
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    Ok(is_agreed(question)?)
 }
 
 /// Why an external cannot be what was asked for, where the store does not know it.

@@ -1,0 +1,21 @@
+//! Questions to the person at the terminal. They go to standard error: standard output is for what a verb tells.
+
+use std::io::{self, IsTerminal as _};
+
+/// Whether somebody reads a question, and can answer it.
+pub(super) fn is_somebody_there() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// What was typed, without the spaces around it.
+pub(super) fn answer(question: &str) -> io::Result<String> {
+    eprint!("{question} ");
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(answer.trim().to_owned())
+}
+
+/// Anything but a yes is a no.
+pub(super) fn is_agreed(question: &str) -> io::Result<bool> {
+    Ok(matches!(answer(&format!("{question} [y/N]"))?.to_lowercase().as_str(), "y" | "yes"))
+}
