@@ -34,6 +34,9 @@ pub enum Fault {
     LandLate(Duration),
     /// iTop's own answer with a code and a message, without effect.
     Answer { code: i64, message: String },
+    /// Another transaction is in the way, and the database rolls this call back: without effect, and told in the words
+    /// of that call's operation.
+    Deadlock,
     /// Answered ok, but what the call appended to case logs is lost to another writer that was
     /// faster: measured on real iTops.
     LoseLogEntries,
@@ -67,7 +70,7 @@ impl Fault {
             | Self::Cut { effect, .. }
             | Self::Hang(effect) => *effect == Effect::Committed,
             Self::Warning(_) | Self::LoseLogEntries => true,
-            Self::Refuse | Self::LandLate(_) | Self::Answer { .. } => false,
+            Self::Refuse | Self::LandLate(_) | Self::Answer { .. } | Self::Deadlock => false,
         }
     }
 }

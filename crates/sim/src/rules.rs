@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value as Json;
+
 use crate::refusal::Refusal;
 use crate::schema::{Class, Kind};
 use crate::value::{Object, Value};
@@ -84,6 +86,20 @@ pub struct SqlError {
 }
 
 impl SqlError {
+    pub fn deadlock() -> Self {
+        let reason = "Deadlock found when trying to get lock; try restarting transaction".to_owned();
+        Self { number: 1213, reason, set: String::new() }
+    }
+
+    /// As the call of this `json_data` answers it.
+    pub fn of_request(self, request: &Json) -> Refusal {
+        let class = request["class"].as_str().unwrap_or_default();
+        match request["operation"].as_str() {
+            Some("core/update" | "core/apply_stimulus") => self.of_update(class, request["key"].as_u64().unwrap_or(0)),
+            _ => self.of_insert(class),
+        }
+    }
+
     /// As an insert answers it: under its own number, with the whole query and its data.
     pub fn of_insert(self, class: &str) -> Refusal {
         let SqlError { number, reason, set } = self;

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use crate::fault::{Effect, Fault};
 use crate::form;
 use crate::intake::Asked;
 use crate::reply;
 use crate::rest::{Outcome, php_json};
+use crate::rules::SqlError;
 use crate::sim::Sim;
 use crate::value::Value;
 
@@ -117,6 +118,10 @@ impl Sim {
             Fault::Answer { code, message } => {
                 Wire::Answer(self.answered(&asked, php_json(&json!({"code": code, "message": message}))))
             }
+            Fault::Deadlock => {
+                let refusal = SqlError::deadlock().of_request(asked.json.as_ref().unwrap_or(&Json::Null));
+                Wire::Answer(self.answered(&asked, php_json(&refusal.to_json())))
+            }
             Fault::LoseLogEntries => Wire::Answer(self.answered(&asked, body)),
         }
     }
@@ -211,6 +216,7 @@ fn no_image(image: Response<Bytes>, fault: Fault) -> Wire {
         Fault::Proxy { status, header, .. } => Wire::Answer(reply::of_proxy(status, header)),
         Fault::Page(html, _) => page(StatusCode::OK, &html),
         Fault::Answer { message, .. } => page(StatusCode::OK, &message),
+        Fault::Deadlock => page(StatusCode::OK, &SqlError::deadlock().of_insert("InlineImage").message),
         Fault::Warning(text) => Wire::Answer(image.map(|bytes| Bytes::from([text.as_bytes(), &bytes].concat()))),
         Fault::Cut { after_bytes, .. } => Wire::Cut(image.into_body().into_iter().take(after_bytes).collect()),
         Fault::Hang(_) | Fault::LandLate(_) => Wire::Hang,

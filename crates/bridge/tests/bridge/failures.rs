@@ -749,7 +749,7 @@ async fn an_outage_before_a_refusal_does_not_count_towards_parking(versions: Ver
     world.pass_seconds(2 * HOUR).await;
     // Back, with a dead-lock of the database for three minutes.
     world.internal.heal();
-    world.internal.fail_with(|call| call.is_write().then(|| Fault::error("Deadlock found when trying to get lock")));
+    world.internal.fail_with(|call| call.is_write().then_some(Fault::Deadlock));
     world.pass_seconds(3 * MINUTE).await;
     let shown = row(&world, "acme", id).await.expect("it waits");
     assert!(shown.error.as_deref().unwrap_or_default().contains("Deadlock") && !shown.parked, "{shown:?}");

@@ -205,7 +205,7 @@ fn fault(draw: &Draw, scene: &Scene) -> Fault {
         3 => Fault::Warning("Warning: Undefined variable $x in y.php on line 7\n".into()),
         4 => Fault::Cut { after_bytes: usize::try_from(draw.below(60)).expect("small"), effect },
         5 | 6 => Fault::Hang(effect),
-        7 => Fault::error("Error: Deadlock found when trying to get lock"),
+        7 => Fault::Deadlock,
         // `settle_seconds` is 300.
         _ if !scene.clock_jumps => Fault::LandLate(Duration::from_secs(1 + draw.below(270))),
         _ => Fault::Hang(Effect::Committed),
