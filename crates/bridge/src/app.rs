@@ -33,6 +33,8 @@ pub struct Seams {
     pub timing: Timing,
     /// The way to where alerts are posted; `None` for a bridge that posts none, whatever the configuration says.
     pub post: Option<Arc<dyn Transport>>,
+    /// Nothing is written to an iTop, whatever asks for it: what would be is logged.
+    pub dry_run: bool,
 }
 
 /// Makes the way to one side's iTop.
@@ -57,7 +59,7 @@ impl App {
         let metrics = Arc::new(Metrics::default());
         let itop = |side: &SideConfig, instance, memory: &Memory| {
             let observer = Some(metrics::observer(metrics.clone(), &side.name));
-            let client = client(side, memory, transport(side)?, observer)?;
+            let client = client(side, memory, transport(side)?, observer, seams.dry_run)?;
             let itop = Itop::new(side.name.clone(), instance, client, side.settle_ms, side.timeout_ms);
             let itop = itop.with_login_from(side.login_from.clone());
             Ok(itop.in_time_zone(side.time_zone.clone()).in_date_format(side.date_format.clone()))
@@ -96,6 +98,7 @@ impl App {
             lanes,
             metrics,
             alerts,
+            dry_run: seams.dry_run,
         });
         let router = router(Arc::new(state)).merge(crate::http::metrics_route(engine.clone()));
         Ok(App { engine, router, store, timing })
@@ -142,6 +145,7 @@ pub fn over(config: &Config, store: StoreHandle, transport: MakeTransport<'_>) -
         random: Arc::new(SystemRandom),
         timing: config.timing(),
         post: None,
+        dry_run: false,
     };
     App::new(config, seams, transport)
 }
@@ -159,6 +163,7 @@ pub fn client(
     memory: &Memory,
     transport: Arc<dyn Transport>,
     observer: Option<Observer>,
+    only_reads: bool,
 ) -> Result<Client, SideError> {
     let transport = match side.absent.first() {
         Some(absent) => Arc::new(Unasked(absent.to_string())),
@@ -175,6 +180,7 @@ pub fn client(
         max_calls: side.max_calls,
         secrets: side.proxy.as_ref().map(passwords_of).unwrap_or_default(),
         memory: memory.clone(),
+        only_reads,
         observer,
         ..ClientConfig::new(side.url.clone(), login)
     };

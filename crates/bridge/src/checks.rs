@@ -352,7 +352,7 @@ fn no_organisation(externals: &[ExternalConfig]) -> Option<Part> {
 
 impl Table<'_> {
     async fn judge(&self, transport: MakeTransport<'_>, memory: &Memory, clock: &dyn Clock) -> Vec<Finding> {
-        let client = transport(self.side).and_then(|transport| app::client(self.side, memory, transport, None));
+        let client = transport(self.side).and_then(|transport| app::client(self.side, memory, transport, None, false));
         let (reached, told) = match &client {
             Ok(client) => {
                 let answer = client.check_login().await;
@@ -378,7 +378,7 @@ impl Table<'_> {
 
     /// Whether that server takes a call of this size now; none where that was not answered.
     async fn takes(&self, bytes: u64, transport: MakeTransport<'_>, memory: &Memory) -> Option<bool> {
-        let client = transport(self.side).and_then(|transport| app::client(self.side, memory, transport, None));
+        let client = transport(self.side).and_then(|transport| app::client(self.side, memory, transport, None, false));
         match client.ok()?.check_size(bytes).await {
             Ok(()) => Some(true),
             Err(error) if error.class == ErrorClass::TooLarge => Some(false),

@@ -33,6 +33,9 @@ pub struct Loaded {
     since_ms: i64,
     process: u32,
     version: String,
+    /// It writes to no iTop.
+    #[serde(default)]
+    dry_run: bool,
     salt: String,
     /// Dotted key to the hash of its value.
     values: BTreeMap<String, String>,
@@ -42,12 +45,13 @@ pub struct Loaded {
 
 impl Loaded {
     /// What this process has loaded now.
-    pub fn now(config: &Config, clock: &dyn Clock, random: &dyn Random) -> Loaded {
+    pub fn now(config: &Config, dry_run: bool, clock: &dyn Clock, random: &dyn Random) -> Loaded {
         let mut salt = [0; 16];
         random.fill(&mut salt);
         let salt = salt.iter().map(|byte| format!("{byte:02x}")).collect();
         let (since_ms, process, version) = (clock.now_ms(), std::process::id(), VERSION.to_owned());
-        let mut loaded = Loaded { since_ms, process, version, salt, values: BTreeMap::new(), secrets: BTreeMap::new() };
+        let (values, secrets) = (BTreeMap::new(), BTreeMap::new());
+        let mut loaded = Loaded { since_ms, process, version, dry_run, salt, values, secrets };
         (loaded.values, loaded.secrets) = loaded.hashes(config);
         loaded
     }
@@ -163,6 +167,11 @@ fn of_login(login: &Login) -> (&'static str, &SecretString) {
         Login::Password { password, .. } => ("password", password),
         Login::Token(token) => ("token", token),
     }
+}
+
+/// Whether the last `serve` of this store was a dry run, whether or not it runs now.
+pub fn was_dry_run(store: &mut dyn Store) -> Result<bool> {
+    Ok(Loaded::kept(store)?.is_some_and(|loaded| loaded.dry_run))
 }
 
 /// The running process has read the file of a log-in again.
@@ -305,7 +314,7 @@ mod tests {
     }
 
     fn loaded() -> Loaded {
-        Loaded::now(&config(TEXT), &VirtualClock::starting_at(5), &SeededRandom::new(1))
+        Loaded::now(&config(TEXT), false, &VirtualClock::starting_at(5), &SeededRandom::new(1))
     }
 
     fn differs(text: &str) -> Vec<String> {
@@ -324,7 +333,8 @@ mod tests {
             differs(&format!("{TEXT}[sync]\nsweep_seconds = 60\n[alerts]\nwebhook_url = \"http://chat/1\"\n")),
             ["[alerts] is new", "[external.acme] differs (sync.sweep_seconds)"]
         );
-        let both = Loaded::now(&config(&format!("{TEXT}{BETA}")), &VirtualClock::starting_at(5), &SeededRandom::new(1));
+        let both =
+            Loaded::now(&config(&format!("{TEXT}{BETA}")), false, &VirtualClock::starting_at(5), &SeededRandom::new(1));
         let gone: Vec<String> = both.compare(&config(TEXT)).iter().map(ToString::to_string).collect();
         assert_eq!(gone, ["[external.beta] is gone from the file"]);
     }
@@ -343,7 +353,7 @@ mod tests {
             assert!(!text.contains(secret), "{text}");
         }
         assert!(loaded().secrets.values().flatten().all(|hash| hash.len() == OF_SECRET), "a secret's hash is cut");
-        let again = Loaded::now(&config(TEXT), &VirtualClock::starting_at(5), &SeededRandom::new(2));
+        let again = Loaded::now(&config(TEXT), false, &VirtualClock::starting_at(5), &SeededRandom::new(2));
         assert_ne!(again.values, loaded().values, "each start has a salt of its own");
     }
 

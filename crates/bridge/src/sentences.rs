@@ -1,7 +1,9 @@
 //! How a standing is told: the sentences that every verb, `check` and the alerts share. What is so is decided in
 //! `standing`; here it is only put in words.
 
+use itop_bridge_core::document::DocumentKind;
 use itop_bridge_core::link::{Ending, Unanswered};
+use itop_bridge_core::plan::Write;
 use itop_bridge_core::{Link, Side};
 
 use crate::config::{Condition, Config};
@@ -321,11 +323,16 @@ pub fn is_slowed(side: &str, until_ms: i64) -> String {
 /// `serve` is known not to run.
 pub const NOT_SERVED: &str = "`serve` does not run: what waits goes on once it is started";
 
+pub const DRY_RUN: &str = "`serve` is a dry run: it writes nothing until it is started without `--dry-run`";
+
 /// What is wrong with the sides that a ticket of this external depends on, or with any; a line each.
 pub fn of_sides(sides: &Sides, external: Option<&str>, now_ms: i64) -> Vec<String> {
     let mut lines = Vec::new();
     if sides.is_not_served() {
         lines.push(NOT_SERVED.to_owned());
+    }
+    if sides.is_dry_run {
+        lines.push(DRY_RUN.to_owned());
     }
     let concerns = |side: &&SideStands| {
         external.is_none_or(|external| side.name == external || side.instance == crate::store::Instance::Internal)
@@ -383,4 +390,43 @@ pub fn ended(text: &str) -> String {
 pub fn capital(text: &str) -> String {
     let mut characters = text.chars();
     characters.next().map_or(String::new(), |first| first.to_uppercase().chain(characters).collect())
+}
+
+/// What a pass does with one write, as `plan` and a dry run tell it.
+pub fn write(write: &Write) -> String {
+    match write {
+        Write::CreateTicket { class, .. } => format!("make {} {class}", article(class)),
+        Write::UpdateFields { fields } => {
+            let codes: Vec<&str> = fields.iter().map(|field| field.code.as_str()).collect();
+            format!("update {}", codes.join(", "))
+        }
+        Write::WalkStatus { wanted, .. } => format!("move the status to {wanted}"),
+        Write::WriteText { code, .. } => format!("write {code}, which was refused before"),
+        Write::CopyFile { .. } => "copy a file".to_owned(),
+        Write::RewriteFile { .. } => "bring a copy up to date, in place".to_owned(),
+        Write::DeleteCopy { .. } => "delete a copy".to_owned(),
+        Write::SendLog { log, entries, .. } => {
+            let entries = counted(entries.len(), "entry", "entries");
+            format!("attach {entries} of the {} log, as a file", log.word())
+        }
+        Write::SendBatch { log, .. } => format!("attach what is not sent yet of the {} log", log.word()),
+        Write::Enclose { copy: None, .. } => "attach what a field has no room for".to_owned(),
+        Write::Enclose { copy: Some(_), .. } => "bring up to date what a field has no room for".to_owned(),
+        Write::SendAside { log, .. } => format!("attach what was kept back of the {} log", log.word()),
+        Write::WriteDocument { kind, copy } => {
+            let document = match kind {
+                DocumentKind::Report => "the report of the status",
+                DocumentKind::Notice => "the notice",
+            };
+            match copy {
+                None => format!("attach {document}"),
+                Some(_) => format!("bring {document} up to date"),
+            }
+        }
+    }
+}
+
+/// Incident and EmergencyChange begin with a vowel; so does UserRequest, but not to the ear.
+fn article(class: &str) -> &'static str {
+    if class.starts_with(['A', 'E', 'I', 'O']) { "an" } else { "a" }
 }

@@ -59,6 +59,7 @@ async fn start(way: fn() -> Way) -> Running {
         random: Arc::new(SystemRandom),
         timing: Timing { shutdown_ms: 100, ..Timing::default() },
         post: None,
+        dry_run: false,
     };
     let transport = move |_: &SideConfig| Ok(Arc::new(way()) as Arc<dyn Transport>);
     let app = App::new(&config, seams, &transport).unwrap();

@@ -92,6 +92,22 @@ pub enum Write {
 }
 
 impl Write {
+    /// The side that is written to.
+    pub fn on(&self) -> Side {
+        match self {
+            Write::CreateTicket { .. } | Write::UpdateFields { .. } => Side::Internal,
+            Write::WalkStatus { on, .. } | Write::WriteText { on, .. } => *on,
+            Write::CopyFile { from, .. }
+            | Write::RewriteFile { from, .. }
+            | Write::DeleteCopy { from, .. }
+            | Write::SendLog { from, .. }
+            | Write::SendBatch { from, .. }
+            | Write::Enclose { from, .. }
+            | Write::SendAside { from, .. } => from.other(),
+            Write::WriteDocument { kind, .. } => kind.on(),
+        }
+    }
+
     /// The side whose list of files must be known before this is carried out: what it would make may be there
     /// already. What is rewritten in place answers itself whether it still stands.
     pub fn needs_the_files_of(&self) -> Option<Side> {

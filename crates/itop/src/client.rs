@@ -54,6 +54,8 @@ pub struct ClientConfig {
     pub memory: Memory,
     /// Largest answer of a call that reads no contents.
     pub max_answer_bytes: u64,
+    /// Nothing that may change this iTop is sent: such a call fails at once, without effect.
+    pub only_reads: bool,
     pub observer: Option<Observer>,
 }
 
@@ -67,6 +69,7 @@ impl ClientConfig {
             max_calls: 4,
             memory: Memory::default(),
             max_answer_bytes: 64 << 20,
+            only_reads: false,
             observer: None,
         }
     }
@@ -352,6 +355,9 @@ impl Client {
         let Call { asked, mut request, charge_bytes, max_answer_bytes, secret } = call;
         request.extensions_mut().insert(MaxAnswerBytes(max_answer_bytes));
         let sent = Sent { asked, bytes: request.body().len(), charge_bytes, secret };
+        if self.shared.config.only_reads && sent.asked.operation.writes() {
+            return Err(self.would_write(sent));
+        }
         if self.is_held_back() {
             return Err(self.held_back(sent));
         }

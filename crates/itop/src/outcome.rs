@@ -187,6 +187,13 @@ impl Client {
         self.error(sent, Verdict { class, effect: Effect::None, http_status: None, code: None, message })
     }
 
+    /// Not sent, since this client only reads.
+    pub(crate) fn would_write(&self, sent: Sent) -> Error {
+        let message = "not sent: this client only reads".to_owned();
+        let (class, effect) = (ErrorClass::Refused, Effect::None);
+        self.error(sent, Verdict { class, effect, http_status: None, code: None, message })
+    }
+
     fn maintenance(&self, sent: Sent, status: StatusCode) -> Error {
         let message = "this iTop is under maintenance".to_owned();
         let (class, effect) = (ErrorClass::Transient, Effect::None);

@@ -334,6 +334,27 @@ async fn calls_at_a_time_are_limited_and_a_late_start_is_none() {
     assert_eq!((&late[0].class, late[0].effect), (&ErrorClass::Transient, Effect::None));
 }
 
+#[tokio::test]
+async fn a_client_that_only_reads_sends_no_write() {
+    let script = Script::new([ok(CREATED)]);
+    let client = Client::new(ClientConfig { only_reads: true, ..config() }, script.clone()).unwrap();
+    let fields = Fields::new();
+    let refused = [
+        client.create("UserRequest", &fields, "c", &["id"]).await.err(),
+        client.update("UserRequest", 7, &fields, "c", &["id"]).await.err(),
+        client.apply_stimulus("UserRequest", 7, "ev_close", &fields, "c", &["id"]).await.err(),
+        client.delete("UserRequest", 7, "c").await.err(),
+        client.call("core/other", Default::default()).await.err(),
+    ];
+    for error in refused {
+        let error = error.expect("it is not sent");
+        assert_eq!((&error.class, error.effect), (&ErrorClass::Refused, Effect::None), "{error}");
+    }
+    assert_eq!(script.calls(), 0);
+    let _ = client.check_login().await;
+    assert_eq!(script.calls(), 1, "what only reads is sent");
+}
+
 #[tokio::test(start_paused = true)]
 async fn contents_share_a_budget_across_clients() {
     let memory = Memory::new(1 << 20);

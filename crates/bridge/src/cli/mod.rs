@@ -150,7 +150,7 @@ pub fn run() -> ExitCode {
         Verb::Init(verb) => init::run(verb, &cli.config, &mut out),
         Verb::Check(verb) => check::run(verb, &cli.config, &mut out),
         Verb::Setup(verb) => setup::run(verb, &cli.config, &mut out),
-        Verb::Serve(_) => serve::run(&cli.config),
+        Verb::Serve(serve) => serve::run(serve, &cli.config),
         Verb::Status(verb) => status::run(verb, &cli.config, &SystemClock, &mut out),
         Verb::Backfill(verb) => backfill::run(verb, &cli.config, &mut out),
         Verb::Plan(verb) => plan::run(verb, &cli.config, &mut out),

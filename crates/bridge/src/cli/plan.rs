@@ -5,10 +5,10 @@ use std::path::Path;
 
 use anyhow::bail;
 use clap::Args;
-use itop_bridge_core::caselog::EntryKey;
+use itop_bridge_core::caselog::{BatchFile, EntryKey};
 use itop_bridge_core::document::{Document, DocumentKind};
 use itop_bridge_core::plan::{self, FieldWrite, Note, Step, Stimulus, Value};
-use itop_bridge_core::{FileContent, LogName, Side, Sight, Ticket};
+use itop_bridge_core::{FileContent, Link, LogName, Side, Sight, Ticket};
 
 use super::ticket::Named;
 use super::{Outcome, block_on, store, ticket};
@@ -159,6 +159,12 @@ struct Shown<'a> {
     out: &'a mut dyn Write,
 }
 
+/// A plan, and the link that it was made of.
+struct Planned<'a> {
+    plan: &'a plan::Plan,
+    link: &'a Link,
+}
+
 impl Shown<'_> {
     fn all(mut self) -> anyhow::Result<Outcome> {
         let preview = self.preview;
@@ -259,16 +265,25 @@ impl Shown<'_> {
         if plan.writes.is_empty() {
             writeln!(self.out, "\nA pass writes nothing.")?;
         }
-        for step in &plan.writes {
-            let (on, what, lines) = self.step(step, plan);
+        let preview = self.preview;
+        self.each(&Planned { plan, link: &preview.link })?;
+        match &preview.once_made {
+            Some((link, plan)) if !plan.writes.is_empty() => {
+                writeln!(self.out, "\nThen, once it is made:")?;
+                self.each(&Planned { plan, link })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn each(&mut self, planned: &Planned<'_>) -> anyhow::Result<()> {
+        for step in &planned.plan.writes {
+            let (on, what, lines) = self.step(step, planned);
             let name = self.name(on).to_owned();
             writeln!(self.out, "\n{name}: {what}\n  because {}", step.reason)?;
             for line in lines {
                 writeln!(self.out, "  {line}")?;
             }
-        }
-        if plan.writes.iter().any(|step| matches!(step.write, plan::Write::CreateTicket { .. })) {
-            writeln!(self.out, "\nThen, once it stands, its status, files and log entries follow.")?;
         }
         Ok(())
     }
@@ -281,67 +296,38 @@ impl Shown<'_> {
     }
 
     /// The side that is written to, what is done there, and the diff.
-    fn step(&self, step: &Step, plan: &plan::Plan) -> (Side, String, Vec<String>) {
+    fn step(&self, step: &Step, of: &Planned<'_>) -> (Side, String, Vec<String>) {
         use plan::Write::*;
-        match &step.write {
-            CreateTicket { class, fields } => {
-                (Side::Internal, format!("make {} {class}", article(class)), self.fields(fields))
-            }
-            UpdateFields { fields } => (Side::Internal, "update fields".to_owned(), self.fields(fields)),
-            WalkStatus { on, walk, .. } => {
-                (*on, "move the status".to_owned(), walk.iter().flat_map(stimulus).collect())
-            }
-            WriteText { on, code, value } => {
-                (*on, "write a text that was refused before".to_owned(), marked('+', code, value))
-            }
-            CopyFile { from, original } => {
-                let line = format!("+ {}", self.file(*from, *original));
-                (from.other(), "copy a file".to_owned(), vec![line])
-            }
+        let files = |files: &[BatchFile]| files.iter().map(|file| format!("+ {}", file.name)).collect();
+        let lines = match &step.write {
+            CreateTicket { fields, .. } | UpdateFields { fields } => self.fields(fields),
+            WalkStatus { walk, .. } => walk.iter().flat_map(stimulus).collect(),
+            WriteText { code, value, .. } => marked('+', code, value),
+            CopyFile { from, original } => vec![format!("+ {}", self.file(*from, *original))],
             RewriteFile { from, original, .. } => {
                 let before = self.copied(*from, *original).map_or("the copy".to_owned(), described);
-                let lines = vec![format!("- {before}"), format!("+ {}", self.file(*from, *original))];
-                (from.other(), "bring a copy up to date, in place".to_owned(), lines)
+                vec![format!("- {before}"), format!("+ {}", self.file(*from, *original))]
             }
             DeleteCopy { from, original, .. } => {
                 let before = self.copied(*from, *original).map_or("the copy".to_owned(), described);
-                (from.other(), "delete a copy".to_owned(), vec![format!("- {before}")])
+                vec![format!("- {before}")]
             }
-            SendLog { from, log, entries } => {
-                let what = format!("attach {} of the {} log, as a file", entries_of(entries.len()), log.word());
-                (from.other(), what, self.entries(*from, *log, entries))
-            }
+            SendLog { from, log, entries } => self.entries(*from, *log, entries),
             SendBatch { from, log } => {
-                let state = self.preview.link.log(*from, *log);
-                let files = state.and_then(|state| state.batch.as_ref()).map(|batch| &batch.files);
-                let lines = files.into_iter().flatten().map(|file| format!("+ {}", file.name)).collect();
-                (from.other(), format!("attach what is not sent yet of the {} log", log.word()), lines)
+                let batch = of.link.log(*from, *log).and_then(|state| state.batch.as_ref());
+                files(batch.map_or(&[], |batch| &batch.files))
             }
-            Enclose { from, kind, key, copy } => {
-                let what = match copy {
-                    None => "attach what a field has no room for",
-                    Some(_) => "bring up to date what a field has no room for",
-                };
-                let file = self.preview.link.enclosure(*from, *kind, key);
-                let lines = file.iter().map(|file| format!("+ {}", file.name)).collect();
-                (from.other(), what.to_owned(), lines)
+            Enclose { from, kind, key, .. } => {
+                let file = of.link.enclosure(*from, *kind, key);
+                file.iter().map(|file| format!("+ {}", file.name)).collect()
             }
             SendAside { from, log, key } => {
-                let batches = self.preview.link.log(*from, *log).into_iter().flat_map(|state| state.batches());
-                let files = batches.filter(|batch| batch.key() == Some(key)).flat_map(|batch| &batch.files);
-                let lines = files.map(|file| format!("+ {}", file.name)).collect();
-                (from.other(), format!("attach what was kept back of the {} log", log.word()), lines)
+                let mut batches = of.link.log(*from, *log).into_iter().flat_map(|state| state.batches());
+                files(batches.find(|batch| batch.key() == Some(key)).map_or(&[], |batch| &batch.files))
             }
-            WriteDocument { kind, copy } => {
-                let what = match (kind, copy) {
-                    (DocumentKind::Report, None) => "attach the report of the status",
-                    (DocumentKind::Report, Some(_)) => "bring the report of the status up to date",
-                    (DocumentKind::Notice, None) => "attach the notice",
-                    (DocumentKind::Notice, Some(_)) => "bring the notice up to date",
-                };
-                (kind.on(), what.to_owned(), self.document(*kind, plan))
-            }
-        }
+            WriteDocument { kind, .. } => self.document(*kind, of),
+        };
+        (step.write.on(), sentences::write(&step.write), lines)
     }
 
     fn ticket(&self, side: Side) -> Option<&Ticket> {
@@ -388,12 +374,12 @@ impl Shown<'_> {
             .collect()
     }
 
-    fn document(&self, kind: DocumentKind, plan: &plan::Plan) -> Vec<String> {
-        let noted = plan.notes.iter().rev().find_map(|note| match note {
+    fn document(&self, kind: DocumentKind, of: &Planned<'_>) -> Vec<String> {
+        let noted = of.plan.notes.iter().rev().find_map(|note| match note {
             Note::Document(document) if document.kind == kind => Some(document),
             _ => None,
         });
-        let Some(Document { lines, holds, .. }) = noted.or(self.preview.link.document(kind)) else {
+        let Some(Document { lines, holds, .. }) = noted.or(of.link.document(kind)) else {
             return Vec::new();
         };
         let held = |line| holds.as_ref().is_some_and(|held| held.contains(line));
@@ -401,11 +387,6 @@ impl Shown<'_> {
         new.map(|line| format!("+ {} {}", line.state, line.date.as_deref().unwrap_or_default()).trim_end().to_owned())
             .collect()
     }
-}
-
-/// Incident and EmergencyChange begin with a vowel; so does UserRequest, but not to the ear.
-fn article(class: &str) -> &'static str {
-    if class.starts_with(['A', 'E', 'I', 'O']) { "an" } else { "a" }
 }
 
 fn stimulus(stimulus: &Stimulus) -> Vec<String> {
@@ -418,10 +399,6 @@ fn stimulus(stimulus: &Stimulus) -> Vec<String> {
 
 fn described(content: &FileContent) -> String {
     format!("{} ({})", content.name, content.mimetype)
-}
-
-fn entries_of(number: usize) -> String {
-    counted(number, "entry", "entries")
 }
 
 /// A value with its sign and name, cut where it is long. Whoever sees it is not to have the secret of a

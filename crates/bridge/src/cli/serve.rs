@@ -15,7 +15,7 @@ use crate::app::{self, App, Seams};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
 use crate::random::SystemRandom;
-use crate::running::Loaded;
+use crate::running::{self, Loaded};
 use crate::sides::{self, Moved};
 use crate::store::{SqliteStore, Store as _, StoreHandle};
 
@@ -27,6 +27,7 @@ use crate::store::{SqliteStore, Store as _, StoreHandle};
 #[command(after_help = "\
 Examples:
   itop-bridge serve
+  itop-bridge serve --dry-run
   RUST_LOG=itop_bridge=debug itop-bridge --config /etc/itop-bridge/itop-bridge.toml serve
 
 Environment:
@@ -40,9 +41,18 @@ Exit codes:
   0  stopped by SIGTERM or Ctrl-C; the passes in hand were ended
   1  could not start (the configuration, the store or the port), or was stopped at once by a second signal
   2  wrong usage")]
-pub(super) struct Serve {}
+pub(super) struct Serve {
+    /// Write to no iTop: take webhooks, sweep and plan as ever, and log what would be written.
+    ///
+    /// The line of a ticket is "dry run", with what would be written; `plan TICKET` shows it as a diff. Each day ends
+    /// with a summary per external, and so does the run. The connection begins with the dry run: once `serve` starts
+    /// over the same store without this flag, it writes all that was planned. For a trial that leaves no trace, let
+    /// the configuration name a store of its own, and delete that afterwards.
+    #[arg(long)]
+    dry_run: bool,
+}
 
-pub(super) fn run(config: &Path) -> anyhow::Result<Outcome> {
+pub(super) fn run(serve: &Serve, config: &Path) -> anyhow::Result<Outcome> {
     let config = Config::load(config)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
@@ -51,10 +61,10 @@ pub(super) fn run(config: &Path) -> anyhow::Result<Outcome> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?
-        .block_on(serve(&config))
+        .block_on(until_stopped(&config, serve.dry_run))
 }
 
-async fn serve(config: &Config) -> anyhow::Result<Outcome> {
+async fn until_stopped(config: &Config, dry_run: bool) -> anyhow::Result<Outcome> {
     let mut signals = Signals::new().context("cannot listen for signals")?;
     let mut sqlite = store::open(config, |path| SqliteStore::open_exclusive(path))?;
     let compared = sides::compare(&mut sqlite, config)?;
@@ -69,7 +79,11 @@ async fn serve(config: &Config) -> anyhow::Result<Outcome> {
     // The lock says that no other process works on this store: whoever held a lease is dead.
     sqlite.expire_leases(SystemClock.now_ms())?;
     say_what_stands_still(&mut sqlite, config)?;
-    Loaded::now(config, &SystemClock, &SystemRandom).keep(&mut sqlite)?;
+    if dry_run || running::was_dry_run(&mut sqlite)? {
+        // What a dry run has planned waits for its next look: it is written, or told again, now.
+        sqlite.hurry(SystemClock.now_ms())?;
+    }
+    Loaded::now(config, dry_run, &SystemClock, &SystemRandom).keep(&mut sqlite)?;
     let store = StoreHandle::thread(sqlite);
     let seams = Seams {
         store: store.clone(),
@@ -77,11 +91,16 @@ async fn serve(config: &Config) -> anyhow::Result<Outcome> {
         random: Arc::new(SystemRandom),
         timing: config.timing(),
         post: config.alerts.is_some().then(app::post_transport).transpose()?,
+        dry_run,
     };
     let app = App::new(config, seams, &app::http_transport)?;
+    let engine = app.engine.clone();
     let listen = config.server.listen;
     let listener = tokio::net::TcpListener::bind(listen).await.map_err(|error| cannot_listen(listen, &error))?;
     tracing::info!(listen = %listener.local_addr()?, externals = config.externals.len(), "itop-bridge serves");
+    if dry_run {
+        tracing::warn!("a dry run: nothing is written to any iTop");
+    }
 
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(async move {
@@ -94,6 +113,9 @@ async fn serve(config: &Config) -> anyhow::Result<Outcome> {
         std::process::exit(1);
     });
     let outcome = app.run(listener, stopped).await;
+    for summary in engine.dry_run_summaries() {
+        tracing::info!(external = %summary.external, would = %summary, "the dry run is over");
+    }
     store.close().await;
     outcome?;
     tracing::info!("stopped");

@@ -101,6 +101,8 @@ struct Screen {
 #[serde(rename_all = "snake_case")]
 enum Serve {
     Running,
+    /// It runs, and writes to no iTop.
+    DryRun,
     Stopped,
     Unknown,
 }
@@ -178,6 +180,7 @@ impl Screen {
         }
         tickets.sort_by_key(|ticket| (!ticket.needs_a_person, ticket.word));
         let serve = match sides.is_served {
+            _ if sides.is_dry_run => Serve::DryRun,
             Some(true) => Serve::Running,
             Some(false) => Serve::Stopped,
             None => Serve::Unknown,
@@ -193,6 +196,10 @@ impl Screen {
         writeln!(out, "{}", moment(self.at_ms))?;
         match self.serve {
             Serve::Running => writeln!(out, "serve: runs")?,
+            Serve::DryRun => writeln!(
+                out,
+                "serve: runs as a dry run, and writes nothing; the tickets that wait are those that it would write to"
+            )?,
             Serve::Stopped => writeln!(out, "serve: {}. Start it: `itop-bridge serve`", sentences::NOT_SERVED)?,
             Serve::Unknown => {}
         }

@@ -17,12 +17,14 @@ mod create;
 mod crossing;
 mod dates;
 mod documents;
+mod dry_run;
 mod enclosures;
 mod escaping;
 mod failure;
 mod fields;
 mod files;
 mod fit;
+mod foresee;
 mod given_again;
 mod halting;
 mod halts;
@@ -79,6 +81,7 @@ pub use backfill::{Older, TellClass, TitleAdopted, TitlePair, Titled, Unclear, W
 pub use barred::{name_of as part_name, told as kept_back};
 pub use connection::connection_began_after;
 pub use dates::kept_date_format;
+pub use dry_run::Summary;
 pub use heavy::told as too_heavy;
 pub use html::{log_text, without_image_addresses};
 pub use instants::{Offsets, agree_for_a_year};
@@ -99,6 +102,7 @@ use crate::random::Random;
 use crate::store::{StoreHandle, TicketOf};
 use crate::timing::Timing;
 use breaker::Down;
+use dry_run::DryRun;
 use failure::Failure;
 use missing::Missing;
 use policies::Policies;
@@ -117,6 +121,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// Where alerts go, if anywhere.
     pub alerts: Option<Alerts>,
+    /// Nothing is written to an iTop: what would be is logged.
+    pub dry_run: bool,
 }
 
 /// The engine, ready to run. Cheap to clone.
@@ -142,6 +148,7 @@ struct Shared {
     missing: Missing,
     metrics: Arc<Metrics>,
     alerts: Option<Alerts>,
+    dry_run: Option<DryRun>,
     /// Tickets of which a date waits until the zone of a server, or how it prints dates, is known.
     waits_for_date: Mutex<BTreeSet<TicketOf>>,
     /// Tickets that are left alone since they bear a bridge's mark, and of which that was said.
@@ -199,6 +206,7 @@ impl Engine {
                 internal: parts.internal,
                 metrics: parts.metrics,
                 alerts: parts.alerts,
+                dry_run: parts.dry_run.then(DryRun::default),
                 heavy: Mutex::default(),
                 lanes: parts.lanes.into_iter().map(lane).collect(),
             }),
@@ -251,6 +259,7 @@ impl Engine {
         parts.spawn(until_stop(stop.clone(), sweep::run_internal(self.shared.clone())));
         parts.spawn(until_stop(stop.clone(), probe::run(self.shared.clone(), None)));
         parts.spawn(until_stop(stop.clone(), told::run(self.shared.clone())));
+        parts.spawn(until_stop(stop.clone(), dry_run::run(self.shared.clone())));
         parts.spawn(until_stop(stop, alerts::run(self.shared.clone())));
         parts
     }

@@ -1,20 +1,16 @@
 //! What a pass would write, without a pass: both sides are read, the core decides, and nothing is written,
 //! neither to an iTop nor to the store.
 
-use itop_bridge_core::link::CopyState;
-use itop_bridge_core::plan::{Plan, Write};
-use itop_bridge_core::{FileContent, Link, Policy, Side, Sight, TicketKey, TicketMark, reconcile};
+use itop_bridge_core::plan::Plan;
+use itop_bridge_core::{FileContent, Link, Side, Sight, TicketMark};
 use itop_client::oql_quote;
 
 use super::failure::Failure;
-use super::files::unknown_copies;
+use super::foresee::Contents;
 use super::sights::Sights;
 use super::worker::{self, NoClass};
 use super::{Engine, Lane, Shared};
 use crate::store::{Claim, Lease, Look, TicketOf};
-
-/// Of a time of iTop's, `2026-01-31 12:00:00`.
-const DAY: usize = 10;
 
 /// What both sides show of a ticket, and what a pass would make of it.
 #[derive(Debug)]
@@ -27,6 +23,8 @@ pub struct Preview {
     pub internal: Sight,
     /// A pass that has something to wait for, or a ticket that is not carried, makes no plan.
     pub planned: Result<Plan, NoPlan>,
+    /// Where the plan makes the counterpart: what the same pass would write next, and the link that it would go by.
+    pub once_made: Option<(Link, Plan)>,
     /// What the files hold that would be copied or rewritten.
     pub contents: Vec<(Side, u64, FileContent)>,
     /// The day on which iTop says that the external ticket was made, where it was read.
@@ -124,7 +122,7 @@ impl Engine {
         let class = shared.class_of(lane, &claim).await?.map_err(|none| no_class(of, &none))?;
         let policy = shared.policy(lane, &class).await?;
         let read = worker::read_both(shared, lane, &class, &policy, std::slice::from_ref(&claim)).await;
-        let mut sights = read.into_iter().next().expect("one ticket was asked for")?;
+        let sights = read.into_iter().next().expect("one ticket was asked for")?;
         // Where the internal does not answer, that is told, and whether its pairs are lost is open.
         let lost = match claim.link.is_none() {
             true => shared.has_pairs_to_find(lane).await.unwrap_or_default(),
@@ -134,27 +132,7 @@ impl Engine {
             Some(lost) => Some(NoPlan::Lost(lost)),
             None => shared.why_not(lane, &claim, &sights).await?,
         };
-        let link = match (&claim.link, &sights.external) {
-            (Some((_, link)), _) => link.clone(),
-            (None, Sight::Here(ticket)) => Link::unborn(ticket.key()),
-            (None, _) => Link::unborn(TicketKey { class, id: of.ticket, reference: String::new() }),
-        };
-        shared.see_abroad(lane, &policy, &link, &mut sights);
-        let mut contents = shared.contents_of_originals(lane, &link, &mut sights).await?;
-        let planned = match why_not {
-            Some(why) => Err(why),
-            None => Ok(shared.plan(lane, &policy, &link, &mut sights).await?),
-        };
-        if let Ok(plan) = &planned {
-            contents.extend(shared.contents_of_new_files(lane, plan).await?);
-        }
-        let Sights { external, internal, .. } = sights;
-        let number = claim.link.map(|(number, _)| number);
-        let made = match &external {
-            Sight::Here(ticket) => policy.made(Side::External, ticket).map(|at| at.chars().take(DAY).collect()),
-            _ => None,
-        };
-        Ok(Preview { of: of.clone(), link, number, external, internal, planned, contents, made })
+        Ok(shared.foresee(lane, &policy, &claim, sights, (why_not, Contents::All)).await?)
     }
 }
 
@@ -182,18 +160,8 @@ fn everything(of: &TicketOf, class: Option<String>, link: Option<(i64, Link)>) -
 }
 
 impl Shared {
-    /// As a pass makes it: once more with the parents, where it must know them.
-    async fn plan(&self, lane: &Lane, policy: &Policy, link: &Link, sights: &mut Sights) -> Result<Plan, Failure> {
-        loop {
-            let plan = reconcile(policy, link, &sights.external, &sights.internal);
-            if !self.read_what_is_asked_of_parents(lane, policy, link, &plan, sights).await? {
-                return Ok(plan);
-            }
-        }
-    }
-
     /// Why a pass would not come to a plan.
-    async fn why_not(&self, lane: &Lane, claim: &Claim, sights: &Sights) -> Result<Option<NoPlan>, Failure> {
+    pub(super) async fn why_not(&self, lane: &Lane, claim: &Claim, sights: &Sights) -> Result<Option<NoPlan>, Failure> {
         let Some((_, link)) = &claim.link else {
             return Ok(self.why_not_taken_up(lane, claim, sights).await?.map(NoPlan::NotCarried));
         };
@@ -227,51 +195,5 @@ impl Shared {
             None => NotCarried::Gone,
             Some((_, class)) => NotCarried::DoesNotFit { class, or_before_since: lane.settings.sync.since.is_some() },
         })
-    }
-
-    /// What the originals hold now whose copies stand; and those copies of which that is not known.
-    async fn contents_of_originals(
-        &self,
-        lane: &Lane,
-        link: &Link,
-        sights: &mut Sights,
-    ) -> Result<Vec<(Side, u64, FileContent)>, Failure> {
-        let mut contents = Vec::new();
-        for from in Side::BOTH {
-            let mut originals = Vec::new();
-            let Some(files) = sights.ticket_mut(from).and_then(|ticket| ticket.files.as_mut()) else { continue };
-            for file in files {
-                let copied = link.copy_of(from, file.id).filter(|copy| copy.state != CopyState::RemovedByPerson);
-                if copied.is_some() {
-                    originals.push(file.id);
-                    file.content = self.content(lane, from, file.id).await?;
-                    contents.extend(file.content.clone().map(|content| (from, file.id, content)));
-                }
-            }
-            let unknown = unknown_copies(link, from, &originals);
-            let on = from.other();
-            for file in sights.ticket_mut(on).and_then(|ticket| ticket.files.as_mut()).into_iter().flatten() {
-                if unknown.contains(&file.id) {
-                    file.content = self.content(lane, on, file.id).await?;
-                }
-            }
-        }
-        Ok(contents)
-    }
-
-    async fn contents_of_new_files(&self, lane: &Lane, plan: &Plan) -> Result<Vec<(Side, u64, FileContent)>, Failure> {
-        let mut contents = Vec::new();
-        for step in &plan.writes {
-            if let Write::CopyFile { from, original } = step.write {
-                contents.extend(self.content(lane, from, original).await?.map(|content| (from, original, content)));
-            }
-        }
-        Ok(contents)
-    }
-
-    async fn content(&self, lane: &Lane, side: Side, id: u64) -> Result<Option<FileContent>, Failure> {
-        let itop = self.itop(lane, side);
-        let read = self.fetch_contents(&itop.client, id, lane.settings.sync.max_attachment_bytes).await;
-        Ok(read.map_err(|error| Failure::of(itop, &error))?.map(|read| read.fingerprint()))
     }
 }

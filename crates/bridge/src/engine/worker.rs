@@ -133,7 +133,9 @@ async fn batch(shared: &Shared, lane: &Lane, claims: Vec<Claim>, place: Place) {
         }
         ready.push(claim);
     }
-    let (named, full): (Vec<Claim>, Vec<Claim>) = ready.into_iter().partition(looks::only_at_named_files);
+    // A look at named files alone may write of them.
+    let is_look = |claim: &Claim| shared.dry_run.is_none() && looks::only_at_named_files(claim);
+    let (named, full): (Vec<Claim>, Vec<Claim>) = ready.into_iter().partition(is_look);
     let work = |claims: Vec<Claim>| claims.into_iter().map(|claim| (claim, InHand::nothing(place.clone())));
     let (named, full): (Vec<Work>, Vec<Work>) = (work(named).collect(), work(full).collect());
     drop(place);
@@ -218,6 +220,12 @@ async fn class_passes(shared: &Shared, lane: &Lane, class: String, work: Vec<Wor
     let (sights, leases) = Box::pin(shared.keep_leases(leases, read)).await;
     for (claim, lease) in claims.iter_mut().zip(leases) {
         claim.lease = lease;
+    }
+    if let Some(dry_run) = &shared.dry_run {
+        let looks = claims.iter().zip(sights);
+        let looks = looks.map(|(claim, sights)| shared.look_only(lane, dry_run, &policy, claim, sights));
+        join_all(looks).await;
+        return;
     }
     let passes = claims.into_iter().zip(files).zip(sights).map(|((claim, files), sights)| {
         let policy = policy.clone();

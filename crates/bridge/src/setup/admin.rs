@@ -66,7 +66,7 @@ impl Admin {
         // Its own log-in is not used here; a proxy's password is.
         let absent = side.absent.iter().filter(|absent| absent.key.ends_with(".proxy")).cloned().collect();
         let side = SideConfig { login, absent, ..side.clone() };
-        app::client(&side, &Memory::default(), transport(&side)?, None)
+        app::client(&side, &Memory::default(), transport(&side)?, None, false)
     }
 
     /// What stands in that iTop of what is wanted there.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::engine::{Cause, PAUSED, is_over_lost_pairs};
+use crate::running;
 use crate::store::{Instance, Result, Store};
 
 /// The store's name for what `serve` tells of a side.
@@ -97,6 +98,8 @@ pub struct Sides {
     pub all: Vec<SideStands>,
     /// Whether `serve` runs; `None` where nobody can tell.
     pub is_served: Option<bool>,
+    /// That `serve` writes to no iTop.
+    pub is_dry_run: bool,
 }
 
 impl Sides {
@@ -109,7 +112,9 @@ impl Sides {
             let (stop, told) = (store.stopped(&instance)?.map(Stop::of), Told::kept(store, &instance)?);
             all.push(SideStands { name, instance, stop, told });
         }
-        Ok(Sides { all, is_served: store.is_served()? })
+        let is_served = store.is_served()?;
+        let is_dry_run = is_served != Some(false) && running::was_dry_run(store)?;
+        Ok(Sides { all, is_served, is_dry_run })
     }
 
     /// The sides that a ticket of this external depends on: its own, and the internal.

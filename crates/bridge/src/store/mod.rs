@@ -399,6 +399,10 @@ pub trait Store: Send {
     /// if need be.
     fn retry_parked(&mut self, of: Option<&TicketOf>, now_ms: i64) -> Result<usize>;
 
+    /// Makes every ticket that waits for a later time due now, but for those that are parked; says how many. Several
+    /// transactions if need be.
+    fn hurry(&mut self, now_ms: i64) -> Result<usize>;
+
     // ---- links -----------------------------------------------------------------------------
 
     /// Stores a new link under a lease; answers its number. Refuses nothing else: the pair's keys

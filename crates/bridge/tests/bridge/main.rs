@@ -13,6 +13,7 @@ mod closed;
 mod connection;
 mod create;
 mod dates;
+mod dry_run;
 mod duplicates;
 mod escaping;
 mod failures;

@@ -172,7 +172,7 @@ async fn a_plan_is_what_the_next_pass_writes_and_itself_writes_nothing(versions:
             &said,
             &[
                 "acme:R-000001 and elitery:R-001001 (link 1)",
-                "elitery: update fields\n  because ",
+                "elitery: update title\n  because ",
                 "  - title: [R-000001] Printer on fire\n  + title: [R-000001] Printer still on fire\n",
                 "elitery: copy a file\n",
                 "  + photo.png (image/png)\n",

@@ -98,6 +98,7 @@ pub struct Setup {
     pub hosts: [&'static str; 3],
     /// Externals that it lacks, by these names.
     pub left_out: &'static [&'static str],
+    pub dry_run: bool,
 }
 
 impl Setup {
@@ -126,6 +127,7 @@ impl Setup {
             internal_name: "elitery",
             hosts: ["acme", "beta", "elitery"],
             left_out: &[],
+            dry_run: false,
         }
     }
 
@@ -292,6 +294,8 @@ pub struct World {
     running: Option<Running>,
     /// Another process over the same store.
     second: Option<Running>,
+    /// What is started from then on writes to no iTop.
+    pub dry_run: bool,
     seed: u64,
     slow_line: bool,
     panic_at: Arc<Mutex<Option<&'static str>>>,
@@ -392,6 +396,7 @@ impl World {
             running: None,
             second: None,
             seed: 1,
+            dry_run: setup.dry_run,
             slow_line,
             panic_at: Arc::default(),
             garbled: Garbled::default(),
@@ -424,6 +429,7 @@ impl World {
             random: Arc::new(SeededRandom::new(self.seed)),
             timing: Timing::default(),
             post: Some(Arc::new(self.posted.clone())),
+            dry_run: self.dry_run,
         };
         self.seed += 1;
         let transport = |side: &SideConfig| Ok(self.way_to(side));

@@ -3,6 +3,7 @@
 
 mod changed;
 mod disk;
+mod dry_run;
 mod limits;
 mod modes;
 mod sides;

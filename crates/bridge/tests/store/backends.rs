@@ -78,6 +78,7 @@ macro_rules! delegate {
             queue_row(of: &TicketOf, now_ms: i64) -> Option<QueueRow>;
             lowest_created(external: &str) -> Option<u64>;
             retry_parked(of: Option<&TicketOf>, now_ms: i64) -> usize;
+            hurry(now_ms: i64) -> usize;
             insert_link(lease: &Lease, link: &Link, did: &[Activity]) -> i64;
             save_link(lease: &Lease, id: i64, link: &Link, did: &[Activity]) -> ();
             adopt_link(external: &str, link: &Link, over_ended: bool, did: &[Activity], now_ms: i64) -> i64;

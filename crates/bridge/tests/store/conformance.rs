@@ -469,6 +469,30 @@ fn retry_reaches_more_tickets_than_one_transaction_takes(store) {
     assert!(store.queue(None, MAX_ROWS, 10).unwrap().iter().all(|row| row.due_ms == 10));
 }
 
+fn hurry_makes_due_all_that_wait_and_unparks_none(store) {
+    for ticket in [1, 2, 3] {
+        let claim = work_on(store, ticket, 0);
+        let next = Next::Look { due_ms: 3_600_000, look: Look { created: true, ..Look::everything() } };
+        let next = if ticket == 2 { failed(3_600_000, true) } else { next };
+        store.finish(&claim, &next, 0).unwrap();
+    }
+    store.mark_dirty(&[hint(4, 5)], 0).unwrap();
+    assert_eq!(store.hurry(10).unwrap(), 2);
+    assert_eq!(due(store, 10), [4, 1, 3]);
+    assert!(store.queue_row(&acme(2), 10).unwrap().unwrap().parked);
+    assert_eq!(store.hurry(10).unwrap(), 0);
+    assert_eq!(store.lowest_created("acme").unwrap(), Some(1), "what was to be looked at is kept");
+}
+
+fn hurry_reaches_more_tickets_than_one_transaction_takes(store) {
+    for first in [0, MAX_ROWS as u64] {
+        let marks: Vec<_> = (first..first + 150).map(|ticket| hint(ticket, 3_600_000)).collect();
+        store.mark_dirty(&marks, 0).unwrap();
+    }
+    assert_eq!(store.hurry(10).unwrap(), 300);
+    assert!(store.queue(None, MAX_ROWS, 10).unwrap().iter().all(|row| row.due_ms == 10));
+}
+
 fn the_lowest_ticket_that_a_create_hook_named_is_found_while_it_waits(store) {
     assert_eq!(store.lowest_created("acme").unwrap(), None);
     let created = |of, created| DirtyMark { look: Look { created, ..Look::ticket() }, ..about(of, LEASE_MS * 9) };

@@ -252,6 +252,7 @@ fn bridge(
         random: Arc::new(SystemRandom),
         timing,
         post: None,
+        dry_run: false,
     };
     let app = App::new(config, seams, &app::http_transport)?;
     let running = tokio::spawn(app.run(door, stopped));

@@ -242,7 +242,7 @@ impl Questions<'_> {
     }
 
     pub fn client(&self, side: &SideConfig) -> anyhow::Result<Client> {
-        Ok(app::client(side, &Memory::default(), (self.transport)(side)?, None)?)
+        Ok(app::client(side, &Memory::default(), (self.transport)(side)?, None, false)?)
     }
 }
 

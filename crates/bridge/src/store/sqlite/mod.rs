@@ -188,6 +188,17 @@ impl Store for SqliteStore {
         }
     }
 
+    fn hurry(&mut self, now_ms: i64) -> Result<usize> {
+        let mut total = 0;
+        loop {
+            let hurried = self.write(|db| queue::hurry_some(db, now_ms))?;
+            total += hurried;
+            if hurried < MAX_ROWS {
+                return Ok(total);
+            }
+        }
+    }
+
     fn insert_link(&mut self, lease: &Lease, link: &Link, did: &[Activity]) -> Result<i64> {
         within_bounds(did.len())?;
         self.write(|db| links::insert(db, lease, link, did))

@@ -170,6 +170,14 @@ pub(super) fn retry_parked_some(db: &Connection, now_ms: i64) -> Result<usize> {
     Ok(db.execute(retry, params![now_ms, bounded(MAX_ROWS)])?)
 }
 
+/// Some of the rows that wait for a later time, as many as one transaction takes.
+pub(super) fn hurry_some(db: &Connection, now_ms: i64) -> Result<usize> {
+    let hurry = "UPDATE dirty SET due_ms = ?1 \
+                 WHERE (external, ticket) IN \
+                 (SELECT external, ticket FROM dirty WHERE parked = 0 AND due_ms > ?1 LIMIT ?2)";
+    Ok(db.execute(hurry, params![now_ms, bounded(MAX_ROWS)])?)
+}
+
 /// The row, if the lease is still its own: called in the transaction that relies on it.
 pub(super) fn held(db: &Connection, lease: &Lease) -> Result<Row> {
     load(db, &lease.of)?.filter(|row| row.is_held_by(lease)).ok_or(StoreError::LeaseLost)
