@@ -114,7 +114,10 @@ async fn the_leaflet_shows_the_report_and_the_marked_entry_as_they_are(outside: 
     let entry = entry.trim_start_matches("<p>").trim();
     for (leaflet, text) in LEAFLETS {
         let text = pattern(text);
-        assert!(text.contains(&format!("```text\n{}```", pattern(&report))), "{leaflet} shows another report:\n{report}");
+        assert!(
+            text.contains(&format!("```text\n{}```", pattern(&report))),
+            "{leaflet} shows another report:\n{report}"
+        );
         assert!(text.contains(&pattern(entry)), "{leaflet} does not have {entry:?}");
     }
     end(world).await;
