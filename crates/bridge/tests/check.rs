@@ -251,7 +251,7 @@ ok      elitery class NormalChange: the account may read, create, update and app
 ok      elitery class UserRequest: the account may read, create, update and apply stimuli
 ok      elitery class Attachment: the account may read, create, update and delete
 ok      elitery fields: description, impact, title, urgency
-ok      elitery default agent_id: \"Jules Verne\" (Person 9), in the team \"Helpdesk\"
+ok      elitery default agent_id: \"Jules Verne\" (Person 9), in the team \"Helpdesk\"; tickets are created as new with this agent, so iTop sends no notification of an assignment
 ok      elitery default caller_id: \"Claude Monet\" (Person 6), of \"Demo\"
 ok      elitery default org_id: \"Demo\" (Organization 3)
 ok      elitery default service_id: \"Software\" (Service 2)
