@@ -48,7 +48,7 @@ pub struct Status {
 }
 
 pub(super) fn run(status: &Status, config: &Path, clock: &dyn Clock, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    let config = Config::load(config)?;
+    let config = Config::load_to_look(config)?;
     loop {
         let mut shown = Vec::new();
         let outcome = in_store(status, &mut store::to_read(&config)?, &config, clock.now_ms(), &mut shown)?;

@@ -40,7 +40,7 @@ pub(super) fn run(
     clock: &dyn Clock,
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
-    let config = Config::load(config)?;
+    let config = Config::load_to_look(config)?;
     store::is_there(&config)?;
     // Nobody else works on it: what `serve` holds in hand goes by the names that it began with.
     let mut store = store::open(&config, |path| SqliteStore::open_exclusive(path))?;
