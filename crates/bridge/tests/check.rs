@@ -930,9 +930,9 @@ async fn what_waits_is_parked_or_stands_still() {
              elitery`.",
             "note    acme work: an operator paused it. Mend: run `itop-bridge resume acme` when it shall go on.",
             "note    acme queue: 1 ticket is parked, after an hour of refusals; the first is acme:7: Error: unknown \
-             value. Mend: mend what these words say, then run `itop-bridge retry acme:7`.",
+             value. Mend: correct what these words name, then run `itop-bridge retry acme:7`.",
             "note    acme pairs: 0 of 1 in step; halted: 1. The first is acme:R-000008: halted: the internal ticket is gone. \
-             Mend: look at both its tickets; where that is still so, `itop-bridge resume acme:R-000008` ends the pair for \
+             Mend: look at both its tickets; if that is still so, `itop-bridge resume acme:R-000008` ends the pair for \
              good, and `itop-bridge resume acme:R-000008 --create` makes a new ticket in elitery instead.",
         ]
     );

@@ -73,7 +73,7 @@ fn is_wanted(resume: &Resume, store: &mut dyn Store, config: &Config) -> anyhow:
         return Ok(true);
     }
     let name = ticket::pair_name(config, &stored);
-    let question = format!("{name} has halted: {}\nWhere that is still so, the pair ends for good. Go on?", halt.text);
+    let question = format!("{name} has halted: {}\nIf that is still so, the pair ends for good. Go on?", halt.text);
     Ok(ask::is_agreed(&question)?)
 }
 
@@ -169,12 +169,12 @@ fn what_follows(after: AfterResume, create: bool, internal: &str) -> String {
     match after {
         AfterResume::Ends { .. } if create => format!("A new ticket is made in {internal}, in place of the one that is gone."),
         AfterResume::Ends { .. } => {
-            "Where that is still so, the pair ends for good: neither ticket is written any more, and only `itop-bridge links link` makes a pair of the ticket again. Where both stand again, it goes on.".to_owned()
+            "If that is still so, the pair ends for good: the bridge writes to neither ticket any more, and only `itop-bridge links link` makes a pair of the ticket again. If both tickets are there again, the pair goes on.".to_owned()
         }
         AfterResume::GoesOnWithTheNewReference => "It goes on with the external ticket's new reference.".to_owned(),
         AfterResume::DeletesTheCopies => "It goes on, and the copies of the files that are still gone are deleted.".to_owned(),
         AfterResume::TakesTheLogAsDelivered => {
-            "It goes on, and the log is taken as delivered, but for the entries dated after the halt.".to_owned()
+            "It goes on, and the log is taken as delivered, except for the entries dated after the halt.".to_owned()
         }
     }
 }
