@@ -188,7 +188,7 @@ impl<'a> Names<'a> {
             }
             Is::Halted(halt) => Some(resume(name, AfterResume::of(Some(halt.kind)), self.internal)),
             Is::LogHalted(_) => Some(resume(name, AfterResume::of(None), self.internal)),
-            Is::Parked(_) => Some(format!("mend what these words say; `itop-bridge retry {name}` tries it now")),
+            Is::Parked(_) => Some(format!("correct what these words name; `itop-bridge retry {name}` tries it now")),
             Is::KeptBack(kept) => Some(format!(
                 "let what stands before {} pass the bridge's calls, or change the words in the ticket; `itop-bridge retry {name}` tries it now",
                 self.side(kept.held.to)
@@ -287,10 +287,10 @@ pub fn resume(name: &str, after: AfterResume, internal: &str) -> String {
     let command = format!("`itop-bridge resume {name}`");
     match after {
         AfterResume::Ends { or_anew: true } => format!(
-            "look at both its tickets; where that is still so, {command} ends the pair for good, and `itop-bridge resume {name} --create` makes a new ticket in {internal} instead"
+            "look at both its tickets; if that is still so, {command} ends the pair for good, and `itop-bridge resume {name} --create` makes a new ticket in {internal} instead"
         ),
         AfterResume::Ends { or_anew: false } => {
-            format!("look at both its tickets; where that is still so, {command} ends the pair for good")
+            format!("look at both its tickets; if that is still so, {command} ends the pair for good")
         }
         AfterResume::GoesOnWithTheNewReference => {
             format!("look at both its tickets; {command} goes on with the external ticket's new reference")
@@ -301,7 +301,7 @@ pub fn resume(name: &str, after: AfterResume, internal: &str) -> String {
             )
         }
         AfterResume::TakesTheLogAsDelivered => {
-            format!("{command} goes on, and takes the log as delivered, but for the entries dated after the halt")
+            format!("{command} goes on, and takes the log as delivered, except for the entries dated after the halt")
         }
     }
 }

@@ -251,7 +251,7 @@ ok      elitery class NormalChange: the account may read, create, update and app
 ok      elitery class UserRequest: the account may read, create, update and apply stimuli
 ok      elitery class Attachment: the account may read, create, update and delete
 ok      elitery fields: description, impact, title, urgency
-ok      elitery default agent_id: \"Jules Verne\" (Person 9), in the team \"Helpdesk\"
+ok      elitery default agent_id: \"Jules Verne\" (Person 9), in the team \"Helpdesk\"; tickets are created as new with this agent, so iTop sends no notification of an assignment
 ok      elitery default caller_id: \"Claude Monet\" (Person 6), of \"Demo\"
 ok      elitery default org_id: \"Demo\" (Organization 3)
 ok      elitery default service_id: \"Software\" (Service 2)
@@ -930,9 +930,9 @@ async fn what_waits_is_parked_or_stands_still() {
              elitery`.",
             "note    acme work: an operator paused it. Mend: run `itop-bridge resume acme` when it shall go on.",
             "note    acme queue: 1 ticket is parked, after an hour of refusals; the first is acme:7: Error: unknown \
-             value. Mend: mend what these words say, then run `itop-bridge retry acme:7`.",
+             value. Mend: correct what these words name, then run `itop-bridge retry acme:7`.",
             "note    acme pairs: 0 of 1 in step; halted: 1. The first is acme:R-000008: halted: the internal ticket is gone. \
-             Mend: look at both its tickets; where that is still so, `itop-bridge resume acme:R-000008` ends the pair for \
+             Mend: look at both its tickets; if that is still so, `itop-bridge resume acme:R-000008` ends the pair for \
              good, and `itop-bridge resume acme:R-000008 --create` makes a new ticket in elitery instead.",
         ]
     );

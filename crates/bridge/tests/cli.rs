@@ -83,6 +83,38 @@ fn a_verb_without_a_store_says_so_and_makes_none() {
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
+/// So they work beside the service, whose environment has the secrets.
+#[test]
+fn a_verb_that_calls_no_itop_asks_for_no_secret() {
+    let folder = std::env::temp_dir().join(format!("itop-bridge-secrets-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (config, store) = (folder.join("itop-bridge.toml"), folder.join("bridge.db"));
+    std::fs::write(&config, CONFIG.replace("\"p\"", "\"${NO_SUCH_PASSWORD}\"").replace("\"sk_", "\"${NO_SUCH_KEY}"))
+        .unwrap();
+    SqliteStore::open_exclusive(&store).unwrap().adopt_server_id("7f3a").unwrap();
+    let copy = folder.join("copy.db");
+    let verbs = [
+        &["status"][..],
+        &["status", "--json"],
+        &["links", "list"],
+        &["links", "show", "1"],
+        &["retry"],
+        &["pause", "acme"],
+        &["resume", "acme"],
+        &["backup", copy.to_str().unwrap()],
+        &["config", "show"],
+        &["setup", "--side", "acme", "--print"],
+        &["external", "rename", "beta", "acme"],
+        &["external", "remove", "beta"],
+    ];
+    for verb in verbs {
+        let output = call(&[&["--config", config.to_str().unwrap()], verb].concat());
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!said.contains("NO_SUCH_"), "{verb:?}: {said}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
 #[test]
 fn status_tells_whether_serve_runs_and_ends_with_0_1_or_2() {
     let folder = std::env::temp_dir().join(format!("itop-bridge-status-{}", std::process::id()));

@@ -1,7 +1,9 @@
 //! The two READMEs: the configuration that they print is whole, and both say the same to a shell. Docs/configuration.md
-//! has the keys that there are, the files in deploy/ name what there is, and all name the Rust that it takes.
+//! has the keys that there are, the files in deploy/ name what there is, links lead somewhere, and all name the Rust
+//! that it takes.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use itop_bridge::config::Config;
@@ -72,6 +74,60 @@ fn the_guide_for_a_customer_that_leaves_has_commands_that_there_are() {
         let words = line.split(' ');
         itop_bridge::cli::command().try_get_matches_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
     }
+}
+
+/// Every page for people: the two READMEs, and what is in docs/.
+fn pages() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut pages = vec![root.join("README.md"), root.join("README.id.md")];
+    for folder in ["docs", "docs/guide"] {
+        let entries = std::fs::read_dir(root.join(folder)).unwrap().map(|entry| entry.unwrap().path());
+        pages.extend(entries.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
+    }
+    pages
+}
+
+#[test]
+fn every_link_from_page_to_page_leads_to_a_file_and_a_heading() {
+    let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+    for page in pages() {
+        let text = read(&page);
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link);
+        for link in links.filter(|link| !link.contains("://")) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { page.clone() } else { page.with_file_name("").join(file) };
+            assert!(target.exists(), "{page:?} links to {link}");
+            let anchors = || read(&target).lines().filter_map(anchor_of).collect::<Vec<_>>();
+            assert!(anchor.is_empty() || anchors().iter().any(|known| known == anchor), "{page:?} links to {link}");
+        }
+    }
+}
+
+/// A long page says at its beginning what is on it: each of its sections, in their order.
+#[test]
+fn a_long_page_begins_with_a_table_of_contents() {
+    for page in pages() {
+        let text = std::fs::read_to_string(&page).unwrap();
+        let sections: Vec<&str> = text.lines().filter(|line| line.starts_with("## ")).collect();
+        if text.lines().count() < 100 {
+            continue;
+        }
+        let begun = text.split("\n## ").next().unwrap_or_default();
+        let listed = begun.split("](#").skip(1).filter_map(|rest| rest.split_once(')')).map(|(anchor, _)| anchor);
+        let listed: Vec<&str> = listed.collect();
+        let wanted = sections.iter().filter_map(|line| anchor_of(line)).filter(|it| !UNLISTED.contains(&it.as_str()));
+        assert_eq!(listed, wanted.collect::<Vec<_>>(), "{page:?}");
+    }
+}
+
+/// Sections that nobody looks for in a table of contents.
+const UNLISTED: [&str; 2] = ["licence", "lisensi"];
+
+/// The anchor that GitHub gives a heading.
+fn anchor_of(line: &str) -> Option<String> {
+    let heading = line.strip_prefix('#')?.trim_start_matches('#').strip_prefix(' ')?.to_lowercase();
+    let kept = heading.chars().filter(|sign| sign.is_alphanumeric() || matches!(sign, ' ' | '-' | '_'));
+    Some(kept.map(|sign| if sign == ' ' { '-' } else { sign }).collect())
 }
 
 const UNIT: &str = include_str!("../../../deploy/itop-bridge.service");

@@ -11,6 +11,9 @@ const NAMES: u32 = 500;
 /// Names less alike than this are no help.
 const ALIKE: f64 = 0.75;
 
+/// iTop's triggers on entering a state do not fire when a ticket is created (seen on 3.1.2 and 3.2.0).
+const UNTOLD: &str = "; tickets are created as new with this agent, so iTop sends no notification of an assignment";
+
 /// One default, and where it is used.
 pub(super) struct DefaultOf {
     /// The name of its line.
@@ -21,6 +24,8 @@ pub(super) struct DefaultOf {
     place: String,
     /// The classes of which one must have the attribute.
     classes: Vec<String>,
+    /// New tickets are created with it.
+    is_created_with: bool,
 }
 
 /// A default with the one that it must fit.
@@ -58,6 +63,7 @@ impl DefaultOf {
                     named,
                     place: place(config, code, &names),
                     classes: classes.to_vec(),
+                    is_created_with: true,
                 });
             }
         }
@@ -74,6 +80,7 @@ impl DefaultOf {
                 named: named(defaults, code)?,
                 place: place.to_owned(),
                 classes: classes.to_vec(),
+                is_created_with: false,
             })
         };
         defaults.keys().filter_map(of).collect()
@@ -132,7 +139,8 @@ impl DefaultOf {
         let members = format!("SELECT lnkPersonToTeam WHERE team_id = {}", team.id);
         let this = Query::oql(format!("{members} AND person_id = {}", person.id)).limit(1);
         if client.get("lnkPersonToTeam", &this, &["id"]).await?.total > 0 {
-            return Ok(Verdict::ok(format!("{person}, in the team \"{}\"", team.name)));
+            let untold = if self.is_created_with && self.code == "agent_id" { UNTOLD } else { "" };
+            return Ok(Verdict::ok(format!("{person}, in the team \"{}\"{untold}", team.name)));
         }
         let some = client.get("lnkPersonToTeam", &Query::oql(members).limit(3), &["person_id_friendlyname"]).await?;
         let names: Vec<String> =

@@ -163,7 +163,7 @@ impl Remembered {
             let those = counted(*count as usize, "ticket is", "tickets are");
             return Verdict::note(
                 format!("{those} parked, after an hour of refusals; the first is {name}: {}", first.error),
-                format!("mend what these words say, then run `itop-bridge retry {name}`"),
+                format!("correct what these words name, then run `itop-bridge retry {name}`"),
             );
         }
         let Some(oldest_ms) = oldest_ms.filter(|_| *waiting > 0) else { return Verdict::ok("no ticket waits") };

@@ -20,18 +20,19 @@ use crate::config::{Config, ExternalConfig};
 use crate::count::counted;
 use crate::engine::{Engine, Older, TitleAdopted, Wish, Wished};
 
-/// Bring tickets that are older than the connection under the bridge.
+/// Bring in tickets that are older than the connection.
 ///
-/// Shows how many there are and ten of them, asks, and marks them. `serve` then carries each as it carries a
-/// new one: after what webhooks tell of, and only where it fits `only`. What has a pair is left as it is, and
-/// so is what was unlinked. Works while `serve` runs; without it the tickets wait.
+/// Shows how many there are and ten of them, asks, and marks them. `serve` then carries them like new tickets, after what
+/// webhooks tell of, and only those that fit `only`. Tickets that have a pair, or were unlinked, are left as they are.
+/// Works while `serve` runs; while it does not, the tickets wait.
 ///
-/// With `--match title` a ticket whose reference stands in the title of exactly one internal ticket gets no copy:
-/// the two are made a pair as they stand, and neither is written. Where several titles name it, it is left alone,
-/// and said; but of one that is newer than the connection `serve` makes a copy, unless it is linked first.
+/// With `--match title` the bridge first looks for counterparts that people have opened already. If exactly one internal
+/// title names the ticket's reference, the two become a pair as they are, and no copy is made. If several titles do, or
+/// that title names another ticket too, the ticket is left alone and listed. If such a ticket is newer than the
+/// connection, `serve` copies it, unless you link it first.
 ///
-/// May be stopped by Ctrl-C: the same command goes on where it stopped. Ends with 1 where `--match title` left a ticket
-/// alone, or could not link one.
+/// After Ctrl-C the same command goes on where it stopped. Ends with 1 if `--match title` left a ticket alone, or could
+/// not link one.
 #[derive(Debug, Args)]
 #[command(
     group(ArgGroup::new("decided").args(["yes", "dry_run"])),
@@ -52,7 +53,7 @@ pub struct Backfill {
     /// Only tickets in these states.
     #[arg(long = "state", value_name = "STATE", value_delimiter = ',')]
     pub states: Vec<String>,
-    /// Look for counterparts that stand already, and adopt them instead of making copies.
+    /// Look for counterparts that exist already, and adopt them instead of making copies.
     #[arg(long = "match", value_name = "BY", value_enum)]
     pub match_by: Option<MatchBy>,
     /// Do not ask.

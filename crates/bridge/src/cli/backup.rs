@@ -11,10 +11,9 @@ use crate::config::Config;
 
 /// Copy the store to a file, while `serve` runs.
 ///
-/// The copy is whole and of one moment, has mode 0600, and never takes another file's place. It holds the text
-/// of customers' tickets: keep it as you keep the store. To put it back, stop `serve`, put the copy in the
-/// store's place without its -wal and -shm files, and start: what happened since is found by the marks, and nothing is
-/// made twice.
+/// The copy is complete and of one moment. It has mode 0600, and never overwrites a file. It holds the text of customers'
+/// tickets: protect it as you protect the store. To put it back, stop `serve`, put the copy in the store's place, remove
+/// the -wal and -shm files, and start `serve`. It finds by the marks what happened since, and makes nothing twice.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  itop-bridge backup /var/backups/itop-bridge-$(date +%F).db")]
 pub struct Backup {

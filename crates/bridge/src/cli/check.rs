@@ -19,14 +19,14 @@ use crate::setup::{Admin, admin};
 const WIDTH: u16 = 120;
 
 /// Check the bridge, its store and each iTop: address, certificate, clock, account, rights, defaults, what waits,
-/// marks that stand twice, webhooks.
+/// marks that exist twice, webhooks.
 ///
-/// Webhooks are judged by those that came to `serve`. With --admin SIDE each one that stands in that side's iTop is
-/// read, by an administrator's account from ITOP_BRIDGE_ADMIN_USER and ITOP_BRIDGE_ADMIN_PASSWORD, which no other
-/// iTop is shown.
+/// Each line is a requirement, its state (ok, note, fault, unknown) and what to do about it. Nothing is written into an
+/// iTop. Ends with 1 if there is a fault.
 ///
-/// Each line is a requirement, its state (ok, note, fault, unknown) and what to do about it. Nothing is
-/// written into an iTop. Ends with 1 when there is a fault.
+/// Of the webhooks, `check` sees only which ones have reached `serve`. With --admin SIDE it also reads each webhook in that
+/// side's iTop. For that it takes an administrator's account from ITOP_BRIDGE_ADMIN_USER and ITOP_BRIDGE_ADMIN_PASSWORD,
+/// and shows it to no other iTop.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  itop-bridge check\n  itop-bridge check --admin acme\n  itop-bridge check --json | jq '.[] | select(.state == \"fault\")'"
@@ -35,7 +35,7 @@ pub(super) struct Check {
     /// Print an array of {side, check, state, detail, mend}.
     #[arg(long)]
     json: bool,
-    /// Whose iTop the administrator's account is of: the internal's name, or an external's.
+    /// The side that the administrator's account belongs to: the internal's name, or an external's.
     #[arg(long, value_name = "SIDE")]
     admin: Option<String>,
 }

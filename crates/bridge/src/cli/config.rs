@@ -10,7 +10,7 @@ use super::{Outcome, print_json};
 use crate::config::effective::{Entry, effective};
 use crate::config::{Config, Origin};
 
-/// The effective configuration.
+/// The configuration in force.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  itop-bridge config show")]
 pub(super) struct ConfigVerbs {
@@ -20,10 +20,10 @@ pub(super) struct ConfigVerbs {
 
 #[derive(Debug, Subcommand)]
 enum ConfigVerb {
-    /// Print every value that holds as TOML, and where it comes from: a line of the file, an environment
+    /// Print every value in force as TOML, and where it comes from: a line of the file, an environment
     /// variable, another file, or the default. A secret is shown as "…". Calls no iTop.
     ///
-    /// What [sync] says is shown as it holds for each external.
+    /// The values of [sync] are shown as they apply to each external.
     #[command(
         after_help = "Examples:\n  itop-bridge config show\n  itop-bridge config show --json | jq '.[] | select(.origin != \"default\")'"
     )]

@@ -20,8 +20,8 @@ pub(super) struct Keys {
 
 #[derive(Debug, Subcommand)]
 enum KeysVerb {
-    /// Print a fresh random key. Give it to one side as `api_keys` or in a file of `api_key_files`,
-    /// and write it into that iTop's webhooks as the header X-API-Key.
+    /// Print a new random key. Write it into the configuration as one of a side's `api_keys`, or into a file of its
+    /// `api_key_files`, and into that iTop's webhooks as the header X-API-Key (`setup` does this).
     #[command(after_help = "Example:\n  itop-bridge keys new > /etc/itop-bridge/acme.key")]
     New,
 }

@@ -45,18 +45,18 @@ Examples:
   itop-bridge check                       what is missing before it can serve
   itop-bridge setup --side acme           make the webhooks in a side's iTop
   itop-bridge serve                       keep the tickets in step
-  itop-bridge status                      how it stands now, and what needs a person
+  itop-bridge status                      how it is doing now, and what needs a person
   itop-bridge links list                  which tickets are in step, and which are not
   itop-bridge links rebuild               find the pairs of a lost store again
   itop-bridge backfill --side acme --since 2026-01-01
-                                          bring older tickets under the bridge
+                                          bring in older tickets
   itop-bridge plan acme:R-000123          what would be written to a pair, and why
   itop-bridge external remove acme        end the pairs of a customer that has left
   itop-bridge retry                       try parked tickets again now
-  itop-bridge pause acme                  let a side stand still, until it is resumed
+  itop-bridge pause acme                  pause a side, until it is resumed
   itop-bridge resume acme:R-000123        go on with a pair that has halted
   itop-bridge backup copy.db              copy the store, while `serve` runs
-  itop-bridge config show                 what holds, and where each value comes from
+  itop-bridge config show                 each value in force, and where it comes from
   itop-bridge completions bash            let the shell complete verbs and options
 Each verb's own --help says more.
 

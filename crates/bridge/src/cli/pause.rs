@@ -11,11 +11,10 @@ use crate::config::Config;
 use crate::engine::PAUSED;
 use crate::store::Store;
 
-/// Let a side stand still: no pass, no sweep and no audit of it, until `resume`.
+/// Pause a side: no pass, no sweep and no audit of it, until `resume`.
 ///
-/// Works while `serve` runs; a pass that is under way is ended. An external's name pauses that
-/// external, the internal side's name pauses all of them. Webhooks are still accepted, and what they
-/// tell of waits.
+/// An external's name pauses that external; the internal side's name pauses all of them. Works while `serve` runs, and ends
+/// a pass that is under way. Webhooks are still accepted, and what they tell of waits.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  itop-bridge pause acme\n  itop-bridge resume acme")]
 pub struct Pause {

@@ -30,13 +30,13 @@ const MOST_CHARACTERS: usize = 200;
 
 /// Show what a pass would write to a ticket's pair, and why. Writes nothing.
 ///
-/// Reads both iTops as they are now. A line that begins with `-` is what stands, with `+` what would
-/// stand there after the pass. Says too what waits, failed or is kept back of it, and when it is tried again. Ends with
-/// 1 where the pair is halted.
+/// Reads both iTops as they are now. A line that begins with `-` shows what is there; a line with `+`, what would be there
+/// after the pass. Also shows what of the ticket waits, failed or is kept back, and when it is tried again. Ends with 1 if
+/// the pair is halted.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  itop-bridge plan acme:R-000123")]
 pub struct Plan {
-    /// A ticket: `acme:R-000123`, `elitery:R-000077`, `R-000123` where one is called so, or a link's number.
+    /// A ticket: `acme:R-000123`, `elitery:R-000077`, `R-000123` if only one ticket has it, or a link's number.
     #[arg(value_name = "TICKET", value_parser = ticket::ticket)]
     pub ticket: String,
 }

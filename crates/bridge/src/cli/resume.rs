@@ -20,21 +20,23 @@ use crate::store::{Activity, Instance, LinkState, MAX_ROWS, Store, Stored, WENT_
 
 /// End the halt of a ticket's pair, or the halt or pause of a side.
 ///
-/// A pair halts when one of its tickets vanished, when an id now carries another reference or is another ticket's, or
-/// when too many files went at once; a log of it alone, when too many of its entries went at once. Resumed,
-/// it goes on where all is well again: an external ticket with its new reference, and without the copies of the files that are gone. Where a ticket is still gone,
-/// or another stands in the internal one's place, the pair ends, and neither ticket is written any
-/// more; with --create the internal ticket is made anew instead, once nothing that was sent for the old one can
-/// land any more. A halted log is taken as delivered, but
-/// for the entries dated after the halt. Where nothing has halted, log entries cross that are kept back since they may
-/// be copies from a parent that cannot be read. What will
-/// follow is said first; at a terminal you are asked before a pair ends.
+/// A pair halts when one of its tickets vanished, when an id has another reference or belongs to another ticket, or when
+/// too many files went at once. A log of a pair halts alone when too many of its entries went at once. The command says
+/// first what will follow; at a terminal it asks before a pair ends.
+///
+/// If all is well again, the pair goes on: with the external ticket's new reference, and without the copies of the files
+/// that are gone. If a ticket is still gone, or the internal one's id belongs to another ticket, the pair ends, and the
+/// bridge writes to neither ticket any more. With --create it makes a new internal ticket instead, as soon as nothing that
+/// was sent for the old one can still arrive.
+///
+/// A halted log is taken as delivered, except for entries dated after the halt. If nothing has halted, the command lets
+/// log entries cross that are kept back because they may be copies from a parent that cannot be read.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  itop-bridge resume acme:R-000123\n  itop-bridge resume acme:R-000123 --create\n  itop-bridge resume elitery"
 )]
 pub struct Resume {
-    /// A ticket (`acme:R-000123`, `elitery:R-000077`, `R-000123` where one is called so, a link's number), or the name
+    /// A ticket (`acme:R-000123`, `elitery:R-000077`, `R-000123` if only one ticket has it, a link's number), or the name
     /// of a side.
     #[arg(value_name = "NAME or TICKET", value_parser = ticket::side_or_ticket)]
     pub what: String,
@@ -71,7 +73,7 @@ fn is_wanted(resume: &Resume, store: &mut dyn Store, config: &Config) -> anyhow:
         return Ok(true);
     }
     let name = ticket::pair_name(config, &stored);
-    let question = format!("{name} has halted: {}\nWhere that is still so, the pair ends for good. Go on?", halt.text);
+    let question = format!("{name} has halted: {}\nIf that is still so, the pair ends for good. Go on?", halt.text);
     Ok(ask::is_agreed(&question)?)
 }
 
@@ -167,12 +169,12 @@ fn what_follows(after: AfterResume, create: bool, internal: &str) -> String {
     match after {
         AfterResume::Ends { .. } if create => format!("A new ticket is made in {internal}, in place of the one that is gone."),
         AfterResume::Ends { .. } => {
-            "Where that is still so, the pair ends for good: neither ticket is written any more, and only `itop-bridge links link` makes a pair of the ticket again. Where both stand again, it goes on.".to_owned()
+            "If that is still so, the pair ends for good: the bridge writes to neither ticket any more, and only `itop-bridge links link` makes a pair of the ticket again. If both tickets are there again, the pair goes on.".to_owned()
         }
         AfterResume::GoesOnWithTheNewReference => "It goes on with the external ticket's new reference.".to_owned(),
         AfterResume::DeletesTheCopies => "It goes on, and the copies of the files that are still gone are deleted.".to_owned(),
         AfterResume::TakesTheLogAsDelivered => {
-            "It goes on, and the log is taken as delivered, but for the entries dated after the halt.".to_owned()
+            "It goes on, and the log is taken as delivered, except for the entries dated after the halt.".to_owned()
         }
     }
 }

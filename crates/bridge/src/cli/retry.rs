@@ -18,16 +18,16 @@ use crate::sentences::{self, Names};
 use crate::standing::{Is, Sides, Standing, Ticket};
 use crate::store::{About, Activity, DirtyMark, LinkState, Look, Store, TicketOf};
 
-/// Try tickets again now: one, or every one that is parked.
+/// Try again now: one ticket, or every ticket that is parked.
 ///
-/// A ticket is parked when its iTop has refused it alone for an hour. It is also tried again by the
-/// next webhook, and by itself after 1 h, 6 h, then daily. Of a ticket that is named, the values that its
-/// iTop has refused, the parts that something before an iTop keeps from it, and a pass that failed are tried again
-/// too. Works while `serve` runs.
+/// A ticket is parked when its iTop has refused it alone for an hour. The next webhook also tries it again, and so does the
+/// bridge itself after 1 h, 6 h, then daily. If you name a ticket, the bridge also tries again the values that an iTop
+/// refused, the parts that something before an iTop refuses, and a pass that failed. Works while `serve` runs.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  itop-bridge retry acme:R-000123\n  itop-bridge retry")]
 pub struct Retry {
-    /// A ticket (`acme:R-000123`, `elitery:R-000077`, `R-000123` where one is called so, a link's number). Left out: every parked ticket.
+    /// A ticket (`acme:R-000123`, `elitery:R-000077`, `R-000123` if only one ticket has it, a link's number). Without it:
+    /// every parked ticket.
     #[arg(value_name = "TICKET", value_parser = ticket::ticket)]
     pub ticket: Option<String>,
 }

@@ -21,8 +21,8 @@ use crate::store::{SqliteStore, Store as _, StoreHandle};
 
 /// Take webhooks and keep the tickets in step, until SIGTERM or Ctrl-C.
 ///
-/// Run `check` first. Both iTops need not be up: what could not be read or written is tried again.
-/// The log goes to standard error, as JSON when that is no terminal. One `serve` works on a store.
+/// Run `check` first. Both iTops need not be up: what cannot be read or written is tried again. The log goes to standard
+/// error, as JSON if that is not a terminal. Only one `serve` can work on a store.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -19,9 +19,10 @@ use crate::setup::{Admin, Comparison, Step, Wanted, admin, compare};
 
 /// Make the webhooks in one side's iTop: the connection, the actions and the triggers.
 ///
-/// Works as an administrator of that iTop, whose account is taken from the environment and kept nowhere.
-/// Run it again after each change of the configuration: it makes what is missing, mends what drifted, and
-/// leaves what a person made after the specification. Run it after `serve` has started.
+/// Works as an administrator of that iTop. It takes the account from the environment (ITOP_BRIDGE_ADMIN_USER and
+/// ITOP_BRIDGE_ADMIN_PASSWORD) and keeps it nowhere. Start `serve` first. Run `setup` again after each change of the
+/// configuration: it makes what is missing, repairs what was changed, and leaves webhooks alone that a person made by the
+/// specification.
 #[derive(Debug, Args)]
 #[command(after_help = "Environment:\n  ITOP_BRIDGE_ADMIN_USER, ITOP_BRIDGE_ADMIN_PASSWORD\n    \
                   An account of that iTop with the profiles Administrator and REST Services User.\n\n\

@@ -23,10 +23,10 @@ const NAMED: usize = 20;
 /// How often `--watch` draws anew.
 const EVERY_MS: i64 = 3_000;
 
-/// Show how the bridge stands now: each side, the oldest ticket that waits, what is halted, parked, kept back, refused
+/// Show how the bridge is doing now: each side, the oldest ticket that waits, what is halted, parked, kept back, refused
 /// or in conflict, when each is tried again, and what a person has to do.
 ///
-/// Reads the store alone, in which `serve` keeps what it knows of the sides, and asks no iTop.
+/// Reads only the store, where `serve` keeps what it knows of the sides. Calls no iTop.
 #[derive(Debug, Default, Args)]
 #[command(after_help = "\
 Examples:
@@ -39,7 +39,7 @@ Exit codes:
   1  something needs a person
   2  it cannot be told (the configuration, the store), or wrong usage; standard error says why")]
 pub struct Status {
-    /// Print an object {at_ms, well, serve, sides, queues, tickets}; docs/OPERATIONS.md tells each part.
+    /// Print an object {at_ms, well, serve, sides, queues, tickets}; docs/OPERATIONS.md describes each.
     #[arg(long, conflicts_with = "watch")]
     pub json: bool,
     /// Draw it anew every three seconds, until Ctrl-C.
@@ -48,7 +48,7 @@ pub struct Status {
 }
 
 pub(super) fn run(status: &Status, config: &Path, clock: &dyn Clock, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    let config = Config::load(config)?;
+    let config = Config::load_to_look(config)?;
     loop {
         let mut shown = Vec::new();
         let outcome = in_store(status, &mut store::to_read(&config)?, &config, clock.now_ms(), &mut shown)?;

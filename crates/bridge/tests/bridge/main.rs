@@ -29,6 +29,7 @@ mod ids;
 mod import;
 mod instants;
 mod kept_back;
+mod leaflet;
 mod linking;
 mod logs;
 mod missing;

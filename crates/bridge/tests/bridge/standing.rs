@@ -152,7 +152,7 @@ async fn resume_says_what_it_will_do_and_what_ends_a_halt_is_named(versions: Ver
     world.internal.delete_ticket(copy).await.unwrap();
     world.pass_seconds(2 * HOUR).await;
     world.settle().await;
-    let step = "ook at both its tickets; where that is still so, `itop-bridge resume acme:R-000001` ends the pair for good, \
+    let step = "ook at both its tickets; if that is still so, `itop-bridge resume acme:R-000001` ends the pair for good, \
                 and `itop-bridge resume acme:R-000001 --create` makes a new ticket in elitery instead";
     let (outcome, planned) = world.plan(PAIR).await.unwrap();
     assert_eq!(outcome, Outcome::FaultFound);

@@ -535,7 +535,7 @@ async fn a_link_of_which_only_a_log_has_halted_is_resumed(versions: Versions) {
     let refused = world.resume(PAIR, true).await.unwrap_err();
     assert!(refused.contains("only a log is halted, and the internal ticket still stands"), "{refused}");
     let said = world.resume(PAIR, false).await.unwrap();
-    let after = "the log is taken as delivered, but for the entries dated after the halt.";
+    let after = "the log is taken as delivered, except for the entries dated after the halt.";
     contains_all(&said, &["had stopped because 4 of 5 entries", after, "It is resumed"]);
     assert!(!world.link(id).await.link.resumed, "nothing but the log is accepted");
     world.settle().await;

@@ -22,10 +22,10 @@ mod story;
 use narrator::Narrator;
 use stage::Stage;
 
-/// See the bridge at work: two simulated iTops, a story, and the proof that both agree in the end.
+/// See the bridge at work: two simulated iTops, a story, and a proof at the end that both agree.
 ///
-/// Needs nothing and leaves nothing behind. It ends with 0 only when both sides agree and one more
-/// pass over everything writes nothing.
+/// Needs nothing and leaves nothing behind. Ends with 0 only if both sides agree and one more pass over everything writes
+/// nothing.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  itop-bridge demo --keep")]
 pub(super) struct Demo {

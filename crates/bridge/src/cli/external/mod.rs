@@ -15,9 +15,9 @@ use crate::store::{SqliteStore, Store};
 pub mod remove;
 pub mod rename;
 
-/// A customer that gets another name in the configuration, or that leaves.
+/// Give a customer another name, or end the pairs of one that has left.
 ///
-/// Both work on the store alone, while `serve` is stopped. Neither iTop is called.
+/// Both work only on the store, while `serve` is stopped. They call no iTop.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  itop-bridge external rename acme acme2\n  itop-bridge external remove acme")]
 pub struct External {
@@ -40,7 +40,7 @@ pub(super) fn run(
     clock: &dyn Clock,
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
-    let config = Config::load(config)?;
+    let config = Config::load_to_look(config)?;
     store::is_there(&config)?;
     // Nobody else works on it: what `serve` holds in hand goes by the names that it began with.
     let mut store = store::open(&config, |path| SqliteStore::open_exclusive(path))?;

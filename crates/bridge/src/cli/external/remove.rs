@@ -15,11 +15,12 @@ use crate::store::{Activity, LinkState, MAX_ROWS, Store};
 
 /// End all pairs of a customer that has left.
 ///
-/// Take its webhooks out of its iTop (`setup --side NAME --remove`) and its section out of the configuration first, and
-/// stop `serve`. Its tickets stay as they are in both iTops, with their files, reports and marks, and nobody keeps them
-/// in step any more. The ended pairs stay in the store, so that its name and its iTop are known should it come back.
+/// First take its webhooks out of its iTop (`setup --side NAME --remove`), take its section out of the configuration, and
+/// stop `serve`. Its tickets stay as they are in both iTops, with their files, reports and marks; the bridge no longer
+/// writes to them. The store remembers the ended pairs, so that it knows the customer's name and iTop if the customer
+/// comes back.
 ///
-/// May be stopped by Ctrl-C: the same command goes on where it stopped.
+/// After Ctrl-C the same command goes on where it stopped.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  itop-bridge external remove acme\n  itop-bridge external remove acme --yes")]
 pub struct Remove {

@@ -11,13 +11,13 @@ use crate::config::{Config, identity};
 use crate::sides;
 use crate::store::Store;
 
-/// Let an external go on under another name: its pairs, and what waits.
+/// Let an external go on under another name, with its pairs and all that waits.
 ///
-/// Write the new name into the configuration first, with the old one as `name_in_marks`: the marks in both iTops carry
-/// the first name for good, and by that key they are found again, also where the store is lost. Then stop `serve`, run
-/// this, and start it.
+/// First write the new name into the configuration, and the old one beside it as `name_in_marks`: the marks in both iTops
+/// keep the first name for good, and the bridge finds its copies by it, even if the store is lost. Then stop `serve`, run
+/// this, and start `serve`.
 ///
-/// It is one transaction: after a crash all of it is done, or nothing, and the same command goes on.
+/// It is one transaction. After a crash all of it is done, or nothing; the same command goes on.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  itop-bridge external rename acme acme2")]
 pub struct Rename {

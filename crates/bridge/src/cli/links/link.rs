@@ -14,12 +14,11 @@ use crate::count::counted;
 use crate::engine::{Engine, PairOf};
 use crate::store::{Instance, LinkState, StoreHandle, Stored, TicketOf};
 
-/// Make a pair of a ticket outside and one inside that both stand already.
+/// Make a pair of an external and an internal ticket that both exist already.
 ///
-/// Writes to the store alone. What stands on either side counts as delivered: both logs, the status, and the
-/// files, of which those with one name and content are taken for one. What differs is shown, and left so until
-/// it changes outside. From now on changes cross, also of a ticket that does not fit `only`: that is said. Works while
-/// `serve` runs.
+/// Writes only to the store. What is there on either side counts as delivered: both logs, the status, and the files. Two
+/// files with the same name and content count as one. What differs is shown, and left until it changes in the external
+/// ticket. Later changes cross, even if the ticket does not fit `only` (the command says so). Works while `serve` runs.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  itop-bridge links link acme:R-000123 elitery:R-000077")]
 pub struct LinkTwo {

@@ -14,8 +14,8 @@ use crate::sentences;
 use crate::standing::{Sides, Standing, Word};
 use crate::store::{Instance, MAX_ROWS, Store};
 
-/// List every pair: its number, its tickets, their states, and whether something is wrong; and every ticket that
-/// waits and has no pair yet, by its id. Above them, what is wrong with a side.
+/// List every pair: its number, its tickets, their states, and what is wrong with it. List also each ticket that waits
+/// and has no pair yet, by its id. The lines above the table say what is wrong with a side.
 #[derive(Debug, Default, Args)]
 #[command(after_help = "\
 Examples:
@@ -36,10 +36,10 @@ States:
   paused      with its side, until `resume`
   ended       neither ticket is written any more")]
 pub struct List {
-    /// Only tickets of this external. The internal side's name is all of them.
+    /// Only tickets of this external. The name of the internal side means all of them.
     #[arg(long, value_name = "NAME")]
     pub side: Option<String>,
-    /// Only tickets of which one of these is so; several with commas.
+    /// Only tickets in one of these states; several with commas.
     #[arg(long = "state", value_name = "STATE", value_enum, value_delimiter = ',', hide_possible_values = true)]
     pub states: Vec<Word>,
     /// Print an array of {number, external, internal, external_status, internal_status, state, states, why,

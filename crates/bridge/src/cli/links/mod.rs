@@ -37,11 +37,11 @@ pub struct Links {
 #[derive(Debug, Subcommand)]
 pub enum LinksVerb {
     List(list::List),
-    /// Show one pair: its files, the logs delivered, conflicts, a halt, what waits, and what the bridge did. Of a ticket
+    /// Show one pair: its files, the logs delivered, conflicts, a halt, what waits, and what the bridge did. For a ticket
     /// without a pair: what waits, and why it is not carried.
     #[command(after_help = "Examples:\n  itop-bridge links show acme:R-000123\n  itop-bridge links show 12 --json")]
     Show {
-        /// A ticket: `acme:R-000123`, `elitery:R-000077`, `R-000123` where one is called so, or a link's number.
+        /// A ticket: `acme:R-000123`, `elitery:R-000077`, `R-000123` if only one ticket has it, or a link's number.
         #[arg(value_name = "TICKET", value_parser = ticket::ticket)]
         ticket: String,
         /// Print an object with all of it.

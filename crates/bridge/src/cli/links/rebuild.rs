@@ -14,12 +14,12 @@ use crate::engine::{Engine, FoundPair, Rebuilt};
 
 /// Find the pairs of a lost store again, by the marks that the bridge left in both iTops.
 ///
-/// Writes to the store alone: neither iTop is changed, and what stood on both sides is not written again.
-/// What differs is shown, and left so until it changes outside. A pair that the store knows stays as it is,
-/// also one that was unlinked. Works while `serve` runs, which stands still by itself after a loss. May be run again.
+/// Writes only to the store: neither iTop is changed, and what both sides have is not written again. What differs is
+/// shown, and left until it changes in the external ticket. A pair that the store knows stays as it is, even one that was
+/// unlinked. Works while `serve` runs, which halts by itself after a loss. You may run it again.
 ///
-/// A new store does not know what people took away: a copy that somebody deleted is made again, and so is a
-/// pair that was unlinked. Ends with 1 where something with a mark could not be taken.
+/// A new store does not know what people took away. So a copy that somebody deleted is made again, and a pair that was
+/// unlinked is found again. Ends with 1 if something with a mark could not be adopted.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  itop-bridge links rebuild --dry-run\n  itop-bridge links rebuild")]
 pub struct Rebuild {

@@ -20,12 +20,12 @@ use crate::store::{LinkState, StoreHandle, TicketOf};
 /// Adopt the pairs of the original program, from its table as CSV.
 ///
 /// The file has the columns external_ticket_id, elitery_ticket_id and ticket_class, named in its first line
-/// (`SELECT … FROM ticket_mappings`). Writes to the store alone. What stands on either side counts as delivered:
-/// both logs, the status, and the files, of which those with one name and content are taken for one. What
-/// differs is shown, and left so until it changes outside.
+/// (`SELECT … FROM ticket_mappings`). Writes only to the store. What is there on either side counts as delivered: both
+/// logs, the status, and the files. Two files with the same name and content count as one. What differs is shown, and left
+/// until it changes in the external ticket.
 ///
-/// Where one line is wrong or names no pair that can be adopted, none is, and each such line is said. May be
-/// run again: a pair that is linked so already stays. Works while `serve` runs; at a change-over, run it before.
+/// If one line is wrong, or names tickets that cannot be a pair, nothing is adopted and each such line is listed. You may
+/// run it again: a pair that is linked already stays. Works while `serve` runs; at a change-over, run it before.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  itop-bridge links import ticket_mappings.csv --dry-run\n  itop-bridge links import ticket_mappings.csv --external acme"
@@ -34,10 +34,10 @@ pub struct Import {
     /// The table.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// The external that the tickets are of. Left out where the configuration has one.
+    /// The external that the tickets belong to. May be left out if the configuration has only one.
     #[arg(long, value_name = "NAME")]
     pub external: Option<String>,
-    /// Leave lines out whose tickets are no pair that can be adopted, and adopt the others.
+    /// Skip lines whose tickets cannot be a pair, and adopt the others.
     #[arg(long)]
     pub skip: bool,
     /// Show what would be adopted, and store nothing.
