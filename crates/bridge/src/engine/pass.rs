@@ -50,6 +50,8 @@ pub struct Pass<'a> {
     pub(super) unread: BTreeSet<(Side, u64)>,
     /// When this pass is to be followed by a look, for what it did and its plan did not see.
     look_again_at_ms: Option<i64>,
+    /// No plan was dropped: what the hints named was seen to. Otherwise the next pass looks at all of it again.
+    is_carried_out: bool,
     /// This pass has moved the inside: where it stands now is still to be told outside.
     pub(super) is_to_be_told: bool,
 }
@@ -86,6 +88,7 @@ impl<'a> Pass<'a> {
             files,
             unread: BTreeSet::new(),
             look_again_at_ms: None,
+            is_carried_out: true,
             is_to_be_told: false,
         }
     }
@@ -278,11 +281,13 @@ impl<'a> Pass<'a> {
             }
             if self.lost_files_are_many(&plan).await? {
                 self.idle_because = Some("the side has halted over what is gone of it");
-                return Ok(Some(self.shared.now_ms()));
+                self.is_carried_out = false;
+                return Ok(None);
             }
             if self.watches_again(&plan).await? {
                 self.idle_because = Some("what is missing has not been watched long enough");
-                return Ok(Some(self.shared.now_ms()));
+                self.is_carried_out = false;
+                return Ok(None);
             }
             if rounds == 0 {
                 for side in Side::BOTH {
@@ -590,6 +595,10 @@ impl<'a> Pass<'a> {
     /// When to look again, though nothing new was heard.
     fn next_look(&self, plan_ms: Option<i64>) -> Next {
         let now = self.shared.now_ms();
+        if !self.is_carried_out {
+            let look = Look { ticket: true, files: true, unwritten: true, ..self.still_to_be_seen_twice() };
+            return Next::Look { due_ms: now, look };
+        }
         let next = self.asked_or_seen_twice(plan_ms, now);
         if !self.is_to_be_told {
             return next;
