@@ -14,7 +14,7 @@ use crate::store::Store;
 /// Let a side stand still: no pass, no sweep and no audit of it, until `resume`.
 ///
 /// Works while `serve` runs; a pass that is under way is ended. An external's name pauses that
-/// external, the internal side's name pauses all of them. Webhooks are still accepted, and what they
+/// external, the internal side's name pauses all of them. A running `serve` still accepts webhooks, and what they
 /// tell of waits.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  itop-bridge pause acme\n  itop-bridge resume acme")]
@@ -47,6 +47,14 @@ pub fn in_store(pause: &Pause, store: &mut dyn Store, config: &Config, out: &mut
         return Ok(Outcome::Fine);
     }
     store.set_stopped(&instance, Some(PAUSED))?;
-    writeln!(out, "{name} is paused. Webhooks are still accepted; `itop-bridge resume {name}` goes on.")?;
+    match store.is_served()? {
+        Some(false) => writeln!(
+            out,
+            "{name} is paused. `serve` does not run, so nobody takes webhooks now; what changes meanwhile is found once `serve` runs and `itop-bridge resume {name}` has ended the pause."
+        )?,
+        Some(true) | None => {
+            writeln!(out, "{name} is paused. Webhooks are still accepted; `itop-bridge resume {name}` goes on.")?;
+        }
+    }
     Ok(Outcome::Fine)
 }

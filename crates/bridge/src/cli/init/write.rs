@@ -1,6 +1,5 @@
 //! The files on the disk: each whole or not there, and for their owner alone.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -8,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::answers::{Account, Answers, Password};
 use super::text::password_file;
+use crate::cli::private_file;
 use crate::config::Config;
 
 /// Whether the file of a password may be overwritten: a bridge may run by it.
@@ -95,11 +95,5 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
+    private_file::write_new(path, text)
 }
