@@ -3,6 +3,7 @@
 
 mod changed;
 mod disk;
+mod guide;
 mod limits;
 mod modes;
 mod sides;
