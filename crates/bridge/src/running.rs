@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::Path;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -76,7 +77,11 @@ impl Loaded {
             // What a file holds counts, not only where it is.
             let is_file = ["ca_file", "lifecycle_file"].contains(&&*entry.key);
             let file = entry.value.as_str().filter(|_| is_file).and_then(|file| std::fs::read(file).ok());
-            let hash = self.hash(&path, &[entry.value.to_string().as_bytes(), &file.unwrap_or_default()], OF_VALUE);
+            let value = match is_file || path == "store.url" {
+                true => absolute(&entry.value),
+                false => entry.value.to_string(),
+            };
+            let hash = self.hash(&path, &[value.as_bytes(), &file.unwrap_or_default()], OF_VALUE);
             values.insert(path, hash);
         }
         let hashed = |path: &str, secrets: Vec<SecretString>| {
@@ -125,6 +130,13 @@ impl Loaded {
         let each = |(section, keys): (String, Vec<String>)| Differs { kind: kind(&section), section, keys };
         differs.into_iter().map(each).collect()
     }
+}
+
+/// A file is the same one, whatever path the configuration was named by.
+fn absolute(value: &serde_json::Value) -> String {
+    let named = value.as_str().unwrap_or_default();
+    let path = Path::new(named.strip_prefix("sqlite:").unwrap_or(named));
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
 }
 
 /// The keys whose values are not the same, or stand on one side alone.
@@ -337,6 +349,15 @@ mod tests {
             Loaded::now(&config(&format!("{TEXT}{BETA}")), false, &VirtualClock::starting_at(5), &SeededRandom::new(1));
         let gone: Vec<String> = both.compare(&config(TEXT)).iter().map(ToString::to_string).collect();
         assert_eq!(gone, ["[external.beta] is gone from the file"]);
+    }
+
+    #[test]
+    fn the_same_file_is_known_by_whatever_path_it_was_named() {
+        let file = std::env::current_dir().unwrap().join("b.toml");
+        let named = |file: &str| Config::parse(TEXT, file, &|_| Some("hunter2-hunter2".to_owned())).unwrap();
+        assert_eq!(loaded().compare(&named(&file.to_string_lossy())), []);
+        let differs = loaded().compare(&named("/elsewhere/b.toml"));
+        assert_eq!(differs.iter().map(ToString::to_string).collect::<Vec<_>>(), ["[store] differs (url)"]);
     }
 
     #[test]

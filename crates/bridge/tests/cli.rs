@@ -26,6 +26,29 @@ fn keys_new_prints_a_key_and_nothing_else() {
 }
 
 #[test]
+fn keys_new_writes_a_file_that_its_owner_alone_can_read_and_never_over_another() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = std::env::temp_dir().join(format!("itop-bridge-keys-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("acme.key");
+    let new = || call(&["keys", "new", "--file", file.to_str().unwrap()]);
+    let output = new();
+    assert_eq!((output.status.code(), output.stdout.len(), output.stderr.len()), (Some(0), 0, 0));
+    let key = std::fs::read_to_string(&file).unwrap();
+    assert!(key.starts_with("sk_") && key.ends_with('\n') && key.len() == 3 + 64 + 1, "{key}");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let output = new();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.ends_with("acme.key is there already, and was left as it is: name another file\n"), "{said}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), key, "a key in use is not lost");
+    let output = call(&["keys", "new", "--file", folder.join("none/acme.key").to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
 fn wrong_usage_ends_with_2() {
     for arguments in [&["no-such-verb"][..], &["keys"], &["keys", "new", "more"], &[]] {
         assert_eq!(call(arguments).status.code(), Some(2), "{arguments:?}");
@@ -116,6 +139,29 @@ fn a_verb_that_calls_no_itop_asks_for_no_secret() {
 }
 
 #[test]
+fn a_pause_says_whether_somebody_takes_webhooks_meanwhile() {
+    let folder = std::env::temp_dir().join(format!("itop-bridge-pause-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (config, store) = (folder.join("itop-bridge.toml"), folder.join("bridge.db"));
+    std::fs::write(&config, CONFIG).unwrap();
+    let verb = |verb: &str| {
+        let output = call(&["--config", config.to_str().unwrap(), verb, "acme"]);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let mut serving = SqliteStore::open_exclusive(&store).unwrap();
+    serving.adopt_server_id("7f3a").unwrap();
+    let said = verb("pause");
+    assert_eq!(said, "acme is paused. Webhooks are still accepted; `itop-bridge resume acme` goes on.\n");
+    verb("resume");
+    drop(serving);
+    let said = verb("pause");
+    assert!(said.starts_with("acme is paused. `serve` does not run, so nobody takes webhooks now; "), "{said}");
+    assert!(!said.contains("accepted"), "{said}");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
 fn status_tells_whether_serve_runs_and_ends_with_0_1_or_2() {
     let folder = std::env::temp_dir().join(format!("itop-bridge-status-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
@@ -151,7 +197,11 @@ fn status_tells_whether_serve_runs_and_ends_with_0_1_or_2() {
 fn help_has_an_example() {
     let output = call(&["keys", "new", "--help"]);
     assert_eq!(output.status.code(), Some(0));
-    assert!(String::from_utf8(output.stdout).unwrap().contains("Example:\n  itop-bridge keys new"));
+    assert!(
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .contains("Examples:\n  itop-bridge keys new\n  itop-bridge keys new --file ")
+    );
 }
 
 /// The names of all verbs, of their verbs, and of all options.
@@ -173,5 +223,10 @@ fn each_shell_is_given_completions_that_know_every_verb_and_option() {
             assert!(said.contains(word), "{shell} does not know {word}");
         }
     }
-    assert_eq!(call(&["completions", "no-such-shell"]).status.code(), Some(2));
+    for arguments in [&["completions", "no-such-shell"][..], &["completions"]] {
+        let output = call(arguments);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("bash, elvish, fish, powershell, zsh"), "{said}");
+    }
 }

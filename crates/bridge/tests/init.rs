@@ -16,6 +16,9 @@ use itop_bridge::random::SeededRandom;
 use itop_sim::{Right, Sim, SimConfig, Version};
 use tokio::net::TcpListener;
 
+#[path = "init/add.rs"]
+mod add;
+
 const PASSWORD: &str = "Bridge.1234";
 
 struct World {
@@ -24,6 +27,8 @@ struct World {
     external: String,
     /// The provider's.
     sim: Sim,
+    /// Of what is drawn.
+    seed: std::cell::Cell<u64>,
 }
 
 impl World {
@@ -32,7 +37,7 @@ impl World {
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
         let ((internal, sim), (external, _)) = (serve(Version::V3_2).await, serve(Version::V3_1).await);
-        World { folder, internal, external, sim }
+        World { folder, internal, external, sim, seed: std::cell::Cell::new(7) }
     }
 
     fn file(&self) -> PathBuf {
@@ -60,7 +65,7 @@ impl World {
 
     async fn run(&self, init: &Init, person: Option<&mut dyn Prompt>) -> Result<String, String> {
         let env = |_: &str| Some(PASSWORD.to_owned());
-        let random = SeededRandom::new(7);
+        let random = SeededRandom::new(self.seed.get());
         let seams =
             Seams { env: &env, transport: &http_transport, random: &random, program: "target/release/itop-bridge" };
         let mut out = Vec::new();
@@ -127,15 +132,15 @@ impl Script {
 }
 
 impl Prompt for Script {
-    fn text(&mut self, question: &str, default: Option<&str>) -> anyhow::Result<String> {
+    fn text(&mut self, question: &str, offered: Option<&str>) -> anyhow::Result<String> {
         let mut answer = self.answer(question);
-        let shown = default.map(|default| format!(" [{default}]")).unwrap_or_default();
+        let shown = offered.map(|offered| format!(" [{offered}]")).unwrap_or_default();
         self.said += &format!("? {question}{shown}\n> {answer}\n");
         if answer == ESC {
             return Err(Back.into());
         }
         if answer.is_empty() {
-            answer = default.unwrap_or_default().to_owned();
+            answer = offered.unwrap_or_default().to_owned();
         }
         Ok(answer)
     }
@@ -148,19 +153,28 @@ impl Prompt for Script {
         }
     }
 
-    fn choose(&mut self, question: &str, choices: &[String]) -> anyhow::Result<usize> {
+    fn choose(&mut self, question: &str, choices: &[String], offered: usize) -> anyhow::Result<usize> {
         let answer = self.answer(question);
         self.said += &format!("? {question}\n");
-        for choice in choices {
-            self.said += &format!("  {} {choice}\n", if choice.starts_with(&answer) { '>' } else { '-' });
+        let chosen = match answer.as_str() {
+            ESC => return Err(Back.into()),
+            "" => offered,
+            _ => choices.iter().position(|choice| choice.starts_with(&answer)).unwrap_or_else(|| panic!("{answer}")),
+        };
+        for (at, choice) in choices.iter().enumerate() {
+            self.said += &format!("  {} {choice}\n", if at == chosen { '>' } else { '-' });
         }
-        Ok(choices.iter().position(|choice| choice.starts_with(&answer)).unwrap_or_else(|| panic!("{answer}")))
+        Ok(chosen)
     }
 
-    fn agree(&mut self, question: &str, default: bool) -> anyhow::Result<bool> {
+    fn agree(&mut self, question: &str, offered: bool) -> anyhow::Result<bool> {
         let answer = self.answer(question);
-        self.said += &format!("? {question} [{}]\n> {answer}\n", if default { "yes" } else { "no" });
-        Ok(answer == "yes")
+        self.said += &format!("? {question} [{}]\n> {answer}\n", if offered { "yes" } else { "no" });
+        match answer.as_str() {
+            ESC => Err(Back.into()),
+            "" => Ok(offered),
+            answer => Ok(answer == "yes"),
+        }
     }
 
     fn say(&mut self, text: &str) -> anyhow::Result<()> {
@@ -237,24 +251,14 @@ async fn an_address_is_tried_as_soon_as_it_is_typed_and_esc_goes_back_to_it() {
     )
     .await;
     let page = format!("{}/pages/UI.php?c=1", world.internal);
-    let mut person = Script::new(&[
-        "elitery",
-        "http://127.0.0.1:1",
-        &missing,
-        &moved,
-        &page,
-        ESC,
-        "",
-        "bridge",
-        ESC,
-        "",
-        "",
-        PASSWORD,
-    ]);
+    let mut person =
+        Script::new(&["elitery", "http://127.0.0.1:1", &missing, &moved, &page, ESC, "", "bridge", ESC, "", PASSWORD]);
     let flags = Init { org: Some("nowhere".into()), ..Init::default() };
     let stopped = world.run(&flags, Some(&mut person)).await.unwrap_err();
     assert!(stopped.starts_with("--org: there is no \"nowhere\" here"), "{stopped}");
     let said = world.plain(&person.said).replace(&missing, "http://missing").replace(&moved, "http://moved");
+    let (keys, said) = said.split_once('\n').unwrap();
+    assert!(keys.contains("Esc goes one question back, Ctrl-C leaves"), "{keys}");
     assert_eq!(
         said,
         "? A short name of the provider (a-z, 0-9, -)\n> elitery\n\
@@ -270,15 +274,14 @@ async fn an_address_is_tried_as_soon_as_it_is_typed_and_esc_goes_back_to_it() {
          ? The address of the provider's iTop [http://moved]\n> http://elitery/pages/UI.php?c=1\n\
          Taken as http://elitery, the folder that iTop is installed in.\n\
          asking http://elitery…\n\
-         ? The bridge's account in elitery (Esc: back to the address)\n> Esc\n\
+         ? The bridge's account in elitery\n> Esc\n\
          ? The address of the provider's iTop [http://elitery]\n> \n\
          asking http://elitery…\n\
-         ? The bridge's account in elitery (Esc: back to the address)\n> bridge\n\
-         ? Its password, or ${NAME} of the environment (Esc: back to the address)\n> ***\n\
-         ? The address of the provider's iTop [http://elitery]\n> \n\
+         ? The bridge's account in elitery\n> bridge\n\
+         ? Its password, or ${NAME} of the environment\n> ***\n\
          asking http://elitery…\n\
-         ? The bridge's account in elitery (Esc: back to the address) [bridge]\n> \n\
-         ? Its password, or ${NAME} of the environment (Esc: back to the address)\n> ***\n\
+         ? The bridge's account in elitery [bridge]\n> \n\
+         ? Its password, or ${NAME} of the environment\n> ***\n\
          asking elitery…\n\
          elitery answers (REST 1.3), and lets \"bridge\" in.\n"
     );
@@ -286,6 +289,144 @@ async fn an_address_is_tried_as_soon_as_it_is_typed_and_esc_goes_back_to_it() {
     let wrong = Init { internal_url: Some(missing.clone()), ..world.flags() };
     let said = world.run(&wrong, None).await.unwrap_err();
     assert_eq!(said.replace(&missing, "http://missing"), "--internal-url: http://missing: no iTop there (HTTP 404)");
+}
+
+/// Goes back from each question once, when it is asked first, and takes again what is offered.
+struct Wavering {
+    straight: Script,
+    /// What was asked and answered, in order, and what was answered.
+    answered: Vec<(String, String)>,
+    seen: Vec<String>,
+    /// The question before, to which an Esc has led back.
+    returned: Option<(String, String)>,
+    went_back: usize,
+}
+
+impl Wavering {
+    /// The answer, where the person answers; `again` is the one that is offered, as the person would type it.
+    fn answer(&mut self, question: &str, again: Option<String>) -> anyhow::Result<String> {
+        let question = question.trim_end_matches(" [as before]");
+        if let Some((expected, answer)) = self.returned.take() {
+            assert_eq!(question, expected, "one question back");
+            if let Some(again) = again {
+                assert_eq!(again, answer, "{question}: the answer is offered again");
+            }
+            self.answered.push((expected, answer.clone()));
+            return Ok(answer);
+        }
+        if !self.answered.is_empty() && !self.seen.iter().any(|seen| seen == question) {
+            self.seen.push(question.to_owned());
+            self.returned = self.answered.pop();
+            self.went_back += 1;
+            return Err(Back.into());
+        }
+        let answer = self.straight.answer(question);
+        self.answered.push((question.to_owned(), answer.clone()));
+        Ok(answer)
+    }
+}
+
+impl Prompt for Wavering {
+    fn text(&mut self, question: &str, offered: Option<&str>) -> anyhow::Result<String> {
+        self.answer(question, Some(offered.unwrap_or_default().to_owned()))
+    }
+
+    fn secret(&mut self, question: &str) -> anyhow::Result<String> {
+        // Enter alone takes the one of before.
+        let is_again = self.returned.is_some();
+        let answer = self.answer(question, None)?;
+        assert_eq!(question.ends_with(" [as before]"), is_again, "{question}");
+        Ok(if is_again { String::new() } else { answer })
+    }
+
+    fn choose(&mut self, question: &str, choices: &[String], offered: usize) -> anyhow::Result<usize> {
+        let answer = self.answer(question, Some(choices[offered].clone()))?;
+        let chosen = choices.iter().position(|choice| choice.starts_with(&answer)).unwrap();
+        if let Some((_, answered)) = self.answered.last_mut() {
+            *answered = choices[chosen].clone();
+        }
+        Ok(chosen)
+    }
+
+    fn agree(&mut self, question: &str, offered: bool) -> anyhow::Result<bool> {
+        let word = if offered { "yes" } else { "no" };
+        Ok(self.answer(question, Some(word.to_owned()))? == "yes")
+    }
+
+    fn say(&mut self, _: &str) -> anyhow::Result<()> {
+        Ok(())
+    }
+}
+
+const TERSE: [&str; 15] = [
+    "Demo",
+    "Claude Monet",
+    "Helpdesk",
+    "Jules Verne",
+    "Software",
+    "Installation",
+    "acme",
+    "EXTERNAL",
+    "bridge",
+    PASSWORD,
+    "those of",
+    "Hardware",
+    "apply",
+    "Helpdesk",
+    "Victor Hugo",
+];
+
+/// Esc is one question back from every question, and what was answered is offered again: who goes back from each of
+/// them once and takes what is offered has written the same file.
+#[tokio::test(flavor = "multi_thread")]
+async fn from_every_question_esc_goes_one_back_and_the_file_is_the_same() {
+    let world = World::new("back").await;
+    let nowhere = "http://bridge.invalid:8080";
+    let first = ["elitery", &world.internal, "bridge", PASSWORD];
+    let last = ["yes", "no", nowhere, "yes", "yes"];
+    let answers: Vec<&str> = first.into_iter().chain(TERSE).chain(last).collect();
+    let answers: Vec<&str> =
+        answers.into_iter().map(|answer| if answer == "EXTERNAL" { &world.external } else { answer }).collect();
+    // Its last question is whether a file of a password may be overwritten.
+    let others = || std::fs::write(world.folder.join("acme.password"), "of a bridge that runs\n").unwrap();
+    others();
+    let mut straight = Script::new(&answers);
+    world.run(&Init::default(), Some(&mut straight)).await.unwrap();
+    assert!(straight.answers.is_empty(), "not asked: {:?}", straight.answers);
+    let written = world.written();
+    std::fs::remove_file(world.file()).unwrap();
+
+    std::fs::remove_file(world.folder.join("elitery.password")).unwrap();
+    others();
+    let (straight, answered) = (Script::new(&answers), Vec::new());
+    let mut person = Wavering { straight, answered, seen: Vec::new(), returned: None, went_back: 0 };
+    world.run(&Init::default(), Some(&mut person)).await.unwrap();
+    assert!(person.straight.answers.is_empty(), "not asked: {:?}", person.straight.answers);
+    assert!(person.went_back >= 20, "{}", person.went_back);
+    assert_eq!(world.written(), written);
+    assert_eq!(world.files(), ["acme.password", "elitery.password", "itop-bridge.toml"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn esc_at_the_first_question_asks_whether_to_leave_and_writes_nothing() {
+    let world = World::new("leave").await;
+    let mut person = Script::new(&[ESC, "no", "elitery", ESC, ESC, ESC, "elitery", ESC, ESC, "yes"]);
+    let said = world.run(&Init::default(), Some(&mut person)).await.unwrap_err();
+    assert_eq!(said, "left with Esc; nothing was written");
+    assert!(person.answers.is_empty(), "{:?}", person.answers);
+    assert!(person.said.ends_with("? Leave, and write nothing? [yes]\n> yes\n"), "{}", person.said);
+    assert_eq!(world.files(), [""; 0]);
+}
+
+/// What depends on an answer that is changed is asked afresh, and nothing of the old answer is left.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_answer_after_esc_changes_what_depends_on_it() {
+    let world = World::new("another").await;
+    let flags = Init { team: None, agent: None, service: Some("2".into()), caller: Some("6".into()), ..world.flags() };
+    let mut person = Script::new(&["Helpdesk", ESC, "Hardware", "", "Installation", "report", "yes", "yes", ""]);
+    world.run(&flags, Some(&mut person)).await.unwrap();
+    let written = world.written();
+    assert!(written.contains("team = 38  # Hardware support\n") && !written.contains("Helpdesk"), "{written}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -306,14 +447,17 @@ async fn where_nothing_can_be_chosen_that_is_said_and_an_id_is_taken() {
              write its id, a number: it stands in the address of its page in iTop\n\
              ? The organisation of the tickets inside, by its id [Demo]\n> 3\n"
         ),
-        &format!("Their caller: {none}? Their caller, by its id (empty: none)\n> \n"),
-        &format!("Their service: {none}? Their service, by its id (empty: none)\n> \n"),
+        &format!("Their caller: {none}? Their caller, by its id [none]\n> \n"),
+        &format!("Their service: {none}? Their service, by its id [none]\n> \n"),
     ] {
         assert!(said.contains(lines), "{lines}\nin\n{said}");
     }
     assert!(world.written().contains("org = 3  # not looked up: the account sees none\n"), "{}", world.written());
-    world.run(&Init { force: true, org: Some("3".into()), ..world.flags() }, None).await.unwrap();
-    let named = world.run(&Init { force: true, ..world.flags() }, None).await.unwrap_err();
+    let again = || std::fs::remove_file(world.file()).unwrap();
+    again();
+    world.run(&Init { org: Some("3".into()), ..world.flags() }, None).await.unwrap();
+    again();
+    let named = world.run(&world.flags(), None).await.unwrap_err();
     assert!(named.starts_with("--org: this iTop shows the account none to choose from: "), "{named}");
 }
 
@@ -385,8 +529,8 @@ async fn without_a_terminal_what_is_missing_or_wrong_is_an_error_that_names_its_
         ),
         (
             Init { external_password: None, ..flags() },
-            "--external-password or --external-password-file is missing (Its password, or ${NAME} of the environment \
-             (Esc: back to the address)), and there is no terminal to ask on",
+            "--external-password is missing (Its password, or ${NAME} of the environment), and there is no terminal to ask \
+             on",
         ),
         (
             Init { internal_password: text("in clear"), ..flags() },
@@ -416,20 +560,6 @@ async fn without_a_terminal_what_is_missing_or_wrong_is_an_error_that_names_its_
     let said = world.run(&init, None).await.unwrap_err();
     assert!(said.starts_with("--only: iTop does not take this condition: "), "{said}");
     assert_eq!(world.files(), [""; 0]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_configuration_is_overwritten_only_when_asked_and_keeps_the_bridges_id() {
-    let world = World::new("again").await;
-    std::fs::write(world.file(), "[server]\nid = \"old-id\"\n").unwrap();
-    let said = world.run(&world.flags(), None).await.unwrap_err();
-    assert_eq!(said, "FOLDER/itop-bridge.toml is there already; --force overwrites it, with new keys");
-    let said = world.run(&Init::default(), Some(&mut Script::new(&["no"]))).await.unwrap_err();
-    assert_eq!(said, "FOLDER/itop-bridge.toml was left as it is");
-    assert_eq!(world.written(), "[server]\nid = \"old-id\"\n");
-    world.run(&Init { force: true, ..world.flags() }, None).await.unwrap();
-    assert_eq!(world.config().server.id, "old-id");
-    assert_private(&world.file());
 }
 
 /// The files of a running bridge's passwords are as dear as its configuration.
@@ -465,10 +595,11 @@ async fn a_password_of_another_bridge_is_overwritten_only_when_asked() {
     }
 
     world.run(&typed(), Some(&mut answers(&["yes", "yes"]))).await.unwrap();
-    // The same passwords once more: there is nothing to ask but for the configuration.
-    let mut again = answers(&[]);
-    again.answers.push_front("yes".to_owned());
-    world.run(&typed(), Some(&mut again)).await.unwrap();
+    // The same passwords once more: there is nothing to ask.
+    let again = || std::fs::remove_file(world.file()).unwrap();
+    again();
+    world.run(&typed(), Some(&mut answers(&[]))).await.unwrap();
+    again();
     others();
     world.run(&Init { force: true, ..typed() }, Some(&mut answers(&[]))).await.unwrap();
     for file in &files {
@@ -484,11 +615,12 @@ async fn what_cannot_be_written_whole_is_not_begun() {
     let typed = Init { internal_password: None, external_password: None, force: true, ..world.flags() };
     let answers = || Script::new(&[PASSWORD, "", "", PASSWORD, "report", "yes", "yes", ""]);
     // As the last one it would take its place after the passwords.
-    std::fs::create_dir(world.file()).unwrap();
+    let beside = world.folder.join("itop-bridge.toml.new");
+    std::fs::create_dir(&beside).unwrap();
     let said = world.run(&typed, Some(&mut answers())).await.unwrap_err();
-    assert_eq!(said, "cannot write FOLDER/itop-bridge.toml; nothing was written: it is a folder");
-    assert_eq!(world.files(), ["itop-bridge.toml"]);
-    std::fs::remove_dir(world.file()).unwrap();
+    assert!(said.starts_with("cannot write FOLDER/itop-bridge.toml; nothing was written: "), "{said}");
+    assert_eq!(world.files(), ["itop-bridge.toml.new"]);
+    std::fs::remove_dir(&beside).unwrap();
 
     // Nor what `serve` could not read: a variable is set for the questions, and then no more.
     let of_another = world.folder.join("acme.password");
@@ -516,7 +648,9 @@ async fn a_public_url_of_this_machine_says_where_to_listen() {
     let note = "the bridge listens on 127.0.0.1:18080, where http://127.0.0.1:18080 leads; --listen says otherwise\n";
     assert!(said.contains(&format!("note    {note}")), "{said}");
     assert!(world.written().contains("listen = \"127.0.0.1:18080\"\n"), "{}", world.written());
-    let flags = Init { force: true, caller: Some("6".into()), service: Some("2".into()), ..world.flags() };
+    let again = || std::fs::remove_file(world.file()).unwrap();
+    again();
+    let flags = Init { caller: Some("6".into()), service: Some("2".into()), ..world.flags() };
     let typed = ["Installation", "report", "yes", "yes", "localhost:18080", "http://localhost:18080"];
     let mut person = Script::new(&typed);
     world.run(&flags, Some(&mut person)).await.unwrap();
@@ -531,7 +665,8 @@ async fn a_public_url_of_this_machine_says_where_to_listen() {
         person.said
     );
     let listen = Some("127.0.0.1:9000".parse().unwrap());
-    let said = world.run(&Init { public_url: url(), listen, force: true, ..world.flags() }, None).await.unwrap();
+    again();
+    let said = world.run(&Init { public_url: url(), listen, ..world.flags() }, None).await.unwrap();
     assert!(!said.contains("listens on"), "{said}");
     assert!(world.written().contains("listen = \"127.0.0.1:9000\"\n"), "{}", world.written());
 }
@@ -556,7 +691,8 @@ async fn an_address_that_leads_nowhere_is_said_and_may_be_taken_all_the_same() {
         person.said
     );
     assert_eq!(world.config().server.public_url, nowhere);
-    let given = Init { public_url: Some(nowhere.into()), force: true, ..flags() };
+    std::fs::remove_file(world.file()).unwrap();
+    let given = Init { public_url: Some(nowhere.into()), ..flags() };
     let said = world.run(&given, None).await.unwrap();
     assert!(said.contains("note    bridge.invalid leads to no address from this machine\n"), "{said}");
 }
@@ -581,6 +717,8 @@ struct InTerminal {
     script: std::process::Child,
     keys: std::process::ChildStdin,
     seen: Arc<Mutex<String>>,
+    /// How much of it was waited for already.
+    read: usize,
 }
 
 impl InTerminal {
@@ -601,13 +739,15 @@ impl InTerminal {
                 all.lock().unwrap().push_str(&String::from_utf8_lossy(&some[..n]));
             }
         });
-        InTerminal { script, keys, seen }
+        InTerminal { script, keys, seen, read: 0 }
     }
 
-    /// Types these keys once the question is on the screen.
+    /// Types these keys once the question is on the screen, after what was waited for before.
     async fn answers(&mut self, question: &str, keys: &str) {
         for _ in 0..600 {
-            if self.seen.lock().unwrap().contains(question) {
+            let at = self.seen.lock().unwrap()[self.read..].find(question);
+            if let Some(at) = at {
+                self.read += at + question.len();
                 self.keys.write_all(keys.as_bytes()).unwrap();
                 return self.keys.flush().unwrap();
             }
@@ -671,4 +811,60 @@ async fn a_person_is_asked_in_a_terminal() {
     for name in world.files() {
         assert_private(&world.folder.join(name));
     }
+}
+
+/// The keys of a shell: Ctrl-U clears, what is typed replaces what is offered, the arrow up takes it to be corrected, and
+/// Esc goes a question back, from a line as from a list.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_terminal_a_line_is_edited_as_in_a_shell() {
+    let world = World::new("edited").await;
+    let arguments: Vec<String> = ["init", "--internal-name", "elitery", "--external-name", "acme"]
+        .into_iter()
+        .chain(["--external-url", &world.external, "--external-user", "bridge", "--external-password", "${OUTSIDE}"])
+        .chain(["--org", "Demo", "--caller", "6", "--team", "Helpdesk", "--agent", "Jules Verne", "--service", "2"])
+        .chain(["--subcategory", "4", "--only", "all"])
+        .map(str::to_owned)
+        .collect();
+    let mut terminal = InTerminal::start(&world.folder, &arguments);
+    terminal.answers("The address of the provider's iTop", "http://127.0.0.1:1\r").await;
+    terminal.answers("no connection", "").await;
+    // What is refused is offered, and what is typed is the answer, not its continuation.
+    terminal.answers("[http://127.0.0.1:1]", &format!("rubbish\x15{}\r", world.internal)).await;
+    terminal.answers("The bridge's account in elitery", "bridgf\x7fe\r").await;
+    terminal.answers("Its password", &format!("rubbish\x15{PASSWORD}\r")).await;
+    terminal.answers("How is the customer told", "\x1b[B\r").await;
+    terminal.answers("Their team", "\x1b").await;
+    terminal.answers("How is the customer told", "\x1b[A\r").await;
+    terminal.answers("Shall the customer's private log", "\r").await;
+    terminal.answers("Shall the provider's private log", "n\r").await;
+    terminal.answers("How do both iTops reach the bridge?", "\x1b").await;
+    terminal.answers("Shall the provider's private log", "\x1b").await;
+    terminal.answers("Shall the customer's private log", "n\r").await;
+    terminal.answers("Shall the provider's private log", "\r").await;
+    terminal.answers("[http://127.0.0.1:8080]", "\x1b[A\x7f1\r").await;
+    let seen = terminal.ended_well().await;
+    assert!(!seen.contains(PASSWORD) && !seen.contains("hunter"), "the password was shown: {seen}");
+    let written = world.written();
+    for line in [
+        "url = \"http://elitery\"",
+        "user = \"bridge\"",
+        "public_url = \"http://127.0.0.1:8081\"  # how both iTops reach the bridge; `setup` writes it into them",
+        "status_to_external = \"report\"",
+        "private_log_to_internal = \"off\"",
+        "private_log_to_external = \"off\"",
+    ] {
+        assert!(written.lines().any(|known| known == line), "{line} in {written}");
+    }
+    assert_eq!(std::fs::read_to_string(world.folder.join("elitery.password")).unwrap(), format!("{PASSWORD}\n"));
+}
+
+/// Ctrl-C leaves from any question, and nothing is written.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_terminal_ctrl_c_leaves() {
+    let world = World::new("ctrl-c").await;
+    let mut terminal = InTerminal::start(&world.folder, &["init".to_owned()]);
+    terminal.answers("A short name of the provider", "elitery\r").await;
+    terminal.answers("The address of the provider's iTop", "half\x03").await;
+    terminal.answers("left with Ctrl-C; nothing was written", "").await;
+    assert_eq!(world.files(), [""; 0]);
 }

@@ -59,20 +59,27 @@ fn the_configuration_page_has_each_key_that_can_be_written_and_no_other() {
     }
 }
 
-const LEAVE: &str = include_str!("../../../docs/guide/leave.md");
-const LEAVE_IN_INDONESIAN: &str = include_str!("../../../docs/guide/leave.id.md");
+/// The guides, in both languages.
+const GUIDES: [(&str, &str); 2] = [
+    (include_str!("../../../docs/guide/add.md"), include_str!("../../../docs/guide/add.id.md")),
+    (include_str!("../../../docs/guide/leave.md"), include_str!("../../../docs/guide/leave.id.md")),
+];
 
 #[test]
-fn the_guide_for_a_customer_that_leaves_has_commands_that_there_are() {
-    for kind in ["sh", "toml"] {
-        assert_eq!(blocks(LEAVE, kind), blocks(LEAVE_IN_INDONESIAN, kind), "{kind}");
-    }
-    let shell = blocks(LEAVE, "sh").join("\n");
-    let called: Vec<&str> = shell.lines().filter(|line| line.starts_with("itop-bridge ")).collect();
-    assert!(called.len() > 4, "{called:?}");
-    for line in called {
-        let words = line.split(' ');
-        itop_bridge::cli::command().try_get_matches_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
+fn the_guides_have_commands_that_there_are_and_the_same_ones_in_both_languages() {
+    for (english, indonesian) in GUIDES {
+        for kind in ["sh", "toml"] {
+            assert_eq!(blocks(english, kind), blocks(indonesian, kind), "{kind}");
+        }
+        let headings = |text: &str| text.lines().filter(|line| line.starts_with('#')).map(level).collect::<Vec<_>>();
+        assert_eq!(headings(english), headings(indonesian));
+        let shell = blocks(english, "sh").join("\n");
+        let called: Vec<&str> = shell.lines().filter(|line| line.starts_with("itop-bridge ")).collect();
+        assert!(called.len() > 4, "{called:?}");
+        for line in called {
+            let words = line.split(" > ").next().unwrap_or_default().split(' ');
+            itop_bridge::cli::command().try_get_matches_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
     }
 }
 
@@ -128,6 +135,18 @@ fn anchor_of(line: &str) -> Option<String> {
     let heading = line.strip_prefix('#')?.trim_start_matches('#').strip_prefix(' ')?.to_lowercase();
     let kept = heading.chars().filter(|sign| sign.is_alphanumeric() || matches!(sign, ' ' | '-' | '_'));
     Some(kept.map(|sign| if sign == ' ' { '-' } else { sign }).collect())
+}
+
+/// What the page has for a customer behind a proxy is a section that a configuration takes.
+#[test]
+fn a_customer_by_hand_is_a_section_that_holds() {
+    let [section] = &blocks(GUIDES[0].0, "toml")[..] else { panic!("one section is printed") };
+    let [whole] = &blocks(ENGLISH, "toml")[..] else { panic!("one configuration is printed") };
+    let env = |name: &str| Some(format!("sk_of_{name}"));
+    let read = |file: &std::path::Path| Ok(format!("sk_in_{}\n", file.display()));
+    let config = Config::parse_with(&format!("{whole}\n{section}"), "/nowhere/itop-bridge.toml", &env, &read)
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert!(config.externals.iter().any(|external| external.name() == "beta"));
 }
 
 const UNIT: &str = include_str!("../../../deploy/itop-bridge.service");

@@ -3,7 +3,8 @@
 
 use std::io::Write;
 
-use clap::Args;
+use clap::error::ErrorKind;
+use clap::{Args, ValueEnum as _};
 use clap_complete::Shell;
 
 use super::Outcome;
@@ -16,15 +17,19 @@ use super::Outcome;
 )]
 pub(super) struct Completions {
     /// The shell.
-    #[arg(value_enum)]
-    shell: Shell,
+    #[arg(value_enum, value_name = "SHELL")]
+    shell: Option<Shell>,
 }
 
 pub(super) fn run(verb: &Completions, cli: &mut clap::Command, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    let Some(shell) = verb.shell else {
+        let known: Vec<String> = Shell::value_variants().iter().map(ToString::to_string).collect();
+        cli.error(ErrorKind::MissingRequiredArgument, format!("name the shell: {}", known.join(", "))).exit();
+    };
     let name = cli.get_name().to_owned();
     // Into memory first: the generator panics where its output is closed.
     let mut text = Vec::new();
-    clap_complete::generate(verb.shell, cli, name, &mut text);
+    clap_complete::generate(shell, cli, name, &mut text);
     out.write_all(&text)?;
     Ok(Outcome::Fine)
 }

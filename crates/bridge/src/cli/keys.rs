@@ -2,17 +2,20 @@
 
 use std::fmt::Write as _;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 
 use super::Outcome;
+use super::private_file;
 use crate::random::Random;
 
 const KEY_BYTES: usize = 32;
 
 /// API keys for webhooks.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  itop-bridge keys new > /etc/itop-bridge/acme.key")]
+#[command(after_help = "Example:\n  itop-bridge keys new --file /etc/itop-bridge/acme.key")]
 pub(super) struct Keys {
     #[command(subcommand)]
     verb: KeysVerb,
@@ -20,17 +23,37 @@ pub(super) struct Keys {
 
 #[derive(Debug, Subcommand)]
 enum KeysVerb {
-    /// Print a new random key. Write it into the configuration as one of a side's `api_keys`, or into a file of its
-    /// `api_key_files`, and into that iTop's webhooks as the header X-API-Key (`setup` does this).
-    #[command(after_help = "Example:\n  itop-bridge keys new > /etc/itop-bridge/acme.key")]
-    New,
+    /// Draw a new random key, and print it or write it to a file. Write it into the configuration as one of a side's
+    /// `api_keys`, or name its file in `api_key_files`, and write it into that iTop's webhooks as the header X-API-Key
+    /// (`setup` does this).
+    #[command(
+        after_help = "Examples:\n  itop-bridge keys new\n  itop-bridge keys new --file /etc/itop-bridge/acme.key"
+    )]
+    New {
+        /// Write the key to this file, which only its owner can read, and print nothing. A file that is there already
+        /// is left as it is.
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
 }
 
 pub(super) fn run(keys: &Keys, random: &dyn Random, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    match keys.verb {
-        KeysVerb::New => writeln!(out, "{}", draw(random))?,
+    match &keys.verb {
+        KeysVerb::New { file: None } => writeln!(out, "{}", draw(random))?,
+        KeysVerb::New { file: Some(file) } => write_to(file, &draw(random))?,
     }
     Ok(Outcome::Fine)
+}
+
+/// A key that is in use must not be lost under a fresh one.
+fn write_to(file: &Path, key: &str) -> anyhow::Result<()> {
+    let shown = file.display();
+    match private_file::write_new(file, &format!("{key}\n")) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            bail!("{shown} is there already, and was left as it is: name another file")
+        }
+        written => written.with_context(|| format!("cannot write {shown}")),
+    }
 }
 
 /// `sk_` as the original program's keys begin, and 32 random bytes in hexadecimal.

@@ -28,6 +28,7 @@ mod keys;
 pub mod links;
 pub mod pause;
 pub mod plan;
+mod private_file;
 pub mod progress;
 pub mod resume;
 pub mod retry;

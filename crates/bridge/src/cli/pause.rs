@@ -14,7 +14,7 @@ use crate::store::Store;
 /// Pause a side: no pass, no sweep and no audit of it, until `resume`.
 ///
 /// An external's name pauses that external; the internal side's name pauses all of them. Works while `serve` runs, and ends
-/// a pass that is under way. Webhooks are still accepted, and what they tell of waits.
+/// a pass that is under way. A running `serve` still accepts webhooks, and what they tell of waits.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  itop-bridge pause acme\n  itop-bridge resume acme")]
 pub struct Pause {
@@ -46,6 +46,14 @@ pub fn in_store(pause: &Pause, store: &mut dyn Store, config: &Config, out: &mut
         return Ok(Outcome::Fine);
     }
     store.set_stopped(&instance, Some(PAUSED))?;
-    writeln!(out, "{name} is paused. Webhooks are still accepted; `itop-bridge resume {name}` goes on.")?;
+    match store.is_served()? {
+        Some(false) => writeln!(
+            out,
+            "{name} is paused. `serve` does not run, so nobody takes webhooks now; what changes meanwhile is found once `serve` runs and `itop-bridge resume {name}` has ended the pause."
+        )?,
+        Some(true) | None => {
+            writeln!(out, "{name} is paused. Webhooks are still accepted; `itop-bridge resume {name}` goes on.")?;
+        }
+    }
     Ok(Outcome::Fine)
 }

@@ -4,6 +4,7 @@
 mod changed;
 mod disk;
 mod dry_run;
+mod guide;
 mod limits;
 mod modes;
 mod sides;

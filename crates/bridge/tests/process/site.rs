@@ -9,8 +9,7 @@ use itop_sim::{Sim, SocketSender, Version};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-pub use binary::Bridge;
-use binary::itop;
+pub use binary::{Bridge, itop};
 
 #[path = "binary.rs"]
 mod binary;

@@ -7,14 +7,9 @@ use itop_client::{Client, ErrorClass};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::address::{NoITop, answers, folder, of_address};
-pub use super::answers::Account;
-use super::answers::Password;
-use super::prompt::Back;
+use super::answers::{Account, Password};
 use super::questions::Questions;
 use crate::config::{SideConfig, identity, name};
-
-/// What a person may do instead of an answer.
-const BACK: &str = " (Esc: back to the address)";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -38,6 +33,30 @@ impl Role {
     }
 }
 
+/// The sides that a new one must differ from.
+pub trait Others {
+    /// Why it cannot be called so.
+    fn name(&self, name: &str) -> Result<(), String>;
+
+    /// Why its iTop cannot be there.
+    fn address(&self, name: &str, url: &str) -> Result<(), String>;
+}
+
+/// Of a new configuration: the one that was asked for first, or none yet.
+pub struct Other<'a>(pub Option<&'a Account>);
+
+impl Others for Other<'_> {
+    fn name(&self, name: &str) -> Result<(), String> {
+        let taken = self.0.is_some_and(|other| other.name == name);
+        if taken { Err(format!("{name} is the other side's name")) } else { Ok(()) }
+    }
+
+    fn address(&self, _: &str, url: &str) -> Result<(), String> {
+        let same = self.0.is_some_and(|other| identity(&other.url) == identity(url));
+        if same { Err("this is the other side's iTop".to_owned()) } else { Ok(()) }
+    }
+}
+
 /// What the flags say of one side.
 #[derive(Clone, Default)]
 struct Given {
@@ -49,42 +68,26 @@ struct Given {
 }
 
 impl Questions<'_> {
-    /// `other`: the side that it must differ from.
-    pub async fn account(&mut self, role: Role, other: Option<&Account>) -> anyhow::Result<(Account, Client)> {
+    /// `others`: the sides that it must differ from.
+    pub async fn account(&mut self, role: Role, others: &dyn Others) -> anyhow::Result<(Account, Client)> {
         let (word, whose) = (role.word(), role.whose());
-        let mut given = self.given(role);
         let (flag, question) = (format!("--{word}-name"), format!("A short name of the {whose} (a-z, 0-9, -)"));
-        let name = self.text(given.name.take(), &flag, &question, None, |text| {
+        let name = self.text(self.given(role).name, &flag, &question, None, |text| {
             let name = name(text)?;
-            let taken = other.is_some_and(|other| other.name == name);
-            if taken { Err(format!("{name} is the other side's name")) } else { Ok(name) }
+            others.name(&name).map(|()| name)
         })?;
-        // What was refused: most of it was right.
-        let (mut url_before, mut user_before) = (None, None);
         loop {
-            let url = self.address(role, &name, &given, url_before.as_deref(), other).await?;
-            url_before = Some(url.clone());
-            let (flag, question) = (format!("--{word}-user"), format!("The bridge's account in {name}{BACK}"));
-            let user = match self.text(given.user.clone(), &flag, &question, user_before.as_deref(), not_empty) {
-                Err(error) if error.is::<Back>() => {
-                    given.url = None;
-                    continue;
-                }
-                user => user?,
-            };
-            user_before = Some(user.clone());
-            let (password, secret) = match self.password(role, &given) {
-                Err(error) if error.is::<Back>() => {
-                    given = Given::default();
-                    continue;
-                }
-                password => password?,
-            };
+            let given = self.given(role);
+            let url = self.address(role, &name, &given, others).await?;
+            let (flag, question) = (format!("--{word}-user"), format!("The bridge's account in {name}"));
+            let user = self.text(given.user.clone(), &flag, &question, None, not_empty)?;
+            let (password, secret) = self.password(role, &given)?;
             let client = self.client(&SideConfig::bare(&name, &url, &user, secret))?;
-            self.say(&format!("asking {name}…"))?;
+            self.dialogue.say(&format!("asking {name}…"))?;
             let error = match client.check_login().await {
                 Ok(operations) => {
-                    self.say(&format!("{name} answers (REST {}), and lets \"{user}\" in.", operations.version))?;
+                    let version = operations.version;
+                    self.dialogue.say(&format!("{name} answers (REST {version}), and lets \"{user}\" in."))?;
                     return Ok((Account { name, url, user, password }, client));
                 }
                 Err(error) => error,
@@ -94,51 +97,58 @@ impl Questions<'_> {
                 _ => format!("{name} ({url}): {error}"),
             };
             let asked = given.url.is_none() || given.user.is_none() || !given.has_password();
-            if self.person.is_none() || !asked {
+            if !self.dialogue.has_person() || !asked {
                 bail!("{said}. Correct --{word}-user or the password");
             }
-            self.say(&said)?;
-            given = Given::default();
+            self.dialogue.say(&said)?;
+            self.refuse(role);
+        }
+    }
+
+    /// What was given of an account that is not let in is asked for.
+    fn refuse(&mut self, role: Role) {
+        self.dialogue.forget(&format!("--{}-password", role.word()));
+        let flags = &mut self.flags;
+        match role {
+            Role::Internal => {
+                (flags.internal_url, flags.internal_user) = (None, None);
+                (flags.internal_password, flags.internal_password_file) = (None, None);
+            }
+            Role::External => {
+                (flags.external_url, flags.external_user) = (None, None);
+                (flags.external_password, flags.external_password_file) = (None, None);
+            }
         }
     }
 
     /// An address at which an iTop answers.
-    async fn address(
-        &mut self,
-        role: Role,
-        name: &str,
-        given: &Given,
-        before: Option<&str>,
-        other: Option<&Account>,
-    ) -> anyhow::Result<String> {
+    async fn address(&mut self, role: Role, name: &str, given: &Given, others: &dyn Others) -> anyhow::Result<String> {
         let (word, whose) = (role.word(), role.whose());
         let (flag, question) = (format!("--{word}-url"), format!("The address of the {whose}'s iTop"));
-        let (mut given, mut before) = (given.url.clone(), before.map(str::to_owned));
         loop {
-            let is_given = given.is_some();
-            let (typed, url) = self.text(given.take(), &flag, &question, before.as_deref(), |text| {
+            let (typed, url) = self.text(given.url.clone(), &flag, &question, None, |text| {
                 let url = folder(text).map_err(|wrong| of_address(text, &wrong))?;
-                let same = other.is_some_and(|other| identity(&other.url) == identity(&url));
-                if same { Err("this is the other side's iTop".to_owned()) } else { Ok((text.to_owned(), url)) }
+                others.address(name, &url).map(|()| (text.to_owned(), url))
             })?;
             if typed != url {
-                self.say(&format!("Taken as {url}, the folder that iTop is installed in."))?;
+                self.dialogue.say(&format!("Taken as {url}, the folder that iTop is installed in."))?;
+                self.dialogue.offer(&flag, url.clone());
             }
-            self.say(&format!("asking {url}…"))?;
+            self.dialogue.say(&format!("asking {url}…"))?;
             let nobody = SideConfig::bare(name, &url, "", SecretString::default());
             let Err(NoITop { why, instead }) = answers(&self.client(&nobody)?, &nobody).await else {
                 return Ok(url);
             };
-            if self.person.is_none() || is_given {
+            if !self.dialogue.has_person() || given.url.is_some() {
                 bail!("{flag}: {url}: {why}");
             }
-            self.say(&format!("{url}: {why}"))?;
-            before = Some(instead.unwrap_or(url));
+            self.dialogue.say(&format!("{url}: {why}"))?;
+            self.dialogue.offer(&flag, instead.unwrap_or(url));
         }
     }
 
     fn given(&self, role: Role) -> Given {
-        let flags = self.flags;
+        let flags = &self.flags;
         match role {
             Role::Internal => Given {
                 name: flags.internal_name.clone(),
@@ -175,21 +185,19 @@ impl Questions<'_> {
             return self.of_variable(written, name).map_err(|wrong| anyhow!("{flag}: {wrong}"));
         }
         loop {
-            let question = &format!("Its password, or ${{NAME}} of the environment{BACK}");
-            let person = self.person(&format!("{flag} or {flag}-file"), question)?;
-            let typed = person.secret(question)?;
-            let Some(name) = variable(&typed) else {
-                if typed.is_empty() {
-                    person.say("must not be empty")?;
+            let typed = self.dialogue.secret(&flag, "Its password, or ${NAME} of the environment")?;
+            let Some(name) = variable(typed.expose_secret()) else {
+                if typed.expose_secret().is_empty() {
+                    self.dialogue.say("must not be empty")?;
                     continue;
                 }
-                let secret = SecretString::from(typed);
-                return Ok((Password::Typed(secret.clone()), secret));
+                return Ok((Password::Typed(typed.clone()), typed));
             };
-            match self.of_variable(&typed, name) {
+            match self.of_variable(typed.expose_secret(), name) {
                 Ok(found) => return Ok(found),
-                Err(wrong) => self.say(&wrong)?,
+                Err(wrong) => self.dialogue.say(&wrong)?,
             }
+            self.dialogue.forget(&flag);
         }
     }
 

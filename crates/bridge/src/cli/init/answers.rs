@@ -7,21 +7,44 @@ use secrecy::SecretString;
 use super::flags::{Log, Status};
 use super::lookup::Choice;
 
+/// Attribute code, such as `org`, and what it names, in the order of the file.
+pub type Chosen = Vec<(&'static str, Choice)>;
+
+/// Of a new configuration.
 #[derive(Debug)]
 pub struct Answers {
     pub internal: Account,
-    pub external: Account,
-    /// Attribute code, such as `org`, and what it names, in the order of the file.
-    pub defaults: Vec<(&'static str, Choice)>,
-    pub external_defaults: Vec<(&'static str, Choice)>,
-    pub only: String,
-    pub status_to_external: Status,
-    pub private_log_to_internal: Log,
-    pub private_log_to_external: Log,
+    pub defaults: Chosen,
+    pub customer: Customer,
     pub listen: String,
     pub public_url: String,
     /// What the person should know of them afterwards.
     pub notes: Vec<String>,
+}
+
+/// Of one external.
+#[derive(Debug)]
+pub struct Customer {
+    pub account: Account,
+    /// For its own tickets that have none.
+    pub defaults: Chosen,
+    pub only: String,
+    pub sync: Sync,
+}
+
+/// The keys of `[sync]` that are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sync {
+    pub status_to_external: Status,
+    pub private_log_to_internal: Log,
+    pub private_log_to_external: Log,
+}
+
+impl Default for Sync {
+    fn default() -> Sync {
+        let log = Log::Attachment;
+        Sync { status_to_external: Status::Report, private_log_to_internal: log, private_log_to_external: log }
+    }
 }
 
 /// One iTop, and the account that it has let in.

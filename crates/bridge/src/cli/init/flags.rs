@@ -4,7 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-/// Ask for both iTops' addresses, accounts and defaults, and write the configuration.
+/// Ask for both iTops' addresses, accounts and defaults, and write the configuration; or add a customer to the one that
+/// is there.
+///
+/// A configuration that is there is never overwritten: it stays as it is, and gets the section [external.NAME] of one
+/// customer more, of whom alone is asked. Of the flags only those of the customer can be given then, and --org to
+/// --subcategory say in what its tickets differ from [internal.defaults]. For a new configuration name another file with
+/// --config.
 ///
 /// Each answer is tested as it is given, and what can be chosen is looked up in the iTops. With the flags that
 /// are marked "needed", or without a terminal, nothing is asked. Of --public-url only this can be tried: whether its name
@@ -15,18 +21,21 @@ use clap::{Args, ValueEnum};
                   --internal-user bridge --internal-password '${ITOP_INTERNAL_PASSWORD}' \\\n    \
                   --external-name acme --external-url https://itop.customer.example \\\n    \
                   --external-user bridge --external-password-file acme.password \\\n    \
-                  --org Demo --team Helpdesk --agent 'Jules Verne' --only all")]
+                  --org Demo --team Helpdesk --agent 'Jules Verne' --only all\n  \
+                  itop-bridge init --external-name beta --external-url https://itop.second.example \\\n    \
+                  --external-user bridge --external-password-file beta.password --only all")]
 pub struct Init {
-    /// A short name of the provider: a-z, 0-9 and `-` (needed).
+    /// A short name of the provider: a-z, 0-9 and `-` (needed for a new configuration).
     #[arg(long, value_name = "NAME")]
     pub internal_name: Option<String>,
-    /// The address of the provider's iTop, without /pages/UI.php (needed).
+    /// The address of the provider's iTop, without /pages/UI.php (needed for a new configuration).
     #[arg(long, value_name = "URL")]
     pub internal_url: Option<String>,
-    /// The bridge's account in the provider's iTop (needed).
+    /// The bridge's account in the provider's iTop (needed for a new configuration).
     #[arg(long, value_name = "LOGIN")]
     pub internal_user: Option<String>,
-    /// Its password as '${NAME}', an environment variable (this or --internal-password-file is needed).
+    /// Its password as '${NAME}', an environment variable (this or
+    /// --internal-password-file is needed for a new configuration).
     #[arg(long, value_name = "${NAME}", conflicts_with = "internal_password_file")]
     pub internal_password: Option<String>,
     /// A file whose first line is its password.
@@ -49,13 +58,14 @@ pub struct Init {
     #[arg(long, value_name = "FILE")]
     pub external_password_file: Option<PathBuf>,
 
-    /// The organisation of the tickets inside: a name or an id, as with the next ones (needed).
+    /// The organisation of the tickets inside: a name or an id, as with the next ones (needed for a new
+    /// configuration).
     #[arg(long, value_name = "NAME")]
     pub org: Option<String>,
-    /// Their team (needed).
+    /// Their team (needed for a new configuration).
     #[arg(long, value_name = "NAME")]
     pub team: Option<String>,
-    /// Their agent, a person of the team (needed).
+    /// Their agent, a person of the team (needed for a new configuration, and beside another team).
     #[arg(long, value_name = "NAME")]
     pub agent: Option<String>,
     /// Their caller, a person of the organisation.
@@ -98,7 +108,7 @@ pub struct Init {
     /// this machine's own (http://127.0.0.1:18080).
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<std::net::SocketAddr>,
-    /// Overwrite a configuration and files of passwords that are there.
+    /// Overwrite files of passwords that are there.
     #[arg(long)]
     pub force: bool,
 }
@@ -136,22 +146,38 @@ impl Log {
 }
 
 impl Init {
-    /// Whether all that is needed is given, so that nothing must be asked.
-    pub fn is_complete(&self) -> bool {
-        let texts = [
-            &self.internal_name,
-            &self.internal_url,
-            &self.internal_user,
-            &self.external_name,
-            &self.external_url,
-            &self.external_user,
-            &self.org,
-            &self.team,
-            &self.agent,
-        ];
-        texts.iter().all(|text| text.is_some())
-            && (self.internal_password.is_some() || self.internal_password_file.is_some())
+    /// Whether all that is needed is given, so that nothing must be asked: of a customer alone, or of both sides.
+    pub fn is_complete(&self, is_customer_alone: bool) -> bool {
+        let customer = [&self.external_name, &self.external_url, &self.external_user];
+        let provider =
+            [&self.internal_name, &self.internal_url, &self.internal_user, &self.org, &self.team, &self.agent];
+        let has_customer = customer.iter().all(|text| text.is_some())
             && (self.external_password.is_some() || self.external_password_file.is_some())
-            && (self.only.is_some() || self.only_team.is_some())
+            && (self.only.is_some() || self.only_team.is_some());
+        let has_provider = provider.iter().all(|text| text.is_some())
+            && (self.internal_password.is_some() || self.internal_password_file.is_some());
+        has_customer && (is_customer_alone || has_provider)
+    }
+
+    /// A flag that says what a configuration has already.
+    pub fn of_the_provider(&self) -> Option<&'static str> {
+        [
+            ("--internal-name", self.internal_name.is_some()),
+            ("--internal-url", self.internal_url.is_some()),
+            ("--internal-user", self.internal_user.is_some()),
+            ("--internal-password", self.internal_password.is_some()),
+            ("--internal-password-file", self.internal_password_file.is_some()),
+            ("--public-url", self.public_url.is_some()),
+            ("--listen", self.listen.is_some()),
+        ]
+        .into_iter()
+        .find_map(|(flag, is_given)| is_given.then_some(flag))
+    }
+
+    /// Whether one of the defaults of the tickets inside is given.
+    pub fn has_internal_defaults(&self) -> bool {
+        [&self.org, &self.team, &self.agent, &self.caller, &self.service, &self.subcategory]
+            .into_iter()
+            .any(Option::is_some)
     }
 }

@@ -1,31 +1,40 @@
-//! `init`: from two addresses and two accounts to a configuration that works.
+//! `init`: from two addresses and two accounts to a configuration that works, and a customer more in one that is there.
 
-use std::io::{IsTerminal as _, Write};
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::bail;
 
+use super::ask::is_somebody_there;
 use super::{Outcome, block_on, keys};
 use crate::app::{self, MakeTransport};
 use crate::random::{Random, SystemRandom};
-use crate::shell;
 
 mod account;
 mod address;
 mod answers;
+mod defaults;
+mod dialogue;
+mod existing;
 mod flags;
 mod lookup;
+mod next;
 mod prompt;
 mod public_url;
 mod questions;
+mod repeated;
+mod terminal;
 mod text;
 mod write;
 
-use answers::Answers;
+use dialogue::Dialogue;
+use existing::Existing;
 pub use flags::{Init, Log, Status};
-use prompt::Terminal;
+use next::Call;
 pub use prompt::{Back, Prompt};
 use questions::Questions;
+use repeated::Known;
+use terminal::Terminal;
 use text::Drawn;
 
 /// Bytes of a server id: short in every mark, and hardly ever another bridge's.
@@ -33,8 +42,8 @@ const ID_BYTES: usize = 3;
 
 pub(super) fn run(init: &Init, config: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let mut terminal = Terminal;
-    let is_terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-    let person = if is_terminal && !init.is_complete() { Some(&mut terminal as &mut dyn Prompt) } else { None };
+    let is_asked = is_somebody_there() && !init.is_complete(config.exists());
+    let person = if is_asked { Some(&mut terminal as &mut dyn Prompt) } else { None };
     let program = std::env::args().next().filter(|name| !name.is_empty());
     let seams = Seams {
         env: &|name| std::env::var(name).ok(),
@@ -62,77 +71,81 @@ pub async fn with(
     seams: Seams<'_>,
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
-    let old_id = overwrite(init, config, &mut person)?;
     let Seams { env, transport, random, program } = seams;
-    let asked = person.as_mut().map(|person| &mut **person as &mut dyn Prompt);
-    let answers = Questions { flags: init, person: asked, env, transport }.ask().await?;
-    let drawn = Drawn {
-        server_id: old_id.unwrap_or_else(|| server_id(random)),
-        internal_key: keys::draw(random),
-        external_key: keys::draw(random),
-    };
-    let mut may_overwrite = |file: &Path| overwrite_password(init, file, &mut person);
-    for file in write::write(config, &text::text(&answers, &drawn), &answers, env, &mut may_overwrite)? {
-        writeln!(out, "Wrote {}.", file.display())?;
+    let existing = Existing::load(config, env)?;
+    if let (Some(_), Some(flag)) = (&existing, init.of_the_provider()) {
+        bail!(
+            "{} is there already, and `init` adds a customer to it: {flag} says what that file says. Leave it out, or \
+             name a new file with --config",
+            config.display()
+        );
     }
-    for note in &answers.notes {
-        writeln!(out, "note    {note}")?;
+    let drawn =
+        Drawn { server_id: server_id(random), internal_key: keys::draw(random), external_key: keys::draw(random) };
+    let person = person.as_mut().map(|person| &mut **person as &mut dyn Prompt);
+    let (dialogue, known) = (Dialogue::new(person), Known::default());
+    let questions = Questions { flags: init.clone(), dialogue, env, transport, known };
+    let mut run = Run { config, questions, drawn, call: Call::of(program, config) };
+    run.questions.dialogue.say(dialogue::KEYS)?;
+    loop {
+        let said = match &existing {
+            None => run.new_file().await,
+            Some(existing) => run.customer(existing).await,
+        };
+        match said {
+            Ok(said) => {
+                out.write_all(said.as_bytes())?;
+                return Ok(Outcome::Fine);
+            }
+            Err(error) if error.is::<Back>() => run.questions.dialogue.go_back()?,
+            Err(error) => return Err(error),
+        }
     }
-    let shown = config.display().to_string();
-    let option =
-        if shown == "itop-bridge.toml" { String::new() } else { format!(" --config {}", shell::quoted(&shown)) };
-    say_next(&format!("{}{option}", shell::quoted(program)), &answers, out)?;
-    Ok(Outcome::Fine)
 }
 
-/// The steps of the README that follow, in its order.
-fn say_next(call: &str, answers: &Answers, out: &mut dyn Write) -> std::io::Result<()> {
-    let (internal, external) = (&answers.internal.name, &answers.external.name);
-    write!(
-        out,
-        "\nNext:\n  \
-         {call} check    what is still missing\n  \
-         {call} serve    leave it running: setup wants it so; its log says \"the connection has begun\"\n  \
-         {call} setup --side {external}\n  \
-         {call} setup --side {internal}\n\
-         setup works as an administrator of that iTop, by ITOP_BRIDGE_ADMIN_USER and ITOP_BRIDGE_ADMIN_PASSWORD.\n\
-         Tickets of {external} that are opened before the connection has begun stay where they are, also when they are changed,\n\
-         until {call} backfill --side {external} --since DATE. `older` in the configuration can say otherwise.\n"
-    )
+/// One run of the verb, from the first question to the files.
+struct Run<'a> {
+    config: &'a Path,
+    questions: Questions<'a>,
+    drawn: Drawn,
+    call: Call,
 }
 
-/// Whether the file may be written; the id of the bridge that it was for, which its store holds fast to.
-fn overwrite(init: &Init, config: &Path, person: &mut Option<&mut dyn Prompt>) -> anyhow::Result<Option<String>> {
-    if !config.exists() {
-        return Ok(None);
+impl Run<'_> {
+    /// Answers what is said of it.
+    async fn new_file(&mut self) -> anyhow::Result<String> {
+        let answers = self.questions.ask().await?;
+        let text = text::text(&answers, &self.drawn);
+        let (dialogue, force, env) = (&mut self.questions.dialogue, self.questions.flags.force, self.questions.env);
+        let mut may_overwrite = |file: &Path| overwrite_password(force, file, dialogue);
+        let files = write::write(self.config, &text, &answers, env, &mut may_overwrite)?;
+        Ok(self.call.after_a_new_file(&files, &answers))
     }
-    let path = config.display();
-    let agreed = match person {
-        _ if init.force => true,
-        Some(person) => person.agree(&format!("{path} is there already. Overwrite it, with new keys?"), false)?,
-        None => bail!("{path} is there already; --force overwrites it, with new keys"),
-    };
-    if !agreed {
-        bail!("{path} was left as it is");
+
+    async fn customer(&mut self, existing: &Existing) -> anyhow::Result<String> {
+        let customer = self.questions.customer(existing, existing.sync(), &existing.classes()).await?;
+        let inside = self.questions.client(&existing.config.internal)?;
+        let internal_defaults = self.questions.own_defaults(&inside, &existing.config.internal.defaults).await?;
+        let doubt = public_url::doubt(&existing.config.server.public_url, &[&customer.account.url]).await;
+        let sections = text::sections(&customer, &internal_defaults, existing.sync(), &self.drawn.external_key);
+        let (dialogue, force, env) = (&mut self.questions.dialogue, self.questions.flags.force, self.questions.env);
+        let mut may_overwrite = |file: &Path| overwrite_password(force, file, dialogue);
+        let files = write::add(self.config, existing, &customer.account, &sections, env, &mut may_overwrite)?;
+        Ok(self.call.after_a_customer(self.config, existing, &files, &customer.account, doubt))
     }
-    let old = std::fs::read_to_string(config).ok().and_then(|text| text.parse::<toml::Table>().ok());
-    let id = old.as_ref().and_then(|old| old.get("server")?.get("id")?.as_str());
-    Ok(id.filter(|id| !id.contains("${")).map(str::to_owned))
 }
 
 /// A password's file that is there holds another password, which a bridge may run by.
-fn overwrite_password(init: &Init, file: &Path, person: &mut Option<&mut dyn Prompt>) -> anyhow::Result<()> {
-    let file = file.display();
-    let agreed = match person {
-        _ if init.force => true,
-        Some(person) => {
-            let question = format!("{file} is there already, with another password. Overwrite it?");
-            person.agree(&question, false)?
-        }
-        None => bail!("{file} is there already, with another password; --force overwrites it"),
+fn overwrite_password(force: bool, file: &Path, dialogue: &mut Dialogue<'_>) -> anyhow::Result<()> {
+    let shown = file.display();
+    let question = format!("{shown} is there already, with another password. Overwrite it?");
+    let agreed = match dialogue.has_person() {
+        _ if force => true,
+        true => dialogue.agree(&question, &question, false)?,
+        false => bail!("{shown} is there already, with another password; --force overwrites it"),
     };
     if !agreed {
-        bail!("{file} was left as it is, and nothing was written; another name of that side gets a file of its own");
+        bail!("{shown} was left as it is, and nothing was written; another name of that side gets a file of its own");
     }
     Ok(())
 }

@@ -24,29 +24,32 @@ impl Questions<'_> {
         }
         let Some(listen) = own_port(public_url).filter(|own| *own != LISTEN) else { return Ok(LISTEN) };
         let note = format!("the bridge listens on {listen}, where {public_url} leads; --listen says otherwise");
-        match self.person.as_deref_mut() {
-            Some(person) => person.say(&note)?,
-            None => notes.push(note),
+        match self.dialogue.has_person() {
+            true => self.dialogue.say(&note)?,
+            false => notes.push(note),
         }
         Ok(listen)
     }
 
-    /// The address, and what to say of it where nobody can be asked.
+    /// The address, and what to say of it where nobody can be asked. A refused one is asked for, also where a flag gave it.
     pub(super) async fn public_url(&mut self, itops: &[&str]) -> anyhow::Result<(String, Vec<String>)> {
         let question = "How do both iTops reach the bridge?";
-        let mut given = self.flags.public_url.clone();
-        let mut before = format!("http://{}", self.flags.listen.unwrap_or(LISTEN));
+        let offered = format!("http://{}", self.flags.listen.unwrap_or(LISTEN));
         loop {
-            let url = self.text(given.take(), "--public-url", question, Some(&before), |text| {
+            let given = self.flags.public_url.clone();
+            let url = self.text(given, "--public-url", question, Some(&offered), |text| {
                 address(text).map_err(|wrong| of_address(text, &wrong))
             })?;
             let Some(doubt) = doubt(&url, itops).await else { return Ok((url, Vec::new())) };
-            let Some(person) = self.person.as_deref_mut() else { return Ok((url, vec![doubt])) };
-            person.say(&doubt)?;
-            if person.agree("Take it all the same?", false)? {
+            if !self.dialogue.has_person() {
+                return Ok((url, vec![doubt]));
+            }
+            self.dialogue.say(&doubt)?;
+            if self.dialogue.agree("--public-url, doubted", "Take it all the same?", false)? {
                 return Ok((url, Vec::new()));
             }
-            before = url;
+            self.flags.public_url = None;
+            self.dialogue.offer("--public-url", url);
         }
     }
 }
@@ -62,7 +65,7 @@ fn own_port(public_url: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip, url.port_or_known_default()?))
 }
 
-async fn doubt(url: &str, itops: &[&str]) -> Option<String> {
+pub(super) async fn doubt(url: &str, itops: &[&str]) -> Option<String> {
     let url = url::Url::parse(url).ok()?;
     let host = url.host_str()?;
     if is_this_machine(&url) {

@@ -1,7 +1,6 @@
 //! The configuration's text, of what was answered.
 
-use super::account::Account;
-use super::answers::{Answers, Password};
+use super::answers::{Account, Answers, Customer, Password, Sync};
 use super::lookup::Choice;
 use super::questions::CLASSES;
 
@@ -17,8 +16,9 @@ pub fn password_file(account: &Account) -> String {
     format!("{}.password", account.name)
 }
 
+/// A whole configuration.
 pub fn text(answers: &Answers, drawn: &Drawn) -> String {
-    let Answers { internal, external, .. } = answers;
+    let Answers { internal, customer, .. } = answers;
     let classes: Vec<String> = CLASSES.iter().map(|class| format!("{class} = {}", quoted(class))).collect();
     format!(
         "\
@@ -43,12 +43,7 @@ api_keys = [{internal_key}]  # its webhooks carry the first; several while you c
 [internal.defaults]
 {defaults}
 # The customer's iTop. One section a customer.
-[external.{external_name}]
-{external_account}
-api_keys = [{external_key}]
-# Which tickets may leave it: what stands after WHERE in OQL, or \"all\".
-only = {only}
-{external_defaults}
+{external}
 [sync]
 # Changes too: RoutineChange, NormalChange, EmergencyChange. They need more defaults; `check` says which.
 classes = {{ {classes} }}
@@ -66,16 +61,68 @@ private_log_to_external = \"{to_external}\"
         internal_account = account(internal),
         internal_key = quoted(&drawn.internal_key),
         defaults = defaults(&answers.defaults),
-        external_name = external.name,
-        external_account = account(external),
-        external_key = quoted(&drawn.external_key),
-        only = quoted(&answers.only),
-        external_defaults = external_defaults(answers),
+        external = external(customer, &drawn.external_key),
         classes = classes.join(", "),
-        status = answers.status_to_external.word(),
-        to_internal = answers.private_log_to_internal.word(),
-        to_external = answers.private_log_to_external.word(),
+        status = customer.sync.status_to_external.word(),
+        to_internal = customer.sync.private_log_to_internal.word(),
+        to_external = customer.sync.private_log_to_external.word(),
     )
+}
+
+/// The sections of a customer more: what differs from what `general` says of all stands in its own.
+pub fn sections(customer: &Customer, internal_defaults: &[(&str, Choice)], general: Sync, key: &str) -> String {
+    let name = &customer.account.name;
+    let external = external(customer, key);
+    let internal_defaults = match internal_defaults.is_empty() {
+        true => String::new(),
+        false => format!(
+            "\n# In what its tickets inside differ from [internal.defaults].\n[external.{name}.internal_defaults]\n{}",
+            defaults(internal_defaults)
+        ),
+    };
+    format!("# Added by `itop-bridge init`.\n{external}{internal_defaults}{}", own_sync(customer, general))
+}
+
+fn external(customer: &Customer, key: &str) -> String {
+    let Customer { account: own, defaults: external_defaults, only, .. } = customer;
+    let name = &own.name;
+    let external_defaults = match external_defaults.is_empty() {
+        true => String::new(),
+        false => format!(
+            "\n# For the customer's tickets that have none, where a stimulus needs one.\n[external.{name}.defaults]\n{}",
+            defaults(external_defaults)
+        ),
+    };
+    format!(
+        "\
+[external.{name}]
+{account}
+api_keys = [{key}]
+# Which tickets may leave it: what stands after WHERE in OQL, or \"all\".
+only = {only}
+{external_defaults}",
+        account = account(own),
+        key = quoted(key),
+        only = quoted(only),
+    )
+}
+
+fn own_sync(customer: &Customer, general: Sync) -> String {
+    let own = customer.sync;
+    let keys = [
+        ("status_to_external", own.status_to_external.word(), general.status_to_external.word()),
+        ("private_log_to_internal", own.private_log_to_internal.word(), general.private_log_to_internal.word()),
+        ("private_log_to_external", own.private_log_to_external.word(), general.private_log_to_external.word()),
+    ];
+    let differ = keys.iter().filter(|(_, own, general)| own != general);
+    let lines: String = differ.map(|(key, own, _)| format!("{key} = \"{own}\"\n")).collect();
+    match lines.is_empty() {
+        true => lines,
+        false => format!(
+            "\n# In what it differs from [sync].\n[external.{name}.sync]\n{lines}",
+            name = customer.account.name
+        ),
+    }
 }
 
 fn account(account: &Account) -> String {
@@ -94,17 +141,6 @@ fn defaults(defaults: &[(&str, Choice)]) -> String {
         format!("{code} = {}  # {name}\n", choice.id)
     };
     defaults.iter().map(line).collect()
-}
-
-fn external_defaults(answers: &Answers) -> String {
-    if answers.external_defaults.is_empty() {
-        return String::new();
-    }
-    let lines = defaults(&answers.external_defaults);
-    format!(
-        "\n# For the customer's tickets that have none, where a stimulus needs one.\n[external.{}.defaults]\n{lines}",
-        answers.external.name
-    )
 }
 
 /// A TOML string that means the text; `${` would be a variable.

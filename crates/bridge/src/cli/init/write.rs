@@ -1,17 +1,26 @@
 //! The files on the disk: each whole or not there, and for their owner alone.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::answers::{Account, Answers, Password};
+use super::existing::Existing;
 use super::text::password_file;
+use crate::cli::private_file;
 use crate::config::Config;
 
 /// Whether the file of a password may be overwritten: a bridge may run by it.
 pub type MayOverwrite<'a> = &'a mut dyn FnMut(&Path) -> anyhow::Result<()>;
+
+/// A file to be written.
+struct File {
+    path: PathBuf,
+    contents: SecretString,
+    /// The file whose owner it gets, and no more rights than that has.
+    like: Option<PathBuf>,
+}
 
 /// Writes the passwords that were typed, then the configuration. Before any file takes its place, the text is read
 /// as `serve` will, each file that would be overwritten is asked for, and all stand whole beside their places.
@@ -22,23 +31,50 @@ pub fn write(
     env: &dyn Fn(&str) -> Option<String>,
     may_overwrite: MayOverwrite<'_>,
 ) -> anyhow::Result<Vec<PathBuf>> {
-    let mut files: Vec<(PathBuf, SecretString)> =
-        [&answers.internal, &answers.external].into_iter().filter_map(|account| typed(path, account)).collect();
-    let read = |file: &Path| match files.iter().find(|(new, _)| new == file) {
-        Some((_, contents)) => Ok(contents.expose_secret().to_owned()),
-        None => std::fs::read_to_string(file),
-    };
-    Config::parse_with(text, &path.to_string_lossy(), env, &read)
+    let accounts = [&answers.internal, &answers.customer.account];
+    let mut files: Vec<File> = accounts.into_iter().filter_map(|account| typed(path, account, None)).collect();
+    Config::parse_with(text, &path.to_string_lossy(), env, &|file| read(&files, file))
         .context("what init would write is no configuration; nothing was written")?;
-    for (file, contents) in &files {
-        if std::fs::symlink_metadata(file).is_ok() && !holds(file, contents) {
-            may_overwrite(file)?;
-        }
-    }
-    files.push((path.to_owned(), SecretString::from(text)));
+    ask_before_overwriting(&files, may_overwrite)?;
+    files.push(File { path: path.to_owned(), contents: SecretString::from(text), like: None });
     has_its_folder(path)?;
     replace_all(&files)?;
-    Ok(files.into_iter().map(|(file, _)| file).collect())
+    Ok(files.into_iter().map(|file| file.path).collect())
+}
+
+/// Adds sections to the configuration that is there, and writes the password where one was typed. A crash leaves the
+/// file as it was, or with all of them.
+pub fn add(
+    named: &Path,
+    existing: &Existing,
+    account: &Account,
+    sections: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+    may_overwrite: MayOverwrite<'_>,
+) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files: Vec<File> = typed(named, account, Some(&existing.path)).into_iter().collect();
+    let text = existing.with(sections, env, &|file| read(&files, file))?;
+    ask_before_overwriting(&files, may_overwrite)?;
+    let (path, like) = (existing.path.clone(), Some(existing.path.clone()));
+    files.push(File { path, contents: SecretString::from(text), like });
+    replace_all(&files)?;
+    files.pop();
+    Ok(files.into_iter().map(|file| file.path).collect())
+}
+
+/// A file that a configuration names, where it may be one that is still to be written.
+fn read(files: &[File], path: &Path) -> std::io::Result<String> {
+    match files.iter().find(|file| file.path == path) {
+        Some(new) => Ok(new.contents.expose_secret().to_owned()),
+        None => std::fs::read_to_string(path),
+    }
+}
+
+fn ask_before_overwriting(files: &[File], may_overwrite: MayOverwrite<'_>) -> anyhow::Result<()> {
+    let holds =
+        |file: &File| std::fs::read_to_string(&file.path).is_ok_and(|there| there == file.contents.expose_secret());
+    let is_there = |file: &&File| std::fs::symlink_metadata(&file.path).is_ok();
+    files.iter().filter(is_there).filter(|file| !holds(file)).try_for_each(|file| may_overwrite(&file.path))
 }
 
 fn has_its_folder(path: &Path) -> anyhow::Result<()> {
@@ -50,37 +86,55 @@ fn has_its_folder(path: &Path) -> anyhow::Result<()> {
 }
 
 /// The file of a password that was typed, and its contents.
-fn typed(config: &Path, account: &Account) -> Option<(PathBuf, SecretString)> {
+fn typed(config: &Path, account: &Account, like: Option<&Path>) -> Option<File> {
     let Password::Typed(secret) = &account.password else { return None };
     let contents = SecretString::from(format!("{}\n", secret.expose_secret()));
-    Some((config.with_file_name(password_file(account)), contents))
-}
-
-fn holds(file: &Path, contents: &SecretString) -> bool {
-    std::fs::read_to_string(file).is_ok_and(|there| there == contents.expose_secret())
+    let like = like.map(Path::to_owned);
+    Some(File { path: config.with_file_name(password_file(account)), contents, like })
 }
 
 /// All of them, or, where one cannot be written, none.
-fn replace_all(files: &[(PathBuf, SecretString)]) -> anyhow::Result<()> {
-    let written = files.iter().try_for_each(|(file, contents)| {
-        let cannot = || format!("cannot write {}; nothing was written", file.display());
-        if file.is_dir() {
+fn replace_all(files: &[File]) -> anyhow::Result<()> {
+    let written = files.iter().try_for_each(|File { path, contents, like }| {
+        let cannot = || format!("cannot write {}; nothing was written", path.display());
+        if path.is_dir() {
             bail!("{}: it is a folder", cannot());
         }
-        write_private(&beside(file), contents.expose_secret()).with_context(cannot)
+        write_private(&beside(path), contents.expose_secret()).with_context(cannot)?;
+        like.as_deref().map_or(Ok(()), |like| belongs_to_the_same(path, like)).with_context(cannot)
     });
     let moved = written.and_then(|()| {
-        files.iter().try_for_each(|(file, _)| {
-            std::fs::rename(beside(file), file).with_context(|| format!("cannot write {}", file.display()))
+        files.iter().try_for_each(|File { path, .. }| {
+            std::fs::rename(beside(path), path).with_context(|| format!("cannot write {}", path.display()))
         })
     });
     if moved.is_err() {
-        for (file, _) in files {
+        for file in files {
             // What is half there is of no use; the error of the write is the one to tell.
-            let _ = std::fs::remove_file(beside(file));
+            let _ = std::fs::remove_file(beside(&file.path));
         }
     }
     moved
+}
+
+/// `serve` reads it as the user that reads the configuration now.
+#[cfg(unix)]
+fn belongs_to_the_same(path: &Path, like: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    let (new, owned) = (beside(path), std::fs::metadata(like)?);
+    let made = std::fs::metadata(&new)?;
+    if (made.uid(), made.gid()) != (owned.uid(), owned.gid()) {
+        std::os::unix::fs::chown(&new, Some(owned.uid()), Some(owned.gid()))
+            .context("it cannot get the owner that the configuration has: run this as that user")?;
+    }
+    // The configuration keeps its mode. What holds a secret alone is never for all.
+    let mode = if path == like { owned.mode() & 0o7777 } else { owned.mode() & 0o660 };
+    Ok(std::fs::set_permissions(&new, std::fs::Permissions::from_mode(mode))?)
+}
+
+#[cfg(not(unix))]
+fn belongs_to_the_same(_: &Path, _: &Path) -> anyhow::Result<()> {
+    Ok(())
 }
 
 fn beside(file: &Path) -> PathBuf {
@@ -95,11 +149,5 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
+    private_file::write_new(path, text)
 }

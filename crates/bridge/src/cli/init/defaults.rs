@@ -1,0 +1,148 @@
+//! What a ticket inside is given where nothing else says it: for all customers, or in what one of them differs.
+
+use itop_client::Client;
+
+use super::answers::Chosen;
+use super::lookup::{self, Choice};
+use super::questions::Questions;
+use crate::config::{DefaultValue, Defaults};
+
+/// What `[internal.defaults]` says already.
+#[derive(Clone, Copy)]
+pub struct General<'a>(Option<&'a Defaults>);
+
+impl<'a> General<'a> {
+    pub fn none() -> General<'a> {
+        General(None)
+    }
+
+    fn value(self, code: &str) -> Option<&'a DefaultValue> {
+        self.0?.get(&format!("{code}_id"))
+    }
+
+    /// The choice that it names; none where it is not among those that fit what was chosen before.
+    fn choice(self, code: &str, choices: &[Choice]) -> Option<Choice> {
+        let value = self.value(code)?;
+        if let (DefaultValue::Number(id), true) = (value, choices.is_empty()) {
+            // The account sees none of them.
+            return lookup::unseen(&id.to_string()).ok();
+        }
+        choices.iter().find(|choice| is(choice, value)).cloned()
+    }
+
+    /// Whether what it says holds for none of the choices, and so another must be said.
+    fn misfits(self, code: &str, choices: &[Choice]) -> bool {
+        self.value(code).is_some() && !choices.is_empty() && self.choice(code, choices).is_none()
+    }
+
+    fn none_means(self, code: &str) -> &'static str {
+        if self.value(code).is_some() { "(as [internal.defaults] says)" } else { "(none)" }
+    }
+}
+
+fn is(choice: &Choice, value: &DefaultValue) -> bool {
+    match value {
+        DefaultValue::Number(id) => choice.id == *id,
+        DefaultValue::Text(name) => choice.name == *name,
+    }
+}
+
+fn written((code, value): (&String, &DefaultValue)) -> String {
+    match value {
+        DefaultValue::Number(id) => format!("{code} = {id}"),
+        DefaultValue::Text(text) => format!("{code} = \"{text}\""),
+    }
+}
+
+impl Questions<'_> {
+    /// In what the tickets of one customer differ from `general`.
+    pub async fn own_defaults(&mut self, itop: &Client, general: &Defaults) -> anyhow::Result<Chosen> {
+        if !self.flags.has_internal_defaults() {
+            if !self.dialogue.has_person() {
+                return Ok(Vec::new());
+            }
+            let all: Vec<String> = general.iter().map(written).collect();
+            let question = format!("Shall its tickets get the defaults that all get ({})?", all.join(", "));
+            if !general.is_empty() && self.dialogue.agree("--org, of all", &question, true)? {
+                return Ok(Vec::new());
+            }
+        }
+        let chosen = self.defaults(itop, general).await?;
+        let all = General(Some(general));
+        Ok(chosen
+            .into_iter()
+            .filter(|(code, choice)| !all.value(code).is_some_and(|value| is(choice, value)))
+            .collect())
+    }
+
+    /// What iTop refuses a ticket or a stimulus without, and what its console would ask a person for.
+    pub async fn defaults(&mut self, itop: &Client, general: &Defaults) -> anyhow::Result<Chosen> {
+        let (flags, general) = (self.flags.clone(), General(Some(general)));
+        let mut defaults = Vec::new();
+        let orgs = lookup::all(itop, "org_id", None).await?;
+        let question = "The organisation of the tickets inside";
+        let offered = general.choice("org", &orgs);
+        let org = self.needed(flags.org.as_deref(), "--org", question, &orgs, offered.as_ref())?;
+        let callers = lookup::all(itop, "caller_id", Some(format!("org_id = {}", org.id))).await?;
+        let caller = self.optional(flags.caller.as_deref(), "caller", "--caller", "Their caller", &callers, general)?;
+        defaults.push(("org", org));
+        defaults.extend(caller.map(|caller| ("caller", caller)));
+        let (team, agent) = (flags.team.as_deref(), flags.agent.as_deref());
+        defaults.extend(self.team_and_agent(itop, team, agent, "", general).await?);
+        let services = lookup::all(itop, "service_id", None).await?;
+        let service =
+            self.optional(flags.service.as_deref(), "service", "--service", "Their service", &services, general)?;
+        let Some(service) = service.or_else(|| general.choice("service", &services)) else {
+            return Ok(defaults);
+        };
+        let within = format!("service_id = {}", service.id);
+        let subcategories = lookup::all(itop, "servicesubcategory_id", Some(within)).await?;
+        let question = "Their service subcategory";
+        let given = flags.subcategory.as_deref();
+        let subcategory =
+            self.optional(given, "servicesubcategory", "--subcategory", question, &subcategories, general)?;
+        defaults.push(("service", service));
+        defaults.extend(subcategory.map(|subcategory| ("servicesubcategory", subcategory)));
+        Ok(defaults)
+    }
+
+    pub async fn team_and_agent(
+        &mut self,
+        itop: &Client,
+        team: Option<&str>,
+        agent: Option<&str>,
+        flag: &str,
+        general: General<'_>,
+    ) -> anyhow::Result<Chosen> {
+        let teams = lookup::all(itop, "team_id", None).await?;
+        let offered = general.choice("team", &teams);
+        let team = self.needed(team, &format!("--{flag}team"), "Their team", &teams, offered.as_ref())?;
+        let members = lookup::members(itop, team.id).await?;
+        if members.is_empty() && agent.is_none() {
+            let name = &team.name;
+            self.dialogue
+                .say(&format!("The team \"{name}\" has no members that the account sees: add one in iTop."))?;
+        }
+        let offered = general.choice("agent", &members);
+        let question = "Their agent, of that team";
+        let agent = self.needed(agent, &format!("--{flag}agent"), question, &members, offered.as_ref())?;
+        Ok(vec![("team", team), ("agent", agent)])
+    }
+
+    /// One of `choices`, or none where none does no harm.
+    fn optional(
+        &mut self,
+        given: Option<&str>,
+        code: &str,
+        flag: &str,
+        question: &str,
+        choices: &[Choice],
+        general: General<'_>,
+    ) -> anyhow::Result<Option<Choice>> {
+        if given.is_none() && general.misfits(code, choices) {
+            return self.needed(None, flag, question, choices, None).map(Some);
+        }
+        let offered = general.choice(code, choices);
+        self.wanted(given, flag, question, choices, offered.as_ref(), general.none_means(code))
+    }
+}

@@ -1,0 +1,200 @@
+//! The configuration that is there, and how a customer is added to it: the file stays as it is, and gets a section more.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow};
+use itop_bridge_core::policy::StatusToExternal;
+
+use super::account::Others;
+use super::answers::Sync;
+use super::flags::{Log, Status};
+use crate::cli::store;
+use crate::config::{Condition, Config, ExternalConfig, LogCopy, Only, SyncConfig, identity};
+use crate::sides::{self, Contradiction};
+use crate::store::{SqliteStore, Store as _};
+
+pub struct Existing {
+    /// As it was named: what it names is sought beside it.
+    named: PathBuf,
+    /// Where the file is, whatever links lead there.
+    pub path: PathBuf,
+    pub config: Config,
+    /// What holds for a customer that has no `sync` of its own.
+    general: SyncConfig,
+    /// None where `serve` never ran.
+    store: Option<RefCell<SqliteStore>>,
+}
+
+impl Existing {
+    /// The configuration of this path; none where there is no such file.
+    pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<Option<Existing>> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let shown = path.display();
+        let why = || {
+            format!(
+                "{shown} is there, and is left as it is: `init` adds a customer to a configuration that holds. Correct \
+                 it first, or name a new file with --config"
+            )
+        };
+        let real = path.canonicalize().with_context(why)?;
+        let text = std::fs::read_to_string(&real).with_context(why)?;
+        let config = read(&text, path, env).with_context(why)?;
+        let general = general(&text, path, &config, env).with_context(why)?;
+        config.need(&[&config.internal.name])?;
+        let store = match config.store.path.exists() {
+            true => Some(RefCell::new(store::to_read(&config)?)),
+            false => None,
+        };
+        Ok(Some(Existing { named: path.to_owned(), path: real, config, general, store }))
+    }
+
+    /// What the customer gets where nothing else is said.
+    pub fn sync(&self) -> Sync {
+        let log = |copy| match copy {
+            LogCopy::Attachment => Log::Attachment,
+            LogCopy::Off => Log::Off,
+        };
+        Sync {
+            status_to_external: match self.general.status_to_external {
+                StatusToExternal::Report => Status::Report,
+                StatusToExternal::Apply => Status::Apply,
+                StatusToExternal::Off => Status::Off,
+            },
+            private_log_to_internal: log(self.general.private_log_to_internal),
+            private_log_to_external: log(self.general.private_log_to_external),
+        }
+    }
+
+    /// The classes of a customer's tickets that cross.
+    pub fn classes(&self) -> Vec<&str> {
+        self.general.classes.keys().map(String::as_str).collect()
+    }
+
+    /// What the store would contradict of such an external.
+    fn contradiction(&self, name: &str, url: &str) -> anyhow::Result<Option<String>> {
+        let Some(store) = &self.store else { return Ok(None) };
+        let mut config = self.config.clone();
+        let mut side = config.internal.clone();
+        (side.name, side.url) = (name.to_owned(), url.to_owned());
+        config.externals.push(ExternalConfig {
+            side,
+            internal_defaults: config.internal.defaults.clone(),
+            only: Only::Every(Condition::All),
+            sync: self.general.clone(),
+            name_in_marks: name.to_owned(),
+        });
+        let compared = sides::compare(&mut *store.borrow_mut(), &config)?;
+        let moved = compared.moved.iter().find(|moved| moved.side == name);
+        let moved = moved.map(|moved| {
+            let was = &moved.was;
+            format!("the store knows {name} as the iTop at {was}: it is another customer's name. Give another one")
+        });
+        let found = compared.contradictions.iter().find(|found| found.is_about(name));
+        Ok(found.map(told).or(moved))
+    }
+
+    /// What it becomes with these sections more. Nothing of it is changed but at its end, and all of it must hold.
+    pub fn with(
+        &self,
+        sections: &str,
+        env: &dyn Fn(&str) -> Option<String>,
+        read: ReadFile<'_>,
+    ) -> anyhow::Result<String> {
+        // As it is now: somebody may have worked on it meanwhile.
+        let path = &self.path;
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = appended(&text, sections);
+        Config::parse_to_look(&text, &self.named.to_string_lossy(), env, read)
+            .with_context(|| format!("{} cannot take another section; nothing was written", path.display()))?;
+        Ok(text)
+    }
+}
+
+/// Reads a file that a configuration names.
+pub type ReadFile<'a> = &'a dyn Fn(&Path) -> std::io::Result<String>;
+
+impl Others for Existing {
+    fn name(&self, name: &str) -> Result<(), String> {
+        if name == self.config.internal.name {
+            return Err(format!("{name} is the provider's name"));
+        }
+        if self.config.externals.iter().any(|external| external.name() == name) {
+            return Err(format!("[external.{name}] is there already"));
+        }
+        if let Some(other) = self.config.externals.iter().find(|external| external.name_in_marks == name) {
+            let other = other.name();
+            return Err(format!("{name} stands in the marks of {other}'s tickets; give another name"));
+        }
+        match self.contradiction(name, NOWHERE).map_err(|error| format!("{error:#}"))? {
+            // One that had left may come back, which its address tells.
+            Some(_) if self.is_known_at_an_address(name)? => Ok(()),
+            Some(wrong) => Err(wrong),
+            None => Ok(()),
+        }
+    }
+
+    fn address(&self, name: &str, url: &str) -> Result<(), String> {
+        let sides = std::iter::once(&self.config.internal).chain(self.config.externals.iter().map(|one| &one.side));
+        let same = sides.into_iter().find(|side| identity(&side.url) == identity(url));
+        if let Some(same) = same {
+            return Err(format!("this is the iTop of {}, which is in the configuration already", same.name));
+        }
+        match self.contradiction(name, url).map_err(|error| format!("{error:#}"))? {
+            Some(wrong) => Err(wrong),
+            None => Ok(()),
+        }
+    }
+}
+
+/// An address that is no iTop's.
+const NOWHERE: &str = "http://nowhere.invalid";
+
+impl Existing {
+    fn is_known_at_an_address(&self, name: &str) -> Result<bool, String> {
+        let Some(store) = &self.store else { return Ok(false) };
+        let mut store = store.borrow_mut();
+        let known = store.externals().map_err(|error| error.to_string())?;
+        let (address, _) = sides::remembered(&mut *store, name).map_err(|error| error.to_string())?;
+        Ok(address.is_some() && known.iter().any(|external| external.name == name))
+    }
+}
+
+fn told(found: &Contradiction) -> String {
+    format!("{found}: {}", found.mend())
+}
+
+fn read(text: &str, path: &Path, env: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<Config> {
+    Ok(Config::parse_to_look(text, &path.to_string_lossy(), env, &|file| std::fs::read_to_string(file))?)
+}
+
+/// What holds for a customer of whom only the least is said: tried on the text, so that one which takes no section more
+/// is refused before anything is asked.
+fn general(
+    text: &str,
+    path: &Path,
+    config: &Config,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> anyhow::Result<SyncConfig> {
+    let is_taken = |name: &str| {
+        config.internal.name == name
+            || config.externals.iter().any(|other| other.name() == name || other.name_in_marks == name)
+    };
+    let name = (0..).map(|n| format!("new-{n}")).find(|name| !is_taken(name)).unwrap_or_default();
+    let section = format!(
+        "[external.{name}]\nurl = \"{NOWHERE}\"\ntoken = \"t\"\napi_keys = [\"sk_of-nobody-but-to-try\"]\nonly = \"all\"\n"
+    );
+    let tried = read(&appended(text, &section), path, env)?;
+    let found = tried.externals.into_iter().find(|external| external.name() == name);
+    found.map(|external| external.sync).ok_or_else(|| anyhow!("it takes no section more"))
+}
+
+/// The text as it is, and what is added after it.
+fn appended(text: &str, sections: &str) -> String {
+    let end = if text.contains("\r\n") { "\r\n" } else { "\n" };
+    let sections = sections.replace('\n', end);
+    let before = if text.is_empty() || text.ends_with('\n') { "" } else { end };
+    format!("{text}{before}{end}{sections}")
+}
