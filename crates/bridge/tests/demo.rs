@@ -28,7 +28,7 @@ fn the_story_comes_true_and_both_sides_agree() {
         "neither log was written to",
         "acme I-000119 has controller.pdf\n",
         "acme R-000120 stays new, and has elitery R-001003 resolved.txt:",
-        "  | Lamp replaced",
+        "  |   Lamp replaced",
         "1 file inwards, 1 file outwards, 1 log entry inwards, 1 log entry outwards",
         "status new outside, where the report says resolved",
         "Both sides agree, and one more pass writes nothing.",

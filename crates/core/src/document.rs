@@ -56,19 +56,59 @@ impl DocumentKind {
 }
 
 /// A state that was seen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
+    /// Empty in the last line of a report that is no longer kept up to date.
     pub state: String,
     /// iTop's own time of it, as iTop prints it, where it has one.
     pub date: Option<String>,
-    /// The solution, where the state is an end and there is one, as iTop holds it: HTML or plain.
+    /// When the bridge saw it first. `None` in a line that an earlier version wrote: such a line stays as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_ms: Option<i64>,
+    /// The solution, where the state is an end and no other line tells it, as iTop holds it: HTML or plain.
     pub solution: Option<String>,
+    /// Why the ticket is pending, as its agent wrote it, in the same form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What stood there as the reason and is no agent's word: the bridge wrote it when it followed the customer's move.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason_of_ours: Option<String>,
     /// The move went back: a re-opening.
     #[serde(default)]
     pub reopened: bool,
+    /// The report ends here: `status_to_external` says no longer that it is to be kept.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_last: bool,
     /// What a file that was found again says of this state and of all before it, word for word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub words: Option<String>,
+}
+
+impl Line {
+    pub fn of(state: &str) -> Line {
+        Line {
+            state: state.to_owned(),
+            date: None,
+            seen_ms: None,
+            solution: None,
+            reason: None,
+            reason_of_ours: None,
+            reopened: false,
+            is_last: false,
+            words: None,
+        }
+    }
+
+    /// Whether a file that holds this line says the other too.
+    fn says(&self, other: &Line) -> bool {
+        let reason_of_ours = self.reason_of_ours.clone();
+        *self == Line { reason_of_ours, ..other.clone() }
+    }
+
+    /// The line after which a report is not kept up to date any more.
+    pub fn last(seen_ms: i64) -> Line {
+        Line { seen_ms: Some(seen_ms), is_last: true, ..Line::of("") }
+    }
 }
 
 impl Document {
@@ -93,12 +133,21 @@ impl Document {
 
     /// Whether there is more to say than was written, not only to correct.
     pub fn has_new_lines(&self) -> bool {
-        self.lines.len() > self.holds.as_ref().map_or(0, Vec::len)
+        let states = |lines: &[Line]| lines.iter().filter(|line| !line.is_last).count();
+        states(&self.lines) > self.holds.as_deref().map_or(0, states)
+    }
+
+    /// Whether a report is no longer kept up to date, and says so.
+    pub fn is_over(&self) -> bool {
+        self.lines.first().is_some_and(|newest| newest.is_last)
     }
 
     /// Whether the file does not say what it is to say.
     pub fn is_due(&self) -> bool {
-        !self.lines.is_empty() && self.holds.as_ref() != Some(&self.lines)
+        let says_all = |holds: &Vec<Line>| {
+            holds.len() == self.lines.len() && holds.iter().zip(&self.lines).all(|(holds, line)| holds.says(line))
+        };
+        !self.lines.is_empty() && !self.holds.as_ref().is_some_and(says_all)
     }
 }
 
@@ -107,6 +156,7 @@ impl Document {
 pub fn date_attribute(lifecycle: &Lifecycle, state: &str) -> Option<&'static str> {
     let is_request = lifecycle.knows("resolved");
     Some(match state {
+        _ if state == lifecycle.initial => return lifecycle.made_attribute(),
         "closed" => "close_date",
         "assigned" if is_request => "assignment_date",
         "pending" if is_request => "last_pending_date",
@@ -117,8 +167,16 @@ pub fn date_attribute(lifecycle: &Lifecycle, state: &str) -> Option<&'static str
     })
 }
 
-/// What a report needs of a ticket: the times of its states, and the solution.
+/// The state in which a request or an incident waits …
+pub const PENDING: &str = "pending";
+/// … and the attribute in which its agent says for what.
+pub const PENDING_REASON: &str = "pending_reason";
+
+/// What a report needs of a ticket: the times of its states, why it is pending, and the solution. No change has either
+/// of the two texts.
 pub fn report_attributes(lifecycle: &Lifecycle) -> BTreeSet<&'static str> {
     let dates = lifecycle.states.iter().filter_map(|state| date_attribute(lifecycle, state));
-    dates.chain(lifecycle.knows("resolved").then_some("solution")).collect()
+    let is_request = lifecycle.knows("resolved");
+    let reason = (is_request && lifecycle.knows(PENDING)).then_some(PENDING_REASON);
+    dates.chain(reason).chain(is_request.then_some("solution")).collect()
 }

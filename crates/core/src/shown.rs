@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::{Debug, Formatter, Result};
 
 use crate::caselog::BatchContent;
+use crate::document::Line;
 use crate::link::{Creation, Edit, LeftOut, SideAncestor};
 
 impl Debug for BatchContent {
@@ -57,6 +58,24 @@ impl Debug for LeftOut {
         let LeftOut { on, code, value } = self;
         let value = without_secrets(value);
         f.debug_struct("LeftOut").field("on", on).field("code", code).field("value", &value).finish()
+    }
+}
+
+impl Debug for Line {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let Line { state, date, seen_ms, solution, reason, reason_of_ours, reopened, is_last, words } = self;
+        let shown = |text: &Option<String>| text.as_deref().map(without_secrets);
+        f.debug_struct("Line")
+            .field("state", state)
+            .field("date", date)
+            .field("seen_ms", seen_ms)
+            .field("solution", &shown(solution))
+            .field("reason", &shown(reason))
+            .field("reason_of_ours", &shown(reason_of_ours))
+            .field("reopened", reopened)
+            .field("is_last", is_last)
+            .field("words", words)
+            .finish()
     }
 }
 

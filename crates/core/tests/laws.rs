@@ -473,8 +473,14 @@ fn any_log_state() -> impl Strategy<Value = LogState> {
 }
 
 fn any_document() -> impl Strategy<Value = Document> {
-    let line = (state(), prop::option::of(word()), prop::option::of(word()), any::<bool>())
-        .prop_map(|(state, date, solution, reopened)| Line { state, date, solution, reopened, words: None });
+    let texts =
+        (prop::option::of(word()), prop::option::of(word()), prop::option::of(word()), prop::option::of(word()));
+    let line = (state(), texts, prop::option::of(time()), any::<bool>(), any::<bool>()).prop_map(
+        |(state, (date, solution, reason, reason_of_ours), seen_ms, reopened, is_last)| {
+            let state = if is_last { String::new() } else { state };
+            Line { date, seen_ms, solution, reason, reason_of_ours, reopened, is_last, ..Line::of(&state) }
+        },
+    );
     let lines = prop::collection::vec(line, 0..3).boxed();
     let kind = prop_oneof![Just(DocumentKind::Report), Just(DocumentKind::Notice)];
     (kind, lines.clone(), prop::option::of(lines), prop::option::of(any_copy_state()), prop::option::of(time()))

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use itop_bridge_core::caselog::{Batch, BatchContent, BatchFile, LogName};
+use itop_bridge_core::document::{Document, DocumentKind, Line};
 use itop_bridge_core::link::{Creation, Edit, Enclosure, Held, LeftOut, Part, PlainText};
 use itop_bridge_core::{FileKind, Link, Side, TicketKey};
 
@@ -47,6 +48,8 @@ fn link() -> Link {
         asked_ms: 0,
         of: String::new(),
     });
+    let line = Line { reason: Some(pictures()), solution: Some(pictures()), ..Line::of("pending") };
+    link.keep_document(Document { lines: vec![line], ..Document::new(DocumentKind::Report) });
     link.log_mut(Side::External, LogName::Private).batch = Some(Batch { entries: Vec::new(), files: vec![file] });
     link
 }
@@ -64,7 +67,7 @@ fn a_link_is_shown_without_the_secret_of_any_picture() {
 #[test]
 fn a_link_is_stored_with_it() {
     let stored = serde_json::to_string(&link()).expect("a link is stored as JSON");
-    assert_eq!(stored.matches(SECRET).count(), 5 * 4 + 2);
+    assert_eq!(stored.matches(SECRET).count(), 7 * 4 + 2);
     let read: Link = serde_json::from_str(&stored).expect("what is stored is read");
     assert_eq!(read, link());
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::bail;
 use clap::Args;
 use itop_bridge_core::caselog::{BatchFile, EntryKey};
-use itop_bridge_core::document::{Document, DocumentKind};
+use itop_bridge_core::document::{Document, DocumentKind, Line, PENDING_REASON};
 use itop_bridge_core::plan::{self, FieldWrite, Note, Step, Stimulus, Value};
 use itop_bridge_core::{FileContent, Link, LogName, Side, Sight, Ticket};
 
@@ -383,10 +383,20 @@ impl Shown<'_> {
             return Vec::new();
         };
         let held = |line| holds.as_ref().is_some_and(|held| held.contains(line));
-        let new = lines.iter().filter(|line| !held(line));
-        new.map(|line| format!("+ {} {}", line.state, line.date.as_deref().unwrap_or_default()).trim_end().to_owned())
-            .collect()
+        lines.iter().filter(|line| !held(line)).flat_map(told).collect()
     }
+}
+
+/// A line of a document, and what an agent wrote of that state.
+fn told(line: &Line) -> Vec<String> {
+    if line.is_last {
+        return vec!["+ (it is no longer kept up to date)".to_owned()];
+    }
+    let seen = || line.seen_ms.map(|seen_ms| format!("seen {}", moment(seen_ms)));
+    let when = line.date.clone().or_else(seen).unwrap_or_default();
+    let texts = [(PENDING_REASON, &line.reason), ("solution", &line.solution)];
+    let texts = texts.into_iter().filter_map(|(code, text)| Some(marked('+', code, text.as_deref()?)));
+    [format!("+ {} {when}", line.state).trim_end().to_owned()].into_iter().chain(texts.flatten()).collect()
 }
 
 fn stimulus(stimulus: &Stimulus) -> Vec<String> {

@@ -6,12 +6,19 @@ use itop_bridge_core::{Link, Side, Ticket};
 
 use super::failure::{Failure, Kind};
 use super::files::text_contents;
+use super::logs::MAX_TEXT_BYTES;
 use super::pass::Pass;
 
 /// How a report begins.
 const REPORT_OF: &str = "The status of ";
 
 const REOPENED: &str = "re-opened: ";
+
+/// How a report ends, before the time of it.
+const NOT_KEPT: &str = "This file is no longer kept up to date";
+
+/// In place of the oldest lines.
+const TOO_LONG: &str = "(What was before is left out: the file would be too large.)\n";
 
 impl Pass<'_> {
     /// Makes the document, or brings it up to date in place.
@@ -93,7 +100,8 @@ impl Pass<'_> {
         match document.kind {
             DocumentKind::Report => {
                 let reference = self.link.internal.as_ref().map_or("", |key| &key.reference);
-                format!("{} {reference} {state}.txt", self.shared.internal.name)
+                let what = if document.is_over() { "earlier status" } else { state };
+                format!("{} {reference} {what}.txt", self.shared.internal.name)
             }
             DocumentKind::Notice => {
                 let what = if newest.is_some_and(|line| line.reopened) { "re-opened" } else { state };
@@ -106,39 +114,66 @@ impl Pass<'_> {
         let side = document.kind.from();
         let reference = self.link.key(side).map_or("", |key| &key.reference);
         let itop = &self.shared.itop(self.lane, side).name;
-        let head = match document.kind {
+        let mut words = match document.kind {
             DocumentKind::Report => format!("{REPORT_OF}{reference} ({itop}), newest first\n\n"),
             DocumentKind::Notice => format!(
                 "{reference} ({itop}) was moved in a way that this ticket cannot follow. Look at it there, and open a new ticket or ask the customer to.\n\n"
             ),
         };
-        document.lines.iter().fold(head, |words, line| words + &self.line(side, line))
+        for line in &document.lines {
+            let line = self.line(side, line);
+            if words.len() + line.len() > MAX_TEXT_BYTES {
+                words.push_str(TOO_LONG);
+                break;
+            }
+            words.push_str(&line);
+        }
+        words
     }
 
+    /// The state and its time, and below it, set in, what the agent wrote.
     fn line(&self, side: Side, line: &Line) -> String {
         if let Some(words) = &line.words {
             return words.clone();
         }
-        let when = line.date.as_ref().map(|date| self.shared.itop(self.lane, side).print_time(date));
+        let itop = self.shared.itop(self.lane, side);
+        let seen = line.seen_ms.map(|seen_ms| itop.print_moment(seen_ms));
+        if line.is_last {
+            let since = seen.map_or_else(String::new, |seen| format!(", since {seen}"));
+            return format!("{NOT_KEPT}{since}. What was told before:\n\n");
+        }
+        let date = line.date.as_ref().map(|date| itop.print_time(date));
+        let when = date.or(seen.map(|seen| format!("seen {seen}")));
         let when = when.map_or_else(String::new, |when| format!("  {when}"));
         let what = if line.reopened { format!("{REOPENED}{}", line.state) } else { line.state.clone() };
-        let text = |solution: &String| self.told_in_a_file(side, solution);
-        let solution = line.solution.as_ref().map(text).map_or_else(String::new, |text| format!("{text}\n"));
-        format!("{what}{when}\n{solution}")
+        let texts = [&line.reason, &line.solution].into_iter().flatten();
+        let texts: String = texts.map(|text| set_in(&self.told_in_a_file(side, text))).collect();
+        format!("{what}{when}\n{texts}")
     }
+}
+
+/// A text as lines that none can take for a state's: set in, and without what moves a cursor.
+fn set_in(text: &str) -> String {
+    let is_end = |c: char| matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    let lines = text.split(is_end).map(|line| line.replace('\t', " ").replace(char::is_control, ""));
+    let lines = lines.filter(|line| !line.trim().is_empty());
+    lines.map(|line| format!("  {}\n", line.trim_end())).collect()
 }
 
 /// What a document that stands says: all of it is kept, word for word, as its newest line's.
 pub(super) fn read_back(text: &str) -> Option<Line> {
     let (_, words) = text.split_once("\n\n")?;
+    let kept = Some(words.to_owned());
+    if words.starts_with(NOT_KEPT) {
+        return Some(Line { is_last: true, words: kept, ..Line::of("") });
+    }
     let newest = words.lines().next()?.split("  ").next()?;
     let (reopened, state) = match newest.strip_prefix(REOPENED) {
         Some(state) => (true, state),
         None => (false, newest),
     };
     let is_state = !state.is_empty() && state.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_');
-    let words = Some(words.to_owned());
-    is_state.then(|| Line { state: state.to_owned(), date: None, solution: None, reopened, words })
+    is_state.then(|| Line { reopened, words: kept, ..Line::of(state) })
 }
 
 /// The internal ticket's reference, as a report tells it.

@@ -185,6 +185,11 @@ impl Itop {
         zone::print(date, self.time_zone.as_ref(), self.known().offset.as_ref())
     }
 
+    /// A moment of the bridge's own clock, as this iTop's people would write it.
+    pub fn print_moment(&self, ms: i64) -> String {
+        zone::print_moment(ms, self.time_zone.as_ref(), self.known().offset.as_ref())
+    }
+
     /// A create was answered: `created` is the attribute with iTop's own time of it. Answers what is news.
     pub(super) fn learn_offset(&self, written: &Written, created: &str) -> Option<Learnt> {
         let (created, date) = (written.object.text(created)?, written.date.as_deref()?);

@@ -15,7 +15,7 @@ use super::unreadable::Loaded;
 use super::write::is_too_large;
 
 /// Text beyond this goes into a further file; a single entry is never cut.
-const MAX_TEXT_BYTES: usize = 1024 * 1024;
+pub(super) const MAX_TEXT_BYTES: usize = 1024 * 1024;
 
 impl Pass<'_> {
     /// Sends new entries: as many batches as their size asks for.

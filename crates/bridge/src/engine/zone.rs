@@ -9,6 +9,7 @@ use itop_client::Written;
 use jiff::civil::DateTime;
 use jiff::fmt::rfc2822::DateTimeParser;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
+use jiff::{Timestamp, ZonedDateTime};
 
 use super::Shared;
 use super::failure::Failure;
@@ -133,10 +134,23 @@ pub fn print(date: &str, configured: Option<&TimeZone>, learnt: Option<&Learnt>)
     let zone = configured.cloned().or_else(|| learnt?.zone_of(date));
     let zoned = zone.and_then(|zone| zone.to_ambiguous_zoned_datetime(read(date)?).compatible().ok());
     match zoned {
-        Some(zoned) => zoned.strftime("%Y-%m-%d %H:%M:%S %:z").to_string(),
+        Some(zoned) => zoned.strftime(WITH_OFFSET).to_string(),
         None => format!("{date} (server time)"),
     }
 }
+
+/// A moment on that clock; in UTC where the zone of that time is not known.
+pub fn print_moment(ms: i64, configured: Option<&TimeZone>, learnt: Option<&Learnt>) -> String {
+    let Ok(moment) = Timestamp::from_millisecond(ms) else { return format!("{ms} ms") };
+    let there = |learnt: &Learnt| {
+        let local = TimeZone::fixed(learnt.offset).to_datetime(moment);
+        learnt.zone_of(&local.strftime("%Y-%m-%d %H:%M:%S").to_string())
+    };
+    let zone = configured.cloned().or_else(|| there(learnt?));
+    ZonedDateTime::new(moment, zone.unwrap_or(TimeZone::UTC)).strftime(WITH_OFFSET).to_string()
+}
+
+const WITH_OFFSET: &str = "%Y-%m-%d %H:%M:%S %:z";
 
 fn read(date: &str) -> Option<DateTime> {
     date.replacen(' ', "T", 1).parse().ok()
@@ -158,6 +172,18 @@ mod tests {
         let zone = TimeZone::get("Europe/Paris").unwrap();
         assert_eq!(print("2026-07-01 13:00:00", Some(&zone), None), "2026-07-01 13:00:00 +02:00");
         assert_eq!(print("", Some(&zone), None), " (server time)");
+    }
+
+    #[test]
+    fn a_moment_is_told_on_the_servers_clock_where_its_zone_is_known() {
+        let noon = "2026-11-24T12:00:00Z".parse::<Timestamp>().unwrap().as_millisecond();
+        let jakarta = TimeZone::get("Asia/Jakarta").unwrap();
+        let learnt = Learnt::from("2026-11-24 13:00:00", NOON);
+        assert_eq!(print_moment(noon, Some(&jakarta), learnt.as_ref()), "2026-11-24 19:00:00 +07:00");
+        assert_eq!(print_moment(noon, None, learnt.as_ref()), "2026-11-24 13:00:00 +01:00");
+        // Before the offset was met it may have been another.
+        assert_eq!(print_moment(noon - 1_000, None, learnt.as_ref()), "2026-11-24 11:59:59 +00:00");
+        assert_eq!(print_moment(noon, None, None), "2026-11-24 12:00:00 +00:00");
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod notice;
 mod odd_files;
 mod removed;
 mod report;
+mod said;
 
 pub use apply::OUTSIDE;
 use itop_sim::Attachment;
@@ -39,9 +40,15 @@ fn report(world: &World, ticket: u64) -> Attachment {
     report.clone()
 }
 
-/// The states that the report names, newest first.
-fn told(world: &World, ticket: u64) -> Vec<String> {
+/// What the report says below its head.
+fn lines(world: &World, ticket: u64) -> Vec<String> {
     let text = text_of(&report(world, ticket));
     let (_, lines) = text.split_once("\n\n").expect("a head and lines");
-    lines.lines().map(|line| line.split("  ").next().unwrap_or_default().to_owned()).collect()
+    lines.lines().map(str::to_owned).collect()
+}
+
+/// The states that the report names, newest first: what agents wrote is set in below them.
+fn told(world: &World, ticket: u64) -> Vec<String> {
+    let states = lines(world, ticket).into_iter().filter(|line| !line.starts_with("  "));
+    states.map(|line| line.split("  ").next().unwrap_or_default().to_owned()).collect()
 }

@@ -339,7 +339,10 @@ async fn what_happened_while_the_store_was_lost_follows(versions: Versions) {
     let [report] = &marked(world.acme(), id, ":status:")[..] else { panic!("one report") };
     let lines: Vec<String> = text_of(report).lines().map(str::to_owned).collect();
     let begins = |at: usize, word: &str| lines.get(at).is_some_and(|line| line.starts_with(word));
-    assert!(begins(2, "pending") && begins(3, "assigned") && begins(4, "new"), "{lines:#?}");
+    assert!(
+        begins(2, "pending") && begins(3, "  a spare part") && begins(4, "assigned") && begins(5, "new"),
+        "{lines:#?}"
+    );
     assert_eq!(world.link(newer).await.state, LinkState::Live);
     assert_eq!(world.internal.tickets("UserRequest").len(), 2);
     world.ends_well().await;

@@ -33,7 +33,7 @@ outside_both_versions![
 const SECOND: Duration = Duration::from_millis(1_000);
 
 /// What a person fills in with each stimulus.
-fn form(class: &str, stimulus: &str) -> serde_json::Value {
+pub fn form(class: &str, stimulus: &str) -> serde_json::Value {
     let is_change = class.ends_with("Change");
     match stimulus {
         "ev_assign" if is_change => json!({

@@ -339,7 +339,28 @@ impl<G: Ground> Judge<'_, G> {
             self.demand(report.filename.ends_with(&state), || {
                 format!("report: {} of {:?}, which is{state}", report.filename, pair.key())
             });
+            self.says_what_agents_said(pair, report);
         }
+    }
+
+    /// Why the ticket is pending, unless the bridge brought those words in; and the solution, in one place.
+    fn says_what_agents_said(&mut self, pair: &Pair, report: &Attachment) {
+        let text = String::from_utf8_lossy(&report.data);
+        let (reason, solution) =
+            (pair.inside.field("pending_reason"), itop_bridge::engine::log_text(pair.inside.field("solution")));
+        let is_an_agents = pair.inside.status() == "pending"
+            && !reason.is_empty()
+            && reason != pair.outside.field("pending_reason")
+            && self.memory.moved_by_people.contains(&(Place::Elitery, pair.inside.id))
+            && !self.memory.moved_by_people.contains(&pair.key());
+        self.demand(!is_an_agents || text.contains(&format!("\n  {reason}\n")), || {
+            format!("report: {:?} is pending, since {reason:?}, and it says {text:?}", pair.key())
+        });
+        let is_end = matches!(pair.inside.status(), "resolved" | "closed");
+        let told = text.matches(&format!("\n  {}\n", solution.trim())).count();
+        self.demand(!is_end || solution.trim().is_empty() || told == 1, || {
+            format!("report: the solution {solution:?} of {:?} is told {told} times in {text:?}", pair.key())
+        });
     }
 
     fn files_converge(&mut self, pair: &Pair) {

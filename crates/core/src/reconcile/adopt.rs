@@ -26,7 +26,7 @@ pub struct Adopted {
 pub fn found_by_marks(policy: &Policy, external: &Ticket, internal: &Ticket, found: Vec<Document>) -> Adopted {
     let mut link = as_they_stand(policy, external, internal);
     for document in found {
-        link.keep_document(with_the_solution(document, internal));
+        link.keep_document(with_the_texts(document, internal));
     }
     let plan = take_in(policy, &mut link, external, internal);
     Adopted { link, due: plan.writes }
@@ -38,7 +38,7 @@ pub fn found_by_marks(policy: &Policy, external: &Ticket, internal: &Ticket, fou
 pub fn taken_over(policy: &Policy, external: &Ticket, internal: &Ticket, found: Vec<Document>) -> Adopted {
     let Adopted { mut link, .. } = found_by_marks(policy, external, internal, found);
     take_logs(policy, &mut link, external, internal);
-    take_status(policy, &mut link, internal);
+    take_status(policy, &mut link, external, internal);
     take_files(&mut link, external, internal);
     let [outside, inside] = files::recognized(policy, &link, external, internal);
     let plan = take_in(policy, &mut link, &outside, &inside);
@@ -57,14 +57,14 @@ fn take_logs(policy: &Policy, link: &mut Link, external: &Ticket, internal: &Tic
 }
 
 /// The state that stands needs no report: the next one makes it.
-fn take_status(policy: &Policy, link: &mut Link, internal: &Ticket) {
+fn take_status(policy: &Policy, link: &mut Link, external: &Ticket, internal: &Ticket) {
     let is_told = policy.status_to_external == StatusToExternal::Report && policy.internal_lifecycle.is_some();
     let stands = link.document(DocumentKind::Report).is_some_and(|document| document.state.is_some());
     if !is_told || stands {
         return;
     }
     let mut report = Document::new(DocumentKind::Report);
-    documents::see(policy, &mut report, internal);
+    documents::see(policy, link, &mut report, external, internal);
     report.removed_by_person();
     link.keep_document(report);
 }
@@ -113,15 +113,18 @@ fn as_they_stand(policy: &Policy, external: &Ticket, internal: &Ticket) -> Link 
     link
 }
 
-/// A report that ends with the state that stands tells its solution already.
-fn with_the_solution(mut document: Document, internal: &Ticket) -> Document {
+/// A report that ends with the state that stands tells its solution already, or why it is pending.
+fn with_the_texts(mut document: Document, internal: &Ticket) -> Document {
     if document.kind != DocumentKind::Report {
         return document;
     }
-    let solution = internal.filled("solution").filter(|_| documents::is_end(&internal.status)).map(str::to_owned);
+    let solution = internal.filled("solution").filter(|_| documents::is_end(&internal.status));
+    let reason = documents::pending_reason(internal);
     for lines in [Some(&mut document.lines), document.holds.as_mut()].into_iter().flatten() {
         for line in lines.iter_mut().filter(|line| line.state == internal.status) {
-            line.solution.clone_from(&solution);
+            line.solution = solution.map(str::to_owned);
+            line.reason = reason.map(str::to_owned);
+            line.seen_ms = Some(internal.read_at_ms);
         }
     }
     document

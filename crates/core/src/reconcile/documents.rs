@@ -1,12 +1,13 @@
 //! The report of the provider's states to the external ticket, and the notice of a move outside that the
 //! internal ticket cannot follow.
 
-use crate::document::{Document, DocumentKind, Line, date_attribute};
-use crate::link::{CopyState, Link};
+use crate::document::{Document, DocumentKind, Line, PENDING, PENDING_REASON, date_attribute};
+use crate::link::{CopyState, Late, Link};
 use crate::plan::{Note, Plan, Step, Write};
-use crate::policy::{Policy, StatusToExternal};
+use crate::policy::{Policy, StatusToExternal, StatusToInternal};
 use crate::reconcile::files::{doubt_look, has_settled};
-use crate::ticket::Ticket;
+use crate::text::same_html;
+use crate::ticket::{Side, Ticket};
 
 /// `refused` is a move outside that the inside cannot follow and that its people must see, on the day it
 /// is met.
@@ -18,48 +19,134 @@ pub fn plan(
     refused: Option<Line>,
     plan: &mut Plan,
 ) {
-    if policy.status_to_external == StatusToExternal::Report && policy.internal_lifecycle.is_some() {
-        one(policy, link, DocumentKind::Report, |document| see(policy, document, internal), external, plan);
+    if policy.internal_lifecycle.is_some() {
+        if is_kept(policy, DocumentKind::Report) {
+            let see = |document: &mut Document| see(policy, link, document, external, internal);
+            one(policy, link, DocumentKind::Report, see, external, plan);
+        } else if link.document(DocumentKind::Report).is_some_and(|report| grows_stale(report, internal)) {
+            let end = |document: &mut Document| end(document, internal);
+            one(policy, link, DocumentKind::Report, end, external, plan);
+        }
     }
     let add = |document: &mut Document| document.lines.splice(0..0, refused).for_each(drop);
     one(policy, link, DocumentKind::Notice, add, internal, plan);
 }
 
+/// Whether the policy still wants it.
+fn is_kept(policy: &Policy, kind: DocumentKind) -> bool {
+    kind == DocumentKind::Notice || policy.status_to_external == StatusToExternal::Report
+}
+
+/// A report that nobody keeps any more, and that says a state which is past; or that says so already.
+fn grows_stale(report: &Document, internal: &Ticket) -> bool {
+    let is_there = matches!(report.state, Some(CopyState::Stands(_) | CopyState::InDoubt { .. }));
+    let is_past = report.lines.first().is_some_and(|newest| newest.state != internal.status);
+    is_there && is_past
+}
+
+fn end(document: &mut Document, internal: &Ticket) {
+    if !document.is_over() && grows_stale(document, internal) {
+        document.lines.insert(0, Line::last(internal.read_at_ms));
+    }
+}
+
 /// What the report says of the state that stands now: a new line where it differs from the newest one. A
 /// state passed through between two passes is not invented.
-pub fn see(policy: &Policy, document: &mut Document, internal: &Ticket) {
-    let state = &internal.status;
-    let solution = || internal.filled("solution").filter(|_| is_end(state)).map(str::to_owned);
-    match document.lines.first_mut() {
-        // What stands in words is said already, but for a solution that changed since.
-        Some(newest) if newest.state == *state && (newest.words.is_none() || newest.solution == solution()) => {
-            newest.solution = solution();
-        }
-        _ => {
-            let line = Line {
-                state: state.clone(),
-                date: date_of(policy, document, internal),
-                solution: solution(),
-                reopened: false,
-                words: None,
-            };
-            document.lines.insert(0, line);
-        }
+pub fn see(policy: &Policy, link: &Link, document: &mut Document, external: &Ticket, internal: &Ticket) {
+    document.lines.retain(|line| !line.is_last);
+    let solution = internal.filled("solution").filter(|_| is_end(&internal.status));
+    // What stands in words is said already, but for a text that changed since.
+    let says_it = |newest: &Line| {
+        let reason = newest.seen_ms.is_none() || newest.reason.as_deref() == pending_reason(internal);
+        newest.words.is_none() || (newest.solution.as_deref() == solution && reason)
+    };
+    if !document.lines.first().is_some_and(|newest| newest.state == internal.status && says_it(newest)) {
+        let line = Line {
+            date: date_of(policy, document, internal),
+            seen_ms: Some(internal.read_at_ms),
+            reason_of_ours: pending_reason(internal)
+                .filter(|_| was_brought(policy, link, external, internal))
+                .map(str::to_owned),
+            ..Line::of(&internal.status)
+        };
+        document.lines.insert(0, line);
+        date_the_beginning(policy, document, internal);
     }
+    tell_reason(document, external, internal);
+    tell_solution(document, solution);
 }
 
 pub fn is_end(state: &str) -> bool {
     matches!(state, "resolved" | "closed")
 }
 
+/// Why the ticket is pending. In any other state what stands there is of an earlier time.
+pub fn pending_reason(internal: &Ticket) -> Option<&str> {
+    internal.filled(PENDING_REASON).filter(|reason| internal.status == PENDING && !reason.trim().is_empty())
+}
+
+/// Whether the bridge itself brought the inside there, after the customer. What it wrote as the reason then is the
+/// customer's own, a default, or what was left of an earlier time: no agent's word.
+fn was_brought(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket) -> bool {
+    let state = &internal.status;
+    let is_agreed = link.ancestor.external.status == *state && link.ancestor.internal.status == *state;
+    let is_late = |late: &Late| matches!(late, Late::Status { on: Side::Internal, to } if to == state);
+    policy.status_to_internal == StatusToInternal::Apply
+        && (is_agreed || (external.status == *state && link.given_up().any(is_late)))
+}
+
+/// The reason of the state that stands, as it is now: an agent may word it anew while the ticket waits. A line that an
+/// earlier version wrote has none, and gets none.
+fn tell_reason(document: &mut Document, external: &Ticket, internal: &Ticket) {
+    let newest = document.lines.first_mut().filter(|newest| newest.seen_ms.is_some() && newest.words.is_none());
+    let Some(newest) = newest else { return };
+    let stands = pending_reason(internal);
+    let same = |other: Option<&str>| other.zip(stands).is_some_and(|(other, stands)| same_html(other, stands));
+    if newest.reason_of_ours.is_some() && same(external.filled(PENDING_REASON)) {
+        // The customer's words were refused, or kept back, and have arrived since.
+        newest.reason_of_ours = stands.map(str::to_owned);
+    }
+    let is_ours = same(newest.reason_of_ours.as_deref());
+    newest.reason = stands.filter(|_| !is_ours).map(str::to_owned);
+}
+
+/// The solution stands in one place: with the state that brought it, although the ticket was closed since. Where an
+/// earlier version told it of both states, that stays until it changes.
+fn tell_solution(document: &mut Document, solution: Option<&str>) {
+    let run = document.lines.iter().take_while(|line| is_end(&line.state)).count();
+    let (ends, earlier) = document.lines.split_at_mut(run);
+    let told: Vec<usize> = (0..run).filter(|at| ends[*at].solution.is_some()).collect();
+    let is_told = |at: &usize| ends[*at].solution.as_deref() == solution;
+    if ends.is_empty() || (told.iter().all(is_told) && told.is_empty() == solution.is_none()) {
+        return;
+    }
+    let at = told.iter().rev().copied().find(|at| ends[*at].words.is_none()).unwrap_or(0);
+    // A ticket that was re-opened and resolved again as before: the newest of them tells it.
+    let before = earlier.iter_mut().filter(|line| line.solution.as_deref() == solution);
+    ends.iter_mut().chain(before).filter(|line| line.words.is_none()).for_each(|line| line.solution = None);
+    ends[at].solution = solution.map(str::to_owned);
+}
+
 /// iTop's own time of the state. One that an earlier line has already shown belongs to that earlier time, and so
-/// does one before what the newest line tells: a re-opened ticket keeps the time of its first assignment.
+/// does one before what the newest line tells: a re-opened ticket keeps the time of its first assignment. When the
+/// ticket was made is no measure: people correct it.
 fn date_of(policy: &Policy, document: &Document, internal: &Ticket) -> Option<String> {
     let lifecycle = policy.internal_lifecycle.as_ref()?;
     let date = internal.filled(date_attribute(lifecycle, &internal.status)?)?;
     let shown = document.lines.iter().any(|line| line.state == internal.status && line.date.as_deref() == Some(date));
-    let is_older = document.lines.iter().filter_map(|line| line.date.as_deref()).any(|told| date < told);
+    let moves = document.lines.iter().filter(|line| line.state != lifecycle.initial);
+    let is_older = moves.filter_map(|line| line.date.as_deref()).any(|told| date < told);
     (!shown && !is_older).then(|| date.to_owned())
+}
+
+/// An earlier version told no time of the first state. It is told as soon as there is another state to tell.
+fn date_the_beginning(policy: &Policy, document: &mut Document, internal: &Ticket) {
+    let Some(lifecycle) = &policy.internal_lifecycle else { return };
+    let made = || Some(internal.filled(lifecycle.made_attribute()?)?.to_owned());
+    let is_bare = |line: &&mut Line| line.words.is_none() && line.seen_ms.is_none() && line.date.is_none();
+    if let Some(oldest) = document.lines.last_mut().filter(is_bare).filter(|line| line.state == lifecycle.initial) {
+        oldest.date = made();
+    }
 }
 
 fn one(
@@ -102,13 +189,14 @@ fn next(policy: &Policy, document: &mut Document, target: &Ticket, plan: &mut Pl
     let kind = document.kind;
     let write =
         |copy, reason: &str| Some(Step { write: Write::WriteDocument { kind, copy }, reason: reason.to_owned() });
+    let is_kept = is_kept(policy, kind);
     match document.state {
-        None if document.is_due() => write(None, reason(kind)),
+        None if is_kept && document.is_due() => write(None, reason(document)),
         // A person removed it: only a new line makes another.
-        Some(CopyState::RemovedByPerson) if document.has_new_lines() => write(None, reason(kind)),
+        Some(CopyState::RemovedByPerson) if is_kept && document.has_new_lines() => write(None, reason(document)),
         Some(CopyState::InDoubt { until_ms }) if has_settled(target, until_ms) => {
             document.state = None;
-            write(None, "an unanswered file never arrived")
+            if is_kept { write(None, "an unanswered file never arrived") } else { None }
         }
         Some(CopyState::InDoubt { until_ms }) => {
             plan.look_again(doubt_look(policy, target, until_ms));
@@ -118,7 +206,7 @@ fn next(policy: &Policy, document: &mut Document, target: &Ticket, plan: &mut Pl
             let settles_at_ms = document.again_at_ms.filter(|at| *at > target.read_at_ms);
             settles_at_ms.into_iter().for_each(|at| plan.look_again(at));
             if document.is_due() {
-                write(Some(id), reason(kind))
+                write(Some(id), reason(document))
             } else if document.again_at_ms.is_some() && settles_at_ms.is_none() {
                 write(Some(id), "an earlier content may have landed late")
             } else {
@@ -129,8 +217,9 @@ fn next(policy: &Policy, document: &mut Document, target: &Ticket, plan: &mut Pl
     }
 }
 
-fn reason(kind: DocumentKind) -> &'static str {
-    match kind {
+fn reason(document: &Document) -> &'static str {
+    match document.kind {
+        DocumentKind::Report if document.is_over() => "the report of the status is no longer kept",
         DocumentKind::Report => "the status inside is told outside",
         DocumentKind::Notice => "the inside cannot follow a move outside",
     }
@@ -145,5 +234,5 @@ fn marked(target: &Ticket, kind: DocumentKind) -> Option<u64> {
 /// A move outside that went back, or a refusal, which the inside cannot follow.
 pub fn refused_line(external: &Ticket, state: &str, reopened: bool) -> Line {
     let date = external.filled("last_update").map(str::to_owned);
-    Line { state: state.to_owned(), date, solution: None, reopened, words: None }
+    Line { date, reopened, ..Line::of(state) }
 }

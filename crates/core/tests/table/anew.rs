@@ -157,7 +157,7 @@ pub fn left_behind() -> Vec<Case> {
         )
         .policy(|policy| policy.status_to_external = StatusToExternal::Report)
         .writes(["rewrite the report 500"])
-        .notes(["report: assigned, stands"]),
+        .notes(["report: assigned seen, stands"]),
     ]
 }
 

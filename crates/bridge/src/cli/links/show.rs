@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use itop_bridge_core::caselog::{LogState, OldWords, Stand};
-use itop_bridge_core::document::{Document, DocumentKind};
+use itop_bridge_core::document::{Document, DocumentKind, Line};
 use itop_bridge_core::link::{Copy, CopyState};
 use itop_bridge_core::{Link, Side};
 use serde_json::{Value as Json, json};
@@ -12,7 +12,7 @@ use super::row::{Row, as_json};
 use crate::cli::{Outcome, print_json, ticket};
 use crate::config::Config;
 use crate::count::counted;
-use crate::engine::{kept_back, too_heavy, where_they_stand, words_of};
+use crate::engine::{kept_back, too_heavy, where_they_stand, without_image_addresses, words_of};
 use crate::moment::moment;
 use crate::sentences::{self, Names};
 use crate::standing::{Is, Sides, Standing, Waits};
@@ -37,9 +37,8 @@ pub(super) fn show(
             .documents
             .iter()
             .map(|document| {
-                json!({
-                    "kind": document.kind, "states": document.lines, "file": document.state,
-                })
+                let states: Vec<Json> = document.lines.iter().map(line_as_json).collect();
+                json!({ "kind": document.kind, "states": states, "file": document.state })
             })
             .collect();
         shown["enclosures"] = link
@@ -136,7 +135,11 @@ fn say_link<'n>(
     }
     for document in &link.documents {
         let what = if document.kind == DocumentKind::Report { "report of the status" } else { "notice" };
-        let newest = document.lines.first().map_or("nothing yet", |line| line.state.as_str());
+        let newest = match document.lines.first() {
+            None => "nothing yet",
+            Some(newest) if newest.is_last => "no longer kept up to date",
+            Some(newest) => &newest.state,
+        };
         let (way, state) = (way(document.kind.from()), document_state(document, activity));
         writeln!(out, "  {way}  {what} ({newest}): {state}")?;
     }
@@ -224,6 +227,17 @@ fn reworded_as_json(log: &LogState) -> Json {
         Stand::InOneOf(files) => json!({ "entry": old.date, "files": files }),
     };
     log.old_words().into_iter().map(words).collect()
+}
+
+/// Whoever sees it is not to have the secret of a picture with it.
+fn line_as_json(line: &Line) -> Json {
+    let shown = |text: &Option<String>| text.as_deref().map(|text| without_image_addresses(text).into_owned());
+    json!(Line {
+        solution: shown(&line.solution),
+        reason: shown(&line.reason),
+        reason_of_ours: shown(&line.reason_of_ours),
+        ..line.clone()
+    })
 }
 
 fn heading(what: &str, nothing: bool, out: &mut dyn Write) -> std::io::Result<()> {

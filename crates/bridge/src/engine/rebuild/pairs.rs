@@ -236,8 +236,7 @@ pub(in crate::engine) fn documents_of(
             return Some(Document { state: Some(CopyState::Stands(id)), ..Document::new(kind) });
         }
         let line = text.and_then(|text| read_back(text));
-        let unread = Line { state: of.status.clone(), date: None, solution: None, reopened: false, words: None };
-        Some(Document::found(kind, id, line.unwrap_or(unread)))
+        Some(Document::found(kind, id, line.unwrap_or_else(|| Line::of(&of.status))))
     };
     let report = of(DocumentKind::Report, external, internal);
     report.into_iter().chain(of(DocumentKind::Notice, internal, external)).collect()

@@ -233,7 +233,7 @@ impl Pair {
         let sync = format!("status_to_external = \"{word}\"");
         let world = Setup::between(versions).acme(OUTSIDE).sync(&sync).start().await;
         let (id, copy) = bridged(&world, story.class, &stimuli(story.agreed)).await;
-        let report = reports(&world, id).first().map(|report| (report.id, states_told(&world, id).len()));
+        let report = reports(&world, id).first().map(|report| (report.id, told(&world, id).len()));
         assert_eq!(report.is_some(), mode == Mode::Report);
         Pair { world, mode, class: story.class, id, copy, report }
     }
@@ -364,14 +364,9 @@ impl Pair {
     /// Every state that the report names since the story began.
     fn assert_told(&self, moment: &Moment) {
         let Some((_, before)) = self.report else { return };
-        let told = states_told(&self.world, self.id);
-        assert_eq!(told[..told.len() - before], stimuli(moment.told));
+        let all = told(&self.world, self.id);
+        assert_eq!(all[..all.len() - before], stimuli(moment.told));
     }
-}
-
-/// The states that the report names, without the solution.
-fn states_told(world: &World, id: u64) -> Vec<String> {
-    told(world, id).into_iter().filter(|line| line != "replaced the fuser").collect()
 }
 
 /// The words of a moment, or of the states of a report.
