@@ -100,7 +100,7 @@ impl<'a> Places<'a> {
         };
         let stands = |at: &usize| {
             let key = &self.present[*at];
-            if new.contains(key) { self.is_in_order(*at, missing[0]) } else { were.contains(&key) }
+            if new.contains(key) { self.is_in_order(*at, missing[0], new) } else { were.contains(&key) }
         };
         let are: Vec<usize> = self.now[&moment].iter().copied().filter(stands).collect();
         let is_unknown = |at: usize| new.contains(&self.present[at]);
@@ -143,10 +143,10 @@ impl<'a> Places<'a> {
     }
 
     /// A log is in the order of its dates, but for an hour that repeats and for clocks that were set back: there it is
-    /// in the order in which it was known.
-    fn is_in_order(&self, at: usize, before: &EntryKey) -> bool {
+    /// in the order in which it was known. An entry that nobody knows says nothing of that order.
+    fn is_in_order(&self, at: usize, before: &EntryKey, new: &BTreeSet<&EntryKey>) -> bool {
         let now = &self.present[at];
-        let is_other = |key: &&EntryKey| !key.is_of_the_same_moment(now);
+        let is_other = |key: &&EntryKey| !key.is_of_the_same_moment(now) && !new.contains(key);
         let was_at = self.was_at.get(before);
         let knew = |key: &EntryKey| self.known.get(&moment(key)).and_then(|known| self.was_at.get(known[0]));
         let stood_before = |key: &EntryKey| knew(key).zip(was_at).is_some_and(|(other, was_at)| other < was_at);

@@ -115,6 +115,14 @@ pub fn entries() -> Vec<Case> {
         )
         .notes(["b reworded to y, a reworded to x of the private log outside"]),
         case(
+            "a new entry of the hour's second time says nothing of the order before it",
+            link().delivered(OUTSIDE, [b.clone()]),
+            ext().log([z(&b, "y"), a.clone()]),
+            int(),
+        )
+        .writes(["send a of the private log outside"])
+        .notes(["b reworded to y of the private log outside"]),
+        case(
             "after a restore people wrote again: later dates are other entries",
             link().delivered(OUTSIDE, [a.clone(), b.clone()]),
             ext().log([a.clone(), z(&c, "x")]),
