@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::answer::Answer;
+use crate::answer::{self, Answer};
 use crate::client::{Call, Client, Clocked, ServerTold};
 use crate::contents::base64_len;
 use crate::error::{Asked, Effect, Error, ErrorClass, Operation};
@@ -185,8 +185,9 @@ impl Client {
     }
 
     /// Downloads an inline image of at most `max_bytes`, by the id and secret that stand in the
-    /// text that shows it. Sends no log-in: the secret is enough. iTop answers a wrong one with
-    /// HTTP 200 and a page, so that the bytes decide.
+    /// text that shows it. Sends no log-in: the secret is enough. iTop answers a wrong one, and any
+    /// error of its own, with HTTP 200 and a page, so that the bytes decide: iTop's words about an id
+    /// or a secret that is none of its own are final, and any other page may be of this moment alone.
     pub async fn inline_image(&self, id: u64, secret: &str, max_bytes: u64) -> Result<Image, Error> {
         let operation = Operation::InlineImage;
         let asked = Asked { operation, class: "InlineImage".to_owned(), id: Some(id) };
@@ -206,8 +207,9 @@ impl Client {
         };
         let mut clocked = Clocked::default();
         let image = match Box::pin(self.send(call, &mut clocked)).await {
-            Ok((received, _sent, _memory)) => match image_type(&received.body) {
+            Ok((received, sent, _memory)) => match image_type(&received.body) {
                 Some(mime) => Ok(Image { mime, bytes: received.body }),
+                None if is_some_page(&received.body) => Err(self.page_in_place_of_an_image(sent, &received.body)),
                 None => Err(not_an_image(asked.clone(), Some(200), "not an image")),
             },
             Err(error) => Err(error),
@@ -305,6 +307,18 @@ fn refused_here(asked: Asked, message: String) -> Error {
         message: format!("not sent: {message}"),
     }
 }
+
+/// A page that does not say that there is no such image. An SVG begins like one.
+fn is_some_page(body: &[u8]) -> bool {
+    let text = answer::as_text(body);
+    let begins = |tag: &str| text.trim_start().get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag));
+    let is_page = ["<p>", "<!doctype html", "<html", "<head", "<body", "<br"].into_iter().any(begins);
+    is_page && !text.contains(NO_SUCH_IMAGE)
+}
+
+/// With `Invalid id (7) for class 'InlineImage' - ` or `Invalid secret for class 'InlineImage' - ` before it
+/// (`core/ormdocument.class.inc.php`, 3.1.2 and 3.2.0). It is not translated.
+const NO_SUCH_IMAGE: &str = "the object does not exist or you are not allowed to view it";
 
 fn not_an_image(asked: Asked, http_status: Option<u16>, message: &str) -> Error {
     Error {

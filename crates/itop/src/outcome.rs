@@ -187,6 +187,13 @@ impl Client {
         self.error(sent, Verdict { class, effect: Effect::None, http_status: None, code: None, message })
     }
 
+    /// A page with HTTP 200 where an image was asked for.
+    pub(crate) fn page_in_place_of_an_image(&self, sent: Sent, body: &[u8]) -> Error {
+        let message = format!("no answer of iTop's: {}", self.page_for_people(&sent, &answer::as_text(body)));
+        let (class, effect) = (ErrorClass::Transient, Effect::None);
+        self.error(sent, Verdict { class, effect, http_status: Some(200), code: None, message })
+    }
+
     /// Not sent, since this client only reads.
     pub(crate) fn would_write(&self, sent: Sent) -> Error {
         let message = "not sent: this client only reads".to_owned();

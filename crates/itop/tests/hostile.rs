@@ -447,13 +447,19 @@ async fn an_image_is_what_its_bytes_are() {
     let image = download(Step::Answer(200, b"GIF89a...".into())).await.unwrap();
     assert_eq!((image.mime, &image.bytes[..]), ("image/gif", &b"GIF89a..."[..]));
     let svg = Step::Answer(200, b"<svg onload='x'/>".into());
-    for no_image in [svg, ok("<p>wrong secret"), ok(""), Step::Answer(404, vec![]), Step::Header(302, "location", "/")]
+    let none =
+        "<p>Invalid secret for class 'InlineImage' - the object does not exist or you are not allowed to view it</p>";
+    for no_image in
+        [svg, ok(none), ok(""), ok("plain words"), Step::Answer(404, vec![]), Step::Header(302, "location", "/")]
     {
         let error = download(no_image).await.unwrap_err();
         assert_eq!((error.class, error.effect), (ErrorClass::NotAnImage, Effect::None));
     }
-    let away = download(Step::Answer(502, vec![])).await.unwrap_err();
-    assert!(away.is_transient());
+    let deadlock = "<p>Failed to issue SQL query: query = SELECT, mysql_errno = 1213, mysql_error = Deadlock found</p>";
+    let login = "<!DOCTYPE html><html><body>Please log in</body></html>";
+    for away in [Step::Answer(502, vec![]), ok(deadlock), ok(login)] {
+        assert!(download(away).await.unwrap_err().is_transient());
+    }
 }
 
 /// A server that says back whatever it was told, in every kind of answer.

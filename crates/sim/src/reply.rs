@@ -6,9 +6,10 @@ use serde_json::json;
 
 use crate::rest::php_json;
 
-/// As long as the page that was recorded.
+/// What iTop says of a secret that is not the image's, and of an id that is none.
 pub const WRONG_SECRET: &str =
-    "<p>Error: the requested document cannot be shown to you, as its secret is not one this server has given.</p>";
+    "<p>Invalid secret for class 'InlineImage' - the object does not exist or you are not allowed to view it</p>
+";
 
 /// An answer of the service at a time.
 pub fn service(body: Vec<u8>, unix_seconds: i64) -> Response<Bytes> {

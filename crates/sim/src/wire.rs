@@ -215,8 +215,11 @@ fn no_image(image: Response<Bytes>, fault: Fault) -> Wire {
         }
         Fault::Proxy { status, header, .. } => Wire::Answer(reply::of_proxy(status, header)),
         Fault::Page(html, _) => page(StatusCode::OK, &html),
-        Fault::Answer { message, .. } => page(StatusCode::OK, &message),
-        Fault::Deadlock => page(StatusCode::OK, &SqlError::deadlock().of_insert("InlineImage").message),
+        Fault::Answer { message, .. } => page(StatusCode::OK, &format!("<p>{message}</p>")),
+        Fault::Deadlock => {
+            let said = SqlError::deadlock().of_insert("InlineImage").message;
+            page(StatusCode::OK, &format!("<p>{said}</p>"))
+        }
         Fault::Warning(text) => Wire::Answer(image.map(|bytes| Bytes::from([text.as_bytes(), &bytes].concat()))),
         Fault::Cut { after_bytes, .. } => Wire::Cut(image.into_body().into_iter().take(after_bytes).collect()),
         Fault::Hang(_) | Fault::LandLate(_) => Wire::Hang,
