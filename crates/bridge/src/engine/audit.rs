@@ -65,7 +65,7 @@ pub(super) struct Found {
 impl Shared {
     async fn audit(&self, lane: &Lane) -> Result<usize, Failure> {
         let mut after = 0;
-        let mut marked = 0;
+        let mut marked = self.look_for_unseen(lane).await?;
         loop {
             let pairs = self.page(Some(&lane.name), after).await?;
             let Some(last) = pairs.last() else { return Ok(marked) };

@@ -280,6 +280,7 @@ impl Shared {
         if claim.link.is_none()
             && let Some(why) = self.why_not_carried(lane, &sights, &claim.look).await?
         {
+            self.note_if_unseen(claim, &sights).await?;
             return Ok((name, Would::LeaveAlone(why), None));
         }
         let why_not = match &claim.link {

@@ -62,6 +62,7 @@ mod throttle;
 mod told;
 mod troubles;
 mod unreadable;
+mod unseen;
 mod went_back;
 mod words;
 mod worker;

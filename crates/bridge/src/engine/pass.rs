@@ -200,7 +200,10 @@ impl<'a> Pass<'a> {
                     self.link = Link::unborn(ticket.key());
                     self.link.ancestor.external.made = self.made(Side::External, ticket);
                 }
-                _ => return Ok(Next::Done),
+                _ => {
+                    self.shared.note_if_unseen(&self.claim, &sights).await?;
+                    return Ok(Next::Done);
+                }
             }
         }
         self.try_what_is_parked();

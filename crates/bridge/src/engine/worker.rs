@@ -194,7 +194,11 @@ async fn full_passes(shared: &Shared, lane: &Lane, work: Vec<Work>) {
             },
             Ok(Err(none)) => {
                 say_nothing_was_written(lane, &claim, &none.to_string());
-                shared.finish(&claim, Next::Done).await;
+                let noted = if none == NoClass::Gone { shared.note_unseen(&claim).await } else { Ok(()) };
+                match noted {
+                    Ok(()) => shared.finish(&claim, Next::Done).await,
+                    Err(failure) => shared.fail(lane, &claim, failure).await,
+                }
             }
             Err(failure) => shared.fail(lane, &claim, failure).await,
         }

@@ -17,6 +17,8 @@ either_version_on_either_side![
     another_ticket_in_the_place_of_a_hidden_one_ends_no_halt,
     a_ticket_that_is_hidden_twice_halts_twice,
     a_side_whose_tickets_are_all_there_again_goes_on_by_itself,
+    a_ticket_that_is_hidden_before_it_is_carried_crosses_once_it_may_be_seen,
+    a_ticket_that_does_not_fit_is_asked_for_once_more_and_never_again,
 ];
 
 const PAIR: &str = "acme:R-000001";
@@ -293,4 +295,45 @@ async fn a_side_whose_tickets_are_all_there_again_goes_on_by_itself(versions: Ve
         assert_eq!(stopped().await, None);
         world.one_more_pass_writes_nothing().await;
     }
+}
+
+async fn a_ticket_that_is_hidden_before_it_is_carried_crosses_once_it_may_be_seen(versions: Versions) {
+    let world = Setup::between(versions).start().await;
+    let acme = world.acme();
+    acme.see_only(Some(&[sample::IT]));
+    let hidden = acme.create_ticket("UserRequest", ticket("Printer on fire")).await.unwrap();
+    // One waits for the provider when it is hidden, and one is deleted meanwhile.
+    acme.see_only(None);
+    world.internal.read_only(true);
+    let waits = acme.create_ticket("UserRequest", ticket("Server on ice")).await.unwrap();
+    world.pass_seconds(60).await;
+    acme.see_only(Some(&[sample::IT]));
+    let deleted = acme.create_ticket("UserRequest", ticket("Nothing at all")).await.unwrap();
+    world.pass_seconds(3600).await;
+    acme.delete_ticket(deleted).await.unwrap();
+    world.internal.read_only(false);
+    world.pass_seconds(2 * 3600).await;
+    world.settle().await;
+    assert!(world.link_of("acme", waits).await.is_none_or(|stored| stored.link.internal.is_none()));
+
+    acme.see_only(None);
+    world.pass_seconds(2 * 3600).await;
+    world.settle().await;
+    for ticket in [hidden, waits] {
+        assert_eq!(world.copy_of(ticket).await.field("status"), "new");
+    }
+    assert!(world.link_of("acme", deleted).await.is_none());
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn a_ticket_that_does_not_fit_is_asked_for_once_more_and_never_again(versions: Versions) {
+    let world = Setup::between(versions).acme("only = \"title LIKE '%fire%'\"").start().await;
+    let id = world.acme().create_ticket("UserRequest", ticket("Server on ice")).await.unwrap();
+    world.pass_seconds(3 * 3600).await;
+    world.clear_calls();
+    world.pass_seconds(4 * 3600).await;
+    let about_it = format!("IN ({id})");
+    let asked: Vec<String> = world.acme().calls().iter().map(|call| call.key.to_string()).collect();
+    assert!(asked.iter().all(|key| !key.contains(&about_it)), "{asked:#?}");
+    world.ends_without_one_more_pass("nothing is linked");
 }
