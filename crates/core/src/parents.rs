@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::caselog::{Entry, EntryKey, LogName, LogState};
+use crate::text;
 
 /// A copy is dated when the child is saved, one child after the other and each with its hooks: so much later at most,
 /// where nothing tells of more.
@@ -131,9 +132,9 @@ impl Family {
         let log = state.log;
         let mut copied: Vec<Kept> = Vec::new();
         for elder in self.elders.iter().filter(|elder| !elder.is_paired) {
-            let mut theirs: Vec<&EntryKey> =
-                elder.logs.get(&log).into_iter().flatten().map(|entry| &entry.key).collect();
-            for key in entries.iter().map(|entry| &entry.key) {
+            let mut theirs: Vec<&Entry> = elder.logs.get(&log).into_iter().flatten().collect();
+            for entry in entries {
+                let key = &entry.key;
                 let is_known = state.kept.iter().any(|kept| kept.key == *key && kept.parent == elder.key);
                 let suspect = suspects.iter().find(|(suspect, of)| suspect == key && of.contains(&elder.key));
                 let suspect = suspect.filter(|_| !copied.iter().any(|kept| kept.key == *key));
@@ -141,7 +142,10 @@ impl Family {
                     continue;
                 }
                 let first = state.first_words_of(key);
-                let is_it = |their: &EntryKey| self.came_down(log, key, their) || self.came_down(log, first, their);
+                let is_it = |their: &Entry| {
+                    (says_what(entry, their) && self.came_down(log, key, &their.key))
+                        || (first.says_the_same(&their.key) && self.came_down(log, first, &their.key))
+                };
                 let Some(at) = theirs.iter().position(|their| is_it(their)) else { continue };
                 theirs.remove(at);
                 if let Some((key, _)) = suspect {
@@ -153,20 +157,20 @@ impl Family {
         copied
     }
 
-    /// Where many children are saved with slow hooks, each copy is dated soon after the one before it, and the last
-    /// long after the parent's entry.
+    /// Whether an entry may be a copy of one that says the same, by their times. Where many children are saved with
+    /// slow hooks, each copy is dated soon after the one before it, and the last long after the parent's entry.
     fn came_down(&self, log: LogName, entry: &EntryKey, of: &EntryKey) -> bool {
-        if follows(entry, of, LATEST_SECONDS) {
+        if is_dated_after(entry, of, LATEST_SECONDS) {
             return true;
         }
         let mut between = self.equals(log, entry);
         let (mut reached, mut within) = (vec![of], LATEST_SECONDS);
         while let Some(last) = reached.pop() {
-            if follows(entry, last, within) {
+            if is_dated_after(entry, last, within) {
                 return true;
             }
             let next;
-            (next, between) = between.into_iter().partition(|key| follows(key, last, within));
+            (next, between) = between.into_iter().partition(|key| is_dated_after(key, last, within));
             reached.extend::<Vec<_>>(next);
             within = ONE_SAVE_SECONDS;
         }
@@ -181,15 +185,19 @@ impl Family {
 
     /// How many of these iTop may have copied after this entry.
     pub fn equals_since(&self, log: LogName, entry: &EntryKey) -> usize {
-        self.equals(log, entry).into_iter().filter(|key| follows(key, entry, i64::MAX)).count()
+        self.equals(log, entry).into_iter().filter(|key| is_dated_after(key, entry, i64::MAX)).count()
     }
 }
 
-/// Whether an entry says the same as another one, and is dated so many seconds later at most.
-fn follows(entry: &EntryKey, of: &EntryKey, within: i64) -> bool {
-    if !entry.says_the_same(of) {
-        return false;
-    }
+/// Whether an entry of a child says what one of the parent's says. What is plain text in the parent's log, as a program
+/// writes it with `"format": "text"`, iTop writes into the children's as HTML (seen on 3.1.2 and 3.2.0).
+fn says_what(entry: &Entry, of: &Entry) -> bool {
+    entry.key.says_the_same(&of.key)
+        || (entry.key.user_id == of.key.user_id && text::says_the_same_beside_pictures(&entry.html, &of.html))
+}
+
+/// Whether an entry is dated as another one, or so many seconds later at most.
+fn is_dated_after(entry: &EntryKey, of: &EntryKey, within: i64) -> bool {
     let Some((entry_at, of_at)) = seconds(&entry.date).zip(seconds(&of.date)) else { return entry.date == of.date };
     let later = entry_at - of_at;
     // The hour that repeats when summer time ends may begin between the two.
@@ -218,19 +226,19 @@ mod tests {
 
     #[test]
     fn a_copy_is_dated_a_little_later_than_its_original() {
-        let is_copy = |date: &str| follows(&key(date), &key("2026-02-28 23:59:50"), LATEST_SECONDS);
+        let is_copy = |date: &str| is_dated_after(&key(date), &key("2026-02-28 23:59:50"), LATEST_SECONDS);
         assert!(is_copy("2026-02-28 23:59:50") && is_copy("2026-03-01 00:01:00"));
         assert!(!is_copy("2026-02-28 23:59:49") && !is_copy("2026-03-01 00:20:00"));
     }
 
     #[test]
     fn the_hour_that_repeats_makes_no_entry_an_own_one() {
-        assert!(follows(&key("2026-10-25 02:00:01"), &key("2026-10-25 02:59:59"), LATEST_SECONDS));
+        assert!(is_dated_after(&key("2026-10-25 02:00:01"), &key("2026-10-25 02:59:59"), LATEST_SECONDS));
     }
 
     #[test]
     fn dates_of_another_form_are_compared_as_they_are() {
-        assert!(follows(&key("yesterday"), &key("yesterday"), LATEST_SECONDS));
-        assert!(!follows(&key("yesterday"), &key("today"), LATEST_SECONDS));
+        assert!(is_dated_after(&key("yesterday"), &key("yesterday"), LATEST_SECONDS));
+        assert!(!is_dated_after(&key("yesterday"), &key("today"), LATEST_SECONDS));
     }
 }

@@ -154,13 +154,30 @@ pub fn same_words_in_any_form(a: &str, b: &str) -> bool {
     solid(a) == solid(b)
 }
 
+/// Whether two log entries say the same words, whatever their markup and spaces. Two that say nothing but with
+/// pictures do not: nobody could tell which pictures.
+pub(crate) fn says_the_same_beside_pictures(a: &str, b: &str) -> bool {
+    let entities = [("&nbsp;", " "), ("&#039;", "'"), ("&apos;", "'")];
+    let solid = |html: &str| {
+        let text = decoded(&without_tags(html));
+        let text = entities.into_iter().fold(text, |text, (entity, character)| text.replace(entity, character));
+        text.split_whitespace().collect::<String>()
+    };
+    let (a, b) = (solid(a), solid(b));
+    a == b && !a.is_empty()
+}
+
 /// What a value shows, HTML or plain text, without its markup.
 pub(crate) fn shown(value: &str) -> String {
     if !could_be_html(value) {
         return value.to_owned();
     }
+    decoded(&without_tags(value))
+}
+
+fn decoded(text: &str) -> String {
     let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
-    entities.into_iter().fold(without_tags(value), |text, (entity, character)| text.replace(entity, character))
+    entities.into_iter().fold(text.to_owned(), |text, (entity, character)| text.replace(entity, character))
 }
 
 /// Whether the target says as much of the source as it has room for: words that name a file stand for a picture, or for

@@ -163,11 +163,20 @@ pub fn with_copied_entries(
         let (old, new) = (before.get(log).log(), parent.get(log).log());
         if let Some(appended) = new.strip_prefix(old) {
             let mut entries = child.get(log).log().to_vec();
-            entries.extend(appended.iter().cloned().map(|entry| Entry { at: now, ..entry }));
+            entries.extend(appended.iter().map(|entry| Entry { at: now, ..as_copied(entry) }));
             child.set(log, Value::Log(entries));
         }
     }
     Some(child)
+}
+
+/// What is plain text in the parent's log is HTML in the children's (seen on 3.1.2 and 3.2.0).
+fn as_copied(entry: &Entry) -> Entry {
+    let escaped = || entry.text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    match entry.plain {
+        true => Entry { text: format!("<p>{}</p>", escaped().replace('\n', "<br>")), plain: false, ..entry.clone() },
+        false => entry.clone(),
+    }
 }
 
 /// A ticket's write brings the organisation of its attachments in line: an update of each that

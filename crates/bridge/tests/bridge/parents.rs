@@ -11,6 +11,7 @@ use crate::world::*;
 
 either_version_on_either_side![
     what_is_written_on_a_parent_of_the_houses_own_stays_there,
+    what_is_written_as_plain_text_on_a_parent_stays_there_too,
     a_parent_of_one_customers_tells_another_nothing,
     what_stands_in_the_child_before_it_stands_in_the_parent_stays_too,
     it_stays_however_long_the_other_children_take,
@@ -173,6 +174,21 @@ async fn a_parent_of_one_customers_tells_another_nothing(versions: Versions) {
 }
 
 /// iTop saves the children, each with its hooks, before the parent: a pass sees the copy alone.
+/// As a program writes it: iTop turns it into HTML in the children.
+async fn what_is_written_as_plain_text_on_a_parent_stays_there_too(versions: Versions) {
+    for side in Side::BOTH {
+        let family = Family::new(versions, side).await;
+        for words in ["customers are on fire", "a < b & \"c\"\n'on fire'"] {
+            let item = json!({ "private_log": { "add_item": { "message": words, "format": "text" } } });
+            family.sim().update(family.parent, item).await.unwrap();
+        }
+        family.world.pass_seconds(700).await;
+        family.world.settle().await;
+        assert!(family.told().is_empty(), "{}", family.told());
+        end(family.world).await;
+    }
+}
+
 async fn what_stands_in_the_child_before_it_stands_in_the_parent_stays_too(versions: Versions) {
     for side in Side::BOTH {
         for dies in [false, true] {
