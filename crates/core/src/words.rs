@@ -455,15 +455,30 @@ fn addresses(text: &str) -> Vec<Range<usize>> {
     let ends_word =
         |c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"' | '`' | '«' | '»' | '“' | '”' | '„' | '[' | ']');
     let mut found = Vec::new();
-    let mut start = 0;
+    let (mut start, mut index_ends) = (0, 0);
     for (at, character) in text.char_indices().chain([(text.len(), ' ')]) {
-        if !ends_word(character) {
+        if !ends_word(character) || at < index_ends {
+            continue;
+        }
+        if character == '['
+            && text[start..at].contains('?')
+            && let Some(length) = index_of_a_parameter(&text[at..])
+        {
+            index_ends = at + length;
             continue;
         }
         found.extend(address_in(text, start..at));
         start = at + character.len_utf8();
     }
     found
+}
+
+/// The length of `[menu]`, where a query goes on with a value after it: `?c[menu]=Overview` (a console's own links).
+fn index_of_a_parameter(text: &str) -> Option<usize> {
+    let name = text.strip_prefix('[')?;
+    let end = name.find(|character: char| !character.is_ascii_alphanumeric() && character != '_')?;
+    let length = end + 2;
+    (name[end..].starts_with("]=") || name[end..].starts_with("][")).then_some(length)
 }
 
 /// The secrets of pictures whose tags stand in a plain text: whoever has one can load the picture without a log-in.
@@ -557,6 +572,22 @@ mod tests {
             assert_eq!(told_once, expected, "{text}");
             assert_eq!(told(&told_once), told_once, "{text}");
         }
+    }
+
+    #[test]
+    fn an_address_of_a_console_goes_with_the_brackets_in_its_query() {
+        let at = "https://acme.example/itop/pages/UI.php";
+        for query in [
+            "?c[menu]=X&operation=details&class=UserRequest&id=41",
+            "?operation=details&class=UserRequest&id=41&c[menu]=X",
+            "?operation=search&c[menu]=Search%3AUserRequest&filter=%5B%22SELECT...ref%3D%27R-000041%27",
+            "?a[b][c]=1&id=41",
+        ] {
+            let words = told(&format!("see {at}{query} now"));
+            let is_whole = words.starts_with("see (") && words.ends_with(") now");
+            assert!(is_whole && !words.contains("41") && !words.contains('['), "{query}: {words}");
+        }
+        assert_eq!(told("if a?[x]=1 [or] b"), "if a?[x]=1 [or] b");
     }
 
     #[test]
