@@ -52,7 +52,10 @@ impl One<'_> {
         if !sorted.held.is_empty() {
             plan.conflicts.push(self.held_back(&sorted.held));
         }
-        sorted.waiting.iter().for_each(|waiting| plan.look_again(waiting.until_ms));
+        // One whose moment has come waits for those before it, and asks for no look of its own.
+        let moments = || sorted.waiting.iter().map(|waiting| waiting.until_ms);
+        let to_come = moments().filter(|until_ms| *until_ms > self.source.read_at_ms).min();
+        to_come.or_else(|| moments().min()).into_iter().for_each(|until_ms| plan.look_again(until_ms));
         let (mut own, mut cross) = (self.state.own.clone(), new);
         own.retain(|key| cross.contains(key) || self.state.batches().any(|batch| batch.entries.contains(key)));
         cross.retain(|key| sorted.cross.contains(key) || own.contains(key));
