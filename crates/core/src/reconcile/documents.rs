@@ -132,17 +132,23 @@ fn tell_solution(document: &mut Document, solution: Option<&str>) {
 /// ticket was made is no measure: people correct it.
 fn date_of(policy: &Policy, document: &Document, internal: &Ticket) -> Option<String> {
     let lifecycle = policy.internal_lifecycle.as_ref()?;
-    let date = internal.filled(date_attribute(lifecycle, &internal.status)?)?;
+    let date = date_in(policy, internal, date_attribute(lifecycle, &internal.status)?)?;
     let shown = document.lines.iter().any(|line| line.state == internal.status && line.date.as_deref() == Some(date));
     let moves = document.lines.iter().filter(|line| line.state != lifecycle.initial);
     let is_older = moves.filter_map(|line| line.date.as_deref()).any(|told| date < told);
     (!shown && !is_older).then(|| date.to_owned())
 }
 
+/// What the bridge itself fills, with a default or a field from outside, is no time of that iTop's.
+fn date_in<'t>(policy: &Policy, internal: &'t Ticket, code: &str) -> Option<&'t str> {
+    let is_ours = policy.internal_defaults.contains_key(code) || policy.fields.iter().any(|field| field == code);
+    internal.filled(code).filter(|_| !is_ours)
+}
+
 /// An earlier version told no time of the first state. It is told as soon as there is another state to tell.
 fn date_the_beginning(policy: &Policy, document: &mut Document, internal: &Ticket) {
     let Some(lifecycle) = &policy.internal_lifecycle else { return };
-    let made = || Some(internal.filled(lifecycle.made_attribute()?)?.to_owned());
+    let made = || Some(date_in(policy, internal, lifecycle.made_attribute()?)?.to_owned());
     let is_bare = |line: &&mut Line| line.words.is_none() && line.seen_ms.is_none() && line.date.is_none();
     if let Some(oldest) = document.lines.last_mut().filter(is_bare).filter(|line| line.state == lifecycle.initial) {
         oldest.date = made();

@@ -11,6 +11,7 @@ use crate::world::*;
 
 either_version_on_either_side![
     the_reason_is_told_with_its_state_and_follows_the_agents_words,
+    a_start_that_the_bridge_fills_is_no_time_of_the_first_state,
     a_reason_is_told_as_plain_words_and_forges_no_line,
     what_the_customer_said_or_a_default_is_not_told_back,
     what_is_left_of_an_earlier_time_is_not_told,
@@ -52,7 +53,7 @@ fn words(world: &World, id: u64) -> Vec<String> {
 
 async fn the_reason_is_told_with_its_state_and_follows_the_agents_words(versions: Versions) {
     for class in ["UserRequest", "Incident"] {
-        let world = Setup::between(versions).start().await;
+        let world = Setup::between(versions).without_a_start_date().start().await;
         let (id, copy) = bridged(&world, class, &["ev_assign"]).await;
         world.internal.act_as("jules");
         pends(&world, copy, WAITING).await;
@@ -94,6 +95,15 @@ async fn the_reason_is_told_with_its_state_and_follows_the_agents_words(versions
         }
         end(world).await;
     }
+}
+
+async fn a_start_that_the_bridge_fills_is_no_time_of_the_first_state(versions: Versions) {
+    let world = Setup::between(versions).start().await;
+    let (id, copy) = bridged(&world, "UserRequest", &[]).await;
+    assert_eq!(world.internal.ticket(copy).unwrap().field("start_date"), "2026-11-25 12:00:00", "a default: tomorrow");
+    let said = lines(&world, id);
+    assert!(said[0].starts_with("new  seen 2026-11-24 "), "{said:?}");
+    end(world).await;
 }
 
 async fn a_reason_is_told_as_plain_words_and_forges_no_line(versions: Versions) {
@@ -193,7 +203,7 @@ fn of_the_version_before(id: u64, lines: &str) -> Document {
 }
 
 async fn a_report_of_an_earlier_version_is_left_until_its_state_changes(versions: Versions) {
-    let mut world = Setup::between(versions).start().await;
+    let mut world = Setup::between(versions).without_a_start_date().start().await;
     let (waits, waiting) = bridged(&world, "UserRequest", &[]).await;
     let (ends, ended) = bridged(&world, "UserRequest", &["ev_assign"]).await;
     go(&world.internal, waiting, &["ev_assign", "ev_pending"]).await;
