@@ -98,7 +98,7 @@ async fn the_leaflet_names_each_file_that_the_bridge_makes_and_no_other(outside:
 }
 
 async fn the_leaflet_shows_the_report_and_the_marked_entry_as_they_are(outside: Version) {
-    let world = Setup::outside(outside).start().await;
+    let world = Setup::outside(outside).without_a_start_date().start().await;
     let (id, copy) = bridged(&world, "UserRequest", &[]).await;
     go(&world.internal, copy, &["ev_assign"]).await;
     world.settle().await;
