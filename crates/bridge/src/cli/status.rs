@@ -12,6 +12,8 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::count::counted;
 use crate::moment::moment;
+use crate::refused;
+use crate::running::Running;
 use crate::sentences::{self, Names};
 use crate::span::span;
 use crate::standing::{Is, SideStands, Sides, Standing, Ticket, Waits, Word};
@@ -19,6 +21,9 @@ use crate::store::{Instance, MAX_ROWS, QueueRow, Store, Stored, Tally};
 
 /// So many tickets are named on the screen; `--json` has all of them.
 const NAMED: usize = 20;
+
+/// Webhooks that were refused before that need nobody now: the key was put right, or whoever sends them has ended.
+const LATELY_MS: i64 = 3_600_000;
 
 /// How often `--watch` draws anew.
 const EVERY_MS: i64 = 3_000;
@@ -39,7 +44,7 @@ Exit codes:
   1  something needs a person
   2  it cannot be told (the configuration, the store), or wrong usage; standard error says why")]
 pub struct Status {
-    /// Print an object {at_ms, well, serve, sides, queues, tickets}; docs/OPERATIONS.md describes each.
+    /// Print an object {at_ms, well, serve, wrong, sides, queues, tickets}; docs/OPERATIONS.md describes each.
     #[arg(long, conflicts_with = "watch")]
     pub json: bool,
     /// Draw it anew every three seconds, until Ctrl-C.
@@ -92,6 +97,8 @@ struct Screen {
     /// Nothing needs a person.
     well: bool,
     serve: Serve,
+    /// What is wrong with the bridge itself, a sentence each with what to do.
+    wrong: Vec<String>,
     sides: Vec<Side>,
     queues: Vec<Queue>,
     tickets: Vec<OfTicket>,
@@ -185,11 +192,13 @@ impl Screen {
             Some(false) => Serve::Stopped,
             None => Serve::Unknown,
         };
+        let wrong = of_the_bridge(store, config, now_ms)?;
         let shown: Vec<Side> = sides.all.iter().map(|side| Side::of(side, &sides, now_ms)).collect();
         let is_well = serve != Serve::Stopped
+            && wrong.is_empty()
             && shown.iter().all(|side| !side.needs_a_person)
             && tickets.iter().all(|ticket| !ticket.needs_a_person);
-        Ok(Screen { at_ms: now_ms, well: is_well, serve, sides: shown, queues, tickets })
+        Ok(Screen { at_ms: now_ms, well: is_well, serve, wrong, sides: shown, queues, tickets })
     }
 
     fn draw(&self, out: &mut dyn Write) -> std::io::Result<()> {
@@ -202,6 +211,9 @@ impl Screen {
             )?,
             Serve::Stopped => writeln!(out, "serve: {}. Start it: `itop-bridge serve`", sentences::NOT_SERVED)?,
             Serve::Unknown => {}
+        }
+        for wrong in &self.wrong {
+            writeln!(out, "  {wrong}")?;
         }
         for side in &self.sides {
             side.draw(out)?;
@@ -217,11 +229,29 @@ impl Screen {
             true => writeln!(out, "\nAll is well."),
             false => {
                 let sides = self.sides.iter().filter(|side| side.needs_a_person).count();
-                let count = of_people.len() + sides + usize::from(self.serve == Serve::Stopped);
+                let count = of_people.len() + sides + self.wrong.len() + usize::from(self.serve == Serve::Stopped);
                 writeln!(out, "\n{} a person.", counted(count, "thing needs", "things need"))
             }
         }
     }
+}
+
+/// An older configuration, and webhooks that were refused of late.
+fn of_the_bridge(store: &mut dyn Store, config: &Config, now_ms: i64) -> anyhow::Result<Vec<String>> {
+    let running = Running::of(store, config)?;
+    let older = running.mend().filter(|_| running.is_older()).map(|mend| format!("{running}; {mend}"));
+    let refused = refused::kept(store)?;
+    let lately = || refused.values().filter(|refused| now_ms - refused.last_ms <= LATELY_MS);
+    let last_ms = lately().map(|refused| refused.last_ms).max();
+    let refused = last_ms.map(|last_ms| {
+        let count: u64 = lately().map(|refused| refused.count).sum();
+        let those = counted(count as usize, "webhook was", "webhooks were");
+        let ago = span(now_ms - last_ms);
+        format!(
+            "{those} refused for the key, the last one {ago} ago; `itop-bridge check` says from where and what to do"
+        )
+    });
+    Ok(older.into_iter().chain(refused).collect())
 }
 
 fn say_tickets(heading: &str, tickets: &[OfTicket], out: &mut dyn Write) -> std::io::Result<()> {

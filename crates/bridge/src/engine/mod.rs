@@ -233,7 +233,12 @@ impl Engine {
             tokio::select! {
                 biased;
                 ended = parts.join_next() => match ended {
-                    None => return outcome,
+                    None => {
+                        if let Err(error) = self.shared.store_hooks().await {
+                            tracing::debug!(%error, "which webhooks came last was not stored");
+                        }
+                        return outcome;
+                    }
                     Some(Err(error)) if error.is_panic() => {
                         let broken = Broken(error.to_string());
                         tracing::error!(error = %broken, "the bridge ends");

@@ -81,6 +81,12 @@ async fn webhooks_with_a_wrong_key_are_counted_for_check_and_plan_names_the_next
         assert!(line.contains(&format!("`itop-bridge setup --side {side}`")), "{line}");
     }
     assert!(!line.contains("sk_"), "{line}");
+    let (outcome, said) = world.status().await;
+    let told = "3 webhooks were refused for the key, the last one ";
+    assert!(
+        outcome == Outcome::FaultFound && said.contains(told) && said.contains("\n1 thing needs a person."),
+        "{said}"
+    );
 
     let (outcome, said) = world.plan("acme:R-000001").await.unwrap();
     assert_eq!(outcome, Outcome::Fine);
@@ -94,6 +100,9 @@ async fn webhooks_with_a_wrong_key_are_counted_for_check_and_plan_names_the_next
     let (_, said) = world.plan("acme:R-000001").await.unwrap();
     assert!(!said.contains("No webhook has told"), "nothing is to be written: {said}");
     world.one_more_pass_writes_nothing().await;
-    world.pass_seconds(25 * 3600).await;
+    world.pass_seconds(2 * 3600).await;
+    let (outcome, said) = world.status().await;
+    assert_eq!(outcome, Outcome::Fine, "{said}");
+    world.pass_seconds(23 * 3600).await;
     assert_eq!(refused(&world).await, None, "a day has passed");
 }

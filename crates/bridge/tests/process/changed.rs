@@ -42,8 +42,10 @@ async fn a_configuration_that_was_changed_is_told_until_the_restart() {
     let told = "runs with an older configuration: [external.acme] differs (only); [internal] differs (api_keys)";
     let line = site.check("itop-bridge serve:").await;
     assert!(line.starts_with("note ") && line.contains(told) && line.contains("Mend: restart it"), "{line}");
-    let plan = site.said(&["plan", "1"]).await;
-    assert!(plan.contains(told) && plan.contains("restart it"), "{plan}");
+    for verb in [&["plan", "1"][..], &["status"]] {
+        let said = site.said(verb).await;
+        assert!(said.contains(told) && said.contains("restart it"), "{verb:?}: {said}");
+    }
     let said = site.said(&["setup", "--side", "acme", "--dry-run"]).await;
     assert!(said.contains(&format!("{told}. Mend: restart it")), "acme's own key is taken: {said}");
     let said = site.said(&["setup", "--side", "elitery"]).await;
