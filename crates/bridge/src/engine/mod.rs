@@ -233,12 +233,7 @@ impl Engine {
             tokio::select! {
                 biased;
                 ended = parts.join_next() => match ended {
-                    None => {
-                        if let Err(error) = self.shared.store_hooks().await {
-                            tracing::debug!(%error, "which webhooks came last was not stored");
-                        }
-                        return outcome;
-                    }
+                    None => break,
                     Some(Err(error)) if error.is_panic() => {
                         let broken = Broken(error.to_string());
                         tracing::error!(error = %broken, "the bridge ends");
@@ -252,6 +247,10 @@ impl Engine {
                 }
             }
         }
+        if let Err(error) = self.shared.store_hooks().await {
+            tracing::warn!(%error, "which webhooks came last was not stored");
+        }
+        outcome
     }
 
     fn spawn_parts(&self, stop: watch::Receiver<bool>) -> tokio::task::JoinSet<()> {

@@ -173,7 +173,6 @@ async fn a_parent_of_one_customers_tells_another_nothing(versions: Versions) {
     world.one_more_pass_writes_nothing().await;
 }
 
-/// iTop saves the children, each with its hooks, before the parent: a pass sees the copy alone.
 /// As a program writes it: iTop turns it into HTML in the children.
 async fn what_is_written_as_plain_text_on_a_parent_stays_there_too(versions: Versions) {
     for side in Side::BOTH {
@@ -185,10 +184,11 @@ async fn what_is_written_as_plain_text_on_a_parent_stays_there_too(versions: Ver
         family.world.pass_seconds(700).await;
         family.world.settle().await;
         assert!(family.told().is_empty(), "{}", family.told());
-        end(family.world).await;
+        family.world.one_more_pass_writes_nothing().await;
     }
 }
 
+/// iTop saves the children, each with its hooks, before the parent: a pass sees the copy alone.
 async fn what_stands_in_the_child_before_it_stands_in_the_parent_stays_too(versions: Versions) {
     for side in Side::BOTH {
         for dies in [false, true] {
