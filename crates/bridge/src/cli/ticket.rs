@@ -94,7 +94,7 @@ pub(super) fn find_any(store: &mut dyn Store, config: &Config, name: &str) -> an
     if !internal && !config.externals.iter().any(|external| external.name() == side) {
         bail!("there is no side {side:?}{}", sides(config));
     }
-    let external = (!internal).then_some(side);
+    let (external, id) = ((!internal).then_some(side), reference.parse::<u64>().ok());
     let mut after = 0;
     loop {
         let page = store.links(external, after, MAX_ROWS, None)?;
@@ -107,7 +107,8 @@ pub(super) fn find_any(store: &mut dyn Store, config: &Config, name: &str) -> an
         after = last.id;
         let found = page.into_iter().find(|stored| {
             let key = if internal { stored.link.internal.as_ref() } else { Some(&stored.link.external) };
-            key.is_some_and(|key| key.reference == reference)
+            // A ticket that waits is called by its id, before its reference is known.
+            key.is_some_and(|key| key.reference == reference || id == Some(key.id))
         });
         if let Some(stored) = found {
             return Ok(Named::Pair(Box::new(stored)));

@@ -165,7 +165,7 @@ async fn a_plan_is_what_the_next_pass_writes_and_itself_writes_nothing(versions:
     world.internal.attach(inside, "quote.pdf", "application/pdf", b"quote").await.unwrap();
     let (links, queue) = (world.links().await, world.queue().await);
     world.clear_calls();
-    for name in [PAIR, internal, "1"] {
+    for name in [PAIR, internal, "1", "acme:1"] {
         let (outcome, said) = world.plan(name).await.unwrap();
         assert_eq!(outcome, Outcome::Fine);
         contains_all(
