@@ -377,7 +377,24 @@ fn without_layout(html: &str) -> String {
 /// A log entry as text: an inline image becomes a word that names its file, any other its alt text.
 pub fn log_text(html: &str) -> String {
     let replaced = with_inline_images(html, |image| format!("[image {}]", image.id));
-    html_to_text(&embed(&replaced, &BTreeMap::new()))
+    html_to_text(&embed(&with_words_for_data(&replaced), &BTreeMap::new()))
+}
+
+/// In the place of a picture that is itself part of a log entry.
+const ONLY_THERE: &str = "(a picture, which is in the other ticket alone)";
+
+/// The text with its pictures' own words, or words that say where each is, in the place of those that are `data:`.
+fn with_words_for_data(html: &str) -> String {
+    let replace = element!("img", |img| {
+        if inline_image(img).is_none() && img.get_attribute("src").is_some_and(|source| is_image_data(&source)) {
+            let alt = html_to_text(&img.get_attribute("alt").unwrap_or_default());
+            let words = if alt.trim().is_empty() { ONLY_THERE.to_owned() } else { format!("({})", alt.trim()) };
+            put_in_place_of(img, &words, ContentType::Text);
+        }
+        Ok(())
+    });
+    let settings = RewriteStrSettings::new().with_strict(false).append_element_content_handler(replace);
+    rewrite_str(html, settings).unwrap_or_else(|_| html.to_owned())
 }
 
 /// The text with its inline images reduced to their ids: their addresses and secrets may change.
@@ -419,6 +436,13 @@ mod tests {
         assert_eq!(inline_images(INLINE), [image(5, "abcdef0123")]);
         let bare = r#"<img src="/x/pages/ajax.document.php?operation=download_inlineimage&amp;amp;id=7&amp;amp;s=0f">"#;
         assert_eq!(inline_images(bare), [image(7, "0f")]);
+    }
+
+    #[test]
+    fn a_picture_that_is_part_of_a_log_entry_does_not_go_without_a_word() {
+        let told = |alt: &str| log_text(&format!(r#"<p>see <img src="data:image/png;base64,iVBORw"{alt}> here</p>"#));
+        assert_eq!(told("").trim(), format!("see {ONLY_THERE} here"));
+        assert_eq!(told(r#" alt="the <b>lamp</b>""#).trim(), "see (the lamp) here");
     }
 
     #[test]
