@@ -33,7 +33,7 @@ async fn inside_goes(world: &World, copy: u64, stimulus: &str) {
 }
 
 async fn the_report_is_made_with_the_link(versions: Versions) {
-    let world = Setup::between(versions).start().await;
+    let world = Setup::between(versions).without_a_start_date().start().await;
     let (id, copy) = bridged(&world, "UserRequest", &[]).await;
     let report = report(&world, id);
     assert_eq!((&*report.filename, &*report.mimetype), ("elitery R-001001 new.txt", "text/plain"));
