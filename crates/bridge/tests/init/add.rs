@@ -101,8 +101,7 @@ async fn a_customer_is_asked_for_alone_and_the_file_before_it_stays_byte_for_byt
         "{asked}"
     );
     assert!(!asked.contains("provider's iTop") && !asked.contains("reach the bridge"), "{asked}");
-    let defaults =
-        "? Shall its tickets get the defaults that all get (agent_id = 9, org_id = 3, team_id = 37)? [yes]\n";
+    let defaults = "? Shall its tickets get the defaults that all get (agent_id = 9, org_id = 3, team_id = 37)? [no]\n";
     assert!(asked.contains(defaults), "{asked}");
     assert_eq!(
         adding.added(),

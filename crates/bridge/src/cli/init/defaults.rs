@@ -63,7 +63,8 @@ impl Questions<'_> {
             }
             let all: Vec<String> = general.iter().map(written).collect();
             let question = format!("Shall its tickets get the defaults that all get ({})?", all.join(", "));
-            if !general.is_empty() && self.dialogue.agree("--org, of all", &question, true)? {
+            // The organisation and the caller that all get may be another customer's own.
+            if !general.is_empty() && self.dialogue.agree("--org, of all", &question, false)? {
                 return Ok(Vec::new());
             }
         }

@@ -131,8 +131,18 @@ impl Run<'_> {
         let (dialogue, force, env) = (&mut self.questions.dialogue, self.questions.flags.force, self.questions.env);
         let mut may_overwrite = |file: &Path| overwrite_password(force, file, dialogue);
         let files = write::add(self.config, existing, &customer.account, &sections, env, &mut may_overwrite)?;
-        Ok(self.call.after_a_customer(self.config, existing, &files, &customer.account, doubt))
+        let said = self.call.after_a_customer(self.config, existing, &files, &customer.account, doubt);
+        let name = &customer.account.name;
+        let shares = internal_defaults.is_empty() && !existing.config.internal.defaults.is_empty();
+        Ok(if shares { said + &shares_the_defaults(name) } else { said })
     }
+}
+
+fn shares_the_defaults(name: &str) -> String {
+    format!(
+        "\nThe tickets of {name} get the organisation and the caller that all customers get, [internal.defaults]. Where people \
+         of another customer may see tickets of that organisation, write others into [external.{name}.internal_defaults] first.\n"
+    )
 }
 
 /// A password's file that is there holds another password, which a bridge may run by.
