@@ -132,15 +132,20 @@ fn tell_solution(document: &mut Document, solution: Option<&str>) {
 /// ticket was made is no measure: people correct it.
 fn date_of(policy: &Policy, document: &Document, internal: &Ticket) -> Option<String> {
     let lifecycle = policy.internal_lifecycle.as_ref()?;
-    let date = date_in(policy, internal, date_attribute(lifecycle, &internal.status)?)?;
+    let date = match internal.status == lifecycle.initial {
+        true => made(policy, internal)?,
+        false => internal.filled(date_attribute(lifecycle, &internal.status)?)?,
+    };
     let shown = document.lines.iter().any(|line| line.state == internal.status && line.date.as_deref() == Some(date));
     let moves = document.lines.iter().filter(|line| line.state != lifecycle.initial);
     let is_older = moves.filter_map(|line| line.date.as_deref()).any(|told| date < told);
     (!shown && !is_older).then(|| date.to_owned())
 }
 
-/// What the bridge itself fills, with a default or a field from outside, is no time of that iTop's.
-fn date_in<'t>(policy: &Policy, internal: &'t Ticket, code: &str) -> Option<&'t str> {
+/// When that iTop says that the ticket was made; not where the bridge itself fills that attribute, with a default or a
+/// field from outside.
+fn made<'t>(policy: &Policy, internal: &'t Ticket) -> Option<&'t str> {
+    let code = policy.internal_lifecycle.as_ref()?.made_attribute()?;
     let is_ours = policy.internal_defaults.contains_key(code) || policy.fields.iter().any(|field| field == code);
     internal.filled(code).filter(|_| !is_ours)
 }
@@ -148,10 +153,9 @@ fn date_in<'t>(policy: &Policy, internal: &'t Ticket, code: &str) -> Option<&'t 
 /// An earlier version told no time of the first state. It is told as soon as there is another state to tell.
 fn date_the_beginning(policy: &Policy, document: &mut Document, internal: &Ticket) {
     let Some(lifecycle) = &policy.internal_lifecycle else { return };
-    let made = || Some(date_in(policy, internal, lifecycle.made_attribute()?)?.to_owned());
     let is_bare = |line: &&mut Line| line.words.is_none() && line.seen_ms.is_none() && line.date.is_none();
     if let Some(oldest) = document.lines.last_mut().filter(is_bare).filter(|line| line.state == lifecycle.initial) {
-        oldest.date = made();
+        oldest.date = made(policy, internal).map(str::to_owned);
     }
 }
 
