@@ -157,7 +157,7 @@ pub fn same_words_in_any_form(a: &str, b: &str) -> bool {
 /// Whether two log entries say the same words, whatever their markup and spaces. Two that say nothing but with
 /// pictures do not: nobody could tell which pictures.
 pub(crate) fn says_the_same_beside_pictures(a: &str, b: &str) -> bool {
-    let entities = [("&nbsp;", " "), ("&#039;", "'"), ("&apos;", "'")];
+    let entities = [("&#039;", "'"), ("&apos;", "'")];
     let solid = |html: &str| {
         let text = decoded(&without_tags(html));
         let text = entities.into_iter().fold(text, |text, (entity, character)| text.replace(entity, character));
