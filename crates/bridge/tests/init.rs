@@ -84,6 +84,15 @@ impl World {
         self.plain(&std::fs::read_to_string(self.file()).unwrap())
     }
 
+    /// Each of these is a line of the configuration; answers its text.
+    fn has_lines(&self, lines: &[&str]) -> String {
+        let written = self.written();
+        for line in lines {
+            assert!(written.lines().any(|known| known == *line), "{line} in {written}");
+        }
+        written
+    }
+
     fn config(&self) -> Config {
         let text = std::fs::read_to_string(self.file()).unwrap();
         let env = |_: &str| Some(PASSWORD.to_owned());
@@ -801,12 +810,11 @@ async fn a_person_is_asked_in_a_terminal() {
     let seen = terminal.ended_well().await;
     assert!(!seen.contains(PASSWORD), "the password was shown: {seen}");
     assert_eq!(world.files(), ["elitery.password", "itop-bridge.toml"]);
-    let written = world.written();
-    for line in
-        ["service = 2  # Software", "private_log_to_internal = \"attachment\"", "private_log_to_external = \"off\""]
-    {
-        assert!(written.lines().any(|known| known == line), "{line} in {written}");
-    }
+    let written = world.has_lines(&[
+        "service = 2  # Software",
+        "private_log_to_internal = \"attachment\"",
+        "private_log_to_external = \"off\"",
+    ]);
     assert!(written.contains("servicesubcategory = "), "{written}");
     for name in world.files() {
         assert_private(&world.folder.join(name));
@@ -844,17 +852,14 @@ async fn in_a_terminal_a_line_is_edited_as_in_a_shell() {
     terminal.answers("[http://127.0.0.1:8080]", "\x1b[A\x7f1\r").await;
     let seen = terminal.ended_well().await;
     assert!(!seen.contains(PASSWORD) && !seen.contains("hunter"), "the password was shown: {seen}");
-    let written = world.written();
-    for line in [
+    world.has_lines(&[
         "url = \"http://elitery\"",
         "user = \"bridge\"",
         "public_url = \"http://127.0.0.1:8081\"  # how both iTops reach the bridge; `setup` writes it into them",
         "status_to_external = \"report\"",
         "private_log_to_internal = \"off\"",
         "private_log_to_external = \"off\"",
-    ] {
-        assert!(written.lines().any(|known| known == line), "{line} in {written}");
-    }
+    ]);
     assert_eq!(std::fs::read_to_string(world.folder.join("elitery.password")).unwrap(), format!("{PASSWORD}\n"));
 }
 
