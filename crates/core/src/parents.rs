@@ -12,6 +12,10 @@ use crate::text;
 /// where nothing tells of more.
 const LATEST_SECONDS: i64 = 15 * 60;
 
+/// A parent's first child is saved so long after somebody writes on the parent at most, where only the time speaks for
+/// a copy. Nobody writes on two tickets within it, and hangs one below the other between.
+const AT_ONCE_SECONDS: i64 = 30;
+
 /// One child is saved so long after the one before it at most.
 const ONE_SAVE_SECONDS: i64 = 150;
 
@@ -75,7 +79,7 @@ pub struct Kept {
     pub reference: Option<String>,
 }
 
-/// An entry that may be a copy from a ticket that cannot be read.
+/// An entry that may be a copy from a ticket that cannot be read, or of an entry that was reworded before anybody looked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptBack {
     #[serde(flatten)]
@@ -102,6 +106,15 @@ pub struct Waiting {
 /// A new entry, and the tickets that iTop may have copied it from.
 pub type Suspect = (EntryKey, Vec<ParentKey>);
 
+/// New entries that are not, or may not be, the ticket's own.
+#[derive(Debug, Default)]
+pub struct ToldApart {
+    pub copied: Vec<Kept>,
+    /// These may be copies, from this parent, of entries that say something else: somebody reworded the one or the
+    /// other before the bridge looked.
+    pub perhaps: Vec<(EntryKey, ParentKey)>,
+}
+
 impl Family {
     /// The tickets from which an entry may have come down by way of these parents, and is to stay on their side: they
     /// are no part of a pair, or cannot be read.
@@ -126,45 +139,66 @@ impl Family {
         self.unreadable.iter().find(|(unreadable, _)| unreadable == key).map(|(_, why)| why.as_str())
     }
 
-    /// Those of the suspects that iTop copied. Each entry of a parent has one copy: those that are kept already count.
-    /// One that was reworded is told by its first words, or, where the parent's was too, by those that it has.
-    pub fn copied(&self, state: &LogState, entries: &[Entry], suspects: &[Suspect]) -> Vec<Kept> {
-        let log = state.log;
-        let mut copied: Vec<Kept> = Vec::new();
+    /// Whose the suspects are. Each entry of a parent has one copy: those that are kept already count.
+    pub fn tell_apart(&self, state: &LogState, entries: &[Entry], suspects: &[Suspect]) -> ToldApart {
+        let mut told = ToldApart::default();
         for elder in self.elders.iter().filter(|elder| !elder.is_paired) {
-            let mut theirs: Vec<&Entry> = elder.logs.get(&log).into_iter().flatten().collect();
+            let mut theirs: Vec<&Entry> = elder.logs.get(&state.log).into_iter().flatten().collect();
+            let mut take = |is_it: &dyn Fn(&Entry) -> bool| {
+                let at = theirs.iter().position(|their| is_it(their))?;
+                Some(theirs.remove(at))
+            };
+            let is_kept = |key: &EntryKey| state.kept.iter().any(|kept| kept.key == *key && kept.parent == elder.key);
+            let suspect = |key: &EntryKey| suspects.iter().find(|(of, from)| of == key && from.contains(&elder.key));
+            let mut others = Vec::new();
             for entry in entries {
                 let key = &entry.key;
-                let is_known = state.kept.iter().any(|kept| kept.key == *key && kept.parent == elder.key);
-                let suspect = suspects.iter().find(|(suspect, of)| suspect == key && of.contains(&elder.key));
-                let suspect = suspect.filter(|_| !copied.iter().any(|kept| kept.key == *key));
-                if !is_known && suspect.is_none() {
+                let suspect = suspect(key).map(|(key, _)| key);
+                let suspect = suspect.filter(|_| !told.copied.iter().any(|kept| kept.key == *key));
+                if suspect.is_none() && !is_kept(key) {
                     continue;
                 }
-                let first = state.first_words_of(key);
-                let is_it = |their: &Entry| {
-                    (says_what(entry, their) && self.came_down(log, key, &their.key))
-                        || (first.says_the_same(&their.key) && self.came_down(log, first, &their.key))
+                match (take(&|their| self.is_copy(state, entry, their)), suspect) {
+                    (None, _) => others.push((key, suspect)),
+                    (Some(_), None) => {}
+                    (Some(_), Some(key)) => {
+                        let reference = Some(elder.reference.clone());
+                        told.copied.push(Kept { key: key.clone(), parent: elder.key.clone(), reference });
+                    }
+                }
+            }
+            // Without words to go by, those that are known to be copies come first.
+            others.sort_by_key(|(_, suspect)| suspect.is_some());
+            for (key, suspect) in others {
+                let may_be = |their: &Entry| {
+                    their.key.user_id == key.user_id && self.came_down(state.log, key, &their.key, AT_ONCE_SECONDS)
                 };
-                let Some(at) = theirs.iter().position(|their| is_it(their)) else { continue };
-                theirs.remove(at);
-                if let Some((key, _)) = suspect {
-                    let reference = Some(elder.reference.clone());
-                    copied.push(Kept { key: key.clone(), parent: elder.key.clone(), reference });
+                if take(&may_be).is_some() {
+                    told.perhaps.extend(suspect.map(|key| (key.clone(), elder.key.clone())));
                 }
             }
         }
-        copied
+        told.perhaps.retain(|(key, _)| !told.copied.iter().any(|kept| kept.key == *key));
+        told
     }
 
-    /// Whether an entry may be a copy of one that says the same, by their times. Where many children are saved with
-    /// slow hooks, each copy is dated soon after the one before it, and the last long after the parent's entry.
-    fn came_down(&self, log: LogName, entry: &EntryKey, of: &EntryKey) -> bool {
-        if is_dated_after(entry, of, LATEST_SECONDS) {
+    /// Whether an entry of the child is a copy of one of a parent's. One that was reworded is told by its first words,
+    /// or, where the parent's was too, by those that it has.
+    fn is_copy(&self, state: &LogState, entry: &Entry, their: &Entry) -> bool {
+        let (key, first) = (&entry.key, state.first_words_of(&entry.key));
+        let came_down = |key| self.came_down(state.log, key, &their.key, LATEST_SECONDS);
+        (says_what(entry, their) && came_down(key)) || (first.says_the_same(&their.key) && came_down(first))
+    }
+
+    /// Whether an entry may be a copy of another one, by their times: it is dated so much later at most. Where many
+    /// children are saved with slow hooks, each copy is dated soon after the one before it, and the last long after the
+    /// parent's entry.
+    fn came_down(&self, log: LogName, entry: &EntryKey, of: &EntryKey, mut within: i64) -> bool {
+        if is_dated_after(entry, of, within) {
             return true;
         }
         let mut between = self.equals(log, entry);
-        let (mut reached, mut within) = (vec![of], LATEST_SECONDS);
+        let mut reached = vec![of];
         while let Some(last) = reached.pop() {
             if is_dated_after(entry, last, within) {
                 return true;

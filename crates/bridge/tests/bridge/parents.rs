@@ -14,6 +14,7 @@ either_version_on_either_side![
     what_is_written_as_plain_text_on_a_parent_stays_there_too,
     a_parent_of_one_customers_tells_another_nothing,
     what_stands_in_the_child_before_it_stands_in_the_parent_stays_too,
+    what_was_reworded_before_anybody_looked_is_kept_back,
     it_stays_however_long_the_other_children_take,
     it_stays_in_the_last_of_many_children_too,
     equal_words_that_somebody_wrote_on_several_children_cross,
@@ -189,6 +190,35 @@ async fn what_is_written_as_plain_text_on_a_parent_stays_there_too(versions: Ver
 }
 
 /// iTop saves the children, each with its hooks, before the parent: a pass sees the copy alone.
+async fn what_was_reworded_before_anybody_looked_is_kept_back(versions: Versions) {
+    for (side, where_it_was_reworded) in Side::BOTH.into_iter().flat_map(|side| [(side, true), (side, false)]) {
+        let mut family = Family::new(versions, side).await;
+        family.world.crash().await;
+        family.write(family.parent, "customers are on fire").await;
+        let reworded = if where_it_was_reworded { family.parent } else { family.child() };
+        assert_eq!(family.sim().reword_log_entries(reworded, "private_log", "on fire", "well"), 1);
+        family.world.boot();
+        family.world.pass_seconds(700).await;
+        family.write(family.child(), "the ticket's own").await;
+        family.world.pass_seconds(2 * 3600).await;
+        family.world.settle().await;
+        assert!(!family.told().contains("customers are"), "{}", family.told());
+        assert_eq!(family.told().matches("the ticket's own").count(), 1, "{}", family.told());
+        let conflicts = family.world.link(family.outside).await.link.conflicts;
+        let [conflict] = &conflicts[..] else { panic!("{conflicts:?}") };
+        let says = format!("1 new entry is kept back: the parent UserRequest {} has an entry of that", family.parent);
+        assert!(conflict.text.starts_with(&says), "{conflict}");
+        family.world.one_more_pass_writes_nothing().await;
+
+        let said = family.world.resume(PAIR, false).await.unwrap();
+        assert!(said.contains("they cross now"), "{said}");
+        family.world.settle().await;
+        assert_eq!(family.told().matches("customers are").count(), 1, "{}", family.told());
+        assert_eq!(family.world.link(family.outside).await.link.conflicts, []);
+        family.world.one_more_pass_writes_nothing().await;
+    }
+}
+
 async fn what_stands_in_the_child_before_it_stands_in_the_parent_stays_too(versions: Versions) {
     for side in Side::BOTH {
         for dies in [false, true] {

@@ -1,6 +1,7 @@
 //! Case logs of a ticket that has a parent: iTop copies the parent's entries into its children.
 
 use itop_bridge_core::caselog::ENTRY_SETTLES_MS;
+use itop_bridge_core::parents::Kept;
 use itop_bridge_core::policy::ParentEntries;
 use itop_bridge_core::{Link, Side};
 
@@ -14,6 +15,8 @@ fn kept_back(entries: &str, of: &str) -> String {
         "private_log inside: {entries} kept back: they may be copies from the {of} (no right), which cannot be read; they cross when it can, with `itop-bridge resume`, or with parent_entries = \"send\""
     )
 }
+
+const MAY_BE_REWORDED: &str = "private_log inside: 1 new entry is kept back: the parent UserRequest 40 has an entry of that author and moment in other words, as where somebody reworded it or its copy; they cross with `itop-bridge resume`, or with parent_entries = \"send\"";
 
 pub fn entries() -> Vec<Case> {
     let [a, b] = [said("a"), said("b").at("10:05")];
@@ -142,6 +145,52 @@ pub fn entries() -> Vec<Case> {
             int().log([a.clone().at("10:19")]).child_of([40]).family([not_paired(of_a)], []).kin([a.clone().at("10:13")]),
         )
         .writes(["send a of the private log inside"])
+        .notes(["held [], waiting [] of the private log inside"]),
+        case(
+            "one whose original may have been reworded first waits as any",
+            child(),
+            ext(),
+            int().log([b.clone().at("10:00")]).child_of([40]).family([not_paired(of_a)], []),
+        )
+        .notes([&format!("held [], waiting [b until {}] of the private log inside", NOW + PARENT)])
+        .looks_again_at(NOW + PARENT),
+        case(
+            "and is then kept back: of that author's entry in the parent nothing else came down",
+            child().waits(INSIDE, &[(b.clone().at("10:00"), NOW)]),
+            ext(),
+            int().log([b.clone().at("10:00")]).child_of([40]).family([not_paired(of_a)], []).kin([]),
+        )
+        .notes(["held [b], waiting [] of the private log inside"])
+        .conflict(MAY_BE_REWORDED),
+        case(
+            "for good, without another wait",
+            child().keeps_back(INSIDE, &[&b.clone().at("10:00")], 40),
+            ext(),
+            int().log([b.clone().at("10:00")]).child_of([40]).family([not_paired(of_a)], []),
+        )
+        .conflict(MAY_BE_REWORDED),
+        case(
+            "what the parent says in the same words is no other entry's original",
+            child().waits(INSIDE, &[(b.clone().at("10:00"), NOW)]),
+            ext(),
+            int().log([a.clone(), b.clone().at("10:00")]).child_of([40]).family([not_paired(of_a)], []).kin([]),
+        )
+        .writes(["send b of the private log inside"])
+        .notes(["a kept as R-40's of the private log inside", "held [], waiting [] of the private log inside"])
+        .looks_again_at(NOW + ENTRY_SETTLES_MS),
+        case(
+            "nor is one whose copy is known and was reworded",
+            child().waits(INSIDE, &[(b.clone().at("10:00"), NOW)]).delivered(INSIDE, [a.clone()]).log(INSIDE, |log| {
+                log.kept.push(Kept { key: a.0.key.clone(), parent: parent(40), reference: Some("R-40".into()) });
+            }),
+            ext(),
+            int()
+                .log([a.clone(), b.clone().at("10:00")])
+                .child_of([40])
+                .family([not_paired(&[said("moderated")])], [])
+                .kin([]),
+        )
+        .writes(["send b of the private log inside"])
         .notes(["held [], waiting [] of the private log inside"]),
         case(
             "what it shows while an entry waits is not",

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::One;
 use crate::caselog::{Entry, EntryKey};
 use crate::link::{Conflict, Link, LogNote};
-use crate::parents::{Family, Kept, KeptBack, ParentKey, Suspect, Waiting};
+use crate::parents::{Family, Kept, KeptBack, ParentKey, Suspect, ToldApart, Waiting};
 use crate::plan::{Note, Plan};
 use crate::policy::{ParentEntries, Policy};
 use crate::ticket::{Side, Ticket};
@@ -16,9 +16,18 @@ struct Sorted {
     cross: Vec<EntryKey>,
     kept: Vec<Kept>,
     held: Vec<KeptBack>,
+    /// The parents in whose logs an entry that is held may stand in other words.
+    reworded_in: BTreeSet<ParentKey>,
     waiting: Vec<Waiting>,
     /// Whether one has waited long enough, if no other ticket below its parents has got the same meanwhile.
     asks_kin: bool,
+}
+
+impl Sorted {
+    fn hold(&mut self, key: EntryKey, of: Vec<ParentKey>, doubt: Option<&ParentKey>) {
+        self.held.push(KeptBack { key, of });
+        self.reworded_in.extend(doubt.cloned());
+    }
 }
 
 impl One<'_> {
@@ -46,11 +55,11 @@ impl One<'_> {
         let stay = sorted.kept.iter().map(|kept| &kept.key).chain(sorted.held.iter().map(|held| &held.key));
         let fresh = stay.filter_map(|key| key.fresh_until_ms);
         fresh.for_each(|until_ms| plan.look_again(until_ms.max(self.source.read_at_ms)));
+        if !sorted.held.is_empty() {
+            plan.conflicts.push(self.held_back(&sorted));
+        }
         if !sorted.kept.is_empty() {
             self.note(LogNote::Kept(sorted.kept), plan);
-        }
-        if !sorted.held.is_empty() {
-            plan.conflicts.push(self.held_back(&sorted.held));
         }
         // One whose moment has come waits for those before it, and asks for no look of its own.
         let moments = || sorted.waiting.iter().map(|waiting| waiting.until_ms);
@@ -72,14 +81,16 @@ impl One<'_> {
             None => present.clone(),
         };
         let mut suspects: Vec<Suspect> = new.into_iter().map(|key| (key.clone(), origins(&key))).collect();
-        let kept = family.copied(self.state, entries, &suspects);
+        let ToldApart { copied: kept, perhaps } = family.tell_apart(self.state, entries, &suspects);
         suspects.retain(|(key, _)| !kept.iter().any(|kept| kept.key == *key));
         let mut sorted = Sorted { kept, ..Sorted::default() };
         for (key, of) in suspects {
-            if of.iter().any(|origin| family.why_unreadable(origin).is_some()) {
-                sorted.held.push(KeptBack { key, of });
+            let doubt = perhaps.iter().find(|(doubtful, _)| *doubtful == key).map(|(_, parent)| parent);
+            let is_held = doubt.is_some() && self.state.held.iter().any(|held| held.key == key);
+            if is_held || of.iter().any(|origin| family.why_unreadable(origin).is_some()) {
+                sorted.hold(key, of, doubt);
             } else {
-                self.wait(family, key, of, &mut sorted);
+                self.wait(family, key, of, doubt, &mut sorted);
             }
         }
         sorted
@@ -94,7 +105,7 @@ impl One<'_> {
     }
 
     /// In the log's order: the mark of a later one would say that those before it are delivered.
-    fn wait(&self, family: &Family, key: EntryKey, of: Vec<ParentKey>, sorted: &mut Sorted) {
+    fn wait(&self, family: &Family, key: EntryKey, of: Vec<ParentKey>, doubt: Option<&ParentKey>, sorted: &mut Sorted) {
         let read_at_ms = self.source.read_at_ms;
         let known = self.state.waiting.iter().find(|waiting| waiting.key == key);
         let wait_ms = if of.is_empty() { 0 } else { self.policy.waits.parent_ms };
@@ -114,23 +125,37 @@ impl One<'_> {
         if are > equals {
             // The next one, or the parent, is saved within the wait.
             sorted.waiting.push(Waiting { key, until_ms: kin.read_at_ms + wait_ms, of, equals: are });
+        } else if doubt.is_some() {
+            sorted.hold(key, of, doubt);
         } else {
             sorted.cross.push(key);
         }
     }
 
-    fn held_back(&self, held: &[KeptBack]) -> Conflict {
+    fn held_back(&self, Sorted { held, reworded_in, .. }: &Sorted) -> Conflict {
         let of: BTreeSet<&ParentKey> = held.iter().flat_map(|held| &held.of).collect();
-        let parents = of.into_iter().filter_map(|key| self.unreadable_in_words(key));
+        let unreadable: Vec<String> = of.into_iter().filter_map(|key| self.unreadable_in_words(key)).collect();
+        let reworded_in: Vec<String> =
+            reworded_in.iter().map(|key| format!("{} {} {}", self.whose(key), key.class, key.id)).collect();
         let (count, entries) = match held.len() {
             1 => (String::new(), "1 new entry is"),
             several => (format!("{several} "), "new entries are"),
         };
+        let (mut why, mut when) = (Vec::new(), "");
+        if !unreadable.is_empty() {
+            why.push(format!("they may be copies from the {}, which cannot be read", unreadable.join(" or the ")));
+            when = " when it can,";
+        }
+        if !reworded_in.is_empty() {
+            let of = reworded_in.join(" or the ");
+            why.push(format!("the {of} has an entry of that author and moment in other words, as where somebody reworded it or its copy"));
+            when = "";
+        }
         Conflict {
             about: format!("{} {}", self.state.log.attribute(), self.state.from.place()),
             text: format!(
-                "{count}{entries} kept back: they may be copies from the {}, which cannot be read; they cross when it can, with `itop-bridge resume`, or with parent_entries = \"send\"",
-                parents.collect::<Vec<_>>().join(" or the ")
+                "{count}{entries} kept back: {}; they cross{when} with `itop-bridge resume`, or with parent_entries = \"send\"",
+                why.join("; ")
             ),
             is_older: false,
         }
@@ -139,14 +164,19 @@ impl One<'_> {
     fn unreadable_in_words(&self, key: &ParentKey) -> Option<String> {
         let family = self.source.family.as_ref()?;
         let why = family.why_unreadable(key)?;
-        let whose = if self.source.parents.contains(key) {
+        Some(format!("{} {} {} ({why})", self.whose(key), key.class, key.id))
+    }
+
+    /// How this parent stands to the ticket.
+    fn whose(&self, key: &ParentKey) -> &'static str {
+        let above = || self.source.family.as_ref().map(|family| family.origins(&self.source.parents));
+        if self.source.parents.contains(key) {
             "parent"
-        } else if family.origins(&self.source.parents).contains(key) {
+        } else if above().is_some_and(|above| above.contains(key)) {
             "parent's parent"
         } else {
             "former parent"
-        };
-        Some(format!("{whose} {} {} ({why})", key.class, key.id))
+        }
     }
 }
 
