@@ -534,14 +534,19 @@ impl BatchKey {
 
     /// The place of the entry that it names: the one with this hash that stands nearest to where it
     /// stood, since entries before it may have gone. Where none has the hash it may have been reworded: then it is the
-    /// one of this moment, and where the mark does not say that, the one that has its number.
+    /// one of this moment. Where that is gone, it is the last one before it: the file carries that one too, or the file
+    /// before. Where the mark does not say the moment, it is the one that has its number.
     pub fn place_in(&self, entries: &[Entry]) -> Option<usize> {
         let nearest = |is_it: &dyn Fn(&EntryKey) -> bool| {
             let fit = entries.iter().enumerate().filter(|(_, entry)| is_it(&entry.key));
             fit.map(|(at, _)| at).min_by_key(|at| (at + 1).abs_diff(self.number))
         };
         nearest(&|key| key.hash == self.hash).or_else(|| match &self.moment {
-            Some(moment) => nearest(&|key| moment_of(key) == *moment),
+            Some(moment) => nearest(&|key| moment_of(key) == *moment).or_else(|| {
+                let mut before = entries.iter().take(self.number.saturating_sub(1));
+                before
+                    .rposition(|entry| digits(&entry.key.date) <= digits(moment.split('-').next().unwrap_or_default()))
+            }),
             None => self.number.checked_sub(1).filter(|at| *at < entries.len()),
         })
     }
@@ -549,8 +554,11 @@ impl BatchKey {
 
 /// As it stands in a mark: `20261124120000-7`.
 fn moment_of(entry: &EntryKey) -> String {
-    let date: String = entry.date.chars().filter(char::is_ascii_digit).collect();
-    format!("{date}-{}", entry.user_id)
+    format!("{}-{}", digits(&entry.date), entry.user_id)
+}
+
+fn digits(date: &str) -> String {
+    date.chars().filter(char::is_ascii_digit).collect()
 }
 
 /// How a log as it stands differs from what was delivered of it.

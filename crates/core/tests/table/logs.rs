@@ -321,12 +321,28 @@ pub fn batches() -> Vec<Case> {
         .writes(["send c of the private log outside"])
         .notes(["b found in 600 of the private log outside"]),
         case(
-            "such a mark whose entry is gone says nothing",
+            "such a mark whose entry is gone says it of those before that",
             link(),
-            ext().log([a.clone()]),
+            ext().log([a.clone(), c.clone()]),
+            int().files([log_file(600, OUTSIDE, 2, b.clone())]),
+        )
+        .writes(["send c of the private log outside"])
+        .notes(["a found in 600 of the private log outside"]),
+        case(
+            "and of no more than stood before that",
+            link(),
+            ext().log([a.clone(), a.clone().again(1)]),
             int().files([log_file(600, OUTSIDE, 2, b.clone())]),
         )
         .writes(["send a of the private log outside"])
+        .notes(["a found in 600 of the private log outside"]),
+        case(
+            "nor of what is dated after it",
+            link(),
+            ext().log([c.clone()]),
+            int().files([log_file(600, OUTSIDE, 2, b.clone())]),
+        )
+        .writes(["send c of the private log outside"])
         .notes(["nothing found in 600 of the private log outside"]),
         case(
             "the other direction's mark says nothing of this log",

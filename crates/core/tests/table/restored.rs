@@ -8,7 +8,7 @@ use crate::fixtures::*;
 use crate::{Case, case};
 
 pub fn restored() -> Vec<Case> {
-    let [a, b] = [said("a"), said("b").at("10:05")];
+    let [a, b, c] = [said("a"), said("b").at("10:05"), said("c").at("10:07")];
     let inside = |link: Link| link.with(|link| link.was_restored(Side::Internal));
     let outside = |link: Link| link.with(|link| link.was_restored(Side::External));
     let forgotten = "what was lost is forgotten";
@@ -103,6 +103,15 @@ pub fn restored() -> Vec<Case> {
         )
         .policy(private_logs)
         .writes(["send b of the private log outside"])
+        .notes([forgotten]),
+        case(
+            "what a file that stands carried is not sent again where its last entry is gone",
+            inside(link().delivered(Side::External, [a.clone(), c.clone()]).logged(Side::External, [300, 301])),
+            ext().files([]).log([a.clone(), c.clone()]),
+            int().files([log_file(300, Side::External, 2, b.clone())]),
+        )
+        .policy(private_logs)
+        .writes(["send c of the private log outside"])
         .notes([forgotten]),
         case(
             "all of them where no file is left",
