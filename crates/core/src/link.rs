@@ -1,7 +1,7 @@
 //! A link: an external ticket, its internal counterpart, and what the two last agreed on.
 //!
 //! Beside this: its files (`copies`, `enclosures`), values that were refused (`refused`), calls that may still land (`late`, `unanswered`), what a plan noted (`remember`), another
-//! counterpart (`anew`), and what is left of it in the end (`shrink`).
+//! counterpart (`anew`), files that people deleted (`removed`), and what is left of it in the end (`shrink`).
 
 mod anew;
 mod copies;
@@ -10,6 +10,7 @@ mod held;
 mod late;
 mod refused;
 mod remember;
+mod removed;
 mod shrink;
 mod unanswered;
 
@@ -31,6 +32,7 @@ pub use held::{Heavy, Held, LeftOut, Part, sent};
 pub use late::{Late, LateWrite, Sending};
 pub use refused::RefusedField;
 pub use remember::LogNote;
+pub use removed::Removed;
 pub use shrink::is_as_agreed;
 pub use unanswered::Unanswered;
 
@@ -127,6 +129,9 @@ pub struct Link {
     /// The sides whose PHP has too little memory for the ticket's files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub heavy: Vec<Heavy>,
+    /// When files of the bridge's were deleted that may have gone with their ticket.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<Removed>,
     /// How the pair ended, where that is known and it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ending: Option<Ending>,
@@ -174,6 +179,7 @@ impl Link {
             waits_for_date: false,
             held: Vec::new(),
             heavy: Vec::new(),
+            removed: Vec::new(),
             ending: None,
         }
     }

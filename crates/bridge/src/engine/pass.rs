@@ -419,6 +419,9 @@ impl<'a> Pass<'a> {
             if halt.kind.is_of_a_lost_counterpart() {
                 self.shared.internal.ids_may_start_over();
             }
+            if let Some(side) = halt.kind.vanished() {
+                self.link.lost_its_ticket(side, self.shared.now_ms());
+            }
             self.link.halt = Some(halt);
             self.save().await?;
         }
@@ -681,6 +684,7 @@ impl<'a> Pass<'a> {
 
     /// Stores the link as it is now.
     pub(super) async fn save(&mut self) -> Result<(), Failure> {
+        self.link.takes_down_removed(self.shared.now_ms());
         let (lease, link, did) = (self.claim.lease.clone(), self.link.clone(), std::mem::take(&mut self.did));
         match self.link_id {
             Some(id) => self.shared.store.call(move |store| store.save_link(&lease, id, &link, &did)).await?,

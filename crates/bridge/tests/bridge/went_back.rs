@@ -1,8 +1,11 @@
 //! An iTop is restored from yesterday's backup, beside the store of today. Nothing is lost, nothing is there twice: the
 //! side halts until an operator goes on with it, and then what it lost is made again.
 
+use std::time::Duration;
+
 use itop_bridge::store::Instance;
 use itop_bridge_core::Side;
+use itop_bridge_core::mark::FileKind;
 use itop_bridge_core::plan::HaltKind;
 use itop_sim::{Sim, Version};
 
@@ -10,6 +13,8 @@ use crate::world::*;
 
 either_version_on_either_side![
     a_restored_internal_gets_again_what_it_lost,
+    what_went_with_a_ticket_that_a_restore_brings_back_is_made_again,
+    an_entry_that_was_lost_sends_none_before_it_again,
     a_restored_external_loses_nothing_that_was_carried,
     a_restore_is_seen_by_a_bridge_that_was_not_running,
     a_ticket_that_somebody_deletes_is_no_restore,
@@ -111,6 +116,66 @@ async fn a_restored_internal_gets_again_what_it_lost(versions: Versions) {
         assert_eq!(copy.field("title"), format!("[R-{ticket:06}] {title}"));
         assert!(names(&world.internal, copy.id).contains(&"outside after.txt".to_owned()));
         assert!(names(world.acme(), ticket).contains(&"inside after.txt".to_owned()));
+    }
+    world.one_more_pass_writes_nothing().await;
+}
+
+/// iTop deletes a ticket's files first, and the bridge looks in between: for a while they count as deleted by a person.
+async fn what_went_with_a_ticket_that_a_restore_brings_back_is_made_again(versions: Versions) {
+    for side in Side::BOTH {
+        let world = Setup::between(versions).start().await;
+        let other = world.acme().create_ticket("UserRequest", ticket("Another")).await.unwrap();
+        let (old, _, backup) = yesterday_and_today(&world, side).await;
+        a_day_goes_by(&world, other, "today").await;
+        let ticket = if side == Side::External { old } else { world.copy_of(old).await.id };
+        let before = names(of(&world, side), ticket);
+        of(&world, side).hold_deletion(Duration::from_secs(120));
+        let deleting = of(&world, side).clone();
+        let deletion = tokio::spawn(async move { deleting.delete_ticket(ticket).await });
+        world.pass_seconds(60).await;
+        assert!(of(&world, side).ticket(ticket).is_some() && names(of(&world, side), ticket).is_empty());
+        let removed = world.link(old).await.link.removed;
+        assert!(removed.iter().any(|file| file.on == side && file.kind == FileKind::File), "{removed:?}");
+        world.pass_seconds(4_000).await;
+        deletion.await.unwrap().unwrap();
+        assert!(world.link(old).await.link.halt.is_some(), "the ticket is gone");
+        of(&world, side).restore(&backup);
+        halted_over_the_restore(&world, side).await;
+        goes_on(&world, side).await;
+        let own = if side == Side::External { "outside today.txt" } else { "inside today.txt" };
+        let expected: Vec<&String> = before.iter().filter(|name| *name != own).collect();
+        assert_eq!(names(of(&world, side), ticket).iter().collect::<Vec<_>>(), expected);
+        world.one_more_pass_writes_nothing().await;
+    }
+}
+
+async fn an_entry_that_was_lost_sends_none_before_it_again(versions: Versions) {
+    let mut world = Setup::between(versions).start().await;
+    let acme = world.acme().clone();
+    let id = acme.create_ticket("UserRequest", ticket("Printer on fire")).await.unwrap();
+    let other = acme.create_ticket("UserRequest", ticket("Another")).await.unwrap();
+    world.settle().await;
+    world.crash().await;
+    for word in ["alpha", "beta"] {
+        acme.add_log_entry(id, "private_log", &format!("<p>{word}</p>")).await.unwrap();
+        world.pass_seconds(5).await;
+    }
+    world.boot();
+    world.pass_seconds(700).await;
+    let backup = world.internal.back_up();
+    world.pass_seconds(3 * 3600).await;
+    // Somebody else's save did not know of it, and overwrote it.
+    assert_eq!(acme.lose_log_entries(id, "private_log", "beta"), 1);
+    acme.add_log_entry(id, "private_log", "<p>gamma</p>").await.unwrap();
+    world.settle().await;
+    a_day_goes_by(&world, other, "today").await;
+    world.internal.restore(&backup);
+    halted_over_the_restore(&world, Side::Internal).await;
+    goes_on(&world, Side::Internal).await;
+    let told = world.internal.attachments(world.copy_of(id).await.id);
+    for word in ["alpha", "beta", "gamma"] {
+        let times = told.iter().filter(|file| String::from_utf8_lossy(&file.data).contains(word)).count();
+        assert_eq!(times, 1, "{word}");
     }
     world.one_more_pass_writes_nothing().await;
 }

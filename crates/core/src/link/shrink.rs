@@ -42,6 +42,7 @@ impl Link {
         }
         // Their hooks came long ago.
         self.deleted.clear();
+        self.removed.clear();
     }
 
     fn has_anything_open(&self) -> bool {

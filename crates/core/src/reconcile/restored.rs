@@ -63,6 +63,7 @@ fn keep_the_moves(side: Side, before: &Link, link: &mut Link, external: &Ticket,
 
 fn forget_files(side: Side, policy: &Policy, link: &mut Link, external: &Ticket, internal: &Ticket) {
     let (restored, other) = side.source_and_target(external, internal);
+    link.forget_what_went_with_its_ticket(side);
     for copy in std::mem::take(&mut link.copies) {
         let kept = if copy.from == side {
             with_its_original(&copy, restored)

@@ -86,6 +86,27 @@ pub fn restored() -> Vec<Case> {
             int().files([]),
         )
         .notes([forgotten]),
+        case(
+            "one that went with its ticket is made again: nobody deleted it by itself",
+            inside(link().removed(70).with(|link| {
+                link.takes_down_removed(NOW - 5);
+                link.lost_its_ticket(Side::Internal, NOW);
+            })),
+            ext().files([file(70)]),
+            int().files([]),
+        )
+        .writes(["copy 70"])
+        .notes([forgotten]),
+        case(
+            "one that a person removed long before the ticket went stays removed",
+            inside(link().removed(70).with(|link| {
+                link.takes_down_removed(NOW);
+                link.lost_its_ticket(Side::Internal, NOW + 3 * 3_600_000);
+            })),
+            ext().files([file(70)]),
+            int().files([]),
+        )
+        .notes([forgotten]),
         case("both sides' files are listed first", inside(link().copied(70, 170, "x")), ext().files([file(70)]), int())
             .looks_again_at(NOW),
         case(

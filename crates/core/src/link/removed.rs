@@ -1,0 +1,91 @@
+//! Files of the bridge's that somebody deleted, and perhaps with the whole ticket: iTop deletes a ticket's files first,
+//! one by one, and the bridge may look in between. Should a backup bring the ticket back, nobody deleted these.
+
+use serde::{Deserialize, Serialize};
+
+use super::{CopyState, Link};
+use crate::mark::FileKind;
+use crate::ticket::Side;
+
+/// A ticket's files go so long before it at most, as far as anybody can tell: the hourly look finds that it is gone, and
+/// may have to wait for its iTop.
+const BEFORE_ITS_TICKET_MS: i64 = 2 * 3_600_000;
+
+/// A file that a person deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removed {
+    pub on: Side,
+    pub kind: FileKind,
+    /// As in its mark.
+    pub key: String,
+    pub at_ms: i64,
+    /// The ticket that it hung on went soon after.
+    pub with_its_ticket: bool,
+}
+
+impl Link {
+    /// Takes down since when files count as deleted by a person.
+    pub fn takes_down_removed(&mut self, now_ms: i64) {
+        let are = self.removed_files();
+        self.removed.retain(|known| are.iter().any(|file| known.is(file)));
+        for file in are {
+            if !self.removed.iter().any(|known| known.is(&file)) {
+                let (on, kind, key) = file;
+                self.removed.push(Removed { on, kind, key, at_ms: now_ms, with_its_ticket: false });
+            }
+        }
+    }
+
+    /// The ticket on that side is gone, and those of its files that went shortly before went with it.
+    pub fn lost_its_ticket(&mut self, side: Side, now_ms: i64) {
+        let lately = |removed: &&mut Removed| removed.at_ms.saturating_add(BEFORE_ITS_TICKET_MS) >= now_ms;
+        let removed = self.removed.iter_mut().filter(|removed| removed.on == side);
+        removed.filter(lately).for_each(|removed| removed.with_its_ticket = true);
+    }
+
+    /// A backup brought the ticket on that side back: what went with it was deleted by nobody.
+    pub(crate) fn forget_what_went_with_its_ticket(&mut self, side: Side) {
+        let (gone, others) = std::mem::take(&mut self.removed)
+            .into_iter()
+            .partition(|removed| removed.on == side && removed.with_its_ticket);
+        self.removed = others;
+        let gone: Vec<Removed> = gone;
+        let went = |kind: FileKind, key: &str| gone.iter().any(|removed| (removed.kind, &*removed.key) == (kind, key));
+        self.copies.retain(|copy| {
+            copy.from == side
+                || copy.state != CopyState::RemovedByPerson
+                || !went(FileKind::File, &copy.original.to_string())
+        });
+        for document in self.documents.iter_mut().filter(|document| went(document.kind.file_kind(), "")) {
+            document.state.take_if(|state| *state == CopyState::RemovedByPerson);
+        }
+        for enclosure in self.enclosures.iter_mut().filter(|enclosure| went(enclosure.kind(), &enclosure.key())) {
+            enclosure.state.take_if(|state| *state == CopyState::RemovedByPerson);
+        }
+    }
+
+    /// The files that count as deleted by a person: where they hung, and as in their marks.
+    fn removed_files(&self) -> Vec<(Side, FileKind, String)> {
+        let copies = self
+            .copies
+            .iter()
+            .map(|copy| (copy.from.other(), FileKind::File, copy.original.to_string(), Some(&copy.state)));
+        let documents = self
+            .documents
+            .iter()
+            .map(|document| (document.kind.on(), document.kind.file_kind(), String::new(), document.state.as_ref()));
+        let enclosures = self
+            .enclosures
+            .iter()
+            .map(|enclosure| (enclosure.from.other(), enclosure.kind(), enclosure.key(), enclosure.state.as_ref()));
+        let all = copies.chain(documents).chain(enclosures);
+        let removed = all.filter(|(.., state)| *state == Some(&CopyState::RemovedByPerson));
+        removed.map(|(on, kind, key, _)| (on, kind, key)).collect()
+    }
+}
+
+impl Removed {
+    fn is(&self, (on, kind, key): &(Side, FileKind, String)) -> bool {
+        (self.on, self.kind, &self.key) == (*on, *kind, key)
+    }
+}
