@@ -197,7 +197,9 @@ impl<'a> Names<'a> {
                 "change the value outside, or the rule in {}; `itop-bridge retry {name}` tries it now",
                 self.internal
             )),
-            Is::Conflict(_) => Some(format!("look at both tickets; `itop-bridge links show {name}` tells the rest")),
+            Is::Conflict(conflict) if conflict.is_of_the_status() => Some(format!(
+                "it ends when either ticket moves to where the other can follow; where neither will, `itop-bridge links unlink {name}` ends the pair, and what is still to be done needs a new ticket"
+            )),
             _ => None,
         }
     }

@@ -200,8 +200,6 @@ async fn a_person_is_asked_each_answer_is_tested_and_check_has_no_fault_with_wha
         &world.internal,
         "bridge",
         "wrong",
-        "",
-        "",
         PASSWORD,
         "Demo",
         "Claude Monet",
@@ -217,6 +215,7 @@ async fn a_person_is_asked_each_answer_is_tested_and_check_has_no_fault_with_wha
         PASSWORD,
         "those that",
         "team_id_friendlyname =",
+        ESC,
         "those of",
         "Helpdesk",
         "report",
@@ -822,6 +821,23 @@ async fn a_person_is_asked_in_a_terminal() {
 }
 
 /// The keys of a shell: Ctrl-U clears, what is typed replaces what is offered, the arrow up takes it to be corrected, and
+/// After a refused log-in the password is asked for again, and no question before it: there it would be shown.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_password_is_asked_for_again_and_esc_corrects_the_account() {
+    let world = World::new("refused-password").await;
+    let url = world.internal.clone();
+    let mut person = Script::new(&["elitery", &url, "bridgf", "mistyped", ESC, "bridge", "mistyped too", PASSWORD]);
+    let flags = Init { org: Some("nowhere".into()), ..Init::default() };
+    let stopped = world.run(&flags, Some(&mut person)).await.unwrap_err();
+    assert!(stopped.starts_with("--org: there is no \"nowhere\" here"), "{stopped}");
+    let said = world.plain(&person.said);
+    let (_, said) = said.split_once("? The bridge's account in elitery\n").unwrap();
+    let asked: Vec<&str> = said.lines().filter(|line| line.starts_with("? ")).collect();
+    let password = "? Its password, or ${NAME} of the environment";
+    assert_eq!(asked, [password, password, "? The bridge's account in elitery [bridgf]", password, password], "{said}");
+    assert_eq!(said.matches("Esc corrects the account.").count(), 2, "{said}");
+}
+
 /// Esc goes a question back, from a line as from a list.
 #[tokio::test(flavor = "multi_thread")]
 async fn in_a_terminal_a_line_is_edited_as_in_a_shell() {

@@ -452,6 +452,15 @@ pub struct Conflict {
     pub is_older: bool,
 }
 
+impl Conflict {
+    /// What a conflict of the status is about.
+    pub const STATUS: &str = "status";
+
+    pub fn is_of_the_status(&self) -> bool {
+        self.about == Conflict::STATUS
+    }
+}
+
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.about, self.text)

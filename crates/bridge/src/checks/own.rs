@@ -28,6 +28,9 @@ fn serve(config: &Config) -> Option<Verdict> {
     if running == Running::Unknown {
         return None;
     }
+    if matches!(running, Running::Stopped { .. }) && config.externals.is_empty() {
+        return Some(Verdict::ok("does not run; without a customer nobody needs it"));
+    }
     let state = if running.mend().is_some() { State::Note } else { State::Ok };
     Some(Verdict { state, detail: running.to_string(), mend: running.mend().map(str::to_owned) })
 }

@@ -194,7 +194,8 @@ impl Screen {
         };
         let wrong = of_the_bridge(store, config, now_ms)?;
         let shown: Vec<Side> = sides.all.iter().map(|side| Side::of(side, &sides, now_ms)).collect();
-        let is_well = serve != Serve::Stopped
+        // Without a customer there is nothing to serve.
+        let is_well = (serve != Serve::Stopped || config.externals.is_empty())
             && wrong.is_empty()
             && shown.iter().all(|side| !side.needs_a_person)
             && tickets.iter().all(|ticket| !ticket.needs_a_person);
@@ -209,6 +210,7 @@ impl Screen {
                 out,
                 "serve: runs as a dry run, and writes nothing; the tickets that wait are those that it would write to"
             )?,
+            Serve::Stopped if self.queues.is_empty() => writeln!(out, "serve: does not run; nobody needs it now")?,
             Serve::Stopped => writeln!(out, "serve: {}. Start it: `itop-bridge serve`", sentences::NOT_SERVED)?,
             Serve::Unknown => {}
         }
@@ -225,7 +227,16 @@ impl Screen {
         let (of_people, others) = self.tickets.split_at(of_people);
         say_tickets("needs a person", of_people, out)?;
         say_tickets("goes on by itself", others, out)?;
+        let silent = self.sides.iter().filter(|side| side.state == SideState::Unknown && self.serve != Serve::Stopped);
+        let silent: Vec<&str> = silent.map(|side| side.name.as_str()).collect();
         match self.well {
+            true if self.sides.iter().all(|side| side.internal) => {
+                writeln!(out, "\nThere is no customer. `itop-bridge init` adds one.")
+            }
+            true if !silent.is_empty() => {
+                let who = silent.join(" and ");
+                writeln!(out, "\nNothing is known to be wrong; no answer of {who} yet since `serve` began.")
+            }
             true => writeln!(out, "\nAll is well."),
             false => {
                 let sides = self.sides.iter().filter(|side| side.needs_a_person).count();

@@ -160,6 +160,7 @@ impl Shared {
             return;
         }
         itop.trouble.notify_one();
+        self.sides_changed.notify_one();
         if error.class == ErrorClass::Login {
             tracing::error!(itop = %itop.name, %error, "the log-in is refused, and tried again every minute; mend user and password or token: {}", itop.login_source);
         } else {

@@ -74,7 +74,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use itop_bridge_core::{Side, TicketMark};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 pub use adopt::{CannotAdopt, PairOf, ReadyPair};
 pub use alerts::Alerts;
@@ -152,6 +152,8 @@ struct Shared {
     dry_run: Option<DryRun>,
     /// Tickets of which a date waits until the zone of a server, or how it prints dates, is known.
     waits_for_date: Mutex<BTreeSet<TicketOf>>,
+    /// A side went down, or answers.
+    sides_changed: Notify,
     /// Tickets that are left alone since they bear a bridge's mark, and of which that was said.
     told_as_copies: Mutex<BTreeSet<TicketOf>>,
     /// The pairs, by number, whose files are more than PHP's memory takes, as this process has seen.
@@ -195,6 +197,7 @@ impl Engine {
             shared: Arc::new(Shared {
                 highest_known: tokio::sync::OnceCell::new(),
                 waits_for_date: Mutex::default(),
+                sides_changed: Notify::new(),
                 told_as_copies: Mutex::default(),
                 started_ms: parts.clock.now_ms(),
                 suspensions: Mutex::new(Suspensions::new(&parts.timing)),
@@ -345,8 +348,15 @@ impl Shared {
         itop.login_is_refused.store(false, Ordering::Relaxed);
         itop.has_answered_again();
         self.is_not_throttled_any_more(itop);
-        if itop.breaker().succeeded() {
+        let (is_first, was_down) = {
+            let mut breaker = itop.breaker();
+            (!breaker.has_answered(), breaker.succeeded())
+        };
+        if was_down {
             tracing::warn!(itop = %itop.name, "the side is back");
+        }
+        if was_down || is_first {
+            self.sides_changed.notify_one();
         }
     }
 }

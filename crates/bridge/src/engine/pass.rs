@@ -23,6 +23,8 @@ use super::sights::Sights;
 use super::suspensions::say_over;
 use super::{Lane, Shared};
 use crate::count::counted;
+use crate::sentences;
+use crate::standing::AfterResume;
 use crate::store::{About, Activity, Claim, DirtyMark, LinkState, Look, Next};
 
 /// A ticket that keeps moving between read and write is given up after this many plans.
@@ -414,7 +416,8 @@ impl<'a> Pass<'a> {
 
     pub(super) async fn stop(&mut self, halt: Halt) -> Result<(), Failure> {
         if self.link.halt.as_ref() != Some(&halt) {
-            tracing::error!(ticket = %self.name(), reason = %halt.text, "halted: nothing is written to this pair until `itop-bridge resume {}`", self.name());
+            let step = self.how_it_goes_on(AfterResume::of(Some(halt.kind)));
+            tracing::error!(ticket = %self.name(), reason = %halt.text, "halted: nothing is written to this pair meanwhile; {step}");
             self.did(format!("halted: {}", halt.text));
             if halt.kind.is_of_a_lost_counterpart() {
                 self.shared.internal.ids_may_start_over();
@@ -426,6 +429,10 @@ impl<'a> Pass<'a> {
             self.save().await?;
         }
         Ok(())
+    }
+
+    fn how_it_goes_on(&self, after: AfterResume) -> String {
+        sentences::resume(&self.name(), after, &self.shared.internal.name)
     }
 
     /// The pair is over.
@@ -467,7 +474,8 @@ impl<'a> Pass<'a> {
                 Note::Log { from, log, what: LogNote::Kept(kept) } => self.are_kept(*from, *log, kept),
                 Note::Log { from, log, what: LogNote::Reworded(entries) } => self.are_reworded(*from, *log, entries),
                 Note::Log { what: LogNote::Halted(halt), .. } => {
-                    tracing::error!(ticket = %self.name(), reason = %halt.text, "halted: nothing more of this log is sent until `itop-bridge resume {}`", self.name());
+                    let step = self.how_it_goes_on(AfterResume::of(None));
+                    tracing::error!(ticket = %self.name(), reason = %halt.text, "halted: nothing more of this log is sent meanwhile; {step}");
                     self.did(format!("halted: {}", halt.text));
                 }
                 Note::Enclosure(enclosure) if enclosure.state == Some(CopyState::RemovedByPerson) => {

@@ -1,5 +1,6 @@
 //! What only the running `serve` knows of the sides, kept in the store for the verbs beside it: which is down or asks
-//! for fewer calls, what is suspended, when each was swept. Looked at every `watch_ms`, and written where it has changed.
+//! for fewer calls, what is suspended, when each was swept. Looked at every `watch_ms`,
+//! and at once where a side goes down or answers; written where it has changed.
 
 use std::sync::Arc;
 
@@ -17,7 +18,10 @@ pub async fn run(shared: Arc<Shared>) {
         if now != told && shared.tell_the_verbs(&told, &now).await.is_ok() {
             told = now;
         }
-        shared.clock.sleep(shared.timing.watch_ms).await;
+        tokio::select! {
+            () = shared.clock.sleep(shared.timing.watch_ms) => {}
+            () = shared.sides_changed.notified() => {}
+        }
     }
 }
 

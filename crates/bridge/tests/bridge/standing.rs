@@ -21,6 +21,7 @@ either_version_on_either_side![
     why_a_ticket_is_not_carried_is_told_with_the_text_of_only,
     what_is_older_is_told_by_links_show_and_plan,
     a_side_that_is_down_is_told_by_status_and_list,
+    whether_a_side_answers_is_told_at_once,
     status_ends_with_one_where_a_person_is_needed,
     lists_are_filtered_by_side_and_state,
     a_plain_reference_names_a_ticket_where_one_is_called_so,
@@ -308,6 +309,24 @@ async fn a_side_that_is_down_is_told_by_status_and_list(versions: Versions) {
     world.settle().await;
     world.pass_seconds(20).await;
     assert_eq!(world.status().await.0, Outcome::Fine, "{}", world.status().await.1);
+    world.one_more_pass_writes_nothing().await;
+}
+
+/// Nobody waits for the next look at what is to be told.
+async fn whether_a_side_answers_is_told_at_once(versions: Versions) {
+    let mut world = Setup::between(versions).start().await;
+    linked(&world).await;
+    world.crash().await;
+    world.internal.down(true);
+    world.boot();
+    world.pass_seconds(1).await;
+    let (outcome, status) = world.status().await;
+    assert_eq!(outcome, Outcome::FaultFound, "{status}");
+    contains_all(&status, &["elitery (internal): down", "acme (external): up"]);
+    world.internal.down(false);
+    world.pass_seconds(70).await;
+    world.settle().await;
+    contains_all(&world.status().await.1, &["elitery (internal): up", "All is well."]);
     world.one_more_pass_writes_nothing().await;
 }
 

@@ -47,7 +47,7 @@ fn keep_the_moves(side: Side, before: &Link, link: &mut Link, external: &Ticket,
     let now = link.ancestor.side_mut(side);
     if !known.status.is_empty() && now.status != known.status {
         now.status.clone_from(&known.status);
-        link.conflicts.retain(|conflict| conflict.about != status::STATUS);
+        link.conflicts.retain(|conflict| !conflict.is_of_the_status());
     }
     if side == Side::Internal {
         // A field inside crosses nowhere.

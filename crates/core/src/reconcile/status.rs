@@ -20,7 +20,7 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
     let outside = Standing::of(link, Side::External, outside, external);
     let inside = Standing::of(link, Side::Internal, inside, internal);
     if !outside.moved && outside.calm != inside.calm {
-        plan.conflicts.extend(link.older_conflict(STATUS).cloned());
+        plan.conflicts.extend(link.older_conflict(Conflict::STATUS).cloned());
     }
     if outside.calm == inside.calm {
         note(link, &outside, &inside, plan);
@@ -58,7 +58,7 @@ pub fn as_it_stands(policy: &Policy, external: &Ticket, internal: &Ticket) -> Op
     let is_driven = policy.status_to_internal == StatusToInternal::Apply;
     let differs = stands_outside != stands_inside && if goes_ahead { is_told } else { is_driven };
     let conflict = differs.then(|| Conflict {
-        about: STATUS.to_owned(),
+        about: Conflict::STATUS.to_owned(),
         text: format!(
             "it was {stands_outside} outside and {stands_inside} inside when the pair was found; it is left so until it moves outside"
         ),
@@ -128,7 +128,7 @@ fn drive(policy: &Policy, link: &Link, source: &Standing<'_>, target: &Standing<
         Some(path) if !path.is_empty() => {
             let unknown = path.iter().flat_map(|transition| transition.asked());
             if let Some(why) = unknown.filter_map(|code| source.ticket.unknown_abroad(code)).next() {
-                plan.wait_for_date(STATUS, why);
+                plan.wait_for_date(Conflict::STATUS, why);
                 return None;
             }
             let walk = path.iter().map(|transition| stimulus(policy, transition, source, target)).collect();
@@ -145,20 +145,17 @@ fn drive(policy: &Policy, link: &Link, source: &Standing<'_>, target: &Standing<
     }
 }
 
-/// What a conflict of the status is about.
-pub const STATUS: &str = "status";
-
 fn unreachable(link: &Link, source: &Standing<'_>, target: &Standing<'_>, plan: &mut Plan) -> Option<Line> {
     let went = format!("{} went to ", link.key(source.side).map_or("", |key| &key.reference));
     let this_move = format!("{went}{} {};", source.calm, source.side.place());
-    let is_told = |of: &str| link.conflicts.iter().any(|known| known.about == STATUS && known.text.starts_with(of));
+    let is_told = |of: &str| link.conflicts.iter().any(|known| known.is_of_the_status() && known.text.starts_with(of));
     let reopened = source.lifecycle.rank(source.calm) < source.lifecycle.rank(source.agreed);
     // A refusal is the same wherever the target went meanwhile; and a ticket that goes on after its re-opening
     // is not re-opened once more.
     let is_news = if is_refusal(source.calm) { !is_told(&this_move) } else { reopened && !is_told(&went) };
     let (word, stands) = (target.side.word(), &target.ticket.status);
     plan.conflicts.push(Conflict {
-        about: STATUS.to_owned(),
+        about: Conflict::STATUS.to_owned(),
         text: format!("{this_move} the {word} ticket stands at {stands} and no stimulus leads there"),
         is_older: false,
     });

@@ -76,11 +76,17 @@ impl Questions<'_> {
             let name = name(text)?;
             others.name(&name).map(|()| name)
         })?;
+        let mut refused: Option<(String, String)> = None;
         loop {
             let given = self.given(role);
-            let url = self.address(role, &name, &given, others).await?;
-            let (flag, question) = (format!("--{word}-user"), format!("The bridge's account in {name}"));
-            let user = self.text(given.user.clone(), &flag, &question, None, not_empty)?;
+            let (url, user) = match refused.take() {
+                Some(known) => known,
+                None => {
+                    let url = self.address(role, &name, &given, others).await?;
+                    let (flag, question) = (format!("--{word}-user"), format!("The bridge's account in {name}"));
+                    (url, self.text(given.user.clone(), &flag, &question, None, not_empty)?)
+                }
+            };
             let (password, secret) = self.password(role, &given)?;
             let client = self.client(&SideConfig::bare(&name, &url, &user, secret))?;
             self.dialogue.say(&format!("asking {name}…"))?;
@@ -100,8 +106,11 @@ impl Questions<'_> {
             if !self.dialogue.has_person() || !asked {
                 bail!("{said}. Correct --{word}-user or the password");
             }
-            self.dialogue.say(&said)?;
+            // Who mistyped a password types the next one, and nowhere else: there it would be shown.
+            let is_there = error.class == ErrorClass::Login;
+            self.dialogue.say(&if is_there { format!("{said}. Esc corrects the account.") } else { said })?;
             self.refuse(role);
+            refused = is_there.then_some((url, user));
         }
     }
 

@@ -92,21 +92,20 @@ impl Questions<'_> {
             fits(itop, only, classes).await.map_err(|wrong| anyhow!("--only: {wrong}"))?;
             return Ok(only.clone());
         }
-        loop {
-            let ways = ["all tickets", "those of a team", "those that an OQL condition fits"].map(str::to_owned);
-            let question = "Which tickets may leave the customer's iTop?";
-            let only = match self.dialogue.choose("--only", question, &ways, 0)? {
-                0 => "all".to_owned(),
-                1 => {
-                    let teams = lookup::all(itop, "team_id", None).await?;
-                    of_team(&self.needed(None, "--only-team", "Which team's?", &teams, None)?)
-                }
-                _ => self.dialogue.text("--only, condition", "What stands after WHERE", None)?,
-            };
-            match fits(itop, &only, classes).await {
-                Ok(()) => return Ok(only),
-                Err(wrong) => self.dialogue.say(&wrong)?,
+        let ways = ["all tickets", "those of a team", "those that an OQL condition fits"].map(str::to_owned);
+        match self.dialogue.choose("--only", "Which tickets may leave the customer's iTop?", &ways, 0)? {
+            0 => Ok("all".to_owned()),
+            1 => {
+                let teams = lookup::all(itop, "team_id", None).await?;
+                Ok(of_team(&self.needed(None, "--only-team", "Which team's?", &teams, None)?))
             }
+            _ => loop {
+                let only = self.dialogue.text("--only, condition", "What stands after WHERE", None)?;
+                match fits(itop, &only, classes).await {
+                    Ok(()) => return Ok(only),
+                    Err(wrong) => self.dialogue.say(&wrong)?,
+                }
+            },
         }
     }
 

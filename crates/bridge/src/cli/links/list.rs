@@ -89,6 +89,13 @@ pub(super) fn list(
         (true, false) => writeln!(out, "No ticket is so.")?,
         (false, _) => writeln!(out, "{}", table(&rows, &unlinked, config))?,
     }
+    let all = rows.iter().map(|row| &row.standing).chain(unlinked.iter().map(|ticket| &ticket.standing));
+    if all.into_iter().any(Standing::needs_a_person) {
+        writeln!(
+            out,
+            "`itop-bridge status` says of each what a person can do; `itop-bridge links show TICKET` of one."
+        )?;
+    }
     Ok(Outcome::Fine)
 }
 
