@@ -186,6 +186,11 @@ pub fn was_dry_run(store: &mut dyn Store) -> Result<bool> {
     Ok(Loaded::kept(store)?.is_some_and(|loaded| loaded.dry_run))
 }
 
+/// Whether the `serve` of this store writes to no iTop, as far as anybody can tell whether it runs.
+pub fn is_dry_run(store: &mut dyn Store) -> Result<bool> {
+    Ok(store.is_served()? != Some(false) && was_dry_run(store)?)
+}
+
 /// The running process has read the file of a log-in again.
 pub fn login_was_read(store: &mut dyn Store, section: &str, key: &str, secret: &SecretString) -> Result<()> {
     let Some(mut loaded) = Loaded::kept(store)? else { return Ok(()) };
@@ -212,9 +217,9 @@ pub enum Running {
     /// The last one has ended.
     Stopped { since_ms: i64 },
     /// It runs with just this configuration.
-    Current { since_ms: i64, process: u32 },
+    Current { since_ms: i64, process: u32, dry_run: bool },
     /// It runs with another.
-    Older { since_ms: i64, process: u32, version: String, differs: Vec<Differs> },
+    Older { since_ms: i64, process: u32, dry_run: bool, version: String, differs: Vec<Differs> },
 }
 
 /// A section that is not as it was loaded.
@@ -235,7 +240,7 @@ pub enum Difference {
 impl Running {
     pub fn of(store: &mut dyn Store, config: &Config) -> Result<Running> {
         let Some(loaded) = Loaded::kept(store)? else { return Ok(Running::Unknown) };
-        let Loaded { since_ms, process, .. } = loaded;
+        let Loaded { since_ms, process, dry_run, .. } = loaded;
         if !SqliteStore::is_served(&config.store.path) {
             return Ok(Running::Stopped { since_ms });
         }
@@ -243,8 +248,8 @@ impl Running {
         let is_this = loaded.version == VERSION;
         let differs = if is_this { loaded.compare(config) } else { Vec::new() };
         Ok(match is_this && differs.is_empty() {
-            true => Running::Current { since_ms, process },
-            false => Running::Older { since_ms, process, version: loaded.version, differs },
+            true => Running::Current { since_ms, process, dry_run },
+            false => Running::Older { since_ms, process, dry_run, version: loaded.version, differs },
         })
     }
 
@@ -264,6 +269,7 @@ impl Running {
         match self {
             Running::Older { .. } => Some("restart it: `systemctl restart itop-bridge` where systemd runs it"),
             Running::Stopped { .. } => Some("start it: `systemctl start itop-bridge` where systemd runs it"),
+            Running::Current { dry_run: true, .. } => Some("start it without `--dry-run` when it is to write"),
             Running::Unknown | Running::Current { .. } => None,
         }
     }
@@ -276,14 +282,20 @@ impl fmt::Display for Running {
             Running::Stopped { since_ms } => {
                 write!(out, "`serve` does not run on this store; it was last started at {}", moment(*since_ms))
             }
-            Running::Current { since_ms, process } => {
-                write!(out, "`serve` (process {process}, since {}) runs with this configuration", moment(*since_ms))
+            Running::Current { since_ms, process, dry_run } => {
+                let dry = if *dry_run { ", as a dry run: it writes nothing" } else { "" };
+                write!(
+                    out,
+                    "`serve` (process {process}, since {}) runs with this configuration{dry}",
+                    moment(*since_ms)
+                )
             }
-            Running::Older { since_ms, process, version, differs } if version == VERSION => {
+            Running::Older { since_ms, process, dry_run, version, differs } if version == VERSION => {
+                let dry = if *dry_run { ", as a dry run that writes nothing" } else { "" };
                 let sections: Vec<String> = differs.iter().map(ToString::to_string).collect();
                 write!(
                     out,
-                    "`serve` (process {process}, since {}) runs with an older configuration: {}",
+                    "`serve` (process {process}, since {}) runs with an older configuration{dry}: {}",
                     moment(*since_ms),
                     sections.join("; ")
                 )

@@ -526,6 +526,26 @@ async fn the_mend_of_one_customers_default_names_that_customers_section() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn customers_whose_tickets_get_one_organisation_inside_are_named() {
+    let beta = |own: &str| {
+        format!(
+            "only = \"all\"\n[external.beta]\nurl = \"http://beta\"\nuser = \"bridge\"\npassword = \"Bridge.1234\"\n\
+             api_keys = [\"sk_beta_0123456789\"]\nonly = \"all\"\n{own}"
+        )
+    };
+    let lines = async |own: &str| {
+        let world = World { acme_lines: beta(own), ..World::new() };
+        let lines = world.beside(Path::new("/nowhere/bridge.db"), 0).await;
+        lines.into_iter().filter(|line| line.contains(" organisations: ")).collect::<Vec<_>>()
+    };
+    let said = "note    itop-bridge organisations: the tickets of acme and beta get one organisation in elitery: \"Demo\". \
+                Mend: where people of one of these customers may see tickets of that organisation, write another \
+                `org_id` into [external.NAME.internal_defaults].";
+    assert_eq!(lines("").await, [said]);
+    assert_eq!(lines("internal_defaults = { org = 2 }").await, [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn only_is_tried_as_the_engine_sends_it() {
     let mut world = World::new();
     world.acme_lines = "only = { UserRequest = \"team_nam = 'Elitery'\" }".into();

@@ -3,6 +3,10 @@
 use std::collections::BTreeSet;
 use std::process::{Command, Output};
 
+use itop_bridge::clock::VirtualClock;
+use itop_bridge::config::Config;
+use itop_bridge::random::SeededRandom;
+use itop_bridge::running::Loaded;
 use itop_bridge::store::{SqliteStore, Store as _};
 
 /// Two sides at which nothing listens.
@@ -154,6 +158,17 @@ fn a_pause_says_whether_somebody_takes_webhooks_meanwhile() {
     let said = verb("pause");
     assert_eq!(said, "acme is paused. Webhooks are still accepted; `itop-bridge resume acme` goes on.\n");
     verb("resume");
+    // Of a dry run each says that nothing of it will be seen in an iTop.
+    let loaded = Config::parse(CONFIG, config.to_str().unwrap(), &|_| None).unwrap();
+    Loaded::now(&loaded, true, &VirtualClock::starting_at(5), &SeededRandom::new(1)).keep(&mut serving).unwrap();
+    let dry = "But `serve` is a dry run: it writes nothing until it is started without `--dry-run`.\n";
+    assert!(verb("pause").ends_with(dry));
+    assert!(verb("resume").ends_with(dry));
+    let retried = call(&["--config", config.to_str().unwrap(), "retry"]);
+    assert!(String::from_utf8(retried.stdout).unwrap().ends_with(dry));
+    let checked = call(&["--config", config.to_str().unwrap(), "check"]);
+    let checked = String::from_utf8(checked.stdout).unwrap();
+    assert!(checked.contains(", as a dry run: it writes nothing. Mend: start it without `--dry-run`"), "{checked}");
     drop(serving);
     let said = verb("pause");
     assert!(said.starts_with("acme is paused. `serve` does not run, so nobody takes webhooks now; "), "{said}");
@@ -180,7 +195,10 @@ fn status_tells_whether_serve_runs_and_ends_with_0_1_or_2() {
     serving.adopt_server_id("7f3a").unwrap();
     let (code, said, why) = status(&[]);
     assert_eq!((code, why.as_str()), (Some(0), ""), "{said}");
-    assert!(said.contains("serve: runs\n") && said.ends_with("\nAll is well.\n"), "{said}");
+    assert!(
+        said.contains("serve: runs\n") && said.ends_with("no answer of elitery and acme yet since `serve` began.\n"),
+        "{said}"
+    );
     drop(serving);
     let (code, said, why) = status(&[]);
     assert_eq!((code, why.as_str()), (Some(1), "ends with 1: something needs a person\n"), "{said}");

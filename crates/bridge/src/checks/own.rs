@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::{Finding, OWN, State, Verdict};
-use crate::config::Config;
+use super::{Finding, OWN, State, Verdict, by_external, listed};
+use crate::config::{Config, DefaultValue};
 use crate::running::Running;
 use crate::sides::{self, Compared, Moved};
 use crate::store::{SqliteStore, Store, StoreError};
@@ -18,6 +18,7 @@ pub fn own(config: &Config) -> Vec<Finding> {
     }
     let warning = |text: &String| Verdict { state: State::Note, detail: text.clone(), mend: None };
     findings.extend(config.warnings.iter().map(|text| warning(text).at(OWN, "configuration")));
+    findings.extend(shared_organisations(config).into_iter().map(|verdict| verdict.at(OWN, "organisations")));
     findings.extend(sides(config).into_iter().map(|verdict| verdict.at(OWN, "sides")));
     findings
 }
@@ -33,6 +34,28 @@ fn serve(config: &Config) -> Option<Verdict> {
     }
     let state = if running.mend().is_some() { State::Note } else { State::Ok };
     Some(Verdict { state, detail: running.to_string(), mend: running.mend().map(str::to_owned) })
+}
+
+/// Customers whose tickets get one organisation inside: who may see the tickets of that sees those of all of them.
+fn shared_organisations(config: &Config) -> Vec<Verdict> {
+    let organisations = config.externals.iter().filter_map(|of| Some((of.name(), of.internal_defaults.get("org_id")?)));
+    let groups = by_external(organisations.collect()).into_iter().filter(|(names, _)| names.len() > 1);
+    let note = |(names, organisation): (Vec<&str>, &DefaultValue)| {
+        let organisation = match organisation {
+            DefaultValue::Number(id) => id.to_string(),
+            DefaultValue::Text(name) => format!("{name:?}"),
+        };
+        Verdict::note(
+            format!(
+                "the tickets of {} get one organisation in {}: {organisation}",
+                listed(&names),
+                config.internal.name
+            ),
+            "where people of one of these customers may see tickets of that organisation, write another `org_id` into \
+             [external.NAME.internal_defaults]",
+        )
+    };
+    groups.map(note).collect()
 }
 
 /// Whether each name stands for the iTop that the store knows by it. Nothing where no store opens: its own line says so.

@@ -13,7 +13,9 @@ use serde::Serialize;
 
 use crate::clock::SystemClock;
 use crate::random::SystemRandom;
+use crate::store::Store;
 use crate::telemetry::{self, Speaker};
+use crate::{running, sentences};
 
 mod ask;
 pub mod backfill;
@@ -186,6 +188,14 @@ pub fn run() -> ExitCode {
 fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     Ok(runtime.context("cannot start the runtime")?.block_on(work))
+}
+
+/// Of what a verb has changed a dry run carries out nothing that an iTop would see.
+fn say_dry_run(store: &mut dyn Store, out: &mut dyn Write) -> anyhow::Result<()> {
+    if running::is_dry_run(store)? {
+        writeln!(out, "But {}.", sentences::DRY_RUN)?;
+    }
+    Ok(())
 }
 
 /// What `--json` prints.

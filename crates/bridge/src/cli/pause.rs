@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::bail;
 use clap::Args;
 
-use super::{Outcome, store, ticket};
+use super::{Outcome, say_dry_run, store, ticket};
 use crate::config::Config;
 use crate::engine::PAUSED;
 use crate::store::Store;
@@ -55,5 +55,6 @@ pub fn in_store(pause: &Pause, store: &mut dyn Store, config: &Config, out: &mut
             writeln!(out, "{name} is paused. Webhooks are still accepted; `itop-bridge resume {name}` goes on.")?;
         }
     }
+    say_dry_run(store, out)?;
     Ok(Outcome::Fine)
 }

@@ -8,7 +8,7 @@ use clap::Args;
 use itop_bridge_core::Link;
 use itop_bridge_core::plan::HaltKind;
 
-use super::{Outcome, ask, store, ticket};
+use super::{Outcome, ask, say_dry_run, store, ticket};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::count::counted;
@@ -273,6 +273,7 @@ fn resume_side(
             "It goes on without these pairs: one of their tickets that `backfill` marks is made a second time. To find them after all, run `itop-bridge pause {name}`, then {FOUND_AGAIN}."
         )?;
     }
+    say_dry_run(store, out)?;
     Ok(Outcome::Fine)
 }
 

@@ -8,7 +8,7 @@ use clap::Args;
 use itop_bridge_core::Link;
 
 use super::ticket::Named;
-use super::{Outcome, block_on, store, ticket};
+use super::{Outcome, block_on, say_dry_run, store, ticket};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -58,6 +58,7 @@ pub fn in_store(
             1 => writeln!(out, "1 parked ticket is due now.")?,
             tickets => writeln!(out, "{tickets} parked tickets are due now.")?,
         }
+        say_dry_run(store, out)?;
         return Ok(Outcome::Fine);
     };
     let of = match ticket::find_any(store, config, name)? {

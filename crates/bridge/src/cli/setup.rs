@@ -235,7 +235,8 @@ impl Run<'_> {
             ),
             KeyTaken::Yes | KeyTaken::Unknown => {}
         }
-        if let (true, Some(mend)) = (running.is_older(), running.mend()) {
+        let is_dry = matches!(running, Running::Current { dry_run: true, .. });
+        if let (true, Some(mend)) = (running.is_older() || is_dry, running.mend()) {
             writeln!(self.out, "note    {running}. Mend: {mend}.")?;
         }
         Ok(())

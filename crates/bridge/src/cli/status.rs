@@ -15,6 +15,7 @@ use crate::moment::moment;
 use crate::refused;
 use crate::running::Running;
 use crate::sentences::{self, Names};
+use crate::sides::{self, Compared};
 use crate::span::span;
 use crate::standing::{Is, SideStands, Sides, Standing, Ticket, Waits, Word};
 use crate::store::{Instance, MAX_ROWS, QueueRow, Store, Stored, Tally};
@@ -247,7 +248,7 @@ impl Screen {
     }
 }
 
-/// An older configuration, and webhooks that were refused of late.
+/// A configuration that the store contradicts or `serve` did not load, and webhooks that were refused of late.
 fn of_the_bridge(store: &mut dyn Store, config: &Config, now_ms: i64) -> anyhow::Result<Vec<String>> {
     let running = Running::of(store, config)?;
     let older = running.mend().filter(|_| running.is_older()).map(|mend| format!("{running}; {mend}"));
@@ -262,7 +263,9 @@ fn of_the_bridge(store: &mut dyn Store, config: &Config, now_ms: i64) -> anyhow:
             "{those} refused for the key, the last one {ago} ago; `itop-bridge check` says from where and what to do"
         )
     });
-    Ok(older.into_iter().chain(refused).collect())
+    let Compared { contradictions, .. } = sides::compare(store, config)?;
+    let contradictions = contradictions.iter().map(|found| format!("{found}; {}", found.mend()));
+    Ok(contradictions.chain(older).chain(refused).collect())
 }
 
 fn say_tickets(heading: &str, tickets: &[OfTicket], out: &mut dyn Write) -> std::io::Result<()> {

@@ -113,7 +113,7 @@ impl Sides {
             all.push(SideStands { name, instance, stop, told });
         }
         let is_served = store.is_served()?;
-        let is_dry_run = is_served != Some(false) && running::was_dry_run(store)?;
+        let is_dry_run = running::is_dry_run(store)?;
         Ok(Sides { all, is_served, is_dry_run })
     }
 

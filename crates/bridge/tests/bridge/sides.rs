@@ -179,6 +179,11 @@ async fn names_and_addresses_that_were_exchanged_are_contradicted_whoever_has_th
     world.configure(&Setup { hosts: ["elitery", "beta", "acme"], ..two(version) });
     assert_eq!(world.contradictions().await, [exchanged("acme", "elitery")]);
     assert!(world.told().await[0][0].starts_with("acme and elitery have each other's address"));
+    let (outcome, status) = world.status().await;
+    assert!(
+        outcome == Outcome::FaultFound && status.contains("  acme and elitery have each other's address"),
+        "{status}"
+    );
     // Three in a ring.
     world.configure(&Setup { hosts: ["beta", "elitery", "acme"], ..two(version) });
     assert_eq!(world.contradictions().await.len(), 3);
