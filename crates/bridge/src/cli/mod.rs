@@ -205,8 +205,11 @@ fn print_json(value: &impl Serialize, out: &mut dyn Write) -> anyhow::Result<()>
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let io = error.downcast_ref::<std::io::Error>();
-    io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    let is_it = |kind: Option<std::io::ErrorKind>| kind == Some(std::io::ErrorKind::BrokenPipe);
+    error.chain().any(|cause| {
+        is_it(cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind))
+            || is_it(cause.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind))
+    })
 }
 
 #[cfg(test)]

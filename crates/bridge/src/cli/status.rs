@@ -196,7 +196,8 @@ impl Screen {
         let wrong = of_the_bridge(store, config, now_ms)?;
         let shown: Vec<Side> = sides.all.iter().map(|side| Side::of(side, &sides, now_ms)).collect();
         // Without a customer there is nothing to serve.
-        let is_well = (serve != Serve::Stopped || config.externals.is_empty())
+        let is_missed = serve == Serve::Stopped && !config.externals.is_empty();
+        let is_well = !is_missed
             && wrong.is_empty()
             && shown.iter().all(|side| !side.needs_a_person)
             && tickets.iter().all(|ticket| !ticket.needs_a_person);
@@ -241,7 +242,10 @@ impl Screen {
             true => writeln!(out, "\nAll is well."),
             false => {
                 let sides = self.sides.iter().filter(|side| side.needs_a_person).count();
-                let count = of_people.len() + sides + self.wrong.len() + usize::from(self.serve == Serve::Stopped);
+                let count = of_people.len()
+                    + sides
+                    + self.wrong.len()
+                    + usize::from(self.serve == Serve::Stopped && !self.queues.is_empty());
                 writeln!(out, "\n{} a person.", counted(count, "thing needs", "things need"))
             }
         }
@@ -253,7 +257,8 @@ fn of_the_bridge(store: &mut dyn Store, config: &Config, now_ms: i64) -> anyhow:
     let running = Running::of(store, config)?;
     let older = running.mend().filter(|_| running.is_older()).map(|mend| format!("{running}; {mend}"));
     let refused = refused::kept(store)?;
-    let lately = || refused.values().filter(|refused| now_ms - refused.last_ms <= LATELY_MS);
+    let is_missed = |last_ms: i64| now_ms - last_ms <= LATELY_MS && !config.externals.is_empty();
+    let lately = || refused.values().filter(|refused| is_missed(refused.last_ms));
     let last_ms = lately().map(|refused| refused.last_ms).max();
     let refused = last_ms.map(|last_ms| {
         let count: u64 = lately().map(|refused| refused.count).sum();

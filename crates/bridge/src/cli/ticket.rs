@@ -91,7 +91,9 @@ pub(super) fn find_any(store: &mut dyn Store, config: &Config, name: &str) -> an
         return plain(store, config, name);
     };
     let internal = side == config.internal.name;
-    if !internal && !config.externals.iter().any(|external| external.name() == side) {
+    let is_configured = internal || config.externals.iter().any(|external| external.name() == side);
+    // Of a customer that has left the pairs are kept, as ended.
+    if !is_configured && store.links(Some(side), 0, 1, None)?.is_empty() {
         bail!("there is no side {side:?}{}", sides(config));
     }
     let (external, id) = ((!internal).then_some(side), reference.parse::<u64>().ok());
@@ -99,7 +101,7 @@ pub(super) fn find_any(store: &mut dyn Store, config: &Config, name: &str) -> an
     loop {
         let page = store.links(external, after, MAX_ROWS, None)?;
         let Some(last) = page.last() else {
-            if internal {
+            if internal || !is_configured {
                 bail!("no pair has the ticket {reference} of {side}");
             }
             return Ok(Named::Unlinked { external: side.to_owned(), reference: reference.to_owned() });

@@ -150,7 +150,12 @@ impl Operator {
         assert!(said.contains(&format!("{customer} is removed.")), "{said}");
         if is_last {
             let (is_well, said) = self.types("itop-bridge check\n", customer).await;
-            assert!(is_well, "{said}");
+            assert!(is_well && said.contains("without a customer nobody needs it"), "{said}");
+            let (is_well, said) = self.types("itop-bridge status\n", customer).await;
+            assert!(is_well && said.ends_with("\nThere is no customer. `itop-bridge init` adds one.\n"), "{said}");
+            let id = self.beta.tickets("Ticket")[0].id;
+            let (is_well, said) = self.types(&format!("itop-bridge links show {customer}:R-{id:06}\n"), customer).await;
+            assert!(is_well && said.contains("ended"), "its pairs are still told: {said}");
             return;
         }
         self.follows(LEAVE, "4. ", customer).await;
