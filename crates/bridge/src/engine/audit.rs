@@ -42,7 +42,10 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>) {
         if may_call(&shared, &lane.external).await && may_call(&shared, &shared.internal).await {
             shared.forget_old_room();
             match shared.audit(&lane).await {
-                Ok(marked) => tracing::info!(external = %lane.name, marked, "audit"),
+                Ok(0) => tracing::debug!(external = %lane.name, "the audit found nothing amiss"),
+                Ok(marked) => {
+                    tracing::info!(external = %lane.name, tickets = marked, "the audit found differences; these tickets are looked at");
+                }
                 Err(failure) => {
                     tracing::warn!(external = %lane.name, error = %failure.text, "audit failed; it is made again")
                 }

@@ -28,7 +28,8 @@ impl Pass<'_> {
     /// Under the id of the counterpart stands the copy of another pair's ticket.
     pub(super) async fn give_way_to(&mut self, other: &Stored, internal: &Ticket) -> Result<Next, Failure> {
         if other.link.internal.is_none() {
-            self.idle_because = Some("another pair's create may have made the ticket that stands for the counterpart");
+            self.idle_because =
+                Some("another pair's create may have made the ticket that stands for the counterpart".into());
             let due_ms = self.shared.now_ms() + self.policy.waits.doubt_look_ms;
             return Ok(Next::Look { due_ms, look: self.claim.look.clone() });
         }

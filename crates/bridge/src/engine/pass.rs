@@ -3,6 +3,7 @@
 //! Each write's intent is stored before the call and its own result after it, so that a crash between
 //! any two steps leaves nothing to guess: what was sent and may still land is in the link.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ use super::sights::Sights;
 use super::suspensions::say_over;
 use super::{Lane, Shared};
 use crate::count::counted;
+use crate::moment::moment;
 use crate::sentences;
 use crate::standing::AfterResume;
 use crate::store::{About, Activity, Claim, DirtyMark, LinkState, Look, Next};
@@ -44,7 +46,7 @@ pub struct Pass<'a> {
     /// The planned writes of the present round that failed. A later round plans anew.
     failed_writes: Vec<Failure>,
     /// Why there was nothing to plan, for the log.
-    pub(super) idle_because: Option<&'static str>,
+    pub(super) idle_because: Option<Cow<'static, str>>,
     /// The pair is over: its row in the queue is gone already.
     ended: bool,
     pub(super) files: InHand,
@@ -165,7 +167,7 @@ impl<'a> Pass<'a> {
     fn log(&self, next: &Next, started_ms: i64) {
         let ticket = self.name();
         let ms = self.shared.now_ms() - started_ms;
-        let wrote = match (self.wrote.as_slice(), self.idle_because) {
+        let wrote = match (self.wrote.as_slice(), self.idle_because.as_deref()) {
             ([], Some(why)) => format!("nothing: {why}"),
             ([], None) => match &self.link.halt {
                 // The halt's own line says why.
@@ -186,15 +188,16 @@ impl<'a> Pass<'a> {
 
     async fn work(&mut self, mut sights: Sights) -> Result<Next, Failure> {
         if self.lane.external.halts.is_halted() || self.shared.internal.halts.is_halted() {
-            self.idle_because = Some("the side has halted over what was just read");
+            self.idle_because = Some("the side has halted over what was just read".into());
             return Ok(Next::Look { due_ms: self.shared.now_ms(), look: self.claim.look.clone() });
         }
         if self.link.halt.is_some() {
             return self.is_there_again(&sights).await.map(|()| Next::Done);
         }
         if self.link_id.is_none() {
-            self.idle_because = self.shared.why_not_carried(self.lane, &sights, &self.claim.look).await?;
-            if self.idle_because == Some(A_COPY) {
+            self.idle_because =
+                self.shared.why_not_carried(self.lane, &sights, &self.claim.look).await?.map(Cow::Borrowed);
+            if self.idle_because.as_deref() == Some(A_COPY) {
                 self.shared.say_that_it_is_a_copy(&self.claim.lease.of, &sights);
             }
             match &sights.external {
@@ -217,7 +220,7 @@ impl<'a> Pass<'a> {
             match self.find_created(&creation).await? {
                 Some(ticket) => sights.internal = Sight::Here(ticket),
                 None if asked_ms < creation.until_ms => {
-                    self.idle_because = Some("a create without an answer may still land");
+                    self.idle_because = Some("a create without an answer may still land".into());
                     let due_ms = creation.until_ms.min(self.shared.now_ms() + self.policy.waits.doubt_look_ms);
                     return Ok(Next::Look { due_ms, look: self.claim.look.clone() });
                 }
@@ -232,7 +235,7 @@ impl<'a> Pass<'a> {
         }
         self.read_named_contents(&mut sights).await?;
         if self.link.anew_from_ms.is_some_and(|from_ms| self.shared.now_ms() < from_ms) {
-            self.idle_because = Some("what was sent for the internal ticket that is gone may still land");
+            self.idle_because = Some("what was sent for the internal ticket that is gone may still land".into());
         }
         let look_again = self.plan_and_write(sights).await?;
         Ok(self.next_look(look_again))
@@ -242,7 +245,7 @@ impl<'a> Pass<'a> {
     async fn is_there_again(&mut self, sights: &Sights) -> Result<(), Failure> {
         let plan = reconcile(&self.policy, &self.link, &sights.external, &sights.internal);
         let Some(Note::ThereAgain(side)) = plan.notes.first() else {
-            self.idle_because = Some("it has halted, as one of its tickets is gone");
+            self.idle_because = Some("it has halted, as one of its tickets is gone".into());
             return Ok(());
         };
         // Before the halt is over, so that a crash between the two loses no look.
@@ -285,12 +288,12 @@ impl<'a> Pass<'a> {
                 continue;
             }
             if self.lost_files_are_many(&plan).await? {
-                self.idle_because = Some("the side has halted over what is gone of it");
+                self.idle_because = Some("the side has halted over what is gone of it".into());
                 self.is_carried_out = false;
                 return Ok(None);
             }
             if self.watches_again(&plan).await? {
-                self.idle_because = Some("what is missing has not been watched long enough");
+                self.idle_because = Some("what is missing has not been watched long enough".into());
                 self.is_carried_out = false;
                 return Ok(None);
             }
@@ -310,12 +313,11 @@ impl<'a> Pass<'a> {
             }
             self.failed_writes.clear();
             if plan.writes_nothing() {
-                self.idle_because =
-                    self.idle_because.or(Some(match (plan.conflicts.is_empty(), plan.look_again_at_ms) {
-                        (false, _) => "what differs is a conflict, and left as it is",
-                        (true, Some(_)) => "what is to follow has to wait",
-                        (true, None) => "there is nothing new to carry",
-                    }));
+                self.idle_because.get_or_insert_with(|| match (plan.conflicts.is_empty(), plan.look_again_at_ms) {
+                    (false, _) => "what differs is a conflict, and left as it is".into(),
+                    (true, Some(at_ms)) => format!("what is to follow waits until {}", moment(at_ms)).into(),
+                    (true, None) => "there is nothing new to carry".into(),
+                });
                 if changed {
                     self.save().await?;
                 }
@@ -417,7 +419,7 @@ impl<'a> Pass<'a> {
     pub(super) async fn stop(&mut self, halt: Halt) -> Result<(), Failure> {
         if self.link.halt.as_ref() != Some(&halt) {
             let step = self.how_it_goes_on(AfterResume::of(Some(halt.kind)));
-            tracing::error!(ticket = %self.name(), reason = %halt.text, "halted: nothing is written to this pair meanwhile; {step}");
+            tracing::error!(ticket = %self.name(), reason = %halt.text, "halted: nothing is written to this pair; to do: {step}");
             self.did(format!("halted: {}", halt.text));
             if halt.kind.is_of_a_lost_counterpart() {
                 self.shared.internal.ids_may_start_over();
@@ -475,7 +477,7 @@ impl<'a> Pass<'a> {
                 Note::Log { from, log, what: LogNote::Reworded(entries) } => self.are_reworded(*from, *log, entries),
                 Note::Log { what: LogNote::Halted(halt), .. } => {
                     let step = self.how_it_goes_on(AfterResume::of(None));
-                    tracing::error!(ticket = %self.name(), reason = %halt.text, "halted: nothing more of this log is sent meanwhile; {step}");
+                    tracing::error!(ticket = %self.name(), reason = %halt.text, "halted: nothing more of this log is sent; to do: {step}");
                     self.did(format!("halted: {}", halt.text));
                 }
                 Note::Enclosure(enclosure) if enclosure.state == Some(CopyState::RemovedByPerson) => {

@@ -265,7 +265,7 @@ async fn is_told(world: &World, accident: Accident, log: &Log) {
     let [line] = &lines[..] else { panic!("{lines:#?}") };
     let subject = if accident.is_of_a_side() { format!("itop={who} ") } else { format!("ticket={who} ") };
     assert!(line.contains("ERROR") && line.contains(&subject) && line.contains(why), "{line}");
-    assert!(line.contains(&format!("until `itop-bridge resume {who}`")), "{line}");
+    assert!(line.contains(&format!("`itop-bridge resume {who}`")), "{line}");
     let told = told(world);
     let [(event, text)] = &told[..] else { panic!("{told:#?}") };
     assert_eq!(event, if accident.is_of_a_side() { "side_halted" } else { "halted" });
