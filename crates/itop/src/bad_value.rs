@@ -90,6 +90,12 @@ pub(crate) fn of_sql(number: i64, text: &str) -> Option<BadValue> {
         1366 if text.contains("Incorrect string value") => ValueFault::Characters,
         // Out of range, truncated, no date.
         1264 | 1265 | 1292 | 1366 => ValueFault::NotAllowed,
+        // A trigger of the installation's own; a CHECK of MySQL's; one of MariaDB's.
+        1644 | 3819 | 4025 => {
+            let said = reason(text).map(|said| format!(": {said}")).unwrap_or_default();
+            let words = format!("the database does not take the value{said} (SQL error {number})");
+            return Some(BadValue { attribute: None, fault: ValueFault::NotAllowed, words });
+        }
         _ => return None,
     };
     let attribute = column(text);
@@ -102,6 +108,12 @@ pub(crate) fn of_sql(number: i64, text: &str) -> Option<BadValue> {
         _ => format!("the database does not take the value{of} (SQL error {number})"),
     };
     Some(BadValue { attribute, fault, words })
+}
+
+/// The database's own words. In an update's answer iTop's follow.
+fn reason(text: &str) -> Option<&str> {
+    let (_, reason) = text.split_once("mysql_error = ")?;
+    Some(reason.split_once(": id = ").map_or(reason, |(reason, _)| reason).trim())
 }
 
 /// ``for column `itop`.`ticket`.`title` at row 1`` (MariaDB), `for column 'title' at row 1` (MySQL).
@@ -164,6 +176,14 @@ mod tests {
             let found = of_sql(number, text).expect("a bad value");
             assert_eq!((number, found.fault), (1406, ValueFault::TooManyBytes));
             assert_eq!(found.attribute.as_deref(), Some("description"));
+        }
+        let said = "Failed to issue SQL query: query = UPDATE `ticket` SET `title` = 'x', mysql_errno = 1644, mysql_error = A title must not shout";
+        let caught = format!("{said}: id = 16, class = UserRequest, issues = {{0=>{said}}}");
+        for (code, text) in [(1644, said), (100, caught.as_str())] {
+            let found = of_sql(sql_number(code, text), text).expect("a bad value");
+            let words = "the database does not take the value: A title must not shout (SQL error 1644)";
+            let expected = BadValue { attribute: None, fault: ValueFault::NotAllowed, words: words.into() };
+            assert_eq!(found, expected);
         }
         let emoji = "mysql_errno = 1366, mysql_error = Incorrect string value: '\\xF0\\x9F\\x94\\xA5' for column `itop32b`.`ticket`.`title` at row 1";
         let found = of_sql(1366, emoji).expect("a bad value");

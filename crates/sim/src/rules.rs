@@ -19,6 +19,8 @@ pub struct Rules {
     /// Values that an extension added to an enumeration, by attribute.
     pub choices: BTreeSet<(String, String)>,
     pub checks: Vec<Check>,
+    /// The same of the database's own: a trigger's `SIGNAL`.
+    pub database_checks: Vec<Check>,
     /// Attributes that a changed data model gives fewer characters.
     pub max_chars: std::collections::BTreeMap<String, usize>,
 }
@@ -70,6 +72,13 @@ impl Rules {
             let table = if class.name == "Attachment" { "attachment" } else { "ticket" };
             let column = format!("`itop`.`{table}`.`{column}`");
             Some((1366, format!("Incorrect string value: '{bytes}' for column {column} at row 1")))
+        });
+        let error = error.or_else(|| {
+            let meets = |check: &&Check| {
+                let is_it = |(column, text): &(String, &String)| *column == check.code && text.contains(&check.forbids);
+                check.class == object.class && texts.iter().any(is_it)
+            };
+            self.database_checks.iter().find(meets).map(|check| (1644, check.says.clone()))
         });
         let (number, reason) = error?;
         let quoted = |text: &str| text.replace('\\', "\\\\").replace('\'', "\\'");

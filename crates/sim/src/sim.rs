@@ -231,8 +231,13 @@ impl Sim {
         self.with(|state| state.world.rules.checks.push(check));
     }
 
+    /// A check of its database's own: a trigger that signals an error.
+    pub fn add_database_check(&self, check: Check) {
+        self.with(|state| state.world.rules.database_checks.push(check));
+    }
+
     pub fn clear_checks(&self) {
-        self.with(|state| state.world.rules.checks.clear());
+        self.with(|state| (state.world.rules.checks, state.world.rules.database_checks) = (Vec::new(), Vec::new()));
     }
 
     /// Nobody listens: connections are refused.

@@ -322,9 +322,10 @@ pub(super) fn words_for<'e>(error: &'e Error, code: &str) -> &'e str {
     named.or(values.first()).map_or(&error.message, |value| &value.words)
 }
 
-/// A check of that iTop's own says no before it writes, and does not tell to which value.
+/// A check of that iTop's own, or of its database's, says no and does not tell to which value.
 pub(super) fn blames_an_unnamed_value(error: &Error) -> bool {
-    error.had_no_effect() && error.bad_values().iter().any(|value| value.attribute.is_none())
+    error.effect != (Effect::Unknown { answered: false })
+        && error.bad_values().iter().any(|value| value.attribute.is_none())
 }
 
 /// Whether the error says that this attribute's value is to blame.

@@ -71,6 +71,9 @@ impl Pass<'_> {
                 }
             }
             if blames_an_unnamed_value(&error) {
+                if let Some(ticket) = self.found_after(&error).await? {
+                    return Ok(Some(ticket));
+                }
                 return Box::pin(self.create_without_one(class, &creation, &draft, external, error)).await;
             }
             return self.create_failed(&error).await;
@@ -211,7 +214,11 @@ impl Pass<'_> {
                     }
                     return Ok(Some(ticket));
                 }
-                Err(error) if blames_an_unnamed_value(&error) => {}
+                Err(error) if blames_an_unnamed_value(&error) => {
+                    if let Some(ticket) = self.found_after(&error).await? {
+                        return Ok(Some(ticket));
+                    }
+                }
                 Err(error) => return self.create_failed(&error).await,
             }
         }

@@ -85,6 +85,27 @@ async fn a_check_of_their_own_that_names_no_field_costs_that_field_alone(version
     world.one_more_pass_writes_nothing().await;
 }
 
+/// Known by its number: a trigger says what its author wrote, and names no column.
+async fn a_check_of_the_databases_own_costs_that_field_alone(versions: Versions) {
+    let world = Setup::between(versions).start().await;
+    let (class, code, forbids) = ("UserRequest".to_owned(), "title".to_owned(), "!!".to_owned());
+    world.internal.add_database_check(Check { class, code, forbids, says: NO_SHOUTING.to_owned() });
+    let id = created(&world, "fire!!", "1").await;
+    let copy = world.copy_of(id).await;
+    assert_eq!((copy.field("title"), copy.field("description")), ("[R-000001]", "<p>fire!!</p>"));
+    let said = format!("the database does not take the value: {NO_SHOUTING} (SQL error 1644)");
+    has_one_conflict(&world, id, "title", &said).await;
+    world.acme().update(id, json!({ "title": "flood!!", "impact": "2" })).await.unwrap();
+    world.settle().await;
+    let copy = world.copy_of(id).await;
+    assert_eq!((copy.field("title"), copy.field("impact")), ("[R-000001]", "2"));
+    has_one_conflict(&world, id, "title", &said).await;
+    world.acme().update(id, json!({ "title": "flood" })).await.unwrap();
+    world.settle().await;
+    assert_eq!((world.copy_of(id).await.field("title"), conflicts(&world, id).await.len()), ("[R-000001] flood", 0));
+    world.one_more_pass_writes_nothing().await;
+}
+
 async fn several_unnamed_culprits_are_found_by_the_next_round(versions: Versions) {
     let world = world(versions).await;
     let says = "No curses".to_owned();
@@ -117,6 +138,7 @@ either_version_on_either_side!(
     a_create_goes_without_a_value_that_the_inside_does_not_know,
     an_update_writes_the_other_fields,
     a_check_of_their_own_that_names_no_field_costs_that_field_alone,
+    a_check_of_the_databases_own_costs_that_field_alone,
     several_unnamed_culprits_are_found_by_the_next_round,
 );
 
