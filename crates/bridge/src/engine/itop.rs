@@ -407,17 +407,19 @@ impl Itop {
         known.answers = known.answers.wrapping_add(1);
     }
 
-    /// The contents of an object did not come.
-    pub(super) fn could_not_read(&self, what: Loaded, id: u64, now_ms: i64) -> Unreadable {
+    /// The contents of an object did not come. Between two tries no more than `most_ms` counts.
+    pub(super) fn could_not_read(&self, what: Loaded, id: u64, now_ms: i64, most_ms: i64) -> Unreadable {
         let mut known = self.known();
         let answers_before = known.answers;
-        let fresh = Unreadable { since_ms: now_ms, times: 1, answers_before };
+        let fresh = Unreadable { since_ms: now_ms, last_ms: now_ms, waited_ms: 0, times: 1, answers_before };
         let known = known.unreadable.entry((what, id)).or_insert(fresh);
         if known.answers_before != answers_before {
             // The first may have been the beginning of an outage: that time does not count.
             if known.times == 1 {
-                known.since_ms = now_ms;
+                (known.since_ms, known.last_ms) = (now_ms, now_ms);
             }
+            known.waited_ms += (now_ms - known.last_ms).clamp(0, most_ms);
+            known.last_ms = now_ms;
             (known.times, known.answers_before) = (known.times.saturating_add(1), answers_before);
         }
         *known

@@ -27,6 +27,9 @@ pub(super) enum Loaded {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Unreadable {
     pub since_ms: i64,
+    pub last_ms: i64,
+    /// The time between the tries. A clock that was set forward makes no minutes of a moment.
+    pub waited_ms: i64,
     /// Counted once between two answers of that iTop's: while it answers nothing at all, a failure says nothing of
     /// the object.
     pub times: u32,
@@ -67,7 +70,8 @@ impl Shared {
 
     fn not_read(&self, itop: &Itop, what: Loaded, id: u64, failure: Failure, error: &Error) -> (Failure, bool) {
         let now = self.now_ms();
-        let known = itop.could_not_read(what, id, now);
+        let given_up_after_ms = self.timing.unreadable_after_ms;
+        let known = itop.could_not_read(what, id, now, given_up_after_ms / i64::from(TIMES));
         if known.times == 1 {
             return (failure, false);
         }
@@ -79,7 +83,7 @@ impl Shared {
         let is_often = known.times >= TIMES;
         let since_ms = if is_often { known.since_ms } else { now };
         let text = format!("{name} {id} cannot be read: {error}");
-        let is_given_up = is_often && now - known.since_ms >= self.timing.unreadable_after_ms;
+        let is_given_up = is_often && known.waited_ms >= given_up_after_ms;
         (Failure::at(itop, Kind::Unreadable { since_ms }, text), is_given_up)
     }
 }

@@ -12,6 +12,7 @@ either_version_on_either_side![
     a_picture_of_a_log_becomes_words_after_a_while,
     a_picture_of_a_description_becomes_words_after_a_while,
     a_new_ticket_does_not_wait_for_a_picture_that_cannot_be_read,
+    a_clock_that_is_set_forward_gives_no_picture_up,
     a_picture_that_comes_back_in_time_crosses_as_it_is,
     while_the_side_is_down_no_picture_is_given_up,
     a_file_that_cannot_be_read_holds_nothing_else_up,
@@ -199,6 +200,25 @@ async fn a_new_ticket_does_not_wait_for_a_picture_that_cannot_be_read(versions: 
     assert!(copy.field("description").contains("data:image/png"), "{}", copy.field("description"));
     assert_eq!(world.internal.tickets("UserRequest").len(), 1);
     world.one_more_pass_writes_nothing().await;
+}
+
+/// As a machine's may be, that was asleep: minutes that nobody waited do not count.
+async fn a_clock_that_is_set_forward_gives_no_picture_up(versions: Versions) {
+    let pair = Pair::new(versions, Side::External).await;
+    let image = pair.picture().await;
+    fails(pair.world.acme(), &faults()[0], downloads(&image));
+    let description = format!("<p>see {}</p>", image.html);
+    pair.world.acme().update(pair.outside, json!({ "description": description })).await.unwrap();
+    pair.world.pass_seconds(5 * 60).await;
+    pair.world.clock.jump(20 * 60_000);
+    pair.world.pass_seconds(2 * 60).await;
+    let now = pair.world.copy_of(pair.outside).await;
+    assert!(!now.field("description").contains("see"), "{}", now.field("description"));
+    pair.world.acme().heal();
+    pair.world.settle().await;
+    let copy = pair.world.copy_of(pair.outside).await;
+    assert!(copy.field("description").contains("data:image/png"), "{}", copy.field("description"));
+    pair.world.one_more_pass_writes_nothing().await;
 }
 
 async fn a_picture_that_comes_back_in_time_crosses_as_it_is(versions: Versions) {
