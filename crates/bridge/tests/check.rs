@@ -1048,6 +1048,12 @@ async fn what_was_learnt_of_a_server_is_shown() {
             "ok      acme date format: d/m/Y H:i, learnt from its answers",
         ]
     );
+    store.set_cursor(&acme, "unread_date", "5 Jun 2026 08:00").unwrap();
+    assert_eq!(
+        lines_of(&world, &path, NOW, "date format").await[1],
+        "fault   acme date format: it prints a date as \"5 Jun 2026 08:00\", which can be read in no format: its dates are \
+         unknown. Mend: set `date_format` of [external.acme] to that iTop's `date_and_time_format`, or change that there."
+    );
     for (zone, line) in [
         ("Europe/Paris", "ok      acme time zone: Europe/Paris, as configured and as its answers show"),
         (

@@ -14,8 +14,19 @@ const MIB: u64 = 1 << 20;
 /// What a call holds beside the file.
 const BESIDE_A_FILE: u64 = 64 << 10;
 
-/// How a side prints dates, and who says so.
-pub(super) fn date_format(side: &SideConfig, learnt: Option<&DateFormat>) -> Verdict {
+/// How a side prints dates, and who says so. `unread`: what it printed last, where no format reads that.
+pub(super) fn date_format(
+    side: &SideConfig,
+    learnt: Option<&DateFormat>,
+    unread: Option<&str>,
+    section: &str,
+) -> Verdict {
+    if let Some(unread) = unread {
+        return Verdict::fault(
+            format!("it prints a date as {unread:?}, which can be read in no format: its dates are unknown"),
+            format!("set `date_format` of {section} to that iTop's `date_and_time_format`, or change that there"),
+        );
+    }
     Verdict::ok(match (&side.date_format, learnt) {
         (Some(stated), _) => format!("{stated}, as configured"),
         (None, Some(learnt)) => format!("{learnt}, learnt from its answers"),

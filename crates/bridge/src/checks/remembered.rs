@@ -8,7 +8,7 @@ use crate::count::counted;
 use crate::date_format::DateFormat;
 use crate::engine::{
     FOUND_AGAIN, Learnt, LearntRoom, Offsets, PAUSED, RefusedSize, connection_began_after, is_over_lost_pairs,
-    kept_date_format,
+    kept_date_format, unread_date,
 };
 use crate::refused::{self, ByRoute};
 use crate::sentences::{self, Names};
@@ -39,6 +39,7 @@ struct Side {
     offsets: Offsets,
     /// How it prints dates.
     date_format: Option<DateFormat>,
+    unread_date: Option<String>,
     refused: Option<RefusedSize>,
     room: LearntRoom,
     /// Of an external: the last ticket that stood there when the connection began.
@@ -142,7 +143,10 @@ impl Remembered {
                 "time zone".to_owned(),
                 learnt::time_zone(side, known.offset.as_ref(), &known.offsets, section, self.now_ms),
             ),
-            ("date format".to_owned(), learnt::date_format(side, known.date_format.as_ref())),
+            (
+                "date format".to_owned(),
+                learnt::date_format(side, known.date_format.as_ref(), known.unread_date.as_deref(), section),
+            ),
             ("post_max_size".to_owned(), learnt::post_max_size(config, side, known.refused, takes, self.now_ms)),
         ];
         lines.extend(learnt::room(&known.room));
@@ -283,6 +287,7 @@ impl Side {
             offset: Learnt::kept(store, of)?,
             offsets: Offsets::kept(store, of)?,
             date_format: kept_date_format(store, of)?,
+            unread_date: unread_date(store, of)?,
             refused: RefusedSize::kept(store, of)?,
             room: LearntRoom::kept(store, of)?,
             began_after: connection_began_after(store, of)?,

@@ -24,6 +24,9 @@ use crate::store::{Instance, Store, StoreError};
 /// The store's name of the format that was learnt.
 const CURSOR: &str = "date_format";
 
+/// The store's name of a date that the last answer with one printed so that it can be read in no format.
+const UNREAD: &str = "unread_date";
+
 /// No server's local time is further ahead of UTC, with some minutes for a clock that is.
 const FARTHEST_AHEAD_MS: i64 = 15 * 3_600_000;
 
@@ -32,18 +35,24 @@ pub(super) struct Dates {
     format: DateFormat,
     /// iTop was asked in this process, or what it prints can mean nothing else.
     is_confirmed: bool,
-    has_warned: bool,
+    /// A date was read in no format, and none has been read since.
+    is_unread: bool,
 }
 
 impl Default for Dates {
     fn default() -> Dates {
-        Dates { format: DateFormat::iso(), is_confirmed: false, has_warned: false }
+        Dates { format: DateFormat::iso(), is_confirmed: false, is_unread: false }
     }
 }
 
 /// The format of a side, as an earlier process learnt it.
 pub fn kept_date_format(store: &mut dyn Store, of: &Instance) -> Result<Option<DateFormat>, StoreError> {
     Ok(store.cursor(of, CURSOR)?.and_then(|format| DateFormat::parse(&format).ok()))
+}
+
+/// A date of a side that can be read in no format, until one is read again.
+pub fn unread_date(store: &mut dyn Store, of: &Instance) -> Result<Option<String>, StoreError> {
+    store.cursor(of, UNREAD)
 }
 
 /// Whether the attribute is a date in iTop's own data model. Of others, what they hold tells.
@@ -211,6 +220,8 @@ impl Shared {
             if itop.is_doubted(objects, self.now_ms()) {
                 self.learn_date_format(itop, objects).await;
             }
+        } else if itop.dates().is_unread && !printed(objects).is_empty() {
+            self.reads_dates(itop).await;
         }
         objects.iter_mut().for_each(|object| itop.to_iso(object));
     }
@@ -235,7 +246,7 @@ impl Shared {
         candidates.retain(fits);
         match self.confirmed(itop, &printed, &candidates).await {
             Ok(Some(format)) => self.prints_dates_as(itop, format).await,
-            Ok(None) if candidates.is_empty() => warn_of_unread(itop, first.text),
+            Ok(None) if candidates.is_empty() => self.reads_no_date(itop, first.text).await,
             // None of these can tell the formats apart, or the ticket has changed meanwhile: the next one does.
             Ok(None) => {}
             Err(failure) => {
@@ -288,6 +299,9 @@ impl Shared {
     }
 
     async fn prints_dates_as(&self, itop: &Itop, format: DateFormat) {
+        if itop.dates().is_unread {
+            self.reads_dates(itop).await;
+        }
         let is_news = {
             let mut dates = itop.dates();
             dates.is_confirmed = true;
@@ -313,6 +327,35 @@ impl Shared {
         }
     }
 
+    /// Told once, and kept for whoever asks meanwhile.
+    async fn reads_no_date(&self, itop: &Itop, text: &str) {
+        if std::mem::replace(&mut itop.dates().is_unread, true) {
+            return;
+        }
+        tracing::warn!(
+            itop = %itop.name,
+            "this iTop prints a date as {text:?}, which can be read in no format: set `date_format` of this side to its `date_and_time_format`; until then its dates are unknown"
+        );
+        self.keep_unread(itop, Some(text.to_owned())).await;
+    }
+
+    async fn reads_dates(&self, itop: &Itop) {
+        itop.dates().is_unread = false;
+        self.keep_unread(itop, None).await;
+    }
+
+    async fn keep_unread(&self, itop: &Itop, text: Option<String>) {
+        let instance = itop.instance.clone();
+        let keep = move |store: &mut dyn Store| match text {
+            _ if store.is_to_read() => Ok(()),
+            Some(text) => store.set_cursor(&instance, UNREAD, &text),
+            None => store.drop_cursor(&instance, UNREAD),
+        };
+        if let Err(error) = self.store.call(keep).await {
+            tracing::warn!(itop = %itop.name, %error, "whether its dates can be read was not stored: `check` may say what was so before");
+        }
+    }
+
     /// How the sides print dates, as the store of an earlier process knows it. What the configuration states counts.
     pub(super) async fn remember_date_formats(&self) -> Result<(), Failure> {
         for itop in self.lanes.iter().map(|lane| &lane.external).chain([&self.internal]) {
@@ -321,16 +364,9 @@ impl Shared {
             if let Some(format) = kept.filter(|_| itop.stated_date_format.is_none()) {
                 itop.prints_dates_as(format);
             }
+            let instance = itop.instance.clone();
+            itop.dates().is_unread = self.store.call(move |store| unread_date(store, &instance)).await?.is_some();
         }
         Ok(())
-    }
-}
-
-fn warn_of_unread(itop: &Itop, text: &str) {
-    if !std::mem::replace(&mut itop.dates().has_warned, true) {
-        tracing::warn!(
-            itop = %itop.name,
-            "this iTop prints a date as {text:?}, which can be read in no format: set `date_format` of this side to its `date_and_time_format`; until then its dates are unknown"
-        );
     }
 }

@@ -81,7 +81,7 @@ pub use alerts::Alerts;
 pub use backfill::{Older, TellClass, TitleAdopted, TitlePair, Titled, Unclear, Wish, Wished};
 pub use barred::{name_of as part_name, told as kept_back};
 pub use connection::connection_began_after;
-pub use dates::kept_date_format;
+pub use dates::{kept_date_format, unread_date};
 pub use dry_run::Summary;
 pub use heavy::told as too_heavy;
 pub use html::{log_text, without_image_addresses};

@@ -1,5 +1,6 @@
 //! Dates: printed in any format, and of two servers in two zones. People correct when a ticket began.
 
+use itop_bridge::engine::unread_date;
 use itop_bridge::store::Instance;
 use itop_bridge_core::Side;
 use itop_sim::Sim;
@@ -196,11 +197,16 @@ async fn a_date_that_cannot_be_read_empties_nothing(versions: Versions) {
         let [conflict] = &link.conflicts[..] else { panic!("{:?}", link.conflicts) };
         assert_eq!(conflict.about, "end_date");
         assert!(conflict.text.contains("prints dates is not known: set `date_format` under ["), "{conflict:?}");
+        let instance = if side == Side::External { Instance::External("acme".into()) } else { Instance::Internal };
+        let of = instance.clone();
+        let unread = world.store.call(move |store| unread_date(store, &of)).await.unwrap();
+        assert!(unread.is_some_and(|text| text.starts_with("2026")), "`check` tells it");
         sim.set_date_format("Y-m-d H:i:s");
         world.pass_seconds(4000).await;
         world.settle().await;
         assert_eq!(world.copy_of(id).await.field("end_date"), end.replace("12-01", "12-02"));
         assert!(world.link(id).await.link.conflicts.is_empty());
+        assert_eq!(world.store.call(move |store| unread_date(store, &instance)).await.unwrap(), None);
         world.one_more_pass_writes_nothing().await;
     }
 }
