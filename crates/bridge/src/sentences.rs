@@ -2,7 +2,7 @@
 //! `standing`; here it is only put in words.
 
 use itop_bridge_core::document::DocumentKind;
-use itop_bridge_core::link::{Ending, Unanswered};
+use itop_bridge_core::link::{Ending, Part, Unanswered};
 use itop_bridge_core::plan::Write;
 use itop_bridge_core::{Link, Side};
 
@@ -139,6 +139,9 @@ impl<'a> Names<'a> {
             _ => "a write".to_owned(),
         };
         let until = moment(*until_ms);
+        if part.as_ref() == Some(&Part::Creation) && self.inside.is_some() {
+            return format!("{what}: an earlier try had no answer, and a second ticket of it is looked for until {until}");
+        }
         let rest = match is_tried_meanwhile {
             true => "it is tried again meanwhile",
             false => "it is looked for, and not sent again before",
