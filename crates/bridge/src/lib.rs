@@ -21,6 +21,6 @@ mod shell;
 pub mod sides;
 mod span;
 pub mod standing;
-pub mod store;
+pub use itop_bridge_store as store;
 pub mod telemetry;
 pub mod timing;

@@ -140,7 +140,9 @@ impl<'a> Names<'a> {
         };
         let until = moment(*until_ms);
         if part.as_ref() == Some(&Part::Creation) && self.inside.is_some() {
-            return format!("{what}: an earlier try had no answer, and a second ticket of it is looked for until {until}");
+            return format!(
+                "{what}: an earlier try had no answer, and a second ticket of it is looked for until {until}"
+            );
         }
         let rest = match is_tried_meanwhile {
             true => "it is tried again meanwhile",

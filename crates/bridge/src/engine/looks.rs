@@ -7,32 +7,6 @@ use itop_bridge_core::{Link, Side};
 
 use crate::store::{Claim, Look};
 
-impl Look {
-    /// The attachments of one side that hints named.
-    pub fn named(&self, side: Side) -> &BTreeSet<u64> {
-        match side {
-            Side::External => &self.external_attachments,
-            Side::Internal => &self.internal_attachments,
-        }
-    }
-
-    /// How many second looks these have had.
-    pub fn second_looks(&self, side: Side) -> u32 {
-        match side {
-            Side::External => self.second_looks,
-            Side::Internal => self.internal_second_looks,
-        }
-    }
-
-    /// Those of them that a hint has named since the last pass.
-    pub fn announced(&self, side: Side) -> &BTreeSet<u64> {
-        match side {
-            Side::External => &self.announced,
-            Side::Internal => &self.internal_announced,
-        }
-    }
-}
-
 /// A claim that names only attachments which are known, on a link with nothing open: these alone are
 /// looked at first.
 pub fn only_at_named_files(claim: &Claim) -> bool {

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use itop_bridge::store::{LinkState, Next, SqliteStore, Store, StoreError};
 use itop_bridge_core::link::Conflict;
+use itop_bridge_store::{LinkState, Next, SqliteStore, Store, StoreError};
 use rusqlite::Connection;
 
 use crate::backends::Folder;

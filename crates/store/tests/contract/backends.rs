@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use futures_util::FutureExt as _;
-use itop_bridge::store::*;
 use itop_bridge_core::Link;
+use itop_bridge_store::*;
 
 use crate::fixtures::hint;
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use itop_bridge::store::*;
+use itop_bridge_store::*;
 use proptest::prelude::*;
 
 use crate::fixtures::*;

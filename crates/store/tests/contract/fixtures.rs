@@ -1,7 +1,7 @@
 //! Short names for what the tests store.
 
-use itop_bridge::store::{About, Activity, Claim, DirtyMark, Lease, Look, Next, QueueRow, Store, TicketOf};
 use itop_bridge_core::{FileContent, Link, Side, TicketKey, link};
+use itop_bridge_store::{About, Activity, Claim, DirtyMark, Lease, Look, Next, QueueRow, Store, TicketOf};
 
 pub const LEASE_MS: i64 = 60_000;
 

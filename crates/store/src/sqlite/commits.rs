@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::store::{Result, StoreError};
+use crate::{Result, StoreError};
 
 /// Counts them. Tests also have them refused, each whole, as by a full disk or a process that dies there; nothing else
 /// does.

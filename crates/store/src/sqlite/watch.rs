@@ -3,7 +3,7 @@
 use rusqlite::{Connection, named_params, params};
 
 use super::{bounded, from_column, from_json};
-use crate::store::{Halted, HookCount, Parked, Result, Tally, TicketOf, Uncarried};
+use crate::{Halted, HookCount, Parked, Result, Tally, TicketOf, Uncarried};
 
 pub(super) fn tally(db: &Connection, external: &str) -> Result<Tally> {
     let sql = "SELECT \

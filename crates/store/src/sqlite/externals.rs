@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 
 use super::from_column;
-use crate::store::{External, Instance, Result, StoreError};
+use crate::{External, Instance, Result, StoreError};
 
 /// Of one that has nothing but cursors, or stands still, the name stands in an instance's key.
 const LIST: &str = "\

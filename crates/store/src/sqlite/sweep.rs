@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::store::{Instance, Result};
+use crate::{Instance, Result};
 
 pub(super) fn cursor(db: &Connection, instance: &Instance, name: &str) -> Result<Option<String>> {
     let value = db

@@ -3,7 +3,7 @@
 use std::sync::{Arc, mpsc};
 
 use futures_util::future::join_all;
-use itop_bridge::store::*;
+use itop_bridge_store::*;
 
 use crate::backends::{Folder, NeverIdle};
 use crate::fixtures::*;

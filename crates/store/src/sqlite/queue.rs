@@ -3,8 +3,8 @@
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 
 use super::{bounded, column, from_column, from_json, links, next_number, to_json};
-use crate::store::row::{Held, Hint, Row};
-use crate::store::{
+use crate::row::{Held, Hint, Row};
+use crate::{
     About, Claim, DirtyMark, Lease, LinkState, MAX_ROWS, Marked, Next, QueueRow, Result, StoreError, TicketOf,
 };
 

@@ -1,7 +1,7 @@
 //! The contract of [`Store`], a test a sentence. Every backend must keep all of it.
 
-use itop_bridge::store::*;
 use itop_bridge_core::{Side, TicketKey, link, plan};
+use itop_bridge_store::*;
 
 use crate::fixtures::*;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 
-use crate::store::{Result, StoreError};
+use crate::{Result, StoreError};
 
 mod embedded {
     refinery::embed_migrations!("migrations");

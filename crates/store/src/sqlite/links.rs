@@ -9,9 +9,7 @@ use itop_bridge_core::{Link, TicketKey};
 use rusqlite::{Connection, OptionalExtension, Params, named_params, params};
 
 use super::{bounded, column, from_column, from_json, queue, to_json};
-use crate::store::{
-    About, Activity, DirtyMark, Lease, LinkState, Look, MAX_ROWS, Pair, Result, StoreError, Stored, TicketOf,
-};
+use crate::{About, Activity, DirtyMark, Lease, LinkState, Look, MAX_ROWS, Pair, Result, StoreError, Stored, TicketOf};
 
 pub(super) fn insert(db: &Connection, lease: &Lease, link: &Link, did: &[Activity]) -> Result<i64> {
     let taken_ms = held_since(db, lease)?;
