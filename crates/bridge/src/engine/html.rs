@@ -4,6 +4,10 @@
 //! its tag and asked of that side's configured address; every other image becomes its alt text, with its address
 //! where that is another site's. No image source of the other iTop and no secret crosses. Links that people wrote stay word for word.
 
+// Named, since the properties include this file from elsewhere.
+#[path = "html/links.rs"]
+mod links;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::panic;
@@ -324,12 +328,15 @@ pub fn text_to_html(text: &str) -> String {
 pub fn html_to_text(html: &str) -> String {
     // A table's rows are all as wide as its widest, and a line has a sign for each quotation around it.
     const MOST_TAGS_TIMES_BYTES: usize = 4 << 20;
+    let html = &*links::marked(html);
     let tags = html.bytes().filter(|byte| *byte == b'<').count();
-    if tags.saturating_mul(html.len()) > MOST_TAGS_TIMES_BYTES {
-        return laid_out(&without_layout(html));
-    }
-    let text = laid_out(html);
-    if text.len() > 16 * html.len() + 1024 { laid_out(&without_layout(html)) } else { text }
+    let text = match tags.saturating_mul(html.len()) > MOST_TAGS_TIMES_BYTES {
+        true => laid_out(&without_layout(html)),
+        false => Some(laid_out(html))
+            .filter(|text| text.len() <= 16 * html.len() + 1024)
+            .unwrap_or_else(|| laid_out(&without_layout(html))),
+    };
+    links::with_addresses(text)
 }
 
 fn laid_out(html: &str) -> String {

@@ -31,7 +31,10 @@ fn written(sim: &Sim) -> [(String, &'static str); 6] {
             "ask @Anna",
         ),
         (format!("<a href=\"{console}\">our <i>page</i></a>, {console}"), "our page, (link into the other iTop)"),
-        ("see R-000123 on <a href=\"https://wiki.example/x?a=1\">wiki</a>".into(), "see R-000123 on [wiki]"),
+        (
+            "see R-000123 on <a href=\"https://wiki.example/x?a=1\">wiki</a>".into(),
+            "see R-000123 on wiki (https://wiki.example/x?a=1)",
+        ),
     ]
 }
 
