@@ -168,7 +168,13 @@ pub async fn run(
     let memory = Memory::default();
     let tables = tables(config, remembered.as_ref());
     let engine = duplicates::engine(config, transport);
+    let contradicted = own::contradicted(config);
     let judged = join_all(tables.iter().map(|table| async {
+        if contradicted.contains(&table.side.name) {
+            let why = "not asked: this name or address stood for another iTop, which would be shown a password that is not its own";
+            let verdict = Verdict { state: State::Unknown, detail: why.to_owned(), mend: None };
+            return vec![verdict.at(&table.side.name, reach::ADDRESS)];
+        }
         let mut findings = table.judge(transport, &memory, clock).await;
         let side = &table.side.name;
         let is_ok = |check: &str| findings.iter().any(|finding| finding.check == check && finding.state == State::Ok);

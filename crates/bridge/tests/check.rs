@@ -10,6 +10,7 @@ use itop_bridge::checks::{self, AdminOf, Finding, State};
 use itop_bridge::clock::{Clock, SystemClock, VirtualClock};
 use itop_bridge::config::{Config, SideConfig};
 use itop_bridge::setup::Admin;
+use itop_bridge::sides;
 use itop_bridge::store::{About, DirtyMark, HookCount, Instance, Look, Next, SqliteStore, Store, TicketOf};
 use itop_bridge_core::plan::{Halt, HaltKind};
 use itop_bridge_core::{Link, TicketKey, TicketMark};
@@ -1343,4 +1344,27 @@ async fn a_store_that_knows_the_sides_otherwise_is_a_fault() {
     );
     assert!(said[0].ends_with("and run `itop-bridge external rename gamma acme`."), "{said:?}");
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_itop_that_may_be_another_customers_is_not_shown_a_password() {
+    let folder = folder("exchanged");
+    let (path, mut store) = store(&folder);
+    let world = World::new();
+    let config =
+        |internal: &str, acme: &str| Config::parse(&world.text(internal, acme, &path), "t.toml", &|_| None).unwrap();
+    sides::remember(&mut store, &config("http://elitery", "http://acme")).unwrap();
+    let way = |side: &SideConfig| Ok(world.way(side));
+    let findings = checks::run(&config("http://acme", "http://elitery"), None, &way, &world.clock).await;
+    let of_sides = findings.iter().filter(|finding| finding.side == "acme" || finding.side == "elitery");
+    let lines: Vec<String> = of_sides.map(Finding::to_string).collect();
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert!(
+        lines.iter().all(|line| line.contains("address: not asked: this name or address stood for another iTop")),
+        "{lines:#?}"
+    );
+    assert!(findings.iter().any(|finding| finding.check == "sides" && finding.state == State::Fault));
+    for sim in [&world.internal, &world.acme] {
+        assert_eq!(sim.calls_containing("operation").len(), 0, "an iTop was asked");
+    }
 }

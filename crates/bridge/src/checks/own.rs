@@ -119,3 +119,15 @@ pub fn mend(error: &StoreError) -> &'static str {
         _ => "give the user that runs `serve` the right to write this file and its folder, and the disk room",
     }
 }
+
+/// The sides of which the store knows another iTop by their name or address. They are not asked: one of them may be shown
+/// the other's password.
+pub(super) fn contradicted(config: &Config) -> Vec<String> {
+    let path = &config.store.path;
+    let Some(mut store) = path.exists().then(|| SqliteStore::open_to_read(path).ok()).flatten() else {
+        return Vec::new();
+    };
+    let Ok(Compared { contradictions, .. }) = sides::compare(&mut store, config) else { return Vec::new() };
+    let all = std::iter::once(&config.internal.name).chain(config.externals.iter().map(|of| &of.side.name));
+    all.filter(|side| contradictions.iter().any(|found| found.is_about(side))).cloned().collect()
+}
