@@ -235,7 +235,7 @@ impl<'a> Names<'a> {
         let differs: Vec<&str> = differing(standing).collect();
         match (cells.is_empty(), differs.is_empty()) {
             (true, true) => Word::Ok.as_str().to_owned(),
-            (true, false) => format!("ok: differs since the two became a pair: {}", differs.join(", ")),
+            (true, false) => format!("ok: differs, and is left so: {}", differs.join(", ")),
             (false, _) => cells.join("; "),
         }
     }
@@ -250,7 +250,7 @@ impl<'a> Names<'a> {
             .collect();
         let differs: Vec<&str> = differing(standing).collect();
         match (told.is_empty(), differs.is_empty()) {
-            (true, false) => format!("differs since the two became a pair: {}", differs.join(", ")),
+            (true, false) => format!("differs, and is left so: {}", differs.join(", ")),
             _ => told.join("; "),
         }
     }

@@ -104,7 +104,7 @@ async fn two_tickets_are_a_pair_by_hand_and_only_what_comes_then_crosses(version
          left as it is: title: it differed when the two became a pair; it is left so until it changes outside\n"
     );
     let older = world.verb_list().await;
-    assert!(older.contains("ok: differs since the two became a pair: description, title"), "{older}");
+    assert!(older.contains("ok: differs, and is left so: description, title"), "{older}");
     world.settle().await;
     world.pass_seconds(3 * HOUR).await;
     world.look_at_everything().await;

@@ -107,7 +107,7 @@ fn taken(from: Side, file: File, counterpart: Option<u64>) -> Copy {
 
 fn as_they_stand(policy: &Policy, external: &Ticket, internal: &Ticket) -> Link {
     let mut link = Link { internal: Some(internal.key()), ..Link::unborn(external.key()) };
-    restored::as_they_stand(policy, &mut link, external, internal);
+    restored::as_they_stand(policy, &mut link, external, internal, restored::When::Paired);
     link.ancestor.external.seen.clone_from(&external.status);
     link.ancestor.internal.seen.clone_from(&internal.status);
     link

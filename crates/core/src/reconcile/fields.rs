@@ -1,5 +1,6 @@
 //! Fields cross from the external side to the internal one.
 
+use super::restored::When;
 use crate::link::{Conflict, Edit, Late, Link, is_as_agreed};
 use crate::plan::{FieldWrite, Note, Plan, Step, Value, Write};
 use crate::policy::Policy;
@@ -148,7 +149,7 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
 }
 
 /// The fields of a pair of which nothing is remembered: both sides' as they stand, and those that differ.
-pub fn as_they_stand(policy: &Policy, external: &Ticket, internal: &Ticket) -> (Vec<Note>, Vec<Conflict>) {
+pub fn as_they_stand(policy: &Policy, external: &Ticket, internal: &Ticket, when: When) -> (Vec<Note>, Vec<Conflict>) {
     let (mut notes, mut conflicts) = (Vec::new(), Vec::new());
     for code in &policy.fields {
         let (Some(source), Some(target)) = (external.attributes.get(code), internal.attributes.get(code)) else {
@@ -156,7 +157,7 @@ pub fn as_they_stand(policy: &Policy, external: &Ticket, internal: &Ticket) -> (
         };
         notes.push(Note::Field { code: code.clone(), external: source.clone(), internal: target.clone() });
         if differs(policy, external, internal, code) {
-            let text = "it differed when the two became a pair; it is left so until it changes outside".to_owned();
+            let text = format!("it differed when {}; it is left so until it changes outside", when.in_words());
             conflicts.push(Conflict { about: code.clone(), text, is_older: true });
         }
     }

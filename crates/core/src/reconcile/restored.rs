@@ -26,10 +26,27 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket) 
     plan
 }
 
+/// When two tickets were compared of which nothing could be told from what is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    Paired,
+    Restored,
+}
+
+impl When {
+    /// After "when".
+    pub fn in_words(self) -> &'static str {
+        match self {
+            When::Paired => "the two became a pair",
+            When::Restored => "its iTop had been restored",
+        }
+    }
+}
+
 fn without_what_is_lost(policy: &Policy, before: &Link, external: &Ticket, internal: &Ticket) -> Link {
     let mut link = Link { restored: Vec::new(), ..before.clone() };
     (link.path, link.late, link.owed, link.edits_at_stake) = (None, Vec::new(), Vec::new(), Vec::new());
-    as_they_stand(policy, &mut link, external, internal);
+    as_they_stand(policy, &mut link, external, internal, When::Restored);
     for side in Side::BOTH.into_iter().filter(|side| !before.restored.contains(side)) {
         keep_the_moves(side, before, &mut link, external, internal);
     }
@@ -48,6 +65,9 @@ fn keep_the_moves(side: Side, before: &Link, link: &mut Link, external: &Ticket,
     if !known.status.is_empty() && now.status != known.status {
         now.status.clone_from(&known.status);
         link.conflicts.retain(|conflict| !conflict.is_of_the_status());
+        // A move that was told already is no news.
+        let told = before.conflicts.iter().filter(|conflict| conflict.is_of_the_status() && !conflict.is_older);
+        link.conflicts.extend(told.cloned());
     }
     if side == Side::Internal {
         // A field inside crosses nowhere.
@@ -120,10 +140,10 @@ fn where_it_stands(copy: &Copy, restored: &Ticket, other: &Ticket) -> Option<Cop
 }
 
 /// Fields and states as they stand on both sides, and what differs as a conflict that is older.
-pub fn as_they_stand(policy: &Policy, link: &mut Link, external: &Ticket, internal: &Ticket) {
-    let (notes, mut conflicts) = fields::as_they_stand(policy, external, internal);
+pub fn as_they_stand(policy: &Policy, link: &mut Link, external: &Ticket, internal: &Ticket, when: When) {
+    let (notes, mut conflicts) = fields::as_they_stand(policy, external, internal, when);
     notes.iter().for_each(|note| link.remember(note));
-    if let Some((note, conflict)) = status::as_it_stands(policy, external, internal) {
+    if let Some((note, conflict)) = status::as_it_stands(policy, external, internal, when) {
         link.remember(&note);
         conflicts.extend(conflict);
     }

@@ -7,6 +7,7 @@ use crate::link::{Conflict, Late, Link};
 use crate::plan::{Note, Plan, Step, Stimulus, StimulusAttribute, TakenFrom, Write};
 use crate::policy::{Policy, StatusToExternal, StatusToInternal};
 use crate::reconcile::documents::refused_line;
+use crate::reconcile::restored::When;
 use crate::ticket::{Side, Ticket, is_external_key};
 
 /// Answers a move outside that the inside cannot follow and that its people must see, on the day it is met.
@@ -48,7 +49,12 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
 
 /// The status of a pair of which nothing is remembered: where each side stands, and whether the inside should
 /// have followed.
-pub fn as_it_stands(policy: &Policy, external: &Ticket, internal: &Ticket) -> Option<(Note, Option<Conflict>)> {
+pub fn as_it_stands(
+    policy: &Policy,
+    external: &Ticket,
+    internal: &Ticket,
+    when: When,
+) -> Option<(Note, Option<Conflict>)> {
     let (Some(outside), Some(inside)) = (&policy.external_lifecycle, &policy.internal_lifecycle) else { return None };
     let stands_outside = without_escalation(outside, "", &external.status);
     let stands_inside = without_escalation(inside, "", &internal.status);
@@ -60,7 +66,8 @@ pub fn as_it_stands(policy: &Policy, external: &Ticket, internal: &Ticket) -> Op
     let conflict = differs.then(|| Conflict {
         about: Conflict::STATUS.to_owned(),
         text: format!(
-            "it was {stands_outside} outside and {stands_inside} inside when the pair was found; it is left so until it moves outside"
+            "it was {stands_outside} outside and {stands_inside} inside when {}; it is left so until it moves outside",
+            when.in_words()
         ),
         is_older: true,
     });

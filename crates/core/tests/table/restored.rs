@@ -177,8 +177,8 @@ pub fn restored() -> Vec<Case> {
         ]),
         case("fields and states stand as they are, and what differs is shown", inside(agreed("resolved", "resolved")), ext().files([]).status("resolved"), int().files([]).title("[R-1] older").status("assigned"))
             .notes([forgotten])
-            .conflict("title: it differed when the two became a pair; it is left so until it changes outside")
-            .conflict("status: it was resolved outside and assigned inside when the pair was found; it is left so until it moves outside"),
+            .conflict("title: it differed when its iTop had been restored; it is left so until it changes outside")
+            .conflict("status: it was resolved outside and assigned inside when its iTop had been restored; it is left so until it moves outside"),
         case(
             "what the customer changed while the restored inside stood still is carried",
             inside(link()),

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use itop_bridge::cli::links::LinksVerb;
+use itop_bridge::cli::links::list::List;
+use itop_bridge::store::Instance;
 use itop_sim::{Attachment, Effect, Fault};
 
 use super::text_of;
@@ -11,6 +14,7 @@ use crate::world::*;
 
 every_pair_of_versions![
     a_re_opening_of_what_the_provider_closed_is_told_inside_in_one_file,
+    a_restore_inside_tells_no_re_opening_twice,
     a_notice_that_an_agent_deleted_is_made_again_at_the_next_move,
     a_notice_whose_answer_is_lost_is_made_once,
 ];
@@ -53,6 +57,34 @@ async fn a_re_opening_of_what_the_provider_closed_is_told_inside_in_one_file(ver
     let [second] = &notices(&world, copy)[..] else { panic!("{:?}", notices(&world, copy)) };
     assert_eq!((second.id, &*second.filename), (first.id, "R-000001 re-opened.txt"));
     assert_eq!(text_of(second).matches("re-opened: assigned").count(), 2, "{}", text_of(second));
+    end(world).await;
+}
+
+/// What was told of the customer's move is no news, also where it is looked at once more.
+async fn a_restore_inside_tells_no_re_opening_twice(versions: Versions) {
+    let world = Setup::between(versions).start().await;
+    let other = world.acme().create_ticket("UserRequest", ticket("Another")).await.unwrap();
+    world.settle().await;
+    let (id, copy) = closed_inside(&world).await;
+    outside_goes(&world, id, "ev_reopen").await;
+    assert_eq!(notices(&world, copy).len(), 1);
+    let backup = world.internal.back_up();
+    world.pass_seconds(3 * 3600).await;
+    world.acme().update(other, json!({ "title": "Changed since" })).await.unwrap();
+    world.pass_seconds(700).await;
+    world.internal.restore(&backup);
+    world.pass_seconds(700).await;
+    assert!(world.stopped(Instance::Internal).await.is_some(), "the restore is seen");
+    world.resume("elitery", false).await.unwrap();
+    world.pass_seconds(4_000).await;
+    world.settle().await;
+    let [notice] = &notices(&world, copy)[..] else { panic!("{:?}", notices(&world, copy)) };
+    assert_eq!(text_of(notice).matches("re-opened: assigned").count(), 1, "{}", text_of(notice));
+    let shown = world.show(&format!("acme:R-{other:06}")).await;
+    assert!(shown.contains("title: it differed when its iTop had been restored"), "{shown}");
+    let all = LinksVerb::List(List::default());
+    let listed = world.links_verb(all).await.unwrap().1;
+    assert!(listed.contains("ok: differs, and is left so: title"), "{listed}");
     end(world).await;
 }
 
