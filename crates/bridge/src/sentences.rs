@@ -205,8 +205,16 @@ impl<'a> Names<'a> {
             Is::Conflict(conflict) if conflict.is_of_the_status() => Some(format!(
                 "it ends when either ticket moves to where the other can follow; where neither will, `itop-bridge links unlink {name}` ends the pair, and what is still to be done needs a new ticket"
             )),
+            Is::Conflict(conflict) if self.is_of_entries_kept_back(&conflict.about) => Some(format!(
+                "`itop-bridge resume {name}` lets them cross, and `itop-bridge resume {name} --keep` keeps them where they are for good"
+            )),
             _ => None,
         }
+    }
+
+    fn is_of_entries_kept_back(&self, about: &str) -> bool {
+        let logs = self.link.iter().flat_map(|link| &link.logs).filter(|log| !log.held.is_empty());
+        logs.into_iter().any(|log| format!("{} {}", log.log.attribute(), log.from.place()) == about)
     }
 
     /// A line of `links show` and of `plan`.

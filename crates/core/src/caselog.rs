@@ -236,6 +236,14 @@ impl LogState {
         self.own.extend(std::mem::take(&mut self.held).into_iter().map(|held| held.key));
     }
 
+    /// An operator keeps these where they are, for good.
+    pub(crate) fn keep_back_for_good(&mut self) {
+        for KeptBack { key, of } in std::mem::take(&mut self.held) {
+            self.kept.extend(of.into_iter().next().map(|parent| Kept { key: key.clone(), parent, reference: None }));
+            self.delivered.push(key);
+        }
+    }
+
     /// The tickets that entries may have been copied from of which that is not yet known.
     pub(crate) fn origins(&self) -> impl Iterator<Item = &ParentKey> {
         self.held.iter().map(|held| &held.of).chain(self.waiting.iter().map(|waiting| &waiting.of)).flatten()

@@ -199,6 +199,11 @@ impl Link {
         }
     }
 
+    /// An operator wants none of the entries to cross that are kept back.
+    pub fn keep_back_for_good(&mut self) {
+        self.logs.iter_mut().for_each(LogState::keep_back_for_good);
+    }
+
     /// How many new log entries are kept back, since nobody can tell whether they are the ticket's own.
     pub fn entries_kept_back(&self) -> usize {
         self.logs.iter().map(|log| log.held.len()).sum()

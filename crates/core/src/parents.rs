@@ -75,7 +75,8 @@ pub struct Elder {
 pub struct Kept {
     pub key: EntryKey,
     pub parent: ParentKey,
-    /// The parent's; `None` where an older version could not read it, and the entry may as well be the ticket's own.
+    /// The parent's; `None` where the entry may as well be the ticket's own: an operator keeps it here, or an older version
+    /// could not read the parent.
     pub reference: Option<String>,
 }
 

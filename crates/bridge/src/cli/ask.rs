@@ -19,3 +19,11 @@ pub(super) fn answer(question: &str) -> io::Result<String> {
 pub(super) fn is_agreed(question: &str) -> io::Result<bool> {
     Ok(matches!(answer(&format!("{question} [y/N]"))?.to_lowercase().as_str(), "y" | "yes"))
 }
+
+/// The same for a verb with `--yes`: where nobody can be asked, it changes nothing.
+pub(super) fn is_agreed_or_refused(question: &str) -> anyhow::Result<bool> {
+    if !io::stdin().is_terminal() {
+        anyhow::bail!("nothing was changed: nobody can be asked here. Add --yes");
+    }
+    Ok(is_agreed(question)?)
+}

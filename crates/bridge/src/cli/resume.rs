@@ -22,7 +22,7 @@ use crate::store::{Activity, Instance, LinkState, MAX_ROWS, Store, Stored, WENT_
 ///
 /// A pair halts when one of its tickets vanished, when an id has another reference or belongs to another ticket, or when
 /// too many files went at once. A log of a pair halts alone when too many of its entries went at once. The command says
-/// first what will follow; at a terminal it asks before a pair ends.
+/// first what will follow, and asks before a pair ends or an entry that was kept back crosses; --yes does not ask.
 ///
 /// If all is well again, the pair goes on: with the external ticket's new reference, and without the copies of the files
 /// that are gone. If a ticket is still gone, or the internal one's id belongs to another ticket, the pair ends, and the
@@ -30,10 +30,11 @@ use crate::store::{Activity, Instance, LinkState, MAX_ROWS, Store, Stored, WENT_
 /// was sent for the old one can still arrive.
 ///
 /// A halted log is taken as delivered, except for entries dated after the halt. If nothing has halted, the command lets
-/// log entries cross that are kept back because they may be copies from a parent that cannot be read.
+/// log entries cross that are kept back because they may be copies from a parent. With --keep they stay where they are for
+/// good.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  itop-bridge resume acme:R-000123\n  itop-bridge resume acme:R-000123 --create\n  itop-bridge resume elitery"
+    after_help = "Examples:\n  itop-bridge resume acme:R-000123\n  itop-bridge resume acme:R-000123 --create\n  itop-bridge resume acme:R-000123 --keep\n  itop-bridge resume elitery"
 )]
 pub struct Resume {
     /// A ticket (`acme:R-000123`, `elitery:R-000077`, `R-000123` if only one ticket has it, a link's number), or the name
@@ -43,6 +44,12 @@ pub struct Resume {
     /// Make a new internal counterpart in place of the one that is gone.
     #[arg(long)]
     pub create: bool,
+    /// Keep the log entries that are kept back where they are, for good.
+    #[arg(long, conflicts_with = "create")]
+    pub keep: bool,
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
 }
 
 pub(super) fn run(resume: &Resume, config: &Path, clock: &dyn Clock, out: &mut dyn Write) -> anyhow::Result<Outcome> {
@@ -60,21 +67,29 @@ pub(super) fn run(resume: &Resume, config: &Path, clock: &dyn Clock, out: &mut d
     in_store(&resume, &mut store, &config, clock.now_ms(), out)
 }
 
-/// At a terminal a person is asked before a pair ends, which cannot be undone but by `links link`.
+/// A person is asked before a pair ends, which cannot be undone but by `links link`, and before an entry crosses that may be
+/// meant for nobody there.
 fn is_wanted(resume: &Resume, store: &mut dyn Store, config: &Config) -> anyhow::Result<bool> {
-    if resume.create || ticket::side(config, &resume.what).is_some() {
+    if resume.yes || resume.create || resume.keep || ticket::side(config, &resume.what).is_some() {
         return Ok(true);
     }
     let stored = ticket::find(store, config, &resume.what)?;
-    let halt = stored.link.halt.as_ref().filter(|_| stored.state == LinkState::Live);
-    let ends = halt.is_some_and(|halt| matches!(AfterResume::of(Some(halt.kind)), AfterResume::Ends { .. }));
-    let (Some(halt), true) = (halt, ends) else { return Ok(true) };
-    if !ask::is_somebody_there() {
+    if stored.state != LinkState::Live {
         return Ok(true);
     }
     let name = ticket::pair_name(config, &stored);
-    let question = format!("{name} has halted: {}\nIf that is still so, the pair ends for good. Go on?", halt.text);
-    Ok(ask::is_agreed(&question)?)
+    let kept_back = stored.link.entries_kept_back();
+    let question = match &stored.link.halt {
+        Some(halt) if matches!(AfterResume::of(Some(halt.kind)), AfterResume::Ends { .. }) => {
+            format!("{name} has halted: {}\nIf that is still so, the pair ends for good. Go on?", halt.text)
+        }
+        None if kept_back > 0 && stored.link.why_halted().is_none() => {
+            let entries = counted(kept_back, "log entry", "log entries");
+            format!("Of {name} {entries} may be copies from a parent that is no part of a pair. Shall they cross?")
+        }
+        _ => return Ok(true),
+    };
+    ask::is_agreed_or_refused(&question)
 }
 
 /// What the verb does to a store.
@@ -86,7 +101,10 @@ pub fn in_store(
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
     match ticket::side(config, &resume.what) {
-        Some(_) if resume.create => bail!("--create goes with a ticket, and {} is a side", resume.what),
+        Some(_) if resume.create || resume.keep => {
+            let option = if resume.create { "--create" } else { "--keep" };
+            bail!("{option} goes with a ticket, and {} is a side", resume.what)
+        }
         Some(instance) => {
             let outcome = resume_side(store, &instance, &resume.what, now_ms, out)?;
             say_that_the_internal_stands_still(store, &instance, config, out)?;
@@ -112,6 +130,12 @@ fn resume_pair(
             return nothing_is_halted(resume, &stored, &name, store, config, now_ms, out);
         }
         let entries = counted(kept_back, "log entry that was", "log entries that were");
+        if resume.keep {
+            let did = Activity { at_ms: now_ms, text: format!("an operator keeps {entries} kept back where they are") };
+            store.amend_link(stored.id, &|link, _| link.keep_back_for_good(), &did, now_ms)?;
+            writeln!(out, "Of {name} {entries} kept back: they stay where they are, for good.")?;
+            return Ok(Outcome::Fine);
+        }
         let did = Activity { at_ms: now_ms, text: format!("an operator lets {entries} kept back cross") };
         store.amend_link(stored.id, &|link, _| link.resume(), &did, now_ms)?;
         writeln!(out, "Of {name} {entries} kept back: they cross now.")?;
@@ -119,6 +143,9 @@ fn resume_pair(
     };
     if resume.create {
         can_be_made_anew(&stored.link)?;
+    }
+    if resume.keep {
+        bail!("{name} has halted: --keep is for log entries that are kept back while nothing has halted");
     }
     let text = format!("resumed by an operator{}: {why}", if resume.create { ", with a new counterpart" } else { "" });
     let did = Activity { at_ms: now_ms, text };

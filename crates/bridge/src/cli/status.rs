@@ -257,7 +257,12 @@ fn of_the_bridge(store: &mut dyn Store, config: &Config, now_ms: i64) -> anyhow:
     let running = Running::of(store, config)?;
     let older = running.mend().filter(|_| running.is_older()).map(|mend| format!("{running}; {mend}"));
     let refused = refused::kept(store)?;
-    let is_missed = |last_ms: i64| now_ms - last_ms <= LATELY_MS && !config.externals.is_empty();
+    let heard = store.hooks()?;
+    let sides: Vec<&str> =
+        std::iter::once(&*config.internal.name).chain(config.externals.iter().map(|of| of.name())).collect();
+    // Once every side has sent one with the right key since, none has a wrong one.
+    let is_mended = |at_ms: i64| sides.iter().all(|side| heard.iter().any(|of| of.side == *side && of.last_ms > at_ms));
+    let is_missed = |at_ms: i64| now_ms - at_ms <= LATELY_MS && !config.externals.is_empty() && !is_mended(at_ms);
     let lately = || refused.values().filter(|refused| is_missed(refused.last_ms));
     let last_ms = lately().map(|refused| refused.last_ms).max();
     let refused = last_ms.map(|last_ms| {

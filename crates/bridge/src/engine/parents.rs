@@ -81,7 +81,7 @@ pub fn words_of(kept: &Kept) -> String {
             format!("iTop copied it from the parent {reference}, which is no part of a pair of this customer's")
         }
         None => format!(
-            "it may be a copy from {} {}, which was the parent then and cannot be read any more",
+            "it may be a copy from {} {}, which was the parent then, and nobody has let it cross",
             parent.class, parent.id
         ),
     }

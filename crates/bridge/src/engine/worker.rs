@@ -326,9 +326,9 @@ fn unread(lane: &Lane, class: &str, claim: &Claim) -> &'static str {
     let since = lane.settings.sync.since.is_some() && !claim.look.backfilled;
     match (only(lane, class).is_some(), since) {
         (false, false) => "it is gone",
-        (true, false) => "it does not fit `only`, or is gone",
-        (false, true) => "it was made before `since`, or is gone",
-        (true, true) => "it does not fit `only`, was made before `since`, or is gone",
+        (true, false) => "it does not fit `only`, is gone, or the account may not see it",
+        (false, true) => "it was made before `since`, is gone, or the account may not see it",
+        (true, true) => "it does not fit `only`, was made before `since`, is gone, or the account may not see it",
     }
 }
 

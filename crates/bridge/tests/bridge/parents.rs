@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use itop_bridge::cli::Outcome;
+use itop_bridge::cli::resume::Resume;
 use itop_bridge_core::{LogName, Side};
 use itop_sim::{Right, Sim};
 
@@ -23,6 +24,7 @@ either_version_on_either_side![
     a_parent_that_cannot_be_read_keeps_new_entries_back_until_it_can,
     a_parent_that_is_hidden_and_then_taken_away_keeps_back_what_came_by_then,
     an_operator_lets_cross_what_is_kept_back,
+    an_operator_keeps_what_is_kept_back_where_it_is,
     what_came_down_from_a_parents_parent_stays,
     a_parents_parent_that_cannot_be_read_keeps_new_entries_back_until_it_can,
     who_wants_them_gets_all_entries_at_once,
@@ -206,7 +208,10 @@ async fn what_was_reworded_before_anybody_looked_is_kept_back(versions: Versions
         assert_eq!(family.told().matches("the ticket's own").count(), 1, "{}", family.told());
         let conflicts = family.world.link(family.outside).await.link.conflicts;
         let [conflict] = &conflicts[..] else { panic!("{conflicts:?}") };
-        let says = format!("1 new entry is kept back: the parent UserRequest {} has an entry of that", family.parent);
+        let says = format!(
+            "1 new entry is kept back: the parent UserRequest {} has an entry of the same author",
+            family.parent
+        );
         assert!(conflict.text.starts_with(&says), "{conflict}");
         family.world.one_more_pass_writes_nothing().await;
 
@@ -433,6 +438,31 @@ async fn an_operator_lets_cross_what_is_kept_back(versions: Versions) {
         family.world.boot();
         family.world.look_at_everything().await;
         assert_eq!(family.told().matches("the ticket's own").count(), 1, "{}", family.told());
+        family.world.one_more_pass_writes_nothing().await;
+    }
+}
+
+async fn an_operator_keeps_what_is_kept_back_where_it_is(versions: Versions) {
+    for side in Side::BOTH {
+        let family = hidden_and_taken_away(versions, side).await;
+        let shown = family.world.show(PAIR).await;
+        let step =
+            "`itop-bridge resume acme:R-000001` lets them cross, and `itop-bridge resume acme:R-000001 --keep` keeps";
+        assert!(shown.contains(step), "{shown}");
+        let before = family.told();
+        let keep = Resume { what: PAIR.into(), create: false, keep: true, yes: false };
+        let said = family.world.resumes(keep).await.unwrap();
+        assert!(said.contains("they stay where they are, for good"), "{said}");
+        family.world.settle().await;
+        let link = family.world.link(family.outside).await.link;
+        assert!(link.conflicts.is_empty(), "{link:#?}");
+        assert_eq!(family.told(), before);
+        let shown = family.world.show(PAIR).await;
+        assert!(shown.matches("which was the parent then, and nobody has let it cross").count() >= 2, "{shown}");
+        // What the ticket says from now on crosses.
+        family.write(family.child(), "said after that").await;
+        family.world.pass_seconds(700).await;
+        assert_eq!(family.told().matches("said after that").count(), 1, "{}", family.told());
         family.world.one_more_pass_writes_nothing().await;
     }
 }

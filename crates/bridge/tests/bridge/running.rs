@@ -99,10 +99,15 @@ async fn webhooks_with_a_wrong_key_are_counted_for_check_and_plan_names_the_next
     world.settle().await;
     let (_, said) = world.plan("acme:R-000001").await.unwrap();
     assert!(!said.contains("No webhook has told"), "nothing is to be written: {said}");
-    world.one_more_pass_writes_nothing().await;
-    world.pass_seconds(2 * 3600).await;
     let (outcome, said) = world.status().await;
-    assert_eq!(outcome, Outcome::Fine, "{said}");
-    world.pass_seconds(23 * 3600).await;
+    assert_eq!(outcome, Outcome::FaultFound, "one side may still have the wrong key: {said}");
+    let copy = world.copy_of(1).await.id;
+    world.internal.attach(copy, "a.txt", "text/plain", b"a").await.unwrap();
+    world.pass_seconds(11).await;
+    let (outcome, said) = world.status().await;
+    assert_eq!(outcome, Outcome::Fine, "every side has sent one with the right key since: {said}");
+    world.settle().await;
+    world.one_more_pass_writes_nothing().await;
+    world.pass_seconds(25 * 3600).await;
     assert_eq!(refused(&world).await, None, "a day has passed");
 }

@@ -739,7 +739,11 @@ impl World {
 
     /// The verb `resume`, as an operator calls it beside the running bridge: what it says, or its error.
     pub async fn resume(&self, what: &str, create: bool) -> Result<String, String> {
-        let (resume, config) = (Resume { what: what.into(), create }, self.config.clone());
+        self.resumes(Resume { what: what.into(), create, keep: false, yes: true }).await
+    }
+
+    pub async fn resumes(&self, resume: Resume) -> Result<String, String> {
+        let config = self.config.clone();
         let now = self.clock.now_ms();
         let verb = move |store: &mut dyn Store| {
             let mut out = Vec::new();

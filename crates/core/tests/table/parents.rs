@@ -12,11 +12,11 @@ const INSIDE: Side = Side::Internal;
 
 fn kept_back(entries: &str, of: &str) -> String {
     format!(
-        "private_log inside: {entries} kept back: they may be copies from the {of} (no right), which cannot be read; they cross when it can, with `itop-bridge resume`, or with parent_entries = \"send\""
+        "private_log inside: {entries} kept back: they may be copies from the {of} (no right), which cannot be read; they cross when it can, or with parent_entries = \"send\""
     )
 }
 
-const MAY_BE_REWORDED: &str = "private_log inside: 1 new entry is kept back: the parent UserRequest 40 has an entry of that author and moment in other words, as where somebody reworded it or its copy; they cross with `itop-bridge resume`, or with parent_entries = \"send\"";
+const MAY_BE_REWORDED: &str = "private_log inside: 1 new entry is kept back: the parent UserRequest 40 has an entry of the same author and moment in other words: somebody may have reworded it, or its copy; they cross with parent_entries = \"send\"";
 
 pub fn entries() -> Vec<Case> {
     let [a, b] = [said("a"), said("b").at("10:05")];
@@ -259,7 +259,7 @@ pub fn entries() -> Vec<Case> {
         )
         .notes(["held [a+b], waiting [] of the private log inside"])
         .conflict(
-            "private_log inside: 2 new entries are kept back: they may be copies from the parent UserRequest 40 (no right), which cannot be read; they cross when it can, with `itop-bridge resume`, or with parent_entries = \"send\"",
+            "private_log inside: 2 new entries are kept back: they may be copies from the parent UserRequest 40 (no right), which cannot be read; they cross when it can, or with parent_entries = \"send\"",
         )
         .looks_again_at(NOW + ENTRY_SETTLES_MS),
         case(

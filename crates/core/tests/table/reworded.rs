@@ -315,7 +315,7 @@ pub fn unsent() -> Vec<Case> {
             int().log([x()]).family([], [40]),
         )
         .notes(["a reworded to x of the private log inside"])
-        .conflict("private_log inside: 1 new entry is kept back: they may be copies from the former parent UserRequest 40 (no right), which cannot be read; they cross when it can, with `itop-bridge resume`, or with parent_entries = \"send\""),
+        .conflict("private_log inside: 1 new entry is kept back: they may be copies from the former parent UserRequest 40 (no right), which cannot be read; they cross when it can, or with parent_entries = \"send\""),
         case(
             "one that waits does not wait anew, and crosses with the words that it has",
             child().waits(INSIDE, &[(a.clone(), NOW)]),

@@ -1,12 +1,11 @@
 //! `external`: a customer's name, and its leaving. One verb, one file.
 
-use std::io::{IsTerminal as _, Write};
+use std::io::Write;
 use std::path::Path;
 
-use anyhow::bail;
 use clap::{Args, Subcommand};
 
-use super::ask::is_agreed;
+use super::ask::is_agreed_or_refused;
 use super::{Outcome, store, ticket};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -44,7 +43,7 @@ pub(super) fn run(
     store::is_there(&config)?;
     // Nobody else works on it: what `serve` holds in hand goes by the names that it began with.
     let mut store = store::open(&config, |path| SqliteStore::open_exclusive(path))?;
-    in_store(external, &mut store, &config, &ask, clock.now_ms(), out)
+    in_store(external, &mut store, &config, &is_agreed_or_refused, clock.now_ms(), out)
 }
 
 /// What a verb does to a store.
@@ -60,13 +59,6 @@ pub fn in_store(
         ExternalVerb::Rename(verb) => rename::rename(verb, store, config, out),
         ExternalVerb::Remove(verb) => remove::remove(verb, store, config, ask, now_ms, out),
     }
-}
-
-fn ask(question: &str) -> anyhow::Result<bool> {
-    if !std::io::stdin().is_terminal() {
-        bail!("nothing was changed: nobody can be asked here. Add --yes");
-    }
-    Ok(is_agreed(question)?)
 }
 
 /// Why an external cannot be what was asked for, where the store does not know it.

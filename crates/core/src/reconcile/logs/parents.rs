@@ -144,17 +144,17 @@ impl One<'_> {
         let (mut why, mut when) = (Vec::new(), "");
         if !unreadable.is_empty() {
             why.push(format!("they may be copies from the {}, which cannot be read", unreadable.join(" or the ")));
-            when = " when it can,";
+            when = " when it can, or";
         }
         if !reworded_in.is_empty() {
             let of = reworded_in.join(" or the ");
-            why.push(format!("the {of} has an entry of that author and moment in other words, as where somebody reworded it or its copy"));
+            why.push(format!("the {of} has an entry of the same author and moment in other words: somebody may have reworded it, or its copy"));
             when = "";
         }
         Conflict {
             about: format!("{} {}", self.state.log.attribute(), self.state.from.place()),
             text: format!(
-                "{count}{entries} kept back: {}; they cross{when} with `itop-bridge resume`, or with parent_entries = \"send\"",
+                "{count}{entries} kept back: {}; they cross{when} with parent_entries = \"send\"",
                 why.join("; ")
             ),
             is_older: false,
