@@ -213,7 +213,8 @@ impl<'a> Names<'a> {
     }
 
     fn is_of_entries_kept_back(&self, about: &str) -> bool {
-        let logs = self.link.iter().flat_map(|link| &link.logs).filter(|log| !log.held.is_empty());
+        let goes_on = self.link.iter().filter(|link| link.why_halted().is_none());
+        let logs = goes_on.flat_map(|link| &link.logs).filter(|log| !log.held.is_empty());
         logs.into_iter().any(|log| format!("{} {}", log.log.attribute(), log.from.place()) == about)
     }
 

@@ -247,6 +247,12 @@ impl Contradiction {
         }
     }
 
+    /// Whether the iTop of this side may be another one than it was.
+    pub fn is_of_another_itop(&self, name: &str) -> bool {
+        use Contradiction::{CameBackAnother, Exchanged, Taken};
+        matches!(self, Exchanged { .. } | Taken { .. } | CameBackAnother { .. }) && self.is_about(name)
+    }
+
     /// What to do about it.
     pub fn mend(&self) -> String {
         match self {

@@ -860,7 +860,8 @@ async fn in_a_terminal_a_line_is_edited_as_in_a_shell() {
     terminal.answers("Their team", "\x1b").await;
     terminal.answers("How is the customer told", "\x1b[A\r").await;
     terminal.answers("Shall the customer's private log", "\r").await;
-    terminal.answers("Shall the provider's private log", "n\r").await;
+    terminal.answers("Shall the provider's private log", "maybe\x15rubbish\r").await;
+    terminal.answers("write y or n", "n\r").await;
     terminal.answers("How do both iTops reach the bridge?", "\x1b").await;
     terminal.answers("Shall the provider's private log", "\x1b").await;
     terminal.answers("Shall the customer's private log", "n\r").await;

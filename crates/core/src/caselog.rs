@@ -238,7 +238,7 @@ impl LogState {
 
     /// An operator keeps these where they are, for good.
     pub(crate) fn keep_back_for_good(&mut self) {
-        for KeptBack { key, of } in std::mem::take(&mut self.held) {
+        for KeptBack { key, of, .. } in std::mem::take(&mut self.held) {
             self.kept.extend(of.into_iter().next().map(|parent| Kept { key: key.clone(), parent, reference: None }));
             self.delivered.push(key);
         }

@@ -89,6 +89,9 @@ pub struct KeptBack {
     /// before a person can take the child from its parent, and what comes later is none of that parent's.
     #[serde(default)]
     pub of: Vec<ParentKey>,
+    /// The parent that had an entry of its author and moment in other words. That may be gone by now: the doubt stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<ParentKey>,
 }
 
 /// An entry that is not yet known to be the ticket's own: iTop saves the children before the parent.

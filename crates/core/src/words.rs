@@ -296,7 +296,10 @@ fn asks_a_console(address: &str) -> bool {
     let Some((page, query)) = address.split_once('?') else { return false };
     let asks = |name: &str| query.split('&').any(|pair| pair.starts_with(name));
     let is_root = page.ends_with('/') || page.ends_with("/index.php");
-    (is_root && asks("operation=") && asks("class=")) || asks("exec_module=itop-") || asks("auth_pwd=")
+    (is_root && asks("operation=") && asks("class="))
+        || asks("exec_module=itop-")
+        || asks("auth_pwd=")
+        || asks("auth_token=")
 }
 
 /// Where an address of the console ends that was broken at the end of a line: what follows goes on with its query.

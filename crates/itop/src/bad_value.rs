@@ -92,7 +92,7 @@ pub(crate) fn of_sql(number: i64, text: &str) -> Option<BadValue> {
         1264 | 1265 | 1292 | 1366 => ValueFault::NotAllowed,
         // A trigger of the installation's own; a CHECK of MySQL's; one of MariaDB's.
         1644 | 3819 | 4025 => {
-            let said = reason(text).map(|said| format!(": {said}")).unwrap_or_default();
+            let said = reason(number, text).map(|said| format!(": {said}")).unwrap_or_default();
             let words = format!("the database does not take the value{said} (SQL error {number})");
             return Some(BadValue { attribute: None, fault: ValueFault::NotAllowed, words });
         }
@@ -110,10 +110,12 @@ pub(crate) fn of_sql(number: i64, text: &str) -> Option<BadValue> {
     Some(BadValue { attribute, fault, words })
 }
 
-/// The database's own words. In an update's answer iTop's follow.
-fn reason(text: &str) -> Option<&str> {
-    let (_, reason) = text.split_once("mysql_error = ")?;
-    Some(reason.split_once(": id = ").map_or(reason, |(reason, _)| reason).trim())
+/// The database's own words: the query before them has a person's. An update's answer has all of it twice.
+fn reason(number: i64, text: &str) -> Option<String> {
+    const MOST: usize = 200;
+    let (before, reason) = text.rsplit_once(&format!("mysql_errno = {number}, mysql_error = "))?;
+    let reason = if before.contains("issues = {0=>") { reason.strip_suffix('}').unwrap_or(reason) } else { reason };
+    Some(reason.trim().chars().take(MOST).collect())
 }
 
 /// ``for column `itop`.`ticket`.`title` at row 1`` (MariaDB), `for column 'title' at row 1` (MySQL).
@@ -177,7 +179,7 @@ mod tests {
             assert_eq!((number, found.fault), (1406, ValueFault::TooManyBytes));
             assert_eq!(found.attribute.as_deref(), Some("description"));
         }
-        let said = "Failed to issue SQL query: query = UPDATE `ticket` SET `title` = 'x', mysql_errno = 1644, mysql_error = A title must not shout";
+        let said = "Failed to issue SQL query: query = UPDATE `ticket` SET `title` = 'mysql_error = x', mysql_errno = 1644, mysql_error = A title must not shout";
         let caught = format!("{said}: id = 16, class = UserRequest, issues = {{0=>{said}}}");
         for (code, text) in [(1644, said), (100, caught.as_str())] {
             let found = of_sql(sql_number(code, text), text).expect("a bad value");

@@ -120,7 +120,7 @@ pub fn mend(error: &StoreError) -> &'static str {
     }
 }
 
-/// The sides of which the store knows another iTop by their name or address. They are not asked: one of them may be shown
+/// The sides whose iTop may be another one, as the store knows it. They are not asked: one of them may be shown
 /// the other's password.
 pub(super) fn contradicted(config: &Config) -> Vec<String> {
     let path = &config.store.path;
@@ -129,5 +129,5 @@ pub(super) fn contradicted(config: &Config) -> Vec<String> {
     };
     let Ok(Compared { contradictions, .. }) = sides::compare(&mut store, config) else { return Vec::new() };
     let all = std::iter::once(&config.internal.name).chain(config.externals.iter().map(|of| &of.side.name));
-    all.filter(|side| contradictions.iter().any(|found| found.is_about(side))).cloned().collect()
+    all.filter(|side| contradictions.iter().any(|found| found.is_of_another_itop(side))).cloned().collect()
 }

@@ -15,7 +15,7 @@ use crate::moment::moment;
 use crate::refused;
 use crate::running::Running;
 use crate::sentences::{self, Names};
-use crate::sides::{self, Compared};
+use crate::sides::{self, Compared, Contradiction};
 use crate::span::span;
 use crate::standing::{Is, SideStands, Sides, Standing, Ticket, Waits, Word};
 use crate::store::{Instance, MAX_ROWS, QueueRow, Store, Stored, Tally};
@@ -274,7 +274,11 @@ fn of_the_bridge(store: &mut dyn Store, config: &Config, now_ms: i64) -> anyhow:
         )
     });
     let Compared { contradictions, .. } = sides::compare(store, config)?;
-    let contradictions = contradictions.iter().map(|found| format!("{found}; {}", found.mend()));
+    // That there is no customer is said by itself.
+    let contradictions = contradictions
+        .iter()
+        .filter(|found| **found != Contradiction::None)
+        .map(|found| format!("{found}; {}", found.mend()));
     Ok(contradictions.chain(older).chain(refused).collect())
 }
 

@@ -37,11 +37,12 @@ pub(super) struct Dates {
     is_confirmed: bool,
     /// A date was read in no format, and none has been read since.
     is_unread: bool,
+    has_warned: bool,
 }
 
 impl Default for Dates {
     fn default() -> Dates {
-        Dates { format: DateFormat::iso(), is_confirmed: false, is_unread: false }
+        Dates { format: DateFormat::iso(), is_confirmed: false, is_unread: false, has_warned: false }
     }
 }
 
@@ -221,6 +222,7 @@ impl Shared {
                 self.learn_date_format(itop, objects).await;
             }
         } else if itop.dates().is_unread && !printed(objects).is_empty() {
+            let _one_at_a_time = itop.learning_dates.lock().await;
             self.reads_dates(itop).await;
         }
         objects.iter_mut().for_each(|object| itop.to_iso(object));
@@ -246,7 +248,10 @@ impl Shared {
         candidates.retain(fits);
         match self.confirmed(itop, &printed, &candidates).await {
             Ok(Some(format)) => self.prints_dates_as(itop, format).await,
-            Ok(None) if candidates.is_empty() => self.reads_no_date(itop, first.text).await,
+            Ok(None) if candidates.is_empty() => {
+                let of_none = printed.iter().find(|printed| DateFormat::candidates(printed.text).is_empty());
+                self.reads_no_date(itop, of_none.unwrap_or(first).text).await;
+            }
             // None of these can tell the formats apart, or the ticket has changed meanwhile: the next one does.
             Ok(None) => {}
             Err(failure) => {
@@ -332,10 +337,12 @@ impl Shared {
         if std::mem::replace(&mut itop.dates().is_unread, true) {
             return;
         }
-        tracing::warn!(
-            itop = %itop.name,
-            "this iTop prints a date as {text:?}, which can be read in no format: set `date_format` of this side to its `date_and_time_format`; until then its dates are unknown"
-        );
+        if !std::mem::replace(&mut itop.dates().has_warned, true) {
+            tracing::warn!(
+                itop = %itop.name,
+                "this iTop prints a date as {text:?}, which can be read in no format: set `date_format` of this side to its `date_and_time_format`; until then its dates are unknown"
+            );
+        }
         self.keep_unread(itop, Some(text.to_owned())).await;
     }
 

@@ -328,7 +328,8 @@ pub fn text_to_html(text: &str) -> String {
 pub fn html_to_text(html: &str) -> String {
     // A table's rows are all as wide as its widest, and a line has a sign for each quotation around it.
     const MOST_TAGS_TIMES_BYTES: usize = 4 << 20;
-    let html = &*links::marked(html);
+    let marked = links::marked(html, laid_out);
+    let html = marked.html.as_str();
     let tags = html.bytes().filter(|byte| *byte == b'<').count();
     let text = match tags.saturating_mul(html.len()) > MOST_TAGS_TIMES_BYTES {
         true => laid_out(&without_layout(html)),
@@ -336,7 +337,7 @@ pub fn html_to_text(html: &str) -> String {
             .filter(|text| text.len() <= 16 * html.len() + 1024)
             .unwrap_or_else(|| laid_out(&without_layout(html))),
     };
-    links::with_addresses(text)
+    marked.with_addresses(text)
 }
 
 fn laid_out(html: &str) -> String {

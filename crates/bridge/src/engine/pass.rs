@@ -72,10 +72,12 @@ enum Applied {
 
 impl<'a> Pass<'a> {
     pub fn new(shared: &'a Shared, lane: &'a Lane, policy: Arc<Policy>, claim: Claim, files: InHand) -> Pass<'a> {
-        let (link_id, link) = match &claim.link {
+        let (link_id, mut link) = match &claim.link {
             Some((id, link)) => (Some(*id), with_iso_dates(link, &shared.internal, &lane.external)),
             None => (None, Link::unborn(no_ticket())),
         };
+        // Of what counted as removed before anybody took down when, it was long ago.
+        link.takes_down_removed(0);
         Pass {
             shared,
             lane,
@@ -425,6 +427,7 @@ impl<'a> Pass<'a> {
                 self.shared.internal.ids_may_start_over();
             }
             if let Some(side) = halt.kind.vanished() {
+                self.link.takes_down_removed(self.shared.now_ms());
                 self.link.lost_its_ticket(side, self.shared.now_ms());
             }
             self.link.halt = Some(halt);

@@ -106,7 +106,7 @@ impl Pass<'_> {
             {
                 self.look_at_what_it_did(&error);
                 answer = self.send_stimulus(on, stimulus, sent, target).await?;
-            } else if blames_an_unnamed_value(&error) && !is_searched {
+            } else if error.had_no_effect() && blames_an_unnamed_value(&error) && !is_searched {
                 is_searched = true;
                 answer = self.without_what_is_to_blame(on, stimulus, sent, target, error).await?;
             } else {
@@ -134,7 +134,7 @@ impl Pass<'_> {
                 self.put_other_words(on, &mut less[at], &refused);
             }
             match self.send_stimulus(on, stimulus, &less, target).await? {
-                Err(error) if blames_an_unnamed_value(&error) => {
+                Err(error) if error.had_no_effect() && blames_an_unnamed_value(&error) => {
                     (self.link.refused, self.link.conflicts) = (known.0.clone(), known.1.clone());
                 }
                 answer => {

@@ -177,6 +177,9 @@ impl Standing {
         let link = stored.map(|stored| &stored.link);
         let waits = ticket.waits();
         let next_ms = ticket.next_ms(&waits);
+        // Of a side that is down it is said already why the ticket's calls fail.
+        let is_down = waits.iter().any(|waits| matches!(waits, Waits::Down { .. }));
+        let is_served = !waits.contains(&Waits::NotServed);
         let mut is = Vec::new();
         is.extend(link.into_iter().flat_map(halts));
         is.extend(row.filter(|row| row.parked && is_own(row, link)).map(|row| Is::Parked(failing(row, next_ms))));
@@ -191,13 +194,15 @@ impl Standing {
             }
             is.extend(link.held.iter().map(|held| Is::KeptBack(ticket.kept_back(link, held, next_ms))));
         }
-        is.extend(row.filter(|row| !row.parked && row.attempts > 0).map(|row| Is::Failing(failing(row, next_ms))));
+        let failed = row.filter(|row| !row.parked && row.attempts > 0 && !is_down);
+        is.extend(failed.map(|row| Is::Failing(failing(row, next_ms))));
         is.extend(link.into_iter().flat_map(|link| ticket.disagreements(link)));
         if link.map_or(row.is_some(), |link| link.internal.is_none()) {
             is.push(Is::NoCounterpart);
         }
         match row {
-            Some(row) if row.leased => is.push(Is::UnderWay),
+            // The lease of a process that was killed runs on.
+            Some(row) if row.leased && is_served => is.push(Is::UnderWay),
             Some(row) if is.iter().all(|is| matches!(is, Is::NoCounterpart)) => is.push(Is::Due { at_ms: row.due_ms }),
             _ => {}
         }

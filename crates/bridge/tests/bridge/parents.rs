@@ -191,7 +191,6 @@ async fn what_is_written_as_plain_text_on_a_parent_stays_there_too(versions: Ver
     }
 }
 
-/// iTop saves the children, each with its hooks, before the parent: a pass sees the copy alone.
 async fn what_was_reworded_before_anybody_looked_is_kept_back(versions: Versions) {
     for (side, where_it_was_reworded) in Side::BOTH.into_iter().flat_map(|side| [(side, true), (side, false)]) {
         let mut family = Family::new(versions, side).await;
@@ -224,6 +223,7 @@ async fn what_was_reworded_before_anybody_looked_is_kept_back(versions: Versions
     }
 }
 
+/// iTop saves the children, each with its hooks, before the parent: a pass sees the copy alone.
 async fn what_stands_in_the_child_before_it_stands_in_the_parent_stays_too(versions: Versions) {
     for side in Side::BOTH {
         for dies in [false, true] {

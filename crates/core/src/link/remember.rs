@@ -86,6 +86,7 @@ impl Link {
             LogNote::Settled(keys) => state.are_settled(keys),
             LogNote::Kept(kept) => {
                 state.delivered.extend(kept.iter().map(|kept| kept.key.clone()));
+                state.kept.retain(|known| !kept.iter().any(|kept| kept.key == known.key));
                 state.kept.extend(kept.iter().cloned());
             }
             LogNote::OfUnknownOrigin { held, waiting, own } => {

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CopyState, Link};
+use super::{CopyState, Enclosure, Link};
 use crate::mark::FileKind;
 use crate::ticket::Side;
 
@@ -59,7 +59,8 @@ impl Link {
         for document in self.documents.iter_mut().filter(|document| went(document.kind.file_kind(), "")) {
             document.state.take_if(|state| *state == CopyState::RemovedByPerson);
         }
-        for enclosure in self.enclosures.iter_mut().filter(|enclosure| went(enclosure.kind(), &enclosure.key())) {
+        let here = |enclosure: &&mut Enclosure| enclosure.from != side && went(enclosure.kind(), &enclosure.key());
+        for enclosure in self.enclosures.iter_mut().filter(here) {
             enclosure.state.take_if(|state| *state == CopyState::RemovedByPerson);
         }
     }

@@ -116,7 +116,11 @@ fn forget_lost_files(state: &mut LogState, entries: &[Entry], restored: &Ticket)
     state.removed.clear();
     let carried = listed().filter_map(|file| carried_by(state, file)?.place_in(entries)).max();
     let lost = &entries[carried.map_or(0, |place| place + 1)..];
-    state.delivered.retain(|key| !lost.iter().any(|entry| entry.key == *key));
+    // What stays on its side was in no file, and is no newer for it.
+    let stays = |key: &EntryKey| state.kept.iter().any(|kept| kept.key == *key);
+    let is_lost = |key: &EntryKey| lost.iter().any(|entry| entry.key == *key) && !stays(key);
+    let delivered = std::mem::take(&mut state.delivered);
+    state.delivered = delivered.into_iter().filter(|key| !is_lost(key)).collect();
     state.files.retain(|id| is_there(*id));
 }
 

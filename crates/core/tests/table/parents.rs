@@ -164,9 +164,18 @@ pub fn entries() -> Vec<Case> {
         .conflict(MAY_BE_REWORDED),
         case(
             "for good, without another wait",
-            child().keeps_back(INSIDE, &[&b.clone().at("10:00")], 40),
+            child()
+                .keeps_back(INSIDE, &[&b.clone().at("10:00")], 40)
+                .log(INSIDE, |log| log.held[0].doubt = Some(parent(40))),
             ext(),
             int().log([b.clone().at("10:00")]).child_of([40]).family([not_paired(of_a)], []),
+        )
+        .conflict(MAY_BE_REWORDED),
+        case(
+            "also where the parent's entry is gone by now",
+            child().keeps_back(INSIDE, &[&b], 40).log(INSIDE, |log| log.held[0].doubt = Some(parent(40))),
+            ext(),
+            int().log([b.clone()]).child_of([40]).family([not_paired(&[])], []),
         )
         .conflict(MAY_BE_REWORDED),
         case(

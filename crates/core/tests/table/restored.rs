@@ -1,6 +1,7 @@
 //! One side's iTop was restored from a backup, and an operator has gone on with it.
 
 use itop_bridge_core::link::CopyState;
+use itop_bridge_core::parents::Kept;
 use itop_bridge_core::policy::StatusToExternal;
 use itop_bridge_core::{FileKind, Link, Policy, Side};
 
@@ -133,6 +134,18 @@ pub fn restored() -> Vec<Case> {
         )
         .policy(private_logs)
         .writes(["send c of the private log outside"])
+        .notes([forgotten]),
+        case(
+            "what stays on its side is not sent for a file that is lost",
+            inside(link().delivered(Side::External, [a.clone(), b.clone()]).logged(Side::External, [300]).log(
+                Side::External,
+                |log| log.kept.push(Kept { key: b.0.key.clone(), parent: parent(40), reference: None }),
+            )),
+            ext().files([]).log([a.clone(), b.clone()]),
+            int().files([]),
+        )
+        .policy(private_logs)
+        .writes(["send a of the private log outside"])
         .notes([forgotten]),
         case(
             "all of them where no file is left",

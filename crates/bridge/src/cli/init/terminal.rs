@@ -1,5 +1,5 @@
-//! The terminal of the process. Lines are edited by rustyline, with the keys of a shell (Ctrl-U, Ctrl-W, Ctrl-A); lists
-//! and yes or no are inquire's.
+//! The terminal of the process. Lines are edited by rustyline, with the keys of a shell (Ctrl-U, Ctrl-W, Ctrl-A), also yes
+//! and no; lists are inquire's.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -56,7 +56,15 @@ impl Prompt for Terminal {
     }
 
     fn agree(&mut self, question: &str, offered: bool) -> anyhow::Result<bool> {
-        answer(inquire::Confirm::new(question).with_default(offered).prompt())
+        let prompt = format!("? {question} ({}) ", if offered { "Y/n" } else { "y/N" });
+        loop {
+            match Line::new(false)?.read(&prompt, None)?.trim().to_lowercase().as_str() {
+                "" => return Ok(offered),
+                "y" | "yes" => return Ok(true),
+                "n" | "no" => return Ok(false),
+                _ => self.say("write y or n")?,
+            }
+        }
     }
 
     fn say(&mut self, text: &str) -> anyhow::Result<()> {

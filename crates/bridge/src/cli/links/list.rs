@@ -58,6 +58,8 @@ pub(super) fn list(
     let of = match list.side.as_ref().map(|name| (name, ticket::side(config, name))) {
         None | Some((_, Some(Instance::Internal))) => None,
         Some((_, Some(Instance::External(name)))) => Some(name),
+        // The pairs of a customer that has left are kept, as ended.
+        Some((name, None)) if !store.links(Some(name), 0, 1, None)?.is_empty() => Some(name.clone()),
         Some((name, None)) => bail!("there is no side {name:?}{}", ticket::sides(config)),
     };
     let sides = Sides::read(store, config)?;

@@ -1,7 +1,8 @@
 //! Links in what becomes text: their words, and their address where the words do not say it. On the way through the layout
 //! a link is held by characters that Unicode keeps out of every text.
 
-use std::borrow::Cow;
+use std::cell::RefCell;
+use std::rc::Rc;
 
 use lol_html::html_content::ContentType;
 use lol_html::{EndTagHandler, RewriteStrSettings, element, rewrite_str};
@@ -10,26 +11,28 @@ const BEGINS: char = '\u{FDD0}';
 const ADDRESS: char = '\u{FDD1}';
 const ENDS: char = '\u{FDD2}';
 
-/// The HTML with each link that people can follow held by these characters, and no such character of its own.
-pub fn marked(html: &str) -> Cow<'_, str> {
-    let html: Cow<'_, str> = match html.contains([BEGINS, ADDRESS, ENDS]) {
-        true => html.replace([BEGINS, ADDRESS, ENDS], "").into(),
-        false => html.into(),
-    };
-    if !html.contains("href") && !html.contains("HREF") {
-        return html;
+/// HTML in which each link that people can follow is held by these characters, with the number of its address. A text may
+/// bring such characters too, also as references: they are dropped, and lead to no other address.
+pub struct Marked {
+    pub html: String,
+    addresses: Vec<String>,
+}
+
+/// `read`: HTML without a link as text.
+pub fn marked(html: &str, read: impl Fn(&str) -> String) -> Marked {
+    if !html.as_bytes().windows(4).any(|letters| letters.eq_ignore_ascii_case(b"href")) {
+        return Marked { html: html.to_owned(), addresses: Vec::new() };
     }
+    let found = Rc::new(RefCell::new(Vec::new()));
     let mark = element!("a[href]", |link| {
-        // As it is written: an entity in it is read where it stands then.
-        let address = link.get_attribute("href").unwrap_or_default();
-        let address = address.trim().replace('<', "&lt;").replace('>', "&gt;");
-        let can_be_followed = ["http://", "https://", "ftp://", "mailto:"]
-            .iter()
-            .any(|scheme| address.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)));
+        let written = link.get_attribute("href").unwrap_or_default();
         link.remove_attribute("href");
-        let Some(ends) = link.end_tag_handlers().filter(|_| can_be_followed) else { return Ok(()) };
+        let Some(ends) = link.end_tag_handlers().filter(|_| can_be_followed(&written)) else { return Ok(()) };
+        let mut found = found.borrow_mut();
+        let number = found.len();
+        found.push(written);
         let end: EndTagHandler<'_> = Box::new(move |tag| {
-            tag.before(&format!("{ADDRESS}{address}{ENDS}"), ContentType::Html);
+            tag.before(&format!("{ADDRESS}{number}{ENDS}"), ContentType::Text);
             Ok(())
         });
         ends.push(end);
@@ -37,38 +40,73 @@ pub fn marked(html: &str) -> Cow<'_, str> {
         Ok(())
     });
     let settings = RewriteStrSettings::new().with_strict(false).append_element_content_handler(mark);
-    rewrite_str(&html, settings).map_or(html, Cow::Owned)
+    let rewritten = rewrite_str(html, settings);
+    // As it is written an address has references, such as `&amp;`.
+    let plain = |written: &String| match written.contains('&') {
+        true => read(&written.replace('<', "&lt;").replace('>', "&gt;")),
+        false => written.clone(),
+    };
+    let addresses = found.borrow().iter().map(|written| without_login(plain(written).trim())).collect();
+    Marked { html: rewritten.unwrap_or_else(|_| html.to_owned()), addresses }
 }
 
-/// The text with `words (address)` for each link.
-pub fn with_addresses(text: String) -> String {
-    if !text.contains(BEGINS) {
-        return text;
+fn can_be_followed(address: &str) -> bool {
+    let address = address.trim_start();
+    ["http://", "https://", "ftp://", "mailto:"]
+        .iter()
+        .any(|scheme| address.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))
+}
+
+/// Nobody's name and password are shown.
+fn without_login(address: &str) -> String {
+    let address: String = address.split_whitespace().collect();
+    let Some((scheme, rest)) = address.split_once("//") else { return address };
+    let host = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..host].rsplit_once('@') {
+        Some((login, _)) => format!("{scheme}//{}", &rest[login.len() + 1..]),
+        None => address,
     }
-    let (mut out, mut open): (String, Vec<usize>) = (String::with_capacity(text.len()), Vec::new());
-    let mut rest = text.as_str();
-    while let Some(at) = rest.find([BEGINS, ADDRESS, ENDS]) {
-        let (before, mark) = rest.split_at(at);
-        out.push_str(before);
-        let mut characters = mark.chars();
-        let mark = characters.next();
-        rest = characters.as_str();
-        if mark == Some(BEGINS) {
-            open.push(out.len());
-        } else if let (Some(ADDRESS), Some((address, after))) = (mark, rest.split_once(ENDS)) {
-            rest = after;
-            let address: String = address.split_whitespace().collect();
-            let words = open.pop().map_or("", |from| &out[from..]).trim().to_owned();
-            let bare = address.split_once("mailto:").map_or(&*address, |(_, bare)| bare).trim_end_matches('/');
-            match words.is_empty() {
-                true => out.push_str(&address),
-                false if words.contains(bare) => {}
-                false => out.extend([" (", &address, ")"]),
+}
+
+impl Marked {
+    /// The text that was made of the HTML, with `words (address)` for each link.
+    pub fn with_addresses(&self, text: String) -> String {
+        if !text.contains([BEGINS, ADDRESS, ENDS]) {
+            return text;
+        }
+        let (mut out, mut open): (String, Vec<usize>) = (String::with_capacity(text.len()), Vec::new());
+        let mut rest = text.as_str();
+        while let Some(at) = rest.find([BEGINS, ADDRESS, ENDS]) {
+            out.push_str(&rest[..at]);
+            let mut characters = rest[at..].chars();
+            let mark = characters.next();
+            rest = characters.as_str();
+            match mark {
+                Some(BEGINS) => open.push(out.len()),
+                Some(ADDRESS) => {
+                    let Some((address, after)) = self.address(rest) else { continue };
+                    rest = after;
+                    let words = open.pop().map_or("", |from| &out[from..]).trim();
+                    let bare = address.strip_prefix("mailto:").unwrap_or(address).trim_end_matches('/');
+                    if words.is_empty() {
+                        out.push_str(address);
+                    } else if !words.contains(bare) {
+                        out.extend([" (", address, ")"]);
+                    }
+                }
+                _ => {}
             }
         }
+        out.push_str(rest);
+        out
     }
-    out.push_str(rest);
-    out
+
+    /// The address whose number stands here, and what comes after it.
+    fn address<'a>(&'a self, rest: &'a str) -> Option<(&'a str, &'a str)> {
+        let (number, after) = rest.split_once(ENDS)?;
+        let address = self.addresses.get(number.parse::<usize>().ok()?)?;
+        Some((address, after))
+    }
 }
 
 #[cfg(test)]
@@ -91,7 +129,12 @@ mod tests {
             ("<a href=\"#top\">up</a> <a href=\"javascript:x()\">run</a> <a name=\"n\">here</a>", "up run here"),
             ("<a href=\"https://w.example/<b>\">x</a>", "x (https://w.example/<b>)"),
             ("<p><a href=\"https://w.example\">never closed</p>", "never closed (https://w.example)"),
-            ("\u{FDD0}a\u{FDD1}b\u{FDD2} <a href=\"https://w.example/\u{FDD2}\">c</a>", "ab c (https://w.example/)"),
+            ("\u{FDD0}a\u{FDD1}b\u{FDD2} <a href=\"https://w.example/\">c</a>", "ab c (https://w.example/)"),
+            (
+                "one &#xFDD1; two words &#xFDD2; and <a href=\"https://w.example/x\">c</a> &#xFDD1;7&#xFDD2;",
+                "one  two words  and c (https://w.example/x) 7",
+            ),
+            ("<a Href=\"https://anna:secret@w.example/x@y\">c</a>", "c (https://w.example/x@y)"),
         ] {
             assert_eq!(html_to_text(html).trim(), text, "{html}");
         }

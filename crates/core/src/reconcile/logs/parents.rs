@@ -25,7 +25,7 @@ struct Sorted {
 
 impl Sorted {
     fn hold(&mut self, key: EntryKey, of: Vec<ParentKey>, doubt: Option<&ParentKey>) {
-        self.held.push(KeptBack { key, of });
+        self.held.push(KeptBack { key, of, doubt: doubt.cloned() });
         self.reworded_in.extend(doubt.cloned());
     }
 }
@@ -85,9 +85,11 @@ impl One<'_> {
         suspects.retain(|(key, _)| !kept.iter().any(|kept| kept.key == *key));
         let mut sorted = Sorted { kept, ..Sorted::default() };
         for (key, of) in suspects {
+            let known = self.state.held.iter().find(|held| held.key == key && held.doubt.is_some());
             let doubt = perhaps.iter().find(|(doubtful, _)| *doubtful == key).map(|(_, parent)| parent);
-            let is_held = doubt.is_some() && self.state.held.iter().any(|held| held.key == key);
-            if is_held || of.iter().any(|origin| family.why_unreadable(origin).is_some()) {
+            if let Some(KeptBack { key, of, doubt }) = known {
+                sorted.hold(key.clone(), of.clone(), doubt.as_ref());
+            } else if of.iter().any(|origin| family.why_unreadable(origin).is_some()) {
                 sorted.hold(key, of, doubt);
             } else {
                 self.wait(family, key, of, doubt, &mut sorted);
@@ -149,7 +151,7 @@ impl One<'_> {
         if !reworded_in.is_empty() {
             let of = reworded_in.join(" or the ");
             why.push(format!("the {of} has an entry of the same author and moment in other words: somebody may have reworded it, or its copy"));
-            when = "";
+            when = if unreadable.is_empty() { "" } else { " when all can be told, or" };
         }
         Conflict {
             about: format!("{} {}", self.state.log.attribute(), self.state.from.place()),
