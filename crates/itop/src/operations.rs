@@ -308,11 +308,13 @@ fn refused_here(asked: Asked, message: String) -> Error {
     }
 }
 
-/// A page that does not say that there is no such image. An SVG begins like one.
+/// A page, or an error of PHP's, that does not say that there is no such image. An SVG begins like one.
 fn is_some_page(body: &[u8]) -> bool {
     let text = answer::as_text(body);
     let begins = |tag: &str| text.trim_start().get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag));
     let is_page = ["<p>", "<!doctype html", "<html", "<head", "<body", "<br"].into_iter().any(begins);
+    // What PHP prints before the answer, where `display_errors` is on: the image may follow.
+    let is_page = is_page || ["warning:", "notice:", "deprecated:", "fatal error:"].into_iter().any(begins);
     is_page && !text.contains(NO_SUCH_IMAGE)
 }
 

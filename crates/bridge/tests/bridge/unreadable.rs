@@ -13,6 +13,7 @@ either_version_on_either_side![
     a_picture_of_a_description_becomes_words_after_a_while,
     a_new_ticket_does_not_wait_for_a_picture_that_cannot_be_read,
     a_clock_that_is_set_forward_gives_no_picture_up,
+    a_warning_before_a_picture_is_no_last_word,
     a_picture_that_comes_back_in_time_crosses_as_it_is,
     while_the_side_is_down_no_picture_is_given_up,
     a_file_that_cannot_be_read_holds_nothing_else_up,
@@ -215,6 +216,20 @@ async fn a_clock_that_is_set_forward_gives_no_picture_up(versions: Versions) {
     let now = pair.world.copy_of(pair.outside).await;
     assert!(!now.field("description").contains("see"), "{}", now.field("description"));
     pair.world.acme().heal();
+    pair.world.settle().await;
+    let copy = pair.world.copy_of(pair.outside).await;
+    assert!(copy.field("description").contains("data:image/png"), "{}", copy.field("description"));
+    pair.world.one_more_pass_writes_nothing().await;
+}
+
+/// With `display_errors`, a warning of PHP's stands before the picture: no word of iTop's that there is none.
+async fn a_warning_before_a_picture_is_no_last_word(versions: Versions) {
+    let pair = Pair::new(versions, Side::External).await;
+    let image = pair.picture().await;
+    let warning = Fault::Warning("Warning: Undefined variable $x in y.php on line 7\n".into());
+    pair.world.acme().fail_when(2, warning, downloads(&image));
+    let description = format!("<p>see {}</p>", image.html);
+    pair.world.acme().update(pair.outside, json!({ "description": description })).await.unwrap();
     pair.world.settle().await;
     let copy = pair.world.copy_of(pair.outside).await;
     assert!(copy.field("description").contains("data:image/png"), "{}", copy.field("description"));
