@@ -162,6 +162,8 @@ impl Pass<'_> {
                 Ok(false) => {}
                 Ok(true) => {
                     self.link.log_mut(from, log).aside_is_over(&key);
+                    // Entries that went meanwhile are remembered as gone by the next look.
+                    self.look_again(self.shared.now_ms());
                     self.link.release(&part);
                     self.wrote(&self.entries_to(from, log), reason);
                 }

@@ -305,6 +305,7 @@ impl One<'_> {
         let LogState { from, log, .. } = *self.state;
         if in_doubt.is_empty() && unsent.is_empty() {
             self.note(LogNote::AsideIsOver { key: key.to_owned() }, plan);
+            plan.look_again(self.source.read_at_ms);
         } else if in_doubt.is_empty() {
             let reason = format!("entries of the {} log {} were kept from that iTop", log.word(), from.place());
             plan.writes.push(Step { write: Write::SendAside { from, log, key: key.to_owned() }, reason });

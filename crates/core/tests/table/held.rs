@@ -116,7 +116,8 @@ pub fn held() -> Vec<Case> {
         .notes([
             &format!("{} arrived as 20 of the private log outside", key(&said("a"))),
             &format!("aside {} over of the private log outside", key(&said("a"))),
-        ]),
+        ])
+        .looks_again_at(NOW),
     ]
 }
 

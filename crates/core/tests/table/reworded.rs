@@ -335,7 +335,8 @@ pub fn unsent() -> Vec<Case> {
         case("one that was set aside arrives with its old words", aside(), ext(), int().log([x()])).notes([
             "a reworded to x of the private log inside",
             "aside private:1:a:20260301100000-7 over of the private log inside",
-        ]),
+        ])
+        .looks_again_at(NOW),
     ];
     rows.into_iter().map(|row| row.policy(private_logs)).collect()
 }

@@ -12,6 +12,7 @@ use crate::world::*;
 
 either_version_on_either_side![
     an_entry_that_goes_while_it_is_on_its_way_is_remembered_as_gone,
+    an_entry_that_goes_while_it_is_kept_back_is_remembered_as_gone,
     an_entry_whose_side_is_restored_while_it_is_on_its_way_arrives_once,
 ];
 
@@ -41,6 +42,26 @@ async fn an_entry_that_goes_while_it_is_on_its_way_is_remembered_as_gone(version
             assert_eq!(count(&way.all_text(), "beta"), 1, "{fault:?}");
             world.one_more_pass_writes_nothing().await;
         }
+    }
+}
+
+/// It was set aside, since something before the other iTop kept it, while the log went on.
+async fn an_entry_that_goes_while_it_is_kept_back_is_remembered_as_gone(versions: Versions) {
+    for from in BOTH_WAYS {
+        let world = Setup::between(versions).start().await;
+        let way = linked(&world, from).await;
+        let page = Fault::Page("<html><body>Please log in</body></html>".into(), Effect::None);
+        way.target.fail_when(2, page, creates_a_log_file);
+        way.write("<p>alpha</p>").await;
+        world.pass_seconds(290).await;
+        assert_eq!(way.lose("alpha"), 1);
+        way.write("<p>beta</p>").await;
+        world.pass_seconds(1_000).await;
+        world.settle().await;
+        for word in ["alpha", "beta"] {
+            assert_eq!(count(&way.all_text(), word), 1, "{word}");
+        }
+        world.one_more_pass_writes_nothing().await;
     }
 }
 
