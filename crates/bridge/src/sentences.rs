@@ -384,7 +384,7 @@ pub fn go_on(side: &str, stop: &Stop) -> String {
 }
 
 fn when(next_ms: Option<i64>) -> String {
-    next_ms.map_or("once nothing holds it back".to_owned(), |at_ms| format!("at {}", moment(at_ms)))
+    next_ms.map_or("as soon as its side takes calls".to_owned(), |at_ms| format!("at {}", moment(at_ms)))
 }
 
 fn times(count: u32) -> String {

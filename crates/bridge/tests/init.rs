@@ -653,7 +653,8 @@ async fn a_public_url_of_this_machine_says_where_to_listen() {
     let world = World::new("listen").await;
     let url = || Some("http://127.0.0.1:18080".to_owned());
     let said = world.run(&Init { public_url: url(), ..world.flags() }, None).await.unwrap();
-    let note = "the bridge listens on 127.0.0.1:18080, where http://127.0.0.1:18080 leads; --listen says otherwise\n";
+    let note =
+        "the bridge listens on 127.0.0.1:18080, where http://127.0.0.1:18080 leads; --listen chooses another address\n";
     assert!(said.contains(&format!("note    {note}")), "{said}");
     assert!(world.written().contains("listen = \"127.0.0.1:18080\"\n"), "{}", world.written());
     let again = || std::fs::remove_file(world.file()).unwrap();
@@ -667,7 +668,7 @@ async fn a_public_url_of_this_machine_says_where_to_listen() {
             "? How do both iTops reach the bridge? [http://127.0.0.1:8080]\n> localhost:18080\n\
              \"localhost:18080\" must be an address that begins with http:// or https://\n\
              ? How do both iTops reach the bridge? [localhost:18080]\n> http://localhost:18080\n\
-             the bridge listens on 127.0.0.1:18080, where http://localhost:18080 leads; --listen says otherwise\n"
+             the bridge listens on 127.0.0.1:18080, where http://localhost:18080 leads; --listen chooses another address\n"
         ),
         "{}",
         person.said

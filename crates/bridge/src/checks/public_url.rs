@@ -134,7 +134,7 @@ fn verdict(seen: &Seen, url: &str, other_port: Option<String>, hooks_came: bool)
         (Seen::TheBridge, _) => Verdict::ok(format!("itop-bridge answers at {url}")),
         (Seen::Nothing(why), true) => Verdict::note(
             format!("nothing answers at {url} from here ({why}), and webhooks have come"),
-            format!("{START} where it does not run; an address that only the iTops reach is well so"),
+            format!("{START} where it does not run; an address that only the iTops reach is fine"),
         ),
         (Seen::Nothing(_), false) if other_port.is_some() => Verdict::note(
             format!("nothing answers at {url} from here: {}", other_port.unwrap_or_default()),

@@ -16,7 +16,7 @@ impl Itop {
             if !self.stores_without(class, id, code, &entity).await? {
                 return Ok(answered.to_owned());
             }
-            tracing::info!(itop = %self.name, class, code, "this iTop escapes HTML once more when it is read; that is undone");
+            tracing::info!(itop = %self.name, class, code, "this iTop escapes HTML twice when it is read; the bridge undoes that");
             self.learn_escaping_once_more(class, code);
         }
         Ok(answered.replace("&amp;", "&"))

@@ -145,7 +145,11 @@ impl Itop {
     /// It calls itself so in what it prints.
     pub fn is_also_at(&self, url: &str, other: &Console) {
         if self.console.lock().unwrap_or_else(PoisonError::into_inner).is_also_at(url, other) {
-            tracing::info!(side = self.name, url, "it calls itself so: what leads there is not told to the other side");
+            tracing::info!(
+                side = self.name,
+                url,
+                "this iTop also uses this address for itself: links to it cross as words"
+            );
         }
     }
 

@@ -430,9 +430,17 @@ async fn why_a_ticket_is_not_carried_is_told_as_far_as_it_is_known() {
     let helpdesk = "only = \"team_id_friendlyname = 'Helpdesk'\"";
     for (acme, sync, why) in [
         ("only = \"all\"", "", "nothing: it is gone\""),
-        (helpdesk, "", "nothing: it does not fit `only`, or is gone\""),
-        ("only = \"all\"", "since = 2026-11-23", "nothing: it was made before `since`, or is gone\""),
-        (helpdesk, "since = 2026-11-23", "nothing: it does not fit `only`, was made before `since`, or is gone\""),
+        (helpdesk, "", "nothing: it does not fit `only`, is gone, or the account may not see it\""),
+        (
+            "only = \"all\"",
+            "since = 2026-11-23",
+            "nothing: it was made before `since`, is gone, or the account may not see it\"",
+        ),
+        (
+            helpdesk,
+            "since = 2026-11-23",
+            "nothing: it does not fit `only`, was made before `since`, is gone, or the account may not see it\"",
+        ),
     ] {
         let log = Log::kept();
         let world = Setup::outside(Version::V3_2).acme(acme).sync(sync).start().await;

@@ -63,7 +63,10 @@ async fn a_configuration_that_was_changed_is_told_until_the_restart() {
 
     // What does not cross has its line, and its why.
     site.ticket("UserRequest", "xerox").await;
-    site.until("it is told", |site| site.log().contains("nothing: it does not fit `only`, or is gone")).await;
+    site.until("it is told", |site| {
+        site.log().contains("nothing: it does not fit `only`, is gone, or the account may not see it")
+    })
+    .await;
     assert_eq!(site.hook("/api/v1/update-ticket", EXTERNAL_KEY, r#"{"id":"999"}"#).await.0, 202);
     site.until("it is told", |site| site.log().contains("nothing: there is no ticket with this id")).await;
     // A wrong key is told at its first use, and not at each.

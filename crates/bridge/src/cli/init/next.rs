@@ -30,7 +30,7 @@ impl Call {
             said,
             "\nNext:\n  \
              {call} check    what is still missing\n  \
-             {call} serve    leave it running: setup wants it so; its log says \"the connection has begun\"\n  \
+             {call} serve    leave it running, setup needs it; its log says \"the connection has begun\"\n  \
              {call} setup --side {external}\n  \
              {call} setup --side {internal}\n{}",
             self.of_every_setup(external)

@@ -23,7 +23,8 @@ impl Questions<'_> {
             return Ok(listen);
         }
         let Some(listen) = own_port(public_url).filter(|own| *own != LISTEN) else { return Ok(LISTEN) };
-        let note = format!("the bridge listens on {listen}, where {public_url} leads; --listen says otherwise");
+        let note =
+            format!("the bridge listens on {listen}, where {public_url} leads; --listen chooses another address");
         match self.dialogue.has_person() {
             true => self.dialogue.say(&note)?,
             false => notes.push(note),

@@ -88,7 +88,7 @@ pub(super) fn list(
     }
     match (rows.is_empty() && unlinked.is_empty(), list.side.is_none() && list.states.is_empty()) {
         (true, true) => writeln!(out, "There is no pair yet.")?,
-        (true, false) => writeln!(out, "No ticket is so.")?,
+        (true, false) => writeln!(out, "No ticket matches.")?,
         (false, _) => writeln!(out, "{}", table(&rows, &unlinked, config))?,
     }
     let all = rows.iter().map(|row| &row.standing).chain(unlinked.iter().map(|ticket| &ticket.standing));
