@@ -60,9 +60,13 @@ impl Shared {
     /// An inline image did not come: why words are to stand in its place, or the failure that it is until then.
     pub(super) fn picture_not_read(&self, itop: &Itop, id: u64, error: &Error) -> Result<String, Failure> {
         let failure = Failure::of(itop, error);
-        // It is asked for without a log-in: where one is wanted, it is not the account's that is refused.
-        if !matches!(failure.kind, Kind::Transient | Kind::Login) {
-            return Ok(failure.text);
+        match failure.kind {
+            // iTop itself says that there is no such picture, or it is none, or too large for that iTop.
+            Kind::Refused | Kind::Gone | Kind::TooLarge => return Ok(failure.text),
+            // It says nothing of the picture.
+            Kind::Throttled { .. } => return Err(failure),
+            // It is asked for without a log-in: where one is wanted, it is not the account's that is refused.
+            _ => {}
         }
         let (failure, is_given_up) = self.not_read(itop, Loaded::InlineImage, id, failure, error);
         if is_given_up { Ok(failure.text) } else { Err(failure) }

@@ -14,6 +14,7 @@ either_version_on_either_side![
     a_new_ticket_does_not_wait_for_a_picture_that_cannot_be_read,
     a_clock_that_is_set_forward_gives_no_picture_up,
     a_warning_before_a_picture_is_no_last_word,
+    a_picture_that_is_asked_for_too_soon_crosses_later,
     a_picture_that_comes_back_in_time_crosses_as_it_is,
     while_the_side_is_down_no_picture_is_given_up,
     a_file_that_cannot_be_read_holds_nothing_else_up,
@@ -234,6 +235,24 @@ async fn a_warning_before_a_picture_is_no_last_word(versions: Versions) {
     let copy = pair.world.copy_of(pair.outside).await;
     assert!(copy.field("description").contains("data:image/png"), "{}", copy.field("description"));
     pair.world.one_more_pass_writes_nothing().await;
+}
+
+/// Whoever asks for fewer calls says nothing of the picture.
+async fn a_picture_that_is_asked_for_too_soon_crosses_later(versions: Versions) {
+    for retry_after in [None, Some("7"), Some("soon")] {
+        let pair = Pair::new(versions, Side::External).await;
+        let image = pair.picture().await;
+        let header = retry_after.map(|after| ("retry-after", after.to_owned()));
+        let throttled = Fault::Proxy { status: 429, header, effect: Effect::None };
+        pair.world.acme().fail_when(1, throttled, downloads(&image));
+        let description = format!("<p>see {}</p>", image.html);
+        pair.world.acme().update(pair.outside, json!({ "description": description })).await.unwrap();
+        pair.world.pass_seconds(300).await;
+        pair.world.settle().await;
+        let copy = pair.world.copy_of(pair.outside).await;
+        assert!(copy.field("description").contains("data:image/png"), "{}", copy.field("description"));
+        pair.world.one_more_pass_writes_nothing().await;
+    }
 }
 
 async fn a_picture_that_comes_back_in_time_crosses_as_it_is(versions: Versions) {
