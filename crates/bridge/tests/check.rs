@@ -851,7 +851,7 @@ async fn what_answers_at_public_url_is_told() {
             Some(format!(
                 "note    itop-bridge public_url: nothing answers at {url} from here (no connection: Connection refused), \
                  and webhooks have come. Mend: {start} where it does not run; an address that only the iTops reach is \
-                 well so."
+                 fine."
             )),
         ),
         (
