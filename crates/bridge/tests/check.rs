@@ -502,14 +502,17 @@ async fn a_default_that_differs_between_customers_names_them() {
     );
 }
 
+/// The lines of acme, and a second customer with these.
+fn beside_beta(own: &str) -> String {
+    format!(
+        "only = \"all\"\n[external.beta]\nurl = \"http://beta\"\nuser = \"bridge\"\npassword = \"Bridge.1234\"\n\
+         api_keys = [\"sk_beta_0123456789\"]\nonly = \"all\"\n{own}"
+    )
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_mend_of_one_customers_default_names_that_customers_section() {
-    let beta = |own: &str| {
-        format!(
-            "only = \"all\"\n[external.beta]\nurl = \"http://beta\"\nuser = \"bridge\"\npassword = \"Bridge.1234\"\n\
-             api_keys = [\"sk_beta_0123456789\"]\nonly = \"all\"\ninternal_defaults = {{ {own} }}"
-        )
-    };
+    let beta = |own: &str| beside_beta(&format!("internal_defaults = {{ {own} }}"));
     let with = |acme_lines: String| World { acme_lines, ..World::new() };
     // The caller of all is none of beta's organisation: another caller in [internal].defaults would break acme.
     let world = with(beta("org = 2"));
@@ -528,14 +531,8 @@ async fn the_mend_of_one_customers_default_names_that_customers_section() {
 
 #[tokio::test(start_paused = true)]
 async fn customers_whose_tickets_get_one_organisation_inside_are_named() {
-    let beta = |own: &str| {
-        format!(
-            "only = \"all\"\n[external.beta]\nurl = \"http://beta\"\nuser = \"bridge\"\npassword = \"Bridge.1234\"\n\
-             api_keys = [\"sk_beta_0123456789\"]\nonly = \"all\"\n{own}"
-        )
-    };
     let lines = async |own: &str| {
-        let world = World { acme_lines: beta(own), ..World::new() };
+        let world = World { acme_lines: beside_beta(own), ..World::new() };
         let lines = world.beside(Path::new("/nowhere/bridge.db"), 0).await;
         lines.into_iter().filter(|line| line.contains(" organisations: ")).collect::<Vec<_>>()
     };

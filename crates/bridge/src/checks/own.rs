@@ -60,10 +60,7 @@ fn shared_organisations(config: &Config) -> Vec<Verdict> {
 
 /// Whether each name stands for the iTop that the store knows by it. Nothing where no store opens: its own line says so.
 fn sides(config: &Config) -> Vec<Verdict> {
-    let path = &config.store.path;
-    let Some(mut store) = path.exists().then(|| SqliteStore::open_to_read(path).ok()).flatten() else {
-        return Vec::new();
-    };
+    let Some(mut store) = opened(config) else { return Vec::new() };
     let compared = store.adopt_server_id(&config.server.id).and_then(|()| sides::compare(&mut store, config));
     let Ok(Compared { contradictions, moved }) = compared else { return Vec::new() };
     let moved = moved.iter().map(|Moved { side, was }| {
@@ -123,11 +120,14 @@ pub fn mend(error: &StoreError) -> &'static str {
 /// The sides whose iTop may be another one, as the store knows it. They are not asked: one of them may be shown
 /// the other's password.
 pub(super) fn contradicted(config: &Config) -> Vec<String> {
-    let path = &config.store.path;
-    let Some(mut store) = path.exists().then(|| SqliteStore::open_to_read(path).ok()).flatten() else {
-        return Vec::new();
-    };
-    let Ok(Compared { contradictions, .. }) = sides::compare(&mut store, config) else { return Vec::new() };
+    let compared = opened(config).and_then(|mut store| sides::compare(&mut store, config).ok());
+    let Some(Compared { contradictions, .. }) = compared else { return Vec::new() };
     let all = std::iter::once(&config.internal.name).chain(config.externals.iter().map(|of| &of.side.name));
     all.filter(|side| contradictions.iter().any(|found| found.is_of_another_itop(side))).cloned().collect()
+}
+
+/// The store, where there is one that opens.
+fn opened(config: &Config) -> Option<SqliteStore> {
+    let path = &config.store.path;
+    path.exists().then(|| SqliteStore::open_to_read(path).ok()).flatten()
 }
