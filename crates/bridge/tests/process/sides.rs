@@ -79,6 +79,13 @@ async fn the_only_customer_leaves() {
     let said = site.verb(&["external", "remove", "acme", "--yes"]).await;
     assert!(said.contains("Ended: 1 pair. acme is removed."), "{said}");
     assert!(site.verb(&["links", "list"]).await.contains("ended"));
+    let its = site.verb(&["links", "list", "--side", "acme"]).await;
+    assert!(
+        its.contains("acme:R-000001") && its.contains("ended"),
+        "the pairs of a customer that left are shown: {its}"
+    );
+    let why = site.refused_verb(&["links", "list", "--side", "gamma"]).await;
+    assert!(why.contains("there is no side \"gamma\""), "{why}");
     assert!(checked(&site).await.starts_with("ok "));
 
     forget_the_log(&site);

@@ -57,6 +57,31 @@ async fn tickets_and_pairs_are_brought_in_beside_a_running_bridge() {
     assert!(bridge.terminate().await.success());
 }
 
+/// Where nobody can be asked, a verb that ends a pair for good wants `--yes`.
+#[tokio::test(flavor = "multi_thread")]
+async fn resume_ends_no_pair_unasked() {
+    let site = Site::new("unasked").await;
+    let bridge = site.serve().await;
+    let ticket = site.ticket("UserRequest", "Printer").await;
+    site.every_ticket_has_one_copy().await;
+    let copy = site.elitery.tickets("UserRequest")[0].id;
+    site.elitery.delete_ticket(copy).await.unwrap();
+    site.acme.update(ticket, json!({"title": "Printer on fire"})).await.unwrap();
+    site.until("the pair halts", |site| site.log().contains("has halted")).await;
+    let before = site.verb(&["links", "show", "acme:R-000001"]).await;
+
+    let why = site.refused_verb(&["resume", "acme:R-000001"]).await;
+    assert!(why.contains("nothing was changed: nobody can be asked here. Add --yes"), "{why}");
+    assert_eq!(site.verb(&["links", "show", "acme:R-000001"]).await, before);
+
+    let said = site.verb(&["resume", "acme:R-000001", "--yes"]).await;
+    assert!(said.contains("the pair ends for good"), "{said}");
+    let ended = |site: &Site| SqliteStore::open_to_read(site.store()).unwrap().tally("acme").unwrap().ended == 1;
+    site.until("the pair ends", ended).await;
+    site.goes_on_without_writing().await;
+    assert!(bridge.terminate().await.success());
+}
+
 /// How many tickets of acme wait in the store.
 fn waiting(site: &Site) -> u64 {
     let mut store = SqliteStore::open_to_read(site.store()).unwrap();

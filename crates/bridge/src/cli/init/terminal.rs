@@ -28,6 +28,10 @@ const ESC_ALONE_MS: u16 = 50;
 /// Terminals on which rustyline does not edit a line, and so cannot hide it.
 const WITHOUT_EDITING: [&str; 3] = ["dumb", "cons25", "emacs"];
 
+/// The keys of a list, which has not all of a shell's: inquire takes a letter with Ctrl for the letter.
+const LIST_KEYS: &str =
+    "↑ ↓ move, Enter chooses, letters narrow the list, Backspace takes one back, Esc a question back";
+
 /// The terminal of the process.
 pub struct Terminal;
 
@@ -52,6 +56,7 @@ impl Prompt for Terminal {
 
     fn choose(&mut self, question: &str, choices: &[String], offered: usize) -> anyhow::Result<usize> {
         let select = inquire::Select::new(question, choices.to_vec()).with_starting_cursor(offered);
+        let select = select.with_help_message(LIST_KEYS);
         Ok(answer(select.raw_prompt())?.index)
     }
 
