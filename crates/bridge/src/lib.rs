@@ -7,7 +7,6 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 mod count;
-pub mod date_format;
 pub mod engine;
 pub mod http;
 pub mod metrics;

@@ -8,9 +8,10 @@ use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
 use itop_bridge::clock::VirtualClock;
 use itop_bridge::config::Config;
-use itop_bridge::http::{HttpState, Inbox, NewKeys, Owner, payload, router};
+use itop_bridge::http::{HttpState, Inbox, NewKeys, Owner, router};
 use itop_bridge::store::{About, DirtyMark, Look, Marked, StoreError, TicketOf};
 use itop_bridge::timing::Timing;
+use itop_bridge_text::payload;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 

@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use itop_bridge_core::caselog::{BatchKey, Difference, Entry, EntryKey, LogName, LogState};
 use itop_bridge_core::{Side, TicketMark};
+use itop_bridge_text::log_entries::entries;
 use itop_client::{FieldValue, LogEntry, Object};
 use serde_json::Value;
-
-use crate::log_entries::entries;
 
 /// Each entry has a key of its own that stays the same; what was delivered is not new, whatever else went, came or
 /// moved; and what a mark says is read back.

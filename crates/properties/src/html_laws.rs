@@ -6,14 +6,13 @@ use std::collections::BTreeMap;
 use itop_bridge_core::TicketKey;
 use itop_bridge_core::text::begins_with_tag;
 use itop_bridge_core::words::{Console, Journey};
-use lol_html::html_content::TextType;
-use lol_html::{RewriteStrSettings, doc_text, element, rewrite_str};
-
-use crate::html::{
+use itop_bridge_text::html::{
     Embedded, InlineImage, embed, html_to_text, inline_images, log_text, text_to_html, with_words_for_all,
     without_image_addresses, without_pictures,
 };
-use crate::words::{is_block, told_in_html};
+use itop_bridge_text::references::{is_block, told_in_html};
+use lol_html::html_content::TextType;
+use lol_html::{RewriteStrSettings, doc_text, element, rewrite_str};
 
 /// No image's address and no secret crosses, all text outside of images does, and nothing grows without bound.
 pub fn html(bytes: &[u8]) {

@@ -1,25 +1,11 @@
 //! What must hold of anything that comes in from outside, one function an entrance: each takes any bytes and
 //! panics where its law does not hold. `fuzz/` looks for bytes that break one; the test of this crate replays
 //! what was found and what real iTops sent.
-//!
-//! The modules that are tried are taken in as files, not as the library that they are part of: a build for
-//! fuzzing then needs neither SQLite nor the server.
 
 mod answer;
 mod case_log;
 mod html_laws;
 mod payload_laws;
-
-#[allow(dead_code)]
-#[path = "../../bridge/src/engine/html.rs"]
-mod html;
-#[path = "../../bridge/src/engine/log_entries.rs"]
-mod log_entries;
-#[allow(dead_code)]
-#[path = "../../bridge/src/http/payload.rs"]
-mod payload;
-#[path = "../../bridge/src/engine/words.rs"]
-mod words;
 
 pub use answer::answer;
 pub use case_log::case_log;

@@ -1,8 +1,7 @@
 //! A webhook's body.
 
+use itop_bridge_text::payload::{Payload, class, id};
 use serde_json::json;
-
-use crate::payload::{Payload, class, id};
 
 /// Whatever a body holds, only what it says is found in it, and what stands behind the ids does not change them.
 pub fn payload(body: &[u8]) {

@@ -1,11 +1,11 @@
 //! What `serve` learnt of a side's server while it worked: the zone of its times, and the size of a call that it
 //! refuses. No iTop tells either.
 
+use itop_bridge_text::date_format::DateFormat;
 use itop_client::base64_len;
 
 use super::Verdict;
 use crate::config::{Config, SideConfig};
-use crate::date_format::DateFormat;
 use crate::engine::{Learnt, LearntRoom, Offsets, RefusedSize, agree_for_a_year};
 use crate::span::span;
 

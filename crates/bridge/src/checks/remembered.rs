@@ -1,11 +1,12 @@
 //! What the store of `serve` knows and `check` shows: which webhooks came, what waits, what stands still.
 
+use itop_bridge_text::date_format::DateFormat;
+
 use super::learnt;
 use super::uncarried::{self, Waiting};
 use super::{Finding, OWN, State, Verdict};
 use crate::config::{Config, SideConfig};
 use crate::count::counted;
-use crate::date_format::DateFormat;
 use crate::engine::{
     FOUND_AGAIN, Learnt, LearntRoom, Offsets, PAUSED, RefusedSize, connection_began_after, is_over_lost_pairs,
     kept_date_format, unread_date,

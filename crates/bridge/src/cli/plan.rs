@@ -9,13 +9,14 @@ use itop_bridge_core::caselog::{BatchFile, EntryKey};
 use itop_bridge_core::document::{Document, DocumentKind, Line, PENDING_REASON};
 use itop_bridge_core::plan::{self, FieldWrite, Note, Step, Stimulus, Value};
 use itop_bridge_core::{FileContent, Link, LogName, Side, Sight, Ticket};
+use itop_bridge_text::html::{log_text, without_image_addresses};
 
 use super::ticket::Named;
 use super::{Outcome, block_on, store, ticket};
 use crate::app;
 use crate::config::Config;
 use crate::count::counted;
-use crate::engine::{Engine, NoPlan, Preview, log_text, without_image_addresses};
+use crate::engine::{Engine, NoPlan, Preview};
 use crate::moment::moment;
 use crate::running::Running;
 use crate::sentences::{self, Names};

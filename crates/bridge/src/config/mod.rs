@@ -15,9 +15,9 @@ use std::sync::Arc;
 
 use itop_bridge_core::Lifecycles;
 use itop_bridge_core::policy::{AttachmentDeletes, HaltLimits, ParentEntries, StatusToExternal, StatusToInternal};
+use itop_bridge_text::date_format::DateFormat;
 use secrecy::SecretString;
 
-use crate::date_format::DateFormat;
 use crate::shell;
 use crate::timing::Timing;
 

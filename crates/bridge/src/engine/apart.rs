@@ -7,14 +7,14 @@ use itop_bridge_core::link::{self, Enclosure, Part, RefusedField};
 use itop_bridge_core::plan::FieldWrite;
 use itop_bridge_core::text::{self, NO_DESCRIPTION};
 use itop_bridge_core::{Side, Ticket};
+use itop_bridge_text::fit::{Fitted, Words};
+use itop_bridge_text::room::{Room, What};
 use itop_client::{BadValue, Effect, Error, ErrorClass, Object, ValueFault};
 
 use super::crossing::{Crossed, Unsure};
 use super::failure::{Failure, Kind};
-use super::fit::{Fitted, Words};
 use super::itop::Format;
 use super::pass::Pass;
-use super::room::{Room, What};
 use super::write::is_too_large;
 
 /// A field as it is sent.

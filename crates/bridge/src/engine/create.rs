@@ -7,6 +7,8 @@ use itop_bridge_core::link::{Creation, Part};
 use itop_bridge_core::plan::{FieldWrite, Value};
 use itop_bridge_core::text::{self, NO_DESCRIPTION};
 use itop_bridge_core::{Link, LogName, Side, Ticket, TicketMark, is_another};
+use itop_bridge_text::html;
+use itop_bridge_text::log_entries::entries;
 use itop_client::{Effect, Fields, Object, Query, oql_quote};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -17,8 +19,6 @@ use super::barred::KEPT_BACK;
 use super::crossing::Crossed;
 use super::failure::{Failure, Kind};
 use super::given_again::is_still_of;
-use super::html;
-use super::log_entries::entries;
 use super::pass::Pass;
 use super::read::{self, Wanted};
 

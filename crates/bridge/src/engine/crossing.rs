@@ -10,16 +10,16 @@
 use base64::Engine as _;
 use itop_bridge_core::text::could_be_html;
 use itop_bridge_core::{Policy, Side};
+use itop_bridge_text::fit::{Picture, Way, Words};
+use itop_bridge_text::html::{self, Embedded};
+use itop_bridge_text::references::told_in_html;
+use itop_bridge_text::room::Room;
 use itop_client::Query;
 
 use super::failure::{Failure, Kind};
-use super::fit::{Picture, Way, Words};
-use super::html::{self, Embedded};
 use super::itop::{Format, Itop};
 use super::pass::Pass;
-use super::room::Room;
 use super::unreadable::Loaded;
-use super::words::told_in_html;
 
 /// An attribute of the target ticket.
 #[derive(Clone, Copy)]

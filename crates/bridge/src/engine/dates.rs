@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use itop_bridge_core::Ticket;
 use itop_bridge_core::ticket::Abroad;
+use itop_bridge_text::date_format::{DateFormat, from_iso, is_iso, iso};
 use itop_client::{FieldValue, Object, Query, oql_quote};
 use jiff::ToSpan;
 use serde_json::Value as Json;
@@ -18,7 +19,6 @@ use serde_json::Value as Json;
 use super::Shared;
 use super::failure::Failure;
 use super::itop::Itop;
-use crate::date_format::{DateFormat, from_iso, is_iso, iso};
 use crate::store::{Instance, Store, StoreError};
 
 /// The store's name of the format that was learnt.

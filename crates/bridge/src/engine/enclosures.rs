@@ -3,10 +3,10 @@
 use itop_bridge_core::caselog::{BatchContent, BatchFile};
 use itop_bridge_core::link::{CopyState, Enclosed, Enclosure};
 use itop_bridge_core::{FileKind, Link, Side, Ticket};
+use itop_bridge_text::fit::{Fitted, Words};
 
 use super::failure::{Failure, Kind};
 use super::files::text_contents;
-use super::fit::{Fitted, Words};
 use super::pass::Pass;
 use super::write::is_too_large;
 

@@ -4,13 +4,13 @@
 use itop_bridge_core::link::{Edit, Late};
 use itop_bridge_core::plan::{FieldWrite, Value};
 use itop_bridge_core::{Lifecycle, Link, Side, Ticket};
+use itop_bridge_text::html;
 use itop_client::Fields;
 
 use super::apart::Outgoing;
 use super::crossing::{Crossed, Target};
 use super::failure::Failure;
 use super::heavy::took_effect;
-use super::html;
 use super::pass::Pass;
 
 impl Pass<'_> {

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use base64::Engine as _;
 use itop_bridge_core::link::{Copy, CopyState, Late};
 use itop_bridge_core::{FileKind, FileMark, Link, Side, Sight, Ticket, text};
+use itop_bridge_text::room::{What, in_the_basic_plane};
 use itop_client::{Contents, ErrorClass, Fields, Query, ValueFault};
 
 use super::failure::{Failure, Kind};
@@ -13,7 +14,6 @@ use super::in_hand::InHand;
 use super::itop::Itop;
 use super::pass::Pass;
 use super::read::{self, ReadContents};
-use super::room::{What, in_the_basic_plane};
 use super::sights::Sights;
 use super::unreadable::Loaded;
 use super::write::is_too_large;

@@ -2,12 +2,12 @@
 //! decide that is read here, and only then.
 
 use itop_bridge_core::{Link, LogName, Side, is_in_doubt};
+use itop_bridge_text::log_entries::entries;
 use itop_client::Query;
 
 use super::dates::is_date;
 use super::failure::Failure;
 use super::itop::Itop;
-use super::log_entries::entries;
 use super::pass::Pass;
 use super::sights::Sights;
 

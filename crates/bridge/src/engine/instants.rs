@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use itop_bridge_core::ticket::Abroad;
 use itop_bridge_core::{Lifecycle, Link, Policy, Side, Ticket};
+use itop_bridge_text::date_format::{from_iso, is_iso, iso};
 use itop_client::{Found, Object};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -22,7 +23,6 @@ use super::itop::Itop;
 use super::sights::Sights;
 use super::zone::Learnt;
 use super::{Lane, Shared};
-use crate::date_format::{from_iso, is_iso, iso};
 use crate::store::{About, DirtyMark, Instance, Look, Store, StoreError, TicketOf};
 
 /// The store's name of the offsets that were shown.

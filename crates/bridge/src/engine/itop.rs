@@ -10,6 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use itop_bridge_core::Side;
 use itop_bridge_core::words::Console;
+use itop_bridge_text::date_format::DateFormat;
+use itop_bridge_text::room::Room;
 use itop_client::{Client, Error, ErrorClass, Found, Object, Query, Written};
 use tokio::sync::{Notify, OnceCell};
 
@@ -17,13 +19,12 @@ use super::breaker::Breaker;
 use super::dates::Dates;
 use super::halting::Halts;
 use super::instants::{Listed, Offsets};
-use super::room::{LearntRoom, Room};
+use super::room::LearntRoom;
 use super::throttle::Throttled;
 use super::unreadable::{Loaded, Unreadable};
 use super::went_back::is_back;
 use super::zone::{self, Learnt};
 use crate::config::LoginSource;
-use crate::date_format::DateFormat;
 use crate::store::Instance;
 
 pub struct Itop {

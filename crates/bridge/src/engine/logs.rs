@@ -5,11 +5,11 @@ use base64::Engine as _;
 use itop_bridge_core::caselog::{Batch, BatchContent, BatchFile, BatchKey, Entry, EntryKey};
 use itop_bridge_core::link::{CopyState, Held, Part};
 use itop_bridge_core::{FileKind, Link, LogName, Side, Ticket, crossing_entries, text};
+use itop_bridge_text::html;
 use itop_client::Contents;
 
 use super::failure::{Failure, Kind};
 use super::files::text_contents;
-use super::html;
 use super::pass::Pass;
 use super::unreadable::Loaded;
 use super::write::is_too_large;

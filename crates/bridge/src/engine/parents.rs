@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use itop_bridge_core::parents::{Elder, Family, Kept, Kin, PARENT_ATTRIBUTES, ParentKey, parent_attributes};
 use itop_bridge_core::plan::Plan;
 use itop_bridge_core::{Link, LogName, Policy, Side, Ticket};
+use itop_bridge_text::log_entries::entries;
 use itop_client::{ErrorClass, Object, Query};
 
 use super::failure::Failure;
 use super::itop::Itop;
-use super::log_entries::entries;
 use super::pass::Pass;
 use super::sights::Sights;
 use super::{Lane, Shared};

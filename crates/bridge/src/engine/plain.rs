@@ -6,11 +6,11 @@
 use itop_bridge_core::link::{self, CopyState, Enclosure, Late, Part, PlainText};
 use itop_bridge_core::text::could_be_html;
 use itop_bridge_core::{FileKind, Link, Side, Ticket};
+use itop_bridge_text::fit::{Fitted, Words, cut_to_html};
+use itop_bridge_text::html;
 use itop_client::Fields;
 
 use super::failure::Failure;
-use super::fit::{Fitted, Words, cut_to_html};
-use super::html;
 use super::itop::Format;
 use super::pass::Pass;
 

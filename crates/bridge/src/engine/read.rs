@@ -8,12 +8,12 @@ use itop_bridge_core::parents::parent_attributes;
 use itop_bridge_core::policy::{ParentEntries, Policy, StatusToExternal};
 use itop_bridge_core::ticket::is_external_key;
 use itop_bridge_core::{File, FileContent, LogName, MadeBy, Side, Ticket, TicketMark};
+use itop_bridge_text::log_entries::entries;
 use itop_client::{Client, Contents, Error, ErrorClass, Object, Query};
 use sha2::{Digest, Sha256};
 
 use super::failure::Failure;
 use super::itop::Itop;
-use super::log_entries::entries;
 use super::suspensions::say_over;
 use super::{Lane, Shared};
 

@@ -6,17 +6,17 @@ use itop_bridge_core::plan::{Stimulus, StimulusAttribute, TakenFrom};
 use itop_bridge_core::policy::StatusToExternal;
 use itop_bridge_core::ticket::is_external_key;
 use itop_bridge_core::{Link, Side, Ticket};
+use itop_bridge_text::fit::{Fitted, Words};
+use itop_bridge_text::html;
+use itop_bridge_text::room::Room;
 use itop_client::{Error, Fields, Object};
 
 use super::apart::{Sizes, blames_an_unnamed_value, less_room, names, words_for};
 use super::barred::{KEPT_BACK, NOT_TAKEN};
 use super::crossing::{Crossed, Target, Unsure, is_prose};
 use super::failure::{Failure, Kind};
-use super::fit::{Fitted, Words};
-use super::html;
 use super::pass::Pass;
 use super::plain::AsHtml;
-use super::room::Room;
 
 impl Pass<'_> {
     pub(super) async fn walk(

@@ -9,10 +9,10 @@ use axum::http::HeaderValue;
 use axum::http::header::CONTENT_LENGTH;
 use axum::response::Response;
 use itop_bridge_core::Side;
+use itop_bridge_text::payload::{NULL, Payload, class as class_of, id};
 use serde::de::IgnoredAny;
 
 use super::answer::Refusal;
-use super::payload::{NULL, Payload, class as class_of, id};
 use super::{HttpState, Owner, Peer, answer, auth};
 use crate::metrics::HookAnswer;
 use crate::store::{About, DirtyMark, Look, Marked, TicketOf};

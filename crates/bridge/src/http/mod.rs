@@ -33,7 +33,6 @@ mod auth;
 mod bridged;
 mod hooks;
 mod openapi;
-pub mod payload;
 mod serve;
 mod wrong_keys;
 

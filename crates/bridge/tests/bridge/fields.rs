@@ -583,7 +583,7 @@ async fn a_text_field_crosses_in_the_format_that_the_inside_holds() {
         world.settle().await;
         let seen = |solution: &str| match versions.inside {
             Version::V3_1 => solution.to_owned(),
-            Version::V3_2 => itop_bridge::engine::log_text(solution),
+            Version::V3_2 => itop_bridge_text::html::log_text(solution),
         };
         let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         let copy = world.copy_of(id).await;

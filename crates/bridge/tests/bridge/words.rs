@@ -48,7 +48,7 @@ const PLAIN_TOLD: &str = "see (link to another ticket), Agatha\nand (link into t
 
 fn seen(value: &str) -> String {
     let text =
-        if value.trim_start().starts_with('<') { itop_bridge::engine::log_text(value) } else { value.to_owned() };
+        if value.trim_start().starts_with('<') { itop_bridge_text::html::log_text(value) } else { value.to_owned() };
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

@@ -347,7 +347,7 @@ impl<G: Ground> Judge<'_, G> {
     fn says_what_agents_said(&mut self, pair: &Pair, report: &Attachment) {
         let text = String::from_utf8_lossy(&report.data);
         let (reason, solution) =
-            (pair.inside.field("pending_reason"), itop_bridge::engine::log_text(pair.inside.field("solution")));
+            (pair.inside.field("pending_reason"), itop_bridge_text::html::log_text(pair.inside.field("solution")));
         let is_an_agents = pair.inside.status() == "pending"
             && !reason.is_empty()
             && reason != pair.outside.field("pending_reason")

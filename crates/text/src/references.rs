@@ -11,7 +11,7 @@ use itop_bridge_core::words::{Journey, Replacement, resolved_with_parent};
 use lol_html::html_content::{ContentType, Element, TextType};
 use lol_html::{RewriteStrSettings, doc_comments, doc_text, element, rewrite_str};
 
-use super::html::{escape_unfinished_tag, html_to_text, text_to_html};
+use crate::html::{escape_unfinished_tag, html_to_text, text_to_html};
 
 /// HTML as it may be told. Pictures are left as they are: `html::embed` sees to them.
 pub fn told_in_html(html: &str, journey: &Journey<'_>) -> String {

@@ -4,8 +4,6 @@
 //! its tag and asked of that side's configured address; every other image becomes its alt text, with its address
 //! where that is another site's. No image source of the other iTop and no secret crosses. Links that people wrote stay word for word.
 
-// Named, since the properties include this file from elsewhere.
-#[path = "html/links.rs"]
 mod links;
 
 use std::cell::{Cell, RefCell};
@@ -195,7 +193,7 @@ fn no_tag_begins_in_text<'h>() -> lol_html::DocumentContentHandlers<'h> {
 }
 
 /// A tag that the text's end cuts is none here, and might be one to whoever reads on.
-pub(crate) fn escape_unfinished_tag(mut html: String) -> String {
+pub fn escape_unfinished_tag(mut html: String) -> String {
     let ended = html.rfind('>').map_or(0, |last| last + 1);
     if html[ended..].contains('<') {
         let tail = html.split_off(ended);

@@ -8,16 +8,16 @@ use itop_bridge_core::TicketKey;
 use itop_bridge_core::text::{CUT_HERE, SEE_THE_FILE};
 use itop_bridge_core::words::{Console, Journey};
 
-use super::html::{self, Embedded, InlineImage};
-use super::room::{Room, in_the_basic_plane, is_a_line};
-use super::words::told_in_html;
+use crate::html::{self, Embedded, InlineImage};
+use crate::references::told_in_html;
+use crate::room::{Room, in_the_basic_plane, is_a_line};
 
 /// An attribute that takes no more characters is of one line.
 const ONE_LINE: usize = 512;
 
 /// A text on its way, before it is known how much of it fits.
 #[derive(Clone)]
-pub(super) enum Words {
+pub enum Words {
     /// Sent as it stands.
     Plain(String),
     /// HTML of the other side as plain text: it names the files in which the pictures cross.
@@ -28,7 +28,7 @@ pub(super) enum Words {
 
 /// Where a text comes from and goes to, and so what of it may be told there.
 #[derive(Clone)]
-pub(super) struct Way {
+pub struct Way {
     pub from: Console,
     pub to: Console,
     pub ticket: TicketKey,
@@ -41,7 +41,7 @@ impl Way {
 }
 
 #[derive(Clone)]
-pub(super) struct Picture {
+pub struct Picture {
     pub image: InlineImage,
     /// The name of the file in which it crosses, where the text has no room for it.
     pub file: String,
@@ -51,7 +51,7 @@ pub(super) struct Picture {
 
 /// A text as it fits.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Fitted {
+pub struct Fitted {
     pub value: String,
     /// The pictures that cross as files.
     pub left_out: Vec<(InlineImage, String)>,
@@ -141,7 +141,7 @@ fn with_pictures(html: &str, pictures: &[Picture], way: &Way, shown: &BTreeMap<I
 }
 
 /// A plain text, cut at a word.
-pub(super) fn cut(text: &str, room: Room, file: &str) -> String {
+pub fn cut(text: &str, room: Room, file: &str) -> String {
     // An attribute of one line has no room for a sentence.
     let is_short = room.chars <= ONE_LINE || is_a_line(text);
     let last_line = if is_short { "…".to_owned() } else { format!("\n\n{}", last_line(file)) };
@@ -149,7 +149,7 @@ pub(super) fn cut(text: &str, room: Room, file: &str) -> String {
 }
 
 /// The same as HTML.
-pub(super) fn cut_to_html(text: &str, room: Room, file: &str) -> String {
+pub fn cut_to_html(text: &str, room: Room, file: &str) -> String {
     cut_so_that(text, |text| html::text_to_html(&format!("{text}\n\n{}", last_line(file))), room)
 }
 

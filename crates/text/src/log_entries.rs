@@ -6,7 +6,7 @@ use itop_bridge_core::caselog::{Entry, EntryKey};
 use itop_client::LogEntry;
 use sha2::{Digest, Sha256};
 
-use super::html;
+use crate::html;
 
 /// A log's entries, each with what tells it from the others.
 pub fn entries(log: Vec<LogEntry>) -> Vec<Entry> {
