@@ -6,6 +6,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use itop_bridge_engine::clock::{Clock, SystemClock};
+use itop_bridge_engine::metrics::{self, Metrics};
+use itop_bridge_engine::random::{Random, SystemRandom};
+use itop_bridge_engine::timing::Timing;
+use itop_bridge_engine::{Alerts, Broken, Engine, Itop, LaneSettings, Parts};
+use itop_bridge_store::{Instance, SqliteStore, StoreHandle};
 use itop_client::{
     Body, Client, ClientConfig, HttpOptions, HttpTransport, Memory, Observer, Progress, Transport, TransportError,
 };
@@ -13,14 +19,9 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Login, SideConfig};
-use crate::engine::{Alerts, Broken, Engine, Itop, LaneSettings, Parts};
 use crate::http::{HttpState, router};
-use crate::metrics::{self, Metrics};
-use crate::random::{Random, SystemRandom};
-use crate::store::{Instance, SqliteStore, StoreHandle};
-use crate::timing::Timing;
+use crate::login_file::ConfiguredLogin;
 
 /// Memory for the contents of files under way, of all sides together.
 const FILE_MEMORY_BYTES: u64 = 512 << 20;
@@ -57,11 +58,16 @@ pub struct App {
 impl App {
     pub fn new(config: &Config, seams: Seams, transport: MakeTransport<'_>) -> Result<App, SideError> {
         let metrics = Arc::new(Metrics::default());
-        let itop = |side: &SideConfig, instance, memory: &Memory| {
+        let itop = |side: &SideConfig, instance: Instance, memory: &Memory| {
             let observer = Some(metrics::observer(metrics.clone(), &side.name));
             let client = client(side, memory, transport(side)?, observer, seams.dry_run)?;
+            let section = match &instance {
+                Instance::Internal => "internal".to_owned(),
+                Instance::External(name) => format!("external.{name}"),
+            };
             let itop = Itop::new(side.name.clone(), instance, client, side.settle_ms, side.timeout_ms);
-            let itop = itop.with_login_from(side.login_from.clone());
+            let login = ConfiguredLogin { section, from: side.login_from.clone() };
+            let itop = itop.with_login_from(Arc::new(login));
             Ok(itop.in_time_zone(side.time_zone.clone()).in_date_format(side.date_format.clone()))
         };
         let internal = itop(&config.internal, Instance::Internal, &Memory::new(FILE_MEMORY_BYTES))?;

@@ -13,16 +13,16 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use futures_util::future::join_all;
+use itop_bridge_core::policy::StatusToExternal;
 use itop_bridge_core::policy::{AttachmentDeletes, StatusToInternal};
+use itop_bridge_engine::clock::Clock;
+use itop_bridge_engine::wording::count::counted;
 use itop_client::{Client, Error, ErrorClass, Memory, Query};
 use serde::Serialize;
 
 use crate::app::{self, MakeTransport};
-use crate::clock::Clock;
 use crate::config::{Condition, Config, ExternalConfig, Only, SideConfig, SyncConfig};
-use crate::count::counted;
 use crate::setup::Admin;
-use itop_bridge_core::policy::StatusToExternal;
 
 mod defaults;
 mod duplicates;

@@ -8,16 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
+use itop_bridge_engine::clock::Clock;
+use itop_bridge_engine::random::Random;
+use itop_bridge_engine::wording::moment::moment;
+use itop_bridge_store::{Instance, Result, SqliteStore, Store};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::clock::Clock;
 use crate::config::effective::effective;
 use crate::config::{Config, Login};
-use crate::moment::moment;
-use crate::random::Random;
-use crate::store::{Instance, Result, SqliteStore, Store};
 
 /// The store's name for it.
 const CURSOR: &str = "serve";
@@ -322,9 +322,10 @@ impl fmt::Display for Differs {
 
 #[cfg(test)]
 mod tests {
+    use itop_bridge_engine::clock::VirtualClock;
+    use itop_bridge_engine::random::SeededRandom;
+
     use super::*;
-    use crate::clock::VirtualClock;
-    use crate::random::SeededRandom;
 
     const TEXT: &str = "[server]\nid = \"7f3a\"\n[internal]\nname = \"elitery\"\nurl = \"http://i\"\nuser = \"b\"\n\
                         password = \"${P}\"\napi_keys = [\"sk_internal_0123456789\"]\n\

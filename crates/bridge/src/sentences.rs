@@ -1,17 +1,16 @@
 //! How a standing is told: the sentences that every verb, `check` and the alerts share. What is so is decided in
 //! `standing`; here it is only put in words.
 
-use itop_bridge_core::document::DocumentKind;
 use itop_bridge_core::link::{Ending, Part, Unanswered};
-use itop_bridge_core::plan::Write;
 use itop_bridge_core::{Link, Side};
+use itop_bridge_engine::wording::count::counted;
+use itop_bridge_engine::wording::moment::moment;
+use itop_bridge_engine::wording::{capital, ended, resume};
+use itop_bridge_engine::{AfterResume, FOUND_AGAIN, NotCarried, Slowed, Suspended, kept_back, part_name};
+use itop_bridge_store::Stored;
 
 use crate::config::{Condition, Config};
-use crate::count::counted;
-use crate::engine::{FOUND_AGAIN, NotCarried, kept_back, part_name};
-use crate::moment::moment;
-use crate::standing::{AfterResume, Is, SideStands, Sides, Slowed, Standing, Stop, Suspended, Waits, Word};
-use crate::store::Stored;
+use crate::standing::{Is, SideStands, Sides, Standing, Stop, Waits, Word};
 
 /// A ticket, and what belongs to it, as people call them.
 pub struct Names<'a> {
@@ -298,30 +297,6 @@ pub fn state(standing: &Standing) -> &'static str {
     first.map_or(Word::Ok.as_str(), label)
 }
 
-/// How a pair, or a log of it, goes on that has halted, and what that does.
-pub fn resume(name: &str, after: AfterResume, internal: &str) -> String {
-    let command = format!("`itop-bridge resume {name}`");
-    match after {
-        AfterResume::Ends { or_anew: true } => format!(
-            "look at both its tickets; if that is still so, {command} ends the pair for good, and `itop-bridge resume {name} --create` makes a new ticket in {internal} instead"
-        ),
-        AfterResume::Ends { or_anew: false } => {
-            format!("look at both its tickets; if that is still so, {command} ends the pair for good")
-        }
-        AfterResume::GoesOnWithTheNewReference => {
-            format!("look at both its tickets; {command} goes on with the external ticket's new reference")
-        }
-        AfterResume::DeletesTheCopies => {
-            format!(
-                "look at both its tickets; {command} goes on, and deletes the copies of the files that are still gone"
-            )
-        }
-        AfterResume::TakesTheLogAsDelivered => {
-            format!("{command} goes on, and takes the log as delivered, except for the entries dated after the halt")
-        }
-    }
-}
-
 /// A side that was paused or has halted.
 pub fn stands_still(side: &str, stop: &Stop) -> String {
     let it = if matches!(stop, Stop::LostPairs(_)) { "without them it" } else { "it" };
@@ -351,7 +326,7 @@ pub fn of_sides(sides: &Sides, external: Option<&str>, now_ms: i64) -> Vec<Strin
         lines.push(DRY_RUN.to_owned());
     }
     let concerns = |side: &&SideStands| {
-        external.is_none_or(|external| side.name == external || side.instance == crate::store::Instance::Internal)
+        external.is_none_or(|external| side.name == external || side.instance == itop_bridge_store::Instance::Internal)
     };
     for side in sides.all.iter().filter(concerns) {
         lines.extend(of_side(side, sides, now_ms));
@@ -395,54 +370,4 @@ fn times(count: u32) -> String {
 pub fn next_sweep(sides: &Sides, external: &str, now_ms: i64) -> Option<String> {
     let at_ms = sides.external(external).filter(|_| !sides.is_not_served())?.next_sweep_ms(now_ms)?;
     Some(format!("no webhook has told of a change that waits; the next sweep of {external} is at {}", moment(at_ms)))
-}
-
-/// A sentence with its end; a question has one already.
-pub fn ended(text: &str) -> String {
-    if text.ends_with(['?', '.']) { format!("{text} ") } else { format!("{text}. ") }
-}
-
-/// With a capital, where it begins with a letter.
-pub fn capital(text: &str) -> String {
-    let mut characters = text.chars();
-    characters.next().map_or(String::new(), |first| first.to_uppercase().chain(characters).collect())
-}
-
-/// What a pass does with one write, as `plan` and a dry run tell it.
-pub fn write(write: &Write) -> String {
-    match write {
-        Write::CreateTicket { class, .. } => format!("make {} {class}", article(class)),
-        Write::UpdateFields { fields } => {
-            let codes: Vec<&str> = fields.iter().map(|field| field.code.as_str()).collect();
-            format!("update {}", codes.join(", "))
-        }
-        Write::WalkStatus { wanted, .. } => format!("move the status to {wanted}"),
-        Write::WriteText { code, .. } => format!("write {code}, which was refused before"),
-        Write::CopyFile { .. } => "copy a file".to_owned(),
-        Write::RewriteFile { .. } => "bring a copy up to date, in place".to_owned(),
-        Write::DeleteCopy { .. } => "delete a copy".to_owned(),
-        Write::SendLog { log, entries, .. } => {
-            let entries = counted(entries.len(), "entry", "entries");
-            format!("attach {entries} of the {} log, as a file", log.word())
-        }
-        Write::SendBatch { log, .. } => format!("attach what is not sent yet of the {} log", log.word()),
-        Write::Enclose { copy: None, .. } => "attach what a field has no room for".to_owned(),
-        Write::Enclose { copy: Some(_), .. } => "bring up to date what a field has no room for".to_owned(),
-        Write::SendAside { log, .. } => format!("attach what was kept back of the {} log", log.word()),
-        Write::WriteDocument { kind, copy } => {
-            let document = match kind {
-                DocumentKind::Report => "the report of the status",
-                DocumentKind::Notice => "the notice",
-            };
-            match copy {
-                None => format!("attach {document}"),
-                Some(_) => format!("bring {document} up to date"),
-            }
-        }
-    }
-}
-
-/// Incident and EmergencyChange begin with a vowel; so does UserRequest, but not to the ear.
-fn article(class: &str) -> &'static str {
-    if class.starts_with(['A', 'E', 'I', 'O']) { "an" } else { "a" }
 }

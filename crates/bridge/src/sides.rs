@@ -9,13 +9,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use itop_bridge_engine::NAME_IN_MARKS;
+use itop_bridge_engine::wording::count::counted;
+use itop_bridge_store::{External, Instance, MAX_ROWS, Result, Store};
+
 use crate::config::{Config, identity};
-use crate::count::counted;
-use crate::store::{External, Instance, MAX_ROWS, Result, Store};
 
 /// The store's names for what it remembers of a side.
 const ADDRESS: &str = "address";
-const NAME_IN_MARKS: &str = "name_in_marks";
 /// `external remove` has ended all that there was.
 const REMOVED: &str = "removed";
 
@@ -205,13 +206,6 @@ pub fn remember(store: &mut dyn Store, config: &Config) -> Result<()> {
     new.chunks(MAX_ROWS).try_for_each(|some| store.set_cursors(some))
 }
 
-fn keep(store: &mut dyn Store, of: &Instance, name: &str, value: &str) -> Result<()> {
-    match store.cursor(of, name)?.as_deref() == Some(value) {
-        true => Ok(()),
-        false => store.set_cursor(of, name, value),
-    }
-}
-
 /// What an external's record keeps once it was removed: who it was, so that neither its name nor its iTop comes back as
 /// another's.
 pub const KEPT_OF_A_REMOVED: [&str; 2] = [ADDRESS, NAME_IN_MARKS];
@@ -226,11 +220,6 @@ pub fn remembered(store: &mut dyn Store, name: &str) -> Result<(Option<String>, 
     let of = Instance::External(name.to_owned());
     let name_in_marks = store.cursor(&of, NAME_IN_MARKS)?.unwrap_or_else(|| name.to_owned());
     Ok((store.cursor(&of, ADDRESS)?, name_in_marks))
-}
-
-/// The name that stands in an external's marks is written down before it gets another.
-pub fn keep_name_in_marks(store: &mut dyn Store, name: &str, name_in_marks: &str) -> Result<()> {
-    keep(store, &Instance::External(name.to_owned()), NAME_IN_MARKS, name_in_marks)
 }
 
 impl Contradiction {

@@ -6,12 +6,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use itop_bridge::app::{App, Seams};
-use itop_bridge::clock::SystemClock;
 use itop_bridge::config::{Config, SideConfig};
-use itop_bridge::engine::Broken;
-use itop_bridge::random::SystemRandom;
-use itop_bridge::store::{SqliteStore, StoreHandle};
-use itop_bridge::timing::Timing;
+use itop_bridge_engine::Broken;
+use itop_bridge_engine::clock::SystemClock;
+use itop_bridge_engine::random::SystemRandom;
+use itop_bridge_engine::timing::Timing;
+use itop_bridge_store::{SqliteStore, StoreHandle};
 use itop_client::{Body, Progress, Transport, TransportError};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -88,7 +88,7 @@ async fn a_panic_of_one_part_ends_the_whole_bridge_with_an_error() {
 #[tokio::test]
 async fn a_store_that_is_gone_ends_the_whole_bridge_with_an_error() {
     let mut running = start(|| Way::Silent).await;
-    let _ = running.store.call(|_| -> itop_bridge::store::Result<()> { panic!("a mistake in the store") }).await;
+    let _ = running.store.call(|_| -> itop_bridge_store::Result<()> { panic!("a mistake in the store") }).await;
     let broken = ended(&mut running).await.expect_err("the store's thread broke").to_string();
     assert!(broken.contains("stored"), "{broken}");
 }

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use itop_bridge::store::{SqliteStore, Store};
+use itop_bridge_store::{SqliteStore, Store};
 
 /// A configuration whose iTops do not answer, and its store.
 struct Site {
@@ -71,8 +71,7 @@ impl Site {
         let mut store = SqliteStore::open_to_read(self.store()).unwrap();
         assert_eq!(store.links(None, 0, 9, None).unwrap(), []);
         assert_eq!(store.queue(None, 9, 0).unwrap(), []);
-        for instance in [itop_bridge::store::Instance::Internal, itop_bridge::store::Instance::External("acme".into())]
-        {
+        for instance in [itop_bridge_store::Instance::Internal, itop_bridge_store::Instance::External("acme".into())] {
             assert_eq!(store.stopped(&instance).unwrap(), None);
             assert_eq!(store.cursor(&instance, "backfill").unwrap(), None);
         }

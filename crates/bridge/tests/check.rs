@@ -7,13 +7,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use itop_bridge::checks::{self, AdminOf, Finding, State};
-use itop_bridge::clock::{Clock, SystemClock, VirtualClock};
 use itop_bridge::config::{Config, SideConfig};
 use itop_bridge::setup::Admin;
 use itop_bridge::sides;
-use itop_bridge::store::{About, DirtyMark, HookCount, Instance, Look, Next, SqliteStore, Store, TicketOf};
 use itop_bridge_core::plan::{Halt, HaltKind};
 use itop_bridge_core::{Link, TicketKey, TicketMark};
+use itop_bridge_engine::clock::{Clock, SystemClock, VirtualClock};
+use itop_bridge_store::{About, DirtyMark, HookCount, Instance, Look, Next, SqliteStore, Store, TicketOf};
 use itop_client::{Body, Progress, Transport, TransportError};
 use itop_sim::{Effect, Fault, Right, Sim, SimConfig, Version, WallClock, Wire};
 
@@ -940,7 +940,7 @@ async fn what_waits_is_parked_or_stands_still() {
     store.insert_link(&claims[1].lease, &link, &[]).unwrap();
     store.finish(&claims[1], &Next::Done, START).unwrap();
     store.set_stopped(&Instance::Internal, Some("9 tickets vanished at once")).unwrap();
-    store.set_stopped(&Instance::External("acme".into()), Some(itop_bridge::engine::PAUSED)).unwrap();
+    store.set_stopped(&Instance::External("acme".into()), Some(itop_bridge_engine::PAUSED)).unwrap();
     assert_eq!(
         standing(0).await,
         [

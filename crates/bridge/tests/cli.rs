@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::process::{Command, Output};
 
-use itop_bridge::clock::VirtualClock;
 use itop_bridge::config::Config;
-use itop_bridge::random::SeededRandom;
 use itop_bridge::running::Loaded;
-use itop_bridge::store::{SqliteStore, Store as _};
+use itop_bridge_engine::clock::VirtualClock;
+use itop_bridge_engine::random::SeededRandom;
+use itop_bridge_store::{SqliteStore, Store as _};
 
 /// Two sides at which nothing listens.
 const CONFIG: &str = "[server]\nid = \"7f3a\"\n[store]\nurl = \"sqlite:bridge.db\"\n\

@@ -10,9 +10,9 @@ use std::time::Duration;
 use itop_bridge::app::http_transport;
 use itop_bridge::checks::{self, State};
 use itop_bridge::cli::init::{self, Back, Init, Log, Prompt, Seams, Status};
-use itop_bridge::clock::VirtualClock;
 use itop_bridge::config::Config;
-use itop_bridge::random::SeededRandom;
+use itop_bridge_engine::clock::VirtualClock;
+use itop_bridge_engine::random::SeededRandom;
 use itop_sim::{Right, Sim, SimConfig, Version};
 use tokio::net::TcpListener;
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post};
-use itop_bridge::clock::SystemClock;
 use itop_bridge::config::Config;
 use itop_bridge::http::{HttpState, router, serve};
-use itop_bridge::store::{SqliteStore, StoreHandle};
-use itop_bridge::timing::Timing;
+use itop_bridge_engine::clock::SystemClock;
+use itop_bridge_engine::timing::Timing;
+use itop_bridge_store::{SqliteStore, StoreHandle};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;

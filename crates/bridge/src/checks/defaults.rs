@@ -1,10 +1,10 @@
 //! The defaults: what each names must exist, once, and fit what another default names.
 
+use itop_bridge_engine::target_of;
 use itop_client::{Client, Error, Object, Query, oql_quote};
 
 use super::{Verdict, by_external, ending, has_attribute, listed, place_of_internal};
 use crate::config::{Config, DefaultValue, Defaults, ExternalConfig};
-use crate::engine::target_of;
 
 /// So many names are read to find the nearest ones.
 const NAMES: u32 = 500;

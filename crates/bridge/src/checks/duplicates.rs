@@ -1,10 +1,11 @@
 //! Marks that stand twice on a side: what a crash, or a person who restored or cloned a ticket, left.
 
+use itop_bridge_engine::{Duplicate, Engine, Stopped};
+use itop_bridge_store::{SqliteStore, Store as _};
+
 use super::Verdict;
 use crate::app::{self, MakeTransport};
 use crate::config::Config;
-use crate::engine::{Duplicate, Engine, Stopped};
-use crate::store::{SqliteStore, Store as _};
 
 pub(super) const LINE: &str = "duplicates";
 

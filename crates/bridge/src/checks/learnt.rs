@@ -1,13 +1,13 @@
 //! What `serve` learnt of a side's server while it worked: the zone of its times, and the size of a call that it
 //! refuses. No iTop tells either.
 
+use itop_bridge_engine::wording::span::span;
+use itop_bridge_engine::{Learnt, LearntRoom, Offsets, RefusedSize, agree_for_a_year};
 use itop_bridge_text::date_format::DateFormat;
 use itop_client::base64_len;
 
 use super::Verdict;
 use crate::config::{Config, SideConfig};
-use crate::engine::{Learnt, LearntRoom, Offsets, RefusedSize, agree_for_a_year};
-use crate::span::span;
 
 const MIB: u64 = 1 << 20;
 

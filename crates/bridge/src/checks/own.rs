@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use itop_bridge_store::{SqliteStore, Store, StoreError};
+
 use super::{Finding, OWN, State, Verdict, by_external, listed};
 use crate::config::{Config, DefaultValue};
 use crate::running::Running;
 use crate::sides::{self, Compared, Moved};
-use crate::store::{SqliteStore, Store, StoreError};
 
 /// The findings that need no iTop.
 pub fn own(config: &Config) -> Vec<Finding> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http::header::LOCATION;
+use itop_bridge_store::{SqliteStore, Store as _};
 use itop_client::{Body, Progress, TransportError};
 use secrecy::ExposeSecret as _;
 use serde_json::Value as Json;
@@ -15,7 +16,6 @@ use serde_json::Value as Json;
 use super::{Finding, OWN, State, Verdict};
 use crate::app::MakeTransport;
 use crate::config::{Config, SideConfig};
-use crate::store::{SqliteStore, Store as _};
 
 pub(super) const LINE: &str = "public_url";
 

@@ -1,22 +1,22 @@
 //! What the store of `serve` knows and `check` shows: which webhooks came, what waits, what stands still.
 
+use itop_bridge_engine::refused::{self, ByRoute};
+use itop_bridge_engine::wording::count::counted;
+use itop_bridge_engine::wording::span::span;
+use itop_bridge_engine::{
+    FOUND_AGAIN, Learnt, LearntRoom, Offsets, PAUSED, RefusedSize, connection_began_after, is_over_lost_pairs,
+    kept_date_format, unread_date,
+};
+use itop_bridge_store::{HookCount, Instance, MAX_ROWS, Parked, Result, SqliteStore, Store, Tally, TicketOf};
 use itop_bridge_text::date_format::DateFormat;
 
 use super::learnt;
 use super::uncarried::{self, Waiting};
 use super::{Finding, OWN, State, Verdict};
 use crate::config::{Config, SideConfig};
-use crate::count::counted;
-use crate::engine::{
-    FOUND_AGAIN, Learnt, LearntRoom, Offsets, PAUSED, RefusedSize, connection_began_after, is_over_lost_pairs,
-    kept_date_format, unread_date,
-};
-use crate::refused::{self, ByRoute};
 use crate::sentences::{self, Names};
 use crate::setup::Wanted;
-use crate::span::span;
 use crate::standing::{Is, Sides, Standing, Ticket, Waits, Word};
-use crate::store::{HookCount, Instance, MAX_ROWS, Parked, Result, SqliteStore, Store, Tally, TicketOf};
 
 /// A ticket that waits for longer has more than a busy iTop or a settling write to wait for.
 pub(super) const LONG_WAIT_MS: i64 = 3_600_000;

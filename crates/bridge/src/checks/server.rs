@@ -1,6 +1,7 @@
 //! The server that an iTop runs on, as the answer to the log-in shows it: its certificate, its clock, and which
 //! iTop it is.
 
+use itop_bridge_engine::wording::span::span;
 use itop_client::{Client, ErrorClass, PeerCertificate, Query, ServerTold};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
@@ -10,7 +11,6 @@ use x509_cert::der::Decode as _;
 
 use super::{Verdict, is_loopback};
 use crate::config::SideConfig;
-use crate::span::span;
 
 pub(super) const LINES: [&str; 3] = ["TLS", "clock", "version"];
 

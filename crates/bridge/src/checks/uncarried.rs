@@ -1,12 +1,12 @@
 //! Tickets that came, fit `only` and have no counterpart yet: how many of each class, asked together.
 
+use itop_bridge_engine::wording::span::span;
+use itop_bridge_store::{MAX_ROWS, Result, Store};
 use itop_client::{Client, Query};
 
 use super::remembered::LONG_WAIT_MS;
 use super::{Verdict, listed};
 use crate::config::{Condition, Only};
-use crate::span::span;
-use crate::store::{MAX_ROWS, Result, Store};
 
 /// Tickets asked for in one call.
 const TOGETHER: usize = 500;

@@ -9,6 +9,8 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use clap::{ArgGroup, Args, ValueEnum};
 use comfy_table::{Table, presets};
+use itop_bridge_engine::wording::count::counted;
+use itop_bridge_engine::{Engine, Older, TitleAdopted, Wish, Wished};
 use jiff::civil::Date;
 use serde_json::json;
 
@@ -17,8 +19,6 @@ use super::serve::signalled;
 use super::{Outcome, block_on, print_json, progress, store, ticket};
 use crate::app;
 use crate::config::{Config, ExternalConfig};
-use crate::count::counted;
-use crate::engine::{Engine, Older, TitleAdopted, Wish, Wished};
 
 /// Bring in tickets that are older than the connection.
 ///

@@ -6,13 +6,13 @@ use std::path::Path;
 use anyhow::bail;
 use clap::Args;
 use comfy_table::{ContentArrangement, Table, presets};
+use itop_bridge_engine::clock::SystemClock;
+use itop_bridge_engine::wording::count::counted;
 
 use super::{Outcome, block_on, print_json, ticket};
 use crate::app;
 use crate::checks::{self, AdminOf, Finding, State};
-use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::count::counted;
 use crate::setup::{Admin, admin};
 
 /// The width of the table where the shell does not tell the terminal's.

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
+use itop_bridge_engine::random::Random;
 
 use super::Outcome;
 use super::private_file;
-use crate::random::Random;
 
 const KEY_BYTES: usize = 32;
 
@@ -68,8 +68,9 @@ pub(super) fn draw(random: &dyn Random) -> String {
 
 #[cfg(test)]
 mod tests {
+    use itop_bridge_engine::random::{SeededRandom, SystemRandom};
+
     use super::*;
-    use crate::random::{SeededRandom, SystemRandom};
 
     #[test]
     fn a_key_is_long_and_fits_a_header() {

@@ -9,11 +9,11 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{CommandFactory, Parser, Subcommand};
+use itop_bridge_engine::clock::SystemClock;
+use itop_bridge_engine::random::SystemRandom;
+use itop_bridge_store::Store;
 use serde::Serialize;
 
-use crate::clock::SystemClock;
-use crate::random::SystemRandom;
-use crate::store::Store;
 use crate::telemetry::{self, Speaker};
 use crate::{running, sentences};
 

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use anyhow::bail;
 use clap::Args;
+use itop_bridge_engine::PAUSED;
+use itop_bridge_store::Store;
 
 use super::{Outcome, say_dry_run, store, ticket};
 use crate::config::Config;
-use crate::engine::PAUSED;
-use crate::store::Store;
 
 /// Pause a side: no pass, no sweep and no audit of it, until `resume`.
 ///

@@ -9,19 +9,20 @@ use itop_bridge_core::caselog::{BatchFile, EntryKey};
 use itop_bridge_core::document::{Document, DocumentKind, Line, PENDING_REASON};
 use itop_bridge_core::plan::{self, FieldWrite, Note, Step, Stimulus, Value};
 use itop_bridge_core::{FileContent, Link, LogName, Side, Sight, Ticket};
+use itop_bridge_engine::wording;
+use itop_bridge_engine::wording::count::counted;
+use itop_bridge_engine::wording::moment::moment;
+use itop_bridge_engine::{Engine, NoPlan, Preview};
+use itop_bridge_store::{LinkState, Store, StoreHandle, Stored, TicketOf};
 use itop_bridge_text::html::{log_text, without_image_addresses};
 
 use super::ticket::Named;
 use super::{Outcome, block_on, store, ticket};
 use crate::app;
 use crate::config::Config;
-use crate::count::counted;
-use crate::engine::{Engine, NoPlan, Preview};
-use crate::moment::moment;
 use crate::running::Running;
 use crate::sentences::{self, Names};
 use crate::standing::{self, Is, Sides, Standing, Waits};
-use crate::store::{LinkState, Store, StoreHandle, Stored, TicketOf};
 
 /// A value is cut after so many lines …
 const MOST_LINES: usize = 8;
@@ -124,7 +125,7 @@ async fn say_ended(
     let inside = names.inside.as_ref().map_or(String::new(), |inside| format!(" and {inside}"));
     writeln!(out, "{}{inside} (link {})", names.outside, stored.id)?;
     for is in &Standing::of(of).is {
-        writeln!(out, "\n{}.", sentences::capital(&names.line(is)))?;
+        writeln!(out, "\n{}.", wording::capital(&names.line(is)))?;
     }
     writeln!(out, "\nA pass writes nothing.")?;
     Ok(Outcome::Fine)
@@ -208,8 +209,8 @@ impl Shown<'_> {
         if let Some(halt) = &plan.halt {
             if preview.link.halt.is_none() {
                 let step = self.names.step(&Is::Halted(halt.clone())).unwrap_or_default();
-                let halts = sentences::ended(&format!("A pass halts the pair: {}", halt.text));
-                writeln!(self.out, "\n{halts}{}.", sentences::capital(&step))?;
+                let halts = wording::ended(&format!("A pass halts the pair: {}", halt.text));
+                writeln!(self.out, "\n{halts}{}.", wording::capital(&step))?;
             }
             return Ok(Outcome::FaultFound);
         }
@@ -230,8 +231,8 @@ impl Shown<'_> {
                 | Is::NoCounterpart
                 | Is::Due { .. } => {}
                 is => {
-                    let line = sentences::capital(&self.names.line(is));
-                    writeln!(self.out, "\n{}", sentences::ended(&line).trim_end())?;
+                    let line = wording::capital(&self.names.line(is));
+                    writeln!(self.out, "\n{}", wording::ended(&line).trim_end())?;
                 }
             }
         }
@@ -257,7 +258,7 @@ impl Shown<'_> {
             && !plan.writes_nothing()
             && let Some(line) = sentences::next_sweep(self.sides, &self.preview.of.external, self.now_ms)
         {
-            writeln!(self.out, "\n{}.", sentences::capital(&line))?;
+            writeln!(self.out, "\n{}.", wording::capital(&line))?;
         }
         Ok(())
     }
@@ -328,7 +329,7 @@ impl Shown<'_> {
             }
             WriteDocument { kind, .. } => self.document(*kind, of),
         };
-        (step.write.on(), sentences::write(&step.write), lines)
+        (step.write.on(), wording::write(&step.write), lines)
     }
 
     fn ticket(&self, side: Side) -> Option<&Ticket> {

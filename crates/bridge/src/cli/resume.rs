@@ -7,16 +7,18 @@ use anyhow::bail;
 use clap::Args;
 use itop_bridge_core::Link;
 use itop_bridge_core::plan::HaltKind;
+use itop_bridge_engine::AfterResume;
+use itop_bridge_engine::clock::Clock;
+use itop_bridge_engine::wording;
+use itop_bridge_engine::wording::count::counted;
+use itop_bridge_engine::wording::moment::moment;
+use itop_bridge_engine::{FOUND_AGAIN, is_over_lost_pairs};
+use itop_bridge_store::{Activity, Instance, LinkState, MAX_ROWS, Store, Stored, WENT_BACK};
 
 use super::{Outcome, ask, say_dry_run, store, ticket};
-use crate::clock::Clock;
 use crate::config::Config;
-use crate::count::counted;
-use crate::engine::{FOUND_AGAIN, is_over_lost_pairs};
-use crate::moment::moment;
 use crate::sentences::{self, Names};
-use crate::standing::{AfterResume, Is, Sides, Standing, Ticket};
-use crate::store::{Activity, Instance, LinkState, MAX_ROWS, Store, Stored, WENT_BACK};
+use crate::standing::{Is, Sides, Standing, Ticket};
 
 /// End the halt of a ticket's pair, or the halt or pause of a side.
 ///
@@ -154,7 +156,7 @@ fn resume_pair(
     writeln!(
         out,
         "{name} had stopped because {}{}",
-        sentences::ended(&why),
+        wording::ended(&why),
         what_follows(after, create, &config.internal.name)
     )?;
     out.flush()?;
@@ -228,7 +230,7 @@ fn nothing_is_halted(
     let names = Names::of(stored, config);
     for is in Standing::of(known).is.iter().filter(|is| !matches!(is, Is::UnderWay | Is::Due { .. } | Is::Differs(_))) {
         let line = names.line(is);
-        writeln!(out, "{}", sentences::capital(sentences::ended(&line).trim_end()))?;
+        writeln!(out, "{}", wording::capital(wording::ended(&line).trim_end()))?;
     }
     Ok(Outcome::Fine)
 }

@@ -6,17 +6,18 @@ use std::path::Path;
 use anyhow::bail;
 use clap::Args;
 use itop_bridge_core::Link;
+use itop_bridge_engine::clock::Clock;
+use itop_bridge_engine::part_name;
+use itop_bridge_engine::wording;
+use itop_bridge_engine::wording::moment::moment;
+use itop_bridge_store::{About, Activity, DirtyMark, LinkState, Look, Store, TicketOf};
 
 use super::ticket::Named;
 use super::{Outcome, block_on, say_dry_run, store, ticket};
 use crate::app;
-use crate::clock::Clock;
 use crate::config::Config;
-use crate::engine::part_name;
-use crate::moment::moment;
 use crate::sentences::{self, Names};
 use crate::standing::{Is, Sides, Standing, Ticket};
-use crate::store::{About, Activity, DirtyMark, LinkState, Look, Store, TicketOf};
 
 /// Try again now: one ticket, or every ticket that is parked.
 ///
@@ -89,7 +90,7 @@ pub fn in_store(
             [] => "nothing of it waits".to_owned(),
             all => all.iter().map(|is| names.told(is)).collect::<Vec<_>>().join("; "),
         };
-        writeln!(out, "{name} has nothing to try again: {}Nothing was changed.", sentences::ended(&why))?;
+        writeln!(out, "{name} has nothing to try again: {}Nothing was changed.", wording::ended(&why))?;
         return Ok(Outcome::Fine);
     }
     if let Some(stored) = stored.as_ref().filter(|stored| has_parts(&stored.link)) {

@@ -7,17 +7,17 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
+use itop_bridge_engine::clock::{Clock as _, SystemClock};
+use itop_bridge_engine::random::SystemRandom;
+use itop_bridge_store::{SqliteStore, Store as _, StoreHandle};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use super::{Outcome, store, ticket};
 use crate::app::{self, App, Seams};
-use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
-use crate::random::SystemRandom;
 use crate::running::{self, Loaded};
 use crate::sides::{self, Moved};
-use crate::store::{SqliteStore, Store as _, StoreHandle};
 
 /// Take webhooks and keep the tickets in step, until SIGTERM or Ctrl-C.
 ///

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use anyhow::bail;
 use clap::Args;
+use itop_bridge_engine::wording::count::counted;
 
 use super::{Outcome, block_on, store, ticket};
 use crate::app::{self, MakeTransport};
 use crate::checks::{self, KeyTaken, State};
 use crate::config::{Config, SideConfig};
-use crate::count::counted;
 use crate::running::Running;
 use crate::setup::apply::{Made, apply};
 use crate::setup::compare::{Change, removal};

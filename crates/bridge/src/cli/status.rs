@@ -5,20 +5,20 @@ use std::io::{IsTerminal as _, Write};
 use std::path::Path;
 
 use clap::Args;
+use itop_bridge_engine::clock::Clock;
+use itop_bridge_engine::refused;
+use itop_bridge_engine::wording::count::counted;
+use itop_bridge_engine::wording::moment::moment;
+use itop_bridge_engine::wording::span::span;
+use itop_bridge_store::{Instance, MAX_ROWS, QueueRow, Store, Stored, Tally};
 use serde::Serialize;
 
 use super::{Outcome, block_on, print_json, store, ticket};
-use crate::clock::Clock;
 use crate::config::Config;
-use crate::count::counted;
-use crate::moment::moment;
-use crate::refused;
 use crate::running::Running;
 use crate::sentences::{self, Names};
 use crate::sides::{self, Compared, Contradiction};
-use crate::span::span;
 use crate::standing::{Is, SideStands, Sides, Standing, Ticket, Waits, Word};
-use crate::store::{Instance, MAX_ROWS, QueueRow, Store, Stored, Tally};
 
 /// So many tickets are named on the screen; `--json` has all of them.
 const NAMED: usize = 20;

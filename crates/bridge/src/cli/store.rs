@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use anyhow::{anyhow, bail};
+use itop_bridge_store::{Result, SqliteStore, Store as _, StoreError};
 
 use crate::checks;
 use crate::config::Config;
 use crate::sides::{self, Compared};
-use crate::store::{Result, SqliteStore, Store as _, StoreError};
 
 /// For a verb that changes something beside a running `serve`.
 pub(super) fn to_change(config: &Config) -> anyhow::Result<SqliteStore> {

@@ -2,10 +2,10 @@
 //! `R-000123` where only one ticket is called so.
 
 use anyhow::bail;
+use itop_bridge_store::{Instance, MAX_ROWS, Store, Stored, TicketOf};
 
 use super::ask;
 use crate::config::Config;
-use crate::store::{Instance, MAX_ROWS, Store, Stored, TicketOf};
 
 /// An argument that names a side or a ticket: half of one is wrong usage.
 pub(super) fn side_or_ticket(name: &str) -> Result<String, String> {

@@ -11,15 +11,12 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use itop_bridge_core::Lifecycles;
-use itop_bridge_core::policy::{AttachmentDeletes, HaltLimits, ParentEntries, StatusToExternal, StatusToInternal};
+use itop_bridge_engine::timing::Timing;
 use itop_bridge_text::date_format::DateFormat;
 use secrecy::SecretString;
 
 use crate::shell;
-use crate::timing::Timing;
 
 mod document;
 pub(crate) mod effective;
@@ -32,6 +29,7 @@ mod tests;
 
 use document::Findings;
 pub use document::first_line;
+pub use itop_bridge_engine::settings::{Condition, DefaultValue, Defaults, LogCopy, OlderTickets, Only, SyncConfig};
 pub use sections::name;
 pub use side::{address, identity, is_sendable};
 pub use source::LoginSource;
@@ -141,18 +139,6 @@ pub enum Login {
     Token(SecretString),
 }
 
-/// Attribute code, such as `team_id`, to what an object is given where nothing else says it. The
-/// short forms `org`, `caller`, `team`, `agent`, `service` and `servicesubcategory` are written out.
-pub type Defaults = BTreeMap<String, DefaultValue>;
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DefaultValue {
-    /// An id, or the number that an enumeration is coded with.
-    Number(u64),
-    /// For an external key (`…_id`) a name, to be looked up at start; else the value itself.
-    Text(String),
-}
-
 #[derive(Debug, Clone)]
 pub struct ExternalConfig {
     pub side: SideConfig,
@@ -168,107 +154,6 @@ impl ExternalConfig {
     pub fn name(&self) -> &str {
         &self.side.name
     }
-}
-
-/// Which tickets may leave the external.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Only {
-    Every(Condition),
-    /// A class that is not named lets none out.
-    ByClass(BTreeMap<String, Condition>),
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Condition {
-    All,
-    /// What stands after `WHERE`.
-    Oql(String),
-}
-
-impl Only {
-    /// The condition for tickets of a class; `None`: not one of them.
-    pub fn of(&self, class: &str) -> Option<&Condition> {
-        match self {
-            Only::Every(condition) => Some(condition),
-            Only::ByClass(conditions) => conditions.get(class),
-        }
-    }
-}
-
-/// `[sync]` as it holds for one external.
-#[derive(Debug, Clone)]
-pub struct SyncConfig {
-    /// External class to the class of its counterpart.
-    pub classes: BTreeMap<String, String>,
-    /// Tickets that started before are left to `backfill`.
-    pub since: Option<jiff::civil::Date>,
-    pub older: OlderTickets,
-    pub title: String,
-    /// The attributes kept up to date from the external side, in order.
-    pub fields: Vec<String>,
-    pub status_to_internal: StatusToInternal,
-    pub status_to_external: StatusToExternal,
-    pub private_log_to_internal: LogCopy,
-    pub private_log_to_external: LogCopy,
-    pub public_log_to_internal: LogCopy,
-    pub public_log_to_external: LogCopy,
-    pub log_authors: bool,
-    pub parent_entries: ParentEntries,
-    pub attachment_deletes: AttachmentDeletes,
-    pub max_attachment_bytes: u64,
-    pub sweep_ms: i64,
-    pub audit_ms: i64,
-    pub halt: HaltLimits,
-    pub lifecycles: Arc<Lifecycles>,
-}
-
-/// What becomes of a ticket that is older than the connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OlderTickets {
-    Stay,
-    CrossWhenChanged,
-}
-
-impl OlderTickets {
-    /// The reason for which such a ticket is not carried.
-    pub fn why_not(self) -> &'static str {
-        match self {
-            OlderTickets::Stay => {
-                "it is older than the connection, and stays where it is until `itop-bridge backfill` or `itop-bridge links link`"
-            }
-            OlderTickets::CrossWhenChanged => "it is older than the connection, and crosses when it is changed",
-        }
-    }
-}
-
-impl SyncConfig {
-    /// Which tickets are older, and what becomes of them. `up_to`: the last that stood there when the connection
-    /// began; none where it has not begun yet.
-    pub fn older_tickets(&self, up_to: Option<u64>) -> String {
-        if let Some(date) = self.since {
-            return format!("tickets made before {date} (`since`) stay where they are until `itop-bridge backfill`");
-        }
-        let which = match up_to {
-            Some(id) => format!("tickets up to id {id}"),
-            None => "tickets that stand there when `serve` first reaches that iTop".to_owned(),
-        };
-        match self.older {
-            OlderTickets::Stay => {
-                format!("{which} are older than the connection, and stay where they are until `itop-bridge backfill`")
-            }
-            OlderTickets::CrossWhenChanged => {
-                format!(
-                    "{which} are older than the connection, and one that fits `only` crosses when it is changed (`older`)"
-                )
-            }
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogCopy {
-    Attachment,
-    Off,
 }
 
 #[derive(Debug, Clone)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use itop_bridge_engine::timing::Timing;
 use secrecy::ExposeSecret;
 
 use super::document::{Document, Found, Section};
@@ -10,7 +11,6 @@ use super::side::{address, http_url, identity, ms, number};
 use super::sync::SyncKeys;
 use super::{AlertsConfig, Config, ExternalConfig, OlderTickets, Only, Origins, ServerConfig, SideConfig, StoreConfig};
 use super::{side, sync};
-use crate::timing::Timing;
 
 const KEEP_CLOSED_DAYS: u32 = 400;
 

@@ -1,12 +1,12 @@
 //! One side: where its iTop is, how the bridge logs in, and the defaults of its tickets.
 
+use itop_bridge_engine::timing::Timing;
 use itop_bridge_text::date_format::DateFormat;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::document::{Found, Section, is_absent};
 use super::{DefaultValue, Defaults, Login, LoginSource, SideConfig};
-use crate::timing::Timing;
 
 /// What the operator may write for an external key.
 const SHORT_FORMS: [&str; 6] = ["org", "caller", "team", "agent", "service", "servicesubcategory"];

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use itop_bridge_core::Lifecycles;
 use itop_bridge_core::policy::{AttachmentDeletes, HaltLimits, ParentEntries, StatusToExternal, StatusToInternal};
+use itop_bridge_engine::timing::Timing;
 
 use super::document::{Found, Section};
 use super::side::{ms, number};
 use super::{Condition, LogCopy, OlderTickets, Only, SyncConfig};
-use crate::timing::Timing;
 
 const STATUS_TO_INTERNAL: [(&str, StatusToInternal); 2] =
     [("apply", StatusToInternal::Apply), ("off", StatusToInternal::Off)];

@@ -1,3 +1,4 @@
+use itop_bridge_core::policy::StatusToExternal;
 use secrecy::ExposeSecret;
 
 use super::*;

@@ -8,10 +8,10 @@ use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use itop_bridge_core::Side;
+use itop_bridge_store::StoreError;
 use serde_json::json;
 
 use super::Owner;
-use crate::store::StoreError;
 
 pub(super) fn accepted(ticket: u64) -> Response {
     (StatusCode::ACCEPTED, Json(json!({ "accepted": true, "ticket": ticket }))).into_response()

@@ -9,13 +9,13 @@ use axum::http::HeaderValue;
 use axum::http::header::CONTENT_LENGTH;
 use axum::response::Response;
 use itop_bridge_core::Side;
+use itop_bridge_engine::metrics::HookAnswer;
+use itop_bridge_store::{About, DirtyMark, Look, Marked, TicketOf};
 use itop_bridge_text::payload::{NULL, Payload, class as class_of, id};
 use serde::de::IgnoredAny;
 
 use super::answer::Refusal;
 use super::{HttpState, Owner, Peer, answer, auth};
-use crate::metrics::HookAnswer;
-use crate::store::{About, DirtyMark, Look, Marked, TicketOf};
 
 /// A description can be long; a payload that holds a file is none of ours.
 const MAX_BODY: usize = 1024 * 1024;

@@ -17,16 +17,16 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use itop_bridge_engine::Engine;
+use itop_bridge_engine::clock::Clock;
+use itop_bridge_engine::metrics::Metrics;
+use itop_bridge_engine::refused::Refused;
+use itop_bridge_engine::timing::Timing;
+use itop_bridge_store::{DirtyMark, Marked, StoreError, StoreHandle};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::clock::Clock;
 use crate::config::Config;
-use crate::engine::Engine;
-use crate::metrics::Metrics;
-use crate::refused::Refused;
 use crate::running;
-use crate::store::{DirtyMark, Marked, StoreError, StoreHandle};
-use crate::timing::Timing;
 
 mod answer;
 mod auth;

@@ -12,13 +12,13 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use itop_bridge_engine::timing::Timing;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::ServiceExt as _;
 
 use self::taken::Taken;
 use self::unread::{Drained, Unread};
-use crate::timing::Timing;
 
 mod taken;
 mod unread;

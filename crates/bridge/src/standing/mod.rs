@@ -4,5 +4,5 @@
 mod sides;
 mod ticket;
 
-pub use sides::{SideStands, Sides, Since, Slowed, Stop, Suspended, Told};
-pub use ticket::{AfterResume, Failing, Is, KeptBack, Refused, Standing, Ticket, Waits, Word};
+pub use sides::{SideStands, Sides, Stop};
+pub use ticket::{Failing, Is, KeptBack, Refused, Standing, Ticket, Waits, Word};

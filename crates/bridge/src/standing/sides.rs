@@ -1,59 +1,10 @@
 //! How the sides stand: what the store knows itself (paused, halted), and what the running `serve` keeps in it.
 
-use serde::{Deserialize, Serialize};
+use itop_bridge_engine::{PAUSED, Since, Slowed, Suspended, Told, is_over_lost_pairs};
+use itop_bridge_store::{Instance, Result, Store};
 
 use crate::config::Config;
-use crate::engine::{Cause, PAUSED, is_over_lost_pairs};
 use crate::running;
-use crate::store::{Instance, Result, Store};
-
-/// The store's name for what `serve` tells of a side.
-const CURSOR: &str = "told";
-
-/// What `serve` tells of a side.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
-    /// It has answered a call since that process began.
-    pub answers: bool,
-    pub down: Option<Since>,
-    pub slowed: Option<Slowed>,
-    /// What waits there, and is no ticket's own fault.
-    #[serde(default)]
-    pub suspended: Vec<Suspended>,
-    pub swept_ms: Option<i64>,
-    pub next_sweep_ms: Option<i64>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Since {
-    pub at_ms: i64,
-    pub reason: String,
-}
-
-/// It asks for fewer calls.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Slowed {
-    pub since_ms: i64,
-    pub until_ms: i64,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Suspended {
-    pub cause: Cause,
-    pub since_ms: i64,
-    pub reason: String,
-}
-
-impl Told {
-    pub fn keep(&self, store: &mut dyn Store, of: &Instance) -> Result<()> {
-        store.set_cursor(of, CURSOR, &serde_json::to_string(self).unwrap_or_default())
-    }
-
-    fn kept(store: &mut dyn Store, of: &Instance) -> Result<Option<Told>> {
-        // What another version wrote is told anew.
-        Ok(store.cursor(of, CURSOR)?.and_then(|text| serde_json::from_str(&text).ok()))
-    }
-}
 
 /// Why a side stands still until an operator resumes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,28 +112,8 @@ impl SideStands {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::store::SqliteStore;
 
-    #[test]
-    fn what_serve_tells_of_a_side_is_read_as_it_was_kept() {
-        let mut store = SqliteStore::open_in_memory().unwrap();
-        assert_eq!(Told::kept(&mut store, &Instance::Internal).unwrap(), None);
-        let cause =
-            Cause::Class { instance: "elitery".into(), class: "Incident".into(), access: crate::engine::Access::Write };
-        let told = Told {
-            answers: true,
-            down: Some(Since { at_ms: 1, reason: "no answer".into() }),
-            slowed: Some(Slowed { since_ms: 2, until_ms: 3 }),
-            suspended: vec![Suspended { cause, since_ms: 4, reason: "no right".into() }],
-            swept_ms: Some(5),
-            next_sweep_ms: Some(6),
-        };
-        told.keep(&mut store, &Instance::Internal).unwrap();
-        assert_eq!(Told::kept(&mut store, &Instance::Internal).unwrap(), Some(told));
-        store.set_cursor(&Instance::Internal, CURSOR, "of another version").unwrap();
-        assert_eq!(Told::kept(&mut store, &Instance::Internal).unwrap(), None);
-    }
+    use super::*;
 
     #[test]
     fn a_stop_is_a_pause_a_halt_or_waits_for_lost_pairs() {

@@ -2,12 +2,12 @@
 
 use itop_bridge_core::Link;
 use itop_bridge_core::link::{Conflict, Ending, Held, RefusedField, Unanswered};
-use itop_bridge_core::plan::{Halt, HaltKind};
+use itop_bridge_core::plan::Halt;
+use itop_bridge_engine::{AfterResume, Cause};
+use itop_bridge_store::{LinkState, QueueRow, Stored};
 
 use super::sides::{Sides, Stop};
 use crate::config::Config;
-use crate::engine::Cause;
-use crate::store::{LinkState, QueueRow, Stored};
 
 /// What is known of a ticket, with or without a pair.
 #[derive(Clone, Copy)]
@@ -117,34 +117,6 @@ pub struct Refused {
     pub words: String,
     /// The first look after that tries it again.
     pub after_ms: i64,
-}
-
-/// What `resume` does to a pair that has halted so, where the cause still stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AfterResume {
-    /// The pair ends. `or_anew`: with `--create` a new internal ticket is made instead.
-    Ends {
-        or_anew: bool,
-    },
-    GoesOnWithTheNewReference,
-    DeletesTheCopies,
-    /// A log counts as delivered, but for what is dated after the halt.
-    TakesTheLogAsDelivered,
-}
-
-impl AfterResume {
-    /// `None`: a log alone has halted.
-    pub fn of(halted: Option<HaltKind>) -> AfterResume {
-        match halted {
-            Some(HaltKind::InternalVanished | HaltKind::InternalReferenceChanged) => {
-                AfterResume::Ends { or_anew: true }
-            }
-            Some(HaltKind::ExternalVanished) => AfterResume::Ends { or_anew: false },
-            Some(HaltKind::ExternalReferenceChanged) => AfterResume::GoesOnWithTheNewReference,
-            Some(HaltKind::FilesGone) => AfterResume::DeletesTheCopies,
-            None => AfterResume::TakesTheLogAsDelivered,
-        }
-    }
 }
 
 /// The state in one word: a column of a list, and what a list is filtered by.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use itop_bridge::cli::backfill::{self, Backfill};
 use itop_bridge::cli::{Outcome, progress};
-use itop_bridge::store::{Activity, LinkState};
+use itop_bridge_store::{Activity, LinkState};
 use serde_json::Value as Json;
 
 use crate::world::*;
@@ -169,7 +169,7 @@ async fn what_was_unlinked_stays_so(versions: Versions) {
     world.settle().await;
     let (link, now) = (world.link(1).await.id, world.now_ms());
     let did = Activity { at_ms: now, text: "unlinked".into() };
-    let end = move |store: &mut dyn itop_bridge::store::Store| {
+    let end = move |store: &mut dyn itop_bridge_store::Store| {
         store.amend_link(link, &|_, state| *state = LinkState::Ended, &did, now)
     };
     world.store.call(end).await.unwrap();
@@ -215,7 +215,7 @@ async fn a_stopped_backfill_goes_on_and_what_hooks_tell_of_goes_first(versions: 
     world.crash().await;
     let wanted = "--side acme --since 2026-11-24 --yes";
     let engine = world.app().engine;
-    let wish = itop_bridge::engine::Wish {
+    let wish = itop_bridge_engine::Wish {
         external: "acme".into(),
         since: "2026-11-24".parse().unwrap(),
         classes: [].into(),

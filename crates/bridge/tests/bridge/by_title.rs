@@ -3,8 +3,8 @@
 mod like;
 
 use itop_bridge::cli::Outcome;
-use itop_bridge::engine::Wish;
-use itop_bridge::store::LinkState;
+use itop_bridge_engine::Wish;
+use itop_bridge_store::LinkState;
 use serde_json::Value as Json;
 use tokio::sync::Notify;
 

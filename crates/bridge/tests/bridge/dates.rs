@@ -1,8 +1,8 @@
 //! Dates: printed in any format, and of two servers in two zones. People correct when a ticket began.
 
-use itop_bridge::engine::unread_date;
-use itop_bridge::store::Instance;
 use itop_bridge_core::Side;
+use itop_bridge_engine::unread_date;
+use itop_bridge_store::Instance;
 use itop_sim::Sim;
 
 use crate::world::*;

@@ -1,7 +1,7 @@
 //! Marks that stand twice are found where they stand, in a few calls, and what the bridge keeps is told from the rest.
 
-use itop_bridge::engine::Duplicate;
 use itop_bridge_core::TicketMark;
+use itop_bridge_engine::Duplicate;
 use itop_sim::Sim;
 
 use crate::setup::admin;

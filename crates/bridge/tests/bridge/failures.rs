@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
-use itop_bridge::clock::Clock;
-use itop_bridge::random::{Random, SeededRandom};
-use itop_bridge::store::{LinkState, QueueRow};
+use itop_bridge_engine::clock::Clock;
+use itop_bridge_engine::random::{Random, SeededRandom};
+use itop_bridge_store::{LinkState, QueueRow};
 use itop_sim::{Call, Effect, Fault, Release, Right, Sim, Version};
 
 use crate::listen::Log;

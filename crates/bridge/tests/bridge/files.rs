@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use itop_bridge::clock::Clock as _;
-use itop_bridge::engine::RefusedSize;
-use itop_bridge::store::{Activity, Instance, LinkState};
 use itop_bridge_core::plan::HaltKind;
 use itop_bridge_core::{Link, Side};
+use itop_bridge_engine::RefusedSize;
+use itop_bridge_engine::clock::Clock as _;
+use itop_bridge_store::{Activity, Instance, LinkState};
 use itop_sim::{Attachment, Call, Effect, Fault, FirstIds, HookSender, Limits, NotDelivered, On, Sim, Wire};
 
 use crate::world::*;

@@ -1,9 +1,9 @@
 //! An iTop restored from a backup gives out again what was given since: an id, and with it the reference. Only the
 //! time at which a ticket was made tells the two apart.
 
-use itop_bridge::store::Instance;
 use itop_bridge_core::Side;
 use itop_bridge_core::plan::HaltKind;
+use itop_bridge_store::Instance;
 use itop_sim::{Effect, Fault};
 
 use crate::world::*;

@@ -1,8 +1,8 @@
 //! A ticket that the account may not see for a while answers like a deleted one. When it is there again, the pair goes
 //! on by itself, and what people did meanwhile crosses.
 
-use itop_bridge::store::{Instance, LinkState};
 use itop_bridge_core::Side;
+use itop_bridge_store::{Instance, LinkState};
 use itop_sim::{FirstIds, Sim};
 
 use crate::listen::Log;

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use itop_bridge::store::QueueRow;
 use itop_bridge_core::Side;
 use itop_bridge_core::link::Part;
+use itop_bridge_store::QueueRow;
 use itop_sim::{Call, Effect, Fault, Sim, Version};
 
 use crate::listen::Log;

@@ -4,7 +4,7 @@ use itop_bridge::cli::Outcome;
 use itop_bridge::cli::links::link::{self, LinkTwo};
 use itop_bridge::cli::links::unlink::Unlink;
 use itop_bridge::cli::links::{self, Asks, Links, LinksVerb};
-use itop_bridge::store::{LinkState, Store};
+use itop_bridge_store::{LinkState, Store};
 use itop_sim::{Fault, Sim};
 
 use crate::status::{bridged, go, status};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use itop_bridge::random::{Random as _, SeededRandom};
+use itop_bridge_engine::random::{Random as _, SeededRandom};
 use itop_sim::{Release, Sim, Ticket, Version};
 
 use crate::world::*;

@@ -3,9 +3,9 @@
 
 use itop_bridge::cli::links::rebuild::{self, Rebuild};
 use itop_bridge::cli::{Outcome, progress};
-use itop_bridge::store::{Instance, LinkState, Stored};
 use itop_bridge_core::link::CopyState;
 use itop_bridge_core::{Side, TicketMark};
+use itop_bridge_store::{Instance, LinkState, Stored};
 use itop_sim::{Attachment, Fault, Sim};
 
 use crate::anew::{self, Lost, lost};

@@ -1,7 +1,7 @@
 //! Yesterday's store beside today's iTops: what the bridge made since is found by its marks, and nothing is
 //! made twice.
 
-use itop_bridge::store::{SqliteStore, StoreHandle};
+use itop_bridge_store::{SqliteStore, StoreHandle};
 use itop_sim::{Effect, Fault, Sim};
 
 use crate::world::*;

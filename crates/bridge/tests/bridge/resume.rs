@@ -1,7 +1,7 @@
 //! The verb `resume`: what an operator's word does to a halt, and what it may not do.
 
-use itop_bridge::store::LinkState;
 use itop_bridge_core::plan::HaltKind;
+use itop_bridge_store::LinkState;
 use itop_sim::{FirstIds, Sim};
 
 use crate::world::*;

@@ -1,7 +1,7 @@
 //! A side that suddenly shows none of its files is not believed: its copies are left alone, and it stops.
 
-use itop_bridge::store::Instance;
 use itop_bridge_core::Side;
+use itop_bridge_store::Instance;
 use itop_sim::{Backup, Sim};
 
 use crate::world::*;

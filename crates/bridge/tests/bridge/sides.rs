@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use itop_bridge::cli::Outcome;
 use itop_bridge::cli::external::{self, External, ExternalVerb, remove::Remove, rename::Rename};
 use itop_bridge::sides::{self, Compared, Contradiction};
-use itop_bridge::store::{LinkState, TicketOf};
+use itop_bridge_store::{LinkState, TicketOf};
 use itop_sim::Version;
 
 use crate::verbs::Said;
@@ -49,7 +49,7 @@ impl World {
 
     async fn external(&self, verb: ExternalVerb, answer: bool) -> Said {
         let (verb, config, now_ms) = (External { verb }, self.config(), self.now_ms());
-        let run = move |store: &mut dyn itop_bridge::store::Store| {
+        let run = move |store: &mut dyn itop_bridge_store::Store| {
             let mut out = Vec::new();
             let ended = external::in_store(&verb, store, &config, &|_| Ok(answer), now_ms, &mut out);
             let words = String::from_utf8(out).expect("a verb says words");

@@ -258,7 +258,7 @@ async fn what_is_older_is_told_by_links_show_and_plan(versions: Versions) {
     let world = Setup::between(versions).start().await;
     // The connection is moved over the next tickets, as if it had begun later.
     linked(&world).await;
-    let of = itop_bridge::store::Instance::External("acme".into());
+    let of = itop_bridge_store::Instance::External("acme".into());
     world.store.call(move |store| store.set_cursor(&of, "since_id", "50")).await.unwrap();
     world.acme().drop_hooks(true);
     let older = create(&world, "Older").await;

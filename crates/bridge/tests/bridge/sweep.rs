@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use itop_bridge::store::{Instance, LinkState, SqliteStore, Store, StoreHandle};
 use itop_bridge_core::{Link, TicketKey};
+use itop_bridge_store::{Instance, LinkState, SqliteStore, Store, StoreHandle};
 use itop_sim::{Effect, Fault, Sim, Version};
 
 use crate::world::*;
@@ -97,8 +97,8 @@ async fn links_to_nothing(world: &mut World, count: u64) {
     world.store.call(put).await.unwrap();
 }
 
-fn insert(store: &mut dyn Store, pair: &Link) -> Result<(), itop_bridge::store::StoreError> {
-    use itop_bridge::store::{About, DirtyMark, Look, Next, TicketOf};
+fn insert(store: &mut dyn Store, pair: &Link) -> Result<(), itop_bridge_store::StoreError> {
+    use itop_bridge_store::{About, DirtyMark, Look, Next, TicketOf};
     let of = TicketOf { external: "acme".into(), ticket: pair.external.id };
     let mark = DirtyMark { about: About::External { of, class: None }, look: Look::default(), due_ms: 0 };
     store.mark_dirty(&[mark], 0)?;
@@ -172,7 +172,7 @@ async fn pairs_that_have_ended_halt_no_side(version: Version) {
     let mut world = Setup::outside(version).start().await;
     links_to_nothing(&mut world, 6).await;
     for stored in world.links().await {
-        let did = itop_bridge::store::Activity { at_ms: 0, text: "unlinked".into() };
+        let did = itop_bridge_store::Activity { at_ms: 0, text: "unlinked".into() };
         let end =
             move |store: &mut dyn Store| store.amend_link(stored.id, &|_, state| *state = LinkState::Ended, &did, 0);
         world.store.call(end).await.unwrap();

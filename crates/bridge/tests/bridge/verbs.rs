@@ -12,9 +12,9 @@ use itop_bridge::cli::plan;
 use itop_bridge::cli::retry::{self, Retry};
 use itop_bridge::cli::status::{self, Status};
 use itop_bridge::config::Config;
-use itop_bridge::store::{Activity, Store, TicketOf};
 use itop_bridge_core::caselog::{LogHalt, LogName};
 use itop_bridge_core::{Link, Side};
+use itop_bridge_store::{Activity, Store, TicketOf};
 use itop_sim::{Effect, Fault};
 use serde_json::Value as Json;
 

@@ -155,10 +155,10 @@ async fn what_is_suspended_is_told_once_and_is_no_silence() {
 #[tokio::test(start_paused = true)]
 async fn what_waited_for_a_pause_is_no_silence_afterwards() {
     let world = Setup::outside(Version::V3_2).start().await;
-    let acme = || itop_bridge::store::Instance::External("acme".to_owned());
+    let acme = || itop_bridge_store::Instance::External("acme".to_owned());
     for number in 0..20 {
         let pause = |reason| world.store.call(move |store| store.set_stopped(&acme(), reason));
-        pause(Some(itop_bridge::engine::PAUSED)).await.unwrap();
+        pause(Some(itop_bridge_engine::PAUSED)).await.unwrap();
         world.acme().create_ticket("UserRequest", ticket("waits")).await.unwrap();
         world.pass_milliseconds(2 * HOUR * 1000 + number * 500).await;
         pause(None).await.unwrap();
@@ -174,8 +174,8 @@ async fn what_an_operator_paused_is_no_alert() {
     world
         .store
         .call(|store| {
-            let instance = itop_bridge::store::Instance::External("acme".to_owned());
-            store.set_stopped(&instance, Some(itop_bridge::engine::PAUSED))
+            let instance = itop_bridge_store::Instance::External("acme".to_owned());
+            store.set_stopped(&instance, Some(itop_bridge_engine::PAUSED))
         })
         .await
         .unwrap();

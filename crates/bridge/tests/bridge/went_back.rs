@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use itop_bridge::store::Instance;
 use itop_bridge_core::Side;
 use itop_bridge_core::mark::FileKind;
 use itop_bridge_core::plan::HaltKind;
+use itop_bridge_store::Instance;
 use itop_sim::{Sim, Version};
 
 use crate::world::*;

@@ -15,17 +15,17 @@ use itop_bridge::app::{App, Seams};
 use itop_bridge::checks::{self, Finding};
 use itop_bridge::cli::resume::{self, Resume};
 use itop_bridge::cli::{Outcome, setup};
-use itop_bridge::clock::{Clock, VirtualClock};
 use itop_bridge::config::{Config, SideConfig};
-use itop_bridge::engine::{Broken, Engine};
-use itop_bridge::random::SeededRandom;
 use itop_bridge::setup::Admin;
-use itop_bridge::store::{
+use itop_bridge_core::{Link, Side};
+use itop_bridge_engine::clock::{Clock, VirtualClock};
+use itop_bridge_engine::random::SeededRandom;
+use itop_bridge_engine::timing::Timing;
+use itop_bridge_engine::{Broken, Engine};
+use itop_bridge_store::{
     About, Activity, Commits, DirtyMark, Instance, LinkState, Look, QueueRow, SqliteStore, Store, StoreHandle, Stored,
     TicketOf,
 };
-use itop_bridge::timing::Timing;
-use itop_bridge_core::{Link, Side};
 use itop_client::{Body, MaxAnswerBytes, Progress, Transport, TransportError};
 use itop_sim::{FirstIds, HookSender, NotDelivered, Sim, SimConfig, Ticket, Version, WallClock, Wire};
 use tokio::sync::watch;

@@ -1,7 +1,7 @@
 //! A customer more, beside a configuration that is there.
 
 use itop_bridge::sides;
-use itop_bridge::store::{SqliteStore, Store as _};
+use itop_bridge_store::{SqliteStore, Store as _};
 
 use super::*;
 

@@ -28,10 +28,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use itop_bridge::store::{About, DirtyMark, Look, SqliteStore, Store as _, Stored, TicketOf};
-use itop_sim::{Sim, Version};
-
 use history::{Draw, Place, Scene};
+use itop_bridge_store::{About, DirtyMark, Look, SqliteStore, Store as _, Stored, TicketOf};
+use itop_sim::{Sim, Version};
 use people::{Deed, Ground, Memory};
 use site::{Bridge, EXTERNAL_KEY, Site};
 

@@ -13,10 +13,9 @@ mod start;
 mod stop;
 mod verbs;
 
-use itop_bridge::store::{SqliteStore, Store as _};
+use itop_bridge_store::{SqliteStore, Store as _};
 use itop_sim::{Effect, Fault};
 use serde_json::json;
-
 use site::{EXTERNAL_KEY, Site};
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use itop_bridge::store::SqliteStore;
+use itop_bridge_store::SqliteStore;
 use tokio::net::TcpListener;
 
 use crate::site::{Site, is_root, refused};

@@ -82,7 +82,7 @@ async fn hooks(site: std::sync::Arc<Site>, first: u64, step: usize) -> Vec<u64> 
 
 /// The tickets that the store knows to be dirty or linked.
 fn waiting(site: &Site) -> Vec<u64> {
-    use itop_bridge::store::{SqliteStore, Store as _};
+    use itop_bridge_store::{SqliteStore, Store as _};
     let mut store = SqliteStore::open_to_read(site.store()).unwrap();
     let rows = store.queue(None, 200, 0).unwrap();
     rows.into_iter().map(|row| row.of.ticket).collect()

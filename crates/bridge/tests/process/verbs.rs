@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use itop_bridge::store::{Instance, SqliteStore, Store as _};
+use itop_bridge_store::{Instance, SqliteStore, Store as _};
 use serde_json::json;
 
 use crate::site::{Bridge, Site};

@@ -1,7 +1,7 @@
 //! What happens in a run: a scene, and events at their times, all drawn from a seed. An event says which
 //! of the things that are there by a number, so any of the others can be left out.
 
-use itop_bridge::random::{Random as _, SeededRandom};
+use itop_bridge_engine::random::{Random as _, SeededRandom};
 use itop_sim::Version;
 
 use crate::faults::Trouble;

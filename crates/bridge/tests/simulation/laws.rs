@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use itop_bridge::store::{LinkState, Stored};
 use itop_bridge_core::mark::{FileKind, FileMark, is_made_by_a_bridge};
 use itop_bridge_core::{Lifecycles, Side};
+use itop_bridge_store::{LinkState, Stored};
 use itop_sim::{Attachment, Sim, Ticket};
 
 use crate::history::{Place, Scene};

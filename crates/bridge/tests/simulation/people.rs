@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use itop_bridge::store::Stored;
 use itop_bridge_core::mark::{TicketMark, is_made_by_a_bridge};
 use itop_bridge_core::{Lifecycles, LogName, Side, TicketKey};
+use itop_bridge_store::Stored;
 use itop_sim::{Attachment, Outcome, Sim, Ticket};
 use serde_json::{Value as Json, json};
 

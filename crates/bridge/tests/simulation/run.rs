@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use itop_bridge::clock::Clock as _;
-use itop_bridge::store::{Instance, Stored};
+use itop_bridge_engine::clock::Clock as _;
+use itop_bridge_store::{Instance, Stored};
 use itop_sim::{Backup, Sim};
 use serde_json::json;
 

@@ -3,13 +3,14 @@
 use std::io::Write;
 
 use anyhow::bail;
+use itop_bridge_engine::wording;
+use itop_bridge_engine::wording::count::counted;
+use itop_bridge_engine::{Engine, TitleAdopted, TitlePair, Titled, Unclear, Wish, Wished};
 use serde_json::{Value, json};
 
 use super::{lines, one_line, signalled, table, tickets};
 use crate::cli::progress;
 use crate::config::{Config, OlderTickets};
-use crate::count::counted;
-use crate::engine::{Engine, TitleAdopted, TitlePair, Titled, Unclear, Wish, Wished};
 
 /// The pairs that were found, and what was left unclear.
 pub(super) fn say(wish: &Wish, wished: &Wished, config: &Config, out: &mut dyn Write) -> anyhow::Result<()> {
@@ -138,6 +139,6 @@ fn left_alone(external: &str, internal: &str, unclear: &Unclear, older: OlderTic
     };
     format!(
         "left alone: {name}: {what}. {}; where there is none, take its reference out of the titles and run this again. {until}",
-        crate::sentences::capital(&how)
+        wording::capital(&how)
     )
 }

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use itop_bridge_engine::random::{Random, SystemRandom};
 use tracing::subscriber::NoSubscriber;
 
 use super::serve::signalled;
 use super::{Outcome, block_on};
-use crate::random::{Random, SystemRandom};
 
 mod keep;
 mod narrator;

@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use itop_bridge_core::{Side, TicketMark, text};
+use itop_bridge_engine::clock::{Clock, SystemClock};
+use itop_bridge_store::{About, DirtyMark, Look, TicketOf};
 use itop_bridge_text::html::log_text;
 use itop_sim::{Attachment, Sim, Ticket};
 use tokio::time::Instant;
@@ -13,8 +15,6 @@ use tokio::time::Instant;
 use super::narrator::{Narrator, counted};
 use super::stage::{ACME, ELITERY, Stage};
 use super::story::SCREENSHOT;
-use crate::clock::{Clock, SystemClock};
-use crate::store::{About, DirtyMark, Look, TicketOf};
 
 /// Everything that the bridge makes carries a mark that begins so.
 const MARK: &str = "itop-bridge:";

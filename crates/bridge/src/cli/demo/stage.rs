@@ -8,6 +8,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use itop_bridge_core::TicketMark;
+use itop_bridge_engine::Broken;
+use itop_bridge_engine::clock::{Clock, SystemClock};
+use itop_bridge_engine::random::SystemRandom;
+use itop_bridge_engine::timing::Timing;
+use itop_bridge_store::{Instance, QueueRow, SqliteStore, Store, StoreHandle, Stored, TicketOf};
 use itop_sim::{Call, Delivery, FirstIds, Outcome, Sim, SimConfig, SocketSender, Ticket, Version, WallClock};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -16,12 +21,7 @@ use tokio::time::Instant;
 
 use crate::app::{self, App, Seams};
 use crate::cli::keys;
-use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::engine::Broken;
-use crate::random::SystemRandom;
-use crate::store::{Instance, QueueRow, SqliteStore, Store, StoreHandle, Stored, TicketOf};
-use crate::timing::Timing;
 
 pub(super) const ACME: &str = "acme";
 pub(super) const ELITERY: &str = "elitery";

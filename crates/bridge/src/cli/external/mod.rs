@@ -4,12 +4,12 @@ use std::io::Write;
 use std::path::Path;
 
 use clap::{Args, Subcommand};
+use itop_bridge_engine::clock::Clock;
+use itop_bridge_store::{SqliteStore, Store};
 
 use super::ask::is_agreed_or_refused;
 use super::{Outcome, store, ticket};
-use crate::clock::Clock;
 use crate::config::Config;
-use crate::store::{SqliteStore, Store};
 
 pub mod remove;
 pub mod rename;

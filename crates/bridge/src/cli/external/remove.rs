@@ -4,14 +4,14 @@ use std::io::Write;
 
 use anyhow::bail;
 use clap::Args;
+use itop_bridge_engine::wording::count::counted;
+use itop_bridge_store::{Activity, LinkState, MAX_ROWS, Store};
 
 use super::{Ask, is_configured, not_known};
 use crate::cli::Outcome;
 use crate::cli::links::unlink;
 use crate::config::Config;
-use crate::count::counted;
 use crate::sides;
-use crate::store::{Activity, LinkState, MAX_ROWS, Store};
 
 /// End all pairs of a customer that has left.
 ///

@@ -4,12 +4,12 @@ use std::io::Write;
 
 use anyhow::bail;
 use clap::Args;
+use itop_bridge_store::Store;
 
 use super::{is_configured, not_known};
 use crate::cli::Outcome;
 use crate::config::{Config, identity};
 use crate::sides;
-use crate::store::Store;
 
 /// Let an external go on under another name, with its pairs and all that waits.
 ///
@@ -68,7 +68,7 @@ pub(super) fn rename(
     if is_known(new) {
         bail!("something is stored of an external {new} already, and two cannot become one: choose another name");
     }
-    sides::keep_name_in_marks(store, old, &name_in_marks)?;
+    itop_bridge_engine::keep_name_in_marks(store, old, &name_in_marks)?;
     store.rename_external(old, new)?;
     let pairs = known.iter().find(|external| external.name == *old).map_or(0, |external| external.live);
     writeln!(

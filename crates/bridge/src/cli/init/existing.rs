@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use itop_bridge_core::policy::StatusToExternal;
+use itop_bridge_store::{SqliteStore, Store as _};
 
 use super::account::Others;
 use super::answers::Sync;
@@ -12,7 +13,6 @@ use super::flags::{Log, Status};
 use crate::cli::store;
 use crate::config::{Condition, Config, ExternalConfig, LogCopy, Only, SyncConfig, identity};
 use crate::sides::{self, Contradiction};
-use crate::store::{SqliteStore, Store as _};
 
 pub struct Existing {
     /// As it was named: what it names is sought beside it.

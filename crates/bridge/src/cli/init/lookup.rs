@@ -1,8 +1,7 @@
 //! What can be chosen, as an iTop has it.
 
+use itop_bridge_engine::target_of;
 use itop_client::{Client, Error, ErrorClass, Query};
-
-use crate::engine::target_of;
 
 /// Why there is nothing to choose from.
 pub const NONE_SEEN: &str = "this iTop shows the account none to choose from: there is none, or the account's profiles or its allowed organisations hide them";

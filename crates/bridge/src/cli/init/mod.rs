@@ -4,11 +4,11 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::bail;
+use itop_bridge_engine::random::{Random, SystemRandom};
 
 use super::ask::is_somebody_there;
 use super::{Outcome, block_on, keys};
 use crate::app::{self, MakeTransport};
-use crate::random::{Random, SystemRandom};
 
 mod account;
 mod address;

@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use itop_bridge_store::SqliteStore;
+
 use super::answers::{Account, Answers, Password};
 use super::existing::Existing;
 use crate::shell;
-use crate::store::SqliteStore;
 
 /// The program as it was called, with this configuration.
 pub struct Call(String);

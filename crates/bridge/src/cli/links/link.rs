@@ -6,13 +6,13 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use itop_bridge_core::Side;
 use itop_bridge_core::document::{Document, DocumentKind};
+use itop_bridge_engine::wording::count::counted;
+use itop_bridge_engine::{Engine, PairOf};
+use itop_bridge_store::{Instance, LinkState, StoreHandle, Stored, TicketOf};
 
 use crate::app;
 use crate::cli::{Outcome, block_on, store, ticket};
 use crate::config::Config;
-use crate::count::counted;
-use crate::engine::{Engine, PairOf};
-use crate::store::{Instance, LinkState, StoreHandle, Stored, TicketOf};
 
 /// Make a pair of an external and an internal ticket that both exist already.
 ///

@@ -5,6 +5,7 @@ use std::io::Write;
 use anyhow::bail;
 use clap::Args;
 use comfy_table::{Table, presets};
+use itop_bridge_store::{Instance, MAX_ROWS, Store};
 use serde_json::Value as Json;
 
 use super::row::{Row, Unlinked, as_json};
@@ -12,7 +13,6 @@ use crate::cli::{Outcome, print_json, ticket};
 use crate::config::Config;
 use crate::sentences;
 use crate::standing::{Sides, Standing, Word};
-use crate::store::{Instance, MAX_ROWS, Store};
 
 /// List every pair: its number, its tickets, their states, and what is wrong with it. List also each ticket that waits
 /// and has no pair yet, by its id. The lines above the table say what is wrong with a side.

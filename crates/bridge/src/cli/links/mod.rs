@@ -4,16 +4,16 @@ use std::io::Write;
 use std::path::Path;
 
 use clap::{Args, Subcommand};
+use itop_bridge_engine::NotCarried;
+use itop_bridge_engine::clock::Clock;
+use itop_bridge_store::{Store, TicketOf};
+use ticket::Named;
+use unpaired::Unpaired;
 
 use super::retry::{self, Ask};
 use super::{Outcome, block_on, store, ticket};
 use crate::app;
-use crate::clock::Clock;
 use crate::config::Config;
-use crate::engine::NotCarried;
-use crate::store::{Store, TicketOf};
-use ticket::Named;
-use unpaired::Unpaired;
 
 pub mod import;
 pub mod link;

@@ -5,12 +5,12 @@ use std::io::Write;
 use anyhow::Context as _;
 use clap::Args;
 use comfy_table::{Table, presets};
+use itop_bridge_engine::{Engine, FoundPair, Rebuilt};
 use serde_json::json;
 
 use crate::app;
 use crate::cli::{Outcome, block_on, print_json, progress, store};
 use crate::config::Config;
-use crate::engine::{Engine, FoundPair, Rebuilt};
 
 /// Find the pairs of a lost store again, by the marks that the bridge left in both iTops.
 ///
@@ -119,7 +119,7 @@ fn as_json(found: &Rebuilt, config: &Config) -> serde_json::Value {
             "due": pair.due,
         })
     };
-    let left = |left: &crate::engine::Left| json!({ "what": left.what, "why": left.why });
+    let left = |left: &itop_bridge_engine::Left| json!({ "what": left.what, "why": left.why });
     json!({
         "pairs": found.pairs.iter().map(pair).collect::<Vec<_>>(),
         "left": found.left.iter().map(left).collect::<Vec<_>>(),

@@ -1,13 +1,13 @@
 //! One line of the list: a ticket, with its pair or without, and whether it is well.
 
 use itop_bridge_core::Side;
+use itop_bridge_store::{QueueRow, Store, Stored};
 use serde_json::{Value as Json, json};
 
 use crate::cli::ticket;
 use crate::config::Config;
 use crate::sentences::{self, Names};
 use crate::standing::{Sides, Standing, Ticket, Word};
-use crate::store::{QueueRow, Store, Stored};
 
 /// One line of the list.
 pub(super) struct Row {

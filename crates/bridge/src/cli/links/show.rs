@@ -6,18 +6,18 @@ use itop_bridge_core::caselog::{LogState, OldWords, Stand};
 use itop_bridge_core::document::{Document, DocumentKind, Line};
 use itop_bridge_core::link::{Copy, CopyState};
 use itop_bridge_core::{Link, Side};
+use itop_bridge_engine::wording::count::counted;
+use itop_bridge_engine::wording::moment::moment;
+use itop_bridge_engine::{kept_back, too_heavy, where_they_stand, words_of};
+use itop_bridge_store::{Activity, MAX_ROWS, QueueRow, Store, Stored};
 use itop_bridge_text::html::without_image_addresses;
 use serde_json::{Value as Json, json};
 
 use super::row::{Row, as_json};
 use crate::cli::{Outcome, print_json, ticket};
 use crate::config::Config;
-use crate::count::counted;
-use crate::engine::{kept_back, too_heavy, where_they_stand, words_of};
-use crate::moment::moment;
 use crate::sentences::{self, Names};
 use crate::standing::{Is, Sides, Standing, Waits};
-use crate::store::{Activity, MAX_ROWS, QueueRow, Store, Stored};
 
 pub(super) fn show(
     stored: Stored,

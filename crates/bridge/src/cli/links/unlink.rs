@@ -6,10 +6,10 @@ use clap::Args;
 use itop_bridge_core::Link;
 use itop_bridge_core::document::DocumentKind;
 use itop_bridge_core::link::Ending;
+use itop_bridge_store::{Activity, LinkState, Store};
 
 use crate::cli::{Outcome, ticket};
 use crate::config::Config;
-use crate::store::{Activity, LinkState, Store};
 
 /// End a pair: neither ticket is written any more, and both stay as they are.
 ///

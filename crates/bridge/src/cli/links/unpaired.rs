@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use anyhow::bail;
+use itop_bridge_store::{MAX_ROWS, Store, TicketOf};
 use serde_json::json;
 
 use super::Asks;
@@ -11,7 +12,6 @@ use crate::cli::{Outcome, print_json};
 use crate::config::Config;
 use crate::sentences::{self, Names};
 use crate::standing::{Sides, Standing, Ticket};
-use crate::store::{MAX_ROWS, Store, TicketOf};
 
 /// So many of those that wait are named.
 const NAMED: usize = 10;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use itop_bridge::cli::links::LinksVerb;
 use itop_bridge::cli::links::list::List;
-use itop_bridge::store::Instance;
+use itop_bridge_store::Instance;
 use itop_sim::{Attachment, Effect, Fault};
 
 use super::text_of;

@@ -1,9 +1,9 @@
 //! Attachments of the internal ticket that are odd: by their name, their size, their contents, or the way in which
 //! they come and go. The other way round, `files` has the same stories.
 
-use itop_bridge::engine::RefusedSize;
-use itop_bridge::store::Instance;
 use itop_bridge_core::plan::HaltKind;
+use itop_bridge_engine::RefusedSize;
+use itop_bridge_store::Instance;
 use itop_sim::{Attachment, Effect, Fault, FirstIds, Limits, On};
 
 use super::files::ticket_with_files;

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use itop_bridge::store::Instance;
 use itop_bridge_core::Side;
+use itop_bridge_store::Instance;
 use itop_sim::{Effect, Fault};
 
 use super::{BOTH_WAYS, Way, count, creates_a_log_file, linked};

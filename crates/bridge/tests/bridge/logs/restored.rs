@@ -1,7 +1,7 @@
 //! A store that was restored from a backup, before iTops that went on: what is there already is not sent again.
 
-use itop_bridge::store::{Activity, LinkState, SqliteStore, StoreHandle};
 use itop_bridge_core::Link;
+use itop_bridge_store::{Activity, LinkState, SqliteStore, StoreHandle};
 
 use super::{BOTH_WAYS, PNG, Way, count, linked};
 use crate::world::*;

@@ -8,14 +8,14 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use comfy_table::{Table, presets};
+use itop_bridge_engine::{Engine, PairOf, ReadyPair};
+use itop_bridge_store::{LinkState, StoreHandle, TicketOf};
 use serde_json::json;
 
 use self::csv::{Line, at};
 use crate::app;
 use crate::cli::{Outcome, block_on, print_json, progress, store};
 use crate::config::{Config, ExternalConfig};
-use crate::engine::{Engine, PairOf, ReadyPair};
-use crate::store::{LinkState, StoreHandle, TicketOf};
 
 /// Adopt the pairs of the original program, from its table as CSV.
 ///
@@ -167,7 +167,7 @@ impl Verb<'_> {
         let internal = line.internal;
         let both = self.store.call(move |store| Ok([store.link_of_external(&of)?, store.link_of_internal(internal)?]));
         let [outside, inside] = both.await?;
-        let is_live = |stored: &crate::store::Stored| stored.state == LinkState::Live;
+        let is_live = |stored: &itop_bridge_store::Stored| stored.state == LinkState::Live;
         let same = outside.as_ref().zip(inside.as_ref()).is_some_and(|(one, other)| one.id == other.id && is_live(one));
         if same {
             return Ok(InStore::Known);

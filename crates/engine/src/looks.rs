@@ -1,0 +1,67 @@
+//! What a claim needs to be read: the ticket, the lists of its files, or only the files that hints named.
+
+use std::collections::BTreeSet;
+
+use itop_bridge_core::link::CopyState;
+use itop_bridge_core::{Link, Side};
+use itop_bridge_store::{Claim, Look};
+
+/// A claim that names only attachments which are known, on a link with nothing open: these alone are
+/// looked at first.
+pub fn only_at_named_files(claim: &Claim) -> bool {
+    let Some((_, link)) = &claim.link else { return false };
+    let look = &claim.look;
+    let names_any = !look.external_attachments.is_empty() || !look.internal_attachments.is_empty();
+    let open =
+        Side::BOTH.iter().any(|side| link.has_open_files_on(*side)) || link.creation.is_some() || link.halt.is_some();
+    let known = |side, id: &u64| link.copy_of(side, *id).is_some_and(|copy| copy.missing_since_ms.is_none());
+    let all_known = |side| foreign(link, look, side).iter().all(|id| known(side, id));
+    !look.ticket
+        && !look.files
+        && names_any
+        && !open
+        && link.internal.is_some()
+        && Side::BOTH.into_iter().all(all_known)
+}
+
+/// A ticket could not be read for a while, and the hints that came meanwhile led to nothing: the ticket is looked at as
+/// if a hint had named each of its files.
+pub fn after_an_absence(link: &Link) -> Look {
+    let mut look = Look::everything();
+    for copy in &link.copies {
+        match copy.from {
+            Side::External => look.external_attachments.insert(copy.original),
+            Side::Internal => look.internal_attachments.insert(copy.original),
+        };
+    }
+    look
+}
+
+/// The named attachments of one side that the bridge did not make: its own writes come back as hooks.
+pub fn foreign(link: &Link, look: &Look, side: Side) -> BTreeSet<u64> {
+    let own: BTreeSet<u64> = link.made_on(side).collect();
+    look.named(side).difference(&own).copied().collect()
+}
+
+/// Whether this side's files are to be listed.
+pub fn needs_files(claim: &Claim, side: Side) -> bool {
+    let Some((_, link)) = &claim.link else { return side == Side::External };
+    if link.internal.is_none() {
+        return side == Side::External;
+    }
+    let of_this_side = link.copies.iter().filter(|copy| copy.from == side);
+    let doubtful = |copy: &itop_bridge_core::Copy| {
+        copy.missing_since_ms.is_some() || matches!(copy.state, CopyState::InDoubt { .. })
+    };
+    claim.look.files
+        || !foreign(link, &claim.look, side).is_empty()
+        || link.has_open_files_on(side)
+        || of_this_side.into_iter().any(doubtful)
+        || rewritten_late(link, side)
+}
+
+/// A copy of this side's file may have been rewritten late: whether it stands is judged with the original.
+fn rewritten_late(link: &Link, side: Side) -> bool {
+    use itop_bridge_core::link::Late;
+    link.late.iter().any(|late| matches!(late.what, Late::File { from, .. } if from == side))
+}
