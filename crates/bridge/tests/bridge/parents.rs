@@ -16,6 +16,7 @@ either_version_on_either_side![
     a_parent_of_one_customers_tells_another_nothing,
     what_stands_in_the_child_before_it_stands_in_the_parent_stays_too,
     what_was_reworded_before_anybody_looked_is_kept_back,
+    an_entry_said_just_after_one_of_a_new_parent_waits_for_an_operator,
     it_stays_however_long_the_other_children_take,
     it_stays_in_the_last_of_many_children_too,
     equal_words_that_somebody_wrote_on_several_children_cross,
@@ -218,6 +219,32 @@ async fn what_was_reworded_before_anybody_looked_is_kept_back(versions: Versions
         assert!(said.contains("they cross now"), "{said}");
         family.world.settle().await;
         assert_eq!(family.told().matches("customers are").count(), 1, "{}", family.told());
+        assert_eq!(family.world.link(family.outside).await.link.conflicts, []);
+        family.world.one_more_pass_writes_nothing().await;
+    }
+}
+
+/// What a parent said before it was one has no copy in the child, as a reworded one has none.
+async fn an_entry_said_just_after_one_of_a_new_parent_waits_for_an_operator(versions: Versions) {
+    for side in Side::BOTH {
+        let mut family = Family::new(versions, side).await;
+        let other = sim(&family.world, side).create_ticket("UserRequest", ticket("Ours: smoke")).await.unwrap();
+        family.world.settle().await;
+        family.world.crash().await;
+        family.write(other, "other customers are on fire").await;
+        family.write(family.child(), "the ticket's own").await;
+        family.sim().update(family.child(), json!({ "parent_request_id": other })).await.unwrap();
+        family.world.boot();
+        family.world.pass_seconds(700).await;
+        family.world.settle().await;
+        assert_eq!(family.told(), "", "it may be a copy that somebody reworded");
+        let conflicts = family.world.link(family.outside).await.link.conflicts;
+        assert!(conflicts.len() == 1 && conflicts[0].text.contains("is kept back"), "{conflicts:?}");
+
+        family.world.resume(PAIR, false).await.unwrap();
+        family.world.settle().await;
+        assert_eq!(family.told().matches("the ticket's own").count(), 1, "{}", family.told());
+        assert!(!family.told().contains("customers are"), "{}", family.told());
         assert_eq!(family.world.link(family.outside).await.link.conflicts, []);
         family.world.one_more_pass_writes_nothing().await;
     }

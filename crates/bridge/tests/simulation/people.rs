@@ -6,6 +6,8 @@ use std::time::Duration;
 use itop_bridge_core::mark::{TicketMark, is_made_by_a_bridge};
 use itop_bridge_core::{Lifecycles, LogName, Side, TicketKey};
 use itop_bridge_store::Stored;
+use itop_bridge_text::log_entries::entries;
+use itop_client::LogEntry;
 use itop_sim::{Attachment, Outcome, Sim, Ticket};
 use serde_json::{Value as Json, json};
 
@@ -131,6 +133,8 @@ pub struct Memory {
     pub corrected: BTreeSet<Outside>,
     /// The provider's own tickets that have children.
     pub parents: BTreeSet<u64>,
+    /// Pairs, by number, of which an operator keeps entries where they are.
+    pub kept_by_an_operator: BTreeSet<i64>,
     pub spoken: Vec<Spoken>,
     pub lost: BTreeMap<Outside, usize>,
     pub given: BTreeMap<Outside, Given>,
@@ -354,6 +358,26 @@ async fn say_on_a_parent<G: Ground>(world: &G, memory: &mut Memory, parent: &Tic
         sim.update(child.id, json!({ "parent_request_id": parent.id })).await.expect("a parent");
         say(world, memory, Place::Elitery, parent.id, word, "").await;
     }
+}
+
+/// Whether one of the entries that the bridge keeps back was said on a ticket of the provider's own.
+pub fn keeps_a_copy_back<G: Ground>(world: &G, memory: &Memory, stored: &Stored) -> bool {
+    let Some(ticket) = stored.link.internal.as_ref().and_then(|key| sim_at(world, Place::Elitery).ticket(key.id))
+    else {
+        return false;
+    };
+    let log = ticket.log("private_log").iter().map(|entry| LogEntry {
+        date: entry.at.to_string(),
+        user_login: entry.user_login.clone(),
+        user_id: entry.user_id,
+        message: entry.html.clone(),
+        message_html: entry.html.clone(),
+    });
+    let held: BTreeSet<&str> =
+        stored.link.logs.iter().flat_map(|log| &log.held).map(|held| held.key.hash.as_str()).collect();
+    let kept_back = entries(log.collect()).into_iter().filter(|entry| held.contains(entry.key.hash.as_str()));
+    let of_others = |html: &str| memory.spoken.iter().any(|spoken| spoken.stays && spoken.times_in(html) > 0);
+    kept_back.into_iter().any(|entry| of_others(&entry.html))
 }
 
 /// Its files go first, one by one, and another action holds its own deletion for so long: others work on meanwhile.

@@ -4,8 +4,9 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use itop_bridge::cli::resume::Resume;
 use itop_bridge_engine::clock::Clock as _;
-use itop_bridge_store::{Instance, Stored};
+use itop_bridge_store::{Instance, LinkState, Stored};
 use itop_sim::{Backup, Sim};
 use serde_json::json;
 
@@ -104,6 +105,7 @@ async fn live(history: &History, outcome: &mut Outcome) {
             outcome.breaches.push(format!("convergence: {instance:?} stands still: {reason}"));
         }
     }
+    decide_on_what_is_kept_back(&world, &mut memory).await;
     people::download_what_no_hook_told(&world, &memory).await;
     world.settle().await;
     if memory.spoken.iter().any(|spoken| !spoken.earlier.is_empty()) {
@@ -115,6 +117,22 @@ async fn live(history: &History, outcome: &mut Outcome) {
     outcome.trace.push(format!("{:#?}", world.links().await));
     world.one_more_pass_writes_nothing().await;
     world.stop().await;
+}
+
+/// An operator looks at the entries that may be copies from a parent. Whoever wrote there knows: a ticket's own cross.
+async fn decide_on_what_is_kept_back(world: &World, memory: &mut Memory) {
+    for stored in world.links().await {
+        if stored.state != LinkState::Live || stored.link.halt.is_some() || stored.link.entries_kept_back() == 0 {
+            continue;
+        }
+        let keep = people::keeps_a_copy_back(world, memory, &stored);
+        if keep {
+            memory.kept_by_an_operator.insert(stored.id);
+        }
+        let resume = Resume { what: stored.id.to_string(), create: false, keep, yes: true };
+        world.resumes(resume).await.expect("entries are kept back");
+    }
+    world.settle().await;
 }
 
 /// iTop deletes a ticket's files before the ticket, each in a transaction of its own: of a backup from between them
