@@ -388,6 +388,30 @@ impl LogState {
         self.all_keys().filter(|key| keys.contains(key)).for_each(|key| key.fresh_until_ms = None);
     }
 
+    /// The delivered entries of one author and second that are known in another order than the log's, in the log's order.
+    /// An entry that was reworded while it was fresh is delivered last, wherever it stands.
+    pub(crate) fn out_of_order(&self, present: &[EntryKey]) -> Vec<Vec<EntryKey>> {
+        let places: BTreeMap<&EntryKey, usize> = present.iter().enumerate().map(|(at, key)| (key, at)).collect();
+        let mut moments: BTreeMap<(u64, &str), Vec<usize>> = BTreeMap::new();
+        for key in &self.delivered {
+            moments.entry((key.user_id, &key.date)).or_default().extend(places.get(key));
+        }
+        let unsorted = moments.into_values().filter(|places| !places.is_sorted());
+        let sorted = unsorted.map(|mut places| {
+            places.sort_unstable();
+            places.into_iter().map(|at| present[at].clone()).collect()
+        });
+        sorted.collect()
+    }
+
+    /// These delivered entries stand in the log in this order.
+    pub(crate) fn are_ordered(&mut self, keys: &[EntryKey]) {
+        let known = |key: &EntryKey| self.delivered.iter().find(|known| *known == key).cloned();
+        let ordered: Vec<EntryKey> = keys.iter().filter_map(known).collect();
+        let places = self.delivered.iter_mut().filter(|known| keys.contains(known));
+        places.zip(ordered).for_each(|(place, key)| *place = key);
+    }
+
     fn all_keys(&mut self) -> impl Iterator<Item = &mut EntryKey> {
         let on_its_way = self.batch.iter_mut().chain(&mut self.aside).flat_map(|batch| &mut batch.entries);
         let kept = self.kept.iter_mut().map(|kept| &mut kept.key);

@@ -17,7 +17,8 @@
 //!
 //! Where an iTop was restored and its people wrote again, the new entries have later dates: they are no known ones.
 //!
-//! **The place.** The entries of one author and second keep their order. Those of them that still say the same part the
+//! **The place.** The entries of one author and second keep their order, in which each look remembers those that stand.
+//! Those of them that still say the same part the
 //! others: what is missing and what is unknown between two of these belong together, in their order. Where more are
 //! missing than unknown, the last of the missing are gone; where more are unknown, nobody can tell which of them is new,
 //! and all are sent.

@@ -84,6 +84,7 @@ impl Link {
             LogNote::Moved { before, now } => state.is_moved(before, now),
             LogNote::Reworded(entries) => entries.iter().for_each(|(before, now)| state.is_reworded(before, now)),
             LogNote::Settled(keys) => state.are_settled(keys),
+            LogNote::Ordered(keys) => state.are_ordered(keys),
             LogNote::Kept(kept) => {
                 state.delivered.extend(kept.iter().map(|kept| kept.key.clone()));
                 state.kept.retain(|known| !kept.iter().any(|kept| kept.key == known.key));
@@ -134,6 +135,8 @@ pub enum LogNote {
     Reworded(Vec<(EntryKey, EntryKey)>),
     /// These were seen to stand when iTop could not lose them to another save any more.
     Settled(Vec<EntryKey>),
+    /// These, of one author and second, stand in the log in this order.
+    Ordered(Vec<EntryKey>),
     /// These stay on their side, and count as handled.
     Kept(Vec<Kept>),
     /// These are kept back until it is known whether iTop copied them from a parent: `held` until that can be read,

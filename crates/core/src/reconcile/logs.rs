@@ -161,6 +161,9 @@ impl One<'_> {
             self.note(LogNote::Back(difference.back.clone()), plan);
         }
         self.settle(&present, &mut difference.new, plan);
+        for keys in self.state.out_of_order(&present) {
+            self.note(LogNote::Ordered(keys), plan);
+        }
         let mut after = self.state.clone();
         for (before, now) in std::mem::take(&mut difference.moved) {
             after.is_moved(&before, &now);

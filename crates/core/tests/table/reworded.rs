@@ -79,6 +79,13 @@ pub fn entries() -> Vec<Case> {
         )
         .notes(["a vanished of the private log outside", "c reworded to x of the private log outside"]),
         case(
+            "of two of one second the first was delivered last, as it was reworded at once: the log's order counts",
+            link().delivered(OUTSIDE, [a.clone(), z(&a, "b")]),
+            ext().log([z(&a, "b"), a.clone()]),
+            int(),
+        )
+        .notes(["b+a in this order of the private log outside"]),
+        case(
             "of two of one second one stands, with other words: the place is the first one's",
             link().delivered(OUTSIDE, [a.clone(), z(&a, "b")]),
             ext().log([z(&a, "x")]),

@@ -14,6 +14,7 @@ either_version_on_either_side![
     all_entries_anonymised_by_rest_are_the_same,
     an_author_who_is_renamed_is_told,
     an_entry_that_took_a_lost_ones_place_in_its_second_crosses,
+    the_second_of_a_second_is_the_same_though_the_first_was_reworded_at_once,
     an_entry_that_is_reworded_on_its_way_goes_out_with_its_old_words,
     an_entry_that_is_reworded_before_it_was_ever_sent_crosses_as_it_stands,
     the_entry_with_the_mark_stays_inside_though_its_mark_is_gone,
@@ -235,6 +236,37 @@ async fn an_entry_that_took_a_lost_ones_place_in_its_second_crosses(versions: Ve
         let text = way.all_text();
         assert_eq!((count(&text, "alpha"), count(&text, "omega")), (1, 1), "{text}");
         assert_eq!(told(&world, &way).await, [""; 0]);
+        world.one_more_pass_writes_nothing().await;
+    }
+}
+
+/// What was reworded within seconds is sent as a new entry, and delivered after the one that it stands before.
+async fn the_second_of_a_second_is_the_same_though_the_first_was_reworded_at_once(versions: Versions) {
+    for from in BOTH_WAYS {
+        let (world, way) = start(versions, from).await;
+        // As the second begins.
+        let second = way.source.now_text();
+        while way.source.now_text() == second {
+            world.pass_milliseconds(10).await;
+        }
+        let second = way.source.now_text();
+        way.write("<p>alpha</p>").await;
+        world.pass_milliseconds(300).await;
+        way.write("<p>omega</p>").await;
+        assert_eq!(way.source.now_text(), second, "the two are of one second");
+        world.pass_milliseconds(4_000).await;
+        way.reword("alpha", "gamma");
+        touch(&world, &way).await;
+        world.settle().await;
+        world.pass_seconds(60).await;
+        world.settle().await;
+        way.reword("omega", "delta");
+        touch(&world, &way).await;
+        world.settle().await;
+        let text = way.all_text();
+        let times = ["alpha", "omega", "gamma", "delta"].map(|word| count(&text, word));
+        assert_eq!(times, [1, 1, 1, 0], "{text}");
+        assert_eq!(told(&world, &way).await.len(), 1);
         world.one_more_pass_writes_nothing().await;
     }
 }
