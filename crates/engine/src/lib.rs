@@ -6,113 +6,63 @@
 //! acts on what a webhook said: a webhook only says where to look.
 
 mod adopt;
-mod after_resume;
-mod alerts;
-mod apart;
-mod audit;
-mod backfill;
-mod barred;
-mod breaker;
 pub mod clock;
-mod connection;
-mod create;
-mod crossing;
-mod dates;
-mod documents;
-mod dry_run;
-mod enclosures;
-mod escaping;
-mod failure;
-mod fields;
-mod files;
-mod foresee;
-mod given_again;
-mod halting;
-mod halts;
-mod health;
-mod heavy;
-mod identity;
-mod in_hand;
-mod instants;
-mod itop;
-mod lease;
-mod login;
-mod logs;
-mod looks;
-mod measure;
+mod halt;
+mod issue;
+mod lane;
 pub mod metrics;
-mod missing;
-mod name_in_marks;
-mod parents;
+mod operate;
 mod pass;
-mod plain;
-mod policies;
-mod preview;
-mod probe;
 pub mod random;
-mod read;
-mod rebuild;
 pub mod refused;
-mod refused_size;
-mod reworded;
-mod room;
+mod scope;
 pub mod settings;
-mod sights;
-mod status;
-mod stops;
-mod suspensions;
-mod sweep;
-mod throttle;
+mod side;
+mod suspension;
 pub mod timing;
-mod told;
-mod troubles;
-mod unreadable;
-mod unseen;
-mod went_back;
+mod watch;
 pub mod wording;
-mod worker;
-mod write;
-mod zone;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use itop_bridge_core::{Side, TicketMark};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
+use tokio::sync::watch::Receiver;
 
+pub use adopt::backfill::{Older, TellClass, TitleAdopted, TitlePair, Titled, Unclear, Wish, Wished};
+pub use adopt::rebuild::{Duplicate, FOUND_AGAIN, FoundBy, FoundPair, Left, Rebuilt, Stopped, is_over_lost_pairs};
 pub use adopt::{CannotAdopt, PairOf, ReadyPair};
-pub use after_resume::AfterResume;
-pub use alerts::Alerts;
-pub use backfill::{Older, TellClass, TitleAdopted, TitlePair, Titled, Unclear, Wish, Wished};
-pub use barred::{name_of as part_name, told as kept_back};
-pub use connection::connection_began_after;
-pub use dates::{kept_date_format, unread_date};
-pub use dry_run::Summary;
-pub use heavy::told as too_heavy;
-pub use instants::{Offsets, agree_for_a_year};
-pub use itop::Itop;
-pub use login::LoginSource;
-pub use name_in_marks::{NAME_IN_MARKS, keep_name_in_marks};
-pub use parents::words_of;
-pub use policies::target_of;
-pub use preview::{CannotTell, NoPlan, NotCarried, Preview};
-pub use rebuild::{Duplicate, FOUND_AGAIN, FoundBy, FoundPair, Left, Rebuilt, Stopped, is_over_lost_pairs};
-pub use refused_size::RefusedSize;
-pub use reworded::where_they_stand;
-pub use room::LearntRoom;
+pub use halt::after_resume::AfterResume;
+pub use issue::{Access, Cause, PAUSED, Trouble};
+pub use operate::alerts::Alerts;
+pub use operate::dry_run::Summary;
+pub use operate::preview::{CannotTell, NoPlan, NotCarried, Preview};
+pub use operate::told::{Since, Slowed, Suspended, Told};
+pub use pass::barred::{name_of as part_name, told as kept_back};
+pub use pass::heavy::told as too_heavy;
+pub use pass::parents::words_of;
+pub use pass::reworded::where_they_stand;
+pub use scope::connection::connection_began_after;
+pub use scope::name_in_marks::{NAME_IN_MARKS, keep_name_in_marks};
+pub use scope::policies::target_of;
 pub use settings::LaneSettings;
-pub use told::{Since, Slowed, Suspended, Told};
-pub use troubles::{Access, Cause, PAUSED, Trouble};
-pub use zone::Learnt;
+pub use side::dates::{kept_date_format, unread_date};
+pub use side::instants::{Offsets, agree_for_a_year};
+pub use side::itop::Itop;
+pub use side::login::LoginSource;
+pub use side::refused_size::RefusedSize;
+pub use side::room::LearntRoom;
+pub use side::zone::Learnt;
 
-use breaker::Down;
-use dry_run::DryRun;
-use failure::Failure;
 use itop_bridge_store::{StoreHandle, TicketOf};
-use missing::Missing;
-use policies::Policies;
-use suspensions::Suspensions;
+use operate::dry_run::DryRun;
+use pass::missing::Missing;
+use scope::policies::Policies;
+use side::breaker::Down;
+use side::failure::Failure;
+use suspension::Suspensions;
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;
@@ -229,7 +179,7 @@ impl Engine {
 
     /// Runs until `stop` says so; then ends the passes in hand, for at most `timing.shutdown_ms`. The same
     /// when a part panics: without it the bridge would look well and leave work undone.
-    pub async fn run(&self, mut stop: watch::Receiver<bool>) -> Result<(), Broken> {
+    pub async fn run(&self, mut stop: Receiver<bool>) -> Result<(), Broken> {
         if let Err(failure) = self.shared.remember_offsets().await {
             tracing::warn!(error = %failure.text, "times are printed without their zone until it is learnt again");
         }
@@ -239,7 +189,7 @@ impl Engine {
         if let Err(failure) = self.shared.remember_date_formats().await {
             tracing::warn!(error = %failure.text, "how the sides print dates is learnt again");
         }
-        let (end, ending) = watch::channel(false);
+        let (end, ending) = tokio::sync::watch::channel(false);
         let mut parts = self.spawn_parts(ending);
         let mut outcome = Ok(());
         loop {
@@ -266,19 +216,19 @@ impl Engine {
         outcome
     }
 
-    fn spawn_parts(&self, stop: watch::Receiver<bool>) -> tokio::task::JoinSet<()> {
+    fn spawn_parts(&self, stop: Receiver<bool>) -> tokio::task::JoinSet<()> {
         let mut parts = tokio::task::JoinSet::new();
         for lane in &self.shared.lanes {
-            parts.spawn(worker::run(self.shared.clone(), lane.clone(), stop.clone()));
-            parts.spawn(until_stop(stop.clone(), sweep::run_external(self.shared.clone(), lane.clone())));
-            parts.spawn(until_stop(stop.clone(), audit::run(self.shared.clone(), lane.clone())));
-            parts.spawn(until_stop(stop.clone(), probe::run(self.shared.clone(), Some(lane.clone()))));
+            parts.spawn(lane::worker::run(self.shared.clone(), lane.clone(), stop.clone()));
+            parts.spawn(until_stop(stop.clone(), watch::sweep::run_external(self.shared.clone(), lane.clone())));
+            parts.spawn(until_stop(stop.clone(), watch::audit::run(self.shared.clone(), lane.clone())));
+            parts.spawn(until_stop(stop.clone(), lane::probe::run(self.shared.clone(), Some(lane.clone()))));
         }
-        parts.spawn(until_stop(stop.clone(), sweep::run_internal(self.shared.clone())));
-        parts.spawn(until_stop(stop.clone(), probe::run(self.shared.clone(), None)));
-        parts.spawn(until_stop(stop.clone(), told::run(self.shared.clone())));
-        parts.spawn(until_stop(stop.clone(), dry_run::run(self.shared.clone())));
-        parts.spawn(until_stop(stop, alerts::run(self.shared.clone())));
+        parts.spawn(until_stop(stop.clone(), watch::sweep::run_internal(self.shared.clone())));
+        parts.spawn(until_stop(stop.clone(), lane::probe::run(self.shared.clone(), None)));
+        parts.spawn(until_stop(stop.clone(), operate::told::run(self.shared.clone())));
+        parts.spawn(until_stop(stop.clone(), operate::dry_run::run(self.shared.clone())));
+        parts.spawn(until_stop(stop, operate::alerts::run(self.shared.clone())));
         parts
     }
 
@@ -372,7 +322,7 @@ impl Shared {
 }
 
 /// A part that writes to no iTop may be dropped wherever it stands: no stop waits for an iTop to answer it.
-async fn until_stop(mut stop: watch::Receiver<bool>, part: impl Future<Output = ()>) {
+async fn until_stop(mut stop: Receiver<bool>, part: impl Future<Output = ()>) {
     tokio::select! {
         biased;
         () = part => {}

@@ -56,7 +56,7 @@ pub(crate) mod gauge {
     pub const LAST_HOOK: &str = "itop_bridge_last_hook_timestamp_seconds";
     pub const STORE_UP: &str = "itop_bridge_store_up";
 
-    pub(super) const ALL: [(&str, &str); 13] = [
+    pub(crate) const ALL: [(&str, &str); 13] = [
         (WAITING, "Tickets in the queue that are not parked, by external."),
         (OLDEST, "Age of the oldest hint of a ticket that waits and is not parked, by external; 0 where none waits."),
         (UNCARRIED, "Tickets that wait, are not parked and have no counterpart yet, by external and class."),

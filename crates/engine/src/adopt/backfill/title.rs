@@ -1,0 +1,402 @@
+//! Tickets of a backfill whose counterpart stands already, made by hand or by another program: an internal
+//! ticket whose title names the external one.
+//!
+//! Nothing is written to an iTop. What is linked, was unlinked, or carries a mark of another ticket is nobody's
+//! counterpart here, and neither is a ticket of another customer: references of two customers' iTops are often the
+//! same. Where a title leaves it open which two belong together, nothing is taken.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use itop_bridge_core::TicketMark;
+use itop_bridge_store::{Activity, StoreError};
+use itop_client::{Object, Query, oql_quote};
+use serde::Serialize;
+
+use super::Older;
+use crate::adopt::rebuild::{Stopped, Tell};
+use crate::adopt::{PairOf, ReadyPair};
+use crate::scope::only::made_since;
+use crate::settings::DefaultValue;
+use crate::side::failure::Failure;
+use crate::side::read;
+use crate::{Engine, Lane, Shared};
+
+/// References looked for in one call.
+const TOGETHER: usize = 50;
+
+/// Internal tickets listed, or looked at, together.
+const PAGE: usize = 200;
+
+/// Pairs read and stored together: what was stored stays when the run is stopped.
+const ADOPTED: usize = 100;
+
+/// The references of external tickets that the title of an internal one names, by its id.
+type Outside = HashMap<u64, Vec<String>>;
+
+/// What titles say of the tickets of a wish.
+#[derive(Debug, Default)]
+pub(super) struct ByTitle {
+    pub pairs: Vec<TitlePair>,
+    pub unclear: Vec<Unclear>,
+    /// No title names them.
+    pub rest: Vec<Older>,
+}
+
+/// A ticket, and the one internal ticket whose title names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TitlePair {
+    pub ticket: Older,
+    pub counterpart: Titled,
+}
+
+/// A ticket that is left alone, since titles do not tell its counterpart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unclear {
+    pub ticket: Older,
+    pub candidates: Vec<Titled>,
+    /// The other tickets that the title of the one candidate names.
+    pub rivals: Vec<String>,
+    /// It is newer than the connection: unless it is linked, `serve` makes a copy of it.
+    pub newer: bool,
+}
+
+/// An internal ticket whose title names an external one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Titled {
+    pub id: u64,
+    pub class: String,
+    pub reference: String,
+    pub title: String,
+    pub organisation: String,
+    #[serde(skip)]
+    org_id: u64,
+}
+
+/// What became of a pair.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TitleAdopted {
+    /// The external ticket's reference.
+    pub reference: String,
+    pub counterpart: String,
+    /// The link's number, or why there is none.
+    pub link: Option<i64>,
+    pub why_not: Option<String>,
+    /// What differs, and is left so until it changes outside.
+    pub conflicts: Vec<String>,
+}
+
+impl Engine {
+    /// Takes these pairs into the store as they stand. What is stored is kept when this is dropped on the way.
+    pub async fn adopt_by_title(
+        &self,
+        external: &str,
+        pairs: &[TitlePair],
+        tell: Tell<'_>,
+    ) -> Result<Vec<TitleAdopted>, Stopped> {
+        let mut adopted = Vec::new();
+        tell(0, pairs.len());
+        for page in pairs.chunks(ADOPTED) {
+            let named: Vec<PairOf> = page.iter().map(|pair| pair.of(external)).collect();
+            let read = self.read_to_adopt(&named, &|_, _| {}).await.map_err(|why| Stopped(why.to_string()))?;
+            for (pair, ready) in page.iter().zip(read) {
+                let stored = match ready {
+                    Ok(ready) => self.shared.store_pair(ready).await?,
+                    Err(why) => Err(why.to_string()),
+                };
+                adopted.push(pair.adopted(stored));
+            }
+            tell(adopted.len(), pairs.len());
+        }
+        Ok(adopted)
+    }
+}
+
+impl TitlePair {
+    fn of(&self, external: &str) -> PairOf {
+        PairOf {
+            external: external.to_owned(),
+            class: self.ticket.class.clone(),
+            ticket: self.ticket.id,
+            internal_class: self.counterpart.class.clone(),
+            internal: self.counterpart.id,
+        }
+    }
+
+    fn adopted(&self, stored: Result<(i64, Vec<String>), String>) -> TitleAdopted {
+        let (link, conflicts, why_not) = match stored {
+            Ok((link, conflicts)) => (Some(link), conflicts, None),
+            Err(why) => (None, Vec::new(), Some(why)),
+        };
+        let (reference, counterpart) = (self.ticket.reference.clone(), self.counterpart.reference.clone());
+        TitleAdopted { reference, counterpart, link, why_not, conflicts }
+    }
+}
+
+impl Shared {
+    /// The link's number and what differs; the inner error: meanwhile somebody else linked one of the two.
+    async fn store_pair(&self, ready: ReadyPair) -> Result<Result<(i64, Vec<String>), String>, Failure> {
+        let ReadyPair { external, link, conflicts, .. } = ready;
+        let now = self.now_ms();
+        let did =
+            Activity { at_ms: now, text: "adopted: the internal ticket's title names the external one".to_owned() };
+        match self.store.call(move |store| store.adopt_link(&external, &link, false, &[did], now)).await {
+            Ok(number) => Ok(Ok((number, conflicts))),
+            Err(error @ StoreError::AlreadyLinked { .. }) => Ok(Err(error.to_string())),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Looks for the counterparts of tickets that have no link.
+    pub(super) async fn match_by_title(&self, lane: &Lane, tickets: Vec<Older>) -> Result<ByTitle, Failure> {
+        let mut by_class: BTreeMap<&str, Vec<&Older>> = BTreeMap::new();
+        for ticket in &tickets {
+            by_class.entry(&ticket.class).or_default().push(ticket);
+        }
+        let mut candidates: HashMap<u64, Vec<Titled>> = HashMap::new();
+        let mut outside = Outside::new();
+        for (class, of_class) in by_class {
+            let internal_class = self.policy_without_defaults(lane, class)?.internal_class.clone();
+            for some in of_class.chunks(TOGETHER) {
+                let mut titled = self.titles_that_name(&internal_class, some).await?;
+                titled.retain(|titled| !self.is_anothers(lane, titled));
+                let marks = self.marks_of_free(&internal_class, &titled).await?;
+                // What a mark says is certain, whatever the title says.
+                let unmarked: Vec<&Titled> =
+                    titled.iter().filter(|titled| marks.get(&titled.id) == Some(&None)).collect();
+                outside.extend(self.outside_named(lane, &unmarked, &tickets).await?);
+                for ticket in some {
+                    let own = lane.mark(&self.server, class, ticket.id);
+                    candidates.insert(ticket.id, candidates_of(ticket, &titled, &marks, &own));
+                }
+            }
+        }
+        let mut found = decide(tickets, &mut candidates, &outside);
+        let ids: Vec<(&str, u64)> =
+            found.unclear.iter().map(|one| (one.ticket.class.as_str(), one.ticket.id)).collect();
+        let newer = self.newer_than_the_connection(lane, &ids).await?;
+        found.unclear.iter_mut().for_each(|one| one.newer = newer.contains(&one.ticket.id));
+        Ok(found)
+    }
+
+    /// Those that a sweep hands to passes by itself: they wait for no operator.
+    async fn newer_than_the_connection(&self, lane: &Lane, tickets: &[(&str, u64)]) -> Result<BTreeSet<u64>, Failure> {
+        let Some(since) = lane.settings.sync.since else {
+            let begun = self.connection_so_far(lane).await?;
+            let is_newer = |id: &u64| begun.as_ref().is_some_and(|begun| *id > begun.ticket);
+            return Ok(tickets.iter().map(|(_, id)| *id).filter(is_newer).collect());
+        };
+        let mut newer = BTreeSet::new();
+        for of_class in tickets.chunk_by(|a, b| a.0 == b.0) {
+            for some in of_class.chunks(PAGE) {
+                let ids = some.iter().map(|(_, id)| id.to_string()).collect::<Vec<_>>().join(",");
+                let condition = format!("id IN ({ids}) AND {}", made_since(lane, some[0].0, since));
+                let found = self.list_all(&lane.external, some[0].0, &condition, &["id"], PAGE).await?;
+                newer.extend(found.iter().map(|object| object.id));
+            }
+        }
+        Ok(newer)
+    }
+
+    /// Whether the configuration says that the internal ticket's organisation stands for another customer.
+    fn is_anothers(&self, lane: &Lane, titled: &Titled) -> bool {
+        let stands_for = |lane: &Lane| match lane.settings.internal_defaults.get("org_id") {
+            Some(DefaultValue::Number(id)) => *id == titled.org_id,
+            // As iTop's database compares them.
+            Some(DefaultValue::Text(name)) => name.to_lowercase() == titled.organisation.to_lowercase(),
+            None => false,
+        };
+        !stands_for(lane) && self.lanes.iter().any(|lane| stands_for(lane))
+    }
+
+    /// Internal tickets whose title has one of these references in it, or what LIKE takes for one.
+    async fn titles_that_name(&self, class: &str, tickets: &[&Older]) -> Result<Vec<Titled>, Failure> {
+        let named = tickets.iter().filter(|ticket| !ticket.reference.is_empty());
+        let likes: Vec<String> =
+            named.map(|ticket| format!("title LIKE {}", oql_quote(&pattern(&ticket.reference)))).collect();
+        if likes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let condition = format!("({})", likes.join(" OR "));
+        let fields = ["id", "ref", "title", "org_id", "org_name"];
+        let query = Query::oql(format!("SELECT {class} WHERE {condition}")).limit(PAGE as u32);
+        let answer = self.internal.client.get(class, &query, &fields).await;
+        let found = self.noted(&self.internal, class, answer).map_err(|error| Failure::of(&self.internal, &error))?;
+        let objects = match found.total > PAGE as u64 {
+            true => self.list_all(&self.internal, class, &condition, &fields, PAGE).await?,
+            false => found.objects,
+        };
+        // The class may have subclasses of its own.
+        Ok(objects.iter().filter(|object| object.class == class).map(titled).collect())
+    }
+
+    /// The tickets of the external that these titles name, those among them too that the wish leaves out or that
+    /// have a pair.
+    async fn outside_named(&self, lane: &Lane, titled: &[&Titled], wished: &[Older]) -> Result<Outside, Failure> {
+        let known = wished.iter().map(|ticket| ticket.reference.clone());
+        let mut there: HashMap<String, String> = known.map(|known| (known.to_lowercase(), known)).collect();
+        let words: BTreeSet<String> = titled.iter().flat_map(|titled| references(&titled.title)).collect();
+        let unknown: Vec<String> = words.into_iter().filter(|word| !there.contains_key(word)).collect();
+        for some in unknown.chunks(TOGETHER) {
+            let quoted: Vec<String> = some.iter().map(|word| oql_quote(word)).collect();
+            let query = Query::oql(format!("SELECT Ticket WHERE ref IN ({})", quoted.join(",")));
+            let answer = lane.external.client.get("Ticket", &query, &["id", "ref"]).await;
+            let answer = self.noted(&lane.external, "Ticket", answer);
+            let found = answer.map_err(|error| Failure::of(&lane.external, &error))?;
+            let found = found.objects.iter().filter_map(|object| object.text("ref"));
+            there.extend(found.map(|reference| (reference.to_lowercase(), reference.to_owned())));
+        }
+        let named = |titled: &&Titled| {
+            let words = references(&titled.title);
+            (titled.id, words.iter().filter_map(|word| there.get(word)).cloned().collect())
+        };
+        Ok(titled.iter().map(named).collect())
+    }
+
+    /// Those of them that the store knows nothing of, each with the mark that its log begins with.
+    async fn marks_of_free(&self, class: &str, titled: &[Titled]) -> Result<HashMap<u64, Option<TicketMark>>, Failure> {
+        let ids: Vec<u64> = titled.iter().map(|titled| titled.id).collect();
+        let free = self.store.call(move |store| {
+            let mut free = Vec::new();
+            for id in ids {
+                if store.link_of_internal(id)?.is_none() {
+                    free.push(id);
+                }
+            }
+            Ok(free)
+        });
+        let free: Vec<u64> = free.await?;
+        let mut marks = HashMap::new();
+        for page in free.chunks(PAGE) {
+            let answer = self.internal.client.get(class, &Query::ids(page), &["id", "private_log"]).await;
+            let found =
+                self.noted(&self.internal, class, answer).map_err(|error| Failure::of(&self.internal, &error))?;
+            marks.extend(found.objects.iter().map(|object| (object.id, read::first_mark(object))));
+        }
+        Ok(marks)
+    }
+}
+
+/// Those that may be the ticket's counterpart. One that carries its mark is.
+fn candidates_of(
+    ticket: &Older,
+    titled: &[Titled],
+    marks: &HashMap<u64, Option<TicketMark>>,
+    own: &TicketMark,
+) -> Vec<Titled> {
+    let named = titled.iter().filter(|titled| names(&titled.title, &ticket.reference));
+    let named: Vec<(&Titled, Option<&TicketMark>)> =
+        named.filter_map(|titled| Some((titled, marks.get(&titled.id)?.as_ref()))).collect();
+    let marked: Vec<Titled> =
+        named.iter().filter(|(_, mark)| *mark == Some(own)).map(|(titled, _)| (*titled).clone()).collect();
+    if !marked.is_empty() {
+        return marked;
+    }
+    named.into_iter().filter(|(_, mark)| mark.is_none()).map(|(titled, _)| titled.clone()).collect()
+}
+
+/// What looks like a reference in a title, in small letters: letters, a dash, digits.
+fn references(title: &str) -> BTreeSet<String> {
+    let is_part = |one: char| one.is_alphanumeric() || one == '_' || one == '-';
+    let is_reference = |word: &&str| {
+        word.rsplit_once('-').is_some_and(|(letters, number)| {
+            !letters.is_empty() && !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+        })
+    };
+    let words = title.split(|one: char| !is_part(one)).filter(is_reference);
+    words.map(str::to_lowercase).collect()
+}
+
+fn decide(tickets: Vec<Older>, candidates: &mut HashMap<u64, Vec<Titled>>, outside: &Outside) -> ByTitle {
+    let mut named_by: HashMap<u64, Vec<String>> = HashMap::new();
+    for ticket in &tickets {
+        for candidate in candidates.get(&ticket.id).into_iter().flatten() {
+            named_by.entry(candidate.id).or_default().push(ticket.reference.clone());
+        }
+    }
+    let mut found = ByTitle::default();
+    for ticket in tickets {
+        let mut candidates = candidates.remove(&ticket.id).unwrap_or_default();
+        let rivals = |candidate: &Titled| {
+            let all = named_by.get(&candidate.id).into_iter().chain(outside.get(&candidate.id)).flatten();
+            let mut all: Vec<String> = all.filter(|reference| **reference != ticket.reference).cloned().collect();
+            all.sort_unstable();
+            all.dedup();
+            all
+        };
+        match candidates.as_slice() {
+            [] => found.rest.push(ticket),
+            [only] if rivals(only).is_empty() => {
+                let counterpart = candidates.remove(0);
+                found.pairs.push(TitlePair { ticket, counterpart });
+            }
+            [only] => {
+                let rivals = rivals(only);
+                found.unclear.push(Unclear { ticket, candidates, rivals, newer: false });
+            }
+            _ => found.unclear.push(Unclear { ticket, candidates, rivals: Vec::new(), newer: false }),
+        }
+    }
+    found
+}
+
+/// The reference anywhere in a text. What LIKE, or a customer's iTop, may mean otherwise stands for any one
+/// character: what is found is compared word for word.
+fn pattern(reference: &str) -> String {
+    let any = |character: char| if character.is_alphanumeric() || character == '-' { character } else { '_' };
+    format!("%{}%", reference.chars().map(any).collect::<String>())
+}
+
+/// Whether the title has the reference in it as a word: R-000012 is not in R-0000123.
+fn names(title: &str, reference: &str) -> bool {
+    let (title, reference) = (title.to_lowercase(), reference.to_lowercase());
+    if reference.is_empty() {
+        return false;
+    }
+    let of_word = |character: Option<char>| character.is_some_and(|one| one.is_alphanumeric() || one == '_');
+    title.match_indices(&reference).any(|(at, found)| {
+        !of_word(title[..at].chars().next_back()) && !of_word(title[at + found.len()..].chars().next())
+    })
+}
+
+fn titled(object: &Object) -> Titled {
+    let text = |code: &str| object.text(code).unwrap_or_default().to_owned();
+    Titled {
+        id: object.id,
+        class: object.class.clone(),
+        reference: text("ref"),
+        title: text("title"),
+        organisation: text("org_name"),
+        org_id: object.number("org_id").unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_names_a_reference_as_a_word_of_its_own() {
+        for title in ["[R-000012] Printer", "R-000012", "re: r-000012, again", "see (R-000012)", "éR R-000012/2"] {
+            assert!(names(title, "R-000012"), "{title}");
+        }
+        for title in ["R-0000123", "R-00001", "XR-000012", "R-000012a", "R_000012", "", "éR-000012", "_R-000012"] {
+            assert!(!names(title, "R-000012"), "{title}");
+        }
+        assert!(names("R-0000123 and R-000012", "R-000012"));
+        assert!(!names("anything", ""));
+    }
+
+    #[test]
+    fn what_looks_like_a_reference_is_taken_out_of_a_title() {
+        let found = |title: &str| references(title).into_iter().collect::<Vec<_>>();
+        assert_eq!(found("[R-000012] see (i-000003), c-7: R-000012"), ["c-7", "i-000003", "r-000012"]);
+        assert_eq!(found("O'R-1 ACME-R-000002/2026-01 and -5, R-, R_1, x-1y"), ["2026-01", "acme-r-000002", "r-1"]);
+        assert_eq!(found(""), [""; 0]);
+    }
+
+    #[test]
+    fn what_like_may_read_otherwise_stands_for_any_character() {
+        assert_eq!(pattern("R-000012"), "%R-000012%");
+        assert_eq!(pattern("100%_\\'"), "%100____%");
+    }
+}

@@ -1,0 +1,211 @@
+//! Pairs that an operator names, or that another program kept in step: both tickets are read as they stand, and
+//! the link takes all of that as delivered. Neither iTop is written to.
+
+pub(crate) mod backfill;
+pub(crate) mod rebuild;
+
+use std::collections::{BTreeMap, HashMap};
+
+use itop_bridge_core::{Adopted, FileContent, Link, Side, Ticket, TicketMark, taken_over};
+use itop_bridge_store::{Activity, StoreError};
+use itop_client::{Object, Query, oql_quote};
+
+use crate::adopt::rebuild::pairs::{Both, PairIds, documents_of, one};
+use crate::scope::only::only;
+use crate::side::failure::Failure;
+use crate::side::itop::Itop;
+use crate::side::read::fingerprint;
+use crate::{Engine, Lane, Shared};
+
+/// Tickets read together.
+const PAGE: usize = 200;
+
+/// Two tickets that are to be a pair.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PairOf {
+    /// The external's name, its ticket's class and id.
+    pub external: String,
+    pub class: String,
+    pub ticket: u64,
+    /// The internal ticket's class and id.
+    pub internal_class: String,
+    pub internal: u64,
+}
+
+/// A pair that can be stored.
+#[derive(Debug, Clone)]
+pub struct ReadyPair {
+    pub external: String,
+    pub link: Link,
+    /// What differs, and is left so until it changes outside.
+    pub conflicts: Vec<String>,
+    /// Files that stand on both sides.
+    pub files: usize,
+    /// Files that stand on one side alone, and stay there.
+    pub alone: usize,
+}
+
+/// Why two tickets are no pair.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct CannotAdopt(pub String);
+
+impl From<Failure> for CannotAdopt {
+    fn from(failure: Failure) -> CannotAdopt {
+        CannotAdopt(failure.text)
+    }
+}
+
+impl From<StoreError> for CannotAdopt {
+    fn from(error: StoreError) -> CannotAdopt {
+        CannotAdopt(error.to_string())
+    }
+}
+
+impl Engine {
+    /// An internal ticket by its reference: its id and class.
+    pub async fn internal_ticket(&self, reference: &str) -> Result<Option<(u64, String)>, CannotAdopt> {
+        let condition = format!("ref = {}", oql_quote(reference));
+        Ok(self.shared.ticket_where(&self.shared.internal, &condition).await?)
+    }
+
+    /// A ticket of either side by its id: that again, and its class. Without an external's name of the internal.
+    pub async fn ticket_with_id(&self, external: Option<&str>, id: u64) -> Result<Option<(u64, String)>, CannotAdopt> {
+        let itop = match external {
+            Some(name) => &self.shared.lane(name)?.external,
+            None => &self.shared.internal,
+        };
+        Ok(self.shared.ticket_where(itop, &format!("id = {id}")).await?)
+    }
+
+    /// Whether `only` lets this ticket out of its house.
+    pub async fn may_leave(&self, pair: &PairOf) -> Result<bool, CannotAdopt> {
+        let lane = self.shared.lane(&pair.external)?;
+        let Some(condition) = only(lane, &pair.class) else { return Ok(true) };
+        let query = Query::oql(format!("SELECT {} WHERE id = {} AND {condition}", pair.class, pair.ticket));
+        let answer = lane.external.client.get(&pair.class, &query, &["id"]).await;
+        let answer = self.shared.noted(&lane.external, &pair.class, answer);
+        Ok(!answer.map_err(|error| Failure::of(&lane.external, &error))?.objects.is_empty())
+    }
+
+    /// Reads the tickets of these pairs, hundreds a call, and the files that stand on both sides. Answers for each,
+    /// in their order, what would be stored, or why it is no pair. The outer error: a side is down.
+    ///
+    /// `tell` is told how many are done, and of how many.
+    pub async fn read_to_adopt(
+        &self,
+        pairs: &[PairOf],
+        tell: crate::adopt::rebuild::Tell<'_>,
+    ) -> Result<Vec<Result<ReadyPair, CannotAdopt>>, CannotAdopt> {
+        let mut by_class: BTreeMap<(&str, &str), Vec<&PairOf>> = BTreeMap::new();
+        for pair in pairs {
+            by_class.entry((&pair.external, &pair.class)).or_default().push(pair);
+        }
+        let mut read = HashMap::new();
+        for ((external, class), of_class) in by_class {
+            let lane = self.shared.lane(external)?;
+            for page in of_class.chunks(PAGE) {
+                let ready = self.shared.read_page(lane, class, page).await?;
+                read.extend(page.iter().map(|pair| (*pair).clone()).zip(ready));
+                tell(read.len(), pairs.len());
+            }
+        }
+        let missing = || Err(CannotAdopt("it is named twice".to_owned()));
+        Ok(pairs.iter().map(|pair| read.get(pair).cloned().unwrap_or_else(missing)).collect())
+    }
+
+    /// Stores a pair. Where `over_ended` says so, a pair that was unlinked gives way.
+    pub async fn adopt(&self, pair: &ReadyPair, over_ended: bool, why: &str) -> Result<i64, CannotAdopt> {
+        let now = self.shared.now_ms();
+        let did = Activity { at_ms: now, text: why.to_owned() };
+        let (name, link) = (pair.external.clone(), pair.link.clone());
+        let adopt = self.shared.store.call(move |store| store.adopt_link(&name, &link, over_ended, &[did], now));
+        Ok(adopt.await?)
+    }
+}
+
+impl Shared {
+    async fn read_page(
+        &self,
+        lane: &Lane,
+        class: &str,
+        page: &[&PairOf],
+    ) -> Result<Vec<Result<ReadyPair, CannotAdopt>>, Failure> {
+        if !lane.settings.sync.classes.contains_key(class) {
+            let why = format!("{class} is no class that is bridged for {}", lane.name);
+            return Ok(page.iter().map(|_| Err(CannotAdopt(why.clone()))).collect());
+        }
+        let policy = self.policy_without_defaults(lane, class)?;
+        let fits = |pair: &PairOf| pair.internal_class == policy.internal_class;
+        let ids = page.iter().filter(|pair| fits(pair));
+        let ids: Vec<PairIds> = ids.map(|pair| PairIds { external: pair.ticket, internal: pair.internal }).collect();
+        let mut both = self.read_pairs(lane, class, &policy, &ids).await?;
+        let mut ready = Vec::new();
+        for pair in page {
+            ready.push(if !fits(pair) {
+                Err(CannotAdopt(format!(
+                    "the counterpart of {class} of {} is {}, and ticket {} of {} is {}",
+                    lane.name, policy.internal_class, pair.internal, self.internal.name, pair.internal_class
+                )))
+            } else {
+                self.ready(lane, &policy, &mut both, pair).await?
+            });
+        }
+        Ok(ready)
+    }
+
+    async fn ready(
+        &self,
+        lane: &Lane,
+        policy: &itop_bridge_core::Policy,
+        both: &mut Both,
+        pair: &PairOf,
+    ) -> Result<Result<ReadyPair, CannotAdopt>, Failure> {
+        if is_a_copy(both, pair.ticket) {
+            let why = format!("ticket {} of {} is a bridge's copy itself, and never copied on", pair.ticket, lane.name);
+            return Ok(Err(CannotAdopt(why)));
+        }
+        let external = one(&mut both.external, pair.ticket, &lane.external)?;
+        let internal = one(&mut both.internal, pair.internal, &self.internal)?;
+        let (mut external, mut internal) = match (external, internal) {
+            (Ok(external), Ok(internal)) => (external, internal),
+            (Err(why), _) | (_, Err(why)) => return Ok(Err(CannotAdopt(why))),
+        };
+        self.dates_abroad(lane, policy, Side::External, &mut external);
+        self.dates_abroad(lane, policy, Side::Internal, &mut internal);
+        if has_originals(&external) && has_originals(&internal) {
+            self.read_originals(lane, &lane.external, &mut external).await?;
+            self.read_originals(lane, &self.internal, &mut internal).await?;
+        }
+        let documents = documents_of(&external, &internal, &both.texts);
+        let Adopted { link, .. } = taken_over(policy, &external, &internal, documents);
+        let conflicts = link.conflicts.iter().map(ToString::to_string).collect();
+        let files = link.copies.iter().filter(|copy| copy.state.standing().is_some()).count();
+        let alone = link.copies.len() - files;
+        Ok(Ok(ReadyPair { external: lane.name.clone(), link, conflicts, files, alone }))
+    }
+
+    /// What the files hold that no bridge made. One that is too large to be read stays unknown.
+    async fn read_originals(&self, lane: &Lane, itop: &Itop, ticket: &mut Ticket) -> Result<(), Failure> {
+        let originals = ticket.files.iter().flatten().filter(|file| file.is_original());
+        let ids: Vec<u64> = originals.map(|file| file.id).collect();
+        let read = self.read_with_contents(itop, &ids, lane.settings.sync.max_attachment_bytes).await?;
+        let print = |object: &Object| Some((object.id, fingerprint(object.contents("contents")?)));
+        let contents: HashMap<u64, FileContent> = read.iter().filter_map(print).collect();
+        for file in ticket.files.iter_mut().flatten() {
+            file.content = contents.get(&file.id).cloned();
+        }
+        Ok(())
+    }
+}
+
+/// A person's file: only these are compared.
+fn has_originals(ticket: &Ticket) -> bool {
+    ticket.files.iter().flatten().any(|file| file.is_original())
+}
+
+/// Its log begins with a mark, of this bridge or any other.
+fn is_a_copy(both: &Both, external: u64) -> bool {
+    let Some(Ok(Some(read))) = both.external.get(&external) else { return false };
+    read.first_entry.as_deref().is_some_and(|entry| TicketMark::find(entry).is_some())
+}

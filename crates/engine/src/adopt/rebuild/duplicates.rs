@@ -1,0 +1,187 @@
+//! Marks that stand twice: two internal tickets, or two files of one side, that both say that they are the same copy.
+//! A crash can leave such a pair, and a person who restores or clones a ticket.
+//!
+//! Only what is newest is looked at, in a few calls, and only what the store does not know is read.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use itop_bridge_core::{FileMark, Side, TicketMark};
+use itop_bridge_store::{MAX_ROWS, TicketOf};
+use itop_client::{Object, Query, oql_quote};
+
+use super::{FILES, PAGE, Stopped};
+use crate::side::failure::Failure;
+use crate::side::itop::Itop;
+use crate::side::read;
+use crate::{Engine, Shared};
+
+/// So many ids are looked back over.
+const NEWEST: u64 = 20_000;
+
+/// One mark, and all that carry it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Duplicate {
+    pub mark: TicketMark,
+    /// The one that the bridge works with, where the store says so.
+    pub kept: Option<String>,
+    /// The others.
+    pub others: Vec<String>,
+}
+
+impl Engine {
+    /// Internal tickets with a mark of this bridge that another carries too.
+    pub async fn duplicate_tickets(&self) -> Result<Vec<Duplicate>, Stopped> {
+        Ok(self.shared.duplicate_tickets().await?)
+    }
+
+    /// Files on one side, with a mark of this bridge that another carries too. Without an external's name the
+    /// internal side's.
+    pub async fn duplicate_files(&self, external: Option<&str>) -> Result<Vec<Duplicate>, Stopped> {
+        let itop = match external {
+            Some(name) => &self.shared.lane(name)?.external,
+            None => &self.shared.internal,
+        };
+        Ok(self.shared.duplicate_files(itop).await?)
+    }
+}
+
+impl Shared {
+    async fn duplicate_tickets(&self) -> Result<Vec<Duplicate>, Failure> {
+        let like = oql_quote(&format!("%[itop-bridge:{}:%", self.server));
+        let condition = format!("private_log LIKE {like}");
+        let itop = &self.internal;
+        let highest = itop.find_highest_ticket().await;
+        let highest = self.noted(itop, "Ticket", highest).map_err(|error| Failure::of(itop, &error))?;
+        let after = highest.saturating_sub(NEWEST);
+        let found = self.list_after(itop, "Ticket", after, &condition, &["id", "ref"], FILES).await?;
+        let linked = self.counterparts().await?;
+        let unknown: Vec<u64> = found.iter().map(|ticket| ticket.id).filter(|id| !linked.contains(id)).collect();
+        let unknown = self.marks_of(&unknown).await?;
+        // Two that the store does not know may be one another's, and one that it knows may be the first of both.
+        let known = self.known_counterparts(&unknown).await?;
+        let known = self.marks_of(&known).await?;
+        let names: HashMap<u64, &str> =
+            found.iter().filter_map(|ticket| Some((ticket.id, ticket.text("ref")?))).collect();
+        let name = |id: &u64| names.get(id).map_or_else(|| format!("ticket {id}"), |name| (*name).to_owned());
+        let mut by_mark: BTreeMap<&TicketMark, (Option<u64>, Vec<u64>)> = BTreeMap::new();
+        for (id, mark) in known.iter().chain(&unknown) {
+            let (kept, others) = by_mark.entry(mark).or_default();
+            match linked.contains(id) {
+                true => *kept = Some(*id),
+                false => others.push(*id),
+            }
+        }
+        by_mark.retain(|_, (kept, others)| others.len() + usize::from(kept.is_some()) > 1);
+        let twins: HashSet<u64> = by_mark.values().flat_map(|(_, others)| others).copied().collect();
+        let closed = self.closed_of(found.iter().filter(|ticket| twins.contains(&ticket.id))).await?;
+        let duplicate = |(mark, (kept, others)): (&TicketMark, (Option<u64>, Vec<u64>))| Duplicate {
+            mark: mark.clone(),
+            kept: kept.as_ref().map(name),
+            others: others.iter().filter(|id| !closed.contains(id)).map(name).collect(),
+        };
+        Ok(by_mark.into_iter().map(duplicate).filter(Duplicate::is_one).collect())
+    }
+
+    /// Those that are closed: a person has looked at them already.
+    async fn closed_of(&self, tickets: impl Iterator<Item = &Object>) -> Result<HashSet<u64>, Failure> {
+        let mut by_class: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+        for ticket in tickets {
+            by_class.entry(&ticket.class).or_default().push(ticket.id);
+        }
+        let mut closed = HashSet::new();
+        for (class, ids) in by_class {
+            for page in ids.chunks(PAGE) {
+                let answer = self.internal.client.get(class, &Query::ids(page), &["id", "status"]).await;
+                let answer = self.noted(&self.internal, class, answer);
+                let read = answer.map_err(|error| Failure::of(&self.internal, &error))?;
+                let is_closed = |ticket: &&Object| ticket.text("status") == Some("closed");
+                closed.extend(read.objects.iter().filter(is_closed).map(|ticket| ticket.id));
+            }
+        }
+        Ok(closed)
+    }
+
+    /// Every internal ticket that is, or was, a counterpart.
+    async fn counterparts(&self) -> Result<HashSet<u64>, Failure> {
+        let (mut all, mut after) = (HashSet::new(), 0);
+        loop {
+            let page = self.store.call(move |store| store.pairs(None, after, MAX_ROWS, None)).await?;
+            let Some(last) = page.last() else { return Ok(all) };
+            after = last.id;
+            all.extend(page.iter().filter_map(|pair| Some(pair.internal.as_ref()?.id)));
+        }
+    }
+
+    /// The counterparts, by the store, of the external tickets that these marks name.
+    async fn known_counterparts(&self, marked: &BTreeMap<u64, TicketMark>) -> Result<Vec<u64>, Failure> {
+        let mut known = Vec::new();
+        for mark in marked.values() {
+            let of = TicketOf { external: self.marked_external(&mark.external).to_owned(), ticket: mark.ticket };
+            let stored = self.store.call(move |store| store.link_of_external(&of)).await?;
+            known.extend(stored.and_then(|stored| Some(stored.link.internal?.id)));
+        }
+        known.sort_unstable();
+        known.dedup();
+        Ok(known)
+    }
+
+    /// The mark that the log of each begins with, where it is one of this bridge's.
+    async fn marks_of(&self, ids: &[u64]) -> Result<BTreeMap<u64, TicketMark>, Failure> {
+        let mut marks = BTreeMap::new();
+        for page in ids.chunks(PAGE) {
+            let answer = self.internal.client.get("Ticket", &Query::ids(page), &["id", "private_log"]).await;
+            let answer = self.noted(&self.internal, "Ticket", answer);
+            let found = answer.map_err(|error| Failure::of(&self.internal, &error))?;
+            let own = |mark: &TicketMark| mark.server == self.server;
+            marks.extend(
+                found.objects.iter().filter_map(|object| Some((object.id, read::first_mark(object).filter(own)?))),
+            );
+        }
+        Ok(marks)
+    }
+
+    async fn duplicate_files(&self, itop: &Itop) -> Result<Vec<Duplicate>, Failure> {
+        let condition = format!("temp_id LIKE {}", oql_quote(&format!("itop-bridge:{}:%", self.server)));
+        let highest = itop.find_highest_attachment().await;
+        let highest = self.noted(itop, "Attachment", highest).map_err(|error| Failure::of(itop, &error))?;
+        let after = highest.saturating_sub(NEWEST);
+        let fields = ["id", "item_id", "temp_id"];
+        let found = self.list_after(itop, "Attachment", after, &condition, &fields, FILES).await?;
+        let mut by_mark: BTreeMap<&str, Vec<&Object>> = BTreeMap::new();
+        for file in &found {
+            if let Some(mark) = file.text("temp_id") {
+                by_mark.entry(mark).or_default().push(file);
+            }
+        }
+        let mut duplicates = Vec::new();
+        for (temp_id, files) in by_mark {
+            let mark = FileMark::find(temp_id).filter(|mark| mark.ticket.server == self.server);
+            if let (Some(mark), true) = (mark, files.len() > 1) {
+                duplicates.push(self.duplicate_file(itop.side(), mark.ticket, &files).await?);
+            }
+        }
+        Ok(duplicates.into_iter().filter(Duplicate::is_one).collect())
+    }
+
+    async fn duplicate_file(&self, on: Side, mark: TicketMark, files: &[&Object]) -> Result<Duplicate, Failure> {
+        let of = TicketOf { external: self.marked_external(&mark.external).to_owned(), ticket: mark.ticket };
+        let link = self.store.call(move |store| store.link_of_external(&of)).await?.map(|stored| stored.link);
+        let made: Vec<u64> = link.iter().flat_map(|link| link.made_on(on)).collect();
+        let counts = |file: &&&Object| !link.as_ref().is_some_and(|link| link.is_nobodys(on, file.id));
+        let mut duplicate = Duplicate { mark, kept: None, others: Vec::new() };
+        for file in files.iter().filter(counts) {
+            let name = format!("attachment {} of ticket {}", file.id, file.number("item_id").unwrap_or_default());
+            match made.contains(&file.id) && duplicate.kept.is_none() {
+                true => duplicate.kept = Some(name),
+                false => duplicate.others.push(name),
+            }
+        }
+        Ok(duplicate)
+    }
+}
+
+impl Duplicate {
+    fn is_one(&self) -> bool {
+        self.others.len() + usize::from(self.kept.is_some()) > 1
+    }
+}

@@ -1,0 +1,96 @@
+//! A store that knows no pair of an external, beside tickets that bear this bridge's marks of it: the store was lost,
+//! and whoever carried on with an empty one would make everything a second time. The external stands still until its
+//! pairs are found again.
+
+use itop_bridge_store::{Instance, Store};
+
+use super::{Candidate, Lane, Shared};
+use crate::side::failure::Failure;
+
+/// The verb that ends such a standstill, as the reason names it.
+pub const FOUND_AGAIN: &str = "`itop-bridge links rebuild`";
+
+/// Whether a side stands still for that.
+pub fn is_over_lost_pairs(reason: &str) -> bool {
+    reason.contains(FOUND_AGAIN)
+}
+
+/// The cursor with the reason for which the external stood still.
+const LOST: &str = "lost_store";
+
+impl Shared {
+    /// Whether the pairs of this external were lost; then it halts. What is marked above `highest`, the store's
+    /// highest counterpart, was made since a backup, and is taken in without that.
+    pub(super) async fn has_lost_its_pairs(&self, lane: &Lane, highest: Option<u64>) -> Result<bool, Failure> {
+        let Some(reason) = self.lost_pairs(lane, highest).await? else { return Ok(false) };
+        let (instance, name, said) = (lane.external.instance.clone(), lane.name.clone(), reason.clone());
+        let halt = move |store: &mut dyn Store| {
+            // They may have been found while these were looked for.
+            let lost = !knows_its_pairs(store, &instance, &name)?;
+            if lost {
+                store.halt(&instance, &said, &[(LOST, &said)])?;
+            }
+            Ok(lost)
+        };
+        let halted = self.store.call(halt).await?;
+        if halted {
+            tracing::error!(itop = %lane.name, reason, "halted: nothing is written until `links rebuild`, or `resume`");
+        }
+        Ok(halted)
+    }
+
+    /// Why the pairs of this external count as lost, in the words of the halt; none where the store knows them, or
+    /// nothing is marked. Halts nothing.
+    async fn lost_pairs(&self, lane: &Lane, highest: Option<u64>) -> Result<Option<String>, Failure> {
+        let (instance, name) = (lane.external.instance.clone(), lane.name.clone());
+        if self.store.call(move |store| knows_its_pairs(store, &instance, &name)).await? {
+            return Ok(None);
+        }
+        let mut marked = self.tickets_marked_after(0, lane).await?;
+        marked.retain(|one| highest.is_none_or(|highest| one.internal <= highest));
+        Ok(marked.first().map(|first| self.reason(lane, marked.len(), first)))
+    }
+
+    /// The same for a verb, which may come before `serve` has halted over it or after.
+    pub(crate) async fn has_pairs_to_find(&self, lane: &Lane) -> Result<Option<String>, Failure> {
+        let instance = lane.external.instance.clone();
+        let stopped = self.store.call(move |store| store.stopped(&instance)).await?;
+        match stopped.filter(|reason| is_over_lost_pairs(reason)) {
+            Some(reason) => Ok(Some(reason)),
+            None => {
+                let highest = self.store.call(|store| store.highest_counterpart()).await?;
+                self.lost_pairs(lane, highest).await
+            }
+        }
+    }
+
+    fn reason(&self, lane: &Lane, marked: usize, first: &Candidate) -> String {
+        let inside = &self.internal.name;
+        let tickets = if marked == 1 { "1 ticket is".to_owned() } else { format!("{marked} tickets are") };
+        let reference = first.reference.clone().unwrap_or_else(|| first.mark.ticket.to_string());
+        format!(
+            "{tickets} marked in {inside} as this bridge's copies (the first, of id {}, as {}:{reference}'s), and the store knows no pair: was it lost? {FOUND_AGAIN} finds them again",
+            first.internal, lane.name
+        )
+    }
+
+    /// The pairs were looked for and are found: what stood still over that goes on.
+    pub(super) async fn is_found_again(&self, lane: &Lane) -> Result<(), Failure> {
+        let instance = lane.external.instance.clone();
+        Ok(self.store.call(move |store| end_the_halt(store, &instance)).await?)
+    }
+}
+
+/// Or somebody resumed the external without them, and has accepted that. The first create may still have been on its
+/// way when the last process died: that is a pair too.
+fn knows_its_pairs(store: &mut dyn Store, external: &Instance, name: &str) -> itop_bridge_store::Result<bool> {
+    Ok(store.cursor(external, LOST)?.is_some() || !store.pairs(Some(name), 0, 1, None)?.is_empty())
+}
+
+fn end_the_halt(store: &mut dyn Store, external: &Instance) -> itop_bridge_store::Result<()> {
+    let reason = store.cursor(external, LOST)?;
+    if reason.is_some() && store.stopped(external)? == reason {
+        store.set_stopped(external, None)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,307 @@
+//! The pairs of a store that was lost, found again by what the bridge wrote into both iTops: the internal
+//! ticket's first log entry, and where that is missing the files' marks and the report of the status.
+//!
+//! Nothing is written to an iTop. Marks of other bridges are no marks here. A ticket that is linked is left as
+//! it is, also where its link has ended: a tombstone in the same store holds.
+
+mod duplicates;
+mod lost;
+mod marks;
+mod newer;
+pub(crate) mod pairs;
+
+use std::collections::BTreeMap;
+
+use itop_bridge_core::{TicketKey, TicketMark};
+use itop_bridge_store::{LinkState, TicketOf};
+use itop_client::{ErrorClass, Object, Query};
+
+use crate::scope::name_in_marks::keep_name_in_marks;
+use crate::side::failure::Failure;
+use crate::side::itop::Itop;
+use crate::{Engine, Lane, Shared};
+
+pub use duplicates::Duplicate;
+pub use lost::{FOUND_AGAIN, is_over_lost_pairs};
+
+/// Tickets read together.
+const PAGE: usize = 200;
+
+/// Marked files listed together, without contents.
+const FILES: usize = 1000;
+
+/// Ids that one call looks through: a search in the texts of all the tickets of a large iTop would take longer than
+/// anybody waits for an answer.
+const MOST_IDS: u64 = 20_000;
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Rebuilt {
+    /// Taken into the store; of a dry run, what would be.
+    pub pairs: Vec<FoundPair>,
+    /// What carries a mark and is no pair that could be taken.
+    pub left: Vec<Left>,
+    /// Pairs that the store knows.
+    pub known: usize,
+    /// The highest ticket of each external that a mark names: what is newer is not yet carried.
+    pub since: BTreeMap<String, u64>,
+    /// Tickets newer than that, which are looked at now.
+    pub newer: usize,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct FoundPair {
+    /// The link's; `None` in a dry run.
+    pub number: Option<i64>,
+    pub external_name: String,
+    pub external: TicketKey,
+    pub internal: TicketKey,
+    pub by: FoundBy,
+    /// Copied files that were found.
+    pub files: usize,
+    /// What differs, and is left so until it changes outside.
+    pub conflicts: Vec<String>,
+    /// What the next pass writes, since it was never delivered.
+    pub due: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FoundBy {
+    /// The mark in the internal ticket's log.
+    Ticket,
+    /// The marks of the files on the internal ticket.
+    Files,
+    /// The report of the status on the external ticket.
+    Report,
+}
+
+impl FoundBy {
+    pub fn words(self) -> &'static str {
+        match self {
+            FoundBy::Ticket => "its mark",
+            FoundBy::Files => "its files' marks",
+            FoundBy::Report => "the report of the status",
+        }
+    }
+}
+
+/// Something with a mark that was left as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    pub what: String,
+    pub why: String,
+}
+
+/// A pair that marks name, before its tickets were read.
+#[derive(Debug, Clone)]
+struct Candidate {
+    mark: TicketMark,
+    internal: u64,
+    /// How the first log entry calls the external ticket.
+    reference: Option<String>,
+    by: FoundBy,
+}
+
+/// Why it stopped. What is in the store is whole, and the next run goes on.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Stopped(pub(crate) String);
+
+impl From<Failure> for Stopped {
+    fn from(failure: Failure) -> Stopped {
+        Stopped(failure.text)
+    }
+}
+
+/// Told how much is done, and of how much.
+pub type Tell<'a> = &'a (dyn Fn(usize, usize) + Send + Sync);
+
+impl Engine {
+    /// Finds the pairs again. A dry run writes nothing to the store either.
+    pub async fn rebuild(&self, dry_run: bool, tell: Tell<'_>) -> Result<Rebuilt, Stopped> {
+        let shared = &*self.shared;
+        let mut rebuilt = Rebuilt::default();
+        // Both sides answer, or nothing is begun.
+        let marked = shared.marked_pairs(&mut rebuilt).await?;
+        let candidates = shared.unknown_pairs(marked, &mut rebuilt).await?;
+        for lane in &shared.lanes {
+            if let Some(highest) = rebuilt.since.get(&lane.name).copied() {
+                rebuilt.newer += shared.begin_after(lane, highest, dry_run).await?;
+            }
+        }
+        if !dry_run {
+            shared.keep_names_in_marks().await?;
+        }
+        let all = candidates.values().map(Vec::len).sum();
+        let mut done = 0;
+        tell(done, all);
+        for ((external, class), of_class) in candidates {
+            let lane = shared.lane(&external)?;
+            for page in of_class.chunks(PAGE) {
+                shared.take_page(lane, &class, page, dry_run, &mut rebuilt).await?;
+                done += page.len();
+                tell(done, all);
+            }
+        }
+        if !dry_run {
+            for lane in &shared.lanes {
+                shared.is_found_again(lane).await?;
+            }
+        }
+        Ok(rebuilt)
+    }
+}
+
+/// Candidates by external and class, in the order of the external tickets.
+type Candidates = BTreeMap<(String, String), Vec<Candidate>>;
+
+impl Shared {
+    /// Those of them that the store does not know, one for each external ticket.
+    async fn unknown_pairs(&self, marked: Vec<Candidate>, rebuilt: &mut Rebuilt) -> Result<Candidates, Failure> {
+        let mut by_ticket: BTreeMap<(String, String, u64), Vec<Candidate>> = BTreeMap::new();
+        for candidate in marked {
+            let TicketMark { external, class, ticket, .. } = candidate.mark.clone();
+            let external = self.marked_external(&external).to_owned();
+            by_ticket.entry((external, class, ticket)).or_default().push(candidate);
+        }
+        let mut unknown = Candidates::new();
+        for ((external, class, ticket), mut all) in by_ticket {
+            if let Some(why) = self.not_bridged(&external, &class) {
+                rebuilt.left.extend(all.iter().map(|one| self.left(one, why.clone())));
+                continue;
+            }
+            // A ticket's own mark is better than its files', and of two the lower id is the counterpart.
+            all.sort_by_key(|candidate| (candidate.by, candidate.internal));
+            let of = TicketOf { external: external.clone(), ticket };
+            match self.store.call(move |store| store.link_of_external(&of)).await? {
+                Some(stored) => {
+                    // Of a create whose answer nobody has, the pass finds the first: there is no other.
+                    let linked = stored.link.internal.as_ref().map_or(all[0].internal, |key| key.id);
+                    let ended = stored.state == LinkState::Ended;
+                    rebuilt.known += usize::from(!ended);
+                    if ended {
+                        let why = format!("its link {} has ended; `links link` makes it anew", stored.id);
+                        rebuilt.left.push(self.left(&all[0], why));
+                    }
+                    all.retain(|other| !ended && other.internal != linked);
+                    rebuilt.left.extend(all.iter().map(|twin| self.twin(twin, linked)));
+                }
+                None => {
+                    let mut free = Vec::new();
+                    for candidate in all {
+                        let id = candidate.internal;
+                        match self.store.call(move |store| store.link_of_internal(id)).await? {
+                            Some(other) => {
+                                let why = format!("it is linked with another ticket: link {}", other.id);
+                                rebuilt.left.push(self.left(&candidate, why));
+                            }
+                            None => free.push(candidate),
+                        }
+                    }
+                    let mut free = free.into_iter();
+                    let Some(first) = free.next() else { continue };
+                    rebuilt.left.extend(free.map(|twin| self.twin(&twin, first.internal)));
+                    unknown.entry((external, class)).or_default().push(first);
+                }
+            }
+        }
+        Ok(unknown)
+    }
+
+    /// What was found goes by the marks' names from the first pair on.
+    async fn keep_names_in_marks(&self) -> Result<(), Failure> {
+        let names: Vec<(String, String)> =
+            self.lanes.iter().map(|lane| (lane.name.clone(), lane.settings.name_in_marks.clone())).collect();
+        let keep = move |store: &mut dyn itop_bridge_store::Store| {
+            names.iter().try_for_each(|(name, in_marks)| keep_name_in_marks(store, name, in_marks))
+        };
+        Ok(self.store.call(keep).await?)
+    }
+
+    fn not_bridged(&self, external: &str, class: &str) -> Option<String> {
+        let Ok(lane) = self.lane(external) else {
+            return Some(format!(
+                "its mark names {external}, which the configuration does not have; where that customer is called otherwise now, write `name_in_marks = \"{external}\"` in its section"
+            ));
+        };
+        let bridged = lane.settings.sync.classes.contains_key(class);
+        (!bridged).then(|| format!("the class {class} of {external} is not bridged"))
+    }
+
+    fn left(&self, candidate: &Candidate, why: String) -> Left {
+        let Candidate { mark, internal, .. } = candidate;
+        let what = format!(
+            "ticket {internal} of {}, the copy of {} {} of {}",
+            self.internal.name, mark.class, mark.ticket, mark.external
+        );
+        Left { what, why }
+    }
+
+    fn twin(&self, candidate: &Candidate, linked: u64) -> Left {
+        self.left(candidate, format!("ticket {linked} carries the same mark and is its counterpart; close this one"))
+    }
+
+    /// All objects that fit.
+    pub(crate) async fn list_all(
+        &self,
+        itop: &Itop,
+        class: &str,
+        condition: &str,
+        fields: &[&str],
+        most: usize,
+    ) -> Result<Vec<Object>, Failure> {
+        self.list_after(itop, class, 0, condition, fields, most).await
+    }
+
+    /// Those with a higher id, in ranges of ids that hold at most `most` of them.
+    async fn list_after(
+        &self,
+        itop: &Itop,
+        class: &str,
+        mut after: u64,
+        condition: &str,
+        fields: &[&str],
+        most: usize,
+    ) -> Result<Vec<Object>, Failure> {
+        let highest =
+            if class == "Attachment" { itop.find_highest_attachment().await } else { itop.find_highest_ticket().await };
+        let highest = self.noted(itop, class, highest).map_err(|error| Failure::of(itop, &error))?;
+        let mut objects = Vec::new();
+        let mut step = most as u64;
+        while after < highest {
+            let to = after.saturating_add(step).min(highest);
+            let oql = format!("SELECT {class} WHERE id > {after} AND id <= {to} AND {condition}");
+            match itop.client.get(class, &Query::oql(oql).limit(most as u32), fields).await {
+                Ok(found) if found.total > most as u64 => step = (step / 2).max(most as u64),
+                Err(error) if error.class == ErrorClass::TooLarge && step > 1 => step /= 2,
+                answer => {
+                    let mut found = self.noted(itop, class, answer).map_err(|error| Failure::of(itop, &error))?;
+                    self.in_iso(itop, &mut found.objects).await;
+                    after = to;
+                    if found.total <= most as u64 / 2 {
+                        step = step.saturating_mul(2).min(MOST_IDS);
+                    }
+                    objects.extend(found.objects);
+                }
+            }
+        }
+        Ok(objects)
+    }
+
+    /// The connection began with the last ticket that a mark names. What came after it was never carried, and
+    /// no hook tells of it again.
+    async fn begin_after(&self, lane: &Lane, highest: u64, dry_run: bool) -> Result<usize, Failure> {
+        let condition = format!("id > {highest}");
+        let newer = self.list_all(&lane.external, "Ticket", &condition, &["id", "finalclass"], FILES).await?;
+        let newer: Vec<(u64, String)> = newer
+            .iter()
+            .map(|object| (object.id, object.text("finalclass").unwrap_or(&object.class).to_owned()))
+            .filter(|(_, class)| lane.settings.sync.classes.contains_key(class))
+            .collect();
+        if dry_run {
+            return Ok(newer.len());
+        }
+        self.connection_began_at(lane, highest).await?;
+        self.mark_newer(lane, newer).await
+    }
+}

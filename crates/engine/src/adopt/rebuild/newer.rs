@@ -1,0 +1,70 @@
+//! A store that was restored from a backup, beside iTops of today: the pairs that were made since are taken in
+//! before anything is carried, or each of them would be made once more.
+//!
+//! An internal ticket is created only after its intent is in the store. So what the bridge made, and a store
+//! does not know of, has a higher id than any counterpart that it knows: one look above that is enough.
+//! A store that knows no pair of an external is new, or was lost: see `lost`.
+
+use super::{PAGE, Rebuilt};
+use crate::side::failure::Failure;
+use crate::watch::sweep::may_call;
+use crate::{Lane, Shared};
+
+impl Shared {
+    /// Takes in what was made since for this lane, once in the life of a process. Another external's trouble
+    /// holds nothing up here.
+    /// Neither a side that is down nor one that an operator stopped is asked: they are not known then.
+    pub(crate) async fn knows_newer_pairs(&self, lane: &Lane) -> Result<bool, Failure> {
+        let mut known = lane.newer_known.lock().await;
+        if *known {
+            return Ok(true);
+        }
+        let halts = self.halts_so_far(lane);
+        if may_call(self, &lane.external).await && may_call(self, &self.internal).await {
+            // The store has just said so of both: what this process halted over when it began, an operator has resumed.
+            self.go_on(lane, halts);
+            // While nobody looked, an iTop may have been restored.
+            if self.has_gone_back(&lane.external).await? || self.has_gone_back(&self.internal).await? {
+                return Ok(false);
+            }
+            *known = self.take_in_newer_pairs(lane).await?;
+        }
+        Ok(*known)
+    }
+
+    /// The highest counterpart that the store knew when the process began: what is made meanwhile for another
+    /// lane must not raise it.
+    async fn highest_known(&self) -> Result<Option<u64>, Failure> {
+        let read = || self.store.call(|store| store.highest_counterpart());
+        Ok(*self.highest_known.get_or_try_init(read).await?)
+    }
+
+    /// Answers whether the lane may go on.
+    async fn take_in_newer_pairs(&self, lane: &Lane) -> Result<bool, Failure> {
+        let highest = self.highest_known().await?;
+        if self.has_lost_its_pairs(lane, highest).await? {
+            return Ok(false);
+        }
+        let Some(highest) = highest else { return Ok(true) };
+        let marked = self.tickets_marked_after(highest, lane).await?;
+        let mut rebuilt = Rebuilt::default();
+        let candidates = self.unknown_pairs(marked, &mut rebuilt).await?;
+        for ((_, class), of_class) in candidates {
+            for page in of_class.chunks(PAGE) {
+                self.take_page(lane, &class, page, false, &mut rebuilt).await?;
+            }
+        }
+        for pair in &rebuilt.pairs {
+            let ticket = format!("{}:{}", pair.external_name, pair.external.reference);
+            tracing::warn!(
+                ticket,
+                counterpart = pair.internal.reference,
+                "a pair that the store did not know was taken in by its mark: was the store restored from a backup?"
+            );
+        }
+        for left in &rebuilt.left {
+            tracing::warn!(external = %lane.name, what = left.what, why = left.why, "a ticket with this bridge's mark is no counterpart that the store knows");
+        }
+        Ok(true)
+    }
+}

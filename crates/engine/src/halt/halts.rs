@@ -1,0 +1,300 @@
+//! Law 6 for a whole side: one that suddenly shows little of what was linked, tickets or files, is not believed. It
+//! stops at once, and nothing is written until `resume`, which accepts what was gone by then.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use itop_bridge_core::Side;
+use itop_bridge_core::link::{Copy, CopyState};
+use itop_bridge_core::policy::AttachmentDeletes;
+use itop_bridge_store::{Instance, LinkState, Pair, Store, TicketOf};
+use itop_client::Query;
+
+use crate::side::failure::Failure;
+use crate::side::inventory::{Found, PAGE, key};
+use crate::side::itop::Itop;
+use crate::side::read;
+use crate::{Lane, Shared};
+
+/// The store's name for the tickets that were gone when a side halted.
+const TICKETS: &str = "gone";
+
+/// The same for files.
+const FILES: &str = "gone_files";
+
+/// For the tickets that this very halt is about, after its reason: where all of them stand again, it ends by itself.
+const MISSED: &str = "missed";
+
+/// Files gone from fewer tickets than this are each link's own matter.
+const TICKETS_WITHOUT_FILES: usize = 3;
+
+/// The files of linked tickets that are not there, and were not yet gone when the side last halted.
+#[derive(Default)]
+struct FilesGone {
+    files: BTreeSet<u64>,
+    of_tickets: usize,
+    known: usize,
+}
+
+impl Shared {
+    /// Stops the side where too much of these pairs is not what an audit found; answers whether it did.
+    pub(crate) async fn halts(
+        &self,
+        lane: &Lane,
+        side: Side,
+        audited: &[&Pair],
+        found: &Found,
+    ) -> Result<bool, Failure> {
+        let gone = self.newly_gone(self.itop(lane, side), audited, &found.tickets).await?;
+        if lane.settings.sync.halt.exceeded(gone.len(), audited.len()) {
+            return self.halt_over_tickets(lane, side, &gone, audited.len()).await.map(|()| true);
+        }
+        self.halts_over_files(lane, side, audited, found).await
+    }
+
+    /// Before a pass takes a file for deleted: stops the side where those of other tickets are gone too, as when an
+    /// account lost its right to see them. Nothing is asked where few files are known.
+    pub(crate) async fn has_lost_its_files(&self, lane: &Lane, side: Side, link: i64) -> Result<bool, Failure> {
+        let half_a_page = i64::try_from(PAGE / 2).unwrap_or_default();
+        let pairs = self.page(Some(&lane.name), link.saturating_sub(half_a_page)).await?;
+        let audited: Vec<&Pair> = pairs.iter().filter(|pair| is_audited(pair)).collect();
+        let with_files = audited.iter().map(|pair| known_files(lane, pair, side).len()).filter(|known| *known > 0);
+        let known: Vec<usize> = with_files.collect();
+        if known.len() < TICKETS_WITHOUT_FILES || known.iter().sum::<usize>() < lane.settings.sync.halt.min {
+            return Ok(false);
+        }
+        let found = self.list(self.itop(lane, side), &audited, side).await?;
+        self.halts_over_files(lane, side, &audited, &found).await
+    }
+
+    async fn halts_over_files(
+        &self,
+        lane: &Lane,
+        side: Side,
+        audited: &[&Pair],
+        found: &Found,
+    ) -> Result<bool, Failure> {
+        let gone = self.files_gone(lane, side, audited, found).await?;
+        let halts =
+            gone.of_tickets >= TICKETS_WITHOUT_FILES && lane.settings.sync.halt.exceeded(gone.files.len(), gone.known);
+        if halts {
+            self.halt_over_files(lane, side, gone).await?;
+        }
+        Ok(halts)
+    }
+
+    /// The linked tickets that are not there, or whose id carries another reference now, and that were so
+    /// not yet when the side last halted: who resumed it nevertheless has accepted that, and each of these
+    /// links halts for itself.
+    async fn newly_gone(
+        &self,
+        itop: &Itop,
+        pairs: &[&Pair],
+        found: &HashMap<u64, String>,
+    ) -> Result<BTreeSet<u64>, Failure> {
+        let accepted = self.accepted(itop, TICKETS).await?;
+        let keys = pairs.iter().filter_map(|pair| key(pair, itop.side()));
+        let gone = keys.filter(|key| found.get(&key.id) != Some(&key.reference)).map(|key| key.id);
+        Ok(gone.filter(|id| !accepted.contains(id)).collect())
+    }
+
+    /// A ticket that is gone takes its files with it: these are not counted.
+    async fn files_gone(&self, lane: &Lane, side: Side, pairs: &[&Pair], found: &Found) -> Result<FilesGone, Failure> {
+        let (accepted, none) = (self.accepted(self.itop(lane, side), FILES).await?, HashSet::new());
+        let mut all = FilesGone::default();
+        for pair in pairs {
+            let Some(key) = key(pair, side).filter(|key| found.tickets.get(&key.id) == Some(&key.reference)) else {
+                continue;
+            };
+            let there = found.files.get(&key.id).unwrap_or(&none);
+            let before = all.files.len();
+            for file in known_files(lane, pair, side) {
+                all.known += 1;
+                if !there.contains(&file) && !accepted.contains(&file) {
+                    all.files.insert(file);
+                }
+            }
+            all.of_tickets += usize::from(all.files.len() > before);
+        }
+        Ok(all)
+    }
+
+    /// The side stops at once; then all that is gone of it is gathered, so that one `resume` accepts the whole.
+    async fn halt_over_tickets(
+        &self,
+        lane: &Lane,
+        side: Side,
+        gone: &BTreeSet<u64>,
+        linked: usize,
+    ) -> Result<(), Failure> {
+        let itop = self.itop(lane, side);
+        if self.has_gone_back(itop).await? {
+            return Ok(());
+        }
+        self.stop_side(itop, TICKETS, &BTreeSet::new(), tickets_are_gone(gone.len(), linked)).await?;
+        let (mut all, mut linked, mut after) = (gone.clone(), 0, 0);
+        while let Some(pairs) = self.next_page(lane, side, &mut after).await? {
+            let audited: Vec<&Pair> = pairs.iter().filter(|pair| is_audited(pair)).collect();
+            let found = self.list_tickets(itop, &audited, side).await?;
+            all.extend(self.newly_gone(itop, &audited, &found).await?);
+            linked += audited.len();
+        }
+        self.stop_side(itop, TICKETS, &all, tickets_are_gone(all.len(), linked)).await
+    }
+
+    /// The same of files.
+    async fn halt_over_files(&self, lane: &Lane, side: Side, gone: FilesGone) -> Result<(), Failure> {
+        let itop = self.itop(lane, side);
+        if self.has_gone_back(itop).await? {
+            return Ok(());
+        }
+        self.stop_side(itop, FILES, &BTreeSet::new(), files_are_gone(&gone)).await?;
+        let (mut all, mut after) = (FilesGone { known: 0, of_tickets: 0, ..gone }, 0);
+        while let Some(pairs) = self.next_page(lane, side, &mut after).await? {
+            let audited: Vec<&Pair> = pairs.iter().filter(|pair| is_audited(pair)).collect();
+            let found = self.list(itop, &audited, side).await?;
+            let more = self.files_gone(lane, side, &audited, &found).await?;
+            all.files.extend(more.files);
+            (all.known, all.of_tickets) = (all.known + more.known, all.of_tickets + more.of_tickets);
+        }
+        self.stop_side(itop, FILES, &all.files, files_are_gone(&all)).await
+    }
+
+    /// What is gone inside is gone of every external's.
+    async fn next_page(&self, lane: &Lane, side: Side, after: &mut i64) -> Result<Option<Vec<Pair>>, Failure> {
+        let external = (side == Side::External).then_some(lane.name.as_str());
+        let pairs = self.page(external, *after).await?;
+        Ok(pairs.last().map(|last| last.id).map(|last| {
+            *after = last;
+            pairs
+        }))
+    }
+
+    /// What of this kind was gone when the side halted, whenever that was.
+    async fn accepted(&self, itop: &Itop, of: &'static str) -> Result<BTreeSet<u64>, Failure> {
+        let instance = itop.instance.clone();
+        Ok(self.store.call(move |store| accepted(store, &instance, of)).await?)
+    }
+
+    async fn stop_side(
+        &self,
+        itop: &Itop,
+        of: &'static str,
+        gone: &BTreeSet<u64>,
+        reason: String,
+    ) -> Result<(), Failure> {
+        let (instance, gone, said) = (itop.instance.clone(), gone.clone(), reason.clone());
+        let halt = move |store: &mut dyn Store| {
+            let all: BTreeSet<u64> = accepted(store, &instance, of)?.union(&gone).copied().collect();
+            let before = store.stopped(&instance)?;
+            let missed = if of == TICKETS { format!("{said}\n{}", read::join(gone.iter())) } else { String::new() };
+            store.halt(&instance, &said, &[(of, &read::join(all.iter())), (MISSED, &missed)])?;
+            Ok(before.is_none_or(|before| before != said))
+        };
+        if self.store.call(halt).await? {
+            tracing::error!(itop = %itop.name, reason, "halted: nothing is written until `itop-bridge resume {}`", itop.name);
+        }
+        Ok(())
+    }
+}
+
+impl Shared {
+    /// A side halted since many of its tickets were gone at once. Where every one of them is there again, with its
+    /// reference, the account could not see them for a while, or another database stood there: it goes on. Nothing was
+    /// written meanwhile, so nothing has to be accepted. Whatever else is wrong halts it anew.
+    pub(crate) async fn may_end_a_halt(&self, itop: &Itop) -> Result<(), Failure> {
+        let instance = itop.instance.clone();
+        let Some((reason, missed)) = self.store.call(move |store| missed(store, &instance)).await? else {
+            return Ok(());
+        };
+        for ids in missed.iter().copied().collect::<Vec<u64>>().chunks(PAGE) {
+            if !self.stand_again(itop, ids).await? {
+                return Ok(());
+            }
+        }
+        if self.has_gone_back(itop).await? {
+            return Ok(());
+        }
+        let (instance, said) = (itop.instance.clone(), reason.clone());
+        let end = move |store: &mut dyn Store| {
+            let still = store.stopped(&instance)?.as_ref() == Some(&said);
+            if still {
+                // Should they be gone once more, that is a halt once more.
+                let left: BTreeSet<u64> = accepted(store, &instance, TICKETS)?.difference(&missed).copied().collect();
+                store.set_cursor(&instance, TICKETS, &read::join(left.iter()))?;
+                store.set_cursor(&instance, MISSED, "")?;
+                store.set_stopped(&instance, None)?;
+            }
+            Ok(still)
+        };
+        if self.store.call(end).await? {
+            tracing::warn!(itop = %itop.name, reason, "all that was gone is there again: this side goes on");
+        }
+        Ok(())
+    }
+
+    async fn stand_again(&self, itop: &Itop, ids: &[u64]) -> Result<bool, Failure> {
+        let (instance, asked) = (itop.instance.clone(), ids.to_vec());
+        let references = move |store: &mut dyn Store| {
+            asked.iter().map(|id| linked_as(store, &instance, *id)).collect::<itop_bridge_store::Result<Vec<_>>>()
+        };
+        let references = self.store.call(references).await?;
+        let answer = itop.client.get("Ticket", &Query::ids(ids), &["id", "ref"]).await;
+        let found = self.noted(itop, "Ticket", answer).map_err(|error| Failure::of(itop, &error))?;
+        let there: HashMap<u64, &str> =
+            found.objects.iter().map(|object| (object.id, object.text("ref").unwrap_or_default())).collect();
+        let stands = |(id, linked): (&u64, &Option<String>)| there.get(id).copied() == linked.as_deref();
+        // One whose pair was ended meanwhile is missed by nobody.
+        Ok(ids.iter().zip(&references).filter(|(_, linked)| linked.is_some()).all(stands))
+    }
+}
+
+/// Why the side halted, and over which tickets, where it halted over tickets.
+fn missed(store: &mut dyn Store, instance: &Instance) -> itop_bridge_store::Result<Option<(String, BTreeSet<u64>)>> {
+    let kept = store.cursor(instance, MISSED)?.unwrap_or_default();
+    let Some((reason, ids)) = kept.split_once('\n').filter(|(_, ids)| !ids.is_empty()) else { return Ok(None) };
+    let ids = ids.split(',').filter_map(|id| id.parse().ok()).collect();
+    Ok((store.stopped(instance)?.as_deref() == Some(reason)).then(|| (reason.to_owned(), ids)))
+}
+
+/// The reference that this ticket is linked with.
+fn linked_as(store: &mut dyn Store, instance: &Instance, ticket: u64) -> itop_bridge_store::Result<Option<String>> {
+    let stored = match instance {
+        Instance::Internal => store.link_of_internal(ticket)?,
+        Instance::External(name) => store.link_of_external(&TicketOf { external: name.clone(), ticket })?,
+    };
+    let live = stored.filter(|stored| stored.state == LinkState::Live);
+    Ok(live.and_then(|stored| Some(stored.link.key(instance.side())?.reference.clone())))
+}
+
+fn accepted(store: &mut dyn Store, instance: &Instance, of: &str) -> itop_bridge_store::Result<BTreeSet<u64>> {
+    let gone = store.cursor(instance, of)?.unwrap_or_default();
+    Ok(gone.split(',').filter_map(|id| id.parse().ok()).collect())
+}
+
+/// The files on that side that should be there: originals with a copy, and what the bridge made. An original that was
+/// deleted and whose copy stays for good is none of them.
+fn known_files(lane: &Lane, pair: &Pair, side: Side) -> BTreeSet<u64> {
+    let never = lane.settings.sync.attachment_deletes == AttachmentDeletes::Never;
+    let stays = |copy: &Copy| copy.missing_since_ms.is_some() && (never || copy.taken_over);
+    let stands = |copy: &&Copy| matches!(copy.state, CopyState::Stands(_)) && !stays(copy);
+    let originals = pair.copies.iter().filter(|copy| copy.from == side).filter(stands);
+    originals.map(|copy| copy.original).chain(pair.standing_on(side)).collect()
+}
+
+fn tickets_are_gone(gone: usize, linked: usize) -> String {
+    format!(
+        "{gone} of {linked} linked tickets are gone or changed their reference at once: was this iTop restored, emptied or cloned?"
+    )
+}
+
+fn files_are_gone(FilesGone { files, of_tickets, known }: &FilesGone) -> String {
+    format!(
+        "{} of {known} files of linked tickets are gone at once, on {of_tickets} tickets: were they deleted, or may the bridge's account no longer see them?",
+        files.len()
+    )
+}
+
+/// A link that waits for an operator, or whose counterpart is still to be made, is looked at elsewhere.
+pub(crate) fn is_audited(pair: &Pair) -> bool {
+    pair.state == LinkState::Live && !pair.halted && !pair.restored && pair.internal.is_some()
+}

@@ -1,0 +1,5 @@
+//! A side stands still rather than guess: too much of it is gone, or it was restored from a backup.
+
+pub(crate) mod after_resume;
+pub(crate) mod halts;
+pub(crate) mod went_back;

@@ -1,0 +1,163 @@
+//! Whether an iTop was restored from a backup: then a ticket shows an earlier `last_update` than was seen before. No
+//! hook tells of it, and what the bridge made there since is gone as if people had removed it.
+
+use std::collections::BTreeMap;
+
+use itop_bridge_store::{Store, WENT_BACK};
+use itop_client::{Object, Query, oql_quote};
+
+use crate::Shared;
+use crate::side::dates::{earlier, is_back};
+use crate::side::failure::Failure;
+use crate::side::inventory::{LAST_UPDATE, PAGE};
+use crate::side::itop::Itop;
+
+/// The store's name for the tickets whose last change was seen last: a process that just began knows of no other.
+const WITNESSES: &str = "witnesses";
+
+/// So many of them are kept.
+const MOST_WITNESSES: usize = 20;
+
+impl Shared {
+    /// Compares what a sweep lists with what was seen, and looks for those tickets that it should list and does not.
+    pub(crate) async fn went_back(&self, itop: &Itop, listed: &[Object]) -> Result<bool, Failure> {
+        self.ask_for_witnesses(itop).await?;
+        let mut seen = itop.seen();
+        if self.stops_over(itop, listed, &seen).await? {
+            return Ok(true);
+        }
+        listed.iter().for_each(|object| drop(seen.remove(&object.id)));
+        self.is_any_back(itop, seen.into_iter().take(PAGE).collect()).await
+    }
+
+    /// The same where no sweep was made and much depends on it: asks for the tickets that were changed last.
+    pub(crate) async fn has_gone_back(&self, itop: &Itop) -> Result<bool, Failure> {
+        self.ask_for_witnesses(itop).await?;
+        if itop.halts.is_halted() {
+            return Ok(true);
+        }
+        let mut seen: Vec<(u64, String)> = itop.seen().into_iter().collect();
+        seen.sort_by(|(_, one), (_, other)| other.cmp(one));
+        self.is_any_back(itop, seen.into_iter().take(MOST_WITNESSES).collect()).await
+    }
+
+    /// One that is gone was deleted, for all that is known here; one that stands as it did before stops the side.
+    async fn is_any_back(&self, itop: &Itop, mut seen: BTreeMap<u64, String>) -> Result<bool, Failure> {
+        if seen.is_empty() {
+            return Ok(false);
+        }
+        let ids: Vec<u64> = seen.keys().copied().collect();
+        let answer = itop.client.get("Ticket", &Query::ids(&ids), &["id", "ref", "last_update"]).await;
+        let mut found = self.noted(itop, "Ticket", answer).map_err(|error| Failure::of(itop, &error))?;
+        self.in_iso(itop, &mut found.objects).await;
+        if self.stops_over(itop, &found.objects, &seen).await? {
+            return Ok(true);
+        }
+        found.objects.iter().for_each(|object| drop(seen.remove(&object.id)));
+        itop.forget_seen(&seen);
+        Ok(false)
+    }
+
+    async fn stops_over(&self, itop: &Itop, shown: &[Object], seen: &BTreeMap<u64, String>) -> Result<bool, Failure> {
+        for object in shown {
+            let now = object.text("last_update").unwrap_or_default();
+            let Some(before) = seen.get(&object.id) else { continue };
+            if is_back(before, now, self.timing.cursor_overlap_seconds)
+                && self.is_held_before(itop, object.id, before).await?
+            {
+                // Not every list names them.
+                let name = object.text("ref").map_or_else(|| format!("{}", object.id), str::to_owned);
+                self.stop_restored(itop, &name, before, now).await?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// A ticket that a pass has read; a store that fails here is told of by the pass.
+    pub(crate) async fn saw(&self, itop: &Itop, object: &Object, last_update: &str, now_ms: i64) {
+        let overlap = self.timing.cursor_overlap_seconds;
+        let Some(before) = itop.saw(object.id, last_update, now_ms, self.timing.seen_settle_ms, overlap) else {
+            return;
+        };
+        match self.is_held_before(itop, object.id, &before).await {
+            Ok(false) => return,
+            // The sweep asks again.
+            Err(failure) => {
+                tracing::warn!(itop = %itop.name, error = %failure.text, "whether this iTop was restored could not be asked");
+                return;
+            }
+            Ok(true) => {}
+        }
+        let reference = object.text("ref").unwrap_or_default();
+        if let Err(failure) = self.stop_restored(itop, reference, &before, last_update).await {
+            tracing::error!(itop = %itop.name, error = %failure.text, "the store does not take it that this side halts");
+        }
+    }
+
+    /// Whether iTop itself holds an earlier change than was seen. Where it prints dates in a format of its own, one that
+    /// was changed a moment ago makes an earlier date of a later one.
+    async fn is_held_before(&self, itop: &Itop, ticket: u64, before: &str) -> Result<bool, Failure> {
+        if itop.date_format().is_iso() {
+            return Ok(true);
+        }
+        let limit = oql_quote(&earlier(before, self.timing.cursor_overlap_seconds));
+        let oql = format!("SELECT Ticket WHERE id = {ticket} AND last_update < {limit}");
+        let answer = itop.client.get("Ticket", &Query::oql(oql), &["id"]).await;
+        let found = self.noted(itop, "Ticket", answer).map_err(|error| Failure::of(itop, &error))?;
+        if found.objects.is_empty() {
+            itop.doubts_its_dates();
+        }
+        Ok(!found.objects.is_empty())
+    }
+
+    /// Once in the life of a process; whoever comes meanwhile waits for them.
+    async fn ask_for_witnesses(&self, itop: &Itop) -> Result<(), Failure> {
+        let ask = async || -> Result<(), Failure> {
+            for (ticket, last_update) in self.witnesses(itop).await? {
+                itop.stood_at(ticket, &last_update, self.now_ms());
+            }
+            Ok(())
+        };
+        itop.knows_witnesses.get_or_try_init(ask).await?;
+        Ok(())
+    }
+
+    async fn witnesses(&self, itop: &Itop) -> Result<Vec<(u64, String)>, Failure> {
+        let instance = itop.instance.clone();
+        let kept = self.store.call(move |store| store.cursor(&instance, WITNESSES)).await?.unwrap_or_default();
+        let read = |line: &str| {
+            let (ticket, last_update) = line.split_once(' ')?;
+            Some((ticket.parse().ok()?, last_update.to_owned()))
+        };
+        Ok(kept.lines().filter_map(read).collect())
+    }
+
+    pub(crate) async fn remember_witnesses(&self, itop: &Itop, listed: &[Object]) -> Result<(), Failure> {
+        let mut latest: Vec<(&str, u64)> =
+            listed.iter().filter_map(|object| Some((object.text("last_update")?, object.id))).collect();
+        latest.sort_unstable();
+        let kept =
+            latest.iter().rev().take(MOST_WITNESSES).map(|(last_update, ticket)| format!("{ticket} {last_update}"));
+        let (instance, kept) = (itop.instance.clone(), kept.collect::<Vec<_>>().join("\n"));
+        Ok(self.store.call(move |store| store.set_cursor(&instance, WITNESSES, &kept)).await?)
+    }
+
+    /// What was seen is no measure any more: after `resume` what stands is, and the sweeps look back to there.
+    async fn stop_restored(&self, itop: &Itop, reference: &str, before: &str, now: &str) -> Result<(), Failure> {
+        let reason = format!(
+            "its ticket {reference} was last changed at {before}, and shows {now} now: was this iTop restored from a backup, or its clock set back?"
+        );
+        tracing::error!(itop = %itop.name, reason, "halted: nothing is written until `itop-bridge resume {}`", itop.name);
+        let halting = itop.halts.begin();
+        let (instance, now) = (itop.instance.clone(), now.to_owned());
+        let halt = move |store: &mut dyn Store| {
+            store.halt(&instance, &reason, &[(WENT_BACK, "yes"), (WITNESSES, ""), (LAST_UPDATE, &now)])
+        };
+        self.store.call(halt).await?;
+        // Not before: a halt that the store does not take is found once more by what was seen.
+        itop.forget_all_seen();
+        drop(halting);
+        Ok(())
+    }
+}

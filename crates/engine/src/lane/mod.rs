@@ -1,0 +1,4 @@
+//! The worker of each external, and the prober of each side.
+
+pub(crate) mod probe;
+pub(crate) mod worker;

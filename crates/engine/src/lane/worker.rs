@@ -1,0 +1,444 @@
+//! A lane's worker: claims dirty tickets, reads them together, and gives each its pass.
+//!
+//! Several batches may be under way: a ticket with a large file must not delay the others. The
+//! lease sees to it that no ticket has two passes at once.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
+use itop_bridge_core::{Link, Side, Sight};
+use itop_bridge_store::{Claim, Instance, Next, Store, StoreError};
+use tokio::sync::{Semaphore, watch};
+
+use crate::pass::Pass;
+use crate::pass::in_hand::{InHand, Place};
+use crate::pass::looks;
+use crate::scope::only::{made_since, only};
+use crate::side::failure::Failure;
+use crate::side::read::{self, Reads, Wanted};
+use crate::side::sights::Sights;
+use crate::side::unreadable::Loaded;
+use crate::suspension::{Asks, say_over};
+use crate::{Lane, Shared};
+
+/// Tickets read together.
+const BATCH: usize = 20;
+
+/// Batches under way at once, beside those of which only tickets with files are left …
+const BATCHES: usize = 4;
+
+/// … and together with those.
+const MOST_BATCHES: usize = 64;
+
+pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>, mut stop: watch::Receiver<bool>) {
+    let mut running = FuturesUnordered::new();
+    let places = Arc::new(Semaphore::new(BATCHES));
+    let mut dirtied = shared.store.dirtied();
+    let mut cannot_claim = false;
+    loop {
+        if *stop.borrow() {
+            break;
+        }
+        let place = places.clone().try_acquire_owned().ok().filter(|_| running.len() < MOST_BATCHES);
+        let has_place = place.is_some();
+        if let Some(place) = place {
+            let claimed = claim(&shared, &lane).await;
+            let begins = claimed.is_err() && !cannot_claim;
+            cannot_claim = claimed.is_err();
+            match claimed {
+                Ok(claims) if !claims.is_empty() => {
+                    running.push(batch(&shared, &lane, claims, Arc::new(place)));
+                    continue;
+                }
+                Ok(_) => {}
+                Err(failure) if begins => {
+                    tracing::error!(external = %lane.name, error = %failure.text, "no ticket can be taken up; it is tried again")
+                }
+                Err(_) => {}
+            }
+        }
+        let idle_ms = idle_ms(&shared, &lane).await;
+        tokio::select! {
+            // In this order, so that a run follows from its seed. Stop comes first: no flood of hints holds it up.
+            biased;
+            // Whoever could say stop is gone: as good as said.
+            _ = stop.wait_for(|stopped| *stopped) => break,
+            _ = running.next(), if !running.is_empty() => {}
+            _ = places.acquire(), if !has_place && running.len() < MOST_BATCHES => {}
+            () = dirtied.changed() => {}
+            () = shared.clock.sleep(idle_ms) => {}
+        }
+    }
+    // The passes in hand are ended; what takes longer is left to its lease.
+    let rest = async { while running.next().await.is_some() {} };
+    tokio::select! {
+        biased;
+        () = rest => {}
+        () = shared.clock.sleep(shared.timing.shutdown_ms) => {
+            tracing::warn!(external = %lane.name, "stopped with passes under way; they are taken up again at the next start");
+        }
+    }
+}
+
+async fn claim(shared: &Shared, lane: &Lane) -> Result<Vec<Claim>, Failure> {
+    let rests = |itop: &&crate::Itop| itop.breaker().is_down() || shared.throttled_until_ms(itop).is_some();
+    if [&lane.external, &shared.internal].iter().any(rests) {
+        return Ok(Vec::new());
+    }
+    if !shared.knows_newer_pairs(lane).await? {
+        return Ok(Vec::new());
+    }
+    let halts = shared.halts_so_far(lane);
+    let (name, now, lease_ms) = (lane.name.clone(), shared.now_ms(), shared.timing.lease_ms);
+    let claims = shared.store.call(move |store| {
+        if stands_still(store, &name)? { Ok(None) } else { store.claim(&name, BATCH, now, lease_ms).map(Some) }
+    });
+    let claims = claims.await?;
+    if claims.is_some() {
+        shared.go_on(lane, halts);
+    }
+    Ok(claims.unwrap_or_default())
+}
+
+fn stands_still(store: &mut dyn Store, external: &str) -> itop_bridge_store::Result<bool> {
+    let external = store.stopped(&Instance::External(external.to_owned()))?;
+    Ok(external.is_some() || store.stopped(&Instance::Internal)?.is_some())
+}
+
+/// How long nothing can become due: until the next row's time, or until the next look whether a side that
+/// was down is back.
+async fn idle_ms(shared: &Shared, lane: &Lane) -> i64 {
+    let now = shared.now_ms();
+    let name = lane.name.clone();
+    let due = shared.store.call(move |store| store.next_due(&name, now)).await.ok().flatten();
+    let wait = due.map_or(shared.timing.poll_ms, |due| due - now);
+    // A row that is due now but was not claimed waits for a side that is down, or for a batch to end.
+    let least = if wait <= 0 { shared.timing.poll_ms } else { wait };
+    least.min(shared.timing.poll_ms)
+}
+
+async fn batch(shared: &Shared, lane: &Lane, claims: Vec<Claim>, place: Place) {
+    let mut ready = Vec::new();
+    for claim in claims {
+        let halt = claim.link.as_ref().and_then(|(_, link)| link.halt.as_ref());
+        if halt.is_some_and(|halt| halt.kind.vanished().is_none()) {
+            // Nothing is read or written until an operator resumes it; that marks it dirty again. A ticket that vanished
+            // may be there again.
+            say_nothing_was_written(lane, &claim, "the pair has halted, until it is resumed");
+            shared.finish(&claim, Next::Done).await;
+            continue;
+        }
+        ready.push(claim);
+    }
+    // A look at named files alone may write of them.
+    let is_look = |claim: &Claim| shared.dry_run.is_none() && looks::only_at_named_files(claim);
+    let (named, full): (Vec<Claim>, Vec<Claim>) = ready.into_iter().partition(is_look);
+    let work = |claims: Vec<Claim>| claims.into_iter().map(|claim| (claim, InHand::nothing(place.clone())));
+    let (named, full): (Vec<Work>, Vec<Work>) = (work(named).collect(), work(full).collect());
+    drop(place);
+    let looks = named.into_iter().map(|(claim, files)| async move {
+        // It may have to write: before its time has come a look would be in vain.
+        let class = claim.link.as_ref().map(|(_, link)| link.external.class.clone()).unwrap_or_default();
+        if let Some(wait) = shared.wait(lane, &claim, &class) {
+            return shared.finish(&claim, wait).await;
+        }
+        // A named file that changed or went needs the whole picture. Each alone: the next one's look may
+        // take minutes over a slow line.
+        if let Some(work) = shared.look_at_named(lane, claim, files).await {
+            full_passes(shared, lane, vec![work]).await;
+        }
+    });
+    tokio::join!(join_all(looks), full_passes(shared, lane, full));
+}
+
+/// Why no pass can be made of a ticket without a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NoClass {
+    Gone,
+    NotBridged(String),
+}
+
+impl std::fmt::Display for NoClass {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            NoClass::Gone => write!(out, "there is no ticket with this id, or the account may not see it"),
+            NoClass::NotBridged(class) => write!(out, "it is of the class {class}, which `classes` does not bridge"),
+        }
+    }
+}
+
+/// The line of a ticket that got no pass, as a pass that wrote nothing has it.
+fn say_nothing_was_written(lane: &Lane, claim: &Claim, why: &str) {
+    let reference = claim.link.as_ref().map(|(_, link)| link.external.reference.as_str()).filter(|it| !it.is_empty());
+    let id = claim.lease.of.ticket.to_string();
+    let ticket = format!("{}:{}", lane.name, reference.unwrap_or(&id));
+    tracing::info!(ticket, wrote = %format!("nothing: {why}"), "pass");
+}
+
+/// A ticket, and what was read of its files already.
+type Work = (Claim, InHand);
+
+async fn full_passes(shared: &Shared, lane: &Lane, work: Vec<Work>) {
+    if work.is_empty() {
+        return;
+    }
+    let mut by_class: BTreeMap<String, Vec<Work>> = BTreeMap::new();
+    for (claim, files) in work {
+        match shared.class_of(lane, &claim).await {
+            Ok(Ok(class)) => match shared.take_turn(lane, &claim, &class) {
+                Some(wait) => shared.finish(&claim, wait).await,
+                None => by_class.entry(class).or_default().push((claim, files)),
+            },
+            Ok(Err(none)) => {
+                say_nothing_was_written(lane, &claim, &none.to_string());
+                let noted = if none == NoClass::Gone { shared.note_unseen(&claim).await } else { Ok(()) };
+                match noted {
+                    Ok(()) => shared.finish(&claim, Next::Done).await,
+                    Err(failure) => shared.fail(lane, &claim, failure).await,
+                }
+            }
+            Err(failure) => shared.fail(lane, &claim, failure).await,
+        }
+    }
+    join_all(by_class.into_iter().map(|(class, work)| class_passes(shared, lane, class, work))).await;
+}
+
+/// Reads both sides of tickets of one class at once, then gives each ticket its pass.
+async fn class_passes(shared: &Shared, lane: &Lane, class: String, work: Vec<Work>) {
+    let (mut claims, files): (Vec<Claim>, Vec<InHand>) = work.into_iter().unzip();
+    let policy = match shared.policy(lane, &class).await {
+        Ok(policy) => policy,
+        Err(failure) => {
+            for claim in claims {
+                shared.fail(lane, &claim, failure.clone()).await;
+            }
+            return;
+        }
+    };
+    let started_ms = shared.now_ms();
+    let leases = claims.iter().map(|claim| claim.lease.clone()).collect();
+    let read = read_both(shared, lane, &class, &policy, &claims);
+    let (sights, leases) = Box::pin(shared.keep_leases(leases, read)).await;
+    for (claim, lease) in claims.iter_mut().zip(leases) {
+        claim.lease = lease;
+    }
+    if let Some(dry_run) = &shared.dry_run {
+        let looks = claims.iter().zip(sights);
+        let looks = looks.map(|(claim, sights)| shared.look_only(lane, dry_run, &policy, claim, sights));
+        join_all(looks).await;
+        return;
+    }
+    let passes = claims.into_iter().zip(files).zip(sights).map(|((claim, files), sights)| {
+        let policy = policy.clone();
+        Pass::new(shared, lane, policy, claim, files).run(sights, started_ms)
+    });
+    join_all(passes).await;
+}
+
+pub(crate) async fn read_both(
+    shared: &Shared,
+    lane: &Lane,
+    class: &str,
+    policy: &itop_bridge_core::Policy,
+    claims: &[Claim],
+) -> Vec<Result<Sights, Failure>> {
+    let (linked, unlinked): (Vec<&Claim>, Vec<&Claim>) = claims.iter().partition(|claim| claim.link.is_some());
+    let ids = |claims: &[&Claim]| claims.iter().map(|claim| claim.lease.of.ticket).collect::<Vec<u64>>();
+    let known = Wanted { class, attributes: read::external_attributes(policy, class), condition: None };
+    // What an operator wants is carried however old it is, but not against `only`.
+    let (wanted, unlinked): (Vec<&Claim>, Vec<&Claim>) = unlinked.into_iter().partition(|claim| claim.look.backfilled);
+    let mut fresh = Wanted { condition: condition(lane, class), ..known.clone() };
+    fresh.attributes.insert("private_log".to_owned());
+    let older = Wanted { condition: only(lane, class), ..fresh.clone() };
+    let counterpart_ids: Vec<u64> = links(claims).filter_map(|link| Some(link.internal.as_ref()?.id)).collect();
+    let counterparts =
+        Wanted { class: &policy.internal_class, attributes: read::internal_attributes(policy), condition: None };
+    let (linked_ids, unlinked_ids, wanted_ids) = (ids(&linked), ids(&unlinked), ids(&wanted));
+
+    let with_files = claims.iter().filter(|claim| looks::needs_files(claim, Side::External));
+    let external_marks = with_files
+        .map(|claim| (claim.lease.of.ticket, lane.mark(&shared.server, class, claim.lease.of.ticket)))
+        .collect::<HashMap<_, _>>();
+    let listed = claims.iter().filter(|claim| looks::needs_files(claim, Side::Internal));
+    let listed = listed.filter_map(|claim| claim.link.as_ref().map(|(_, link)| link));
+    let internal_marks = read::marks_of(lane, &shared.server, listed, Side::Internal);
+
+    let asked_ms = shared.now_ms();
+    let (mut external, unlinked, wanted, internal, external_files, internal_files) = tokio::join!(
+        shared.read_tickets(&lane.external, &known, &linked_ids),
+        shared.read_tickets(&lane.external, &fresh, &unlinked_ids),
+        shared.read_tickets(&lane.external, &older, &wanted_ids),
+        shared.read_tickets(&shared.internal, &counterparts, &counterpart_ids),
+        shared.list_files(&lane.external, class, &external_marks),
+        shared.list_files(&shared.internal, &policy.internal_class, &internal_marks),
+    );
+    external.extend(unlinked);
+    external.extend(wanted);
+    let mut sights = Vec::new();
+    for claim in claims {
+        let both = Both { external: &external, internal: &internal };
+        let sight = both.of(shared, lane, class, claim).and_then(|mut sights| {
+            attach(&mut sights.external, &external_files, &lane.external, asked_ms)?;
+            attach(&mut sights.internal, &internal_files, &shared.internal, asked_ms)?;
+            for side in Side::BOTH {
+                if let (Some((_, link)), Some(ticket)) = (&claim.link, sights.ticket_mut(side)) {
+                    link.recognize_files(side, &policy.mark(link), ticket.files.as_deref_mut().unwrap_or_default());
+                }
+            }
+            Ok(sights)
+        });
+        sights.push(sight);
+    }
+    sights
+}
+
+/// The OQL that an unlinked ticket of this class must fit.
+fn condition(lane: &Lane, class: &str) -> Option<String> {
+    let since = lane.settings.sync.since.map(|date| made_since(lane, class, date));
+    let parts: Vec<String> = only(lane, class).into_iter().chain(since).collect();
+    (!parts.is_empty()).then(|| parts.join(" AND "))
+}
+
+/// What it means that a ticket without a link was asked for and not found. Where nothing was asked but its id, it is
+/// gone; a condition may as well have left it out.
+fn unread(lane: &Lane, class: &str, claim: &Claim) -> &'static str {
+    let since = lane.settings.sync.since.is_some() && !claim.look.backfilled;
+    match (only(lane, class).is_some(), since) {
+        (false, false) => "it is gone",
+        (true, false) => "it does not fit `only`, is gone, or the account may not see it",
+        (false, true) => "it was made before `since`, is gone, or the account may not see it",
+        (true, true) => "it does not fit `only`, was made before `since`, is gone, or the account may not see it",
+    }
+}
+
+fn links(claims: &[Claim]) -> impl Iterator<Item = &Link> {
+    claims.iter().filter_map(|claim| claim.link.as_ref().map(|(_, link)| link))
+}
+
+struct Both<'a> {
+    external: &'a Reads,
+    internal: &'a Reads,
+}
+
+impl Both<'_> {
+    fn of(&self, shared: &Shared, lane: &Lane, class: &str, claim: &Claim) -> Result<Sights, Failure> {
+        let external = match self.external.get(&claim.lease.of.ticket) {
+            Some(Ok(read)) => {
+                lane.external.could_read(Loaded::Ticket, claim.lease.of.ticket);
+                read.clone()
+            }
+            Some(Err(error)) => return Err(shared.ticket_not_read(&lane.external, claim.lease.of.ticket, error)),
+            None => None,
+        };
+        let counterpart = claim.link.as_ref().and_then(|(_, link)| link.internal.as_ref());
+        let internal = match counterpart.map(|key| (key, self.internal.get(&key.id))) {
+            None => Sight::Unborn,
+            Some((key, Some(Ok(Some(read))))) => {
+                shared.internal.could_read(Loaded::Ticket, key.id);
+                Sight::Here(read.ticket.clone())
+            }
+            Some((key, Some(Err(error)))) => return Err(shared.ticket_not_read(&shared.internal, key.id, error)),
+            Some(_) => Sight::Gone,
+        };
+        let first_entry = external.as_ref().and_then(|read| read.first_entry.clone());
+        let external = external.map_or(Sight::Gone, |read| Sight::Here(read.ticket));
+        Ok(Sights { external, internal, first_entry, unread: unread(lane, class, claim) })
+    }
+}
+
+fn attach(
+    sight: &mut Sight,
+    files: &Result<HashMap<u64, Vec<itop_bridge_core::File>>, itop_client::Error>,
+    itop: &crate::Itop,
+    asked_ms: i64,
+) -> Result<(), Failure> {
+    if let Sight::Here(ticket) = sight {
+        // A ticket whose batch had to be halved was read after its files.
+        ticket.read_at_ms = ticket.read_at_ms.min(asked_ms);
+        match files {
+            Ok(files) => ticket.files = files.get(&ticket.id).cloned(),
+            Err(error) => return Err(Failure::of(itop, error)),
+        }
+    }
+    Ok(())
+}
+
+impl Shared {
+    /// The external class of a claimed ticket: its link's, else the hint's word, else iTop's.
+    pub(crate) async fn class_of(&self, lane: &Lane, claim: &Claim) -> Result<Result<String, NoClass>, Failure> {
+        if let Some((_, link)) = &claim.link {
+            return Ok(Ok(link.external.class.clone()));
+        }
+        let class = match &claim.class {
+            Some(class) => Some(class.clone()),
+            None => {
+                let found = self.ticket_where(&lane.external, &format!("id = {}", claim.lease.of.ticket)).await?;
+                found.map(|(_, class)| class)
+            }
+        };
+        Ok(match class {
+            None => Err(NoClass::Gone),
+            Some(class) if lane.settings.sync.classes.contains_key(&class) => Ok(class),
+            Some(class) => Err(NoClass::NotBridged(class)),
+        })
+    }
+
+    /// What holds this ticket back because others were refused.
+    fn wait(&self, lane: &Lane, claim: &Claim, class: &str) -> Option<Next> {
+        let wait = self.suspensions().wait(self.asks(lane, claim, class), self.now_ms());
+        wait.map(|(due_ms, reason)| Next::Wait { due_ms, reason })
+    }
+
+    /// The same, for a ticket whose pass is to begin: it may be the probe, until it is finished.
+    fn take_turn(&self, lane: &Lane, claim: &Claim, class: &str) -> Option<Next> {
+        let wait = self.suspensions().take_turn(self.asks(lane, claim, class), self.now_ms());
+        wait.map(|(due_ms, reason)| Next::Wait { due_ms, reason })
+    }
+
+    fn asks<'a>(&'a self, lane: &'a Lane, claim: &Claim, class: &'a str) -> Asks<'a> {
+        Asks {
+            external: &lane.name,
+            ticket: claim.lease.of.ticket,
+            external_class: class,
+            internal: &self.internal.name,
+            internal_class: lane.settings.sync.classes.get(class).map_or("", String::as_str),
+        }
+    }
+
+    pub(crate) async fn finish(&self, claim: &Claim, next: Next) {
+        match next {
+            Next::Done | Next::Look { .. } => self.waits_no_more(claim),
+            Next::Wait { .. } | Next::Held { .. } | Next::Retry { .. } => self.hand_back(claim),
+        }
+        let now = self.now_ms();
+        // On a full disk nothing can be recorded for a while: without it the ticket would wait for its lease to end.
+        let record = async || loop {
+            let (owned, next) = (claim.clone(), next.clone());
+            match self.store.call(move |store| store.finish(&owned, &next, now)).await {
+                Err(StoreError::Unavailable(_)) if self.now_ms() + self.timing.poll_ms < claim.lease.until_ms => {
+                    self.clock.sleep(self.timing.poll_ms).await;
+                }
+                ended => return ended,
+            }
+        };
+        if let Err(error) = record().await {
+            tracing::warn!(ticket = %format!("{}:{}", claim.lease.of.external, claim.lease.of.ticket), %error, "the end of a pass was not recorded; the ticket is looked at again");
+        }
+    }
+
+    /// Nothing of what was asked of the ticket is left undone: it waits for nothing that was refused.
+    pub(crate) fn waits_no_more(&self, claim: &Claim) {
+        self.hand_back(claim);
+        let of = &claim.lease.of;
+        say_over(&self.suspensions().is_well(&of.external, of.ticket));
+    }
+
+    /// The ticket's pass is over: if it was a probe and has shown nothing, the next one may go.
+    pub(crate) fn hand_back(&self, claim: &Claim) {
+        let of = &claim.lease.of;
+        self.suspensions().hand_back(&of.external, of.ticket, self.now_ms());
+    }
+}

@@ -1,0 +1,184 @@
+//! What is wrong at this moment, and whether what was told is over.
+
+use std::collections::BTreeMap;
+
+use itop_bridge_store::{Halted, MAX_ROWS, Parked, QueueRow, Result, TicketOf};
+
+use super::{Alert, NAMED, Watcher};
+use crate::AfterResume;
+use crate::operate::health::{LaneStanding, SideStanding, Standing};
+use crate::wording;
+use crate::wording::count::counted;
+use crate::wording::span::span;
+use crate::{Cause, PAUSED, Shared, is_over_lost_pairs};
+
+/// By subject, which stays the same while the trouble lasts.
+pub(super) type Wrong = BTreeMap<String, Alert>;
+
+impl Shared {
+    /// All that is wrong at this moment.
+    pub(super) async fn wrong(&self, silence_ms: i64, watcher: &mut Watcher) -> Result<(Standing, Wrong)> {
+        let standing = self.standing().await?;
+        let mut wrong = Wrong::new();
+        sides(&standing, &mut wrong);
+        for (number, text) in self.heavy_tickets() {
+            wrong.insert(format!("heavy {number}"), Alert { event: "heavy_ticket", text });
+        }
+        for lane in &standing.lanes {
+            let name = lane.external.clone();
+            let some = self.store.call(move |store| Ok((store.parked(&name, NAMED)?, store.halted(&name, NAMED)?)));
+            let (parked, halted) = some.await?;
+            tickets(lane, &self.internal.name, &parked, &halted, &mut wrong);
+            if self.is_explained(&standing, lane) {
+                watcher.explained_ms.insert(lane.external.clone(), self.now_ms());
+            }
+            let silent_ms = self.silent_ms(lane, watcher).await?;
+            if silent_ms > silence_ms {
+                wrong.insert(format!("silent {}", lane.external), silence(lane, silent_ms));
+            }
+        }
+        Ok((standing, wrong))
+    }
+
+    /// For how long tickets have waited without that any got through, and nothing else explained it. One that
+    /// alone is refused says nothing of the others: it is parked in its time.
+    async fn silent_ms(&self, lane: &LaneStanding, watcher: &Watcher) -> Result<i64> {
+        let alone = self.suspensions().refused_alone(&lane.external);
+        let (name, now_ms) = (lane.external.clone(), self.now_ms());
+        let limit = alone.len() + lane.tally.parked as usize + 1;
+        let rows = self.store.call(move |store| store.queue(Some(&name), limit.min(MAX_ROWS), now_ms)).await?;
+        let waits = |row: &&QueueRow| !row.parked && !alone.contains(&row.of.ticket);
+        let waits_ms = rows.iter().find(waits).map_or(0, |row| now_ms - row.dirty_since_ms);
+        let explained_ms = watcher.explained_ms.get(&lane.external).copied().unwrap_or(i64::MIN);
+        let since_ms = lane.through_ms.unwrap_or(self.started_ms).max(explained_ms);
+        Ok(waits_ms.min(now_ms - since_ms))
+    }
+
+    /// A side that is down or stands still, and what is suspended, are alerts of their own.
+    fn is_explained(&self, standing: &Standing, lane: &LaneStanding) -> bool {
+        let concerns = |name: &String| *name == lane.external || *name == self.internal.name;
+        let is_suspended = standing.suspended.iter().any(|trouble| match &trouble.cause {
+            Cause::External { external } => *external == lane.external,
+            Cause::Down { instance } | Cause::Throttled { instance } | Cause::Class { instance, .. } => {
+                concerns(instance)
+            }
+            Cause::Internal => true,
+        });
+        let stands = |side: &SideStanding| side.down.is_some() || side.stopped.is_some();
+        is_suspended || standing.sides.iter().any(|side| concerns(&side.name) && stands(side))
+    }
+
+    /// What was told and is not seen any more is over, unless this process has not had the occasion to see it,
+    /// or it is only tried again.
+    pub(super) async fn is_over(&self, subject: &str, standing: &Standing) -> Result<bool> {
+        let Some((kind, name)) = subject.split_once(' ') else { return Ok(true) };
+        Ok(match kind {
+            "down" => standing.sides.iter().find(|side| side.name == name).is_none_or(|side| side.answers),
+            "silent" => standing
+                .lanes
+                .iter()
+                .find(|lane| lane.external == name)
+                .is_none_or(|lane| lane.through_ms.is_some() || lane.tally.waiting == 0),
+            "suspended" => {
+                let has_tried = self.now_ms() - self.started_ms > self.timing.refused_together_ms;
+                has_tried && standing.sides.iter().all(|side| side.down.is_none() && side.stopped.is_none())
+            }
+            "parked" => self.is_parked_no_more(name).await?,
+            "halted" => self.goes_again(name).await?,
+            "heavy" => self.is_light(name).await?,
+            _ => true,
+        })
+    }
+
+    /// A try that is under way, or is refused anew, ends nothing.
+    async fn is_parked_no_more(&self, ticket: &str) -> Result<bool> {
+        let of = ticket
+            .split_once(':')
+            .and_then(|(external, id)| Some(TicketOf { external: external.to_owned(), ticket: id.parse().ok()? }));
+        let (Some(of), now_ms) = (of, self.now_ms()) else { return Ok(true) };
+        let row = self.store.call(move |store| store.queue_row(&of, now_ms)).await?;
+        Ok(row.is_none_or(|row| !row.parked && row.error.is_none()))
+    }
+
+    /// What an earlier process has told of stands in the link.
+    async fn is_light(&self, number: &str) -> Result<bool> {
+        let Ok(number) = number.parse::<i64>() else { return Ok(true) };
+        let stored = self.store.call(move |store| store.link(number)).await?;
+        Ok(stored.is_none_or(|stored| stored.link.heavy.is_empty()))
+    }
+
+    /// `halted` is the link's number and why it halted.
+    async fn goes_again(&self, halted: &str) -> Result<bool> {
+        let Some((number, why)) = halted.split_once(' ') else { return Ok(true) };
+        let Ok(number) = number.parse::<i64>() else { return Ok(true) };
+        let stored = self.store.call(move |store| store.link(number)).await?;
+        Ok(stored.is_none_or(|stored| stored.link.why_halted() != Some(why)))
+    }
+}
+
+fn sides(standing: &Standing, wrong: &mut Wrong) {
+    for side in &standing.sides {
+        let name = &side.name;
+        if let Some(down) = &side.down {
+            let text =
+                format!("{name} is down: {}. It is tried once a minute; nothing is lost meanwhile.", down.reason);
+            wrong.insert(format!("down {name}"), Alert { event: "side_down", text });
+        }
+        // What an operator has paused is no news to him.
+        if let Some(reason) = side.stopped.as_ref().filter(|reason| *reason != PAUSED) {
+            let goes_on = if is_over_lost_pairs(reason) {
+                "Then it goes on by itself.".to_owned()
+            } else {
+                format!("It goes on by `itop-bridge resume {name}`.")
+            };
+            let text = format!("{name} has halted: {reason}. {goes_on}");
+            wrong.insert(format!("stopped {name}"), Alert { event: "side_halted", text });
+        }
+    }
+    for trouble in &standing.suspended {
+        // That a side is down is said above.
+        if !matches!(trouble.cause, Cause::Down { .. }) {
+            let subject = format!("suspended {}", trouble.cause);
+            wrong.insert(subject, Alert { event: "suspended", text: trouble.to_string() });
+        }
+    }
+}
+
+fn tickets(lane: &LaneStanding, internal: &str, parked: &[Parked], halted: &[Halted], wrong: &mut Wrong) {
+    let external = &lane.external;
+    for ticket in parked {
+        let name = format!("{external}:{}", ticket.reference.clone().unwrap_or(ticket.of.ticket.to_string()));
+        let text = format!(
+            "{name} is parked: {}. It is tried again by itself after 1 h, 6 h, then daily, or now by `itop-bridge retry {name}`.",
+            ticket.error
+        );
+        let subject = format!("parked {external}:{}", ticket.of.ticket);
+        wrong.insert(subject, Alert { event: "parked", text });
+    }
+    for pair in halted {
+        let name = format!("{external}:{}", pair.reference);
+        let text = format!(
+            "{name} has halted: {}{}. `itop-bridge links show {name}` tells the rest.",
+            wording::ended(&pair.why),
+            wording::capital(&wording::resume(&name, AfterResume::of(pair.kind), internal))
+        );
+        wrong.insert(format!("halted {} {}", pair.link, pair.why), Alert { event: "halted", text });
+    }
+    for (what, event, count) in [("parked", "parked", lane.tally.parked), ("halted", "halted", lane.tally.halted)] {
+        if count > NAMED as u64 {
+            let text = format!("{count} tickets of {external} are {what}: `itop-bridge links list` names them.");
+            wrong.insert(format!("many {what} {external}"), Alert { event, text });
+        }
+    }
+}
+
+/// Tickets wait and none gets through, while nothing else explains it.
+fn silence(lane: &LaneStanding, silent_ms: i64) -> Alert {
+    let text = format!(
+        "Nothing of {} has got through for {}, and {}: `itop-bridge links list` and the log say why.",
+        lane.external,
+        span(silent_ms),
+        counted(lane.tally.waiting as usize, "ticket waits", "tickets wait")
+    );
+    Alert { event: "silence", text }
+}

@@ -1,0 +1,352 @@
+//! A dry run: tickets are taken up, read and planned as ever, what a pass would write is logged, and nothing is
+//! written to an iTop.
+//!
+//! A ticket of which something would be written stays in the queue, with all that its hints named: a `serve` that
+//! writes, over the same store, carries it out. So a dry run looks at it again once a day, and whenever a hint comes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use itop_bridge_core::plan::{Plan, Write};
+use itop_bridge_core::{Policy, Side};
+use itop_bridge_store::{Claim, Look, Next, TicketOf};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use crate::operate::foresee::Contents;
+use crate::operate::preview::{NoPlan, Preview};
+use crate::side::failure::Failure;
+use crate::side::sights::Sights;
+use crate::wording;
+use crate::wording::count::counted;
+use crate::{Engine, Lane, Shared};
+
+/// A plan is made anew after so long.
+const AGAIN_MS: i64 = 24 * 3_600_000;
+
+/// What a dry run has found so far, in this process.
+#[derive(Default)]
+pub(crate) struct DryRun {
+    found: Mutex<Found>,
+}
+
+#[derive(Default)]
+struct Found {
+    /// The latest of each ticket.
+    all: BTreeMap<TicketOf, Would>,
+    /// Those that were looked at since the last summary of a day.
+    of_day: BTreeSet<TicketOf>,
+}
+
+/// What a pass would do with one ticket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Would {
+    LeaveAlone(&'static str),
+    /// Write so: for people, and for the counts.
+    Write {
+        line: String,
+        writes: Vec<Kind>,
+        conflicts: usize,
+    },
+    Halt(String),
+    Wait(String),
+    Nothing,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Create(String),
+    Update,
+    Move,
+    File,
+    Entries(usize),
+    Document,
+}
+
+impl Kind {
+    fn of(write: &Write) -> Kind {
+        match write {
+            Write::CreateTicket { class, .. } => Kind::Create(class.clone()),
+            Write::UpdateFields { .. } | Write::WriteText { .. } => Kind::Update,
+            Write::WalkStatus { .. } => Kind::Move,
+            Write::CopyFile { .. } | Write::RewriteFile { .. } | Write::DeleteCopy { .. } | Write::Enclose { .. } => {
+                Kind::File
+            }
+            Write::SendLog { entries, .. } => Kind::Entries(entries.len()),
+            Write::SendBatch { .. } | Write::SendAside { .. } => Kind::Entries(1),
+            Write::WriteDocument { .. } => Kind::Document,
+        }
+    }
+}
+
+/// What would be written of one external's tickets.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Summary {
+    pub external: String,
+    /// Tickets that were looked at.
+    pub tickets: usize,
+    /// To be made inside, by class.
+    pub made: BTreeMap<String, usize>,
+    /// Tickets of which these would be written.
+    pub updated: usize,
+    pub moved: usize,
+    pub files: usize,
+    pub entries: usize,
+    pub documents: usize,
+    pub conflicts: usize,
+    pub halted: usize,
+    pub waiting: usize,
+    /// By the reason.
+    pub left_alone: BTreeMap<&'static str, usize>,
+    /// Nothing of theirs is to be written.
+    pub in_step: usize,
+}
+
+impl Summary {
+    fn add(&mut self, would: &Would) {
+        self.tickets += 1;
+        match would {
+            Would::LeaveAlone(why) => *self.left_alone.entry(why).or_default() += 1,
+            Would::Halt(_) => self.halted += 1,
+            Would::Wait(_) => self.waiting += 1,
+            Would::Nothing => self.in_step += 1,
+            Would::Write { writes, conflicts, .. } => {
+                self.conflicts += conflicts;
+                for kind in writes {
+                    match kind {
+                        Kind::Create(class) => *self.made.entry(class.clone()).or_default() += 1,
+                        Kind::Update => self.updated += 1,
+                        Kind::Move => self.moved += 1,
+                        Kind::File => self.files += 1,
+                        Kind::Entries(number) => self.entries += number,
+                        Kind::Document => self.documents += 1,
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        if !self.made.is_empty() {
+            let classes: Vec<String> = self.made.iter().map(|(class, number)| format!("{number} {class}")).collect();
+            parts.push(format!("would make {} inside", classes.join(", ")));
+        }
+        let mut would = |number: usize, what: &str, one: &str, many: &str| {
+            if number > 0 {
+                parts.push(format!("would {what} {}", counted(number, one, many)));
+            }
+        };
+        would(self.updated, "update the fields of", "ticket", "tickets");
+        would(self.moved, "move the status of", "ticket", "tickets");
+        would(self.files, "copy, rewrite or delete", "file", "files");
+        would(self.entries, "attach", "log entry", "log entries");
+        would(self.documents, "write", "report or notice", "reports or notices");
+        let mut say = |number: usize, what: &str| {
+            if number > 0 {
+                parts.push(format!("{number} {what}"));
+            }
+        };
+        say(self.conflicts, "in conflict");
+        say(self.halted, "would halt");
+        say(self.waiting, "wait for something");
+        say(self.in_step, "with nothing to write");
+        for (why, number) in &self.left_alone {
+            parts.push(format!("{number} left alone: {why}"));
+        }
+        match parts.is_empty() {
+            true => write!(out, "no ticket was looked at"),
+            false => write!(out, "{}: {}", counted(self.tickets, "ticket", "tickets"), parts.join("; ")),
+        }
+    }
+}
+
+impl DryRun {
+    fn found(&self) -> MutexGuard<'_, Found> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Answers whether that is news.
+    fn note(&self, of: &TicketOf, would: &Would) -> bool {
+        let mut found = self.found();
+        found.of_day.insert(of.clone());
+        found.all.insert(of.clone(), would.clone()).as_ref() != Some(would)
+    }
+
+    /// Of every external, or of those tickets alone.
+    fn summaries<'a>(&self, externals: impl Iterator<Item = &'a str>, of_day: bool) -> Vec<Summary> {
+        let found = self.found();
+        let of = |external: &'a str| {
+            let mut summary = Summary { external: external.to_owned(), ..Summary::default() };
+            let of_it = found.all.iter().filter(|(of, _)| of.external == external);
+            let looked_at = of_it.filter(|(of, _)| !of_day || found.of_day.contains(*of));
+            looked_at.for_each(|(_, would)| summary.add(would));
+            summary
+        };
+        externals.map(of).collect()
+    }
+}
+
+impl Engine {
+    /// What a dry run would have written by now, an external each; empty where this is none.
+    pub fn dry_run_summaries(&self) -> Vec<Summary> {
+        let Some(dry_run) = &self.shared.dry_run else { return Vec::new() };
+        dry_run.summaries(self.shared.externals(), false)
+    }
+}
+
+/// Logs the summary of each day as it ends, in UTC like every time that the bridge prints.
+pub(crate) async fn run(shared: std::sync::Arc<Shared>) {
+    let Some(dry_run) = &shared.dry_run else { return };
+    loop {
+        let today = day_of(shared.now_ms());
+        shared.clock.sleep(ms_to_the_end_of(today, shared.now_ms())).await;
+        if day_of(shared.now_ms()) == today {
+            continue;
+        }
+        for summary in dry_run.summaries(shared.externals(), true) {
+            tracing::info!(external = %summary.external, day = %today, would = %summary, "dry run: the day is over");
+        }
+        dry_run.found().of_day.clear();
+    }
+}
+
+fn day_of(now_ms: i64) -> Date {
+    let moment = Timestamp::from_millisecond(now_ms).unwrap_or(Timestamp::UNIX_EPOCH);
+    TimeZone::UTC.to_datetime(moment).date()
+}
+
+/// At least a millisecond.
+fn ms_to_the_end_of(day: Date, now_ms: i64) -> i64 {
+    let tomorrow = day.tomorrow().ok().and_then(|day| TimeZone::UTC.to_timestamp(day.at(0, 0, 0, 0)).ok());
+    tomorrow.map_or(AGAIN_MS, |at| at.as_millisecond() - now_ms).max(1)
+}
+
+impl Shared {
+    fn externals(&self) -> impl Iterator<Item = &str> {
+        self.lanes.iter().map(|lane| lane.name.as_str())
+    }
+
+    /// In place of a pass.
+    pub(crate) async fn look_only(
+        &self,
+        lane: &Lane,
+        dry_run: &DryRun,
+        policy: &Policy,
+        claim: &Claim,
+        sights: Result<Sights, Failure>,
+    ) {
+        let looked = match sights {
+            Ok(sights) => self.what_it_would(lane, policy, claim, sights).await,
+            Err(failure) => Err(failure),
+        };
+        let (name, would, look_ms) = match looked {
+            Ok(looked) => looked,
+            Err(failure) => return self.fail(lane, claim, failure).await,
+        };
+        if dry_run.note(&claim.lease.of, &would) {
+            would.log(&name);
+        }
+        let next = match (&would, look_ms) {
+            (Would::LeaveAlone(_), _) | (Would::Nothing, None) => Next::Done,
+            (_, due_ms) => {
+                let again_ms = self.now_ms() + AGAIN_MS;
+                let due_ms = due_ms.map_or(again_ms, |due_ms| due_ms.min(again_ms));
+                Next::Look { due_ms, look: Look { unwritten: true, ..claim.look.clone() } }
+            }
+        };
+        self.finish(claim, next).await;
+    }
+
+    /// With the ticket's name, and when the plan asks for another look.
+    async fn what_it_would(
+        &self,
+        lane: &Lane,
+        policy: &Policy,
+        claim: &Claim,
+        sights: Sights,
+    ) -> Result<(String, Would, Option<i64>), Failure> {
+        let reference = sights.ticket(Side::External).map(|ticket| ticket.reference.clone());
+        let name = reference.unwrap_or_else(|| claim.lease.of.ticket.to_string());
+        let name = format!("{}:{name}", lane.name);
+        if lane.external.halts.is_halted() || self.internal.halts.is_halted() {
+            let why = "the side has halted over what was just read".to_owned();
+            return Ok((name, Would::Wait(why), Some(self.now_ms())));
+        }
+        if claim.link.is_none()
+            && let Some(why) = self.why_not_carried(lane, &sights, &claim.look).await?
+        {
+            self.note_if_unseen(claim, &sights).await?;
+            return Ok((name, Would::LeaveAlone(why), None));
+        }
+        let why_not = match &claim.link {
+            Some(_) => self.why_not(lane, claim, &sights).await?,
+            None => None,
+        };
+        let contents = Contents::Named(claim.look.clone());
+        let preview = self.foresee(lane, policy, claim, sights, (why_not, contents)).await?;
+        let look_ms = preview.planned.as_ref().ok().and_then(|plan| plan.look_again_at_ms);
+        Ok((name, self.would(lane, &preview), look_ms))
+    }
+
+    fn would(&self, lane: &Lane, preview: &Preview) -> Would {
+        let plan = match &preview.planned {
+            Ok(plan) => plan,
+            Err(NoPlan::OldMayLand { .. }) => {
+                return Would::Wait("what was sent for the internal ticket that is gone may still land".to_owned());
+            }
+            Err(NoPlan::IsLookedFor) => {
+                return Would::Wait("a create without an answer may have made its counterpart".to_owned());
+            }
+            Err(NoPlan::Lost(why)) => return Would::Wait(why.clone()),
+            Err(NoPlan::NotCarried(_)) => return Would::Nothing,
+        };
+        if let Some(halt) = plan.halt.as_ref().or(preview.link.halt.as_ref()) {
+            return Would::Halt(halt.text.clone());
+        }
+        let plans: Vec<&Plan> = std::iter::once(plan).chain(preview.once_made.iter().map(|(_, plan)| plan)).collect();
+        let writes: Vec<&Write> = plans.iter().flat_map(|plan| &plan.writes).map(|step| &step.write).collect();
+        let conflicts = plans.iter().map(|plan| plan.conflicts.len()).sum();
+        if writes.is_empty() && conflicts == 0 {
+            return Would::Nothing;
+        }
+        let on = |side: Side| {
+            let there = writes.iter().filter(|write| write.on() == side);
+            let told: Vec<String> = counted_alike(there.map(|write| wording::write(write)));
+            (!told.is_empty()).then(|| format!("{}: {}", self.itop(lane, side).name, told.join(", ")))
+        };
+        let told = [on(Side::Internal), on(Side::External)].into_iter().flatten();
+        let conflict = |plan: &&Plan| plan.conflicts.iter().map(|one| format!("conflict: {one}")).collect::<Vec<_>>();
+        let line: Vec<String> = told.chain(plans.iter().flat_map(conflict)).collect();
+        let writes = writes.into_iter().map(Kind::of).collect();
+        Would::Write { line: line.join("; "), writes, conflicts }
+    }
+}
+
+impl Would {
+    fn log(&self, ticket: &str) {
+        match self {
+            Would::LeaveAlone(why) => tracing::info!(ticket, would = %format!("nothing: {why}"), "dry run"),
+            Would::Nothing => tracing::info!(ticket, would = "nothing: there is nothing new to carry", "dry run"),
+            Would::Wait(why) => tracing::info!(ticket, would = %format!("wait: {why}"), "dry run"),
+            Would::Halt(why) => tracing::warn!(ticket, would = %format!("halt: {why}"), "dry run"),
+            Would::Write { line, .. } => tracing::info!(ticket, would = line, "dry run"),
+        }
+    }
+}
+
+/// `copy a file (3 times)` in place of three.
+fn counted_alike(told: impl Iterator<Item = String>) -> Vec<String> {
+    let mut counts: Vec<(String, usize)> = Vec::new();
+    for one in told {
+        match counts.iter_mut().find(|(known, _)| *known == one) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((one, 1)),
+        }
+    }
+    counts.into_iter().map(|(one, count)| if count == 1 { one } else { format!("{one} ({count} times)") }).collect()
+}

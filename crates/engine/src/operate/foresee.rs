@@ -1,0 +1,187 @@
+//! What a pass over what was read would write: the same decision, and nothing written.
+
+use itop_bridge_core::link::CopyState;
+use itop_bridge_core::plan::{FieldWrite, Plan, Value, Write};
+use itop_bridge_core::{FileContent, Link, LogName, Policy, Side, Sight, Ticket, TicketKey, reconcile};
+use itop_bridge_store::{Claim, Look};
+
+use crate::operate::preview::{NoPlan, Preview};
+use crate::pass::files::unknown_copies;
+use crate::side::failure::Failure;
+use crate::side::sights::Sights;
+use crate::{Lane, Shared};
+
+/// Of a time of iTop's, `2026-01-31 12:00:00`.
+const DAY: usize = 10;
+
+/// Whose contents are read.
+pub(crate) enum Contents {
+    /// Of every file that was copied, or would be.
+    All,
+    /// Of those alone that hints named, as a pass does to see whether they changed.
+    Named(Look),
+}
+
+impl Contents {
+    fn holds(&self, side: Side, file: u64) -> bool {
+        match self {
+            Contents::All => true,
+            Contents::Named(look) => look.named(side).contains(&file),
+        }
+    }
+}
+
+impl Shared {
+    pub(crate) async fn foresee(
+        &self,
+        lane: &Lane,
+        policy: &Policy,
+        claim: &Claim,
+        mut sights: Sights,
+        (why_not, which): (Option<NoPlan>, Contents),
+    ) -> Result<Preview, Failure> {
+        let link = match (&claim.link, &sights.external) {
+            (Some((_, link)), _) => link.clone(),
+            (None, Sight::Here(ticket)) => Link::unborn(ticket.key()),
+            (None, _) => {
+                let (class, id) = (claim.class.clone().unwrap_or_default(), claim.lease.of.ticket);
+                Link::unborn(TicketKey { class, id, reference: String::new() })
+            }
+        };
+        self.see_abroad(lane, policy, &link, &mut sights);
+        let mut contents = self.contents_of_originals(lane, &link, &mut sights, &which).await?;
+        let (planned, once_made) = match why_not {
+            Some(why) => (Err(why), None),
+            None => {
+                let plan = self.plan(lane, policy, &link, &mut sights).await?;
+                let once_made = self.once_made(lane, policy, &link, &plan, &sights).await?;
+                (Ok(plan), once_made)
+            }
+        };
+        if matches!(which, Contents::All) {
+            let plans = planned.iter().chain(once_made.iter().map(|(_, plan)| plan));
+            for plan in plans {
+                contents.extend(self.contents_of_new_files(lane, plan).await?);
+            }
+        }
+        let Sights { external, internal, .. } = sights;
+        let number = claim.link.as_ref().map(|(number, _)| *number);
+        let made = match &external {
+            Sight::Here(ticket) => policy.made(Side::External, ticket).map(|at| at.chars().take(DAY).collect()),
+            _ => None,
+        };
+        let of = claim.lease.of.clone();
+        Ok(Preview { of, link, number, external, internal, planned, once_made, contents, made })
+    }
+
+    /// As a pass makes it: once more with the parents, where it must know them.
+    async fn plan(&self, lane: &Lane, policy: &Policy, link: &Link, sights: &mut Sights) -> Result<Plan, Failure> {
+        loop {
+            let plan = reconcile(policy, link, &sights.external, &sights.internal);
+            if !self.read_what_is_asked_of_parents(lane, policy, link, &plan, sights).await? {
+                return Ok(plan);
+            }
+        }
+    }
+
+    /// What follows in the same pass once the counterpart is made, as if it stood as it is sent.
+    async fn once_made(
+        &self,
+        lane: &Lane,
+        policy: &Policy,
+        link: &Link,
+        plan: &Plan,
+        sights: &Sights,
+    ) -> Result<Option<(Link, Plan)>, Failure> {
+        let create = plan.writes.iter().find_map(|step| match &step.write {
+            Write::CreateTicket { class, fields } => Some((class, fields)),
+            _ => None,
+        });
+        let Some((class, fields)) = create else { return Ok(None) };
+        let ticket = as_sent(policy, class, fields, self.now_ms());
+        let mut link = link.clone();
+        link.internal = Some(ticket.key());
+        for field in fields {
+            if let (Some(source), Some(target)) = (&field.source, ticket.attributes.get(&field.code)) {
+                link.field_agreed(&field.code, source, target);
+            }
+        }
+        if let Some(lifecycle) = &policy.external_lifecycle {
+            link.ancestor.external.status.clone_from(&lifecycle.initial);
+        }
+        link.ancestor.internal.status.clone_from(&ticket.status);
+        let mut sights = Sights { internal: Sight::Here(ticket), ..sights.clone() };
+        self.see_abroad(lane, policy, &link, &mut sights);
+        let plan = self.plan(lane, policy, &link, &mut sights).await?;
+        Ok(Some((link, plan)))
+    }
+
+    /// What the originals hold now whose copies stand; and those copies of which that is not known.
+    async fn contents_of_originals(
+        &self,
+        lane: &Lane,
+        link: &Link,
+        sights: &mut Sights,
+        which: &Contents,
+    ) -> Result<Vec<(Side, u64, FileContent)>, Failure> {
+        let mut contents = Vec::new();
+        for from in Side::BOTH {
+            let mut originals = Vec::new();
+            let Some(files) = sights.ticket_mut(from).and_then(|ticket| ticket.files.as_mut()) else { continue };
+            for file in files {
+                let copied = link.copy_of(from, file.id).filter(|copy| copy.state != CopyState::RemovedByPerson);
+                if copied.is_some() && which.holds(from, file.id) {
+                    originals.push(file.id);
+                    file.content = self.content(lane, from, file.id).await?;
+                    contents.extend(file.content.clone().map(|content| (from, file.id, content)));
+                }
+            }
+            let unknown = unknown_copies(link, from, &originals);
+            let on = from.other();
+            for file in sights.ticket_mut(on).and_then(|ticket| ticket.files.as_mut()).into_iter().flatten() {
+                if unknown.contains(&file.id) {
+                    file.content = self.content(lane, on, file.id).await?;
+                }
+            }
+        }
+        Ok(contents)
+    }
+
+    async fn contents_of_new_files(&self, lane: &Lane, plan: &Plan) -> Result<Vec<(Side, u64, FileContent)>, Failure> {
+        let mut contents = Vec::new();
+        for step in &plan.writes {
+            if let Write::CopyFile { from, original } = step.write {
+                contents.extend(self.content(lane, from, original).await?.map(|content| (from, original, content)));
+            }
+        }
+        Ok(contents)
+    }
+
+    async fn content(&self, lane: &Lane, side: Side, id: u64) -> Result<Option<FileContent>, Failure> {
+        let itop = self.itop(lane, side);
+        let read = self.fetch_contents(&itop.client, id, lane.settings.sync.max_attachment_bytes).await;
+        Ok(read.map_err(|error| Failure::of(itop, &error))?.map(|read| read.fingerprint()))
+    }
+}
+
+/// The counterpart as its create asks for it. It has no number yet.
+fn as_sent(policy: &Policy, class: &str, fields: &[FieldWrite], now_ms: i64) -> Ticket {
+    let value = |field: &FieldWrite| {
+        let (Value::Text(value) | Value::Html(value)) = &field.value;
+        (field.code.clone(), value.clone())
+    };
+    Ticket {
+        class: class.to_owned(),
+        id: 0,
+        reference: String::new(),
+        status: policy.internal_lifecycle.as_ref().map_or("new".to_owned(), |lifecycle| lifecycle.initial.clone()),
+        attributes: fields.iter().map(value).collect(),
+        abroad: Default::default(),
+        files: Some(Vec::new()),
+        // Its first entry is the mark, which crosses nowhere.
+        logs: LogName::ALL.map(|log| (log, Vec::new())).into(),
+        parents: Vec::new(),
+        family: None,
+        read_at_ms: now_ms,
+    }
+}

@@ -1,0 +1,73 @@
+//! How the bridge stands at this moment: for the metrics and for the alerts.
+
+use itop_bridge_store::{Result, Tally, Uncarried};
+
+use crate::side::breaker::Down;
+use crate::side::itop::Itop;
+use crate::{Shared, Trouble};
+
+/// One side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SideStanding {
+    pub name: String,
+    pub down: Option<Down>,
+    /// It has answered a call since the process began.
+    pub answers: bool,
+    /// Why it stands still: paused by an operator, or halted.
+    pub stopped: Option<String>,
+}
+
+/// One external's tickets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaneStanding {
+    pub external: String,
+    pub tally: Tally,
+    /// Each bridged class, with how many of its tickets wait and have no counterpart yet.
+    pub uncarried: Vec<(String, u64)>,
+    /// When a pass last went through in this process.
+    pub through_ms: Option<i64>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Standing {
+    pub sides: Vec<SideStanding>,
+    pub lanes: Vec<LaneStanding>,
+    pub suspended: Vec<Trouble>,
+}
+
+impl Shared {
+    pub(crate) async fn standing(&self) -> Result<Standing> {
+        let itops: Vec<&Itop> = self.itops().collect();
+        let instances: Vec<_> = itops.iter().map(|itop| itop.instance.clone()).collect();
+        let externals: Vec<String> = self.lanes.iter().map(|lane| lane.name.clone()).collect();
+        let read = self.store.call(move |store| {
+            let stopped = instances.iter().map(|instance| store.stopped(instance)).collect::<Result<Vec<_>>>()?;
+            let tally = |external: &String| Ok((store.tally(external)?, store.uncarried(external)?));
+            let tallies = externals.iter().map(tally).collect::<Result<Vec<_>>>()?;
+            Ok((stopped, tallies))
+        });
+        let (stopped, tallies) = read.await?;
+        let side = |(itop, stopped): (&&Itop, Option<String>)| {
+            let breaker = itop.breaker();
+            let (down, answers) = (breaker.down().cloned(), breaker.has_answered());
+            SideStanding { name: itop.name.clone(), down, answers, stopped }
+        };
+        let lane = |(lane, (tally, waiting)): (&std::sync::Arc<crate::Lane>, (Tally, Vec<Uncarried>))| LaneStanding {
+            external: lane.name.clone(),
+            tally,
+            uncarried: by_class(lane.settings.sync.classes.keys(), &waiting),
+            through_ms: self.metrics.last_through_ms(&lane.name),
+        };
+        Ok(Standing {
+            sides: itops.iter().zip(stopped).map(side).collect(),
+            lanes: self.lanes.iter().zip(tallies).map(lane).collect(),
+            suspended: self.suspensions().troubles(),
+        })
+    }
+}
+
+/// A class of which none waits is 0, and not left out: a gauge keeps what it showed last.
+fn by_class<'a>(classes: impl Iterator<Item = &'a String>, waiting: &[Uncarried]) -> Vec<(String, u64)> {
+    let of = |class: &String| waiting.iter().find(|waiting| waiting.class == *class).map_or(0, |found| found.tickets);
+    classes.map(|class| (class.clone(), of(class))).collect()
+}

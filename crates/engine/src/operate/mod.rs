@@ -1,0 +1,10 @@
+//! What an operator sees and is told.
+
+pub(crate) mod alerts;
+pub(crate) mod dry_run;
+pub(crate) mod foresee;
+pub(crate) mod health;
+pub(crate) mod measure;
+pub(crate) mod preview;
+pub(crate) mod stops;
+pub(crate) mod told;

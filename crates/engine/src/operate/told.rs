@@ -1,0 +1,146 @@
+//! What only the running `serve` knows of the sides, kept in the store for the verbs beside it: which is down or asks
+//! for fewer calls, what is suspended, when each was swept. Looked at every `watch_ms`,
+//! and at once where a side goes down or answers; written where it has changed.
+
+use std::sync::Arc;
+
+use itop_bridge_store::{Instance, Result, Store};
+use serde::{Deserialize, Serialize};
+
+use crate::side::breaker::Down;
+use crate::side::itop::Itop;
+use crate::{Cause, Shared, Trouble};
+
+/// The store's name for what `serve` tells of a side.
+const CURSOR: &str = "told";
+
+/// What `serve` tells of a side.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// It has answered a call since that process began.
+    pub answers: bool,
+    pub down: Option<Since>,
+    pub slowed: Option<Slowed>,
+    /// What waits there, and is no ticket's own fault.
+    #[serde(default)]
+    pub suspended: Vec<Suspended>,
+    pub swept_ms: Option<i64>,
+    pub next_sweep_ms: Option<i64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Since {
+    pub at_ms: i64,
+    pub reason: String,
+}
+
+/// It asks for fewer calls.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slowed {
+    pub since_ms: i64,
+    pub until_ms: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suspended {
+    pub cause: Cause,
+    pub since_ms: i64,
+    pub reason: String,
+}
+
+impl Told {
+    pub fn keep(&self, store: &mut dyn Store, of: &Instance) -> Result<()> {
+        store.set_cursor(of, CURSOR, &serde_json::to_string(self).unwrap_or_default())
+    }
+
+    pub fn kept(store: &mut dyn Store, of: &Instance) -> Result<Option<Told>> {
+        // What another version wrote is told anew.
+        Ok(store.cursor(of, CURSOR)?.and_then(|text| serde_json::from_str(&text).ok()))
+    }
+}
+
+/// Runs for ever. Where the store does not answer, it is written the next time.
+pub async fn run(shared: Arc<Shared>) {
+    let mut told = Vec::new();
+    loop {
+        let now = shared.to_be_told();
+        if now != told && shared.tell_the_verbs(&told, &now).await.is_ok() {
+            told = now;
+        }
+        tokio::select! {
+            () = shared.clock.sleep(shared.timing.watch_ms) => {}
+            () = shared.sides_changed.notified() => {}
+        }
+    }
+}
+
+type OfSides = Vec<(Instance, Told)>;
+
+impl Shared {
+    fn to_be_told(&self) -> OfSides {
+        let suspended = self.suspensions().troubles();
+        self.itops().map(|itop| (itop.instance.clone(), self.told_of(itop, &suspended))).collect()
+    }
+
+    fn told_of(&self, itop: &Itop, suspended: &[Trouble]) -> Told {
+        let (down, answers) = {
+            let breaker = itop.breaker();
+            let down =
+                breaker.down().map(|Down { since_ms, reason }| Since { at_ms: *since_ms, reason: reason.clone() });
+            (down, breaker.has_answered())
+        };
+        let is_of_it = |cause: &Cause| match cause {
+            Cause::Class { instance, .. } => *instance == itop.name,
+            Cause::External { external } => *external == itop.name,
+            Cause::Internal => itop.instance == Instance::Internal,
+            Cause::Down { .. } | Cause::Throttled { .. } => false,
+        };
+        let suspended = suspended.iter().filter(|trouble| is_of_it(&trouble.cause)).map(|trouble| Suspended {
+            cause: trouble.cause.clone(),
+            since_ms: trouble.since_ms,
+            reason: trouble.reason.clone(),
+        });
+        let slowed =
+            itop.throttled().map(|throttled| Slowed { since_ms: throttled.since_ms, until_ms: throttled.until_ms });
+        let sweeps = itop.sweeps();
+        Told {
+            answers,
+            down,
+            slowed,
+            suspended: suspended.collect(),
+            swept_ms: sweeps.last_ms,
+            next_sweep_ms: sweeps.next_ms,
+        }
+    }
+
+    async fn tell_the_verbs(&self, before: &OfSides, now: &OfSides) -> Result<()> {
+        let news: OfSides = now.iter().filter(|one| !before.contains(one)).cloned().collect();
+        self.store.call(move |store| news.iter().try_for_each(|(of, told)| told.keep(store, of))).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use itop_bridge_store::SqliteStore;
+
+    use super::*;
+
+    #[test]
+    fn what_serve_tells_of_a_side_is_read_as_it_was_kept() {
+        let mut store = SqliteStore::open_in_memory().unwrap();
+        assert_eq!(Told::kept(&mut store, &Instance::Internal).unwrap(), None);
+        let cause = Cause::Class { instance: "elitery".into(), class: "Incident".into(), access: crate::Access::Write };
+        let told = Told {
+            answers: true,
+            down: Some(Since { at_ms: 1, reason: "no answer".into() }),
+            slowed: Some(Slowed { since_ms: 2, until_ms: 3 }),
+            suspended: vec![Suspended { cause, since_ms: 4, reason: "no right".into() }],
+            swept_ms: Some(5),
+            next_sweep_ms: Some(6),
+        };
+        told.keep(&mut store, &Instance::Internal).unwrap();
+        assert_eq!(Told::kept(&mut store, &Instance::Internal).unwrap(), Some(told));
+        store.set_cursor(&Instance::Internal, CURSOR, "of another version").unwrap();
+        assert_eq!(Told::kept(&mut store, &Instance::Internal).unwrap(), None);
+    }
+}

@@ -1,0 +1,340 @@
+//! Sending fields of a ticket: together, and one by one where what failed may lie in one of them. A value that is not
+//! taken is a conflict of its own field; the others are written.
+
+use std::collections::BTreeMap;
+
+use itop_bridge_core::link::{self, Enclosure, Part, RefusedField};
+use itop_bridge_core::plan::FieldWrite;
+use itop_bridge_core::text::{self, NO_DESCRIPTION};
+use itop_bridge_core::{Side, Ticket};
+use itop_bridge_text::fit::{Fitted, Words};
+use itop_bridge_text::room::{Room, What};
+use itop_client::{BadValue, Effect, Error, ErrorClass, Object, ValueFault};
+
+use crate::pass::Pass;
+use crate::pass::crossing::{Crossed, Unsure};
+use crate::pass::write::is_too_large;
+use crate::side::failure::{Failure, Kind};
+use crate::side::itop::Format;
+
+/// A field as it is sent.
+#[derive(Clone)]
+pub(crate) struct Outgoing<'f> {
+    pub field: &'f FieldWrite,
+    words: Words,
+    /// Sent as plain text without knowing whether the inside holds HTML.
+    unsure: Option<Unsure>,
+    /// How much of it the attribute is known to take.
+    room: Room,
+    pub fitted: Fitted,
+    /// The files that it owes.
+    pub enclosed: Vec<Enclosure>,
+    /// All that stands outside is said by it, however it is cut: it is not written again before that changes.
+    pub is_whole: bool,
+}
+
+impl Outgoing<'_> {
+    pub fn code(&self) -> &str {
+        &self.field.code
+    }
+
+    pub fn value(&self) -> &str {
+        &self.fitted.value
+    }
+}
+
+/// A field that was not written, and why.
+pub(crate) type NotTaken<'f> = (Outgoing<'f>, Error);
+
+impl Pass<'_> {
+    /// Updates the counterpart with these fields, in one call where that is taken. Where it is not, and one of them
+    /// may be to blame, that one is left out, or each is sent by itself. What is written is recorded at once;
+    /// answers what was not. A failure that no single field explains ends it.
+    pub(crate) async fn update_apart<'f>(
+        &mut self,
+        mut fields: Vec<Outgoing<'f>>,
+        target: &Ticket,
+        reason: &str,
+    ) -> Result<Vec<NotTaken<'f>>, Failure> {
+        let mut not_taken = Vec::new();
+        while !fields.is_empty() {
+            let answer = match self.send_fields(&fields, target).await {
+                Err(failure) if matches!(failure.kind, Kind::Barred { .. }) => {
+                    let others = Box::pin(self.one_field_is_kept_back(fields, target, reason, failure)).await?;
+                    not_taken.extend(others);
+                    break;
+                }
+                answer => answer?,
+            };
+            let error = match answer {
+                Ok(written) if self.became_html(&mut fields, &written.object) => continue,
+                Ok(mut written) => {
+                    self.shared.internal.to_iso(&mut written.object);
+                    self.fields_written(&fields, &written, target, reason).await?;
+                    break;
+                }
+                Err(error) => error,
+            };
+            if self.send_less(&target.class, &mut fields, &error).await? {
+                self.look_at_what_it_did(&error);
+                continue;
+            }
+            let (named, rest): (Vec<_>, Vec<_>) = fields.into_iter().partition(|field| names(&error, field.code()));
+            fields = rest;
+            if !named.is_empty() {
+                not_taken.extend(named.into_iter().map(|field| (field, error.clone())));
+            } else if !may_lie_in_one_field(&error) {
+                self.save().await?;
+                return Err(Failure::of(&self.shared.internal, &error));
+            } else if fields.len() == 1 {
+                not_taken.extend(fields.drain(..).map(|field| (field, error.clone())));
+            } else {
+                let (all, before) = (fields.len(), not_taken.len());
+                for field in fields.drain(..) {
+                    not_taken.extend(Box::pin(self.update_apart(vec![field], target, reason)).await?);
+                }
+                if not_taken.len() - before < all {
+                    self.look_at_what_it_did(&error);
+                }
+            }
+        }
+        Ok(not_taken)
+    }
+
+    /// Something before that iTop kept an update from it, over a word in one of the fields: each is sent alone, and
+    /// what is kept back again waits by itself.
+    async fn one_field_is_kept_back<'f>(
+        &mut self,
+        fields: Vec<Outgoing<'f>>,
+        target: &Ticket,
+        reason: &str,
+        failure: Failure,
+    ) -> Result<Vec<NotTaken<'f>>, Failure> {
+        if let [one] = fields.as_slice() {
+            let of = one.field.source.as_deref().map(link::sent).unwrap_or_default();
+            let part = Part::Field { code: one.code().to_owned() };
+            return self.hold(part, &of, failure).await.map(|()| Vec::new());
+        }
+        let (mut not_taken, mut failed) = (Vec::new(), None);
+        for field in fields {
+            match Box::pin(self.update_apart(vec![field], target, reason)).await {
+                Ok(others) => not_taken.extend(others),
+                Err(failure) if !failure.ends_the_pass() => failed = Some(failure),
+                Err(failure) => return Err(failure),
+            }
+        }
+        failed.map_or(Ok(not_taken), Err)
+    }
+
+    async fn fields_written(
+        &mut self,
+        fields: &[Outgoing<'_>],
+        written: &itop_client::Written,
+        target: &Ticket,
+        reason: &str,
+    ) -> Result<(), Failure> {
+        let internal = &self.shared.internal;
+        for outgoing in fields {
+            let code = outgoing.code();
+            self.link.release(&Part::Field { code: code.to_owned() });
+            let answered = written.object.text(code).unwrap_or(outgoing.value());
+            let stored = internal.as_stored(&target.class, target.id, code, answered).await;
+            self.is_reported(Side::Internal, code);
+            self.field_written(outgoing.field, &stored.unwrap_or_else(|_| answered.to_owned()));
+            self.say_how_it_fits(Side::Internal, code, &outgoing.fitted);
+        }
+        if self.link.owes_enclosures() {
+            // What was planned does not know of them.
+            self.look_again(self.shared.now_ms());
+        }
+        let codes = fields.iter().map(Outgoing::code).collect::<Vec<_>>().join(", ");
+        self.wrote(&codes, reason);
+        self.save().await
+    }
+
+    /// A field with as much of its words as there is room for.
+    pub(crate) fn fitted<'f>(
+        &self,
+        class: &str,
+        field: &'f FieldWrite,
+        crossed: Crossed,
+        is_whole: bool,
+    ) -> Outgoing<'f> {
+        let room = self.shared.internal.room(class, &field.code);
+        let Crossed { words, unsure, .. } = crossed;
+        let (fitted, enclosed) = (Fitted::default(), Vec::new());
+        let mut outgoing = Outgoing { field, words, unsure, room, fitted, enclosed, is_whole };
+        self.fit(&mut outgoing);
+        outgoing
+    }
+
+    /// Texts that were sent plain, while nobody knew the target's format, and of which iTop made HTML: what followed
+    /// a `<` is lost, and line breaks are. Answers whether there were any, to be sent again as HTML.
+    pub(crate) fn became_html(&self, fields: &mut [Outgoing<'_>], answered: &Object) -> bool {
+        let mut any = false;
+        for outgoing in fields {
+            let Some(unsure) = outgoing.unsure.take() else { continue };
+            if outgoing.value().is_empty() || text::could_be_html(outgoing.value()) {
+                continue;
+            }
+            let Some(shown) = answered.text(outgoing.code()).filter(|shown| !shown.is_empty()) else { continue };
+            if !text::could_be_html(shown) {
+                self.shared.internal.learn_format(&answered.class, outgoing.code(), Format::Plain);
+            } else {
+                self.shared.internal.learn_format(&answered.class, outgoing.code(), Format::Html);
+                outgoing.words = self.words_as_html(Side::External, &outgoing.words, &unsure);
+                self.fit(outgoing);
+                any = true;
+            }
+        }
+        any
+    }
+
+    fn fit(&self, outgoing: &mut Outgoing<'_>) {
+        let code = &outgoing.field.code;
+        outgoing.fitted = outgoing.words.fit(outgoing.room, &self.file_of_text(Side::External, code));
+        // iTop refuses an empty text, and a picture without a word may have left nothing.
+        if outgoing.fitted.value.trim().is_empty() && code == "description" {
+            NO_DESCRIPTION.clone_into(&mut outgoing.fitted.value);
+        }
+        outgoing.enclosed = self.enclosed_in(Side::External, code, &outgoing.words, &outgoing.fitted);
+    }
+
+    /// Less of the fields, where what iTop said of them lets that help; what it shows of their attributes is learnt.
+    /// Answers whether it is worth sending again.
+    pub(crate) async fn send_less(
+        &mut self,
+        class: &str,
+        fields: &mut [Outgoing<'_>],
+        error: &Error,
+    ) -> Result<bool, Failure> {
+        let mut is_less = false;
+        let sent = Sizes::of(fields.iter().map(|outgoing| (outgoing.code(), outgoing.value())));
+        for outgoing in fields {
+            let value = (outgoing.code(), outgoing.value());
+            let Some((room, learnt)) = less_room(outgoing.room, value, &sent, error) else { continue };
+            let before = outgoing.fitted.value.clone();
+            outgoing.room = room;
+            self.fit(outgoing);
+            if outgoing.fitted.value == before {
+                continue;
+            }
+            is_less = true;
+            if let Some(learnt) = learnt {
+                self.shared.learn_room(&self.shared.internal, class, &outgoing.field.code, learnt).await?;
+            }
+        }
+        Ok(is_less)
+    }
+
+    /// The call is over, and what it may have done is seen by the next look.
+    pub(crate) fn look_at_what_it_did(&mut self, error: &Error) {
+        if !error.had_no_effect() {
+            self.look_again(self.shared.now_ms());
+        }
+    }
+
+    /// Keeps what was not taken: as conflicts of their fields, where their values are to blame. Where nothing says so
+    /// and no other field was written either, it is the ticket's own refusal.
+    pub(crate) fn keep_not_taken(
+        &mut self,
+        not_taken: Vec<NotTaken<'_>>,
+        others_were_written: bool,
+    ) -> Option<Failure> {
+        let mut failure = None;
+        for (outgoing, error) in not_taken {
+            if error.had_no_effect() {
+                // Nothing was written over what a person had put there.
+                self.link.edits_at_stake.retain(|edit| edit.code != outgoing.code());
+            } else {
+                self.link.owe_no_enclosures(Side::External, outgoing.code());
+            }
+            if others_were_written || !error.bad_values().is_empty() {
+                self.field_refused(outgoing.field, &error);
+                self.look_at_what_it_did(&error);
+            } else {
+                failure = Some(Failure::of(&self.shared.internal, &error));
+            }
+        }
+        failure
+    }
+
+    /// The inside does not take this value of a field.
+    pub(crate) fn field_refused(&mut self, field: &FieldWrite, error: &Error) {
+        let source = field.source.as_deref().unwrap_or_default();
+        self.value_refused(RefusedField::new(
+            Side::Internal,
+            &field.code,
+            source,
+            words_for(error, &field.code),
+            self.shared.now_ms(),
+        ));
+    }
+
+    /// A value is not taken: it is not sent again before it changes on the other side, or its time has come.
+    pub(crate) fn value_refused(&mut self, refused: RefusedField) {
+        let (on, code, words) = (refused.on, refused.code.clone(), refused.words.clone());
+        let conflict = refused.conflict(&self.shared.itop(self.lane, on).name);
+        self.link.keep_refusal(refused, |refused_for_ms| self.shared.refused_value_waits_ms(refused_for_ms));
+        if !self.link.conflicts.contains(&conflict) {
+            tracing::warn!(ticket = %self.name(), field = code, error = words, "a value is not taken; the rest of the ticket goes on");
+            self.did(format!("conflict: {code}: {}", conflict.text));
+        }
+        self.link.keep_conflict(conflict);
+    }
+}
+
+/// The attributes of a call, and how long their values are.
+pub(crate) struct Sizes(BTreeMap<String, usize>);
+
+impl Sizes {
+    pub fn of<'v>(sent: impl Iterator<Item = (&'v str, &'v str)>) -> Sizes {
+        Sizes(sent.map(|(code, value)| (code.to_owned(), value.len())).collect())
+    }
+
+    fn longest(&self) -> usize {
+        self.0.values().copied().max().unwrap_or_default()
+    }
+}
+
+/// The room that is left for a value after this error, and what that shows of its attribute.
+pub(crate) fn less_room(
+    room: Room,
+    (code, value): (&str, &str),
+    sent: &Sizes,
+    error: &Error,
+) -> Option<(Room, Option<What>)> {
+    if is_too_large(error) {
+        return room.after_too_large(value, sent.longest()).map(|room| (room, None));
+    }
+    let is_it = |bad: &&BadValue| match &bad.attribute {
+        Some(attribute) if sent.0.contains_key(attribute) => attribute == code,
+        // A column of iTop's history: any value with such characters may be meant.
+        _ => bad.fault == ValueFault::Characters,
+    };
+    room.after(value, error.bad_values().iter().find(is_it)?.fault)
+}
+
+/// What iTop says of this attribute.
+pub(crate) fn words_for<'e>(error: &'e Error, code: &str) -> &'e str {
+    let values = error.bad_values();
+    let named = values.iter().find(|value| value.attribute.as_deref() == Some(code));
+    named.or(values.first()).map_or(&error.message, |value| &value.words)
+}
+
+/// A check of that iTop's own, or of its database's, says no and does not tell to which value.
+pub(crate) fn blames_an_unnamed_value(error: &Error) -> bool {
+    error.effect != (Effect::Unknown { answered: false })
+        && error.bad_values().iter().any(|value| value.attribute.is_none())
+}
+
+/// Whether the error says that this attribute's value is to blame.
+pub(crate) fn names(error: &Error, code: &str) -> bool {
+    error.bad_values().iter().any(|value| value.attribute.as_deref() == Some(code))
+}
+
+/// Whether it may lie in one of the values that were sent, so that the others may get through without it.
+fn may_lie_in_one_field(error: &Error) -> bool {
+    matches!(error.class, ErrorClass::BadValues(_) | ErrorClass::Refused | ErrorClass::TooLarge)
+        && error.effect != (Effect::Unknown { answered: false })
+}

@@ -1,0 +1,192 @@
+//! What something before an iTop (a proxy, a firewall) answers in its place, over a word in one request, while other
+//! calls pass. The part of the ticket concerned is tried again, by itself and with growing waits, and told as parked
+//! when that has lasted for an hour; all else of the ticket goes on. Nobody knows whether such a call was carried
+//! out: a write that must not be doubled settles first, as after any other end without an answer.
+
+use itop_bridge_core::Link;
+use itop_bridge_core::document::DocumentKind;
+use itop_bridge_core::link::{Held, LeftOut, Part};
+use itop_bridge_store::{Look, Next};
+use itop_client::{Error, ErrorClass};
+
+use crate::pass::Pass;
+use crate::side::failure::{Failure, Kind};
+use crate::side::itop::Itop;
+use crate::side::throttle::asked_to_wait_ms;
+
+/// Stands in place of a text that is kept from that iTop, until it arrives.
+pub(crate) const KEPT_BACK: &str = "(this text could not be delivered yet; it stands in the other ticket)";
+
+/// Stands in place of a text that the iTop refuses, until it takes it or is told another.
+pub(crate) const NOT_TAKEN: &str = "(this text was not taken here; it stands in the other ticket)";
+
+impl Pass<'_> {
+    /// What an unanswered write failed for. Where a page came in place of iTop's answer, the lightest call tells
+    /// whether that is about this write alone.
+    pub(crate) async fn failed_write(&mut self, itop: &Itop, error: &Error) -> Result<Failure, Failure> {
+        let Some(status) = error.page_status() else { return Ok(Failure::of(itop, error)) };
+        let client = itop.client.clone();
+        let others_pass = self.leased(itop, async move { client.check_login().await }).await?.is_ok();
+        Ok(match others_pass {
+            true => {
+                let kind = Kind::Barred { status, to: itop.side(), not_before_ms: self.shared.now_ms() };
+                Failure::at(itop, kind, error.to_string())
+            }
+            false => Failure::of(itop, error),
+        })
+    }
+
+    /// The failure of a write that was answered 429, where the lightest call passes in the same moment: it is about
+    /// this write, and holds up no other.
+    pub(crate) async fn throttled_alone(&mut self, itop: &Itop, error: &Error) -> Result<Option<Failure>, Failure> {
+        let ErrorClass::Throttled { retry_after } = &error.class else { return Ok(None) };
+        let Some(status) = error.http_status else { return Ok(None) };
+        let client = itop.client.clone();
+        let probe = self.shared.calling(&mut self.claim, itop, async move { client.check_login().await }).await?;
+        if probe.is_err() {
+            return Ok(None);
+        }
+        let now_ms = self.shared.now_ms();
+        let wait_ms = retry_after.as_ref().and_then(|after| asked_to_wait_ms(after, now_ms)).unwrap_or_default();
+        let kind = Kind::Barred { status, to: itop.side(), not_before_ms: now_ms + wait_ms };
+        Ok(Some(Failure::at(itop, kind, error.to_string())))
+    }
+
+    /// Where the failure is of such a part, it waits by itself and is no failure of the pass; any other is
+    /// answered again. `of` tells one content of the part from another.
+    pub(crate) async fn hold(&mut self, part: Part, of: &str, failure: Failure) -> Result<(), Failure> {
+        let Kind::Barred { status, to, not_before_ms: asked_ms } = failure.kind else { return Err(failure) };
+        let now_ms = self.shared.now_ms();
+        let known = self.link.held(&part).cloned();
+        let (since_ms, tries) = known.as_ref().map_or((now_ms, 1), |known| (known.since_ms, known.tries + 1));
+        let shared = self.shared;
+        let wait_ms = match shared.is_parked(since_ms) {
+            true => shared.parked_retry_ms(now_ms - since_ms),
+            false => shared.random.jitter_ms(shared.kept_back_ms(tries)),
+        };
+        let not_before_ms = asked_ms.max(now_ms + wait_ms);
+        let (tried_ms, of) = (now_ms, of.to_owned());
+        let held = Held { part, to, status, since_ms, tries, tried_ms, not_before_ms, asked_ms, of };
+        if known.is_none() {
+            let told = told(&self.link, &held, &self.shared.itop(self.lane, to).name);
+            let rest = match held.part {
+                Part::Creation => "nothing of the ticket crosses until then",
+                _ => "the rest of the ticket goes on",
+            };
+            tracing::warn!(ticket = %self.name(), error = %failure.text, "{told}; it is tried again, and {rest}");
+            self.did(format!("kept back: {told}"));
+        }
+        self.link.hold(held);
+        self.save().await
+    }
+
+    /// A hint or an operator asked for the ticket: what is parked is tried now, unless that was a moment ago.
+    pub(crate) fn try_what_is_parked(&mut self) {
+        if self.claim.parked {
+            return;
+        }
+        let soonest = self.shared.timing.probe_ms;
+        for held in &mut self.link.held {
+            held.not_before_ms = held.not_before_ms.min(held.tried_ms + soonest).max(held.asked_ms);
+        }
+    }
+
+    /// The part was answered.
+    pub(crate) async fn release(&mut self, part: &Part) -> Result<(), Failure> {
+        if self.link.held(part).is_none() {
+            return Ok(());
+        }
+        self.link.release(part);
+        self.save().await
+    }
+
+    /// When what is held up is tried again, beside what the queue is to keep otherwise.
+    pub(crate) fn with_what_is_held(&self, next: Next) -> Next {
+        if self.link.halt.is_some() {
+            // Nothing is written to the pair: what is held is tried when it goes on.
+            return next;
+        }
+        let now_ms = self.shared.now_ms();
+        let due = self.link.held.iter().map(|held| {
+            let next_ms = match held.not_before_ms > now_ms {
+                true => held.not_before_ms,
+                // It was not tried, as what was sent before may still land: when that is looked at, the plan says.
+                false => now_ms + self.shared.timing.kept_back_max_ms,
+            };
+            let parked_ms = held.since_ms + self.shared.timing.park_after_ms;
+            if now_ms < parked_ms { next_ms.min(parked_ms) } else { next_ms }
+        });
+        let Some(held_due_ms) = due.min() else { return next };
+        let side = |to| self.shared.itop(self.lane, to).name.as_str();
+        let texts = self.link.held.iter().map(|held| told(&self.link, held, side(held.to)));
+        let texts = texts.collect::<Vec<_>>().join("; ");
+        let is_parked = self.link.held.iter().any(|held| self.shared.is_parked(held.since_ms));
+        match next {
+            Next::Retry { due_ms, error, parked, look } => Next::Retry {
+                due_ms: due_ms.min(held_due_ms),
+                // Of what is kept back the link tells; but no ticket is parked without its reason.
+                error: if is_parked && !parked { format!("{texts}; {error}") } else { error },
+                parked: parked || is_parked,
+                look,
+            },
+            next => {
+                let mut look = self.look_at_what_is_held();
+                let mut due_ms = held_due_ms;
+                if let Next::Look { due_ms: wanted_ms, look: wanted } = next {
+                    due_ms = due_ms.min(wanted_ms);
+                    look.merge(&wanted);
+                }
+                Next::Held { due_ms, error: texts, parked: is_parked, look }
+            }
+        }
+    }
+
+    /// All else that the claim had to look at was seen: a hint that was taken in is not heard again at each try.
+    fn look_at_what_is_held(&self) -> Look {
+        let Look { created, backfilled, .. } = self.claim.look;
+        // The files that are held are not looked at more often than they are tried.
+        let (second_looks, internal_second_looks) = (u32::MAX, u32::MAX);
+        let all = Look::everything();
+        let mut look = Look { unwritten: true, created, backfilled, second_looks, internal_second_looks, ..all };
+        for held in &self.link.held {
+            if let Part::File { from, original } = held.part {
+                look.name(from, original);
+            }
+        }
+        look
+    }
+}
+
+/// What is kept back, by whom, and with which answer.
+pub fn told(link: &Link, held: &Held, instance: &str) -> String {
+    format!("{}: {} by what stands before {instance}", name_of(link, &held.part), held.status)
+}
+
+/// A part of a ticket as people call it.
+pub fn name_of(link: &Link, part: &Part) -> String {
+    match part {
+        Part::Creation => "the ticket's creation".to_owned(),
+        Part::Field { code } => code.clone(),
+        Part::Text(LeftOut { on, code, .. }) => format!("{code} {}", on.place()),
+        Part::AsHtml { on, code } => format!("{code} {} as HTML", on.place()),
+        Part::Status { on } => format!("the status {}", on.place()),
+        Part::File { from, original } => match link.copy_of(*from, *original).map(|copy| &copy.content.name) {
+            Some(name) if !name.is_empty() => format!("file {name:?}"),
+            _ => format!("attachment {original} {}", from.place()),
+        },
+        Part::Entries { from, log, key } => {
+            let batch = link.log(*from, *log).and_then(|state| state.batches().find(|it| it.key() == Some(key)));
+            let entries = batch.map_or(1, |batch| batch.entries.len());
+            let entries = if entries == 1 { "an entry".to_owned() } else { format!("{entries} entries") };
+            format!("{entries} of the {} log {}", log.word(), from.place())
+        }
+        Part::Enclosure { from, kind, key } => match link.enclosure(*from, *kind, key) {
+            Some(enclosure) => format!("file {:?}", enclosure.name),
+            None => format!("a file of {}", from.place()),
+        },
+        Part::Document { kind } => match kind {
+            DocumentKind::Report => "the report of the status".to_owned(),
+            DocumentKind::Notice => "the notice".to_owned(),
+        },
+    }
+}

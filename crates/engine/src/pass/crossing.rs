@@ -1,0 +1,273 @@
+//! How a text of one iTop is written into the other: in the format that the target holds, with its pictures, and
+//! without what must not be told there (`words`). Every text that leaves a side comes through here, but for titles,
+//! which the core cuts.
+//!
+//! Whether an attribute is plain text or HTML differs between iTop's versions and models, and REST does not say it.
+//! A value that does not begin and end with a tag is plain text, and so is one that iTop's sanitiser would not have left
+//! so: with a tag that it does not keep, or a bare `<` or `&`. Any other is HTML where it is made of an editor's blocks, or
+//! where most of the newest values are HTML. What iTop made of a text of the bridge's own is certain, and kept.
+
+use base64::Engine as _;
+use itop_bridge_core::text::could_be_html;
+use itop_bridge_core::{Policy, Side};
+use itop_bridge_text::fit::{Picture, Way, Words};
+use itop_bridge_text::html::{self, Embedded};
+use itop_bridge_text::references::told_in_html;
+use itop_bridge_text::room::Room;
+use itop_client::Query;
+
+use crate::pass::Pass;
+use crate::side::failure::{Failure, Kind};
+use crate::side::itop::{Format, Itop};
+use crate::side::unreadable::Loaded;
+
+/// An attribute of the target ticket.
+#[derive(Clone, Copy)]
+pub(crate) struct Target<'t> {
+    pub on: Side,
+    pub class: &'t str,
+    pub code: &'t str,
+    /// What stands there, if anything does.
+    pub holds: Option<&'t str>,
+}
+
+/// A text on its way, in the format that the target holds.
+pub(crate) struct Crossed {
+    pub code: String,
+    pub words: Words,
+    /// Sent as plain text without knowing whether the target holds HTML.
+    pub unsure: Option<Unsure>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Unsure {
+    /// The source's markup, where it had some.
+    pub markup: Option<Words>,
+}
+
+impl Crossed {
+    pub(crate) fn as_it_is(code: &str, value: &str) -> Crossed {
+        Crossed { code: code.to_owned(), words: Words::Plain(value.to_owned()), unsure: None }
+    }
+}
+
+impl Pass<'_> {
+    /// The text in the form that the target holds. A picture that does not come, and is not given up yet, is a
+    /// failure.
+    pub(crate) async fn crossed(&mut self, value: &str, target: Target<'_>) -> Result<Crossed, Failure> {
+        let Target { on, code, .. } = target;
+        let from = on.other();
+        if !is_prose(value) {
+            return Ok(Crossed::as_it_is(code, &self.way(from).journey().words_of(value)));
+        }
+        if Policy::is_html(code) {
+            self.see_what_it_calls_itself(from, value);
+        }
+        let markup = match self.source_format(from, code, value).await? {
+            Format::Plain => None,
+            Format::Html => Some(self.with_pictures(from, value).await?),
+        };
+        let text = match &markup {
+            None => Words::Plain(self.way(from).journey().words_of(value)),
+            Some(markup) => markup.as_text(),
+        };
+        let (words, unsure) = match self.target_format(target).await? {
+            Some(Format::Html) => {
+                let as_html = || self.html_words(from, html::text_to_html(&text.readable()), Vec::new());
+                (markup.unwrap_or_else(as_html), None)
+            }
+            Some(Format::Plain) => (text, None),
+            // Not known yet: sent plain, and iTop's answer tells.
+            None => (text, Some(Unsure { markup })),
+        };
+        Ok(Crossed { code: code.to_owned(), words, unsure })
+    }
+
+    /// The HTML with its inline images, fetched by id and secret from the configured address of the side that it
+    /// comes from.
+    async fn with_pictures(&mut self, from: Side, html: &str) -> Result<Words, Failure> {
+        let itop = self.shared.itop(self.lane, from);
+        let max_bytes = self.lane.settings.sync.max_attachment_bytes;
+        let (mut pictures, mut unread) = (Vec::new(), Vec::new());
+        for image in html::inline_images(html) {
+            // Of the memory that this pass may hold already: it never waits for more.
+            let client = self.with_file_memory(itop).await?;
+            let answer = self.reading(client.inline_image(image.id, &image.secret, max_bytes)).await?;
+            match answer {
+                Ok(loaded) => {
+                    itop.could_read(Loaded::InlineImage, image.id);
+                    let file = self.file_of_picture(from, image.id, loaded.mime);
+                    // No text has room for a larger one: it crosses as a file.
+                    let may_fit = loaded.bytes.len() < Room::default().bytes;
+                    let data = may_fit.then(|| Embedded {
+                        mimetype: loaded.mime.to_owned(),
+                        base64: base64::engine::general_purpose::STANDARD.encode(&loaded.bytes),
+                    });
+                    pictures.push(Picture { image, file, data });
+                }
+                Err(error) => {
+                    let why = self.shared.picture_not_read(itop, image.id, &error)?;
+                    self.did(format!("inline image {} could not be had and became its description: {why}", image.id));
+                    unread.push(image);
+                }
+            }
+        }
+        Ok(self.html_words(from, html::with_words_for(html, &unread), pictures))
+    }
+
+    pub(crate) fn html_words(&self, from: Side, html: String, pictures: Vec<Picture>) -> Words {
+        let way = self.way(from);
+        Words::Html { html, pictures, way }
+    }
+
+    /// What is sent in place of a text that was sent plain, once it shows that the target holds HTML.
+    pub(crate) fn words_as_html(&self, from: Side, plain: &Words, unsure: &Unsure) -> Words {
+        let escaped = || self.html_words(from, html::text_to_html(&plain.readable()), Vec::new());
+        unsure.markup.clone().unwrap_or_else(escaped)
+    }
+
+    /// A text's way from this side to the other.
+    fn way(&self, from: Side) -> Way {
+        let console = |side| self.shared.itop(self.lane, side).console();
+        let ticket = self.link.key(from).unwrap_or(&self.link.external).clone();
+        Way { from: console(from), to: console(from.other()), ticket }
+    }
+
+    /// The address by which an iTop prints its own pictures may be another than the configured one.
+    fn see_what_it_calls_itself(&self, side: Side, html: &str) {
+        let other = self.shared.itop(self.lane, side.other()).console();
+        for root in html::roots_of_pictures(html) {
+            self.shared.itop(self.lane, side).is_also_at(&root, &other);
+        }
+    }
+
+    /// A log entry of this side, for a file on the other.
+    pub(crate) fn told_log_entry(&self, from: Side, html: &str) -> String {
+        self.see_what_it_calls_itself(from, html);
+        let way = self.way(from);
+        way.journey().words_of(&html::log_text(&told_in_html(html, &way.journey())))
+    }
+
+    /// A value of this side in whatever format, for a file on the other.
+    pub(crate) fn told_in_a_file(&self, from: Side, value: &str) -> String {
+        if could_be_html(value) { self.told_log_entry(from, value) } else { self.way(from).journey().words_of(value) }
+    }
+
+    /// The same for what must not wait for a picture: words stand in the place of one that does not come.
+    pub(crate) async fn crossed_at_once(&mut self, value: &str, target: Target<'_>) -> Result<Crossed, Failure> {
+        match self.crossed(value, target).await {
+            Err(failure) if matches!(failure.kind, Kind::Unreadable { .. }) => {
+                self.crossed(&html::with_words_for_all(value), target).await
+            }
+            crossed => crossed,
+        }
+    }
+
+    async fn source_format(&mut self, from: Side, code: &str, value: &str) -> Result<Format, Failure> {
+        if Policy::is_html(code) {
+            return Ok(Format::Html);
+        }
+        if !looks_like_html(value) {
+            return Ok(Format::Plain);
+        }
+        let class = match (from, &self.link.internal) {
+            (Side::External, _) => self.link.external.class.clone(),
+            (Side::Internal, Some(key)) => key.class.clone(),
+            (Side::Internal, None) => self.policy.internal_class.clone(),
+        };
+        let itop = self.shared.itop(self.lane, from);
+        if let Some(known) = itop.format(&class, code) {
+            return Ok(known);
+        }
+        if is_of_an_editor(value) {
+            // Where the others are plain texts, they are of before an upgrade.
+            return Ok(Format::Html);
+        }
+        let others = self.others(itop, &class, code).await?;
+        Ok(if others.are_mostly_plain() { Format::Plain } else { Format::Html })
+    }
+
+    /// `None` where nothing shows that it is HTML: only iTop's answer to a text of ours tells that it is not.
+    async fn target_format(&mut self, target: Target<'_>) -> Result<Option<Format>, Failure> {
+        let Target { on, class, code, holds } = target;
+        if Policy::is_html(code) {
+            return Ok(Some(Format::Html));
+        }
+        let itop = self.shared.itop(self.lane, on);
+        if let Some(known) = itop.format(class, code) {
+            return Ok(Some(known));
+        }
+        let others = self.others(itop, class, code).await?;
+        let is_html = match holds.filter(|holds| !holds.is_empty()) {
+            Some(holds) => looks_like_html(holds) && !others.are_mostly_plain(),
+            None => others.html > 0 && !others.are_mostly_plain(),
+        };
+        Ok(is_html.then_some(Format::Html))
+    }
+
+    /// What other tickets of the class hold there, the newest first (iTop's own order of tickets). In an iTop that was
+    /// upgraded, plain texts of former years stand in an attribute that is HTML now.
+    async fn others(&self, itop: &Itop, class: &str, code: &str) -> Result<Others, Failure> {
+        let own = self.link.key(itop.side()).map_or(0, |key| key.id);
+        let query = Query::oql(format!("SELECT {class} WHERE {code} != '' AND id != {own}")).limit(EXAMPLES);
+        let answer = itop.client.get(class, &query, &[code]).await;
+        let mut others = Others::default();
+        match self.shared.noted(itop, class, answer) {
+            Ok(found) => {
+                let values = found.objects.iter().filter_map(|object| object.text(code));
+                values.for_each(|value| {
+                    *(if looks_like_html(value) { &mut others.html } else { &mut others.plain }) += 1
+                });
+            }
+            Err(error) => {
+                let failure = Failure::of(itop, &error);
+                // That iTop may refuse to say, as of an attribute that the class does not have.
+                if failure.ends_the_pass() {
+                    return Err(failure);
+                }
+            }
+        }
+        if others.html > 0 && others.plain == 0 {
+            itop.learn_format(class, code, Format::Html);
+        }
+        Ok(others)
+    }
+}
+
+/// So many of the newest values tell whether an attribute is HTML.
+const EXAMPLES: u32 = 5;
+
+#[derive(Default)]
+struct Others {
+    html: usize,
+    plain: usize,
+}
+
+impl Others {
+    fn are_mostly_plain(&self) -> bool {
+        self.plain > self.html
+    }
+}
+
+/// What iTop's editor writes is made of blocks. Nobody types that into a field of plain text.
+fn is_of_an_editor(value: &str) -> bool {
+    const BLOCKS: [&str; 15] =
+        ["p", "div", "ul", "ol", "table", "figure", "pre", "blockquote", "hr", "h1", "h2", "h3", "h4", "h5", "h6"];
+    let tag = value.trim_start().trim_start_matches('<');
+    let end = tag.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(tag.len());
+    looks_like_html(value) && BLOCKS.contains(&tag[..end].to_ascii_lowercase().as_str())
+}
+
+/// As iTop answers HTML. A plain text may look like it too.
+fn looks_like_html(value: &str) -> bool {
+    could_be_html(value) && value.trim_end().ends_with('>')
+}
+
+/// Codes of an enumeration, numbers and dates have no format to convert.
+pub(crate) fn is_prose(value: &str) -> bool {
+    value.contains(|c: char| c.is_whitespace() || matches!(c, '<' | '&')) && !is_date(value)
+}
+
+fn is_date(value: &str) -> bool {
+    value.len() == 19 && value.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b':' | b' '))
+}

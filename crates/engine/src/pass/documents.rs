@@ -1,0 +1,197 @@
+//! Writing the report and the notice: one file each, rewritten in place.
+
+use itop_bridge_core::document::{Document, DocumentKind, Line};
+use itop_bridge_core::link::CopyState;
+use itop_bridge_core::{Link, Side, Ticket};
+
+use crate::pass::Pass;
+use crate::pass::files::text_contents;
+use crate::pass::logs::MAX_TEXT_BYTES;
+use crate::side::failure::{Failure, Kind};
+
+/// How a report begins.
+const REPORT_OF: &str = "The status of ";
+
+const REOPENED: &str = "re-opened: ";
+
+/// How a report ends, before the time of it.
+const NOT_KEPT: &str = "This file is no longer kept up to date";
+
+/// In place of the oldest lines.
+const TOO_LONG: &str = "(What was before is left out: the file would be too large.)\n";
+
+impl Pass<'_> {
+    /// Makes the document, or brings it up to date in place.
+    pub(crate) async fn write_document(
+        &mut self,
+        kind: DocumentKind,
+        copy: Option<u64>,
+        target: &Ticket,
+        reason: &str,
+    ) -> Result<(), Failure> {
+        let Some(document) = self.link.document(kind).cloned() else { return Ok(()) };
+        let name = self.name_of(&document);
+        let contents = text_contents(&self.words_of(&document), &name);
+        let itop = self.shared.itop(self.lane, kind.on());
+        let outcome = match copy {
+            None => {
+                let intend = |link: &mut Link, until_ms| {
+                    change(link, kind, |document| document.state = Some(CopyState::InDoubt { until_ms }));
+                };
+                let made = self.attach(kind.from(), kind.file_kind(), key(kind), contents, target, intend).await?;
+                made.map(|written| written.object.id)
+            }
+            Some(id) => {
+                let intend = |link: &mut Link, until_ms| {
+                    change(link, kind, |document| document.again_at_ms = Some(until_ms));
+                };
+                self.replace(kind.from(), id, contents, intend).await?.map(|()| id)
+            }
+        };
+        match outcome {
+            Ok(id) => {
+                let again_at_ms = self.still_to_settle(&document);
+                let holds = Some(document.lines.clone());
+                let state = Some(CopyState::Stands(id));
+                self.link.keep_document(Document { holds, state, again_at_ms, ..document });
+                self.wrote(&self.file_to(kind.on(), &name), reason);
+                self.save().await
+            }
+            Err(error) => {
+                let failure = Failure::of(itop, &error);
+                if failure.kind == Kind::Gone && copy.is_some() {
+                    if self.ticket_stands(kind.on()).await? {
+                        return self.document_is_gone(document).await;
+                    }
+                    self.link.keep_document(document);
+                    self.save().await?;
+                    return Err(Failure { kind: Kind::Stale, ..failure });
+                }
+                if error.had_no_effect() {
+                    self.link.keep_document(document);
+                } else {
+                    // This call is over; an earlier one may land later than that.
+                    let earlier = document.again_at_ms;
+                    change(&mut self.link, kind, |document| document.again_at_ms = document.again_at_ms.max(earlier));
+                }
+                self.save().await?;
+                Err(failure)
+            }
+        }
+    }
+
+    /// A person deleted it: that is no failure. Whether there is something new to say, the next plan tells.
+    async fn document_is_gone(&mut self, mut document: Document) -> Result<(), Failure> {
+        document.removed_by_person();
+        self.did(format!("the {} was deleted by a person", key(document.kind)));
+        self.link.keep_document(document);
+        self.look_again(self.shared.now_ms());
+        self.save().await
+    }
+
+    /// An earlier rewrite without an answer may still land over this one.
+    fn still_to_settle(&self, before: &Document) -> Option<i64> {
+        before.again_at_ms.filter(|at| *at > self.shared.now_ms())
+    }
+
+    fn name_of(&self, document: &Document) -> String {
+        let newest = document.lines.first();
+        let state = newest.map_or("", |line| line.state.as_str());
+        match document.kind {
+            DocumentKind::Report => {
+                let reference = self.link.internal.as_ref().map_or("", |key| &key.reference);
+                let what = if document.is_over() { "earlier status" } else { state };
+                format!("{} {reference} {what}.txt", self.shared.internal.name)
+            }
+            DocumentKind::Notice => {
+                let what = if newest.is_some_and(|line| line.reopened) { "re-opened" } else { state };
+                format!("{} {what}.txt", self.link.external.reference)
+            }
+        }
+    }
+
+    fn words_of(&self, document: &Document) -> String {
+        let side = document.kind.from();
+        let reference = self.link.key(side).map_or("", |key| &key.reference);
+        let itop = &self.shared.itop(self.lane, side).name;
+        let mut words = match document.kind {
+            DocumentKind::Report => format!("{REPORT_OF}{reference} ({itop}), newest first\n\n"),
+            DocumentKind::Notice => format!(
+                "{reference} ({itop}) was moved in a way that this ticket cannot follow. Look at it there, and open a new ticket or ask the customer to.\n\n"
+            ),
+        };
+        for line in &document.lines {
+            let line = self.line(side, line);
+            if words.len() + line.len() > MAX_TEXT_BYTES {
+                words.push_str(TOO_LONG);
+                break;
+            }
+            words.push_str(&line);
+        }
+        words
+    }
+
+    /// The state and its time, and below it, set in, what the agent wrote.
+    fn line(&self, side: Side, line: &Line) -> String {
+        if let Some(words) = &line.words {
+            return words.clone();
+        }
+        let itop = self.shared.itop(self.lane, side);
+        let seen = line.seen_ms.map(|seen_ms| itop.print_moment(seen_ms));
+        if line.is_last {
+            let since = seen.map_or_else(String::new, |seen| format!(", since {seen}"));
+            return format!("{NOT_KEPT}{since}. What was told before:\n\n");
+        }
+        let date = line.date.as_ref().map(|date| itop.print_time(date));
+        let when = date.or(seen.map(|seen| format!("seen {seen}")));
+        let when = when.map_or_else(String::new, |when| format!("  {when}"));
+        let what = if line.reopened { format!("{REOPENED}{}", line.state) } else { line.state.clone() };
+        let texts = [&line.reason, &line.solution].into_iter().flatten();
+        let texts: String = texts.map(|text| set_in(&self.told_in_a_file(side, text))).collect();
+        format!("{what}{when}\n{texts}")
+    }
+}
+
+/// A text as lines that none can take for a state's: set in, and without what moves a cursor.
+fn set_in(text: &str) -> String {
+    let is_end = |c: char| matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    let lines = text.split(is_end).map(|line| line.replace('\t', " ").replace(char::is_control, ""));
+    let lines = lines.filter(|line| !line.trim().is_empty());
+    lines.map(|line| format!("  {}\n", line.trim_end())).collect()
+}
+
+/// What a document that stands says: all of it is kept, word for word, as its newest line's.
+pub(crate) fn read_back(text: &str) -> Option<Line> {
+    let (_, words) = text.split_once("\n\n")?;
+    let kept = Some(words.to_owned());
+    if words.starts_with(NOT_KEPT) {
+        return Some(Line { is_last: true, words: kept, ..Line::of("") });
+    }
+    let newest = words.lines().next()?.split("  ").next()?;
+    let (reopened, state) = match newest.strip_prefix(REOPENED) {
+        Some(state) => (true, state),
+        None => (false, newest),
+    };
+    let is_state = !state.is_empty() && state.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_');
+    is_state.then(|| Line { reopened, words: kept, ..Line::of(state) })
+}
+
+/// The internal ticket's reference, as a report tells it.
+pub(crate) fn reference_in_report(text: &str) -> Option<&str> {
+    text.strip_prefix(REPORT_OF)?.split_whitespace().next()
+}
+
+/// One a pair: the mark's kind says all.
+fn key(kind: DocumentKind) -> String {
+    match kind {
+        DocumentKind::Report => "report".to_owned(),
+        DocumentKind::Notice => "notice".to_owned(),
+    }
+}
+
+fn change(link: &mut Link, kind: DocumentKind, change: impl FnOnce(&mut Document)) {
+    if let Some(mut document) = link.document(kind).cloned() {
+        change(&mut document);
+        link.keep_document(document);
+    }
+}

@@ -1,0 +1,135 @@
+//! Bringing fields of the counterpart up to date, and turning a value of one iTop into what the other
+//! is sent.
+
+use itop_bridge_core::link::{Edit, Late};
+use itop_bridge_core::plan::{FieldWrite, Value};
+use itop_bridge_core::{Lifecycle, Link, Side, Ticket};
+use itop_bridge_text::html;
+use itop_client::Fields;
+
+use crate::pass::Pass;
+use crate::pass::apart::Outgoing;
+use crate::pass::crossing::{Crossed, Target};
+use crate::pass::heavy::took_effect;
+use crate::side::failure::Failure;
+
+impl Pass<'_> {
+    /// Brings fields of the counterpart up to date.
+    pub(crate) async fn update_fields(
+        &mut self,
+        fields: &[FieldWrite],
+        target: &Ticket,
+        reason: &str,
+    ) -> Result<(), Failure> {
+        let (fields, unread) = self.rendered(fields, target).await?;
+        let all = fields.len();
+        let not_taken = Box::pin(self.update_apart(fields, target, reason)).await?;
+        let others_were_written = not_taken.len() < all;
+        let failure = self.keep_not_taken(not_taken, others_were_written);
+        self.save().await?;
+        failure.or(unread).map_or(Ok(()), Err)
+    }
+
+    /// The fields as they are sent. One with a picture that cannot be read, and is not given up yet, holds the
+    /// others not up: it is left out, and answered as a failure.
+    async fn rendered<'f>(
+        &mut self,
+        fields: &'f [FieldWrite],
+        target: &Ticket,
+    ) -> Result<(Vec<Outgoing<'f>>, Option<Failure>), Failure> {
+        let (mut whole, mut unread) = (Vec::new(), None);
+        for field in fields {
+            match self.render(field, &target.class, Some(target)).await {
+                Ok(crossed) => whole.push(self.fitted(&target.class, field, crossed, true)),
+                Err(failure) if failure.ends_the_pass() => return Err(failure),
+                Err(failure) => unread = Some(failure),
+            }
+        }
+        Ok((whole, unread))
+    }
+
+    pub(crate) async fn send_fields(
+        &mut self,
+        fields: &[Outgoing<'_>],
+        target: &Ticket,
+    ) -> Result<Result<itop_client::Written, itop_client::Error>, Failure> {
+        let mut body = Fields::new();
+        for sent in fields {
+            body.set(sent.code(), sent.value().to_owned());
+        }
+        let at_stake = fields.iter().filter_map(|sent| sent.field.lost_edit.clone());
+        let intend = |link: &mut Link, until_ms| {
+            link.edits_at_stake.retain(|edit| !fields.iter().any(|sent| sent.code() == edit.code));
+            link.edits_at_stake.extend(at_stake);
+            for sent in fields {
+                link.may_land(Late::Field { code: sent.code().to_owned(), value: sent.value().to_owned() }, until_ms);
+                link.enclose(Side::External, sent.code(), &sent.enclosed);
+            }
+        };
+        let internal = &self.shared.internal;
+        let (client, comment) = (internal.client.clone(), self.comment());
+        let output: Vec<&str> = fields.iter().map(Outgoing::code).collect();
+        let call = client.update(&target.class, target.id, &body, &comment, &output);
+        let answer = self.write(internal, &target.class, intend, call).await?;
+        let Err(error) = answer else { return Ok(answer) };
+        let Some(object) = Box::pin(self.read_after_memory_ran_out(internal, &error, target, &output)).await? else {
+            return Ok(Err(error));
+        };
+        let mut took = Vec::new();
+        for (code, value) in fields.iter().map(|sent| (sent.code(), sent.value())) {
+            let Some(now) = object.text(code) else { continue };
+            let stored = internal.as_stored(&target.class, target.id, code, now).await;
+            let stored = stored.map_err(|error| Failure::of(internal, &error))?;
+            took.push(took_effect(target.attributes.get(code).map(String::as_str), value, &stored));
+        }
+        let is_done = took.iter().all(|took| *took);
+        Ok(if is_done { Ok(itop_client::Written { object, date: None }) } else { Err(error) })
+    }
+
+    /// What a person wrote inside is kept in the record, and so is what a person may have written.
+    pub(crate) fn edit_overwritten(&mut self, edit: &Edit) {
+        let code = &edit.code;
+        // Whoever reads the activity log is not to have the secret of a picture with it.
+        let lost = html::without_image_addresses(&edit.value);
+        if edit.may_be_ours {
+            return self.did(format!(
+                "written over: {code} was {lost:?}, by an update of the bridge's that landed late or by a person who wrote the same"
+            ));
+        }
+        tracing::warn!(ticket = %self.name(), field = code, "an edit made inside was overwritten; the activity log has the old value");
+        self.did(format!("an edit made inside was overwritten: {code} was {lost:?}"));
+    }
+
+    pub(crate) fn field_written(&mut self, field: &FieldWrite, answered: &str) {
+        self.link.edits_at_stake.retain(|edit| edit.code != field.code);
+        if let Some(lost) = &field.lost_edit {
+            self.edit_overwritten(lost);
+        }
+        if let Some(source) = &field.source {
+            self.link.field_agreed(&field.code, source, answered);
+            // The bridge's own write is no correction to be wondered at.
+            if self.policy.lifecycle(Side::Internal).and_then(Lifecycle::made_attribute) == Some(&field.code) {
+                self.link.ancestor.internal.was_made(answered);
+            }
+        }
+    }
+
+    /// The field as it is sent.
+    pub(crate) async fn render(
+        &mut self,
+        field: &FieldWrite,
+        class: &str,
+        target: Option<&Ticket>,
+    ) -> Result<Crossed, Failure> {
+        let FieldWrite { code, value, source, .. } = field;
+        let holds = target.and_then(|target| target.filled(code));
+        let place = Target { on: Side::Internal, class, code, holds };
+        match value {
+            // A default is the operator's own; a title, and the words for an empty description, are nobody's markup.
+            Value::Text(text) if source.is_none() || matches!(code.as_str(), "title" | "description") => {
+                Ok(Crossed::as_it_is(code, text))
+            }
+            Value::Text(words) | Value::Html(words) => self.crossed(words, place).await,
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! An id that an iTop gave out again after a restore: whose ticket stands under it by now.
+
+use itop_bridge_core::plan::{Halt, HaltKind};
+use itop_bridge_core::{Link, LogName, Policy, Side, Ticket, TicketMark, is_another};
+use itop_bridge_store::{LinkState, Next, Stored, TicketOf};
+
+use crate::pass::Pass;
+use crate::side::failure::Failure;
+
+impl Pass<'_> {
+    /// The other pair whose copy this internal ticket is, or may be: its mark says so, and that pair has it, or waits for
+    /// what its create made. An iTop restored from a backup may give it the id and the reference of a ticket of this
+    /// pair; and where a default sets `start_date`, their times are the same too.
+    pub(crate) async fn other_pair_of(&self, ticket: &Ticket) -> Result<Option<Stored>, Failure> {
+        let first = ticket.logs.get(&LogName::Private).and_then(|entries| entries.first());
+        let (own, mark) = (self.mark(), first.and_then(|entry| TicketMark::find(&entry.html)));
+        let Some(mark) = mark.filter(|mark| mark.server == own.server && *mark != own) else { return Ok(None) };
+        let external = self.shared.marked_external(&mark.external).to_owned();
+        let of = TicketOf { external, ticket: mark.ticket };
+        let other = self.shared.store.call(move |store| store.link_of_external(&of)).await?;
+        let has_it = |other: &Stored| match &other.link.internal {
+            Some(key) => key.id == ticket.id,
+            None => other.link.creation.is_some(),
+        };
+        Ok(other.filter(|other| other.state == LinkState::Live && has_it(other)))
+    }
+
+    /// Under the id of the counterpart stands the copy of another pair's ticket.
+    pub(crate) async fn give_way_to(&mut self, other: &Stored, internal: &Ticket) -> Result<Next, Failure> {
+        if other.link.internal.is_none() {
+            self.idle_because =
+                Some("another pair's create may have made the ticket that stands for the counterpart".into());
+            let due_ms = self.shared.now_ms() + self.policy.waits.doubt_look_ms;
+            return Ok(Next::Look { due_ms, look: self.claim.look.clone() });
+        }
+        let text = format!(
+            "{} (id {}) of the internal side is the copy of {} now: was this iTop restored from a backup, or cloned?",
+            internal.reference, internal.id, other.link.external.reference
+        );
+        let halt = Halt { kind: HaltKind::InternalReferenceChanged, text };
+        if self.link.resumed {
+            self.end(&halt).await?;
+        } else {
+            self.stop(halt).await?;
+        }
+        Ok(Next::Done)
+    }
+}
+
+/// Whether this internal ticket is that pair's: the one that was linked, and not another with its id.
+pub(crate) fn is_still_of(policy: &Policy, link: &Link, ticket: &Ticket) -> bool {
+    let is_lost = link.may_have_lost_its_counterpart();
+    link.internal.is_some() && !is_lost && is_another(policy, link, Side::Internal, ticket).is_none()
+}

@@ -1,0 +1,132 @@
+//! A ticket whose files are larger together than PHP's memory. iTop loads them with each write to the ticket, carries
+//! the write out, and then PHP ends: an error page comes in place of the answer, and no hook is sent. The call is
+//! over by then, so that one look tells what it did; nothing is sent twice. Files are added to such a ticket as to any
+//! other.
+
+use itop_bridge_core::link::Heavy;
+use itop_bridge_core::{FileMark, Link, Ticket};
+use itop_client::{Error, ErrorClass, Object, Query, Written, oql_quote};
+
+use crate::pass::Pass;
+use crate::side::failure::Failure;
+use crate::side::itop::Itop;
+use crate::{Lane, Shared};
+
+/// Files of one ticket whose sizes are read.
+const MOST_FILES: usize = 200;
+
+impl Pass<'_> {
+    /// The ticket as it stands after a write over which PHP ran out of memory: what `output` names of it.
+    /// `None` where the error says something else.
+    pub(crate) async fn read_after_memory_ran_out(
+        &mut self,
+        itop: &Itop,
+        error: &Error,
+        target: &Ticket,
+        output: &[&str],
+    ) -> Result<Option<Object>, Failure> {
+        let ErrorClass::OutOfMemory { limit } = &error.class else { return Ok(None) };
+        self.is_heavy(itop, limit, target).await?;
+        let query = Query::ids(&[target.id]);
+        let read = itop.client.get(&target.class, &query, output);
+        let found = self.leased(itop, read).await?.map_err(|error| Failure::of(itop, &error))?;
+        Ok(found.objects.into_iter().next())
+    }
+
+    /// The attachment with this mark, which a create made although PHP ran out of memory.
+    pub(crate) async fn find_attached(&mut self, itop: &Itop, mark: &FileMark) -> Result<Option<Written>, Failure> {
+        let oql = format!("SELECT Attachment WHERE temp_id = {}", oql_quote(&mark.temp_id()));
+        let query = Query::oql(oql);
+        let read = itop.client.get("Attachment", &query, &["id", "creation_date"]);
+        let found = self.leased(itop, read).await?.map_err(|error| Failure::of(itop, &error))?;
+        Ok(found.objects.into_iter().next_back().map(|object| Written { object, date: None }))
+    }
+
+    /// Said once: in the log, in the record, and as an alert.
+    async fn is_heavy(&mut self, itop: &Itop, limit: &str, target: &Ticket) -> Result<(), Failure> {
+        let on = itop.side();
+        if self.link.heavy_on(on).is_some() {
+            return Ok(());
+        }
+        let (files, bytes) = self.size_of_files(itop, target).await?;
+        let heavy = Heavy { on, limit: limit.to_owned(), since_ms: self.shared.now_ms(), files, bytes };
+        let told = told(&self.link, &heavy, &itop.name);
+        tracing::warn!(ticket = %self.name(), "{told}");
+        self.did(told);
+        self.link.heavy.push(heavy);
+        self.save().await
+    }
+
+    /// How many files hang on the ticket, and their size together where all could be read.
+    async fn size_of_files(&mut self, itop: &Itop, target: &Ticket) -> Result<(usize, Option<u64>), Failure> {
+        let oql =
+            format!("SELECT Attachment WHERE item_class = {} AND item_id = {}", oql_quote(&target.class), target.id);
+        let query = Query::oql(oql);
+        let Ok(found) = self.leased(itop, itop.client.get("Attachment", &query, &["id"])).await? else {
+            return Ok((0, None));
+        };
+        let mut bytes = Some(0).filter(|_| found.objects.len() <= MOST_FILES);
+        for file in found.objects.iter().take(MOST_FILES) {
+            let (shared, client) = (self.shared, self.with_file_memory(itop).await?);
+            let max_bytes = self.lane.settings.sync.max_attachment_bytes;
+            let read = self.leased(itop, async { shared.fetch_contents(&client, file.id, max_bytes).await }).await?;
+            let size = match read {
+                Ok(Some(read)) if !read.too_large => Some(read.contents.data.decoded_len()),
+                _ => None,
+            };
+            bytes = bytes.zip(size).map(|(sum, size)| sum + size);
+            if bytes.is_none() {
+                break;
+            }
+        }
+        Ok((found.objects.len(), bytes))
+    }
+
+    /// A write to the ticket was answered.
+    pub(crate) fn is_light_again(&mut self, itop: &Itop, class: &str) {
+        if class == "Attachment" || self.link.heavy_on(itop.side()).is_none() {
+            return;
+        }
+        self.link.heavy.retain(|heavy| heavy.on != itop.side());
+        tracing::info!(ticket = %self.name(), itop = %itop.name, "writes to this ticket are answered again");
+        self.did(format!("{} answers writes to this ticket again", itop.name));
+    }
+}
+
+impl Shared {
+    /// What an alert tells of the ticket, while it is so.
+    pub(crate) fn note_heavy(&self, lane: &Lane, number: Option<i64>, link: &Link) {
+        let Some(number) = number else { return };
+        let mut known = self.heavy.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let texts: Vec<String> =
+            link.heavy.iter().map(|heavy| told(link, heavy, &self.itop(lane, heavy.on).name)).collect();
+        match texts.is_empty() {
+            true => known.remove(&number),
+            false => known.insert(number, texts.join("; ")),
+        };
+    }
+
+    pub(crate) fn heavy_tickets(&self) -> std::collections::BTreeMap<i64, String> {
+        self.heavy.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}
+
+/// The cause, for people.
+pub fn told(link: &Link, heavy: &Heavy, instance: &str) -> String {
+    let reference = link.key(heavy.on).map_or("", |key| &key.reference);
+    let files = match (heavy.bytes, heavy.files) {
+        (Some(bytes), _) => format!("are {} MB together", bytes.div_ceil(1_000_000)),
+        (None, 0) => "are very large together".to_owned(),
+        (None, files) => format!("({files} of them) are very large together"),
+    };
+    let limit = &heavy.limit;
+    format!(
+        "the files of {instance} {reference} {files}, more than PHP's memory there takes (memory_limit {limit}): this iTop answers each write to the ticket with an error though it carries it out, and sends no hook; raise memory_limit in its php.ini"
+    )
+}
+
+/// Whether a write did what it was to do, by what stands now: the value is another than before, or was the same
+/// already.
+pub(crate) fn took_effect(before: Option<&str>, sent: &str, now: &str) -> bool {
+    before != Some(now) || now == sent
+}

@@ -1,0 +1,71 @@
+//! Whether a ticket is still the one that was linked, where it shows another time of creation: what the core needs to
+//! decide that is read here, and only then.
+
+use itop_bridge_core::{Link, LogName, Side, is_in_doubt};
+use itop_bridge_text::log_entries::entries;
+use itop_client::Query;
+
+use crate::pass::Pass;
+use crate::side::dates::is_date;
+use crate::side::failure::Failure;
+use crate::side::itop::Itop;
+use crate::side::sights::Sights;
+
+impl Pass<'_> {
+    /// Reads the files of a ticket in doubt, and inside the log whose first entry bears the mark.
+    pub(crate) async fn look_closer(&mut self, sights: &mut Sights) -> Result<(), Failure> {
+        for side in Side::BOTH {
+            let Some(ticket) = sights.ticket(side) else { continue };
+            if is_in_doubt(&self.policy, &self.link, side, ticket).is_none() {
+                continue;
+            }
+            let files = if ticket.files.is_none() { Some(self.list(ticket, side).await?) } else { None };
+            let log = if side == Side::Internal && !ticket.logs.contains_key(&LogName::Private) {
+                self.private_log(ticket.id).await?
+            } else {
+                None
+            };
+            let Some(ticket) = sights.ticket_mut(side) else { continue };
+            ticket.files = files.or(ticket.files.take());
+            ticket.logs.extend(log.map(|log| (LogName::Private, log)));
+        }
+        Ok(())
+    }
+
+    async fn private_log(&mut self, ticket: u64) -> Result<Option<Vec<itop_bridge_core::caselog::Entry>>, Failure> {
+        let (internal, class) = (&self.shared.internal, self.policy.internal_class.clone());
+        let query = Query::id(ticket);
+        let answer = self.reading(internal.client.get(&class, &query, &["private_log"])).await?;
+        let found = self.shared.noted(internal, &class, answer).map_err(|error| Failure::of(internal, &error))?;
+        Ok(found.objects.first().and_then(|object| object.log("private_log")).map(entries))
+    }
+
+    /// A person has corrected when the ticket began: it is the same one, as all else says.
+    pub(crate) fn start_corrected(&mut self, of: Side, at: &str) {
+        let before = &self.link.ancestor.side(of).made;
+        if !before.is_empty() && before != at {
+            let reference = self.link.key(of).map_or("", |key| &key.reference);
+            let text = format!("the start of {reference} was corrected from {before} to {at}: it is the same ticket");
+            tracing::info!(ticket = %self.name(), text);
+            self.did(text);
+        }
+    }
+}
+
+/// A link as an older version stored it: its dates as the sides print them. One that cannot be read any more is learnt
+/// anew.
+pub(crate) fn with_iso_dates(link: &Link, internal: &Itop, external: &Itop) -> Link {
+    let mut link = link.clone();
+    for (side, itop) in [(Side::External, external), (Side::Internal, internal)] {
+        let ancestor = link.ancestor.side_mut(side);
+        ancestor.made = itop.kept_as_iso(&ancestor.made).unwrap_or_default();
+        for (code, value) in &mut ancestor.fields {
+            if is_date(code)
+                && let Some(iso) = itop.kept_as_iso(value)
+            {
+                *value = iso;
+            }
+        }
+    }
+    link
+}

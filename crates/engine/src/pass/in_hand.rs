@@ -1,0 +1,68 @@
+//! What a pass has in hand of attachments: the memory for one file at a time, and what it has read, so that
+//! nothing is downloaded twice.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use itop_bridge_core::{FileContent, Side};
+use itop_bridge_store::Claim;
+use itop_client::{Client, Memory, Reservation};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::side::failure::Failure;
+use crate::side::itop::Itop;
+use crate::side::read::ReadContents;
+use crate::{Lane, Shared};
+
+/// A batch's place among those under way; free when the last clone is dropped.
+pub type Place = Arc<OwnedSemaphorePermit>;
+
+pub struct InHand {
+    /// Given up with the first file: files may take minutes, and the lane's other tickets are not to wait for
+    /// them.
+    place: Option<Place>,
+    memory: Option<Reservation>,
+    /// The last original that was read and is to be sent.
+    pub contents: Option<(Side, u64, ReadContents)>,
+    /// What the originals hold that were read.
+    pub read: BTreeMap<(Side, u64), FileContent>,
+    /// The files that were made of logs' inline images, by the log's side and the mark's key: the list that was
+    /// read before does not show them.
+    pub images: BTreeMap<(Side, String), u64>,
+}
+
+impl InHand {
+    pub fn nothing(place: Place) -> InHand {
+        InHand { place: Some(place), memory: None, contents: None, read: BTreeMap::new(), images: BTreeMap::new() }
+    }
+
+    /// A client whose calls share this memory, of the lane's share. Taken once and kept to the end of the
+    /// pass: a pass that holds some never waits for more.
+    pub async fn client(
+        &mut self,
+        shared: &Shared,
+        lane: &Lane,
+        itop: &Itop,
+        claim: &mut Claim,
+    ) -> Result<Client, Failure> {
+        let memory = match &self.memory {
+            Some(memory) => memory,
+            None => {
+                self.place = None;
+                let bytes = Memory::needed_to_copy(lane.settings.sync.max_attachment_bytes);
+                let reserve = lane.external.client.memory().reserve(bytes);
+                self.memory.insert(shared.keep_lease(claim, reserve).await?)
+            }
+        };
+        Ok(itop.client.within(memory))
+    }
+
+    /// Remembers what an original holds, and keeps its data where the copy holds something else.
+    pub fn took(&mut self, side: Side, original: u64, read: ReadContents, copied: &FileContent) {
+        let content = read.fingerprint();
+        if content != *copied {
+            self.contents = Some((side, original, read));
+        }
+        self.read.insert((side, original), content);
+    }
+}

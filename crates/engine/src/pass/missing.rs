@@ -1,0 +1,84 @@
+//! Whether this process has watched an original that is missing for as long as its copy must stand.
+//!
+//! The deletion of a ticket takes its files first, and may hold the ticket itself for minutes. A plan waits that time by
+//! the machine's clock, and one that is set forward would end the wait early: copies would go with a ticket that
+//! somebody deleted. So a copy is deleted only where this process has seen its original missing since the wait began,
+//! and its clock was not set forward meanwhile. Otherwise the wait begins anew.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use itop_bridge_core::Side;
+use itop_bridge_core::plan::{Note, Plan, Write};
+use tokio::time::Instant;
+
+use crate::pass::Pass;
+use crate::side::failure::Failure;
+
+/// The clock is corrected by so much without having been set.
+const SLACK_MS: i64 = 1_000;
+
+/// Beyond that all are watched anew, which costs one wait each.
+const MOST_WATCHED: usize = 10_000;
+
+pub struct Missing {
+    began: Instant,
+    watched: Mutex<HashMap<Original, i64>>,
+}
+
+/// A file, by its pair's number and its side.
+type Original = (i64, Side, u64);
+
+impl Missing {
+    pub fn new() -> Missing {
+        Missing { began: Instant::now(), watched: Mutex::default() }
+    }
+
+    /// How far the clock is ahead of the time that this process has run: more once it was set forward.
+    fn ahead_ms(&self, now_ms: i64) -> i64 {
+        now_ms.saturating_sub(i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX))
+    }
+
+    fn watch(&self, original: Original, now_ms: i64) {
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        if watched.len() >= MOST_WATCHED {
+            watched.clear();
+        }
+        watched.insert(original, self.ahead_ms(now_ms));
+    }
+
+    fn is_watched(&self, original: Original, now_ms: i64) -> bool {
+        let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        watched.get(&original).is_some_and(|ahead_ms| self.ahead_ms(now_ms) <= ahead_ms.saturating_add(SLACK_MS))
+    }
+}
+
+impl Pass<'_> {
+    /// A plan begins the wait.
+    pub(crate) fn watch_what_is_missing(&self, note: &Note) {
+        if let (Some(link), Note::OriginalMissing { from, original, since_ms: Some(_) }) = (self.link_id, note) {
+            self.shared.missing.watch((link, *from, *original), self.shared.now_ms());
+        }
+    }
+
+    /// Whether this plan would delete copies whose originals were not watched long enough: from now on they are.
+    pub(crate) async fn watches_again(&mut self, plan: &Plan) -> Result<bool, Failure> {
+        let (Some(link), now_ms) = (self.link_id, self.shared.now_ms()) else { return Ok(false) };
+        let deleted = plan.writes.iter().filter_map(|step| match step.write {
+            Write::DeleteCopy { from, original, .. } => Some((from, original)),
+            _ => None,
+        });
+        let is_watched = |(from, original)| self.shared.missing.is_watched((link, from, original), now_ms);
+        let unwatched: Vec<(Side, u64)> = deleted.filter(|file| !is_watched(*file)).collect();
+        for (from, original) in &unwatched {
+            let note = Note::OriginalMissing { from: *from, original: *original, since_ms: Some(now_ms) };
+            self.watch_what_is_missing(&note);
+            self.link.remember(&note);
+        }
+        if unwatched.is_empty() {
+            return Ok(false);
+        }
+        self.save().await?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,229 @@
+//! The parents of a ticket, read when it has new log entries: iTop copies a parent's entries into its children, and what
+//! stands on a ticket that is no part of a pair stays there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use itop_bridge_core::parents::{Elder, Family, Kept, Kin, PARENT_ATTRIBUTES, ParentKey, parent_attributes};
+use itop_bridge_core::plan::Plan;
+use itop_bridge_core::{Link, LogName, Policy, Side, Ticket};
+use itop_bridge_store::{LinkState, Stored, TicketOf};
+use itop_bridge_text::log_entries::entries;
+use itop_client::{ErrorClass, Query};
+
+use crate::pass::Pass;
+use crate::side::failure::Failure;
+use crate::side::itop::Itop;
+use crate::side::read::named_by;
+use crate::side::sights::Sights;
+use crate::wording::count::counted;
+use crate::{Lane, Shared};
+
+fn logs_of(policy: &Policy, side: Side) -> Vec<LogName> {
+    policy.logs.iter().filter(|(from, _)| *from == side).map(|(_, log)| *log).collect()
+}
+
+fn is_refused(error: &itop_client::Error) -> bool {
+    matches!(error.class, ErrorClass::Rights { .. } | ErrorClass::Refused)
+}
+
+/// What to ask for the tickets that name any of these as a parent, but for one: the class, and the query.
+fn children_of(parents: &BTreeSet<ParentKey>, but: u64) -> impl Iterator<Item = (&'static str, String)> {
+    let ids_of = |class: &str| {
+        let ids = parents.iter().filter(|parent| parent.class == class).map(|parent| parent.id.to_string());
+        ids.collect::<Vec<_>>().join(",")
+    };
+    PARENT_ATTRIBUTES.into_iter().filter_map(move |(_, class)| {
+        let named = parent_attributes(class).iter().map(|(code, of)| (code, ids_of(of)));
+        let are: Vec<String> =
+            named.filter(|(_, ids)| !ids.is_empty()).map(|(code, ids)| format!("{code} IN ({ids})")).collect();
+        let oql = || format!("SELECT {class} WHERE ({}) AND id != {but}", are.join(" OR "));
+        (!are.is_empty()).then(|| (class, oql()))
+    })
+}
+
+impl Pass<'_> {
+    /// Reads what the plan must know of parents. Answers whether it asked for any: then it is made once more.
+    pub(crate) async fn read_parents(&mut self, plan: &Plan, sights: &mut Sights) -> Result<bool, Failure> {
+        if plan.parents_of.is_empty() && plan.kin_of.is_empty() {
+            return Ok(false);
+        }
+        let (shared, lane, policy, link) = (self.shared, self.lane, self.policy.clone(), self.link.clone());
+        self.reading(shared.read_what_is_asked_of_parents(lane, &policy, &link, plan, sights)).await?
+    }
+
+    /// For the record: these entries stay on their side.
+    pub(crate) fn are_kept(&mut self, from: Side, log: LogName, kept: &[Kept]) {
+        let mut by_parent: BTreeMap<String, usize> = BTreeMap::new();
+        for kept in kept {
+            *by_parent.entry(words_of(kept)).or_default() += 1;
+        }
+        for (of, count) in by_parent {
+            let entries = counted(count, "entry", "entries");
+            self.did(format!("{entries} of the {} log {} did not cross: {of}", log.word(), from.place()));
+        }
+    }
+}
+
+/// Why an entry stays on its side, for people.
+pub fn words_of(kept: &Kept) -> String {
+    let Kept { parent, reference, .. } = kept;
+    match reference {
+        Some(reference) => {
+            format!("iTop copied it from the parent {reference}, which is no part of a pair of this customer's")
+        }
+        None => format!(
+            "it may be a copy from {} {}, which was the parent then, and nobody has let it cross",
+            parent.class, parent.id
+        ),
+    }
+}
+
+impl Shared {
+    /// Reads what the plan must know of parents. Answers whether it asked for any.
+    pub(crate) async fn read_what_is_asked_of_parents(
+        &self,
+        lane: &Lane,
+        policy: &Policy,
+        link: &Link,
+        plan: &Plan,
+        sights: &mut Sights,
+    ) -> Result<bool, Failure> {
+        for side in &plan.parents_of {
+            let Some(ticket) = sights.ticket_mut(*side) else { continue };
+            ticket.family = Some(Box::new(self.read_family(lane, policy, *side, ticket, link).await?));
+        }
+        for side in &plan.kin_of {
+            let Some(ticket) = sights.ticket_mut(*side) else { continue };
+            let Some(mut family) = ticket.family.take() else { continue };
+            family.kin = Some(self.read_kin(lane, policy, *side, ticket.id, &family).await?);
+            ticket.family = Some(family);
+        }
+        Ok(!plan.parents_of.is_empty() || !plan.kin_of.is_empty())
+    }
+
+    /// The parents that the ticket has or had, and the parents of those that are themselves paired: what stands there
+    /// came down through these.
+    pub(crate) async fn read_family(
+        &self,
+        lane: &Lane,
+        policy: &Policy,
+        side: Side,
+        ticket: &Ticket,
+        link: &Link,
+    ) -> Result<Family, Failure> {
+        let mut left: Vec<ParentKey> = ticket.parents.iter().chain(link.origins_on(side)).cloned().collect();
+        let mut met = BTreeSet::from([ParentKey { class: ticket.class.clone(), id: ticket.id }]);
+        let mut family = Family::default();
+        while let Some(key) = left.pop() {
+            if !met.insert(key.clone()) {
+                continue;
+            }
+            match self.read_parent(lane, policy, side, &key).await? {
+                Ok(elder) => {
+                    if elder.is_paired {
+                        left.extend(elder.parents.iter().cloned());
+                    }
+                    family.elders.push(elder);
+                }
+                Err(why) => family.unreadable.push((key, why)),
+            }
+        }
+        Ok(family)
+    }
+
+    /// The other tickets below the parents, with those below them, as far as the account sees them: most often one call,
+    /// or two.
+    async fn read_kin(
+        &self,
+        lane: &Lane,
+        policy: &Policy,
+        side: Side,
+        ticket: u64,
+        family: &Family,
+    ) -> Result<Kin, Failure> {
+        let itop = self.itop(lane, side);
+        let logs = logs_of(policy, side);
+        let mut kin = Kin::default();
+        for elder in family.elders.iter().filter(|elder| elder.is_paired) {
+            for (log, entries) in &elder.logs {
+                kin.logs.entry(*log).or_default().extend(entries.iter().map(|entry| entry.key.clone()));
+            }
+        }
+        let mut above: BTreeSet<ParentKey> = family.elders.iter().map(|elder| elder.key.clone()).collect();
+        let mut met = above.clone();
+        while !above.is_empty() {
+            let mut below = BTreeSet::new();
+            for (class, oql) in children_of(&above, ticket) {
+                let attributes = logs.iter().map(|log| log.attribute().to_owned()).chain(["id".to_owned()]).collect();
+                let answer = itop.read(class, &Query::oql(oql), &attributes).await;
+                self.heard(itop, &answer);
+                let found = match answer {
+                    Ok(found) => found,
+                    // Of tickets that it may not read it cannot be told how far they are.
+                    Err(error) if is_refused(&error) => continue,
+                    Err(error) => return Err(Failure::of(itop, &error)),
+                };
+                for object in &found.objects {
+                    let key = ParentKey { class: class.to_owned(), id: object.id };
+                    if !met.insert(key.clone()) {
+                        continue;
+                    }
+                    below.insert(key);
+                    for log in &logs {
+                        let entries = object.log(log.attribute()).map(entries).unwrap_or_default();
+                        kin.logs.entry(*log).or_default().extend(entries.into_iter().map(|entry| entry.key));
+                    }
+                }
+            }
+            above = below;
+        }
+        kin.read_at_ms = self.now_ms();
+        Ok(kin)
+    }
+
+    /// The parent, or why it cannot be read.
+    async fn read_parent(
+        &self,
+        lane: &Lane,
+        policy: &Policy,
+        side: Side,
+        key: &ParentKey,
+    ) -> Result<Result<Elder, String>, Failure> {
+        let itop = self.itop(lane, side);
+        let logs = logs_of(policy, side);
+        let parents = parent_attributes(&key.class).iter().map(|(code, _)| (*code).to_owned());
+        let logs_and_parents = logs.iter().map(|log| log.attribute().to_owned()).chain(parents);
+        let attributes: BTreeSet<String> = logs_and_parents.chain(["id".to_owned(), "ref".to_owned()]).collect();
+        let answer = itop.read(&key.class, &Query::ids(&[key.id]), &attributes).await;
+        self.heard(itop, &answer);
+        let found = match answer {
+            Ok(found) => found,
+            Err(error) if is_refused(&error) => return Ok(Err(error.to_string())),
+            Err(error) => return Err(Failure::of(itop, &error)),
+        };
+        let Some(object) = found.objects.first() else {
+            return Ok(Err("it is not there, or the account may not see it".to_owned()));
+        };
+        let logs = logs.into_iter().filter_map(|log| Some((log, entries(object.log(log.attribute())?))));
+        let pair = self.own_pair(lane, itop, key.id).await?;
+        let had = pair.iter().flat_map(|pair| pair.link.parents_on(side)).cloned();
+        Ok(Ok(Elder {
+            key: key.clone(),
+            reference: object.text("ref").unwrap_or_default().to_owned(),
+            is_paired: pair.is_some(),
+            parents: named_by(object, &attributes).into_iter().chain(had).collect(),
+            logs: logs.collect::<BTreeMap<_, _>>(),
+        }))
+    }
+
+    /// The pair of this very external that the ticket is part of.
+    async fn own_pair(&self, lane: &Lane, itop: &Itop, ticket: u64) -> Result<Option<Stored>, Failure> {
+        let (name, side) = (lane.name.clone(), itop.side());
+        let link = self.store.call(move |store| match side {
+            Side::External => store.link_of_external(&TicketOf { external: name, ticket }),
+            Side::Internal => store.link_of_internal(ticket),
+        });
+        let is_it = |stored: &Stored| stored.state == LinkState::Live && stored.external_name == lane.name;
+        Ok(link.await?.filter(is_it))
+    }
+}

@@ -1,0 +1,159 @@
+//! Texts that a stimulus carries while nobody knows whether the attribute holds plain text or HTML (it
+//! differs between iTop's versions). They are sent plain. Where HTML came of it, what followed a `<` is
+//! lost: the text is written once more as HTML (with the source's own markup, where it had some, else
+//! escaped), and stays owed until that is answered ok.
+
+use itop_bridge_core::link::{self, CopyState, Enclosure, Late, Part, PlainText};
+use itop_bridge_core::text::could_be_html;
+use itop_bridge_core::{FileKind, Link, Side, Ticket};
+use itop_bridge_text::fit::{Fitted, Words, cut_to_html};
+use itop_bridge_text::html;
+use itop_client::Fields;
+
+use crate::pass::Pass;
+use crate::side::failure::Failure;
+use crate::side::itop::Format;
+
+impl Pass<'_> {
+    /// Takes in what became of the texts, by what the attributes show. Only those stay that must be written
+    /// again; a text that somebody wrote since is left alone.
+    pub(crate) fn learn_of_plain_texts<'t>(
+        &mut self,
+        on: Side,
+        class: &str,
+        read_at_ms: i64,
+        shows: impl Fn(&str) -> Option<&'t str>,
+    ) {
+        let itop = self.shared.itop(self.lane, on);
+        let may_come = self.link.status_may_land(on, read_at_ms);
+        self.link.plain.retain(|sent| {
+            if sent.on != on {
+                return true;
+            }
+            let shown = shows(&sent.code).unwrap_or_default();
+            if shown.is_empty() || could_be_html(&sent.value) {
+                // Here nothing can be told yet, or ever.
+                return shown.is_empty() && may_come;
+            }
+            let is_html = could_be_html(shown);
+            itop.learn_format(class, &sent.code, if is_html { Format::Html } else { Format::Plain });
+            let is_written = sent.html.as_deref() == Some(shown);
+            is_html && !is_written && came_of(&sent.value, shown)
+        });
+    }
+
+    /// The same by what was read: the answer was lost, or writing again failed.
+    pub(crate) async fn settle_plain_texts(&mut self, on: Side, target: &Ticket) -> Result<(), Failure> {
+        let before = (self.link.plain.len(), self.link.held.len());
+        let shows = |code: &str| target.attributes.get(code).map(String::as_str);
+        self.learn_of_plain_texts(on, &target.class, target.read_at_ms, shows);
+        let Link { plain, held, .. } = &mut self.link;
+        let is_owed = |side, of: &String| plain.iter().any(|text| text.on == side && text.code == *of);
+        held.retain(|held| !matches!(&held.part, Part::AsHtml { on, code } if !is_owed(*on, code)));
+        if before != (self.link.plain.len(), self.link.held.len()) {
+            self.save().await?;
+        }
+        self.write_plain_texts_again(on, target).await
+    }
+
+    fn as_html(&self, text: &PlainText, class: &str) -> AsHtml {
+        let PlainText { on, code, value, html, encloses } = text;
+        let room = self.shared.itop(self.lane, *on).room(class, code);
+        let html = html.clone().unwrap_or_else(|| html::text_to_html(value));
+        let mut encloses = encloses.clone();
+        if room.holds(&html) {
+            return AsHtml { value: html, encloses };
+        }
+        // There is less room than was known when it was sent: of what stands as plain text, as much as fits.
+        let from = on.other();
+        let cut = cut_to_html(value, room, &self.file_of_text(from, code));
+        let known = self.link.enclosure(from, FileKind::Text, code);
+        let is_removed = known.is_some_and(|known| known.state == Some(CopyState::RemovedByPerson));
+        if (known.is_none() || is_removed) && !encloses.iter().any(|file| file.kind() == FileKind::Text) {
+            let fitted = Fitted { is_cut: true, ..Fitted::default() };
+            encloses.extend(self.enclosed_in(from, code, &Words::Plain(value.clone()), &fitted));
+        }
+        AsHtml { value: cut, encloses }
+    }
+
+    /// Writes the texts that became HTML once more, each by itself: what keeps one of them back keeps back no other.
+    pub(crate) async fn write_plain_texts_again(&mut self, on: Side, target: &Ticket) -> Result<(), Failure> {
+        let itop = self.shared.itop(self.lane, on);
+        let is_html = |text: &&PlainText| text.on == on && itop.format(&target.class, &text.code) == Some(Format::Html);
+        let texts: Vec<PlainText> = self.link.plain.iter().filter(is_html).cloned().collect();
+        for text in texts {
+            let form = self.as_html(&text, &target.class);
+            let (part, of) = (Part::AsHtml { on, code: text.code.clone() }, link::sent(&form.value));
+            if self.link.waits(&part, &of, self.shared.now_ms()) {
+                continue;
+            }
+            let outcome = match self.write_as_html(text, form, target).await {
+                Ok(()) => self.release(&part).await,
+                Err(failure) => self.hold(part, &of, failure).await,
+            };
+            self.go_on_after(outcome)?;
+        }
+        Ok(())
+    }
+
+    async fn write_as_html(&mut self, text: PlainText, form: AsHtml, target: &Ticket) -> Result<(), Failure> {
+        let (on, code, AsHtml { value, encloses }) = (text.on, text.code.clone(), form);
+        let itop = self.shared.itop(self.lane, on);
+        let again = Fields::new().with(code.clone(), value.clone());
+        let is_known = text.html.is_some();
+        let intend = |link: &mut Link, until_ms| {
+            // A picture that stands in the HTML need not cross as a file, as it had to with plain text.
+            if is_known || !encloses.is_empty() {
+                link.enclose(on.other(), &code, &encloses);
+            }
+            link.may_land(Late::Field { code, value }, until_ms);
+        };
+        let (client, comment) = (itop.client.clone(), self.comment());
+        let call = client.update(&target.class, target.id, &again, &comment, &["id"]);
+        let mut answer = self.write(itop, &target.class, intend, call).await?;
+        if let Err(error) = &answer
+            && let Some(object) = Box::pin(self.read_after_memory_ran_out(itop, error, target, &["id"])).await?
+        {
+            answer = Ok(itop_client::Written { object, date: None });
+        }
+        if answer.is_ok() {
+            self.link.plain.retain(|known| *known != text);
+            self.wrote("text as HTML", "iTop showed that it is held as HTML");
+            // What this pass planned, it planned by the text as it was.
+            self.look_again(self.shared.now_ms());
+        }
+        self.save().await?;
+        answer.map(|_| ()).map_err(|error| Failure::of(itop, &error))
+    }
+}
+
+/// A text as it is written again.
+#[derive(Clone)]
+pub(crate) struct AsHtml {
+    pub value: String,
+    /// The files that it owes.
+    pub encloses: Vec<Enclosure>,
+}
+
+/// Whether this HTML is what iTop made of the text: read as HTML, or cut at one of its `<`.
+fn came_of(sent: &str, shown: &str) -> bool {
+    let solid = |text: &str| text.split_whitespace().collect::<String>();
+    let shown = solid(&html::html_to_text(shown));
+    solid(&html::html_to_text(sent)) == shown || solid(sent).starts_with(&shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_itop_made_of_a_text_is_told_from_what_a_person_wrote() {
+        let sent = "5 < 7 & so\n\non";
+        for made in ["<p>5 </p>", "<p>5 &lt; 7 &amp; so on</p>", "<p>5 &lt; 7 &amp; so<br>\n<br>on</p>"] {
+            assert!(came_of(sent, made), "{made}");
+        }
+        for written in ["<p>5 is less than 7</p>", "<p>no</p>"] {
+            assert!(!came_of(sent, written), "{written}");
+        }
+    }
+}

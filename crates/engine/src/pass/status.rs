@@ -1,0 +1,461 @@
+//! Walking one side's ticket through its lifecycle, a stimulus at a time. The path is stored before
+//! the first stimulus and each answered state after it: after a crash the walk goes on.
+
+use itop_bridge_core::link::{Enclosure, Held, Late, LeftOut, Part, PlainText, RefusedField};
+use itop_bridge_core::plan::{Stimulus, StimulusAttribute, TakenFrom};
+use itop_bridge_core::policy::StatusToExternal;
+use itop_bridge_core::ticket::is_external_key;
+use itop_bridge_core::{Link, Side, Ticket};
+use itop_bridge_text::fit::{Fitted, Words};
+use itop_bridge_text::html;
+use itop_bridge_text::room::Room;
+use itop_client::{Error, Fields, Object};
+
+use crate::pass::Pass;
+use crate::pass::apart::{Sizes, blames_an_unnamed_value, less_room, names, words_for};
+use crate::pass::barred::{KEPT_BACK, NOT_TAKEN};
+use crate::pass::crossing::{Crossed, Target, Unsure, is_prose};
+use crate::pass::plain::AsHtml;
+use crate::side::failure::{Failure, Kind};
+
+impl Pass<'_> {
+    pub(crate) async fn walk(
+        &mut self,
+        on: Side,
+        wanted: &str,
+        walk: &[Stimulus],
+        target: &Ticket,
+        reason: &str,
+    ) -> Result<(), Failure> {
+        self.link.set_out(on, wanted, walk.iter().map(|stimulus| stimulus.to.clone()));
+        for stimulus in walk {
+            self.stimulate(on, stimulus, target, reason).await?;
+        }
+        Ok(())
+    }
+
+    async fn stimulate(&mut self, on: Side, stimulus: &Stimulus, target: &Ticket, reason: &str) -> Result<(), Failure> {
+        let itop = self.shared.itop(self.lane, on);
+        let mut sent = Vec::new();
+        for attribute in &stimulus.attributes {
+            if itop.has_attribute(&target.class, &attribute.code) {
+                sent.push(self.formatted_for_a_walk(on, attribute, target).await?);
+            }
+        }
+        let enclosures = self.link.enclosures.clone();
+        let answer = self.send_what_is_taken(on, stimulus, &mut sent, target).await?;
+        let is_sent = |text: &PlainText| text.on == on && sent.iter().any(|sent| sent.code == text.code);
+        let state = match answer {
+            Err(error) => {
+                if error.had_no_effect() {
+                    self.link.plain.retain(|text| !is_sent(text));
+                }
+                self.save().await?;
+                return Err(Failure::of(itop, &error));
+            }
+            // Answered ok and not applied: a person was faster.
+            Ok(None) => {
+                self.link.plain.retain(|text| !is_sent(text));
+                self.link.enclosures = enclosures;
+                String::new()
+            }
+            Ok(Some(object)) => {
+                let shows = |code: &str| object.text(code).or(target.attributes.get(code).map(String::as_str));
+                self.learn_of_plain_texts(on, &target.class, self.shared.now_ms(), shows);
+                object.text("status").unwrap_or_default().to_owned()
+            }
+        };
+        if state != stimulus.to {
+            // Code 0 and no move to where it leads: a person was faster, or a rule of this iTop's own.
+            self.save().await?;
+            let (code, wanted) = (&stimulus.code, &stimulus.to);
+            let text = format!("{code} did not lead to {wanted} (the ticket stands in {state:?})");
+            return Err(Failure::at(itop, Kind::Stale, text));
+        }
+        self.link.state_answered(on, &state);
+        self.is_to_be_told |= on == Side::Internal && self.policy.status_to_external == StatusToExternal::Report;
+        self.wrote(&format!("{} to {state} in {}", stimulus.code, self.shared.itop(self.lane, on).name), reason);
+        for sent in &sent {
+            if sent.from_source {
+                self.link.is_refused_no_more(on, &sent.code);
+            }
+            self.say_how_it_fits(on, &sent.code, &sent.fitted);
+        }
+        if self.link.owes_enclosures() {
+            // What was planned does not know of them.
+            self.look_again(self.shared.now_ms());
+        }
+        self.save().await?;
+        self.write_plain_texts_again(on, target).await
+    }
+
+    /// Sends the stimulus; where values are refused that the other ticket brings, without these.
+    async fn send_what_is_taken(
+        &mut self,
+        on: Side,
+        stimulus: &Stimulus,
+        sent: &mut Vec<Sent>,
+        target: &Ticket,
+    ) -> Result<Result<Option<Object>, Error>, Failure> {
+        let mut answer = self.send_stimulus(on, stimulus, sent, target).await?;
+        let mut is_searched = false;
+        while let Err(error) = &answer {
+            let error = error.clone();
+            if self.stimulate_with_less(on, &target.class, sent, &error).await?
+                || self.without_what_is_named(on, sent, &error)
+            {
+                self.look_at_what_it_did(&error);
+                answer = self.send_stimulus(on, stimulus, sent, target).await?;
+            } else if error.had_no_effect() && blames_an_unnamed_value(&error) && !is_searched {
+                is_searched = true;
+                answer = self.without_what_is_to_blame(on, stimulus, sent, target, error).await?;
+            } else {
+                break;
+            }
+        }
+        Ok(answer)
+    }
+
+    /// iTop says no, and not to what: one value of the other ticket's after the other is left out, then all of them.
+    async fn without_what_is_to_blame(
+        &mut self,
+        on: Side,
+        stimulus: &Stimulus,
+        sent: &mut Vec<Sent>,
+        target: &Ticket,
+        refused: Error,
+    ) -> Result<Result<Option<Object>, Error>, Failure> {
+        let all: Vec<usize> = (0..sent.len()).filter(|at| sent[*at].from_source).collect();
+        let trials = all.iter().map(|at| vec![*at]).chain((all.len() > 1).then(|| all.clone()));
+        let known = (self.link.refused.clone(), self.link.conflicts.clone());
+        for left_out in trials {
+            let mut less = sent.clone();
+            for at in left_out {
+                self.put_other_words(on, &mut less[at], &refused);
+            }
+            match self.send_stimulus(on, stimulus, &less, target).await? {
+                Err(error) if error.had_no_effect() && blames_an_unnamed_value(&error) => {
+                    (self.link.refused, self.link.conflicts) = (known.0.clone(), known.1.clone());
+                }
+                answer => {
+                    *sent = less;
+                    return Ok(answer);
+                }
+            }
+        }
+        Ok(Err(refused))
+    }
+
+    /// Other words in place of a value that was refused: the side's own default, where it has one.
+    fn put_other_words(&mut self, on: Side, sent: &mut Sent, error: &Error) {
+        let words = self.policy.defaults(on).get(&sent.code).map_or(NOT_TAKEN, String::as_str).to_owned();
+        let (code, source, now_ms) = (&sent.code, &sent.source, self.shared.now_ms());
+        let refused = RefusedField::new(on, code, source, words_for(error, code), now_ms).instead(&words);
+        self.value_refused(refused);
+        self.say_instead(on, sent, words);
+    }
+
+    fn say_instead(&self, on: Side, sent: &mut Sent, words: String) {
+        (sent.words, sent.unsure) = (Words::Plain(words), None);
+        (sent.from_source, sent.enclosed) = (false, Vec::new());
+        sent.in_place = true;
+        self.fit_attribute(on, sent);
+    }
+
+    /// What the error names of the other ticket's values goes with other words; and where those are refused too,
+    /// without any. Answers whether it named any.
+    fn without_what_is_named(&mut self, on: Side, sent: &mut Vec<Sent>, error: &Error) -> bool {
+        let is_named = |sent: &Sent| (sent.from_source || sent.in_place) && names(error, &sent.code);
+        if !error.had_no_effect() || !sent.iter().any(is_named) {
+            return false;
+        }
+        let mut left = Vec::new();
+        for mut attribute in std::mem::take(sent) {
+            if is_named(&attribute) && attribute.in_place {
+                let (code, source) = (&attribute.code, &attribute.source);
+                let known = self.link.refused_value(on, code, source).map(|known| known.words.clone());
+                let words = known.unwrap_or_else(|| words_for(error, code).to_owned());
+                self.value_refused(RefusedField::new(on, code, source, &words, self.shared.now_ms()).instead(""));
+                continue;
+            }
+            if is_named(&attribute) {
+                self.put_other_words(on, &mut attribute, error);
+            }
+            left.push(attribute);
+        }
+        *sent = left;
+        true
+    }
+
+    /// Writes the texts that stimuli left out, where nobody has written something else since.
+    pub(crate) async fn write_texts_left_out(&mut self, on: Side, target: &Ticket) -> Result<(), Failure> {
+        let now_ms = self.shared.now_ms();
+        let due = self.link.held.iter().filter(|held| held.not_before_ms <= now_ms).map(|held| held.part.clone());
+        for part in due.collect::<Vec<_>>() {
+            let Part::Text(LeftOut { on: side, code, value }) = &part else { continue };
+            if *side != on {
+                continue;
+            }
+            if !target.filled(code).is_some_and(|shown| html::html_to_text(shown).contains(KEPT_BACK)) {
+                // A move without the text may still come.
+                if !self.link.status_may_land(on, target.read_at_ms) {
+                    self.release(&part).await?;
+                }
+                continue;
+            }
+            match self.write_text(on, (code, value), Some(KEPT_BACK), target, "it was kept back before").await {
+                Ok(()) => self.release(&part).await?,
+                Err(failure) => {
+                    let outcome = self.hold(part, "", failure).await;
+                    self.go_on_after(outcome)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a text by itself, as much of it as there is room for, which no stimulus has carried. One that is refused
+    /// is a conflict; `in_place` is what stands there then, where that is not known of an earlier refusal.
+    pub(crate) async fn write_text(
+        &mut self,
+        on: Side,
+        (code, value): (&str, &str),
+        in_place: Option<&str>,
+        target: &Ticket,
+        reason: &str,
+    ) -> Result<(), Failure> {
+        let itop = self.shared.itop(self.lane, on);
+        let taken_from = TakenFrom::Source;
+        let attribute = StimulusAttribute { code: code.to_owned(), value: value.to_owned(), taken_from };
+        let mut sent = vec![self.formatted(on, &attribute, target).await?];
+        while let [Sent { fitted, enclosed, .. }] = sent.as_slice() {
+            let (client, comment) = (itop.client.clone(), self.comment());
+            let fields = Fields::new().with(code, fitted.value.clone());
+            let late = Late::Field { code: code.to_owned(), value: fitted.value.clone() };
+            let intend = |link: &mut Link, until_ms| {
+                link.may_land(late, until_ms);
+                link.enclose(on.other(), code, enclosed);
+            };
+            let call = client.update(&target.class, target.id, &fields, &comment, &["id"]);
+            let error = match self.write(itop, &target.class, intend, call).await? {
+                Ok(_) => {
+                    self.link.is_refused_no_more(on, code);
+                    self.wrote(code, reason);
+                    self.is_reported(on, code);
+                    self.say_how_it_fits(on, code, fitted);
+                    // What was planned does not know of its files.
+                    self.look_again(self.shared.now_ms());
+                    break;
+                }
+                Err(error) => error,
+            };
+            if self.stimulate_with_less(on, &target.class, &mut sent, &error).await? {
+                self.look_at_what_it_did(&error);
+                continue;
+            }
+            if error.had_no_effect() && !error.bad_values().is_empty() {
+                let refused = RefusedField::new(on, code, value, words_for(&error, code), self.shared.now_ms());
+                self.value_refused(match in_place {
+                    Some(words) => refused.instead(words),
+                    None => refused,
+                });
+                break;
+            }
+            self.save().await?;
+            return Err(Failure::of(itop, &error));
+        }
+        self.save().await
+    }
+
+    async fn send_stimulus(
+        &mut self,
+        on: Side,
+        stimulus: &Stimulus,
+        sent: &[Sent],
+        target: &Ticket,
+    ) -> Result<Result<Option<Object>, Error>, Failure> {
+        let mut fields = Fields::new();
+        for sent in sent {
+            fields.set(sent.code.clone(), sent.fitted.value.clone());
+        }
+        let itop = self.shared.itop(self.lane, on);
+        let (client, comment) = (itop.client.clone(), self.comment());
+        let texts = sent.iter().filter(|sent| sent.unsure.is_some()).map(|sent| sent.code.clone());
+        let output: Vec<String> = ["status".to_owned()].into_iter().chain(texts).collect();
+        let output: Vec<&str> = output.iter().map(String::as_str).collect();
+        let late = Late::Status { on, to: stimulus.to.clone() };
+        let call = client.apply_stimulus(&target.class, target.id, &stimulus.code, &fields, &comment, &output);
+        let plain = sent.iter().filter_map(|sent| {
+            let AsHtml { value, encloses } = sent.as_html.clone()?;
+            let (code, html) = (sent.code.clone(), Some(value));
+            Some(PlainText { on, code, value: sent.fitted.value.clone(), html, encloses })
+        });
+        let intend = |link: &mut Link, until_ms| {
+            link.may_land(late, until_ms);
+            link.plain.retain(|text| text.on != on || !sent.iter().any(|sent| sent.code == text.code));
+            link.plain.extend(plain);
+            for sent in sent {
+                link.enclose(on.other(), &sent.code, &sent.enclosed);
+            }
+            keep_texts_left_out(link, on, sent);
+        };
+        let answer = self.write(itop, &target.class, intend, call).await?;
+        let answer = match answer {
+            Err(error) => match Box::pin(self.read_after_memory_ran_out(itop, &error, target, &output)).await? {
+                // Where it stands tells whether it was moved.
+                Some(object) => Ok(Some(itop_client::Written { object, date: None })),
+                None => Err(error),
+            },
+            answer => answer,
+        };
+        Ok(answer.map(|applied| applied.map(|written| written.object)))
+    }
+
+    /// The value as a walk sends it: where the walk was kept from that iTop, other words stand in place of what
+    /// somebody wrote.
+    async fn formatted_for_a_walk(
+        &mut self,
+        on: Side,
+        attribute: &StimulusAttribute,
+        target: &Ticket,
+    ) -> Result<Sent, Failure> {
+        let StimulusAttribute { code, value, .. } = attribute;
+        if is_of_the_source(attribute)
+            && let Some(known) = self.link.refused_value(on, code, value).cloned()
+            && target.read_at_ms < known.again_at_ms
+        {
+            return Ok(self.instead_of_what_is_known(on, known, value, target));
+        }
+        if self.link.held(&Part::Status { on }).is_none() || !is_of_the_source(attribute) || !is_prose(value) {
+            return self.formatted(on, attribute, target).await;
+        }
+        let sent = self.as_sent(on, target, Crossed::as_it_is(code, KEPT_BACK), attribute);
+        Ok(Sent { left_out: Some(value.clone()), from_source: false, ..sent })
+    }
+
+    /// What goes in place of a value that this iTop has refused already.
+    fn instead_of_what_is_known(&mut self, on: Side, known: RefusedField, value: &str, target: &Ticket) -> Sent {
+        let code = known.code.clone();
+        let words = self.policy.defaults(on).get(&code).map_or(NOT_TAKEN, String::as_str).to_owned();
+        let (taken_from, source) = (TakenFrom::Source, value.to_owned());
+        let attribute = StimulusAttribute { code: code.clone(), value: source, taken_from };
+        let mut sent = self.as_sent(on, target, Crossed::as_it_is(&code, value), &attribute);
+        self.link.is_refused_no_more(on, &code);
+        self.link.refused.push(known.instead(&words));
+        self.say_instead(on, &mut sent, words);
+        sent
+    }
+
+    /// The value in the form that the target holds, as much as it has room for: text that crosses is converted, the
+    /// target's own is sent back unchanged.
+    async fn formatted(&mut self, on: Side, attribute: &StimulusAttribute, target: &Ticket) -> Result<Sent, Failure> {
+        let StimulusAttribute { code, value, .. } = attribute;
+        let crossed = if is_of_the_source(attribute) {
+            let place = Target { on, class: &target.class, code, holds: target.filled(code) };
+            self.crossed_at_once(value, place).await?
+        } else {
+            Crossed::as_it_is(code, value)
+        };
+        Ok(self.as_sent(on, target, crossed, attribute))
+    }
+
+    fn as_sent(&self, on: Side, target: &Ticket, crossed: Crossed, attribute: &StimulusAttribute) -> Sent {
+        let Crossed { code, words, unsure } = crossed;
+        let room = self.shared.itop(self.lane, on).room(&target.class, &code);
+        let mut sent = Sent {
+            code,
+            source: attribute.value.clone(),
+            words,
+            unsure,
+            room,
+            fitted: Fitted::default(),
+            as_html: None,
+            enclosed: Vec::new(),
+            from_source: is_of_the_source(attribute),
+            in_place: false,
+            left_out: None,
+        };
+        self.fit_attribute(on, &mut sent);
+        sent
+    }
+
+    fn fit_attribute(&self, on: Side, sent: &mut Sent) {
+        let (from, code) = (on.other(), sent.code.as_str());
+        let file = self.file_of_text(from, code);
+        sent.fitted = sent.words.fit(sent.room, &file);
+        sent.as_html = sent.unsure.as_ref().map(|unsure| {
+            let words = self.words_as_html(from, &sent.words, unsure);
+            let fitted = words.fit(sent.room, &file);
+            let encloses = self.enclosed_in(from, code, &words, &fitted);
+            AsHtml { value: fitted.value, encloses }
+        });
+        if sent.from_source {
+            sent.enclosed = self.enclosed_in(from, code, &sent.words, &sent.fitted);
+        }
+    }
+
+    /// Shorter texts, where what iTop said of them lets that help. Answers whether it is worth sending again.
+    async fn stimulate_with_less(
+        &mut self,
+        on: Side,
+        class: &str,
+        sent: &mut [Sent],
+        error: &Error,
+    ) -> Result<bool, Failure> {
+        let mut is_less = false;
+        let sizes = Sizes::of(sent.iter().map(|attribute| (attribute.code.as_str(), attribute.fitted.value.as_str())));
+        for attribute in sent.iter_mut().filter(|attribute| attribute.from_source) {
+            let before = attribute.fitted.value.clone();
+            let Some((room, learnt)) = less_room(attribute.room, (&attribute.code, &before), &sizes, error) else {
+                continue;
+            };
+            attribute.room = room;
+            self.fit_attribute(on, attribute);
+            if attribute.fitted.value == before {
+                continue;
+            }
+            is_less = true;
+            if let Some(learnt) = learnt {
+                self.shared.learn_room(self.shared.itop(self.lane, on), class, &attribute.code, learnt).await?;
+            }
+        }
+        Ok(is_less)
+    }
+}
+
+/// The ticket is about to be moved without these texts, which something before its iTop kept from it: they follow,
+/// whatever becomes of the answer.
+fn keep_texts_left_out(link: &mut Link, on: Side, sent: &[Sent]) {
+    let Some(held) = link.held(&Part::Status { on }).cloned() else { return };
+    for (code, value) in sent.iter().filter_map(|sent| Some((sent.code.clone(), sent.left_out.clone()?))) {
+        link.hold(Held { part: Part::Text(LeftOut { on, code, value }), of: String::new(), ..held.clone() });
+    }
+}
+
+/// The other ticket's words, and no key of its iTop's.
+fn is_of_the_source(attribute: &StimulusAttribute) -> bool {
+    attribute.taken_from == TakenFrom::Source && !is_external_key(&attribute.code)
+}
+
+/// An attribute of a stimulus as it is sent.
+#[derive(Clone)]
+struct Sent {
+    code: String,
+    /// The value as it stands where it was taken from.
+    source: String,
+    words: Words,
+    /// Sent as plain text without knowing whether the target holds HTML.
+    unsure: Option<Unsure>,
+    room: Room,
+    fitted: Fitted,
+    /// What is to be sent if iTop makes HTML of it, where it is sent as plain text for now.
+    as_html: Option<AsHtml>,
+    /// The files that it owes.
+    enclosed: Vec<Enclosure>,
+    /// The other ticket's words: a default, or the target's own, is nobody's to cut.
+    from_source: bool,
+    /// Other words in place of a value that was refused.
+    in_place: bool,
+    /// The source's text, where other words are sent in its place.
+    left_out: Option<String>,
+}

@@ -1,0 +1,6 @@
+//! Which tickets are ours, and by what policy.
+
+pub(crate) mod connection;
+pub(crate) mod name_in_marks;
+pub(crate) mod only;
+pub(crate) mod policies;

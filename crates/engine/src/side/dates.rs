@@ -1,0 +1,402 @@
+//! Dates as they are printed become ISO as soon as they are read: nothing behind this compares or shows another form.
+//!
+//! The format is stated in the configuration, or learnt: a printed date leaves few formats, and iTop itself tells which
+//! of them it is, since OQL compares in ISO form. A side that prints ISO, as iTop does by default, costs no call.
+//!
+//! An administrator may change the format at any time, and `05/06/2026` is a date in two formats. So a date is
+//! doubted that does not read, that lies ahead, or that contradicts what was seen of the same ticket; and
+//! the first of a process. What is doubted is asked for before it is believed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use itop_bridge_core::Ticket;
+use itop_bridge_core::ticket::Abroad;
+use itop_bridge_store::{Instance, Store, StoreError};
+use itop_bridge_text::date_format::{DateFormat, from_iso, is_iso, iso};
+use itop_client::{FieldValue, Object, Query, oql_quote};
+use jiff::ToSpan;
+use jiff::civil::DateTime;
+use serde_json::Value as Json;
+
+use crate::Shared;
+use crate::side::failure::Failure;
+use crate::side::itop::Itop;
+
+/// The store's name of the format that was learnt.
+const CURSOR: &str = "date_format";
+
+/// The store's name of a date that the last answer with one printed so that it can be read in no format.
+const UNREAD: &str = "unread_date";
+
+/// No server's local time is further ahead of UTC, with some minutes for a clock that is.
+const FARTHEST_AHEAD_MS: i64 = 15 * 3_600_000;
+
+/// What is known of how a side prints dates.
+pub(crate) struct Dates {
+    format: DateFormat,
+    /// iTop was asked in this process, or what it prints can mean nothing else.
+    is_confirmed: bool,
+    /// A date was read in no format, and none has been read since.
+    is_unread: bool,
+    has_warned: bool,
+}
+
+impl Default for Dates {
+    fn default() -> Dates {
+        Dates { format: DateFormat::iso(), is_confirmed: false, is_unread: false, has_warned: false }
+    }
+}
+
+/// The format of a side, as an earlier process learnt it.
+pub fn kept_date_format(store: &mut dyn Store, of: &Instance) -> Result<Option<DateFormat>, StoreError> {
+    Ok(store.cursor(of, CURSOR)?.and_then(|format| DateFormat::parse(&format).ok()))
+}
+
+/// A date of a side that can be read in no format, until one is read again.
+pub fn unread_date(store: &mut dyn Store, of: &Instance) -> Result<Option<String>, StoreError> {
+    store.cursor(of, UNREAD)
+}
+
+/// Whether the attribute is a date in iTop's own data model. Of others, what they hold tells.
+pub(crate) fn is_date(code: &str) -> bool {
+    code == "last_update" || code == "expire" || code.ends_with("_date") || code.ends_with("_deadline")
+}
+
+/// What a person writes may look like a date and stays as it is.
+pub(crate) fn is_prose(code: &str) -> bool {
+    const PROSE: [&str; 9] = [
+        "title",
+        "description",
+        "solution",
+        "pending_reason",
+        "user_comment",
+        "ref",
+        "temp_id",
+        "friendlyname",
+        "escalation_reason",
+    ];
+    PROSE.contains(&code) || code.ends_with("_name") || code.ends_with("_friendlyname") || code.ends_with("_comment")
+}
+
+/// A date that an older version kept as it was printed: the earliest that it may mean.
+pub(crate) fn earliest(kept: &str) -> Option<String> {
+    if is_iso(kept) { Some(kept.to_owned()) } else { DateFormat::readings(kept).into_iter().next() }
+}
+
+/// One printed date of an object.
+struct Printed<'a> {
+    object: &'a Object,
+    code: &'a str,
+    text: &'a str,
+}
+
+fn printed(objects: &[Object]) -> Vec<Printed<'_>> {
+    let mut printed = Vec::new();
+    for object in objects {
+        let dates = object.fields.keys().filter(|code| is_date(code));
+        let dates = dates.filter_map(|code| Some(Printed { object, code, text: object.text(code)? }));
+        printed.extend(dates.filter(|printed| !printed.text.is_empty()));
+    }
+    printed
+}
+
+impl Itop {
+    pub(crate) fn date_format(&self) -> DateFormat {
+        self.dates().format.clone()
+    }
+
+    /// The configuration, or an earlier process, says it.
+    pub(crate) fn prints_dates_as(&self, format: DateFormat) {
+        self.dates().format = format;
+    }
+
+    /// What is read next is asked for before it is believed.
+    pub(crate) fn doubts_its_dates(&self) {
+        self.dates().is_confirmed = false;
+        self.forget_seen_dates();
+    }
+
+    /// A second change may hide in the minute that is printed.
+    pub(crate) fn unseen_for_ms(&self) -> i64 {
+        if self.dates().format.has_seconds() { 0 } else { 60_000 }
+    }
+
+    fn is_doubted(&self, objects: &[Object], now_ms: i64) -> bool {
+        let (format, is_confirmed) = {
+            let dates = self.dates();
+            (dates.format.clone(), dates.is_confirmed)
+        };
+        let printed = printed(objects);
+        if printed.iter().any(|printed| format.read(printed.text).is_none()) {
+            return true;
+        }
+        // ISO is the one form that every iTop takes for itself.
+        !format.is_iso()
+            && printed.iter().filter(|printed| printed.code == "last_update").any(|printed| {
+                let readings = DateFormat::readings(printed.text);
+                let Some(reading) = format.read(printed.text).filter(|_| readings.len() > 1) else { return false };
+                let seen = self.last_seen(printed.object.id).filter(|seen| *seen != reading);
+                let contradicts = seen.is_some_and(|seen| readings.contains(&seen) || reading < seen);
+                !is_confirmed || contradicts || lies_ahead(&reading, now_ms)
+            })
+    }
+
+    /// The dates of what was read, in ISO form. One that cannot be read is null: it is not known, and not empty.
+    pub(crate) fn to_iso(&self, object: &mut Object) {
+        let format = self.date_format();
+        let is_iso_format = format.is_iso();
+        for (code, value) in &mut object.fields {
+            let FieldValue::Json(Json::String(text)) = value else { continue };
+            let is_date = is_date(code);
+            if text.is_empty() || (!is_date && (is_iso_format || is_prose(code))) {
+                continue;
+            }
+            match format.read(text).or_else(|| only_reading(text).filter(|_| is_date)) {
+                Some(read) => *text = read,
+                None if is_date && !is_iso(text) && !is_day(text) => *value = FieldValue::Json(Json::Null),
+                None => {}
+            }
+        }
+    }
+
+    /// Where this side prints no seconds, a date in the minute that was agreed on is the one that was agreed on.
+    pub(crate) fn knows_the_seconds_of(&self, ticket: &mut Ticket, agreed: &BTreeMap<String, String>) {
+        const MINUTES: usize = "2026-11-29 18:00".len();
+        if self.date_format().has_seconds() {
+            return;
+        }
+        for (code, value) in ticket.attributes.iter_mut().filter(|(_, value)| is_iso(value)) {
+            if let Some(agreed) = agreed.get(code).filter(|agreed| is_iso(agreed))
+                && agreed[..MINUTES] == value[..MINUTES]
+            {
+                value.clone_from(agreed);
+            }
+        }
+    }
+
+    /// Those of the dates asked for that could not be read, each with the reason.
+    pub(crate) fn unread_dates(&self, object: &Object, asked: &BTreeSet<String>) -> BTreeMap<String, Abroad> {
+        let is_unread = |code: &&String| is_date(code) && object.json(code).is_some_and(Json::is_null);
+        let unread = asked.iter().filter(is_unread);
+        unread.map(|code| (code.clone(), Abroad::Unknown(self.why_unread()))).collect()
+    }
+
+    fn why_unread(&self) -> String {
+        format!(
+            "how {} prints dates is not known: set `date_format` under {} to its `date_and_time_format`; until then this date waits",
+            self.name,
+            self.section()
+        )
+    }
+
+    /// A date of this side that an older version kept as it was printed.
+    pub(crate) fn kept_as_iso(&self, kept: &str) -> Option<String> {
+        if kept.is_empty() || is_iso(kept) || is_day(kept) {
+            Some(kept.to_owned())
+        } else {
+            self.date_format().read(kept)
+        }
+    }
+}
+
+fn is_day(text: &str) -> bool {
+    text.len() == "2026-11-29".len() && text.parse::<jiff::civil::Date>().is_ok()
+}
+
+/// The moment that a printed date means in every format in which it can be read.
+fn only_reading(printed: &str) -> Option<String> {
+    let mut readings = DateFormat::readings(printed).into_iter();
+    readings.next().filter(|_| readings.next().is_none())
+}
+
+fn lies_ahead(reading: &str, now_ms: i64) -> bool {
+    let utc = from_iso(reading).and_then(|time| jiff::tz::TimeZone::UTC.to_timestamp(time).ok());
+    utc.is_some_and(|utc| utc.as_millisecond() > now_ms.saturating_add(FARTHEST_AHEAD_MS))
+}
+
+impl Shared {
+    /// What was read, with its dates in ISO form; whether they are read rightly is asked where that is in doubt.
+    pub(crate) async fn in_iso(&self, itop: &Itop, objects: &mut [Object]) {
+        if itop.is_doubted(objects, self.now_ms()) {
+            let _one_at_a_time = itop.learning_dates.lock().await;
+            if itop.is_doubted(objects, self.now_ms()) {
+                self.learn_date_format(itop, objects).await;
+            }
+        } else if itop.dates().is_unread && !printed(objects).is_empty() {
+            let _one_at_a_time = itop.learning_dates.lock().await;
+            self.reads_dates(itop).await;
+        }
+        objects.iter_mut().for_each(|object| itop.to_iso(object));
+    }
+
+    async fn learn_date_format(&self, itop: &Itop, objects: &[Object]) {
+        let printed: Vec<Printed<'_>> = printed(objects).into_iter().filter(|printed| !is_day(printed.text)).collect();
+        let Some(first) = printed.iter().find(|printed| !is_iso(printed.text)) else {
+            return self.prints_dates_as(itop, DateFormat::iso()).await;
+        };
+        let mut candidates = DateFormat::candidates(first.text);
+        let present = itop.date_format();
+        if present.read(first.text).is_some() && !candidates.contains(&present) {
+            candidates.insert(0, present);
+        }
+        let fits = |format: &DateFormat| {
+            let of_time = printed.iter().filter(|printed| !is_iso(printed.text));
+            of_time
+                .clone()
+                .filter(|printed| printed.text.contains(':'))
+                .all(|printed| format.read(printed.text).is_some())
+        };
+        candidates.retain(fits);
+        match self.confirmed(itop, &printed, &candidates).await {
+            Ok(Some(format)) => self.prints_dates_as(itop, format).await,
+            Ok(None) if candidates.is_empty() => {
+                let of_none = printed.iter().find(|printed| DateFormat::candidates(printed.text).is_empty());
+                self.reads_no_date(itop, of_none.unwrap_or(first).text).await;
+            }
+            // None of these can tell the formats apart, or the ticket has changed meanwhile: the next one does.
+            Ok(None) => {}
+            Err(failure) => {
+                tracing::warn!(itop = %itop.name, error = %failure.text, "how this iTop prints dates could not be asked");
+            }
+        }
+    }
+
+    /// The one of the formats in which iTop holds what it printed.
+    async fn confirmed(
+        &self,
+        itop: &Itop,
+        printed: &[Printed<'_>],
+        candidates: &[DateFormat],
+    ) -> Result<Option<DateFormat>, Failure> {
+        if let [only] = candidates {
+            return Ok(Some(only.clone()));
+        }
+        let readings = |printed: &Printed<'_>| -> BTreeSet<String> {
+            candidates.iter().filter_map(|format| format.read(printed.text)).collect()
+        };
+        let Some(tells) = printed.iter().max_by_key(|printed| readings(printed).len()) else { return Ok(None) };
+        if readings(tells).len() < 2 {
+            return Ok(None);
+        }
+        for format in candidates {
+            let Some(reading) = format.read(tells.text) else { continue };
+            if self.is_held_as(itop, tells, &reading, format.has_seconds()).await? {
+                return Ok(Some(format.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn is_held_as(
+        &self,
+        itop: &Itop,
+        of: &Printed<'_>,
+        reading: &str,
+        to_the_second: bool,
+    ) -> Result<bool, Failure> {
+        let Some(from) = from_iso(reading) else { return Ok(false) };
+        let to = if to_the_second { from } else { from.saturating_add(59.seconds()) };
+        let (class, id, code) = (&of.object.class, of.object.id, of.code);
+        let (from, to) = (oql_quote(&iso(from)), oql_quote(&iso(to)));
+        let oql = format!("SELECT {class} WHERE id = {id} AND {code} >= {from} AND {code} <= {to}");
+        let answer = itop.client.get(class, &Query::oql(oql), &["id"]).await;
+        let found = self.noted(itop, class, answer).map_err(|error| Failure::of(itop, &error))?;
+        Ok(!found.objects.is_empty())
+    }
+
+    async fn prints_dates_as(&self, itop: &Itop, format: DateFormat) {
+        if itop.dates().is_unread {
+            self.reads_dates(itop).await;
+        }
+        let is_news = {
+            let mut dates = itop.dates();
+            dates.is_confirmed = true;
+            let before = std::mem::replace(&mut dates.format, format.clone());
+            before != format
+        };
+        if let Err(failure) = self.look_at_waiting_dates().await {
+            tracing::warn!(itop = %itop.name, error = %failure.text, "tickets whose dates wait were not marked: they are looked at when they change");
+        }
+        if !is_news {
+            return;
+        }
+        tracing::info!(itop = %itop.name, format = %format, "this iTop prints dates so");
+        // What was read in the wrong format is no measure.
+        itop.forget_seen_dates();
+        let (instance, text) = (itop.instance.clone(), format.to_string());
+        let keep = move |store: &mut dyn Store| match store.is_to_read() {
+            true => Ok(()),
+            false => store.set_cursor(&instance, CURSOR, &text),
+        };
+        if let Err(error) = self.store.call(keep).await {
+            tracing::warn!(itop = %itop.name, %error, "how this iTop prints dates was not stored: the next start learns it again");
+        }
+    }
+
+    /// Told once, and kept for whoever asks meanwhile.
+    async fn reads_no_date(&self, itop: &Itop, text: &str) {
+        if std::mem::replace(&mut itop.dates().is_unread, true) {
+            return;
+        }
+        if !std::mem::replace(&mut itop.dates().has_warned, true) {
+            tracing::warn!(
+                itop = %itop.name,
+                "this iTop prints a date as {text:?}, which can be read in no format: set `date_format` of this side to its `date_and_time_format`; until then its dates are unknown"
+            );
+        }
+        self.keep_unread(itop, Some(text.to_owned())).await;
+    }
+
+    async fn reads_dates(&self, itop: &Itop) {
+        itop.dates().is_unread = false;
+        self.keep_unread(itop, None).await;
+    }
+
+    async fn keep_unread(&self, itop: &Itop, text: Option<String>) {
+        let instance = itop.instance.clone();
+        let keep = move |store: &mut dyn Store| match text {
+            _ if store.is_to_read() => Ok(()),
+            Some(text) => store.set_cursor(&instance, UNREAD, &text),
+            None => store.drop_cursor(&instance, UNREAD),
+        };
+        if let Err(error) = self.store.call(keep).await {
+            tracing::warn!(itop = %itop.name, %error, "whether its dates can be read was not stored: `check` may say what was so before");
+        }
+    }
+
+    /// How the sides print dates, as the store of an earlier process knows it. What the configuration states counts.
+    pub(crate) async fn remember_date_formats(&self) -> Result<(), Failure> {
+        for itop in self.lanes.iter().map(|lane| &lane.external).chain([&self.internal]) {
+            let instance = itop.instance.clone();
+            let kept = self.store.call(move |store| kept_date_format(store, &instance)).await?;
+            if let Some(format) = kept.filter(|_| itop.stated_date_format.is_none()) {
+                itop.prints_dates_as(format);
+            }
+            let instance = itop.instance.clone();
+            itop.dates().is_unread = self.store.call(move |store| unread_date(store, &instance)).await?.is_some();
+        }
+        Ok(())
+    }
+}
+
+/// A server time so many seconds before; as it stands where it is no time.
+pub(crate) fn earlier(server_time: &str, seconds: i64) -> String {
+    let Ok(time) = server_time.parse::<DateTime>() else { return server_time.to_owned() };
+    let earlier = time.checked_sub(seconds.seconds()).unwrap_or(time);
+    earlier.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// Earlier by more than the hour that repeats when summer time ends.
+pub(crate) fn is_back(before: &str, now: &str, overlap_seconds: i64) -> bool {
+    let is_time = |text: &str| text.parse::<DateTime>().is_ok();
+    is_time(now) && is_time(before) && now < earlier(before, overlap_seconds).as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_cursor_reaches_back_over_the_hour_that_repeats() {
+        assert_eq!(super::earlier("2026-10-25 02:30:00", 65 * 60), "2026-10-25 01:25:00");
+        assert_eq!(super::earlier("never", 60), "never");
+    }
+}

@@ -1,0 +1,79 @@
+//! iTop 3.1 answers HTML with every `&` escaped once more: what is stored as `a &lt; b` is read as
+//! `a &amp;lt; b` (seen on 3.1.2 against its database; 3.2.0 answers what it stores). Copied as it is
+//! read, the text would arrive damaged. A person may have written `&amp;lt;`, too: so no text is
+//! believed, the side's own database is asked. Plain attributes are not escaped, whatever they hold:
+//! so the answer holds for one attribute of one class.
+
+use itop_client::{Error, Query, oql_quote};
+
+use crate::side::itop::Itop;
+
+impl Itop {
+    /// An attribute's value as the side stores it, from what it answered.
+    pub async fn as_stored(&self, class: &str, id: u64, code: &str, answered: &str) -> Result<String, Error> {
+        let Some(entity) = doubly_escaped_entity(answered) else { return Ok(answered.to_owned()) };
+        if !self.escapes_once_more(class, code) {
+            if !self.stores_without(class, id, code, &entity).await? {
+                return Ok(answered.to_owned());
+            }
+            tracing::info!(itop = %self.name, class, code, "this iTop escapes HTML twice when it is read; the bridge undoes that");
+            self.learn_escaping_once_more(class, code);
+        }
+        Ok(answered.replace("&amp;", "&"))
+    }
+
+    /// Whether the side answers this entity for a value that its database finds to be without it.
+    async fn stores_without(&self, class: &str, id: u64, code: &str, entity: &str) -> Result<bool, Error> {
+        let like = oql_quote(&format!("%{entity}%"));
+        let query = Query::oql(format!("SELECT {class} WHERE id = {id} AND {code} NOT LIKE {like}"));
+        let found = self.client.get(class, &query, &[code]).await?;
+        Ok(found.objects.first().and_then(|object| object.text(code)).is_some_and(|value| value.contains(entity)))
+    }
+}
+
+/// The entity whose `&` is escaped most often (`&amp;lt;`, `&amp;amp;lt;`), where every `&` of the text
+/// begins such a one. Of a text that is escaped once more, it is the one that is certainly not stored.
+fn doubly_escaped_entity(text: &str) -> Option<String> {
+    let mut deepest: Option<(usize, &str)> = None;
+    for (at, _) in text.match_indices('&') {
+        let mut rest = text[at..].strip_prefix("&amp;")?;
+        let mut depth = 1;
+        while let Some(shorter) = rest.strip_prefix("amp;") {
+            (rest, depth) = (shorter, depth + 1);
+        }
+        let name = rest.split_once(';').map_or("", |(name, _)| name);
+        let is_entity =
+            (1..=10).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'#');
+        // `&amp;amp;` is itself an entity that is escaped.
+        let (depth, name) = match (is_entity, depth) {
+            (true, _) => (depth, name),
+            (false, 1) => return None,
+            (false, _) => (depth - 1, "amp"),
+        };
+        if deepest.is_none_or(|(most, _)| depth > most) {
+            deepest = Some((depth, name));
+        }
+    }
+    deepest.map(|(depth, name)| format!("&{}{name};", "amp;".repeat(depth)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::doubly_escaped_entity;
+
+    #[test]
+    fn only_a_text_whose_every_ampersand_is_escaped_once_more_is_suspected() {
+        assert_eq!(doubly_escaped_entity("<p>a &amp;lt; b &amp;amp; c</p>").as_deref(), Some("&amp;lt;"));
+        assert_eq!(doubly_escaped_entity("<p>a &amp;#39; b</p>").as_deref(), Some("&amp;#39;"));
+        assert_eq!(doubly_escaped_entity("<p>a &amp; b</p>"), None);
+        assert_eq!(doubly_escaped_entity("<p>a &lt; b &amp;lt;</p>"), None);
+        assert_eq!(doubly_escaped_entity("<p>a</p>"), None);
+    }
+
+    #[test]
+    fn the_entity_that_is_escaped_most_often_tells() {
+        assert_eq!(doubly_escaped_entity("a &amp;lt; b &amp;amp;lt; c &amp;gt;").as_deref(), Some("&amp;amp;lt;"));
+        assert_eq!(doubly_escaped_entity("a &amp;amp; b").as_deref(), Some("&amp;amp;"));
+        assert_eq!(doubly_escaped_entity("a &amp;amp;amp; b").as_deref(), Some("&amp;amp;amp;"));
+    }
+}

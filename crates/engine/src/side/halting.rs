@@ -1,0 +1,85 @@
+//! A side that halts over what was just read: passes that have read it already write nothing, also before the store
+//! knows of the halt. From then on the store says whether it stands still.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The halts of one side, by this process.
+#[derive(Default)]
+pub(crate) struct Halts(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    halted: Halted,
+    /// How many have begun and are with the store.
+    so_far: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+enum Halted {
+    #[default]
+    No,
+    /// The store does not know it yet.
+    BeingStored,
+    /// From here on the store decides. Where it refused the halt, the next look at that ticket finds it once more.
+    ByStore,
+}
+
+impl Halts {
+    /// One begins, which lasts at least until it is dropped.
+    pub(crate) fn begin(&self) -> Halting<'_> {
+        self.state().halted = Halted::BeingStored;
+        Halting(self)
+    }
+
+    pub(crate) fn is_halted(&self) -> bool {
+        self.state().halted != Halted::No
+    }
+
+    pub(crate) fn so_far(&self) -> u64 {
+        self.state().so_far
+    }
+
+    /// The store said that the side does not stand still, when it had halted so often.
+    pub(crate) fn go_on_unless_halted_since(&self, so_far: u64) {
+        let mut state = self.state();
+        if state.halted == Halted::ByStore && state.so_far == so_far {
+            state.halted = Halted::No;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A halt on its way to the store. Dropped, it is over, whatever the store said.
+#[must_use]
+pub(crate) struct Halting<'h>(&'h Halts);
+
+impl Drop for Halting<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.halted = Halted::ByStore;
+        // Whoever asked the store before has an old answer.
+        state.so_far += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_from_before_a_halt_does_not_end_it() {
+        let halts = Halts::default();
+        let before = halts.so_far();
+        let halting = halts.begin();
+        halts.go_on_unless_halted_since(halts.so_far());
+        assert!(halts.is_halted(), "the store was asked before it knew");
+        drop(halting);
+        halts.go_on_unless_halted_since(before);
+        assert!(halts.is_halted(), "the store had answered before it knew");
+        halts.go_on_unless_halted_since(halts.so_far());
+        assert!(!halts.is_halted());
+    }
+}

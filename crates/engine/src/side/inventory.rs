@@ -1,0 +1,121 @@
+//! Lists of a side: the linked tickets with their files, and up to where the side has changed.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use itop_bridge_core::mark::is_made_by_a_bridge;
+use itop_bridge_core::{Side, TicketKey};
+use itop_bridge_store::Pair;
+use itop_client::{Error, Object, Query, oql_quote};
+
+use crate::Shared;
+use crate::side::dates::earlier;
+use crate::side::failure::Failure;
+use crate::side::itop::Itop;
+use crate::side::read;
+
+/// Links looked at together.
+pub(crate) const PAGE: usize = 200;
+
+/// The attribute, and the store's name for a sweep's cursor.
+pub(crate) const LAST_UPDATE: &str = "last_update";
+
+/// A server time before any ticket's.
+pub(crate) const BEFORE_ALL: &str = "1970-01-01 00:00:00";
+
+/// What the audit found of one side.
+#[derive(Default)]
+pub(crate) struct Found {
+    /// Ticket id to reference.
+    pub tickets: HashMap<u64, String>,
+    /// Ticket id to its attachments.
+    pub files: HashMap<u64, HashSet<u64>>,
+    /// Those of them that no bridge made.
+    pub originals: HashMap<u64, HashSet<u64>>,
+}
+
+/// Where a side stands.
+pub(crate) struct Changes {
+    /// The highest ticket id.
+    pub highest: u64,
+    /// The latest `last_update`.
+    pub latest: String,
+    /// The tickets with a `last_update` in what a sweep that begins here looks back over.
+    pub tickets: Vec<(u64, String)>,
+}
+
+impl Shared {
+    pub(crate) async fn list(&self, itop: &Itop, pairs: &[&Pair], side: Side) -> Result<Found, Failure> {
+        let mut found = Found { tickets: self.list_tickets(itop, pairs, side).await?, ..Found::default() };
+        let mut by_class: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+        for key in pairs.iter().filter_map(|pair| key(pair, side)) {
+            by_class.entry(&key.class).or_default().push(key.id);
+        }
+        for (class, ids) in by_class {
+            let oql = format!(
+                "SELECT Attachment WHERE item_class = {} AND item_id IN ({})",
+                oql_quote(class),
+                read::join(ids.iter())
+            );
+            let answer = itop.client.get("Attachment", &Query::oql(oql), &["id", "item_id", "temp_id"]).await;
+            let files = self.noted(itop, "Attachment", answer).map_err(|error| Failure::of(itop, &error))?;
+            for object in files.objects {
+                let ticket = object.number("item_id").unwrap_or_default();
+                found.files.entry(ticket).or_default().insert(object.id);
+                if !is_made_by_a_bridge(object.text("temp_id").unwrap_or_default()) {
+                    found.originals.entry(ticket).or_default().insert(object.id);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Ticket id to reference.
+    pub(crate) async fn list_tickets(
+        &self,
+        itop: &Itop,
+        pairs: &[&Pair],
+        side: Side,
+    ) -> Result<HashMap<u64, String>, Failure> {
+        let ids: Vec<u64> = pairs.iter().filter_map(|pair| Some(key(pair, side)?.id)).collect();
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let answer = itop.client.get("Ticket", &Query::ids(&ids), &["id", "ref"]).await;
+        let tickets = self.noted(itop, "Ticket", answer).map_err(|error| Failure::of(itop, &error))?;
+        let of = |object: &Object| (object.id, object.text("ref").unwrap_or_default().to_owned());
+        Ok(tickets.objects.iter().map(of).collect())
+    }
+
+    /// iTop cannot be asked for the latest change, so it is searched among what changed since the newest
+    /// ticket did.
+    pub(crate) async fn latest_changes(&self, itop: &Itop) -> Result<Changes, Failure> {
+        let failed = |error: Error| Failure::of(itop, &error);
+        let highest = itop.find_highest_ticket().await;
+        let highest = self.noted(itop, "Ticket", highest).map_err(failed)?;
+        let answer = itop.client.get("Ticket", &Query::ids(&[highest]), &["last_update"]).await;
+        let mut newest = self.noted(itop, "Ticket", answer).map_err(failed)?;
+        self.in_iso(itop, &mut newest.objects).await;
+        let newest = newest.objects.first().and_then(|object| object.text("last_update")).unwrap_or_default();
+        if newest.is_empty() {
+            // No ticket at all.
+            return Ok(Changes { highest, latest: BEFORE_ALL.to_owned(), tickets: Vec::new() });
+        }
+        let from = earlier(newest, self.timing.cursor_overlap_seconds);
+        let query = Query::oql(format!("SELECT Ticket WHERE last_update >= {}", oql_quote(&from)));
+        let answer = itop.client.get("Ticket", &query, &["id", "last_update"]).await;
+        let mut found = self.noted(itop, "Ticket", answer).map_err(failed)?;
+        self.in_iso(itop, &mut found.objects).await;
+        let of = |object: &itop_client::Object| object.text("last_update").unwrap_or_default().to_owned();
+        let tickets: Vec<(u64, String)> = found.objects.iter().map(|object| (object.id, of(object))).collect();
+        let latest = tickets.iter().map(|(_, last_update)| last_update.as_str()).max().unwrap_or(newest).to_owned();
+        Ok(Changes { highest, latest, tickets })
+    }
+}
+
+/// The ticket of a pair on this side.
+pub(crate) fn key(pair: &Pair, side: Side) -> Option<&TicketKey> {
+    match side {
+        Side::External => Some(&pair.external),
+        Side::Internal => pair.internal.as_ref(),
+    }
+}

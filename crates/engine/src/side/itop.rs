@@ -1,0 +1,511 @@
+//! One iTop as the engine sees it: its client, and what was learnt about it while working.
+//!
+//! What is learnt (attributes that a class does not have, whether an attribute is plain text or HTML, whether it is
+//! escaped when it is read, the highest ticket id, the zone of its times) is kept in memory: after a restart it costs
+//! a call to learn again, and never an error.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use itop_bridge_core::Side;
+use itop_bridge_core::words::Console;
+use itop_bridge_store::Instance;
+use itop_bridge_text::date_format::DateFormat;
+use itop_bridge_text::room::Room;
+use itop_client::{Client, Error, ErrorClass, Found, Object, Query, Written};
+use tokio::sync::{Notify, OnceCell};
+
+use crate::side::breaker::Breaker;
+use crate::side::dates::Dates;
+use crate::side::dates::is_back;
+use crate::side::halting::Halts;
+use crate::side::instants::{Listed, Offsets};
+use crate::side::login::LoginSource;
+use crate::side::room::LearntRoom;
+use crate::side::throttle::Throttled;
+use crate::side::unreadable::{Loaded, Unreadable};
+use crate::side::zone::{self, Learnt};
+
+pub struct Itop {
+    /// As the configuration calls it.
+    pub name: String,
+    pub instance: Instance,
+    pub client: Client,
+    /// Where its own links lead.
+    console: Mutex<Console>,
+    /// A call that was sent may land until so long after.
+    pub settle_ms: i64,
+    /// A call ends after so long without a byte.
+    pub timeout_ms: i64,
+    /// The zone that the server's times are in, where the configuration says it.
+    pub time_zone: Option<jiff::tz::TimeZone>,
+    /// How it prints dates, where the configuration says it.
+    pub stated_date_format: Option<DateFormat>,
+    /// Where its log-in comes from.
+    pub(crate) login_source: Option<Arc<dyn LoginSource>>,
+    /// iTop has refused the log-in, and has not let it in since.
+    pub(crate) login_is_refused: AtomicBool,
+    /// Who learns how it prints dates; others wait for that.
+    pub(crate) learning_dates: tokio::sync::Mutex<()>,
+    dates: Mutex<Dates>,
+    offsets: Mutex<Offsets>,
+    last_listed: Mutex<Option<Listed>>,
+    /// The `last_update` of tickets that were read lately, and the server's time of the answer.
+    read_lately: Mutex<HashMap<u64, (String, i64)>>,
+    known: Mutex<Known>,
+    breaker: Mutex<Breaker>,
+    pub(crate) halts: Halts,
+    /// The store's witnesses of an earlier process were asked for.
+    pub(crate) knows_witnesses: OnceCell<()>,
+    /// Wakes the prober when the breaker came to want a probe.
+    pub(crate) trouble: Notify,
+}
+
+#[derive(Default)]
+struct Known {
+    missing: HashMap<String, BTreeSet<String>>,
+    formats: HashMap<(String, String), Format>,
+    /// Attributes, by class and code, whose text is answered with every `&` escaped once more.
+    escaped: BTreeSet<(String, String)>,
+    highest_ticket: u64,
+    /// Of the server's times from UTC.
+    offset: Option<Learnt>,
+    room: LearntRoom,
+    seen: HashMap<u64, Seen>,
+    /// Attachments that a sweep has met, within what it looks back over.
+    attachments: BTreeSet<u64>,
+    /// How often this iTop answered.
+    answers: u64,
+    unreadable: HashMap<(Loaded, u64), Unreadable>,
+    throttled: Option<Throttled>,
+    sweeps: Sweeps,
+}
+
+/// When the side was swept last, and is to be next.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Sweeps {
+    pub last_ms: Option<i64>,
+    pub next_ms: Option<i64>,
+}
+
+/// How a text attribute is held: it differs between iTop's versions (`solution` is plain in 3.1 and
+/// HTML in 3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Plain,
+    Html,
+}
+
+/// The last `last_update` that a pass has read.
+struct Seen {
+    last_update: String,
+    first_met_ms: i64,
+    settled: bool,
+}
+
+impl Itop {
+    pub fn new(name: String, instance: Instance, client: Client, settle_ms: i64, timeout_ms: i64) -> Itop {
+        let (known, breaker) = (Mutex::default(), Mutex::default());
+        let console = Mutex::new(Console::at(client.base_url()));
+        let (halts, knows_witnesses, trouble) = (Halts::default(), OnceCell::new(), Notify::new());
+        Itop {
+            name,
+            instance,
+            client,
+            console,
+            settle_ms,
+            timeout_ms,
+            time_zone: None,
+            stated_date_format: None,
+            login_source: None,
+            login_is_refused: AtomicBool::new(false),
+            learning_dates: tokio::sync::Mutex::default(),
+            dates: Mutex::default(),
+            offsets: Mutex::default(),
+            last_listed: Mutex::default(),
+            read_lately: Mutex::default(),
+            known,
+            breaker,
+            halts,
+            knows_witnesses,
+            trouble,
+        }
+    }
+
+    /// Where a log-in that is refused is mended.
+    pub fn with_login_from(self, source: Arc<dyn LoginSource>) -> Itop {
+        Itop { login_source: Some(source), ..self }
+    }
+
+    /// Where its own links lead.
+    pub fn console(&self) -> Console {
+        self.console.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// It calls itself so in what it prints.
+    pub fn is_also_at(&self, url: &str, other: &Console) {
+        if self.console.lock().unwrap_or_else(PoisonError::into_inner).is_also_at(url, other) {
+            tracing::info!(
+                side = self.name,
+                url,
+                "this iTop also uses this address for itself: links to it cross as words"
+            );
+        }
+    }
+
+    /// The zone of the server's times, where the configuration says it.
+    pub fn in_time_zone(self, time_zone: Option<jiff::tz::TimeZone>) -> Itop {
+        Itop { time_zone, ..self }
+    }
+
+    /// How it prints dates, where the configuration says it.
+    pub fn in_date_format(self, stated: Option<DateFormat>) -> Itop {
+        if let Some(format) = &stated {
+            self.prints_dates_as(format.clone());
+        }
+        Itop { stated_date_format: stated, ..self }
+    }
+
+    pub(crate) fn dates(&self) -> MutexGuard<'_, Dates> {
+        self.dates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn offsets(&self) -> MutexGuard<'_, Offsets> {
+        self.offsets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the last sweep of this process listed.
+    pub(crate) fn last_listed(&self) -> MutexGuard<'_, Option<Listed>> {
+        self.last_listed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn read_lately(&self) -> MutexGuard<'_, HashMap<u64, (String, i64)>> {
+        self.read_lately.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A time of this iTop's, as it prints it, for people of the other side: with its zone, where that is
+    /// configured or learnt.
+    pub fn print_time(&self, date: &str) -> String {
+        zone::print(date, self.time_zone.as_ref(), self.known().offset.as_ref())
+    }
+
+    /// A moment of the bridge's own clock, as this iTop's people would write it.
+    pub fn print_moment(&self, ms: i64) -> String {
+        zone::print_moment(ms, self.time_zone.as_ref(), self.known().offset.as_ref())
+    }
+
+    /// A create was answered: `created` is the attribute with iTop's own time of it. Answers what is news.
+    pub(crate) fn learn_offset(&self, written: &Written, created: &str) -> Option<Learnt> {
+        let (created, date) = (written.object.text(created)?, written.date.as_deref()?);
+        let newer = Learnt::from(created, date)?;
+        let mut known = self.known();
+        let before = known.offset.take();
+        let learnt = Learnt::then(before.clone(), newer);
+        known.offset = Some(learnt.clone());
+        (before.as_ref() != Some(&learnt)).then_some(learnt)
+    }
+
+    /// How much of a text an attribute takes.
+    pub fn room(&self, class: &str, code: &str) -> Room {
+        self.known().room.of(class, code)
+    }
+
+    /// Answers all that is known by then.
+    pub(crate) fn learn_room(&self, learn: impl FnOnce(&mut LearntRoom)) -> LearntRoom {
+        let mut known = self.known();
+        learn(&mut known.room);
+        known.room.clone()
+    }
+
+    pub(crate) fn remember_offset(&self, learnt: Learnt) {
+        self.known().offset.get_or_insert(learnt);
+    }
+
+    pub fn side(&self) -> Side {
+        self.instance.side()
+    }
+
+    /// Its section of the configuration, as an advice names it.
+    pub(crate) fn section(&self) -> String {
+        match &self.instance {
+            Instance::Internal => "[internal]".to_owned(),
+            Instance::External(name) => format!("[external.{name}]"),
+        }
+    }
+
+    pub fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads objects with those of the attributes that the class has. An attribute that iTop does not
+    /// know is left out from then on.
+    pub async fn read(&self, class: &str, query: &Query, attributes: &BTreeSet<String>) -> Result<Found, Error> {
+        loop {
+            let wanted = self.present(class, attributes);
+            let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
+            match self.client.get(class, query, &wanted).await {
+                Err(error) if self.learn_missing(class, &error, &wanted) => {}
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Those of the attributes that the class is not known to lack.
+    pub fn present(&self, class: &str, attributes: &BTreeSet<String>) -> BTreeSet<String> {
+        let known = self.known();
+        match known.missing.get(class) {
+            Some(missing) => attributes.difference(missing).cloned().collect(),
+            None => attributes.clone(),
+        }
+    }
+
+    pub fn has_attribute(&self, class: &str, code: &str) -> bool {
+        !self.known().missing.get(class).is_some_and(|missing| missing.contains(code))
+    }
+
+    /// Whether the error names an attribute that was sent or asked for and that the class lacks. Calls
+    /// at the same time learn it together.
+    pub fn learn_missing(&self, class: &str, error: &Error, sent: &[&str]) -> bool {
+        match &error.class {
+            ErrorClass::UnknownAttribute { attribute } if sent.contains(&attribute.as_str()) => {
+                if self.known().missing.entry(class.to_owned()).or_default().insert(attribute.clone()) {
+                    tracing::info!(itop = %self.name, class, attribute, "this class does not have the attribute; it is left out");
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
+    pub fn format(&self, class: &str, code: &str) -> Option<Format> {
+        self.known().formats.get(&(class.to_owned(), code.to_owned())).copied()
+    }
+
+    pub fn learn_format(&self, class: &str, code: &str, format: Format) {
+        self.known().formats.insert((class.to_owned(), code.to_owned()), format);
+    }
+
+    pub fn escapes_once_more(&self, class: &str, code: &str) -> bool {
+        self.known().escaped.contains(&(class.to_owned(), code.to_owned()))
+    }
+
+    pub fn learn_escaping_once_more(&self, class: &str, code: &str) {
+        self.known().escaped.insert((class.to_owned(), code.to_owned()));
+    }
+
+    /// An object's attributes as text, as the side stores them; an attribute that is no text is left
+    /// out.
+    pub async fn texts(
+        &self,
+        object: &Object,
+        attributes: &BTreeSet<String>,
+    ) -> Result<BTreeMap<String, String>, Error> {
+        let mut texts = BTreeMap::new();
+        for code in attributes {
+            if let Some(text) = object.text(code) {
+                texts.insert(code.clone(), self.as_stored(&object.class, object.id, code, text).await?);
+            }
+        }
+        Ok(texts)
+    }
+
+    /// The highest ticket id met so far: what is created after has a higher one.
+    pub fn highest_ticket(&self) -> u64 {
+        self.known().highest_ticket
+    }
+
+    pub fn met_ticket(&self, id: u64) {
+        let mut known = self.known();
+        known.highest_ticket = known.highest_ticket.max(id);
+    }
+
+    /// A ticket is gone that stood: where a backup was restored, ids are given out again, and the highest that
+    /// was met says nothing.
+    pub fn ids_may_start_over(&self) {
+        self.known().highest_ticket = 0;
+    }
+
+    /// The highest ticket id, asked of iTop.
+    pub async fn find_highest_ticket(&self) -> Result<u64, Error> {
+        let highest = self.climb("Ticket", self.highest_ticket()).await?;
+        self.met_ticket(highest);
+        Ok(highest)
+    }
+
+    /// The highest attachment id, asked of iTop.
+    pub async fn find_highest_attachment(&self) -> Result<u64, Error> {
+        self.climb("Attachment", 0).await
+    }
+
+    /// iTop cannot sort, so this climbs from one id found to the next, in steps that double, and starts
+    /// small again when a step went too far.
+    async fn climb(&self, class: &str, mut low: u64) -> Result<u64, Error> {
+        let mut step = 1;
+        loop {
+            let query = Query::oql(format!("SELECT {class} WHERE id >= {}", low.saturating_add(step))).limit(1);
+            let found = self.client.get(class, &query, &["id"]).await?;
+            match found.objects.first() {
+                Some(object) if object.id > low => {
+                    low = object.id;
+                    step *= 2;
+                }
+                _ if step > 1 => step = 1,
+                _ => return Ok(low),
+            }
+        }
+    }
+
+    /// A pass has read this `last_update`. iTop's times are whole seconds: the value counts as seen only
+    /// when it was read a while after it first appeared, since a second change may hide in its second. Answers the
+    /// one that was seen before where the ticket went back: then that stays.
+    pub fn saw(&self, ticket: u64, last_update: &str, now_ms: i64, settle_ms: i64, overlap: i64) -> Option<String> {
+        let settle_ms = settle_ms + self.unseen_for_ms();
+        let mut known = self.known();
+        match known.seen.get_mut(&ticket) {
+            Some(seen) if seen.last_update == last_update => {
+                seen.settled |= now_ms - seen.first_met_ms >= settle_ms;
+            }
+            Some(seen) if is_back(&seen.last_update, last_update, overlap) => return Some(seen.last_update.clone()),
+            _ => {
+                let seen = Seen { last_update: last_update.to_owned(), first_met_ms: now_ms, settled: false };
+                known.seen.insert(ticket, seen);
+            }
+        }
+        None
+    }
+
+    /// The side was restored from a backup: what was seen is no measure any more.
+    pub fn forget_all_seen(&self) {
+        let mut known = self.known();
+        known.seen.clear();
+        // Ids are given out again, and the highest that was met says nothing.
+        known.highest_ticket = 0;
+    }
+
+    /// Whether it asked for fewer calls and has not answered since.
+    pub(crate) fn throttled(&self) -> Option<Throttled> {
+        self.known().throttled.clone()
+    }
+
+    pub(crate) fn sweeps(&self) -> Sweeps {
+        self.known().sweeps
+    }
+
+    /// It was swept just now, or left in peace, and is to be swept next then.
+    pub(crate) fn swept(&self, at_ms: Option<i64>, next_ms: i64) {
+        let sweeps = &mut self.known().sweeps;
+        *sweeps = Sweeps { last_ms: at_ms.or(sweeps.last_ms), next_ms: Some(next_ms) };
+    }
+
+    pub(crate) fn set_throttled(&self, throttled: Option<Throttled>) {
+        self.known().throttled = throttled;
+    }
+
+    /// A call came back with an answer of iTop's own.
+    pub(crate) fn has_answered_again(&self) {
+        let mut known = self.known();
+        known.answers = known.answers.wrapping_add(1);
+    }
+
+    /// The contents of an object did not come. Between two tries no more than `most_ms` counts.
+    pub(crate) fn could_not_read(&self, what: Loaded, id: u64, now_ms: i64, most_ms: i64) -> Unreadable {
+        let mut known = self.known();
+        let answers_before = known.answers;
+        let fresh = Unreadable { since_ms: now_ms, last_ms: now_ms, waited_ms: 0, times: 1, answers_before };
+        let known = known.unreadable.entry((what, id)).or_insert(fresh);
+        if known.answers_before != answers_before {
+            // The first may have been the beginning of an outage: that time does not count.
+            if known.times == 1 {
+                (known.since_ms, known.last_ms) = (now_ms, now_ms);
+            }
+            known.waited_ms += (now_ms - known.last_ms).clamp(0, most_ms);
+            known.last_ms = now_ms;
+            (known.times, known.answers_before) = (known.times.saturating_add(1), answers_before);
+        }
+        *known
+    }
+
+    pub(crate) fn could_read(&self, what: Loaded, id: u64) {
+        self.known().unreadable.remove(&(what, id));
+    }
+
+    /// Whether a pass has seen the ticket in this state for good.
+    pub fn has_seen(&self, ticket: u64, last_update: &str) -> bool {
+        let is_it = |seen: &Seen| seen.settled && seen.last_update == last_update;
+        // A date that could not be read may be any.
+        !last_update.is_empty() && self.known().seen.get(&ticket).is_some_and(is_it)
+    }
+
+    /// The `last_update` that was seen last of this ticket.
+    pub(crate) fn last_seen(&self, ticket: u64) -> Option<String> {
+        self.known().seen.get(&ticket).map(|seen| seen.last_update.clone())
+    }
+
+    /// What was seen was printed in another format.
+    pub(crate) fn forget_seen_dates(&self) {
+        self.known().seen.clear();
+    }
+
+    /// A sweep has met this `last_update`, and the ticket is marked.
+    pub fn met(&self, ticket: u64, last_update: &str, now_ms: i64) {
+        let mut known = self.known();
+        if known.seen.get(&ticket).is_none_or(|seen| seen.last_update != last_update) {
+            let seen = Seen { last_update: last_update.to_owned(), first_met_ms: now_ms, settled: false };
+            known.seen.insert(ticket, seen);
+        }
+    }
+
+    /// A pass has asked for the ticket, and it does not fit: what a sweep met of it is seen.
+    pub fn does_not_fit(&self, ticket: u64, now_ms: i64, settle_ms: i64) {
+        let settle_ms = settle_ms + self.unseen_for_ms();
+        if let Some(seen) = self.known().seen.get_mut(&ticket) {
+            seen.settled |= now_ms - seen.first_met_ms >= settle_ms;
+        }
+    }
+
+    /// What stood so when the bridge was connected needs no look.
+    pub fn stood_before(&self, ticket: u64, last_update: &str) {
+        let seen = Seen { last_update: last_update.to_owned(), first_met_ms: 0, settled: true };
+        self.known().seen.insert(ticket, seen);
+    }
+
+    /// A witness of an earlier process: asked for before anything else is seen.
+    pub fn stood_at(&self, ticket: u64, last_update: &str, now_ms: i64) {
+        let seen = Seen { last_update: last_update.to_owned(), first_met_ms: now_ms, settled: false };
+        self.known().seen.entry(ticket).or_insert(seen);
+    }
+
+    /// The tickets that were seen with a `last_update` that a sweep looks back over.
+    pub fn seen(&self) -> BTreeMap<u64, String> {
+        self.known().seen.iter().map(|(ticket, seen)| (*ticket, seen.last_update.clone())).collect()
+    }
+
+    pub fn forget_seen(&self, gone: &BTreeMap<u64, String>) {
+        self.known().seen.retain(|ticket, _| !gone.contains_key(ticket));
+    }
+
+    pub fn has_met_attachment(&self, id: u64) -> bool {
+        self.known().attachments.contains(&id)
+    }
+
+    /// A sweep has met these attachments, and their tickets are marked where that is needed.
+    pub fn met_attachments(&self, ids: impl IntoIterator<Item = u64>) {
+        self.known().attachments.extend(ids);
+    }
+
+    /// Forgets attachments with a lower id: a sweep does not look back so far.
+    pub fn forget_attachments_below(&self, id: u64) {
+        let mut known = self.known();
+        known.attachments = known.attachments.split_off(&id);
+    }
+
+    /// Forgets what was seen with an earlier `last_update`: a sweep does not look back so far.
+    pub fn forget_seen_before(&self, last_update: &str) {
+        self.known().seen.retain(|_, seen| seen.last_update.as_str() >= last_update);
+    }
+}

@@ -1,0 +1,18 @@
+//! One iTop: its client, what was learnt about it, and how its answers are read.
+
+pub(crate) mod breaker;
+pub(crate) mod dates;
+pub(crate) mod escaping;
+pub(crate) mod failure;
+pub(crate) mod halting;
+pub(crate) mod instants;
+pub(crate) mod inventory;
+pub(crate) mod itop;
+pub(crate) mod login;
+pub(crate) mod read;
+pub(crate) mod refused_size;
+pub(crate) mod room;
+pub(crate) mod sights;
+pub(crate) mod throttle;
+pub(crate) mod unreadable;
+pub(crate) mod zone;

@@ -1,0 +1,379 @@
+//! Reading: the dirty tickets of one side and class together, with chosen attributes, and the lists of
+//! their attachments without contents.
+
+use std::collections::{BTreeSet, HashMap};
+
+use itop_bridge_core::document::report_attributes;
+use itop_bridge_core::parents::{PARENT_ATTRIBUTES, ParentKey, parent_attributes};
+use itop_bridge_core::policy::{ParentEntries, Policy, StatusToExternal};
+use itop_bridge_core::ticket::is_external_key;
+use itop_bridge_core::{File, FileContent, LogName, MadeBy, Side, Ticket, TicketMark};
+use itop_bridge_text::log_entries::entries;
+use itop_client::{Client, Contents, Error, ErrorClass, Object, Query};
+use sha2::{Digest, Sha256};
+
+use crate::side::failure::Failure;
+use crate::side::itop::Itop;
+use crate::suspension::say_over;
+use crate::{Lane, Shared};
+
+/// A ticket as it was read, and what only a ticket without a link is asked for.
+#[derive(Debug, Clone)]
+pub struct Read {
+    pub ticket: Ticket,
+    /// The first entry of the private log, where it was asked for.
+    pub first_entry: Option<String>,
+}
+
+/// By ticket id; a ticket that is not there is `None`.
+pub type Reads = HashMap<u64, Result<Option<Read>, Error>>;
+
+/// What to read of tickets.
+#[derive(Debug, Clone)]
+pub struct Wanted<'a> {
+    pub class: &'a str,
+    pub attributes: BTreeSet<String>,
+    /// An OQL condition that the tickets must fit.
+    pub condition: Option<String>,
+}
+
+const ALWAYS: [&str; 4] = ["id", "ref", "status", "last_update"];
+
+/// What a pass needs of an external ticket: the bridged fields, and what a stimulus would be told.
+pub fn external_attributes(policy: &Policy, class: &str) -> BTreeSet<String> {
+    let asked = policy.internal_lifecycle.iter().flat_map(|lifecycle| lifecycle.asked_anywhere());
+    let told = asked.filter(|code| !is_external_key(code)).map(str::to_owned);
+    // Its organisation, which its attachments carry too; and its own persons and teams, where it is driven.
+    let driven = policy.external_lifecycle.iter().filter(|_| policy.status_to_external == StatusToExternal::Apply);
+    let own = driven.flat_map(|lifecycle| lifecycle.asked_anywhere()).map(str::to_owned).chain(["org_id".to_owned()]);
+    policy
+        .fields
+        .iter()
+        .cloned()
+        .chain(mandatory())
+        .chain(told)
+        .chain(own)
+        .chain(logs(policy, Side::External))
+        .chain(made(policy, Side::External))
+        .chain(parents(policy, Side::External, class))
+        .collect()
+}
+
+fn logs(policy: &Policy, side: Side) -> impl Iterator<Item = String> {
+    policy.logs.iter().filter(move |(from, _)| *from == side).map(|(_, log)| log.attribute().to_owned())
+}
+
+/// What a pass needs of an internal ticket: the bridged fields, its own persons and teams, and its
+/// organisation, which its attachments carry too.
+pub fn internal_attributes(policy: &Policy) -> BTreeSet<String> {
+    let asked = policy.internal_lifecycle.iter().flat_map(|lifecycle| lifecycle.asked_anywhere());
+    let own = asked.map(str::to_owned).chain(["org_id".to_owned()]);
+    let reports = policy.status_to_external == StatusToExternal::Report;
+    let reported = policy.internal_lifecycle.iter().filter(|_| reports).flat_map(report_attributes);
+    let reported = reported.map(str::to_owned);
+    let told = policy.fields.iter().cloned().chain(mandatory()).chain(own);
+    let told = told.chain(reported).chain(logs(policy, Side::Internal)).chain(made(policy, Side::Internal));
+    told.chain(parents(policy, Side::Internal, &policy.internal_class)).collect()
+}
+
+/// What names the tickets from which iTop copies entries into this one's logs.
+fn parents<'a>(policy: &'a Policy, side: Side, class: &'a str) -> impl Iterator<Item = String> + 'a {
+    let asks = policy.parent_entries == ParentEntries::Keep && logs(policy, side).next().is_some();
+    let attributes = if asks { parent_attributes(class) } else { &[] };
+    attributes.iter().map(|(code, _)| (*code).to_owned())
+}
+
+/// What tells a ticket from another one that has its id and reference.
+fn made(policy: &Policy, side: Side) -> Option<String> {
+    Some(policy.lifecycle(side)?.made_attribute()?.to_owned())
+}
+
+fn mandatory() -> [String; 2] {
+    ["title".to_owned(), "description".to_owned()]
+}
+
+impl Shared {
+    /// Reads tickets of one class together. A batch that fails is halved down to the one ticket whose
+    /// data iTop cannot answer, so that it does not stop the others.
+    pub(crate) async fn read_tickets(&self, itop: &Itop, wanted: &Wanted<'_>, ids: &[u64]) -> Reads {
+        if ids.is_empty() {
+            return Reads::new();
+        }
+        let mut attributes = wanted.attributes.clone();
+        attributes.extend(ALWAYS.map(str::to_owned));
+        // What is known is at least as old as the question: a call may take long to answer.
+        let now = self.now_ms();
+        match itop.read(wanted.class, &query(wanted, ids), &attributes).await {
+            Ok(mut found) => {
+                self.answered(itop);
+                self.may_read(itop, wanted.class);
+                self.tickets_in_iso(itop, &mut found).await;
+                let mut reads: Reads = ids.iter().map(|id| (*id, Ok(None))).collect();
+                for object in &found.objects {
+                    let read = self.ticket(itop, object, &attributes, now).await;
+                    reads.insert(object.id, read.map(Some));
+                }
+                for id in reads.iter().filter_map(|(id, read)| matches!(read, Ok(None)).then_some(*id)) {
+                    itop.does_not_fit(id, now, self.timing.seen_settle_ms);
+                }
+                reads
+            }
+            Err(error) if ids.len() > 1 && may_be_of_one(&error) && itop.breaker().down().is_none() => {
+                let (left, right) = ids.split_at(ids.len() / 2);
+                let mut reads = Box::pin(self.read_tickets(itop, wanted, left)).await;
+                reads.extend(Box::pin(self.read_tickets(itop, wanted, right)).await);
+                reads
+            }
+            Err(error) => {
+                self.call_failed(itop, &error);
+                ids.iter().map(|id| (*id, Err(error.clone()))).collect()
+            }
+        }
+    }
+
+    async fn ticket(
+        &self,
+        itop: &Itop,
+        object: &Object,
+        attributes: &BTreeSet<String>,
+        now_ms: i64,
+    ) -> Result<Read, Error> {
+        let text = |code: &str| object.text(code).unwrap_or_default().to_owned();
+        let last_update = text("last_update");
+        self.saw(itop, object, &last_update, now_ms).await;
+        itop.met_ticket(object.id);
+        let logs = LogName::ALL.into_iter().filter(|log| attributes.contains(log.attribute()));
+        let logs = logs.filter_map(|log| Some((log, entries(object.log(log.attribute())?))));
+        Ok(Read {
+            first_entry: first_entry(object),
+            ticket: Ticket {
+                class: object.class.clone(),
+                id: object.id,
+                reference: text("ref"),
+                status: text("status"),
+                attributes: itop.texts(object, attributes).await?,
+                abroad: itop.unread_dates(object, attributes),
+                files: None,
+                logs: logs.collect(),
+                parents: named_by(object, attributes),
+                family: None,
+                read_at_ms: now_ms,
+            },
+        })
+    }
+
+    /// The attachments of tickets of one class, without contents, each with its mark where it is this
+    /// pair's own.
+    pub(crate) async fn list_files(
+        &self,
+        itop: &Itop,
+        class: &str,
+        marks: &HashMap<u64, TicketMark>,
+    ) -> Result<HashMap<u64, Vec<File>>, Error> {
+        let mut files: HashMap<u64, Vec<File>> = marks.keys().map(|id| (*id, Vec::new())).collect();
+        if marks.is_empty() {
+            return Ok(files);
+        }
+        let ids: BTreeSet<u64> = marks.keys().copied().collect();
+        let oql = format!(
+            "SELECT Attachment WHERE item_class = {} AND item_id IN ({})",
+            itop_client::oql_quote(class),
+            join(ids.iter())
+        );
+        let answer = itop.client.get("Attachment", &Query::oql(oql), &["id", "item_id", "temp_id"]).await;
+        let found = self.noted(itop, "Attachment", answer)?;
+        for object in &found.objects {
+            let Some(of) = object.number("item_id") else { continue };
+            let (Some(mark), Some(list)) = (marks.get(&of), files.get_mut(&of)) else { continue };
+            let made_by = MadeBy::of(object.text("temp_id").unwrap_or_default(), mark);
+            list.push(File { id: object.id, made_by, content: None, announced: false });
+        }
+        for list in files.values_mut() {
+            list.sort_by_key(|file| file.id);
+        }
+        Ok(files)
+    }
+
+    /// A ticket of any class: its id and its class.
+    pub(crate) async fn ticket_where(&self, itop: &Itop, condition: &str) -> Result<Option<(u64, String)>, Failure> {
+        let query = Query::oql(format!("SELECT Ticket WHERE {condition}"));
+        let answer = itop.client.get("Ticket", &query, &["id", "finalclass"]).await;
+        let found = self.noted(itop, "Ticket", answer).map_err(|error| Failure::of(itop, &error))?;
+        let class = |object: &Object| object.text("finalclass").unwrap_or(&object.class).to_owned();
+        Ok(found.objects.first().map(|object| (object.id, class(object))))
+    }
+
+    /// Attachments with their contents: together where they fit into one answer, else in halves. One that alone
+    /// is larger is left out.
+    pub(crate) async fn read_with_contents(
+        &self,
+        itop: &Itop,
+        ids: &[u64],
+        max_bytes: u64,
+    ) -> Result<Vec<Object>, Failure> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let query = Query::ids(ids).contents_up_to(max_bytes);
+        match itop.client.get("Attachment", &query, &["id", "contents"]).await {
+            Err(error) if error.class == ErrorClass::TooLarge && ids.len() == 1 => Ok(Vec::new()),
+            Err(error) if error.class == ErrorClass::TooLarge => {
+                let (some, others) = ids.split_at(ids.len() / 2);
+                let mut all = Box::pin(self.read_with_contents(itop, some, max_bytes)).await?;
+                all.extend(Box::pin(self.read_with_contents(itop, others, max_bytes)).await?);
+                Ok(all)
+            }
+            answer => {
+                let found = self.noted(itop, "Attachment", answer).map_err(|error| Failure::of(itop, &error))?;
+                Ok(found.objects)
+            }
+        }
+    }
+
+    /// An attachment with its contents; `None` where it is gone.
+    pub(crate) async fn read_contents(
+        &self,
+        itop: &Itop,
+        client: &Client,
+        id: u64,
+        max_bytes: u64,
+    ) -> Result<Option<ReadContents>, Error> {
+        let answer = self.fetch_contents(client, id, max_bytes).await;
+        self.noted(itop, "Attachment", answer)
+    }
+
+    pub(crate) async fn fetch_contents(
+        &self,
+        client: &Client,
+        id: u64,
+        max_bytes: u64,
+    ) -> Result<Option<ReadContents>, Error> {
+        let query = Query::ids(&[id]).contents_up_to(max_bytes);
+        let found = match client.get("Attachment", &query, &["id", "item_id", "contents"]).await {
+            Err(error) if error.class == ErrorClass::TooLarge => return too_large_to_read(client, id).await,
+            answer => answer?,
+        };
+        Ok(found.objects.first().and_then(|object| {
+            let item = object.number("item_id").unwrap_or_default();
+            Some(ReadContents { item, contents: object.contents("contents")?.clone(), too_large: false })
+        }))
+    }
+
+    /// Notes how reading objects of a class ended.
+    pub(crate) fn noted<T>(&self, itop: &Itop, class: &str, answer: Result<T, Error>) -> Result<T, Error> {
+        self.heard(itop, &answer);
+        if answer.is_ok() {
+            self.may_read(itop, class);
+        }
+        answer
+    }
+
+    /// Objects of this class could be read: whatever kept them from it is over.
+    pub(crate) fn may_read(&self, itop: &Itop, class: &str) {
+        say_over(self.suspensions().was_read(&itop.name, class).as_slice());
+    }
+
+    /// Notes with the side's breaker how a call ended.
+    pub(crate) fn heard<T>(&self, itop: &Itop, answer: &Result<T, Error>) {
+        match answer {
+            Ok(_) => self.answered(itop),
+            Err(error) => self.call_failed(itop, error),
+        }
+    }
+}
+
+/// The parents that a ticket names in these attributes.
+pub(crate) fn named_by(object: &Object, attributes: &BTreeSet<String>) -> Vec<ParentKey> {
+    let asked = PARENT_ATTRIBUTES.iter().filter(|(code, _)| attributes.contains(*code));
+    let key = |(code, class): &(&str, &str)| {
+        let id = object.number(code).filter(|id| *id > 0)?;
+        Some(ParentKey { class: (*class).to_owned(), id })
+    };
+    asked.filter_map(key).collect()
+}
+
+/// Whether one ticket of a batch can be to blame: iTop refused the read, or broke over it, or there was too
+/// much to read at once. A side that is not reached or under maintenance has no such ticket.
+fn may_be_of_one(error: &Error) -> bool {
+    const UNAVAILABLE: u16 = 503;
+    match error.class {
+        ErrorClass::Refused | ErrorClass::TooLarge | ErrorClass::WrongAddress { .. } => true,
+        ErrorClass::Transient => error.http_status.is_some_and(|status| status != UNAVAILABLE),
+        _ => false,
+    }
+}
+
+/// What the private log begins with, where it was asked for.
+pub fn first_entry(object: &Object) -> Option<String> {
+    Some(object.log("private_log")?.into_iter().next()?.message)
+}
+
+/// The mark in it.
+pub fn first_mark(object: &Object) -> Option<TicketMark> {
+    TicketMark::find(&first_entry(object)?)
+}
+
+/// An attachment's contents, and the ticket that it hangs on.
+#[derive(Debug, Clone)]
+pub struct ReadContents {
+    pub item: u64,
+    pub contents: Contents,
+    /// Too large to be read: the data is left out, and the name is made up.
+    pub too_large: bool,
+}
+
+impl ReadContents {
+    pub fn fingerprint(&self) -> FileContent {
+        fingerprint(&self.contents)
+    }
+}
+
+/// An attachment whose contents do not fit into memory. iTop tells a name only together with the data.
+async fn too_large_to_read(client: &Client, id: u64) -> Result<Option<ReadContents>, Error> {
+    let found = client.get("Attachment", &Query::ids(&[id]), &["id", "item_id"]).await?;
+    Ok(found.objects.first().map(|object| {
+        let item = object.number("item_id").unwrap_or_default();
+        let contents = Contents::new("".into(), format!("attachment {id}"), "too large");
+        ReadContents { item, contents, too_large: true }
+    }))
+}
+
+/// What tells these contents from others. The data is hashed as base64, without decoding it: iTop
+/// always writes the one canonical form.
+pub fn fingerprint(contents: &Contents) -> FileContent {
+    let hash = Sha256::digest(contents.data.as_str().as_bytes());
+    FileContent {
+        hash: hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect(),
+        name: contents.filename.clone(),
+        mimetype: contents.mimetype.clone(),
+    }
+}
+
+fn query(wanted: &Wanted<'_>, ids: &[u64]) -> Query {
+    match &wanted.condition {
+        None => Query::ids(ids),
+        Some(condition) => {
+            let class = wanted.class;
+            Query::oql(format!("SELECT {class} WHERE id IN ({}) AND ({condition})", join(ids.iter())))
+        }
+    }
+}
+
+pub fn join<'a>(ids: impl Iterator<Item = &'a u64>) -> String {
+    ids.map(u64::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// The marks of pairs, by the id of the ticket on the given side.
+pub fn marks_of<'a>(
+    lane: &Lane,
+    server: &str,
+    links: impl Iterator<Item = &'a itop_bridge_core::Link>,
+    side: Side,
+) -> HashMap<u64, TicketMark> {
+    links
+        .filter_map(|link| {
+            let key = link.key(side)?;
+            Some((key.id, lane.mark(server, &link.external.class, link.external.id)))
+        })
+        .collect()
+}

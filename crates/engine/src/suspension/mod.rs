@@ -1,0 +1,559 @@
+//! Who waits because something was refused.
+//!
+//! A refusal suspends the smallest thing that explains it: a read-only iTop answers every write as if
+//! rights were missing, and iTop's code 100 is any PHP exception, so neither may be taken for one ticket's
+//! own fault. Missing rights suspend that class on that side; one text on three tickets of one external
+//! suspends that external; on tickets of two externals, all of them.
+//!
+//! The probe is the oldest waiting ticket itself, once in `probe_ms`. One that ends without showing
+//! anything hands its turn back, so that the next one goes at once. A suspension ends when what was refused
+//! goes through: a read by a read or a write, a write only by a write, for a read-only iTop reads well. It
+//! ends too when nobody is left whom it concerns: the customer took the change back, or the pair is over.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::issue::{Access, Cause, Trouble};
+use crate::timing::Timing;
+
+/// Tickets of one external refused with one text before that external is suspended.
+const REFUSED_TICKETS: usize = 3;
+
+/// A ticket that was refused itself leaves the probe so long to those that were not.
+const AFTER_OTHERS_MS: i64 = 1_000;
+
+#[derive(Debug)]
+pub struct Suspensions {
+    probe_ms: i64,
+    poll_ms: i64,
+    together_ms: i64,
+    held: BTreeMap<Cause, Wait>,
+    /// By the text without its values: who was refused with it, and when last.
+    texts: BTreeMap<String, BTreeMap<TicketName, i64>>,
+    /// Tickets that stayed refused when another got through: what they meet is their own.
+    own_fault: BTreeSet<TicketName>,
+    /// Since when a ticket has been refused and nothing else explained it.
+    alone_since_ms: BTreeMap<TicketName, i64>,
+}
+
+/// An external and the id of its ticket.
+type TicketName = (String, u64);
+
+#[derive(Debug)]
+struct Wait {
+    since_ms: i64,
+    /// When the next one may go as the probe.
+    until_ms: i64,
+    reason: String,
+    /// The instance that refused, and the text without its values. Missing rights have none.
+    refused: Option<(String, String)>,
+    /// Who went as the probe and is not back.
+    probe: Option<TicketName>,
+    /// Who was refused or held back, and is not well since.
+    waiting: BTreeSet<TicketName>,
+}
+
+/// What a ticket's pass would touch.
+#[derive(Debug, Clone, Copy)]
+pub struct Asks<'a> {
+    pub external: &'a str,
+    pub ticket: u64,
+    pub external_class: &'a str,
+    pub internal: &'a str,
+    pub internal_class: &'a str,
+}
+
+/// What a refusal means for the ticket that met it.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing else explains it: the ticket's own fault, until shown otherwise, and since when. After a
+    /// restart that is counted anew.
+    Alone { since_ms: i64 },
+    /// Others wait for the same reason: this ticket is not to blame, and never parked for it.
+    Shared { cause: Cause, is_news: bool },
+}
+
+impl Suspensions {
+    pub fn new(timing: &Timing) -> Suspensions {
+        Suspensions {
+            probe_ms: timing.probe_ms,
+            poll_ms: timing.poll_ms,
+            together_ms: timing.refused_together_ms,
+            held: BTreeMap::new(),
+            texts: BTreeMap::new(),
+            own_fault: BTreeSet::new(),
+            alone_since_ms: BTreeMap::new(),
+        }
+    }
+
+    /// Until when this ticket waits, with all of its external or of its classes, and why. While a probe is
+    /// under way that is not for long: it may come back and have shown nothing. Who is told to wait is
+    /// noted.
+    pub fn wait(&mut self, asks: Asks<'_>, now_ms: i64) -> Option<(i64, String)> {
+        let told = self.until(asks, now_ms);
+        if told.is_some() {
+            for (_, wait) in self.held.iter_mut().filter(|(cause, _)| asks.meets(cause)) {
+                wait.waiting.insert(asks.name());
+            }
+        }
+        told
+    }
+
+    fn until(&self, asks: Asks<'_>, now_ms: i64) -> Option<(i64, String)> {
+        // Those go first that were not refused: the others may be refused for good.
+        let later_ms = if self.was_refused(&asks.name()) { AFTER_OTHERS_MS } else { 0 };
+        let waits = self.held.iter().filter(|(cause, _)| asks.meets(cause)).map(|(_, wait)| {
+            let until_ms = wait.until_ms + later_ms;
+            (if wait.probe.is_some() { until_ms.min(now_ms + self.poll_ms) } else { until_ms }, wait)
+        });
+        let (until_ms, wait) = waits.max_by_key(|(until_ms, _)| *until_ms)?;
+        (now_ms < until_ms).then(|| (until_ms, wait.reason.clone()))
+    }
+
+    /// The same, for a ticket whose pass begins now: where its time has come it goes as the probe.
+    pub fn take_turn(&mut self, asks: Asks<'_>, now_ms: i64) -> Option<(i64, String)> {
+        let wait = self.wait(asks, now_ms);
+        if wait.is_none() {
+            for (_, wait) in self.held.iter_mut().filter(|(cause, _)| asks.meets(cause)) {
+                wait.until_ms = now_ms + self.probe_ms;
+                wait.probe = Some(asks.name());
+            }
+        }
+        wait
+    }
+
+    /// A pass has ended. If it went as a probe and neither went through nor was refused, it has shown
+    /// nothing, and the next one may go.
+    pub fn hand_back(&mut self, external: &str, ticket: u64, now_ms: i64) {
+        let name = (external.to_owned(), ticket);
+        for wait in self.held.values_mut().filter(|wait| wait.probe.as_ref() == Some(&name)) {
+            wait.until_ms = wait.until_ms.min(now_ms);
+            wait.probe = None;
+        }
+    }
+
+    /// A call for this ticket was answered as if that right were missing. Answers whether that is news.
+    pub fn rights(&mut self, external: &str, ticket: u64, missing: Cause, now_ms: i64, reason: String) -> bool {
+        self.hold(missing, (external.to_owned(), ticket), now_ms, reason, None)
+    }
+
+    /// A ticket was refused with this text.
+    pub fn refused(&mut self, external: &str, ticket: u64, instance: &str, text: &str, now_ms: i64) -> Verdict {
+        self.forget_what_is_long_ago(now_ms);
+        let (name, key) = ((external.to_owned(), ticket), without_values(text));
+        if !self.own_fault.contains(&name) {
+            self.texts.entry(key.clone()).or_default().insert(name.clone(), now_ms);
+        }
+        let Some(cause) = self.explanation(external, &key) else {
+            return Verdict::Alone { since_ms: *self.alone_since_ms.entry(name).or_insert(now_ms) };
+        };
+        self.alone_since_ms.remove(&name);
+        let refused = Some((instance.to_owned(), key));
+        let is_news = self.hold(cause.clone(), name, now_ms, text.to_owned(), refused);
+        Verdict::Shared { cause, is_news }
+    }
+
+    /// What explains this text on a ticket of this external, if others met it too.
+    fn explanation(&self, external: &str, key: &str) -> Option<Cause> {
+        let stands = |cause: &Cause| self.held.get(cause).is_some_and(|wait| wait.is_for(key));
+        let of_external = Cause::External { external: external.to_owned() };
+        let tickets = self.texts.get(key);
+        let names = || tickets.into_iter().flat_map(BTreeMap::keys);
+        let of_others = names().any(|(name, _)| name != external);
+        let of_own = names().filter(|(name, _)| name == external).count();
+        if stands(&Cause::Internal) || (of_others && of_own > 0) {
+            return Some(Cause::Internal);
+        }
+        (stands(&of_external) || of_own >= REFUSED_TICKETS).then_some(of_external)
+    }
+
+    fn hold(
+        &mut self,
+        cause: Cause,
+        name: TicketName,
+        now_ms: i64,
+        reason: String,
+        refused: Option<(String, String)>,
+    ) -> bool {
+        let before = self.held.remove(&cause);
+        let is_news = before.is_none();
+        let (since_ms, mut waiting) = before.map_or((now_ms, BTreeSet::new()), |wait| (wait.since_ms, wait.waiting));
+        waiting.insert(name);
+        let until_ms = now_ms + self.probe_ms;
+        self.held.insert(cause, Wait { since_ms, until_ms, reason, refused, probe: None, waiting });
+        is_news
+    }
+
+    /// Refusals count together only if they come at about the same time. Those that made a suspension are
+    /// kept while it stands: they wait, and cannot be refused again.
+    fn forget_what_is_long_ago(&mut self, now_ms: i64) {
+        let (held, together_ms) = (&self.held, self.together_ms);
+        self.texts.retain(|key, tickets| {
+            let stands = held.values().any(|wait| wait.is_for(key));
+            tickets.retain(|_, refused_ms| stands || now_ms - *refused_ms < together_ms);
+            !tickets.is_empty()
+        });
+    }
+
+    fn was_refused(&self, name: &TicketName) -> bool {
+        self.own_fault.contains(name) || self.texts.values().any(|tickets| tickets.contains_key(name))
+    }
+
+    /// A pass on this ticket went to its end, or there will be none: no refusal of it counts any more, and
+    /// it waits no more. A suspension that none is left to explain ends too. Answers what ended.
+    pub fn is_well(&mut self, external: &str, ticket: u64) -> Vec<Cause> {
+        let name = (external.to_owned(), ticket);
+        self.own_fault.remove(&name);
+        self.alone_since_ms.remove(&name);
+        self.forget(&name);
+        let texts = &self.texts;
+        let mut ended = Vec::new();
+        self.held.retain(|cause, wait| {
+            wait.waiting.remove(&name);
+            let explained = match &wait.refused {
+                Some((_, key)) => texts.get(key).is_some_and(|tickets| cause.concerns_any(tickets)),
+                None => !wait.waiting.is_empty(),
+            };
+            if !explained {
+                ended.push(cause.clone());
+            }
+            explained
+        });
+        ended
+    }
+
+    /// The tickets of one external of which anything is kept here.
+    pub fn known(&self, external: &str) -> BTreeSet<u64> {
+        let waiting = self.held.values().flat_map(|wait| &wait.waiting);
+        let refused = self.texts.values().flat_map(BTreeMap::keys);
+        let alone = self.own_fault.iter().chain(self.alone_since_ms.keys());
+        let of_external = waiting.chain(refused).chain(alone).filter(|(name, _)| name == external);
+        of_external.map(|(_, ticket)| *ticket).collect()
+    }
+
+    fn forget(&mut self, name: &TicketName) {
+        self.texts.retain(|_, tickets| {
+            tickets.remove(name);
+            !tickets.is_empty()
+        });
+    }
+
+    /// Objects of this class could be read. Answers what ended by it.
+    pub fn was_read(&mut self, instance: &str, class: &str) -> Option<Cause> {
+        self.end_class(instance, class, Access::Read)
+    }
+
+    /// A write to an object of this class went through, for this ticket: whatever held it back on that
+    /// instance is over. Those of a text that stay refused are to blame themselves. Answers what ended.
+    pub fn was_written(&mut self, external: &str, ticket: u64, instance: &str, class: &str) -> Vec<Cause> {
+        self.forget(&(external.to_owned(), ticket));
+        let mut ended: Vec<Cause> = self.end_class(instance, class, Access::Read).into_iter().collect();
+        ended.extend(self.end_class(instance, class, Access::Write));
+        for cause in [Cause::External { external: external.to_owned() }, Cause::Internal] {
+            let key = match self.held.get(&cause).and_then(|wait| wait.refused.as_ref()) {
+                Some((refused_by, key)) if refused_by == instance => key.clone(),
+                _ => continue,
+            };
+            self.held.remove(&cause);
+            let own_fault = &mut self.own_fault;
+            self.texts.retain(|text, tickets| {
+                let to_blame = |name: &TicketName| *text == key && cause.concerns(name);
+                own_fault.extend(tickets.keys().filter(|name| to_blame(name)).cloned());
+                tickets.retain(|name, _| !to_blame(name));
+                !tickets.is_empty()
+            });
+            ended.push(cause);
+        }
+        ended
+    }
+
+    fn end_class(&mut self, instance: &str, class: &str, access: Access) -> Option<Cause> {
+        let cause = Cause::Class { instance: instance.to_owned(), class: class.to_owned(), access };
+        self.held.remove(&cause).map(|_| cause)
+    }
+
+    /// The tickets of one external that are refused and nothing else explains it.
+    pub fn refused_alone(&self, external: &str) -> BTreeSet<u64> {
+        self.alone_since_ms.keys().filter(|(name, _)| name == external).map(|(_, ticket)| *ticket).collect()
+    }
+
+    /// What is suspended, for the operator.
+    pub fn troubles(&self) -> Vec<Trouble> {
+        let trouble = |(cause, wait): (&Cause, &Wait)| Trouble {
+            cause: cause.clone(),
+            since_ms: wait.since_ms,
+            reason: wait.reason.clone(),
+        };
+        self.held.iter().map(trouble).collect()
+    }
+}
+
+impl Cause {
+    /// Whether a refusal of this ticket may stand behind it.
+    fn concerns(&self, (name, _): &TicketName) -> bool {
+        match self {
+            Cause::Internal => true,
+            Cause::External { external } => external == name,
+            Cause::Down { .. } | Cause::Throttled { .. } | Cause::Class { .. } => false,
+        }
+    }
+
+    fn concerns_any(&self, tickets: &BTreeMap<TicketName, i64>) -> bool {
+        tickets.keys().any(|name| self.concerns(name))
+    }
+}
+
+impl Wait {
+    fn is_for(&self, key: &str) -> bool {
+        self.refused.as_ref().is_some_and(|(_, text)| text == key)
+    }
+}
+
+impl Asks<'_> {
+    fn name(&self) -> TicketName {
+        (self.external.to_owned(), self.ticket)
+    }
+
+    fn meets(&self, cause: &Cause) -> bool {
+        match cause {
+            Cause::Down { .. } | Cause::Throttled { .. } => false,
+            Cause::Internal => true,
+            Cause::External { external } => external == self.external,
+            Cause::Class { instance, class, .. } => {
+                (instance == self.external && class == self.external_class)
+                    || (instance == self.internal && class == self.internal_class)
+            }
+        }
+    }
+}
+
+/// Tells the log that these suspensions have ended.
+pub fn say_over(ended: &[Cause]) {
+    for cause in ended {
+        tracing::warn!("{cause}: waits no more");
+    }
+}
+
+/// A message without what differs from ticket to ticket: numbers, and whatever stands in quotes or
+/// brackets.
+fn without_values(text: &str) -> String {
+    let mut out = String::new();
+    let mut inside: Option<char> = None;
+    for character in text.chars() {
+        match (inside, character) {
+            (Some(end), _) if character == end => inside = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => inside = Some(character),
+            (None, '[') => inside = Some(']'),
+            (None, _) if character.is_ascii_digit() => {}
+            (None, _) => out.push(character),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: i64 = 1_000;
+    const MINUTE: i64 = 60 * SECOND;
+
+    fn suspensions() -> Suspensions {
+        Suspensions::new(&Timing::default())
+    }
+
+    fn asks(external: &'static str, ticket: u64, class: &'static str) -> Asks<'static> {
+        Asks { external, ticket, external_class: class, internal: "elitery", internal_class: class }
+    }
+
+    fn acme(ticket: u64) -> Asks<'static> {
+        asks("acme", ticket, "UserRequest")
+    }
+
+    /// Whether a ticket's pass may begin.
+    fn goes(all: &mut Suspensions, asks: Asks<'_>, now_ms: i64) -> bool {
+        all.take_turn(asks, now_ms).is_none()
+    }
+
+    fn refuse(all: &mut Suspensions, external: &str, ticket: u64, text: &str, now_ms: i64) -> Verdict {
+        all.refused(external, ticket, "elitery", text, now_ms)
+    }
+
+    fn class(instance: &str, class: &str, access: Access) -> Cause {
+        Cause::Class { instance: instance.into(), class: class.into(), access }
+    }
+
+    /// A ticket of acme meets a missing right.
+    fn lacks(all: &mut Suspensions, ticket: u64, missing: Cause, now_ms: i64) -> bool {
+        all.rights("acme", ticket, missing, now_ms, "not enough permissions".into())
+    }
+
+    fn of_acme() -> Cause {
+        Cause::External { external: "acme".into() }
+    }
+
+    /// Three tickets of acme are refused in one text, at 0.
+    fn acme_suspended() -> Suspensions {
+        let mut all = suspensions();
+        for ticket in 1..=2 {
+            assert_eq!(refuse(&mut all, "acme", ticket, "too long", 0), Verdict::Alone { since_ms: 0 });
+        }
+        let verdict = refuse(&mut all, "acme", 3, "too long", 0);
+        assert_eq!(verdict, Verdict::Shared { cause: of_acme(), is_news: true });
+        all
+    }
+
+    #[test]
+    fn one_text_on_three_tickets_of_one_external_suspends_that_external_only() {
+        let mut all = suspensions();
+        for (ticket, text) in [(1, "Not allowed [7] for 'x'"), (1, "Not allowed [7] for 'x'"), (2, "Not allowed [8]")] {
+            refuse(&mut all, "acme", ticket, text, 0);
+        }
+        assert_eq!(all.troubles(), []);
+        let mut all = acme_suspended();
+        assert!(!goes(&mut all, acme(9), SECOND));
+        assert!(goes(&mut all, asks("other", 9, "UserRequest"), SECOND));
+        assert!(goes(&mut all, acme(9), MINUTE), "the probe");
+        assert!(!goes(&mut all, acme(8), MINUTE), "one probe at a time");
+        assert_eq!(all.was_written("acme", 9, "elitery", "UserRequest"), [of_acme()]);
+        assert!(goes(&mut all, acme(8), MINUTE));
+    }
+
+    #[test]
+    fn one_text_on_tickets_of_two_externals_suspends_all() {
+        let mut all = suspensions();
+        refuse(&mut all, "acme", 1, "disk full", 0);
+        let verdict = refuse(&mut all, "other", 1, "disk full", 0);
+        assert_eq!(verdict, Verdict::Shared { cause: Cause::Internal, is_news: true });
+        let again = refuse(&mut all, "other", 1, "disk full", SECOND);
+        assert_eq!(again, Verdict::Shared { cause: Cause::Internal, is_news: false });
+        assert!(!goes(&mut all, asks("third", 9, "Incident"), 10));
+    }
+
+    #[test]
+    fn missing_rights_suspend_the_class_on_that_instance() {
+        let mut all = suspensions();
+        assert!(lacks(&mut all, 1, class("elitery", "NormalChange", Access::Write), 0));
+        assert!(!lacks(&mut all, 1, class("elitery", "NormalChange", Access::Write), 0), "no news");
+        assert!(!goes(&mut all, asks("acme", 9, "NormalChange"), SECOND));
+        assert!(goes(&mut all, acme(9), SECOND));
+        assert_eq!(all.was_written("acme", 5, "elitery", "NormalChange").len(), 1);
+        assert!(goes(&mut all, asks("acme", 9, "NormalChange"), SECOND));
+    }
+
+    #[test]
+    fn a_right_to_read_that_is_back_is_shown_by_a_read_and_one_to_write_only_by_a_write() {
+        let mut all = suspensions();
+        lacks(&mut all, 1, class("acme", "UserRequest", Access::Read), 0);
+        assert!(!goes(&mut all, acme(1), SECOND));
+        assert_eq!(all.was_read("elitery", "UserRequest"), None, "another side's");
+        assert!(all.was_read("acme", "UserRequest").is_some());
+        assert!(goes(&mut all, acme(1), SECOND));
+        lacks(&mut all, 1, class("elitery", "UserRequest", Access::Write), 0);
+        assert_eq!(all.was_read("elitery", "UserRequest"), None, "a read-only iTop reads well");
+        assert!(!goes(&mut all, acme(1), SECOND));
+    }
+
+    #[test]
+    fn a_ticket_that_stays_refused_when_another_gets_through_is_to_blame_itself() {
+        let mut all = acme_suspended();
+        assert!(!goes(&mut all, acme(1), MINUTE), "it was refused: others first");
+        assert!(goes(&mut all, acme(9), MINUTE));
+        all.was_written("acme", 9, "elitery", "UserRequest");
+        for ticket in 1..=3 {
+            let since_ms = if ticket == 3 { 2 * MINUTE } else { 0 };
+            assert_eq!(refuse(&mut all, "acme", ticket, "too long", 2 * MINUTE), Verdict::Alone { since_ms });
+        }
+        assert!(goes(&mut all, acme(9), 2 * MINUTE));
+    }
+
+    #[test]
+    fn a_write_that_goes_through_blames_no_ticket_of_another_text_or_external() {
+        let mut all = acme_suspended();
+        refuse(&mut all, "acme", 4, "quota", 0);
+        refuse(&mut all, "beta", 5, "closed", 0);
+        all.was_written("acme", 9, "elitery", "UserRequest");
+        // Had these been blamed, they would count no more.
+        for ticket in 6..=7 {
+            refuse(&mut all, "acme", ticket, "quota", SECOND);
+        }
+        assert_eq!(all.troubles().len(), 1, "{:?}", all.troubles());
+        refuse(&mut all, "acme", 8, "closed", SECOND);
+        assert_eq!(all.troubles().len(), 2, "{:?}", all.troubles());
+    }
+
+    #[test]
+    fn a_write_on_another_side_says_nothing_of_a_text() {
+        let mut all = acme_suspended();
+        assert_eq!(all.was_written("acme", 9, "acme", "UserRequest"), []);
+        assert!(!goes(&mut all, acme(9), SECOND));
+    }
+
+    #[test]
+    fn refusals_long_ago_or_of_a_ticket_that_is_well_again_do_not_count() {
+        let mut all = suspensions();
+        for (ticket, minute) in [(1, 0), (2, 11), (3, 22), (4, 33)] {
+            refuse(&mut all, "acme", ticket, "too long", minute * MINUTE);
+        }
+        refuse(&mut all, "acme", 5, "too long", 34 * MINUTE);
+        assert_eq!(all.is_well("acme", 5), []);
+        refuse(&mut all, "acme", 6, "too long", 35 * MINUTE);
+        assert_eq!(all.troubles(), []);
+        refuse(&mut all, "acme", 7, "too long", 36 * MINUTE);
+        assert_eq!(all.troubles().len(), 1);
+    }
+
+    #[test]
+    fn a_suspension_that_stands_for_long_does_not_forget_who_made_it() {
+        let mut all = acme_suspended();
+        for minute in 1..60 {
+            let verdict = refuse(&mut all, "acme", 1, "too long", minute * MINUTE);
+            assert_eq!(verdict, Verdict::Shared { cause: of_acme(), is_news: false }, "minute {minute}");
+        }
+        all.was_written("acme", 9, "elitery", "UserRequest");
+        refuse(&mut all, "acme", 1, "too long", 61 * MINUTE);
+        refuse(&mut all, "acme", 2, "too long", 61 * MINUTE);
+        assert!(matches!(refuse(&mut all, "acme", 3, "too long", 61 * MINUTE), Verdict::Alone { .. }));
+    }
+
+    #[test]
+    fn a_suspension_ends_when_every_ticket_that_made_it_is_well() {
+        let mut all = acme_suspended();
+        assert_eq!((all.is_well("acme", 1), all.is_well("acme", 2)), (vec![], vec![]));
+        assert_eq!(all.is_well("acme", 3), [of_acme()]);
+        assert!(goes(&mut all, acme(9), SECOND));
+    }
+
+    #[test]
+    fn a_missing_right_is_over_when_nobody_is_left_who_waits_for_it() {
+        let mut all = suspensions();
+        let missing = class("elitery", "UserRequest", Access::Write);
+        lacks(&mut all, 1, missing.clone(), 0);
+        lacks(&mut all, 2, missing.clone(), 0);
+        assert!(!goes(&mut all, acme(3), SECOND));
+        assert!(!goes(&mut all, asks("other", 3, "UserRequest"), SECOND));
+        assert_eq!((all.known("acme"), all.known("other")), ([1, 2, 3].into(), [3].into()));
+        for (external, ticket) in [("acme", 1), ("acme", 9), ("acme", 3), ("other", 3)] {
+            assert_eq!(all.is_well(external, ticket), [], "{external}:{ticket}");
+        }
+        assert_eq!(all.is_well("acme", 2), [missing]);
+        assert_eq!(all.known("acme"), [].into());
+    }
+
+    #[test]
+    fn a_probe_that_has_shown_nothing_leaves_its_place_to_the_next_which_waits_near_by() {
+        let mut all = suspensions();
+        lacks(&mut all, 1, class("elitery", "UserRequest", Access::Write), 0);
+        assert_eq!(all.take_turn(acme(1), 30 * SECOND).map(|(until_ms, _)| until_ms), Some(MINUTE));
+        assert!(goes(&mut all, acme(1), MINUTE));
+        assert_eq!(all.take_turn(acme(2), MINUTE).map(|(until_ms, _)| until_ms), Some(MINUTE + SECOND));
+        all.hand_back("acme", 7, MINUTE);
+        assert!(!goes(&mut all, acme(2), MINUTE), "another's pass hands nothing back");
+        all.hand_back("acme", 1, MINUTE);
+        assert!(goes(&mut all, acme(2), MINUTE));
+        lacks(&mut all, 1, class("elitery", "UserRequest", Access::Write), MINUTE);
+        all.hand_back("acme", 2, MINUTE);
+        let next = all.take_turn(acme(3), MINUTE).map(|(until_ms, _)| until_ms);
+        assert_eq!(next, Some(2 * MINUTE), "it was refused: that has shown enough");
+    }
+}

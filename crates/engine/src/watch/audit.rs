@@ -1,0 +1,183 @@
+//! The audit: lists the linked tickets and their attachments, hundreds a call, and marks what does not
+//! fit what is known. It finds what no hook and no `last_update` tells: files added or deleted
+//! without a word, tickets that vanished, ids that were used again.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use itop_bridge_core::Side;
+use itop_bridge_store::{About, DirtyMark, LinkState, Look, Pair, Store, TicketOf};
+
+use crate::halt::halts::is_audited;
+use crate::side::failure::Failure;
+use crate::side::inventory::{Found, PAGE, key};
+use crate::suspension::say_over;
+use crate::watch::sweep::may_call;
+use crate::{Lane, Shared};
+
+/// Links closed longer than this are left to themselves.
+const CLOSED_MS: i64 = 7 * 24 * 3_600_000;
+
+/// Runs for ever. An audit only marks, or halts a side, so it may be dropped wherever it stands.
+pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>) {
+    let period_ms = lane.settings.sync.audit_ms;
+    loop {
+        // Spread out: the lanes do not all audit at the same moment.
+        shared.clock.sleep(shared.random.jitter_ms(period_ms)).await;
+        if let Err(error) = shared.forget_who_left_the_queue(&lane).await {
+            tracing::warn!(external = %lane.name, %error, "the store does not say who still waits; it is asked again");
+        }
+        if let Err(error) = shared.shrink_closed(&lane).await {
+            tracing::warn!(external = %lane.name, %error, "pairs that were closed long ago keep their texts for now");
+        }
+        for itop in [&lane.external, &shared.internal].into_iter().filter(|itop| !itop.breaker().is_down()) {
+            if let Err(failure) = shared.may_end_a_halt(itop).await {
+                tracing::warn!(itop = %itop.name, error = %failure.text, "whether what was gone is there again is asked once more");
+            }
+        }
+        if may_call(&shared, &lane.external).await && may_call(&shared, &shared.internal).await {
+            shared.forget_old_room();
+            match shared.audit(&lane).await {
+                Ok(0) => tracing::debug!(external = %lane.name, "the audit found nothing amiss"),
+                Ok(marked) => {
+                    tracing::info!(external = %lane.name, tickets = marked, "the audit found differences; these tickets are looked at");
+                }
+                Err(failure) => {
+                    tracing::warn!(external = %lane.name, error = %failure.text, "audit failed; it is made again")
+                }
+            }
+        }
+    }
+}
+
+impl Shared {
+    async fn audit(&self, lane: &Lane) -> Result<usize, Failure> {
+        let mut after = 0;
+        let mut marked = self.look_for_unseen(lane).await?;
+        loop {
+            let pairs = self.page(Some(&lane.name), after).await?;
+            let Some(last) = pairs.last() else { return Ok(marked) };
+            after = last.id;
+            match self.audit_page(lane, &pairs).await? {
+                Some(more) => marked += more,
+                // A side has halted: nothing more is known of it.
+                None => return Ok(marked),
+            }
+        }
+    }
+
+    /// In pieces, so that hints never wait behind more than one of them.
+    async fn shrink_closed(&self, lane: &Lane) -> itop_bridge_store::Result<()> {
+        loop {
+            let (name, now) = (lane.name.clone(), self.now_ms());
+            let before = now - self.timing.keep_closed_ms;
+            if self.store.call(move |store| store.shrink_closed(&name, before, now)).await? == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Who is in the queue no more has no pass that could tell that it is well: its pair was ended beside
+    /// the bridge.
+    async fn forget_who_left_the_queue(&self, lane: &Lane) -> itop_bridge_store::Result<()> {
+        let known: Vec<u64> = self.suspensions().known(&lane.name).into_iter().collect();
+        let now = self.now_ms();
+        for page in known.chunks(PAGE) {
+            let of = |ticket: &u64| TicketOf { external: lane.name.clone(), ticket: *ticket };
+            let tickets: Vec<TicketOf> = page.iter().map(of).collect();
+            let left = self.store.call(move |store| {
+                let mut left = Vec::new();
+                for of in tickets {
+                    if store.queue_row(&of, now)?.is_none() {
+                        left.push(of);
+                    }
+                }
+                Ok(left)
+            });
+            for of in left.await? {
+                say_over(&self.suspensions().is_well(&of.external, of.ticket));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn page(&self, external: Option<&str>, after: i64) -> Result<Vec<Pair>, Failure> {
+        let (external, closed_after) = (external.map(str::to_owned), self.now_ms() - CLOSED_MS);
+        let pairs = move |store: &mut dyn Store| store.pairs(external.as_deref(), after, PAGE, Some(closed_after));
+        Ok(self.store.call(pairs).await?)
+    }
+
+    /// How many tickets were marked; `None` when a side has halted.
+    async fn audit_page(&self, lane: &Lane, pairs: &[Pair]) -> Result<Option<usize>, Failure> {
+        let audited: Vec<&Pair> = pairs.iter().filter(|pair| is_audited(pair)).collect();
+        let (external, internal) = tokio::join!(
+            self.list(&lane.external, &audited, Side::External),
+            self.list(&self.internal, &audited, Side::Internal),
+        );
+        let (external, internal) = (external?, internal?);
+        for (found, side) in [(&external, Side::External), (&internal, Side::Internal)] {
+            if self.halts(lane, side, &audited, found).await? {
+                return Ok(None);
+            }
+        }
+        let now = self.now_ms();
+        let may_go_on = lane.external.may_tell_instants() && self.internal.may_tell_instants();
+        let is_due = |pair: &Pair| {
+            pair.refused_again_at_ms.is_some_and(|at_ms| at_ms <= now) || (pair.waits_for_date && may_go_on)
+        };
+        let is_marked = |pair: &&&Pair| differs(pair, &external, &internal) || is_due(pair);
+        let there_again = self.there_again(lane, pairs).await?;
+        let marks = audited.iter().filter(is_marked).chain(&there_again).map(|pair| DirtyMark {
+            about: About::External {
+                of: TicketOf { external: lane.name.clone(), ticket: pair.external.id },
+                class: Some(pair.external.class.clone()),
+            },
+            look: Look::everything(),
+            due_ms: self.now_ms(),
+        });
+        self.mark_all(marks.collect()).await.map(Some)
+    }
+
+    /// The pairs that halted since a ticket was gone, and of which both stand now. An account that may see it again
+    /// changes nothing in the ticket, so nothing else tells of it.
+    async fn there_again<'p>(&self, lane: &Lane, pairs: &'p [Pair]) -> Result<Vec<&'p Pair>, Failure> {
+        let mut gone: Vec<&Pair> =
+            pairs.iter().filter(|pair| pair.state == LinkState::Live && pair.vanished && !pair.restored).collect();
+        for side in Side::BOTH {
+            let found = self.list_tickets(self.itop(lane, side), &gone, side).await?;
+            gone.retain(|pair| key(pair, side).is_none_or(|key| found.get(&key.id) == Some(&key.reference)));
+        }
+        Ok(gone)
+    }
+}
+
+fn differs(pair: &Pair, external: &Found, internal: &Found) -> bool {
+    let same_ticket =
+        |found: &Found, side| key(pair, side).is_some_and(|key| found.tickets.get(&key.id) == Some(&key.reference));
+    if !same_ticket(external, Side::External) || !same_ticket(internal, Side::Internal) {
+        return true;
+    }
+    // A parent that can be read now tells whose these entries are; nothing else tells that it can.
+    if pair.logs.iter().any(|log| !log.held.is_empty()) {
+        return true;
+    }
+    Side::BOTH.iter().any(|side| {
+        let (found, _) = side.source_and_target(external, internal);
+        files_differ(pair, found, *side)
+    })
+}
+
+/// Originals came or went without a word, or somebody deleted what the bridge made there.
+fn files_differ(pair: &Pair, found: &Found, side: Side) -> bool {
+    let none = HashSet::new();
+    let Some(key) = key(pair, side) else { return false };
+    let originals = found.originals.get(&key.id).unwrap_or(&none);
+    // What is missing already is no news: a look at it is due, or its copy stays for good.
+    let copies = pair.copies.iter().filter(|copy| copy.from == side && copy.missing_since_ms.is_none());
+    let known: HashSet<u64> = copies.map(|copy| copy.original).collect();
+    let there = found.files.get(&key.id).unwrap_or(&none);
+    let made: HashSet<u64> = pair.standing_on(side).collect();
+    // What was taken over with the pair bears no mark.
+    let originals: HashSet<u64> = originals.difference(&made).copied().collect();
+    originals != known || made.iter().any(|id| !there.contains(id))
+}

@@ -1,0 +1,115 @@
+//! The folders of the engine stand in layers: each uses only those above it. The compiler does not see that within a
+//! crate, so this reads the paths that begin with `crate::`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// From the ground up. The root (`lib.rs`) holds the context that all share, and puts the parts together.
+const LAYERS: [&[&str]; 11] = [
+    &["clock", "random", "timing", "settings", "wording", "refused", "metrics"],
+    &["issue"],
+    &["suspension"],
+    &["side"],
+    &["scope"],
+    &["halt"],
+    &["pass"],
+    &["watch"],
+    &["adopt"],
+    &["lane"],
+    &["operate"],
+];
+
+/// What the engine knows nothing of: HTTP servers, command lines, configuration files, other databases.
+const FOREIGN: [&str; 8] = ["axum", "clap", "hyper", "inquire", "itop_bridge", "rusqlite", "toml", "tower"];
+
+fn layer(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|modules| modules.contains(&module))
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => sources(&path, found),
+            false => found.push(path),
+        }
+    }
+}
+
+/// The identifiers that follow `prefix`, those of a group in braces too.
+fn named_after(text: &str, prefix: &str) -> Vec<String> {
+    let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    let word = |text: &str| text.chars().take_while(|letter| is_part(*letter)).collect::<String>();
+    let mut names = Vec::new();
+    for (at, _) in text.match_indices(prefix) {
+        if text[..at].chars().next_back().is_some_and(is_part) {
+            continue;
+        }
+        let rest = &text[at + prefix.len()..];
+        match rest.strip_prefix('{') {
+            None => names.push(word(rest)),
+            Some(group) => {
+                let (mut depth, mut begins) = (0, true);
+                for (at, letter) in group.char_indices() {
+                    match letter {
+                        '{' => depth += 1,
+                        '}' if depth == 0 => break,
+                        '}' => depth -= 1,
+                        ',' if depth == 0 => begins = true,
+                        _ if begins && is_part(letter) => {
+                            names.push(word(&group[at..]));
+                            begins = false;
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+    names
+}
+
+/// Each source with its path below `src`, and the module of the crate that it belongs to.
+fn modules() -> Vec<(String, String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let of = |file: PathBuf| {
+        let name = file.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+        let module = name.split('/').next().unwrap().trim_end_matches(".rs").to_owned();
+        (name, module, fs::read_to_string(&file).unwrap())
+    };
+    files.into_iter().map(of).collect()
+}
+
+#[test]
+fn no_folder_uses_one_below_it() {
+    let modules = modules();
+    assert!(modules.len() > 50, "the sources were found: {}", modules.len());
+    let mut against = Vec::new();
+    for (file, module, text) in modules.iter().filter(|(_, module, _)| module != "lib") {
+        let own = layer(module).unwrap_or_else(|| panic!("{file}: the layer of {module} is not stated"));
+        for used in named_after(text, "crate::") {
+            if layer(&used).is_some_and(|used| used > own) {
+                against.push(format!("{file} uses {used}"));
+            }
+        }
+    }
+    assert!(against.is_empty(), "against the layers:\n{}", against.join("\n"));
+}
+
+#[test]
+fn the_engine_knows_no_server_no_command_line_and_no_file() {
+    let mut named = Vec::new();
+    for (file, _, text) in modules() {
+        let foreign = FOREIGN.iter().filter(|foreign| !named_after(&text, &format!("{foreign}::")).is_empty());
+        named.extend(foreign.map(|foreign| format!("{file} names {foreign}")));
+    }
+    assert!(named.is_empty(), "{}", named.join("\n"));
+}
+
+#[test]
+fn a_path_is_found_alone_and_in_a_group() {
+    let text = "use crate::side::itop::Itop;\nuse crate::{\n    Lane, scope::only::{self, made_since},\n    pass\n};\nmy_crate::no";
+    assert_eq!(named_after(text, "crate::"), ["side", "Lane", "scope", "pass"]);
+}
