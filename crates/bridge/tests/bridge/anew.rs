@@ -2,9 +2,8 @@
 //! never pass for the new one's, although ids are given out again and people use the same words.
 
 use itop_bridge_core::plan::HaltKind;
+use itop_bridge_testkit::world::*;
 use itop_sim::{Attachment, Call, Fault, FirstIds};
-
-use crate::world::*;
 
 mod in_doubt;
 

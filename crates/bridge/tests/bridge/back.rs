@@ -10,9 +10,8 @@ mod report;
 mod said;
 
 pub use apply::OUTSIDE;
+use itop_bridge_testkit::world::*;
 use itop_sim::Attachment;
-
-use crate::world::*;
 
 /// The files of acme's ticket, but for the report.
 fn files_outside(world: &World, ticket: u64) -> Vec<Attachment> {

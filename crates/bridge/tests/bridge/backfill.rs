@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use itop_bridge::cli::backfill::{self, Backfill};
-use itop_bridge::cli::{Outcome, progress};
+use itop_bridge::cli::Outcome;
 use itop_bridge_store::{Activity, LinkState};
+use itop_bridge_testkit::world::*;
 use serde_json::Value as Json;
-
-use crate::world::*;
 
 either_version_on_either_side![
     older_tickets_come_under_the_bridge,
@@ -22,39 +20,6 @@ either_version_on_either_side![
 
 const HELPDESK: &str = "only = \"team_id_friendlyname = 'Helpdesk'\"";
 const ONE_CLASS: &str = "classes = { UserRequest = \"UserRequest\" }";
-
-pub type Said = Result<(Outcome, String), String>;
-
-#[derive(clap::Parser)]
-struct Line {
-    #[command(flatten)]
-    backfill: Backfill,
-}
-
-fn parsed(arguments: &str) -> Result<Backfill, clap::Error> {
-    let words = ["backfill"].into_iter().chain(arguments.split_whitespace());
-    <Line as clap::Parser>::try_parse_from(words).map(|line| line.backfill)
-}
-
-impl World {
-    /// The verb with these arguments, from a process beside the bridge.
-    pub async fn backfill(&mut self, arguments: &str) -> Said {
-        self.backfill_asking(arguments, &|question| panic!("asked: {question}")).await
-    }
-
-    pub async fn backfill_asking(&mut self, arguments: &str, ask: backfill::Ask<'_>) -> Said {
-        let verb = parsed(arguments).map_err(|error| error.to_string())?;
-        let (app, config, mut out) = (self.app(), self.config(), Vec::new());
-        let bar = progress::Bar::hidden();
-        let outcome = backfill::tell(&verb, &app.engine, &config, &bar, ask, &mut out).await;
-        let words = String::from_utf8(out).expect("a verb says words");
-        outcome.map(|outcome| (outcome, words)).map_err(|error| format!("{error:#}"))
-    }
-
-    fn inside(&self) -> usize {
-        self.internal.tickets("Ticket").len()
-    }
-}
 
 fn of_helpdesk(title: &str) -> Json {
     let mut fields = ticket(title);

@@ -5,12 +5,12 @@ mod like;
 use itop_bridge::cli::Outcome;
 use itop_bridge_engine::Wish;
 use itop_bridge_store::LinkState;
+use itop_bridge_testkit::world::*;
 use serde_json::Value as Json;
 use tokio::sync::Notify;
 
 use crate::backfill::with_older;
 use crate::status::go;
-use crate::world::*;
 
 either_version_on_either_side![
     a_ticket_that_a_title_names_is_adopted_and_the_others_are_carried,

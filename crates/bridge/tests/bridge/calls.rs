@@ -1,8 +1,7 @@
 //! What each kind of change costs in calls: a call costs iTop 80 ms, whatever it does.
 
+use itop_bridge_testkit::world::*;
 use itop_sim::{Call, Version};
-
-use crate::world::*;
 
 outside_both_versions![
     each_change_makes_just_the_calls_that_it_needs,

@@ -1,8 +1,7 @@
 //! Pairs that were closed long ago: little is kept of them, and it is enough.
 
+use itop_bridge_testkit::world::*;
 use serde_json::json;
-
-use crate::world::*;
 
 either_version_on_either_side![a_pair_that_was_closed_long_ago_is_small_and_still_in_step];
 

@@ -1,9 +1,8 @@
 //! When the connection began, and what is older than it: such a ticket stays where it is until somebody
 //! hands it over, and a ticket whose creation was announced is never taken for one.
 
+use itop_bridge_testkit::world::*;
 use itop_sim::{Release, Version};
-
-use crate::world::*;
 
 outside_both_versions![
     a_file_on_an_older_ticket_does_not_carry_it_out,

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use itop_bridge_testkit::world::*;
 use itop_sim::{Call, Effect, Fault, Limits, Outcome, Sim, Ticket, Version};
 
 use crate::listen::Log;
-use crate::world::*;
 
 const CLASSES: [&str; 5] = ["UserRequest", "Incident", "RoutineChange", "NormalChange", "EmergencyChange"];
 

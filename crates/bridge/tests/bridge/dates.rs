@@ -3,9 +3,8 @@
 use itop_bridge_core::Side;
 use itop_bridge_engine::unread_date;
 use itop_bridge_store::Instance;
+use itop_bridge_testkit::world::*;
 use itop_sim::Sim;
-
-use crate::world::*;
 
 either_version_on_either_side![
     any_format_of_dates_is_read,

@@ -1,8 +1,9 @@
 //! `serve --dry-run`: it takes up and plans all that a bridge does, logs what it would write, and writes nothing; over
 //! its store a bridge that writes goes on.
 
+use itop_bridge_testkit::world::*;
+
 use crate::listen::Log;
-use crate::world::*;
 
 either_version_on_either_side![
     it_writes_nothing_and_the_real_one_goes_on_over_its_store,

@@ -2,11 +2,11 @@
 
 use itop_bridge_core::TicketMark;
 use itop_bridge_engine::Duplicate;
+use itop_bridge_testkit::world::*;
 use itop_sim::Sim;
 
 use crate::setup::admin;
 use crate::status::{bridged, go};
-use crate::world::*;
 
 either_version_on_either_side![
     a_second_ticket_with_a_mark_is_named_beside_the_one_that_is_kept,

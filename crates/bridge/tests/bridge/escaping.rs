@@ -1,9 +1,8 @@
 //! iTop 3.1 escapes HTML once more when it is read. What one text says about that holds for its own
 //! attribute alone.
 
+use itop_bridge_testkit::world::*;
 use itop_sim::Version;
-
-use crate::world::*;
 
 /// The descriptions inside, of tickets of these titles and descriptions, created one after the other.
 async fn descriptions_inside(version: Version, tickets: &[(&str, &str)]) -> Vec<String> {

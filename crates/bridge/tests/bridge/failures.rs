@@ -7,10 +7,10 @@ use bytes::Bytes;
 use itop_bridge_engine::clock::Clock;
 use itop_bridge_engine::random::{Random, SeededRandom};
 use itop_bridge_store::{LinkState, QueueRow};
+use itop_bridge_testkit::world::*;
 use itop_sim::{Call, Effect, Fault, Release, Right, Sim, Version};
 
 use crate::listen::Log;
-use crate::world::*;
 
 either_version_on_either_side![
     a_class_without_rights_delays_no_other_and_crosses_when_the_right_is_given,

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use itop_bridge_testkit::world::*;
 use itop_sim::{Call, Effect, Fault, Version};
 
 use crate::status::go;
-use crate::world::*;
 
 const OVERWRITTEN: &str = "an edit made inside was overwritten";
 

@@ -10,9 +10,8 @@ use itop_bridge_core::{Link, Side};
 use itop_bridge_engine::RefusedSize;
 use itop_bridge_engine::clock::Clock as _;
 use itop_bridge_store::{Activity, Instance, LinkState};
+use itop_bridge_testkit::world::*;
 use itop_sim::{Attachment, Call, Effect, Fault, FirstIds, HookSender, Limits, NotDelivered, On, Sim, Wire};
-
-use crate::world::*;
 
 either_version_on_either_side![
     a_file_of_the_console_and_one_by_rest_are_copied,
@@ -360,7 +359,7 @@ async fn a_large_file_crosses_a_slow_line_and_delays_nobody(versions: Versions) 
     // It takes nearly two minutes each way.
     world.pass_seconds(60).await;
     let started = world.clock.now_ms();
-    let other = world.acme().create_ticket("UserRequest", crate::world::ticket("Another")).await.unwrap();
+    let other = world.acme().create_ticket("UserRequest", itop_bridge_testkit::world::ticket("Another")).await.unwrap();
     while world.link_of("acme", other).await.is_none_or(|stored| stored.link.internal.is_none()) {
         world.pass_seconds(1).await;
     }
@@ -407,7 +406,7 @@ async fn many_large_files_delay_no_small_ticket(versions: Versions) {
         world.pass_seconds(1).await;
     }
     let started = world.clock.now_ms();
-    let small = world.acme().create_ticket("UserRequest", crate::world::ticket("Small")).await.unwrap();
+    let small = world.acme().create_ticket("UserRequest", itop_bridge_testkit::world::ticket("Small")).await.unwrap();
     while world.link_of("acme", small).await.is_none_or(|stored| stored.link.internal.is_none()) {
         assert!(world.clock.now_ms() - started <= 5_000, "the small ticket waits");
         world.pass_seconds(1).await;
@@ -773,7 +772,7 @@ async fn an_id_that_is_used_again_halts(versions: Versions) {
         sim.erase("UserRequest", id);
         sim.set_next_ids(FirstIds { ticket: id, ..sim.next_ids() });
         sim.drop_hooks(true);
-        let other = crate::world::ticket("Another ticket");
+        let other = itop_bridge_testkit::world::ticket("Another ticket");
         assert_eq!(sim.create_ticket("UserRequest", other).await.unwrap(), id);
         world.pass_seconds(310).await;
         let kind = match side {

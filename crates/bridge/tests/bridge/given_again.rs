@@ -4,9 +4,8 @@
 use itop_bridge_core::Side;
 use itop_bridge_core::plan::HaltKind;
 use itop_bridge_store::Instance;
+use itop_bridge_testkit::world::*;
 use itop_sim::{Effect, Fault};
-
-use crate::world::*;
 
 either_version_on_either_side![
     another_ticket_under_the_same_id_and_reference_halts_the_pair,

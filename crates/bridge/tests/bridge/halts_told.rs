@@ -2,11 +2,11 @@
 //! whatever people do, and it ends by `resume` alone.
 
 use itop_bridge_core::Side;
+use itop_bridge_testkit::world::*;
 use itop_sim::{Backup, FirstIds, Sim};
 
 use crate::listen::Log;
 use crate::watch::told;
-use crate::world::*;
 
 /// A test each, with either version on either side.
 macro_rules! every_halt_is_told_and_ends_by_resume_alone {

@@ -1,10 +1,10 @@
 //! A ticket whose files are larger together than PHP's memory: its iTop carries each write out and answers it with an
 //! error.
 
+use itop_bridge_testkit::world::*;
 use itop_sim::{Call, Limits};
 
 use crate::listen::Log;
-use crate::world::*;
 
 either_version_on_either_side![
     a_ticket_over_whose_files_php_runs_out_of_memory_goes_on_and_nothing_is_written_twice,

@@ -3,11 +3,11 @@
 
 use itop_bridge_core::Side;
 use itop_bridge_store::{Instance, LinkState};
+use itop_bridge_testkit::world::*;
 use itop_sim::{FirstIds, Sim};
 
 use crate::listen::Log;
 use crate::watch::told;
-use crate::world::*;
 
 either_version_on_either_side![
     a_ticket_that_is_moved_away_and_back_goes_on_with_what_changed_meanwhile,

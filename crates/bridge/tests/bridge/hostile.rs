@@ -1,9 +1,8 @@
 //! Text that is meant to do harm, or that something has damaged on its way: it crosses as the words that it is,
 //! takes no more room than is in proportion, and holds nothing else up.
 
+use itop_bridge_testkit::world::*;
 use itop_sim::{Limits, Version};
-
-use crate::world::*;
 
 either_version_on_either_side![
     bytes_that_are_no_utf8_arrive_as_signs_and_stay,

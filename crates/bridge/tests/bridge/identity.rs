@@ -2,8 +2,7 @@
 
 use itop_bridge_core::Side;
 use itop_bridge_core::plan::HaltKind;
-
-use crate::world::*;
+use itop_bridge_testkit::world::*;
 
 either_version_on_either_side![
     a_corrected_start_is_the_same_tickets,

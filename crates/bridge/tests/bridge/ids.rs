@@ -5,12 +5,12 @@
 use axum::body::Body;
 use axum::http::Request;
 use itop_bridge_core::plan::HaltKind;
+use itop_bridge_testkit::world::*;
 use itop_sim::{FirstIds, Sim};
 use serde_json::Value as Json;
 use tower::ServiceExt as _;
 
 use crate::status::{end, go, status};
-use crate::world::*;
 
 either_version_on_either_side![
     an_id_that_is_also_another_externals_ticket_tells_of_the_linked_pair_alone,

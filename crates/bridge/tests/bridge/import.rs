@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 
-use itop_bridge::cli::links::import::{self, Import};
-use itop_bridge::cli::{Outcome, progress};
+use itop_bridge::cli::Outcome;
+use itop_bridge::cli::links::import::Import;
+use itop_bridge_testkit::world::*;
 use itop_sim::{Fault, Sim};
 
-use crate::rebuild::Said;
 use crate::status::go;
-use crate::world::*;
 
 either_version_on_either_side![
     the_original_programs_pairs_are_adopted_and_nothing_is_written,
@@ -29,17 +28,6 @@ fn of(name: &str, versions: Versions, lines: &str) -> Import {
     let file: PathBuf = std::env::temp_dir().join(name);
     std::fs::write(&file, format!("{NAMES}{lines}")).expect("a file");
     Import { file, external: None, skip: false, dry_run: false, json: false }
-}
-
-impl World {
-    async fn import(&mut self, verb: &Import) -> Said {
-        let (app, store, config, mut out) = (self.app(), self.store.clone(), self.config(), Vec::new());
-        let bar = progress::Bar::hidden();
-        let outcome = import::tell(verb, &app.engine, &store, &config, &bar, &mut out).await;
-        let words = String::from_utf8(out).expect("a verb says words");
-        let named = verb.file.display().to_string();
-        outcome.map(|outcome| (outcome, words)).map_err(|error| format!("{error:#}").replace(&named, "FILE"))
-    }
 }
 
 fn names(sim: &Sim, ticket: u64) -> Vec<String> {

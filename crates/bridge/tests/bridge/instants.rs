@@ -1,8 +1,7 @@
 //! A date that crosses is the same instant on both servers, whose clocks show different local times.
 
 use itop_bridge_core::Side;
-
-use crate::world::*;
+use itop_bridge_testkit::world::*;
 
 either_version_on_either_side![
     a_date_is_the_same_instant_on_both_servers,

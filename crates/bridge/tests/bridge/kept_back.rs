@@ -6,10 +6,10 @@ use std::time::Duration;
 use itop_bridge_core::Side;
 use itop_bridge_core::link::Part;
 use itop_bridge_store::QueueRow;
+use itop_bridge_testkit::world::*;
 use itop_sim::{Call, Effect, Fault, Sim, Version};
 
 use crate::listen::Log;
-use crate::world::*;
 
 either_version_on_either_side![
     a_word_in_one_field_keeps_back_that_field_alone,

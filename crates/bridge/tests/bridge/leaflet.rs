@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use itop_bridge_testkit::world::*;
 use itop_sim::{Attachment, Sim, Version};
 
 use crate::status::{bridged, end, go};
-use crate::world::*;
 
 outside_both_versions![
     the_leaflet_names_each_file_that_the_bridge_makes_and_no_other,

@@ -1,15 +1,11 @@
 //! `links link` and `links unlink`: two tickets that stand are made a pair by hand, and a pair is ended for good.
 
 use itop_bridge::cli::Outcome;
-use itop_bridge::cli::links::link::{self, LinkTwo};
-use itop_bridge::cli::links::unlink::Unlink;
-use itop_bridge::cli::links::{self, Asks, Links, LinksVerb};
-use itop_bridge_store::{LinkState, Store};
+use itop_bridge_store::LinkState;
+use itop_bridge_testkit::world::*;
 use itop_sim::{Fault, Sim};
 
 use crate::status::{bridged, go, status};
-use crate::verbs::listed;
-use crate::world::*;
 
 either_version_on_either_side![
     two_tickets_are_a_pair_by_hand_and_only_what_comes_then_crosses,
@@ -21,45 +17,6 @@ either_version_on_either_side![
 ];
 
 const HOUR: u64 = 3600;
-
-type Said = Result<(Outcome, String), String>;
-
-impl World {
-    async fn link_two(&mut self, a: &str, b: &str) -> Said {
-        let (app, store, config) = (self.app(), self.store.clone(), self.config());
-        let (verb, mut out) = (LinkTwo { a: a.into(), b: b.into() }, Vec::new());
-        let outcome = link::tell(&verb, &app.engine, &store, &config, &mut out).await;
-        let words = String::from_utf8(out).expect("a verb says words");
-        outcome.map(|outcome| (outcome, words)).map_err(|error| format!("{error:#}"))
-    }
-
-    async fn unlink(&self, name: &str) -> Said {
-        self.links_said(LinksVerb::Unlink(Unlink { ticket: name.into() })).await
-    }
-
-    async fn verb_list(&self) -> String {
-        self.links_said(listed(false)).await.unwrap().1
-    }
-
-    async fn links_said(&self, verb: LinksVerb) -> Said {
-        let verb = Links { verb };
-        let (config, now) = (self.config(), self.now_ms());
-        let run = move |store: &mut dyn Store| {
-            let mut out = Vec::new();
-            let outcome = links::in_store(
-                &verb,
-                store,
-                &config,
-                &Asks { id: &|_, _| panic!("asked"), why_not: &|_, _| panic!("asked") },
-                now,
-                &mut out,
-            );
-            let words = String::from_utf8(out).expect("a verb says words");
-            Ok(outcome.map(|outcome| (outcome, words)).map_err(|error| format!("{error:#}")))
-        };
-        self.store.call(run).await.expect("the store")
-    }
-}
 
 fn names(sim: &Sim, ticket: u64) -> Vec<String> {
     let mut names: Vec<String> = sim.attachments(ticket).into_iter().map(|file| file.filename).collect();

@@ -5,10 +5,10 @@ use std::time::Duration;
 use itop_bridge_core::{Link, LogName, Side};
 use itop_bridge_engine::clock::Clock as _;
 use itop_bridge_store::{Activity, LinkState};
+use itop_bridge_testkit::world::*;
 use itop_sim::{Account, Attachment, Call, Effect, Fault, Limits, Sim, Version};
 
 use crate::files::lost_answers;
-use crate::world::*;
 
 mod gone_on_the_way;
 mod images;

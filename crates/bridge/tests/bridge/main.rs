@@ -2,7 +2,6 @@
 //! asserting that one more pass writes nothing, or says why there is none: a `World` that was not asked fails its test.
 
 mod listen;
-mod world;
 
 mod anew;
 mod back;

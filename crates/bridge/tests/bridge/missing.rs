@@ -4,8 +4,7 @@
 use std::time::Duration;
 
 use itop_bridge_core::plan::HaltKind;
-
-use crate::world::*;
+use itop_bridge_testkit::world::*;
 
 either_version_on_either_side![
     a_clock_that_is_set_forward_takes_no_copy_of_a_deleted_ticket,

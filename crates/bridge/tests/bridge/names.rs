@@ -4,10 +4,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use itop_bridge_testkit::world::*;
 use itop_sim::{Account, Call, Sim};
 
 use crate::status::{end, status};
-use crate::world::*;
 
 every_pair_of_versions![nobody_and_nothing_of_one_side_is_named_to_the_other];
 

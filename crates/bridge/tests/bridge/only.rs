@@ -1,9 +1,8 @@
 //! Which tickets leave the house, and which do not.
 
 use itop_bridge::config::Config;
+use itop_bridge_testkit::world::*;
 use itop_sim::Version;
-
-use crate::world::*;
 
 const HANDED_OVER: &str = "only = \"team_id_friendlyname = 'Helpdesk'\"";
 

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use itop_bridge_engine::random::{Random as _, SeededRandom};
+use itop_bridge_testkit::world::*;
 use itop_sim::{Release, Sim, Ticket, Version};
-
-use crate::world::*;
 
 outside_both_versions![
     held_hooks_in_any_order_end_in_the_same_state,

@@ -6,9 +6,8 @@ use std::time::Duration;
 use itop_bridge::cli::Outcome;
 use itop_bridge::cli::resume::Resume;
 use itop_bridge_core::{LogName, Side};
+use itop_bridge_testkit::world::*;
 use itop_sim::{Right, Sim};
-
-use crate::world::*;
 
 either_version_on_either_side![
     what_is_written_on_a_parent_of_the_houses_own_stays_there,

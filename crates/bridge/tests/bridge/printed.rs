@@ -4,11 +4,10 @@ use std::fmt::Write as _;
 
 use itop_bridge::cli::Outcome;
 use itop_bridge::cli::links::LinksVerb;
+use itop_bridge_testkit::world::*;
 use itop_sim::{Fault, Version};
 
 use crate::status::go;
-use crate::verbs::{Said, listed};
-use crate::world::*;
 
 const HOUR: u64 = 3600;
 const PAIR: &str = "acme:R-000001";
@@ -76,12 +75,12 @@ async fn the_verbs_print_what_the_snapshot_holds() {
     // Each refused create has taken a number: how many there were is chance.
     let second = format!(" {:<4}  acme:I-000002", world.link(2).await.id);
     let printed = terminal.0.replace(&second, " N     acme:I-000002");
-    let held = include_str!("../print/verbs.txt");
+    let held = include_str!("../unit/print/verbs.txt");
     if printed != held {
         let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("verbs.txt");
         std::fs::write(&file, &printed).unwrap();
         let line = printed.lines().zip(held.lines()).take_while(|(one, other)| one == other).count() + 1;
-        panic!("tests/print/verbs.txt differs from line {line} on; what was printed stands in {}", file.display());
+        panic!("tests/unit/print/verbs.txt differs from line {line} on; what was printed stands in {}", file.display());
     }
 }
 

@@ -1,16 +1,16 @@
 //! `links rebuild`: after the loss of the store every pair and every copy is found again by the marks, nothing is
 //! written twice, and then changes flow as before.
 
-use itop_bridge::cli::links::rebuild::{self, Rebuild};
-use itop_bridge::cli::{Outcome, progress};
+use itop_bridge::cli::Outcome;
+use itop_bridge::cli::links::rebuild::Rebuild;
 use itop_bridge_core::link::CopyState;
 use itop_bridge_core::{Side, TicketMark};
 use itop_bridge_store::{Instance, LinkState, Stored};
+use itop_bridge_testkit::world::*;
 use itop_sim::{Attachment, Fault, Sim};
 
 use crate::anew::{self, Lost, lost};
 use crate::status::{bridged, go, status};
-use crate::world::*;
 
 every_pair_of_versions![
     a_lost_store_is_rebuilt_and_nothing_is_written_again,
@@ -36,61 +36,6 @@ either_version_on_either_side![
     a_bridge_without_its_store_goes_on_where_an_operator_says_so,
     another_externals_new_pairs_hide_no_lost_ones,
 ];
-
-const HOUR: u64 = 3600;
-
-pub type Said = Result<(Outcome, String), String>;
-
-impl World {
-    pub async fn rebuild(&mut self, dry_run: bool) -> Said {
-        self.rebuild_as(Rebuild { dry_run, json: false }).await
-    }
-
-    async fn rebuild_as(&mut self, verb: Rebuild) -> Said {
-        let (app, config, mut out) = (self.app(), self.config(), Vec::new());
-        let outcome = rebuild::tell(&verb, &app.engine, &config, &progress::Bar::hidden(), &mut out).await;
-        let words = String::from_utf8(out).expect("a verb says words");
-        outcome.map(|outcome| (outcome, words)).map_err(|error| format!("{error:#}"))
-    }
-
-    /// The store is lost, the pairs are found again, and the bridge runs.
-    async fn loses_and_rebuilds(&mut self) -> String {
-        self.lose_the_store().await;
-        self.clear_calls();
-        let (outcome, said) = self.rebuild(false).await.unwrap();
-        assert_eq!(outcome, Outcome::Fine, "{said}");
-        self.boot();
-        said
-    }
-
-    fn writes(&self) -> Vec<String> {
-        let sims = self.externals.iter().chain([&self.internal]);
-        let calls = sims.flat_map(|sim| sim.calls());
-        calls.filter(|call| call.is_write()).map(|call| call.json).collect()
-    }
-
-    /// Sweeps, audits and passes over everything write nothing.
-    async fn nothing_is_written(&self) {
-        self.settle().await;
-        self.pass_seconds(3 * HOUR).await;
-        self.settle().await;
-        // A first look at a copy learns what it holds.
-        self.look_at_everything().await;
-        assert!(self.writes().is_empty(), "{:#?}", self.writes());
-        self.one_more_pass_writes_nothing().await;
-    }
-
-    /// Each copy's first look, then the same as everywhere.
-    async fn ends_well(&self) {
-        self.look_at_everything().await;
-        self.one_more_pass_writes_nothing().await;
-    }
-
-    async fn since(&self) -> Option<String> {
-        let acme = Instance::External("acme".into());
-        self.store.call(move |store| store.cursor(&acme, "since_id")).await.unwrap()
-    }
-}
 
 fn text_of(file: &Attachment) -> String {
     String::from_utf8(file.data.to_vec()).expect("a text file")

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use itop_bridge_testkit::world::*;
 use itop_sim::{Check, Language, Version};
-
-use crate::world::*;
 
 const NO_SHOUTING: &str = "A title must not shout";
 

@@ -1,11 +1,11 @@
 //! Texts that go with a move and that the other iTop does not take: the ticket is moved, with other words in their
 //! place.
 
+use itop_bridge_testkit::world::*;
 use itop_sim::{Check, Sim};
 
 use crate::back::OUTSIDE;
 use crate::status::{bridged, status};
-use crate::world::*;
 
 const CLASS: &str = "UserRequest";
 const REFUSAL: &str = "Raison refusee";

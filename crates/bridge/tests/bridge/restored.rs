@@ -2,9 +2,8 @@
 //! made twice.
 
 use itop_bridge_store::{SqliteStore, StoreHandle};
+use itop_bridge_testkit::world::*;
 use itop_sim::{Effect, Fault, Sim};
-
-use crate::world::*;
 
 either_version_on_either_side![
     what_was_made_since_the_backup_is_taken_in_and_nothing_is_doubled,

@@ -2,9 +2,8 @@
 
 use itop_bridge_core::plan::HaltKind;
 use itop_bridge_store::LinkState;
+use itop_bridge_testkit::world::*;
 use itop_sim::{FirstIds, Sim};
-
-use crate::world::*;
 
 either_version_on_either_side![
     a_counterpart_that_stands_is_not_made_anew,

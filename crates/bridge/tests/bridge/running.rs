@@ -4,9 +4,8 @@ use axum::body::Body;
 use http::Request;
 use itop_bridge::checks::Finding;
 use itop_bridge::cli::Outcome;
+use itop_bridge_testkit::world::*;
 use tower::ServiceExt as _;
-
-use crate::world::*;
 
 either_version_on_either_side![
     a_password_file_that_is_corrected_is_read_again_while_the_log_in_is_refused,

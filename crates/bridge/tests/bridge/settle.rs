@@ -4,9 +4,8 @@
 
 use std::time::Duration;
 
+use itop_bridge_testkit::world::*;
 use itop_sim::{Call, Effect, Fault, Sim, Version};
-
-use crate::world::*;
 
 outside_both_versions![
     what_was_sent_slowly_settles_from_its_end,

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 
 use itop_bridge::checks::State;
 use itop_bridge::cli::Outcome;
+use itop_bridge_testkit::world::*;
 use itop_sim::{Delivery, Effect, Fault, On, Payloads, Receiver, Sim, Trigger, Wire};
-
-use crate::world::*;
 
 every_pair_of_versions![
     a_ticket_flows_both_ways_by_hooks_that_setup_made,

@@ -2,9 +2,8 @@
 
 use itop_bridge_core::Side;
 use itop_bridge_store::Instance;
+use itop_bridge_testkit::world::*;
 use itop_sim::{Backup, Sim};
-
-use crate::world::*;
 
 either_version_on_either_side![
     files_that_are_gone_all_over_delete_nothing,

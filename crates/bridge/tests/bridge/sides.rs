@@ -5,13 +5,11 @@
 use std::collections::BTreeSet;
 
 use itop_bridge::cli::Outcome;
-use itop_bridge::cli::external::{self, External, ExternalVerb, remove::Remove, rename::Rename};
-use itop_bridge::sides::{self, Compared, Contradiction};
+use itop_bridge::cli::external::{ExternalVerb, remove::Remove};
+use itop_bridge::sides::{Compared, Contradiction};
 use itop_bridge_store::{LinkState, TicketOf};
+use itop_bridge_testkit::world::*;
 use itop_sim::Version;
-
-use crate::verbs::Said;
-use crate::world::*;
 
 outside_both_versions![
     a_renamed_external_goes_on_under_its_new_name_and_is_found_again_by_its_marks,
@@ -23,57 +21,6 @@ outside_both_versions![
 ];
 
 const IN_MARKS: &str = "only = \"all\"\nname_in_marks = \"acme\"";
-
-impl World {
-    async fn compared(&self) -> Compared {
-        let config = self.config();
-        self.store.call(move |store| sides::compare(store, &config)).await.expect("the store")
-    }
-
-    async fn contradictions(&self) -> Vec<Contradiction> {
-        self.compared().await.contradictions
-    }
-
-    /// What they say, each with its mend.
-    async fn told(&self) -> Vec<[String; 2]> {
-        self.contradictions().await.iter().map(|found| [found.to_string(), found.mend()]).collect()
-    }
-
-    /// As `serve` starts.
-    async fn begins(&mut self) {
-        assert_eq!(self.contradictions().await, []);
-        let config = self.config();
-        self.store.call(move |store| sides::remember(store, &config)).await.expect("the store");
-        self.boot();
-    }
-
-    async fn external(&self, verb: ExternalVerb, answer: bool) -> Said {
-        let (verb, config, now_ms) = (External { verb }, self.config(), self.now_ms());
-        let run = move |store: &mut dyn itop_bridge_store::Store| {
-            let mut out = Vec::new();
-            let ended = external::in_store(&verb, store, &config, &|_| Ok(answer), now_ms, &mut out);
-            let words = String::from_utf8(out).expect("a verb says words");
-            Ok(ended.map(|outcome| (outcome, words)).map_err(|error| format!("{error:#}")))
-        };
-        self.store.call(run).await.expect("the store")
-    }
-
-    async fn rename(&self, old: &str, new: &str) -> Said {
-        self.external(ExternalVerb::Rename(Rename { old: old.into(), new: new.into() }), false).await
-    }
-
-    async fn remove(&self, name: &str) -> Said {
-        self.external(ExternalVerb::Remove(Remove { name: name.into(), yes: true }), false).await
-    }
-
-    /// Every internal ticket's title.
-    fn titles_inside(&self) -> BTreeSet<String> {
-        let tickets = self.internal.tickets("Ticket");
-        let titles: BTreeSet<String> = tickets.iter().map(|ticket| ticket.field("title").to_owned()).collect();
-        assert_eq!(titles.len(), tickets.len(), "a ticket stands twice");
-        titles
-    }
-}
 
 fn two(version: Version) -> Setup {
     Setup { externals: vec![version, version], ..Setup::outside(version) }

@@ -2,10 +2,10 @@
 //! ticket crosses at once, and so does all else of it; the rest follows as files.
 
 use itop_bridge_core::Side;
+use itop_bridge_testkit::world::*;
 use itop_sim::{Attachment, Fault, Sim, Version};
 
 use crate::files::lost_answers;
-use crate::world::*;
 
 /// The files that the bridge made on a ticket, of a kind.
 fn made(sim: &Sim, ticket: u64, kind: &str) -> Vec<Attachment> {

@@ -1,9 +1,9 @@
 //! HTTP 429: a side that asks for fewer calls is slowed down, and not down.
 
+use itop_bridge_testkit::world::*;
 use itop_sim::{Fault, Sim};
 
 use crate::listen::Log;
-use crate::world::*;
 
 either_version_on_either_side![
     a_throttled_create_waits_as_long_as_it_is_asked_to_and_not_for_its_settling,

@@ -4,10 +4,10 @@
 
 use axum::body::Body;
 use axum::http::Request;
+use itop_bridge_testkit::world::*;
 use tower::ServiceExt as _;
 
 use crate::status::{bridged, end, go, status};
-use crate::world::*;
 
 either_version_on_either_side![
     external_1_ticket_update,

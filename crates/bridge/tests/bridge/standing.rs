@@ -4,11 +4,11 @@ use itop_bridge::cli::Outcome;
 use itop_bridge::cli::links::LinksVerb;
 use itop_bridge::cli::links::list::List;
 use itop_bridge::standing::Word;
+use itop_bridge_testkit::world::*;
 use itop_sim::{Effect, Fault};
 use serde_json::Value as Json;
 
-use crate::verbs::{contains_all, listed};
-use crate::world::*;
+use crate::verbs::contains_all;
 
 either_version_on_either_side![
     what_is_kept_back_is_told_alike_by_every_verb_and_retry_tries_it_now,

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use itop_bridge_core::Lifecycles;
+use itop_bridge_testkit::world::*;
 use itop_sim::{Call, Effect, Fault, Sim, Version};
-
-use crate::world::*;
 
 every_pair_of_versions![
     the_internal_ticket_follows_through_every_state_of_every_class,

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use itop_bridge_core::{Link, TicketKey};
 use itop_bridge_store::{Instance, LinkState, SqliteStore, Store, StoreHandle};
+use itop_bridge_testkit::world::*;
 use itop_sim::{Effect, Fault, Sim, Version};
-
-use crate::world::*;
 
 outside_both_versions![
     what_the_store_refuses_is_marked_by_the_next_sweep,

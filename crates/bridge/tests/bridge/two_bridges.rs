@@ -3,11 +3,11 @@
 //!
 //! Their sides have the same names and their accounts the same login: only `server.id` tells them apart.
 
+use itop_bridge_testkit::world::*;
 use itop_sim::Sim;
 
 use crate::listen::Log;
 use crate::status::{go, status};
-use crate::world::*;
 
 either_version_on_either_side![
     two_providers_of_one_customer_do_not_see_each_other,

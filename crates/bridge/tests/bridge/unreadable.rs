@@ -4,9 +4,8 @@
 use std::time::Duration;
 
 use itop_bridge_core::Side;
+use itop_bridge_testkit::world::*;
 use itop_sim::{Attachment, Call, Effect, Fault, InlineImage, Sim};
-
-use crate::world::*;
 
 either_version_on_either_side![
     a_picture_of_a_log_becomes_words_after_a_while,

@@ -1,24 +1,14 @@
 //! The command line's verbs, called beside a running bridge: what they show, and that those that show
 //! change nothing.
 
-use std::collections::BTreeMap;
-use std::io::Write;
-
 use itop_bridge::cli::Outcome;
-use itop_bridge::cli::links::list::List;
-use itop_bridge::cli::links::{self, Asks, Links, LinksVerb};
-use itop_bridge::cli::pause::{self, Pause};
-use itop_bridge::cli::plan;
-use itop_bridge::cli::retry::{self, Retry};
-use itop_bridge::cli::status::{self, Status};
-use itop_bridge::config::Config;
+use itop_bridge::cli::links::LinksVerb;
 use itop_bridge_core::caselog::{LogHalt, LogName};
 use itop_bridge_core::{Link, Side};
-use itop_bridge_store::{Activity, Store, TicketOf};
+use itop_bridge_store::Activity;
+use itop_bridge_testkit::world::*;
 use itop_sim::{Effect, Fault};
 use serde_json::Value as Json;
-
-use crate::world::*;
 
 either_version_on_either_side![
     a_plan_is_what_the_next_pass_writes_and_itself_writes_nothing,
@@ -37,102 +27,6 @@ either_version_on_either_side![
 
 const HOUR: u64 = 3600;
 const PAIR: &str = "acme:R-000001";
-
-/// `links list`, of all.
-pub fn listed(json: bool) -> LinksVerb {
-    LinksVerb::List(List { json, ..List::default() })
-}
-
-pub type Said = Result<(Outcome, String), String>;
-
-impl World {
-    async fn verb(
-        &self,
-        verb: impl FnOnce(&mut dyn Store, &Config, i64, &mut dyn Write) -> anyhow::Result<Outcome> + Send + 'static,
-    ) -> Said {
-        let (config, now_ms) = (self.config(), self.now_ms());
-        let run = move |store: &mut dyn Store| {
-            let mut out = Vec::new();
-            Ok(said(verb(store, &config, now_ms, &mut out), out))
-        };
-        self.store.call(run).await.expect("the store")
-    }
-
-    pub async fn plan(&self, ticket: &str) -> Said {
-        let (mut out, verb) = (Vec::new(), plan::Plan { ticket: ticket.into() });
-        let outcome = plan::show(&verb, &self.engine(), &self.store, &self.config(), &mut out).await;
-        said(outcome, out)
-    }
-
-    pub async fn pause(&self, name: &str) -> Said {
-        let verb = Pause { name: name.into() };
-        self.verb(move |store, config, _, out| pause::in_store(&verb, store, config, out)).await
-    }
-
-    pub async fn retry(&self, ticket: Option<&str>) -> Said {
-        let verb = Retry { ticket: ticket.map(str::to_owned) };
-        let ask = |external: &str, reference: &str| {
-            anyhow::ensure!(reference == "R-000001", "{external} has no ticket {reference}");
-            Ok(TicketOf { external: external.into(), ticket: 1 })
-        };
-        self.verb(move |store, config, now, out| retry::in_store(&verb, store, config, &ask, now, out)).await
-    }
-
-    pub async fn links_verb(&self, verb: LinksVerb) -> Said {
-        let verb = Links { verb };
-        let ask = |external: &str, reference: &str| match reference.trim_start_matches(['R', 'I', '-']).parse::<u64>() {
-            Ok(ticket) if ticket < 99 => Ok(TicketOf { external: external.into(), ticket }),
-            _ => anyhow::bail!("{external} has no ticket {reference}"),
-        };
-        // Asked before, since a verb in the store waits for nothing.
-        let mut why_not = BTreeMap::new();
-        if let LinksVerb::Show { ticket, .. } = &verb.verb
-            && let Some((side, reference)) = ticket.split_once(':')
-            && let Ok(of) = ask(side, reference)
-            && side != "elitery"
-        {
-            let answer = self.engine().why_not_carried(&of, None).await.map_err(|why| why.to_string());
-            why_not.insert(of, answer);
-        }
-        let why_not = move |of: &TicketOf, _: Option<&str>| match why_not.get(of) {
-            Some(Ok(why)) => Ok(why.clone()),
-            Some(Err(why)) => anyhow::bail!("{why}"),
-            None => Ok(None),
-        };
-        self.verb(move |store, config, now, out| {
-            links::in_store(&verb, store, config, &Asks { id: &ask, why_not: &why_not }, now, out)
-        })
-        .await
-    }
-
-    pub async fn status(&self) -> (Outcome, String) {
-        let verb = |store: &mut dyn Store, config: &Config, now, out: &mut dyn Write| {
-            status::in_store(&Status::default(), store, config, now, out)
-        };
-        self.verb(verb).await.expect("the store is there")
-    }
-
-    pub async fn status_json(&self) -> Json {
-        let verb = |store: &mut dyn Store, config: &Config, now, out: &mut dyn Write| {
-            status::in_store(&Status { json: true, watch: false }, store, config, now, out)
-        };
-        serde_json::from_str(&self.verb(verb).await.expect("the store is there").1).unwrap()
-    }
-
-    pub async fn show(&self, ticket: &str) -> String {
-        self.links_verb(LinksVerb::Show { ticket: ticket.into(), json: false }).await.unwrap().1
-    }
-
-    pub async fn show_json(&self, ticket: &str) -> Json {
-        let said = self.links_verb(LinksVerb::Show { ticket: ticket.into(), json: true }).await.unwrap().1;
-        serde_json::from_str(&said).unwrap()
-    }
-}
-
-fn said(outcome: anyhow::Result<Outcome>, out: Vec<u8>) -> Said {
-    let words = String::from_utf8(out).expect("a verb says words");
-    outcome.map(|outcome| (outcome, words)).map_err(|error| format!("{error:#}"))
-}
 
 #[track_caller]
 pub fn contains_all(said: &str, lines: &[&str]) {

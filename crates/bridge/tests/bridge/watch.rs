@@ -1,8 +1,7 @@
 //! What an operator watches: the metrics, and the alerts, which tell each trouble once.
 
+use itop_bridge_testkit::world::*;
 use itop_sim::{Effect, Fault, Version};
-
-use crate::world::*;
 
 either_version_on_either_side![
     a_side_that_is_down_is_told_once_and_once_more_when_it_is_back,

@@ -7,9 +7,8 @@ use itop_bridge_core::Side;
 use itop_bridge_core::mark::FileKind;
 use itop_bridge_core::plan::HaltKind;
 use itop_bridge_store::Instance;
+use itop_bridge_testkit::world::*;
 use itop_sim::{Sim, Version};
-
-use crate::world::*;
 
 either_version_on_either_side![
     a_restored_internal_gets_again_what_it_lost,

@@ -3,10 +3,10 @@
 //! no other ticket.
 
 use itop_bridge_core::Side;
+use itop_bridge_testkit::world::*;
 use itop_sim::{Sim, Version};
 
 use crate::status::go;
-use crate::world::*;
 
 every_pair_of_versions![
     links_in_the_fields_of_a_ticket_cross_as_words,

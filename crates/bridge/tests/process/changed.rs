@@ -1,31 +1,11 @@
 //! What a verb beside `serve` says of a configuration that was changed since it started, and what the log says of webhooks
 //! that bring nothing.
 
-use std::process::Command;
-
-use crate::site::{EXTERNAL_KEY, Site};
-
-impl Site {
-    /// What a verb says, however it ends.
-    async fn said(&self, arguments: &[&str]) -> String {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_itop-bridge"));
-        command.arg("--config").arg(self.config()).args(arguments);
-        command.env("ITOP_BRIDGE_ADMIN_USER", "admin").env("ITOP_BRIDGE_ADMIN_PASSWORD", "admin");
-        let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
-        let [out, error] = [output.stdout, output.stderr].map(|said| String::from_utf8(said).unwrap());
-        out + &error
-    }
-
-    async fn check(&self, line: &str) -> String {
-        let said = self.said(&["check"]).await;
-        let found = said.lines().find(|found| found.contains(line));
-        found.unwrap_or_else(|| panic!("no {line:?} in {said}")).to_owned()
-    }
-}
+use itop_bridge_testkit::site::{EXTERNAL_KEY, Site};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_configuration_that_was_changed_is_told_until_the_restart() {
-    let site = Site::new("changed").await;
+    let site = Site::new(crate::PROGRAM, "changed").await;
     let said = site.said(&["check"]).await;
     assert!(!said.contains("itop-bridge serve:"), "it never ran: {said}");
     let bridge = site.serve().await;

@@ -5,9 +5,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use itop_bridge_testkit::site::{Bridge, EXTERNAL_KEY, Site};
 use serde_json::json;
-
-use crate::site::{Bridge, EXTERNAL_KEY, Site};
 
 /// Takes the room away, and gives it back.
 trait Disk {
@@ -75,7 +74,7 @@ impl Disk for SmallDisk<'_> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_takes_no_write_is_told_and_the_work_goes_on_afterwards() {
-    let site = Site::new("no-write").await;
+    let site = Site::new(crate::PROGRAM, "no-write").await;
     // SIGXFSZ, by which the system would end a process that writes beyond its limit.
     let bridge = site.serves(|site| site.spawn_after("trap '' 25")).await;
     goes_on_after(&site, bridge, &NoLargerFiles).await;
@@ -83,7 +82,7 @@ async fn a_disk_that_takes_no_write_is_told_and_the_work_goes_on_afterwards() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_told_and_the_work_goes_on_when_there_is_room_again() {
-    let site = Site::new("full").await;
+    let site = Site::new(crate::PROGRAM, "full").await;
     let disk = site.folder.join("disk");
     std::fs::create_dir(&disk).unwrap();
     let Some(_mounted) = Mounted::at(&disk) else {

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::site::{Bridge, Site};
+use itop_bridge_testkit::site::{Bridge, Site};
 
 async fn dry(site: &Site) -> Bridge {
     site.serves(|site| {
@@ -15,7 +15,7 @@ async fn dry(site: &Site) -> Bridge {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_may_be_killed_and_its_store_becomes_the_real_one() {
-    let site = Site::new("dry_run").await;
+    let site = Site::new(crate::PROGRAM, "dry_run").await;
     let bridge = dry(&site).await;
     let first = site.ticket("UserRequest", "Printer on fire").await;
     site.until("the first is planned", |site| site.log().contains("make a UserRequest")).await;

@@ -3,10 +3,9 @@
 
 use std::process::{Command, Stdio};
 
+use itop_bridge_testkit::site::{Bridge, Site, itop};
 use itop_sim::{Sim, SocketSender, Version};
 use serde_json::json;
-
-use crate::site::{Bridge, Site, itop};
 
 const ADD: &str = include_str!("../../../../docs/guide/add.md");
 const LEAVE: &str = include_str!("../../../../docs/guide/leave.md");
@@ -28,7 +27,7 @@ struct Operator {
 
 impl Operator {
     async fn new(name: &str) -> Operator {
-        let site = Site::new(name).await;
+        let site = Site::new(crate::PROGRAM, name).await;
         site.rewrite("[sync]\n", "[sync]\nclasses = { UserRequest = \"UserRequest\", Incident = \"Incident\" }\n");
         let bridge = Some(site.serve().await);
         let (beta, beta_url) = itop(Version::V3_1, 5001).await;

@@ -4,10 +4,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use itop_bridge_testkit::site::{EXTERNAL_KEY, Site};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
-
-use crate::site::{EXTERNAL_KEY, Site};
 
 /// One request from an address of this machine; the whole answer.
 async fn send_from(site: &Site, from: [u8; 4], request: &str) -> String {
@@ -30,7 +29,7 @@ fn update(key: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_wrong_keys_from_one_address_are_told_to_wait_and_lock_nobody_out() {
-    let site = Site::new("wrong-keys").await;
+    let site = Site::new(crate::PROGRAM, "wrong-keys").await;
     let _bridge = site.serve().await;
     let (guesser, neighbour) = ([127, 0, 0, 1], [127, 0, 0, 2]);
     let wrong = update("x-api-key: sk_wrong\r\n");
@@ -73,7 +72,7 @@ async fn many_wrong_keys_from_one_address_are_told_to_wait_and_lock_nobody_out()
 /// 512 at a time: whoever comes then is answered when those who do nothing are cut off.
 #[tokio::test(flavor = "multi_thread")]
 async fn more_connections_than_there_are_places_wait_and_are_answered() {
-    let site = Site::new("places").await;
+    let site = Site::new(crate::PROGRAM, "places").await;
     let bridge = site.serve().await;
     let mut idle = Vec::new();
     for _ in 0..520 {

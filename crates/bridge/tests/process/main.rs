@@ -2,25 +2,32 @@
 //! for something to happen, with a generous end; none measures a time.
 
 mod changed;
+#[cfg(unix)]
+mod demo;
 mod disk;
 mod dry_run;
 mod guide;
+mod kill;
 mod limits;
 mod modes;
+mod security;
+mod serve;
 mod sides;
-mod site;
 mod start;
 mod stop;
 mod verbs;
 
+/// The built binary.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_itop-bridge");
+
 use itop_bridge_store::{SqliteStore, Store as _};
+use itop_bridge_testkit::site::{EXTERNAL_KEY, Site};
 use itop_sim::{Effect, Fault};
 use serde_json::json;
-use site::{EXTERNAL_KEY, Site};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_verbs_work_beside_a_running_bridge() {
-    let site = Site::new("verbs").await;
+    let site = Site::new(crate::PROGRAM, "verbs").await;
     let _bridge = site.serve().await;
     let id = site.ticket("UserRequest", "before").await;
     site.every_ticket_has_one_copy().await;
@@ -40,7 +47,7 @@ async fn the_verbs_work_beside_a_running_bridge() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ticket_crosses_over_real_sockets_and_a_pass_is_one_line_of_json() {
-    let site = Site::new("crosses").await;
+    let site = Site::new(crate::PROGRAM, "crosses").await;
     let bridge = site.serve().await;
     site.ticket("UserRequest", "over \"sockets\"").await;
     site.every_ticket_has_one_copy().await;
@@ -60,7 +67,7 @@ async fn a_ticket_crosses_over_real_sockets_and_a_pass_is_one_line_of_json() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_that_was_accepted_survives_kill_9() {
-    let site = Site::new("accepted").await;
+    let site = Site::new(crate::PROGRAM, "accepted").await;
     // The provider's iTop is away, so that the accepted hint must wait.
     let bridge = site.serve().await;
     site.elitery.down(true);
@@ -78,7 +85,7 @@ async fn a_webhook_that_was_accepted_survives_kill_9() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn webhooks_are_answered_while_both_itops_are_silent() {
-    let site = Site::new("silent").await;
+    let site = Site::new(crate::PROGRAM, "silent").await;
     let _bridge = site.serve().await;
     site.acme.fail_with(|_| Some(Fault::Hang(Effect::None)));
     site.elitery.fail_with(|_| Some(Fault::Hang(Effect::None)));
@@ -91,7 +98,7 @@ async fn webhooks_are_answered_while_both_itops_are_silent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_that_are_cut_or_never_come_double_nothing() {
-    let site = Site::new("cut").await;
+    let site = Site::new(crate::PROGRAM, "cut").await;
     let _bridge = site.serve().await;
     for (n, fault) in [
         Fault::Cut { after_bytes: 10, effect: Effect::Committed },
@@ -112,7 +119,7 @@ async fn answers_that_are_cut_or_never_come_double_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_of_20_mb_crosses_whole() {
-    let site = Site::new("large").await;
+    let site = Site::new(crate::PROGRAM, "large").await;
     let _bridge = site.serve().await;
     let id = site.ticket("UserRequest", "a large log").await;
     let data: Vec<u8> = (0..20_000_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
@@ -127,7 +134,7 @@ async fn a_file_of_20_mb_crosses_whole() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_logs_in_as_well_as_a_password() {
-    let site = Site::new("token").await;
+    let site = Site::new(crate::PROGRAM, "token").await;
     site.configure("token = \"bridge-token\"\nonly = \"all\"");
     let _bridge = site.serve().await;
     site.ticket("Incident", "by token").await;
@@ -140,7 +147,7 @@ async fn a_token_logs_in_as_well_as_a_password() {
 /// Yesterday's store beside today's iTops: what happened since is found by the marks.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_taken_beside_a_running_bridge_is_whole_and_doubles_nothing_when_it_is_put_back() {
-    let site = Site::new("backup").await;
+    let site = Site::new(crate::PROGRAM, "backup").await;
     let bridge = site.serve().await;
     let first = site.ticket("UserRequest", "before the backup").await;
     site.acme.attach(first, "a.txt", "text/plain", b"a").await.unwrap();

@@ -2,11 +2,11 @@
 
 use std::process::Command;
 
-use crate::site::{Site, mode};
+use itop_bridge_testkit::site::{Site, mode};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_serve_and_backup_write_is_their_owners_alone() {
-    let site = Site::new("modes").await;
+    let site = Site::new(crate::PROGRAM, "modes").await;
     let there = files(&site);
     let bridge = site.serves(|site| site.spawn_after("umask 0")).await;
     site.ticket("UserRequest", "private").await;
@@ -34,7 +34,7 @@ async fn whatever_serve_and_backup_write_is_their_owners_alone() {
 /// A store that was put back by hand may be open to all; what SQLite makes beside it takes its mode.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_others_may_read_is_closed_to_them_at_the_start() {
-    let site = Site::new("open-store").await;
+    let site = Site::new(crate::PROGRAM, "open-store").await;
     assert!(site.serve().await.terminate().await.success());
     for name in ["bridge.db", "bridge.db.lock", "bridge.db.open.lock"] {
         let open = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o644);
@@ -62,7 +62,7 @@ fn files(site: &Site) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_init_writes_is_its_owners_alone() {
-    let site = Site::new("modes-of-init").await;
+    let site = Site::new(crate::PROGRAM, "modes-of-init").await;
     let fresh = site.folder.join("fresh");
     std::fs::create_dir(&fresh).unwrap();
     std::fs::write(site.folder.join("password"), "Bridge.1234\n").unwrap();

@@ -1,6 +1,6 @@
 //! A customer that is renamed, or that leaves: what `serve` and `check` say, and the way out that they name.
 
-use crate::site::{Site, refused};
+use itop_bridge_testkit::site::{Site, refused};
 
 /// What `check` says of the sides; the iTops are asked too.
 async fn checked(site: &Site) -> String {
@@ -18,7 +18,7 @@ fn forget_the_log(site: &Site) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renamed_external_is_refused_until_the_store_is_told() {
-    let site = Site::new("renamed").await;
+    let site = Site::new(crate::PROGRAM, "renamed").await;
     let bridge = site.serve().await;
     site.until("the connection", |site| site.log().contains("the connection has begun")).await;
     site.ticket("UserRequest", "of acme").await;
@@ -59,7 +59,7 @@ async fn a_renamed_external_is_refused_until_the_store_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_only_customer_leaves() {
-    let site = Site::new("leaves").await;
+    let site = Site::new(crate::PROGRAM, "leaves").await;
     let bridge = site.serve().await;
     site.ticket("UserRequest", "the last").await;
     site.every_ticket_has_one_copy().await;

@@ -7,13 +7,12 @@ use std::path::Path;
 use std::process::Command;
 
 use itop_bridge_store::SqliteStore;
+use itop_bridge_testkit::site::{Site, is_root, refused};
 use tokio::net::TcpListener;
-
-use crate::site::{Site, is_root, refused};
 
 /// A store that has worked, with nothing left beside it, and large enough to have a middle.
 async fn worked(name: &str) -> Site {
-    let site = Site::new(name).await;
+    let site = Site::new(crate::PROGRAM, name).await;
     let bridge = site.serve().await;
     for n in 0..40 {
         site.ticket("UserRequest", &format!("{n} {}", "long ".repeat(40))).await;
@@ -85,7 +84,7 @@ async fn a_store_of_a_newer_version_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_and_another_programs_database_are_refused() {
-    let site = Site::new("other").await;
+    let site = Site::new(crate::PROGRAM, "other").await;
     std::fs::create_dir(site.store()).unwrap();
     refuses(&site, &["it is no file", "[store].url"]).await;
     std::fs::remove_dir(site.store()).unwrap();
@@ -125,7 +124,7 @@ async fn a_store_that_may_not_be_written_is_refused() {
 /// By whatever name it is opened.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_bridge_on_a_store_is_refused_through_links_too() {
-    let site = Site::new("links").await;
+    let site = Site::new(crate::PROGRAM, "links").await;
     let bridge = site.serve().await;
 
     let other = site.folder.join("other");
@@ -155,7 +154,7 @@ async fn a_second_bridge_on_a_store_is_refused_through_links_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_bridges_on_one_store_are_refused() {
-    let site = Site::new("two").await;
+    let site = Site::new(crate::PROGRAM, "two").await;
     let bridge = site.serve().await;
     let log = refused(&site).await;
     let store = site.store();
@@ -166,7 +165,7 @@ async fn two_bridges_on_one_store_are_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_of_another_server_id_is_refused() {
-    let site = Site::new("server-id").await;
+    let site = Site::new(crate::PROGRAM, "server-id").await;
     assert!(site.serve().await.terminate().await.success());
     let text = std::fs::read_to_string(site.config()).unwrap().replace("id = \"7f3a\"", "id = \"beef\"");
     std::fs::write(site.config(), text).unwrap();
@@ -177,7 +176,7 @@ async fn a_store_of_another_server_id_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_in_a_folder_that_does_not_exist_is_refused() {
-    let site = Site::new("folder").await;
+    let site = Site::new(crate::PROGRAM, "folder").await;
     let text = std::fs::read_to_string(site.config()).unwrap().replace("sqlite:bridge.db", "sqlite:none/bridge.db");
     std::fs::write(site.config(), text).unwrap();
     let log = refused(&site).await;
@@ -186,7 +185,7 @@ async fn a_store_in_a_folder_that_does_not_exist_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_port_that_is_taken_and_an_address_of_another_machine_are_told_apart() {
-    let site = Site::new("port").await;
+    let site = Site::new(crate::PROGRAM, "port").await;
     let taken = TcpListener::bind(("127.0.0.1", site.port)).await.unwrap();
     let log = refused(&site).await;
     assert!(log.contains(&format!("sport = :{}", site.port)), "{log}");
@@ -200,7 +199,7 @@ async fn a_port_that_is_taken_and_an_address_of_another_machine_are_told_apart()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_only_serve_refuses_to_start_and_says_why() {
-    let site = Site::new("only").await;
+    let site = Site::new(crate::PROGRAM, "only").await;
     site.configure("user = \"bridge\"\npassword = \"Bridge.1234\"");
     let log = refused(&site).await;
     assert!(log.contains("itop-bridge.toml") && log.contains("only") && log.contains("\"all\""), "{log}");
@@ -208,7 +207,7 @@ async fn without_only_serve_refuses_to_start_and_says_why() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mistyped_key_is_named_with_its_line_and_the_nearest_known_key() {
-    let site = Site::new("typo").await;
+    let site = Site::new(crate::PROGRAM, "typo").await;
     site.configure("user = \"bridge\"\npasword = \"Bridge.1234\"\nonly = \"all\"");
     let log = refused(&site).await;
     let line =

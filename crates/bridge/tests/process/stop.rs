@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
+use itop_bridge_testkit::site::{EXTERNAL_KEY, Site};
 use itop_sim::{Effect, Fault};
 use tokio::time::Instant;
 
-use crate::site::{EXTERNAL_KEY, Site};
-
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_under_load_ends_cleanly_and_the_next_start_goes_on() {
-    let site = Site::new("sigterm").await;
+    let site = Site::new(crate::PROGRAM, "sigterm").await;
     site.elitery.set_latency(Duration::from_millis(100));
     let bridge = site.serve().await;
     for n in 0..10 {
@@ -26,7 +25,7 @@ async fn sigterm_under_load_ends_cleanly_and_the_next_start_goes_on() {
 /// Hooks without end from many sides at once: each that was sent whole is answered, or was never taken.
 #[tokio::test(flavor = "multi_thread")]
 async fn hooks_in_flight_at_sigterm_are_answered_and_what_was_accepted_is_carried() {
-    let site = std::sync::Arc::new(Site::new("in-flight").await);
+    let site = std::sync::Arc::new(Site::new(crate::PROGRAM, "in-flight").await);
     site.elitery.set_latency(Duration::from_millis(50));
     let bridge = site.serve().await;
     site.acme.drop_hooks(true);
@@ -91,7 +90,7 @@ fn waiting(site: &Site) -> Vec<u64> {
 /// An iTop that never answers holds no stop up for longer than is said.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_itop_holds_a_stop_up_for_ten_seconds_and_no_longer() {
-    let site = Site::new("silent-stop").await;
+    let site = Site::new(crate::PROGRAM, "silent-stop").await;
     site.rewrite("timeout_seconds = 2\nsettle_seconds = 4", "timeout_seconds = 60\nsettle_seconds = 4");
     let bridge = site.serve().await;
     site.elitery.fail_when(1, Fault::Hang(Effect::Committed), |call| call.is_write());
@@ -112,7 +111,7 @@ async fn a_silent_itop_holds_a_stop_up_for_ten_seconds_and_no_longer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_signal_stops_at_once_and_nothing_is_lost() {
-    let site = Site::new("second-signal").await;
+    let site = Site::new(crate::PROGRAM, "second-signal").await;
     site.rewrite("timeout_seconds = 2\nsettle_seconds = 4", "timeout_seconds = 60\nsettle_seconds = 4");
     for second in ["TERM", "INT"] {
         let mut bridge = site.serve().await;

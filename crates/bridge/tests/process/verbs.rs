@@ -4,16 +4,15 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use itop_bridge_store::{Instance, SqliteStore, Store as _};
+use itop_bridge_testkit::site::{Bridge, Site};
 use serde_json::json;
-
-use crate::site::{Bridge, Site};
 
 /// The simulators' clocks start on this day.
 const SINCE: &str = "2026-11-24";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tickets_and_pairs_are_brought_in_beside_a_running_bridge() {
-    let site = Site::new("brought-in").await;
+    let site = Site::new(crate::PROGRAM, "brought-in").await;
     let older = [site.ticket("UserRequest", "Printer").await, site.ticket("Incident", "Network").await];
     let stands = site.ticket("UserRequest", "Laptop").await;
     let fields = json!({"org_id": 3, "caller_id": 6, "title": "Laptop", "description": "<p>d</p>"});
@@ -60,7 +59,7 @@ async fn tickets_and_pairs_are_brought_in_beside_a_running_bridge() {
 /// Where nobody can be asked, a verb that ends a pair for good wants `--yes`.
 #[tokio::test(flavor = "multi_thread")]
 async fn resume_ends_no_pair_unasked() {
-    let site = Site::new("unasked").await;
+    let site = Site::new(crate::PROGRAM, "unasked").await;
     let bridge = site.serve().await;
     let ticket = site.ticket("UserRequest", "Printer").await;
     site.every_ticket_has_one_copy().await;
@@ -91,7 +90,7 @@ fn waiting(site: &Site) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_stops_a_backfill_and_the_same_command_goes_on() {
     const TICKETS: u64 = 1500;
-    let site = Site::new("ctrl-c").await;
+    let site = Site::new(crate::PROGRAM, "ctrl-c").await;
     for number in 1..=TICKETS {
         site.ticket("UserRequest", &format!("Old {number}")).await;
     }

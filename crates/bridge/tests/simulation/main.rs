@@ -7,19 +7,12 @@
 //! A seed that fails is told with the line that runs it again and with a shorter history that fails too;
 //! `MOST_FAILURES` ends the run after so many, and `SHRINK=no` tells them as they were drawn.
 
-mod faults;
-mod history;
-mod laws;
-mod people;
 mod run;
 mod shrink;
-#[path = "../bridge/world.rs"]
-#[allow(dead_code, unused_imports, unused_macros, reason = "the stories of tests/bridge use all of it")]
-mod world;
 
 use std::sync::{Mutex, PoisonError};
 
-use history::History;
+use itop_bridge_testkit::history::History;
 use run::{Outcome, collect_panics, run};
 use shrink::shrink;
 

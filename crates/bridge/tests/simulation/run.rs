@@ -7,28 +7,13 @@ use std::time::Duration;
 use itop_bridge::cli::resume::Resume;
 use itop_bridge_engine::clock::Clock as _;
 use itop_bridge_store::{Instance, LinkState, Stored};
+use itop_bridge_testkit::faults::{self, Trouble};
+use itop_bridge_testkit::history::{History, Place, Scene, What};
+use itop_bridge_testkit::laws;
+use itop_bridge_testkit::people::{self, Ground, Memory, sim_at};
+use itop_bridge_testkit::world::{Setup, World};
 use itop_sim::{Backup, Sim};
 use serde_json::json;
-
-use crate::faults::{self, Trouble};
-use crate::history::{History, Place, Scene, What};
-use crate::laws;
-use crate::people::{self, Ground, Memory, sim_at};
-use crate::world::{Setup, World};
-
-impl Ground for World {
-    fn sim(&self, place: Place) -> &Sim {
-        match place {
-            Place::Acme => self.acme(),
-            Place::Beta => self.beta(),
-            Place::Elitery => &self.internal,
-        }
-    }
-
-    async fn links(&self) -> Vec<Stored> {
-        World::links(self).await
-    }
-}
 
 /// What a run showed.
 #[derive(Debug, Default)]

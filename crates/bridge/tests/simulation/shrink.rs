@@ -1,6 +1,6 @@
 //! A shorter history that still fails: events are left out, many at once and then one by one.
 
-use crate::history::History;
+use itop_bridge_testkit::history::History;
 
 /// At most so many runs, so that a failure is told soon.
 const MOST_RUNS: usize = 200;
@@ -31,10 +31,11 @@ pub fn shrink(history: &History, fails: impl Fn(&History) -> bool) -> History {
 
 #[test]
 fn what_has_no_part_in_a_failure_is_left_out() {
-    use crate::faults::Trouble;
-    use crate::history::What;
+    use itop_bridge_testkit::faults::Trouble;
+    use itop_bridge_testkit::history::What;
     let crashes = |history: &History| {
-        let is_crash = |event: &&crate::history::Event| matches!(event.what, What::Trouble(Trouble::Crash));
+        let is_crash =
+            |event: &&itop_bridge_testkit::history::Event| matches!(event.what, What::Trouble(Trouble::Crash));
         history.events.iter().filter(is_crash).count()
     };
     let mut shrunk = 0;

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use itop_bridge_core::plan::HaltKind;
+use itop_bridge_testkit::world::*;
 use itop_sim::{Attachment, Call, Effect, Fault};
 
 use super::{PNG, kinds};
-use crate::world::*;
 
 either_version_on_either_side![
     what_lands_outside_is_the_old_ones,

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use itop_bridge_testkit::world::*;
 use itop_sim::{Effect, Fault, Sim, Version};
 
 use super::{files_outside, reports};
 use crate::status::{bridged, end, go, status};
-use crate::world::*;
 
 every_pair_of_versions![
     the_external_ticket_follows_through_the_states_inside,

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use itop_bridge_core::plan::HaltKind;
+use itop_bridge_testkit::world::*;
 use itop_sim::{Attachment, Effect, Fault};
 
 use super::{files_outside, names_outside};
 use crate::files::{by_rest, creates_a_file, lost_answers, rewrites_a_file};
 use crate::status::go;
-use crate::world::*;
 
 either_version_on_either_side![
     a_file_of_the_console_and_one_by_rest_are_copied_outside,

@@ -5,12 +5,12 @@ use std::time::Duration;
 use itop_bridge::cli::links::LinksVerb;
 use itop_bridge::cli::links::list::List;
 use itop_bridge_store::Instance;
+use itop_bridge_testkit::world::*;
 use itop_sim::{Attachment, Effect, Fault};
 
 use super::text_of;
 use crate::files::{creates_a_file, rewrites_a_file};
 use crate::status::{bridged, end, go, status};
-use crate::world::*;
 
 every_pair_of_versions![
     a_re_opening_of_what_the_provider_closed_is_told_inside_in_one_file,

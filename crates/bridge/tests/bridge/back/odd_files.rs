@@ -4,12 +4,12 @@
 use itop_bridge_core::plan::HaltKind;
 use itop_bridge_engine::RefusedSize;
 use itop_bridge_store::Instance;
+use itop_bridge_testkit::world::*;
 use itop_sim::{Attachment, Effect, Fault, FirstIds, Limits, On};
 
 use super::files::ticket_with_files;
 use super::{files_outside, names_outside};
 use crate::files::{HeldByAnother, amend, assert_words_of, attach_with_odd_names, contents_answer, reads_contents};
-use crate::world::*;
 
 either_version_on_either_side![
     odd_names_arrive_outside,

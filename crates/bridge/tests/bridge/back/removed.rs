@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use itop_bridge_core::document::{Document, DocumentKind};
 use itop_bridge_core::link::CopyState;
+use itop_bridge_testkit::world::*;
 use itop_sim::{Effect, Fault};
 
 use super::{report, reports, told};
 use crate::files::{amend, rewrites_a_file};
 use crate::status::{bridged, end, go};
-use crate::world::*;
 
 either_version_on_either_side![
     a_report_that_goes_while_its_rewrite_may_land_leaves_nothing_in_the_queue,

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use itop_bridge_core::Lifecycles;
 use itop_bridge_core::lifecycle::Lifecycle;
+use itop_bridge_testkit::world::*;
 use itop_sim::{Effect, Fault, Version};
 
 use super::{files_outside, lines, report, reports, text_of, told};
 use crate::files::{amend, creates_a_file, rewrites_a_file};
 use crate::status::{bridged, end, go, status};
-use crate::world::*;
 
 every_pair_of_versions![
     the_report_is_made_with_the_link,

@@ -3,11 +3,11 @@
 //! something new to say, and not because another version of the bridge writes reports in another way.
 
 use itop_bridge_core::document::Document;
+use itop_bridge_testkit::world::*;
 
 use super::{lines, report, reports, text_of, told};
 use crate::files::amend;
 use crate::status::{bridged, end, form, go};
-use crate::world::*;
 
 either_version_on_either_side![
     the_reason_is_told_with_its_state_and_follows_the_agents_words,

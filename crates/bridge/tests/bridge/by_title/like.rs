@@ -1,11 +1,11 @@
 //! References of any kind, as a customer's iTop may form them: what is asked of the other iTop by LIKE finds the
 //! tickets whose titles name one, and no other.
 
+use itop_bridge_testkit::world::*;
 use proptest::prelude::*;
 use serde_json::Value as Json;
 
 use super::{inside, older};
-use crate::world::*;
 
 const DRY: &str = "--side acme --since 2026-11-24 --match title --dry-run --json";
 

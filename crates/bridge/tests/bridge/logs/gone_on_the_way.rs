@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use itop_bridge_core::Side;
 use itop_bridge_store::Instance;
+use itop_bridge_testkit::world::*;
 use itop_sim::{Effect, Fault};
 
 use super::{BOTH_WAYS, Way, count, creates_a_log_file, linked};
-use crate::world::*;
 
 either_version_on_either_side![
     an_entry_that_goes_while_it_is_on_its_way_is_remembered_as_gone,

@@ -1,10 +1,10 @@
 //! One inline image is one file, however often and in whichever log it is shown.
 
+use itop_bridge_testkit::world::*;
 use itop_sim::{Call, Fault, InlineImage};
 
 use super::{BOTH_WAYS, PNG, PRIVATE, PUBLIC, Way, count, linked, start};
 use crate::files::lost_answers;
-use crate::world::*;
 
 either_version_on_either_side![
     an_image_in_two_portions_of_a_log_is_one_file,

@@ -2,9 +2,9 @@
 
 use itop_bridge_core::Link;
 use itop_bridge_store::{Activity, LinkState, SqliteStore, StoreHandle};
+use itop_bridge_testkit::world::*;
 
 use super::{BOTH_WAYS, PNG, Way, count, linked};
-use crate::world::*;
 
 either_version_on_either_side![a_store_of_any_moment_sends_nothing_of_a_log_again];
 

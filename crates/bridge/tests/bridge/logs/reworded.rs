@@ -3,10 +3,10 @@
 
 use itop_bridge::cli::Outcome;
 use itop_bridge_core::Side;
+use itop_bridge_testkit::world::*;
 use itop_sim::{Effect, Fault};
 
 use super::{BOTH_WAYS, PAIR, PRIVATE, PUBLIC, Way, count, creates_a_log_file, linked, start, touch};
-use crate::world::*;
 
 either_version_on_either_side![
     all_entries_reworded_at_once_send_nothing_again_and_halt_nothing,

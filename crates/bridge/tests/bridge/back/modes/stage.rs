@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use itop_bridge_core::Lifecycles;
+use itop_bridge_testkit::world::*;
 use itop_sim::{Attachment, Effect, Fault, Sim};
 
 use crate::back::apply::OUTSIDE;
 use crate::back::{files_outside, reports, text_of, told};
 use crate::status::{bridged, go, status};
-use crate::world::*;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -141,9 +141,10 @@ macro_rules! in_each_mode {
     )+};
     (@ $story:ident, $name:ident, $mode:ident) => {
         mod $name {
+            use itop_bridge_testkit::world::{Versions, either_version_on_either_side};
+
             use super::super::$story as story;
             use super::super::stage::{Mode, cut_by_crashes, is_told};
-            use crate::world::{Versions, either_version_on_either_side};
 
             either_version_on_either_side![as_it_is, cut_by_a_crash_at_each_write];
 

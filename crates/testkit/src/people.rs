@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use itop_bridge_core::mark::{TicketMark, is_made_by_a_bridge};
 use itop_bridge_core::{Lifecycles, LogName, Side, TicketKey};
-use itop_bridge_store::Stored;
+use itop_bridge_store::{SqliteStore, Store as _, Stored};
 use itop_bridge_text::log_entries::entries;
 use itop_client::LogEntry;
 use itop_sim::{Attachment, Outcome, Sim, Ticket};
 use serde_json::{Value as Json, json};
 
 use crate::history::{Draw, Place};
-use crate::world::{sample, ticket};
+use crate::site::Site;
+use crate::world::{World, sample, ticket};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deed {
@@ -160,9 +161,46 @@ impl Memory {
 }
 
 /// Where people work: the iTops, and what the bridge between them has written down.
+#[allow(async_fn_in_trait, reason = "only the tests of this workspace use it, each on one thread")]
 pub trait Ground {
     fn sim(&self, place: Place) -> &Sim;
     async fn links(&self) -> Vec<Stored>;
+}
+
+impl Ground for World {
+    fn sim(&self, place: Place) -> &Sim {
+        match place {
+            Place::Acme => self.acme(),
+            Place::Beta => self.beta(),
+            Place::Elitery => &self.internal,
+        }
+    }
+
+    async fn links(&self) -> Vec<Stored> {
+        World::links(self).await
+    }
+}
+
+impl Ground for Site {
+    fn sim(&self, place: Place) -> &Sim {
+        match place {
+            Place::Elitery => &self.elitery,
+            _ => &self.acme,
+        }
+    }
+
+    async fn links(&self) -> Vec<Stored> {
+        let Ok(mut store) = SqliteStore::open_to_read(self.store()) else { return Vec::new() };
+        let mut links: Vec<Stored> = Vec::new();
+        loop {
+            let after = links.last().map_or(0, |stored| stored.id);
+            let more = store.links(None, after, 200, None).expect("the links can be read");
+            if more.is_empty() {
+                return links;
+            }
+            links.extend(more);
+        }
+    }
 }
 
 pub fn sim_at<G: Ground>(ground: &G, place: Place) -> &Sim {

@@ -9,11 +9,7 @@ pub use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-pub use binary::{Bridge, itop};
-
-#[path = "../process/binary.rs"]
-#[allow(dead_code, reason = "the tests of the process use all of it")]
-mod binary;
+pub use itop_bridge_testkit::binary::{Bridge, itop};
 
 pub struct Site {
     pub folder: PathBuf,

@@ -9,10 +9,7 @@ use itop_sim::{Sim, SocketSender, Version};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-pub use binary::{Bridge, itop};
-
-#[path = "binary.rs"]
-mod binary;
+pub use crate::binary::{Bridge, itop};
 
 pub const EXTERNAL_KEY: &str = "sk_external_acme";
 pub const INTERNAL_KEY: &str = "sk_internal";
@@ -24,10 +21,12 @@ pub struct Site {
     acme_url: String,
     elitery_url: String,
     pub port: u16,
+    /// The built binary.
+    pub program: &'static str,
 }
 
 impl Site {
-    pub async fn new(name: &str) -> Site {
+    pub async fn new(program: &'static str, name: &str) -> Site {
         let folder = std::env::temp_dir().join(format!("itop-bridge-process-{}-{name}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
@@ -37,7 +36,7 @@ impl Site {
         let bridge = format!("http://127.0.0.1:{port}");
         acme.install_external_hooks(&bridge, EXTERNAL_KEY);
         elitery.install_internal_hooks(&bridge, INTERNAL_KEY);
-        let site = Site { folder, acme, elitery, acme_url, elitery_url, port };
+        let site = Site { folder, acme, elitery, acme_url, elitery_url, port, program };
         site.configure("user = \"bridge\"\npassword = \"Bridge.1234\"\nonly = \"all\"");
         site
     }
@@ -65,7 +64,7 @@ impl Site {
     }
 
     pub fn spawn(&self) -> Bridge {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_itop-bridge"));
+        let mut command = Command::new(self.program);
         command.args(["--config", self.config().to_str().unwrap(), "serve"]);
         self.spawn_as(command)
     }
@@ -73,7 +72,7 @@ impl Site {
     /// The same after a shell has done something that the process inherits, such as `umask 0`.
     pub fn spawn_after(&self, shell: &str) -> Bridge {
         let mut command = Command::new("sh");
-        command.args(["-c", &format!("{shell}; exec \"$@\""), "sh", env!("CARGO_BIN_EXE_itop-bridge")]);
+        command.args(["-c", &format!("{shell}; exec \"$@\""), "sh", self.program]);
         command.args(["--config", self.config().to_str().unwrap(), "serve"]);
         self.spawn_as(command)
     }
@@ -158,7 +157,7 @@ impl Site {
 
     /// Calls a verb beside the bridge, as an operator does; answers what it said.
     pub async fn verb(&self, arguments: &[&str]) -> String {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_itop-bridge"));
+        let mut command = Command::new(self.program);
         command.arg("--config").arg(self.config()).args(arguments);
         let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
         let said = String::from_utf8(output.stdout).unwrap();
@@ -168,7 +167,7 @@ impl Site {
 
     /// The same, of a verb that cannot do it; answers why.
     pub async fn refused_verb(&self, arguments: &[&str]) -> String {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_itop-bridge"));
+        let mut command = Command::new(self.program);
         command.arg("--config").arg(self.config()).args(arguments);
         let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
         assert_eq!(output.status.code(), Some(1));
@@ -220,6 +219,24 @@ impl Site {
         self.until("another sweep", |site| site.acme.calls().iter().any(|call| call.class == "Attachment")).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert_eq!((self.acme.writes(), self.elitery.writes()), (0, 0));
+    }
+}
+
+impl Site {
+    /// What a verb says, however it ends.
+    pub async fn said(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(self.program);
+        command.arg("--config").arg(self.config()).args(arguments);
+        command.env("ITOP_BRIDGE_ADMIN_USER", "admin").env("ITOP_BRIDGE_ADMIN_PASSWORD", "admin");
+        let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+        let [out, error] = [output.stdout, output.stderr].map(|said| String::from_utf8(said).unwrap());
+        out + &error
+    }
+
+    pub async fn check(&self, line: &str) -> String {
+        let said = self.said(&["check"]).await;
+        let found = said.lines().find(|found| found.contains(line));
+        found.unwrap_or_else(|| panic!("no {line:?} in {said}")).to_owned()
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::site::*;
+use super::site::*;
 
 const KEY: &str = "sk_flood_0123456789abcdef";
 const TICKETS: u64 = 150;

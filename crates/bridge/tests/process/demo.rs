@@ -1,7 +1,5 @@
 //! The demo as a person runs it: its story comes true, and what `--keep` leaves can be talked to.
 
-#![cfg(unix)]
-
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 

@@ -16,7 +16,6 @@ use itop_bridge_engine::random::SeededRandom;
 use itop_sim::{Right, Sim, SimConfig, Version};
 use tokio::net::TcpListener;
 
-#[path = "init/add.rs"]
 mod add;
 
 const PASSWORD: &str = "Bridge.1234";

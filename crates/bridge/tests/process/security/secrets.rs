@@ -12,7 +12,7 @@ use itop_sim::{Effect, Fault, Sim, Version};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use crate::site::*;
+use super::site::*;
 
 /// With signs that each way of spelling spells differently.
 const INTERNAL_PASSWORD: &str = "cnry-In/1+w\"d\\x&y%z";

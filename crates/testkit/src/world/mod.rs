@@ -31,7 +31,10 @@ use itop_sim::{FirstIds, HookSender, NotDelivered, Sim, SimConfig, Ticket, Versi
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 
+mod verbs;
+
 pub use serde_json::json;
+pub use verbs::*;
 
 /// 2026-11-24 11:00:00 UTC.
 const START_MS: i64 = 1_795_518_000_000;
@@ -211,41 +214,45 @@ fn what_differs(before: &Link, after: &Link) -> Vec<(String, [serde_json::Value;
 }
 
 /// Each story as two tests, with an iTop 3.1 and with a 3.2 outside, and a 3.2 inside.
+#[macro_export]
 macro_rules! outside_both_versions {
     ($($story:ident),+ $(,)?) => {$(
-        crate::world::tests_of!($story {
+        $crate::tests_of!($story {
             outside_3_1: itop_sim::Version::V3_1;
             outside_3_2: itop_sim::Version::V3_2;
         });
     )+};
 }
-pub(crate) use outside_both_versions;
+pub use crate::outside_both_versions;
 
 /// Each story as two tests: either version on either side.
+#[macro_export]
 macro_rules! either_version_on_either_side {
     ($($story:ident),+ $(,)?) => {$(
-        crate::world::tests_of!($story {
-            from_3_1_to_3_2: crate::world::PAIRS[1];
-            from_3_2_to_3_1: crate::world::PAIRS[2];
+        $crate::tests_of!($story {
+            from_3_1_to_3_2: $crate::world::PAIRS[1];
+            from_3_2_to_3_1: $crate::world::PAIRS[2];
         });
     )+};
 }
-pub(crate) use either_version_on_either_side;
+pub use crate::either_version_on_either_side;
 
 /// Each story as four tests.
+#[macro_export]
 macro_rules! every_pair_of_versions {
     ($($story:ident),+ $(,)?) => {$(
-        crate::world::tests_of!($story {
-            from_3_1_to_3_1: crate::world::PAIRS[0];
-            from_3_1_to_3_2: crate::world::PAIRS[1];
-            from_3_2_to_3_1: crate::world::PAIRS[2];
-            from_3_2_to_3_2: crate::world::PAIRS[3];
+        $crate::tests_of!($story {
+            from_3_1_to_3_1: $crate::world::PAIRS[0];
+            from_3_1_to_3_2: $crate::world::PAIRS[1];
+            from_3_2_to_3_1: $crate::world::PAIRS[2];
+            from_3_2_to_3_2: $crate::world::PAIRS[3];
         });
     )+};
 }
-pub(crate) use every_pair_of_versions;
+pub use crate::every_pair_of_versions;
 
 /// A story, as a test with each of these.
+#[macro_export]
 macro_rules! tests_of {
     ($story:ident { $($name:ident: $with:expr;)+ }) => {
         mod $story {
@@ -258,7 +265,7 @@ macro_rules! tests_of {
         }
     };
 }
-pub(crate) use tests_of;
+pub use crate::tests_of;
 
 const NAMES: [&str; 2] = ["acme", "beta"];
 

@@ -8,9 +8,9 @@ use std::process::Command;
 
 use itop_bridge::config::Config;
 
-const ENGLISH: &str = include_str!("../../../README.md");
-const INDONESIAN: &str = include_str!("../../../README.id.md");
-const CONFIGURATION: &str = include_str!("../../../docs/configuration.md");
+const ENGLISH: &str = include_str!("../../../../README.md");
+const INDONESIAN: &str = include_str!("../../../../README.id.md");
+const CONFIGURATION: &str = include_str!("../../../../docs/configuration.md");
 
 #[test]
 fn the_printed_configuration_is_accepted_without_a_warning() {
@@ -61,8 +61,8 @@ fn the_configuration_page_has_each_key_that_can_be_written_and_no_other() {
 
 /// The guides, in both languages.
 const GUIDES: [(&str, &str); 2] = [
-    (include_str!("../../../docs/guide/add.md"), include_str!("../../../docs/guide/add.id.md")),
-    (include_str!("../../../docs/guide/leave.md"), include_str!("../../../docs/guide/leave.id.md")),
+    (include_str!("../../../../docs/guide/add.md"), include_str!("../../../../docs/guide/add.id.md")),
+    (include_str!("../../../../docs/guide/leave.md"), include_str!("../../../../docs/guide/leave.id.md")),
 ];
 
 #[test]
@@ -149,9 +149,9 @@ fn a_customer_by_hand_is_a_section_that_holds() {
     assert!(config.externals.iter().any(|external| external.name() == "beta"));
 }
 
-const UNIT: &str = include_str!("../../../deploy/itop-bridge.service");
-const CONTAINER: &str = include_str!("../../../deploy/Containerfile");
-const OPERATIONS: &str = include_str!("../../../docs/OPERATIONS.md");
+const UNIT: &str = include_str!("../../../../deploy/itop-bridge.service");
+const CONTAINER: &str = include_str!("../../../../deploy/Containerfile");
+const OPERATIONS: &str = include_str!("../../../../docs/OPERATIONS.md");
 
 /// The binary's words are taken by the binary, and nothing is started where nothing was put.
 #[test]

@@ -2,37 +2,20 @@
 //! work on both sides. Then it is left to run until all is quiet, and the laws of the simulation must hold:
 //! nothing lost, nothing doubled, both sides agree, and one more pass writes nothing.
 //!
-//! `cargo test -p itop-bridge --test kill`; `KILL_ROUNDS` says how many, `KILL_SEED` chooses the moments and
+//! `cargo test -p itop-bridge --test process kill`; `KILL_ROUNDS` says how many, `KILL_SEED` chooses the moments and
 //! what people do. A seed repeats those, not what the machine makes of them.
-
-#[path = "../simulation/faults.rs"]
-#[allow(dead_code, reason = "here nothing fails but the bridge")]
-mod faults;
-#[path = "../simulation/history.rs"]
-#[allow(dead_code, reason = "here the history is made while it happens")]
-mod history;
-#[path = "../simulation/laws.rs"]
-mod laws;
-#[path = "../simulation/people.rs"]
-#[allow(dead_code, reason = "here people delete nothing")]
-mod people;
-#[path = "../process/site.rs"]
-#[allow(dead_code, reason = "the stories of tests/process use all of it")]
-mod site;
-#[path = "../bridge/world.rs"]
-#[allow(dead_code, unused_imports, unused_macros, reason = "the stories of tests/bridge use all of it")]
-mod world;
 
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use history::{Draw, Place, Scene};
-use itop_bridge_store::{About, DirtyMark, Look, SqliteStore, Store as _, Stored, TicketOf};
-use itop_sim::{Sim, Version};
-use people::{Deed, Ground, Memory};
-use site::{Bridge, EXTERNAL_KEY, Site};
+use itop_bridge_store::{About, DirtyMark, Look, SqliteStore, Store as _, TicketOf};
+use itop_bridge_testkit::history::{Draw, Place, Scene};
+use itop_bridge_testkit::people::{self, Deed, Ground, Memory};
+use itop_bridge_testkit::site::{Bridge, EXTERNAL_KEY, Site};
+use itop_bridge_testkit::{laws, world};
+use itop_sim::Version;
 
 const ROUNDS: u64 = 300;
 const SEED: u64 = 20_261_127;
@@ -46,28 +29,6 @@ fn number(name: &str, default: u64) -> u64 {
 
 fn draw(seed: u64) -> Draw {
     Draw::new(Draw::new(seed).number())
-}
-
-impl Ground for Site {
-    fn sim(&self, place: Place) -> &Sim {
-        match place {
-            Place::Elitery => &self.elitery,
-            _ => &self.acme,
-        }
-    }
-
-    async fn links(&self) -> Vec<Stored> {
-        let Ok(mut store) = SqliteStore::open_to_read(self.store()) else { return Vec::new() };
-        let mut links: Vec<Stored> = Vec::new();
-        loop {
-            let after = links.last().map_or(0, |stored| stored.id);
-            let more = store.links(None, after, 200, None).expect("the links can be read");
-            if more.is_empty() {
-                return links;
-            }
-            links.extend(more);
-        }
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,7 +110,7 @@ async fn whatever_was_accepted_is_in_the_store_after_each_of_many_kills() {
 
 /// Two iTops and a bridge whose waits are short.
 async fn quick_site(name: &str) -> Site {
-    let site = Site::new(name).await;
+    let site = Site::new(crate::PROGRAM, name).await;
     let defaults = world::DEFAULTS;
     site.configure(&format!(
         "user = \"bridge\"\npassword = \"Bridge.1234\"\nonly = \"all\"\nsettle_seconds = 2\ndefaults = {{ {defaults} }}"
