@@ -45,7 +45,7 @@ Exit codes:
   1  something needs a person
   2  it cannot be told (the configuration, the store), or wrong usage; standard error says why")]
 pub struct Status {
-    /// Print an object {at_ms, well, serve, wrong, sides, queues, tickets}; docs/OPERATIONS.md describes each.
+    /// Print an object {at_ms, well, serve, wrong, sides, queues, tickets}; docs/reference/command-line.md describes each.
     #[arg(long, conflicts_with = "watch")]
     pub json: bool,
     /// Draw it anew every three seconds, until Ctrl-C.

@@ -788,7 +788,7 @@ impl Drop for InTerminal {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_is_asked_in_a_terminal() {
     let world = World::new("terminal").await;
-    // In the folder where the configuration is to be, as the README has it.
+    // In the folder where the configuration is to be, as docs/guide/connect.md has it.
     let arguments: Vec<String> = ["init", "--internal-name", "elitery", "--external-name", "acme"]
         .into_iter()
         .chain(["--internal-url", &world.internal, "--internal-user", "bridge", "--external-url", &world.external])

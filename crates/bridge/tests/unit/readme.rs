@@ -1,6 +1,6 @@
-//! The two READMEs: the configuration that they print is whole, and both say the same to a shell. Docs/configuration.md
-//! has the keys that there are, the files in deploy/ name what there is, links lead somewhere, and all name the Rust
-//! that it takes.
+//! The pages for people. A page in two languages says the same to a shell in both; the configuration that a guide prints
+//! is whole, and the reference has the keys and the verbs that there are. The files in deploy/ name what is installed,
+//! links lead somewhere, and all name the Rust that it takes.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,13 +10,14 @@ use itop_bridge::config::Config;
 
 const ENGLISH: &str = include_str!("../../../../README.md");
 const INDONESIAN: &str = include_str!("../../../../README.id.md");
-const CONFIGURATION: &str = include_str!("../../../../docs/configuration.md");
+const CONNECT: &str = include_str!("../../../../docs/guide/connect.md");
+const CONFIGURATION: &str = include_str!("../../../../docs/reference/configuration.md");
 
 #[test]
 fn the_printed_configuration_is_accepted_without_a_warning() {
-    let [text] = &blocks(ENGLISH, "toml")[..] else { panic!("one configuration is printed") };
+    let [text] = &blocks(CONNECT, "toml")[..] else { panic!("one configuration is printed") };
     let secrets = |name: &str| {
-        let line = blocks(ENGLISH, "sh").into_iter().find(|block| block.contains(&format!("{name}='")))?;
+        let line = blocks(CONNECT, "sh").into_iter().find(|block| block.contains(&format!("{name}='")))?;
         let value = line.split_once(&format!("{name}='"))?.1.split_once('\'')?.0;
         Some(value.to_owned())
     };
@@ -24,17 +25,30 @@ fn the_printed_configuration_is_accepted_without_a_warning() {
     assert_eq!(config.warnings, [""; 0]);
 }
 
+/// Pages that are the same in English and in Indonesian.
+const PAIRS: [(&str, &str); 6] = [
+    (ENGLISH, INDONESIAN),
+    (CONNECT, include_str!("../../../../docs/guide/connect.id.md")),
+    (include_str!("../../../../docs/guide/behaviour.md"), include_str!("../../../../docs/guide/behaviour.id.md")),
+    (ADD, include_str!("../../../../docs/guide/add.id.md")),
+    (include_str!("../../../../docs/guide/leave.md"), include_str!("../../../../docs/guide/leave.id.md")),
+    (include_str!("../../../../docs/guide/leaflet.md"), include_str!("../../../../docs/guide/leaflet.id.md")),
+];
+
 #[test]
 fn both_languages_have_the_same_commands_configuration_sections_and_paths() {
-    for kind in ["sh", "toml"] {
-        assert_eq!(blocks(ENGLISH, kind), blocks(INDONESIAN, kind), "{kind}");
+    for (english, indonesian) in PAIRS {
+        let title = english.lines().next().unwrap_or_default();
+        for kind in ["sh", "toml"] {
+            assert_eq!(blocks(english, kind), blocks(indonesian, kind), "{title}: {kind}");
+        }
+        let headings = |text: &str| text.lines().filter(|line| line.starts_with('#')).map(level).collect::<Vec<_>>();
+        assert_eq!(headings(english), headings(indonesian), "{title}: headings");
+        let routes = |text: &str| text.matches("/api/v1/").count();
+        assert_eq!(routes(english), routes(indonesian), "{title}: routes");
+        let rows = |text: &str| text.lines().filter(|line| line.starts_with('|') || line.starts_with("- ")).count();
+        assert_eq!(rows(english), rows(indonesian), "{title}: rows of tables and points of lists");
     }
-    let headings = |text: &str| text.lines().filter(|line| line.starts_with('#')).map(level).collect::<Vec<_>>();
-    assert_eq!(headings(ENGLISH), headings(INDONESIAN));
-    let routes = |text: &str| text.matches("/api/v1/").count();
-    assert_eq!(routes(ENGLISH), routes(INDONESIAN));
-    let rows = |text: &str| text.lines().filter(|line| line.starts_with('|') || line.starts_with("- ")).count();
-    assert_eq!(rows(ENGLISH), rows(INDONESIAN), "rows of tables and points of lists");
 }
 
 #[test]
@@ -55,39 +69,72 @@ fn the_configuration_page_has_each_key_that_can_be_written_and_no_other() {
     }
     assert_eq!(keys_of("sync"), keys_of("external.acme.sync"));
     for readme in [ENGLISH, INDONESIAN] {
-        assert!(readme.contains("(docs/configuration.md)"));
+        assert!(readme.contains("(docs/reference/configuration.md)"));
     }
 }
 
-/// The guides, in both languages.
-const GUIDES: [(&str, &str); 2] = [
-    (include_str!("../../../../docs/guide/add.md"), include_str!("../../../../docs/guide/add.id.md")),
-    (include_str!("../../../../docs/guide/leave.md"), include_str!("../../../../docs/guide/leave.id.md")),
+const ADD: &str = include_str!("../../../../docs/guide/add.md");
+
+/// The pages whose commands an operator types, with the program by its name.
+const TYPED: [&str; 5] = [
+    ENGLISH,
+    CONNECT,
+    ADD,
+    include_str!("../../../../docs/guide/leave.md"),
+    include_str!("../../../../docs/guide/operate.md"),
 ];
 
 #[test]
-fn the_guides_have_commands_that_there_are_and_the_same_ones_in_both_languages() {
-    for (english, indonesian) in GUIDES {
-        for kind in ["sh", "toml"] {
-            assert_eq!(blocks(english, kind), blocks(indonesian, kind), "{kind}");
-        }
-        let headings = |text: &str| text.lines().filter(|line| line.starts_with('#')).map(level).collect::<Vec<_>>();
-        assert_eq!(headings(english), headings(indonesian));
-        let shell = blocks(english, "sh").join("\n");
+fn the_pages_have_commands_that_there_are() {
+    for page in TYPED {
+        let shell = blocks(page, "sh").join("\n");
         let called: Vec<&str> = shell.lines().filter(|line| line.starts_with("itop-bridge ")).collect();
         assert!(called.len() > 4, "{called:?}");
         for line in called {
-            let words = line.split(" > ").next().unwrap_or_default().split(' ');
+            let line = line.split(" > ").next().unwrap_or_default().replace("$(date +%F)", "DATE");
+            let words = line.split(" #").next().unwrap_or_default().split_whitespace();
             itop_bridge::cli::command().try_get_matches_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
         }
     }
 }
 
-/// Every page for people: the two READMEs, and what is in docs/.
+/// The pages with the verbs, in both languages.
+const VERBS: [&str; 2] = [
+    include_str!("../../../../docs/reference/command-line.md"),
+    include_str!("../../../../docs/reference/command-line.id.md"),
+];
+
+#[test]
+fn the_page_of_the_command_line_has_each_verb_that_there_is_and_no_other() {
+    let verbs_of = |page: &str| -> BTreeSet<String> {
+        let table = page.split("| --- | --- |\n").nth(1).unwrap_or_default();
+        let rows = table.lines().map_while(|line| line.strip_prefix("| `")?.split('`').next());
+        rows.map(|call| {
+            let words = call.split(' ').take_while(|word| word.starts_with(|sign: char| sign.is_ascii_lowercase()));
+            words.collect::<Vec<_>>().join(" ")
+        })
+        .collect()
+    };
+    let mut there_are = BTreeSet::new();
+    for verb in itop_bridge::cli::command().get_subcommands().filter(|verb| verb.get_name() != "help") {
+        let name = verb.get_name();
+        let below = verb.get_subcommands().map(|below| format!("{name} {}", below.get_name())).collect::<Vec<_>>();
+        if below.is_empty() {
+            there_are.insert(name.to_owned());
+        }
+        there_are.extend(below);
+    }
+    for page in VERBS {
+        assert_eq!(verbs_of(page), there_are);
+    }
+}
+
+/// Every page for people: those at the root, and in the folders of docs/.
 fn pages() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let mut pages = vec![root.join("README.md"), root.join("README.id.md")];
-    for folder in ["docs", "docs/guide"] {
+    let mut pages: Vec<PathBuf> =
+        ["README.md", "README.id.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| root.join(name)).into();
+    for folder in ["docs/guide", "docs/reference", "docs/design"] {
         let entries = std::fs::read_dir(root.join(folder)).unwrap().map(|entry| entry.unwrap().path());
         pages.extend(entries.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
     }
@@ -140,8 +187,8 @@ fn anchor_of(line: &str) -> Option<String> {
 /// What the page has for a customer behind a proxy is a section that a configuration takes.
 #[test]
 fn a_customer_by_hand_is_a_section_that_holds() {
-    let [section] = &blocks(GUIDES[0].0, "toml")[..] else { panic!("one section is printed") };
-    let [whole] = &blocks(ENGLISH, "toml")[..] else { panic!("one configuration is printed") };
+    let [section] = &blocks(ADD, "toml")[..] else { panic!("one section is printed") };
+    let [whole] = &blocks(CONNECT, "toml")[..] else { panic!("one configuration is printed") };
     let env = |name: &str| Some(format!("sk_of_{name}"));
     let read = |file: &std::path::Path| Ok(format!("sk_in_{}\n", file.display()));
     let config = Config::parse_with(&format!("{whole}\n{section}"), "/nowhere/itop-bridge.toml", &env, &read)
@@ -151,7 +198,7 @@ fn a_customer_by_hand_is_a_section_that_holds() {
 
 const UNIT: &str = include_str!("../../../../deploy/itop-bridge.service");
 const CONTAINER: &str = include_str!("../../../../deploy/Containerfile");
-const OPERATIONS: &str = include_str!("../../../../docs/OPERATIONS.md");
+const INSTALL: &str = include_str!("../../../../docs/guide/install.md");
 
 /// The binary's words are taken by the binary, and nothing is started where nothing was put.
 #[test]
@@ -168,7 +215,7 @@ fn the_service_and_the_container_start_what_is_installed() {
     assert_eq!(parsed.subcommand_name(), Some("serve"));
 
     let installs = |line: &&str| line.starts_with("install ") || line.starts_with("cp ");
-    let shell = blocks(OPERATIONS, "sh").join("\n");
+    let shell = blocks(INSTALL, "sh").join("\n");
     let commands: Vec<&str> = shell.lines().filter(installs).collect();
     for path in [value(UNIT, "Documentation=file:"), "/usr/local/bin/", "/etc/systemd/system/"] {
         assert!(commands.iter().any(|command| command.ends_with(path)), "nothing is put at {path}: {commands:#?}");
@@ -188,8 +235,7 @@ fn the_service_and_the_container_start_what_is_installed() {
     }
     // Where the store of the service lies must be writable for it: StateDirectory.
     assert!(
-        OPERATIONS.contains("sqlite:/var/lib/itop-bridge/itop-bridge.db")
-            && UNIT.contains("StateDirectory=itop-bridge\n")
+        INSTALL.contains("sqlite:/var/lib/itop-bridge/itop-bridge.db") && UNIT.contains("StateDirectory=itop-bridge\n")
     );
     assert!(CONTAINER.contains("VOLUME /var/lib/itop-bridge\n"));
 }

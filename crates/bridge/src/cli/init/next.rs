@@ -20,7 +20,7 @@ impl Call {
         Call(format!("{}{option}", shell::quoted(program)))
     }
 
-    /// The steps of the README, in its order.
+    /// The steps of docs/guide/connect.md, in its order.
     pub fn after_a_new_file(&self, files: &[PathBuf], answers: &Answers) -> String {
         let (call, internal, external) = (&self.0, &answers.internal.name, &answers.customer.account.name);
         let mut said = wrote(files);

@@ -22,7 +22,7 @@ pub fn text(answers: &Answers, drawn: &Drawn) -> String {
     let classes: Vec<String> = CLASSES.iter().map(|class| format!("{class} = {}", quoted(class))).collect();
     format!(
         "\
-# Written by `itop-bridge init`. docs/configuration.md has every key; `itop-bridge config show` says what holds.
+# Written by `itop-bridge init`. docs/reference/configuration.md has every key; `itop-bridge config show` says what holds.
 # It holds keys: keep it readable for its owner alone.
 
 [server]

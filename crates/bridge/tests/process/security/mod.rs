@@ -1,5 +1,5 @@
 //! What somebody who means harm can and cannot get out of the built binary, or do to it, over real sockets:
-//! `docs/SECURITY-MODEL.md` says why each matters.
+//! `docs/design/security-model.md` says why each matters.
 
 mod site;
 
