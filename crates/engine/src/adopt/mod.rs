@@ -83,9 +83,8 @@ impl Engine {
         let lane = self.shared.lane(&pair.external)?;
         let Some(condition) = only(lane, &pair.class) else { return Ok(true) };
         let query = Query::oql(format!("SELECT {} WHERE id = {} AND {condition}", pair.class, pair.ticket));
-        let answer = lane.external.client.get(&pair.class, &query, &["id"]).await;
-        let answer = self.shared.noted(&lane.external, &pair.class, answer);
-        Ok(!answer.map_err(|error| Failure::of(&lane.external, &error))?.objects.is_empty())
+        let found = self.shared.get(&lane.external, &pair.class, &query, &["id"]).await?;
+        Ok(!found.objects.is_empty())
     }
 
     /// Reads the tickets of these pairs, hundreds a call, and the files that stand on both sides. Answers for each,

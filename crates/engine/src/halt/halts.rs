@@ -238,8 +238,7 @@ impl Shared {
             asked.iter().map(|id| linked_as(store, &instance, *id)).collect::<itop_bridge_store::Result<Vec<_>>>()
         };
         let references = self.store.call(references).await?;
-        let answer = itop.client.get("Ticket", &Query::ids(ids), &["id", "ref"]).await;
-        let found = self.noted(itop, "Ticket", answer).map_err(|error| Failure::of(itop, &error))?;
+        let found = self.get(itop, "Ticket", &Query::ids(ids), &["id", "ref"]).await?;
         let there: HashMap<u64, &str> =
             found.objects.iter().map(|object| (object.id, object.text("ref").unwrap_or_default())).collect();
         let stands = |(id, linked): (&u64, &Option<String>)| there.get(id).copied() == linked.as_deref();

@@ -47,8 +47,7 @@ impl Shared {
             return Ok(false);
         }
         let ids: Vec<u64> = seen.keys().copied().collect();
-        let answer = itop.client.get("Ticket", &Query::ids(&ids), &["id", "ref", "last_update"]).await;
-        let mut found = self.noted(itop, "Ticket", answer).map_err(|error| Failure::of(itop, &error))?;
+        let mut found = self.get(itop, "Ticket", &Query::ids(&ids), &["id", "ref", "last_update"]).await?;
         self.in_iso(itop, &mut found.objects).await;
         if self.stops_over(itop, &found.objects, &seen).await? {
             return Ok(true);
@@ -103,8 +102,7 @@ impl Shared {
         }
         let limit = oql_quote(&earlier(before, self.timing.cursor_overlap_seconds));
         let oql = format!("SELECT Ticket WHERE id = {ticket} AND last_update < {limit}");
-        let answer = itop.client.get("Ticket", &Query::oql(oql), &["id"]).await;
-        let found = self.noted(itop, "Ticket", answer).map_err(|error| Failure::of(itop, &error))?;
+        let found = self.get(itop, "Ticket", &Query::oql(oql), &["id"]).await?;
         if found.objects.is_empty() {
             itop.doubts_its_dates();
         }

@@ -210,9 +210,9 @@ impl Pass<'_> {
     async fn others(&self, itop: &Itop, class: &str, code: &str) -> Result<Others, Failure> {
         let own = self.link.key(itop.side()).map_or(0, |key| key.id);
         let query = Query::oql(format!("SELECT {class} WHERE {code} != '' AND id != {own}")).limit(EXAMPLES);
-        let answer = itop.client.get(class, &query, &[code]).await;
+        let answer = self.shared.asked(itop, class, &query, &[code]).await;
         let mut others = Others::default();
-        match self.shared.noted(itop, class, answer) {
+        match answer {
             Ok(found) => {
                 let values = found.objects.iter().filter_map(|object| object.text(code));
                 values.for_each(|value| {

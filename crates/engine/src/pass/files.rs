@@ -58,11 +58,9 @@ impl Shared {
             let named: Vec<u64> = looks::foreign(&link, &claim.look, side).into_iter().collect();
             let Some(key) = link.key(side).filter(|_| !named.is_empty()) else { continue };
             let itop = self.itop(lane, side);
-            let failed = |error| Failure::of(itop, &error);
             if claim.look.second_looks(side) > 0 {
                 // Only whether they still stand: a change in place is announced after it happened.
-                let answer = itop.client.get("Attachment", &Query::ids(&named), &["id", "item_id"]).await;
-                let found = self.noted(itop, "Attachment", answer).map_err(failed)?;
+                let found = self.get(itop, "Attachment", &Query::ids(&named), &["id", "item_id"]).await?;
                 let standing = found.objects.iter().filter(|object| object.number("item_id") == Some(key.id));
                 if standing.count() != named.len() {
                     return Ok(false);

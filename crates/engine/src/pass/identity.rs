@@ -35,8 +35,8 @@ impl Pass<'_> {
     async fn private_log(&mut self, ticket: u64) -> Result<Option<Vec<itop_bridge_core::caselog::Entry>>, Failure> {
         let (internal, class) = (&self.shared.internal, self.policy.internal_class.clone());
         let query = Query::id(ticket);
-        let answer = self.reading(internal.client.get(&class, &query, &["private_log"])).await?;
-        let found = self.shared.noted(internal, &class, answer).map_err(|error| Failure::of(internal, &error))?;
+        let shared = self.shared;
+        let found = self.reading(shared.get(internal, &class, &query, &["private_log"])).await??;
         Ok(found.objects.first().and_then(|object| object.log("private_log")).map(entries))
     }
 

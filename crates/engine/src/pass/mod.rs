@@ -412,9 +412,9 @@ impl<'a> Pass<'a> {
         let Some(key) = self.link.key(side).cloned() else { return Ok(false) };
         let itop = self.shared.itop(self.lane, side);
         let query = Query::ids(&[key.id]);
-        let answer = self.reading(itop.client.get(&key.class, &query, &["id"])).await?;
-        let answer = self.shared.noted(itop, &key.class, answer).map_err(|error| Failure::of(itop, &error))?;
-        Ok(!answer.objects.is_empty())
+        let shared = self.shared;
+        let found = self.reading(shared.get(itop, &key.class, &query, &["id"])).await??;
+        Ok(!found.objects.is_empty())
     }
 
     /// A ticket that the account may no longer see since it was read takes its files with it: where this plan takes a

@@ -61,9 +61,7 @@ impl Shared {
             return Ok(0);
         }
         let ids: Vec<u64> = unseen.keys().copied().collect();
-        let answer = lane.external.client.get("Ticket", &Query::ids(&ids), &["id", "finalclass"]).await;
-        let found =
-            self.noted(&lane.external, "Ticket", answer).map_err(|error| Failure::of(&lane.external, &error))?;
+        let found = self.get(&lane.external, "Ticket", &Query::ids(&ids), &["id", "finalclass"]).await?;
         let mark = |object: &itop_client::Object| DirtyMark {
             about: About::External {
                 of: TicketOf { external: lane.name.clone(), ticket: object.id },

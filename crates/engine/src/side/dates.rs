@@ -299,8 +299,7 @@ impl Shared {
         let (class, id, code) = (&of.object.class, of.object.id, of.code);
         let (from, to) = (oql_quote(&iso(from)), oql_quote(&iso(to)));
         let oql = format!("SELECT {class} WHERE id = {id} AND {code} >= {from} AND {code} <= {to}");
-        let answer = itop.client.get(class, &Query::oql(oql), &["id"]).await;
-        let found = self.noted(itop, class, answer).map_err(|error| Failure::of(itop, &error))?;
+        let found = self.get(itop, class, &Query::oql(oql), &["id"]).await?;
         Ok(!found.objects.is_empty())
     }
 

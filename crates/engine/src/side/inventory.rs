@@ -56,8 +56,7 @@ impl Shared {
                 oql_quote(class),
                 read::join(ids.iter())
             );
-            let answer = itop.client.get("Attachment", &Query::oql(oql), &["id", "item_id", "temp_id"]).await;
-            let files = self.noted(itop, "Attachment", answer).map_err(|error| Failure::of(itop, &error))?;
+            let files = self.get(itop, "Attachment", &Query::oql(oql), &["id", "item_id", "temp_id"]).await?;
             for object in files.objects {
                 let ticket = object.number("item_id").unwrap_or_default();
                 found.files.entry(ticket).or_default().insert(object.id);
@@ -80,8 +79,7 @@ impl Shared {
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
-        let answer = itop.client.get("Ticket", &Query::ids(&ids), &["id", "ref"]).await;
-        let tickets = self.noted(itop, "Ticket", answer).map_err(|error| Failure::of(itop, &error))?;
+        let tickets = self.get(itop, "Ticket", &Query::ids(&ids), &["id", "ref"]).await?;
         let of = |object: &Object| (object.id, object.text("ref").unwrap_or_default().to_owned());
         Ok(tickets.objects.iter().map(of).collect())
     }
@@ -92,8 +90,7 @@ impl Shared {
         let failed = |error: Error| Failure::of(itop, &error);
         let highest = itop.find_highest_ticket().await;
         let highest = self.noted(itop, "Ticket", highest).map_err(failed)?;
-        let answer = itop.client.get("Ticket", &Query::ids(&[highest]), &["last_update"]).await;
-        let mut newest = self.noted(itop, "Ticket", answer).map_err(failed)?;
+        let mut newest = self.get(itop, "Ticket", &Query::ids(&[highest]), &["last_update"]).await?;
         self.in_iso(itop, &mut newest.objects).await;
         let newest = newest.objects.first().and_then(|object| object.text("last_update")).unwrap_or_default();
         if newest.is_empty() {
@@ -102,8 +99,7 @@ impl Shared {
         }
         let from = earlier(newest, self.timing.cursor_overlap_seconds);
         let query = Query::oql(format!("SELECT Ticket WHERE last_update >= {}", oql_quote(&from)));
-        let answer = itop.client.get("Ticket", &query, &["id", "last_update"]).await;
-        let mut found = self.noted(itop, "Ticket", answer).map_err(failed)?;
+        let mut found = self.get(itop, "Ticket", &query, &["id", "last_update"]).await?;
         self.in_iso(itop, &mut found.objects).await;
         let of = |object: &itop_client::Object| object.text("last_update").unwrap_or_default().to_owned();
         let tickets: Vec<(u64, String)> = found.objects.iter().map(|object| (object.id, of(object))).collect();

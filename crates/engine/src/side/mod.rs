@@ -1,6 +1,7 @@
 //! One iTop: its client, what was learnt about it, and how its answers are read.
 
 pub(crate) mod breaker;
+pub(crate) mod call;
 pub(crate) mod dates;
 pub(crate) mod escaping;
 pub(crate) mod failure;

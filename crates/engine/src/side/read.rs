@@ -180,8 +180,7 @@ impl Shared {
             itop_client::oql_quote(class),
             join(ids.iter())
         );
-        let answer = itop.client.get("Attachment", &Query::oql(oql), &["id", "item_id", "temp_id"]).await;
-        let found = self.noted(itop, "Attachment", answer)?;
+        let found = self.asked(itop, "Attachment", &Query::oql(oql), &["id", "item_id", "temp_id"]).await?;
         for object in &found.objects {
             let Some(of) = object.number("item_id") else { continue };
             let (Some(mark), Some(list)) = (marks.get(&of), files.get_mut(&of)) else { continue };
@@ -197,8 +196,7 @@ impl Shared {
     /// A ticket of any class: its id and its class.
     pub(crate) async fn ticket_where(&self, itop: &Itop, condition: &str) -> Result<Option<(u64, String)>, Failure> {
         let query = Query::oql(format!("SELECT Ticket WHERE {condition}"));
-        let answer = itop.client.get("Ticket", &query, &["id", "finalclass"]).await;
-        let found = self.noted(itop, "Ticket", answer).map_err(|error| Failure::of(itop, &error))?;
+        let found = self.get(itop, "Ticket", &query, &["id", "finalclass"]).await?;
         let class = |object: &Object| object.text("finalclass").unwrap_or(&object.class).to_owned();
         Ok(found.objects.first().map(|object| (object.id, class(object))))
     }

@@ -100,8 +100,7 @@ impl Shared {
         itop.forget_seen_before(&from);
         let oql = format!("SELECT Ticket WHERE last_update >= {}", oql_quote(&from));
         let now_ms = self.now_ms();
-        let answer = itop.client.get("Ticket", &Query::oql(oql), &["id", "finalclass", "last_update"]).await;
-        let mut found = self.noted(itop, "Ticket", answer).map_err(|error| Failure::of(itop, &error))?;
+        let mut found = self.get(itop, "Ticket", &Query::oql(oql), &["id", "finalclass", "last_update"]).await?;
         self.tickets_in_iso(itop, &mut found).await;
         if self.went_back(itop, &found.objects).await? {
             return Ok(0);
@@ -162,8 +161,7 @@ impl Shared {
         let from = cursor.saturating_sub(self.timing.attachment_overlap_ids).max(stood);
         itop.forget_attachments_below(from);
         let query = Query::oql(format!("SELECT Attachment WHERE id > {from}"));
-        let answer = itop.client.get("Attachment", &query, &["id", "item_class", "item_id", "temp_id"]).await;
-        let found = self.noted(itop, "Attachment", answer).map_err(|error| Failure::of(itop, &error))?;
+        let found = self.get(itop, "Attachment", &query, &["id", "item_class", "item_id", "temp_id"]).await?;
         let latest = found.objects.iter().map(|object| object.id).fold(cursor, u64::max);
         let marked = self.mark_unknown(itop, lane, &found.objects).await?;
         if latest != cursor {

@@ -219,8 +219,7 @@ impl Shared {
         let condition = format!("({})", likes.join(" OR "));
         let fields = ["id", "ref", "title", "org_id", "org_name"];
         let query = Query::oql(format!("SELECT {class} WHERE {condition}")).limit(PAGE as u32);
-        let answer = self.internal.client.get(class, &query, &fields).await;
-        let found = self.noted(&self.internal, class, answer).map_err(|error| Failure::of(&self.internal, &error))?;
+        let found = self.get(&self.internal, class, &query, &fields).await?;
         let objects = match found.total > PAGE as u64 {
             true => self.list_all(&self.internal, class, &condition, &fields, PAGE).await?,
             false => found.objects,
@@ -239,9 +238,7 @@ impl Shared {
         for some in unknown.chunks(TOGETHER) {
             let quoted: Vec<String> = some.iter().map(|word| oql_quote(word)).collect();
             let query = Query::oql(format!("SELECT Ticket WHERE ref IN ({})", quoted.join(",")));
-            let answer = lane.external.client.get("Ticket", &query, &["id", "ref"]).await;
-            let answer = self.noted(&lane.external, "Ticket", answer);
-            let found = answer.map_err(|error| Failure::of(&lane.external, &error))?;
+            let found = self.get(&lane.external, "Ticket", &query, &["id", "ref"]).await?;
             let found = found.objects.iter().filter_map(|object| object.text("ref"));
             there.extend(found.map(|reference| (reference.to_lowercase(), reference.to_owned())));
         }
@@ -267,9 +264,7 @@ impl Shared {
         let free: Vec<u64> = free.await?;
         let mut marks = HashMap::new();
         for page in free.chunks(PAGE) {
-            let answer = self.internal.client.get(class, &Query::ids(page), &["id", "private_log"]).await;
-            let found =
-                self.noted(&self.internal, class, answer).map_err(|error| Failure::of(&self.internal, &error))?;
+            let found = self.get(&self.internal, class, &Query::ids(page), &["id", "private_log"]).await?;
             marks.extend(found.objects.iter().map(|object| (object.id, read::first_mark(object))));
         }
         Ok(marks)

@@ -91,9 +91,7 @@ impl Shared {
         let mut closed = HashSet::new();
         for (class, ids) in by_class {
             for page in ids.chunks(PAGE) {
-                let answer = self.internal.client.get(class, &Query::ids(page), &["id", "status"]).await;
-                let answer = self.noted(&self.internal, class, answer);
-                let read = answer.map_err(|error| Failure::of(&self.internal, &error))?;
+                let read = self.get(&self.internal, class, &Query::ids(page), &["id", "status"]).await?;
                 let is_closed = |ticket: &&Object| ticket.text("status") == Some("closed");
                 closed.extend(read.objects.iter().filter(is_closed).map(|ticket| ticket.id));
             }
@@ -129,9 +127,7 @@ impl Shared {
     async fn marks_of(&self, ids: &[u64]) -> Result<BTreeMap<u64, TicketMark>, Failure> {
         let mut marks = BTreeMap::new();
         for page in ids.chunks(PAGE) {
-            let answer = self.internal.client.get("Ticket", &Query::ids(page), &["id", "private_log"]).await;
-            let answer = self.noted(&self.internal, "Ticket", answer);
-            let found = answer.map_err(|error| Failure::of(&self.internal, &error))?;
+            let found = self.get(&self.internal, "Ticket", &Query::ids(page), &["id", "private_log"]).await?;
             let own = |mark: &TicketMark| mark.server == self.server;
             marks.extend(
                 found.objects.iter().filter_map(|object| Some((object.id, read::first_mark(object).filter(own)?))),

@@ -125,9 +125,7 @@ impl Shared {
                 continue;
             }
             let oql = format!("SELECT Ticket WHERE ref IN ({})", references.join(","));
-            let answer = self.internal.client.get("Ticket", &Query::oql(oql), &["id", "ref"]).await;
-            let tickets =
-                self.noted(&self.internal, "Ticket", answer).map_err(|error| Failure::of(&self.internal, &error))?;
+            let tickets = self.get(&self.internal, "Ticket", &Query::oql(oql), &["id", "ref"]).await?;
             found.extend(tickets.objects.iter().filter_map(|object| {
                 let (_, mark) = told.iter().find(|(reference, _)| Some(*reference) == object.text("ref"))?;
                 let mark = (*mark).clone();
