@@ -384,8 +384,8 @@ async fn say_on_a_parent<G: Ground>(world: &G, memory: &mut Memory, parent: &Tic
     let sim = sim_at(world, Place::Elitery);
     let is_own = memory.born.get(&(Place::Elitery, parent.id)) == Some(&"UserRequest")
         && !memory.deleted_tickets.contains(&(Place::Elitery, parent.id))
-        // In a restored iTop the id may be another ticket's.
-        && sim.ticket(parent.id).is_some_and(|ticket| ticket.class == "UserRequest");
+        // In a restored iTop the id may be another ticket's, and a counterpart.
+        && sim.ticket(parent.id).is_some_and(|ticket| ticket.class == "UserRequest" && mark_of(&ticket).is_none());
     if !is_own {
         return;
     }
