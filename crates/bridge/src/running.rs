@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
+use itop_bridge_core::text::hex;
 use itop_bridge_engine::clock::Clock;
 use itop_bridge_engine::random::Random;
 use itop_bridge_engine::wording::moment::moment;
@@ -49,7 +50,7 @@ impl Loaded {
     pub fn now(config: &Config, dry_run: bool, clock: &dyn Clock, random: &dyn Random) -> Loaded {
         let mut salt = [0; 16];
         random.fill(&mut salt);
-        let salt = salt.iter().map(|byte| format!("{byte:02x}")).collect();
+        let salt = hex(&salt);
         let (since_ms, process, version) = (clock.now_ms(), std::process::id(), VERSION.to_owned());
         let (values, secrets) = (BTreeMap::new(), BTreeMap::new());
         let mut loaded = Loaded { since_ms, process, version, dry_run, salt, values, secrets };
@@ -101,9 +102,7 @@ impl Loaded {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
-        let hash = hash.finalize();
-        let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        hash[..digits].to_owned()
+        hex(&hash.finalize())[..digits].to_owned()
     }
 
     fn compare(&self, config: &Config) -> Vec<Differs> {

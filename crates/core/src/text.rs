@@ -6,6 +6,11 @@ pub const MAX_CHARS: usize = 255;
 /// iTop refuses an empty description ("Null not allowed"), though the other iTop may hold one.
 pub const NO_DESCRIPTION: &str = "(no description)";
 
+/// Bytes as hexadecimal digits, two per byte.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Whether a value that iTop answered is markup: it begins with a tag. What iTop stores in an HTML attribute always
 /// does (3.1.2 and 3.2.0 put a paragraph around bare words). A plain text may begin so too.
 pub fn begins_with_tag(value: &str) -> bool {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use itop_bridge_core::caselog::{Entry, EntryKey};
+use itop_bridge_core::text::hex;
 use itop_client::LogEntry;
 use sha2::{Digest, Sha256};
 
@@ -25,5 +26,5 @@ pub fn entries(log: Vec<LogEntry>) -> Vec<Entry> {
 
 /// Enough to tell the entries of one log apart, and short: it stands in marks.
 fn short_hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes)[..8])
 }

@@ -1,11 +1,11 @@
 //! `keys new`: a key that a side's webhooks carry.
 
-use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
+use itop_bridge_core::text::hex;
 use itop_bridge_engine::random::Random;
 
 use super::Outcome;
@@ -60,10 +60,7 @@ fn write_to(file: &Path, key: &str) -> anyhow::Result<()> {
 pub(super) fn draw(random: &dyn Random) -> String {
     let mut bytes = [0; KEY_BYTES];
     random.fill(&mut bytes);
-    bytes.iter().fold("sk_".to_owned(), |mut key, byte| {
-        write!(key, "{byte:02x}").expect("a string takes what is written");
-        key
-    })
+    format!("sk_{}", hex(&bytes))
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ pub mod backup;
 mod check;
 mod completions;
 mod config;
+#[cfg(feature = "demo")]
 mod demo;
 pub mod external;
 pub mod init;
@@ -40,9 +41,14 @@ pub mod status;
 mod store;
 mod ticket;
 
+/// A line of the examples, where the program has its demo.
+const DEMO: &str = "  itop-bridge demo                        see it work, without any iTop\n";
+
+fn after_help() -> String {
+    format!("Examples:\n{}{AFTER_HELP}", if cfg!(feature = "demo") { DEMO } else { "" })
+}
+
 const AFTER_HELP: &str = "\
-Examples:
-  itop-bridge demo                        see it work, without any iTop
   itop-bridge init                        ask both iTops, and write itop-bridge.toml
   itop-bridge keys new                    draw a key for a side's webhooks
   itop-bridge check                       what is missing before it can serve
@@ -75,7 +81,7 @@ Exit codes:
 
 /// A bridge between customers' iTops and a provider's iTop.
 #[derive(Debug, Parser)]
-#[command(name = "itop-bridge", version, arg_required_else_help = true, after_help = AFTER_HELP)]
+#[command(name = "itop-bridge", version, arg_required_else_help = true, after_help = after_help())]
 struct Cli {
     /// The configuration file.
     #[arg(long, global = true, value_name = "FILE", default_value = "itop-bridge.toml")]
@@ -87,6 +93,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    #[cfg(feature = "demo")]
     Demo(demo::Demo),
     Init(Box<init::Init>),
     Check(check::Check),
@@ -149,6 +156,7 @@ pub fn run() -> ExitCode {
     telemetry::init(if matches!(cli.verb, Verb::Serve(_)) { Speaker::Service } else { Speaker::Verb });
     let mut out = std::io::stdout().lock();
     let outcome = match &cli.verb {
+        #[cfg(feature = "demo")]
         Verb::Demo(verb) => demo::run(verb, &mut out),
         Verb::Init(verb) => init::run(verb, &cli.config, &mut out),
         Verb::Check(verb) => check::run(verb, &cli.config, &mut out),
@@ -225,10 +233,10 @@ mod tests {
             let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.contains("Example"), "{} has no example", verb.get_name());
             let example = format!("\n  itop-bridge {}", verb.get_name());
-            assert!(AFTER_HELP.contains(&example), "the top-level help has no example of {}", verb.get_name());
+            assert!(after_help().contains(&example), "the top-level help has no example of {}", verb.get_name());
         }
         let serve = cli.find_subcommand("serve").and_then(|serve| serve.get_after_help()).map(ToString::to_string);
-        for help in [AFTER_HELP, &serve.unwrap_or_default()] {
+        for help in [after_help().as_str(), &serve.unwrap_or_default()] {
             for part in ["Exit codes:", "RUST_LOG"] {
                 assert!(help.contains(part), "{part} in {help}");
             }

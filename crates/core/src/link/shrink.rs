@@ -81,6 +81,5 @@ fn is_fingerprint(value: &str) -> bool {
 }
 
 pub(super) fn fingerprint(value: &str) -> String {
-    let hash = Sha256::digest(text::unescaped_amps(value).as_bytes());
-    hash.iter().fold(PREFIX.to_owned(), |hex, byte| format!("{hex}{byte:02x}"))
+    format!("{PREFIX}{}", text::hex(&Sha256::digest(text::unescaped_amps(value).as_bytes())))
 }

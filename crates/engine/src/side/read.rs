@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use itop_bridge_core::document::report_attributes;
 use itop_bridge_core::parents::{PARENT_ATTRIBUTES, ParentKey, parent_attributes};
 use itop_bridge_core::policy::{ParentEntries, Policy, StatusToExternal};
+use itop_bridge_core::text::hex;
 use itop_bridge_core::ticket::is_external_key;
 use itop_bridge_core::{File, FileContent, LogName, MadeBy, Side, Ticket, TicketMark};
 use itop_bridge_text::log_entries::entries;
@@ -340,11 +341,7 @@ async fn too_large_to_read(client: &Client, id: u64) -> Result<Option<ReadConten
 /// always writes the one canonical form.
 pub fn fingerprint(contents: &Contents) -> FileContent {
     let hash = Sha256::digest(contents.data.as_str().as_bytes());
-    FileContent {
-        hash: hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect(),
-        name: contents.filename.clone(),
-        mimetype: contents.mimetype.clone(),
-    }
+    FileContent { hash: hex(&hash[..16]), name: contents.filename.clone(), mimetype: contents.mimetype.clone() }
 }
 
 fn query(wanted: &Wanted<'_>, ids: &[u64]) -> Query {

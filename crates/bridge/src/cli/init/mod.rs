@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::bail;
+use itop_bridge_core::text::hex;
 use itop_bridge_engine::random::{Random, SystemRandom};
 
 use super::ask::is_somebody_there;
@@ -163,5 +164,5 @@ fn overwrite_password(force: bool, file: &Path, dialogue: &mut Dialogue<'_>) -> 
 fn server_id(random: &dyn Random) -> String {
     let mut bytes = [0; ID_BYTES];
     random.fill(&mut bytes);
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&bytes)
 }

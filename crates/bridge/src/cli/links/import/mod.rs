@@ -1,6 +1,6 @@
 //! `links import`: the pairs of the original program are adopted.
 
-mod csv;
+mod table;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use itop_bridge_engine::{Engine, PairOf, ReadyPair};
 use itop_bridge_store::{LinkState, StoreHandle, TicketOf};
 use serde_json::json;
 
-use self::csv::{Line, at};
+use self::table::{Line, at};
 use crate::app;
 use crate::cli::{Outcome, block_on, print_json, progress, store};
 use crate::config::{Config, ExternalConfig};
@@ -62,7 +62,7 @@ pub(super) fn run(import: &Import, config: &Config, out: &mut dyn Write) -> anyh
 fn read(import: &Import) -> anyhow::Result<Vec<Line>> {
     let file = import.file.display();
     let text = std::fs::read_to_string(&import.file).with_context(|| format!("cannot read {file}"))?;
-    csv::read(&text).with_context(|| format!("{file}; nothing was adopted"))
+    table::read(&text).with_context(|| format!("{file}; nothing was adopted"))
 }
 
 /// The verb, with an engine over the same store.
