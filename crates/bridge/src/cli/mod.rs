@@ -48,8 +48,7 @@ fn after_help() -> String {
     format!("Examples:\n{}{AFTER_HELP}", if cfg!(feature = "demo") { DEMO } else { "" })
 }
 
-const AFTER_HELP: &str = "\
-  itop-bridge init                        ask both iTops, and write itop-bridge.toml
+const AFTER_HELP: &str = "  itop-bridge init                        ask both iTops, and write itop-bridge.toml
   itop-bridge keys new                    draw a key for a side's webhooks
   itop-bridge check                       what is missing before it can serve
   itop-bridge setup --side acme           make the webhooks in a side's iTop

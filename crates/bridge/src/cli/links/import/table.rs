@@ -23,9 +23,15 @@ pub(super) fn read(text: &str) -> anyhow::Result<Vec<Line>> {
         bail!("a quote is not closed");
     }
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
+    let (mut at_byte, mut number) = (0, 1);
     let mut rows = reader.records().map(|row| {
         let row = row.context("the file is no CSV")?;
-        let number = row.position().map_or(0, |position| position.line() as usize);
+        // A row begins after the line break that ended the one before, and after empty lines.
+        let begins = row.position().map_or(0, |position| position.byte() as usize);
+        let begins =
+            text[begins..].find(|letter| letter != '\r' && letter != '\n').map_or(text.len(), |more| begins + more);
+        number += text[at_byte..begins].matches('\n').count();
+        at_byte = begins;
         anyhow::Ok((number, row))
     });
     let (first, names) = rows.next().context("the file is empty")??;
