@@ -52,6 +52,7 @@ mod slowed_down;
 mod specification;
 mod standing;
 mod status;
+mod stored;
 mod sweep;
 mod two_bridges;
 mod unreadable;
