@@ -6,11 +6,11 @@ use itop_bridge_core::{Link, Side};
 use itop_bridge_engine::wording::count::counted;
 use itop_bridge_engine::wording::moment::moment;
 use itop_bridge_engine::wording::{capital, ended, resume};
-use itop_bridge_engine::{AfterResume, FOUND_AGAIN, NotCarried, Slowed, Suspended, kept_back, part_name};
-use itop_bridge_store::Stored;
+use itop_bridge_engine::{AfterResume, NotCarried, Slowed, Suspended, kept_back, part_name};
+use itop_bridge_store::{LINKS_REBUILD, Stop, Stored};
 
 use crate::config::{Condition, Config};
-use crate::standing::{Is, SideStands, Sides, Standing, Stop, Waits, Word};
+use crate::standing::{Is, SideStands, Sides, Standing, Waits, Word};
 
 /// A ticket, and what belongs to it, as people call them.
 pub struct Names<'a> {
@@ -299,8 +299,8 @@ pub fn state(standing: &Standing) -> &'static str {
 
 /// A side that was paused or has halted.
 pub fn stands_still(side: &str, stop: &Stop) -> String {
-    let it = if matches!(stop, Stop::LostPairs(_)) { "without them it" } else { "it" };
-    format!("{side} stands still: {}; {it} goes on by `itop-bridge resume {side}`", stop.reason())
+    let it = if stop.is_over_lost_pairs() { "without them it" } else { "it" };
+    format!("{side} stands still: {}; {it} goes on by `itop-bridge resume {side}`", stop)
 }
 
 pub fn is_down(side: &str, since_ms: i64, reason: &str) -> String {
@@ -353,8 +353,8 @@ pub fn of_side(side: &SideStands, sides: &Sides, now_ms: i64) -> Vec<String> {
 pub fn go_on(side: &str, stop: &Stop) -> String {
     match stop {
         Stop::Paused => format!("`itop-bridge resume {side}` when it is to go on"),
-        Stop::LostPairs(_) => format!("run {FOUND_AGAIN}; then it goes on by itself"),
-        Stop::Halted(_) => format!("look into it, then run `itop-bridge resume {side}`"),
+        stop if stop.is_over_lost_pairs() => format!("run {LINKS_REBUILD}; then it goes on by itself"),
+        _ => format!("look into it, then run `itop-bridge resume {side}`"),
     }
 }
 

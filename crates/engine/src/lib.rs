@@ -32,10 +32,10 @@ use tokio::sync::Notify;
 use tokio::sync::watch::Receiver;
 
 pub use adopt::backfill::{Older, TellClass, TitleAdopted, TitlePair, Titled, Unclear, Wish, Wished};
-pub use adopt::rebuild::{Duplicate, FOUND_AGAIN, FoundBy, FoundPair, Left, Rebuilt, Stopped, is_over_lost_pairs};
+pub use adopt::rebuild::{Duplicate, FoundBy, FoundPair, Left, Rebuilt, Stopped};
 pub use adopt::{CannotAdopt, PairOf, ReadyPair};
 pub use halt::after_resume::AfterResume;
-pub use issue::{Access, Cause, PAUSED, Trouble};
+pub use issue::{Access, Cause, Trouble};
 pub use operate::alerts::Alerts;
 pub use operate::dry_run::Summary;
 pub use operate::preview::{CannotTell, NoPlan, NotCarried, Preview};

@@ -19,11 +19,13 @@ mod handle;
 mod look;
 mod row;
 mod sqlite;
+mod stop;
 mod watch;
 
 pub use handle::StoreHandle;
 pub use look::Look;
 pub use sqlite::{Commits, SqliteStore};
+pub use stop::{LINKS_REBUILD, Stop};
 pub use watch::{Halted, HookCount, Parked, Tally, Uncarried};
 
 /// The most rows that one transaction touches.
@@ -403,11 +405,11 @@ pub trait Store: Send {
     // ---- a whole side ----------------------------------------------------------------------
 
     /// An instance or lane that stands still: paused by an operator, or halted, with the reason.
-    fn stopped(&mut self, instance: &Instance) -> Result<Option<String>>;
-    fn set_stopped(&mut self, instance: &Instance, reason: Option<&str>) -> Result<()>;
+    fn stopped(&mut self, instance: &Instance) -> Result<Option<Stop>>;
+    fn set_stopped(&mut self, instance: &Instance, stop: Option<&Stop>) -> Result<()>;
 
     /// It halts, and these of its cursors stand so: all of that, or nothing.
-    fn halt(&mut self, instance: &Instance, reason: &str, cursors: &[(&str, &str)]) -> Result<()>;
+    fn halt(&mut self, instance: &Instance, stop: &Stop, cursors: &[(&str, &str)]) -> Result<()>;
 
     // ---- externals -------------------------------------------------------------------------
 

@@ -4,10 +4,11 @@ use itop_bridge_engine::refused::{self, ByRoute};
 use itop_bridge_engine::wording::count::counted;
 use itop_bridge_engine::wording::span::span;
 use itop_bridge_engine::{
-    FOUND_AGAIN, Learnt, LearntRoom, Offsets, PAUSED, RefusedSize, connection_began_after, is_over_lost_pairs,
-    kept_date_format, unread_date,
+    Learnt, LearntRoom, Offsets, RefusedSize, connection_began_after, kept_date_format, unread_date,
 };
-use itop_bridge_store::{HookCount, Instance, MAX_ROWS, Parked, Result, SqliteStore, Store, Tally, TicketOf};
+use itop_bridge_store::{
+    HookCount, Instance, LINKS_REBUILD, MAX_ROWS, Parked, Result, SqliteStore, Stop, Store, Tally, TicketOf,
+};
 use itop_bridge_text::date_format::DateFormat;
 
 use super::learnt;
@@ -34,7 +35,7 @@ pub struct Remembered {
 struct Side {
     name: String,
     /// Why it stands still.
-    stopped: Option<String>,
+    stopped: Option<Stop>,
     /// Of its times from UTC.
     offset: Option<Learnt>,
     offsets: Offsets,
@@ -319,12 +320,14 @@ fn cause(kind: &str) -> &'static str {
 
 fn work(side: &Side) -> Verdict {
     let resume = format!("`itop-bridge resume {}`", side.name);
-    match side.stopped.as_deref() {
+    match &side.stopped {
         None => Verdict::ok("neither paused nor halted"),
-        Some(PAUSED) => Verdict::note(PAUSED, format!("run {resume} when it shall go on")),
-        Some(reason) if is_over_lost_pairs(reason) => Verdict::fault(
+        Some(stop @ Stop::Paused) => Verdict::note(stop.to_string(), format!("run {resume} when it shall go on")),
+        Some(reason) if reason.is_over_lost_pairs() => Verdict::fault(
             format!("halted: {reason}"),
-            format!("run {FOUND_AGAIN}; {resume} goes on without these pairs, and may make their copies a second time"),
+            format!(
+                "run {LINKS_REBUILD}; {resume} goes on without these pairs, and may make their copies a second time"
+            ),
         ),
         Some(reason) => Verdict::fault(format!("halted: {reason}"), format!("look into it, then run {resume}")),
     }

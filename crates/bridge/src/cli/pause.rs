@@ -5,8 +5,7 @@ use std::path::Path;
 
 use anyhow::bail;
 use clap::Args;
-use itop_bridge_engine::PAUSED;
-use itop_bridge_store::Store;
+use itop_bridge_store::{Stop, Store};
 
 use super::{Outcome, say_dry_run, store, ticket};
 use crate::config::Config;
@@ -45,7 +44,7 @@ pub fn in_store(pause: &Pause, store: &mut dyn Store, config: &Config, out: &mut
         writeln!(out, "{name} stands still already, because {reason}. Nothing was changed.")?;
         return Ok(Outcome::Fine);
     }
-    store.set_stopped(&instance, Some(PAUSED))?;
+    store.set_stopped(&instance, Some(&Stop::Paused))?;
     match store.is_served()? {
         Some(false) => writeln!(
             out,

@@ -195,7 +195,7 @@ impl Shown<'_> {
             Ok(plan) => plan,
             Err(why) => {
                 match why {
-                    NoPlan::Lost(why) if sides.iter().any(|line| line.contains(why)) => {
+                    NoPlan::Lost(why) if sides.iter().any(|line| line.contains(&why.to_string())) => {
                         writeln!(self.out, "\nA pass writes nothing until then.")?;
                     }
                     why => writeln!(self.out, "\nA pass writes nothing: {}.", self.why_not(why))?,
@@ -241,7 +241,7 @@ impl Shown<'_> {
 
     fn why_not(&self, why: &NoPlan) -> String {
         match why {
-            NoPlan::Lost(why) => why.clone(),
+            NoPlan::Lost(why) => why.to_string(),
             NoPlan::NotCarried(why) => self.names.not_carried(why, self.config, self.preview.made.as_deref()),
             NoPlan::OldMayLand { until_ms } => self.names.told(&Is::AnewAfter { from_ms: *until_ms }),
             NoPlan::IsLookedFor => {

@@ -12,8 +12,7 @@ use itop_bridge_engine::clock::Clock;
 use itop_bridge_engine::wording;
 use itop_bridge_engine::wording::count::counted;
 use itop_bridge_engine::wording::moment::moment;
-use itop_bridge_engine::{FOUND_AGAIN, is_over_lost_pairs};
-use itop_bridge_store::{Activity, Instance, LinkState, MAX_ROWS, Store, Stored, WENT_BACK};
+use itop_bridge_store::{Activity, Instance, LINKS_REBUILD, LinkState, MAX_ROWS, Store, Stored, WENT_BACK};
 
 use super::{Outcome, ask, say_dry_run, store, ticket};
 use crate::config::Config;
@@ -294,12 +293,12 @@ fn resume_side(
         store.set_cursor(instance, WENT_BACK, "")?;
     }
     store.set_stopped(instance, None)?;
-    let end = if reason.ends_with('?') { "" } else { "." };
+    let end = if reason.to_string().ends_with('?') { "" } else { "." };
     writeln!(out, "{name} is resumed. It had stopped because {reason}{end}")?;
-    if is_over_lost_pairs(&reason) {
+    if reason.is_over_lost_pairs() {
         writeln!(
             out,
-            "It goes on without these pairs: one of their tickets that `backfill` marks is made a second time. To find them after all, run `itop-bridge pause {name}`, then {FOUND_AGAIN}."
+            "It goes on without these pairs: one of their tickets that `backfill` marks is made a second time. To find them after all, run `itop-bridge pause {name}`, then {LINKS_REBUILD}."
         )?;
     }
     say_dry_run(store, out)?;

@@ -147,7 +147,7 @@ fn say_what_stands_still(store: &mut SqliteStore, config: &Config) -> anyhow::Re
     for name in externals.chain([&*config.internal.name]) {
         let Some(instance) = ticket::side(config, name) else { continue };
         if let Some(reason) = store.stopped(&instance)? {
-            tracing::warn!(side = name, reason, "stands still until `itop-bridge resume {name}`");
+            tracing::warn!(side = name, %reason, "stands still until `itop-bridge resume {name}`");
         }
     }
     Ok(())

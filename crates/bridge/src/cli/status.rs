@@ -304,7 +304,7 @@ impl Side {
     fn of(side: &SideStands, sides: &Sides, now_ms: i64) -> Side {
         let is_told = side.told.as_ref().filter(|_| !sides.is_not_served());
         let state = match (&side.stop, is_told) {
-            (Some(crate::standing::Stop::Paused), _) => SideState::Paused,
+            (Some(itop_bridge_store::Stop::Paused), _) => SideState::Paused,
             (Some(_), _) => SideState::Halted,
             (None, None) => SideState::Unknown,
             (None, Some(told)) if told.down.is_some() => SideState::Down,

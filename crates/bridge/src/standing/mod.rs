@@ -4,5 +4,5 @@
 mod sides;
 mod ticket;
 
-pub use sides::{SideStands, Sides, Stop};
+pub use sides::{SideStands, Sides};
 pub use ticket::{Failing, Is, KeptBack, Refused, Standing, Ticket, Waits, Word};

@@ -1,37 +1,10 @@
 //! How the sides stand: what the store knows itself (paused, halted), and what the running `serve` keeps in it.
 
-use itop_bridge_engine::{PAUSED, Since, Slowed, Suspended, Told, is_over_lost_pairs};
-use itop_bridge_store::{Instance, Result, Store};
+use itop_bridge_engine::{Since, Slowed, Suspended, Told};
+use itop_bridge_store::{Instance, Result, Stop, Store};
 
 use crate::config::Config;
 use crate::running;
-
-/// Why a side stands still until an operator resumes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stop {
-    Paused,
-    Halted(String),
-    /// The pairs of a lost store are to be found first; then it goes on by itself.
-    LostPairs(String),
-}
-
-impl Stop {
-    pub fn of(reason: String) -> Stop {
-        match reason.as_str() {
-            PAUSED => Stop::Paused,
-            text if is_over_lost_pairs(text) => Stop::LostPairs(reason),
-            _ => Stop::Halted(reason),
-        }
-    }
-
-    /// In the store's words.
-    pub fn reason(&self) -> &str {
-        match self {
-            Stop::Paused => PAUSED,
-            Stop::Halted(reason) | Stop::LostPairs(reason) => reason,
-        }
-    }
-}
 
 /// One side.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +33,7 @@ impl Sides {
         let internal = (config.internal.name.clone(), Instance::Internal);
         let mut all = Vec::new();
         for (name, instance) in std::iter::once(internal).chain(externals) {
-            let (stop, told) = (store.stopped(&instance)?.map(Stop::of), Told::kept(store, &instance)?);
+            let (stop, told) = (store.stopped(&instance)?, Told::kept(store, &instance)?);
             all.push(SideStands { name, instance, stop, told });
         }
         let is_served = store.is_served()?;
@@ -107,18 +80,5 @@ impl SideStands {
             return None;
         }
         self.told.as_ref()?.next_sweep_ms.filter(|at_ms| *at_ms >= now_ms)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-
-    use super::*;
-
-    #[test]
-    fn a_stop_is_a_pause_a_halt_or_waits_for_lost_pairs() {
-        assert_eq!(Stop::of(PAUSED.to_owned()), Stop::Paused);
-        assert_eq!(Stop::of("many are gone".to_owned()), Stop::Halted("many are gone".to_owned()));
-        assert_eq!(Stop::of(PAUSED.to_owned()).reason(), PAUSED);
     }
 }

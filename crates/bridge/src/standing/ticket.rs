@@ -4,9 +4,9 @@ use itop_bridge_core::Link;
 use itop_bridge_core::link::{Conflict, Ending, Held, RefusedField, Unanswered};
 use itop_bridge_core::plan::Halt;
 use itop_bridge_engine::{AfterResume, Cause};
-use itop_bridge_store::{LinkState, QueueRow, Stored};
+use itop_bridge_store::{LinkState, QueueRow, Stop, Stored};
 
-use super::sides::{Sides, Stop};
+use super::sides::Sides;
 use crate::config::Config;
 
 /// What is known of a ticket, with or without a pair.

@@ -238,7 +238,7 @@ async fn beside_a_lost_store_no_verb_denies_the_copies(versions: Versions) {
         assert_eq!(world.queue().await, []);
         if has_halted {
             let stopped = world.store.call(|store| store.stopped(&Instance::External("acme".into()))).await.unwrap();
-            assert_eq!(stopped.as_deref(), Some(lost), "one reason in every place");
+            assert_eq!(stopped.map(|stop| stop.to_string()).as_deref(), Some(lost), "one reason in every place");
             let (outcome, said) = world.plan("acme:1").await.unwrap();
             assert_eq!(outcome, Outcome::FaultFound);
             assert_eq!(

@@ -157,7 +157,7 @@ async fn what_waited_for_a_pause_is_no_silence_afterwards() {
     let acme = || itop_bridge_store::Instance::External("acme".to_owned());
     for number in 0..20 {
         let pause = |reason| world.store.call(move |store| store.set_stopped(&acme(), reason));
-        pause(Some(itop_bridge_engine::PAUSED)).await.unwrap();
+        pause(Some(&itop_bridge_store::Stop::Paused)).await.unwrap();
         world.acme().create_ticket("UserRequest", ticket("waits")).await.unwrap();
         world.pass_milliseconds(2 * HOUR * 1000 + number * 500).await;
         pause(None).await.unwrap();
@@ -174,7 +174,7 @@ async fn what_an_operator_paused_is_no_alert() {
         .store
         .call(|store| {
             let instance = itop_bridge_store::Instance::External("acme".to_owned());
-            store.set_stopped(&instance, Some(itop_bridge_engine::PAUSED))
+            store.set_stopped(&instance, Some(&itop_bridge_store::Stop::Paused))
         })
         .await
         .unwrap();

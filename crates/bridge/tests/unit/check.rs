@@ -13,7 +13,7 @@ use itop_bridge::sides;
 use itop_bridge_core::plan::{Halt, HaltKind};
 use itop_bridge_core::{Link, TicketKey, TicketMark};
 use itop_bridge_engine::clock::{Clock, SystemClock, VirtualClock};
-use itop_bridge_store::{About, DirtyMark, HookCount, Instance, Look, Next, SqliteStore, Store, TicketOf};
+use itop_bridge_store::{About, DirtyMark, HookCount, Instance, Look, Next, SqliteStore, Stop, Store, TicketOf};
 use itop_client::{Body, Progress, Transport, TransportError};
 use itop_sim::{Effect, Fault, Right, Sim, SimConfig, Version, WallClock, Wire};
 
@@ -939,12 +939,12 @@ async fn what_waits_is_parked_or_stands_still() {
     let link = Link { internal: Some(key(80, "R-000080")), halt: Some(halt), ..Link::unborn(key(8, "R-000008")) };
     store.insert_link(&claims[1].lease, &link, &[]).unwrap();
     store.finish(&claims[1], &Next::Done, START).unwrap();
-    store.set_stopped(&Instance::Internal, Some("9 tickets vanished at once")).unwrap();
-    store.set_stopped(&Instance::External("acme".into()), Some(itop_bridge_engine::PAUSED)).unwrap();
+    store.set_stopped(&Instance::Internal, Some(&Stop::TicketsGone { gone: 9, linked: 9 })).unwrap();
+    store.set_stopped(&Instance::External("acme".into()), Some(&Stop::Paused)).unwrap();
     assert_eq!(
         standing(0).await,
         [
-            "fault   elitery work: halted: 9 tickets vanished at once. Mend: look into it, then run `itop-bridge resume \
+            "fault   elitery work: halted: 9 of 9 linked tickets are gone or changed their reference at once: was this iTop restored, emptied or cloned?. Mend: look into it, then run `itop-bridge resume \
              elitery`.",
             "note    acme work: an operator paused it. Mend: run `itop-bridge resume acme` when it shall go on.",
             "note    acme queue: 1 ticket is parked, after an hour of refusals; the first is acme:7: Error: unknown \
@@ -955,8 +955,8 @@ async fn what_waits_is_parked_or_stands_still() {
         ]
     );
 
-    let lost = "the store knows no pair: was it lost? `itop-bridge links rebuild` finds them again";
-    store.set_stopped(&Instance::External("acme".into()), Some(lost)).unwrap();
+    let lost = Stop::PairsLost { marked: 2, internal: "elitery".into(), first: 7, of: "acme:R-000001".into() };
+    store.set_stopped(&Instance::External("acme".into()), Some(&lost)).unwrap();
     assert_eq!(
         standing(0).await[1],
         format!(

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use itop_bridge_core::Side;
 use itop_bridge_core::link::{Copy, CopyState};
 use itop_bridge_core::policy::AttachmentDeletes;
-use itop_bridge_store::{Instance, LinkState, Pair, Store, TicketOf};
+use itop_bridge_store::{Instance, LinkState, Pair, Stop, Store, TicketOf};
 use itop_client::Query;
 
 use crate::side::failure::Failure;
@@ -175,23 +175,18 @@ impl Shared {
         Ok(self.store.call(move |store| accepted(store, &instance, of)).await?)
     }
 
-    async fn stop_side(
-        &self,
-        itop: &Itop,
-        of: &'static str,
-        gone: &BTreeSet<u64>,
-        reason: String,
-    ) -> Result<(), Failure> {
-        let (instance, gone, said) = (itop.instance.clone(), gone.clone(), reason.clone());
+    async fn stop_side(&self, itop: &Itop, of: &'static str, gone: &BTreeSet<u64>, stop: Stop) -> Result<(), Failure> {
+        let (instance, gone, said) = (itop.instance.clone(), gone.clone(), stop.clone());
         let halt = move |store: &mut dyn Store| {
             let all: BTreeSet<u64> = accepted(store, &instance, of)?.union(&gone).copied().collect();
             let before = store.stopped(&instance)?;
-            let missed = if of == TICKETS { format!("{said}\n{}", read::join(gone.iter())) } else { String::new() };
+            let missed =
+                if of == TICKETS { format!("{}\n{}", said.stored(), read::join(gone.iter())) } else { String::new() };
             store.halt(&instance, &said, &[(of, &read::join(all.iter())), (MISSED, &missed)])?;
             Ok(before.is_none_or(|before| before != said))
         };
         if self.store.call(halt).await? {
-            tracing::error!(itop = %itop.name, reason, "halted: nothing is written until `itop-bridge resume {}`", itop.name);
+            tracing::error!(itop = %itop.name, reason = %stop, "halted: nothing is written until `itop-bridge resume {}`", itop.name);
         }
         Ok(())
     }
@@ -227,7 +222,7 @@ impl Shared {
             Ok(still)
         };
         if self.store.call(end).await? {
-            tracing::warn!(itop = %itop.name, reason, "all that was gone is there again: this side goes on");
+            tracing::warn!(itop = %itop.name, %reason, "all that was gone is there again: this side goes on");
         }
         Ok(())
     }
@@ -248,11 +243,12 @@ impl Shared {
 }
 
 /// Why the side halted, and over which tickets, where it halted over tickets.
-fn missed(store: &mut dyn Store, instance: &Instance) -> itop_bridge_store::Result<Option<(String, BTreeSet<u64>)>> {
+fn missed(store: &mut dyn Store, instance: &Instance) -> itop_bridge_store::Result<Option<(Stop, BTreeSet<u64>)>> {
     let kept = store.cursor(instance, MISSED)?.unwrap_or_default();
     let Some((reason, ids)) = kept.split_once('\n').filter(|(_, ids)| !ids.is_empty()) else { return Ok(None) };
     let ids = ids.split(',').filter_map(|id| id.parse().ok()).collect();
-    Ok((store.stopped(instance)?.as_deref() == Some(reason)).then(|| (reason.to_owned(), ids)))
+    let stop = Stop::read(reason);
+    Ok((store.stopped(instance)?.as_ref() == Some(&stop)).then_some((stop, ids)))
 }
 
 /// The reference that this ticket is linked with.
@@ -280,17 +276,12 @@ fn known_files(lane: &Lane, pair: &Pair, side: Side) -> BTreeSet<u64> {
     originals.map(|copy| copy.original).chain(pair.standing_on(side)).collect()
 }
 
-fn tickets_are_gone(gone: usize, linked: usize) -> String {
-    format!(
-        "{gone} of {linked} linked tickets are gone or changed their reference at once: was this iTop restored, emptied or cloned?"
-    )
+fn tickets_are_gone(gone: usize, linked: usize) -> Stop {
+    Stop::TicketsGone { gone, linked }
 }
 
-fn files_are_gone(FilesGone { files, of_tickets, known }: &FilesGone) -> String {
-    format!(
-        "{} of {known} files of linked tickets are gone at once, on {of_tickets} tickets: were they deleted, or may the bridge's account no longer see them?",
-        files.len()
-    )
+fn files_are_gone(FilesGone { files, of_tickets, known }: &FilesGone) -> Stop {
+    Stop::FilesGone { gone: files.len(), known: *known, tickets: *of_tickets }
 }
 
 /// A link that waits for an operator, or whose counterpart is still to be made, is looked at elsewhere.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use itop_bridge_store::{Store, WENT_BACK};
+use itop_bridge_store::{Stop, Store, WENT_BACK};
 use itop_client::{Object, Query, oql_quote};
 
 use crate::Shared;
@@ -143,14 +143,12 @@ impl Shared {
 
     /// What was seen is no measure any more: after `resume` what stands is, and the sweeps look back to there.
     async fn stop_restored(&self, itop: &Itop, reference: &str, before: &str, now: &str) -> Result<(), Failure> {
-        let reason = format!(
-            "its ticket {reference} was last changed at {before}, and shows {now} now: was this iTop restored from a backup, or its clock set back?"
-        );
-        tracing::error!(itop = %itop.name, reason, "halted: nothing is written until `itop-bridge resume {}`", itop.name);
+        let stop = Stop::Restored { reference: reference.to_owned(), before: before.to_owned(), now: now.to_owned() };
+        tracing::error!(itop = %itop.name, reason = %stop, "halted: nothing is written until `itop-bridge resume {}`", itop.name);
         let halting = itop.halts.begin();
         let (instance, now) = (itop.instance.clone(), now.to_owned());
         let halt = move |store: &mut dyn Store| {
-            store.halt(&instance, &reason, &[(WENT_BACK, "yes"), (WITNESSES, ""), (LAST_UPDATE, &now)])
+            store.halt(&instance, &stop, &[(WENT_BACK, "yes"), (WITNESSES, ""), (LAST_UPDATE, &now)])
         };
         self.store.call(halt).await?;
         // Not before: a halt that the store does not take is found once more by what was seen.

@@ -5,9 +5,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a side stands still that an operator has paused.
-pub const PAUSED: &str = "an operator paused it";
-
 /// What is wrong, since when, and in whose words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {

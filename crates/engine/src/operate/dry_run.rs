@@ -302,7 +302,7 @@ impl Shared {
             Err(NoPlan::IsLookedFor) => {
                 return Would::Wait("a create without an answer may have made its counterpart".to_owned());
             }
-            Err(NoPlan::Lost(why)) => return Would::Wait(why.clone()),
+            Err(NoPlan::Lost(why)) => return Would::Wait(why.to_string()),
             Err(NoPlan::NotCarried(_)) => return Would::Nothing,
         };
         if let Some(halt) = plan.halt.as_ref().or(preview.link.halt.as_ref()) {

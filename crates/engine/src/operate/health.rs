@@ -1,6 +1,6 @@
 //! How the bridge stands at this moment: for the metrics and for the alerts.
 
-use itop_bridge_store::{Result, Tally, Uncarried};
+use itop_bridge_store::{Result, Stop, Tally, Uncarried};
 
 use crate::side::breaker::Down;
 use crate::side::itop::Itop;
@@ -14,7 +14,7 @@ pub struct SideStanding {
     /// It has answered a call since the process began.
     pub answers: bool,
     /// Why it stands still: paused by an operator, or halted.
-    pub stopped: Option<String>,
+    pub stopped: Option<Stop>,
 }
 
 /// One external's tickets.
@@ -47,7 +47,7 @@ impl Shared {
             Ok((stopped, tallies))
         });
         let (stopped, tallies) = read.await?;
-        let side = |(itop, stopped): (&&Itop, Option<String>)| {
+        let side = |(itop, stopped): (&&Itop, Option<Stop>)| {
             let breaker = itop.breaker();
             let (down, answers) = (breaker.down().cloned(), breaker.has_answered());
             SideStanding { name: itop.name.clone(), down, answers, stopped }

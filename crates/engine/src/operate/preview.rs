@@ -3,7 +3,7 @@
 
 use itop_bridge_core::plan::Plan;
 use itop_bridge_core::{FileContent, Link, Side, Sight, TicketMark};
-use itop_bridge_store::{Claim, Lease, Look, TicketOf};
+use itop_bridge_store::{Claim, Lease, Look, Stop, TicketOf};
 use itop_client::oql_quote;
 
 use crate::lane::worker::{self, NoClass};
@@ -41,7 +41,7 @@ impl Preview {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoPlan {
     /// Its counterpart may stand inside under a mark: the store knows no pair of the external, as after its loss.
-    Lost(String),
+    Lost(Stop),
     NotCarried(NotCarried),
     /// What was sent for the internal ticket that is gone may still land; the new one is made after that.
     OldMayLand {

@@ -1,13 +1,13 @@
 //! Sides that an operator paused or resumed, by a verb beside `serve`: the log says when. A halt tells itself where it
 //! begins.
 
-use itop_bridge_store::{Instance, Result};
+use itop_bridge_store::{Instance, Result, Stop};
 
-use crate::{PAUSED, Shared};
+use crate::Shared;
 
 /// Each side's name, and why it stands still.
-pub(crate) type Stops = Vec<Stop>;
-type Stop = (String, Option<String>);
+pub(crate) type Stops = Vec<OfSide>;
+type OfSide = (String, Option<Stop>);
 
 impl Shared {
     pub(crate) async fn tell_of_stops(&self, before: &mut Option<Stops>) -> Result<()> {
@@ -26,9 +26,9 @@ impl Shared {
 }
 
 fn changes(before: &Stops, now: &Stops) -> Vec<(String, &'static str)> {
-    let change = |((name, was), (_, is)): (&Stop, &Stop)| {
-        let what = match (was, is.as_deref()) {
-            (None, Some(PAUSED)) => "paused by an operator; webhooks are taken, and wait",
+    let change = |((name, was), (_, is)): (&OfSide, &OfSide)| {
+        let what = match (was, is) {
+            (None, Some(Stop::Paused)) => "paused by an operator; webhooks are taken, and wait",
             (Some(_), None) => "resumed",
             _ => return None,
         };
@@ -43,16 +43,19 @@ mod tests {
 
     #[test]
     fn a_pause_and_a_resume_are_told_once_and_a_halt_tells_itself() {
-        let of = |acme: Option<&str>, elitery: Option<&str>| -> Stops {
-            vec![("acme".to_owned(), acme.map(str::to_owned)), ("elitery".to_owned(), elitery.map(str::to_owned))]
+        let of = |acme: Option<Stop>, elitery: Option<Stop>| -> Stops {
+            vec![("acme".to_owned(), acme), ("elitery".to_owned(), elitery)]
         };
         let told = |before: Stops, now: Stops| -> Vec<String> {
             changes(&before, &now).iter().map(|(side, what)| format!("{side}: {what}")).collect()
         };
         let paused = "acme: paused by an operator; webhooks are taken, and wait";
-        assert_eq!(told(of(None, None), of(Some(PAUSED), None)), [paused]);
-        assert_eq!(told(of(Some(PAUSED), None), of(Some(PAUSED), None)), [""; 0]);
-        assert_eq!(told(of(Some(PAUSED), Some("gone")), of(None, None)), ["acme: resumed", "elitery: resumed"]);
-        assert_eq!(told(of(None, None), of(None, Some("many tickets are gone"))), [""; 0]);
+        assert_eq!(told(of(None, None), of(Some(Stop::Paused), None)), [paused]);
+        assert_eq!(told(of(Some(Stop::Paused), None), of(Some(Stop::Paused), None)), [""; 0]);
+        assert_eq!(
+            told(of(Some(Stop::Paused), Some(Stop::TicketsGone { gone: 3, linked: 4 })), of(None, None)),
+            ["acme: resumed", "elitery: resumed"]
+        );
+        assert_eq!(told(of(None, None), of(None, Some(Stop::TicketsGone { gone: 3, linked: 4 }))), [""; 0]);
     }
 }

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 
 use super::{
     Activity, Claim, DirtyMark, External, Halted, HookCount, Instance, Lease, LinkState, MAX_ROWS, Marked, Next, Pair,
-    Parked, QueueRow, Result, Store, StoreError, Stored, Tally, TicketOf, Uncarried,
+    Parked, QueueRow, Result, Stop, Store, StoreError, Stored, Tally, TicketOf, Uncarried,
 };
 
 mod commits;
@@ -296,19 +296,19 @@ impl Store for SqliteStore {
         self.write(|db| sweep::drop_cursor(db, instance, name))
     }
 
-    fn stopped(&mut self, instance: &Instance) -> Result<Option<String>> {
+    fn stopped(&mut self, instance: &Instance) -> Result<Option<Stop>> {
         sweep::stopped(&self.db, instance)
     }
 
-    fn set_stopped(&mut self, instance: &Instance, reason: Option<&str>) -> Result<()> {
-        self.write(|db| sweep::set_stopped(db, instance, reason))
+    fn set_stopped(&mut self, instance: &Instance, stop: Option<&Stop>) -> Result<()> {
+        self.write(|db| sweep::set_stopped(db, instance, stop))
     }
 
-    fn halt(&mut self, instance: &Instance, reason: &str, cursors: &[(&str, &str)]) -> Result<()> {
+    fn halt(&mut self, instance: &Instance, stop: &Stop, cursors: &[(&str, &str)]) -> Result<()> {
         within_bounds(cursors.len())?;
         self.write(|db| {
             cursors.iter().try_for_each(|(name, value)| sweep::set_cursor(db, instance, name, value))?;
-            sweep::set_stopped(db, instance, Some(reason))
+            sweep::set_stopped(db, instance, Some(stop))
         })
     }
 

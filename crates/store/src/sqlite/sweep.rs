@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::{Instance, Result};
+use crate::{Instance, Result, Stop};
 
 pub(super) fn cursor(db: &Connection, instance: &Instance, name: &str) -> Result<Option<String>> {
     let value = db
@@ -24,19 +24,19 @@ pub(super) fn drop_cursor(db: &Connection, instance: &Instance, name: &str) -> R
     Ok(())
 }
 
-pub(super) fn stopped(db: &Connection, instance: &Instance) -> Result<Option<String>> {
-    let reason = db
+pub(super) fn stopped(db: &Connection, instance: &Instance) -> Result<Option<Stop>> {
+    let stored: Option<String> = db
         .prepare_cached("SELECT reason FROM stopped WHERE instance = ?1")?
         .query_row([instance.key()], |row| row.get(0))
         .optional()?;
-    Ok(reason)
+    Ok(stored.as_deref().map(Stop::read))
 }
 
-pub(super) fn set_stopped(db: &Connection, instance: &Instance, reason: Option<&str>) -> Result<()> {
-    match reason {
-        Some(reason) => {
-            let stop = "INSERT OR REPLACE INTO stopped (instance, reason) VALUES (?1, ?2)";
-            db.execute(stop, params![instance.key(), reason])?
+pub(super) fn set_stopped(db: &Connection, instance: &Instance, stop: Option<&Stop>) -> Result<()> {
+    match stop {
+        Some(stop) => {
+            let insert = "INSERT OR REPLACE INTO stopped (instance, reason) VALUES (?1, ?2)";
+            db.execute(insert, params![instance.key(), stop.stored()])?
         }
         None => db.execute("DELETE FROM stopped WHERE instance = ?1", [instance.key()])?,
     };

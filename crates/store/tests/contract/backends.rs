@@ -99,9 +99,9 @@ macro_rules! delegate {
             externals() -> Vec<External>;
             rename_external(old: &str, new: &str) -> ();
             forget_external(name: &str, kept: &[&str]) -> ();
-            stopped(instance: &Instance) -> Option<String>;
-            set_stopped(instance: &Instance, reason: Option<&str>) -> ();
-            halt(instance: &Instance, reason: &str, cursors: &[(&str, &str)]) -> ();
+            stopped(instance: &Instance) -> Option<Stop>;
+            set_stopped(instance: &Instance, stop: Option<&Stop>) -> ();
+            halt(instance: &Instance, stop: &Stop, cursors: &[(&str, &str)]) -> ();
             tally(external: &str) -> Tally;
             uncarried(external: &str) -> Vec<Uncarried>;
             uncarried_tickets(external: &str, class: &str, after: u64, limit: usize) -> Vec<u64>;

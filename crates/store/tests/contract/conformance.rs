@@ -933,9 +933,10 @@ fn cursors_are_kept_by_side_and_name(store) {
 fn a_side_stands_still_until_it_is_told_otherwise(store) {
     let acme = Instance::External("acme".to_owned());
     assert_eq!(store.stopped(&acme).unwrap(), None);
-    store.set_stopped(&acme, Some("paused")).unwrap();
-    store.set_stopped(&acme, Some("the side looks empty")).unwrap();
-    assert_eq!(store.stopped(&acme).unwrap().as_deref(), Some("the side looks empty"));
+    store.set_stopped(&acme, Some(&Stop::Paused)).unwrap();
+    let gone = Stop::TicketsGone { gone: 3, linked: 4 };
+    store.set_stopped(&acme, Some(&gone)).unwrap();
+    assert_eq!(store.stopped(&acme).unwrap(), Some(gone));
     assert_eq!(store.stopped(&Instance::Internal).unwrap(), None);
     store.set_stopped(&acme, None).unwrap();
     store.set_stopped(&acme, None).unwrap();
@@ -946,11 +947,12 @@ fn a_side_halts_with_its_cursors_or_not_at_all(store) {
     let acme = Instance::External("acme".to_owned());
     store.set_cursor(&acme, "witnesses", "1 2026-01-01 00:00:00").unwrap();
     let too_many: Vec<(&str, &str)> = std::iter::repeat_n(("witnesses", ""), MAX_ROWS + 1).collect();
-    assert!(store.halt(&acme, "it went back", &too_many).is_err());
+    let back = Stop::Restored { reference: "R-1".into(), before: "2026-01-02".into(), now: "2026-01-01".into() };
+    assert!(store.halt(&acme, &back, &too_many).is_err());
     assert_eq!(store.stopped(&acme).unwrap(), None);
     assert_eq!(store.cursor(&acme, "witnesses").unwrap().as_deref(), Some("1 2026-01-01 00:00:00"));
-    store.halt(&acme, "it went back", &[("witnesses", ""), ("went_back", "yes")]).unwrap();
-    assert_eq!(store.stopped(&acme).unwrap().as_deref(), Some("it went back"));
+    store.halt(&acme, &back, &[("witnesses", ""), ("went_back", "yes")]).unwrap();
+    assert_eq!(store.stopped(&acme).unwrap(), Some(back));
     assert_eq!(store.cursor(&acme, "witnesses").unwrap().as_deref(), Some(""));
     assert_eq!(store.cursor(&acme, "went_back").unwrap().as_deref(), Some("yes"));
     assert_eq!(store.stopped(&Instance::Internal).unwrap(), None);
@@ -1087,7 +1089,7 @@ fn every_external_is_known_of_which_anything_is_stored(store) {
     store.mark_dirty(&[hint(8, 0)], 0).unwrap();
     let of = |name: &str| Instance::External(name.to_owned());
     store.set_cursor(&of("beta"), "address", "beta.example").unwrap();
-    store.set_stopped(&of("gamma"), Some("paused")).unwrap();
+    store.set_stopped(&of("gamma"), Some(&Stop::Paused)).unwrap();
     store.set_cursor(&Instance::Internal, "address", "elitery.example").unwrap();
     let known = |name: &str, live, waiting| External { name: name.to_owned(), live, ended: 0, waiting };
     assert_eq!(store.externals().unwrap(), [known("acme", 1, 1), known("beta", 0, 0), known("gamma", 0, 0)]);
@@ -1104,7 +1106,7 @@ fn all_of_an_external_goes_on_under_another_name_and_no_other_is_touched(store) 
     store.mark_dirty(&[hint(8, 0)], 0).unwrap();
     let of = |name: &str| Instance::External(name.to_owned());
     store.set_cursor(&of("acme"), "since_id", "5").unwrap();
-    store.set_stopped(&of("acme"), Some("paused")).unwrap();
+    store.set_stopped(&of("acme"), Some(&Stop::Paused)).unwrap();
     store.set_cursor(&of("beta"), "since_id", "6").unwrap();
     let came = |side: &str| HookCount { side: side.to_owned(), kind: "update-ticket".to_owned(), count: 1, last_ms: 1 };
     store.count_hooks(&[came("acme"), came("beta")]).unwrap();
@@ -1115,7 +1117,7 @@ fn all_of_an_external_goes_on_under_another_name_and_no_other_is_touched(store) 
     assert_eq!(store.link(id).unwrap().unwrap().external_name, "acme2");
     assert_eq!(store.queue(Some("acme2"), 9, 0).unwrap().len(), 1);
     assert_eq!(store.cursor(&of("acme2"), "since_id").unwrap().as_deref(), Some("5"));
-    assert_eq!(store.stopped(&of("acme2")).unwrap().as_deref(), Some("paused"));
+    assert_eq!(store.stopped(&of("acme2")).unwrap(), Some(Stop::Paused));
     assert_eq!(store.cursor(&of("beta"), "since_id").unwrap().as_deref(), Some("6"));
     assert_eq!(store.hooks().unwrap(), [came("acme2"), came("beta")]);
 }
@@ -1128,7 +1130,7 @@ fn of_a_forgotten_external_its_links_and_what_is_wanted_are_left(store) {
         store.set_cursor(&of("acme"), name, value).unwrap();
         store.set_cursor(&of("beta"), name, value).unwrap();
     }
-    store.set_stopped(&of("acme"), Some("paused")).unwrap();
+    store.set_stopped(&of("acme"), Some(&Stop::Paused)).unwrap();
     store.forget_external("acme", &["address"]).unwrap();
     assert!(store.link(id).unwrap().is_some());
     assert_eq!(store.queue(None, 9, 0).unwrap(), []);

@@ -789,7 +789,8 @@ impl World {
     }
 
     pub async fn stopped(&self, instance: Instance) -> Option<String> {
-        self.store.call(move |store| store.stopped(&instance)).await.expect("the state of a side")
+        let stop = self.store.call(move |store| store.stopped(&instance)).await.expect("the state of a side");
+        stop.map(|stop| stop.to_string())
     }
 }
 

@@ -96,7 +96,7 @@ impl Engine {
     pub async fn wished(&self, wish: &Wish, tell: TellClass<'_>) -> Result<Wished, Stopped> {
         let (shared, lane) = (&*self.shared, &**self.shared.lane(&wish.external)?);
         if let Some(lost) = shared.has_pairs_to_find(lane).await? {
-            return Err(Failure::setup(lost).into());
+            return Err(Failure::setup(lost.to_string()).into());
         }
         let known = shared.linked_tickets(lane).await?;
         let up_to = shared.backfill_cursor(lane, wish).await?;

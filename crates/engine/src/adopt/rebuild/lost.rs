@@ -2,18 +2,10 @@
 //! and whoever carried on with an empty one would make everything a second time. The external stands still until its
 //! pairs are found again.
 
-use itop_bridge_store::{Instance, Store};
+use itop_bridge_store::{Instance, Stop, Store};
 
 use super::{Candidate, Lane, Shared};
 use crate::side::failure::Failure;
-
-/// The verb that ends such a standstill, as the reason names it.
-pub const FOUND_AGAIN: &str = "`itop-bridge links rebuild`";
-
-/// Whether a side stands still for that.
-pub fn is_over_lost_pairs(reason: &str) -> bool {
-    reason.contains(FOUND_AGAIN)
-}
 
 /// The cursor with the reason for which the external stood still.
 const LOST: &str = "lost_store";
@@ -28,20 +20,20 @@ impl Shared {
             // They may have been found while these were looked for.
             let lost = !knows_its_pairs(store, &instance, &name)?;
             if lost {
-                store.halt(&instance, &said, &[(LOST, &said)])?;
+                store.halt(&instance, &said, &[(LOST, &said.stored())])?;
             }
             Ok(lost)
         };
         let halted = self.store.call(halt).await?;
         if halted {
-            tracing::error!(itop = %lane.name, reason, "halted: nothing is written until `links rebuild`, or `resume`");
+            tracing::error!(itop = %lane.name, %reason, "halted: nothing is written until `links rebuild`, or `resume`");
         }
         Ok(halted)
     }
 
     /// Why the pairs of this external count as lost, in the words of the halt; none where the store knows them, or
     /// nothing is marked. Halts nothing.
-    async fn lost_pairs(&self, lane: &Lane, highest: Option<u64>) -> Result<Option<String>, Failure> {
+    async fn lost_pairs(&self, lane: &Lane, highest: Option<u64>) -> Result<Option<Stop>, Failure> {
         let (instance, name) = (lane.external.instance.clone(), lane.name.clone());
         if self.store.call(move |store| knows_its_pairs(store, &instance, &name)).await? {
             return Ok(None);
@@ -52,10 +44,10 @@ impl Shared {
     }
 
     /// The same for a verb, which may come before `serve` has halted over it or after.
-    pub(crate) async fn has_pairs_to_find(&self, lane: &Lane) -> Result<Option<String>, Failure> {
+    pub(crate) async fn has_pairs_to_find(&self, lane: &Lane) -> Result<Option<Stop>, Failure> {
         let instance = lane.external.instance.clone();
         let stopped = self.store.call(move |store| store.stopped(&instance)).await?;
-        match stopped.filter(|reason| is_over_lost_pairs(reason)) {
+        match stopped.filter(Stop::is_over_lost_pairs) {
             Some(reason) => Ok(Some(reason)),
             None => {
                 let highest = self.store.call(|store| store.highest_counterpart()).await?;
@@ -64,14 +56,10 @@ impl Shared {
         }
     }
 
-    fn reason(&self, lane: &Lane, marked: usize, first: &Candidate) -> String {
-        let inside = &self.internal.name;
-        let tickets = if marked == 1 { "1 ticket is".to_owned() } else { format!("{marked} tickets are") };
+    fn reason(&self, lane: &Lane, marked: usize, first: &Candidate) -> Stop {
         let reference = first.reference.clone().unwrap_or_else(|| first.mark.ticket.to_string());
-        format!(
-            "{tickets} marked in {inside} as this bridge's copies (the first, of id {}, as {}:{reference}'s), and the store knows no pair: was it lost? {FOUND_AGAIN} finds them again",
-            first.internal, lane.name
-        )
+        let of = format!("{}:{reference}", lane.name);
+        Stop::PairsLost { marked, internal: self.internal.name.clone(), first: first.internal, of }
     }
 
     /// The pairs were looked for and are found: what stood still over that goes on.
@@ -88,7 +76,7 @@ fn knows_its_pairs(store: &mut dyn Store, external: &Instance, name: &str) -> it
 }
 
 fn end_the_halt(store: &mut dyn Store, external: &Instance) -> itop_bridge_store::Result<()> {
-    let reason = store.cursor(external, LOST)?;
+    let reason = store.cursor(external, LOST)?.map(|kept| Stop::read(&kept));
     if reason.is_some() && store.stopped(external)? == reason {
         store.set_stopped(external, None)?;
     }

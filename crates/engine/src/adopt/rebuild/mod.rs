@@ -22,7 +22,6 @@ use crate::side::itop::Itop;
 use crate::{Engine, Lane, Shared};
 
 pub use duplicates::Duplicate;
-pub use lost::{FOUND_AGAIN, is_over_lost_pairs};
 
 /// Tickets read together.
 const PAGE: usize = 200;

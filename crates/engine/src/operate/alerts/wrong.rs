@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use itop_bridge_store::{Halted, MAX_ROWS, Parked, QueueRow, Result, TicketOf};
+use itop_bridge_store::{Halted, MAX_ROWS, Parked, QueueRow, Result, Stop, TicketOf};
 
 use super::{Alert, NAMED, Watcher};
 use crate::AfterResume;
@@ -10,7 +10,7 @@ use crate::operate::health::{LaneStanding, SideStanding, Standing};
 use crate::wording;
 use crate::wording::count::counted;
 use crate::wording::span::span;
-use crate::{Cause, PAUSED, Shared, is_over_lost_pairs};
+use crate::{Cause, Shared};
 
 /// By subject, which stays the same while the trouble lasts.
 pub(super) type Wrong = BTreeMap<String, Alert>;
@@ -125,8 +125,8 @@ fn sides(standing: &Standing, wrong: &mut Wrong) {
             wrong.insert(format!("down {name}"), Alert { event: "side_down", text });
         }
         // What an operator has paused is no news to him.
-        if let Some(reason) = side.stopped.as_ref().filter(|reason| *reason != PAUSED) {
-            let goes_on = if is_over_lost_pairs(reason) {
+        if let Some(reason) = side.stopped.as_ref().filter(|stop| **stop != Stop::Paused) {
+            let goes_on = if reason.is_over_lost_pairs() {
                 "Then it goes on by itself.".to_owned()
             } else {
                 format!("It goes on by `itop-bridge resume {name}`.")
