@@ -151,7 +151,12 @@ const MOST_DELETED: usize = 4;
 
 impl Memory {
     fn may_delete_a_file(&self, at: Place) -> bool {
-        self.deleted_at.get(&at).is_none_or(|deleted| *deleted < MOST_DELETED)
+        self.may_delete_files(at, 1)
+    }
+
+    /// While iTop deletes a ticket, the ticket stands without its files.
+    fn may_delete_files(&self, at: Place, count: usize) -> bool {
+        self.deleted_at.get(&at).copied().unwrap_or_default() + count <= MOST_DELETED
     }
 
     fn word(&mut self) -> String {
@@ -338,7 +343,9 @@ async fn act_on_ticket<G: Ground>(world: &G, memory: &mut Memory, at: Place, dee
             }
             let left = copies_of_its_files(world, at, one.id).await;
             memory.deleted_tickets.insert((at, one.id));
-            if memory.holds_deletions {
+            let files = sim.attachments(one.id).len();
+            if memory.holds_deletions && memory.may_delete_files(at, files) {
+                *memory.deleted_at.entry(at).or_default() += files;
                 delete_held(sim, one.id, [0, 20, 60, 125][usize::try_from(pick % 4).expect("small")]).await;
             } else {
                 sim.delete_ticket(one.id).await.expect("it stands");

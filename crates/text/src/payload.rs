@@ -227,10 +227,5 @@ mod tests {
             prop_assert_eq!(payload.id.as_deref(), Some("98"));
             prop_assert_eq!(payload.class.as_deref(), Some("UserRequest"));
         }
-
-        #[test]
-        fn any_bytes_are_read(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-            Payload::read(&body);
-        }
     }
 }

@@ -168,12 +168,13 @@ async fn an_external_that_is_down_or_hangs_does_not_delay_another() {
         world.pass_seconds(10 * MINUTE).await;
         let calls = world.beta().calls().len();
         assert!(calls <= 10 * 8, "{weather}: {calls} calls in ten minutes");
+        let rows = world.queue().await;
+        assert!(rows.len() == 40 && rows.iter().all(|row| !row.parked), "{weather}: {rows:#?}");
         world.beta().heal();
         world.beta().update(old, json!({"title": "after"})).await.unwrap();
         world.settle().await;
         assert_eq!(world.internal.tickets("UserRequest").len(), 41, "{weather}");
         assert_eq!(world.internal.tickets("Incident").len(), 20, "{weather}");
-        assert!(world.queue().await.iter().all(|row| !row.parked));
         end(world).await;
     }
 }
@@ -615,7 +616,7 @@ async fn a_wrong_password_is_tried_once_a_minute_until_it_is_mended(versions: Ve
             let before = side.calls().len();
             world.pass_seconds(MINUTE).await;
             let calls = side.calls().len() - before;
-            assert!((0..=4).contains(&calls), "minute {minute}: {calls} calls with the wrong password");
+            assert!(calls <= 4, "minute {minute}: {calls} calls with the wrong password");
         }
         let calls = side.calls().len();
         assert!((50..=130).contains(&calls), "it is tried about every minute: {calls} in an hour");
@@ -821,6 +822,7 @@ async fn a_ticket_over_which_itop_breaks_does_not_stop_its_batch(versions: Versi
         for id in (1..=20).filter(|id| *id != 7) {
             assert!(is_bridged(&world, "acme", id).await, "{page:?}: {id}");
         }
+        assert!(!is_bridged(&world, "acme", 7).await, "{page:?}");
         world.acme().heal();
         assert!(seconds_until_bridged(&world, "acme", 7).await <= 2 * MINUTE, "{page:?}");
         end(world).await;

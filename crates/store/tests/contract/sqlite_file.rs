@@ -177,7 +177,7 @@ fn a_migration_that_fails_leaves_nothing_behind() {
 }
 
 #[test]
-fn two_processes_may_open_a_new_file_at_once() {
+fn four_connections_may_open_a_new_file_at_once() {
     for _ in 0..20 {
         let folder = Folder::new();
         let path = folder.path("store.db");
@@ -294,4 +294,6 @@ fn only_transactions_that_changed_something_count_as_commits() {
     let claim = store.claim("acme", 1, 0, LEASE_MS).unwrap().remove(0);
     store.finish(&claim, &Next::Done, 0).unwrap();
     assert_eq!(commits.made(), 3);
+    store.probe().unwrap();
+    assert_eq!(commits.made(), 4, "a probe shows that the disk takes something");
 }

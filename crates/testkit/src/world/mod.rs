@@ -23,8 +23,8 @@ use itop_bridge_engine::random::SeededRandom;
 use itop_bridge_engine::timing::Timing;
 use itop_bridge_engine::{Broken, Engine};
 use itop_bridge_store::{
-    About, Activity, Commits, DirtyMark, Instance, LinkState, Look, QueueRow, SqliteStore, Store, StoreHandle, Stored,
-    TicketOf,
+    About, Activity, Commits, DirtyMark, Instance, LinkState, Look, MAX_ROWS, QueueRow, SqliteStore, Store,
+    StoreHandle, Stored, TicketOf,
 };
 use itop_client::{Body, MaxAnswerBytes, Progress, Transport, TransportError};
 use itop_sim::{FirstIds, HookSender, NotDelivered, Sim, SimConfig, Ticket, Version, WallClock, Wire};
@@ -668,7 +668,17 @@ impl World {
         self.try_what_is_due().await;
         self.clear_calls();
         let before = self.links().await;
+        assert!(
+            !before.is_empty(),
+            "there is no pair of which a pass could be made: say so by `ends_without_one_more_pass`"
+        );
         self.look_at_everything().await;
+        let goes_on = before.iter().any(|stored| stored.state == LinkState::Live && stored.link.halt.is_none());
+        let stands_still = self.stopped(Instance::Internal).await.is_some();
+        if goes_on && !stands_still {
+            let sims = self.externals.iter().chain([&self.internal]);
+            assert!(sims.map(|sim| sim.calls().len()).sum::<usize>() > 0, "no pass read anything");
+        }
         for sim in self.externals.iter().chain([&self.internal]) {
             let writes: Vec<String> =
                 sim.calls().iter().filter(|call| call.is_write()).map(|call| call.json.clone()).collect();
@@ -710,12 +720,22 @@ impl World {
             let about = About::External { of, class: Some(stored.link.external.class.clone()) };
             marks.push(DirtyMark { about, look, due_ms: self.clock.now_ms() });
         }
-        self.store.mark_dirty(marks, self.clock.now_ms()).await.expect("marked");
+        for marks in marks.chunks(MAX_ROWS) {
+            self.store.mark_dirty(marks.to_vec(), self.clock.now_ms()).await.expect("marked");
+        }
         self.settle().await;
     }
 
     pub async fn links(&self) -> Vec<Stored> {
-        self.store.call(|store| store.links(None, 0, 200, None)).await.expect("the links")
+        let mut links: Vec<Stored> = Vec::new();
+        loop {
+            let after = links.last().map_or(0, |stored| stored.id);
+            let more = self.store.call(move |store| store.links(None, after, MAX_ROWS, None)).await.expect("the links");
+            if more.is_empty() {
+                return links;
+            }
+            links.extend(more);
+        }
     }
 
     pub async fn link(&self, external: u64) -> Stored {
