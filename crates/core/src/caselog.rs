@@ -1,8 +1,7 @@
-//! Case logs: which entries of one side's log the other side has been given.
+//! Case logs: which entries of one side's log have been delivered to the other side.
 //!
-//! iTop gives an entry no id, and loses one when two people save at the same moment. So an entry is known
-//! by what it says, and what the other side was given is remembered entry by entry: neither a lost entry
-//! nor a late one shifts the rest.
+//! iTop gives an entry no id, and loses one when two people save at the same moment. So an entry is identified by its
+//! content, and deliveries are remembered entry by entry: neither a lost entry nor a late one shifts the rest.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,10 +17,11 @@ use reworded::Places;
 
 mod reworded;
 
-/// A save that dates its entry ends within so long: what a race lost is gone by then, and what came instead is there.
+/// The longest time between dating an entry and the end of its save: by then an entry lost to a race is gone, and the
+/// entry that replaced it is there.
 pub const ENTRY_SETTLES_MS: i64 = 10_000;
 
-/// Which of a ticket's logs.
+/// One of a ticket's logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogName {
@@ -32,7 +32,7 @@ pub enum LogName {
 impl LogName {
     pub const ALL: [LogName; 2] = [LogName::Private, LogName::Public];
 
-    /// The attribute that holds it.
+    /// The attribute that holds this log.
     pub fn attribute(self) -> &'static str {
         match self {
             LogName::Private => "private_log",
@@ -40,7 +40,7 @@ impl LogName {
         }
     }
 
-    /// The word that stands in marks and in file names.
+    /// The word used in marks and in file names.
     pub fn word(self) -> &'static str {
         match self {
             LogName::Private => "private",
@@ -49,22 +49,22 @@ impl LogName {
     }
 }
 
-/// What tells one entry from another.
+/// The identity of an entry.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct EntryKey {
-    /// iTop's time of it, as iTop prints it: it moves when the server's zone is changed.
+    /// The entry's time, as iTop prints it: it moves when the server's time zone is changed.
     pub date: String,
     pub user_id: u64,
     /// A hash of its `message_html`, with image addresses reduced to their id.
     pub hash: String,
-    /// Which one of those that are equal in all this, from 0.
+    /// The index among entries equal in all of the above, from 0.
     pub nth: u32,
-    /// A hash of its author's name. It is no part of what two keys are compared by. Keys that an older version stored,
-    /// and those of a log whose files name nobody, do not say.
+    /// A hash of the author's name; not part of the comparison of keys. Absent in keys that an older version stored,
+    /// and in those of a log whose files name nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
-    /// Until then iTop may lose it to a save that began before it was read. `None` once it was seen to stand after that.
-    /// It is no part of what two keys are compared by.
+    /// Until then a save that began before the entry was read may still make iTop lose it. `None` once the entry was
+    /// seen after that. Not part of the comparison of keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fresh_until_ms: Option<i64>,
 }
@@ -82,17 +82,17 @@ impl EntryKey {
         (self.user_id, &self.date) == (other.user_id, &other.date)
     }
 
-    /// Whether iTop shows another name for its author than it did.
+    /// Whether iTop shows another author's name than before.
     fn has_another_author_than(&self, before: &EntryKey) -> bool {
         self.author.as_ref().zip(before.author.as_ref()).is_some_and(|(is, was)| is != was)
     }
 
-    /// It was first read then.
+    /// This key, first read at `read_at_ms`.
     pub(crate) fn seen_at(&self, read_at_ms: i64) -> EntryKey {
         EntryKey { fresh_until_ms: Some(read_at_ms.saturating_add(ENTRY_SETTLES_MS)), ..self.clone() }
     }
 
-    /// The same entry, read again: what is known of when it came stays.
+    /// Takes the values of the entry as read again, and keeps how long it counts as fresh.
     fn becomes(&mut self, now: &EntryKey) {
         *self = EntryKey { fresh_until_ms: self.fresh_until_ms, ..now.clone() };
     }
@@ -137,59 +137,59 @@ pub struct Entry {
     pub html: String,
 }
 
-/// One log of one side of a pair: what of it the other side has been given.
+/// One log of one side of a pair: what has been delivered of it to the other side.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogState {
     /// The side that the log is read on.
     pub from: Side,
     pub log: LogName,
     pub delivered: Vec<EntryKey>,
-    /// Entries that went, and were delivered before or are on their way in the batch: should one come back just as it
-    /// was, it is no new one.
+    /// Entries that disappeared after they were delivered or put into a batch: one that reappears unchanged is not
+    /// new.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub vanished: Vec<EntryKey>,
-    /// What is being sent: fixed before its first call, and sent unchanged after a crash.
+    /// The entries being sent: fixed before the first call, and sent unchanged after a crash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<Batch>,
-    /// Batches that something before the other iTop kept from it: they are tried again, each by itself, and nothing
-    /// that comes later waits for them.
+    /// Batches that something in front of the other iTop rejected: each is retried by itself, and later entries do
+    /// not wait for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aside: Vec<Batch>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub halt: Option<LogHalt>,
-    /// The attachments that carried it.
+    /// The attachments that carried the delivered entries.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<u64>,
-    /// Which entries each of these carried, where that is known.
+    /// The entries that each of these attachments carried, where that is known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub carried: Vec<LogFile>,
     /// Entries whose words were changed in place after they were sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reworded: Vec<Reworded>,
-    /// The same of entries of which nothing was sent: a parent's entry is told by the words that it was first seen with.
+    /// Reworded entries that were never sent: a parent's entry is recognised by the words that it first had.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unsent_reworded: Vec<Reworded>,
-    /// Entries that stay on their side, as iTop copied them from a parent. They are among the delivered ones too: they
+    /// Entries that iTop copied from a parent and that stay on their side. They are also listed in `delivered`: they
     /// are handled, and never sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<Kept>,
-    /// New entries that may be copies of a parent's that cannot be read: kept back until it can.
+    /// New entries that may be copies from a parent that cannot be read: kept back until it can be.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<KeptBack>,
-    /// New entries that may be copies of a parent's that is still being saved.
+    /// New entries that may be copies from a parent that is still being saved.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting: Vec<Waiting>,
-    /// Such entries that an operator lets cross, until they have.
+    /// Entries of unknown origin that an operator lets cross, until they have crossed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub own: Vec<EntryKey>,
-    /// The entry that the bridge wrote when it made the internal ticket, as it stands now: it is known even where
+    /// The entry that the bridge wrote when it created the internal ticket, as it stands now: recognised even if
     /// somebody changed the words that hold its mark.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own_entry: Option<EntryKey>,
-    /// Those of them that a person deleted.
+    /// Attachments of this log that a person deleted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removed: Vec<u64>,
-    /// An operator resumed this log after a halt: what is dated up to then counts as delivered.
+    /// An operator resumed this log after a halt: entries dated up to then count as delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resumed_after: Option<String>,
 }
@@ -218,25 +218,25 @@ impl LogState {
         }
     }
 
-    /// The files of the batch arrived, or their fate is known: its entries are delivered. Those that went meanwhile
-    /// stay with the others that went.
+    /// The batch's files arrived, or their fate is known: its entries count as delivered, except those that have
+    /// disappeared meanwhile, which stay in `vanished`.
     pub fn batch_is_over(&mut self) {
         let batch = self.batch.take();
         self.are_over(batch);
     }
 
-    /// The batch will not be sent any more: its entries are as new as they were.
+    /// The batch will not be sent any more: its entries are new again.
     pub fn batch_is_given_up(&mut self) {
         let batch = self.batch.take();
         self.are_given_up(batch);
     }
 
-    /// An operator lets the entries cross that are kept back.
+    /// An operator lets the entries that are kept back cross.
     pub(crate) fn let_cross(&mut self) {
         self.own.extend(std::mem::take(&mut self.held).into_iter().map(|held| held.key));
     }
 
-    /// An operator keeps these where they are, for good.
+    /// An operator keeps the entries that are kept back on their side, for good.
     pub(crate) fn keep_back_for_good(&mut self) {
         for KeptBack { key, of, .. } in std::mem::take(&mut self.held) {
             self.kept.extend(of.into_iter().next().map(|parent| Kept { key: key.clone(), parent, reference: None }));
@@ -244,12 +244,12 @@ impl LogState {
         }
     }
 
-    /// The tickets that entries may have been copied from of which that is not yet known.
+    /// The tickets from which entries of still unknown origin may have been copied.
     pub(crate) fn origins(&self) -> impl Iterator<Item = &ParentKey> {
         self.held.iter().map(|held| &held.of).chain(self.waiting.iter().map(|waiting| &waiting.of)).flatten()
     }
 
-    /// The batch that is on its way, and those that were set aside.
+    /// The batch being sent, and those that were set aside.
     pub fn batches(&self) -> impl Iterator<Item = &Batch> {
         self.batch.iter().chain(&self.aside)
     }
@@ -258,18 +258,18 @@ impl LogState {
         self.batch.iter_mut().chain(&mut self.aside)
     }
 
-    /// What comes later does not wait for the batch any more.
+    /// Later entries no longer wait for the batch.
     pub fn set_aside(&mut self) {
         self.aside.extend(self.batch.take());
     }
 
-    /// The batch with this key that was set aside.
+    /// Removes and returns the set-aside batch with this key.
     pub fn take_aside(&mut self, key: &str) -> Option<Batch> {
         let at = self.aside.iter().position(|batch| batch.key() == Some(key))?;
         Some(self.aside.remove(at))
     }
 
-    /// The same as [`LogState::batch_is_over`] for a batch that was set aside.
+    /// [`LogState::batch_is_over`] for a batch that was set aside.
     pub fn aside_is_over(&mut self, key: &str) {
         let batch = self.take_aside(key);
         self.are_over(batch);
@@ -291,7 +291,7 @@ impl LogState {
         self.vanished.retain(|key| !entries.contains(key));
     }
 
-    /// Entries that went stand in the log again, just as they were.
+    /// Vanished entries stand in the log again, unchanged.
     pub fn are_back(&mut self, keys: &[EntryKey]) {
         self.vanished.retain(|key| !keys.contains(key));
         let on_its_way = |key: &&EntryKey| self.batches().any(|batch| batch.entries.contains(key));
@@ -318,18 +318,18 @@ impl LogState {
         self.reworded.iter().find(|reworded| reworded.now == *now).map_or(now, |reworded| &reworded.was)
     }
 
-    /// Those that count as given to the other side or are on their way, in the order in which they came.
+    /// Entries that count as delivered or are being sent, in the order in which they came.
     fn known(&self) -> impl Iterator<Item = &EntryKey> {
         self.delivered.iter().chain(self.batches().flat_map(|batch| &batch.entries))
     }
 
-    /// Those of which it is not yet decided whether they cross, or which have not crossed yet.
+    /// Entries not yet decided on, or allowed to cross but not sent yet.
     fn pending(&self) -> impl Iterator<Item = &EntryKey> {
         let held = self.held.iter().map(|held| &held.key);
         held.chain(self.waiting.iter().map(|waiting| &waiting.key)).chain(&self.own)
     }
 
-    /// The entry has other words now, or its author another name. What was sent of it keeps the old ones.
+    /// The entry has other words now, or its author another name. The copy that was sent keeps the old ones.
     pub(crate) fn is_reworded(&mut self, before: &EntryKey, now: &EntryKey) {
         self.is_back_as(before, now);
         self.has_key(before, now);
@@ -343,7 +343,7 @@ impl LogState {
         }
     }
 
-    /// It may have gone, and be there again.
+    /// The entry may have vanished and be there again.
     fn is_back_as(&mut self, before: &EntryKey, now: &EntryKey) {
         if self.vanished.contains(before) {
             self.vanished.retain(|key| key != before);
@@ -358,19 +358,19 @@ impl LogState {
             || (self.pending().any(|pending| pending == key) && !is_on_its_way())
     }
 
-    /// The entry as it was first seen, where nothing was sent of it.
+    /// The entry as it was first seen, if it was never sent.
     pub(crate) fn first_words_of<'k>(&'k self, now: &'k EntryKey) -> &'k EntryKey {
         self.unsent_reworded.iter().find(|reworded| reworded.now == *now).map_or(now, |reworded| &reworded.was)
     }
 
-    /// What is known of the first words of entries that crossed, or went, is of no use any more.
+    /// Forgets the first words of entries that crossed or disappeared: they are of no more use.
     pub(crate) fn forget_first_words(&mut self) {
         let records = std::mem::take(&mut self.unsent_reworded);
         self.unsent_reworded = records.into_iter().filter(|reworded| self.was_never_sent(&reworded.now)).collect();
     }
 
-    /// The same entry under another date, or one that was lost and written again: of that second all saves may not have
-    /// ended yet.
+    /// The same entry under another date, or one that was lost and written again: not all saves of that second may
+    /// have ended yet, so the entry counts as fresh as `now` says.
     pub(crate) fn is_moved(&mut self, before: &EntryKey, now: &EntryKey) {
         self.is_back_as(before, now);
         self.all_keys().filter(|key| *key == before).for_each(|key| key.clone_from(now));
@@ -383,13 +383,13 @@ impl LogState {
         self.all_keys().filter(|key| *key == before).for_each(|key| key.becomes(now));
     }
 
-    /// These were seen to stand when no save could take their place any more.
+    /// These entries were seen after any save that could replace them had ended.
     pub(crate) fn are_settled(&mut self, keys: &[EntryKey]) {
         self.all_keys().filter(|key| keys.contains(key)).for_each(|key| key.fresh_until_ms = None);
     }
 
-    /// The delivered entries of one author and second that are known in another order than the log's, in the log's order.
-    /// An entry that was reworded while it was fresh is delivered last, wherever it stands.
+    /// The delivered entries of each author and second whose remembered order differs from the log's, in the log's
+    /// order. An entry that was reworded while it was fresh is delivered last, wherever it stands.
     pub(crate) fn out_of_order(&self, present: &[EntryKey]) -> Vec<Vec<EntryKey>> {
         let places: BTreeMap<&EntryKey, usize> = present.iter().enumerate().map(|(at, key)| (key, at)).collect();
         let mut moments: BTreeMap<(u64, &str), Vec<usize>> = BTreeMap::new();
@@ -404,7 +404,7 @@ impl LogState {
         sorted.collect()
     }
 
-    /// These delivered entries stand in the log in this order.
+    /// Reorders these delivered entries to the order in which they stand in the log.
     pub(crate) fn are_ordered(&mut self, keys: &[EntryKey]) {
         let known = |key: &EntryKey| self.delivered.iter().find(|known| *known == key).cloned();
         let ordered: Vec<EntryKey> = keys.iter().filter_map(known).collect();
@@ -420,20 +420,20 @@ impl LogState {
         self.delivered.iter_mut().chain(on_its_way).chain(kept).chain(held).chain(waiting).chain(&mut self.own)
     }
 
-    /// What is known, stands, and may still be lost to another save; until when.
+    /// The known entries that stand in the log and may still be lost to another save, each with the end of that time.
     pub(crate) fn fresh<'a>(&'a self, present: &'a [EntryKey]) -> impl Iterator<Item = (&'a EntryKey, i64)> {
         let there: BTreeSet<&EntryKey> = present.iter().collect();
         let known = self.known().chain(self.pending()).filter(move |key| there.contains(key));
         known.filter_map(|key| Some((key, key.fresh_until_ms?)))
     }
 
-    /// Whether another entry of its author and second stands there that is not remembered yet: should this one go, that
-    /// one would look like it.
+    /// Whether the log holds an unremembered entry of the same author and second: if `key` disappeared, that entry
+    /// would look like it.
     pub(crate) fn may_be_mistaken(&self, key: &EntryKey, new: &[EntryKey]) -> bool {
         new.iter().any(|new| new.is_of_the_same_moment(key) && !self.pending().any(|pending| pending == new))
     }
 
-    /// Where the old words of reworded entries stand on the other side. A file that a person deleted is left out.
+    /// Where the old words of reworded entries stand on the other side. Files that a person deleted are left out.
     pub fn old_words(&self) -> Vec<OldWords<'_>> {
         self.reworded.iter().filter_map(|reworded| self.old_words_of(reworded)).collect()
     }
@@ -455,7 +455,7 @@ impl LogState {
     }
 }
 
-/// An attachment with the text of some entries, and these as they were when it was sent.
+/// An attachment with the text of some entries, and the keys that they had when it was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogFile {
     pub id: u64,
@@ -463,7 +463,7 @@ pub struct LogFile {
     pub entries: Vec<EntryKey>,
 }
 
-/// An entry that got other words, or whose author got another name: as it was sent, and as it stands.
+/// An entry whose words or author's name changed: as it was sent, and as it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reworded {
     pub was: EntryKey,
@@ -475,7 +475,7 @@ pub struct Reworded {
 pub struct OldWords<'a> {
     /// The entry's date.
     pub date: &'a str,
-    /// Its words are the same: its author has another name.
+    /// The words are unchanged; only the author's name differs.
     pub only_the_author: bool,
     pub stand: Stand<'a>,
 }
@@ -483,30 +483,30 @@ pub struct OldWords<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stand<'a> {
     In(&'a LogFile),
-    /// A file with them is being sent: it was fixed before.
+    /// A file with the old words is being sent: it was fixed before the change.
     OnTheirWay,
-    /// Which entries each of these carried was not recorded.
+    /// One of these files, whose entries were not recorded.
     InOneOf(Vec<u64>),
 }
 
-/// Too much of a log went at once. Nothing more of it is sent until an operator resumes the link.
+/// Too many entries disappeared from a log at once. Nothing more of it is sent until an operator resumes the link.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogHalt {
     pub text: String,
-    /// The date of the newest entry then, as iTop prints it: what is dated after it is new.
+    /// The date of the newest entry at that time, as iTop prints it: entries dated after it are new.
     pub newest: String,
 }
 
-/// Entries on their way, as files: one with the text, one an inline image.
+/// Entries being sent as files: one with the text, and one per inline image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Batch {
     pub entries: Vec<EntryKey>,
-    /// In the order in which they are sent; the text is the last, so that all up to its mark is there.
+    /// In sending order; the text is last, so that all entries up to its mark are there.
     pub files: Vec<BatchFile>,
 }
 
 impl Batch {
-    /// The key of the file with its text.
+    /// The key of the text file.
     pub fn key(&self) -> Option<&str> {
         self.files.iter().find(|file| file.kind == FileKind::Log).map(|file| file.key.as_str())
     }
@@ -541,7 +541,7 @@ pub struct BatchKey {
     /// The entry's place in the log when it was read, from 1.
     pub number: usize,
     pub hash: String,
-    /// Its date and author. Marks of older versions have none.
+    /// The entry's date and author. Absent in marks of older versions.
     pub moment: Option<String>,
 }
 
@@ -564,10 +564,10 @@ impl BatchKey {
         parts.next().is_none().then_some(key)
     }
 
-    /// The place of the entry that it names: the one with this hash that stands nearest to where it
-    /// stood, since entries before it may have gone. Where none has the hash it may have been reworded: then it is the
-    /// one of this moment. Where that is gone, it is the last one before it: the file carries that one too, or the file
-    /// before. Where the mark does not say the moment, it is the one that has its number.
+    /// The place of the entry that this key names, tried in this order: the entry with this hash nearest to its old
+    /// place, since earlier entries may have disappeared; if none (the entry may have been reworded), the one of this
+    /// moment; if none, the last entry before it, which this file or the file before it also carries. If the mark has
+    /// no moment, the entry with its number.
     pub fn place_in(&self, entries: &[Entry]) -> Option<usize> {
         let nearest = |is_it: &dyn Fn(&EntryKey) -> bool| {
             let fit = entries.iter().enumerate().filter(|(_, entry)| is_it(&entry.key));
@@ -584,7 +584,7 @@ impl BatchKey {
     }
 }
 
-/// As it stands in a mark: `20261124120000-7`.
+/// The form used in a mark: `20261124120000-7`.
 fn moment_of(entry: &EntryKey) -> String {
     format!("{}-{}", digits(&entry.date), entry.user_id)
 }
@@ -596,23 +596,23 @@ fn digits(date: &str) -> String {
 /// How a log as it stands differs from what was delivered of it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Difference {
-    /// Neither delivered nor on its way, in the log's order. Those that are kept back or waiting are among them.
+    /// Neither delivered nor being sent, in the log's order; includes entries that are kept back or waiting.
     pub new: Vec<EntryKey>,
     /// Delivered, and no longer there.
     pub gone: Vec<EntryKey>,
-    /// On its way in the batch, and no longer there, which is not remembered yet.
+    /// In a batch, no longer there, and not yet remembered as vanished.
     pub gone_on_the_way: Vec<EntryKey>,
-    /// Gone once, and there again.
+    /// Vanished earlier, and there again.
     pub back: Vec<EntryKey>,
     /// The same entry under another date.
     pub moved: Vec<(EntryKey, EntryKey)>,
-    /// The same entry with other words, or another name of its author.
+    /// The same entry with other words, or another author's name.
     pub reworded: Vec<(EntryKey, EntryKey)>,
 }
 
 impl Difference {
-    /// A vanished and an unknown entry with equal author and words are one entry whose date moved. Which are one entry
-    /// that was reworded, [`reworded`] says.
+    /// A vanished and an unknown entry with equal author and words are one entry whose date moved. [`reworded`]
+    /// decides which are one entry that was reworded.
     pub fn of(state: &LogState, present: &[EntryKey]) -> Difference {
         let there: BTreeSet<&EntryKey> = present.iter().collect();
         let delivered: BTreeSet<&EntryKey> = state.delivered.iter().collect();
@@ -636,7 +636,7 @@ impl Difference {
                 }
                 continue;
             }
-            // Of those that were equal another one may have been reworded: then this one is not the same of them.
+            // Another of the entries that were equal may have been reworded: then this entry's index has changed.
             let is_it = |lost: &&EntryKey| lost.says_the_same(key) && lost.date == key.date;
             match lost.iter().position(is_it) {
                 Some(at) => difference.moved.push((lost.remove(at).clone(), key.clone())),
@@ -645,7 +645,8 @@ impl Difference {
         }
         if !unknown.is_empty() {
             let places = Places::of(&known, present);
-            // What a missing one says, under another date, is more likely that one. Of the others none is.
+            // An unknown entry with a missing entry's words is more likely that entry under another date; the others
+            // cannot be.
             let said: BTreeSet<(u64, &str)> = gone.iter().map(|key| key.says()).collect();
             let (mut may_be_moved, mut others): (Vec<&EntryKey>, Vec<&EntryKey>) =
                 unknown.into_iter().partition(|key| said.contains(&key.says()));
@@ -669,7 +670,7 @@ impl Difference {
         difference
     }
 
-    /// What is new, and what is known but was not decided on, in the log's order.
+    /// New entries, and known ones that were not decided on, in the log's order.
     fn undecided(&self, present: &[EntryKey], unknown: &[&EntryKey], pending: &BTreeSet<&EntryKey>) -> Vec<EntryKey> {
         let changed: BTreeMap<&EntryKey, &EntryKey> =
             self.moved.iter().chain(&self.reworded).map(|(before, now)| (now, before)).collect();

@@ -1,6 +1,6 @@
-//! Documents: the two files that the bridge writes itself and rewrites in place. The report tells the
-//! external ticket which states the provider's ticket went through; the notice tells the provider's
-//! agents of a move outside that the internal ticket cannot follow.
+//! Documents: the two files that the bridge writes itself and rewrites in place. The report tells the external ticket
+//! which states the provider's ticket went through; the notice tells the provider's agents of an external move that
+//! the internal ticket cannot follow.
 
 use std::collections::BTreeSet;
 
@@ -11,17 +11,17 @@ use crate::link::CopyState;
 use crate::mark::FileKind;
 use crate::ticket::Side;
 
-/// One of the two files, and what it holds.
+/// One of the two files and its content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Document {
     pub kind: DocumentKind,
-    /// What it is to say, newest first.
+    /// The wanted content, newest first.
     pub lines: Vec<Line>,
-    /// What the last answered write put there; `None` where no write was answered.
+    /// The content of the last answered write; `None` where no write was answered.
     pub holds: Option<Vec<Line>>,
-    /// Where it is, once a create was sent.
+    /// Where the file is, once a create was sent.
     pub state: Option<CopyState>,
-    /// A rewrite without an answer may land until then, over a newer one: it is written once more after.
+    /// Until then an unanswered rewrite may land over a newer one; after it the file is written once more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again_at_ms: Option<i64>,
 }
@@ -34,7 +34,7 @@ pub enum DocumentKind {
 }
 
 impl DocumentKind {
-    /// The side that it tells of.
+    /// The side that the document tells of.
     pub fn from(self) -> Side {
         match self {
             DocumentKind::Report => Side::Internal,
@@ -42,7 +42,7 @@ impl DocumentKind {
         }
     }
 
-    /// The side that it stands on.
+    /// The side that the document stands on.
     pub fn on(self) -> Side {
         self.from().other()
     }
@@ -60,26 +60,28 @@ impl DocumentKind {
 pub struct Line {
     /// Empty in the last line of a report that is no longer kept up to date.
     pub state: String,
-    /// iTop's own time of it, as iTop prints it, where it has one.
+    /// iTop's own time of the state, as iTop prints it, where it has one.
     pub date: Option<String>,
-    /// When the bridge saw it first. `None` in a line that an earlier version wrote: such a line stays as it is.
+    /// When the bridge first saw the state. `None` in a line that an earlier version wrote: such a line stays as it
+    /// is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen_ms: Option<i64>,
-    /// The solution, where the state is an end and no other line tells it, as iTop holds it: HTML or plain.
+    /// The solution, where the state is final and no other line tells it, as iTop holds it: HTML or plain.
     pub solution: Option<String>,
     /// Why the ticket is pending, as its agent wrote it, in the same form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What stood there as the reason and is no agent's word: the bridge wrote it when it followed the customer's move.
+    /// The text in the reason attribute that the bridge itself wrote when it followed the customer's move; no agent's
+    /// word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason_of_ours: Option<String>,
-    /// The move went back: a re-opening.
+    /// A move back: a re-opening.
     #[serde(default)]
     pub reopened: bool,
-    /// The report ends here: `status_to_external` says no longer that it is to be kept.
+    /// The report ends here: `status_to_external` no longer asks for it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_last: bool,
-    /// What a file that was found again says of this state and of all before it, word for word.
+    /// The wording of this state and all before it in a file that was found again, verbatim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub words: Option<String>,
 }
@@ -99,13 +101,13 @@ impl Line {
         }
     }
 
-    /// Whether a file that holds this line says the other too.
+    /// Whether a file that holds this line also says what the other line says.
     fn says(&self, other: &Line) -> bool {
         let reason_of_ours = self.reason_of_ours.clone();
         *self == Line { reason_of_ours, ..other.clone() }
     }
 
-    /// The line after which a report is not kept up to date any more.
+    /// The line that ends a report: it is not kept up to date any more.
     pub fn last(seen_ms: i64) -> Line {
         Line { seen_ms: Some(seen_ms), is_last: true, ..Line::of("") }
     }
@@ -116,33 +118,33 @@ impl Document {
         Document { kind, lines: Vec::new(), holds: None, state: None, again_at_ms: None }
     }
 
-    /// A person deleted the file: only a new line makes another. Where it is not known what it held, all that
-    /// is known by now counts as told; and what may still land has nowhere to land any more.
+    /// A person deleted the file: only a new line makes another. If its content is unknown, all lines known by now
+    /// count as told; and a write in flight has nowhere to land any more.
     pub fn removed_by_person(&mut self) {
         self.state = Some(CopyState::RemovedByPerson);
         self.again_at_ms = None;
         self.holds.get_or_insert_with(|| self.lines.clone());
     }
 
-    /// One that stands and was found by its mark: it holds what it is to say.
+    /// A document that was found by its mark: its content is taken to be the wanted one.
     pub fn found(kind: DocumentKind, id: u64, line: Line) -> Document {
         let lines = vec![line];
         let (holds, state) = (Some(lines.clone()), Some(CopyState::Stands(id)));
         Document { lines, holds, state, ..Document::new(kind) }
     }
 
-    /// Whether there is more to say than was written, not only to correct.
+    /// Whether there are states that were not written yet, not only corrections.
     pub fn has_new_lines(&self) -> bool {
         let states = |lines: &[Line]| lines.iter().filter(|line| !line.is_last).count();
         states(&self.lines) > self.holds.as_deref().map_or(0, states)
     }
 
-    /// Whether a report is no longer kept up to date, and says so.
+    /// Whether the report has ended, and says so.
     pub fn is_over(&self) -> bool {
         self.lines.first().is_some_and(|newest| newest.is_last)
     }
 
-    /// Whether the file does not say what it is to say.
+    /// Whether the file's content differs from the wanted one.
     pub fn is_due(&self) -> bool {
         let says_all = |holds: &Vec<Line>| {
             holds.len() == self.lines.len() && holds.iter().zip(&self.lines).all(|(holds, line)| holds.says(line))
@@ -151,8 +153,8 @@ impl Document {
     }
 }
 
-/// The attribute in which iTop keeps the time of a state, where the class has one (ITIL model of 3.1.2 and
-/// 3.2.0; asking for one that a class lacks is an error).
+/// The attribute in which iTop keeps the time of a state, where the class has one (ITIL model of 3.1.2 and 3.2.0;
+/// asking for an attribute that a class lacks is an error).
 pub fn date_attribute(lifecycle: &Lifecycle, state: &str) -> Option<&'static str> {
     let is_request = lifecycle.knows("resolved");
     Some(match state {
@@ -167,13 +169,13 @@ pub fn date_attribute(lifecycle: &Lifecycle, state: &str) -> Option<&'static str
     })
 }
 
-/// The state in which a request or an incident waits …
+/// The state in which a request or an incident waits.
 pub const PENDING: &str = "pending";
-/// … and the attribute in which its agent says for what.
+/// The attribute in which the agent says why it is pending.
 pub const PENDING_REASON: &str = "pending_reason";
 
-/// What a report needs of a ticket: the times of its states, why it is pending, and the solution. No change has either
-/// of the two texts.
+/// The attributes that a report needs: the times of the states, why the ticket is pending, and the solution. No
+/// change has either of the two texts.
 pub fn report_attributes(lifecycle: &Lifecycle) -> BTreeSet<&'static str> {
     let dates = lifecycle.states.iter().filter_map(|state| date_attribute(lifecycle, state));
     let is_request = lifecycle.knows("resolved");

@@ -1,9 +1,9 @@
 //! The decision of itop-bridge: what must be written so that two iTop tickets agree again.
 //!
-//! Everything here is pure and total. [`reconcile`] is given what was last agreed (the [`Link`] with
-//! its ancestor) and what each side shows now (two [`Sight`]s), and returns a [`Plan`]: typed writes
-//! with reasons, things to remember, conflicts, and halts. There is no IO here, no clock, no
-//! randomness and no wire format; the time at which a side was read is part of what was read.
+//! Everything here is pure and total. [`reconcile`] is given what was last agreed (the [`Link`] with its ancestor)
+//! and what each side shows now (two [`Sight`]s), and returns a [`Plan`]: typed writes with reasons, things to
+//! remember, conflicts, and halts. There is no IO, clock, randomness or wire format here; the time at which a side
+//! was read is part of its [`Sight`].
 
 pub mod caselog;
 pub mod document;

@@ -1,5 +1,5 @@
-//! The lifecycle of each ticket class, as data: states, stimuli, transitions and the attributes that
-//! a transition asks for. The built-in is the ITIL model of iTop 3.1.2 and 3.2.0, which agree.
+//! The lifecycle of each ticket class, as data: states, stimuli, transitions and the attributes that a transition
+//! asks for. The built-in one is the ITIL model, which is the same in iTop 3.1.2 and 3.2.0.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -63,8 +63,7 @@ fn map_or_empty_list<'de, D: serde::Deserializer<'de>>(input: D) -> Result<BTree
 }
 
 impl Transition {
-    /// The attributes that go with the stimulus: those that iTop demands, and those that it would
-    /// ask a person for.
+    /// The attributes that accompany the stimulus: those that iTop demands, and those that it would ask a person for.
     pub fn asked(&self) -> impl Iterator<Item = &str> {
         self.attributes.keys().map(String::as_str)
     }
@@ -111,14 +110,14 @@ impl Lifecycle {
         path
     }
 
-    /// The state that an escalation left: a clock moved the ticket, nobody did. A state that is no
-    /// escalation is itself.
+    /// The state that was left by escalation (a clock moved the ticket, nobody did). Any other state is returned
+    /// unchanged.
     pub fn before_escalation<'a>(&'a self, state: &'a str) -> &'a str {
         self.escalated_from(state).next().unwrap_or(state)
     }
 
-    /// The attribute that says when the ticket was made, and that people leave alone: a change's `start_date` is
-    /// what is planned.
+    /// The attribute with the ticket's creation time that people leave alone: a change's `start_date` is the planned
+    /// start.
     pub fn made_attribute(&self) -> Option<&'static str> {
         if self.knows("plannedscheduled") {
             Some("creation_date")
@@ -127,16 +126,16 @@ impl Lifecycle {
         }
     }
 
-    /// The states from which a clock leads to this escalation; none for a state that is no escalation.
+    /// The states from which a clock leads to this escalation; none if the state is not an escalation.
     pub fn escalated_from<'a>(&'a self, escalation: &'a str) -> impl Iterator<Item = &'a str> {
         let clock = move |t: &&Transition| t.to == escalation && !self.is_user_action(&t.stimulus);
         let transitions = self.transitions.iter().filter(move |_| is_escalation(escalation));
         transitions.filter(clock).map(|t| t.from.as_str())
     }
 
-    /// How far a state is along the lifecycle. For requests and incidents: new, escalated and the
-    /// approval states 0, assigned and pending 1, resolved 2, closed 3. For changes the order of the
-    /// lifecycle, where the two outcomes of one decision share a rank.
+    /// How far a state is along the lifecycle. For requests and incidents: new, escalated and the approval states 0,
+    /// assigned and pending 1, resolved 2, closed 3. For changes the order of the lifecycle, where the two outcomes
+    /// of one decision share a rank.
     pub fn rank(&self, state: &str) -> usize {
         let state = self.before_escalation(state);
         if self.knows("resolved") {
@@ -156,7 +155,7 @@ impl Lifecycle {
             "implemented" => 5,
             "monitored" => 6,
             "closed" => 7,
-            // A lifecycle of the operator's own: its order.
+            // A lifecycle defined by the operator: its own order.
             other => self.states.iter().position(|known| known == other).unwrap_or(0),
         }
     }
@@ -167,12 +166,12 @@ impl Lifecycle {
     }
 }
 
-/// Entering one of these is no move of a person.
+/// Whether the state is an escalation: entering it is not a person's move.
 pub fn is_escalation(state: &str) -> bool {
     state.starts_with("escalated_")
 }
 
-/// Entering one of these is a decision that is never absorbed, whatever the other side's rank.
+/// Whether the state is a refusal: entering it is a decision that is never absorbed, whatever the other side's rank.
 pub fn is_refusal(state: &str) -> bool {
     matches!(state, "rejected" | "notapproved")
 }
@@ -222,7 +221,7 @@ mod tests {
         }
     }
 
-    /// The distances by plain relaxation: another algorithm than the one under test.
+    /// The distances by plain relaxation: a different algorithm from the one under test.
     fn distances<'a>(lifecycle: &'a Lifecycle, from: &'a str) -> BTreeMap<&'a str, usize> {
         let mut steps = BTreeMap::from([(from, 0)]);
         for _ in 0..lifecycle.states.len() {

@@ -1,7 +1,8 @@
 //! A link: an external ticket, its internal counterpart, and what the two last agreed on.
 //!
-//! Beside this: its files (`copies`, `enclosures`), values that were refused (`refused`), calls that may still land (`late`, `unanswered`), what a plan noted (`remember`), another
-//! counterpart (`anew`), files that people deleted (`removed`), and what is left of it in the end (`shrink`).
+//! The submodules hold its files (`copies`, `enclosures`), refused values (`refused`), calls in flight (`late`,
+//! `unanswered`), the notes of a plan (`remember`), the replacement of a counterpart (`anew`), files that people
+//! deleted (`removed`), and the remainder kept in the end (`shrink`).
 
 mod anew;
 mod copies;
@@ -36,7 +37,7 @@ pub use removed::Removed;
 pub use shrink::is_as_agreed;
 pub use unanswered::Unanswered;
 
-/// Which ticket of one iTop.
+/// Identifies a ticket of one iTop.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TicketKey {
     pub class: String,
@@ -44,95 +45,94 @@ pub struct TicketKey {
     pub reference: String,
 }
 
-/// A pair of tickets. `internal` is `None` until the counterpart was made.
+/// A pair of tickets. `internal` is `None` until the counterpart was created.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Link {
     pub external: TicketKey,
     pub internal: Option<TicketKey>,
-    /// The create call that was sent and whose end is not known; beside a counterpart, a repeated one
-    /// whose earlier try may have landed too.
+    /// The create call that was sent and whose outcome is unknown; if there is a counterpart, a repeated call whose
+    /// earlier try may have landed too.
     pub creation: Option<Creation>,
     pub ancestor: Ancestor,
     pub copies: Vec<Copy>,
-    /// What of each log the other side was given.
+    /// The deliveries of each log to the other side.
     #[serde(default)]
     pub logs: Vec<LogState>,
-    /// The copies that the bridge deleted last: their deletion comes back as a hook.
+    /// The copies that the bridge deleted most recently: each deletion comes back as a webhook.
     #[serde(default)]
     pub deleted: Vec<(Side, u64)>,
     /// The report and the notice, once there is something to say.
     #[serde(default)]
     pub documents: Vec<Document>,
-    /// The files that carry what a field has no room for.
+    /// The files for content that does not fit into a field.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub enclosures: Vec<Enclosure>,
-    /// The path of states that is being walked on one side: a state on it is the bridge's own move, not a
-    /// person's.
+    /// The path of states that is being walked on one side: a state on it is the bridge's own move, not a person's.
     pub path: Option<StatusPath>,
-    /// Writes without an answer that may still land.
+    /// Unanswered writes that may still land.
     pub late: Vec<LateWrite>,
-    /// Late writes that landed over something newer, which stays owed until it is written again: the
-    /// late value must not pass for a person's, even where that write is refused at first.
+    /// Late writes that landed over something newer, which must be written again: until then the late value must not
+    /// pass for a person's, even if that write is refused at first.
     #[serde(default)]
     pub owed: Vec<Late>,
-    /// People's edits inside over which an update may land, sent before or after them: the record of what is lost must
-    /// not depend on an answer, nor on who looks in time.
+    /// People's edits to the internal ticket that an update may overwrite, whether it was sent before or after them:
+    /// the record of what is lost must not depend on an answer, nor on the moment of reading.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub edits_at_stake: Vec<Edit>,
-    /// Texts that stimuli carried as plain text, to attributes that may be HTML: until that is known, and
-    /// what is HTML has been written again, escaped.
+    /// Texts that stimuli carried as plain text to attributes that may be HTML: kept until that is known and, where
+    /// HTML, the text has been written again, escaped.
     #[serde(default)]
     pub plain: Vec<PlainText>,
-    /// The call that is being sent, or whose end nobody recorded.
+    /// The call that is being sent, or whose outcome nobody recorded.
     #[serde(default)]
     pub sending: Option<Sending>,
     pub conflicts: Vec<Conflict>,
-    /// Values that an iTop has refused, each until it changes on the other side or is taken after all.
+    /// Values that an iTop refused, each until it changes on the other side or is accepted after all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<RefusedField>,
     pub halt: Option<Halt>,
-    /// An operator has ended a halt, and what caused it is accepted: a ticket that is still gone ends
-    /// the pair, files that are still gone are deleted. Over as soon as nothing is wrong any more.
+    /// An operator ended a halt and accepted its cause: a ticket that is still gone ends the pair, files that are
+    /// still gone are deleted. Cleared as soon as nothing is wrong any more.
     #[serde(default)]
     pub resumed: bool,
-    /// The files outside that were made for an earlier counterpart, which is gone. They stay, and their marks
-    /// are nobody's: the new counterpart's files may have the same ids, and its log the same words.
+    /// The external files that were made for an earlier counterpart, which is gone. They stay, and their marks count
+    /// no more: the new counterpart's files may have the same ids, and its log the same words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_behind: Vec<u64>,
-    /// Copies, by their side, whose originals went with a restore. They stay, and their marks are nobody's: the ids of
-    /// the originals are given out again.
+    /// Copies, with their side, whose originals were lost in a restore. They stay, and their marks count no more:
+    /// iTop assigns the originals' ids again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orphaned: Vec<(Side, u64)>,
-    /// An operator wanted another internal ticket in place of one that is gone: what was sent for that one may
-    /// land until then, on either side. Nothing is made before; and what bears the pair's marks outside when the
-    /// new one begins is left behind.
+    /// An operator asked for a new internal ticket to replace one that is gone: until then calls sent for the old one
+    /// may land on either side, and nothing is created. External files that bear the pair's marks when the new one
+    /// begins are left behind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anew_from_ms: Option<i64>,
-    /// The link as it was with that ticket, until the new one is made: should the old one stand again, the pair goes
-    /// on with it.
+    /// The link as it was with the old ticket, until the new one is created: if the old one reappears, the pair
+    /// continues with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before_anew: Option<Box<Link>>,
-    /// The parents of either ticket when it was last looked at: what was copied from one that it has no more is told
-    /// apart by these.
+    /// The parents of either ticket when it was last read: entries copied from a parent that the ticket no longer has
+    /// are recognised by these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parents: Vec<(Side, ParentKey)>,
-    /// The iTops of these sides were restored from a backup, and an operator has gone on with it: what the link
-    /// remembers of them is compared with what stands, before anything else.
+    /// The sides whose iTop was restored from a backup, after an operator has continued: what the link remembers of
+    /// them is compared with what stands, before anything else.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub restored: Vec<Side>,
-    /// A date of it waits until the zone of a server, or how it prints dates, is known.
+    /// One of the ticket's dates waits until a server's time zone, or its date format, is known.
     #[serde(default, alias = "waits_for_zone", skip_serializing_if = "std::ops::Not::not")]
     pub waits_for_date: bool,
-    /// Parts that something before an iTop keeps from it.
+    /// Parts that something in front of an iTop rejects.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<Held>,
     /// The sides whose PHP has too little memory for the ticket's files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub heavy: Vec<Heavy>,
-    /// When files of the bridge's were deleted that may have gone with their ticket.
+    /// When files of the bridge were deleted that may have gone with their ticket.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removed: Vec<Removed>,
-    /// How the pair ended, where that is known and it has.
+    /// How the pair ended, if it has and that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ending: Option<Ending>,
 }
@@ -143,12 +143,12 @@ pub struct Link {
 pub enum Ending {
     /// An operator ended it.
     Unlinked,
-    /// An operator resumed it, and this was still so.
+    /// An operator resumed it, and this halt's cause still stood.
     Resumed(Halt),
 }
 
 impl Link {
-    /// A link whose internal ticket is still to be made.
+    /// A link whose internal ticket is still to be created.
     pub fn unborn(external: TicketKey) -> Link {
         Link {
             external,
@@ -184,9 +184,9 @@ impl Link {
         }
     }
 
-    /// An operator ends a halt: what caused it is accepted where it still stands, and the pair goes on
-    /// where it does not. Where only a log had halted, nothing else is accepted by that; and where nothing had, he lets
-    /// the entries cross that are kept back.
+    /// An operator ends a halt: its cause is accepted where it still stands, and the pair goes on where it does not.
+    /// If only a log had halted, nothing else is accepted; if nothing had, the operator lets the entries that are
+    /// kept back cross.
     pub fn resume(&mut self) {
         if self.why_halted().is_none() {
             return self.logs.iter_mut().for_each(LogState::let_cross);
@@ -199,17 +199,17 @@ impl Link {
         }
     }
 
-    /// An operator wants none of the entries to cross that are kept back.
+    /// An operator wants none of the entries that are kept back to cross.
     pub fn keep_back_for_good(&mut self) {
         self.logs.iter_mut().for_each(LogState::keep_back_for_good);
     }
 
-    /// How many new log entries are kept back, since nobody can tell whether they are the ticket's own.
+    /// The number of new log entries kept back because nobody can tell whether they are the ticket's own.
     pub fn entries_kept_back(&self) -> usize {
         self.logs.iter().map(|log| log.held.len()).sum()
     }
 
-    /// The iTop of that side was restored from a backup.
+    /// Records that the iTop of that side was restored from a backup.
     pub fn was_restored(&mut self, side: Side) {
         if !self.restored.contains(&side) {
             self.restored.push(side);
@@ -221,25 +221,25 @@ impl Link {
         self.logs.iter().filter_map(|state| Some((state, state.halt.as_ref()?)))
     }
 
-    /// Why the pair, or one of its logs, stands still.
+    /// Why the pair, or one of its logs, is halted.
     pub fn why_halted(&self) -> Option<&str> {
         let log = || self.halted_logs().next().map(|(_, halt)| halt.text.as_str());
         self.halt.as_ref().map(|halt| halt.text.as_str()).or_else(log)
     }
 
-    /// The last status that is known of this side's ticket; empty where none was read.
+    /// The last known status of this side's ticket; empty where none was read.
     pub fn status_on(&self, side: Side) -> &str {
         let known = self.ancestor.side(side).stands_at();
         let read = self.creation.as_ref().filter(|_| side == Side::External && known.is_empty());
         read.map_or(known, |creation| &creation.status)
     }
 
-    /// The parents that the ticket of this side had when it was last looked at.
+    /// The parents that the ticket of this side had when it was last read.
     pub fn parents_on(&self, side: Side) -> impl Iterator<Item = &ParentKey> {
         self.parents.iter().filter(move |(of, _)| *of == side).map(|(_, parent)| parent)
     }
 
-    /// The same, and the tickets that its entries may have been copied from of which that is not yet known.
+    /// These parents, and the tickets from which log entries of still unknown origin may have been copied.
     pub fn origins_on(&self, side: Side) -> impl Iterator<Item = &ParentKey> {
         let logs = self.logs.iter().filter(move |log| log.from == side);
         self.parents_on(side).chain(logs.flat_map(LogState::origins))
@@ -264,19 +264,19 @@ impl Link {
         self.documents.iter().find(|document| document.kind == kind)
     }
 
-    /// Keeps a document in place of what was known of it.
+    /// Stores a document, replacing the one of the same kind.
     pub fn keep_document(&mut self, document: Document) {
         self.documents.retain(|known| known.kind != document.kind);
         self.documents.push(document);
     }
 
-    /// Every conflict that stands now. Their order is by what they are about, and says nothing of which was met first.
+    /// Replaces all conflicts. They are sorted by subject; the order says nothing of which was met first.
     pub fn conflicts_are(&mut self, mut conflicts: Vec<Conflict>) {
         conflicts.sort_by(|one, other| one.about.cmp(&other.about));
         self.conflicts = conflicts;
     }
 
-    /// Keeps a conflict in place of what was known of the same attribute.
+    /// Stores a conflict, replacing the one of the same attribute.
     pub fn keep_conflict(&mut self, conflict: Conflict) {
         let mut conflicts = std::mem::take(&mut self.conflicts);
         conflicts.retain(|known| known.about != conflict.about);
@@ -284,7 +284,7 @@ impl Link {
         self.conflicts_are(conflicts);
     }
 
-    /// A disagreement of an attribute, or of the status, that stood when the pair was found.
+    /// A disagreement on an attribute, or on the status, that existed when the pair was found.
     pub fn older_conflict(&self, about: &str) -> Option<&Conflict> {
         self.conflicts.iter().find(|conflict| conflict.is_older && conflict.about == about)
     }
@@ -296,7 +296,7 @@ impl Link {
         }
     }
 
-    /// The ancestor of a field, on both sides together: what was read outside, and what the internal
+    /// Sets the ancestor of a field on both sides together: the value read externally, and the one that the internal
     /// side shows or answered.
     pub fn field_agreed(&mut self, code: &str, external: &str, internal: &str) {
         self.ancestor.external.fields.insert(code.to_owned(), external.to_owned());
@@ -305,8 +305,8 @@ impl Link {
         self.is_refused_no_more(Side::Internal, code);
     }
 
-    /// A walk begins. Where an earlier one was broken off, the state that it came to stays known as the
-    /// bridge's own: should this one be refused at once, nobody else has brought the ticket there.
+    /// A walk begins. If an earlier one was broken off, the state that it reached stays known as the bridge's own: if
+    /// this walk is refused at once, nobody else has brought the ticket there.
     pub fn set_out(&mut self, on: Side, wanted: &str, states: impl IntoIterator<Item = String>) {
         let present = &self.ancestor.side(on).status;
         let is_own = self.path.as_ref().is_some_and(|path| path.on == on && path.states.contains(present));
@@ -314,7 +314,7 @@ impl Link {
         self.path = Some(StatusPath { on, wanted: wanted.to_owned(), states });
     }
 
-    /// A stimulus was answered with this state. The walk ends at the state that was wanted.
+    /// A stimulus was answered with this state. The walk ends at the wanted state.
     pub fn state_answered(&mut self, on: Side, state: &str) {
         state.clone_into(&mut self.ancestor.side_mut(on).status);
         state.clone_into(&mut self.ancestor.side_mut(on).seen);
@@ -326,12 +326,13 @@ impl Link {
     }
 }
 
-/// What a person wrote into a field of the internal ticket.
+/// A person's edit to a field of the internal ticket.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Edit {
     pub code: String,
     pub value: String,
-    /// An update without an answer carried the same: nothing tells whether that landed late, or a person wrote it.
+    /// An unanswered update carried the same value: nothing tells whether it landed late, or a person wrote the
+    /// value.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub may_be_ours: bool,
 }
@@ -344,37 +345,37 @@ pub struct PlainText {
     pub on: Side,
     pub code: String,
     pub value: String,
-    /// What is to be written if it holds HTML: the source's own markup, where it had some. Nothing where an older
-    /// version sent it.
+    /// The text to write if the attribute holds HTML: the source's own markup, where it had some. `None` where an
+    /// older version sent it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub html: Option<String>,
-    /// The files that the text owes then.
+    /// The files that belong to the text in that case.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub encloses: Vec<Enclosure>,
 }
 
-/// The intent of a create, stored before the call: enough to find the ticket that it made.
+/// The intent of a create, stored before the call: enough to find the ticket that it created.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Creation {
     /// The call may land until then; nothing is created again before.
     pub until_ms: i64,
-    /// The highest internal ticket id known before the call: what it made has a higher one, but in an iTop that was
-    /// restored from a backup meanwhile.
+    /// The highest internal ticket id known before the call: the created ticket has a higher one, except in an iTop
+    /// that was restored from a backup meanwhile.
     pub highest_before: u64,
-    /// When the first was sent, by the bridge's clock.
+    /// When the first create was sent, by the bridge's clock.
     #[serde(default)]
     pub since_ms: i64,
-    /// What was read outside and sent: the external's ancestor, once the ticket is found.
+    /// The external values that were read and sent: they become the external ancestor once the ticket is found.
     pub fields: BTreeMap<String, String>,
-    /// How often a create was sent for this link.
+    /// How many creates were sent for this link.
     pub tries: u32,
-    /// The external ticket's status when it was read for that, to be shown.
+    /// The external ticket's status when it was read for the create, for display.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub status: String,
 }
 
-/// What was last agreed: a side, what was read before the plan was made, plus what each write's own
-/// answer said of the attributes that it set.
+/// The last agreed values: per side, the values read before the plan was made, plus the answered values of the
+/// attributes that each write set.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ancestor {
     pub external: SideAncestor,
@@ -399,30 +400,30 @@ impl Ancestor {
 
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SideAncestor {
-    /// When iTop says that the ticket was made; empty until that was read.
+    /// When the ticket was created, as iTop says; empty until that was read.
     #[serde(default)]
     pub made: String,
-    /// What was known of it before a person corrected it: a restored iTop shows that again.
+    /// Earlier creation times that a person corrected: a restored iTop shows one of them again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub made_before: Vec<String>,
     /// The last status that was no escalation; empty before the first.
     pub status: String,
-    /// The status as it was last read, or answered. Nothing is decided by it: it is what people are shown.
+    /// The status as last read or answered. It is only shown to people; nothing is decided by it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub seen: String,
     pub fields: BTreeMap<String, String>,
 }
 
-/// So many corrections of a time of creation are kept.
+/// The number of earlier creation times that are kept.
 const MOST_CORRECTIONS: usize = 8;
 
 impl SideAncestor {
-    /// Where the ticket stands, as far as that is known.
+    /// The ticket's status, as far as it is known.
     pub fn stands_at(&self) -> &str {
         if self.seen.is_empty() { &self.status } else { &self.seen }
     }
 
-    /// iTop says that the ticket was made then.
+    /// Records the creation time that iTop shows.
     pub fn was_made(&mut self, at: &str) {
         let before = std::mem::replace(&mut self.made, at.to_owned());
         if !before.is_empty() && before != at {
@@ -440,25 +441,26 @@ pub struct StatusPath {
     /// The side that is walked.
     #[serde(default = "inside")]
     pub on: Side,
-    /// The other side's status that the walk answers.
+    /// The other side's status that the walk follows.
     pub wanted: String,
-    /// The states on the way, the wanted one last; before them the one that an earlier walk came to.
+    /// The states on the way, the wanted one last; first, where there is one, the state that an earlier walk reached.
     pub states: Vec<String>,
 }
 
 /// A disagreement that the bridge leaves as it is, and shows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conflict {
-    /// What disagrees: `status`, or an attribute code.
+    /// The subject: `status`, or an attribute code.
     pub about: String,
     pub text: String,
-    /// It stood so when the pair was found again or taken over: it stays until that changes outside.
+    /// The disagreement existed when the pair was found again or taken over: it stays until the external value
+    /// changes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_older: bool,
 }
 
 impl Conflict {
-    /// What a conflict of the status is about.
+    /// The `about` of a conflict of the status.
     pub const STATUS: &str = "status";
 
     pub fn is_of_the_status(&self) -> bool {

@@ -1,5 +1,5 @@
-//! Marks: what every object that the bridge creates carries, so that the iTops themselves say what
-//! exists. A ticket's mark ends the first entry of its private log; a file's mark is its `temp_id`.
+//! Marks: every object that the bridge creates carries one, so that the iTops themselves say what exists. A ticket's
+//! mark ends the first entry of its private log; a file's mark is its `temp_id`.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::ticket::{MadeBy, Side};
 
 const WORD: &str = "itop-bridge:";
 
-/// What stands before the external ticket's reference in the first log entry.
+/// The words before the external ticket's reference in the first log entry.
 const COPY_OF: &str = "This ticket is a copy of ";
 
 /// `[itop-bridge:<server>:<external>:<Class>:<ticket id>]`, in the internal ticket's first log entry.
@@ -22,7 +22,7 @@ pub struct TicketMark {
 }
 
 impl TicketMark {
-    /// The mark without brackets: what `private_log LIKE '%…%'` is asked for.
+    /// The mark without brackets, as in the query `private_log LIKE '%…%'`.
     pub fn token(&self) -> String {
         let Self { server, external, class, ticket } = self;
         format!("{WORD}{server}:{external}:{class}:{ticket}")
@@ -33,14 +33,14 @@ impl TicketMark {
         format!("{COPY_OF}{external_reference} in {}, kept in step by itop-bridge. [{}]", self.external, self.token())
     }
 
-    /// How such an entry calls the external ticket.
+    /// The external ticket's reference in such an entry.
     pub fn reference_in(entry: &str) -> Option<&str> {
         let (_, rest) = entry.split_once(COPY_OF)?;
         rest.split_whitespace().next()
     }
 
-    /// The mark in a log entry's text: of this bridge or any other. The whole bracketed token is
-    /// read, so that ticket 8 is not found in the mark of ticket 88.
+    /// The mark in a log entry's text, of this bridge or any other. The whole bracketed token is read, so that ticket
+    /// 8 is not found in the mark of ticket 88.
     pub fn find(text: &str) -> Option<TicketMark> {
         text.match_indices("[itop-bridge:").find_map(|(at, _)| {
             let rest = &text[at + 1 + WORD.len()..];
@@ -57,7 +57,7 @@ impl TicketMark {
     }
 }
 
-/// What a copied file is.
+/// The kind of file that the bridge made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FileKind {
@@ -66,13 +66,13 @@ pub enum FileKind {
     /// New entries of a case log; the key names the log and the last entry carried
     /// ([`crate::caselog::BatchKey`]).
     Log,
-    /// An inline image of a log entry, or one that a field has no room for; the key is the image's id.
+    /// An inline image of a log entry, or one that does not fit into a field; the key is the image's id.
     Image,
-    /// The whole of a text that a field has no room for; the key is the attribute's code.
+    /// The whole of a text that does not fit into a field; the key is the attribute's code.
     Text,
-    /// The provider's states, as told to the external ticket; one a pair.
+    /// Tells the external ticket the provider's states; one per pair.
     Status,
-    /// Tells the provider's agents of a move that the internal ticket cannot follow; one a pair.
+    /// Tells the provider's agents of a move that the internal ticket cannot follow; one per pair.
     Notice,
 }
 
@@ -106,7 +106,7 @@ pub struct FileMark {
 }
 
 impl FileMark {
-    /// Whether it marks this, among the files of its pair.
+    /// Whether this mark names the given file of its pair.
     pub fn is(&self, from: Side, kind: FileKind, key: &str) -> bool {
         self.from == from && self.kind == kind && self.key == key
     }
@@ -115,13 +115,13 @@ impl FileMark {
         format!("{}:{}:{}:{}", self.ticket.token(), self.from.word(), self.kind.word(), self.key)
     }
 
-    /// Reads a `temp_id`, if it is a mark made for `ticket`. Another bridge's mark, or another
-    /// pair's, is an ordinary file here.
+    /// Reads a `temp_id`, if it is a mark made for `ticket`. A file with another bridge's or another pair's mark is
+    /// an ordinary file here.
     pub fn read(temp_id: &str, ticket: &TicketMark) -> Option<FileMark> {
         FileMark::find(temp_id).filter(|mark| mark.ticket == *ticket)
     }
 
-    /// The mark in a `temp_id`, of this bridge or any other, of whatever pair.
+    /// The mark in a `temp_id`, of any bridge and any pair.
     pub fn find(temp_id: &str) -> Option<FileMark> {
         let mut parts = temp_id.strip_prefix(WORD)?.splitn(7, ':');
         let (server, external, class) = (parts.next()?.to_owned(), parts.next()?.to_owned(), parts.next()?.to_owned());
@@ -133,13 +133,13 @@ impl FileMark {
     }
 }
 
-/// Whether a bridge made the attachment with this `temp_id`, this one or any other.
+/// Whether any bridge made the attachment with this `temp_id`.
 pub fn is_made_by_a_bridge(temp_id: &str) -> bool {
     temp_id.starts_with(WORD)
 }
 
 impl MadeBy {
-    /// Who made the attachment with this `temp_id`, seen from the pair of `ticket`.
+    /// The maker of the attachment with this `temp_id`, seen from the pair of `ticket`.
     pub fn of(temp_id: &str, ticket: &TicketMark) -> MadeBy {
         match FileMark::read(temp_id, ticket) {
             Some(mark) => MadeBy::ThisPair(mark),

@@ -1,5 +1,5 @@
 //! Parents: iTop copies an entry of a parent's log into the logs of its children, under the same author and with the
-//! same words. What somebody wrote on a ticket that is no part of a pair does not cross by way of its children.
+//! same words. An entry written on a ticket that is in no pair does not cross by way of that ticket's children.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,25 +8,25 @@ use serde::{Deserialize, Serialize};
 use crate::caselog::{Entry, EntryKey, LogName, LogState};
 use crate::text;
 
-/// A copy is dated when the child is saved, one child after the other and each with its hooks: so much later at most,
-/// where nothing tells of more.
+/// A copy is dated when the child is saved, one child after the other and each with its hooks. This is the longest
+/// delay assumed where nothing shows a longer one.
 const LATEST_SECONDS: i64 = 15 * 60;
 
-/// A parent's first child is saved so long after somebody writes on the parent at most, where only the time speaks for
-/// a copy. Nobody writes on two tickets within it, and hangs one below the other between.
+/// The longest time assumed between an entry on the parent and the save of its first child, where only the time
+/// suggests a copy. Nobody writes on two tickets within it and makes one the child of the other in between.
 const AT_ONCE_SECONDS: i64 = 30;
 
-/// One child is saved so long after the one before it at most.
+/// The longest time assumed between the saves of two successive children.
 const ONE_SAVE_SECONDS: i64 = 150;
 
 const HOUR_SECONDS: i64 = 3600;
 
 /// The attributes by which a ticket names a parent that iTop copies entries from, and that parent's class. A problem
-/// or a change may be a parent too; nothing is copied from these (seen on 3.1.2 and 3.2.0).
+/// or a change may be a parent too, but iTop copies nothing from these (seen on 3.1.2 and 3.2.0).
 pub const PARENT_ATTRIBUTES: [(&str, &str); 2] =
     [("parent_request_id", "UserRequest"), ("parent_incident_id", "Incident")];
 
-/// Those that tickets of this class have; of a class that is not iTop's own, perhaps.
+/// The parent attributes of this class; a class that is not iTop's own may lack them.
 pub fn parent_attributes(class: &str) -> &'static [(&'static str, &'static str)] {
     match class {
         "Incident" => &PARENT_ATTRIBUTES[1..],
@@ -45,14 +45,14 @@ pub struct ParentKey {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Family {
     pub elders: Vec<Elder>,
-    /// Those that could not be read, with the reason.
+    /// The parents that could not be read, with the reason.
     pub unreadable: Vec<(ParentKey, String)>,
     /// `None` where they were not read.
     pub kin: Option<Kin>,
 }
 
-/// The other tickets below a ticket's parents. iTop saves them one after the other, each with its hooks, and then the
-/// parent: while they get copies, that is not saved yet.
+/// The other children of a ticket's parents. iTop saves the children one after the other, each with its hooks, and
+/// then the parent: while children still get copies, the parent is not saved yet.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Kin {
     pub logs: BTreeMap<LogName, Vec<EntryKey>>,
@@ -63,9 +63,9 @@ pub struct Kin {
 pub struct Elder {
     pub key: ParentKey,
     pub reference: String,
-    /// It is itself part of a pair of this very external: what stands in its log crosses anyway.
+    /// It is itself part of a pair of the same external: its log entries cross anyway.
     pub is_paired: bool,
-    /// The parents that it has, and those that it had when its own pair was last looked at.
+    /// Its parents now, and those that it had when its own pair was last read.
     pub parents: Vec<ParentKey>,
     pub logs: BTreeMap<LogName, Vec<Entry>>,
 }
@@ -75,26 +75,28 @@ pub struct Elder {
 pub struct Kept {
     pub key: EntryKey,
     pub parent: ParentKey,
-    /// The parent's; `None` where the entry may as well be the ticket's own: an operator keeps it here, or an older version
-    /// could not read the parent.
+    /// The parent's reference; `None` where the entry may as well be the ticket's own: an operator keeps it here, or
+    /// an older version could not read the parent.
     pub reference: Option<String>,
 }
 
-/// An entry that may be a copy from a ticket that cannot be read, or of an entry that was reworded before anybody looked.
+/// An entry that may be a copy: from a ticket that cannot be read, or of an entry that was reworded before it was
+/// read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptBack {
     #[serde(flatten)]
     pub key: EntryKey,
-    /// The tickets that iTop may have copied it from. They are those of its first look: a copy stands in the child
-    /// before a person can take the child from its parent, and what comes later is none of that parent's.
+    /// The tickets from which iTop may have copied it, as first determined: a copy stands in the child before a
+    /// person can remove the child from its parent, and later parents cannot be its origin.
     #[serde(default)]
     pub of: Vec<ParentKey>,
-    /// The parent that had an entry of its author and moment in other words. That may be gone by now: the doubt stays.
+    /// The parent that had an entry of the same author and moment in other words. That entry may be gone by now: the
+    /// doubt stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doubt: Option<ParentKey>,
 }
 
-/// An entry that is not yet known to be the ticket's own: iTop saves the children before the parent.
+/// An entry that is not yet known to be the ticket's own, because iTop saves the children before the parent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waiting {
     pub key: EntryKey,
@@ -102,26 +104,26 @@ pub struct Waiting {
     /// As in [`KeptBack`].
     #[serde(default)]
     pub of: Vec<ParentKey>,
-    /// How many other tickets below these were seen to hold the same since.
+    /// The number of other children of these parents seen to have received the same entry.
     #[serde(default)]
     pub equals: usize,
 }
 
-/// A new entry, and the tickets that iTop may have copied it from.
+/// A new entry, and the tickets from which iTop may have copied it.
 pub type Suspect = (EntryKey, Vec<ParentKey>);
 
 /// New entries that are not, or may not be, the ticket's own.
 #[derive(Debug, Default)]
 pub struct ToldApart {
     pub copied: Vec<Kept>,
-    /// These may be copies, from this parent, of entries that say something else: somebody reworded the one or the
-    /// other before the bridge looked.
+    /// Possible copies, from this parent, of entries with other words: somebody reworded the original or the copy
+    /// before the bridge read them.
     pub perhaps: Vec<(EntryKey, ParentKey)>,
 }
 
 impl Family {
-    /// The tickets from which an entry may have come down by way of these parents, and is to stay on their side: they
-    /// are no part of a pair, or cannot be read.
+    /// The tickets from which an entry may have come down by way of these parents and whose entries stay on their
+    /// side: they are in no pair, or cannot be read.
     pub fn origins<'a>(&'a self, parents: impl IntoIterator<Item = &'a ParentKey>) -> Vec<ParentKey> {
         let mut left: Vec<&ParentKey> = parents.into_iter().collect();
         let (mut met, mut origins) = (BTreeSet::new(), BTreeSet::new());
@@ -143,7 +145,8 @@ impl Family {
         self.unreadable.iter().find(|(unreadable, _)| unreadable == key).map(|(_, why)| why.as_str())
     }
 
-    /// Whose the suspects are. Each entry of a parent has one copy: those that are kept already count.
+    /// Sorts out which suspects are copies. Each entry of a parent has one copy per child, and entries already kept
+    /// count.
     pub fn tell_apart(&self, state: &LogState, entries: &[Entry], suspects: &[Suspect]) -> ToldApart {
         let mut told = ToldApart::default();
         for elder in self.elders.iter().filter(|elder| !elder.is_paired) {
@@ -171,7 +174,7 @@ impl Family {
                     }
                 }
             }
-            // Without words to go by, those that are known to be copies come first.
+            // Without words to compare, known copies are matched first.
             others.sort_by_key(|(_, suspect)| suspect.is_some());
             for (key, suspect) in others {
                 let may_be = |their: &Entry| {
@@ -186,17 +189,17 @@ impl Family {
         told
     }
 
-    /// Whether an entry of the child is a copy of one of a parent's. One that was reworded is told by its first words,
-    /// or, where the parent's was too, by those that it has.
+    /// Whether an entry of the child is a copy of a parent's. A reworded one is recognised by its first words or, if
+    /// the parent's was reworded too, by its present ones.
     fn is_copy(&self, state: &LogState, entry: &Entry, their: &Entry) -> bool {
         let (key, first) = (&entry.key, state.first_words_of(&entry.key));
         let came_down = |key| self.came_down(state.log, key, &their.key, LATEST_SECONDS);
         (says_what(entry, their) && came_down(key)) || (first.says_the_same(&their.key) && came_down(first))
     }
 
-    /// Whether an entry may be a copy of another one, by their times: it is dated so much later at most. Where many
-    /// children are saved with slow hooks, each copy is dated soon after the one before it, and the last long after the
-    /// parent's entry.
+    /// Whether the times allow an entry to be a copy of another: dated at most `within` seconds later. Where many
+    /// children are saved with slow hooks, each copy is dated soon after the one before it, and the last long after
+    /// the parent's entry.
     fn came_down(&self, log: LogName, entry: &EntryKey, of: &EntryKey, mut within: i64) -> bool {
         if is_dated_after(entry, of, within) {
             return true;
@@ -215,26 +218,26 @@ impl Family {
         false
     }
 
-    /// What the kin's logs hold in the same words of the same author.
+    /// The entries of the kin's logs with the same author and words.
     fn equals(&self, log: LogName, entry: &EntryKey) -> Vec<&EntryKey> {
         let keys = self.kin.iter().filter_map(|kin| kin.logs.get(&log)).flatten();
         keys.filter(|key| key.says_the_same(entry)).collect()
     }
 
-    /// How many of these iTop may have copied after this entry.
+    /// The number of such entries that iTop may have copied after this entry.
     pub fn equals_since(&self, log: LogName, entry: &EntryKey) -> usize {
         self.equals(log, entry).into_iter().filter(|key| is_dated_after(key, entry, i64::MAX)).count()
     }
 }
 
-/// Whether an entry of a child says what one of the parent's says. What is plain text in the parent's log, as a program
-/// writes it with `"format": "text"`, iTop writes into the children's as HTML (seen on 3.1.2 and 3.2.0).
+/// Whether an entry of a child says what one of the parent's says. An entry that is plain text in the parent's log,
+/// as programs write it with `"format": "text"`, is HTML in the children's (seen on 3.1.2 and 3.2.0).
 fn says_what(entry: &Entry, of: &Entry) -> bool {
     entry.key.says_the_same(&of.key)
         || (entry.key.user_id == of.key.user_id && text::says_the_same_beside_pictures(&entry.html, &of.html))
 }
 
-/// Whether an entry is dated as another one, or so many seconds later at most.
+/// Whether an entry has the other's date, or one at most `within` seconds later.
 fn is_dated_after(entry: &EntryKey, of: &EntryKey, within: i64) -> bool {
     let Some((entry_at, of_at)) = seconds(&entry.date).zip(seconds(&of.date)) else { return entry.date == of.date };
     let later = entry_at - of_at;
@@ -248,7 +251,7 @@ fn seconds(date: &str) -> Option<i64> {
     let number = |range: std::ops::Range<usize>| date.get(range)?.parse::<i64>().ok();
     let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
     let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
-    // Years that begin in March have their leap day at the end.
+    // In years that begin in March the leap day is at the end.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day;
     Some(((days * 24 + hour) * 60 + minute) * 60 + second)

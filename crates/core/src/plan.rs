@@ -1,4 +1,4 @@
-//! A plan: what a pass would write, and why.
+//! A plan: the writes of a pass, and their reasons.
 
 use std::collections::BTreeSet;
 
@@ -15,20 +15,20 @@ use crate::ticket::{FileContent, Side};
 pub struct Plan {
     /// The writes, in order. A write that fails does not hold back the others.
     pub writes: Vec<Step>,
-    /// What is to be remembered whether or not there are writes.
+    /// Things to remember whether or not there are writes.
     pub notes: Vec<Note>,
-    /// Every conflict that stands now; one that is no longer here has ended.
+    /// Every conflict that exists now; a conflict missing here has ended.
     pub conflicts: Vec<Conflict>,
     pub halt: Option<Halt>,
-    /// The pair is over, since an operator resumed it although a ticket is gone; nothing is written.
+    /// The pair has ended: an operator resumed it although a ticket is gone. Nothing is written.
     pub end: Option<Halt>,
-    /// The sides on which a ticket's parents must be read before anything is decided of its new log entries.
+    /// The sides on which a ticket's parents must be read before its new log entries are decided on.
     pub parents_of: BTreeSet<Side>,
-    /// The sides on which, after these, the other tickets below them must be read too.
+    /// The sides on which the parents' other children must be read next.
     pub kin_of: BTreeSet<Side>,
-    /// A date is held back: how it is printed is not known, or what it is on the other server's clock.
+    /// A date is held back: its printed format, or its value on the other server's clock, is not known.
     pub waits_for_date: bool,
-    /// When to look again although nothing new was heard, in ms since the epoch.
+    /// When to read the pair again without a new hint, in ms since the epoch.
     pub look_again_at_ms: Option<i64>,
 }
 
@@ -37,20 +37,21 @@ impl Plan {
         self.writes.is_empty()
     }
 
-    /// Notes what a late write overwrote, once.
+    /// Notes, once, that a late write overwrote something newer.
     pub(crate) fn owe(&mut self, link: &Link, late: &Late) {
         if !link.owed.contains(late) {
             self.notes.push(Note::Owed(late.clone()));
         }
     }
 
-    /// A date waits until it can be told to the other side: shown, and looked at once the zone or the format is learnt.
+    /// A date waits until it can be told to the other side: this is shown, and the date is read again once the time
+    /// zone or the format is learnt.
     pub(crate) fn wait_for_date(&mut self, about: &str, why: &str) {
         self.conflicts.push(Conflict { about: about.to_owned(), text: why.to_owned(), is_older: false });
         self.waits_for_date = true;
     }
 
-    /// Asks for another look then; the earliest asked for counts.
+    /// Asks for another pass at that time; the earliest request counts.
     pub fn look_again(&mut self, at_ms: i64) {
         self.look_again_at_ms = Some(self.look_again_at_ms.map_or(at_ms, |known| known.min(at_ms)));
     }
@@ -65,13 +66,13 @@ pub struct Step {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Write {
-    /// Make the internal counterpart.
+    /// Create the internal counterpart.
     CreateTicket { class: String, fields: Vec<FieldWrite> },
     /// Bring fields of the internal ticket up to date.
     UpdateFields { fields: Vec<FieldWrite> },
-    /// Walk one side's ticket to a state, a stimulus at a time.
+    /// Walk one side's ticket to a state, one stimulus at a time.
     WalkStatus { on: Side, wanted: String, walk: Vec<Stimulus> },
-    /// Write a text once more that a stimulus was to carry and that was refused: other words stand in its place.
+    /// Write again a text that was refused with its stimulus: other words stand in its place.
     WriteText { on: Side, code: String, value: String },
     /// Copy an attachment to the other side.
     CopyFile { from: Side, original: u64 },
@@ -79,15 +80,15 @@ pub enum Write {
     RewriteFile { from: Side, original: u64, copy: u64 },
     /// Delete a copy whose original is gone.
     DeleteCopy { from: Side, original: u64, copy: u64 },
-    /// Give the other side new entries of a log, as files.
+    /// Send new entries of a log to the other side, as files.
     SendLog { from: Side, log: LogName, entries: Vec<EntryKey> },
-    /// Send what is not sent yet of a batch that was fixed earlier.
+    /// Send the unsent files of a batch that was fixed earlier.
     SendBatch { from: Side, log: LogName },
-    /// Make the file that carries what a field has no room for, or bring it up to date in place where it stands.
+    /// Create the file for content that does not fit into a field, or update it in place where it stands.
     Enclose { from: Side, kind: FileKind, key: String, copy: Option<u64> },
-    /// Send once more what was set aside of a log, since something before that iTop kept it from it.
+    /// Send again a batch of a log that was set aside, because something in front of that iTop rejected it.
     SendAside { from: Side, log: LogName, key: String },
-    /// Make a document, or bring it up to date in place where it stands.
+    /// Create a document, or update it in place where it stands.
     WriteDocument { kind: DocumentKind, copy: Option<u64> },
 }
 
@@ -108,8 +109,8 @@ impl Write {
         }
     }
 
-    /// The side whose list of files must be known before this is carried out: what it would make may be there
-    /// already. What is rewritten in place answers itself whether it still stands.
+    /// The side whose list of files must be read before this write: the file to be made may be there already. A
+    /// rewrite in place itself shows whether its file still stands.
     pub fn needs_the_files_of(&self) -> Option<Side> {
         match self {
             Write::CopyFile { from, .. }
@@ -134,9 +135,9 @@ impl Write {
 pub struct FieldWrite {
     pub code: String,
     pub value: Value,
-    /// What the source showed: what the external's ancestor becomes once the write is answered.
+    /// The source's value: it becomes the external ancestor once the write is answered.
     pub source: Option<String>,
-    /// The internal value that a person wrote, or may have written, over the bridge's, and that is lost now.
+    /// The internal value that a person wrote, or may have written, over the bridge's, and that is now lost.
     pub lost_edit: Option<Edit>,
 }
 
@@ -164,7 +165,7 @@ pub struct StimulusAttribute {
     pub taken_from: TakenFrom,
 }
 
-/// Where a stimulus attribute's value was found, which decides whether its format must be converted.
+/// Where a stimulus attribute's value was found; this decides whether its format must be converted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TakenFrom {
     /// The other iTop's ticket: text that crosses.
@@ -175,7 +176,7 @@ pub enum TakenFrom {
     Default,
 }
 
-/// Something to remember.
+/// Something for the link to remember.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Note {
     /// Both sides agree on the field as it stands.
@@ -184,8 +185,8 @@ pub enum Note {
         external: String,
         internal: String,
     },
-    /// What was refused of this attribute does not matter any more: the source says what was agreed on again, or what
-    /// was sent in its place is gone.
+    /// The refusal of this attribute no longer matters: the source has the agreed value again, or the text that was
+    /// sent in its place is gone.
     NoLongerRefused {
         on: Side,
         code: String,
@@ -194,7 +195,7 @@ pub enum Note {
         external: String,
         internal: String,
     },
-    /// When iTop says that the ticket of this side was made.
+    /// When iTop says that this side's ticket was created.
     Made {
         of: Side,
         at: String,
@@ -210,49 +211,49 @@ pub enum Note {
         original: u64,
         since_ms: Option<i64>,
     },
-    /// Neither the original nor the copy is left, or the doubt is over without a trace.
+    /// Neither the original nor the copy is left, or an uncertain create left no trace.
     ForgetCopy {
         from: Side,
         original: u64,
     },
-    /// The original was touched but holds what was copied.
+    /// The original was touched, but its content is the one that was copied.
     SameContent {
         from: Side,
         original: u64,
         content: FileContent,
     },
-    /// The external ticket carries this reference now, and an operator has accepted that.
+    /// The external ticket has this reference now, and an operator has accepted that.
     ExternalReference(String),
-    /// These files outside were made for an earlier counterpart, in whose place another stands or is to be made.
+    /// These external files were made for an earlier counterpart that has been, or will be, replaced.
     LeftBehind(Vec<u64>),
-    /// What an operator resumed is as it should be again.
+    /// Whatever an operator resumed is in order again.
     ResumeIsOver,
-    /// The parents that the ticket of this side has, or had when entries came of which it is not yet known whose they are.
+    /// The parents that this side's ticket has, or had when entries of still unknown origin came.
     Parents {
         of: Side,
         are: Vec<ParentKey>,
     },
-    /// The ticket of this side vanished, which halted the pair, and both stand again as they were linked.
+    /// This side's ticket vanished, which halted the pair; both tickets stand again as they were linked.
     ThereAgain(Side),
-    /// The link without what an iTop lost that was restored from a backup.
+    /// The link without what a restored iTop has lost.
     Restored(Box<Link>),
-    /// A write that may have landed late has settled, and was looked at.
+    /// A write that may have landed late has settled, and its effect was checked.
     LateSettled(LateWrite),
-    /// What a late write put in place of something newer: the newer is owed until it is written again.
+    /// A late write replaced something newer, which must be written again.
     Owed(Late),
-    /// What a late write put there is gone, and nobody of the bridge's took it away.
+    /// A late write's value is gone, and not through the bridge.
     NoLongerOwed(Late),
-    /// A person wrote this inside while an earlier update may still land over it.
+    /// A person made this internal edit while an earlier update may still land over it.
     EditAtStake(Edit),
-    /// An update without an answer has overwritten this edit.
+    /// An unanswered update has overwritten this edit.
     EditOverwritten(Edit),
-    /// It has not, or a person has changed the field since.
+    /// This edit was not overwritten, or a person has changed the field since.
     EditStands(Edit),
-    /// Nothing is to be written any more for a part that was held up.
+    /// Nothing more is to be written for a part that was held up.
     NoLongerHeld(Part),
-    /// What a document is to say from now on, or what became of it.
+    /// The new content of a document, or what happened to its file.
     Document(Document),
-    /// What became of a file that carries what a field has no room for.
+    /// The new state of a file for content that does not fit into a field.
     Enclosure(Enclosure),
     Log {
         from: Side,
@@ -261,7 +262,7 @@ pub enum Note {
     },
 }
 
-/// Why a link stopped. Nothing is written until an operator resumes it.
+/// Why a link halted. Nothing is written until an operator resumes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Halt {
     pub kind: HaltKind,
@@ -269,7 +270,7 @@ pub struct Halt {
 }
 
 impl HaltKind {
-    /// The side whose ticket is gone. It may come back: an account may lose its right to see a ticket, and get it again.
+    /// The side whose ticket is gone. It may reappear: an account may lose its right to see a ticket, and regain it.
     pub fn vanished(self) -> Option<Side> {
         match self {
             HaltKind::ExternalVanished => Some(Side::External),
@@ -278,7 +279,7 @@ impl HaltKind {
         }
     }
 
-    /// The internal ticket is gone, or another stands in its place.
+    /// Whether the internal ticket is gone, or another stands in its place.
     pub fn is_of_a_lost_counterpart(self) -> bool {
         matches!(self, HaltKind::InternalVanished | HaltKind::InternalReferenceChanged)
     }
@@ -289,11 +290,11 @@ impl HaltKind {
 pub enum HaltKind {
     ExternalVanished,
     InternalVanished,
-    /// The external ticket's id now carries another reference, or is another ticket's: a restored or cloned iTop.
+    /// The external ticket's id now has another reference, or is another ticket's: a restored or cloned iTop.
     #[serde(alias = "reference_changed")]
     ExternalReferenceChanged,
-    /// The same of the internal ticket.
+    /// The same for the internal ticket.
     InternalReferenceChanged,
-    /// Too many files gone at once.
+    /// Too many files went at once.
     FilesGone,
 }

@@ -1,5 +1,5 @@
-//! What the operator decided: which parts of a ticket cross, and how. One policy a pair of classes
-//! of one external, with every default already looked up.
+//! The operator's decisions: which parts of a ticket cross, and how. There is one policy per pair of classes of one
+//! external, with every default already looked up.
 
 use std::collections::BTreeMap;
 
@@ -17,11 +17,11 @@ pub struct Policy {
     pub server: String,
     /// The external's name in the configuration.
     pub external: String,
-    /// Its name in marks: the one that it had first.
+    /// The external's name in marks: the first one that it had.
     pub name_in_marks: String,
     /// The internal side's name in the configuration.
     pub internal: String,
-    /// Where each iTop's own links lead: none is told to the other.
+    /// Where each iTop's own links lead: neither address is passed on to the other iTop.
     pub external_console: Console,
     pub internal_console: Console,
     /// The class of the internal counterpart.
@@ -32,16 +32,16 @@ pub struct Policy {
     pub fields: Vec<String>,
     pub status_to_internal: StatusToInternal,
     pub status_to_external: StatusToExternal,
-    /// The logs that cross, each with the side that they are read on.
+    /// The logs that cross, each with the side on which it is read.
     pub logs: Vec<(Side, LogName)>,
     pub parent_entries: ParentEntries,
     pub attachment_deletes: AttachmentDeletes,
     /// The internal side's defaults by attribute code, names already replaced by ids.
     pub internal_defaults: BTreeMap<String, String>,
-    /// The external side's own, for the stimuli that drive it.
+    /// The external side's defaults, for the stimuli that move its tickets.
     pub external_defaults: BTreeMap<String, String>,
-    /// The lifecycle of the external class and of its counterpart; `None` where the class has none,
-    /// and then its status does not cross.
+    /// The lifecycles of the external class and of its counterpart; where a class has none (`None`), its status does
+    /// not cross.
     pub external_lifecycle: Option<Lifecycle>,
     pub internal_lifecycle: Option<Lifecycle>,
     pub halt: HaltLimits,
@@ -54,38 +54,38 @@ pub enum StatusToInternal {
     Off,
 }
 
-/// What the external ticket is told of the internal one's status.
+/// How the external ticket is told of the internal status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StatusToExternal {
-    /// One file names each state that was seen; the external's own lifecycle stays its own.
+    /// One file names each state that was seen; the external ticket keeps its own lifecycle.
     Report,
     /// The external ticket is moved by stimuli.
     Apply,
     Off,
 }
 
-/// What becomes of an entry that iTop copied from a parent which is no part of a pair.
+/// How entries that iTop copied from an unpaired parent are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ParentEntries {
-    /// It stays on its side.
+    /// They stay on their side.
     Keep,
-    /// It crosses like any other.
+    /// They cross like any other.
     Send,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttachmentDeletes {
-    /// A copy goes when the side that added the original deletes it.
+    /// A copy is deleted when the side that added the original deletes it.
     Owner,
     Never,
 }
 
-/// How much may be gone at once before it is taken for an accident.
+/// How much may be missing at once before it is taken for an accident.
 #[derive(Debug, Clone, Copy)]
 pub struct HaltLimits {
-    /// Share of what is known, 0 to 1.
+    /// Share of the known items, 0 to 1.
     pub share: f64,
-    /// Fewer than this many never halt.
+    /// Fewer missing than this never cause a halt.
     pub min: usize,
 }
 
@@ -100,21 +100,21 @@ impl HaltLimits {
     }
 }
 
-/// Fewer entries than this gone from a log never halt it.
+/// Fewer missing entries than this never halt a log.
 const LOG_HALT_MIN: usize = 3;
 
 /// How long something must be missing before it counts as deleted.
 #[derive(Debug, Clone, Copy)]
 pub struct Waits {
-    /// A file that is missing while other originals remain.
+    /// For a file that is missing while other originals remain.
     pub file_missing_ms: i64,
-    /// A file that is missing and was the last original: the ticket itself may be about to go, and
-    /// one hook of its deletion may hold it for 125 s.
+    /// For a missing file that was the last original: the ticket itself may be about to go, and one hook of its
+    /// deletion may delay it for 125 s.
     pub last_file_missing_ms: i64,
-    /// An entry that is not in a parent's log after this, while no other child got the same, is the ticket's own: iTop
+    /// After this, an entry that no parent's log has, while no other child got the same, is the ticket's own: iTop
     /// saves the children, one after the other and each with its hooks, before the parent.
     pub parent_ms: i64,
-    /// Between two looks for a file whose create was never answered.
+    /// Between two checks for a file whose create was never answered.
     pub doubt_look_ms: i64,
 }
 
@@ -139,12 +139,12 @@ impl Policy {
         TicketMark { server, external, class: link.external.class.clone(), ticket: link.external.id }
     }
 
-    /// When iTop says that this ticket was made, where it was read.
+    /// When iTop says that this ticket was created, where that was read.
     pub fn made<'a>(&self, side: Side, ticket: &'a Ticket) -> Option<&'a str> {
         ticket.filled(self.lifecycle(side)?.made_attribute()?)
     }
 
-    /// A field whose value is HTML in every iTop's data model. Of the others a value tells.
+    /// Whether the field is HTML in every iTop's data model. For other fields the value shows it.
     pub fn is_html(code: &str) -> bool {
         code == "description"
     }

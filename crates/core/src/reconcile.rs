@@ -1,8 +1,8 @@
 //! The decision. Each comment "here …" states what is known at that point.
 //!
-//! Guarantees: total (any input gives a plan); idempotent (the state that a plan leads to gives a plan
-//! that writes nothing); the bridge never overwrites a person's internal edit unless the same field
-//! changed outside, and never deletes what it did not make.
+//! Guarantees: total (any input gives a plan); idempotent (the state that a plan leads to gives a plan that writes
+//! nothing); the bridge never overwrites a person's internal edit unless the same external field changed, and never
+//! deletes a file that it did not make.
 
 mod adopt;
 mod documents;
@@ -28,7 +28,7 @@ use crate::plan::{Halt, HaltKind, Note, Plan, Write};
 use crate::policy::Policy;
 use crate::ticket::{File, Side, Sight, Ticket};
 
-/// What must be written so that both sides agree with the policy again.
+/// The writes that bring both sides into agreement with the policy again.
 pub fn reconcile(policy: &Policy, link: &Link, external: &Sight, internal: &Sight) -> Plan {
     if let Some(halt) = &link.halt {
         if let Some(side) = halt.kind.vanished().filter(|_| both_are_there(policy, link, external, internal)) {
@@ -42,7 +42,8 @@ pub fn reconcile(policy: &Policy, link: &Link, external: &Sight, internal: &Sigh
         Sight::Unborn => return Plan { conflicts: link.conflicts.clone(), ..Plan::default() },
     };
     if let Some(text) = is_another(policy, link, Side::External, external) {
-        // One of another name an operator takes for the same ticket; not one of the same name, made later.
+        // Resuming accepts a ticket with another reference as the same one, but not one with the same reference
+        // created later.
         if link.resumed && external.reference != link.external.reference {
             return with_the_reference_of(external, policy, link, internal);
         }
@@ -52,7 +53,7 @@ pub fn reconcile(policy: &Policy, link: &Link, external: &Sight, internal: &Sigh
         return anew(from_ms, policy, link, external, internal);
     }
     if link.internal.is_none() {
-        // Here the external ticket stands and nothing was ever made for it.
+        // Here the external ticket exists and nothing was ever made for it.
         if link.waits(&Part::Creation, "", external.read_at_ms) {
             return Plan::default();
         }
@@ -66,14 +67,14 @@ pub fn reconcile(policy: &Policy, link: &Link, external: &Sight, internal: &Sigh
     if let Some(text) = is_another(policy, link, Side::Internal, internal) {
         return halted(link, HaltKind::InternalReferenceChanged, text);
     }
-    // Here both tickets stand and are the ones that were linked.
+    // Here both tickets exist and are the ones that were linked.
     if !link.restored.is_empty() {
         return restored::plan(policy, link, external, internal);
     }
     both_stand(policy, link, external, internal)
 }
 
-/// Whether each ticket of the pair stands and is the one that was linked, beyond doubt.
+/// Whether each ticket of the pair exists and is the one that was linked, beyond doubt.
 fn both_are_there(policy: &Policy, link: &Link, external: &Sight, internal: &Sight) -> bool {
     let is_there = |side: Side| match side.source_and_target(external, internal).0 {
         Sight::Here(ticket) => is_surely_the_same(policy, link, side, ticket),
@@ -93,8 +94,8 @@ fn with_the_ticket_that_vanished(side: Side, policy: &Policy, link: &Link, exter
     plan
 }
 
-/// An operator has accepted that the external ticket carries another reference: the pair goes on with
-/// it. Nothing else is accepted by that, so what is wrong besides halts again.
+/// An operator has accepted the external ticket's new reference: the pair goes on with it. Nothing else is accepted
+/// by that, so anything else that is wrong halts again.
 fn with_the_reference_of(external: &Ticket, policy: &Policy, link: &Link, internal: &Sight) -> Plan {
     let note = Note::ExternalReference(external.reference.clone());
     let mut link = link.clone();
@@ -104,9 +105,9 @@ fn with_the_reference_of(external: &Ticket, policy: &Policy, link: &Link, intern
     plan
 }
 
-/// Another counterpart in place of one that is gone. What was sent for the old one lands first: whatever bears
-/// the pair's marks outside by then is the old one's, since nothing was made for the new one before. But for the
-/// report, of which there is one a pair.
+/// Replaces a counterpart that is gone. Calls for the old one settle first: external files that bear the pair's marks
+/// by then were made for it, since nothing was made for the new one before. The report is an exception: there is one
+/// per pair.
 fn anew(from_ms: i64, policy: &Policy, link: &Link, external: &Ticket, internal: &Sight) -> Plan {
     if !files::has_settled(external, from_ms) {
         let mut plan = Plan { conflicts: link.conflicts.clone(), ..Plan::default() };
@@ -145,7 +146,7 @@ fn both_stand(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket
         Some(gone) if !link.resumed => {
             return Plan { halt: Some(gone.halt(link)), conflicts: link.conflicts.clone(), ..Plan::default() };
         }
-        // Once these are deleted, as an operator wants it, the next accident is to halt again.
+        // Once these are deleted, as an operator wants it, the next accident must halt again.
         Some(_) => plan.look_again(external.read_at_ms),
         None if link.resumed && gone.is_empty() => plan.notes.push(Note::ResumeIsOver),
         None => {}
@@ -153,8 +154,7 @@ fn both_stand(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket
     plan
 }
 
-/// A late write that has settled was looked at above and is forgotten; the others are looked at again
-/// when they settle.
+/// A late write that has settled was judged above and is forgotten; the others are judged when they settle.
 fn settle_late_writes(link: &Link, external: &Ticket, internal: &Ticket, plan: &mut Plan) {
     for late in &link.late {
         let read_at_ms = if is_outside(late) { external.read_at_ms } else { internal.read_at_ms };
@@ -163,7 +163,7 @@ fn settle_late_writes(link: &Link, external: &Ticket, internal: &Ticket, plan: &
         } else if files::can_judge(link, late, external, internal) {
             plan.notes.push(Note::LateSettled(late.clone()));
         } else if matches!(late.what, Late::File { .. }) {
-            // The files were not listed, or the copy's contents not read: the next look has them.
+            // The files were not listed, or the copy's contents not read: the next pass reads them.
             plan.look_again(read_at_ms);
         }
     }
@@ -205,8 +205,8 @@ impl FilesGone {
     }
 }
 
-/// A ticket is gone, or another stands in its place. An operator who resumed the link nevertheless has
-/// accepted that: then the pair is over.
+/// A ticket is gone, or another stands in its place. If an operator resumed the link nevertheless, that is accepted,
+/// and the pair ends.
 fn halted(link: &Link, kind: HaltKind, text: String) -> Plan {
     let halt = Some(Halt { kind, text });
     let (halt, end) = if link.resumed { (None, halt) } else { (halt, None) };

@@ -1,5 +1,5 @@
-//! What `Debug` shows of what iTop holds. Whoever has the secret of an inline image can load it without a
-//! log-in: so no secret is shown, neither one that is kept by itself nor one in the address of a picture.
+//! The `Debug` output of iTop's data. The secret of an inline image loads it without a log-in, so no secret is shown,
+//! neither one stored by itself nor one in an image's address.
 
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Formatter, Result};
@@ -83,9 +83,9 @@ fn shown(fields: &BTreeMap<String, String>) -> BTreeMap<&str, String> {
     fields.iter().map(|(code, text)| (code.as_str(), without_secrets(text))).collect()
 }
 
-/// A picture's tag as iTop writes it holds its secret twice: in an attribute and in the address
-/// (`…download_inlineimage&id=5&s=SECRET`, with `&amp;` where it is escaped; 3.1.2 and 3.2.0). What stands
-/// between a `<` and the last `>` before the next is left out where it holds one.
+/// An image's tag as iTop writes it holds its secret twice: in an attribute and in the address
+/// (`…download_inlineimage&id=5&s=SECRET`, with `&amp;` where it is escaped; 3.1.2 and 3.2.0). A piece from a `<` to
+/// the last `>` before the next `<` is left out if it holds one.
 fn without_secrets(text: &str) -> String {
     let mut pieces = text.split('<');
     let mut out = pieces.next().unwrap_or_default().to_owned();

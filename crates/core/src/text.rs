@@ -11,14 +11,14 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Whether a value that iTop answered is markup: it begins with a tag. What iTop stores in an HTML attribute always
-/// does (3.1.2 and 3.2.0 put a paragraph around bare words). A plain text may begin so too.
+/// Whether a value that iTop answered begins with a tag. The value of an HTML attribute always does (3.1.2 and 3.2.0
+/// put a paragraph around bare words); a plain text may do so too.
 pub fn begins_with_tag(value: &str) -> bool {
     let mut characters = value.trim_start().chars();
     characters.next() == Some('<') && characters.next().is_some_and(|next| next.is_ascii_alphabetic() || next == '/')
 }
 
-/// The tags that iTop's sanitiser keeps, of whatever version (3.1.2 and 3.2.0); any other goes.
+/// The tags that iTop's sanitiser keeps in any version (3.1.2 and 3.2.0); all others are removed.
 const TAGS: [&str; 54] = [
     "a",
     "b",
@@ -76,8 +76,8 @@ const TAGS: [&str; 54] = [
     "h6",
 ];
 
-/// Whether iTop can have answered this of an HTML attribute: it begins with a tag, and as iTop sanitises all HTML, each
-/// `<` in it begins a tag of those that are kept, and each `&` between them an entity. A plain text may be such too.
+/// Whether the value can be iTop's answer for an HTML attribute: it begins with a tag and, as iTop sanitises all
+/// HTML, each `<` begins a kept tag, and each `&` between tags an entity. A plain text may look the same.
 pub fn could_be_html(value: &str) -> bool {
     if !begins_with_tag(value) {
         return false;
@@ -91,7 +91,7 @@ pub fn could_be_html(value: &str) -> bool {
     only_entities(rest)
 }
 
-/// The length of the tag at the beginning, if it is one that iTop keeps.
+/// The length of the tag at the beginning, if iTop keeps that tag.
 fn kept_tag(text: &str) -> Option<usize> {
     let name = text[1..].strip_prefix('/').unwrap_or(&text[1..]);
     let start = text.len() - name.len();
@@ -122,14 +122,14 @@ fn only_entities(text: &str) -> bool {
     })
 }
 
-/// What stands before a file's name in the words that stand in a picture's place.
+/// The words before the file's name in the text that replaces an image.
 pub const SEE_THE_FILE: &str = ": see the file \"";
 
-/// How the last line of a text that was cut begins; the name of the file that has all of it follows.
+/// The beginning of the last line of a cut text; the name of the file with the whole text follows.
 pub const CUT_HERE: &str = "[cut here: the whole text is in the file \"";
 
-/// Two HTML values are equal when they differ only in repeated `amp;` after `&`: iTop 3.1 on PHP 8.2
-/// escapes once more at every save (seen on 3.1.2), whoever saves whatever field.
+/// Two HTML values are equal when they differ only in repeated `amp;` after `&`: iTop 3.1 on PHP 8.2 escapes once
+/// more at every save (seen on 3.1.2), whoever saves and whichever field.
 pub fn same_html(a: &str, b: &str) -> bool {
     a == b || unescaped_amps(a) == unescaped_amps(b)
 }
@@ -148,19 +148,19 @@ pub(crate) fn unescaped_amps(html: &str) -> String {
     out
 }
 
-/// Whether two HTML values say the same words, whatever markup an iTop's sanitising took away.
+/// Whether two HTML values have the same words, whatever markup iTop's sanitising removed.
 pub fn same_words(a: &str, b: &str) -> bool {
     words(a) == words(b)
 }
 
-/// Whether two values say the same words, each in the form that its own iTop holds: HTML or plain text.
+/// Whether two values have the same words, each in its own iTop's form: HTML or plain text.
 pub fn same_words_in_any_form(a: &str, b: &str) -> bool {
     let solid = |value: &str| shown(value).split_whitespace().collect::<String>();
     solid(a) == solid(b)
 }
 
-/// Whether two log entries say the same words, whatever their markup and spaces. Two that say nothing but with
-/// pictures do not: nobody could tell which pictures.
+/// Whether two log entries have the same words, whatever their markup and spaces. Two entries without words do not:
+/// nobody could tell which images they show.
 pub(crate) fn says_the_same_beside_pictures(a: &str, b: &str) -> bool {
     let entities = [("&#039;", "'"), ("&apos;", "'")];
     let solid = |html: &str| {
@@ -172,7 +172,7 @@ pub(crate) fn says_the_same_beside_pictures(a: &str, b: &str) -> bool {
     a == b && !a.is_empty()
 }
 
-/// What a value shows, HTML or plain text, without its markup.
+/// The visible text of a value, HTML or plain, without markup.
 pub(crate) fn shown(value: &str) -> String {
     if !could_be_html(value) {
         return value.to_owned();
@@ -185,8 +185,8 @@ fn decoded(text: &str) -> String {
     entities.into_iter().fold(text.to_owned(), |text, (entity, character)| text.replace(entity, character))
 }
 
-/// Whether the target says as much of the source as it has room for: words that name a file stand for a picture, or for
-/// the rest of the text.
+/// Whether the target says as much of the source as fits: words that name a file stand for an image, or for the rest
+/// of the text.
 pub fn says_what_fits(source: &str, target: &str) -> bool {
     let solid = |text: &str| text.split_whitespace().collect::<String>();
     let (source, mut target) = (words(source), words(target));

@@ -13,7 +13,7 @@ use crate::parents::{Family, ParentKey};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
-    /// The customer's iTop, where bridged tickets are born.
+    /// The customer's iTop, where bridged tickets originate.
     External,
     /// The service provider's iTop.
     Internal,
@@ -22,7 +22,7 @@ pub enum Side {
 impl Side {
     pub const BOTH: [Side; 2] = [Side::External, Side::Internal];
 
-    /// What is read on this side and what is written on the other, in this order.
+    /// The values of this side (the source) and of the other (the target), in this order.
     pub fn source_and_target<T>(self, external: T, internal: T) -> (T, T) {
         match self {
             Side::External => (external, internal),
@@ -37,7 +37,7 @@ impl Side {
         }
     }
 
-    /// As people say it of this side.
+    /// The side's name in texts for people.
     pub fn place(self) -> &'static str {
         match self {
             Side::External => "outside",
@@ -45,7 +45,7 @@ impl Side {
         }
     }
 
-    /// The word that stands in marks and in messages.
+    /// The side's name in marks and messages.
     pub fn word(self) -> &'static str {
         match self {
             Side::External => "external",
@@ -54,18 +54,18 @@ impl Side {
     }
 }
 
-/// What one side shows of a ticket.
+/// One side's view of a ticket.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(clippy::large_enum_variant, reason = "nearly every sight is of a ticket that is here")]
 pub enum Sight {
     Here(Ticket),
     /// The side answered, and the ticket is not there.
     Gone,
-    /// The ticket was never made on this side.
+    /// The ticket was never created on this side.
     Unborn,
 }
 
-/// A ticket as it was read, with the attributes that were asked for.
+/// A ticket as it was read, with the requested attributes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ticket {
     pub class: String,
@@ -73,19 +73,17 @@ pub struct Ticket {
     /// iTop's own reference, such as `R-000123`.
     pub reference: String,
     pub status: String,
-    /// Attribute code to value as iTop answered it. A code that is absent was not read, or the class
-    /// does not have it.
+    /// Attribute code to value as iTop answered it. An absent code was not read, or the class does not have it.
     pub attributes: BTreeMap<String, String>,
-    /// What those of its dates that cross are on the other server's clock. A date that is not named here crosses as
-    /// it stands.
+    /// The crossing dates, converted to the other server's clock. A date that is not named here crosses unchanged.
     pub abroad: BTreeMap<String, Abroad>,
     /// The ticket's attachments; `None` when this read did not list them.
     pub files: Option<Vec<File>>,
-    /// Its case logs, oldest entry first; a log that is absent was not read.
+    /// Its case logs, oldest entry first; an absent log was not read.
     pub logs: BTreeMap<LogName, Vec<Entry>>,
-    /// The tickets that it names as its parents, from which iTop copies entries into its logs.
+    /// The tickets that it names as its parents, from whose logs iTop copies entries into its own.
     pub parents: Vec<ParentKey>,
-    /// These and their parents; `None` when they were not read.
+    /// Its parents and theirs; `None` when they were not read.
     pub family: Option<Box<Family>>,
     /// When the read was made, in ms since the epoch.
     pub read_at_ms: i64,
@@ -96,15 +94,15 @@ impl Ticket {
         TicketKey { class: self.class.clone(), id: self.id, reference: self.reference.clone() }
     }
 
-    /// The attribute's value where it was read and is not empty. iTop writes an unset external key
-    /// as `"0"`, an unset date as `""`.
+    /// The attribute's value where it was read and is not empty. iTop writes an unset external key as `"0"`, an unset
+    /// date as `""`.
     pub fn filled(&self, code: &str) -> Option<&str> {
         let value = self.attributes.get(code)?.as_str();
         let empty = value.is_empty() || (is_external_key(code) && value == "0");
         (!empty).then_some(value)
     }
 
-    /// What this date is on the other server's clock, where it is one that is known there.
+    /// The date on the other server's clock, where it is converted and known.
     pub fn abroad_at(&self, code: &str) -> Option<&str> {
         match self.abroad.get(code)? {
             Abroad::At(there) => Some(there),
@@ -112,7 +110,7 @@ impl Ticket {
         }
     }
 
-    /// Why nobody can tell what this date is there.
+    /// Why the date on the other server's clock is unknown.
     pub fn unknown_abroad(&self, code: &str) -> Option<&str> {
         match self.abroad.get(code)? {
             Abroad::At(_) => None,
@@ -121,33 +119,33 @@ impl Ticket {
     }
 }
 
-/// The same instant on the other server's clock. iTop prints and takes local times without a zone.
+/// A date on the other server's clock. iTop prints and takes local times without a time zone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Abroad {
     At(String),
-    /// Nobody can tell: the zone of one of the servers is not known, for the reason given. Such a date waits.
+    /// The time zone of one of the servers is not known, for the reason given. Such a date waits.
     Unknown(String),
 }
 
-/// An external key (`team_id`, `agent_id`, …) names a person, a team, an organisation or a service,
-/// and none of these crosses from one iTop to the other.
+/// An external key (`team_id`, `agent_id`, …) names a person, a team, an organisation or a service, and none of these
+/// crosses from one iTop to the other.
 pub fn is_external_key(code: &str) -> bool {
     code.ends_with("_id")
 }
 
-/// An attachment as a listing shows it; its content only where it was read too.
+/// An attachment as a listing shows it; its content only if that was read too.
 #[derive(Debug, Clone, PartialEq)]
 pub struct File {
     pub id: u64,
     pub made_by: MadeBy,
     pub content: Option<FileContent>,
-    /// A hint has just named it, and it was copied before: iTop announces a deletion before it happens, so
-    /// it may be about to go.
+    /// A hint has just named it, and it was copied before: iTop announces a deletion before it happens, so the file
+    /// may be about to go.
     pub announced: bool,
 }
 
 impl File {
-    /// The mark that this bridge gave it, for this very pair.
+    /// The mark that this bridge gave it for this pair.
     pub fn mark(&self) -> Option<&FileMark> {
         match &self.made_by {
             MadeBy::ThisPair(mark) => Some(mark),
@@ -155,23 +153,23 @@ impl File {
         }
     }
 
-    /// A person's file: what a bridge made, this or another, is nobody's original and crosses no further.
+    /// A person's file. A file made by a bridge, this or another, is no original and crosses no further.
     pub fn is_original(&self) -> bool {
         self.made_by == MadeBy::Person
     }
 }
 
-/// Who made an attachment, by its `temp_id`.
+/// The maker of an attachment, by its `temp_id`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MadeBy {
     Person,
-    /// This bridge, for this very pair.
+    /// This bridge, for this pair.
     ThisPair(FileMark),
-    /// Another bridge, or this one for another pair: not ours to touch.
+    /// Another bridge, or this one for another pair: not to be touched.
     OtherPair,
 }
 
-/// What tells one content of an attachment from another: never the data itself.
+/// Identifies one content of an attachment, without the data itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileContent {
     /// A hash of the data.

@@ -1,9 +1,9 @@
-//! What must not be told of one iTop in the other: links to its objects, and the address of its console.
+//! Keeps from the other iTop what concerns only one: links to its objects, and the address of its console.
 //!
-//! iTop makes a link of `[[Class:id]]`, `[[Class:name]]` and `[[Class:id|label]]` in any text when it *shows* it, and
-//! each iTop looks the object up among its own. In the other iTop such a link leads to another object, or names a
-//! ticket that is nobody's business there. So a link crosses as its words, and an address of the console as words that
-//! say what stood there. A reference that a person wrote as plain words stays word for word.
+//! iTop makes a link of `[[Class:id]]`, `[[Class:name]]` and `[[Class:id|label]]` in any text when it *shows* the
+//! text, and each iTop looks the object up among its own. In the other iTop such a link leads to another object, or
+//! names a ticket that does not concern its people. So a link crosses as its words, and a console address as words
+//! that describe it. A reference that a person wrote as plain words stays word for word.
 
 use std::ops::Range;
 
@@ -15,18 +15,18 @@ const THIS_TICKET: &str = "this ticket";
 const CONSOLE: &str = "(link into the other iTop)";
 const RESOLVED_WITH_PARENT: &str = "Automatically resolved with its parent";
 
-/// Where a text comes from and where it goes.
+/// The source and the destination of a text.
 #[derive(Debug, Clone, Copy)]
 pub struct Journey<'a> {
-    /// The iTop that the text was written in.
+    /// The iTop in which the text was written.
     pub from: &'a Console,
-    /// The iTop that it is written into: a link into that one is as good there.
+    /// The iTop into which it is written: links into this one stay valid.
     pub to: &'a Console,
     /// The ticket that the text belongs to.
     pub ticket: &'a TicketKey,
 }
 
-/// A place in a text, and the words that stand there in the other iTop.
+/// A range of a text, and the words that replace it in the other iTop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replacement {
     /// In bytes.
@@ -35,7 +35,7 @@ pub struct Replacement {
 }
 
 impl Journey<'_> {
-    /// A plain text as it may be told.
+    /// A plain text with links and console addresses replaced by words, and without secrets of images.
     pub fn words_of(&self, text: &str) -> String {
         let told = self.without_links(text);
         let secrets = picture_secrets(&told).into_iter().map(|at| Replacement { at, words: String::new() });
@@ -43,7 +43,7 @@ impl Journey<'_> {
     }
 
     fn without_links(&self, text: &str) -> String {
-        // Words that come in the place of a link may complete another one.
+        // Words that replace a link may complete another one.
         const MOST_ROUNDS: usize = 8;
         if resolved_with_parent(text) {
             return RESOLVED_WITH_PARENT.to_owned();
@@ -59,7 +59,7 @@ impl Journey<'_> {
         without_brackets(&told)
     }
 
-    /// What of the text is replaced, in order.
+    /// The replacements for the text, in order.
     pub fn replacements(&self, text: &str) -> Vec<Replacement> {
         let links = links(text);
         let words = links.iter().map(|link| Replacement { at: link.at.clone(), words: self.words_of_link(link) });
@@ -78,7 +78,7 @@ impl Journey<'_> {
         all
     }
 
-    /// The words of a link in HTML that leads into the console, or of a mention: its own, unless they name a ticket.
+    /// The words of an HTML link into the console, or of a mention: its own, unless they name another ticket.
     pub fn words_of_anchor<'w>(&self, words: &'w str) -> &'w str {
         let is_own = words.trim() == self.ticket.reference;
         if is_own || !(names_a_ticket(words) || ends_in_a_number(words)) { words } else { OTHER_TICKET }
@@ -105,9 +105,8 @@ impl Journey<'_> {
         format!("{}:{}", link.class, link.name)
     }
 
-    /// Whether the address leads into the console of the iTop that the text comes from, by its own address or by the
-    /// paths of any console: iTop writes links with an address of its own, which need not be the one that the bridge
-    /// knows it by.
+    /// Whether the address leads into the console of the source iTop, judged by its known addresses or by the paths
+    /// of any console: iTop writes links with an address of its own, which need not be the one that the bridge uses.
     pub fn leads_into_console(&self, address: &str) -> bool {
         let address = plainly(address);
         if self.from.holds(&address) {
@@ -118,13 +117,13 @@ impl Journey<'_> {
     }
 }
 
-/// The addresses of an iTop: the one by which it is configured, and those that it calls its own.
+/// The addresses of an iTop: the configured one, and those that it uses for itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Console {
     roots: Vec<Root>,
 }
 
-/// As far as it tells one from another: in lower case, without scheme, account and default port.
+/// An address reduced for comparison: in lower case, without scheme, account and default port.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Root {
     host: String,
@@ -133,14 +132,14 @@ struct Root {
 }
 
 impl Console {
-    /// An iTop calls itself by so many names.
+    /// The most addresses kept for one iTop.
     const MOST_ROOTS: usize = 4;
 
     pub fn at(url: &str) -> Console {
         Console { roots: vec![Root::at(url)] }
     }
 
-    /// It calls itself so too, by an address that is not the other's. Answers whether that is news.
+    /// Adds an address that the iTop uses for itself, unless it is the other's. Returns whether it is new.
     pub fn is_also_at(&mut self, url: &str, other: &Console) -> bool {
         let root = Root::at(url);
         let is_new = !root.host.is_empty()
@@ -153,7 +152,7 @@ impl Console {
         is_new
     }
 
-    /// Whether it stands anywhere in the address: a link may be wrapped in another one.
+    /// Whether one of the roots occurs anywhere in the address: a link may be wrapped in another one.
     fn holds(&self, address: &str) -> bool {
         address.match_indices("//").any(|(at, _)| self.begins(without_account(&address[at + 2..])))
     }
@@ -179,7 +178,7 @@ impl Root {
     }
 }
 
-/// In lower case, without what a browser skips, and with escapes undone: `%2F` and `&amp;`.
+/// In lower case, without characters that a browser skips, and with escapes undone: `%2F` and `&amp;`.
 fn plainly(address: &str) -> String {
     let mut plain: String = address.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect();
     plain = plain.replace('\\', "/");
@@ -229,7 +228,7 @@ fn end_of_host(rest: &str) -> usize {
     rest.find(['/', '?', '#', '&']).unwrap_or(rest.len())
 }
 
-/// A path as a server reads it: `//` and `/./` are one slash, and `/x/../` is none of `x`.
+/// A path as a server reads it: `//` and `/./` are one slash, and `/x/../` drops `x`.
 fn without_detours(path: &str) -> String {
     let (path, query) = path.split_at(path.find(['?', '#']).unwrap_or(path.len()));
     let mut parts: Vec<&str> = Vec::new();
@@ -247,7 +246,7 @@ fn without_detours(path: &str) -> String {
     parts.join("/") + query
 }
 
-/// The pages of iTop's console, of its portal, and of what it serves to machines (3.1.2 and 3.2.0).
+/// The pages of iTop's console, of its portal, and of its interfaces for machines (3.1.2 and 3.2.0).
 const PAGES: [&str; 29] = [
     "pages/ui.php",
     "pages/exec.php",
@@ -290,8 +289,8 @@ fn has_console_path(address: &str) -> bool {
     PAGES.iter().any(|page| stands_apart(page)) || is_relative.iter().any(|start| address.starts_with(start))
 }
 
-/// Whether it asks for what only a console answers: iTop's own root leads there too, and a password of iTop's API is
-/// nobody's to know.
+/// Whether the query is one that only a console answers (iTop's own root leads there too), or holds a credential of
+/// iTop's API, which must not be passed on.
 fn asks_a_console(address: &str) -> bool {
     let Some((page, query)) = address.split_once('?') else { return false };
     let asks = |name: &str| query.split('&').any(|pair| pair.starts_with(name));
@@ -302,13 +301,13 @@ fn asks_a_console(address: &str) -> bool {
         || asks("auth_token=")
 }
 
-/// Where an address of the console ends that was broken at the end of a line: what follows goes on with its query.
+/// The end of a console address that was broken at the end of a line: the next word continues its query.
 fn end_of_broken(text: &str, end: usize) -> usize {
     const NAMES: [&str; 8] = ["operation=", "class=", "id=", "c[", "exec_", "auth_", "s=", "format="];
     let mut end = end;
     loop {
         let rest = &text[end..];
-        // What may end a sentence was left out of the address.
+        // Punctuation that may end a sentence was left out of the address.
         let trimmed = rest.trim_start_matches('?');
         let tail = trimmed.trim_start();
         let space = &trimmed[..trimmed.len() - tail.len()];
@@ -316,7 +315,7 @@ fn end_of_broken(text: &str, end: usize) -> usize {
         let word = &tail[..length];
         let lower = word.trim_start_matches(['?', '&']).to_ascii_lowercase();
         let is_of_a_query = NAMES.iter().any(|name| lower.starts_with(name)) || lower.contains("&id=");
-        // With a path it is an address of its own.
+        // A word with a path is an address of its own.
         if space.is_empty() || space.contains("\n\n") || lower.contains('/') || !is_of_a_query {
             return end;
         }
@@ -334,9 +333,9 @@ struct Link<'t> {
     label: Option<&'t str>,
 }
 
-/// iTop's pattern is `\[\[(.+):(.+)(\|(.+))?\]\]`, each part as short as it can be, within one line; of what it finds
-/// only that is a link whose class there is (3.1.2 and 3.2.0). Which classes another iTop has, and what it calls
-/// them in its language, is not known here: what could not be a name is none.
+/// iTop's pattern is `\[\[(.+):(.+)(\|(.+))?\]\]`, each part as short as possible, within one line; a match is a link
+/// only if its class exists (3.1.2 and 3.2.0). The other iTop's classes, and their names in its language, are not
+/// known here: only text that could not be a class name is excluded.
 fn links(text: &str) -> Vec<Link<'_>> {
     let mut links = Vec::new();
     let mut line_starts = 0;
@@ -349,7 +348,7 @@ fn links(text: &str) -> Vec<Link<'_>> {
     links
 }
 
-/// Those of a part of a line that ends with a link's last brackets, if it holds any.
+/// The links in a part of a line that ends with a link's last brackets, if there are any.
 fn links_until(text: &str, mut from: usize, end: usize) -> Vec<Link<'_>> {
     let text = &text[..end];
     let mut links = Vec::new();
@@ -389,8 +388,7 @@ fn could_be_class(class: &str) -> bool {
         && class.chars().all(|c| c.is_alphanumeric() || c.is_whitespace() || "_-'’./()&".contains(c))
 }
 
-/// By the classes of iTop's own model, whatever they are called in front and behind; in other languages a name must
-/// tell.
+/// Judged by the classes of iTop's own model, with any prefix or suffix; in other languages the name must show it.
 fn is_ticket_class(class: &str) -> bool {
     const WORDS: [&str; 7] = ["request", "incident", "problem", "change", "ticket", "workorder", "knownerror"];
     let class = squeezed(class);
@@ -401,7 +399,7 @@ fn squeezed(words: &str) -> String {
     words.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// Whether a word of it reads as a ticket's reference: `R-000009`, `INC-2024-0001`, `INC0001234`, `#12`.
+/// Whether a word looks like a ticket's reference: `R-000009`, `INC-2024-0001`, `INC0001234`, `#12`.
 pub fn names_a_ticket(words: &str) -> bool {
     let mut found = words.split(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_' | '#')));
     found.any(|word| {
@@ -413,13 +411,13 @@ pub fn names_a_ticket(words: &str) -> bool {
     })
 }
 
-/// The same of what stands for a ticket anyway, whatever its references look like.
+/// A laxer check for texts that stand for a ticket anyway, whatever its references look like.
 fn ends_in_a_number(words: &str) -> bool {
     words.split_whitespace().any(|word| word.bytes().rev().take_while(u8::is_ascii_digit).count() >= 3)
 }
 
-/// How iTop begins and ends the solution of a ticket that it resolves with its parent, around a link to that parent:
-/// by its dictionaries, and as older models have it written in (3.1.2 and 3.2.0).
+/// The beginning and end of the solution that iTop gives a ticket resolved with its parent, around a link to that
+/// parent: from its dictionaries, and as hard-coded in older models (3.1.2 and 3.2.0).
 const RESOLVED_FROM: [(&str, &str); 16] = [
     ("Automatically resolved from", ""),
     ("Automatically resolved by incident:", ""),
@@ -439,7 +437,7 @@ const RESOLVED_FROM: [(&str, &str); 16] = [
     ("由", "自动解决"),
 ];
 
-/// Whether the text is iTop's own sentence about a parent that was resolved, and nothing else.
+/// Whether the text is iTop's own sentence about a resolved parent, and nothing else.
 pub fn resolved_with_parent(text: &str) -> bool {
     let text = text.trim();
     RESOLVED_FROM.iter().any(|(before, after)| {
@@ -453,7 +451,7 @@ pub fn resolved_with_parent(text: &str) -> bool {
     })
 }
 
-/// Where something may be an address: a word of its own, or from the scheme in it on.
+/// The ranges that may be an address: a whole word, or its part from a scheme on.
 fn addresses(text: &str) -> Vec<Range<usize>> {
     let ends_word =
         |c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"' | '`' | '«' | '»' | '“' | '”' | '„' | '[' | ']');
@@ -476,7 +474,7 @@ fn addresses(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// The length of `[menu]`, where a query goes on with a value after it: `?c[menu]=Overview` (a console's own links).
+/// The length of `[menu]` where a query continues after it: `?c[menu]=Overview` (a console's own links).
 fn index_of_a_parameter(text: &str) -> Option<usize> {
     let name = text.strip_prefix('[')?;
     let end = name.find(|character: char| !character.is_ascii_alphanumeric() && character != '_')?;
@@ -484,7 +482,7 @@ fn index_of_a_parameter(text: &str) -> Option<usize> {
     (name[end..].starts_with("]=") || name[end..].starts_with("][")).then_some(length)
 }
 
-/// The secrets of pictures whose tags stand in a plain text: whoever has one can load the picture without a log-in.
+/// The secrets of images whose tags stand in a plain text: a secret loads the image without a log-in.
 fn picture_secrets(text: &str) -> Vec<Range<usize>> {
     const NAME: &str = "data-img-secret=";
     let lower = text.to_ascii_lowercase();
@@ -524,7 +522,7 @@ fn replaced(text: &str, replacements: &[Replacement]) -> String {
     out
 }
 
-/// What never comes to rest: no bracket stands beside another any more.
+/// For a text that never settles: separates brackets that stand together.
 fn without_brackets(text: &str) -> String {
     let mut out = text.to_owned();
     while out.contains("[[") {

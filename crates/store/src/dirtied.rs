@@ -1,5 +1,5 @@
-//! Wakes whoever waits for something to be marked dirty, in the order in which they began to wait: a channel of the
-//! runtime's wakes several in a random order, and then a seed would not give the same run twice.
+//! Wakes the tasks that wait for a dirty mark, in the order in which they began to wait: tokio's channels wake
+//! several in a random order, so that a seed would not give the same run twice.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,7 @@ struct Shared {
     changed: Notify,
 }
 
-/// What marks.
+/// The marking end.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Dirtying(Arc<Shared>);
 
@@ -27,7 +27,7 @@ impl Dirtying {
     }
 }
 
-/// What waits. A mark between two waits is not lost.
+/// The waiting end. A mark between two waits is not lost.
 #[derive(Debug)]
 pub struct Dirtied {
     shared: Arc<Shared>,
@@ -39,7 +39,7 @@ impl Dirtied {
         self.shared.count.load(Ordering::SeqCst) != self.seen
     }
 
-    /// May be dropped wherever it stands.
+    /// Safe to drop at any await point.
     pub async fn changed(&mut self) {
         loop {
             let notified = self.shared.changed.notified();

@@ -1,4 +1,4 @@
-//! Where the store's verbs run: on one writer thread, or inline.
+//! Runs the store's verbs: on one writer thread, or inline.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,18 +7,18 @@ use tokio::sync::{mpsc, oneshot};
 use super::dirtied::{Dirtied, Dirtying};
 use super::{DirtyMark, MAX_ROWS, Marked, Result, Store, StoreError};
 
-/// How many webhooks may wait for the writer. At a few thousand hints a second this is far more than
-/// can be answered within their second, so beyond it the honest answer is 503.
+/// How many webhooks may wait for the writer. At a few thousand hints per second this is far more than can be
+/// answered within their second, so beyond it the honest answer is 503.
 const WAITING_MARKS: usize = 1024;
 
-/// How many other verbs may wait; whoever comes then waits for a place.
+/// How many other verbs may wait; further callers wait for a place.
 const WAITING_CALLS: usize = 64;
 
-/// A way to the store that can be cloned and awaited.
+/// A cloneable, asynchronous handle to the store.
 ///
-/// *Guarantees*: what was answered `Ok` is on disk. On the thread, all [`mark_dirty`] requests that
-/// wait share one commit, and hints are never behind more than one other verb.
-/// *Caveat*: a request whose future is dropped may be carried out all the same.
+/// *Guarantees*: a verb answered with `Ok` is on disk. On the thread, all waiting [`mark_dirty`] requests share as
+/// few commits as they fit into, and hints are never behind more than one other verb. *Caveat*: a request whose
+/// future is dropped may be carried out all the same.
 ///
 /// [`mark_dirty`]: StoreHandle::mark_dirty
 #[derive(Clone)]
@@ -47,8 +47,8 @@ enum CallJob {
 }
 
 impl StoreHandle {
-    /// Runs each verb where it is called, without a hand-over: for the simulation, where the order
-    /// of everything follows from the seed, and for the command line.
+    /// Runs each verb where it is called, without a hand-over: for the simulation, where the order of everything
+    /// follows from the seed, and for the command line.
     pub fn inline(store: impl Store + 'static) -> StoreHandle {
         let store: Box<dyn Store> = Box::new(store);
         StoreHandle::over(Way::Inline(Arc::new(Mutex::new(Some(store)))))
@@ -57,7 +57,7 @@ impl StoreHandle {
     /// Moves the store to a thread of its own, which ends when the last handle is dropped.
     ///
     /// # Panics
-    /// When the system gives no thread.
+    /// If the system cannot start a thread.
     pub fn thread(store: impl Store + 'static) -> StoreHandle {
         let (marks, waiting_marks) = mpsc::channel(WAITING_MARKS);
         let (calls, waiting_calls) = mpsc::channel(WAITING_CALLS);
@@ -75,8 +75,8 @@ impl StoreHandle {
         StoreHandle { way, dirtied: Dirtying::default() }
     }
 
-    /// Runs verbs, and waits for a place in the writer's queue if it must. Each verb is a
-    /// transaction of its own; nothing comes between the verbs of one call.
+    /// Runs verbs, waiting for a place in the writer's queue if necessary. Each verb is a transaction of its own;
+    /// nothing comes between the verbs of one call.
     pub async fn call<R: Send + 'static>(
         &self,
         verbs: impl FnOnce(&mut dyn Store) -> Result<R> + Send + 'static,
@@ -86,7 +86,7 @@ impl StoreHandle {
             Way::Thread { calls, .. } => {
                 let (answer, answered) = oneshot::channel();
                 let run = move |store: &mut dyn Store| {
-                    // Nobody listens any more when the caller was dropped; the verbs ran all the same.
+                    // Nobody listens if the caller was dropped; the verbs ran all the same.
                     let _ = answer.send(verbs(store));
                 };
                 calls.send(CallJob::Run(Box::new(run))).await.map_err(|_| closed())?;
@@ -95,8 +95,8 @@ impl StoreHandle {
         }
     }
 
-    /// [`Store::mark_dirty`], answered once it is on disk; [`StoreError::Unavailable`] at once when
-    /// too many wait already.
+    /// [`Store::mark_dirty`], answered once it is on disk; [`StoreError::Unavailable`] at once when too many requests
+    /// wait already.
     pub async fn mark_dirty(&self, marks: Vec<DirtyMark>, now_ms: i64) -> Result<Vec<Marked>> {
         let marked = match &self.way {
             Way::Inline(store) => inline(store, |store| store.mark_dirty(&marks, now_ms)),
@@ -117,13 +117,13 @@ impl StoreHandle {
         Ok(marked)
     }
 
-    /// Changes whenever [`StoreHandle::mark_dirty`] accepted something; a change between two waits
-    /// is not lost. What other processes write is not noticed here.
+    /// Changes whenever [`StoreHandle::mark_dirty`] accepted a mark; a change between two waits is not lost. Writes
+    /// by other processes are not noticed here.
     pub fn dirtied(&self) -> Dirtied {
         self.dirtied.listen()
     }
 
-    /// Waits until the store is gone: it was closed, or its thread broke. Inline it is never noticed here.
+    /// Waits until the store is gone: it was closed, or its thread ended. Never returns for an inline store.
     pub async fn lost(&self) {
         match &self.way {
             Way::Inline(_) => std::future::pending().await,
@@ -131,8 +131,8 @@ impl StoreHandle {
         }
     }
 
-    /// Closes the store, with its lock, once what waits before it is done: for whoever opens the
-    /// same store next. Every handle then answers [`StoreError::Unavailable`].
+    /// Closes the store, with its lock, after the calls that wait before it, so that the same store can be opened
+    /// again. Every handle then answers [`StoreError::Unavailable`].
     pub async fn close(&self) {
         match &self.way {
             Way::Inline(store) => {
@@ -140,7 +140,7 @@ impl StoreHandle {
             }
             Way::Thread { calls, .. } => {
                 let (answer, answered) = oneshot::channel();
-                // An error says that it is closed already.
+                // An error means that it is closed already.
                 if calls.send(CallJob::Close(answer)).await.is_ok() {
                     let _ = answered.await;
                 }
@@ -158,8 +158,8 @@ fn closed() -> StoreError {
     StoreError::Unavailable("the store is closed".to_owned())
 }
 
-/// The writer: by turns all the hints that wait, in as few commits as they fit into, and one call.
-/// So a stream of hints cannot starve the engine, nor the engine delay a hint by more than one call.
+/// The writer alternates between all the waiting hints, in as few commits as they fit into, and one call. So a stream
+/// of hints cannot starve the engine, nor the engine delay a hint by more than one call.
 async fn write(mut store: Box<dyn Store>, mut marks: mpsc::Receiver<MarkJob>, mut calls: mpsc::Receiver<CallJob>) {
     let mut waiting = Vec::new();
     loop {
@@ -200,7 +200,7 @@ fn mark_in_groups(store: &mut dyn Store, waiting: &mut Vec<MarkJob>) {
     commit(store, group);
 }
 
-/// Brings a group to disk in one transaction, and answers each of its requests.
+/// Commits a group in one transaction, and answers each of its requests.
 fn commit(store: &mut dyn Store, group: Vec<MarkJob>) {
     // The earliest time: a row then counts as dirty for a moment too long, never too short.
     let Some(now_ms) = group.iter().map(|job| job.now_ms).min() else { return };
@@ -218,8 +218,8 @@ fn commit(store: &mut dyn Store, group: Vec<MarkJob>) {
     }
 }
 
-/// One bad request must not fail its neighbours. But a store that can commit nothing fails them all
-/// at once: each try may take as long as the database waits for another process.
+/// One bad request must not fail its neighbours. But if the store cannot commit at all, all fail at once: each try
+/// may take as long as the database waits for another process.
 fn one_by_one(store: &mut dyn Store, group: Vec<MarkJob>) {
     if let Err(error) = store.probe() {
         return answer_all(group, &error);

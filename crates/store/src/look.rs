@@ -1,43 +1,42 @@
-//! What a claim asks a pass to look at: gathered from hints, second looks and operators.
+//! The scope of a pass: gathered from hints, rechecks and operators.
 
 use std::collections::BTreeSet;
 
 use itop_bridge_core::Side;
 use serde::{Deserialize, Serialize};
 
-/// What a pass has to look at. Merged by union.
+/// The data that a pass has to read. Merged by union.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Look {
-    /// The attachments of the ticket are to be listed, not only the ticket itself read.
+    /// List the ticket's attachments, not only read the ticket itself.
     pub files: bool,
-    /// The ticket itself is to be read. A hint that names only known attachments does not need it.
+    /// Read the ticket itself. A hint that names only known attachments does not need it.
     pub ticket: bool,
-    /// External attachments that hints named: read with contents.
+    /// External attachments that hints named: read with their contents.
     pub external_attachments: BTreeSet<u64>,
-    /// Those of them that a hint has named since the last pass: a second look names them too, and is no news.
+    /// External attachments that a hint has named since the last pass: a recheck names them too, and is no news.
     #[serde(default)]
     pub announced: BTreeSet<u64>,
-    /// Internal attachments that hints named, …
+    /// Internal attachments that hints named.
     pub internal_attachments: BTreeSet<u64>,
-    /// … and those of them that a hint has named since the last pass.
+    /// Internal attachments that a hint has named since the last pass.
     #[serde(default)]
     pub internal_announced: BTreeSet<u64>,
-    /// How many second looks have been made since the last real hint of an external attachment, …
+    /// How many rechecks there were since the last real hint of an external attachment.
     pub second_looks: u32,
-    /// … and of an internal one.
+    /// The same for internal attachments.
     #[serde(default)]
     pub internal_second_looks: u32,
-    /// A hook said that the ticket was created: whatever its id, it is not older than the connection.
+    /// A webhook said that the ticket was created: whatever its id, it is not older than the connection.
     #[serde(default)]
     pub created: bool,
-    /// A hook of the ticket itself, and not of one of its files, said that it changed.
+    /// A webhook of the ticket itself, not of one of its files, said that it changed.
     #[serde(default)]
     pub changed: bool,
-    /// The last pass could not write all that it wanted: the contents of the attachments are read again,
-    /// at a second look too.
+    /// The last pass could not write everything: the contents of the attachments are read again, at a recheck too.
     #[serde(default)]
     pub unwritten: bool,
-    /// An operator brings the ticket under the bridge, however old it is. What hooks tell of goes first.
+    /// An operator backfills the ticket, however old it is. Tickets that webhooks report go first.
     #[serde(default)]
     pub backfilled: bool,
 }
@@ -59,15 +58,15 @@ impl Look {
         };
     }
 
-    /// What hints have named was seen.
+    /// Forgets which attachments hints have named: they were seen.
     pub fn nothing_is_announced(&mut self) {
         self.announced.clear();
         self.internal_announced.clear();
     }
 
-    /// The union. A fresh hint of an attachment starts that side's second looks anew.
+    /// The union. A fresh hint of an attachment restarts that side's count of rechecks.
     pub fn merge(&mut self, other: &Look) {
-        // A hint that names no attachment says nothing new of those that are looked at again.
+        // A hint that names no attachment says nothing new about those that are being rechecked.
         let least = |ours: (bool, u32), theirs: (bool, u32)| match (ours.0, theirs.0) {
             (true, false) => ours.1,
             (false, true) => theirs.1,
@@ -97,7 +96,7 @@ impl Look {
         }
     }
 
-    /// How many second looks these have had.
+    /// How many rechecks one side's named attachments have had.
     pub fn second_looks(&self, side: Side) -> u32 {
         match side {
             Side::External => self.second_looks,
@@ -105,7 +104,7 @@ impl Look {
         }
     }
 
-    /// Those of them that a hint has named since the last pass.
+    /// One side's attachments that a hint has named since the last pass.
     pub fn announced(&self, side: Side) -> &BTreeSet<u64> {
         match side {
             Side::External => &self.announced,

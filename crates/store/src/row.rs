@@ -1,5 +1,5 @@
-//! The rules of a row of the queue, apart from any database: what a hint, a claim and the end of a
-//! pass make of it. A backend loads a row, applies one of these, and stores it, in one transaction.
+//! The rules of a queue row, apart from any database: how a hint, a claim and the end of a pass change it. A backend
+//! loads a row, applies one of these, and stores it, in one transaction.
 
 use super::{Lease, Look, Next, TicketOf};
 
@@ -9,10 +9,10 @@ pub(super) struct Row {
     pub class: Option<String>,
     /// Counts the hints.
     pub generation: i64,
-    /// What is to be looked at; while a worker has the row, what that worker took.
+    /// The scope of the next pass; while a worker has the row, of its pass.
     pub hint: Hint,
-    /// What came since the row was taken. Kept apart, so that the end of the pass clears what it
-    /// looked at and nothing else.
+    /// Hints since the row was taken. Kept apart, so that the end of the pass clears what it has read and nothing
+    /// else.
     pub fresh: Option<Hint>,
     pub held: Option<Held>,
     pub attempts: u32,
@@ -28,8 +28,8 @@ pub(super) struct Hint {
     pub since_ms: i64,
 }
 
-/// Who has the row. It stays after the lease ran out, until another takes the row: the owner may
-/// still renew it.
+/// The worker that has the row. It stays after its lease ran out, until another takes the row: it may still renew the
+/// lease.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Held {
     pub token: i64,
@@ -69,7 +69,7 @@ impl Row {
         self.held.is_some_and(|held| held.until_ms > now_ms)
     }
 
-    /// One more hint. Who has the row does not see it in this pass.
+    /// Adds a hint. A worker that has the row does not see it in this pass.
     pub fn mark(&mut self, class: Option<String>, hint: &Hint) {
         self.generation += 1;
         self.class = class.or(self.class.take());
@@ -81,7 +81,7 @@ impl Row {
         }
     }
 
-    /// A worker takes the row, with all that an earlier one took and did not finish.
+    /// A worker takes the row, including what an earlier worker took and did not finish.
     pub fn take(&mut self, held: Held) {
         if let Some(fresh) = self.fresh.take() {
             self.hint.merge(&fresh);
@@ -89,15 +89,15 @@ impl Row {
         self.held = Some(held);
     }
 
-    /// Whoever has the row loses it, but nobody takes it before the lease runs out: a call of the
-    /// loser may still be on its way.
+    /// The worker that has the row loses it, but nobody takes the row before the lease runs out: a call of the loser
+    /// may still be in flight.
     pub fn revoke(&mut self, token: i64) {
         if let Some(held) = &mut self.held {
             held.token = token;
         }
     }
 
-    /// The row as the end of a pass leaves it; `None` when nothing is left to look at.
+    /// The row after a pass; `None` when nothing is left to read.
     pub fn finish(mut self, generation: i64, next: &Next, now_ms: i64) -> Option<Row> {
         let fresh = if self.generation == generation { None } else { self.fresh.take() };
         self.held = None;

@@ -1,4 +1,5 @@
-//! Why a side stands still. The store keeps the typed reason; what an earlier version wrote in words is read too.
+//! Why a side is stopped. The store keeps the typed reason; the sentences that an earlier version stored are read
+//! too.
 
 use std::fmt;
 
@@ -7,36 +8,36 @@ use serde::{Deserialize, Serialize};
 /// The command that finds lost pairs again, as people type it.
 pub const LINKS_REBUILD: &str = "`itop-bridge links rebuild`";
 
-/// How an earlier version wrote a pause.
+/// The sentence that an earlier version stored for a pause.
 const PAUSED: &str = "an operator paused it";
 
-/// Why a side stands still until an operator resumes it.
+/// Why a side is stopped until an operator resumes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "stop", rename_all = "snake_case")]
 pub enum Stop {
     /// An operator paused it.
     Paused,
-    /// Too many of the linked tickets were gone at once, or bore another reference.
+    /// Too many of the linked tickets went at once, or had another reference.
     TicketsGone { gone: usize, linked: usize },
-    /// Too many files of the linked tickets were gone at once.
+    /// Too many files of the linked tickets went at once.
     FilesGone { gone: usize, known: usize, tickets: usize },
-    /// A linked ticket shows an earlier last change than it did: the iTop was restored from a backup. Both are times of
-    /// the server's own clock.
+    /// A linked ticket shows an earlier last change than before: the iTop was restored from a backup. Both are times
+    /// of the server's own clock.
     Restored { reference: String, before: String, now: String },
-    /// The store knows no pair of this external, and tickets in the internal iTop bear its marks. The first of them has
-    /// this id, and is marked as that ticket's copy. It goes on by itself once the pairs are found.
+    /// The store knows no pair of this external, but tickets in the internal iTop have its marks. The first of them
+    /// has the id `first`, and is marked as the copy of `of`. This stop ends by itself once the pairs are found.
     PairsLost { marked: usize, internal: String, first: u64, of: String },
-    /// A halt that an earlier version wrote in words.
+    /// A halt that an earlier version stored as a sentence.
     Earlier { text: String },
 }
 
 impl Stop {
-    /// What the store keeps.
+    /// The stored form.
     pub fn stored(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// What the store kept.
+    /// Reads the stored form.
     pub fn read(stored: &str) -> Stop {
         match serde_json::from_str(stored) {
             Ok(stop) => stop,

@@ -1,25 +1,25 @@
-//! What an operator watches, as the store knows it.
+//! The figures and lists that an operator watches.
 
 use itop_bridge_core::plan::HaltKind;
 use serde::{Deserialize, Serialize};
 
 use super::TicketOf;
 
-/// How one external's tickets stand, in numbers.
+/// The numbers of one external's tickets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Tickets in the queue that are not parked.
     pub waiting: u64,
-    /// When the oldest hint of those came, ms since the epoch.
+    /// When the oldest of their hints came, ms since the epoch.
     pub oldest_ms: Option<i64>,
     pub parked: u64,
-    /// Pairs that are kept in step …
+    /// Pairs that are kept in step.
     pub live: u64,
-    /// … and those whose time is over.
+    /// Pairs that have ended.
     pub ended: u64,
     /// Pairs that have halted, or one of whose logs has.
     pub halted: u64,
-    /// Of all live pairs together, without what differed already when they became pairs.
+    /// The conflicts of all live pairs together, without differences from before they became pairs.
     pub conflicts: u64,
 }
 
@@ -28,7 +28,7 @@ pub struct Tally {
 pub struct Uncarried {
     pub class: String,
     pub tickets: u64,
-    /// When the oldest hint of those came, ms since the epoch.
+    /// When the oldest of their hints came, ms since the epoch.
     pub oldest_ms: i64,
 }
 
@@ -36,7 +36,7 @@ pub struct Uncarried {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parked {
     pub of: TicketOf,
-    /// Its reference, where it is linked.
+    /// Its reference, if it is linked.
     pub reference: Option<String>,
     pub error: String,
 }
@@ -51,10 +51,10 @@ pub struct Halted {
     pub why: String,
 }
 
-/// The webhooks of one kind that came from one side.
+/// The webhooks of one kind from one side.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HookCount {
-    /// As the configuration calls it.
+    /// Its name in the configuration.
     pub side: String,
     /// The last part of its route.
     pub kind: String,

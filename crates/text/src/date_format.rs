@@ -1,5 +1,5 @@
-//! How an iTop prints the dates of attributes: `date_and_time_format`, in PHP's placeholders. It depends on the language
-//! of the account that asks. iTop takes and compares dates in ISO form only.
+//! The format in which an iTop prints dates of attributes: `date_and_time_format`, in PHP's placeholders. It depends
+//! on the language of the account that asks. iTop accepts and compares dates in ISO form only.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -42,7 +42,7 @@ const YEAR: &str = "Yy";
 const HOUR: &str = "HGhg";
 const HALF_HOUR: &str = "hg";
 
-/// As iTop prints unless it is told otherwise.
+/// iTop's default format.
 const ISO: &str = "Y-m-d H:i:s";
 
 impl DateFormat {
@@ -86,12 +86,12 @@ impl DateFormat {
         *self == DateFormat::iso()
     }
 
-    /// Whether what is printed tells the seconds.
+    /// Whether printed times have seconds.
     pub fn has_seconds(&self) -> bool {
         self.count("s") == 1
     }
 
-    /// What is printed, in ISO form: a date with its time, or a date alone.
+    /// The printed date in ISO form, with its time or alone.
     pub fn read(&self, printed: &str) -> Option<String> {
         let whole = read(&self.parts, printed).and_then(|read| Some((read.date()?, Some(read.time()?))));
         let (date, time) = whole.or_else(|| Some((read(self.of_date(), printed)?.date()?, None)))?;
@@ -101,7 +101,7 @@ impl DateFormat {
         })
     }
 
-    /// A date without a time is printed by this part of the format.
+    /// The part of the format that prints a date without a time.
     fn of_date(&self) -> &[Part] {
         let is_of_date = |part: &Part| [DAY, MONTH, YEAR].iter().any(|letters| part.is_one_of(letters));
         let first = self.parts.iter().position(is_of_date);
@@ -111,8 +111,8 @@ impl DateFormat {
         if of_date.iter().any(is_of_time) { &[] } else { of_date }
     }
 
-    /// The formats in which this may be printed, the likeliest first. Numbers that touch each other are not taken apart:
-    /// such a format has to be stated.
+    /// The formats in which this may be printed, the likeliest first. Adjacent numbers are not separated: such a
+    /// format has to be configured.
     pub fn candidates(printed: &str) -> Vec<DateFormat> {
         let Some(shape) = Shape::of(printed) else { return Vec::new() };
         let dates =
@@ -128,13 +128,13 @@ impl DateFormat {
         found
     }
 
-    /// All that this may mean.
+    /// All possible meanings of this text.
     pub fn readings(printed: &str) -> BTreeSet<String> {
         DateFormat::candidates(printed).iter().filter_map(|format| format.read(printed)).collect()
     }
 }
 
-/// As iTop's configuration has it.
+/// In the form of iTop's configuration.
 impl fmt::Display for DateFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.parts.iter().try_for_each(|part| match part {
@@ -203,7 +203,7 @@ impl Numbers {
             'd' | 'j' => self.day = Some(small?),
             'm' | 'n' => self.month = Some(small?),
             'Y' => self.year = Some(number),
-            // PHP reads 70 to 99 as of the last century.
+            // PHP puts 70 to 99 into the last century.
             'y' => self.year = Some(if number < 70 { 2000 + number } else { 1900 + number }),
             'i' => self.minute = Some(small?),
             's' => self.second = Some(small?),
@@ -242,8 +242,8 @@ fn read(parts: &[Part], text: &str) -> Option<Numbers> {
     (rest.is_empty() && !parts.is_empty()).then_some(numbers)
 }
 
-/// How many digits of the rest are this number. Without a leading zero it may have one or two, where nothing tells
-/// `d` from `j`.
+/// How many leading digits belong to this number. One without a leading zero may have one or two, since `d` cannot be
+/// told from `j`.
 fn digits(letter: char, touches: bool, rest: &str) -> Option<usize> {
     let there = rest.bytes().take_while(u8::is_ascii_digit).count();
     match letter {
@@ -254,7 +254,7 @@ fn digits(letter: char, touches: bool, rest: &str) -> Option<usize> {
     }
 }
 
-/// What stands between the numbers of a printed date.
+/// The numbers of a printed date and the characters between them.
 struct Shape {
     pieces: Vec<Piece>,
     numbers: usize,
@@ -292,7 +292,7 @@ impl Shape {
         matches!(shape.numbers, 5 | 6).then_some(shape)
     }
 
-    /// The hour, the minute and, where there is one more number, the second.
+    /// The hour, the minute and, if there is one more number, the second.
     fn time_letters(&self) -> String {
         let hour = if self.has_half { 'h' } else { 'H' };
         format!("{hour}i{}", if self.numbers == 6 { "s" } else { "" })

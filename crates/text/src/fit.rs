@@ -1,6 +1,5 @@
-//! Making a text fit into the room that the other iTop has for it: pictures first become words that name the file
-//! in which they cross, in the text's order; then the text is cut at a word, and its last line names the file that has
-//! all of it.
+//! Makes a text fit the other iTop's limits: images first become words that name the file in which they cross, in the
+//! text's order; then the text is cut at a word, and its last line names the file with the whole text.
 
 use std::collections::BTreeMap;
 
@@ -12,21 +11,21 @@ use crate::html::{self, Embedded, InlineImage};
 use crate::references::told_in_html;
 use crate::room::{Room, in_the_basic_plane, is_a_line};
 
-/// An attribute that takes no more characters is of one line.
+/// An attribute with at most this many characters is a single line.
 const ONE_LINE: usize = 512;
 
-/// A text on its way, before it is known how much of it fits.
+/// A text to be sent, before it is known how much of it fits.
 #[derive(Clone)]
 pub enum Words {
     /// Sent as it stands.
     Plain(String),
-    /// HTML of the other side as plain text: it names the files in which the pictures cross.
+    /// HTML of the other side as plain text: it names the files in which the images cross.
     Text { text: String, pictures: Vec<(InlineImage, String)> },
-    /// The other side's HTML with its pictures, those that were loaded.
+    /// The other side's HTML and its images, with data where they were loaded.
     Html { html: String, pictures: Vec<Picture>, way: Way },
 }
 
-/// Where a text comes from and goes to, and so what of it may be told there.
+/// The source and destination of a text; they decide what of it may be told.
 #[derive(Clone)]
 pub struct Way {
     pub from: Console,
@@ -43,7 +42,7 @@ impl Way {
 #[derive(Clone)]
 pub struct Picture {
     pub image: InlineImage,
-    /// The name of the file in which it crosses, where the text has no room for it.
+    /// The name of the file in which it crosses if the text has no room for it.
     pub file: String,
     /// `None` where no text has room for it.
     pub data: Option<Embedded>,
@@ -53,7 +52,7 @@ pub struct Picture {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fitted {
     pub value: String,
-    /// The pictures that cross as files.
+    /// The images that cross as files.
     pub left_out: Vec<(InlineImage, String)>,
     /// The text crosses whole as a file.
     pub is_cut: bool,
@@ -62,7 +61,7 @@ pub struct Fitted {
 }
 
 impl Words {
-    /// As much as there is room for. `file` is the name of the file that has all of the text, where it is cut.
+    /// As much as there is room for. `file` names the file with the whole text, if the text is cut.
     pub fn fit(&self, room: Room, file: &str) -> Fitted {
         let (Words::Plain(all) | Words::Text { text: all, .. } | Words::Html { html: all, .. }) = self;
         let narrow = if room.basic_plane_only { in_the_basic_plane(all) } else { all.clone() };
@@ -74,7 +73,7 @@ impl Words {
         Fitted { lost_characters: narrow != *all, ..fitted }
     }
 
-    /// All of the text, as a person reads it; pictures as the words that name their files.
+    /// The whole text in readable form; images as the words that name their files.
     pub fn readable(&self) -> String {
         match self {
             Words::Plain(text) | Words::Text { text, .. } => text.clone(),
@@ -85,7 +84,7 @@ impl Words {
         }
     }
 
-    /// The same for where no picture can stand.
+    /// The same text for attributes that cannot hold images.
     pub fn as_text(&self) -> Words {
         let pictures: &[Picture] = if let Words::Html { pictures, .. } = self { pictures } else { &[] };
         let pictures = pictures.iter().map(|picture| (picture.image.clone(), picture.file.clone()));
@@ -120,7 +119,7 @@ fn fit_html(html: &str, pictures: &[Picture], way: &Way, room: Room, file: &str)
     if room.holds(&value) {
         return Fitted { value, left_out: left_out(&shown), ..Fitted::default() };
     }
-    // Here no picture of the ticket's is shown; what the text brings itself goes next.
+    // Here none of the ticket's images is shown; those that the text itself contains go next.
     if let Some(value) = html::without_pictures(&value).filter(|value| room.holds(value)) {
         return Fitted { value, left_out: left_out(&shown), ..Fitted::default() };
     }
@@ -129,7 +128,7 @@ fn fit_html(html: &str, pictures: &[Picture], way: &Way, room: Room, file: &str)
     Fitted { value, left_out: left_out(&shown), is_cut: true, ..Fitted::default() }
 }
 
-/// The text as it may be told, with these pictures in it, and words for the others.
+/// The text as it may be told, with these images in it, and words for the others.
 fn with_pictures(html: &str, pictures: &[Picture], way: &Way, shown: &BTreeMap<InlineImage, Embedded>) -> String {
     let named = |image: &InlineImage| pictures.iter().find(|picture| picture.image == *image);
     let words = |image: &InlineImage, alt: &str| {
@@ -142,13 +141,13 @@ fn with_pictures(html: &str, pictures: &[Picture], way: &Way, shown: &BTreeMap<I
 
 /// A plain text, cut at a word.
 pub fn cut(text: &str, room: Room, file: &str) -> String {
-    // An attribute of one line has no room for a sentence.
+    // A single-line attribute has no room for a sentence.
     let is_short = room.chars <= ONE_LINE || is_a_line(text);
     let last_line = if is_short { "…".to_owned() } else { format!("\n\n{}", last_line(file)) };
     cut_so_that(text, |text| format!("{text}{last_line}"), room)
 }
 
-/// The same as HTML.
+/// The cut text as HTML.
 pub fn cut_to_html(text: &str, room: Room, file: &str) -> String {
     cut_so_that(text, |text| html::text_to_html(&format!("{text}\n\n{}", last_line(file))), room)
 }
@@ -165,7 +164,7 @@ fn cut_so_that(text: &str, form: impl Fn(&str) -> String, room: Room) -> String 
     let fitting = ends.partition_point(|end| room.holds(&form(&text[..*end])));
     let end = ends[fitting.saturating_sub(1)];
     let begun = &text[..end];
-    // A word that is longer than all else is cut where it must be.
+    // A word longer than the rest of the text is cut where it must be.
     let word_end = begun.rfind(char::is_whitespace).filter(|at| end < text.len() && *at > end / 2);
     form(begun[..word_end.unwrap_or(end)].trim_end())
 }

@@ -1,5 +1,5 @@
-//! Whatever arrives as text from outside: HTML, log entries, dates, webhooks' payloads; and how much text fits where it is
-//! to go. Nothing here does IO.
+//! Everything that arrives as text from outside: HTML, log entries, dates, webhooks' payloads; and how much text fits
+//! at its destination. Nothing here does IO.
 
 pub mod date_format;
 pub mod fit;

@@ -1,4 +1,4 @@
-//! The entries of a case log: iTop gives them no id, so they are known by what they say.
+//! The entries of a case log: iTop gives them no id, so their content identifies them.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::html;
 
-/// A log's entries, each with what tells it from the others.
+/// A log's entries, each with its key.
 pub fn entries(log: Vec<LogEntry>) -> Vec<Entry> {
     let mut met: HashMap<(String, u64, String), u32> = HashMap::new();
     let keyed = log.into_iter().map(|entry| {
@@ -24,7 +24,7 @@ pub fn entries(log: Vec<LogEntry>) -> Vec<Entry> {
     keyed.collect()
 }
 
-/// Enough to tell the entries of one log apart, and short: it stands in marks.
+/// Long enough to tell the entries of one log apart, and short: it stands in marks.
 fn short_hash(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes)[..8])
 }

@@ -1,22 +1,21 @@
-//! What a webhook says: ids and classes, and nothing else is read.
+//! A webhook's payload: only ids and classes are read.
 //!
-//! Many payloads are not JSON: iTop pastes a title or a description into the text raw when the
-//! action's header is not spelt exactly `Content-type: application/json` (seen on 3.1.2 and 3.2.0).
-//! Such a text is searched.
+//! Many payloads are not JSON: iTop pastes a title or a description into the text raw when the action's header is not
+//! spelt exactly `Content-type: application/json` (seen on 3.1.2 and 3.2.0). Such a text is searched.
 //!
-//! Pasted text can also forge: a title `x", "id": "5` leaves well-formed JSON with two ids. In iTop's
-//! payloads the ids come before the title, so the *first* of several always counts, in JSON and in a
-//! search. What a forger gains otherwise is one look at another ticket of his own iTop.
+//! Pasted text can also forge: a title `x", "id": "5` leaves well-formed JSON with two ids. In iTop's payloads the
+//! ids come before the title, so the *first* of several always counts, in JSON and in a search. All that a forger can
+//! still gain is one pass over another ticket of his own iTop.
 
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
-/// What stands in iTop's payload for an attribute without a value.
+/// iTop's placeholder in a payload for an attribute without a value.
 pub const NULL: &str = "undefined";
 
-/// The values as they came, not yet believed.
+/// The values as they came, not yet checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Payload {
     pub class: Option<String>,
@@ -29,7 +28,7 @@ pub struct Payload {
 const KEYS: [&str; 5] = ["class", "id", "item_class", "item_id", "attachment_id"];
 
 impl Payload {
-    /// Reads JSON, and searches what is none.
+    /// Reads JSON, and searches any other text.
     pub fn read(body: &[u8]) -> Payload {
         let text = String::from_utf8_lossy(body);
         match serde_json::from_str(&text) {
@@ -60,13 +59,13 @@ impl Payload {
     }
 }
 
-/// An id: ASCII digits and nothing else, for iTop runs a key that is no number as a query.
+/// An id: ASCII digits and nothing else, because iTop runs a non-numeric key as a query.
 pub fn id(value: Option<&str>) -> Option<u64> {
     let digits = value.filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()))?;
     digits.parse().ok().filter(|id| i64::try_from(*id).is_ok())
 }
 
-/// A class's name; none when the placeholder was not filled in.
+/// A class's name; `None` if the placeholder was not filled in.
 pub fn class(value: Option<&str>) -> Option<&str> {
     let fit = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     value.filter(|value| !value.is_empty() && *value != NULL && value.bytes().all(fit))
@@ -78,7 +77,7 @@ impl<'de> Deserialize<'de> for Payload {
     }
 }
 
-/// A map of which the first of equal keys counts; serde_json's own would keep the last.
+/// A map in which the first of equal keys counts; serde_json's own would keep the last.
 struct FirstOfEach;
 
 impl<'de> Visitor<'de> for FirstOfEach {
@@ -98,7 +97,7 @@ impl<'de> Visitor<'de> for FirstOfEach {
             match map.next_value::<serde_json::Value>()? {
                 serde_json::Value::String(value) => payload.keep_first(&key, value),
                 serde_json::Value::Number(value) => payload.keep_first(&key, value.to_string()),
-                // Present and no id: it still is the first.
+                // Present but not an id: it still is the first.
                 _ => payload.keep_first(&key, String::new()),
             }
         }
@@ -106,9 +105,8 @@ impl<'de> Visitor<'de> for FirstOfEach {
     }
 }
 
-/// The value of `key` in a broken document: of its first occurrence where a key can stand, after `{`
-/// or `,`; failing that, of its first occurrence anywhere. Text that was escaped properly is never
-/// taken for a key: there its quotes have backslashes.
+/// The value of `key` in a broken document: its first occurrence where a key can stand, after `{` or `,`; failing
+/// that, its first occurrence anywhere. Properly escaped text is never taken for a key: its quotes have backslashes.
 fn search(text: &str, key: &str) -> Option<String> {
     let quoted = format!("\"{key}\"");
     let mut elsewhere = None;

@@ -1,6 +1,6 @@
-//! HTML without what must not be told of the iTop that it comes from: links in iTop's own notation, mentions, and
-//! links into its console become their words. `itop_bridge_core::words` has the same for plain text, and says which
-//! words; here they are found in a text that is broken over tags.
+//! Keeps the source iTop's own references out of HTML: links in iTop's notation, mentions, and links into its console
+//! become their words. `itop_bridge_core::words` does the same for plain text and chooses the words; here they are
+//! found in a text that is split by tags.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -13,9 +13,9 @@ use lol_html::{RewriteStrSettings, doc_comments, doc_text, element, rewrite_str}
 
 use crate::html::{escape_unfinished_tag, html_to_text, text_to_html};
 
-/// HTML as it may be told. Pictures are left as they are: `html::embed` sees to them.
+/// HTML as it may be told. Images are left to `html::embed`.
 pub fn told_in_html(html: &str, journey: &Journey<'_>) -> String {
-    // Without what is taken out the rest may read otherwise.
+    // After a removal the rest may parse differently.
     const MOST_ROUNDS: usize = 8;
     let mut told = html.to_owned();
     for _ in 0..MOST_ROUNDS {
@@ -36,7 +36,7 @@ fn once(html: &str, journey: &Journey<'_>) -> Option<String> {
     }
     let mut replacements = journey.replacements(&text.characters);
     let anchors = text.anchors_to_replace(journey, &replacements);
-    // With an anchor's words goes what stands in them.
+    // An anchor's words are replaced with everything in them.
     replacements.retain(|inner| {
         let next = anchors.partition_point(|anchor| anchor.at.end <= inner.at.start);
         anchors.get(next).is_none_or(|anchor| inner.at.end <= anchor.at.start)
@@ -46,14 +46,14 @@ fn once(html: &str, journey: &Journey<'_>) -> Option<String> {
     rewritten(html, journey, &text.edits(&replacements))
 }
 
-/// The characters of an HTML text without its tags, and where each stands.
+/// The characters of an HTML text without its tags, and the position of each.
 #[derive(Default)]
 struct Text {
     characters: String,
-    /// In order; between two may stand what a block began with.
+    /// In order; between two there may be the line break of a block.
     pieces: Vec<Piece>,
     chunks: usize,
-    /// What stands in an anchor that goes, as places in `characters`.
+    /// The content of removed anchors, as ranges of `characters`.
     anchors: Vec<Range<usize>>,
 }
 
@@ -61,14 +61,14 @@ struct Text {
 struct Piece {
     /// In `Text::characters`.
     at: Range<usize>,
-    /// The chunk of text that it is in, by its number.
+    /// The number of the chunk of text that it is in.
     chunk: usize,
     /// In that chunk.
     source: Range<usize>,
 }
 
 impl Piece {
-    /// Where these of its characters stand in its chunk.
+    /// The range in its chunk of these of its characters.
     fn source_of(&self, at: &Range<usize>) -> Range<usize> {
         if self.at.len() != self.source.len() {
             return self.source.clone();
@@ -78,7 +78,7 @@ impl Piece {
     }
 }
 
-/// What becomes of a chunk: ranges that go, each with the words that come in its place.
+/// The edits per chunk: ranges to remove, each with the words that replace it.
 type Edits = BTreeMap<usize, Vec<(Range<usize>, String)>>;
 
 impl Text {
@@ -93,7 +93,7 @@ impl Text {
                 let (at, starts) = (now.anchors.len(), now.characters.len());
                 now.anchors.push(starts..starts);
                 let text = text.clone();
-                // One that never ends holds nothing.
+                // An anchor that never ends encloses nothing.
                 let _ = tag.on_end_tag(Box::new(move |_| {
                     let mut now = text.borrow_mut();
                     now.anchors[at].end = now.characters.len();
@@ -132,12 +132,12 @@ impl Text {
 
     fn push_piece(&mut self, shown: &str, source: Range<usize>) {
         let start = self.characters.len();
-        // A line of the source is no line of what is shown.
+        // A line break in the source is not one in the shown text.
         self.characters.extend(shown.chars().map(|c| if matches!(c, '\n' | '\r' | '\t') { ' ' } else { c }));
         self.pieces.push(Piece { at: start..self.characters.len(), chunk: self.chunks, source });
     }
 
-    /// The anchors whose own words name a ticket, but for one that stands within a link.
+    /// The anchors whose own words name a ticket, except where a link in iTop's notation extends beyond them.
     fn anchors_to_replace(&self, journey: &Journey<'_>, others: &[Replacement]) -> Vec<Replacement> {
         let mut found: Vec<Replacement> = Vec::new();
         for at in &self.anchors {
@@ -219,7 +219,7 @@ pub fn is_block(tag: &str) -> bool {
     )
 }
 
-/// A mention, or a link into the console: its words stay.
+/// Whether the tag is a mention, or a link into the console: the tag is removed, its words stay.
 fn is_anchor_that_goes(tag: &Element<'_, '_>, journey: &Journey<'_>) -> bool {
     let is_mention = || tag.attributes().iter().any(|attribute| is_of_a_mention(&attribute.name()));
     let leads_in = || tag.get_attribute("href").is_some_and(|href| journey.leads_into_console(&decoded(&href)));
@@ -243,7 +243,7 @@ fn decoded(value: &str) -> String {
 
 fn rewritten(html: &str, journey: &Journey<'_>, edits: &Edits) -> Option<String> {
     let tags = element!("*", |tag| {
-        // `<b x/="y">`: written anew with an attribute less, the tag would take what stands behind it into a value.
+        // `<b x/="y">`: rewritten with one attribute less, the tag would take the text behind it into a value.
         let is_odd = tag.attributes().iter().any(|attribute| attribute.name().starts_with('='));
         if is_odd || is_anchor_that_goes(tag, journey) {
             tag.remove_and_keep_content();
@@ -264,7 +264,7 @@ fn rewritten(html: &str, journey: &Journey<'_>, edits: &Edits) -> Option<String>
             return Ok(());
         }
         let text = edited(chunk.as_str(), edits);
-        // A bare `<` before a tag that goes must not make one of what stands behind it.
+        // A bare `<` before a removed tag must not form a tag with the text behind it.
         chunk.replace(&text.replace('<', "&lt;"), ContentType::Html);
         Ok(())
     });
@@ -288,8 +288,8 @@ fn edited(chunk: &str, edits: &[(Range<usize>, String)]) -> String {
     out
 }
 
-/// The attributes of a tag that stays: what describes a picture or a link is told in words, anything else that names
-/// the other iTop goes.
+/// The attributes of a tag that stays: descriptions of images and links are told in words, anything else that names
+/// the other iTop is removed.
 fn without_what_is_not_told(tag: &mut Element<'_, '_>, journey: &Journey<'_>) -> lol_html::HandlerResult {
     let name = tag.tag_name();
     let attributes = tag.attributes().iter().map(|attribute| (attribute.name(), attribute.value()));
@@ -313,7 +313,8 @@ fn without_what_is_not_told(tag: &mut Element<'_, '_>, journey: &Journey<'_>) ->
             "alt" | "title" | "summary" => {
                 tag.set_attribute(&attribute, &told.replace('&', "&amp;").replace('"', "&quot;"))?
             }
-            // A link elsewhere, with brackets in it that are none of iTop's: written so, they are none there either.
+            // A link elsewhere, with brackets that are not iTop's: written so, the other iTop does not take them for
+            // its own.
             "href" if !journey.leads_into_console(&value) => tag.set_attribute(
                 &attribute,
                 &value.replace('[', "%5B").replace(']', "%5D").replace('&', "&amp;").replace('"', "&quot;"),

@@ -1,26 +1,26 @@
-//! How much of a text an attribute takes: iTop's checks count characters and its columns hold bytes; tables in `utf8mb3`
+//! How much text an attribute takes: iTop's checks count characters and its columns hold bytes; tables in `utf8mb3`
 //! lack the characters beyond the basic plane.
 
 use itop_client::ValueFault;
 
-/// What iTop and MySQL give a long text, in characters and in bytes (recorded on 3.1.2 and 3.2.0).
+/// The limit of a long text in iTop and MySQL, in characters and in bytes (recorded on 3.1.2 and 3.2.0).
 const LONG_TEXT: usize = 65_535;
 
-/// Less is no text that is worth cutting.
+/// A cut to less than this is not worth making.
 const LEAST: usize = 16;
 
-/// Between what is sent and what iTop makes of it there may be so much more: a tag around it, an entity.
+/// The most that iTop is expected to add to what is sent: a tag around it, an entity.
 const MARGIN: usize = 64;
 
-/// What iTop gives a text of one line, such as a title.
+/// iTop's limit of a single-line text, such as a title.
 const LINE: usize = 255;
 
-/// A text that an attribute of one line may have.
+/// Whether a single-line attribute can hold the text.
 pub fn is_a_line(text: &str) -> bool {
     text.chars().take(LINE + 1).count() <= LINE
 }
 
-/// What one attribute takes.
+/// The limits of one attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
     pub chars: usize,
@@ -40,8 +40,8 @@ impl Room {
         text.len() <= self.bytes && (text.len() <= self.chars || text.chars().count() <= self.chars)
     }
 
-    /// What is left of the room after a value was refused, and what that shows of the attribute. `None` where less
-    /// of the value would not help.
+    /// The room after a value was refused, and what the refusal shows of the attribute. `None` if a shorter value
+    /// would not help.
     pub fn after(self, sent: &str, fault: ValueFault) -> Option<(Room, Option<What>)> {
         let chars = sent.chars().count();
         let (room, learnt) = match fault {
@@ -67,22 +67,22 @@ impl Room {
         (room != self && room.chars >= LEAST && room.bytes >= LEAST).then_some((room, learnt))
     }
 
-    /// The same where the whole call was too large, of which the longest text has so many bytes. Less of the longest
-    /// makes it smaller; less of a short one would not.
+    /// The room after the whole call was too large; `longest` is the size of its longest text in bytes. Shortening
+    /// the longest makes the call smaller; shortening a short one would not.
     pub fn after_too_large(self, sent: &str, longest: usize) -> Option<Room> {
         let bytes = sent.len() / 2;
         let is_worth_it = !is_a_line(sent) && sent.len() > longest / 2;
         (is_worth_it && bytes < self.bytes).then_some(Room { bytes, ..self })
     }
 
-    /// As much as a text that has to be cut may have.
+    /// The limit for a text that has to be cut.
     pub fn to_cut_to(self) -> Room {
         let less = |limit: usize| limit.saturating_sub(MARGIN.min(limit / 8));
         Room { chars: less(self.chars), bytes: less(self.bytes), ..self }
     }
 }
 
-/// What a refusal has shown of an attribute.
+/// A limit of an attribute that a refusal has shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
     Chars(usize),
@@ -113,7 +113,7 @@ pub fn in_the_basic_plane(text: &str) -> String {
     out + rest
 }
 
-/// The length of a `&#128293;` or `&#x1F525;` with which the text begins, where that is beyond the basic plane.
+/// The length of a `&#128293;` or `&#x1F525;` at the beginning of the text, if it is beyond the basic plane.
 fn wide_reference(text: &str) -> Option<usize> {
     let digits = text.strip_prefix("&#")?;
     let end = digits.find(';').filter(|end| *end <= 9)?;
@@ -149,7 +149,7 @@ mod tests {
         };
         let of_300 = Room { chars: 300, ..Room::default() };
         assert_eq!(after(Room::default(), 5_000, 5_007, 1_000), (1_000, Some(What::Chars(1_000))));
-        // iTop makes more of what was sent.
+        // iTop makes more of it than was sent.
         assert_eq!(after(Room::default(), 295, 340, 300), (260, Some(What::Chars(300))));
         assert_eq!(after(of_300, 295, 340, 300), (260, None));
         assert_eq!(after(Room::default(), 65_000, 65_536, 65_535), (62_969, None));

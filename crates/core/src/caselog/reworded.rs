@@ -1,27 +1,27 @@
-//! Which entries are known ones with other words in them: an anonymiser or a moderator changes words in place.
+//! Recognises known entries whose words changed: an anonymiser or a moderator changes words in place.
 //!
-//! **The rule.** An entry that nobody knows is a known one that is missing, if author and date (to the second) agree, if
-//! it stands at the same place among the entries of that author and second, and if it cannot be a new one. What it says,
-//! and how long it is, does not matter.
+//! **The rule.** An unknown entry is a missing known one if author and date (to the second) agree, if it stands at
+//! the same place among the entries of that author and second, and if it cannot be new. Its words and length do not
+//! matter.
 //!
-//! **When it cannot be a new one.** iTop loses an entry when two people save at once: each save adds its entry to the
-//! log as it was read, and the later save wins. So an entry may be lost, and one of the same author and second stand in
-//! its place that is new. That is excluded once the missing entry was seen to stand when all saves of its second had
-//! ended, which is [`ENTRY_SETTLES_MS`] after it was first read: it was dated before that, and so was all of its
-//! second. A new entry of that second would have been there at that look, and that look counts only where all of that
-//! second that stood there was known. The entry is then no longer **fresh**.
+//! **When it cannot be new.** iTop loses an entry when two people save at once: each save adds its entry to the log
+//! as it was read, and the later save wins. So an entry may be lost, and a new one of the same author and second
+//! stand in its place. That is excluded once the missing entry was seen after all saves of its second had ended,
+//! which is [`ENTRY_SETTLES_MS`] after it was first read: it was dated before that, and so was every entry of its
+//! second. A new entry of that second would have been there at that reading, and the reading counts only if every
+//! entry of that second that stood there was known. The entry is then no longer **fresh**.
 //!
-//! Where a fresh one is missing, nobody can tell: the unknown entry is sent, and the missing one counts as gone. That
-//! tells an entry a second time which was reworded within seconds; the other guess could lose one. That a known entry
-//! stands after it proves nothing: this one, fresh too, may have been lost and written again.
+//! Where a fresh entry is missing, nobody can tell: the unknown entry is sent, and the missing one counts as gone. An
+//! entry that was reworded within seconds is then sent twice; the other guess could lose one. A known entry that
+//! stands after it proves nothing: that one, fresh too, may have been lost and written again.
 //!
-//! Where an iTop was restored and its people wrote again, the new entries have later dates: they are no known ones.
+//! Where an iTop was restored and its people wrote again, the new entries have later dates, so they match no known
+//! ones.
 //!
-//! **The place.** The entries of one author and second keep their order, in which each look remembers those that stand.
-//! Those of them that still say the same part the
-//! others: what is missing and what is unknown between two of these belong together, in their order. Where more are
-//! missing than unknown, the last of the missing are gone; where more are unknown, nobody can tell which of them is new,
-//! and all are sent.
+//! **The place.** The entries of one author and second keep their order, and each reading remembers the order of
+//! those that stand. Unchanged entries separate the others: the missing and the unknown between two of them
+//! correspond, in order. If more are missing than unknown, the last of the missing are gone; if more are unknown,
+//! nobody can tell which of them is new, and all are sent.
 //!
 //! [`ENTRY_SETTLES_MS`]: super::ENTRY_SETTLES_MS
 
@@ -35,16 +35,17 @@ fn moment(key: &EntryKey) -> Moment<'_> {
     (key.user_id, &key.date)
 }
 
-/// What was known of a log in its order, and what stands in it.
+/// The known entries of a log in order, and the entries that stand in it.
 pub(super) struct Places<'a> {
     was_at: BTreeMap<&'a EntryKey, usize>,
-    /// Those of one author and second, in their order.
+    /// The entries of each author and second, in order.
     known: BTreeMap<Moment<'a>, Vec<&'a EntryKey>>,
     present: &'a [EntryKey],
     now: BTreeMap<Moment<'a>, Vec<usize>>,
 }
 
-/// A missing key and where an unknown entry stands, in the place of an entry that says the same as the missing one.
+/// A missing key, the position of the unknown entry that takes its place, and the known entry whose place that is
+/// (one with the same words as the missing one).
 struct Pair<'a> {
     place: &'a EntryKey,
     before: &'a EntryKey,
@@ -64,7 +65,7 @@ impl<'a> Places<'a> {
         places
     }
 
-    /// Takes those that are one entry out of both lists.
+    /// Pairs missing and unknown entries that are one entry, and removes them from both lists.
     pub(super) fn take_reworded(
         &self,
         gone: &mut Vec<&'a EntryKey>,
@@ -93,7 +94,7 @@ impl<'a> Places<'a> {
         new: &BTreeSet<&EntryKey>,
     ) -> Vec<(&'a EntryKey, &'a EntryKey)> {
         let is_missing = |key: &EntryKey| missing.contains(&key);
-        // Of those that vanished long ago only these are known.
+        // Entries that vanished long ago are not in `known`; then only the missing ones are compared.
         let known = self.known.get(&moment).filter(|known| missing.iter().all(|key| known.contains(key)));
         let were: Vec<&EntryKey> = match known {
             Some(known) => known.iter().copied().filter(|key| is_missing(key) || self.stands(key)).collect(),
@@ -106,7 +107,7 @@ impl<'a> Places<'a> {
         let are: Vec<usize> = self.now[&moment].iter().copied().filter(stands).collect();
         let is_unknown = |at: usize| new.contains(&self.present[at]);
         let unknown = || are.iter().copied().filter(|at| is_unknown(*at));
-        // Those that say the same are one as good as another: which key is missing says nothing of the place.
+        // Entries with the same words are interchangeable: which key is missing says nothing about the place.
         let both = were.iter().copied().zip(&are);
         let differ: Vec<&EntryKey> =
             both.filter(|(was, is)| was.hash != self.present[**is].hash).map(|(was, _)| was).collect();
@@ -143,8 +144,8 @@ impl<'a> Places<'a> {
         self.now.get(&moment(key)).is_some_and(|at| at.iter().any(|at| self.present[*at] == *key))
     }
 
-    /// A log is in the order of its dates, but for an hour that repeats and for clocks that were set back: there it is
-    /// in the order in which it was known. An entry that nobody knows says nothing of that order.
+    /// A log is in the order of its dates, except in a repeated hour or after a clock was set back: there it has the
+    /// order in which it was known. An unknown entry says nothing about that order.
     fn is_in_order(&self, at: usize, before: &EntryKey, new: &BTreeSet<&EntryKey>) -> bool {
         let now = &self.present[at];
         let is_other = |key: &&EntryKey| !key.is_of_the_same_moment(now) && !new.contains(key);

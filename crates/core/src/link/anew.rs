@@ -1,14 +1,14 @@
-//! Another counterpart in place of one that is gone: what is forgotten, and what stays known.
+//! Replacing a counterpart that is gone: what is forgotten, and what stays known.
 
 use super::{CopyState, Link, kept_on};
 use crate::mark::{FileKind, FileMark, TicketMark};
 use crate::ticket::{File, MadeBy, Side};
 
 impl Link {
-    /// An operator ends a halt and wants another internal ticket: of the old one nothing is remembered but
-    /// which files outside were made for it, and until when what was sent for it may land. The report is not one
-    /// of them: there is one a pair, and the one that stands is found by its mark and rewritten with the new
-    /// ticket's name and states.
+    /// An operator ends a halt and wants a new internal ticket: nothing of the old one is remembered except which
+    /// external files were made for it, and until when calls sent for it may land. The report is not one of these
+    /// files: there is one per pair, and the present one is found by its mark and rewritten with the new ticket's
+    /// name and states.
     pub fn make_anew(&mut self) {
         let reports: Vec<u64> =
             kept_on(Side::External, &[], &self.documents, &[]).filter_map(CopyState::standing).collect();
@@ -22,14 +22,15 @@ impl Link {
         self.leave_behind(left_behind);
     }
 
-    /// Whether both have one internal ticket, as far as is known: not only its id, which is given out again.
+    /// Whether both have the same internal ticket, as far as is known: ids are assigned again, so the creation time
+    /// counts too.
     pub fn has_the_internal_ticket_of(&self, other: &Link) -> bool {
         let made = [self, other].map(|link| &link.ancestor.internal.made);
         let is_known = made.iter().all(|made| !made.is_empty());
         self.internal == other.internal && !(is_known && made[0] != made[1])
     }
 
-    /// Its counterpart is lost, or may be: the internal iTop was restored from a backup, and the pair has not been
+    /// The counterpart is lost, or may be: the internal iTop was restored from a backup, and the pair has not been
     /// compared with what stands there yet. Another ticket may have the id by now.
     pub fn may_have_lost_its_counterpart(&self) -> bool {
         let is_lost = self.halt.as_ref().is_some_and(|halt| halt.kind.is_of_a_lost_counterpart());
@@ -42,7 +43,7 @@ impl Link {
         self.left_behind.dedup();
     }
 
-    /// When nothing that was sent without an answer can land any more; none where all was answered.
+    /// The moment after which no unanswered call can land any more; `None` if all were answered.
     pub fn settles_at_ms(&self) -> Option<i64> {
         let creation = self.creation.iter().map(|creation| creation.until_ms);
         let late = self.late.iter().map(|late| late.until_ms);
@@ -58,14 +59,15 @@ impl Link {
         all.max()
     }
 
-    /// A file that the bridge made for an earlier counterpart, or whose original an iTop lost: its mark counts no more.
+    /// Whether a file was made for an earlier counterpart, or its original was lost by an iTop: its mark counts no
+    /// more.
     pub fn is_nobodys(&self, side: Side, file: u64) -> bool {
         let is_left = side == Side::External && self.left_behind.contains(&file);
         is_left || self.orphaned.contains(&(side, file))
     }
 
-    /// Takes their marks from the files that were made for an earlier counterpart or an original that is lost, and gives those that were
-    /// taken over with the pair the marks that they would have.
+    /// Discards the marks of files that were made for an earlier counterpart or a lost original, and gives files that
+    /// were taken over with the pair the marks that they would have.
     pub fn recognize_files(&self, side: Side, ticket: &TicketMark, files: &mut [File]) {
         let nobodys = files.iter_mut().filter(|file| self.is_nobodys(side, file.id));
         nobodys.for_each(|file| file.made_by = MadeBy::OtherPair);

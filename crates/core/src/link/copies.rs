@@ -1,4 +1,4 @@
-//! The files that the bridge made: copies of attachments, documents, and what of a log is on its way.
+//! The files that the bridge made: copies of attachments, documents, and the files of log batches being sent.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ impl Link {
         self.copies.iter().find(|copy| (copy.from, copy.original) == (from, original))
     }
 
-    /// Keeps a copy in place of what was known of the same original.
+    /// Stores a copy, replacing the one of the same original.
     pub fn keep_copy(&mut self, copy: Copy) {
         self.forget_copy(copy.from, copy.original);
         self.copies.push(copy);
@@ -22,7 +22,7 @@ impl Link {
         self.owed.retain(|late| !late.is_of_file(from, original));
     }
 
-    /// A copy on that side was deleted, since its original went.
+    /// A copy on the other side was deleted, because its original went.
     pub fn copy_deleted(&mut self, from: Side, original: u64, copy: u64) {
         self.forget_copy(from, original);
         self.deleted.push((from.other(), copy));
@@ -30,8 +30,8 @@ impl Link {
         self.deleted.drain(..all.saturating_sub(MAX_DELETED));
     }
 
-    /// The files that the bridge made on one side: those that stand, those of logs and of an earlier
-    /// counterpart, which nobody looks after any more, and those that it deleted itself.
+    /// The files that the bridge made on one side: those that stand, those that nobody looks after any more (of logs,
+    /// of an earlier counterpart, of a lost original), and those that it deleted itself.
     pub fn made_on(&self, side: Side) -> impl Iterator<Item = u64> {
         let deleted = self.deleted.iter().filter(move |(on, _)| *on == side).map(|(_, id)| *id);
         let logs = self.logs.iter().filter(move |log| log.from == side.other());
@@ -41,7 +41,7 @@ impl Link {
         self.standing_on(side).chain(deleted).chain(logs.chain(left_behind).copied()).chain(orphaned)
     }
 
-    /// The files that bear this pair's mark on one side, as far as is known: what was taken over with the pair bears none.
+    /// The files with this pair's mark on one side, as far as is known: files taken over with the pair have none.
     pub fn marked_on(&self, side: Side) -> impl Iterator<Item = u64> {
         let taken_over = self.copies.iter().filter(|copy| copy.taken_over && copy.from == side.other());
         let taken_over = taken_over.filter_map(|copy| copy.state.standing());
@@ -50,12 +50,12 @@ impl Link {
         self.standing_on(side).filter(move |id| !taken_over.contains(id)).chain(logs)
     }
 
-    /// The copies and documents on one side, and what is sent of a batch.
+    /// The copies, documents and enclosures on one side, and the files of batches that were sent.
     pub fn standing_on(&self, side: Side) -> impl Iterator<Item = u64> {
         self.file_states_on(side).filter_map(CopyState::standing)
     }
 
-    /// Whether something was sent to the files of this side that has no known end.
+    /// Whether a call for the files of this side has an unknown outcome.
     pub fn has_open_files_on(&self, side: Side) -> bool {
         self.file_states_on(side).any(|state| matches!(state, CopyState::InDoubt { .. }))
             || self.late.iter().any(|late| matches!(late.what, Late::File { from, .. } if from == side.other()))
@@ -75,7 +75,7 @@ impl Link {
     }
 }
 
-/// Their hooks come within seconds.
+/// More than enough: their webhooks come within seconds.
 const MAX_DELETED: usize = 50;
 
 /// A copy of an attachment that the bridge made, or is making.
@@ -85,15 +85,15 @@ pub struct Copy {
     pub from: Side,
     /// The original's attachment id.
     pub original: u64,
-    /// What the original held when it was last copied.
+    /// The original's content when it was last copied.
     pub content: FileContent,
     pub state: CopyState,
-    /// Since when the original counts as missing, in ms since the epoch; in the future where the whole
-    /// ticket may be going.
+    /// Since when the original counts as missing, in ms since the epoch; in the future while the whole ticket may be
+    /// going.
     pub missing_since_ms: Option<i64>,
     /// A small text file stands in for one that was too large.
     pub substituted: bool,
-    /// Both files stood when the pair was taken over: it bears no mark, and is not the bridge's to delete.
+    /// Both files existed when the pair was taken over: the copy has no mark, and is not the bridge's to delete.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub taken_over: bool,
 }
@@ -105,8 +105,7 @@ pub enum CopyState {
     Stands(u64),
     /// A person deleted the copy: it stays deleted.
     RemovedByPerson,
-    /// The create was sent and its answer never came; it may land until this moment, and is not
-    /// sent again before.
+    /// The create was sent and not answered; it may land until this moment, and is not sent again before.
     InDoubt { until_ms: i64 },
 }
 

@@ -1,5 +1,5 @@
-//! Enclosures: files that carry what a text attribute of the other side's ticket has no room for. A picture is one
-//! file, whatever shows it; a text that was cut is one file a field, rewritten in place as long as it stands.
+//! Enclosures: files for content that does not fit into a text attribute of the other side's ticket. There is one
+//! file per image, whatever shows it, and one per field whose text was cut, rewritten in place as long as it stands.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,15 +10,15 @@ use crate::ticket::Side;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Enclosure {
-    /// The side that it comes from.
+    /// The side that the content comes from.
     pub from: Side,
     /// The attribute that has no room for it.
     pub code: String,
     pub name: String,
     pub holds: Enclosed,
-    /// `None` while it is owed.
+    /// `None` until it is sent.
     pub state: Option<CopyState>,
-    /// A rewrite without an answer may land until then, over a newer one: it is written once more after.
+    /// Until then an unanswered rewrite may land over a newer one; after it the file is written once more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again_at_ms: Option<i64>,
 }
@@ -29,25 +29,25 @@ pub enum Enclosed {
     /// An inline image of the side that it comes from.
     Image { id: u64, secret: String },
     Text {
-        /// What the file is to say; empty where it was found by its mark and nothing new is to be said.
+        /// The wanted text; empty if the file was found by its mark and there is nothing new to say.
         text: String,
-        /// A fingerprint of what the last answered write put there.
+        /// A fingerprint of the text in the last answered write.
         written: Option<String>,
     },
 }
 
 impl Enclosure {
-    /// An inline image that is owed.
+    /// An inline image still to be sent.
     pub fn image(from: Side, code: &str, id: u64, secret: &str, name: &str) -> Enclosure {
         Enclosure::owed(from, code, name, Enclosed::Image { id, secret: secret.to_owned() })
     }
 
-    /// A whole text that is owed.
+    /// A whole text still to be sent.
     pub fn text(from: Side, code: &str, text: String, name: &str) -> Enclosure {
         Enclosure::owed(from, code, name, Enclosed::Text { text, written: None })
     }
 
-    /// One that stands and was found by its mark.
+    /// An enclosure that was found by its mark.
     pub fn found(from: Side, code: &str, id: u64) -> Enclosure {
         let holds = Enclosed::Text { text: String::new(), written: Some(fingerprint("")) };
         Enclosure { state: Some(CopyState::Stands(id)), ..Enclosure::owed(from, code, "", holds) }
@@ -80,7 +80,7 @@ impl Enclosure {
         self.is(mark.from, mark.kind, &mark.key)
     }
 
-    /// Whether the file does not say what it is to say.
+    /// Whether the file's text differs from the wanted one.
     pub fn is_outdated(&self) -> bool {
         match &self.holds {
             Enclosed::Image { .. } => false,
@@ -88,7 +88,7 @@ impl Enclosure {
         }
     }
 
-    /// Whether all is known that it takes to make it once more.
+    /// Whether everything is known that is needed to make it once more.
     pub fn can_be_made(&self) -> bool {
         match &self.holds {
             Enclosed::Image { secret, .. } => !secret.is_empty(),
@@ -96,7 +96,7 @@ impl Enclosure {
         }
     }
 
-    /// A write of it was answered.
+    /// A write of the file was answered.
     pub fn is_written(&mut self, id: u64) {
         self.state = Some(CopyState::Stands(id));
         if let Enclosed::Text { text, written } = &mut self.holds {
@@ -104,7 +104,7 @@ impl Enclosure {
         }
     }
 
-    /// A person deleted it. What it held counts as told: only another text makes another file.
+    /// A person deleted the file. Its text counts as told: only another text makes another file.
     pub fn removed_by_person(&mut self) {
         self.state = Some(CopyState::RemovedByPerson);
         self.again_at_ms = None;
@@ -113,7 +113,7 @@ impl Enclosure {
         }
     }
 
-    /// Of one whose pair has long been closed nothing is written any more.
+    /// Drops the content: the pair has long been closed, and nothing of it is written any more.
     pub(super) fn shrink(&mut self) {
         match &mut self.holds {
             Enclosed::Image { secret, .. } => secret.clear(),
@@ -124,7 +124,7 @@ impl Enclosure {
         }
     }
 
-    /// What it holds is not known any more.
+    /// The file's content is no longer known.
     pub fn may_hold_anything(&mut self) {
         if let Enclosed::Text { written, .. } = &mut self.holds {
             *written = None;
@@ -137,8 +137,8 @@ impl Link {
         self.enclosures.iter().find(|known| known.is(from, kind, key))
     }
 
-    /// A text is about to be sent of which these files are a part. What an earlier try of it owed and this one does
-    /// not need is owed no more; what stands, or a person removed, is not made again.
+    /// A text that comprises these files is about to be sent. Files that only an earlier try needed are dropped;
+    /// those that stand, or that a person removed, are not made again.
     pub fn enclose(&mut self, from: Side, code: &str, files: &[Enclosure]) {
         let is_needed = |known: &Enclosure| files.iter().any(|file| file.is(from, known.kind(), &known.key()));
         self.enclosures
@@ -151,17 +151,17 @@ impl Link {
         }
     }
 
-    /// The text was not written after all: what only it owed is not sent.
+    /// The text was not written after all: files that only it needed are not sent.
     pub fn owe_no_enclosures(&mut self, from: Side, code: &str) {
         self.owe_enclosures_of(from, |owing| owing != code);
     }
 
-    /// Only these attributes' texts are written: what others owed is not sent.
+    /// Only the texts of these attributes are written: files of other texts are not sent.
     pub fn owe_enclosures_of(&mut self, from: Side, is_written: impl Fn(&str) -> bool) {
         self.enclosures.retain(|known| known.state.is_some() || known.from != from || is_written(&known.code));
     }
 
-    /// Whether a file of that side's fields is still to be made or brought up to date.
+    /// Whether a file of a field is still to be made or brought up to date.
     pub fn owes_enclosures(&self) -> bool {
         self.enclosures.iter().any(|known| match known.state {
             None => true,
@@ -181,7 +181,7 @@ impl Link {
 impl Enclosure {
     fn becomes(&mut self, newer: &Enclosure) {
         match (&mut self.holds, &newer.holds) {
-            // Whoever may see the picture may see it by its newest secret.
+            // The newest secret grants access to the image.
             (Enclosed::Image { secret, .. }, Enclosed::Image { secret: now, .. }) => secret.clone_from(now),
             (Enclosed::Text { text, .. }, Enclosed::Text { text: now, .. }) => text.clone_from(now),
             _ => {}

@@ -1,5 +1,5 @@
-//! What is held up: parts of a ticket that whatever stands before an iTop keeps from it, and that iTop's own
-//! memory. The rest of the ticket goes on.
+//! Parts of a ticket that are held up: by something in front of an iTop that rejects them, or by iTop's own memory
+//! limit. The rest of the ticket goes on.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use crate::document::DocumentKind;
 use crate::mark::FileKind;
 use crate::ticket::Side;
 
-/// A part of a ticket whose write is answered by a page of somebody else's, while other calls to that iTop pass.
+/// A part of a ticket whose write is answered with a foreign page, while other calls to that iTop pass.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
     pub part: Part,
@@ -19,16 +19,16 @@ pub struct Held {
     /// The HTTP status of the last such page.
     pub status: u16,
     pub since_ms: i64,
-    /// How often it was tried.
+    /// How many times it was tried.
     pub tries: u32,
-    /// When it was tried last.
+    /// When it was last tried.
     pub tried_ms: i64,
-    /// It is not tried again before.
+    /// Not tried again before this moment.
     pub not_before_ms: i64,
-    /// Nor then, whoever asks for it: the answer named this moment (`Retry-After`).
+    /// Not tried before this moment even on request: the answer named it (`Retry-After`).
     #[serde(default)]
     pub asked_ms: i64,
-    /// What was sent, as a fingerprint: where something else is to be sent, that is tried at once.
+    /// A fingerprint of what was sent: different content is tried at once.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub of: String,
 }
@@ -36,7 +36,7 @@ pub struct Held {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
-    /// The internal ticket itself, which is still to be made.
+    /// The internal ticket itself, which is still to be created.
     Creation,
     Field {
         code: String,
@@ -46,7 +46,7 @@ pub enum Part {
     },
     /// A text that a stimulus was to carry: the ticket was moved without it.
     Text(LeftOut),
-    /// A text that a stimulus carried as plain text, and that is to be written once more as HTML.
+    /// A text that a stimulus carried as plain text, to be written once more as HTML.
     AsHtml {
         on: Side,
         code: String,
@@ -56,7 +56,7 @@ pub enum Part {
         from: Side,
         original: u64,
     },
-    /// A file that carries what a field has no room for.
+    /// A file with content that does not fit into a field.
     Enclosure {
         from: Side,
         kind: FileKind,
@@ -74,7 +74,7 @@ pub enum Part {
 }
 
 impl Part {
-    /// Of two texts of one attribute the newer counts.
+    /// A newer text of an attribute replaces an older one.
     fn is_replaced_by(&self, newer: &Part) -> bool {
         match (self, newer) {
             (Part::Text(old), Part::Text(new)) => (old.on, &old.code) == (new.on, &new.code),
@@ -91,16 +91,16 @@ pub struct LeftOut {
     pub value: String,
 }
 
-/// The files of a ticket are larger together than PHP's memory there: its iTop answers each write to the ticket
-/// with an error, and carries it out.
+/// The files of a ticket together exceed PHP's memory limit: iTop answers each write to the ticket with an error, but
+/// carries it out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heavy {
     pub on: Side,
-    /// PHP's own word for its memory, such as `128M`.
+    /// PHP's own notation of its memory limit, such as `128M`.
     pub limit: String,
     pub since_ms: i64,
     pub files: usize,
-    /// Of all files together, where they could be read.
+    /// The size of all files together, where they could be read.
     pub bytes: Option<u64>,
 }
 
@@ -114,7 +114,7 @@ impl Link {
         self.held(part).is_some_and(|held| now_ms < held.not_before_ms && held.of == of)
     }
 
-    /// Keeps what is known of a part that is held up in place of what was known before.
+    /// Stores a part that is held up, replacing what was known of it before.
     pub fn hold(&mut self, held: Held) {
         self.held.retain(|known| !known.part.is_replaced_by(&held.part));
         self.held.push(held);
@@ -125,7 +125,7 @@ impl Link {
         self.held.retain(|held| held.part != *part);
     }
 
-    /// An operator wants what is held up tried at once.
+    /// An operator wants everything that is held up tried at once.
     pub fn try_held_again(&mut self) {
         self.held.iter_mut().for_each(|held| held.not_before_ms = i64::MIN);
     }
@@ -135,7 +135,7 @@ impl Link {
     }
 }
 
-/// What is sent, short enough to be kept.
+/// A fingerprint of what is sent, short enough to keep.
 pub fn sent(text: &str) -> String {
     fingerprint(text)
 }

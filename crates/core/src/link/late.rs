@@ -1,4 +1,4 @@
-//! Calls that write, from before they are sent until nothing of them can land any more.
+//! Writing calls, from before they are sent until they can no longer land.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,15 +6,15 @@ use super::{CopyState, Link};
 use crate::ticket::{FileContent, Side};
 
 impl Link {
-    /// A write is about to be sent; until then it may land, whatever becomes of its answer.
+    /// A write is about to be sent; it may land until then, whatever becomes of its answer.
     pub fn may_land(&mut self, what: Late, until_ms: i64) {
         self.late.push(LateWrite { what, until_ms });
     }
 
-    /// The call that was being sent is over, or whoever sent it is gone: what it carries may land until then.
+    /// The call being sent is over, or its sender is gone: it may land until then.
     pub fn may_land_until(&mut self, until_ms: i64) {
         let Some(sending) = self.sending.take() else { return };
-        // Before the new ticket's own create, only what was sent for the old one can be on its way.
+        // Before the new ticket's own create, only calls for the old ticket can be in flight.
         if let Some(anew_from_ms) = self.anew_from_ms.as_mut().filter(|_| self.creation.is_none()) {
             *anew_from_ms = until_ms.max(*anew_from_ms);
         }
@@ -44,42 +44,42 @@ impl Link {
         }
     }
 
-    /// The call that was being sent is over, and nothing of it can land late.
+    /// The call being sent is over, and can no longer land late.
     pub fn is_sent(&mut self) {
         if let Some(sending) = self.sending.take() {
             self.late.retain(|late| late.until_ms != sending.until_ms);
         }
     }
 
-    /// Whether a stimulus without an answer may have come after that side was read then.
+    /// Whether an unanswered stimulus may have landed after that side was read.
     pub fn status_may_land(&self, side: Side, read_at_ms: i64) -> bool {
         let is_it = |late: &LateWrite| matches!(late.what, Late::Status { on, .. } if on == side);
         self.late.iter().any(|late| is_it(late) && late.until_ms > read_at_ms)
     }
 
-    /// What was sent and not answered: what landed over something newer, and what may land, or has settled.
+    /// All unanswered writes: those that landed over something newer, may still land, or have settled.
     pub fn given_up(&self) -> impl Iterator<Item = &Late> {
         self.owed.iter().chain(self.late.iter().map(|late| &late.what))
     }
 
-    /// What can no longer land, and what landed over something newer.
+    /// Writes that can no longer land, and those that landed over something newer.
     pub fn settled_late(&self, now_ms: i64) -> impl Iterator<Item = &Late> {
         self.late.iter().filter(move |late| late.until_ms <= now_ms).map(|late| &late.what).chain(&self.owed)
     }
 }
 
-/// A call that writes, from before it is sent until its end is recorded: it may take long, and whoever
-/// sends it may die meanwhile.
+/// A writing call, from before it is sent until its outcome is recorded: it may take long, and its sender may die
+/// meanwhile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sending {
-    /// The side that is written to.
+    /// The side that it writes to.
     pub to: Side,
     pub since_ms: i64,
-    /// What the intents of this call hold for now: the earliest that it can settle.
+    /// The `until_ms` of this call's intents: the earliest moment at which it can settle.
     pub until_ms: i64,
 }
 
-/// A write without an answer: what was sent, and until when it may still land.
+/// An unanswered write: what was sent, and until when it may still land.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LateWrite {
     pub what: Late,
@@ -118,7 +118,7 @@ impl Late {
     }
 }
 
-/// Before anything was written outside, the side went without saying.
+/// The default of a stored side: versions that never wrote to an external did not name it.
 pub(super) fn inside() -> Side {
     Side::Internal
 }

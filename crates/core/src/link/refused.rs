@@ -1,4 +1,4 @@
-//! Values that an iTop does not take: a conflict of their attribute, and of nothing else.
+//! Values that an iTop refuses: a conflict of their attribute, and of nothing else.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,15 +15,15 @@ pub struct RefusedField {
     #[serde(default = "inside")]
     pub on: Side,
     pub code: String,
-    /// A fingerprint of what stands on the other side: another value is tried at once.
+    /// A fingerprint of the value on the other side: another value is tried at once.
     source: String,
     /// iTop's own words.
     pub words: String,
-    /// When it was refused for the first time.
+    /// When the value was first refused.
     pub since_ms: i64,
-    /// A pass from then on tries it again.
+    /// A pass tries it again from this moment on.
     pub again_at_ms: i64,
-    /// What was sent in its place with the stimulus that was to carry it.
+    /// The text that was sent in its place, with the stimulus that was to carry the value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_place: Option<String>,
 }
@@ -41,7 +41,7 @@ impl RefusedField {
         }
     }
 
-    /// The same, where this was sent in its place.
+    /// This refusal, with the text that was sent in place of the value.
     pub fn instead(self, in_place: &str) -> RefusedField {
         RefusedField { in_place: Some(in_place.to_owned()), ..self }
     }
@@ -54,12 +54,12 @@ impl RefusedField {
         self.on == on && self.code == code
     }
 
-    /// Whether that stands there which was sent in its place: nobody has written anything else since.
+    /// Whether the replacement still stands there: nobody has written anything else since.
     pub fn stands_in(&self, target: &str) -> bool {
         self.in_place.as_ref().is_some_and(|words| text::same_words_in_any_form(words, target))
     }
 
-    /// As it is shown to the operator. `instance` is the iTop that refused it.
+    /// The conflict as shown to the operator. `instance` is the iTop that refused the value.
     pub fn conflict(&self, instance: &str) -> Conflict {
         let (words, place) = (&self.words, self.on.other().place());
         let text = format!(
@@ -70,18 +70,18 @@ impl RefusedField {
 }
 
 impl Link {
-    /// The refusal of just this value, where there was one.
+    /// The refusal of exactly this value, if there is one.
     pub fn refused_value(&self, on: Side, code: &str, source: &str) -> Option<&RefusedField> {
         self.refused.iter().find(|refused| refused.is_of(on, code, source))
     }
 
-    /// The attribute holds what it should, or something that is not the bridge's.
+    /// The attribute holds the wanted value, or one that is not the bridge's.
     pub fn is_refused_no_more(&mut self, on: Side, code: &str) {
         self.refused.retain(|refused| !refused.is_at(on, code));
     }
 
-    /// Keeps a refusal in place of an earlier one of the same attribute. Of the same value, the time of its first
-    /// counts; and what was sent in the place of either still stands there.
+    /// Stores a refusal, replacing an earlier one of the same attribute. For the same value, the time of its first
+    /// refusal is kept; and a text that was sent in place of either value still stands there.
     pub fn keep_refusal(&mut self, mut refused: RefusedField, wait_ms: impl FnOnce(i64) -> i64) {
         let now_ms = refused.since_ms;
         let earlier = self.refused.iter().find(|known| known.is_at(refused.on, &refused.code));
@@ -93,7 +93,7 @@ impl Link {
         self.refused.push(refused);
     }
 
-    /// An operator wants them tried at once.
+    /// An operator wants all refused values tried at once.
     pub fn try_refused_again(&mut self) {
         self.refused.iter_mut().for_each(|refused| refused.again_at_ms = i64::MIN);
     }

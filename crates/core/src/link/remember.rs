@@ -1,4 +1,4 @@
-//! What a plan noted, taken into the link.
+//! Taking the notes of a plan into the link.
 
 use super::{CopyState, Late, Link};
 use crate::caselog::{EntryKey, LogHalt, LogName};
@@ -7,7 +7,7 @@ use crate::plan::Note;
 use crate::ticket::Side;
 
 impl Link {
-    /// Remembers what a plan noted.
+    /// Remembers a plan's note.
     pub fn remember(&mut self, note: &Note) {
         match note {
             Note::Field { code, external, internal } => self.field_agreed(code, external, internal),
@@ -33,7 +33,7 @@ impl Link {
             }
             Note::ExternalReference(reference) => {
                 self.external.reference.clone_from(reference);
-                // The title inside carries the reference: it is written anew.
+                // The internal title carries the reference: it is written again.
                 self.ancestor.external.fields.remove("title");
                 self.ancestor.external.made.clear();
                 self.ancestor.external.made_before.clear();
@@ -48,7 +48,7 @@ impl Link {
             Note::Restored(link) => self.clone_from(link),
             Note::LeftBehind(files) => {
                 self.leave_behind(files.clone());
-                // Before it stands it may be refused, or its create may go unanswered.
+                // Until the new ticket stands, its create may be refused or go unanswered.
                 self.anew_from_ms.take_if(|_| self.internal.is_some());
             }
             Note::LateSettled(settled) => self.late.retain(|late| late != settled),
@@ -110,58 +110,59 @@ impl Link {
     }
 }
 
-/// Something to remember of a log.
+/// Something to remember about a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogNote {
-    /// An operator wants these taken as delivered.
+    /// Entries that an operator wants to count as delivered.
     Delivered(Vec<EntryKey>),
-    /// The other side has these, as the marks of these files say, which the store did not know.
+    /// Entries that the other side has, as the marks of these files say; the store did not know of them.
     Found {
         entries: Vec<EntryKey>,
         files: Vec<u64>,
     },
-    /// A person deleted these files, which carried it; what they told counts as delivered all the same.
+    /// Files of the log that a person deleted; their entries count as delivered all the same.
     FilesRemoved(Vec<u64>),
-    /// iTop lost these, or a person removed them.
+    /// Entries that iTop lost, or a person removed.
     Vanished(Vec<EntryKey>),
-    /// Such a one is there again: it counts as delivered, as it was.
+    /// Vanished entries that are there again, unchanged: they count as delivered.
     Back(Vec<EntryKey>),
     /// The same entry under another date.
     Moved {
         before: EntryKey,
         now: EntryKey,
     },
-    /// These, as they were, have other words now, or their author another name: what was sent of them keeps the old ones.
+    /// Entries, as they were, with other words or another author's name now: the copies that were sent keep the old
+    /// ones.
     Reworded(Vec<(EntryKey, EntryKey)>),
-    /// These were seen to stand when iTop could not lose them to another save any more.
+    /// Entries that were seen after iTop could no longer lose them to another save.
     Settled(Vec<EntryKey>),
-    /// These, of one author and second, stand in the log in this order.
+    /// Entries of one author and second, in the order in which they stand in the log.
     Ordered(Vec<EntryKey>),
-    /// These stay on their side, and count as handled.
+    /// Entries that stay on their side, and count as handled.
     Kept(Vec<Kept>),
-    /// These are kept back until it is known whether iTop copied them from a parent: `held` until that can be read,
-    /// `waiting` until it must have been saved. An operator lets those cross that are `own`.
+    /// Entries kept back until it is known whether iTop copied them from a parent: `held` until the parent can be
+    /// read, `waiting` until it must have been saved. An operator lets those in `own` cross.
     OfUnknownOrigin {
         held: Vec<KeptBack>,
         waiting: Vec<Waiting>,
         own: Vec<EntryKey>,
     },
-    /// The entry that the bridge wrote at the internal ticket's creation, as it stands now.
+    /// The entry that the bridge wrote when it created the internal ticket, as it stands now.
     OwnEntry(EntryKey),
     Halted(LogHalt),
     ResumeIsOver,
-    /// A file of the batch that an unanswered create made after all, found by its mark.
+    /// A file of a batch that an unanswered create made after all, found by its mark.
     FileArrived {
         key: String,
         id: u64,
     },
     /// All files of the batch are there.
     BatchIsOver,
-    /// All files of a batch are there that was set aside.
+    /// All files of a set-aside batch are there.
     AsideIsOver {
         key: String,
     },
-    /// The log was switched off, and the text of a batch that was set aside is not there.
+    /// The log was switched off, and the text of a set-aside batch is not there.
     AsideGivenUp {
         key: String,
     },

@@ -1,5 +1,5 @@
-//! Files of the bridge's that somebody deleted, and perhaps with the whole ticket: iTop deletes a ticket's files first,
-//! one by one, and the bridge may look in between. Should a backup bring the ticket back, nobody deleted these.
+//! Files of the bridge that somebody deleted, perhaps with the whole ticket: iTop deletes a ticket's files first, one
+//! by one, and the bridge may read it in between. If a backup brings the ticket back, nobody deleted these files.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,8 +7,8 @@ use super::{CopyState, Enclosure, Link};
 use crate::mark::FileKind;
 use crate::ticket::Side;
 
-/// A ticket's files go so long before it at most, as far as anybody can tell: the hourly look finds that it is gone, and
-/// may have to wait for its iTop.
+/// The longest time by which a ticket's files may appear to go before it: the hourly audit finds that the ticket is
+/// gone, and may have to wait for its iTop.
 const BEFORE_ITS_TICKET_MS: i64 = 2 * 3_600_000;
 
 /// A file that a person deleted.
@@ -19,12 +19,12 @@ pub struct Removed {
     /// As in its mark.
     pub key: String,
     pub at_ms: i64,
-    /// The ticket that it hung on went soon after.
+    /// The ticket that the file was attached to went soon after.
     pub with_its_ticket: bool,
 }
 
 impl Link {
-    /// Takes down since when files count as deleted by a person.
+    /// Records when files began to count as deleted by a person.
     pub fn takes_down_removed(&mut self, now_ms: i64) {
         let are = self.removed_files();
         self.removed.retain(|known| are.iter().any(|file| known.is(file)));
@@ -43,7 +43,7 @@ impl Link {
         removed.filter(lately).for_each(|removed| removed.with_its_ticket = true);
     }
 
-    /// A backup brought the ticket on that side back: what went with it was deleted by nobody.
+    /// A backup brought the ticket on that side back: the files that went with it were deleted by nobody.
     pub(crate) fn forget_what_went_with_its_ticket(&mut self, side: Side) {
         let (gone, others) = std::mem::take(&mut self.removed)
             .into_iter()
@@ -65,7 +65,7 @@ impl Link {
         }
     }
 
-    /// The files that count as deleted by a person: where they hung, and as in their marks.
+    /// The files that count as deleted by a person: the side, and kind and key as in their marks.
     fn removed_files(&self) -> Vec<(Side, FileKind, String)> {
         let copies = self
             .copies

@@ -1,6 +1,6 @@
-//! What is left of a pair that has long been closed: its keys, what its files and log entries are known by, and
-//! of each long text a fingerprint. Nothing that may still happen to it is decided otherwise than before: the
-//! texts are only ever compared.
+//! The remainder of a pair that has long been closed: its keys, the identities of its files and log entries, and a
+//! fingerprint of each long text. Later decisions about the pair come out as before: the texts are only ever
+//! compared.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,13 @@ use sha2::{Digest, Sha256};
 use super::Link;
 use crate::text;
 
-/// A value up to this is not longer than its fingerprint.
+/// Values up to this length are no longer than their fingerprint.
 const SHORT: usize = 80;
 
 const PREFIX: &str = "sha256:";
 
 impl Link {
-    /// The same of a pair that ended long ago: what was open then has settled, and nobody waits for it.
+    /// Shrinks a pair that ended long ago: whatever was open then has settled, and nobody waits for it.
     pub fn shrink_ended(&mut self) {
         (self.late, self.owed, self.edits_at_stake, self.plain) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         (self.path, self.sending, self.creation) = (None, None, None);
@@ -23,8 +23,8 @@ impl Link {
         self.shrink_agreed();
     }
 
-    /// Replaces the long texts that both sides agreed on by their fingerprints. A pair of which anything is open
-    /// stays as it is; answers whether nothing was.
+    /// Replaces the long texts that both sides agreed on by their fingerprints. A pair with anything open stays as it
+    /// is; returns whether it was shrunk.
     pub fn shrink(&mut self) -> bool {
         if self.has_anything_open() {
             return false;
@@ -40,7 +40,7 @@ impl Link {
         for enclosure in &mut self.enclosures {
             enclosure.shrink();
         }
-        // Their hooks came long ago.
+        // Their webhooks came long ago.
         self.deleted.clear();
         self.removed.clear();
     }
@@ -62,7 +62,7 @@ impl Link {
     }
 }
 
-/// A title is short, and compared by what of it is not cut off.
+/// A title is short, and only the part of it that is not cut off is compared.
 fn shrink_texts(fields: &mut BTreeMap<String, String>) {
     for (code, value) in fields.iter_mut() {
         if code != "title" && value.len() > SHORT && !is_fingerprint(value) {
@@ -71,7 +71,7 @@ fn shrink_texts(fields: &mut BTreeMap<String, String>) {
     }
 }
 
-/// Whether this is what was agreed on, of which perhaps only the fingerprint is left.
+/// Whether `now` is the agreed text of which only the fingerprint is kept.
 pub fn is_as_agreed(agreed: &str, now: &str) -> bool {
     is_fingerprint(agreed) && agreed == fingerprint(now)
 }

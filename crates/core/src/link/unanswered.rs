@@ -1,26 +1,26 @@
-//! Which writes were sent without an answer, and what becomes of each until nothing of it can land any more.
+//! The unanswered writes, and what happens to each until it can no longer land.
 
 use super::{CopyState, Late, Link, Part};
 use crate::ticket::Side;
 
-/// A part of the ticket of which a write was sent without an answer.
+/// A part of the ticket with an unanswered write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unanswered {
-    /// `None` where only the time is known, as of a call that is being sent.
+    /// `None` where only the time is known, as for a call that is being sent.
     pub part: Option<Part>,
-    /// It may be carried out until then.
+    /// The write may be carried out until then.
     pub until_ms: i64,
-    /// Sent twice, it does no harm, and it is tried again meanwhile. Otherwise it is looked for, and not sent again
-    /// before that time.
+    /// Sending it twice does no harm, so it is tried again meanwhile. Otherwise its effect is looked for, and it is
+    /// not sent again before that time.
     pub is_tried_meanwhile: bool,
 }
 
 impl Link {
-    /// The writes without an answer that may still land, the first to settle first.
+    /// The unanswered writes that may still land, the first to settle first.
     pub fn unanswered(&self, now_ms: i64) -> Vec<Unanswered> {
         let mut all: Vec<Unanswered> = self.intents().filter(|one| one.until_ms > now_ms).collect();
         let all_until_ms = self.settles_at_ms().filter(|until_ms| *until_ms > now_ms);
-        // What was sent for an earlier counterpart is told as such.
+        // Calls for an earlier counterpart are reported as such.
         if let (true, Some(until_ms), None) = (all.is_empty(), all_until_ms, self.anew_from_ms) {
             all.push(Unanswered { part: None, until_ms, is_tried_meanwhile: false });
         }
@@ -28,7 +28,7 @@ impl Link {
         all
     }
 
-    /// Until when this part is not sent again, since an earlier try of it may still land.
+    /// Until when this part is not sent again, because an earlier try may still land.
     pub fn not_sent_before_ms(&self, part: &Part) -> Option<i64> {
         let waits = self.intents().filter(|one| !one.is_tried_meanwhile && one.part.as_ref() == Some(part));
         waits.map(|one| one.until_ms).max()

@@ -1,5 +1,5 @@
-//! A pair that stands in both iTops already and of which nothing is remembered: its link, as the tickets
-//! and their marks say.
+//! Adopting a pair that exists in both iTops and of which the store knows nothing: its link is made from the tickets
+//! and their marks.
 
 use std::collections::BTreeSet;
 
@@ -10,19 +10,19 @@ use crate::policy::{Policy, StatusToExternal};
 use crate::reconcile::{crossing_entries, documents, files, reconcile, restored};
 use crate::ticket::{File, FileContent, Side, Sight, Ticket};
 
-/// A link made of what stands.
+/// A link made from the tickets as they stand.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Adopted {
     pub link: Link,
-    /// What the next pass would write: what was not delivered yet.
+    /// The writes of the next pass: what was not delivered yet.
     pub due: Vec<Step>,
 }
 
-/// A pair found by the bridge's own marks. Fields and states are taken as they stand: what differs is shown, and
-/// written when it changes outside. Copies, delivered entries and documents are known by the files' marks, so
-/// that both tickets' files must be listed.
+/// A pair found by the bridge's own marks. Fields and states are taken as they stand: differences are shown, and
+/// written when the external value changes. Copies, delivered entries and documents are recognised by the files'
+/// marks, so both tickets' files must be listed.
 ///
-/// A copy whose original is gone is left where it is: its deletion was not seen.
+/// A copy whose original is gone is left where it is: the deletion was not seen.
 pub fn found_by_marks(policy: &Policy, external: &Ticket, internal: &Ticket, found: Vec<Document>) -> Adopted {
     let mut link = as_they_stand(policy, external, internal);
     for document in found {
@@ -32,9 +32,9 @@ pub fn found_by_marks(policy: &Policy, external: &Ticket, internal: &Ticket, fou
     Adopted { link, due: plan.writes }
 }
 
-/// A pair that an operator names, or that another program kept in step. As [`found_by_marks`], and all that stands
-/// counts as delivered: both logs, the status, and every file. Files of one name and content on both sides are
-/// one, where contents were read; the others stay where they are.
+/// A pair that an operator names, or that another program kept in step. As [`found_by_marks`], but everything that
+/// exists counts as delivered: both logs, the status, and every file. Files of the same name and content on both
+/// sides are one, where contents were read; the others stay where they are.
 pub fn taken_over(policy: &Policy, external: &Ticket, internal: &Ticket, found: Vec<Document>) -> Adopted {
     let Adopted { mut link, .. } = found_by_marks(policy, external, internal, found);
     take_logs(policy, &mut link, external, internal);
@@ -56,7 +56,7 @@ fn take_logs(policy: &Policy, link: &mut Link, external: &Ticket, internal: &Tic
     }
 }
 
-/// The state that stands needs no report: the next one makes it.
+/// The present state needs no report: the next one starts it.
 fn take_status(policy: &Policy, link: &mut Link, external: &Ticket, internal: &Ticket) {
     let is_told = policy.status_to_external == StatusToExternal::Report && policy.internal_lifecycle.is_some();
     let stands = link.document(DocumentKind::Report).is_some_and(|document| document.state.is_some());
@@ -91,7 +91,7 @@ fn is_same(one: Option<&FileContent>, other: Option<&FileContent>) -> bool {
     one.is_some() && one.map(tells) == other.map(tells)
 }
 
-/// One that has no counterpart is as one whose copy a person removed.
+/// A file without a counterpart is treated like one whose copy a person removed.
 fn taken(from: Side, file: File, counterpart: Option<u64>) -> Copy {
     let nothing = FileContent { hash: String::new(), name: String::new(), mimetype: String::new() };
     Copy {
@@ -113,7 +113,7 @@ fn as_they_stand(policy: &Policy, external: &Ticket, internal: &Ticket) -> Link 
     link
 }
 
-/// A report that ends with the state that stands tells its solution already, or why it is pending.
+/// A found report that ends with the present state already tells its solution, or why it is pending.
 fn with_the_texts(mut document: Document, internal: &Ticket) -> Document {
     if document.kind != DocumentKind::Report {
         return document;
@@ -130,7 +130,7 @@ fn with_the_texts(mut document: Document, internal: &Ticket) -> Document {
     document
 }
 
-/// What any pass takes in that meets marks which the store does not know.
+/// Takes in, as any pass does, marks that the store does not know.
 fn take_in(policy: &Policy, link: &mut Link, external: &Ticket, internal: &Ticket) -> Plan {
     let plan = reconcile(policy, link, &Sight::Here(external.clone()), &Sight::Here(internal.clone()));
     plan.notes.iter().for_each(|note| link.remember(note));

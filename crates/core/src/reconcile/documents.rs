@@ -1,5 +1,5 @@
-//! The report of the provider's states to the external ticket, and the notice of a move outside that the
-//! internal ticket cannot follow.
+//! The report of the provider's states to the external ticket, and the notice of an external move that the internal
+//! ticket cannot follow.
 
 use crate::document::{Document, DocumentKind, Line, PENDING, PENDING_REASON, date_attribute};
 use crate::link::{CopyState, Late, Link};
@@ -9,8 +9,8 @@ use crate::reconcile::files::{doubt_look, has_settled};
 use crate::text::same_html;
 use crate::ticket::{Side, Ticket};
 
-/// `refused` is a move outside that the inside cannot follow and that its people must see, on the day it
-/// is met.
+/// `refused` is an external move that the internal ticket cannot follow, passed on the day it is met: the internal
+/// people must see it.
 pub fn plan(
     policy: &Policy,
     link: &Link,
@@ -32,12 +32,12 @@ pub fn plan(
     one(policy, link, DocumentKind::Notice, add, internal, plan);
 }
 
-/// Whether the policy still wants it.
+/// Whether the policy still wants the document.
 fn is_kept(policy: &Policy, kind: DocumentKind) -> bool {
     kind == DocumentKind::Notice || policy.status_to_external == StatusToExternal::Report
 }
 
-/// A report that nobody keeps any more, and that says a state which is past; or that says so already.
+/// Whether a report that is no longer kept names a past state, or says already that it has ended.
 fn grows_stale(report: &Document, internal: &Ticket) -> bool {
     let is_there = matches!(report.state, Some(CopyState::Stands(_) | CopyState::InDoubt { .. }));
     let is_past = report.lines.first().is_some_and(|newest| newest.state != internal.status);
@@ -50,12 +50,12 @@ fn end(document: &mut Document, internal: &Ticket) {
     }
 }
 
-/// What the report says of the state that stands now: a new line where it differs from the newest one. A
-/// state passed through between two passes is not invented.
+/// Adds a line to the report if the present state differs from the newest line. A state passed through between two
+/// passes is not invented.
 pub fn see(policy: &Policy, link: &Link, document: &mut Document, external: &Ticket, internal: &Ticket) {
     document.lines.retain(|line| !line.is_last);
     let solution = internal.filled("solution").filter(|_| is_end(&internal.status));
-    // What stands in words is said already, but for a text that changed since.
+    // A line in words has been said already, unless a text has changed since.
     let says_it = |newest: &Line| {
         let reason = newest.seen_ms.is_none() || newest.reason.as_deref() == pending_reason(internal);
         newest.words.is_none() || (newest.solution.as_deref() == solution && reason)
@@ -80,13 +80,13 @@ pub fn is_end(state: &str) -> bool {
     matches!(state, "resolved" | "closed")
 }
 
-/// Why the ticket is pending. In any other state what stands there is of an earlier time.
+/// Why the ticket is pending. In any other state the attribute holds an earlier reason.
 pub fn pending_reason(internal: &Ticket) -> Option<&str> {
     internal.filled(PENDING_REASON).filter(|reason| internal.status == PENDING && !reason.trim().is_empty())
 }
 
-/// Whether the bridge itself brought the inside there, after the customer. What it wrote as the reason then is the
-/// customer's own, a default, or what was left of an earlier time: no agent's word.
+/// Whether the bridge itself moved the internal ticket there, after the customer. The reason that it wrote then is
+/// the customer's own, a default, or left from an earlier time: no agent's word.
 fn was_brought(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket) -> bool {
     let state = &internal.status;
     let is_agreed = link.ancestor.external.status == *state && link.ancestor.internal.status == *state;
@@ -95,8 +95,8 @@ fn was_brought(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticke
         && (is_agreed || (external.status == *state && link.given_up().any(is_late)))
 }
 
-/// The reason of the state that stands, as it is now: an agent may word it anew while the ticket waits. A line that an
-/// earlier version wrote has none, and gets none.
+/// Updates the reason of the present state: an agent may reword it while the ticket waits. A line that an earlier
+/// version wrote has no reason, and gets none.
 fn tell_reason(document: &mut Document, external: &Ticket, internal: &Ticket) {
     let newest = document.lines.first_mut().filter(|newest| newest.seen_ms.is_some() && newest.words.is_none());
     let Some(newest) = newest else { return };
@@ -110,8 +110,8 @@ fn tell_reason(document: &mut Document, external: &Ticket, internal: &Ticket) {
     newest.reason = stands.filter(|_| !is_ours).map(str::to_owned);
 }
 
-/// The solution stands in one place: with the state that brought it, although the ticket was closed since. Where an
-/// earlier version told it of both states, that stays until it changes.
+/// The solution is told once: with the state that brought it, although the ticket was closed since. Where an earlier
+/// version told it with both states, that stays until it changes.
 fn tell_solution(document: &mut Document, solution: Option<&str>) {
     let run = document.lines.iter().take_while(|line| is_end(&line.state)).count();
     let (ends, earlier) = document.lines.split_at_mut(run);
@@ -121,15 +121,15 @@ fn tell_solution(document: &mut Document, solution: Option<&str>) {
         return;
     }
     let at = told.iter().rev().copied().find(|at| ends[*at].words.is_none()).unwrap_or(0);
-    // A ticket that was re-opened and resolved again as before: the newest of them tells it.
+    // If a ticket was re-opened and resolved again as before, the newest line tells the solution.
     let before = earlier.iter_mut().filter(|line| line.solution.as_deref() == solution);
     ends.iter_mut().chain(before).filter(|line| line.words.is_none()).for_each(|line| line.solution = None);
     ends[at].solution = solution.map(str::to_owned);
 }
 
-/// iTop's own time of the state. One that an earlier line has already shown belongs to that earlier time, and so
-/// does one before what the newest line tells: a re-opened ticket keeps the time of its first assignment. When the
-/// ticket was made is no measure: people correct it.
+/// iTop's own time of the state. A time that an earlier line of this state has shown belongs to that earlier
+/// occasion, and so does a time before another line's: a re-opened ticket keeps the time of its first assignment. The
+/// creation time is no measure: people correct it.
 fn date_of(policy: &Policy, document: &Document, internal: &Ticket) -> Option<String> {
     let lifecycle = policy.internal_lifecycle.as_ref()?;
     let date = match internal.status == lifecycle.initial {
@@ -142,15 +142,15 @@ fn date_of(policy: &Policy, document: &Document, internal: &Ticket) -> Option<St
     (!shown && !is_older).then(|| date.to_owned())
 }
 
-/// When that iTop says that the ticket was made; not where the bridge itself fills that attribute, with a default or a
-/// field from outside.
+/// When the internal iTop says that the ticket was created; `None` where the bridge itself fills that attribute, with
+/// a default or an external field.
 fn made<'t>(policy: &Policy, internal: &'t Ticket) -> Option<&'t str> {
     let code = policy.internal_lifecycle.as_ref()?.made_attribute()?;
     let is_ours = policy.internal_defaults.contains_key(code) || policy.fields.iter().any(|field| field == code);
     internal.filled(code).filter(|_| !is_ours)
 }
 
-/// An earlier version told no time of the first state. It is told as soon as there is another state to tell.
+/// Earlier versions gave the first state no time. It is added as soon as there is another state to tell.
 fn date_the_beginning(policy: &Policy, document: &mut Document, internal: &Ticket) {
     let Some(lifecycle) = &policy.internal_lifecycle else { return };
     let is_bare = |line: &&mut Line| line.words.is_none() && line.seen_ms.is_none() && line.date.is_none();
@@ -169,7 +169,7 @@ fn one(
 ) {
     let before = link.document(kind);
     let mut document = before.cloned().unwrap_or_else(|| Document::new(kind));
-    // First what became of it, then what is new: what a removed one had told does not count as new.
+    // Find out what happened to the file before adding lines: the lines of a removed file do not count as new.
     find(&mut document, target);
     change(&mut document);
     let write = next(policy, &mut document, target, plan);
@@ -179,11 +179,11 @@ fn one(
     plan.writes.extend(write);
 }
 
-/// Where the target lists it, if its files were listed.
+/// Looks the document up in the target's list of files, if that was read.
 fn find(document: &mut Document, target: &Ticket) {
     let marked = marked(target, document.kind);
     if let (None | Some(CopyState::InDoubt { .. }), Some(id)) = (&document.state, marked) {
-        // Found by its mark: what it holds is not known.
+        // Found by its mark: its content is not known.
         document.state = Some(CopyState::Stands(id));
         document.holds = None;
     }
@@ -241,7 +241,7 @@ fn marked(target: &Ticket, kind: DocumentKind) -> Option<u64> {
     files.iter().find(|file| file.mark().is_some_and(is_it)).map(|file| file.id)
 }
 
-/// A move outside that went back, or a refusal, which the inside cannot follow.
+/// An external move back, or an external refusal, that the internal ticket cannot follow.
 pub fn refused_line(external: &Ticket, state: &str, reopened: bool) -> Line {
     let date = external.filled("last_update").map(str::to_owned);
     Line { date, reopened, ..Line::of(state) }

@@ -1,4 +1,4 @@
-//! Files that carry what a field has no room for: what became of them, and what is still to be sent.
+//! Files for content that does not fit into a field: what happened to them, and what is still to be sent.
 
 use crate::link::{CopyState, Enclosure, Link};
 use crate::mark::FileKind;
@@ -24,7 +24,7 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
     }
 }
 
-/// Whole texts that the store does not know: it may have been restored from a backup. A picture is taken in once a
+/// Whole texts that the store does not know: it may have been restored from a backup. An image is taken in once a
 /// text that shows it is written.
 fn unknown<'a>(link: &'a Link, from: Side, target: &'a Ticket) -> impl Iterator<Item = Enclosure> + 'a {
     let marked = target.files.iter().flatten().filter_map(|file| Some((file.id, file.mark()?)));
@@ -33,14 +33,14 @@ fn unknown<'a>(link: &'a Link, from: Side, target: &'a Ticket) -> impl Iterator<
     unknown.map(move |(id, mark)| Enclosure::found(from, &mark.key, id))
 }
 
-/// Where the target lists it, if its files were listed.
+/// Looks the enclosure up in the target's list of files, if that was read.
 fn find(enclosure: &mut Enclosure, target: &Ticket) {
     let Some(files) = &target.files else { return };
     let marked = |id: &u64| files.iter().any(|file| file.id == *id && is_it(enclosure, file));
     let there = files.iter().find(|file| is_it(enclosure, file)).map(|file| file.id);
     match (&enclosure.state, there) {
         (None | Some(CopyState::InDoubt { .. }), Some(id)) => {
-            // Found by its mark: what it holds is not known.
+            // Found by its mark: its content is not known.
             enclosure.state = Some(CopyState::Stands(id));
             enclosure.may_hold_anything();
         }
@@ -62,7 +62,7 @@ fn next(policy: &Policy, enclosure: &mut Enclosure, target: &Ticket, plan: &mut 
     let write = |copy, reason| Some(Step { write: Write::Enclose { from, kind, key, copy }, reason });
     match enclosure.state {
         None => write(None, reason),
-        // A person removed what an earlier text said: this one is said nowhere.
+        // A person removed the file of an earlier text: the present text stands nowhere yet.
         Some(CopyState::RemovedByPerson) if enclosure.is_outdated() => write(None, reason),
         Some(CopyState::InDoubt { until_ms }) if has_settled(target, until_ms) => {
             enclosure.state = None;

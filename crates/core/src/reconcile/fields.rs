@@ -8,8 +8,8 @@ use crate::text::{self, NO_DESCRIPTION};
 use crate::ticket::{Side, Ticket, is_external_key};
 use crate::words::Journey;
 
-/// The counterpart's creation: the bridged fields from the external ticket, everything that names a
-/// person, a team, an organisation or a service from the internal side's defaults.
+/// Creates the counterpart: the bridged fields come from the external ticket; every field that names a person, a
+/// team, an organisation or a service comes from the internal side's defaults.
 pub fn create(policy: &Policy, external: &Ticket) -> Step {
     let mut fields: Vec<FieldWrite> = codes_at_create(policy)
         .filter_map(|code| {
@@ -45,14 +45,13 @@ fn is_mandatory(code: &str) -> bool {
     matches!(code, "title" | "description")
 }
 
-/// A default for what a later stimulus asks for (a pending reason, a solution) waits for that stimulus.
+/// A default for an attribute that a later stimulus asks for (a pending reason, a solution) waits for that stimulus.
 fn belongs_to_create(policy: &Policy, code: &str) -> bool {
     let asked_later = policy.internal_lifecycle.as_ref().is_some_and(|l| l.asked_anywhere().contains(code));
     is_external_key(code) || !asked_later
 }
 
-/// What the internal side should hold for this external value; `None` for a date of which nobody can tell what it is
-/// there.
+/// The internal value for this external value; `None` for a date whose internal equivalent is unknown.
 fn wanted(policy: &Policy, external: &Ticket, code: &str, source: &str) -> Option<Value> {
     let value = match code {
         "title" => Value::Text(title(policy, external, source)),
@@ -66,18 +65,18 @@ fn wanted(policy: &Policy, external: &Ticket, code: &str, source: &str) -> Optio
     Some(value)
 }
 
-/// The title as it is told inside: in words first, so that no link is cut in two.
+/// The title as it is told internally: converted to words first, so that no link is cut in two.
 fn title(policy: &Policy, external: &Ticket, title: &str) -> String {
     text::title(&policy.title, &external.reference, &told(policy, external, title))
 }
 
-/// A plain text of the external's without what only its own iTop understands.
+/// A plain text of the external without what only its own iTop understands.
 fn told(policy: &Policy, external: &Ticket, text: &str) -> String {
     let (from, to) = (&policy.external_console, &policy.internal_console);
     Journey { from, to, ticket: &external.key() }.words_of(text)
 }
 
-/// Whether this value of the field is HTML, or looks like it. A title never is: whatever stands there is text.
+/// Whether this value of the field is HTML, or looks like it. A title never is: it is always text.
 fn is_markup(code: &str, value: &str) -> bool {
     Policy::is_html(code) || (code != "title" && text::could_be_html(value))
 }
@@ -99,7 +98,7 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
         let moved = agreed.is_none_or(|agreed| !says_the_same(policy, external, code, agreed, source));
         let landed_late = landed_late(link, internal, code, target);
         if !moved && landed_late.is_none() {
-            // Here the external side did not change: whatever stands inside stays.
+            // Here the external side did not change: the internal value stays, whatever it is.
             plan.notes.extend(newly_at_stake(link, internal, code, target).map(Note::EditAtStake));
             if link.refused.iter().any(|refused| refused.is_at(Side::Internal, code)) {
                 plan.notes.push(Note::NoLongerRefused { on: Side::Internal, code: code.clone() });
@@ -112,7 +111,7 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
             continue;
         }
         if agreed.is_none() && source.is_empty() && !is_mandatory(code) {
-            // The external ticket never said anything here: it has nothing to take back.
+            // The external ticket never had a value here: there is nothing to take back.
             continue;
         }
         if let Some(why) = external.unknown_abroad(code) {
@@ -131,7 +130,7 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
             continue;
         }
         why.push(match (agreed, moved) {
-            // The counterpart was made without it.
+            // The counterpart was created without it.
             (None, _) => format!("{code} is still to be delivered"),
             (Some(_), true) => format!("{code} changed outside"),
             (Some(_), false) => format!("an earlier {code} landed late"),
@@ -148,7 +147,8 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
     }
 }
 
-/// The fields of a pair of which nothing is remembered: both sides' as they stand, and those that differ.
+/// For a pair that the store knows nothing of: notes both sides' fields as they stand, and the differences as
+/// conflicts.
 pub fn as_they_stand(policy: &Policy, external: &Ticket, internal: &Ticket, when: When) -> (Vec<Note>, Vec<Conflict>) {
     let (mut notes, mut conflicts) = (Vec::new(), Vec::new());
     for code in &policy.fields {
@@ -164,8 +164,8 @@ pub fn as_they_stand(policy: &Policy, external: &Ticket, internal: &Ticket, when
     (notes, conflicts)
 }
 
-/// Whether the inside says something else than it should. Pictures and markup do not count: they are not the
-/// same on two sides. Nor does what the inside has no room for.
+/// Whether the internal value differs in words from the wanted one. Images, markup and content that does not fit do
+/// not count: they are not the same on two sides.
 fn differs(policy: &Policy, external: &Ticket, internal: &Ticket, code: &str) -> bool {
     let (Some(source), Some(target)) = (external.attributes.get(code), internal.attributes.get(code)) else {
         return false;
@@ -179,7 +179,7 @@ fn differs(policy: &Policy, external: &Ticket, internal: &Ticket, code: &str) ->
             text::same_words_in_any_form(&words, target) || text::says_what_fits(&words, target)
         }
     };
-    // Links of the external's stand inside as words.
+    // Links to the external iTop appear internally as words.
     let is_told = || text::same_words_in_any_form(&told(policy, external, &text::shown(source)), target);
     !(says_nothing || is_said || (code != "title" && is_told()))
 }
@@ -191,7 +191,8 @@ fn already_says(value: &Value, target: &str) -> bool {
     }
 }
 
-/// What was agreed on outside, and what stands there: of a title only what is not cut off is compared.
+/// Whether the agreed external value and the present one say the same; only the part of a title that is not cut off
+/// counts.
 fn says_the_same(policy: &Policy, external: &Ticket, code: &str, agreed: &str, now: &str) -> bool {
     let title = |text| title(policy, external, text);
     if code == "title" { title(agreed) == title(now) } else { same(code, agreed, now) }
@@ -203,8 +204,8 @@ fn same(code: &str, agreed: &str, now: &str) -> bool {
     same || is_as_agreed(agreed, now)
 }
 
-/// The internal value, where it is not what the bridge's last write was answered with: a person's, or what an
-/// unanswered write carried.
+/// The internal value, where it differs from the answer to the bridge's last write: a person's, or that of an
+/// unanswered write.
 fn lost_edit(link: &Link, code: &str, target: &str) -> Option<Edit> {
     let agreed = link.ancestor.internal.fields.get(code)?;
     if link.refused.iter().any(|refused| refused.is_at(Side::Internal, code) && refused.stands_in(target)) {
@@ -214,12 +215,12 @@ fn lost_edit(link: &Link, code: &str, target: &str) -> Option<Edit> {
     (!same(code, agreed, target)).then(|| Edit { code: code.to_owned(), value: target.to_owned(), may_be_ours })
 }
 
-/// Of what stands, nothing is lost: iTop stored the same markup in another form.
+/// Nothing of the present text is lost: iTop stored the same markup in another form.
 fn says_as_much(value: &Value, target: &str) -> bool {
     matches!(value, Value::Html(html) if text::same_words(html, target) || text::same_words_in_any_form(html, target))
 }
 
-/// An edit that is seen while an earlier update may land over it: by then it may be too late to see.
+/// An edit seen while an earlier update may land over it: afterwards it may be too late to see.
 fn newly_at_stake(link: &Link, internal: &Ticket, code: &str, target: &str) -> Option<Edit> {
     let edit = lost_edit(link, code, target).filter(|edit| !edit.may_be_ours)?;
     (may_land(link, internal, code) && !link.edits_at_stake.contains(&edit)).then_some(edit)
@@ -230,7 +231,7 @@ fn may_land(link: &Link, internal: &Ticket, code: &str) -> bool {
     link.late.iter().any(|late| late.what.is_of_field(code) && internal.read_at_ms < late.until_ms)
 }
 
-/// What became of an edit over which an update was sent: nothing, while that may still land.
+/// The outcome of an edit that an update may overwrite; `None` while that update may still land.
 fn end_of(link: &Link, edit: &Edit, internal: &Ticket) -> Option<Note> {
     let over = || Some(Note::EditStands(edit.clone()));
     let Some(now) = internal.attributes.get(&edit.code) else { return over() };
@@ -241,13 +242,13 @@ fn end_of(link: &Link, edit: &Edit, internal: &Ticket) -> Option<Note> {
     if is_ours { Some(Note::EditOverwritten(edit.clone())) } else { over() }
 }
 
-/// A write that was given up has settled, and what it carried stands where something newer was agreed.
+/// A settled write whose value stands where something newer was agreed.
 fn landed_late<'a>(link: &'a Link, internal: &Ticket, code: &str, target: &str) -> Option<&'a Late> {
     let replaced = link.ancestor.internal.fields.get(code).is_some_and(|agreed| !same(code, agreed, target));
     link.settled_late(internal.read_at_ms).find(|late| replaced && carries(late, code, target))
 }
 
-/// No answer told what iTop made of an unanswered write: of its markup, sanitising may have taken away.
+/// No answer showed what iTop made of an unanswered write: sanitising may have removed some of its markup.
 fn carries(late: &Late, code: &str, target: &str) -> bool {
     let same = |sent: &str| match Policy::is_html(code) {
         true => text::same_words(sent, target),

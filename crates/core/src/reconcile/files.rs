@@ -7,7 +7,7 @@ use crate::policy::{AttachmentDeletes, Policy};
 use crate::text;
 use crate::ticket::{File, FileContent, Side, Ticket};
 
-/// Both directions: what a person added on either side is copied to the other.
+/// Both directions: files that a person added on either side are copied to the other.
 pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, plan: &mut Plan) {
     for from in Side::BOTH {
         let way = Way::new(from, external, internal);
@@ -15,7 +15,7 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
     }
 }
 
-/// One direction: the side that the originals are on, and the side of their copies.
+/// One direction: the side of the originals, and the side of their copies.
 struct Way<'a> {
     from: Side,
     source: &'a Ticket,
@@ -46,8 +46,8 @@ impl<'a> Way<'a> {
         }
     }
 
-    /// The attachment on the other side that carries this original's mark, where they were listed. Of two the later:
-    /// the earlier one was made for an original of an earlier counterpart, whose id was given out again.
+    /// The attachment on the other side with this original's mark, if the files were listed. The later of two is
+    /// taken: the earlier was made for an original of an earlier counterpart, whose id was assigned again.
     fn marked(&self, original: u64) -> Option<&'a File> {
         let copies = self.target.files.as_ref()?.iter().filter(|file| is_copy_of(file, self.from, original));
         copies.max_by_key(|file| file.id)
@@ -55,7 +55,7 @@ impl<'a> Way<'a> {
 
     fn unknown(&self, original: &File, plan: &mut Plan) {
         match self.marked(original.id) {
-            // A store that was restored from a backup: the iTop says that the copy exists.
+            // The store was restored from a backup: the iTop shows that the copy exists.
             Some(file) => plan.notes.push(Note::Adopt(Copy {
                 from: self.from,
                 original: original.id,
@@ -80,7 +80,7 @@ impl<'a> Way<'a> {
                 Some(file) => {
                     let found = Copy { state: CopyState::Stands(file.id), ..copy.clone() };
                     plan.notes.push(Note::Adopt(found.clone()));
-                    // Here it holds what was sent; the original may have changed since.
+                    // Here the copy holds what was sent; the original may have changed since.
                     self.stands(link, &found, file.id, original, plan);
                 }
                 None if has_settled(self.target, until_ms) => {
@@ -128,8 +128,8 @@ impl<'a> Way<'a> {
         }
     }
 
-    /// A rewrite that was given up has landed over a newer one. What is owed already was seen so: it counts
-    /// unless the contents were read and say otherwise.
+    /// A given-up rewrite that has landed over a newer one. A write that is already owed was seen to do so: it counts
+    /// unless the contents were read and show otherwise.
     fn overwritten_late<'l>(&self, link: &'l Link, copy: &Copy, id: u64) -> Option<&'l Late> {
         let now = content_of(self.target, id);
         link.settled_late(self.target.read_at_ms).find(|late| {
@@ -138,22 +138,22 @@ impl<'a> Way<'a> {
         })
     }
 
-    /// The copy is no longer listed. An id that stands without this original's mark is another file: an
-    /// iTop restored from a backup gives ids out again.
+    /// Whether the copy is no longer listed. A file with this id but without this original's mark is another file: a
+    /// restored iTop assigns ids again.
     fn is_gone(&self, original: u64, id: u64) -> bool {
         let listed = |file: &File| file.id == id && is_copy_of(file, self.from, original);
         self.target.files.as_ref().is_some_and(|files| !files.iter().any(listed))
     }
 
-    /// The original is not listed. A ticket's deletion takes its attachments first, one by one, while the
-    /// ticket still stands: so one read proves nothing, and the last original's absence even less.
+    /// The original is not listed. Deleting a ticket deletes its attachments first, one by one, while the ticket
+    /// still exists: so one read proves nothing, and the last original's absence even less.
     fn missing(&self, policy: &Policy, link: &Link, copy: &Copy, originals: &[&File], plan: &mut Plan) {
         let (from, original) = (copy.from, copy.original);
         let standing = match copy.state {
             CopyState::InDoubt { until_ms } => return self.missing_in_doubt(policy, copy, until_ms, plan),
             CopyState::Stands(id) if !self.is_gone(original, id) => Some(id),
-            // Here the copy is gone too. Should the original be listed again, it must still be known that a
-            // person removed the copy: so forgetting waits as long as deleting does.
+            // Here the copy is gone too. If the original is listed again, it must still be known that a person
+            // removed the copy: so forgetting waits as long as deleting does.
             _ => None,
         };
         let now = self.source.read_at_ms;
@@ -166,8 +166,8 @@ impl<'a> Way<'a> {
         }
         let since = copy.missing_since_ms.unwrap_or(now);
         if originals.iter().any(|file| file.announced) {
-            // Here another original may be about to go too, as when the whole ticket goes, file by file: what
-            // is missing counts as missing only from when that is known.
+            // Here another original may be about to go too, as when the whole ticket goes, file by file: the time
+            // until a missing file counts as deleted starts only when that is known.
             let known = now.saturating_add(policy.waits.last_file_missing_ms);
             let since_ms = Some(known.saturating_sub(policy.waits.file_missing_ms));
             plan.notes.push(Note::OriginalMissing { from, original, since_ms });
@@ -210,7 +210,7 @@ impl<'a> Way<'a> {
     }
 }
 
-/// Both tickets with the marks that their files have for this link.
+/// Both tickets, their files marked as this link sees them.
 pub fn recognized(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket) -> [Ticket; 2] {
     [(Side::External, external), (Side::Internal, internal)].map(|(side, ticket)| {
         let mut ticket = ticket.clone();
@@ -219,7 +219,7 @@ pub fn recognized(policy: &Policy, link: &Link, external: &Ticket, internal: &Ti
     })
 }
 
-/// Whether this attachment bears the mark of that copy.
+/// Whether this attachment has that copy's mark.
 pub fn is_its_copy(file: &File, copy: &Copy) -> bool {
     is_copy_of(file, copy.from, copy.original)
 }
@@ -228,12 +228,12 @@ fn is_copy_of(file: &File, from: Side, original: u64) -> bool {
     file.mark().is_some_and(|mark| mark.is(from, FileKind::File, &original.to_string()))
 }
 
-/// What an adopted copy holds is not known: it is read together with the original, when a hint names that.
+/// An adopted copy's content is not known: it is read together with the original, when a hint names that.
 fn unknown_content() -> FileContent {
     FileContent { hash: String::new(), name: String::new(), mimetype: String::new() }
 }
 
-/// Whether a copy holds what this original does, or the small text that stands in for it.
+/// Whether a copy has this original's content, or is the small text that stands in for it.
 pub fn is_copy_with(held: &FileContent, original: &FileContent) -> bool {
     let is_named = |name: &str| held.name == text::file_name(name);
     let stands_in = held.mimetype == "text/plain" && is_named(&format!("{}.txt", original.name));
@@ -241,12 +241,12 @@ pub fn is_copy_with(held: &FileContent, original: &FileContent) -> bool {
     same || stands_in
 }
 
-/// Here the files were listed when nothing sent before could land any more.
+/// Whether the files were listed after every earlier call had settled.
 pub fn has_settled(target: &Ticket, until_ms: i64) -> bool {
     target.files.is_some() && target.read_at_ms >= until_ms
 }
 
-/// When to look again for a file whose create was never answered.
+/// When to check again for a file whose create was never answered.
 pub fn doubt_look(policy: &Policy, target: &Ticket, until_ms: i64) -> i64 {
     until_ms.min(target.read_at_ms.saturating_add(policy.waits.doubt_look_ms)).max(target.read_at_ms)
 }
@@ -259,8 +259,8 @@ fn content_of(ticket: &Ticket, id: u64) -> Option<&FileContent> {
     ticket.files.as_ref()?.iter().find(|file| file.id == id)?.content.as_ref()
 }
 
-/// Law 6: many originals of one side gone at once are an accident until an operator says otherwise. All
-/// that are missing count, not only those whose deletion is due: they may have gone one by one.
+/// Law 6: many originals of one side missing at once are an accident until an operator says otherwise. All missing
+/// ones count, not only those whose deletion is due: they may have gone one by one.
 pub fn too_much_gone(
     policy: &Policy,
     link: &Link,
@@ -275,7 +275,7 @@ pub fn too_much_gone(
 }
 
 impl Way<'_> {
-    /// A copy stands whose original is not listed, or was not when the files were last listed.
+    /// Whether the copy stands although its original is not listed, or was not when the files were last listed.
     fn has_lost_original(&self, copy: &Copy) -> bool {
         let CopyState::Stands(id) = copy.state else { return false };
         let listed = |files: &Vec<File>| files.iter().any(|file| file.id == copy.original && file.is_original());
@@ -284,8 +284,8 @@ impl Way<'_> {
     }
 }
 
-/// Whether this read shows what became of a late write: a file's only where its contents were read,
-/// or the copy is gone.
+/// Whether this read shows the effect of a late write; for a file, only if its contents were read or the copy is
+/// gone.
 pub fn can_judge(link: &Link, late: &LateWrite, external: &Ticket, internal: &Ticket) -> bool {
     let Late::File { from, original, .. } = &late.what else { return true };
     let way = Way::new(*from, external, internal);

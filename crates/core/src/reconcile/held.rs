@@ -1,5 +1,5 @@
-//! Parts that are held up are left out of a plan until their time comes, and are forgotten when nothing is to be
-//! written for them any more.
+//! Parts that are held up are left out of a plan until their time comes, and forgotten when nothing more is to be
+//! written for them.
 
 use crate::link::{CopyState, Late, Link, Part, sent};
 use crate::plan::{Note, Plan, Write};
@@ -45,7 +45,7 @@ pub fn part_of(write: &Write) -> Option<Part> {
     })
 }
 
-/// Nothing is to be written for the part, and nothing that was sent for it may still land.
+/// Whether nothing is to be written for the part, and nothing sent for it may still land.
 fn is_over(part: &Part, link: &Link, external: &Ticket, internal: &Ticket, plan: &Plan) -> bool {
     let is_planned = |part: &Part| {
         plan.writes.iter().any(|step| match (&step.write, part) {
@@ -59,7 +59,7 @@ fn is_over(part: &Part, link: &Link, external: &Ticket, internal: &Ticket, plan:
     let may_land = |is_it: &dyn Fn(&Late) -> bool| link.late.iter().any(|late| is_it(&late.what));
     match part {
         Part::Creation => true,
-        // What stands there tells, and that is looked at where it is written.
+        // Decided by the target's present text, which is read where the text is written.
         Part::Text(_) | Part::AsHtml { .. } => false,
         Part::Field { code } => !may_land(&|late| late.is_of_field(code)),
         Part::Status { on } => !may_land(&|late| matches!(late, Late::Status { on: side, .. } if side == on)),

@@ -1,24 +1,24 @@
-//! Whether a ticket is still the one that was linked. An iTop that was restored from a backup gives ids out again,
-//! and references with them.
+//! Whether a ticket is still the one that was linked. A restored iTop assigns ids again, and references with them.
 //!
 //! The rule, and why it can neither halt a corrected ticket nor go on with another one:
 //!
-//! 1. Another reference is another ticket. iTop draws it once and nobody edits it.
-//! 2. The same time of creation, as it was ever known for this ticket, is the same ticket. For requests and
-//!    incidents that time is `start_date`, which is a new ticket's own moment: the clock has gone on since the linked
-//!    one was made. To meet a known time it would have to be corrected to that very second.
-//! 3. Another time alone proves nothing, since `start_date` is a person's to correct. Then what only the linked ticket
-//!    can show decides:
-//!    - The mark in the first entry of the private log names this pair. The bridge writes it with the create
-//!      call itself, for this pair and no other, and nothing else brings it onto another ticket.
-//!    - A file that the bridge made for this pair and knows by its id still hangs on the ticket. A restore takes it away
-//!      together with the ticket.
-//!    - An entry of its log that was delivered is still there: its author, its words and its second.
-//! 4. Where the pair has a mark or files that were looked for and none is left, it is another ticket: a correction of a
-//!    date takes neither away.
-//! 5. Where there never were any, or only entries of its log are gone, which iTop loses at times, what was agreed of title and description decides: another ticket shares neither.
-//!    With only one of them the time must have moved back as well, and no entry be gone. People correct a start to when it
-//!    really began; a new ticket begins later than the one whose id it was given.
+//! 1. Another reference means another ticket. iTop assigns it once and nobody edits it.
+//! 2. A creation time that was ever known for this ticket means the same ticket. For requests and incidents that time
+//!    is `start_date`, which on a new ticket is its own creation: the clock has gone on since the linked one was
+//!    created. To meet a known time it would have to be corrected to that very second.
+//! 3. Another time alone proves nothing, since people may correct `start_date`. Then evidence that only the linked
+//!    ticket can show decides:
+//!    - The mark in the first entry of the private log names this pair. The bridge writes it with the create call
+//!      itself, for this pair and no other, and nothing else brings it onto another ticket.
+//!    - A file that the bridge made for this pair, and knows by its id, is still attached to the ticket. A restore
+//!      removes it together with the ticket.
+//!    - A delivered entry of its log is still there: its author, its words and its second.
+//! 4. If the pair has a mark or files that were looked for and none is left, it is another ticket: correcting a date
+//!    removes neither.
+//! 5. If there never were any, or only entries of its log are gone (which iTop loses at times), the agreed title and
+//!    description decide: another ticket shares neither. If only one of them matches, the time must also have moved
+//!    back, and no entry be gone. People correct a start to when it really began; a new ticket begins later than the
+//!    one whose id it was given.
 
 use crate::caselog::LogName;
 use crate::link::{Link, is_as_agreed};
@@ -27,7 +27,7 @@ use crate::policy::Policy;
 use crate::text;
 use crate::ticket::{File, Side, Ticket};
 
-/// Why this is not the ticket that was linked.
+/// Why this is not the ticket that was linked; `None` if it is.
 pub fn is_another(policy: &Policy, link: &Link, side: Side, found: &Ticket) -> Option<String> {
     let linked = link.key(side)?;
     let (was, is) = (&linked.reference, &found.reference);
@@ -48,8 +48,8 @@ pub fn is_another(policy: &Policy, link: &Link, side: Side, found: &Ticket) -> O
     Some(format!("{it} is another ticket now: the linked one was made at {known}, this one at {made}: {asks}"))
 }
 
-/// Whether this is the linked ticket beyond doubt: by its time of creation, or by what only it can show. Its words are
-/// not enough, since people type again what an iTop has lost.
+/// Whether this is the linked ticket beyond doubt: by its creation time, or by evidence that only it can show. Its
+/// words are not enough, since people type again what an iTop has lost.
 pub fn is_surely_the_same(policy: &Policy, link: &Link, side: Side, found: &Ticket) -> bool {
     let is_it = link.key(side).is_some_and(|key| key.reference == found.reference);
     is_it
@@ -57,7 +57,7 @@ pub fn is_surely_the_same(policy: &Policy, link: &Link, side: Side, found: &Tick
             || witnesses(policy, link, side, found).contains(&Some(true)))
 }
 
-/// The ticket shows another time of creation than was ever known: what else it shows decides, and has to be read.
+/// The creation time, where it was never known for the ticket: other evidence decides, and has to be read.
 pub fn is_in_doubt<'a>(policy: &Policy, link: &Link, side: Side, found: &'a Ticket) -> Option<&'a str> {
     let ancestor = link.ancestor.side(side);
     let made = policy.made(side, found)?;
@@ -65,7 +65,7 @@ pub fn is_in_doubt<'a>(policy: &Policy, link: &Link, side: Side, found: &'a Tick
     (!ancestor.made.is_empty() && !known.into_iter().any(|known| is_same_moment(known, made))).then_some(made)
 }
 
-/// A format without seconds prints none: such a time is any of its minute.
+/// A date format without seconds prints none: such a time matches any second of its minute.
 fn is_same_moment(one: &str, other: &str) -> bool {
     const MINUTES: usize = "2026-11-29 18:00".len();
     let lost_its_seconds = |text: &str| text.get(MINUTES..) == Some(":00");
@@ -83,11 +83,11 @@ fn is_known_again(policy: &Policy, link: &Link, side: Side, found: &Ticket, made
     if mark == Some(false) || files == Some(false) {
         return false;
     }
-    // iTop itself loses entries, where two people save at once.
+    // iTop itself loses entries, when two people save at once.
     words(link, side, found, made, entries == Some(false))
 }
 
-/// `None` for one that there is not, or that was not looked for.
+/// For the mark, the files and the entries: whether each is there; `None` if there is none, or it was not looked for.
 fn witnesses(policy: &Policy, link: &Link, side: Side, found: &Ticket) -> [Option<bool>; 3] {
     [mark(policy, link, side, found), own_files(link, side, found), entries(link, side, found)]
 }
@@ -114,12 +114,12 @@ fn entries(link: &Link, side: Side, found: &Ticket) -> Option<bool> {
 
 fn words(link: &Link, side: Side, found: &Ticket, made: &str, entries_are_gone: bool) -> bool {
     let ancestor = link.ancestor.side(side);
-    // Before the first create is answered, what was read for it.
+    // Before the first create is answered: the values read for it.
     let sent = |code: &str| link.creation.as_ref().filter(|_| side == Side::External)?.fields.get(code);
     let known = |code: &str| ancestor.fields.get(code).or_else(|| sent(code));
     if known("title").is_none() && known("description").is_none() {
-        // No words were carried yet that could be joined with another ticket: the counterpart is not made, or stands
-        // with other words in their place.
+        // No words have been carried yet that could be joined with another ticket: the counterpart does not exist, or
+        // stands with other words in their place.
         let has_others = link.ancestor.internal.fields.contains_key("title");
         return link.internal.is_none() || has_others || made < ancestor.made.as_str();
     }

@@ -43,8 +43,8 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
     }
 }
 
-/// The one entry that the bridge wrote, at the internal ticket's creation, never crosses; all others do,
-/// whoever wrote them.
+/// The one entry that the bridge wrote when it created the internal ticket never crosses; all others do, whoever
+/// wrote them.
 pub fn crossing_entries<'a>(
     policy: &Policy,
     link: &Link,
@@ -62,8 +62,8 @@ pub fn crossing_entries<'a>(
     }
 }
 
-/// By its mark, or, where somebody changed the words that hold it, by what is remembered of it. Links of older versions
-/// remember nothing: there it is the first entry, of the moment at which the ticket was made, and was never sent.
+/// Recognised by its mark or, where somebody changed the words that hold it, by `own_entry`. Links of older versions
+/// have none: there it is the first entry, dated when the ticket was created, that was never sent.
 fn is_own_entry(policy: &Policy, link: &Link, first: &Entry) -> bool {
     if TicketMark::find(&first.html) == Some(policy.mark(link)) {
         return true;
@@ -78,8 +78,8 @@ fn is_own_entry(policy: &Policy, link: &Link, first: &Entry) -> bool {
     }
 }
 
-/// A side was restored from a backup. Entries that went there were lost, not removed; and what log files carried
-/// that are gone there is sent once more: all after the last entry that a file which stands carries.
+/// A side was restored from a backup. Its missing entries were lost, not removed; and entries in log files that are
+/// missing there are sent again: all after the last entry that a remaining file carries.
 pub fn forget_what_is_lost(side: Side, policy: &Policy, link: &mut Link, restored: &Ticket, other: &Ticket) {
     let mut states = std::mem::take(&mut link.logs);
     for state in &mut states {
@@ -101,7 +101,7 @@ pub fn forget_what_is_lost(side: Side, policy: &Policy, link: &mut Link, restore
 fn forget_lost_files(state: &mut LogState, entries: &[Entry], restored: &Ticket) {
     let listed = || restored.files.iter().flatten();
     let from = state.from;
-    // An id that was given out again is another file.
+    // An id that was assigned again is another file.
     let is_of_a_log = |file: &File| {
         file.mark().is_some_and(|mark| mark.from == from && matches!(mark.kind, FileKind::Log | FileKind::Image))
     };
@@ -109,14 +109,14 @@ fn forget_lost_files(state: &mut LogState, entries: &[Entry], restored: &Ticket)
     for file in state.batches_mut().flat_map(|batch| &mut batch.files) {
         file.state.take_if(|state| state.standing().is_some_and(|id| !is_there(id)));
     }
-    // What counted as deleted by a person may have been lost as well.
+    // Files that counted as deleted by a person may have been lost instead.
     if state.files.iter().chain(&state.removed).all(|id| is_there(*id)) {
         return;
     }
     state.removed.clear();
     let carried = listed().filter_map(|file| carried_by(state, file)?.place_in(entries)).max();
     let lost = &entries[carried.map_or(0, |place| place + 1)..];
-    // What stays on its side was in no file, and is no newer for it.
+    // Entries kept on their side were in no file, and must not become new.
     let stays = |key: &EntryKey| state.kept.iter().any(|kept| kept.key == *key);
     let is_lost = |key: &EntryKey| lost.iter().any(|entry| entry.key == *key) && !stays(key);
     let delivered = std::mem::take(&mut state.delivered);
@@ -176,12 +176,12 @@ impl One<'_> {
         One { state: &after, ..*self }.go_on_with(entries, difference, plan);
     }
 
-    /// What is new, and what is on its way: the entries have the keys by which they stand now.
+    /// Handles new entries and the batch being sent; the entries have their present keys.
     fn go_on_with(&self, entries: &[Entry], mut difference: Difference, plan: &mut Plan) {
         self.take_in(entries, &mut difference.new, plan);
         self.resume(&mut difference.new, plan);
         difference.new = self.without_a_parents(entries, difference.new, plan);
-        // Once the batch is over, its entries count as delivered: the next look remembers those that are gone.
+        // Once the batch is over, its entries count as delivered: the next pass remembers those that are gone.
         let more = !difference.new.is_empty() || !difference.gone_on_the_way.is_empty();
         self.state.aside.iter().for_each(|batch| self.try_aside(batch, plan));
         match &self.state.batch {
@@ -195,13 +195,13 @@ impl One<'_> {
         }
     }
 
-    /// Known entries are looked at once more, when no save that was under way can take their place any more.
+    /// Known entries are read once more, when no save that was under way can replace them any more.
     fn settle(&self, present: &[EntryKey], new: &mut [EntryKey], plan: &mut Plan) {
         let (past, later): (Vec<_>, Vec<_>) =
             self.state.fresh(present).partition(|(_, until_ms)| *until_ms <= self.source.read_at_ms);
         let settled = past.into_iter().filter(|(key, _)| !self.state.may_be_mistaken(key, new));
         let settled: Vec<EntryKey> = settled.map(|(key, _)| key.clone()).collect();
-        // Those that were pending may be remembered anew by this very plan.
+        // This very plan may remember pending entries again.
         new.iter_mut().filter(|key| settled.contains(key)).for_each(|key| key.fresh_until_ms = None);
         if !settled.is_empty() {
             self.note(LogNote::Settled(settled), plan);
@@ -209,7 +209,7 @@ impl One<'_> {
         later.into_iter().for_each(|(_, until_ms)| plan.look_again(until_ms));
     }
 
-    /// Also of a log that crosses no more: the next audit is not to find it anew.
+    /// Also for a log that no longer crosses: the next audit must not find the removal again.
     fn notice_removed_files(&self, plan: &mut Plan) {
         let Some(listed) = &self.target.files else { return };
         let is_gone = |id: &&u64| !listed.iter().any(|file| file.id == **id);
@@ -220,7 +220,7 @@ impl One<'_> {
     }
 
     fn note(&self, what: LogNote, plan: &mut Plan) {
-        // What is known anew is fresh.
+        // An entry that becomes known again is fresh.
         let fresh = match &what {
             LogNote::Back(keys) | LogNote::Delivered(keys) | LogNote::Found { entries: keys, .. } => {
                 keys.iter().filter_map(|key| key.fresh_until_ms).min()
@@ -249,12 +249,12 @@ impl One<'_> {
         }
     }
 
-    /// What the files on the other side say they carry, where the store does not know them: it may have been
-    /// restored from a backup. A known file is not asked again: words that are equal come again, and its mark
-    /// would be taken for theirs.
+    /// Takes in the entries that files on the other side carry, by their marks, where the store does not know the
+    /// files: it may have been restored from a backup. A known file is not asked again: equal words recur, and its
+    /// mark would be taken for theirs.
     fn take_in(&self, entries: &[Entry], new: &mut Vec<EntryKey>, plan: &mut Plan) {
         if self.state.batches().next().is_some() {
-            // Here the batch's own files are on their way.
+            // Here the batch's own files are being sent.
             return;
         }
         let unknown = self.target.files.iter().flatten().filter(|file| !self.state.files.contains(&file.id));
@@ -270,7 +270,7 @@ impl One<'_> {
         self.note(LogNote::Found { entries, files: unknown.into_iter().map(|(id, _)| id).collect() }, plan);
     }
 
-    /// What an operator wants taken as delivered. Of what is kept back it is known that it was not.
+    /// Entries up to a resumed halt count as delivered. Those that are kept back are known not to be.
     fn resume(&self, new: &mut Vec<EntryKey>, plan: &mut Plan) {
         let Some(up_to) = self.state.resumed_after.as_deref() else { return };
         let is_kept_back = |key: &EntryKey| self.state.held.iter().any(|held| held.key == *key);
@@ -283,13 +283,12 @@ impl One<'_> {
         self.note(LogNote::ResumeIsOver, plan);
     }
 
-    /// A batch was fixed: it goes out unchanged, whatever the log shows now. What came meanwhile goes into
-    /// the next one.
+    /// A batch was fixed: it is sent unchanged, whatever the log shows now. Later entries go into the next one.
     fn go_on(&self, batch: &Batch, more: bool, plan: &mut Plan) {
         let Missing { unsent, in_doubt } = self.look_at(batch, plan);
         let LogState { from, log, .. } = *self.state;
         if !in_doubt.is_empty() {
-            // Here something may still land; the files go out in their order.
+            // Here a call may still land; the files are sent in order.
         } else if !unsent.is_empty() {
             let reason = format!("the {} log has new entries {}", log.word(), from.place());
             plan.writes.push(Step { write: Write::SendBatch { from, log }, reason });
@@ -301,7 +300,7 @@ impl One<'_> {
         }
     }
 
-    /// A batch that was set aside is tried again by itself; when, is not decided here.
+    /// A batch that was set aside is tried again by itself; the time is not decided here.
     fn try_aside(&self, batch: &Batch, plan: &mut Plan) {
         let Some(key) = batch.key() else { return };
         let Missing { unsent, in_doubt } = self.look_at(batch, plan);
@@ -325,8 +324,8 @@ impl One<'_> {
         self.note(if text_arrived { LogNote::AsideIsOver { key } } else { LogNote::AsideGivenUp { key } }, plan);
     }
 
-    /// The log was switched off while its batch was on the way: what may still land is waited for, and nothing
-    /// is sent. Entries whose text did not arrive cross if the log is switched on again.
+    /// The log was switched off while its batch was being sent: calls in flight are awaited, and nothing is sent.
+    /// Entries whose text did not arrive cross if the log is switched on again.
     fn close(&self, batch: &Batch, plan: &mut Plan) {
         let Missing { unsent, in_doubt } = self.look_at(batch, plan);
         if !in_doubt.is_empty() {
@@ -336,8 +335,8 @@ impl One<'_> {
         self.note(if text_arrived { LogNote::BatchIsOver } else { LogNote::BatchGivenUp }, plan);
     }
 
-    /// What became of a batch's files: one that was in doubt, or that a restored store does not know to be
-    /// sent, is found by its mark.
+    /// The state of a batch's files: a file that is in doubt, or that a restored store does not know to be sent, is
+    /// found by its mark.
     fn look_at<'b>(&self, batch: &'b Batch, plan: &mut Plan) -> Missing<'b> {
         let mut missing = Missing::default();
         for file in &batch.files {
@@ -361,7 +360,7 @@ impl One<'_> {
         missing
     }
 
-    /// Equal words may have stood at the same place before, and gone: an earlier batch's file is not this one.
+    /// Equal words may have stood at the same place before, and disappeared: an earlier batch's file is not this one.
     fn arrived(&self, file: &BatchFile) -> Option<u64> {
         let listed = self.target.files.as_ref()?;
         let mut unknown = listed.iter().filter(|there| !self.state.files.contains(&there.id));
@@ -373,7 +372,7 @@ impl One<'_> {
 /// The files of a batch that are not there.
 #[derive(Default)]
 struct Missing<'a> {
-    /// Neither sent nor, if sent once, able to land any more.
+    /// Never sent, or sent and unable to land any more.
     unsent: Vec<&'a BatchFile>,
     in_doubt: Vec<&'a BatchFile>,
 }

@@ -1,5 +1,6 @@
 //! Texts that a stimulus was to carry and that the target refused. The ticket was moved with other words in their
-//! place: the text follows when it changes, or in its time. What is kept up to date as a field follows as a field.
+//! place: the text follows when it changes, or when its retry is due. A text that is also kept up to date as a field
+//! follows as a field.
 
 use crate::link::{Link, RefusedField};
 use crate::plan::{Note, Plan, Step, Write};

@@ -1,9 +1,9 @@
-//! A pair of which one side's iTop was restored from a backup: the ticket stands there as it was then, and what
-//! the bridge has done since on that side is gone, without anybody's having done it.
+//! A pair with a restored iTop: on that side the ticket is as it was at the backup, and everything that the bridge
+//! has done there since is gone, though nobody undid it.
 //!
-//! What is lost there is made again: copies, log files, the report. What is lost of that side's own stays where it
-//! was carried to: nobody deleted it. Fields and states are taken as they stand, since what a person did cannot be
-//! told from what came back; where they differ, that is shown.
+//! Losses of the bridge's own files there are made good: copies, log files, the report. Originals lost there leave
+//! their copies on the other side, since nobody deleted them. Fields and states are taken as they stand, since
+//! people's changes cannot be told from the restored values; differences are shown.
 
 use super::{both_stand, fields, files, logs, status};
 use crate::link::{Copy, CopyState, Link};
@@ -26,7 +26,7 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket) 
     plan
 }
 
-/// When two tickets were compared of which nothing could be told from what is remembered.
+/// When two tickets were compared that the link's memory could not judge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
     Paired,
@@ -34,7 +34,7 @@ pub enum When {
 }
 
 impl When {
-    /// After "when".
+    /// Completes a phrase that begins with "when".
     pub fn in_words(self) -> &'static str {
         match self {
             When::Paired => "the two became a pair",
@@ -56,8 +56,7 @@ fn without_what_is_lost(policy: &Policy, before: &Link, external: &Ticket, inter
     link
 }
 
-/// What people did on the side that was not restored while the other stood still, is no state of affairs: it is
-/// carried.
+/// Changes that people made on the side that was not restored, compared with the ancestor, are carried across.
 fn keep_the_moves(side: Side, before: &Link, link: &mut Link, external: &Ticket, internal: &Ticket) {
     let (ticket, _) = side.source_and_target(external, internal);
     let known = before.ancestor.side(side);
@@ -70,7 +69,7 @@ fn keep_the_moves(side: Side, before: &Link, link: &mut Link, external: &Ticket,
         link.conflicts.extend(told.cloned());
     }
     if side == Side::Internal {
-        // A field inside crosses nowhere.
+        // Internal fields do not cross.
         return;
     }
     for (code, agreed) in &known.fields {
@@ -92,7 +91,7 @@ fn forget_files(side: Side, policy: &Policy, link: &mut Link, external: &Ticket,
         };
         match kept {
             Some(copy) => link.copies.push(copy),
-            // Its original is gone: it stays, and is nobody's any more.
+            // Its original is gone: the copy stays, and its mark counts no more.
             None if copy.from == side => link.orphaned.extend(copy.state.standing().map(|id| (side.other(), id))),
             None => {}
         }
@@ -118,8 +117,8 @@ fn forget_files(side: Side, policy: &Policy, link: &mut Link, external: &Ticket,
     logs::forget_what_is_lost(side, policy, link, restored, other);
 }
 
-/// A copy whose original is on the restored side. A file under its id with neither its name nor its contents is
-/// another one; where only the contents differ, the copy is the newer version, and stays as it is.
+/// A copy whose original is on the restored side. A file with its id but neither its name nor its contents is another
+/// file; if only the contents differ, the copy is the newer version, and stays as it is.
 fn with_its_original(copy: &Copy, restored: &Ticket) -> Option<Copy> {
     let original = restored.files.iter().flatten().find(|file| file.id == copy.original && file.is_original())?;
     let Some(now) = &original.content else { return Some(copy.clone()) };
@@ -127,10 +126,10 @@ fn with_its_original(copy: &Copy, restored: &Ticket) -> Option<Copy> {
     is_it.then(|| Copy { content: now.clone(), ..copy.clone() })
 }
 
-/// A copy that was made on the restored side: what it holds there may be older than what was written last.
+/// A copy that was made on the restored side: its content there may be older than the last write.
 fn where_it_stands(copy: &Copy, restored: &Ticket, other: &Ticket) -> Option<Copy> {
     let stands = restored.files.iter().flatten().find(|file| files::is_its_copy(file, copy));
-    // One that a person removed may be back.
+    // A copy that a person removed may be back.
     let Some(stands) = stands else { return (copy.state == CopyState::RemovedByPerson).then(|| copy.clone()) };
     let original = other.files.iter().flatten().find(|file| file.id == copy.original);
     let (held, original) = (stands.content.as_ref(), original.and_then(|file| file.content.as_ref()));
@@ -139,7 +138,7 @@ fn where_it_stands(copy: &Copy, restored: &Ticket, other: &Ticket) -> Option<Cop
     Some(Copy { content, state: CopyState::Stands(stands.id), ..copy.clone() })
 }
 
-/// Fields and states as they stand on both sides, and what differs as a conflict that is older.
+/// Takes fields and states as they stand on both sides, and records each difference as an older conflict.
 pub fn as_they_stand(policy: &Policy, link: &mut Link, external: &Ticket, internal: &Ticket, when: When) {
     let (notes, mut conflicts) = fields::as_they_stand(policy, external, internal, when);
     notes.iter().for_each(|note| link.remember(note));

@@ -1,5 +1,5 @@
-//! The status, by stimuli. A move outside drives the internal ticket; a move inside drives the external one
-//! where the policy says `apply`. When both moved, the external's status wins.
+//! The status, by stimuli. An external move drives the internal ticket; an internal move drives the external one
+//! where the policy says `apply`. When both moved, the external status wins.
 
 use crate::document::Line;
 use crate::lifecycle::{Lifecycle, Transition, is_escalation, is_refusal};
@@ -10,7 +10,8 @@ use crate::reconcile::documents::refused_line;
 use crate::reconcile::restored::When;
 use crate::ticket::{Side, Ticket, is_external_key};
 
-/// Answers a move outside that the inside cannot follow and that its people must see, on the day it is met.
+/// Returns an external move that the internal ticket cannot follow, on the day it is met: the internal people must
+/// see it.
 pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, plan: &mut Plan) -> Option<Line> {
     let (Some(outside), Some(inside)) = (&policy.external_lifecycle, &policy.internal_lifecycle) else { return None };
     let to_internal = policy.status_to_internal == StatusToInternal::Apply;
@@ -30,8 +31,8 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
     if (!outside.moved && inside.waits_for_its_own_late(link))
         || (!inside.moved && outside.waits_for_its_own_late(link))
     {
-        // Here a stimulus of the bridge's own may have moved the ticket: until it has settled, that must not
-        // be remembered as a person's move.
+        // Here a stimulus of the bridge's own may have moved the ticket: until it has settled, that must not be
+        // remembered as a person's move.
         return None;
     }
     let drives_inside = inside.is_own() || (outside.moved && !outside.is_own() && !is_absorbed(&outside, &inside));
@@ -41,14 +42,14 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
     } else if to_external && drives_outside {
         drive(policy, link, &inside, &outside, plan)
     } else {
-        // Here neither has to follow the other: each goes its own way.
+        // Here neither has to follow the other.
         note(link, &outside, &inside, plan);
         None
     }
 }
 
-/// The status of a pair of which nothing is remembered: where each side stands, and whether the inside should
-/// have followed.
+/// The status of a pair of which nothing is remembered: each side's state, and a conflict if one should have followed
+/// the other.
 pub fn as_it_stands(
     policy: &Policy,
     external: &Ticket,
@@ -74,16 +75,16 @@ pub fn as_it_stands(
     Some((note, conflict))
 }
 
-/// Where one side stands, against what was agreed.
+/// One side's state compared with the agreed one.
 struct Standing<'a> {
     side: Side,
     lifecycle: &'a Lifecycle,
     ticket: &'a Ticket,
     agreed: &'a str,
-    /// Its state, or the one that an escalation left.
+    /// The ticket's state, or the one that an escalation left.
     calm: &'a str,
     moved: bool,
-    /// A stimulus that was given up and has moved the ticket after all.
+    /// A given-up stimulus that has moved the ticket after all.
     late: Option<&'a Late>,
     /// The bridge's own walk brought the ticket here and was broken off.
     stopped_on_own_walk: bool,
@@ -98,7 +99,7 @@ impl<'a> Standing<'a> {
         let agreed = match side {
             _ if !known.is_empty() => known,
             Side::External => lifecycle.initial.as_str(),
-            // Born by the bridge's create: what it shows before anything was agreed is its beginning.
+            // Created by the bridge: its state before anything was agreed is its beginning.
             Side::Internal => calm,
         };
         Standing {
@@ -126,7 +127,7 @@ impl<'a> Standing<'a> {
     }
 }
 
-/// Moves one side to where the other stands.
+/// Moves one side to the other's state.
 fn drive(policy: &Policy, link: &Link, source: &Standing<'_>, target: &Standing<'_>, plan: &mut Plan) -> Option<Line> {
     if let Some(late) = target.settled(link) {
         plan.owe(link, late);
@@ -157,8 +158,8 @@ fn unreachable(link: &Link, source: &Standing<'_>, target: &Standing<'_>, plan: 
     let this_move = format!("{went}{} {};", source.calm, source.side.place());
     let is_told = |of: &str| link.conflicts.iter().any(|known| known.is_of_the_status() && known.text.starts_with(of));
     let reopened = source.lifecycle.rank(source.calm) < source.lifecycle.rank(source.agreed);
-    // A refusal is the same wherever the target went meanwhile; and a ticket that goes on after its re-opening
-    // is not re-opened once more.
+    // A refusal is the same wherever the target went meanwhile; and a ticket that goes on after its re-opening is not
+    // re-opened once more.
     let is_news = if is_refusal(source.calm) { !is_told(&this_move) } else { reopened && !is_told(&went) };
     let (word, stands) = (target.side.word(), &target.ticket.status);
     plan.conflicts.push(Conflict {
@@ -172,16 +173,16 @@ fn unreachable(link: &Link, source: &Standing<'_>, target: &Standing<'_>, plan: 
 
 fn note(link: &Link, outside: &Standing<'_>, inside: &Standing<'_>, plan: &mut Plan) {
     let ancestor = &link.ancestor;
-    // A walk that was given up is over: a person who goes there later goes there himself.
+    // A given-up walk is over: a later move to its states is a person's.
     let open = link.path.is_some() || link.owed.iter().any(|late| matches!(late, Late::Status { .. }));
     if open || ancestor.external.status != outside.calm || ancestor.internal.status != inside.calm {
         plan.notes.push(Note::Status { external: outside.calm.to_owned(), internal: inside.calm.to_owned() });
     }
 }
 
-/// Entering an escalation is no move: the last state that was none stays. Only where no clock leads from
-/// there to this escalation did the ticket move before it, unseen; and only where that can have been to
-/// one state alone is it taken for known. Nobody's approval is guessed.
+/// Entering an escalation is no move: the last state before it stays. If no clock leads from there to this
+/// escalation, the ticket moved unseen in between; its state is then taken for known only if there is just one
+/// possibility. Nobody's approval is guessed.
 fn without_escalation<'a>(lifecycle: &'a Lifecycle, agreed: &'a str, state: &'a str) -> &'a str {
     if !is_escalation(state) {
         return state;
@@ -195,8 +196,8 @@ fn without_escalation<'a>(lifecycle: &'a Lifecycle, agreed: &'a str, state: &'a 
     }
 }
 
-/// A stimulus that was given up has moved the ticket from where it was known to be, by no other than its like,
-/// to a state that this escalation left: it went there, and not anywhere else.
+/// The state to which given-up stimuli alone can have moved the ticket, if this escalation leaves it: the ticket went
+/// there, and not anywhere else.
 fn came_there_late<'a>(link: &'a Link, side: Side, lifecycle: &Lifecycle, known: &str, state: &str) -> Option<&'a str> {
     let given_up = || {
         link.given_up().filter_map(|late| match late {
@@ -209,18 +210,17 @@ fn came_there_late<'a>(link: &'a Link, side: Side, lifecycle: &Lifecycle, known:
     given_up().find(|to| lifecycle.escalated_from(state).any(|from| from == *to) && may_have_led(to))
 }
 
-/// A customer who catches up does not re-open what the provider has resolved: where the inside is
-/// further along, a move outside writes nothing. A re-opening (the external's own rank fell) and a
-/// refusal are no catching up.
+/// A customer who catches up does not re-open a ticket that the provider has resolved: where the internal ticket is
+/// further along, an external move writes nothing. A re-opening (the external rank fell) and a refusal are not
+/// catching up.
 fn is_absorbed(outside: &Standing<'_>, inside: &Standing<'_>) -> bool {
     let wanted = outside.lifecycle.rank(outside.calm);
     let reopened = wanted < outside.lifecycle.rank(outside.agreed);
     inside.lifecycle.rank(&inside.ticket.status) > wanted && !reopened && !is_refusal(outside.calm)
 }
 
-/// A stimulus that was given up has moved the ticket after all, away from what was agreed since. From
-/// there it may lead elsewhere than where it was sent to: `ev_reopen` leads from rejected to new, and from
-/// resolved to assigned.
+/// A given-up stimulus that has moved the ticket after all, away from the state agreed since. From there it may lead
+/// to another state than intended: `ev_reopen` leads from rejected to new, and from resolved to assigned.
 fn landed_late<'a>(link: &'a Link, side: Side, lifecycle: &Lifecycle, agreed: &str, present: &str) -> Option<&'a Late> {
     if agreed == present {
         return None;
@@ -265,9 +265,10 @@ fn stimulus(policy: &Policy, transition: &Transition, source: &Standing<'_>, tar
     }
 }
 
-/// A person, team, organisation or service is the target ticket's own, sent back unchanged (on PHP 8
-/// iTop takes an empty external key for present), the side's default only where it is empty. Anything else
-/// is the source ticket's word, else what stands, else the default. The bridged fields never go outside.
+/// For a person, team, organisation or service: the target ticket's own value, sent back unchanged (on PHP 8 iTop
+/// takes an empty external key for present), or the side's default if it is empty. For anything else: the source
+/// ticket's value, else the target's present one (not sent), else the default. Bridged fields never cross to the
+/// external side.
 fn attribute(policy: &Policy, code: &str, source: &Standing<'_>, target: &Standing<'_>) -> Option<StimulusAttribute> {
     let own = target.ticket.filled(code).map(|value| (value, TakenFrom::Target));
     let default = policy.defaults(target.side).get(code).map(|value| (value.as_str(), TakenFrom::Default));

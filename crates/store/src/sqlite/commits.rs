@@ -1,11 +1,11 @@
-//! The transactions that a store brings to disk.
+//! Counts the transactions that a store commits.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::{Result, StoreError};
 
-/// Counts them. Tests also have them refused, each whole, as by a full disk or a process that dies there; nothing else
-/// does.
+/// Counts commits. Only tests also have them refused, each as a whole, as by a full disk or a process that dies
+/// there.
 #[derive(Debug)]
 pub struct Commits {
     made: AtomicU64,
@@ -20,27 +20,27 @@ impl Default for Commits {
 }
 
 impl Commits {
-    /// How many have changed something.
+    /// How many commits have changed something.
     pub fn made(&self) -> u64 {
         self.made.load(Ordering::Relaxed)
     }
 
-    /// So many more, and none after, as when the process dies there.
+    /// Allows so many more commits and none after, as when the process dies there.
     pub fn only(&self, more: u64) {
         self.last.store(self.made() + more, Ordering::Relaxed);
     }
 
-    /// As many as come.
+    /// Allows any number of commits.
     pub fn without_end(&self) {
         self.last.store(u64::MAX, Ordering::Relaxed);
     }
 
-    /// Whether none comes any more.
+    /// Whether no more commits are allowed.
     pub fn are_over(&self) -> bool {
         self.made() >= self.last.load(Ordering::Relaxed)
     }
 
-    /// None until this is taken back, as when the disk is full.
+    /// Refuses all commits until this is taken back, as when the disk is full.
     pub fn refuse(&self, refused: bool) {
         self.refused.store(refused, Ordering::Relaxed);
     }

@@ -1,11 +1,11 @@
-//! Externals as a whole, in SQL: which there are, and one's way to another name or out of the store.
+//! Externals as a whole, in SQL: listing them, renaming one, removing one.
 
 use rusqlite::{Connection, params};
 
 use super::from_column;
 use crate::{External, Instance, Result, StoreError};
 
-/// Of one that has nothing but cursors, or stands still, the name stands in an instance's key.
+/// An external that has only cursors or a stop is known by its instance's key.
 const LIST: &str = "\
     SELECT name, SUM(live) AS live, SUM(ended) AS ended, SUM(waiting) AS waiting FROM ( \
         SELECT external AS name, SUM(state = 'live') AS live, SUM(state = 'ended') AS ended, 0 AS waiting \
@@ -40,7 +40,7 @@ pub(super) fn rename(db: &Connection, old: &str, new: &str) -> Result<()> {
     for table in ["cursors", "stopped"] {
         db.execute(&format!("UPDATE {table} SET instance = ?2 WHERE instance = ?1"), params![old_key, new_key])?;
     }
-    // Webhooks that were counted under a name that nobody had.
+    // Webhooks that were counted under a name that no external had.
     db.execute("DELETE FROM hooks WHERE side = ?1", [new])?;
     db.execute("UPDATE hooks SET side = ?2 WHERE side = ?1", params![old, new])?;
     Ok(())

@@ -1,5 +1,4 @@
-//! The links and their activity log in SQL. A link is stored whole as JSON; the columns beside it
-//! are what it is found by.
+//! The links and their activity log in SQL. A link is stored whole as JSON; the columns beside it serve to find it.
 
 use itop_bridge_core::caselog::LogState;
 use itop_bridge_core::document::Document;
@@ -43,7 +42,7 @@ fn insert_row(db: &Connection, of: &TicketOf, link: &Link, closed_since_ms: Opti
     Ok(db.last_insert_rowid())
 }
 
-/// A pair that stands already. Only a link that has ended gives way, where it is to.
+/// Stores a pair that already exists. Only an ended link gives way, and only if `over_ended` is set.
 pub(super) fn adopt(
     db: &Connection,
     external: &str,
@@ -82,8 +81,7 @@ pub(super) fn adopt(
     Ok(id)
 }
 
-/// Who works on the ticket at this moment read the link as it was before, and would put that back; so it
-/// loses its lease.
+/// A worker that has the ticket read the link as it was before, and would put that back; so it loses its lease.
 fn have_a_fresh_look(db: &Connection, of: TicketOf, now_ms: i64) -> Result<()> {
     queue::revoke(db, &of)?;
     let about = About::External { of, class: None };
@@ -122,7 +120,7 @@ pub(super) fn drop_unborn(db: &Connection, lease: &Lease, id: i64) -> Result<()>
     Ok(())
 }
 
-/// An operator's change.
+/// Applies an operator's change.
 pub(super) fn amend(
     db: &Connection,
     id: i64,
@@ -143,13 +141,13 @@ pub(super) fn amend(
     }
 }
 
-/// Each is read as a whole, and a hint waits behind them.
+/// Few, because each is read as a whole, and a hint waits behind them.
 const SHRUNK_AT_ONCE: i64 = 10;
 
-/// Of a link's own rows: itself, and the line that says what became of its history.
+/// The rows besides a link's history: the link itself, and the line about its dropped history.
 const OWN_ROWS: usize = 2;
 
-/// Links that have long been closed lose their texts, and what was done to them before then.
+/// Removes texts and earlier activity from links that have long been closed.
 pub(super) fn shrink_closed(db: &Connection, external: &str, closed_before_ms: i64, now_ms: i64) -> Result<usize> {
     let sql = "SELECT * FROM links WHERE external = ?1 AND closed_since_ms < ?2 AND shrunk = 0 LIMIT ?3";
     let mut statement = db.prepare_cached(sql)?;
@@ -165,9 +163,9 @@ pub(super) fn shrink_closed(db: &Connection, external: &str, closed_before_ms: i
     Ok(links)
 }
 
-/// Touches so many rows at most, and answers how many. A long history goes first, over several transactions. A link of
-/// which anything is open keeps all, unless it has ended: only a pass can close what is open, and its save has the link
-/// looked at again.
+/// Touches at most `rows` rows, and returns how many. A long history goes first, over several transactions. A link
+/// with anything open keeps everything, unless it has ended: only a pass can close what is open, and saving the link
+/// then makes it a candidate again.
 fn shrink(db: &Connection, stored: Stored, closed_before_ms: i64, now_ms: i64, rows: usize) -> Result<usize> {
     let Stored { id, mut link, state, .. } = stored;
     if state == LinkState::Ended {
@@ -292,8 +290,8 @@ fn of(stored: &Stored) -> TicketOf {
     TicketOf { external: stored.external_name.clone(), ticket: stored.link.external.id }
 }
 
-/// Since when both sides have been closed, or the pair has ended: the time that stands already, else that of the last
-/// thing done, else `now_ms`.
+/// Since when both sides have been closed, or the pair has ended: the time already stored, else that of the last
+/// activity, else `now_ms`.
 fn closed_since(link: &Link, state: LinkState, stands: Option<i64>, did: &[Activity], now_ms: i64) -> Option<i64> {
     let both = [&link.ancestor.external, &link.ancestor.internal];
     let closed = state == LinkState::Ended || both.iter().all(|side| side.status == "closed");
@@ -327,14 +325,14 @@ fn replace(db: &Connection, stored: &Stored) -> Result<()> {
     Ok(())
 }
 
-/// How many a person has to settle: what differed when the two became a pair is none of them.
+/// The number of conflicts for a person to settle; differences from before the two became a pair do not count.
 fn conflicts_of_now(link: &Link) -> i64 {
     bounded(link.conflicts.iter().filter(|conflict| !conflict.is_older).count())
 }
 
-/// An internal ticket has one external one at most. One of another name, or made at another time, under the same id
-/// is another ticket: an iTop restored from a backup gives ids out again, and who was read last is the one that
-/// stands. So it is where the other pair has not been compared with what the restored iTop shows.
+/// An internal ticket has at most one external one. A ticket with another reference or creation time under the same
+/// id is another ticket: a restored iTop assigns ids again, and the ticket read last is the one that exists. The same
+/// holds if the other pair has not been compared with the restored iTop yet.
 fn refuse_other_pair(db: &Connection, link: &Link, id: Option<i64>) -> Result<()> {
     let Some(internal) = &link.internal else { return Ok(()) };
     match by_internal(db, internal.id)? {
@@ -349,7 +347,7 @@ fn refuse_other_pair(db: &Connection, link: &Link, id: Option<i64>) -> Result<()
     }
 }
 
-/// A pair that has ended, or whose internal ticket is or may be lost, leaves the id to the pair that has it by now.
+/// A pair that has ended, or whose internal ticket is or may be lost, leaves the id to the pair that now has it.
 fn holds_its_internal_ticket(db: &Connection, stored: &Stored) -> Result<bool> {
     let is_lost = stored.link.may_have_lost_its_counterpart();
     if !is_lost && stored.state == LinkState::Live && !stored.link.resumed {
@@ -385,7 +383,7 @@ fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Stored> {
     })
 }
 
-/// What an audit needs of a link's body. Its texts are passed over where they lie.
+/// The parts of a link's body that an audit needs. Its texts are skipped without being copied.
 #[derive(serde::Deserialize)]
 struct Body {
     external: TicketKey,

@@ -1,7 +1,7 @@
 //! The embedded store: one SQLite file, in WAL mode, every commit on disk before it is answered.
 //!
-//! One connection. Every verb that writes is one `BEGIN IMMEDIATE` transaction, so that it never
-//! has to be tried again half-way; `retry_parked` is several, of [`MAX_ROWS`] rows each.
+//! There is one connection. Every verb that writes is one `BEGIN IMMEDIATE` transaction, so that it never has to be
+//! tried again half-way; `retry_parked` and `hurry` are several, of [`MAX_ROWS`] rows each.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,34 +26,34 @@ pub use commits::Commits;
 
 /// A store in a SQLite file.
 ///
-/// *Guarantee*: what a verb answered `Ok` for survives `kill -9` and, as far as the disk keeps its
-/// promises, a power cut. *Assumption*: the file lies on a local disk; WAL does not work over NFS.
+/// *Guarantee*: a verb answered with `Ok` survives `kill -9` and, as far as the disk keeps its promises, a power cut.
+/// *Assumption*: the file lies on a local disk; WAL does not work over NFS.
 pub struct SqliteStore {
     db: Connection,
     commits: Arc<Commits>,
-    /// Held while `serve` runs; the system lets go of it when the process ends, however it ends.
+    /// Held while `serve` runs; the system releases it when the process ends, however it ends.
     serve_lock: Option<std::fs::File>,
-    /// `None` for one that is in no file.
+    /// `None` for a store in memory.
     path: Option<PathBuf>,
 }
 
 impl SqliteStore {
-    /// Opens the store beside a running `serve`, for a verb of the command line. Makes the file
-    /// (mode 0600) if there is none, and brings an older schema up to date.
+    /// Opens the store beside a running `serve`, for a verb of the command line. Creates the file (mode 0600) if
+    /// there is none, and brings an older schema up to date.
     pub fn open(path: impl AsRef<Path>) -> Result<SqliteStore> {
         let path = open::real(path.as_ref());
         Ok(SqliteStore::over(open::file(&path)?, None, Some(path)))
     }
 
-    /// Opens the store beside a running `serve`, for a verb that only shows: SQLite itself refuses every
-    /// write. Neither makes a file nor changes an older schema.
+    /// Opens the store beside a running `serve`, for a verb that only shows: SQLite itself refuses every write.
+    /// Neither creates a file nor changes an older schema.
     pub fn open_to_read(path: impl AsRef<Path>) -> Result<SqliteStore> {
         let path = open::real(path.as_ref());
         Ok(SqliteStore::over(open::to_read(&path)?, None, Some(path)))
     }
 
-    /// Opens the store for `serve`, once it was read whole: [`StoreError::Damaged`] where a page is broken.
-    /// [`StoreError::Locked`] while another one has it so. The lock is on `<path>.lock`.
+    /// Opens the store for `serve`, after reading all of it: [`StoreError::Damaged`] if a page is broken,
+    /// [`StoreError::Locked`] while another `serve` has it open. The lock is on `<path>.lock`.
     pub fn open_exclusive(path: impl AsRef<Path>) -> Result<SqliteStore> {
         let path = open::real(path.as_ref());
         let lock = open::serve_lock(&path)?;
@@ -63,12 +63,12 @@ impl SqliteStore {
         Ok(SqliteStore::over(db, Some(lock), Some(path)))
     }
 
-    /// Reads every page of a store, as a start of `serve` does: [`StoreError::Damaged`] where one is broken.
+    /// Reads every page of a store, as a start of `serve` does: [`StoreError::Damaged`] if one is broken.
     pub fn is_whole(path: impl AsRef<Path>) -> Result<()> {
         open::read_whole(&open::real(path.as_ref()))
     }
 
-    /// Whether a `serve` works on it now, as far as this user may see.
+    /// Whether a `serve` works on it now; `true` where this user cannot tell.
     pub fn is_served(path: impl AsRef<Path>) -> bool {
         open::is_served(&open::real(path.as_ref())).unwrap_or(true)
     }
@@ -78,8 +78,7 @@ impl SqliteStore {
         Ok(SqliteStore::over(open::prepare(Connection::open_in_memory()?)?, None, None))
     }
 
-    /// Writes a consistent copy to a file (mode 0600) that does not exist yet, beside a running
-    /// `serve`.
+    /// Writes a consistent copy to a file (mode 0600) that must not exist yet, beside a running `serve`.
     pub fn backup_to(&self, copy: impl AsRef<Path>) -> Result<()> {
         let copy = copy.as_ref();
         open::new_file(copy)?;
@@ -87,7 +86,7 @@ impl SqliteStore {
         Ok(())
     }
 
-    /// The transactions that this store brings to disk.
+    /// The counter of this store's commits.
     pub fn commits(&self) -> Arc<Commits> {
         Arc::clone(&self.commits)
     }
@@ -96,7 +95,7 @@ impl SqliteStore {
         SqliteStore { db, commits: Arc::default(), serve_lock, path }
     }
 
-    /// Runs a verb in one transaction: all of it is on disk, or, on an error, none of it.
+    /// Runs a verb in one transaction: all of it is on disk or, on an error, none of it.
     fn write<R>(&mut self, verb: impl FnOnce(&Transaction<'_>) -> Result<R>) -> Result<R> {
         let before = self.db.total_changes();
         let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -113,7 +112,7 @@ impl SqliteStore {
 
 impl Store for SqliteStore {
     fn adopt_server_id(&mut self, id: &str) -> Result<()> {
-        // A store that is only read has been adopted before: there this writes nothing.
+        // A store opened for reading was adopted before: then this writes nothing.
         if belongs_to(&self.db, id)? {
             return Ok(());
         }
@@ -384,7 +383,7 @@ fn belongs_to(db: &Connection, id: &str) -> Result<bool> {
     }
 }
 
-/// The next value of a counter that outlives restarts: no value is ever given twice.
+/// The next value of a counter that outlives restarts: no value is given twice.
 fn next_number(db: &Connection, counter: &str) -> Result<i64> {
     let value = db
         .prepare_cached("UPDATE counters SET value = value + 1 WHERE name = ?1 RETURNING value")?
@@ -401,8 +400,8 @@ fn bounded(limit: usize) -> i64 {
     limit.min(MAX_ROWS) as i64
 }
 
-/// An iTop id as a column holds it. Every `u64` has its own value, so that an id that no iTop has,
-/// from a forged hint, is a ticket that is not there and not an error.
+/// An iTop id as stored in a column. Every `u64` has its own value, so that an id that no iTop has, from a forged
+/// hint, is a missing ticket and not an error.
 fn column(id: u64) -> i64 {
     id.cast_signed()
 }
@@ -411,7 +410,7 @@ fn from_column(id: i64) -> u64 {
     id.cast_unsigned()
 }
 
-/// A value that a column holds as JSON.
+/// A value as JSON for a column.
 fn to_json<T: serde::Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value)
         .map_err(|error| StoreError::Unavailable(format!("a record cannot be written as JSON: {error}")))

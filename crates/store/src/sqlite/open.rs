@@ -14,12 +14,12 @@ mod embedded {
     refinery::embed_migrations!("migrations");
 }
 
-/// How long a verb waits for another process that writes. The command line's transactions take
-/// milliseconds, so waiting longer means that something is stuck.
+/// How long a verb waits for another process that writes. The command line's transactions take milliseconds, so
+/// waiting longer means that something is stuck.
 const BUSY: Duration = Duration::from_secs(2);
 
-/// The file itself, whatever link names it: whoever opens it by another name must meet the same locks, and
-/// SQLite too puts its -wal beside the file itself.
+/// The file itself, whatever link names it: opening it by another name must meet the same locks, and SQLite too puts
+/// its -wal beside the file itself.
 pub(super) fn real(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
@@ -27,11 +27,11 @@ pub(super) fn real(path: &Path) -> PathBuf {
 /// The database in a file, ready for use.
 pub(super) fn file(path: &Path) -> Result<Connection> {
     let path = &real(path);
-    // One process at a time: the change to WAL fails at once, whatever the busy time, where another
-    // process is about to read, and the migrations of a new file are to run once.
+    // One process at a time: the change to WAL fails at once, whatever the busy time-out, where another process is
+    // about to read, and the migrations of a new file must run once.
     let opening = lock_file(path, ".open.lock")?;
     fs4::FileExt::lock(&opening).map_err(|error| cannot_open(path, &error))?;
-    // SQLite would make the file with the umask's mode; its -wal and -shm take the file's.
+    // SQLite would create the file with the umask's mode; its -wal and -shm take the file's.
     match new_file(path) {
         Err(StoreError::Unavailable(_)) if path.exists() => {}
         made => made?,
@@ -45,7 +45,7 @@ pub(super) fn file(path: &Path) -> Result<Connection> {
     prepare(db)
 }
 
-/// Refuses what is no store of ours before anything is written to it: SQLite itself would change the header of
+/// Refuses a file that is not our store before anything is written to it: SQLite itself would change the header of
 /// another program's database, and the migrations would add our tables to it.
 fn is_ours(path: &Path) -> Result<()> {
     let Some(db) = look(path)? else { return Ok(()) };
@@ -62,8 +62,8 @@ fn is_ours(path: &Path) -> Result<()> {
     }
 }
 
-/// Takes a store from the eyes of others, which a copy that was put back by hand may be open to: what SQLite makes
-/// beside it has its mode. Where that cannot be done it is another user's to do.
+/// Removes other users' access to a store, which a backup restored by hand may grant: the files that SQLite creates
+/// beside it take its mode. If that fails, the file belongs to another user, who has to do it.
 pub(super) fn close_to_others(path: &Path) {
     #[cfg(unix)]
     for suffix in ["", "-wal", "-shm"] {
@@ -73,8 +73,8 @@ pub(super) fn close_to_others(path: &Path) {
     }
 }
 
-/// Reads every page: what is broken is found before the work begins, and not by the ticket that meets it. It
-/// takes about a second for a gigabyte that the system has in memory.
+/// Reads every page, so that damage is found before the work begins, and not by the ticket that meets it. This takes
+/// about a second per gigabyte that the system has in memory.
 pub(super) fn read_whole(path: &Path) -> Result<()> {
     let Some(db) = look(path)? else { return Ok(()) };
     let found = db.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
@@ -84,7 +84,7 @@ pub(super) fn read_whole(path: &Path) -> Result<()> {
     }
 }
 
-/// A database that is there and not empty, opened so that nothing can be changed, not even by closing it.
+/// An existing, non-empty database, opened so that nothing can be changed, not even by closing it.
 fn look(path: &Path) -> Result<Option<Connection>> {
     let Ok(found) = path.metadata() else { return Ok(None) };
     if !found.is_file() {
@@ -99,7 +99,7 @@ fn look(path: &Path) -> Result<Option<Connection>> {
     Ok(Some(db))
 }
 
-/// The database in a file, to be read only.
+/// The database in a file, opened only for reading.
 pub(super) fn to_read(path: &Path) -> Result<Connection> {
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     db.busy_timeout(BUSY)?;
@@ -113,7 +113,7 @@ pub(super) fn to_read(path: &Path) -> Result<Connection> {
     }
 }
 
-/// Makes an empty file that only its owner may read: a store holds the text of customers' tickets.
+/// Creates an empty file that only its owner may read: a store holds the text of customers' tickets.
 pub(super) fn new_file(path: &Path) -> Result<()> {
     options().create_new(true).open(path).map(|_| ()).map_err(|error| cannot_open(path, &error))
 }
@@ -133,7 +133,7 @@ pub(super) fn serve_lock(path: &Path) -> Result<File> {
     }
 }
 
-/// A verb that asks whether `serve` runs has the lock for less than this.
+/// A verb that checks whether `serve` runs holds the lock for less than this.
 #[allow(
     clippy::disallowed_methods,
     reason = "another process is waited for, at the start of `serve`, before any runtime"
@@ -146,7 +146,7 @@ const SERVE_LOCK: &str = ".lock";
 const LOCK_TRIES: u32 = 5;
 const LOCK_WAIT: Duration = Duration::from_millis(20);
 
-/// Whether a `serve` holds its lock. Makes no file, and lets go of the lock at once.
+/// Whether a `serve` holds its lock. Creates no file, and releases the lock at once.
 pub(super) fn is_served(path: &Path) -> Result<bool> {
     let mut name = path.as_os_str().to_owned();
     name.push(SERVE_LOCK);
@@ -162,8 +162,8 @@ pub(super) fn is_served(path: &Path) -> Result<bool> {
     }
 }
 
-/// A file beside the database. Never the database itself: closing it would let go of SQLite's own
-/// locks in this process.
+/// A file beside the database. Never the database itself: closing it would release SQLite's own locks in this
+/// process.
 fn lock_file(path: &Path, suffix: &str) -> Result<File> {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
@@ -176,19 +176,19 @@ pub(super) fn prepare(mut db: Connection) -> Result<Connection> {
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "FULL")?;
     db.set_prepared_statement_cache_capacity(64);
-    // Otherwise a statement is compiled anew whenever the time that it is given differs: three quarters of what
-    // an idle bridge did.
+    // Otherwise a statement is compiled again whenever its time parameter differs: three quarters of the work of an
+    // idle bridge.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     migrate(&mut db)?;
     Ok(db)
 }
 
 fn migrate(db: &mut Connection) -> Result<()> {
-    // Grouped, because refinery would otherwise commit a step and its line in the history apart: a
-    // crash between the two would leave a database that no start can open.
+    // Grouped, because refinery would otherwise commit a step and its line in the history separately: a crash between
+    // the two would leave a database that no start can open.
     let runner = embedded::migrations::runner().set_grouped(true);
     let known = known_version();
-    // A plain BEGIN reads first, and fails when a running `serve` writes before it does.
+    // A plain BEGIN reads first, and fails if a running `serve` writes before it does.
     db.set_transaction_behavior(TransactionBehavior::Immediate);
     let found = version(db)?;
     if found > known {

@@ -1,4 +1,4 @@
-//! The verbs of the queue in SQL. What they make of a row stands in [`Row`].
+//! The verbs of the queue in SQL. Their effect on a row is defined in [`Row`].
 
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 
@@ -43,7 +43,7 @@ pub(super) fn claim(db: &Connection, external: &str, limit: usize, now_ms: i64, 
     rows.into_iter().map(|row| take(db, row, now_ms, now_ms + lease_ms)).collect()
 }
 
-/// Due rows, oldest due first: those that only a backfill wants, or the others. Each is asked of in the order of the
+/// Due rows, oldest due first: those that only a backfill wants, or the others. Each query follows the order of the
 /// index, so that a long queue is not sorted.
 fn due(db: &Connection, external: &str, limit: usize, now_ms: i64, backfilled: bool) -> Result<Vec<Row>> {
     let due = "SELECT * FROM dirty WHERE external = ?1 AND due_ms <= ?2 \
@@ -162,7 +162,7 @@ pub(super) fn retry_parked_one(db: &Connection, of: &TicketOf, now_ms: i64) -> R
     Ok(db.execute(retry, params![of.external, column(of.ticket), now_ms])?)
 }
 
-/// Some of the parked rows, as many as one transaction takes.
+/// Retries some of the parked rows, as many as one transaction takes.
 pub(super) fn retry_parked_some(db: &Connection, now_ms: i64) -> Result<usize> {
     let retry = "UPDATE dirty SET parked = 0, due_ms = MIN(due_ms, ?1) \
                  WHERE (external, ticket) IN \
@@ -170,7 +170,7 @@ pub(super) fn retry_parked_some(db: &Connection, now_ms: i64) -> Result<usize> {
     Ok(db.execute(retry, params![now_ms, bounded(MAX_ROWS)])?)
 }
 
-/// Some of the rows that wait for a later time, as many as one transaction takes.
+/// Hurries some of the rows that wait for a later time, as many as one transaction takes.
 pub(super) fn hurry_some(db: &Connection, now_ms: i64) -> Result<usize> {
     let hurry = "UPDATE dirty SET due_ms = ?1 \
                  WHERE (external, ticket) IN \
@@ -178,12 +178,12 @@ pub(super) fn hurry_some(db: &Connection, now_ms: i64) -> Result<usize> {
     Ok(db.execute(hurry, params![now_ms, bounded(MAX_ROWS)])?)
 }
 
-/// The row, if the lease is still its own: called in the transaction that relies on it.
+/// The row, if it still has this lease: called in the transaction that relies on it.
 pub(super) fn held(db: &Connection, lease: &Lease) -> Result<Row> {
     load(db, &lease.of)?.filter(|row| row.is_held_by(lease)).ok_or(StoreError::LeaseLost)
 }
 
-/// Whoever works on the ticket now can record nothing more.
+/// From now on the worker that has the ticket can record nothing more.
 pub(super) fn revoke(db: &Connection, of: &TicketOf) -> Result<()> {
     let Some(mut row) = load(db, of)? else { return Ok(()) };
     row.revoke(next_number(db, "lease_token")?);

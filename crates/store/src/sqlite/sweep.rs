@@ -1,4 +1,4 @@
-//! Cursors, and sides that stand still, in SQL.
+//! Cursors and stops of sides, in SQL.
 
 use rusqlite::{Connection, OptionalExtension, params};
 

@@ -1,4 +1,4 @@
-//! What an operator watches, in SQL.
+//! Operators' statistics and lists, in SQL.
 
 use rusqlite::{Connection, named_params, params};
 
@@ -30,8 +30,8 @@ pub(super) fn tally(db: &Connection, external: &str) -> Result<Tally> {
     Ok(tally?)
 }
 
-/// A hint's class, or that of a link whose counterpart is not made yet; one that left its id to another pair has its
-/// reference still. A parked ticket is told as such.
+/// The class is the hint's, or that of a link whose counterpart does not exist yet; a link that left its id to
+/// another pair still has `internal_ref`. Parked tickets are listed elsewhere.
 const UNCARRIED: &str = "FROM dirty LEFT JOIN links \
      ON links.external = dirty.external AND links.external_id = dirty.ticket \
      WHERE dirty.external = ?1 AND dirty.parked = 0 AND links.internal_ref IS NULL AND COALESCE(links.state, 'live') = 'live'";

@@ -1,5 +1,5 @@
-//! Links in what becomes text: their words, and their address where the words do not say it. On the way through the layout
-//! a link is held by characters that Unicode keeps out of every text.
+//! Links in HTML that becomes text: their words, and their address where the words do not contain it. During layout a
+//! link is enclosed in characters that Unicode keeps out of every text.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -11,14 +11,14 @@ const BEGINS: char = '\u{FDD0}';
 const ADDRESS: char = '\u{FDD1}';
 const ENDS: char = '\u{FDD2}';
 
-/// HTML in which each link that people can follow is held by these characters, with the number of its address. A text may
-/// bring such characters too, also as references: they are dropped, and lead to no other address.
+/// HTML in which each link that people can follow is enclosed in these characters, with the number of its address. A
+/// text may itself contain such characters, also as references: they are dropped, and lead to no other address.
 pub struct Marked {
     pub html: String,
     addresses: Vec<String>,
 }
 
-/// `read`: HTML without a link as text.
+/// `read` converts HTML without links to text.
 pub fn marked(html: &str, read: impl Fn(&str) -> String) -> Marked {
     if !html.as_bytes().windows(4).any(|letters| letters.eq_ignore_ascii_case(b"href")) {
         return Marked { html: html.to_owned(), addresses: Vec::new() };
@@ -41,7 +41,7 @@ pub fn marked(html: &str, read: impl Fn(&str) -> String) -> Marked {
     });
     let settings = RewriteStrSettings::new().with_strict(false).append_element_content_handler(mark);
     let rewritten = rewrite_str(html, settings);
-    // As it is written an address has references, such as `&amp;`.
+    // A written address may hold references, such as `&amp;`.
     let plain = |written: &String| match written.contains('&') {
         true => read(&written.replace('<', "&lt;").replace('>', "&gt;")),
         false => written.clone(),
@@ -57,7 +57,7 @@ fn can_be_followed(address: &str) -> bool {
         .any(|scheme| address.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))
 }
 
-/// Nobody's name and password are shown.
+/// Removes name and password.
 fn without_login(address: &str) -> String {
     let address: String = address.split_whitespace().collect();
     let Some((scheme, rest)) = address.split_once("//") else { return address };
@@ -69,7 +69,7 @@ fn without_login(address: &str) -> String {
 }
 
 impl Marked {
-    /// The text that was made of the HTML, with `words (address)` for each link.
+    /// The text made from the HTML, with `words (address)` for each link.
     pub fn with_addresses(&self, text: String) -> String {
         if !text.contains([BEGINS, ADDRESS, ENDS]) {
             return text;
@@ -101,7 +101,7 @@ impl Marked {
         out
     }
 
-    /// The address whose number stands here, and what comes after it.
+    /// The address whose number stands here, and the rest of the text.
     fn address<'a>(&'a self, rest: &'a str) -> Option<(&'a str, &'a str)> {
         let (number, after) = rest.split_once(ENDS)?;
         let address = self.addresses.get(number.parse::<usize>().ok()?)?;

@@ -1,8 +1,8 @@
-//! HTML on its way from one iTop to the other: its inline images, and its turning into text and back.
+//! HTML that crosses from one iTop to the other: its inline images, and its conversion to text and back.
 //!
-//! No URL that stands in a text is ever fetched. An inline image's id and secret are taken out of
-//! its tag and asked of that side's configured address; every other image becomes its alt text, with its address
-//! where that is another site's. No image source of the other iTop and no secret crosses. Links that people wrote stay word for word.
+//! No URL in a text is ever fetched. An inline image's id and secret are taken from its tag and requested from that
+//! side's configured address; every other image becomes its alt text, with its address if that is another site's. No
+//! image source of the other iTop and no secret crosses. Links that people wrote stay word for word.
 
 mod links;
 
@@ -19,7 +19,7 @@ use lol_html::{RewriteStrSettings, doc_text, element, rewrite_str};
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct InlineImage {
     pub id: u64,
-    /// Hexadecimal digits. Whoever has it can load the image without a log-in.
+    /// Hexadecimal digits. The secret loads the image without a log-in.
     pub secret: String,
 }
 
@@ -40,7 +40,7 @@ pub fn inline_images(html: &str) -> Vec<InlineImage> {
         }
         Ok(())
     });
-    // What cannot be parsed has no images that could be told apart; `embed` then sends plain text.
+    // HTML that cannot be parsed has no images to tell apart; `embed` then sends plain text.
     let settings = RewriteStrSettings::new().with_strict(false).append_element_content_handler(collect);
     let parsed = rewrite_str(html, settings);
     if parsed.is_err() {
@@ -49,7 +49,7 @@ pub fn inline_images(html: &str) -> Vec<InlineImage> {
     found.into_inner()
 }
 
-/// The addresses under which an iTop shows its own pictures in its HTML: what it takes for its root. It alone writes
+/// The addresses with which an iTop refers to its own images in its HTML, cut to its root. Only iTop writes
 /// `data-img-id`, beside an address of its own.
 pub fn roots_of_pictures(html: &str) -> Vec<String> {
     let found = RefCell::new(Vec::new());
@@ -106,11 +106,11 @@ fn unescape_amps(value: &str) -> String {
     out
 }
 
-/// The text with each image replaced: an inline image by what `images` holds for it, one that brings
-/// its own data stays, any other becomes its alt text and the address of another site. iTop 3.1 drops a `<figure>` with what is in it
+/// The text with each image replaced: an inline image by its data in `images`; an image with its own data stays; any
+/// other becomes its alt text, and the address if it is another site's. iTop 3.1 drops a `<figure>` with its content
 /// when the image is a `data:` one (seen on 3.1.2), so figures are unwrapped.
 pub fn embed(html: &str, images: &BTreeMap<InlineImage, Embedded>) -> String {
-    // Without what is taken out the rest may read otherwise, and hold an image more.
+    // After a removal the rest may parse differently, and hold one more image.
     const MOST_ROUNDS: usize = 8;
     let mut embedded = embed_once(html, images);
     for _ in 0..MOST_ROUNDS {
@@ -124,7 +124,7 @@ pub fn embed(html: &str, images: &BTreeMap<InlineImage, Embedded>) -> String {
 }
 
 fn embed_once(html: &str, images: &BTreeMap<InlineImage, Embedded>) -> String {
-    // `<b x/="y">`: written anew with an attribute more or less, the tag would take what stands behind it into a value.
+    // `<b x/="y">`: rewritten with one attribute more or less, the tag would take the text behind it into a value.
     let odd = element!("*", |tag| {
         if tag.attributes().iter().any(|attribute| attribute.name().starts_with('=')) {
             tag.remove_and_keep_content();
@@ -135,19 +135,19 @@ fn embed_once(html: &str, images: &BTreeMap<InlineImage, Embedded>) -> String {
         figure.remove_and_keep_content();
         Ok(())
     });
-    // iTop 3.1 drops these with all that is in them (seen on 3.1.2).
+    // iTop 3.1 drops these with all their content (seen on 3.1.2).
     let highlights = element!("mark", |mark| {
         mark.set_tag_name("span")?;
         mark.set_attribute("style", "background-color:#ffff00")?;
         Ok(())
     });
     let captions = element!("figcaption", |caption| Ok(caption.set_tag_name("p")?));
-    // Within a drawing other rules of HTML hold; no iTop keeps one.
+    // Within a drawing other rules of HTML hold; no iTop keeps drawings.
     let pictures = element!("picture, source, svg, math", |tag| {
         tag.remove_and_keep_content();
         Ok(())
     });
-    // A browser takes `<image>` for `<img>`.
+    // Browsers treat `<image>` as `<img>`.
     let replace = element!("img, image", |img| {
         if let Some(image) = inline_image(img) {
             return embed_one(img, images.get(&image));
@@ -158,7 +158,7 @@ fn embed_once(html: &str, images: &BTreeMap<InlineImage, Embedded>) -> String {
             _ => embed_one(img, None),
         }
     });
-    // iTop writes these into images alone; what reads as one is no reason to tell a secret.
+    // iTop writes these into images only; a look-alike must not leak a secret either.
     let secrets = element!("*[data-img-id], *[data-img-secret]", |tag| {
         tag.remove_attribute("data-img-id");
         tag.remove_attribute("data-img-secret");
@@ -178,8 +178,8 @@ fn embed_once(html: &str, images: &BTreeMap<InlineImage, Embedded>) -> String {
     escape_unfinished_tag(embedded)
 }
 
-/// `<<figure>img src=…>`: a bare `<` before a tag that goes must not make one of the text behind it. What stands in
-/// a drawing's `<![CDATA[`, which is a comment up to its first `>` without the drawing, must not end it.
+/// `<<figure>img src=…>`: a bare `<` before a removed tag must not form a tag with the text behind it. The content of
+/// a drawing's `<![CDATA[`, which without the drawing is a comment up to its first `>`, must not end that comment.
 fn no_tag_begins_in_text<'h>() -> lol_html::DocumentContentHandlers<'h> {
     doc_text!(|chunk| {
         let escaped = match chunk.text_type() {
@@ -192,7 +192,7 @@ fn no_tag_begins_in_text<'h>() -> lol_html::DocumentContentHandlers<'h> {
     })
 }
 
-/// A tag that the text's end cuts is none here, and might be one to whoever reads on.
+/// A tag cut off by the text's end is no tag here, but might be one to a later reader.
 pub fn escape_unfinished_tag(mut html: String) -> String {
     let ended = html.rfind('>').map_or(0, |last| last + 1);
     if html[ended..].contains('<') {
@@ -202,14 +202,14 @@ pub fn escape_unfinished_tag(mut html: String) -> String {
     html
 }
 
-/// The text with words at each of these inline images that has none of its own.
+/// The text with words for each of these inline images that has no alt text.
 pub fn with_words_for(html: &str, unread: &[InlineImage]) -> String {
     let is_unread = |img: &Element<'_, '_>| inline_image(img).is_some_and(|image| unread.contains(&image));
     described(html, is_unread, NOT_READ)
 }
 
-/// The text with words for the pictures that it brings itself, for where none can stand: each becomes its own words, or
-/// says that there was one.
+/// The text with words for its own images, for attributes that cannot hold any: each becomes its alt text, or a note
+/// that there was one.
 pub fn with_words_for_own_pictures(html: &str) -> String {
     let described = described(html, |img| inline_image(img).is_none(), "(picture)");
     without_pictures(&described).unwrap_or(described)
@@ -226,7 +226,7 @@ fn described(html: &str, these: impl Fn(&Element<'_, '_>) -> bool, words: &str) 
     rewrite_str(html, settings).unwrap_or_else(|_| html.to_owned())
 }
 
-/// The text with these words in the place of inline images.
+/// The text with these words in place of inline images.
 pub fn with_words_of(html: &str, words: impl Fn(&InlineImage, &str) -> Option<String>) -> String {
     let replace = element!("img", |img| {
         let alt = img.get_attribute("alt").unwrap_or_default();
@@ -239,13 +239,13 @@ pub fn with_words_of(html: &str, words: impl Fn(&InlineImage, &str) -> Option<St
     rewrite_str(html, settings).unwrap_or_else(|_| html.to_owned())
 }
 
-/// The same for all of its pictures, none of which is embedded.
+/// The text with words in place of all its images, none of which is embedded.
 pub fn with_words_for_all(html: &str) -> String {
     let described = with_words_for(html, &inline_images(html));
     embed(&described, &BTreeMap::new())
 }
 
-/// The text with the pictures that it brings replaced by words; `None` where it brings none.
+/// The text with the images that it contains replaced by words; `None` where it contains none.
 pub fn without_pictures(html: &str) -> Option<String> {
     let brings_any = Cell::new(false);
     let replace = element!("img", |img| {
@@ -284,10 +284,10 @@ fn embed_one(img: &mut Element<'_, '_>, with: Option<&Embedded>) -> lol_html::Ha
     Ok(())
 }
 
-/// What a picture says of itself, and where it stands if that is another site. iTop's own that can be read are loaded
-/// before: of one that cannot, nothing but words is left.
+/// An image's alt text, and its address if that is another site's. iTop's own readable images were loaded before: an
+/// unreadable one leaves nothing but words.
 fn words_in_place_of(img: &Element<'_, '_>) -> String {
-    // An attribute's value is still escaped, but for what an attribute need not escape.
+    // An attribute's value is still escaped, except for characters that an attribute need not escape.
     let escaped = |name| img.get_attribute(name).unwrap_or_default().replace('<', "&lt;").replace('>', "&gt;");
     let (alt, source) = (escaped("alt"), escaped("src"));
     let is_of_an_itop = img.has_attribute("data-img-id") || source.to_ascii_lowercase().contains(".document.php");
@@ -304,7 +304,7 @@ fn words_in_place_of(img: &Element<'_, '_>) -> String {
 
 const NOT_READ: &str = "(picture left out: it could not be read)";
 
-/// Only the tag goes: one that is not closed, as `<image>` or within `<svg>`, would take all behind it along.
+/// Removes only the tag: an unclosed one, as `<image>` or within `<svg>`, would take all text behind it along.
 fn put_in_place_of(tag: &mut Element<'_, '_>, words: &str, content: ContentType) {
     tag.before(words, content);
     tag.remove_and_keep_content();
@@ -314,17 +314,17 @@ fn is_image_data(source: &str) -> bool {
     source.get(..11).is_some_and(|start| start.eq_ignore_ascii_case("data:image/"))
 }
 
-/// Text as HTML: escaped, a paragraph a blank line, a break a line.
+/// Text as HTML: escaped, with a paragraph per blank line and a break per line.
 pub fn text_to_html(text: &str) -> String {
     let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace("\r\n", "\n");
     let paragraphs = escaped.split("\n\n").map(|paragraph| format!("<p>{}</p>", paragraph.replace('\n', "<br>")));
     paragraphs.collect::<Vec<_>>().join("\n")
 }
 
-/// The readable text of HTML: its lines are as long as people wrote them. It is at most some twenty times as long
-/// as the HTML, and takes time in proportion to it.
+/// The readable text of HTML, with lines as long as people wrote them. It is at most some twenty times as long as the
+/// HTML, and takes time in proportion to it.
 pub fn html_to_text(html: &str) -> String {
-    // A table's rows are all as wide as its widest, and a line has a sign for each quotation around it.
+    // All rows of a table are as wide as the widest, and a line has one sign per quotation around it.
     const MOST_TAGS_TIMES_BYTES: usize = 4 << 20;
     let marked = links::marked(html, laid_out);
     let html = marked.html.as_str();
@@ -339,15 +339,15 @@ pub fn html_to_text(html: &str) -> String {
 }
 
 fn laid_out(html: &str) -> String {
-    // The library panics over some tables (found by fuzzing): no words of a person's may end the bridge.
+    // The library panics on some tables (found by fuzzing): no text may end the bridge.
     let without_tables = || panic::catch_unwind(|| with_its_layout(&without_layout(html)));
     panic::catch_unwind(|| with_its_layout(html)).or_else(|_| without_tables()).unwrap_or_else(|_| html.to_owned())
 }
 
 fn with_its_layout(html: &str) -> String {
     let plain = html2text::config::plain_no_decorate().no_link_wrapping();
-    // No character is wider than its bytes, nor what stands before a line than the tag that asks for it: so
-    // nothing has to be broken.
+    // No character is wider than its bytes, and no line prefix longer than the tag that asks for it: so nothing has
+    // to be broken.
     let width = html.len().max(10_000);
     let text = plain.string_from_read(html.as_bytes(), width).unwrap_or_else(|_| html.to_owned());
     text.trim_end().to_owned()
@@ -386,10 +386,10 @@ pub fn log_text(html: &str) -> String {
     html_to_text(&embed(&with_words_for_data(&replaced), &BTreeMap::new()))
 }
 
-/// In the place of a picture that is itself part of a log entry.
+/// Replaces an image that is itself part of a log entry.
 const ONLY_THERE: &str = "(a picture, which is in the other ticket alone)";
 
-/// The text with its pictures' own words, or words that say where each is, in the place of those that are `data:`.
+/// The text with each `data:` image replaced by its alt text, or by words that say where it is.
 fn with_words_for_data(html: &str) -> String {
     let replace = element!("img", |img| {
         if inline_image(img).is_none() && img.get_attribute("src").is_some_and(|source| is_image_data(&source)) {

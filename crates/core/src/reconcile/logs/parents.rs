@@ -1,4 +1,4 @@
-//! New entries of a ticket that has a parent: whether they are its own.
+//! Whether new entries of a ticket that has a parent are its own.
 
 use std::collections::BTreeSet;
 
@@ -10,16 +10,16 @@ use crate::plan::{Note, Plan};
 use crate::policy::{ParentEntries, Policy};
 use crate::ticket::{Side, Ticket};
 
-/// What becomes of new entries.
+/// New entries, sorted by what is to be done with them.
 #[derive(Default)]
 struct Sorted {
     cross: Vec<EntryKey>,
     kept: Vec<Kept>,
     held: Vec<KeptBack>,
-    /// The parents in whose logs an entry that is held may stand in other words.
+    /// The parents whose logs may have a held entry in other words.
     reworded_in: BTreeSet<ParentKey>,
     waiting: Vec<Waiting>,
-    /// Whether one has waited long enough, if no other ticket below its parents has got the same meanwhile.
+    /// Whether an entry has waited long enough, unless another child of its parents has received the same meanwhile.
     asks_kin: bool,
 }
 
@@ -31,8 +31,7 @@ impl Sorted {
 }
 
 impl One<'_> {
-    /// The new entries without those that iTop copied from a parent which is no part of a pair, and without those of
-    /// which that is not yet known.
+    /// The new entries, except those that iTop copied from an unpaired parent, or may have.
     pub(super) fn without_a_parents(&self, entries: &[Entry], new: Vec<EntryKey>, plan: &mut Plan) -> Vec<EntryKey> {
         let suspects: Vec<EntryKey> = new.iter().filter(|key| !self.state.own.contains(key)).cloned().collect();
         let has_parents = known(self.link, self.state.from, self.source).next().is_some();
@@ -51,7 +50,7 @@ impl One<'_> {
             plan.kin_of.insert(self.state.from);
             return Vec::new();
         }
-        // What crosses is looked at again after it was sent.
+        // Entries that cross are read again after they were sent.
         let stay = sorted.kept.iter().map(|kept| &kept.key).chain(sorted.held.iter().map(|held| &held.key));
         let fresh = stay.filter_map(|key| key.fresh_until_ms);
         fresh.for_each(|until_ms| plan.look_again(until_ms.max(self.source.read_at_ms)));
@@ -61,7 +60,7 @@ impl One<'_> {
         if !sorted.kept.is_empty() {
             self.note(LogNote::Kept(sorted.kept), plan);
         }
-        // One whose moment has come waits for those before it, and asks for no look of its own.
+        // An entry whose time has come waits for those before it, and asks for no pass of its own.
         let moments = || sorted.waiting.iter().map(|waiting| waiting.until_ms);
         let to_come = moments().filter(|until_ms| *until_ms > self.source.read_at_ms).min();
         to_come.or_else(|| moments().min()).into_iter().for_each(|until_ms| plan.look_again(until_ms));
@@ -98,7 +97,7 @@ impl One<'_> {
         sorted
     }
 
-    /// Where this entry may have come from, as its first look said.
+    /// The tickets that this entry may have come from, as first determined.
     fn known_origins(&self, key: &EntryKey) -> Option<&[ParentKey]> {
         let held = self.state.held.iter().map(|held| (&held.key, &held.of));
         let mut known = held.chain(self.state.waiting.iter().map(|waiting| (&waiting.key, &waiting.of)));
@@ -106,7 +105,7 @@ impl One<'_> {
         Some(of)
     }
 
-    /// In the log's order: the mark of a later one would say that those before it are delivered.
+    /// In the log's order: a later entry's mark would say that those before it are delivered.
     fn wait(&self, family: &Family, key: EntryKey, of: Vec<ParentKey>, doubt: Option<&ParentKey>, sorted: &mut Sorted) {
         let read_at_ms = self.source.read_at_ms;
         let known = self.state.waiting.iter().find(|waiting| waiting.key == key);
@@ -125,7 +124,7 @@ impl One<'_> {
         };
         let are = family.equals_since(self.state.log, self.state.first_words_of(&key));
         if are > equals {
-            // The next one, or the parent, is saved within the wait.
+            // The next child, or the parent, is saved within the wait.
             sorted.waiting.push(Waiting { key, until_ms: kin.read_at_ms + wait_ms, of, equals: are });
         } else if doubt.is_some() {
             sorted.hold(key, of, doubt);
@@ -169,7 +168,7 @@ impl One<'_> {
         Some(format!("{} {} {} ({why})", self.whose(key), key.class, key.id))
     }
 
-    /// How this parent stands to the ticket.
+    /// The parent's relation to the ticket.
     fn whose(&self, key: &ParentKey) -> &'static str {
         let above = || self.source.family.as_ref().map(|family| family.origins(&self.source.parents));
         if self.source.parents.contains(key) {
@@ -182,13 +181,13 @@ impl One<'_> {
     }
 }
 
-/// The parents that the ticket has, and those that it had when it was last looked at.
+/// The parents that the ticket has, and those that it had when it was last read.
 fn known<'a>(link: &'a Link, side: Side, ticket: &'a Ticket) -> impl Iterator<Item = &'a ParentKey> {
     ticket.parents.iter().chain(link.parents_on(side))
 }
 
-/// A copy stands in the child before a person can take the child from its parent: once all new entries are sorted out,
-/// a parent that is none any more has no part in what comes. Of a log that has halted nothing is sorted out.
+/// A copy stands in the child before a person can remove the child from its parent: once all new entries are sorted,
+/// a former parent has no part in later ones. The entries of a halted log are not sorted.
 pub(super) fn remember(side: Side, policy: &Policy, link: &Link, ticket: &Ticket, plan: &mut Plan) {
     let logs = || policy.logs.iter().filter(|(from, log)| *from == side && ticket.logs.contains_key(log));
     let is_asked = logs().next().is_some();
