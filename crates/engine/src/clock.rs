@@ -15,7 +15,7 @@ pub trait Clock: Send + Sync {
     /// Milliseconds since the epoch.
     fn now_ms(&self) -> i64;
 
-    /// Waits so many milliseconds; nothing at or below zero. A jump of the clock does not shorten it.
+    /// Waits this many milliseconds; not at all if zero or less. A jump of the clock does not shorten it.
     fn sleep(&self, ms: i64) -> BoxFuture<'static, ()>;
 }
 
@@ -34,12 +34,12 @@ impl Clock for SystemClock {
     }
 }
 
-/// Tokio's time, counted from a moment that the test names. With the runtime's time paused it runs
-/// only while every task waits, so a run depends on nothing but its seed.
+/// Tokio's time, counted from a moment that the test names. With the runtime's time paused it advances only while every
+/// task waits, so a run depends only on its seed.
 #[derive(Debug)]
 pub struct VirtualClock {
     start: Instant,
-    /// What the clock showed at `start`, moved by every jump.
+    /// The clock's time at `start`, moved by every jump.
     shown_at_start_ms: AtomicI64,
 }
 
@@ -48,7 +48,7 @@ impl VirtualClock {
         VirtualClock { start: Instant::now(), shown_at_start_ms: AtomicI64::new(epoch_ms) }
     }
 
-    /// Sets the clock forward, or back, as an operator would: sleeps that are under way go on.
+    /// Sets the clock forward or back, as an operator would: running sleeps are not affected.
     pub fn jump(&self, ms: i64) {
         self.shown_at_start_ms.fetch_add(ms, Ordering::SeqCst);
     }

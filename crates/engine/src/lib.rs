@@ -1,9 +1,8 @@
-//! The engine: takes dirty tickets from the store, reads both sides, lets the core decide, writes, and
-//! records.
+//! The engine: takes dirty tickets from the store, reads both sides, lets the core decide, writes, and records.
 //!
-//! Each external has a lane of its own, so that a slow or dead one delays nobody. A lane runs a
-//! worker, a sweep, an audit and a prober; the internal side has a sweep and a prober. None of them ever
-//! acts on what a webhook said: a webhook only says where to look.
+//! Each external has a lane of its own, so that a slow or dead one delays nobody. A lane runs a worker, a sweep, an
+//! audit and a prober; the internal side has a sweep and a prober. None of them acts on a webhook's contents: a webhook
+//! only says where to look.
 
 mod adopt;
 pub mod clock;
@@ -69,7 +68,7 @@ use crate::metrics::Metrics;
 use crate::random::Random;
 use crate::timing::Timing;
 
-/// Everything that the engine is given.
+/// The engine's inputs.
 pub struct Parts {
     pub store: StoreHandle,
     pub clock: Arc<dyn Clock>,
@@ -82,7 +81,7 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// Where alerts go, if anywhere.
     pub alerts: Option<Alerts>,
-    /// Nothing is written to an iTop: what would be is logged.
+    /// Writes nothing to an iTop, and logs what would be written.
     pub dry_run: bool,
 }
 
@@ -110,27 +109,27 @@ struct Shared {
     metrics: Arc<Metrics>,
     alerts: Option<Alerts>,
     dry_run: Option<DryRun>,
-    /// Tickets of which a date waits until the zone of a server, or how it prints dates, is known.
+    /// Tickets with a date that waits until a server's zone or date format is known.
     waits_for_date: Mutex<BTreeSet<TicketOf>>,
-    /// A side went down, or answers.
+    /// Wakes the task that stores the sides' state: a side went down, or answers again.
     sides_changed: Notify,
-    /// Tickets that are left alone since they bear a bridge's mark, and of which that was said.
+    /// Tickets that bear a bridge's mark and are left alone for it, once that was logged.
     told_as_copies: Mutex<BTreeSet<TicketOf>>,
-    /// The pairs, by number, whose files are more than PHP's memory takes, as this process has seen.
+    /// The pairs, by number, whose files exceed PHP's memory, as this process has seen.
     heavy: Mutex<BTreeMap<i64, String>>,
     /// The highest counterpart that the store knew when this process began.
     highest_known: tokio::sync::OnceCell<Option<u64>>,
-    /// When this process began: what an earlier one was sending, it sent before.
+    /// When this process started: an earlier one sent its last call before.
     started_ms: i64,
 }
 
-/// One external and what belongs to it.
+/// One external with its settings and policies.
 struct Lane {
     name: String,
     external: Itop,
     settings: LaneSettings,
     policies: Policies,
-    /// Whether the pairs are known that were made after what the store holds.
+    /// Whether the pairs made since the store's backup, if any, were taken in.
     newer_known: tokio::sync::Mutex<bool>,
 }
 
@@ -177,8 +176,8 @@ impl Engine {
         }
     }
 
-    /// Runs until `stop` says so; then ends the passes in hand, for at most `timing.shutdown_ms`. The same
-    /// when a part panics: without it the bridge would look well and leave work undone.
+    /// Runs until `stop`; then ends the passes in hand, within `timing.shutdown_ms`. A panic of one part ends all of it
+    /// the same way: otherwise the bridge would look well and leave work undone.
     pub async fn run(&self, mut stop: Receiver<bool>) -> Result<(), Broken> {
         if let Err(failure) = self.shared.remember_offsets().await {
             tracing::warn!(error = %failure.text, "times are printed without their zone until it is learnt again");
@@ -237,12 +236,12 @@ impl Engine {
         self.shared.now_ms()
     }
 
-    /// The metrics, in Prometheus' text format.
+    /// The metrics in Prometheus' text format.
     pub async fn show_metrics(&self) -> String {
         self.shared.show_metrics().await
     }
 
-    /// What keeps tickets waiting and is no ticket's own fault.
+    /// The causes that keep tickets waiting without being a ticket's own fault.
     pub fn troubles(&self) -> Vec<Trouble> {
         let shared = &self.shared;
         let throttled = shared.itops().filter_map(|itop| Some(itop.throttled()?.trouble(&itop.name)));
@@ -256,17 +255,17 @@ impl Engine {
 }
 
 impl Shared {
-    /// All of them, the internal last.
+    /// All sides, the internal last.
     fn itops(&self) -> impl Iterator<Item = &Itop> {
         self.lanes.iter().map(|lane| &lane.external).chain([&self.internal])
     }
 
-    /// How often each side of the lane has halted, for [`Shared::go_on`].
+    /// How often each side of the lane has halted; pass it to [`Shared::go_on`].
     fn halts_so_far(&self, lane: &Lane) -> [u64; 2] {
         [&lane.external, &self.internal].map(|itop| itop.halts.so_far())
     }
 
-    /// The store said that neither side stands still, when they had halted so often.
+    /// The store said that neither side has halted; the counts are from before that question.
     fn go_on(&self, lane: &Lane, halts: [u64; 2]) {
         for (itop, halts) in [&lane.external, &self.internal].into_iter().zip(halts) {
             itop.halts.go_on_unless_halted_since(halts);
@@ -282,7 +281,7 @@ impl Shared {
         lane.ok_or_else(|| Failure::setup(format!("there is no external {external:?}")))
     }
 
-    /// The external that marks call so, by its name; the mark's own word where there is none.
+    /// The name of the external that marks call so; the mark's own word if there is none.
     fn marked_external<'a>(&'a self, name_in_marks: &'a str) -> &'a str {
         let lane = self.lanes.iter().find(|lane| lane.settings.name_in_marks == name_in_marks);
         lane.map_or(name_in_marks, |lane| &lane.name)
@@ -303,7 +302,7 @@ impl Shared {
         self.suspensions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A call on this side came back with an answer of iTop's own.
+    /// A call on this side was answered by iTop itself.
     fn answered(&self, itop: &Itop) {
         itop.login_is_refused.store(false, Ordering::Relaxed);
         itop.has_answered_again();
@@ -321,7 +320,7 @@ impl Shared {
     }
 }
 
-/// A part that writes to no iTop may be dropped wherever it stands: no stop waits for an iTop to answer it.
+/// A part that writes to no iTop may be dropped at any point, so a stop need not wait for an iTop's answer.
 async fn until_stop(mut stop: Receiver<bool>, part: impl Future<Output = ()>) {
     tokio::select! {
         biased;

@@ -1,7 +1,7 @@
-//! What is counted while the bridge works, and how it is shown to Prometheus.
+//! Counters of the bridge's work, and their output for Prometheus.
 //!
-//! Counters begin at 0 with the process, as Prometheus expects it. What is true at the moment (who waits,
-//! which side is down) is read when the metrics are asked for.
+//! Counters begin at 0 with the process, as Prometheus expects. Present values (waiting tickets, sides that are down)
+//! are read when the metrics are requested.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -40,7 +40,7 @@ const COUNTERS: [(&str, &str); 7] = [
     ),
 ];
 
-/// Gauges, which the engine sets when the metrics are asked for.
+/// Gauges, which the engine sets when the metrics are requested.
 pub(crate) mod gauge {
     pub const WAITING: &str = "itop_bridge_queue_tickets";
     pub const OLDEST: &str = "itop_bridge_queue_oldest_seconds";
@@ -76,7 +76,7 @@ pub(crate) mod gauge {
     ];
 }
 
-/// The counters of one bridge. Nothing of it is global: two bridges in one process do not mix.
+/// The counters of one bridge. Nothing is global: two bridges in one process do not mix.
 pub struct Metrics {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
@@ -85,11 +85,11 @@ pub struct Metrics {
 
 #[derive(Default)]
 struct Lately {
-    /// Webhooks that the store does not know of yet.
+    /// Webhooks that are not in the store yet.
     hooks: BTreeMap<(String, String), (u64, i64)>,
-    /// Webhooks that were refused for their key, and that the store does not know of yet.
+    /// Webhooks that were refused for their key and are not in the store yet.
     refused: ByRoute,
-    /// External to when its last pass went through.
+    /// External to the time of its last successful pass.
     through_ms: BTreeMap<String, i64>,
 }
 
@@ -105,7 +105,7 @@ impl Lately {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HookAnswer {
     Accepted,
-    /// It was well, and there is nothing to do for it.
+    /// It was valid, but there is nothing to do for it.
     Ignored,
     /// The caller did something wrong.
     Refused,
@@ -140,12 +140,12 @@ impl Metrics {
         self.handle.render()
     }
 
-    /// Keeps what is gathered between two renderings small.
+    /// Keeps the data gathered between two renderings small.
     pub fn upkeep(&self) {
         self.handle.run_upkeep();
     }
 
-    /// A webhook was answered. `side` is `None` where the key said nothing.
+    /// A webhook was answered. `side` is `None` if its key did not identify one.
     pub fn hook(&self, side: Option<&str>, kind: &'static str, answer: HookAnswer, now_ms: i64) {
         let word = match answer {
             HookAnswer::Accepted => "accepted",
@@ -164,26 +164,26 @@ impl Metrics {
         refused::merge(&mut self.lately().refused, ByRoute::from([(kind.to_owned(), refused)]));
     }
 
-    /// Takes those that the store does not know of yet.
+    /// Takes the refused webhooks that are not in the store yet.
     pub fn take_refused(&self) -> ByRoute {
         std::mem::take(&mut self.lately().refused)
     }
 
-    /// The store could not take them.
+    /// Returns them after the store failed.
     pub fn put_refused_back(&self, earlier: ByRoute) {
         let mut lately = self.lately();
         let later = std::mem::replace(&mut lately.refused, earlier);
         refused::merge(&mut lately.refused, later);
     }
 
-    /// Takes the webhooks that the store does not know of yet.
+    /// Takes the webhooks that are not in the store yet.
     pub fn take_hooks(&self) -> Vec<HookCount> {
         let taken = std::mem::take(&mut self.lately().hooks);
         let count = |((side, kind), (count, last_ms))| HookCount { side, kind, count, last_ms };
         taken.into_iter().map(count).collect()
     }
 
-    /// The store could not take them.
+    /// Returns them after the store failed.
     pub fn put_back(&self, hooks: &[HookCount]) {
         let mut lately = self.lately();
         for hooks in hooks {
@@ -191,7 +191,7 @@ impl Metrics {
         }
     }
 
-    /// A pass ended; `through` says that nothing in it failed.
+    /// A pass ended; `through` means that nothing in it failed.
     pub fn pass(&self, external: &str, through: bool, now_ms: i64) {
         self.count(PASSES, &[("external", external), ("result", if through { "ok" } else { "failed" })], 1);
         if through {
@@ -199,7 +199,7 @@ impl Metrics {
         }
     }
 
-    /// When a pass of this external last went through, in this process.
+    /// When a pass of this external last succeeded, in this process.
     pub fn last_through_ms(&self, external: &str) -> Option<i64> {
         self.lately().through_ms.get(external).copied()
     }
@@ -217,8 +217,8 @@ impl Metrics {
         gauge.set(value);
     }
 
-    /// A request came with a key that is none, or without one. Whoever has no key may only ask whether the bridge
-    /// is there, as `check` does: the two are counted apart.
+    /// A request came with a wrong key or without one; the two are counted apart. A caller without a key may only ask
+    /// whether the bridge is there, as `check` does.
     pub fn wrong_key(&self, is_missing: bool, status: u16) {
         let key = if is_missing { "missing" } else { "wrong" };
         self.count(WRONG_KEYS, &[("key", key), ("status", &status.to_string())], 1);
@@ -262,7 +262,7 @@ fn key(name: &'static str, labels: &[(&'static str, &str)]) -> Key {
     Key::from_parts(KeyName::from_const_str(name), labels)
 }
 
-/// What a call writes; `None` for one that only reads.
+/// The kind of a call's write; `None` if it only reads.
 fn write_kind(operation: &Operation, class: &str) -> Option<&'static str> {
     let attachment = class == "Attachment";
     Some(match operation {

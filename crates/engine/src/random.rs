@@ -1,18 +1,17 @@
-//! Randomness as a parameter: the machine's in `serve`, a seeded one in the simulation, where a seed
-//! must bring the same run again.
+//! Randomness as a parameter: the machine's in `serve`, a seeded one in the simulation, where a seed must reproduce its
+//! run.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub trait Random: Send + Sync {
     fn fill(&self, bytes: &mut [u8]);
 
-    /// A wait between half of `ms` and all of it, so that tickets which failed together do not come
-    /// back together.
+    /// A wait between half of `ms` and all of it, so that tickets that failed together do not return together.
     fn jitter_ms(&self, ms: i64) -> i64 {
         let half = ms.max(0) / 2;
         let mut bytes = [0; 8];
         self.fill(&mut bytes);
-        // The bias of a remainder is of no matter for a wait.
+        // The remainder's bias does not matter for a wait.
         let spread = u64::from_le_bytes(bytes) % (ms.max(0) - half + 1).unsigned_abs();
         half + spread.cast_signed()
     }
@@ -24,7 +23,7 @@ pub struct SystemRandom;
 
 impl Random for SystemRandom {
     /// # Panics
-    /// Where the operating system has no randomness, nothing that needs it can go on safely.
+    /// Panics if the operating system has no randomness: nothing that needs it can go on safely.
     fn fill(&self, bytes: &mut [u8]) {
         getrandom::fill(bytes).expect("the operating system gives random bytes");
     }

@@ -1,27 +1,27 @@
-//! Webhooks that were refused for their key: what the store keeps of them, so that `check` can tell.
+//! Webhooks that were refused for their key, as the store keeps them for `check`.
 //!
-//! One entry a route, of which there are eight: whoever sends wrong keys makes nothing grow.
+//! One entry per route, of which there are eight, so that a sender of wrong keys cannot make the store grow.
 
 use std::collections::BTreeMap;
 
 use itop_bridge_store::{Instance, Result, Store};
 use serde::{Deserialize, Serialize};
 
-/// The store's name for them.
+/// The name of the store's cursor for them.
 const CURSOR: &str = "refused_webhooks";
 
-/// After so long without one, the count begins anew, and none is told any more.
+/// After this long without a refusal, `check` reports none, and the count begins again.
 pub const QUIET_MS: i64 = 24 * 3_600_000;
 
-/// Those that came to one route.
+/// The refused webhooks of one route.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
     pub count: u64,
     pub since_ms: i64,
     pub last_ms: i64,
-    /// The address of the last one, as this machine saw it.
+    /// The sender's address of the last one, as this machine saw it.
     pub last_from: String,
-    /// The word for its refusal.
+    /// The reason of the last refusal, as a word.
     pub last_why: String,
 }
 
@@ -30,7 +30,7 @@ impl Refused {
         Refused { count: 1, since_ms: now_ms, last_ms: now_ms, last_from: from, last_why: why.to_owned() }
     }
 
-    /// Adds those that came later.
+    /// Adds later ones.
     fn add(&mut self, later: Refused) {
         let since_ms = if later.since_ms - self.last_ms > QUIET_MS { later.since_ms } else { self.since_ms };
         let count = if since_ms == self.since_ms { self.count + later.count } else { later.count };
@@ -55,7 +55,7 @@ pub fn kept(store: &mut dyn Store) -> Result<ByRoute> {
     Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
 }
 
-/// Adds what came lately to what came before.
+/// Adds recent ones to those stored before.
 pub fn keep(store: &mut dyn Store, lately: ByRoute) -> Result<()> {
     let mut all = kept(store)?;
     merge(&mut all, lately);

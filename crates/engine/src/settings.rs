@@ -1,5 +1,5 @@
-//! What an operator decides for one external, whole: every default is filled in. Only the names in [`Defaults`] are left to
-//! be looked up in an iTop.
+//! An operator's decisions for one external, complete with every default. Only the names in [`Defaults`] must still be
+//! looked up in an iTop.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,27 +7,27 @@ use std::sync::Arc;
 use itop_bridge_core::Lifecycles;
 use itop_bridge_core::policy::{AttachmentDeletes, HaltLimits, ParentEntries, StatusToExternal, StatusToInternal};
 
-/// What the operator decided for one external.
+/// The operator's decisions for one external.
 #[derive(Debug, Clone)]
 pub struct LaneSettings {
-    /// What marks call the external.
+    /// The external's name in marks.
     pub name_in_marks: String,
     pub only: Only,
     pub internal_defaults: Defaults,
-    /// The external's own, for the stimuli that drive it.
+    /// The external's own defaults, for the stimuli that the bridge sends there.
     pub external_defaults: Defaults,
     pub sync: SyncConfig,
 }
 
-/// Attribute code, such as `team_id`, to what an object is given where nothing else says it. The
-/// short forms `org`, `caller`, `team`, `agent`, `service` and `servicesubcategory` are written out.
+/// Attribute code, such as `team_id`, to the value of an object when nothing else sets it. The short forms `org`,
+/// `caller`, `team`, `agent`, `service` and `servicesubcategory` are expanded.
 pub type Defaults = BTreeMap<String, DefaultValue>;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DefaultValue {
-    /// An id, or the number that an enumeration is coded with.
+    /// An id, or the number that codes an enumeration's value.
     Number(u64),
-    /// For an external key (`…_id`) a name, to be looked up at start; else the value itself.
+    /// For an external key (`…_id`) a name, looked up when first needed; else the value itself.
     Text(String),
 }
 
@@ -35,19 +35,19 @@ pub enum DefaultValue {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Only {
     Every(Condition),
-    /// A class that is not named lets none out.
+    /// A class that is not named lets no ticket out.
     ByClass(BTreeMap<String, Condition>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
     All,
-    /// What stands after `WHERE`.
+    /// The condition after `WHERE`.
     Oql(String),
 }
 
 impl Only {
-    /// The condition for tickets of a class; `None`: not one of them.
+    /// The condition for tickets of a class; `None` lets none out.
     pub fn of(&self, class: &str) -> Option<&Condition> {
         match self {
             Only::Every(condition) => Some(condition),
@@ -56,12 +56,12 @@ impl Only {
     }
 }
 
-/// `[sync]` as it holds for one external.
+/// `[sync]` as it applies to one external.
 #[derive(Debug, Clone)]
 pub struct SyncConfig {
     /// External class to the class of its counterpart.
     pub classes: BTreeMap<String, String>,
-    /// Tickets that started before are left to `backfill`.
+    /// Tickets that were made before this day are left to `backfill`.
     pub since: Option<jiff::civil::Date>,
     pub older: OlderTickets,
     pub title: String,
@@ -83,7 +83,7 @@ pub struct SyncConfig {
     pub lifecycles: Arc<Lifecycles>,
 }
 
-/// What becomes of a ticket that is older than the connection.
+/// The treatment of tickets older than the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OlderTickets {
     Stay,
@@ -91,7 +91,7 @@ pub enum OlderTickets {
 }
 
 impl OlderTickets {
-    /// The reason for which such a ticket is not carried.
+    /// The reason not to carry such a ticket.
     pub fn why_not(self) -> &'static str {
         match self {
             OlderTickets::Stay => {
@@ -103,8 +103,8 @@ impl OlderTickets {
 }
 
 impl SyncConfig {
-    /// Which tickets are older, and what becomes of them. `up_to`: the last that stood there when the connection
-    /// began; none where it has not begun yet.
+    /// Describes which tickets are older, and how they are treated. `up_to`: the last ticket that existed when the
+    /// connection began; `None` if it has not begun yet.
     pub fn older_tickets(&self, up_to: Option<u64>) -> String {
         if let Some(date) = self.since {
             return format!("tickets made before {date} (`since`) stay where they are until `itop-bridge backfill`");

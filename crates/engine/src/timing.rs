@@ -1,76 +1,75 @@
-//! Every wait of the bridge, in one place, so that a test or `demo` shortens them together and
-//! nothing waits by a number of its own.
+//! Every wait of the bridge, in one place, so that a test or `demo` can shorten them together and no code has a wait of
+//! its own.
 
 const SECOND_MS: i64 = 1_000;
 const MINUTE_MS: i64 = 60 * SECOND_MS;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 
-/// All waits, in milliseconds unless the name says otherwise. `Default` is what `serve` uses.
+/// All waits, in milliseconds unless the name says otherwise. `serve` uses `Default`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timing {
-    /// A ticket becomes due so long after its first hint: what comes meanwhile shares the pass.
+    /// A ticket becomes due this long after its first hint: hints in between share the pass.
     pub coalesce_ms: i64,
-    /// How often a worker looks into the queue when nothing woke it.
+    /// How often a worker checks the queue when nothing wakes it.
     pub poll_ms: i64,
-    /// How long a worker may hold a ticket without renewing.
+    /// How long a worker may hold a ticket without renewing the lease.
     pub lease_ms: i64,
     /// A call starts only while its lease outlives the call's time-out by this.
     pub call_margin_ms: i64,
-    /// An attachment that a hint named and that is unchanged is looked at again after these: the
-    /// delete hook comes before the deletion.
+    /// A named attachment that is unchanged is rechecked after these: the delete hook comes before the deletion.
     pub second_looks_ms: [i64; 2],
-    /// A missing file counts as deleted when it is still missing after this.
+    /// A missing file counts as deleted if it is still missing after this.
     pub file_missing_ms: i64,
-    /// The same for the last original of a ticket: the ticket may be going too, and one hook of its
-    /// deletion can hold that for 125 s.
+    /// The same for the last original of a ticket: the ticket may be about to go too, and one hook of its deletion can
+    /// delay that for 125 s.
     pub last_file_missing_ms: i64,
-    /// A new entry of a ticket with a parent that is no part of a pair crosses when, after this, it is not in the
-    /// parent's log and no other child has got the same meanwhile: iTop saves the children first, one after the other,
-    /// and a hook of each can hold the next save for 125 s.
+    /// A new entry of a ticket with a parent outside any pair crosses if, after this, the parent's log lacks it and no
+    /// other child has received it: iTop saves the children first, one after the other, and a hook of each can delay
+    /// the next save for 125 s.
     pub parent_ms: i64,
-    /// A write without an answer may land until so long after it was sent. The default of
-    /// `settle_seconds`; a side's own value counts.
+    /// A write without an answer may take effect until this long after it was sent. The default of `settle_seconds`; a
+    /// side's own value takes precedence.
     pub settle_ms: i64,
-    /// The default of `sweep_seconds`; an external's own value counts.
+    /// The default of `sweep_seconds`; an external's own value takes precedence.
     pub sweep_ms: i64,
-    /// The default of `audit_seconds`; an external's own value counts.
+    /// The default of `audit_seconds`; an external's own value takes precedence.
     pub audit_ms: i64,
-    /// A pair that has been closed on both sides for longer is shrunk to what it is known by. `keep_closed_days`.
+    /// A pair closed on both sides for longer than this keeps only fingerprints of its long texts: `keep_closed_days`.
     pub keep_closed_ms: i64,
-    /// A side that is down, or a write that is suspended, is tried this often.
+    /// How often a side that is down, or a suspended write, is tried.
     pub probe_ms: i64,
-    /// How often alerts are thought of.
+    /// How often alerts are checked.
     pub watch_ms: i64,
-    /// Tickets that are refused in one text within this time are taken to meet the same trouble.
+    /// Tickets that are refused with the same text within this time count as having the same cause.
     pub refused_together_ms: i64,
-    /// A ticket that alone is refused is tried for so long before it is parked.
+    /// How long a ticket that alone is refused is retried before it is parked.
     pub park_after_ms: i64,
-    /// A picture that cannot be read, while its iTop answers otherwise, becomes words after this.
+    /// How long a picture may be unreadable, while its iTop answers otherwise, before words replace it.
     pub unreadable_after_ms: i64,
-    /// When a parked ticket is tried again by itself; the last one repeats.
+    /// When a parked ticket is retried by itself; the last wait repeats.
     pub parked_retries_ms: [i64; 3],
     /// The wait after the first failed pass; it doubles with each further one …
     pub backoff_first_ms: i64,
     /// … up to this.
     pub backoff_max_ms: i64,
-    /// The longest wait between two tries of a part that something before its iTop keeps from it, until it is parked.
+    /// The longest wait between two tries of a kept-back part, until it is parked.
     pub kept_back_max_ms: i64,
-    /// A read older than this when the ticket's first write starts is made again.
+    /// A read older than this when the ticket's first write starts is repeated.
     pub stale_read_ms: i64,
-    /// A `last_update` counts as seen when a pass read it at least so long after it first appeared:
-    /// iTop's times are whole seconds, and a second change may hide in the same one.
+    /// A `last_update` counts as seen if a pass read it at least this long after it first appeared: iTop's times are
+    /// whole seconds, and a second change may hide in the same one.
     pub seen_settle_ms: i64,
-    /// How far a sweep's cursor reaches back, in seconds of the server's clock: an hour repeats when
-    /// summer time ends.
+    /// How far a sweep reaches back from its cursor, in seconds of the server's clock: an hour repeats when summer time
+    /// ends.
     pub cursor_overlap_seconds: i64,
     /// How many attachment ids a sweep reaches back: ids become visible out of order.
     pub attachment_overlap_ids: u64,
-    /// A webhook is answered within this, with 503 if its commit is not on disk by then: in iTop a
-    /// person's save waits for it.
+    /// A webhook is answered within this, with 503 if its commit is not on disk by then: a person's save in iTop waits
+    /// for it.
     pub hook_commit_ms: i64,
-    /// A client that has not sent its whole request after this is cut off.
+    /// A client that has not sent its whole request by then is cut off.
     pub request_read_ms: i64,
-    /// At a shutdown, work under way has so long to end.
+    /// How long work under way may take to end at a shutdown.
     pub shutdown_ms: i64,
 }
 
@@ -110,8 +109,8 @@ impl Default for Timing {
 }
 
 impl Timing {
-    /// For `demo`, where a person watches and both iTops are simulated: they answer in milliseconds,
-    /// and a hook of theirs holds nothing up.
+    /// For `demo`, where a person watches and both iTops are simulated: they answer in milliseconds, and their hooks
+    /// delay nothing.
     pub fn demo() -> Timing {
         Timing {
             coalesce_ms: 50,

@@ -1,5 +1,5 @@
-//! Pairs that an operator names, or that another program kept in step: both tickets are read as they stand, and
-//! the link takes all of that as delivered. Neither iTop is written to.
+//! Pairs that an operator names, or that another program kept in step: both tickets are read as they are, and the link
+//! takes their contents as delivered. Nothing is written to either iTop.
 
 pub(crate) mod backfill;
 pub(crate) mod rebuild;
@@ -20,10 +20,10 @@ use crate::{Engine, Lane, Shared};
 /// Tickets read together.
 const PAGE: usize = 200;
 
-/// Two tickets that are to be a pair.
+/// Two tickets that are to become a pair.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PairOf {
-    /// The external's name, its ticket's class and id.
+    /// The external's name, and its ticket's class and id.
     pub external: String,
     pub class: String,
     pub ticket: u64,
@@ -32,20 +32,20 @@ pub struct PairOf {
     pub internal: u64,
 }
 
-/// A pair that can be stored.
+/// A pair ready to be stored.
 #[derive(Debug, Clone)]
 pub struct ReadyPair {
     pub external: String,
     pub link: Link,
-    /// What differs, and is left so until it changes outside.
+    /// Differences that stay until the external value changes.
     pub conflicts: Vec<String>,
-    /// Files that stand on both sides.
+    /// Files that exist on both sides.
     pub files: usize,
-    /// Files that stand on one side alone, and stay there.
+    /// Files that exist on one side only, and stay there.
     pub alone: usize,
 }
 
-/// Why two tickets are no pair.
+/// Why two tickets cannot become a pair.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct CannotAdopt(pub String);
@@ -63,13 +63,13 @@ impl From<StoreError> for CannotAdopt {
 }
 
 impl Engine {
-    /// An internal ticket by its reference: its id and class.
+    /// Finds an internal ticket by its reference: its id and class.
     pub async fn internal_ticket(&self, reference: &str) -> Result<Option<(u64, String)>, CannotAdopt> {
         let condition = format!("ref = {}", oql_quote(reference));
         Ok(self.shared.ticket_where(&self.shared.internal, &condition).await?)
     }
 
-    /// A ticket of either side by its id: that again, and its class. Without an external's name of the internal.
+    /// Finds a ticket by its id: its id and class. Without an external's name, on the internal side.
     pub async fn ticket_with_id(&self, external: Option<&str>, id: u64) -> Result<Option<(u64, String)>, CannotAdopt> {
         let itop = match external {
             Some(name) => &self.shared.lane(name)?.external,
@@ -78,7 +78,7 @@ impl Engine {
         Ok(self.shared.ticket_where(itop, &format!("id = {id}")).await?)
     }
 
-    /// Whether `only` lets this ticket out of its house.
+    /// Whether `only` lets this ticket leave its external.
     pub async fn may_leave(&self, pair: &PairOf) -> Result<bool, CannotAdopt> {
         let lane = self.shared.lane(&pair.external)?;
         let Some(condition) = only(lane, &pair.class) else { return Ok(true) };
@@ -87,10 +87,10 @@ impl Engine {
         Ok(!found.objects.is_empty())
     }
 
-    /// Reads the tickets of these pairs, hundreds a call, and the files that stand on both sides. Answers for each,
-    /// in their order, what would be stored, or why it is no pair. The outer error: a side is down.
+    /// Reads the tickets of these pairs, hundreds per call, and the files that exist on both sides. Returns for each,
+    /// in order, the pair to store, or why there is none. The outer error: a side is down.
     ///
-    /// `tell` is told how many are done, and of how many.
+    /// `tell` gets the number of pairs done, and of all.
     pub async fn read_to_adopt(
         &self,
         pairs: &[PairOf],
@@ -113,7 +113,7 @@ impl Engine {
         Ok(pairs.iter().map(|pair| read.get(pair).cloned().unwrap_or_else(missing)).collect())
     }
 
-    /// Stores a pair. Where `over_ended` says so, a pair that was unlinked gives way.
+    /// Stores a pair. With `over_ended`, it replaces a pair that was unlinked.
     pub async fn adopt(&self, pair: &ReadyPair, over_ended: bool, why: &str) -> Result<i64, CannotAdopt> {
         let now = self.shared.now_ms();
         let did = Activity { at_ms: now, text: why.to_owned() };
@@ -184,7 +184,7 @@ impl Shared {
         Ok(Ok(ReadyPair { external: lane.name.clone(), link, conflicts, files, alone }))
     }
 
-    /// What the files hold that no bridge made. One that is too large to be read stays unknown.
+    /// Reads the contents of files that no bridge made. A file too large to be read stays unknown.
     async fn read_originals(&self, lane: &Lane, itop: &Itop, ticket: &mut Ticket) -> Result<(), Failure> {
         let originals = ticket.files.iter().flatten().filter(|file| file.is_original());
         let ids: Vec<u64> = originals.map(|file| file.id).collect();
@@ -198,12 +198,12 @@ impl Shared {
     }
 }
 
-/// A person's file: only these are compared.
+/// Whether the ticket has people's files: only these are compared.
 fn has_originals(ticket: &Ticket) -> bool {
     ticket.files.iter().flatten().any(|file| file.is_original())
 }
 
-/// Its log begins with a mark, of this bridge or any other.
+/// Whether the ticket's log begins with a mark of this or any other bridge.
 fn is_a_copy(both: &Both, external: u64) -> bool {
     let Some(Ok(Some(read))) = both.external.get(&external) else { return false };
     read.first_entry.as_deref().is_some_and(|entry| TicketMark::find(entry).is_some())

@@ -1,22 +1,22 @@
-//! What an operator's `resume` will do.
+//! The effects of an operator's `resume`.
 
 use itop_bridge_core::plan::HaltKind;
 
-/// What `resume` does to a pair that has halted so, where the cause still stands.
+/// The effect of `resume` on a pair that has halted, if the cause persists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AfterResume {
-    /// The pair ends. `or_anew`: with `--create` a new internal ticket is made instead.
+    /// The pair ends. `or_anew`: `--create` makes a new internal ticket instead.
     Ends {
         or_anew: bool,
     },
     GoesOnWithTheNewReference,
     DeletesTheCopies,
-    /// A log counts as delivered, but for what is dated after the halt.
+    /// The log counts as delivered, except for entries dated after the halt.
     TakesTheLogAsDelivered,
 }
 
 impl AfterResume {
-    /// `None`: a log alone has halted.
+    /// `None`: only a log has halted.
     pub fn of(halted: Option<HaltKind>) -> AfterResume {
         match halted {
             Some(HaltKind::InternalVanished | HaltKind::InternalReferenceChanged) => {

@@ -1,5 +1,5 @@
-//! Law 6 for a whole side: one that suddenly shows little of what was linked, tickets or files, is not believed. It
-//! stops at once, and nothing is written until `resume`, which accepts what was gone by then.
+//! Law 6 for a whole side: if many linked tickets or files suddenly seem gone, the side is not believed. It halts at
+//! once, and nothing is written until `resume`, which accepts the losses up to then.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -15,19 +15,19 @@ use crate::side::itop::Itop;
 use crate::side::read;
 use crate::{Lane, Shared};
 
-/// The store's name for the tickets that were gone when a side halted.
+/// The name of the store's cursor for the tickets that were gone when a side halted.
 const TICKETS: &str = "gone";
 
 /// The same for files.
 const FILES: &str = "gone_files";
 
-/// For the tickets that this very halt is about, after its reason: where all of them stand again, it ends by itself.
+/// For the tickets missed by the present halt, after its reason: if all of them are there again, it ends by itself.
 const MISSED: &str = "missed";
 
-/// Files gone from fewer tickets than this are each link's own matter.
+/// If fewer tickets than this lost files, each link handles its own.
 const TICKETS_WITHOUT_FILES: usize = 3;
 
-/// The files of linked tickets that are not there, and were not yet gone when the side last halted.
+/// The missing files of linked tickets that were not yet gone when the side last halted.
 #[derive(Default)]
 struct FilesGone {
     files: BTreeSet<u64>,
@@ -36,7 +36,7 @@ struct FilesGone {
 }
 
 impl Shared {
-    /// Stops the side where too much of these pairs is not what an audit found; answers whether it did.
+    /// Halts the side if too many tickets or files of these pairs are gone by the audit's list; returns whether it did.
     pub(crate) async fn halts(
         &self,
         lane: &Lane,
@@ -51,8 +51,8 @@ impl Shared {
         self.halts_over_files(lane, side, audited, found).await
     }
 
-    /// Before a pass takes a file for deleted: stops the side where those of other tickets are gone too, as when an
-    /// account lost its right to see them. Nothing is asked where few files are known.
+    /// Before a pass treats a file as deleted: halts the side if files of other tickets are gone too, as when an
+    /// account loses its right to see them. Asks nothing if few files are known.
     pub(crate) async fn has_lost_its_files(&self, lane: &Lane, side: Side, link: i64) -> Result<bool, Failure> {
         let half_a_page = i64::try_from(PAGE / 2).unwrap_or_default();
         let pairs = self.page(Some(&lane.name), link.saturating_sub(half_a_page)).await?;
@@ -82,9 +82,8 @@ impl Shared {
         Ok(halts)
     }
 
-    /// The linked tickets that are not there, or whose id carries another reference now, and that were so
-    /// not yet when the side last halted: who resumed it nevertheless has accepted that, and each of these
-    /// links halts for itself.
+    /// The linked tickets that are gone, or whose id has another reference now, and that were not so when the side last
+    /// halted. Resuming the side has accepted earlier losses; each of those links halts for itself.
     async fn newly_gone(
         &self,
         itop: &Itop,
@@ -97,7 +96,7 @@ impl Shared {
         Ok(gone.filter(|id| !accepted.contains(id)).collect())
     }
 
-    /// A ticket that is gone takes its files with it: these are not counted.
+    /// Files of a ticket that is itself gone are not counted.
     async fn files_gone(&self, lane: &Lane, side: Side, pairs: &[&Pair], found: &Found) -> Result<FilesGone, Failure> {
         let (accepted, none) = (self.accepted(self.itop(lane, side), FILES).await?, HashSet::new());
         let mut all = FilesGone::default();
@@ -118,7 +117,7 @@ impl Shared {
         Ok(all)
     }
 
-    /// The side stops at once; then all that is gone of it is gathered, so that one `resume` accepts the whole.
+    /// Halts the side at once, then gathers all its losses, so that one `resume` accepts them together.
     async fn halt_over_tickets(
         &self,
         lane: &Lane,
@@ -141,7 +140,7 @@ impl Shared {
         self.stop_side(itop, TICKETS, &all, tickets_are_gone(all.len(), linked)).await
     }
 
-    /// The same of files.
+    /// The same for files.
     async fn halt_over_files(&self, lane: &Lane, side: Side, gone: FilesGone) -> Result<(), Failure> {
         let itop = self.itop(lane, side);
         if self.has_gone_back(itop).await? {
@@ -159,7 +158,7 @@ impl Shared {
         self.stop_side(itop, FILES, &all.files, files_are_gone(&all)).await
     }
 
-    /// What is gone inside is gone of every external's.
+    /// Internal losses concern the pairs of every external.
     async fn next_page(&self, lane: &Lane, side: Side, after: &mut i64) -> Result<Option<Vec<Pair>>, Failure> {
         let external = (side == Side::External).then_some(lane.name.as_str());
         let pairs = self.page(external, *after).await?;
@@ -169,7 +168,7 @@ impl Shared {
         }))
     }
 
-    /// What of this kind was gone when the side halted, whenever that was.
+    /// The losses of this kind at any halt of the side so far.
     async fn accepted(&self, itop: &Itop, of: &'static str) -> Result<BTreeSet<u64>, Failure> {
         let instance = itop.instance.clone();
         Ok(self.store.call(move |store| accepted(store, &instance, of)).await?)
@@ -193,9 +192,9 @@ impl Shared {
 }
 
 impl Shared {
-    /// A side halted since many of its tickets were gone at once. Where every one of them is there again, with its
-    /// reference, the account could not see them for a while, or another database stood there: it goes on. Nothing was
-    /// written meanwhile, so nothing has to be accepted. Whatever else is wrong halts it anew.
+    /// Ends a halt over missing tickets once all of them are there again with their references: the account could not
+    /// see them for a while, or another database was in place. Nothing was written meanwhile, so nothing has to be
+    /// accepted. Any other fault halts the side again.
     pub(crate) async fn may_end_a_halt(&self, itop: &Itop) -> Result<(), Failure> {
         let instance = itop.instance.clone();
         let Some((reason, missed)) = self.store.call(move |store| missed(store, &instance)).await? else {
@@ -213,7 +212,7 @@ impl Shared {
         let end = move |store: &mut dyn Store| {
             let still = store.stopped(&instance)?.as_ref() == Some(&said);
             if still {
-                // Should they be gone once more, that is a halt once more.
+                // If they vanish once more, the side must halt once more.
                 let left: BTreeSet<u64> = accepted(store, &instance, TICKETS)?.difference(&missed).copied().collect();
                 store.set_cursor(&instance, TICKETS, &read::join(left.iter()))?;
                 store.set_cursor(&instance, MISSED, "")?;
@@ -237,12 +236,12 @@ impl Shared {
         let there: HashMap<u64, &str> =
             found.objects.iter().map(|object| (object.id, object.text("ref").unwrap_or_default())).collect();
         let stands = |(id, linked): (&u64, &Option<String>)| there.get(id).copied() == linked.as_deref();
-        // One whose pair was ended meanwhile is missed by nobody.
+        // A ticket whose pair has ended meanwhile is not missed.
         Ok(ids.iter().zip(&references).filter(|(_, linked)| linked.is_some()).all(stands))
     }
 }
 
-/// Why the side halted, and over which tickets, where it halted over tickets.
+/// The reason of the present halt over tickets, and these tickets, if it is such a halt.
 fn missed(store: &mut dyn Store, instance: &Instance) -> itop_bridge_store::Result<Option<(Stop, BTreeSet<u64>)>> {
     let kept = store.cursor(instance, MISSED)?.unwrap_or_default();
     let Some((reason, ids)) = kept.split_once('\n').filter(|(_, ids)| !ids.is_empty()) else { return Ok(None) };
@@ -266,8 +265,8 @@ fn accepted(store: &mut dyn Store, instance: &Instance, of: &str) -> itop_bridge
     Ok(gone.split(',').filter_map(|id| id.parse().ok()).collect())
 }
 
-/// The files on that side that should be there: originals with a copy, and what the bridge made. An original that was
-/// deleted and whose copy stays for good is none of them.
+/// The files that should be on that side: originals with a copy, and the bridge's own files. Excludes a deleted
+/// original whose copy stays for good.
 fn known_files(lane: &Lane, pair: &Pair, side: Side) -> BTreeSet<u64> {
     let never = lane.settings.sync.attachment_deletes == AttachmentDeletes::Never;
     let stays = |copy: &Copy| copy.missing_since_ms.is_some() && (never || copy.taken_over);
@@ -284,7 +283,7 @@ fn files_are_gone(FilesGone { files, of_tickets, known }: &FilesGone) -> Stop {
     Stop::FilesGone { gone: files.len(), known: *known, tickets: *of_tickets }
 }
 
-/// A link that waits for an operator, or whose counterpart is still to be made, is looked at elsewhere.
+/// Leaves out links that wait for an operator, and those without a counterpart yet.
 pub(crate) fn is_audited(pair: &Pair) -> bool {
     pair.state == LinkState::Live && !pair.halted && !pair.restored && pair.internal.is_some()
 }

@@ -1,4 +1,4 @@
-//! A side stands still rather than guess: too much of it is gone, or it was restored from a backup.
+//! A side halts rather than guess: much of it is gone, or it was restored from a backup.
 
 pub(crate) mod after_resume;
 pub(crate) mod halts;

@@ -1,5 +1,5 @@
-//! Whether an iTop was restored from a backup: then a ticket shows an earlier `last_update` than was seen before. No
-//! hook tells of it, and what the bridge made there since is gone as if people had removed it.
+//! Detects an iTop that was restored from a backup: a ticket shows an earlier `last_update` than was seen before. No
+//! hook tells of a restore, and files that the bridge made there since look as if people had removed them.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,14 @@ use crate::side::failure::Failure;
 use crate::side::inventory::{LAST_UPDATE, PAGE};
 use crate::side::itop::Itop;
 
-/// The store's name for the tickets whose last change was seen last: a process that just began knows of no other.
+/// The name of the store's cursor for the latest changes seen: a newly started process knows no others.
 const WITNESSES: &str = "witnesses";
 
-/// So many of them are kept.
+/// The number of witnesses that are kept.
 const MOST_WITNESSES: usize = 20;
 
 impl Shared {
-    /// Compares what a sweep lists with what was seen, and looks for those tickets that it should list and does not.
+    /// Compares a sweep's list with the known changes, and asks for known tickets that are missing from the list.
     pub(crate) async fn went_back(&self, itop: &Itop, listed: &[Object]) -> Result<bool, Failure> {
         self.ask_for_witnesses(itop).await?;
         let mut seen = itop.seen();
@@ -30,7 +30,7 @@ impl Shared {
         self.is_any_back(itop, seen.into_iter().take(PAGE).collect()).await
     }
 
-    /// The same where no sweep was made and much depends on it: asks for the tickets that were changed last.
+    /// The same without a sweep, when much depends on it: asks for the tickets that changed last.
     pub(crate) async fn has_gone_back(&self, itop: &Itop) -> Result<bool, Failure> {
         self.ask_for_witnesses(itop).await?;
         if itop.halts.is_halted() {
@@ -41,7 +41,7 @@ impl Shared {
         self.is_any_back(itop, seen.into_iter().take(MOST_WITNESSES).collect()).await
     }
 
-    /// One that is gone was deleted, for all that is known here; one that stands as it did before stops the side.
+    /// A missing ticket counts as deleted here; a ticket with an earlier state halts the side.
     async fn is_any_back(&self, itop: &Itop, mut seen: BTreeMap<u64, String>) -> Result<bool, Failure> {
         if seen.is_empty() {
             return Ok(false);
@@ -64,7 +64,7 @@ impl Shared {
             if is_back(before, now, self.timing.cursor_overlap_seconds)
                 && self.is_held_before(itop, object.id, before).await?
             {
-                // Not every list names them.
+                // Not every list includes references.
                 let name = object.text("ref").map_or_else(|| format!("{}", object.id), str::to_owned);
                 self.stop_restored(itop, &name, before, now).await?;
                 return Ok(true);
@@ -73,7 +73,7 @@ impl Shared {
         Ok(false)
     }
 
-    /// A ticket that a pass has read; a store that fails here is told of by the pass.
+    /// A pass has read this ticket. If the store fails here, the pass reports it.
     pub(crate) async fn saw(&self, itop: &Itop, object: &Object, last_update: &str, now_ms: i64) {
         let overlap = self.timing.cursor_overlap_seconds;
         let Some(before) = itop.saw(object.id, last_update, now_ms, self.timing.seen_settle_ms, overlap) else {
@@ -94,8 +94,8 @@ impl Shared {
         }
     }
 
-    /// Whether iTop itself holds an earlier change than was seen. Where it prints dates in a format of its own, one that
-    /// was changed a moment ago makes an earlier date of a later one.
+    /// Whether iTop itself has an earlier change than the known one. If the side does not print ISO, a date format that
+    /// was changed a moment ago can make a later date look earlier.
     async fn is_held_before(&self, itop: &Itop, ticket: u64, before: &str) -> Result<bool, Failure> {
         if itop.date_format().is_iso() {
             return Ok(true);
@@ -109,7 +109,7 @@ impl Shared {
         Ok(!found.objects.is_empty())
     }
 
-    /// Once in the life of a process; whoever comes meanwhile waits for them.
+    /// Loads the witnesses once per process; other callers wait for that.
     async fn ask_for_witnesses(&self, itop: &Itop) -> Result<(), Failure> {
         let ask = async || -> Result<(), Failure> {
             for (ticket, last_update) in self.witnesses(itop).await? {
@@ -141,7 +141,7 @@ impl Shared {
         Ok(self.store.call(move |store| store.set_cursor(&instance, WITNESSES, &kept)).await?)
     }
 
-    /// What was seen is no measure any more: after `resume` what stands is, and the sweeps look back to there.
+    /// Earlier reads no longer count: after `resume` the present state does, and the sweeps look back to it.
     async fn stop_restored(&self, itop: &Itop, reference: &str, before: &str, now: &str) -> Result<(), Failure> {
         let stop = Stop::Restored { reference: reference.to_owned(), before: before.to_owned(), now: now.to_owned() };
         tracing::error!(itop = %itop.name, reason = %stop, "halted: nothing is written until `itop-bridge resume {}`", itop.name);
@@ -151,7 +151,7 @@ impl Shared {
             store.halt(&instance, &stop, &[(WENT_BACK, "yes"), (WITNESSES, ""), (LAST_UPDATE, &now)])
         };
         self.store.call(halt).await?;
-        // Not before: a halt that the store does not take is found once more by what was seen.
+        // Only now: if the store refuses the halt, the earlier reads let the next look find it again.
         itop.forget_all_seen();
         drop(halting);
         Ok(())

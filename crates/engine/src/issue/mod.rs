@@ -1,11 +1,10 @@
-//! What keeps tickets waiting and is no ticket's own fault: for the operator, and for whatever watches the
-//! bridge.
+//! The causes that keep tickets waiting without being a ticket's own fault, for the operator and for monitoring.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What is wrong, since when, and in whose words.
+/// A cause, since when, and the reason in the words of whoever refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
     pub cause: Cause,
@@ -13,19 +12,19 @@ pub struct Trouble {
     pub reason: String,
 }
 
-/// What is held back. Instances and externals are named as the configuration names them.
+/// The tickets that are held back. Instances and externals have their names from the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
-    /// Nothing but the prober calls this side.
+    /// Only the prober calls this side.
     Down { instance: String },
     /// This side asks for fewer calls.
     Throttled { instance: String },
     /// The account may not do this to this class there, or that iTop is read-only.
     Class { instance: String, class: String, access: Access },
-    /// Several tickets of this external are refused in one text.
+    /// Several tickets of this external were refused with the same text.
     External { external: String },
-    /// Tickets of several externals are refused in one text.
+    /// Tickets of several externals were refused with the same text.
     Internal,
 }
 

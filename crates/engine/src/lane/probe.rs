@@ -1,5 +1,5 @@
-//! The prober: one a side. It alone calls a side that is down, once in `probe_ms` and with the lightest
-//! call that there is, so that the side is left in peace and yet found back soon, whatever work waits.
+//! The prober, one per side. Only it calls a side that is down, once per `probe_ms` and with the lightest call, so that
+//! the side is left in peace and its return is still noticed soon, whatever work waits.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ impl Shared {
         self.read_login_again(itop).await;
         match itop.client.check_login().await {
             Ok(_) => {
-                // Whoever was away may have been restored: that is asked before any work is done with it.
+                // The side may have been restored while it was down: check before any work is done with it.
                 if let Err(failure) = self.has_gone_back(itop).await {
                     tracing::debug!(itop = %itop.name, error = %failure.text, "whether it was restored is asked by the next sweep");
                 }

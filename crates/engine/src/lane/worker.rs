@@ -1,7 +1,7 @@
 //! A lane's worker: claims dirty tickets, reads them together, and gives each its pass.
 //!
-//! Several batches may be under way: a ticket with a large file must not delay the others. The
-//! lease sees to it that no ticket has two passes at once.
+//! Several batches may be under way, so that a ticket with a large file does not delay the others. The lease ensures
+//! that no ticket has two passes at once.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -27,10 +27,10 @@ use crate::{Lane, Shared};
 /// Tickets read together.
 const BATCH: usize = 20;
 
-/// Batches under way at once, beside those of which only tickets with files are left …
+/// Batches under way at once, not counting those with only file transfers left …
 const BATCHES: usize = 4;
 
-/// … and together with those.
+/// … and counting those.
 const MOST_BATCHES: usize = 64;
 
 pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>, mut stop: watch::Receiver<bool>) {
@@ -62,9 +62,9 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>, mut stop: watch::Receiver
         }
         let idle_ms = idle_ms(&shared, &lane).await;
         tokio::select! {
-            // In this order, so that a run follows from its seed. Stop comes first: no flood of hints holds it up.
+            // In this order, so that a seed reproduces a run. Stop comes first: no flood of hints may delay it.
             biased;
-            // Whoever could say stop is gone: as good as said.
+            // A dropped sender can never say stop: it counts as said.
             _ = stop.wait_for(|stopped| *stopped) => break,
             _ = running.next(), if !running.is_empty() => {}
             _ = places.acquire(), if !has_place && running.len() < MOST_BATCHES => {}
@@ -72,7 +72,7 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>, mut stop: watch::Receiver
             () = shared.clock.sleep(idle_ms) => {}
         }
     }
-    // The passes in hand are ended; what takes longer is left to its lease.
+    // The passes in hand are ended; slower ones are left to their leases.
     let rest = async { while running.next().await.is_some() {} };
     tokio::select! {
         biased;
@@ -108,8 +108,7 @@ fn stands_still(store: &mut dyn Store, external: &str) -> itop_bridge_store::Res
     Ok(external.is_some() || store.stopped(&Instance::Internal)?.is_some())
 }
 
-/// How long nothing can become due: until the next row's time, or until the next look whether a side that
-/// was down is back.
+/// How long nothing can become due: until the next row is due, or until it is time to check for a side that is back.
 async fn idle_ms(shared: &Shared, lane: &Lane) -> i64 {
     let now = shared.now_ms();
     let name = lane.name.clone();
@@ -125,28 +124,28 @@ async fn batch(shared: &Shared, lane: &Lane, claims: Vec<Claim>, place: Place) {
     for claim in claims {
         let halt = claim.link.as_ref().and_then(|(_, link)| link.halt.as_ref());
         if halt.is_some_and(|halt| halt.kind.vanished().is_none()) {
-            // Nothing is read or written until an operator resumes it; that marks it dirty again. A ticket that vanished
-            // may be there again.
+            // Nothing is read or written until an operator resumes the pair, which marks it dirty again. Only a
+            // vanished ticket may be there again.
             say_nothing_was_written(lane, &claim, "the pair has halted, until it is resumed");
             shared.finish(&claim, Next::Done).await;
             continue;
         }
         ready.push(claim);
     }
-    // A look at named files alone may write of them.
+    // A look at named files alone may lead to writes: a dry run plans every ticket instead.
     let is_look = |claim: &Claim| shared.dry_run.is_none() && looks::only_at_named_files(claim);
     let (named, full): (Vec<Claim>, Vec<Claim>) = ready.into_iter().partition(is_look);
     let work = |claims: Vec<Claim>| claims.into_iter().map(|claim| (claim, InHand::nothing(place.clone())));
     let (named, full): (Vec<Work>, Vec<Work>) = (work(named).collect(), work(full).collect());
     drop(place);
     let looks = named.into_iter().map(|(claim, files)| async move {
-        // It may have to write: before its time has come a look would be in vain.
+        // The look may lead to a write: before the ticket's turn it would be in vain.
         let class = claim.link.as_ref().map(|(_, link)| link.external.class.clone()).unwrap_or_default();
         if let Some(wait) = shared.wait(lane, &claim, &class) {
             return shared.finish(&claim, wait).await;
         }
-        // A named file that changed or went needs the whole picture. Each alone: the next one's look may
-        // take minutes over a slow line.
+        // A named file that changed or vanished needs a whole pass. Each ticket by itself: the next one's look may take
+        // minutes over a slow line.
         if let Some(work) = shared.look_at_named(lane, claim, files).await {
             full_passes(shared, lane, vec![work]).await;
         }
@@ -154,7 +153,7 @@ async fn batch(shared: &Shared, lane: &Lane, claims: Vec<Claim>, place: Place) {
     tokio::join!(join_all(looks), full_passes(shared, lane, full));
 }
 
-/// Why no pass can be made of a ticket without a link.
+/// Why a ticket without a link gets no pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NoClass {
     Gone,
@@ -170,7 +169,7 @@ impl std::fmt::Display for NoClass {
     }
 }
 
-/// The line of a ticket that got no pass, as a pass that wrote nothing has it.
+/// Logs a ticket that got no pass like a pass that wrote nothing.
 fn say_nothing_was_written(lane: &Lane, claim: &Claim, why: &str) {
     let reference = claim.link.as_ref().map(|(_, link)| link.external.reference.as_str()).filter(|it| !it.is_empty());
     let id = claim.lease.of.ticket.to_string();
@@ -178,7 +177,7 @@ fn say_nothing_was_written(lane: &Lane, claim: &Claim, why: &str) {
     tracing::info!(ticket, wrote = %format!("nothing: {why}"), "pass");
 }
 
-/// A ticket, and what was read of its files already.
+/// A ticket with the file contents read so far.
 type Work = (Claim, InHand);
 
 async fn full_passes(shared: &Shared, lane: &Lane, work: Vec<Work>) {
@@ -248,7 +247,7 @@ pub(crate) async fn read_both(
     let (linked, unlinked): (Vec<&Claim>, Vec<&Claim>) = claims.iter().partition(|claim| claim.link.is_some());
     let ids = |claims: &[&Claim]| claims.iter().map(|claim| claim.lease.of.ticket).collect::<Vec<u64>>();
     let known = Wanted { class, attributes: read::external_attributes(policy, class), condition: None };
-    // What an operator wants is carried however old it is, but not against `only`.
+    // A ticket that an operator wants crosses however old it is, but not against `only`.
     let (wanted, unlinked): (Vec<&Claim>, Vec<&Claim>) = unlinked.into_iter().partition(|claim| claim.look.backfilled);
     let mut fresh = Wanted { condition: condition(lane, class), ..known.clone() };
     fresh.attributes.insert("private_log".to_owned());
@@ -302,8 +301,8 @@ fn condition(lane: &Lane, class: &str) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(" AND "))
 }
 
-/// What it means that a ticket without a link was asked for and not found. Where nothing was asked but its id, it is
-/// gone; a condition may as well have left it out.
+/// Why a ticket without a link was not found. If only its id was asked for, it is gone; otherwise a condition may have
+/// excluded it.
 fn unread(lane: &Lane, class: &str, claim: &Claim) -> &'static str {
     let since = lane.settings.sync.since.is_some() && !claim.look.backfilled;
     match (only(lane, class).is_some(), since) {
@@ -356,7 +355,7 @@ fn attach(
     asked_ms: i64,
 ) -> Result<(), Failure> {
     if let Sight::Here(ticket) = sight {
-        // A ticket whose batch had to be halved was read after its files.
+        // If the batch had to be halved, the ticket was read after its files.
         ticket.read_at_ms = ticket.read_at_ms.min(asked_ms);
         match files {
             Ok(files) => ticket.files = files.get(&ticket.id).cloned(),
@@ -367,7 +366,7 @@ fn attach(
 }
 
 impl Shared {
-    /// The external class of a claimed ticket: its link's, else the hint's word, else iTop's.
+    /// The external class of a claimed ticket: from its link, else from the hint, else from iTop.
     pub(crate) async fn class_of(&self, lane: &Lane, claim: &Claim) -> Result<Result<String, NoClass>, Failure> {
         if let Some((_, link)) = &claim.link {
             return Ok(Ok(link.external.class.clone()));
@@ -386,13 +385,13 @@ impl Shared {
         })
     }
 
-    /// What holds this ticket back because others were refused.
+    /// The suspension that holds this ticket back, if any.
     fn wait(&self, lane: &Lane, claim: &Claim, class: &str) -> Option<Next> {
         let wait = self.suspensions().wait(self.asks(lane, claim, class), self.now_ms());
         wait.map(|(due_ms, reason)| Next::Wait { due_ms, reason })
     }
 
-    /// The same, for a ticket whose pass is to begin: it may be the probe, until it is finished.
+    /// The same for a ticket whose pass is to begin: it may become the probe until it is finished.
     fn take_turn(&self, lane: &Lane, claim: &Claim, class: &str) -> Option<Next> {
         let wait = self.suspensions().take_turn(self.asks(lane, claim, class), self.now_ms());
         wait.map(|(due_ms, reason)| Next::Wait { due_ms, reason })
@@ -414,7 +413,7 @@ impl Shared {
             Next::Wait { .. } | Next::Held { .. } | Next::Retry { .. } => self.hand_back(claim),
         }
         let now = self.now_ms();
-        // On a full disk nothing can be recorded for a while: without it the ticket would wait for its lease to end.
+        // A full disk may prevent the record for a while: without retries the ticket would wait until its lease ends.
         let record = async || loop {
             let (owned, next) = (claim.clone(), next.clone());
             match self.store.call(move |store| store.finish(&owned, &next, now)).await {
@@ -429,14 +428,14 @@ impl Shared {
         }
     }
 
-    /// Nothing of what was asked of the ticket is left undone: it waits for nothing that was refused.
+    /// The ticket has no work left, so it waits for nothing that was refused.
     pub(crate) fn waits_no_more(&self, claim: &Claim) {
         self.hand_back(claim);
         let of = &claim.lease.of;
         say_over(&self.suspensions().is_well(&of.external, of.ticket));
     }
 
-    /// The ticket's pass is over: if it was a probe and has shown nothing, the next one may go.
+    /// The ticket's pass has ended: if it was a probe and proved nothing, the next one may go.
     pub(crate) fn hand_back(&self, claim: &Claim) {
         let of = &claim.lease.of;
         self.suspensions().hand_back(&of.external, of.ticket, self.now_ms());

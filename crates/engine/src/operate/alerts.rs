@@ -1,8 +1,8 @@
-//! Alerts: each trouble is posted once, when it begins, and a side's once more when it is over.
+//! Alerts: each issue is posted once when it begins, and a side's once more when it is over.
 //!
-//! What is wrong is read anew each time and compared with what was told, which the store keeps: so a restart
-//! tells nothing twice, a post that failed is made again, and nothing depends on who noticed what when.
-//! After a crash between a post and its record, that one post is made twice.
+//! Each round reads the present issues and compares them with those already told, which the store keeps. So a restart
+//! tells nothing twice, a failed post is repeated, and nothing depends on which task noticed what when. After a crash
+//! between a post and its record, that one post is made twice.
 
 mod post;
 mod wrong;
@@ -16,49 +16,49 @@ use secrecy::SecretString;
 
 use crate::Shared;
 
-/// Tickets of one external named in alerts at a time; of the others the number is said.
+/// The most tickets of one external that alerts name at a time; beyond it they give the number.
 const NAMED: usize = 20;
 
-/// Where alerts go.
+/// The target of alerts.
 pub struct Alerts {
-    /// A chat's hook address is itself a key to the chat: it is shown nowhere.
+    /// A chat's webhook address is itself a key to the chat: it is shown nowhere.
     pub webhook_url: SecretString,
-    /// Nothing has got through for longer than this, although tickets wait.
+    /// Alert if tickets wait and none has got through for longer than this.
     pub silence_ms: i64,
     pub transport: Arc<dyn Transport>,
 }
 
-/// What is wrong.
+/// One present issue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Alert {
     event: &'static str,
     text: String,
 }
 
-/// What is posted of one trouble.
+/// One post about an issue.
 struct Line<'a> {
     event: &'a str,
     subject: &'a str,
     text: String,
 }
 
-/// What one process has seen and told.
+/// What this process has seen and told.
 #[derive(Default)]
 struct Watcher {
-    /// Told already, also where the store could not record it.
+    /// Already told, even if the store could not record it.
     told: BTreeSet<String>,
-    /// When something else last explained that nothing of this external gets through.
+    /// When another issue last explained why nothing of this external gets through.
     explained_ms: BTreeMap<String, i64>,
 }
 
-/// Runs for ever.
+/// Runs forever.
 pub async fn run(shared: Arc<Shared>) {
     let (mut failing, mut watcher, mut stops) = (false, Watcher::default(), None);
     loop {
         shared.clock.sleep(shared.timing.watch_ms).await;
         shared.metrics.upkeep();
         let stored = shared.store_hooks().await.map_err(|error| error.to_string());
-        // Where the store does not answer, what follows says so.
+        // If the store does not answer, the next step reports it.
         let _ = shared.tell_of_stops(&mut stops).await;
         let watched = shared.alert(&mut watcher).await.and(stored);
         match watched {
@@ -73,7 +73,7 @@ pub async fn run(shared: Arc<Shared>) {
 }
 
 impl Shared {
-    /// Posts what is new, and what is over.
+    /// Posts new issues, and those that are over.
     async fn alert(&self, watcher: &mut Watcher) -> Result<(), String> {
         let Some(alerts) = &self.alerts else { return Ok(()) };
         let told = self.store.call(|store| store.told()).await.map_err(|error| error.to_string())?;
@@ -120,7 +120,7 @@ impl Shared {
     }
 }
 
-/// A side that is back, and tickets that get through again, are said; a ticket that goes on is seen in iTop.
+/// Posts that a side is back or that tickets get through again; a ticket's own recovery shows in iTop.
 fn said_when_over(subject: &str) -> Option<String> {
     let (kind, name) = subject.split_once(' ')?;
     match kind {

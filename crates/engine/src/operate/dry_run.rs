@@ -1,8 +1,7 @@
-//! A dry run: tickets are taken up, read and planned as ever, what a pass would write is logged, and nothing is
-//! written to an iTop.
+//! A dry run claims, reads and plans tickets as usual, logs what a pass would write, and writes nothing to an iTop.
 //!
-//! A ticket of which something would be written stays in the queue, with all that its hints named: a `serve` that
-//! writes, over the same store, carries it out. So a dry run looks at it again once a day, and whenever a hint comes.
+//! A ticket with pending writes stays in the queue with all that its hints named, so that a `serve` that writes, on the
+//! same store, carries them out. So a dry run looks at it again once a day, and at each hint.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -23,10 +22,10 @@ use crate::wording;
 use crate::wording::count::counted;
 use crate::{Engine, Lane, Shared};
 
-/// A plan is made anew after so long.
+/// A plan is made again after this time.
 const AGAIN_MS: i64 = 24 * 3_600_000;
 
-/// What a dry run has found so far, in this process.
+/// The findings of this process so far.
 #[derive(Default)]
 pub(crate) struct DryRun {
     found: Mutex<Found>,
@@ -34,9 +33,9 @@ pub(crate) struct DryRun {
 
 #[derive(Default)]
 struct Found {
-    /// The latest of each ticket.
+    /// The latest finding per ticket.
     all: BTreeMap<TicketOf, Would>,
-    /// Those that were looked at since the last summary of a day.
+    /// The tickets looked at since the last daily summary.
     of_day: BTreeSet<TicketOf>,
 }
 
@@ -44,7 +43,7 @@ struct Found {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Would {
     LeaveAlone(&'static str),
-    /// Write so: for people, and for the counts.
+    /// The writes, as text for people and as kinds for the counts.
     Write {
         line: String,
         writes: Vec<Kind>,
@@ -81,15 +80,15 @@ impl Kind {
     }
 }
 
-/// What would be written of one external's tickets.
+/// The pending writes of one external's tickets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Summary {
     pub external: String,
-    /// Tickets that were looked at.
+    /// Tickets looked at.
     pub tickets: usize,
-    /// To be made inside, by class.
+    /// Internal tickets to be created, by class.
     pub made: BTreeMap<String, usize>,
-    /// Tickets of which these would be written.
+    /// The numbers of pending writes, by kind.
     pub updated: usize,
     pub moved: usize,
     pub files: usize,
@@ -98,9 +97,9 @@ pub struct Summary {
     pub conflicts: usize,
     pub halted: usize,
     pub waiting: usize,
-    /// By the reason.
+    /// By reason.
     pub left_alone: BTreeMap<&'static str, usize>,
-    /// Nothing of theirs is to be written.
+    /// Tickets without anything to write.
     pub in_step: usize,
 }
 
@@ -170,14 +169,14 @@ impl DryRun {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Answers whether that is news.
+    /// Records a finding; returns whether it is news.
     fn note(&self, of: &TicketOf, would: &Would) -> bool {
         let mut found = self.found();
         found.of_day.insert(of.clone());
         found.all.insert(of.clone(), would.clone()).as_ref() != Some(would)
     }
 
-    /// Of every external, or of those tickets alone.
+    /// Summaries per external: of all tickets, or only of those since the last daily summary.
     fn summaries<'a>(&self, externals: impl Iterator<Item = &'a str>, of_day: bool) -> Vec<Summary> {
         let found = self.found();
         let of = |external: &'a str| {
@@ -192,14 +191,14 @@ impl DryRun {
 }
 
 impl Engine {
-    /// What a dry run would have written by now, an external each; empty where this is none.
+    /// One summary per external of what a dry run would have written by now; empty if this is no dry run.
     pub fn dry_run_summaries(&self) -> Vec<Summary> {
         let Some(dry_run) = &self.shared.dry_run else { return Vec::new() };
         dry_run.summaries(self.shared.externals(), false)
     }
 }
 
-/// Logs the summary of each day as it ends, in UTC like every time that the bridge prints.
+/// Logs a summary at the end of each day, in UTC like every time that the bridge prints.
 pub(crate) async fn run(shared: std::sync::Arc<Shared>) {
     let Some(dry_run) = &shared.dry_run else { return };
     loop {
@@ -220,7 +219,7 @@ fn day_of(now_ms: i64) -> Date {
     TimeZone::UTC.to_datetime(moment).date()
 }
 
-/// At least a millisecond.
+/// At least one millisecond.
 fn ms_to_the_end_of(day: Date, now_ms: i64) -> i64 {
     let tomorrow = day.tomorrow().ok().and_then(|day| TimeZone::UTC.to_timestamp(day.at(0, 0, 0, 0)).ok());
     tomorrow.map_or(AGAIN_MS, |at| at.as_millisecond() - now_ms).max(1)
@@ -231,7 +230,7 @@ impl Shared {
         self.lanes.iter().map(|lane| lane.name.as_str())
     }
 
-    /// In place of a pass.
+    /// Replaces a pass.
     pub(crate) async fn look_only(
         &self,
         lane: &Lane,
@@ -262,7 +261,7 @@ impl Shared {
         self.finish(claim, next).await;
     }
 
-    /// With the ticket's name, and when the plan asks for another look.
+    /// Also returns the ticket's name, and when the plan wants another look.
     async fn what_it_would(
         &self,
         lane: &Lane,
@@ -339,7 +338,7 @@ impl Would {
     }
 }
 
-/// `copy a file (3 times)` in place of three.
+/// Joins equal texts: `copy a file (3 times)` instead of three.
 fn counted_alike(told: impl Iterator<Item = String>) -> Vec<String> {
     let mut counts: Vec<(String, usize)> = Vec::new();
     for one in told {

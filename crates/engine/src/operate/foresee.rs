@@ -1,4 +1,4 @@
-//! What a pass over what was read would write: the same decision, and nothing written.
+//! Foresees what a pass over a snapshot would write: the same decision, without the writes.
 
 use itop_bridge_core::link::CopyState;
 use itop_bridge_core::plan::{FieldWrite, Plan, Value, Write};
@@ -11,14 +11,14 @@ use crate::side::failure::Failure;
 use crate::side::sights::Sights;
 use crate::{Lane, Shared};
 
-/// Of a time of iTop's, `2026-01-31 12:00:00`.
+/// The length of the day in iTop's times, `2026-01-31 12:00:00`.
 const DAY: usize = 10;
 
-/// Whose contents are read.
+/// Which files' contents to read.
 pub(crate) enum Contents {
-    /// Of every file that was copied, or would be.
+    /// Of every file that was or would be copied.
     All,
-    /// Of those alone that hints named, as a pass does to see whether they changed.
+    /// Only of files that hints named, as a pass does to see whether they changed.
     Named(Look),
 }
 
@@ -74,7 +74,7 @@ impl Shared {
         Ok(Preview { of, link, number, external, internal, planned, once_made, contents, made })
     }
 
-    /// As a pass makes it: once more with the parents, where it must know them.
+    /// Plans as a pass does: once more with the parents, if the plan needs them.
     async fn plan(&self, lane: &Lane, policy: &Policy, link: &Link, sights: &mut Sights) -> Result<Plan, Failure> {
         loop {
             let plan = reconcile(policy, link, &sights.external, &sights.internal);
@@ -84,7 +84,7 @@ impl Shared {
         }
     }
 
-    /// What follows in the same pass once the counterpart is made, as if it stood as it is sent.
+    /// The writes that follow in the same pass once the counterpart is made, assuming that iTop stores it as sent.
     async fn once_made(
         &self,
         lane: &Lane,
@@ -116,7 +116,7 @@ impl Shared {
         Ok(Some((link, plan)))
     }
 
-    /// What the originals hold now whose copies stand; and those copies of which that is not known.
+    /// Reads the present contents of originals whose copies stand, and of copies whose contents are unknown.
     async fn contents_of_originals(
         &self,
         lane: &Lane,
@@ -164,7 +164,7 @@ impl Shared {
     }
 }
 
-/// The counterpart as its create asks for it. It has no number yet.
+/// The counterpart as its create requests it, without an id yet.
 fn as_sent(policy: &Policy, class: &str, fields: &[FieldWrite], now_ms: i64) -> Ticket {
     let value = |field: &FieldWrite| {
         let (Value::Text(value) | Value::Html(value)) = &field.value;
@@ -178,7 +178,7 @@ fn as_sent(policy: &Policy, class: &str, fields: &[FieldWrite], now_ms: i64) -> 
         attributes: fields.iter().map(value).collect(),
         abroad: Default::default(),
         files: Some(Vec::new()),
-        // Its first entry is the mark, which crosses nowhere.
+        // The log's first entry is the mark, which never crosses.
         logs: LogName::ALL.map(|log| (log, Vec::new())).into(),
         parents: Vec::new(),
         family: None,

@@ -1,4 +1,4 @@
-//! How the bridge stands at this moment: for the metrics and for the alerts.
+//! The present state of the bridge, for the metrics and the alerts.
 
 use itop_bridge_store::{Result, Stop, Tally, Uncarried};
 
@@ -11,9 +11,9 @@ use crate::{Shared, Trouble};
 pub struct SideStanding {
     pub name: String,
     pub down: Option<Down>,
-    /// It has answered a call since the process began.
+    /// Whether it has answered a call since the process began.
     pub answers: bool,
-    /// Why it stands still: paused by an operator, or halted.
+    /// The pause by an operator, or the halt.
     pub stopped: Option<Stop>,
 }
 
@@ -22,9 +22,9 @@ pub struct SideStanding {
 pub struct LaneStanding {
     pub external: String,
     pub tally: Tally,
-    /// Each bridged class, with how many of its tickets wait and have no counterpart yet.
+    /// Each bridged class, with the number of its waiting tickets without a counterpart.
     pub uncarried: Vec<(String, u64)>,
-    /// When a pass last went through in this process.
+    /// When a pass last succeeded in this process.
     pub through_ms: Option<i64>,
 }
 
@@ -66,7 +66,7 @@ impl Shared {
     }
 }
 
-/// A class of which none waits is 0, and not left out: a gauge keeps what it showed last.
+/// A class without waiting tickets is reported as 0: a gauge keeps its last value.
 fn by_class<'a>(classes: impl Iterator<Item = &'a String>, waiting: &[Uncarried]) -> Vec<(String, u64)> {
     let of = |class: &String| waiting.iter().find(|waiting| waiting.class == *class).map_or(0, |found| found.tickets);
     classes.map(|class| (class.clone(), of(class))).collect()

@@ -1,4 +1,4 @@
-//! What the metrics show: what was counted, and how the bridge stands when they are asked for.
+//! The values of the metrics: the counters, and the bridge's state when they are requested.
 
 use itop_bridge_store::{MAX_ROWS, Result};
 
@@ -8,7 +8,7 @@ use crate::operate::health::LaneStanding;
 use crate::refused;
 
 impl Shared {
-    /// The webhooks that came lately go into the store, so that `check` can say which kinds come.
+    /// Stores the recent webhooks, so that `check` can tell which kinds arrive.
     pub(crate) async fn store_hooks(&self) -> Result<()> {
         let came = self.metrics.take_hooks();
         for some in came.chunks(MAX_ROWS) {
@@ -29,8 +29,8 @@ impl Shared {
         Ok(())
     }
 
-    /// The metrics as Prometheus reads them. Where the store does not answer, they say so and the counters
-    /// are shown all the same.
+    /// The metrics in Prometheus' format. If the store does not answer, a gauge says so, and the counters are still
+    /// shown.
     pub(crate) async fn show_metrics(&self) -> String {
         match self.measure().await {
             Ok(()) => self.metrics.set(gauge::STORE_UP, &[], 1.0),

@@ -1,4 +1,4 @@
-//! What an operator sees and is told.
+//! What an operator sees and hears of the bridge.
 
 pub(crate) mod alerts;
 pub(crate) mod dry_run;

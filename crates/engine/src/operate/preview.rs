@@ -1,5 +1,4 @@
-//! What a pass would write, without a pass: both sides are read, the core decides, and nothing is written,
-//! neither to an iTop nor to the store.
+//! Previews a pass: reads both sides and lets the core decide, but writes nothing, neither to an iTop nor to the store.
 
 use itop_bridge_core::plan::Plan;
 use itop_bridge_core::{FileContent, Link, Side, Sight, TicketMark};
@@ -12,22 +11,22 @@ use crate::side::failure::Failure;
 use crate::side::sights::Sights;
 use crate::{Engine, Lane, Shared};
 
-/// What both sides show of a ticket, and what a pass would make of it.
+/// A ticket's snapshot, and what a pass would do with it.
 #[derive(Debug)]
 pub struct Preview {
     pub of: TicketOf,
-    /// With its number where the pair is known already.
+    /// With its number if the pair is known already.
     pub link: Link,
     pub number: Option<i64>,
     pub external: Sight,
     pub internal: Sight,
-    /// A pass that has something to wait for, or a ticket that is not carried, makes no plan.
+    /// There is no plan if a pass would wait for something, or if the ticket is not carried.
     pub planned: Result<Plan, NoPlan>,
-    /// Where the plan makes the counterpart: what the same pass would write next, and the link that it would go by.
+    /// If the plan creates the counterpart: the same pass's next writes, and the link that they use.
     pub once_made: Option<(Link, Plan)>,
-    /// What the files hold that would be copied or rewritten.
+    /// The contents of the files that would be copied or rewritten.
     pub contents: Vec<(Side, u64, FileContent)>,
-    /// The day on which iTop says that the external ticket was made, where it was read.
+    /// The day on which the external ticket was created according to iTop, if known.
     pub made: Option<String>,
 }
 
@@ -37,36 +36,36 @@ impl Preview {
     }
 }
 
-/// Why a pass would not come to a plan.
+/// Why a pass would make no plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoPlan {
-    /// Its counterpart may stand inside under a mark: the store knows no pair of the external, as after its loss.
+    /// The counterpart may exist under a mark: the store knows no pair of the external, as after its loss.
     Lost(Stop),
     NotCarried(NotCarried),
-    /// What was sent for the internal ticket that is gone may still land; the new one is made after that.
+    /// Calls for the internal ticket that is gone may still take effect; the new one is created after that.
     OldMayLand {
         until_ms: i64,
     },
-    /// A create without an answer may have made the counterpart, which is looked for first.
+    /// A create without an answer may have made the counterpart; a pass looks for it first.
     IsLookedFor,
 }
 
-/// Why a ticket without a pair is not carried inside.
+/// Why a ticket without a pair does not cross.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotCarried {
     Gone,
-    /// It does not fit `only`, or, where a date is set, was made before `since`.
+    /// It does not fit `only`, or was made before `since`, if that is set.
     DoesNotFit {
         class: String,
         or_before_since: bool,
     },
-    /// Somebody's copy.
+    /// It is a bridge's copy.
     Copy,
-    /// Older than the connection: why it stays, in the engine's words.
+    /// It is older than the connection: why it stays, in the engine's words.
     Older(&'static str),
 }
 
-/// A side could not be read, or the bridge knows too little: in iTop's words where it has some.
+/// A side could not be read, or the bridge knows too little; in iTop's words if there are any.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct CannotTell(String);
@@ -78,7 +77,7 @@ impl From<Failure> for CannotTell {
 }
 
 impl Engine {
-    /// An external ticket by its reference, and its class.
+    /// Finds an external ticket by its reference, with its class.
     pub async fn external_ticket(
         &self,
         external: &str,
@@ -89,12 +88,12 @@ impl Engine {
         Ok(found.map(|(ticket, class)| (TicketOf { external: external.to_owned(), ticket }, class)))
     }
 
-    /// Why the internal side does not answer now, where it does not.
+    /// Why the internal side does not answer now; `None` if it does.
     pub async fn why_no_answer_inside(&self) -> Option<String> {
         self.shared.internal.client.check_login().await.err().map(|error| error.to_string())
     }
 
-    /// Why a ticket without a pair is not carried, where it is not. Reads the external alone.
+    /// Why a ticket without a pair is not carried; `None` if it is. Reads only the external.
     pub async fn why_not_carried(
         &self,
         of: &TicketOf,
@@ -110,7 +109,7 @@ impl Engine {
         Ok(shared.why_not_taken_up(lane, &claim, &sights).await?)
     }
 
-    /// The plan of a pass over everything of this ticket, as if a hint had named each of its files.
+    /// Previews a full pass over this ticket, as if a hint had named each of its files.
     pub async fn preview(&self, of: &TicketOf, class: Option<String>) -> Result<Preview, CannotTell> {
         let (shared, lane) = (&*self.shared, &**self.shared.lane(&of.external)?);
         shared.remember_offsets().await?;
@@ -123,7 +122,7 @@ impl Engine {
         let policy = shared.policy(lane, &class).await?;
         let read = worker::read_both(shared, lane, &class, &policy, std::slice::from_ref(&claim)).await;
         let sights = read.into_iter().next().expect("one ticket was asked for")?;
-        // Where the internal does not answer, that is told, and whether its pairs are lost is open.
+        // If the internal side does not answer, that is reported; whether its pairs are lost stays open.
         let lost = match claim.link.is_none() {
             true => shared.has_pairs_to_find(lane).await.unwrap_or_default(),
             false => None,
@@ -143,7 +142,7 @@ fn no_class(of: &TicketOf, none: &NoClass) -> CannotTell {
     })
 }
 
-/// What a worker would claim; there is no lease behind it.
+/// The claim that a worker would make, without a lease.
 fn everything(of: &TicketOf, class: Option<String>, link: Option<(i64, Link)>) -> Claim {
     Claim {
         lease: Lease { of: of.clone(), token: 0, until_ms: 0 },
@@ -160,7 +159,7 @@ fn everything(of: &TicketOf, class: Option<String>, link: Option<(i64, Link)>) -
 }
 
 impl Shared {
-    /// Why a pass would not come to a plan.
+    /// Why a pass would make no plan.
     pub(crate) async fn why_not(&self, lane: &Lane, claim: &Claim, sights: &Sights) -> Result<Option<NoPlan>, Failure> {
         let Some((_, link)) = &claim.link else {
             return Ok(self.why_not_taken_up(lane, claim, sights).await?.map(NoPlan::NotCarried));
@@ -188,7 +187,7 @@ impl Shared {
         })
     }
 
-    /// A pass reads what fits alone: here one more call tells whether there is such a ticket at all.
+    /// A pass reads only what fits: one more call tells whether the ticket exists at all.
     async fn why_not_read(&self, lane: &Lane, ticket: u64) -> Result<NotCarried, Failure> {
         let found = self.ticket_where(&lane.external, &format!("id = {ticket}")).await?;
         Ok(match found {

@@ -1,11 +1,10 @@
-//! Sides that an operator paused or resumed, by a verb beside `serve`: the log says when. A halt tells itself where it
-//! begins.
+//! Logs when an operator pauses or resumes a side by a verb beside `serve`. A halt is logged where it begins.
 
 use itop_bridge_store::{Instance, Result, Stop};
 
 use crate::Shared;
 
-/// Each side's name, and why it stands still.
+/// Each side's name, and its halt or pause, if any.
 pub(crate) type Stops = Vec<OfSide>;
 type OfSide = (String, Option<Stop>);
 

@@ -1,6 +1,6 @@
-//! What only the running `serve` knows of the sides, kept in the store for the verbs beside it: which is down or asks
-//! for fewer calls, what is suspended, when each was swept. Looked at every `watch_ms`,
-//! and at once where a side goes down or answers; written where it has changed.
+//! Facts about the sides that only the running `serve` knows, stored for the verbs beside it: which sides are down or
+//! throttled, what is suspended, when each was swept. Checked every `watch_ms`, and at once when a side goes down or
+//! answers; written only on changes.
 
 use std::sync::Arc;
 
@@ -11,17 +11,17 @@ use crate::side::breaker::Down;
 use crate::side::itop::Itop;
 use crate::{Cause, Shared, Trouble};
 
-/// The store's name for what `serve` tells of a side.
+/// The name of the store's cursor for a side's facts.
 const CURSOR: &str = "told";
 
-/// What `serve` tells of a side.
+/// A side's facts as `serve` knows them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
-    /// It has answered a call since that process began.
+    /// Whether the side has answered a call since that process began.
     pub answers: bool,
     pub down: Option<Since>,
     pub slowed: Option<Slowed>,
-    /// What waits there, and is no ticket's own fault.
+    /// The causes that keep tickets of it waiting and are no ticket's own fault.
     #[serde(default)]
     pub suspended: Vec<Suspended>,
     pub swept_ms: Option<i64>,
@@ -34,7 +34,7 @@ pub struct Since {
     pub reason: String,
 }
 
-/// It asks for fewer calls.
+/// The side asks for fewer calls.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slowed {
     pub since_ms: i64,
@@ -54,12 +54,12 @@ impl Told {
     }
 
     pub fn kept(store: &mut dyn Store, of: &Instance) -> Result<Option<Told>> {
-        // What another version wrote is told anew.
+        // A value written by another version is ignored: `serve` writes a new one.
         Ok(store.cursor(of, CURSOR)?.and_then(|text| serde_json::from_str(&text).ok()))
     }
 }
 
-/// Runs for ever. Where the store does not answer, it is written the next time.
+/// Runs forever. If the store does not answer, the next round writes.
 pub async fn run(shared: Arc<Shared>) {
     let mut told = Vec::new();
     loop {

@@ -1,5 +1,5 @@
-//! Sending fields of a ticket: together, and one by one where what failed may lie in one of them. A value that is not
-//! taken is a conflict of its own field; the others are written.
+//! Sends fields of a ticket: together, and one by one if the failure may lie in one of them. A refused value becomes a
+//! conflict of its own field; the others are written.
 
 use std::collections::BTreeMap;
 
@@ -17,19 +17,19 @@ use crate::pass::write::is_too_large;
 use crate::side::failure::{Failure, Kind};
 use crate::side::itop::Format;
 
-/// A field as it is sent.
+/// A field ready to be sent.
 #[derive(Clone)]
 pub(crate) struct Outgoing<'f> {
     pub field: &'f FieldWrite,
     words: Words,
-    /// Sent as plain text without knowing whether the inside holds HTML.
+    /// Set if the text is sent plain without knowing whether the internal attribute holds HTML.
     unsure: Option<Unsure>,
-    /// How much of it the attribute is known to take.
+    /// How much of the text the attribute is known to take.
     room: Room,
     pub fitted: Fitted,
     /// The files that it owes.
     pub enclosed: Vec<Enclosure>,
-    /// All that stands outside is said by it, however it is cut: it is not written again before that changes.
+    /// The value, however it is cut, stands for the whole external one: it is not sent again before that changes.
     pub is_whole: bool,
 }
 
@@ -47,9 +47,9 @@ impl Outgoing<'_> {
 pub(crate) type NotTaken<'f> = (Outgoing<'f>, Error);
 
 impl Pass<'_> {
-    /// Updates the counterpart with these fields, in one call where that is taken. Where it is not, and one of them
-    /// may be to blame, that one is left out, or each is sent by itself. What is written is recorded at once;
-    /// answers what was not. A failure that no single field explains ends it.
+    /// Updates the counterpart with these fields, in one call if possible. If that fails and one field may be to blame,
+    /// that field is left out, or each is sent by itself. Successful writes are recorded at once; returns the fields
+    /// that were not written. A failure that no single field explains ends the update.
     pub(crate) async fn update_apart<'f>(
         &mut self,
         mut fields: Vec<Outgoing<'f>>,
@@ -101,8 +101,8 @@ impl Pass<'_> {
         Ok(not_taken)
     }
 
-    /// Something before that iTop kept an update from it, over a word in one of the fields: each is sent alone, and
-    /// what is kept back again waits by itself.
+    /// Something in front of that iTop blocked an update, over a word in one of the fields: each is sent alone, and a
+    /// field that is blocked again waits by itself.
     async fn one_field_is_kept_back<'f>(
         &mut self,
         fields: Vec<Outgoing<'f>>,
@@ -144,7 +144,7 @@ impl Pass<'_> {
             self.say_how_it_fits(Side::Internal, code, &outgoing.fitted);
         }
         if self.link.owes_enclosures() {
-            // What was planned does not know of them.
+            // The plan does not know of these files.
             self.look_again(self.shared.now_ms());
         }
         let codes = fields.iter().map(Outgoing::code).collect::<Vec<_>>().join(", ");
@@ -152,7 +152,7 @@ impl Pass<'_> {
         self.save().await
     }
 
-    /// A field with as much of its words as there is room for.
+    /// A field with as much of its text as fits.
     pub(crate) fn fitted<'f>(
         &self,
         class: &str,
@@ -168,8 +168,8 @@ impl Pass<'_> {
         outgoing
     }
 
-    /// Texts that were sent plain, while nobody knew the target's format, and of which iTop made HTML: what followed
-    /// a `<` is lost, and line breaks are. Answers whether there were any, to be sent again as HTML.
+    /// Finds texts that were sent plain while the target's format was unknown, and that iTop took as HTML: everything
+    /// after a `<` is lost, and so are line breaks. Returns whether there were any, to be sent again as HTML.
     pub(crate) fn became_html(&self, fields: &mut [Outgoing<'_>], answered: &Object) -> bool {
         let mut any = false;
         for outgoing in fields {
@@ -193,15 +193,15 @@ impl Pass<'_> {
     fn fit(&self, outgoing: &mut Outgoing<'_>) {
         let code = &outgoing.field.code;
         outgoing.fitted = outgoing.words.fit(outgoing.room, &self.file_of_text(Side::External, code));
-        // iTop refuses an empty text, and a picture without a word may have left nothing.
+        // iTop refuses an empty text, and a lone picture that was left out leaves one.
         if outgoing.fitted.value.trim().is_empty() && code == "description" {
             NO_DESCRIPTION.clone_into(&mut outgoing.fitted.value);
         }
         outgoing.enclosed = self.enclosed_in(Side::External, code, &outgoing.words, &outgoing.fitted);
     }
 
-    /// Less of the fields, where what iTop said of them lets that help; what it shows of their attributes is learnt.
-    /// Answers whether it is worth sending again.
+    /// Shortens the fields if iTop's error shows that this can help, and learns the limits that it shows. Returns
+    /// whether to send again.
     pub(crate) async fn send_less(
         &mut self,
         class: &str,
@@ -227,15 +227,15 @@ impl Pass<'_> {
         Ok(is_less)
     }
 
-    /// The call is over, and what it may have done is seen by the next look.
+    /// The call is over: the next look shows its effect.
     pub(crate) fn look_at_what_it_did(&mut self, error: &Error) {
         if !error.had_no_effect() {
             self.look_again(self.shared.now_ms());
         }
     }
 
-    /// Keeps what was not taken: as conflicts of their fields, where their values are to blame. Where nothing says so
-    /// and no other field was written either, it is the ticket's own refusal.
+    /// Keeps refused values as conflicts of their fields. If the error blames no value and no other field was written
+    /// either, iTop refuses the ticket itself.
     pub(crate) fn keep_not_taken(
         &mut self,
         not_taken: Vec<NotTaken<'_>>,
@@ -244,7 +244,7 @@ impl Pass<'_> {
         let mut failure = None;
         for (outgoing, error) in not_taken {
             if error.had_no_effect() {
-                // Nothing was written over what a person had put there.
+                // A person's edit there was not overwritten.
                 self.link.edits_at_stake.retain(|edit| edit.code != outgoing.code());
             } else {
                 self.link.owe_no_enclosures(Side::External, outgoing.code());
@@ -259,7 +259,7 @@ impl Pass<'_> {
         failure
     }
 
-    /// The inside does not take this value of a field.
+    /// The internal iTop refuses this field's value.
     pub(crate) fn field_refused(&mut self, field: &FieldWrite, error: &Error) {
         let source = field.source.as_deref().unwrap_or_default();
         self.value_refused(RefusedField::new(
@@ -271,7 +271,7 @@ impl Pass<'_> {
         ));
     }
 
-    /// A value is not taken: it is not sent again before it changes on the other side, or its time has come.
+    /// A value was refused: it is not sent again before it changes on the other side, or its retry is due.
     pub(crate) fn value_refused(&mut self, refused: RefusedField) {
         let (on, code, words) = (refused.on, refused.code.clone(), refused.words.clone());
         let conflict = refused.conflict(&self.shared.itop(self.lane, on).name);
@@ -284,7 +284,7 @@ impl Pass<'_> {
     }
 }
 
-/// The attributes of a call, and how long their values are.
+/// The attributes of a call with the lengths of their values.
 pub(crate) struct Sizes(BTreeMap<String, usize>);
 
 impl Sizes {
@@ -297,7 +297,7 @@ impl Sizes {
     }
 }
 
-/// The room that is left for a value after this error, and what that shows of its attribute.
+/// The room left for a value after this error, and the limit that the error shows, if any.
 pub(crate) fn less_room(
     room: Room,
     (code, value): (&str, &str),
@@ -309,20 +309,20 @@ pub(crate) fn less_room(
     }
     let is_it = |bad: &&BadValue| match &bad.attribute {
         Some(attribute) if sent.0.contains_key(attribute) => attribute == code,
-        // A column of iTop's history: any value with such characters may be meant.
+        // The column belongs to iTop's history: any value with such characters may be meant.
         _ => bad.fault == ValueFault::Characters,
     };
     room.after(value, error.bad_values().iter().find(is_it)?.fault)
 }
 
-/// What iTop says of this attribute.
+/// iTop's message about this attribute.
 pub(crate) fn words_for<'e>(error: &'e Error, code: &str) -> &'e str {
     let values = error.bad_values();
     let named = values.iter().find(|value| value.attribute.as_deref() == Some(code));
     named.or(values.first()).map_or(&error.message, |value| &value.words)
 }
 
-/// A check of that iTop's own, or of its database's, says no and does not tell to which value.
+/// Whether a check of iTop or of its database refuses a value without naming it.
 pub(crate) fn blames_an_unnamed_value(error: &Error) -> bool {
     error.effect != (Effect::Unknown { answered: false })
         && error.bad_values().iter().any(|value| value.attribute.is_none())
@@ -333,7 +333,7 @@ pub(crate) fn names(error: &Error, code: &str) -> bool {
     error.bad_values().iter().any(|value| value.attribute.as_deref() == Some(code))
 }
 
-/// Whether it may lie in one of the values that were sent, so that the others may get through without it.
+/// Whether one of the values may be to blame, so that the others may pass without it.
 fn may_lie_in_one_field(error: &Error) -> bool {
     matches!(error.class, ErrorClass::BadValues(_) | ErrorClass::Refused | ErrorClass::TooLarge)
         && error.effect != (Effect::Unknown { answered: false })

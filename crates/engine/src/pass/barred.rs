@@ -1,7 +1,7 @@
-//! What something before an iTop (a proxy, a firewall) answers in its place, over a word in one request, while other
-//! calls pass. The part of the ticket concerned is tried again, by itself and with growing waits, and told as parked
-//! when that has lasted for an hour; all else of the ticket goes on. Nobody knows whether such a call was carried
-//! out: a write that must not be doubled settles first, as after any other end without an answer.
+//! Requests that something in front of an iTop (a proxy, a firewall) answers in its place because of their contents,
+//! while other calls pass. The part of the ticket concerned is retried by itself with growing waits, and reported as
+//! parked after an hour; the rest of the ticket goes on. Such a call may have been carried out: a write that must not
+//! be doubled settles first, as after any other end without an answer.
 
 use itop_bridge_core::Link;
 use itop_bridge_core::document::DocumentKind;
@@ -14,15 +14,15 @@ use crate::side::failure::{Failure, Kind};
 use crate::side::itop::Itop;
 use crate::side::throttle::asked_to_wait_ms;
 
-/// Stands in place of a text that is kept from that iTop, until it arrives.
+/// Replaces a text that is kept from that iTop, until the text arrives.
 pub(crate) const KEPT_BACK: &str = "(this text could not be delivered yet; it stands in the other ticket)";
 
-/// Stands in place of a text that the iTop refuses, until it takes it or is told another.
+/// Replaces a text that the iTop refuses, until it accepts that text or gets another.
 pub(crate) const NOT_TAKEN: &str = "(this text was not taken here; it stands in the other ticket)";
 
 impl Pass<'_> {
-    /// What an unanswered write failed for. Where a page came in place of iTop's answer, the lightest call tells
-    /// whether that is about this write alone.
+    /// Classifies an unanswered write. If a page came in place of iTop's answer, the lightest call tells whether that
+    /// concerns this write alone.
     pub(crate) async fn failed_write(&mut self, itop: &Itop, error: &Error) -> Result<Failure, Failure> {
         let Some(status) = error.page_status() else { return Ok(Failure::of(itop, error)) };
         let client = itop.client.clone();
@@ -36,8 +36,8 @@ impl Pass<'_> {
         })
     }
 
-    /// The failure of a write that was answered 429, where the lightest call passes in the same moment: it is about
-    /// this write, and holds up no other.
+    /// The failure of a write that was answered 429 while the lightest call passes at the same moment: it concerns this
+    /// write alone and holds back no other.
     pub(crate) async fn throttled_alone(&mut self, itop: &Itop, error: &Error) -> Result<Option<Failure>, Failure> {
         let ErrorClass::Throttled { retry_after } = &error.class else { return Ok(None) };
         let Some(status) = error.http_status else { return Ok(None) };
@@ -52,8 +52,8 @@ impl Pass<'_> {
         Ok(Some(Failure::at(itop, kind, error.to_string())))
     }
 
-    /// Where the failure is of such a part, it waits by itself and is no failure of the pass; any other is
-    /// answered again. `of` tells one content of the part from another.
+    /// Keeps this part back if the failure concerns it alone: then the part waits, and the pass has not failed. Any
+    /// other failure is returned. `of` tells one content of the part from another.
     pub(crate) async fn hold(&mut self, part: Part, of: &str, failure: Failure) -> Result<(), Failure> {
         let Kind::Barred { status, to, not_before_ms: asked_ms } = failure.kind else { return Err(failure) };
         let now_ms = self.shared.now_ms();
@@ -80,7 +80,7 @@ impl Pass<'_> {
         self.save().await
     }
 
-    /// A hint or an operator asked for the ticket: what is parked is tried now, unless that was a moment ago.
+    /// A hint or an operator asked for the ticket: parked parts are tried now, unless they were tried a moment ago.
     pub(crate) fn try_what_is_parked(&mut self) {
         if self.claim.parked {
             return;
@@ -91,7 +91,7 @@ impl Pass<'_> {
         }
     }
 
-    /// The part was answered.
+    /// The part got through: it is kept back no longer.
     pub(crate) async fn release(&mut self, part: &Part) -> Result<(), Failure> {
         if self.link.held(part).is_none() {
             return Ok(());
@@ -100,17 +100,17 @@ impl Pass<'_> {
         self.save().await
     }
 
-    /// When what is held up is tried again, beside what the queue is to keep otherwise.
+    /// Adds the next try of the kept-back parts to the queue's next step.
     pub(crate) fn with_what_is_held(&self, next: Next) -> Next {
         if self.link.halt.is_some() {
-            // Nothing is written to the pair: what is held is tried when it goes on.
+            // Nothing is written to a halted pair: kept-back parts are tried once it resumes.
             return next;
         }
         let now_ms = self.shared.now_ms();
         let due = self.link.held.iter().map(|held| {
             let next_ms = match held.not_before_ms > now_ms {
                 true => held.not_before_ms,
-                // It was not tried, as what was sent before may still land: when that is looked at, the plan says.
+                // Not tried, as an earlier call may still take effect: the plan says when to look.
                 false => now_ms + self.shared.timing.kept_back_max_ms,
             };
             let parked_ms = held.since_ms + self.shared.timing.park_after_ms;
@@ -124,7 +124,7 @@ impl Pass<'_> {
         match next {
             Next::Retry { due_ms, error, parked, look } => Next::Retry {
                 due_ms: due_ms.min(held_due_ms),
-                // Of what is kept back the link tells; but no ticket is parked without its reason.
+                // The link has the kept-back parts; but the queue parks no ticket without its reason.
                 error: if is_parked && !parked { format!("{texts}; {error}") } else { error },
                 parked: parked || is_parked,
                 look,
@@ -141,10 +141,10 @@ impl Pass<'_> {
         }
     }
 
-    /// All else that the claim had to look at was seen: a hint that was taken in is not heard again at each try.
+    /// The claim's other looks are done: a hint that was handled does not count again at each try.
     fn look_at_what_is_held(&self) -> Look {
         let Look { created, backfilled, .. } = self.claim.look;
-        // The files that are held are not looked at more often than they are tried.
+        // Kept-back files are not rechecked more often than they are tried.
         let (second_looks, internal_second_looks) = (u32::MAX, u32::MAX);
         let all = Look::everything();
         let mut look = Look { unwritten: true, created, backfilled, second_looks, internal_second_looks, ..all };
@@ -157,12 +157,12 @@ impl Pass<'_> {
     }
 }
 
-/// What is kept back, by whom, and with which answer.
+/// Which part is kept back, by whom, and with which answer.
 pub fn told(link: &Link, held: &Held, instance: &str) -> String {
     format!("{}: {} by what stands before {instance}", name_of(link, &held.part), held.status)
 }
 
-/// A part of a ticket as people call it.
+/// A part of a ticket in people's words.
 pub fn name_of(link: &Link, part: &Part) -> String {
     match part {
         Part::Creation => "the ticket's creation".to_owned(),

@@ -1,5 +1,5 @@
-//! Making the internal counterpart, once: the intent is stored before the call, and a call whose end
-//! is not known is looked for by its mark before anything is created again.
+//! Creates the internal counterpart, once. The intent is stored before the call; if a call's end is not known, its
+//! ticket is looked for by the mark before anything is created again.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ use crate::side::failure::{Failure, Kind};
 use crate::side::read::{self, Wanted};
 
 impl Shared {
-    /// An internal ticket id that is no higher than the highest: asked once, then kept up by what is read.
+    /// The highest known internal ticket id: asked once, then raised by each read.
     async fn highest_internal(&self) -> Result<u64, Failure> {
         if self.internal.highest_ticket() == 0 {
             let answer = self.internal.find_highest_ticket().await;
@@ -34,7 +34,7 @@ impl Shared {
 }
 
 impl Pass<'_> {
-    /// Creates the counterpart. `None`: it is not known whether that worked, or it did not.
+    /// Creates the counterpart. `None`: it was not created, or that is not known.
     pub(crate) async fn create(
         &mut self,
         class: &str,
@@ -55,7 +55,7 @@ impl Pass<'_> {
                 }
                 Err(error) => error,
             };
-            // The answer asks for attributes that were not sent, and iTop refuses those too.
+            // The answer asks for attributes that were not sent, and iTop refuses unknown ones there too.
             let asked = self.shared.internal.present(class, &self.counterpart_attributes());
             let codes: Vec<&str> = draft.iter().map(Outgoing::code).chain(asked.iter().map(String::as_str)).collect();
             if self.shared.internal.learn_missing(class, &error, &codes) {
@@ -64,7 +64,7 @@ impl Pass<'_> {
             if self.send_less(class, &mut draft, &error).await?
                 || self.leave_out(class, &mut draft, &mut creation, &error)
             {
-                // It may have been carried out all the same.
+                // The create may have been carried out all the same.
                 match self.found_after(&error).await? {
                     Some(ticket) => return Ok(Some(ticket)),
                     None => continue,
@@ -83,7 +83,7 @@ impl Pass<'_> {
     /// The fields as they are sent.
     async fn draft<'f>(&mut self, class: &str, fields: &'f [FieldWrite]) -> Result<Vec<Outgoing<'f>>, Failure> {
         let mut draft = Vec::new();
-        // It was kept from that iTop over a word in it: the ticket is made without its texts, which follow one by one.
+        // The creation was blocked over a word in it: the ticket is made without its texts, which follow one by one.
         let is_kept_back = self.link.held(&Part::Creation).is_some();
         for field in fields {
             if is_kept_back && is_text(field) {
@@ -105,7 +105,7 @@ impl Pass<'_> {
         Ok(draft)
     }
 
-    /// The words in place of a text that is kept from that iTop, where it must have some.
+    /// The placeholder for a text that is kept back, if the attribute is mandatory.
     fn kept_back<'f>(&self, class: &str, field: &'f FieldWrite) -> Option<Outgoing<'f>> {
         let words = match field.code.as_str() {
             "title" => text::title(&self.policy.title, &self.link.external.reference, KEPT_BACK),
@@ -115,7 +115,7 @@ impl Pass<'_> {
         Some(self.fitted(class, field, Crossed::as_it_is(&field.code, &words), false))
     }
 
-    /// One create, and the ticket that it made.
+    /// Sends one create, and returns the ticket that it made.
     async fn try_to_create(
         &mut self,
         class: &str,
@@ -149,7 +149,7 @@ impl Pass<'_> {
         }
     }
 
-    /// What the error names of the fields that come from outside is left out. Answers whether it named any.
+    /// Leaves out the external ticket's fields that the error names. Returns whether it named any.
     fn leave_out(
         &mut self,
         class: &str,
@@ -168,7 +168,8 @@ impl Pass<'_> {
         !codes.is_empty()
     }
 
-    /// A field from outside that must be there stands as a placeholder, and another with the side's default.
+    /// Replaces an external field: by a placeholder if it is mandatory, else by the side's default; without one, drops
+    /// it.
     fn without(&self, class: &str, draft: &mut Vec<Outgoing<'_>>, creation: &mut Creation, code: &str) {
         let reference = &self.link.external.reference;
         let placeholder = match code {
@@ -187,8 +188,8 @@ impl Pass<'_> {
         });
     }
 
-    /// iTop says no, and not to what: one field from outside after the other is left out, then all of them. Those that
-    /// are left out without being to blame are written by the next round.
+    /// iTop refuses without naming a value: leaves out the external ticket's fields one at a time, then all of them.
+    /// The next round writes fields that were left out without being to blame.
     async fn create_without_one(
         &mut self,
         class: &str,
@@ -225,8 +226,8 @@ impl Pass<'_> {
         self.create_failed(&refused).await
     }
 
-    /// An operator wanted another internal ticket in place of one that was gone. Where its iTop was restored since,
-    /// it may be there again: then there would be two. Both sides are read once more under the link as it was.
+    /// An operator wanted a new internal ticket in place of a lost one. If its iTop was restored since, the old one may
+    /// be there again, and a create would leave two. So it is read once more under the link as it was.
     async fn stands_again(&mut self) -> Result<(), Failure> {
         let Some(before) = self.link.before_anew.clone() else { return Ok(()) };
         let Some(key) = before.internal.clone() else { return Ok(()) };
@@ -249,13 +250,13 @@ impl Pass<'_> {
         Err(Failure::at(internal, Kind::Stale, text))
     }
 
-    /// The intent; until when it may land is each call's to say.
+    /// The intent; each call sets until when it may take effect.
     async fn creation_of(&self, draft: &[Outgoing<'_>], external: &Ticket) -> Result<Creation, Failure> {
         let fields = draft.iter().filter(|part| part.is_whole).map(|part| part.field);
         let sources = fields.filter_map(|field| Some((field.code.clone(), field.source.clone()?)));
         let earlier = self.link.creation.as_ref();
         let tries = earlier.map_or(1, |earlier| earlier.tries + 1);
-        // What an earlier try made is still looked for.
+        // The ticket of an earlier try is still looked for.
         let (highest_before, since_ms) = match earlier {
             Some(earlier) => (earlier.highest_before, earlier.since_ms),
             None => (self.shared.highest_internal().await?, self.shared.now_ms()),
@@ -303,7 +304,7 @@ impl Pass<'_> {
     }
 
     async fn created(&mut self, object: &Object, sent_ms: i64) -> Result<Ticket, Failure> {
-        // An earlier create may have landed after all: of two the lower is the counterpart.
+        // An earlier create may have taken effect after all: of two tickets the lower is the counterpart.
         if let Some(creation) = self.link.creation.clone()
             && creation.tries > 1
             && let Some(first) = self.find_marked(&creation).await?.into_iter().next()
@@ -312,7 +313,7 @@ impl Pass<'_> {
             return self.adopt(first).await;
         }
         let mut ticket = self.ticket_of(object, sent_ms).await?;
-        // An id that is given out again has the files that landed for the ticket which had it before.
+        // A reused id has the files that arrived late for the ticket which had it before.
         ticket.files = self.link.anew_from_ms.is_none().then(Vec::new);
         let (inside, outside) = (&self.shared.internal.name, &self.lane.name);
         let of = format!("{outside}:{}", self.link.external.reference);
@@ -320,7 +321,7 @@ impl Pass<'_> {
         self.adopt(ticket).await
     }
 
-    /// The internal ticket is the counterpart: the ancestor is what was sent and what stands.
+    /// Makes the internal ticket the counterpart: the ancestor is what was sent and what iTop answered.
     async fn adopt(&mut self, ticket: Ticket) -> Result<Ticket, Failure> {
         self.shared.internal.met_ticket(ticket.id);
         self.link.internal = Some(ticket.key());
@@ -334,7 +335,7 @@ impl Pass<'_> {
                 self.link.field_agreed(code, source, target);
             }
         }
-        // What stands there of a field that was not sent is the bridge's own: an edit of it is a person's.
+        // The value of a field that was not sent counts as the bridge's own: a later edit of it is a person's.
         for code in &self.policy.fields {
             if let Some(target) = ticket.attributes.get(code) {
                 let agreed = &mut self.link.ancestor.internal.fields;
@@ -344,16 +345,16 @@ impl Pass<'_> {
         if let Some(lifecycle) = &self.policy.external_lifecycle {
             self.link.ancestor.external.status.clone_from(&lifecycle.initial);
         }
-        // A ticket that is found after a lost answer may have been moved by then: that is a person's move.
+        // A ticket found after a lost answer may have been moved by then: that is a person's move.
         let born = self.policy.internal_lifecycle.as_ref().map_or(&ticket.status, |lifecycle| &lifecycle.initial);
         self.link.ancestor.internal.status.clone_from(born);
-        // After a second create both may land: until that has settled, others are looked for.
+        // After a second create both may take effect: others are looked for until that has settled.
         self.link.creation = creation.filter(|creation| creation.tries > 1);
         self.save().await?;
         Ok(ticket)
     }
 
-    /// Reports other tickets that carry this pair's mark, once nothing sent for it can land any more.
+    /// Reports other tickets with this pair's mark, once nothing sent for it can take effect any more.
     pub(crate) async fn report_twins(&mut self, creation: &Creation) -> Result<(), Failure> {
         if self.shared.now_ms() < creation.until_ms {
             return Ok(());
@@ -391,7 +392,7 @@ impl Pass<'_> {
         })
     }
 
-    /// Where iTop's own answer came, the call is over: what it made, if anything, is there now.
+    /// Ends a failed create. If iTop itself answered, the call is over: a ticket that it made is there now.
     async fn create_failed(&mut self, error: &itop_client::Error) -> Result<Option<Ticket>, Failure> {
         if error.effect == (Effect::Unknown { answered: false }) {
             return Err(Failure::of(&self.shared.internal, error));
@@ -404,7 +405,7 @@ impl Pass<'_> {
         Err(Failure::of(&self.shared.internal, error))
     }
 
-    /// What a create made that iTop answered with an error: the call is over, so it is there now.
+    /// Finds the ticket of a create that iTop answered with an error: the call is over, so it is there now.
     async fn found_after(&mut self, error: &itop_client::Error) -> Result<Option<Ticket>, Failure> {
         match self.link.creation.clone() {
             Some(creation) if error.effect == (Effect::Unknown { answered: true }) => {
@@ -417,7 +418,7 @@ impl Pass<'_> {
     async fn forget_creation(&mut self) -> Result<(), Failure> {
         self.link.creation = None;
         if self.link.anew_from_ms.is_some() {
-            // What an earlier counterpart left outside is known here alone.
+            // Only this link knows which files an earlier counterpart left on the external ticket.
             return self.save().await;
         }
         let lease = self.claim.lease.clone();
@@ -438,8 +439,8 @@ impl Pass<'_> {
         }
     }
 
-    /// The internal tickets that carry this pair's mark in their log's first entry and are nobody's
-    /// counterpart, the lowest first.
+    /// The internal tickets with this pair's mark in their log's first entry that are no pair's counterpart, the lowest
+    /// first.
     async fn find_marked(&mut self, creation: &Creation) -> Result<Vec<Ticket>, Failure> {
         let mark = self.mark();
         let class = self.policy.internal_class.clone();
@@ -464,7 +465,7 @@ impl Pass<'_> {
             let id = object.id;
             let other = self.shared.store.call(move |store| store.link_of_internal(id)).await?;
             let ticket = self.ticket_of(object, asked_ms).await?;
-            // Of a restored iTop an id says nothing: another pair may have had it, for another ticket.
+            // After a restore an id proves nothing: another pair may have had it, for another ticket.
             if !other.is_some_and(|other| is_still_of(&self.policy, &other.link, &ticket)) {
                 tickets.push(ticket);
             }
@@ -473,7 +474,7 @@ impl Pass<'_> {
     }
 }
 
-/// What a person wrote: no code of an enumeration, no number and no date.
+/// Whether a person wrote it: no code of an enumeration, no number and no date.
 fn is_text(field: &FieldWrite) -> bool {
     match &field.value {
         Value::Html(_) => true,
@@ -481,19 +482,19 @@ fn is_text(field: &FieldWrite) -> bool {
     }
 }
 
-/// Whether the plain text stands as HTML that does not say the same: a create that was not answered could not tell
-/// what became of it. Then it is written once more.
+/// Whether the plain text became HTML with other words. An unanswered create could not tell; the text is then written
+/// once more.
 fn lost_words(code: &str, source: &str, target: &str) -> bool {
     let became_html = !text::could_be_html(source) && text::could_be_html(target);
     became_html && !matches!(code, "title" | "description") && !text::same_words_in_any_form(source, target)
 }
 
-/// A server's time, in whatever zone, that is no later than this moment.
+/// A server time that, in whatever zone, is no later than this moment.
 fn anywhere_after(ms: i64) -> String {
     let moment = Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH);
     let local = TimeZone::UTC.to_datetime(moment);
     local.checked_sub(FARTHEST_WEST).unwrap_or(local).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// Twelve hours, and one for a clock that is behind.
+/// Twelve hours, plus one for a slow clock.
 const FARTHEST_WEST: SignedDuration = SignedDuration::from_hours(13);

@@ -1,11 +1,12 @@
-//! How a text of one iTop is written into the other: in the format that the target holds, with its pictures, and
-//! without what must not be told there (`words`). Every text that leaves a side comes through here, but for titles,
-//! which the core cuts.
+//! Renders a text of one iTop for the other: in the target's format, with its pictures, and without references that
+//! must not leave their iTop (`words`). Every text that leaves a side passes through here, except titles, which the
+//! core cuts.
 //!
-//! Whether an attribute is plain text or HTML differs between iTop's versions and models, and REST does not say it.
-//! A value that does not begin and end with a tag is plain text, and so is one that iTop's sanitiser would not have left
-//! so: with a tag that it does not keep, or a bare `<` or `&`. Any other is HTML where it is made of an editor's blocks, or
-//! where most of the newest values are HTML. What iTop made of a text of the bridge's own is certain, and kept.
+//! Whether an attribute is plain text or HTML differs between iTop's versions and models, and REST does not say. A
+//! value that does not begin and end with a tag is plain text, and so is one that iTop's sanitiser would not have left
+//! so: with a tag that it removes, or a bare `<` or `&`. Any other value is HTML if it consists of an editor's blocks,
+//! or if most of the newest values are HTML. How iTop answered a text of the bridge's own settles the question, and is
+//! remembered.
 
 use base64::Engine as _;
 use itop_bridge_core::text::could_be_html;
@@ -27,21 +28,21 @@ pub(crate) struct Target<'t> {
     pub on: Side,
     pub class: &'t str,
     pub code: &'t str,
-    /// What stands there, if anything does.
+    /// The present value, if any.
     pub holds: Option<&'t str>,
 }
 
-/// A text on its way, in the format that the target holds.
+/// A crossing text, in the target's format.
 pub(crate) struct Crossed {
     pub code: String,
     pub words: Words,
-    /// Sent as plain text without knowing whether the target holds HTML.
+    /// Set if the text is sent plain without knowing whether the target holds HTML.
     pub unsure: Option<Unsure>,
 }
 
 #[derive(Clone)]
 pub(crate) struct Unsure {
-    /// The source's markup, where it had some.
+    /// The source's markup, if it had any.
     pub markup: Option<Words>,
 }
 
@@ -52,8 +53,7 @@ impl Crossed {
 }
 
 impl Pass<'_> {
-    /// The text in the form that the target holds. A picture that does not come, and is not given up yet, is a
-    /// failure.
+    /// Renders the text in the target's format. A picture that does not come, and is not given up yet, is a failure.
     pub(crate) async fn crossed(&mut self, value: &str, target: Target<'_>) -> Result<Crossed, Failure> {
         let Target { on, code, .. } = target;
         let from = on.other();
@@ -77,27 +77,26 @@ impl Pass<'_> {
                 (markup.unwrap_or_else(as_html), None)
             }
             Some(Format::Plain) => (text, None),
-            // Not known yet: sent plain, and iTop's answer tells.
+            // Not known yet: the text is sent plain, and iTop's answer shows the format.
             None => (text, Some(Unsure { markup })),
         };
         Ok(Crossed { code: code.to_owned(), words, unsure })
     }
 
-    /// The HTML with its inline images, fetched by id and secret from the configured address of the side that it
-    /// comes from.
+    /// The HTML with its inline images, fetched by id and secret from the configured address of their side.
     async fn with_pictures(&mut self, from: Side, html: &str) -> Result<Words, Failure> {
         let itop = self.shared.itop(self.lane, from);
         let max_bytes = self.lane.settings.sync.max_attachment_bytes;
         let (mut pictures, mut unread) = (Vec::new(), Vec::new());
         for image in html::inline_images(html) {
-            // Of the memory that this pass may hold already: it never waits for more.
+            // Uses the memory that this pass may already hold: a pass never waits for more.
             let client = self.with_file_memory(itop).await?;
             let answer = self.reading(client.inline_image(image.id, &image.secret, max_bytes)).await?;
             match answer {
                 Ok(loaded) => {
                     itop.could_read(Loaded::InlineImage, image.id);
                     let file = self.file_of_picture(from, image.id, loaded.mime);
-                    // No text has room for a larger one: it crosses as a file.
+                    // No text has room for a larger picture: it crosses as a file.
                     let may_fit = loaded.bytes.len() < Room::default().bytes;
                     let data = may_fit.then(|| Embedded {
                         mimetype: loaded.mime.to_owned(),
@@ -120,20 +119,20 @@ impl Pass<'_> {
         Words::Html { html, pictures, way }
     }
 
-    /// What is sent in place of a text that was sent plain, once it shows that the target holds HTML.
+    /// The second version of a text sent plain, once the target proves to hold HTML.
     pub(crate) fn words_as_html(&self, from: Side, plain: &Words, unsure: &Unsure) -> Words {
         let escaped = || self.html_words(from, html::text_to_html(&plain.readable()), Vec::new());
         unsure.markup.clone().unwrap_or_else(escaped)
     }
 
-    /// A text's way from this side to the other.
+    /// A text's route from this side to the other.
     fn way(&self, from: Side) -> Way {
         let console = |side| self.shared.itop(self.lane, side).console();
         let ticket = self.link.key(from).unwrap_or(&self.link.external).clone();
         Way { from: console(from), to: console(from.other()), ticket }
     }
 
-    /// The address by which an iTop prints its own pictures may be another than the configured one.
+    /// An iTop may print its own pictures with another address than the configured one: learns it.
     fn see_what_it_calls_itself(&self, side: Side, html: &str) {
         let other = self.shared.itop(self.lane, side.other()).console();
         for root in html::roots_of_pictures(html) {
@@ -141,19 +140,19 @@ impl Pass<'_> {
         }
     }
 
-    /// A log entry of this side, for a file on the other.
+    /// Renders a log entry of this side for a file on the other.
     pub(crate) fn told_log_entry(&self, from: Side, html: &str) -> String {
         self.see_what_it_calls_itself(from, html);
         let way = self.way(from);
         way.journey().words_of(&html::log_text(&told_in_html(html, &way.journey())))
     }
 
-    /// A value of this side in whatever format, for a file on the other.
+    /// Renders a value of this side, in either format, for a file on the other.
     pub(crate) fn told_in_a_file(&self, from: Side, value: &str) -> String {
         if could_be_html(value) { self.told_log_entry(from, value) } else { self.way(from).journey().words_of(value) }
     }
 
-    /// The same for what must not wait for a picture: words stand in the place of one that does not come.
+    /// Like `crossed`, for a write that must not wait for pictures: words replace one that does not come.
     pub(crate) async fn crossed_at_once(&mut self, value: &str, target: Target<'_>) -> Result<Crossed, Failure> {
         match self.crossed(value, target).await {
             Err(failure) if matches!(failure.kind, Kind::Unreadable { .. }) => {
@@ -180,14 +179,14 @@ impl Pass<'_> {
             return Ok(known);
         }
         if is_of_an_editor(value) {
-            // Where the others are plain texts, they are of before an upgrade.
+            // If the other values are plain, they are from before an upgrade.
             return Ok(Format::Html);
         }
         let others = self.others(itop, &class, code).await?;
         Ok(if others.are_mostly_plain() { Format::Plain } else { Format::Html })
     }
 
-    /// `None` where nothing shows that it is HTML: only iTop's answer to a text of ours tells that it is not.
+    /// `None` if nothing shows HTML: only iTop's answer to a text of the bridge proves that it is not.
     async fn target_format(&mut self, target: Target<'_>) -> Result<Option<Format>, Failure> {
         let Target { on, class, code, holds } = target;
         if Policy::is_html(code) {
@@ -205,8 +204,8 @@ impl Pass<'_> {
         Ok(is_html.then_some(Format::Html))
     }
 
-    /// What other tickets of the class hold there, the newest first (iTop's own order of tickets). In an iTop that was
-    /// upgraded, plain texts of former years stand in an attribute that is HTML now.
+    /// Counts the formats of this attribute in other tickets of the class, the newest first (iTop's own order). In an
+    /// upgraded iTop, plain texts of former years stand in an attribute that is HTML now.
     async fn others(&self, itop: &Itop, class: &str, code: &str) -> Result<Others, Failure> {
         let own = self.link.key(itop.side()).map_or(0, |key| key.id);
         let query = Query::oql(format!("SELECT {class} WHERE {code} != '' AND id != {own}")).limit(EXAMPLES);
@@ -221,7 +220,7 @@ impl Pass<'_> {
             }
             Err(error) => {
                 let failure = Failure::of(itop, &error);
-                // That iTop may refuse to say, as of an attribute that the class does not have.
+                // iTop may refuse the question, such as for an attribute that the class lacks.
                 if failure.ends_the_pass() {
                     return Err(failure);
                 }
@@ -234,7 +233,7 @@ impl Pass<'_> {
     }
 }
 
-/// So many of the newest values tell whether an attribute is HTML.
+/// This many of the newest values tell whether an attribute is HTML.
 const EXAMPLES: u32 = 5;
 
 #[derive(Default)]
@@ -249,7 +248,7 @@ impl Others {
     }
 }
 
-/// What iTop's editor writes is made of blocks. Nobody types that into a field of plain text.
+/// iTop's editor writes blocks. Nobody types those into a plain text field.
 fn is_of_an_editor(value: &str) -> bool {
     const BLOCKS: [&str; 15] =
         ["p", "div", "ul", "ol", "table", "figure", "pre", "blockquote", "hr", "h1", "h2", "h3", "h4", "h5", "h6"];
@@ -258,7 +257,7 @@ fn is_of_an_editor(value: &str) -> bool {
     looks_like_html(value) && BLOCKS.contains(&tag[..end].to_ascii_lowercase().as_str())
 }
 
-/// As iTop answers HTML. A plain text may look like it too.
+/// Looks as iTop answers HTML. A plain text may look so too.
 fn looks_like_html(value: &str) -> bool {
     could_be_html(value) && value.trim_end().ends_with('>')
 }

@@ -1,4 +1,4 @@
-//! Writing the report and the notice: one file each, rewritten in place.
+//! Writes the report and the notice: one file each, rewritten in place.
 
 use itop_bridge_core::document::{Document, DocumentKind, Line};
 use itop_bridge_core::link::CopyState;
@@ -9,19 +9,19 @@ use crate::pass::files::text_contents;
 use crate::pass::logs::MAX_TEXT_BYTES;
 use crate::side::failure::{Failure, Kind};
 
-/// How a report begins.
+/// The first words of a report.
 const REPORT_OF: &str = "The status of ";
 
 const REOPENED: &str = "re-opened: ";
 
-/// How a report ends, before the time of it.
+/// The line that ends a report, before its time.
 const NOT_KEPT: &str = "This file is no longer kept up to date";
 
-/// In place of the oldest lines.
+/// Replaces the oldest lines.
 const TOO_LONG: &str = "(What was before is left out: the file would be too large.)\n";
 
 impl Pass<'_> {
-    /// Makes the document, or brings it up to date in place.
+    /// Creates the document, or rewrites it in place.
     pub(crate) async fn write_document(
         &mut self,
         kind: DocumentKind,
@@ -70,7 +70,7 @@ impl Pass<'_> {
                 if error.had_no_effect() {
                     self.link.keep_document(document);
                 } else {
-                    // This call is over; an earlier one may land later than that.
+                    // This call is over; an earlier one may still take effect later.
                     let earlier = document.again_at_ms;
                     change(&mut self.link, kind, |document| document.again_at_ms = document.again_at_ms.max(earlier));
                 }
@@ -80,7 +80,7 @@ impl Pass<'_> {
         }
     }
 
-    /// A person deleted it: that is no failure. Whether there is something new to say, the next plan tells.
+    /// A deletion by a person is no failure. The next plan tells whether there is something new to report.
     async fn document_is_gone(&mut self, mut document: Document) -> Result<(), Failure> {
         document.removed_by_person();
         self.did(format!("the {} was deleted by a person", key(document.kind)));
@@ -89,7 +89,7 @@ impl Pass<'_> {
         self.save().await
     }
 
-    /// An earlier rewrite without an answer may still land over this one.
+    /// An earlier rewrite without an answer may still take effect over this one.
     fn still_to_settle(&self, before: &Document) -> Option<i64> {
         before.again_at_ms.filter(|at| *at > self.shared.now_ms())
     }
@@ -131,7 +131,7 @@ impl Pass<'_> {
         words
     }
 
-    /// The state and its time, and below it, set in, what the agent wrote.
+    /// The state and its time, with the agent's texts indented below.
     fn line(&self, side: Side, line: &Line) -> String {
         if let Some(words) = &line.words {
             return words.clone();
@@ -152,7 +152,7 @@ impl Pass<'_> {
     }
 }
 
-/// A text as lines that none can take for a state's: set in, and without what moves a cursor.
+/// Indents a text so that no line can pass for a state's, and removes characters that move a cursor.
 fn set_in(text: &str) -> String {
     let is_end = |c: char| matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}');
     let lines = text.split(is_end).map(|line| line.replace('\t', " ").replace(char::is_control, ""));
@@ -160,7 +160,7 @@ fn set_in(text: &str) -> String {
     lines.map(|line| format!("  {}\n", line.trim_end())).collect()
 }
 
-/// What a document that stands says: all of it is kept, word for word, as its newest line's.
+/// Reads an existing document: its whole body is kept, word for word, as the words of its newest line.
 pub(crate) fn read_back(text: &str) -> Option<Line> {
     let (_, words) = text.split_once("\n\n")?;
     let kept = Some(words.to_owned());
@@ -176,12 +176,12 @@ pub(crate) fn read_back(text: &str) -> Option<Line> {
     is_state.then(|| Line { reopened, words: kept, ..Line::of(state) })
 }
 
-/// The internal ticket's reference, as a report tells it.
+/// The internal ticket's reference in a report.
 pub(crate) fn reference_in_report(text: &str) -> Option<&str> {
     text.strip_prefix(REPORT_OF)?.split_whitespace().next()
 }
 
-/// One a pair: the mark's kind says all.
+/// There is one per pair, so the kind alone identifies it.
 fn key(kind: DocumentKind) -> String {
     match kind {
         DocumentKind::Report => "report".to_owned(),

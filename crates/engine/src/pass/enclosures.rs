@@ -1,4 +1,4 @@
-//! The files that carry what a field has no room for: a picture, or a whole text.
+//! The files for content that does not fit into its field: a picture, or a whole text.
 
 use itop_bridge_core::caselog::{BatchContent, BatchFile};
 use itop_bridge_core::link::{CopyState, Enclosed, Enclosure};
@@ -11,7 +11,7 @@ use crate::pass::write::is_too_large;
 use crate::side::failure::{Failure, Kind};
 
 impl Pass<'_> {
-    /// The name of the file that has all of a text.
+    /// The name of the file with a whole text.
     pub(crate) fn file_of_text(&self, from: Side, code: &str) -> String {
         format!("{} {code}.txt", self.reference(from))
     }
@@ -25,8 +25,8 @@ impl Pass<'_> {
         self.link.key(side).map_or("", |key| &key.reference)
     }
 
-    /// The files that belong to a text as it fits. A whole text that stands as a file is kept up to date there, also
-    /// when it fits again: nobody is to read an old one.
+    /// The files that belong to a fitted text. A file with the whole text, once made, is kept up to date even when the
+    /// text fits again: nobody is to read an old version.
     pub(crate) fn enclosed_in(&self, from: Side, code: &str, words: &Words, fitted: &Fitted) -> Vec<Enclosure> {
         let pictures = fitted.left_out.iter();
         let mut files: Vec<Enclosure> =
@@ -40,7 +40,7 @@ impl Pass<'_> {
         files
     }
 
-    /// Says what had to be done to a text so that the other side takes it, once it was taken.
+    /// Reports how a text was made to fit the other side, once that side has accepted it.
     pub(crate) fn say_how_it_fits(&mut self, on: Side, code: &str, fitted: &Fitted) {
         let side = self.shared.itop(self.lane, on).name.clone();
         let pictures = fitted.left_out.len();
@@ -58,7 +58,7 @@ impl Pass<'_> {
         }
     }
 
-    /// Makes the file, or brings it up to date in place.
+    /// Creates the file, or rewrites it in place.
     #[allow(clippy::too_many_arguments, reason = "a step of a plan and the two tickets")]
     pub(crate) async fn send_enclosure(
         &mut self,
@@ -124,7 +124,7 @@ impl Pass<'_> {
         if before.kind() == FileKind::Image {
             self.files.images.insert((before.from, before.key()), id);
         }
-        // An earlier rewrite without an answer may still land over this one.
+        // An earlier rewrite without an answer may still take effect over this one.
         let again_at_ms = before.again_at_ms.filter(|at| *at > self.shared.now_ms());
         let file = self.file_to(before.from.other(), &before.name);
         let mut written = Enclosure { again_at_ms, ..before };
@@ -143,7 +143,7 @@ impl Pass<'_> {
         let itop = self.shared.itop(self.lane, before.from.other());
         let failure = Failure::of(itop, error);
         if failure.kind == Kind::Gone && copy.is_some() {
-            // A person deleted it: that is no failure.
+            // A deletion by a person is no failure.
             self.did(format!("the file {:?} was deleted by a person", before.name));
             change(&mut self.link, &before, Enclosure::removed_by_person);
             self.look_again(self.shared.now_ms());
@@ -159,7 +159,7 @@ impl Pass<'_> {
         Err(failure)
     }
 
-    /// One image is one file, also where a log shows it: one that a log's batch has made or sent in this pass.
+    /// One image is one file, even if a log shows it too: finds the state of a file that a log's batch has sent.
     fn sent_with_a_log(&self, enclosure: &Enclosure, target: &Ticket) -> Option<CopyState> {
         if enclosure.kind() != FileKind::Image {
             return None;
@@ -179,7 +179,7 @@ impl Pass<'_> {
 }
 
 fn as_batch_file(enclosure: &Enclosure, id: u64, secret: &str) -> BatchFile {
-    // The extension comes with the contents.
+    // The contents add the extension.
     let name = enclosure.name.rsplit_once('.').map_or(enclosure.name.as_str(), |(stem, _)| stem);
     BatchFile {
         kind: FileKind::Image,

@@ -1,5 +1,4 @@
-//! Bringing fields of the counterpart up to date, and turning a value of one iTop into what the other
-//! is sent.
+//! Updates fields of the counterpart, and renders a value of one iTop for the other.
 
 use itop_bridge_core::link::{Edit, Late};
 use itop_bridge_core::plan::{FieldWrite, Value};
@@ -14,7 +13,7 @@ use crate::pass::heavy::took_effect;
 use crate::side::failure::Failure;
 
 impl Pass<'_> {
-    /// Brings fields of the counterpart up to date.
+    /// Updates fields of the counterpart.
     pub(crate) async fn update_fields(
         &mut self,
         fields: &[FieldWrite],
@@ -30,8 +29,8 @@ impl Pass<'_> {
         failure.or(unread).map_or(Ok(()), Err)
     }
 
-    /// The fields as they are sent. One with a picture that cannot be read, and is not given up yet, holds the
-    /// others not up: it is left out, and answered as a failure.
+    /// Renders the fields. A field whose image cannot be fetched yet is left out and reported; the other fields are
+    /// still sent.
     async fn rendered<'f>(
         &mut self,
         fields: &'f [FieldWrite],
@@ -86,10 +85,10 @@ impl Pass<'_> {
         Ok(if is_done { Ok(itop_client::Written { object, date: None }) } else { Err(error) })
     }
 
-    /// What a person wrote inside is kept in the record, and so is what a person may have written.
+    /// Records an overwritten internal edit, or a value that may have been one.
     pub(crate) fn edit_overwritten(&mut self, edit: &Edit) {
         let code = &edit.code;
-        // Whoever reads the activity log is not to have the secret of a picture with it.
+        // Readers of the activity log must not learn the secret of a picture.
         let lost = html::without_image_addresses(&edit.value);
         if edit.may_be_ours {
             return self.did(format!(
@@ -107,14 +106,14 @@ impl Pass<'_> {
         }
         if let Some(source) = &field.source {
             self.link.field_agreed(&field.code, source, answered);
-            // The bridge's own write is no correction to be wondered at.
+            // The bridge's own write must not count as a person's correction of the start.
             if self.policy.lifecycle(Side::Internal).and_then(Lifecycle::made_attribute) == Some(&field.code) {
                 self.link.ancestor.internal.was_made(answered);
             }
         }
     }
 
-    /// The field as it is sent.
+    /// Renders a field for sending.
     pub(crate) async fn render(
         &mut self,
         field: &FieldWrite,
@@ -125,7 +124,7 @@ impl Pass<'_> {
         let holds = target.and_then(|target| target.filled(code));
         let place = Target { on: Side::Internal, class, code, holds };
         match value {
-            // A default is the operator's own; a title, and the words for an empty description, are nobody's markup.
+            // A default is the operator's own text; a title and the placeholder of an empty description have no markup.
             Value::Text(text) if source.is_none() || matches!(code.as_str(), "title" | "description") => {
                 Ok(Crossed::as_it_is(code, text))
             }

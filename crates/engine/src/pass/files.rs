@@ -1,5 +1,5 @@
-//! Attachments: looked at when a hint names them, copied, rewritten and deleted. Contents pass as the
-//! base64 text that iTop answered, without being decoded.
+//! Attachments: checked when a hint names them, copied, rewritten and deleted. Contents pass as the base64 text that
+//! iTop answered, without being decoded.
 
 use std::collections::BTreeSet;
 
@@ -22,9 +22,9 @@ use crate::side::unreadable::Loaded;
 use crate::{Lane, Shared};
 
 impl Shared {
-    /// A claim that names only known attachments: these alone are read. A person's download fires an
-    /// update hook, and an organisation change one for each file: both end here. Answers the claim
-    /// again, with what was read, where the whole picture is needed.
+    /// For a claim that names only known attachments, reads only these. A person's download fires an update hook, and a
+    /// change of the organisation fires one per file: both end here. Returns the claim with the contents read so far if
+    /// a whole pass is needed.
     pub(crate) async fn look_at_named(
         &self,
         lane: &Lane,
@@ -54,12 +54,12 @@ impl Shared {
     async fn named_are_as_copied(&self, lane: &Lane, claim: &mut Claim, files: &mut InHand) -> Result<bool, Failure> {
         let Some((_, link)) = claim.link.clone() else { return Ok(false) };
         for side in Side::BOTH {
-            // The bridge's own writes come back as hooks, and need no look.
+            // The bridge's own writes come back as hooks and need no look.
             let named: Vec<u64> = looks::foreign(&link, &claim.look, side).into_iter().collect();
             let Some(key) = link.key(side).filter(|_| !named.is_empty()) else { continue };
             let itop = self.itop(lane, side);
             if claim.look.second_looks(side) > 0 {
-                // Only whether they still stand: a change in place is announced after it happened.
+                // Only checks that they still stand: a change in place is announced after it happened.
                 let found = self.get(itop, "Attachment", &Query::ids(&named), &["id", "item_id"]).await?;
                 let standing = found.objects.iter().filter(|object| object.number("item_id") == Some(key.id));
                 if standing.count() != named.len() {
@@ -93,8 +93,7 @@ impl Shared {
         Ok(true)
     }
 
-    /// Attachments that a hint named and that still stand are looked at twice more: iTop announces a
-    /// deletion before it happens.
+    /// Named attachments that still stand are rechecked twice: iTop announces a deletion before it happens.
     fn second_look(&self, claim: &Claim) -> Option<(i64, Look)> {
         let mut look = claim.look.clone();
         if let Some((_, link)) = &claim.link {
@@ -125,9 +124,9 @@ impl Shared {
 }
 
 impl Pass<'_> {
-    /// Reads the contents of the attachments that a hint named and that were copied before, of those whose
-    /// copy was in doubt and is there (the hint of a change meanwhile was spent on waiting), and of copies over
-    /// which an earlier rewrite may have landed.
+    /// Reads the contents of three kinds of files: attachments named by a hint and copied before; originals whose copy
+    /// was in doubt and is there (a hint of a change may have been used up by the wait); and copies over which an
+    /// earlier rewrite may have taken effect.
     pub(crate) async fn read_named_contents(&mut self, sights: &mut Sights) -> Result<(), Failure> {
         for from in Side::BOTH {
             self.take_announced(sights, from);
@@ -144,7 +143,7 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Only a file that was copied before can announce that the whole ticket goes.
+    /// Only a file that was copied before can announce the deletion of the whole ticket.
     fn take_announced(&self, sights: &mut Sights, side: Side) {
         let before = self.claim.link.as_ref();
         let copied_before = |id| before.is_some_and(|(_, link)| link.copy_of(side, id).is_some());
@@ -167,7 +166,7 @@ impl Pass<'_> {
         copies.filter(is_wanted).map(|copy| copy.original).collect()
     }
 
-    /// The copies over which a rewrite that was given up may have landed by now.
+    /// The copies over which an abandoned rewrite may have taken effect by now.
     fn copies_to_read(&self, from: Side) -> Vec<u64> {
         let now = self.shared.now_ms();
         let settled = self.link.late.iter().filter(|late| late.until_ms <= now);
@@ -190,7 +189,7 @@ impl Pass<'_> {
         let itop = shared.itop(lane, side);
         let Some(files) = &mut ticket.files else { return Ok(()) };
         for file in files.iter_mut().filter(|file| ids.contains(&file.id)) {
-            // What this pass has read of an original, it has read: a change since then has a hint of its own.
+            // This pass reads an original once: a later change has a hint of its own.
             if keep && let Some(known) = self.files.read.get(&(side, file.id)) {
                 file.content = Some(known.clone());
                 continue;
@@ -237,7 +236,7 @@ impl Pass<'_> {
         let Some(read) = self.source(from, original).await? else { return Ok(()) };
         let content = read.fingerprint();
         let (contents, substituted) = self.sendable(read, from, source);
-        // The state is the call's to say.
+        // Each call sets the state.
         let state = CopyState::InDoubt { until_ms: 0 };
         let copy = Copy { from, original, content, state, missing_since_ms: None, substituted, taken_over: false };
         match self.send_copy(&copy, contents.clone(), target).await? {
@@ -268,7 +267,7 @@ impl Pass<'_> {
                 self.save().await
             }
             Err(error) => {
-                // Else the next look, at once, finds the copy by its mark or makes it.
+                // Otherwise the next look, at once, finds the copy by its mark or makes it.
                 if error.had_no_effect() {
                     self.link.forget_copy(copy.from, copy.original);
                 }
@@ -291,7 +290,7 @@ impl Pass<'_> {
         self.attach(copy.from, FileKind::File, key, contents, target, intend).await
     }
 
-    /// Makes an attachment on the other side's ticket, with the mark that says what it is.
+    /// Creates an attachment on the other side's ticket, with the mark that identifies it.
     pub(crate) async fn attach(
         &mut self,
         from: Side,
@@ -325,7 +324,7 @@ impl Pass<'_> {
         {
             match self.find_attached(itop, &mark).await? {
                 Some(written) => return Ok(Ok(written)),
-                // The file alone is more than PHP's memory takes.
+                // The file alone exceeds PHP's memory.
                 None => error.class = ErrorClass::TooLarge,
             }
         }
@@ -336,7 +335,7 @@ impl Pass<'_> {
         Ok(answer)
     }
 
-    /// Brings a copy's data, name and type up to date, in place.
+    /// Updates a copy's data, name and type in place.
     pub(crate) async fn rewrite_file(
         &mut self,
         from: Side,
@@ -383,7 +382,7 @@ impl Pass<'_> {
         }
     }
 
-    /// Replaces what an attachment on the other side holds.
+    /// Replaces the contents of an attachment on the other side.
     pub(crate) async fn replace(
         &mut self,
         from: Side,
@@ -404,7 +403,7 @@ impl Pass<'_> {
         }
     }
 
-    /// A database in `utf8mb3` does not have every character of a file's name: it goes with `?` in their places.
+    /// A `utf8mb3` database lacks some characters of a file's name: they are replaced by `?`.
     async fn name_loses_characters(
         &mut self,
         itop: &Itop,
@@ -436,7 +435,7 @@ impl Pass<'_> {
         let itop = self.shared.itop(self.lane, from.other());
         let (client, comment) = (itop.client.clone(), self.comment());
         let answer = self.leased(itop, async move { client.delete("Attachment", copy, &comment).await }).await?;
-        // An unanswered deletion is simply sent again: deleting what is gone does no harm.
+        // An unanswered deletion is sent again: deleting a file that is gone does no harm.
         if let Err(error) = answer {
             return Err(self.failed_write(itop, &error).await?);
         }
@@ -446,7 +445,7 @@ impl Pass<'_> {
         self.save().await
     }
 
-    /// The original's contents; `None` where it went meanwhile, which the next look sees.
+    /// The original's contents; `None` if it went meanwhile, which the next look sees.
     async fn source(&mut self, from: Side, original: u64) -> Result<Option<ReadContents>, Failure> {
         if let Some((_, _, read)) = self.files.contents.take_if(|(side, id, _)| (*side, *id) == (from, original)) {
             return Ok(Some(read));
@@ -465,15 +464,15 @@ impl Pass<'_> {
         }
     }
 
-    /// What is sent for these contents: themselves, with a name that iTop takes, or a small text file
-    /// where they are too large or not whole.
+    /// The contents to send: as they are, with a name that iTop takes, or a small text file if they are too large or
+    /// incomplete.
     fn sendable(&mut self, read: ReadContents, from: Side, source: &Ticket) -> (Contents, bool) {
         let contents = read.contents;
         if read.too_large || contents.data.decoded_len() > self.lane.settings.sync.max_attachment_bytes {
             return (self.words_instead(&contents, TOO_LARGE, from, source), true);
         }
         if !contents.data.is_whole() {
-            // iTop would turn it into an empty file without a word.
+            // iTop would silently turn it into an empty file.
             tracing::error!(ticket = %self.name(), name = %contents.filename, "the file's data is not whole base64; a small text file is sent instead");
             return (self.words_instead(&contents, "its data is not whole", from, source), true);
         }
@@ -496,10 +495,10 @@ impl Pass<'_> {
     }
 }
 
-/// The column of a file's name.
+/// The attribute with a file's name.
 const FILE_NAME: &str = "contents_filename";
 
-/// With a name that the database of that side is known to hold.
+/// The contents with a name that the database of that side is known to hold.
 fn with_a_name_for(itop: &Itop, contents: Contents) -> Contents {
     if !itop.room("Attachment", FILE_NAME).basic_plane_only {
         return contents;
@@ -513,8 +512,8 @@ pub fn text_contents(words: &str, name: &str) -> Contents {
     Contents::new(data.into(), text::file_name(name), "text/plain")
 }
 
-/// The copies of these originals of which it is not known what they hold: they were found by their marks, or their
-/// iTop was restored from a backup.
+/// The copies of these originals whose contents are not known: they were found by their marks, or their iTop was
+/// restored from a backup.
 pub(crate) fn unknown_copies(link: &Link, from: Side, originals: &[u64]) -> Vec<u64> {
     let came_back = link.restored.contains(&from.other());
     let is_unknown = |copy: &&Copy| came_back || copy.content.hash.is_empty();

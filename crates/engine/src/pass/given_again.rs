@@ -1,4 +1,4 @@
-//! An id that an iTop gave out again after a restore: whose ticket stands under it by now.
+//! Ids that an iTop gave out again after a restore: finds the ticket that now has the id.
 
 use itop_bridge_core::plan::{Halt, HaltKind};
 use itop_bridge_core::{Link, LogName, Policy, Side, Ticket, TicketMark, is_another};
@@ -8,9 +8,9 @@ use crate::pass::Pass;
 use crate::side::failure::Failure;
 
 impl Pass<'_> {
-    /// The other pair whose copy this internal ticket is, or may be: its mark says so, and that pair has it, or waits for
-    /// what its create made. An iTop restored from a backup may give it the id and the reference of a ticket of this
-    /// pair; and where a default sets `start_date`, their times are the same too.
+    /// The other pair to which this internal ticket belongs, or may belong: the ticket bears that pair's mark, and that
+    /// pair links it or has a create without an answer. An iTop restored from a backup may give the other ticket the id
+    /// and reference of this pair's; where a default sets `start_date`, even their times agree.
     pub(crate) async fn other_pair_of(&self, ticket: &Ticket) -> Result<Option<Stored>, Failure> {
         let first = ticket.logs.get(&LogName::Private).and_then(|entries| entries.first());
         let (own, mark) = (self.mark(), first.and_then(|entry| TicketMark::find(&entry.html)));
@@ -25,7 +25,7 @@ impl Pass<'_> {
         Ok(other.filter(|other| other.state == LinkState::Live && has_it(other)))
     }
 
-    /// Under the id of the counterpart stands the copy of another pair's ticket.
+    /// The counterpart's id now belongs to the copy of another pair's ticket.
     pub(crate) async fn give_way_to(&mut self, other: &Stored, internal: &Ticket) -> Result<Next, Failure> {
         if other.link.internal.is_none() {
             self.idle_because =
@@ -47,7 +47,7 @@ impl Pass<'_> {
     }
 }
 
-/// Whether this internal ticket is that pair's: the one that was linked, and not another with its id.
+/// Whether this internal ticket is still the one that was linked, and not another with its id.
 pub(crate) fn is_still_of(policy: &Policy, link: &Link, ticket: &Ticket) -> bool {
     let is_lost = link.may_have_lost_its_counterpart();
     link.internal.is_some() && !is_lost && is_another(policy, link, Side::Internal, ticket).is_none()

@@ -1,7 +1,6 @@
-//! A ticket whose files are larger together than PHP's memory. iTop loads them with each write to the ticket, carries
-//! the write out, and then PHP ends: an error page comes in place of the answer, and no hook is sent. The call is
-//! over by then, so that one look tells what it did; nothing is sent twice. Files are added to such a ticket as to any
-//! other.
+//! Tickets whose files together are larger than PHP's memory. iTop loads the files with each write to the ticket and
+//! carries the write out, but then PHP ends: an error page replaces the answer, and no hook is sent. The call is over
+//! by then, so one read shows its effect, and nothing is sent twice. Attaching files to such a ticket works as usual.
 
 use itop_bridge_core::link::Heavy;
 use itop_bridge_core::{FileMark, Link, Ticket};
@@ -12,12 +11,12 @@ use crate::side::failure::Failure;
 use crate::side::itop::Itop;
 use crate::{Lane, Shared};
 
-/// Files of one ticket whose sizes are read.
+/// At most this many files of one ticket are read for their sizes.
 const MOST_FILES: usize = 200;
 
 impl Pass<'_> {
-    /// The ticket as it stands after a write over which PHP ran out of memory: what `output` names of it.
-    /// `None` where the error says something else.
+    /// Reads the `output` attributes of the ticket after a write during which PHP ran out of memory. `None` for any
+    /// other error.
     pub(crate) async fn read_after_memory_ran_out(
         &mut self,
         itop: &Itop,
@@ -33,7 +32,7 @@ impl Pass<'_> {
         Ok(found.objects.into_iter().next())
     }
 
-    /// The attachment with this mark, which a create made although PHP ran out of memory.
+    /// Finds the attachment with this mark that a create made although PHP ran out of memory.
     pub(crate) async fn find_attached(&mut self, itop: &Itop, mark: &FileMark) -> Result<Option<Written>, Failure> {
         let oql = format!("SELECT Attachment WHERE temp_id = {}", oql_quote(&mark.temp_id()));
         let query = Query::oql(oql);
@@ -42,7 +41,7 @@ impl Pass<'_> {
         Ok(found.objects.into_iter().next_back().map(|object| Written { object, date: None }))
     }
 
-    /// Said once: in the log, in the record, and as an alert.
+    /// Reported once: in the log, in the record, and as an alert.
     async fn is_heavy(&mut self, itop: &Itop, limit: &str, target: &Ticket) -> Result<(), Failure> {
         let on = itop.side();
         if self.link.heavy_on(on).is_some() {
@@ -57,7 +56,7 @@ impl Pass<'_> {
         self.save().await
     }
 
-    /// How many files hang on the ticket, and their size together where all could be read.
+    /// The number of files on the ticket, and their total size if all could be read.
     async fn size_of_files(&mut self, itop: &Itop, target: &Ticket) -> Result<(usize, Option<u64>), Failure> {
         let oql =
             format!("SELECT Attachment WHERE item_class = {} AND item_id = {}", oql_quote(&target.class), target.id);
@@ -94,7 +93,7 @@ impl Pass<'_> {
 }
 
 impl Shared {
-    /// What an alert tells of the ticket, while it is so.
+    /// Keeps the alert's text about the ticket for as long as it is heavy.
     pub(crate) fn note_heavy(&self, lane: &Lane, number: Option<i64>, link: &Link) {
         let Some(number) = number else { return };
         let mut known = self.heavy.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -125,8 +124,7 @@ pub fn told(link: &Link, heavy: &Heavy, instance: &str) -> String {
     )
 }
 
-/// Whether a write did what it was to do, by what stands now: the value is another than before, or was the same
-/// already.
+/// Whether a write took effect, judged by the present value: it differs from the one before, or equals the one sent.
 pub(crate) fn took_effect(before: Option<&str>, sent: &str, now: &str) -> bool {
     before != Some(now) || now == sent
 }

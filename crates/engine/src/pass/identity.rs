@@ -1,5 +1,5 @@
-//! Whether a ticket is still the one that was linked, where it shows another time of creation: what the core needs to
-//! decide that is read here, and only then.
+//! Whether a ticket is still the one that was linked although its time of creation differs. The facts that the core
+//! needs to decide this are read here, and only then.
 
 use itop_bridge_core::{Link, LogName, Side, is_in_doubt};
 use itop_bridge_text::log_entries::entries;
@@ -12,7 +12,7 @@ use crate::side::itop::Itop;
 use crate::side::sights::Sights;
 
 impl Pass<'_> {
-    /// Reads the files of a ticket in doubt, and inside the log whose first entry bears the mark.
+    /// Reads the files of a doubtful ticket and, on the internal side, the log whose first entry bears the mark.
     pub(crate) async fn look_closer(&mut self, sights: &mut Sights) -> Result<(), Failure> {
         for side in Side::BOTH {
             let Some(ticket) = sights.ticket(side) else { continue };
@@ -40,7 +40,7 @@ impl Pass<'_> {
         Ok(found.objects.first().and_then(|object| object.log("private_log")).map(entries))
     }
 
-    /// A person has corrected when the ticket began: it is the same one, as all else says.
+    /// A person corrected the ticket's start: all else says that it is the same ticket.
     pub(crate) fn start_corrected(&mut self, of: Side, at: &str) {
         let before = &self.link.ancestor.side(of).made;
         if !before.is_empty() && before != at {
@@ -52,8 +52,8 @@ impl Pass<'_> {
     }
 }
 
-/// A link as an older version stored it: its dates as the sides print them. One that cannot be read any more is learnt
-/// anew.
+/// Converts a link stored by an older version, whose dates are as the sides print them. A time of creation that cannot
+/// be parsed is dropped, and read again.
 pub(crate) fn with_iso_dates(link: &Link, internal: &Itop, external: &Itop) -> Link {
     let mut link = link.clone();
     for (side, itop) in [(Side::External, external), (Side::Internal, internal)] {

@@ -1,5 +1,5 @@
-//! What a pass has in hand of attachments: the memory for one file at a time, and what it has read, so that
-//! nothing is downloaded twice.
+//! The attachments that a pass holds: memory for one file at a time, and the contents read so far, so that nothing is
+//! downloaded twice.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,20 +14,19 @@ use crate::side::itop::Itop;
 use crate::side::read::ReadContents;
 use crate::{Lane, Shared};
 
-/// A batch's place among those under way; free when the last clone is dropped.
+/// A batch's place among those under way; freed when the last clone is dropped.
 pub type Place = Arc<OwnedSemaphorePermit>;
 
 pub struct InHand {
-    /// Given up with the first file: files may take minutes, and the lane's other tickets are not to wait for
-    /// them.
+    /// Given up at the first file: files may take minutes, and the lane's other tickets must not wait for them.
     place: Option<Place>,
     memory: Option<Reservation>,
-    /// The last original that was read and is to be sent.
+    /// The last original that was read and is yet to be sent.
     pub contents: Option<(Side, u64, ReadContents)>,
-    /// What the originals hold that were read.
+    /// The fingerprints of the originals that were read.
     pub read: BTreeMap<(Side, u64), FileContent>,
-    /// The files that were made of logs' inline images, by the log's side and the mark's key: the list that was
-    /// read before does not show them.
+    /// The files made from inline images of logs, by the log's side and the mark's key: the list was read before and
+    /// does not show them.
     pub images: BTreeMap<(Side, String), u64>,
 }
 
@@ -36,8 +35,8 @@ impl InHand {
         InHand { place: Some(place), memory: None, contents: None, read: BTreeMap::new(), images: BTreeMap::new() }
     }
 
-    /// A client whose calls share this memory, of the lane's share. Taken once and kept to the end of the
-    /// pass: a pass that holds some never waits for more.
+    /// A client whose calls share this pass's memory, from the lane's share. The memory is reserved once and kept to
+    /// the end of the pass: a pass that holds some never waits for more.
     pub async fn client(
         &mut self,
         shared: &Shared,
@@ -57,7 +56,7 @@ impl InHand {
         Ok(itop.client.within(memory))
     }
 
-    /// Remembers what an original holds, and keeps its data where the copy holds something else.
+    /// Remembers an original's fingerprint, and keeps its data if the copy differs.
     pub fn took(&mut self, side: Side, original: u64, read: ReadContents, copied: &FileContent) {
         let content = read.fingerprint();
         if content != *copied {

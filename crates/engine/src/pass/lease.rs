@@ -1,5 +1,5 @@
-//! The lease of a ticket is renewed while the bridge waits for an iTop: over a slow line a read takes
-//! minutes, and so does a file. A pass that lost its lease writes nothing more.
+//! Renews a ticket's lease while the bridge waits for an iTop: over a slow line a read or a file takes minutes. A pass
+//! that lost its lease writes nothing more.
 
 use std::future::Future;
 
@@ -12,7 +12,7 @@ use crate::side::failure::Failure;
 use crate::side::itop::Itop;
 
 impl Pass<'_> {
-    /// Makes a call while the lease is kept, and notes how it ended.
+    /// Makes a call while renewing the lease, and notes how the call ended.
     pub(crate) async fn leased<T>(
         &mut self,
         itop: &Itop,
@@ -23,15 +23,15 @@ impl Pass<'_> {
         Ok(answer)
     }
 
-    /// Waits for reads, which note for themselves how they ended.
+    /// Waits for reads that themselves note how they ended.
     pub(crate) async fn reading<T>(&mut self, reads: impl Future<Output = T>) -> Result<T, Failure> {
         self.shared.keep_lease(&mut self.claim, reads).await
     }
 }
 
 impl Shared {
-    /// A call starts only while the lease outlives its time-out, and the lease is renewed while the
-    /// call runs: a large file over a slow line takes minutes.
+    /// Starts a call only if the lease outlives the call's time-out, and renews the lease while it runs: a large file
+    /// over a slow line takes minutes.
     pub(crate) async fn calling<T>(
         &self,
         claim: &mut Claim,
@@ -41,12 +41,12 @@ impl Shared {
         self.wait_with_lease(claim, itop.timeout_ms + self.timing.call_margin_ms, call).await
     }
 
-    /// Waits for something that is no call, or for several that note for themselves how they ended.
+    /// Waits for something other than a call, or for several calls that themselves note how they ended.
     pub(crate) async fn keep_lease<T>(&self, claim: &mut Claim, wait: impl Future<Output = T>) -> Result<T, Failure> {
         self.wait_with_lease(claim, 0, wait).await
     }
 
-    /// Waits, and renews the lease meanwhile: at once where less than `least_ms` of it is left.
+    /// Waits while renewing the lease: at once if less than `least_ms` of it is left.
     async fn wait_with_lease<T>(
         &self,
         claim: &mut Claim,
@@ -67,8 +67,7 @@ impl Shared {
         }
     }
 
-    /// Waits for what many tickets wait for together. A lease that is lost meanwhile is noticed by its
-    /// ticket's pass.
+    /// Waits on behalf of many tickets. If a lease is lost meanwhile, its ticket's pass notices.
     pub(crate) async fn keep_leases<T>(
         &self,
         mut leases: Vec<Lease>,

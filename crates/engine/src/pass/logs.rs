@@ -1,5 +1,5 @@
-//! New entries of a case log, on their way to the other side as files: each inline image as one of its
-//! own, then the text. The batch is fixed before its first call and goes out unchanged after a crash.
+//! Sends new entries of a case log to the other side as files: one per inline image, then the text. A batch is fixed
+//! before its first call and goes out unchanged after a crash.
 
 use base64::Engine as _;
 use itop_bridge_core::caselog::{Batch, BatchContent, BatchFile, BatchKey, Entry, EntryKey};
@@ -14,11 +14,11 @@ use crate::pass::write::is_too_large;
 use crate::side::failure::{Failure, Kind};
 use crate::side::unreadable::Loaded;
 
-/// Text beyond this goes into a further file; a single entry is never cut.
+/// Longer text goes into a further file; a single entry is never cut.
 pub(crate) const MAX_TEXT_BYTES: usize = 1024 * 1024;
 
 impl Pass<'_> {
-    /// Sends new entries: as many batches as their size asks for.
+    /// Sends new entries, in as many batches as their size requires.
     pub(crate) async fn send_log(
         &mut self,
         from: Side,
@@ -33,20 +33,20 @@ impl Pass<'_> {
         let all = crossing_entries(&policy, &self.link, from, log, all);
         let numbered = all.iter().enumerate().map(|(at, entry)| (at + 1, entry));
         let new: Vec<(usize, &Entry)> = numbered.filter(|(_, entry)| entries.contains(&entry.key)).collect();
-        // The next look settles them; nothing else may bring one.
+        // The next look settles these entries; nothing else may cause one.
         let fresh = entries.iter().filter_map(|key| key.fresh_until_ms);
         fresh.min().into_iter().for_each(|until_ms| self.look_again(until_ms));
         for some in portions(&new) {
             let mut batch = self.batch(from, log, some, source, target);
             for key in &mut batch.entries {
                 key.fresh_until_ms = entries.iter().find(|new| *new == key).and_then(|new| new.fresh_until_ms);
-                // A file that names nobody holds no old name, should the author get another one.
+                // A file without authors cannot hold an old name if an author is renamed.
                 key.author.take_if(|_| !self.lane.settings.sync.log_authors);
             }
             self.link.log_mut(from, log).batch = Some(batch);
             self.send_batch(from, log, source, target, reason).await?;
-            // The next one's mark would say that this one is delivered too. What was set aside does not wait: it is
-            // remembered here.
+            // A later batch's mark would claim this batch as delivered too. A batch that was set aside is remembered
+            // there, so it blocks nothing.
             if self.link.log_mut(from, log).batch.is_some() {
                 break;
             }
@@ -99,7 +99,7 @@ impl Pass<'_> {
         out
     }
 
-    /// Sends what is not sent yet of a batch, in its order.
+    /// Sends the unsent files of a batch, in order.
     pub(crate) async fn send_batch(
         &mut self,
         from: Side,
@@ -122,13 +122,13 @@ impl Pass<'_> {
         self.save().await
     }
 
-    /// What was written, as the log and the activity say it.
+    /// Names the written entries for the log and the activity.
     fn entries_to(&self, from: Side, log: LogName) -> String {
         format!("{} log entries to {}", log.word(), self.shared.itop(self.lane, from.other()).name)
     }
 
-    /// What comes later does not wait for a batch that is kept back. A server's error may be a moment's: after the
-    /// first of these the batch keeps its place.
+    /// Sets a kept-back batch aside, so that later entries do not wait for it. A server's error may be momentary: after
+    /// the first one the batch keeps its place.
     async fn batch_is_kept_back(
         &mut self,
         from: Side,
@@ -144,8 +144,7 @@ impl Pass<'_> {
         self.hold(part, "", failure).await
     }
 
-    /// Sends a batch again that something before that iTop kept from it: in halves, until the entry is alone over
-    /// which it is kept.
+    /// Sends a set-aside batch again, in halves, until the blocked entry is alone.
     pub(crate) async fn send_aside(
         &mut self,
         from: Side,
@@ -162,7 +161,7 @@ impl Pass<'_> {
                 Ok(false) => {}
                 Ok(true) => {
                     self.link.log_mut(from, log).aside_is_over(&key);
-                    // Entries that went meanwhile are remembered as gone by the next look.
+                    // The next look records entries that went meanwhile as gone.
                     self.look_again(self.shared.now_ms());
                     self.link.release(&part);
                     self.wrote(&self.entries_to(from, log), reason);
@@ -174,7 +173,7 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// The batches that stand in place of the one with this key from now on: itself, where it carries one entry.
+    /// Replaces the batch with this key by its halves; a batch of one entry stays.
     fn halves(&mut self, from: Side, log: LogName, key: &str, source: &Ticket, target: &Ticket) -> Vec<Batch> {
         let Some(whole) = self.link.log_mut(from, log).take_aside(key) else { return Vec::new() };
         let policy = self.policy.clone();
@@ -201,7 +200,7 @@ impl Pass<'_> {
         batches
     }
 
-    /// Sends what is not sent yet of these files, in their order; answers whether all were sent.
+    /// Sends the unsent ones of these files, in order; returns whether all were sent.
     async fn send_files(
         &mut self,
         from: Side,
@@ -217,7 +216,7 @@ impl Pass<'_> {
                     let stands = state.standing().is_some();
                     set_state(&mut self.link, from, log, &file.key, Some(state));
                     if !stands {
-                        // The next plan knows what became of it; the text goes out after it.
+                        // The next plan knows the outcome; the text goes out after it.
                         self.look_again(self.shared.now_ms());
                         return Ok(false);
                     }
@@ -227,8 +226,8 @@ impl Pass<'_> {
         Ok(true)
     }
 
-    /// One image is one file, also where both logs show it: what this pass has made of it, or sent without
-    /// an answer that this pass's list could show.
+    /// One image is one file, even if both logs show it: finds the state of a file that this pass has made, or that was
+    /// sent without an answer and may be too late for this pass's list.
     fn sent_with_another_log(&self, from: Side, log: LogName, file: &BatchFile, target: &Ticket) -> Option<CopyState> {
         if file.kind != FileKind::Image {
             return None;
@@ -270,7 +269,7 @@ impl Pass<'_> {
                 self.save().await
             }
             Err(error) => {
-                // Else the next look, at once, finds it by its mark or sends it again.
+                // Otherwise the next look, at once, finds the file by its mark or sends it again.
                 if error.had_no_effect() {
                     set_state(&mut self.link, from, log, &file.key, None);
                 }
@@ -339,7 +338,7 @@ fn set_state(link: &mut Link, from: Side, log: LogName, key: &str, state: Option
     }
 }
 
-/// The entries in portions of at most [`MAX_TEXT_BYTES`], or of one entry.
+/// Splits the entries into portions of at most [`MAX_TEXT_BYTES`], or of one entry.
 fn portions<'a, 'e>(entries: &'a [(usize, &'e Entry)]) -> Vec<&'a [(usize, &'e Entry)]> {
     let mut portions = Vec::new();
     let (mut start, mut bytes) = (0, 0);

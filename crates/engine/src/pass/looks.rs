@@ -1,4 +1,4 @@
-//! What a claim needs to be read: the ticket, the lists of its files, or only the files that hints named.
+//! Decides what to read for a claim: the ticket, the lists of its files, or only the files that hints named.
 
 use std::collections::BTreeSet;
 
@@ -6,8 +6,7 @@ use itop_bridge_core::link::CopyState;
 use itop_bridge_core::{Link, Side};
 use itop_bridge_store::{Claim, Look};
 
-/// A claim that names only attachments which are known, on a link with nothing open: these alone are
-/// looked at first.
+/// Whether the claim names only known attachments, on a link with nothing open: then only these are read at first.
 pub fn only_at_named_files(claim: &Claim) -> bool {
     let Some((_, link)) = &claim.link else { return false };
     let look = &claim.look;
@@ -24,8 +23,8 @@ pub fn only_at_named_files(claim: &Claim) -> bool {
         && Side::BOTH.into_iter().all(all_known)
 }
 
-/// A ticket could not be read for a while, and the hints that came meanwhile led to nothing: the ticket is looked at as
-/// if a hint had named each of its files.
+/// The look at a ticket that could not be read for a while. The hints of that time led to nothing, so each of its files
+/// counts as named by a hint.
 pub fn after_an_absence(link: &Link) -> Look {
     let mut look = Look::everything();
     for copy in &link.copies {
@@ -43,7 +42,7 @@ pub fn foreign(link: &Link, look: &Look, side: Side) -> BTreeSet<u64> {
     look.named(side).difference(&own).copied().collect()
 }
 
-/// Whether this side's files are to be listed.
+/// Whether this side's files must be listed.
 pub fn needs_files(claim: &Claim, side: Side) -> bool {
     let Some((_, link)) = &claim.link else { return side == Side::External };
     if link.internal.is_none() {
@@ -60,7 +59,7 @@ pub fn needs_files(claim: &Claim, side: Side) -> bool {
         || rewritten_late(link, side)
 }
 
-/// A copy of this side's file may have been rewritten late: whether it stands is judged with the original.
+/// A copy of this side's file may have been rewritten by a late write: it is judged together with its original.
 fn rewritten_late(link: &Link, side: Side) -> bool {
     use itop_bridge_core::link::Late;
     link.late.iter().any(|late| matches!(late.what, Late::File { from, .. } if from == side))

@@ -1,9 +1,9 @@
-//! Whether this process has watched an original that is missing for as long as its copy must stand.
+//! Whether this process has watched a missing original for as long as its copy must stay.
 //!
-//! The deletion of a ticket takes its files first, and may hold the ticket itself for minutes. A plan waits that time by
-//! the machine's clock, and one that is set forward would end the wait early: copies would go with a ticket that
-//! somebody deleted. So a copy is deleted only where this process has seen its original missing since the wait began,
-//! and its clock was not set forward meanwhile. Otherwise the wait begins anew.
+//! iTop deletes a ticket's files first, and may take minutes until it deletes the ticket. A plan waits that time by the
+//! machine's clock. A clock set forward would end the wait early, and copies would vanish with a ticket that somebody
+//! deleted. So a copy is deleted only if this process has seen its original missing since the wait began, and its clock
+//! was not set forward meanwhile. Otherwise the wait begins again.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -15,10 +15,10 @@ use tokio::time::Instant;
 use crate::pass::Pass;
 use crate::side::failure::Failure;
 
-/// The clock is corrected by so much without having been set.
+/// A clock correction up to this size does not count as setting the clock.
 const SLACK_MS: i64 = 1_000;
 
-/// Beyond that all are watched anew, which costs one wait each.
+/// Beyond this number all watches begin again, which costs one wait each.
 const MOST_WATCHED: usize = 10_000;
 
 pub struct Missing {
@@ -26,7 +26,7 @@ pub struct Missing {
     watched: Mutex<HashMap<Original, i64>>,
 }
 
-/// A file, by its pair's number and its side.
+/// A file: its link, its side and its id.
 type Original = (i64, Side, u64);
 
 impl Missing {
@@ -34,7 +34,7 @@ impl Missing {
         Missing { began: Instant::now(), watched: Mutex::default() }
     }
 
-    /// How far the clock is ahead of the time that this process has run: more once it was set forward.
+    /// How far the clock is ahead of this process's running time: it grows when the clock is set forward.
     fn ahead_ms(&self, now_ms: i64) -> i64 {
         now_ms.saturating_sub(i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX))
     }
@@ -54,14 +54,14 @@ impl Missing {
 }
 
 impl Pass<'_> {
-    /// A plan begins the wait.
+    /// Starts a watch when a plan notes that an original is missing.
     pub(crate) fn watch_what_is_missing(&self, note: &Note) {
         if let (Some(link), Note::OriginalMissing { from, original, since_ms: Some(_) }) = (self.link_id, note) {
             self.shared.missing.watch((link, *from, *original), self.shared.now_ms());
         }
     }
 
-    /// Whether this plan would delete copies whose originals were not watched long enough: from now on they are.
+    /// Whether this plan would delete copies whose originals were not watched long enough; starts their watches.
     pub(crate) async fn watches_again(&mut self, plan: &Plan) -> Result<bool, Failure> {
         let (Some(link), now_ms) = (self.link_id, self.shared.now_ms()) else { return Ok(false) };
         let deleted = plan.writes.iter().filter_map(|step| match step.write {

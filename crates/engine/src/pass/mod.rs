@@ -1,7 +1,7 @@
-//! One pass on one ticket: both sides as they were just read, the plan, the writes, the record.
+//! One pass over one ticket: read both sides, plan, write, record.
 //!
-//! Each write's intent is stored before the call and its own result after it, so that a crash between
-//! any two steps leaves nothing to guess: what was sent and may still land is in the link.
+//! Each write's intent is stored before the call and its result after it. So a crash between any two steps leaves
+//! nothing to guess: the link names every write that was sent and may still take effect.
 
 pub(crate) mod apart;
 pub(crate) mod barred;
@@ -53,7 +53,7 @@ use crate::wording::count::counted;
 use crate::wording::moment::moment;
 use crate::{Lane, Shared};
 
-/// A ticket that keeps moving between read and write is given up after this many plans.
+/// The pass gives up on a ticket that keeps changing between read and write after this many plans.
 const MAX_PLANS: usize = 4;
 
 pub struct Pass<'a> {
@@ -63,34 +63,34 @@ pub struct Pass<'a> {
     pub(crate) claim: Claim,
     pub(crate) link_id: Option<i64>,
     pub(crate) link: Link,
-    /// What the activity log is told with the next save.
+    /// The activity entries that the next save stores.
     pub(crate) did: Vec<Activity>,
     wrote: Vec<String>,
     pub(crate) failures: Vec<Failure>,
-    /// The planned writes of the present round that failed. A later round plans anew.
+    /// The planned writes of the present round that failed. A later round plans afresh.
     failed_writes: Vec<Failure>,
     /// Why there was nothing to plan, for the log.
     pub(crate) idle_because: Option<Cow<'static, str>>,
-    /// The pair is over: its row in the queue is gone already.
+    /// The pair has ended: its row in the queue is gone already.
     ended: bool,
     pub(crate) files: InHand,
-    /// The files whose contents this pass asked for and did not get: the next one asks again.
+    /// The files whose contents this pass requested and did not get: the next pass requests them again.
     pub(crate) unread: BTreeSet<(Side, u64)>,
-    /// When this pass is to be followed by a look, for what it did and its plan did not see.
+    /// When another pass must follow because of something that this pass did after its plan was made.
     look_again_at_ms: Option<i64>,
-    /// No plan was dropped: what the hints named was seen to. Otherwise the next pass looks at all of it again.
+    /// No plan was dropped, so the hints are dealt with. Otherwise the next pass looks at everything again.
     is_carried_out: bool,
-    /// This pass has moved the inside: where it stands now is still to be told outside.
+    /// This pass has changed the internal ticket's state: the report must still be updated.
     pub(crate) is_to_be_told: bool,
 }
 
-/// What the writes of a plan led to.
+/// The outcome of a plan's writes.
 #[derive(Debug)]
 enum Applied {
     Done,
-    /// The counterpart was made: this is what it looks like, and the rest can be planned.
+    /// The counterpart was created, and looks like this: the rest can be planned.
     Created(Ticket),
-    /// Something moved between the read and the write: read and plan again.
+    /// A ticket changed between the read and the write: read and plan again.
     Stale(Failure),
 }
 
@@ -100,7 +100,7 @@ impl<'a> Pass<'a> {
             Some((id, link)) => (Some(*id), with_iso_dates(link, &shared.internal, &lane.external)),
             None => (None, Link::unborn(no_ticket())),
         };
-        // Of what counted as removed before anybody took down when, it was long ago.
+        // An older link has no time for its removed files: count them as removed long ago.
         link.takes_down_removed(0);
         Pass {
             shared,
@@ -166,7 +166,7 @@ impl<'a> Pass<'a> {
         self.shared.finish(&self.claim, next).await;
     }
 
-    /// What could not be read is named, as by a hint, and not tried sooner for that other looks are due.
+    /// Names the files that could not be read, as a hint would, and keeps other due looks from retrying them early.
     fn and_the_unread(&self, mut next: Next) -> Next {
         if let Next::Retry { due_ms, look, .. } = &mut next
             && !self.unread.is_empty()
@@ -179,7 +179,7 @@ impl<'a> Pass<'a> {
         next
     }
 
-    /// How people call the ticket.
+    /// The ticket's name for people.
     pub(crate) fn name(&self) -> String {
         let reference = &self.link.external.reference;
         let id = self.claim.lease.of.ticket;
@@ -198,7 +198,7 @@ impl<'a> Pass<'a> {
             ([], None) => match &self.link.halt {
                 // The halt's own line says why.
                 Some(_) => "nothing: the pair has halted".to_owned(),
-                // The line says what failed.
+                // The log line says what failed.
                 None => "nothing".to_owned(),
             },
             (wrote, _) => wrote.join(", "),
@@ -267,14 +267,14 @@ impl<'a> Pass<'a> {
         Ok(self.next_look(look_again))
     }
 
-    /// A ticket of the pair vanished, and it halted. Where both stand again it goes on, with a pass over everything.
+    /// The pair halted because one of its tickets vanished. If both are there again, it resumes with a full look.
     async fn is_there_again(&mut self, sights: &Sights) -> Result<(), Failure> {
         let plan = reconcile(&self.policy, &self.link, &sights.external, &sights.internal);
         let Some(Note::ThereAgain(side)) = plan.notes.first() else {
             self.idle_because = Some("it has halted, as one of its tickets is gone".into());
             return Ok(());
         };
-        // Before the halt is over, so that a crash between the two loses no look.
+        // Mark before the halt ends, so that a crash between the two loses no look.
         let of = self.claim.lease.of.clone();
         let about = About::External { of, class: Some(self.link.external.class.clone()) };
         let mark = DirtyMark { about, look: after_an_absence(&self.link), due_ms: self.shared.now_ms() };
@@ -287,7 +287,7 @@ impl<'a> Pass<'a> {
         self.save().await
     }
 
-    /// The rounds of plan and writes. Answers when to look again though nothing new was heard.
+    /// Plans and writes in rounds. Returns when to look again even without a new hint.
     async fn plan_and_write(&mut self, mut sights: Sights) -> Result<Option<i64>, Failure> {
         let (mut rounds, mut fresh) = (0, false);
         loop {
@@ -304,7 +304,7 @@ impl<'a> Pass<'a> {
             if self.read_parents(&plan, &mut sights).await? || self.list_what_is_written_to(&plan, &mut sights).await? {
                 continue;
             }
-            // Once a round: where reading itself takes long, nothing is ever fresh.
+            // Once per round: if the read itself takes long, no snapshot would ever be fresh enough.
             if !plan.writes_nothing() && !fresh && self.is_stale(&sights) {
                 self.read_again(&mut sights).await?;
                 fresh = true;
@@ -369,7 +369,8 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Where this plan takes a file for deleted, original or copy, its whole side is asked.
+    /// If this plan treats a file as deleted, original or copy, asks whether that whole side was restored or lost its
+    /// files.
     async fn lost_files_are_many(&self, plan: &Plan) -> Result<bool, Failure> {
         let sides = self.sides_without_a_file(plan);
         let Some(link) = self.link_id else { return Ok(false) };
@@ -383,7 +384,7 @@ impl<'a> Pass<'a> {
         Ok(false)
     }
 
-    /// The sides on which this plan takes a file for gone, original or copy.
+    /// The sides on which this plan treats a file as gone, original or copy.
     fn sides_without_a_file(&self, plan: &Plan) -> BTreeSet<Side> {
         let deleted = plan.writes.iter().filter_map(|step| match step.write {
             Write::DeleteCopy { from, .. } => Some(from),
@@ -407,7 +408,7 @@ impl<'a> Pass<'a> {
         known.is_some_and(|state| state.standing().is_some()) && document.state.as_ref() != known
     }
 
-    /// Asked again, since much depends on it: a file of a ticket that is hidden looks deleted.
+    /// Asks iTop again, since much depends on it: the files of a hidden ticket look deleted.
     pub(crate) async fn ticket_stands(&mut self, side: Side) -> Result<bool, Failure> {
         let Some(key) = self.link.key(side).cloned() else { return Ok(false) };
         let itop = self.shared.itop(self.lane, side);
@@ -417,9 +418,8 @@ impl<'a> Pass<'a> {
         Ok(!found.objects.is_empty())
     }
 
-    /// A ticket that the account may no longer see since it was read takes its files with it: where this plan takes a
-    /// file for gone, the ticket itself is asked for once more. Answers whether it is not there; then the plan is made
-    /// anew.
+    /// Once the account loses sight of a ticket, its files look deleted too. So if this plan treats a file as gone, the
+    /// ticket itself is read once more. Returns whether it is gone; then the pass plans again.
     async fn has_lost_a_ticket(&mut self, plan: &Plan, sights: &mut Sights) -> Result<bool, Failure> {
         let mut lost = false;
         for side in self.sides_without_a_file(plan) {
@@ -464,7 +464,7 @@ impl<'a> Pass<'a> {
         wording::resume(&self.name(), after, &self.shared.internal.name)
     }
 
-    /// The pair is over.
+    /// Ends the pair.
     pub(crate) async fn end(&mut self, over: &Halt) -> Result<(), Failure> {
         let (why, ending) = (&over.text, over.clone());
         tracing::warn!(ticket = %self.name(), why, "the pair has ended");
@@ -487,7 +487,7 @@ impl<'a> Pass<'a> {
         Ok(self.shared.store.call(end).await?)
     }
 
-    /// Takes what the plan noted into the link; answers whether that changed anything.
+    /// Applies the plan's notes to the link; returns whether the link changed.
     fn take_notes(&mut self, plan: &Plan) -> bool {
         let before = self.link.clone();
         for note in &plan.notes {
@@ -530,12 +530,12 @@ impl<'a> Pass<'a> {
         self.link.conflicts_are(plan.conflicts.clone());
         self.link.waits_for_date = plan.waits_for_date;
         self.shared.note_waiting_for_date(&self.claim.lease.of, plan.waits_for_date);
-        // Keys of entries are equal whether they have settled or not.
+        // Keys of entries compare equal whether settled or not, so a settled entry does not show in the comparison.
         let settles = |note: &Note| matches!(note, Note::Log { what: LogNote::Settled(_), .. });
         self.link != before || plan.notes.iter().any(settles)
     }
 
-    /// Where the tickets stand, for people to see; answers whether that is news of a pair that is kept.
+    /// Records both tickets' states for display; returns whether one changed and the pair is in the store.
     fn saw(&mut self, sights: &Sights) -> bool {
         let mut is_news = false;
         for side in Side::BOTH {
@@ -548,8 +548,7 @@ impl<'a> Pass<'a> {
         is_news && self.link_id.is_some()
     }
 
-    /// Carries the writes out in order. One that is refused does not hold back the others; one that
-    /// says that the side is down does.
+    /// Carries the writes out in order. A refused write does not hold back the others; a side that is down does.
     async fn apply(&mut self, plan: &Plan, sights: &Sights) -> Result<Applied, Failure> {
         let mut applied = Applied::Done;
         for step in &plan.writes {
@@ -569,7 +568,7 @@ impl<'a> Pass<'a> {
         Ok(applied)
     }
 
-    /// What failed holds back nothing else, unless the side is down.
+    /// A failure holds back nothing else, unless the side is down.
     pub(crate) fn go_on_after(&mut self, outcome: Result<(), Failure>) -> Result<(), Failure> {
         match outcome {
             Err(failure) if !failure.ends_the_pass() => self.failures.push(failure),
@@ -630,12 +629,12 @@ impl<'a> Pass<'a> {
         Ok(None)
     }
 
-    /// Asks for another look then; the earliest asked for counts.
+    /// Requests another look at that time; the earliest request counts.
     pub(crate) fn look_again(&mut self, at_ms: i64) {
         self.look_again_at_ms = Some(self.look_again_at_ms.map_or(at_ms, |known| known.min(at_ms)));
     }
 
-    /// When to look again, though nothing new was heard.
+    /// When to look again even without a new hint.
     fn next_look(&self, plan_ms: Option<i64>) -> Next {
         let now = self.shared.now_ms();
         if !self.is_carried_out {
@@ -646,7 +645,7 @@ impl<'a> Pass<'a> {
         if !self.is_to_be_told {
             return next;
         }
-        // Not every state has a webhook that would ask for it.
+        // Not every state has a webhook that would trigger the report.
         let soon = self.soonest(now);
         match next {
             Next::Look { due_ms, look } => Next::Look { due_ms: due_ms.min(soon), look: Look { ticket: true, ..look } },
@@ -661,27 +660,27 @@ impl<'a> Pass<'a> {
             (Some(due), None) => Next::Look { due_ms: due, look: Look::everything() },
             (None, Some((due_ms, look))) => Next::Look { due_ms, look },
             (Some(asked), Some((due_ms, look))) => {
-                // Which of the two comes first does not matter: the look that is left covers both.
+                // Either order is fine: the resulting look covers both.
                 Next::Look { due_ms: due_ms.min(asked), look: Look { ticket: true, files: true, ..look } }
             }
         }
     }
 
-    /// What the plan asked for, what this pass did beside it, and a second internal ticket that may still come.
-    /// What the link holds does not count by itself: of what no plan looks at, a look would follow for ever.
+    /// The next look requested by the plan or by this pass's own writes, or needed because a second internal ticket may
+    /// still appear. Open intents alone never schedule a pass: one that no plan resolves would re-queue itself forever.
     fn asked_for(&self, plan_ms: Option<i64>, now_ms: i64) -> Option<i64> {
         let twin = self.link.creation.iter().map(|creation| creation.until_ms);
         let asked = plan_ms.into_iter().chain(self.look_again_at_ms).chain(twin);
         asked.min().map(|due| due.max(self.soonest(now_ms)))
     }
 
-    /// Never at once: what this pass could not tell, the next one tells no sooner than a while later.
+    /// Never at once: the next pass would know no more than this one did.
     fn soonest(&self, now_ms: i64) -> i64 {
         now_ms + self.shared.timing.backoff_first_ms
     }
 
-    /// The attachments that a hint named, since a delete hook comes before the deletion: but for the bridge's own,
-    /// and for what is missing already, which is not announced any more: the plan says when to look again.
+    /// The named attachments to recheck, since a delete hook comes before the deletion. The bridge's own are left out,
+    /// and so are those already missing: for these the plan says when to look again.
     fn still_to_be_seen_twice(&self) -> Look {
         let mut look = self.claim.look.clone();
         for (side, named) in
@@ -698,7 +697,7 @@ impl<'a> Pass<'a> {
         self.policy.made(side, ticket).unwrap_or_default().to_owned()
     }
 
-    /// This was written inside: where the report tells it, it is still to be told outside.
+    /// Notes a write of this attribute: if the report shows it, the report must be updated.
     pub(crate) fn is_reported(&mut self, on: Side, code: &str) {
         let reports = on == Side::Internal && self.policy.status_to_external == StatusToExternal::Report;
         let told = self.policy.internal_lifecycle.iter().filter(|_| reports).flat_map(report_attributes);
@@ -714,7 +713,7 @@ impl<'a> Pass<'a> {
         self.did(format!("{what}: {why}"));
     }
 
-    /// A file that was written, as the log and the activity say it.
+    /// Names a written file for the log and the activity.
     pub(crate) fn file_to(&self, on: Side, name: &str) -> String {
         format!("file {name:?} to {}", self.shared.itop(self.lane, on).name)
     }
@@ -733,25 +732,25 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    /// What stands in iTop's history for each of the bridge's changes.
+    /// The comment that iTop's history shows with each of the bridge's changes.
     pub(crate) fn comment(&self) -> String {
         format!("itop-bridge: {} of {}", self.link.external.reference, self.lane.name)
     }
 
-    /// A write of this class went through on that side: whatever suspended it is over.
+    /// A write of this class succeeded on that side: ends any suspension of it.
     pub(crate) fn went_through(&self, itop: &Itop, class: &str) {
         let (external, ticket) = (&self.lane.name, self.claim.lease.of.ticket);
         say_over(&self.shared.suspensions().was_written(external, ticket, &itop.name, class));
     }
 }
 
-/// The part that a write is about, where it says itself how that ended.
+/// The part that a write is about, if the write's own outcome settles it.
 fn whole_part_of(write: &Write) -> Option<Part> {
-    // Entries that were set aside are several parts, as soon as they are sent in halves.
+    // Entries that were set aside become several parts once they are sent in halves; `send_aside` holds each itself.
     part_of(write).filter(|part| !matches!(part, Part::Entries { .. }))
 }
 
-/// What tells one content of the part that is written from another: of a walk, where it leads.
+/// Tells one content of the part from another: for a walk, its destination.
 fn content_of(write: &Write) -> &str {
     if let Write::WalkStatus { wanted, .. } = write { wanted } else { "" }
 }

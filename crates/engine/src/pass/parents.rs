@@ -1,5 +1,5 @@
-//! The parents of a ticket, read when it has new log entries: iTop copies a parent's entries into its children, and what
-//! stands on a ticket that is no part of a pair stays there.
+//! Reads a ticket's parents when it has new log entries: iTop copies a parent's entries into its children, and entries
+//! of a ticket outside any pair must stay on their side.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +26,7 @@ fn is_refused(error: &itop_client::Error) -> bool {
     matches!(error.class, ErrorClass::Rights { .. } | ErrorClass::Refused)
 }
 
-/// What to ask for the tickets that name any of these as a parent, but for one: the class, and the query.
+/// The queries, one per class, for the tickets that name any of these as a parent, except ticket `but`.
 fn children_of(parents: &BTreeSet<ParentKey>, but: u64) -> impl Iterator<Item = (&'static str, String)> {
     let ids_of = |class: &str| {
         let ids = parents.iter().filter(|parent| parent.class == class).map(|parent| parent.id.to_string());
@@ -42,7 +42,7 @@ fn children_of(parents: &BTreeSet<ParentKey>, but: u64) -> impl Iterator<Item = 
 }
 
 impl Pass<'_> {
-    /// Reads what the plan must know of parents. Answers whether it asked for any: then it is made once more.
+    /// Reads the parents that the plan needs. Returns whether it needed any: then the plan is made again.
     pub(crate) async fn read_parents(&mut self, plan: &Plan, sights: &mut Sights) -> Result<bool, Failure> {
         if plan.parents_of.is_empty() && plan.kin_of.is_empty() {
             return Ok(false);
@@ -51,7 +51,7 @@ impl Pass<'_> {
         self.reading(shared.read_what_is_asked_of_parents(lane, &policy, &link, plan, sights)).await?
     }
 
-    /// For the record: these entries stay on their side.
+    /// Records that these entries stay on their side.
     pub(crate) fn are_kept(&mut self, from: Side, log: LogName, kept: &[Kept]) {
         let mut by_parent: BTreeMap<String, usize> = BTreeMap::new();
         for kept in kept {
@@ -79,7 +79,7 @@ pub fn words_of(kept: &Kept) -> String {
 }
 
 impl Shared {
-    /// Reads what the plan must know of parents. Answers whether it asked for any.
+    /// Reads the parents that the plan needs. Returns whether it needed any.
     pub(crate) async fn read_what_is_asked_of_parents(
         &self,
         lane: &Lane,
@@ -101,8 +101,8 @@ impl Shared {
         Ok(!plan.parents_of.is_empty() || !plan.kin_of.is_empty())
     }
 
-    /// The parents that the ticket has or had, and the parents of those that are themselves paired: what stands there
-    /// came down through these.
+    /// Reads the ticket's present and former parents, and, above each parent that is itself paired, that parent's
+    /// parents: their entries came down through it.
     pub(crate) async fn read_family(
         &self,
         lane: &Lane,
@@ -131,8 +131,8 @@ impl Shared {
         Ok(family)
     }
 
-    /// The other tickets below the parents, with those below them, as far as the account sees them: most often one call,
-    /// or two.
+    /// Reads the parents' other children and their descendants, as far as the account sees them: usually one or two
+    /// calls.
     async fn read_kin(
         &self,
         lane: &Lane,
@@ -159,7 +159,7 @@ impl Shared {
                 self.heard(itop, &answer);
                 let found = match answer {
                     Ok(found) => found,
-                    // Of tickets that it may not read it cannot be told how far they are.
+                    // The progress of tickets that the account may not read cannot be known.
                     Err(error) if is_refused(&error) => continue,
                     Err(error) => return Err(Failure::of(itop, &error)),
                 };
@@ -216,7 +216,7 @@ impl Shared {
         }))
     }
 
-    /// The pair of this very external that the ticket is part of.
+    /// This external's pair that includes the ticket.
     async fn own_pair(&self, lane: &Lane, itop: &Itop, ticket: u64) -> Result<Option<Stored>, Failure> {
         let (name, side) = (lane.name.clone(), itop.side());
         let link = self.store.call(move |store| match side {

@@ -1,7 +1,7 @@
-//! Texts that a stimulus carries while nobody knows whether the attribute holds plain text or HTML (it
-//! differs between iTop's versions). They are sent plain. Where HTML came of it, what followed a `<` is
-//! lost: the text is written once more as HTML (with the source's own markup, where it had some, else
-//! escaped), and stays owed until that is answered ok.
+//! Texts that a stimulus carries while it is unknown whether the attribute holds plain text or HTML, which differs
+//! between iTop's versions. They are sent plain. If iTop took the text as HTML, everything after a `<` is lost. The
+//! text is then written once more as HTML (with the source's own markup if it had some, else escaped), and stays owed
+//! until that write is answered ok.
 
 use itop_bridge_core::link::{self, CopyState, Enclosure, Late, Part, PlainText};
 use itop_bridge_core::text::could_be_html;
@@ -15,8 +15,8 @@ use crate::side::failure::Failure;
 use crate::side::itop::Format;
 
 impl Pass<'_> {
-    /// Takes in what became of the texts, by what the attributes show. Only those stay that must be written
-    /// again; a text that somebody wrote since is left alone.
+    /// Judges by the present values how iTop took the texts. Only those that must be written again stay; a text that
+    /// somebody has changed since is left alone.
     pub(crate) fn learn_of_plain_texts<'t>(
         &mut self,
         on: Side,
@@ -32,7 +32,7 @@ impl Pass<'_> {
             }
             let shown = shows(&sent.code).unwrap_or_default();
             if shown.is_empty() || could_be_html(&sent.value) {
-                // Here nothing can be told yet, or ever.
+                // Cannot be told yet, or ever.
                 return shown.is_empty() && may_come;
             }
             let is_html = could_be_html(shown);
@@ -42,7 +42,7 @@ impl Pass<'_> {
         });
     }
 
-    /// The same by what was read: the answer was lost, or writing again failed.
+    /// The same from a read, after a lost answer or a failed second write.
     pub(crate) async fn settle_plain_texts(&mut self, on: Side, target: &Ticket) -> Result<(), Failure> {
         let before = (self.link.plain.len(), self.link.held.len());
         let shows = |code: &str| target.attributes.get(code).map(String::as_str);
@@ -64,7 +64,7 @@ impl Pass<'_> {
         if room.holds(&html) {
             return AsHtml { value: html, encloses };
         }
-        // There is less room than was known when it was sent: of what stands as plain text, as much as fits.
+        // There is less room than was known at the first write: send as much of the plain text as fits.
         let from = on.other();
         let cut = cut_to_html(value, room, &self.file_of_text(from, code));
         let known = self.link.enclosure(from, FileKind::Text, code);
@@ -76,7 +76,7 @@ impl Pass<'_> {
         AsHtml { value: cut, encloses }
     }
 
-    /// Writes the texts that became HTML once more, each by itself: what keeps one of them back keeps back no other.
+    /// Writes the texts that became HTML once more, one call each, so that one kept-back text holds back no other.
     pub(crate) async fn write_plain_texts_again(&mut self, on: Side, target: &Ticket) -> Result<(), Failure> {
         let itop = self.shared.itop(self.lane, on);
         let is_html = |text: &&PlainText| text.on == on && itop.format(&target.class, &text.code) == Some(Format::Html);
@@ -102,7 +102,7 @@ impl Pass<'_> {
         let again = Fields::new().with(code.clone(), value.clone());
         let is_known = text.html.is_some();
         let intend = |link: &mut Link, until_ms| {
-            // A picture that stands in the HTML need not cross as a file, as it had to with plain text.
+            // A picture that fits into the HTML need not cross as a file, as it must with plain text.
             if is_known || !encloses.is_empty() {
                 link.enclose(on.other(), &code, &encloses);
             }
@@ -119,7 +119,7 @@ impl Pass<'_> {
         if answer.is_ok() {
             self.link.plain.retain(|known| *known != text);
             self.wrote("text as HTML", "iTop showed that it is held as HTML");
-            // What this pass planned, it planned by the text as it was.
+            // The rest of this pass's plan is based on the earlier text.
             self.look_again(self.shared.now_ms());
         }
         self.save().await?;
@@ -127,7 +127,7 @@ impl Pass<'_> {
     }
 }
 
-/// A text as it is written again.
+/// A text in the form of its second write.
 #[derive(Clone)]
 pub(crate) struct AsHtml {
     pub value: String,
@@ -135,7 +135,7 @@ pub(crate) struct AsHtml {
     pub encloses: Vec<Enclosure>,
 }
 
-/// Whether this HTML is what iTop made of the text: read as HTML, or cut at one of its `<`.
+/// Whether iTop made this HTML from the sent text: read as HTML, or cut at one of its `<`.
 fn came_of(sent: &str, shown: &str) -> bool {
     let solid = |text: &str| text.split_whitespace().collect::<String>();
     let shown = solid(&html::html_to_text(shown));

@@ -1,4 +1,4 @@
-//! Entries of a case log whose words somebody changed in place, an anonymiser or a moderator: nothing is sent again, and
+//! Log entries whose words somebody changed in place, such as an anonymiser or a moderator: nothing is sent again, and
 //! the record says where the old words can still be read.
 
 use itop_bridge_core::caselog::{EntryKey, OldWords, Stand};
@@ -10,7 +10,7 @@ use crate::pass::Pass;
 use crate::wording::count::counted;
 
 impl Pass<'_> {
-    /// For the record: these entries have other words now, or their authors other names.
+    /// Records that these entries have other words now, or their authors other names.
     pub(crate) fn are_reworded(&mut self, from: Side, log: LogName, entries: &[(EntryKey, EntryKey)]) {
         let mut after = self.link.clone();
         after.remember(&Note::Log { from, log, what: LogNote::Reworded(entries.to_vec()) });
@@ -31,7 +31,7 @@ impl Pass<'_> {
     }
 }
 
-/// Where the old words of these entries are still to be read, for people.
+/// Where people can still read the old words of these entries.
 pub fn where_they_stand(old: &[&OldWords<'_>], target: &str) -> String {
     let mut places: Vec<String> = Vec::new();
     for words in old {

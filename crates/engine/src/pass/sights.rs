@@ -1,4 +1,4 @@
-//! What both sides show: as the pass found them, and as it reads them again before it writes.
+//! The snapshots of both sides: as the pass found them, and as it reads them again before it writes.
 
 use itop_bridge_core::plan::Plan;
 use itop_bridge_core::{Side, Sight, Ticket};
@@ -10,7 +10,7 @@ use crate::side::read::{self, Wanted};
 use crate::side::sights::Sights;
 
 impl Pass<'_> {
-    /// Both sides again, as a whole.
+    /// Reads both sides again, in full.
     pub(crate) async fn read_again(&mut self, sights: &mut Sights) -> Result<(), Failure> {
         let class = self.link.external.class.clone();
         let wanted =
@@ -38,7 +38,7 @@ impl Pass<'_> {
         self.read_named_contents(sights).await
     }
 
-    /// Files that were listed before are listed again.
+    /// Lists the files again if they were listed before.
     async fn list_as_before(&mut self, before: &Sight, mut now: Sight, side: Side) -> Result<Sight, Failure> {
         if let (Sight::Here(Ticket { files: Some(_), .. }), Sight::Here(ticket)) = (before, &mut now) {
             ticket.files = Some(self.list(ticket, side).await?);
@@ -57,8 +57,8 @@ impl Pass<'_> {
         Ok(files)
     }
 
-    /// Before files are written, that side's list is read, so that one which is already there, or which a
-    /// person removed, is known. Answers whether that was news.
+    /// Before files are written, lists that side's files, so that the plan knows those already there and those that a
+    /// person removed. Returns whether a list was read.
     pub(crate) async fn list_what_is_written_to(&mut self, plan: &Plan, sights: &mut Sights) -> Result<bool, Failure> {
         let mut news = false;
         for side in Side::BOTH {

@@ -1,5 +1,5 @@
-//! Walking one side's ticket through its lifecycle, a stimulus at a time. The path is stored before
-//! the first stimulus and each answered state after it: after a crash the walk goes on.
+//! Walks one side's ticket through its lifecycle, one stimulus at a time. The path is stored before the first stimulus
+//! and each answered state after it, so that the walk goes on after a crash.
 
 use itop_bridge_core::link::{Enclosure, Held, Late, LeftOut, Part, PlainText, RefusedField};
 use itop_bridge_core::plan::{Stimulus, StimulusAttribute, TakenFrom};
@@ -53,7 +53,7 @@ impl Pass<'_> {
                 self.save().await?;
                 return Err(Failure::of(itop, &error));
             }
-            // Answered ok and not applied: a person was faster.
+            // Answered ok but not applied: a person was faster.
             Ok(None) => {
                 self.link.plain.retain(|text| !is_sent(text));
                 self.link.enclosures = enclosures;
@@ -66,7 +66,7 @@ impl Pass<'_> {
             }
         };
         if state != stimulus.to {
-            // Code 0 and no move to where it leads: a person was faster, or a rule of this iTop's own.
+            // Code 0, but the ticket is in another state: a person was faster, or this iTop has a rule of its own.
             self.save().await?;
             let (code, wanted) = (&stimulus.code, &stimulus.to);
             let text = format!("{code} did not lead to {wanted} (the ticket stands in {state:?})");
@@ -82,14 +82,14 @@ impl Pass<'_> {
             self.say_how_it_fits(on, &sent.code, &sent.fitted);
         }
         if self.link.owes_enclosures() {
-            // What was planned does not know of them.
+            // The plan does not know of these files.
             self.look_again(self.shared.now_ms());
         }
         self.save().await?;
         self.write_plain_texts_again(on, target).await
     }
 
-    /// Sends the stimulus; where values are refused that the other ticket brings, without these.
+    /// Sends the stimulus; if values from the other ticket are refused, sends it again without them.
     async fn send_what_is_taken(
         &mut self,
         on: Side,
@@ -116,7 +116,7 @@ impl Pass<'_> {
         Ok(answer)
     }
 
-    /// iTop says no, and not to what: one value of the other ticket's after the other is left out, then all of them.
+    /// iTop refuses without naming a value: leaves out the other ticket's values one at a time, then all of them.
     async fn without_what_is_to_blame(
         &mut self,
         on: Side,
@@ -146,7 +146,7 @@ impl Pass<'_> {
         Ok(Err(refused))
     }
 
-    /// Other words in place of a value that was refused: the side's own default, where it has one.
+    /// Replaces a refused value with other words: the side's own default, if it has one.
     fn put_other_words(&mut self, on: Side, sent: &mut Sent, error: &Error) {
         let words = self.policy.defaults(on).get(&sent.code).map_or(NOT_TAKEN, String::as_str).to_owned();
         let (code, source, now_ms) = (&sent.code, &sent.source, self.shared.now_ms());
@@ -162,8 +162,8 @@ impl Pass<'_> {
         self.fit_attribute(on, sent);
     }
 
-    /// What the error names of the other ticket's values goes with other words; and where those are refused too,
-    /// without any. Answers whether it named any.
+    /// Replaces the other ticket's values that the error names, and drops those whose replacement is refused too.
+    /// Returns whether the error named any.
     fn without_what_is_named(&mut self, on: Side, sent: &mut Vec<Sent>, error: &Error) -> bool {
         let is_named = |sent: &Sent| (sent.from_source || sent.in_place) && names(error, &sent.code);
         if !error.had_no_effect() || !sent.iter().any(is_named) {
@@ -187,7 +187,7 @@ impl Pass<'_> {
         true
     }
 
-    /// Writes the texts that stimuli left out, where nobody has written something else since.
+    /// Writes the texts that stimuli left out, unless somebody has written something else since.
     pub(crate) async fn write_texts_left_out(&mut self, on: Side, target: &Ticket) -> Result<(), Failure> {
         let now_ms = self.shared.now_ms();
         let due = self.link.held.iter().filter(|held| held.not_before_ms <= now_ms).map(|held| held.part.clone());
@@ -197,7 +197,7 @@ impl Pass<'_> {
                 continue;
             }
             if !target.filled(code).is_some_and(|shown| html::html_to_text(shown).contains(KEPT_BACK)) {
-                // A move without the text may still come.
+                // A move without the text may still take effect.
                 if !self.link.status_may_land(on, target.read_at_ms) {
                     self.release(&part).await?;
                 }
@@ -214,8 +214,8 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Writes a text by itself, as much of it as there is room for, which no stimulus has carried. One that is refused
-    /// is a conflict; `in_place` is what stands there then, where that is not known of an earlier refusal.
+    /// Writes a text that no stimulus carried by itself, as much of it as fits. A refused text becomes a conflict;
+    /// `in_place` is what stands there then, unless an earlier refusal says it.
     pub(crate) async fn write_text(
         &mut self,
         on: Side,
@@ -243,7 +243,7 @@ impl Pass<'_> {
                     self.wrote(code, reason);
                     self.is_reported(on, code);
                     self.say_how_it_fits(on, code, fitted);
-                    // What was planned does not know of its files.
+                    // The plan does not know of its files.
                     self.look_again(self.shared.now_ms());
                     break;
                 }
@@ -302,7 +302,7 @@ impl Pass<'_> {
         let answer = self.write(itop, &target.class, intend, call).await?;
         let answer = match answer {
             Err(error) => match Box::pin(self.read_after_memory_ran_out(itop, &error, target, &output)).await? {
-                // Where it stands tells whether it was moved.
+                // The ticket's state shows whether it moved.
                 Some(object) => Ok(Some(itop_client::Written { object, date: None })),
                 None => Err(error),
             },
@@ -311,7 +311,7 @@ impl Pass<'_> {
         Ok(answer.map(|applied| applied.map(|written| written.object)))
     }
 
-    /// The value as a walk sends it: where the walk was kept from that iTop, other words stand in place of what
+    /// The value as a walk sends it: if the walk was blocked in front of that iTop, a placeholder replaces what
     /// somebody wrote.
     async fn formatted_for_a_walk(
         &mut self,
@@ -333,7 +333,7 @@ impl Pass<'_> {
         Ok(Sent { left_out: Some(value.clone()), from_source: false, ..sent })
     }
 
-    /// What goes in place of a value that this iTop has refused already.
+    /// The replacement for a value that this iTop has already refused.
     fn instead_of_what_is_known(&mut self, on: Side, known: RefusedField, value: &str, target: &Ticket) -> Sent {
         let code = known.code.clone();
         let words = self.policy.defaults(on).get(&code).map_or(NOT_TAKEN, String::as_str).to_owned();
@@ -346,8 +346,8 @@ impl Pass<'_> {
         sent
     }
 
-    /// The value in the form that the target holds, as much as it has room for: text that crosses is converted, the
-    /// target's own is sent back unchanged.
+    /// The value in the target's format, as much of it as fits: text that crosses is converted, the target's own is
+    /// sent back unchanged.
     async fn formatted(&mut self, on: Side, attribute: &StimulusAttribute, target: &Ticket) -> Result<Sent, Failure> {
         let StimulusAttribute { code, value, .. } = attribute;
         let crossed = if is_of_the_source(attribute) {
@@ -394,7 +394,7 @@ impl Pass<'_> {
         }
     }
 
-    /// Shorter texts, where what iTop said of them lets that help. Answers whether it is worth sending again.
+    /// Shortens texts if iTop's error shows that this can help. Returns whether to send again.
     async fn stimulate_with_less(
         &mut self,
         on: Side,
@@ -423,8 +423,8 @@ impl Pass<'_> {
     }
 }
 
-/// The ticket is about to be moved without these texts, which something before its iTop kept from it: they follow,
-/// whatever becomes of the answer.
+/// Before the ticket is moved without the texts that were blocked in front of its iTop, stores them: they follow,
+/// whatever the answer.
 fn keep_texts_left_out(link: &mut Link, on: Side, sent: &[Sent]) {
     let Some(held) = link.held(&Part::Status { on }).cloned() else { return };
     for (code, value) in sent.iter().filter_map(|sent| Some((sent.code.clone(), sent.left_out.clone()?))) {
@@ -432,30 +432,30 @@ fn keep_texts_left_out(link: &mut Link, on: Side, sent: &[Sent]) {
     }
 }
 
-/// The other ticket's words, and no key of its iTop's.
+/// Whether the value is the other ticket's text, and no key of its iTop.
 fn is_of_the_source(attribute: &StimulusAttribute) -> bool {
     attribute.taken_from == TakenFrom::Source && !is_external_key(&attribute.code)
 }
 
-/// An attribute of a stimulus as it is sent.
+/// An attribute of a stimulus ready to be sent.
 #[derive(Clone)]
 struct Sent {
     code: String,
-    /// The value as it stands where it was taken from.
+    /// The value as its origin holds it.
     source: String,
     words: Words,
-    /// Sent as plain text without knowing whether the target holds HTML.
+    /// Set if the text is sent plain without knowing whether the target holds HTML.
     unsure: Option<Unsure>,
     room: Room,
     fitted: Fitted,
-    /// What is to be sent if iTop makes HTML of it, where it is sent as plain text for now.
+    /// While the text is sent plain, its second version in case iTop makes HTML of it.
     as_html: Option<AsHtml>,
     /// The files that it owes.
     enclosed: Vec<Enclosure>,
-    /// The other ticket's words: a default, or the target's own, is nobody's to cut.
+    /// Whether this is the other ticket's text: a default, or the target's own text, must not be cut.
     from_source: bool,
-    /// Other words in place of a value that was refused.
+    /// Whether other words replace a refused value.
     in_place: bool,
-    /// The source's text, where other words are sent in its place.
+    /// The source's text, if other words are sent in its place.
     left_out: Option<String>,
 }

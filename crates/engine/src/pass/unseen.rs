@@ -1,6 +1,6 @@
-//! Tickets without a pair that were announced, or had failed before, and were not there when their pass read them. They
-//! were deleted, or the account may not see them for a while. An account that may see a ticket again changes nothing
-//! in it, so no sweep finds it: each audit asks for these tickets, in one call, for a week.
+//! Tickets without a pair that were announced, or had failed before, and were not there when their pass read them:
+//! deleted, or hidden from the account. If the account may see such a ticket again, the ticket itself does not change,
+//! so no sweep finds it. Each audit therefore asks for these tickets, in one call, for a week.
 
 use std::collections::BTreeMap;
 
@@ -12,22 +12,22 @@ use crate::side::failure::Failure;
 use crate::side::sights::Sights;
 use crate::{Lane, Shared};
 
-/// The store's name for them.
+/// The name of the store's cursor for them.
 const CURSOR: &str = "unseen";
 
-/// One that is not there for so long is taken for deleted.
+/// A ticket that is missing for this long counts as deleted.
 const FORGOTTEN_MS: i64 = 7 * 24 * 3_600_000;
 
-/// The most that are asked for; of more, the latest.
+/// At most this many tickets are asked for; beyond it, the lowest ids are dropped.
 const MOST: usize = 500;
 
-/// Ticket to the time since when it is not there.
+/// Ticket id to the time since when it is missing.
 type Unseen = BTreeMap<u64, i64>;
 
 impl Shared {
-    /// To be called of a ticket without a pair, of which nothing was read.
+    /// Call for a ticket without a pair that could not be read.
     pub(crate) async fn note_unseen(&self, claim: &Claim) -> std::result::Result<(), Failure> {
-        // A hint of any other ticket that does not fit `only` would be asked for in vain.
+        // For any other hint the ticket may just not fit `only`, and asking would be in vain.
         let is_wanted = claim.look.created || claim.error.is_some();
         if !is_wanted {
             return Ok(());
@@ -45,7 +45,7 @@ impl Shared {
         Ok(self.store.call(note).await?)
     }
 
-    /// The same, where the ticket was read.
+    /// The same, if the snapshot shows that the ticket was not there.
     pub(crate) async fn note_if_unseen(&self, claim: &Claim, sights: &Sights) -> std::result::Result<(), Failure> {
         match sights.external {
             Sight::Here(_) => Ok(()),
@@ -53,7 +53,7 @@ impl Shared {
         }
     }
 
-    /// Marks those that are there now. Whether one fits `only` is its pass's to say, and is not asked again.
+    /// Marks those that are there now. Their passes decide whether they fit `only`; they are not asked for again.
     pub(crate) async fn look_for_unseen(&self, lane: &Lane) -> std::result::Result<usize, Failure> {
         let instance = lane.external.instance.clone();
         let unseen = self.store.call(move |store| kept(store, &instance)).await?;
@@ -85,7 +85,7 @@ impl Shared {
 }
 
 fn kept(store: &mut dyn Store, instance: &Instance) -> Result<Unseen> {
-    // What another version wrote otherwise is found by the next hint.
+    // A value written by another version is dropped: the next hint finds the ticket.
     Ok(store.cursor(instance, CURSOR)?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
 }
 

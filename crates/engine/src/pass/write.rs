@@ -1,9 +1,7 @@
-//! One write to one iTop, of whichever side: its intent is stored, the call is sent, and what its end says
-//! is taken into the link.
+//! One write to one iTop, on either side: the intent is stored, the call is sent, and its end is recorded in the link.
 //!
-//! A call may land until `settle_seconds` after its last byte was sent, and it may take long to send it:
-//! so the settling begins when the call ends without an answer. Whoever died while it was being sent has
-//! sent nothing after his death.
+//! A call may take effect until `settle_seconds` after its last byte was sent, and sending may take long. So settling
+//! begins when the call ends without an answer. A process that died while sending has sent nothing since its death.
 
 use std::future::Future;
 
@@ -16,13 +14,13 @@ use crate::side::failure::{Failure, Kind};
 use crate::side::itop::Itop;
 
 impl Pass<'_> {
-    /// Sends a write that may land although no answer comes. `intend` enters into the link what is sent,
-    /// and until when it may land.
+    /// Sends a write that may take effect although no answer comes. `intend` enters into the link what is sent, and
+    /// until when it may take effect.
     ///
-    /// An end without an answer of iTop's is recorded here, and is a failure; but for a body that is too
-    /// large, which the caller may send smaller. Any other end is the caller's to record and to save: of what
-    /// was entered, `late` writes are forgotten, or have settled where iTop answered with an error that may
-    /// come from after the write; and of a call without effect the enclosures are as they were before.
+    /// A call that ends without iTop's answer is recorded here and returned as a failure, except for a body that is too
+    /// large, which the caller may send smaller. The caller records and saves any other end. By then the entered `late`
+    /// writes are forgotten, or have settled if iTop's error may come from after the write; and after a call without
+    /// effect the enclosures are as before.
     pub(crate) async fn write<T>(
         &mut self,
         itop: &Itop,
@@ -33,7 +31,7 @@ impl Pass<'_> {
         let enclosures = self.link.enclosures.clone();
         let since_ms = self.shared.now_ms();
         let mut until_ms = since_ms + itop.settle_ms;
-        // What is known of this call is told from an earlier one's by its time.
+        // The time identifies this call, so it must differ from an earlier call's.
         while self.link.late.iter().any(|late| late.until_ms == until_ms) {
             until_ms += 1;
         }
@@ -44,7 +42,7 @@ impl Pass<'_> {
         if let Err(error) = &answer
             && let Some(failure) = self.throttled_alone(itop, error).await?
         {
-            // It had no effect, and nothing has to settle.
+            // The call had no effect, and nothing has to settle.
             self.link.may_land_until(self.shared.now_ms());
             self.link.is_sent();
             self.link.enclosures = enclosures;
@@ -60,20 +58,21 @@ impl Pass<'_> {
             Err(error) if error.effect == (Effect::Unknown { answered: false }) => {
                 let until_ms = now + itop.settle_ms;
                 self.link.may_land_until(until_ms);
-                // The plan did not see it; where the caller sends less and that is answered, nothing else asks.
+                // The plan did not see this call; if the caller sends less and gets an answer, nothing else asks for a
+                // look.
                 self.look_again(until_ms);
                 self.save().await?;
                 if is_too_large(error) {
                     return Ok(answer);
                 }
                 let failure = Box::pin(self.failed_write(itop, error)).await?;
-                // What is kept back is told when that begins, and not at every try.
+                // Kept-back parts are logged when that begins, not at every try.
                 if !matches!(failure.kind, Kind::Barred { .. }) {
                     tracing::warn!(ticket = %self.name(), error = %failure.text, "no answer to a write; until it has settled it may be carried out all the same");
                 }
                 return Err(failure);
             }
-            // The call is over: what it did, if anything, is there now.
+            // The call is over: its effect, if any, is visible now.
             Err(error) if error.effect == (Effect::Unknown { answered: true }) => self.link.may_land_until(now),
             Ok(_) => {
                 self.went_through(itop, class);
@@ -88,8 +87,8 @@ impl Pass<'_> {
         Ok(answer)
     }
 
-    /// An earlier pass never recorded how its call ended: its process died, or it lost the lease. It has
-    /// sent nothing since this process began, or since another pass took the ticket over.
+    /// An earlier pass never recorded how its call ended: its process died, or it lost the lease. It has sent nothing
+    /// since this process started, or since this pass took the ticket over.
     pub(crate) async fn settle_what_was_being_sent(&mut self) -> Result<(), Failure> {
         let Some(sending) = self.link.sending.clone() else { return Ok(()) };
         let shared = self.shared;
@@ -100,7 +99,7 @@ impl Pass<'_> {
     }
 }
 
-/// Refused for its size: by PHP's limit of a body, by a proxy, by iTop, or by the database's limit of a packet.
+/// Refused for its size: by PHP's body limit, by a proxy, by iTop, or by the database's packet limit.
 pub(crate) fn is_too_large(error: &Error) -> bool {
     error.class == ErrorClass::TooLarge
 }

@@ -1,5 +1,5 @@
-//! When a lane's connection began. What stood in the customer's iTop by then is older than it and stays
-//! where it is until an operator or the news of its creation brings it, or, where `older` says so, a change.
+//! The start of a lane's connection. Tickets that existed in the customer's iTop by then are older. They stay there
+//! until an operator or a hint of their creation brings them over, or, if `older` says so, a change does.
 
 use std::sync::PoisonError;
 
@@ -12,14 +12,14 @@ use crate::side::failure::Failure;
 use crate::side::sights::Sights;
 use crate::{Lane, Shared};
 
-/// The beginning: found once, when the customer's iTop first answers, and kept.
+/// The start of a connection: found once, when the customer's iTop first answers, and kept.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Connection {
     /// Tickets with this id or a lower one are older.
     pub ticket: u64,
     /// Attachments with this id or a lower one are no news.
     pub attachment: u64,
-    /// The latest `last_update` by then, a time of the server's own clock.
+    /// The latest `last_update` at that time, by the server's own clock.
     pub last_update: String,
 }
 
@@ -28,18 +28,18 @@ const ATTACHMENT: &str = "since_attachment";
 const LAST_UPDATE: &str = "since_last_update";
 
 impl Shared {
-    /// Where the lane's connection began; begins it where it has not.
+    /// The start of the lane's connection; starts it if needed.
     pub(crate) async fn connection(&self, lane: &Lane) -> std::result::Result<Connection, Failure> {
         self.connection_up_to(lane, u64::MAX).await
     }
 
-    /// Where it began, if it has; begins nothing.
+    /// The start of the connection, if it has begun; starts nothing.
     pub(crate) async fn connection_so_far(&self, lane: &Lane) -> std::result::Result<Option<Connection>, Failure> {
         let instance = lane.external.instance.clone();
         Ok(self.store.call(move |store| kept(store, &instance)).await?)
     }
 
-    /// One that begins now begins with `last` at the latest.
+    /// If the connection starts now, `last` is the newest ticket that may count as older.
     async fn connection_up_to(&self, lane: &Lane, last: u64) -> std::result::Result<Connection, Failure> {
         if let Some(kept) = self.connection_so_far(lane).await? {
             return Ok(kept);
@@ -58,14 +58,14 @@ impl Shared {
         Ok(begun)
     }
 
-    /// Says so of a connection that began before this process did.
+    /// Logs the start of a connection that began before this process.
     pub(crate) async fn say_where_the_connection_began(&self, lane: &Lane) {
         if let Ok(Some(begun)) = self.connection_so_far(lane).await {
             say_begun(lane, &begun);
         }
     }
 
-    /// The store was lost, and the marks say up to which ticket the lane was carried. A connection that began
+    /// Called after the store was lost: the marks say up to which ticket the lane was carried. A connection that began
     /// earlier stays as it is.
     pub(crate) async fn connection_began_at(&self, lane: &Lane, ticket: u64) -> std::result::Result<(), Failure> {
         let begun = self.connection_up_to(lane, ticket).await?;
@@ -77,8 +77,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Why a ticket without a link is not carried inside: it does not fit `only` (the read saw to that), it is
-    /// somebody's copy, or it is older than the connection.
+    /// Why a ticket without a link does not cross: it does not fit `only` (the read checked that), it is a bridge's
+    /// copy, or it is older than the connection.
     pub(crate) async fn why_not_carried(
         &self,
         lane: &Lane,
@@ -93,7 +93,7 @@ impl Shared {
         Ok(left_alone.then_some(lane.settings.sync.older.why_not()))
     }
 
-    /// A ticket that bears a bridge's mark is not carried, whoever wrote that there: said once in a process.
+    /// Logs, once per process, that a ticket with a bridge's mark does not cross, whoever wrote the mark there.
     pub(crate) fn say_that_it_is_a_copy(&self, of: &TicketOf, sights: &Sights) {
         let mark = sights.first_entry.as_deref().and_then(TicketMark::find);
         let (Sight::Here(ticket), Some(mark)) = (&sights.external, mark) else { return };
@@ -107,13 +107,13 @@ impl Shared {
         }
     }
 
-    /// Whether a ticket that fits `only` is older than the connection, and nothing brings it.
+    /// Whether a ticket that fits `only` is older than the connection, and nothing brings it over.
     async fn is_left_alone(&self, lane: &Lane, ticket: &Ticket, look: &Look) -> std::result::Result<bool, Failure> {
         if look.backfilled {
             return Ok(false);
         }
         if lane.settings.sync.since.is_some() {
-            // A date counts instead, and stood in the condition of the read.
+            // A date counts instead; the read's condition has checked it.
             return Ok(false);
         }
         let begun = self.connection(lane).await?;
@@ -124,30 +124,30 @@ impl Shared {
     }
 }
 
-/// What is opened from now on crosses: the line to wait for before tickets are opened.
+/// Logs that new tickets cross from now on: an operator waits for this line before opening tickets.
 fn say_begun(lane: &Lane, begun: &Connection) {
     let older = lane.settings.sync.older_tickets(Some(begun.ticket));
     tracing::info!(external = %lane.name, id = begun.ticket, older, "the connection has begun");
 }
 
-/// The last ticket that stood in an external's iTop when its connection began.
+/// The last ticket that existed in an external's iTop when its connection began.
 pub fn connection_began_after(store: &mut dyn Store, external: &Instance) -> Result<Option<u64>> {
     Ok(kept(store, external)?.map(|begun| begun.ticket))
 }
 
-/// Why a ticket is not carried that bears a bridge's mark.
+/// The reason not to carry a ticket with a bridge's mark.
 pub(crate) const A_COPY: &str = "it is a bridge's copy";
 
 fn kept(store: &mut dyn Store, of: &Instance) -> Result<Option<Connection>> {
-    // Written last: where it stands, the others do.
+    // This one is written last: if it exists, the others do.
     let Some(ticket) = store.cursor(of, TICKET)?.and_then(|id| id.parse().ok()) else { return Ok(None) };
     let attachment = store.cursor(of, ATTACHMENT)?.and_then(|id| id.parse().ok()).unwrap_or_default();
     let last_update = store.cursor(of, LAST_UPDATE)?.as_deref().and_then(dates::earliest).unwrap_or_default();
     Ok(Some(Connection { ticket, attachment, last_update }))
 }
 
-/// Keeps the beginning, unless another task was faster. Hooks may have announced tickets while iTop did
-/// not answer yet: the connection is no younger than the first of them.
+/// Stores the start, unless another task was faster. Hooks may have announced tickets before iTop answered: the
+/// connection begins before the first of them.
 fn begin(store: &mut dyn Store, lane: &str, mut found: Connection) -> Result<Connection> {
     let of = Instance::External(lane.to_owned());
     if let Some(kept) = kept(store, &of)? {

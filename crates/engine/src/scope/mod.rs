@@ -1,4 +1,4 @@
-//! Which tickets are ours, and by what policy.
+//! Which tickets the bridge carries, and by which policy.
 
 pub(crate) mod connection;
 pub(crate) mod name_in_marks;

@@ -1,4 +1,4 @@
-//! The policy of each class of a lane, with the names in the defaults looked up in the internal iTop.
+//! The policy of each class of a lane, with the names in the defaults looked up in their iTops.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,8 +12,8 @@ use crate::side::failure::Failure;
 use crate::side::itop::Itop;
 use crate::{Lane, Shared};
 
-/// The policies by external class, made at the first need: an iTop that is down at the start must not
-/// keep the bridge from accepting webhooks.
+/// The policies by external class, made when first needed: an iTop that is down at the start must not keep the bridge
+/// from accepting webhooks.
 #[derive(Default)]
 pub struct Policies {
     ready: Mutex<HashMap<String, Arc<Policy>>>,
@@ -28,7 +28,7 @@ impl Shared {
         let bare = self.policy_without_defaults(lane, class)?;
         let sync = &lane.settings.sync;
         let internal_defaults = self.look_up_all(lane, &self.internal, &lane.settings.internal_defaults).await?;
-        // Only where the external is driven is anything of them sent.
+        // The external's defaults are sent only if the bridge drives the external ticket.
         let external_defaults = match sync.status_to_external {
             StatusToExternal::Apply => self.look_up_all(lane, &lane.external, &lane.settings.external_defaults).await?,
             StatusToExternal::Report | StatusToExternal::Off => BTreeMap::new(),
@@ -38,7 +38,7 @@ impl Shared {
         Ok(policy)
     }
 
-    /// The same for whoever makes and moves no ticket: nothing is looked up.
+    /// The same for callers that create and move no ticket: nothing is looked up.
     pub(crate) fn policy_without_defaults(&self, lane: &Lane, class: &str) -> Result<Policy, Failure> {
         let sync = &lane.settings.sync;
         let internal_class = sync
@@ -102,7 +102,7 @@ impl Shared {
     }
 }
 
-/// The logs that cross, each with the side that it is read on.
+/// The logs that cross, each with the side on which it is read.
 fn logs(sync: &SyncConfig) -> Vec<(Side, LogName)> {
     let all = [
         (sync.private_log_to_internal, Side::External, LogName::Private),
@@ -114,7 +114,7 @@ fn logs(sync: &SyncConfig) -> Vec<(Side, LogName)> {
     on.map(|(_, from, log)| (from, log)).collect()
 }
 
-/// The id of a default: a number is one, a name of an external key is looked up.
+/// The id of a default: a number is one already, the name for an external key is looked up.
 pub async fn look_up(
     itop: &Itop,
     code: &str,
@@ -144,7 +144,7 @@ pub async fn look_up(
     })
 }
 
-/// Which class an external key of iTop's ITIL model points at, and the attribute that names it.
+/// The class that an external key of iTop's ITIL model points at, and the attribute with its name.
 pub fn target_of(code: &str) -> (&'static str, &'static str) {
     match code {
         "org_id" => ("Organization", "name"),

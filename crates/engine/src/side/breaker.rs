@@ -1,7 +1,7 @@
-//! Whether a side is up. One that is down is left alone by all but its prober, and counts as down only
-//! when a probe failed too: calls may fail for reasons of their own.
+//! Whether a side is up. Only its prober calls a side that is down. A side counts as down only after a probe failed
+//! too, since single calls may fail for reasons of their own.
 
-/// Failures in a row before a side is probed and, where the probe fails too, counts as down.
+/// Failures in a row before a side is probed; it counts as down if the probe fails too.
 const FAILURES_BEFORE_PROBE: u32 = 3;
 
 /// One side's state.
@@ -21,7 +21,7 @@ enum State {
     Down(Down),
 }
 
-/// Since when a side is down, and what its last probe met.
+/// Since when a side is down, and the error of its last probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Down {
     pub since_ms: i64,
@@ -33,12 +33,12 @@ impl Breaker {
         if let State::Down(down) = &self.state { Some(down) } else { None }
     }
 
-    /// Nobody but the probe calls a side that is down.
+    /// Only the probe calls a side that is down.
     pub fn is_down(&self) -> bool {
         self.down().is_some()
     }
 
-    /// How long until the side is to be probed; `None` while nothing is amiss.
+    /// Time until the side must be probed; `None` while nothing is amiss.
     pub fn next_probe_ms(&self, probe_ms: i64) -> Option<i64> {
         match self.state {
             State::Up => None,
@@ -47,19 +47,19 @@ impl Breaker {
         }
     }
 
-    /// Whether a call has ever come back.
+    /// Whether a call was ever answered.
     pub fn has_answered(&self) -> bool {
         self.has_answered
     }
 
-    /// A call came back. Answers whether the side was down until now.
+    /// A call was answered. Returns whether the side was down until now.
     pub fn succeeded(&mut self) -> bool {
         self.failures = 0;
         self.has_answered = true;
         matches!(std::mem::take(&mut self.state), State::Down(_))
     }
 
-    /// A call failed on the way. Answers whether the side is to be probed from now on.
+    /// A call failed on the way. Returns whether the side must be probed from now on.
     pub fn failed(&mut self) -> bool {
         self.failures = self.failures.saturating_add(1);
         let suspected = matches!(self.state, State::Up) && self.failures >= FAILURES_BEFORE_PROBE;
@@ -69,7 +69,7 @@ impl Breaker {
         suspected
     }
 
-    /// The probe was asked to come later: something is there, and a suspicion is not confirmed.
+    /// The probe was throttled: the side is there, so the suspicion is dropped.
     pub fn is_slowed(&mut self) {
         if matches!(self.state, State::Suspected) {
             self.failures = 0;
@@ -77,7 +77,7 @@ impl Breaker {
         }
     }
 
-    /// The probe failed, or a log-in was refused. Answers whether that is news.
+    /// The probe failed, or a log-in was refused. Returns whether that is news.
     pub fn goes_down(&mut self, now_ms: i64, reason: String) -> bool {
         let since_ms = self.down().map_or(now_ms, |down| down.since_ms);
         let is_news = self.down().is_none_or(|down| down.reason != reason);

@@ -1,4 +1,4 @@
-//! Reads of one side, each with its end told to the side's breaker and to the suspensions.
+//! Reads of one side; the end of each is reported to the side's breaker and to the suspensions.
 
 use itop_client::{Error, Found, Query};
 
@@ -7,7 +7,7 @@ use crate::side::failure::Failure;
 use crate::side::itop::Itop;
 
 impl Shared {
-    /// Objects of a class, with these attributes.
+    /// Gets objects of a class, with these attributes.
     pub(crate) async fn get(
         &self,
         itop: &Itop,
@@ -18,7 +18,7 @@ impl Shared {
         self.asked(itop, class, query, attributes).await.map_err(|error| Failure::of(itop, &error))
     }
 
-    /// The same for a caller that decides by iTop's error.
+    /// The same for a caller that needs iTop's own error.
     pub(crate) async fn asked(
         &self,
         itop: &Itop,

@@ -1,11 +1,11 @@
-//! Dates as they are printed become ISO as soon as they are read: nothing behind this compares or shows another form.
+//! Converts printed dates to ISO as soon as they are read: no later code compares or shows another form.
 //!
-//! The format is stated in the configuration, or learnt: a printed date leaves few formats, and iTop itself tells which
-//! of them it is, since OQL compares in ISO form. A side that prints ISO, as iTop does by default, costs no call.
+//! The format is configured, or learnt: a printed date fits few formats, and iTop itself tells which of them it uses,
+//! since OQL compares in ISO form. A side that prints ISO, as iTop does by default, costs no call.
 //!
-//! An administrator may change the format at any time, and `05/06/2026` is a date in two formats. So a date is
-//! doubted that does not read, that lies ahead, or that contradicts what was seen of the same ticket; and
-//! the first of a process. What is doubted is asked for before it is believed.
+//! An administrator may change the format at any time, and `05/06/2026` is a date in two formats. So a date is doubted
+//! if it cannot be read, lies ahead, or contradicts an earlier read of the same ticket; and so is the first date of a
+//! process. A doubted date is checked with iTop before it is believed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,21 +22,21 @@ use crate::Shared;
 use crate::side::failure::Failure;
 use crate::side::itop::Itop;
 
-/// The store's name of the format that was learnt.
+/// The name of the store's cursor for the learnt format.
 const CURSOR: &str = "date_format";
 
-/// The store's name of a date that the last answer with one printed so that it can be read in no format.
+/// The name of the store's cursor for a date that could be read in no format when one was last read.
 const UNREAD: &str = "unread_date";
 
-/// No server's local time is further ahead of UTC, with some minutes for a clock that is.
+/// No server's local time is further ahead of UTC; includes some minutes for a fast clock.
 const FARTHEST_AHEAD_MS: i64 = 15 * 3_600_000;
 
-/// What is known of how a side prints dates.
+/// The state of knowledge about a side's date format.
 pub(crate) struct Dates {
     format: DateFormat,
-    /// iTop was asked in this process, or what it prints can mean nothing else.
+    /// iTop was asked in this process, or its dates fit only one format.
     is_confirmed: bool,
-    /// A date was read in no format, and none has been read since.
+    /// A date could be read in no format, and none has been read since.
     is_unread: bool,
     has_warned: bool,
 }
@@ -47,22 +47,22 @@ impl Default for Dates {
     }
 }
 
-/// The format of a side, as an earlier process learnt it.
+/// The format of a side that an earlier process learnt.
 pub fn kept_date_format(store: &mut dyn Store, of: &Instance) -> Result<Option<DateFormat>, StoreError> {
     Ok(store.cursor(of, CURSOR)?.and_then(|format| DateFormat::parse(&format).ok()))
 }
 
-/// A date of a side that can be read in no format, until one is read again.
+/// A date of a side that can be read in no format; cleared once a date is read again.
 pub fn unread_date(store: &mut dyn Store, of: &Instance) -> Result<Option<String>, StoreError> {
     store.cursor(of, UNREAD)
 }
 
-/// Whether the attribute is a date in iTop's own data model. Of others, what they hold tells.
+/// Whether the attribute is a date in iTop's own data model. For other attributes the value decides.
 pub(crate) fn is_date(code: &str) -> bool {
     code == "last_update" || code == "expire" || code.ends_with("_date") || code.ends_with("_deadline")
 }
 
-/// What a person writes may look like a date and stays as it is.
+/// Text that a person writes may look like a date and stays as it is.
 pub(crate) fn is_prose(code: &str) -> bool {
     const PROSE: [&str; 9] = [
         "title",
@@ -78,7 +78,7 @@ pub(crate) fn is_prose(code: &str) -> bool {
     PROSE.contains(&code) || code.ends_with("_name") || code.ends_with("_friendlyname") || code.ends_with("_comment")
 }
 
-/// A date that an older version kept as it was printed: the earliest that it may mean.
+/// The earliest meaning of a date that an older version stored as printed.
 pub(crate) fn earliest(kept: &str) -> Option<String> {
     if is_iso(kept) { Some(kept.to_owned()) } else { DateFormat::readings(kept).into_iter().next() }
 }
@@ -105,18 +105,18 @@ impl Itop {
         self.dates().format.clone()
     }
 
-    /// The configuration, or an earlier process, says it.
+    /// Sets the format that the configuration or an earlier process gave.
     pub(crate) fn prints_dates_as(&self, format: DateFormat) {
         self.dates().format = format;
     }
 
-    /// What is read next is asked for before it is believed.
+    /// The next date is checked with iTop before it is believed.
     pub(crate) fn doubts_its_dates(&self) {
         self.dates().is_confirmed = false;
         self.forget_seen_dates();
     }
 
-    /// A second change may hide in the minute that is printed.
+    /// Without seconds, a second change may hide in the printed minute.
     pub(crate) fn unseen_for_ms(&self) -> i64 {
         if self.dates().format.has_seconds() { 0 } else { 60_000 }
     }
@@ -130,7 +130,7 @@ impl Itop {
         if printed.iter().any(|printed| format.read(printed.text).is_none()) {
             return true;
         }
-        // ISO is the one form that every iTop takes for itself.
+        // ISO is the one form that fits every iTop.
         !format.is_iso()
             && printed.iter().filter(|printed| printed.code == "last_update").any(|printed| {
                 let readings = DateFormat::readings(printed.text);
@@ -141,7 +141,7 @@ impl Itop {
             })
     }
 
-    /// The dates of what was read, in ISO form. One that cannot be read is null: it is not known, and not empty.
+    /// Converts an object's dates to ISO. A date that cannot be read becomes null: unknown, not empty.
     pub(crate) fn to_iso(&self, object: &mut Object) {
         let format = self.date_format();
         let is_iso_format = format.is_iso();
@@ -159,7 +159,7 @@ impl Itop {
         }
     }
 
-    /// Where this side prints no seconds, a date in the minute that was agreed on is the one that was agreed on.
+    /// If this side prints no seconds, a date within the agreed minute counts as the agreed date.
     pub(crate) fn knows_the_seconds_of(&self, ticket: &mut Ticket, agreed: &BTreeMap<String, String>) {
         const MINUTES: usize = "2026-11-29 18:00".len();
         if self.date_format().has_seconds() {
@@ -174,7 +174,7 @@ impl Itop {
         }
     }
 
-    /// Those of the dates asked for that could not be read, each with the reason.
+    /// The requested dates that could not be read, each with the reason.
     pub(crate) fn unread_dates(&self, object: &Object, asked: &BTreeSet<String>) -> BTreeMap<String, Abroad> {
         let is_unread = |code: &&String| is_date(code) && object.json(code).is_some_and(Json::is_null);
         let unread = asked.iter().filter(is_unread);
@@ -189,7 +189,7 @@ impl Itop {
         )
     }
 
-    /// A date of this side that an older version kept as it was printed.
+    /// Converts a date of this side that an older version stored as printed.
     pub(crate) fn kept_as_iso(&self, kept: &str) -> Option<String> {
         if kept.is_empty() || is_iso(kept) || is_day(kept) {
             Some(kept.to_owned())
@@ -203,7 +203,7 @@ fn is_day(text: &str) -> bool {
     text.len() == "2026-11-29".len() && text.parse::<jiff::civil::Date>().is_ok()
 }
 
-/// The moment that a printed date means in every format in which it can be read.
+/// The moment of a printed date, if all formats that can read it agree.
 fn only_reading(printed: &str) -> Option<String> {
     let mut readings = DateFormat::readings(printed).into_iter();
     readings.next().filter(|_| readings.next().is_none())
@@ -215,7 +215,7 @@ fn lies_ahead(reading: &str, now_ms: i64) -> bool {
 }
 
 impl Shared {
-    /// What was read, with its dates in ISO form; whether they are read rightly is asked where that is in doubt.
+    /// Converts the dates of these objects to ISO; if the format is in doubt, asks iTop first.
     pub(crate) async fn in_iso(&self, itop: &Itop, objects: &mut [Object]) {
         if itop.is_doubted(objects, self.now_ms()) {
             let _one_at_a_time = itop.learning_dates.lock().await;
@@ -253,7 +253,8 @@ impl Shared {
                 let of_none = printed.iter().find(|printed| DateFormat::candidates(printed.text).is_empty());
                 self.reads_no_date(itop, of_none.unwrap_or(first).text).await;
             }
-            // None of these can tell the formats apart, or the ticket has changed meanwhile: the next one does.
+            // None of these dates distinguishes the formats, or the ticket has changed meanwhile: the next read
+            // decides.
             Ok(None) => {}
             Err(failure) => {
                 tracing::warn!(itop = %itop.name, error = %failure.text, "how this iTop prints dates could not be asked");
@@ -261,7 +262,7 @@ impl Shared {
         }
     }
 
-    /// The one of the formats in which iTop holds what it printed.
+    /// The format in which iTop confirms the printed date.
     async fn confirmed(
         &self,
         itop: &Itop,
@@ -320,7 +321,7 @@ impl Shared {
             return;
         }
         tracing::info!(itop = %itop.name, format = %format, "this iTop prints dates so");
-        // What was read in the wrong format is no measure.
+        // Dates read in the wrong format are no measure.
         itop.forget_seen_dates();
         let (instance, text) = (itop.instance.clone(), format.to_string());
         let keep = move |store: &mut dyn Store| match store.is_to_read() {
@@ -332,7 +333,7 @@ impl Shared {
         }
     }
 
-    /// Told once, and kept for whoever asks meanwhile.
+    /// Warns once, and keeps the date for `check`.
     async fn reads_no_date(&self, itop: &Itop, text: &str) {
         if std::mem::replace(&mut itop.dates().is_unread, true) {
             return;
@@ -363,7 +364,7 @@ impl Shared {
         }
     }
 
-    /// How the sides print dates, as the store of an earlier process knows it. What the configuration states counts.
+    /// Loads the formats that an earlier process learnt. A configured format takes precedence.
     pub(crate) async fn remember_date_formats(&self) -> Result<(), Failure> {
         for itop in self.lanes.iter().map(|lane| &lane.external).chain([&self.internal]) {
             let instance = itop.instance.clone();
@@ -378,14 +379,14 @@ impl Shared {
     }
 }
 
-/// A server time so many seconds before; as it stands where it is no time.
+/// A server time earlier by so many seconds; unchanged if it is no time.
 pub(crate) fn earlier(server_time: &str, seconds: i64) -> String {
     let Ok(time) = server_time.parse::<DateTime>() else { return server_time.to_owned() };
     let earlier = time.checked_sub(seconds.seconds()).unwrap_or(time);
     earlier.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// Earlier by more than the hour that repeats when summer time ends.
+/// Whether the time went back by more than the hour that repeats when summer time ends.
 pub(crate) fn is_back(before: &str, now: &str, overlap_seconds: i64) -> bool {
     let is_time = |text: &str| text.parse::<DateTime>().is_ok();
     is_time(now) && is_time(before) && now < earlier(before, overlap_seconds).as_str()

@@ -1,15 +1,14 @@
-//! iTop 3.1 answers HTML with every `&` escaped once more: what is stored as `a &lt; b` is read as
-//! `a &amp;lt; b` (seen on 3.1.2 against its database; 3.2.0 answers what it stores). Copied as it is
-//! read, the text would arrive damaged. A person may have written `&amp;lt;`, too: so no text is
-//! believed, the side's own database is asked. Plain attributes are not escaped, whatever they hold:
-//! so the answer holds for one attribute of one class.
+//! iTop 3.1 answers HTML with every `&` escaped once more: it stores `a &lt; b` and answers `a &amp;lt; b` (seen on
+//! 3.1.2 against its database; 3.2.0 answers what it stores). Copied as answered, the text would arrive damaged. But a
+//! person may have written `&amp;lt;`, so the text alone proves nothing: the side's own database is asked. iTop never
+//! escapes plain attributes, so the answer holds for one attribute of one class.
 
 use itop_client::{Error, Query, oql_quote};
 
 use crate::side::itop::Itop;
 
 impl Itop {
-    /// An attribute's value as the side stores it, from what it answered.
+    /// The attribute's value as the side stores it, given the side's answer.
     pub async fn as_stored(&self, class: &str, id: u64, code: &str, answered: &str) -> Result<String, Error> {
         let Some(entity) = doubly_escaped_entity(answered) else { return Ok(answered.to_owned()) };
         if !self.escapes_once_more(class, code) {
@@ -22,7 +21,7 @@ impl Itop {
         Ok(answered.replace("&amp;", "&"))
     }
 
-    /// Whether the side answers this entity for a value that its database finds to be without it.
+    /// Whether the side answers this entity for a value that, by its database, lacks it.
     async fn stores_without(&self, class: &str, id: u64, code: &str, entity: &str) -> Result<bool, Error> {
         let like = oql_quote(&format!("%{entity}%"));
         let query = Query::oql(format!("SELECT {class} WHERE id = {id} AND {code} NOT LIKE {like}"));
@@ -31,8 +30,8 @@ impl Itop {
     }
 }
 
-/// The entity whose `&` is escaped most often (`&amp;lt;`, `&amp;amp;lt;`), where every `&` of the text
-/// begins such a one. Of a text that is escaped once more, it is the one that is certainly not stored.
+/// The entity whose `&` is escaped most often (`&amp;lt;`, `&amp;amp;lt;`), if every `&` of the text begins such an
+/// entity. In a text that was escaped once more, exactly this entity cannot be stored.
 fn doubly_escaped_entity(text: &str) -> Option<String> {
     let mut deepest: Option<(usize, &str)> = None;
     for (at, _) in text.match_indices('&') {
@@ -44,7 +43,7 @@ fn doubly_escaped_entity(text: &str) -> Option<String> {
         let name = rest.split_once(';').map_or("", |(name, _)| name);
         let is_entity =
             (1..=10).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'#');
-        // `&amp;amp;` is itself an entity that is escaped.
+        // `&amp;amp;` is itself an escaped entity.
         let (depth, name) = match (is_entity, depth) {
             (true, _) => (depth, name),
             (false, 1) => return None,

@@ -1,4 +1,4 @@
-//! What went wrong in a pass, and what the queue makes of it.
+//! The failures of a pass, and their effect on the queue.
 
 use std::sync::atomic::Ordering;
 
@@ -17,13 +17,13 @@ pub struct Failure {
     pub kind: Kind,
     /// What failed, on which side, in iTop's words.
     pub text: String,
-    /// The side that it is about, if it is about one.
+    /// The side concerned, if any.
     pub instance: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
-    /// On the way, or no answer of iTop's own: tried again without end.
+    /// Failed on the way, or without iTop's own answer: retried without end.
     Transient,
     /// The log-in was refused.
     Login,
@@ -34,9 +34,9 @@ pub enum Kind {
         class: String,
         access: Access,
     },
-    /// The configuration names something that the iTop does not have.
+    /// The configuration names something that the iTop lacks.
     Setup,
-    /// The object moved between the read and the write.
+    /// The object changed between the read and the write.
     Stale,
     /// The object is not there.
     Gone,
@@ -46,15 +46,15 @@ pub enum Kind {
     Throttled {
         until_ms: i64,
     },
-    /// Something before that iTop answered this one write, while other calls pass.
+    /// Something in front of that iTop answered this one write, while other calls pass.
     Barred {
         status: u16,
         to: Side,
-        /// It is not tried again before: what `Retry-After` asks for.
+        /// `Retry-After` forbids a retry before this.
         not_before_ms: i64,
     },
-    /// The contents of one object do not come, for so long, while its iTop answers otherwise: tried again without
-    /// end, and nothing else waits for it.
+    /// The contents of one object have not come since then, while its iTop answers otherwise: retried without end, and
+    /// nothing else waits for it.
     Unreadable {
         since_ms: i64,
     },
@@ -93,7 +93,7 @@ impl Failure {
         Failure { kind: Kind::Setup, text, instance: String::new() }
     }
 
-    /// Nothing more can be tried in this pass.
+    /// Whether nothing more can be tried in this pass.
     pub fn ends_the_pass(&self) -> bool {
         use Kind::*;
         matches!(self.kind, Transient | Throttled { .. } | Login | Store | LeaseLost)
@@ -107,8 +107,8 @@ impl From<StoreError> for Failure {
     }
 }
 
-/// The error of a failed pass, and whether the ticket is parked for it. What is known already is not said
-/// again at every try.
+/// The error of a failed pass, and whether it parks the ticket. An error that is already known is not logged at every
+/// try.
 pub fn news<'a>(claim: &Claim, next: &'a Next) -> Option<(&'a str, bool)> {
     match next {
         Next::Retry { error, parked, .. } | Next::Held { error, parked, .. }
@@ -120,8 +120,8 @@ pub fn news<'a>(claim: &Claim, next: &'a Next) -> Option<(&'a str, bool)> {
     }
 }
 
-/// A write failed, and the pass went on: what it wanted to look at next is looked at in its time, however long
-/// the write has to wait. What the claim `had` to look at goes along: its write is still to come.
+/// Merges a failed write's retry with the look that the pass wanted: the look keeps its time, however long the write
+/// must wait. The claim's own look (`had`) is kept too, since its write is still to come.
 pub fn and_look(retry: Next, wanted: Next, had: Look) -> Next {
     match (retry, wanted) {
         (Next::Retry { due_ms, error, parked, .. }, Next::Look { due_ms: look_ms, look: wanted }) => {
@@ -137,12 +137,12 @@ pub fn and_look(retry: Next, wanted: Next, had: Look) -> Next {
 }
 
 impl Shared {
-    /// Notes a failed call with the side's breaker; a side that fails again and again is probed.
+    /// Reports a failed call to the side's breaker; a side that keeps failing is probed.
     pub fn call_failed(&self, itop: &Itop, error: &Error) {
         match error.class {
             ErrorClass::Login => self.goes_down(itop, error),
             ErrorClass::Throttled { .. } => self.slow_down(itop, error),
-            // Where it is about this call alone, the next one shows that the side is up.
+            // If only this call is concerned, the next one shows that the side is up.
             _ if error.is_transient() || error.page_status().is_some() => {
                 if itop.breaker().failed() {
                     itop.trouble.notify_one();
@@ -179,7 +179,7 @@ impl Shared {
         self.finish(claim, next).await;
     }
 
-    /// What the queue keeps of a failed pass.
+    /// The queue's next step after a failed pass.
     pub fn after_failure(&self, lane: &Lane, claim: &Claim, failures: &[Failure]) -> Next {
         let now = self.now_ms();
         let probe = now + self.timing.probe_ms;
@@ -206,7 +206,7 @@ impl Shared {
             }
         }
         let error = failures.iter().map(|failure| failure.text.as_str()).collect::<Vec<_>>().join("; ");
-        // What waited for a side that was down, or for a right, has not been refused so long.
+        // Time spent waiting for a side that was down, or for a right, does not count as refused.
         let refused_for_ms = refused_since.map_or(0, |since| now - since);
         let park = refused_for_ms >= self.timing.park_after_ms;
         if park {
@@ -232,13 +232,13 @@ impl Shared {
         verdict
     }
 
-    /// For so long it is refused, and it is set apart from what waits in its time.
+    /// Whether it has been refused for so long that it counts as parked.
     pub(crate) fn is_parked(&self, since_ms: i64) -> bool {
         self.now_ms() - since_ms >= self.timing.park_after_ms
     }
 
-    /// The wait after so many tries of a part that something before its iTop keeps from it: whoever counts such
-    /// tries is not to take the bridge for an attacker.
+    /// The wait after this many tries of a kept-back part: whatever counts such requests must not take the bridge for
+    /// an attacker.
     pub(crate) fn kept_back_ms(&self, tries: u32) -> i64 {
         let doubled = self.timing.backoff_first_ms.saturating_mul(1 << tries.min(20));
         doubled.min(self.timing.kept_back_max_ms)
@@ -249,12 +249,12 @@ impl Shared {
         doubled.min(self.timing.backoff_max_ms)
     }
 
-    /// How long a value that was refused for so long already is left alone: as long as a parked ticket.
+    /// How long a value that was refused for so long is left alone: as long as a parked ticket.
     pub(crate) fn refused_value_waits_ms(&self, refused_for_ms: i64) -> i64 {
         self.parked_retry_ms(self.timing.park_after_ms + refused_for_ms)
     }
 
-    /// A parked ticket is tried again by itself after 1 h, 6 h, then daily.
+    /// A parked ticket is retried by itself after 1 h, 6 h, then daily.
     pub(crate) fn parked_retry_ms(&self, refused_for_ms: i64) -> i64 {
         let mut since = self.timing.park_after_ms;
         for wait in self.timing.parked_retries_ms {

@@ -1,16 +1,16 @@
-//! A side that halts over what was just read: passes that have read it already write nothing, also before the store
-//! knows of the halt. From then on the store says whether it stands still.
+//! A side that halts because of what was just read: passes that have already read it write nothing, even before the
+//! store knows of the halt. From then on the store says whether the side has halted.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The halts of one side, by this process.
+/// This process's halts of one side.
 #[derive(Default)]
 pub(crate) struct Halts(Mutex<State>);
 
 #[derive(Default)]
 struct State {
     halted: Halted,
-    /// How many have begun and are with the store.
+    /// How many halts have begun and reached the store.
     so_far: u64,
 }
 
@@ -20,12 +20,12 @@ enum Halted {
     No,
     /// The store does not know it yet.
     BeingStored,
-    /// From here on the store decides. Where it refused the halt, the next look at that ticket finds it once more.
+    /// From here on the store decides. If it refused the halt, the next look at the ticket finds the cause again.
     ByStore,
 }
 
 impl Halts {
-    /// One begins, which lasts at least until it is dropped.
+    /// Begins a halt that lasts at least until the guard is dropped.
     pub(crate) fn begin(&self) -> Halting<'_> {
         self.state().halted = Halted::BeingStored;
         Halting(self)
@@ -39,7 +39,7 @@ impl Halts {
         self.state().so_far
     }
 
-    /// The store said that the side does not stand still, when it had halted so often.
+    /// The store said that the side has not halted; the count is from before that question.
     pub(crate) fn go_on_unless_halted_since(&self, so_far: u64) {
         let mut state = self.state();
         if state.halted == Halted::ByStore && state.so_far == so_far {
@@ -52,7 +52,7 @@ impl Halts {
     }
 }
 
-/// A halt on its way to the store. Dropped, it is over, whatever the store said.
+/// A halt on its way to the store; that step ends when the guard is dropped, whatever the store said.
 #[must_use]
 pub(crate) struct Halting<'h>(&'h Halts);
 
@@ -60,7 +60,7 @@ impl Drop for Halting<'_> {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.halted = Halted::ByStore;
-        // Whoever asked the store before has an old answer.
+        // An answer that the store gave earlier is outdated.
         state.so_far += 1;
     }
 }

@@ -1,10 +1,9 @@
-//! The same instant on two servers' clocks. iTop prints and takes local times without a zone, so that a date that
-//! crosses as it stands is another moment there.
+//! The same instant on two servers' clocks. iTop prints and takes local times without a zone, so a date copied
+//! unchanged is another moment on the other side.
 //!
-//! Which zone a server is in the configuration says, or the offsets that its answers have shown: then every zone
-//! of the world's is a candidate that had these offsets at these times. Where all candidates tell the same of a
-//! date, it crosses. An offset of November does not say what holds in July: where the candidates differ
-//! nothing is guessed, and the date waits.
+//! A server's zone comes from the configuration, or from the offsets that its answers have shown: every zone of the
+//! world that had these offsets at these times is a candidate. A date crosses if all candidates agree on it. An offset
+//! in November does not say what holds in July: where the candidates differ nothing is guessed, and the date waits.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,10 +24,10 @@ use crate::side::sights::Sights;
 use crate::side::zone::Learnt;
 use crate::{Lane, Shared};
 
-/// The store's name of the offsets that were shown.
+/// The name of the store's cursor for the offsets.
 const CURSOR: &str = "offsets";
 
-/// So many are kept: a few years of summers and winters.
+/// At most this many offsets are kept: a few years of summers and winters.
 const MOST: usize = 24;
 
 /// The offsets that a server's answers have shown, and when.
@@ -36,12 +35,12 @@ const MOST: usize = 24;
 pub struct Offsets {
     /// The server's local time and its offset then, the newest last.
     shown: Vec<(DateTime, Offset)>,
-    /// The zones that had all of them, once they were looked for.
+    /// The zones that fit all of them, once computed.
     zones: Option<Vec<TimeZone>>,
 }
 
 impl Offsets {
-    /// What an earlier process has met of this side.
+    /// Loads the offsets that an earlier process saw on this side.
     pub fn kept(store: &mut dyn Store, of: &Instance) -> Result<Offsets, StoreError> {
         let kept = store.cursor(of, CURSOR)?.unwrap_or_default();
         let shown = |line: &str| {
@@ -56,7 +55,7 @@ impl Offsets {
         self.shown.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 
-    /// Takes one more into account; answers whether it may tell something new.
+    /// Adds an offset; returns whether it may tell something new.
     fn add(&mut self, at: DateTime, offset: Offset) -> bool {
         let month = |at: &DateTime| (at.year(), at.month());
         if self.shown.last().is_some_and(|(last, known)| *known == offset && month(last) == month(&at)) {
@@ -68,13 +67,13 @@ impl Offsets {
         true
     }
 
-    /// What was shown last.
+    /// The offset shown last.
     pub fn newest(&self) -> Option<Offset> {
         self.shown.last().map(|(_, offset)| *offset)
     }
 
-    /// The zones that the server may be in. Where none had all that was shown, the server was moved: what was
-    /// shown last counts.
+    /// The zones that the server may be in. If no zone fits all offsets, the server was moved, and the newest ones
+    /// count.
     pub fn zones(&mut self) -> &[TimeZone] {
         let shown = &self.shown;
         self.zones.get_or_insert_with(|| {
@@ -98,20 +97,20 @@ fn all_zones() -> Vec<TimeZone> {
 fn has(zone: &TimeZone, at: DateTime, offset: Offset) -> bool {
     match zone.to_ambiguous_timestamp(at).offset() {
         AmbiguousOffset::Unambiguous { offset: only } => only == offset,
-        // In the hour that repeats, or is skipped, either may be meant.
+        // In the hour that repeats or is skipped, either may be meant.
         AmbiguousOffset::Fold { before, after } | AmbiguousOffset::Gap { before, after } => {
             [before, after].contains(&offset)
         }
     }
 }
 
-/// What all of them say, if they say the same.
+/// The value, if all agree on it.
 fn unanimous<T: PartialEq>(mut said: impl Iterator<Item = Option<T>>) -> Option<T> {
     let first = said.next()??;
     said.all(|other| other.as_ref() == Some(&first)).then_some(first)
 }
 
-/// The instant of a local time, where all these zones agree on it.
+/// The instant of a local time, if all these zones agree on it.
 fn instant(zones: &[TimeZone], local: DateTime) -> Option<Timestamp> {
     unanimous(zones.iter().map(|zone| zone.to_ambiguous_timestamp(local).compatible().ok()))
 }
@@ -120,14 +119,14 @@ fn local(zones: &[TimeZone], instant: Timestamp) -> Option<DateTime> {
     unanimous(zones.iter().map(|zone| Some(zone.to_datetime(instant))))
 }
 
-/// Whether these zones agree on every day of a year from then on.
+/// Whether these zones agree on every day of the year from then on.
 pub fn agree_for_a_year(zones: &[TimeZone], from: Timestamp) -> bool {
     const DAY_SECONDS: i64 = 86_400;
     let days = (0..366).filter_map(|day| Timestamp::from_second(from.as_second() + day * DAY_SECONDS).ok());
     !zones.is_empty() && days.into_iter().all(|day| local(zones, day).is_some())
 }
 
-/// What a sweep listed, for the next one: what differs by then has changed in between.
+/// A sweep's list, for the next sweep to compare: a difference means a change in between.
 #[derive(Debug, Default)]
 pub(crate) struct Listed {
     from: String,
@@ -136,8 +135,8 @@ pub(crate) struct Listed {
 }
 
 impl Listed {
-    /// Whether the ticket was changed, or made, after this sweep. One that was hidden then, or came back with a
-    /// backup, shows an old change: it has an id that is no higher than those that were met.
+    /// Whether the ticket was changed or created after this sweep. A ticket that was hidden then, or restored by a
+    /// backup, shows an old change; its id is no higher than the highest known one.
     fn lacks(&self, ticket: u64, last_update: &str, highest: u64) -> bool {
         match self.tickets.get(&ticket) {
             Some(listed) => listed.as_str() < last_update,
@@ -148,10 +147,10 @@ impl Listed {
 
 /// Real offsets are multiples of this.
 const STEP_MS: i64 = 15 * 60 * 1_000;
-/// A call takes a while, and a minute may be printed without its seconds.
+/// A call takes a while, and a time may be printed without seconds.
 const SLACK_MS: i64 = 150 * 1_000;
 
-/// So many tickets are known by when they were read, and then only those of the last minutes.
+/// Beyond this number only the tickets read in the last minutes are kept.
 const MOST_READ_LATELY: usize = 1_000;
 
 /// The server's own time of its answer.
@@ -160,7 +159,7 @@ fn date_of(found: &Found) -> Option<i64> {
     Some(date.as_millisecond())
 }
 
-/// What a change shows that was made between these moments.
+/// The offset shown by a change that was made between these moments.
 fn offset_between(last_update: &str, after_ms: i64, before_ms: i64) -> Option<Learnt> {
     let as_utc = TimeZone::UTC.to_timestamp(from_iso(last_update)?).ok()?.as_millisecond();
     let least = (as_utc - before_ms - SLACK_MS + STEP_MS - 1).div_euclid(STEP_MS);
@@ -170,7 +169,7 @@ fn offset_between(last_update: &str, after_ms: i64, before_ms: i64) -> Option<Le
 }
 
 impl Itop {
-    /// Calls what is given with the zones that this server may be in; none where nothing is known.
+    /// Calls `say` with the zones that this server may be in; with none if nothing is known.
     fn with_zones<T>(&self, say: impl FnOnce(&[TimeZone]) -> T) -> T {
         match &self.time_zone {
             Some(zone) => say(std::slice::from_ref(zone)),
@@ -182,7 +181,7 @@ impl Itop {
         self.time_zone.is_some() || !self.offsets().shown.is_empty()
     }
 
-    /// What a sweep that was asked then shows of this server's offset, against the sweep before.
+    /// The offset that a sweep's answer shows, compared with the sweep before.
     pub(crate) fn offset_shown_by(&self, found: &Found, from: &str) -> Option<Learnt> {
         let date_ms = date_of(found)?;
         let change = |object: &Object| Some((object.id, object.text("last_update")?.to_owned()));
@@ -196,7 +195,7 @@ impl Itop {
         changed.map(|(_, at)| offset_between(at, before.date_ms, date_ms)).next().flatten()
     }
 
-    /// What tickets show of it that are read again soon after they were read, and have changed in between.
+    /// The offset shown by tickets that changed between two reads soon after each other.
     fn offset_shown_by_changes(&self, found: &Found) -> Option<Learnt> {
         let date_ms = date_of(found)?;
         let mut read = self.read_lately();
@@ -220,7 +219,7 @@ impl Itop {
         shown
     }
 
-    /// This date of this side's on the other's clock.
+    /// Converts this side's date to the other side's clock.
     fn abroad(&self, other: &Itop, date: &str) -> Abroad {
         let Some(here) = from_iso(date) else { return Abroad::At(date.to_owned()) };
         let Some(instant) = self.with_zones(|zones| instant(zones, here)) else {
@@ -248,7 +247,7 @@ impl Itop {
 }
 
 impl Shared {
-    /// What the dates of both tickets that cross are on the other's clock.
+    /// Converts the crossing dates of both tickets to the other side's clock.
     pub(crate) fn see_abroad(&self, lane: &Lane, policy: &Policy, link: &Link, sights: &mut Sights) {
         for side in Side::BOTH {
             if let Some(ticket) = sights.ticket_mut(side) {
@@ -266,17 +265,17 @@ impl Shared {
             Side::Internal => BTreeSet::new(),
         };
         let crosses = |code: &str| fields.contains(code) || asked.contains(code);
-        // Of an attribute that iTop's model does not name what it holds tells.
+        // For an attribute that iTop's model does not name, the value decides.
         let dates = ticket
             .attributes
             .iter()
             .filter(|(code, value)| crosses(code) && is_iso(value) && (is_date(code) || !is_prose(code)));
         let dates: Vec<_> = dates.map(|(code, date)| (code.clone(), here.abroad(there, date))).collect();
-        // Beside those that could not be read.
+        // Keeps the entries for unreadable dates.
         ticket.abroad.extend(dates);
     }
 
-    /// Tickets that were read: their dates in ISO form, and what they show of the server's offset.
+    /// Converts the dates of tickets to ISO, and learns the server's offset from them.
     pub(crate) async fn tickets_in_iso(&self, itop: &Itop, found: &mut Found) {
         self.in_iso(itop, &mut found.objects).await;
         if let Some(shown) = itop.offset_shown_by_changes(found)
@@ -286,7 +285,7 @@ impl Shared {
         }
     }
 
-    /// A server has shown its offset. What waited for a zone is looked at.
+    /// A server has shown its offset: marks the tickets that wait for a zone.
     pub(crate) async fn offset_was_shown(&self, itop: &Itop, shown: &Learnt) -> Result<(), Failure> {
         let Some(at) = from_iso(shown.since()) else { return Ok(()) };
         let kept = {
@@ -301,7 +300,7 @@ impl Shared {
         self.look_at_waiting_dates().await
     }
 
-    /// The tickets of which a date waits for its zone or its format to be known are looked at.
+    /// Marks the tickets with a date that waits for its zone or format to be known.
     pub(crate) async fn look_at_waiting_dates(&self) -> Result<(), Failure> {
         let waiting = std::mem::take(&mut *self.waits_for_date());
         if waiting.is_empty() {
@@ -314,7 +313,7 @@ impl Shared {
         self.mark_all(waiting.into_iter().map(mark).collect()).await.map(|_| ())
     }
 
-    /// Whether a date of this ticket waits for a zone to be known.
+    /// Records whether a date of this ticket waits for its zone or format to be known.
     pub(crate) fn note_waiting_for_date(&self, of: &TicketOf, waits: bool) {
         let mut waiting = self.waits_for_date();
         if waits {
@@ -348,7 +347,7 @@ mod tests {
         let mut paris = offsets(&[("2026-11-24 12:00:00", 1)]);
         let winter = crossed(&mut jakarta, &mut paris, "2026-12-01 08:00:00");
         assert_eq!(winter.as_deref(), Some("2026-12-01 02:00:00"));
-        // Lagos has no summer time, and nothing tells it from Paris in November.
+        // Lagos has no summer time, and nothing distinguishes it from Paris in November.
         assert_eq!(crossed(&mut jakarta, &mut paris, "2027-07-01 08:00:00"), None);
         assert!(agree_for_a_year(jakarta.zones(), Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_hours(500_000)));
         assert!(!agree_for_a_year(paris.zones(), "2026-11-24T11:00:00Z".parse().unwrap()));
@@ -385,9 +384,9 @@ mod tests {
         assert_eq!(shown("2026-11-24 12:02:00"), Some(3600));
         assert_eq!(shown("2026-11-24 18:04:30"), Some(7 * 3600));
         assert_eq!(shown("2026-11-24 16:46:00"), Some(20_700));
-        // Nobody's clock.
+        // No offset fits.
         assert_eq!(shown("2026-11-24 12:10:00"), None);
-        // An hour between them tells no offset.
+        // Two sweeps an hour apart show no offset.
         assert_eq!(offset_between("2026-11-24 12:02:00", after - 3_600_000, before), None);
     }
 }

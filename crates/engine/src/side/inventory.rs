@@ -1,4 +1,4 @@
-//! Lists of a side: the linked tickets with their files, and up to where the side has changed.
+//! Lists of a side: the linked tickets with their files, and the side's latest change.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -13,33 +13,33 @@ use crate::side::failure::Failure;
 use crate::side::itop::Itop;
 use crate::side::read;
 
-/// Links looked at together.
+/// Links checked together.
 pub(crate) const PAGE: usize = 200;
 
-/// The attribute, and the store's name for a sweep's cursor.
+/// The attribute, and the name of the store's cursor for a sweep.
 pub(crate) const LAST_UPDATE: &str = "last_update";
 
-/// A server time before any ticket's.
+/// A server time earlier than any ticket's.
 pub(crate) const BEFORE_ALL: &str = "1970-01-01 00:00:00";
 
-/// What the audit found of one side.
+/// The tickets and files that the audit found on one side.
 #[derive(Default)]
 pub(crate) struct Found {
     /// Ticket id to reference.
     pub tickets: HashMap<u64, String>,
     /// Ticket id to its attachments.
     pub files: HashMap<u64, HashSet<u64>>,
-    /// Those of them that no bridge made.
+    /// Those of the attachments that no bridge made.
     pub originals: HashMap<u64, HashSet<u64>>,
 }
 
-/// Where a side stands.
+/// A side's present position.
 pub(crate) struct Changes {
     /// The highest ticket id.
     pub highest: u64,
     /// The latest `last_update`.
     pub latest: String,
-    /// The tickets with a `last_update` in what a sweep that begins here looks back over.
+    /// The tickets with a `last_update` within the overlap of a sweep that begins here.
     pub tickets: Vec<(u64, String)>,
 }
 
@@ -68,7 +68,7 @@ impl Shared {
         Ok(found)
     }
 
-    /// Ticket id to reference.
+    /// Ticket id to reference, for the tickets that are there.
     pub(crate) async fn list_tickets(
         &self,
         itop: &Itop,
@@ -84,8 +84,8 @@ impl Shared {
         Ok(tickets.objects.iter().map(of).collect())
     }
 
-    /// iTop cannot be asked for the latest change, so it is searched among what changed since the newest
-    /// ticket did.
+    /// iTop cannot be asked for the latest change, so this searches the changes since the newest ticket's own last
+    /// change.
     pub(crate) async fn latest_changes(&self, itop: &Itop) -> Result<Changes, Failure> {
         let failed = |error: Error| Failure::of(itop, &error);
         let highest = itop.find_highest_ticket().await;
@@ -94,7 +94,7 @@ impl Shared {
         self.in_iso(itop, &mut newest.objects).await;
         let newest = newest.objects.first().and_then(|object| object.text("last_update")).unwrap_or_default();
         if newest.is_empty() {
-            // No ticket at all.
+            // There is no ticket at all.
             return Ok(Changes { highest, latest: BEFORE_ALL.to_owned(), tickets: Vec::new() });
         }
         let from = earlier(newest, self.timing.cursor_overlap_seconds);

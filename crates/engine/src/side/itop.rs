@@ -1,8 +1,8 @@
-//! One iTop as the engine sees it: its client, and what was learnt about it while working.
+//! One iTop as the engine sees it: its client, and the facts learnt about it while working.
 //!
-//! What is learnt (attributes that a class does not have, whether an attribute is plain text or HTML, whether it is
-//! escaped when it is read, the highest ticket id, the zone of its times) is kept in memory: after a restart it costs
-//! a call to learn again, and never an error.
+//! Learnt facts (attributes that a class lacks, whether an attribute is plain text or HTML, whether it is escaped once
+//! more when read, the highest ticket id) are kept in memory: after a restart, learning them again costs a call, and
+//! never an error. The zone of its times, its date format and the room of its attributes are in the store too.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::AtomicBool;
@@ -28,37 +28,37 @@ use crate::side::unreadable::{Loaded, Unreadable};
 use crate::side::zone::{self, Learnt};
 
 pub struct Itop {
-    /// As the configuration calls it.
+    /// Its name in the configuration.
     pub name: String,
     pub instance: Instance,
     pub client: Client,
-    /// Where its own links lead.
+    /// The addresses that its own links lead to.
     console: Mutex<Console>,
-    /// A call that was sent may land until so long after.
+    /// A sent call may take effect for this long.
     pub settle_ms: i64,
-    /// A call ends after so long without a byte.
+    /// A call ends after this long without a byte.
     pub timeout_ms: i64,
-    /// The zone that the server's times are in, where the configuration says it.
+    /// The zone of the server's times, if configured.
     pub time_zone: Option<jiff::tz::TimeZone>,
-    /// How it prints dates, where the configuration says it.
+    /// Its date format, if configured.
     pub stated_date_format: Option<DateFormat>,
-    /// Where its log-in comes from.
+    /// The source of its log-in.
     pub(crate) login_source: Option<Arc<dyn LoginSource>>,
-    /// iTop has refused the log-in, and has not let it in since.
+    /// iTop has refused the log-in and not accepted it since.
     pub(crate) login_is_refused: AtomicBool,
-    /// Who learns how it prints dates; others wait for that.
+    /// Held by the task that learns the date format; others wait for it.
     pub(crate) learning_dates: tokio::sync::Mutex<()>,
     dates: Mutex<Dates>,
     offsets: Mutex<Offsets>,
     last_listed: Mutex<Option<Listed>>,
-    /// The `last_update` of tickets that were read lately, and the server's time of the answer.
+    /// The `last_update` of recently read tickets, and the server's time of the answer.
     read_lately: Mutex<HashMap<u64, (String, i64)>>,
     known: Mutex<Known>,
     breaker: Mutex<Breaker>,
     pub(crate) halts: Halts,
-    /// The store's witnesses of an earlier process were asked for.
+    /// Set once the witnesses that an earlier process stored were loaded.
     pub(crate) knows_witnesses: OnceCell<()>,
-    /// Wakes the prober when the breaker came to want a probe.
+    /// Wakes the prober when the breaker wants a probe.
     pub(crate) trouble: Notify,
 }
 
@@ -69,35 +69,34 @@ struct Known {
     /// Attributes, by class and code, whose text is answered with every `&` escaped once more.
     escaped: BTreeSet<(String, String)>,
     highest_ticket: u64,
-    /// Of the server's times from UTC.
+    /// The offset of the server's times from UTC.
     offset: Option<Learnt>,
     room: LearntRoom,
     seen: HashMap<u64, Seen>,
-    /// Attachments that a sweep has met, within what it looks back over.
+    /// Attachments that a sweep has seen, within its overlap.
     attachments: BTreeSet<u64>,
-    /// How often this iTop answered.
+    /// How many answers this iTop has given.
     answers: u64,
     unreadable: HashMap<(Loaded, u64), Unreadable>,
     throttled: Option<Throttled>,
     sweeps: Sweeps,
 }
 
-/// When the side was swept last, and is to be next.
+/// When the side was last swept, and the next sweep.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Sweeps {
     pub last_ms: Option<i64>,
     pub next_ms: Option<i64>,
 }
 
-/// How a text attribute is held: it differs between iTop's versions (`solution` is plain in 3.1 and
-/// HTML in 3.2).
+/// The format of a text attribute; it differs between iTop's versions (`solution` is plain in 3.1 and HTML in 3.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     Plain,
     Html,
 }
 
-/// The last `last_update` that a pass has read.
+/// The last `last_update` that a pass or a sweep has read.
 struct Seen {
     last_update: String,
     first_met_ms: i64,
@@ -133,17 +132,17 @@ impl Itop {
         }
     }
 
-    /// Where a log-in that is refused is mended.
+    /// Sets the source of a corrected log-in.
     pub fn with_login_from(self, source: Arc<dyn LoginSource>) -> Itop {
         Itop { login_source: Some(source), ..self }
     }
 
-    /// Where its own links lead.
+    /// The addresses that its own links lead to.
     pub fn console(&self) -> Console {
         self.console.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// It calls itself so in what it prints.
+    /// Learns another address that the iTop uses for itself.
     pub fn is_also_at(&self, url: &str, other: &Console) {
         if self.console.lock().unwrap_or_else(PoisonError::into_inner).is_also_at(url, other) {
             tracing::info!(
@@ -154,12 +153,12 @@ impl Itop {
         }
     }
 
-    /// The zone of the server's times, where the configuration says it.
+    /// Sets the zone of the server's times, if configured.
     pub fn in_time_zone(self, time_zone: Option<jiff::tz::TimeZone>) -> Itop {
         Itop { time_zone, ..self }
     }
 
-    /// How it prints dates, where the configuration says it.
+    /// Sets its date format, if configured.
     pub fn in_date_format(self, stated: Option<DateFormat>) -> Itop {
         if let Some(format) = &stated {
             self.prints_dates_as(format.clone());
@@ -175,7 +174,7 @@ impl Itop {
         self.offsets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the last sweep of this process listed.
+    /// The list of this process's last sweep.
     pub(crate) fn last_listed(&self) -> MutexGuard<'_, Option<Listed>> {
         self.last_listed.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -184,18 +183,17 @@ impl Itop {
         self.read_lately.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A time of this iTop's, as it prints it, for people of the other side: with its zone, where that is
-    /// configured or learnt.
+    /// Prints this iTop's time, as it prints it, for people of the other side: with its zone, if configured or learnt.
     pub fn print_time(&self, date: &str) -> String {
         zone::print(date, self.time_zone.as_ref(), self.known().offset.as_ref())
     }
 
-    /// A moment of the bridge's own clock, as this iTop's people would write it.
+    /// Prints a moment of the bridge's clock as this iTop's people would write it.
     pub fn print_moment(&self, ms: i64) -> String {
         zone::print_moment(ms, self.time_zone.as_ref(), self.known().offset.as_ref())
     }
 
-    /// A create was answered: `created` is the attribute with iTop's own time of it. Answers what is news.
+    /// Learns from an answered create: `created` is the attribute with iTop's own time of it. Returns a new offset.
     pub(crate) fn learn_offset(&self, written: &Written, created: &str) -> Option<Learnt> {
         let (created, date) = (written.object.text(created)?, written.date.as_deref()?);
         let newer = Learnt::from(created, date)?;
@@ -206,12 +204,12 @@ impl Itop {
         (before.as_ref() != Some(&learnt)).then_some(learnt)
     }
 
-    /// How much of a text an attribute takes.
+    /// How much of a text the attribute takes.
     pub fn room(&self, class: &str, code: &str) -> Room {
         self.known().room.of(class, code)
     }
 
-    /// Answers all that is known by then.
+    /// Returns all limits known afterwards.
     pub(crate) fn learn_room(&self, learn: impl FnOnce(&mut LearntRoom)) -> LearntRoom {
         let mut known = self.known();
         learn(&mut known.room);
@@ -226,7 +224,7 @@ impl Itop {
         self.instance.side()
     }
 
-    /// Its section of the configuration, as an advice names it.
+    /// Its section of the configuration, for advice to the operator.
     pub(crate) fn section(&self) -> String {
         match &self.instance {
             Instance::Internal => "[internal]".to_owned(),
@@ -242,8 +240,8 @@ impl Itop {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads objects with those of the attributes that the class has. An attribute that iTop does not
-    /// know is left out from then on.
+    /// Reads objects with those attributes that the class has. An attribute that iTop does not know is left out from
+    /// then on.
     pub async fn read(&self, class: &str, query: &Query, attributes: &BTreeSet<String>) -> Result<Found, Error> {
         loop {
             let wanted = self.present(class, attributes);
@@ -255,7 +253,7 @@ impl Itop {
         }
     }
 
-    /// Those of the attributes that the class is not known to lack.
+    /// The attributes that the class is not known to lack.
     pub fn present(&self, class: &str, attributes: &BTreeSet<String>) -> BTreeSet<String> {
         let known = self.known();
         match known.missing.get(class) {
@@ -268,8 +266,8 @@ impl Itop {
         !self.known().missing.get(class).is_some_and(|missing| missing.contains(code))
     }
 
-    /// Whether the error names an attribute that was sent or asked for and that the class lacks. Calls
-    /// at the same time learn it together.
+    /// Whether the error names an attribute that was sent or requested and that the class lacks. Concurrent calls all
+    /// see it as learnt.
     pub fn learn_missing(&self, class: &str, error: &Error, sent: &[&str]) -> bool {
         match &error.class {
             ErrorClass::UnknownAttribute { attribute } if sent.contains(&attribute.as_str()) => {
@@ -298,8 +296,7 @@ impl Itop {
         self.known().escaped.insert((class.to_owned(), code.to_owned()));
     }
 
-    /// An object's attributes as text, as the side stores them; an attribute that is no text is left
-    /// out.
+    /// An object's text attributes, as the side stores them; other attributes are left out.
     pub async fn texts(
         &self,
         object: &Object,
@@ -314,7 +311,7 @@ impl Itop {
         Ok(texts)
     }
 
-    /// The highest ticket id met so far: what is created after has a higher one.
+    /// The highest known ticket id: later tickets have a higher one.
     pub fn highest_ticket(&self) -> u64 {
         self.known().highest_ticket
     }
@@ -324,26 +321,25 @@ impl Itop {
         known.highest_ticket = known.highest_ticket.max(id);
     }
 
-    /// A ticket is gone that stood: where a backup was restored, ids are given out again, and the highest that
-    /// was met says nothing.
+    /// A linked ticket vanished: after a restore, ids are given out again, and the highest known one proves nothing.
     pub fn ids_may_start_over(&self) {
         self.known().highest_ticket = 0;
     }
 
-    /// The highest ticket id, asked of iTop.
+    /// Asks iTop for the highest ticket id.
     pub async fn find_highest_ticket(&self) -> Result<u64, Error> {
         let highest = self.climb("Ticket", self.highest_ticket()).await?;
         self.met_ticket(highest);
         Ok(highest)
     }
 
-    /// The highest attachment id, asked of iTop.
+    /// Asks iTop for the highest attachment id.
     pub async fn find_highest_attachment(&self) -> Result<u64, Error> {
         self.climb("Attachment", 0).await
     }
 
-    /// iTop cannot sort, so this climbs from one id found to the next, in steps that double, and starts
-    /// small again when a step went too far.
+    /// iTop cannot sort, so this climbs from one found id to the next in doubling steps, and starts small again when a
+    /// step went too far.
     async fn climb(&self, class: &str, mut low: u64) -> Result<u64, Error> {
         let mut step = 1;
         loop {
@@ -360,9 +356,9 @@ impl Itop {
         }
     }
 
-    /// A pass has read this `last_update`. iTop's times are whole seconds: the value counts as seen only
-    /// when it was read a while after it first appeared, since a second change may hide in its second. Answers the
-    /// one that was seen before where the ticket went back: then that stays.
+    /// A pass has read this `last_update`. iTop's times are whole seconds, and a second change may hide in the same
+    /// one: so the value counts as seen only if it was read a while after it first appeared. If the time went back,
+    /// returns the one seen before, which stays.
     pub fn saw(&self, ticket: u64, last_update: &str, now_ms: i64, settle_ms: i64, overlap: i64) -> Option<String> {
         let settle_ms = settle_ms + self.unseen_for_ms();
         let mut known = self.known();
@@ -379,15 +375,15 @@ impl Itop {
         None
     }
 
-    /// The side was restored from a backup: what was seen is no measure any more.
+    /// The side was restored from a backup: earlier reads are no measure any more.
     pub fn forget_all_seen(&self) {
         let mut known = self.known();
         known.seen.clear();
-        // Ids are given out again, and the highest that was met says nothing.
+        // Ids are given out again, and the highest known one proves nothing.
         known.highest_ticket = 0;
     }
 
-    /// Whether it asked for fewer calls and has not answered since.
+    /// Set if it asked for fewer calls and has not answered since.
     pub(crate) fn throttled(&self) -> Option<Throttled> {
         self.known().throttled.clone()
     }
@@ -396,7 +392,7 @@ impl Itop {
         self.known().sweeps
     }
 
-    /// It was swept just now, or left in peace, and is to be swept next then.
+    /// Records the last sweep (`None`: skipped) and the time of the next.
     pub(crate) fn swept(&self, at_ms: Option<i64>, next_ms: i64) {
         let sweeps = &mut self.known().sweeps;
         *sweeps = Sweeps { last_ms: at_ms.or(sweeps.last_ms), next_ms: Some(next_ms) };
@@ -406,20 +402,20 @@ impl Itop {
         self.known().throttled = throttled;
     }
 
-    /// A call came back with an answer of iTop's own.
+    /// Counts a call with iTop's own answer.
     pub(crate) fn has_answered_again(&self) {
         let mut known = self.known();
         known.answers = known.answers.wrapping_add(1);
     }
 
-    /// The contents of an object did not come. Between two tries no more than `most_ms` counts.
+    /// Records a failure to load an object's contents. At most `most_ms` counts between two tries.
     pub(crate) fn could_not_read(&self, what: Loaded, id: u64, now_ms: i64, most_ms: i64) -> Unreadable {
         let mut known = self.known();
         let answers_before = known.answers;
         let fresh = Unreadable { since_ms: now_ms, last_ms: now_ms, waited_ms: 0, times: 1, answers_before };
         let known = known.unreadable.entry((what, id)).or_insert(fresh);
         if known.answers_before != answers_before {
-            // The first may have been the beginning of an outage: that time does not count.
+            // The first failure may have begun an outage: that time does not count.
             if known.times == 1 {
                 (known.since_ms, known.last_ms) = (now_ms, now_ms);
             }
@@ -434,24 +430,24 @@ impl Itop {
         self.known().unreadable.remove(&(what, id));
     }
 
-    /// Whether a pass has seen the ticket in this state for good.
+    /// Whether a pass has seen this `last_update`, and it has settled.
     pub fn has_seen(&self, ticket: u64, last_update: &str) -> bool {
         let is_it = |seen: &Seen| seen.settled && seen.last_update == last_update;
-        // A date that could not be read may be any.
+        // An unreadable date may be any.
         !last_update.is_empty() && self.known().seen.get(&ticket).is_some_and(is_it)
     }
 
-    /// The `last_update` that was seen last of this ticket.
+    /// The last known `last_update` of this ticket.
     pub(crate) fn last_seen(&self, ticket: u64) -> Option<String> {
         self.known().seen.get(&ticket).map(|seen| seen.last_update.clone())
     }
 
-    /// What was seen was printed in another format.
+    /// Earlier dates were read in another format.
     pub(crate) fn forget_seen_dates(&self) {
         self.known().seen.clear();
     }
 
-    /// A sweep has met this `last_update`, and the ticket is marked.
+    /// A sweep has read this `last_update` and marked the ticket.
     pub fn met(&self, ticket: u64, last_update: &str, now_ms: i64) {
         let mut known = self.known();
         if known.seen.get(&ticket).is_none_or(|seen| seen.last_update != last_update) {
@@ -460,7 +456,7 @@ impl Itop {
         }
     }
 
-    /// A pass has asked for the ticket, and it does not fit: what a sweep met of it is seen.
+    /// A pass asked for the ticket, and it does not fit: the change that a sweep saw counts as seen.
     pub fn does_not_fit(&self, ticket: u64, now_ms: i64, settle_ms: i64) {
         let settle_ms = settle_ms + self.unseen_for_ms();
         if let Some(seen) = self.known().seen.get_mut(&ticket) {
@@ -468,19 +464,19 @@ impl Itop {
         }
     }
 
-    /// What stood so when the bridge was connected needs no look.
+    /// A ticket's state at the start of the connection needs no look.
     pub fn stood_before(&self, ticket: u64, last_update: &str) {
         let seen = Seen { last_update: last_update.to_owned(), first_met_ms: 0, settled: true };
         self.known().seen.insert(ticket, seen);
     }
 
-    /// A witness of an earlier process: asked for before anything else is seen.
+    /// Loads a witness of an earlier process, before anything else is seen.
     pub fn stood_at(&self, ticket: u64, last_update: &str, now_ms: i64) {
         let seen = Seen { last_update: last_update.to_owned(), first_met_ms: now_ms, settled: false };
         self.known().seen.entry(ticket).or_insert(seen);
     }
 
-    /// The tickets that were seen with a `last_update` that a sweep looks back over.
+    /// The tickets with their known `last_update`, within a sweep's overlap.
     pub fn seen(&self) -> BTreeMap<u64, String> {
         self.known().seen.iter().map(|(ticket, seen)| (*ticket, seen.last_update.clone())).collect()
     }
@@ -493,18 +489,18 @@ impl Itop {
         self.known().attachments.contains(&id)
     }
 
-    /// A sweep has met these attachments, and their tickets are marked where that is needed.
+    /// A sweep has seen these attachments and marked their tickets where needed.
     pub fn met_attachments(&self, ids: impl IntoIterator<Item = u64>) {
         self.known().attachments.extend(ids);
     }
 
-    /// Forgets attachments with a lower id: a sweep does not look back so far.
+    /// Forgets attachments with a lower id, beyond a sweep's overlap.
     pub fn forget_attachments_below(&self, id: u64) {
         let mut known = self.known();
         known.attachments = known.attachments.split_off(&id);
     }
 
-    /// Forgets what was seen with an earlier `last_update`: a sweep does not look back so far.
+    /// Forgets tickets with an earlier `last_update`, beyond a sweep's overlap.
     pub fn forget_seen_before(&self, last_update: &str) {
         self.known().seen.retain(|_, seen| seen.last_update.as_str() >= last_update);
     }

@@ -1,4 +1,4 @@
-//! A log-in that was refused: its secret is read again before each next try, so that a corrected one needs no restart.
+//! Re-reads the secret of a refused log-in before each further try, so that a correction needs no restart.
 
 use std::sync::atomic::Ordering;
 
@@ -9,15 +9,15 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::Shared;
 use crate::side::itop::Itop;
 
-/// Where the secret of a side's log-in comes from.
+/// The source of a side's secret.
 pub trait LoginSource: Send + Sync {
-    /// How a correction there reaches a running `serve`, for the operator.
+    /// Tells the operator how a correction of the secret reaches a running `serve`.
     fn how_to_correct(&self) -> String;
 
-    /// The secret that stands there now; `None` where only a restart reads it again.
+    /// The present secret; `None` if only a restart reads it again.
     fn read(&self) -> std::io::Result<Option<SecretString>>;
 
-    /// Keeps in the store that the bridge goes on with this secret, a `password` or a `token`.
+    /// Records in the store that the bridge now uses this secret, a `password` or a `token`.
     fn was_read(&self, store: &mut dyn Store, key: &str, secret: &SecretString) -> Result<()>;
 }
 

@@ -1,4 +1,4 @@
-//! One iTop: its client, what was learnt about it, and how its answers are read.
+//! One iTop: its client, the facts learnt about it, and the reading of its answers.
 
 pub(crate) mod breaker;
 pub(crate) mod call;

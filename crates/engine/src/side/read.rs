@@ -1,5 +1,5 @@
-//! Reading: the dirty tickets of one side and class together, with chosen attributes, and the lists of
-//! their attachments without contents.
+//! Reads the dirty tickets of one side and class together, with chosen attributes, and lists their attachments without
+//! contents.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -18,18 +18,18 @@ use crate::side::itop::Itop;
 use crate::suspension::say_over;
 use crate::{Lane, Shared};
 
-/// A ticket as it was read, and what only a ticket without a link is asked for.
+/// A ticket as it was read, with the first entry that only a ticket without a link needs.
 #[derive(Debug, Clone)]
 pub struct Read {
     pub ticket: Ticket,
-    /// The first entry of the private log, where it was asked for.
+    /// The first entry of the private log, if requested.
     pub first_entry: Option<String>,
 }
 
-/// By ticket id; a ticket that is not there is `None`.
+/// By ticket id; `None` for a ticket that is not there.
 pub type Reads = HashMap<u64, Result<Option<Read>, Error>>;
 
-/// What to read of tickets.
+/// Which tickets and attributes to read.
 #[derive(Debug, Clone)]
 pub struct Wanted<'a> {
     pub class: &'a str,
@@ -40,11 +40,11 @@ pub struct Wanted<'a> {
 
 const ALWAYS: [&str; 4] = ["id", "ref", "status", "last_update"];
 
-/// What a pass needs of an external ticket: the bridged fields, and what a stimulus would be told.
+/// A pass needs of an external ticket: the bridged fields, and the values that a stimulus may carry over.
 pub fn external_attributes(policy: &Policy, class: &str) -> BTreeSet<String> {
     let asked = policy.internal_lifecycle.iter().flat_map(|lifecycle| lifecycle.asked_anywhere());
     let told = asked.filter(|code| !is_external_key(code)).map(str::to_owned);
-    // Its organisation, which its attachments carry too; and its own persons and teams, where it is driven.
+    // Its organisation, for its attachments; and, if the bridge drives it, its own persons and teams.
     let driven = policy.external_lifecycle.iter().filter(|_| policy.status_to_external == StatusToExternal::Apply);
     let own = driven.flat_map(|lifecycle| lifecycle.asked_anywhere()).map(str::to_owned).chain(["org_id".to_owned()]);
     policy
@@ -64,8 +64,8 @@ fn logs(policy: &Policy, side: Side) -> impl Iterator<Item = String> {
     policy.logs.iter().filter(move |(from, _)| *from == side).map(|(_, log)| log.attribute().to_owned())
 }
 
-/// What a pass needs of an internal ticket: the bridged fields, its own persons and teams, and its
-/// organisation, which its attachments carry too.
+/// A pass needs of an internal ticket: the bridged fields, its own persons and teams, and its organisation, for its
+/// attachments.
 pub fn internal_attributes(policy: &Policy) -> BTreeSet<String> {
     let asked = policy.internal_lifecycle.iter().flat_map(|lifecycle| lifecycle.asked_anywhere());
     let own = asked.map(str::to_owned).chain(["org_id".to_owned()]);
@@ -77,14 +77,14 @@ pub fn internal_attributes(policy: &Policy) -> BTreeSet<String> {
     told.chain(parents(policy, Side::Internal, &policy.internal_class)).collect()
 }
 
-/// What names the tickets from which iTop copies entries into this one's logs.
+/// The attributes that name the tickets from which iTop copies entries into this one's logs.
 fn parents<'a>(policy: &'a Policy, side: Side, class: &'a str) -> impl Iterator<Item = String> + 'a {
     let asks = policy.parent_entries == ParentEntries::Keep && logs(policy, side).next().is_some();
     let attributes = if asks { parent_attributes(class) } else { &[] };
     attributes.iter().map(|(code, _)| (*code).to_owned())
 }
 
-/// What tells a ticket from another one that has its id and reference.
+/// The attribute that distinguishes a ticket from another with the same id and reference.
 fn made(policy: &Policy, side: Side) -> Option<String> {
     Some(policy.lifecycle(side)?.made_attribute()?.to_owned())
 }
@@ -94,15 +94,15 @@ fn mandatory() -> [String; 2] {
 }
 
 impl Shared {
-    /// Reads tickets of one class together. A batch that fails is halved down to the one ticket whose
-    /// data iTop cannot answer, so that it does not stop the others.
+    /// Reads tickets of one class together. A failed batch is halved down to the one ticket whose data iTop cannot
+    /// answer, so that it does not stop the others.
     pub(crate) async fn read_tickets(&self, itop: &Itop, wanted: &Wanted<'_>, ids: &[u64]) -> Reads {
         if ids.is_empty() {
             return Reads::new();
         }
         let mut attributes = wanted.attributes.clone();
         attributes.extend(ALWAYS.map(str::to_owned));
-        // What is known is at least as old as the question: a call may take long to answer.
+        // Taken before the call, which may take long: the data is at least as old as the question.
         let now = self.now_ms();
         match itop.read(wanted.class, &query(wanted, ids), &attributes).await {
             Ok(mut found) => {
@@ -163,8 +163,7 @@ impl Shared {
         })
     }
 
-    /// The attachments of tickets of one class, without contents, each with its mark where it is this
-    /// pair's own.
+    /// Lists the attachments of tickets of one class, without contents, each with its mark if it is this pair's own.
     pub(crate) async fn list_files(
         &self,
         itop: &Itop,
@@ -194,7 +193,7 @@ impl Shared {
         Ok(files)
     }
 
-    /// A ticket of any class: its id and its class.
+    /// The id and class of a ticket of any class.
     pub(crate) async fn ticket_where(&self, itop: &Itop, condition: &str) -> Result<Option<(u64, String)>, Failure> {
         let query = Query::oql(format!("SELECT Ticket WHERE {condition}"));
         let found = self.get(itop, "Ticket", &query, &["id", "finalclass"]).await?;
@@ -202,8 +201,8 @@ impl Shared {
         Ok(found.objects.first().map(|object| (object.id, class(object))))
     }
 
-    /// Attachments with their contents: together where they fit into one answer, else in halves. One that alone
-    /// is larger is left out.
+    /// Reads attachments with their contents: together if they fit into one answer, else in halves. A single one that
+    /// is too large is left out.
     pub(crate) async fn read_with_contents(
         &self,
         itop: &Itop,
@@ -229,7 +228,7 @@ impl Shared {
         }
     }
 
-    /// An attachment with its contents; `None` where it is gone.
+    /// Reads an attachment with its contents; `None` if it is gone.
     pub(crate) async fn read_contents(
         &self,
         itop: &Itop,
@@ -258,7 +257,7 @@ impl Shared {
         }))
     }
 
-    /// Notes how reading objects of a class ended.
+    /// Records how a read of objects of this class ended.
     pub(crate) fn noted<T>(&self, itop: &Itop, class: &str, answer: Result<T, Error>) -> Result<T, Error> {
         self.heard(itop, &answer);
         if answer.is_ok() {
@@ -267,12 +266,12 @@ impl Shared {
         answer
     }
 
-    /// Objects of this class could be read: whatever kept them from it is over.
+    /// Objects of this class could be read: ends any suspension of its reads.
     pub(crate) fn may_read(&self, itop: &Itop, class: &str) {
         say_over(self.suspensions().was_read(&itop.name, class).as_slice());
     }
 
-    /// Notes with the side's breaker how a call ended.
+    /// Reports the end of a call to the side's breaker.
     pub(crate) fn heard<T>(&self, itop: &Itop, answer: &Result<T, Error>) {
         match answer {
             Ok(_) => self.answered(itop),
@@ -281,7 +280,7 @@ impl Shared {
     }
 }
 
-/// The parents that a ticket names in these attributes.
+/// The parents that these attributes of a ticket name.
 pub(crate) fn named_by(object: &Object, attributes: &BTreeSet<String>) -> Vec<ParentKey> {
     let asked = PARENT_ATTRIBUTES.iter().filter(|(code, _)| attributes.contains(*code));
     let key = |(code, class): &(&str, &str)| {
@@ -291,8 +290,8 @@ pub(crate) fn named_by(object: &Object, attributes: &BTreeSet<String>) -> Vec<Pa
     asked.filter_map(key).collect()
 }
 
-/// Whether one ticket of a batch can be to blame: iTop refused the read, or broke over it, or there was too
-/// much to read at once. A side that is not reached or under maintenance has no such ticket.
+/// Whether one ticket of a batch may be to blame: iTop refused the read, broke over it, or there was too much to read
+/// at once. An unreachable side, or one under maintenance, has no such ticket.
 fn may_be_of_one(error: &Error) -> bool {
     const UNAVAILABLE: u16 = 503;
     match error.class {
@@ -302,22 +301,22 @@ fn may_be_of_one(error: &Error) -> bool {
     }
 }
 
-/// What the private log begins with, where it was asked for.
+/// The first entry of the private log, if requested.
 pub fn first_entry(object: &Object) -> Option<String> {
     Some(object.log("private_log")?.into_iter().next()?.message)
 }
 
-/// The mark in it.
+/// The mark in that entry.
 pub fn first_mark(object: &Object) -> Option<TicketMark> {
     TicketMark::find(&first_entry(object)?)
 }
 
-/// An attachment's contents, and the ticket that it hangs on.
+/// An attachment's contents, and its ticket.
 #[derive(Debug, Clone)]
 pub struct ReadContents {
     pub item: u64,
     pub contents: Contents,
-    /// Too large to be read: the data is left out, and the name is made up.
+    /// Too large to be read: the data is missing, and the name is made up.
     pub too_large: bool,
 }
 
@@ -327,7 +326,7 @@ impl ReadContents {
     }
 }
 
-/// An attachment whose contents do not fit into memory. iTop tells a name only together with the data.
+/// Stands in for an attachment that does not fit into memory. iTop tells a name only together with the data.
 async fn too_large_to_read(client: &Client, id: u64) -> Result<Option<ReadContents>, Error> {
     let found = client.get("Attachment", &Query::ids(&[id]), &["id", "item_id"]).await?;
     Ok(found.objects.first().map(|object| {
@@ -337,8 +336,8 @@ async fn too_large_to_read(client: &Client, id: u64) -> Result<Option<ReadConten
     }))
 }
 
-/// What tells these contents from others. The data is hashed as base64, without decoding it: iTop
-/// always writes the one canonical form.
+/// Identifies these contents. The data is hashed as base64, without decoding: iTop always writes the one canonical
+/// form.
 pub fn fingerprint(contents: &Contents) -> FileContent {
     let hash = Sha256::digest(contents.data.as_str().as_bytes());
     FileContent { hash: hex(&hash[..16]), name: contents.filename.clone(), mimetype: contents.mimetype.clone() }

@@ -1,4 +1,4 @@
-//! The size at which an iTop refuses a call. No iTop tells its limits: the first file that is too large does.
+//! The size at which an iTop refuses a call. No iTop tells its limits: the first file that is too large shows them.
 
 use itop_bridge_store::{Instance, Result, Store};
 
@@ -6,15 +6,15 @@ use crate::Shared;
 use crate::side::failure::Failure;
 use crate::side::itop::Itop;
 
-/// The store's name of what was met.
+/// The name of the store's cursor for it.
 const CURSOR: &str = "refused_bytes";
 
 /// A call that was refused for its size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RefusedSize {
-    /// Of the smallest that the process met.
+    /// The size of the smallest refused call of the process.
     pub bytes: u64,
-    /// When that process last met one, ms since the epoch.
+    /// When that process last had a call refused for its size, ms since the epoch.
     pub at_ms: i64,
 }
 
@@ -34,10 +34,10 @@ impl RefusedSize {
 }
 
 impl Shared {
-    /// A write was refused for its size: `check` shows it. A limit that was raised meanwhile is not met again, and
-    /// the next process forgets the lower one with the first refusal of its own.
+    /// Records that a write was refused for its size, for `check`. After a limit was raised it is not hit again, and
+    /// the next process replaces the lower value at its own first refusal.
     pub(crate) async fn note_refused_size(&self, itop: &Itop) -> std::result::Result<(), Failure> {
-        // None where it was the answer that was too large.
+        // None if the answer was too large, not the call.
         let Some(bytes) = itop.client.refused_bytes() else { return Ok(()) };
         let (instance, refused) = (itop.instance.clone(), RefusedSize { bytes, at_ms: self.now_ms() });
         Ok(self.store.call(move |store| store.set_cursor(&instance, CURSOR, &refused.as_text())).await?)

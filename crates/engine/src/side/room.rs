@@ -1,6 +1,6 @@
-//! How much of a text an iTop takes. Its checks count characters and its columns hold bytes; tables in `utf8mb3` lack
-//! the characters beyond the basic plane. The usual limits are known; those of a changed data model or an old database
-//! are learnt from the first refusal, and kept in the store.
+//! How much of a text an iTop takes. Its checks count characters, its columns hold bytes, and `utf8mb3` tables lack the
+//! characters beyond the basic plane. The usual limits are known; those of a changed data model or an old database are
+//! learnt from the first refusal and kept in the store.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,13 @@ use crate::Shared;
 use crate::side::failure::Failure;
 use crate::side::itop::Itop;
 
-/// The store's name of what was learnt.
+/// The name of the store's cursor for the learnt limits.
 const CURSOR: &str = "room";
 
 /// Learning it again costs one refused call.
 const KEPT_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// What was learnt of the attributes of a side, by class and code.
+/// The learnt limits of a side's attributes, by class and code.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LearntRoom(BTreeMap<String, Learnt>);
 
@@ -30,13 +30,13 @@ struct Learnt {
     bytes: Option<usize>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     basic_plane_only: bool,
-    /// When it was met last.
+    /// When the limit was last hit.
     at_ms: i64,
 }
 
 impl LearntRoom {
     pub fn kept(store: &mut dyn Store, of: &Instance) -> Result<LearntRoom, StoreError> {
-        // What an older version wrote, or a newer one, is learnt again.
+        // A limit stored by an older or newer version is learnt again.
         Ok(store.cursor(of, CURSOR)?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
     }
 
@@ -60,12 +60,12 @@ impl LearntRoom {
         }
     }
 
-    /// A limit may have been raised, and a database converted: what was met long ago is tried once more.
+    /// A limit may have been raised or a database converted since: old limits are dropped and tried again.
     fn forget_before(&mut self, ms: i64) {
         self.0.retain(|_, learnt| learnt.at_ms >= ms);
     }
 
-    /// The attributes that hold less than is usual, for the operator.
+    /// The attributes that hold less than usual, for the operator.
     pub fn smaller(&self) -> Vec<String> {
         let told = self.0.iter().filter_map(|(name, learnt)| match (learnt.chars, learnt.bytes) {
             (None, None) => None,
@@ -75,7 +75,7 @@ impl LearntRoom {
         told.collect()
     }
 
-    /// The attributes that hold the basic plane alone.
+    /// The attributes that hold only the basic plane.
     pub fn without_wide_characters(&self) -> Vec<&str> {
         self.0.iter().filter(|(_, learnt)| learnt.basic_plane_only).map(|(name, _)| name.as_str()).collect()
     }
@@ -111,7 +111,7 @@ impl Shared {
         Ok(self.store.call(move |store| store.set_cursor(&instance, CURSOR, &text)).await?)
     }
 
-    /// What an earlier process learnt.
+    /// Loads the limits that an earlier process learnt.
     pub(crate) async fn remember_room(&self) -> std::result::Result<(), Failure> {
         for itop in self.lanes.iter().map(|lane| &lane.external).chain([&self.internal]) {
             let instance = itop.instance.clone();

@@ -1,15 +1,15 @@
-//! What both sides show of a pair.
+//! The snapshot of a pair.
 
 use itop_bridge_core::{Side, Sight, Ticket};
 
-/// What both sides showed when the pass began.
+/// Both sides of a pair as the pass has read them.
 #[derive(Debug, Clone)]
 pub struct Sights {
     pub external: Sight,
     pub internal: Sight,
     /// The external log's first entry, read only while there is no link.
     pub first_entry: Option<String>,
-    /// Why there is no external ticket, where it has no link and none was read.
+    /// Why no external ticket was read, if there is no link.
     pub unread: &'static str,
 }
 

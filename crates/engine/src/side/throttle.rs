@@ -1,5 +1,5 @@
-//! A side that asks for fewer calls (HTTP 429): nothing calls it before the moment that it named. It is slowed
-//! down, and not down: what it refused had no effect, and goes on as soon as it may.
+//! A side that asks for fewer calls (HTTP 429): nothing calls it before the moment that it named. It is throttled, not
+//! down: the refused calls had no effect, and are sent again as soon as they may.
 
 use std::time::Duration;
 
@@ -11,18 +11,18 @@ use crate::Shared;
 use crate::issue::{Cause, Trouble};
 use crate::side::itop::Itop;
 
-/// However long it asks for, it is asked again after this.
+/// However long the side asks for, it is called again after this.
 const LONGEST_MS: i64 = 3_600_000;
 
 const SHORTEST_MS: i64 = 1_000;
 
-/// A side that has asked for fewer calls and has not answered since.
+/// A side that asked for fewer calls and has not answered since.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Throttled {
     pub since_ms: i64,
-    /// Nothing is sent before.
+    /// Nothing is sent before this.
     pub until_ms: i64,
-    /// How often in a row it has asked.
+    /// How often in a row the side has asked.
     pub times: u32,
 }
 
@@ -35,7 +35,7 @@ impl Throttled {
 }
 
 impl Shared {
-    /// A call was answered 429. One that was not sent for that reason says nothing new.
+    /// A call was answered 429. A call that was therefore not sent says nothing new.
     pub(crate) fn slow_down(&self, itop: &Itop, error: &Error) {
         let ErrorClass::Throttled { retry_after } = &error.class else { return };
         if error.http_status.is_none() {
@@ -56,13 +56,13 @@ impl Shared {
         itop.set_throttled(Some(Throttled { since_ms, until_ms, times }));
     }
 
-    /// Until when nothing may be asked of this side.
+    /// The time before which this side must not be called.
     pub(crate) fn throttled_until_ms(&self, itop: &Itop) -> Option<i64> {
         itop.throttled().map(|throttled| throttled.until_ms).filter(|until_ms| self.now_ms() < *until_ms)
     }
 
     pub(crate) fn is_not_throttled_any_more(&self, itop: &Itop) {
-        // A call that was under way says nothing of the moment that the side has named.
+        // The answer to an earlier call does not lift the wait that the side has asked for since.
         if itop.throttled().is_some_and(|throttled| throttled.until_ms <= self.now_ms()) {
             itop.set_throttled(None);
             tracing::info!(itop = %itop.name, "the side takes calls again");
@@ -70,12 +70,12 @@ impl Shared {
     }
 }
 
-/// How long an answer asks to wait: a second at least, and an hour at most.
+/// How long an answer asks to wait: at least a second, at most an hour.
 pub(crate) fn asked_to_wait_ms(after: &RetryAfter, now_ms: i64) -> Option<i64> {
     Some(wait_ms(after, now_ms)?.clamp(SHORTEST_MS, LONGEST_MS))
 }
 
-/// A date is taken against the answer's own: the two clocks may differ.
+/// A date is compared with the answer's own: the two clocks may differ.
 fn wait_ms(after: &RetryAfter, now_ms: i64) -> Option<i64> {
     let (date, answered) = match after {
         RetryAfter::Seconds(seconds) => return Some(i64::try_from(*seconds).ok()?.saturating_mul(1_000)),

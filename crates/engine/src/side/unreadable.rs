@@ -1,9 +1,9 @@
-//! A picture or a file whose contents do not come, while its iTop answers everything else: a broken row, a lost
-//! file on that server, a proxy that does not like it. It must not hold up what else there is to carry.
+//! Pictures or files whose contents do not come although their iTop answers everything else: a broken row, a file lost
+//! on that server, a proxy that rejects it. They must not hold back the rest.
 //!
-//! The first failure ends the pass as any other on the way: the side may be going down. Where that iTop has answered
-//! other calls since and it fails again, the pass goes on without it. When it has failed so several times, over some
-//! minutes, a picture is given up: words stand in its place. A file is not: it is tried on, and its ticket is
+//! The first failure ends the pass like any other on the way: the side may be going down. If that iTop has answered
+//! other calls since, and the same contents fail again, the pass goes on without them. After several failures over some
+//! minutes a picture is given up, and words replace it. A file is never given up: it is retried, and its ticket is
 //! parked, where an operator sees it.
 
 use itop_client::Error;
@@ -12,10 +12,10 @@ use crate::Shared;
 use crate::side::failure::{Failure, Kind};
 use crate::side::itop::Itop;
 
-/// So often that iTop must have answered other calls in between.
+/// This many failures, with other answers of that iTop in between, count as often.
 const TIMES: u32 = 5;
 
-/// What is loaded one by one.
+/// Kinds of objects that are loaded one by one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Loaded {
     Attachment,
@@ -23,21 +23,21 @@ pub(crate) enum Loaded {
     Ticket,
 }
 
-/// Contents that did not come, again and again.
+/// Contents that fail again and again.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Unreadable {
     pub since_ms: i64,
     pub last_ms: i64,
-    /// The time between the tries. A clock that was set forward makes no minutes of a moment.
+    /// The sum of the times between the tries. A clock that is set forward must not turn a moment into minutes.
     pub waited_ms: i64,
-    /// Counted once between two answers of that iTop's: while it answers nothing at all, a failure says nothing of
-    /// the object.
+    /// Counted once between two answers of that iTop: while it answers nothing at all, a failure says nothing about the
+    /// object.
     pub times: u32,
     pub answers_before: u64,
 }
 
 impl Shared {
-    /// An attachment's contents did not come.
+    /// Classifies a failure to load an attachment's contents.
     pub(crate) fn file_not_read(&self, itop: &Itop, id: u64, error: &Error) -> Failure {
         let failure = Failure::of(itop, error);
         if failure.kind != Kind::Transient {
@@ -47,7 +47,7 @@ impl Shared {
         failure
     }
 
-    /// A ticket could not be read by itself, for a page that came in place of iTop's answer.
+    /// Classifies a failure to read a ticket by itself; only a page in place of iTop's answer counts.
     pub(crate) fn ticket_not_read(&self, itop: &Itop, id: u64, error: &Error) -> Failure {
         let failure = Failure::of(itop, error);
         if error.page_status().is_none() {
@@ -57,15 +57,15 @@ impl Shared {
         failure
     }
 
-    /// An inline image did not come: why words are to stand in its place, or the failure that it is until then.
+    /// Classifies a failure to load an inline image: why words are to replace it, or the failure until then.
     pub(crate) fn picture_not_read(&self, itop: &Itop, id: u64, error: &Error) -> Result<String, Failure> {
         let failure = Failure::of(itop, error);
         match failure.kind {
-            // iTop itself says that there is no such picture, or it is none, or too large for that iTop.
+            // iTop itself says that the picture does not exist, is no picture, or is too large for that iTop.
             Kind::Refused | Kind::Gone | Kind::TooLarge => return Ok(failure.text),
-            // It says nothing of the picture.
+            // This says nothing about the picture.
             Kind::Throttled { .. } => return Err(failure),
-            // It is asked for without a log-in: where one is wanted, it is not the account's that is refused.
+            // Pictures are requested without a log-in: a refusal for lack of one does not concern the account.
             _ => {}
         }
         let (failure, is_given_up) = self.not_read(itop, Loaded::InlineImage, id, failure, error);

@@ -1,9 +1,9 @@
-//! The zone that an iTop's times are in: it prints them without one.
+//! The zone of an iTop's times, which it prints without one.
 //!
-//! The configuration says it, or it is learnt: an answer to one of our creates tells iTop's own time of the
-//! create, and the web server's time of the answer in UTC. What is learnt is an offset, and nothing is known of
-//! when it changed before: a time from before it was learnt may be summer's. It is kept in the store, so that a
-//! report that is written again after a restart says what it said.
+//! The configuration names it, or it is learnt: the answer to a create of the bridge holds iTop's own time of the
+//! create, and the web server's time of the answer in UTC. This yields an offset, but not since when it holds: a time
+//! from before it was learnt may be in summer time. The offset is kept in the store, so that a report rewritten after a
+//! restart says the same as before.
 
 use itop_bridge_store::{Instance, Store, StoreError};
 use itop_client::Written;
@@ -17,11 +17,11 @@ use crate::side::failure::Failure;
 use crate::side::instants::Offsets;
 use crate::side::itop::Itop;
 
-/// The store's name of what was learnt.
+/// The name of the store's cursor for the learnt offset.
 const CURSOR: &str = "offset";
 
 impl Shared {
-    /// A create was answered: `created` is the attribute with iTop's own time of it.
+    /// Learns from an answered create: `created` is the attribute with iTop's own time of it.
     pub(crate) async fn learn_offset(&self, itop: &Itop, written: &Written, created: &str) -> Result<(), Failure> {
         if let (Some(created), Some(date)) = (written.object.text(created), written.date.as_deref())
             && let Some(shown) = Learnt::from(created, date)
@@ -33,7 +33,7 @@ impl Shared {
         Ok(self.store.call(move |store| store.set_cursor(&instance, CURSOR, &learnt.as_text())).await?)
     }
 
-    /// What an earlier process learnt.
+    /// Loads the offsets that an earlier process learnt.
     pub(crate) async fn remember_offsets(&self) -> Result<(), Failure> {
         for itop in self.itops() {
             let instance = itop.instance.clone();
@@ -52,19 +52,19 @@ impl Shared {
 
 /// Real offsets are multiples of this.
 const STEP_SECONDS: i64 = 15 * 60;
-/// An answer that came later than this after the create tells no offset for sure.
+/// An answer that came later than this after the create proves no offset.
 const MAX_SLACK_SECONDS: i64 = 5 * 60;
 
-/// An offset that answers have shown.
+/// An offset proven by answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Learnt {
     offset: Offset,
-    /// The first time with it, as iTop prints it.
+    /// The first time with this offset, as iTop prints it.
     since: String,
 }
 
 impl Learnt {
-    /// What a create's own time, as iTop prints it, and the HTTP `Date` of its answer tell.
+    /// Derives the offset from a create's own time, as iTop prints it, and the HTTP `Date` of its answer.
     pub fn from(created: &str, date: &str) -> Option<Learnt> {
         let utc = DateTimeParser::new().parse_timestamp(date).ok()?.as_second();
         let ahead = TimeZone::UTC.to_timestamp(read(created)?).ok()?.as_second() - utc;
@@ -76,12 +76,12 @@ impl Learnt {
         Some(Learnt { offset, since: created.to_owned() })
     }
 
-    /// What a process has learnt of this side.
+    /// The offset that an earlier process learnt for this side.
     pub fn kept(store: &mut dyn Store, of: &Instance) -> Result<Option<Learnt>, StoreError> {
         Ok(store.cursor(of, CURSOR)?.as_deref().and_then(Learnt::from_text))
     }
 
-    /// An offset that was shown at that time of the server's.
+    /// An offset shown at that server time.
     pub(crate) fn shown(offset: Offset, at: &str) -> Learnt {
         Learnt { offset, since: at.to_owned() }
     }
@@ -94,11 +94,11 @@ impl Learnt {
         self.offset
     }
 
-    /// Whether a zone has another offset at the time when this one was learnt.
+    /// Whether the zone had another offset when this one was learnt.
     pub fn contradicts(&self, zone: &TimeZone) -> bool {
         let at = read(&self.since).map(|since| zone.to_ambiguous_timestamp(since).offset());
         match at {
-            // In the hour that repeats, or is skipped, either may be meant.
+            // In the hour that repeats or is skipped, either may be meant.
             Some(AmbiguousOffset::Fold { before, after } | AmbiguousOffset::Gap { before, after }) => {
                 ![before, after].contains(&self.offset)
             }
@@ -107,12 +107,12 @@ impl Learnt {
         }
     }
 
-    /// Takes a newer answer into account.
+    /// Updates the known offset with a newer answer.
     pub fn then(known: Option<Learnt>, newer: Learnt) -> Learnt {
         known.filter(|known| known.offset == newer.offset).unwrap_or(newer)
     }
 
-    /// For the store: the offset in seconds, and since when.
+    /// For the store: the offset in seconds, and its first time.
     pub fn as_text(&self) -> String {
         format!("{} {}", self.offset.seconds(), self.since)
     }
@@ -123,13 +123,13 @@ impl Learnt {
         Some(Learnt { offset, since: since.to_owned() })
     }
 
-    /// The zone of a time as iTop prints it, where it is known.
+    /// The zone of a time as iTop prints it, if known.
     fn zone_of(&self, date: &str) -> Option<TimeZone> {
         (date >= self.since.as_str()).then(|| TimeZone::fixed(self.offset))
     }
 }
 
-/// A time of an iTop's, as it prints it, for people of the other side.
+/// Prints an iTop's time, as that iTop prints it, for people of the other side.
 pub fn print(date: &str, configured: Option<&TimeZone>, learnt: Option<&Learnt>) -> String {
     let zone = configured.cloned().or_else(|| learnt?.zone_of(date));
     let zoned = zone.and_then(|zone| zone.to_ambiguous_zoned_datetime(read(date)?).compatible().ok());
@@ -139,7 +139,7 @@ pub fn print(date: &str, configured: Option<&TimeZone>, learnt: Option<&Learnt>)
     }
 }
 
-/// A moment on that clock; in UTC where the zone of that time is not known.
+/// Prints a moment on that server's clock; in UTC if its zone at that time is not known.
 pub fn print_moment(ms: i64, configured: Option<&TimeZone>, learnt: Option<&Learnt>) -> String {
     let Ok(moment) = Timestamp::from_millisecond(ms) else { return format!("{ms} ms") };
     let there = |learnt: &Learnt| {
@@ -181,7 +181,7 @@ mod tests {
         let learnt = Learnt::from("2026-11-24 13:00:00", NOON);
         assert_eq!(print_moment(noon, Some(&jakarta), learnt.as_ref()), "2026-11-24 19:00:00 +07:00");
         assert_eq!(print_moment(noon, None, learnt.as_ref()), "2026-11-24 13:00:00 +01:00");
-        // Before the offset was met it may have been another.
+        // Before this offset was learnt, another may have held.
         assert_eq!(print_moment(noon - 1_000, None, learnt.as_ref()), "2026-11-24 11:59:59 +00:00");
         assert_eq!(print_moment(noon, None, None), "2026-11-24 12:00:00 +00:00");
     }

@@ -1,14 +1,14 @@
-//! Who waits because something was refused.
+//! Tickets that wait because of a refusal.
 //!
-//! A refusal suspends the smallest thing that explains it: a read-only iTop answers every write as if
-//! rights were missing, and iTop's code 100 is any PHP exception, so neither may be taken for one ticket's
-//! own fault. Missing rights suspend that class on that side; one text on three tickets of one external
-//! suspends that external; on tickets of two externals, all of them.
+//! A refusal suspends the smallest scope that explains it: a read-only iTop answers every write as if rights were
+//! missing, and iTop's code 100 is any PHP exception, so neither may be blamed on one ticket. Missing rights suspend
+//! that class on that side; the same text on three tickets of one external suspends that external; on tickets of two
+//! externals, all of them.
 //!
-//! The probe is the oldest waiting ticket itself, once in `probe_ms`. One that ends without showing
-//! anything hands its turn back, so that the next one goes at once. A suspension ends when what was refused
-//! goes through: a read by a read or a write, a write only by a write, for a read-only iTop reads well. It
-//! ends too when nobody is left whom it concerns: the customer took the change back, or the pair is over.
+//! The probe is a waiting ticket itself, once per `probe_ms`; those that were not refused go first. A probe that proves
+//! nothing hands its turn back, so that the next one goes at once. A suspension ends when the refused operation
+//! succeeds: for a read, a read or a write; for a write, only a write, since a read-only iTop still reads well. It also
+//! ends when no ticket is left that it concerns: the customer took the change back, or the pair has ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,7 @@ use crate::timing::Timing;
 /// Tickets of one external refused with one text before that external is suspended.
 const REFUSED_TICKETS: usize = 3;
 
-/// A ticket that was refused itself leaves the probe so long to those that were not.
+/// A ticket that was refused itself lets the others probe first for this long.
 const AFTER_OTHERS_MS: i64 = 1_000;
 
 #[derive(Debug)]
@@ -27,11 +27,11 @@ pub struct Suspensions {
     poll_ms: i64,
     together_ms: i64,
     held: BTreeMap<Cause, Wait>,
-    /// By the text without its values: who was refused with it, and when last.
+    /// By the text without its values: the tickets refused with it, and when last.
     texts: BTreeMap<String, BTreeMap<TicketName, i64>>,
-    /// Tickets that stayed refused when another got through: what they meet is their own.
+    /// Tickets that stayed refused when another succeeded: their refusals are their own.
     own_fault: BTreeSet<TicketName>,
-    /// Since when a ticket has been refused and nothing else explained it.
+    /// Since when a ticket has been refused without any other explanation.
     alone_since_ms: BTreeMap<TicketName, i64>,
 }
 
@@ -41,18 +41,18 @@ type TicketName = (String, u64);
 #[derive(Debug)]
 struct Wait {
     since_ms: i64,
-    /// When the next one may go as the probe.
+    /// When the next ticket may go as the probe.
     until_ms: i64,
     reason: String,
-    /// The instance that refused, and the text without its values. Missing rights have none.
+    /// The instance that refused, and the text without its values; `None` for missing rights.
     refused: Option<(String, String)>,
-    /// Who went as the probe and is not back.
+    /// The ticket that went as the probe and has not ended yet.
     probe: Option<TicketName>,
-    /// Who was refused or held back, and is not well since.
+    /// The tickets that were refused or held back, and have not recovered since.
     waiting: BTreeSet<TicketName>,
 }
 
-/// What a ticket's pass would touch.
+/// The classes and sides that a ticket's pass would touch.
 #[derive(Debug, Clone, Copy)]
 pub struct Asks<'a> {
     pub external: &'a str,
@@ -62,13 +62,13 @@ pub struct Asks<'a> {
     pub internal_class: &'a str,
 }
 
-/// What a refusal means for the ticket that met it.
+/// The meaning of a refusal for its ticket.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nothing else explains it: the ticket's own fault, until shown otherwise, and since when. After a
-    /// restart that is counted anew.
+    /// Nothing else explains it: the ticket's own fault until shown otherwise, and since when. A restart begins that
+    /// count again.
     Alone { since_ms: i64 },
-    /// Others wait for the same reason: this ticket is not to blame, and never parked for it.
+    /// Others wait for the same reason: this ticket is not to blame, and is never parked for it.
     Shared { cause: Cause, is_news: bool },
 }
 
@@ -85,9 +85,8 @@ impl Suspensions {
         }
     }
 
-    /// Until when this ticket waits, with all of its external or of its classes, and why. While a probe is
-    /// under way that is not for long: it may come back and have shown nothing. Who is told to wait is
-    /// noted.
+    /// Until when this ticket waits, with its external or its classes, and why. While a probe is under way the wait is
+    /// short, since the probe may prove nothing. Records the ticket as waiting.
     pub fn wait(&mut self, asks: Asks<'_>, now_ms: i64) -> Option<(i64, String)> {
         let told = self.until(asks, now_ms);
         if told.is_some() {
@@ -99,7 +98,7 @@ impl Suspensions {
     }
 
     fn until(&self, asks: Asks<'_>, now_ms: i64) -> Option<(i64, String)> {
-        // Those go first that were not refused: the others may be refused for good.
+        // Tickets that were not refused go first: the others may be refused for good.
         let later_ms = if self.was_refused(&asks.name()) { AFTER_OTHERS_MS } else { 0 };
         let waits = self.held.iter().filter(|(cause, _)| asks.meets(cause)).map(|(_, wait)| {
             let until_ms = wait.until_ms + later_ms;
@@ -109,7 +108,7 @@ impl Suspensions {
         (now_ms < until_ms).then(|| (until_ms, wait.reason.clone()))
     }
 
-    /// The same, for a ticket whose pass begins now: where its time has come it goes as the probe.
+    /// The same for a ticket whose pass begins now: if it is due, it becomes the probe.
     pub fn take_turn(&mut self, asks: Asks<'_>, now_ms: i64) -> Option<(i64, String)> {
         let wait = self.wait(asks, now_ms);
         if wait.is_none() {
@@ -121,8 +120,8 @@ impl Suspensions {
         wait
     }
 
-    /// A pass has ended. If it went as a probe and neither went through nor was refused, it has shown
-    /// nothing, and the next one may go.
+    /// A pass has ended. If it was a probe that neither succeeded nor was refused, it has proved nothing, and the next
+    /// one may go.
     pub fn hand_back(&mut self, external: &str, ticket: u64, now_ms: i64) {
         let name = (external.to_owned(), ticket);
         for wait in self.held.values_mut().filter(|wait| wait.probe.as_ref() == Some(&name)) {
@@ -131,7 +130,7 @@ impl Suspensions {
         }
     }
 
-    /// A call for this ticket was answered as if that right were missing. Answers whether that is news.
+    /// A call for this ticket was answered as if that right were missing. Returns whether that is news.
     pub fn rights(&mut self, external: &str, ticket: u64, missing: Cause, now_ms: i64, reason: String) -> bool {
         self.hold(missing, (external.to_owned(), ticket), now_ms, reason, None)
     }
@@ -152,7 +151,7 @@ impl Suspensions {
         Verdict::Shared { cause, is_news }
     }
 
-    /// What explains this text on a ticket of this external, if others met it too.
+    /// The cause that explains this text on a ticket of this external, if others met it too.
     fn explanation(&self, external: &str, key: &str) -> Option<Cause> {
         let stands = |cause: &Cause| self.held.get(cause).is_some_and(|wait| wait.is_for(key));
         let of_external = Cause::External { external: external.to_owned() };
@@ -183,8 +182,8 @@ impl Suspensions {
         is_news
     }
 
-    /// Refusals count together only if they come at about the same time. Those that made a suspension are
-    /// kept while it stands: they wait, and cannot be refused again.
+    /// Refusals count together only if they come at about the same time. Those that caused a suspension are kept while
+    /// it lasts: their tickets wait, and cannot be refused again.
     fn forget_what_is_long_ago(&mut self, now_ms: i64) {
         let (held, together_ms) = (&self.held, self.together_ms);
         self.texts.retain(|key, tickets| {
@@ -198,8 +197,8 @@ impl Suspensions {
         self.own_fault.contains(name) || self.texts.values().any(|tickets| tickets.contains_key(name))
     }
 
-    /// A pass on this ticket went to its end, or there will be none: no refusal of it counts any more, and
-    /// it waits no more. A suspension that none is left to explain ends too. Answers what ended.
+    /// A pass over this ticket succeeded, or there will be none: its refusals count no more, and it waits no more. A
+    /// suspension without any remaining ticket ends too. Returns the suspensions that ended.
     pub fn is_well(&mut self, external: &str, ticket: u64) -> Vec<Cause> {
         let name = (external.to_owned(), ticket);
         self.own_fault.remove(&name);
@@ -221,7 +220,7 @@ impl Suspensions {
         ended
     }
 
-    /// The tickets of one external of which anything is kept here.
+    /// All tickets of one external that are recorded here.
     pub fn known(&self, external: &str) -> BTreeSet<u64> {
         let waiting = self.held.values().flat_map(|wait| &wait.waiting);
         let refused = self.texts.values().flat_map(BTreeMap::keys);
@@ -237,13 +236,14 @@ impl Suspensions {
         });
     }
 
-    /// Objects of this class could be read. Answers what ended by it.
+    /// Objects of this class could be read. Returns the suspension that ended, if any.
     pub fn was_read(&mut self, instance: &str, class: &str) -> Option<Cause> {
         self.end_class(instance, class, Access::Read)
     }
 
-    /// A write to an object of this class went through, for this ticket: whatever held it back on that
-    /// instance is over. Those of a text that stay refused are to blame themselves. Answers what ended.
+    /// A write to an object of this class succeeded for this ticket: ends the suspensions that concern it on that
+    /// instance. Tickets that stay refused with the same text are to blame themselves. Returns the suspensions that
+    /// ended.
     pub fn was_written(&mut self, external: &str, ticket: u64, instance: &str, class: &str) -> Vec<Cause> {
         self.forget(&(external.to_owned(), ticket));
         let mut ended: Vec<Cause> = self.end_class(instance, class, Access::Read).into_iter().collect();
@@ -271,12 +271,12 @@ impl Suspensions {
         self.held.remove(&cause).map(|_| cause)
     }
 
-    /// The tickets of one external that are refused and nothing else explains it.
+    /// The tickets of one external whose refusals nothing else explains.
     pub fn refused_alone(&self, external: &str) -> BTreeSet<u64> {
         self.alone_since_ms.keys().filter(|(name, _)| name == external).map(|(_, ticket)| *ticket).collect()
     }
 
-    /// What is suspended, for the operator.
+    /// The suspensions, for the operator.
     pub fn troubles(&self) -> Vec<Trouble> {
         let trouble = |(cause, wait): (&Cause, &Wait)| Trouble {
             cause: cause.clone(),
@@ -288,7 +288,7 @@ impl Suspensions {
 }
 
 impl Cause {
-    /// Whether a refusal of this ticket may stand behind it.
+    /// Whether a refusal of this ticket may have led to this cause.
     fn concerns(&self, (name, _): &TicketName) -> bool {
         match self {
             Cause::Internal => true,
@@ -326,15 +326,14 @@ impl Asks<'_> {
     }
 }
 
-/// Tells the log that these suspensions have ended.
+/// Logs that these suspensions have ended.
 pub fn say_over(ended: &[Cause]) {
     for cause in ended {
         tracing::warn!("{cause}: waits no more");
     }
 }
 
-/// A message without what differs from ticket to ticket: numbers, and whatever stands in quotes or
-/// brackets.
+/// A message without the parts that differ per ticket: numbers, and text in quotes or brackets.
 fn without_values(text: &str) -> String {
     let mut out = String::new();
     let mut inside: Option<char> = None;
@@ -383,7 +382,7 @@ mod tests {
         Cause::Class { instance: instance.into(), class: class.into(), access }
     }
 
-    /// A ticket of acme meets a missing right.
+    /// A ticket of acme lacks a right.
     fn lacks(all: &mut Suspensions, ticket: u64, missing: Cause, now_ms: i64) -> bool {
         all.rights("acme", ticket, missing, now_ms, "not enough permissions".into())
     }
@@ -392,7 +391,7 @@ mod tests {
         Cause::External { external: "acme".into() }
     }
 
-    /// Three tickets of acme are refused in one text, at 0.
+    /// Three tickets of acme are refused with one text, at 0.
     fn acme_suspended() -> Suspensions {
         let mut all = suspensions();
         for ticket in 1..=2 {
@@ -473,7 +472,7 @@ mod tests {
         refuse(&mut all, "acme", 4, "quota", 0);
         refuse(&mut all, "beta", 5, "closed", 0);
         all.was_written("acme", 9, "elitery", "UserRequest");
-        // Had these been blamed, they would count no more.
+        // If these had been blamed, they would no longer count.
         for ticket in 6..=7 {
             refuse(&mut all, "acme", ticket, "quota", SECOND);
         }

@@ -1,6 +1,6 @@
-//! The audit: lists the linked tickets and their attachments, hundreds a call, and marks what does not
-//! fit what is known. It finds what no hook and no `last_update` tells: files added or deleted
-//! without a word, tickets that vanished, ids that were used again.
+//! The audit: lists the linked tickets and their attachments, hundreds per call, and marks those that differ from the
+//! links. It finds changes that neither a hook nor `last_update` shows: files added or deleted silently, tickets that
+//! vanished, ids that were reused.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use crate::suspension::say_over;
 use crate::watch::sweep::may_call;
 use crate::{Lane, Shared};
 
-/// Links closed longer than this are left to themselves.
+/// Links closed for longer than this are not audited.
 const CLOSED_MS: i64 = 7 * 24 * 3_600_000;
 
-/// Runs for ever. An audit only marks, or halts a side, so it may be dropped wherever it stands.
+/// Runs forever. An audit only marks tickets or halts a side, so it may be dropped at any point.
 pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>) {
     let period_ms = lane.settings.sync.audit_ms;
     loop {
-        // Spread out: the lanes do not all audit at the same moment.
+        // Jitter spreads the lanes' audits over time.
         shared.clock.sleep(shared.random.jitter_ms(period_ms)).await;
         if let Err(error) = shared.forget_who_left_the_queue(&lane).await {
             tracing::warn!(external = %lane.name, %error, "the store does not say who still waits; it is asked again");
@@ -60,13 +60,13 @@ impl Shared {
             after = last.id;
             match self.audit_page(lane, &pairs).await? {
                 Some(more) => marked += more,
-                // A side has halted: nothing more is known of it.
+                // A side has halted: its lists prove nothing more.
                 None => return Ok(marked),
             }
         }
     }
 
-    /// In pieces, so that hints never wait behind more than one of them.
+    /// In steps, so that hints never wait behind more than one of them.
     async fn shrink_closed(&self, lane: &Lane) -> itop_bridge_store::Result<()> {
         loop {
             let (name, now) = (lane.name.clone(), self.now_ms());
@@ -77,8 +77,8 @@ impl Shared {
         }
     }
 
-    /// Who is in the queue no more has no pass that could tell that it is well: its pair was ended beside
-    /// the bridge.
+    /// A ticket that left the queue gets no pass that would clear its suspension, so clear it here: its pair was ended
+    /// by a verb beside `serve`.
     async fn forget_who_left_the_queue(&self, lane: &Lane) -> itop_bridge_store::Result<()> {
         let known: Vec<u64> = self.suspensions().known(&lane.name).into_iter().collect();
         let now = self.now_ms();
@@ -107,7 +107,7 @@ impl Shared {
         Ok(self.store.call(pairs).await?)
     }
 
-    /// How many tickets were marked; `None` when a side has halted.
+    /// How many tickets were marked; `None` if a side has halted.
     async fn audit_page(&self, lane: &Lane, pairs: &[Pair]) -> Result<Option<usize>, Failure> {
         let audited: Vec<&Pair> = pairs.iter().filter(|pair| is_audited(pair)).collect();
         let (external, internal) = tokio::join!(
@@ -138,8 +138,8 @@ impl Shared {
         self.mark_all(marks.collect()).await.map(Some)
     }
 
-    /// The pairs that halted since a ticket was gone, and of which both stand now. An account that may see it again
-    /// changes nothing in the ticket, so nothing else tells of it.
+    /// The pairs that halted because a ticket was gone, and of which both tickets are there now. When an account may
+    /// see a ticket again, the ticket itself does not change, so only this finds it.
     async fn there_again<'p>(&self, lane: &Lane, pairs: &'p [Pair]) -> Result<Vec<&'p Pair>, Failure> {
         let mut gone: Vec<&Pair> =
             pairs.iter().filter(|pair| pair.state == LinkState::Live && pair.vanished && !pair.restored).collect();
@@ -157,7 +157,7 @@ fn differs(pair: &Pair, external: &Found, internal: &Found) -> bool {
     if !same_ticket(external, Side::External) || !same_ticket(internal, Side::Internal) {
         return true;
     }
-    // A parent that can be read now tells whose these entries are; nothing else tells that it can.
+    // Held entries wait for a parent that can be read again, and only a pass can tell.
     if pair.logs.iter().any(|log| !log.held.is_empty()) {
         return true;
     }
@@ -167,17 +167,17 @@ fn differs(pair: &Pair, external: &Found, internal: &Found) -> bool {
     })
 }
 
-/// Originals came or went without a word, or somebody deleted what the bridge made there.
+/// Whether originals came or went silently, or somebody deleted a file of the bridge's.
 fn files_differ(pair: &Pair, found: &Found, side: Side) -> bool {
     let none = HashSet::new();
     let Some(key) = key(pair, side) else { return false };
     let originals = found.originals.get(&key.id).unwrap_or(&none);
-    // What is missing already is no news: a look at it is due, or its copy stays for good.
+    // Files already missing are no news: a look at them is due, or their copies stay for good.
     let copies = pair.copies.iter().filter(|copy| copy.from == side && copy.missing_since_ms.is_none());
     let known: HashSet<u64> = copies.map(|copy| copy.original).collect();
     let there = found.files.get(&key.id).unwrap_or(&none);
     let made: HashSet<u64> = pair.standing_on(side).collect();
-    // What was taken over with the pair bears no mark.
+    // Files that were taken over with the pair bear no mark.
     let originals: HashSet<u64> = originals.difference(&made).copied().collect();
     originals != known || made.iter().any(|id| !there.contains(id))
 }

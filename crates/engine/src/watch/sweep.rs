@@ -1,8 +1,8 @@
-//! The sweep: marks what changed since its cursor, so that a lost webhook costs latency only.
+//! The sweep: marks tickets that changed since its cursor, so that a lost webhook costs latency only.
 //!
-//! A cursor is a time of the server's own clock, without a zone, and is only ever compared with times
-//! of that server. It reaches back over the hour that repeats when summer time ends, and a ticket is
-//! marked only if its `last_update` differs from the one that a pass has seen.
+//! A cursor is a time of the server's own clock, without a zone, and is only ever compared with times of that server. A
+//! sweep reaches back over the hour that repeats when summer time ends, and marks a ticket only if its `last_update`
+//! differs from the one that a pass has seen.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use crate::side::inventory::LAST_UPDATE;
 use crate::side::itop::Itop;
 use crate::{Lane, Shared};
 
-/// The store's names for the cursors.
+/// The name of the store's cursor for attachments.
 const ATTACHMENT: &str = "attachment";
 
-/// Runs for ever. A sweep only marks, so it may be dropped wherever it stands.
+/// Runs forever. A sweep only marks tickets, so it may be dropped at any point.
 pub async fn run_external(shared: Arc<Shared>, lane: Arc<Lane>) {
     let period_ms = lane.settings.sync.sweep_ms;
     shared.say_where_the_connection_began(&lane).await;
@@ -46,14 +46,14 @@ pub async fn run_internal(shared: Arc<Shared>) {
     }
 }
 
-/// Neither a side that is down nor one that an operator stopped is swept.
+/// Whether the side may be swept: it is neither down nor halted nor paused.
 pub(crate) async fn may_call(shared: &Shared, itop: &Itop) -> bool {
     let instance = itop.instance.clone();
     let stopped = shared.store.call(move |store| store.stopped(&instance)).await;
     !itop.breaker().is_down() && matches!(stopped, Ok(None))
 }
 
-/// Answers when it was swept, where it was.
+/// Returns the time of the sweep, if it succeeded.
 fn report(shared: &Shared, itop: &Itop, swept: Result<usize, Failure>) -> Option<i64> {
     let at_ms = swept.is_ok().then(|| shared.now_ms());
     match swept {
@@ -69,7 +69,7 @@ fn report(shared: &Shared, itop: &Itop, swept: Result<usize, Failure>) -> Option
 
 impl Shared {
     async fn sweep_external(&self, lane: &Lane) -> Result<usize, Failure> {
-        // What is older than the connection is settled before anything is carried.
+        // The connection must have begun before anything is carried.
         let begun = self.connection(lane).await?;
         let itop = &lane.external;
         let cursor = self.change_cursor(itop).await?.unwrap_or(begun.last_update);
@@ -77,7 +77,7 @@ impl Shared {
         Ok(tickets + self.sweep_attachments(itop, Some(lane), begun.attachment).await?)
     }
 
-    /// At the first start from the latest change on.
+    /// The first start begins with the latest change.
     async fn sweep_internal(&self) -> Result<usize, Failure> {
         let itop = &self.internal;
         let Some(cursor) = self.change_cursor(itop).await? else {
@@ -94,7 +94,7 @@ impl Shared {
         Ok(tickets + self.sweep_attachments(itop, None, 0).await?)
     }
 
-    /// Tickets changed since the cursor.
+    /// Marks the tickets changed since the cursor.
     async fn sweep_tickets(&self, itop: &Itop, lane: Option<&Lane>, cursor: String) -> Result<usize, Failure> {
         let from = earlier(&cursor, self.timing.cursor_overlap_seconds);
         itop.forget_seen_before(&from);
@@ -131,7 +131,7 @@ impl Shared {
         Ok(marked)
     }
 
-    /// A mark for a ticket of a bridged class, on the side that the lane says.
+    /// A mark for a ticket of a bridged class: of the lane's external, or of the internal side.
     fn mark(&self, lane: Option<&Lane>, ticket: u64, class: &str, look: Look) -> Option<DirtyMark> {
         let about = match lane {
             Some(lane) => {
@@ -144,7 +144,7 @@ impl Shared {
         Some(DirtyMark { about, look, due_ms: self.now_ms() })
     }
 
-    /// Marks in transactions of a bounded size: a webhook must not wait behind a bulk change.
+    /// Marks in transactions of bounded size: a webhook must not wait behind a bulk change.
     pub(crate) async fn mark_all(&self, marks: Vec<DirtyMark>) -> Result<usize, Failure> {
         let mut accepted = 0;
         for chunk in marks.chunks(MAX_ROWS) {
@@ -154,8 +154,8 @@ impl Shared {
         Ok(accepted)
     }
 
-    /// Attachments with a higher id than the cursor: adding one does not move the ticket's `last_update`.
-    /// Those that stood when the connection began are no news.
+    /// Marks for attachments with a higher id than the cursor: adding one does not change the ticket's `last_update`.
+    /// Attachments from before the connection are no news.
     async fn sweep_attachments(&self, itop: &Itop, lane: Option<&Lane>, stood: u64) -> Result<usize, Failure> {
         let cursor = self.cursor(itop, ATTACHMENT).await?.and_then(|text| text.parse().ok()).unwrap_or(stood);
         let from = cursor.saturating_sub(self.timing.attachment_overlap_ids).max(stood);
@@ -170,7 +170,7 @@ impl Shared {
         Ok(marked)
     }
 
-    /// Marks the tickets of those attachments that are not known as originals, and that no bridge made.
+    /// Marks the tickets of attachments that no bridge made and that are not known as originals.
     async fn mark_unknown(
         &self,
         itop: &Itop,
@@ -181,7 +181,7 @@ impl Shared {
         for object in attachments {
             let (Some(ticket), Some(class)) = (object.number("item_id"), object.text("item_class")) else { continue };
             let made = is_made_by_a_bridge(object.text("temp_id").unwrap_or_default());
-            // A draft is met when its form is saved.
+            // An attachment of a draft is seen once its form is saved.
             if ticket > 0 && !made && !itop.has_met_attachment(object.id) {
                 by_ticket.entry(ticket).or_insert_with(|| (class, Vec::new())).1.push(object.id);
             }
@@ -204,7 +204,7 @@ impl Shared {
         Ok(marked)
     }
 
-    /// Up to which change that side was swept.
+    /// The change up to which that side was swept.
     async fn change_cursor(&self, itop: &Itop) -> Result<Option<String>, Failure> {
         Ok(self.cursor(itop, LAST_UPDATE).await?.as_deref().and_then(dates::earliest))
     }

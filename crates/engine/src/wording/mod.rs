@@ -1,4 +1,4 @@
-//! Sentences for people that the engine needs itself, in its log and its alerts.
+//! Sentences for people that the engine itself uses, in its log and its alerts.
 
 pub mod count;
 pub mod moment;
@@ -10,7 +10,7 @@ use itop_bridge_core::plan::Write;
 
 use crate::AfterResume;
 
-/// How a pair, or a log of it, goes on that has halted, and what that does.
+/// How to resume a halted pair or log, and what that does.
 pub fn resume(name: &str, after: AfterResume, internal: &str) -> String {
     let command = format!("`itop-bridge resume {name}`");
     match after {
@@ -34,18 +34,18 @@ pub fn resume(name: &str, after: AfterResume, internal: &str) -> String {
     }
 }
 
-/// A sentence with its end; a question has one already.
+/// Ends a sentence, unless it ends with a question mark or a full stop.
 pub fn ended(text: &str) -> String {
     if text.ends_with(['?', '.']) { format!("{text} ") } else { format!("{text}. ") }
 }
 
-/// With a capital, where it begins with a letter.
+/// Capitalises the first letter.
 pub fn capital(text: &str) -> String {
     let mut characters = text.chars();
     characters.next().map_or(String::new(), |first| first.to_uppercase().chain(characters).collect())
 }
 
-/// What a pass does with one write, as `plan` and a dry run tell it.
+/// Describes one write, for `plan` and a dry run.
 pub fn write(write: &Write) -> String {
     match write {
         Write::CreateTicket { class, .. } => format!("make {} {class}", article(class)),
@@ -79,7 +79,7 @@ pub fn write(write: &Write) -> String {
     }
 }
 
-/// Incident and EmergencyChange begin with a vowel; so does UserRequest, but not to the ear.
+/// Incident and EmergencyChange begin with a vowel; so does UserRequest, but not in speech.
 fn article(class: &str) -> &'static str {
     if class.starts_with(['A', 'E', 'I', 'O']) { "an" } else { "a" }
 }

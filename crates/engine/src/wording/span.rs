@@ -1,6 +1,6 @@
-//! A length of time, as people read it: the same in what `check` shows and in what an alert says.
+//! Lengths of time as people read them, the same in `check` and in alerts.
 
-/// Whole units, of the kind that fits.
+/// Whole units, of the size that fits.
 pub fn span(ms: i64) -> String {
     let minutes = ms.max(0) / 60_000;
     match minutes {

@@ -1,9 +1,9 @@
-//! Tickets that are older than the connection, brought under the bridge because an operator wants them there.
+//! Tickets older than the connection that an operator wants under the bridge.
 //!
-//! They are listed, a page a call, and marked in the queue: a pass then carries each as it carries a new one,
-//! and `only` still holds. What is linked, or was unlinked, is left as it is. A cursor says up to which ticket
-//! a run has marked, so that the next one with the same wish goes on. Where that is wanted, those whose counterpart
-//! stands already are taken as they are (`title`).
+//! They are listed, one page per call, and marked in the queue: a pass then carries each like a new one, and `only`
+//! still holds. Tickets that are linked, or were unlinked, are left as they are. A cursor keeps the last ticket that a
+//! run has marked, so that the next run with the same wish continues. On request, tickets whose counterpart exists
+//! already are paired with it (`title`).
 
 mod title;
 
@@ -24,47 +24,47 @@ pub use title::{TitleAdopted, TitlePair, Titled, Unclear};
 /// Tickets listed together.
 const LISTED: usize = 500;
 
-/// How long the store is left alone between two transactions: webhooks are written by then.
+/// The pause between two transactions, in which webhooks are written.
 const PAUSE_MS: i64 = 50;
 
-/// The store's name for the cursor.
+/// The name of the store's cursor.
 const CURSOR: &str = "backfill";
 
-/// Told the class whose tickets are looked through.
+/// Gets the class whose tickets are being searched.
 pub type TellClass<'a> = &'a (dyn Fn(&str) + Send + Sync);
 
-/// Which tickets of an external an operator wants.
+/// The tickets of an external that an operator wants.
 #[derive(Debug, Clone)]
 pub struct Wish {
     pub external: String,
-    /// The first day on which they were made, of the external's own clock.
+    /// The first day of creation, by the external's own clock.
     pub since: Date,
-    /// Every bridged class where none is named.
+    /// Every bridged class if empty.
     pub classes: BTreeSet<String>,
-    /// Every state where none is named.
+    /// Every state if empty.
     pub states: BTreeSet<String>,
-    /// An internal ticket whose title names the external one is its counterpart.
+    /// Pair a ticket with the internal ticket whose title names it.
     pub match_title: bool,
 }
 
-/// What is there of a wish.
+/// The tickets that match a wish.
 #[derive(Debug, Default)]
 pub struct Wished {
-    /// Not linked, in the order of their ids.
+    /// Not linked, ordered by id.
     pub tickets: Vec<Older>,
     /// Not linked, each with the internal ticket whose title names it.
     pub pairs: Vec<TitlePair>,
-    /// Not linked, and left so: titles do not tell the counterpart.
+    /// Not linked, and left so: titles do not identify the counterpart.
     pub unclear: Vec<Unclear>,
-    /// Those that a pair has already.
+    /// The number of tickets that are linked.
     pub linked: usize,
-    /// Those whose pair has ended: they stay so.
+    /// The number of tickets whose pair has ended; these stay so.
     pub ended: usize,
-    /// Where an earlier run of the same wish stopped, how many of its tickets it had marked. They still wait.
+    /// How many tickets an earlier, interrupted run of the same wish had marked. They still wait.
     pub marked_before: usize,
 }
 
-/// A ticket that stands outside and is not linked.
+/// An external ticket that is not linked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Older {
     pub id: u64,
@@ -75,7 +75,7 @@ pub struct Older {
     pub last_update: String,
 }
 
-/// How far a run with this wish has come.
+/// The progress of a run with this wish.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Cursor {
     wish: String,
@@ -83,7 +83,7 @@ struct Cursor {
 }
 
 impl Wish {
-    /// Tells one wish from another.
+    /// Identifies the wish.
     fn words(&self) -> String {
         let Wish { since, classes, states, match_title, .. } = self;
         let by_title = if *match_title { ", matched by title" } else { "" };
@@ -92,7 +92,7 @@ impl Wish {
 }
 
 impl Engine {
-    /// Reads what there is of a wish; writes nothing. `tell` is told the class that is looked through.
+    /// Finds the tickets of a wish; writes nothing. `tell` gets the class being searched.
     pub async fn wished(&self, wish: &Wish, tell: TellClass<'_>) -> Result<Wished, Stopped> {
         let (shared, lane) = (&*self.shared, &**self.shared.lane(&wish.external)?);
         if let Some(lost) = shared.has_pairs_to_find(lane).await? {
@@ -109,7 +109,7 @@ impl Engine {
             }
         }
         if wish.match_title {
-            // Before what is marked is told apart: what an earlier run left unclear was not marked by it.
+            // Before the marked ones are split off: an earlier run did not mark the tickets that it left unclear.
             let found = shared.match_by_title(lane, free).await?;
             (wished.pairs, wished.unclear, free) = (found.pairs, found.unclear, found.rest);
         }
@@ -119,7 +119,7 @@ impl Engine {
         Ok(wished)
     }
 
-    /// Marks these, so that passes carry them. What is marked is kept when this is dropped on the way.
+    /// Marks these tickets, so that passes carry them. If this is dropped midway, marks made so far remain.
     pub async fn backfill(&self, wish: &Wish, tickets: &[Older], tell: Tell<'_>) -> Result<usize, Stopped> {
         let (shared, lane) = (&*self.shared, &**self.shared.lane(&wish.external)?);
         let mut marked = 0;
@@ -149,7 +149,7 @@ impl Shared {
             let fields = ["id", "ref", "title", "status", "last_update"];
             match self.list_all(&lane.external, class, &condition, &fields, LISTED).await {
                 Ok(found) => tickets.extend(found.iter().map(|object| older(class, object))),
-                // Not each iTop has each class that could be bridged.
+                // Not every iTop has every class that could be bridged.
                 Err(failure) => {
                     let is_asked_for = wish.classes.contains(class);
                     if failure.kind != Kind::Refused || is_asked_for || !lacks(&lane.external, class).await {
@@ -162,7 +162,7 @@ impl Shared {
         Ok(tickets)
     }
 
-    /// The tickets of a lane that have a link, each with its state.
+    /// The lane's linked tickets, each with its link's state.
     async fn linked_tickets(&self, lane: &Lane) -> Result<BTreeMap<u64, LinkState>, Failure> {
         let (mut known, mut after) = (BTreeMap::new(), 0);
         loop {
@@ -184,7 +184,7 @@ impl Shared {
         self.mark_all(marks.collect()).await
     }
 
-    /// Up to which ticket an earlier run of this wish has marked, where it stopped on the way.
+    /// The last ticket that an earlier, interrupted run of this wish has marked.
     async fn backfill_cursor(&self, lane: &Lane, wish: &Wish) -> Result<u64, Failure> {
         let of = lane.external.instance.clone();
         let kept = self.store.call(move |store| store.cursor(&of, CURSOR)).await?.unwrap_or_default();
@@ -192,7 +192,7 @@ impl Shared {
         Ok(cursor.map_or(0, |cursor| cursor.marked_up_to))
     }
 
-    /// `None`: a run came to its end.
+    /// `None`: a run is complete.
     async fn keep_backfill_cursor(&self, lane: &Lane, cursor: Option<Cursor>) -> Result<(), Failure> {
         let of = lane.external.instance.clone();
         let kept = cursor.map(|cursor| serde_json::to_string(&cursor)).transpose();

@@ -1,9 +1,9 @@
-//! Tickets of a backfill whose counterpart stands already, made by hand or by another program: an internal
-//! ticket whose title names the external one.
+//! Pairs backfilled tickets with counterparts that exist already, made by hand or by another program: internal tickets
+//! whose title names the external one.
 //!
-//! Nothing is written to an iTop. What is linked, was unlinked, or carries a mark of another ticket is nobody's
-//! counterpart here, and neither is a ticket of another customer: references of two customers' iTops are often the
-//! same. Where a title leaves it open which two belong together, nothing is taken.
+//! Nothing is written to an iTop. A ticket that is linked, was unlinked, or carries the mark of another ticket is no
+//! counterpart here, and neither is another customer's ticket: references of two customers' iTops are often equal. If
+//! titles leave the pairing open, nothing is paired.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -21,24 +21,24 @@ use crate::side::failure::Failure;
 use crate::side::read;
 use crate::{Engine, Lane, Shared};
 
-/// References looked for in one call.
+/// References searched in one call.
 const TOGETHER: usize = 50;
 
-/// Internal tickets listed, or looked at, together.
+/// Internal tickets listed or read together.
 const PAGE: usize = 200;
 
-/// Pairs read and stored together: what was stored stays when the run is stopped.
+/// Pairs read and stored together: stored ones stay when the run is stopped.
 const ADOPTED: usize = 100;
 
-/// The references of external tickets that the title of an internal one names, by its id.
+/// The references of external tickets in an internal ticket's title, by its id.
 type Outside = HashMap<u64, Vec<String>>;
 
-/// What titles say of the tickets of a wish.
+/// The findings from titles about a wish's tickets.
 #[derive(Debug, Default)]
 pub(super) struct ByTitle {
     pub pairs: Vec<TitlePair>,
     pub unclear: Vec<Unclear>,
-    /// No title names them.
+    /// Tickets that no title names.
     pub rest: Vec<Older>,
 }
 
@@ -49,14 +49,14 @@ pub struct TitlePair {
     pub counterpart: Titled,
 }
 
-/// A ticket that is left alone, since titles do not tell its counterpart.
+/// A ticket that is left alone, since titles do not identify its counterpart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Unclear {
     pub ticket: Older,
     pub candidates: Vec<Titled>,
-    /// The other tickets that the title of the one candidate names.
+    /// The other tickets named in the title of the only candidate.
     pub rivals: Vec<String>,
-    /// It is newer than the connection: unless it is linked, `serve` makes a copy of it.
+    /// The ticket is newer than the connection: unless it is linked, `serve` makes a copy of it.
     pub newer: bool,
 }
 
@@ -72,7 +72,7 @@ pub struct Titled {
     org_id: u64,
 }
 
-/// What became of a pair.
+/// The outcome for one pair.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TitleAdopted {
     /// The external ticket's reference.
@@ -81,12 +81,12 @@ pub struct TitleAdopted {
     /// The link's number, or why there is none.
     pub link: Option<i64>,
     pub why_not: Option<String>,
-    /// What differs, and is left so until it changes outside.
+    /// Differences that stay until the external value changes.
     pub conflicts: Vec<String>,
 }
 
 impl Engine {
-    /// Takes these pairs into the store as they stand. What is stored is kept when this is dropped on the way.
+    /// Stores these pairs as they are. If this is dropped midway, stored pairs remain.
     pub async fn adopt_by_title(
         &self,
         external: &str,
@@ -133,7 +133,7 @@ impl TitlePair {
 }
 
 impl Shared {
-    /// The link's number and what differs; the inner error: meanwhile somebody else linked one of the two.
+    /// The link's number and the differences; the inner error: somebody else has linked one of the two meanwhile.
     async fn store_pair(&self, ready: ReadyPair) -> Result<Result<(i64, Vec<String>), String>, Failure> {
         let ReadyPair { external, link, conflicts, .. } = ready;
         let now = self.now_ms();
@@ -146,7 +146,7 @@ impl Shared {
         }
     }
 
-    /// Looks for the counterparts of tickets that have no link.
+    /// Finds the counterparts of tickets without a link.
     pub(super) async fn match_by_title(&self, lane: &Lane, tickets: Vec<Older>) -> Result<ByTitle, Failure> {
         let mut by_class: BTreeMap<&str, Vec<&Older>> = BTreeMap::new();
         for ticket in &tickets {
@@ -160,7 +160,7 @@ impl Shared {
                 let mut titled = self.titles_that_name(&internal_class, some).await?;
                 titled.retain(|titled| !self.is_anothers(lane, titled));
                 let marks = self.marks_of_free(&internal_class, &titled).await?;
-                // What a mark says is certain, whatever the title says.
+                // A mark is certain, whatever the title says.
                 let unmarked: Vec<&Titled> =
                     titled.iter().filter(|titled| marks.get(&titled.id) == Some(&None)).collect();
                 outside.extend(self.outside_named(lane, &unmarked, &tickets).await?);
@@ -178,7 +178,7 @@ impl Shared {
         Ok(found)
     }
 
-    /// Those that a sweep hands to passes by itself: they wait for no operator.
+    /// The tickets that a sweep gives to passes without an operator.
     async fn newer_than_the_connection(&self, lane: &Lane, tickets: &[(&str, u64)]) -> Result<BTreeSet<u64>, Failure> {
         let Some(since) = lane.settings.sync.since else {
             let begun = self.connection_so_far(lane).await?;
@@ -197,7 +197,7 @@ impl Shared {
         Ok(newer)
     }
 
-    /// Whether the configuration says that the internal ticket's organisation stands for another customer.
+    /// Whether the configuration assigns the internal ticket's organisation to another customer.
     fn is_anothers(&self, lane: &Lane, titled: &Titled) -> bool {
         let stands_for = |lane: &Lane| match lane.settings.internal_defaults.get("org_id") {
             Some(DefaultValue::Number(id)) => *id == titled.org_id,
@@ -208,7 +208,7 @@ impl Shared {
         !stands_for(lane) && self.lanes.iter().any(|lane| stands_for(lane))
     }
 
-    /// Internal tickets whose title has one of these references in it, or what LIKE takes for one.
+    /// Internal tickets whose title contains one of these references, or a text that LIKE takes for one.
     async fn titles_that_name(&self, class: &str, tickets: &[&Older]) -> Result<Vec<Titled>, Failure> {
         let named = tickets.iter().filter(|ticket| !ticket.reference.is_empty());
         let likes: Vec<String> =
@@ -224,12 +224,11 @@ impl Shared {
             true => self.list_all(&self.internal, class, &condition, &fields, PAGE).await?,
             false => found.objects,
         };
-        // The class may have subclasses of its own.
+        // The class may have subclasses.
         Ok(objects.iter().filter(|object| object.class == class).map(titled).collect())
     }
 
-    /// The tickets of the external that these titles name, those among them too that the wish leaves out or that
-    /// have a pair.
+    /// The external tickets that these titles name, including those that the wish leaves out or that have a pair.
     async fn outside_named(&self, lane: &Lane, titled: &[&Titled], wished: &[Older]) -> Result<Outside, Failure> {
         let known = wished.iter().map(|ticket| ticket.reference.clone());
         let mut there: HashMap<String, String> = known.map(|known| (known.to_lowercase(), known)).collect();
@@ -249,7 +248,7 @@ impl Shared {
         Ok(titled.iter().map(named).collect())
     }
 
-    /// Those of them that the store knows nothing of, each with the mark that its log begins with.
+    /// Those that the store does not know, each with the mark at the start of its log.
     async fn marks_of_free(&self, class: &str, titled: &[Titled]) -> Result<HashMap<u64, Option<TicketMark>>, Failure> {
         let ids: Vec<u64> = titled.iter().map(|titled| titled.id).collect();
         let free = self.store.call(move |store| {
@@ -271,7 +270,7 @@ impl Shared {
     }
 }
 
-/// Those that may be the ticket's counterpart. One that carries its mark is.
+/// The possible counterparts of the ticket. If any carries its mark, only those.
 fn candidates_of(
     ticket: &Older,
     titled: &[Titled],
@@ -289,7 +288,7 @@ fn candidates_of(
     named.into_iter().filter(|(_, mark)| mark.is_none()).map(|(titled, _)| titled.clone()).collect()
 }
 
-/// What looks like a reference in a title, in small letters: letters, a dash, digits.
+/// The words of a title that look like references, in lower case: letters, a dash, digits.
 fn references(title: &str) -> BTreeSet<String> {
     let is_part = |one: char| one.is_alphanumeric() || one == '_' || one == '-';
     let is_reference = |word: &&str| {
@@ -334,14 +333,14 @@ fn decide(tickets: Vec<Older>, candidates: &mut HashMap<u64, Vec<Titled>>, outsi
     found
 }
 
-/// The reference anywhere in a text. What LIKE, or a customer's iTop, may mean otherwise stands for any one
-/// character: what is found is compared word for word.
+/// A LIKE pattern that finds the reference anywhere. `_` replaces characters that LIKE or OQL may read otherwise: found
+/// titles are compared word for word.
 fn pattern(reference: &str) -> String {
     let any = |character: char| if character.is_alphanumeric() || character == '-' { character } else { '_' };
     format!("%{}%", reference.chars().map(any).collect::<String>())
 }
 
-/// Whether the title has the reference in it as a word: R-000012 is not in R-0000123.
+/// Whether the title contains the reference as a word: R-000012 is not in R-0000123.
 fn names(title: &str, reference: &str) -> bool {
     let (title, reference) = (title.to_lowercase(), reference.to_lowercase());
     if reference.is_empty() {

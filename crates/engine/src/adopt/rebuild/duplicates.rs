@@ -1,7 +1,7 @@
-//! Marks that stand twice: two internal tickets, or two files of one side, that both say that they are the same copy.
-//! A crash can leave such a pair, and a person who restores or clones a ticket.
+//! Marks that occur twice: two internal tickets, or two files of one side, that claim to be the same copy. A crash can
+//! leave such duplicates, and so can a person who restores or clones a ticket.
 //!
-//! Only what is newest is looked at, in a few calls, and only what the store does not know is read.
+//! Only the newest ids are listed, in a few calls, and only tickets unknown to the store are read.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -15,27 +15,26 @@ use crate::side::itop::Itop;
 use crate::side::read;
 use crate::{Engine, Shared};
 
-/// So many ids are looked back over.
+/// How many of the newest ids are searched.
 const NEWEST: u64 = 20_000;
 
-/// One mark, and all that carry it.
+/// One mark, and all its bearers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Duplicate {
     pub mark: TicketMark,
-    /// The one that the bridge works with, where the store says so.
+    /// The bearer that the bridge works with, if the store knows one.
     pub kept: Option<String>,
     /// The others.
     pub others: Vec<String>,
 }
 
 impl Engine {
-    /// Internal tickets with a mark of this bridge that another carries too.
+    /// Internal tickets that share a mark of this bridge.
     pub async fn duplicate_tickets(&self) -> Result<Vec<Duplicate>, Stopped> {
         Ok(self.shared.duplicate_tickets().await?)
     }
 
-    /// Files on one side, with a mark of this bridge that another carries too. Without an external's name the
-    /// internal side's.
+    /// Files of one side that share a mark of this bridge. Without an external's name, of the internal side.
     pub async fn duplicate_files(&self, external: Option<&str>) -> Result<Vec<Duplicate>, Stopped> {
         let itop = match external {
             Some(name) => &self.shared.lane(name)?.external,
@@ -57,7 +56,7 @@ impl Shared {
         let linked = self.counterparts().await?;
         let unknown: Vec<u64> = found.iter().map(|ticket| ticket.id).filter(|id| !linked.contains(id)).collect();
         let unknown = self.marks_of(&unknown).await?;
-        // Two that the store does not know may be one another's, and one that it knows may be the first of both.
+        // Two unknown tickets may share a mark, or an unknown one may share it with a known one.
         let known = self.known_counterparts(&unknown).await?;
         let known = self.marks_of(&known).await?;
         let names: HashMap<u64, &str> =
@@ -82,7 +81,7 @@ impl Shared {
         Ok(by_mark.into_iter().map(duplicate).filter(Duplicate::is_one).collect())
     }
 
-    /// Those that are closed: a person has looked at them already.
+    /// The closed tickets: a person has already dealt with them.
     async fn closed_of(&self, tickets: impl Iterator<Item = &Object>) -> Result<HashSet<u64>, Failure> {
         let mut by_class: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
         for ticket in tickets {
@@ -99,7 +98,7 @@ impl Shared {
         Ok(closed)
     }
 
-    /// Every internal ticket that is, or was, a counterpart.
+    /// All internal tickets that are or were counterparts.
     async fn counterparts(&self) -> Result<HashSet<u64>, Failure> {
         let (mut all, mut after) = (HashSet::new(), 0);
         loop {
@@ -110,7 +109,7 @@ impl Shared {
         }
     }
 
-    /// The counterparts, by the store, of the external tickets that these marks name.
+    /// The counterparts in the store of the external tickets that these marks name.
     async fn known_counterparts(&self, marked: &BTreeMap<u64, TicketMark>) -> Result<Vec<u64>, Failure> {
         let mut known = Vec::new();
         for mark in marked.values() {
@@ -123,7 +122,7 @@ impl Shared {
         Ok(known)
     }
 
-    /// The mark that the log of each begins with, where it is one of this bridge's.
+    /// The mark at the start of each ticket's log, if it is this bridge's.
     async fn marks_of(&self, ids: &[u64]) -> Result<BTreeMap<u64, TicketMark>, Failure> {
         let mut marks = BTreeMap::new();
         for page in ids.chunks(PAGE) {

@@ -1,23 +1,23 @@
-//! A store that knows no pair of an external, beside tickets that bear this bridge's marks of it: the store was lost,
-//! and whoever carried on with an empty one would make everything a second time. The external stands still until its
-//! pairs are found again.
+//! Detects a lost store: it knows no pair of an external, although internal tickets bear this bridge's marks for it.
+//! Going on with an empty store would create everything a second time. The external halts until its pairs are found
+//! again.
 
 use itop_bridge_store::{Instance, Stop, Store};
 
 use super::{Candidate, Lane, Shared};
 use crate::side::failure::Failure;
 
-/// The cursor with the reason for which the external stood still.
+/// The name of the store's cursor for the reason of that halt.
 const LOST: &str = "lost_store";
 
 impl Shared {
-    /// Whether the pairs of this external were lost; then it halts. What is marked above `highest`, the store's
-    /// highest counterpart, was made since a backup, and is taken in without that.
+    /// Whether this external's pairs were lost; if so, halts it. Marked tickets above `highest`, the store's highest
+    /// counterpart, were made since a backup and are taken in without a halt.
     pub(super) async fn has_lost_its_pairs(&self, lane: &Lane, highest: Option<u64>) -> Result<bool, Failure> {
         let Some(reason) = self.lost_pairs(lane, highest).await? else { return Ok(false) };
         let (instance, name, said) = (lane.external.instance.clone(), lane.name.clone(), reason.clone());
         let halt = move |store: &mut dyn Store| {
-            // They may have been found while these were looked for.
+            // The pairs may have been found during the search for marks.
             let lost = !knows_its_pairs(store, &instance, &name)?;
             if lost {
                 store.halt(&instance, &said, &[(LOST, &said.stored())])?;
@@ -31,8 +31,8 @@ impl Shared {
         Ok(halted)
     }
 
-    /// Why the pairs of this external count as lost, in the words of the halt; none where the store knows them, or
-    /// nothing is marked. Halts nothing.
+    /// Why this external's pairs count as lost, in the words of the halt; `None` if the store knows them, or nothing is
+    /// marked. Halts nothing.
     async fn lost_pairs(&self, lane: &Lane, highest: Option<u64>) -> Result<Option<Stop>, Failure> {
         let (instance, name) = (lane.external.instance.clone(), lane.name.clone());
         if self.store.call(move |store| knows_its_pairs(store, &instance, &name)).await? {
@@ -43,7 +43,7 @@ impl Shared {
         Ok(marked.first().map(|first| self.reason(lane, marked.len(), first)))
     }
 
-    /// The same for a verb, which may come before `serve` has halted over it or after.
+    /// The same for a verb, which may run before or after `serve` has halted over it.
     pub(crate) async fn has_pairs_to_find(&self, lane: &Lane) -> Result<Option<Stop>, Failure> {
         let instance = lane.external.instance.clone();
         let stopped = self.store.call(move |store| store.stopped(&instance)).await?;
@@ -62,15 +62,15 @@ impl Shared {
         Stop::PairsLost { marked, internal: self.internal.name.clone(), first: first.internal, of }
     }
 
-    /// The pairs were looked for and are found: what stood still over that goes on.
+    /// The pairs were found: ends the halt over their loss.
     pub(super) async fn is_found_again(&self, lane: &Lane) -> Result<(), Failure> {
         let instance = lane.external.instance.clone();
         Ok(self.store.call(move |store| end_the_halt(store, &instance)).await?)
     }
 }
 
-/// Or somebody resumed the external without them, and has accepted that. The first create may still have been on its
-/// way when the last process died: that is a pair too.
+/// Also true if somebody has resumed the external without its pairs, and so accepted the loss. A first create that was
+/// still under way when the last process died counts as a pair.
 fn knows_its_pairs(store: &mut dyn Store, external: &Instance, name: &str) -> itop_bridge_store::Result<bool> {
     Ok(store.cursor(external, LOST)?.is_some() || !store.pairs(Some(name), 0, 1, None)?.is_empty())
 }

@@ -1,4 +1,4 @@
-//! The search for marks: in tickets and files inside, and in the reports outside.
+//! The search for marks: in internal tickets and files, and in the reports on external tickets.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -12,12 +12,12 @@ use crate::side::read;
 use crate::{Lane, Shared};
 
 impl Shared {
-    /// Every pair that a mark of this bridge names.
+    /// All pairs that this bridge's marks name.
     pub(super) async fn marked_pairs(&self, rebuilt: &mut Rebuilt) -> Result<Vec<Candidate>, Failure> {
         let mut found = self.tickets_marked(0, "").await?;
         let own: HashMap<u64, TicketMark> = found.iter().map(|one| (one.internal, one.mark.clone())).collect();
         let by_files = self.marked_files_inside().await?;
-        // A ticket's own mark says whose copy it is, whatever is attached to it.
+        // A ticket's own mark outweighs those of its attachments.
         found.extend(by_files.into_iter().filter(|one| !own.contains_key(&one.internal)));
         let mut named: Vec<TicketMark> = found.iter().map(|one| one.mark.clone()).collect();
         for lane in &self.lanes {
@@ -40,14 +40,14 @@ impl Shared {
         Ok(found)
     }
 
-    /// Internal tickets with a higher id whose log begins with this bridge's mark of a ticket of the lane.
+    /// Internal tickets with a higher id whose log begins with this bridge's mark for a ticket of the lane.
     pub(super) async fn tickets_marked_after(&self, after: u64, lane: &Lane) -> Result<Vec<Candidate>, Failure> {
         let external = &lane.settings.name_in_marks;
         let marked = self.tickets_marked(after, &format!("{external}:")).await?;
         Ok(marked.into_iter().filter(|one| one.mark.external == *external).collect())
     }
 
-    /// The same, of any external whose mark goes on so.
+    /// The same for any external whose mark continues with `goes_on`.
     async fn tickets_marked(&self, after: u64, goes_on: &str) -> Result<Vec<Candidate>, Failure> {
         let mark = oql_quote(&format!("%[itop-bridge:{}:{goes_on}%", self.server));
         let condition = format!("private_log LIKE {mark}");
@@ -62,7 +62,7 @@ impl Shared {
         Ok(candidates.collect())
     }
 
-    /// Internal tickets that hold files with a mark of this bridge.
+    /// Internal tickets with files that bear this bridge's marks.
     async fn marked_files_inside(&self) -> Result<Vec<Candidate>, Failure> {
         let mark = oql_quote(&format!("itop-bridge:{}:%", self.server));
         let condition = format!("temp_id LIKE {mark}");
@@ -76,7 +76,7 @@ impl Shared {
                 all
             });
         let candidates = named.into_iter().flat_map(|(internal, marks)| {
-            // Files of several pairs on one ticket: a person moved them, and they say nothing.
+            // If a ticket has files of several pairs, a person moved them, and they prove nothing.
             let only = (marks.len() == 1).then_some(marks);
             only.into_iter().flatten().map(move |mark| Candidate {
                 mark,
@@ -88,7 +88,7 @@ impl Shared {
         Ok(candidates.collect())
     }
 
-    /// The external's tickets that a report stands on, with the report's id.
+    /// The external's tickets that have a report, with the report's id.
     async fn reports_of(&self, lane: &Lane) -> Result<Vec<(TicketMark, u64)>, Failure> {
         let mark =
             oql_quote(&format!("itop-bridge:{}:{}:%:internal:status:%", self.server, lane.settings.name_in_marks));
@@ -105,14 +105,14 @@ impl Shared {
         Ok(reports.collect())
     }
 
-    /// The ticket that the file hangs on, and its mark.
+    /// The file's ticket, and the file's mark.
     fn marked_file(&self, file: &Object, from: Side) -> Option<(u64, FileMark)> {
         let mark = FileMark::find(file.text("temp_id")?).filter(|mark| mark.ticket.server == self.server)?;
         let of = file.number("item_id").filter(|id| *id > 0)?;
         (mark.from == from).then_some((of, mark))
     }
 
-    /// The counterparts that reports name by their reference.
+    /// The counterparts that reports name by reference.
     async fn pairs_of_reports(&self, lane: &Lane, reports: Vec<(TicketMark, u64)>) -> Result<Vec<Candidate>, Failure> {
         let mut found = Vec::new();
         for page in reports.chunks(PAGE) {

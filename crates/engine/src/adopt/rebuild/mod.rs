@@ -1,8 +1,8 @@
-//! The pairs of a store that was lost, found again by what the bridge wrote into both iTops: the internal
-//! ticket's first log entry, and where that is missing the files' marks and the report of the status.
+//! Finds the pairs of a lost store again by the bridge's traces in both iTops: the internal ticket's first log entry
+//! and, if that is missing, the marks of files and the report of the status.
 //!
-//! Nothing is written to an iTop. Marks of other bridges are no marks here. A ticket that is linked is left as
-//! it is, also where its link has ended: a tombstone in the same store holds.
+//! Nothing is written to an iTop. Marks of other bridges are ignored. A ticket with a link is left as it is, even if
+//! the link has ended: an ended link in the same store still counts.
 
 mod duplicates;
 mod lost;
@@ -29,38 +29,38 @@ const PAGE: usize = 200;
 /// Marked files listed together, without contents.
 const FILES: usize = 1000;
 
-/// Ids that one call looks through: a search in the texts of all the tickets of a large iTop would take longer than
-/// anybody waits for an answer.
+/// Ids searched by one call: a search through the texts of all tickets of a large iTop would take longer than any
+/// time-out.
 const MOST_IDS: u64 = 20_000;
 
-/// What was found.
+/// The result of a rebuild.
 #[derive(Debug, Default)]
 pub struct Rebuilt {
-    /// Taken into the store; of a dry run, what would be.
+    /// Pairs taken into the store; in a dry run, those that would be.
     pub pairs: Vec<FoundPair>,
-    /// What carries a mark and is no pair that could be taken.
+    /// Bearers of marks that could not be taken as pairs.
     pub left: Vec<Left>,
     /// Pairs that the store knows.
     pub known: usize,
-    /// The highest ticket of each external that a mark names: what is newer is not yet carried.
+    /// The highest ticket of each external that a mark names: newer ones were not carried yet.
     pub since: BTreeMap<String, u64>,
-    /// Tickets newer than that, which are looked at now.
+    /// Tickets newer than that, which are marked now.
     pub newer: usize,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct FoundPair {
-    /// The link's; `None` in a dry run.
+    /// The link's number; `None` in a dry run.
     pub number: Option<i64>,
     pub external_name: String,
     pub external: TicketKey,
     pub internal: TicketKey,
     pub by: FoundBy,
-    /// Copied files that were found.
+    /// The number of copied files found.
     pub files: usize,
-    /// What differs, and is left so until it changes outside.
+    /// Differences that stay until the external value changes.
     pub conflicts: Vec<String>,
-    /// What the next pass writes, since it was never delivered.
+    /// Undelivered parts that the next pass writes.
     pub due: Vec<String>,
 }
 
@@ -84,24 +84,24 @@ impl FoundBy {
     }
 }
 
-/// Something with a mark that was left as it is.
+/// A bearer of a mark that was left as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Left {
     pub what: String,
     pub why: String,
 }
 
-/// A pair that marks name, before its tickets were read.
+/// A pair named by marks, before its tickets are read.
 #[derive(Debug, Clone)]
 struct Candidate {
     mark: TicketMark,
     internal: u64,
-    /// How the first log entry calls the external ticket.
+    /// The external ticket's reference in the first log entry.
     reference: Option<String>,
     by: FoundBy,
 }
 
-/// Why it stopped. What is in the store is whole, and the next run goes on.
+/// Why the rebuild stopped. The store is consistent, and the next run continues.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Stopped(pub(crate) String);
@@ -112,15 +112,15 @@ impl From<Failure> for Stopped {
     }
 }
 
-/// Told how much is done, and of how much.
+/// Gets the number of pairs done, and of all.
 pub type Tell<'a> = &'a (dyn Fn(usize, usize) + Send + Sync);
 
 impl Engine {
-    /// Finds the pairs again. A dry run writes nothing to the store either.
+    /// Finds the pairs again. A dry run does not write to the store either.
     pub async fn rebuild(&self, dry_run: bool, tell: Tell<'_>) -> Result<Rebuilt, Stopped> {
         let shared = &*self.shared;
         let mut rebuilt = Rebuilt::default();
-        // Both sides answer, or nothing is begun.
+        // Both sides must answer before anything begins.
         let marked = shared.marked_pairs(&mut rebuilt).await?;
         let candidates = shared.unknown_pairs(marked, &mut rebuilt).await?;
         for lane in &shared.lanes {
@@ -155,7 +155,7 @@ impl Engine {
 type Candidates = BTreeMap<(String, String), Vec<Candidate>>;
 
 impl Shared {
-    /// Those of them that the store does not know, one for each external ticket.
+    /// Those that the store does not know, one per external ticket.
     async fn unknown_pairs(&self, marked: Vec<Candidate>, rebuilt: &mut Rebuilt) -> Result<Candidates, Failure> {
         let mut by_ticket: BTreeMap<(String, String, u64), Vec<Candidate>> = BTreeMap::new();
         for candidate in marked {
@@ -169,12 +169,13 @@ impl Shared {
                 rebuilt.left.extend(all.iter().map(|one| self.left(one, why.clone())));
                 continue;
             }
-            // A ticket's own mark is better than its files', and of two the lower id is the counterpart.
+            // A ticket's own mark outranks its files' marks, and of two tickets the lower id is the counterpart.
             all.sort_by_key(|candidate| (candidate.by, candidate.internal));
             let of = TicketOf { external: external.clone(), ticket };
             match self.store.call(move |store| store.link_of_external(&of)).await? {
                 Some(stored) => {
-                    // Of a create whose answer nobody has, the pass finds the first: there is no other.
+                    // If a create's answer was lost, the pass will adopt the first marked ticket: that one is the
+                    // counterpart.
                     let linked = stored.link.internal.as_ref().map_or(all[0].internal, |key| key.id);
                     let ended = stored.state == LinkState::Ended;
                     rebuilt.known += usize::from(!ended);
@@ -207,7 +208,7 @@ impl Shared {
         Ok(unknown)
     }
 
-    /// What was found goes by the marks' names from the first pair on.
+    /// Stores the names in marks before the first pair, since pairs are found by them.
     async fn keep_names_in_marks(&self) -> Result<(), Failure> {
         let names: Vec<(String, String)> =
             self.lanes.iter().map(|lane| (lane.name.clone(), lane.settings.name_in_marks.clone())).collect();
@@ -240,7 +241,7 @@ impl Shared {
         self.left(candidate, format!("ticket {linked} carries the same mark and is its counterpart; close this one"))
     }
 
-    /// All objects that fit.
+    /// Lists all objects that fit the condition.
     pub(crate) async fn list_all(
         &self,
         itop: &Itop,
@@ -252,7 +253,7 @@ impl Shared {
         self.list_after(itop, class, 0, condition, fields, most).await
     }
 
-    /// Those with a higher id, in ranges of ids that hold at most `most` of them.
+    /// Lists those with a higher id, in ranges of ids with at most `most` of them.
     async fn list_after(
         &self,
         itop: &Itop,
@@ -287,8 +288,8 @@ impl Shared {
         Ok(objects)
     }
 
-    /// The connection began with the last ticket that a mark names. What came after it was never carried, and
-    /// no hook tells of it again.
+    /// Lets the connection begin at the last ticket that a mark names. Later tickets were never carried, and no hook
+    /// announces them again.
     async fn begin_after(&self, lane: &Lane, highest: u64, dry_run: bool) -> Result<usize, Failure> {
         let condition = format!("id > {highest}");
         let newer = self.list_all(&lane.external, "Ticket", &condition, &["id", "finalclass"], FILES).await?;

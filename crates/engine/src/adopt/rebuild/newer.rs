@@ -1,9 +1,9 @@
-//! A store that was restored from a backup, beside iTops of today: the pairs that were made since are taken in
-//! before anything is carried, or each of them would be made once more.
+//! A store restored from a backup, beside iTops of today: takes in the pairs made since then before anything is
+//! carried, since each would otherwise be created once more.
 //!
-//! An internal ticket is created only after its intent is in the store. So what the bridge made, and a store
-//! does not know of, has a higher id than any counterpart that it knows: one look above that is enough.
-//! A store that knows no pair of an external is new, or was lost: see `lost`.
+//! An internal ticket is created only after its intent is in the store. So every counterpart that a restored store does
+//! not know has a higher id than any that it knows: one search above that is enough. A store that knows no pair of an
+//! external is new, or was lost: see `lost`.
 
 use super::{PAGE, Rebuilt};
 use crate::side::failure::Failure;
@@ -11,9 +11,8 @@ use crate::watch::sweep::may_call;
 use crate::{Lane, Shared};
 
 impl Shared {
-    /// Takes in what was made since for this lane, once in the life of a process. Another external's trouble
-    /// holds nothing up here.
-    /// Neither a side that is down nor one that an operator stopped is asked: they are not known then.
+    /// Takes in the newer pairs of this lane, once per process; another external's problems do not delay it. Returns
+    /// false if a side is down or stopped, since then they are not known.
     pub(crate) async fn knows_newer_pairs(&self, lane: &Lane) -> Result<bool, Failure> {
         let mut known = lane.newer_known.lock().await;
         if *known {
@@ -21,9 +20,10 @@ impl Shared {
         }
         let halts = self.halts_so_far(lane);
         if may_call(self, &lane.external).await && may_call(self, &self.internal).await {
-            // The store has just said so of both: what this process halted over when it began, an operator has resumed.
+            // The store has just said that neither side has halted: an operator has resumed any halt of this process's
+            // start.
             self.go_on(lane, halts);
-            // While nobody looked, an iTop may have been restored.
+            // An iTop may have been restored while no process was running.
             if self.has_gone_back(&lane.external).await? || self.has_gone_back(&self.internal).await? {
                 return Ok(false);
             }
@@ -32,14 +32,14 @@ impl Shared {
         Ok(*known)
     }
 
-    /// The highest counterpart that the store knew when the process began: what is made meanwhile for another
-    /// lane must not raise it.
+    /// The highest counterpart that the store knew when the process began: new tickets of another lane must not raise
+    /// it.
     async fn highest_known(&self) -> Result<Option<u64>, Failure> {
         let read = || self.store.call(|store| store.highest_counterpart());
         Ok(*self.highest_known.get_or_try_init(read).await?)
     }
 
-    /// Answers whether the lane may go on.
+    /// Returns whether the lane may go on.
     async fn take_in_newer_pairs(&self, lane: &Lane) -> Result<bool, Failure> {
         let highest = self.highest_known().await?;
         if self.has_lost_its_pairs(lane, highest).await? {

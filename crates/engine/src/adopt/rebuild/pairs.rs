@@ -1,4 +1,4 @@
-//! A page of pairs: both sides' tickets, files and documents are read, and each pair goes into the store.
+//! Reads one page of pairs, both tickets with files and documents, and stores each pair.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ use crate::side::itop::Itop;
 use crate::side::read::{self, Reads, Wanted};
 use crate::{Lane, Shared};
 
-/// Reports and notices are small. What a person put in their place may not be.
+/// Reports and notices are small. A file that a person put in their place may not be.
 const MAX_TEXTS_BYTES: u64 = 8 << 20;
 
 /// The two tickets of a pair, by their ids.
@@ -41,7 +41,7 @@ pub(crate) struct Both {
 }
 
 impl Shared {
-    /// Takes these pairs of one class into the store.
+    /// Stores these pairs of one class.
     pub(super) async fn take_page(
         &self,
         lane: &Lane,
@@ -78,7 +78,7 @@ impl Shared {
         page: &[PairIds],
     ) -> Result<Both, Failure> {
         let mut outside = Wanted { class, attributes: read::external_attributes(policy, class), condition: None };
-        // Whose copy it is stands in its first entry.
+        // The first entry tells whether the ticket is itself a copy.
         outside.attributes.insert("private_log".to_owned());
         let inside_class = &policy.internal_class;
         let inside = Wanted { class: inside_class, attributes: read::internal_attributes(policy), condition: None };
@@ -107,8 +107,8 @@ impl Shared {
         Ok(Both { external, internal, texts })
     }
 
-    /// Both tickets, where they stand and are the ones that the mark means. An outer error ends the search: a
-    /// side is down.
+    /// Both tickets, if they exist and are the ones that the mark means. An outer error ends the search: a side is
+    /// down.
     fn pair_of(
         &self,
         lane: &Lane,
@@ -160,7 +160,7 @@ impl Shared {
                 pair.number = Some(number);
                 Ok(Ok(pair))
             }
-            // Meanwhile somebody else linked one of them.
+            // Somebody else has linked one of them meanwhile.
             Err(error @ StoreError::AlreadyLinked { .. }) => {
                 let what = format!("{}:{}", pair.external_name, pair.external.reference);
                 Ok(Err(Left { what, why: error.to_string() }))
@@ -169,7 +169,7 @@ impl Shared {
         }
     }
 
-    /// Small text files, many at once. One that is too large, or no text, is left out.
+    /// Reads small text files, many at once. A file that is too large, or no text, is left out.
     pub(super) async fn texts_of(&self, itop: &Itop, ids: &[u64]) -> Result<HashMap<u64, String>, Failure> {
         let text = |object: &Object| {
             let data = object.contents("contents")?.data.as_str();
@@ -179,7 +179,7 @@ impl Shared {
         Ok(self.read_with_contents(itop, ids, MAX_TEXTS_BYTES).await?.iter().filter_map(text).collect())
     }
 
-    /// Marks tickets that no mark names, each to be carried if it qualifies.
+    /// Marks tickets that no mark names; each crosses if it qualifies.
     pub(super) async fn mark_newer(&self, lane: &Lane, tickets: Vec<(u64, String)>) -> Result<usize, Failure> {
         let due_ms = self.now_ms();
         let marks = tickets.into_iter().map(|(ticket, class)| {
@@ -190,7 +190,7 @@ impl Shared {
     }
 }
 
-/// A ticket of a page, or why it is none.
+/// A ticket of a page, or why there is none.
 pub(crate) fn one(reads: &mut Reads, id: u64, itop: &Itop) -> Result<Result<Ticket, String>, Failure> {
     match reads.remove(&id) {
         Some(Ok(Some(read))) => Ok(Ok(read.ticket)),
@@ -221,7 +221,7 @@ fn marked(ticket: &Ticket, kind: DocumentKind) -> Option<u64> {
     ticket.files.iter().flatten().find(|file| file.mark().is_some_and(is_it)).map(|file| file.id)
 }
 
-/// The report and the notice, where they stand. Of one that cannot be read only the present state is known.
+/// The existing report and notice. If one cannot be read, only the present state is known of it.
 pub(crate) fn documents_of(
     external: &Ticket,
     internal: &Ticket,
@@ -232,7 +232,7 @@ pub(crate) fn documents_of(
         let text = texts.get(&(kind.on(), id));
         let told = text.and_then(|text| reference_in_report(text)).filter(|_| kind == DocumentKind::Report);
         if told.is_some_and(|told| told != of.reference) {
-            // It tells of another counterpart, which this one follows: none of its lines is this one's.
+            // The report is of an earlier counterpart, which this one replaces: none of its lines applies.
             return Some(Document { state: Some(CopyState::Stands(id)), ..Document::new(kind) });
         }
         let line = text.and_then(|text| read_back(text));

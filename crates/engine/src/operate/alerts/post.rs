@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{Alerts, Line};
 use crate::Shared;
 
-/// Of what is posted to, at most so much is read.
+/// At most this much of an answer is read.
 const ANSWER_BYTES: u64 = 1 << 20;
 
 const POST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,7 +36,7 @@ impl Shared {
         let answer = tokio::time::timeout(POST_TIMEOUT, alerts.transport.send(request, &progress)).await;
         match answer {
             Err(_) => Err("[alerts].webhook_url did not answer".to_owned()),
-            // The error's words may hold the address, which is a secret.
+            // The error's text may contain the address, which is a secret.
             Ok(Err(error)) => Err(format!("[alerts].webhook_url: {}", error.to_string().replace(url, "…"))),
             Ok(Ok(answer)) if answer.status().is_success() => Ok(()),
             Ok(Ok(answer)) => Err(format!("[alerts].webhook_url answered HTTP {}", answer.status())),

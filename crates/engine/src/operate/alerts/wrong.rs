@@ -1,4 +1,4 @@
-//! What is wrong at this moment, and whether what was told is over.
+//! Finds the present issues, and which of those already told are over.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,11 @@ use crate::wording::count::counted;
 use crate::wording::span::span;
 use crate::{Cause, Shared};
 
-/// By subject, which stays the same while the trouble lasts.
+/// By subject, which stays the same while the issue lasts.
 pub(super) type Wrong = BTreeMap<String, Alert>;
 
 impl Shared {
-    /// All that is wrong at this moment.
+    /// All present issues.
     pub(super) async fn wrong(&self, silence_ms: i64, watcher: &mut Watcher) -> Result<(Standing, Wrong)> {
         let standing = self.standing().await?;
         let mut wrong = Wrong::new();
@@ -40,8 +40,8 @@ impl Shared {
         Ok((standing, wrong))
     }
 
-    /// For how long tickets have waited without that any got through, and nothing else explained it. One that
-    /// alone is refused says nothing of the others: it is parked in its time.
+    /// How long tickets have waited without any getting through or any other explanation. A ticket that alone is
+    /// refused says nothing about the others: it is parked in its time.
     async fn silent_ms(&self, lane: &LaneStanding, watcher: &Watcher) -> Result<i64> {
         let alone = self.suspensions().refused_alone(&lane.external);
         let (name, now_ms) = (lane.external.clone(), self.now_ms());
@@ -54,7 +54,7 @@ impl Shared {
         Ok(waits_ms.min(now_ms - since_ms))
     }
 
-    /// A side that is down or stands still, and what is suspended, are alerts of their own.
+    /// Whether another alert explains it: a side that is down, halted or paused, or a suspension.
     fn is_explained(&self, standing: &Standing, lane: &LaneStanding) -> bool {
         let concerns = |name: &String| *name == lane.external || *name == self.internal.name;
         let is_suspended = standing.suspended.iter().any(|trouble| match &trouble.cause {
@@ -68,8 +68,8 @@ impl Shared {
         is_suspended || standing.sides.iter().any(|side| concerns(&side.name) && stands(side))
     }
 
-    /// What was told and is not seen any more is over, unless this process has not had the occasion to see it,
-    /// or it is only tried again.
+    /// Whether a told issue that is no longer seen is over. Not if this process has had no chance to see it, or if it
+    /// is only being retried.
     pub(super) async fn is_over(&self, subject: &str, standing: &Standing) -> Result<bool> {
         let Some((kind, name)) = subject.split_once(' ') else { return Ok(true) };
         Ok(match kind {
@@ -90,7 +90,7 @@ impl Shared {
         })
     }
 
-    /// A try that is under way, or is refused anew, ends nothing.
+    /// A retry under way, or refused again, ends nothing.
     async fn is_parked_no_more(&self, ticket: &str) -> Result<bool> {
         let of = ticket
             .split_once(':')
@@ -100,7 +100,7 @@ impl Shared {
         Ok(row.is_none_or(|row| !row.parked && row.error.is_none()))
     }
 
-    /// What an earlier process has told of stands in the link.
+    /// The link also has what an earlier process has told.
     async fn is_light(&self, number: &str) -> Result<bool> {
         let Ok(number) = number.parse::<i64>() else { return Ok(true) };
         let stored = self.store.call(move |store| store.link(number)).await?;
@@ -124,7 +124,7 @@ fn sides(standing: &Standing, wrong: &mut Wrong) {
                 format!("{name} is down: {}. It is tried once a minute; nothing is lost meanwhile.", down.reason);
             wrong.insert(format!("down {name}"), Alert { event: "side_down", text });
         }
-        // What an operator has paused is no news to him.
+        // An operator knows of a pause that he made himself.
         if let Some(reason) = side.stopped.as_ref().filter(|stop| **stop != Stop::Paused) {
             let goes_on = if reason.is_over_lost_pairs() {
                 "Then it goes on by itself.".to_owned()
@@ -136,7 +136,7 @@ fn sides(standing: &Standing, wrong: &mut Wrong) {
         }
     }
     for trouble in &standing.suspended {
-        // That a side is down is said above.
+        // A side that is down was reported above.
         if !matches!(trouble.cause, Cause::Down { .. }) {
             let subject = format!("suspended {}", trouble.cause);
             wrong.insert(subject, Alert { event: "suspended", text: trouble.to_string() });
@@ -172,7 +172,7 @@ fn tickets(lane: &LaneStanding, internal: &str, parked: &[Parked], halted: &[Hal
     }
 }
 
-/// Tickets wait and none gets through, while nothing else explains it.
+/// The alert that tickets wait and none gets through, without any other explanation.
 fn silence(lane: &LaneStanding, silent_ms: i64) -> Alert {
     let text = format!(
         "Nothing of {} has got through for {}, and {}: `itop-bridge links list` and the log say why.",
