@@ -1,5 +1,5 @@
-//! Puts the bridge together: from the configuration and the seams (store, clock, randomness, transport)
-//! to an engine and the routes. `serve` gives it the real ones, tests and `demo` others.
+//! Assembles the bridge: the configuration and the seams (store, clock, randomness, transport) become an engine and
+//! the routes. `serve` passes the real seams, tests and `demo` their own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,22 +23,22 @@ use crate::config::{Config, Login, SideConfig};
 use crate::http::{HttpState, router};
 use crate::login_file::ConfiguredLogin;
 
-/// Memory for the contents of files under way, of all sides together.
+/// Memory for the contents of files in transit, for all sides together.
 const FILE_MEMORY_BYTES: u64 = 512 << 20;
 
-/// What differs between `serve`, `demo` and a test.
+/// The parts that differ between `serve`, `demo` and a test.
 pub struct Seams {
     pub store: StoreHandle,
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Random>,
     pub timing: Timing,
-    /// The way to where alerts are posted; `None` for a bridge that posts none, whatever the configuration says.
+    /// The transport for alerts; `None` for a bridge that posts none, whatever the configuration says.
     pub post: Option<Arc<dyn Transport>>,
-    /// Nothing is written to an iTop, whatever asks for it: what would be is logged.
+    /// Nothing is ever written to an iTop; each write is logged instead.
     pub dry_run: bool,
 }
 
-/// Makes the way to one side's iTop.
+/// Makes the transport to one side's iTop.
 pub type MakeTransport<'a> = &'a dyn Fn(&SideConfig) -> Result<Arc<dyn Transport>, SideError>;
 
 #[derive(Debug, thiserror::Error)]
@@ -110,8 +110,8 @@ impl App {
         Ok(App { engine, router, store, timing })
     }
 
-    /// Takes webhooks and works, until `stop` says so; then ends what is in hand. A bridge of which a part
-    /// broke ends too, so that whoever watches the process starts it anew. The store stays open.
+    /// Takes webhooks and works until `stop` says so; then finishes the work in progress. If a part of the bridge
+    /// breaks, the whole bridge ends, so that the process's supervisor restarts it. The store stays open.
     pub async fn run(self, listener: TcpListener, mut stop: watch::Receiver<bool>) -> Result<(), Broken> {
         let (end, ending) = watch::channel(false);
         let is_ending = || {
@@ -138,12 +138,12 @@ impl App {
     }
 }
 
-/// A bridge that is never run, for a verb that asks the iTops.
+/// A bridge that is never run, for a command that queries the iTops.
 pub fn to_look(config: &Config, store: SqliteStore, transport: MakeTransport<'_>) -> Result<App, SideError> {
     over(config, StoreHandle::inline(store), transport)
 }
 
-/// The same over a store that the verb itself uses too.
+/// The same, over a store that the command itself also uses.
 pub fn over(config: &Config, store: StoreHandle, transport: MakeTransport<'_>) -> Result<App, SideError> {
     let seams = Seams {
         store,
@@ -156,8 +156,8 @@ pub fn over(config: &Config, store: StoreHandle, transport: MakeTransport<'_>) -
     App::new(config, seams, transport)
 }
 
-/// What the files of one external may take, on their way to either side: a share of its own, so that a slow
-/// external never holds what another needs. Enough for one copy of the largest file.
+/// Memory for the files of one external, in both directions. Each external has its own share, so that a slow one
+/// never holds what another needs. Enough for one copy of the largest file.
 fn lane_memory(lanes: usize, max_file_bytes: u64) -> Memory {
     let share = FILE_MEMORY_BYTES / lanes.max(1) as u64;
     Memory::new(share.max(Memory::needed_to_copy(max_file_bytes).min(FILE_MEMORY_BYTES)))
@@ -193,7 +193,7 @@ pub fn client(
     Client::new(config, transport).map_err(|error| problem(side, &error))
 }
 
-/// The way to a side whose secret is not here: nothing is sent.
+/// The transport of a side whose secret is missing here: it sends nothing.
 struct Unasked(String);
 
 impl Transport for Unasked {
@@ -207,7 +207,7 @@ impl Transport for Unasked {
     }
 }
 
-/// The password in a proxy's URL, as it is written there and as it is meant.
+/// The password in a proxy's URL, both as written and decoded.
 fn passwords_of(proxy: &SecretString) -> Vec<SecretString> {
     let url = url::Url::parse(proxy.expose_secret()).ok();
     let Some(written) = url.as_ref().and_then(url::Url::password) else { return Vec::new() };
@@ -216,7 +216,7 @@ fn passwords_of(proxy: &SecretString) -> Vec<SecretString> {
     [Some(written.to_owned()), meant].into_iter().flatten().map(SecretString::from).collect()
 }
 
-/// The real way: HTTP with the side's certificates and proxy.
+/// The real transport: HTTP with the side's certificates and proxy.
 pub fn http_transport(side: &SideConfig) -> Result<Arc<dyn Transport>, SideError> {
     let options = HttpOptions {
         ca_file: side.ca_file.clone(),
@@ -227,7 +227,7 @@ pub fn http_transport(side: &SideConfig) -> Result<Arc<dyn Transport>, SideError
     Ok(Arc::new(transport))
 }
 
-/// The way to where alerts are posted.
+/// The transport for alerts.
 pub fn post_transport() -> anyhow::Result<Arc<dyn Transport>> {
     Ok(Arc::new(HttpTransport::new(&HttpOptions::default())?))
 }

@@ -1,13 +1,13 @@
-//! What must hold for the bridge to work: one table of checks, for the command `check`, and for `setup`.
+//! The requirements of a working bridge: one table of checks, for the commands `check` and `setup`.
 //!
-//! The table is made from the configuration alone: each side has the same kinds of requirements, each with
-//! the name of its line. Then each is judged by asking that iTop. A side whose log-in fails has the same
-//! lines, and they say "not checked".
+//! The table is made from the configuration alone: each side has the same kinds of requirements, each with the name
+//! of its line. Then each is judged by asking that iTop. A side whose log-in fails has the same lines, and they say
+//! "not checked".
 //!
 //! # Guarantees
-//! - Nothing is written into an iTop. A right to write is asked for by a write that iTop must refuse for
-//!   another reason, which it looks at later (`checks/rights.rs`).
-//! - No secret is in a finding.
+//! - Nothing is written into an iTop. The right to write is tested with a write that iTop must refuse for another
+//!   reason, which it checks later (`checks/rights.rs`).
+//! - No finding contains a secret.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -49,27 +49,27 @@ pub use remembered::Remembered;
 /// One line of `check`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// As the configuration calls it; [`OWN`] for the bridge itself.
+    /// The side's name in the configuration; [`OWN`] for the bridge itself.
     pub side: String,
     /// The requirement, such as `login` or `class UserRequest`.
     pub check: String,
     pub state: State,
     pub detail: String,
-    /// What to do about it, in one sentence; none where nothing is to be done.
+    /// The fix, in one sentence; none where nothing is to be done.
     pub mend: Option<String>,
 }
 
 /// The side of findings about the bridge itself.
 pub const OWN: &str = "itop-bridge";
 
-/// The detail of what was not asked, because an earlier line of its side is a fault.
+/// The detail of a check that was skipped because an earlier line of its side is a fault.
 pub const NOT_CHECKED: &str = "not checked";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     Ok,
-    /// It works, and somebody should know how.
+    /// It works, in a way that somebody should know of.
     Note,
     Fault,
     /// It could not be judged.
@@ -87,7 +87,7 @@ impl State {
     }
 }
 
-/// One line, for where there is no room for a table.
+/// One line, for places without room for a table.
 impl fmt::Display for Finding {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{:<7} {} {}: {}", self.state.word(), self.side, self.check, self.detail)?;
@@ -98,7 +98,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// A finding but for its place.
+/// A finding without its side and check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Verdict {
     state: State,
@@ -123,7 +123,7 @@ impl Verdict {
         Verdict { state: State::Unknown, detail: NOT_CHECKED.to_owned(), mend: None }
     }
 
-    /// The question itself failed.
+    /// The query itself failed.
     fn unclear(error: &Error) -> Verdict {
         let detail = match &error.class {
             ErrorClass::Rights { class: Some(class) } => format!("not checked: the account may not read {class}"),
@@ -133,7 +133,7 @@ impl Verdict {
         Verdict { state: State::Unknown, detail, mend: None }
     }
 
-    /// Texts of an iTop reach a terminal here: no control character does.
+    /// iTop's texts reach a terminal here, so control characters are replaced.
     fn at(self, side: &str, check: &str) -> Finding {
         let clean = |text: String| text.replace(|c: char| c.is_control(), " ");
         Finding {
@@ -146,15 +146,15 @@ impl Verdict {
     }
 }
 
-/// An administrator's account, and whose iTop it is of: no other is shown it.
+/// An administrator's account and the side it belongs to: no other iTop is shown it.
 #[derive(Debug, Clone, Copy)]
 pub struct AdminOf<'a> {
     pub side: &'a str,
     pub account: &'a Admin,
 }
 
-/// Everything: the bridge itself, then each side, all sides at once. `admin`: whose account may read the webhooks of
-/// its side.
+/// All findings: the bridge itself, then each side, all sides at once. `admin`: the account that may read the
+/// webhooks of its side.
 pub async fn run(
     config: &Config,
     admin: Option<AdminOf<'_>>,
@@ -205,7 +205,7 @@ pub async fn run(
     findings
 }
 
-/// The findings of one side; none when there is no side of that name.
+/// The findings of one side; none when no side has that name.
 pub async fn side(config: &Config, name: &str, transport: MakeTransport<'_>, clock: &dyn Clock) -> Vec<Finding> {
     match tables(config, None).into_iter().find(|table| table.side.name == name) {
         Some(table) => table.judge(transport, &Memory::default(), clock).await,
@@ -232,15 +232,15 @@ pub async fn webhooks(
 /// The requirements of one side.
 struct Table<'a> {
     side: &'a SideConfig,
-    /// Where the side stands in the configuration: `[internal]`.
+    /// The side's section in the configuration: `[internal]`.
     section: String,
     parts: Vec<Part>,
 }
 
-/// Requirements of one kind: a line each.
+/// Requirements of one kind, one line each.
 enum Part {
     Rights(Vec<ClassRights>),
-    /// The fields kept up to date, and the classes of which one must have them.
+    /// The fields kept up to date, and the classes; at least one class must have each field.
     Fields {
         codes: Vec<String>,
         classes: Vec<String>,
@@ -251,13 +251,13 @@ enum Part {
         condition: Option<Condition>,
         section: String,
     },
-    /// Those that wait without a counterpart, by what the store knows.
+    /// The tickets that wait without a counterpart, as far as the store knows.
     Uncarried {
         waiting: Vec<Waiting>,
         only: Only,
         now_ms: i64,
     },
-    /// Those that are older than the connection, where it has begun.
+    /// The tickets older than the connection, once it has begun.
     Older {
         sync: SyncConfig,
         up_to: Option<u64>,
@@ -326,7 +326,7 @@ fn external<'a>(external: &'a ExternalConfig, remembered: Option<&Remembered>) -
     Table { side: &external.side, section, parts }
 }
 
-/// What is done with the internal tickets of a class.
+/// The rights that the bridge needs on an internal class.
 fn of_counterparts(externals: &[ExternalConfig], class: &str) -> &'static [Right] {
     let moves = |external: &ExternalConfig| {
         external.sync.status_to_internal == StatusToInternal::Apply
@@ -341,7 +341,7 @@ fn attachments(deletes: bool) -> ClassRights {
     ClassRights::new("Attachment", if deletes { &all } else { &all[..3] })
 }
 
-/// iTop refuses a ticket without an organisation; everything else of a person or team may stay empty.
+/// iTop refuses a ticket without an organisation; every other key to a person or team may stay empty.
 fn no_organisation(externals: &[ExternalConfig]) -> Option<Part> {
     let without: Vec<&str> =
         externals.iter().filter(|e| !e.internal_defaults.contains_key("org_id")).map(|e| e.name()).collect();
@@ -382,7 +382,7 @@ impl Table<'_> {
         reached.chain(asked).collect()
     }
 
-    /// Whether that server takes a call of this size now; none where that was not answered.
+    /// Whether that server accepts a call of this size now; none if it did not answer.
     async fn takes(&self, bytes: u64, transport: MakeTransport<'_>, memory: &Memory) -> Option<bool> {
         let client = transport(self.side).and_then(|transport| app::client(self.side, memory, transport, None, false));
         match client.ok()?.check_size(bytes).await {
@@ -392,7 +392,7 @@ impl Table<'_> {
         }
     }
 
-    /// The lines of a part, judged where there is a client.
+    /// The lines of a part, judged if there is a client.
     async fn part(&self, part: &Part, client: Option<&Client>) -> Vec<(String, Verdict)> {
         let names = part.names();
         let verdicts = match (part, client) {
@@ -429,7 +429,7 @@ impl Part {
     }
 }
 
-/// What becomes of tickets that are older than the connection, and how many stand there.
+/// The treatment of tickets older than the connection, and their number.
 async fn older(client: &Client, sync: &SyncConfig, up_to: Option<u64>) -> Verdict {
     let words = sync.older_tickets(up_to);
     let (None, Some(up_to)) = (sync.since, up_to) else {
@@ -447,7 +447,7 @@ async fn older(client: &Client, sync: &SyncConfig, up_to: Option<u64>) -> Verdic
     }
 }
 
-/// A field that a class lacks is skipped; one that every class lacks is a slip of the pen.
+/// A field that some class lacks is skipped; a field that every class lacks is a typo.
 async fn fields(client: &Client, codes: &[String], classes: &[String]) -> Verdict {
     let have = join_all(codes.iter().map(|code| has_attribute(client, classes, code))).await;
     let (mut nowhere, mut unclear) = (Vec::new(), None);
@@ -468,8 +468,8 @@ async fn fields(client: &Client, codes: &[String], classes: &[String]) -> Verdic
     }
 }
 
-/// Whether one of the classes has the attribute: iTop judges the attributes asked for before it looks for
-/// an object. An error is one that left it open.
+/// Whether one of the classes has the attribute: iTop judges the requested attributes before it looks for an object.
+/// An error means that the question stayed open.
 async fn has_attribute(client: &Client, classes: &[String], code: &str) -> Result<bool, Error> {
     let mut open = None;
     for class in classes {
@@ -483,7 +483,7 @@ async fn has_attribute(client: &Client, classes: &[String], code: &str) -> Resul
     open.map_or(Ok(false), Err)
 }
 
-/// The condition as the engine sends it, and how many tickets it fits.
+/// The condition as the engine sends it, and how many tickets match it.
 async fn only(client: &Client, class: &str, condition: Option<&Condition>, section: &str) -> Verdict {
     let oql = match condition {
         None => {
@@ -506,7 +506,7 @@ async fn only(client: &Client, class: &str, condition: Option<&Condition>, secti
     }
 }
 
-/// A name that is written otherwise there is no error to iTop: the condition just never holds.
+/// A name that is spelt differently in that iTop is no error there: the condition just never holds.
 async fn fits_none(client: &Client, class: &str, condition: Option<&Condition>, section: &str) -> Verdict {
     let all = match client.get(class, &Query::oql(format!("SELECT {class}")).limit(1), &["id"]).await {
         Ok(all) => all.total as usize,
@@ -537,14 +537,14 @@ async fn fits_none(client: &Client, class: &str, condition: Option<&Condition>, 
     )
 }
 
-/// iTop's reason, without the query and the list of everything that it would have taken.
+/// iTop's reason, without the query and the list of accepted alternatives.
 fn reason(message: &str) -> String {
     let reason = message.strip_prefix("Query failed to execute: ").unwrap_or(message);
     let reason = reason.split(", expecting {").next().unwrap_or(reason);
     reason.split(": SELECT ").next().unwrap_or(reason).to_owned()
 }
 
-/// Groups what differs between externals: each distinct value with the externals that have it.
+/// Groups values that differ between externals: each distinct value with its externals.
 fn by_external<T: PartialEq>(values: Vec<(&str, T)>) -> Vec<(Vec<&str>, T)> {
     let mut groups: Vec<(Vec<&str>, T)> = Vec::new();
     for (name, value) in values {
@@ -556,7 +556,7 @@ fn by_external<T: PartialEq>(values: Vec<(&str, T)>) -> Vec<(Vec<&str>, T)> {
     groups
 }
 
-/// What the name of a group's line ends in: nothing where all externals agree.
+/// The end of a group's line name: empty where all externals agree.
 fn ending(names: &[&str], externals: usize) -> String {
     match names.len() == externals {
         true => String::new(),
@@ -564,7 +564,8 @@ fn ending(names: &[&str], externals: usize) -> String {
     }
 }
 
-/// Where a default is added for the internal tickets of these externals, so that no other customer's change.
+/// The place of a default for the internal tickets of these externals, chosen so that other customers' defaults do
+/// not change.
 fn place_of_internal(names: &[&str], externals: usize) -> String {
     if names.len() == externals {
         return "[internal].defaults".to_owned();

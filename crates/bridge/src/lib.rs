@@ -1,5 +1,5 @@
-//! itop-bridge: keeps customers' iTops (each an *external*) and a provider's iTop (the *internal*)
-//! in step. `docs/design/architecture.md` says how the parts fit and what each must not know.
+//! itop-bridge: keeps customers' iTops (each an *external*) and a provider's iTop (the *internal*) in step.
+//! `docs/design/architecture.md` says how the parts fit together and what each must not know.
 
 pub mod app;
 pub mod checks;

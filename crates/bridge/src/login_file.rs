@@ -1,4 +1,4 @@
-//! What the engine asks of a configuration's log-in: the secret again, where it stands in a file.
+//! The engine's access to a configured log-in: rereads the secret if it comes from a file.
 
 use std::fs;
 use std::io;

@@ -1,8 +1,8 @@
-//! What the `serve` that runs has loaded: kept in the store, so that a verb beside it can tell that the configuration
-//! was changed since.
+//! The configuration that the running `serve` has loaded, kept in the store, so that a command run beside it can tell
+//! that the configuration has changed since.
 //!
-//! Of each value a hash is kept, salted anew at each start. Of a secret only 16 bits of it: enough to see that it is
-//! another, and too few to find it by trying, for one in 65,536 fits.
+//! For each value the store keeps a hash, with a new salt at each start. For a secret it keeps only 16 bits of the
+//! hash: enough to see that the secret differs, too few to guess it, since one in 65,536 candidates fits.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -23,19 +23,19 @@ use crate::config::{Config, Login};
 /// The store's name for it.
 const CURSOR: &str = "serve";
 
-/// Hexadecimal digits of a value's hash, and of a secret's.
+/// Hexadecimal digits of the hash of a value, and of a secret.
 const OF_VALUE: usize = 32;
 const OF_SECRET: usize = 4;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What a process loaded.
+/// The configuration that a process loaded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loaded {
     since_ms: i64,
     process: u32,
     version: String,
-    /// It writes to no iTop.
+    /// The process writes to no iTop.
     #[serde(default)]
     dry_run: bool,
     salt: String,
@@ -46,7 +46,7 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// What this process has loaded now.
+    /// The configuration that this process has loaded now.
     pub fn now(config: &Config, dry_run: bool, clock: &dyn Clock, random: &dyn Random) -> Loaded {
         let mut salt = [0; 16];
         random.fill(&mut salt);
@@ -59,7 +59,7 @@ impl Loaded {
     }
 
     fn kept(store: &mut dyn Store) -> Result<Option<Loaded>> {
-        // One that another version wrote otherwise says nothing.
+        // A record that another version wrote in another format says nothing.
         Ok(store.cursor(&Instance::Internal, CURSOR)?.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
@@ -75,7 +75,7 @@ impl Loaded {
             if secrets.contains_key(&path) {
                 continue;
             }
-            // What a file holds counts, not only where it is.
+            // The file's contents count, not only its path.
             let is_file = ["ca_file", "lifecycle_file"].contains(&&*entry.key);
             let file = entry.value.as_str().filter(|_| is_file).and_then(|file| std::fs::read(file).ok());
             let value = match is_file || path == "store.url" {
@@ -109,7 +109,7 @@ impl Loaded {
         let (values, mut secrets) = self.hashes(config);
         let mut known = self.secrets.clone();
         for path in config.absent.iter().map(|absent| path_of(&absent.key)) {
-            // Whether it is the same cannot be told without it.
+            // Without the secret, equality cannot be judged.
             secrets.remove(&path);
             known.remove(&path);
         }
@@ -131,14 +131,14 @@ impl Loaded {
     }
 }
 
-/// A file is the same one, whatever path the configuration was named by.
+/// The absolute path, so that a file is the same whatever path the configuration was named by.
 fn absolute(value: &serde_json::Value) -> String {
     let named = value.as_str().unwrap_or_default();
     let path = Path::new(named.strip_prefix("sqlite:").unwrap_or(named));
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
 }
 
-/// The keys whose values are not the same, or stand on one side alone.
+/// The keys whose values differ, or that only one side has.
 fn different<T: PartialEq>(before: &BTreeMap<String, T>, now: &BTreeMap<String, T>) -> Vec<String> {
     let paths: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
     paths.into_iter().filter(|path| before.get(*path) != now.get(*path)).cloned().collect()
@@ -151,13 +151,13 @@ fn in_section(path: &str) -> (String, String) {
     (path[..at].to_owned(), path[at..].trim_start_matches('.').to_owned())
 }
 
-/// A secret has one name, wherever it is written.
+/// The key of a secret, the same whether it is written inline or in a file.
 fn path_of(written: &str) -> String {
     let path = written.strip_suffix("_files").map(|path| format!("{path}s"));
     path.unwrap_or_else(|| written.strip_suffix("_file").unwrap_or(written).to_owned())
 }
 
-/// Every secret, under the dotted key that it would stand in without a file.
+/// Every secret, under the dotted key of its inline form.
 fn secrets(config: &Config) -> BTreeMap<String, Vec<SecretString>> {
     let mut secrets = BTreeMap::new();
     let sides = std::iter::once(&config.internal).chain(config.externals.iter().map(|external| &external.side));
@@ -185,12 +185,12 @@ pub fn was_dry_run(store: &mut dyn Store) -> Result<bool> {
     Ok(Loaded::kept(store)?.is_some_and(|loaded| loaded.dry_run))
 }
 
-/// Whether the `serve` of this store writes to no iTop, as far as anybody can tell whether it runs.
+/// Whether the `serve` of this store writes to no iTop; it counts as running unless it is known not to.
 pub fn is_dry_run(store: &mut dyn Store) -> Result<bool> {
     Ok(store.is_served()? != Some(false) && was_dry_run(store)?)
 }
 
-/// The running process has read the file of a log-in again.
+/// The running process has reread the file of a log-in.
 pub fn login_was_read(store: &mut dyn Store, section: &str, key: &str, secret: &SecretString) -> Result<()> {
     let Some(mut loaded) = Loaded::kept(store)? else { return Ok(()) };
     let path = format!("{section}.{key}");
@@ -199,7 +199,7 @@ pub fn login_was_read(store: &mut dyn Store, section: &str, key: &str, secret: &
     loaded.keep(store)
 }
 
-/// It takes these keys too, since it has read their files again.
+/// The process also accepts these keys: it has reread their files.
 pub fn keys_were_read(store: &mut dyn Store, section: &str, keys: &[SecretString]) -> Result<()> {
     let Some(mut loaded) = Loaded::kept(store)? else { return Ok(()) };
     let path = format!("{section}.api_keys");
@@ -208,20 +208,20 @@ pub fn keys_were_read(store: &mut dyn Store, section: &str, keys: &[SecretString
     loaded.keep(store)
 }
 
-/// How the `serve` of a store stands to a configuration.
+/// How the `serve` of a store relates to a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Running {
-    /// No `serve` that said so ever ran on this store.
+    /// No `serve` that recorded this has ever run on this store.
     Unknown,
-    /// The last one has ended.
+    /// The last `serve` has ended.
     Stopped { since_ms: i64 },
-    /// It runs with just this configuration.
+    /// It runs with exactly this configuration.
     Current { since_ms: i64, process: u32, dry_run: bool },
-    /// It runs with another.
+    /// It runs with another configuration.
     Older { since_ms: i64, process: u32, dry_run: bool, version: String, differs: Vec<Differs> },
 }
 
-/// A section that is not as it was loaded.
+/// A section that differs from the loaded one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Differs {
     pub section: String,
@@ -243,7 +243,7 @@ impl Running {
         if !SqliteStore::is_served(&config.store.path) {
             return Ok(Running::Stopped { since_ms });
         }
-        // Another version may print a value otherwise: what differs then says nothing.
+        // Another version may print a value in another way, so a difference would say nothing.
         let is_this = loaded.version == VERSION;
         let differs = if is_this { loaded.compare(config) } else { Vec::new() };
         Ok(match is_this && differs.is_empty() {
@@ -252,7 +252,7 @@ impl Running {
         })
     }
 
-    /// The same of a store that is opened for this alone; unknown where it does not open.
+    /// The same, for a store that is opened for this alone; unknown if it does not open.
     pub fn of_store(config: &Config) -> Running {
         let path = &config.store.path;
         let store = path.exists().then(|| SqliteStore::open_to_read(path).ok()).flatten();
@@ -263,7 +263,7 @@ impl Running {
         matches!(self, Running::Older { .. })
     }
 
-    /// What to do about it, where something is to be done.
+    /// The fix, if one is needed.
     pub fn mend(&self) -> Option<&'static str> {
         match self {
             Running::Older { .. } => Some("restart it: `systemctl restart itop-bridge` where systemd runs it"),

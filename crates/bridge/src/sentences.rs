@@ -1,5 +1,5 @@
-//! How a standing is told: the sentences that every verb, `check` and the alerts share. What is so is decided in
-//! `standing`; here it is only put in words.
+//! The sentences for a standing, shared by every command, `check` and the alerts. `standing` decides the facts; this
+//! module only words them.
 
 use itop_bridge_core::link::{Ending, Part, Unanswered};
 use itop_bridge_core::{Link, Side};
@@ -12,11 +12,11 @@ use itop_bridge_store::{LINKS_REBUILD, Stop, Stored};
 use crate::config::{Condition, Config};
 use crate::standing::{Is, SideStands, Sides, Standing, Waits, Word};
 
-/// A ticket, and what belongs to it, as people call them.
+/// A ticket and its relatives, by the names that people use.
 pub struct Names<'a> {
     /// `acme:R-000123`.
     pub outside: String,
-    /// `elitery:R-000077`, where there is one.
+    /// `elitery:R-000077`, if there is one.
     pub inside: Option<String>,
     pub external: &'a str,
     pub internal: &'a str,
@@ -35,7 +35,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// Of a ticket without a pair.
+    /// The names of a ticket without a pair.
     pub fn unlinked(external: &'a str, reference: &str, config: &'a Config) -> Names<'a> {
         let internal = config.internal.name.as_str();
         Names { outside: format!("{external}:{reference}"), inside: None, external, internal, link: None }
@@ -48,7 +48,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// What is so, without the label.
+    /// The fact, without its label.
     pub fn told(&self, is: &Is) -> String {
         match is {
             Is::Ended { how, since_ms } => self.ended(how.as_ref(), *since_ms),
@@ -91,7 +91,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// What was wrong until now, of what is tried again: without the time that does not count any more.
+    /// The former problem of a ticket that is tried again, without its time, which no longer counts.
     pub fn tried(&self, is: &Is) -> String {
         let label = label(is);
         match is {
@@ -150,7 +150,7 @@ impl<'a> Names<'a> {
         format!("{what}: sent without an answer, settles at {until}; {rest}")
     }
 
-    /// Why a ticket without a pair is not carried, and what brings it; `made`: the day on which it was made.
+    /// Why a ticket without a pair is not bridged, and what would bring it across; `made`: the day of its creation.
     pub fn not_carried(&self, why: &NotCarried, config: &Config, made: Option<&str>) -> String {
         let external = config.externals.iter().find(|external| external.name() == self.external);
         match why {
@@ -227,7 +227,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// The cell of a list. Why a side stands still is said once, above it.
+    /// The cell of a list. The reason why a side is stopped stands once, above the list.
     pub fn cell(&self, standing: &Standing) -> String {
         let shown = standing.is.iter().filter(|is| !matches!(is, Is::UnderWay | Is::Due { .. } | Is::Differs(_)));
         let mut cells: Vec<String> = Vec::new();
@@ -248,7 +248,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// Why the state is what it is, as a list for scripts has it.
+    /// The reasons for the state, for lists that scripts read.
     pub fn why(&self, standing: &Standing) -> String {
         let told: Vec<String> = standing
             .is
@@ -271,7 +271,7 @@ fn differing(standing: &Standing) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What it is called where it is told.
+/// The label of a fact.
 pub fn label(is: &Is) -> &'static str {
     match is {
         Is::Ended { .. } => "ended",
@@ -291,7 +291,7 @@ pub fn label(is: &Is) -> &'static str {
     }
 }
 
-/// The state of a list: the most pressing of what is so.
+/// The state in a list: the most pressing fact.
 pub fn state(standing: &Standing) -> &'static str {
     let first = standing.is.iter().find(|is| !matches!(is, Is::UnderWay | Is::Due { .. } | Is::Differs(_)));
     first.map_or(Word::Ok.as_str(), label)
@@ -316,7 +316,7 @@ pub const NOT_SERVED: &str = "`serve` does not run: what waits goes on once it i
 
 pub const DRY_RUN: &str = "`serve` is a dry run: it writes nothing until it is started without `--dry-run`";
 
-/// What is wrong with the sides that a ticket of this external depends on, or with any; a line each.
+/// The problems of the sides that a ticket of this external depends on, or of any side; one line each.
 pub fn of_sides(sides: &Sides, external: Option<&str>, now_ms: i64) -> Vec<String> {
     let mut lines = Vec::new();
     if sides.is_not_served() {
@@ -334,7 +334,7 @@ pub fn of_sides(sides: &Sides, external: Option<&str>, now_ms: i64) -> Vec<Strin
     lines
 }
 
-/// What is wrong with one side. What a `serve` told that does not run any more is of before.
+/// The problems of one side. A `serve` that no longer runs has left outdated reports, which are skipped.
 pub fn of_side(side: &SideStands, sides: &Sides, now_ms: i64) -> Vec<String> {
     let mut lines: Vec<String> = side.stop.iter().map(|stop| stands_still(&side.name, stop)).collect();
     if sides.is_not_served() {
@@ -349,7 +349,7 @@ pub fn of_side(side: &SideStands, sides: &Sides, now_ms: i64) -> Vec<String> {
     lines
 }
 
-/// What a person does about a side that stands still.
+/// What a person does about a stopped side.
 pub fn go_on(side: &str, stop: &Stop) -> String {
     match stop {
         Stop::Paused => format!("`itop-bridge resume {side}` when it is to go on"),
@@ -366,7 +366,7 @@ fn times(count: u32) -> String {
     counted(count as usize, "time", "times")
 }
 
-/// When a side's sweep finds what no webhook told of.
+/// When a side's sweep will find changes that no webhook reported.
 pub fn next_sweep(sides: &Sides, external: &str, now_ms: i64) -> Option<String> {
     let at_ms = sides.external(external).filter(|_| !sides.is_not_served())?.next_sweep_ms(now_ms)?;
     Some(format!("no webhook has told of a change that waits; the next sweep of {external} is at {}", moment(at_ms)))

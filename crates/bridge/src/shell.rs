@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-/// The word as a shell reads it as one.
+/// The word, quoted so that a shell reads it as one word.
 pub fn quoted(word: &str) -> Cow<'_, str> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_./-:@%+=,".contains(&byte) || !byte.is_ascii();
     match !word.is_empty() && word.bytes().all(is_plain) {
@@ -12,7 +12,7 @@ pub fn quoted(word: &str) -> Cow<'_, str> {
     }
 }
 
-/// The same of a path.
+/// The same for a path.
 pub fn quoted_path(path: &Path) -> String {
     quoted(&path.to_string_lossy()).into_owned()
 }

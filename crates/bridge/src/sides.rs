@@ -1,9 +1,9 @@
-//! Which iTop each name stands for. An external's name is the key of everything that the store knows, and it stands in
-//! the marks in both iTops: under another name, or over another iTop, the bridge would make everything a second time,
-//! or write one customer's tickets into those of another. So the store remembers each side's address, and where the
-//! configuration says otherwise nothing is written.
+//! Which iTop each name stands for. An external's name is the key of everything that the store knows, and it is part
+//! of the marks in both iTops: with another name, or another iTop under the name, the bridge would create everything
+//! a second time, or write one customer's tickets into another's. So the store remembers each side's address, and if
+//! the configuration contradicts it, nothing is written.
 //!
-//! [`compare`] decides, for `serve`, `check` and every verb that writes; it changes nothing. [`remember`] is for
+//! [`compare`] decides, for `serve`, `check` and every command that writes; it changes nothing. [`remember`] is for
 //! `serve`, once nothing contradicts.
 
 use std::collections::BTreeMap;
@@ -15,37 +15,37 @@ use itop_bridge_store::{External, Instance, MAX_ROWS, Result, Store};
 
 use crate::config::{Config, identity};
 
-/// The store's names for what it remembers of a side.
+/// The store's names for the facts that it remembers about a side.
 const ADDRESS: &str = "address";
-/// `external remove` has ended all that there was.
+/// `external remove` has ended all the external's pairs.
 const REMOVED: &str = "removed";
 
-/// What the store and the configuration contradict each other in.
+/// A contradiction between the store and the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Contradiction {
-    /// The configuration lacks an external whose pairs are live, or of which tickets wait.
+    /// The configuration lacks an external that has live pairs or waiting tickets.
     Missing { name: String, live: u64, waiting: u64 },
     /// An external has the address of one that the configuration lacks.
     Renamed { old: String, new: String, name_in_marks: String, is_written: bool, removed: bool },
-    /// Each of two sides has the address that the other had.
+    /// Two sides have exchanged their addresses.
     Exchanged { one: String, other: String },
     /// A side has the address by which the store knows another one.
     Taken { side: String, owner: String },
     /// The marks of an external carry another name than the configuration says.
     InMarks { name: String, stored: String, written: String },
-    /// A new external has the name that stands in the marks of another.
+    /// A new external has the name that another external's marks carry.
     NameInUse { name: String, owner: String },
-    /// An external that was removed is back, as another iTop.
+    /// A removed external is back, as another iTop.
     CameBackAnother { name: String },
     /// Neither the configuration nor the store has an external.
     None,
 }
 
-/// How the configuration stands to the store.
+/// How the configuration relates to the store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Compared {
     pub contradictions: Vec<Contradiction>,
-    /// Sides that are at an address which is nobody's in the store: their iTop has moved, or so the operator says.
+    /// Sides at an address that the store knows for no side: their iTop has moved, or so the operator says.
     pub moved: Vec<Moved>,
 }
 
@@ -58,13 +58,13 @@ pub struct Moved {
 /// One side as the store knows it.
 struct Known {
     address: Option<String>,
-    /// None where `serve` has not kept it yet, as beside pairs that were imported.
+    /// None where `serve` has not stored it yet, for example after an import of pairs.
     name_in_marks: Option<String>,
     removed: bool,
     counts: External,
 }
 
-/// What the store remembers.
+/// The sides as the store remembers them.
 struct Remembered {
     internal: Option<String>,
     externals: BTreeMap<String, Known>,
@@ -82,7 +82,7 @@ impl Remembered {
         Ok(Remembered { internal: store.cursor(&Instance::Internal, ADDRESS)?, externals })
     }
 
-    /// The side that the store knows at an address, by its name.
+    /// The name of the side that the store knows at an address.
     fn owner<'a>(&'a self, side: &'a str, address: &str, internal: &'a str) -> Option<&'a str> {
         if self.address(side, internal) == Some(address) {
             return Some(side);
@@ -102,7 +102,7 @@ impl Remembered {
     }
 }
 
-/// What the configuration contradicts of what the store remembers.
+/// The contradictions between the configuration and the store.
 pub fn compare(store: &mut dyn Store, config: &Config) -> Result<Compared> {
     let known = Remembered::read(store)?;
     let internal = config.internal.name.as_str();
@@ -130,7 +130,7 @@ pub fn compare(store: &mut dyn Store, config: &Config) -> Result<Compared> {
                         Contradiction::Renamed { old, new, name_in_marks, is_written, removed }
                     }
                     _ if of_owner.is_some_and(|of_owner| known.address(side, internal) == Some(of_owner)) => {
-                        // Said once, of the first of the two.
+                        // Reported once, for the first of the two.
                         if owner < side {
                             continue;
                         }
@@ -165,7 +165,7 @@ pub fn compare(store: &mut dyn Store, config: &Config) -> Result<Compared> {
                 let owner = known.externals.iter().find(|(owner, stored)| {
                     stored.name_in_marks.as_ref().unwrap_or(owner) == written && !renamed.contains(&owner.as_str())
                 });
-                // A live one that the configuration lacks is missing, which is said of it.
+                // A live external that the configuration lacks is reported as missing.
                 let is_in_use = |(owner, stored): &(&String, &Known)| is_external(owner) || stored.counts.live == 0;
                 owner
                     .filter(is_in_use)
@@ -186,7 +186,7 @@ pub fn compare(store: &mut dyn Store, config: &Config) -> Result<Compared> {
     Ok(compared)
 }
 
-/// Keeps each side's address, and the name in its marks.
+/// Stores each side's address and the name in its marks.
 pub fn remember(store: &mut dyn Store, config: &Config) -> Result<()> {
     let mut all = vec![(Instance::Internal, ADDRESS, identity(&config.internal.url))];
     for external in &config.externals {
@@ -206,8 +206,8 @@ pub fn remember(store: &mut dyn Store, config: &Config) -> Result<()> {
     new.chunks(MAX_ROWS).try_for_each(|some| store.set_cursors(some))
 }
 
-/// What an external's record keeps once it was removed: who it was, so that neither its name nor its iTop comes back as
-/// another's.
+/// The part of an external's record that outlives its removal: its identity, so that neither its name nor its iTop
+/// returns as another's.
 pub const KEPT_OF_A_REMOVED: [&str; 2] = [ADDRESS, NAME_IN_MARKS];
 
 /// Marks the record of an external whose pairs have ended.
@@ -215,7 +215,7 @@ pub fn is_removed(store: &mut dyn Store, name: &str) -> Result<()> {
     store.set_cursor(&Instance::External(name.to_owned()), REMOVED, "1")
 }
 
-/// Where an external is, and how its marks call it, as the store remembers.
+/// An external's address and its name in marks, as the store remembers them.
 pub fn remembered(store: &mut dyn Store, name: &str) -> Result<(Option<String>, String)> {
     let of = Instance::External(name.to_owned());
     let name_in_marks = store.cursor(&of, NAME_IN_MARKS)?.unwrap_or_else(|| name.to_owned());
@@ -223,7 +223,7 @@ pub fn remembered(store: &mut dyn Store, name: &str) -> Result<(Option<String>, 
 }
 
 impl Contradiction {
-    /// Whether it says that what is meant for a side would go to another one, or come from it.
+    /// Whether it means that data of this side would go to another one, or come from it.
     pub fn is_about(&self, name: &str) -> bool {
         match self {
             Contradiction::Missing { .. } | Contradiction::None => false,
@@ -236,13 +236,13 @@ impl Contradiction {
         }
     }
 
-    /// Whether the iTop of this side may be another one than it was.
+    /// Whether the iTop of this side may be another one than before.
     pub fn is_of_another_itop(&self, name: &str) -> bool {
         use Contradiction::{CameBackAnother, Exchanged, Taken};
         matches!(self, Exchanged { .. } | Taken { .. } | CameBackAnother { .. }) && self.is_about(name)
     }
 
-    /// What to do about it.
+    /// The fix.
     pub fn mend(&self) -> String {
         match self {
             Contradiction::Missing { name, .. } => format!(

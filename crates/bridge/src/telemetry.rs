@@ -1,5 +1,5 @@
-//! The log: for people on a terminal, one JSON object a line for everything else. It goes to
-//! standard error, so that a verb's own output can be piped.
+//! The log: for people on a terminal, one JSON object per line for everything else. It goes to standard error, so
+//! that a command's own output can be piped.
 
 use std::io::IsTerminal;
 
@@ -8,28 +8,28 @@ use tracing_subscriber::EnvFilter;
 /// The migrations' own log is of no use to an operator: it names files of the machine that built the program.
 const WITHOUT_MIGRATIONS: &str = "refinery_core=warn";
 
-/// From here on a service logs where nobody says otherwise.
+/// The level of a service's log if `RUST_LOG` does not set one.
 const DEFAULT_LEVEL: &str = "info";
 
-/// Whose log it is.
+/// The kind of process that logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Speaker {
-    /// `serve`, whose log is all that it says.
+    /// `serve`, whose only output is the log.
     Service,
-    /// A verb that is run once. What the engine says of its work is true of a service alone ("it is tried again
-    /// every minute"): the verb tells its own end.
+    /// A command that runs once. The engine's messages are true of a service only ("it is tried again every minute"),
+    /// so the command reports its own outcome.
     Verb,
 }
 
-/// Starts the log, once a process. `RUST_LOG` says what is logged (`debug`, or `itop_bridge=debug,warn`); without
-/// it a service logs from `info` on, and a verb nothing.
+/// Starts the log, once per process. `RUST_LOG` says what is logged (`debug`, or `itop_bridge=debug,warn`); without
+/// it a service logs from `info` on, and a command nothing.
 pub fn init(speaker: Speaker) {
     let asked = std::env::var("RUST_LOG").ok().filter(|asked| !asked.is_empty());
     if speaker == Speaker::Verb && asked.is_none() {
         return;
     }
     let (filter, mistake) = filter(asked);
-    // A line that cannot be written, on a full disk say, is lost: to complain of it on standard error would panic.
+    // A line that cannot be written, for example on a full disk, is lost: complaining on standard error would panic.
     let log = tracing_subscriber::fmt().log_internal_errors(false);
     let log = log.with_env_filter(filter).with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() || speaker == Speaker::Verb {
@@ -42,7 +42,7 @@ pub fn init(speaker: Speaker) {
     }
 }
 
-/// The filter, and what is wrong with the one that was asked for. Whoever wants the migrations' log names them.
+/// The filter, and the mistake in the requested one. The migrations' log appears only if the request names it.
 fn filter(asked: Option<String>) -> (EnvFilter, Option<String>) {
     let with = |levels: &str| format!("{WITHOUT_MIGRATIONS},{levels}");
     match asked.map(|asked| if asked.contains("refinery") { asked } else { with(&asked) }).map(EnvFilter::try_new) {

@@ -1,11 +1,11 @@
-//! From the bytes of an answer to iTop's own words in it.
+//! Finds iTop's own words in the bytes of an answer.
 //!
-//! A real server puts PHP warnings in front of the JSON, a fatal error's text behind it, or a
-//! proxy's page in its place. What must never happen: that a *part* of an answer, such as one
-//! object of an answer cut in the middle, is taken for the whole.
+//! A real server puts PHP warnings in front of the JSON, a fatal error's text behind it, or a proxy's page in its
+//! place. A *part* of an answer, such as one object of an answer cut in the middle, must never be taken for the
+//! whole.
 //!
-//! Contents are read without a second copy of the answer: the JSON is borrowed, and the one copy
-//! made of each value is the value returned.
+//! Contents are read without a second copy of the answer: the JSON is borrowed, and the one copy made of each value
+//! is the value returned.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ use crate::contents::Contents;
 use crate::fields::FieldValue;
 use crate::object::{Object, loose_u64};
 
-/// How many `{` in front of the answer are tried as its beginning.
+/// How many `{` are tried as the beginning of the answer.
 const MAX_BEGINNINGS: usize = 256;
 
 /// The bytes of an answer as text. Invalid UTF-8 becomes U+FFFD.
@@ -30,7 +30,7 @@ pub(crate) fn as_text(bytes: &[u8]) -> Cow<'_, str> {
 pub(crate) struct Answer<'a> {
     pub code: i64,
     pub message: String,
-    /// What stood in front of the JSON: nothing, or PHP's warnings.
+    /// The text in front of the JSON: empty, or PHP's warnings.
     pub junk_before: &'a str,
     objects: Option<&'a RawValue>,
     json: &'a str,
@@ -50,8 +50,8 @@ struct Envelope<'a> {
     key: Option<&'a RawValue>,
 }
 
-/// Whether `text` is what iTop says while it is being updated: `{"data":[{"code":100,"message":…}]}`
-/// (3.x), `{"code":100,"message":…}`, or the bare message (`application/maintenancemsg.php`).
+/// Whether `text` is iTop's message during an update: `{"data":[{"code":100,"message":…}]}` (3.x),
+/// `{"code":100,"message":…}`, or the bare message (`application/maintenancemsg.php`).
 pub(crate) fn is_maintenance(text: &str) -> bool {
     const MESSAGE: &str = "This application is currently under maintenance.";
     let Ok(json) = serde_json::from_str::<Value>(text) else {
@@ -61,16 +61,16 @@ pub(crate) fn is_maintenance(text: &str) -> bool {
     said["code"] == 100 && said["message"] == MESSAGE
 }
 
-/// Why a text is no answer of iTop's.
+/// Why a text is not an answer of iTop's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoAnswer {
     NotJson,
-    /// It begins like one and ends in its middle.
+    /// It begins like an answer and ends in the middle.
     Cut,
 }
 
 impl<'a> Answer<'a> {
-    /// Finds the answer in `text`, behind junk and in front of junk.
+    /// Finds the answer in `text`, with any junk before and after it.
     pub(crate) fn find(text: &'a str) -> Result<Answer<'a>, NoAnswer> {
         let mut from = 0;
         for _ in 0..MAX_BEGINNINGS {
@@ -79,10 +79,10 @@ impl<'a> Answer<'a> {
             match first_value(&text[start..]) {
                 Ok(raw) => match Answer::read(raw, &text[..start]) {
                     Some(answer) => return Ok(answer),
-                    // Somebody else's JSON. What stands inside it is no answer of iTop's either.
+                    // JSON from another source. Nothing inside it is an answer of iTop's either.
                     None => from = start + raw.get().len(),
                 },
-                // Cut: what follows can only be parts of it, and a part must not pass for it.
+                // Cut: the rest can only be parts of it, and a part must not pass for the answer.
                 Err(error) if error.is_eof() => return Err(NoAnswer::Cut),
                 Err(_) => from = start + 1,
             }
@@ -104,7 +104,7 @@ impl<'a> Answer<'a> {
         })
     }
 
-    /// The objects, sorted by class and id. `null`, `[]` and nothing at all are none.
+    /// The objects, sorted by class and id. `null`, `[]` and a missing value mean none.
     pub(crate) fn objects(&self) -> Result<Vec<Object>, BadObject> {
         let Some(raw) = self.objects.filter(|raw| is_map(raw)) else {
             return Ok(Vec::new());
@@ -130,7 +130,7 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// What is wrong with one object of an answer that is otherwise good.
+/// The fault of one object in an otherwise good answer.
 #[derive(Debug)]
 pub(crate) struct BadObject {
     pub message: String,
@@ -204,8 +204,8 @@ struct RawContents<'a> {
     downloads_count: Value,
 }
 
-/// The base64 of a JSON string; `null` (an attribute without a file) is none. PHP writes `/` as
-/// `\/`; no other escape can stand in base64.
+/// The base64 of a JSON string; `null` (an attribute without a file) is none. PHP writes `/` as `\/`; base64 contains
+/// no other escape.
 fn unescape_base64(json: &str) -> Option<String> {
     if json == "null" {
         return Some(String::new());
@@ -224,7 +224,7 @@ fn unescape_base64(json: &str) -> Option<String> {
     Some(text)
 }
 
-/// The JSON value that `text` begins with, whatever stands behind it.
+/// The JSON value at the start of `text`, whatever follows it.
 fn first_value(text: &str) -> Result<&RawValue, serde_json::Error> {
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
     values.next().unwrap_or_else(|| Err(serde::de::Error::custom("no JSON")))
@@ -246,7 +246,7 @@ fn loose_i64(value: &Value) -> Option<i64> {
     }
 }
 
-/// A message is text or null; anything else is shown as the JSON it is.
+/// A message is text or null; anything else is shown as its JSON.
 fn loose_text(raw: &RawValue) -> String {
     match serde_json::from_str(raw.get()) {
         Ok(Value::String(text)) => text,

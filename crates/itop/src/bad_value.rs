@@ -1,29 +1,29 @@
-//! What iTop, or its database, says of the values that it does not take. The words around an attribute follow the
-//! account's language; its code in parentheses and what comes after it do not (recorded on 3.1.2 and 3.2.0).
+//! The messages of iTop and its database about values that they refuse. The words around an attribute follow the
+//! account's language; its code in parentheses and the text after it do not (recorded on 3.1.2 and 3.2.0).
 
-/// One thing that is wrong with a value that was sent.
+/// One fault of a value that was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadValue {
-    /// The attribute's code, or its column, where the words name it: a check of an installation's own need not.
+    /// The attribute's code, or its column, if the message names it: an installation's own check need not.
     pub attribute: Option<String>,
     pub fault: ValueFault,
-    /// iTop's own words of it.
+    /// iTop's own words for it.
     pub words: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueFault {
-    /// More characters than the attribute takes, as iTop counts them once it has cleaned the text.
+    /// More characters than the attribute allows, as iTop counts them after it has cleaned the text.
     TooLong { found: usize, limit: usize },
     /// More bytes than the column holds.
     TooManyBytes,
     /// Characters that the table's character set does not have.
     Characters,
-    /// Anything else: no such value, a check of this installation's own.
+    /// Anything else: a value that does not exist, or an installation's own check.
     NotAllowed,
 }
 
-/// `…: issues = {0=>…; 1=>…}, class = UserRequest, id = 7`: each issue by itself.
+/// `…: issues = {0=>…; 1=>…}, class = UserRequest, id = 7`: each issue separately.
 pub(crate) fn of_checks(text: &str) -> Vec<BadValue> {
     let listed = text.rsplit_once(": issues = {0=>").and_then(|(_, rest)| rest.rsplit_once("}, class = "));
     let Some((mut rest, _)) = listed else {
@@ -70,8 +70,8 @@ fn is_code(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric())
 }
 
-/// MySQL's number: iTop's own code, or what stands in the message of an exception that it caught itself, as an
-/// update's (seen on 3.1.2 and 3.2.0).
+/// MySQL's number: iTop's own code, or the number in the message of an exception that iTop caught itself, as in an
+/// update (seen on 3.1.2 and 3.2.0).
 pub(crate) fn sql_number(code: i64, text: &str) -> i64 {
     let named = || {
         let (_, rest) = text.rsplit_once("mysql_errno = ")?;
@@ -83,14 +83,14 @@ pub(crate) fn sql_number(code: i64, text: &str) -> i64 {
     }
 }
 
-/// What the database says of a value.
+/// The database's message about a value.
 pub(crate) fn of_sql(number: i64, text: &str) -> Option<BadValue> {
     let fault = match number {
         1406 => ValueFault::TooManyBytes,
         1366 if text.contains("Incorrect string value") => ValueFault::Characters,
-        // Out of range, truncated, no date.
+        // Out of range, truncated, not a date.
         1264 | 1265 | 1292 | 1366 => ValueFault::NotAllowed,
-        // A trigger of the installation's own; a CHECK of MySQL's; one of MariaDB's.
+        // A trigger of the installation's own, a CHECK of MySQL's, one of MariaDB's.
         1644 | 3819 | 4025 => {
             let said = reason(number, text).map(|said| format!(": {said}")).unwrap_or_default();
             let words = format!("the database does not take the value{said} (SQL error {number})");
@@ -110,7 +110,7 @@ pub(crate) fn of_sql(number: i64, text: &str) -> Option<BadValue> {
     Some(BadValue { attribute, fault, words })
 }
 
-/// The database's own words: the query before them has a person's. An update's answer has all of it twice.
+/// The database's own words: the query before them contains a person's text. An update's answer has all of it twice.
 fn reason(number: i64, text: &str) -> Option<String> {
     const MOST: usize = 200;
     let (before, reason) = text.rsplit_once(&format!("mysql_errno = {number}, mysql_error = "))?;

@@ -1,8 +1,7 @@
 //! The client: its configuration, and how one call is made.
 //!
-//! A call waits for room in the budget of bytes and for one of `max_calls` places, and is then
-//! sent with one time-out around it. What is sent stands in `operations.rs`, what its end means
-//! in `outcome.rs`.
+//! A call waits for room in the budget of bytes and for one of `max_calls` places, and is then sent with one time-out
+//! around it. `operations.rs` defines the contents of a call, `outcome.rs` the meaning of its end.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,10 +23,10 @@ use crate::multipart;
 use crate::outcome::History;
 use crate::transport::{Body, MaxAnswerBytes, PeerCertificate, Progress, Transport, TransportError};
 
-/// Log-ins that are remembered: far more than are replaced while a call is under way.
+/// The number of log-ins remembered: far more than are replaced while a call is under way.
 const MOST_LOGINS: usize = 16;
 
-/// How the account proves itself. `Debug` shows neither password nor token.
+/// The account's credentials. `Debug` shows neither password nor token.
 #[derive(Clone, Debug)]
 pub enum Login {
     Password {
@@ -43,18 +42,18 @@ pub struct ClientConfig {
     /// The URL of iTop's root, such as `https://itop.example/itop`.
     pub base_url: String,
     pub login: Login,
-    /// Besides the login's: what no message may hold either, such as a proxy's password.
+    /// Secrets besides the login's that no message may contain, such as a proxy's password.
     pub secrets: Vec<SecretString>,
-    /// A call is given up when no byte has moved, in either direction, for so long. There is no
-    /// limit for a whole call: a large file may take its time.
+    /// A call is given up when no byte has moved, in either direction, for this long. A whole call has no limit: a
+    /// large file may take its time.
     pub timeout: Duration,
-    /// Calls at a time, of this client and its clones together.
+    /// The most calls at a time, for this client and its clones together.
     pub max_calls: usize,
     /// Shared by the clients of a process.
     pub memory: Memory,
     /// Largest answer of a call that reads no contents.
     pub max_answer_bytes: u64,
-    /// Nothing that may change this iTop is sent: such a call fails at once, without effect.
+    /// A call that may change this iTop is not sent: it fails at once, without effect.
     pub only_reads: bool,
     pub observer: Option<Observer>,
 }
@@ -90,13 +89,13 @@ pub enum ConfigError {
 #[derive(Clone, Copy, Debug)]
 pub struct CallEnd<'a> {
     pub asked: &'a Asked,
-    /// From its sending to the end of its answer: without the wait for a place or for memory.
+    /// From the sending of the call to the end of its answer, without the wait for a place or for memory.
     pub took: Duration,
-    /// The class of its error, if it ended with one.
+    /// The class of the call's error, if it ended with one.
     pub error: Option<&'a ErrorClass>,
 }
 
-/// Told of the end of each call that was sent. It must not block.
+/// Called at the end of each call that was sent. It must not block.
 #[derive(Clone)]
 pub struct Observer(Arc<dyn Fn(CallEnd<'_>) + Send + Sync>);
 
@@ -112,7 +111,7 @@ impl fmt::Debug for Observer {
     }
 }
 
-/// Called whenever bytes have moved; several pieces can be one call. It must not block.
+/// Called whenever bytes have moved; one call may report several pieces. It must not block.
 pub type ProgressHook = Arc<dyn Fn() + Send + Sync>;
 
 /// A client of one iTop with one account. A clone is the same client; the methods that return a
@@ -128,8 +127,8 @@ pub struct Client {
 struct Shared {
     base_url: String,
     config: ClientConfig,
-    /// As it was configured, and as it was replaced since: the last one counts. No message may hold an earlier one
-    /// either, for a call with it may still be under way.
+    /// The configured log-in, then its replacements: the last one counts. No message may contain an earlier one
+    /// either, since a call with it may still be under way.
     logins: Mutex<Vec<Login>>,
     transport: Arc<dyn Transport>,
     places: Semaphore,
@@ -142,17 +141,17 @@ struct Shared {
 pub(crate) struct Call {
     pub asked: Asked,
     pub request: http::Request<Body>,
-    /// What the budget of bytes is asked for; 0 for a call without contents.
+    /// The bytes to reserve from the budget; 0 for a call without contents.
     pub charge_bytes: u64,
     pub max_answer_bytes: u64,
-    /// Of this call alone, such as an image's: kept out of its errors too.
+    /// A secret of this call only, such as an image's: kept out of its errors too.
     pub secret: Option<String>,
 }
 
-/// What is known of a call when its end is judged.
+/// The facts about a call when its end is judged.
 pub(crate) struct Sent {
     pub asked: Asked,
-    /// Of the whole body.
+    /// Length of the whole body.
     pub bytes: u64,
     /// As in [`Call`].
     pub charge_bytes: u64,
@@ -165,7 +164,7 @@ pub(crate) struct Received {
     pub from: ServerTold,
 }
 
-/// What the server said of itself with its answer.
+/// The server's statements about itself in its answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerTold {
     /// The HTTP header `Date` of the answer, as it came.
@@ -174,7 +173,7 @@ pub struct ServerTold {
     pub certificate: Option<PeerCertificate>,
 }
 
-/// When a call was sent, once it was.
+/// The time when a call was sent; none if it was not.
 #[derive(Default)]
 pub(crate) struct Clocked(Option<Instant>);
 
@@ -203,21 +202,20 @@ impl Client {
         Client { on_progress: Some(hook), ..self.clone() }
     }
 
-    /// A call that could not be started by then, for want of a place or of memory, is not made
-    /// at all: a transient error without effect. Connecting comes after that, and its own
-    /// time-out with it.
+    /// A call that cannot be started by this time, for lack of a place or of memory, is not made at all: a transient
+    /// error without effect. Connecting comes after that, with its own time-out.
     #[must_use]
     pub fn starting_by(&self, instant: Instant) -> Client {
         Client { start_by: Some(instant), ..self.clone() }
     }
 
-    /// Its calls take their memory from `reservation` and ask the budget for nothing.
+    /// Calls take their memory from `reservation` instead of the budget.
     #[must_use]
     pub fn within(&self, reservation: &Reservation) -> Client {
         Client { reservation: Some(reservation.clone()), ..self.clone() }
     }
 
-    /// As it is used: without a slash at its end.
+    /// Without a trailing slash.
     pub fn base_url(&self) -> &str {
         &self.shared.base_url
     }
@@ -231,8 +229,8 @@ impl Client {
         self.shared.history.refused_bytes()
     }
 
-    /// No call is sent before then, by this client and its clones: it fails with [`ErrorClass::Throttled`], without
-    /// effect. What stands before this iTop has asked for fewer calls.
+    /// Until then this client and its clones send no call: each fails with [`ErrorClass::Throttled`], without effect.
+    /// Something in front of this iTop has asked for fewer calls.
     pub fn hold_back_until(&self, instant: Instant) {
         *self.shared.not_before.lock().unwrap_or_else(PoisonError::into_inner) = Some(instant);
     }
@@ -246,7 +244,7 @@ impl Client {
         &self.shared.history
     }
 
-    /// The log-in that calls are made with now.
+    /// The present log-in.
     pub fn login(&self) -> Login {
         self.logins().last().cloned().expect("there is one from the start")
     }
@@ -255,7 +253,7 @@ impl Client {
         self.shared.logins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on calls of this client and its clones log in so.
+    /// Changes the log-in for the further calls of this client and its clones.
     pub fn set_login(&self, login: Login) -> Result<(), ConfigError> {
         check_login(&login)?;
         let mut logins = self.logins();
@@ -294,7 +292,7 @@ impl Client {
         request
     }
 
-    /// `path_and_query` must be made of characters that a URL may hold as they are.
+    /// `path_and_query` must consist of characters that a URL may contain unescaped.
     pub(crate) fn uri(&self, path_and_query: &str) -> Uri {
         format!("{}{path_and_query}", self.shared.base_url).parse().expect("checked in `new`")
     }
@@ -346,7 +344,7 @@ impl Client {
         (observer.0)(CallEnd { asked, took: sent_at.elapsed(), error: error.map(|error| &error.class) });
     }
 
-    /// Sends and receives. The memory is held as long as what comes with it.
+    /// Sends and receives. The returned memory must be held as long as the received bytes.
     pub(crate) async fn send(
         &self,
         call: Call,
@@ -395,7 +393,7 @@ impl Client {
         }
     }
 
-    /// The one place where a call is given up for silence.
+    /// The only place where a call is given up for silence.
     async fn send_while_bytes_move(
         &self,
         request: http::Request<Body>,

@@ -32,8 +32,8 @@ impl fmt::Debug for Contents {
     }
 }
 
-/// Base64 text. A clone shares the bytes. It may have come from a server and so need not be
-/// whole: the client checks that before it sends it.
+/// Base64 text. A clone shares the bytes. Text from a server may be incomplete: the client checks it before sending
+/// it.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Base64Text {
     text: Bytes,
@@ -58,7 +58,7 @@ impl Base64Text {
         is_whole(&self.text)
     }
 
-    /// Size of the file that a whole text stands for, in bytes.
+    /// Size in bytes of the file that a whole text encodes.
     pub fn decoded_len(&self) -> u64 {
         let padding = self.text.iter().rev().take(2).filter(|&&b| b == b'=').count() as u64;
         (self.text.len() as u64 / 4 * 3).saturating_sub(padding)
@@ -92,11 +92,10 @@ pub fn base64_len(file_bytes: u64) -> u64 {
     file_bytes.div_ceil(3).saturating_mul(4)
 }
 
-/// Whether `text` is whole, padded base64 of the standard alphabet, told without decoding it.
+/// Whether `text` is whole, padded base64 of the standard alphabet, determined without decoding it.
 ///
-/// iTop turns anything else into an *empty file* and answers ok (recorded: "edge: contents that
-/// are no base64"), so that a text cut on its way would silently replace a good file. The empty
-/// text is whole: an empty file.
+/// iTop turns anything else into an *empty file* and answers ok (recorded: "edge: contents that are no base64"), so a
+/// text cut on its way would silently replace a good file. The empty text is whole: an empty file.
 pub fn is_whole_base64(text: &str) -> bool {
     is_whole(text.as_bytes())
 }
@@ -110,8 +109,8 @@ fn is_whole(text: &[u8]) -> bool {
     digits.iter().all(|byte| SEXTET[*byte as usize] < 64) && unused_bits_are_zero(digits, padding)
 }
 
-/// With padding, the last digit has bits that belong to no byte. An encoder leaves them zero;
-/// anything else is a text that was cut in its middle and padded again.
+/// With padding, the last digit has bits that belong to no byte. An encoder leaves them zero; otherwise the text was
+/// cut in the middle and padded again.
 fn unused_bits_are_zero(digits: &[u8], padding: usize) -> bool {
     let unused = match padding {
         0 => return true,
@@ -121,7 +120,7 @@ fn unused_bits_are_zero(digits: &[u8], padding: usize) -> bool {
     digits.last().is_some_and(|digit| SEXTET[*digit as usize] & unused == 0)
 }
 
-/// The six bits that each byte stands for, or 64 for what is no base64 digit.
+/// The six bits of each base64 digit, or 64 for any other byte.
 const SEXTET: [u8; 256] = {
     let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut table = [64; 256];

@@ -1,13 +1,13 @@
-//! What went wrong, in the three terms a caller acts on: which class of failure it is, whether a
-//! write may have had an effect, and words for people.
+//! A failure, in the three terms that a caller acts on: its class, whether a write may have had an effect, and words
+//! for people.
 
 use std::fmt;
 
 use crate::bad_value::BadValue;
 
-/// A call that did not give what was asked.
+/// A call that did not give the requested result.
 ///
-/// `message` is cut to about 300 characters and holds no secret and no data of an SQL query.
+/// `message` is cut to about 300 characters and contains no secret and no data of an SQL query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     pub asked: Box<Asked>,
@@ -23,9 +23,9 @@ pub struct Error {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
     pub operation: Operation,
-    /// The class asked for; empty where the operation has none.
+    /// The requested class; empty if the operation has none.
     pub class: String,
-    /// The object's id, where the call named one.
+    /// The object's id, if the call named one.
     pub id: Option<u64>,
 }
 
@@ -37,14 +37,14 @@ pub enum Operation {
     ApplyStimulus,
     Delete,
     ListOperations,
-    /// The download of an inline image, which is no REST operation.
+    /// The download of an inline image, which is not a REST operation.
     InlineImage,
     /// An operation that this crate has no type for.
     Other(String),
 }
 
 impl Operation {
-    /// iTop's name of it.
+    /// iTop's name for the operation.
     pub fn name(&self) -> &str {
         match self {
             Operation::Get => "core/get",
@@ -65,11 +65,11 @@ impl Operation {
     }
 }
 
-/// What kind of failure it is: what can be done about it.
+/// The kind of failure, which decides what can be done about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorClass {
-    /// It may go away by itself: the network, 5xx, maintenance, no JSON, a database that is away.
+    /// It may go away by itself: the network, 5xx, maintenance, no JSON, an absent database.
     Transient,
     /// iTop refused it, and would again.
     Refused,
@@ -82,27 +82,27 @@ pub enum ErrorClass {
     Stale,
     /// The object to write to does not exist, or this account may not see it.
     Gone,
-    /// iTop, or its database, does not take these values, and would not again. The rest of what was sent is not
-    /// to blame.
+    /// iTop, or its database, refuses these values, and would again. The rest of the request is not to blame.
     BadValues(Vec<BadValue>),
     /// The class has no such attribute.
     UnknownAttribute { attribute: String },
     /// This iTop has no such class.
     UnknownClass { class: String },
-    /// What was sent, or what was to be read, is more than this iTop or the caller's limit takes.
+    /// The request, or the data to be read, exceeds a limit of this iTop or the caller.
     TooLarge,
-    /// Something before iTop asks for fewer calls (HTTP 429). The call never reached iTop.
+    /// Something in front of iTop asks for fewer calls (HTTP 429). The call never reached iTop.
     Throttled { retry_after: Option<RetryAfter> },
-    /// PHP ran out of memory on a write and its page came instead of an answer: the write may have been carried
-    /// out, and nothing of the call runs any more. `limit` is PHP's own word for its memory, such as `128M`.
+    /// PHP ran out of memory on a write, and its error page came instead of an answer: the write may have been
+    /// carried out, and nothing of the call is still running. `limit` is PHP's own word for its memory, such as
+    /// `128M`.
     OutOfMemory { limit: String },
     /// Something other than iTop's REST is at this URL: a redirect (`to` is its host), or 404.
     WrongAddress { to: Option<String> },
-    /// What came is no image, by its bytes.
+    /// The answer is not an image, by its bytes.
     NotAnImage,
 }
 
-/// When a throttled caller may call again, as the header `Retry-After` says it.
+/// When a throttled caller may call again, according to the header `Retry-After`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RetryAfter {
     Seconds(u64),
@@ -114,7 +114,7 @@ pub enum RetryAfter {
 }
 
 impl ErrorClass {
-    /// The same class with every name in it made fit for people.
+    /// The same class, with every name in it made fit for people.
     pub(crate) fn map_names(self, fit: impl Fn(&str) -> String) -> ErrorClass {
         match self {
             ErrorClass::Rights { class } => ErrorClass::Rights { class: class.map(|class| fit(&class)) },
@@ -135,7 +135,7 @@ impl ErrorClass {
     }
 }
 
-/// What a failed call may have done.
+/// The possible effect of a failed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Nothing: the connection was never made, or iTop's own words say that it stopped before
@@ -143,14 +143,14 @@ pub enum Effect {
     None,
     /// It may have been carried out.
     Unknown {
-        /// iTop's own JSON came: the call is over, and a look tells at once what it did. Without
+        /// iTop's own JSON came: the call is over, and a read shows at once what it did. Without
         /// it, the call may still be running, and absence proves nothing yet.
         answered: bool,
     },
 }
 
 impl Error {
-    /// What is wrong with the values that were sent, where that is what was said.
+    /// The faults of the values that were sent, if the error names any.
     pub fn bad_values(&self) -> &[BadValue] {
         match &self.class {
             ErrorClass::BadValues(values) => values,
@@ -162,8 +162,8 @@ impl Error {
         self.class == ErrorClass::Transient
     }
 
-    /// The HTTP status of a page that came in place of iTop's answer, from whatever stands before it or from a PHP
-    /// that broke over this one call. Other calls may well pass.
+    /// The HTTP status of a page that came in place of iTop's answer, from something in front of it or from a PHP
+    /// that broke on this one call. Other calls may well pass.
     pub fn page_status(&self) -> Option<u16> {
         use ErrorClass::*;
         let may_be_about_the_call = matches!(self.class, Transient | Refused | WrongAddress { .. });

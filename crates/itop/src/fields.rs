@@ -9,8 +9,8 @@ use crate::transport::Body;
 #[derive(Clone, Debug, PartialEq)]
 pub enum FieldValue {
     Json(Value),
-    /// A document's contents, kept apart so that its data is checked before it is sent, and never
-    /// copied into other JSON.
+    /// A document's contents, kept apart so that its data is checked before it is sent, and never copied into other
+    /// JSON.
     Contents(Contents),
 }
 
@@ -44,8 +44,8 @@ impl From<Contents> for FieldValue {
     }
 }
 
-/// The attributes that a write sets, in the order in which iTop is to set them: it judges some by others, such
-/// as `target_attcodes` of a trigger by the `target_class` set before it (seen on 3.1.2 and 3.2.0).
+/// The attributes that a write sets, in the order in which iTop must set them: it judges some by others, such as a
+/// trigger's `target_attcodes` by the `target_class` set before it (seen on 3.1.2 and 3.2.0).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Fields {
     values: Vec<(String, FieldValue)>,
@@ -115,8 +115,8 @@ impl<A: Into<String>, V: Into<FieldValue>> FromIterator<(A, V)> for Fields {
     }
 }
 
-/// Appends a request's JSON to `body`: `parameters`, and `fields` where the operation has them.
-/// Contents go in as pieces of their own; base64 needs no escaping in JSON.
+/// Appends a request's JSON to `body`: `parameters`, and `fields` if the operation has them. Contents are separate
+/// pieces; base64 needs no escaping in JSON.
 pub(crate) fn push_json(body: &mut Body, parameters: Map<String, Value>, fields: Option<&Fields>) {
     let mut text = Value::Object(parameters).to_string();
     let Some(fields) = fields else {

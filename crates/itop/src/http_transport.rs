@@ -1,12 +1,10 @@
-//! The transport of production: HTTP/1.1 over TCP, with TLS by rustls and ring.
+//! The production transport: HTTP/1.1 over TCP, with TLS by rustls and ring.
 //!
-//! Redirects are not followed: a POST would become a GET without its body, and the password would
-//! go wherever the redirect points. Proxies of the environment are not used, only the configured
-//! one.
+//! Redirects are not followed: a POST would become a GET without its body, and the password would go wherever the
+//! redirect points. Proxies of the environment are not used, only the configured one.
 //!
-//! *Caveat:* progress ticks when the connection takes a chunk and when one has come. What lies in the
-//! kernel's send buffer has not left yet, so a time-out must be longer than that buffer takes to
-//! drain over a slow line.
+//! *Caveat:* progress ticks when the connection takes a chunk and when one has come. Data in the kernel's send buffer
+//! has not left yet, so a time-out must be longer than that buffer takes to drain over a slow line.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -22,7 +20,7 @@ use reqwest::{Certificate, Proxy, redirect};
 
 use crate::transport::{Body, MaxAnswerBytes, PeerCertificate, Progress, Transport, TransportError};
 
-/// Each piece handed to the connection, and so each tick of the progress of a request.
+/// The size of a piece handed to the connection, and so of a tick of a request's progress.
 const CHUNK_BYTES: usize = 64 << 10;
 
 /// A connection that has been idle for longer is not used again. Apache closes after 5 s by
@@ -31,9 +29,9 @@ const IDLE_CONNECTION: Duration = Duration::from_secs(2);
 
 #[derive(Clone)]
 pub struct HttpOptions {
-    /// PEM certificates to trust beside the system's.
+    /// PEM certificates to trust besides the system's.
     pub ca_file: Option<PathBuf>,
-    /// URL of a proxy for all calls. It may hold an account, so `Debug` does not show it.
+    /// URL of a proxy for all calls. It may contain an account, so `Debug` does not show it.
     pub proxy: Option<String>,
     pub connect_timeout: Duration,
     /// For a request without [`MaxAnswerBytes`].
@@ -77,7 +75,7 @@ pub struct HttpTransport {
 
 impl HttpTransport {
     pub fn new(options: &HttpOptions) -> Result<HttpTransport, HttpTransportError> {
-        // The program may have installed a provider of its own; then that one is used.
+        // If the program has installed its own provider, that one is used.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
             .redirect(redirect::Policy::none())
@@ -147,13 +145,13 @@ async fn read_body(mut response: reqwest::Response, limit: u64, progress: &Progr
     Ok(body.freeze())
 }
 
-/// Only reqwest's own word that no connection was made counts as that.
+/// Only reqwest's own statement that no connection was made counts as that.
 fn transport_error(error: reqwest::Error) -> TransportError {
     if error.is_connect() { TransportError::NotConnected(words(error)) } else { TransportError::Broken(words(error)) }
 }
 
-/// One sentence: the innermost cause. What wraps it (`error sending request: client error (Connect)`)
-/// says nothing to people. Never the URL: an image's holds a secret.
+/// One sentence: the innermost cause. Its wrappers (`error sending request: client error (Connect)`) say nothing to
+/// people. Never the URL: an image's contains a secret.
 fn words(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut innermost: &dyn std::error::Error = &error;

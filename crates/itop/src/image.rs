@@ -1,4 +1,4 @@
-//! An inline image of a description or log entry, and what its first bytes say that it is.
+//! An inline image of a description or log entry, with its type by its first bytes.
 
 use bytes::Bytes;
 
@@ -10,14 +10,14 @@ pub struct Image {
     pub bytes: Bytes,
 }
 
-/// The type by the first bytes. SVG is none: it can hold scripts.
+/// The type by the first bytes. SVG is refused: it can contain scripts.
 pub(crate) fn image_type(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some("image/png"),
         [0xff, 0xd8, 0xff, ..] => Some("image/jpeg"),
         [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some("image/gif"),
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some("image/webp"),
-        // Two letters are too few to go by: the two reserved fields of a BMP are zero.
+        // Two letters are not enough evidence: the two reserved fields of a BMP are zero.
         [b'B', b'M', _, _, _, _, 0, 0, 0, 0, _, _, _, _, ..] => Some("image/bmp"),
         _ => None,
     }

@@ -1,18 +1,18 @@
 //! A budget of bytes for file contents, shared by all clients of a process.
 //!
-//! A call that reads or writes contents waits until its size fits into the budget. A caller that
-//! holds what it read until it has written it elsewhere reserves once for the whole copy
-//! ([`Memory::reserve`]) and makes its calls [`within`](crate::Client::within) that reservation.
+//! A call that reads or writes contents waits until its size fits into the budget. A caller that holds contents from
+//! the read until it has written them elsewhere reserves once for the whole copy ([`Memory::reserve`]) and makes its
+//! calls [`within`](crate::Client::within) that reservation.
 //!
-//! *Caveat:* a task must hold at most one reservation while it waits for another call with
-//! contents that is not within it, else two such tasks can wait for each other.
+//! *Caveat:* a task must hold at most one reservation while it waits for another call with contents that is not
+//! within it, else two such tasks can wait for each other.
 
 use std::fmt;
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The budget is counted in units of 1 KiB, since a semaphore's permits are asked for as `u32`.
+/// The budget is counted in units of 1 KiB, since a semaphore's permits are requested as `u32`.
 const UNIT_BYTES: u64 = 1024;
 
 /// Peak of a read as a multiple of the base64 text's length: PHP writes each `/` as `\/`, so that
@@ -38,8 +38,8 @@ impl Memory {
         Memory { units: Arc::new(Semaphore::new(total_units as usize)), total_units }
     }
 
-    /// Waits for `bytes`. What is larger than the whole budget gets the whole budget: it must go
-    /// through one day, alone.
+    /// Waits for `bytes`. A request larger than the whole budget gets the whole budget: it must get through at some
+    /// time, alone.
     pub async fn reserve(&self, bytes: u64) -> Reservation {
         let units = to_units(bytes).min(self.total_units);
         let permit =
@@ -47,7 +47,7 @@ impl Memory {
         Reservation { _permit: Arc::new(permit) }
     }
 
-    /// What a task needs that reads a file of `file_bytes` and holds it until it is written.
+    /// The memory for a task that reads a file of `file_bytes` and holds it until it is written.
     pub fn needed_to_copy(file_bytes: u64) -> u64 {
         READ_PEAK * crate::base64_len(file_bytes)
     }

@@ -1,12 +1,12 @@
-//! The form around a call's JSON. Multipart, because it spares base64 the percent-encoding and,
-//! with it, a copy of a third more than its size.
+//! The form around a call's JSON. Multipart spares base64 the percent-encoding and, with it, a copy of a third more
+//! than its size.
 
 use crate::transport::Body;
 
 pub(crate) const CONTENT_TYPE: &str = "multipart/form-data; boundary=itop-client-5f1d0b6e9c2a47d8";
 
-/// A line of these ends a field. No field can hold it: JSON has no raw line breaks, base64 has no
-/// hyphen, and the client refuses log-ins with line breaks.
+/// A line of these ends a field. No field can contain it: JSON has no raw line breaks, base64 has no hyphen, and the
+/// client refuses log-ins with line breaks.
 const BOUNDARY_LINE: &str = "--itop-client-5f1d0b6e9c2a47d8";
 
 /// The fields, then `json_data`, as one body that shares the pieces of `json`.

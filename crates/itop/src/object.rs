@@ -1,4 +1,4 @@
-//! Objects as iTop's REST gives them, with accessors for the types it mixes.
+//! Objects in the answers of iTop's REST, with accessors for the types it mixes.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use serde_json::Value;
 use crate::contents::Contents;
 use crate::fields::FieldValue;
 
-/// One object of an answer, with the attributes that were asked for.
+/// One object of an answer, with the requested attributes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Object {
-    /// The final class, also where a superclass was asked.
+    /// The final class, even if a superclass was requested.
     pub class: String,
     pub id: u64,
     pub fields: BTreeMap<String, FieldValue>,
@@ -21,7 +21,7 @@ impl Object {
         self.fields.get(attribute)
     }
 
-    /// The attribute as JSON; `None` for contents and where the answer does not have it.
+    /// The attribute as JSON; `None` for contents, and if the answer lacks it.
     pub fn json(&self, attribute: &str) -> Option<&Value> {
         match self.fields.get(attribute)? {
             FieldValue::Json(value) => Some(value),
@@ -29,8 +29,8 @@ impl Object {
         }
     }
 
-    /// The attribute where it is text. iTop gives nearly everything as text, dates and numbers
-    /// too; an empty attribute is the empty text, seldom null.
+    /// The attribute, if it is text. iTop gives nearly everything as text, dates and numbers too; an empty attribute
+    /// is the empty text, seldom null.
     pub fn text(&self, attribute: &str) -> Option<&str> {
         self.json(attribute)?.as_str()
     }
@@ -40,7 +40,7 @@ impl Object {
         loose_u64(self.json(attribute)?)
     }
 
-    /// The entries of a case log, oldest first. `None` when the attribute is no case log.
+    /// The entries of a case log, oldest first. `None` if the attribute is not a case log.
     pub fn log(&self, attribute: &str) -> Option<Vec<LogEntry>> {
         let entries = self.json(attribute)?.get("entries")?.as_array()?;
         Some(entries.iter().map(LogEntry::read).collect())

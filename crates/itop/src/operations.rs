@@ -13,13 +13,13 @@ use crate::object::Object;
 use crate::query::{Key, Query, is_class_name};
 use crate::transport::Body;
 
-/// What an answer may hold beside its contents, in bytes.
+/// Room for the part of an answer besides its contents, in bytes.
 const ANSWER_BESIDE_CONTENTS: u64 = 1 << 20;
 
 /// The objects found.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Found {
-    /// All hits, also those past `limit`.
+    /// The number of all hits, including those past `limit`.
     pub total: u64,
     /// Sorted by class and id.
     pub objects: Vec<Object>,
@@ -27,7 +27,7 @@ pub struct Found {
     pub date: Option<String>,
 }
 
-/// What iTop says that a write has made of the object: only the attributes asked for.
+/// The object after a write, according to iTop: only the requested attributes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Written {
     pub object: Object,
@@ -35,24 +35,24 @@ pub struct Written {
     pub date: Option<String>,
 }
 
-/// How many of the objects asked for were deleted; 0 when there was none. What iTop deletes with
-/// them is not counted.
+/// How many of the requested objects were deleted; 0 if there were none. Objects that iTop deletes with them are not
+/// counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deleted {
     pub count: u64,
     pub date: Option<String>,
 }
 
-/// What this iTop's REST offers to this account.
+/// The operations that this iTop's REST offers to this account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operations {
-    /// Of the protocol, not of iTop.
+    /// Version of the protocol, not of iTop.
     pub version: String,
     pub names: Vec<String>,
     pub from: ServerTold,
 }
 
-/// The words that a caller gives a write beside its fields.
+/// The caller's part of a write.
 #[derive(Clone, Copy, Debug)]
 struct Write<'a> {
     fields: &'a Fields,
@@ -61,10 +61,10 @@ struct Write<'a> {
 }
 
 impl Client {
-    /// Reads `fields` of the objects of `class` that `query` names. No object is no error.
+    /// Reads `fields` of the objects of `class` that `query` names. Finding no object is not an error.
     ///
-    /// `fields` are plain attribute codes; `["*"]` is all of `class`, `["*+"]` all of each
-    /// object's final class. None is the id alone.
+    /// `fields` are plain attribute codes; `["*"]` is all of `class`, `["*+"]` all of each object's final class. An
+    /// empty list means the id alone.
     pub async fn get(&self, class: &str, query: &Query, fields: &[&str]) -> Result<Found, Error> {
         let asked = self.asked(Operation::Get, class, query_id(query))?;
         let Some(key) = query.key.to_json(class) else {
@@ -92,7 +92,7 @@ impl Client {
         .await
     }
 
-    /// Creates an object of the final class `class`. `output` are the attributes to answer with.
+    /// Creates an object of the final class `class`. `output` names the attributes to return.
     pub async fn create(&self, class: &str, fields: &Fields, comment: &str, output: &[&str]) -> Result<Written, Error> {
         let asked = self.asked(Operation::Create, class, None)?;
         let parameters = parameters(&asked);
@@ -113,8 +113,8 @@ impl Client {
         self.write(asked, parameters, Write { fields, comment, output }, required).await
     }
 
-    /// Sets `fields` and applies a stimulus, in one. `None`: iTop answered ok and did not apply
-    /// it. Even with an object, the state must be read back: ok does not mean moved.
+    /// Sets `fields` and applies a stimulus, in one call. `None`: iTop answered ok and did not apply it. Even with an
+    /// object, the state must be read back: ok does not mean moved.
     pub async fn apply_stimulus(
         &self,
         class: &str,
@@ -130,7 +130,7 @@ impl Client {
         self.write(asked, parameters, Write { fields, comment, output }, Ok).await
     }
 
-    /// Deletes an object, and what iTop deletes with it.
+    /// Deletes an object, and the objects that iTop deletes with it.
     pub async fn delete(&self, class: &str, id: u64, comment: &str) -> Result<Deleted, Error> {
         let asked = self.asked(Operation::Delete, class, Some(id))?;
         let mut parameters = parameters(&asked);
@@ -160,10 +160,10 @@ impl Client {
         .await
     }
 
-    /// Whether this iTop takes a request of so many bytes: the cheapest call, made as long as that by blanks. An
-    /// error of the class [`ErrorClass::TooLarge`] says no.
+    /// Whether this iTop accepts a request of this many bytes: the cheapest call, padded with blanks. An error of the
+    /// class [`ErrorClass::TooLarge`] says no.
     pub async fn check_size(&self, bytes: u64) -> Result<(), Error> {
-        // A log-in that was good tells a request that PHP dropped from one with a wrong password.
+        // Proves the log-in first: then a request that PHP dropped can be told from one with a wrong password.
         self.check_login().await?;
         let asked = Asked { operation: Operation::ListOperations, class: String::new(), id: None };
         let mut body = Body::empty();
@@ -184,10 +184,9 @@ impl Client {
         self.rest(self.rest_call(asked, json, None), |answer, _from| Ok(answer.to_value())).await
     }
 
-    /// Downloads an inline image of at most `max_bytes`, by the id and secret that stand in the
-    /// text that shows it. Sends no log-in: the secret is enough. iTop answers a wrong one, and any
-    /// error of its own, with HTTP 200 and a page, so that the bytes decide: iTop's words about an id
-    /// or a secret that is none of its own are final, and any other page may be of this moment alone.
+    /// Downloads an inline image of at most `max_bytes`, by the id and secret in the text that shows it. Sends no
+    /// log-in: the secret is enough. iTop answers a wrong one, and any error of its own, with HTTP 200 and a page, so
+    /// the bytes decide: iTop's words about an unknown id or secret are final, and any other page may be temporary.
     pub async fn inline_image(&self, id: u64, secret: &str, max_bytes: u64) -> Result<Image, Error> {
         let operation = Operation::InlineImage;
         let asked = Asked { operation, class: "InlineImage".to_owned(), id: Some(id) };
@@ -251,7 +250,7 @@ impl Client {
         Call { asked, request: self.rest_request(body), charge_bytes: sent + back, max_answer_bytes, secret: None }
     }
 
-    /// Refuses what is no class name: it becomes part of OQL.
+    /// Refuses an invalid class name: the name becomes part of OQL.
     fn asked(&self, operation: Operation, class: &str, id: Option<u64>) -> Result<Asked, Error> {
         let asked = Asked { operation, class: class.to_owned(), id };
         match is_class_name(class) {
@@ -296,7 +295,7 @@ fn required(written: Option<Written>) -> Result<Written, String> {
     written.ok_or_else(|| "ok, without the object".to_owned())
 }
 
-/// A call that the client does not make.
+/// A call that the client refuses to send.
 fn refused_here(asked: Asked, message: String) -> Error {
     Error {
         asked: Box::new(asked),
@@ -308,17 +307,18 @@ fn refused_here(asked: Asked, message: String) -> Error {
     }
 }
 
-/// A page, or an error of PHP's, that does not say that there is no such image. An SVG begins like one.
+/// Whether this is a page, or a PHP error, that does not say that the image does not exist. An SVG begins like a
+/// page.
 fn is_some_page(body: &[u8]) -> bool {
     let text = answer::as_text(body);
     let begins = |tag: &str| text.trim_start().get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag));
     let is_page = ["<p>", "<!doctype html", "<html", "<head", "<body", "<br"].into_iter().any(begins);
-    // What PHP prints before the answer, where `display_errors` is on: the image may follow.
+    // PHP prints this before the answer if `display_errors` is on: the image may follow.
     let is_page = is_page || ["warning:", "notice:", "deprecated:", "fatal error:"].into_iter().any(begins);
     is_page && !text.contains(NO_SUCH_IMAGE)
 }
 
-/// With `Invalid id (7) for class 'InlineImage' - ` or `Invalid secret for class 'InlineImage' - ` before it
+/// Preceded by `Invalid id (7) for class 'InlineImage' - ` or `Invalid secret for class 'InlineImage' - `
 /// (`core/ormdocument.class.inc.php`, 3.1.2 and 3.2.0). It is not translated.
 const NO_SUCH_IMAGE: &str = "the object does not exist or you are not allowed to view it";
 

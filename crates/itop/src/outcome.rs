@@ -1,9 +1,9 @@
-//! What an end without iTop's good answer means, by whoever spoke last: iTop, a web server or proxy
-//! in front of it, the network, or nobody.
+//! The meaning of a call's end without a good answer of iTop's, by the last speaker: iTop, a web server or proxy in
+//! front of it, the network, or nobody.
 //!
-//! *Guarantee:* an error says *no effect* only when the call was never started, when the
-//! connection was never made, in maintenance, when a proxy asks for fewer calls, or when iTop's own words say that it stopped before
-//! the write (`wording.rs`).
+//! *Guarantee:* an error says *no effect* only if the call was never started, if the connection was never made, in
+//! maintenance, if a proxy asks for fewer calls, or if iTop's own words say that it stopped before the write
+//! (`wording.rs`).
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -19,10 +19,10 @@ use crate::error::{Effect, Error, ErrorClass, Operation, RetryAfter};
 use crate::transport::TransportError;
 use crate::wording;
 
-/// From this size on, a call can have failed for its size where the words say something else.
+/// From this size on, a call can have failed for its size although the message says something else.
 const LARGE_BYTES: u64 = 1 << 20;
 
-/// What earlier calls have shown of this iTop and account.
+/// Facts about this iTop and account, learnt from earlier calls.
 pub(crate) struct History {
     has_logged_in: AtomicBool,
     /// The smallest body that was refused for its size; `u64::MAX` for none.
@@ -53,7 +53,7 @@ impl History {
     }
 }
 
-/// An error but for the call it belongs to.
+/// An error without its call.
 struct Verdict {
     class: ErrorClass,
     effect: Effect,
@@ -76,22 +76,22 @@ impl Client {
         self.error(sent, Verdict { class, effect, http_status: Some(200), code: Some(answer.code), message })
     }
 
-    /// The database drops the connection over a packet that is far too large, in the words of a server that is
+    /// The database drops the connection over a packet that is far too large, with the message of a server that is
     /// gone. The transaction is rolled back with it.
     pub(crate) fn may_be_a_packet_too_large(&self, error: &Error, sent_bytes: u64) -> bool {
         error.code == Some(wording::SQL_GONE_AWAY) && error.asked.operation.writes() && sent_bytes > LARGE_BYTES
     }
 
-    /// A small call was answered right after it: the database is there, and it was the size.
+    /// A small call was answered right after it, so the database is there and the size was to blame.
     pub(crate) fn packet_too_large(&self, error: Error, sent_bytes: u64) -> Error {
         self.history().note_refused(sent_bytes);
         let message = format!("{}: the {sent_bytes} bytes sent are more than max_allowed_packet", error.message);
         Error { class: ErrorClass::TooLarge, message, ..error }
     }
 
-    /// PHP drops every field of a body over `post_max_size`, so that iTop misses the log-in (or,
-    /// when a token came as a header, `json_data`) and says so. Taking that at its word would
-    /// shut the account out of its own head. PHP's own warning in front settles it.
+    /// PHP drops every field of a body over `post_max_size`, so that iTop misses the log-in (or, if a token came as a
+    /// header, `json_data`) and says so. Believing that would make the caller give up a good account. PHP's
+    /// own warning in front settles it.
     fn was_dropped_for_size(&self, class: &ErrorClass, answer: &Answer<'_>, sent_bytes: u64) -> bool {
         const MISSING_JSON_DATA: i64 = 3;
         let is_login = *class == ErrorClass::Login;
@@ -100,7 +100,7 @@ impl Client {
         (is_login || answer.code == MISSING_JSON_DATA) && (php_says_so || (sent_bytes > LARGE_BYTES && login_was_good))
     }
 
-    /// iTop answered ok, and what should be in the answer is not.
+    /// iTop answered ok, but the answer lacks its result.
     pub(crate) fn useless(&self, sent: Sent, message: &str) -> Error {
         let effect = unknown_effect(&sent, true);
         let message = message.to_owned();
@@ -108,12 +108,12 @@ impl Client {
         self.error(sent, Verdict { class, effect, http_status: Some(200), code: Some(0), message })
     }
 
-    /// HTTP 200, and no JSON of iTop's in it.
+    /// HTTP 200, without JSON of iTop's.
     pub(crate) fn no_answer(&self, sent: Sent, text: &str, why: NoAnswer) -> Error {
         if answer::is_maintenance(text) {
             return self.maintenance(sent, StatusCode::OK);
         }
-        // Both PHP's and iTop's own words for it (`application/startup.inc.php`).
+        // Both PHP and iTop itself print these words (`application/startup.inc.php`).
         let is_large = sent.charge_bytes > LARGE_BYTES || sent.bytes > LARGE_BYTES;
         let ran_out_of_memory = text.contains("Allowed memory size of") && is_large;
         let message = match why {
@@ -126,7 +126,7 @@ impl Client {
         self.error(sent, Verdict { class, effect, http_status: Some(200), code: None, message })
     }
 
-    /// iTop answers with 200, or with 503 in maintenance: anything else is not iTop speaking.
+    /// iTop answers with 200, or with 503 in maintenance: any other status comes from something else.
     pub(crate) fn bad_status(&self, sent: Sent, response: &Response<Bytes>) -> Error {
         let status = response.status();
         let text = answer::as_text(response.body());
@@ -164,7 +164,7 @@ impl Client {
         self.error(sent, Verdict { class, effect, http_status: Some(status.as_u16()), code: None, message })
     }
 
-    /// Nothing came, or too much.
+    /// No answer came, or one that is too large.
     pub(crate) fn no_response(&self, sent: Sent, error: TransportError) -> Error {
         let (class, effect) = match error {
             TransportError::NotConnected(_) => (ErrorClass::Transient, Effect::None),
@@ -180,14 +180,14 @@ impl Client {
         self.error(sent, Verdict { class, effect, http_status: None, code: None, message })
     }
 
-    /// Not sent, since fewer calls were asked for a moment ago.
+    /// Not sent, since fewer calls were requested a moment ago.
     pub(crate) fn held_back(&self, sent: Sent) -> Error {
         let message = "not sent: fewer calls were asked for".to_owned();
         let class = ErrorClass::Throttled { retry_after: None };
         self.error(sent, Verdict { class, effect: Effect::None, http_status: None, code: None, message })
     }
 
-    /// A page with HTTP 200 where an image was asked for.
+    /// A page with HTTP 200 in place of a requested image.
     pub(crate) fn page_in_place_of_an_image(&self, sent: Sent, body: &[u8]) -> Error {
         let message = format!("no answer of iTop's: {}", self.page_for_people(&sent, &answer::as_text(body)));
         let (class, effect) = (ErrorClass::Transient, Effect::None);
@@ -208,7 +208,7 @@ impl Client {
     }
 
     fn error(&self, sent: Sent, verdict: Verdict) -> Error {
-        // Without a status it is the answer that was too large, not what was sent.
+        // Without a status the answer was too large, not the request.
         let was_refused = verdict.class == ErrorClass::TooLarge && verdict.http_status.is_some();
         if was_refused && sent.asked.operation.writes() {
             self.history().note_refused(sent.bytes);
@@ -226,7 +226,7 @@ impl Client {
         wording::page_for_people(page, &exposed(&secrets))
     }
 
-    /// What no message may hold.
+    /// The secrets that no message may contain.
     fn secrets(&self, sent: &Sent) -> Vec<SecretString> {
         let of_login = |login: &Login| match login {
             Login::Password { password, .. } => password.clone(),
@@ -250,7 +250,7 @@ fn unknown_effect(sent: &Sent, answered: bool) -> Effect {
     }
 }
 
-/// PHP's memory in its own words, where a page says that it is exhausted: iTop's `128M`, or PHP's bytes.
+/// PHP's memory limit, if a page says that it is exhausted: iTop's `128M`, or PHP's bytes.
 fn exhausted_memory(page: &str) -> Option<String> {
     let (_, rest) = page.split_once("Allowed memory size of ")?;
     let limit: String = rest.chars().take_while(char::is_ascii_alphanumeric).take(16).collect();
@@ -269,7 +269,7 @@ fn retry_after(response: &Response<Bytes>) -> Option<RetryAfter> {
     })
 }
 
-/// The host of a redirect, never its whole address, which may hold a session's secret.
+/// The host of a redirect, never its whole address, which may contain a session's secret.
 fn location_host(response: &Response<Bytes>) -> Option<String> {
     let location = response.headers().get(LOCATION)?.to_str().ok()?;
     let url = Url::parse(location).ok()?;

@@ -1,17 +1,17 @@
-//! What to read: by id, by several ids, or by OQL.
+//! The objects to read: by id, by several ids, or by OQL.
 
 use std::fmt::Write as _;
 
-/// Which objects of a class, and how many of them.
+/// A choice of objects of a class, and their maximum number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
     pub key: Key,
-    /// At most so many objects. iTop has no ORDER BY: page by `id > last`.
+    /// At most this many objects. iTop has no ORDER BY: page by `id > last`.
     pub limit: Option<u32>,
     /// With `limit`: which page, from 1.
     pub page: Option<u32>,
-    /// Set for a read of contents: the largest file expected, all files of the answer together,
-    /// in bytes before base64.
+    /// Set for a read of contents: the largest size expected, for all files of the answer together, in bytes before
+    /// base64.
     pub contents_up_to: Option<u64>,
 }
 
@@ -28,7 +28,7 @@ impl Query {
         Query::new(Key::Id(id))
     }
 
-    /// One call for all of them: twenty cost iTop what one does. Without any, no call is made.
+    /// One call for all of them: twenty cost iTop as much as one. For an empty list no call is made.
     pub fn ids(ids: &[u64]) -> Query {
         Query::new(Key::Ids(ids.to_vec()))
     }
@@ -47,8 +47,8 @@ impl Query {
         Query { page: Some(page), ..self }
     }
 
-    /// The answer will hold contents of up to `file_bytes`, for which room in
-    /// [`Memory`](crate::Memory) is waited. A larger answer is given up and is the error
+    /// The answer will contain contents of up to `file_bytes`; the call waits for that room in
+    /// [`Memory`](crate::Memory). A larger answer is given up and is the error
     /// [`TooLarge`](crate::ErrorClass::TooLarge).
     #[must_use]
     pub fn contents_up_to(self, file_bytes: u64) -> Query {
@@ -61,7 +61,7 @@ impl Query {
 }
 
 impl Key {
-    /// As iTop takes it: a number is an id, text is OQL. `None` when there is nothing to ask.
+    /// The key in iTop's form: a number is an id, text is OQL. `None` if there is nothing to ask.
     pub(crate) fn to_json(&self, class: &str) -> Option<serde_json::Value> {
         match self {
             Key::Id(id) => Some((*id).into()),
@@ -82,7 +82,7 @@ fn ids_oql(class: &str, ids: &[u64]) -> String {
     oql
 }
 
-/// Whether OQL takes it as a class name as it stands (`name` in `core/oql/oql-lexer.plex`).
+/// Whether OQL takes the text unquoted as a class name (`name` in `core/oql/oql-lexer.plex`).
 pub(crate) fn is_class_name(class: &str) -> bool {
     let mut bytes = class.bytes();
     bytes.next().is_some_and(|first| first == b'_' || first.is_ascii_alphabetic())
@@ -91,9 +91,9 @@ pub(crate) fn is_class_name(class: &str) -> bool {
 
 /// `text` as an OQL string, quotes included.
 ///
-/// iTop's lexer takes `'…'` in which only `\'` and `\\` may follow a backslash, and unescapes it
-/// by PHP's `stripslashes` (`strval` in `core/oql/oql-lexer.plex`, `str_value` in
-/// `oql-parser.y`). The wildcards of LIKE, `%` and `_`, stay what they are.
+/// iTop's lexer takes `'…'` in which only `\'` and `\\` may follow a backslash, and unescapes it with PHP's
+/// `stripslashes` (`strval` in `core/oql/oql-lexer.plex`, `str_value` in `oql-parser.y`). The wildcards of LIKE, `%`
+/// and `_`, stay as they are.
 pub fn oql_quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('\'');
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// iTop's reading: the length of the string literal at the start of `oql`, and its value.
+    /// iTop's parsing: the length of the string literal at the start of `oql`, and its value.
     fn lex_string(oql: &str) -> Option<(usize, String)> {
         let mut characters = oql.char_indices();
         let mut value = String::new();

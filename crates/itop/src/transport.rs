@@ -1,8 +1,8 @@
 //! The seam under the client: how one request becomes one answer.
 //!
-//! Production speaks HTTP ([`HttpTransport`](crate::HttpTransport)); a test or a simulation passes
-//! a transport of its own. A transport neither times out nor retries: it ticks [`Progress`]
-//! whenever bytes move, and the client around it decides when silence has lasted too long.
+//! Production uses HTTP ([`HttpTransport`](crate::HttpTransport)); a test or a simulation passes its own transport. A
+//! transport neither times out nor retries: it ticks [`Progress`] whenever bytes move, and the client around it
+//! decides when silence has lasted too long.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 /// Sends one request and reads its whole answer.
 pub trait Transport: Send + Sync {
-    /// Dropping the future gives the call up. The server may carry it out all the same.
+    /// Dropping the future gives the call up. The server may still carry it out.
     fn send<'a>(
         &'a self,
         request: http::Request<Body>,
@@ -36,20 +36,20 @@ pub enum TransportError {
     AnswerTooLarge { limit: u64 },
 }
 
-/// The most bytes that the answer to this request may have: the client puts it among the
-/// request's extensions. A transport that holds whole answers in memory must obey it.
+/// The maximum size of the answer to this request: the client puts it among the request's extensions. A transport
+/// that holds whole answers in memory must obey it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MaxAnswerBytes(pub u64);
 
-/// The certificate, as DER, by which the server proved its name. A transport that speaks TLS puts it among the
-/// answer's extensions.
+/// The certificate, as DER, by which the server proved its name. A TLS transport puts it among the answer's
+/// extensions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerCertificate(pub Bytes);
 
 /// A request's body: pieces sent one after the other.
 ///
-/// A file of 20 MiB is 27 MB of base64. It stays the one piece it was read as, between pieces
-/// that hold the frame around it, and is never copied to be sent.
+/// A file of 20 MiB is 27 MB of base64. It stays the single piece that it was read as, between pieces for the frame
+/// around it, and is never copied to be sent.
 #[derive(Clone, Default)]
 pub struct Body {
     pieces: Vec<Bytes>,
@@ -94,14 +94,14 @@ impl Body {
     }
 }
 
-/// Never the content: it holds the password.
+/// Never the content: it contains the password.
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Body({} bytes in {} pieces)", self.len(), self.pieces.len())
     }
 }
 
-/// Counts a call's bytes and wakes whoever watches them. A clone is the same counter.
+/// Counts a call's bytes and wakes its watcher. A clone is the same counter.
 #[derive(Clone, Default)]
 pub struct Progress {
     counter: Arc<Counter>,
@@ -119,13 +119,13 @@ impl Progress {
         Progress::default()
     }
 
-    /// Tells that `bytes` more have left.
+    /// Records that `bytes` more have left.
     pub fn add_sent(&self, bytes: u64) {
         self.counter.sent.fetch_add(bytes, Ordering::Relaxed);
         self.counter.moved.notify_one();
     }
 
-    /// Tells that `bytes` more have come.
+    /// Records that `bytes` more have come.
     pub fn add_received(&self, bytes: u64) {
         self.counter.received.fetch_add(bytes, Ordering::Relaxed);
         self.counter.moved.notify_one();

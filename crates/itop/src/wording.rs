@@ -1,12 +1,11 @@
-//! The table of iTop's words: which class of failure a message is, and what a person may see of it.
+//! The table of iTop's messages: the class of failure of each, and the part of it that a person may see.
 //!
-//! iTop says everything with HTTP 200 and a `code` that is nearly always 1 or 100; only the text
-//! tells. The texts are those of `webservices/rest.php`, `core/restservices.class.inc.php` and
+//! iTop says everything with HTTP 200 and a `code` that is nearly always 1 or 100; only the text distinguishes. The
+//! texts are those of `webservices/rest.php`, `core/restservices.class.inc.php` and
 //! `application/applicationextension.inc.php` (3.2.0), and of the recordings.
 //!
-//! A text counts as *no effect* only if that code says it before it writes. Everything else,
-//! words unknown to us included, may have come after the write: a trigger, an action or an
-//! extension can fail once the object is stored.
+//! A text counts as *no effect* only if iTop's code prints it before it writes. Everything else, unknown messages
+//! included, may have come after the write: a trigger, an action or an extension can fail once the object is stored.
 
 use crate::bad_value::{self, BadValue, ValueFault};
 use crate::error::{Asked, Effect, ErrorClass, Operation};
@@ -14,17 +13,17 @@ use crate::error::{Asked, Effect, ErrorClass, Operation};
 /// Longest message, in characters.
 const MAX_MESSAGE_CHARS: usize = 300;
 
-/// MySQL's numbers for a server that is away, overloaded or undecided: too many connections,
-/// lock wait, deadlock, read-only, cannot connect, gone away, lost.
+/// MySQL's numbers for an absent, overloaded or undecided server: too many connections, lock wait, deadlock,
+/// read-only, cannot connect, gone away, lost.
 const TRANSIENT_SQL: [i64; 9] = [1040, 1205, 1213, 1290, 1836, 2002, 2003, SQL_GONE_AWAY, 2013];
 
-/// `MySQL server has gone away`: it is not there, or dropped the connection over a packet that was too large.
+/// `MySQL server has gone away`: it is absent, or dropped the connection over a packet that was too large.
 pub(crate) const SQL_GONE_AWAY: i64 = 2006;
 
 /// MySQL's `Got a packet bigger than 'max_allowed_packet' bytes`.
 const SQL_PACKET_TOO_LARGE: i64 = 1153;
 
-/// What iTop's answer with a `code` other than 0 means for the call `asked`.
+/// The meaning of an answer with a `code` other than 0 for the call `asked`.
 pub(crate) fn judge(asked: &Asked, code: i64, message: &str) -> (ErrorClass, Effect) {
     let text = message.strip_prefix("Error: ").unwrap_or(message);
     if let Some(class) = before_the_write(asked, code, text) {
@@ -34,8 +33,8 @@ pub(crate) fn judge(asked: &Asked, code: i64, message: &str) -> (ErrorClass, Eff
     let class = match number {
         _ if TRANSIENT_SQL.contains(&number) => ErrorClass::Transient,
         SQL_PACKET_TOO_LARGE => ErrorClass::TooLarge,
-        // Where it names a column of the object's, all was rolled back; a trigger's own object may have such an error
-        // after the write.
+        // If the message names a column of the object, everything was rolled back; but an object of a trigger may
+        // have such an error after the write.
         _ if asked.operation.writes() => {
             bad_value::of_sql(number, text).map_or(ErrorClass::Refused, |value| ErrorClass::BadValues(vec![value]))
         }
@@ -48,7 +47,7 @@ pub(crate) fn judge(asked: &Asked, code: i64, message: &str) -> (ErrorClass, Eff
     (class, effect)
 }
 
-/// The class of what iTop says before it writes anything; `None` for every other text.
+/// The class of a message that iTop prints before it writes anything; `None` for every other text.
 fn before_the_write(asked: &Asked, code: i64, text: &str) -> Option<ErrorClass> {
     match code {
         1 => unauthorized(text),
@@ -116,11 +115,10 @@ fn lacks_attributes(asked: &Asked, text: &str) -> bool {
 
 /// `Unexpected value for attribute 'Title' (title) : …: issues = {…}, class = UserRequest, id = 7`.
 ///
-/// iTop checks an object before it stores it, so this is no effect — if it names the object of
-/// this call. A trigger that stores some *other* object fails with the same words, after the
-/// write. A new object's id is -1.
+/// iTop checks an object before it stores it, so this means no effect, if it names the object of this call. A trigger
+/// that stores some *other* object fails with the same words, after the write. A new object's id is -1.
 fn is_bad_value_of_the_object(asked: &Asked, text: &str) -> bool {
-    // A class has checks of its own: `The filter query must return …: issues = {…}, class = …`.
+    // A class may have its own checks: `The filter query must return …: issues = {…}, class = …`.
     if !text.starts_with("Unexpected value for attribute '") && !text.contains(": issues = {0=>") {
         return false;
     }
@@ -132,16 +130,16 @@ fn is_bad_value_of_the_object(asked: &Asked, text: &str) -> bool {
     text.ends_with(&named)
 }
 
-/// `Invalid object UserRequest::99`. With an attribute in front (`org_id: Invalid object …`) it
-/// is about what the attribute points to.
+/// `Invalid object UserRequest::99`. With an attribute in front (`org_id: Invalid object …`) it is about the
+/// attribute's target.
 fn is_the_object_itself(asked: &Asked, text: &str) -> bool {
     let named = text.strip_prefix("Invalid object ").and_then(|rest| rest.split_once("::"));
     matches!((named, asked.id), (Some((class, id)), Some(asked_id))
         if class == asked.class && id.parse() == Ok(asked_id))
 }
 
-/// `org_id: No item found with criteria: …`: a value that iTop could not read, told before it
-/// makes or changes any object. Link sets nest: `contacts_list: contact_id: Unknown attribute`.
+/// `org_id: No item found with criteria: …`: a value that iTop could not read, reported before it creates or changes
+/// any object. Link sets nest: `contacts_list: contact_id: Unknown attribute`.
 fn bad_input(text: &str) -> Option<ErrorClass> {
     let mut attributes = Vec::new();
     let mut rest = text;
@@ -167,7 +165,7 @@ fn bad_input(text: &str) -> Option<ErrorClass> {
         "A tag set must be defined by an array of tag codes",
     ];
     starts.iter().any(|start| rest.starts_with(start)).then(|| {
-        // The outermost: it is the one that was sent.
+        // The outermost attribute: it is the one that was sent.
         let attribute = attributes.first().map(|attribute| (*attribute).to_owned());
         ErrorClass::BadValues(vec![BadValue { attribute, fault: ValueFault::NotAllowed, words: rest.to_owned() }])
     })
@@ -189,7 +187,7 @@ pub(crate) fn for_people(message: &str, secrets: &[&str]) -> String {
     cut(&without_secrets(&text, secrets))
 }
 
-/// A page that is no JSON, as a line of text: PHP's fatal errors stand in such pages.
+/// A page without JSON, as a line of text: PHP's fatal errors come in such pages.
 pub(crate) fn page_for_people(page: &str, secrets: &[&str]) -> String {
     let secretless = without_secrets(page, secrets);
     let mut text = String::new();
@@ -210,8 +208,8 @@ pub(crate) fn page_for_people(page: &str, secrets: &[&str]) -> String {
     cut(&words.join(" "))
 }
 
-/// An SQL error holds the whole query with every value in it (recorded: code 1406). What is left
-/// is the statement's table and, where it holds no value itself, MySQL's reason.
+/// An SQL error contains the whole query with every value in it (recorded: code 1406). This keeps the statement's
+/// table and, if it contains no value itself, MySQL's reason.
 fn without_query_data(text: &str) -> String {
     const QUERY: &str = "query = ";
     if let Some((before, _)) = text.split_once("Full response structure") {
@@ -225,7 +223,7 @@ fn without_query_data(text: &str) -> String {
     let holds_value = |word: &str| word.contains(['\'', '"', '(']);
     let words = query.split_whitespace().take(3);
     let statement: Vec<&str> = words.take_while(|word| !holds_value(word)).collect();
-    // What caught an update's error puts it into braces.
+    // The handler of an update's error puts the error into braces.
     let reason = query.rsplit_once("mysql_error = ").map_or("", |(_, reason)| reason.trim_end_matches('}'));
     match (statement.is_empty(), valueless_reason(reason)) {
         (false, Some(reason)) => format!("{what} ({} …): {reason}", statement.join(" ")),
@@ -250,8 +248,8 @@ fn valueless_reason(reason: &str) -> Option<&str> {
     starts.iter().any(|start| reason.starts_with(start)).then_some(reason)
 }
 
-/// `Query failed to execute: query = …, exception_class = …, exception_message = …`: the reason
-/// comes last and would be cut off behind a long query.
+/// `Query failed to execute: query = …, exception_class = …, exception_message = …`: the reason comes last and would
+/// be cut off behind a long query.
 fn oql_reason_first(text: &str) -> String {
     let parts = text
         .strip_prefix("Query failed to execute: query = ")
@@ -333,7 +331,7 @@ mod tests {
         ] {
             assert_eq!(judge(&update(7), code, text), (ErrorClass::Refused, effect_unknown()), "{text}");
         }
-        // As an update answers it, which caught it itself.
+        // The form of an update's answer, which caught the error itself.
         let said = "Failed to issue SQL query: query = x, mysql_errno = 1213, mysql_error = Deadlock found";
         let caught = format!("Error: {said}: id = 7, class = UserRequest, issues = {{0=>{said}}}");
         assert_eq!(judge(&update(7), 100, &caught), (ErrorClass::Transient, effect_unknown()));

@@ -1,4 +1,4 @@
-//! What tests of the built binary share: an iTop on a socket, and the process.
+//! Shared by the tests of the built binary: an iTop on a socket, and the process.
 
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub async fn itop(version: Version, first: u64) -> (Sim, String) {
     (sim, url)
 }
 
-/// The process; killed when a test ends, whatever happened.
+/// The process, which is killed when a test ends in any way.
 pub struct Bridge {
     pub child: Child,
 }

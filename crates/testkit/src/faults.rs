@@ -1,4 +1,4 @@
-//! What breaks, and for how long.
+//! The faults, and how long they last.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::world::sample;
 
 #[derive(Debug, Clone)]
 pub enum Trouble {
-    /// The next so many calls to that side, or only its writes.
+    /// This many of the next calls to that side, or of its writes only, fail.
     Calls {
         to: Place,
         only_writes: bool,
@@ -26,47 +26,47 @@ pub enum Trouble {
         from: Place,
         weather: Weather,
     },
-    /// Hooks are as ever; what was held comes so, or never.
+    /// Webhooks work normally again; held ones are delivered in this order, or never.
     HooksCome {
         from: Place,
         order: Order,
     },
-    /// The process dies where it stands.
+    /// The process dies at once.
     Crash,
-    /// It dies between one of its next commits and the one after.
+    /// The process dies between one of its next commits and the one after.
     DiesAfterCommits(u64),
-    /// It starts over what was committed.
+    /// The process starts again over the committed store.
     Boot,
-    /// A second process works over the same store, by a clock of its own, until the first dies.
+    /// A second process works over the same store, with its own clock, until the first dies.
     JoinIn {
         ahead_ms: i64,
     },
-    /// One of two dies, and the other goes on.
+    /// One of two processes dies, and the other goes on.
     OneDies,
     ClockJumps {
         ms: i64,
     },
-    /// The disk that the store lies on is full.
+    /// The store's disk is full.
     DiskFull(bool),
-    /// What stands before that iTop keeps calls from it, for so many seconds: those that write such a word.
+    /// For this many seconds something in front of that iTop blocks the calls that write such a word.
     Firewall {
         of: Place,
         word: String,
         fault: Fault,
         seconds: i64,
     },
-    /// It asks for fewer calls, whatever they are.
+    /// That side asks for fewer calls, of any kind.
     Throttle {
         of: Place,
         retry_after: Option<&'static str>,
         seconds: i64,
     },
-    /// Two files of one ticket are more than PHP's memory takes there, or not any more.
+    /// Whether two files of one ticket exceed PHP's memory there.
     LittleMemory {
         of: Place,
         on: bool,
     },
-    /// Somebody makes a copy of that iTop and works in it: its hooks come here too.
+    /// Somebody clones that iTop and works in the clone: its webhooks come here too.
     CloneWorks {
         of: Place,
         deeds: Vec<(Deed, u64)>,
@@ -80,7 +80,7 @@ pub enum Mode {
     ReadOnly,
     /// Every call takes 20 s.
     Slow,
-    /// The account may see tickets of one organisation alone: the others are as if they were not there.
+    /// The account sees only the tickets of one organisation: the others seem not to exist.
     SeesOnly(u64),
 }
 
@@ -98,7 +98,7 @@ pub enum Order {
     Forgotten,
 }
 
-/// A trouble's end, so many ms after it began.
+/// The end of a trouble, this many ms after its beginning.
 type End = Option<(u64, Trouble)>;
 
 impl Trouble {
@@ -143,13 +143,13 @@ impl Trouble {
                 effect,
             },
         };
-        // Ten of the words that people write, one after the other.
+        // The prefix of ten consecutive words of those that people write.
         let word = format!("w000{}", draw.below(4));
         Trouble::Firewall { of, word, fault, seconds: draw.one_of(&[5, 60, 400]) }
     }
 
     fn join_in(draw: &Draw, scene: &Scene) -> (Trouble, End) {
-        // What the other has in hand looks abandoned then.
+        // Then the other's work in progress looks abandoned.
         let ahead_ms = if scene.clock_jumps { draw.one_of(&[0, 130_000, 400_000]) } else { 0 };
         let one_dies = draw.one_in(2).then(|| (draw.below(20_000), Trouble::OneDies));
         (Trouble::JoinIn { ahead_ms }, one_dies)
@@ -163,8 +163,9 @@ impl Trouble {
 
     fn mode(draw: &Draw, scene: &Scene, of: Place) -> (Trouble, End) {
         let mode = match draw.below(5) {
-            // An account that does not see what it makes makes it again, which nobody can tell from a ticket that never
-            // landed: inside those alone are hidden that people move to another organisation.
+            // An account that cannot see its own new ticket creates it again, which nobody can tell from a ticket
+            // whose create never took effect. So only tickets that people move to another organisation are hidden in
+            // the internal.
             4 if of == Place::Elitery => Mode::SeesOnly(sample::DEMO),
             4 => Mode::SeesOnly(draw.one_of(&[sample::DEMO, sample::IT])),
             0 => Mode::Down,
@@ -260,7 +261,7 @@ pub fn take_memory(sim: &Sim, on: bool) {
     sim.set_limits(Limits { files_memory_bytes: on.then_some(8), ..Limits::default() });
 }
 
-/// All is well again; what was held is lost.
+/// Ends all faults; held webhooks are lost.
 pub fn heal(sim: &Sim) {
     sim.heal();
     take_memory(sim, false);

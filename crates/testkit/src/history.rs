@@ -1,5 +1,5 @@
-//! What happens in a run: a scene, and events at their times, all drawn from a seed. An event says which
-//! of the things that are there by a number, so any of the others can be left out.
+//! The events of a run: a scene, and events at their times, all drawn from a seed. An event picks its object by a
+//! number, so any other event can be left out.
 
 use itop_bridge_engine::random::{Random as _, SeededRandom};
 use itop_sim::Version;
@@ -7,7 +7,7 @@ use itop_sim::Version;
 use crate::faults::Trouble;
 use crate::people::Deed;
 
-/// A side, of up to two customers' and the provider's.
+/// A side: one of up to two customers, or the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Place {
     Acme,
@@ -23,16 +23,17 @@ pub struct Scene {
     pub has_beta: bool,
     /// `status_to_external = "apply"` instead of `report`.
     pub applies: bool,
-    /// The run begins so many minutes after summer time ends in Europe/Paris, where both servers stand, or before.
+    /// The run begins this many minutes after (if negative, before) summer time ends in Europe/Paris, the zone of the
+    /// provider's server.
     pub begins_after_summers_end: Option<i64>,
-    /// The clock jumps, or writes land late: together they break what the design assumes of iTop.
+    /// The clock jumps; otherwise writes may land late. Together they would break what the design assumes of iTop.
     pub clock_jumps: bool,
     /// How many of ten events are troubles.
     pub troubles: u64,
-    /// One iTop is restored from a backup when all is well again, and an operator goes on with it. What people did
-    /// there since is lost, so that of this run less can be demanded.
+    /// One iTop is restored from a backup once all faults have ended, and an operator resumes it. People's work there
+    /// since the backup is lost, so less can be demanded of this run.
     pub restored: Option<Place>,
-    /// One iTop looks empty for a while when all is well again. Nothing of it is lost.
+    /// One iTop looks empty for a while once all faults have ended. None of its data is lost.
     pub emptied: Option<Place>,
 }
 
@@ -46,7 +47,7 @@ pub enum What {
     Trouble(Trouble),
     /// The iTop that will be restored is backed up.
     BackUp,
-    /// From now on that iTop prints dates so.
+    /// From now on that iTop prints dates in this format.
     PrintsDatesAs {
         of: Place,
         format: &'static str,
@@ -64,11 +65,11 @@ pub struct History {
     pub seed: u64,
     pub scene: Scene,
     pub events: Vec<Event>,
-    /// What people do once a restored iTop goes on: ids of what was lost are given out again.
+    /// People's deeds after a restored iTop is resumed: it assigns the ids of lost objects again.
     pub afterwards: Vec<(Place, Deed, u64)>,
 }
 
-/// Draws from a seed.
+/// Draws numbers from a seed.
 pub struct Draw(SeededRandom);
 
 impl Draw {
@@ -82,7 +83,7 @@ impl Draw {
         u64::from_le_bytes(bytes)
     }
 
-    /// Below `end`.
+    /// Less than `end`.
     pub fn below(&self, end: u64) -> u64 {
         self.number() % end
     }
@@ -98,7 +99,7 @@ impl Draw {
 
 impl History {
     pub fn of(seed: u64) -> History {
-        // The generator's state is a counter: seeds that are near each other would share most of their draws.
+        // The generator's state is a counter: neighbouring seeds would share most of their draws.
         let draw = Draw::new(Draw::new(seed).number());
         let scene = Scene::of(&draw);
         let mut events = Vec::new();
@@ -111,7 +112,7 @@ impl History {
                 let at = if number == 0 { Place::Acme } else { at };
                 let pick = draw.number();
                 events.push(Event { at_ms, what: What::Person { at, deed, pick } });
-                // People go on with what they have in hand.
+                // People continue what they have begun.
                 while draw.one_in(4) {
                     at_ms += draw.below(1_500);
                     events.push(Event { at_ms, what: What::Person { at, deed, pick } });
@@ -126,7 +127,7 @@ impl History {
         if scene.restored.is_some() {
             events.push(Event { at_ms: draw.below(at_ms + 1), what: What::BackUp });
         }
-        // Drawn apart: what a seed drew before stays as it was.
+        // Drawn separately, so that a seed's other draws stay as they were.
         of_dates(&Draw::new(Draw::new(!seed).number()), &scene, at_ms, &mut events);
         events.sort_by_key(|event| event.at_ms);
         let many = if scene.restored.is_some() { 3 + draw.below(6) } else { 0 };
@@ -135,11 +136,11 @@ impl History {
     }
 }
 
-/// Formats that iTops print dates in: with and without seconds, and two of which nothing but iTop tells one from the other.
+/// Formats that iTops print dates in: with and without seconds, and two that only iTop itself can tell apart.
 const FORMATS: [&str; 5] = ["Y-m-d H:i:s", "d/m/Y H:i:s", "m/d/Y h:i:s A", "d.m.Y H:i", "m.d.Y H:i"];
 
-/// In every other run some iTop prints dates in a format of its own, or in another from then on; in every third people
-/// correct when a ticket began.
+/// In every other run some iTop prints dates in its own format, or changes to another; in every third people correct
+/// a ticket's start.
 fn of_dates(draw: &Draw, scene: &Scene, until_ms: u64, events: &mut Vec<Event>) {
     if draw.one_in(2) {
         for _ in 0..1 + draw.below(3) {
@@ -156,7 +157,7 @@ fn of_dates(draw: &Draw, scene: &Scene, until_ms: u64, events: &mut Vec<Event>) 
     }
 }
 
-/// The zones that a customer's server may stand in; the provider's stands in Paris.
+/// The possible time zones of a customer's server; the provider's is in Paris.
 const ZONES: [&str; 4] = ["Europe/Paris", "Europe/Paris", "Asia/Jakarta", "America/New_York"];
 
 impl Scene {
@@ -175,7 +176,7 @@ impl Scene {
         }
     }
 
-    /// Where acme's server stands, by the seed.
+    /// The time zone of acme's server, by the seed.
     pub fn zone_outside(seed: u64) -> &'static str {
         Draw::new(Draw::new(seed ^ 0x5eed).number()).one_of(&ZONES)
     }
@@ -194,10 +195,10 @@ fn person_at(draw: &Draw, scene: &Scene) -> Place {
     }
 }
 
-/// People act at once, within one pass of the bridge, and after it is at rest.
+/// The gap before the next deed: none, within one pass of the bridge, or until after it is at rest.
 fn gap_ms(draw: &Draw, scene: &Scene) -> u64 {
     match draw.below(20) {
-        // Some of it lies on either side of the hour that repeats.
+        // Some events fall on either side of the repeated hour.
         0..3 if scene.begins_after_summers_end.is_some() => draw.below(3_600_000),
         0..5 => 0,
         5..10 => draw.below(400),

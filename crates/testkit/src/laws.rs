@@ -1,4 +1,4 @@
-//! The laws, asked when all is well again and the queue is empty. Each breach is a sentence.
+//! The laws, checked once all faults have ended and the queue is empty. Each breach is a sentence.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use itop_sim::{Attachment, Sim, Ticket};
 use crate::history::{Place, Scene};
 use crate::people::{Ground, Memory, Outside, SECRET_ID, Spoken, UNKNOWN_INSIDE, mark_of, name, sim_at, told};
 
-/// A customer's ticket, its copy and what the bridge knows of the two.
+/// A customer's ticket, its copy and the bridge's link of the two.
 struct Pair {
     outside: Ticket,
     inside: Ticket,
@@ -23,7 +23,7 @@ impl Pair {
         (self.place, self.outside.id)
     }
 
-    /// The beginning of the marks of its files.
+    /// The prefix of the marks of its files.
     fn token(&self) -> String {
         format!("itop-bridge:7f3a:{}:{}:{}", name(self.place), self.outside.class, self.outside.id)
     }
@@ -67,7 +67,7 @@ impl<G: Ground> Judge<'_, G> {
         }
     }
 
-    /// One copy of each ticket; the pairs that stand on both sides.
+    /// Checks that each ticket has one copy; returns the pairs of which both tickets exist.
     fn pairs(&mut self, links: Vec<Stored>) -> Vec<Pair> {
         let mut pairs = Vec::new();
         let mut links: BTreeMap<(String, u64), Stored> =
@@ -93,8 +93,8 @@ impl<G: Ground> Judge<'_, G> {
             };
             let halt = stored.link.halt.as_ref().map(|halt| halt.text.clone());
             let halt = halt.or_else(|| stored.link.halted_logs().next().map(|(_, halt)| format!("log: {halt:?}")));
-            // With all else changed too that could tell it, a corrected ticket is not told from another one, nor is one
-            // that was corrected while it was hidden: the bridge halts rather than guess.
+            // If everything else that identifies it has changed too, a corrected ticket cannot be told from another
+            // one; nor can one that was corrected while hidden: the bridge halts rather than guess.
             let is_corrected = |place, id| self.memory.corrected.contains(&(place, id));
             let doubts = ["is another ticket now", "is no longer there"];
             let is_in_doubt = halt.as_ref().is_some_and(|halt| doubts.iter().any(|doubt| halt.contains(doubt)))
@@ -128,7 +128,8 @@ impl<G: Ground> Judge<'_, G> {
         }
     }
 
-    /// Outside the bridge makes files; where it drives the status it writes what a stimulus asks for.
+    /// In an external the bridge creates only files; if it drives the status, it also writes what a stimulus asks
+    /// for.
     fn no_text_is_written_outside(&mut self) {
         for place in self.scene.places().iter().filter(|place| **place != Place::Elitery) {
             let calls = sim_at(self.world, *place).calls().into_iter();
@@ -143,7 +144,7 @@ impl<G: Ground> Judge<'_, G> {
         }
     }
 
-    /// No link of one iTop's is told to another, in a field or in a file.
+    /// No iTop's links reach another, in a field or in a file.
     fn no_link_crosses(&mut self) {
         for place in self.scene.places() {
             let sim = sim_at(self.world, *place);
@@ -156,8 +157,8 @@ impl<G: Ground> Judge<'_, G> {
         }
     }
 
-    /// Whatever iTop copied it into. Where iTop has lost the entry itself, nothing tells its copy from an entry of the
-    /// child's own.
+    /// This holds wherever iTop copied the entry. If iTop has lost the entry itself, its copy cannot be told from an
+    /// entry of the child's own.
     fn what_was_said_on_a_ticket_of_the_providers_own_stays(&mut self) {
         let stands = |spoken: &&Spoken| {
             let ticket = sim_at(self.world, spoken.at).ticket(spoken.ticket);
@@ -174,7 +175,7 @@ impl<G: Ground> Judge<'_, G> {
         }
     }
 
-    /// What a person said is told once, also where the file that told it was lost.
+    /// A person's entry crosses once, even if the file that carried it was lost.
     fn no_entry_is_there_twice(&mut self) {
         for spoken in &self.memory.spoken {
             let Spoken { at, ticket, word, .. } = spoken;
@@ -198,9 +199,9 @@ impl<G: Ground> Judge<'_, G> {
         }
     }
 
-    /// What is left of the laws where people's deeds went with a backup.
+    /// The laws that remain if a restored backup lost people's deeds.
     ///
-    /// A copy whose original the backup lacks stays, and so does what was made for a counterpart that is gone: the
+    /// A copy whose original the backup lacks stays, and so do files made for a counterpart that is gone: the
     /// original's id may be another file's by now.
     fn nothing_is_there_twice(&mut self, links: &[Stored]) {
         let left_behind = links.iter().flat_map(|stored| stored.link.left_behind.clone());
@@ -225,7 +226,7 @@ impl<G: Ground> Judge<'_, G> {
         self.demand(twice.is_none(), || format!("no duplicates: two copies of {twice:?}"));
     }
 
-    /// Of every pair that goes on: a file that stands has its copy, unless a person removed that.
+    /// For every pair that goes on: each existing file has its copy, unless a person removed that.
     fn what_stands_was_carried(&mut self, links: &[Stored]) {
         let goes_on = |stored: &&Stored| stored.state == LinkState::Live && stored.link.halt.is_none();
         for stored in links.iter().filter(goes_on) {
@@ -259,7 +260,7 @@ impl<G: Ground> Judge<'_, G> {
                 _ => told(outside),
             };
             let edit = self.memory.edits_inside.get(&(pair.inside.id, code));
-            // Of three urgencies one may come again by itself.
+            // There are three urgencies, so a value may recur by chance.
             let may_stay = edit.is_some_and(|edit| edit.value == inside && (!edit.is_outdated || code == "urgency"));
             let must_stay = edit.is_some_and(|edit| edit.over_agreement);
             let crossed = match code {
@@ -278,7 +279,7 @@ impl<G: Ground> Judge<'_, G> {
         }
     }
 
-    /// A picture crosses in the text, or as a file that the text names; a text that has no room is cut, and its file
+    /// An image crosses in the text, or as a file that the text names; a text that is too long is cut, and its file
     /// has all of it.
     fn description_crossed(&self, pair: &Pair, outside: &str, inside: &str) -> bool {
         let stands = |kind: &str, key: &str, holds: &dyn Fn(&Attachment) -> bool| {
@@ -343,7 +344,8 @@ impl<G: Ground> Judge<'_, G> {
         }
     }
 
-    /// Why the ticket is pending, unless the bridge brought those words in; and the solution, in one place.
+    /// The report gives the reason why the ticket is pending, unless the bridge brought that text in; and the
+    /// solution, in one place.
     fn says_what_agents_said(&mut self, pair: &Pair, report: &Attachment) {
         let text = String::from_utf8_lossy(&report.data);
         let (reason, solution) =
@@ -406,7 +408,7 @@ impl<G: Ground> Judge<'_, G> {
         }
     }
 
-    /// Each copy on this ticket has an original that a person gave.
+    /// Each copy on this ticket has an original that a person added.
     fn no_file_is_made_of_nothing(&mut self, ticket: &Ticket, on: &Sim, from: Place) {
         let marks = on.attachments(ticket.id).into_iter().filter_map(|file| FileMark::find(&file.temp_id));
         for mark in marks.filter(|mark| mark.kind == FileKind::File) {
@@ -442,7 +444,7 @@ impl<G: Ground> Judge<'_, G> {
         self.no_entry_comes_back(pair);
     }
 
-    /// The bridge writes into no log but the mark, when the ticket is made.
+    /// The bridge writes nothing into a log except the mark, when the ticket is created.
     fn no_entry_comes_back(&mut self, pair: &Pair) {
         for (ticket, most) in [(&pair.outside, 0), (&pair.inside, 1)] {
             let own = ticket.log("private_log").iter().filter(|entry| entry.user_login == "bridge").count();
@@ -451,7 +453,7 @@ impl<G: Ground> Judge<'_, G> {
     }
 }
 
-/// A file that was made while its ticket was being deleted is left without one: nobody sees it.
+/// A file made while its ticket was being deleted is left without a ticket: nobody sees it.
 fn files_of_tickets(sim: &Sim) -> Vec<Attachment> {
     let mut files = sim.all_attachments();
     files.retain(|file| sim.ticket(file.item_id).is_some());

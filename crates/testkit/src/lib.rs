@@ -1,5 +1,5 @@
-//! What the tests of several crates share: whole bridges between simulated iTops (`world`), the built binary beside two
-//! of them (`site`), the people who work there, the faults, and the laws that must hold in the end.
+//! Shared by the tests of several crates: whole bridges between simulated iTops (`world`), the built binary beside
+//! two of them (`site`), the people who work there, the faults, and the laws that must hold in the end.
 
 pub mod binary;
 pub mod faults;

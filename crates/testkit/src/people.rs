@@ -1,4 +1,4 @@
-//! What people do on both sides, and what must be remembered of it to judge the end.
+//! People's deeds on both sides, and the memory of them that is needed to judge the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -28,17 +28,18 @@ pub enum Deed {
     DeleteCopy,
     Download,
     Say,
-    /// Any stimulus that leads on from where the ticket stands.
+    /// Any stimulus that the ticket's state permits.
     Move,
     ChangeOrganization,
     DeleteTicket,
-    /// When the ticket began.
+    /// Corrects when the ticket began.
     CorrectStart,
-    /// iTop's own race: of two who append at once, one is lost.
+    /// iTop's own race: if two people append at once, one entry is lost.
     LoseEntry,
-    /// A moderator puts other words into an entry, in place.
+    /// A moderator rewrites an entry in place.
     Reword,
-    /// The provider makes a bridged ticket the child of one of their own, and writes on that: iTop copies it down.
+    /// The provider makes a bridged ticket the child of one of their own, and writes on the parent: iTop copies the
+    /// entry down.
     SayOnParent,
 }
 
@@ -64,25 +65,25 @@ impl Deed {
     }
 }
 
-/// A ticket of a customer's, by side and id.
+/// A ticket, by side and id.
 pub type Outside = (Place, u64);
 
-/// An entry of a log that a person wrote.
+/// A person's log entry.
 #[derive(Debug)]
 pub struct Spoken {
     pub at: Place,
     pub ticket: u64,
     pub word: String,
-    /// What it said before it was reworded.
+    /// Its earlier texts, before rewordings.
     pub earlier: Vec<String>,
-    /// It was reworded before the bridge could tell that from a lost one and a new one: it is told with each of them.
+    /// It was reworded before the bridge could tell that from a lost entry and a new one: each text crosses.
     pub is_told_anew: bool,
-    /// It was said on a ticket of the provider's own.
+    /// It was written on a ticket of the provider's own.
     pub stays: bool,
 }
 
 impl Spoken {
-    /// How often this text holds it, with whatever words.
+    /// How often this text contains the entry, in any of its wordings.
     pub fn times_in(&self, text: &str) -> usize {
         self.earlier.iter().chain([&self.word]).map(|word| text.matches(word.as_str()).count()).sum()
     }
@@ -92,26 +93,26 @@ impl Spoken {
     }
 }
 
-/// A file that a person added, with all that it ever was.
+/// A file that a person added, with all its versions.
 #[derive(Debug)]
 pub struct Given {
     pub ticket: u64,
     pub versions: Vec<(String, Vec<u8>)>,
-    /// The first hook of its last change.
+    /// The first webhook of its last change.
     pub hooks_from: usize,
 }
 
-/// The last edit inside of a field.
+/// The last edit of a field in the internal.
 #[derive(Debug)]
 pub struct InsideEdit {
     pub value: String,
-    /// Since then it was edited outside.
+    /// The field was edited in the external since.
     pub is_outdated: bool,
-    /// Both sides agreed on this field, and nothing was under way: only a change outside undoes it.
+    /// Both sides agreed on this field, and nothing was under way: only a change in the external undoes the edit.
     pub over_agreement: bool,
 }
 
-/// A copy of a file that stood when somebody deleted the file's whole ticket: it stays.
+/// A file's copy that existed when somebody deleted the file's whole ticket: it stays.
 #[derive(Debug)]
 pub struct LeftStanding {
     pub on: Place,
@@ -122,19 +123,19 @@ pub struct LeftStanding {
 #[derive(Debug, Default)]
 pub struct Memory {
     counter: u64,
-    /// Time is virtual: what takes long may.
+    /// Long waits are possible: time is virtual.
     pub holds_deletions: bool,
-    /// Tickets that people made, wherever.
+    /// Tickets that people made, on any side.
     pub born: BTreeMap<Outside, &'static str>,
     pub deleted_tickets: BTreeSet<Outside>,
     pub left_standing: Vec<LeftStanding>,
     pub edits_inside: BTreeMap<(u64, &'static str), InsideEdit>,
     pub moved_by_people: BTreeSet<Outside>,
-    /// Somebody corrected when they began.
+    /// Tickets whose start somebody corrected.
     pub corrected: BTreeSet<Outside>,
     /// The provider's own tickets that have children.
     pub parents: BTreeSet<u64>,
-    /// Pairs, by number, of which an operator keeps entries where they are.
+    /// Pairs, by number, whose entries an operator keeps where they are.
     pub kept_by_an_operator: BTreeSet<i64>,
     pub spoken: Vec<Spoken>,
     pub lost: BTreeMap<Outside, usize>,
@@ -142,11 +143,11 @@ pub struct Memory {
     pub deleted_files: BTreeSet<Outside>,
     /// Marks of the bridge's files that people deleted.
     pub removed_marks: Vec<String>,
-    /// How many files people deleted at each place, whoever made them.
+    /// How many files people deleted at each place, whoever had made them.
     deleted_at: BTreeMap<Place, usize>,
 }
 
-/// Five of one side's files gone at once are taken for an accident.
+/// If five of one side's files vanish at once, the bridge takes it for an accident.
 const MOST_DELETED: usize = 4;
 
 impl Memory {
@@ -165,7 +166,7 @@ impl Memory {
     }
 }
 
-/// Where people work: the iTops, and what the bridge between them has written down.
+/// The scene of people's work: the iTops, and the bridge's links between them.
 #[allow(async_fn_in_trait, reason = "only the tests of this workspace use it, each on one thread")]
 pub trait Ground {
     fn sim(&self, place: Place) -> &Sim;
@@ -227,7 +228,7 @@ fn files(sim: &Sim, by_a_bridge: bool, pick: u64) -> Option<Attachment> {
     picked(all.into_iter().filter(|file| is_made_by_a_bridge(&file.temp_id) == by_a_bridge).collect(), pick)
 }
 
-/// Does it, if there is something to do it to; what iTop refuses is not done.
+/// Carries out the deed if there is an object for it; a deed that iTop refuses is skipped.
 pub async fn act<G: Ground>(world: &G, memory: &mut Memory, at: Place, deed: Deed, pick: u64) {
     let sim = sim_at(world, at);
     match deed {
@@ -250,8 +251,7 @@ async fn act_on_files(sim: &Sim, memory: &mut Memory, at: Place, deed: Deed, pic
     let word = memory.word();
     let hooks_from = sim.deliveries().len();
     if deed == Deed::Attach {
-        // A file that came while its ticket's deletion is held would make those that went before it deletions of
-        // their own.
+        // A file added while its ticket's deletion is held would turn the earlier file deletions into separate ones.
         let stays = |ticket: &Ticket| !memory.deleted_tickets.contains(&(at, ticket.id));
         let Some(one) = picked(sim.tickets("Ticket").into_iter().filter(stays).collect(), pick) else { return };
         let name = format!("{word}.txt");
@@ -298,7 +298,7 @@ async fn act_on_ticket<G: Ground>(world: &G, memory: &mut Memory, at: Place, dee
         Deed::Edit(code) => edit(world, memory, at, one, code, &word, pick).await,
         Deed::Say | Deed::LoseEntry => {
             if deed == Deed::LoseEntry {
-                // The other writer's save is what tells of it.
+                // The other writer's save announces the loss.
                 lose(sim, memory, at, one.id, pick);
             }
             say(world, memory, at, one.id, word, linked(pick)).await;
@@ -320,7 +320,7 @@ async fn act_on_ticket<G: Ground>(world: &G, memory: &mut Memory, at: Place, dee
             }
         }
         Deed::CorrectStart => {
-            // What is planned of a change is no beginning.
+            // A change has a planned start, not a beginning.
             if !one.class.ends_with("Change") {
                 let start = format!("2026-11-{:02} {:02}:{:02}:00", 20 + pick % 8, pick / 8 % 24, pick / 256 % 60);
                 memory.corrected.insert((at, one.id));
@@ -328,7 +328,7 @@ async fn act_on_ticket<G: Ground>(world: &G, memory: &mut Memory, at: Place, dee
             }
         }
         Deed::ChangeOrganization => {
-            // One that was just made, and cannot be seen, would be made once more.
+            // A ticket that was just created, and cannot be seen, would be created again.
             if at == Place::Elitery
                 && link_inside(world, one.id).await.is_none_or(|stored| stored.link.creation.is_some())
             {
@@ -355,7 +355,7 @@ async fn act_on_ticket<G: Ground>(world: &G, memory: &mut Memory, at: Place, dee
     }
 }
 
-/// Whether all that stands in a log has crossed, and was seen to stand after that.
+/// Whether every entry of a log has crossed, and was seen to exist after that.
 async fn is_log_settled<G: Ground>(world: &G, at: Place, ticket: &Ticket) -> bool {
     let side = if at == Place::Elitery { Side::Internal } else { Side::External };
     let is_it = |stored: &&Stored| {
@@ -373,7 +373,7 @@ async fn is_log_settled<G: Ground>(world: &G, at: Place, ticket: &Ticket) -> boo
         && settled + marked >= ticket.log("private_log").len()
 }
 
-/// Entries have different lengths, as people's mostly have.
+/// Writes an entry. Entries differ in length, as people's usually do.
 async fn say<G: Ground>(world: &G, memory: &mut Memory, at: Place, ticket: u64, word: String, link: &str) {
     let sim = sim_at(world, at);
     let stays = at == Place::Elitery && link_inside(world, ticket).await.is_none() && !is_a_copy(sim, ticket);
@@ -386,12 +386,12 @@ fn is_a_copy(sim: &Sim, ticket: u64) -> bool {
     sim.ticket(ticket).is_some_and(|ticket| mark_of(&ticket).is_some())
 }
 
-/// Of the provider's own, one that was chosen as a parent is not deleted: iTop refuses that.
+/// A ticket of the provider's own that was chosen as a parent is not deleted: iTop refuses that.
 async fn say_on_a_parent<G: Ground>(world: &G, memory: &mut Memory, parent: &Ticket, word: String, pick: u64) {
     let sim = sim_at(world, Place::Elitery);
     let is_own = memory.born.get(&(Place::Elitery, parent.id)) == Some(&"UserRequest")
         && !memory.deleted_tickets.contains(&(Place::Elitery, parent.id))
-        // In a restored iTop the id may be another ticket's, and a counterpart.
+        // In a restored iTop the id may belong to another ticket, even a counterpart.
         && sim.ticket(parent.id).is_some_and(|ticket| ticket.class == "UserRequest" && mark_of(&ticket).is_none());
     if !is_own {
         return;
@@ -405,7 +405,7 @@ async fn say_on_a_parent<G: Ground>(world: &G, memory: &mut Memory, parent: &Tic
     }
 }
 
-/// Whether one of the entries that the bridge keeps back was said on a ticket of the provider's own.
+/// Whether one of the entries that the bridge keeps back was written on a ticket of the provider's own.
 pub fn keeps_a_copy_back<G: Ground>(world: &G, memory: &Memory, stored: &Stored) -> bool {
     let Some(ticket) = stored.link.internal.as_ref().and_then(|key| sim_at(world, Place::Elitery).ticket(key.id))
     else {
@@ -425,17 +425,18 @@ pub fn keeps_a_copy_back<G: Ground>(world: &G, memory: &Memory, stored: &Stored)
     kept_back.into_iter().any(|entry| of_others(&entry.html))
 }
 
-/// Its files go first, one by one, and another action holds its own deletion for so long: others work on meanwhile.
+/// The ticket's files are deleted first, one by one; then another action delays its own deletion by this time, while
+/// others work on.
 async fn delete_held(sim: &Sim, ticket: u64, seconds: u64) {
     sim.hold_deletion(Duration::from_secs(seconds));
     let deleting = sim.clone();
     tokio::spawn(async move { deleting.delete_ticket(ticket).await });
-    // Until it has begun, which is when it asks how long.
+    // Until the deletion has begun, which is when it reads the delay.
     tokio::task::yield_now().await;
     sim.hold_deletion(Duration::ZERO);
 }
 
-/// What the bridge made on the other side of the files that people have on this ticket.
+/// The bridge's copies on the other side of the files that people added to this ticket.
 async fn copies_of_its_files<G: Ground>(world: &G, at: Place, ticket: u64) -> Vec<LeftStanding> {
     let is_it = |stored: &Stored| match at {
         Place::Elitery => stored.link.internal.as_ref().is_some_and(|key| key.id == ticket),
@@ -491,7 +492,7 @@ async fn edit<G: Ground>(
     }
 }
 
-/// Most say a word, some say much, and some paste a picture.
+/// Most write a word, some write much, and some paste an image.
 async fn described(sim: &Sim, ticket: u64, word: &str, pick: u64) -> String {
     let bytes = match pick % 8 {
         0 => return format!("<p>{}</p>", vec![word; 600].join(" ")),
@@ -505,17 +506,18 @@ async fn described(sim: &Sim, ticket: u64, word: &str, pick: u64) -> String {
     format!("<p>{word} {}</p>", image.html)
 }
 
-/// A value that the customer's iTop knows and the provider's does not, where there is one.
+/// A value that the customer's iTop may know and the provider's does not.
 pub const UNKNOWN_INSIDE: &str = "9";
 
 fn unknown_inside(sim: &Sim) -> &'static str {
     if sim.allows_value("urgency", UNKNOWN_INSIDE) { UNKNOWN_INSIDE } else { "1" }
 }
 
-/// The number of a ticket that no other iTop is told of.
+/// The id of a ticket that must not be revealed to any other iTop.
 pub const SECRET_ID: &str = "471147";
 
-/// What people write beside their words that means something in their own iTop, and how the other is told of it.
+/// Links that people write after their words, which mean something in their own iTop only, and their form in the
+/// other.
 pub const LINKS: [(&str, &str); 3] = [
     (" [[UserRequest:471147]]", " (link to another ticket)"),
     (" [[Person:471147|Agatha]]", " Agatha"),
@@ -527,12 +529,12 @@ fn linked(pick: u64) -> &'static str {
     LINKS.get(at).map_or("", |(written, _)| written)
 }
 
-/// A text as the other iTop is told it.
+/// A text in the form that the other iTop receives.
 pub fn told(text: &str) -> String {
     LINKS.iter().fold(text.to_owned(), |text, (written, told)| text.replace(written, told))
 }
 
-/// Whether the bridge has nothing more to write to this field inside.
+/// Whether the bridge has nothing more to write to this internal field.
 async fn agreed<G: Ground>(world: &G, one: &Ticket, code: &str) -> bool {
     let Some(stored) = link_inside(world, one.id).await else { return false };
     let link = stored.link;
@@ -543,8 +545,8 @@ async fn agreed<G: Ground>(world: &G, one: &Ticket, code: &str) -> bool {
     nothing_under_way && known.is_some_and(|known| known == outside.field(code))
 }
 
-/// A change of contents in place whose hook was lost is not found: the one stated exception. The next hook
-/// of the file brings it across, and a download is enough.
+/// A change of contents in place whose webhook was lost is not found: the one stated exception. The file's next
+/// webhook brings it across, and a download is enough.
 pub async fn download_what_no_hook_told<G: Ground>(world: &G, memory: &Memory) {
     for ((at, id), given) in &memory.given {
         let sim = sim_at(world, *at);
@@ -565,7 +567,7 @@ pub async fn link_inside<G: Ground>(world: &G, id: u64) -> Option<Stored> {
     world.links().await.into_iter().find(|stored| stored.link.internal.as_ref().is_some_and(is_it))
 }
 
-/// What the configuration calls a side.
+/// A side's name in the configuration.
 pub fn name(place: Place) -> String {
     match place {
         Place::Acme => "acme",
@@ -575,7 +577,7 @@ pub fn name(place: Place) -> String {
     .into()
 }
 
-/// At most two a ticket: three at once are taken for an accident.
+/// Loses at most two entries per ticket: three at once are taken for an accident.
 fn lose(sim: &Sim, memory: &mut Memory, at: Place, ticket: u64, pick: u64) {
     let lost = memory.lost.entry((at, ticket)).or_default();
     let here: Vec<&Spoken> = memory.spoken.iter().filter(|spoken| (spoken.at, spoken.ticket) == (at, ticket)).collect();
@@ -586,7 +588,8 @@ fn lose(sim: &Sim, memory: &mut Memory, at: Place, ticket: u64, pick: u64) {
     }
 }
 
-/// Takes a stimulus that leads on from here, with all that its form asks for. Whether the ticket went.
+/// Applies a stimulus that the present state permits, with every field that its form asks for. Returns whether iTop
+/// accepted it.
 async fn go(sim: &Sim, one: &Ticket, pick: u64, word: &str) -> bool {
     let lifecycles = Lifecycles::built_in();
     let Some(lifecycle) = lifecycles.of(&one.class) else { return false };
@@ -598,7 +601,7 @@ async fn go(sim: &Sim, one: &Ticket, pick: u64, word: &str) -> bool {
     sim.stimulus(one.id, &transition.stimulus, Json::Object(fields)).await.is_ok()
 }
 
-/// What a person fills into a form; nothing where the ticket's own value is as good.
+/// The value that a person fills into a form; none if the ticket's own value will do.
 fn answer(class: &str, code: &str, word: &str) -> Option<Json> {
     Some(match code {
         "team_id" | "supervisor_group_id" | "manager_group_id" => json!(sample::HELPDESK),

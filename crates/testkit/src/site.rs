@@ -1,4 +1,4 @@
-//! Two iTops on sockets of their own, and a folder for one bridge, which is the built binary.
+//! Two iTops on their own sockets, and a folder for one bridge, which is the built binary.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -69,7 +69,7 @@ impl Site {
         self.spawn_as(command)
     }
 
-    /// The same after a shell has done something that the process inherits, such as `umask 0`.
+    /// The same, after a shell command whose effect the process inherits, such as `umask 0`.
     pub fn spawn_after(&self, shell: &str) -> Bridge {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("{shell}; exec \"$@\""), "sh", self.program]);
@@ -89,7 +89,7 @@ impl Site {
         self.serves(|site| site.spawn()).await
     }
 
-    /// The same, started otherwise.
+    /// The same, started in another way.
     pub async fn serves(&self, spawn: impl Fn(&Site) -> Bridge) -> Bridge {
         let calls = self.acme.calls().len();
         let mut bridge = spawn(self);
@@ -127,7 +127,7 @@ impl Site {
         answer.split(' ').nth(1)?.parse().ok()
     }
 
-    /// A webhook by hand; answers the status and the whole answer.
+    /// Sends a webhook by hand; returns the status and the whole answer.
     pub async fn hook(&self, path: &str, key: &str, body: &str) -> (u16, String) {
         let request = format!(
             "POST {path} HTTP/1.1\r\nhost: bridge\r\nconnection: close\r\nx-api-key: {key}\r\ncontent-length: {}\r\n\r\n{body}",
@@ -155,7 +155,7 @@ impl Site {
         self.elitery.tickets("Ticket").iter().map(|ticket| ticket.field("title").to_owned()).collect()
     }
 
-    /// Calls a verb beside the bridge, as an operator does; answers what it said.
+    /// Runs a command beside the bridge, as an operator does; returns its output.
     pub async fn verb(&self, arguments: &[&str]) -> String {
         let mut command = Command::new(self.program);
         command.arg("--config").arg(self.config()).args(arguments);
@@ -165,7 +165,7 @@ impl Site {
         said
     }
 
-    /// The same, of a verb that cannot do it; answers why.
+    /// The same, for a command that must fail; returns the error output.
     pub async fn refused_verb(&self, arguments: &[&str]) -> String {
         let mut command = Command::new(self.program);
         command.arg("--config").arg(self.config()).args(arguments);
@@ -175,7 +175,7 @@ impl Site {
         String::from_utf8(output.stderr).unwrap()
     }
 
-    /// The names of the customers' files inside.
+    /// The file names on all internal tickets.
     pub fn elitery_files(&self) -> Vec<String> {
         let tickets = self.elitery.tickets("Ticket");
         let files = tickets.iter().flat_map(|ticket| self.elitery.attachments(ticket.id));
@@ -184,7 +184,7 @@ impl Site {
         names
     }
 
-    /// Waits until this holds.
+    /// Waits until the condition holds.
     pub async fn until(&self, what: &str, holds: impl Fn(&Site) -> bool) {
         for _ in 0..1200 {
             if holds(self) {
@@ -195,7 +195,7 @@ impl Site {
         panic!("never: {what}\ncopies: {:#?}\n{}", self.copies(), self.log());
     }
 
-    /// Every ticket outside has exactly one copy.
+    /// Checks that every external ticket has exactly one copy.
     pub async fn every_ticket_has_one_copy(&self) {
         let expected: Vec<String> = self
             .acme
@@ -223,7 +223,7 @@ impl Site {
 }
 
 impl Site {
-    /// What a verb says, however it ends.
+    /// The output of a command, however it ends.
     pub async fn said(&self, arguments: &[&str]) -> String {
         let mut command = Command::new(self.program);
         command.arg("--config").arg(self.config()).args(arguments);
@@ -246,7 +246,7 @@ impl Drop for Site {
     }
 }
 
-/// What a start that is refused prints.
+/// The log of a start that is refused.
 pub async fn refused(site: &Site) -> String {
     let mut bridge = site.spawn();
     let status = bridge.ended().await;
@@ -258,7 +258,7 @@ pub fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).mode() & 0o777
 }
 
-/// Whether no file is closed to us, whatever its mode.
+/// Whether the process runs as root, for whom no file is closed, whatever its mode.
 pub fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }

@@ -1,4 +1,4 @@
-//! The defaults: what each names must exist, once, and fit what another default names.
+//! The defaults: each named object must exist exactly once and fit the object that another default names.
 
 use itop_bridge_engine::target_of;
 use itop_client::{Client, Error, Object, Query, oql_quote};
@@ -6,7 +6,7 @@ use itop_client::{Client, Error, Object, Query, oql_quote};
 use super::{Verdict, by_external, ending, has_attribute, listed, place_of_internal};
 use crate::config::{Config, DefaultValue, Defaults, ExternalConfig};
 
-/// So many names are read to find the nearest ones.
+/// This many names are read to find the nearest ones.
 const NAMES: u32 = 500;
 /// Names less alike than this are no help.
 const ALIKE: f64 = 0.75;
@@ -14,28 +14,28 @@ const ALIKE: f64 = 0.75;
 /// iTop's triggers on entering a state do not fire when a ticket is created (seen on 3.1.2 and 3.2.0).
 const UNTOLD: &str = "; tickets are created as new with this agent, so iTop sends no notification of an assignment";
 
-/// One default, and where it is used.
+/// One default and its use.
 pub(super) struct DefaultOf {
     /// The name of its line.
     pub check: String,
     code: String,
     named: Named,
-    /// Where it is written.
+    /// The place of the default in the configuration.
     place: String,
-    /// The classes of which one must have the attribute.
+    /// The classes; at least one must have the attribute.
     classes: Vec<String>,
     /// New tickets are created with it.
     is_created_with: bool,
 }
 
-/// A default with the one that it must fit.
+/// A default with the default that it must fit.
 #[derive(Clone, PartialEq)]
 struct Named {
     value: DefaultValue,
     within: Option<(&'static str, DefaultValue)>,
 }
 
-/// What a name stands for.
+/// The object that a name stands for.
 struct Thing {
     class: &'static str,
     id: u64,
@@ -44,7 +44,7 @@ struct Thing {
 }
 
 impl DefaultOf {
-    /// The defaults of the internal side, which may differ from one customer to the next.
+    /// The defaults of the internal side, which may differ between customers.
     pub fn internal(config: &Config, classes: &[String]) -> Vec<DefaultOf> {
         let externals = &config.externals;
         let mut codes: Vec<&String> = externals.iter().flat_map(|external| external.internal_defaults.keys()).collect();
@@ -70,7 +70,7 @@ impl DefaultOf {
         all
     }
 
-    /// `place`: where they are written.
+    /// `place`: their section in the configuration.
     pub fn external(external: &ExternalConfig, place: &str, classes: &[String]) -> Vec<DefaultOf> {
         let defaults = &external.side.defaults;
         let of = |code: &String| {
@@ -118,8 +118,8 @@ impl DefaultOf {
         }
     }
 
-    /// Whether it belongs to what another default names. iTop's REST takes what does not fit, and its
-    /// console then shows an empty choice.
+    /// Whether the object belongs to the object of another default. iTop's REST accepts a mismatch, and its console
+    /// then shows an empty choice.
     async fn fit(&self, client: &Client, thing: &Thing, whole: &Thing) -> Result<Verdict, Error> {
         match self.code.as_str() {
             "caller_id" if thing.object.number("org_id") != Some(whole.id) => Ok(Verdict::note(
@@ -157,7 +157,8 @@ impl DefaultOf {
     }
 }
 
-/// Where this default of these externals' internal tickets is corrected, so that no other customer's change.
+/// The place to correct this default for the internal tickets of these externals, chosen so that other customers'
+/// defaults do not change.
 fn place(config: &Config, code: &str, names: &[&str]) -> String {
     let short = code.strip_suffix("_id").unwrap_or(code);
     let has_own = |name: &str| {
@@ -185,14 +186,13 @@ fn belongs_to(code: &str) -> Option<&'static str> {
     })
 }
 
-/// Why a default names nothing, and what to do, but for the place.
+/// Why a default names nothing, and the fix, without the place.
 struct Missing {
     detail: String,
     mend: String,
 }
 
-/// The object that a default means. A subcategory is looked up by name within its service, as the engine
-/// does.
+/// The object that a default names. A subcategory is looked up by name within its service, as the engine does.
 async fn find(
     client: &Client,
     code: &str,

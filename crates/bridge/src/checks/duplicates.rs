@@ -1,4 +1,4 @@
-//! Marks that stand twice on a side: what a crash, or a person who restored or cloned a ticket, left.
+//! Duplicate marks on a side, left by a crash or by a person who restored or cloned a ticket.
 
 use itop_bridge_engine::{Duplicate, Engine, Stopped};
 use itop_bridge_store::{SqliteStore, Store as _};
@@ -9,10 +9,10 @@ use crate::config::Config;
 
 pub(super) const LINE: &str = "duplicates";
 
-/// How many are named.
+/// How many are listed.
 const NAMED: usize = 3;
 
-/// Over the store that says which of two is kept; none where there is no store, or one that does not open.
+/// An engine over the store, which knows the duplicate to keep; none where there is no store, or it does not open.
 pub(super) fn engine(config: &Config, transport: MakeTransport<'_>) -> Option<Engine> {
     let path = &config.store.path;
     let mut store = path.exists().then(|| SqliteStore::open_to_read(path).ok()).flatten()?;
@@ -27,7 +27,7 @@ pub(super) async fn judge(engine: &Engine, config: &Config, side: &str) -> Verdi
     }
 }
 
-/// Tickets, and files.
+/// Duplicate tickets and files.
 struct Found {
     tickets: Vec<Duplicate>,
     files: Vec<Duplicate>,

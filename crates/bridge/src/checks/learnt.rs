@@ -1,5 +1,5 @@
-//! What `serve` learnt of a side's server while it worked: the zone of its times, and the size of a call that it
-//! refuses. No iTop tells either.
+//! Facts that `serve` learnt about a side's server while it worked: its UTC offset and the size of a call that it
+//! refuses. No iTop states either.
 
 use itop_bridge_engine::wording::span::span;
 use itop_bridge_engine::{Learnt, LearntRoom, Offsets, RefusedSize, agree_for_a_year};
@@ -11,10 +11,11 @@ use crate::config::{Config, SideConfig};
 
 const MIB: u64 = 1 << 20;
 
-/// What a call holds beside the file.
+/// The part of a call besides the file.
 const BESIDE_A_FILE: u64 = 64 << 10;
 
-/// How a side prints dates, and who says so. `unread`: what it printed last, where no format reads that.
+/// How a side prints dates, and the source of that knowledge. `unread`: the date printed last, if no format can read
+/// it.
 pub(super) fn date_format(
     side: &SideConfig,
     learnt: Option<&DateFormat>,
@@ -68,7 +69,7 @@ fn tells_a_year(offsets: &Offsets, now_ms: i64) -> bool {
     from.is_ok_and(|from| agree_for_a_year(offsets.clone().zones(), from))
 }
 
-/// `takes`: whether a call of the size that was refused gets through now, where that is known.
+/// `takes`: whether a call of the refused size gets through now, where known.
 pub(super) fn post_max_size(
     config: &Config,
     side: &SideConfig,
@@ -96,7 +97,7 @@ pub(super) fn post_max_size(
     )
 }
 
-/// What the side's texts and database do not hold, where that was met.
+/// Limits met in the side's texts and database.
 pub(super) fn room(learnt: &LearntRoom) -> Vec<(String, Verdict)> {
     let mut lines = Vec::new();
     let smaller = learnt.smaller();
@@ -116,7 +117,7 @@ pub(super) fn room(learnt: &LearntRoom) -> Vec<(String, Verdict)> {
     lines
 }
 
-/// The size of the largest call that is made there.
+/// The size of the largest call made there.
 pub(super) fn needed(config: &Config, side: &SideConfig) -> u64 {
     let of_side = config.externals.iter().filter(|one| side.name == config.internal.name || one.name() == side.name);
     let largest = of_side.map(|external| external.sync.max_attachment_bytes).max().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The bridge itself: its store and what the configuration warns of.
+//! The bridge itself: its store and the warnings of the configuration.
 
 use std::path::Path;
 
@@ -24,7 +24,7 @@ pub fn own(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// Whether it runs, and with this configuration; none before it ever ran.
+/// Whether `serve` runs, and with this configuration; none before it ever ran.
 fn serve(config: &Config) -> Option<Verdict> {
     let running = Running::of_store(config);
     if running == Running::Unknown {
@@ -37,7 +37,8 @@ fn serve(config: &Config) -> Option<Verdict> {
     Some(Verdict { state, detail: running.to_string(), mend: running.mend().map(str::to_owned) })
 }
 
-/// Customers whose tickets get one organisation inside: who may see the tickets of that sees those of all of them.
+/// Customers whose tickets share one internal organisation: anybody who may see its tickets sees those of all these
+/// customers.
 fn shared_organisations(config: &Config) -> Vec<Verdict> {
     let organisations = config.externals.iter().filter_map(|of| Some((of.name(), of.internal_defaults.get("org_id")?)));
     let groups = by_external(organisations.collect()).into_iter().filter(|(names, _)| names.len() > 1);
@@ -59,7 +60,8 @@ fn shared_organisations(config: &Config) -> Vec<Verdict> {
     groups.map(note).collect()
 }
 
-/// Whether each name stands for the iTop that the store knows by it. Nothing where no store opens: its own line says so.
+/// Whether each name stands for the iTop that the store knows by it. Empty if no store opens, which the store's own
+/// line reports.
 fn sides(config: &Config) -> Vec<Verdict> {
     let Some(mut store) = opened(config) else { return Vec::new() };
     let compared = store.adopt_server_id(&config.server.id).and_then(|()| sides::compare(&mut store, config));
@@ -75,8 +77,7 @@ fn sides(config: &Config) -> Vec<Verdict> {
     if all.is_empty() { vec![Verdict::ok("each name stands for the iTop that the store knows by it")] } else { all }
 }
 
-/// A store that is not there yet is left to `serve`: `check` may be run by another user, whose file
-/// `serve` could not open.
+/// Creating a missing store is left to `serve`: another user may run `check`, whose file `serve` could not open.
 fn store(path: &Path, server: &str) -> Verdict {
     let shown = path.display();
     if !path.exists() {
@@ -89,7 +90,7 @@ fn store(path: &Path, server: &str) -> Verdict {
             ),
         };
     }
-    // As `serve` does at its start, so that both say the same of it.
+    // The same steps as `serve` takes at its start, so that both report the same.
     let opened = SqliteStore::is_whole(path).and_then(|()| SqliteStore::open(path)).and_then(|mut store| {
         store.adopt_server_id(server)?;
         store.probe()
@@ -100,7 +101,7 @@ fn store(path: &Path, server: &str) -> Verdict {
     }
 }
 
-/// What to do about a store that does not open.
+/// The fix for a store that does not open.
 pub fn mend(error: &StoreError) -> &'static str {
     match error {
         StoreError::OtherServer { .. } => {
@@ -118,7 +119,7 @@ pub fn mend(error: &StoreError) -> &'static str {
     }
 }
 
-/// The sides whose iTop may be another one, as the store knows it. They are not asked: one of them may be shown
+/// The sides whose iTop may be a different one than the store knows. They are not asked: one of them might be shown
 /// the other's password.
 pub(super) fn contradicted(config: &Config) -> Vec<String> {
     let compared = opened(config).and_then(|mut store| sides::compare(&mut store, config).ok());
@@ -127,7 +128,7 @@ pub(super) fn contradicted(config: &Config) -> Vec<String> {
     all.filter(|side| contradictions.iter().any(|found| found.is_of_another_itop(side))).cloned().collect()
 }
 
-/// The store, where there is one that opens.
+/// The store, if it exists and opens.
 fn opened(config: &Config) -> Option<SqliteStore> {
     let path = &config.store.path;
     path.exists().then(|| SqliteStore::open_to_read(path).ok()).flatten()

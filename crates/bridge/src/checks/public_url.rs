@@ -1,8 +1,8 @@
 //! Whether the bridge answers at `public_url`, asked from this machine.
 //!
-//! It is asked at a route that a web server in front passes on, and without a key: itop-bridge's own refusal is the
-//! proof. Nothing is followed. That nothing answers from here proves little: `serve` may not run yet, and a firewall
-//! may let the iTops alone through. What the iTops reach, the webhooks that came tell.
+//! The request goes, without a key, to a route that a web server in front passes on: itop-bridge's own refusal is the
+//! proof. Redirects are not followed. Silence proves little from here: `serve` may not run yet, and a firewall may
+//! let only the iTops through. The webhooks that came show what the iTops reach.
 
 use std::time::Duration;
 
@@ -19,27 +19,27 @@ use crate::config::{Config, SideConfig};
 
 pub(super) const LINE: &str = "public_url";
 
-/// Who does not answer so small a question by then does not answer webhooks either.
+/// A server that needs longer for so small a request does not answer webhooks either.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What the bridge says of a call without a key.
+/// The bridge's answer to a call without a key.
 const NO_KEY: &str = "missing_api_key";
 
-/// What answers at `public_url`.
+/// The finding about the server at `public_url`.
 pub async fn public_url(config: &Config, transport: MakeTransport<'_>) -> Finding {
     let seen = ask(config, transport).await;
     verdict(&seen, &config.server.public_url, other_port(config), hooks_came(config)).at(OWN, LINE)
 }
 
-/// What the `serve` at `public_url` makes of a side's first key, which `setup` writes into the webhooks.
+/// How the `serve` at `public_url` treats a side's first key, which `setup` writes into the webhooks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyTaken {
     Yes,
-    /// It knows no such key.
+    /// It does not know the key.
     No,
-    /// It takes it for this side's.
+    /// It takes the key for that of this other side.
     OfAnother(String),
-    /// It could not be asked. Nobody but the bridge is shown a key.
+    /// It could not be asked. Only the bridge is shown a key.
     Unknown,
 }
 
@@ -67,10 +67,10 @@ pub async fn key_is_taken(config: &Config, side: &SideConfig, transport: MakeTra
     }
 }
 
-/// What was seen there.
+/// The result of the request.
 enum Seen {
     TheBridge,
-    /// In words: why not.
+    /// The reason, in words.
     Nothing(String),
     /// A web server that reaches nothing behind it.
     NothingBehind(u16),
@@ -110,7 +110,7 @@ fn read(answer: &http::Response<bytes::Bytes>) -> Seen {
     }
 }
 
-/// An address of this machine that names another port than the one that is listened at.
+/// A loopback address whose port differs from the one that `serve` listens on.
 fn other_port(config: &Config) -> Option<String> {
     let listen = config.server.listen;
     let url = url::Url::parse(&config.server.public_url).ok()?;
@@ -118,7 +118,7 @@ fn other_port(config: &Config) -> Option<String> {
     (named != listen.port()).then(|| format!("`listen` is {listen}, `public_url` names port {named}"))
 }
 
-/// Whether the address is each machine's own.
+/// Whether the address is a loopback one.
 pub fn is_loopback(url: &url::Url) -> bool {
     match url.host() {
         Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
@@ -163,7 +163,7 @@ fn verdict(seen: &Seen, url: &str, other_port: Option<String>, hooks_came: bool)
     }
 }
 
-/// Webhooks that come prove that the iTops are led elsewhere than this machine.
+/// Webhooks that came prove that the iTops are routed elsewhere than this machine.
 fn other(detail: String, mend: &str, hooks_came: bool) -> Verdict {
     match hooks_came {
         false => Verdict::fault(detail, mend),
@@ -182,7 +182,7 @@ fn hooks_came(config: &Config) -> bool {
     store.and_then(|mut store| store.hooks().ok()).is_some_and(|hooks| !hooks.is_empty())
 }
 
-/// The way to an address that is no iTop's: no account, no proxy.
+/// A stand-in side for an address that is not an iTop's: no account, no proxy.
 fn nobodys(url: &str) -> SideConfig {
     SideConfig { timeout_ms: 0, ..SideConfig::bare(OWN, url, "", String::new().into()) }
 }

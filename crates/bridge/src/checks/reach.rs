@@ -1,4 +1,4 @@
-//! Address, log-in and the right to use REST: one call tells all three, by how it fails.
+//! Address, log-in and the right to use REST: one call tests all three, by how it fails.
 
 use itop_client::{Error, ErrorClass, Operations};
 
@@ -12,12 +12,12 @@ pub(super) const REST: &str = "REST";
 
 pub(super) type Reached = [(&'static str, Verdict); 3];
 
-/// The side's own settings allow no call.
+/// The side's own settings do not permit a call.
 pub(super) fn no_client(error: &SideError) -> Reached {
     address_fault(error.to_string(), "correct the side's url, ca_file or proxy".to_owned())
 }
 
-/// `section`: where the side stands in the configuration.
+/// `section`: the side's section in the configuration.
 pub(super) fn verdicts(answer: Result<&Operations, &Error>, side: &SideConfig, section: &str) -> Reached {
     let error = match answer {
         Ok(operations) => {
@@ -64,7 +64,7 @@ pub(super) fn verdicts(answer: Result<&Operations, &Error>, side: &SideConfig, s
     }
 }
 
-/// Why this answer is none of an iTop's REST; none where it is.
+/// Why this answer does not come from an iTop's REST; none if it does.
 pub fn no_itop(error: &Error, side: &SideConfig) -> Option<String> {
     let [(_, address), ..] = verdicts(Err(error), side, "");
     (address.state == State::Fault).then_some(address.detail)
@@ -117,7 +117,7 @@ fn elsewhere(to: Option<&str>, status: Option<u16>, side: &SideConfig, section: 
     address_fault(detail, mend)
 }
 
-/// iTop has judged the account.
+/// iTop has refused the account, or its use of REST.
 fn not_let_in(error: &Error, side: &SideConfig, section: &str) -> Reached {
     let known = |detail: &str, mend: String| {
         [(ADDRESS, address_ok(side)), (LOGIN, Verdict::ok(account(side))), (REST, Verdict::fault(detail, mend))]

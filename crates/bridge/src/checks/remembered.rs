@@ -1,4 +1,4 @@
-//! What the store of `serve` knows and `check` shows: which webhooks came, what waits, what stands still.
+//! Facts in the store of `serve` that `check` shows: the webhooks that came, the waiting tickets, the stopped sides.
 
 use itop_bridge_engine::refused::{self, ByRoute};
 use itop_bridge_engine::wording::count::counted;
@@ -19,7 +19,7 @@ use crate::sentences::{self, Names};
 use crate::setup::Wanted;
 use crate::standing::{Is, Sides, Standing, Ticket, Waits, Word};
 
-/// A ticket that waits for longer has more than a busy iTop or a settling write to wait for.
+/// A ticket that waits longer is held by more than a busy iTop or a settling write.
 pub(super) const LONG_WAIT_MS: i64 = 3_600_000;
 
 /// Read once, for all lines.
@@ -34,9 +34,9 @@ pub struct Remembered {
 #[derive(Debug, Clone)]
 struct Side {
     name: String,
-    /// Why it stands still.
+    /// Why the side is stopped.
     stopped: Option<Stop>,
-    /// Of its times from UTC.
+    /// Offset of its times from UTC.
     offset: Option<Learnt>,
     offsets: Offsets,
     /// How it prints dates.
@@ -44,20 +44,20 @@ struct Side {
     unread_date: Option<String>,
     refused: Option<RefusedSize>,
     room: LearntRoom,
-    /// Of an external: the last ticket that stood there when the connection began.
+    /// For an external: the id of its last ticket when the connection began.
     began_after: Option<u64>,
-    /// Of an external.
+    /// For an external.
     tickets: Option<Tickets>,
 }
 
 #[derive(Debug, Clone)]
 struct Tickets {
     tally: Tally,
-    /// The first that is parked …
+    /// The first parked ticket.
     parked: Option<Parked>,
-    /// The pairs that are not in step, each with what is so of it and what to do; the most pressing first.
+    /// The pairs that are not in step, each with its state and the fix; the most pressing first.
     out_of_step: Vec<OutOfStep>,
-    /// Those that wait without a counterpart.
+    /// The tickets that wait without a counterpart.
     uncarried: Vec<Waiting>,
 }
 
@@ -84,7 +84,7 @@ impl OutOfStep {
                 let row = store.queue_row(&of, now_ms)?;
                 let known = Ticket { external, stored: Some(stored), row: row.as_ref(), sides: &sides, config, now_ms };
                 let (standing, names) = (Standing::of(known), Names::of(stored, config));
-                // Of a side that stands still the line `work` tells.
+                // The line `work` reports a stopped side.
                 let own = standing
                     .is
                     .iter()
@@ -104,7 +104,7 @@ impl OutOfStep {
 }
 
 impl Remembered {
-    /// None where there is no store yet, or one that does not open: the line of the store says so.
+    /// None if there is no store yet, or it does not open: the store's own line reports that.
     pub fn of(config: &Config, now_ms: i64) -> Option<Remembered> {
         let path = &config.store.path;
         if !path.exists() {
@@ -129,9 +129,9 @@ impl Remembered {
         Ok(Remembered { now_ms, hooks: store.hooks()?, refused: refused::kept(store)?, sides })
     }
 
-    /// What was learnt of a side's server, and how its tickets stand.
+    /// The facts learnt about a side's server, and the state of its tickets.
     ///
-    /// `takes`: whether a call of the size that was refused gets through now, where that is known.
+    /// `takes`: whether a call of the refused size gets through now, where known.
     pub(super) fn standing(
         &self,
         config: &Config,
@@ -182,7 +182,7 @@ impl Remembered {
         }
     }
 
-    /// The size of a call that was refused there, where that holds back a file.
+    /// The size of a call that was refused there, if that holds back a file.
     pub(super) fn refused_bytes(&self, config: &Config, side: &SideConfig) -> Option<u64> {
         let refused = self.sides.iter().find(|known| known.name == side.name)?.refused?;
         Some(refused.bytes).filter(|bytes| *bytes <= learnt::needed(config, side))
@@ -202,7 +202,7 @@ impl Remembered {
         self.now_ms
     }
 
-    /// A line for each kind of webhook that the side must send, by those that came.
+    /// One line per kind of webhook that the side must send, judged by those that came.
     pub(super) fn arrived(&self, config: &Config, side: &str) -> Vec<(String, Verdict)> {
         let Some(wanted) = Wanted::of(config, side) else { return Vec::new() };
         let mut kinds: Vec<&str> = Vec::new();
@@ -248,12 +248,12 @@ impl Remembered {
         }
     }
 
-    /// What is known of the bridge itself.
+    /// Findings about the bridge itself.
     pub fn of_the_bridge(&self, config: &Config) -> Vec<Finding> {
         self.refused_webhooks(config).into_iter().collect()
     }
 
-    /// The webhooks that were refused for their key of late.
+    /// The webhooks recently refused for their key.
     fn refused_webhooks(&self, config: &Config) -> Option<Finding> {
         let lately = self.refused.iter().filter(|(_, refused)| self.now_ms - refused.last_ms <= refused::QUIET_MS);
         let (route, last) = lately.clone().max_by_key(|(_, refused)| refused.last_ms)?;
@@ -298,7 +298,7 @@ impl Side {
     }
 }
 
-/// Routes beside those that `setup` uses, for webhooks made by hand, tell of the same.
+/// Webhooks made by hand may use other routes than those of `setup`; each proves the same as its counterpart.
 fn told_by(kind: &str) -> &str {
     match kind {
         "create-attachment" | "delete-attachment" => "update-attachment",
@@ -307,7 +307,7 @@ fn told_by(kind: &str) -> &str {
     }
 }
 
-/// What a person does to make such a webhook come.
+/// How a person triggers such a webhook.
 fn cause(kind: &str) -> &'static str {
     match kind {
         "create-ticket" => "open a ticket that fits `only`",
@@ -333,7 +333,7 @@ fn work(side: &Side) -> Verdict {
     }
 }
 
-/// How many are in step, what the others are, and what to do about the first.
+/// How many are in step, the states of the others, and the fix for the first.
 fn pairs(tickets: &Tickets) -> Verdict {
     let live = tickets.tally.live;
     let Some(first) = tickets.out_of_step.first() else { return Verdict::ok(format!("{live} in step")) };

@@ -1,11 +1,11 @@
-//! What the account may do with a class, asked without doing it.
+//! The account's rights on a class, tested without using them.
 //!
-//! iTop (3.1.2 and 3.2.0, `core/restservices.class.inc.php`, and tried on both) judges the rights of a class
-//! before it looks at the attributes or for the object. So a create with nothing but an attribute that no
-//! class has, and an update or a deletion of the object 0, which never exists, end with code 1 where the
-//! right is missing, and otherwise in a way that proves the right and leaves nothing behind. So does a stimulus to the
-//! object 0. By REST iTop asks of a stimulus the right to update the class, and no more: that a profile allows one
-//! stimulus and not another (`IsStimulusAllowed`) holds in the console and in the portal alone.
+//! iTop (3.1.2 and 3.2.0, `core/restservices.class.inc.php`, and tried on both) judges the rights on a class before
+//! it looks at the attributes or for the object. So a create with only an attribute that no class has, and an update,
+//! deletion or stimulus of the object 0, which never exists, end with code 1 if the right is missing, and otherwise
+//! in a way that proves the right and leaves nothing behind. Over REST, iTop requires for a stimulus only the right
+//! to update the class: a profile's permission for one stimulus and not another (`IsStimulusAllowed`) counts in the
+//! console and the portal only.
 
 use futures_util::future::join_all;
 use itop_client::{Client, Error, ErrorClass, Fields, Query};
@@ -38,7 +38,7 @@ impl Right {
     }
 }
 
-/// What the bridge does with a class.
+/// The bridge's use of a class.
 pub(super) struct ClassRights {
     pub class: String,
     wanted: Vec<Right>,
@@ -54,12 +54,12 @@ enum Answer {
     Allowed,
     Denied,
     NoClass,
-    /// The call should have been refused, and was not.
+    /// The call should have been refused, but succeeded.
     Done,
     Unclear(Error),
 }
 
-/// A verdict a class, in order.
+/// One verdict per class, in order.
 pub(super) async fn judge(client: &Client, classes: &[ClassRights], side: &SideConfig) -> Vec<Verdict> {
     let answers = join_all(classes.iter().map(|rights| {
         join_all(rights.wanted.iter().map(|right| async move { (*right, ask(client, &rights.class, *right).await) }))

@@ -1,5 +1,5 @@
-//! The server that an iTop runs on, as the answer to the log-in shows it: its certificate, its clock, and which
-//! iTop it is.
+//! The server that an iTop runs on, as seen in the answer to the log-in: its certificate, its clock, and the version
+//! of iTop.
 
 use itop_bridge_engine::wording::span::span;
 use itop_client::{Client, ErrorClass, PeerCertificate, Query, ServerTold};
@@ -14,18 +14,18 @@ use crate::config::SideConfig;
 
 pub(super) const LINES: [&str; 3] = ["TLS", "clock", "version"];
 
-/// A certificate that ends sooner wants somebody's care.
+/// A certificate that ends sooner needs attention.
 const FEW_DAYS: i64 = 21;
 
-/// Clocks that differ by more are a fault.
+/// A larger difference between the clocks is a fault.
 const MAX_OFF_MS: i64 = 120_000;
 
-/// Clocks that differ by less agree: `Date` is in whole seconds, and an answer takes its time.
+/// A smaller difference counts as none: `Date` is in whole seconds, and an answer takes its time.
 const AGREES_MS: i64 = 5_000;
 
 const DAY_MS: i64 = 86_400_000;
 
-/// In the order of [`LINES`]. `section`: where the side stands in the configuration.
+/// In the order of [`LINES`]. `section`: the side's section in the configuration.
 pub(super) async fn judge(
     client: &Client,
     told: &ServerTold,
@@ -59,7 +59,7 @@ fn tls(certificate: Option<&PeerCertificate>, now_ms: i64, url: &str, section: &
     let days = (until.as_millisecond() - now_ms).div_euclid(DAY_MS);
     let date = TimeZone::UTC.to_datetime(until).date();
     match days {
-        // Only a clock that was set since the connection was made gets here: TLS takes none that has ended.
+        // Only a clock that was set after the connection was made gets here: TLS accepts no expired certificate.
         ..0 => Verdict::fault(format!("the certificate ended on {date}"), "renew the certificate of that web server"),
         0..FEW_DAYS => Verdict::note(
             format!("the certificate ends on {date}, {}", in_days(days)),
@@ -87,7 +87,7 @@ fn valid_until(certificate: &PeerCertificate) -> Option<Timestamp> {
     Timestamp::from_second(i64::try_from(until.as_secs()).ok()?).ok()
 }
 
-/// iTop's web server says its time with each answer.
+/// iTop's web server states its time in each answer.
 fn clock(date: Option<&str>, now_ms: i64) -> Verdict {
     let theirs = date.and_then(|date| DateTimeParser::new().parse_timestamp(date).ok());
     let Some(theirs) = theirs else {
@@ -111,7 +111,7 @@ fn length(ms: i64) -> String {
     if ms < 600_000 { format!("{} s", ms / 1000) } else { span(ms) }
 }
 
-/// iTop's REST names no version of iTop's. `team_email` of a ticket came with 3.2.0.
+/// iTop's REST does not state the version of iTop. `team_email` of a ticket came with 3.2.0.
 async fn version(client: &Client) -> Verdict {
     match client.get("Ticket", &Query::id(0), &["team_email"]).await {
         Ok(_) => Verdict::ok("3.2 or later: its tickets have the attribute team_email"),

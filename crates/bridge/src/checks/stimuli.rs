@@ -1,6 +1,6 @@
-//! What the stimuli ask for and never crosses: persons, teams and services, and on the way out the fields
-//! that are kept up to date inwards. Where a ticket has none, only a default can give one. Judged from the
-//! configuration alone.
+//! Attributes that stimuli demand but that never cross: persons, teams and services, and, towards the external, the
+//! fields that are synchronised only towards the internal. Where a ticket has none, only a default can supply one.
+//! Judged from the configuration alone.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use itop_bridge_core::ticket::is_external_key;
 use super::{ExternalConfig, Part, StatusToInternal, Verdict, by_external, ending, listed, place_of_internal};
 use crate::config::Defaults;
 
-/// A line for each class of the internal side that an external's status moves.
+/// One line per internal class that an external's status moves.
 pub(super) fn internal(externals: &[ExternalConfig]) -> Vec<Part> {
     let moving: Vec<&ExternalConfig> =
         externals.iter().filter(|e| e.sync.status_to_internal == StatusToInternal::Apply).collect();
@@ -30,7 +30,7 @@ pub(super) fn internal(externals: &[ExternalConfig]) -> Vec<Part> {
     parts
 }
 
-/// A line for each class of an external that the internal status drives.
+/// One line per external class that the internal status drives.
 pub(super) fn external(external: &ExternalConfig) -> Vec<Part> {
     let place = format!("[external.{}].defaults", external.name());
     let line = |class: &String| {
@@ -40,7 +40,7 @@ pub(super) fn external(external: &ExternalConfig) -> Vec<Part> {
     external.sync.classes.keys().map(line).collect()
 }
 
-/// What a class's stimuli demand and no default gives.
+/// The attributes that a class's stimuli demand and no default supplies.
 #[derive(PartialEq)]
 enum Lacks {
     Lifecycle,
@@ -48,7 +48,7 @@ enum Lacks {
 }
 
 impl Lacks {
-    /// `stays`: the attributes that do not cross to this side, beside persons, teams and services.
+    /// `stays`: the attributes that do not cross to this side, besides persons, teams and services.
     fn of(lifecycle: Option<&Lifecycle>, defaults: &Defaults, stays: &[String]) -> Lacks {
         let Some(lifecycle) = lifecycle else { return Lacks::Lifecycle };
         let (mut codes, mut stimuli) = (BTreeSet::new(), BTreeSet::new());

@@ -1,4 +1,4 @@
-//! Tickets that came, fit `only` and have no counterpart yet: how many of each class, asked together.
+//! Tickets that came, fit `only` and have no counterpart yet: how many per class, asked in batches.
 
 use itop_bridge_engine::wording::span::span;
 use itop_bridge_store::{MAX_ROWS, Result, Store};
@@ -8,19 +8,19 @@ use super::remembered::LONG_WAIT_MS;
 use super::{Verdict, listed};
 use crate::config::{Condition, Only};
 
-/// Tickets asked for in one call.
+/// Tickets per call.
 const TOGETHER: usize = 500;
 
-/// Of a class with more, nobody is asked which fit.
+/// If a class has more, the iTop is not asked which fit.
 const MOST: usize = 2000;
 
-/// The tickets of one class that wait without a counterpart, whether they fit or not.
+/// The tickets of one class that wait without a counterpart, whether or not they fit `only`.
 #[derive(Debug, Clone)]
 pub(super) struct Waiting {
     class: String,
     count: u64,
     oldest_ms: i64,
-    /// None where they are too many.
+    /// None if there are too many.
     tickets: Option<Vec<u64>>,
 }
 

@@ -1,6 +1,6 @@
-//! The webhooks of a side: each connection, action and trigger of the table that `setup` makes
-//! (`setup::Wanted`), judged by what stands in that iTop, which only an administrator may read; without one,
-//! by those that came.
+//! The webhooks of a side: each connection, action and trigger of the table that `setup` makes (`setup::Wanted`),
+//! judged by the objects in that iTop, which only an administrator may read; without such an account, by the webhooks
+//! that came.
 
 use itop_client::{Error, ErrorClass};
 
@@ -11,18 +11,18 @@ use crate::setup::{Admin, AdminError, Comparison, Judged, Wanted, admin, compare
 
 const WEBHOOKS: &str = "webhooks";
 
-/// The webhooks of which side, and how they can be asked for.
+/// The side whose webhooks are checked, and the means to read them.
 pub(super) struct Asked<'a> {
     pub config: &'a Config,
     pub side: &'a SideConfig,
-    /// An administrator's of this very iTop.
+    /// An administrator's account in this very iTop.
     pub account: Option<&'a Admin>,
     /// Whether an iTop answers at the side's address.
     pub is_reached: bool,
 }
 
 impl Asked<'_> {
-    /// One line a webhook with an administrator's account, one a kind without, by those that came.
+    /// One line per webhook with an administrator's account; without, one per kind, by the webhooks that came.
     pub async fn judge(&self, transport: MakeTransport<'_>, remembered: Option<&Remembered>) -> Vec<Finding> {
         let Asked { config, side, account, is_reached } = *self;
         let Some(wanted) = Wanted::of(config, &side.name) else { return Vec::new() };
@@ -40,7 +40,7 @@ impl Asked<'_> {
         };
         lines.extend(remembered.map(|known| known.reaches(config, &side.name).at(&side.name, public_url::LINE)));
         if !is_reached {
-            // Here nothing can be made to come: the side's own fault is the one to mend.
+            // No webhook can come here: the side's own fault is the one to fix.
             let is_open = |line: &&mut Finding| line.state != State::Ok;
             lines
                 .iter_mut()
@@ -62,7 +62,7 @@ async fn read(
     Ok(compare(wanted, &installed))
 }
 
-/// Without an administrator nothing of them can be read. What is known then is which kinds came, and when.
+/// Without an administrator the webhooks cannot be read. Only the kinds that came, and when, are known.
 fn unseen(side: &SideConfig, came: Vec<(String, Verdict)>) -> Vec<Finding> {
     let verdict = Verdict {
         detail: "not checked: only an administrator may read them".to_owned(),
@@ -87,7 +87,7 @@ fn has_no_webhooks(error: &AdminError) -> bool {
     matches!(error.error(), Some(Error { class: ErrorClass::UnknownClass { .. }, .. }))
 }
 
-/// A fault where the account is to blame: what was asked for could not be looked at.
+/// A fault if the account is to blame: the requested check could not be made.
 fn not_read(error: &AdminError, account: &Admin, side: &SideConfig) -> Verdict {
     if has_no_webhooks(error) {
         let mend = "install the extension combodo-webhook-integration in this iTop";

@@ -1,13 +1,13 @@
-//! Questions to the person at the terminal. They go to standard error: standard output is for what a verb tells.
+//! Questions to the person at the terminal. They go to standard error: standard output is for a command's result.
 
 use std::io::{self, IsTerminal as _};
 
-/// Whether somebody reads a question, and can answer it.
+/// Whether somebody can read a question and answer it.
 pub(super) fn is_somebody_there() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// What was typed, without the spaces around it.
+/// The typed line, trimmed.
 pub(super) fn answer(question: &str) -> io::Result<String> {
     eprint!("{question} ");
     let mut answer = String::new();
@@ -15,12 +15,12 @@ pub(super) fn answer(question: &str) -> io::Result<String> {
     Ok(answer.trim().to_owned())
 }
 
-/// Anything but a yes is a no.
+/// Anything but a yes counts as a no.
 pub(super) fn is_agreed(question: &str) -> io::Result<bool> {
     Ok(matches!(answer(&format!("{question} [y/N]"))?.to_lowercase().as_str(), "y" | "yes"))
 }
 
-/// The same for a verb with `--yes`: where nobody can be asked, it changes nothing.
+/// The same for a command with `--yes`: if nobody can be asked, it changes nothing.
 pub(super) fn is_agreed_or_refused(question: &str) -> anyhow::Result<bool> {
     if !io::stdin().is_terminal() {
         anyhow::bail!("nothing was changed: nobody can be asked here. Add --yes");

@@ -1,4 +1,4 @@
-//! `backfill`: tickets that are older than the connection come under the bridge.
+//! `backfill`: brings tickets that are older than the connection under the bridge.
 
 mod title;
 
@@ -75,10 +75,10 @@ pub enum MatchBy {
     Title,
 }
 
-/// How many tickets are shown.
+/// The number of tickets shown.
 const SHOWN: usize = 10;
 
-/// Asks a question that is answered by yes or no.
+/// Asks a yes-or-no question.
 pub type Ask<'a> = &'a (dyn Fn(&str) -> anyhow::Result<bool> + Sync);
 
 pub(super) fn run(backfill: &Backfill, config: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
@@ -94,7 +94,7 @@ pub(super) fn run(backfill: &Backfill, config: &Path, out: &mut dyn Write) -> an
     block_on(work)?
 }
 
-/// A day as people write it in the configuration too.
+/// A day, in the format of the configuration.
 fn day(text: &str) -> Result<Date, String> {
     let is_day = text.len() == "2026-01-31".len();
     text.parse().ok().filter(|_| is_day).ok_or_else(|| "write a day as year-month-day, such as 2026-01-31".to_owned())
@@ -107,7 +107,7 @@ fn ask(question: &str) -> anyhow::Result<bool> {
     Ok(is_agreed(question)?)
 }
 
-/// What the verb does, with an engine over the store.
+/// The command, with an engine over the store.
 pub async fn tell(
     backfill: &Backfill,
     engine: &Engine,
@@ -150,7 +150,8 @@ pub async fn tell(
     Ok(outcome)
 }
 
-/// Until Ctrl-C. Only here: while there is nothing to keep, at the question too, it ends the process at once.
+/// Marks tickets until Ctrl-C. Ctrl-C is caught only here: earlier, even at the question, there is nothing to keep,
+/// and it ends the process at once.
 async fn mark(engine: &Engine, wish: &Wish, tickets: &[Older], bar: &progress::Bar) -> anyhow::Result<usize> {
     let tell = |done, all| bar.tell(done, all);
     let marked = tokio::select! {
@@ -164,7 +165,7 @@ async fn mark(engine: &Engine, wish: &Wish, tickets: &[Older], bar: &progress::B
     marked.context("not all were marked; the same command goes on")
 }
 
-/// The arguments, where they fit the configuration.
+/// The arguments, if they fit the configuration.
 fn wish(backfill: &Backfill, config: &Config) -> anyhow::Result<Wish> {
     let Backfill { side, since, classes, states, .. } = backfill;
     if *side == config.internal.name {
@@ -194,7 +195,7 @@ fn wish(backfill: &Backfill, config: &Config) -> anyhow::Result<Wish> {
     Ok(Wish { external: side.clone(), since: *since, classes, states, match_title })
 }
 
-/// Whether a class that is asked for has the state. Of a class without a lifecycle nobody knows.
+/// Whether one of the requested classes has the state. A class without a lifecycle counts as having it.
 fn is_known(state: &str, classes: &BTreeSet<String>, external: &ExternalConfig) -> bool {
     let bridged = external.sync.classes.keys().filter(|class| classes.is_empty() || classes.contains(*class));
     let mut lifecycles = bridged.map(|class| external.sync.lifecycles.of(class));
@@ -241,7 +242,7 @@ fn counts_table(found: &[Older]) -> String {
     lines(table)
 }
 
-/// Ten, from the first to the last.
+/// At most ten, spread evenly from the first to the last.
 fn sample(found: &[Older]) -> Vec<&Older> {
     let many = found.len().min(SHOWN);
     (0..many).filter_map(|at| found.get(at * (found.len() - 1) / (many - 1).max(1))).collect()
@@ -263,7 +264,7 @@ fn table<const N: usize>(header: [&str; N]) -> Table {
     table
 }
 
-/// The first column begins with the line.
+/// The table as text; the first column is not indented.
 fn lines(mut table: Table) -> String {
     if let Some(first) = table.column_mut(0) {
         first.set_padding((0, 1));
@@ -271,7 +272,7 @@ fn lines(mut table: Table) -> String {
     table.trim_fmt()
 }
 
-/// A title may hold anything: what would move the cursor of a terminal is left out.
+/// A title may contain anything: control characters, which could move a terminal's cursor, are left out.
 fn one_line(title: &str) -> String {
     title.chars().filter(|character| !character.is_control()).collect()
 }

@@ -36,10 +36,10 @@ pub fn run(backup: &Backup, config: &Path, out: &mut dyn Write) -> anyhow::Resul
     let part = part_of(file)?;
     let copied = store.backup_to(&part).map_err(|error| anyhow!("{error}")).and_then(|()| {
         std::fs::File::open(&part)?.sync_all()?;
-        // Unlike a rename, a link never takes the place of a file that came meanwhile.
+        // Unlike a rename, a link never replaces a file that appeared meanwhile.
         Ok(std::fs::hard_link(&part, file)?)
     });
-    // A copy that is not whole is none.
+    // An incomplete copy is worthless.
     let removed = std::fs::remove_file(&part);
     copied.with_context(|| format!("no backup was made at {shown}"))?;
     removed.with_context(|| format!("the backup is made, but {} could not be removed", part.display()))?;
@@ -48,7 +48,7 @@ pub fn run(backup: &Backup, config: &Path, out: &mut dyn Write) -> anyhow::Resul
     Ok(Outcome::Fine)
 }
 
-/// Where the copy is made: beside the file, so that it appears there all at once.
+/// The path where the copy is made: beside the file, so that it appears there all at once.
 fn part_of(file: &Path) -> anyhow::Result<PathBuf> {
     let name = file.file_name().ok_or_else(|| anyhow!("{} names no file", file.display()))?;
     let mut name = name.to_owned();

@@ -1,4 +1,4 @@
-//! `check`: every requirement of the bridge and of both sides, a line each.
+//! `check`: every requirement of the bridge and of both sides, one line each.
 
 use std::io::{IsTerminal as _, Write};
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::checks::{self, AdminOf, Finding, State};
 use crate::config::Config;
 use crate::setup::{Admin, admin};
 
-/// The width of the table where the shell does not tell the terminal's.
+/// The width of the table if the shell does not report the terminal's.
 const WIDTH: u16 = 120;
 
 /// Check the bridge, its store and each iTop: address, certificate, clock, account, rights, defaults, what waits,
@@ -61,7 +61,7 @@ pub(super) fn run(check: &Check, config: &Path, out: &mut dyn Write) -> anyhow::
     Ok(if faulty { Outcome::FaultFound } else { Outcome::Fine })
 }
 
-/// The administrator's account, and the side that it is of.
+/// The administrator's account and its side.
 fn account(check: &Check, config: &Config) -> anyhow::Result<Option<(String, Admin)>> {
     let Some(side) = &check.admin else { return Ok(None) };
     if ticket::side(config, side).is_none() {
@@ -73,7 +73,7 @@ fn account(check: &Check, config: &Config) -> anyhow::Result<Option<(String, Adm
     }
 }
 
-/// The findings with each side's role, and what was not checked on a side as one line.
+/// The findings with each side's role, and the unchecked lines of each side combined into one.
 fn for_people(findings: &[Finding], internal: &str) -> Vec<Finding> {
     let mut shown: Vec<Finding> = Vec::new();
     for of_side in findings.chunk_by(|a, b| a.side == b.side) {

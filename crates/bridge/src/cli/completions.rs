@@ -1,5 +1,4 @@
-//! `completions`: what a shell needs to complete verbs and options, from the definitions that they are
-//! parsed by.
+//! `completions`: a shell's completion script for commands and options, generated from the parser's definitions.
 
 use std::io::Write;
 
@@ -27,7 +26,7 @@ pub(super) fn run(verb: &Completions, cli: &mut clap::Command, out: &mut dyn Wri
         cli.error(ErrorKind::MissingRequiredArgument, format!("name the shell: {}", known.join(", "))).exit();
     };
     let name = cli.get_name().to_owned();
-    // Into memory first: the generator panics where its output is closed.
+    // Into memory first: the generator panics if its output is closed.
     let mut text = Vec::new();
     clap_complete::generate(shell, cli, name, &mut text);
     out.write_all(&text)?;

@@ -1,4 +1,4 @@
-//! `config show`: what holds, each value with where it comes from, and no secret.
+//! `config show`: the effective values, each with its origin, and no secret.
 
 use std::io::Write;
 use std::path::Path;
@@ -46,13 +46,13 @@ pub(super) fn run(verbs: &ConfigVerbs, path: &Path, out: &mut dyn Write) -> anyh
     Ok(Outcome::Fine)
 }
 
-/// A section a heading, each value's origin as its comment.
+/// One heading per section; each value's origin is its comment.
 fn toml(entries: &[Entry]) -> String {
     let mut text = String::from("# What holds, and where each value comes from. \"…\" is a secret.\n");
     for section in entries.chunk_by(|a, b| a.section == b.section) {
         let lines: Vec<(String, String)> = section.iter().map(|entry| (entry.to_toml(), origin(entry))).collect();
         let width = lines.iter().map(|(line, _)| line.chars().count()).filter(|width| *width <= 60).max().unwrap_or(0);
-        // An empty section would be a mistake: what is printed can be read as it is.
+        // An empty section would be a mistake; commented out, the printed text stays a valid configuration.
         let unset = if section.iter().all(|entry| entry.value.is_null()) { "# " } else { "" };
         text.push_str(&format!("\n{unset}[{}]\n", section[0].section));
         for (line, origin) in lines {

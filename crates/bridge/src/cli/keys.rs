@@ -1,4 +1,4 @@
-//! `keys new`: a key that a side's webhooks carry.
+//! `keys new`: draws a key for a side's webhooks.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -45,7 +45,7 @@ pub(super) fn run(keys: &Keys, random: &dyn Random, out: &mut dyn Write) -> anyh
     Ok(Outcome::Fine)
 }
 
-/// A key that is in use must not be lost under a fresh one.
+/// Never overwrites: a new key must not replace one in use.
 fn write_to(file: &Path, key: &str) -> anyhow::Result<()> {
     let shown = file.display();
     match private_file::write_new(file, &format!("{key}\n")) {
@@ -56,7 +56,7 @@ fn write_to(file: &Path, key: &str) -> anyhow::Result<()> {
     }
 }
 
-/// `sk_` as the original program's keys begin, and 32 random bytes in hexadecimal.
+/// `sk_`, the prefix of the original program's keys, and 32 random bytes in hexadecimal.
 pub(super) fn draw(random: &dyn Random) -> String {
     let mut bytes = [0; KEY_BYTES];
     random.fill(&mut bytes);

@@ -1,7 +1,7 @@
-//! The command line: one verb, one file.
+//! The command line: one file per command.
 //!
-//! A verb ends with 0, with 1 when it found or met a fault, or with 2 when it was called wrongly. Its
-//! result goes to standard output; what went wrong, and what to do about it, to standard error.
+//! A command ends with 0, with 1 when it found or met a fault, or with 2 when it was called wrongly. Its result goes
+//! to standard output; faults and their fixes go to standard error.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -41,7 +41,7 @@ pub mod status;
 mod store;
 mod ticket;
 
-/// A line of the examples, where the program has its demo.
+/// A line of the examples, if the program includes the demo.
 const DEMO: &str = "  itop-bridge demo                        see it work, without any iTop\n";
 
 fn after_help() -> String {
@@ -113,7 +113,7 @@ enum Verb {
 }
 
 impl Verb {
-    /// Why it ends with 1 though it did its work: what it printed tells more.
+    /// Why the command ends with 1 although it did its work: its output has the details.
     fn fault(&self) -> &'static str {
         match self {
             Verb::Check(_) => "at least one requirement is not met; the lines that begin with `fault` say which",
@@ -127,11 +127,11 @@ impl Verb {
     }
 }
 
-/// How a verb ended that could do its work.
+/// The result of a command that could do its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     Fine,
-    /// It did its work, and what it found must be mended.
+    /// It did its work, and what it found must be fixed.
     FaultFound,
 }
 
@@ -149,7 +149,7 @@ pub fn command() -> clap::Command {
     Cli::command()
 }
 
-/// Runs the verb that the process was called with. Wrong usage ends the process with 2.
+/// Runs the command that the process was called with. Wrong usage ends the process with 2.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     telemetry::init(if matches!(cli.verb, Verb::Serve(_)) { Speaker::Service } else { Speaker::Verb });
@@ -181,23 +181,23 @@ pub fn run() -> ExitCode {
             }
             outcome.into()
         }
-        // Whoever read the output has read enough, as `head` does.
+        // The reader has read enough and closed the pipe, as `head` does.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            // There 1 says that something needs a person.
+            // For `status`, 1 means that something needs a person.
             ExitCode::from(if matches!(cli.verb, Verb::Status(_)) { 2 } else { 1 })
         }
     }
 }
 
-/// Does what a verb asks of iTops, on this thread.
+/// Runs a command's work with the iTops on this thread.
 fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     Ok(runtime.context("cannot start the runtime")?.block_on(work))
 }
 
-/// Of what a verb has changed a dry run carries out nothing that an iTop would see.
+/// Says that the bridge is in a dry run, which carries out no change that an iTop would see.
 fn say_dry_run(store: &mut dyn Store, out: &mut dyn Write) -> anyhow::Result<()> {
     if running::is_dry_run(store)? {
         writeln!(out, "But {}.", sentences::DRY_RUN)?;
@@ -205,7 +205,7 @@ fn say_dry_run(store: &mut dyn Store, out: &mut dyn Write) -> anyhow::Result<()>
     Ok(())
 }
 
-/// What `--json` prints.
+/// Prints the output of `--json`.
 fn print_json(value: &impl Serialize, out: &mut dyn Write) -> anyhow::Result<()> {
     serde_json::to_writer_pretty(&mut *out, value)?;
     Ok(writeln!(out)?)

@@ -1,4 +1,4 @@
-//! `pause`: a side stands still until `resume`.
+//! `pause`: stops a side until `resume`.
 
 use std::io::Write;
 use std::path::Path;
@@ -28,7 +28,7 @@ pub(super) fn run(pause: &Pause, config: &Path, out: &mut dyn Write) -> anyhow::
     in_store(pause, &mut store, &config, out)
 }
 
-/// What the verb does to a store.
+/// Carries out the command on a store.
 pub fn in_store(pause: &Pause, store: &mut dyn Store, config: &Config, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let name = &pause.name;
     if let Some((side, _)) = name.split_once(':') {
@@ -39,7 +39,7 @@ pub fn in_store(pause: &Pause, store: &mut dyn Store, config: &Config, out: &mut
     let Some(instance) = ticket::side(config, name) else {
         bail!("there is no side {name:?}{}", ticket::sides(config));
     };
-    // A halt stays what it is: `resume` is to say why the side stood still.
+    // A halt stays a halt: `resume` must be able to say why the side was stopped.
     if let Some(reason) = store.stopped(&instance)? {
         writeln!(out, "{name} stands still already, because {reason}. Nothing was changed.")?;
         return Ok(Outcome::Fine);

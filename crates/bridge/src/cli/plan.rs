@@ -1,4 +1,4 @@
-//! `plan`: what a pass would write, as a diff, and why.
+//! `plan`: the writes of a pass, as a diff, with their reasons.
 
 use std::io::Write;
 use std::path::Path;
@@ -24,10 +24,10 @@ use crate::running::Running;
 use crate::sentences::{self, Names};
 use crate::standing::{self, Is, Sides, Standing, Waits};
 
-/// A value is cut after so many lines …
+/// A value is cut after this many lines …
 const MOST_LINES: usize = 8;
 
-/// … and a line after so many characters.
+/// … and a line after this many characters.
 const MOST_CHARACTERS: usize = 200;
 
 /// Show what a pass would write to a ticket's pair, and why. Writes nothing.
@@ -53,7 +53,7 @@ pub(super) fn run(plan: &Plan, config: &Path, out: &mut dyn Write) -> anyhow::Re
     block_on(show(&plan, &app.engine, &store, &config, out))?
 }
 
-/// What the verb does, with an engine that looks at the same store.
+/// The command, with an engine that reads the same store.
 pub async fn show(
     plan: &Plan,
     engine: &Engine,
@@ -102,7 +102,7 @@ pub async fn show(
     Shown { preview, down, sides, standing, names, is_queued, now_ms, running, config, out }.all()
 }
 
-/// With the conflicts of this moment, which the next pass notes.
+/// Adds the present conflicts, which the next pass will record.
 fn as_the_pass_finds_it(mut stored: Stored, preview: &Preview) -> Stored {
     if let Ok(plan) = &preview.planned {
         stored.link.conflicts_are(plan.conflicts.clone());
@@ -149,7 +149,7 @@ async fn find(named: Named, engine: &Engine, config: &Config) -> anyhow::Result<
 
 struct Shown<'a> {
     preview: &'a Preview,
-    /// Why the internal does not answer, of whom a ticket without a pair asks nothing yet.
+    /// Why the internal does not answer. A ticket without a pair asks it nothing yet.
     down: Option<String>,
     sides: &'a Sides,
     standing: &'a Standing,
@@ -161,7 +161,7 @@ struct Shown<'a> {
     out: &'a mut dyn Write,
 }
 
-/// A plan, and the link that it was made of.
+/// A plan, and the link that it was made from.
 struct Planned<'a> {
     plan: &'a plan::Plan,
     link: &'a Link,
@@ -223,7 +223,7 @@ impl Shown<'_> {
         Ok(Outcome::Fine)
     }
 
-    /// All that is so of the ticket, with what to do. What is wrong with a side was said.
+    /// Prints everything true of the ticket, with the fix. The sides' faults were printed before.
     fn stands(&mut self) -> anyhow::Result<()> {
         for is in &self.standing.is {
             match is {
@@ -250,7 +250,8 @@ impl Shown<'_> {
         }
     }
 
-    /// When `serve` looks at it next. Without a row it does by the sweep, where there is something to find.
+    /// Prints when `serve` looks at the ticket next. Without a row in the queue, the next sweep does, if it finds
+    /// something.
     fn when_next(&mut self, plan: Option<&plan::Plan>) -> anyhow::Result<()> {
         if let Some(at_ms) = self.standing.next_ms {
             writeln!(self.out, "\nIt is looked at next at {}.", moment(at_ms))?;
@@ -297,7 +298,7 @@ impl Shown<'_> {
         }
     }
 
-    /// The side that is written to, what is done there, and the diff.
+    /// The side to be written to, the action there, and the diff.
     fn step(&self, step: &Step, of: &Planned<'_>) -> (Side, String, Vec<String>) {
         use plan::Write::*;
         let files = |files: &[BatchFile]| files.iter().map(|file| format!("+ {}", file.name)).collect();
@@ -389,7 +390,7 @@ impl Shown<'_> {
     }
 }
 
-/// A line of a document, and what an agent wrote of that state.
+/// A line of a document, and the agent's text for that state.
 fn told(line: &Line) -> Vec<String> {
     if line.is_last {
         return vec!["+ (it is no longer kept up to date)".to_owned()];
@@ -413,8 +414,8 @@ fn described(content: &FileContent) -> String {
     format!("{} ({})", content.name, content.mimetype)
 }
 
-/// A value with its sign and name, cut where it is long. Whoever sees it is not to have the secret of a
-/// picture with it.
+/// A value with its sign and name, cut if it is long. Image addresses contain a secret, which the reader of the
+/// output must not get.
 fn marked(sign: char, name: &str, value: &str) -> Vec<String> {
     let value = without_image_addresses(value);
     let mut lines: Vec<String> = Vec::new();

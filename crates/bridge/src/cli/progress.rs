@@ -1,30 +1,30 @@
-//! How far long work is, on a terminal.
+//! The progress of long work, on a terminal.
 
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// How often the sign turns that tells work without an end in sight from a standstill.
+/// How often the spinner turns, which shows that work of unknown length has not stalled.
 const TURN: Duration = Duration::from_millis(120);
 
-/// A bar on standard error; nothing where that is no terminal.
+/// A bar on standard error; nothing if that is not a terminal.
 pub struct Bar {
     bar: ProgressBar,
     what: String,
 }
 
 impl Bar {
-    /// `what` is counted. Nothing is shown before there is something to tell.
+    /// A bar that counts `what`. Nothing is shown before there is something to report.
     pub fn new(what: &str) -> Bar {
         Bar { bar: ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()), what: what.to_owned() }
     }
 
-    /// One that shows nothing.
+    /// A bar that shows nothing.
     pub fn hidden() -> Bar {
         Bar { bar: ProgressBar::hidden(), what: String::new() }
     }
 
-    /// What is looked for while nobody knows yet how much there is.
+    /// Shows what is being searched for while the total is unknown.
     pub fn look(&self, what: &str) {
         if self.bar.is_finished() {
             self.bar.reset();

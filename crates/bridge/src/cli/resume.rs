@@ -68,8 +68,8 @@ pub(super) fn run(resume: &Resume, config: &Path, clock: &dyn Clock, out: &mut d
     in_store(&resume, &mut store, &config, clock.now_ms(), out)
 }
 
-/// A person is asked before a pair ends, which cannot be undone but by `links link`, and before an entry crosses that may be
-/// meant for nobody there.
+/// Asks a person before a pair ends, which only `links link` can undo, and before an entry crosses that may not be
+/// meant for the other side.
 fn is_wanted(resume: &Resume, store: &mut dyn Store, config: &Config) -> anyhow::Result<bool> {
     if resume.yes || resume.create || resume.keep || ticket::side(config, &resume.what).is_some() {
         return Ok(true);
@@ -93,7 +93,7 @@ fn is_wanted(resume: &Resume, store: &mut dyn Store, config: &Config) -> anyhow:
     ask::is_agreed_or_refused(&question)
 }
 
-/// What the verb does to a store.
+/// Carries out the command on a store.
 pub fn in_store(
     resume: &Resume,
     store: &mut dyn Store,
@@ -180,7 +180,7 @@ fn resume_pair(
     Ok(Outcome::Fine)
 }
 
-/// Why the pair, or a log of it, is halted.
+/// Why the pair, or one of its logs, is halted.
 fn why_halted(link: &Link) -> Option<String> {
     let logs = link.halted_logs().map(|(_, halt)| halt.text.as_str());
     let all: Vec<&str> = link.halt.iter().map(|halt| halt.text.as_str()).chain(logs).collect();
@@ -192,7 +192,7 @@ fn amend(link: &mut Link, state: &mut LinkState, create: bool) {
     if create { link.make_anew() } else { link.resume() }
 }
 
-/// What a resumed pair does next.
+/// The next action of a resumed pair.
 fn what_follows(after: AfterResume, create: bool, internal: &str) -> String {
     match after {
         AfterResume::Ends { .. } if create => format!("A new ticket is made in {internal}, in place of the one that is gone."),
@@ -234,7 +234,7 @@ fn nothing_is_halted(
     Ok(Outcome::Fine)
 }
 
-/// Where the internal ticket still stands, --create would make a second one beside it.
+/// If the internal ticket still exists, --create would make a second one beside it.
 fn can_be_made_anew(link: &Link) -> anyhow::Result<()> {
     let external = &link.external.reference;
     let Some(halt) = &link.halt else {
@@ -256,7 +256,7 @@ fn can_be_made_anew(link: &Link) -> anyhow::Result<()> {
     }
 }
 
-/// With it stand still all externals.
+/// Prints that the internal is stopped, which stops all externals too.
 fn say_that_the_internal_stands_still(
     store: &mut dyn Store,
     resumed: &Instance,
@@ -305,7 +305,7 @@ fn resume_side(
     Ok(Outcome::Fine)
 }
 
-/// In transactions of one pair each, while the side stands still: cut off, the next `resume` does it once more.
+/// One transaction per pair, while the side is stopped: if interrupted, the next `resume` repeats it.
 fn compare_with_what_stands(
     store: &mut dyn Store,
     instance: &Instance,

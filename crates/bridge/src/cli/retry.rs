@@ -1,4 +1,4 @@
-//! `retry`: parked tickets are due now.
+//! `retry`: makes parked tickets due now.
 
 use std::io::Write;
 use std::path::Path;
@@ -33,7 +33,7 @@ pub struct Retry {
     pub ticket: Option<String>,
 }
 
-/// Finds the id of an external ticket that has no pair: name of the external, and reference.
+/// Finds the id of an external ticket without a pair, by the external's name and the reference.
 pub type Ask<'a> = &'a dyn Fn(&str, &str) -> anyhow::Result<TicketOf>;
 
 pub(super) fn run(retry: &Retry, config: &Path, clock: &dyn Clock, out: &mut dyn Write) -> anyhow::Result<Outcome> {
@@ -44,7 +44,7 @@ pub(super) fn run(retry: &Retry, config: &Path, clock: &dyn Clock, out: &mut dyn
     in_store(&Retry { ticket }, &mut store, &config, &ask, clock.now_ms(), out)
 }
 
-/// What the verb does to a store.
+/// Carries out the command on a store.
 pub fn in_store(
     retry: &Retry,
     store: &mut dyn Store,

@@ -76,11 +76,12 @@ async fn until_stopped(config: &Config, dry_run: bool) -> anyhow::Result<Outcome
     if config.externals.is_empty() {
         tracing::warn!("the configuration has no external: nothing crosses");
     }
-    // The lock says that no other process works on this store: whoever held a lease is dead.
+    // The lock guarantees that no other process works on this store: any holder of a lease is dead.
     sqlite.expire_leases(SystemClock.now_ms())?;
     say_what_stands_still(&mut sqlite, config)?;
     if dry_run || running::was_dry_run(&mut sqlite)? {
-        // What a dry run has planned waits for its next look: it is written, or told again, now.
+        // Writes planned by a dry run wait for the ticket's next pass; they become due now, to be written or logged
+        // again.
         sqlite.hurry(SystemClock.now_ms())?;
     }
     Loaded::now(config, dry_run, &SystemClock, &SystemRandom).keep(&mut sqlite)?;
@@ -109,7 +110,7 @@ async fn until_stopped(config: &Config, dry_run: bool) -> anyhow::Result<Outcome
         let _ = stop.send(true);
         signals.next().await;
         tracing::warn!("stopped at once; what was in hand is taken up again at the next start");
-        // As `kill -9` would: whatever was answered is on disk.
+        // As `kill -9` would: every answered webhook is on disk.
         std::process::exit(1);
     });
     let outcome = app.run(listener, stopped).await;
@@ -122,7 +123,7 @@ async fn until_stopped(config: &Config, dry_run: bool) -> anyhow::Result<Outcome
     Ok(Outcome::Fine)
 }
 
-/// What failed, the system's words, and the way out that fits them.
+/// The failure, the system's message, and a fix that fits.
 fn cannot_listen(listen: SocketAddr, error: &io::Error) -> anyhow::Error {
     let port = listen.port();
     let mend = match error.kind() {
@@ -141,7 +142,7 @@ fn cannot_listen(listen: SocketAddr, error: &io::Error) -> anyhow::Error {
     anyhow!("cannot listen on {listen} ([server].listen): {error}{mend}")
 }
 
-/// A pause or a halt outlives a restart, and must not be forgotten.
+/// Logs each pause and halt: they outlive a restart, and must not be forgotten.
 fn say_what_stands_still(store: &mut SqliteStore, config: &Config) -> anyhow::Result<()> {
     let externals = config.externals.iter().map(|external| external.name());
     for name in externals.chain([&*config.internal.name]) {
@@ -161,7 +162,7 @@ pub(super) async fn signalled() {
     }
 }
 
-/// SIGTERM and Ctrl-C from now on: one that comes before it is waited for is not lost.
+/// Listens for SIGTERM and Ctrl-C from now on: a signal that comes before it is awaited is not lost.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,

@@ -56,7 +56,7 @@ pub(super) fn run(setup: &Setup, config: &Path, out: &mut dyn Write) -> anyhow::
     block_on(in_itop(setup, &config, &env, &app::http_transport, out))?
 }
 
-/// What the verb does, with an environment and a way to the iTop.
+/// The command, with an environment and a transport to the iTop.
 pub async fn in_itop(
     setup: &Setup,
     config: &Config,
@@ -151,7 +151,7 @@ impl Run<'_> {
         Ok(compare(self.wanted, &installed))
     }
 
-    /// Does each step, or only says it.
+    /// Carries out each step, or in a dry run only prints it.
     async fn take(&mut self, steps: &[Step]) -> anyhow::Result<()> {
         let mut made = Made::default();
         for (done, step) in steps.iter().enumerate() {
@@ -217,7 +217,7 @@ impl Run<'_> {
 }
 
 impl Run<'_> {
-    /// A webhook with a key that `serve` refuses fails for ever, and nothing in that iTop says so.
+    /// A webhook with a key that `serve` refuses fails forever, and nothing in that iTop says so.
     async fn is_the_key_taken(&mut self) -> anyhow::Result<()> {
         let (side, url) = (&self.side.name, &self.config.server.public_url);
         let section = self.config.section(side);
@@ -242,7 +242,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Where the webhooks will go, if that does not answer from here.
+    /// Prints the finding about the webhooks' target address if it does not answer from here.
     async fn say_public_url(&mut self) -> anyhow::Result<()> {
         let found = checks::public_url(self.config, self.transport).await;
         if found.state != State::Ok {

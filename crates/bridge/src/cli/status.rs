@@ -1,5 +1,5 @@
-//! `status`: how the bridge stands at this moment, on one screen: each side, what waits and why, what needs a person and
-//! what to do about it.
+//! `status`: the bridge's present state on one screen: each side, the waiting tickets and why they wait, and the
+//! problems that need a person, with their fixes.
 
 use std::io::{IsTerminal as _, Write};
 use std::path::Path;
@@ -20,13 +20,13 @@ use crate::sentences::{self, Names};
 use crate::sides::{self, Compared, Contradiction};
 use crate::standing::{Is, SideStands, Sides, Standing, Ticket, Waits, Word};
 
-/// So many tickets are named on the screen; `--json` has all of them.
+/// This many tickets are named on the screen; `--json` has all of them.
 const NAMED: usize = 20;
 
-/// Webhooks that were refused before that need nobody now: the key was put right, or whoever sends them has ended.
+/// Webhooks refused longer ago than this need no attention: the key was corrected, or their sender has stopped.
 const LATELY_MS: i64 = 3_600_000;
 
-/// How often `--watch` draws anew.
+/// How often `--watch` redraws.
 const EVERY_MS: i64 = 3_000;
 
 /// Show how the bridge is doing now: each side, the oldest ticket that waits, what is halted, parked, kept back, refused
@@ -75,7 +75,7 @@ pub(super) fn run(status: &Status, config: &Path, clock: &dyn Clock, out: &mut d
     }
 }
 
-/// What the verb says of a store.
+/// Prints the status of a store.
 pub fn in_store(
     status: &Status,
     store: &mut dyn Store,
@@ -91,14 +91,14 @@ pub fn in_store(
     Ok(if screen.well { Outcome::Fine } else { Outcome::FaultFound })
 }
 
-/// What is shown. Its fields are what `--json` prints.
+/// The content of the screen. Its fields are those that `--json` prints.
 #[derive(Debug, Serialize)]
 struct Screen {
     at_ms: i64,
     /// Nothing needs a person.
     well: bool,
     serve: Serve,
-    /// What is wrong with the bridge itself, a sentence each with what to do.
+    /// The problems of the bridge itself, one sentence each with its fix.
     wrong: Vec<String>,
     sides: Vec<Side>,
     queues: Vec<Queue>,
@@ -120,7 +120,7 @@ struct Side {
     name: String,
     internal: bool,
     state: SideState,
-    /// What is wrong, a sentence each.
+    /// The problems, one sentence each.
     wrong: Vec<String>,
     swept_ms: Option<i64>,
     next_sweep_ms: Option<i64>,
@@ -137,21 +137,21 @@ enum SideState {
     Halted,
     /// It asks for fewer calls.
     Throttled,
-    /// Something of it waits for a right, or since several tickets are refused alike.
+    /// Part of it waits: a right is missing, or several tickets are refused alike.
     Suspended,
-    /// No `serve` tells.
+    /// No `serve` reports it.
     Unknown,
 }
 
 #[derive(Debug, Serialize)]
 struct Queue {
     external: String,
-    /// Tickets that wait, without those that are parked.
+    /// Waiting tickets, without the parked ones.
     waiting: u64,
     oldest_since_ms: Option<i64>,
     /// The oldest of them, …
     oldest: Option<String>,
-    /// … and what it waits for.
+    /// … and the reason why it waits.
     why: Option<String>,
     in_step: u64,
     parked: u64,
@@ -162,7 +162,7 @@ struct Queue {
 struct OfTicket {
     external: String,
     internal: Option<String>,
-    /// The link's, where there is one.
+    /// The link's number, if there is one.
     number: Option<i64>,
     state: &'static str,
     why: String,
@@ -252,7 +252,7 @@ impl Screen {
     }
 }
 
-/// A configuration that the store contradicts or `serve` did not load, and webhooks that were refused of late.
+/// A configuration that the store contradicts or that `serve` did not load, and webhooks refused lately.
 fn of_the_bridge(store: &mut dyn Store, config: &Config, now_ms: i64) -> anyhow::Result<Vec<String>> {
     let running = Running::of(store, config)?;
     let older = running.mend().filter(|_| running.is_older()).map(|mend| format!("{running}; {mend}"));
@@ -260,7 +260,7 @@ fn of_the_bridge(store: &mut dyn Store, config: &Config, now_ms: i64) -> anyhow:
     let heard = store.hooks()?;
     let sides: Vec<&str> =
         std::iter::once(&*config.internal.name).chain(config.externals.iter().map(|of| of.name())).collect();
-    // Once every side has sent one with the right key since, none has a wrong one.
+    // Once every side has sent a webhook with the right key since, no side has a wrong one.
     let is_mended = |at_ms: i64| sides.iter().all(|side| heard.iter().any(|of| of.side == *side && of.last_ms > at_ms));
     let is_missed = |at_ms: i64| now_ms - at_ms <= LATELY_MS && !config.externals.is_empty() && !is_mended(at_ms);
     let lately = || refused.values().filter(|refused| is_missed(refused.last_ms));
@@ -274,7 +274,7 @@ fn of_the_bridge(store: &mut dyn Store, config: &Config, now_ms: i64) -> anyhow:
         )
     });
     let Compared { contradictions, .. } = sides::compare(store, config)?;
-    // That there is no customer is said by itself.
+    // The absence of customers is reported separately.
     let contradictions = contradictions
         .iter()
         .filter(|found| **found != Contradiction::None)
@@ -393,7 +393,7 @@ impl Of<'_> {
         Standing::of(Ticket { external, stored, row, sides, config, now_ms })
     }
 
-    /// Those of which something is wrong.
+    /// The tickets that have a problem.
     fn tickets(&self, store: &mut dyn Store) -> anyhow::Result<Vec<OfTicket>> {
         let (mut all, mut after) = (Vec::new(), 0);
         loop {
@@ -449,9 +449,9 @@ impl Of<'_> {
 }
 
 impl OfTicket {
-    /// `None` where nothing is wrong with the ticket itself.
+    /// `None` if nothing is wrong with the ticket itself.
     fn of(standing: &Standing, names: &Names<'_>, number: Option<i64>) -> Option<OfTicket> {
-        // Of a side it is told above.
+        // The sides' problems are printed above.
         let is_own = |is: &&Is| match is {
             Is::Waits(waits) => matches!(waits, Waits::Others { .. }),
             Is::NoCounterpart | Is::UnderWay | Is::Due { .. } | Is::Differs(_) => false,

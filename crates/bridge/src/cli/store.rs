@@ -1,4 +1,4 @@
-//! Opening the store: why that failed, and what to do about it.
+//! Opens the store; a failure comes with its reason and the fix.
 
 use std::path::Path;
 
@@ -9,20 +9,20 @@ use crate::checks;
 use crate::config::Config;
 use crate::sides::{self, Compared};
 
-/// For a verb that changes something beside a running `serve`.
+/// For a command that changes something beside a running `serve`.
 pub(super) fn to_change(config: &Config) -> anyhow::Result<SqliteStore> {
     is_there(config)?;
     open(config, |path| SqliteStore::open(path))
 }
 
-/// For a verb that only shows.
+/// For a command that only shows.
 pub(super) fn to_read(config: &Config) -> anyhow::Result<SqliteStore> {
     is_there(config)?;
     open(config, |path| SqliteStore::open_to_read(path))
 }
 
-/// For a verb that fills a store: the one before may be lost, or there has been none. Then a new one is made, but
-/// not to look only.
+/// For a command that fills a store: the former store may be lost, or there was none. Then a new one is made, in
+/// memory if the command only looks.
 pub(super) fn to_fill(config: &Config, to_look_only: bool) -> anyhow::Result<SqliteStore> {
     match (to_look_only, config.store.path.exists()) {
         (true, true) => to_read(config),
@@ -31,7 +31,7 @@ pub(super) fn to_fill(config: &Config, to_look_only: bool) -> anyhow::Result<Sql
     }
 }
 
-/// A verb beside `serve` never makes a store: an empty one would look as if the bridge knew no pair.
+/// A command beside `serve` never creates a store: an empty one would look as if the bridge knew no pair.
 pub(super) fn is_there(config: &Config) -> anyhow::Result<()> {
     let path = &config.store.path;
     if !path.exists() {
@@ -43,7 +43,7 @@ pub(super) fn is_there(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// For a verb that reads or writes iTops: by the names of a configuration that the store contradicts, it would take one
+/// For a command that reads or writes iTops: with a configuration that the store contradicts, it would take one
 /// customer's tickets for another's.
 pub(super) fn agrees(config: &Config) -> anyhow::Result<()> {
     if config.store.path.exists() {
@@ -52,7 +52,7 @@ pub(super) fn agrees(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The same, for a verb that asks one side alone, and may be run by a user to whom the store is closed.
+/// The same, for a command that asks one side alone, and whose user may lack access to the store.
 pub(super) fn agrees_on(side: &str, config: &Config) -> anyhow::Result<()> {
     let Ok(mut store) = to_read(config) else { return Ok(()) };
     let mut compared = sides::compare(&mut store, config)?;
@@ -60,7 +60,7 @@ pub(super) fn agrees_on(side: &str, config: &Config) -> anyhow::Result<()> {
     refuse_contradictions(&compared)
 }
 
-/// Every contradiction, and the way out of each.
+/// Fails with every contradiction and its fix.
 pub(super) fn refuse_contradictions(compared: &Compared) -> anyhow::Result<()> {
     let told: Vec<String> =
         compared.contradictions.iter().map(|found| format!("{found}. Mend: {}", found.mend())).collect();
@@ -70,7 +70,7 @@ pub(super) fn refuse_contradictions(compared: &Compared) -> anyhow::Result<()> {
     }
 }
 
-/// The store of the configuration, opened by `open`, where it belongs to this bridge.
+/// The configured store, opened by `open`, if it belongs to this bridge.
 pub(super) fn open(config: &Config, open: impl Fn(&Path) -> Result<SqliteStore>) -> anyhow::Result<SqliteStore> {
     let path = &config.store.path;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -84,7 +84,7 @@ pub(super) fn open(config: &Config, open: impl Fn(&Path) -> Result<SqliteStore>)
     let opened = open(path).and_then(|mut store| store.adopt_server_id(&config.server.id).map(|()| store));
     opened.map_err(|error| {
         let what = match &error {
-            // It names the file itself.
+            // The error names the file itself.
             StoreError::Locked(_) => error.to_string(),
             _ => format!("the store {}: {error}", path.display()),
         };

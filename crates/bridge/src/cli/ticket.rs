@@ -1,5 +1,5 @@
-//! How people name a ticket on the command line: `acme:R-000123`, `elitery:R-000077`, a link's number, or a plain
-//! `R-000123` where only one ticket is called so.
+//! The names of tickets on the command line: `acme:R-000123`, `elitery:R-000077`, a link's number, or a plain
+//! `R-000123` if only one ticket has that reference.
 
 use anyhow::bail;
 use itop_bridge_store::{Instance, MAX_ROWS, Store, Stored, TicketOf};
@@ -21,19 +21,19 @@ pub(super) fn side_or_ticket(name: &str) -> Result<String, String> {
 
 /// An argument that names a ticket.
 pub(super) fn ticket(name: &str) -> Result<String, String> {
-    // A side's name alone is none.
+    // A side's name alone names no ticket.
     let is_ticket = name.contains(':') || is_reference(name);
     side_or_ticket(name).ok().filter(|_| is_ticket).ok_or_else(|| {
         "write SIDE:REFERENCE, such as acme:R-000123 or elitery:R-000077, R-000123 alone where one ticket is called so, or a link's number, such as 12".to_owned()
     })
 }
 
-/// As iTop's own references, with a prefix or without: what the number is called.
+/// The form of iTop's references: any prefix, then digits.
 fn is_reference(name: &str) -> bool {
     name.ends_with(|last: char| last.is_ascii_digit())
 }
 
-/// The side that is called so.
+/// The side with this name.
 pub(super) fn side(config: &Config, name: &str) -> Option<Instance> {
     if name == config.internal.name {
         return Some(Instance::Internal);
@@ -41,22 +41,21 @@ pub(super) fn side(config: &Config, name: &str) -> Option<Instance> {
     config.externals.iter().any(|external| external.name() == name).then(|| Instance::External(name.to_owned()))
 }
 
-/// A pair as people call it.
+/// A pair's name for people.
 pub(super) fn pair_name(config: &Config, stored: &Stored) -> String {
     let internal = stored.link.internal.as_ref().map(|key| format!(" with {}:{}", config.internal.name, key.reference));
     format!("{}:{}{}", stored.external_name, stored.link.external.reference, internal.unwrap_or_default())
 }
 
-/// The external's side of a pair, as the queue knows it.
+/// The external ticket of a pair, as the queue's key.
 pub(super) fn of(stored: &Stored) -> TicketOf {
     TicketOf { external: stored.external_name.clone(), ticket: stored.link.external.id }
 }
 
-/// What a name stands for.
+/// The object that a name stands for.
 pub(super) enum Named {
     Pair(Box<Stored>),
-    /// A ticket of an external that no pair has, by its reference or, as the log calls it while it has no
-    /// pair, by its id.
+    /// An external ticket without a pair, by its reference or, as the log calls it while it has no pair, by its id.
     Unlinked {
         external: String,
         reference: String,
@@ -92,7 +91,7 @@ pub(super) fn find_any(store: &mut dyn Store, config: &Config, name: &str) -> an
     };
     let internal = side == config.internal.name;
     let is_configured = internal || config.externals.iter().any(|external| external.name() == side);
-    // Of a customer that has left the pairs are kept, as ended.
+    // The pairs of a customer that has left are kept, as ended.
     if !is_configured && store.links(Some(side), 0, 1, None)?.is_empty() {
         bail!("there is no side {side:?}{}", sides(config));
     }
@@ -109,7 +108,7 @@ pub(super) fn find_any(store: &mut dyn Store, config: &Config, name: &str) -> an
         after = last.id;
         let found = page.into_iter().find(|stored| {
             let key = if internal { stored.link.internal.as_ref() } else { Some(&stored.link.external) };
-            // A ticket that waits is called by its id, before its reference is known.
+            // Before its reference is known, a waiting ticket is called by its id.
             key.is_some_and(|key| key.reference == reference || id == Some(key.id))
         });
         if let Some(stored) = found {
@@ -118,7 +117,7 @@ pub(super) fn find_any(store: &mut dyn Store, config: &Config, name: &str) -> an
     }
 }
 
-/// A reference without its side. Where several tickets of pairs are called so, each is named.
+/// A reference without its side. If several paired tickets have it, the error names each.
 fn plain(store: &mut dyn Store, config: &Config, reference: &str) -> anyhow::Result<Named> {
     let mut called = called(store, config, reference)?;
     match called.len() {
@@ -144,8 +143,8 @@ fn of_pair(config: &Config, name: &str, pair: &Stored) -> String {
     format!("{name} (link {}: {})", pair.id, pair_name(config, pair))
 }
 
-/// The pairs with a ticket that is called so, each by the name of that ticket; a pair whose two tickets are called
-/// the same, once.
+/// The pairs with a ticket of this reference, each under that ticket's name; a pair whose two tickets both have it is
+/// listed once.
 fn called(store: &mut dyn Store, config: &Config, reference: &str) -> anyhow::Result<Vec<(String, Stored)>> {
     let (mut found, mut after) = (Vec::new(), 0);
     loop {
@@ -163,7 +162,7 @@ fn called(store: &mut dyn Store, config: &Config, reference: &str) -> anyhow::Re
     }
 }
 
-/// The name as it was given; where several tickets fit it, a person at a terminal is asked which is meant.
+/// The name as given; if several tickets match it, a person at a terminal is asked to choose.
 pub(super) fn settled(store: &mut dyn Store, config: &Config, name: &str) -> anyhow::Result<String> {
     let is_plain = !name.contains(':') && name.parse::<i64>().is_err() && is_reference(name);
     if !is_plain || !ask::is_somebody_there() {

@@ -1,7 +1,7 @@
-//! A TOML document that is asked key by key and remembers every mistake with its place.
+//! A TOML document that is read key by key and records every mistake with its place.
 //!
-//! A getter that finds a mistake notes it and answers `None`, and reading goes on, so that one run
-//! shows all of them. What a [`Section`] was never asked for by its end is an unknown key.
+//! A getter that finds a mistake records it and returns `None`, and reading goes on, so that one run shows all of
+//! them. A key that was never requested by the end of its [`Section`] is unknown.
 
 use std::cell::{Cell, RefCell};
 use std::ops::{Range, RangeInclusive};
@@ -14,7 +14,7 @@ use toml::de::{DeTable, DeValue};
 use super::{Origin, Origins, Problem};
 use crate::shell;
 
-/// A misspelt key is at least so similar to the one that was meant.
+/// A misspelt key is at least this similar to the intended one.
 const SIMILAR: f64 = 0.66;
 
 pub(super) struct Document<'d> {
@@ -24,15 +24,15 @@ pub(super) struct Document<'d> {
     read: &'d dyn Fn(&Path) -> std::io::Result<String>,
     problems: RefCell<Vec<Problem>>,
     warnings: RefCell<Vec<String>>,
-    /// Secrets that are not here: a variable that is not set, a file that cannot be read.
+    /// Missing secrets: a variable that is not set, a file that cannot be read.
     absent: RefCell<Vec<Problem>>,
-    /// What was read of each side, though the rest of it may be wrong.
+    /// The readable parts of each side, even if the rest of it is wrong.
     sides: RefCell<Vec<KnownSide>>,
     holds_secret: Cell<bool>,
     origins: RefCell<Origins>,
 }
 
-/// What must differ between sides, as far as it was read.
+/// Values that must differ between sides, as far as they were read.
 pub(super) struct KnownSide {
     pub name: String,
     /// Its section, dotted.
@@ -42,11 +42,11 @@ pub(super) struct KnownSide {
     pub api_keys: Vec<SecretString>,
 }
 
-/// All that was found wrong with a file.
+/// All mistakes found in a file.
 pub(super) struct Findings {
     /// In the order of their lines.
     pub problems: Vec<Problem>,
-    /// Secrets that are not here, in the order of their lines.
+    /// Missing secrets, in the order of their lines.
     pub absent: Vec<Problem>,
     pub warnings: Vec<String>,
 }
@@ -63,7 +63,7 @@ impl<'d> Document<'d> {
         Document { text, file, env, read, problems, warnings, absent, sides, holds_secret, origins }
     }
 
-    /// The parsed table; mistakes of syntax are noted, and nothing else is said of such a file.
+    /// The parsed table. Mistakes of syntax are recorded, and nothing else is reported for such a file.
     pub fn parse(&self) -> Option<Spanned<DeTable<'d>>> {
         let (table, errors) = DeTable::parse_recoverable(self.text);
         for error in &errors {
@@ -81,7 +81,7 @@ impl<'d> Document<'d> {
         self.warnings.borrow_mut().push(text);
     }
 
-    /// Where each key that was read stands, by its dotted name.
+    /// The origin of each key that was read, by its dotted name.
     pub fn origins(&self) -> Origins {
         self.origins.borrow().clone()
     }
@@ -90,7 +90,7 @@ impl<'d> Document<'d> {
         self.sides.borrow_mut().push(side);
     }
 
-    /// What was read of the sides, in the order in which they were read.
+    /// The sides that were read, in that order.
     pub fn sides(&self) -> std::cell::Ref<'_, Vec<KnownSide>> {
         self.sides.borrow()
     }
@@ -123,7 +123,7 @@ impl<'d> Document<'d> {
         1 + before.iter().filter(|byte| **byte == b'\n').count()
     }
 
-    /// A path that stands in the file, from the file's folder.
+    /// A path written in the file, relative to the file's folder.
     pub fn path(&self, written: &str) -> PathBuf {
         Path::new(self.file).parent().unwrap_or(Path::new("")).join(written)
     }
@@ -142,7 +142,7 @@ impl<'d> Document<'d> {
     }
 }
 
-/// A table and what it has been asked for.
+/// A table and the keys requested from it.
 pub(super) struct Section<'s> {
     document: &'s Document<'s>,
     table: &'s DeTable<'s>,
@@ -166,7 +166,7 @@ impl<'s> Section<'s> {
         self.found(key)
     }
 
-    /// Like [`Section::get`] for a key that must be there; `hint` says what to write.
+    /// Like [`Section::get`], for a required key; `hint` says what to write.
     pub fn need(&self, key: &'static str, hint: &str) -> Option<Found<'s>> {
         let found = self.get(key);
         if found.is_none() {
@@ -179,7 +179,7 @@ impl<'s> Section<'s> {
         self.wrong(format!("`{key}` is missing: {hint}"));
     }
 
-    /// Notes what was read of a side.
+    /// Records the values read for a side.
     pub fn keep_side(&self, name: &str, url: Option<String>, api_keys: Vec<SecretString>) {
         let (path, line) = (self.path.clone(), self.line);
         self.document.keep_side(KnownSide { name: name.to_owned(), path, line, url, api_keys });
@@ -208,7 +208,7 @@ impl<'s> Section<'s> {
         Some(Found { document: self.document, value: value.get_ref(), path, line })
     }
 
-    /// Notes every key that was never asked for, with the nearest that was.
+    /// Reports every key that was never requested, with the nearest known one.
     pub fn finish(self) {
         let asked = self.asked.borrow();
         for (key, found) in self.entries() {
@@ -227,7 +227,7 @@ impl<'s> Section<'s> {
     }
 }
 
-/// A value and where it stands.
+/// A value and its place.
 pub(super) struct Found<'s> {
     document: &'s Document<'s>,
     value: &'s DeValue<'s>,
@@ -248,7 +248,7 @@ impl<'s> Found<'s> {
         self.wrong(format!("must be {wanted}, but is {}", kind(self.value)));
     }
 
-    /// Adds to what is known of where the value comes from.
+    /// Adds to the known origin of the value.
     fn came_from(&self, add: impl FnOnce(&mut Origin)) {
         add(self.document.origins.borrow_mut().entry(self.path.clone()).or_default());
     }
@@ -261,7 +261,7 @@ impl<'s> Found<'s> {
         self.value.is_table()
     }
 
-    /// A string that is not empty, with the environment's variables put in.
+    /// A string that is not empty, with environment variables substituted.
     pub fn text(&self) -> Option<String> {
         let Some(written) = self.value.as_str() else {
             self.wrong_type("a string");
@@ -281,7 +281,7 @@ impl<'s> Found<'s> {
         }
     }
 
-    /// A string made into something else; `parse` says what is wrong.
+    /// A string, parsed; `parse` says what is wrong.
     pub fn parsed<T>(&self, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         let text = self.text()?;
         parse(&text).map_err(|wrong| self.wrong(wrong)).ok()
@@ -298,12 +298,12 @@ impl<'s> Found<'s> {
         })
     }
 
-    /// A secret that is not here is noted as such, and stands as an empty one: see [`is_absent`].
+    /// A missing secret is recorded as such and becomes an empty one: see [`is_absent`].
     pub fn secret(&self) -> Option<SecretString> {
         self.secret_that(|_| Ok(()))
     }
 
-    /// The same of one that must be as `fits` has it.
+    /// The same, for a secret that must satisfy `fits`.
     pub fn secret_that(&self, fits: impl FnOnce(&str) -> Result<(), String>) -> Option<SecretString> {
         let unset = self.value.as_str().map(variables).unwrap_or_default();
         let unset: Vec<String> = unset.into_iter().filter(|name| (self.document.env)(name).is_none()).collect();
@@ -424,18 +424,18 @@ impl<'s> Found<'s> {
         Some(Section::new(self.document, table, self.path.clone(), self.line))
     }
 
-    /// A number or a string, as `defaults` have them.
+    /// Whether the value is a number; `defaults` take a number or a string.
     pub fn is_number(&self) -> bool {
         self.value.is_integer()
     }
 }
 
-/// Whether this is the place of a secret that is not here: no other is empty.
+/// Whether this stands for a missing secret: no other secret is empty.
 pub(super) fn is_absent(secret: &SecretString) -> bool {
     secret.expose_secret().is_empty()
 }
 
-/// What a file of a secret holds: its first line.
+/// The secret in a file: its first line.
 pub fn first_line(text: &str) -> Option<&str> {
     text.lines().next().filter(|line| !line.trim().is_empty())
 }
@@ -452,7 +452,7 @@ fn kind(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-/// A value may be read twice, once to be judged.
+/// Skips known elements: a value may be read twice, once only to be checked.
 fn add_new<T: PartialEq>(known: &mut Vec<T>, more: Vec<T>) {
     for one in more {
         if !known.contains(&one) {
@@ -461,10 +461,10 @@ fn add_new<T: PartialEq>(known: &mut Vec<T>, more: Vec<T>) {
     }
 }
 
-/// The names of the environment's variables in a string that may be wrong.
+/// The names of the environment variables in a string that may be malformed.
 fn variables(written: &str) -> Vec<String> {
     let names = RefCell::new(Vec::new());
-    // A mistake is told where the value is read.
+    // Mistakes are reported where the value is read.
     let _ = interpolate(written, &|name| {
         names.borrow_mut().push(name.to_owned());
         Some(String::new())
@@ -472,7 +472,7 @@ fn variables(written: &str) -> Vec<String> {
     names.into_inner()
 }
 
-/// Puts the environment's variables in. What they hold is not looked at again.
+/// Substitutes environment variables. Their values are not interpolated again.
 fn interpolate(written: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
     let mut out = String::with_capacity(written.len());
     let mut rest = written;

@@ -1,5 +1,5 @@
-//! The configuration as a list of entries, each with its value and its origins. A secret's value never
-//! becomes part of one.
+//! The configuration as a list of entries, each with its value and its origins. No entry contains the value of a
+//! secret.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use super::{
 
 const MASK: &str = "…";
 
-/// One value that holds.
+/// One effective value.
 pub(crate) struct Entry {
     /// Dotted.
     pub section: String,
@@ -22,17 +22,17 @@ pub(crate) struct Entry {
     pub value: Value,
     /// None: the default.
     pub origins: Vec<Origin>,
-    /// Why a secret is not here.
+    /// Why a secret is missing.
     pub absent: Vec<String>,
 }
 
 impl Entry {
-    /// Its whole key, dotted.
+    /// The whole key, dotted.
     pub fn path(&self) -> String {
         format!("{}.{}", self.section, self.key)
     }
 
-    /// A line of TOML; a comment where nothing is set.
+    /// A line of TOML; a comment if no value is set.
     pub fn to_toml(&self) -> String {
         match &self.value {
             Value::Null => format!("# {} is not set", self.key),
@@ -86,7 +86,7 @@ impl List<'_> {
         self.add_from(section, key, value, &[format!("{section}.{key}")]);
     }
 
-    /// `written`: under which keys it may stand, the one that holds first.
+    /// `written`: the keys where the value may be written, the decisive one first.
     fn add_from(&mut self, section: &str, key: &str, value: Value, written: &[String]) {
         let origins = written.iter().find_map(|path| self.origins.get(path)).cloned();
         self.push(section, key, value, origins.into_iter().collect(), written);
@@ -152,7 +152,7 @@ impl List<'_> {
         self.add_from(section, key, json!(MASK), &written);
     }
 
-    /// A dotted key each, so that each has its own origin. `written`: the tables they may stand in.
+    /// One dotted key per default, so that each has its own origin. `written`: the tables where they may be written.
     fn defaults(&mut self, section: &str, table: &str, defaults: &Defaults, written: &[&str]) {
         for (code, value) in defaults {
             let value = match value {

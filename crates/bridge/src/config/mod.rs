@@ -1,12 +1,11 @@
 //! The configuration: `itop-bridge.toml`, read, checked and resolved.
 //!
-//! What leaves here is whole: files are read, environment variables put in, every override of an
-//! external merged, every default filled in. What is left for later are the names in `defaults`,
-//! which only an iTop can look up. All mistakes of one file are reported at once, each with its line,
-//! its key and the way out.
+//! A [`Config`] is complete: files are read, environment variables substituted, every override of an external merged,
+//! every default filled in. Only the names in `defaults` stay unresolved, since only an iTop can look them up. All
+//! mistakes of one file are reported at once, each with its line, its key and the fix.
 //!
-//! Relative paths are relative to the folder of the configuration file. In any string `${NAME}` is
-//! the environment variable NAME, and `$${` is a plain `${`.
+//! Relative paths are relative to the folder of the configuration file. In any string `${NAME}` is the environment
+//! variable NAME, and `$${` is a plain `${`.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -39,28 +38,28 @@ pub struct Config {
     pub server: ServerConfig,
     pub store: StoreConfig,
     pub internal: SideConfig,
-    /// In the order of their names; none where the last customer has left, and a store is there that may know it.
+    /// In the order of their names; empty if the last customer has left and there is a store that may know its pairs.
     pub externals: Vec<ExternalConfig>,
     pub alerts: Option<AlertsConfig>,
-    /// What works but should be mended, such as a secret that every user of the machine can read.
+    /// Settings that work but should be fixed, such as a secret that every user of the machine can read.
     pub warnings: Vec<String>,
-    /// Secrets that are not here: none, unless the file was read to look only ([`Config::load_to_look`]).
+    /// Missing secrets: empty, unless the file was loaded for inspection ([`Config::load_to_look`]).
     pub absent: Vec<Problem>,
     pub origins: Origins,
 }
 
-/// Dotted key, as it is written in the file, to where its value comes from. A default has none.
+/// Maps a dotted key, as written in the file, to the origin of its value. A default value has none.
 pub type Origins = BTreeMap<String, Origin>;
 
-/// Where a value comes from.
+/// The origin of a value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// The configuration file as it was named.
+    /// The path of the configuration file, as given.
     pub file: String,
     pub line: usize,
-    /// The environment's variables that the value was made of.
+    /// The environment variables used in the value.
     pub variables: Vec<String>,
-    /// The files that it was read from.
+    /// The files that the value was read from.
     pub read: Vec<PathBuf>,
 }
 
@@ -69,7 +68,7 @@ pub struct ServerConfig {
     /// Part of every mark: letters, digits and `-`.
     pub id: String,
     pub listen: SocketAddr,
-    /// How both iTops reach the bridge, without a slash at its end.
+    /// The bridge's address as both iTops reach it, without a trailing slash.
     pub public_url: String,
     pub coalesce_ms: i64,
 }
@@ -81,38 +80,38 @@ pub struct StoreConfig {
     pub keep_closed_days: u32,
 }
 
-/// One iTop and how to reach it.
+/// One iTop and the means to reach it.
 #[derive(Debug, Clone)]
 pub struct SideConfig {
     /// The external's name, or `internal.name`.
     pub name: String,
-    /// iTop's address without a slash at its end.
+    /// iTop's address without a trailing slash.
     pub url: String,
     pub login: Login,
     pub login_from: LoginSource,
     /// The keys that this iTop's webhooks may carry; at least one.
     pub api_keys: Vec<SecretString>,
     pub defaults: Defaults,
-    /// Certificates (PEM) that are trusted beside the system's.
+    /// Certificates (PEM) that are trusted besides the system's.
     pub ca_file: Option<PathBuf>,
-    /// May hold a password.
+    /// May contain a password.
     pub proxy: Option<SecretString>,
-    /// The zone of the times that this iTop prints, where the operator states it.
+    /// The time zone of the times that this iTop prints, if the operator states it.
     pub time_zone: Option<jiff::tz::TimeZone>,
-    /// How this iTop prints dates, where the operator states it.
+    /// The format of the dates that this iTop prints, if the operator states it.
     pub date_format: Option<DateFormat>,
-    /// How many calls may be under way at once.
+    /// The most calls under way at once.
     pub max_calls: usize,
-    /// A call that was sent may be committed until so long after.
+    /// A call that was sent may still be committed until this long after.
     pub settle_ms: i64,
-    /// A call is given up when no byte has moved for so long.
+    /// A call is given up once no byte has moved for this long.
     pub timeout_ms: i64,
-    /// What a call would need and is not here; nothing calls this side then.
+    /// Missing secrets that a call would need; this side is then not called.
     pub absent: Vec<Problem>,
 }
 
 impl SideConfig {
-    /// A side with nothing but what a call needs.
+    /// A side with only the values that a call needs.
     pub fn bare(name: &str, url: &str, user: &str, password: SecretString) -> SideConfig {
         SideConfig {
             name: name.to_owned(),
@@ -142,11 +141,11 @@ pub enum Login {
 #[derive(Debug, Clone)]
 pub struct ExternalConfig {
     pub side: SideConfig,
-    /// `[internal].defaults` with this customer's own on top: for this customer's internal tickets.
+    /// `[internal].defaults`, overridden by this customer's own: for this customer's internal tickets.
     pub internal_defaults: Defaults,
     pub only: Only,
     pub sync: SyncConfig,
-    /// What marks call it: its own name, or the one that it had first.
+    /// The external's name in marks: its own name, or its first one.
     pub name_in_marks: String,
 }
 
@@ -158,7 +157,7 @@ impl ExternalConfig {
 
 #[derive(Debug, Clone)]
 pub struct AlertsConfig {
-    /// A chat's hook address is itself a key to the chat.
+    /// A chat's webhook address is itself a key to the chat.
     pub webhook_url: SecretString,
     pub silence_ms: i64,
 }
@@ -170,9 +169,9 @@ pub enum ConfigError {
     #[error("{}", join(problems, warnings, lacks))]
     Invalid {
         problems: Vec<Problem>,
-        /// What works and should be mended with the rest.
+        /// Settings that work but should be fixed with the rest.
         warnings: Vec<String>,
-        /// Secrets that are not here, and what wants them.
+        /// Missing secrets, and the keys that need them.
         lacks: Vec<Problem>,
     },
 }
@@ -181,7 +180,7 @@ pub enum ConfigError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     pub file: String,
-    /// From 1; 0 where no line can be named.
+    /// From 1; 0 if no line can be named.
     pub line: usize,
     /// The dotted key, such as `external.acme.url`; empty for a mistake of syntax.
     pub key: String,
@@ -201,7 +200,7 @@ impl std::fmt::Display for Problem {
     }
 }
 
-/// How a verb gets what the service has, where it runs by the unit that comes with the program.
+/// How a command gets the service's user and environment if the service runs under the supplied systemd unit.
 fn beside_the_service(file: &Path) -> String {
     let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     format!(
@@ -220,7 +219,7 @@ fn join(problems: &[Problem], warnings: &[String], lacks: &[Problem]) -> String 
     lines.join("\n")
 }
 
-/// What a call of this section's side lacks: all but the keys of its webhooks.
+/// The missing secrets that a call to this section's side needs: all but its webhooks' keys.
 fn of_login(absent: &[Problem], section: &str) -> Vec<Problem> {
     let keys = ["password", "password_file", "token", "token_file", "proxy"];
     let is_of_login = |problem: &&Problem| keys.iter().any(|key| problem.key == format!("{section}.{key}"));
@@ -233,20 +232,20 @@ impl Config {
         Config::load_to_look(path)?.with_all_secrets()
     }
 
-    /// The same where a secret may be missing: for a verb that needs none, or some, of them. It asks for those that it
-    /// uses by [`Config::need`], and a side without its own is not called.
+    /// The same, but secrets may be missing: for a command that needs none or only some of them. The command demands
+    /// those that it uses with [`Config::need`]; a side without its secret is not called.
     pub fn load_to_look(path: &Path) -> Result<Config, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|cause| ConfigError::Read { path: path.to_owned(), cause })?;
         let env = |name: &str| std::env::var(name).ok();
         Config::parse_to_look(&text, &path.to_string_lossy(), &env, &|file| std::fs::read_to_string(file))
     }
 
-    /// Reads a text as if it stood in `file_name`. Files that it names are read too.
+    /// Reads a text as if it were the contents of `file_name`. Files that it names are read too.
     pub fn parse(text: &str, file_name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
         Config::parse_with(text, file_name, env, &|file| std::fs::read_to_string(file))
     }
 
-    /// The same, where the files that it names may not be there yet: `read` has their contents.
+    /// The same, if files that the text names may not exist yet: `read` supplies their contents.
     pub fn parse_with(
         text: &str,
         file_name: &str,
@@ -256,7 +255,7 @@ impl Config {
         Config::parse_to_look(text, file_name, env, read)?.with_all_secrets()
     }
 
-    /// The same where a secret may be missing.
+    /// The same, but secrets may be missing.
     pub fn parse_to_look(
         text: &str,
         file_name: &str,
@@ -292,7 +291,7 @@ impl Config {
         Err(ConfigError::Invalid { problems: Vec::new(), warnings: warnings.clone(), lacks: absent.clone() })
     }
 
-    /// Refuses where one of these sides cannot be called for want of a secret.
+    /// Fails if one of these sides cannot be called for lack of a secret.
     pub fn need(&self, sides: &[&str]) -> Result<(), ConfigError> {
         let all = std::iter::once(&self.internal).chain(self.externals.iter().map(|external| &external.side));
         let lacks: Vec<Problem> =
@@ -303,13 +302,13 @@ impl Config {
         }
     }
 
-    /// The same of all sides.
+    /// The same for all sides.
     pub fn need_every_side(&self) -> Result<(), ConfigError> {
         let externals = self.externals.iter().map(ExternalConfig::name);
         self.need(&externals.chain([&*self.internal.name]).collect::<Vec<_>>())
     }
 
-    /// Refuses where a key that this side's webhooks carry is not here.
+    /// Fails if a key of this side's webhooks is missing.
     pub fn need_keys(&self, side: &str) -> Result<(), ConfigError> {
         let section = self.section(side);
         let is_key = |problem: &&Problem| {
@@ -327,7 +326,7 @@ impl Config {
         if side == self.internal.name { "internal".to_owned() } else { format!("external.{side}") }
     }
 
-    /// The waits of `serve` with what this file says of them.
+    /// The default timing of `serve`, with this file's values.
     pub fn timing(&self) -> Timing {
         Timing { coalesce_ms: self.server.coalesce_ms, ..Timing::default() }
     }

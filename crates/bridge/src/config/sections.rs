@@ -1,4 +1,4 @@
-//! The file as a whole: its sections, and what must hold between them.
+//! The file as a whole: its sections, and the rules between them.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -30,7 +30,8 @@ pub(super) fn read(document: &Document<'_>) -> Option<Config> {
     };
     let internal = section(&root, "internal", "the provider's iTop").and_then(internal);
     let common = root.get("sync").and_then(|found| found.section()).map(sync::read).unwrap_or_default();
-    // Where the last customer has left, the store still knows its pairs, and the verbs that end them need no other.
+    // After the last customer has left, the store still knows its pairs, and the commands that end them need no other
+    // external.
     let may_be_none = store.as_ref().is_some_and(|store| store.path.exists());
     let externals = match root.has("external") || !may_be_none {
         true => section(&root, "external", "write at least one [external.NAME], a customer's iTop")
@@ -88,7 +89,7 @@ fn server(section: Section<'_>) -> Option<ServerConfig> {
     })
 }
 
-/// An id goes into marks that are found again by `LIKE`, where `_` and `%` would match anything.
+/// The id is part of marks that are searched for with `LIKE`, where `_` and `%` would match anything.
 fn server_id(text: &str) -> Result<String, String> {
     let fit = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     if text.len() > 32 || !text.bytes().all(fit) {
@@ -131,13 +132,13 @@ fn internal(section: Section<'_>) -> Option<SideConfig> {
     let name = section
         .need("name", "a short name of the provider, such as \"elitery\"; it stands in reports to the customer")
         .and_then(|found| found.parsed(name));
-    // A side without a name is read for its other mistakes.
+    // A side without a name is read too, to find its other mistakes.
     let side = side::read(&section, name.clone().unwrap_or_default());
     section.finish();
     name.and(side)
 }
 
-/// Names stand in marks, in TICKET arguments and in addresses.
+/// Names are part of marks, TICKET arguments and addresses.
 pub fn name(text: &str) -> Result<String, String> {
     let fit = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if text.is_empty() || text.len() > 32 || !text.bytes().all(fit) {
@@ -191,7 +192,7 @@ fn external(
         Some(found) => sync::only(found),
         None => own.only.take().or_else(|| common.only.clone()),
     };
-    // A wrong `only` is said where it stands, and is not missing.
+    // A wrong `only` is reported where it is written; it is not missing.
     let said = only_here.is_some() || common.only_is_written || own.only_is_written;
     if only.is_none() && !said {
         section.missing("only", ONLY_IS_MISSING);
@@ -223,7 +224,7 @@ fn alerts(section: Section<'_>) -> Option<AlertsConfig> {
     Some(AlertsConfig { webhook_url: webhook_url?, silence_ms: ms(silence_minutes * 60) })
 }
 
-/// No two externals bear one name in marks.
+/// No two externals may have the same name in marks.
 fn check_marks(document: &Document<'_>, externals: &[ExternalConfig]) {
     for external in externals.iter().filter(|external| external.name_in_marks != external.name()) {
         let is_same =
@@ -239,7 +240,8 @@ fn check_marks(document: &Document<'_>, externals: &[ExternalConfig]) {
     }
 }
 
-/// No two sides are one iTop, and a key says which side calls. Judged by what could be read of each.
+/// No two sides may be the same iTop or share a key, which must tell the calling side. Judged by the parts of each
+/// that could be read.
 fn check_sides(document: &Document<'_>, externals: usize) {
     let sides = document.sides();
     let mut addresses: BTreeMap<String, &str> = BTreeMap::new();

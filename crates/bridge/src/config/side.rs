@@ -1,4 +1,4 @@
-//! One side: where its iTop is, how the bridge logs in, and the defaults of its tickets.
+//! One side: its iTop's address, the bridge's log-in, and the defaults of its tickets.
 
 use itop_bridge_engine::timing::Timing;
 use itop_bridge_text::date_format::DateFormat;
@@ -8,12 +8,12 @@ use url::Url;
 use super::document::{Found, Section, is_absent};
 use super::{DefaultValue, Defaults, Login, LoginSource, SideConfig};
 
-/// What the operator may write for an external key.
+/// External keys that the operator may write without `_id`.
 const SHORT_FORMS: [&str; 6] = ["org", "caller", "team", "agent", "service", "servicesubcategory"];
 /// Shorter keys can be guessed.
 const SHORTEST_KEY: usize = 16;
 
-/// Reads the keys that both kinds of sides have. The section is not finished here.
+/// Reads the keys that both kinds of sides have. The caller finishes the section.
 pub(super) fn read(section: &Section<'_>, name: String) -> Option<SideConfig> {
     let timing = Timing::default();
     let url = section
@@ -59,7 +59,7 @@ pub(super) fn ms(seconds: u64) -> i64 {
     i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000)
 }
 
-/// An http address without a slash at its end.
+/// An HTTP address without a trailing slash.
 pub fn address(text: &str) -> Result<String, String> {
     let url = http_url(text)?;
     if url.query().is_some() || url.fragment().is_some() {
@@ -79,7 +79,7 @@ pub(super) fn http_url(text: &str) -> Result<Url, String> {
     url.ok_or_else(|| "must be an address that begins with http:// or https://".to_owned())
 }
 
-/// What tells one iTop's address from another's: http and https of one host are the same iTop.
+/// The identity of an iTop's address: http and https of one host are the same iTop.
 pub fn identity(address: &str) -> String {
     let Ok(url) = Url::parse(address) else { return address.to_owned() };
     let host = url.host_str().unwrap_or_default().trim_end_matches('.');
@@ -117,7 +117,7 @@ fn login(section: &Section<'_>) -> Option<Login> {
     Some(Login::Password { user: user.text()?, password: password? })
 }
 
-/// A secret that stands here, or in a file.
+/// A secret that is written here or in a file.
 fn one_of(section: &Section<'_>, here: &'static str, in_file: &'static str) -> Option<SecretString> {
     let (here, file) = (section.get(here), section.get(in_file));
     if let (Some(_), Some(file)) = (&here, &file) {
@@ -126,10 +126,10 @@ fn one_of(section: &Section<'_>, here: &'static str, in_file: &'static str) -> O
     here.and_then(|found| found.secret()).or_else(|| file?.secret_file())
 }
 
-/// The keys of a side that can be used.
+/// The usable keys of a side.
 struct ApiKeys {
     usable: Vec<SecretString>,
-    /// None is missing or wrong. One that is not here, as in a shell without the service's environment, is no mistake
+    /// No key is missing or wrong. An absent secret, as in a shell without the service's environment, is no mistake
     /// of the file.
     are_well: bool,
 }

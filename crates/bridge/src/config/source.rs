@@ -1,11 +1,11 @@
-//! Where a log-in comes from, and how a correction there reaches a running `serve`.
+//! The source of a log-in, and how a correction there reaches a running `serve`.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use super::{Login, Origins};
 
-/// Where a log-in comes from: what is corrected there reaches a running `serve` at once, or not.
+/// The source of a log-in: it decides whether a correction reaches a running `serve` at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoginSource {
     File(PathBuf),

@@ -1,5 +1,5 @@
-//! `[sync]` and its overrides: both are read as the same set of optional keys, and the external's
-//! own goes before the common one, and that before the default.
+//! `[sync]` and its overrides: both are read as the same set of optional keys. The external's own value takes
+//! precedence over the common one, and that over the default.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,11 +23,11 @@ const PARENT_ENTRIES: [(&str, ParentEntries); 2] = [("keep", ParentEntries::Keep
 const ATTACHMENT_DELETES: [(&str, AttachmentDeletes); 2] =
     [("owner", AttachmentDeletes::Owner), ("never", AttachmentDeletes::Never)];
 
-/// What one section says, nothing filled in.
+/// The keys of one section, without defaults.
 #[derive(Default)]
 pub(super) struct SyncKeys {
     pub only: Option<Only>,
-    /// Also when what is written there is wrong.
+    /// True even if its value is wrong.
     pub only_is_written: bool,
     classes: Option<BTreeMap<String, String>>,
     since: Option<jiff::civil::Date>,
@@ -81,7 +81,7 @@ pub(super) fn read(section: Section<'_>) -> SyncKeys {
     keys
 }
 
-/// What holds for one external.
+/// The effective values for one external.
 pub(super) fn resolve(own: SyncKeys, common: &SyncKeys) -> SyncConfig {
     macro_rules! pick {
         ($key:ident) => {

@@ -43,7 +43,7 @@ fn parse(text: &str) -> Result<Config, ConfigError> {
     Config::parse(text, "/nowhere/bridge.toml", &env)
 }
 
-/// The whole configuration with one passage replaced, and what is said of it, without the file name.
+/// The mistakes found in the whole configuration with one passage replaced, without the file name.
 fn mistakes(passage: &str, instead: &str) -> Vec<String> {
     let whole = WHOLE.replace("\"common\"", "\"{title}\"");
     assert!(whole.contains(passage), "the passage must be there: {passage}");

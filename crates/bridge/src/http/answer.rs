@@ -1,4 +1,4 @@
-//! The answers. iTop shows them in its log of webhooks, so they say what an administrator there can do.
+//! The answers. iTop shows them in its log of webhooks, so they say what an administrator of that iTop can do.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub(super) fn accepted(ticket: u64) -> Response {
     (StatusCode::ACCEPTED, Json(json!({ "accepted": true, "ticket": ticket }))).into_response()
 }
 
-/// What is no ticket of ours is answered well all the same: iTop logs anything else as a failure.
+/// A hook of an object that is not bridged is answered with success too: iTop logs anything else as a failure.
 pub(super) fn ignored(reason: &str) -> Response {
     (StatusCode::ACCEPTED, Json(json!({ "accepted": false, "ignored": reason }))).into_response()
 }
@@ -39,28 +39,29 @@ pub(super) fn ready() -> Response {
     Json(json!({ "status": "ready" })).into_response()
 }
 
-/// `why` is the store's own words.
+/// `why` is the store's own message.
 pub(super) fn not_ready(why: &str) -> Response {
     let (status, error, _) = Refusal::StoreUnavailable.parts();
     (status, Json(json!({ "error": error, "message": why }))).into_response()
 }
 
-/// An answer that something was wrong.
+/// An error answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
     NoTicketId,
     NoItemId,
-    /// In the id's place stands a placeholder, or what iTop writes for an attribute without a value.
+    /// The id is a placeholder, or iTop's text for an attribute without a value.
     NotFilledIn,
     NotJson,
     CutOff,
     MissingApiKey,
     InvalidApiKey,
-    /// Neither was one that came before it from this address; another is answered as ever in so many seconds.
+    /// This key is wrong, as were several before it from this address; after this many seconds, wrong keys are
+    /// answered normally again.
     TooManyWrongKeys {
         seconds: u64,
     },
-    /// The key of the other side, on a route of this one.
+    /// The key of one side on a route of the other.
     WrongSide(Side),
     NotFound,
     MethodNotAllowed,
@@ -71,18 +72,18 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    /// The bridge's own trouble, not the caller's.
+    /// The bridge's own failure, not the caller's.
     pub fn is_ours(self) -> bool {
         matches!(self, Refusal::StoreUnavailable | Refusal::InternalError)
     }
 
-    /// The webhook carries no key, none that is known, or the other side's.
+    /// The webhook carries no key, an unknown one, or the other side's.
     pub fn is_about_the_key(self) -> bool {
         use Refusal::*;
         matches!(self, MissingApiKey | InvalidApiKey | TooManyWrongKeys { .. } | WrongSide(_))
     }
 
-    /// What a webhook may be refused with.
+    /// The possible refusals of a webhook.
     pub fn of_webhooks() -> [Refusal; 14] {
         use Refusal::*;
         [
@@ -103,7 +104,7 @@ impl Refusal {
         ]
     }
 
-    /// The status, a word for programs, which stays, and a sentence for people.
+    /// The status, a stable word for programs, and a sentence for people.
     pub fn parts(self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Refusal::NoTicketId => (StatusCode::BAD_REQUEST, "no_id", "no id: `id` must be the ticket's number"),
@@ -177,7 +178,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// The store's answer; when it fails or takes too long, why.
+/// The store's answer; if it fails or takes too long, the reason.
 pub(super) async fn within<T>(ms: i64, answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, String> {
     let limit = Duration::from_millis(ms.unsigned_abs());
     match tokio::time::timeout(limit, answer).await {
@@ -186,14 +187,14 @@ pub(super) async fn within<T>(ms: i64, answer: impl Future<Output = Result<T, St
     }
 }
 
-/// Tells the log when the store begins to fail and when it commits again, not at every request.
+/// Logs when the store begins to fail and when it commits again, not at every request.
 #[derive(Default)]
 pub(super) struct StoreWatch {
     failing: AtomicBool,
     said_ms: AtomicI64,
 }
 
-/// A store that fails by turns is told of once in this time.
+/// A store that fails intermittently is reported once in this time.
 const SAY_AGAIN_MS: i64 = 10_000;
 
 impl StoreWatch {

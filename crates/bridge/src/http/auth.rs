@@ -1,4 +1,4 @@
-//! Who calls: the key says it.
+//! Identifies the caller by its key.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq;
 use super::answer::Refusal;
 use crate::config::{Config, SideConfig, first_line, is_sendable};
 
-/// Whose key it is.
+/// The owner of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
     Internal {
@@ -22,7 +22,7 @@ pub enum Owner {
     External {
         name: String,
     },
-    /// With one external both sides may share a key: then the routes decide.
+    /// With one external, both sides may share a key: then the route decides.
     Both {
         external: String,
     },
@@ -41,7 +41,7 @@ impl Owner {
         matches!(self, Owner::Internal { .. } | Owner::Both { .. })
     }
 
-    /// What a second side adds to a key's owner.
+    /// The owner after a second side has claimed the same key.
     fn and(self, other: Owner) -> Owner {
         match (self, other) {
             (Owner::Internal { .. }, Owner::External { name }) | (Owner::External { name }, Owner::Internal { .. }) => {
@@ -52,19 +52,19 @@ impl Owner {
     }
 }
 
-/// When a key was last used, since the start.
+/// The last use of a key since the start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyUse {
     pub owner: Owner,
     pub last_ms: Option<i64>,
 }
 
-/// The keys of all sides. Only their hashes are kept: they have one length, so that a comparison's
-/// time says nothing of the key, its length included, and no dump of this table's memory holds one.
+/// The keys of all sides. Only their hashes are kept: they have equal length, so that the time of a comparison
+/// reveals nothing about the key, not even its length, and no dump of this table's memory contains one.
 pub struct KeyTable {
     entries: RwLock<Vec<Entry>>,
     files: Vec<KeyFile>,
-    /// When the files were last read again.
+    /// When the files were last reread.
     read_ms: AtomicI64,
 }
 
@@ -76,10 +76,10 @@ struct KeyFile {
     path: PathBuf,
 }
 
-/// Keys that a file has now, of a side's section.
+/// A side's section and the keys that one of its files now holds.
 pub type NewKeys = (String, Vec<SecretString>);
 
-/// However many wrong keys come, the files are read once in so long.
+/// However many wrong keys come, the files are reread at most once in this time.
 const READ_EACH_MS: i64 = 1_000;
 
 struct Entry {
@@ -123,8 +123,8 @@ impl KeyTable {
         self.entries.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A key was refused: it may stand in a file since. Takes what the files have now and answers what of it is new.
-    /// A key that was taken out of a file is taken until the next start.
+    /// A key was refused, but may have been written into a file since. Adds the keys that the files now hold and
+    /// returns the new ones. A key removed from a file stays valid until the next start.
     pub(super) fn read_files_again(&self, now_ms: i64) -> Vec<NewKeys> {
         let read_ms = self.read_ms.load(Ordering::Relaxed);
         let is_early = (read_ms..read_ms.saturating_add(READ_EACH_MS)).contains(&now_ms);
@@ -137,7 +137,7 @@ impl KeyTable {
             let Ok(text) = std::fs::read_to_string(&file.path) else { continue };
             let Some(key) = first_line(&text).filter(|key| is_sendable(key)) else { continue };
             let of_key = hash(key.as_bytes());
-            // One that is another side's already stays that side's.
+            // A key that another side already has stays that side's.
             if self.entries().iter().any(|entry| entry.hash == of_key) {
                 continue;
             }
@@ -149,12 +149,12 @@ impl KeyTable {
         new
     }
 
-    /// Whose key the request carries, or why it is refused.
+    /// The owner of the request's key, or why it is refused.
     pub(super) fn owner(&self, headers: &HeaderMap, now_ms: i64) -> Result<Owner, Refusal> {
         let key = key_of(headers).ok_or(Refusal::MissingApiKey)?;
         let hash = hash(key);
         let entries = self.entries();
-        // All entries are compared, found or not: the time must not say how far the key is right.
+        // All entries are compared even after a match: the time must not reveal how much of the key is right.
         let mut found = None;
         for entry in &*entries {
             if bool::from(entry.hash.ct_eq(&hash)) {

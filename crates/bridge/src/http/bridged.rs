@@ -1,14 +1,14 @@
-//! Which classes are bridged at all, so that hooks of other objects never reach the store.
+//! The bridged classes, so that hooks of other objects never reach the store.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::Config;
 
 pub struct Bridged {
-    /// External's name to its classes.
+    /// Maps an external's name to its classes.
     externals: BTreeMap<String, BTreeSet<String>>,
-    /// The classes of counterparts, of all externals together: an internal hook does not say whose
-    /// ticket it is.
+    /// The classes of counterparts, for all externals together: an internal hook does not say which external its
+    /// ticket belongs to.
     internal: BTreeSet<String>,
 }
 

@@ -1,4 +1,4 @@
-//! A webhook: who calls, which ticket, mark it, answer.
+//! A webhook: identify the caller and the ticket, mark it, answer.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use serde::de::IgnoredAny;
 use super::answer::Refusal;
 use super::{HttpState, Owner, Peer, answer, auth};
 
-/// A description can be long; a payload that holds a file is none of ours.
+/// A description can be long; a payload with a file in it is not one of ours.
 const MAX_BODY: usize = 1024 * 1024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,11 +25,11 @@ pub(super) enum Hook {
     ExternalTicketCreated,
     ExternalTicketChanged,
     InternalTicket,
-    /// Of either side: the key says which.
+    /// From either side: the key says which.
     Attachment,
 }
 
-/// What the payload means: tickets to mark, or why there is nothing to do.
+/// The meaning of a payload: tickets to mark, or why there is nothing to do.
 enum Meaning {
     Marks { ticket: u64, marks: Vec<(About, Look)> },
     Nothing(&'static str),
@@ -42,7 +42,7 @@ pub(super) async fn receive(
     kind: &'static str,
     request: Request,
 ) -> Result<Response, Refusal> {
-    // The key comes first: without one nobody has a body looked at.
+    // The key comes first: a body is read only for a valid key.
     let (head, body) = request.into_parts();
     let from = head.extensions.get::<Peer>().map(|peer| peer.0);
     let owner = state.caller(&head).await;
@@ -112,7 +112,7 @@ fn meaning(state: &HttpState, hook: Hook, owner: &Owner, payload: &Payload) -> R
     let ticket = id(ticket.as_deref()).ok_or(missing)?;
     let class = class_of(class.as_deref());
     if ticket == 0 {
-        // A file uploaded in a form that is not saved yet has no ticket; one more hook comes with it.
+        // A file uploaded in an unsaved form has no ticket yet; saving the form sends one more hook.
         return Ok(Meaning::Nothing("draft"));
     }
     let attachment = id(payload.attachment_id.as_deref()).filter(|id| *id > 0);
@@ -139,7 +139,7 @@ fn meaning(state: &HttpState, hook: Hook, owner: &Owner, payload: &Payload) -> R
     })
 }
 
-/// Why there is no id, as far as the body shows it.
+/// Why there is no id, as far as the body shows.
 fn no_id(missing: Refusal, hook: Hook, payload: &Payload, body: &[u8]) -> Refusal {
     let value = if hook == Hook::Attachment { &payload.item_id } else { &payload.id };
     match value.as_deref() {
@@ -149,7 +149,7 @@ fn no_id(missing: Refusal, hook: Hook, payload: &Payload, body: &[u8]) -> Refusa
     }
 }
 
-/// The named file alone says whether there is more to see; where the hint names none, all are listed.
+/// A named file is the only one to check; if the hint names none, all files are listed.
 fn at_file(side: Side, attachment: Option<u64>) -> Look {
     let named: BTreeSet<u64> = attachment.into_iter().collect();
     let look = Look { files: named.is_empty(), ..Look::default() };

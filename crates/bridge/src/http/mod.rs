@@ -1,10 +1,10 @@
-//! The door: iTop's webhooks come in, are marked in the store, and are answered.
+//! The HTTP server: it receives iTop's webhooks, marks their tickets in the store, and answers.
 //!
-//! A webhook is a hint that a ticket may have changed, never data to apply. So all that happens here
-//! is: who calls, which ticket is meant, mark it dirty, answer once that is on disk.
+//! A webhook is a hint that a ticket may have changed, never data to apply. So this module only identifies the caller
+//! and the ticket, marks the ticket dirty, and answers once the mark is on disk.
 //!
-//! Invariants of absence: nothing here calls an iTop, and an answer waits for nothing but the
-//! store's commit, [`Timing::hook_commit_ms`] at most. In iTop a person's save waits for it.
+//! Invariants of absence: nothing here calls an iTop, and an answer waits for nothing but the store's commit,
+//! [`Timing::hook_commit_ms`] at most. In iTop, a person's save waits for the answer.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -44,16 +44,16 @@ use answer::{Refusal, StoreWatch};
 use hooks::Hook;
 use wrong_keys::{Verdict, WrongKeys};
 
-/// All that the door needs of the store.
+/// The store as this module needs it.
 #[async_trait]
 pub trait Inbox: Send + Sync {
-    /// Answers once the marks are on disk, one answer a mark.
+    /// Answers once the marks are on disk, one answer per mark.
     async fn mark_dirty(&self, marks: Vec<DirtyMark>, now_ms: i64) -> Result<Vec<Marked>, StoreError>;
 
-    /// Commits something: `Ok` says that the store can.
+    /// Commits a test value: `Ok` means that the store can commit.
     async fn probe(&self) -> Result<(), StoreError>;
 
-    /// Keys of this section were read again, and are taken from now on.
+    /// Keys of this section were reread and are accepted from now on.
     async fn keys_were_read(&self, keys: NewKeys) -> Result<(), StoreError>;
 }
 
@@ -72,7 +72,7 @@ impl Inbox for StoreHandle {
     }
 }
 
-/// What the routes share.
+/// State shared by the routes.
 pub struct HttpState {
     pub inbox: Arc<dyn Inbox>,
     pub clock: Arc<dyn Clock>,
@@ -106,7 +106,7 @@ impl HttpState {
         }
     }
 
-    /// Whose key the request carries, or why it is refused.
+    /// The owner of the request's key, or why it is refused.
     async fn caller(&self, request: &Parts) -> Result<Owner, Refusal> {
         let now_ms = self.clock.now_ms();
         let refusal = match self.owner(&request.headers, now_ms).await {
@@ -129,7 +129,7 @@ impl HttpState {
         Err(refusal)
     }
 
-    /// Whose key it is. One that is refused may stand in a file since.
+    /// The owner of the key. A refused key may have been written into a file since, so the files are reread.
     async fn owner(&self, headers: &HeaderMap, now_ms: i64) -> Result<Owner, Refusal> {
         let owner = self.keys.owner(headers, now_ms);
         if owner != Err(Refusal::InvalidApiKey) {
@@ -150,8 +150,8 @@ impl HttpState {
         self.keys.owner(headers, now_ms)
     }
 
-    /// A webhook was refused for its key: `check` tells of all, the log of the first one of an hour from an address to
-    /// a route.
+    /// A webhook was refused for its key. `check` reports all of them, the log only the first per hour from an
+    /// address to a route.
     fn refused_for_its_key(&self, from: Option<IpAddr>, kind: &'static str, refusal: Refusal) {
         let now_ms = self.clock.now_ms();
         let (_, word, why) = refusal.parts();
@@ -162,14 +162,14 @@ impl HttpState {
         self.metrics.refused_hook(kind, Refused::one(address, word, now_ms));
     }
 
-    /// The store's answer; when it fails or takes too long, why.
+    /// The store's answer; if it fails or takes too long, the reason.
     async fn stored<T>(&self, answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, String> {
         let answer = answer::within(self.timing.hook_commit_ms, answer).await;
         self.store.saw(answer.as_ref().err(), self.clock.now_ms());
         answer
     }
 
-    /// The side that sent a webhook. Where both share a key, a file's counts as the external's.
+    /// The side that sent a webhook. If both share a key, a file's webhook counts as the external's.
     fn sender<'a>(&'a self, owner: &'a Owner, hook: Hook) -> &'a str {
         match owner {
             Owner::Internal { name } | Owner::External { name } => name,
@@ -179,7 +179,7 @@ impl HttpState {
     }
 }
 
-/// The webhooks: the end of each one's route, and what it tells of.
+/// The webhooks: the end of each route, and the event that it reports.
 const HOOKS: [(&str, Hook); 8] = [
     ("create-ticket", Hook::ExternalTicketCreated),
     ("update-ticket", Hook::ExternalTicketChanged),
@@ -191,7 +191,7 @@ const HOOKS: [(&str, Hook); 8] = [
     ("delete-attachment", Hook::Attachment),
 ];
 
-/// The routes but `/metrics`. Every answer is JSON, whatever went wrong.
+/// The routes except `/metrics`. Every answer is JSON, whatever went wrong.
 pub fn router(state: Arc<HttpState>) -> Router {
     let hook = |hook: Hook, kind: &'static str| {
         post(move |State(state): State<Arc<HttpState>>, request: Request| async move {
@@ -212,7 +212,7 @@ pub fn router(state: Arc<HttpState>) -> Router {
         .with_state(state)
 }
 
-/// The metrics, which the engine knows.
+/// The route of the engine's metrics.
 pub fn metrics_route(engine: Engine) -> Router {
     let text = "text/plain; version=0.0.4; charset=utf-8";
     Router::new()
@@ -221,7 +221,7 @@ pub fn metrics_route(engine: Engine) -> Router {
         .layer(CatchPanicLayer::custom(|_| Refusal::InternalError.into_response()))
 }
 
-/// Says whose key the caller has.
+/// Says which side the caller's key belongs to.
 async fn test(State(state): State<Arc<HttpState>>, request: Request) -> Result<Response, Refusal> {
     let (request, _) = request.into_parts();
     Ok(answer::key_is_valid(&state.caller(&request).await?))

@@ -1,4 +1,4 @@
-//! `/openapi.json`: every route, made from the tables that the routes themselves are made from.
+//! `/openapi.json`: every route, generated from the tables that the routes themselves are generated from.
 
 use serde_json::{Map, Value, json};
 
@@ -106,7 +106,7 @@ fn metrics() -> Value {
     })
 }
 
-/// By status; several of one status share an entry.
+/// By status; refusals with the same status share an entry.
 fn refusals(refused: &[Refusal]) -> Map<String, Value> {
     let mut said: Map<String, Value> = Map::new();
     for refusal in refused {

@@ -1,5 +1,5 @@
-//! The sockets. Limits stand on everything that a client does, so that slow ones cannot use up the
-//! connections, and large ones not the memory.
+//! The sockets. Every action of a client is limited, so that slow clients cannot use up the connections, nor large
+//! requests the memory.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -23,26 +23,26 @@ use self::unread::{Drained, Unread};
 mod taken;
 mod unread;
 
-/// Each costs a file descriptor, of which a process often has no more than 1,024. Whoever comes when all are
-/// in use waits until one is free: within [`Timing::request_read_ms`], where the others do nothing.
+/// Each connection costs a file descriptor, and a process often has no more than 1,024. When all are in use, a new
+/// client waits for a free one: at most [`Timing::request_read_ms`] if the others are idle.
 const MAX_CONNECTIONS: usize = 512;
 
 /// The longest head of a request. iTop's are under 1 KiB; a proxy adds some lines.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
-/// After a failed accept (no file descriptor left, as a rule).
+/// After a failed accept (usually because no file descriptor is left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// The address that a request comes from: the client's, or its proxy's. What a header says of it anybody can
-/// write, so nobody is asked.
+/// The address that a request comes from: the client's, or its proxy's. Headers that name another are ignored, since
+/// anybody can write them.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub IpAddr);
 
 /// Answers requests until `shutdown`; those under way then have [`Timing::shutdown_ms`] to end.
 ///
-/// A client has [`Timing::request_read_ms`] for a request's head (an idle connection is closed after
-/// it too), once more for its body, again to take anything of an answer, and again to end what it sends of a request
-/// that was answered before it was read.
+/// A client has [`Timing::request_read_ms`] to send a request's head (an idle connection is closed after it too), as
+/// long again for its body, again to take any part of an answer, and again to finish sending a request that was
+/// answered before it was read.
 pub async fn serve(listener: TcpListener, router: Router, timing: &Timing, shutdown: impl Future<Output = ()>) {
     let patience = duration(timing.request_read_ms);
     let mut server = http1::Builder::new();
@@ -67,7 +67,7 @@ pub async fn serve(listener: TcpListener, router: Router, timing: &Timing, shutd
         tokio::spawn(async move {
             let _place = place;
             if let Err(error) = connection.await {
-                // The client's doing, and it is gone.
+                // The client caused it, and is gone.
                 tracing::debug!(%error, "a connection ended early");
             }
         });

@@ -1,57 +1,57 @@
-//! Who sends key after key that is none is told to wait.
+//! Tells a client that keeps sending wrong keys to wait.
 //!
-//! A right key is let in always, whatever comes from the same address: many iTops may stand behind one proxy,
-//! and none is to be locked out by its neighbour. So this slows no guesser down; the length of a key does that
-//! (`keys new` draws 256 bits). It keeps a flood of wrong keys from filling the log, and says to whoever has
-//! configured one that repeating it is of no use.
+//! A right key is always accepted, whatever comes from the same address: many iTops may stand behind one proxy, and
+//! none may be locked out by its neighbour. So this slows no guesser down; the length of a key does that (`keys new`
+//! draws 256 bits). It keeps a flood of wrong keys from filling the log, and tells whoever configured a wrong key
+//! that repeating it is of no use.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 
-/// So many at once are answered as ever …
+/// This many at once are answered normally …
 const AT_ONCE: i64 = 20;
 
 /// … and then one more in this time.
 const ONE_EACH_MS: i64 = 3_000;
 
-/// Addresses that are told apart. Where there are more at one time, the others count as one.
+/// The most addresses counted separately. If there are more at one time, the others count as one.
 const MOST_ADDRESSES: usize = 1_024;
 
-/// So long nothing more is told of an address and a route.
+/// For this long, nothing more is logged about an address and a route.
 const TOLD_EACH_MS: i64 = 3_600_000;
 
 #[derive(Default)]
 pub(super) struct WrongKeys {
     accounts: Mutex<HashMap<Sender, Account>>,
-    /// Until when nothing more is told.
+    /// The time until which nothing more is logged.
     told: Mutex<HashMap<(Sender, &'static str), i64>>,
 }
 
-/// Where it comes from; `None` is everybody who is not told apart.
+/// The origin; `None` stands for all senders that are not counted separately.
 type Sender = Option<IpAddr>;
 
 struct Account {
-    /// When all that was sent is forgotten.
+    /// When everything that was sent is forgotten.
     over_ms: i64,
-    /// Whether it was said, since it last was over.
+    /// Whether the wait was reported since the account was last empty.
     said: bool,
 }
 
-/// What one more wrong key is answered.
+/// The answer to one more wrong key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     AsEver,
     Wait {
         seconds: u64,
-        /// The first that has to wait: this one is worth a line in the log.
+        /// The first wrong key that has to wait: this one is worth a line in the log.
         first: bool,
     },
 }
 
 impl WrongKeys {
-    /// Whether a webhook that is refused for its key is the first of an hour from there to this route. Addresses
-    /// beyond those that are told apart count as one.
+    /// Whether a webhook refused for its key is the first of an hour from that address to this route. Addresses
+    /// beyond the limit count as one.
     pub fn is_news(&self, from: Option<IpAddr>, route: &'static str, now_ms: i64) -> bool {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let mut key = (from.map(network), route);
@@ -95,7 +95,7 @@ impl WrongKeys {
     }
 }
 
-/// Who has one IPv6 address has 2^64 of them.
+/// A holder of one IPv6 address has 2^64 of them.
 fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V6(address) => match address.to_ipv4_mapped() {
@@ -114,7 +114,7 @@ mod tests {
         Some(std::net::Ipv4Addr::from_bits(number).into())
     }
 
-    /// How many of so many sent at once are answered as ever.
+    /// How many of this many, sent at once, are answered normally.
     fn as_ever(keys: &WrongKeys, from: Option<IpAddr>, sent: usize, now_ms: i64) -> usize {
         (0..sent).filter(|_| keys.one_more(from, now_ms) == Verdict::AsEver).count()
     }

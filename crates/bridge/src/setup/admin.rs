@@ -1,5 +1,5 @@
-//! An administrator's account of one iTop, and what its refusals mean. It is given for one run, by the
-//! environment, and kept nowhere.
+//! An administrator's account of one iTop, and the meaning of its refusals. It is passed for one run, in environment
+//! variables, and stored nowhere.
 
 use itop_client::{Client, Error, ErrorClass, Memory};
 use secrecy::SecretString;
@@ -18,7 +18,7 @@ pub struct Admin {
     pub password: SecretString,
 }
 
-/// What could not be done, with the side and the way out.
+/// A failed call, with the side and the fix.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
     #[error(transparent)]
@@ -28,7 +28,7 @@ pub enum AdminError {
 }
 
 impl AdminError {
-    /// What failed, without the way out, which is `setup`'s.
+    /// The failure, without the fix, which is `setup`'s.
     pub fn what(&self) -> String {
         match self {
             AdminError::Refused { what, .. } => what.clone(),
@@ -36,7 +36,7 @@ impl AdminError {
         }
     }
 
-    /// The way out.
+    /// The fix.
     pub fn mend(&self) -> Option<&str> {
         match self {
             AdminError::Refused { mend, .. } => Some(mend),
@@ -44,7 +44,7 @@ impl AdminError {
         }
     }
 
-    /// What became of the call that failed.
+    /// The error of the failed call.
     pub fn error(&self) -> Option<&Error> {
         match self {
             AdminError::Refused { error, .. } => Some(error),
@@ -54,7 +54,7 @@ impl AdminError {
 }
 
 impl Admin {
-    /// The account of the environment; none where no user is named.
+    /// The account from the environment; none if no user is named.
     pub fn from(env: &dyn Fn(&str) -> Option<String>) -> Option<Admin> {
         let given = |name| env(name).filter(|value: &String| !value.is_empty());
         Some(Admin { user: given(USER)?, password: given(PASSWORD)?.into() })
@@ -63,20 +63,20 @@ impl Admin {
     /// A client of that side with this account instead of the bridge's own.
     pub fn client(&self, side: &SideConfig, transport: MakeTransport<'_>) -> Result<Client, SideError> {
         let login = Login::Password { user: self.user.clone(), password: self.password.clone() };
-        // Its own log-in is not used here; a proxy's password is.
+        // The side's own log-in is not used here; a proxy's password is.
         let absent = side.absent.iter().filter(|absent| absent.key.ends_with(".proxy")).cloned().collect();
         let side = SideConfig { login, absent, ..side.clone() };
         app::client(&side, &Memory::default(), transport(&side)?, None, false)
     }
 
-    /// What stands in that iTop of what is wanted there.
+    /// The present state of the wanted objects in that iTop.
     pub async fn read(&self, client: &Client, side: &SideConfig, wanted: &Wanted) -> Result<Installed, AdminError> {
         Installed::read(client, &wanted.classes())
             .await
             .map_err(|error| self.refused(side, error, "its webhooks were not read"))
     }
 
-    /// A failure in words: what failed, iTop's own, and the way out.
+    /// A failure in words: the failed call, iTop's own message, and the fix.
     pub fn refused(&self, side: &SideConfig, error: Error, what: &str) -> AdminError {
         let mend = self.mend(side, &error);
         AdminError::Refused {

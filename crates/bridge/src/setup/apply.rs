@@ -1,5 +1,5 @@
-//! Carries the steps out, one call each, in order. What was done stays done: a run that ends in the middle
-//! is completed by the next, since everything is found again by its name.
+//! Carries out the steps in order, one call each. Completed steps stay: if a run ends in the middle, the next
+//! completes it, since everything is found again by its name.
 
 use std::collections::BTreeMap;
 
@@ -13,11 +13,11 @@ const COMMENT: &str = "itop-bridge setup";
 /// iTop's own name of the type, in every language (`data.struct.remote_application_type.xml`, 3.1 and 3.2).
 const GENERIC_TYPE: &str = "Other / Generic";
 
-/// What steps made: their names to their ids.
+/// Objects made by steps: their names to their ids.
 #[derive(Debug, Default)]
 pub struct Made(BTreeMap<String, u64>);
 
-/// Does one step.
+/// Carries out one step.
 pub async fn apply(client: &Client, step: &Step, made: &mut Made) -> Result<(), Error> {
     match &step.change {
         Change::Create(values) => {
@@ -58,7 +58,7 @@ impl Made {
     }
 
     /// # Panics
-    /// When a step comes before the one that makes what it names.
+    /// When a step comes before the one that makes the object it names.
     fn id(&self, target: &Target) -> u64 {
         match target {
             Target::Standing(id) => *id,

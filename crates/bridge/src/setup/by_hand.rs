@@ -1,4 +1,4 @@
-//! Triggers that a person made after the specification: recognised by what they do, whatever their names.
+//! Triggers that a person made after the specification: recognised by their effect, whatever their names.
 
 use secrecy::ExposeSecret;
 use serde_json::Value as Json;
@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use super::installed::{Action, Installed, Trigger as Found};
 use super::wanted::{CONTENT_TYPE, KEY_HEADER, Notification, On, Role, Trigger, Wanted};
 
-/// A trigger that does what a wanted one would.
+/// A trigger with the effect of a wanted one.
 pub(super) struct ByHand<'a> {
     trigger: &'a Found,
     action: &'a Action,
@@ -19,8 +19,8 @@ impl ByHand<'_> {
     }
 }
 
-/// The trigger made by hand that covers a wanted one; of several the one with the fewest faults. A disabled
-/// action sends nothing, so it covers nothing.
+/// The trigger made by hand that covers a wanted one; if there are several, the one with the fewest faults. A
+/// disabled action sends nothing, so it covers nothing.
 pub(super) fn find<'a>(
     wanted: &Wanted,
     installed: &'a Installed,
@@ -43,8 +43,8 @@ pub(super) fn find<'a>(
     judged.min_by_key(|hand| hand.faults.len())
 }
 
-/// What is worth knowing of actions that `setup` did not make: what they carry too much, and other programs
-/// that are sent the same webhooks, perhaps the one that this bridge takes over from.
+/// Notes on actions that `setup` did not make: superfluous payload fields, and other programs that receive the same
+/// webhooks, perhaps the one that this bridge replaces.
 pub(super) fn notes(wanted: &Wanted, installed: &Installed) -> Vec<String> {
     let paths: Vec<&str> = wanted.notifications.iter().map(|notification| notification.path).collect();
     let foreign = installed.actions.iter().filter(|action| action.status == "enabled" && !wanted.owns(&action.name));
@@ -64,7 +64,7 @@ pub(super) fn notes(wanted: &Wanted, installed: &Installed) -> Vec<String> {
     foreign.filter_map(note).collect()
 }
 
-/// With a quote in a title iTop 3.1 sends nothing (seen on 3.1.2).
+/// If a title contains a quote, iTop 3.1 sends nothing (seen on 3.1.2).
 fn too_much(action: &Action) -> Option<String> {
     let harmless = ["id", "finalclass", "ref", "item_class", "item_id"];
     let carried = action.payload.split("$this->").skip(1).filter_map(|rest| rest.split('$').next());
@@ -78,7 +78,7 @@ fn too_much(action: &Action) -> Option<String> {
     })
 }
 
-/// Where an action sends to, without what a query adds.
+/// The address that an action sends to, without a query.
 fn address(action: &Action, installed: &Installed) -> String {
     let connection = installed.connections.iter().find(|connection| connection.id == action.connection);
     let url = connection.map(|connection| connection.url.trim_end_matches('/')).unwrap_or_default();
@@ -86,8 +86,8 @@ fn address(action: &Action, installed: &Installed) -> String {
     format!("{url}/{}", path.trim_start_matches('/'))
 }
 
-/// Whether it fires when the wanted one would, seen from its kind, class and state. The filter is judged
-/// with the faults.
+/// Whether it fires when the wanted one would, judged by its kind, class and state. The filter is judged with the
+/// faults.
 fn fires(found: &Found, wanted: &Trigger) -> bool {
     let class = found.class == wanted.class
         || (found.class == "Ticket" && wanted.class != "Attachment")
@@ -114,7 +114,7 @@ fn faults(
     if !found.context.is_empty() {
         fault("trigger", &found.name, "it has a context, and fires only there".to_owned());
     }
-    // `only` is judged by the bridge too: an empty filter only costs webhooks.
+    // The bridge applies `only` too: an empty filter only costs webhooks.
     if !found.filter.is_empty() && found.filter != trigger.filter {
         fault("trigger", &found.name, "its filter may hold back tickets that should cross".to_owned());
     }

@@ -1,12 +1,12 @@
-//! What stands in an iTop against what must be there: the judgement of each webhook, and the steps that
-//! mend what `setup` may mend.
+//! Compares an iTop's webhooks with the wanted ones: judges each webhook, and lists the steps that fix what `setup`
+//! may fix.
 //!
 //! # Guarantees
-//! - Only what `setup` made, told by its name, is changed or removed.
-//! - What a person made after the specification is recognised by what it does, and never made a second
-//!   time. Where it is wrong, that is said and left to the person.
-//! - Actions that a person hung on a trigger of `setup` stay there.
-//! - No key is in a text.
+//! - Only objects that `setup` made, recognised by name, are changed or removed.
+//! - Objects that a person made after the specification are recognised by their effect, and never made a second time.
+//!   Their faults are reported and left to the person.
+//! - Actions that a person added to a trigger of `setup` stay there.
+//! - No text contains a key.
 
 use std::collections::BTreeSet;
 
@@ -20,23 +20,23 @@ use super::wanted::{CONTENT_TYPE, KEY_HEADER, Notification, Trigger, Wanted};
 pub struct Comparison {
     /// The connection, if one is needed, then each notification of the table, in its order.
     pub judged: Vec<Judged>,
-    /// In the order in which they can be done.
+    /// In an order in which they can be carried out.
     pub steps: Vec<Step>,
-    /// What is worth knowing and needs no step.
+    /// Facts worth knowing that need no step.
     pub notes: Vec<String>,
 }
 
-/// One webhook, as it stands.
+/// The present state of one webhook.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Judged {
     pub name: String,
-    /// How many of its triggers `setup` has made, and are well.
+    /// How many of its correct triggers `setup` has made.
     pub made: usize,
-    /// Triggers made by hand that do the same.
+    /// Triggers made by hand with the same effect.
     pub by_hand: Vec<String>,
-    /// What `setup` will mend.
+    /// The faults that `setup` will fix.
     pub wrong: Vec<String>,
-    /// What is wrong with triggers made by hand: a person must mend it.
+    /// The faults of triggers made by hand: a person must fix them.
     pub faults: Vec<String>,
 }
 
@@ -56,7 +56,7 @@ pub struct Step {
 #[derive(Debug)]
 pub enum Change {
     Create(Values),
-    /// With what was found that is not as it must be.
+    /// With the differences found.
     Update {
         id: u64,
         values: Values,
@@ -79,7 +79,7 @@ pub enum Value {
     /// The remote application's type that fits any application.
     GenericType,
     Connection(Target),
-    /// The action of a trigger, and those that a person hung there, each with its place in the order.
+    /// The action of a trigger, and those that a person added, each with its place in the order.
     Actions {
         own: Target,
         others: Vec<(u64, u64)>,
@@ -100,7 +100,7 @@ const CONNECTION_LINE: &str = "connection";
 const TWICE: &str = "it is there twice";
 const NOT_WANTED: &str = "the configuration does not ask for it any more";
 
-/// What must be there against what stands.
+/// Compares the wanted objects with the installed ones.
 pub fn compare(wanted: &Wanted, installed: &Installed) -> Comparison {
     let wanted = &wanted.without(&installed.lacks);
     let mut work = Work { wanted, installed, steps: Vec::new(), kept: BTreeSet::new() };
@@ -117,7 +117,7 @@ pub fn compare(wanted: &Wanted, installed: &Installed) -> Comparison {
     Comparison { judged, steps: work.steps, notes }
 }
 
-/// The other classes are as good without it.
+/// The note on a missing class; the other classes work without it.
 fn lacking(class: &str) -> String {
     format!(
         "this iTop has no class {class}, so no webhook is made for it: take it out of `classes` of [sync], or install the \
@@ -125,7 +125,7 @@ fn lacking(class: &str) -> String {
     )
 }
 
-/// The steps that take away all that `setup` made, and what must stay.
+/// The steps that remove everything that `setup` made, and notes on what must stay.
 pub fn removal(wanted: &Wanted, installed: &Installed) -> (Vec<Step>, Vec<String>) {
     let mut work = Work { wanted, installed, steps: Vec::new(), kept: BTreeSet::new() };
     let kept = work.remove_the_rest();
@@ -141,12 +141,12 @@ struct Work<'a> {
     wanted: &'a Wanted,
     installed: &'a Installed,
     steps: Vec<Step>,
-    /// Class and id of what is right, or will be.
+    /// Class and id of the objects that are right, or will be.
     kept: BTreeSet<(String, u64)>,
 }
 
 impl<'a> Work<'a> {
-    /// The connection of the actions that `setup` makes; none where a person made all that is needed.
+    /// The connection of the actions that `setup` makes; none if a person made everything needed.
     fn connection(&mut self) -> Option<(Target, Judged)> {
         let needed = self.wanted.notifications.iter().any(|notification| self.needs_action(notification));
         if !needed {
@@ -201,7 +201,7 @@ impl<'a> Work<'a> {
         judged
     }
 
-    /// Whether a trigger of it is `setup`'s, or must be made.
+    /// Whether one of its triggers is `setup`'s, or must be made.
     fn needs_action(&self, notification: &Notification) -> bool {
         notification.triggers.iter().any(|trigger| {
             self.own_trigger(notification, trigger).is_some()
@@ -247,7 +247,7 @@ impl<'a> Work<'a> {
         Target::Standing(found.id)
     }
 
-    /// The attributes of an action: code, value, and how to tell that a found one differs.
+    /// The attributes of an action: code, value, and a check whether an existing action differs.
     fn of_an_action(&self, notification: &'a Notification) -> Vec<(&'static str, Value, Drift<'a>)> {
         let Wanted { keys, .. } = self.wanted;
         let key = keys.first().map(ExposeSecret::expose_secret).unwrap_or_default();
@@ -286,7 +286,7 @@ impl<'a> Work<'a> {
         self.create(trigger.on.trigger_class(), &name, values);
     }
 
-    /// A trigger that `setup` made earlier.
+    /// Compares a trigger that `setup` made earlier.
     fn trigger(
         &mut self,
         notification: &Notification,
@@ -327,7 +327,8 @@ impl<'a> Work<'a> {
         self.installed.actions.iter().any(|action| action.id == id && self.wanted.owns(&action.name))
     }
 
-    /// What `setup` made and is not to stay; with what a person uses of it, which stays.
+    /// Removes the objects that `setup` made and that are no longer wanted; returns notes on those that stay because
+    /// a person uses them.
     fn remove_the_rest(&mut self) -> Vec<String> {
         let (wanted, installed) = (self.wanted, self.installed);
         let mut kept = Vec::new();
@@ -390,7 +391,7 @@ impl<'a> Work<'a> {
     }
 }
 
-/// Tells how a found action differs; nothing where it does not.
+/// Describes how an existing action differs; none if it does not.
 type Drift<'a> = Box<dyn Fn(&Action) -> Option<String> + 'a>;
 
 fn used_by<'a>(connection: &Connection, wanted: &Wanted, installed: &'a Installed) -> Option<&'a Action> {

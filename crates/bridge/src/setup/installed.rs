@@ -1,4 +1,4 @@
-//! What stands in an iTop: its connections, its webhook calls and its triggers, by an administrator's account.
+//! The connections, webhook calls and triggers of an iTop, read with an administrator's account.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ pub struct Installed {
     pub connections: Vec<Connection>,
     pub actions: Vec<Action>,
     pub triggers: Vec<Trigger>,
-    /// Classes that were asked for, and that this iTop does not have: it takes no trigger of them.
+    /// Classes that were asked for and that this iTop lacks: it accepts no trigger on them.
     pub lacks: BTreeSet<String>,
 }
 
@@ -25,7 +25,7 @@ pub struct Connection {
     pub url: String,
 }
 
-/// Its `Debug` is not made: the headers hold a key.
+/// No derived `Debug`: the headers contain a key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Action {
     pub id: u64,
@@ -35,7 +35,7 @@ pub struct Action {
     pub path: String,
     pub headers: String,
     pub payload: String,
-    /// What code in that iTop does with a payload or an answer; empty as a rule.
+    /// Code in that iTop that processes a payload or an answer; usually empty.
     pub callbacks: [String; 2],
     pub connection: u64,
 }
@@ -48,15 +48,15 @@ impl std::fmt::Debug for Action {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trigger {
-    /// iTop's class of it, such as `TriggerOnStateEnter`.
+    /// iTop's class of the trigger, such as `TriggerOnStateEnter`.
     pub kind: String,
     pub id: u64,
     pub name: String,
     pub class: String,
     pub filter: String,
-    /// Where it fires, such as only in the console; empty for everywhere.
+    /// The contexts where it fires, such as only the console; empty for all.
     pub context: String,
-    /// The value of [`On::own_attribute`]; empty where there is none.
+    /// The value of [`On::own_attribute`]; empty if there is none.
     pub own: String,
     /// The actions, each with its place in the order.
     pub actions: Vec<(u64, u64)>,
@@ -78,7 +78,7 @@ const OF_AN_ACTION: [&str; 9] = [
 ];
 
 impl Installed {
-    /// Reads all of it, and which of these classes are there. Nothing is written.
+    /// Reads all of it, and which of these classes exist. Nothing is written.
     pub async fn read(client: &Client, classes: &BTreeSet<&str>) -> Result<Installed, Error> {
         let connections = all(client, "RemoteApplicationConnection", &["name", "url"]).await?;
         let actions = all(client, "ActionWebhook", &OF_AN_ACTION).await?;

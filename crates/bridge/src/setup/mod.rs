@@ -1,12 +1,12 @@
-//! The webhooks of a side: what must be there, what stands, and the way from one to the other.
+//! The webhooks of a side: the wanted ones, the installed ones, and the steps from one to the other.
 //!
-//! One table ([`Wanted`]) says what must be there. [`compare`] judges an iTop against it, for `check` and
-//! for `setup`; [`apply`] does the steps that mend it; [`page`] prints the table for a person who does it
-//! by hand.
+//! One table ([`Wanted`]) lists the webhooks that must exist. [`compare`] judges an iTop against it, for `check` and
+//! for `setup`; [`apply`] carries out the steps that fix it; [`page`] prints the table for a person who does it by
+//! hand.
 //!
 //! # Invariants of absence
 //! - [`wanted`], [`compare()`] and [`page`] have no IO; [`installed`] writes nothing.
-//! - The administrator's account is never stored, and is in no text.
+//! - The administrator's account is never stored, and no text contains it.
 
 pub mod admin;
 pub mod apply;

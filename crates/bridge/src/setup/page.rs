@@ -1,5 +1,5 @@
-//! The table as a page (Markdown) that an administrator of that iTop can follow by hand, in English or in
-//! Indonesian. No key stands in it: pages are sent around.
+//! The table as a page (Markdown) that an administrator of that iTop can follow by hand, in English or in Indonesian.
+//! It contains no key: pages are sent around.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ pub enum Lang {
     Id,
 }
 
-/// The page of a side that the configuration calls `side`.
+/// The page of the side named `side` in the configuration.
 pub fn page(wanted: &Wanted, side: &str, lang: Lang) -> String {
     let words = Words::of(lang);
     let Wanted { name, url, notifications, .. } = wanted;
@@ -83,7 +83,7 @@ fn row(wanted: &Wanted, notification: &Notification, trigger: &Trigger, words: &
     )
 }
 
-/// What differs between the languages. The names of iTop's forms stay English: so does its specification.
+/// The texts that differ between the languages. The names of iTop's forms stay English, as in its specification.
 struct Words {
     title: &'static str,
     intro: &'static str,

@@ -1,11 +1,11 @@
-//! The one table of the webhooks that a side's iTop must send: made from the configuration alone, and used
-//! by `setup`, by `check` and by the page for an administrator.
+//! The one table of the webhooks that a side's iTop must send: made from the configuration alone, and used by
+//! `setup`, by `check` and by the page for an administrator.
 //!
-//! - A payload carries ids only. With a title or a description in it iTop 3.1 sends nothing at all where
-//!   the text has a quote (seen on 3.1.2), and what it says would not be believed anyway.
-//! - The header's first line is spelt exactly so: only then does iTop 3.2 escape what it puts into a payload.
-//! - The creation trigger alone has `only` as its filter: a ticket that is handed over later crosses by its
-//!   update.
+//! - A payload carries ids only. With a title or a description in it, iTop 3.1 sends nothing at all if the text has a
+//!   quote (seen on 3.1.2), and the bridge would not trust the text anyway.
+//! - The header's first line is spelt exactly so: only then does iTop 3.2 escape the values that it puts into a
+//!   payload.
+//! - Only the creation trigger has `only` as its filter: a ticket that is handed over later crosses by its update.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,12 +13,12 @@ use secrecy::SecretString;
 
 use crate::config::{Condition, Config, ExternalConfig, LogCopy, Login, SideConfig};
 
-/// What one side must have.
+/// The webhooks that one side must have.
 #[derive(Debug, Clone)]
 pub struct Wanted {
-    /// What everything that `setup` makes is called by: `itop-bridge 7f3a`.
+    /// The name prefix of everything that `setup` makes: `itop-bridge 7f3a`.
     pub name: String,
-    /// Where the webhooks go, without a slash at the end.
+    /// The target of the webhooks, without a trailing slash.
     pub url: String,
     /// The keys that they may carry. The first is written.
     pub keys: Vec<SecretString>,
@@ -27,12 +27,12 @@ pub struct Wanted {
     pub notifications: Vec<Notification>,
 }
 
-/// The account that the bridge works with in that iTop.
+/// The bridge's account in that iTop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// Its login; none where the bridge has a token of it.
+    /// Its login; none if the bridge logs in with a token.
     pub user: Option<String>,
-    /// The profiles that it needs, as iTop calls them.
+    /// The profiles that it needs, by iTop's names.
     pub profiles: Vec<&'static str>,
 }
 
@@ -56,10 +56,10 @@ pub enum Role {
     Internal,
 }
 
-/// One webhook call (an *action*), and the triggers that it hangs on.
+/// One webhook call (an *action*), and the triggers that call it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notification {
-    /// As the specification names it, such as `ticket assigned`.
+    /// The name in the specification, such as `ticket assigned`.
     pub name: String,
     pub path: &'static str,
     pub payload: String,
@@ -78,7 +78,7 @@ pub struct Trigger {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum On {
     Create,
-    /// With the code of the one attribute that must have changed, or of any.
+    /// With the code of the one attribute that must have changed; `None` for any attribute.
     Update(Option<&'static str>),
     Delete,
     StateEnter(String),
@@ -95,7 +95,7 @@ impl On {
         }
     }
 
-    /// The attribute that a trigger of this class has beside the common ones, and its value.
+    /// The attribute that a trigger of this class has besides the common ones, and its value.
     pub fn own_attribute(&self) -> Option<(&'static str, &str)> {
         match self {
             On::Create | On::Delete => None,
@@ -111,7 +111,7 @@ const ATTACHMENT: &str = "Attachment";
 const STATE_CHANGE: &str = "/api/v1/ticket-state-change";
 
 impl Wanted {
-    /// The table of the side with this name; none when there is no such side.
+    /// The table of the side with this name; none if no side has it.
     pub fn of(config: &Config, side: &str) -> Option<Wanted> {
         let (role, of, classes, notifications) = if side == config.internal.name {
             let classes = config.externals.iter().flat_map(|external| external.sync.classes.values()).collect();
@@ -135,7 +135,7 @@ impl Wanted {
         format!("{}: {}", self.name, notification.name)
     }
 
-    /// What iTop calls the *description* of a trigger, and what it sorts them by.
+    /// The *description* of a trigger in iTop, by which iTop sorts them.
     pub fn trigger_name(&self, notification: &Notification, trigger: &Trigger) -> String {
         format!("{}: {}, {}", self.name, notification.name, trigger.class)
     }
@@ -145,7 +145,7 @@ impl Wanted {
         self.notifications.iter().flat_map(|of| &of.triggers).map(|trigger| trigger.class.as_str()).collect()
     }
 
-    /// What is wanted of an iTop that does not have these classes.
+    /// The table for an iTop that lacks these classes.
     pub fn without(&self, classes: &BTreeSet<String>) -> Wanted {
         let mut wanted = self.clone();
         for notification in &mut wanted.notifications {
@@ -155,7 +155,7 @@ impl Wanted {
         wanted
     }
 
-    /// Whether something of this name was made by `setup` for this bridge.
+    /// Whether `setup` made the object of this name for this bridge.
     pub fn owns(&self, name: &str) -> bool {
         name.strip_prefix(&self.name).is_some_and(|rest| rest.is_empty() || rest.starts_with(": "))
     }
@@ -207,9 +207,9 @@ fn internal(config: &Config) -> Vec<Notification> {
     notifications
 }
 
-/// Every state that an internal ticket can be moved into, by a person, a stimulus or a clock, with the
-/// classes that have it. A state that no transition leads to is entered by nobody, as `approved` of a
-/// routine change, or by the ticket's creation alone, as `new` of an incident: the bridge made that ticket itself.
+/// Every state that an internal ticket can be moved into, by a person, a stimulus or a clock, with the classes that
+/// have it. A state that no transition leads to is never entered (`approved` of a routine change), or only by the
+/// ticket's creation (`new` of an incident), which the bridge made itself.
 fn states(externals: &[ExternalConfig]) -> BTreeMap<String, BTreeSet<String>> {
     let mut states: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for external in externals {
@@ -246,8 +246,8 @@ fn log<'a>(name: &str, code: &'static str, classes: impl Iterator<Item = &'a Str
     }
 }
 
-/// The specification has no trigger for a new attachment: one that is uploaded in a form is announced by
-/// the update that gives the draft its ticket. One made by REST or by mail fires its creation only.
+/// The specification has no trigger for a new attachment: one uploaded in a form is announced by the update that
+/// gives the draft its ticket. An attachment made by REST or by mail fires only the creation trigger.
 fn attachments(source: &str) -> [Notification; 3] {
     [("create", On::Create), ("update", On::Update(None)), ("delete", On::Delete)].map(|(event, on)| Notification {
         name: format!("attachment {event}"),
@@ -265,8 +265,8 @@ impl Trigger {
     }
 }
 
-/// In a trigger `:current_…` is whoever saves the ticket, and in `only` the bridge's account: such a
-/// condition is no filter.
+/// In a trigger, `:current_…` is whoever saves the ticket; in `only`, the bridge's account. So such a condition
+/// cannot be a filter.
 fn filter(class: &str, condition: &Condition) -> String {
     match condition {
         Condition::Oql(condition) if !condition.contains(":current") => format!("SELECT {class} WHERE ({condition})"),
@@ -305,7 +305,7 @@ mod tests {
         }
     }
 
-    /// The specification's fifteen, "Pending" named once, and the states that it does not name.
+    /// The specification's fifteen, "Pending" counted once, and the states that it does not name.
     #[test]
     fn the_internal_announces_every_state_that_a_ticket_can_be_moved_into() {
         let wanted = wanted("elitery", "only = \"all\"", "");

@@ -1,5 +1,5 @@
-//! How things stand: a side, a ticket; why, and what comes next. One answer, which every verb, `check` and the alerts
-//! ask for and then put in words (`sentences`): so all say the same at the same moment. There are no sentences here.
+//! The state of a side or a ticket, its reasons, and the next step. Every command, `check` and the alerts ask here
+//! and word the answer with `sentences`, so that all agree at any moment. There are no sentences here.
 
 mod sides;
 mod ticket;

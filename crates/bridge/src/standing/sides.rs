@@ -1,4 +1,5 @@
-//! How the sides stand: what the store knows itself (paused, halted), and what the running `serve` keeps in it.
+//! The state of the sides: the store's own knowledge (paused, halted) and the state that the running `serve` keeps
+//! there.
 
 use itop_bridge_engine::{Since, Slowed, Suspended, Told};
 use itop_bridge_store::{Instance, Result, Stop, Store};
@@ -12,7 +13,7 @@ pub struct SideStands {
     pub name: String,
     pub instance: Instance,
     pub stop: Option<Stop>,
-    /// `None` where no `serve` has told yet.
+    /// `None` where no `serve` has reported yet.
     pub told: Option<Told>,
 }
 
@@ -20,9 +21,9 @@ pub struct SideStands {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sides {
     pub all: Vec<SideStands>,
-    /// Whether `serve` runs; `None` where nobody can tell.
+    /// Whether `serve` runs; `None` if that cannot be determined.
     pub is_served: Option<bool>,
-    /// That `serve` writes to no iTop.
+    /// `serve` writes to no iTop.
     pub is_dry_run: bool,
 }
 
@@ -41,7 +42,7 @@ impl Sides {
         Ok(Sides { all, is_served, is_dry_run })
     }
 
-    /// The sides that a ticket of this external depends on: its own, and the internal.
+    /// The sides that a ticket of this external depends on: its own and the internal.
     pub fn of<'s>(&'s self, external: &'s str) -> impl Iterator<Item = &'s SideStands> {
         self.all.iter().filter(move |side| side.instance == Instance::Internal || side.name == external)
     }
@@ -54,7 +55,7 @@ impl Sides {
         self.all.iter().find(|side| side.name == name)
     }
 
-    /// `serve` is known not to run: what it told is of before.
+    /// `serve` is known not to run: its report is out of date.
     pub fn is_not_served(&self) -> bool {
         self.is_served == Some(false)
     }
@@ -65,7 +66,7 @@ impl SideStands {
         self.told.as_ref()?.down.as_ref()
     }
 
-    /// That moment may have passed.
+    /// Only if that moment has not passed.
     pub fn slowed(&self, now_ms: i64) -> Option<&Slowed> {
         self.told.as_ref()?.slowed.as_ref().filter(|slowed| slowed.until_ms > now_ms)
     }
@@ -74,7 +75,7 @@ impl SideStands {
         self.told.as_ref().map_or(&[], |told| &told.suspended)
     }
 
-    /// When the next sweep is to be, where one will be.
+    /// The time of the next sweep, if there will be one.
     pub fn next_sweep_ms(&self, now_ms: i64) -> Option<i64> {
         if self.stop.is_some() || self.down().is_some() {
             return None;

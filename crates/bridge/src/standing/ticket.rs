@@ -1,4 +1,4 @@
-//! How one ticket stands: all that is so of it at this moment, the most pressing first.
+//! The state of one ticket: everything true of it now, the most pressing first.
 
 use itop_bridge_core::Link;
 use itop_bridge_core::link::{Conflict, Ending, Held, RefusedField, Unanswered};
@@ -9,7 +9,7 @@ use itop_bridge_store::{LinkState, QueueRow, Stop, Stored};
 use super::sides::Sides;
 use crate::config::Config;
 
-/// What is known of a ticket, with or without a pair.
+/// The known facts about a ticket, with or without a pair.
 #[derive(Clone, Copy)]
 pub struct Ticket<'a> {
     pub external: &'a str,
@@ -20,18 +20,17 @@ pub struct Ticket<'a> {
     pub now_ms: i64,
 }
 
-/// The answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Standing {
-    /// All that is so, the most pressing first. Nothing where it is in step.
+    /// Everything true of it, the most pressing first. Empty if it is in step.
     pub is: Vec<Is>,
-    /// When it is looked at next, where anything of it waits, nothing holds it back, and no pass is under way.
+    /// The time of the next pass, if part of it waits, nothing holds it back, and no pass is under way.
     pub next_ms: Option<i64>,
-    /// Since when something of it has waited.
+    /// The time since which part of it has waited.
     pub waits_since_ms: Option<i64>,
 }
 
-/// One thing that is so.
+/// One fact.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Is {
     Ended {
@@ -39,35 +38,35 @@ pub enum Is {
         since_ms: Option<i64>,
     },
     Halted(Halt),
-    /// A log alone.
+    /// Only one log is halted.
     LogHalted(String),
     /// Refused for so long that it is left alone for a while.
     Parked(Failing),
     Waits(Waits),
-    /// What was sent for the internal ticket that is gone may still land; the new one is made after that.
+    /// A write sent to the deleted internal ticket may still take effect; the new one is made after that.
     AnewAfter {
         from_ms: i64,
     },
-    /// Sent, and no answer came.
+    /// Sent, but not answered.
     Unanswered(Unanswered),
     KeptBack(KeptBack),
     Failing(Failing),
     Refused(Refused),
     Conflict(Conflict),
-    /// No ticket inside was made for it yet.
+    /// No internal ticket was made for it yet.
     NoCounterpart,
     UnderWay,
     Due {
         at_ms: i64,
     },
-    /// It differed when the two became a pair, and is left so.
+    /// It differed when the two tickets became a pair, and is left so.
     Differs(Conflict),
 }
 
-/// What holds it back that is not its own fault.
+/// A reason to wait that is not the ticket's own fault.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Waits {
-    /// The side stands still until it is resumed.
+    /// The side is stopped until it is resumed.
     Stopped {
         side: String,
         stop: Stop,
@@ -86,7 +85,7 @@ pub enum Waits {
         cause: Cause,
         reason: String,
     },
-    /// For this reason, of which `serve` has not told more yet.
+    /// For this reason, about which `serve` has not reported more yet.
     Others {
         reason: String,
     },
@@ -97,25 +96,25 @@ pub enum Waits {
 pub struct Failing {
     pub tries: u32,
     pub words: String,
-    /// `None` while nothing of it is tried, since a side stands still or is down, or `serve` does not run.
+    /// `None` while the ticket is not tried: a side is stopped or down, or `serve` does not run.
     pub next_ms: Option<i64>,
 }
 
-/// A part that something before an iTop keeps from it.
+/// A part that something in front of an iTop keeps from it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KeptBack {
     pub held: Held,
-    /// As of a failing one.
+    /// As in [`Failing`].
     pub next_ms: Option<i64>,
     pub is_parked: bool,
 }
 
-/// A value that the inside does not take.
+/// A value that the internal iTop refuses.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refused {
     pub code: String,
     pub words: String,
-    /// The first look after that tries it again.
+    /// The first pass after that retries it.
     pub after_ms: i64,
 }
 
@@ -149,7 +148,7 @@ impl Standing {
         let link = stored.map(|stored| &stored.link);
         let waits = ticket.waits();
         let next_ms = ticket.next_ms(&waits);
-        // Of a side that is down it is said already why the ticket's calls fail.
+        // A side that is down already explains why the ticket's calls fail.
         let is_down = waits.iter().any(|waits| matches!(waits, Waits::Down { .. }));
         let is_served = !waits.contains(&Waits::NotServed);
         let mut is = Vec::new();
@@ -173,7 +172,7 @@ impl Standing {
             is.push(Is::NoCounterpart);
         }
         match row {
-            // The lease of a process that was killed runs on.
+            // The lease of a killed process runs on.
             Some(row) if row.leased && is_served => is.push(Is::UnderWay),
             Some(row) if is.iter().all(|is| matches!(is, Is::NoCounterpart)) => is.push(Is::Due { at_ms: row.due_ms }),
             _ => {}
@@ -182,7 +181,7 @@ impl Standing {
         Standing { is, next_ms, waits_since_ms: row.map(|row| row.dirty_since_ms) }
     }
 
-    /// The most pressing, in one word.
+    /// The most pressing fact, in one word.
     pub fn word(&self) -> Word {
         self.is.iter().map(Is::word).find(|word| *word != Word::Ok).unwrap_or(Word::Ok)
     }
@@ -196,12 +195,12 @@ impl Standing {
         }
     }
 
-    /// Whether a person has to do something, beside what stands of the sides.
+    /// Whether a person has to act, the sides' own state aside.
     pub fn needs_a_person(&self) -> bool {
         self.is.iter().any(Is::needs_a_person)
     }
 
-    /// The end of a halt, where there is one to end.
+    /// What resuming does, if there is a halt.
     pub fn after_resume(&self) -> Option<AfterResume> {
         self.is.iter().find_map(|is| match is {
             Is::Halted(halt) => Some(AfterResume::of(Some(halt.kind))),
@@ -261,7 +260,7 @@ impl<'a> Ticket<'a> {
             let stop = side.stop.clone();
             all.extend(stop.map(|stop| Waits::Stopped { side: side.name.clone(), stop }));
         }
-        // The rest holds back only what waits.
+        // The other reasons hold back only a waiting ticket.
         let Some(row) = self.row.filter(|row| !row.leased) else { return all };
         if self.sides.is_not_served() {
             all.push(Waits::NotServed);
@@ -318,14 +317,15 @@ impl<'a> Ticket<'a> {
         }
     }
 
-    /// Of the counterpart that is still to be made.
+    /// Class of the counterpart that is still to be made.
     fn class_to_be(self, row: &'a QueueRow) -> Option<&'a str> {
         let external = self.config.externals.iter().find(|external| external.name() == self.external)?;
         let outside = self.stored.map(|stored| &stored.link.external.class).or(row.class.as_ref())?;
         external.sync.classes.get(outside).map(String::as_str)
     }
 
-    /// What stands in conflict now; of a value that is refused, when it is tried again. A halt of a log is told as such.
+    /// The present conflicts; for a refused value, when it is retried. Log halts are left out: they are reported as
+    /// halts.
     fn disagreements(self, link: &Link) -> Vec<Is> {
         let is_a_halt = |conflict: &Conflict| link.halted_logs().any(|(_, halt)| halt.text == conflict.text);
         let of_now = link.conflicts.iter().filter(|conflict| !conflict.is_older && !is_a_halt(conflict));
@@ -343,7 +343,7 @@ impl<'a> Ticket<'a> {
         told.collect()
     }
 
-    /// `next_ms`: when the ticket is looked at next.
+    /// `next_ms`: the time of the ticket's next pass.
     fn kept_back(self, link: &Link, held: &Held, next_ms: Option<i64>) -> KeptBack {
         let not_before_ms = held.not_before_ms.max(link.not_sent_before_ms(&held.part).unwrap_or(i64::MIN));
         KeptBack {
@@ -354,8 +354,7 @@ impl<'a> Ticket<'a> {
     }
 }
 
-/// Whether what the row tells is a failure of the ticket's own, and not of parts that are kept back, of which the link
-/// tells.
+/// Whether the row reports a failure of the ticket's own, not of parts that are kept back, which the link reports.
 fn is_own(row: &QueueRow, link: Option<&Link>) -> bool {
     row.attempts > 0 || link.is_none_or(|link| link.held.is_empty())
 }

@@ -1,7 +1,7 @@
 //! A whole bridge between simulated iTops, in one process, on one thread, in virtual time.
 //!
-//! Everything is the real thing but the four seams: the transport goes to a simulator in this process,
-//! webhooks go straight into the router, the clock is tokio's paused one, and randomness has a seed.
+//! Everything is real except four seams: the transport goes to a simulator in this process, webhooks go straight into
+//! the router, the clock is tokio's paused one, and randomness has a seed.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -60,7 +60,7 @@ pub const PAIRS: [Versions; 4] = [
     Versions { outside: Version::V3_2, inside: Version::V3_2 },
 ];
 
-/// How a world is to be made.
+/// The parameters of a world.
 pub struct Setup {
     /// The versions of the externals, in order: `acme`, `beta`.
     pub externals: Vec<Version>,
@@ -76,30 +76,30 @@ pub struct Setup {
     pub internal_lines: String,
     /// Lines for `[external.beta]`.
     pub beta: String,
-    /// The speed of every line, both ways together.
+    /// The speed of every line, for both directions together.
     pub line_bits_per_second: Option<u64>,
-    /// What all clocks show at the start, in ms since the epoch.
+    /// The time of all clocks at the start, in ms since the epoch.
     pub start_ms: i64,
     pub server_id: &'static str,
-    /// The host by which the bridge is called.
+    /// The host in the bridge's address.
     pub host: &'static str,
-    /// iTops that are there already, in place of new ones.
+    /// Existing iTops to use in place of new ones.
     pub acme_is: Option<Sim>,
     pub internal_is: Option<Sim>,
-    /// Where the provider's ids begin.
+    /// The provider's first ids.
     pub internal_ids: FirstIds,
     /// The key of acme's webhooks.
     pub acme_key: &'static str,
-    /// Where acme's password stands.
+    /// The configuration's line for acme's password.
     pub acme_password: String,
     pub bridges: Bridges,
-    /// How the configuration calls the externals, …
+    /// The names of the externals in the configuration, …
     pub names: [&'static str; 2],
-    /// … the internal, …
+    /// … that of the internal, …
     pub internal_name: &'static str,
-    /// … and the hosts at which it has them and the internal.
+    /// … and the hosts of the externals and the internal there.
     pub hosts: [&'static str; 3],
-    /// Externals that it lacks, by these names.
+    /// Externals missing from the configuration, by name.
     pub left_out: &'static [&'static str],
     pub dry_run: bool,
 }
@@ -121,7 +121,7 @@ impl Setup {
             host: "bridge",
             acme_is: None,
             internal_is: None,
-            // The ids of the externals collide with each other, and not with these: what is mixed up shows.
+            // The ids of the externals collide with each other, but not with these, so that a mix-up shows.
             internal_ids: FirstIds { ticket: 1001, reference: 1001, attachment: 501, inline_image: 301 },
             acme_key: EXTERNAL_KEY,
             acme_password: "password = \"Bridge.1234\"".into(),
@@ -142,8 +142,8 @@ impl Setup {
         Setup { internal: versions.inside, ..Setup::outside(versions.outside) }
     }
 
-    /// A bridge of another house beside the first: the names of its sides are the same, its `server.id` is
-    /// another. Which iTop the two share, [`Setup::acme_is`] or [`Setup::internal_is`] says.
+    /// A bridge of another provider beside the first: its sides have the same names, its `server.id` differs.
+    /// [`Setup::acme_is`] or [`Setup::internal_is`] names the iTop that the two share.
     pub fn beside(self, first: &World) -> Setup {
         let (start_ms, bridges) = (first.now_ms(), first.bridges.clone());
         Setup { server_id: "beef", host: "second-bridge", start_ms, bridges, ..self }
@@ -157,7 +157,7 @@ impl Setup {
         Setup { internal_is: Some(sim.clone()), ..self }
     }
 
-    /// Without the default that gives every ticket inside one and the same time.
+    /// Without the default that gives every internal ticket the same start.
     pub fn without_a_start_date(mut self) -> Setup {
         self.internal_defaults = self.internal_defaults.replace("start_date", "plan_date");
         self
@@ -204,7 +204,7 @@ impl Setup {
     }
 }
 
-/// The parts of a link that are not the same, as they were and as they are.
+/// The parts of a link that differ, with their values before and after.
 fn what_differs(before: &Link, after: &Link) -> Vec<(String, [serde_json::Value; 2])> {
     let [before, after] = [before, after].map(|link| serde_json::to_value(link).expect("a link is JSON"));
     let parts = before.as_object().into_iter().chain(after.as_object()).flat_map(|parts| parts.keys());
@@ -213,7 +213,7 @@ fn what_differs(before: &Link, after: &Link) -> Vec<(String, [serde_json::Value;
     differs.map(|part| (part.clone(), [before[part].clone(), after[part].clone()])).collect()
 }
 
-/// Each story as two tests, with an iTop 3.1 and with a 3.2 outside, and a 3.2 inside.
+/// Each story as two tests: an external iTop 3.1 and a 3.2, each with an internal 3.2.
 #[macro_export]
 macro_rules! outside_both_versions {
     ($($story:ident),+ $(,)?) => {$(
@@ -251,7 +251,7 @@ macro_rules! every_pair_of_versions {
 }
 pub use crate::every_pair_of_versions;
 
-/// A story, as a test with each of these.
+/// A story, as one test per argument.
 #[macro_export]
 macro_rules! tests_of {
     ($story:ident { $($name:ident: $with:expr;)+ }) => {
@@ -294,14 +294,14 @@ pub struct World {
     pub externals: Vec<Sim>,
     pub internal: Sim,
     pub store: StoreHandle,
-    /// Where they are over, the process is dead: it sends nothing more either.
+    /// Once they run out, the process is dead: it sends nothing more either.
     pub commits: Arc<Commits>,
     pub clock: Arc<VirtualClock>,
     config: Config,
     running: Option<Running>,
     /// Another process over the same store.
     second: Option<Running>,
-    /// What is started from then on writes to no iTop.
+    /// Bridges started from then on write to no iTop.
     pub dry_run: bool,
     seed: u64,
     slow_line: bool,
@@ -309,13 +309,13 @@ pub struct World {
     garbled: Garbled,
     host: &'static str,
     bridges: Bridges,
-    /// What alerts have posted.
+    /// The alerts posted.
     pub posted: Posted,
-    /// One more pass was asked for at the end, or the test said why not.
+    /// The final extra pass was made, or the test said why not.
     has_ended_well: AtomicBool,
 }
 
-/// Where alerts are posted.
+/// The receiver of alerts.
 #[derive(Clone, Default)]
 pub struct Posted {
     bodies: Arc<Mutex<Vec<serde_json::Value>>>,
@@ -418,13 +418,13 @@ impl World {
         for (sim, name) in world.externals.iter().zip(NAMES) {
             sim.install_external_hooks(&url, &setup.key_of(name));
         }
-        // The first sweep finds where the sides stand, before anybody works in them.
+        // The first sweep finds the state of the sides, before anybody works in them.
         tokio::time::sleep(Duration::from_secs(5)).await;
         world.clear_calls();
         world
     }
 
-    /// The bridge over the store as it is, not started.
+    /// The bridge over the present store, not started.
     pub fn app(&mut self) -> App {
         self.app_by(self.clock.clone())
     }
@@ -443,7 +443,7 @@ impl World {
         App::new(&self.config, seams, &transport).expect("the bridge starts")
     }
 
-    /// Starts the bridge over the store as it is.
+    /// Starts the bridge over the present store.
     pub fn boot(&mut self) {
         let app = self.app();
         self.bridges.connect(self.host, app.router.clone());
@@ -453,8 +453,8 @@ impl World {
         self.running = Some(Running::of(app));
     }
 
-    /// A second process works over the same store, as no lock of a real one allows: leases alone keep them apart.
-    /// Its clock is ahead by so much.
+    /// A second process works over the same store, which a real store's lock would prevent: only leases keep them
+    /// apart. Its clock is ahead by `ahead_ms`.
     pub fn join_in(&mut self, ahead_ms: i64) {
         if self.second.is_some() {
             return;
@@ -465,7 +465,7 @@ impl World {
     }
 
     #[allow(dead_code, reason = "the simulation's")]
-    /// The first of the two processes dies where it stands; what iTop sends comes to the other from then on.
+    /// The first of the two processes dies at once; from then on iTop's webhooks go to the other.
     pub async fn one_dies(&mut self) {
         let (Some(first), Some(second)) = (self.running.take_if(|_| self.second.is_some()), self.second.take()) else {
             return;
@@ -477,10 +477,10 @@ impl World {
     }
 
     #[allow(dead_code, reason = "the simulation's")]
-    /// As `serve` begins: whoever held a lease is dead.
+    /// As at the start of `serve`: any holder of a lease is dead.
     pub async fn expire_leases(&self) {
         let now = self.clock.now_ms();
-        // On a full disk they run out in their time.
+        // On a full disk the leases expire by themselves.
         let _ = self.store.call(move |store| store.expire_leases(now)).await;
     }
 
@@ -497,7 +497,7 @@ impl World {
         Arc::new(ToSim { sim, slow_line: self.slow_line, side, panic_at, garbled, commits: self.commits.clone() })
     }
 
-    /// The verb `setup` with these arguments, as an administrator: how it ended and what it said, or its error.
+    /// The command `setup` with these arguments, as an administrator: its outcome and output, or its error.
     pub async fn setup(&self, arguments: &[&str], user: &str, password: &str) -> Result<(Outcome, String), String> {
         #[derive(clap::Parser)]
         struct Line {
@@ -518,7 +518,7 @@ impl World {
         outcome.map(|outcome| (outcome, said)).map_err(|error| format!("{error:#}"))
     }
 
-    /// A new key for every side, before those it has.
+    /// Puts a new key before the present keys of every side.
     pub fn put_before_the_keys(&mut self, key: &str) {
         let sides = self.config.externals.iter_mut().map(|external| &mut external.side);
         for side in sides.chain([&mut self.config.internal]) {
@@ -526,27 +526,27 @@ impl World {
         }
     }
 
-    /// What `check` says of a side's webhooks.
     #[allow(dead_code, reason = "not the simulation's")]
-    /// What `check` says of the bridge itself by what its store holds.
+    /// The findings of `check` about the bridge itself, from its store.
     pub async fn check_own(&self) -> Vec<Finding> {
         let (config, now_ms) = (self.config(), self.now_ms());
         let read = self.store.call(move |store| checks::Remembered::read(store, &config, now_ms));
         read.await.expect("the store").of_the_bridge(&self.config())
     }
 
+    /// The findings of `check` about a side's webhooks, read with an administrator's account.
     pub async fn check_webhooks(&self, side: &str) -> Vec<Finding> {
         let admin = Admin { user: "admin".into(), password: "admin".into() };
         let transport = |side: &SideConfig| Ok(self.way_to(side));
         checks::webhooks(&self.config, side, Some(&admin), &transport).await
     }
 
-    /// The configuration that the next start reads.
+    /// Sets the configuration that the next start reads.
     pub fn configure(&mut self, setup: &Setup) {
         self.config = setup.config();
     }
 
-    /// The bridge is down, and its store is lost: an empty one stands in its place.
+    /// The bridge goes down and loses its store: an empty one takes its place.
     pub async fn lose_the_store(&mut self) {
         let store = SqliteStore::open_in_memory().expect("a store in memory");
         self.crash().await;
@@ -560,7 +560,7 @@ impl World {
         self.start_over(StoreHandle::inline(store)).await;
     }
 
-    /// The same over a store of the test's own.
+    /// The same over the test's own store.
     pub async fn start_over(&mut self, store: StoreHandle) {
         self.crash().await;
         self.store = store;
@@ -569,18 +569,18 @@ impl World {
         self.clear_calls();
     }
 
-    /// The process dies between any two steps: nothing is finished, nothing is said.
+    /// The process dies between any two steps: nothing is finished or reported.
     pub async fn crash(&mut self) {
         for running in [self.running.take(), self.second.take()].into_iter().flatten() {
             running.task.abort();
             let _ = running.task.await;
             drop(running.stop);
         }
-        // What iTop sends meanwhile is lost.
+        // Webhooks that iTop sends meanwhile are lost.
         self.bridges.disconnect(self.host);
     }
 
-    /// SIGTERM: what is in hand is ended.
+    /// SIGTERM: work in progress is finished.
     pub async fn stop(&mut self) {
         for running in [self.running.take(), self.second.take()].into_iter().flatten() {
             let _ = running.stop.send(true);
@@ -601,7 +601,7 @@ impl World {
         *self.panic_at.lock().unwrap() = Some(side);
     }
 
-    /// In every answer of either side these bytes stand in the place of that word.
+    /// In every answer of either side, these bytes replace that word.
     pub fn garble(&self, word: &'static str, bytes: &'static [u8]) {
         *self.garbled.lock().unwrap() = Some((word, bytes));
     }
@@ -618,7 +618,7 @@ impl World {
         self.running.as_ref().expect("the bridge runs").router.clone()
     }
 
-    /// What keeps tickets waiting, as the operator is told.
+    /// The reasons why tickets wait, as the operator sees them.
     pub fn troubles(&self) -> Vec<String> {
         let troubles = self.running.as_ref().expect("the bridge runs").engine.troubles();
         troubles.iter().map(ToString::to_string).collect()
@@ -644,7 +644,7 @@ impl World {
         self.store.call(move |store| store.queue(None, 200, now)).await.expect("the queue")
     }
 
-    /// Waits until no ticket has a row in the queue: second looks and settling included.
+    /// Waits until no ticket has a row in the queue, rechecks and settling included.
     pub async fn settle(&self) {
         for _ in 0..4 * 3600 {
             if self.queue().await.is_empty() {
@@ -655,7 +655,7 @@ impl World {
         panic!("the queue never emptied: {:#?}", self.queue().await);
     }
 
-    /// This world's story does not end at rest, or has nothing of which a pass could be made: for this reason.
+    /// This world's story does not end at rest, or leaves nothing for a pass to look at, for this reason.
     pub fn ends_without_one_more_pass(&self, why: &str) {
         assert!(!why.is_empty());
         self.has_ended_well.store(true, Ordering::Relaxed);
@@ -693,7 +693,7 @@ impl World {
         }
     }
 
-    /// A value that was refused is tried again in its time: where that comes soon, it comes before one more pass.
+    /// A refused value is retried after a while: if that comes soon, it comes before one more pass.
     async fn try_what_is_due(&self) {
         const SOON_MS: i64 = 20 * 60 * 1000;
         let now = self.now_ms();
@@ -747,7 +747,7 @@ impl World {
         self.store.call(move |store| store.link_of_external(&of)).await.expect("the link")
     }
 
-    /// The internal counterpart of a ticket of acme's.
+    /// The internal counterpart of acme's ticket `external`.
     pub async fn copy_of(&self, external: u64) -> Ticket {
         let link = self.link(external).await.link;
         let id = link.internal.expect("it has a counterpart").id;
@@ -759,12 +759,12 @@ impl World {
         self.store.call(move |store| store.activity(id, 200)).await.expect("the activity")
     }
 
-    /// Whether the activity log says this.
+    /// Whether the activity log contains this.
     pub async fn did(&self, external: u64, text: &str) -> bool {
         self.activity(external).await.iter().any(|line| line.text.contains(text))
     }
 
-    /// The verb `resume`, as an operator calls it beside the running bridge: what it says, or its error.
+    /// The command `resume`, as an operator runs it beside the running bridge: its output, or its error.
     pub async fn resume(&self, what: &str, create: bool) -> Result<String, String> {
         self.resumes(Resume { what: what.into(), create, keep: false, yes: true }).await
     }
@@ -781,7 +781,7 @@ impl World {
         self.store.call(verb).await.expect("the store")
     }
 
-    /// Another process ends the pair of a ticket of acme's in the store.
+    /// Another process ends the pair of acme's ticket `external` in the store.
     pub async fn end_pair(&self, external: u64) {
         let (id, now) = (self.link(external).await.id, self.clock.now_ms());
         let did = Activity { at_ms: now, text: "ended beside the bridge".into() };
@@ -801,7 +801,7 @@ impl World {
         self.running.as_ref().expect("the bridge runs").engine.clone()
     }
 
-    /// What `/metrics` shows of this, named with its labels.
+    /// The value of this metric in `/metrics`, named with its labels.
     pub async fn metric(&self, name: &str) -> f64 {
         let shown = self.engine().show_metrics().await;
         let found = shown.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
@@ -814,13 +814,13 @@ impl World {
     }
 }
 
-/// A test may make several worlds, one after the other. The simulation, which makes worlds too, asks at its own places.
+/// A test may make several worlds, one after the other. The simulation, which makes worlds too, has its own checks.
 impl Drop for World {
     fn drop(&mut self) {
         for running in [&self.running, &self.second].into_iter().flatten() {
             running.task.abort();
         }
-        // A bridge holds its iTops, and they hold the way of their hooks to it.
+        // A bridge holds its iTops, and they hold the route of their webhooks to it.
         self.bridges.disconnect_all();
         let is_a_story = module_path!() == "bridge::world" && !std::thread::panicking();
         assert!(
@@ -835,7 +835,7 @@ pub fn ticket(title: &str) -> serde_json::Value {
     json!({ "org_id": sample::DEMO, "caller_id": sample::MONET, "title": title, "description": format!("<p>{title}</p>") })
 }
 
-/// The way from the client to a simulator.
+/// The transport from the client to a simulator.
 struct ToSim {
     sim: Sim,
     slow_line: bool,
@@ -845,7 +845,7 @@ struct ToSim {
     commits: Arc<Commits>,
 }
 
-/// A word, and the bytes that come in its place.
+/// A word, and the bytes that replace it.
 type Garbled = Arc<Mutex<Option<(&'static str, &'static [u8])>>>;
 
 impl ToSim {
@@ -885,7 +885,7 @@ impl Transport for ToSim {
             let wire = loop {
                 tokio::select! {
                     wire = &mut handled => break wire,
-                    // Over a slow line bytes trickle all the while.
+                    // Over a slow line bytes trickle all the time.
                     () = tokio::time::sleep(Duration::from_secs(1)), if self.slow_line => progress.add_received(1),
                 }
             };
@@ -905,7 +905,7 @@ impl Transport for ToSim {
     }
 }
 
-/// The way to the bridge's own address.
+/// The transport to the bridge's own address.
 struct ToBridge(Bridges);
 
 impl Transport for ToBridge {
@@ -927,10 +927,10 @@ impl Transport for ToBridge {
     }
 }
 
-/// Where another action of the customer's goes, whose receiver takes 25 s to answer.
+/// The target of another action of the customer's, whose receiver takes 25 s to answer.
 pub const SLOW_RECEIVER: &str = "/slow";
 
-/// The way of a webhook into the bridge.
+/// Delivers webhooks into the bridge.
 pub struct ToRouter(pub axum::Router);
 
 #[async_trait]
@@ -946,7 +946,7 @@ impl HookSender for ToRouter {
     }
 }
 
-/// The way of the webhooks to whichever bridge their address names; one that does not run gets none.
+/// Delivers webhooks to the bridge that their address names; a bridge that does not run gets none.
 #[derive(Clone, Default)]
 pub struct Bridges(Arc<Mutex<BTreeMap<String, axum::Router>>>);
 

@@ -1,4 +1,4 @@
-//! The verbs of the command line, called beside a bridge.
+//! The commands, called beside a bridge.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -22,7 +22,7 @@ use serde_json::Value as Json;
 
 use super::*;
 
-/// How a verb ended and what it said; or why it could not.
+/// A command's outcome and output, or its error.
 pub type Said = Result<(Outcome, String), String>;
 
 const HOUR: u64 = 3600;
@@ -78,13 +78,13 @@ impl World {
         self.settle().await;
         self.pass_seconds(3 * HOUR).await;
         self.settle().await;
-        // A first look at a copy learns what it holds.
+        // The first pass over a copy learns its contents.
         self.look_at_everything().await;
         assert!(self.writes().is_empty(), "{:#?}", self.writes());
         self.one_more_pass_writes_nothing().await;
     }
 
-    /// Each copy's first look, then the same as everywhere.
+    /// Lets each copy have its first pass, then makes the usual check.
     pub async fn ends_well(&self) {
         self.look_at_everything().await;
         self.one_more_pass_writes_nothing().await;
@@ -136,7 +136,7 @@ impl World {
 
 /// For the stories of `backfill`.
 impl World {
-    /// The verb with these arguments, from a process beside the bridge.
+    /// The command with these arguments, from a process beside the bridge.
     pub async fn backfill(&mut self, arguments: &str) -> Said {
         self.backfill_asking(arguments, &|question| panic!("asked: {question}")).await
     }
@@ -195,7 +195,7 @@ impl World {
             Ok(ticket) if ticket < 99 => Ok(TicketOf { external: external.into(), ticket }),
             _ => anyhow::bail!("{external} has no ticket {reference}"),
         };
-        // Asked before, since a verb in the store waits for nothing.
+        // Asked before, since a command in the store cannot await.
         let mut why_not = BTreeMap::new();
         if let LinksVerb::Show { ticket, .. } = &verb.verb
             && let Some((side, reference)) = ticket.split_once(':')
@@ -251,7 +251,7 @@ impl World {
         self.compared().await.contradictions
     }
 
-    /// What they say, each with its mend.
+    /// The contradictions' messages, each with its fix.
     pub async fn told(&self) -> Vec<[String; 2]> {
         self.contradictions().await.iter().map(|found| [found.to_string(), found.mend()]).collect()
     }

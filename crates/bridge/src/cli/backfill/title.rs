@@ -1,4 +1,4 @@
-//! `backfill --match title`: the pairs that titles tell are shown, and adopted.
+//! `backfill --match title`: shows and adopts the pairs that titles reveal.
 
 use std::io::Write;
 
@@ -12,7 +12,7 @@ use super::{lines, one_line, signalled, table, tickets};
 use crate::cli::progress;
 use crate::config::{Config, OlderTickets};
 
-/// The pairs that were found, and what was left unclear.
+/// Prints the pairs found and the tickets left unclear.
 pub(super) fn say(wish: &Wish, wished: &Wished, config: &Config, out: &mut dyn Write) -> anyhow::Result<()> {
     let (external, internal) = (&wish.external, &config.internal.name);
     let of_lane = config.externals.iter().find(|known| known.name() == external);
@@ -30,7 +30,7 @@ pub(super) fn say(wish: &Wish, wished: &Wished, config: &Config, out: &mut dyn W
     Ok(())
 }
 
-/// How many there are of each.
+/// The number of each kind.
 pub(super) fn counts(wished: &Wished) -> [(usize, &'static str); 3] {
     let newer = wished.unclear.iter().filter(|unclear| unclear.newer).count();
     [
@@ -40,7 +40,7 @@ pub(super) fn counts(wished: &Wished) -> [(usize, &'static str); 3] {
     ]
 }
 
-/// Until Ctrl-C.
+/// Adopts pairs until Ctrl-C.
 pub(super) async fn adopt(
     engine: &Engine,
     wish: &Wish,
@@ -84,7 +84,7 @@ pub(super) fn pairs(count: usize) -> String {
     counted(count, "pair", "pairs")
 }
 
-/// The question before anything is stored.
+/// The question asked before anything is stored.
 pub(super) fn question(wished: &Wished) -> String {
     match (wished.pairs.len(), wished.tickets.len()) {
         (0, marked) => format!("Mark {}?", tickets(marked)),
@@ -111,7 +111,7 @@ fn pairs_table(external: &str, internal: &str, pairs: &[TitlePair]) -> String {
     lines(table)
 }
 
-/// Why the ticket gets neither, and what becomes of it.
+/// Why the ticket is neither adopted nor marked, and what happens to it.
 fn left_alone(external: &str, internal: &str, unclear: &Unclear, older: OlderTickets) -> String {
     let Unclear { ticket, candidates, rivals, newer } = unclear;
     let name = format!("{external}:{}", ticket.reference);

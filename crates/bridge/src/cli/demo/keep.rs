@@ -1,4 +1,4 @@
-//! `demo --keep`: how to talk to what is left running. Every command works as it is printed.
+//! `demo --keep`: how to use the programs left running. Every command works as printed.
 
 use serde_json::{Value as Json, json};
 
@@ -67,7 +67,7 @@ pub(super) fn explain(stage: &Stage, say: &mut Narrator<'_>) -> anyhow::Result<(
     Ok(())
 }
 
-/// A call as a shell takes it.
+/// A call as a shell command.
 fn rest(base_url: &str, request: &Json) -> String {
     let request = format!("json_data={request}");
     format!(

@@ -1,6 +1,6 @@
-//! `demo`: a story of tickets between two simulated iTops, with the real bridge between them, over
-//! sockets of this machine and on a SQLite of its own. What it prints is measured or read back; what
-//! does not come true ends it with a fault.
+//! `demo`: a story of tickets between two simulated iTops, with the real bridge between them, over sockets of this
+//! machine and on a SQLite of its own. Everything it prints is measured or read back; an effect that fails to come
+//! ends it with a fault.
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ pub(super) struct Demo {
 }
 
 pub(super) fn run(demo: &Demo, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    // One thread, so that the log of the whole bridge can be silenced while the story is told.
+    // One thread, so that the whole bridge's log can be silenced during the story.
     let folder = Folder::new(&SystemRandom)?;
     let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     block_on(perform(demo, folder.path(), &mut Narrator::new(out, colours)))?
@@ -63,7 +63,7 @@ async fn tell(stage: &Stage, say: &mut Narrator<'_>) -> anyhow::Result<bool> {
     proof::prove(stage, say).await
 }
 
-/// A folder of our own for the store and the configuration, gone with this value.
+/// A folder of the demo's own for the store and the configuration, removed when this value is dropped.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -83,7 +83,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What cannot be removed now is left to the system's own tidying of temporary files.
+        // A folder that cannot be removed now is left to the system's cleaning of temporary files.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

@@ -1,4 +1,4 @@
-//! How the story is printed: numbered steps, what appeared, what it cost.
+//! Prints the story: numbered steps, their effects, and their cost.
 
 use std::io::Write;
 
@@ -46,7 +46,7 @@ impl<'o> Narrator<'o> {
         writeln!(self.out, "\n{text}")
     }
 
-    /// What a person does next.
+    /// The next action of a person.
     pub fn step(&mut self, text: &str) -> Said {
         self.steps += 1;
         let text = self.painted(BOLD, &format!("{:>2}. {text}", self.steps));
@@ -57,7 +57,7 @@ impl<'o> Narrator<'o> {
         writeln!(self.out, "    {text}")
     }
 
-    /// How long it took until it showed, and all calls until nothing was left to look at.
+    /// The time until the effect showed, and all calls until the queue was empty.
     pub fn cost(&mut self, cost: &Cost) -> Said {
         let sweep = if cost.sweeps > 0 { "; a sweep came by" } else { "" };
         let text = format!(
@@ -73,7 +73,7 @@ impl<'o> Narrator<'o> {
         self.line(&text)
     }
 
-    /// A line of the proof: whether it holds, and what was compared.
+    /// A line of the proof: whether it holds, and the subject of the comparison.
     pub fn verdict(&mut self, holds: bool, text: &str) -> Said {
         let word = if holds { self.painted(GREEN, "same    ") } else { self.painted(RED, "DIFFERS ") };
         self.line(&format!("{word} {text}"))
@@ -84,7 +84,7 @@ impl<'o> Narrator<'o> {
         writeln!(self.out, "\n{text}")
     }
 
-    /// Something to copy: nothing stands before it.
+    /// A command to copy: printed without indentation.
     pub fn command(&mut self, text: &str) -> Said {
         writeln!(self.out, "{text}")
     }

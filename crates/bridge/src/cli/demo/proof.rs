@@ -1,5 +1,5 @@
-//! The proof: what stands in both iTops is compared, without a look at what the bridge remembers, and
-//! then everything gets one more pass, which must write nothing.
+//! The proof: compares the contents of both iTops, ignoring the bridge's own records, then gives everything one more
+//! pass, which must write nothing.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use super::narrator::{Narrator, counted};
 use super::stage::{ACME, ELITERY, Stage};
 use super::story::SCREENSHOT;
 
-/// Everything that the bridge makes carries a mark that begins so.
+/// Every object that the bridge makes carries a mark with this prefix.
 const MARK: &str = "itop-bridge:";
 
 pub(super) async fn prove(stage: &Stage, say: &mut Narrator<'_>) -> anyhow::Result<bool> {
@@ -76,8 +76,8 @@ fn compare(stage: &Stage, say: &mut Narrator<'_>, original: &Ticket) -> anyhow::
     Ok(agrees)
 }
 
-/// The report outside names the status inside. The customer's own status is the same, unless the provider
-/// is further: then the customer's ticket is only told.
+/// The external report names the internal status. The customer's own status is the same, unless the provider is
+/// further: then the customer's ticket is only told.
 fn status(stage: &Stage, original: &Ticket, copy: &Ticket) -> (bool, String) {
     let (outside, inside) = (original.status(), copy.status());
     let told = format!("{ELITERY} {} {inside}.txt", copy.field("ref"));
@@ -91,7 +91,7 @@ fn status(stage: &Stage, original: &Ticket, copy: &Ticket) -> (bool, String) {
     (is_told && is_further, format!("status {outside} outside, where the report says {inside}"))
 }
 
-/// Each entry of a log stands once in the files that carried it to the other side.
+/// Each entry of a log occurs exactly once in the files that carried it to the other side.
 fn log(source: &Ticket, (sim, target): (&Sim, &Ticket), from: Side) -> (bool, String) {
     let entries = source.log("private_log").iter().filter(|entry| TicketMark::find(&entry.html).is_none());
     let entries: Vec<String> = entries.map(|entry| log_text(&entry.html)).collect();
@@ -111,7 +111,7 @@ fn way(from: Side) -> &'static str {
     }
 }
 
-/// Every pair is looked at again, files and all.
+/// One more pass for every pair, files included.
 async fn one_more_pass(stage: &Stage, say: &mut Narrator<'_>) -> anyhow::Result<bool> {
     let links = stage.store.call(|store| store.links(None, 0, 200, None)).await?;
     let began = stage.begin();
@@ -148,7 +148,7 @@ fn originals(sim: &Sim, ticket: &Ticket) -> BTreeSet<File> {
     sim.attachments(ticket.id).into_iter().filter(|file| !file.temp_id.starts_with(MARK)).map(as_file).collect()
 }
 
-/// Those that came from that side.
+/// The copies that came from that side.
 fn copies(sim: &Sim, ticket: &Ticket, from: Side) -> BTreeSet<File> {
     let mark = format!(":{}:file:", from.word());
     sim.attachments(ticket.id).into_iter().filter(|file| is_made(file, &mark)).map(as_file).collect()
@@ -169,20 +169,20 @@ fn described(images: usize) -> String {
     }
 }
 
-/// The text between the images. It is compared as the bridge compares it: iTop 3.1 escapes an `&` once
-/// more with each write.
+/// The text between the images, compared as the bridge compares it: iTop 3.1 escapes an `&` once more with each
+/// write.
 fn without_images(html: &str) -> String {
     let mut pieces = html.split("<img");
     let first = pieces.next().unwrap_or_default().to_owned();
     pieces.fold(first, |text, piece| text + piece.split_once('>').map_or("", |(_, after)| after))
 }
 
-/// Each image of a description outside is the one screenshot of the story.
+/// Each image of an external description is the one screenshot of the story.
 fn images_outside(ticket: &Ticket) -> Vec<Vec<u8>> {
     ticket.field("description").matches("<img").map(|_| SCREENSHOT.to_vec()).collect()
 }
 
-/// The images that a description inside carries in itself; one that is no data is empty.
+/// The images embedded in an internal description; an image without embedded data counts as empty.
 fn images_inside(ticket: &Ticket) -> Vec<Vec<u8>> {
     let data = |tag: &str| {
         let base64 = tag.split_once("base64,")?.1.split('"').next()?;

@@ -26,12 +26,12 @@ use crate::config::Config;
 pub(super) const ACME: &str = "acme";
 pub(super) const ELITERY: &str = "elitery";
 
-/// What a call costs a real iTop, nearly all of it PHP's start.
+/// The cost of a call to a real iTop, nearly all of it PHP's start.
 pub(super) const CALL_MS: u64 = 80;
 
 const SERVER_ID: &str = "demo";
 
-/// Whatever has not happened after this never will.
+/// An effect that has not shown after this never will.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) struct Stage {
@@ -50,9 +50,9 @@ pub(super) struct Stage {
     sims: Vec<JoinHandle<std::io::Result<Infallible>>>,
 }
 
-/// What a step took.
+/// The cost of a step.
 pub(super) struct Cost {
-    /// From the person's click until it showed on the other side.
+    /// From the person's click until the effect showed on the other side.
     pub ms: u128,
     /// Calls to each side, of any kind.
     pub acme: usize,
@@ -60,7 +60,7 @@ pub(super) struct Cost {
     pub writes: usize,
     /// How many of the calls were a sweep's first one.
     pub sweeps: usize,
-    /// Webhooks that the bridge answered, its own writes' echoes among them.
+    /// Webhooks that the bridge answered, including the echoes of its own writes.
     pub hooks: usize,
 }
 
@@ -107,7 +107,7 @@ impl Stage {
         Ok(stage)
     }
 
-    /// The bridge has seen which tickets are older than the connection.
+    /// Whether the bridge has recorded which tickets are older than the connection.
     async fn is_connected(&self) -> anyhow::Result<Option<()>> {
         let external = Instance::External(ACME.to_owned());
         let since = self.store.call(move |store| store.cursor(&external, "since_id")).await?;
@@ -124,7 +124,7 @@ impl Stage {
         }
     }
 
-    /// The person is about to click: from here on calls and time are counted.
+    /// Called just before a person's click: calls and time are counted from here.
     pub fn begin(&self) -> Instant {
         for sim in [&self.acme, &self.elitery] {
             sim.clear_calls();
@@ -133,7 +133,7 @@ impl Stage {
         Instant::now()
     }
 
-    /// What it cost since `begin`, once nothing is left to look at. `seen` is when it showed.
+    /// The cost since `begin`, measured once the queue is empty. `seen` is when the effect showed.
     pub async fn cost(&self, began: Instant, seen: Instant) -> anyhow::Result<Cost> {
         self.settled().await?;
         let (acme, elitery) = (self.acme.calls(), self.elitery.calls());
@@ -150,7 +150,7 @@ impl Stage {
         })
     }
 
-    /// Waits until `look` finds what it looks for.
+    /// Waits until `look` finds something.
     pub async fn until<T>(&self, what: &str, look: impl AsyncFn() -> anyhow::Result<Option<T>>) -> anyhow::Result<T> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -164,12 +164,12 @@ impl Stage {
         }
     }
 
-    /// Waits until no ticket is left in the queue, second looks included.
+    /// Waits until no ticket is left in the queue, rechecks included.
     pub async fn settled(&self) -> anyhow::Result<()> {
         self.until("an empty queue", async || Ok(self.waiting().await?.is_empty().then_some(()))).await
     }
 
-    /// What waits in the bridge's queue, in its own words; empty when nothing does.
+    /// The waiting tickets of the bridge's queue, in its own words; empty if there are none.
     async fn waiting(&self) -> anyhow::Result<String> {
         let row = |row: &QueueRow| {
             format!("; ticket {} waits: {}", row.of.ticket, row.error.as_deref().unwrap_or("its pass is to come"))
@@ -177,7 +177,7 @@ impl Stage {
         Ok(self.queue().await?.iter().map(row).collect())
     }
 
-    /// Why the last pass of each waiting ticket failed, where it did.
+    /// Why the last pass of each waiting ticket failed, if it did.
     pub async fn failures(&self) -> anyhow::Result<Vec<String>> {
         Ok(self.queue().await?.into_iter().filter_map(|row| row.error).collect())
     }
@@ -187,8 +187,7 @@ impl Stage {
         Ok(self.store.call(move |store| store.queue(None, 200, now_ms)).await?)
     }
 
-    /// The counterpart of an external ticket, found by the mark in its log and not by what the bridge
-    /// remembers.
+    /// The counterpart of an external ticket, found by the mark in its log and not by the bridge's own records.
     pub fn copy_of(&self, original: &Ticket) -> Option<Ticket> {
         let mark = TicketMark {
             server: SERVER_ID.to_owned(),
@@ -206,7 +205,7 @@ impl Stage {
         self.acme.ticket(id).with_context(|| format!("{ACME}'s ticket {id} is gone"))
     }
 
-    /// An attribute of the counterpart, as soon as it is what `wanted` says.
+    /// The counterpart, as soon as its attribute satisfies `wanted`.
     pub async fn until_inside(&self, id: u64, code: &str, wanted: impl Fn(&str) -> bool) -> anyhow::Result<Ticket> {
         let what = format!("{code} of the copy of ticket {id}");
         self.until(&what, async || {
@@ -259,7 +258,7 @@ fn bridge(
     Ok((store, running))
 }
 
-/// An ordinary configuration file, so that the other verbs can be tried on what `--keep` leaves.
+/// An ordinary configuration file, so that the other commands can be tried on the demo that `--keep` leaves running.
 fn configuration(bridge: SocketAddr, acme: (&Sim, &str), elitery: (&Sim, &str)) -> String {
     let ((acme, acme_key), (elitery, elitery_key)) = (acme, elitery);
     let (acme, elitery) = (acme.base_url(), elitery.base_url());
@@ -307,7 +306,7 @@ fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
     Ok(file.write_all(text.as_bytes())?)
 }
 
-/// A sweep asks what changed since its cursor, whatever the story is at.
+/// A sweep asks for changes since its cursor, at any point of the story.
 fn is_of_a_sweep(call: &Call) -> bool {
     call.key.as_str().is_some_and(|oql| oql.contains("last_update >="))
 }

@@ -1,5 +1,5 @@
-//! The story, a step a function. Each step is something that a person does in one of the iTops, and
-//! what is then found in the other; a step whose effect does not come ends the demo.
+//! The story, one function per step. Each step is a person's action in one of the iTops and its effect in the other;
+//! a step without its effect ends the demo.
 
 use anyhow::{Context as _, ensure};
 use itop_sim::{Attachment, Call, Outcome, Refusal, Sim, Ticket};
@@ -163,7 +163,7 @@ async fn status(
     let cost = stage.cost(began, seen).await?;
     let calls = stage.elitery.calls();
     let applied: Vec<String> = calls.iter().filter_map(stimulus_of).collect();
-    // The solution can take a second write, where only its answer says that it is HTML.
+    // The solution can take a second write, if only its answer reveals that it is HTML.
     let copy = inside(stage, id)?;
     say.line(&format!("{}: {before} -> {}, by {}", name(&copy), copy.status(), applied.join(", ")))?;
     for (code, what) in [("pending_reason", "reason"), ("solution", "solution")] {
@@ -270,7 +270,7 @@ async fn both_write_at_once(stage: &Stage, say: &mut Narrator<'_>, id: u64) -> T
     let cost = stage.cost(began, seen).await?;
     let (outside, inside) = (stage.original(id)?, inside(stage, id)?);
     let entries = (outside.log("private_log").len(), inside.log("private_log").len());
-    // Inside, the first entry is the mark that came with the ticket.
+    // The first internal entry is the mark that came with the ticket.
     ensure!(entries == (1, 2), "the logs have {entries:?} entries");
     say.cost(&cost)?;
     Ok(())
@@ -318,7 +318,7 @@ async fn the_inside_resolves(stage: &Stage, say: &mut Narrator<'_>) -> Told {
     Ok(())
 }
 
-/// The file that the bridge made, by its mark, as soon as it says this.
+/// The file with this mark that the bridge made, as soon as it contains these words.
 async fn file_of(stage: &Stage, sim: &Sim, ticket: u64, mark: &str, words: &str) -> anyhow::Result<Attachment> {
     stage
         .until(&format!("a file that says {words:?}"), async || {
@@ -337,7 +337,7 @@ fn print_file(say: &mut Narrator<'_>, who: &str, file: &Attachment) -> Told {
     Ok(())
 }
 
-/// Waits until exactly these of the provider's files, by name, hang on the customer's ticket.
+/// Waits until the customer's ticket has exactly these of the provider's files, by name.
 async fn files_outside(stage: &Stage, id: u64, wanted: &[&str]) -> Told {
     stage
         .until("the files outside", async || {
@@ -356,7 +356,7 @@ async fn open(stage: &Stage, class: &str, title: &str) -> anyhow::Result<u64> {
     ok(stage.acme.create_ticket(class, fields).await)
 }
 
-/// What a person is refused by the simulated iTop is a mistake of this story.
+/// A refusal of a person's action by the simulated iTop is a mistake of this story.
 fn ok<T>(done: Result<T, Refusal>) -> anyhow::Result<T> {
     done.context("the simulated iTop refused what a person does in this story")
 }
@@ -373,7 +373,7 @@ fn pair(say: &mut Narrator<'_>, original: &Ticket, copy: &Ticket) -> std::io::Re
     say.line(&format!("{ACME} {} -> {}: {}", original.field("ref"), name(copy), copy.field("title")))
 }
 
-/// Waits until exactly these files, by name, hang on the copy.
+/// Waits until the copy has exactly these files, by name.
 async fn files_inside(stage: &Stage, id: u64, wanted: &[&str]) -> Told {
     stage
         .until("the files inside", async || {

@@ -1,4 +1,4 @@
-//! `external`: a customer's name, and its leaving. One verb, one file.
+//! `external`: renames or removes a customer. One file per command.
 
 use std::io::Write;
 use std::path::Path;
@@ -30,7 +30,7 @@ pub enum ExternalVerb {
     Remove(remove::Remove),
 }
 
-/// Asks a question that is answered by yes or no.
+/// Asks a yes-or-no question.
 pub type Ask<'a> = &'a dyn Fn(&str) -> anyhow::Result<bool>;
 
 pub(super) fn run(
@@ -41,12 +41,12 @@ pub(super) fn run(
 ) -> anyhow::Result<Outcome> {
     let config = Config::load_to_look(config)?;
     store::is_there(&config)?;
-    // Nobody else works on it: what `serve` holds in hand goes by the names that it began with.
+    // No other process may work on the store: the work in progress of a `serve` uses the names that it started with.
     let mut store = store::open(&config, |path| SqliteStore::open_exclusive(path))?;
     in_store(external, &mut store, &config, &is_agreed_or_refused, clock.now_ms(), out)
 }
 
-/// What a verb does to a store.
+/// Carries out the command on a store.
 pub fn in_store(
     external: &External,
     store: &mut dyn Store,
@@ -61,7 +61,7 @@ pub fn in_store(
     }
 }
 
-/// Why an external cannot be what was asked for, where the store does not know it.
+/// The error for an external that the store does not know.
 fn not_known(store: &mut dyn Store, name: &str) -> anyhow::Error {
     match store.externals() {
         Ok(known) if known.is_empty() => anyhow::anyhow!("the store knows no external yet"),

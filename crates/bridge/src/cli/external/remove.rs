@@ -1,4 +1,4 @@
-//! `external remove`: a customer has left, and its pairs end.
+//! `external remove`: ends the pairs of a customer that has left.
 
 use std::io::Write;
 
@@ -32,7 +32,7 @@ pub struct Remove {
     pub yes: bool,
 }
 
-/// What the verb does to a store.
+/// Carries out the command on a store.
 pub(super) fn remove(
     remove: &Remove,
     store: &mut dyn Store,
@@ -83,7 +83,7 @@ pub(super) fn remove(
     Ok(Outcome::Fine)
 }
 
-/// One by one: what a crash leaves live, the next run ends.
+/// One by one: pairs that a crash leaves live are ended by the next run.
 fn end_all(store: &mut dyn Store, name: &str, now_ms: i64) -> anyhow::Result<usize> {
     let (mut ended, mut after) = (0, 0);
     loop {

@@ -1,4 +1,4 @@
-//! `external rename`: what the store knows of an external goes on under another name.
+//! `external rename`: moves the store's records of an external to another name.
 
 use std::io::Write;
 
@@ -29,7 +29,7 @@ pub struct Rename {
     pub new: String,
 }
 
-/// What the verb does to a store.
+/// Carries out the command on a store.
 pub(super) fn rename(
     rename: &Rename,
     store: &mut dyn Store,

@@ -1,4 +1,4 @@
-//! One iTop's address and account, until that iTop lets them in.
+//! One iTop's address and account, asked for until that iTop accepts them.
 
 use std::path::Path;
 
@@ -35,14 +35,14 @@ impl Role {
 
 /// The sides that a new one must differ from.
 pub trait Others {
-    /// Why it cannot be called so.
+    /// Why a new side cannot have this name.
     fn name(&self, name: &str) -> Result<(), String>;
 
-    /// Why its iTop cannot be there.
+    /// Why its iTop cannot have this address.
     fn address(&self, name: &str, url: &str) -> Result<(), String>;
 }
 
-/// Of a new configuration: the one that was asked for first, or none yet.
+/// For a new configuration: the side that was asked for first, or none yet.
 pub struct Other<'a>(pub Option<&'a Account>);
 
 impl Others for Other<'_> {
@@ -57,7 +57,7 @@ impl Others for Other<'_> {
     }
 }
 
-/// What the flags say of one side.
+/// The flags of one side.
 #[derive(Clone, Default)]
 struct Given {
     name: Option<String>,
@@ -106,7 +106,8 @@ impl Questions<'_> {
             if !self.dialogue.has_person() || !asked {
                 bail!("{said}. Correct --{word}-user or the password");
             }
-            // Who mistyped a password types the next one, and nowhere else: there it would be shown.
+            // After a mistyped password only a password is asked for next: typed at another question it would be
+            // shown.
             let is_there = error.class == ErrorClass::Login;
             self.dialogue.say(&if is_there { format!("{said}. Esc corrects the account.") } else { said })?;
             self.refuse(role);
@@ -114,7 +115,7 @@ impl Questions<'_> {
         }
     }
 
-    /// What was given of an account that is not let in is asked for.
+    /// Forgets the given account, which was refused, so that it is asked for.
     fn refuse(&mut self, role: Role) {
         self.dialogue.forget(&format!("--{}-password", role.word()));
         let flags = &mut self.flags;
@@ -176,7 +177,7 @@ impl Questions<'_> {
         }
     }
 
-    /// How it is written into the configuration, and what it is.
+    /// The password as the configuration spells it, and its value.
     fn password(&mut self, role: Role, given: &Given) -> anyhow::Result<(Password, SecretString)> {
         let flag = format!("--{}-password", role.word());
         if let Some(file) = &given.file {

@@ -1,14 +1,14 @@
-//! An iTop's address, as people copy it from a browser, and whether an iTop answers there.
+//! An iTop's address, as copied from a browser, and whether an iTop answers there.
 
 use itop_client::{Client, Error};
 
 use crate::checks;
 use crate::config::{SideConfig, address};
 
-/// What iTop's own addresses end in: the installation's folder is before it.
+/// The ends of iTop's own addresses; the installation's folder precedes them.
 const PARTS: [&str; 3] = ["/webservices", "/pages", "/portal"];
 
-/// The folder that iTop is installed in, where the address of one of its pages was given.
+/// The folder that iTop is installed in, if the address of one of its pages was given.
 pub fn folder(typed: &str) -> Result<String, String> {
     let typed = typed.trim();
     let page = typed.split(['?', '#']).next().unwrap_or_default();
@@ -18,11 +18,11 @@ pub fn folder(typed: &str) -> Result<String, String> {
         _ => page,
     };
     let within = PARTS.iter().find_map(|part| folder.strip_suffix(part));
-    // An account in it, or another scheme, is refused as it was typed.
+    // An account in the address, or another scheme, is refused as typed.
     address(within.unwrap_or(folder))
 }
 
-/// What is wrong with an address, said of it; of one that holds an account it is not repeated.
+/// The fault of an address, which is quoted only if it contains no account.
 pub fn of_address(typed: &str, wrong: &str) -> String {
     if typed.contains('@') { format!("this address {wrong}") } else { format!("\"{typed}\" {wrong}") }
 }
@@ -31,7 +31,7 @@ pub fn of_address(typed: &str, wrong: &str) -> String {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoITop {
     pub why: String,
-    /// What a redirect of the same host suggests.
+    /// The address that a redirect of the same host suggests.
     pub instead: Option<String>,
 }
 

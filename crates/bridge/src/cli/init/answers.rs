@@ -1,4 +1,4 @@
-//! What was answered: all that the configuration is made of.
+//! The answers: everything that the configuration is made of.
 
 use std::path::PathBuf;
 
@@ -7,10 +7,10 @@ use secrecy::SecretString;
 use super::flags::{Log, Status};
 use super::lookup::Choice;
 
-/// Attribute code, such as `org`, and what it names, in the order of the file.
+/// Attribute codes, such as `org`, and the objects that they name, in the order of the file.
 pub type Chosen = Vec<(&'static str, Choice)>;
 
-/// Of a new configuration.
+/// The answers for a new configuration.
 #[derive(Debug)]
 pub struct Answers {
     pub internal: Account,
@@ -18,15 +18,15 @@ pub struct Answers {
     pub customer: Customer,
     pub listen: String,
     pub public_url: String,
-    /// What the person should know of them afterwards.
+    /// Facts that the person should know afterwards.
     pub notes: Vec<String>,
 }
 
-/// Of one external.
+/// The answers for one external.
 #[derive(Debug)]
 pub struct Customer {
     pub account: Account,
-    /// For its own tickets that have none.
+    /// For the external's own tickets that have none.
     pub defaults: Chosen,
     pub only: String,
     pub sync: Sync,
@@ -47,7 +47,7 @@ impl Default for Sync {
     }
 }
 
-/// One iTop, and the account that it has let in.
+/// One iTop, and an account that it has accepted.
 #[derive(Debug)]
 pub struct Account {
     pub name: String,
@@ -61,6 +61,6 @@ pub enum Password {
     /// As it was written: `${NAME}`.
     Variable(String),
     File(PathBuf),
-    /// Goes into a file of its own beside the configuration.
+    /// Goes into its own file beside the configuration.
     Typed(SecretString),
 }

@@ -1,4 +1,4 @@
-//! What a ticket inside is given where nothing else says it: for all customers, or in what one of them differs.
+//! The defaults of internal tickets: for all customers, or those in which one customer differs.
 
 use itop_client::Client;
 
@@ -7,7 +7,7 @@ use super::lookup::{self, Choice};
 use super::questions::Questions;
 use crate::config::{DefaultValue, Defaults};
 
-/// What `[internal.defaults]` says already.
+/// The present values of `[internal.defaults]`.
 #[derive(Clone, Copy)]
 pub struct General<'a>(Option<&'a Defaults>);
 
@@ -20,7 +20,7 @@ impl<'a> General<'a> {
         self.0?.get(&format!("{code}_id"))
     }
 
-    /// The choice that it names; none where it is not among those that fit what was chosen before.
+    /// The choice that the default names; none if it is not among those that fit the earlier answers.
     fn choice(self, code: &str, choices: &[Choice]) -> Option<Choice> {
         let value = self.value(code)?;
         if let (DefaultValue::Number(id), true) = (value, choices.is_empty()) {
@@ -30,7 +30,7 @@ impl<'a> General<'a> {
         choices.iter().find(|choice| is(choice, value)).cloned()
     }
 
-    /// Whether what it says holds for none of the choices, and so another must be said.
+    /// Whether there is a default that matches none of the choices, so that another is needed.
     fn misfits(self, code: &str, choices: &[Choice]) -> bool {
         self.value(code).is_some() && !choices.is_empty() && self.choice(code, choices).is_none()
     }
@@ -55,7 +55,7 @@ fn written((code, value): (&String, &DefaultValue)) -> String {
 }
 
 impl Questions<'_> {
-    /// In what the tickets of one customer differ from `general`.
+    /// The defaults in which the tickets of one customer differ from `general`.
     pub async fn own_defaults(&mut self, itop: &Client, general: &Defaults) -> anyhow::Result<Chosen> {
         if !self.flags.has_internal_defaults() {
             if !self.dialogue.has_person() {
@@ -63,7 +63,7 @@ impl Questions<'_> {
             }
             let all: Vec<String> = general.iter().map(written).collect();
             let question = format!("Shall its tickets get the defaults that all get ({})?", all.join(", "));
-            // The organisation and the caller that all get may be another customer's own.
+            // The general organisation and caller may belong to another customer.
             if !general.is_empty() && self.dialogue.agree("--org, of all", &question, false)? {
                 return Ok(Vec::new());
             }
@@ -76,7 +76,8 @@ impl Questions<'_> {
             .collect())
     }
 
-    /// What iTop refuses a ticket or a stimulus without, and what its console would ask a person for.
+    /// The values without which iTop refuses a ticket or a stimulus, and those that its console would ask a person
+    /// for.
     pub async fn defaults(&mut self, itop: &Client, general: &Defaults) -> anyhow::Result<Chosen> {
         let (flags, general) = (self.flags.clone(), General(Some(general)));
         let mut defaults = Vec::new();
@@ -130,7 +131,7 @@ impl Questions<'_> {
         Ok(vec![("team", team), ("agent", agent)])
     }
 
-    /// One of `choices`, or none where none does no harm.
+    /// One of `choices`, or none if the value is optional.
     fn optional(
         &mut self,
         given: Option<&str>,

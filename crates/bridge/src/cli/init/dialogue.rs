@@ -1,6 +1,6 @@
-//! What was asked and answered, so that a person can go back. Esc ends a question with [`Back`]; then the questions
-//! begin anew, and all answers but the last are given once more without asking. So one question back is the same
-//! everywhere, whatever depends on it.
+//! The questions and their answers, so that a person can go back. Esc ends a question with [`Back`]; then the
+//! questions start over, and all answers but the last are repeated without asking. So going back one question works
+//! the same everywhere, whatever depends on it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::prompt::{Back, Prompt};
 
-/// What a person should know before the first question.
+/// Shown before the first question.
 pub const KEYS: &str = "Enter takes what stands in [brackets], the arrow up corrects it. Esc goes one question back, \
                     Ctrl-C leaves; nothing is written before the last answer.";
 
@@ -19,18 +19,18 @@ pub const KEYS: &str = "Enter takes what stands in [brackets], the arrow up corr
 enum Answer {
     Text(String),
     Secret(SecretString),
-    /// What was chosen, as it was shown.
+    /// The choice, as it was shown.
     Chosen(String),
     Agreed(bool),
 }
 
 pub struct Dialogue<'a> {
     person: Option<&'a mut dyn Prompt>,
-    /// Each question by its key, and its answer, in the order in which they were asked.
+    /// The key of each question, and its answer, in the order of asking.
     answered: Vec<(String, Answer)>,
-    /// How many of them were given once more since the questions began anew.
+    /// How many of the answers were repeated since the questions started over.
     repeated: usize,
-    /// The last answer to each question, to be offered when it is asked again.
+    /// The last answer to each question, offered when it is asked again.
     before: BTreeMap<String, Answer>,
     is_repeating: Arc<AtomicBool>,
 }
@@ -44,13 +44,13 @@ impl<'a> Dialogue<'a> {
         self.person.is_some()
     }
 
-    /// Whether what is asked now was answered before: an iTop need not be asked again for it.
+    /// Whether the present question was answered before: then an iTop need not be asked again for it.
     pub fn is_repeating(&self) -> Arc<AtomicBool> {
         self.is_repeating.clone()
     }
 
-    /// Begins the questions anew, up to the one before that at which the person went back. At the first one the person
-    /// is asked whether to leave.
+    /// Starts the questions over, up to the one before that at which the person went back. At the first one the
+    /// person is asked whether to leave.
     pub fn go_back(&mut self) -> anyhow::Result<()> {
         if self.answered.pop().is_none() {
             let leaves = match self.person.as_deref_mut() {
@@ -60,7 +60,7 @@ impl<'a> Dialogue<'a> {
             match leaves {
                 Ok(true) => return Err(Back.into()),
                 Ok(false) => {}
-                // Back from there is to the question.
+                // Going back from there leads to the question.
                 Err(error) if error.is::<Back>() => {}
                 Err(error) => return Err(error),
             }
@@ -74,7 +74,7 @@ impl<'a> Dialogue<'a> {
         self.is_repeating.store(repeated < self.answered.len(), Ordering::Relaxed);
     }
 
-    /// A line of text. `flag` is what would have answered it, and the question's key.
+    /// A line of text. `flag` is the flag that would have answered it, and the question's key.
     pub fn text(&mut self, flag: &str, question: &str, offered: Option<&str>) -> anyhow::Result<String> {
         let again = |answer: &Answer| match answer {
             Answer::Text(text) => Some(text.clone()),
@@ -87,7 +87,7 @@ impl<'a> Dialogue<'a> {
         })
     }
 
-    /// A line that is not shown. One that was typed before is taken again by Enter alone.
+    /// A hidden line. Enter alone repeats the one typed before.
     pub fn secret(&mut self, flag: &str, question: &str) -> anyhow::Result<SecretString> {
         let again = |answer: &Answer| match answer {
             Answer::Secret(secret) => Some(secret.clone()),
@@ -105,7 +105,7 @@ impl<'a> Dialogue<'a> {
         })
     }
 
-    /// The place of the chosen one.
+    /// The index of the choice.
     pub fn choose(&mut self, flag: &str, question: &str, choices: &[String], offered: usize) -> anyhow::Result<usize> {
         let again = |answer: &Answer| match answer {
             Answer::Chosen(chosen) => choices.iter().position(|choice| choice == chosen),
@@ -128,7 +128,7 @@ impl<'a> Dialogue<'a> {
         })
     }
 
-    /// What a person should know before the next question.
+    /// Says something before the next question.
     pub fn say(&mut self, text: &str) -> anyhow::Result<()> {
         match self.person.as_deref_mut() {
             Some(person) if self.repeated == self.answered.len() => person.say(text),
@@ -163,7 +163,7 @@ impl<'a> Dialogue<'a> {
             self.set_repeated(self.repeated + 1);
             return Ok(answer);
         }
-        // What follows an answer that is asked for again, or that no longer fits, is asked for again too.
+        // Questions after one that is asked again, or whose answer no longer fits, are asked again too.
         let known = self.answered[..self.repeated].iter().position(|(key, _)| key == flag);
         self.answered.truncate(known.unwrap_or(self.repeated));
         self.set_repeated(self.answered.len());

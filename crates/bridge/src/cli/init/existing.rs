@@ -1,4 +1,4 @@
-//! The configuration that is there, and how a customer is added to it: the file stays as it is, and gets a section more.
+//! An existing configuration, and how a customer is added to it: the file stays as it is, and gets one more section.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -15,19 +15,19 @@ use crate::config::{Condition, Config, ExternalConfig, LogCopy, Only, SyncConfig
 use crate::sides::{self, Contradiction};
 
 pub struct Existing {
-    /// As it was named: what it names is sought beside it.
+    /// The path as given: relative paths in the file start from its folder.
     named: PathBuf,
-    /// Where the file is, whatever links lead there.
+    /// The path of the file itself, with links resolved.
     pub path: PathBuf,
     pub config: Config,
-    /// What holds for a customer that has no `sync` of its own.
+    /// The settings of a customer without its own `sync` keys.
     general: SyncConfig,
     /// None where `serve` never ran.
     store: Option<RefCell<SqliteStore>>,
 }
 
 impl Existing {
-    /// The configuration of this path; none where there is no such file.
+    /// The configuration at this path; none if there is no such file.
     pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<Option<Existing>> {
         if !path.exists() {
             return Ok(None);
@@ -51,7 +51,7 @@ impl Existing {
         Ok(Some(Existing { named: path.to_owned(), path: real, config, general, store }))
     }
 
-    /// What the customer gets where nothing else is said.
+    /// The customer's settings if no others are given.
     pub fn sync(&self) -> Sync {
         let log = |copy| match copy {
             LogCopy::Attachment => Log::Attachment,
@@ -73,7 +73,7 @@ impl Existing {
         self.general.classes.keys().map(String::as_str).collect()
     }
 
-    /// What the store would contradict of such an external.
+    /// The contradiction that the store would report for such an external.
     fn contradiction(&self, name: &str, url: &str) -> anyhow::Result<Option<String>> {
         let Some(store) = &self.store else { return Ok(None) };
         let mut config = self.config.clone();
@@ -96,14 +96,14 @@ impl Existing {
         Ok(found.map(told).or(moved))
     }
 
-    /// What it becomes with these sections more. Nothing of it is changed but at its end, and all of it must hold.
+    /// The text with these sections added at its end, and otherwise unchanged. The result must be valid.
     pub fn with(
         &self,
         sections: &str,
         env: &dyn Fn(&str) -> Option<String>,
         read: ReadFile<'_>,
     ) -> anyhow::Result<String> {
-        // As it is now: somebody may have worked on it meanwhile.
+        // Read again: somebody may have edited it meanwhile.
         let path = &self.path;
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         let text = appended(&text, sections);
@@ -129,7 +129,7 @@ impl Others for Existing {
             return Err(format!("{name} stands in the marks of {other}'s tickets; give another name"));
         }
         match self.contradiction(name, NOWHERE).map_err(|error| format!("{error:#}"))? {
-            // One that had left may come back, which its address tells.
+            // A customer that had left may come back, which its address shows.
             Some(_) if self.is_known_at_an_address(name)? => Ok(()),
             Some(wrong) => Err(wrong),
             None => Ok(()),
@@ -149,7 +149,7 @@ impl Others for Existing {
     }
 }
 
-/// An address that is no iTop's.
+/// An address where no iTop is.
 const NOWHERE: &str = "http://nowhere.invalid";
 
 impl Existing {
@@ -170,7 +170,7 @@ fn read(text: &str, path: &Path, env: &dyn Fn(&str) -> Option<String>) -> anyhow
     Ok(Config::parse_to_look(text, &path.to_string_lossy(), env, &|file| std::fs::read_to_string(file))?)
 }
 
-/// What holds for a customer of whom only the least is said: tried on the text, so that one which takes no section more
+/// The settings of a customer with minimal keys, tried on the text, so that a file that cannot take another section
 /// is refused before anything is asked.
 fn general(
     text: &str,
@@ -191,7 +191,7 @@ fn general(
     found.map(|external| external.sync).ok_or_else(|| anyhow!("it takes no section more"))
 }
 
-/// The text as it is, and what is added after it.
+/// The unchanged text, followed by the addition.
 fn appended(text: &str, sections: &str) -> String {
     let end = if text.contains("\r\n") { "\r\n" } else { "\n" };
     let sections = sections.replace('\n', end);

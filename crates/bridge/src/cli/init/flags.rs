@@ -1,4 +1,4 @@
-//! What `init` can be told on its command line, in place of asking.
+//! Flags of `init` that answer its questions.
 
 use std::path::PathBuf;
 
@@ -146,7 +146,7 @@ impl Log {
 }
 
 impl Init {
-    /// Whether all that is needed is given, so that nothing must be asked: of a customer alone, or of both sides.
+    /// Whether all needed flags are given, so that nothing must be asked: for a customer alone, or for both sides.
     pub fn is_complete(&self, is_customer_alone: bool) -> bool {
         let customer = [&self.external_name, &self.external_url, &self.external_user];
         let provider =
@@ -159,7 +159,7 @@ impl Init {
         has_customer && (is_customer_alone || has_provider)
     }
 
-    /// A flag that says what a configuration has already.
+    /// A flag for a value that an existing configuration already has.
     pub fn of_the_provider(&self) -> Option<&'static str> {
         [
             ("--internal-name", self.internal_name.is_some()),
@@ -174,7 +174,7 @@ impl Init {
         .find_map(|(flag, is_given)| is_given.then_some(flag))
     }
 
-    /// Whether one of the defaults of the tickets inside is given.
+    /// Whether a default of the internal tickets is given.
     pub fn has_internal_defaults(&self) -> bool {
         [&self.org, &self.team, &self.agent, &self.caller, &self.service, &self.subcategory]
             .into_iter()

@@ -1,4 +1,4 @@
-//! What can be chosen, as an iTop has it.
+//! The possible choices, as an iTop lists them.
 
 use itop_bridge_engine::target_of;
 use itop_client::{Client, Error, ErrorClass, Query};
@@ -13,7 +13,7 @@ pub struct Choice {
     pub name: String,
 }
 
-/// All that the default `code` can name; `within` is the condition that it must fit.
+/// All objects that the default `code` can name; `within` is the condition that they must satisfy.
 pub async fn all(client: &Client, code: &str, within: Option<String>) -> Result<Vec<Choice>, Error> {
     let (class, _) = target_of(code);
     let condition = within.map(|within| format!(" WHERE {within}")).unwrap_or_default();
@@ -26,11 +26,11 @@ pub async fn members(client: &Client, team: u64) -> Result<Vec<Choice>, Error> {
     read(client, "lnkPersonToTeam", oql, Some("person_id"), "person_id_friendlyname").await
 }
 
-/// `id`: the attribute that holds it, where it is not the object's own.
+/// `id`: the attribute that holds the choice's id, if that is not the object's own.
 async fn read(client: &Client, class: &str, oql: String, id: Option<&str>, name: &str) -> Result<Vec<Choice>, Error> {
     let fields: Vec<&str> = id.into_iter().chain([name]).collect();
     let found = match client.get(class, &Query::oql(oql), &fields).await {
-        // To the person who is to choose it is the same as if there were none.
+        // To the person who must choose, this is the same as no objects.
         Err(error) if matches!(error.class, ErrorClass::Rights { .. } | ErrorClass::UnknownClass { .. }) => {
             return Ok(Vec::new());
         }
@@ -46,7 +46,7 @@ async fn read(client: &Client, class: &str, oql: String, id: Option<&str>, name:
     Ok(choices)
 }
 
-/// One that the account does not see, and whose id a person knows.
+/// An object that the account does not see, but whose id a person knows.
 pub fn unseen(written: &str) -> Result<Choice, String> {
     match written.parse() {
         Ok(id) if id > 0 => Ok(Choice { id, name: "not looked up: the account sees none".to_owned() }),
@@ -54,7 +54,7 @@ pub fn unseen(written: &str) -> Result<Choice, String> {
     }
 }
 
-/// The one that a flag means: an id, or a name that only one has.
+/// The choice that a flag means: an id, or an unambiguous name.
 pub fn named(choices: &[Choice], written: &str) -> Result<Choice, String> {
     let id: Option<u64> = written.parse().ok();
     if choices.is_empty() {

@@ -1,4 +1,4 @@
-//! `init`: from two addresses and two accounts to a configuration that works, and a customer more in one that is there.
+//! `init`: makes a working configuration from two addresses and two accounts, or adds a customer to an existing one.
 
 use std::io::Write;
 use std::path::Path;
@@ -38,7 +38,7 @@ use repeated::Known;
 use terminal::Terminal;
 use text::Drawn;
 
-/// Bytes of a server id: short in every mark, and hardly ever another bridge's.
+/// Bytes of a server id: short in every mark, and unlikely to be another bridge's.
 const ID_BYTES: usize = 3;
 
 pub(super) fn run(init: &Init, config: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
@@ -55,16 +55,16 @@ pub(super) fn run(init: &Init, config: &Path, out: &mut dyn Write) -> anyhow::Re
     block_on(with(init, config, person, seams, out))?
 }
 
-/// What the verb takes from outside.
+/// The outer dependencies of the command.
 pub struct Seams<'a> {
     pub env: &'a dyn Fn(&str) -> Option<String>,
     pub transport: MakeTransport<'a>,
     pub random: &'a dyn Random,
-    /// As it was called: what is to be done next is printed so that it can be pasted.
+    /// The program's name as it was called, so that the printed next steps can be pasted.
     pub program: &'a str,
 }
 
-/// What the verb does; without a `person` nothing is asked.
+/// The command; without a `person` nothing is asked.
 pub async fn with(
     init: &Init,
     config: &Path,
@@ -104,7 +104,7 @@ pub async fn with(
     }
 }
 
-/// One run of the verb, from the first question to the files.
+/// One run of the command, from the first question to the files.
 struct Run<'a> {
     config: &'a Path,
     questions: Questions<'a>,
@@ -113,7 +113,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Answers what is said of it.
+    /// Returns the text to print.
     async fn new_file(&mut self) -> anyhow::Result<String> {
         let answers = self.questions.ask().await?;
         let text = text::text(&answers, &self.drawn);
@@ -146,7 +146,7 @@ fn shares_the_defaults(name: &str) -> String {
     )
 }
 
-/// A password's file that is there holds another password, which a bridge may run by.
+/// Fails unless a file with another password, which a bridge may be using, may be overwritten.
 fn overwrite_password(force: bool, file: &Path, dialogue: &mut Dialogue<'_>) -> anyhow::Result<()> {
     let shown = file.display();
     let question = format!("{shown} is there already, with another password. Overwrite it?");

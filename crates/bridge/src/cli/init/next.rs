@@ -1,4 +1,4 @@
-//! What is said in the end: what was written, and the steps that follow, as commands that can be pasted.
+//! The final output: the files written, and the next steps, as commands that can be pasted.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ impl Call {
         said
     }
 
-    /// `serve` goes first with the new section: webhooks that carry its key are refused before.
+    /// `serve` must restart with the new section first: until then it refuses webhooks that carry its key.
     pub fn after_a_customer(
         &self,
         config: &Path,

@@ -1,6 +1,7 @@
-//! How the iTops reach the bridge. Nothing listens there before `serve` runs, so only this can be tried: whether the
-//! address leads anywhere from here, and whether it is one that the iTops' own machines take for themselves. Neither is
-//! proof, since an iTop may know a name or a tunnel that this machine does not: it is said, and may be taken all the same.
+//! The bridge's address for the iTops. Nothing listens there before `serve` runs, so only two things can be tested:
+//! whether the address resolves from here, and whether the iTops' own machines would take it for themselves. Neither
+//! is proof, since an iTop may know a name or a tunnel that this machine does not: a doubt is reported, and the
+//! address may be used all the same.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -10,14 +11,14 @@ use super::questions::Questions;
 use crate::checks::is_loopback;
 use crate::config::address;
 
-/// Where it listens if nothing else is said.
+/// The default address to listen on.
 pub(super) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
 /// A name server that takes longer does not know the name.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Questions<'_> {
-    /// Where the bridge listens for what comes to this address. Of one of this machine that is its own port.
+    /// The address to listen on for this public URL. If the URL is this machine's own, its port.
     pub(super) fn listen(&mut self, public_url: &str, notes: &mut Vec<String>) -> anyhow::Result<SocketAddr> {
         if let Some(listen) = self.flags.listen {
             return Ok(listen);
@@ -32,7 +33,8 @@ impl Questions<'_> {
         Ok(listen)
     }
 
-    /// The address, and what to say of it where nobody can be asked. A refused one is asked for, also where a flag gave it.
+    /// The address, and notes on it if nobody can be asked. If the address is refused, another is asked for, even if
+    /// a flag gave it.
     pub(super) async fn public_url(&mut self, itops: &[&str]) -> anyhow::Result<(String, Vec<String>)> {
         let question = "How do both iTops reach the bridge?";
         let offered = format!("http://{}", self.flags.listen.unwrap_or(LISTEN));
@@ -55,7 +57,7 @@ impl Questions<'_> {
     }
 }
 
-/// The address of this machine that a `public_url` leads to, where nothing stands between.
+/// The address of this machine that a `public_url` leads to directly.
 fn own_port(public_url: &str) -> Option<SocketAddr> {
     let url = url::Url::parse(public_url).ok().filter(|url| url.scheme() == "http" && url.path() == "/")?;
     let ip = match url.host().filter(|_| is_loopback(&url))? {

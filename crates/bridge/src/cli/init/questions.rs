@@ -1,5 +1,5 @@
-//! The questions in their order. A flag answers its question; else a person is asked, and asked again until the
-//! answer holds; without a person, what is needed and not given is an error that names its flag.
+//! The questions in their order. A flag answers its question; otherwise a person is asked until the answer is valid;
+//! without a person, a missing required answer is an error that names its flag.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::repeated::{Known, Repeated};
 use crate::app::{self, MakeTransport};
 use crate::config::{Defaults, SideConfig};
 
-/// The classes that are bridged to begin with: changes need defaults of their own.
+/// The classes bridged in a new configuration: changes would need defaults of their own.
 pub const CLASSES: [&str; 2] = ["UserRequest", "Incident"];
 
 const STATUS: [(Status, &str); 3] = [
@@ -29,7 +29,7 @@ const WHO_SEES: &str = "Private log entries cross as text files. Files are visib
     ticket's caller can read them there, and iTop copies a parent request's entries into its children.";
 
 pub struct Questions<'a> {
-    /// Without those that were refused.
+    /// Without the refused ones.
     pub flags: Init,
     pub dialogue: Dialogue<'a>,
     pub env: &'a dyn Fn(&str) -> Option<String>,
@@ -48,7 +48,8 @@ impl Questions<'_> {
         Ok(Answers { internal, defaults, customer, listen, public_url, notes })
     }
 
-    /// All of one customer. `offered`: what holds where nothing else is said; `classes`: those of its tickets.
+    /// All questions about one customer. `offered`: the settings if no others are given; `classes`: the classes of
+    /// its tickets.
     pub async fn customer(&mut self, others: &dyn Others, offered: Sync, classes: &[&str]) -> anyhow::Result<Customer> {
         let (account, outside) = self.account(Role::External, others).await?;
         let only = self.only(&outside, classes).await?;
@@ -81,7 +82,7 @@ impl Questions<'_> {
         self.team_and_agent(itop, team.as_deref(), agent.as_deref(), "external-", General::none()).await
     }
 
-    /// Which tickets cross, as a condition that iTop takes.
+    /// The condition for tickets to cross, one that iTop accepts.
     async fn only(&mut self, itop: &Client, classes: &[&str]) -> anyhow::Result<String> {
         if let Some(team) = &self.flags.only_team {
             let teams = lookup::all(itop, "team_id", None).await?;
@@ -158,7 +159,7 @@ impl Questions<'_> {
         Ok(choices[chosen].clone())
     }
 
-    /// One of `choices`, or none; `none` says what holds then.
+    /// One of `choices`, or none; `none` describes the effect of that.
     pub fn wanted(
         &mut self,
         given: Option<&str>,
@@ -185,7 +186,7 @@ impl Questions<'_> {
         Ok(chosen.checked_sub(1).map(|at| choices[at].clone()))
     }
 
-    /// A text that `parse` takes.
+    /// A text that `parse` accepts.
     pub fn text<T>(
         &mut self,
         given: Option<String>,
@@ -226,7 +227,7 @@ async fn fits(itop: &Client, only: &str, classes: &[&str]) -> Result<(), String>
         let query = Query::oql(format!("SELECT {class} WHERE ({only})")).limit(1);
         match itop.get(class, &query, &["id"]).await {
             Ok(_) => {}
-            // `check` says what the account lacks.
+            // `check` reports what the account lacks.
             Err(error) if matches!(error.class, ErrorClass::Rights { .. } | ErrorClass::UnknownClass { .. }) => {}
             Err(error) => return Err(format!("iTop does not take this condition: {}", error.message)),
         }

@@ -1,6 +1,6 @@
-//! The answers of the iTops, for the questions that are gone through once more after an Esc: what a person has answered
-//! already needs no call. A question that is asked afresh reads the iTop afresh, since somebody may have added there
-//! what was missing.
+//! The iTops' answers, kept for the questions that are repeated after an Esc: a question that a person has answered
+//! already needs no call. A question that is asked afresh reads the iTop afresh, since somebody may have added the
+//! missing object.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use itop_client::{Body, Progress, Transport, TransportError};
 use sha2::{Digest as _, Sha256};
 
-/// By what was asked, account included, as a hash.
+/// Keyed by a hash of the request, account included.
 pub type Known = Arc<Mutex<BTreeMap<Vec<u8>, http::Response<Bytes>>>>;
 
 pub struct Repeated {

@@ -1,5 +1,5 @@
-//! The terminal of the process. Lines are edited by rustyline, with the keys of a shell (Ctrl-U, Ctrl-W, Ctrl-A), also yes
-//! and no; lists are inquire's.
+//! The process's terminal. Lines, including yes or no, are edited by rustyline, with the keys of a shell (Ctrl-U,
+//! Ctrl-W, Ctrl-A); lists are inquire's.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -19,16 +19,16 @@ use rustyline::{
 
 use super::prompt::{Back, Prompt};
 
-/// A line is not longer where it can be broken between words: every terminal has so many columns.
+/// Longer lines are broken between words: every terminal has this many columns.
 const WIDTH: usize = 80;
 
-/// Milliseconds after which an Esc is the key itself, and not the beginning of what an arrow sends.
+/// Milliseconds after which an Esc is the key itself, and not the beginning of an arrow key's sequence.
 const ESC_ALONE_MS: u16 = 50;
 
 /// Terminals on which rustyline does not edit a line, and so cannot hide it.
 const WITHOUT_EDITING: [&str; 3] = ["dumb", "cons25", "emacs"];
 
-/// The keys of a list, which has not all of a shell's: inquire takes a letter with Ctrl for the letter.
+/// The keys of a list. They lack some of a shell's: inquire takes a letter with Ctrl for the letter.
 const LIST_KEYS: &str =
     "↑ ↓ move, Enter chooses, letters narrow the list, Backspace takes one back, Esc a question back";
 
@@ -89,8 +89,7 @@ fn left() -> anyhow::Error {
     anyhow::anyhow!("left with Ctrl-C; nothing was written")
 }
 
-/// One line that is edited. A fresh one for each question: what was deleted from a password must not come back in the
-/// next answer.
+/// One edited line. Each question gets a new one: text deleted from a password must not come back in the next answer.
 struct Line {
     editor: Editor<Mask, MemHistory>,
     is_back: Arc<AtomicBool>,
@@ -98,13 +97,14 @@ struct Line {
 
 impl Line {
     fn new(is_secret: bool) -> anyhow::Result<Line> {
-        // Standard output is for what the verb tells. A pasted line ends where it ends, as a typed one does.
+        // Standard output is for the command's result. Without bracketed paste, a pasted line break ends the line
+        // like a typed one.
         let config = Config::builder().behavior(Behavior::PreferTerm).bracketed_paste(false).build();
         let mut editor = Editor::with_history(config, MemHistory::new())?;
         editor.set_keyseq_timeout(Some(ESC_ALONE_MS));
         editor.set_auto_add_history(false);
         if is_secret {
-            // Without colours it would not ask for the mask.
+            // Without colours rustyline would not call the mask.
             editor.set_color_mode(ColorMode::Forced);
         }
         editor.set_helper(Some(Mask { is_secret }));
@@ -114,7 +114,7 @@ impl Line {
         Ok(Line { editor, is_back })
     }
 
-    /// What is `offered` is one key away (the arrow up), to be corrected.
+    /// The arrow up brings in `offered`, to be corrected.
     fn read(&mut self, prompt: &str, offered: Option<&str>) -> anyhow::Result<String> {
         if let Some(offered) = offered {
             self.editor.add_history_entry(offered)?;
@@ -128,7 +128,7 @@ impl Line {
     }
 }
 
-/// Ends the line, and says that it was Esc.
+/// Ends the line, and records that Esc ended it.
 struct Esc(Arc<AtomicBool>);
 
 impl ConditionalEventHandler for Esc {
@@ -138,7 +138,7 @@ impl ConditionalEventHandler for Esc {
     }
 }
 
-/// Shows a star for each sign of a secret.
+/// Shows a star per character of a secret.
 struct Mask {
     is_secret: bool,
 }

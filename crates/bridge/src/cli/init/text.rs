@@ -1,10 +1,10 @@
-//! The configuration's text, of what was answered.
+//! Turns the answers into the configuration's text.
 
 use super::answers::{Account, Answers, Customer, Password, Sync};
 use super::lookup::Choice;
 use super::questions::CLASSES;
 
-/// What is drawn, and never asked for.
+/// Values that are drawn at random and never asked for.
 pub struct Drawn {
     pub server_id: String,
     pub internal_key: String,
@@ -69,7 +69,7 @@ private_log_to_external = \"{to_external}\"
     )
 }
 
-/// The sections of a customer more: what differs from what `general` says of all stands in its own.
+/// The sections of an additional customer, with its own keys where it differs from `general`.
 pub fn sections(customer: &Customer, internal_defaults: &[(&str, Choice)], general: Sync, key: &str) -> String {
     let name = &customer.account.name;
     let external = external(customer, key);
@@ -134,7 +134,7 @@ fn account(account: &Account) -> String {
     format!("url = {}\nuser = {}\n{password}", quoted(&account.url), quoted(&account.user))
 }
 
-/// An id a line, with its name as the comment: a name may change, and two may share one.
+/// One id per line, with the name as a comment: a name may change, and two objects may share one.
 fn defaults(defaults: &[(&str, Choice)]) -> String {
     let line = |(code, choice): &(&str, Choice)| {
         let name: String = choice.name.chars().filter(|c| !c.is_control()).collect();
@@ -143,7 +143,7 @@ fn defaults(defaults: &[(&str, Choice)]) -> String {
     defaults.iter().map(line).collect()
 }
 
-/// A TOML string that means the text; `${` would be a variable.
+/// A TOML string for the text; `${` is escaped, since it would be a variable.
 fn quoted(text: &str) -> String {
     quoted_as_it_is(&text.replace("${", "$${"))
 }

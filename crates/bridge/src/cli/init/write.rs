@@ -1,4 +1,4 @@
-//! The files on the disk: each whole or not there, and for their owner alone.
+//! The files on disk: each complete or absent, and readable for their owner only.
 
 use std::path::{Path, PathBuf};
 
@@ -11,19 +11,19 @@ use super::text::password_file;
 use crate::cli::private_file;
 use crate::config::Config;
 
-/// Whether the file of a password may be overwritten: a bridge may run by it.
+/// Decides whether a password file, which a bridge may be using, may be overwritten.
 pub type MayOverwrite<'a> = &'a mut dyn FnMut(&Path) -> anyhow::Result<()>;
 
 /// A file to be written.
 struct File {
     path: PathBuf,
     contents: SecretString,
-    /// The file whose owner it gets, and no more rights than that has.
+    /// The file whose owner it gets; its access rights are the upper limit.
     like: Option<PathBuf>,
 }
 
-/// Writes the passwords that were typed, then the configuration. Before any file takes its place, the text is read
-/// as `serve` will, each file that would be overwritten is asked for, and all stand whole beside their places.
+/// Writes the typed passwords, then the configuration. Before any file takes its place, the text is parsed as `serve`
+/// will parse it, each overwriting is confirmed, and all files are complete beside their places.
 pub fn write(
     path: &Path,
     text: &str,
@@ -42,8 +42,8 @@ pub fn write(
     Ok(files.into_iter().map(|file| file.path).collect())
 }
 
-/// Adds sections to the configuration that is there, and writes the password where one was typed. A crash leaves the
-/// file as it was, or with all of them.
+/// Adds sections to an existing configuration, and writes the password if one was typed. A crash leaves the file as
+/// it was, or with all of them.
 pub fn add(
     named: &Path,
     existing: &Existing,
@@ -62,7 +62,7 @@ pub fn add(
     Ok(files.into_iter().map(|file| file.path).collect())
 }
 
-/// A file that a configuration names, where it may be one that is still to be written.
+/// A file that a configuration names, which may be one that is still to be written.
 fn read(files: &[File], path: &Path) -> std::io::Result<String> {
     match files.iter().find(|file| file.path == path) {
         Some(new) => Ok(new.contents.expose_secret().to_owned()),
@@ -85,7 +85,7 @@ fn has_its_folder(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The file of a password that was typed, and its contents.
+/// The file for a typed password, and its contents.
 fn typed(config: &Path, account: &Account, like: Option<&Path>) -> Option<File> {
     let Password::Typed(secret) = &account.password else { return None };
     let contents = SecretString::from(format!("{}\n", secret.expose_secret()));
@@ -93,7 +93,7 @@ fn typed(config: &Path, account: &Account, like: Option<&Path>) -> Option<File> 
     Some(File { path: config.with_file_name(password_file(account)), contents, like })
 }
 
-/// All of them, or, where one cannot be written, none.
+/// Writes all of them or, if one cannot be written, none.
 fn replace_all(files: &[File]) -> anyhow::Result<()> {
     let written = files.iter().try_for_each(|File { path, contents, like }| {
         let cannot = || format!("cannot write {}; nothing was written", path.display());
@@ -110,14 +110,14 @@ fn replace_all(files: &[File]) -> anyhow::Result<()> {
     });
     if moved.is_err() {
         for file in files {
-            // What is half there is of no use; the error of the write is the one to tell.
+            // A half-written file is of no use; the error to report is the write's.
             let _ = std::fs::remove_file(beside(&file.path));
         }
     }
     moved
 }
 
-/// `serve` reads it as the user that reads the configuration now.
+/// `serve` will read the file as the user that reads the configuration now.
 #[cfg(unix)]
 fn belongs_to_the_same(path: &Path, like: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -127,7 +127,7 @@ fn belongs_to_the_same(path: &Path, like: &Path) -> anyhow::Result<()> {
         std::os::unix::fs::chown(&new, Some(owned.uid()), Some(owned.gid()))
             .context("it cannot get the owner that the configuration has: run this as that user")?;
     }
-    // The configuration keeps its mode. What holds a secret alone is never for all.
+    // The configuration keeps its mode. A file with only a secret is never readable for all.
     let mode = if path == like { owned.mode() & 0o7777 } else { owned.mode() & 0o660 };
     Ok(std::fs::set_permissions(&new, std::fs::Permissions::from_mode(mode))?)
 }
@@ -144,7 +144,7 @@ fn beside(file: &Path) -> PathBuf {
 }
 
 fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    // A left-over would keep its own mode.
+    // A left-over file would keep its own mode.
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
         _ => {}

@@ -1,4 +1,4 @@
-//! `links link`: two tickets that stand already are a pair from now on.
+//! `links link`: makes a pair of two existing tickets.
 
 use std::io::Write;
 
@@ -38,7 +38,7 @@ pub(super) fn run(link: &LinkTwo, config: &Config, out: &mut dyn Write) -> anyho
     block_on(tell(link, &app.engine, &store, config, out))?
 }
 
-/// What the verb does, with an engine over the same store.
+/// The command, with an engine over the same store.
 pub async fn tell(
     link: &LinkTwo,
     engine: &Engine,
@@ -61,7 +61,7 @@ pub async fn tell(
     let mut ready = ready.into_iter().next().context("no answer for the pair")??;
     let may_leave = engine.may_leave(&pair).await?;
     let mut left = earlier.as_ref().map(left_outside).unwrap_or_default();
-    // It may have been this one's counterpart before that.
+    // Files of an earlier pairing with this counterpart may be among them.
     let own: Vec<u64> = ready.link.standing_on(Side::External).collect();
     left.retain(|id| !own.contains(id));
     ready.link.left_behind.clone_from(&left);
@@ -95,8 +95,8 @@ pub async fn tell(
     Ok(Outcome::Fine)
 }
 
-/// The files outside that were made for the counterpart of before. The report is none of them: there is one a
-/// pair, and it is rewritten.
+/// The external files made for the earlier counterpart, without the report: there is one per pair, and it is
+/// rewritten.
 fn left_outside(earlier: &Stored) -> Vec<u64> {
     let link = &earlier.link;
     let report = link.document(DocumentKind::Report).and_then(|report| report.state.as_ref()?.standing());
@@ -106,14 +106,14 @@ fn left_outside(earlier: &Stored) -> Vec<u64> {
     left
 }
 
-/// How one of the two was named.
+/// How a ticket was named.
 enum Said {
     Outside { external: String, reference: String },
     Inside { reference: String },
     Number(Box<Stored>),
 }
 
-/// A ticket that was found; `external` is empty for one inside.
+/// A ticket that was found; `external` is empty for an internal one.
 struct Found {
     external: String,
     id: u64,
@@ -127,7 +127,7 @@ struct Find<'a> {
 }
 
 impl Find<'_> {
-    /// The one outside and the one inside. A link's number is whichever the other is not.
+    /// The external ticket and the internal one. A link's number stands for the side that the other argument is not.
     async fn sides(&self, link: &LinkTwo) -> anyhow::Result<(Said, Said)> {
         let (a, b) = (self.said(&link.a).await?, self.said(&link.b).await?);
         match (&a, &b) {
@@ -158,7 +158,7 @@ impl Find<'_> {
         }
     }
 
-    /// A reference without its side: the iTops say whose it is.
+    /// A reference without its side: the iTops are asked which of them has it.
     async fn plain(&self, reference: &str) -> anyhow::Result<Said> {
         let mut found = Vec::new();
         for external in self.config.externals.iter().map(|external| external.name()) {
@@ -222,8 +222,8 @@ impl Find<'_> {
         Ok(Found { external: String::new(), id, class })
     }
 
-    /// Neither may be linked, but for a pair that has ended. Answers that of the ticket outside, where it was with
-    /// another ticket inside.
+    /// Both must be unlinked, or only in an ended pair. Returns the external ticket's ended pair, if that was with
+    /// another internal ticket.
     async fn are_free(&self, pair: &PairOf) -> anyhow::Result<Option<Stored>> {
         let (of, internal) = (TicketOf { external: pair.external.clone(), ticket: pair.ticket }, pair.internal);
         let both = self.store.call(move |store| Ok([store.link_of_external(&of)?, store.link_of_internal(internal)?]));

@@ -1,4 +1,4 @@
-//! `links list`: every pair, and every ticket that waits and has none yet.
+//! `links list`: every pair, and every waiting ticket without a pair.
 
 use std::io::Write;
 
@@ -101,7 +101,7 @@ pub(super) fn list(
     Ok(Outcome::Fine)
 }
 
-/// Tickets that wait and have no counterpart and no link.
+/// Waiting tickets without a counterpart and without a link.
 fn unlinked(
     store: &mut dyn Store,
     of: Option<&str>,

@@ -1,4 +1,4 @@
-//! `links`: the pairs. One verb, one file.
+//! `links`: the pairs. One file per command.
 
 use std::io::Write;
 use std::path::Path;
@@ -83,14 +83,14 @@ pub(super) fn run(links: &Links, config: &Path, clock: &dyn Clock, out: &mut dyn
     }
 }
 
-/// What a verb asks of an iTop, of a ticket that no pair names.
+/// Questions to an iTop about a ticket that no pair names.
 #[derive(Clone, Copy)]
 pub struct Asks<'a> {
     pub id: Ask<'a>,
     pub why_not: AskWhyNot<'a>,
 }
 
-/// Asks why a ticket is not carried, by its id and the class that a hint named.
+/// Asks why a ticket is not bridged, by its id and the class that a hint named.
 pub type AskWhyNot<'a> = &'a dyn Fn(&TicketOf, Option<&str>) -> anyhow::Result<Option<NotCarried>>;
 
 fn ask_why_not(config: &Config, of: &TicketOf, class: Option<&str>) -> anyhow::Result<Option<NotCarried>> {
@@ -98,7 +98,7 @@ fn ask_why_not(config: &Config, of: &TicketOf, class: Option<&str>) -> anyhow::R
     Ok(block_on(app.engine.why_not_carried(of, class.map(str::to_owned)))??)
 }
 
-/// What a verb does with a store.
+/// Carries out the command on a store.
 pub fn in_store(
     links: &Links,
     store: &mut dyn Store,

@@ -1,4 +1,4 @@
-//! `links rebuild`: the pairs of a lost store, found again.
+//! `links rebuild`: finds the pairs of a lost store again.
 
 use std::io::Write;
 
@@ -38,7 +38,7 @@ pub(super) fn run(rebuild: &Rebuild, config: &Config, out: &mut dyn Write) -> an
     block_on(tell(rebuild, &app.engine, config, &bar, out))?
 }
 
-/// What the verb does, with an engine over the store.
+/// The command, with an engine over the store.
 pub async fn tell(
     rebuild: &Rebuild,
     engine: &Engine,

@@ -1,4 +1,4 @@
-//! One line of the list: a ticket, with its pair or without, and whether it is well.
+//! One line of the list: a ticket, with or without a pair, and its state.
 
 use itop_bridge_core::Side;
 use itop_bridge_store::{QueueRow, Store, Stored};
@@ -14,7 +14,7 @@ pub(super) struct Row {
     pub stored: Stored,
     pub queued: Option<QueueRow>,
     pub standing: Standing,
-    /// Until when a write may land that was sent without an answer.
+    /// The time until which a sent but unanswered write may still take effect.
     pub settles_at_ms: Option<i64>,
 }
 
@@ -54,7 +54,7 @@ impl Row {
     }
 }
 
-/// A ticket that waits and has no pair yet. No pair names its reference, so it is called by its id.
+/// A waiting ticket without a pair. No pair names its reference, so it is called by its id.
 pub(super) struct Unlinked {
     row: QueueRow,
     pub standing: Standing,
@@ -94,7 +94,7 @@ impl Unlinked {
     }
 }
 
-/// All that it is, for scripts; `ok` where it is nothing else.
+/// All its states, for scripts; `ok` if there are no others.
 fn words(standing: &Standing) -> Vec<&'static str> {
     let mut words: Vec<Word> =
         standing.is.iter().map(crate::standing::Is::word).filter(|word| *word != Word::Ok).collect();

@@ -1,4 +1,4 @@
-//! `links show`: all that is known of one pair.
+//! `links show`: everything known about one pair.
 
 use std::io::Write;
 
@@ -176,7 +176,7 @@ fn say_link<'n>(
     Ok(())
 }
 
-/// The logs of which there is something to tell: of one without entries only the bridge's own may be known.
+/// The logs worth showing: a log may have no entries but the bridge's own.
 fn told_logs(link: &Link) -> Vec<&LogState> {
     let has_entries = |log: &&LogState| {
         let open = [log.held.len(), log.waiting.len(), log.own.len()].iter().any(|count| *count > 0)
@@ -189,7 +189,7 @@ fn told_logs(link: &Link) -> Vec<&LogState> {
     logs
 }
 
-/// The entries that did not cross, or not yet, since the ticket has a parent.
+/// Prints the entries that did not cross, or not yet, because the ticket has a parent.
 fn say_parents(log: &LogState, out: &mut dyn Write) -> std::io::Result<()> {
     for kept in &log.kept {
         writeln!(out, "    the entry of {} stays {}: {}", kept.key.date, log.from.place(), words_of(kept))?;
@@ -211,8 +211,8 @@ fn say_parents(log: &LogState, out: &mut dyn Write) -> std::io::Result<()> {
     Ok(())
 }
 
-/// The entries that got other words since they were sent, and where the old ones stand; `target` is the ticket that
-/// has them.
+/// Prints the entries that were reworded after they were sent, and where the old text stands; `target` is the ticket
+/// that has it.
 fn say_reworded(log: &LogState, target: &str, out: &mut dyn Write) -> std::io::Result<()> {
     for old in log.old_words() {
         let what = if old.only_the_author { "has another author's name" } else { "was reworded" };
@@ -230,7 +230,7 @@ fn reworded_as_json(log: &LogState) -> Json {
     log.old_words().into_iter().map(words).collect()
 }
 
-/// Whoever sees it is not to have the secret of a picture with it.
+/// Image addresses contain a secret, which the reader of the output must not get.
 fn line_as_json(line: &Line) -> Json {
     let shown = |text: &Option<String>| text.as_deref().map(|text| without_image_addresses(text).into_owned());
     json!(Line {
@@ -263,7 +263,7 @@ fn file_state(state: Option<&CopyState>) -> String {
     }
 }
 
-/// Of a pair that was adopted the state that stood then counts as told: no report was made of it.
+/// For an adopted pair, the status at that time counts as reported: no report was made for it.
 fn document_state(document: &Document, activity: &[Activity]) -> String {
     let tells = |words: &[&str]| activity.iter().any(|line| words.iter().any(|words| line.text.contains(words)));
     match &document.state {
@@ -275,11 +275,11 @@ fn document_state(document: &Document, activity: &[Activity]) -> String {
     }
 }
 
-/// What is recorded of an adoption, and of a report that was made.
+/// The recorded texts of an adoption, and of a report that was made.
 const ADOPTED: [&str; 2] = ["adopted", "linked by an operator"];
 const MADE: [&str; 2] = ["the status inside is told outside", "the report was deleted"];
 
-/// All that is so, a line each, with what to do. Why a side stands still is said above.
+/// Prints each fact on a line, with the fix. The reason why a side is stopped is printed above.
 pub(super) fn say_standing(standing: &Standing, names: &Names<'_>, out: &mut dyn Write) -> std::io::Result<()> {
     for is in &standing.is {
         match is {
@@ -302,7 +302,7 @@ pub(super) fn say_queue(standing: &Standing, row: Option<&QueueRow>, out: &mut d
     }
 }
 
-/// The last that was read of it.
+/// The status that was read last.
 fn status(link: &Link, side: Side) -> String {
     match (link.status_on(side), link.key(side)) {
         (_, None) => format!("no ticket {} yet", side.place()),

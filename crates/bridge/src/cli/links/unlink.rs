@@ -1,4 +1,4 @@
-//! `links unlink`: two tickets are a pair no more.
+//! `links unlink`: ends a pair.
 
 use std::io::Write;
 
@@ -23,7 +23,7 @@ pub struct Unlink {
     pub ticket: String,
 }
 
-/// What the verb does to a store.
+/// Carries out the command on a store.
 pub(super) fn unlink(
     unlink: &Unlink,
     store: &mut dyn Store,
@@ -55,7 +55,7 @@ pub(super) fn unlink(
     Ok(Outcome::Fine)
 }
 
-/// With it end its halts: `resume` must not bring it back to life.
+/// Ends the link together with its halts: otherwise `resume` would bring it back to life.
 pub(in crate::cli) fn end(link: &mut Link, state: &mut LinkState) {
     *state = LinkState::Ended;
     link.ending = Some(Ending::Unlinked);

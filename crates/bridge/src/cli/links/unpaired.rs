@@ -1,4 +1,4 @@
-//! `links show` of a ticket that has no pair yet: what of it waits, and why it is not carried.
+//! `links show` for a ticket without a pair: its waiting changes, and why it is not bridged.
 
 use std::io::Write;
 
@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::sentences::{self, Names};
 use crate::standing::{Sides, Standing, Ticket};
 
-/// So many of those that wait are named.
+/// This many waiting tickets are named.
 const NAMED: usize = 10;
 
 pub(super) struct Unpaired {
@@ -68,7 +68,7 @@ impl Unpaired {
         Ok(Outcome::Fine)
     }
 
-    /// Only its iTop knows the id of a reference that no pair has.
+    /// Only its iTop can turn a reference that no pair has into an id.
     fn id(&self, store: &mut dyn Store, asks: &Asks<'_>, now_ms: i64) -> anyhow::Result<TicketOf> {
         let Unpaired { external, reference } = self;
         if let Ok(ticket) = reference.parse() {

@@ -1,5 +1,5 @@
-//! A socket whose other end must take what is written to it: hyper limits the time of reading only, and
-//! whoever asks and never reads would keep the connection for ever.
+//! A socket whose client must accept the bytes written to it: hyper limits only the time of reading, and a client
+//! that sends a request and never reads would keep the connection forever.
 
 use std::io;
 use std::pin::Pin;
@@ -12,17 +12,17 @@ use tokio::time::{Instant, Sleep, sleep_until};
 pub struct Taken<S> {
     socket: S,
     patience: Duration,
-    /// Set while a write waits: when it is given up.
+    /// Set while a write waits: the time when it is given up.
     waits_until: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Taken<S> {
-    /// Every write fails where nothing at all was taken for so long.
+    /// A write fails once the client has accepted nothing for this long.
     pub fn within(patience: Duration, socket: S) -> Taken<S> {
         Taken { socket, patience, waits_until: None }
     }
 
-    /// What a write came to, or the end of the patience.
+    /// The result of a write, or a timeout.
     fn judge<T>(&mut self, written: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.waits_until = None;

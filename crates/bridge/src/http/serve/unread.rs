@@ -1,8 +1,8 @@
 //! The end of a connection whose request was answered before all of it was read.
 //!
-//! A socket that is closed while bytes wait in it resets the connection, and a reset throws the answer away on its way
-//! to a client that reads only after it has sent everything. So the bridge answers at once, says that it closes, and
-//! reads and drops the rest, up to a limit: nothing of it is kept, and nobody without a key has it looked at.
+//! Closing a socket with unread bytes resets the connection, and a reset discards the answer on its way to a client
+//! that reads only after it has sent everything. So the bridge answers at once, announces that it closes, and reads
+//! and drops the rest, up to a limit. Nothing of it is kept, and without a key nothing of it is looked at.
 
 use std::io;
 use std::pin::Pin;
@@ -19,21 +19,21 @@ use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// So much is read and dropped after an answer; whoever still sends then is cut off.
+/// At most this much is read and dropped after an answer; a client that still sends then is cut off.
 const MOST_DROPPED_BYTES: usize = 16 * 1024 * 1024;
 
-/// What is dropped passes through this much memory.
+/// The size of the buffer for dropped bytes.
 const PIECE_BYTES: usize = 8 * 1024;
 
-/// What of the client's bytes nobody has read.
+/// The parts of the client's bytes that nobody has read.
 #[derive(Clone, Default)]
 pub struct Unread(Arc<Parts>);
 
 #[derive(Default)]
 struct Parts {
-    /// The rest of the body of the request in hand.
+    /// The rest of the current request's body.
     body: AtomicBool,
-    /// Bytes of which no request was made yet: as a rule the beginning of the next one's head.
+    /// Bytes that belong to no request yet: usually the beginning of the next head.
     head: AtomicBool,
 }
 
@@ -59,7 +59,7 @@ impl Unread {
         self.request_begins(false);
     }
 
-    /// The request, with a body that tells when its end was read.
+    /// The request, with a body that reports when its end was read.
     pub fn watch(&self, request: Request<Incoming>) -> Request {
         request.map(|body| {
             self.request_begins(!body.is_end_stream());
@@ -67,7 +67,7 @@ impl Unread {
         })
     }
 
-    /// The answer to that request: it says that the connection is closed where the request was not read to its end.
+    /// The answer to that request; it announces that the connection closes if the request was not read to its end.
     pub fn tell(&self, mut answer: Response) -> Response {
         if self.has_body() {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -105,13 +105,13 @@ impl Body for Watched {
     }
 }
 
-/// A socket that is closed once what the client sends has been read, or dropped.
+/// A socket that is closed only once the client's remaining bytes have been read or dropped.
 pub struct Drained<S> {
     socket: S,
     patience: Duration,
     unread: Unread,
-    /// Set once the answer is out and no more is written: when the rest is waited for no longer, and how much of it
-    /// was dropped.
+    /// Set once the answer is sent and nothing more is written: when waiting for the rest ends, and how many bytes
+    /// were dropped.
     dropping: Option<(Pin<Box<Sleep>>, usize)>,
 }
 
@@ -122,7 +122,7 @@ impl<S> Drained<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Drained<S> {
-    /// Ready at the client's end, after the limit, or when the patience ends.
+    /// Ready at the client's end, after the limit, or at the timeout.
     fn poll_drop_the_rest(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let Some((until, dropped)) = &mut self.dropping else { return Poll::Ready(()) };
         let mut piece = [0; PIECE_BYTES];

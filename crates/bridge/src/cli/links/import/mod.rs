@@ -1,4 +1,4 @@
-//! `links import`: the pairs of the original program are adopted.
+//! `links import`: adopts the pairs of the original program.
 
 mod table;
 
@@ -49,7 +49,7 @@ pub struct Import {
 }
 
 pub(super) fn run(import: &Import, config: &Config, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    // What is wrong with the file is said before a store is made.
+    // Faults of the file are reported before a store is created.
     let lines = read(import)?;
     let external = external(import, config)?;
     config.need(&[&external.side.name, &config.internal.name])?;
@@ -65,7 +65,7 @@ fn read(import: &Import) -> anyhow::Result<Vec<Line>> {
     table::read(&text).with_context(|| format!("{file}; nothing was adopted"))
 }
 
-/// The verb, with an engine over the same store.
+/// The command, with an engine over the same store.
 pub async fn tell(
     import: &Import,
     engine: &Engine,
@@ -99,17 +99,17 @@ struct Verb<'a> {
     config: &'a Config,
 }
 
-/// What became of the lines.
+/// The results of the lines.
 #[derive(Default)]
 struct Imported {
     pairs: Vec<(Option<i64>, ReadyPair)>,
-    /// What is wrong, and in which line.
+    /// The fault, with the number of its line.
     left: Vec<(usize, String)>,
-    /// Pairs that are linked so already.
+    /// Pairs that are linked already.
     known: usize,
 }
 
-/// What the store says of a line's tickets.
+/// The store's knowledge of a line's tickets.
 enum InStore {
     Free,
     Known,

@@ -1,5 +1,5 @@
-//! The original program's table of pairs, as CSV: `external_ticket_id`, `elitery_ticket_id` and `ticket_class`
-//! under these names in the first line, in any order, with whatever columns beside them.
+//! The original program's table of pairs, as CSV: `external_ticket_id`, `elitery_ticket_id` and `ticket_class` under
+//! these names in the first line, in any order; other columns are ignored.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +8,14 @@ use anyhow::{Context as _, bail};
 /// A line of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line {
-    /// From 1; the names stand in the first.
+    /// From 1; the first line holds the names.
     pub number: usize,
     pub external: u64,
     pub internal: u64,
     pub class: String,
 }
 
-/// Reads the whole table, or says in which line it is wrong.
+/// Reads the whole table, or fails with the faulty line's number.
 pub(super) fn read(text: &str) -> anyhow::Result<Vec<Line>> {
     let text = text.trim_start_matches('\u{feff}');
     // The reader would take the rest of the file for the field.
@@ -26,7 +26,7 @@ pub(super) fn read(text: &str) -> anyhow::Result<Vec<Line>> {
     let (mut at_byte, mut number) = (0, 1);
     let mut rows = reader.records().map(|row| {
         let row = row.context("the file is no CSV")?;
-        // A row begins after the line break that ended the one before, and after empty lines.
+        // A row begins after the preceding row's line break, and after empty lines.
         let begins = row.position().map_or(0, |position| position.byte() as usize);
         let begins =
             text[begins..].find(|letter| letter != '\r' && letter != '\n').map_or(text.len(), |more| begins + more);
