@@ -22,6 +22,13 @@ impl Reread for ConfiguredLogin {
         self.from.to_string()
     }
 
+    fn place(&self) -> String {
+        match &self.from {
+            LoginSource::File(file) => file.display().to_string(),
+            LoginSource::Variables(_) | LoginSource::Written => String::new(),
+        }
+    }
+
     fn read(&self) -> io::Result<Option<SecretString>> {
         let LoginSource::File(file) = &self.from else { return Ok(None) };
         let text = fs::read_to_string(file)

@@ -218,6 +218,13 @@ impl LogState {
         }
     }
 
+    /// Whether an entry of the batch shares its author and second with a delivered one: once both are delivered, a look
+    /// remembers their order.
+    pub fn batch_shares_a_second(&self) -> bool {
+        let entries = self.batch.iter().flat_map(|batch| &batch.entries);
+        entries.into_iter().any(|key| self.delivered.iter().any(|known| known.is_of_the_same_moment(key)))
+    }
+
     /// The batch's files arrived, or their fate is known: its entries count as delivered, except those that have
     /// disappeared meanwhile, which stay in `vanished`.
     pub fn batch_is_over(&mut self) {

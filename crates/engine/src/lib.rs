@@ -33,7 +33,6 @@ use tokio::sync::watch::Receiver;
 pub use adopt::backfill::{Older, TellClass, TitleAdopted, TitlePair, Titled, Unclear, Wish, Wished};
 pub use adopt::rebuild::{Duplicate, FoundBy, FoundPair, Left, Rebuilt, Stopped};
 pub use adopt::{CannotAdopt, PairOf, ReadyPair};
-pub use halt::after_resume::AfterResume;
 pub use issue::{Access, Cause, Trouble};
 pub use operate::alerts::Alerts;
 pub use operate::dry_run::Summary;
@@ -54,6 +53,7 @@ pub use side::login::LoginSource;
 pub use side::refused_size::RefusedSize;
 pub use side::room::LearntRoom;
 pub use side::zone::Learnt;
+pub use wording::AfterResume;
 
 use itop_bridge_store::{StoreHandle, TicketOf};
 use operate::dry_run::DryRun;

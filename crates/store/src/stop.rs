@@ -34,7 +34,11 @@ pub enum Stop {
 impl Stop {
     /// The stored form.
     pub fn stored(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+        match self {
+            // As every version writes and reads it.
+            Stop::Paused => PAUSED.to_owned(),
+            halt => serde_json::to_string(halt).unwrap_or_default(),
+        }
     }
 
     /// Reads the stored form.

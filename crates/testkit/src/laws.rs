@@ -429,12 +429,12 @@ impl<G: Ground> Judge<'_, G> {
             let files: Vec<String> =
                 files.iter().map(|file| String::from_utf8_lossy(&file.data).into_owned()).collect();
             let removed = self.memory.removed_marks.iter().any(|mark| mark.starts_with(&marks));
-            let is_kept = self.memory.kept_by_an_operator.contains(&pair.stored.id);
             let said = self.memory.spoken.iter().filter(|said| (said.at, said.ticket) == (from, ticket.id));
             for spoken in said {
                 let word = &spoken.word;
                 let times: usize = files.iter().map(|file| spoken.times_in(file)).sum();
                 let stands = ticket.log("private_log").iter().any(|entry| entry.html.contains(word.as_str()));
+                let is_kept = self.memory.kept_by_an_operator.contains(word);
                 let least = usize::from(stands && !removed && !is_kept);
                 self.demand((least..=spoken.most()).contains(&times), || {
                     format!("logs: {word} of {from:?} {} crossed {times} times (stands: {stands})", ticket.id)

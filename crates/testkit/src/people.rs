@@ -135,8 +135,10 @@ pub struct Memory {
     pub corrected: BTreeSet<Outside>,
     /// The provider's own tickets that have children.
     pub parents: BTreeSet<u64>,
-    /// Pairs, by number, whose entries an operator keeps where they are.
-    pub kept_by_an_operator: BTreeSet<i64>,
+    /// The provider's tickets that have, or had, one of these as their parent.
+    pub children: BTreeSet<u64>,
+    /// The words of entries that an operator keeps where they are.
+    pub kept_by_an_operator: BTreeSet<String>,
     pub spoken: Vec<Spoken>,
     pub lost: BTreeMap<Outside, usize>,
     pub given: BTreeMap<Outside, Given>,
@@ -400,17 +402,16 @@ async fn say_on_a_parent<G: Ground>(world: &G, memory: &mut Memory, parent: &Tic
     let children = sim.tickets("UserRequest").into_iter().filter(is_bridged).collect();
     if let Some(child) = picked(children, pick) {
         memory.parents.insert(parent.id);
+        memory.children.insert(child.id);
         sim.update(child.id, json!({ "parent_request_id": parent.id })).await.expect("a parent");
         say(world, memory, Place::Elitery, parent.id, word, "").await;
     }
 }
 
-/// Whether one of the entries that the bridge keeps back was written on a ticket of the provider's own.
-pub fn keeps_a_copy_back<G: Ground>(world: &G, memory: &Memory, stored: &Stored) -> bool {
-    let Some(ticket) = stored.link.internal.as_ref().and_then(|key| sim_at(world, Place::Elitery).ticket(key.id))
-    else {
-        return false;
-    };
+/// What stands in the entries of an internal ticket that the bridge keeps back.
+pub fn kept_back<G: Ground>(world: &G, stored: &Stored) -> Vec<String> {
+    let ticket = stored.link.internal.as_ref().and_then(|key| sim_at(world, Place::Elitery).ticket(key.id));
+    let Some(ticket) = ticket else { return Vec::new() };
     let log = ticket.log("private_log").iter().map(|entry| LogEntry {
         date: entry.at.to_string(),
         user_login: entry.user_login.clone(),
@@ -421,8 +422,7 @@ pub fn keeps_a_copy_back<G: Ground>(world: &G, memory: &Memory, stored: &Stored)
     let held: BTreeSet<&str> =
         stored.link.logs.iter().flat_map(|log| &log.held).map(|held| held.key.hash.as_str()).collect();
     let kept_back = entries(log.collect()).into_iter().filter(|entry| held.contains(entry.key.hash.as_str()));
-    let of_others = |html: &str| memory.spoken.iter().any(|spoken| spoken.stays && spoken.times_in(html) > 0);
-    kept_back.into_iter().any(|entry| of_others(&entry.html))
+    kept_back.map(|entry| entry.html).collect()
 }
 
 /// The ticket's files are deleted first, one by one; then another action delays its own deletion by this time, while

@@ -11,7 +11,6 @@ mod kill;
 mod limits;
 mod modes;
 mod security;
-mod serve;
 mod sides;
 mod start;
 mod stop;

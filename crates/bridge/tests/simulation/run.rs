@@ -10,7 +10,7 @@ use itop_bridge_store::{Instance, LinkState, Stored};
 use itop_bridge_testkit::faults::{self, Trouble};
 use itop_bridge_testkit::history::{History, Place, Scene, What};
 use itop_bridge_testkit::laws;
-use itop_bridge_testkit::people::{self, Ground, Memory, sim_at};
+use itop_bridge_testkit::people::{self, Ground, Memory, Spoken, sim_at};
 use itop_bridge_testkit::world::{Setup, World};
 use itop_sim::{Backup, Sim};
 use serde_json::json;
@@ -90,7 +90,7 @@ async fn live(history: &History, outcome: &mut Outcome) {
             outcome.breaches.push(format!("convergence: {instance:?} stands still: {reason}"));
         }
     }
-    decide_on_what_is_kept_back(&world, &mut memory).await;
+    outcome.breaches.extend(decide_on_what_is_kept_back(&world, &mut memory).await);
     people::download_what_no_hook_told(&world, &memory).await;
     world.settle().await;
     if memory.spoken.iter().any(|spoken| !spoken.earlier.is_empty()) {
@@ -105,19 +105,29 @@ async fn live(history: &History, outcome: &mut Outcome) {
 }
 
 /// An operator looks at the entries that may be copies from a parent. Whoever wrote there knows: a ticket's own cross.
-async fn decide_on_what_is_kept_back(world: &World, memory: &mut Memory) {
+async fn decide_on_what_is_kept_back(world: &World, memory: &mut Memory) -> Vec<String> {
+    let mut breaches = Vec::new();
     for stored in world.links().await {
         if stored.state != LinkState::Live || stored.link.halt.is_some() || stored.link.entries_kept_back() == 0 {
             continue;
         }
-        let keep = people::keeps_a_copy_back(world, memory, &stored);
-        if keep {
-            memory.kept_by_an_operator.insert(stored.id);
+        let is_a_child = stored.link.internal.as_ref().is_some_and(|key| memory.children.contains(&key.id));
+        if !is_a_child {
+            breaches.push(format!("logs: an entry of pair {} is kept back, and has no parent", stored.id));
         }
+        let kept_back = people::kept_back(world, &stored);
+        let is_in = |spoken: &&Spoken| kept_back.iter().any(|html| spoken.times_in(html) > 0);
+        let (copies, own): (Vec<&Spoken>, Vec<&Spoken>) =
+            memory.spoken.iter().filter(is_in).partition(|spoken| spoken.stays);
+        let keep = !copies.is_empty();
+        // One answer is given for all of them.
+        let kept: Vec<String> = own.into_iter().filter(|_| keep).map(|spoken| spoken.word.clone()).collect();
+        memory.kept_by_an_operator.extend(kept);
         let resume = Resume { what: stored.id.to_string(), create: false, keep, yes: true };
         world.resumes(resume).await.expect("entries are kept back");
     }
     world.settle().await;
+    breaches
 }
 
 /// iTop deletes a ticket's files before the ticket, each in a transaction of its own: of a backup from between them

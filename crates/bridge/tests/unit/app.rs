@@ -71,7 +71,7 @@ async fn start(way: fn() -> Way) -> Running {
 }
 
 async fn ended(running: &mut Running) -> Result<(), Broken> {
-    let ended = tokio::time::timeout(Duration::from_secs(10), &mut running.task).await;
+    let ended = tokio::time::timeout(Duration::from_secs(60), &mut running.task).await;
     let outcome = ended.expect("it ends by itself").expect("it does not panic itself");
     assert!(TcpStream::connect(running.address).await.is_err(), "no webhook is taken any more");
     outcome

@@ -8,3 +8,4 @@ mod http;
 mod init;
 mod print;
 mod readme;
+mod serve;

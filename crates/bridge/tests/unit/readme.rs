@@ -217,7 +217,10 @@ fn the_service_and_the_container_start_what_is_installed() {
     let installs = |line: &&str| line.starts_with("install ") || line.starts_with("cp ");
     let shell = blocks(INSTALL, "sh").join("\n");
     let commands: Vec<&str> = shell.lines().filter(installs).collect();
-    for path in [value(UNIT, "Documentation=file:"), "/usr/local/bin/", "/etc/systemd/system/"] {
+    // The pages go there as a tree.
+    let page = value(UNIT, "Documentation=file:").split_once("docs/").expect("a page of docs");
+    assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(page.1).exists(), "{page:?}");
+    for path in [page.0, "/usr/local/bin/", "/etc/systemd/system/"] {
         assert!(commands.iter().any(|command| command.ends_with(path)), "nothing is put at {path}: {commands:#?}");
     }
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -318,4 +321,23 @@ fn blocks(text: &str, kind: &str) -> Vec<String> {
         }
     }
     blocks
+}
+
+/// The pages for those who read the code name files that are there.
+#[test]
+fn the_files_that_the_design_names_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let pages = ["docs/design/security-model.md", "docs/design/architecture.md", "CONTRIBUTING.md"];
+    let mut named = 0;
+    for page in pages {
+        let text = std::fs::read_to_string(root.join(page)).unwrap();
+        let words = text.split('`').skip(1).step_by(2).map(|word| word.trim_start_matches("crates/"));
+        let crates = ["bridge/", "core/", "engine/", "itop/", "sim/", "store/", "testkit/", "text/"];
+        let is_path = |word: &&str| word.contains("/tests/") || word.contains("/src/");
+        for path in words.filter(|word| crates.iter().any(|name| word.starts_with(name))).filter(is_path) {
+            assert!(root.join("crates").join(path).exists(), "{page} names {path}");
+            named += 1;
+        }
+    }
+    assert!(named > 20, "the pages name files: {named}");
 }

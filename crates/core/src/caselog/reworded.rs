@@ -21,7 +21,8 @@
 //! **The place.** The entries of one author and second keep their order, and each reading remembers the order of
 //! those that stand. Unchanged entries separate the others: the missing and the unknown between two of them
 //! correspond, in order. If more are missing than unknown, the last of the missing are gone; if more are unknown,
-//! nobody can tell which of them is new, and all are sent.
+//! nobody can tell which of them is new, and all are sent. Entries that are on their way or held back are known after
+//! the delivered ones of their second, wherever they stand: one of these that is reworded then may be sent twice.
 //!
 //! [`ENTRY_SETTLES_MS`]: super::ENTRY_SETTLES_MS
 

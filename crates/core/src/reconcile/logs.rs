@@ -294,6 +294,9 @@ impl One<'_> {
             plan.writes.push(Step { write: Write::SendBatch { from, log }, reason });
         } else {
             self.note(LogNote::BatchIsOver, plan);
+            if self.state.batch_shares_a_second() {
+                plan.look_again(self.source.read_at_ms);
+            }
         }
         if more && in_doubt.is_empty() {
             plan.look_again(self.target.read_at_ms);

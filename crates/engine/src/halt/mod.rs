@@ -1,5 +1,4 @@
 //! A side halts rather than guess: much of it is gone, or it was restored from a backup.
 
-pub(crate) mod after_resume;
 pub(crate) mod halts;
 pub(crate) mod went_back;

@@ -114,6 +114,9 @@ impl Pass<'_> {
             Ok(true) => {}
             Err(failure) => return self.batch_is_kept_back(from, log, batch.key(), failure).await,
         }
+        if self.link.log_mut(from, log).batch_shares_a_second() {
+            self.look_again(self.shared.now_ms());
+        }
         self.link.log_mut(from, log).batch_is_over();
         if let Some(key) = batch.key() {
             self.link.release(&Part::Entries { from, log, key: key.to_owned() });

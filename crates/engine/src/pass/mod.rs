@@ -39,7 +39,6 @@ use itop_bridge_core::{Link, Policy, Side, Sight, Ticket, TicketKey, part_of, re
 use itop_bridge_store::{About, Activity, Claim, DirtyMark, LinkState, Look, Next};
 use itop_client::Query;
 
-use crate::AfterResume;
 use crate::pass::identity::with_iso_dates;
 use crate::pass::in_hand::InHand;
 use crate::pass::looks::after_an_absence;
@@ -49,6 +48,7 @@ use crate::side::itop::Itop;
 use crate::side::sights::Sights;
 use crate::suspension::say_over;
 use crate::wording;
+use crate::wording::AfterResume;
 use crate::wording::count::counted;
 use crate::wording::moment::moment;
 use crate::{Lane, Shared};

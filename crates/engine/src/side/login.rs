@@ -14,6 +14,9 @@ pub trait LoginSource: Send + Sync {
     /// Tells the operator how a correction of the secret reaches a running `serve`.
     fn how_to_correct(&self) -> String;
 
+    /// Where the secret stands, such as the path of a file.
+    fn place(&self) -> String;
+
     /// The present secret; `None` if only a restart reads it again.
     fn read(&self) -> std::io::Result<Option<SecretString>>;
 
@@ -48,10 +51,10 @@ impl Shared {
             return;
         }
         if let Err(error) = itop.client.set_login(login) {
-            tracing::warn!(itop = %itop.name, %error, "what the file of the log-in holds now cannot be sent");
+            tracing::warn!(itop = %itop.name, file = source.place(), %error, "what the file of the log-in holds now cannot be sent");
             return;
         }
-        tracing::info!(itop = %itop.name, "the file of the log-in holds another {key} now, which is tried");
+        tracing::info!(itop = %itop.name, file = source.place(), "the file of the log-in holds another {key} now, which is tried");
         let noted = self.store.call(move |store| source.was_read(store, key, &secret));
         if let Err(error) = noted.await {
             tracing::warn!(itop = %itop.name, %error, "that the log-in was read again was not stored: `check` takes the configuration for changed");

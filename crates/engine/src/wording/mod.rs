@@ -1,14 +1,14 @@
 //! Sentences for people that the engine itself uses, in its log and its alerts.
 
+mod after_resume;
 pub mod count;
 pub mod moment;
 pub mod span;
 
+pub use after_resume::AfterResume;
 use count::counted;
 use itop_bridge_core::document::DocumentKind;
 use itop_bridge_core::plan::Write;
-
-use crate::AfterResume;
 
 /// How to resume a halted pair or log, and what that does.
 pub fn resume(name: &str, after: AfterResume, internal: &str) -> String {

@@ -242,7 +242,8 @@ async fn an_entry_that_took_a_lost_ones_place_in_its_second_crosses(versions: Ve
 
 /// What was reworded within seconds is sent as a new entry, and delivered after the one that it stands before.
 async fn the_second_of_a_second_is_the_same_though_the_first_was_reworded_at_once(versions: Versions) {
-    for from in BOTH_WAYS {
+    // Whether the answer to the new entry's file comes, or is lost.
+    for (from, is_lost) in BOTH_WAYS.into_iter().flat_map(|from| [(from, false), (from, true)]) {
         let (world, way) = start(versions, from).await;
         // As the second begins.
         let second = way.source.now_text();
@@ -255,6 +256,9 @@ async fn the_second_of_a_second_is_the_same_though_the_first_was_reworded_at_onc
         way.write("<p>omega</p>").await;
         assert_eq!(way.source.now_text(), second, "the two are of one second");
         world.pass_milliseconds(4_000).await;
+        if is_lost {
+            way.target.fail_when(1, Fault::Hang(Effect::Committed), creates_a_log_file);
+        }
         way.reword("alpha", "gamma");
         touch(&world, &way).await;
         world.settle().await;

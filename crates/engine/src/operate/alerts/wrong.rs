@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use itop_bridge_store::{Halted, MAX_ROWS, Parked, QueueRow, Result, Stop, TicketOf};
 
 use super::{Alert, NAMED, Watcher};
-use crate::AfterResume;
 use crate::operate::health::{LaneStanding, SideStanding, Standing};
 use crate::wording;
+use crate::wording::AfterResume;
 use crate::wording::count::counted;
 use crate::wording::span::span;
 use crate::{Cause, Shared};

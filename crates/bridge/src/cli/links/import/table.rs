@@ -18,10 +18,6 @@ pub(super) struct Line {
 /// Reads the whole table, or fails with the faulty line's number.
 pub(super) fn read(text: &str) -> anyhow::Result<Vec<Line>> {
     let text = text.trim_start_matches('\u{feff}');
-    // The reader would take the rest of the file for the field.
-    if text.matches('"').count() % 2 == 1 {
-        bail!("a quote is not closed");
-    }
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
     let (mut at_byte, mut number) = (0, 1);
     let mut rows = reader.records().map(|row| {
@@ -46,6 +42,12 @@ pub(super) fn read(text: &str) -> anyhow::Result<Vec<Line>> {
     let mut lines = Vec::new();
     for row in rows {
         let (number, row) = row?;
+        if row.len() == 1 && row[0].trim().is_empty() {
+            continue;
+        }
+        if row.iter().any(|field| holds_rows(field, names.len())) || ends_in_a_quote(text, &row) {
+            bail!("{}: a quote is not closed", at(number));
+        }
         if row.len() != names.len() {
             bail!("{}: {} fields instead of {}", at(number), row.len(), names.len());
         }
@@ -63,6 +65,18 @@ pub(super) fn read(text: &str) -> anyhow::Result<Vec<Line>> {
     once(&lines, "external", |line| line.external)?;
     once(&lines, "internal", |line| line.internal)?;
     Ok(lines)
+}
+
+/// A field with line breaks is a comment. One whose lines have the table's commas has swallowed rows: the reader goes on
+/// to the next quote, or to the end of the file.
+fn holds_rows(field: &str, columns: usize) -> bool {
+    field.lines().skip(1).any(|line| line.matches(',').count() + 1 >= columns)
+}
+
+/// Whether the file ends within a field in quotes, the last of this row.
+fn ends_in_a_quote(text: &str, row: &csv::StringRecord) -> bool {
+    let last = row.iter().next_back().unwrap_or_default();
+    !last.is_empty() && text.trim_end_matches(['\r', '\n']).ends_with(&format!("\"{last}"))
 }
 
 pub(super) fn at(number: usize) -> String {
@@ -102,9 +116,10 @@ mod tests {
 
     #[test]
     fn a_field_in_quotes_may_hold_line_breaks() {
-        let text = format!("{NAMES},comment\n1,2,UserRequest,\"one\ntwo, \"\"three\"\"\"\n3,4,Incident,\n");
+        let text =
+            format!("{NAMES},comment\n1,2,UserRequest,\"one\ntwo, \"\"three\"\"\"\n  \n3,4,Incident,a 19\" monitor\n");
         let read: Vec<(usize, u64)> = read(&text).unwrap().iter().map(|line| (line.number, line.external)).collect();
-        assert_eq!(read, [(2, 1), (4, 3)]);
+        assert_eq!(read, [(2, 1), (5, 3)]);
     }
 
     #[test]
@@ -118,7 +133,9 @@ mod tests {
         refused(&format!("{NAMES}\n1,two,UserRequest"), "line 2: elitery_ticket_id is \"two\" and no ticket's id");
         refused(&format!("{NAMES}\n0,2,UserRequest"), "line 2: external_ticket_id is \"0\" and no ticket's id");
         refused(&format!("{NAMES}\n1,2,"), "line 2: ticket_class is empty");
-        refused(&format!("{NAMES}\n1,2,\"UserRequest"), "a quote is not closed");
+        refused(&format!("{NAMES}\n1,2,\"UserRequest"), "line 2: a quote is not closed");
+        let swallowed = format!("{NAMES},comment\n1,2,UserRequest,\"foo\n3,4,Incident,x\n5,6,Incident,bar\"\n");
+        refused(&swallowed, "line 2: a quote is not closed");
         refused(
             &format!("{NAMES}\n1,2,UserRequest\n1,3,UserRequest"),
             "line 3: the external ticket 1 stands in line 2 already",
