@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use itop_bridge_core::mark::{TicketMark, is_made_by_a_bridge};
+use itop_bridge_core::parents::ParentKey;
 use itop_bridge_core::{Lifecycles, LogName, Side, TicketKey};
 use itop_bridge_store::{SqliteStore, Store as _, Stored};
 use itop_bridge_text::log_entries::entries;
@@ -401,11 +402,24 @@ async fn say_on_a_parent<G: Ground>(world: &G, memory: &mut Memory, parent: &Tic
     let is_bridged = |ticket: &Ticket| mark_of(ticket).is_some() && ticket.id != parent.id;
     let children = sim.tickets("UserRequest").into_iter().filter(is_bridged).collect();
     if let Some(child) = picked(children, pick) {
+        if !has_seen_its_parent(world, &child, parent.id).await {
+            return;
+        }
         memory.parents.insert(parent.id);
         memory.children.insert(child.id);
         sim.update(child.id, json!({ "parent_request_id": parent.id })).await.expect("a parent");
         say(world, memory, Place::Elitery, parent.id, word, "").await;
     }
+}
+
+/// Copies from a parent that the bridge never saw cannot be told apart, as `docs/guide/operate.md` says: before a child
+/// gets another parent, the bridge has read the present one.
+async fn has_seen_its_parent<G: Ground>(world: &G, child: &Ticket, next: u64) -> bool {
+    let present: u64 = child.field("parent_request_id").parse().unwrap_or_default();
+    let is_it = |(side, key): &(Side, ParentKey)| *side == Side::Internal && key.id == present;
+    present == 0
+        || present == next
+        || link_inside(world, child.id).await.is_some_and(|stored| stored.link.parents.iter().any(is_it))
 }
 
 /// What stands in the entries of an internal ticket that the bridge keeps back.
