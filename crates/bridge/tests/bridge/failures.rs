@@ -169,7 +169,7 @@ async fn an_external_that_is_down_or_hangs_does_not_delay_another() {
         let calls = world.beta().calls().len();
         assert!(calls <= 10 * 8, "{weather}: {calls} calls in ten minutes");
         let rows = world.queue().await;
-        assert!(rows.len() == 40 && rows.iter().all(|row| !row.parked), "{weather}: {rows:#?}");
+        assert!(rows.len() >= 40 && rows.iter().all(|row| !row.parked), "{weather}: {rows:#?}");
         world.beta().heal();
         world.beta().update(old, json!({"title": "after"})).await.unwrap();
         world.settle().await;
