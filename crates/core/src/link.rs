@@ -457,9 +457,31 @@ pub struct Conflict {
     /// changes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_older: bool,
+    /// An earlier version stored none of these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ConflictKind>,
+}
+
+/// The conflicts by which something is decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConflictKind {
+    /// The ticket of that side moved to a state to which no stimulus leads the other one.
+    CannotFollow { by: Side, to: String },
+    /// A log has halted.
+    LogHalted,
 }
 
 impl Conflict {
+    pub fn new(about: impl Into<String>, text: impl Into<String>) -> Conflict {
+        Conflict { about: about.into(), text: text.into(), is_older: false, kind: None }
+    }
+
+    /// Whether people read the same, whatever is stored beside it.
+    pub fn says_the_same(&self, other: &Conflict) -> bool {
+        (&self.about, &self.text) == (&other.about, &other.text)
+    }
+
     /// The `about` of a conflict of the status.
     pub const STATUS: &str = "status";
 

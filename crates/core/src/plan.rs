@@ -47,7 +47,7 @@ impl Plan {
     /// A date waits until it can be told to the other side: this is shown, and the date is read again once the time
     /// zone or the format is learnt.
     pub(crate) fn wait_for_date(&mut self, about: &str, why: &str) {
-        self.conflicts.push(Conflict { about: about.to_owned(), text: why.to_owned(), is_older: false });
+        self.conflicts.push(Conflict::new(about, why));
         self.waits_for_date = true;
     }
 

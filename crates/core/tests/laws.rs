@@ -524,7 +524,12 @@ fn any_link() -> impl Strategy<Value = Link> {
                     link.ancestor.internal.status = inside;
                     link.ancestor.external.fields = theirs;
                     link.ancestor.internal.fields = ours;
-                    link.conflicts.push(Conflict { about: "status".into(), text: String::new(), is_older: false });
+                    link.conflicts.push(Conflict {
+                        about: "status".into(),
+                        text: String::new(),
+                        is_older: false,
+                        kind: None,
+                    });
                     (link.copies, link.late, link.owed, link.path) = (copies, late, owed, path);
                     (link.logs, link.documents) = (logs, documents);
                     link.edits_at_stake =

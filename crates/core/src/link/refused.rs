@@ -65,7 +65,7 @@ impl RefusedField {
         let text = format!(
             "{instance} does not take this value: {words}; it is written when it changes {place}, and tried again meanwhile"
         );
-        Conflict { about: self.code.clone(), text, is_older: false }
+        Conflict::new(&self.code, text)
     }
 }
 

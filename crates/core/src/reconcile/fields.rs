@@ -158,7 +158,7 @@ pub fn as_they_stand(policy: &Policy, external: &Ticket, internal: &Ticket, when
         notes.push(Note::Field { code: code.clone(), external: source.clone(), internal: target.clone() });
         if differs(policy, external, internal, code) {
             let text = format!("it differed when {}; it is left so until it changes outside", when.in_words());
-            conflicts.push(Conflict { about: code.clone(), text, is_older: true });
+            conflicts.push(Conflict { is_older: true, ..Conflict::new(code, text) });
         }
     }
     (notes, conflicts)

@@ -1,7 +1,7 @@
 //! New entries of a case log cross as files, in both directions where the policy says so.
 
 use crate::caselog::{Batch, BatchFile, BatchKey, Difference, Entry, EntryKey, LogHalt, LogName, LogState};
-use crate::link::{Conflict, CopyState, Link, LogNote};
+use crate::link::{Conflict, ConflictKind, CopyState, Link, LogNote};
 use crate::mark::{FileKind, TicketMark};
 use crate::plan::{Note, Plan, Step, Write};
 use crate::policy::Policy;
@@ -246,6 +246,7 @@ impl One<'_> {
             about: format!("{} {}", self.state.log.attribute(), self.state.from.place()),
             text: halt.text.clone(),
             is_older: false,
+            kind: Some(ConflictKind::LogHalted),
         }
     }
 

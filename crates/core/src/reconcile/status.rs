@@ -3,7 +3,7 @@
 
 use crate::document::Line;
 use crate::lifecycle::{Lifecycle, Transition, is_escalation, is_refusal};
-use crate::link::{Conflict, Late, Link};
+use crate::link::{Conflict, ConflictKind, Late, Link};
 use crate::plan::{Note, Plan, Step, Stimulus, StimulusAttribute, TakenFrom, Write};
 use crate::policy::{Policy, StatusToExternal, StatusToInternal};
 use crate::reconcile::documents::refused_line;
@@ -71,6 +71,7 @@ pub fn as_it_stands(
             when.in_words()
         ),
         is_older: true,
+        kind: None,
     });
     Some((note, conflict))
 }
@@ -156,17 +157,22 @@ fn drive(policy: &Policy, link: &Link, source: &Standing<'_>, target: &Standing<
 fn unreachable(link: &Link, source: &Standing<'_>, target: &Standing<'_>, plan: &mut Plan) -> Option<Line> {
     let went = format!("{} went to ", link.key(source.side).map_or("", |key| &key.reference));
     let this_move = format!("{went}{} {};", source.calm, source.side.place());
-    let is_told = |of: &str| link.conflicts.iter().any(|known| known.is_of_the_status() && known.text.starts_with(of));
+    let known = || link.conflicts.iter().filter(|known| known.is_of_the_status());
+    let is_told = |to: Option<&str>| {
+        known().any(|known| match &known.kind {
+            Some(ConflictKind::CannotFollow { by, to: told }) => *by == source.side && to.is_none_or(|to| to == told),
+            // As an earlier version stored it.
+            _ => known.text.starts_with(if to.is_some() { &this_move } else { &went }),
+        })
+    };
     let reopened = source.lifecycle.rank(source.calm) < source.lifecycle.rank(source.agreed);
     // A refusal is the same wherever the target went meanwhile; and a ticket that goes on after its re-opening is not
     // re-opened once more.
-    let is_news = if is_refusal(source.calm) { !is_told(&this_move) } else { reopened && !is_told(&went) };
+    let is_news = if is_refusal(source.calm) { !is_told(Some(source.calm)) } else { reopened && !is_told(None) };
     let (word, stands) = (target.side.word(), &target.ticket.status);
-    plan.conflicts.push(Conflict {
-        about: Conflict::STATUS.to_owned(),
-        text: format!("{this_move} the {word} ticket stands at {stands} and no stimulus leads there"),
-        is_older: false,
-    });
+    let text = format!("{this_move} the {word} ticket stands at {stands} and no stimulus leads there");
+    let kind = Some(ConflictKind::CannotFollow { by: source.side, to: source.calm.to_owned() });
+    plan.conflicts.push(Conflict { kind, ..Conflict::new(Conflict::STATUS, text) });
     let must_be_seen = source.side == Side::External && is_news;
     must_be_seen.then(|| refused_line(source.ticket, source.calm, reopened))
 }

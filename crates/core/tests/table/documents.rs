@@ -1,6 +1,7 @@
 //! The report of the provider's states to the external ticket, and the notice of a move outside that the
 //! inside cannot follow.
 
+use itop_bridge_core::Side;
 use itop_bridge_core::document::{Document, DocumentKind, Line};
 use itop_bridge_core::link::CopyState;
 use itop_bridge_core::policy::{StatusToExternal, StatusToInternal};
@@ -456,12 +457,22 @@ pub fn notices() -> Vec<Case> {
             .writes(["write the notice"])
             .notes(["notice: assigned re-opened at 2026-03-01 10:00:00"]),
         named(reopened(closed().conflicting_over(&to("assigned")).noticed(&["assigned"])), "it is told once").does_nothing(),
+        named(reopened(closed().cannot_follow(Side::External, "assigned").noticed(&["assigned"])), "it is told once, whatever the conflict's words").does_nothing(),
+        named(reopened(closed().cannot_follow(Side::Internal, "assigned")), "the other side's move is another conflict")
+            .writes(["write the notice"])
+            .notes(["notice: assigned re-opened at 2026-03-01 10:00:00"]),
         named(reopened(closed().noticed(&["assigned"])), "a second re-opening, after the first ended, is told again")
             .writes(["rewrite the notice 500"])
             .notes(["notice: assigned re-opened at 2026-03-01 10:00:00 < assigned, stands"]),
         named(reopened(says(None)), "a notice that was refused is written at the next look").writes(["write the notice"]),
         case("a refusal is told once, wherever the inside goes meanwhile", agreed("waiting_for_approval", "assigned").conflicting_over(&rejected("assigned")).noticed(&["rejected"]), ext().status("rejected"), int().status("pending"))
             .conflict(&format!("status: {}", rejected("pending"))),
+        case("a refusal is told once, whatever the conflict's words", agreed("waiting_for_approval", "assigned").cannot_follow(Side::External, "rejected").noticed(&["rejected"]), ext().status("rejected"), int().status("pending"))
+            .conflict(&format!("status: {}", rejected("pending"))),
+        case("a refusal that follows another move is told", agreed("new", "assigned").cannot_follow(Side::External, "waiting_for_approval"), ext().status("rejected"), int())
+            .writes(["write the notice"])
+            .notes(["notice: rejected"])
+            .conflict(&format!("status: {}", rejected("assigned"))),
         case("a refusal that follows another conflict is told", agreed("new", "assigned").conflicting_over("R-1 went to waiting_for_approval outside; the internal ticket stands at assigned and no stimulus leads there"), ext().status("rejected"), int())
             .writes(["write the notice"])
             .notes(["notice: rejected"])

@@ -32,7 +32,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use itop_bridge_core::document::{Document, report_attributes};
-use itop_bridge_core::link::{CopyState, Ending, LogNote, Part};
+use itop_bridge_core::link::{ConflictKind, CopyState, Ending, LogNote, Part};
 use itop_bridge_core::plan::{Halt, Note, Plan, Step, Write};
 use itop_bridge_core::policy::StatusToExternal;
 use itop_bridge_core::{Link, Policy, Side, Sight, Ticket, TicketKey, part_of, reconcile};
@@ -521,8 +521,8 @@ impl<'a> Pass<'a> {
             self.link.remember(note);
         }
         for conflict in &plan.conflicts {
-            let is_a_halt = self.link.halted_logs().any(|(_, halt)| halt.text == conflict.text);
-            if !is_a_halt && !self.link.conflicts.contains(conflict) {
+            let is_a_halt = conflict.kind == Some(ConflictKind::LogHalted);
+            if !is_a_halt && !self.link.conflicts.iter().any(|known| known.says_the_same(conflict)) {
                 tracing::warn!(ticket = %self.name(), conflict = %conflict.text, "conflict");
                 self.did(format!("conflict: {}", conflict.text));
             }

@@ -159,6 +159,7 @@ impl One<'_> {
                 why.join("; ")
             ),
             is_older: false,
+            kind: None,
         }
     }
 
