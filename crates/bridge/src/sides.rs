@@ -211,7 +211,7 @@ pub fn remember(store: &mut dyn Store, config: &Config) -> Result<()> {
 pub const KEPT_OF_A_REMOVED: [&str; 2] = [ADDRESS, NAME_IN_MARKS];
 
 /// Marks the record of an external whose pairs have ended.
-pub fn is_removed(store: &mut dyn Store, name: &str) -> Result<()> {
+pub fn mark_removed(store: &mut dyn Store, name: &str) -> Result<()> {
     store.set_cursor(&Instance::External(name.to_owned()), REMOVED, "1")
 }
 

@@ -227,13 +227,13 @@ impl LogState {
 
     /// The batch's files arrived, or their fate is known: its entries count as delivered, except those that have
     /// disappeared meanwhile, which stay in `vanished`.
-    pub fn batch_is_over(&mut self) {
+    pub fn finish_batch(&mut self) {
         let batch = self.batch.take();
         self.are_over(batch);
     }
 
     /// The batch will not be sent any more: its entries are new again.
-    pub fn batch_is_given_up(&mut self) {
+    pub fn give_up_batch(&mut self) {
         let batch = self.batch.take();
         self.are_given_up(batch);
     }
@@ -276,13 +276,13 @@ impl LogState {
         Some(self.aside.remove(at))
     }
 
-    /// [`LogState::batch_is_over`] for a batch that was set aside.
-    pub fn aside_is_over(&mut self, key: &str) {
+    /// [`LogState::finish_batch`] for a batch that was set aside.
+    pub fn finish_aside(&mut self, key: &str) {
         let batch = self.take_aside(key);
         self.are_over(batch);
     }
 
-    pub fn aside_is_given_up(&mut self, key: &str) {
+    pub fn give_up_aside(&mut self, key: &str) {
         let batch = self.take_aside(key);
         self.are_given_up(batch);
     }
@@ -299,7 +299,7 @@ impl LogState {
     }
 
     /// Vanished entries stand in the log again, unchanged.
-    pub fn are_back(&mut self, keys: &[EntryKey]) {
+    pub fn record_back(&mut self, keys: &[EntryKey]) {
         self.vanished.retain(|key| !keys.contains(key));
         let on_its_way = |key: &&EntryKey| self.batches().any(|batch| batch.entries.contains(key));
         let delivered: Vec<EntryKey> = keys.iter().filter(|key| !on_its_way(key)).cloned().collect();
@@ -337,8 +337,8 @@ impl LogState {
     }
 
     /// The entry has other words now, or its author another name. The copy that was sent keeps the old ones.
-    pub(crate) fn is_reworded(&mut self, before: &EntryKey, now: &EntryKey) {
-        self.is_back_as(before, now);
+    pub(crate) fn record_reworded(&mut self, before: &EntryKey, now: &EntryKey) {
+        self.record_back_as(before, now);
         self.has_key(before, now);
         let is_unsent = self.was_never_sent(now);
         let records = if is_unsent { &mut self.unsent_reworded } else { &mut self.reworded };
@@ -351,7 +351,7 @@ impl LogState {
     }
 
     /// The entry may have vanished and be there again.
-    fn is_back_as(&mut self, before: &EntryKey, now: &EntryKey) {
+    fn record_back_as(&mut self, before: &EntryKey, now: &EntryKey) {
         if self.vanished.contains(before) {
             self.vanished.retain(|key| key != before);
             let is_on_its_way = self.batches().any(|batch| batch.entries.contains(before));
@@ -378,8 +378,8 @@ impl LogState {
 
     /// The same entry under another date, or one that was lost and written again: not all saves of that second may
     /// have ended yet, so the entry counts as fresh as `now` says.
-    pub(crate) fn is_moved(&mut self, before: &EntryKey, now: &EntryKey) {
-        self.is_back_as(before, now);
+    pub(crate) fn record_moved(&mut self, before: &EntryKey, now: &EntryKey) {
+        self.record_back_as(before, now);
         self.all_keys().filter(|key| *key == before).for_each(|key| key.clone_from(now));
         let carried = self.carried.iter_mut().flat_map(|file| &mut file.entries);
         let reworded = self.reworded.iter_mut().chain(&mut self.unsent_reworded).map(|reworded| &mut reworded.now);
@@ -391,7 +391,7 @@ impl LogState {
     }
 
     /// These entries were seen after any save that could replace them had ended.
-    pub(crate) fn are_settled(&mut self, keys: &[EntryKey]) {
+    pub(crate) fn record_settled(&mut self, keys: &[EntryKey]) {
         self.all_keys().filter(|key| keys.contains(key)).for_each(|key| key.fresh_until_ms = None);
     }
 
@@ -412,7 +412,7 @@ impl LogState {
     }
 
     /// Reorders these delivered entries to the order in which they stand in the log.
-    pub(crate) fn are_ordered(&mut self, keys: &[EntryKey]) {
+    pub(crate) fn record_order(&mut self, keys: &[EntryKey]) {
         let known = |key: &EntryKey| self.delivered.iter().find(|known| *known == key).cloned();
         let ordered: Vec<EntryKey> = keys.iter().filter_map(known).collect();
         let places = self.delivered.iter_mut().filter(|known| keys.contains(known));

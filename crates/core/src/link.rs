@@ -210,7 +210,7 @@ impl Link {
     }
 
     /// Records that the iTop of that side was restored from a backup.
-    pub fn was_restored(&mut self, side: Side) {
+    pub fn mark_restored(&mut self, side: Side) {
         if !self.restored.contains(&side) {
             self.restored.push(side);
         }
@@ -271,7 +271,7 @@ impl Link {
     }
 
     /// Replaces all conflicts. They are sorted by subject; the order says nothing of which was met first.
-    pub fn conflicts_are(&mut self, mut conflicts: Vec<Conflict>) {
+    pub fn set_conflicts(&mut self, mut conflicts: Vec<Conflict>) {
         conflicts.sort_by(|one, other| one.about.cmp(&other.about));
         self.conflicts = conflicts;
     }
@@ -281,7 +281,7 @@ impl Link {
         let mut conflicts = std::mem::take(&mut self.conflicts);
         conflicts.retain(|known| known.about != conflict.about);
         conflicts.push(conflict);
-        self.conflicts_are(conflicts);
+        self.set_conflicts(conflicts);
     }
 
     /// A disagreement on an attribute, or on the status, that existed when the pair was found.

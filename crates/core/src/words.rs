@@ -140,7 +140,7 @@ impl Console {
     }
 
     /// Adds an address that the iTop uses for itself, unless it is the other's. Returns whether it is new.
-    pub fn is_also_at(&mut self, url: &str, other: &Console) -> bool {
+    pub fn learn_address(&mut self, url: &str, other: &Console) -> bool {
         let root = Root::at(url);
         let is_new = !root.host.is_empty()
             && !self.roots.contains(&root)
@@ -658,10 +658,10 @@ mod tests {
     fn an_itop_is_known_by_what_it_calls_itself() {
         let (mut from, to) = (Console::at("https://acme.example/itop"), Console::at("http://provider.example:8080"));
         assert!(
-            !from.is_also_at("http://provider.example:8080/", &to)
-                && !from.is_also_at("https://acme.example/itop/", &to)
+            !from.learn_address("http://provider.example:8080/", &to)
+                && !from.learn_address("https://acme.example/itop/", &to)
         );
-        assert!(from.is_also_at("http://10.0.0.7/own", &to) && !from.is_also_at("http://10.0.0.7/own", &to));
+        assert!(from.learn_address("http://10.0.0.7/own", &to) && !from.learn_address("http://10.0.0.7/own", &to));
         let ticket = TicketKey { class: "UserRequest".into(), id: 7, reference: "R-000012".into() };
         let told = |text: &str| Journey { from: &from, to: &to, ticket: &ticket }.words_of(text);
         assert_eq!(told("at http://10.0.0.7/own/env-production/x.html"), "at (link into the other iTop)");

@@ -305,8 +305,8 @@ impl Shared {
     /// A call on this side was answered by iTop itself.
     fn answered(&self, itop: &Itop) {
         itop.login_is_refused.store(false, Ordering::Relaxed);
-        itop.has_answered_again();
-        self.is_not_throttled_any_more(itop);
+        itop.count_answer();
+        self.end_throttling(itop);
         let (is_first, was_down) = {
             let mut breaker = itop.breaker();
             (!breaker.has_answered(), breaker.succeeded())

@@ -105,7 +105,7 @@ pub async fn show(
 /// Adds the present conflicts, which the next pass will record.
 fn as_the_pass_finds_it(mut stored: Stored, preview: &Preview) -> Stored {
     if let Ok(plan) = &preview.planned {
-        stored.link.conflicts_are(plan.conflicts.clone());
+        stored.link.set_conflicts(plan.conflicts.clone());
     }
     stored
 }

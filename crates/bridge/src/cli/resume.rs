@@ -325,7 +325,7 @@ fn compare_with_what_stands(
         for pair in pairs.iter().filter(|pair| pair.state == LinkState::Live && pair.internal.is_some()) {
             let text = format!("{name} was restored from a backup: the pair is compared with what stands");
             let did = Activity { at_ms: now_ms, text };
-            store.amend_link(pair.id, &move |link, _| link.was_restored(side), &did, now_ms)?;
+            store.amend_link(pair.id, &move |link, _| link.mark_restored(side), &did, now_ms)?;
             compared += 1;
         }
     }

@@ -45,7 +45,7 @@ impl Link {
     }
 
     /// The call being sent is over, and can no longer land late.
-    pub fn is_sent(&mut self) {
+    pub fn record_sent(&mut self) {
         if let Some(sending) = self.sending.take() {
             self.late.retain(|late| late.until_ms != sending.until_ms);
         }

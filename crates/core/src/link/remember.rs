@@ -80,11 +80,11 @@ impl Link {
                 state.delivered.retain(|key| !keys.contains(key));
                 state.vanished.extend(keys.iter().cloned());
             }
-            LogNote::Back(keys) => state.are_back(keys),
-            LogNote::Moved { before, now } => state.is_moved(before, now),
-            LogNote::Reworded(entries) => entries.iter().for_each(|(before, now)| state.is_reworded(before, now)),
-            LogNote::Settled(keys) => state.are_settled(keys),
-            LogNote::Ordered(keys) => state.are_ordered(keys),
+            LogNote::Back(keys) => state.record_back(keys),
+            LogNote::Moved { before, now } => state.record_moved(before, now),
+            LogNote::Reworded(entries) => entries.iter().for_each(|(before, now)| state.record_reworded(before, now)),
+            LogNote::Settled(keys) => state.record_settled(keys),
+            LogNote::Ordered(keys) => state.record_order(keys),
             LogNote::Kept(kept) => {
                 state.delivered.extend(kept.iter().map(|kept| kept.key.clone()));
                 state.kept.retain(|known| !kept.iter().any(|kept| kept.key == known.key));
@@ -102,10 +102,10 @@ impl Link {
                     file.state = Some(CopyState::Stands(*id));
                 }
             }
-            LogNote::BatchIsOver => state.batch_is_over(),
-            LogNote::BatchGivenUp => state.batch_is_given_up(),
-            LogNote::AsideIsOver { key } => state.aside_is_over(key),
-            LogNote::AsideGivenUp { key } => state.aside_is_given_up(key),
+            LogNote::BatchIsOver => state.finish_batch(),
+            LogNote::BatchGivenUp => state.give_up_batch(),
+            LogNote::AsideIsOver { key } => state.finish_aside(key),
+            LogNote::AsideGivenUp { key } => state.give_up_aside(key),
         }
     }
 }

@@ -134,6 +134,6 @@ fn with_the_texts(mut document: Document, internal: &Ticket) -> Document {
 fn take_in(policy: &Policy, link: &mut Link, external: &Ticket, internal: &Ticket) -> Plan {
     let plan = reconcile(policy, link, &Sight::Here(external.clone()), &Sight::Here(internal.clone()));
     plan.notes.iter().for_each(|note| link.remember(note));
-    link.conflicts_are(plan.conflicts.clone());
+    link.set_conflicts(plan.conflicts.clone());
     plan
 }

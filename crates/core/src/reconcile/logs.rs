@@ -166,11 +166,11 @@ impl One<'_> {
         }
         let mut after = self.state.clone();
         for (before, now) in std::mem::take(&mut difference.moved) {
-            after.is_moved(&before, &now);
+            after.record_moved(&before, &now);
             self.note(LogNote::Moved { before, now }, plan);
         }
         if !difference.reworded.is_empty() {
-            difference.reworded.iter().for_each(|(before, now)| after.is_reworded(before, now));
+            difference.reworded.iter().for_each(|(before, now)| after.record_reworded(before, now));
             self.note(LogNote::Reworded(std::mem::take(&mut difference.reworded)), plan);
         }
         One { state: &after, ..*self }.go_on_with(entries, difference, plan);

@@ -146,5 +146,5 @@ pub fn as_they_stand(policy: &Policy, link: &mut Link, external: &Ticket, intern
         link.remember(&note);
         conflicts.extend(conflict);
     }
-    link.conflicts_are(conflicts);
+    link.set_conflicts(conflicts);
 }

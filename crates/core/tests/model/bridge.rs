@@ -269,7 +269,7 @@ impl World {
                 Some(Some(id)) => self.set_batch_file(from, log, at, Some(CopyState::Stands(id))),
             }
         }
-        self.link.log_mut(from, log).batch_is_over();
+        self.link.log_mut(from, log).finish_batch();
     }
 
     fn set_batch_file(&mut self, from: Side, log: LogName, at: usize, state: Option<CopyState>) {

@@ -10,8 +10,8 @@ use crate::{Case, case};
 
 pub fn restored() -> Vec<Case> {
     let [a, b, c] = [said("a"), said("b").at("10:05"), said("c").at("10:07")];
-    let inside = |link: Link| link.with(|link| link.was_restored(Side::Internal));
-    let outside = |link: Link| link.with(|link| link.was_restored(Side::External));
+    let inside = |link: Link| link.with(|link| link.mark_restored(Side::Internal));
+    let outside = |link: Link| link.with(|link| link.mark_restored(Side::External));
     let forgotten = "what was lost is forgotten";
     vec![
         case("nothing was lost", inside(link()), ext().files([]), int().files([])).notes([forgotten]),

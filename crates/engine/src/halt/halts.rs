@@ -37,7 +37,7 @@ struct FilesGone {
 
 impl Shared {
     /// Halts the side if too many tickets or files of these pairs are gone by the audit's list; returns whether it did.
-    pub(crate) async fn halts(
+    pub(crate) async fn halt_if_too_much_is_gone(
         &self,
         lane: &Lane,
         side: Side,
@@ -48,12 +48,17 @@ impl Shared {
         if lane.settings.sync.halt.exceeded(gone.len(), audited.len()) {
             return self.halt_over_tickets(lane, side, &gone, audited.len()).await.map(|()| true);
         }
-        self.halts_over_files(lane, side, audited, found).await
+        self.halt_if_files_are_gone(lane, side, audited, found).await
     }
 
     /// Before a pass treats a file as deleted: halts the side if files of other tickets are gone too, as when an
     /// account loses its right to see them. Asks nothing if few files are known.
-    pub(crate) async fn has_lost_its_files(&self, lane: &Lane, side: Side, link: i64) -> Result<bool, Failure> {
+    pub(crate) async fn halt_if_files_of_the_side_are_gone(
+        &self,
+        lane: &Lane,
+        side: Side,
+        link: i64,
+    ) -> Result<bool, Failure> {
         let half_a_page = i64::try_from(PAGE / 2).unwrap_or_default();
         let pairs = self.page(Some(&lane.name), link.saturating_sub(half_a_page)).await?;
         let audited: Vec<&Pair> = pairs.iter().filter(|pair| is_audited(pair)).collect();
@@ -63,10 +68,10 @@ impl Shared {
             return Ok(false);
         }
         let found = self.list(self.itop(lane, side), &audited, side).await?;
-        self.halts_over_files(lane, side, &audited, &found).await
+        self.halt_if_files_are_gone(lane, side, &audited, &found).await
     }
 
-    async fn halts_over_files(
+    async fn halt_if_files_are_gone(
         &self,
         lane: &Lane,
         side: Side,
@@ -126,7 +131,7 @@ impl Shared {
         linked: usize,
     ) -> Result<(), Failure> {
         let itop = self.itop(lane, side);
-        if self.has_gone_back(itop).await? {
+        if self.halt_if_restored(itop).await? {
             return Ok(());
         }
         self.stop_side(itop, TICKETS, &BTreeSet::new(), tickets_are_gone(gone.len(), linked)).await?;
@@ -143,7 +148,7 @@ impl Shared {
     /// The same for files.
     async fn halt_over_files(&self, lane: &Lane, side: Side, gone: FilesGone) -> Result<(), Failure> {
         let itop = self.itop(lane, side);
-        if self.has_gone_back(itop).await? {
+        if self.halt_if_restored(itop).await? {
             return Ok(());
         }
         self.stop_side(itop, FILES, &BTreeSet::new(), files_are_gone(&gone)).await?;
@@ -195,7 +200,7 @@ impl Shared {
     /// Ends a halt over missing tickets once all of them are there again with their references: the account could not
     /// see them for a while, or another database was in place. Nothing was written meanwhile, so nothing has to be
     /// accepted. Any other fault halts the side again.
-    pub(crate) async fn may_end_a_halt(&self, itop: &Itop) -> Result<(), Failure> {
+    pub(crate) async fn end_halt_if_all_is_there(&self, itop: &Itop) -> Result<(), Failure> {
         let instance = itop.instance.clone();
         let Some((reason, missed)) = self.store.call(move |store| missed(store, &instance)).await? else {
             return Ok(());
@@ -205,7 +210,7 @@ impl Shared {
                 return Ok(());
             }
         }
-        if self.has_gone_back(itop).await? {
+        if self.halt_if_restored(itop).await? {
             return Ok(());
         }
         let (instance, said) = (itop.instance.clone(), reason.clone());

@@ -31,7 +31,7 @@ impl Shared {
     }
 
     /// The same without a sweep, when much depends on it: asks for the tickets that changed last.
-    pub(crate) async fn has_gone_back(&self, itop: &Itop) -> Result<bool, Failure> {
+    pub(crate) async fn halt_if_restored(&self, itop: &Itop) -> Result<bool, Failure> {
         self.ask_for_witnesses(itop).await?;
         if itop.halts.is_halted() {
             return Ok(true);

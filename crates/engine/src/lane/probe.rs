@@ -30,7 +30,7 @@ impl Shared {
         match itop.client.check_login().await {
             Ok(_) => {
                 // The side may have been restored while it was down: check before any work is done with it.
-                if let Err(failure) = self.has_gone_back(itop).await {
+                if let Err(failure) = self.halt_if_restored(itop).await {
                     tracing::debug!(itop = %itop.name, error = %failure.text, "whether it was restored is asked by the next sweep");
                 }
                 self.answered(itop);

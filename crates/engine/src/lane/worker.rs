@@ -88,7 +88,7 @@ async fn claim(shared: &Shared, lane: &Lane) -> Result<Vec<Claim>, Failure> {
     if [&lane.external, &shared.internal].iter().any(rests) {
         return Ok(Vec::new());
     }
-    if !shared.knows_newer_pairs(lane).await? {
+    if !shared.find_newer_pairs(lane).await? {
         return Ok(Vec::new());
     }
     let halts = shared.halts_so_far(lane);
@@ -409,7 +409,7 @@ impl Shared {
 
     pub(crate) async fn finish(&self, claim: &Claim, next: Next) {
         match next {
-            Next::Done | Next::Look { .. } => self.waits_no_more(claim),
+            Next::Done | Next::Look { .. } => self.end_waiting(claim),
             Next::Wait { .. } | Next::Held { .. } | Next::Retry { .. } => self.hand_back(claim),
         }
         let now = self.now_ms();
@@ -429,10 +429,10 @@ impl Shared {
     }
 
     /// The ticket has no work left, so it waits for nothing that was refused.
-    pub(crate) fn waits_no_more(&self, claim: &Claim) {
+    pub(crate) fn end_waiting(&self, claim: &Claim) {
         self.hand_back(claim);
         let of = &claim.lease.of;
-        say_over(&self.suspensions().is_well(&of.external, of.ticket));
+        say_over(&self.suspensions().record_well(&of.external, of.ticket));
     }
 
     /// The ticket's pass has ended: if it was a probe and proved nothing, the next one may go.

@@ -41,7 +41,7 @@ impl Pass<'_> {
         fields: &[FieldWrite],
         external: &Ticket,
     ) -> Result<Option<Ticket>, Failure> {
-        self.stands_again().await?;
+        self.go_on_with_counterpart().await?;
         let mut draft = self.draft(class, fields).await?;
         let mut creation = self.creation_of(&draft, external).await?;
         loop {
@@ -228,7 +228,7 @@ impl Pass<'_> {
 
     /// An operator wanted a new internal ticket in place of a lost one. If its iTop was restored since, the old one may
     /// be there again, and a create would leave two. So it is read once more under the link as it was.
-    async fn stands_again(&mut self) -> Result<(), Failure> {
+    async fn go_on_with_counterpart(&mut self) -> Result<(), Failure> {
         let Some(before) = self.link.before_anew.clone() else { return Ok(()) };
         let Some(key) = before.internal.clone() else { return Ok(()) };
         let internal = &self.shared.internal;
@@ -243,7 +243,7 @@ impl Pass<'_> {
             return Ok(());
         }
         self.link = *before;
-        self.link.was_restored(Side::Internal);
+        self.link.mark_restored(Side::Internal);
         self.did(format!("{} stands again: the pair goes on with it", ticket.reference));
         self.save().await?;
         let text = format!("{} stands again", ticket.reference);

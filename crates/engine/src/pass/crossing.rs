@@ -136,7 +136,7 @@ impl Pass<'_> {
     fn see_what_it_calls_itself(&self, side: Side, html: &str) {
         let other = self.shared.itop(self.lane, side.other()).console();
         for root in html::roots_of_pictures(html) {
-            self.shared.itop(self.lane, side).is_also_at(&root, &other);
+            self.shared.itop(self.lane, side).learn_address(&root, &other);
         }
     }
 

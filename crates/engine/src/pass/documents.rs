@@ -61,7 +61,7 @@ impl Pass<'_> {
                 let failure = Failure::of(itop, &error);
                 if failure.kind == Kind::Gone && copy.is_some() {
                     if self.ticket_stands(kind.on()).await? {
-                        return self.document_is_gone(document).await;
+                        return self.record_document_gone(document).await;
                     }
                     self.link.keep_document(document);
                     self.save().await?;
@@ -81,7 +81,7 @@ impl Pass<'_> {
     }
 
     /// A deletion by a person is no failure. The next plan tells whether there is something new to report.
-    async fn document_is_gone(&mut self, mut document: Document) -> Result<(), Failure> {
+    async fn record_document_gone(&mut self, mut document: Document) -> Result<(), Failure> {
         document.removed_by_person();
         self.did(format!("the {} was deleted by a person", key(document.kind)));
         self.link.keep_document(document);

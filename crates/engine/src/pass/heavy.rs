@@ -82,7 +82,7 @@ impl Pass<'_> {
     }
 
     /// A write to the ticket was answered.
-    pub(crate) fn is_light_again(&mut self, itop: &Itop, class: &str) {
+    pub(crate) fn end_heavy(&mut self, itop: &Itop, class: &str) {
         if class == "Attachment" || self.link.heavy_on(itop.side()).is_none() {
             return;
         }

@@ -117,7 +117,7 @@ impl Pass<'_> {
         if self.link.log_mut(from, log).batch_shares_a_second() {
             self.look_again(self.shared.now_ms());
         }
-        self.link.log_mut(from, log).batch_is_over();
+        self.link.log_mut(from, log).finish_batch();
         if let Some(key) = batch.key() {
             self.link.release(&Part::Entries { from, log, key: key.to_owned() });
         }
@@ -163,7 +163,7 @@ impl Pass<'_> {
             match self.send_files(from, log, batch.files, source, target).await {
                 Ok(false) => {}
                 Ok(true) => {
-                    self.link.log_mut(from, log).aside_is_over(&key);
+                    self.link.log_mut(from, log).finish_aside(&key);
                     // The next look records entries that went meanwhile as gone.
                     self.look_again(self.shared.now_ms());
                     self.link.release(&part);

@@ -143,7 +143,7 @@ impl<'a> Pass<'a> {
         };
         self.failures.append(&mut self.failed_writes);
         if self.ended {
-            return self.shared.waits_no_more(&self.claim);
+            return self.shared.end_waiting(&self.claim);
         }
         if self.failures.iter().any(|failure| failure.kind == Kind::LeaseLost) {
             tracing::warn!(ticket = %self.name(), "another worker took the ticket over");
@@ -375,8 +375,8 @@ impl<'a> Pass<'a> {
         let sides = self.sides_without_a_file(plan);
         let Some(link) = self.link_id else { return Ok(false) };
         for side in sides {
-            if self.shared.has_gone_back(self.shared.itop(self.lane, side)).await?
-                || self.shared.has_lost_its_files(self.lane, side, link).await?
+            if self.shared.halt_if_restored(self.shared.itop(self.lane, side)).await?
+                || self.shared.halt_if_files_of_the_side_are_gone(self.lane, side, link).await?
             {
                 return Ok(true);
             }
@@ -527,7 +527,7 @@ impl<'a> Pass<'a> {
                 self.did(format!("conflict: {}", conflict.text));
             }
         }
-        self.link.conflicts_are(plan.conflicts.clone());
+        self.link.set_conflicts(plan.conflicts.clone());
         self.link.waits_for_date = plan.waits_for_date;
         self.shared.note_waiting_for_date(&self.claim.lease.of, plan.waits_for_date);
         // Keys of entries compare equal whether settled or not, so a settled entry does not show in the comparison.

@@ -44,7 +44,7 @@ impl Pass<'_> {
         {
             // The call had no effect, and nothing has to settle.
             self.link.may_land_until(self.shared.now_ms());
-            self.link.is_sent();
+            self.link.record_sent();
             self.link.enclosures = enclosures;
             self.save().await?;
             return Err(failure);
@@ -76,11 +76,11 @@ impl Pass<'_> {
             Err(error) if error.effect == (Effect::Unknown { answered: true }) => self.link.may_land_until(now),
             Ok(_) => {
                 self.went_through(itop, class);
-                self.is_light_again(itop, class);
-                self.link.is_sent();
+                self.end_heavy(itop, class);
+                self.link.record_sent();
             }
             Err(_) => {
-                self.link.is_sent();
+                self.link.record_sent();
                 self.link.enclosures = enclosures;
             }
         }

@@ -192,7 +192,7 @@ impl Shared {
                     due = due.max(probe);
                 }
                 Kind::Refused | Kind::Stale | Kind::Gone | Kind::TooLarge => {
-                    match self.is_refused(lane, claim, failure) {
+                    match self.judge_refusal(lane, claim, failure) {
                         Verdict::Alone { since_ms } => refused_since = Some(since_ms),
                         Verdict::Shared { .. } => due = due.max(probe),
                     }
@@ -223,7 +223,7 @@ impl Shared {
         }
     }
 
-    fn is_refused(&self, lane: &Lane, claim: &Claim, failure: &Failure) -> Verdict {
+    fn judge_refusal(&self, lane: &Lane, claim: &Claim, failure: &Failure) -> Verdict {
         let (instance, error) = (&failure.instance, &failure.text);
         let verdict = self.suspensions().refused(&lane.name, claim.lease.of.ticket, instance, error, self.now_ms());
         if let Verdict::Shared { cause, is_news: true } = &verdict {

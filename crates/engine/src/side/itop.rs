@@ -143,8 +143,8 @@ impl Itop {
     }
 
     /// Learns another address that the iTop uses for itself.
-    pub fn is_also_at(&self, url: &str, other: &Console) {
-        if self.console.lock().unwrap_or_else(PoisonError::into_inner).is_also_at(url, other) {
+    pub fn learn_address(&self, url: &str, other: &Console) {
+        if self.console.lock().unwrap_or_else(PoisonError::into_inner).learn_address(url, other) {
             tracing::info!(
                 side = self.name,
                 url,
@@ -403,7 +403,7 @@ impl Itop {
     }
 
     /// Counts a call with iTop's own answer.
-    pub(crate) fn has_answered_again(&self) {
+    pub(crate) fn count_answer(&self) {
         let mut known = self.known();
         known.answers = known.answers.wrapping_add(1);
     }
@@ -457,7 +457,7 @@ impl Itop {
     }
 
     /// A pass asked for the ticket, and it does not fit: the change that a sweep saw counts as seen.
-    pub fn does_not_fit(&self, ticket: u64, now_ms: i64, settle_ms: i64) {
+    pub fn note_unfit(&self, ticket: u64, now_ms: i64, settle_ms: i64) {
         let settle_ms = settle_ms + self.unseen_for_ms();
         if let Some(seen) = self.known().seen.get_mut(&ticket) {
             seen.settled |= now_ms - seen.first_met_ms >= settle_ms;

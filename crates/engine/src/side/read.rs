@@ -115,7 +115,7 @@ impl Shared {
                     reads.insert(object.id, read.map(Some));
                 }
                 for id in reads.iter().filter_map(|(id, read)| matches!(read, Ok(None)).then_some(*id)) {
-                    itop.does_not_fit(id, now, self.timing.seen_settle_ms);
+                    itop.note_unfit(id, now, self.timing.seen_settle_ms);
                 }
                 reads
             }

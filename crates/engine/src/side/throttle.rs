@@ -61,7 +61,7 @@ impl Shared {
         itop.throttled().map(|throttled| throttled.until_ms).filter(|until_ms| self.now_ms() < *until_ms)
     }
 
-    pub(crate) fn is_not_throttled_any_more(&self, itop: &Itop) {
+    pub(crate) fn end_throttling(&self, itop: &Itop) {
         // The answer to an earlier call does not lift the wait that the side has asked for since.
         if itop.throttled().is_some_and(|throttled| throttled.until_ms <= self.now_ms()) {
             itop.set_throttled(None);

@@ -199,7 +199,7 @@ impl Suspensions {
 
     /// A pass over this ticket succeeded, or there will be none: its refusals count no more, and it waits no more. A
     /// suspension without any remaining ticket ends too. Returns the suspensions that ended.
-    pub fn is_well(&mut self, external: &str, ticket: u64) -> Vec<Cause> {
+    pub fn record_well(&mut self, external: &str, ticket: u64) -> Vec<Cause> {
         let name = (external.to_owned(), ticket);
         self.own_fault.remove(&name);
         self.alone_since_ms.remove(&name);
@@ -495,7 +495,7 @@ mod tests {
             refuse(&mut all, "acme", ticket, "too long", minute * MINUTE);
         }
         refuse(&mut all, "acme", 5, "too long", 34 * MINUTE);
-        assert_eq!(all.is_well("acme", 5), []);
+        assert_eq!(all.record_well("acme", 5), []);
         refuse(&mut all, "acme", 6, "too long", 35 * MINUTE);
         assert_eq!(all.troubles(), []);
         refuse(&mut all, "acme", 7, "too long", 36 * MINUTE);
@@ -518,8 +518,8 @@ mod tests {
     #[test]
     fn a_suspension_ends_when_every_ticket_that_made_it_is_well() {
         let mut all = acme_suspended();
-        assert_eq!((all.is_well("acme", 1), all.is_well("acme", 2)), (vec![], vec![]));
-        assert_eq!(all.is_well("acme", 3), [of_acme()]);
+        assert_eq!((all.record_well("acme", 1), all.record_well("acme", 2)), (vec![], vec![]));
+        assert_eq!(all.record_well("acme", 3), [of_acme()]);
         assert!(goes(&mut all, acme(9), SECOND));
     }
 
@@ -533,9 +533,9 @@ mod tests {
         assert!(!goes(&mut all, asks("other", 3, "UserRequest"), SECOND));
         assert_eq!((all.known("acme"), all.known("other")), ([1, 2, 3].into(), [3].into()));
         for (external, ticket) in [("acme", 1), ("acme", 9), ("acme", 3), ("other", 3)] {
-            assert_eq!(all.is_well(external, ticket), [], "{external}:{ticket}");
+            assert_eq!(all.record_well(external, ticket), [], "{external}:{ticket}");
         }
-        assert_eq!(all.is_well("acme", 2), [missing]);
+        assert_eq!(all.record_well("acme", 2), [missing]);
         assert_eq!(all.known("acme"), [].into());
     }
 

@@ -31,7 +31,7 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>) {
             tracing::warn!(external = %lane.name, %error, "pairs that were closed long ago keep their texts for now");
         }
         for itop in [&lane.external, &shared.internal].into_iter().filter(|itop| !itop.breaker().is_down()) {
-            if let Err(failure) = shared.may_end_a_halt(itop).await {
+            if let Err(failure) = shared.end_halt_if_all_is_there(itop).await {
                 tracing::warn!(itop = %itop.name, error = %failure.text, "whether what was gone is there again is asked once more");
             }
         }
@@ -95,7 +95,7 @@ impl Shared {
                 Ok(left)
             });
             for of in left.await? {
-                say_over(&self.suspensions().is_well(&of.external, of.ticket));
+                say_over(&self.suspensions().record_well(&of.external, of.ticket));
             }
         }
         Ok(())
@@ -116,7 +116,7 @@ impl Shared {
         );
         let (external, internal) = (external?, internal?);
         for (found, side) in [(&external, Side::External), (&internal, Side::Internal)] {
-            if self.halts(lane, side, &audited, found).await? {
+            if self.halt_if_too_much_is_gone(lane, side, &audited, found).await? {
                 return Ok(None);
             }
         }

@@ -748,7 +748,7 @@ fn an_id_that_was_given_out_again_belongs_to_who_was_read_last(store) {
 
 fn a_pair_that_was_not_compared_with_a_restored_side_leaves_its_id_to_another(store) {
     let old = linked(store, &pair(7, 70));
-    let was_restored = |link: &mut itop_bridge_core::Link, _: &mut LinkState| link.was_restored(Side::Internal);
+    let was_restored = |link: &mut itop_bridge_core::Link, _: &mut LinkState| link.mark_restored(Side::Internal);
     store.amend_link(old, &was_restored, &did(5, "the internal iTop was restored"), 5).unwrap();
     let new = linked(store, &pair(8, 70));
     assert_eq!(store.link_of_internal(70).unwrap().unwrap().id, new, "by name and time they are the same ticket");

@@ -73,7 +73,7 @@ pub(super) fn remove(
     let has_pairs = ended > 0 || known.ended > 0;
     store.forget_external(name, if has_pairs { &sides::KEPT_OF_A_REMOVED } else { &[] })?;
     if has_pairs {
-        sides::is_removed(store, name)?;
+        sides::mark_removed(store, name)?;
     }
     writeln!(out, "Ended: {}. {name} is removed.", counted(ended, "pair", "pairs"))?;
     match config.externals.is_empty() {

@@ -292,7 +292,7 @@ async fn a_name_or_an_address_that_the_store_knows_is_no_new_customers() {
     store.adopt_server_id(&before.server.id).unwrap();
     sides::remember(&mut store, &before).unwrap();
     for name in ["gone", "renamed"] {
-        sides::is_removed(&mut store, name).unwrap();
+        sides::mark_removed(&mut store, name).unwrap();
     }
     drop(store);
     let named = |name: &str, url: &str| Init {

@@ -13,7 +13,7 @@ const LOST: &str = "lost_store";
 impl Shared {
     /// Whether this external's pairs were lost; if so, halts it. Marked tickets above `highest`, the store's highest
     /// counterpart, were made since a backup and are taken in without a halt.
-    pub(super) async fn has_lost_its_pairs(&self, lane: &Lane, highest: Option<u64>) -> Result<bool, Failure> {
+    pub(super) async fn halt_if_pairs_are_lost(&self, lane: &Lane, highest: Option<u64>) -> Result<bool, Failure> {
         let Some(reason) = self.lost_pairs(lane, highest).await? else { return Ok(false) };
         let (instance, name, said) = (lane.external.instance.clone(), lane.name.clone(), reason.clone());
         let halt = move |store: &mut dyn Store| {
@@ -63,7 +63,7 @@ impl Shared {
     }
 
     /// The pairs were found: ends the halt over their loss.
-    pub(super) async fn is_found_again(&self, lane: &Lane) -> Result<(), Failure> {
+    pub(super) async fn end_halt_over_lost_pairs(&self, lane: &Lane) -> Result<(), Failure> {
         let instance = lane.external.instance.clone();
         Ok(self.store.call(move |store| end_the_halt(store, &instance)).await?)
     }

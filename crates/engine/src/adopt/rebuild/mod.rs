@@ -144,7 +144,7 @@ impl Engine {
         }
         if !dry_run {
             for lane in &shared.lanes {
-                shared.is_found_again(lane).await?;
+                shared.end_halt_over_lost_pairs(lane).await?;
             }
         }
         Ok(rebuilt)

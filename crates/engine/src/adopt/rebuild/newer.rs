@@ -13,7 +13,7 @@ use crate::{Lane, Shared};
 impl Shared {
     /// Takes in the newer pairs of this lane, once per process; another external's problems do not delay it. Returns
     /// false if a side is down or stopped, since then they are not known.
-    pub(crate) async fn knows_newer_pairs(&self, lane: &Lane) -> Result<bool, Failure> {
+    pub(crate) async fn find_newer_pairs(&self, lane: &Lane) -> Result<bool, Failure> {
         let mut known = lane.newer_known.lock().await;
         if *known {
             return Ok(true);
@@ -24,7 +24,7 @@ impl Shared {
             // start.
             self.go_on(lane, halts);
             // An iTop may have been restored while no process was running.
-            if self.has_gone_back(&lane.external).await? || self.has_gone_back(&self.internal).await? {
+            if self.halt_if_restored(&lane.external).await? || self.halt_if_restored(&self.internal).await? {
                 return Ok(false);
             }
             *known = self.take_in_newer_pairs(lane).await?;
@@ -42,7 +42,7 @@ impl Shared {
     /// Returns whether the lane may go on.
     async fn take_in_newer_pairs(&self, lane: &Lane) -> Result<bool, Failure> {
         let highest = self.highest_known().await?;
-        if self.has_lost_its_pairs(lane, highest).await? {
+        if self.halt_if_pairs_are_lost(lane, highest).await? {
             return Ok(false);
         }
         let Some(highest) = highest else { return Ok(true) };
