@@ -14,12 +14,12 @@ use itop_bridge_store::{Claim, Instance, Next, Store, StoreError};
 use tokio::sync::{Semaphore, watch};
 
 use crate::pass::Pass;
-use crate::pass::in_hand::{InHand, Place};
+use crate::pass::file_budget::{FileBudget, Place};
 use crate::pass::looks;
 use crate::scope::only::{made_since, only};
 use crate::side::failure::Failure;
 use crate::side::read::{self, Reads, Wanted};
-use crate::side::sights::Sights;
+use crate::side::snapshot::Snapshot;
 use crate::side::unreadable::Loaded;
 use crate::suspension::{Asks, say_over};
 use crate::{Lane, Shared};
@@ -135,7 +135,7 @@ async fn batch(shared: &Shared, lane: &Lane, claims: Vec<Claim>, place: Place) {
     // A look at named files alone may lead to writes: a dry run plans every ticket instead.
     let is_look = |claim: &Claim| shared.dry_run.is_none() && looks::only_at_named_files(claim);
     let (named, full): (Vec<Claim>, Vec<Claim>) = ready.into_iter().partition(is_look);
-    let work = |claims: Vec<Claim>| claims.into_iter().map(|claim| (claim, InHand::nothing(place.clone())));
+    let work = |claims: Vec<Claim>| claims.into_iter().map(|claim| (claim, FileBudget::nothing(place.clone())));
     let (named, full): (Vec<Work>, Vec<Work>) = (work(named).collect(), work(full).collect());
     drop(place);
     let looks = named.into_iter().map(|(claim, files)| async move {
@@ -178,7 +178,7 @@ fn say_nothing_was_written(lane: &Lane, claim: &Claim, why: &str) {
 }
 
 /// A ticket with the file contents read so far.
-type Work = (Claim, InHand);
+type Work = (Claim, FileBudget);
 
 async fn full_passes(shared: &Shared, lane: &Lane, work: Vec<Work>) {
     if work.is_empty() {
@@ -207,7 +207,7 @@ async fn full_passes(shared: &Shared, lane: &Lane, work: Vec<Work>) {
 
 /// Reads both sides of tickets of one class at once, then gives each ticket its pass.
 async fn class_passes(shared: &Shared, lane: &Lane, class: String, work: Vec<Work>) {
-    let (mut claims, files): (Vec<Claim>, Vec<InHand>) = work.into_iter().unzip();
+    let (mut claims, files): (Vec<Claim>, Vec<FileBudget>) = work.into_iter().unzip();
     let policy = match shared.policy(lane, &class).await {
         Ok(policy) => policy,
         Err(failure) => {
@@ -220,19 +220,19 @@ async fn class_passes(shared: &Shared, lane: &Lane, class: String, work: Vec<Wor
     let started_ms = shared.now_ms();
     let leases = claims.iter().map(|claim| claim.lease.clone()).collect();
     let read = read_both(shared, lane, &class, &policy, &claims);
-    let (sights, leases) = Box::pin(shared.keep_leases(leases, read)).await;
+    let (snapshot, leases) = Box::pin(shared.keep_leases(leases, read)).await;
     for (claim, lease) in claims.iter_mut().zip(leases) {
         claim.lease = lease;
     }
     if let Some(dry_run) = &shared.dry_run {
-        let looks = claims.iter().zip(sights);
-        let looks = looks.map(|(claim, sights)| shared.look_only(lane, dry_run, &policy, claim, sights));
+        let looks = claims.iter().zip(snapshot);
+        let looks = looks.map(|(claim, snapshot)| shared.look_only(lane, dry_run, &policy, claim, snapshot));
         join_all(looks).await;
         return;
     }
-    let passes = claims.into_iter().zip(files).zip(sights).map(|((claim, files), sights)| {
+    let passes = claims.into_iter().zip(files).zip(snapshot).map(|((claim, files), snapshot)| {
         let policy = policy.clone();
-        Pass::new(shared, lane, policy, claim, files).run(sights, started_ms)
+        Pass::new(shared, lane, policy, claim, files).run(snapshot, started_ms)
     });
     join_all(passes).await;
 }
@@ -243,7 +243,7 @@ pub(crate) async fn read_both(
     class: &str,
     policy: &itop_bridge_core::Policy,
     claims: &[Claim],
-) -> Vec<Result<Sights, Failure>> {
+) -> Vec<Result<Snapshot, Failure>> {
     let (linked, unlinked): (Vec<&Claim>, Vec<&Claim>) = claims.iter().partition(|claim| claim.link.is_some());
     let ids = |claims: &[&Claim]| claims.iter().map(|claim| claim.lease.of.ticket).collect::<Vec<u64>>();
     let known = Wanted { class, attributes: read::external_attributes(policy, class), condition: None };
@@ -276,22 +276,22 @@ pub(crate) async fn read_both(
     );
     external.extend(unlinked);
     external.extend(wanted);
-    let mut sights = Vec::new();
+    let mut snapshot = Vec::new();
     for claim in claims {
         let both = Both { external: &external, internal: &internal };
-        let sight = both.of(shared, lane, class, claim).and_then(|mut sights| {
-            attach(&mut sights.external, &external_files, &lane.external, asked_ms)?;
-            attach(&mut sights.internal, &internal_files, &shared.internal, asked_ms)?;
+        let sight = both.of(shared, lane, class, claim).and_then(|mut snapshot| {
+            attach(&mut snapshot.external, &external_files, &lane.external, asked_ms)?;
+            attach(&mut snapshot.internal, &internal_files, &shared.internal, asked_ms)?;
             for side in Side::BOTH {
-                if let (Some((_, link)), Some(ticket)) = (&claim.link, sights.ticket_mut(side)) {
+                if let (Some((_, link)), Some(ticket)) = (&claim.link, snapshot.ticket_mut(side)) {
                     link.recognize_files(side, &policy.mark(link), ticket.files.as_deref_mut().unwrap_or_default());
                 }
             }
-            Ok(sights)
+            Ok(snapshot)
         });
-        sights.push(sight);
+        snapshot.push(sight);
     }
-    sights
+    snapshot
 }
 
 /// The OQL that an unlinked ticket of this class must fit.
@@ -323,7 +323,7 @@ struct Both<'a> {
 }
 
 impl Both<'_> {
-    fn of(&self, shared: &Shared, lane: &Lane, class: &str, claim: &Claim) -> Result<Sights, Failure> {
+    fn of(&self, shared: &Shared, lane: &Lane, class: &str, claim: &Claim) -> Result<Snapshot, Failure> {
         let external = match self.external.get(&claim.lease.of.ticket) {
             Some(Ok(read)) => {
                 lane.external.could_read(Loaded::Ticket, claim.lease.of.ticket);
@@ -344,7 +344,7 @@ impl Both<'_> {
         };
         let first_entry = external.as_ref().and_then(|read| read.first_entry.clone());
         let external = external.map_or(Sight::Gone, |read| Sight::Here(read.ticket));
-        Ok(Sights { external, internal, first_entry, unread: unread(lane, class, claim) })
+        Ok(Snapshot { external, internal, first_entry, unread: unread(lane, class, claim) })
     }
 }
 

@@ -17,7 +17,7 @@ use jiff::tz::TimeZone;
 use crate::operate::foresee::Contents;
 use crate::operate::preview::{NoPlan, Preview};
 use crate::side::failure::Failure;
-use crate::side::sights::Sights;
+use crate::side::snapshot::Snapshot;
 use crate::wording;
 use crate::wording::count::counted;
 use crate::{Engine, Lane, Shared};
@@ -237,10 +237,10 @@ impl Shared {
         dry_run: &DryRun,
         policy: &Policy,
         claim: &Claim,
-        sights: Result<Sights, Failure>,
+        snapshot: Result<Snapshot, Failure>,
     ) {
-        let looked = match sights {
-            Ok(sights) => self.what_it_would(lane, policy, claim, sights).await,
+        let looked = match snapshot {
+            Ok(snapshot) => self.what_it_would(lane, policy, claim, snapshot).await,
             Err(failure) => Err(failure),
         };
         let (name, would, look_ms) = match looked {
@@ -267,9 +267,9 @@ impl Shared {
         lane: &Lane,
         policy: &Policy,
         claim: &Claim,
-        sights: Sights,
+        snapshot: Snapshot,
     ) -> Result<(String, Would, Option<i64>), Failure> {
-        let reference = sights.ticket(Side::External).map(|ticket| ticket.reference.clone());
+        let reference = snapshot.ticket(Side::External).map(|ticket| ticket.reference.clone());
         let name = reference.unwrap_or_else(|| claim.lease.of.ticket.to_string());
         let name = format!("{}:{name}", lane.name);
         if lane.external.halts.is_halted() || self.internal.halts.is_halted() {
@@ -277,17 +277,17 @@ impl Shared {
             return Ok((name, Would::Wait(why), Some(self.now_ms())));
         }
         if claim.link.is_none()
-            && let Some(why) = self.why_not_carried(lane, &sights, &claim.look).await?
+            && let Some(why) = self.why_not_carried(lane, &snapshot, &claim.look).await?
         {
-            self.note_if_unseen(claim, &sights).await?;
+            self.note_if_unseen(claim, &snapshot).await?;
             return Ok((name, Would::LeaveAlone(why), None));
         }
         let why_not = match &claim.link {
-            Some(_) => self.why_not(lane, claim, &sights).await?,
+            Some(_) => self.why_not(lane, claim, &snapshot).await?,
             None => None,
         };
         let contents = Contents::Named(claim.look.clone());
-        let preview = self.foresee(lane, policy, claim, sights, (why_not, contents)).await?;
+        let preview = self.foresee(lane, policy, claim, snapshot, (why_not, contents)).await?;
         let look_ms = preview.planned.as_ref().ok().and_then(|plan| plan.look_again_at_ms);
         Ok((name, self.would(lane, &preview), look_ms))
     }

@@ -8,7 +8,7 @@ use itop_bridge_store::{Claim, Look};
 use crate::operate::preview::{NoPlan, Preview};
 use crate::pass::files::unknown_copies;
 use crate::side::failure::Failure;
-use crate::side::sights::Sights;
+use crate::side::snapshot::Snapshot;
 use crate::{Lane, Shared};
 
 /// The length of the day in iTop's times, `2026-01-31 12:00:00`.
@@ -37,10 +37,10 @@ impl Shared {
         lane: &Lane,
         policy: &Policy,
         claim: &Claim,
-        mut sights: Sights,
+        mut snapshot: Snapshot,
         (why_not, which): (Option<NoPlan>, Contents),
     ) -> Result<Preview, Failure> {
-        let link = match (&claim.link, &sights.external) {
+        let link = match (&claim.link, &snapshot.external) {
             (Some((_, link)), _) => link.clone(),
             (None, Sight::Here(ticket)) => Link::unborn(ticket.key()),
             (None, _) => {
@@ -48,13 +48,13 @@ impl Shared {
                 Link::unborn(TicketKey { class, id, reference: String::new() })
             }
         };
-        self.see_abroad(lane, policy, &link, &mut sights);
-        let mut contents = self.contents_of_originals(lane, &link, &mut sights, &which).await?;
+        self.see_abroad(lane, policy, &link, &mut snapshot);
+        let mut contents = self.contents_of_originals(lane, &link, &mut snapshot, &which).await?;
         let (planned, once_made) = match why_not {
             Some(why) => (Err(why), None),
             None => {
-                let plan = self.plan(lane, policy, &link, &mut sights).await?;
-                let once_made = self.once_made(lane, policy, &link, &plan, &sights).await?;
+                let plan = self.plan(lane, policy, &link, &mut snapshot).await?;
+                let once_made = self.once_made(lane, policy, &link, &plan, &snapshot).await?;
                 (Ok(plan), once_made)
             }
         };
@@ -64,7 +64,7 @@ impl Shared {
                 contents.extend(self.contents_of_new_files(lane, plan).await?);
             }
         }
-        let Sights { external, internal, .. } = sights;
+        let Snapshot { external, internal, .. } = snapshot;
         let number = claim.link.as_ref().map(|(number, _)| *number);
         let made = match &external {
             Sight::Here(ticket) => policy.made(Side::External, ticket).map(|at| at.chars().take(DAY).collect()),
@@ -75,10 +75,10 @@ impl Shared {
     }
 
     /// Plans as a pass does: once more with the parents, if the plan needs them.
-    async fn plan(&self, lane: &Lane, policy: &Policy, link: &Link, sights: &mut Sights) -> Result<Plan, Failure> {
+    async fn plan(&self, lane: &Lane, policy: &Policy, link: &Link, snapshot: &mut Snapshot) -> Result<Plan, Failure> {
         loop {
-            let plan = reconcile(policy, link, &sights.external, &sights.internal);
-            if !self.read_what_is_asked_of_parents(lane, policy, link, &plan, sights).await? {
+            let plan = reconcile(policy, link, &snapshot.external, &snapshot.internal);
+            if !self.read_what_is_asked_of_parents(lane, policy, link, &plan, snapshot).await? {
                 return Ok(plan);
             }
         }
@@ -91,7 +91,7 @@ impl Shared {
         policy: &Policy,
         link: &Link,
         plan: &Plan,
-        sights: &Sights,
+        snapshot: &Snapshot,
     ) -> Result<Option<(Link, Plan)>, Failure> {
         let create = plan.writes.iter().find_map(|step| match &step.write {
             Write::CreateTicket { class, fields } => Some((class, fields)),
@@ -110,9 +110,9 @@ impl Shared {
             link.ancestor.external.status.clone_from(&lifecycle.initial);
         }
         link.ancestor.internal.status.clone_from(&ticket.status);
-        let mut sights = Sights { internal: Sight::Here(ticket), ..sights.clone() };
-        self.see_abroad(lane, policy, &link, &mut sights);
-        let plan = self.plan(lane, policy, &link, &mut sights).await?;
+        let mut snapshot = Snapshot { internal: Sight::Here(ticket), ..snapshot.clone() };
+        self.see_abroad(lane, policy, &link, &mut snapshot);
+        let plan = self.plan(lane, policy, &link, &mut snapshot).await?;
         Ok(Some((link, plan)))
     }
 
@@ -121,13 +121,13 @@ impl Shared {
         &self,
         lane: &Lane,
         link: &Link,
-        sights: &mut Sights,
+        snapshot: &mut Snapshot,
         which: &Contents,
     ) -> Result<Vec<(Side, u64, FileContent)>, Failure> {
         let mut contents = Vec::new();
         for from in Side::BOTH {
             let mut originals = Vec::new();
-            let Some(files) = sights.ticket_mut(from).and_then(|ticket| ticket.files.as_mut()) else { continue };
+            let Some(files) = snapshot.ticket_mut(from).and_then(|ticket| ticket.files.as_mut()) else { continue };
             for file in files {
                 let copied = link.copy_of(from, file.id).filter(|copy| copy.state != CopyState::RemovedByPerson);
                 if copied.is_some() && which.holds(from, file.id) {
@@ -138,7 +138,7 @@ impl Shared {
             }
             let unknown = unknown_copies(link, from, &originals);
             let on = from.other();
-            for file in sights.ticket_mut(on).and_then(|ticket| ticket.files.as_mut()).into_iter().flatten() {
+            for file in snapshot.ticket_mut(on).and_then(|ticket| ticket.files.as_mut()).into_iter().flatten() {
                 if unknown.contains(&file.id) {
                     file.content = self.content(lane, on, file.id).await?;
                 }

@@ -8,7 +8,7 @@ use itop_client::oql_quote;
 use crate::lane::worker::{self, NoClass};
 use crate::operate::foresee::Contents;
 use crate::side::failure::Failure;
-use crate::side::sights::Sights;
+use crate::side::snapshot::Snapshot;
 use crate::{Engine, Lane, Shared};
 
 /// A ticket's snapshot, and what a pass would do with it.
@@ -105,8 +105,8 @@ impl Engine {
         let class = shared.class_of(lane, &claim).await?.map_err(|none| no_class(of, &none))?;
         let policy = shared.policy_without_defaults(lane, &class)?;
         let read = worker::read_both(shared, lane, &class, &policy, std::slice::from_ref(&claim)).await;
-        let sights = read.into_iter().next().expect("one ticket was asked for")?;
-        Ok(shared.why_not_taken_up(lane, &claim, &sights).await?)
+        let snapshot = read.into_iter().next().expect("one ticket was asked for")?;
+        Ok(shared.why_not_taken_up(lane, &claim, &snapshot).await?)
     }
 
     /// Previews a full pass over this ticket, as if a hint had named each of its files.
@@ -121,7 +121,7 @@ impl Engine {
         let class = shared.class_of(lane, &claim).await?.map_err(|none| no_class(of, &none))?;
         let policy = shared.policy(lane, &class).await?;
         let read = worker::read_both(shared, lane, &class, &policy, std::slice::from_ref(&claim)).await;
-        let sights = read.into_iter().next().expect("one ticket was asked for")?;
+        let snapshot = read.into_iter().next().expect("one ticket was asked for")?;
         // If the internal side does not answer, that is reported; whether its pairs are lost stays open.
         let lost = match claim.link.is_none() {
             true => shared.has_pairs_to_find(lane).await.unwrap_or_default(),
@@ -129,9 +129,9 @@ impl Engine {
         };
         let why_not = match lost {
             Some(lost) => Some(NoPlan::Lost(lost)),
-            None => shared.why_not(lane, &claim, &sights).await?,
+            None => shared.why_not(lane, &claim, &snapshot).await?,
         };
-        Ok(shared.foresee(lane, &policy, &claim, sights, (why_not, Contents::All)).await?)
+        Ok(shared.foresee(lane, &policy, &claim, snapshot, (why_not, Contents::All)).await?)
     }
 }
 
@@ -160,9 +160,14 @@ fn everything(of: &TicketOf, class: Option<String>, link: Option<(i64, Link)>) -
 
 impl Shared {
     /// Why a pass would make no plan.
-    pub(crate) async fn why_not(&self, lane: &Lane, claim: &Claim, sights: &Sights) -> Result<Option<NoPlan>, Failure> {
+    pub(crate) async fn why_not(
+        &self,
+        lane: &Lane,
+        claim: &Claim,
+        snapshot: &Snapshot,
+    ) -> Result<Option<NoPlan>, Failure> {
         let Some((_, link)) = &claim.link else {
-            return Ok(self.why_not_taken_up(lane, claim, sights).await?.map(NoPlan::NotCarried));
+            return Ok(self.why_not_taken_up(lane, claim, snapshot).await?.map(NoPlan::NotCarried));
         };
         if let Some(until_ms) = link.anew_from_ms.filter(|from_ms| self.now_ms() < *from_ms) {
             return Ok(Some(NoPlan::OldMayLand { until_ms }));
@@ -175,11 +180,11 @@ impl Shared {
         &self,
         lane: &Lane,
         claim: &Claim,
-        sights: &Sights,
+        snapshot: &Snapshot,
     ) -> Result<Option<NotCarried>, Failure> {
-        let why = self.why_not_carried(lane, sights, &claim.look).await?;
-        let is_copy = sights.first_entry.as_deref().is_some_and(|entry| TicketMark::find(entry).is_some());
-        Ok(match (&sights.external, why) {
+        let why = self.why_not_carried(lane, snapshot, &claim.look).await?;
+        let is_copy = snapshot.first_entry.as_deref().is_some_and(|entry| TicketMark::find(entry).is_some());
+        Ok(match (&snapshot.external, why) {
             (_, None) => None,
             (Sight::Gone | Sight::Unborn, Some(_)) => Some(self.why_not_read(lane, claim.lease.of.ticket).await?),
             (Sight::Here(_), Some(_)) if is_copy => Some(NotCarried::Copy),

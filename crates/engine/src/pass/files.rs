@@ -11,13 +11,13 @@ use itop_bridge_text::room::{What, in_the_basic_plane};
 use itop_client::{Contents, ErrorClass, Fields, Query, ValueFault};
 
 use crate::pass::Pass;
-use crate::pass::in_hand::InHand;
+use crate::pass::file_budget::FileBudget;
 use crate::pass::looks;
 use crate::pass::write::is_too_large;
 use crate::side::failure::{Failure, Kind};
 use crate::side::itop::Itop;
 use crate::side::read::{self, ReadContents};
-use crate::side::sights::Sights;
+use crate::side::snapshot::Snapshot;
 use crate::side::unreadable::Loaded;
 use crate::{Lane, Shared};
 
@@ -29,8 +29,8 @@ impl Shared {
         &self,
         lane: &Lane,
         mut claim: Claim,
-        mut files: InHand,
-    ) -> Option<(Claim, InHand)> {
+        mut files: FileBudget,
+    ) -> Option<(Claim, FileBudget)> {
         match self.named_are_as_copied(lane, &mut claim, &mut files).await {
             Ok(true) => {
                 let next = match self.second_look(&claim) {
@@ -51,7 +51,12 @@ impl Shared {
         }
     }
 
-    async fn named_are_as_copied(&self, lane: &Lane, claim: &mut Claim, files: &mut InHand) -> Result<bool, Failure> {
+    async fn named_are_as_copied(
+        &self,
+        lane: &Lane,
+        claim: &mut Claim,
+        files: &mut FileBudget,
+    ) -> Result<bool, Failure> {
         let Some((_, link)) = claim.link.clone() else { return Ok(false) };
         for side in Side::BOTH {
             // The bridge's own writes come back as hooks and need no look.
@@ -127,16 +132,16 @@ impl Pass<'_> {
     /// Reads the contents of three kinds of files: attachments named by a hint and copied before; originals whose copy
     /// was in doubt and is there (a hint of a change may have been used up by the wait); and copies over which an
     /// earlier rewrite may have taken effect.
-    pub(crate) async fn read_named_contents(&mut self, sights: &mut Sights) -> Result<(), Failure> {
+    pub(crate) async fn read_named_contents(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure> {
         for from in Side::BOTH {
-            self.take_announced(sights, from);
-            let wanted = self.originals_to_read(sights, from);
-            if let Some(ticket) = sights.ticket_mut(from) {
+            self.take_announced(snapshot, from);
+            let wanted = self.originals_to_read(snapshot, from);
+            if let Some(ticket) = snapshot.ticket_mut(from) {
                 self.contents_of(ticket, &wanted, from, true).await?;
             }
             let mut rewritten = self.copies_to_read(from);
             rewritten.extend(unknown_copies(&self.link, from, &wanted));
-            if let Some(ticket) = sights.ticket_mut(from.other()) {
+            if let Some(ticket) = snapshot.ticket_mut(from.other()) {
                 self.contents_of(ticket, &rewritten, from.other(), false).await?;
             }
         }
@@ -144,22 +149,22 @@ impl Pass<'_> {
     }
 
     /// Only a file that was copied before can announce the deletion of the whole ticket.
-    fn take_announced(&self, sights: &mut Sights, side: Side) {
+    fn take_announced(&self, snapshot: &mut Snapshot, side: Side) {
         let before = self.claim.link.as_ref();
         let copied_before = |id| before.is_some_and(|(_, link)| link.copy_of(side, id).is_some());
         let announced = self.claim.look.announced(side);
-        for file in sights.ticket_mut(side).and_then(|ticket| ticket.files.as_mut()).into_iter().flatten() {
+        for file in snapshot.ticket_mut(side).and_then(|ticket| ticket.files.as_mut()).into_iter().flatten() {
             file.announced = announced.contains(&file.id) && copied_before(file.id);
         }
     }
 
-    fn originals_to_read(&self, sights: &Sights, from: Side) -> Vec<u64> {
+    fn originals_to_read(&self, snapshot: &Snapshot, from: Side) -> Vec<u64> {
         let look = &self.claim.look;
         let reads_contents = look.unwritten || look.second_looks(from) == 0;
         let came_back = !self.link.restored.is_empty();
         let is_wanted = |copy: &&Copy| match copy.state {
             CopyState::RemovedByPerson => came_back,
-            CopyState::InDoubt { .. } => has_copy_of(sights.of(from.other()), from, copy.original),
+            CopyState::InDoubt { .. } => has_copy_of(snapshot.of(from.other()), from, copy.original),
             CopyState::Stands(_) => came_back || reads_contents && look.named(from).contains(&copy.original),
         };
         let copies = self.link.copies.iter().filter(|copy| copy.from == from);

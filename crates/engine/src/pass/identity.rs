@@ -9,13 +9,13 @@ use crate::pass::Pass;
 use crate::side::dates::is_date;
 use crate::side::failure::Failure;
 use crate::side::itop::Itop;
-use crate::side::sights::Sights;
+use crate::side::snapshot::Snapshot;
 
 impl Pass<'_> {
     /// Reads the files of a doubtful ticket and, on the internal side, the log whose first entry bears the mark.
-    pub(crate) async fn look_closer(&mut self, sights: &mut Sights) -> Result<(), Failure> {
+    pub(crate) async fn look_closer(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure> {
         for side in Side::BOTH {
-            let Some(ticket) = sights.ticket(side) else { continue };
+            let Some(ticket) = snapshot.ticket(side) else { continue };
             if is_in_doubt(&self.policy, &self.link, side, ticket).is_none() {
                 continue;
             }
@@ -25,7 +25,7 @@ impl Pass<'_> {
             } else {
                 None
             };
-            let Some(ticket) = sights.ticket_mut(side) else { continue };
+            let Some(ticket) = snapshot.ticket_mut(side) else { continue };
             ticket.files = files.or(ticket.files.take());
             ticket.logs.extend(log.map(|log| (LogName::Private, log)));
         }

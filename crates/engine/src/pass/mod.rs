@@ -10,11 +10,11 @@ pub(crate) mod crossing;
 pub(crate) mod documents;
 pub(crate) mod enclosures;
 pub(crate) mod fields;
+pub(crate) mod file_budget;
 pub(crate) mod files;
 pub(crate) mod given_again;
 pub(crate) mod heavy;
 pub(crate) mod identity;
-pub(crate) mod in_hand;
 pub(crate) mod lease;
 pub(crate) mod logs;
 pub(crate) mod looks;
@@ -22,7 +22,7 @@ pub(crate) mod missing;
 pub(crate) mod parents;
 pub(crate) mod plain;
 pub(crate) mod reworded;
-pub(crate) mod sights;
+pub(crate) mod snapshot;
 pub(crate) mod status;
 pub(crate) mod unseen;
 pub(crate) mod write;
@@ -39,13 +39,13 @@ use itop_bridge_core::{Link, Policy, Side, Sight, Ticket, TicketKey, part_of, re
 use itop_bridge_store::{About, Activity, Claim, DirtyMark, LinkState, Look, Next};
 use itop_client::Query;
 
+use crate::pass::file_budget::FileBudget;
 use crate::pass::identity::with_iso_dates;
-use crate::pass::in_hand::InHand;
 use crate::pass::looks::after_an_absence;
 use crate::scope::connection::A_COPY;
 use crate::side::failure::{Failure, Kind, and_look, news};
 use crate::side::itop::Itop;
-use crate::side::sights::Sights;
+use crate::side::snapshot::Snapshot;
 use crate::suspension::say_over;
 use crate::wording;
 use crate::wording::AfterResume;
@@ -73,7 +73,7 @@ pub struct Pass<'a> {
     pub(crate) idle_because: Option<Cow<'static, str>>,
     /// The pair has ended: its row in the queue is gone already.
     ended: bool,
-    pub(crate) files: InHand,
+    pub(crate) files: FileBudget,
     /// The files whose contents this pass requested and did not get: the next pass requests them again.
     pub(crate) unread: BTreeSet<(Side, u64)>,
     /// When another pass must follow because of something that this pass did after its plan was made.
@@ -95,7 +95,7 @@ enum Applied {
 }
 
 impl<'a> Pass<'a> {
-    pub fn new(shared: &'a Shared, lane: &'a Lane, policy: Arc<Policy>, claim: Claim, files: InHand) -> Pass<'a> {
+    pub fn new(shared: &'a Shared, lane: &'a Lane, policy: Arc<Policy>, claim: Claim, files: FileBudget) -> Pass<'a> {
         let (link_id, mut link) = match &claim.link {
             Some((id, link)) => (Some(*id), with_iso_dates(link, &shared.internal, &lane.external)),
             None => (None, Link::unborn(no_ticket())),
@@ -123,10 +123,10 @@ impl<'a> Pass<'a> {
         }
     }
 
-    pub async fn run(mut self, sights: Result<Sights, Failure>, started_ms: i64) {
+    pub async fn run(mut self, snapshot: Result<Snapshot, Failure>, started_ms: i64) {
         let mut has_looked = false;
-        let next = match sights {
-            Ok(sights) => match Box::pin(self.work(sights)).await {
+        let next = match snapshot {
+            Ok(snapshot) => match Box::pin(self.work(snapshot)).await {
                 Ok(next) => {
                     has_looked = true;
                     next
@@ -212,27 +212,27 @@ impl<'a> Pass<'a> {
         }
     }
 
-    async fn work(&mut self, mut sights: Sights) -> Result<Next, Failure> {
+    async fn work(&mut self, mut snapshot: Snapshot) -> Result<Next, Failure> {
         if self.lane.external.halts.is_halted() || self.shared.internal.halts.is_halted() {
             self.idle_because = Some("the side has halted over what was just read".into());
             return Ok(Next::Look { due_ms: self.shared.now_ms(), look: self.claim.look.clone() });
         }
         if self.link.halt.is_some() {
-            return self.is_there_again(&sights).await.map(|()| Next::Done);
+            return self.is_there_again(&snapshot).await.map(|()| Next::Done);
         }
         if self.link_id.is_none() {
             self.idle_because =
-                self.shared.why_not_carried(self.lane, &sights, &self.claim.look).await?.map(Cow::Borrowed);
+                self.shared.why_not_carried(self.lane, &snapshot, &self.claim.look).await?.map(Cow::Borrowed);
             if self.idle_because.as_deref() == Some(A_COPY) {
-                self.shared.say_that_it_is_a_copy(&self.claim.lease.of, &sights);
+                self.shared.say_that_it_is_a_copy(&self.claim.lease.of, &snapshot);
             }
-            match &sights.external {
+            match &snapshot.external {
                 Sight::Here(ticket) if self.idle_because.is_none() => {
                     self.link = Link::unborn(ticket.key());
                     self.link.ancestor.external.made = self.made(Side::External, ticket);
                 }
                 _ => {
-                    self.shared.note_if_unseen(&self.claim, &sights).await?;
+                    self.shared.note_if_unseen(&self.claim, &snapshot).await?;
                     return Ok(Next::Done);
                 }
             }
@@ -241,10 +241,10 @@ impl<'a> Pass<'a> {
         self.settle_what_was_being_sent().await?;
         if let (Some(creation), Some(_)) = (self.link.creation.clone(), &self.link.internal) {
             self.report_twins(&creation).await?;
-        } else if let (Some(creation), Sight::Here(_)) = (self.link.creation.clone(), &sights.external) {
+        } else if let (Some(creation), Sight::Here(_)) = (self.link.creation.clone(), &snapshot.external) {
             let asked_ms = self.shared.now_ms();
             match self.find_created(&creation).await? {
-                Some(ticket) => sights.internal = Sight::Here(ticket),
+                Some(ticket) => snapshot.internal = Sight::Here(ticket),
                 None if asked_ms < creation.until_ms => {
                     self.idle_because = Some("a create without an answer may still land".into());
                     let due_ms = creation.until_ms.min(self.shared.now_ms() + self.policy.waits.doubt_look_ms);
@@ -254,22 +254,22 @@ impl<'a> Pass<'a> {
             }
         }
         if self.link.halt.is_none()
-            && let Sight::Here(internal) = &sights.internal
+            && let Sight::Here(internal) = &snapshot.internal
             && let Some(other) = self.other_pair_of(internal).await?
         {
             return self.give_way_to(&other, internal).await;
         }
-        self.read_named_contents(&mut sights).await?;
+        self.read_named_contents(&mut snapshot).await?;
         if self.link.anew_from_ms.is_some_and(|from_ms| self.shared.now_ms() < from_ms) {
             self.idle_because = Some("what was sent for the internal ticket that is gone may still land".into());
         }
-        let look_again = self.plan_and_write(sights).await?;
+        let look_again = self.plan_and_write(snapshot).await?;
         Ok(self.next_look(look_again))
     }
 
     /// The pair halted because one of its tickets vanished. If both are there again, it resumes with a full look.
-    async fn is_there_again(&mut self, sights: &Sights) -> Result<(), Failure> {
-        let plan = reconcile(&self.policy, &self.link, &sights.external, &sights.internal);
+    async fn is_there_again(&mut self, snapshot: &Snapshot) -> Result<(), Failure> {
+        let plan = reconcile(&self.policy, &self.link, &snapshot.external, &snapshot.internal);
         let Some(Note::ThereAgain(side)) = plan.notes.first() else {
             self.idle_because = Some("it has halted, as one of its tickets is gone".into());
             return Ok(());
@@ -288,12 +288,12 @@ impl<'a> Pass<'a> {
     }
 
     /// Plans and writes in rounds. Returns when to look again even without a new hint.
-    async fn plan_and_write(&mut self, mut sights: Sights) -> Result<Option<i64>, Failure> {
+    async fn plan_and_write(&mut self, mut snapshot: Snapshot) -> Result<Option<i64>, Failure> {
         let (mut rounds, mut fresh) = (0, false);
         loop {
-            self.shared.see_abroad(self.lane, &self.policy, &self.link, &mut sights);
-            self.look_closer(&mut sights).await?;
-            let plan = reconcile(&self.policy, &self.link, &sights.external, &sights.internal);
+            self.shared.see_abroad(self.lane, &self.policy, &self.link, &mut snapshot);
+            self.look_closer(&mut snapshot).await?;
+            let plan = reconcile(&self.policy, &self.link, &snapshot.external, &snapshot.internal);
             if let Some(halt) = &plan.halt {
                 self.take_notes(&plan);
                 return self.stop(halt.clone()).await.map(|()| None);
@@ -301,16 +301,18 @@ impl<'a> Pass<'a> {
             if let Some(end) = &plan.end {
                 return self.end(end).await.map(|()| None);
             }
-            if self.read_parents(&plan, &mut sights).await? || self.list_what_is_written_to(&plan, &mut sights).await? {
+            if self.read_parents(&plan, &mut snapshot).await?
+                || self.list_what_is_written_to(&plan, &mut snapshot).await?
+            {
                 continue;
             }
             // Once per round: if the read itself takes long, no snapshot would ever be fresh enough.
-            if !plan.writes_nothing() && !fresh && self.is_stale(&sights) {
-                self.read_again(&mut sights).await?;
+            if !plan.writes_nothing() && !fresh && self.is_stale(&snapshot) {
+                self.read_again(&mut snapshot).await?;
                 fresh = true;
                 continue;
             }
-            if self.has_lost_a_ticket(&plan, &mut sights).await? {
+            if self.has_lost_a_ticket(&plan, &mut snapshot).await? {
                 continue;
             }
             if self.lost_files_are_many(&plan).await? {
@@ -325,16 +327,16 @@ impl<'a> Pass<'a> {
             }
             if rounds == 0 {
                 for side in Side::BOTH {
-                    if let Some(target) = sights.ticket(side) {
+                    if let Some(target) = snapshot.ticket(side) {
                         self.settle_plain_texts(side, target).await?;
                         let outcome = self.write_texts_left_out(side, target).await;
                         self.go_on_after(outcome)?;
                     }
                 }
             }
-            let changed = self.take_notes(&plan) | self.saw(&sights);
+            let changed = self.take_notes(&plan) | self.saw(&snapshot);
             for side in Side::BOTH {
-                let listed = sights.ticket_mut(side).and_then(|ticket| ticket.files.as_mut());
+                let listed = snapshot.ticket_mut(side).and_then(|ticket| ticket.files.as_mut());
                 self.link.recognize_files(side, &self.mark(), listed.map_or(&mut [], Vec::as_mut_slice));
             }
             self.failed_writes.clear();
@@ -350,7 +352,7 @@ impl<'a> Pass<'a> {
                 return Ok(plan.look_again_at_ms);
             }
             rounds += 1;
-            match self.apply(&plan, &sights).await? {
+            match self.apply(&plan, &snapshot).await? {
                 Applied::Done => return Ok(plan.look_again_at_ms),
                 Applied::Stale(stale) if rounds == MAX_PLANS => {
                     let text = format!("the ticket moved each time the bridge wrote to it: {}", stale.text);
@@ -358,11 +360,11 @@ impl<'a> Pass<'a> {
                     return Ok(None);
                 }
                 Applied::Created(ticket) => {
-                    sights.internal = Sight::Here(ticket);
+                    snapshot.internal = Sight::Here(ticket);
                     fresh = false;
                 }
                 Applied::Stale(_) => {
-                    self.read_again(&mut sights).await?;
+                    self.read_again(&mut snapshot).await?;
                     fresh = true;
                 }
             }
@@ -420,13 +422,13 @@ impl<'a> Pass<'a> {
 
     /// Once the account loses sight of a ticket, its files look deleted too. So if this plan treats a file as gone, the
     /// ticket itself is read once more. Returns whether it is gone; then the pass plans again.
-    async fn has_lost_a_ticket(&mut self, plan: &Plan, sights: &mut Sights) -> Result<bool, Failure> {
+    async fn has_lost_a_ticket(&mut self, plan: &Plan, snapshot: &mut Snapshot) -> Result<bool, Failure> {
         let mut lost = false;
         for side in self.sides_without_a_file(plan) {
             if !self.ticket_stands(side).await? {
                 match side {
-                    Side::External => sights.external = Sight::Gone,
-                    Side::Internal => sights.internal = Sight::Gone,
+                    Side::External => snapshot.external = Sight::Gone,
+                    Side::Internal => snapshot.internal = Sight::Gone,
                 }
                 lost = true;
             }
@@ -434,8 +436,8 @@ impl<'a> Pass<'a> {
         Ok(lost)
     }
 
-    fn is_stale(&self, sights: &Sights) -> bool {
-        let oldest = [&sights.external, &sights.internal]
+    fn is_stale(&self, snapshot: &Snapshot) -> bool {
+        let oldest = [&snapshot.external, &snapshot.internal]
             .into_iter()
             .filter_map(|sight| if let Sight::Here(ticket) = sight { Some(ticket.read_at_ms) } else { None })
             .min();
@@ -536,10 +538,10 @@ impl<'a> Pass<'a> {
     }
 
     /// Records both tickets' states for display; returns whether one changed and the pair is in the store.
-    fn saw(&mut self, sights: &Sights) -> bool {
+    fn saw(&mut self, snapshot: &Snapshot) -> bool {
         let mut is_news = false;
         for side in Side::BOTH {
-            let (Some(ticket), seen) = (sights.ticket(side), &mut self.link.ancestor.side_mut(side).seen) else {
+            let (Some(ticket), seen) = (snapshot.ticket(side), &mut self.link.ancestor.side_mut(side).seen) else {
                 continue;
             };
             is_news |= ticket.status != *seen;
@@ -549,10 +551,10 @@ impl<'a> Pass<'a> {
     }
 
     /// Carries the writes out in order. A refused write does not hold back the others; a side that is down does.
-    async fn apply(&mut self, plan: &Plan, sights: &Sights) -> Result<Applied, Failure> {
+    async fn apply(&mut self, plan: &Plan, snapshot: &Snapshot) -> Result<Applied, Failure> {
         let mut applied = Applied::Done;
         for step in &plan.writes {
-            let outcome = match (Box::pin(self.carry_out(step, sights)).await, whole_part_of(&step.write)) {
+            let outcome = match (Box::pin(self.carry_out(step, snapshot)).await, whole_part_of(&step.write)) {
                 (Ok(None), Some(part)) => self.release(&part).await.map(|()| None),
                 (Err(failure), Some(part)) => self.hold(part, content_of(&step.write), failure).await.map(|()| None),
                 (outcome, _) => outcome,
@@ -577,12 +579,12 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    async fn carry_out(&mut self, step: &Step, sights: &Sights) -> Result<Option<Applied>, Failure> {
-        let Some(external) = sights.ticket(Side::External) else { return Ok(None) };
+    async fn carry_out(&mut self, step: &Step, snapshot: &Snapshot) -> Result<Option<Applied>, Failure> {
+        let Some(external) = snapshot.ticket(Side::External) else { return Ok(None) };
         if let Write::CreateTicket { class, fields } = &step.write {
             return Ok(self.create(class, fields, external).await?.map(Applied::Created));
         }
-        let Some(internal) = sights.ticket(Side::Internal) else { return Ok(None) };
+        let Some(internal) = snapshot.ticket(Side::Internal) else { return Ok(None) };
         let from_and_to = |from: Side| from.source_and_target(external, internal);
         let reason = &step.reason;
         match &step.write {

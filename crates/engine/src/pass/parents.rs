@@ -14,7 +14,7 @@ use crate::pass::Pass;
 use crate::side::failure::Failure;
 use crate::side::itop::Itop;
 use crate::side::read::named_by;
-use crate::side::sights::Sights;
+use crate::side::snapshot::Snapshot;
 use crate::wording::count::counted;
 use crate::{Lane, Shared};
 
@@ -43,12 +43,12 @@ fn children_of(parents: &BTreeSet<ParentKey>, but: u64) -> impl Iterator<Item = 
 
 impl Pass<'_> {
     /// Reads the parents that the plan needs. Returns whether it needed any: then the plan is made again.
-    pub(crate) async fn read_parents(&mut self, plan: &Plan, sights: &mut Sights) -> Result<bool, Failure> {
+    pub(crate) async fn read_parents(&mut self, plan: &Plan, snapshot: &mut Snapshot) -> Result<bool, Failure> {
         if plan.parents_of.is_empty() && plan.kin_of.is_empty() {
             return Ok(false);
         }
         let (shared, lane, policy, link) = (self.shared, self.lane, self.policy.clone(), self.link.clone());
-        self.reading(shared.read_what_is_asked_of_parents(lane, &policy, &link, plan, sights)).await?
+        self.reading(shared.read_what_is_asked_of_parents(lane, &policy, &link, plan, snapshot)).await?
     }
 
     /// Records that these entries stay on their side.
@@ -86,14 +86,14 @@ impl Shared {
         policy: &Policy,
         link: &Link,
         plan: &Plan,
-        sights: &mut Sights,
+        snapshot: &mut Snapshot,
     ) -> Result<bool, Failure> {
         for side in &plan.parents_of {
-            let Some(ticket) = sights.ticket_mut(*side) else { continue };
+            let Some(ticket) = snapshot.ticket_mut(*side) else { continue };
             ticket.family = Some(Box::new(self.read_family(lane, policy, *side, ticket, link).await?));
         }
         for side in &plan.kin_of {
-            let Some(ticket) = sights.ticket_mut(*side) else { continue };
+            let Some(ticket) = snapshot.ticket_mut(*side) else { continue };
             let Some(mut family) = ticket.family.take() else { continue };
             family.kin = Some(self.read_kin(lane, policy, *side, ticket.id, &family).await?);
             ticket.family = Some(family);

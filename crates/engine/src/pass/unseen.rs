@@ -9,7 +9,7 @@ use itop_bridge_store::{About, Claim, DirtyMark, Instance, Look, Result, Store, 
 use itop_client::Query;
 
 use crate::side::failure::Failure;
-use crate::side::sights::Sights;
+use crate::side::snapshot::Snapshot;
 use crate::{Lane, Shared};
 
 /// The name of the store's cursor for them.
@@ -46,8 +46,8 @@ impl Shared {
     }
 
     /// The same, if the snapshot shows that the ticket was not there.
-    pub(crate) async fn note_if_unseen(&self, claim: &Claim, sights: &Sights) -> std::result::Result<(), Failure> {
-        match sights.external {
+    pub(crate) async fn note_if_unseen(&self, claim: &Claim, snapshot: &Snapshot) -> std::result::Result<(), Failure> {
+        match snapshot.external {
             Sight::Here(_) => Ok(()),
             Sight::Gone | Sight::Unborn => self.note_unseen(claim).await,
         }

@@ -9,7 +9,7 @@ use itop_bridge_store::{Instance, Look, Result, Store, TicketOf};
 use crate::settings::OlderTickets;
 use crate::side::dates;
 use crate::side::failure::Failure;
-use crate::side::sights::Sights;
+use crate::side::snapshot::Snapshot;
 use crate::{Lane, Shared};
 
 /// The start of a connection: found once, when the customer's iTop first answers, and kept.
@@ -82,11 +82,11 @@ impl Shared {
     pub(crate) async fn why_not_carried(
         &self,
         lane: &Lane,
-        sights: &Sights,
+        snapshot: &Snapshot,
         look: &Look,
     ) -> std::result::Result<Option<&'static str>, Failure> {
-        let Sight::Here(ticket) = &sights.external else { return Ok(Some(sights.unread)) };
-        if sights.first_entry.as_deref().is_some_and(|entry| TicketMark::find(entry).is_some()) {
+        let Sight::Here(ticket) = &snapshot.external else { return Ok(Some(snapshot.unread)) };
+        if snapshot.first_entry.as_deref().is_some_and(|entry| TicketMark::find(entry).is_some()) {
             return Ok(Some(A_COPY));
         }
         let left_alone = self.is_left_alone(lane, ticket, look).await?;
@@ -94,9 +94,9 @@ impl Shared {
     }
 
     /// Logs, once per process, that a ticket with a bridge's mark does not cross, whoever wrote the mark there.
-    pub(crate) fn say_that_it_is_a_copy(&self, of: &TicketOf, sights: &Sights) {
-        let mark = sights.first_entry.as_deref().and_then(TicketMark::find);
-        let (Sight::Here(ticket), Some(mark)) = (&sights.external, mark) else { return };
+    pub(crate) fn say_that_it_is_a_copy(&self, of: &TicketOf, snapshot: &Snapshot) {
+        let mark = snapshot.first_entry.as_deref().and_then(TicketMark::find);
+        let (Sight::Here(ticket), Some(mark)) = (&snapshot.external, mark) else { return };
         if self.told_as_copies.lock().unwrap_or_else(PoisonError::into_inner).insert(of.clone()) {
             let (name, mark) = (format!("{}:{}", of.external, ticket.reference), mark.token());
             tracing::warn!(

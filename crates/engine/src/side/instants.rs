@@ -20,7 +20,7 @@ use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use crate::side::dates::{is_date, is_prose};
 use crate::side::failure::Failure;
 use crate::side::itop::Itop;
-use crate::side::sights::Sights;
+use crate::side::snapshot::Snapshot;
 use crate::side::zone::Learnt;
 use crate::{Lane, Shared};
 
@@ -248,9 +248,9 @@ impl Itop {
 
 impl Shared {
     /// Converts the crossing dates of both tickets to the other side's clock.
-    pub(crate) fn see_abroad(&self, lane: &Lane, policy: &Policy, link: &Link, sights: &mut Sights) {
+    pub(crate) fn see_abroad(&self, lane: &Lane, policy: &Policy, link: &Link, snapshot: &mut Snapshot) {
         for side in Side::BOTH {
-            if let Some(ticket) = sights.ticket_mut(side) {
+            if let Some(ticket) = snapshot.ticket_mut(side) {
                 self.itop(lane, side).knows_the_seconds_of(ticket, &link.ancestor.side(side).fields);
                 self.dates_abroad(lane, policy, side, ticket);
             }

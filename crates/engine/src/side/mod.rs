@@ -13,7 +13,7 @@ pub(crate) mod login;
 pub(crate) mod read;
 pub(crate) mod refused_size;
 pub(crate) mod room;
-pub(crate) mod sights;
+pub(crate) mod snapshot;
 pub(crate) mod throttle;
 pub(crate) mod unreadable;
 pub(crate) mod zone;

@@ -4,7 +4,7 @@ use itop_bridge_core::{Side, Sight, Ticket};
 
 /// Both sides of a pair as the pass has read them.
 #[derive(Debug, Clone)]
-pub struct Sights {
+pub struct Snapshot {
     pub external: Sight,
     pub internal: Sight,
     /// The external log's first entry, read only while there is no link.
@@ -13,7 +13,7 @@ pub struct Sights {
     pub unread: &'static str,
 }
 
-impl Sights {
+impl Snapshot {
     pub fn of(&self, side: Side) -> &Sight {
         match side {
             Side::External => &self.external,

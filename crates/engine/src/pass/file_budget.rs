@@ -17,7 +17,7 @@ use crate::{Lane, Shared};
 /// A batch's place among those under way; freed when the last clone is dropped.
 pub type Place = Arc<OwnedSemaphorePermit>;
 
-pub struct InHand {
+pub struct FileBudget {
     /// Given up at the first file: files may take minutes, and the lane's other tickets must not wait for them.
     place: Option<Place>,
     memory: Option<Reservation>,
@@ -30,9 +30,9 @@ pub struct InHand {
     pub images: BTreeMap<(Side, String), u64>,
 }
 
-impl InHand {
-    pub fn nothing(place: Place) -> InHand {
-        InHand { place: Some(place), memory: None, contents: None, read: BTreeMap::new(), images: BTreeMap::new() }
+impl FileBudget {
+    pub fn nothing(place: Place) -> FileBudget {
+        FileBudget { place: Some(place), memory: None, contents: None, read: BTreeMap::new(), images: BTreeMap::new() }
     }
 
     /// A client whose calls share this pass's memory, from the lane's share. The memory is reserved once and kept to

@@ -7,11 +7,11 @@ use crate::pass::Pass;
 use crate::side::failure::Failure;
 use crate::side::itop::Itop;
 use crate::side::read::{self, Wanted};
-use crate::side::sights::Sights;
+use crate::side::snapshot::Snapshot;
 
 impl Pass<'_> {
     /// Reads both sides again, in full.
-    pub(crate) async fn read_again(&mut self, sights: &mut Sights) -> Result<(), Failure> {
+    pub(crate) async fn read_again(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure> {
         let class = self.link.external.class.clone();
         let wanted =
             Wanted { class: &class, attributes: read::external_attributes(&self.policy, &class), condition: None };
@@ -30,12 +30,12 @@ impl Pass<'_> {
         };
         let (mut external, mut internal) = Box::pin(self.reading(reads)).await?;
         let external = one(&mut external, external_id, &lane.external)?;
-        sights.external = self.list_as_before(&sights.external, external, Side::External).await?;
+        snapshot.external = self.list_as_before(&snapshot.external, external, Side::External).await?;
         if let Some(key) = counterpart {
             let internal = one(&mut internal, key.id, &shared.internal)?;
-            sights.internal = self.list_as_before(&sights.internal, internal, Side::Internal).await?;
+            snapshot.internal = self.list_as_before(&snapshot.internal, internal, Side::Internal).await?;
         }
-        self.read_named_contents(sights).await
+        self.read_named_contents(snapshot).await
     }
 
     /// Lists the files again if they were listed before.
@@ -59,13 +59,17 @@ impl Pass<'_> {
 
     /// Before files are written, lists that side's files, so that the plan knows those already there and those that a
     /// person removed. Returns whether a list was read.
-    pub(crate) async fn list_what_is_written_to(&mut self, plan: &Plan, sights: &mut Sights) -> Result<bool, Failure> {
+    pub(crate) async fn list_what_is_written_to(
+        &mut self,
+        plan: &Plan,
+        snapshot: &mut Snapshot,
+    ) -> Result<bool, Failure> {
         let mut news = false;
         for side in Side::BOTH {
             if !plan.writes.iter().any(|step| step.write.needs_the_files_of() == Some(side)) {
                 continue;
             }
-            let Some(ticket) = sights.ticket_mut(side) else { continue };
+            let Some(ticket) = snapshot.ticket_mut(side) else { continue };
             if ticket.files.is_none() {
                 ticket.files = Some(self.list(ticket, side).await?);
                 news = true;
