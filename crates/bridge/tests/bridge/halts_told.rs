@@ -254,6 +254,9 @@ async fn is_told_and_ends_by_resume_alone(accident: Accident, versions: Versions
     stage.world.pass_seconds(4_000).await;
     goes_on(&stage.world, accident).await;
     assert_eq!(log.lines("halted: ").len(), 1, "{:#?}", log.lines("halted: "));
+    // What its own line tells is told by no other.
+    let twice: Vec<String> = log.lines("conflict").into_iter().filter(|line| line.contains(accident.why())).collect();
+    assert_eq!(twice, [""; 0]);
     stage.world.one_more_pass_writes_nothing().await;
     stage.world.stop().await;
 }

@@ -7,6 +7,8 @@ use itop_bridge::cli::Outcome;
 use itop_bridge_testkit::world::*;
 use tower::ServiceExt as _;
 
+use crate::listen::Log;
+
 either_version_on_either_side![
     a_password_file_that_is_corrected_is_read_again_while_the_log_in_is_refused,
     a_log_in_that_comes_from_no_file_is_tried_again_as_it_is,
@@ -27,12 +29,17 @@ async fn a_password_file_that_is_corrected_is_read_again_while_the_log_in_is_ref
     let file = std::env::temp_dir().join(name);
     std::fs::write(&file, "Bridge.1234\n").unwrap();
     let setup = Setup { acme_password: format!("password_file = \"{}\"", file.display()), ..Setup::between(versions) };
+    let log = Log::kept();
     let world = setup.start().await;
     refused_log_in(&world).await;
+    let (refused, how) = (log.lines("the log-in is refused"), format!("reads {} again each minute", file.display()));
+    assert!(!refused.is_empty() && refused.iter().all(|line| line.contains(&how)), "{refused:#?}");
     std::fs::write(&file, "Other.5678\n").unwrap();
     world.pass_seconds(61).await;
     world.settle().await;
     std::fs::remove_file(&file).unwrap();
+    let [read] = &log.lines("holds another password now")[..] else { panic!("told once: {:?}", log.lines("log-in")) };
+    assert!(read.contains(&file.display().to_string()), "{read}");
     assert_eq!(world.copy_of(1).await.field("title"), "[R-000001] Printer");
     world.one_more_pass_writes_nothing().await;
 }
