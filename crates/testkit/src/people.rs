@@ -6,7 +6,7 @@ use std::time::Duration;
 use itop_bridge_core::mark::{TicketMark, is_made_by_a_bridge};
 use itop_bridge_core::parents::ParentKey;
 use itop_bridge_core::{Lifecycles, LogName, Side, TicketKey};
-use itop_bridge_store::{SqliteStore, Store as _, Stored};
+use itop_bridge_store::{SqliteStore, Stored};
 use itop_bridge_text::log_entries::entries;
 use itop_client::LogEntry;
 use itop_sim::{Attachment, Outcome, Sim, Ticket};
@@ -14,7 +14,7 @@ use serde_json::{Value as Json, json};
 
 use crate::history::{Draw, Place};
 use crate::site::Site;
-use crate::world::{World, sample, ticket};
+use crate::world::{World, all_links, sample, ticket};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deed {
@@ -200,15 +200,7 @@ impl Ground for Site {
 
     async fn links(&self) -> Vec<Stored> {
         let Ok(mut store) = SqliteStore::open_to_read(self.store()) else { return Vec::new() };
-        let mut links: Vec<Stored> = Vec::new();
-        loop {
-            let after = links.last().map_or(0, |stored| stored.id);
-            let more = store.links(None, after, 200, None).expect("the links can be read");
-            if more.is_empty() {
-                return links;
-            }
-            links.extend(more);
-        }
+        all_links(&mut store)
     }
 }
 

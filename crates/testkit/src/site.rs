@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use itop_sim::{Sim, SocketSender, Version};
@@ -64,9 +64,7 @@ impl Site {
     }
 
     pub fn spawn(&self) -> Bridge {
-        let mut command = Command::new(self.program);
-        command.args(["--config", self.config().to_str().unwrap(), "serve"]);
-        self.spawn_as(command)
+        self.spawn_as(self.command(&["serve"]))
     }
 
     /// The same, after a shell command whose effect the process inherits, such as `umask 0`.
@@ -155,11 +153,16 @@ impl Site {
         self.elitery.tickets("Ticket").iter().map(|ticket| ticket.field("title").to_owned()).collect()
     }
 
-    /// Runs a command beside the bridge, as an operator does; returns its output.
-    pub async fn verb(&self, arguments: &[&str]) -> String {
+    /// A command of the built binary, with this site's configuration.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(self.program);
         command.arg("--config").arg(self.config()).args(arguments);
-        let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+        command
+    }
+
+    /// Runs a command beside the bridge, as an operator does; returns its output.
+    pub async fn verb(&self, arguments: &[&str]) -> String {
+        let output = ran(self.command(arguments)).await;
         let said = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
         said
@@ -167,9 +170,7 @@ impl Site {
 
     /// The same, for a command that must fail; returns the error output.
     pub async fn refused_verb(&self, arguments: &[&str]) -> String {
-        let mut command = Command::new(self.program);
-        command.arg("--config").arg(self.config()).args(arguments);
-        let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+        let output = ran(self.command(arguments)).await;
         assert_eq!(output.status.code(), Some(1));
         assert!(output.stdout.is_empty());
         String::from_utf8(output.stderr).unwrap()
@@ -220,19 +221,17 @@ impl Site {
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert_eq!((self.acme.writes(), self.elitery.writes()), (0, 0));
     }
-}
 
-impl Site {
     /// The output of a command, however it ends.
     pub async fn said(&self, arguments: &[&str]) -> String {
-        let mut command = Command::new(self.program);
-        command.arg("--config").arg(self.config()).args(arguments);
+        let mut command = self.command(arguments);
         command.env("ITOP_BRIDGE_ADMIN_USER", "admin").env("ITOP_BRIDGE_ADMIN_PASSWORD", "admin");
-        let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+        let output = ran(command).await;
         let [out, error] = [output.stdout, output.stderr].map(|said| String::from_utf8(said).unwrap());
         out + &error
     }
 
+    /// The line of `check` that contains this.
     pub async fn check(&self, line: &str) -> String {
         let said = self.said(&["check"]).await;
         let found = said.lines().find(|found| found.contains(line));
@@ -244,6 +243,10 @@ impl Drop for Site {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.folder);
     }
+}
+
+async fn ran(mut command: Command) -> Output {
+    tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap()
 }
 
 /// The log of a start that is refused.

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 
 fn demo() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_itop-bridge"));
+    let mut command = Command::new(crate::PROGRAM);
     command.arg("demo").env_remove("RUST_LOG");
     command
 }

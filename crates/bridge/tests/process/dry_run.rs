@@ -1,16 +1,9 @@
 //! `serve --dry-run` as a process: killed, started again, stopped, and followed by a `serve` that writes.
 
-use std::process::Command;
-
 use itop_bridge_testkit::site::{Bridge, Site};
 
 async fn dry(site: &Site) -> Bridge {
-    site.serves(|site| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_itop-bridge"));
-        command.args(["--config", site.config().to_str().unwrap(), "serve", "--dry-run"]);
-        site.spawn_as(command)
-    })
-    .await
+    site.serves(|site| site.spawn_as(site.command(&["serve", "--dry-run"]))).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

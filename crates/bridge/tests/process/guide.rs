@@ -63,7 +63,7 @@ impl Operator {
             "acme" => lines,
             other => lines.replace("acme", other),
         };
-        let program = env!("CARGO_BIN_EXE_itop-bridge");
+        let program = crate::PROGRAM;
         let script = format!("set -e\nitop-bridge() {{ {program} \"$@\"; }}\n{lines}");
         let secret = if lines.contains("read -rs PASSWORD") { "Bridge.1234" } else { "admin" };
         let mut command = Command::new("bash");

@@ -5,7 +5,6 @@
 //! `cargo test -p itop-bridge --test process kill`; `KILL_ROUNDS` says how many, `KILL_SEED` chooses the moments and
 //! what people do. A seed repeats those, not what the machine makes of them.
 
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -134,10 +133,8 @@ async fn quick_site(name: &str) -> Site {
 /// The process without the certificates of all the world, whose reading takes most of a start. Their folder is
 /// one of its own: to read it is to open and close each file in it, which lets go of SQLite's locks on a store.
 fn spawn(site: &Site) -> Bridge {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_itop-bridge"));
-    command
-        .args(["--config", site.config().to_str().unwrap(), "serve"])
-        .env("SSL_CERT_DIR", site.folder.join("no-certificates"));
+    let mut command = site.command(&["serve"]);
+    command.env("SSL_CERT_DIR", site.folder.join("no-certificates"));
     site.spawn_as(command)
 }
 

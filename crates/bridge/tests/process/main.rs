@@ -16,13 +16,13 @@ mod start;
 mod stop;
 mod verbs;
 
-/// The built binary.
-pub const PROGRAM: &str = env!("CARGO_BIN_EXE_itop-bridge");
-
 use itop_bridge_store::{SqliteStore, Store as _};
 use itop_bridge_testkit::site::{EXTERNAL_KEY, Site};
 use itop_sim::{Effect, Fault};
 use serde_json::json;
+
+/// The built binary.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_itop-bridge");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_verbs_work_beside_a_running_bridge() {

@@ -14,7 +14,7 @@ async fn whatever_serve_and_backup_write_is_their_owners_alone() {
     let copy = site.folder.join("copy.db");
     assert!(shell(&format!(
         "umask 0; exec {} --config {} backup {}",
-        binary(),
+        crate::PROGRAM,
         site.config().display(),
         copy.display()
     )));
@@ -47,10 +47,6 @@ async fn a_store_that_others_may_read_is_closed_to_them_at_the_start() {
     assert!(bridge.terminate().await.success());
 }
 
-fn binary() -> &'static str {
-    env!("CARGO_BIN_EXE_itop-bridge")
-}
-
 fn shell(line: &str) -> bool {
     Command::new("sh").args(["-c", line]).stdout(std::process::Stdio::null()).status().unwrap().success()
 }
@@ -73,7 +69,7 @@ async fn whatever_init_writes_is_its_owners_alone() {
          --internal-user bridge --internal-password-file {password} --external-name acme --external-url {acme} \
          --external-user bridge --external-password-file {password} --org Demo --team Helpdesk \
          --agent 'Jules Verne' --only all",
-        binary(),
+        crate::PROGRAM,
         fresh.display(),
         password = password.display(),
     );

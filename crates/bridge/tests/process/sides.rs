@@ -4,12 +4,7 @@ use itop_bridge_testkit::site::{Site, refused};
 
 /// What `check` says of the sides; the iTops are asked too.
 async fn checked(site: &Site) -> String {
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_itop-bridge"));
-    command.arg("--config").arg(site.config()).arg("check");
-    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    let line = said.lines().find(|line| line.contains("itop-bridge sides: ")).unwrap_or_else(|| panic!("{said}"));
-    line.to_owned()
+    site.check("itop-bridge sides: ").await
 }
 
 fn forget_the_log(site: &Site) {

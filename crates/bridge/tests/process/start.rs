@@ -98,7 +98,7 @@ async fn a_folder_and_another_programs_database_are_refused() {
 async fn a_store_that_may_not_be_written_is_refused() {
     let site = worked("read-only").await;
     let binary = site.folder.join("itop-bridge");
-    std::fs::copy(env!("CARGO_BIN_EXE_itop-bridge"), &binary).unwrap();
+    std::fs::copy(crate::PROGRAM, &binary).unwrap();
     let set = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     for (path, mode) in [(site.folder.clone(), 0o777), (binary.clone(), 0o755), (site.config(), 0o644)] {
         set(&path, mode);
@@ -141,7 +141,7 @@ async fn a_second_bridge_on_a_store_is_refused_through_links_too() {
 
     for config in [&through_store, &through_config] {
         let _ = std::fs::remove_file(site.folder.join("log"));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_itop-bridge"));
+        let mut command = Command::new(crate::PROGRAM);
         command.arg("--config").arg(config).arg("serve");
         let mut second = site.spawn_as(command);
         assert_eq!(second.ended().await.code(), Some(1), "{config:?}: {}", site.log());

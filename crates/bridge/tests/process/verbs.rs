@@ -1,6 +1,6 @@
 //! The verbs that bring tickets and pairs in, each a process of its own beside a running bridge, on one store.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use itop_bridge_store::{Instance, SqliteStore, Store as _};
@@ -98,9 +98,8 @@ async fn ctrl_c_stops_a_backfill_and_the_same_command_goes_on() {
     // They are to be marked here, and not carried.
     site.verb(&["pause", "acme"]).await;
     let wanted = ["backfill", "--side", "acme", "--since", SINCE, "--yes"];
-    let mut command = Command::new(env!("CARGO_BIN_EXE_itop-bridge"));
-    command.arg("--config").arg(site.config()).args(wanted).stdin(Stdio::null());
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut command = site.command(&wanted);
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut backfill = Bridge { child };
     while waiting(&site) == 0 {
         assert!(backfill.child.try_wait().unwrap().is_none(), "it ended before it could be stopped");

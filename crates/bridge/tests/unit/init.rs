@@ -820,7 +820,6 @@ async fn a_person_is_asked_in_a_terminal() {
     }
 }
 
-/// The keys of a shell: Ctrl-U clears, what is typed replaces what is offered, the arrow up takes it to be corrected, and
 /// After a refused log-in the password is asked for again, and no question before it: there it would be shown.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_password_is_asked_for_again_and_esc_corrects_the_account() {
@@ -838,6 +837,7 @@ async fn a_refused_password_is_asked_for_again_and_esc_corrects_the_account() {
     assert_eq!(said.matches("Esc corrects the account.").count(), 2, "{said}");
 }
 
+/// The keys of a shell: Ctrl-U clears, what is typed replaces what is offered, the arrow up takes it to be corrected, and
 /// Esc goes a question back, from a line as from a list.
 #[tokio::test(flavor = "multi_thread")]
 async fn in_a_terminal_a_line_is_edited_as_in_a_shell() {

@@ -4,6 +4,7 @@
 //! the router, the clock is tokio's paused one, and randomness has a seed.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -728,15 +729,7 @@ impl World {
     }
 
     pub async fn links(&self) -> Vec<Stored> {
-        let mut links: Vec<Stored> = Vec::new();
-        loop {
-            let after = links.last().map_or(0, |stored| stored.id);
-            let more = self.store.call(move |store| store.links(None, after, MAX_ROWS, None)).await.expect("the links");
-            if more.is_empty() {
-                return links;
-            }
-            links.extend(more);
-        }
+        self.store.call(|store| Ok(all_links(store))).await.expect("the links")
     }
 
     pub async fn link(&self, external: u64) -> Stored {
@@ -771,15 +764,10 @@ impl World {
     }
 
     pub async fn resumes(&self, resume: Resume) -> Result<String, String> {
-        let config = self.config.clone();
-        let now = self.clock.now_ms();
-        let verb = move |store: &mut dyn Store| {
-            let mut out = Vec::new();
-            let outcome =
-                resume::in_store(&resume, store, &config, now, &mut out).map_err(|error| format!("{error:#}"));
-            Ok(outcome.map(|_| String::from_utf8(out).expect("a verb says words")))
+        let verb = move |store: &mut dyn Store, config: &Config, now, out: &mut dyn Write| {
+            resume::in_store(&resume, store, config, now, out)
         };
-        self.store.call(verb).await.expect("the store")
+        self.verb(verb).await.map(|(_, words)| words)
     }
 
     /// Another process ends the pair of acme's ticket `external` in the store.
@@ -828,6 +816,19 @@ impl Drop for World {
             !is_a_story || self.has_ended_well.load(Ordering::Relaxed),
             "a story ends with one more pass that writes nothing, or says why not"
         );
+    }
+}
+
+/// Every link of a store, in the order of their numbers.
+pub fn all_links(store: &mut dyn Store) -> Vec<Stored> {
+    let mut links: Vec<Stored> = Vec::new();
+    loop {
+        let after = links.last().map_or(0, |stored| stored.id);
+        let more = store.links(None, after, MAX_ROWS, None).expect("the links can be read");
+        if more.is_empty() {
+            return links;
+        }
+        links.extend(more);
     }
 }
 

@@ -53,8 +53,7 @@ impl World {
     pub async fn rebuild_as(&mut self, verb: Rebuild) -> Said {
         let (app, config, mut out) = (self.app(), self.config(), Vec::new());
         let outcome = rebuild::tell(&verb, &app.engine, &config, &progress::Bar::hidden(), &mut out).await;
-        let words = String::from_utf8(out).expect("a verb says words");
-        outcome.map(|outcome| (outcome, words)).map_err(|error| format!("{error:#}"))
+        said(outcome, out)
     }
 
     /// The store is lost, the pairs are found again, and the bridge runs.
@@ -102,8 +101,7 @@ impl World {
         let (app, store, config) = (self.app(), self.store.clone(), self.config());
         let (verb, mut out) = (LinkTwo { a: a.into(), b: b.into() }, Vec::new());
         let outcome = link::tell(&verb, &app.engine, &store, &config, &mut out).await;
-        let words = String::from_utf8(out).expect("a verb says words");
-        outcome.map(|outcome| (outcome, words)).map_err(|error| format!("{error:#}"))
+        said(outcome, out)
     }
 
     pub async fn unlink(&self, name: &str) -> Said {
@@ -116,21 +114,11 @@ impl World {
 
     pub async fn links_said(&self, verb: LinksVerb) -> Said {
         let verb = Links { verb };
-        let (config, now) = (self.config(), self.now_ms());
-        let run = move |store: &mut dyn Store| {
-            let mut out = Vec::new();
-            let outcome = links::in_store(
-                &verb,
-                store,
-                &config,
-                &Asks { id: &|_, _| panic!("asked"), why_not: &|_, _| panic!("asked") },
-                now,
-                &mut out,
-            );
-            let words = String::from_utf8(out).expect("a verb says words");
-            Ok(outcome.map(|outcome| (outcome, words)).map_err(|error| format!("{error:#}")))
-        };
-        self.store.call(run).await.expect("the store")
+        self.verb(move |store, config, now, out| {
+            let asks = Asks { id: &|_, _| panic!("asked"), why_not: &|_, _| panic!("asked") };
+            links::in_store(&verb, store, config, &asks, now, out)
+        })
+        .await
     }
 }
 
@@ -146,8 +134,7 @@ impl World {
         let (app, config, mut out) = (self.app(), self.config(), Vec::new());
         let bar = progress::Bar::hidden();
         let outcome = backfill::tell(&verb, &app.engine, &config, &bar, ask, &mut out).await;
-        let words = String::from_utf8(out).expect("a verb says words");
-        outcome.map(|outcome| (outcome, words)).map_err(|error| format!("{error:#}"))
+        said(outcome, out)
     }
 
     pub fn inside(&self) -> usize {
@@ -265,14 +252,9 @@ impl World {
     }
 
     pub async fn external(&self, verb: ExternalVerb, answer: bool) -> Said {
-        let (verb, config, now_ms) = (External { verb }, self.config(), self.now_ms());
-        let run = move |store: &mut dyn itop_bridge_store::Store| {
-            let mut out = Vec::new();
-            let ended = external::in_store(&verb, store, &config, &|_| Ok(answer), now_ms, &mut out);
-            let words = String::from_utf8(out).expect("a verb says words");
-            Ok(ended.map(|outcome| (outcome, words)).map_err(|error| format!("{error:#}")))
-        };
-        self.store.call(run).await.expect("the store")
+        let verb = External { verb };
+        self.verb(move |store, config, now, out| external::in_store(&verb, store, config, &|_| Ok(answer), now, out))
+            .await
     }
 
     pub async fn rename(&self, old: &str, new: &str) -> Said {
@@ -298,9 +280,8 @@ impl World {
         let (app, store, config, mut out) = (self.app(), self.store.clone(), self.config(), Vec::new());
         let bar = progress::Bar::hidden();
         let outcome = import::tell(verb, &app.engine, &store, &config, &bar, &mut out).await;
-        let words = String::from_utf8(out).expect("a verb says words");
         let named = verb.file.display().to_string();
-        outcome.map(|outcome| (outcome, words)).map_err(|error| format!("{error:#}").replace(&named, "FILE"))
+        said(outcome, out).map_err(|error| error.replace(&named, "FILE"))
     }
 }
 

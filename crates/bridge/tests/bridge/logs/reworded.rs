@@ -38,6 +38,15 @@ async fn told(world: &World, way: &Way) -> Vec<String> {
     all.filter(|text| text.contains("got other words")).collect()
 }
 
+/// Waits until the source's clock shows another second: this one.
+async fn a_second_begins(world: &World, way: &Way) -> String {
+    let second = way.source.now_text();
+    while way.source.now_text() == second {
+        world.pass_milliseconds(10).await;
+    }
+    way.source.now_text()
+}
+
 async fn all_entries_reworded_at_once_send_nothing_again_and_halt_nothing(versions: Versions) {
     for from in BOTH_WAYS {
         let (mut world, way) = start(versions, from).await;
@@ -219,12 +228,7 @@ async fn an_author_who_is_renamed_is_told(versions: Versions) {
 async fn an_entry_that_took_a_lost_ones_place_in_its_second_crosses(versions: Versions) {
     for from in BOTH_WAYS {
         let (world, way) = start(versions, from).await;
-        // As the second begins.
-        let second = way.source.now_text();
-        while way.source.now_text() == second {
-            world.pass_milliseconds(10).await;
-        }
-        let second = way.source.now_text();
+        let second = a_second_begins(&world, &way).await;
         way.write("<p>alpha</p>").await;
         while !way.target.calls().iter().any(creates_a_log_file) {
             world.pass_milliseconds(10).await;
@@ -245,12 +249,7 @@ async fn the_second_of_a_second_is_the_same_though_the_first_was_reworded_at_onc
     // Whether the answer to the new entry's file comes, or is lost.
     for (from, is_lost) in BOTH_WAYS.into_iter().flat_map(|from| [(from, false), (from, true)]) {
         let (world, way) = start(versions, from).await;
-        // As the second begins.
-        let second = way.source.now_text();
-        while way.source.now_text() == second {
-            world.pass_milliseconds(10).await;
-        }
-        let second = way.source.now_text();
+        let second = a_second_begins(&world, &way).await;
         way.write("<p>alpha</p>").await;
         world.pass_milliseconds(300).await;
         way.write("<p>omega</p>").await;

@@ -61,7 +61,7 @@ impl Site {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_itop-bridge"));
+        let mut command = Command::new(crate::PROGRAM);
         command.current_dir(&self.folder).args(arguments).stdin(Stdio::null()).env_remove("RUST_LOG");
         command.envs(self.env.iter().map(|(name, value)| (*name, value.as_str())));
         command
