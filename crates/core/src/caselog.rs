@@ -79,7 +79,12 @@ impl EntryKey {
     }
 
     fn is_of_the_same_moment(&self, other: &EntryKey) -> bool {
-        (self.user_id, &self.date) == (other.user_id, &other.date)
+        self.moment() == other.moment()
+    }
+
+    /// The author and the second: the entries that share them keep their order.
+    pub(crate) fn moment(&self) -> (u64, &str) {
+        (self.user_id, &self.date)
     }
 
     /// Whether iTop shows another author's name than before.
@@ -401,7 +406,7 @@ impl LogState {
         let places: BTreeMap<&EntryKey, usize> = present.iter().enumerate().map(|(at, key)| (key, at)).collect();
         let mut moments: BTreeMap<(u64, &str), Vec<usize>> = BTreeMap::new();
         for key in &self.delivered {
-            moments.entry((key.user_id, &key.date)).or_default().extend(places.get(key));
+            moments.entry(key.moment()).or_default().extend(places.get(key));
         }
         let unsorted = moments.into_values().filter(|places| !places.is_sorted());
         let sorted = unsorted.map(|mut places| {

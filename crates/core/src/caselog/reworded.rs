@@ -32,10 +32,6 @@ use super::EntryKey;
 
 type Moment<'a> = (u64, &'a str);
 
-fn moment(key: &EntryKey) -> Moment<'_> {
-    (key.user_id, &key.date)
-}
-
 /// The known entries of a log in order, and the entries that stand in it.
 pub(super) struct Places<'a> {
     was_at: BTreeMap<&'a EntryKey, usize>,
@@ -58,10 +54,10 @@ impl<'a> Places<'a> {
         let was_at: BTreeMap<&EntryKey, usize> = known.iter().enumerate().map(|(at, key)| (*key, at)).collect();
         let mut places = Places { was_at, known: BTreeMap::new(), present, now: BTreeMap::new() };
         for key in known {
-            places.known.entry(moment(key)).or_default().push(key);
+            places.known.entry(key.moment()).or_default().push(key);
         }
         for (at, key) in present.iter().enumerate() {
-            places.now.entry(moment(key)).or_default().push(at);
+            places.now.entry(key.moment()).or_default().push(at);
         }
         places
     }
@@ -74,10 +70,10 @@ impl<'a> Places<'a> {
     ) -> Vec<(EntryKey, EntryKey)> {
         let mut missing: BTreeMap<Moment<'_>, Vec<&EntryKey>> = BTreeMap::new();
         for key in gone.iter() {
-            missing.entry(moment(key)).or_default().push(key);
+            missing.entry(key.moment()).or_default().push(key);
         }
         let new: BTreeSet<&EntryKey> = unknown.iter().copied().collect();
-        let moments: BTreeSet<Moment<'_>> = unknown.iter().map(|key| moment(key)).collect();
+        let moments: BTreeSet<Moment<'_>> = unknown.iter().map(|key| key.moment()).collect();
         let mut pairs = Vec::new();
         for (moment, missing) in moments.iter().filter_map(|moment| Some((moment, missing.get(moment)?))) {
             pairs.extend(self.pairs_of(*moment, missing, &new));
@@ -142,7 +138,7 @@ impl<'a> Places<'a> {
     }
 
     fn stands(&self, key: &EntryKey) -> bool {
-        self.now.get(&moment(key)).is_some_and(|at| at.iter().any(|at| self.present[*at] == *key))
+        self.now.get(&key.moment()).is_some_and(|at| at.iter().any(|at| self.present[*at] == *key))
     }
 
     /// A log is in the order of its dates, except in a repeated hour or after a clock was set back: there it has the
@@ -151,7 +147,7 @@ impl<'a> Places<'a> {
         let now = &self.present[at];
         let is_other = |key: &&EntryKey| !key.is_of_the_same_moment(now) && !new.contains(key);
         let was_at = self.was_at.get(before);
-        let knew = |key: &EntryKey| self.known.get(&moment(key)).and_then(|known| self.was_at.get(known[0]));
+        let knew = |key: &EntryKey| self.known.get(&key.moment()).and_then(|known| self.was_at.get(known[0]));
         let stood_before = |key: &EntryKey| knew(key).zip(was_at).is_some_and(|(other, was_at)| other < was_at);
         let stood_after = |key: &EntryKey| knew(key).zip(was_at).is_some_and(|(other, was_at)| other > was_at);
         let earlier = self.present[..at].iter().rev().find(is_other);

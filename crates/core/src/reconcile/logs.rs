@@ -242,12 +242,12 @@ impl One<'_> {
     }
 
     fn halted(&self, halt: &LogHalt) -> Conflict {
-        Conflict {
-            about: format!("{} {}", self.state.log.attribute(), self.state.from.place()),
-            text: halt.text.clone(),
-            is_older: false,
-            kind: Some(ConflictKind::LogHalted),
-        }
+        Conflict { kind: Some(ConflictKind::LogHalted), ..self.conflict(&halt.text) }
+    }
+
+    /// A conflict of this log.
+    fn conflict(&self, text: &str) -> Conflict {
+        Conflict::new(format!("{} {}", self.state.log.attribute(), self.state.from.place()), text)
     }
 
     /// Takes in the entries that files on the other side carry, by their marks, where the store does not know the

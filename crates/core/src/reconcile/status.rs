@@ -64,14 +64,12 @@ pub fn as_it_stands(
     let is_told = policy.status_to_external == StatusToExternal::Apply;
     let is_driven = policy.status_to_internal == StatusToInternal::Apply;
     let differs = stands_outside != stands_inside && if goes_ahead { is_told } else { is_driven };
-    let conflict = differs.then(|| Conflict {
-        about: Conflict::STATUS.to_owned(),
-        text: format!(
+    let conflict = differs.then(|| {
+        let text = format!(
             "it was {stands_outside} outside and {stands_inside} inside when {}; it is left so until it moves outside",
             when.in_words()
-        ),
-        is_older: true,
-        kind: None,
+        );
+        Conflict { is_older: true, ..Conflict::new(Conflict::STATUS, text) }
     });
     Some((note, conflict))
 }

@@ -10,7 +10,7 @@ use crate::{Case, case};
 pub fn halts() -> Vec<Case> {
     let of = |kind| Halt { kind, text: "gone".into() };
     let halt = || of(HaltKind::InternalVanished);
-    let conflict = || Conflict { about: "status".into(), text: "unreachable".into(), is_older: false, kind: None };
+    let conflict = || Conflict::new("status", "unreachable");
     vec![
         case("the external ticket vanished", link(), Sight::Gone, int()).halts(HaltKind::ExternalVanished),
         case("the internal ticket vanished", link(), ext().title("B"), Sight::Gone).halts(HaltKind::InternalVanished),

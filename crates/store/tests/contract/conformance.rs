@@ -994,7 +994,7 @@ fn what_is_in_trouble_and_what_has_no_link_is_listed(store) {
     let mut halted = pair(1, 10);
     halted.halt = Some(plan::Halt { kind: plan::HaltKind::FilesGone, text: "all files are gone".to_owned() });
     let mut disputed = pair(2, 20);
-    disputed.conflicts.push(link::Conflict { about: "title".to_owned(), text: "differs".to_owned(), is_older: false, kind: None });
+    disputed.conflicts.push(link::Conflict::new("title", "differs"));
     let (halted, disputed) = (linked(store, &halted), linked(store, &disputed));
     linked(store, &pair(3, 30));
     let waits = linked(store, &pair(4, 40));

@@ -152,15 +152,10 @@ impl One<'_> {
             why.push(format!("the {of} has an entry of the same author and moment in other words: somebody may have reworded it, or its copy"));
             when = if unreadable.is_empty() { "" } else { " when all can be told, or" };
         }
-        Conflict {
-            about: format!("{} {}", self.state.log.attribute(), self.state.from.place()),
-            text: format!(
-                "{count}{entries} kept back: {}; they cross{when} with parent_entries = \"send\"",
-                why.join("; ")
-            ),
-            is_older: false,
-            kind: None,
-        }
+        self.conflict(&format!(
+            "{count}{entries} kept back: {}; they cross{when} with parent_entries = \"send\"",
+            why.join("; ")
+        ))
     }
 
     fn unreadable_in_words(&self, key: &ParentKey) -> Option<String> {
