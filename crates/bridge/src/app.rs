@@ -61,10 +61,7 @@ impl App {
         let itop = |side: &SideConfig, instance: Instance, memory: &Memory| {
             let observer = Some(metrics::observer(metrics.clone(), &side.name));
             let client = client(side, memory, transport(side)?, observer, seams.dry_run)?;
-            let section = match &instance {
-                Instance::Internal => "internal".to_owned(),
-                Instance::External(name) => format!("external.{name}"),
-            };
+            let section = instance.key();
             let itop = Itop::new(side.name.clone(), instance, client, side.settle_ms, side.timeout_ms);
             let login = ConfiguredLogin { section, from: side.login_from.clone() };
             let itop = itop.with_login_from(Arc::new(login));

@@ -293,8 +293,8 @@ fn resume_side(
         store.set_cursor(instance, WENT_BACK, "")?;
     }
     store.set_stopped(instance, None)?;
-    let end = if reason.to_string().ends_with('?') { "" } else { "." };
-    writeln!(out, "{name} is resumed. It had stopped because {reason}{end}")?;
+    let why = wording::ended(&reason.to_string());
+    writeln!(out, "{name} is resumed. It had stopped because {}", why.trim_end())?;
     if reason.is_over_lost_pairs() {
         writeln!(
             out,

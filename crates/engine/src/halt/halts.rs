@@ -35,6 +35,12 @@ struct FilesGone {
     known: usize,
 }
 
+impl FilesGone {
+    fn stop(&self) -> Stop {
+        Stop::FilesGone { gone: self.files.len(), known: self.known, tickets: self.of_tickets }
+    }
+}
+
 impl Shared {
     /// Halts the side if too many tickets or files of these pairs are gone by the audit's list; returns whether it did.
     pub(crate) async fn halt_if_too_much_is_gone(
@@ -134,7 +140,7 @@ impl Shared {
         if self.halt_if_restored(itop).await? {
             return Ok(());
         }
-        self.stop_side(itop, TICKETS, &BTreeSet::new(), tickets_are_gone(gone.len(), linked)).await?;
+        self.stop_side(itop, TICKETS, &BTreeSet::new(), Stop::TicketsGone { gone: gone.len(), linked }).await?;
         let (mut all, mut linked, mut after) = (gone.clone(), 0, 0);
         while let Some(pairs) = self.next_page(lane, side, &mut after).await? {
             let audited: Vec<&Pair> = pairs.iter().filter(|pair| is_audited(pair)).collect();
@@ -142,7 +148,7 @@ impl Shared {
             all.extend(self.newly_gone(itop, &audited, &found).await?);
             linked += audited.len();
         }
-        self.stop_side(itop, TICKETS, &all, tickets_are_gone(all.len(), linked)).await
+        self.stop_side(itop, TICKETS, &all, Stop::TicketsGone { gone: all.len(), linked }).await
     }
 
     /// The same for files.
@@ -151,7 +157,7 @@ impl Shared {
         if self.halt_if_restored(itop).await? {
             return Ok(());
         }
-        self.stop_side(itop, FILES, &BTreeSet::new(), files_are_gone(&gone)).await?;
+        self.stop_side(itop, FILES, &BTreeSet::new(), gone.stop()).await?;
         let (mut all, mut after) = (FilesGone { known: 0, of_tickets: 0, ..gone }, 0);
         while let Some(pairs) = self.next_page(lane, side, &mut after).await? {
             let audited: Vec<&Pair> = pairs.iter().filter(|pair| is_audited(pair)).collect();
@@ -160,7 +166,7 @@ impl Shared {
             all.files.extend(more.files);
             (all.known, all.of_tickets) = (all.known + more.known, all.of_tickets + more.of_tickets);
         }
-        self.stop_side(itop, FILES, &all.files, files_are_gone(&all)).await
+        self.stop_side(itop, FILES, &all.files, all.stop()).await
     }
 
     /// Internal losses concern the pairs of every external.
@@ -278,14 +284,6 @@ fn known_files(lane: &Lane, pair: &Pair, side: Side) -> BTreeSet<u64> {
     let stands = |copy: &&Copy| matches!(copy.state, CopyState::Stands(_)) && !stays(copy);
     let originals = pair.copies.iter().filter(|copy| copy.from == side).filter(stands);
     originals.map(|copy| copy.original).chain(pair.standing_on(side)).collect()
-}
-
-fn tickets_are_gone(gone: usize, linked: usize) -> Stop {
-    Stop::TicketsGone { gone, linked }
-}
-
-fn files_are_gone(FilesGone { files, of_tickets, known }: &FilesGone) -> Stop {
-    Stop::FilesGone { gone: files.len(), known: *known, tickets: *of_tickets }
 }
 
 /// Leaves out links that wait for an operator, and those without a counterpart yet.

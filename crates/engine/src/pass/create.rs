@@ -26,8 +26,7 @@ impl Shared {
     /// The highest known internal ticket id: asked once, then raised by each read.
     async fn highest_internal(&self) -> Result<u64, Failure> {
         if self.internal.highest_ticket() == 0 {
-            let answer = self.internal.find_highest_ticket().await;
-            self.noted(&self.internal, "Ticket", answer).map_err(|error| Failure::of(&self.internal, &error))?;
+            self.highest_ticket(&self.internal).await?;
         }
         Ok(self.internal.highest_ticket())
     }

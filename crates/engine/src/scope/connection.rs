@@ -46,8 +46,7 @@ impl Shared {
         }
         let itop = &lane.external;
         let changes = self.latest_changes(itop).await?;
-        let attachment = itop.find_highest_attachment().await;
-        let attachment = self.noted(itop, "Attachment", attachment).map_err(|error| Failure::of(itop, &error))?;
+        let attachment = self.highest_attachment(itop).await?;
         let found = Connection { ticket: changes.highest.min(last), attachment, last_update: changes.latest };
         let name = lane.name.clone();
         let begun = self.store.call(move |store| begin(store, &name, found)).await?;

@@ -29,4 +29,16 @@ impl Shared {
         let answer = itop.client.get(class, query, attributes).await;
         self.noted(itop, class, answer)
     }
+
+    /// The highest ticket id of the side.
+    pub(crate) async fn highest_ticket(&self, itop: &Itop) -> Result<u64, Failure> {
+        let answer = itop.find_highest_ticket().await;
+        self.noted(itop, "Ticket", answer).map_err(|error| Failure::of(itop, &error))
+    }
+
+    /// The highest attachment id of the side.
+    pub(crate) async fn highest_attachment(&self, itop: &Itop) -> Result<u64, Failure> {
+        let answer = itop.find_highest_attachment().await;
+        self.noted(itop, "Attachment", answer).map_err(|error| Failure::of(itop, &error))
+    }
 }

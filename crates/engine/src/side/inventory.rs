@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use itop_bridge_core::mark::is_made_by_a_bridge;
 use itop_bridge_core::{Side, TicketKey};
 use itop_bridge_store::Pair;
-use itop_client::{Error, Object, Query, oql_quote};
+use itop_client::{Object, Query, oql_quote};
 
 use crate::Shared;
 use crate::side::dates::earlier;
@@ -87,9 +87,7 @@ impl Shared {
     /// iTop cannot be asked for the latest change, so this searches the changes since the newest ticket's own last
     /// change.
     pub(crate) async fn latest_changes(&self, itop: &Itop) -> Result<Changes, Failure> {
-        let failed = |error: Error| Failure::of(itop, &error);
-        let highest = itop.find_highest_ticket().await;
-        let highest = self.noted(itop, "Ticket", highest).map_err(failed)?;
+        let highest = self.highest_ticket(itop).await?;
         let mut newest = self.get(itop, "Ticket", &Query::ids(&[highest]), &["last_update"]).await?;
         self.in_iso(itop, &mut newest.objects).await;
         let newest = newest.objects.first().and_then(|object| object.text("last_update")).unwrap_or_default();

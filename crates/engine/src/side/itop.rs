@@ -226,10 +226,7 @@ impl Itop {
 
     /// Its section of the configuration, for advice to the operator.
     pub(crate) fn section(&self) -> String {
-        match &self.instance {
-            Instance::Internal => "[internal]".to_owned(),
-            Instance::External(name) => format!("[external.{name}]"),
-        }
+        format!("[{}]", self.instance.key())
     }
 
     pub fn breaker(&self) -> MutexGuard<'_, Breaker> {

@@ -85,8 +85,7 @@ impl Shared {
             for (id, last_update) in &changes.tickets {
                 itop.stood_before(*id, last_update);
             }
-            let highest = itop.find_highest_attachment().await;
-            let highest = self.noted(itop, "Attachment", highest).map_err(|error| Failure::of(itop, &error))?;
+            let highest = self.highest_attachment(itop).await?;
             self.set_cursor(itop, ATTACHMENT, highest.to_string()).await?;
             return self.set_cursor(itop, LAST_UPDATE, changes.latest).await.map(|()| 0);
         };

@@ -49,8 +49,7 @@ impl Shared {
         let like = oql_quote(&format!("%[itop-bridge:{}:%", self.server));
         let condition = format!("private_log LIKE {like}");
         let itop = &self.internal;
-        let highest = itop.find_highest_ticket().await;
-        let highest = self.noted(itop, "Ticket", highest).map_err(|error| Failure::of(itop, &error))?;
+        let highest = self.highest_ticket(itop).await?;
         let after = highest.saturating_sub(NEWEST);
         let found = self.list_after(itop, "Ticket", after, &condition, &["id", "ref"], FILES).await?;
         let linked = self.counterparts().await?;
@@ -137,8 +136,7 @@ impl Shared {
 
     async fn duplicate_files(&self, itop: &Itop) -> Result<Vec<Duplicate>, Failure> {
         let condition = format!("temp_id LIKE {}", oql_quote(&format!("itop-bridge:{}:%", self.server)));
-        let highest = itop.find_highest_attachment().await;
-        let highest = self.noted(itop, "Attachment", highest).map_err(|error| Failure::of(itop, &error))?;
+        let highest = self.highest_attachment(itop).await?;
         let after = highest.saturating_sub(NEWEST);
         let fields = ["id", "item_id", "temp_id"];
         let found = self.list_after(itop, "Attachment", after, &condition, &fields, FILES).await?;

@@ -263,9 +263,10 @@ impl Shared {
         fields: &[&str],
         most: usize,
     ) -> Result<Vec<Object>, Failure> {
-        let highest =
-            if class == "Attachment" { itop.find_highest_attachment().await } else { itop.find_highest_ticket().await };
-        let highest = self.noted(itop, class, highest).map_err(|error| Failure::of(itop, &error))?;
+        let highest = match class {
+            "Attachment" => self.highest_attachment(itop).await?,
+            _ => self.highest_ticket(itop).await?,
+        };
         let mut objects = Vec::new();
         let mut step = most as u64;
         while after < highest {
