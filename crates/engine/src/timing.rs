@@ -131,4 +131,34 @@ impl Timing {
             ..Timing::default()
         }
     }
+
+    /// The wait after this many failed passes in a row.
+    pub(crate) fn backoff_ms(&self, attempts: u32) -> i64 {
+        let doubled = self.backoff_first_ms.saturating_mul(1 << attempts.min(20));
+        doubled.min(self.backoff_max_ms)
+    }
+
+    /// The wait after this many tries of a kept-back part: whatever counts such requests must not take the bridge for
+    /// an attacker.
+    pub(crate) fn kept_back_ms(&self, tries: u32) -> i64 {
+        let doubled = self.backoff_first_ms.saturating_mul(1 << tries.min(20));
+        doubled.min(self.kept_back_max_ms)
+    }
+
+    /// A parked ticket is retried by itself after 1 h, 6 h, then daily.
+    pub(crate) fn parked_retry_ms(&self, refused_for_ms: i64) -> i64 {
+        let mut since = self.park_after_ms;
+        for wait in self.parked_retries_ms {
+            since += wait;
+            if refused_for_ms < since {
+                return wait;
+            }
+        }
+        self.parked_retries_ms[self.parked_retries_ms.len() - 1]
+    }
+
+    /// How long a value that was refused for so long is left alone: as long as a parked ticket.
+    pub(crate) fn refused_value_waits_ms(&self, refused_for_ms: i64) -> i64 {
+        self.parked_retry_ms(self.park_after_ms + refused_for_ms)
+    }
 }

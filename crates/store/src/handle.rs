@@ -117,6 +117,17 @@ impl StoreHandle {
         Ok(marked)
     }
 
+    /// Marks any number of tickets, in transactions of bounded size: a webhook must not wait behind a bulk change.
+    /// Returns how many marks were accepted.
+    pub async fn mark_all(&self, marks: Vec<DirtyMark>, now_ms: i64) -> Result<usize> {
+        let mut accepted = 0;
+        for chunk in marks.chunks(MAX_ROWS) {
+            let answers = self.mark_dirty(chunk.to_vec(), now_ms).await?;
+            accepted += answers.iter().filter(|answer| **answer == Marked::Accepted).count();
+        }
+        Ok(accepted)
+    }
+
     /// Changes whenever [`StoreHandle::mark_dirty`] accepted a mark; a change between two waits is not lost. Writes
     /// by other processes are not noticed here.
     pub fn dirtied(&self) -> Dirtied {

@@ -10,11 +10,14 @@ use itop_bridge_core::{Adopted, FileContent, Link, Side, Ticket, TicketMark, tak
 use itop_bridge_store::{Activity, StoreError};
 use itop_client::{Object, Query, oql_quote};
 
-use crate::adopt::rebuild::pairs::{Both, PairIds, documents_of, one};
+use crate::adopt::rebuild::pairs::{Both, PairIds, documents_of, one, read_pairs};
 use crate::scope::only::only;
+use crate::scope::policies::policy_without_defaults;
+use crate::side::call;
 use crate::side::failure::Failure;
+use crate::side::instants::dates_abroad;
 use crate::side::itop::Itop;
-use crate::side::read::fingerprint;
+use crate::side::read::{fingerprint, read_with_contents, ticket_where};
 use crate::{Engine, Lane, Shared};
 
 /// Tickets read together.
@@ -66,7 +69,7 @@ impl Engine {
     /// Finds an internal ticket by its reference: its id and class.
     pub async fn internal_ticket(&self, reference: &str) -> Result<Option<(u64, String)>, CannotAdopt> {
         let condition = format!("ref = {}", oql_quote(reference));
-        Ok(self.shared.ticket_where(&self.shared.internal, &condition).await?)
+        Ok(ticket_where(&self.shared, &self.shared.internal, &condition).await?)
     }
 
     /// Finds a ticket by its id: its id and class. Without an external's name, on the internal side.
@@ -75,7 +78,7 @@ impl Engine {
             Some(name) => &self.shared.lane(name)?.external,
             None => &self.shared.internal,
         };
-        Ok(self.shared.ticket_where(itop, &format!("id = {id}")).await?)
+        Ok(ticket_where(&self.shared, itop, &format!("id = {id}")).await?)
     }
 
     /// Whether `only` lets this ticket leave its external.
@@ -83,7 +86,7 @@ impl Engine {
         let lane = self.shared.lane(&pair.external)?;
         let Some(condition) = only(lane, &pair.class) else { return Ok(true) };
         let query = Query::oql(format!("SELECT {} WHERE id = {} AND {condition}", pair.class, pair.ticket));
-        let found = self.shared.get(&lane.external, &pair.class, &query, &["id"]).await?;
+        let found = call::get(&self.shared, &lane.external, &pair.class, &query, &["id"]).await?;
         Ok(!found.objects.is_empty())
     }
 
@@ -104,7 +107,7 @@ impl Engine {
         for ((external, class), of_class) in by_class {
             let lane = self.shared.lane(external)?;
             for page in of_class.chunks(PAGE) {
-                let ready = self.shared.read_page(lane, class, page).await?;
+                let ready = read_page(&self.shared, lane, class, page).await?;
                 read.extend(page.iter().map(|pair| (*pair).clone()).zip(ready));
                 tell(read.len(), pairs.len());
             }
@@ -123,79 +126,77 @@ impl Engine {
     }
 }
 
-impl Shared {
-    async fn read_page(
-        &self,
-        lane: &Lane,
-        class: &str,
-        page: &[&PairOf],
-    ) -> Result<Vec<Result<ReadyPair, CannotAdopt>>, Failure> {
-        if !lane.settings.sync.classes.contains_key(class) {
-            let why = format!("{class} is no class that is bridged for {}", lane.name);
-            return Ok(page.iter().map(|_| Err(CannotAdopt(why.clone()))).collect());
-        }
-        let policy = self.policy_without_defaults(lane, class)?;
-        let fits = |pair: &PairOf| pair.internal_class == policy.internal_class;
-        let ids = page.iter().filter(|pair| fits(pair));
-        let ids: Vec<PairIds> = ids.map(|pair| PairIds { external: pair.ticket, internal: pair.internal }).collect();
-        let mut both = self.read_pairs(lane, class, &policy, &ids).await?;
-        let mut ready = Vec::new();
-        for pair in page {
-            ready.push(if !fits(pair) {
-                Err(CannotAdopt(format!(
-                    "the counterpart of {class} of {} is {}, and ticket {} of {} is {}",
-                    lane.name, policy.internal_class, pair.internal, self.internal.name, pair.internal_class
-                )))
-            } else {
-                self.ready(lane, &policy, &mut both, pair).await?
-            });
-        }
-        Ok(ready)
+async fn read_page(
+    shared: &Shared,
+    lane: &Lane,
+    class: &str,
+    page: &[&PairOf],
+) -> Result<Vec<Result<ReadyPair, CannotAdopt>>, Failure> {
+    if !lane.settings.sync.classes.contains_key(class) {
+        let why = format!("{class} is no class that is bridged for {}", lane.name);
+        return Ok(page.iter().map(|_| Err(CannotAdopt(why.clone()))).collect());
     }
+    let policy = policy_without_defaults(shared, lane, class)?;
+    let fits = |pair: &PairOf| pair.internal_class == policy.internal_class;
+    let ids = page.iter().filter(|pair| fits(pair));
+    let ids: Vec<PairIds> = ids.map(|pair| PairIds { external: pair.ticket, internal: pair.internal }).collect();
+    let mut both = read_pairs(shared, lane, class, &policy, &ids).await?;
+    let mut ready = Vec::new();
+    for pair in page {
+        ready.push(if !fits(pair) {
+            Err(CannotAdopt(format!(
+                "the counterpart of {class} of {} is {}, and ticket {} of {} is {}",
+                lane.name, policy.internal_class, pair.internal, shared.internal.name, pair.internal_class
+            )))
+        } else {
+            ready_pair(shared, lane, &policy, &mut both, pair).await?
+        });
+    }
+    Ok(ready)
+}
 
-    async fn ready(
-        &self,
-        lane: &Lane,
-        policy: &itop_bridge_core::Policy,
-        both: &mut Both,
-        pair: &PairOf,
-    ) -> Result<Result<ReadyPair, CannotAdopt>, Failure> {
-        if is_a_copy(both, pair.ticket) {
-            let why = format!("ticket {} of {} is a bridge's copy itself, and never copied on", pair.ticket, lane.name);
-            return Ok(Err(CannotAdopt(why)));
-        }
-        let external = one(&mut both.external, pair.ticket, &lane.external)?;
-        let internal = one(&mut both.internal, pair.internal, &self.internal)?;
-        let (mut external, mut internal) = match (external, internal) {
-            (Ok(external), Ok(internal)) => (external, internal),
-            (Err(why), _) | (_, Err(why)) => return Ok(Err(CannotAdopt(why))),
-        };
-        self.dates_abroad(lane, policy, Side::External, &mut external);
-        self.dates_abroad(lane, policy, Side::Internal, &mut internal);
-        if has_originals(&external) && has_originals(&internal) {
-            self.read_originals(lane, &lane.external, &mut external).await?;
-            self.read_originals(lane, &self.internal, &mut internal).await?;
-        }
-        let documents = documents_of(&external, &internal, &both.texts);
-        let Adopted { link, .. } = taken_over(policy, &external, &internal, documents);
-        let conflicts = link.conflicts.iter().map(ToString::to_string).collect();
-        let files = link.copies.iter().filter(|copy| copy.state.standing().is_some()).count();
-        let alone = link.copies.len() - files;
-        Ok(Ok(ReadyPair { external: lane.name.clone(), link, conflicts, files, alone }))
+async fn ready_pair(
+    shared: &Shared,
+    lane: &Lane,
+    policy: &itop_bridge_core::Policy,
+    both: &mut Both,
+    pair: &PairOf,
+) -> Result<Result<ReadyPair, CannotAdopt>, Failure> {
+    if is_a_copy(both, pair.ticket) {
+        let why = format!("ticket {} of {} is a bridge's copy itself, and never copied on", pair.ticket, lane.name);
+        return Ok(Err(CannotAdopt(why)));
     }
+    let external = one(&mut both.external, pair.ticket, &lane.external)?;
+    let internal = one(&mut both.internal, pair.internal, &shared.internal)?;
+    let (mut external, mut internal) = match (external, internal) {
+        (Ok(external), Ok(internal)) => (external, internal),
+        (Err(why), _) | (_, Err(why)) => return Ok(Err(CannotAdopt(why))),
+    };
+    dates_abroad(shared, lane, policy, Side::External, &mut external);
+    dates_abroad(shared, lane, policy, Side::Internal, &mut internal);
+    if has_originals(&external) && has_originals(&internal) {
+        read_originals(shared, lane, &lane.external, &mut external).await?;
+        read_originals(shared, lane, &shared.internal, &mut internal).await?;
+    }
+    let documents = documents_of(&external, &internal, &both.texts);
+    let Adopted { link, .. } = taken_over(policy, &external, &internal, documents);
+    let conflicts = link.conflicts.iter().map(ToString::to_string).collect();
+    let files = link.copies.iter().filter(|copy| copy.state.standing().is_some()).count();
+    let alone = link.copies.len() - files;
+    Ok(Ok(ReadyPair { external: lane.name.clone(), link, conflicts, files, alone }))
+}
 
-    /// Reads the contents of files that no bridge made. A file too large to be read stays unknown.
-    async fn read_originals(&self, lane: &Lane, itop: &Itop, ticket: &mut Ticket) -> Result<(), Failure> {
-        let originals = ticket.files.iter().flatten().filter(|file| file.is_original());
-        let ids: Vec<u64> = originals.map(|file| file.id).collect();
-        let read = self.read_with_contents(itop, &ids, lane.settings.sync.max_attachment_bytes).await?;
-        let print = |object: &Object| Some((object.id, fingerprint(object.contents("contents")?)));
-        let contents: HashMap<u64, FileContent> = read.iter().filter_map(print).collect();
-        for file in ticket.files.iter_mut().flatten() {
-            file.content = contents.get(&file.id).cloned();
-        }
-        Ok(())
+/// Reads the contents of files that no bridge made. A file too large to be read stays unknown.
+async fn read_originals(shared: &Shared, lane: &Lane, itop: &Itop, ticket: &mut Ticket) -> Result<(), Failure> {
+    let originals = ticket.files.iter().flatten().filter(|file| file.is_original());
+    let ids: Vec<u64> = originals.map(|file| file.id).collect();
+    let read = read_with_contents(shared, itop, &ids, lane.settings.sync.max_attachment_bytes).await?;
+    let print = |object: &Object| Some((object.id, fingerprint(object.contents("contents")?)));
+    let contents: HashMap<u64, FileContent> = read.iter().filter_map(print).collect();
+    for file in ticket.files.iter_mut().flatten() {
+        file.content = contents.get(&file.id).cloned();
     }
+    Ok(())
 }
 
 /// Whether the ticket has people's files: only these are compared.

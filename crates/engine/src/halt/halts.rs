@@ -9,10 +9,11 @@ use itop_bridge_core::policy::AttachmentDeletes;
 use itop_bridge_store::{Instance, LinkState, Pair, Stop, Store, TicketOf};
 use itop_client::Query;
 
+use crate::halt::went_back::halt_if_restored;
 use crate::side::failure::Failure;
-use crate::side::inventory::{Found, PAGE, key};
+use crate::side::inventory::{self, Found, PAGE, key, list_tickets};
 use crate::side::itop::Itop;
-use crate::side::read;
+use crate::side::{call, read};
 use crate::{Lane, Shared};
 
 /// The name of the store's cursor for the tickets that were gone when a side halted.
@@ -41,215 +42,224 @@ impl FilesGone {
     }
 }
 
-impl Shared {
-    /// Halts the side if too many tickets or files of these pairs are gone by the audit's list; returns whether it did.
-    pub(crate) async fn halt_if_too_much_is_gone(
-        &self,
-        lane: &Lane,
-        side: Side,
-        audited: &[&Pair],
-        found: &Found,
-    ) -> Result<bool, Failure> {
-        let gone = self.newly_gone(self.itop(lane, side), audited, &found.tickets).await?;
-        if lane.settings.sync.halt.exceeded(gone.len(), audited.len()) {
-            return self.halt_over_tickets(lane, side, &gone, audited.len()).await.map(|()| true);
-        }
-        self.halt_if_files_are_gone(lane, side, audited, found).await
+/// Halts the side if too many tickets or files of these pairs are gone by the audit's list; returns whether it did.
+pub(crate) async fn halt_if_too_much_is_gone(
+    shared: &Shared,
+    lane: &Lane,
+    side: Side,
+    audited: &[&Pair],
+    found: &Found,
+) -> Result<bool, Failure> {
+    let gone = newly_gone(shared, shared.itop(lane, side), audited, &found.tickets).await?;
+    if lane.settings.sync.halt.exceeded(gone.len(), audited.len()) {
+        return halt_over_tickets(shared, lane, side, &gone, audited.len()).await.map(|()| true);
     }
-
-    /// Before a pass treats a file as deleted: halts the side if files of other tickets are gone too, as when an
-    /// account loses its right to see them. Asks nothing if few files are known.
-    pub(crate) async fn halt_if_files_of_the_side_are_gone(
-        &self,
-        lane: &Lane,
-        side: Side,
-        link: i64,
-    ) -> Result<bool, Failure> {
-        let half_a_page = i64::try_from(PAGE / 2).unwrap_or_default();
-        let pairs = self.page(Some(&lane.name), link.saturating_sub(half_a_page)).await?;
-        let audited: Vec<&Pair> = pairs.iter().filter(|pair| is_audited(pair)).collect();
-        let with_files = audited.iter().map(|pair| known_files(lane, pair, side).len()).filter(|known| *known > 0);
-        let known: Vec<usize> = with_files.collect();
-        if known.len() < TICKETS_WITHOUT_FILES || known.iter().sum::<usize>() < lane.settings.sync.halt.min {
-            return Ok(false);
-        }
-        let found = self.list(self.itop(lane, side), &audited, side).await?;
-        self.halt_if_files_are_gone(lane, side, &audited, &found).await
-    }
-
-    async fn halt_if_files_are_gone(
-        &self,
-        lane: &Lane,
-        side: Side,
-        audited: &[&Pair],
-        found: &Found,
-    ) -> Result<bool, Failure> {
-        let gone = self.files_gone(lane, side, audited, found).await?;
-        let halts =
-            gone.of_tickets >= TICKETS_WITHOUT_FILES && lane.settings.sync.halt.exceeded(gone.files.len(), gone.known);
-        if halts {
-            self.halt_over_files(lane, side, gone).await?;
-        }
-        Ok(halts)
-    }
-
-    /// The linked tickets that are gone, or whose id has another reference now, and that were not so when the side last
-    /// halted. Resuming the side has accepted earlier losses; each of those links halts for itself.
-    async fn newly_gone(
-        &self,
-        itop: &Itop,
-        pairs: &[&Pair],
-        found: &HashMap<u64, String>,
-    ) -> Result<BTreeSet<u64>, Failure> {
-        let accepted = self.accepted(itop, TICKETS).await?;
-        let keys = pairs.iter().filter_map(|pair| key(pair, itop.side()));
-        let gone = keys.filter(|key| found.get(&key.id) != Some(&key.reference)).map(|key| key.id);
-        Ok(gone.filter(|id| !accepted.contains(id)).collect())
-    }
-
-    /// Files of a ticket that is itself gone are not counted.
-    async fn files_gone(&self, lane: &Lane, side: Side, pairs: &[&Pair], found: &Found) -> Result<FilesGone, Failure> {
-        let (accepted, none) = (self.accepted(self.itop(lane, side), FILES).await?, HashSet::new());
-        let mut all = FilesGone::default();
-        for pair in pairs {
-            let Some(key) = key(pair, side).filter(|key| found.tickets.get(&key.id) == Some(&key.reference)) else {
-                continue;
-            };
-            let there = found.files.get(&key.id).unwrap_or(&none);
-            let before = all.files.len();
-            for file in known_files(lane, pair, side) {
-                all.known += 1;
-                if !there.contains(&file) && !accepted.contains(&file) {
-                    all.files.insert(file);
-                }
-            }
-            all.of_tickets += usize::from(all.files.len() > before);
-        }
-        Ok(all)
-    }
-
-    /// Halts the side at once, then gathers all its losses, so that one `resume` accepts them together.
-    async fn halt_over_tickets(
-        &self,
-        lane: &Lane,
-        side: Side,
-        gone: &BTreeSet<u64>,
-        linked: usize,
-    ) -> Result<(), Failure> {
-        let itop = self.itop(lane, side);
-        if self.halt_if_restored(itop).await? {
-            return Ok(());
-        }
-        self.stop_side(itop, TICKETS, &BTreeSet::new(), Stop::TicketsGone { gone: gone.len(), linked }).await?;
-        let (mut all, mut linked, mut after) = (gone.clone(), 0, 0);
-        while let Some(pairs) = self.next_page(lane, side, &mut after).await? {
-            let audited: Vec<&Pair> = pairs.iter().filter(|pair| is_audited(pair)).collect();
-            let found = self.list_tickets(itop, &audited, side).await?;
-            all.extend(self.newly_gone(itop, &audited, &found).await?);
-            linked += audited.len();
-        }
-        self.stop_side(itop, TICKETS, &all, Stop::TicketsGone { gone: all.len(), linked }).await
-    }
-
-    /// The same for files.
-    async fn halt_over_files(&self, lane: &Lane, side: Side, gone: FilesGone) -> Result<(), Failure> {
-        let itop = self.itop(lane, side);
-        if self.halt_if_restored(itop).await? {
-            return Ok(());
-        }
-        self.stop_side(itop, FILES, &BTreeSet::new(), gone.stop()).await?;
-        let (mut all, mut after) = (FilesGone { known: 0, of_tickets: 0, ..gone }, 0);
-        while let Some(pairs) = self.next_page(lane, side, &mut after).await? {
-            let audited: Vec<&Pair> = pairs.iter().filter(|pair| is_audited(pair)).collect();
-            let found = self.list(itop, &audited, side).await?;
-            let more = self.files_gone(lane, side, &audited, &found).await?;
-            all.files.extend(more.files);
-            (all.known, all.of_tickets) = (all.known + more.known, all.of_tickets + more.of_tickets);
-        }
-        self.stop_side(itop, FILES, &all.files, all.stop()).await
-    }
-
-    /// Internal losses concern the pairs of every external.
-    async fn next_page(&self, lane: &Lane, side: Side, after: &mut i64) -> Result<Option<Vec<Pair>>, Failure> {
-        let external = (side == Side::External).then_some(lane.name.as_str());
-        let pairs = self.page(external, *after).await?;
-        Ok(pairs.last().map(|last| last.id).map(|last| {
-            *after = last;
-            pairs
-        }))
-    }
-
-    /// The losses of this kind at any halt of the side so far.
-    async fn accepted(&self, itop: &Itop, of: &'static str) -> Result<BTreeSet<u64>, Failure> {
-        let instance = itop.instance.clone();
-        Ok(self.store.call(move |store| accepted(store, &instance, of)).await?)
-    }
-
-    async fn stop_side(&self, itop: &Itop, of: &'static str, gone: &BTreeSet<u64>, stop: Stop) -> Result<(), Failure> {
-        let (instance, gone, said) = (itop.instance.clone(), gone.clone(), stop.clone());
-        let halt = move |store: &mut dyn Store| {
-            let all: BTreeSet<u64> = accepted(store, &instance, of)?.union(&gone).copied().collect();
-            let before = store.stopped(&instance)?;
-            let missed =
-                if of == TICKETS { format!("{}\n{}", said.stored(), read::join(gone.iter())) } else { String::new() };
-            store.halt(&instance, &said, &[(of, &read::join(all.iter())), (MISSED, &missed)])?;
-            Ok(before.is_none_or(|before| before != said))
-        };
-        if self.store.call(halt).await? {
-            tracing::error!(itop = %itop.name, reason = %stop, "halted: nothing is written until `itop-bridge resume {}`", itop.name);
-        }
-        Ok(())
-    }
+    halt_if_files_are_gone(shared, lane, side, audited, found).await
 }
 
-impl Shared {
-    /// Ends a halt over missing tickets once all of them are there again with their references: the account could not
-    /// see them for a while, or another database was in place. Nothing was written meanwhile, so nothing has to be
-    /// accepted. Any other fault halts the side again.
-    pub(crate) async fn end_halt_if_all_is_there(&self, itop: &Itop) -> Result<(), Failure> {
-        let instance = itop.instance.clone();
-        let Some((reason, missed)) = self.store.call(move |store| missed(store, &instance)).await? else {
-            return Ok(());
-        };
-        for ids in missed.iter().copied().collect::<Vec<u64>>().chunks(PAGE) {
-            if !self.stand_again(itop, ids).await? {
-                return Ok(());
-            }
-        }
-        if self.halt_if_restored(itop).await? {
-            return Ok(());
-        }
-        let (instance, said) = (itop.instance.clone(), reason.clone());
-        let end = move |store: &mut dyn Store| {
-            let still = store.stopped(&instance)?.as_ref() == Some(&said);
-            if still {
-                // If they vanish once more, the side must halt once more.
-                let left: BTreeSet<u64> = accepted(store, &instance, TICKETS)?.difference(&missed).copied().collect();
-                store.set_cursor(&instance, TICKETS, &read::join(left.iter()))?;
-                store.set_cursor(&instance, MISSED, "")?;
-                store.set_stopped(&instance, None)?;
-            }
-            Ok(still)
-        };
-        if self.store.call(end).await? {
-            tracing::warn!(itop = %itop.name, %reason, "all that was gone is there again: this side goes on");
-        }
-        Ok(())
+/// Before a pass treats a file as deleted: halts the side if files of other tickets are gone too, as when an
+/// account loses its right to see them. Asks nothing if few files are known.
+pub(crate) async fn halt_if_files_of_the_side_are_gone(
+    shared: &Shared,
+    lane: &Lane,
+    side: Side,
+    link: i64,
+) -> Result<bool, Failure> {
+    let half_a_page = i64::try_from(PAGE / 2).unwrap_or_default();
+    let pairs = page(shared, Some(&lane.name), link.saturating_sub(half_a_page)).await?;
+    let audited: Vec<&Pair> = pairs.iter().filter(|pair| is_audited(pair)).collect();
+    let with_files = audited.iter().map(|pair| known_files(lane, pair, side).len()).filter(|known| *known > 0);
+    let known: Vec<usize> = with_files.collect();
+    if known.len() < TICKETS_WITHOUT_FILES || known.iter().sum::<usize>() < lane.settings.sync.halt.min {
+        return Ok(false);
     }
+    let found = inventory::list(shared, shared.itop(lane, side), &audited, side).await?;
+    halt_if_files_are_gone(shared, lane, side, &audited, &found).await
+}
 
-    async fn stand_again(&self, itop: &Itop, ids: &[u64]) -> Result<bool, Failure> {
-        let (instance, asked) = (itop.instance.clone(), ids.to_vec());
-        let references = move |store: &mut dyn Store| {
-            asked.iter().map(|id| linked_as(store, &instance, *id)).collect::<itop_bridge_store::Result<Vec<_>>>()
-        };
-        let references = self.store.call(references).await?;
-        let found = self.get(itop, "Ticket", &Query::ids(ids), &["id", "ref"]).await?;
-        let there: HashMap<u64, &str> =
-            found.objects.iter().map(|object| (object.id, object.text("ref").unwrap_or_default())).collect();
-        let stands = |(id, linked): (&u64, &Option<String>)| there.get(id).copied() == linked.as_deref();
-        // A ticket whose pair has ended meanwhile is not missed.
-        Ok(ids.iter().zip(&references).filter(|(_, linked)| linked.is_some()).all(stands))
+async fn halt_if_files_are_gone(
+    shared: &Shared,
+    lane: &Lane,
+    side: Side,
+    audited: &[&Pair],
+    found: &Found,
+) -> Result<bool, Failure> {
+    let gone = files_gone(shared, lane, side, audited, found).await?;
+    let halts =
+        gone.of_tickets >= TICKETS_WITHOUT_FILES && lane.settings.sync.halt.exceeded(gone.files.len(), gone.known);
+    if halts {
+        halt_over_files(shared, lane, side, gone).await?;
     }
+    Ok(halts)
+}
+
+/// The linked tickets that are gone, or whose id has another reference now, and that were not so when the side last
+/// halted. Resuming the side has accepted earlier losses; each of those links halts for itself.
+async fn newly_gone(
+    shared: &Shared,
+    itop: &Itop,
+    pairs: &[&Pair],
+    found: &HashMap<u64, String>,
+) -> Result<BTreeSet<u64>, Failure> {
+    let accepted = accepted(shared, itop, TICKETS).await?;
+    let keys = pairs.iter().filter_map(|pair| key(pair, itop.side()));
+    let gone = keys.filter(|key| found.get(&key.id) != Some(&key.reference)).map(|key| key.id);
+    Ok(gone.filter(|id| !accepted.contains(id)).collect())
+}
+
+/// Files of a ticket that is itself gone are not counted.
+async fn files_gone(
+    shared: &Shared,
+    lane: &Lane,
+    side: Side,
+    pairs: &[&Pair],
+    found: &Found,
+) -> Result<FilesGone, Failure> {
+    let (accepted, none) = (accepted(shared, shared.itop(lane, side), FILES).await?, HashSet::new());
+    let mut all = FilesGone::default();
+    for pair in pairs {
+        let Some(key) = key(pair, side).filter(|key| found.tickets.get(&key.id) == Some(&key.reference)) else {
+            continue;
+        };
+        let there = found.files.get(&key.id).unwrap_or(&none);
+        let before = all.files.len();
+        for file in known_files(lane, pair, side) {
+            all.known += 1;
+            if !there.contains(&file) && !accepted.contains(&file) {
+                all.files.insert(file);
+            }
+        }
+        all.of_tickets += usize::from(all.files.len() > before);
+    }
+    Ok(all)
+}
+
+/// Halts the side at once, then gathers all its losses, so that one `resume` accepts them together.
+async fn halt_over_tickets(
+    shared: &Shared,
+    lane: &Lane,
+    side: Side,
+    gone: &BTreeSet<u64>,
+    linked: usize,
+) -> Result<(), Failure> {
+    let itop = shared.itop(lane, side);
+    if halt_if_restored(shared, itop).await? {
+        return Ok(());
+    }
+    stop_side(shared, itop, TICKETS, &BTreeSet::new(), Stop::TicketsGone { gone: gone.len(), linked }).await?;
+    let (mut all, mut linked, mut after) = (gone.clone(), 0, 0);
+    while let Some(pairs) = next_page(shared, lane, side, &mut after).await? {
+        let audited: Vec<&Pair> = pairs.iter().filter(|pair| is_audited(pair)).collect();
+        let found = list_tickets(shared, itop, &audited, side).await?;
+        all.extend(newly_gone(shared, itop, &audited, &found).await?);
+        linked += audited.len();
+    }
+    stop_side(shared, itop, TICKETS, &all, Stop::TicketsGone { gone: all.len(), linked }).await
+}
+
+/// The same for files.
+async fn halt_over_files(shared: &Shared, lane: &Lane, side: Side, gone: FilesGone) -> Result<(), Failure> {
+    let itop = shared.itop(lane, side);
+    if halt_if_restored(shared, itop).await? {
+        return Ok(());
+    }
+    stop_side(shared, itop, FILES, &BTreeSet::new(), gone.stop()).await?;
+    let (mut all, mut after) = (FilesGone { known: 0, of_tickets: 0, ..gone }, 0);
+    while let Some(pairs) = next_page(shared, lane, side, &mut after).await? {
+        let audited: Vec<&Pair> = pairs.iter().filter(|pair| is_audited(pair)).collect();
+        let found = inventory::list(shared, itop, &audited, side).await?;
+        let more = files_gone(shared, lane, side, &audited, &found).await?;
+        all.files.extend(more.files);
+        (all.known, all.of_tickets) = (all.known + more.known, all.of_tickets + more.of_tickets);
+    }
+    stop_side(shared, itop, FILES, &all.files, all.stop()).await
+}
+
+/// Internal losses concern the pairs of every external.
+async fn next_page(shared: &Shared, lane: &Lane, side: Side, after: &mut i64) -> Result<Option<Vec<Pair>>, Failure> {
+    let external = (side == Side::External).then_some(lane.name.as_str());
+    let pairs = page(shared, external, *after).await?;
+    Ok(pairs.last().map(|last| last.id).map(|last| {
+        *after = last;
+        pairs
+    }))
+}
+
+/// The losses of this kind at any halt of the side so far.
+async fn accepted(shared: &Shared, itop: &Itop, of: &'static str) -> Result<BTreeSet<u64>, Failure> {
+    let instance = itop.instance.clone();
+    Ok(shared.store.call(move |store| kept_as_accepted(store, &instance, of)).await?)
+}
+
+async fn stop_side(
+    shared: &Shared,
+    itop: &Itop,
+    of: &'static str,
+    gone: &BTreeSet<u64>,
+    stop: Stop,
+) -> Result<(), Failure> {
+    let (instance, gone, said) = (itop.instance.clone(), gone.clone(), stop.clone());
+    let halt = move |store: &mut dyn Store| {
+        let all: BTreeSet<u64> = kept_as_accepted(store, &instance, of)?.union(&gone).copied().collect();
+        let before = store.stopped(&instance)?;
+        let missed =
+            if of == TICKETS { format!("{}\n{}", said.stored(), read::join(gone.iter())) } else { String::new() };
+        store.halt(&instance, &said, &[(of, &read::join(all.iter())), (MISSED, &missed)])?;
+        Ok(before.is_none_or(|before| before != said))
+    };
+    if shared.store.call(halt).await? {
+        tracing::error!(itop = %itop.name, reason = %stop, "halted: nothing is written until `itop-bridge resume {}`", itop.name);
+    }
+    Ok(())
+}
+
+/// Ends a halt over missing tickets once all of them are there again with their references: the account could not
+/// see them for a while, or another database was in place. Nothing was written meanwhile, so nothing has to be
+/// accepted. Any other fault halts the side again.
+pub(crate) async fn end_halt_if_all_is_there(shared: &Shared, itop: &Itop) -> Result<(), Failure> {
+    let instance = itop.instance.clone();
+    let Some((reason, missed)) = shared.store.call(move |store| missed(store, &instance)).await? else {
+        return Ok(());
+    };
+    for ids in missed.iter().copied().collect::<Vec<u64>>().chunks(PAGE) {
+        if !stand_again(shared, itop, ids).await? {
+            return Ok(());
+        }
+    }
+    if halt_if_restored(shared, itop).await? {
+        return Ok(());
+    }
+    let (instance, said) = (itop.instance.clone(), reason.clone());
+    let end = move |store: &mut dyn Store| {
+        let still = store.stopped(&instance)?.as_ref() == Some(&said);
+        if still {
+            // If they vanish once more, the side must halt once more.
+            let left: BTreeSet<u64> =
+                kept_as_accepted(store, &instance, TICKETS)?.difference(&missed).copied().collect();
+            store.set_cursor(&instance, TICKETS, &read::join(left.iter()))?;
+            store.set_cursor(&instance, MISSED, "")?;
+            store.set_stopped(&instance, None)?;
+        }
+        Ok(still)
+    };
+    if shared.store.call(end).await? {
+        tracing::warn!(itop = %itop.name, %reason, "all that was gone is there again: this side goes on");
+    }
+    Ok(())
+}
+
+async fn stand_again(shared: &Shared, itop: &Itop, ids: &[u64]) -> Result<bool, Failure> {
+    let (instance, asked) = (itop.instance.clone(), ids.to_vec());
+    let references = move |store: &mut dyn Store| {
+        asked.iter().map(|id| linked_as(store, &instance, *id)).collect::<itop_bridge_store::Result<Vec<_>>>()
+    };
+    let references = shared.store.call(references).await?;
+    let found = call::get(shared, itop, "Ticket", &Query::ids(ids), &["id", "ref"]).await?;
+    let there: HashMap<u64, &str> =
+        found.objects.iter().map(|object| (object.id, object.text("ref").unwrap_or_default())).collect();
+    let stands = |(id, linked): (&u64, &Option<String>)| there.get(id).copied() == linked.as_deref();
+    // A ticket whose pair has ended meanwhile is not missed.
+    Ok(ids.iter().zip(&references).filter(|(_, linked)| linked.is_some()).all(stands))
 }
 
 /// The reason of the present halt over tickets, and these tickets, if it is such a halt.
@@ -271,7 +281,7 @@ fn linked_as(store: &mut dyn Store, instance: &Instance, ticket: u64) -> itop_br
     Ok(live.and_then(|stored| Some(stored.link.key(instance.side())?.reference.clone())))
 }
 
-fn accepted(store: &mut dyn Store, instance: &Instance, of: &str) -> itop_bridge_store::Result<BTreeSet<u64>> {
+fn kept_as_accepted(store: &mut dyn Store, instance: &Instance, of: &str) -> itop_bridge_store::Result<BTreeSet<u64>> {
     let gone = store.cursor(instance, of)?.unwrap_or_default();
     Ok(gone.split(',').filter_map(|id| id.parse().ok()).collect())
 }
@@ -290,3 +300,12 @@ fn known_files(lane: &Lane, pair: &Pair, side: Side) -> BTreeSet<u64> {
 pub(crate) fn is_audited(pair: &Pair) -> bool {
     pair.state == LinkState::Live && !pair.halted && !pair.restored && pair.internal.is_some()
 }
+
+pub(crate) async fn page(shared: &Shared, external: Option<&str>, after: i64) -> Result<Vec<Pair>, Failure> {
+    let (external, closed_after) = (external.map(str::to_owned), shared.now_ms() - CLOSED_MS);
+    let pairs = move |store: &mut dyn Store| store.pairs(external.as_deref(), after, PAGE, Some(closed_after));
+    Ok(shared.store.call(pairs).await?)
+}
+
+/// Links closed for longer than this are not audited.
+pub(crate) const CLOSED_MS: i64 = 7 * 24 * 3_600_000;

@@ -7,10 +7,12 @@ use itop_bridge_store::{Stop, Store, WENT_BACK};
 use itop_client::{Object, Query, oql_quote};
 
 use crate::Shared;
-use crate::side::dates::{earlier, is_back};
+use crate::side::call;
+use crate::side::dates::{earlier, in_iso, is_back};
 use crate::side::failure::Failure;
 use crate::side::inventory::{LAST_UPDATE, PAGE};
 use crate::side::itop::Itop;
+use crate::side::read::{Reads, Wanted, WentBack, read_tickets};
 
 /// The name of the store's cursor for the latest changes seen: a newly started process knows no others.
 const WITNESSES: &str = "witnesses";
@@ -18,142 +20,149 @@ const WITNESSES: &str = "witnesses";
 /// The number of witnesses that are kept.
 const MOST_WITNESSES: usize = 20;
 
-impl Shared {
-    /// Compares a sweep's list with the known changes, and asks for known tickets that are missing from the list.
-    pub(crate) async fn went_back(&self, itop: &Itop, listed: &[Object]) -> Result<bool, Failure> {
-        self.ask_for_witnesses(itop).await?;
-        let mut seen = itop.seen();
-        if self.stops_over(itop, listed, &seen).await? {
+/// Compares a sweep's list with the known changes, and asks for known tickets that are missing from the list.
+pub(crate) async fn went_back(shared: &Shared, itop: &Itop, listed: &[Object]) -> Result<bool, Failure> {
+    ask_for_witnesses(shared, itop).await?;
+    let mut seen = itop.seen();
+    if stops_over(shared, itop, listed, &seen).await? {
+        return Ok(true);
+    }
+    listed.iter().for_each(|object| drop(seen.remove(&object.id)));
+    is_any_back(shared, itop, seen.into_iter().take(PAGE).collect()).await
+}
+
+/// The same without a sweep, when much depends on it: asks for the tickets that changed last.
+pub(crate) async fn halt_if_restored(shared: &Shared, itop: &Itop) -> Result<bool, Failure> {
+    ask_for_witnesses(shared, itop).await?;
+    if itop.halts.is_halted() {
+        return Ok(true);
+    }
+    let mut seen: Vec<(u64, String)> = itop.seen().into_iter().collect();
+    seen.sort_by(|(_, one), (_, other)| other.cmp(one));
+    is_any_back(shared, itop, seen.into_iter().take(MOST_WITNESSES).collect()).await
+}
+
+/// A missing ticket counts as deleted here; a ticket with an earlier state halts the side.
+async fn is_any_back(shared: &Shared, itop: &Itop, mut seen: BTreeMap<u64, String>) -> Result<bool, Failure> {
+    if seen.is_empty() {
+        return Ok(false);
+    }
+    let ids: Vec<u64> = seen.keys().copied().collect();
+    let mut found = call::get(shared, itop, "Ticket", &Query::ids(&ids), &["id", "ref", "last_update"]).await?;
+    in_iso(shared, itop, &mut found.objects).await;
+    if stops_over(shared, itop, &found.objects, &seen).await? {
+        return Ok(true);
+    }
+    found.objects.iter().for_each(|object| drop(seen.remove(&object.id)));
+    itop.forget_seen(&seen);
+    Ok(false)
+}
+
+async fn stops_over(
+    shared: &Shared,
+    itop: &Itop,
+    shown: &[Object],
+    seen: &BTreeMap<u64, String>,
+) -> Result<bool, Failure> {
+    for object in shown {
+        let now = object.text("last_update").unwrap_or_default();
+        let Some(before) = seen.get(&object.id) else { continue };
+        if is_back(before, now, shared.timing.cursor_overlap_seconds)
+            && is_held_before(shared, itop, object.id, before).await?
+        {
+            // Not every list includes references.
+            let name = object.text("ref").map_or_else(|| format!("{}", object.id), str::to_owned);
+            stop_restored(shared, itop, &name, before, now).await?;
             return Ok(true);
         }
-        listed.iter().for_each(|object| drop(seen.remove(&object.id)));
-        self.is_any_back(itop, seen.into_iter().take(PAGE).collect()).await
     }
+    Ok(false)
+}
 
-    /// The same without a sweep, when much depends on it: asks for the tickets that changed last.
-    pub(crate) async fn halt_if_restored(&self, itop: &Itop) -> Result<bool, Failure> {
-        self.ask_for_witnesses(itop).await?;
-        if itop.halts.is_halted() {
-            return Ok(true);
-        }
-        let mut seen: Vec<(u64, String)> = itop.seen().into_iter().collect();
-        seen.sort_by(|(_, one), (_, other)| other.cmp(one));
-        self.is_any_back(itop, seen.into_iter().take(MOST_WITNESSES).collect()).await
-    }
-
-    /// A missing ticket counts as deleted here; a ticket with an earlier state halts the side.
-    async fn is_any_back(&self, itop: &Itop, mut seen: BTreeMap<u64, String>) -> Result<bool, Failure> {
-        if seen.is_empty() {
-            return Ok(false);
-        }
-        let ids: Vec<u64> = seen.keys().copied().collect();
-        let mut found = self.get(itop, "Ticket", &Query::ids(&ids), &["id", "ref", "last_update"]).await?;
-        self.in_iso(itop, &mut found.objects).await;
-        if self.stops_over(itop, &found.objects, &seen).await? {
-            return Ok(true);
-        }
-        found.objects.iter().for_each(|object| drop(seen.remove(&object.id)));
-        itop.forget_seen(&seen);
-        Ok(false)
-    }
-
-    async fn stops_over(&self, itop: &Itop, shown: &[Object], seen: &BTreeMap<u64, String>) -> Result<bool, Failure> {
-        for object in shown {
-            let now = object.text("last_update").unwrap_or_default();
-            let Some(before) = seen.get(&object.id) else { continue };
-            if is_back(before, now, self.timing.cursor_overlap_seconds)
-                && self.is_held_before(itop, object.id, before).await?
-            {
-                // Not every list includes references.
-                let name = object.text("ref").map_or_else(|| format!("{}", object.id), str::to_owned);
-                self.stop_restored(itop, &name, before, now).await?;
-                return Ok(true);
+/// Reads tickets for their passes, and halts the side if one of them shows that it was restored. If the store fails
+/// meanwhile, the pass reports it.
+pub(crate) async fn read_and_watch(shared: &Shared, itop: &Itop, wanted: &Wanted<'_>, ids: &[u64]) -> Reads {
+    let (reads, went_back) = read_tickets(shared, itop, wanted, ids).await;
+    for back in &went_back {
+        if is_restored(shared, itop, back).await {
+            if let Err(failure) = stop_restored(shared, itop, &back.reference, &back.before, &back.now).await {
+                tracing::error!(itop = %itop.name, error = %failure.text, "could not persist the halt of this side");
             }
-        }
-        Ok(false)
-    }
-
-    /// A pass has read this ticket. If the store fails here, the pass reports it.
-    pub(crate) async fn saw(&self, itop: &Itop, object: &Object, last_update: &str, now_ms: i64) {
-        let overlap = self.timing.cursor_overlap_seconds;
-        let Some(before) = itop.saw(object.id, last_update, now_ms, self.timing.seen_settle_ms, overlap) else {
-            return;
-        };
-        match self.is_held_before(itop, object.id, &before).await {
-            Ok(false) => return,
-            // The sweep asks again.
-            Err(failure) => {
-                tracing::warn!(itop = %itop.name, error = %failure.text, "whether this iTop was restored could not be asked");
-                return;
-            }
-            Ok(true) => {}
-        }
-        let reference = object.text("ref").unwrap_or_default();
-        if let Err(failure) = self.stop_restored(itop, reference, &before, last_update).await {
-            tracing::error!(itop = %itop.name, error = %failure.text, "the store does not take it that this side halts");
+            break;
         }
     }
+    reads
+}
 
-    /// Whether iTop itself has an earlier change than the known one. If the side does not print ISO, a date format that
-    /// was changed a moment ago can make a later date look earlier.
-    async fn is_held_before(&self, itop: &Itop, ticket: u64, before: &str) -> Result<bool, Failure> {
-        if itop.date_format().is_iso() {
-            return Ok(true);
+/// If iTop cannot be asked now, the sweep asks again.
+async fn is_restored(shared: &Shared, itop: &Itop, back: &WentBack) -> bool {
+    match is_held_before(shared, itop, back.ticket, &back.before).await {
+        Ok(is_restored) => is_restored,
+        Err(failure) => {
+            tracing::warn!(itop = %itop.name, error = %failure.text, "whether this iTop was restored could not be asked");
+            false
         }
-        let limit = oql_quote(&earlier(before, self.timing.cursor_overlap_seconds));
-        let oql = format!("SELECT Ticket WHERE id = {ticket} AND last_update < {limit}");
-        let found = self.get(itop, "Ticket", &Query::oql(oql), &["id"]).await?;
-        if found.objects.is_empty() {
-            itop.doubts_its_dates();
-        }
-        Ok(!found.objects.is_empty())
     }
+}
 
-    /// Loads the witnesses once per process; other callers wait for that.
-    async fn ask_for_witnesses(&self, itop: &Itop) -> Result<(), Failure> {
-        let ask = async || -> Result<(), Failure> {
-            for (ticket, last_update) in self.witnesses(itop).await? {
-                itop.stood_at(ticket, &last_update, self.now_ms());
-            }
-            Ok(())
-        };
-        itop.knows_witnesses.get_or_try_init(ask).await?;
+/// Whether iTop itself has an earlier change than the known one. If the side does not print ISO, a date format that
+/// was changed a moment ago can make a later date look earlier.
+async fn is_held_before(shared: &Shared, itop: &Itop, ticket: u64, before: &str) -> Result<bool, Failure> {
+    if itop.date_format().is_iso() {
+        return Ok(true);
+    }
+    let limit = oql_quote(&earlier(before, shared.timing.cursor_overlap_seconds));
+    let oql = format!("SELECT Ticket WHERE id = {ticket} AND last_update < {limit}");
+    let found = call::get(shared, itop, "Ticket", &Query::oql(oql), &["id"]).await?;
+    if found.objects.is_empty() {
+        itop.doubts_its_dates();
+    }
+    Ok(!found.objects.is_empty())
+}
+
+/// Loads the witnesses once per process; other callers wait for that.
+async fn ask_for_witnesses(shared: &Shared, itop: &Itop) -> Result<(), Failure> {
+    let ask = async || -> Result<(), Failure> {
+        for (ticket, last_update) in witnesses(shared, itop).await? {
+            itop.stood_at(ticket, &last_update, shared.now_ms());
+        }
         Ok(())
-    }
+    };
+    itop.knows_witnesses.get_or_try_init(ask).await?;
+    Ok(())
+}
 
-    async fn witnesses(&self, itop: &Itop) -> Result<Vec<(u64, String)>, Failure> {
-        let instance = itop.instance.clone();
-        let kept = self.store.call(move |store| store.cursor(&instance, WITNESSES)).await?.unwrap_or_default();
-        let read = |line: &str| {
-            let (ticket, last_update) = line.split_once(' ')?;
-            Some((ticket.parse().ok()?, last_update.to_owned()))
-        };
-        Ok(kept.lines().filter_map(read).collect())
-    }
+async fn witnesses(shared: &Shared, itop: &Itop) -> Result<Vec<(u64, String)>, Failure> {
+    let instance = itop.instance.clone();
+    let kept = shared.store.call(move |store| store.cursor(&instance, WITNESSES)).await?.unwrap_or_default();
+    let read = |line: &str| {
+        let (ticket, last_update) = line.split_once(' ')?;
+        Some((ticket.parse().ok()?, last_update.to_owned()))
+    };
+    Ok(kept.lines().filter_map(read).collect())
+}
 
-    pub(crate) async fn remember_witnesses(&self, itop: &Itop, listed: &[Object]) -> Result<(), Failure> {
-        let mut latest: Vec<(&str, u64)> =
-            listed.iter().filter_map(|object| Some((object.text("last_update")?, object.id))).collect();
-        latest.sort_unstable();
-        let kept =
-            latest.iter().rev().take(MOST_WITNESSES).map(|(last_update, ticket)| format!("{ticket} {last_update}"));
-        let (instance, kept) = (itop.instance.clone(), kept.collect::<Vec<_>>().join("\n"));
-        Ok(self.store.call(move |store| store.set_cursor(&instance, WITNESSES, &kept)).await?)
-    }
+pub(crate) async fn remember_witnesses(shared: &Shared, itop: &Itop, listed: &[Object]) -> Result<(), Failure> {
+    let mut latest: Vec<(&str, u64)> =
+        listed.iter().filter_map(|object| Some((object.text("last_update")?, object.id))).collect();
+    latest.sort_unstable();
+    let kept = latest.iter().rev().take(MOST_WITNESSES).map(|(last_update, ticket)| format!("{ticket} {last_update}"));
+    let (instance, kept) = (itop.instance.clone(), kept.collect::<Vec<_>>().join("\n"));
+    Ok(shared.store.call(move |store| store.set_cursor(&instance, WITNESSES, &kept)).await?)
+}
 
-    /// Earlier reads no longer count: after `resume` the present state does, and the sweeps look back to it.
-    async fn stop_restored(&self, itop: &Itop, reference: &str, before: &str, now: &str) -> Result<(), Failure> {
-        let stop = Stop::Restored { reference: reference.to_owned(), before: before.to_owned(), now: now.to_owned() };
-        tracing::error!(itop = %itop.name, reason = %stop, "halted: nothing is written until `itop-bridge resume {}`", itop.name);
-        let halting = itop.halts.begin();
-        let (instance, now) = (itop.instance.clone(), now.to_owned());
-        let halt = move |store: &mut dyn Store| {
-            store.halt(&instance, &stop, &[(WENT_BACK, "yes"), (WITNESSES, ""), (LAST_UPDATE, &now)])
-        };
-        self.store.call(halt).await?;
-        // Only now: if the store refuses the halt, the earlier reads let the next look find it again.
-        itop.forget_all_seen();
-        drop(halting);
-        Ok(())
-    }
+/// Earlier reads no longer count: after `resume` the present state does, and the sweeps look back to it.
+async fn stop_restored(shared: &Shared, itop: &Itop, reference: &str, before: &str, now: &str) -> Result<(), Failure> {
+    let stop = Stop::Restored { reference: reference.to_owned(), before: before.to_owned(), now: now.to_owned() };
+    tracing::error!(itop = %itop.name, reason = %stop, "halted: nothing is written until `itop-bridge resume {}`", itop.name);
+    let halting = itop.halts.begin();
+    let (instance, now) = (itop.instance.clone(), now.to_owned());
+    let halt = move |store: &mut dyn Store| {
+        store.halt(&instance, &stop, &[(WENT_BACK, "yes"), (WITNESSES, ""), (LAST_UPDATE, &now)])
+    };
+    shared.store.call(halt).await?;
+    // Only now: if the store refuses the halt, the earlier reads let the next look find it again.
+    itop.forget_all_seen();
+    drop(halting);
+    Ok(())
 }

@@ -10,18 +10,28 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use itop_bridge_core::{Link, Side, Sight};
-use itop_bridge_store::{Claim, Instance, Next, Store, StoreError};
+use itop_bridge_store::{Claim, Instance, Next, Store};
 use tokio::sync::{Semaphore, watch};
 
-use crate::pass::Pass;
+use crate::adopt::rebuild::newer::find_newer_pairs;
+use crate::foresee::dry_run::look_only;
+use crate::halt::went_back::read_and_watch;
 use crate::pass::file_budget::{FileBudget, Place};
-use crate::pass::looks;
+use crate::pass::files::look_at_named;
+use crate::pass::lease::keep_leases;
+use crate::pass::unseen::note_unseen;
+use crate::pass::{Pass, looks};
+use crate::queue::finish::finish;
+use crate::queue::retry;
 use crate::scope::only::{made_since, only};
+use crate::scope::policies;
 use crate::side::failure::Failure;
-use crate::side::read::{self, Reads, Wanted};
+use crate::side::halting::{go_on, halts_so_far};
+use crate::side::read::{self, Reads, Wanted, list_files, ticket_where};
 use crate::side::snapshot::Snapshot;
-use crate::side::unreadable::Loaded;
-use crate::suspension::{Asks, say_over};
+use crate::side::throttle::throttled_until_ms;
+use crate::side::unreadable::{Loaded, ticket_not_read};
+use crate::suspension::Asks;
 use crate::{Lane, Shared};
 
 /// Tickets read together.
@@ -84,21 +94,21 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>, mut stop: watch::Receiver
 }
 
 async fn claim(shared: &Shared, lane: &Lane) -> Result<Vec<Claim>, Failure> {
-    let rests = |itop: &&crate::Itop| itop.breaker().is_down() || shared.throttled_until_ms(itop).is_some();
+    let rests = |itop: &&crate::Itop| itop.breaker().is_down() || throttled_until_ms(shared, itop).is_some();
     if [&lane.external, &shared.internal].iter().any(rests) {
         return Ok(Vec::new());
     }
-    if !shared.find_newer_pairs(lane).await? {
+    if !find_newer_pairs(shared, lane).await? {
         return Ok(Vec::new());
     }
-    let halts = shared.halts_so_far(lane);
+    let halts = halts_so_far(shared, lane);
     let (name, now, lease_ms) = (lane.name.clone(), shared.now_ms(), shared.timing.lease_ms);
     let claims = shared.store.call(move |store| {
         if stands_still(store, &name)? { Ok(None) } else { store.claim(&name, BATCH, now, lease_ms).map(Some) }
     });
     let claims = claims.await?;
     if claims.is_some() {
-        shared.go_on(lane, halts);
+        go_on(shared, lane, halts);
     }
     Ok(claims.unwrap_or_default())
 }
@@ -127,7 +137,7 @@ async fn batch(shared: &Shared, lane: &Lane, claims: Vec<Claim>, place: Place) {
             // Nothing is read or written until an operator resumes the pair, which marks it dirty again. Only a
             // vanished ticket may be there again.
             say_nothing_was_written(lane, &claim, "the pair has halted, until it is resumed");
-            shared.finish(&claim, Next::Done).await;
+            finish(shared, &claim, Next::Done).await;
             continue;
         }
         ready.push(claim);
@@ -141,12 +151,12 @@ async fn batch(shared: &Shared, lane: &Lane, claims: Vec<Claim>, place: Place) {
     let looks = named.into_iter().map(|(claim, files)| async move {
         // The look may lead to a write: before the ticket's turn it would be in vain.
         let class = claim.link.as_ref().map(|(_, link)| link.external.class.clone()).unwrap_or_default();
-        if let Some(wait) = shared.wait(lane, &claim, &class) {
-            return shared.finish(&claim, wait).await;
+        if let Some(wait) = wait(shared, lane, &claim, &class) {
+            return finish(shared, &claim, wait).await;
         }
         // A named file that changed or vanished needs a whole pass. Each ticket by itself: the next one's look may take
         // minutes over a slow line.
-        if let Some(work) = shared.look_at_named(lane, claim, files).await {
+        if let Some(work) = look_at_named(shared, lane, claim, files).await {
             full_passes(shared, lane, vec![work]).await;
         }
     });
@@ -186,20 +196,20 @@ async fn full_passes(shared: &Shared, lane: &Lane, work: Vec<Work>) {
     }
     let mut by_class: BTreeMap<String, Vec<Work>> = BTreeMap::new();
     for (claim, files) in work {
-        match shared.class_of(lane, &claim).await {
-            Ok(Ok(class)) => match shared.take_turn(lane, &claim, &class) {
-                Some(wait) => shared.finish(&claim, wait).await,
+        match class_of(shared, lane, &claim).await {
+            Ok(Ok(class)) => match take_turn(shared, lane, &claim, &class) {
+                Some(wait) => finish(shared, &claim, wait).await,
                 None => by_class.entry(class).or_default().push((claim, files)),
             },
             Ok(Err(none)) => {
                 say_nothing_was_written(lane, &claim, &none.to_string());
-                let noted = if none == NoClass::Gone { shared.note_unseen(&claim).await } else { Ok(()) };
+                let noted = if none == NoClass::Gone { note_unseen(shared, &claim).await } else { Ok(()) };
                 match noted {
-                    Ok(()) => shared.finish(&claim, Next::Done).await,
-                    Err(failure) => shared.fail(lane, &claim, failure).await,
+                    Ok(()) => finish(shared, &claim, Next::Done).await,
+                    Err(failure) => retry::fail(shared, lane, &claim, failure).await,
                 }
             }
-            Err(failure) => shared.fail(lane, &claim, failure).await,
+            Err(failure) => retry::fail(shared, lane, &claim, failure).await,
         }
     }
     join_all(by_class.into_iter().map(|(class, work)| class_passes(shared, lane, class, work))).await;
@@ -208,11 +218,11 @@ async fn full_passes(shared: &Shared, lane: &Lane, work: Vec<Work>) {
 /// Reads both sides of tickets of one class at once, then gives each ticket its pass.
 async fn class_passes(shared: &Shared, lane: &Lane, class: String, work: Vec<Work>) {
     let (mut claims, files): (Vec<Claim>, Vec<FileBudget>) = work.into_iter().unzip();
-    let policy = match shared.policy(lane, &class).await {
+    let policy = match policies::policy(shared, lane, &class).await {
         Ok(policy) => policy,
         Err(failure) => {
             for claim in claims {
-                shared.fail(lane, &claim, failure.clone()).await;
+                retry::fail(shared, lane, &claim, failure.clone()).await;
             }
             return;
         }
@@ -220,13 +230,13 @@ async fn class_passes(shared: &Shared, lane: &Lane, class: String, work: Vec<Wor
     let started_ms = shared.now_ms();
     let leases = claims.iter().map(|claim| claim.lease.clone()).collect();
     let read = read_both(shared, lane, &class, &policy, &claims);
-    let (snapshot, leases) = Box::pin(shared.keep_leases(leases, read)).await;
+    let (snapshot, leases) = Box::pin(keep_leases(shared, leases, read)).await;
     for (claim, lease) in claims.iter_mut().zip(leases) {
         claim.lease = lease;
     }
     if let Some(dry_run) = &shared.dry_run {
         let looks = claims.iter().zip(snapshot);
-        let looks = looks.map(|(claim, snapshot)| shared.look_only(lane, dry_run, &policy, claim, snapshot));
+        let looks = looks.map(|(claim, snapshot)| look_only(shared, lane, dry_run, &policy, claim, snapshot));
         join_all(looks).await;
         return;
     }
@@ -267,12 +277,12 @@ pub(crate) async fn read_both(
 
     let asked_ms = shared.now_ms();
     let (mut external, unlinked, wanted, internal, external_files, internal_files) = tokio::join!(
-        shared.read_tickets(&lane.external, &known, &linked_ids),
-        shared.read_tickets(&lane.external, &fresh, &unlinked_ids),
-        shared.read_tickets(&lane.external, &older, &wanted_ids),
-        shared.read_tickets(&shared.internal, &counterparts, &counterpart_ids),
-        shared.list_files(&lane.external, class, &external_marks),
-        shared.list_files(&shared.internal, &policy.internal_class, &internal_marks),
+        read_and_watch(shared, &lane.external, &known, &linked_ids),
+        read_and_watch(shared, &lane.external, &fresh, &unlinked_ids),
+        read_and_watch(shared, &lane.external, &older, &wanted_ids),
+        read_and_watch(shared, &shared.internal, &counterparts, &counterpart_ids),
+        list_files(shared, &lane.external, class, &external_marks),
+        list_files(shared, &shared.internal, &policy.internal_class, &internal_marks),
     );
     external.extend(unlinked);
     external.extend(wanted);
@@ -329,7 +339,7 @@ impl Both<'_> {
                 lane.external.could_read(Loaded::Ticket, claim.lease.of.ticket);
                 read.clone()
             }
-            Some(Err(error)) => return Err(shared.ticket_not_read(&lane.external, claim.lease.of.ticket, error)),
+            Some(Err(error)) => return Err(ticket_not_read(shared, &lane.external, claim.lease.of.ticket, error)),
             None => None,
         };
         let counterpart = claim.link.as_ref().and_then(|(_, link)| link.internal.as_ref());
@@ -339,7 +349,7 @@ impl Both<'_> {
                 shared.internal.could_read(Loaded::Ticket, key.id);
                 Sight::Here(read.ticket.clone())
             }
-            Some((key, Some(Err(error)))) => return Err(shared.ticket_not_read(&shared.internal, key.id, error)),
+            Some((key, Some(Err(error)))) => return Err(ticket_not_read(shared, &shared.internal, key.id, error)),
             Some(_) => Sight::Gone,
         };
         let first_entry = external.as_ref().and_then(|read| read.first_entry.clone());
@@ -365,79 +375,43 @@ fn attach(
     Ok(())
 }
 
-impl Shared {
-    /// The external class of a claimed ticket: from its link, else from the hint, else from iTop.
-    pub(crate) async fn class_of(&self, lane: &Lane, claim: &Claim) -> Result<Result<String, NoClass>, Failure> {
-        if let Some((_, link)) = &claim.link {
-            return Ok(Ok(link.external.class.clone()));
+/// The external class of a claimed ticket: from its link, else from the hint, else from iTop.
+pub(crate) async fn class_of(shared: &Shared, lane: &Lane, claim: &Claim) -> Result<Result<String, NoClass>, Failure> {
+    if let Some((_, link)) = &claim.link {
+        return Ok(Ok(link.external.class.clone()));
+    }
+    let class = match &claim.class {
+        Some(class) => Some(class.clone()),
+        None => {
+            let found = ticket_where(shared, &lane.external, &format!("id = {}", claim.lease.of.ticket)).await?;
+            found.map(|(_, class)| class)
         }
-        let class = match &claim.class {
-            Some(class) => Some(class.clone()),
-            None => {
-                let found = self.ticket_where(&lane.external, &format!("id = {}", claim.lease.of.ticket)).await?;
-                found.map(|(_, class)| class)
-            }
-        };
-        Ok(match class {
-            None => Err(NoClass::Gone),
-            Some(class) if lane.settings.sync.classes.contains_key(&class) => Ok(class),
-            Some(class) => Err(NoClass::NotBridged(class)),
-        })
-    }
+    };
+    Ok(match class {
+        None => Err(NoClass::Gone),
+        Some(class) if lane.settings.sync.classes.contains_key(&class) => Ok(class),
+        Some(class) => Err(NoClass::NotBridged(class)),
+    })
+}
 
-    /// The suspension that holds this ticket back, if any.
-    fn wait(&self, lane: &Lane, claim: &Claim, class: &str) -> Option<Next> {
-        let wait = self.suspensions().wait(self.asks(lane, claim, class), self.now_ms());
-        wait.map(|(due_ms, reason)| Next::Wait { due_ms, reason })
-    }
+/// The suspension that holds this ticket back, if any.
+fn wait(shared: &Shared, lane: &Lane, claim: &Claim, class: &str) -> Option<Next> {
+    let wait = shared.suspensions().wait(asks(shared, lane, claim, class), shared.now_ms());
+    wait.map(|(due_ms, reason)| Next::Wait { due_ms, reason })
+}
 
-    /// The same for a ticket whose pass is to begin: it may become the probe until it is finished.
-    fn take_turn(&self, lane: &Lane, claim: &Claim, class: &str) -> Option<Next> {
-        let wait = self.suspensions().take_turn(self.asks(lane, claim, class), self.now_ms());
-        wait.map(|(due_ms, reason)| Next::Wait { due_ms, reason })
-    }
+/// The same for a ticket whose pass is to begin: it may become the probe until it is finished.
+fn take_turn(shared: &Shared, lane: &Lane, claim: &Claim, class: &str) -> Option<Next> {
+    let wait = shared.suspensions().take_turn(asks(shared, lane, claim, class), shared.now_ms());
+    wait.map(|(due_ms, reason)| Next::Wait { due_ms, reason })
+}
 
-    fn asks<'a>(&'a self, lane: &'a Lane, claim: &Claim, class: &'a str) -> Asks<'a> {
-        Asks {
-            external: &lane.name,
-            ticket: claim.lease.of.ticket,
-            external_class: class,
-            internal: &self.internal.name,
-            internal_class: lane.settings.sync.classes.get(class).map_or("", String::as_str),
-        }
-    }
-
-    pub(crate) async fn finish(&self, claim: &Claim, next: Next) {
-        match next {
-            Next::Done | Next::Look { .. } => self.end_waiting(claim),
-            Next::Wait { .. } | Next::Held { .. } | Next::Retry { .. } => self.hand_back(claim),
-        }
-        let now = self.now_ms();
-        // A full disk may prevent the record for a while: without retries the ticket would wait until its lease ends.
-        let record = async || loop {
-            let (owned, next) = (claim.clone(), next.clone());
-            match self.store.call(move |store| store.finish(&owned, &next, now)).await {
-                Err(StoreError::Unavailable(_)) if self.now_ms() + self.timing.poll_ms < claim.lease.until_ms => {
-                    self.clock.sleep(self.timing.poll_ms).await;
-                }
-                ended => return ended,
-            }
-        };
-        if let Err(error) = record().await {
-            tracing::warn!(ticket = %format!("{}:{}", claim.lease.of.external, claim.lease.of.ticket), %error, "the end of a pass was not recorded; the ticket is looked at again");
-        }
-    }
-
-    /// The ticket has no work left, so it waits for nothing that was refused.
-    pub(crate) fn end_waiting(&self, claim: &Claim) {
-        self.hand_back(claim);
-        let of = &claim.lease.of;
-        say_over(&self.suspensions().record_well(&of.external, of.ticket));
-    }
-
-    /// The ticket's pass has ended: if it was a probe and proved nothing, the next one may go.
-    pub(crate) fn hand_back(&self, claim: &Claim) {
-        let of = &claim.lease.of;
-        self.suspensions().hand_back(&of.external, of.ticket, self.now_ms());
+fn asks<'a>(shared: &'a Shared, lane: &'a Lane, claim: &Claim, class: &'a str) -> Asks<'a> {
+    Asks {
+        external: &lane.name,
+        ticket: claim.lease.of.ticket,
+        external_class: class,
+        internal: &shared.internal.name,
+        internal_class: lane.settings.sync.classes.get(class).map_or("", String::as_str),
     }
 }

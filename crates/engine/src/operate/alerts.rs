@@ -15,6 +15,10 @@ use itop_client::Transport;
 use secrecy::SecretString;
 
 use crate::Shared;
+use crate::operate::alerts::post::post;
+use crate::operate::alerts::wrong::is_over;
+use crate::operate::measure::store_hooks;
+use crate::operate::stops::tell_of_stops;
 
 /// The most tickets of one external that alerts name at a time; beyond it they give the number.
 const NAMED: usize = 20;
@@ -57,10 +61,10 @@ pub async fn run(shared: Arc<Shared>) {
     loop {
         shared.clock.sleep(shared.timing.watch_ms).await;
         shared.metrics.upkeep();
-        let stored = shared.store_hooks().await.map_err(|error| error.to_string());
+        let stored = store_hooks(&shared).await.map_err(|error| error.to_string());
         // If the store does not answer, the next step reports it.
-        let _ = shared.tell_of_stops(&mut stops).await;
-        let watched = shared.alert(&mut watcher).await.and(stored);
+        let _ = tell_of_stops(&shared, &mut stops).await;
+        let watched = alert(&shared, &mut watcher).await.and(stored);
         match watched {
             Ok(()) => failing = false,
             Err(error) if !failing => {
@@ -72,52 +76,50 @@ pub async fn run(shared: Arc<Shared>) {
     }
 }
 
-impl Shared {
-    /// Posts new issues, and those that are over.
-    async fn alert(&self, watcher: &mut Watcher) -> Result<(), String> {
-        let Some(alerts) = &self.alerts else { return Ok(()) };
-        let told = self.store.call(|store| store.told()).await.map_err(|error| error.to_string())?;
-        watcher.told.extend(told);
-        let wrong = self.wrong(alerts.silence_ms, watcher).await;
-        let (standing, wrong) = wrong.map_err(|error| error.to_string())?;
-        let mut over = Vec::new();
-        for subject in watcher.told.iter().filter(|subject| !wrong.contains_key(*subject)) {
-            if self.is_over(subject, &standing).await.map_err(|error| error.to_string())? {
-                over.push(subject.clone());
-            }
+/// Posts new issues, and those that are over.
+async fn alert(shared: &Shared, watcher: &mut Watcher) -> Result<(), String> {
+    let Some(alerts) = &shared.alerts else { return Ok(()) };
+    let told = shared.store.call(|store| store.told()).await.map_err(|error| error.to_string())?;
+    watcher.told.extend(told);
+    let wrong = wrong::wrong(shared, alerts.silence_ms, watcher).await;
+    let (standing, wrong) = wrong.map_err(|error| error.to_string())?;
+    let mut over = Vec::new();
+    for subject in watcher.told.iter().filter(|subject| !wrong.contains_key(*subject)) {
+        if is_over(shared, subject, &standing).await.map_err(|error| error.to_string())? {
+            over.push(subject.clone());
         }
-        let news: Vec<String> = wrong.keys().filter(|subject| !watcher.told.contains(*subject)).cloned().collect();
-        let mut lines: Vec<Line<'_>> = Vec::new();
-        for subject in &news {
-            let Alert { event, text } = wrong[subject].clone();
-            lines.push(Line { event, subject, text });
-        }
-        for subject in &over {
-            lines.extend(said_when_over(subject).map(|text| Line { event: "over", subject, text }));
-        }
-        if !lines.is_empty() {
-            let posted = self.post(alerts, &lines).await;
-            self.metrics.alert(posted.is_ok());
-            posted?;
-        }
-        watcher.told.extend(news.iter().cloned());
-        watcher.told.retain(|subject| !over.contains(subject));
-        self.record(news, over).await
     }
+    let news: Vec<String> = wrong.keys().filter(|subject| !watcher.told.contains(*subject)).cloned().collect();
+    let mut lines: Vec<Line<'_>> = Vec::new();
+    for subject in &news {
+        let Alert { event, text } = wrong[subject].clone();
+        lines.push(Line { event, subject, text });
+    }
+    for subject in &over {
+        lines.extend(said_when_over(subject).map(|text| Line { event: "over", subject, text }));
+    }
+    if !lines.is_empty() {
+        let posted = post(shared, alerts, &lines).await;
+        shared.metrics.alert(posted.is_ok());
+        posted?;
+    }
+    watcher.told.extend(news.iter().cloned());
+    watcher.told.retain(|subject| !over.contains(subject));
+    record(shared, news, over).await
+}
 
-    async fn record(&self, news: Vec<String>, over: Vec<String>) -> Result<(), String> {
-        let now = self.now_ms();
-        let record = self.store.call(move |store| {
-            for told in news.chunks(MAX_ROWS) {
-                store.tell(told, &[], now)?;
-            }
-            for over in over.chunks(MAX_ROWS) {
-                store.tell(&[], over, now)?;
-            }
-            Ok(())
-        });
-        record.await.map_err(|error| error.to_string())
-    }
+async fn record(shared: &Shared, news: Vec<String>, over: Vec<String>) -> Result<(), String> {
+    let now = shared.now_ms();
+    let record = shared.store.call(move |store| {
+        for told in news.chunks(MAX_ROWS) {
+            store.tell(told, &[], now)?;
+        }
+        for over in over.chunks(MAX_ROWS) {
+            store.tell(&[], over, now)?;
+        }
+        Ok(())
+    });
+    record.await.map_err(|error| error.to_string())
 }
 
 /// Posts that a side is back or that tickets get through again; a ticket's own recovery shows in iTop.

@@ -35,35 +35,33 @@ pub struct Standing {
     pub suspended: Vec<Trouble>,
 }
 
-impl Shared {
-    pub(crate) async fn standing(&self) -> Result<Standing> {
-        let itops: Vec<&Itop> = self.itops().collect();
-        let instances: Vec<_> = itops.iter().map(|itop| itop.instance.clone()).collect();
-        let externals: Vec<String> = self.lanes.iter().map(|lane| lane.name.clone()).collect();
-        let read = self.store.call(move |store| {
-            let stopped = instances.iter().map(|instance| store.stopped(instance)).collect::<Result<Vec<_>>>()?;
-            let tally = |external: &String| Ok((store.tally(external)?, store.uncarried(external)?));
-            let tallies = externals.iter().map(tally).collect::<Result<Vec<_>>>()?;
-            Ok((stopped, tallies))
-        });
-        let (stopped, tallies) = read.await?;
-        let side = |(itop, stopped): (&&Itop, Option<Stop>)| {
-            let breaker = itop.breaker();
-            let (down, answers) = (breaker.down().cloned(), breaker.has_answered());
-            SideStanding { name: itop.name.clone(), down, answers, stopped }
-        };
-        let lane = |(lane, (tally, waiting)): (&std::sync::Arc<crate::Lane>, (Tally, Vec<Uncarried>))| LaneStanding {
-            external: lane.name.clone(),
-            tally,
-            uncarried: by_class(lane.settings.sync.classes.keys(), &waiting),
-            through_ms: self.metrics.last_through_ms(&lane.name),
-        };
-        Ok(Standing {
-            sides: itops.iter().zip(stopped).map(side).collect(),
-            lanes: self.lanes.iter().zip(tallies).map(lane).collect(),
-            suspended: self.suspensions().troubles(),
-        })
-    }
+pub(crate) async fn standing(shared: &Shared) -> Result<Standing> {
+    let itops: Vec<&Itop> = shared.itops().collect();
+    let instances: Vec<_> = itops.iter().map(|itop| itop.instance.clone()).collect();
+    let externals: Vec<String> = shared.lanes.iter().map(|lane| lane.name.clone()).collect();
+    let read = shared.store.call(move |store| {
+        let stopped = instances.iter().map(|instance| store.stopped(instance)).collect::<Result<Vec<_>>>()?;
+        let tally = |external: &String| Ok((store.tally(external)?, store.uncarried(external)?));
+        let tallies = externals.iter().map(tally).collect::<Result<Vec<_>>>()?;
+        Ok((stopped, tallies))
+    });
+    let (stopped, tallies) = read.await?;
+    let side = |(itop, stopped): (&&Itop, Option<Stop>)| {
+        let breaker = itop.breaker();
+        let (down, answers) = (breaker.down().cloned(), breaker.has_answered());
+        SideStanding { name: itop.name.clone(), down, answers, stopped }
+    };
+    let lane = |(lane, (tally, waiting)): (&std::sync::Arc<crate::Lane>, (Tally, Vec<Uncarried>))| LaneStanding {
+        external: lane.name.clone(),
+        tally,
+        uncarried: by_class(lane.settings.sync.classes.keys(), &waiting),
+        through_ms: shared.metrics.last_through_ms(&lane.name),
+    };
+    Ok(Standing {
+        sides: itops.iter().zip(stopped).map(side).collect(),
+        lanes: shared.lanes.iter().zip(tallies).map(lane).collect(),
+        suspended: shared.suspensions().troubles(),
+    })
 }
 
 /// A class without waiting tickets is reported as 0: a gauge keeps its last value.

@@ -1,8 +1,6 @@
 //! What an operator sees and hears of the bridge.
 
 pub(crate) mod alerts;
-pub(crate) mod dry_run;
-pub(crate) mod foresee;
 pub(crate) mod health;
 pub(crate) mod measure;
 pub(crate) mod preview;

@@ -8,20 +8,18 @@ use crate::Shared;
 pub(crate) type Stops = Vec<OfSide>;
 type OfSide = (String, Option<Stop>);
 
-impl Shared {
-    pub(crate) async fn tell_of_stops(&self, before: &mut Option<Stops>) -> Result<()> {
-        let sides: Vec<(String, Instance)> =
-            self.itops().map(|itop| (itop.name.clone(), itop.instance.clone())).collect();
-        let read = move |store: &mut dyn itop_bridge_store::Store| {
-            sides.into_iter().map(|(name, of)| Ok((name, store.stopped(&of)?))).collect::<Result<Stops>>()
-        };
-        let now = self.store.call(read).await?;
-        for (side, what) in before.iter().flat_map(|before| changes(before, &now)) {
-            tracing::info!(%side, "{what}");
-        }
-        *before = Some(now);
-        Ok(())
+pub(crate) async fn tell_of_stops(shared: &Shared, before: &mut Option<Stops>) -> Result<()> {
+    let sides: Vec<(String, Instance)> =
+        shared.itops().map(|itop| (itop.name.clone(), itop.instance.clone())).collect();
+    let read = move |store: &mut dyn itop_bridge_store::Store| {
+        sides.into_iter().map(|(name, of)| Ok((name, store.stopped(&of)?))).collect::<Result<Stops>>()
+    };
+    let now = shared.store.call(read).await?;
+    for (side, what) in before.iter().flat_map(|before| changes(before, &now)) {
+        tracing::info!(%side, "{what}");
     }
+    *before = Some(now);
+    Ok(())
 }
 
 fn changes(before: &Stops, now: &Stops) -> Vec<(String, &'static str)> {

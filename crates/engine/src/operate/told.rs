@@ -63,8 +63,8 @@ impl Told {
 pub async fn run(shared: Arc<Shared>) {
     let mut told = Vec::new();
     loop {
-        let now = shared.to_be_told();
-        if now != told && shared.tell_the_verbs(&told, &now).await.is_ok() {
+        let now = to_be_told(&shared);
+        if now != told && tell_the_verbs(&shared, &told, &now).await.is_ok() {
             told = now;
         }
         tokio::select! {
@@ -76,47 +76,44 @@ pub async fn run(shared: Arc<Shared>) {
 
 type OfSides = Vec<(Instance, Told)>;
 
-impl Shared {
-    fn to_be_told(&self) -> OfSides {
-        let suspended = self.suspensions().troubles();
-        self.itops().map(|itop| (itop.instance.clone(), self.told_of(itop, &suspended))).collect()
-    }
+fn to_be_told(shared: &Shared) -> OfSides {
+    let suspended = shared.suspensions().troubles();
+    shared.itops().map(|itop| (itop.instance.clone(), told_of(itop, &suspended))).collect()
+}
 
-    fn told_of(&self, itop: &Itop, suspended: &[Trouble]) -> Told {
-        let (down, answers) = {
-            let breaker = itop.breaker();
-            let down =
-                breaker.down().map(|Down { since_ms, reason }| Since { at_ms: *since_ms, reason: reason.clone() });
-            (down, breaker.has_answered())
-        };
-        let is_of_it = |cause: &Cause| match cause {
-            Cause::Class { instance, .. } => *instance == itop.name,
-            Cause::External { external } => *external == itop.name,
-            Cause::Internal => itop.instance == Instance::Internal,
-            Cause::Down { .. } | Cause::Throttled { .. } => false,
-        };
-        let suspended = suspended.iter().filter(|trouble| is_of_it(&trouble.cause)).map(|trouble| Suspended {
-            cause: trouble.cause.clone(),
-            since_ms: trouble.since_ms,
-            reason: trouble.reason.clone(),
-        });
-        let slowed =
-            itop.throttled().map(|throttled| Slowed { since_ms: throttled.since_ms, until_ms: throttled.until_ms });
-        let sweeps = itop.sweeps();
-        Told {
-            answers,
-            down,
-            slowed,
-            suspended: suspended.collect(),
-            swept_ms: sweeps.last_ms,
-            next_sweep_ms: sweeps.next_ms,
-        }
+fn told_of(itop: &Itop, suspended: &[Trouble]) -> Told {
+    let (down, answers) = {
+        let breaker = itop.breaker();
+        let down = breaker.down().map(|Down { since_ms, reason }| Since { at_ms: *since_ms, reason: reason.clone() });
+        (down, breaker.has_answered())
+    };
+    let is_of_it = |cause: &Cause| match cause {
+        Cause::Class { instance, .. } => *instance == itop.name,
+        Cause::External { external } => *external == itop.name,
+        Cause::Internal => itop.instance == Instance::Internal,
+        Cause::Down { .. } | Cause::Throttled { .. } => false,
+    };
+    let suspended = suspended.iter().filter(|trouble| is_of_it(&trouble.cause)).map(|trouble| Suspended {
+        cause: trouble.cause.clone(),
+        since_ms: trouble.since_ms,
+        reason: trouble.reason.clone(),
+    });
+    let slowed =
+        itop.throttled().map(|throttled| Slowed { since_ms: throttled.since_ms, until_ms: throttled.until_ms });
+    let sweeps = itop.sweeps();
+    Told {
+        answers,
+        down,
+        slowed,
+        suspended: suspended.collect(),
+        swept_ms: sweeps.last_ms,
+        next_sweep_ms: sweeps.next_ms,
     }
+}
 
-    async fn tell_the_verbs(&self, before: &OfSides, now: &OfSides) -> Result<()> {
-        let news: OfSides = now.iter().filter(|one| !before.contains(one)).cloned().collect();
-        self.store.call(move |store| news.iter().try_for_each(|(of, told)| told.keep(store, of))).await
-    }
+async fn tell_the_verbs(shared: &Shared, before: &OfSides, now: &OfSides) -> Result<()> {
+    let news: OfSides = now.iter().filter(|one| !before.contains(one)).cloned().collect();
+    shared.store.call(move |store| news.iter().try_for_each(|(of, told)| told.keep(store, of))).await
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::pass::crossing::{Crossed, Unsure};
 use crate::pass::write::is_too_large;
 use crate::side::failure::{Failure, Kind};
 use crate::side::itop::Format;
+use crate::side::room::learn_room;
 
 /// A field ready to be sent.
 #[derive(Clone)]
@@ -221,7 +222,7 @@ impl Pass<'_> {
             }
             is_less = true;
             if let Some(learnt) = learnt {
-                self.shared.learn_room(&self.shared.internal, class, &outgoing.field.code, learnt).await?;
+                learn_room(self.shared, &self.shared.internal, class, &outgoing.field.code, learnt).await?;
             }
         }
         Ok(is_less)
@@ -275,7 +276,7 @@ impl Pass<'_> {
     pub(crate) fn value_refused(&mut self, refused: RefusedField) {
         let (on, code, words) = (refused.on, refused.code.clone(), refused.words.clone());
         let conflict = refused.conflict(&self.shared.itop(self.lane, on).name);
-        self.link.keep_refusal(refused, |refused_for_ms| self.shared.refused_value_waits_ms(refused_for_ms));
+        self.link.keep_refusal(refused, |refused_for_ms| self.shared.timing.refused_value_waits_ms(refused_for_ms));
         if !self.link.conflicts.contains(&conflict) {
             tracing::warn!(ticket = %self.name(), field = code, error = words, "a value is not taken; the rest of the ticket goes on");
             self.did(format!("conflict: {code}: {}", conflict.text));

@@ -10,6 +10,8 @@ use itop_bridge_store::{Look, Next};
 use itop_client::{Error, ErrorClass};
 
 use crate::pass::Pass;
+use crate::pass::lease::calling;
+use crate::queue::retry::is_parked;
 use crate::side::failure::{Failure, Kind};
 use crate::side::itop::Itop;
 use crate::side::throttle::asked_to_wait_ms;
@@ -42,7 +44,7 @@ impl Pass<'_> {
         let ErrorClass::Throttled { retry_after } = &error.class else { return Ok(None) };
         let Some(status) = error.http_status else { return Ok(None) };
         let client = itop.client.clone();
-        let probe = self.shared.calling(&mut self.claim, itop, async move { client.check_login().await }).await?;
+        let probe = calling(self.shared, &mut self.claim, itop, async move { client.check_login().await }).await?;
         if probe.is_err() {
             return Ok(None);
         }
@@ -60,9 +62,9 @@ impl Pass<'_> {
         let known = self.link.held(&part).cloned();
         let (since_ms, tries) = known.as_ref().map_or((now_ms, 1), |known| (known.since_ms, known.tries + 1));
         let shared = self.shared;
-        let wait_ms = match shared.is_parked(since_ms) {
-            true => shared.parked_retry_ms(now_ms - since_ms),
-            false => shared.random.jitter_ms(shared.kept_back_ms(tries)),
+        let wait_ms = match is_parked(shared, since_ms) {
+            true => shared.timing.parked_retry_ms(now_ms - since_ms),
+            false => shared.random.jitter_ms(shared.timing.kept_back_ms(tries)),
         };
         let not_before_ms = asked_ms.max(now_ms + wait_ms);
         let (tried_ms, of) = (now_ms, of.to_owned());
@@ -120,7 +122,7 @@ impl Pass<'_> {
         let side = |to| self.shared.itop(self.lane, to).name.as_str();
         let texts = self.link.held.iter().map(|held| told(&self.link, held, side(held.to)));
         let texts = texts.collect::<Vec<_>>().join("; ");
-        let is_parked = self.link.held.iter().any(|held| self.shared.is_parked(held.since_ms));
+        let is_parked = self.link.held.iter().any(|held| is_parked(self.shared, held.since_ms));
         match next {
             Next::Retry { due_ms, error, parked, look } => Next::Retry {
                 due_ms: due_ms.min(held_due_ms),

@@ -14,22 +14,24 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::Shared;
+use crate::halt::went_back::read_and_watch;
 use crate::pass::Pass;
 use crate::pass::apart::{Outgoing, blames_an_unnamed_value, names};
 use crate::pass::barred::KEPT_BACK;
 use crate::pass::crossing::Crossed;
 use crate::pass::given_again::is_still_of;
+use crate::side::call::highest_ticket;
+use crate::side::dates::in_iso;
 use crate::side::failure::{Failure, Kind};
 use crate::side::read::{self, Wanted};
+use crate::side::zone::learn_offset;
 
-impl Shared {
-    /// The highest known internal ticket id: asked once, then raised by each read.
-    async fn highest_internal(&self) -> Result<u64, Failure> {
-        if self.internal.highest_ticket() == 0 {
-            self.highest_ticket(&self.internal).await?;
-        }
-        Ok(self.internal.highest_ticket())
+/// The highest known internal ticket id: asked once, then raised by each read.
+async fn highest_internal(shared: &Shared) -> Result<u64, Failure> {
+    if shared.internal.highest_ticket() == 0 {
+        highest_ticket(shared, &shared.internal).await?;
     }
+    Ok(shared.internal.highest_ticket())
 }
 
 impl Pass<'_> {
@@ -126,9 +128,9 @@ impl Pass<'_> {
         let sent_ms = self.shared.now_ms();
         match self.send_create(class, creation, draft, &asked, external).await? {
             Ok(mut written) => {
-                self.shared.in_iso(&self.shared.internal, std::slice::from_mut(&mut written.object)).await;
+                in_iso(self.shared, &self.shared.internal, std::slice::from_mut(&mut written.object)).await;
                 self.leave_to_an_update(draft, &written.object);
-                self.shared.learn_offset(&self.shared.internal, &written, "last_update").await?;
+                learn_offset(self.shared, &self.shared.internal, &written, "last_update").await?;
                 Ok(Ok(self.created(&written.object, sent_ms).await?))
             }
             Err(error) => Ok(Err(error)),
@@ -233,7 +235,7 @@ impl Pass<'_> {
         let internal = &self.shared.internal;
         let class = &self.policy.internal_class;
         let wanted = Wanted { class, attributes: read::internal_attributes(&self.policy), condition: None };
-        let mut reads = self.shared.read_tickets(internal, &wanted, &[key.id]).await;
+        let mut reads = read_and_watch(self.shared, internal, &wanted, &[key.id]).await;
         let read = reads.remove(&key.id).transpose().map_err(|error| Failure::of(internal, &error))?.flatten();
         let Some(ticket) = read.map(|read| read.ticket) else { return Ok(()) };
         if is_another(&self.policy, &before, Side::Internal, &ticket).is_some()
@@ -258,7 +260,7 @@ impl Pass<'_> {
         // The ticket of an earlier try is still looked for.
         let (highest_before, since_ms) = match earlier {
             Some(earlier) => (earlier.highest_before, earlier.since_ms),
-            None => (self.shared.highest_internal().await?, self.shared.now_ms()),
+            None => (highest_internal(self.shared).await?, self.shared.now_ms()),
         };
         let (fields, status) = (sources.collect(), external.status.clone());
         Ok(Creation { until_ms: 0, highest_before, since_ms, fields, tries, status })
@@ -455,7 +457,7 @@ impl Pass<'_> {
         let asked_ms = self.shared.now_ms();
         let answer = self.leased(internal, internal.read(&class, &Query::oql(oql), &attributes)).await?;
         let mut found = answer.map_err(|error| Failure::of(internal, &error))?;
-        self.shared.in_iso(internal, &mut found.objects).await;
+        in_iso(self.shared, internal, &mut found.objects).await;
         let carries = |object: &&Object| read::first_mark(object).as_ref() == Some(&mark);
         let mut marked: Vec<&Object> = found.objects.iter().filter(carries).collect();
         marked.sort_by_key(|object| object.id);

@@ -18,9 +18,10 @@ use itop_bridge_text::room::Room;
 use itop_client::Query;
 
 use crate::pass::Pass;
+use crate::side::call;
 use crate::side::failure::{Failure, Kind};
 use crate::side::itop::{Format, Itop};
-use crate::side::unreadable::Loaded;
+use crate::side::unreadable::{Loaded, picture_not_read};
 
 /// An attribute of the target ticket.
 #[derive(Clone, Copy)]
@@ -105,7 +106,7 @@ impl Pass<'_> {
                     pictures.push(Picture { image, file, data });
                 }
                 Err(error) => {
-                    let why = self.shared.picture_not_read(itop, image.id, &error)?;
+                    let why = picture_not_read(self.shared, itop, image.id, &error)?;
                     self.did(format!("inline image {} could not be had and became its description: {why}", image.id));
                     unread.push(image);
                 }
@@ -209,7 +210,7 @@ impl Pass<'_> {
     async fn others(&self, itop: &Itop, class: &str, code: &str) -> Result<Others, Failure> {
         let own = self.link.key(itop.side()).map_or(0, |key| key.id);
         let query = Query::oql(format!("SELECT {class} WHERE {code} != '' AND id != {own}")).limit(EXAMPLES);
-        let answer = self.shared.asked(itop, class, &query, &[code]).await;
+        let answer = call::asked(self.shared, itop, class, &query, &[code]).await;
         let mut others = Others::default();
         match answer {
             Ok(found) => {

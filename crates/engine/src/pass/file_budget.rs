@@ -9,6 +9,7 @@ use itop_bridge_store::Claim;
 use itop_client::{Client, Memory, Reservation};
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::pass::lease::keep_lease;
 use crate::side::failure::Failure;
 use crate::side::itop::Itop;
 use crate::side::read::ReadContents;
@@ -50,7 +51,7 @@ impl FileBudget {
                 self.place = None;
                 let bytes = Memory::needed_to_copy(lane.settings.sync.max_attachment_bytes);
                 let reserve = lane.external.client.memory().reserve(bytes);
-                self.memory.insert(shared.keep_lease(claim, reserve).await?)
+                self.memory.insert(keep_lease(shared, claim, reserve).await?)
             }
         };
         Ok(itop.client.within(memory))

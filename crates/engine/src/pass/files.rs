@@ -10,122 +10,125 @@ use itop_bridge_store::{Claim, Look, Next};
 use itop_bridge_text::room::{What, in_the_basic_plane};
 use itop_client::{Contents, ErrorClass, Fields, Query, ValueFault};
 
-use crate::pass::Pass;
 use crate::pass::file_budget::FileBudget;
-use crate::pass::looks;
+use crate::pass::lease::calling;
 use crate::pass::write::is_too_large;
+use crate::pass::{Pass, looks};
+use crate::queue::{finish, retry};
+use crate::side::call;
+use crate::side::dates::in_iso;
 use crate::side::failure::{Failure, Kind};
 use crate::side::itop::Itop;
-use crate::side::read::{self, ReadContents};
+use crate::side::read::{self, ReadContents, fetch_contents, read_contents};
+use crate::side::room::learn_room;
 use crate::side::snapshot::Snapshot;
-use crate::side::unreadable::Loaded;
+use crate::side::unreadable::{Loaded, file_not_read};
+use crate::side::zone::learn_offset;
 use crate::{Lane, Shared};
 
-impl Shared {
-    /// For a claim that names only known attachments, reads only these. A person's download fires an update hook, and a
-    /// change of the organisation fires one per file: both end here. Returns the claim with the contents read so far if
-    /// a whole pass is needed.
-    pub(crate) async fn look_at_named(
-        &self,
-        lane: &Lane,
-        mut claim: Claim,
-        mut files: FileBudget,
-    ) -> Option<(Claim, FileBudget)> {
-        match self.named_are_as_copied(lane, &mut claim, &mut files).await {
-            Ok(true) => {
-                let next = match self.second_look(&claim) {
-                    Some((due_ms, look)) => Next::Look { due_ms, look },
-                    None => Next::Done,
-                };
-                self.finish(&claim, next).await;
-                None
-            }
-            Ok(false) => {
-                claim.look.ticket = true;
-                Some((claim, files))
-            }
-            Err(failure) => {
-                self.fail(lane, &claim, failure).await;
-                None
-            }
+/// For a claim that names only known attachments, reads only these. A person's download fires an update hook, and a
+/// change of the organisation fires one per file: both end here. Returns the claim with the contents read so far if
+/// a whole pass is needed.
+pub(crate) async fn look_at_named(
+    shared: &Shared,
+    lane: &Lane,
+    mut claim: Claim,
+    mut files: FileBudget,
+) -> Option<(Claim, FileBudget)> {
+    match named_are_as_copied(shared, lane, &mut claim, &mut files).await {
+        Ok(true) => {
+            let next = match second_look(shared, &claim) {
+                Some((due_ms, look)) => Next::Look { due_ms, look },
+                None => Next::Done,
+            };
+            finish::finish(shared, &claim, next).await;
+            None
+        }
+        Ok(false) => {
+            claim.look.ticket = true;
+            Some((claim, files))
+        }
+        Err(failure) => {
+            retry::fail(shared, lane, &claim, failure).await;
+            None
         }
     }
+}
 
-    async fn named_are_as_copied(
-        &self,
-        lane: &Lane,
-        claim: &mut Claim,
-        files: &mut FileBudget,
-    ) -> Result<bool, Failure> {
-        let Some((_, link)) = claim.link.clone() else { return Ok(false) };
-        for side in Side::BOTH {
-            // The bridge's own writes come back as hooks and need no look.
-            let named: Vec<u64> = looks::foreign(&link, &claim.look, side).into_iter().collect();
-            let Some(key) = link.key(side).filter(|_| !named.is_empty()) else { continue };
-            let itop = self.itop(lane, side);
-            if claim.look.second_looks(side) > 0 {
-                // Only checks that they still stand: a change in place is announced after it happened.
-                let found = self.get(itop, "Attachment", &Query::ids(&named), &["id", "item_id"]).await?;
-                let standing = found.objects.iter().filter(|object| object.number("item_id") == Some(key.id));
-                if standing.count() != named.len() {
-                    return Ok(false);
+async fn named_are_as_copied(
+    shared: &Shared,
+    lane: &Lane,
+    claim: &mut Claim,
+    files: &mut FileBudget,
+) -> Result<bool, Failure> {
+    let Some((_, link)) = claim.link.clone() else { return Ok(false) };
+    for side in Side::BOTH {
+        // The bridge's own writes come back as hooks and need no look.
+        let named: Vec<u64> = looks::foreign(&link, &claim.look, side).into_iter().collect();
+        let Some(key) = link.key(side).filter(|_| !named.is_empty()) else { continue };
+        let itop = shared.itop(lane, side);
+        if claim.look.second_looks(side) > 0 {
+            // Only checks that they still stand: a change in place is announced after it happened.
+            let found = call::get(shared, itop, "Attachment", &Query::ids(&named), &["id", "item_id"]).await?;
+            let standing = found.objects.iter().filter(|object| object.number("item_id") == Some(key.id));
+            if standing.count() != named.len() {
+                return Ok(false);
+            }
+            continue;
+        }
+        let max_bytes = lane.settings.sync.max_attachment_bytes;
+        for id in named {
+            // One at a time: two large files in one answer would need the memory of both.
+            let client = files.client(shared, lane, itop, claim).await?;
+            let read = read_contents(shared, itop, &client, id, max_bytes);
+            let read = match calling(shared, claim, itop, read).await? {
+                Ok(read) => read,
+                Err(error) => {
+                    let failure = file_not_read(shared, itop, id, &error);
+                    // A whole pass goes on without it.
+                    return if failure.ends_the_pass() { Err(failure) } else { Ok(false) };
                 }
-                continue;
-            }
-            let max_bytes = lane.settings.sync.max_attachment_bytes;
-            for id in named {
-                // One at a time: two large files in one answer would need the memory of both.
-                let client = files.client(self, lane, itop, claim).await?;
-                let read = self.read_contents(itop, &client, id, max_bytes);
-                let read = match self.calling(claim, itop, read).await? {
-                    Ok(read) => read,
-                    Err(error) => {
-                        let failure = self.file_not_read(itop, id, &error);
-                        // A whole pass goes on without it.
-                        return if failure.ends_the_pass() { Err(failure) } else { Ok(false) };
-                    }
-                };
-                itop.could_read(Loaded::Attachment, id);
-                let (Some(read), Some(copy)) = (read, link.copy_of(side, id)) else { return Ok(false) };
-                let removed = copy.state == CopyState::RemovedByPerson;
-                let (item, content) = (read.item, read.fingerprint());
-                files.took(side, id, read, &copy.content);
-                if item != key.id || !(removed || content == copy.content) {
-                    return Ok(false);
-                }
+            };
+            itop.could_read(Loaded::Attachment, id);
+            let (Some(read), Some(copy)) = (read, link.copy_of(side, id)) else { return Ok(false) };
+            let removed = copy.state == CopyState::RemovedByPerson;
+            let (item, content) = (read.item, read.fingerprint());
+            files.took(side, id, read, &copy.content);
+            if item != key.id || !(removed || content == copy.content) {
+                return Ok(false);
             }
         }
-        Ok(true)
     }
+    Ok(true)
+}
 
-    /// Named attachments that still stand are rechecked twice: iTop announces a deletion before it happens.
-    fn second_look(&self, claim: &Claim) -> Option<(i64, Look)> {
-        let mut look = claim.look.clone();
-        if let Some((_, link)) = &claim.link {
-            look.external_attachments = looks::foreign(link, &look, Side::External);
-            look.internal_attachments = looks::foreign(link, &look, Side::Internal);
-        }
-        self.next_second_look(&look, self.now_ms())
+/// Named attachments that still stand are rechecked twice: iTop announces a deletion before it happens.
+fn second_look(shared: &Shared, claim: &Claim) -> Option<(i64, Look)> {
+    let mut look = claim.look.clone();
+    if let Some((_, link)) = &claim.link {
+        look.external_attachments = looks::foreign(link, &look, Side::External);
+        look.internal_attachments = looks::foreign(link, &look, Side::Internal);
     }
+    next_second_look(shared, &look, shared.now_ms())
+}
 
-    pub(crate) fn next_second_look(&self, look: &Look, now_ms: i64) -> Option<(i64, Look)> {
-        let wait = |side| {
-            let named = !look.named(side).is_empty();
-            named.then(|| self.timing.second_looks_ms.get(look.second_looks(side) as usize)).flatten()
-        };
-        let (outside, inside) = (wait(Side::External), wait(Side::Internal));
-        let due_ms = now_ms + outside.into_iter().chain(inside).min()?;
-        let mut next = Look::default();
-        if outside.is_some() {
-            next.external_attachments.clone_from(&look.external_attachments);
-            next.second_looks = look.second_looks + 1;
-        }
-        if inside.is_some() {
-            next.internal_attachments.clone_from(&look.internal_attachments);
-            next.internal_second_looks = look.internal_second_looks + 1;
-        }
-        Some((due_ms, next))
+pub(crate) fn next_second_look(shared: &Shared, look: &Look, now_ms: i64) -> Option<(i64, Look)> {
+    let wait = |side| {
+        let named = !look.named(side).is_empty();
+        named.then(|| shared.timing.second_looks_ms.get(look.second_looks(side) as usize)).flatten()
+    };
+    let (outside, inside) = (wait(Side::External), wait(Side::Internal));
+    let due_ms = now_ms + outside.into_iter().chain(inside).min()?;
+    let mut next = Look::default();
+    if outside.is_some() {
+        next.external_attachments.clone_from(&look.external_attachments);
+        next.second_looks = look.second_looks + 1;
     }
+    if inside.is_some() {
+        next.internal_attachments.clone_from(&look.internal_attachments);
+        next.internal_second_looks = look.internal_second_looks + 1;
+    }
+    Some((due_ms, next))
 }
 
 impl Pass<'_> {
@@ -200,11 +203,11 @@ impl Pass<'_> {
                 continue;
             }
             let client = self.with_file_memory(itop).await?;
-            let read = self.leased(itop, async { shared.fetch_contents(&client, file.id, max_bytes).await }).await?;
+            let read = self.leased(itop, async { fetch_contents(&client, file.id, max_bytes).await }).await?;
             let read = match read {
                 Ok(read) => read,
                 Err(error) => {
-                    let failure = shared.file_not_read(itop, file.id, &error);
+                    let failure = file_not_read(shared, itop, file.id, &error);
                     if failure.ends_the_pass() {
                         return Err(failure);
                     }
@@ -334,8 +337,8 @@ impl Pass<'_> {
             }
         }
         if let Ok(written) = &mut answer {
-            self.shared.in_iso(itop, std::slice::from_mut(&mut written.object)).await;
-            self.shared.learn_offset(itop, written, "creation_date").await?;
+            in_iso(self.shared, itop, std::slice::from_mut(&mut written.object)).await;
+            learn_offset(self.shared, itop, written, "creation_date").await?;
         }
         Ok(answer)
     }
@@ -420,7 +423,7 @@ impl Pass<'_> {
         if !is_it || name == contents.filename {
             return Ok(false);
         }
-        self.shared.learn_room(itop, "Attachment", FILE_NAME, What::BasicPlaneOnly).await?;
+        learn_room(self.shared, itop, "Attachment", FILE_NAME, What::BasicPlaneOnly).await?;
         self.did(format!(
             "the name of {:?} has characters that the database of {} does not have; they became `?`",
             contents.filename, itop.name
@@ -459,13 +462,13 @@ impl Pass<'_> {
         let itop = shared.itop(lane, from);
         let client = self.with_file_memory(itop).await?;
         let max_bytes = lane.settings.sync.max_attachment_bytes;
-        let read = self.leased(itop, async { shared.fetch_contents(&client, original, max_bytes).await }).await?;
+        let read = self.leased(itop, async { fetch_contents(&client, original, max_bytes).await }).await?;
         match read {
             Ok(read) => {
                 itop.could_read(Loaded::Attachment, original);
                 Ok(read)
             }
-            Err(error) => Err(shared.file_not_read(itop, original, &error)),
+            Err(error) => Err(file_not_read(shared, itop, original, &error)),
         }
     }
 

@@ -9,6 +9,7 @@ use itop_client::{Error, ErrorClass, Object, Query, Written, oql_quote};
 use crate::pass::Pass;
 use crate::side::failure::Failure;
 use crate::side::itop::Itop;
+use crate::side::read::fetch_contents;
 use crate::{Lane, Shared};
 
 /// At most this many files of one ticket are read for their sizes.
@@ -66,9 +67,9 @@ impl Pass<'_> {
         };
         let mut bytes = Some(0).filter(|_| found.objects.len() <= MOST_FILES);
         for file in found.objects.iter().take(MOST_FILES) {
-            let (shared, client) = (self.shared, self.with_file_memory(itop).await?);
+            let (_shared, client) = (self.shared, self.with_file_memory(itop).await?);
             let max_bytes = self.lane.settings.sync.max_attachment_bytes;
-            let read = self.leased(itop, async { shared.fetch_contents(&client, file.id, max_bytes).await }).await?;
+            let read = self.leased(itop, async { fetch_contents(&client, file.id, max_bytes).await }).await?;
             let size = match read {
                 Ok(Some(read)) if !read.too_large => Some(read.contents.data.decoded_len()),
                 _ => None,
@@ -92,22 +93,20 @@ impl Pass<'_> {
     }
 }
 
-impl Shared {
-    /// Keeps the alert's text about the ticket for as long as it is heavy.
-    pub(crate) fn note_heavy(&self, lane: &Lane, number: Option<i64>, link: &Link) {
-        let Some(number) = number else { return };
-        let mut known = self.heavy.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let texts: Vec<String> =
-            link.heavy.iter().map(|heavy| told(link, heavy, &self.itop(lane, heavy.on).name)).collect();
-        match texts.is_empty() {
-            true => known.remove(&number),
-            false => known.insert(number, texts.join("; ")),
-        };
-    }
+/// Keeps the alert's text about the ticket for as long as it is heavy.
+pub(crate) fn note_heavy(shared: &Shared, lane: &Lane, number: Option<i64>, link: &Link) {
+    let Some(number) = number else { return };
+    let mut known = shared.heavy.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let texts: Vec<String> =
+        link.heavy.iter().map(|heavy| told(link, heavy, &shared.itop(lane, heavy.on).name)).collect();
+    match texts.is_empty() {
+        true => known.remove(&number),
+        false => known.insert(number, texts.join("; ")),
+    };
+}
 
-    pub(crate) fn heavy_tickets(&self) -> std::collections::BTreeMap<i64, String> {
-        self.heavy.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
-    }
+pub(crate) fn heavy_tickets(shared: &Shared) -> std::collections::BTreeMap<i64, String> {
+    shared.heavy.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
 }
 
 /// The cause, for people.

@@ -6,6 +6,7 @@ use itop_bridge_text::log_entries::entries;
 use itop_client::Query;
 
 use crate::pass::Pass;
+use crate::side::call;
 use crate::side::dates::is_date;
 use crate::side::failure::Failure;
 use crate::side::itop::Itop;
@@ -36,7 +37,7 @@ impl Pass<'_> {
         let (internal, class) = (&self.shared.internal, self.policy.internal_class.clone());
         let query = Query::id(ticket);
         let shared = self.shared;
-        let found = self.reading(shared.get(internal, &class, &query, &["private_log"])).await??;
+        let found = self.reading(call::get(shared, internal, &class, &query, &["private_log"])).await??;
         Ok(found.objects.first().and_then(|object| object.log("private_log")).map(entries))
     }
 

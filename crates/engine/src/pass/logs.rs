@@ -12,7 +12,7 @@ use crate::pass::Pass;
 use crate::pass::files::text_contents;
 use crate::pass::write::is_too_large;
 use crate::side::failure::{Failure, Kind};
-use crate::side::unreadable::Loaded;
+use crate::side::unreadable::{Loaded, picture_not_read};
 
 /// Longer text goes into a further file; a single entry is never cut.
 pub(crate) const MAX_TEXT_BYTES: usize = 1024 * 1024;
@@ -319,7 +319,7 @@ impl Pass<'_> {
                 Ok(Contents::new(data.into(), name, image.mime))
             }
             Err(error) => {
-                let why = self.shared.picture_not_read(itop, id, &error)?;
+                let why = picture_not_read(self.shared, itop, id, &error)?;
                 self.did(format!("inline image {id} could not be had: {why}"));
                 Ok(self.words_for_batch_file(file, "it could not be read", from, source))
             }

@@ -39,18 +39,26 @@ use itop_bridge_core::{Link, Policy, Side, Sight, Ticket, TicketKey, part_of, re
 use itop_bridge_store::{About, Activity, Claim, DirtyMark, LinkState, Look, Next};
 use itop_client::Query;
 
+use crate::halt::halts::halt_if_files_of_the_side_are_gone;
+use crate::halt::went_back::halt_if_restored;
 use crate::pass::file_budget::FileBudget;
+use crate::pass::files::next_second_look;
+use crate::pass::heavy::note_heavy;
 use crate::pass::identity::with_iso_dates;
 use crate::pass::looks::after_an_absence;
-use crate::scope::connection::A_COPY;
-use crate::side::failure::{Failure, Kind, and_look, news};
+use crate::pass::unseen::note_if_unseen;
+use crate::queue::finish::{self, end_waiting, hand_back};
+use crate::queue::retry::{after_failure, and_look, news};
+use crate::scope::connection::{A_COPY, say_that_it_is_a_copy, why_not_carried};
+use crate::side::call;
+use crate::side::failure::{Failure, Kind};
+use crate::side::instants::{note_waiting_for_date, see_abroad};
 use crate::side::itop::Itop;
 use crate::side::snapshot::Snapshot;
 use crate::suspension::say_over;
-use crate::wording;
-use crate::wording::AfterResume;
 use crate::wording::count::counted;
 use crate::wording::moment::moment;
+use crate::wording::{self, AfterResume};
 use crate::{Lane, Shared};
 
 /// The pass gives up on a ticket that keeps changing between read and write after this many plans.
@@ -143,17 +151,17 @@ impl<'a> Pass<'a> {
         };
         self.failures.append(&mut self.failed_writes);
         if self.ended {
-            return self.shared.end_waiting(&self.claim);
+            return end_waiting(self.shared, &self.claim);
         }
         if self.failures.iter().any(|failure| failure.kind == Kind::LeaseLost) {
             tracing::warn!(ticket = %self.name(), "another worker took the ticket over");
-            return self.shared.hand_back(&self.claim);
+            return hand_back(self.shared, &self.claim);
         }
-        self.shared.note_heavy(self.lane, self.link_id, &self.link);
+        note_heavy(self.shared, self.lane, self.link_id, &self.link);
         let next = if self.failures.is_empty() {
             next
         } else {
-            let retry = self.shared.after_failure(self.lane, &self.claim, &self.failures);
+            let retry = after_failure(self.shared, self.lane, &self.claim, &self.failures);
             let mut had = self.claim.look.clone();
             if has_looked {
                 had.nothing_is_announced();
@@ -163,7 +171,7 @@ impl<'a> Pass<'a> {
         let next = self.with_what_is_held(next);
         self.log(&next, started_ms);
         self.shared.metrics.pass(&self.lane.name, self.failures.is_empty(), self.shared.now_ms());
-        self.shared.finish(&self.claim, next).await;
+        finish::finish(self.shared, &self.claim, next).await;
     }
 
     /// Names the files that could not be read, as a hint would, and keeps other due looks from retrying them early.
@@ -174,7 +182,7 @@ impl<'a> Pass<'a> {
             let look = look.get_or_insert_with(|| self.claim.look.clone());
             look.unwritten = true;
             self.unread.iter().for_each(|(side, id)| look.name(*side, *id));
-            *due_ms = (*due_ms).max(self.shared.now_ms() + self.shared.backoff_ms(self.claim.attempts));
+            *due_ms = (*due_ms).max(self.shared.now_ms() + self.shared.timing.backoff_ms(self.claim.attempts));
         }
         next
     }
@@ -222,9 +230,9 @@ impl<'a> Pass<'a> {
         }
         if self.link_id.is_none() {
             self.idle_because =
-                self.shared.why_not_carried(self.lane, &snapshot, &self.claim.look).await?.map(Cow::Borrowed);
+                why_not_carried(self.shared, self.lane, &snapshot, &self.claim.look).await?.map(Cow::Borrowed);
             if self.idle_because.as_deref() == Some(A_COPY) {
-                self.shared.say_that_it_is_a_copy(&self.claim.lease.of, &snapshot);
+                say_that_it_is_a_copy(self.shared, &self.claim.lease.of, &snapshot);
             }
             match &snapshot.external {
                 Sight::Here(ticket) if self.idle_because.is_none() => {
@@ -232,7 +240,7 @@ impl<'a> Pass<'a> {
                     self.link.ancestor.external.made = self.made(Side::External, ticket);
                 }
                 _ => {
-                    self.shared.note_if_unseen(&self.claim, &snapshot).await?;
+                    note_if_unseen(self.shared, &self.claim, &snapshot).await?;
                     return Ok(Next::Done);
                 }
             }
@@ -278,7 +286,7 @@ impl<'a> Pass<'a> {
         let of = self.claim.lease.of.clone();
         let about = About::External { of, class: Some(self.link.external.class.clone()) };
         let mark = DirtyMark { about, look: after_an_absence(&self.link), due_ms: self.shared.now_ms() };
-        self.shared.mark_all(vec![mark]).await?;
+        self.shared.store.mark_all(vec![mark], self.shared.now_ms()).await?;
         let reference = self.link.key(*side).map_or("", |key| &key.reference);
         let text = format!("the {} ticket {reference} is there again: the pair goes on", side.word());
         tracing::warn!(ticket = %self.name(), "{text}");
@@ -291,7 +299,7 @@ impl<'a> Pass<'a> {
     async fn plan_and_write(&mut self, mut snapshot: Snapshot) -> Result<Option<i64>, Failure> {
         let (mut rounds, mut fresh) = (0, false);
         loop {
-            self.shared.see_abroad(self.lane, &self.policy, &self.link, &mut snapshot);
+            see_abroad(self.shared, self.lane, &self.policy, &self.link, &mut snapshot);
             self.look_closer(&mut snapshot).await?;
             let plan = reconcile(&self.policy, &self.link, &snapshot.external, &snapshot.internal);
             if let Some(halt) = &plan.halt {
@@ -377,8 +385,8 @@ impl<'a> Pass<'a> {
         let sides = self.sides_without_a_file(plan);
         let Some(link) = self.link_id else { return Ok(false) };
         for side in sides {
-            if self.shared.halt_if_restored(self.shared.itop(self.lane, side)).await?
-                || self.shared.halt_if_files_of_the_side_are_gone(self.lane, side, link).await?
+            if halt_if_restored(self.shared, self.shared.itop(self.lane, side)).await?
+                || halt_if_files_of_the_side_are_gone(self.shared, self.lane, side, link).await?
             {
                 return Ok(true);
             }
@@ -416,7 +424,7 @@ impl<'a> Pass<'a> {
         let itop = self.shared.itop(self.lane, side);
         let query = Query::ids(&[key.id]);
         let shared = self.shared;
-        let found = self.reading(shared.get(itop, &key.class, &query, &["id"])).await??;
+        let found = self.reading(call::get(shared, itop, &key.class, &query, &["id"])).await??;
         Ok(!found.objects.is_empty())
     }
 
@@ -531,7 +539,7 @@ impl<'a> Pass<'a> {
         }
         self.link.set_conflicts(plan.conflicts.clone());
         self.link.waits_for_date = plan.waits_for_date;
-        self.shared.note_waiting_for_date(&self.claim.lease.of, plan.waits_for_date);
+        note_waiting_for_date(self.shared, &self.claim.lease.of, plan.waits_for_date);
         // Keys of entries compare equal whether settled or not, so a settled entry does not show in the comparison.
         let settles = |note: &Note| matches!(note, Note::Log { what: LogNote::Settled(_), .. });
         self.link != before || plan.notes.iter().any(settles)
@@ -656,7 +664,7 @@ impl<'a> Pass<'a> {
     }
 
     fn asked_or_seen_twice(&self, plan_ms: Option<i64>, now: i64) -> Next {
-        let second = self.shared.next_second_look(&self.still_to_be_seen_twice(), now);
+        let second = next_second_look(self.shared, &self.still_to_be_seen_twice(), now);
         match (self.asked_for(plan_ms, now), second) {
             (None, None) => Next::Done,
             (Some(due), None) => Next::Look { due_ms: due, look: Look::everything() },

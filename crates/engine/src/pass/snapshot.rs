@@ -3,10 +3,11 @@
 use itop_bridge_core::plan::Plan;
 use itop_bridge_core::{Side, Sight, Ticket};
 
+use crate::halt::went_back::read_and_watch;
 use crate::pass::Pass;
 use crate::side::failure::Failure;
 use crate::side::itop::Itop;
-use crate::side::read::{self, Wanted};
+use crate::side::read::{self, Wanted, list_files};
 use crate::side::snapshot::Snapshot;
 
 impl Pass<'_> {
@@ -24,8 +25,8 @@ impl Pass<'_> {
         let internal_ids: Vec<u64> = counterpart.iter().map(|key| key.id).collect();
         let reads = async {
             tokio::join!(
-                shared.read_tickets(&lane.external, &wanted, &external_ids),
-                shared.read_tickets(&shared.internal, &counterparts, &internal_ids),
+                read_and_watch(shared, &lane.external, &wanted, &external_ids),
+                read_and_watch(shared, &shared.internal, &counterparts, &internal_ids),
             )
         };
         let (mut external, mut internal) = Box::pin(self.reading(reads)).await?;
@@ -50,7 +51,7 @@ impl Pass<'_> {
         let (shared, lane) = (self.shared, self.lane);
         let itop = shared.itop(lane, side);
         let marks = read::marks_of(lane, &shared.server, [&self.link].into_iter(), side);
-        let files = self.reading(shared.list_files(itop, &ticket.class, &marks)).await?;
+        let files = self.reading(list_files(shared, itop, &ticket.class, &marks)).await?;
         let mut files = files.map_err(|error| Failure::of(itop, &error))?;
         let mut files = files.remove(&ticket.id).unwrap_or_default();
         self.link.recognize_files(side, &self.mark(), &mut files);

@@ -17,6 +17,7 @@ use crate::pass::barred::{KEPT_BACK, NOT_TAKEN};
 use crate::pass::crossing::{Crossed, Target, Unsure, is_prose};
 use crate::pass::plain::AsHtml;
 use crate::side::failure::{Failure, Kind};
+use crate::side::room::learn_room;
 
 impl Pass<'_> {
     pub(crate) async fn walk(
@@ -416,7 +417,7 @@ impl Pass<'_> {
             }
             is_less = true;
             if let Some(learnt) = learnt {
-                self.shared.learn_room(self.shared.itop(self.lane, on), class, &attribute.code, learnt).await?;
+                learn_room(self.shared, self.shared.itop(self.lane, on), class, &attribute.code, learnt).await?;
             }
         }
         Ok(is_less)

@@ -8,6 +8,7 @@ use itop_bridge_core::Sight;
 use itop_bridge_store::{About, Claim, DirtyMark, Instance, Look, Result, Store, TicketOf};
 use itop_client::Query;
 
+use crate::side::call;
 use crate::side::failure::Failure;
 use crate::side::snapshot::Snapshot;
 use crate::{Lane, Shared};
@@ -24,64 +25,66 @@ const MOST: usize = 500;
 /// Ticket id to the time since when it is missing.
 type Unseen = BTreeMap<u64, i64>;
 
-impl Shared {
-    /// Call for a ticket without a pair that could not be read.
-    pub(crate) async fn note_unseen(&self, claim: &Claim) -> std::result::Result<(), Failure> {
-        // For any other hint the ticket may just not fit `only`, and asking would be in vain.
-        let is_wanted = claim.look.created || claim.error.is_some();
-        if !is_wanted {
-            return Ok(());
-        }
-        let (of, now_ms) = (claim.lease.of.clone(), self.now_ms());
-        let note = move |store: &mut dyn Store| {
-            let instance = Instance::External(of.external);
-            let mut unseen = kept(store, &instance)?;
-            unseen.entry(of.ticket).or_insert(now_ms);
-            while unseen.len() > MOST {
-                unseen.pop_first();
-            }
-            keep(store, &instance, &unseen)
-        };
-        Ok(self.store.call(note).await?)
+/// Call for a ticket without a pair that could not be read.
+pub(crate) async fn note_unseen(shared: &Shared, claim: &Claim) -> std::result::Result<(), Failure> {
+    // For any other hint the ticket may just not fit `only`, and asking would be in vain.
+    let is_wanted = claim.look.created || claim.error.is_some();
+    if !is_wanted {
+        return Ok(());
     }
+    let (of, now_ms) = (claim.lease.of.clone(), shared.now_ms());
+    let note = move |store: &mut dyn Store| {
+        let instance = Instance::External(of.external);
+        let mut unseen = kept(store, &instance)?;
+        unseen.entry(of.ticket).or_insert(now_ms);
+        while unseen.len() > MOST {
+            unseen.pop_first();
+        }
+        keep(store, &instance, &unseen)
+    };
+    Ok(shared.store.call(note).await?)
+}
 
-    /// The same, if the snapshot shows that the ticket was not there.
-    pub(crate) async fn note_if_unseen(&self, claim: &Claim, snapshot: &Snapshot) -> std::result::Result<(), Failure> {
-        match snapshot.external {
-            Sight::Here(_) => Ok(()),
-            Sight::Gone | Sight::Unborn => self.note_unseen(claim).await,
-        }
+/// The same, if the snapshot shows that the ticket was not there.
+pub(crate) async fn note_if_unseen(
+    shared: &Shared,
+    claim: &Claim,
+    snapshot: &Snapshot,
+) -> std::result::Result<(), Failure> {
+    match snapshot.external {
+        Sight::Here(_) => Ok(()),
+        Sight::Gone | Sight::Unborn => note_unseen(shared, claim).await,
     }
+}
 
-    /// Marks those that are there now. Their passes decide whether they fit `only`; they are not asked for again.
-    pub(crate) async fn look_for_unseen(&self, lane: &Lane) -> std::result::Result<usize, Failure> {
-        let instance = lane.external.instance.clone();
-        let unseen = self.store.call(move |store| kept(store, &instance)).await?;
-        if unseen.is_empty() {
-            return Ok(0);
-        }
-        let ids: Vec<u64> = unseen.keys().copied().collect();
-        let found = self.get(&lane.external, "Ticket", &Query::ids(&ids), &["id", "finalclass"]).await?;
-        let mark = |object: &itop_client::Object| DirtyMark {
-            about: About::External {
-                of: TicketOf { external: lane.name.clone(), ticket: object.id },
-                class: object.text("finalclass").map(str::to_owned),
-            },
-            look: Look::everything(),
-            due_ms: self.now_ms(),
-        };
-        let there: Vec<u64> = found.objects.iter().map(|object| object.id).collect();
-        let marked = self.mark_all(found.objects.iter().map(mark).collect()).await?;
-        let (instance, before_ms) = (lane.external.instance.clone(), self.now_ms() - FORGOTTEN_MS);
-        let forget = move |store: &mut dyn Store| {
-            let mut unseen = kept(store, &instance)?;
-            let known = unseen.len();
-            unseen.retain(|ticket, since_ms| !there.contains(ticket) && *since_ms > before_ms);
-            if unseen.len() == known { Ok(()) } else { keep(store, &instance, &unseen) }
-        };
-        self.store.call(forget).await?;
-        Ok(marked)
+/// Marks those that are there now. Their passes decide whether they fit `only`; they are not asked for again.
+pub(crate) async fn look_for_unseen(shared: &Shared, lane: &Lane) -> std::result::Result<usize, Failure> {
+    let instance = lane.external.instance.clone();
+    let unseen = shared.store.call(move |store| kept(store, &instance)).await?;
+    if unseen.is_empty() {
+        return Ok(0);
     }
+    let ids: Vec<u64> = unseen.keys().copied().collect();
+    let found = call::get(shared, &lane.external, "Ticket", &Query::ids(&ids), &["id", "finalclass"]).await?;
+    let mark = |object: &itop_client::Object| DirtyMark {
+        about: About::External {
+            of: TicketOf { external: lane.name.clone(), ticket: object.id },
+            class: object.text("finalclass").map(str::to_owned),
+        },
+        look: Look::everything(),
+        due_ms: shared.now_ms(),
+    };
+    let there: Vec<u64> = found.objects.iter().map(|object| object.id).collect();
+    let marked = shared.store.mark_all(found.objects.iter().map(mark).collect(), shared.now_ms()).await?;
+    let (instance, before_ms) = (lane.external.instance.clone(), shared.now_ms() - FORGOTTEN_MS);
+    let forget = move |store: &mut dyn Store| {
+        let mut unseen = kept(store, &instance)?;
+        let known = unseen.len();
+        unseen.retain(|ticket, since_ms| !there.contains(ticket) && *since_ms > before_ms);
+        if unseen.len() == known { Ok(()) } else { keep(store, &instance, &unseen) }
+    };
+    shared.store.call(forget).await?;
+    Ok(marked)
 }
 
 fn kept(store: &mut dyn Store, instance: &Instance) -> Result<Unseen> {

@@ -10,8 +10,11 @@ use itop_bridge_core::link::Sending;
 use itop_client::{Effect, Error, ErrorClass};
 
 use crate::pass::Pass;
+use crate::pass::lease::calling;
 use crate::side::failure::{Failure, Kind};
+use crate::side::heard;
 use crate::side::itop::Itop;
+use crate::side::refused_size::note_refused_size;
 
 impl Pass<'_> {
     /// Sends a write that may take effect although no answer comes. `intend` enters into the link what is sent, and
@@ -38,7 +41,7 @@ impl Pass<'_> {
         self.link.sending = Some(Sending { to: itop.side(), since_ms, until_ms });
         intend(&mut self.link, until_ms);
         self.save().await?;
-        let answer = self.shared.calling(&mut self.claim, itop, call).await?;
+        let answer = calling(self.shared, &mut self.claim, itop, call).await?;
         if let Err(error) = &answer
             && let Some(failure) = self.throttled_alone(itop, error).await?
         {
@@ -49,9 +52,9 @@ impl Pass<'_> {
             self.save().await?;
             return Err(failure);
         }
-        self.shared.heard(itop, &answer);
+        heard::heard(self.shared, itop, &answer);
         if answer.as_ref().is_err_and(is_too_large) {
-            self.shared.note_refused_size(itop).await?;
+            note_refused_size(self.shared, itop).await?;
         }
         let now = self.shared.now_ms();
         match &answer {

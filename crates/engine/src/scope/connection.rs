@@ -7,8 +7,10 @@ use itop_bridge_core::{Sight, Ticket, TicketMark};
 use itop_bridge_store::{Instance, Look, Result, Store, TicketOf};
 
 use crate::settings::OlderTickets;
+use crate::side::call::highest_attachment;
 use crate::side::dates;
 use crate::side::failure::Failure;
+use crate::side::inventory::latest_changes;
 use crate::side::snapshot::Snapshot;
 use crate::{Lane, Shared};
 
@@ -27,100 +29,106 @@ const TICKET: &str = "since_id";
 const ATTACHMENT: &str = "since_attachment";
 const LAST_UPDATE: &str = "since_last_update";
 
-impl Shared {
-    /// The start of the lane's connection; starts it if needed.
-    pub(crate) async fn connection(&self, lane: &Lane) -> std::result::Result<Connection, Failure> {
-        self.connection_up_to(lane, u64::MAX).await
-    }
+/// The start of the lane's connection; starts it if needed.
+pub(crate) async fn connection(shared: &Shared, lane: &Lane) -> std::result::Result<Connection, Failure> {
+    connection_up_to(shared, lane, u64::MAX).await
+}
 
-    /// The start of the connection, if it has begun; starts nothing.
-    pub(crate) async fn connection_so_far(&self, lane: &Lane) -> std::result::Result<Option<Connection>, Failure> {
-        let instance = lane.external.instance.clone();
-        Ok(self.store.call(move |store| kept(store, &instance)).await?)
-    }
+/// The start of the connection, if it has begun; starts nothing.
+pub(crate) async fn connection_so_far(
+    shared: &Shared,
+    lane: &Lane,
+) -> std::result::Result<Option<Connection>, Failure> {
+    let instance = lane.external.instance.clone();
+    Ok(shared.store.call(move |store| kept(store, &instance)).await?)
+}
 
-    /// If the connection starts now, `last` is the newest ticket that may count as older.
-    async fn connection_up_to(&self, lane: &Lane, last: u64) -> std::result::Result<Connection, Failure> {
-        if let Some(kept) = self.connection_so_far(lane).await? {
-            return Ok(kept);
-        }
-        let itop = &lane.external;
-        let changes = self.latest_changes(itop).await?;
-        let attachment = self.highest_attachment(itop).await?;
-        let found = Connection { ticket: changes.highest.min(last), attachment, last_update: changes.latest };
-        let name = lane.name.clone();
-        let begun = self.store.call(move |store| begin(store, &name, found)).await?;
+/// If the connection starts now, `last` is the newest ticket that may count as older.
+async fn connection_up_to(shared: &Shared, lane: &Lane, last: u64) -> std::result::Result<Connection, Failure> {
+    if let Some(kept) = connection_so_far(shared, lane).await? {
+        return Ok(kept);
+    }
+    let itop = &lane.external;
+    let changes = latest_changes(shared, itop).await?;
+    let attachment = highest_attachment(shared, itop).await?;
+    let found = Connection { ticket: changes.highest.min(last), attachment, last_update: changes.latest };
+    let name = lane.name.clone();
+    let begun = shared.store.call(move |store| begin(store, &name, found)).await?;
+    say_begun(lane, &begun);
+    for (id, last_update) in changes.tickets.iter().filter(|(id, _)| *id <= begun.ticket) {
+        itop.stood_before(*id, last_update);
+    }
+    Ok(begun)
+}
+
+/// Logs the start of a connection that began before this process.
+pub(crate) async fn say_where_the_connection_began(shared: &Shared, lane: &Lane) {
+    if let Ok(Some(begun)) = connection_so_far(shared, lane).await {
         say_begun(lane, &begun);
-        for (id, last_update) in changes.tickets.iter().filter(|(id, _)| *id <= begun.ticket) {
-            itop.stood_before(*id, last_update);
-        }
-        Ok(begun)
     }
+}
 
-    /// Logs the start of a connection that began before this process.
-    pub(crate) async fn say_where_the_connection_began(&self, lane: &Lane) {
-        if let Ok(Some(begun)) = self.connection_so_far(lane).await {
-            say_begun(lane, &begun);
-        }
+/// Called after the store was lost: the marks say up to which ticket the lane was carried. A connection that began
+/// earlier stays as it is.
+pub(crate) async fn connection_began_at(shared: &Shared, lane: &Lane, ticket: u64) -> std::result::Result<(), Failure> {
+    let begun = connection_up_to(shared, lane, ticket).await?;
+    let of = lane.external.instance.clone();
+    let move_back = begun.ticket > ticket;
+    if move_back {
+        shared.store.call(move |store| store.set_cursor(&of, TICKET, &ticket.to_string())).await?;
     }
+    Ok(())
+}
 
-    /// Called after the store was lost: the marks say up to which ticket the lane was carried. A connection that began
-    /// earlier stays as it is.
-    pub(crate) async fn connection_began_at(&self, lane: &Lane, ticket: u64) -> std::result::Result<(), Failure> {
-        let begun = self.connection_up_to(lane, ticket).await?;
-        let of = lane.external.instance.clone();
-        let move_back = begun.ticket > ticket;
-        if move_back {
-            self.store.call(move |store| store.set_cursor(&of, TICKET, &ticket.to_string())).await?;
-        }
-        Ok(())
+/// Why a ticket without a link does not cross: it does not fit `only` (the read checked that), it is a bridge's
+/// copy, or it is older than the connection.
+pub(crate) async fn why_not_carried(
+    shared: &Shared,
+    lane: &Lane,
+    snapshot: &Snapshot,
+    look: &Look,
+) -> std::result::Result<Option<&'static str>, Failure> {
+    let Sight::Here(ticket) = &snapshot.external else { return Ok(Some(snapshot.unread)) };
+    if snapshot.first_entry.as_deref().is_some_and(|entry| TicketMark::find(entry).is_some()) {
+        return Ok(Some(A_COPY));
     }
+    let left_alone = is_left_alone(shared, lane, ticket, look).await?;
+    Ok(left_alone.then_some(lane.settings.sync.older.why_not()))
+}
 
-    /// Why a ticket without a link does not cross: it does not fit `only` (the read checked that), it is a bridge's
-    /// copy, or it is older than the connection.
-    pub(crate) async fn why_not_carried(
-        &self,
-        lane: &Lane,
-        snapshot: &Snapshot,
-        look: &Look,
-    ) -> std::result::Result<Option<&'static str>, Failure> {
-        let Sight::Here(ticket) = &snapshot.external else { return Ok(Some(snapshot.unread)) };
-        if snapshot.first_entry.as_deref().is_some_and(|entry| TicketMark::find(entry).is_some()) {
-            return Ok(Some(A_COPY));
-        }
-        let left_alone = self.is_left_alone(lane, ticket, look).await?;
-        Ok(left_alone.then_some(lane.settings.sync.older.why_not()))
+/// Logs, once per process, that a ticket with a bridge's mark does not cross, whoever wrote the mark there.
+pub(crate) fn say_that_it_is_a_copy(shared: &Shared, of: &TicketOf, snapshot: &Snapshot) {
+    let mark = snapshot.first_entry.as_deref().and_then(TicketMark::find);
+    let (Sight::Here(ticket), Some(mark)) = (&snapshot.external, mark) else { return };
+    if shared.told_as_copies.lock().unwrap_or_else(PoisonError::into_inner).insert(of.clone()) {
+        let (name, mark) = (format!("{}:{}", of.external, ticket.reference), mark.token());
+        tracing::warn!(
+            ticket = name,
+            mark,
+            "not carried inside: its first private entry bears a bridge's mark, so it is that bridge's copy"
+        );
     }
+}
 
-    /// Logs, once per process, that a ticket with a bridge's mark does not cross, whoever wrote the mark there.
-    pub(crate) fn say_that_it_is_a_copy(&self, of: &TicketOf, snapshot: &Snapshot) {
-        let mark = snapshot.first_entry.as_deref().and_then(TicketMark::find);
-        let (Sight::Here(ticket), Some(mark)) = (&snapshot.external, mark) else { return };
-        if self.told_as_copies.lock().unwrap_or_else(PoisonError::into_inner).insert(of.clone()) {
-            let (name, mark) = (format!("{}:{}", of.external, ticket.reference), mark.token());
-            tracing::warn!(
-                ticket = name,
-                mark,
-                "not carried inside: its first private entry bears a bridge's mark, so it is that bridge's copy"
-            );
-        }
+/// Whether a ticket that fits `only` is older than the connection, and nothing brings it over.
+async fn is_left_alone(
+    shared: &Shared,
+    lane: &Lane,
+    ticket: &Ticket,
+    look: &Look,
+) -> std::result::Result<bool, Failure> {
+    if look.backfilled {
+        return Ok(false);
     }
-
-    /// Whether a ticket that fits `only` is older than the connection, and nothing brings it over.
-    async fn is_left_alone(&self, lane: &Lane, ticket: &Ticket, look: &Look) -> std::result::Result<bool, Failure> {
-        if look.backfilled {
-            return Ok(false);
-        }
-        if lane.settings.sync.since.is_some() {
-            // A date counts instead; the read's condition has checked it.
-            return Ok(false);
-        }
-        let begun = self.connection(lane).await?;
-        let last_update = ticket.attributes.get("last_update").map_or("", String::as_str);
-        let has_changed = look.changed || last_update > begun.last_update.as_str();
-        let crosses = lane.settings.sync.older == OlderTickets::CrossWhenChanged && has_changed;
-        Ok(ticket.id <= begun.ticket && !look.created && !crosses)
+    if lane.settings.sync.since.is_some() {
+        // A date counts instead; the read's condition has checked it.
+        return Ok(false);
     }
+    let begun = connection(shared, lane).await?;
+    let last_update = ticket.attributes.get("last_update").map_or("", String::as_str);
+    let has_changed = look.changed || last_update > begun.last_update.as_str();
+    let crosses = lane.settings.sync.older == OlderTickets::CrossWhenChanged && has_changed;
+    Ok(ticket.id <= begun.ticket && !look.created && !crosses)
 }
 
 /// Logs that new tickets cross from now on: an operator waits for this line before opening tickets.

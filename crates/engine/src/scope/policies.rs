@@ -9,6 +9,7 @@ use itop_client::{Query, oql_quote};
 
 use crate::settings::{DefaultValue, Defaults, LogCopy, SyncConfig};
 use crate::side::failure::Failure;
+use crate::side::heard::{call_failed, may_read};
 use crate::side::itop::Itop;
 use crate::{Lane, Shared};
 
@@ -19,87 +20,85 @@ pub struct Policies {
     ready: Mutex<HashMap<String, Arc<Policy>>>,
 }
 
-impl Shared {
-    /// The policy for tickets of this external class.
-    pub(crate) async fn policy(&self, lane: &Lane, class: &str) -> Result<Arc<Policy>, Failure> {
-        if let Some(policy) = lane.policies.ready.lock().unwrap_or_else(PoisonError::into_inner).get(class) {
-            return Ok(policy.clone());
-        }
-        let bare = self.policy_without_defaults(lane, class)?;
-        let sync = &lane.settings.sync;
-        let internal_defaults = self.look_up_all(lane, &self.internal, &lane.settings.internal_defaults).await?;
-        // The external's defaults are sent only if the bridge drives the external ticket.
-        let external_defaults = match sync.status_to_external {
-            StatusToExternal::Apply => self.look_up_all(lane, &lane.external, &lane.settings.external_defaults).await?,
-            StatusToExternal::Report | StatusToExternal::Off => BTreeMap::new(),
+/// The policy for tickets of this external class.
+pub(crate) async fn policy(shared: &Shared, lane: &Lane, class: &str) -> Result<Arc<Policy>, Failure> {
+    if let Some(policy) = lane.policies.ready.lock().unwrap_or_else(PoisonError::into_inner).get(class) {
+        return Ok(policy.clone());
+    }
+    let bare = policy_without_defaults(shared, lane, class)?;
+    let sync = &lane.settings.sync;
+    let internal_defaults = look_up_all(shared, lane, &shared.internal, &lane.settings.internal_defaults).await?;
+    // The external's defaults are sent only if the bridge drives the external ticket.
+    let external_defaults = match sync.status_to_external {
+        StatusToExternal::Apply => look_up_all(shared, lane, &lane.external, &lane.settings.external_defaults).await?,
+        StatusToExternal::Report | StatusToExternal::Off => BTreeMap::new(),
+    };
+    let policy = Arc::new(Policy { internal_defaults, external_defaults, ..bare });
+    lane.policies.ready.lock().unwrap_or_else(PoisonError::into_inner).insert(class.to_owned(), policy.clone());
+    Ok(policy)
+}
+
+/// The same for callers that create and move no ticket: nothing is looked up.
+pub(crate) fn policy_without_defaults(shared: &Shared, lane: &Lane, class: &str) -> Result<Policy, Failure> {
+    let sync = &lane.settings.sync;
+    let internal_class = sync
+        .classes
+        .get(class)
+        .ok_or_else(|| Failure::setup(format!("class {class} is not bridged: it is not in [sync].classes")))?;
+    Ok(Policy {
+        server: shared.server.clone(),
+        external: lane.name.clone(),
+        name_in_marks: lane.settings.name_in_marks.clone(),
+        internal: shared.internal.name.clone(),
+        external_console: lane.external.console(),
+        internal_console: shared.internal.console(),
+        internal_class: internal_class.clone(),
+        title: sync.title.clone(),
+        fields: sync.fields.clone(),
+        status_to_internal: sync.status_to_internal,
+        status_to_external: sync.status_to_external,
+        logs: logs(sync),
+        parent_entries: sync.parent_entries,
+        attachment_deletes: sync.attachment_deletes,
+        internal_defaults: BTreeMap::new(),
+        external_defaults: BTreeMap::new(),
+        external_lifecycle: sync.lifecycles.of(class).cloned(),
+        internal_lifecycle: sync.lifecycles.of(internal_class).cloned(),
+        halt: HaltLimits { share: sync.halt.share, min: sync.halt.min },
+        waits: Waits {
+            file_missing_ms: shared.timing.file_missing_ms,
+            last_file_missing_ms: shared.timing.last_file_missing_ms,
+            parent_ms: shared.timing.parent_ms,
+            doubt_look_ms: shared.timing.second_looks_ms[1],
+        },
+    })
+}
+
+async fn look_up_all(
+    shared: &Shared,
+    lane: &Lane,
+    itop: &Itop,
+    defaults: &Defaults,
+) -> Result<BTreeMap<String, String>, Failure> {
+    let mut ids = BTreeMap::new();
+    // `service_id` comes before `servicesubcategory_id`, which is looked up within it.
+    for (code, value) in defaults {
+        let id = match look_up(itop, code, value, &ids).await {
+            Ok(Ok(id)) => {
+                may_read(shared, itop, target_of(code).0);
+                id
+            }
+            Ok(Err(text)) => {
+                return Err(Failure::setup(format!("{}: defaults of {}: {text}", itop.name, lane.name)));
+            }
+            Err(error) => {
+                call_failed(shared, itop, &error);
+                return Err(Failure::of(itop, &error));
+            }
         };
-        let policy = Arc::new(Policy { internal_defaults, external_defaults, ..bare });
-        lane.policies.ready.lock().unwrap_or_else(PoisonError::into_inner).insert(class.to_owned(), policy.clone());
-        Ok(policy)
+        ids.insert(code.clone(), id);
     }
-
-    /// The same for callers that create and move no ticket: nothing is looked up.
-    pub(crate) fn policy_without_defaults(&self, lane: &Lane, class: &str) -> Result<Policy, Failure> {
-        let sync = &lane.settings.sync;
-        let internal_class = sync
-            .classes
-            .get(class)
-            .ok_or_else(|| Failure::setup(format!("class {class} is not bridged: it is not in [sync].classes")))?;
-        Ok(Policy {
-            server: self.server.clone(),
-            external: lane.name.clone(),
-            name_in_marks: lane.settings.name_in_marks.clone(),
-            internal: self.internal.name.clone(),
-            external_console: lane.external.console(),
-            internal_console: self.internal.console(),
-            internal_class: internal_class.clone(),
-            title: sync.title.clone(),
-            fields: sync.fields.clone(),
-            status_to_internal: sync.status_to_internal,
-            status_to_external: sync.status_to_external,
-            logs: logs(sync),
-            parent_entries: sync.parent_entries,
-            attachment_deletes: sync.attachment_deletes,
-            internal_defaults: BTreeMap::new(),
-            external_defaults: BTreeMap::new(),
-            external_lifecycle: sync.lifecycles.of(class).cloned(),
-            internal_lifecycle: sync.lifecycles.of(internal_class).cloned(),
-            halt: HaltLimits { share: sync.halt.share, min: sync.halt.min },
-            waits: Waits {
-                file_missing_ms: self.timing.file_missing_ms,
-                last_file_missing_ms: self.timing.last_file_missing_ms,
-                parent_ms: self.timing.parent_ms,
-                doubt_look_ms: self.timing.second_looks_ms[1],
-            },
-        })
-    }
-
-    async fn look_up_all(
-        &self,
-        lane: &Lane,
-        itop: &Itop,
-        defaults: &Defaults,
-    ) -> Result<BTreeMap<String, String>, Failure> {
-        let mut ids = BTreeMap::new();
-        // `service_id` comes before `servicesubcategory_id`, which is looked up within it.
-        for (code, value) in defaults {
-            let id = match look_up(itop, code, value, &ids).await {
-                Ok(Ok(id)) => {
-                    self.may_read(itop, target_of(code).0);
-                    id
-                }
-                Ok(Err(text)) => {
-                    return Err(Failure::setup(format!("{}: defaults of {}: {text}", itop.name, lane.name)));
-                }
-                Err(error) => {
-                    self.call_failed(itop, &error);
-                    return Err(Failure::of(itop, &error));
-                }
-            };
-            ids.insert(code.clone(), id);
-        }
-        Ok(ids)
-    }
+    Ok(ids)
 }
 
 /// The logs that cross, each with the side on which it is read.

@@ -19,7 +19,9 @@ use jiff::civil::DateTime;
 use serde_json::Value as Json;
 
 use crate::Shared;
+use crate::side::call;
 use crate::side::failure::Failure;
+use crate::side::instants::look_at_waiting_dates;
 use crate::side::itop::Itop;
 
 /// The name of the store's cursor for the learnt format.
@@ -214,169 +216,164 @@ fn lies_ahead(reading: &str, now_ms: i64) -> bool {
     utc.is_some_and(|utc| utc.as_millisecond() > now_ms.saturating_add(FARTHEST_AHEAD_MS))
 }
 
-impl Shared {
-    /// Converts the dates of these objects to ISO; if the format is in doubt, asks iTop first.
-    pub(crate) async fn in_iso(&self, itop: &Itop, objects: &mut [Object]) {
-        if itop.is_doubted(objects, self.now_ms()) {
-            let _one_at_a_time = itop.learning_dates.lock().await;
-            if itop.is_doubted(objects, self.now_ms()) {
-                self.learn_date_format(itop, objects).await;
-            }
-        } else if itop.dates().is_unread && !printed(objects).is_empty() {
-            let _one_at_a_time = itop.learning_dates.lock().await;
-            self.reads_dates(itop).await;
+/// Converts the dates of these objects to ISO; if the format is in doubt, asks iTop first.
+pub(crate) async fn in_iso(shared: &Shared, itop: &Itop, objects: &mut [Object]) {
+    if itop.is_doubted(objects, shared.now_ms()) {
+        let _one_at_a_time = itop.learning_dates.lock().await;
+        if itop.is_doubted(objects, shared.now_ms()) {
+            learn_date_format(shared, itop, objects).await;
         }
-        objects.iter_mut().for_each(|object| itop.to_iso(object));
+    } else if itop.dates().is_unread && !printed(objects).is_empty() {
+        let _one_at_a_time = itop.learning_dates.lock().await;
+        reads_dates(shared, itop).await;
     }
+    objects.iter_mut().for_each(|object| itop.to_iso(object));
+}
 
-    async fn learn_date_format(&self, itop: &Itop, objects: &[Object]) {
-        let printed: Vec<Printed<'_>> = printed(objects).into_iter().filter(|printed| !is_day(printed.text)).collect();
-        let Some(first) = printed.iter().find(|printed| !is_iso(printed.text)) else {
-            return self.prints_dates_as(itop, DateFormat::iso()).await;
-        };
-        let mut candidates = DateFormat::candidates(first.text);
-        let present = itop.date_format();
-        if present.read(first.text).is_some() && !candidates.contains(&present) {
-            candidates.insert(0, present);
+async fn learn_date_format(shared: &Shared, itop: &Itop, objects: &[Object]) {
+    let printed: Vec<Printed<'_>> = printed(objects).into_iter().filter(|printed| !is_day(printed.text)).collect();
+    let Some(first) = printed.iter().find(|printed| !is_iso(printed.text)) else {
+        return prints_dates_as(shared, itop, DateFormat::iso()).await;
+    };
+    let mut candidates = DateFormat::candidates(first.text);
+    let present = itop.date_format();
+    if present.read(first.text).is_some() && !candidates.contains(&present) {
+        candidates.insert(0, present);
+    }
+    let fits = |format: &DateFormat| {
+        let of_time = printed.iter().filter(|printed| !is_iso(printed.text));
+        of_time.clone().filter(|printed| printed.text.contains(':')).all(|printed| format.read(printed.text).is_some())
+    };
+    candidates.retain(fits);
+    match confirmed(shared, itop, &printed, &candidates).await {
+        Ok(Some(format)) => prints_dates_as(shared, itop, format).await,
+        Ok(None) if candidates.is_empty() => {
+            let of_none = printed.iter().find(|printed| DateFormat::candidates(printed.text).is_empty());
+            reads_no_date(shared, itop, of_none.unwrap_or(first).text).await;
         }
-        let fits = |format: &DateFormat| {
-            let of_time = printed.iter().filter(|printed| !is_iso(printed.text));
-            of_time
-                .clone()
-                .filter(|printed| printed.text.contains(':'))
-                .all(|printed| format.read(printed.text).is_some())
-        };
-        candidates.retain(fits);
-        match self.confirmed(itop, &printed, &candidates).await {
-            Ok(Some(format)) => self.prints_dates_as(itop, format).await,
-            Ok(None) if candidates.is_empty() => {
-                let of_none = printed.iter().find(|printed| DateFormat::candidates(printed.text).is_empty());
-                self.reads_no_date(itop, of_none.unwrap_or(first).text).await;
-            }
-            // None of these dates distinguishes the formats, or the ticket has changed meanwhile: the next read
-            // decides.
-            Ok(None) => {}
-            Err(failure) => {
-                tracing::warn!(itop = %itop.name, error = %failure.text, "how this iTop prints dates could not be asked");
-            }
+        // None of these dates distinguishes the formats, or the ticket has changed meanwhile: the next read
+        // decides.
+        Ok(None) => {}
+        Err(failure) => {
+            tracing::warn!(itop = %itop.name, error = %failure.text, "how this iTop prints dates could not be asked");
         }
     }
+}
 
-    /// The format in which iTop confirms the printed date.
-    async fn confirmed(
-        &self,
-        itop: &Itop,
-        printed: &[Printed<'_>],
-        candidates: &[DateFormat],
-    ) -> Result<Option<DateFormat>, Failure> {
-        if let [only] = candidates {
-            return Ok(Some(only.clone()));
-        }
-        let readings = |printed: &Printed<'_>| -> BTreeSet<String> {
-            candidates.iter().filter_map(|format| format.read(printed.text)).collect()
-        };
-        let Some(tells) = printed.iter().max_by_key(|printed| readings(printed).len()) else { return Ok(None) };
-        if readings(tells).len() < 2 {
-            return Ok(None);
-        }
-        for format in candidates {
-            let Some(reading) = format.read(tells.text) else { continue };
-            if self.is_held_as(itop, tells, &reading, format.has_seconds()).await? {
-                return Ok(Some(format.clone()));
-            }
-        }
-        Ok(None)
+/// The format in which iTop confirms the printed date.
+async fn confirmed(
+    shared: &Shared,
+    itop: &Itop,
+    printed: &[Printed<'_>],
+    candidates: &[DateFormat],
+) -> Result<Option<DateFormat>, Failure> {
+    if let [only] = candidates {
+        return Ok(Some(only.clone()));
     }
-
-    async fn is_held_as(
-        &self,
-        itop: &Itop,
-        of: &Printed<'_>,
-        reading: &str,
-        to_the_second: bool,
-    ) -> Result<bool, Failure> {
-        let Some(from) = from_iso(reading) else { return Ok(false) };
-        let to = if to_the_second { from } else { from.saturating_add(59.seconds()) };
-        let (class, id, code) = (&of.object.class, of.object.id, of.code);
-        let (from, to) = (oql_quote(&iso(from)), oql_quote(&iso(to)));
-        let oql = format!("SELECT {class} WHERE id = {id} AND {code} >= {from} AND {code} <= {to}");
-        let found = self.get(itop, class, &Query::oql(oql), &["id"]).await?;
-        Ok(!found.objects.is_empty())
+    let readings = |printed: &Printed<'_>| -> BTreeSet<String> {
+        candidates.iter().filter_map(|format| format.read(printed.text)).collect()
+    };
+    let Some(tells) = printed.iter().max_by_key(|printed| readings(printed).len()) else { return Ok(None) };
+    if readings(tells).len() < 2 {
+        return Ok(None);
     }
-
-    async fn prints_dates_as(&self, itop: &Itop, format: DateFormat) {
-        if itop.dates().is_unread {
-            self.reads_dates(itop).await;
-        }
-        let is_news = {
-            let mut dates = itop.dates();
-            dates.is_confirmed = true;
-            let before = std::mem::replace(&mut dates.format, format.clone());
-            before != format
-        };
-        if let Err(failure) = self.look_at_waiting_dates().await {
-            tracing::warn!(itop = %itop.name, error = %failure.text, "tickets whose dates wait were not marked: they are looked at when they change");
-        }
-        if !is_news {
-            return;
-        }
-        tracing::info!(itop = %itop.name, format = %format, "this iTop prints dates so");
-        // Dates read in the wrong format are no measure.
-        itop.forget_seen_dates();
-        let (instance, text) = (itop.instance.clone(), format.to_string());
-        let keep = move |store: &mut dyn Store| match store.is_to_read() {
-            true => Ok(()),
-            false => store.set_cursor(&instance, CURSOR, &text),
-        };
-        if let Err(error) = self.store.call(keep).await {
-            tracing::warn!(itop = %itop.name, %error, "how this iTop prints dates was not stored: the next start learns it again");
+    for format in candidates {
+        let Some(reading) = format.read(tells.text) else { continue };
+        if is_held_as(shared, itop, tells, &reading, format.has_seconds()).await? {
+            return Ok(Some(format.clone()));
         }
     }
+    Ok(None)
+}
 
-    /// Warns once, and keeps the date for `check`.
-    async fn reads_no_date(&self, itop: &Itop, text: &str) {
-        if std::mem::replace(&mut itop.dates().is_unread, true) {
-            return;
-        }
-        if !std::mem::replace(&mut itop.dates().has_warned, true) {
-            tracing::warn!(
-                itop = %itop.name,
-                "this iTop prints a date as {text:?}, which can be read in no format: set `date_format` of this side to its `date_and_time_format`; until then its dates are unknown"
-            );
-        }
-        self.keep_unread(itop, Some(text.to_owned())).await;
+async fn is_held_as(
+    shared: &Shared,
+    itop: &Itop,
+    of: &Printed<'_>,
+    reading: &str,
+    to_the_second: bool,
+) -> Result<bool, Failure> {
+    let Some(from) = from_iso(reading) else { return Ok(false) };
+    let to = if to_the_second { from } else { from.saturating_add(59.seconds()) };
+    let (class, id, code) = (&of.object.class, of.object.id, of.code);
+    let (from, to) = (oql_quote(&iso(from)), oql_quote(&iso(to)));
+    let oql = format!("SELECT {class} WHERE id = {id} AND {code} >= {from} AND {code} <= {to}");
+    let found = call::get(shared, itop, class, &Query::oql(oql), &["id"]).await?;
+    Ok(!found.objects.is_empty())
+}
+
+async fn prints_dates_as(shared: &Shared, itop: &Itop, format: DateFormat) {
+    if itop.dates().is_unread {
+        reads_dates(shared, itop).await;
     }
-
-    async fn reads_dates(&self, itop: &Itop) {
-        itop.dates().is_unread = false;
-        self.keep_unread(itop, None).await;
+    let is_news = {
+        let mut dates = itop.dates();
+        dates.is_confirmed = true;
+        let before = std::mem::replace(&mut dates.format, format.clone());
+        before != format
+    };
+    if let Err(failure) = look_at_waiting_dates(shared).await {
+        tracing::warn!(itop = %itop.name, error = %failure.text, "tickets whose dates wait were not marked: they are looked at when they change");
     }
+    if !is_news {
+        return;
+    }
+    tracing::info!(itop = %itop.name, format = %format, "this iTop prints dates so");
+    // Dates read in the wrong format are no measure.
+    itop.forget_seen_dates();
+    let (instance, text) = (itop.instance.clone(), format.to_string());
+    let keep = move |store: &mut dyn Store| match store.is_to_read() {
+        true => Ok(()),
+        false => store.set_cursor(&instance, CURSOR, &text),
+    };
+    if let Err(error) = shared.store.call(keep).await {
+        tracing::warn!(itop = %itop.name, %error, "how this iTop prints dates was not stored: the next start learns it again");
+    }
+}
 
-    async fn keep_unread(&self, itop: &Itop, text: Option<String>) {
+/// Warns once, and keeps the date for `check`.
+async fn reads_no_date(shared: &Shared, itop: &Itop, text: &str) {
+    if std::mem::replace(&mut itop.dates().is_unread, true) {
+        return;
+    }
+    if !std::mem::replace(&mut itop.dates().has_warned, true) {
+        tracing::warn!(
+            itop = %itop.name,
+            "this iTop prints a date as {text:?}, which can be read in no format: set `date_format` of this side to its `date_and_time_format`; until then its dates are unknown"
+        );
+    }
+    keep_unread(shared, itop, Some(text.to_owned())).await;
+}
+
+async fn reads_dates(shared: &Shared, itop: &Itop) {
+    itop.dates().is_unread = false;
+    keep_unread(shared, itop, None).await;
+}
+
+async fn keep_unread(shared: &Shared, itop: &Itop, text: Option<String>) {
+    let instance = itop.instance.clone();
+    let keep = move |store: &mut dyn Store| match text {
+        _ if store.is_to_read() => Ok(()),
+        Some(text) => store.set_cursor(&instance, UNREAD, &text),
+        None => store.drop_cursor(&instance, UNREAD),
+    };
+    if let Err(error) = shared.store.call(keep).await {
+        tracing::warn!(itop = %itop.name, %error, "whether its dates can be read was not stored: `check` may say what was so before");
+    }
+}
+
+/// Loads the formats that an earlier process learnt. A configured format takes precedence.
+pub(crate) async fn remember_date_formats(shared: &Shared) -> Result<(), Failure> {
+    for itop in shared.lanes.iter().map(|lane| &lane.external).chain([&shared.internal]) {
         let instance = itop.instance.clone();
-        let keep = move |store: &mut dyn Store| match text {
-            _ if store.is_to_read() => Ok(()),
-            Some(text) => store.set_cursor(&instance, UNREAD, &text),
-            None => store.drop_cursor(&instance, UNREAD),
-        };
-        if let Err(error) = self.store.call(keep).await {
-            tracing::warn!(itop = %itop.name, %error, "whether its dates can be read was not stored: `check` may say what was so before");
+        let kept = shared.store.call(move |store| kept_date_format(store, &instance)).await?;
+        if let Some(format) = kept.filter(|_| itop.stated_date_format.is_none()) {
+            itop.prints_dates_as(format);
         }
+        let instance = itop.instance.clone();
+        itop.dates().is_unread = shared.store.call(move |store| unread_date(store, &instance)).await?.is_some();
     }
-
-    /// Loads the formats that an earlier process learnt. A configured format takes precedence.
-    pub(crate) async fn remember_date_formats(&self) -> Result<(), Failure> {
-        for itop in self.lanes.iter().map(|lane| &lane.external).chain([&self.internal]) {
-            let instance = itop.instance.clone();
-            let kept = self.store.call(move |store| kept_date_format(store, &instance)).await?;
-            if let Some(format) = kept.filter(|_| itop.stated_date_format.is_none()) {
-                itop.prints_dates_as(format);
-            }
-            let instance = itop.instance.clone();
-            itop.dates().is_unread = self.store.call(move |store| unread_date(store, &instance)).await?.is_some();
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 /// A server time earlier by so many seconds; unchanged if it is no time.

@@ -3,6 +3,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::{Lane, Shared};
+
 /// This process's halts of one side.
 #[derive(Default)]
 pub(crate) struct Halts(Mutex<State>);
@@ -62,6 +64,18 @@ impl Drop for Halting<'_> {
         state.halted = Halted::ByStore;
         // An answer that the store gave earlier is outdated.
         state.so_far += 1;
+    }
+}
+
+/// How often each side of the lane has halted; pass it to [`Shared::go_on`].
+pub(crate) fn halts_so_far(shared: &Shared, lane: &Lane) -> [u64; 2] {
+    [&lane.external, &shared.internal].map(|itop| itop.halts.so_far())
+}
+
+/// The store said that neither side has halted; the counts are from before that question.
+pub(crate) fn go_on(shared: &Shared, lane: &Lane, halts: [u64; 2]) {
+    for (itop, halts) in [&lane.external, &shared.internal].into_iter().zip(halts) {
+        itop.halts.go_on_unless_halted_since(halts);
     }
 }
 

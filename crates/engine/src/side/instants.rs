@@ -17,7 +17,7 @@ use jiff::civil::DateTime;
 use jiff::fmt::rfc2822::DateTimeParser;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
-use crate::side::dates::{is_date, is_prose};
+use crate::side::dates::{in_iso, is_date, is_prose};
 use crate::side::failure::Failure;
 use crate::side::itop::Itop;
 use crate::side::snapshot::Snapshot;
@@ -246,81 +246,80 @@ impl Itop {
     }
 }
 
-impl Shared {
-    /// Converts the crossing dates of both tickets to the other side's clock.
-    pub(crate) fn see_abroad(&self, lane: &Lane, policy: &Policy, link: &Link, snapshot: &mut Snapshot) {
-        for side in Side::BOTH {
-            if let Some(ticket) = snapshot.ticket_mut(side) {
-                self.itop(lane, side).knows_the_seconds_of(ticket, &link.ancestor.side(side).fields);
-                self.dates_abroad(lane, policy, side, ticket);
-            }
+/// Converts the crossing dates of both tickets to the other side's clock.
+pub(crate) fn see_abroad(shared: &Shared, lane: &Lane, policy: &Policy, link: &Link, snapshot: &mut Snapshot) {
+    for side in Side::BOTH {
+        if let Some(ticket) = snapshot.ticket_mut(side) {
+            shared.itop(lane, side).knows_the_seconds_of(ticket, &link.ancestor.side(side).fields);
+            dates_abroad(shared, lane, policy, side, ticket);
         }
     }
+}
 
-    pub(crate) fn dates_abroad(&self, lane: &Lane, policy: &Policy, side: Side, ticket: &mut Ticket) {
-        let (here, there) = (self.itop(lane, side), self.itop(lane, side.other()));
-        let asked = policy.lifecycle(side.other()).map(Lifecycle::asked_anywhere).unwrap_or_default();
-        let fields: BTreeSet<&str> = match side {
-            Side::External => policy.fields.iter().map(String::as_str).collect(),
-            Side::Internal => BTreeSet::new(),
-        };
-        let crosses = |code: &str| fields.contains(code) || asked.contains(code);
-        // For an attribute that iTop's model does not name, the value decides.
-        let dates = ticket
-            .attributes
-            .iter()
-            .filter(|(code, value)| crosses(code) && is_iso(value) && (is_date(code) || !is_prose(code)));
-        let dates: Vec<_> = dates.map(|(code, date)| (code.clone(), here.abroad(there, date))).collect();
-        // Keeps the entries for unreadable dates.
-        ticket.abroad.extend(dates);
+pub(crate) fn dates_abroad(shared: &Shared, lane: &Lane, policy: &Policy, side: Side, ticket: &mut Ticket) {
+    let (here, there) = (shared.itop(lane, side), shared.itop(lane, side.other()));
+    let asked = policy.lifecycle(side.other()).map(Lifecycle::asked_anywhere).unwrap_or_default();
+    let fields: BTreeSet<&str> = match side {
+        Side::External => policy.fields.iter().map(String::as_str).collect(),
+        Side::Internal => BTreeSet::new(),
+    };
+    let crosses = |code: &str| fields.contains(code) || asked.contains(code);
+    // For an attribute that iTop's model does not name, the value decides.
+    let dates = ticket
+        .attributes
+        .iter()
+        .filter(|(code, value)| crosses(code) && is_iso(value) && (is_date(code) || !is_prose(code)));
+    let dates: Vec<_> = dates.map(|(code, date)| (code.clone(), here.abroad(there, date))).collect();
+    // Keeps the entries for unreadable dates.
+    ticket.abroad.extend(dates);
+}
+
+/// Converts the dates of tickets to ISO, and learns the server's offset from them.
+pub(crate) async fn tickets_in_iso(shared: &Shared, itop: &Itop, found: &mut Found) {
+    in_iso(shared, itop, &mut found.objects).await;
+    if let Some(shown) = itop.offset_shown_by_changes(found)
+        && let Err(failure) = offset_was_shown(shared, itop, &shown).await
+    {
+        tracing::warn!(itop = %itop.name, error = %failure.text, "the offset of this iTop's times was not stored: it is learnt again");
     }
+}
 
-    /// Converts the dates of tickets to ISO, and learns the server's offset from them.
-    pub(crate) async fn tickets_in_iso(&self, itop: &Itop, found: &mut Found) {
-        self.in_iso(itop, &mut found.objects).await;
-        if let Some(shown) = itop.offset_shown_by_changes(found)
-            && let Err(failure) = self.offset_was_shown(itop, &shown).await
-        {
-            tracing::warn!(itop = %itop.name, error = %failure.text, "the offset of this iTop's times was not stored: it is learnt again");
-        }
-    }
-
-    /// A server has shown its offset: marks the tickets that wait for a zone.
-    pub(crate) async fn offset_was_shown(&self, itop: &Itop, shown: &Learnt) -> Result<(), Failure> {
-        let Some(at) = from_iso(shown.since()) else { return Ok(()) };
-        let kept = {
-            let mut offsets = itop.offsets();
-            if !offsets.add(at, shown.offset()) {
-                return Ok(());
-            }
-            offsets.as_text()
-        };
-        let instance = itop.instance.clone();
-        self.store.call(move |store| store.set_cursor(&instance, CURSOR, &kept)).await?;
-        self.look_at_waiting_dates().await
-    }
-
-    /// Marks the tickets with a date that waits for its zone or format to be known.
-    pub(crate) async fn look_at_waiting_dates(&self) -> Result<(), Failure> {
-        let waiting = std::mem::take(&mut *self.waits_for_date());
-        if waiting.is_empty() {
+/// A server has shown its offset: marks the tickets that wait for a zone.
+pub(crate) async fn offset_was_shown(shared: &Shared, itop: &Itop, shown: &Learnt) -> Result<(), Failure> {
+    let Some(at) = from_iso(shown.since()) else { return Ok(()) };
+    let kept = {
+        let mut offsets = itop.offsets();
+        if !offsets.add(at, shown.offset()) {
             return Ok(());
         }
-        let mark = |of| {
-            let about = About::External { of, class: None };
-            DirtyMark { about, look: Look::ticket(), due_ms: self.now_ms() }
-        };
-        self.mark_all(waiting.into_iter().map(mark).collect()).await.map(|_| ())
-    }
+        offsets.as_text()
+    };
+    let instance = itop.instance.clone();
+    shared.store.call(move |store| store.set_cursor(&instance, CURSOR, &kept)).await?;
+    look_at_waiting_dates(shared).await
+}
 
-    /// Records whether a date of this ticket waits for its zone or format to be known.
-    pub(crate) fn note_waiting_for_date(&self, of: &TicketOf, waits: bool) {
-        let mut waiting = self.waits_for_date();
-        if waits {
-            waiting.insert(of.clone());
-        } else {
-            waiting.remove(of);
-        }
+/// Marks the tickets with a date that waits for its zone or format to be known.
+pub(crate) async fn look_at_waiting_dates(shared: &Shared) -> Result<(), Failure> {
+    let waiting = std::mem::take(&mut *shared.waits_for_date());
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    let mark = |of| {
+        let about = About::External { of, class: None };
+        DirtyMark { about, look: Look::ticket(), due_ms: shared.now_ms() }
+    };
+    shared.store.mark_all(waiting.into_iter().map(mark).collect(), shared.now_ms()).await?;
+    Ok(())
+}
+
+/// Records whether a date of this ticket waits for its zone or format to be known.
+pub(crate) fn note_waiting_for_date(shared: &Shared, of: &TicketOf, waits: bool) {
+    let mut waiting = shared.waits_for_date();
+    if waits {
+        waiting.insert(of.clone());
+    } else {
+        waiting.remove(of);
     }
 }
 

@@ -8,7 +8,8 @@ use itop_bridge_store::Pair;
 use itop_client::{Object, Query, oql_quote};
 
 use crate::Shared;
-use crate::side::dates::earlier;
+use crate::side::call::{self, highest_ticket};
+use crate::side::dates::{earlier, in_iso};
 use crate::side::failure::Failure;
 use crate::side::itop::Itop;
 use crate::side::read;
@@ -43,67 +44,65 @@ pub(crate) struct Changes {
     pub tickets: Vec<(u64, String)>,
 }
 
-impl Shared {
-    pub(crate) async fn list(&self, itop: &Itop, pairs: &[&Pair], side: Side) -> Result<Found, Failure> {
-        let mut found = Found { tickets: self.list_tickets(itop, pairs, side).await?, ..Found::default() };
-        let mut by_class: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
-        for key in pairs.iter().filter_map(|pair| key(pair, side)) {
-            by_class.entry(&key.class).or_default().push(key.id);
-        }
-        for (class, ids) in by_class {
-            let oql = format!(
-                "SELECT Attachment WHERE item_class = {} AND item_id IN ({})",
-                oql_quote(class),
-                read::join(ids.iter())
-            );
-            let files = self.get(itop, "Attachment", &Query::oql(oql), &["id", "item_id", "temp_id"]).await?;
-            for object in files.objects {
-                let ticket = object.number("item_id").unwrap_or_default();
-                found.files.entry(ticket).or_default().insert(object.id);
-                if !is_made_by_a_bridge(object.text("temp_id").unwrap_or_default()) {
-                    found.originals.entry(ticket).or_default().insert(object.id);
-                }
+pub(crate) async fn list(shared: &Shared, itop: &Itop, pairs: &[&Pair], side: Side) -> Result<Found, Failure> {
+    let mut found = Found { tickets: list_tickets(shared, itop, pairs, side).await?, ..Found::default() };
+    let mut by_class: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+    for key in pairs.iter().filter_map(|pair| key(pair, side)) {
+        by_class.entry(&key.class).or_default().push(key.id);
+    }
+    for (class, ids) in by_class {
+        let oql = format!(
+            "SELECT Attachment WHERE item_class = {} AND item_id IN ({})",
+            oql_quote(class),
+            read::join(ids.iter())
+        );
+        let files = call::get(shared, itop, "Attachment", &Query::oql(oql), &["id", "item_id", "temp_id"]).await?;
+        for object in files.objects {
+            let ticket = object.number("item_id").unwrap_or_default();
+            found.files.entry(ticket).or_default().insert(object.id);
+            if !is_made_by_a_bridge(object.text("temp_id").unwrap_or_default()) {
+                found.originals.entry(ticket).or_default().insert(object.id);
             }
         }
-        Ok(found)
     }
+    Ok(found)
+}
 
-    /// Ticket id to reference, for the tickets that are there.
-    pub(crate) async fn list_tickets(
-        &self,
-        itop: &Itop,
-        pairs: &[&Pair],
-        side: Side,
-    ) -> Result<HashMap<u64, String>, Failure> {
-        let ids: Vec<u64> = pairs.iter().filter_map(|pair| Some(key(pair, side)?.id)).collect();
-        if ids.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let tickets = self.get(itop, "Ticket", &Query::ids(&ids), &["id", "ref"]).await?;
-        let of = |object: &Object| (object.id, object.text("ref").unwrap_or_default().to_owned());
-        Ok(tickets.objects.iter().map(of).collect())
+/// Ticket id to reference, for the tickets that are there.
+pub(crate) async fn list_tickets(
+    shared: &Shared,
+    itop: &Itop,
+    pairs: &[&Pair],
+    side: Side,
+) -> Result<HashMap<u64, String>, Failure> {
+    let ids: Vec<u64> = pairs.iter().filter_map(|pair| Some(key(pair, side)?.id)).collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
     }
+    let tickets = call::get(shared, itop, "Ticket", &Query::ids(&ids), &["id", "ref"]).await?;
+    let of = |object: &Object| (object.id, object.text("ref").unwrap_or_default().to_owned());
+    Ok(tickets.objects.iter().map(of).collect())
+}
 
-    /// iTop cannot be asked for the latest change, so this searches the changes since the newest ticket's own last
-    /// change.
-    pub(crate) async fn latest_changes(&self, itop: &Itop) -> Result<Changes, Failure> {
-        let highest = self.highest_ticket(itop).await?;
-        let mut newest = self.get(itop, "Ticket", &Query::ids(&[highest]), &["last_update"]).await?;
-        self.in_iso(itop, &mut newest.objects).await;
-        let newest = newest.objects.first().and_then(|object| object.text("last_update")).unwrap_or_default();
-        if newest.is_empty() {
-            // There is no ticket at all.
-            return Ok(Changes { highest, latest: BEFORE_ALL.to_owned(), tickets: Vec::new() });
-        }
-        let from = earlier(newest, self.timing.cursor_overlap_seconds);
-        let query = Query::oql(format!("SELECT Ticket WHERE last_update >= {}", oql_quote(&from)));
-        let mut found = self.get(itop, "Ticket", &query, &["id", "last_update"]).await?;
-        self.in_iso(itop, &mut found.objects).await;
-        let of = |object: &itop_client::Object| object.text("last_update").unwrap_or_default().to_owned();
-        let tickets: Vec<(u64, String)> = found.objects.iter().map(|object| (object.id, of(object))).collect();
-        let latest = tickets.iter().map(|(_, last_update)| last_update.as_str()).max().unwrap_or(newest).to_owned();
-        Ok(Changes { highest, latest, tickets })
+/// iTop cannot be asked for the latest change, so this searches the changes since the newest ticket's own last
+/// change.
+pub(crate) async fn latest_changes(shared: &Shared, itop: &Itop) -> Result<Changes, Failure> {
+    let highest = highest_ticket(shared, itop).await?;
+    let mut newest = call::get(shared, itop, "Ticket", &Query::ids(&[highest]), &["last_update"]).await?;
+    in_iso(shared, itop, &mut newest.objects).await;
+    let newest = newest.objects.first().and_then(|object| object.text("last_update")).unwrap_or_default();
+    if newest.is_empty() {
+        // There is no ticket at all.
+        return Ok(Changes { highest, latest: BEFORE_ALL.to_owned(), tickets: Vec::new() });
     }
+    let from = earlier(newest, shared.timing.cursor_overlap_seconds);
+    let query = Query::oql(format!("SELECT Ticket WHERE last_update >= {}", oql_quote(&from)));
+    let mut found = call::get(shared, itop, "Ticket", &query, &["id", "last_update"]).await?;
+    in_iso(shared, itop, &mut found.objects).await;
+    let of = |object: &itop_client::Object| object.text("last_update").unwrap_or_default().to_owned();
+    let tickets: Vec<(u64, String)> = found.objects.iter().map(|object| (object.id, of(object))).collect();
+    let latest = tickets.iter().map(|(_, last_update)| last_update.as_str()).max().unwrap_or(newest).to_owned();
+    Ok(Changes { highest, latest, tickets })
 }
 
 /// The ticket of a pair on this side.

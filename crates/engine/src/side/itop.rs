@@ -17,8 +17,7 @@ use itop_client::{Client, Error, ErrorClass, Found, Object, Query, Written};
 use tokio::sync::{Notify, OnceCell};
 
 use crate::side::breaker::Breaker;
-use crate::side::dates::Dates;
-use crate::side::dates::is_back;
+use crate::side::dates::{Dates, is_back};
 use crate::side::halting::Halts;
 use crate::side::instants::{Listed, Offsets};
 use crate::side::login::LoginSource;

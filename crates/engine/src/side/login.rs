@@ -24,40 +24,36 @@ pub trait LoginSource: Send + Sync {
     fn was_read(&self, store: &mut dyn Store, key: &str, secret: &SecretString) -> Result<()>;
 }
 
-impl Shared {
-    pub(crate) async fn read_login_again(&self, itop: &Itop) {
-        let Some(source) = itop.login_source.clone() else { return };
-        if !itop.login_is_refused.load(Ordering::Relaxed) {
+pub(crate) async fn read_login_again(shared: &Shared, itop: &Itop) {
+    let Some(source) = itop.login_source.clone() else { return };
+    if !itop.login_is_refused.load(Ordering::Relaxed) {
+        return;
+    }
+    let secret = match source.read() {
+        Ok(Some(secret)) => secret,
+        Ok(None) => return,
+        Err(error) => {
+            tracing::debug!(itop = %itop.name, %error, "the log-in cannot be read again");
             return;
         }
-        let secret = match source.read() {
-            Ok(Some(secret)) => secret,
-            Ok(None) => return,
-            Err(error) => {
-                tracing::debug!(itop = %itop.name, %error, "the log-in cannot be read again");
-                return;
-            }
-        };
-        let (key, is_known, login) = match itop.client.login() {
-            Login::Password { user, password } => {
-                let is_known = password.expose_secret() == secret.expose_secret();
-                ("password", is_known, Login::Password { user, password: secret.clone() })
-            }
-            Login::Token(token) => {
-                ("token", token.expose_secret() == secret.expose_secret(), Login::Token(secret.clone()))
-            }
-        };
-        if is_known {
-            return;
+    };
+    let (key, is_known, login) = match itop.client.login() {
+        Login::Password { user, password } => {
+            let is_known = password.expose_secret() == secret.expose_secret();
+            ("password", is_known, Login::Password { user, password: secret.clone() })
         }
-        if let Err(error) = itop.client.set_login(login) {
-            tracing::warn!(itop = %itop.name, file = source.place(), %error, "what the file of the log-in holds now cannot be sent");
-            return;
-        }
-        tracing::info!(itop = %itop.name, file = source.place(), "the file of the log-in holds another {key} now, which is tried");
-        let noted = self.store.call(move |store| source.was_read(store, key, &secret));
-        if let Err(error) = noted.await {
-            tracing::warn!(itop = %itop.name, %error, "that the log-in was read again was not stored: `check` takes the configuration for changed");
-        }
+        Login::Token(token) => ("token", token.expose_secret() == secret.expose_secret(), Login::Token(secret.clone())),
+    };
+    if is_known {
+        return;
+    }
+    if let Err(error) = itop.client.set_login(login) {
+        tracing::warn!(itop = %itop.name, file = source.place(), %error, "what the file of the log-in holds now cannot be sent");
+        return;
+    }
+    tracing::info!(itop = %itop.name, file = source.place(), "the file of the log-in holds another {key} now, which is tried");
+    let noted = shared.store.call(move |store| source.was_read(store, key, &secret));
+    if let Err(error) = noted.await {
+        tracing::warn!(itop = %itop.name, %error, "that the log-in was read again was not stored: `check` takes the configuration for changed");
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod dates;
 pub(crate) mod escaping;
 pub(crate) mod failure;
 pub(crate) mod halting;
+pub(crate) mod heard;
 pub(crate) mod instants;
 pub(crate) mod inventory;
 pub(crate) mod itop;

@@ -13,9 +13,11 @@ use itop_bridge_text::log_entries::entries;
 use itop_client::{Client, Contents, Error, ErrorClass, Object, Query};
 use sha2::{Digest, Sha256};
 
+use crate::side::call;
 use crate::side::failure::Failure;
+use crate::side::heard::{answered, call_failed, may_read, noted};
+use crate::side::instants::tickets_in_iso;
 use crate::side::itop::Itop;
-use crate::suspension::say_over;
 use crate::{Lane, Shared};
 
 /// A ticket as it was read, with the first entry that only a ticket without a link needs.
@@ -28,6 +30,15 @@ pub struct Read {
 
 /// By ticket id; `None` for a ticket that is not there.
 pub type Reads = HashMap<u64, Result<Option<Read>, Error>>;
+
+/// A ticket that shows an earlier `last_update` than an earlier read did: its iTop may have been restored.
+#[derive(Debug)]
+pub(crate) struct WentBack {
+    pub ticket: u64,
+    pub reference: String,
+    pub before: String,
+    pub now: String,
+}
 
 /// Which tickets and attributes to read.
 #[derive(Debug, Clone)]
@@ -93,191 +104,175 @@ fn mandatory() -> [String; 2] {
     ["title".to_owned(), "description".to_owned()]
 }
 
-impl Shared {
-    /// Reads tickets of one class together. A failed batch is halved down to the one ticket whose data iTop cannot
-    /// answer, so that it does not stop the others.
-    pub(crate) async fn read_tickets(&self, itop: &Itop, wanted: &Wanted<'_>, ids: &[u64]) -> Reads {
-        if ids.is_empty() {
-            return Reads::new();
-        }
-        let mut attributes = wanted.attributes.clone();
-        attributes.extend(ALWAYS.map(str::to_owned));
-        // Taken before the call, which may take long: the data is at least as old as the question.
-        let now = self.now_ms();
-        match itop.read(wanted.class, &query(wanted, ids), &attributes).await {
-            Ok(mut found) => {
-                self.answered(itop);
-                self.may_read(itop, wanted.class);
-                self.tickets_in_iso(itop, &mut found).await;
-                let mut reads: Reads = ids.iter().map(|id| (*id, Ok(None))).collect();
-                for object in &found.objects {
-                    let read = self.ticket(itop, object, &attributes, now).await;
-                    reads.insert(object.id, read.map(Some));
-                }
-                for id in reads.iter().filter_map(|(id, read)| matches!(read, Ok(None)).then_some(*id)) {
-                    itop.note_unfit(id, now, self.timing.seen_settle_ms);
-                }
-                reads
+/// Reads tickets of one class together. A failed batch is halved down to the one ticket whose data iTop cannot
+/// answer, so that it does not stop the others.
+pub(crate) async fn read_tickets(
+    shared: &Shared,
+    itop: &Itop,
+    wanted: &Wanted<'_>,
+    ids: &[u64],
+) -> (Reads, Vec<WentBack>) {
+    if ids.is_empty() {
+        return (Reads::new(), Vec::new());
+    }
+    let mut attributes = wanted.attributes.clone();
+    attributes.extend(ALWAYS.map(str::to_owned));
+    // Taken before the call, which may take long: the data is at least as old as the question.
+    let now = shared.now_ms();
+    match itop.read(wanted.class, &query(wanted, ids), &attributes).await {
+        Ok(mut found) => {
+            answered(shared, itop);
+            may_read(shared, itop, wanted.class);
+            tickets_in_iso(shared, itop, &mut found).await;
+            let mut reads: Reads = ids.iter().map(|id| (*id, Ok(None))).collect();
+            let mut went_back = Vec::new();
+            for object in &found.objects {
+                went_back.extend(saw(shared, itop, object, now));
+                let read = ticket(itop, object, &attributes, now).await;
+                reads.insert(object.id, read.map(Some));
             }
-            Err(error) if ids.len() > 1 && may_be_of_one(&error) && itop.breaker().down().is_none() => {
-                let (left, right) = ids.split_at(ids.len() / 2);
-                let mut reads = Box::pin(self.read_tickets(itop, wanted, left)).await;
-                reads.extend(Box::pin(self.read_tickets(itop, wanted, right)).await);
-                reads
+            for id in reads.iter().filter_map(|(id, read)| matches!(read, Ok(None)).then_some(*id)) {
+                itop.note_unfit(id, now, shared.timing.seen_settle_ms);
             }
-            Err(error) => {
-                self.call_failed(itop, &error);
-                ids.iter().map(|id| (*id, Err(error.clone()))).collect()
-            }
+            (reads, went_back)
+        }
+        Err(error) if ids.len() > 1 && may_be_of_one(&error) && itop.breaker().down().is_none() => {
+            let (left, right) = ids.split_at(ids.len() / 2);
+            let (mut reads, mut went_back) = Box::pin(read_tickets(shared, itop, wanted, left)).await;
+            let (others, more) = Box::pin(read_tickets(shared, itop, wanted, right)).await;
+            reads.extend(others);
+            went_back.extend(more);
+            (reads, went_back)
+        }
+        Err(error) => {
+            call_failed(shared, itop, &error);
+            (ids.iter().map(|id| (*id, Err(error.clone()))).collect(), Vec::new())
         }
     }
+}
 
-    async fn ticket(
-        &self,
-        itop: &Itop,
-        object: &Object,
-        attributes: &BTreeSet<String>,
-        now_ms: i64,
-    ) -> Result<Read, Error> {
-        let text = |code: &str| object.text(code).unwrap_or_default().to_owned();
-        let last_update = text("last_update");
-        self.saw(itop, object, &last_update, now_ms).await;
-        itop.met_ticket(object.id);
-        let logs = LogName::ALL.into_iter().filter(|log| attributes.contains(log.attribute()));
-        let logs = logs.filter_map(|log| Some((log, entries(object.log(log.attribute())?))));
-        Ok(Read {
-            first_entry: first_entry(object),
-            ticket: Ticket {
-                class: object.class.clone(),
-                id: object.id,
-                reference: text("ref"),
-                status: text("status"),
-                attributes: itop.texts(object, attributes).await?,
-                abroad: itop.unread_dates(object, attributes),
-                files: None,
-                logs: logs.collect(),
-                parents: named_by(object, attributes),
-                family: None,
-                read_at_ms: now_ms,
-            },
-        })
+fn saw(shared: &Shared, itop: &Itop, object: &Object, now_ms: i64) -> Option<WentBack> {
+    let text = |code: &str| object.text(code).unwrap_or_default().to_owned();
+    let (reference, now) = (text("ref"), text("last_update"));
+    let (settle_ms, overlap) = (shared.timing.seen_settle_ms, shared.timing.cursor_overlap_seconds);
+    let before = itop.saw(object.id, &now, now_ms, settle_ms, overlap)?;
+    Some(WentBack { ticket: object.id, reference, before, now })
+}
+
+async fn ticket(itop: &Itop, object: &Object, attributes: &BTreeSet<String>, now_ms: i64) -> Result<Read, Error> {
+    let text = |code: &str| object.text(code).unwrap_or_default().to_owned();
+    itop.met_ticket(object.id);
+    let logs = LogName::ALL.into_iter().filter(|log| attributes.contains(log.attribute()));
+    let logs = logs.filter_map(|log| Some((log, entries(object.log(log.attribute())?))));
+    Ok(Read {
+        first_entry: first_entry(object),
+        ticket: Ticket {
+            class: object.class.clone(),
+            id: object.id,
+            reference: text("ref"),
+            status: text("status"),
+            attributes: itop.texts(object, attributes).await?,
+            abroad: itop.unread_dates(object, attributes),
+            files: None,
+            logs: logs.collect(),
+            parents: named_by(object, attributes),
+            family: None,
+            read_at_ms: now_ms,
+        },
+    })
+}
+
+/// Lists the attachments of tickets of one class, without contents, each with its mark if it is this pair's own.
+pub(crate) async fn list_files(
+    shared: &Shared,
+    itop: &Itop,
+    class: &str,
+    marks: &HashMap<u64, TicketMark>,
+) -> Result<HashMap<u64, Vec<File>>, Error> {
+    let mut files: HashMap<u64, Vec<File>> = marks.keys().map(|id| (*id, Vec::new())).collect();
+    if marks.is_empty() {
+        return Ok(files);
     }
+    let ids: BTreeSet<u64> = marks.keys().copied().collect();
+    let oql = format!(
+        "SELECT Attachment WHERE item_class = {} AND item_id IN ({})",
+        itop_client::oql_quote(class),
+        join(ids.iter())
+    );
+    let found = call::asked(shared, itop, "Attachment", &Query::oql(oql), &["id", "item_id", "temp_id"]).await?;
+    for object in &found.objects {
+        let Some(of) = object.number("item_id") else { continue };
+        let (Some(mark), Some(list)) = (marks.get(&of), files.get_mut(&of)) else { continue };
+        let made_by = MadeBy::of(object.text("temp_id").unwrap_or_default(), mark);
+        list.push(File { id: object.id, made_by, content: None, announced: false });
+    }
+    for list in files.values_mut() {
+        list.sort_by_key(|file| file.id);
+    }
+    Ok(files)
+}
 
-    /// Lists the attachments of tickets of one class, without contents, each with its mark if it is this pair's own.
-    pub(crate) async fn list_files(
-        &self,
-        itop: &Itop,
-        class: &str,
-        marks: &HashMap<u64, TicketMark>,
-    ) -> Result<HashMap<u64, Vec<File>>, Error> {
-        let mut files: HashMap<u64, Vec<File>> = marks.keys().map(|id| (*id, Vec::new())).collect();
-        if marks.is_empty() {
-            return Ok(files);
+/// The id and class of a ticket of any class.
+pub(crate) async fn ticket_where(
+    shared: &Shared,
+    itop: &Itop,
+    condition: &str,
+) -> Result<Option<(u64, String)>, Failure> {
+    let query = Query::oql(format!("SELECT Ticket WHERE {condition}"));
+    let found = call::get(shared, itop, "Ticket", &query, &["id", "finalclass"]).await?;
+    let class = |object: &Object| object.text("finalclass").unwrap_or(&object.class).to_owned();
+    Ok(found.objects.first().map(|object| (object.id, class(object))))
+}
+
+/// Reads attachments with their contents: together if they fit into one answer, else in halves. A single one that
+/// is too large is left out.
+pub(crate) async fn read_with_contents(
+    shared: &Shared,
+    itop: &Itop,
+    ids: &[u64],
+    max_bytes: u64,
+) -> Result<Vec<Object>, Failure> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let query = Query::ids(ids).contents_up_to(max_bytes);
+    match itop.client.get("Attachment", &query, &["id", "contents"]).await {
+        Err(error) if error.class == ErrorClass::TooLarge && ids.len() == 1 => Ok(Vec::new()),
+        Err(error) if error.class == ErrorClass::TooLarge => {
+            let (some, others) = ids.split_at(ids.len() / 2);
+            let mut all = Box::pin(read_with_contents(shared, itop, some, max_bytes)).await?;
+            all.extend(Box::pin(read_with_contents(shared, itop, others, max_bytes)).await?);
+            Ok(all)
         }
-        let ids: BTreeSet<u64> = marks.keys().copied().collect();
-        let oql = format!(
-            "SELECT Attachment WHERE item_class = {} AND item_id IN ({})",
-            itop_client::oql_quote(class),
-            join(ids.iter())
-        );
-        let found = self.asked(itop, "Attachment", &Query::oql(oql), &["id", "item_id", "temp_id"]).await?;
-        for object in &found.objects {
-            let Some(of) = object.number("item_id") else { continue };
-            let (Some(mark), Some(list)) = (marks.get(&of), files.get_mut(&of)) else { continue };
-            let made_by = MadeBy::of(object.text("temp_id").unwrap_or_default(), mark);
-            list.push(File { id: object.id, made_by, content: None, announced: false });
-        }
-        for list in files.values_mut() {
-            list.sort_by_key(|file| file.id);
-        }
-        Ok(files)
-    }
-
-    /// The id and class of a ticket of any class.
-    pub(crate) async fn ticket_where(&self, itop: &Itop, condition: &str) -> Result<Option<(u64, String)>, Failure> {
-        let query = Query::oql(format!("SELECT Ticket WHERE {condition}"));
-        let found = self.get(itop, "Ticket", &query, &["id", "finalclass"]).await?;
-        let class = |object: &Object| object.text("finalclass").unwrap_or(&object.class).to_owned();
-        Ok(found.objects.first().map(|object| (object.id, class(object))))
-    }
-
-    /// Reads attachments with their contents: together if they fit into one answer, else in halves. A single one that
-    /// is too large is left out.
-    pub(crate) async fn read_with_contents(
-        &self,
-        itop: &Itop,
-        ids: &[u64],
-        max_bytes: u64,
-    ) -> Result<Vec<Object>, Failure> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let query = Query::ids(ids).contents_up_to(max_bytes);
-        match itop.client.get("Attachment", &query, &["id", "contents"]).await {
-            Err(error) if error.class == ErrorClass::TooLarge && ids.len() == 1 => Ok(Vec::new()),
-            Err(error) if error.class == ErrorClass::TooLarge => {
-                let (some, others) = ids.split_at(ids.len() / 2);
-                let mut all = Box::pin(self.read_with_contents(itop, some, max_bytes)).await?;
-                all.extend(Box::pin(self.read_with_contents(itop, others, max_bytes)).await?);
-                Ok(all)
-            }
-            answer => {
-                let found = self.noted(itop, "Attachment", answer).map_err(|error| Failure::of(itop, &error))?;
-                Ok(found.objects)
-            }
-        }
-    }
-
-    /// Reads an attachment with its contents; `None` if it is gone.
-    pub(crate) async fn read_contents(
-        &self,
-        itop: &Itop,
-        client: &Client,
-        id: u64,
-        max_bytes: u64,
-    ) -> Result<Option<ReadContents>, Error> {
-        let answer = self.fetch_contents(client, id, max_bytes).await;
-        self.noted(itop, "Attachment", answer)
-    }
-
-    pub(crate) async fn fetch_contents(
-        &self,
-        client: &Client,
-        id: u64,
-        max_bytes: u64,
-    ) -> Result<Option<ReadContents>, Error> {
-        let query = Query::ids(&[id]).contents_up_to(max_bytes);
-        let found = match client.get("Attachment", &query, &["id", "item_id", "contents"]).await {
-            Err(error) if error.class == ErrorClass::TooLarge => return too_large_to_read(client, id).await,
-            answer => answer?,
-        };
-        Ok(found.objects.first().and_then(|object| {
-            let item = object.number("item_id").unwrap_or_default();
-            Some(ReadContents { item, contents: object.contents("contents")?.clone(), too_large: false })
-        }))
-    }
-
-    /// Records how a read of objects of this class ended.
-    pub(crate) fn noted<T>(&self, itop: &Itop, class: &str, answer: Result<T, Error>) -> Result<T, Error> {
-        self.heard(itop, &answer);
-        if answer.is_ok() {
-            self.may_read(itop, class);
-        }
-        answer
-    }
-
-    /// Objects of this class could be read: ends any suspension of its reads.
-    pub(crate) fn may_read(&self, itop: &Itop, class: &str) {
-        say_over(self.suspensions().was_read(&itop.name, class).as_slice());
-    }
-
-    /// Reports the end of a call to the side's breaker.
-    pub(crate) fn heard<T>(&self, itop: &Itop, answer: &Result<T, Error>) {
-        match answer {
-            Ok(_) => self.answered(itop),
-            Err(error) => self.call_failed(itop, error),
+        answer => {
+            let found = noted(shared, itop, "Attachment", answer).map_err(|error| Failure::of(itop, &error))?;
+            Ok(found.objects)
         }
     }
+}
+
+/// Reads an attachment with its contents; `None` if it is gone.
+pub(crate) async fn read_contents(
+    shared: &Shared,
+    itop: &Itop,
+    client: &Client,
+    id: u64,
+    max_bytes: u64,
+) -> Result<Option<ReadContents>, Error> {
+    let answer = fetch_contents(client, id, max_bytes).await;
+    noted(shared, itop, "Attachment", answer)
+}
+
+pub(crate) async fn fetch_contents(client: &Client, id: u64, max_bytes: u64) -> Result<Option<ReadContents>, Error> {
+    let query = Query::ids(&[id]).contents_up_to(max_bytes);
+    let found = match client.get("Attachment", &query, &["id", "item_id", "contents"]).await {
+        Err(error) if error.class == ErrorClass::TooLarge => return too_large_to_read(client, id).await,
+        answer => answer?,
+    };
+    Ok(found.objects.first().and_then(|object| {
+        let item = object.number("item_id").unwrap_or_default();
+        Some(ReadContents { item, contents: object.contents("contents")?.clone(), too_large: false })
+    }))
 }
 
 /// The parents that these attributes of a ticket name.

@@ -33,13 +33,11 @@ impl RefusedSize {
     }
 }
 
-impl Shared {
-    /// Records that a write was refused for its size, for `check`. After a limit was raised it is not hit again, and
-    /// the next process replaces the lower value at its own first refusal.
-    pub(crate) async fn note_refused_size(&self, itop: &Itop) -> std::result::Result<(), Failure> {
-        // None if the answer was too large, not the call.
-        let Some(bytes) = itop.client.refused_bytes() else { return Ok(()) };
-        let (instance, refused) = (itop.instance.clone(), RefusedSize { bytes, at_ms: self.now_ms() });
-        Ok(self.store.call(move |store| store.set_cursor(&instance, CURSOR, &refused.as_text())).await?)
-    }
+/// Records that a write was refused for its size, for `check`. After a limit was raised it is not hit again, and
+/// the next process replaces the lower value at its own first refusal.
+pub(crate) async fn note_refused_size(shared: &Shared, itop: &Itop) -> std::result::Result<(), Failure> {
+    // None if the answer was too large, not the call.
+    let Some(bytes) = itop.client.refused_bytes() else { return Ok(()) };
+    let (instance, refused) = (itop.instance.clone(), RefusedSize { bytes, at_ms: shared.now_ms() });
+    Ok(shared.store.call(move |store| store.set_cursor(&instance, CURSOR, &refused.as_text())).await?)
 }

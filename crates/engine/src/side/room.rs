@@ -85,48 +85,46 @@ fn name(class: &str, code: &str) -> String {
     format!("{class}.{code}")
 }
 
-impl Shared {
-    pub(crate) async fn learn_room(
-        &self,
-        itop: &Itop,
-        class: &str,
-        code: &str,
-        what: What,
-    ) -> std::result::Result<(), Failure> {
-        let now = self.now_ms();
-        let learnt = itop.learn_room(|room| room.learn(class, code, what, now));
-        let side = &itop.name;
-        match what {
-            What::Chars(limit) => {
-                tracing::warn!(itop = %side, class, code, limit, "this attribute takes fewer characters than is usual; longer texts are cut, and cross whole as files");
-            }
-            What::Bytes(limit) => {
-                tracing::warn!(itop = %side, class, code, limit, "this attribute takes fewer bytes than is usual; longer texts are cut, and cross whole as files");
-            }
-            What::BasicPlaneOnly => {
-                tracing::warn!(itop = %side, class, code, "this iTop's database (utf8mb3) does not have every character, such as emoji; they become `?` there");
-            }
+pub(crate) async fn learn_room(
+    shared: &Shared,
+    itop: &Itop,
+    class: &str,
+    code: &str,
+    what: What,
+) -> std::result::Result<(), Failure> {
+    let now = shared.now_ms();
+    let learnt = itop.learn_room(|room| room.learn(class, code, what, now));
+    let side = &itop.name;
+    match what {
+        What::Chars(limit) => {
+            tracing::warn!(itop = %side, class, code, limit, "this attribute takes fewer characters than is usual; longer texts are cut, and cross whole as files");
         }
-        let (instance, text) = (itop.instance.clone(), serde_json::to_string(&learnt).unwrap_or_default());
-        Ok(self.store.call(move |store| store.set_cursor(&instance, CURSOR, &text)).await?)
+        What::Bytes(limit) => {
+            tracing::warn!(itop = %side, class, code, limit, "this attribute takes fewer bytes than is usual; longer texts are cut, and cross whole as files");
+        }
+        What::BasicPlaneOnly => {
+            tracing::warn!(itop = %side, class, code, "this iTop's database (utf8mb3) does not have every character, such as emoji; they become `?` there");
+        }
     }
+    let (instance, text) = (itop.instance.clone(), serde_json::to_string(&learnt).unwrap_or_default());
+    Ok(shared.store.call(move |store| store.set_cursor(&instance, CURSOR, &text)).await?)
+}
 
-    /// Loads the limits that an earlier process learnt.
-    pub(crate) async fn remember_room(&self) -> std::result::Result<(), Failure> {
-        for itop in self.lanes.iter().map(|lane| &lane.external).chain([&self.internal]) {
-            let instance = itop.instance.clone();
-            let kept = self.store.call(move |store| LearntRoom::kept(store, &instance)).await?;
-            itop.learn_room(|room| *room = kept);
-        }
-        self.forget_old_room();
-        Ok(())
+/// Loads the limits that an earlier process learnt.
+pub(crate) async fn remember_room(shared: &Shared) -> std::result::Result<(), Failure> {
+    for itop in shared.lanes.iter().map(|lane| &lane.external).chain([&shared.internal]) {
+        let instance = itop.instance.clone();
+        let kept = shared.store.call(move |store| LearntRoom::kept(store, &instance)).await?;
+        itop.learn_room(|room| *room = kept);
     }
+    forget_old_room(shared);
+    Ok(())
+}
 
-    pub(crate) fn forget_old_room(&self) {
-        let before = self.now_ms() - KEPT_MS;
-        for itop in self.lanes.iter().map(|lane| &lane.external).chain([&self.internal]) {
-            itop.learn_room(|room| room.forget_before(before));
-        }
+pub(crate) fn forget_old_room(shared: &Shared) {
+    let before = shared.now_ms() - KEPT_MS;
+    for itop in shared.lanes.iter().map(|lane| &lane.external).chain([&shared.internal]) {
+        itop.learn_room(|room| room.forget_before(before));
     }
 }
 

@@ -34,39 +34,37 @@ impl Throttled {
     }
 }
 
-impl Shared {
-    /// A call was answered 429. A call that was therefore not sent says nothing new.
-    pub(crate) fn slow_down(&self, itop: &Itop, error: &Error) {
-        let ErrorClass::Throttled { retry_after } = &error.class else { return };
-        if error.http_status.is_none() {
-            return;
-        }
-        let now_ms = self.now_ms();
-        let known = itop.throttled();
-        let times = known.as_ref().map_or(1, |known| known.times.saturating_add(1));
-        let asked_ms = retry_after.as_ref().and_then(|after| asked_to_wait_ms(after, now_ms));
-        let wait_ms = asked_ms.unwrap_or_else(|| self.backoff_ms(times).max(SHORTEST_MS));
-        let until_ms = (now_ms + wait_ms).max(known.as_ref().map_or(0, |known| known.until_ms));
-        let wait = Duration::from_millis((until_ms - now_ms).unsigned_abs());
-        itop.client.hold_back_until(tokio::time::Instant::now() + wait);
-        let since_ms = known.as_ref().map_or(now_ms, |known| known.since_ms);
-        if known.is_none() {
-            tracing::warn!(itop = %itop.name, wait_seconds = wait.as_secs(), %error, "the side asks to slow down; nothing calls it before that, and what waits goes on then");
-        }
-        itop.set_throttled(Some(Throttled { since_ms, until_ms, times }));
+/// A call was answered 429. A call that was therefore not sent says nothing new.
+pub(crate) fn slow_down(shared: &Shared, itop: &Itop, error: &Error) {
+    let ErrorClass::Throttled { retry_after } = &error.class else { return };
+    if error.http_status.is_none() {
+        return;
     }
-
-    /// The time before which this side must not be called.
-    pub(crate) fn throttled_until_ms(&self, itop: &Itop) -> Option<i64> {
-        itop.throttled().map(|throttled| throttled.until_ms).filter(|until_ms| self.now_ms() < *until_ms)
+    let now_ms = shared.now_ms();
+    let known = itop.throttled();
+    let times = known.as_ref().map_or(1, |known| known.times.saturating_add(1));
+    let asked_ms = retry_after.as_ref().and_then(|after| asked_to_wait_ms(after, now_ms));
+    let wait_ms = asked_ms.unwrap_or_else(|| shared.timing.backoff_ms(times).max(SHORTEST_MS));
+    let until_ms = (now_ms + wait_ms).max(known.as_ref().map_or(0, |known| known.until_ms));
+    let wait = Duration::from_millis((until_ms - now_ms).unsigned_abs());
+    itop.client.hold_back_until(tokio::time::Instant::now() + wait);
+    let since_ms = known.as_ref().map_or(now_ms, |known| known.since_ms);
+    if known.is_none() {
+        tracing::warn!(itop = %itop.name, wait_seconds = wait.as_secs(), %error, "the side asks to slow down; nothing calls it before that, and what waits goes on then");
     }
+    itop.set_throttled(Some(Throttled { since_ms, until_ms, times }));
+}
 
-    pub(crate) fn end_throttling(&self, itop: &Itop) {
-        // The answer to an earlier call does not lift the wait that the side has asked for since.
-        if itop.throttled().is_some_and(|throttled| throttled.until_ms <= self.now_ms()) {
-            itop.set_throttled(None);
-            tracing::info!(itop = %itop.name, "the side takes calls again");
-        }
+/// The time before which this side must not be called.
+pub(crate) fn throttled_until_ms(shared: &Shared, itop: &Itop) -> Option<i64> {
+    itop.throttled().map(|throttled| throttled.until_ms).filter(|until_ms| shared.now_ms() < *until_ms)
+}
+
+pub(crate) fn end_throttling(shared: &Shared, itop: &Itop) {
+    // The answer to an earlier call does not lift the wait that the side has asked for since.
+    if itop.throttled().is_some_and(|throttled| throttled.until_ms <= shared.now_ms()) {
+        itop.set_throttled(None);
+        tracing::info!(itop = %itop.name, "the side takes calls again");
     }
 }
 

@@ -14,40 +14,43 @@ use jiff::{Timestamp, ZonedDateTime};
 
 use crate::Shared;
 use crate::side::failure::Failure;
-use crate::side::instants::Offsets;
+use crate::side::instants::{Offsets, offset_was_shown};
 use crate::side::itop::Itop;
 
 /// The name of the store's cursor for the learnt offset.
 const CURSOR: &str = "offset";
 
-impl Shared {
-    /// Learns from an answered create: `created` is the attribute with iTop's own time of it.
-    pub(crate) async fn learn_offset(&self, itop: &Itop, written: &Written, created: &str) -> Result<(), Failure> {
-        if let (Some(created), Some(date)) = (written.object.text(created), written.date.as_deref())
-            && let Some(shown) = Learnt::from(created, date)
-        {
-            self.offset_was_shown(itop, &shown).await?;
-        }
-        let Some(learnt) = itop.learn_offset(written, created) else { return Ok(()) };
-        let instance = itop.instance.clone();
-        Ok(self.store.call(move |store| store.set_cursor(&instance, CURSOR, &learnt.as_text())).await?)
+/// Learns from an answered create: `created` is the attribute with iTop's own time of it.
+pub(crate) async fn learn_offset(
+    shared: &Shared,
+    itop: &Itop,
+    written: &Written,
+    created: &str,
+) -> Result<(), Failure> {
+    if let (Some(created), Some(date)) = (written.object.text(created), written.date.as_deref())
+        && let Some(shown) = Learnt::from(created, date)
+    {
+        offset_was_shown(shared, itop, &shown).await?;
     }
+    let Some(learnt) = itop.learn_offset(written, created) else { return Ok(()) };
+    let instance = itop.instance.clone();
+    Ok(shared.store.call(move |store| store.set_cursor(&instance, CURSOR, &learnt.as_text())).await?)
+}
 
-    /// Loads the offsets that an earlier process learnt.
-    pub(crate) async fn remember_offsets(&self) -> Result<(), Failure> {
-        for itop in self.itops() {
-            let instance = itop.instance.clone();
-            let kept = move |store: &mut dyn Store| {
-                Ok::<_, StoreError>((Learnt::kept(store, &instance)?, Offsets::kept(store, &instance)?))
-            };
-            let (learnt, offsets) = self.store.call(kept).await?;
-            if let Some(learnt) = learnt {
-                itop.remember_offset(learnt);
-            }
-            *itop.offsets() = offsets;
+/// Loads the offsets that an earlier process learnt.
+pub(crate) async fn remember_offsets(shared: &Shared) -> Result<(), Failure> {
+    for itop in shared.itops() {
+        let instance = itop.instance.clone();
+        let kept = move |store: &mut dyn Store| {
+            Ok::<_, StoreError>((Learnt::kept(store, &instance)?, Offsets::kept(store, &instance)?))
+        };
+        let (learnt, offsets) = shared.store.call(kept).await?;
+        if let Some(learnt) = learnt {
+            itop.remember_offset(learnt);
         }
-        Ok(())
+        *itop.offsets() = offsets;
     }
+    Ok(())
 }
 
 /// Real offsets are multiples of this.

@@ -6,17 +6,16 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use itop_bridge_core::Side;
-use itop_bridge_store::{About, DirtyMark, LinkState, Look, Pair, Store, TicketOf};
+use itop_bridge_store::{About, DirtyMark, LinkState, Look, Pair, TicketOf};
 
-use crate::halt::halts::is_audited;
+use crate::halt::halts::{end_halt_if_all_is_there, halt_if_too_much_is_gone, is_audited, page};
+use crate::pass::unseen::look_for_unseen;
 use crate::side::failure::Failure;
-use crate::side::inventory::{Found, PAGE, key};
+use crate::side::inventory::{self, Found, PAGE, key, list_tickets};
+use crate::side::room::forget_old_room;
 use crate::suspension::say_over;
 use crate::watch::sweep::may_call;
 use crate::{Lane, Shared};
-
-/// Links closed for longer than this are not audited.
-const CLOSED_MS: i64 = 7 * 24 * 3_600_000;
 
 /// Runs forever. An audit only marks tickets or halts a side, so it may be dropped at any point.
 pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>) {
@@ -24,20 +23,20 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>) {
     loop {
         // Jitter spreads the lanes' audits over time.
         shared.clock.sleep(shared.random.jitter_ms(period_ms)).await;
-        if let Err(error) = shared.forget_who_left_the_queue(&lane).await {
+        if let Err(error) = forget_who_left_the_queue(&shared, &lane).await {
             tracing::warn!(external = %lane.name, %error, "the store does not say who still waits; it is asked again");
         }
-        if let Err(error) = shared.shrink_closed(&lane).await {
+        if let Err(error) = shrink_closed(&shared, &lane).await {
             tracing::warn!(external = %lane.name, %error, "pairs that were closed long ago keep their texts for now");
         }
         for itop in [&lane.external, &shared.internal].into_iter().filter(|itop| !itop.breaker().is_down()) {
-            if let Err(failure) = shared.end_halt_if_all_is_there(itop).await {
+            if let Err(failure) = end_halt_if_all_is_there(&shared, itop).await {
                 tracing::warn!(itop = %itop.name, error = %failure.text, "whether what was gone is there again is asked once more");
             }
         }
         if may_call(&shared, &lane.external).await && may_call(&shared, &shared.internal).await {
-            shared.forget_old_room();
-            match shared.audit(&lane).await {
+            forget_old_room(&shared);
+            match audit(&shared, &lane).await {
                 Ok(0) => tracing::debug!(external = %lane.name, "the audit found nothing amiss"),
                 Ok(marked) => {
                     tracing::info!(external = %lane.name, tickets = marked, "the audit found differences; these tickets are looked at");
@@ -50,105 +49,96 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>) {
     }
 }
 
-impl Shared {
-    async fn audit(&self, lane: &Lane) -> Result<usize, Failure> {
-        let mut after = 0;
-        let mut marked = self.look_for_unseen(lane).await?;
-        loop {
-            let pairs = self.page(Some(&lane.name), after).await?;
-            let Some(last) = pairs.last() else { return Ok(marked) };
-            after = last.id;
-            match self.audit_page(lane, &pairs).await? {
-                Some(more) => marked += more,
-                // A side has halted: its lists prove nothing more.
-                None => return Ok(marked),
-            }
+async fn audit(shared: &Shared, lane: &Lane) -> Result<usize, Failure> {
+    let mut after = 0;
+    let mut marked = look_for_unseen(shared, lane).await?;
+    loop {
+        let pairs = page(shared, Some(&lane.name), after).await?;
+        let Some(last) = pairs.last() else { return Ok(marked) };
+        after = last.id;
+        match audit_page(shared, lane, &pairs).await? {
+            Some(more) => marked += more,
+            // A side has halted: its lists prove nothing more.
+            None => return Ok(marked),
         }
     }
+}
 
-    /// In steps, so that hints never wait behind more than one of them.
-    async fn shrink_closed(&self, lane: &Lane) -> itop_bridge_store::Result<()> {
-        loop {
-            let (name, now) = (lane.name.clone(), self.now_ms());
-            let before = now - self.timing.keep_closed_ms;
-            if self.store.call(move |store| store.shrink_closed(&name, before, now)).await? == 0 {
-                return Ok(());
-            }
+/// In steps, so that hints never wait behind more than one of them.
+async fn shrink_closed(shared: &Shared, lane: &Lane) -> itop_bridge_store::Result<()> {
+    loop {
+        let (name, now) = (lane.name.clone(), shared.now_ms());
+        let before = now - shared.timing.keep_closed_ms;
+        if shared.store.call(move |store| store.shrink_closed(&name, before, now)).await? == 0 {
+            return Ok(());
         }
     }
+}
 
-    /// A ticket that left the queue gets no pass that would clear its suspension, so clear it here: its pair was ended
-    /// by a verb beside `serve`.
-    async fn forget_who_left_the_queue(&self, lane: &Lane) -> itop_bridge_store::Result<()> {
-        let known: Vec<u64> = self.suspensions().known(&lane.name).into_iter().collect();
-        let now = self.now_ms();
-        for page in known.chunks(PAGE) {
-            let of = |ticket: &u64| TicketOf { external: lane.name.clone(), ticket: *ticket };
-            let tickets: Vec<TicketOf> = page.iter().map(of).collect();
-            let left = self.store.call(move |store| {
-                let mut left = Vec::new();
-                for of in tickets {
-                    if store.queue_row(&of, now)?.is_none() {
-                        left.push(of);
-                    }
+/// A ticket that left the queue gets no pass that would clear its suspension, so clear it here: its pair was ended
+/// by a verb beside `serve`.
+async fn forget_who_left_the_queue(shared: &Shared, lane: &Lane) -> itop_bridge_store::Result<()> {
+    let known: Vec<u64> = shared.suspensions().known(&lane.name).into_iter().collect();
+    let now = shared.now_ms();
+    for page in known.chunks(PAGE) {
+        let of = |ticket: &u64| TicketOf { external: lane.name.clone(), ticket: *ticket };
+        let tickets: Vec<TicketOf> = page.iter().map(of).collect();
+        let left = shared.store.call(move |store| {
+            let mut left = Vec::new();
+            for of in tickets {
+                if store.queue_row(&of, now)?.is_none() {
+                    left.push(of);
                 }
-                Ok(left)
-            });
-            for of in left.await? {
-                say_over(&self.suspensions().record_well(&of.external, of.ticket));
             }
-        }
-        Ok(())
-    }
-
-    pub(crate) async fn page(&self, external: Option<&str>, after: i64) -> Result<Vec<Pair>, Failure> {
-        let (external, closed_after) = (external.map(str::to_owned), self.now_ms() - CLOSED_MS);
-        let pairs = move |store: &mut dyn Store| store.pairs(external.as_deref(), after, PAGE, Some(closed_after));
-        Ok(self.store.call(pairs).await?)
-    }
-
-    /// How many tickets were marked; `None` if a side has halted.
-    async fn audit_page(&self, lane: &Lane, pairs: &[Pair]) -> Result<Option<usize>, Failure> {
-        let audited: Vec<&Pair> = pairs.iter().filter(|pair| is_audited(pair)).collect();
-        let (external, internal) = tokio::join!(
-            self.list(&lane.external, &audited, Side::External),
-            self.list(&self.internal, &audited, Side::Internal),
-        );
-        let (external, internal) = (external?, internal?);
-        for (found, side) in [(&external, Side::External), (&internal, Side::Internal)] {
-            if self.halt_if_too_much_is_gone(lane, side, &audited, found).await? {
-                return Ok(None);
-            }
-        }
-        let now = self.now_ms();
-        let may_go_on = lane.external.may_tell_instants() && self.internal.may_tell_instants();
-        let is_due = |pair: &Pair| {
-            pair.refused_again_at_ms.is_some_and(|at_ms| at_ms <= now) || (pair.waits_for_date && may_go_on)
-        };
-        let is_marked = |pair: &&&Pair| differs(pair, &external, &internal) || is_due(pair);
-        let there_again = self.there_again(lane, pairs).await?;
-        let marks = audited.iter().filter(is_marked).chain(&there_again).map(|pair| DirtyMark {
-            about: About::External {
-                of: TicketOf { external: lane.name.clone(), ticket: pair.external.id },
-                class: Some(pair.external.class.clone()),
-            },
-            look: Look::everything(),
-            due_ms: self.now_ms(),
+            Ok(left)
         });
-        self.mark_all(marks.collect()).await.map(Some)
-    }
-
-    /// The pairs that halted because a ticket was gone, and of which both tickets are there now. When an account may
-    /// see a ticket again, the ticket itself does not change, so only this finds it.
-    async fn there_again<'p>(&self, lane: &Lane, pairs: &'p [Pair]) -> Result<Vec<&'p Pair>, Failure> {
-        let mut gone: Vec<&Pair> =
-            pairs.iter().filter(|pair| pair.state == LinkState::Live && pair.vanished && !pair.restored).collect();
-        for side in Side::BOTH {
-            let found = self.list_tickets(self.itop(lane, side), &gone, side).await?;
-            gone.retain(|pair| key(pair, side).is_none_or(|key| found.get(&key.id) == Some(&key.reference)));
+        for of in left.await? {
+            say_over(&shared.suspensions().record_well(&of.external, of.ticket));
         }
-        Ok(gone)
     }
+    Ok(())
+}
+
+/// How many tickets were marked; `None` if a side has halted.
+async fn audit_page(shared: &Shared, lane: &Lane, pairs: &[Pair]) -> Result<Option<usize>, Failure> {
+    let audited: Vec<&Pair> = pairs.iter().filter(|pair| is_audited(pair)).collect();
+    let (external, internal) = tokio::join!(
+        inventory::list(shared, &lane.external, &audited, Side::External),
+        inventory::list(shared, &shared.internal, &audited, Side::Internal),
+    );
+    let (external, internal) = (external?, internal?);
+    for (found, side) in [(&external, Side::External), (&internal, Side::Internal)] {
+        if halt_if_too_much_is_gone(shared, lane, side, &audited, found).await? {
+            return Ok(None);
+        }
+    }
+    let now = shared.now_ms();
+    let may_go_on = lane.external.may_tell_instants() && shared.internal.may_tell_instants();
+    let is_due =
+        |pair: &Pair| pair.refused_again_at_ms.is_some_and(|at_ms| at_ms <= now) || (pair.waits_for_date && may_go_on);
+    let is_marked = |pair: &&&Pair| differs(pair, &external, &internal) || is_due(pair);
+    let there_again = there_again(shared, lane, pairs).await?;
+    let marks = audited.iter().filter(is_marked).chain(&there_again).map(|pair| DirtyMark {
+        about: About::External {
+            of: TicketOf { external: lane.name.clone(), ticket: pair.external.id },
+            class: Some(pair.external.class.clone()),
+        },
+        look: Look::everything(),
+        due_ms: shared.now_ms(),
+    });
+    Ok(Some(shared.store.mark_all(marks.collect(), shared.now_ms()).await?))
+}
+
+/// The pairs that halted because a ticket was gone, and of which both tickets are there now. When an account may
+/// see a ticket again, the ticket itself does not change, so only this finds it.
+async fn there_again<'p>(shared: &Shared, lane: &Lane, pairs: &'p [Pair]) -> Result<Vec<&'p Pair>, Failure> {
+    let mut gone: Vec<&Pair> =
+        pairs.iter().filter(|pair| pair.state == LinkState::Live && pair.vanished && !pair.restored).collect();
+    for side in Side::BOTH {
+        let found = list_tickets(shared, shared.itop(lane, side), &gone, side).await?;
+        gone.retain(|pair| key(pair, side).is_none_or(|key| found.get(&key.id) == Some(&key.reference)));
+    }
+    Ok(gone)
 }
 
 fn differs(pair: &Pair, external: &Found, internal: &Found) -> bool {

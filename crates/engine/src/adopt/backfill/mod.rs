@@ -14,11 +14,14 @@ use itop_client::{ErrorClass, Object, Query};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use crate::adopt::rebuild::{Stopped, Tell};
+use crate::adopt::backfill::title::match_by_title;
+use crate::adopt::rebuild::lost::has_pairs_to_find;
+use crate::adopt::rebuild::{Stopped, Tell, list_all};
 use crate::scope::only::{made_since, only};
 use crate::side::failure::{Failure, Kind};
 use crate::side::itop::Itop;
 use crate::{Engine, Lane, Shared};
+
 pub use title::{TitleAdopted, TitlePair, Titled, Unclear};
 
 /// Tickets listed together.
@@ -95,13 +98,13 @@ impl Engine {
     /// Finds the tickets of a wish; writes nothing. `tell` gets the class being searched.
     pub async fn wished(&self, wish: &Wish, tell: TellClass<'_>) -> Result<Wished, Stopped> {
         let (shared, lane) = (&*self.shared, &**self.shared.lane(&wish.external)?);
-        if let Some(lost) = shared.has_pairs_to_find(lane).await? {
+        if let Some(lost) = has_pairs_to_find(shared, lane).await? {
             return Err(Failure::setup(lost.to_string()).into());
         }
-        let known = shared.linked_tickets(lane).await?;
-        let up_to = shared.backfill_cursor(lane, wish).await?;
+        let known = linked_tickets(shared, lane).await?;
+        let up_to = backfill_cursor(shared, lane, wish).await?;
         let (mut wished, mut free) = (Wished::default(), Vec::new());
-        for ticket in shared.list_wished(lane, wish, tell).await? {
+        for ticket in list_wished(shared, lane, wish, tell).await? {
             match known.get(&ticket.id) {
                 Some(LinkState::Live) => wished.linked += 1,
                 Some(LinkState::Ended) => wished.ended += 1,
@@ -110,7 +113,7 @@ impl Engine {
         }
         if wish.match_title {
             // Before the marked ones are split off: an earlier run did not mark the tickets that it left unclear.
-            let found = shared.match_by_title(lane, free).await?;
+            let found = match_by_title(shared, lane, free).await?;
             (wished.pairs, wished.unclear, free) = (found.pairs, found.unclear, found.rest);
         }
         let all = free.len();
@@ -125,80 +128,78 @@ impl Engine {
         let mut marked = 0;
         tell(0, tickets.len());
         for (page, at) in tickets.chunks(MAX_ROWS).zip(1..) {
-            marked += shared.mark_older(lane, page).await?;
+            marked += mark_older(shared, lane, page).await?;
             let up_to = page.last().map_or(0, |ticket| ticket.id);
-            shared.keep_backfill_cursor(lane, Some(Cursor { wish: wish.words(), marked_up_to: up_to })).await?;
+            keep_backfill_cursor(shared, lane, Some(Cursor { wish: wish.words(), marked_up_to: up_to })).await?;
             tell(tickets.len().min(at * MAX_ROWS), tickets.len());
             shared.clock.sleep(PAUSE_MS).await;
         }
-        shared.keep_backfill_cursor(lane, None).await?;
+        keep_backfill_cursor(shared, lane, None).await?;
         Ok(marked)
     }
 }
 
-impl Shared {
-    async fn list_wished(&self, lane: &Lane, wish: &Wish, tell: TellClass<'_>) -> Result<Vec<Older>, Failure> {
-        let mut tickets = Vec::new();
-        let bridged = lane.settings.sync.classes.keys();
-        for class in bridged.filter(|class| wish.classes.is_empty() || wish.classes.contains(*class)) {
-            if lane.settings.only.of(class).is_none() {
-                continue;
-            }
-            tell(class);
-            let condition = condition(lane, wish, class);
-            let fields = ["id", "ref", "title", "status", "last_update"];
-            match self.list_all(&lane.external, class, &condition, &fields, LISTED).await {
-                Ok(found) => tickets.extend(found.iter().map(|object| older(class, object))),
-                // Not every iTop has every class that could be bridged.
-                Err(failure) => {
-                    let is_asked_for = wish.classes.contains(class);
-                    if failure.kind != Kind::Refused || is_asked_for || !lacks(&lane.external, class).await {
-                        return Err(failure);
-                    }
+async fn list_wished(shared: &Shared, lane: &Lane, wish: &Wish, tell: TellClass<'_>) -> Result<Vec<Older>, Failure> {
+    let mut tickets = Vec::new();
+    let bridged = lane.settings.sync.classes.keys();
+    for class in bridged.filter(|class| wish.classes.is_empty() || wish.classes.contains(*class)) {
+        if lane.settings.only.of(class).is_none() {
+            continue;
+        }
+        tell(class);
+        let condition = condition(lane, wish, class);
+        let fields = ["id", "ref", "title", "status", "last_update"];
+        match list_all(shared, &lane.external, class, &condition, &fields, LISTED).await {
+            Ok(found) => tickets.extend(found.iter().map(|object| older(class, object))),
+            // Not every iTop has every class that could be bridged.
+            Err(failure) => {
+                let is_asked_for = wish.classes.contains(class);
+                if failure.kind != Kind::Refused || is_asked_for || !lacks(&lane.external, class).await {
+                    return Err(failure);
                 }
             }
         }
-        tickets.sort_by_key(|ticket| ticket.id);
-        Ok(tickets)
     }
+    tickets.sort_by_key(|ticket| ticket.id);
+    Ok(tickets)
+}
 
-    /// The lane's linked tickets, each with its link's state.
-    async fn linked_tickets(&self, lane: &Lane) -> Result<BTreeMap<u64, LinkState>, Failure> {
-        let (mut known, mut after) = (BTreeMap::new(), 0);
-        loop {
-            let name = lane.name.clone();
-            let page = self.store.call(move |store| store.pairs(Some(&name), after, MAX_ROWS, None)).await?;
-            let Some(last) = page.last() else { return Ok(known) };
-            after = last.id;
-            known.extend(page.iter().map(|pair| (pair.external.id, pair.state)));
-        }
+/// The lane's linked tickets, each with its link's state.
+async fn linked_tickets(shared: &Shared, lane: &Lane) -> Result<BTreeMap<u64, LinkState>, Failure> {
+    let (mut known, mut after) = (BTreeMap::new(), 0);
+    loop {
+        let name = lane.name.clone();
+        let page = shared.store.call(move |store| store.pairs(Some(&name), after, MAX_ROWS, None)).await?;
+        let Some(last) = page.last() else { return Ok(known) };
+        after = last.id;
+        known.extend(page.iter().map(|pair| (pair.external.id, pair.state)));
     }
+}
 
-    async fn mark_older(&self, lane: &Lane, page: &[Older]) -> Result<usize, Failure> {
-        let due_ms = self.now_ms();
-        let marks = page.iter().map(|ticket| {
-            let of = TicketOf { external: lane.name.clone(), ticket: ticket.id };
-            let look = Look { backfilled: true, ..Look::everything() };
-            DirtyMark { about: About::External { of, class: Some(ticket.class.clone()) }, look, due_ms }
-        });
-        self.mark_all(marks.collect()).await
-    }
+async fn mark_older(shared: &Shared, lane: &Lane, page: &[Older]) -> Result<usize, Failure> {
+    let due_ms = shared.now_ms();
+    let marks = page.iter().map(|ticket| {
+        let of = TicketOf { external: lane.name.clone(), ticket: ticket.id };
+        let look = Look { backfilled: true, ..Look::everything() };
+        DirtyMark { about: About::External { of, class: Some(ticket.class.clone()) }, look, due_ms }
+    });
+    Ok(shared.store.mark_all(marks.collect(), shared.now_ms()).await?)
+}
 
-    /// The last ticket that an earlier, interrupted run of this wish has marked.
-    async fn backfill_cursor(&self, lane: &Lane, wish: &Wish) -> Result<u64, Failure> {
-        let of = lane.external.instance.clone();
-        let kept = self.store.call(move |store| store.cursor(&of, CURSOR)).await?.unwrap_or_default();
-        let cursor = serde_json::from_str::<Cursor>(&kept).ok().filter(|cursor| cursor.wish == wish.words());
-        Ok(cursor.map_or(0, |cursor| cursor.marked_up_to))
-    }
+/// The last ticket that an earlier, interrupted run of this wish has marked.
+async fn backfill_cursor(shared: &Shared, lane: &Lane, wish: &Wish) -> Result<u64, Failure> {
+    let of = lane.external.instance.clone();
+    let kept = shared.store.call(move |store| store.cursor(&of, CURSOR)).await?.unwrap_or_default();
+    let cursor = serde_json::from_str::<Cursor>(&kept).ok().filter(|cursor| cursor.wish == wish.words());
+    Ok(cursor.map_or(0, |cursor| cursor.marked_up_to))
+}
 
-    /// `None`: a run is complete.
-    async fn keep_backfill_cursor(&self, lane: &Lane, cursor: Option<Cursor>) -> Result<(), Failure> {
-        let of = lane.external.instance.clone();
-        let kept = cursor.map(|cursor| serde_json::to_string(&cursor)).transpose();
-        let kept = kept.map_err(|error| Failure::setup(error.to_string()))?.unwrap_or_default();
-        Ok(self.store.call(move |store| store.set_cursor(&of, CURSOR, &kept)).await?)
-    }
+/// `None`: a run is complete.
+async fn keep_backfill_cursor(shared: &Shared, lane: &Lane, cursor: Option<Cursor>) -> Result<(), Failure> {
+    let of = lane.external.instance.clone();
+    let kept = cursor.map(|cursor| serde_json::to_string(&cursor)).transpose();
+    let kept = kept.map_err(|error| Failure::setup(error.to_string()))?.unwrap_or_default();
+    Ok(shared.store.call(move |store| store.set_cursor(&of, CURSOR, &kept)).await?)
 }
 
 async fn lacks(itop: &Itop, class: &str) -> bool {

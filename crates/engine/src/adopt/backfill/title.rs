@@ -13,12 +13,14 @@ use itop_client::{Object, Query, oql_quote};
 use serde::Serialize;
 
 use super::Older;
-use crate::adopt::rebuild::{Stopped, Tell};
+use crate::adopt::rebuild::{Stopped, Tell, list_all};
 use crate::adopt::{PairOf, ReadyPair};
+use crate::scope::connection::connection_so_far;
 use crate::scope::only::made_since;
+use crate::scope::policies::policy_without_defaults;
 use crate::settings::DefaultValue;
 use crate::side::failure::Failure;
-use crate::side::read;
+use crate::side::{call, read};
 use crate::{Engine, Lane, Shared};
 
 /// References searched in one call.
@@ -100,7 +102,7 @@ impl Engine {
             let read = self.read_to_adopt(&named, &|_, _| {}).await.map_err(|why| Stopped(why.to_string()))?;
             for (pair, ready) in page.iter().zip(read) {
                 let stored = match ready {
-                    Ok(ready) => self.shared.store_pair(ready).await?,
+                    Ok(ready) => store_pair(&self.shared, ready).await?,
                     Err(why) => Err(why.to_string()),
                 };
                 adopted.push(pair.adopted(stored));
@@ -132,142 +134,145 @@ impl TitlePair {
     }
 }
 
-impl Shared {
-    /// The link's number and the differences; the inner error: somebody else has linked one of the two meanwhile.
-    async fn store_pair(&self, ready: ReadyPair) -> Result<Result<(i64, Vec<String>), String>, Failure> {
-        let ReadyPair { external, link, conflicts, .. } = ready;
-        let now = self.now_ms();
-        let did =
-            Activity { at_ms: now, text: "adopted: the internal ticket's title names the external one".to_owned() };
-        match self.store.call(move |store| store.adopt_link(&external, &link, false, &[did], now)).await {
-            Ok(number) => Ok(Ok((number, conflicts))),
-            Err(error @ StoreError::AlreadyLinked { .. }) => Ok(Err(error.to_string())),
-            Err(error) => Err(error.into()),
-        }
+/// The link's number and the differences; the inner error: somebody else has linked one of the two meanwhile.
+async fn store_pair(shared: &Shared, ready: ReadyPair) -> Result<Result<(i64, Vec<String>), String>, Failure> {
+    let ReadyPair { external, link, conflicts, .. } = ready;
+    let now = shared.now_ms();
+    let did = Activity { at_ms: now, text: "adopted: the internal ticket's title names the external one".to_owned() };
+    match shared.store.call(move |store| store.adopt_link(&external, &link, false, &[did], now)).await {
+        Ok(number) => Ok(Ok((number, conflicts))),
+        Err(error @ StoreError::AlreadyLinked { .. }) => Ok(Err(error.to_string())),
+        Err(error) => Err(error.into()),
     }
+}
 
-    /// Finds the counterparts of tickets without a link.
-    pub(super) async fn match_by_title(&self, lane: &Lane, tickets: Vec<Older>) -> Result<ByTitle, Failure> {
-        let mut by_class: BTreeMap<&str, Vec<&Older>> = BTreeMap::new();
-        for ticket in &tickets {
-            by_class.entry(&ticket.class).or_default().push(ticket);
-        }
-        let mut candidates: HashMap<u64, Vec<Titled>> = HashMap::new();
-        let mut outside = Outside::new();
-        for (class, of_class) in by_class {
-            let internal_class = self.policy_without_defaults(lane, class)?.internal_class.clone();
-            for some in of_class.chunks(TOGETHER) {
-                let mut titled = self.titles_that_name(&internal_class, some).await?;
-                titled.retain(|titled| !self.is_anothers(lane, titled));
-                let marks = self.marks_of_free(&internal_class, &titled).await?;
-                // A mark is certain, whatever the title says.
-                let unmarked: Vec<&Titled> =
-                    titled.iter().filter(|titled| marks.get(&titled.id) == Some(&None)).collect();
-                outside.extend(self.outside_named(lane, &unmarked, &tickets).await?);
-                for ticket in some {
-                    let own = lane.mark(&self.server, class, ticket.id);
-                    candidates.insert(ticket.id, candidates_of(ticket, &titled, &marks, &own));
-                }
+/// Finds the counterparts of tickets without a link.
+pub(super) async fn match_by_title(shared: &Shared, lane: &Lane, tickets: Vec<Older>) -> Result<ByTitle, Failure> {
+    let mut by_class: BTreeMap<&str, Vec<&Older>> = BTreeMap::new();
+    for ticket in &tickets {
+        by_class.entry(&ticket.class).or_default().push(ticket);
+    }
+    let mut candidates: HashMap<u64, Vec<Titled>> = HashMap::new();
+    let mut outside = Outside::new();
+    for (class, of_class) in by_class {
+        let internal_class = policy_without_defaults(shared, lane, class)?.internal_class.clone();
+        for some in of_class.chunks(TOGETHER) {
+            let mut titled = titles_that_name(shared, &internal_class, some).await?;
+            titled.retain(|titled| !is_anothers(shared, lane, titled));
+            let marks = marks_of_free(shared, &internal_class, &titled).await?;
+            // A mark is certain, whatever the title says.
+            let unmarked: Vec<&Titled> = titled.iter().filter(|titled| marks.get(&titled.id) == Some(&None)).collect();
+            outside.extend(outside_named(shared, lane, &unmarked, &tickets).await?);
+            for ticket in some {
+                let own = lane.mark(&shared.server, class, ticket.id);
+                candidates.insert(ticket.id, candidates_of(ticket, &titled, &marks, &own));
             }
         }
-        let mut found = decide(tickets, &mut candidates, &outside);
-        let ids: Vec<(&str, u64)> =
-            found.unclear.iter().map(|one| (one.ticket.class.as_str(), one.ticket.id)).collect();
-        let newer = self.newer_than_the_connection(lane, &ids).await?;
-        found.unclear.iter_mut().for_each(|one| one.newer = newer.contains(&one.ticket.id));
-        Ok(found)
     }
+    let mut found = decide(tickets, &mut candidates, &outside);
+    let ids: Vec<(&str, u64)> = found.unclear.iter().map(|one| (one.ticket.class.as_str(), one.ticket.id)).collect();
+    let newer = newer_than_the_connection(shared, lane, &ids).await?;
+    found.unclear.iter_mut().for_each(|one| one.newer = newer.contains(&one.ticket.id));
+    Ok(found)
+}
 
-    /// The tickets that a sweep gives to passes without an operator.
-    async fn newer_than_the_connection(&self, lane: &Lane, tickets: &[(&str, u64)]) -> Result<BTreeSet<u64>, Failure> {
-        let Some(since) = lane.settings.sync.since else {
-            let begun = self.connection_so_far(lane).await?;
-            let is_newer = |id: &u64| begun.as_ref().is_some_and(|begun| *id > begun.ticket);
-            return Ok(tickets.iter().map(|(_, id)| *id).filter(is_newer).collect());
-        };
-        let mut newer = BTreeSet::new();
-        for of_class in tickets.chunk_by(|a, b| a.0 == b.0) {
-            for some in of_class.chunks(PAGE) {
-                let ids = some.iter().map(|(_, id)| id.to_string()).collect::<Vec<_>>().join(",");
-                let condition = format!("id IN ({ids}) AND {}", made_since(lane, some[0].0, since));
-                let found = self.list_all(&lane.external, some[0].0, &condition, &["id"], PAGE).await?;
-                newer.extend(found.iter().map(|object| object.id));
+/// The tickets that a sweep gives to passes without an operator.
+async fn newer_than_the_connection(
+    shared: &Shared,
+    lane: &Lane,
+    tickets: &[(&str, u64)],
+) -> Result<BTreeSet<u64>, Failure> {
+    let Some(since) = lane.settings.sync.since else {
+        let begun = connection_so_far(shared, lane).await?;
+        let is_newer = |id: &u64| begun.as_ref().is_some_and(|begun| *id > begun.ticket);
+        return Ok(tickets.iter().map(|(_, id)| *id).filter(is_newer).collect());
+    };
+    let mut newer = BTreeSet::new();
+    for of_class in tickets.chunk_by(|a, b| a.0 == b.0) {
+        for some in of_class.chunks(PAGE) {
+            let ids = some.iter().map(|(_, id)| id.to_string()).collect::<Vec<_>>().join(",");
+            let condition = format!("id IN ({ids}) AND {}", made_since(lane, some[0].0, since));
+            let found = list_all(shared, &lane.external, some[0].0, &condition, &["id"], PAGE).await?;
+            newer.extend(found.iter().map(|object| object.id));
+        }
+    }
+    Ok(newer)
+}
+
+/// Whether the configuration assigns the internal ticket's organisation to another customer.
+fn is_anothers(shared: &Shared, lane: &Lane, titled: &Titled) -> bool {
+    let stands_for = |lane: &Lane| match lane.settings.internal_defaults.get("org_id") {
+        Some(DefaultValue::Number(id)) => *id == titled.org_id,
+        // As iTop's database compares them.
+        Some(DefaultValue::Text(name)) => name.to_lowercase() == titled.organisation.to_lowercase(),
+        None => false,
+    };
+    !stands_for(lane) && shared.lanes.iter().any(|lane| stands_for(lane))
+}
+
+/// Internal tickets whose title contains one of these references, or a text that LIKE takes for one.
+async fn titles_that_name(shared: &Shared, class: &str, tickets: &[&Older]) -> Result<Vec<Titled>, Failure> {
+    let named = tickets.iter().filter(|ticket| !ticket.reference.is_empty());
+    let likes: Vec<String> =
+        named.map(|ticket| format!("title LIKE {}", oql_quote(&pattern(&ticket.reference)))).collect();
+    if likes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let condition = format!("({})", likes.join(" OR "));
+    let fields = ["id", "ref", "title", "org_id", "org_name"];
+    let query = Query::oql(format!("SELECT {class} WHERE {condition}")).limit(PAGE as u32);
+    let found = call::get(shared, &shared.internal, class, &query, &fields).await?;
+    let objects = match found.total > PAGE as u64 {
+        true => list_all(shared, &shared.internal, class, &condition, &fields, PAGE).await?,
+        false => found.objects,
+    };
+    // The class may have subclasses.
+    Ok(objects.iter().filter(|object| object.class == class).map(titled).collect())
+}
+
+/// The external tickets that these titles name, including those that the wish leaves out or that have a pair.
+async fn outside_named(shared: &Shared, lane: &Lane, titled: &[&Titled], wished: &[Older]) -> Result<Outside, Failure> {
+    let known = wished.iter().map(|ticket| ticket.reference.clone());
+    let mut there: HashMap<String, String> = known.map(|known| (known.to_lowercase(), known)).collect();
+    let words: BTreeSet<String> = titled.iter().flat_map(|titled| references(&titled.title)).collect();
+    let unknown: Vec<String> = words.into_iter().filter(|word| !there.contains_key(word)).collect();
+    for some in unknown.chunks(TOGETHER) {
+        let quoted: Vec<String> = some.iter().map(|word| oql_quote(word)).collect();
+        let query = Query::oql(format!("SELECT Ticket WHERE ref IN ({})", quoted.join(",")));
+        let found = call::get(shared, &lane.external, "Ticket", &query, &["id", "ref"]).await?;
+        let found = found.objects.iter().filter_map(|object| object.text("ref"));
+        there.extend(found.map(|reference| (reference.to_lowercase(), reference.to_owned())));
+    }
+    let named = |titled: &&Titled| {
+        let words = references(&titled.title);
+        (titled.id, words.iter().filter_map(|word| there.get(word)).cloned().collect())
+    };
+    Ok(titled.iter().map(named).collect())
+}
+
+/// Those that the store does not know, each with the mark at the start of its log.
+async fn marks_of_free(
+    shared: &Shared,
+    class: &str,
+    titled: &[Titled],
+) -> Result<HashMap<u64, Option<TicketMark>>, Failure> {
+    let ids: Vec<u64> = titled.iter().map(|titled| titled.id).collect();
+    let free = shared.store.call(move |store| {
+        let mut free = Vec::new();
+        for id in ids {
+            if store.link_of_internal(id)?.is_none() {
+                free.push(id);
             }
         }
-        Ok(newer)
+        Ok(free)
+    });
+    let free: Vec<u64> = free.await?;
+    let mut marks = HashMap::new();
+    for page in free.chunks(PAGE) {
+        let found = call::get(shared, &shared.internal, class, &Query::ids(page), &["id", "private_log"]).await?;
+        marks.extend(found.objects.iter().map(|object| (object.id, read::first_mark(object))));
     }
-
-    /// Whether the configuration assigns the internal ticket's organisation to another customer.
-    fn is_anothers(&self, lane: &Lane, titled: &Titled) -> bool {
-        let stands_for = |lane: &Lane| match lane.settings.internal_defaults.get("org_id") {
-            Some(DefaultValue::Number(id)) => *id == titled.org_id,
-            // As iTop's database compares them.
-            Some(DefaultValue::Text(name)) => name.to_lowercase() == titled.organisation.to_lowercase(),
-            None => false,
-        };
-        !stands_for(lane) && self.lanes.iter().any(|lane| stands_for(lane))
-    }
-
-    /// Internal tickets whose title contains one of these references, or a text that LIKE takes for one.
-    async fn titles_that_name(&self, class: &str, tickets: &[&Older]) -> Result<Vec<Titled>, Failure> {
-        let named = tickets.iter().filter(|ticket| !ticket.reference.is_empty());
-        let likes: Vec<String> =
-            named.map(|ticket| format!("title LIKE {}", oql_quote(&pattern(&ticket.reference)))).collect();
-        if likes.is_empty() {
-            return Ok(Vec::new());
-        }
-        let condition = format!("({})", likes.join(" OR "));
-        let fields = ["id", "ref", "title", "org_id", "org_name"];
-        let query = Query::oql(format!("SELECT {class} WHERE {condition}")).limit(PAGE as u32);
-        let found = self.get(&self.internal, class, &query, &fields).await?;
-        let objects = match found.total > PAGE as u64 {
-            true => self.list_all(&self.internal, class, &condition, &fields, PAGE).await?,
-            false => found.objects,
-        };
-        // The class may have subclasses.
-        Ok(objects.iter().filter(|object| object.class == class).map(titled).collect())
-    }
-
-    /// The external tickets that these titles name, including those that the wish leaves out or that have a pair.
-    async fn outside_named(&self, lane: &Lane, titled: &[&Titled], wished: &[Older]) -> Result<Outside, Failure> {
-        let known = wished.iter().map(|ticket| ticket.reference.clone());
-        let mut there: HashMap<String, String> = known.map(|known| (known.to_lowercase(), known)).collect();
-        let words: BTreeSet<String> = titled.iter().flat_map(|titled| references(&titled.title)).collect();
-        let unknown: Vec<String> = words.into_iter().filter(|word| !there.contains_key(word)).collect();
-        for some in unknown.chunks(TOGETHER) {
-            let quoted: Vec<String> = some.iter().map(|word| oql_quote(word)).collect();
-            let query = Query::oql(format!("SELECT Ticket WHERE ref IN ({})", quoted.join(",")));
-            let found = self.get(&lane.external, "Ticket", &query, &["id", "ref"]).await?;
-            let found = found.objects.iter().filter_map(|object| object.text("ref"));
-            there.extend(found.map(|reference| (reference.to_lowercase(), reference.to_owned())));
-        }
-        let named = |titled: &&Titled| {
-            let words = references(&titled.title);
-            (titled.id, words.iter().filter_map(|word| there.get(word)).cloned().collect())
-        };
-        Ok(titled.iter().map(named).collect())
-    }
-
-    /// Those that the store does not know, each with the mark at the start of its log.
-    async fn marks_of_free(&self, class: &str, titled: &[Titled]) -> Result<HashMap<u64, Option<TicketMark>>, Failure> {
-        let ids: Vec<u64> = titled.iter().map(|titled| titled.id).collect();
-        let free = self.store.call(move |store| {
-            let mut free = Vec::new();
-            for id in ids {
-                if store.link_of_internal(id)?.is_none() {
-                    free.push(id);
-                }
-            }
-            Ok(free)
-        });
-        let free: Vec<u64> = free.await?;
-        let mut marks = HashMap::new();
-        for page in free.chunks(PAGE) {
-            let found = self.get(&self.internal, class, &Query::ids(page), &["id", "private_log"]).await?;
-            marks.extend(found.objects.iter().map(|object| (object.id, read::first_mark(object))));
-        }
-        Ok(marks)
-    }
+    Ok(marks)
 }
 
 /// The possible counterparts of the ticket. If any carries its mark, only those.

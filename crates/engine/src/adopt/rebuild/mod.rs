@@ -5,9 +5,9 @@
 //! the link has ended: an ended link in the same store still counts.
 
 mod duplicates;
-mod lost;
+pub(crate) mod lost;
 mod marks;
-mod newer;
+pub(crate) mod newer;
 pub(crate) mod pairs;
 
 use std::collections::BTreeMap;
@@ -16,8 +16,15 @@ use itop_bridge_core::{TicketKey, TicketMark};
 use itop_bridge_store::{LinkState, TicketOf};
 use itop_client::{ErrorClass, Object, Query};
 
+use crate::adopt::rebuild::lost::end_halt_over_lost_pairs;
+use crate::adopt::rebuild::marks::marked_pairs;
+use crate::adopt::rebuild::pairs::{mark_newer, take_page};
+use crate::scope::connection::connection_began_at;
 use crate::scope::name_in_marks::keep_name_in_marks;
+use crate::side::call::{highest_attachment, highest_ticket};
+use crate::side::dates::in_iso;
 use crate::side::failure::Failure;
+use crate::side::heard;
 use crate::side::itop::Itop;
 use crate::{Engine, Lane, Shared};
 
@@ -121,15 +128,15 @@ impl Engine {
         let shared = &*self.shared;
         let mut rebuilt = Rebuilt::default();
         // Both sides must answer before anything begins.
-        let marked = shared.marked_pairs(&mut rebuilt).await?;
-        let candidates = shared.unknown_pairs(marked, &mut rebuilt).await?;
+        let marked = marked_pairs(shared, &mut rebuilt).await?;
+        let candidates = unknown_pairs(shared, marked, &mut rebuilt).await?;
         for lane in &shared.lanes {
             if let Some(highest) = rebuilt.since.get(&lane.name).copied() {
-                rebuilt.newer += shared.begin_after(lane, highest, dry_run).await?;
+                rebuilt.newer += begin_after(shared, lane, highest, dry_run).await?;
             }
         }
         if !dry_run {
-            shared.keep_names_in_marks().await?;
+            keep_names_in_marks(shared).await?;
         }
         let all = candidates.values().map(Vec::len).sum();
         let mut done = 0;
@@ -137,14 +144,14 @@ impl Engine {
         for ((external, class), of_class) in candidates {
             let lane = shared.lane(&external)?;
             for page in of_class.chunks(PAGE) {
-                shared.take_page(lane, &class, page, dry_run, &mut rebuilt).await?;
+                take_page(shared, lane, &class, page, dry_run, &mut rebuilt).await?;
                 done += page.len();
                 tell(done, all);
             }
         }
         if !dry_run {
             for lane in &shared.lanes {
-                shared.end_halt_over_lost_pairs(lane).await?;
+                end_halt_over_lost_pairs(shared, lane).await?;
             }
         }
         Ok(rebuilt)
@@ -154,155 +161,153 @@ impl Engine {
 /// Candidates by external and class, in the order of the external tickets.
 type Candidates = BTreeMap<(String, String), Vec<Candidate>>;
 
-impl Shared {
-    /// Those that the store does not know, one per external ticket.
-    async fn unknown_pairs(&self, marked: Vec<Candidate>, rebuilt: &mut Rebuilt) -> Result<Candidates, Failure> {
-        let mut by_ticket: BTreeMap<(String, String, u64), Vec<Candidate>> = BTreeMap::new();
-        for candidate in marked {
-            let TicketMark { external, class, ticket, .. } = candidate.mark.clone();
-            let external = self.marked_external(&external).to_owned();
-            by_ticket.entry((external, class, ticket)).or_default().push(candidate);
+/// Those that the store does not know, one per external ticket.
+async fn unknown_pairs(shared: &Shared, marked: Vec<Candidate>, rebuilt: &mut Rebuilt) -> Result<Candidates, Failure> {
+    let mut by_ticket: BTreeMap<(String, String, u64), Vec<Candidate>> = BTreeMap::new();
+    for candidate in marked {
+        let TicketMark { external, class, ticket, .. } = candidate.mark.clone();
+        let external = shared.marked_external(&external).to_owned();
+        by_ticket.entry((external, class, ticket)).or_default().push(candidate);
+    }
+    let mut unknown = Candidates::new();
+    for ((external, class, ticket), mut all) in by_ticket {
+        if let Some(why) = not_bridged(shared, &external, &class) {
+            rebuilt.left.extend(all.iter().map(|one| left(shared, one, why.clone())));
+            continue;
         }
-        let mut unknown = Candidates::new();
-        for ((external, class, ticket), mut all) in by_ticket {
-            if let Some(why) = self.not_bridged(&external, &class) {
-                rebuilt.left.extend(all.iter().map(|one| self.left(one, why.clone())));
-                continue;
-            }
-            // A ticket's own mark outranks its files' marks, and of two tickets the lower id is the counterpart.
-            all.sort_by_key(|candidate| (candidate.by, candidate.internal));
-            let of = TicketOf { external: external.clone(), ticket };
-            match self.store.call(move |store| store.link_of_external(&of)).await? {
-                Some(stored) => {
-                    // If a create's answer was lost, the pass will adopt the first marked ticket: that one is the
-                    // counterpart.
-                    let linked = stored.link.internal.as_ref().map_or(all[0].internal, |key| key.id);
-                    let ended = stored.state == LinkState::Ended;
-                    rebuilt.known += usize::from(!ended);
-                    if ended {
-                        let why = format!("its link {} has ended; `links link` makes it anew", stored.id);
-                        rebuilt.left.push(self.left(&all[0], why));
-                    }
-                    all.retain(|other| !ended && other.internal != linked);
-                    rebuilt.left.extend(all.iter().map(|twin| self.twin(twin, linked)));
+        // A ticket's own mark outranks its files' marks, and of two tickets the lower id is the counterpart.
+        all.sort_by_key(|candidate| (candidate.by, candidate.internal));
+        let of = TicketOf { external: external.clone(), ticket };
+        match shared.store.call(move |store| store.link_of_external(&of)).await? {
+            Some(stored) => {
+                // If a create's answer was lost, the pass will adopt the first marked ticket: that one is the
+                // counterpart.
+                let linked = stored.link.internal.as_ref().map_or(all[0].internal, |key| key.id);
+                let ended = stored.state == LinkState::Ended;
+                rebuilt.known += usize::from(!ended);
+                if ended {
+                    let why = format!("its link {} has ended; `links link` makes it anew", stored.id);
+                    rebuilt.left.push(left(shared, &all[0], why));
                 }
-                None => {
-                    let mut free = Vec::new();
-                    for candidate in all {
-                        let id = candidate.internal;
-                        match self.store.call(move |store| store.link_of_internal(id)).await? {
-                            Some(other) => {
-                                let why = format!("it is linked with another ticket: link {}", other.id);
-                                rebuilt.left.push(self.left(&candidate, why));
-                            }
-                            None => free.push(candidate),
+                all.retain(|other| !ended && other.internal != linked);
+                rebuilt.left.extend(all.iter().map(|other| twin(shared, other, linked)));
+            }
+            None => {
+                let mut free = Vec::new();
+                for candidate in all {
+                    let id = candidate.internal;
+                    match shared.store.call(move |store| store.link_of_internal(id)).await? {
+                        Some(other) => {
+                            let why = format!("it is linked with another ticket: link {}", other.id);
+                            rebuilt.left.push(left(shared, &candidate, why));
                         }
+                        None => free.push(candidate),
                     }
-                    let mut free = free.into_iter();
-                    let Some(first) = free.next() else { continue };
-                    rebuilt.left.extend(free.map(|twin| self.twin(&twin, first.internal)));
-                    unknown.entry((external, class)).or_default().push(first);
                 }
+                let mut free = free.into_iter();
+                let Some(first) = free.next() else { continue };
+                rebuilt.left.extend(free.map(|other| twin(shared, &other, first.internal)));
+                unknown.entry((external, class)).or_default().push(first);
             }
         }
-        Ok(unknown)
     }
+    Ok(unknown)
+}
 
-    /// Stores the names in marks before the first pair, since pairs are found by them.
-    async fn keep_names_in_marks(&self) -> Result<(), Failure> {
-        let names: Vec<(String, String)> =
-            self.lanes.iter().map(|lane| (lane.name.clone(), lane.settings.name_in_marks.clone())).collect();
-        let keep = move |store: &mut dyn itop_bridge_store::Store| {
-            names.iter().try_for_each(|(name, in_marks)| keep_name_in_marks(store, name, in_marks))
-        };
-        Ok(self.store.call(keep).await?)
-    }
+/// Stores the names in marks before the first pair, since pairs are found by them.
+async fn keep_names_in_marks(shared: &Shared) -> Result<(), Failure> {
+    let names: Vec<(String, String)> =
+        shared.lanes.iter().map(|lane| (lane.name.clone(), lane.settings.name_in_marks.clone())).collect();
+    let keep = move |store: &mut dyn itop_bridge_store::Store| {
+        names.iter().try_for_each(|(name, in_marks)| keep_name_in_marks(store, name, in_marks))
+    };
+    Ok(shared.store.call(keep).await?)
+}
 
-    fn not_bridged(&self, external: &str, class: &str) -> Option<String> {
-        let Ok(lane) = self.lane(external) else {
-            return Some(format!(
-                "its mark names {external}, which the configuration does not have; where that customer is called otherwise now, write `name_in_marks = \"{external}\"` in its section"
-            ));
-        };
-        let bridged = lane.settings.sync.classes.contains_key(class);
-        (!bridged).then(|| format!("the class {class} of {external} is not bridged"))
-    }
+fn not_bridged(shared: &Shared, external: &str, class: &str) -> Option<String> {
+    let Ok(lane) = shared.lane(external) else {
+        return Some(format!(
+            "its mark names {external}, which the configuration does not have; where that customer is called otherwise now, write `name_in_marks = \"{external}\"` in its section"
+        ));
+    };
+    let bridged = lane.settings.sync.classes.contains_key(class);
+    (!bridged).then(|| format!("the class {class} of {external} is not bridged"))
+}
 
-    fn left(&self, candidate: &Candidate, why: String) -> Left {
-        let Candidate { mark, internal, .. } = candidate;
-        let what = format!(
-            "ticket {internal} of {}, the copy of {} {} of {}",
-            self.internal.name, mark.class, mark.ticket, mark.external
-        );
-        Left { what, why }
-    }
+fn left(shared: &Shared, candidate: &Candidate, why: String) -> Left {
+    let Candidate { mark, internal, .. } = candidate;
+    let what = format!(
+        "ticket {internal} of {}, the copy of {} {} of {}",
+        shared.internal.name, mark.class, mark.ticket, mark.external
+    );
+    Left { what, why }
+}
 
-    fn twin(&self, candidate: &Candidate, linked: u64) -> Left {
-        self.left(candidate, format!("ticket {linked} carries the same mark and is its counterpart; close this one"))
-    }
+fn twin(shared: &Shared, candidate: &Candidate, linked: u64) -> Left {
+    left(shared, candidate, format!("ticket {linked} carries the same mark and is its counterpart; close this one"))
+}
 
-    /// Lists all objects that fit the condition.
-    pub(crate) async fn list_all(
-        &self,
-        itop: &Itop,
-        class: &str,
-        condition: &str,
-        fields: &[&str],
-        most: usize,
-    ) -> Result<Vec<Object>, Failure> {
-        self.list_after(itop, class, 0, condition, fields, most).await
-    }
+/// Lists all objects that fit the condition.
+pub(crate) async fn list_all(
+    shared: &Shared,
+    itop: &Itop,
+    class: &str,
+    condition: &str,
+    fields: &[&str],
+    most: usize,
+) -> Result<Vec<Object>, Failure> {
+    list_after(shared, itop, class, 0, condition, fields, most).await
+}
 
-    /// Lists those with a higher id, in ranges of ids with at most `most` of them.
-    async fn list_after(
-        &self,
-        itop: &Itop,
-        class: &str,
-        mut after: u64,
-        condition: &str,
-        fields: &[&str],
-        most: usize,
-    ) -> Result<Vec<Object>, Failure> {
-        let highest = match class {
-            "Attachment" => self.highest_attachment(itop).await?,
-            _ => self.highest_ticket(itop).await?,
-        };
-        let mut objects = Vec::new();
-        let mut step = most as u64;
-        while after < highest {
-            let to = after.saturating_add(step).min(highest);
-            let oql = format!("SELECT {class} WHERE id > {after} AND id <= {to} AND {condition}");
-            match itop.client.get(class, &Query::oql(oql).limit(most as u32), fields).await {
-                Ok(found) if found.total > most as u64 => step = (step / 2).max(most as u64),
-                Err(error) if error.class == ErrorClass::TooLarge && step > 1 => step /= 2,
-                answer => {
-                    let mut found = self.noted(itop, class, answer).map_err(|error| Failure::of(itop, &error))?;
-                    self.in_iso(itop, &mut found.objects).await;
-                    after = to;
-                    if found.total <= most as u64 / 2 {
-                        step = step.saturating_mul(2).min(MOST_IDS);
-                    }
-                    objects.extend(found.objects);
+/// Lists those with a higher id, in ranges of ids with at most `most` of them.
+async fn list_after(
+    shared: &Shared,
+    itop: &Itop,
+    class: &str,
+    mut after: u64,
+    condition: &str,
+    fields: &[&str],
+    most: usize,
+) -> Result<Vec<Object>, Failure> {
+    let highest = match class {
+        "Attachment" => highest_attachment(shared, itop).await?,
+        _ => highest_ticket(shared, itop).await?,
+    };
+    let mut objects = Vec::new();
+    let mut step = most as u64;
+    while after < highest {
+        let to = after.saturating_add(step).min(highest);
+        let oql = format!("SELECT {class} WHERE id > {after} AND id <= {to} AND {condition}");
+        match itop.client.get(class, &Query::oql(oql).limit(most as u32), fields).await {
+            Ok(found) if found.total > most as u64 => step = (step / 2).max(most as u64),
+            Err(error) if error.class == ErrorClass::TooLarge && step > 1 => step /= 2,
+            answer => {
+                let mut found = heard::noted(shared, itop, class, answer).map_err(|error| Failure::of(itop, &error))?;
+                in_iso(shared, itop, &mut found.objects).await;
+                after = to;
+                if found.total <= most as u64 / 2 {
+                    step = step.saturating_mul(2).min(MOST_IDS);
                 }
+                objects.extend(found.objects);
             }
         }
-        Ok(objects)
     }
+    Ok(objects)
+}
 
-    /// Lets the connection begin at the last ticket that a mark names. Later tickets were never carried, and no hook
-    /// announces them again.
-    async fn begin_after(&self, lane: &Lane, highest: u64, dry_run: bool) -> Result<usize, Failure> {
-        let condition = format!("id > {highest}");
-        let newer = self.list_all(&lane.external, "Ticket", &condition, &["id", "finalclass"], FILES).await?;
-        let newer: Vec<(u64, String)> = newer
-            .iter()
-            .map(|object| (object.id, object.text("finalclass").unwrap_or(&object.class).to_owned()))
-            .filter(|(_, class)| lane.settings.sync.classes.contains_key(class))
-            .collect();
-        if dry_run {
-            return Ok(newer.len());
-        }
-        self.connection_began_at(lane, highest).await?;
-        self.mark_newer(lane, newer).await
+/// Lets the connection begin at the last ticket that a mark names. Later tickets were never carried, and no hook
+/// announces them again.
+async fn begin_after(shared: &Shared, lane: &Lane, highest: u64, dry_run: bool) -> Result<usize, Failure> {
+    let condition = format!("id > {highest}");
+    let newer = list_all(shared, &lane.external, "Ticket", &condition, &["id", "finalclass"], FILES).await?;
+    let newer: Vec<(u64, String)> = newer
+        .iter()
+        .map(|object| (object.id, object.text("finalclass").unwrap_or(&object.class).to_owned()))
+        .filter(|(_, class)| lane.settings.sync.classes.contains_key(class))
+        .collect();
+    if dry_run {
+        return Ok(newer.len());
     }
+    connection_began_at(shared, lane, highest).await?;
+    mark_newer(shared, lane, newer).await
 }

@@ -5,115 +5,111 @@ use std::collections::BTreeMap;
 use itop_bridge_store::{Halted, MAX_ROWS, Parked, QueueRow, Result, Stop, TicketOf};
 
 use super::{Alert, NAMED, Watcher};
-use crate::operate::health::{LaneStanding, SideStanding, Standing};
-use crate::wording;
-use crate::wording::AfterResume;
+use crate::operate::health::{self, LaneStanding, SideStanding, Standing};
+use crate::pass::heavy::heavy_tickets;
 use crate::wording::count::counted;
 use crate::wording::span::span;
+use crate::wording::{self, AfterResume};
 use crate::{Cause, Shared};
 
 /// By subject, which stays the same while the issue lasts.
 pub(super) type Wrong = BTreeMap<String, Alert>;
 
-impl Shared {
-    /// All present issues.
-    pub(super) async fn wrong(&self, silence_ms: i64, watcher: &mut Watcher) -> Result<(Standing, Wrong)> {
-        let standing = self.standing().await?;
-        let mut wrong = Wrong::new();
-        sides(&standing, &mut wrong);
-        for (number, text) in self.heavy_tickets() {
-            wrong.insert(format!("heavy {number}"), Alert { event: "heavy_ticket", text });
+/// All present issues.
+pub(super) async fn wrong(shared: &Shared, silence_ms: i64, watcher: &mut Watcher) -> Result<(Standing, Wrong)> {
+    let standing = health::standing(shared).await?;
+    let mut wrong = Wrong::new();
+    sides(&standing, &mut wrong);
+    for (number, text) in heavy_tickets(shared) {
+        wrong.insert(format!("heavy {number}"), Alert { event: "heavy_ticket", text });
+    }
+    for lane in &standing.lanes {
+        let name = lane.external.clone();
+        let some = shared.store.call(move |store| Ok((store.parked(&name, NAMED)?, store.halted(&name, NAMED)?)));
+        let (parked, halted) = some.await?;
+        tickets(lane, &shared.internal.name, &parked, &halted, &mut wrong);
+        if is_explained(shared, &standing, lane) {
+            watcher.explained_ms.insert(lane.external.clone(), shared.now_ms());
         }
-        for lane in &standing.lanes {
-            let name = lane.external.clone();
-            let some = self.store.call(move |store| Ok((store.parked(&name, NAMED)?, store.halted(&name, NAMED)?)));
-            let (parked, halted) = some.await?;
-            tickets(lane, &self.internal.name, &parked, &halted, &mut wrong);
-            if self.is_explained(&standing, lane) {
-                watcher.explained_ms.insert(lane.external.clone(), self.now_ms());
-            }
-            let silent_ms = self.silent_ms(lane, watcher).await?;
-            if silent_ms > silence_ms {
-                wrong.insert(format!("silent {}", lane.external), silence(lane, silent_ms));
-            }
+        let silent_ms = silent_ms(shared, lane, watcher).await?;
+        if silent_ms > silence_ms {
+            wrong.insert(format!("silent {}", lane.external), silence(lane, silent_ms));
         }
-        Ok((standing, wrong))
     }
+    Ok((standing, wrong))
+}
 
-    /// How long tickets have waited without any getting through or any other explanation. A ticket that alone is
-    /// refused says nothing about the others: it is parked in its time.
-    async fn silent_ms(&self, lane: &LaneStanding, watcher: &Watcher) -> Result<i64> {
-        let alone = self.suspensions().refused_alone(&lane.external);
-        let (name, now_ms) = (lane.external.clone(), self.now_ms());
-        let limit = alone.len() + lane.tally.parked as usize + 1;
-        let rows = self.store.call(move |store| store.queue(Some(&name), limit.min(MAX_ROWS), now_ms)).await?;
-        let waits = |row: &&QueueRow| !row.parked && !alone.contains(&row.of.ticket);
-        let waits_ms = rows.iter().find(waits).map_or(0, |row| now_ms - row.dirty_since_ms);
-        let explained_ms = watcher.explained_ms.get(&lane.external).copied().unwrap_or(i64::MIN);
-        let since_ms = lane.through_ms.unwrap_or(self.started_ms).max(explained_ms);
-        Ok(waits_ms.min(now_ms - since_ms))
-    }
+/// How long tickets have waited without any getting through or any other explanation. A ticket that alone is
+/// refused says nothing about the others: it is parked in its time.
+async fn silent_ms(shared: &Shared, lane: &LaneStanding, watcher: &Watcher) -> Result<i64> {
+    let alone = shared.suspensions().refused_alone(&lane.external);
+    let (name, now_ms) = (lane.external.clone(), shared.now_ms());
+    let limit = alone.len() + lane.tally.parked as usize + 1;
+    let rows = shared.store.call(move |store| store.queue(Some(&name), limit.min(MAX_ROWS), now_ms)).await?;
+    let waits = |row: &&QueueRow| !row.parked && !alone.contains(&row.of.ticket);
+    let waits_ms = rows.iter().find(waits).map_or(0, |row| now_ms - row.dirty_since_ms);
+    let explained_ms = watcher.explained_ms.get(&lane.external).copied().unwrap_or(i64::MIN);
+    let since_ms = lane.through_ms.unwrap_or(shared.started_ms).max(explained_ms);
+    Ok(waits_ms.min(now_ms - since_ms))
+}
 
-    /// Whether another alert explains it: a side that is down, halted or paused, or a suspension.
-    fn is_explained(&self, standing: &Standing, lane: &LaneStanding) -> bool {
-        let concerns = |name: &String| *name == lane.external || *name == self.internal.name;
-        let is_suspended = standing.suspended.iter().any(|trouble| match &trouble.cause {
-            Cause::External { external } => *external == lane.external,
-            Cause::Down { instance } | Cause::Throttled { instance } | Cause::Class { instance, .. } => {
-                concerns(instance)
-            }
-            Cause::Internal => true,
-        });
-        let stands = |side: &SideStanding| side.down.is_some() || side.stopped.is_some();
-        is_suspended || standing.sides.iter().any(|side| concerns(&side.name) && stands(side))
-    }
+/// Whether another alert explains it: a side that is down, halted or paused, or a suspension.
+fn is_explained(shared: &Shared, standing: &Standing, lane: &LaneStanding) -> bool {
+    let concerns = |name: &String| *name == lane.external || *name == shared.internal.name;
+    let is_suspended = standing.suspended.iter().any(|trouble| match &trouble.cause {
+        Cause::External { external } => *external == lane.external,
+        Cause::Down { instance } | Cause::Throttled { instance } | Cause::Class { instance, .. } => concerns(instance),
+        Cause::Internal => true,
+    });
+    let stands = |side: &SideStanding| side.down.is_some() || side.stopped.is_some();
+    is_suspended || standing.sides.iter().any(|side| concerns(&side.name) && stands(side))
+}
 
-    /// Whether a told issue that is no longer seen is over. Not if this process has had no chance to see it, or if it
-    /// is only being retried.
-    pub(super) async fn is_over(&self, subject: &str, standing: &Standing) -> Result<bool> {
-        let Some((kind, name)) = subject.split_once(' ') else { return Ok(true) };
-        Ok(match kind {
-            "down" => standing.sides.iter().find(|side| side.name == name).is_none_or(|side| side.answers),
-            "silent" => standing
-                .lanes
-                .iter()
-                .find(|lane| lane.external == name)
-                .is_none_or(|lane| lane.through_ms.is_some() || lane.tally.waiting == 0),
-            "suspended" => {
-                let has_tried = self.now_ms() - self.started_ms > self.timing.refused_together_ms;
-                has_tried && standing.sides.iter().all(|side| side.down.is_none() && side.stopped.is_none())
-            }
-            "parked" => self.is_parked_no_more(name).await?,
-            "halted" => self.goes_again(name).await?,
-            "heavy" => self.is_light(name).await?,
-            _ => true,
-        })
-    }
+/// Whether a told issue that is no longer seen is over. Not if this process has had no chance to see it, or if it
+/// is only being retried.
+pub(super) async fn is_over(shared: &Shared, subject: &str, standing: &Standing) -> Result<bool> {
+    let Some((kind, name)) = subject.split_once(' ') else { return Ok(true) };
+    Ok(match kind {
+        "down" => standing.sides.iter().find(|side| side.name == name).is_none_or(|side| side.answers),
+        "silent" => standing
+            .lanes
+            .iter()
+            .find(|lane| lane.external == name)
+            .is_none_or(|lane| lane.through_ms.is_some() || lane.tally.waiting == 0),
+        "suspended" => {
+            let has_tried = shared.now_ms() - shared.started_ms > shared.timing.refused_together_ms;
+            has_tried && standing.sides.iter().all(|side| side.down.is_none() && side.stopped.is_none())
+        }
+        "parked" => is_parked_no_more(shared, name).await?,
+        "halted" => goes_again(shared, name).await?,
+        "heavy" => is_light(shared, name).await?,
+        _ => true,
+    })
+}
 
-    /// A retry under way, or refused again, ends nothing.
-    async fn is_parked_no_more(&self, ticket: &str) -> Result<bool> {
-        let of = ticket
-            .split_once(':')
-            .and_then(|(external, id)| Some(TicketOf { external: external.to_owned(), ticket: id.parse().ok()? }));
-        let (Some(of), now_ms) = (of, self.now_ms()) else { return Ok(true) };
-        let row = self.store.call(move |store| store.queue_row(&of, now_ms)).await?;
-        Ok(row.is_none_or(|row| !row.parked && row.error.is_none()))
-    }
+/// A retry under way, or refused again, ends nothing.
+async fn is_parked_no_more(shared: &Shared, ticket: &str) -> Result<bool> {
+    let of = ticket
+        .split_once(':')
+        .and_then(|(external, id)| Some(TicketOf { external: external.to_owned(), ticket: id.parse().ok()? }));
+    let (Some(of), now_ms) = (of, shared.now_ms()) else { return Ok(true) };
+    let row = shared.store.call(move |store| store.queue_row(&of, now_ms)).await?;
+    Ok(row.is_none_or(|row| !row.parked && row.error.is_none()))
+}
 
-    /// The link also has what an earlier process has told.
-    async fn is_light(&self, number: &str) -> Result<bool> {
-        let Ok(number) = number.parse::<i64>() else { return Ok(true) };
-        let stored = self.store.call(move |store| store.link(number)).await?;
-        Ok(stored.is_none_or(|stored| stored.link.heavy.is_empty()))
-    }
+/// The link also has what an earlier process has told.
+async fn is_light(shared: &Shared, number: &str) -> Result<bool> {
+    let Ok(number) = number.parse::<i64>() else { return Ok(true) };
+    let stored = shared.store.call(move |store| store.link(number)).await?;
+    Ok(stored.is_none_or(|stored| stored.link.heavy.is_empty()))
+}
 
-    /// `halted` is the link's number and why it halted.
-    async fn goes_again(&self, halted: &str) -> Result<bool> {
-        let Some((number, why)) = halted.split_once(' ') else { return Ok(true) };
-        let Ok(number) = number.parse::<i64>() else { return Ok(true) };
-        let stored = self.store.call(move |store| store.link(number)).await?;
-        Ok(stored.is_none_or(|stored| stored.link.why_halted() != Some(why)))
-    }
+/// `halted` is the link's number and why it halted.
+async fn goes_again(shared: &Shared, halted: &str) -> Result<bool> {
+    let Some((number, why)) = halted.split_once(' ') else { return Ok(true) };
+    let Ok(number) = number.parse::<i64>() else { return Ok(true) };
+    let stored = shared.store.call(move |store| store.link(number)).await?;
+    Ok(stored.is_none_or(|stored| stored.link.why_halted() != Some(why)))
 }
 
 fn sides(standing: &Standing, wrong: &mut Wrong) {

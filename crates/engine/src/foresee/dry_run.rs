@@ -14,13 +14,15 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use crate::operate::foresee::Contents;
-use crate::operate::preview::{NoPlan, Preview};
+use crate::foresee::plan::{Contents, Preview, foresee};
+use crate::foresee::why_not::{NoPlan, why_not};
+use crate::pass::unseen::note_if_unseen;
+use crate::queue::{finish, retry};
+use crate::scope::connection::why_not_carried;
 use crate::side::failure::Failure;
 use crate::side::snapshot::Snapshot;
-use crate::wording;
 use crate::wording::count::counted;
-use crate::{Engine, Lane, Shared};
+use crate::{Engine, Lane, Shared, wording};
 
 /// A plan is made again after this time.
 const AGAIN_MS: i64 = 24 * 3_600_000;
@@ -194,7 +196,7 @@ impl Engine {
     /// One summary per external of what a dry run would have written by now; empty if this is no dry run.
     pub fn dry_run_summaries(&self) -> Vec<Summary> {
         let Some(dry_run) = &self.shared.dry_run else { return Vec::new() };
-        dry_run.summaries(self.shared.externals(), false)
+        dry_run.summaries(externals(&self.shared), false)
     }
 }
 
@@ -207,7 +209,7 @@ pub(crate) async fn run(shared: std::sync::Arc<Shared>) {
         if day_of(shared.now_ms()) == today {
             continue;
         }
-        for summary in dry_run.summaries(shared.externals(), true) {
+        for summary in dry_run.summaries(externals(&shared), true) {
             tracing::info!(external = %summary.external, day = %today, would = %summary, "dry run: the day is over");
         }
         dry_run.found().of_day.clear();
@@ -225,105 +227,103 @@ fn ms_to_the_end_of(day: Date, now_ms: i64) -> i64 {
     tomorrow.map_or(AGAIN_MS, |at| at.as_millisecond() - now_ms).max(1)
 }
 
-impl Shared {
-    fn externals(&self) -> impl Iterator<Item = &str> {
-        self.lanes.iter().map(|lane| lane.name.as_str())
-    }
+fn externals(shared: &Shared) -> impl Iterator<Item = &str> {
+    shared.lanes.iter().map(|lane| lane.name.as_str())
+}
 
-    /// Replaces a pass.
-    pub(crate) async fn look_only(
-        &self,
-        lane: &Lane,
-        dry_run: &DryRun,
-        policy: &Policy,
-        claim: &Claim,
-        snapshot: Result<Snapshot, Failure>,
-    ) {
-        let looked = match snapshot {
-            Ok(snapshot) => self.what_it_would(lane, policy, claim, snapshot).await,
-            Err(failure) => Err(failure),
-        };
-        let (name, would, look_ms) = match looked {
-            Ok(looked) => looked,
-            Err(failure) => return self.fail(lane, claim, failure).await,
-        };
-        if dry_run.note(&claim.lease.of, &would) {
-            would.log(&name);
-        }
-        let next = match (&would, look_ms) {
-            (Would::LeaveAlone(_), _) | (Would::Nothing, None) => Next::Done,
-            (_, due_ms) => {
-                let again_ms = self.now_ms() + AGAIN_MS;
-                let due_ms = due_ms.map_or(again_ms, |due_ms| due_ms.min(again_ms));
-                Next::Look { due_ms, look: Look { unwritten: true, ..claim.look.clone() } }
-            }
-        };
-        self.finish(claim, next).await;
+/// Replaces a pass.
+pub(crate) async fn look_only(
+    shared: &Shared,
+    lane: &Lane,
+    dry_run: &DryRun,
+    policy: &Policy,
+    claim: &Claim,
+    snapshot: Result<Snapshot, Failure>,
+) {
+    let looked = match snapshot {
+        Ok(snapshot) => what_it_would(shared, lane, policy, claim, snapshot).await,
+        Err(failure) => Err(failure),
+    };
+    let (name, would, look_ms) = match looked {
+        Ok(looked) => looked,
+        Err(failure) => return retry::fail(shared, lane, claim, failure).await,
+    };
+    if dry_run.note(&claim.lease.of, &would) {
+        would.log(&name);
     }
+    let next = match (&would, look_ms) {
+        (Would::LeaveAlone(_), _) | (Would::Nothing, None) => Next::Done,
+        (_, due_ms) => {
+            let again_ms = shared.now_ms() + AGAIN_MS;
+            let due_ms = due_ms.map_or(again_ms, |due_ms| due_ms.min(again_ms));
+            Next::Look { due_ms, look: Look { unwritten: true, ..claim.look.clone() } }
+        }
+    };
+    finish::finish(shared, claim, next).await;
+}
 
-    /// Also returns the ticket's name, and when the plan wants another look.
-    async fn what_it_would(
-        &self,
-        lane: &Lane,
-        policy: &Policy,
-        claim: &Claim,
-        snapshot: Snapshot,
-    ) -> Result<(String, Would, Option<i64>), Failure> {
-        let reference = snapshot.ticket(Side::External).map(|ticket| ticket.reference.clone());
-        let name = reference.unwrap_or_else(|| claim.lease.of.ticket.to_string());
-        let name = format!("{}:{name}", lane.name);
-        if lane.external.halts.is_halted() || self.internal.halts.is_halted() {
-            let why = "the side has halted over what was just read".to_owned();
-            return Ok((name, Would::Wait(why), Some(self.now_ms())));
-        }
-        if claim.link.is_none()
-            && let Some(why) = self.why_not_carried(lane, &snapshot, &claim.look).await?
-        {
-            self.note_if_unseen(claim, &snapshot).await?;
-            return Ok((name, Would::LeaveAlone(why), None));
-        }
-        let why_not = match &claim.link {
-            Some(_) => self.why_not(lane, claim, &snapshot).await?,
-            None => None,
-        };
-        let contents = Contents::Named(claim.look.clone());
-        let preview = self.foresee(lane, policy, claim, snapshot, (why_not, contents)).await?;
-        let look_ms = preview.planned.as_ref().ok().and_then(|plan| plan.look_again_at_ms);
-        Ok((name, self.would(lane, &preview), look_ms))
+/// Also returns the ticket's name, and when the plan wants another look.
+async fn what_it_would(
+    shared: &Shared,
+    lane: &Lane,
+    policy: &Policy,
+    claim: &Claim,
+    snapshot: Snapshot,
+) -> Result<(String, Would, Option<i64>), Failure> {
+    let reference = snapshot.ticket(Side::External).map(|ticket| ticket.reference.clone());
+    let name = reference.unwrap_or_else(|| claim.lease.of.ticket.to_string());
+    let name = format!("{}:{name}", lane.name);
+    if lane.external.halts.is_halted() || shared.internal.halts.is_halted() {
+        let why = "the side has halted over what was just read".to_owned();
+        return Ok((name, Would::Wait(why), Some(shared.now_ms())));
     }
+    if claim.link.is_none()
+        && let Some(why) = why_not_carried(shared, lane, &snapshot, &claim.look).await?
+    {
+        note_if_unseen(shared, claim, &snapshot).await?;
+        return Ok((name, Would::LeaveAlone(why), None));
+    }
+    let why_not = match &claim.link {
+        Some(_) => why_not(shared, lane, claim, &snapshot).await?,
+        None => None,
+    };
+    let contents = Contents::Named(claim.look.clone());
+    let preview = foresee(shared, lane, policy, claim, snapshot, (why_not, contents)).await?;
+    let look_ms = preview.planned.as_ref().ok().and_then(|plan| plan.look_again_at_ms);
+    Ok((name, would(shared, lane, &preview), look_ms))
+}
 
-    fn would(&self, lane: &Lane, preview: &Preview) -> Would {
-        let plan = match &preview.planned {
-            Ok(plan) => plan,
-            Err(NoPlan::OldMayLand { .. }) => {
-                return Would::Wait("what was sent for the internal ticket that is gone may still land".to_owned());
-            }
-            Err(NoPlan::IsLookedFor) => {
-                return Would::Wait("a create without an answer may have made its counterpart".to_owned());
-            }
-            Err(NoPlan::Lost(why)) => return Would::Wait(why.to_string()),
-            Err(NoPlan::NotCarried(_)) => return Would::Nothing,
-        };
-        if let Some(halt) = plan.halt.as_ref().or(preview.link.halt.as_ref()) {
-            return Would::Halt(halt.text.clone());
+fn would(shared: &Shared, lane: &Lane, preview: &Preview) -> Would {
+    let plan = match &preview.planned {
+        Ok(plan) => plan,
+        Err(NoPlan::OldMayLand { .. }) => {
+            return Would::Wait("what was sent for the internal ticket that is gone may still land".to_owned());
         }
-        let plans: Vec<&Plan> = std::iter::once(plan).chain(preview.once_made.iter().map(|(_, plan)| plan)).collect();
-        let writes: Vec<&Write> = plans.iter().flat_map(|plan| &plan.writes).map(|step| &step.write).collect();
-        let conflicts = plans.iter().map(|plan| plan.conflicts.len()).sum();
-        if writes.is_empty() && conflicts == 0 {
-            return Would::Nothing;
+        Err(NoPlan::IsLookedFor) => {
+            return Would::Wait("a create without an answer may have made its counterpart".to_owned());
         }
-        let on = |side: Side| {
-            let there = writes.iter().filter(|write| write.on() == side);
-            let told: Vec<String> = counted_alike(there.map(|write| wording::write(write)));
-            (!told.is_empty()).then(|| format!("{}: {}", self.itop(lane, side).name, told.join(", ")))
-        };
-        let told = [on(Side::Internal), on(Side::External)].into_iter().flatten();
-        let conflict = |plan: &&Plan| plan.conflicts.iter().map(|one| format!("conflict: {one}")).collect::<Vec<_>>();
-        let line: Vec<String> = told.chain(plans.iter().flat_map(conflict)).collect();
-        let writes = writes.into_iter().map(Kind::of).collect();
-        Would::Write { line: line.join("; "), writes, conflicts }
+        Err(NoPlan::Lost(why)) => return Would::Wait(why.to_string()),
+        Err(NoPlan::NotCarried(_)) => return Would::Nothing,
+    };
+    if let Some(halt) = plan.halt.as_ref().or(preview.link.halt.as_ref()) {
+        return Would::Halt(halt.text.clone());
     }
+    let plans: Vec<&Plan> = std::iter::once(plan).chain(preview.once_made.iter().map(|(_, plan)| plan)).collect();
+    let writes: Vec<&Write> = plans.iter().flat_map(|plan| &plan.writes).map(|step| &step.write).collect();
+    let conflicts = plans.iter().map(|plan| plan.conflicts.len()).sum();
+    if writes.is_empty() && conflicts == 0 {
+        return Would::Nothing;
+    }
+    let on = |side: Side| {
+        let there = writes.iter().filter(|write| write.on() == side);
+        let told: Vec<String> = counted_alike(there.map(|write| wording::write(write)));
+        (!told.is_empty()).then(|| format!("{}: {}", shared.itop(lane, side).name, told.join(", ")))
+    };
+    let told = [on(Side::Internal), on(Side::External)].into_iter().flatten();
+    let conflict = |plan: &&Plan| plan.conflicts.iter().map(|one| format!("conflict: {one}")).collect::<Vec<_>>();
+    let line: Vec<String> = told.chain(plans.iter().flat_map(conflict)).collect();
+    let writes = writes.into_iter().map(Kind::of).collect();
+    Would::Write { line: line.join("; "), writes, conflicts }
 }
 
 impl Would {
