@@ -128,6 +128,33 @@ fn the_engine_knows_no_server_no_command_line_and_no_file() {
     assert!(named.is_empty(), "{}", named.join("\n"));
 }
 
+/// What any file of `side/` may ask the client itself: none of it is a call.
+const NO_CALLS: [&str; 8] =
+    ["base_url", "clone", "hold_back_until", "login", "memory", "refused_bytes", "set_login", "within"];
+
+#[test]
+fn there_is_one_door_to_an_itop() {
+    let modules = modules();
+    let (mut doors, mut others) = (0, Vec::new());
+    for (file, _, text) in &modules {
+        let code: String = text.split_whitespace().collect();
+        let asks = ["client.", ")."].iter().flat_map(|prefix| named_after(&code, prefix));
+        let calls = |name: &String| ["check_login", "inline_image", "apply_stimulus"].contains(&name.as_str());
+        let of_client = named_after(&code, "client.").into_iter().filter(|name| !NO_CALLS.contains(&name.as_str()));
+        let made: Vec<String> = of_client.chain(asks.filter(calls)).collect();
+        match file.as_str() {
+            "side/call.rs" | "side/send.rs" => doors += made.len(),
+            _ => others.extend(made.into_iter().map(|name| format!("{file} calls {name}"))),
+        }
+        if code.contains("itop_client::Client") || code.contains("itop_client::{Client") {
+            let may = ["side/itop.rs", "side/send.rs"].contains(&file.as_str());
+            others.extend((!may).then(|| format!("{file} names the client")));
+        }
+    }
+    assert!(doors > 5, "the calls were found: {doors}");
+    assert!(others.is_empty(), "past the door:\n{}", others.join("\n"));
+}
+
 #[test]
 fn a_path_is_found_alone_and_in_a_group() {
     let text = "use crate::side::itop::Itop;\nuse crate::{\n    Lane, scope::only::{self, made_since},\n    pass\n};\nmy_crate::no";

@@ -13,11 +13,11 @@ use itop_client::{Object, Query, oql_quote};
 use crate::adopt::rebuild::pairs::{Both, PairIds, documents_of, one, read_pairs};
 use crate::scope::only::only;
 use crate::scope::policies::policy_without_defaults;
-use crate::side::call;
+use crate::side::call::{self, all_contents};
 use crate::side::failure::Failure;
 use crate::side::instants::dates_abroad;
 use crate::side::itop::Itop;
-use crate::side::read::{fingerprint, read_with_contents, ticket_where};
+use crate::side::read::{fingerprint, ticket_where};
 use crate::{Engine, Lane, Shared};
 
 /// Tickets read together.
@@ -190,7 +190,7 @@ async fn ready_pair(
 async fn read_originals(shared: &Shared, lane: &Lane, itop: &Itop, ticket: &mut Ticket) -> Result<(), Failure> {
     let originals = ticket.files.iter().flatten().filter(|file| file.is_original());
     let ids: Vec<u64> = originals.map(|file| file.id).collect();
-    let read = read_with_contents(shared, itop, &ids, lane.settings.sync.max_attachment_bytes).await?;
+    let read = all_contents(shared, itop, &ids, lane.settings.sync.max_attachment_bytes).await?;
     let print = |object: &Object| Some((object.id, fingerprint(object.contents("contents")?)));
     let contents: HashMap<u64, FileContent> = read.iter().filter_map(print).collect();
     for file in ticket.files.iter_mut().flatten() {

@@ -8,9 +8,9 @@ use itop_bridge_store::{Claim, Look, TicketOf};
 use crate::foresee::why_not::NoPlan;
 use crate::pass::files::unknown_copies;
 use crate::pass::parents::read_what_is_asked_of_parents;
+use crate::side::call;
 use crate::side::failure::Failure;
 use crate::side::instants::see_abroad;
-use crate::side::read::fetch_contents;
 use crate::side::snapshot::Snapshot;
 use crate::{Lane, Shared};
 
@@ -171,7 +171,7 @@ async fn contents_of_new_files(
 
 async fn content(shared: &Shared, lane: &Lane, side: Side, id: u64) -> Result<Option<FileContent>, Failure> {
     let itop = shared.itop(lane, side);
-    let read = fetch_contents(&itop.client, id, lane.settings.sync.max_attachment_bytes).await;
+    let read = call::contents(shared, itop, None, id, lane.settings.sync.max_attachment_bytes).await;
     Ok(read.map_err(|error| Failure::of(itop, &error))?.map(|read| read.fingerprint()))
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use itop_client::ErrorClass;
 
 use crate::halt::went_back::halt_if_restored;
+use crate::side::call;
 use crate::side::heard::{self, answered};
 use crate::side::itop::Itop;
 use crate::side::login::read_login_again;
@@ -30,7 +31,7 @@ async fn probe_when_needed(shared: &Shared, itop: &Itop) {
 
 async fn probe(shared: &Shared, itop: &Itop) {
     read_login_again(shared, itop).await;
-    match itop.client.check_login().await {
+    match call::is_there(itop).await {
         Ok(_) => {
             // The side may have been restored while it was down: check before any work is done with it.
             if let Err(failure) = halt_if_restored(shared, itop).await {

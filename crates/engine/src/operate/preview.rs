@@ -10,6 +10,7 @@ use crate::foresee::plan::{Contents, Preview, foresee};
 use crate::foresee::why_not::{NoPlan, NotCarried, why_not, why_not_taken_up};
 use crate::lane::worker::{self, NoClass, class_of};
 use crate::scope::policies::{self, policy_without_defaults};
+use crate::side::call;
 use crate::side::dates::remember_date_formats;
 use crate::side::failure::Failure;
 use crate::side::read::ticket_where;
@@ -40,7 +41,7 @@ impl Engine {
 
     /// Why the internal side does not answer now; `None` if it does.
     pub async fn why_no_answer_inside(&self) -> Option<String> {
-        self.shared.internal.client.check_login().await.err().map(|error| error.to_string())
+        call::is_there(&self.shared.internal).await.err().map(|error| error.to_string())
     }
 
     /// Why a ticket without a pair is not carried; `None` if it is. Reads only the external.

@@ -14,6 +14,7 @@ use itop_client::{BadValue, Effect, Error, ErrorClass, Object, ValueFault};
 use crate::pass::Pass;
 use crate::pass::crossing::{Crossed, Unsure};
 use crate::pass::write::is_too_large;
+use crate::side::escaping::as_stored;
 use crate::side::failure::{Failure, Kind};
 use crate::side::itop::Format;
 use crate::side::room::learn_room;
@@ -139,7 +140,7 @@ impl Pass<'_> {
             let code = outgoing.code();
             self.link.release(&Part::Field { code: code.to_owned() });
             let answered = written.object.text(code).unwrap_or(outgoing.value());
-            let stored = internal.as_stored(&target.class, target.id, code, answered).await;
+            let stored = as_stored(self.shared, internal, &target.class, target.id, code, answered).await;
             self.is_reported(Side::Internal, code);
             self.field_written(outgoing.field, &stored.unwrap_or_else(|_| answered.to_owned()));
             self.say_how_it_fits(Side::Internal, code, &outgoing.fitted);

@@ -7,14 +7,10 @@ use itop_bridge_core::Link;
 use itop_bridge_core::document::DocumentKind;
 use itop_bridge_core::link::{Held, LeftOut, Part};
 use itop_bridge_store::{Look, Next};
-use itop_client::{Error, ErrorClass};
 
 use crate::pass::Pass;
-use crate::pass::lease::calling;
 use crate::queue::retry::is_parked;
 use crate::side::failure::{Failure, Kind};
-use crate::side::itop::Itop;
-use crate::side::throttle::asked_to_wait_ms;
 
 /// Replaces a text that is kept from that iTop, until the text arrives.
 pub(crate) const KEPT_BACK: &str = "(this text could not be delivered yet; it stands in the other ticket)";
@@ -23,37 +19,6 @@ pub(crate) const KEPT_BACK: &str = "(this text could not be delivered yet; it st
 pub(crate) const NOT_TAKEN: &str = "(this text was not taken here; it stands in the other ticket)";
 
 impl Pass<'_> {
-    /// Classifies an unanswered write. If a page came in place of iTop's answer, the lightest call tells whether that
-    /// concerns this write alone.
-    pub(crate) async fn failed_write(&mut self, itop: &Itop, error: &Error) -> Result<Failure, Failure> {
-        let Some(status) = error.page_status() else { return Ok(Failure::of(itop, error)) };
-        let client = itop.client.clone();
-        let others_pass = self.leased(itop, async move { client.check_login().await }).await?.is_ok();
-        Ok(match others_pass {
-            true => {
-                let kind = Kind::Barred { status, to: itop.side(), not_before_ms: self.shared.now_ms() };
-                Failure::at(itop, kind, error.to_string())
-            }
-            false => Failure::of(itop, error),
-        })
-    }
-
-    /// The failure of a write that was answered 429 while the lightest call passes at the same moment: it concerns this
-    /// write alone and holds back no other.
-    pub(crate) async fn throttled_alone(&mut self, itop: &Itop, error: &Error) -> Result<Option<Failure>, Failure> {
-        let ErrorClass::Throttled { retry_after } = &error.class else { return Ok(None) };
-        let Some(status) = error.http_status else { return Ok(None) };
-        let client = itop.client.clone();
-        let probe = calling(self.shared, &mut self.claim, itop, async move { client.check_login().await }).await?;
-        if probe.is_err() {
-            return Ok(None);
-        }
-        let now_ms = self.shared.now_ms();
-        let wait_ms = retry_after.as_ref().and_then(|after| asked_to_wait_ms(after, now_ms)).unwrap_or_default();
-        let kind = Kind::Barred { status, to: itop.side(), not_before_ms: now_ms + wait_ms };
-        Ok(Some(Failure::at(itop, kind, error.to_string())))
-    }
-
     /// Keeps this part back if the failure concerns it alone: then the part waits, and the pass has not failed. Any
     /// other failure is returned. `of` tells one content of the part from another.
     pub(crate) async fn hold(&mut self, part: Part, of: &str, failure: Failure) -> Result<(), Failure> {

@@ -20,10 +20,12 @@ use crate::pass::apart::{Outgoing, blames_an_unnamed_value, names};
 use crate::pass::barred::KEPT_BACK;
 use crate::pass::crossing::Crossed;
 use crate::pass::given_again::is_still_of;
-use crate::side::call::highest_ticket;
+use crate::side::call::{self, highest_ticket};
 use crate::side::dates::in_iso;
+use crate::side::escaping::texts_as_stored;
 use crate::side::failure::{Failure, Kind};
 use crate::side::read::{self, Wanted};
+use crate::side::send::Create;
 use crate::side::zone::learn_offset;
 
 /// The highest known internal ticket id: asked once, then raised by each read.
@@ -282,7 +284,6 @@ impl Pass<'_> {
         fields.set("private_log", html::text_to_html(&self.mark().entry(&external.reference)));
         let output: Vec<&str> = asked.iter().map(String::as_str).collect();
         let internal = &self.shared.internal;
-        let (client, comment) = (internal.client.clone(), self.comment());
         let intend = |link: &mut Link, until_ms| {
             link.creation = Some(Creation { until_ms, ..creation.clone() });
             // An earlier try may have sent more fields.
@@ -291,7 +292,7 @@ impl Pass<'_> {
                 link.enclose(Side::External, part.code(), &part.enclosed);
             }
         };
-        self.write(internal, class, intend, client.create(class, &fields, &comment, &output)).await
+        self.write(internal, Create { class, fields: &fields, output: &output }, intend).await
     }
 
     pub(crate) fn mark(&self) -> TicketMark {
@@ -376,7 +377,7 @@ impl Pass<'_> {
         let text = |code: &str| object.text(code).unwrap_or_default().to_owned();
         let internal = &self.shared.internal;
         let asked = self.counterpart_attributes();
-        let attributes = internal.texts(object, &asked).await;
+        let attributes = texts_as_stored(self.shared, internal, object, &asked).await;
         let logs = LogName::ALL.into_iter().filter(|log| asked.contains(log.attribute()));
         Ok(Ticket {
             class: object.class.clone(),
@@ -455,7 +456,8 @@ impl Pass<'_> {
         attributes.insert("private_log".to_owned());
         let internal = &self.shared.internal;
         let asked_ms = self.shared.now_ms();
-        let answer = self.leased(internal, internal.read(&class, &Query::oql(oql), &attributes)).await?;
+        let answer =
+            self.reading(call::get_known(self.shared, internal, &class, &Query::oql(oql), &attributes)).await?;
         let mut found = answer.map_err(|error| Failure::of(internal, &error))?;
         in_iso(self.shared, internal, &mut found.objects).await;
         let carries = |object: &&Object| read::first_mark(object).as_ref() == Some(&mark);

@@ -91,8 +91,9 @@ impl Pass<'_> {
         let (mut pictures, mut unread) = (Vec::new(), Vec::new());
         for image in html::inline_images(html) {
             // Uses the memory that this pass may already hold: a pass never waits for more.
-            let client = self.with_file_memory(itop).await?;
-            let answer = self.reading(client.inline_image(image.id, &image.secret, max_bytes)).await?;
+            let memory = self.file_memory().await?;
+            let answer =
+                self.reading(call::inline_image(itop, Some(&memory), image.id, &image.secret, max_bytes)).await?;
             match answer {
                 Ok(loaded) => {
                     itop.could_read(Loaded::InlineImage, image.id);

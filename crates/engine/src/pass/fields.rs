@@ -10,7 +10,9 @@ use crate::pass::Pass;
 use crate::pass::apart::Outgoing;
 use crate::pass::crossing::{Crossed, Target};
 use crate::pass::heavy::took_effect;
+use crate::side::escaping::as_stored;
 use crate::side::failure::Failure;
+use crate::side::send::Update;
 
 impl Pass<'_> {
     /// Updates fields of the counterpart.
@@ -66,10 +68,9 @@ impl Pass<'_> {
             }
         };
         let internal = &self.shared.internal;
-        let (client, comment) = (internal.client.clone(), self.comment());
         let output: Vec<&str> = fields.iter().map(Outgoing::code).collect();
-        let call = client.update(&target.class, target.id, &body, &comment, &output);
-        let answer = self.write(internal, &target.class, intend, call).await?;
+        let update = Update { class: &target.class, id: target.id, fields: &body, output: &output };
+        let answer = self.write(internal, update, intend).await?;
         let Err(error) = answer else { return Ok(answer) };
         let Some(object) = Box::pin(self.read_after_memory_ran_out(internal, &error, target, &output)).await? else {
             return Ok(Err(error));
@@ -77,7 +78,7 @@ impl Pass<'_> {
         let mut took = Vec::new();
         for (code, value) in fields.iter().map(|sent| (sent.code(), sent.value())) {
             let Some(now) = object.text(code) else { continue };
-            let stored = internal.as_stored(&target.class, target.id, code, now).await;
+            let stored = as_stored(self.shared, internal, &target.class, target.id, code, now).await;
             let stored = stored.map_err(|error| Failure::of(internal, &error))?;
             took.push(took_effect(target.attributes.get(code).map(String::as_str), value, &stored));
         }

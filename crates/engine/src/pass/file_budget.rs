@@ -6,13 +6,12 @@ use std::sync::Arc;
 
 use itop_bridge_core::{FileContent, Side};
 use itop_bridge_store::Claim;
-use itop_client::{Client, Memory, Reservation};
+use itop_client::{Memory, Reservation};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::pass::lease::keep_lease;
+use crate::side::call::ReadContents;
 use crate::side::failure::Failure;
-use crate::side::itop::Itop;
-use crate::side::read::ReadContents;
+use crate::side::lease::keep_lease;
 use crate::{Lane, Shared};
 
 /// A batch's place among those under way; freed when the last clone is dropped.
@@ -36,25 +35,24 @@ impl FileBudget {
         FileBudget { place: Some(place), memory: None, contents: None, read: BTreeMap::new(), images: BTreeMap::new() }
     }
 
-    /// A client whose calls share this pass's memory, from the lane's share. The memory is reserved once and kept to
-    /// the end of the pass: a pass that holds some never waits for more.
-    pub async fn client(
-        &mut self,
-        shared: &Shared,
-        lane: &Lane,
-        itop: &Itop,
-        claim: &mut Claim,
-    ) -> Result<Client, Failure> {
+    /// This pass's memory for one file, from the lane's share. It is reserved once and kept to the end of the pass: a
+    /// pass that holds some never waits for more.
+    pub async fn reserve(&mut self, shared: &Shared, lane: &Lane, claim: &mut Claim) -> Result<Reservation, Failure> {
         let memory = match &self.memory {
             Some(memory) => memory,
             None => {
                 self.place = None;
                 let bytes = Memory::needed_to_copy(lane.settings.sync.max_attachment_bytes);
-                let reserve = lane.external.client.memory().reserve(bytes);
+                let reserve = lane.external.memory().reserve(bytes);
                 self.memory.insert(keep_lease(shared, claim, reserve).await?)
             }
         };
-        Ok(itop.client.within(memory))
+        Ok(memory.clone())
+    }
+
+    /// The memory that was reserved, if any.
+    pub fn memory(&self) -> Option<&Reservation> {
+        self.memory.as_ref()
     }
 
     /// Remembers an original's fingerprint, and keeps its data if the copy differs.

@@ -8,19 +8,20 @@ use itop_bridge_core::link::{Copy, CopyState, Late};
 use itop_bridge_core::{FileKind, FileMark, Link, Side, Sight, Ticket, text};
 use itop_bridge_store::{Claim, Look, Next};
 use itop_bridge_text::room::{What, in_the_basic_plane};
-use itop_client::{Contents, ErrorClass, Fields, Query, ValueFault};
+use itop_client::{Contents, ErrorClass, Fields, Query, Reservation, ValueFault};
 
 use crate::pass::file_budget::FileBudget;
-use crate::pass::lease::calling;
 use crate::pass::write::is_too_large;
 use crate::pass::{Pass, looks};
 use crate::queue::{finish, retry};
-use crate::side::call;
+use crate::side::call::{self, ReadContents};
 use crate::side::dates::in_iso;
 use crate::side::failure::{Failure, Kind};
 use crate::side::itop::Itop;
-use crate::side::read::{self, ReadContents, fetch_contents, read_contents};
+use crate::side::lease::calling;
+use crate::side::read;
 use crate::side::room::learn_room;
+use crate::side::send::{Create, Delete, Sent, Update, send, unanswered};
 use crate::side::snapshot::Snapshot;
 use crate::side::unreadable::{Loaded, file_not_read};
 use crate::side::zone::learn_offset;
@@ -79,8 +80,8 @@ async fn named_are_as_copied(
         let max_bytes = lane.settings.sync.max_attachment_bytes;
         for id in named {
             // One at a time: two large files in one answer would need the memory of both.
-            let client = files.client(shared, lane, itop, claim).await?;
-            let read = read_contents(shared, itop, &client, id, max_bytes);
+            let memory = files.reserve(shared, lane, claim).await?;
+            let read = call::contents(shared, itop, Some(&memory), id, max_bytes);
             let read = match calling(shared, claim, itop, read).await? {
                 Ok(read) => read,
                 Err(error) => {
@@ -202,8 +203,8 @@ impl Pass<'_> {
                 file.content = Some(known.clone());
                 continue;
             }
-            let client = self.with_file_memory(itop).await?;
-            let read = self.leased(itop, async { fetch_contents(&client, file.id, max_bytes).await }).await?;
+            let memory = self.file_memory().await?;
+            let read = self.reading(call::contents(shared, itop, Some(&memory), file.id, max_bytes)).await?;
             let read = match read {
                 Ok(read) => read,
                 Err(error) => {
@@ -227,9 +228,9 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// A client whose calls share this pass's memory for one file.
-    pub(crate) async fn with_file_memory(&mut self, itop: &Itop) -> Result<itop_client::Client, Failure> {
-        self.files.client(self.shared, self.lane, itop, &mut self.claim).await
+    /// This pass's memory for one file.
+    pub(crate) async fn file_memory(&mut self) -> Result<Reservation, Failure> {
+        self.files.reserve(self.shared, self.lane, &mut self.claim).await
     }
 
     /// Copies an attachment to the other side's ticket.
@@ -317,12 +318,13 @@ impl Pass<'_> {
         }
         fields.set("temp_id", mark.temp_id());
         let itop = self.shared.itop(self.lane, from.other());
-        let (client, comment) = (self.with_file_memory(itop).await?, self.comment());
+        // Its own write takes the memory from here.
+        self.file_memory().await?;
         let mut contents = with_a_name_for(itop, contents);
         let mut answer = loop {
             fields.set("contents", contents.clone());
-            let call = client.create("Attachment", &fields, &comment, &["id", "creation_date"]);
-            match self.write(itop, "Attachment", intend.clone(), call).await? {
+            let create = Create { class: "Attachment", fields: &fields, output: &["id", "creation_date"] };
+            match self.write(itop, create, intend.clone()).await? {
                 Err(error) if self.name_loses_characters(itop, &mut contents, &error).await? => {}
                 answer => break answer,
             }
@@ -399,12 +401,13 @@ impl Pass<'_> {
         intend: impl FnOnce(&mut Link, i64) + Clone,
     ) -> Result<Result<(), itop_client::Error>, Failure> {
         let itop = self.shared.itop(self.lane, from.other());
-        let (client, comment) = (self.with_file_memory(itop).await?, self.comment());
+        // Its own write takes the memory from here.
+        self.file_memory().await?;
         let mut contents = with_a_name_for(itop, contents);
         loop {
             let fields = Fields::new().with("contents", contents.clone());
-            let call = client.update("Attachment", id, &fields, &comment, &["id"]);
-            match self.write(itop, "Attachment", intend.clone(), call).await? {
+            let update = Update { class: "Attachment", id, fields: &fields, output: &["id"] };
+            match self.write(itop, update, intend.clone()).await? {
                 Err(error) if self.name_loses_characters(itop, &mut contents, &error).await? => {}
                 answer => return Ok(answer.map(|_| ())),
             }
@@ -441,11 +444,13 @@ impl Pass<'_> {
         reason: &str,
     ) -> Result<(), Failure> {
         let itop = self.shared.itop(self.lane, from.other());
-        let (client, comment) = (itop.client.clone(), self.comment());
-        let answer = self.leased(itop, async move { client.delete("Attachment", copy, &comment).await }).await?;
+        let (memory, comment) = (self.files.memory(), self.comment());
+        let delete = Delete { class: "Attachment", id: copy };
         // An unanswered deletion is sent again: deleting a file that is gone does no harm.
-        if let Err(error) = answer {
-            return Err(self.failed_write(itop, &error).await?);
+        match send(self.shared, &mut self.claim, itop, memory, &comment, delete).await? {
+            Sent::Ended(Ok(_)) => {}
+            Sent::Ended(Err(error)) => return Err(unanswered(self.shared, &mut self.claim, itop, &error).await?),
+            Sent::ThrottledAlone(failure) => return Err(failure),
         }
         self.link.copy_deleted(from, original, copy);
         let side = &self.shared.itop(self.lane, from.other()).name;
@@ -460,9 +465,9 @@ impl Pass<'_> {
         }
         let (lane, shared) = (self.lane, self.shared);
         let itop = shared.itop(lane, from);
-        let client = self.with_file_memory(itop).await?;
+        let memory = self.file_memory().await?;
         let max_bytes = lane.settings.sync.max_attachment_bytes;
-        let read = self.leased(itop, async { fetch_contents(&client, original, max_bytes).await }).await?;
+        let read = self.reading(call::contents(shared, itop, Some(&memory), original, max_bytes)).await?;
         match read {
             Ok(read) => {
                 itop.could_read(Loaded::Attachment, original);

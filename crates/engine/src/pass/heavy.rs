@@ -7,9 +7,9 @@ use itop_bridge_core::{FileMark, Link, Ticket};
 use itop_client::{Error, ErrorClass, Object, Query, Written, oql_quote};
 
 use crate::pass::Pass;
+use crate::side::call;
 use crate::side::failure::Failure;
 use crate::side::itop::Itop;
-use crate::side::read::fetch_contents;
 use crate::{Lane, Shared};
 
 /// At most this many files of one ticket are read for their sizes.
@@ -28,8 +28,7 @@ impl Pass<'_> {
         let ErrorClass::OutOfMemory { limit } = &error.class else { return Ok(None) };
         self.is_heavy(itop, limit, target).await?;
         let query = Query::ids(&[target.id]);
-        let read = itop.client.get(&target.class, &query, output);
-        let found = self.leased(itop, read).await?.map_err(|error| Failure::of(itop, &error))?;
+        let found = self.reading(call::get(self.shared, itop, &target.class, &query, output)).await??;
         Ok(found.objects.into_iter().next())
     }
 
@@ -37,8 +36,8 @@ impl Pass<'_> {
     pub(crate) async fn find_attached(&mut self, itop: &Itop, mark: &FileMark) -> Result<Option<Written>, Failure> {
         let oql = format!("SELECT Attachment WHERE temp_id = {}", oql_quote(&mark.temp_id()));
         let query = Query::oql(oql);
-        let read = itop.client.get("Attachment", &query, &["id", "creation_date"]);
-        let found = self.leased(itop, read).await?.map_err(|error| Failure::of(itop, &error))?;
+        let attributes = ["id", "creation_date"];
+        let found = self.reading(call::get(self.shared, itop, "Attachment", &query, &attributes)).await??;
         Ok(found.objects.into_iter().next_back().map(|object| Written { object, date: None }))
     }
 
@@ -62,14 +61,14 @@ impl Pass<'_> {
         let oql =
             format!("SELECT Attachment WHERE item_class = {} AND item_id = {}", oql_quote(&target.class), target.id);
         let query = Query::oql(oql);
-        let Ok(found) = self.leased(itop, itop.client.get("Attachment", &query, &["id"])).await? else {
+        let Ok(found) = self.reading(call::asked(self.shared, itop, "Attachment", &query, &["id"])).await? else {
             return Ok((0, None));
         };
         let mut bytes = Some(0).filter(|_| found.objects.len() <= MOST_FILES);
         for file in found.objects.iter().take(MOST_FILES) {
-            let (_shared, client) = (self.shared, self.with_file_memory(itop).await?);
+            let memory = self.file_memory().await?;
             let max_bytes = self.lane.settings.sync.max_attachment_bytes;
-            let read = self.leased(itop, async { fetch_contents(&client, file.id, max_bytes).await }).await?;
+            let read = self.reading(call::contents(self.shared, itop, Some(&memory), file.id, max_bytes)).await?;
             let size = match read {
                 Ok(Some(read)) if !read.too_large => Some(read.contents.data.decoded_len()),
                 _ => None,

@@ -11,6 +11,7 @@ use itop_client::Contents;
 use crate::pass::Pass;
 use crate::pass::files::text_contents;
 use crate::pass::write::is_too_large;
+use crate::side::call;
 use crate::side::failure::{Failure, Kind};
 use crate::side::unreadable::{Loaded, picture_not_read};
 
@@ -309,8 +310,8 @@ impl Pass<'_> {
         };
         let itop = self.shared.itop(self.lane, from);
         let max_bytes = self.lane.settings.sync.max_attachment_bytes;
-        let client = self.with_file_memory(itop).await?;
-        match self.reading(client.inline_image(id, secret, max_bytes)).await? {
+        let memory = self.file_memory().await?;
+        match self.reading(call::inline_image(itop, Some(&memory), id, secret, max_bytes)).await? {
             Ok(image) => {
                 itop.could_read(Loaded::InlineImage, id);
                 let data = base64::engine::general_purpose::STANDARD.encode(&image.bytes);

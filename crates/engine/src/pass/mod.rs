@@ -15,7 +15,6 @@ pub(crate) mod files;
 pub(crate) mod given_again;
 pub(crate) mod heavy;
 pub(crate) mod identity;
-pub(crate) mod lease;
 pub(crate) mod logs;
 pub(crate) mod looks;
 pub(crate) mod missing;
@@ -53,9 +52,8 @@ use crate::scope::connection::{A_COPY, say_that_it_is_a_copy, why_not_carried};
 use crate::side::call;
 use crate::side::failure::{Failure, Kind};
 use crate::side::instants::{note_waiting_for_date, see_abroad};
-use crate::side::itop::Itop;
+use crate::side::lease::keep_lease;
 use crate::side::snapshot::Snapshot;
-use crate::suspension::say_over;
 use crate::wording::count::counted;
 use crate::wording::moment::moment;
 use crate::wording::{self, AfterResume};
@@ -743,14 +741,13 @@ impl<'a> Pass<'a> {
     }
 
     /// The comment that iTop's history shows with each of the bridge's changes.
-    pub(crate) fn comment(&self) -> String {
-        format!("itop-bridge: {} of {}", self.link.external.reference, self.lane.name)
+    /// Waits for reads while renewing the ticket's lease.
+    pub(crate) async fn reading<T>(&mut self, reads: impl Future<Output = T>) -> Result<T, Failure> {
+        keep_lease(self.shared, &mut self.claim, reads).await
     }
 
-    /// A write of this class succeeded on that side: ends any suspension of it.
-    pub(crate) fn went_through(&self, itop: &Itop, class: &str) {
-        let (external, ticket) = (&self.lane.name, self.claim.lease.of.ticket);
-        say_over(&self.shared.suspensions().was_written(external, ticket, &itop.name, class));
+    pub(crate) fn comment(&self) -> String {
+        format!("itop-bridge: {} of {}", self.link.external.reference, self.lane.name)
     }
 }
 

@@ -11,8 +11,8 @@ use itop_bridge_text::log_entries::entries;
 use itop_client::{ErrorClass, Query};
 
 use crate::pass::Pass;
+use crate::side::call;
 use crate::side::failure::Failure;
-use crate::side::heard;
 use crate::side::itop::Itop;
 use crate::side::read::named_by;
 use crate::side::snapshot::Snapshot;
@@ -155,8 +155,7 @@ async fn read_kin(
         let mut below = BTreeSet::new();
         for (class, oql) in children_of(&above, ticket) {
             let attributes = logs.iter().map(|log| log.attribute().to_owned()).chain(["id".to_owned()]).collect();
-            let answer = itop.read(class, &Query::oql(oql), &attributes).await;
-            heard::heard(shared, itop, &answer);
+            let answer = call::get_known(shared, itop, class, &Query::oql(oql), &attributes).await;
             let found = match answer {
                 Ok(found) => found,
                 // The progress of tickets that the account may not read cannot be known.
@@ -194,8 +193,7 @@ async fn read_parent(
     let parents = parent_attributes(&key.class).iter().map(|(code, _)| (*code).to_owned());
     let logs_and_parents = logs.iter().map(|log| log.attribute().to_owned()).chain(parents);
     let attributes: BTreeSet<String> = logs_and_parents.chain(["id".to_owned(), "ref".to_owned()]).collect();
-    let answer = itop.read(&key.class, &Query::ids(&[key.id]), &attributes).await;
-    heard::heard(shared, itop, &answer);
+    let answer = call::get_known(shared, itop, &key.class, &Query::ids(&[key.id]), &attributes).await;
     let found = match answer {
         Ok(found) => found,
         Err(error) if is_refused(&error) => return Ok(Err(error.to_string())),

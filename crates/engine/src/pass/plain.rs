@@ -13,6 +13,7 @@ use itop_client::Fields;
 use crate::pass::Pass;
 use crate::side::failure::Failure;
 use crate::side::itop::Format;
+use crate::side::send::Update;
 
 impl Pass<'_> {
     /// Judges by the present values how iTop took the texts. Only those that must be written again stay; a text that
@@ -108,9 +109,8 @@ impl Pass<'_> {
             }
             link.may_land(Late::Field { code, value }, until_ms);
         };
-        let (client, comment) = (itop.client.clone(), self.comment());
-        let call = client.update(&target.class, target.id, &again, &comment, &["id"]);
-        let mut answer = self.write(itop, &target.class, intend, call).await?;
+        let update = Update { class: &target.class, id: target.id, fields: &again, output: &["id"] };
+        let mut answer = self.write(itop, update, intend).await?;
         if let Err(error) = &answer
             && let Some(object) = Box::pin(self.read_after_memory_ran_out(itop, error, target, &["id"])).await?
         {

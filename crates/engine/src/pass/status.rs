@@ -18,6 +18,7 @@ use crate::pass::crossing::{Crossed, Target, Unsure, is_prose};
 use crate::pass::plain::AsHtml;
 use crate::side::failure::{Failure, Kind};
 use crate::side::room::learn_room;
+use crate::side::send::{Stimulate, Update};
 
 impl Pass<'_> {
     pub(crate) async fn walk(
@@ -230,15 +231,14 @@ impl Pass<'_> {
         let attribute = StimulusAttribute { code: code.to_owned(), value: value.to_owned(), taken_from };
         let mut sent = vec![self.formatted(on, &attribute, target).await?];
         while let [Sent { fitted, enclosed, .. }] = sent.as_slice() {
-            let (client, comment) = (itop.client.clone(), self.comment());
             let fields = Fields::new().with(code, fitted.value.clone());
             let late = Late::Field { code: code.to_owned(), value: fitted.value.clone() };
             let intend = |link: &mut Link, until_ms| {
                 link.may_land(late, until_ms);
                 link.enclose(on.other(), code, enclosed);
             };
-            let call = client.update(&target.class, target.id, &fields, &comment, &["id"]);
-            let error = match self.write(itop, &target.class, intend, call).await? {
+            let update = Update { class: &target.class, id: target.id, fields: &fields, output: &["id"] };
+            let error = match self.write(itop, update, intend).await? {
                 Ok(_) => {
                     self.link.is_refused_no_more(on, code);
                     self.wrote(code, reason);
@@ -280,12 +280,10 @@ impl Pass<'_> {
             fields.set(sent.code.clone(), sent.fitted.value.clone());
         }
         let itop = self.shared.itop(self.lane, on);
-        let (client, comment) = (itop.client.clone(), self.comment());
         let texts = sent.iter().filter(|sent| sent.unsure.is_some()).map(|sent| sent.code.clone());
         let output: Vec<String> = ["status".to_owned()].into_iter().chain(texts).collect();
         let output: Vec<&str> = output.iter().map(String::as_str).collect();
         let late = Late::Status { on, to: stimulus.to.clone() };
-        let call = client.apply_stimulus(&target.class, target.id, &stimulus.code, &fields, &comment, &output);
         let plain = sent.iter().filter_map(|sent| {
             let AsHtml { value, encloses } = sent.as_html.clone()?;
             let (code, html) = (sent.code.clone(), Some(value));
@@ -300,7 +298,9 @@ impl Pass<'_> {
             }
             keep_texts_left_out(link, on, sent);
         };
-        let answer = self.write(itop, &target.class, intend, call).await?;
+        let (class, id, stimulus) = (&target.class, target.id, &stimulus.code);
+        let move_on = Stimulate { class, id, stimulus, fields: &fields, output: &output };
+        let answer = self.write(itop, move_on, intend).await?;
         let answer = match answer {
             Err(error) => match Box::pin(self.read_after_memory_ran_out(itop, &error, target, &output)).await? {
                 // The ticket's state shows whether it moved.

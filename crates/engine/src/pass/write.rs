@@ -3,18 +3,14 @@
 //! A call may take effect until `settle_seconds` after its last byte was sent, and sending may take long. So settling
 //! begins when the call ends without an answer. A process that died while sending has sent nothing since its death.
 
-use std::future::Future;
-
 use itop_bridge_core::Link;
 use itop_bridge_core::link::Sending;
 use itop_client::{Effect, Error, ErrorClass};
 
 use crate::pass::Pass;
-use crate::pass::lease::calling;
 use crate::side::failure::{Failure, Kind};
-use crate::side::heard;
 use crate::side::itop::Itop;
-use crate::side::refused_size::note_refused_size;
+use crate::side::send::{Change, Sent, send, unanswered};
 
 impl Pass<'_> {
     /// Sends a write that may take effect although no answer comes. `intend` enters into the link what is sent, and
@@ -24,13 +20,13 @@ impl Pass<'_> {
     /// large, which the caller may send smaller. The caller records and saves any other end. By then the entered `late`
     /// writes are forgotten, or have settled if iTop's error may come from after the write; and after a call without
     /// effect the enclosures are as before.
-    pub(crate) async fn write<T>(
+    pub(crate) async fn write<C: Change>(
         &mut self,
         itop: &Itop,
-        class: &str,
+        change: C,
         intend: impl FnOnce(&mut Link, i64),
-        call: impl Future<Output = Result<T, Error>>,
-    ) -> Result<Result<T, Error>, Failure> {
+    ) -> Result<Result<C::Answer, Error>, Failure> {
+        let (class, comment) = (change.class().to_owned(), self.comment());
         let enclosures = self.link.enclosures.clone();
         let since_ms = self.shared.now_ms();
         let mut until_ms = since_ms + itop.settle_ms;
@@ -41,21 +37,18 @@ impl Pass<'_> {
         self.link.sending = Some(Sending { to: itop.side(), since_ms, until_ms });
         intend(&mut self.link, until_ms);
         self.save().await?;
-        let answer = calling(self.shared, &mut self.claim, itop, call).await?;
-        if let Err(error) = &answer
-            && let Some(failure) = self.throttled_alone(itop, error).await?
-        {
-            // The call had no effect, and nothing has to settle.
-            self.link.may_land_until(self.shared.now_ms());
-            self.link.record_sent();
-            self.link.enclosures = enclosures;
-            self.save().await?;
-            return Err(failure);
-        }
-        heard::heard(self.shared, itop, &answer);
-        if answer.as_ref().is_err_and(is_too_large) {
-            note_refused_size(self.shared, itop).await?;
-        }
+        let memory = self.files.memory();
+        let answer = match send(self.shared, &mut self.claim, itop, memory, &comment, change).await? {
+            Sent::Ended(answer) => answer,
+            Sent::ThrottledAlone(failure) => {
+                // The call had no effect, and nothing has to settle.
+                self.link.may_land_until(self.shared.now_ms());
+                self.link.record_sent();
+                self.link.enclosures = enclosures;
+                self.save().await?;
+                return Err(failure);
+            }
+        };
         let now = self.shared.now_ms();
         match &answer {
             Err(error) if error.effect == (Effect::Unknown { answered: false }) => {
@@ -68,7 +61,7 @@ impl Pass<'_> {
                 if is_too_large(error) {
                     return Ok(answer);
                 }
-                let failure = Box::pin(self.failed_write(itop, error)).await?;
+                let failure = unanswered(self.shared, &mut self.claim, itop, error).await?;
                 // Kept-back parts are logged when that begins, not at every try.
                 if !matches!(failure.kind, Kind::Barred { .. }) {
                     tracing::warn!(ticket = %self.name(), error = %failure.text, "no answer to a write; until it has settled it may be carried out all the same");
@@ -78,8 +71,7 @@ impl Pass<'_> {
             // The call is over: its effect, if any, is visible now.
             Err(error) if error.effect == (Effect::Unknown { answered: true }) => self.link.may_land_until(now),
             Ok(_) => {
-                self.went_through(itop, class);
-                self.end_heavy(itop, class);
+                self.end_heavy(itop, &class);
                 self.link.record_sent();
             }
             Err(_) => {

@@ -8,8 +8,8 @@ use itop_bridge_core::{LogName, Side};
 use itop_client::{Query, oql_quote};
 
 use crate::settings::{DefaultValue, Defaults, LogCopy, SyncConfig};
+use crate::side::call;
 use crate::side::failure::Failure;
-use crate::side::heard::{call_failed, may_read};
 use crate::side::itop::Itop;
 use crate::{Lane, Shared};
 
@@ -83,18 +83,12 @@ async fn look_up_all(
     let mut ids = BTreeMap::new();
     // `service_id` comes before `servicesubcategory_id`, which is looked up within it.
     for (code, value) in defaults {
-        let id = match look_up(itop, code, value, &ids).await {
-            Ok(Ok(id)) => {
-                may_read(shared, itop, target_of(code).0);
-                id
-            }
+        let id = match look_up(shared, itop, code, value, &ids).await {
+            Ok(Ok(id)) => id,
             Ok(Err(text)) => {
                 return Err(Failure::setup(format!("{}: defaults of {}: {text}", itop.name, lane.name)));
             }
-            Err(error) => {
-                call_failed(shared, itop, &error);
-                return Err(Failure::of(itop, &error));
-            }
+            Err(error) => return Err(Failure::of(itop, &error)),
         };
         ids.insert(code.clone(), id);
     }
@@ -114,7 +108,8 @@ fn logs(sync: &SyncConfig) -> Vec<(Side, LogName)> {
 }
 
 /// The id of a default: a number is one already, the name for an external key is looked up.
-pub async fn look_up(
+pub(crate) async fn look_up(
+    shared: &Shared,
     itop: &Itop,
     code: &str,
     value: &DefaultValue,
@@ -132,7 +127,7 @@ pub async fn look_up(
     {
         oql.push_str(&format!(" AND service_id = {service}"));
     }
-    let found = itop.client.get(class, &Query::oql(oql).limit(2), &["id"]).await?;
+    let found = call::asked(shared, itop, class, &Query::oql(oql).limit(2), &["id"]).await?;
     Ok(match found.objects.as_slice() {
         [one] => Ok(one.id.to_string()),
         [] if name.bytes().all(|byte| byte.is_ascii_digit()) => Err(format!(

@@ -3,31 +3,63 @@
 //! person may have written `&amp;lt;`, so the text alone proves nothing: the side's own database is asked. iTop never
 //! escapes plain attributes, so the answer holds for one attribute of one class.
 
-use itop_client::{Error, Query, oql_quote};
+use std::collections::{BTreeMap, BTreeSet};
 
+use itop_client::{Error, Object, Query, oql_quote};
+
+use crate::Shared;
+use crate::side::call;
 use crate::side::itop::Itop;
 
-impl Itop {
-    /// The attribute's value as the side stores it, given the side's answer.
-    pub async fn as_stored(&self, class: &str, id: u64, code: &str, answered: &str) -> Result<String, Error> {
-        let Some(entity) = doubly_escaped_entity(answered) else { return Ok(answered.to_owned()) };
-        if !self.escapes_once_more(class, code) {
-            if !self.stores_without(class, id, code, &entity).await? {
-                return Ok(answered.to_owned());
-            }
-            tracing::info!(itop = %self.name, class, code, "this iTop escapes HTML twice when it is read; the bridge undoes that");
-            self.learn_escaping_once_more(class, code);
+/// An object's text attributes, as the side stores them; other attributes are left out.
+pub(crate) async fn texts_as_stored(
+    shared: &Shared,
+    itop: &Itop,
+    object: &Object,
+    attributes: &BTreeSet<String>,
+) -> Result<BTreeMap<String, String>, Error> {
+    let mut texts = BTreeMap::new();
+    for code in attributes {
+        if let Some(text) = object.text(code) {
+            texts.insert(code.clone(), as_stored(shared, itop, &object.class, object.id, code, text).await?);
         }
-        Ok(answered.replace("&amp;", "&"))
     }
+    Ok(texts)
+}
 
-    /// Whether the side answers this entity for a value that, by its database, lacks it.
-    async fn stores_without(&self, class: &str, id: u64, code: &str, entity: &str) -> Result<bool, Error> {
-        let like = oql_quote(&format!("%{entity}%"));
-        let query = Query::oql(format!("SELECT {class} WHERE id = {id} AND {code} NOT LIKE {like}"));
-        let found = self.client.get(class, &query, &[code]).await?;
-        Ok(found.objects.first().and_then(|object| object.text(code)).is_some_and(|value| value.contains(entity)))
+/// The attribute's value as the side stores it, given the side's answer.
+pub(crate) async fn as_stored(
+    shared: &Shared,
+    itop: &Itop,
+    class: &str,
+    id: u64,
+    code: &str,
+    answered: &str,
+) -> Result<String, Error> {
+    let Some(entity) = doubly_escaped_entity(answered) else { return Ok(answered.to_owned()) };
+    if !itop.escapes_once_more(class, code) {
+        if !stores_without(shared, itop, class, id, code, &entity).await? {
+            return Ok(answered.to_owned());
+        }
+        tracing::info!(itop = %itop.name, class, code, "this iTop escapes HTML twice when it is read; the bridge undoes that");
+        itop.learn_escaping_once_more(class, code);
     }
+    Ok(answered.replace("&amp;", "&"))
+}
+
+/// Whether the side answers this entity for a value that, by its database, lacks it.
+async fn stores_without(
+    shared: &Shared,
+    itop: &Itop,
+    class: &str,
+    id: u64,
+    code: &str,
+    entity: &str,
+) -> Result<bool, Error> {
+    let like = oql_quote(&format!("%{entity}%"));
+    let query = Query::oql(format!("SELECT {class} WHERE id = {id} AND {code} NOT LIKE {like}"));
+    let found = call::asked(shared, itop, class, &query, &[code]).await?;
+    Ok(found.objects.first().and_then(|object| object.text(code)).is_some_and(|value| value.contains(entity)))
 }
 
 /// The entity whose `&` is escaped most often (`&amp;lt;`, `&amp;amp;lt;`), if every `&` of the text begins such an

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use itop_bridge_store::TicketOf;
 use itop_client::{Error, ErrorClass};
 
 use crate::Shared;
@@ -46,6 +47,11 @@ pub(crate) fn noted<T>(shared: &Shared, itop: &Itop, class: &str, answer: Result
 /// Objects of this class could be read: ends any suspension of its reads.
 pub(crate) fn may_read(shared: &Shared, itop: &Itop, class: &str) {
     say_over(shared.suspensions().was_read(&itop.name, class).as_slice());
+}
+
+/// A write of this class succeeded on that side, for this ticket: ends any suspension of it.
+pub(crate) fn was_written(shared: &Shared, itop: &Itop, of: &TicketOf, class: &str) {
+    say_over(&shared.suspensions().was_written(&of.external, of.ticket, &itop.name, class));
 }
 
 /// Reports a failed call to the side's breaker; a side that keeps failing is probed.

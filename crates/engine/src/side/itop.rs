@@ -13,7 +13,7 @@ use itop_bridge_core::words::Console;
 use itop_bridge_store::Instance;
 use itop_bridge_text::date_format::DateFormat;
 use itop_bridge_text::room::Room;
-use itop_client::{Client, Error, ErrorClass, Found, Object, Query, Written};
+use itop_client::{Client, Error, ErrorClass, Memory, Reservation, Written};
 use tokio::sync::{Notify, OnceCell};
 
 use crate::side::breaker::Breaker;
@@ -30,7 +30,8 @@ pub struct Itop {
     /// Its name in the configuration.
     pub name: String,
     pub instance: Instance,
-    pub client: Client,
+    /// Only this layer calls it: `call` reads, `send` changes.
+    pub(in crate::side) client: Client,
     /// The addresses that its own links lead to.
     console: Mutex<Console>,
     /// A sent call may take effect for this long.
@@ -228,25 +229,22 @@ impl Itop {
         format!("[{}]", self.instance.key())
     }
 
+    /// The budget of memory for file contents.
+    pub(crate) fn memory(&self) -> &Memory {
+        self.client.memory()
+    }
+
+    /// The client, whose calls take their memory from this reservation, if any.
+    pub(in crate::side) fn client_within(&self, memory: Option<&Reservation>) -> Client {
+        memory.map_or_else(|| self.client.clone(), |memory| self.client.within(memory))
+    }
+
     pub fn breaker(&self) -> MutexGuard<'_, Breaker> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Reads objects with those attributes that the class has. An attribute that iTop does not know is left out from
-    /// then on.
-    pub async fn read(&self, class: &str, query: &Query, attributes: &BTreeSet<String>) -> Result<Found, Error> {
-        loop {
-            let wanted = self.present(class, attributes);
-            let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
-            match self.client.get(class, query, &wanted).await {
-                Err(error) if self.learn_missing(class, &error, &wanted) => {}
-                answer => return answer,
-            }
-        }
     }
 
     /// The attributes that the class is not known to lack.
@@ -292,21 +290,6 @@ impl Itop {
         self.known().escaped.insert((class.to_owned(), code.to_owned()));
     }
 
-    /// An object's text attributes, as the side stores them; other attributes are left out.
-    pub async fn texts(
-        &self,
-        object: &Object,
-        attributes: &BTreeSet<String>,
-    ) -> Result<BTreeMap<String, String>, Error> {
-        let mut texts = BTreeMap::new();
-        for code in attributes {
-            if let Some(text) = object.text(code) {
-                texts.insert(code.clone(), self.as_stored(&object.class, object.id, code, text).await?);
-            }
-        }
-        Ok(texts)
-    }
-
     /// The highest known ticket id: later tickets have a higher one.
     pub fn highest_ticket(&self) -> u64 {
         self.known().highest_ticket
@@ -320,36 +303,6 @@ impl Itop {
     /// A linked ticket vanished: after a restore, ids are given out again, and the highest known one proves nothing.
     pub fn ids_may_start_over(&self) {
         self.known().highest_ticket = 0;
-    }
-
-    /// Asks iTop for the highest ticket id.
-    pub async fn find_highest_ticket(&self) -> Result<u64, Error> {
-        let highest = self.climb("Ticket", self.highest_ticket()).await?;
-        self.met_ticket(highest);
-        Ok(highest)
-    }
-
-    /// Asks iTop for the highest attachment id.
-    pub async fn find_highest_attachment(&self) -> Result<u64, Error> {
-        self.climb("Attachment", 0).await
-    }
-
-    /// iTop cannot sort, so this climbs from one found id to the next in doubling steps, and starts small again when a
-    /// step went too far.
-    async fn climb(&self, class: &str, mut low: u64) -> Result<u64, Error> {
-        let mut step = 1;
-        loop {
-            let query = Query::oql(format!("SELECT {class} WHERE id >= {}", low.saturating_add(step))).limit(1);
-            let found = self.client.get(class, &query, &["id"]).await?;
-            match found.objects.first() {
-                Some(object) if object.id > low => {
-                    low = object.id;
-                    step *= 2;
-                }
-                _ if step > 1 => step = 1,
-                _ => return Ok(low),
-            }
-        }
     }
 
     /// A pass has read this `last_update`. iTop's times are whole seconds, and a second change may hide in the same

@@ -10,12 +10,12 @@ use itop_bridge_core::text::hex;
 use itop_bridge_core::ticket::is_external_key;
 use itop_bridge_core::{File, FileContent, LogName, MadeBy, Side, Ticket, TicketMark};
 use itop_bridge_text::log_entries::entries;
-use itop_client::{Client, Contents, Error, ErrorClass, Object, Query};
+use itop_client::{Contents, Error, ErrorClass, Object, Query};
 use sha2::{Digest, Sha256};
 
-use crate::side::call;
+use crate::side::call::{self, ReadContents};
+use crate::side::escaping::texts_as_stored;
 use crate::side::failure::Failure;
-use crate::side::heard::{answered, call_failed, may_read, noted};
 use crate::side::instants::tickets_in_iso;
 use crate::side::itop::Itop;
 use crate::{Lane, Shared};
@@ -119,16 +119,16 @@ pub(crate) async fn read_tickets(
     attributes.extend(ALWAYS.map(str::to_owned));
     // Taken before the call, which may take long: the data is at least as old as the question.
     let now = shared.now_ms();
-    match itop.read(wanted.class, &query(wanted, ids), &attributes).await {
+    let is_divided = |error: &Error| ids.len() > 1 && may_be_of_one(error) && itop.breaker().down().is_none();
+    let query = query(wanted, ids);
+    match call::get_batch(shared, itop, wanted.class, &query, &attributes, is_divided).await {
         Ok(mut found) => {
-            answered(shared, itop);
-            may_read(shared, itop, wanted.class);
             tickets_in_iso(shared, itop, &mut found).await;
             let mut reads: Reads = ids.iter().map(|id| (*id, Ok(None))).collect();
             let mut went_back = Vec::new();
             for object in &found.objects {
                 went_back.extend(saw(shared, itop, object, now));
-                let read = ticket(itop, object, &attributes, now).await;
+                let read = ticket(shared, itop, object, &attributes, now).await;
                 reads.insert(object.id, read.map(Some));
             }
             for id in reads.iter().filter_map(|(id, read)| matches!(read, Ok(None)).then_some(*id)) {
@@ -136,7 +136,7 @@ pub(crate) async fn read_tickets(
             }
             (reads, went_back)
         }
-        Err(error) if ids.len() > 1 && may_be_of_one(&error) && itop.breaker().down().is_none() => {
+        Err(error) if is_divided(&error) => {
             let (left, right) = ids.split_at(ids.len() / 2);
             let (mut reads, mut went_back) = Box::pin(read_tickets(shared, itop, wanted, left)).await;
             let (others, more) = Box::pin(read_tickets(shared, itop, wanted, right)).await;
@@ -144,10 +144,7 @@ pub(crate) async fn read_tickets(
             went_back.extend(more);
             (reads, went_back)
         }
-        Err(error) => {
-            call_failed(shared, itop, &error);
-            (ids.iter().map(|id| (*id, Err(error.clone()))).collect(), Vec::new())
-        }
+        Err(error) => (ids.iter().map(|id| (*id, Err(error.clone()))).collect(), Vec::new()),
     }
 }
 
@@ -159,7 +156,13 @@ fn saw(shared: &Shared, itop: &Itop, object: &Object, now_ms: i64) -> Option<Wen
     Some(WentBack { ticket: object.id, reference, before, now })
 }
 
-async fn ticket(itop: &Itop, object: &Object, attributes: &BTreeSet<String>, now_ms: i64) -> Result<Read, Error> {
+async fn ticket(
+    shared: &Shared,
+    itop: &Itop,
+    object: &Object,
+    attributes: &BTreeSet<String>,
+    now_ms: i64,
+) -> Result<Read, Error> {
     let text = |code: &str| object.text(code).unwrap_or_default().to_owned();
     itop.met_ticket(object.id);
     let logs = LogName::ALL.into_iter().filter(|log| attributes.contains(log.attribute()));
@@ -171,7 +174,7 @@ async fn ticket(itop: &Itop, object: &Object, attributes: &BTreeSet<String>, now
             id: object.id,
             reference: text("ref"),
             status: text("status"),
-            attributes: itop.texts(object, attributes).await?,
+            attributes: texts_as_stored(shared, itop, object, attributes).await?,
             abroad: itop.unread_dates(object, attributes),
             files: None,
             logs: logs.collect(),
@@ -224,57 +227,6 @@ pub(crate) async fn ticket_where(
     Ok(found.objects.first().map(|object| (object.id, class(object))))
 }
 
-/// Reads attachments with their contents: together if they fit into one answer, else in halves. A single one that
-/// is too large is left out.
-pub(crate) async fn read_with_contents(
-    shared: &Shared,
-    itop: &Itop,
-    ids: &[u64],
-    max_bytes: u64,
-) -> Result<Vec<Object>, Failure> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let query = Query::ids(ids).contents_up_to(max_bytes);
-    match itop.client.get("Attachment", &query, &["id", "contents"]).await {
-        Err(error) if error.class == ErrorClass::TooLarge && ids.len() == 1 => Ok(Vec::new()),
-        Err(error) if error.class == ErrorClass::TooLarge => {
-            let (some, others) = ids.split_at(ids.len() / 2);
-            let mut all = Box::pin(read_with_contents(shared, itop, some, max_bytes)).await?;
-            all.extend(Box::pin(read_with_contents(shared, itop, others, max_bytes)).await?);
-            Ok(all)
-        }
-        answer => {
-            let found = noted(shared, itop, "Attachment", answer).map_err(|error| Failure::of(itop, &error))?;
-            Ok(found.objects)
-        }
-    }
-}
-
-/// Reads an attachment with its contents; `None` if it is gone.
-pub(crate) async fn read_contents(
-    shared: &Shared,
-    itop: &Itop,
-    client: &Client,
-    id: u64,
-    max_bytes: u64,
-) -> Result<Option<ReadContents>, Error> {
-    let answer = fetch_contents(client, id, max_bytes).await;
-    noted(shared, itop, "Attachment", answer)
-}
-
-pub(crate) async fn fetch_contents(client: &Client, id: u64, max_bytes: u64) -> Result<Option<ReadContents>, Error> {
-    let query = Query::ids(&[id]).contents_up_to(max_bytes);
-    let found = match client.get("Attachment", &query, &["id", "item_id", "contents"]).await {
-        Err(error) if error.class == ErrorClass::TooLarge => return too_large_to_read(client, id).await,
-        answer => answer?,
-    };
-    Ok(found.objects.first().and_then(|object| {
-        let item = object.number("item_id").unwrap_or_default();
-        Some(ReadContents { item, contents: object.contents("contents")?.clone(), too_large: false })
-    }))
-}
-
 /// The parents that these attributes of a ticket name.
 pub(crate) fn named_by(object: &Object, attributes: &BTreeSet<String>) -> Vec<ParentKey> {
     let asked = PARENT_ATTRIBUTES.iter().filter(|(code, _)| attributes.contains(*code));
@@ -306,29 +258,10 @@ pub fn first_mark(object: &Object) -> Option<TicketMark> {
     TicketMark::find(&first_entry(object)?)
 }
 
-/// An attachment's contents, and its ticket.
-#[derive(Debug, Clone)]
-pub struct ReadContents {
-    pub item: u64,
-    pub contents: Contents,
-    /// Too large to be read: the data is missing, and the name is made up.
-    pub too_large: bool,
-}
-
 impl ReadContents {
     pub fn fingerprint(&self) -> FileContent {
         fingerprint(&self.contents)
     }
-}
-
-/// Stands in for an attachment that does not fit into memory. iTop tells a name only together with the data.
-async fn too_large_to_read(client: &Client, id: u64) -> Result<Option<ReadContents>, Error> {
-    let found = client.get("Attachment", &Query::ids(&[id]), &["id", "item_id"]).await?;
-    Ok(found.objects.first().map(|object| {
-        let item = object.number("item_id").unwrap_or_default();
-        let contents = Contents::new("".into(), format!("attachment {id}"), "too large");
-        ReadContents { item, contents, too_large: true }
-    }))
 }
 
 /// Identifies these contents. The data is hashed as base64, without decoding: iTop always writes the one canonical

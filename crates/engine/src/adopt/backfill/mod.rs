@@ -18,6 +18,7 @@ use crate::adopt::backfill::title::match_by_title;
 use crate::adopt::rebuild::lost::has_pairs_to_find;
 use crate::adopt::rebuild::{Stopped, Tell, list_all};
 use crate::scope::only::{made_since, only};
+use crate::side::call;
 use crate::side::failure::{Failure, Kind};
 use crate::side::itop::Itop;
 use crate::{Engine, Lane, Shared};
@@ -154,7 +155,7 @@ async fn list_wished(shared: &Shared, lane: &Lane, wish: &Wish, tell: TellClass<
             // Not every iTop has every class that could be bridged.
             Err(failure) => {
                 let is_asked_for = wish.classes.contains(class);
-                if failure.kind != Kind::Refused || is_asked_for || !lacks(&lane.external, class).await {
+                if failure.kind != Kind::Refused || is_asked_for || !lacks(shared, &lane.external, class).await {
                     return Err(failure);
                 }
             }
@@ -202,8 +203,8 @@ async fn keep_backfill_cursor(shared: &Shared, lane: &Lane, cursor: Option<Curso
     Ok(shared.store.call(move |store| store.set_cursor(&of, CURSOR, &kept)).await?)
 }
 
-async fn lacks(itop: &Itop, class: &str) -> bool {
-    let answer = itop.client.get(class, &Query::ids(&[0]), &["id"]).await;
+async fn lacks(shared: &Shared, itop: &Itop, class: &str) -> bool {
+    let answer = call::asked(shared, itop, class, &Query::ids(&[0]), &["id"]).await;
     answer.is_err_and(|error| matches!(error.class, ErrorClass::UnknownClass { .. }))
 }
 

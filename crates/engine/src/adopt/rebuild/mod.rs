@@ -14,17 +14,16 @@ use std::collections::BTreeMap;
 
 use itop_bridge_core::{TicketKey, TicketMark};
 use itop_bridge_store::{LinkState, TicketOf};
-use itop_client::{ErrorClass, Object, Query};
+use itop_client::{Object, Query};
 
 use crate::adopt::rebuild::lost::end_halt_over_lost_pairs;
 use crate::adopt::rebuild::marks::marked_pairs;
 use crate::adopt::rebuild::pairs::{mark_newer, take_page};
 use crate::scope::connection::connection_began_at;
 use crate::scope::name_in_marks::keep_name_in_marks;
-use crate::side::call::{highest_attachment, highest_ticket};
+use crate::side::call::{self, highest_attachment, highest_ticket};
 use crate::side::dates::in_iso;
-use crate::side::failure::Failure;
-use crate::side::heard;
+use crate::side::failure::{Failure, Kind};
 use crate::side::itop::Itop;
 use crate::{Engine, Lane, Shared};
 
@@ -278,11 +277,11 @@ async fn list_after(
     while after < highest {
         let to = after.saturating_add(step).min(highest);
         let oql = format!("SELECT {class} WHERE id > {after} AND id <= {to} AND {condition}");
-        match itop.client.get(class, &Query::oql(oql).limit(most as u32), fields).await {
+        match call::get(shared, itop, class, &Query::oql(oql).limit(most as u32), fields).await {
             Ok(found) if found.total > most as u64 => step = (step / 2).max(most as u64),
-            Err(error) if error.class == ErrorClass::TooLarge && step > 1 => step /= 2,
+            Err(failure) if failure.kind == Kind::TooLarge && step > 1 => step /= 2,
             answer => {
-                let mut found = heard::noted(shared, itop, class, answer).map_err(|error| Failure::of(itop, &error))?;
+                let mut found = answer?;
                 in_iso(shared, itop, &mut found.objects).await;
                 after = to;
                 if found.total <= most as u64 / 2 {

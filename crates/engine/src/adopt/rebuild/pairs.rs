@@ -14,9 +14,10 @@ use crate::adopt::rebuild::left;
 use crate::halt::went_back::read_and_watch;
 use crate::pass::documents::{read_back, reference_in_report};
 use crate::scope::policies::policy_without_defaults;
+use crate::side::call::all_contents;
 use crate::side::failure::{Failure, Kind};
 use crate::side::itop::Itop;
-use crate::side::read::{self, Reads, Wanted, list_files, read_with_contents};
+use crate::side::read::{self, Reads, Wanted, list_files};
 use crate::{Lane, Shared};
 
 /// Reports and notices are small. A file that a person put in their place may not be.
@@ -178,7 +179,7 @@ pub(super) async fn texts_of(shared: &Shared, itop: &Itop, ids: &[u64]) -> Resul
         let bytes = base64::engine::general_purpose::STANDARD.decode(data).ok()?;
         Some((object.id, String::from_utf8(bytes).ok()?))
     };
-    Ok(read_with_contents(shared, itop, ids, MAX_TEXTS_BYTES).await?.iter().filter_map(text).collect())
+    Ok(all_contents(shared, itop, ids, MAX_TEXTS_BYTES).await?.iter().filter_map(text).collect())
 }
 
 /// Marks tickets that no mark names; each crosses if it qualifies.

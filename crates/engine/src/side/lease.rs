@@ -4,31 +4,10 @@
 use std::future::Future;
 
 use itop_bridge_store::{Claim, Lease};
-use itop_client::Error;
 
 use crate::Shared;
-use crate::pass::Pass;
 use crate::side::failure::Failure;
-use crate::side::heard;
 use crate::side::itop::Itop;
-
-impl Pass<'_> {
-    /// Makes a call while renewing the lease, and notes how the call ended.
-    pub(crate) async fn leased<T>(
-        &mut self,
-        itop: &Itop,
-        call: impl Future<Output = Result<T, Error>>,
-    ) -> Result<Result<T, Error>, Failure> {
-        let answer = calling(self.shared, &mut self.claim, itop, call).await?;
-        heard::heard(self.shared, itop, &answer);
-        Ok(answer)
-    }
-
-    /// Waits for reads that themselves note how they ended.
-    pub(crate) async fn reading<T>(&mut self, reads: impl Future<Output = T>) -> Result<T, Failure> {
-        keep_lease(self.shared, &mut self.claim, reads).await
-    }
-}
 
 /// Starts a call only if the lease outlives the call's time-out, and renews the lease while it runs: a large file
 /// over a slow line takes minutes.
