@@ -19,7 +19,8 @@ use crate::halt::went_back::read_and_watch;
 use crate::pass::file_budget::{FileBudget, Place};
 use crate::pass::files::look_at_named;
 use crate::pass::unseen::note_unseen;
-use crate::pass::{Pass, looks};
+use crate::pass::work::Work;
+use crate::pass::{self, looks};
 use crate::queue::finish::finish;
 use crate::queue::retry;
 use crate::scope::only::{made_since, only};
@@ -146,7 +147,7 @@ async fn batch(shared: &Shared, lane: &Lane, claims: Vec<Claim>, place: Place) {
     let is_look = |claim: &Claim| shared.dry_run.is_none() && looks::only_at_named_files(claim);
     let (named, full): (Vec<Claim>, Vec<Claim>) = ready.into_iter().partition(is_look);
     let work = |claims: Vec<Claim>| claims.into_iter().map(|claim| (claim, FileBudget::nothing(place.clone())));
-    let (named, full): (Vec<Work>, Vec<Work>) = (work(named).collect(), work(full).collect());
+    let (named, full): (Vec<Claimed>, Vec<Claimed>) = (work(named).collect(), work(full).collect());
     drop(place);
     let looks = named.into_iter().map(|(claim, files)| async move {
         // The look may lead to a write: before the ticket's turn it would be in vain.
@@ -188,13 +189,13 @@ fn say_nothing_was_written(lane: &Lane, claim: &Claim, why: &str) {
 }
 
 /// A ticket with the file contents read so far.
-type Work = (Claim, FileBudget);
+type Claimed = (Claim, FileBudget);
 
-async fn full_passes(shared: &Shared, lane: &Lane, work: Vec<Work>) {
+async fn full_passes(shared: &Shared, lane: &Lane, work: Vec<Claimed>) {
     if work.is_empty() {
         return;
     }
-    let mut by_class: BTreeMap<String, Vec<Work>> = BTreeMap::new();
+    let mut by_class: BTreeMap<String, Vec<Claimed>> = BTreeMap::new();
     for (claim, files) in work {
         match class_of(shared, lane, &claim).await {
             Ok(Ok(class)) => match take_turn(shared, lane, &claim, &class) {
@@ -216,7 +217,7 @@ async fn full_passes(shared: &Shared, lane: &Lane, work: Vec<Work>) {
 }
 
 /// Reads both sides of tickets of one class at once, then gives each ticket its pass.
-async fn class_passes(shared: &Shared, lane: &Lane, class: String, work: Vec<Work>) {
+async fn class_passes(shared: &Shared, lane: &Lane, class: String, work: Vec<Claimed>) {
     let (mut claims, files): (Vec<Claim>, Vec<FileBudget>) = work.into_iter().unzip();
     let policy = match policies::policy(shared, lane, &class).await {
         Ok(policy) => policy,
@@ -242,7 +243,7 @@ async fn class_passes(shared: &Shared, lane: &Lane, class: String, work: Vec<Wor
     }
     let passes = claims.into_iter().zip(files).zip(snapshot).map(|((claim, files), snapshot)| {
         let policy = policy.clone();
-        Pass::new(shared, lane, policy, claim, files).run(snapshot, started_ms)
+        pass::run(Work::new(shared, lane, policy, claim, files), snapshot, started_ms)
     });
     join_all(passes).await;
 }

@@ -11,8 +11,11 @@ use itop_bridge_text::fit::{Fitted, Words};
 use itop_bridge_text::room::{Room, What};
 use itop_client::{BadValue, Effect, Error, ErrorClass, Object, ValueFault};
 
-use crate::pass::Pass;
-use crate::pass::crossing::{Crossed, Unsure};
+use crate::pass::barred::hold;
+use crate::pass::crossing::{Crossed, Unsure, words_as_html};
+use crate::pass::enclosures::{enclosed_in, file_of_text, say_how_it_fits};
+use crate::pass::fields::{field_written, send_fields};
+use crate::pass::work::Work;
 use crate::pass::write::is_too_large;
 use crate::side::escaping::as_stored;
 use crate::side::failure::{Failure, Kind};
@@ -48,242 +51,237 @@ impl Outgoing<'_> {
 /// A field that was not written, and why.
 pub(crate) type NotTaken<'f> = (Outgoing<'f>, Error);
 
-impl Pass<'_> {
-    /// Updates the counterpart with these fields, in one call if possible. If that fails and one field may be to blame,
-    /// that field is left out, or each is sent by itself. Successful writes are recorded at once; returns the fields
-    /// that were not written. A failure that no single field explains ends the update.
-    pub(crate) async fn update_apart<'f>(
-        &mut self,
-        mut fields: Vec<Outgoing<'f>>,
-        target: &Ticket,
-        reason: &str,
-    ) -> Result<Vec<NotTaken<'f>>, Failure> {
-        let mut not_taken = Vec::new();
-        while !fields.is_empty() {
-            let answer = match self.send_fields(&fields, target).await {
-                Err(failure) if matches!(failure.kind, Kind::Barred { .. }) => {
-                    let others = Box::pin(self.one_field_is_kept_back(fields, target, reason, failure)).await?;
-                    not_taken.extend(others);
-                    break;
-                }
-                answer => answer?,
-            };
-            let error = match answer {
-                Ok(written) if self.became_html(&mut fields, &written.object) => continue,
-                Ok(mut written) => {
-                    self.shared.internal.to_iso(&mut written.object);
-                    self.fields_written(&fields, &written, target, reason).await?;
-                    break;
-                }
-                Err(error) => error,
-            };
-            if self.send_less(&target.class, &mut fields, &error).await? {
-                self.look_at_what_it_did(&error);
-                continue;
+/// Updates the counterpart with these fields, in one call if possible. If that fails and one field may be to blame,
+/// that field is left out, or each is sent by itself. Successful writes are recorded at once; returns the fields
+/// that were not written. A failure that no single field explains ends the update.
+pub(crate) async fn update_apart<'f>(
+    work: &mut Work<'_>,
+    mut fields: Vec<Outgoing<'f>>,
+    target: &Ticket,
+    reason: &str,
+) -> Result<Vec<NotTaken<'f>>, Failure> {
+    let mut not_taken = Vec::new();
+    while !fields.is_empty() {
+        let answer = match send_fields(work, &fields, target).await {
+            Err(failure) if matches!(failure.kind, Kind::Barred { .. }) => {
+                let others = Box::pin(one_field_is_kept_back(work, fields, target, reason, failure)).await?;
+                not_taken.extend(others);
+                break;
             }
-            let (named, rest): (Vec<_>, Vec<_>) = fields.into_iter().partition(|field| names(&error, field.code()));
-            fields = rest;
-            if !named.is_empty() {
-                not_taken.extend(named.into_iter().map(|field| (field, error.clone())));
-            } else if !may_lie_in_one_field(&error) {
-                self.save().await?;
-                return Err(Failure::of(&self.shared.internal, &error));
-            } else if fields.len() == 1 {
-                not_taken.extend(fields.drain(..).map(|field| (field, error.clone())));
-            } else {
-                let (all, before) = (fields.len(), not_taken.len());
-                for field in fields.drain(..) {
-                    not_taken.extend(Box::pin(self.update_apart(vec![field], target, reason)).await?);
-                }
-                if not_taken.len() - before < all {
-                    self.look_at_what_it_did(&error);
-                }
+            answer => answer?,
+        };
+        let error = match answer {
+            Ok(written) if became_html(work, &mut fields, &written.object) => continue,
+            Ok(mut written) => {
+                work.shared.internal.to_iso(&mut written.object);
+                fields_written(work, &fields, &written, target, reason).await?;
+                break;
+            }
+            Err(error) => error,
+        };
+        if send_less(work, &target.class, &mut fields, &error).await? {
+            look_at_what_it_did(work, &error);
+            continue;
+        }
+        let (named, rest): (Vec<_>, Vec<_>) = fields.into_iter().partition(|field| names(&error, field.code()));
+        fields = rest;
+        if !named.is_empty() {
+            not_taken.extend(named.into_iter().map(|field| (field, error.clone())));
+        } else if !may_lie_in_one_field(&error) {
+            work.save().await?;
+            return Err(Failure::of(&work.shared.internal, &error));
+        } else if fields.len() == 1 {
+            not_taken.extend(fields.drain(..).map(|field| (field, error.clone())));
+        } else {
+            let (all, before) = (fields.len(), not_taken.len());
+            for field in fields.drain(..) {
+                not_taken.extend(Box::pin(update_apart(work, vec![field], target, reason)).await?);
+            }
+            if not_taken.len() - before < all {
+                look_at_what_it_did(work, &error);
             }
         }
-        Ok(not_taken)
     }
+    Ok(not_taken)
+}
 
-    /// Something in front of that iTop blocked an update, over a word in one of the fields: each is sent alone, and a
-    /// field that is blocked again waits by itself.
-    async fn one_field_is_kept_back<'f>(
-        &mut self,
-        fields: Vec<Outgoing<'f>>,
-        target: &Ticket,
-        reason: &str,
-        failure: Failure,
-    ) -> Result<Vec<NotTaken<'f>>, Failure> {
-        if let [one] = fields.as_slice() {
-            let of = one.field.source.as_deref().map(link::sent).unwrap_or_default();
-            let part = Part::Field { code: one.code().to_owned() };
-            return self.hold(part, &of, failure).await.map(|()| Vec::new());
-        }
-        let (mut not_taken, mut failed) = (Vec::new(), None);
-        for field in fields {
-            match Box::pin(self.update_apart(vec![field], target, reason)).await {
-                Ok(others) => not_taken.extend(others),
-                Err(failure) if !failure.ends_the_pass() => failed = Some(failure),
-                Err(failure) => return Err(failure),
-            }
-        }
-        failed.map_or(Ok(not_taken), Err)
+/// Something in front of that iTop blocked an update, over a word in one of the fields: each is sent alone, and a
+/// field that is blocked again waits by itself.
+async fn one_field_is_kept_back<'f>(
+    work: &mut Work<'_>,
+    fields: Vec<Outgoing<'f>>,
+    target: &Ticket,
+    reason: &str,
+    failure: Failure,
+) -> Result<Vec<NotTaken<'f>>, Failure> {
+    if let [one] = fields.as_slice() {
+        let of = one.field.source.as_deref().map(link::sent).unwrap_or_default();
+        let part = Part::Field { code: one.code().to_owned() };
+        return hold(work, part, &of, failure).await.map(|()| Vec::new());
     }
-
-    async fn fields_written(
-        &mut self,
-        fields: &[Outgoing<'_>],
-        written: &itop_client::Written,
-        target: &Ticket,
-        reason: &str,
-    ) -> Result<(), Failure> {
-        let internal = &self.shared.internal;
-        for outgoing in fields {
-            let code = outgoing.code();
-            self.link.release(&Part::Field { code: code.to_owned() });
-            let answered = written.object.text(code).unwrap_or(outgoing.value());
-            let stored = as_stored(self.shared, internal, &target.class, target.id, code, answered).await;
-            self.is_reported(Side::Internal, code);
-            self.field_written(outgoing.field, &stored.unwrap_or_else(|_| answered.to_owned()));
-            self.say_how_it_fits(Side::Internal, code, &outgoing.fitted);
-        }
-        if self.link.owes_enclosures() {
-            // The plan does not know of these files.
-            self.look_again(self.shared.now_ms());
-        }
-        let codes = fields.iter().map(Outgoing::code).collect::<Vec<_>>().join(", ");
-        self.wrote(&codes, reason);
-        self.save().await
-    }
-
-    /// A field with as much of its text as fits.
-    pub(crate) fn fitted<'f>(
-        &self,
-        class: &str,
-        field: &'f FieldWrite,
-        crossed: Crossed,
-        is_whole: bool,
-    ) -> Outgoing<'f> {
-        let room = self.shared.internal.room(class, &field.code);
-        let Crossed { words, unsure, .. } = crossed;
-        let (fitted, enclosed) = (Fitted::default(), Vec::new());
-        let mut outgoing = Outgoing { field, words, unsure, room, fitted, enclosed, is_whole };
-        self.fit(&mut outgoing);
-        outgoing
-    }
-
-    /// Finds texts that were sent plain while the target's format was unknown, and that iTop took as HTML: everything
-    /// after a `<` is lost, and so are line breaks. Returns whether there were any, to be sent again as HTML.
-    pub(crate) fn became_html(&self, fields: &mut [Outgoing<'_>], answered: &Object) -> bool {
-        let mut any = false;
-        for outgoing in fields {
-            let Some(unsure) = outgoing.unsure.take() else { continue };
-            if outgoing.value().is_empty() || text::could_be_html(outgoing.value()) {
-                continue;
-            }
-            let Some(shown) = answered.text(outgoing.code()).filter(|shown| !shown.is_empty()) else { continue };
-            if !text::could_be_html(shown) {
-                self.shared.internal.learn_format(&answered.class, outgoing.code(), Format::Plain);
-            } else {
-                self.shared.internal.learn_format(&answered.class, outgoing.code(), Format::Html);
-                outgoing.words = self.words_as_html(Side::External, &outgoing.words, &unsure);
-                self.fit(outgoing);
-                any = true;
-            }
-        }
-        any
-    }
-
-    fn fit(&self, outgoing: &mut Outgoing<'_>) {
-        let code = &outgoing.field.code;
-        outgoing.fitted = outgoing.words.fit(outgoing.room, &self.file_of_text(Side::External, code));
-        // iTop refuses an empty text, and a lone picture that was left out leaves one.
-        if outgoing.fitted.value.trim().is_empty() && code == "description" {
-            NO_DESCRIPTION.clone_into(&mut outgoing.fitted.value);
-        }
-        outgoing.enclosed = self.enclosed_in(Side::External, code, &outgoing.words, &outgoing.fitted);
-    }
-
-    /// Shortens the fields if iTop's error shows that this can help, and learns the limits that it shows. Returns
-    /// whether to send again.
-    pub(crate) async fn send_less(
-        &mut self,
-        class: &str,
-        fields: &mut [Outgoing<'_>],
-        error: &Error,
-    ) -> Result<bool, Failure> {
-        let mut is_less = false;
-        let sent = Sizes::of(fields.iter().map(|outgoing| (outgoing.code(), outgoing.value())));
-        for outgoing in fields {
-            let value = (outgoing.code(), outgoing.value());
-            let Some((room, learnt)) = less_room(outgoing.room, value, &sent, error) else { continue };
-            let before = outgoing.fitted.value.clone();
-            outgoing.room = room;
-            self.fit(outgoing);
-            if outgoing.fitted.value == before {
-                continue;
-            }
-            is_less = true;
-            if let Some(learnt) = learnt {
-                learn_room(self.shared, &self.shared.internal, class, &outgoing.field.code, learnt).await?;
-            }
-        }
-        Ok(is_less)
-    }
-
-    /// The call is over: the next look shows its effect.
-    pub(crate) fn look_at_what_it_did(&mut self, error: &Error) {
-        if !error.had_no_effect() {
-            self.look_again(self.shared.now_ms());
+    let (mut not_taken, mut failed) = (Vec::new(), None);
+    for field in fields {
+        match Box::pin(update_apart(work, vec![field], target, reason)).await {
+            Ok(others) => not_taken.extend(others),
+            Err(failure) if !failure.ends_the_pass() => failed = Some(failure),
+            Err(failure) => return Err(failure),
         }
     }
+    failed.map_or(Ok(not_taken), Err)
+}
 
-    /// Keeps refused values as conflicts of their fields. If the error blames no value and no other field was written
-    /// either, iTop refuses the ticket itself.
-    pub(crate) fn keep_not_taken(
-        &mut self,
-        not_taken: Vec<NotTaken<'_>>,
-        others_were_written: bool,
-    ) -> Option<Failure> {
-        let mut failure = None;
-        for (outgoing, error) in not_taken {
-            if error.had_no_effect() {
-                // A person's edit there was not overwritten.
-                self.link.edits_at_stake.retain(|edit| edit.code != outgoing.code());
-            } else {
-                self.link.owe_no_enclosures(Side::External, outgoing.code());
-            }
-            if others_were_written || !error.bad_values().is_empty() {
-                self.field_refused(outgoing.field, &error);
-                self.look_at_what_it_did(&error);
-            } else {
-                failure = Some(Failure::of(&self.shared.internal, &error));
-            }
+async fn fields_written(
+    work: &mut Work<'_>,
+    fields: &[Outgoing<'_>],
+    written: &itop_client::Written,
+    target: &Ticket,
+    reason: &str,
+) -> Result<(), Failure> {
+    let internal = &work.shared.internal;
+    for outgoing in fields {
+        let code = outgoing.code();
+        work.link.release(&Part::Field { code: code.to_owned() });
+        let answered = written.object.text(code).unwrap_or(outgoing.value());
+        let stored = as_stored(work.shared, internal, &target.class, target.id, code, answered).await;
+        work.is_reported(Side::Internal, code);
+        field_written(work, outgoing.field, &stored.unwrap_or_else(|_| answered.to_owned()));
+        say_how_it_fits(work, Side::Internal, code, &outgoing.fitted);
+    }
+    if work.link.owes_enclosures() {
+        // The plan does not know of these files.
+        work.look_again(work.shared.now_ms());
+    }
+    let codes = fields.iter().map(Outgoing::code).collect::<Vec<_>>().join(", ");
+    work.wrote(&codes, reason);
+    work.save().await
+}
+
+/// A field with as much of its text as fits.
+pub(crate) fn fitted<'f>(
+    work: &Work<'_>,
+    class: &str,
+    field: &'f FieldWrite,
+    crossed: Crossed,
+    is_whole: bool,
+) -> Outgoing<'f> {
+    let room = work.shared.internal.room(class, &field.code);
+    let Crossed { words, unsure, .. } = crossed;
+    let (fitted, enclosed) = (Fitted::default(), Vec::new());
+    let mut outgoing = Outgoing { field, words, unsure, room, fitted, enclosed, is_whole };
+    fit(work, &mut outgoing);
+    outgoing
+}
+
+/// Finds texts that were sent plain while the target's format was unknown, and that iTop took as HTML: everything
+/// after a `<` is lost, and so are line breaks. Returns whether there were any, to be sent again as HTML.
+pub(crate) fn became_html(work: &Work<'_>, fields: &mut [Outgoing<'_>], answered: &Object) -> bool {
+    let mut any = false;
+    for outgoing in fields {
+        let Some(unsure) = outgoing.unsure.take() else { continue };
+        if outgoing.value().is_empty() || text::could_be_html(outgoing.value()) {
+            continue;
         }
-        failure
-    }
-
-    /// The internal iTop refuses this field's value.
-    pub(crate) fn field_refused(&mut self, field: &FieldWrite, error: &Error) {
-        let source = field.source.as_deref().unwrap_or_default();
-        self.value_refused(RefusedField::new(
-            Side::Internal,
-            &field.code,
-            source,
-            words_for(error, &field.code),
-            self.shared.now_ms(),
-        ));
-    }
-
-    /// A value was refused: it is not sent again before it changes on the other side, or its retry is due.
-    pub(crate) fn value_refused(&mut self, refused: RefusedField) {
-        let (on, code, words) = (refused.on, refused.code.clone(), refused.words.clone());
-        let conflict = refused.conflict(&self.shared.itop(self.lane, on).name);
-        self.link.keep_refusal(refused, |refused_for_ms| self.shared.timing.refused_value_waits_ms(refused_for_ms));
-        if !self.link.conflicts.contains(&conflict) {
-            tracing::warn!(ticket = %self.name(), field = code, error = words, "a value is not taken; the rest of the ticket goes on");
-            self.did(format!("conflict: {code}: {}", conflict.text));
+        let Some(shown) = answered.text(outgoing.code()).filter(|shown| !shown.is_empty()) else { continue };
+        if !text::could_be_html(shown) {
+            work.shared.internal.learn_format(&answered.class, outgoing.code(), Format::Plain);
+        } else {
+            work.shared.internal.learn_format(&answered.class, outgoing.code(), Format::Html);
+            outgoing.words = words_as_html(work, Side::External, &outgoing.words, &unsure);
+            fit(work, outgoing);
+            any = true;
         }
-        self.link.keep_conflict(conflict);
     }
+    any
+}
+
+fn fit(work: &Work<'_>, outgoing: &mut Outgoing<'_>) {
+    let code = &outgoing.field.code;
+    outgoing.fitted = outgoing.words.fit(outgoing.room, &file_of_text(work, Side::External, code));
+    // iTop refuses an empty text, and a lone picture that was left out leaves one.
+    if outgoing.fitted.value.trim().is_empty() && code == "description" {
+        NO_DESCRIPTION.clone_into(&mut outgoing.fitted.value);
+    }
+    outgoing.enclosed = enclosed_in(work, Side::External, code, &outgoing.words, &outgoing.fitted);
+}
+
+/// Shortens the fields if iTop's error shows that this can help, and learns the limits that it shows. Returns
+/// whether to send again.
+pub(crate) async fn send_less(
+    work: &mut Work<'_>,
+    class: &str,
+    fields: &mut [Outgoing<'_>],
+    error: &Error,
+) -> Result<bool, Failure> {
+    let mut is_less = false;
+    let sent = Sizes::of(fields.iter().map(|outgoing| (outgoing.code(), outgoing.value())));
+    for outgoing in fields {
+        let value = (outgoing.code(), outgoing.value());
+        let Some((room, learnt)) = less_room(outgoing.room, value, &sent, error) else { continue };
+        let before = outgoing.fitted.value.clone();
+        outgoing.room = room;
+        fit(work, outgoing);
+        if outgoing.fitted.value == before {
+            continue;
+        }
+        is_less = true;
+        if let Some(learnt) = learnt {
+            learn_room(work.shared, &work.shared.internal, class, &outgoing.field.code, learnt).await?;
+        }
+    }
+    Ok(is_less)
+}
+
+/// The call is over: the next look shows its effect.
+pub(crate) fn look_at_what_it_did(work: &mut Work<'_>, error: &Error) {
+    if !error.had_no_effect() {
+        work.look_again(work.shared.now_ms());
+    }
+}
+
+/// Keeps refused values as conflicts of their fields. If the error blames no value and no other field was written
+/// either, iTop refuses the ticket itself.
+pub(crate) fn keep_not_taken(
+    work: &mut Work<'_>,
+    not_taken: Vec<NotTaken<'_>>,
+    others_were_written: bool,
+) -> Option<Failure> {
+    let mut failure = None;
+    for (outgoing, error) in not_taken {
+        if error.had_no_effect() {
+            // A person's edit there was not overwritten.
+            work.link.edits_at_stake.retain(|edit| edit.code != outgoing.code());
+        } else {
+            work.link.owe_no_enclosures(Side::External, outgoing.code());
+        }
+        if others_were_written || !error.bad_values().is_empty() {
+            field_refused(work, outgoing.field, &error);
+            look_at_what_it_did(work, &error);
+        } else {
+            failure = Some(Failure::of(&work.shared.internal, &error));
+        }
+    }
+    failure
+}
+
+/// The internal iTop refuses this field's value.
+pub(crate) fn field_refused(work: &mut Work<'_>, field: &FieldWrite, error: &Error) {
+    let source = field.source.as_deref().unwrap_or_default();
+    value_refused(
+        work,
+        RefusedField::new(Side::Internal, &field.code, source, words_for(error, &field.code), work.shared.now_ms()),
+    );
+}
+
+/// A value was refused: it is not sent again before it changes on the other side, or its retry is due.
+pub(crate) fn value_refused(work: &mut Work<'_>, refused: RefusedField) {
+    let (on, code, words) = (refused.on, refused.code.clone(), refused.words.clone());
+    let conflict = refused.conflict(&work.shared.itop(work.lane, on).name);
+    work.link.keep_refusal(refused, |refused_for_ms| work.shared.timing.refused_value_waits_ms(refused_for_ms));
+    if !work.link.conflicts.contains(&conflict) {
+        tracing::warn!(ticket = %work.name(), field = code, error = words, "a value is not taken; the rest of the ticket goes on");
+        work.did(format!("conflict: {code}: {}", conflict.text));
+    }
+    work.link.keep_conflict(conflict);
 }
 
 /// The attributes of a call with the lengths of their values.

@@ -8,7 +8,7 @@ use itop_bridge_core::document::DocumentKind;
 use itop_bridge_core::link::{Held, LeftOut, Part};
 use itop_bridge_store::{Look, Next};
 
-use crate::pass::Pass;
+use crate::pass::work::Work;
 use crate::queue::retry::is_parked;
 use crate::side::failure::{Failure, Kind};
 
@@ -18,110 +18,108 @@ pub(crate) const KEPT_BACK: &str = "(this text could not be delivered yet; it st
 /// Replaces a text that the iTop refuses, until it accepts that text or gets another.
 pub(crate) const NOT_TAKEN: &str = "(this text was not taken here; it stands in the other ticket)";
 
-impl Pass<'_> {
-    /// Keeps this part back if the failure concerns it alone: then the part waits, and the pass has not failed. Any
-    /// other failure is returned. `of` tells one content of the part from another.
-    pub(crate) async fn hold(&mut self, part: Part, of: &str, failure: Failure) -> Result<(), Failure> {
-        let Kind::Barred { status, to, not_before_ms: asked_ms } = failure.kind else { return Err(failure) };
-        let now_ms = self.shared.now_ms();
-        let known = self.link.held(&part).cloned();
-        let (since_ms, tries) = known.as_ref().map_or((now_ms, 1), |known| (known.since_ms, known.tries + 1));
-        let shared = self.shared;
-        let wait_ms = match is_parked(shared, since_ms) {
-            true => shared.timing.parked_retry_ms(now_ms - since_ms),
-            false => shared.random.jitter_ms(shared.timing.kept_back_ms(tries)),
+/// Keeps this part back if the failure concerns it alone: then the part waits, and the pass has not failed. Any
+/// other failure is returned. `of` tells one content of the part from another.
+pub(crate) async fn hold(work: &mut Work<'_>, part: Part, of: &str, failure: Failure) -> Result<(), Failure> {
+    let Kind::Barred { status, to, not_before_ms: asked_ms } = failure.kind else { return Err(failure) };
+    let now_ms = work.shared.now_ms();
+    let known = work.link.held(&part).cloned();
+    let (since_ms, tries) = known.as_ref().map_or((now_ms, 1), |known| (known.since_ms, known.tries + 1));
+    let shared = work.shared;
+    let wait_ms = match is_parked(shared, since_ms) {
+        true => shared.timing.parked_retry_ms(now_ms - since_ms),
+        false => shared.random.jitter_ms(shared.timing.kept_back_ms(tries)),
+    };
+    let not_before_ms = asked_ms.max(now_ms + wait_ms);
+    let (tried_ms, of) = (now_ms, of.to_owned());
+    let held = Held { part, to, status, since_ms, tries, tried_ms, not_before_ms, asked_ms, of };
+    if known.is_none() {
+        let told = told(&work.link, &held, &work.shared.itop(work.lane, to).name);
+        let rest = match held.part {
+            Part::Creation => "nothing of the ticket crosses until then",
+            _ => "the rest of the ticket goes on",
         };
-        let not_before_ms = asked_ms.max(now_ms + wait_ms);
-        let (tried_ms, of) = (now_ms, of.to_owned());
-        let held = Held { part, to, status, since_ms, tries, tried_ms, not_before_ms, asked_ms, of };
-        if known.is_none() {
-            let told = told(&self.link, &held, &self.shared.itop(self.lane, to).name);
-            let rest = match held.part {
-                Part::Creation => "nothing of the ticket crosses until then",
-                _ => "the rest of the ticket goes on",
-            };
-            tracing::warn!(ticket = %self.name(), error = %failure.text, "{told}; it is tried again, and {rest}");
-            self.did(format!("kept back: {told}"));
-        }
-        self.link.hold(held);
-        self.save().await
+        tracing::warn!(ticket = %work.name(), error = %failure.text, "{told}; it is tried again, and {rest}");
+        work.did(format!("kept back: {told}"));
     }
+    work.link.hold(held);
+    work.save().await
+}
 
-    /// A hint or an operator asked for the ticket: parked parts are tried now, unless they were tried a moment ago.
-    pub(crate) fn try_what_is_parked(&mut self) {
-        if self.claim.parked {
-            return;
-        }
-        let soonest = self.shared.timing.probe_ms;
-        for held in &mut self.link.held {
-            held.not_before_ms = held.not_before_ms.min(held.tried_ms + soonest).max(held.asked_ms);
-        }
+/// A hint or an operator asked for the ticket: parked parts are tried now, unless they were tried a moment ago.
+pub(crate) fn try_what_is_parked(work: &mut Work<'_>) {
+    if work.claim.parked {
+        return;
     }
-
-    /// The part got through: it is kept back no longer.
-    pub(crate) async fn release(&mut self, part: &Part) -> Result<(), Failure> {
-        if self.link.held(part).is_none() {
-            return Ok(());
-        }
-        self.link.release(part);
-        self.save().await
+    let soonest = work.shared.timing.probe_ms;
+    for held in &mut work.link.held {
+        held.not_before_ms = held.not_before_ms.min(held.tried_ms + soonest).max(held.asked_ms);
     }
+}
 
-    /// Adds the next try of the kept-back parts to the queue's next step.
-    pub(crate) fn with_what_is_held(&self, next: Next) -> Next {
-        if self.link.halt.is_some() {
-            // Nothing is written to a halted pair: kept-back parts are tried once it resumes.
-            return next;
-        }
-        let now_ms = self.shared.now_ms();
-        let due = self.link.held.iter().map(|held| {
-            let next_ms = match held.not_before_ms > now_ms {
-                true => held.not_before_ms,
-                // Not tried, as an earlier call may still take effect: the plan says when to look.
-                false => now_ms + self.shared.timing.kept_back_max_ms,
-            };
-            let parked_ms = held.since_ms + self.shared.timing.park_after_ms;
-            if now_ms < parked_ms { next_ms.min(parked_ms) } else { next_ms }
-        });
-        let Some(held_due_ms) = due.min() else { return next };
-        let side = |to| self.shared.itop(self.lane, to).name.as_str();
-        let texts = self.link.held.iter().map(|held| told(&self.link, held, side(held.to)));
-        let texts = texts.collect::<Vec<_>>().join("; ");
-        let is_parked = self.link.held.iter().any(|held| is_parked(self.shared, held.since_ms));
-        match next {
-            Next::Retry { due_ms, error, parked, look } => Next::Retry {
-                due_ms: due_ms.min(held_due_ms),
-                // The link has the kept-back parts; but the queue parks no ticket without its reason.
-                error: if is_parked && !parked { format!("{texts}; {error}") } else { error },
-                parked: parked || is_parked,
-                look,
-            },
-            next => {
-                let mut look = self.look_at_what_is_held();
-                let mut due_ms = held_due_ms;
-                if let Next::Look { due_ms: wanted_ms, look: wanted } = next {
-                    due_ms = due_ms.min(wanted_ms);
-                    look.merge(&wanted);
-                }
-                Next::Held { due_ms, error: texts, parked: is_parked, look }
+/// The part got through: it is kept back no longer.
+pub(crate) async fn release(work: &mut Work<'_>, part: &Part) -> Result<(), Failure> {
+    if work.link.held(part).is_none() {
+        return Ok(());
+    }
+    work.link.release(part);
+    work.save().await
+}
+
+/// Adds the next try of the kept-back parts to the queue's next step.
+pub(crate) fn with_what_is_held(work: &Work<'_>, next: Next) -> Next {
+    if work.link.halt.is_some() {
+        // Nothing is written to a halted pair: kept-back parts are tried once it resumes.
+        return next;
+    }
+    let now_ms = work.shared.now_ms();
+    let due = work.link.held.iter().map(|held| {
+        let next_ms = match held.not_before_ms > now_ms {
+            true => held.not_before_ms,
+            // Not tried, as an earlier call may still take effect: the plan says when to look.
+            false => now_ms + work.shared.timing.kept_back_max_ms,
+        };
+        let parked_ms = held.since_ms + work.shared.timing.park_after_ms;
+        if now_ms < parked_ms { next_ms.min(parked_ms) } else { next_ms }
+    });
+    let Some(held_due_ms) = due.min() else { return next };
+    let side = |to| work.shared.itop(work.lane, to).name.as_str();
+    let texts = work.link.held.iter().map(|held| told(&work.link, held, side(held.to)));
+    let texts = texts.collect::<Vec<_>>().join("; ");
+    let is_parked = work.link.held.iter().any(|held| is_parked(work.shared, held.since_ms));
+    match next {
+        Next::Retry { due_ms, error, parked, look } => Next::Retry {
+            due_ms: due_ms.min(held_due_ms),
+            // The link has the kept-back parts; but the queue parks no ticket without its reason.
+            error: if is_parked && !parked { format!("{texts}; {error}") } else { error },
+            parked: parked || is_parked,
+            look,
+        },
+        next => {
+            let mut look = look_at_what_is_held(work);
+            let mut due_ms = held_due_ms;
+            if let Next::Look { due_ms: wanted_ms, look: wanted } = next {
+                due_ms = due_ms.min(wanted_ms);
+                look.merge(&wanted);
             }
+            Next::Held { due_ms, error: texts, parked: is_parked, look }
         }
     }
+}
 
-    /// The claim's other looks are done: a hint that was handled does not count again at each try.
-    fn look_at_what_is_held(&self) -> Look {
-        let Look { created, backfilled, .. } = self.claim.look;
-        // Kept-back files are not rechecked more often than they are tried.
-        let (second_looks, internal_second_looks) = (u32::MAX, u32::MAX);
-        let all = Look::everything();
-        let mut look = Look { unwritten: true, created, backfilled, second_looks, internal_second_looks, ..all };
-        for held in &self.link.held {
-            if let Part::File { from, original } = held.part {
-                look.name(from, original);
-            }
+/// The claim's other looks are done: a hint that was handled does not count again at each try.
+fn look_at_what_is_held(work: &Work<'_>) -> Look {
+    let Look { created, backfilled, .. } = work.claim.look;
+    // Kept-back files are not rechecked more often than they are tried.
+    let (second_looks, internal_second_looks) = (u32::MAX, u32::MAX);
+    let all = Look::everything();
+    let mut look = Look { unwritten: true, created, backfilled, second_looks, internal_second_looks, ..all };
+    for held in &work.link.held {
+        if let Part::File { from, original } = held.part {
+            look.name(from, original);
         }
-        look
     }
+    look
 }
 
 /// Which part is kept back, by whom, and with which answer.

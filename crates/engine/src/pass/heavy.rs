@@ -6,7 +6,7 @@ use itop_bridge_core::link::Heavy;
 use itop_bridge_core::{FileMark, Link, Ticket};
 use itop_client::{Error, ErrorClass, Object, Query, Written, oql_quote};
 
-use crate::pass::Pass;
+use crate::pass::work::Work;
 use crate::side::call;
 use crate::side::failure::Failure;
 use crate::side::itop::Itop;
@@ -15,81 +15,82 @@ use crate::{Lane, Shared};
 /// At most this many files of one ticket are read for their sizes.
 const MOST_FILES: usize = 200;
 
-impl Pass<'_> {
-    /// Reads the `output` attributes of the ticket after a write during which PHP ran out of memory. `None` for any
-    /// other error.
-    pub(crate) async fn read_after_memory_ran_out(
-        &mut self,
-        itop: &Itop,
-        error: &Error,
-        target: &Ticket,
-        output: &[&str],
-    ) -> Result<Option<Object>, Failure> {
-        let ErrorClass::OutOfMemory { limit } = &error.class else { return Ok(None) };
-        self.is_heavy(itop, limit, target).await?;
-        let query = Query::ids(&[target.id]);
-        let found = self.reading(call::get(self.shared, itop, &target.class, &query, output)).await??;
-        Ok(found.objects.into_iter().next())
-    }
+/// Reads the `output` attributes of the ticket after a write during which PHP ran out of memory. `None` for any
+/// other error.
+pub(crate) async fn read_after_memory_ran_out(
+    work: &mut Work<'_>,
+    itop: &Itop,
+    error: &Error,
+    target: &Ticket,
+    output: &[&str],
+) -> Result<Option<Object>, Failure> {
+    let ErrorClass::OutOfMemory { limit } = &error.class else { return Ok(None) };
+    is_heavy(work, itop, limit, target).await?;
+    let query = Query::ids(&[target.id]);
+    let found = work.reading(call::get(work.shared, itop, &target.class, &query, output)).await??;
+    Ok(found.objects.into_iter().next())
+}
 
-    /// Finds the attachment with this mark that a create made although PHP ran out of memory.
-    pub(crate) async fn find_attached(&mut self, itop: &Itop, mark: &FileMark) -> Result<Option<Written>, Failure> {
-        let oql = format!("SELECT Attachment WHERE temp_id = {}", oql_quote(&mark.temp_id()));
-        let query = Query::oql(oql);
-        let attributes = ["id", "creation_date"];
-        let found = self.reading(call::get(self.shared, itop, "Attachment", &query, &attributes)).await??;
-        Ok(found.objects.into_iter().next_back().map(|object| Written { object, date: None }))
-    }
+/// Finds the attachment with this mark that a create made although PHP ran out of memory.
+pub(crate) async fn find_attached(
+    work: &mut Work<'_>,
+    itop: &Itop,
+    mark: &FileMark,
+) -> Result<Option<Written>, Failure> {
+    let oql = format!("SELECT Attachment WHERE temp_id = {}", oql_quote(&mark.temp_id()));
+    let query = Query::oql(oql);
+    let attributes = ["id", "creation_date"];
+    let found = work.reading(call::get(work.shared, itop, "Attachment", &query, &attributes)).await??;
+    Ok(found.objects.into_iter().next_back().map(|object| Written { object, date: None }))
+}
 
-    /// Reported once: in the log, in the record, and as an alert.
-    async fn is_heavy(&mut self, itop: &Itop, limit: &str, target: &Ticket) -> Result<(), Failure> {
-        let on = itop.side();
-        if self.link.heavy_on(on).is_some() {
-            return Ok(());
-        }
-        let (files, bytes) = self.size_of_files(itop, target).await?;
-        let heavy = Heavy { on, limit: limit.to_owned(), since_ms: self.shared.now_ms(), files, bytes };
-        let told = told(&self.link, &heavy, &itop.name);
-        tracing::warn!(ticket = %self.name(), "{told}");
-        self.did(told);
-        self.link.heavy.push(heavy);
-        self.save().await
+/// Reported once: in the log, in the record, and as an alert.
+async fn is_heavy(work: &mut Work<'_>, itop: &Itop, limit: &str, target: &Ticket) -> Result<(), Failure> {
+    let on = itop.side();
+    if work.link.heavy_on(on).is_some() {
+        return Ok(());
     }
+    let (files, bytes) = size_of_files(work, itop, target).await?;
+    let heavy = Heavy { on, limit: limit.to_owned(), since_ms: work.shared.now_ms(), files, bytes };
+    let told = told(&work.link, &heavy, &itop.name);
+    tracing::warn!(ticket = %work.name(), "{told}");
+    work.did(told);
+    work.link.heavy.push(heavy);
+    work.save().await
+}
 
-    /// The number of files on the ticket, and their total size if all could be read.
-    async fn size_of_files(&mut self, itop: &Itop, target: &Ticket) -> Result<(usize, Option<u64>), Failure> {
-        let oql =
-            format!("SELECT Attachment WHERE item_class = {} AND item_id = {}", oql_quote(&target.class), target.id);
-        let query = Query::oql(oql);
-        let Ok(found) = self.reading(call::asked(self.shared, itop, "Attachment", &query, &["id"])).await? else {
-            return Ok((0, None));
+/// The number of files on the ticket, and their total size if all could be read.
+async fn size_of_files(work: &mut Work<'_>, itop: &Itop, target: &Ticket) -> Result<(usize, Option<u64>), Failure> {
+    let oql = format!("SELECT Attachment WHERE item_class = {} AND item_id = {}", oql_quote(&target.class), target.id);
+    let query = Query::oql(oql);
+    let Ok(found) = work.reading(call::asked(work.shared, itop, "Attachment", &query, &["id"])).await? else {
+        return Ok((0, None));
+    };
+    let mut bytes = Some(0).filter(|_| found.objects.len() <= MOST_FILES);
+    for file in found.objects.iter().take(MOST_FILES) {
+        let memory = work.file_memory().await?;
+        let max_bytes = work.lane.settings.sync.max_attachment_bytes;
+        let read = work.reading(call::contents(work.shared, itop, Some(&memory), file.id, max_bytes)).await?;
+        let size = match read {
+            Ok(Some(read)) if !read.too_large => Some(read.contents.data.decoded_len()),
+            _ => None,
         };
-        let mut bytes = Some(0).filter(|_| found.objects.len() <= MOST_FILES);
-        for file in found.objects.iter().take(MOST_FILES) {
-            let memory = self.file_memory().await?;
-            let max_bytes = self.lane.settings.sync.max_attachment_bytes;
-            let read = self.reading(call::contents(self.shared, itop, Some(&memory), file.id, max_bytes)).await?;
-            let size = match read {
-                Ok(Some(read)) if !read.too_large => Some(read.contents.data.decoded_len()),
-                _ => None,
-            };
-            bytes = bytes.zip(size).map(|(sum, size)| sum + size);
-            if bytes.is_none() {
-                break;
-            }
+        bytes = bytes.zip(size).map(|(sum, size)| sum + size);
+        if bytes.is_none() {
+            break;
         }
-        Ok((found.objects.len(), bytes))
     }
+    Ok((found.objects.len(), bytes))
+}
 
-    /// A write to the ticket was answered.
-    pub(crate) fn end_heavy(&mut self, itop: &Itop, class: &str) {
-        if class == "Attachment" || self.link.heavy_on(itop.side()).is_none() {
-            return;
-        }
-        self.link.heavy.retain(|heavy| heavy.on != itop.side());
-        tracing::info!(ticket = %self.name(), itop = %itop.name, "writes to this ticket are answered again");
-        self.did(format!("{} answers writes to this ticket again", itop.name));
+/// A write to the ticket was answered.
+pub(crate) fn end_heavy(work: &mut Work<'_>, itop: &Itop, class: &str) {
+    if class == "Attachment" || work.link.heavy_on(itop.side()).is_none() {
+        return;
     }
+    work.link.heavy.retain(|heavy| heavy.on != itop.side());
+    tracing::info!(ticket = %work.name(), itop = %itop.name, "writes to this ticket are answered again");
+    work.did(format!("{} answers writes to this ticket again", itop.name));
 }
 
 /// Keeps the alert's text about the ticket for as long as it is heavy.

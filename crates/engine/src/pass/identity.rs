@@ -5,51 +5,53 @@ use itop_bridge_core::{Link, LogName, Side, is_in_doubt};
 use itop_bridge_text::log_entries::entries;
 use itop_client::Query;
 
-use crate::pass::Pass;
+use crate::pass::snapshot::list;
+use crate::pass::work::Work;
 use crate::side::call;
 use crate::side::dates::is_date;
 use crate::side::failure::Failure;
 use crate::side::itop::Itop;
 use crate::side::snapshot::Snapshot;
 
-impl Pass<'_> {
-    /// Reads the files of a doubtful ticket and, on the internal side, the log whose first entry bears the mark.
-    pub(crate) async fn look_closer(&mut self, snapshot: &mut Snapshot) -> Result<(), Failure> {
-        for side in Side::BOTH {
-            let Some(ticket) = snapshot.ticket(side) else { continue };
-            if is_in_doubt(&self.policy, &self.link, side, ticket).is_none() {
-                continue;
-            }
-            let files = if ticket.files.is_none() { Some(self.list(ticket, side).await?) } else { None };
-            let log = if side == Side::Internal && !ticket.logs.contains_key(&LogName::Private) {
-                self.private_log(ticket.id).await?
-            } else {
-                None
-            };
-            let Some(ticket) = snapshot.ticket_mut(side) else { continue };
-            ticket.files = files.or(ticket.files.take());
-            ticket.logs.extend(log.map(|log| (LogName::Private, log)));
+/// Reads the files of a doubtful ticket and, on the internal side, the log whose first entry bears the mark.
+pub(crate) async fn look_closer(work: &mut Work<'_>, snapshot: &mut Snapshot) -> Result<(), Failure> {
+    for side in Side::BOTH {
+        let Some(ticket) = snapshot.ticket(side) else { continue };
+        if is_in_doubt(&work.policy, &work.link, side, ticket).is_none() {
+            continue;
         }
-        Ok(())
+        let files = if ticket.files.is_none() { Some(list(work, ticket, side).await?) } else { None };
+        let log = if side == Side::Internal && !ticket.logs.contains_key(&LogName::Private) {
+            private_log(work, ticket.id).await?
+        } else {
+            None
+        };
+        let Some(ticket) = snapshot.ticket_mut(side) else { continue };
+        ticket.files = files.or(ticket.files.take());
+        ticket.logs.extend(log.map(|log| (LogName::Private, log)));
     }
+    Ok(())
+}
 
-    async fn private_log(&mut self, ticket: u64) -> Result<Option<Vec<itop_bridge_core::caselog::Entry>>, Failure> {
-        let (internal, class) = (&self.shared.internal, self.policy.internal_class.clone());
-        let query = Query::id(ticket);
-        let shared = self.shared;
-        let found = self.reading(call::get(shared, internal, &class, &query, &["private_log"])).await??;
-        Ok(found.objects.first().and_then(|object| object.log("private_log")).map(entries))
-    }
+async fn private_log(
+    work: &mut Work<'_>,
+    ticket: u64,
+) -> Result<Option<Vec<itop_bridge_core::caselog::Entry>>, Failure> {
+    let (internal, class) = (&work.shared.internal, work.policy.internal_class.clone());
+    let query = Query::id(ticket);
+    let shared = work.shared;
+    let found = work.reading(call::get(shared, internal, &class, &query, &["private_log"])).await??;
+    Ok(found.objects.first().and_then(|object| object.log("private_log")).map(entries))
+}
 
-    /// A person corrected the ticket's start: all else says that it is the same ticket.
-    pub(crate) fn start_corrected(&mut self, of: Side, at: &str) {
-        let before = &self.link.ancestor.side(of).made;
-        if !before.is_empty() && before != at {
-            let reference = self.link.key(of).map_or("", |key| &key.reference);
-            let text = format!("the start of {reference} was corrected from {before} to {at}: it is the same ticket");
-            tracing::info!(ticket = %self.name(), text);
-            self.did(text);
-        }
+/// A person corrected the ticket's start: all else says that it is the same ticket.
+pub(crate) fn start_corrected(work: &mut Work<'_>, of: Side, at: &str) {
+    let before = &work.link.ancestor.side(of).made;
+    if !before.is_empty() && before != at {
+        let reference = work.link.key(of).map_or("", |key| &key.reference);
+        let text = format!("the start of {reference} was corrected from {before} to {at}: it is the same ticket");
+        tracing::info!(ticket = %work.name(), text);
+        work.did(text);
     }
 }
 

@@ -12,7 +12,7 @@ use itop_bridge_core::Side;
 use itop_bridge_core::plan::{Note, Plan, Write};
 use tokio::time::Instant;
 
-use crate::pass::Pass;
+use crate::pass::work::Work;
 use crate::side::failure::Failure;
 
 /// A clock correction up to this size does not count as setting the clock.
@@ -53,32 +53,30 @@ impl Missing {
     }
 }
 
-impl Pass<'_> {
-    /// Starts a watch when a plan notes that an original is missing.
-    pub(crate) fn watch_what_is_missing(&self, note: &Note) {
-        if let (Some(link), Note::OriginalMissing { from, original, since_ms: Some(_) }) = (self.link_id, note) {
-            self.shared.missing.watch((link, *from, *original), self.shared.now_ms());
-        }
+/// Starts a watch when a plan notes that an original is missing.
+pub(crate) fn watch_what_is_missing(work: &Work<'_>, note: &Note) {
+    if let (Some(link), Note::OriginalMissing { from, original, since_ms: Some(_) }) = (work.link_id, note) {
+        work.shared.missing.watch((link, *from, *original), work.shared.now_ms());
     }
+}
 
-    /// Whether this plan would delete copies whose originals were not watched long enough; starts their watches.
-    pub(crate) async fn watches_again(&mut self, plan: &Plan) -> Result<bool, Failure> {
-        let (Some(link), now_ms) = (self.link_id, self.shared.now_ms()) else { return Ok(false) };
-        let deleted = plan.writes.iter().filter_map(|step| match step.write {
-            Write::DeleteCopy { from, original, .. } => Some((from, original)),
-            _ => None,
-        });
-        let is_watched = |(from, original)| self.shared.missing.is_watched((link, from, original), now_ms);
-        let unwatched: Vec<(Side, u64)> = deleted.filter(|file| !is_watched(*file)).collect();
-        for (from, original) in &unwatched {
-            let note = Note::OriginalMissing { from: *from, original: *original, since_ms: Some(now_ms) };
-            self.watch_what_is_missing(&note);
-            self.link.remember(&note);
-        }
-        if unwatched.is_empty() {
-            return Ok(false);
-        }
-        self.save().await?;
-        Ok(true)
+/// Whether this plan would delete copies whose originals were not watched long enough; starts their watches.
+pub(crate) async fn watches_again(work: &mut Work<'_>, plan: &Plan) -> Result<bool, Failure> {
+    let (Some(link), now_ms) = (work.link_id, work.shared.now_ms()) else { return Ok(false) };
+    let deleted = plan.writes.iter().filter_map(|step| match step.write {
+        Write::DeleteCopy { from, original, .. } => Some((from, original)),
+        _ => None,
+    });
+    let is_watched = |(from, original)| work.shared.missing.is_watched((link, from, original), now_ms);
+    let unwatched: Vec<(Side, u64)> = deleted.filter(|file| !is_watched(*file)).collect();
+    for (from, original) in &unwatched {
+        let note = Note::OriginalMissing { from: *from, original: *original, since_ms: Some(now_ms) };
+        watch_what_is_missing(work, &note);
+        work.link.remember(&note);
     }
+    if unwatched.is_empty() {
+        return Ok(false);
+    }
+    work.save().await?;
+    Ok(true)
 }

@@ -10,7 +10,7 @@ use itop_bridge_store::{LinkState, Stored, TicketOf};
 use itop_bridge_text::log_entries::entries;
 use itop_client::{ErrorClass, Query};
 
-use crate::pass::Pass;
+use crate::pass::work::Work;
 use crate::side::call;
 use crate::side::failure::Failure;
 use crate::side::itop::Itop;
@@ -42,26 +42,24 @@ fn children_of(parents: &BTreeSet<ParentKey>, but: u64) -> impl Iterator<Item = 
     })
 }
 
-impl Pass<'_> {
-    /// Reads the parents that the plan needs. Returns whether it needed any: then the plan is made again.
-    pub(crate) async fn read_parents(&mut self, plan: &Plan, snapshot: &mut Snapshot) -> Result<bool, Failure> {
-        if plan.parents_of.is_empty() && plan.kin_of.is_empty() {
-            return Ok(false);
-        }
-        let (shared, lane, policy, link) = (self.shared, self.lane, self.policy.clone(), self.link.clone());
-        self.reading(read_what_is_asked_of_parents(shared, lane, &policy, &link, plan, snapshot)).await?
+/// Reads the parents that the plan needs. Returns whether it needed any: then the plan is made again.
+pub(crate) async fn read_parents(work: &mut Work<'_>, plan: &Plan, snapshot: &mut Snapshot) -> Result<bool, Failure> {
+    if plan.parents_of.is_empty() && plan.kin_of.is_empty() {
+        return Ok(false);
     }
+    let (shared, lane, policy, link) = (work.shared, work.lane, work.policy.clone(), work.link.clone());
+    work.reading(read_what_is_asked_of_parents(shared, lane, &policy, &link, plan, snapshot)).await?
+}
 
-    /// Records that these entries stay on their side.
-    pub(crate) fn are_kept(&mut self, from: Side, log: LogName, kept: &[Kept]) {
-        let mut by_parent: BTreeMap<String, usize> = BTreeMap::new();
-        for kept in kept {
-            *by_parent.entry(words_of(kept)).or_default() += 1;
-        }
-        for (of, count) in by_parent {
-            let entries = counted(count, "entry", "entries");
-            self.did(format!("{entries} of the {} log {} did not cross: {of}", log.word(), from.place()));
-        }
+/// Records that these entries stay on their side.
+pub(crate) fn are_kept(work: &mut Work<'_>, from: Side, log: LogName, kept: &[Kept]) {
+    let mut by_parent: BTreeMap<String, usize> = BTreeMap::new();
+    for kept in kept {
+        *by_parent.entry(words_of(kept)).or_default() += 1;
+    }
+    for (of, count) in by_parent {
+        let entries = counted(count, "entry", "entries");
+        work.did(format!("{entries} of the {} log {} did not cross: {of}", log.word(), from.place()));
     }
 }
 

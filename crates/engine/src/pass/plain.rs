@@ -10,121 +10,123 @@ use itop_bridge_text::fit::{Fitted, Words, cut_to_html};
 use itop_bridge_text::html;
 use itop_client::Fields;
 
-use crate::pass::Pass;
+use crate::pass::barred::{hold, release};
+use crate::pass::enclosures::{enclosed_in, file_of_text};
+use crate::pass::heavy::read_after_memory_ran_out;
+use crate::pass::work::Work;
+use crate::pass::write::write;
 use crate::side::failure::Failure;
 use crate::side::itop::Format;
 use crate::side::send::Update;
 
-impl Pass<'_> {
-    /// Judges by the present values how iTop took the texts. Only those that must be written again stay; a text that
-    /// somebody has changed since is left alone.
-    pub(crate) fn learn_of_plain_texts<'t>(
-        &mut self,
-        on: Side,
-        class: &str,
-        read_at_ms: i64,
-        shows: impl Fn(&str) -> Option<&'t str>,
-    ) {
-        let itop = self.shared.itop(self.lane, on);
-        let may_come = self.link.status_may_land(on, read_at_ms);
-        self.link.plain.retain(|sent| {
-            if sent.on != on {
-                return true;
-            }
-            let shown = shows(&sent.code).unwrap_or_default();
-            if shown.is_empty() || could_be_html(&sent.value) {
-                // Cannot be told yet, or ever.
-                return shown.is_empty() && may_come;
-            }
-            let is_html = could_be_html(shown);
-            itop.learn_format(class, &sent.code, if is_html { Format::Html } else { Format::Plain });
-            let is_written = sent.html.as_deref() == Some(shown);
-            is_html && !is_written && came_of(&sent.value, shown)
-        });
-    }
-
-    /// The same from a read, after a lost answer or a failed second write.
-    pub(crate) async fn settle_plain_texts(&mut self, on: Side, target: &Ticket) -> Result<(), Failure> {
-        let before = (self.link.plain.len(), self.link.held.len());
-        let shows = |code: &str| target.attributes.get(code).map(String::as_str);
-        self.learn_of_plain_texts(on, &target.class, target.read_at_ms, shows);
-        let Link { plain, held, .. } = &mut self.link;
-        let is_owed = |side, of: &String| plain.iter().any(|text| text.on == side && text.code == *of);
-        held.retain(|held| !matches!(&held.part, Part::AsHtml { on, code } if !is_owed(*on, code)));
-        if before != (self.link.plain.len(), self.link.held.len()) {
-            self.save().await?;
+/// Judges by the present values how iTop took the texts. Only those that must be written again stay; a text that
+/// somebody has changed since is left alone.
+pub(crate) fn learn_of_plain_texts<'t>(
+    work: &mut Work<'_>,
+    on: Side,
+    class: &str,
+    read_at_ms: i64,
+    shows: impl Fn(&str) -> Option<&'t str>,
+) {
+    let itop = work.shared.itop(work.lane, on);
+    let may_come = work.link.status_may_land(on, read_at_ms);
+    work.link.plain.retain(|sent| {
+        if sent.on != on {
+            return true;
         }
-        self.write_plain_texts_again(on, target).await
-    }
-
-    fn as_html(&self, text: &PlainText, class: &str) -> AsHtml {
-        let PlainText { on, code, value, html, encloses } = text;
-        let room = self.shared.itop(self.lane, *on).room(class, code);
-        let html = html.clone().unwrap_or_else(|| html::text_to_html(value));
-        let mut encloses = encloses.clone();
-        if room.holds(&html) {
-            return AsHtml { value: html, encloses };
+        let shown = shows(&sent.code).unwrap_or_default();
+        if shown.is_empty() || could_be_html(&sent.value) {
+            // Cannot be told yet, or ever.
+            return shown.is_empty() && may_come;
         }
-        // There is less room than was known at the first write: send as much of the plain text as fits.
-        let from = on.other();
-        let cut = cut_to_html(value, room, &self.file_of_text(from, code));
-        let known = self.link.enclosure(from, FileKind::Text, code);
-        let is_removed = known.is_some_and(|known| known.state == Some(CopyState::RemovedByPerson));
-        if (known.is_none() || is_removed) && !encloses.iter().any(|file| file.kind() == FileKind::Text) {
-            let fitted = Fitted { is_cut: true, ..Fitted::default() };
-            encloses.extend(self.enclosed_in(from, code, &Words::Plain(value.clone()), &fitted));
-        }
-        AsHtml { value: cut, encloses }
-    }
+        let is_html = could_be_html(shown);
+        itop.learn_format(class, &sent.code, if is_html { Format::Html } else { Format::Plain });
+        let is_written = sent.html.as_deref() == Some(shown);
+        is_html && !is_written && came_of(&sent.value, shown)
+    });
+}
 
-    /// Writes the texts that became HTML once more, one call each, so that one kept-back text holds back no other.
-    pub(crate) async fn write_plain_texts_again(&mut self, on: Side, target: &Ticket) -> Result<(), Failure> {
-        let itop = self.shared.itop(self.lane, on);
-        let is_html = |text: &&PlainText| text.on == on && itop.format(&target.class, &text.code) == Some(Format::Html);
-        let texts: Vec<PlainText> = self.link.plain.iter().filter(is_html).cloned().collect();
-        for text in texts {
-            let form = self.as_html(&text, &target.class);
-            let (part, of) = (Part::AsHtml { on, code: text.code.clone() }, link::sent(&form.value));
-            if self.link.waits(&part, &of, self.shared.now_ms()) {
-                continue;
-            }
-            let outcome = match self.write_as_html(text, form, target).await {
-                Ok(()) => self.release(&part).await,
-                Err(failure) => self.hold(part, &of, failure).await,
-            };
-            self.go_on_after(outcome)?;
-        }
-        Ok(())
+/// The same from a read, after a lost answer or a failed second write.
+pub(crate) async fn settle_plain_texts(work: &mut Work<'_>, on: Side, target: &Ticket) -> Result<(), Failure> {
+    let before = (work.link.plain.len(), work.link.held.len());
+    let shows = |code: &str| target.attributes.get(code).map(String::as_str);
+    learn_of_plain_texts(work, on, &target.class, target.read_at_ms, shows);
+    let Link { plain, held, .. } = &mut work.link;
+    let is_owed = |side, of: &String| plain.iter().any(|text| text.on == side && text.code == *of);
+    held.retain(|held| !matches!(&held.part, Part::AsHtml { on, code } if !is_owed(*on, code)));
+    if before != (work.link.plain.len(), work.link.held.len()) {
+        work.save().await?;
     }
+    write_plain_texts_again(work, on, target).await
+}
 
-    async fn write_as_html(&mut self, text: PlainText, form: AsHtml, target: &Ticket) -> Result<(), Failure> {
-        let (on, code, AsHtml { value, encloses }) = (text.on, text.code.clone(), form);
-        let itop = self.shared.itop(self.lane, on);
-        let again = Fields::new().with(code.clone(), value.clone());
-        let is_known = text.html.is_some();
-        let intend = |link: &mut Link, until_ms| {
-            // A picture that fits into the HTML need not cross as a file, as it must with plain text.
-            if is_known || !encloses.is_empty() {
-                link.enclose(on.other(), &code, &encloses);
-            }
-            link.may_land(Late::Field { code, value }, until_ms);
+fn as_html(work: &Work<'_>, text: &PlainText, class: &str) -> AsHtml {
+    let PlainText { on, code, value, html, encloses } = text;
+    let room = work.shared.itop(work.lane, *on).room(class, code);
+    let html = html.clone().unwrap_or_else(|| html::text_to_html(value));
+    let mut encloses = encloses.clone();
+    if room.holds(&html) {
+        return AsHtml { value: html, encloses };
+    }
+    // There is less room than was known at the first write: send as much of the plain text as fits.
+    let from = on.other();
+    let cut = cut_to_html(value, room, &file_of_text(work, from, code));
+    let known = work.link.enclosure(from, FileKind::Text, code);
+    let is_removed = known.is_some_and(|known| known.state == Some(CopyState::RemovedByPerson));
+    if (known.is_none() || is_removed) && !encloses.iter().any(|file| file.kind() == FileKind::Text) {
+        let fitted = Fitted { is_cut: true, ..Fitted::default() };
+        encloses.extend(enclosed_in(work, from, code, &Words::Plain(value.clone()), &fitted));
+    }
+    AsHtml { value: cut, encloses }
+}
+
+/// Writes the texts that became HTML once more, one call each, so that one kept-back text holds back no other.
+pub(crate) async fn write_plain_texts_again(work: &mut Work<'_>, on: Side, target: &Ticket) -> Result<(), Failure> {
+    let itop = work.shared.itop(work.lane, on);
+    let is_html = |text: &&PlainText| text.on == on && itop.format(&target.class, &text.code) == Some(Format::Html);
+    let texts: Vec<PlainText> = work.link.plain.iter().filter(is_html).cloned().collect();
+    for text in texts {
+        let form = as_html(work, &text, &target.class);
+        let (part, of) = (Part::AsHtml { on, code: text.code.clone() }, link::sent(&form.value));
+        if work.link.waits(&part, &of, work.shared.now_ms()) {
+            continue;
+        }
+        let outcome = match write_as_html(work, text, form, target).await {
+            Ok(()) => release(work, &part).await,
+            Err(failure) => hold(work, part, &of, failure).await,
         };
-        let update = Update { class: &target.class, id: target.id, fields: &again, output: &["id"] };
-        let mut answer = self.write(itop, update, intend).await?;
-        if let Err(error) = &answer
-            && let Some(object) = Box::pin(self.read_after_memory_ran_out(itop, error, target, &["id"])).await?
-        {
-            answer = Ok(itop_client::Written { object, date: None });
-        }
-        if answer.is_ok() {
-            self.link.plain.retain(|known| *known != text);
-            self.wrote("text as HTML", "iTop showed that it is held as HTML");
-            // The rest of this pass's plan is based on the earlier text.
-            self.look_again(self.shared.now_ms());
-        }
-        self.save().await?;
-        answer.map(|_| ()).map_err(|error| Failure::of(itop, &error))
+        work.go_on_after(outcome)?;
     }
+    Ok(())
+}
+
+async fn write_as_html(work: &mut Work<'_>, text: PlainText, form: AsHtml, target: &Ticket) -> Result<(), Failure> {
+    let (on, code, AsHtml { value, encloses }) = (text.on, text.code.clone(), form);
+    let itop = work.shared.itop(work.lane, on);
+    let again = Fields::new().with(code.clone(), value.clone());
+    let is_known = text.html.is_some();
+    let intend = |link: &mut Link, until_ms| {
+        // A picture that fits into the HTML need not cross as a file, as it must with plain text.
+        if is_known || !encloses.is_empty() {
+            link.enclose(on.other(), &code, &encloses);
+        }
+        link.may_land(Late::Field { code, value }, until_ms);
+    };
+    let update = Update { class: &target.class, id: target.id, fields: &again, output: &["id"] };
+    let mut answer = write(work, itop, update, intend).await?;
+    if let Err(error) = &answer
+        && let Some(object) = Box::pin(read_after_memory_ran_out(work, itop, error, target, &["id"])).await?
+    {
+        answer = Ok(itop_client::Written { object, date: None });
+    }
+    if answer.is_ok() {
+        work.link.plain.retain(|known| *known != text);
+        work.wrote("text as HTML", "iTop showed that it is held as HTML");
+        // The rest of this pass's plan is based on the earlier text.
+        work.look_again(work.shared.now_ms());
+    }
+    work.save().await?;
+    answer.map(|_| ()).map_err(|error| Failure::of(itop, &error))
 }
 
 /// A text in the form of its second write.

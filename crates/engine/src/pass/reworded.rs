@@ -6,29 +6,27 @@ use itop_bridge_core::link::LogNote;
 use itop_bridge_core::plan::Note;
 use itop_bridge_core::{LogName, Side};
 
-use crate::pass::Pass;
+use crate::pass::work::Work;
 use crate::wording::count::counted;
 
-impl Pass<'_> {
-    /// Records that these entries have other words now, or their authors other names.
-    pub(crate) fn are_reworded(&mut self, from: Side, log: LogName, entries: &[(EntryKey, EntryKey)]) {
-        let mut after = self.link.clone();
-        after.remember(&Note::Log { from, log, what: LogNote::Reworded(entries.to_vec()) });
-        let now: Vec<&str> = entries.iter().map(|(_, now)| now.date.as_str()).collect();
-        let state = after.log_mut(from, log);
-        let all = state.old_words();
-        let these: Vec<&OldWords<'_>> = all.iter().filter(|old| now.contains(&old.date)).collect();
-        let target = self.link.key(from.other()).map_or("", |key| &key.reference);
-        let side = &self.shared.itop(self.lane, from.other()).name;
-        let count = counted(entries.len(), "entry", "entries");
-        let (log, place, stand) = (log.word(), from.place(), where_they_stand(&these, &format!("{side}:{target}")));
-        let what = if entries.iter().all(|(before, now)| before.hash == now.hash) {
-            "another author's name"
-        } else {
-            "other words"
-        };
-        self.did(format!("{count} of the {log} log {place} got {what} after the bridge took them over; {stand}"));
-    }
+/// Records that these entries have other words now, or their authors other names.
+pub(crate) fn are_reworded(work: &mut Work<'_>, from: Side, log: LogName, entries: &[(EntryKey, EntryKey)]) {
+    let mut after = work.link.clone();
+    after.remember(&Note::Log { from, log, what: LogNote::Reworded(entries.to_vec()) });
+    let now: Vec<&str> = entries.iter().map(|(_, now)| now.date.as_str()).collect();
+    let state = after.log_mut(from, log);
+    let all = state.old_words();
+    let these: Vec<&OldWords<'_>> = all.iter().filter(|old| now.contains(&old.date)).collect();
+    let target = work.link.key(from.other()).map_or("", |key| &key.reference);
+    let side = &work.shared.itop(work.lane, from.other()).name;
+    let count = counted(entries.len(), "entry", "entries");
+    let (log, place, stand) = (log.word(), from.place(), where_they_stand(&these, &format!("{side}:{target}")));
+    let what = if entries.iter().all(|(before, now)| before.hash == now.hash) {
+        "another author's name"
+    } else {
+        "other words"
+    };
+    work.did(format!("{count} of the {log} log {place} got {what} after the bridge took them over; {stand}"));
 }
 
 /// Where people can still read the old words of these entries.
