@@ -12,7 +12,7 @@ use crate::pass::fields::update_fields;
 use crate::pass::files::{copy_file, delete_copy, rewrite_file};
 use crate::pass::logs::{send_aside, send_batch, send_log};
 use crate::pass::status::{walk_status, write_text};
-use crate::pass::work::Work;
+use crate::pass::work::{Route, Work};
 use crate::side::failure::{Failure, Kind};
 use crate::side::snapshot::Snapshot;
 
@@ -52,47 +52,27 @@ async fn carry_out(work: &mut Work<'_>, step: &Step, snapshot: &Snapshot) -> Res
         return Ok(create(work, class, fields, external).await?.map(Applied::Created));
     }
     let Some(internal) = snapshot.ticket(Side::Internal) else { return Ok(None) };
-    let from_and_to = |from: Side| from.source_and_target(external, internal);
     let reason = &step.reason;
+    let route = |from: Side| {
+        let (source, target) = from.source_and_target(external, internal);
+        Route { from, source, target, reason }
+    };
     match &step.write {
         Write::CreateTicket { .. } => {}
         Write::UpdateFields { fields } => update_fields(work, fields, internal, reason).await?,
-        Write::WalkStatus { on, wanted, walk } => {
-            let (_, target) = from_and_to(on.other());
-            walk_status(work, *on, wanted, walk, target, reason).await?;
-        }
+        Write::WalkStatus { on, wanted, walk } => walk_status(work, route(on.other()), wanted, walk).await?,
         Write::WriteText { on, code, value } => {
-            let (_, target) = from_and_to(on.other());
-            write_text(work, *on, (code, value), None, target, reason).await?;
+            write_text(work, *on, (code, value), None, route(on.other()).target, reason).await?;
         }
-        Write::CopyFile { from, original } => {
-            let (source, target) = from_and_to(*from);
-            copy_file(work, *from, *original, source, target, reason).await?;
-        }
-        Write::RewriteFile { from, original, copy } => {
-            let (source, _) = from_and_to(*from);
-            rewrite_file(work, *from, *original, *copy, source, reason).await?;
-        }
-        Write::DeleteCopy { from, original, copy } => delete_copy(work, *from, *original, *copy, reason).await?,
-        Write::SendLog { from, log, entries } => {
-            let (source, target) = from_and_to(*from);
-            send_log(work, *from, *log, entries, source, target, reason).await?;
-        }
-        Write::SendBatch { from, log } => {
-            let (source, target) = from_and_to(*from);
-            send_batch(work, *from, *log, source, target, reason).await?;
-        }
-        Write::Enclose { from, kind, key, copy } => {
-            let (source, target) = from_and_to(*from);
-            send_enclosure(work, *from, *kind, key, *copy, source, target, reason).await?;
-        }
-        Write::SendAside { from, log, key } => {
-            let (source, target) = from_and_to(*from);
-            send_aside(work, *from, *log, key, source, target, reason).await?;
-        }
+        Write::CopyFile { from, original } => copy_file(work, route(*from), *original).await?,
+        Write::RewriteFile { from, original, copy } => rewrite_file(work, route(*from), *original, *copy).await?,
+        Write::DeleteCopy { from, original, copy } => delete_copy(work, route(*from), *original, *copy).await?,
+        Write::SendLog { from, log, entries } => send_log(work, route(*from), *log, entries).await?,
+        Write::SendBatch { from, log } => send_batch(work, route(*from), *log).await?,
+        Write::Enclose { from, kind, key, copy } => send_enclosure(work, route(*from), *kind, key, *copy).await?,
+        Write::SendAside { from, log, key } => send_aside(work, route(*from), *log, key).await?,
         Write::WriteDocument { kind, copy } => {
-            let (_, target) = from_and_to(kind.from());
-            write_document(work, *kind, *copy, target, reason).await?;
+            write_document(work, *kind, *copy, route(kind.from()).target, reason).await?;
         }
     }
     Ok(None)

@@ -7,7 +7,7 @@ use itop_bridge_text::fit::{Fitted, Words};
 
 use crate::pass::files::{attach, replace, text_contents};
 use crate::pass::logs::{contents_of_batch_file, words_for_batch_file};
-use crate::pass::work::Work;
+use crate::pass::work::{Route, Work};
 use crate::pass::write::is_too_large;
 use crate::side::failure::{Failure, Kind};
 
@@ -59,17 +59,14 @@ pub(crate) fn say_how_it_fits(work: &mut Work<'_>, on: Side, code: &str, fitted:
 }
 
 /// Creates the file, or rewrites it in place.
-#[allow(clippy::too_many_arguments, reason = "a step of a plan and the two tickets")]
 pub(crate) async fn send_enclosure(
     work: &mut Work<'_>,
-    from: Side,
+    route: Route<'_>,
     kind: FileKind,
     key: &str,
     copy: Option<u64>,
-    source: &Ticket,
-    target: &Ticket,
-    reason: &str,
 ) -> Result<(), Failure> {
+    let Route { from, target, reason, .. } = route;
     let Some(before) = work.link.enclosure(from, kind, key).cloned() else { return Ok(()) };
     if let Some(state) = sent_with_a_log(work, &before, target) {
         let stands = state.standing().is_some();
@@ -90,10 +87,10 @@ pub(crate) async fn send_enclosure(
         }
         (Enclosed::Image { id, secret }, _) => {
             let file = as_batch_file(&before, *id, secret);
-            let contents = contents_of_batch_file(work, from, &file, source).await?;
+            let contents = contents_of_batch_file(work, route, &file).await?;
             match attach_enclosure(work, &before, contents, target).await? {
                 Err(error) if is_too_large(&error) => {
-                    let words = words_for_batch_file(work, &file, "it is larger than this iTop takes", from, source);
+                    let words = words_for_batch_file(work, route, &file, "it is larger than this iTop takes");
                     attach_enclosure(work, &before, words, target).await?
                 }
                 answer => answer,

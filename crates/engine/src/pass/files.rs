@@ -14,7 +14,7 @@ use crate::pass::ending::ticket_stands;
 use crate::pass::file_budget::FileBudget;
 use crate::pass::heavy::find_attached;
 use crate::pass::looks;
-use crate::pass::work::Work;
+use crate::pass::work::{Route, Work};
 use crate::pass::write::{is_too_large, write};
 use crate::queue::{finish, retry};
 use crate::side::call::{self, ReadContents};
@@ -237,24 +237,18 @@ async fn contents_of(
 }
 
 /// Copies an attachment to the other side's ticket.
-pub(crate) async fn copy_file(
-    work: &mut Work<'_>,
-    from: Side,
-    original: u64,
-    source: &Ticket,
-    target: &Ticket,
-    reason: &str,
-) -> Result<(), Failure> {
+pub(crate) async fn copy_file(work: &mut Work<'_>, route: Route<'_>, original: u64) -> Result<(), Failure> {
+    let Route { from, target, reason, .. } = route;
     let Some(read) = read_original(work, from, original).await? else { return Ok(()) };
     let content = read.fingerprint();
-    let (contents, substituted) = sendable(work, read, from, source);
+    let (contents, substituted) = sendable(work, route, read);
     // Each call sets the state.
     let state = CopyState::InDoubt { until_ms: 0 };
     let copy = Copy { from, original, content, state, missing_since_ms: None, substituted, taken_over: false };
     match send_copy(work, &copy, contents.clone(), target).await? {
         Err(error) if is_too_large(&error) && !substituted => {
             tracing::warn!(ticket = %work.name(), side = from.other().word(), attachment = original, bytes = contents.data.decoded_len(), "this size is refused; a small text file is sent instead");
-            let words = words_instead(work, &contents, TOO_LARGE, from, source);
+            let words = words_instead(work, route, &contents, TOO_LARGE);
             let copy = Copy { substituted: true, ..copy };
             let answer = send_copy(work, &copy, words, target).await?;
             copy_answered(work, copy, answer, &contents.filename, reason).await
@@ -351,18 +345,17 @@ pub(crate) async fn attach(
 /// Updates a copy's data, name and type in place.
 pub(crate) async fn rewrite_file(
     work: &mut Work<'_>,
-    from: Side,
+    route: Route<'_>,
     original: u64,
     copy: u64,
-    source: &Ticket,
-    reason: &str,
 ) -> Result<(), Failure> {
+    let Route { from, reason, .. } = route;
     let Some(read) = read_original(work, from, original).await? else { return Ok(()) };
     let Some(known) = work.link.copy_of(from, original).cloned() else { return Ok(()) };
     let itop = work.shared.itop(work.lane, from.other());
     let content = read.fingerprint();
     let name = read.contents.filename.clone();
-    let (mut contents, mut substituted) = sendable(work, read, from, source);
+    let (mut contents, mut substituted) = sendable(work, route, read);
     loop {
         let late = Late::File { from, original, content: read::fingerprint(&contents) };
         let intend = |link: &mut Link, until_ms| link.may_land(late, until_ms);
@@ -373,7 +366,7 @@ pub(crate) async fn rewrite_file(
                 return work.save().await;
             }
             Err(error) if is_too_large(&error) && !substituted => {
-                contents = words_instead(work, &contents, TOO_LARGE, from, source);
+                contents = words_instead(work, route, &contents, TOO_LARGE);
                 substituted = true;
             }
             Err(error) => {
@@ -439,11 +432,11 @@ async fn name_loses_characters(
 /// Deletes a copy whose original is gone. The plan saw it listed with this bridge's own mark.
 pub(crate) async fn delete_copy(
     work: &mut Work<'_>,
-    from: Side,
+    route: Route<'_>,
     original: u64,
     copy: u64,
-    reason: &str,
 ) -> Result<(), Failure> {
+    let Route { from, reason, .. } = route;
     let itop = work.shared.itop(work.lane, from.other());
     let (memory, comment) = (work.files.memory(), work.comment());
     let delete = Delete { class: "Attachment", id: copy };
@@ -480,21 +473,22 @@ async fn read_original(work: &mut Work<'_>, from: Side, original: u64) -> Result
 
 /// The contents to send: as they are, with a name that iTop takes, or a small text file if they are too large or
 /// incomplete.
-fn sendable(work: &mut Work<'_>, read: ReadContents, from: Side, source: &Ticket) -> (Contents, bool) {
+fn sendable(work: &mut Work<'_>, route: Route<'_>, read: ReadContents) -> (Contents, bool) {
     let contents = read.contents;
     if read.too_large || contents.data.decoded_len() > work.lane.settings.sync.max_attachment_bytes {
-        return (words_instead(work, &contents, TOO_LARGE, from, source), true);
+        return (words_instead(work, route, &contents, TOO_LARGE), true);
     }
     if !contents.data.is_whole() {
         // iTop would silently turn it into an empty file.
         tracing::error!(ticket = %work.name(), name = %contents.filename, "the file's data is not whole base64; a small text file is sent instead");
-        return (words_instead(work, &contents, "its data is not whole", from, source), true);
+        return (words_instead(work, route, &contents, "its data is not whole"), true);
     }
     let name = text::file_name(&contents.filename);
     (Contents { filename: name, ..contents }, false)
 }
 
-fn words_instead(work: &Work<'_>, contents: &Contents, why: &str, from: Side, source: &Ticket) -> Contents {
+fn words_instead(work: &Work<'_>, route: Route<'_>, contents: &Contents, why: &str) -> Contents {
+    let Route { from, source, .. } = route;
     let (name, reference) = (&contents.filename, &source.reference);
     let side = &work.shared.itop(work.lane, from).name;
     let size = match contents.data.decoded_len() {

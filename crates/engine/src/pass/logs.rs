@@ -4,14 +4,14 @@
 use base64::Engine as _;
 use itop_bridge_core::caselog::{Batch, BatchContent, BatchFile, BatchKey, Entry, EntryKey};
 use itop_bridge_core::link::{CopyState, Held, Part};
-use itop_bridge_core::{FileKind, Link, LogName, Side, Ticket, crossing_entries, text};
+use itop_bridge_core::{FileKind, Link, LogName, Side, crossing_entries, text};
 use itop_bridge_text::html;
 use itop_client::Contents;
 
 use crate::pass::barred::hold;
 use crate::pass::crossing::told_log_entry;
 use crate::pass::files::{attach, text_contents};
-use crate::pass::work::Work;
+use crate::pass::work::{Route, Work};
 use crate::pass::write::is_too_large;
 use crate::side::call;
 use crate::side::failure::{Failure, Kind};
@@ -23,13 +23,11 @@ pub(crate) const MAX_TEXT_BYTES: usize = 1024 * 1024;
 /// Sends new entries, in as many batches as their size requires.
 pub(crate) async fn send_log(
     work: &mut Work<'_>,
-    from: Side,
+    route: Route<'_>,
     log: LogName,
     entries: &[EntryKey],
-    source: &Ticket,
-    target: &Ticket,
-    reason: &str,
 ) -> Result<(), Failure> {
+    let Route { from, source, .. } = route;
     let policy = work.policy.clone();
     let all = source.logs.get(&log).map(Vec::as_slice).unwrap_or_default();
     let all = crossing_entries(&policy, &work.link, from, log, all);
@@ -39,14 +37,14 @@ pub(crate) async fn send_log(
     let fresh = entries.iter().filter_map(|key| key.fresh_until_ms);
     fresh.min().into_iter().for_each(|until_ms| work.look_again(until_ms));
     for some in portions(&new) {
-        let mut batch = batch(work, from, log, some, source, target);
+        let mut batch = batch(work, route, log, some);
         for key in &mut batch.entries {
             key.fresh_until_ms = entries.iter().find(|new| *new == key).and_then(|new| new.fresh_until_ms);
             // A file without authors cannot hold an old name if an author is renamed.
             key.author.take_if(|_| !work.lane.settings.sync.log_authors);
         }
         work.link.log_mut(from, log).batch = Some(batch);
-        send_batch(work, from, log, source, target, reason).await?;
+        send_batch(work, route, log).await?;
         // A later batch's mark would claim this batch as delivered too. A batch that was set aside is remembered
         // there, so it blocks nothing.
         if work.link.log_mut(from, log).batch.is_some() {
@@ -56,14 +54,8 @@ pub(crate) async fn send_log(
     Ok(())
 }
 
-fn batch(
-    work: &Work<'_>,
-    from: Side,
-    log: LogName,
-    entries: &[(usize, &Entry)],
-    source: &Ticket,
-    target: &Ticket,
-) -> Batch {
+fn batch(work: &Work<'_>, route: Route<'_>, log: LogName, entries: &[(usize, &Entry)]) -> Batch {
+    let Route { from, source, target, .. } = route;
     let mut files: Vec<BatchFile> = Vec::new();
     for image in entries.iter().flat_map(|(_, entry)| html::inline_images(&entry.html)) {
         let key = image.id.to_string();
@@ -86,14 +78,15 @@ fn batch(
             kind: FileKind::Log,
             key: BatchKey::of(log, *number, &last.key).to_key(),
             name: format!("{} {} log {when}.txt", source.reference, log.word()),
-            holds: BatchContent::Text(text_of(work, from, log, entries, source)),
+            holds: BatchContent::Text(text_of(work, route, log, entries)),
             state: None,
         });
     }
     Batch { entries: entries.iter().map(|(_, entry)| entry.key.clone()).collect(), files }
 }
 
-fn text_of(work: &Work<'_>, from: Side, log: LogName, entries: &[(usize, &Entry)], source: &Ticket) -> String {
+fn text_of(work: &Work<'_>, route: Route<'_>, log: LogName, entries: &[(usize, &Entry)]) -> String {
+    let Route { from, source, .. } = route;
     let itop = work.shared.itop(work.lane, from);
     let names = work.lane.settings.sync.log_authors;
     let mut out = format!("The {} log of {} ({})\n", log.word(), source.reference, itop.name);
@@ -106,16 +99,10 @@ fn text_of(work: &Work<'_>, from: Side, log: LogName, entries: &[(usize, &Entry)
 }
 
 /// Sends the unsent files of a batch, in order.
-pub(crate) async fn send_batch(
-    work: &mut Work<'_>,
-    from: Side,
-    log: LogName,
-    source: &Ticket,
-    target: &Ticket,
-    reason: &str,
-) -> Result<(), Failure> {
+pub(crate) async fn send_batch(work: &mut Work<'_>, route: Route<'_>, log: LogName) -> Result<(), Failure> {
+    let Route { from, reason, .. } = route;
     let Some(batch) = work.link.log_mut(from, log).batch.clone() else { return Ok(()) };
-    match send_files(work, from, log, batch.files.clone(), source, target).await {
+    match send_files(work, route, log, batch.files.clone()).await {
         Ok(false) => return work.save().await,
         Ok(true) => {}
         Err(failure) => return batch_is_kept_back(work, from, log, batch.key(), failure).await,
@@ -154,19 +141,12 @@ async fn batch_is_kept_back(
 }
 
 /// Sends a set-aside batch again, in halves, until the blocked entry is alone.
-pub(crate) async fn send_aside(
-    work: &mut Work<'_>,
-    from: Side,
-    log: LogName,
-    key: &str,
-    source: &Ticket,
-    target: &Ticket,
-    reason: &str,
-) -> Result<(), Failure> {
-    for batch in halves(work, from, log, key, source, target) {
+pub(crate) async fn send_aside(work: &mut Work<'_>, route: Route<'_>, log: LogName, key: &str) -> Result<(), Failure> {
+    let Route { from, reason, .. } = route;
+    for batch in halves(work, route, log, key) {
         let Some(key) = batch.key().map(str::to_owned) else { continue };
         let part = Part::Entries { from, log, key: key.clone() };
-        match send_files(work, from, log, batch.files, source, target).await {
+        match send_files(work, route, log, batch.files).await {
             Ok(false) => {}
             Ok(true) => {
                 work.link.log_mut(from, log).finish_aside(&key);
@@ -183,7 +163,8 @@ pub(crate) async fn send_aside(
 }
 
 /// Replaces the batch with this key by its halves; a batch of one entry stays.
-fn halves(work: &mut Work<'_>, from: Side, log: LogName, key: &str, source: &Ticket, target: &Ticket) -> Vec<Batch> {
+fn halves(work: &mut Work<'_>, route: Route<'_>, log: LogName, key: &str) -> Vec<Batch> {
+    let Route { from, source, .. } = route;
     let Some(whole) = work.link.log_mut(from, log).take_aside(key) else { return Vec::new() };
     let policy = work.policy.clone();
     let all = source.logs.get(&log).map(Vec::as_slice).unwrap_or_default();
@@ -194,7 +175,7 @@ fn halves(work: &mut Work<'_>, from: Side, log: LogName, key: &str, source: &Tic
         0 | 1 => vec![whole],
         all => {
             let (some, others) = entries.split_at(all / 2);
-            let halves = [some, others].map(|half| batch(work, from, log, half, source, target));
+            let halves = [some, others].map(|half| batch(work, route, log, half));
             let stand = whole.files.iter().filter_map(|file| file.state.as_ref()?.standing());
             work.link.log_mut(from, log).files.extend(stand);
             halves.into()
@@ -212,15 +193,14 @@ fn halves(work: &mut Work<'_>, from: Side, log: LogName, key: &str, source: &Tic
 /// Sends the unsent ones of these files, in order; returns whether all were sent.
 async fn send_files(
     work: &mut Work<'_>,
-    from: Side,
+    route: Route<'_>,
     log: LogName,
     files: Vec<BatchFile>,
-    source: &Ticket,
-    target: &Ticket,
 ) -> Result<bool, Failure> {
+    let Route { from, .. } = route;
     for file in files.into_iter().filter(|file| !matches!(file.state, Some(CopyState::Stands(_)))) {
-        match sent_with_another_log(work, from, log, &file, target) {
-            None => send_batch_file(work, from, log, &file, source, target).await?,
+        match sent_with_another_log(work, route, log, &file) {
+            None => send_batch_file(work, route, log, &file).await?,
             Some(state) => {
                 let stands = state.standing().is_some();
                 set_state(&mut work.link, from, log, &file.key, Some(state));
@@ -237,13 +217,8 @@ async fn send_files(
 
 /// One image is one file, even if both logs show it: finds the state of a file that this pass has made, or that was
 /// sent without an answer and may be too late for this pass's list.
-fn sent_with_another_log(
-    work: &Work<'_>,
-    from: Side,
-    log: LogName,
-    file: &BatchFile,
-    target: &Ticket,
-) -> Option<CopyState> {
+fn sent_with_another_log(work: &Work<'_>, route: Route<'_>, log: LogName, file: &BatchFile) -> Option<CopyState> {
+    let Route { from, target, .. } = route;
     if file.kind != FileKind::Image {
         return None;
     }
@@ -258,20 +233,14 @@ fn sent_with_another_log(
     same.filter_map(|it| it.state.as_ref()).chain(of_a_field).find(may_stand).cloned()
 }
 
-async fn send_batch_file(
-    work: &mut Work<'_>,
-    from: Side,
-    log: LogName,
-    file: &BatchFile,
-    source: &Ticket,
-    target: &Ticket,
-) -> Result<(), Failure> {
-    let contents = contents_of_batch_file(work, from, file, source).await?;
-    let instead = words_for_batch_file(work, file, "it is larger than this iTop takes", from, source);
-    let mut answer = attach_batch_file(work, from, log, file, contents, target).await?;
+async fn send_batch_file(work: &mut Work<'_>, route: Route<'_>, log: LogName, file: &BatchFile) -> Result<(), Failure> {
+    let Route { from, .. } = route;
+    let contents = contents_of_batch_file(work, route, file).await?;
+    let instead = words_for_batch_file(work, route, file, "it is larger than this iTop takes");
+    let mut answer = attach_batch_file(work, route, log, file, contents).await?;
     if answer.as_ref().is_err_and(is_too_large) {
         tracing::warn!(ticket = %work.name(), side = from.other().word(), file = %file.name, "this size is refused; a small text file is sent instead");
-        answer = attach_batch_file(work, from, log, file, instead, target).await?;
+        answer = attach_batch_file(work, route, log, file, instead).await?;
     }
     let itop = work.shared.itop(work.lane, from.other());
     match answer {
@@ -295,12 +264,12 @@ async fn send_batch_file(
 
 async fn attach_batch_file(
     work: &mut Work<'_>,
-    from: Side,
+    route: Route<'_>,
     log: LogName,
     file: &BatchFile,
     contents: Contents,
-    target: &Ticket,
 ) -> Result<Result<itop_client::Written, itop_client::Error>, Failure> {
+    let Route { from, target, .. } = route;
     let key = file.key.clone();
     let intend = move |link: &mut Link, until_ms| {
         set_state(link, from, log, &key, Some(CopyState::InDoubt { until_ms }));
@@ -310,10 +279,10 @@ async fn attach_batch_file(
 
 pub(crate) async fn contents_of_batch_file(
     work: &mut Work<'_>,
-    from: Side,
+    route: Route<'_>,
     file: &BatchFile,
-    source: &Ticket,
 ) -> Result<Contents, Failure> {
+    let Route { from, .. } = route;
     let (id, secret) = match &file.holds {
         BatchContent::Text(words) => return Ok(text_contents(words, &file.name)),
         BatchContent::Image { id, secret } => (*id, secret),
@@ -332,18 +301,13 @@ pub(crate) async fn contents_of_batch_file(
         Err(error) => {
             let why = picture_not_read(work.shared, itop, id, &error)?;
             work.did(format!("inline image {id} could not be had: {why}"));
-            Ok(words_for_batch_file(work, file, "it could not be read", from, source))
+            Ok(words_for_batch_file(work, route, file, "it could not be read"))
         }
     }
 }
 
-pub(crate) fn words_for_batch_file(
-    work: &Work<'_>,
-    file: &BatchFile,
-    why: &str,
-    from: Side,
-    source: &Ticket,
-) -> Contents {
+pub(crate) fn words_for_batch_file(work: &Work<'_>, route: Route<'_>, file: &BatchFile, why: &str) -> Contents {
+    let Route { from, source, .. } = route;
     let side = &work.shared.itop(work.lane, from).name;
     let words = format!("\"{}\" stands in {} in {side}. It was not copied: {why}.\n", file.name, source.reference);
     let name = if file.kind == FileKind::Image { format!("{}.txt", file.name) } else { file.name.clone() };

@@ -19,7 +19,7 @@ use crate::pass::crossing::{Crossed, Target, Unsure, crossed_at_once, is_prose, 
 use crate::pass::enclosures::{enclosed_in, file_of_text, say_how_it_fits};
 use crate::pass::heavy::read_after_memory_ran_out;
 use crate::pass::plain::{AsHtml, learn_of_plain_texts, write_plain_texts_again};
-use crate::pass::work::Work;
+use crate::pass::work::{Route, Work};
 use crate::pass::write::write;
 use crate::side::failure::{Failure, Kind};
 use crate::side::room::learn_room;
@@ -27,12 +27,11 @@ use crate::side::send::{Stimulate, Update};
 
 pub(crate) async fn walk_status(
     work: &mut Work<'_>,
-    on: Side,
+    route: Route<'_>,
     wanted: &str,
     walk: &[Stimulus],
-    target: &Ticket,
-    reason: &str,
 ) -> Result<(), Failure> {
+    let (on, target, reason) = (route.from.other(), route.target, route.reason);
     work.link.set_out(on, wanted, walk.iter().map(|stimulus| stimulus.to.clone()));
     for stimulus in walk {
         stimulate(work, on, stimulus, target, reason).await?;

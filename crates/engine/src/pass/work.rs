@@ -45,6 +45,15 @@ pub(crate) struct Work<'a> {
     pub is_to_be_told: bool,
 }
 
+/// The direction of a write with its two tickets, and the write's reason for people.
+#[derive(Clone, Copy)]
+pub(crate) struct Route<'t> {
+    pub from: Side,
+    pub source: &'t Ticket,
+    pub target: &'t Ticket,
+    pub reason: &'t str,
+}
+
 impl<'a> Work<'a> {
     pub fn new(shared: &'a Shared, lane: &'a Lane, policy: Arc<Policy>, claim: Claim, files: FileBudget) -> Work<'a> {
         let (link_id, mut link) = match &claim.link {
