@@ -6,7 +6,7 @@ use itop_bridge_core::{FileContent, Link, LogName, Policy, Side, Sight, Ticket, 
 use itop_bridge_store::{Claim, Look, TicketOf};
 
 use crate::foresee::why_not::NoPlan;
-use crate::pass::files::unknown_copies;
+use crate::pass::hinted::unknown_copies;
 use crate::pass::parents::read_what_is_asked_of_parents;
 use crate::side::call;
 use crate::side::failure::Failure;

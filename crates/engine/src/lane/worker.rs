@@ -17,7 +17,7 @@ use crate::adopt::rebuild::newer::find_newer_pairs;
 use crate::foresee::dry_run::look_only;
 use crate::halt::went_back::read_and_watch;
 use crate::pass::file_budget::{FileBudget, Place};
-use crate::pass::files::look_at_named;
+use crate::pass::hinted::look_at_named;
 use crate::pass::unseen::note_unseen;
 use crate::pass::work::Work;
 use crate::pass::{self, looks};

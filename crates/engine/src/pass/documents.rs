@@ -4,9 +4,9 @@ use itop_bridge_core::document::{Document, DocumentKind, Line};
 use itop_bridge_core::link::CopyState;
 use itop_bridge_core::{Link, Side, Ticket};
 
+use crate::pass::attach::{attach, replace, text_contents};
 use crate::pass::crossing::told_in_a_file;
 use crate::pass::ending::ticket_stands;
-use crate::pass::files::{attach, replace, text_contents};
 use crate::pass::logs::MAX_TEXT_BYTES;
 use crate::pass::work::Work;
 use crate::side::failure::{Failure, Kind};

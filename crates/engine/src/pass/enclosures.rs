@@ -5,7 +5,7 @@ use itop_bridge_core::link::{CopyState, Enclosed, Enclosure};
 use itop_bridge_core::{FileKind, Link, Side, Ticket};
 use itop_bridge_text::fit::{Fitted, Words};
 
-use crate::pass::files::{attach, replace, text_contents};
+use crate::pass::attach::{attach, replace, text_contents};
 use crate::pass::logs::{contents_of_batch_file, words_for_batch_file};
 use crate::pass::work::{Route, Work};
 use crate::pass::write::is_too_large;

@@ -8,9 +8,9 @@ use itop_bridge_core::{FileKind, Link, LogName, Side, crossing_entries, text};
 use itop_bridge_text::html;
 use itop_client::Contents;
 
+use crate::pass::attach::{attach, text_contents};
 use crate::pass::barred::hold;
 use crate::pass::crossing::told_log_entry;
-use crate::pass::files::{attach, text_contents};
 use crate::pass::work::{Route, Work};
 use crate::pass::write::is_too_large;
 use crate::side::call;

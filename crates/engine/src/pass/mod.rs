@@ -5,8 +5,10 @@
 
 pub(crate) mod apart;
 pub(crate) mod apply;
+pub(crate) mod attach;
 pub(crate) mod barred;
 pub(crate) mod create;
+pub(crate) mod created;
 pub(crate) mod crossing;
 pub(crate) mod documents;
 pub(crate) mod enclosures;
@@ -17,6 +19,7 @@ pub(crate) mod files;
 pub(crate) mod given_again;
 pub(crate) mod gone;
 pub(crate) mod heavy;
+pub(crate) mod hinted;
 pub(crate) mod identity;
 pub(crate) mod logs;
 pub(crate) mod looks;
@@ -30,6 +33,7 @@ pub(crate) mod rounds;
 pub(crate) mod snapshot;
 pub(crate) mod status;
 pub(crate) mod unseen;
+pub(crate) mod walk_texts;
 pub(crate) mod work;
 pub(crate) mod write;
 
@@ -40,10 +44,10 @@ use itop_bridge_core::{Link, Side, Sight, reconcile};
 use itop_bridge_store::{About, DirtyMark, Next};
 
 use crate::pass::barred::{try_what_is_parked, with_what_is_held};
-use crate::pass::create::{find_created, report_twins};
-use crate::pass::files::read_named_contents;
+use crate::pass::created::{find_created, report_twins};
 use crate::pass::given_again::{give_way_to, other_pair_of};
 use crate::pass::heavy::note_heavy;
+use crate::pass::hinted::read_named_contents;
 use crate::pass::looks::after_an_absence;
 use crate::pass::next::next_look;
 use crate::pass::rounds::Rounds;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use itop_bridge_core::Side;
 use itop_bridge_store::{Look, Next};
 
-use crate::pass::files::next_second_look;
+use crate::pass::hinted::next_second_look;
 use crate::pass::rounds::RoundsEnd;
 use crate::pass::work::Work;
 

@@ -15,7 +15,7 @@ use crate::pass::notes::{saw, take_notes};
 use crate::pass::parents::read_parents;
 use crate::pass::plain::settle_plain_texts;
 use crate::pass::snapshot::{list_what_is_written_to, read_again};
-use crate::pass::status::write_texts_left_out;
+use crate::pass::walk_texts::write_texts_left_out;
 use crate::pass::work::Work;
 use crate::side::failure::{Failure, Kind};
 use crate::side::instants::see_abroad;

@@ -4,7 +4,7 @@ use itop_bridge_core::plan::Plan;
 use itop_bridge_core::{Side, Sight, Ticket};
 
 use crate::halt::went_back::read_and_watch;
-use crate::pass::files::read_named_contents;
+use crate::pass::hinted::read_named_contents;
 use crate::pass::work::Work;
 use crate::side::failure::Failure;
 use crate::side::itop::Itop;
