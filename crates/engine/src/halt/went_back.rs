@@ -23,7 +23,7 @@ const MOST_WITNESSES: usize = 20;
 /// Compares a sweep's list with the known changes, and asks for known tickets that are missing from the list.
 pub(crate) async fn went_back(shared: &Shared, itop: &Itop, listed: &[Object]) -> Result<bool, Failure> {
     ask_for_witnesses(shared, itop).await?;
-    let mut seen = itop.seen();
+    let mut seen = itop.seen().all();
     if stops_over(shared, itop, listed, &seen).await? {
         return Ok(true);
     }
@@ -37,7 +37,7 @@ pub(crate) async fn halt_if_restored(shared: &Shared, itop: &Itop) -> Result<boo
     if itop.halts.is_halted() {
         return Ok(true);
     }
-    let mut seen: Vec<(u64, String)> = itop.seen().into_iter().collect();
+    let mut seen: Vec<(u64, String)> = itop.seen().all().into_iter().collect();
     seen.sort_by(|(_, one), (_, other)| other.cmp(one));
     is_any_back(shared, itop, seen.into_iter().take(MOST_WITNESSES).collect()).await
 }
@@ -54,7 +54,7 @@ async fn is_any_back(shared: &Shared, itop: &Itop, mut seen: BTreeMap<u64, Strin
         return Ok(true);
     }
     found.objects.iter().for_each(|object| drop(seen.remove(&object.id)));
-    itop.forget_seen(&seen);
+    itop.seen().forget(&seen);
     Ok(false)
 }
 
@@ -124,7 +124,7 @@ async fn is_held_before(shared: &Shared, itop: &Itop, ticket: u64, before: &str)
 async fn ask_for_witnesses(shared: &Shared, itop: &Itop) -> Result<(), Failure> {
     let ask = async || -> Result<(), Failure> {
         for (ticket, last_update) in witnesses(shared, itop).await? {
-            itop.stood_at(ticket, &last_update, shared.now_ms());
+            itop.seen().stood_at(ticket, &last_update, shared.now_ms());
         }
         Ok(())
     };

@@ -337,7 +337,7 @@ impl Both<'_> {
     fn of(&self, shared: &Shared, lane: &Lane, class: &str, claim: &Claim) -> Result<Snapshot, Failure> {
         let external = match self.external.get(&claim.lease.of.ticket) {
             Some(Ok(read)) => {
-                lane.external.could_read(Loaded::Ticket, claim.lease.of.ticket);
+                lane.external.unreadables().read(Loaded::Ticket, claim.lease.of.ticket);
                 read.clone()
             }
             Some(Err(error)) => return Err(ticket_not_read(shared, &lane.external, claim.lease.of.ticket, error)),
@@ -347,7 +347,7 @@ impl Both<'_> {
         let internal = match counterpart.map(|key| (key, self.internal.get(&key.id))) {
             None => Sight::Unborn,
             Some((key, Some(Ok(Some(read))))) => {
-                shared.internal.could_read(Loaded::Ticket, key.id);
+                shared.internal.unreadables().read(Loaded::Ticket, key.id);
                 Sight::Here(read.ticket.clone())
             }
             Some((key, Some(Err(error)))) => return Err(ticket_not_read(shared, &shared.internal, key.id, error)),

@@ -98,9 +98,11 @@ fn told_of(itop: &Itop, suspended: &[Trouble]) -> Told {
         since_ms: trouble.since_ms,
         reason: trouble.reason.clone(),
     });
-    let slowed =
-        itop.throttled().map(|throttled| Slowed { since_ms: throttled.since_ms, until_ms: throttled.until_ms });
-    let sweeps = itop.sweeps();
+    let slowed = itop
+        .throttled()
+        .as_ref()
+        .map(|throttled| Slowed { since_ms: throttled.since_ms, until_ms: throttled.until_ms });
+    let sweeps = *itop.sweeps();
     Told {
         answers,
         down,

@@ -19,7 +19,7 @@ use crate::pass::work::Work;
 use crate::pass::write::is_too_large;
 use crate::side::escaping::as_stored;
 use crate::side::failure::{Failure, Kind};
-use crate::side::itop::Format;
+use crate::side::model::Format;
 use crate::side::room::learn_room;
 
 /// A field ready to be sent.
@@ -183,9 +183,9 @@ pub(crate) fn became_html(work: &Work<'_>, fields: &mut [Outgoing<'_>], answered
         }
         let Some(shown) = answered.text(outgoing.code()).filter(|shown| !shown.is_empty()) else { continue };
         if !text::could_be_html(shown) {
-            work.shared.internal.learn_format(&answered.class, outgoing.code(), Format::Plain);
+            work.shared.internal.model().learn_format(&answered.class, outgoing.code(), Format::Plain);
         } else {
-            work.shared.internal.learn_format(&answered.class, outgoing.code(), Format::Html);
+            work.shared.internal.model().learn_format(&answered.class, outgoing.code(), Format::Html);
             outgoing.words = words_as_html(work, Side::External, &outgoing.words, &unsure);
             fit(work, outgoing);
             any = true;

@@ -47,7 +47,7 @@ pub(crate) async fn create(
     let mut draft = draft(work, class, fields).await?;
     let mut creation = creation_of(work, &draft, external).await?;
     loop {
-        draft.retain(|part| work.shared.internal.has_attribute(class, part.code()));
+        draft.retain(|part| work.shared.internal.model().has(class, part.code()));
         let error = match Box::pin(try_to_create(work, class, &creation, &draft, external)).await? {
             Ok(ticket) => {
                 for part in &draft {
@@ -58,7 +58,7 @@ pub(crate) async fn create(
             Err(error) => error,
         };
         // The answer asks for attributes that were not sent, and iTop refuses unknown ones there too.
-        let asked = work.shared.internal.present(class, &counterpart_attributes(work));
+        let asked = work.shared.internal.model().present(class, &counterpart_attributes(work));
         let codes: Vec<&str> = draft.iter().map(Outgoing::code).chain(asked.iter().map(String::as_str)).collect();
         if work.shared.internal.learn_missing(class, &error, &codes) {
             continue;
@@ -125,7 +125,7 @@ async fn try_to_create(
     draft: &[Outgoing<'_>],
     external: &Ticket,
 ) -> Result<Result<Ticket, itop_client::Error>, Failure> {
-    let asked = work.shared.internal.present(class, &counterpart_attributes(work));
+    let asked = work.shared.internal.model().present(class, &counterpart_attributes(work));
     let sent_ms = work.shared.now_ms();
     match send_create(work, class, creation, draft, &asked, external).await? {
         Ok(mut written) => {

@@ -21,7 +21,8 @@ use crate::pass::enclosures::file_of_picture;
 use crate::pass::work::Work;
 use crate::side::call;
 use crate::side::failure::{Failure, Kind};
-use crate::side::itop::{Format, Itop};
+use crate::side::itop::Itop;
+use crate::side::model::Format;
 use crate::side::unreadable::{Loaded, picture_not_read};
 
 /// An attribute of the target ticket.
@@ -95,7 +96,7 @@ async fn with_pictures(work: &mut Work<'_>, from: Side, html: &str) -> Result<Wo
         let answer = work.reading(call::inline_image(itop, Some(&memory), image.id, &image.secret, max_bytes)).await?;
         match answer {
             Ok(loaded) => {
-                itop.could_read(Loaded::InlineImage, image.id);
+                itop.unreadables().read(Loaded::InlineImage, image.id);
                 let file = file_of_picture(work, from, image.id, loaded.mime);
                 // No text has room for a larger picture: it crosses as a file.
                 let may_fit = loaded.bytes.len() < Room::default().bytes;
@@ -176,7 +177,7 @@ async fn source_format(work: &mut Work<'_>, from: Side, code: &str, value: &str)
         (Side::Internal, None) => work.policy.internal_class.clone(),
     };
     let itop = work.shared.itop(work.lane, from);
-    if let Some(known) = itop.format(&class, code) {
+    if let Some(known) = itop.model().format(&class, code) {
         return Ok(known);
     }
     if is_of_an_editor(value) {
@@ -194,7 +195,7 @@ async fn target_format(work: &mut Work<'_>, target: Target<'_>) -> Result<Option
         return Ok(Some(Format::Html));
     }
     let itop = work.shared.itop(work.lane, on);
-    if let Some(known) = itop.format(class, code) {
+    if let Some(known) = itop.model().format(class, code) {
         return Ok(Some(known));
     }
     let others = others(work, itop, class, code).await?;
@@ -226,7 +227,7 @@ async fn others(work: &Work<'_>, itop: &Itop, class: &str, code: &str) -> Result
         }
     }
     if others.html > 0 && others.plain == 0 {
-        itop.learn_format(class, code, Format::Html);
+        itop.model().learn_format(class, code, Format::Html);
     }
     Ok(others)
 }

@@ -154,7 +154,7 @@ async fn read_original(work: &mut Work<'_>, from: Side, original: u64) -> Result
     let read = work.reading(call::contents(shared, itop, Some(&memory), original, max_bytes)).await?;
     match read {
         Ok(read) => {
-            itop.could_read(Loaded::Attachment, original);
+            itop.unreadables().read(Loaded::Attachment, original);
             Ok(read)
         }
         Err(error) => Err(file_not_read(shared, itop, original, &error)),

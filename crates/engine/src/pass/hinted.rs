@@ -82,7 +82,7 @@ pub(crate) async fn named_are_as_copied(
                     return if failure.ends_the_pass() { Err(failure) } else { Ok(false) };
                 }
             };
-            itop.could_read(Loaded::Attachment, id);
+            itop.unreadables().read(Loaded::Attachment, id);
             let (Some(read), Some(copy)) = (read, link.copy_of(side, id)) else { return Ok(false) };
             let removed = copy.state == CopyState::RemovedByPerson;
             let (item, content) = (read.item, read.fingerprint());
@@ -215,7 +215,7 @@ pub(crate) async fn contents_of(
                 continue;
             }
         };
-        itop.could_read(Loaded::Attachment, file.id);
+        itop.unreadables().read(Loaded::Attachment, file.id);
         let Some(read) = read else { continue };
         file.content = Some(read.fingerprint());
         if keep && let Some(copy) = work.link.copy_of(side, file.id) {

@@ -292,7 +292,7 @@ pub(crate) async fn contents_of_batch_file(
     let memory = work.file_memory().await?;
     match work.reading(call::inline_image(itop, Some(&memory), id, secret, max_bytes)).await? {
         Ok(image) => {
-            itop.could_read(Loaded::InlineImage, id);
+            itop.unreadables().read(Loaded::InlineImage, id);
             let data = base64::engine::general_purpose::STANDARD.encode(&image.bytes);
             let extension = image.mime.rsplit('/').next().unwrap_or_default();
             let name = text::file_name(&format!("{}.{extension}", file.name));

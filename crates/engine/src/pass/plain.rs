@@ -16,7 +16,7 @@ use crate::pass::heavy::read_after_memory_ran_out;
 use crate::pass::work::Work;
 use crate::pass::write::write;
 use crate::side::failure::Failure;
-use crate::side::itop::Format;
+use crate::side::model::Format;
 use crate::side::send::Update;
 
 /// Judges by the present values how iTop took the texts. Only those that must be written again stay; a text that
@@ -40,7 +40,7 @@ pub(crate) fn learn_of_plain_texts<'t>(
             return shown.is_empty() && may_come;
         }
         let is_html = could_be_html(shown);
-        itop.learn_format(class, &sent.code, if is_html { Format::Html } else { Format::Plain });
+        itop.model().learn_format(class, &sent.code, if is_html { Format::Html } else { Format::Plain });
         let is_written = sent.html.as_deref() == Some(shown);
         is_html && !is_written && came_of(&sent.value, shown)
     });
@@ -83,7 +83,8 @@ fn as_html(work: &Work<'_>, text: &PlainText, class: &str) -> AsHtml {
 /// Writes the texts that became HTML once more, one call each, so that one kept-back text holds back no other.
 pub(crate) async fn write_plain_texts_again(work: &mut Work<'_>, on: Side, target: &Ticket) -> Result<(), Failure> {
     let itop = work.shared.itop(work.lane, on);
-    let is_html = |text: &&PlainText| text.on == on && itop.format(&target.class, &text.code) == Some(Format::Html);
+    let is_html =
+        |text: &&PlainText| text.on == on && itop.model().format(&target.class, &text.code) == Some(Format::Html);
     let texts: Vec<PlainText> = work.link.plain.iter().filter(is_html).cloned().collect();
     for text in texts {
         let form = as_html(work, &text, &target.class);

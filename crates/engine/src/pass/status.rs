@@ -42,7 +42,7 @@ async fn stimulate(
     let itop = work.shared.itop(work.lane, on);
     let mut sent = Vec::new();
     for attribute in &stimulus.attributes {
-        if itop.has_attribute(&target.class, &attribute.code) {
+        if itop.model().has(&target.class, &attribute.code) {
             sent.push(formatted_for_a_walk(work, on, attribute, target).await?);
         }
     }

@@ -56,7 +56,7 @@ async fn connection_up_to(shared: &Shared, lane: &Lane, last: u64) -> std::resul
     let begun = shared.store.call(move |store| begin(store, &name, found)).await?;
     say_begun(lane, &begun);
     for (id, last_update) in changes.tickets.iter().filter(|(id, _)| *id <= begun.ticket) {
-        itop.stood_before(*id, last_update);
+        itop.seen().stood_before(*id, last_update);
     }
     Ok(begun)
 }

@@ -54,7 +54,7 @@ pub(crate) async fn get_batch(
     may_be_of_one: impl Fn(&Error) -> bool,
 ) -> Result<Found, Error> {
     loop {
-        let wanted = itop.present(class, attributes);
+        let wanted = itop.model().present(class, attributes);
         let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
         match itop.client.get(class, query, &wanted).await {
             Err(error) if itop.learn_missing(class, &error, &wanted) => {}

@@ -115,7 +115,7 @@ impl Itop {
     /// The next date is checked with iTop before it is believed.
     pub(crate) fn doubts_its_dates(&self) {
         self.dates().is_confirmed = false;
-        self.forget_seen_dates();
+        self.seen().forget_tickets();
     }
 
     /// Without seconds, a second change may hide in the printed minute.
@@ -137,7 +137,7 @@ impl Itop {
             && printed.iter().filter(|printed| printed.code == "last_update").any(|printed| {
                 let readings = DateFormat::readings(printed.text);
                 let Some(reading) = format.read(printed.text).filter(|_| readings.len() > 1) else { return false };
-                let seen = self.last_seen(printed.object.id).filter(|seen| *seen != reading);
+                let seen = self.seen().last(printed.object.id).map(str::to_owned).filter(|seen| *seen != reading);
                 let contradicts = seen.is_some_and(|seen| readings.contains(&seen) || reading < seen);
                 !is_confirmed || contradicts || lies_ahead(&reading, now_ms)
             })
@@ -320,7 +320,7 @@ async fn prints_dates_as(shared: &Shared, itop: &Itop, format: DateFormat) {
     }
     tracing::info!(itop = %itop.name, format = %format, "this iTop prints dates so");
     // Dates read in the wrong format are no measure.
-    itop.forget_seen_dates();
+    itop.seen().forget_tickets();
     let (instance, text) = (itop.instance.clone(), format.to_string());
     let keep = move |store: &mut dyn Store| match store.is_to_read() {
         true => Ok(()),

@@ -37,12 +37,12 @@ pub(crate) async fn as_stored(
     answered: &str,
 ) -> Result<String, Error> {
     let Some(entity) = doubly_escaped_entity(answered) else { return Ok(answered.to_owned()) };
-    if !itop.escapes_once_more(class, code) {
+    if !itop.model().escapes_once_more(class, code) {
         if !stores_without(shared, itop, class, id, code, &entity).await? {
             return Ok(answered.to_owned());
         }
         tracing::info!(itop = %itop.name, class, code, "this iTop escapes HTML twice when it is read; the bridge undoes that");
-        itop.learn_escaping_once_more(class, code);
+        itop.model().learn_escaping_once_more(class, code);
     }
     Ok(answered.replace("&amp;", "&"))
 }

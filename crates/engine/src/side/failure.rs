@@ -72,7 +72,7 @@ impl Failure {
             ErrorClass::Gone => Kind::Gone,
             ErrorClass::TooLarge => Kind::TooLarge,
             ErrorClass::Throttled { .. } => {
-                Kind::Throttled { until_ms: itop.throttled().map_or(0, |throttled| throttled.until_ms) }
+                Kind::Throttled { until_ms: itop.throttled().as_ref().map_or(0, |throttled| throttled.until_ms) }
             }
             ErrorClass::WrongAddress { .. } => Kind::Transient,
             _ if matches!(error.effect, Effect::Unknown { answered: false }) => Kind::Transient,

@@ -13,7 +13,7 @@ use crate::suspension::say_over;
 /// A call on this side was answered by iTop itself.
 pub(crate) fn answered(shared: &Shared, itop: &Itop) {
     itop.login_is_refused.store(false, Ordering::Relaxed);
-    itop.count_answer();
+    itop.unreadables().count_answer();
     end_throttling(shared, itop);
     let (is_first, was_down) = {
         let mut breaker = itop.breaker();

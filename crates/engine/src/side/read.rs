@@ -131,8 +131,9 @@ pub(crate) async fn read_tickets(
                 let read = ticket(shared, itop, object, &attributes, now).await;
                 reads.insert(object.id, read.map(Some));
             }
+            let settle_ms = shared.timing.seen_settle_ms + itop.unseen_for_ms();
             for id in reads.iter().filter_map(|(id, read)| matches!(read, Ok(None)).then_some(*id)) {
-                itop.note_unfit(id, now, shared.timing.seen_settle_ms);
+                itop.seen().does_not_fit(id, now, settle_ms);
             }
             (reads, went_back)
         }
@@ -151,8 +152,9 @@ pub(crate) async fn read_tickets(
 fn saw(shared: &Shared, itop: &Itop, object: &Object, now_ms: i64) -> Option<WentBack> {
     let text = |code: &str| object.text(code).unwrap_or_default().to_owned();
     let (reference, now) = (text("ref"), text("last_update"));
-    let (settle_ms, overlap) = (shared.timing.seen_settle_ms, shared.timing.cursor_overlap_seconds);
-    let before = itop.saw(object.id, &now, now_ms, settle_ms, overlap)?;
+    let (settle_ms, overlap) =
+        (shared.timing.seen_settle_ms + itop.unseen_for_ms(), shared.timing.cursor_overlap_seconds);
+    let before = itop.seen().saw(object.id, &now, now_ms, settle_ms, overlap)?;
     Some(WentBack { ticket: object.id, reference, before, now })
 }
 

@@ -93,7 +93,11 @@ pub(crate) async fn learn_room(
     what: What,
 ) -> std::result::Result<(), Failure> {
     let now = shared.now_ms();
-    let learnt = itop.learn_room(|room| room.learn(class, code, what, now));
+    let learnt = {
+        let mut room = itop.learnt_room();
+        room.learn(class, code, what, now);
+        room.clone()
+    };
     let side = &itop.name;
     match what {
         What::Chars(limit) => {
@@ -115,7 +119,7 @@ pub(crate) async fn remember_room(shared: &Shared) -> std::result::Result<(), Fa
     for itop in shared.lanes.iter().map(|lane| &lane.external).chain([&shared.internal]) {
         let instance = itop.instance.clone();
         let kept = shared.store.call(move |store| LearntRoom::kept(store, &instance)).await?;
-        itop.learn_room(|room| *room = kept);
+        *itop.learnt_room() = kept;
     }
     forget_old_room(shared);
     Ok(())
@@ -124,7 +128,7 @@ pub(crate) async fn remember_room(shared: &Shared) -> std::result::Result<(), Fa
 pub(crate) fn forget_old_room(shared: &Shared) {
     let before = shared.now_ms() - KEPT_MS;
     for itop in shared.lanes.iter().map(|lane| &lane.external).chain([&shared.internal]) {
-        itop.learn_room(|room| room.forget_before(before));
+        itop.learnt_room().forget_before(before);
     }
 }
 

@@ -41,7 +41,7 @@ pub(crate) fn slow_down(shared: &Shared, itop: &Itop, error: &Error) {
         return;
     }
     let now_ms = shared.now_ms();
-    let known = itop.throttled();
+    let known = itop.throttled().clone();
     let times = known.as_ref().map_or(1, |known| known.times.saturating_add(1));
     let asked_ms = retry_after.as_ref().and_then(|after| asked_to_wait_ms(after, now_ms));
     let wait_ms = asked_ms.unwrap_or_else(|| shared.timing.backoff_ms(times).max(SHORTEST_MS));
@@ -52,18 +52,18 @@ pub(crate) fn slow_down(shared: &Shared, itop: &Itop, error: &Error) {
     if known.is_none() {
         tracing::warn!(itop = %itop.name, wait_seconds = wait.as_secs(), %error, "the side asks to slow down; nothing calls it before that, and what waits goes on then");
     }
-    itop.set_throttled(Some(Throttled { since_ms, until_ms, times }));
+    *itop.throttled() = Some(Throttled { since_ms, until_ms, times });
 }
 
 /// The time before which this side must not be called.
 pub(crate) fn throttled_until_ms(shared: &Shared, itop: &Itop) -> Option<i64> {
-    itop.throttled().map(|throttled| throttled.until_ms).filter(|until_ms| shared.now_ms() < *until_ms)
+    itop.throttled().as_ref().map(|throttled| throttled.until_ms).filter(|until_ms| shared.now_ms() < *until_ms)
 }
 
 pub(crate) fn end_throttling(shared: &Shared, itop: &Itop) {
     // The answer to an earlier call does not lift the wait that the side has asked for since.
-    if itop.throttled().is_some_and(|throttled| throttled.until_ms <= shared.now_ms()) {
-        itop.set_throttled(None);
+    if itop.throttled().as_ref().is_some_and(|throttled| throttled.until_ms <= shared.now_ms()) {
+        *itop.throttled() = None;
         tracing::info!(itop = %itop.name, "the side takes calls again");
     }
 }

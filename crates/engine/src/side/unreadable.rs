@@ -6,6 +6,8 @@
 //! minutes a picture is given up, and words replace it. A file is never given up: it is retried, and its ticket is
 //! parked, where an operator sees it.
 
+use std::collections::HashMap;
+
 use itop_client::Error;
 
 use crate::Shared;
@@ -34,6 +36,43 @@ pub(crate) struct Unreadable {
     /// object.
     pub times: u32,
     pub answers_before: u64,
+}
+
+/// The contents of one side that fail.
+#[derive(Debug, Default)]
+pub(crate) struct Unreadables {
+    /// How many calls this iTop itself has answered.
+    answers: u64,
+    of: HashMap<(Loaded, u64), Unreadable>,
+}
+
+impl Unreadables {
+    /// Counts a call with iTop's own answer.
+    pub fn count_answer(&mut self) {
+        self.answers = self.answers.wrapping_add(1);
+    }
+
+    /// Records a failure to load an object's contents. At most `most_ms` counts between two tries.
+    pub fn failed(&mut self, what: Loaded, id: u64, now_ms: i64, most_ms: i64) -> Unreadable {
+        let answers_before = self.answers;
+        let fresh = Unreadable { since_ms: now_ms, last_ms: now_ms, waited_ms: 0, times: 1, answers_before };
+        let known = self.of.entry((what, id)).or_insert(fresh);
+        if known.answers_before != answers_before {
+            // The first failure may have begun an outage: that time does not count.
+            if known.times == 1 {
+                (known.since_ms, known.last_ms) = (now_ms, now_ms);
+            }
+            known.waited_ms += (now_ms - known.last_ms).clamp(0, most_ms);
+            known.last_ms = now_ms;
+            (known.times, known.answers_before) = (known.times.saturating_add(1), answers_before);
+        }
+        *known
+    }
+
+    /// The object could be read.
+    pub fn read(&mut self, what: Loaded, id: u64) {
+        self.of.remove(&(what, id));
+    }
 }
 
 /// Classifies a failure to load an attachment's contents.
@@ -74,7 +113,7 @@ pub(crate) fn picture_not_read(shared: &Shared, itop: &Itop, id: u64, error: &Er
 fn not_read(shared: &Shared, itop: &Itop, what: Loaded, id: u64, failure: Failure, error: &Error) -> (Failure, bool) {
     let now = shared.now_ms();
     let given_up_after_ms = shared.timing.unreadable_after_ms;
-    let known = itop.could_not_read(what, id, now, given_up_after_ms / i64::from(TIMES));
+    let known = itop.unreadables().failed(what, id, now, given_up_after_ms / i64::from(TIMES));
     if known.times == 1 {
         return (failure, false);
     }
@@ -88,4 +127,49 @@ fn not_read(shared: &Shared, itop: &Itop, what: Loaded, id: u64, failure: Failur
     let text = format!("{name} {id} cannot be read: {error}");
     let is_given_up = is_often && known.waited_ms >= given_up_after_ms;
     (Failure::at(itop, Kind::Unreadable { since_ms }, text), is_given_up)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each step is a failure at that time, or an answer of that iTop to another call; then the failures that count and
+    /// the time waited.
+    #[test]
+    fn a_failure_counts_once_between_two_answers_and_only_time_between_tries_counts() {
+        const ANSWER: i64 = -1;
+        for (steps, times, waited_ms) in [
+            (&[0][..], 1, 0),
+            // While that iTop answers nothing, a failure says nothing about the object.
+            (&[0, 10, 20], 1, 0),
+            // The first failure may have begun an outage.
+            (&[0, ANSWER, 5_000], 2, 0),
+            (&[0, ANSWER, 100, ANSWER, 200], 3, 100),
+            // A clock that is set forward must not turn a moment into minutes.
+            (&[0, ANSWER, 100, ANSWER, 9_000_000], 3, 1_000),
+            (&[0, ANSWER, 100, ANSWER, 50], 3, 0),
+        ] {
+            let mut of = Unreadables::default();
+            let mut last = None;
+            for step in steps {
+                match *step {
+                    ANSWER => of.count_answer(),
+                    at_ms => last = Some(of.failed(Loaded::InlineImage, 7, at_ms, 1_000)),
+                }
+            }
+            let last = last.unwrap();
+            assert_eq!((last.times, last.waited_ms), (times, waited_ms), "{steps:?}");
+        }
+    }
+
+    #[test]
+    fn an_object_that_was_read_begins_anew() {
+        let mut of = Unreadables::default();
+        of.failed(Loaded::Attachment, 7, 0, 1_000);
+        of.count_answer();
+        assert_eq!(of.failed(Loaded::Attachment, 7, 10, 1_000).times, 2);
+        assert_eq!(of.failed(Loaded::Ticket, 7, 10, 1_000).times, 1, "another kind of object");
+        of.read(Loaded::Attachment, 7);
+        assert_eq!(of.failed(Loaded::Attachment, 7, 20, 1_000).times, 1);
+    }
 }

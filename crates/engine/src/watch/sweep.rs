@@ -33,7 +33,7 @@ pub async fn run_external(shared: Arc<Shared>, lane: Arc<Lane>) {
             true => report(&shared, &lane.external, sweep_external(&shared, &lane).await),
             false => None,
         };
-        lane.external.swept(swept, shared.now_ms() + period_ms);
+        lane.external.sweeps().swept(swept, shared.now_ms() + period_ms);
         shared.clock.sleep(period_ms).await;
     }
 }
@@ -45,7 +45,7 @@ pub async fn run_internal(shared: Arc<Shared>) {
             true => report(&shared, &shared.internal, sweep_internal(&shared).await),
             false => None,
         };
-        shared.internal.swept(swept, shared.now_ms() + period_ms);
+        shared.internal.sweeps().swept(swept, shared.now_ms() + period_ms);
         shared.clock.sleep(period_ms).await;
     }
 }
@@ -86,7 +86,7 @@ async fn sweep_internal(shared: &Shared) -> Result<usize, Failure> {
     let Some(cursor) = change_cursor(shared, itop).await? else {
         let changes = latest_changes(shared, itop).await?;
         for (id, last_update) in &changes.tickets {
-            itop.stood_before(*id, last_update);
+            itop.seen().stood_before(*id, last_update);
         }
         let highest = highest_attachment(shared, itop).await?;
         set_cursor(shared, itop, ATTACHMENT, highest.to_string()).await?;
@@ -99,7 +99,7 @@ async fn sweep_internal(shared: &Shared) -> Result<usize, Failure> {
 /// Marks the tickets changed since the cursor.
 async fn sweep_tickets(shared: &Shared, itop: &Itop, lane: Option<&Lane>, cursor: String) -> Result<usize, Failure> {
     let from = earlier(&cursor, shared.timing.cursor_overlap_seconds);
-    itop.forget_seen_before(&from);
+    itop.seen().forget_before(&from);
     let oql = format!("SELECT Ticket WHERE last_update >= {}", oql_quote(&from));
     let now_ms = shared.now_ms();
     let mut found = call::get(shared, itop, "Ticket", &Query::oql(oql), &["id", "finalclass", "last_update"]).await?;
@@ -117,14 +117,14 @@ async fn sweep_tickets(shared: &Shared, itop: &Itop, lane: Option<&Lane>, cursor
         let last_update = object.text("last_update").unwrap_or_default();
         latest = latest.max(last_update);
         let class = object.text("finalclass").unwrap_or(&object.class);
-        if !itop.has_seen(object.id, last_update) {
+        if !itop.seen().has(object.id, last_update) {
             marks.extend(mark(shared, lane, object.id, class, Look::ticket()));
             met.push((object.id, last_update));
         }
     }
     let marked = shared.store.mark_all(marks, shared.now_ms()).await?;
     for (id, last_update) in met {
-        itop.met(id, last_update, now_ms);
+        itop.seen().met(id, last_update, now_ms);
     }
     if latest != cursor {
         remember_witnesses(shared, itop, &found.objects).await?;
@@ -151,7 +151,7 @@ fn mark(shared: &Shared, lane: Option<&Lane>, ticket: u64, class: &str, look: Lo
 async fn sweep_attachments(shared: &Shared, itop: &Itop, lane: Option<&Lane>, stood: u64) -> Result<usize, Failure> {
     let cursor = cursor(shared, itop, ATTACHMENT).await?.and_then(|text| text.parse().ok()).unwrap_or(stood);
     let from = cursor.saturating_sub(shared.timing.attachment_overlap_ids).max(stood);
-    itop.forget_attachments_below(from);
+    itop.seen().forget_attachments_below(from);
     let query = Query::oql(format!("SELECT Attachment WHERE id > {from}"));
     let found = call::get(shared, itop, "Attachment", &query, &["id", "item_class", "item_id", "temp_id"]).await?;
     let latest = found.objects.iter().map(|object| object.id).fold(cursor, u64::max);
@@ -174,7 +174,7 @@ async fn mark_unknown(
         let (Some(ticket), Some(class)) = (object.number("item_id"), object.text("item_class")) else { continue };
         let made = is_made_by_a_bridge(object.text("temp_id").unwrap_or_default());
         // An attachment of a draft is seen once its form is saved.
-        if ticket > 0 && !made && !itop.has_met_attachment(object.id) {
+        if ticket > 0 && !made && !itop.seen().has_attachment(object.id) {
             by_ticket.entry(ticket).or_insert_with(|| (class, Vec::new())).1.push(object.id);
         }
     }
@@ -192,7 +192,7 @@ async fn mark_unknown(
         }
     }
     let marked = shared.store.mark_all(marks, shared.now_ms()).await?;
-    itop.met_attachments(by_ticket.into_values().flat_map(|(_, ids)| ids));
+    itop.seen().met_attachments(by_ticket.into_values().flat_map(|(_, ids)| ids));
     Ok(marked)
 }
 
