@@ -43,7 +43,7 @@ pub(crate) async fn why_not_taken_up(
 }
 
 /// A pass reads only what fits: one more call tells whether the ticket exists at all.
-pub(crate) async fn why_not_read(shared: &Shared, lane: &Lane, ticket: u64) -> Result<NotCarried, Failure> {
+async fn why_not_read(shared: &Shared, lane: &Lane, ticket: u64) -> Result<NotCarried, Failure> {
     let found = ticket_where(shared, &lane.external, &format!("id = {ticket}")).await?;
     Ok(match found {
         None => NotCarried::Gone,

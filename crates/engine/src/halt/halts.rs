@@ -308,4 +308,4 @@ pub(crate) async fn page(shared: &Shared, external: Option<&str>, after: i64) ->
 }
 
 /// Links closed for longer than this are not audited.
-pub(crate) const CLOSED_MS: i64 = 7 * 24 * 3_600_000;
+const CLOSED_MS: i64 = 7 * 24 * 3_600_000;

@@ -5,7 +5,7 @@ use itop_bridge_store::{Instance, Result, Stop};
 use crate::Shared;
 
 /// Each side's name, and its halt or pause, if any.
-pub(crate) type Stops = Vec<OfSide>;
+type Stops = Vec<OfSide>;
 type OfSide = (String, Option<Stop>);
 
 pub(crate) async fn tell_of_stops(shared: &Shared, before: &mut Option<Stops>) -> Result<()> {

@@ -49,7 +49,7 @@ impl Outgoing<'_> {
 }
 
 /// A field that was not written, and why.
-pub(crate) type NotTaken<'f> = (Outgoing<'f>, Error);
+type NotTaken<'f> = (Outgoing<'f>, Error);
 
 /// Updates the counterpart with these fields, in one call if possible. If that fails and one field may be to blame,
 /// that field is left out, or each is sent by itself. Successful writes are recorded at once; returns the fields

@@ -84,7 +84,7 @@ pub(crate) async fn replace(
 }
 
 /// A `utf8mb3` database lacks some characters of a file's name: they are replaced by `?`.
-pub(crate) async fn name_loses_characters(
+async fn name_loses_characters(
     work: &mut Work<'_>,
     itop: &Itop,
     contents: &mut Contents,
@@ -111,7 +111,7 @@ pub fn text_contents(words: &str, name: &str) -> Contents {
 }
 
 /// The contents with a name that the database of that side is known to hold.
-pub(crate) fn with_a_name_for(itop: &Itop, contents: Contents) -> Contents {
+fn with_a_name_for(itop: &Itop, contents: Contents) -> Contents {
     if !itop.room("Attachment", FILE_NAME).basic_plane_only {
         return contents;
     }
@@ -119,4 +119,4 @@ pub(crate) fn with_a_name_for(itop: &Itop, contents: Contents) -> Contents {
 }
 
 /// The attribute with a file's name.
-pub(crate) const FILE_NAME: &str = "contents_filename";
+const FILE_NAME: &str = "contents_filename";

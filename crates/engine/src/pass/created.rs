@@ -84,7 +84,7 @@ pub(crate) async fn report_twins(work: &mut Work<'_>, creation: &Creation) -> Re
     work.save().await
 }
 
-pub(crate) async fn ticket_of(work: &Work<'_>, object: &Object, read_at_ms: i64) -> Result<Ticket, Failure> {
+async fn ticket_of(work: &Work<'_>, object: &Object, read_at_ms: i64) -> Result<Ticket, Failure> {
     let text = |code: &str| object.text(code).unwrap_or_default().to_owned();
     let internal = &work.shared.internal;
     let asked = counterpart_attributes(work);
@@ -126,7 +126,7 @@ pub(crate) async fn found_after(work: &mut Work<'_>, error: &itop_client::Error)
     }
 }
 
-pub(crate) async fn forget_creation(work: &mut Work<'_>) -> Result<(), Failure> {
+async fn forget_creation(work: &mut Work<'_>) -> Result<(), Failure> {
     work.link.creation = None;
     if work.link.anew_from_ms.is_some() {
         // Only this link knows which files an earlier counterpart left on the external ticket.
@@ -152,7 +152,7 @@ pub(crate) async fn find_created(work: &mut Work<'_>, creation: &Creation) -> Re
 
 /// The internal tickets with this pair's mark in their log's first entry that are no pair's counterpart, the lowest
 /// first.
-pub(crate) async fn find_marked(work: &mut Work<'_>, creation: &Creation) -> Result<Vec<Ticket>, Failure> {
+async fn find_marked(work: &mut Work<'_>, creation: &Creation) -> Result<Vec<Ticket>, Failure> {
     let mark = work.mark();
     let class = work.policy.internal_class.clone();
     let oql = format!(
@@ -186,20 +186,20 @@ pub(crate) async fn find_marked(work: &mut Work<'_>, creation: &Creation) -> Res
 
 /// Whether the plain text became HTML with other words. An unanswered create could not tell; the text is then written
 /// once more.
-pub(crate) fn lost_words(code: &str, source: &str, target: &str) -> bool {
+fn lost_words(code: &str, source: &str, target: &str) -> bool {
     let became_html = !text::could_be_html(source) && text::could_be_html(target);
     became_html && !matches!(code, "title" | "description") && !text::same_words_in_any_form(source, target)
 }
 
 /// A server time that, in whatever zone, is no later than this moment.
-pub(crate) fn anywhere_after(ms: i64) -> String {
+fn anywhere_after(ms: i64) -> String {
     let moment = Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH);
     let local = TimeZone::UTC.to_datetime(moment);
     local.checked_sub(FARTHEST_WEST).unwrap_or(local).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 /// Twelve hours, plus one for a slow clock.
-pub(crate) const FARTHEST_WEST: SignedDuration = SignedDuration::from_hours(13);
+const FARTHEST_WEST: SignedDuration = SignedDuration::from_hours(13);
 
 pub(crate) fn counterpart_attributes(work: &Work<'_>) -> BTreeSet<String> {
     let mut attributes = read::internal_attributes(&work.policy);

@@ -116,7 +116,7 @@ async fn with_pictures(work: &mut Work<'_>, from: Side, html: &str) -> Result<Wo
     Ok(html_words(work, from, html::with_words_for(html, &unread), pictures))
 }
 
-pub(crate) fn html_words(work: &Work<'_>, from: Side, html: String, pictures: Vec<Picture>) -> Words {
+fn html_words(work: &Work<'_>, from: Side, html: String, pictures: Vec<Picture>) -> Words {
     let way = way(work, from);
     Words::Html { html, pictures, way }
 }

@@ -48,7 +48,7 @@ pub(crate) async fn look_at_named(
     }
 }
 
-pub(crate) async fn named_are_as_copied(
+async fn named_are_as_copied(
     shared: &Shared,
     lane: &Lane,
     claim: &mut Claim,
@@ -96,7 +96,7 @@ pub(crate) async fn named_are_as_copied(
 }
 
 /// Named attachments that still stand are rechecked twice: iTop announces a deletion before it happens.
-pub(crate) fn second_look(shared: &Shared, claim: &Claim) -> Option<(i64, Look)> {
+fn second_look(shared: &Shared, claim: &Claim) -> Option<(i64, Look)> {
     let mut look = claim.look.clone();
     if let Some((_, link)) = &claim.link {
         look.external_attachments = looks::foreign(link, &look, Side::External);
@@ -144,7 +144,7 @@ pub(crate) async fn read_named_contents(work: &mut Work<'_>, snapshot: &mut Snap
 }
 
 /// Only a file that was copied before can announce the deletion of the whole ticket.
-pub(crate) fn take_announced(work: &Work<'_>, snapshot: &mut Snapshot, side: Side) {
+fn take_announced(work: &Work<'_>, snapshot: &mut Snapshot, side: Side) {
     let before = work.claim.link.as_ref();
     let copied_before = |id| before.is_some_and(|(_, link)| link.copy_of(side, id).is_some());
     let announced = work.claim.look.announced(side);
@@ -153,7 +153,7 @@ pub(crate) fn take_announced(work: &Work<'_>, snapshot: &mut Snapshot, side: Sid
     }
 }
 
-pub(crate) fn originals_to_read(work: &Work<'_>, snapshot: &Snapshot, from: Side) -> Vec<u64> {
+fn originals_to_read(work: &Work<'_>, snapshot: &Snapshot, from: Side) -> Vec<u64> {
     let look = &work.claim.look;
     let reads_contents = look.unwritten || look.second_looks(from) == 0;
     let came_back = !work.link.restored.is_empty();
@@ -167,7 +167,7 @@ pub(crate) fn originals_to_read(work: &Work<'_>, snapshot: &Snapshot, from: Side
 }
 
 /// The copies over which an abandoned rewrite may have taken effect by now.
-pub(crate) fn copies_to_read(work: &Work<'_>, from: Side) -> Vec<u64> {
+fn copies_to_read(work: &Work<'_>, from: Side) -> Vec<u64> {
     let now = work.shared.now_ms();
     let settled = work.link.late.iter().filter(|late| late.until_ms <= now);
     let originals: BTreeSet<u64> = settled
@@ -183,7 +183,7 @@ pub(crate) fn copies_to_read(work: &Work<'_>, from: Side) -> Vec<u64> {
     copies.collect()
 }
 
-pub(crate) async fn contents_of(
+async fn contents_of(
     work: &mut Work<'_>,
     ticket: &mut Ticket,
     ids: &[u64],
@@ -235,7 +235,7 @@ pub(crate) fn unknown_copies(link: &Link, from: Side, originals: &[u64]) -> Vec<
 }
 
 /// Whether the other side's ticket lists a file with the mark of this original.
-pub(crate) fn has_copy_of(target: &Sight, from: Side, original: u64) -> bool {
+fn has_copy_of(target: &Sight, from: Side, original: u64) -> bool {
     let Sight::Here(ticket) = target else { return false };
     let is_it = |mark: &FileMark| mark.is(from, FileKind::File, &original.to_string());
     ticket.files.iter().flatten().filter_map(|file| file.mark()).any(is_it)

@@ -101,7 +101,7 @@ pub(crate) async fn read_what_is_asked_of_parents(
 
 /// Reads the ticket's present and former parents, and, above each parent that is itself paired, that parent's
 /// parents: their entries came down through it.
-pub(crate) async fn read_family(
+async fn read_family(
     shared: &Shared,
     lane: &Lane,
     policy: &Policy,

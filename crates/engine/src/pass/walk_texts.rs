@@ -104,7 +104,7 @@ pub(crate) async fn write_text(
 
 /// The value as a walk sends it: if the walk was blocked in front of that iTop, a placeholder replaces what
 /// somebody wrote.
-pub(crate) async fn formatted_for_a_walk(
+async fn formatted_for_a_walk(
     work: &mut Work<'_>,
     on: Side,
     attribute: &StimulusAttribute,
@@ -125,13 +125,7 @@ pub(crate) async fn formatted_for_a_walk(
 }
 
 /// The replacement for a value that this iTop has already refused.
-pub(crate) fn instead_of_what_is_known(
-    work: &mut Work<'_>,
-    on: Side,
-    known: RefusedField,
-    value: &str,
-    target: &Ticket,
-) -> Sent {
+fn instead_of_what_is_known(work: &mut Work<'_>, on: Side, known: RefusedField, value: &str, target: &Ticket) -> Sent {
     let code = known.code.clone();
     let words = work.policy.defaults(on).get(&code).map_or(NOT_TAKEN, String::as_str).to_owned();
     let (taken_from, source) = (TakenFrom::Source, value.to_owned());
@@ -187,7 +181,7 @@ pub(crate) fn as_sent(
     sent
 }
 
-pub(crate) fn fit_attribute(work: &Work<'_>, on: Side, sent: &mut Sent) {
+fn fit_attribute(work: &Work<'_>, on: Side, sent: &mut Sent) {
     let (from, code) = (on.other(), sent.code.as_str());
     let file = file_of_text(work, from, code);
     sent.fitted = sent.words.fit(sent.room, &file);
@@ -254,7 +248,7 @@ pub(crate) struct Sent {
 }
 
 /// Whether the value is the other ticket's text, and no key of its iTop.
-pub(crate) fn is_of_the_source(attribute: &StimulusAttribute) -> bool {
+fn is_of_the_source(attribute: &StimulusAttribute) -> bool {
     attribute.taken_from == TakenFrom::Source && !is_external_key(&attribute.code)
 }
 

@@ -54,14 +54,7 @@ pub(crate) fn after_failure(shared: &Shared, lane: &Lane, claim: &Claim, failure
     Next::Retry { due_ms: due, error, parked: park, look: None }
 }
 
-pub(crate) fn lacks_rights(
-    shared: &Shared,
-    lane: &Lane,
-    claim: &Claim,
-    failure: &Failure,
-    class: &str,
-    access: Access,
-) {
+fn lacks_rights(shared: &Shared, lane: &Lane, claim: &Claim, failure: &Failure, class: &str, access: Access) {
     let (instance, error, ticket) = (&failure.instance, &failure.text, claim.lease.of.ticket);
     let missing = Cause::Class { instance: instance.clone(), class: class.to_owned(), access };
     if shared.suspensions().rights(&lane.name, ticket, missing, shared.now_ms(), error.clone()) {
@@ -69,7 +62,7 @@ pub(crate) fn lacks_rights(
     }
 }
 
-pub(crate) fn judge_refusal(shared: &Shared, lane: &Lane, claim: &Claim, failure: &Failure) -> Verdict {
+fn judge_refusal(shared: &Shared, lane: &Lane, claim: &Claim, failure: &Failure) -> Verdict {
     let (instance, error) = (&failure.instance, &failure.text);
     let verdict = shared.suspensions().refused(&lane.name, claim.lease.of.ticket, instance, error, shared.now_ms());
     if let Verdict::Shared { cause, is_news: true } = &verdict {

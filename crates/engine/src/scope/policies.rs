@@ -108,7 +108,7 @@ fn logs(sync: &SyncConfig) -> Vec<(Side, LogName)> {
 }
 
 /// The id of a default: a number is one already, the name for an external key is looked up.
-pub(crate) async fn look_up(
+async fn look_up(
     shared: &Shared,
     itop: &Itop,
     code: &str,

@@ -45,7 +45,7 @@ pub(crate) fn noted<T>(shared: &Shared, itop: &Itop, class: &str, answer: Result
 }
 
 /// Objects of this class could be read: ends any suspension of its reads.
-pub(crate) fn may_read(shared: &Shared, itop: &Itop, class: &str) {
+fn may_read(shared: &Shared, itop: &Itop, class: &str) {
     say_over(shared.suspensions().was_read(&itop.name, class).as_slice());
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn was_written(shared: &Shared, itop: &Itop, of: &TicketOf, class: &s
 }
 
 /// Reports a failed call to the side's breaker; a side that keeps failing is probed.
-pub(crate) fn call_failed(shared: &Shared, itop: &Itop, error: &Error) {
+fn call_failed(shared: &Shared, itop: &Itop, error: &Error) {
     match error.class {
         ErrorClass::Login => goes_down(shared, itop, error),
         ErrorClass::Throttled { .. } => slow_down(shared, itop, error),

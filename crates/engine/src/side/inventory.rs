@@ -21,7 +21,7 @@ pub(crate) const PAGE: usize = 200;
 pub(crate) const LAST_UPDATE: &str = "last_update";
 
 /// A server time earlier than any ticket's.
-pub(crate) const BEFORE_ALL: &str = "1970-01-01 00:00:00";
+const BEFORE_ALL: &str = "1970-01-01 00:00:00";
 
 /// The tickets and files that the audit found on one side.
 #[derive(Default)]
