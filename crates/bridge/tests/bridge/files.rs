@@ -49,6 +49,7 @@ either_version_on_either_side![
     a_copy_whose_answer_is_lost_is_made_once,
     a_crash_between_intent_and_answer_makes_one_copy,
     a_rewrite_that_lands_late_does_not_stay,
+    a_change_of_a_file_whose_copy_is_in_doubt_outlives_a_failed_pass,
     a_copy_that_the_store_forgot_is_known_by_its_mark,
     an_id_inside_that_is_used_again_is_a_persons_file,
     many_files_gone_at_once_halt,
@@ -848,6 +849,37 @@ async fn a_rewrite_that_lands_late_does_not_stay(versions: Versions) {
     world.settle().await;
     assert_eq!(&inside(&world, ticket).await[0].data[..], b"third");
     world.one_more_pass_writes_nothing().await;
+}
+
+/// The hint of the change is used up while the copy is in doubt. The pass that finds the copy reads the original, and
+/// fails, or dies, before the file's turn.
+async fn a_change_of_a_file_whose_copy_is_in_doubt_outlives_a_failed_pass(versions: Versions) {
+    let is_update = |call: &Call| call.operation == "core/update" && call.class == "UserRequest";
+    for dies in [false, true] {
+        let mut world = Setup::between(versions).start().await;
+        let (ticket, _) = ticket_with_files(&world, &["a.txt"]).await;
+        world.internal.fail_when(1, Fault::LandLate(Duration::from_secs(100)), creates_a_file);
+        let file = world.acme().attach(ticket, "b.txt", "text/plain", b"b.txt").await.unwrap();
+        world.pass_seconds(5).await;
+        world.acme().rename_attachment(file, "better.txt").await.unwrap();
+        world.pass_seconds(60).await;
+        assert_eq!(names_inside(&world, ticket).await, ["a.txt"], "the copy is in doubt");
+        world.internal.fail_when(1_000, Fault::Cut { after_bytes: 0, effect: Effect::None }, is_update);
+        world.acme().update(ticket, json!({ "title": "of the update before the file's turn" })).await.unwrap();
+        let before = world.acme().calls().len();
+        while !world.acme().calls()[before..].iter().any(reads_contents) {
+            world.pass_seconds(1).await;
+        }
+        assert_eq!(names_inside(&world, ticket).await, ["a.txt", "b.txt"], "the copy has landed");
+        if dies {
+            world.crash().await;
+            world.boot();
+        }
+        world.internal.heal();
+        world.settle().await;
+        assert_eq!(names_inside(&world, ticket).await, ["a.txt", "better.txt"], "dies: {dies}");
+        world.one_more_pass_writes_nothing().await;
+    }
 }
 
 async fn a_copy_that_the_store_forgot_is_known_by_its_mark(versions: Versions) {

@@ -79,9 +79,14 @@ impl<'a> Way<'a> {
             CopyState::InDoubt { until_ms } => match self.marked(original.id) {
                 Some(file) => {
                     let found = Copy { state: CopyState::Stands(file.id), ..copy.clone() };
-                    plan.notes.push(Note::Adopt(found.clone()));
+                    let (writes, notes) = (plan.writes.len(), plan.notes.len());
                     // Here the copy holds what was sent; the original may have changed since.
                     self.stands(link, &found, file.id, original, plan);
+                    // Then the copy stays in doubt until it is rewritten: for a copy that stands, the original's
+                    // content is read only after a hint, and that hint may be gone.
+                    if plan.writes.len() == writes {
+                        plan.notes.insert(notes, Note::Adopt(found));
+                    }
                 }
                 None if has_settled(self.target, until_ms) => {
                     plan.writes.push(self.copy_file(original.id, "an unanswered copy never arrived"));

@@ -36,6 +36,20 @@ pub fn files() -> Vec<Case> {
         )
         .notes(["adopt 170 as the copy of 70"]),
         case(
+            "a copy in doubt stays in doubt until it holds the original's new content",
+            doubt(NOW + 500),
+            ext().files([file(70).holding("y")]),
+            int().files([copy(170, 70)]),
+        )
+        .writes(["rewrite 170 from 70"]),
+        case(
+            "a copy in doubt that holds the original's content is adopted",
+            doubt(NOW + 500),
+            ext().files([file(70).holding("x")]),
+            int().files([copy(170, 70)]),
+        )
+        .notes(["adopt 170 as the copy of 70"]),
+        case(
             "a copy in doubt is not sent again before it has settled",
             doubt(NOW + 500),
             ext().files([file(70)]),

@@ -94,7 +94,7 @@ pub(crate) async fn rewrite_file(
         let intend = |link: &mut Link, until_ms| link.may_land(late, until_ms);
         match replace(work, from, copy, contents.clone(), intend).await? {
             Ok(()) => {
-                work.link.keep_copy(Copy { content, substituted, ..known });
+                work.link.keep_copy(Copy { content, substituted, state: CopyState::Stands(copy), ..known });
                 work.wrote(&work.file_to(from.other(), &name), reason);
                 return work.save().await;
             }

@@ -104,7 +104,7 @@ pub(crate) async fn write_text(
 
 /// The value as a walk sends it: if the walk was blocked in front of that iTop, a placeholder replaces what
 /// somebody wrote.
-async fn formatted_for_a_walk(
+pub(crate) async fn formatted_for_a_walk(
     work: &mut Work<'_>,
     on: Side,
     attribute: &StimulusAttribute,
@@ -139,7 +139,7 @@ fn instead_of_what_is_known(work: &mut Work<'_>, on: Side, known: RefusedField, 
 
 /// The value in the target's format, as much of it as fits: text that crosses is converted, the target's own is
 /// sent back unchanged.
-pub(crate) async fn formatted(
+async fn formatted(
     work: &mut Work<'_>,
     on: Side,
     attribute: &StimulusAttribute,
