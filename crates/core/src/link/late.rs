@@ -1,5 +1,7 @@
 //! Writing calls, from before they are sent until they can no longer land.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{CopyState, Link};
@@ -79,6 +81,26 @@ pub struct Sending {
     pub until_ms: i64,
 }
 
+/// The intent of a create, stored before the call: enough to find the ticket that it created.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Creation {
+    /// The call may land until then; nothing is created again before.
+    pub until_ms: i64,
+    /// The highest internal ticket id known before the call: the created ticket has a higher one, except in an iTop
+    /// that was restored from a backup meanwhile.
+    pub highest_before: u64,
+    /// When the first create was sent, by the bridge's clock.
+    #[serde(default)]
+    pub since_ms: i64,
+    /// The external values that were read and sent: they become the external ancestor once the ticket is found.
+    pub fields: BTreeMap<String, String>,
+    /// How many creates were sent for this link.
+    pub tries: u32,
+    /// The external ticket's status when it was read for the create, for display.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub status: String,
+}
+
 /// An unanswered write: what was sent, and until when it may still land.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LateWrite {
@@ -116,6 +138,17 @@ impl Late {
     pub fn is_of_file(&self, side: Side, of: u64) -> bool {
         matches!(self, Late::File { from, original, .. } if (*from, *original) == (side, of))
     }
+}
+
+/// A person's edit to a field of the internal ticket.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edit {
+    pub code: String,
+    pub value: String,
+    /// An unanswered update carried the same value: nothing tells whether it landed late, or a person wrote the
+    /// value.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_be_ours: bool,
 }
 
 /// The default of a stored side: versions that never wrote to an external did not name it.

@@ -1,0 +1,78 @@
+//! Conflicts: disagreements of a pair that the bridge leaves as they are, and shows.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Link;
+use crate::ticket::Side;
+
+/// A disagreement that the bridge leaves as it is, and shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conflict {
+    /// The subject: `status`, or an attribute code.
+    pub about: String,
+    pub text: String,
+    /// The disagreement existed when the pair was found again or taken over: it stays until the external value
+    /// changes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_older: bool,
+    /// An earlier version stored none of these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ConflictKind>,
+}
+
+/// The conflicts by which something is decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConflictKind {
+    /// The ticket of that side moved to a state to which no stimulus leads the other one.
+    CannotFollow { by: Side, to: String },
+    /// A log has halted.
+    LogHalted,
+}
+
+impl Conflict {
+    pub fn new(about: impl Into<String>, text: impl Into<String>) -> Conflict {
+        Conflict { about: about.into(), text: text.into(), is_older: false, kind: None }
+    }
+
+    /// Whether people read the same, whatever is stored beside it.
+    pub fn says_the_same(&self, other: &Conflict) -> bool {
+        (&self.about, &self.text) == (&other.about, &other.text)
+    }
+
+    /// The `about` of a conflict of the status.
+    pub const STATUS: &str = "status";
+
+    pub fn is_of_the_status(&self) -> bool {
+        self.about == Conflict::STATUS
+    }
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.about, self.text)
+    }
+}
+
+impl Link {
+    /// Replaces all conflicts. They are sorted by subject; the order says nothing of which was met first.
+    pub fn set_conflicts(&mut self, mut conflicts: Vec<Conflict>) {
+        conflicts.sort_by(|one, other| one.about.cmp(&other.about));
+        self.conflicts = conflicts;
+    }
+
+    /// Stores a conflict, replacing the one of the same attribute.
+    pub fn keep_conflict(&mut self, conflict: Conflict) {
+        let mut conflicts = std::mem::take(&mut self.conflicts);
+        conflicts.retain(|known| known.about != conflict.about);
+        conflicts.push(conflict);
+        self.set_conflicts(conflicts);
+    }
+
+    /// A disagreement on an attribute, or on the status, that existed when the pair was found.
+    pub fn older_conflict(&self, about: &str) -> Option<&Conflict> {
+        self.conflicts.iter().find(|conflict| conflict.is_older && conflict.about == about)
+    }
+}
