@@ -8,255 +8,32 @@
 //! [`StoreError::LeaseLost`] unless the row still has that lease. Assumption: one `serve` per store (enforced by a
 //! lock on a file); the verbs of the command line may write beside it.
 
-use itop_bridge_core::link::{CopyState, kept_on};
-use itop_bridge_core::{Link, Side, TicketKey};
-use serde::{Deserialize, Serialize};
-
 mod dirtied;
+mod error;
 mod handle;
+mod instance;
+mod links;
 mod look;
+mod queue;
 mod row;
 mod sqlite;
 mod stop;
 mod watch;
 
+use itop_bridge_core::Link;
+
+pub use error::{Result, StoreError};
 pub use handle::StoreHandle;
+pub use instance::{External, Instance, WENT_BACK};
+pub use links::{Activity, LinkState, Pair, Stored};
 pub use look::Look;
+pub use queue::{About, Claim, DirtyMark, Lease, Marked, Next, QueueRow, TicketOf};
 pub use sqlite::{Commits, SqliteStore};
 pub use stop::{LINKS_REBUILD, Stop};
 pub use watch::{Halted, HookCount, Parked, Tally, Uncarried};
 
 /// The most rows that one transaction touches.
 pub const MAX_ROWS: usize = 200;
-
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum StoreError {
-    /// Another worker has the ticket now; this one's result was not recorded.
-    #[error("the lease on this ticket was lost to another worker")]
-    LeaseLost,
-    /// Disk full, read-only file, corrupt page: in the store's own words.
-    #[error("the store cannot commit: {0}")]
-    Unavailable(String),
-    #[error("the store belongs to server id {found}, the configuration says {wanted}")]
-    OtherServer { found: String, wanted: String },
-    #[error("the store was written by a newer version of itop-bridge (schema {found}, this one knows {known})")]
-    Newer { found: i64, known: i64 },
-    #[error("another itop-bridge holds the store {0}")]
-    Locked(String),
-    /// A folder, another program's database, or no database. It is left as it is.
-    #[error("{0}")]
-    NoStore(String),
-    /// Pages cannot be read, or contradict each other. The file is left as it is.
-    #[error("the file is damaged: {0}")]
-    Damaged(String),
-    /// The pair's keys are unique. Not transient: the same call fails again.
-    #[error("{reference} is linked already: link {link}")]
-    AlreadyLinked { reference: String, link: i64 },
-    /// No link has this number, it is not the lease's ticket's, or it cannot be dropped because it has a counterpart.
-    #[error("there is no link {0} that could be changed so")]
-    NoLink(i64),
-    #[error("something is stored of an external {0} already")]
-    KnownExternal(String),
-    /// A mistake of the caller, who has to ask in portions.
-    #[error("{rows} rows in one call; a transaction takes {max}", max = MAX_ROWS)]
-    TooMany { rows: usize },
-}
-
-pub type Result<T> = std::result::Result<T, StoreError>;
-
-/// A ticket of one external, as the queue and the links know it. An iTop's ticket ids are unique across all its
-/// ticket classes.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct TicketOf {
-    /// The external's name.
-    pub external: String,
-    /// The external ticket's id.
-    pub ticket: u64,
-}
-
-/// A hint that a ticket may have changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DirtyMark {
-    pub about: About,
-    pub look: Look,
-    /// When a pass may read it, ms since the epoch. An earlier time that is already set is kept.
-    pub due_ms: i64,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum About {
-    /// A ticket of an external, linked or not. `class` comes from the payload and is not yet checked with iTop; it is
-    /// needed only while there is no link.
-    External { of: TicketOf, class: Option<String> },
-    /// A ticket of the internal side: found by its link, ignored without one.
-    Internal { ticket: u64 },
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Marked {
-    Accepted,
-    /// Nothing was written, for this reason.
-    Ignored(&'static str),
-}
-
-/// The right to work on one ticket until `until_ms`, with a fencing token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lease {
-    pub of: TicketOf,
-    pub token: i64,
-    pub until_ms: i64,
-}
-
-/// A dirty ticket that a worker has claimed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Claim {
-    pub lease: Lease,
-    /// The row's generation at the claim: `finish` clears the row only if it is unchanged.
-    pub generation: i64,
-    pub class: Option<String>,
-    pub look: Look,
-    /// When the oldest hint in this row came.
-    pub dirty_since_ms: i64,
-    /// Consecutive failed passes, and the time of the first.
-    pub attempts: u32,
-    pub failing_since_ms: Option<i64>,
-    /// Why the last pass failed, or what the ticket waited for.
-    pub error: Option<String>,
-    /// The ticket is parked, and neither a hint nor an operator has asked for it since.
-    pub parked: bool,
-    pub link: Option<(i64, Link)>,
-}
-
-/// The row's next state in the queue, for `finish`.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Next {
-    /// Nothing: the row goes, unless hints came meanwhile.
-    Done,
-    /// A recheck at this time. Not a failure: attempts are reset.
-    Look { due_ms: i64, look: Look },
-    /// There was no pass: others' failures hold the ticket back, for this reason. The row stays as it was, and
-    /// becomes due at this time. Its own last error is shown, if it has one.
-    Wait { due_ms: i64, reason: String },
-    /// The pass went well, except for parts that something in front of an iTop rejects (listed in the link): they are
-    /// tried again at this time. Not a failure of the ticket: attempts are reset.
-    Held { due_ms: i64, error: String, parked: bool, look: Look },
-    /// The pass failed; it is tried again at this time with everything that it had to read, or with `look` if it got
-    /// far enough to know what is left.
-    Retry { due_ms: i64, error: String, parked: bool, look: Option<Look> },
-}
-
-/// A row of the queue as an operator sees it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct QueueRow {
-    pub of: TicketOf,
-    /// The class that a hint named; needed only while there is no link.
-    pub class: Option<String>,
-    pub due_ms: i64,
-    pub dirty_since_ms: i64,
-    /// Consecutive failed passes. Zero if the ticket only waits, or parts of it are kept back.
-    pub attempts: u32,
-    /// Why the last pass failed, or what the ticket waits for.
-    pub error: Option<String>,
-    pub parked: bool,
-    pub leased: bool,
-}
-
-/// A link as lists show it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Stored {
-    pub id: i64,
-    pub external_name: String,
-    pub link: Link,
-    pub state: LinkState,
-    /// Since when both sides are closed, or the pair has ended, ms since the epoch.
-    pub closed_since_ms: Option<i64>,
-}
-
-/// A link as an audit needs it, without the agreed texts: those of one page of links may be hundreds of MiB, where
-/// descriptions hold images.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Pair {
-    pub id: i64,
-    pub external_name: String,
-    pub external: TicketKey,
-    pub internal: Option<TicketKey>,
-    pub copies: Vec<itop_bridge_core::link::Copy>,
-    pub documents: Vec<itop_bridge_core::document::Document>,
-    pub enclosures: Vec<itop_bridge_core::link::Enclosure>,
-    pub logs: Vec<itop_bridge_core::caselog::LogState>,
-    /// When the first refused value is to be tried again.
-    pub refused_again_at_ms: Option<i64>,
-    pub halted: bool,
-    /// It halted because one of its tickets was gone; that ticket may be there again.
-    pub vanished: bool,
-    /// It is still to be compared with an iTop that was restored from a backup.
-    pub restored: bool,
-    /// One of its dates waits until a server's time zone, or its date format, is known.
-    pub waits_for_date: bool,
-    pub state: LinkState,
-}
-
-impl Pair {
-    /// The files that the bridge made on one side and that still exist, as far as is known.
-    pub fn standing_on(&self, side: Side) -> impl Iterator<Item = u64> {
-        let of_logs = self.logs.iter().filter(move |log| log.from == side.other()).flat_map(|log| &log.files);
-        let kept = kept_on(side, &self.copies, &self.documents, &self.enclosures);
-        kept.filter_map(CopyState::standing).chain(of_logs.copied())
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LinkState {
-    Live,
-    /// Ended by an operator or because a ticket is gone for good: hints are ignored, nothing is written, and the
-    /// external ticket is never linked again automatically.
-    Ended,
-}
-
-/// One line of the record of the bridge's actions and their reasons.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Activity {
-    pub at_ms: i64,
-    pub text: String,
-}
-
-/// The cursor of a side that halted because its iTop was restored from a backup: `resume` then has its links compared
-/// with what stands.
-pub const WENT_BACK: &str = "went_back";
-
-/// The owner of a cursor or a stop: the internal side, or one external by name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Instance {
-    Internal,
-    External(String),
-}
-
-impl Instance {
-    pub fn key(&self) -> String {
-        match self {
-            Instance::Internal => "internal".to_owned(),
-            Instance::External(name) => format!("external.{name}"),
-        }
-    }
-
-    pub fn side(&self) -> Side {
-        match self {
-            Instance::Internal => Side::Internal,
-            Instance::External(_) => Side::External,
-        }
-    }
-}
-
-/// How much is stored for an external.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct External {
-    pub name: String,
-    pub live: u64,
-    pub ended: u64,
-    /// Tickets in the queue.
-    pub waiting: u64,
-}
 
 /// The store's verbs. All times are passed in, in ms since the epoch: a store has no clock.
 pub trait Store: Send {
