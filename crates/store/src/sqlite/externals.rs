@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::from_column;
+use super::values::from_column;
 use crate::{External, Instance, Result, StoreError};
 
 /// An external that has only cursors or a stop is known by its instance's key.

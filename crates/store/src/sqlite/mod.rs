@@ -3,24 +3,28 @@
 //! There is one connection. Every verb that writes is one `BEGIN IMMEDIATE` transaction, so that it never has to be
 //! tried again half-way; `retry_parked` and `hurry` are several, of [`MAX_ROWS`] rows each.
 
+mod commits;
+mod error;
+mod externals;
+mod link_rows;
+mod links;
+mod open;
+mod queue;
+mod shrink;
+mod sweep;
+mod values;
+mod watch;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use itop_bridge_core::Link;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::{
+use crate::{
     Activity, Claim, DirtyMark, External, Halted, HookCount, Instance, Lease, LinkState, MAX_ROWS, Marked, Next, Pair,
     Parked, QueueRow, Result, Stop, Store, StoreError, Stored, Tally, TicketOf, Uncarried,
 };
-
-mod commits;
-mod externals;
-mod links;
-mod open;
-mod queue;
-mod sweep;
-mod watch;
 
 pub use commits::Commits;
 
@@ -225,19 +229,19 @@ impl Store for SqliteStore {
     }
 
     fn link(&mut self, id: i64) -> Result<Option<Stored>> {
-        links::by_id(&self.db, id)
+        link_rows::by_id(&self.db, id)
     }
 
     fn link_of_external(&mut self, of: &TicketOf) -> Result<Option<Stored>> {
-        links::by_external(&self.db, of)
+        link_rows::by_external(&self.db, of)
     }
 
     fn link_of_internal(&mut self, ticket: u64) -> Result<Option<Stored>> {
-        links::by_internal(&self.db, ticket)
+        link_rows::by_internal(&self.db, ticket)
     }
 
     fn highest_counterpart(&mut self) -> Result<Option<u64>> {
-        links::highest_counterpart(&self.db)
+        link_rows::highest_counterpart(&self.db)
     }
 
     fn links(
@@ -247,7 +251,7 @@ impl Store for SqliteStore {
         limit: usize,
         closed_after_ms: Option<i64>,
     ) -> Result<Vec<Stored>> {
-        links::list(&self.db, external, after, limit, closed_after_ms)
+        link_rows::list(&self.db, external, after, limit, closed_after_ms)
     }
 
     fn pairs(
@@ -257,7 +261,7 @@ impl Store for SqliteStore {
         limit: usize,
         closed_after_ms: Option<i64>,
     ) -> Result<Vec<Pair>> {
-        links::pairs(&self.db, external, after, limit, closed_after_ms)
+        link_rows::pairs(&self.db, external, after, limit, closed_after_ms)
     }
 
     fn amend_link(
@@ -271,11 +275,11 @@ impl Store for SqliteStore {
     }
 
     fn shrink_closed(&mut self, external: &str, closed_before_ms: i64, now_ms: i64) -> Result<usize> {
-        self.write(|db| links::shrink_closed(db, external, closed_before_ms, now_ms))
+        self.write(|db| shrink::shrink_closed(db, external, closed_before_ms, now_ms))
     }
 
     fn activity(&mut self, link: i64, limit: usize) -> Result<Vec<Activity>> {
-        links::activity(&self.db, link, limit)
+        link_rows::activity(&self.db, link, limit)
     }
 
     fn cursor(&mut self, instance: &Instance, name: &str) -> Result<Option<String>> {
@@ -344,7 +348,7 @@ impl Store for SqliteStore {
     }
 
     fn troubled(&mut self, external: &str, after: i64, limit: usize) -> Result<Vec<Stored>> {
-        links::troubled(&self.db, external, after, limit)
+        link_rows::troubled(&self.db, external, after, limit)
     }
 
     fn is_served(&mut self) -> Result<Option<bool>> {
@@ -393,59 +397,4 @@ fn next_number(db: &Connection, counter: &str) -> Result<i64> {
 
 fn within_bounds(rows: usize) -> Result<()> {
     if rows > MAX_ROWS { Err(StoreError::TooMany { rows }) } else { Ok(()) }
-}
-
-/// A limit as SQL takes it, never above [`MAX_ROWS`].
-fn bounded(limit: usize) -> i64 {
-    limit.min(MAX_ROWS) as i64
-}
-
-/// An iTop id as stored in a column. Every `u64` has its own value, so that an id that no iTop has, from a forged
-/// hint, is a missing ticket and not an error.
-fn column(id: u64) -> i64 {
-    id.cast_signed()
-}
-
-fn from_column(id: i64) -> u64 {
-    id.cast_unsigned()
-}
-
-/// A value as JSON for a column.
-fn to_json<T: serde::Serialize>(value: &T) -> Result<String> {
-    serde_json::to_string(value)
-        .map_err(|error| StoreError::Unavailable(format!("a record cannot be written as JSON: {error}")))
-}
-
-fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> rusqlite::Result<T> {
-    serde_json::from_str(text)
-        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into()))
-}
-
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> StoreError {
-        StoreError::from(&error)
-    }
-}
-
-impl From<&rusqlite::Error> for StoreError {
-    fn from(error: &rusqlite::Error) -> StoreError {
-        use rusqlite::ErrorCode::*;
-        let what = match error.sqlite_error_code() {
-            Some(DiskFull) => "the disk is full",
-            Some(ReadOnly | PermissionDenied) => "the database file cannot be written",
-            Some(DatabaseCorrupt) => return StoreError::Damaged(error.to_string()),
-            Some(NotADatabase) => {
-                let what = "it is no SQLite database, or its first page is overwritten";
-                return StoreError::NoStore(what.to_owned());
-            }
-            Some(DatabaseBusy | DatabaseLocked) => "another process keeps the database busy",
-            Some(CannotOpen) => "the database file cannot be opened",
-            Some(SystemIoFailure) => "the disk answers with an error",
-            _ if matches!(error, rusqlite::Error::FromSqlConversionFailure(..)) => {
-                "a record in the database cannot be read"
-            }
-            _ => "the database refuses",
-        };
-        StoreError::Unavailable(format!("{what} ({error})"))
-    }
 }

@@ -2,7 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 
-use super::{bounded, column, from_column, from_json, links, next_number, to_json};
+use super::values::{bounded, column, from_column, from_json, to_json};
+use super::{link_rows, next_number};
 use crate::row::{Held, Hint, Row};
 use crate::{
     About, Claim, DirtyMark, Lease, LinkState, MAX_ROWS, Marked, Next, QueueRow, Result, StoreError, TicketOf,
@@ -13,8 +14,8 @@ const LINK_ENDED: &str = "the link of this ticket has ended";
 
 pub(super) fn mark_dirty(db: &Connection, mark: &DirtyMark, now_ms: i64) -> Result<Marked> {
     let (of, class, state) = match &mark.about {
-        About::External { of, class } => (of.clone(), class.clone(), links::state_of_external(db, of)?),
-        About::Internal { ticket } => match links::pair_of_internal(db, *ticket)? {
+        About::External { of, class } => (of.clone(), class.clone(), link_rows::state_of_external(db, of)?),
+        About::Internal { ticket } => match link_rows::pair_of_internal(db, *ticket)? {
             Some((of, state)) => (of, None, Some(state)),
             None => return Ok(Marked::Ignored(NO_LINK)),
         },
@@ -59,7 +60,7 @@ fn take(db: &Connection, mut row: Row, now_ms: i64, until_ms: i64) -> Result<Cla
     let token = next_number(db, "lease_token")?;
     row.take(Held { token, until_ms, taken_ms: now_ms });
     store(db, &row)?;
-    let link = links::by_external(db, &row.of)?.map(|stored| (stored.id, stored.link));
+    let link = link_rows::by_external(db, &row.of)?.map(|stored| (stored.id, stored.link));
     Ok(Claim {
         lease: Lease { of: row.of, token, until_ms },
         generation: row.generation,

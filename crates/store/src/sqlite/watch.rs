@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, named_params, params};
 
-use super::{bounded, from_column, from_json};
+use super::values::{bounded, column, from_column, from_json};
 use crate::{Halted, HookCount, Parked, Result, Tally, TicketOf, Uncarried};
 
 pub(super) fn tally(db: &Connection, external: &str) -> Result<Tally> {
@@ -65,7 +65,7 @@ pub(super) fn uncarried_tickets(
          AND dirty.ticket > ?3 ORDER BY dirty.ticket LIMIT ?4"
     );
     let mut statement = db.prepare_cached(&sql)?;
-    let of_class = params![external, class, super::column(after), bounded(limit)];
+    let of_class = params![external, class, column(after), bounded(limit)];
     let rows = statement.query_map(of_class, |row| row.get(0).map(from_column))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
@@ -107,7 +107,7 @@ pub(super) fn count_hooks(db: &Connection, came: &[HookCount]) -> Result<()> {
                   count = count + excluded.count, last_ms = MAX(last_ms, excluded.last_ms)";
     let mut statement = db.prepare_cached(upsert)?;
     for hooks in came {
-        statement.execute(params![hooks.side, hooks.kind, super::column(hooks.count), hooks.last_ms])?;
+        statement.execute(params![hooks.side, hooks.kind, column(hooks.count), hooks.last_ms])?;
     }
     Ok(())
 }
