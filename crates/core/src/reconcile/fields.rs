@@ -81,6 +81,7 @@ fn is_markup(code: &str, value: &str) -> bool {
     Policy::is_html(code) || (code != "title" && text::could_be_html(value))
 }
 
+/// Plans the update of the fields that changed outside, or that a late write set back.
 pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, plan: &mut Plan) {
     plan.notes.extend(link.edits_at_stake.iter().filter_map(|edit| end_of(link, edit, internal)));
     let mut fields = Vec::new();
@@ -98,13 +99,7 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
         let moved = agreed.is_none_or(|agreed| !says_the_same(policy, external, code, agreed, source));
         let landed_late = landed_late(link, internal, code, target);
         if !moved && landed_late.is_none() {
-            // Here the external side did not change: the internal value stays, whatever it is.
-            plan.notes.extend(newly_at_stake(link, internal, code, target).map(Note::EditAtStake));
-            if link.refused.iter().any(|refused| refused.is_at(Side::Internal, code)) {
-                plan.notes.push(Note::NoLongerRefused { on: Side::Internal, code: code.clone() });
-            }
-            let gone = link.owed.iter().filter(|late| late.is_of_field(code)).cloned();
-            plan.notes.extend(gone.map(Note::NoLongerOwed));
+            leave(link, internal, code, target, plan);
             if differs(policy, external, internal, code) {
                 plan.conflicts.extend(link.older_conflict(code).cloned());
             }
@@ -129,12 +124,7 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
             plan.conflicts.push(refused.conflict(&policy.internal));
             continue;
         }
-        why.push(match (agreed, moved) {
-            // The counterpart was created without it.
-            (None, _) => format!("{code} is still to be delivered"),
-            (Some(_), true) => format!("{code} changed outside"),
-            (Some(_), false) => format!("an earlier {code} landed late"),
-        });
+        why.push(reason(code, agreed.is_some(), moved));
         let lost_edit =
             lost_edit(link, code, target).filter(|edit| !(edit.may_be_ours && says_as_much(&value, target)));
         if let Some(late) = landed_late {
@@ -144,6 +134,26 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
     }
     if !fields.is_empty() {
         plan.writes.push(Step { write: Write::UpdateFields { fields }, reason: why.join(", ") });
+    }
+}
+
+/// The external value did not change: the internal one stays, whatever it is.
+fn leave(link: &Link, internal: &Ticket, code: &str, target: &str, plan: &mut Plan) {
+    plan.notes.extend(newly_at_stake(link, internal, code, target).map(Note::EditAtStake));
+    if link.refused.iter().any(|refused| refused.is_at(Side::Internal, code)) {
+        plan.notes.push(Note::NoLongerRefused { on: Side::Internal, code: code.to_owned() });
+    }
+    let gone = link.owed.iter().filter(|late| late.is_of_field(code)).cloned();
+    plan.notes.extend(gone.map(Note::NoLongerOwed));
+}
+
+/// Why a field is written, in words.
+fn reason(code: &str, was_delivered: bool, moved: bool) -> String {
+    match (was_delivered, moved) {
+        // The counterpart was created without it.
+        (false, _) => format!("{code} is still to be delivered"),
+        (true, true) => format!("{code} changed outside"),
+        (true, false) => format!("an earlier {code} landed late"),
     }
 }
 
