@@ -1,9 +1,9 @@
 //! A link: an external ticket, its internal counterpart, and what the two last agreed on (`ancestor`).
 //!
 //! Of the submodules, `copies`, `enclosures` and `removed` hold its files; `late` and `unanswered` the calls in flight;
-//! `status_path` the walk to another status; `refused`, `held` and `plain` the values and parts that an iTop did not take
-//! as they were; `conflict` and `halts` the trouble that people are shown; `anew` the replacement of a counterpart;
-//! `remember` the notes of a plan; and `shrink` the remainder that is kept in the end.
+//! `status_path` the walk to another status; `refused`, `held` and `plain` the values and parts that an iTop did not
+//! take as they were; `conflict` and `halts` the trouble that people are shown; `anew` the replacement of a
+//! counterpart; `remember` the notes of a plan; and `shrink` the remainder that is kept in the end.
 
 mod ancestor;
 mod anew;
@@ -57,8 +57,8 @@ pub struct TicketKey {
 pub struct Link {
     pub external: TicketKey,
     pub internal: Option<TicketKey>,
-    /// The create call that was sent and whose outcome is unknown; if there is a counterpart, a repeated call whose
-    /// earlier try may have landed too.
+    /// The create call whose outcome is unknown. Where there is a counterpart, the call was repeated, and its earlier
+    /// try may have landed too.
     pub creation: Option<Creation>,
     pub ancestor: Ancestor,
     pub copies: Vec<Copy>,
@@ -78,16 +78,16 @@ pub struct Link {
     pub path: Option<StatusPath>,
     /// Unanswered writes that may still land.
     pub late: Vec<LateWrite>,
-    /// Late writes that landed over something newer, which must be written again: until then the late value must not
-    /// pass for a person's, even if that write is refused at first.
+    /// Late writes that landed over something newer. Until the newer value has been written again, the late value must
+    /// not pass for a person's, even if that write is refused at first.
     #[serde(default)]
     pub owed: Vec<Late>,
-    /// People's edits to the internal ticket that an update may overwrite, whether it was sent before or after them:
-    /// the record of what is lost must not depend on an answer, nor on the moment of reading.
+    /// People's edits to the internal ticket that an update may overwrite, whether it was sent before or after them.
+    /// They are stored so that the record of a lost edit depends neither on an answer nor on the moment of reading.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub edits_at_stake: Vec<Edit>,
-    /// Texts that stimuli carried as plain text to attributes that may be HTML: kept until that is known and, where
-    /// HTML, the text has been written again, escaped.
+    /// Texts that stimuli carried as plain text to attributes that may hold HTML. Each is kept until that is known
+    /// and, where it does, until the text has been written again as HTML.
     #[serde(default)]
     pub plain: Vec<PlainText>,
     /// The call that is being sent, or whose outcome nobody recorded.
@@ -98,8 +98,8 @@ pub struct Link {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<RefusedField>,
     pub halt: Option<Halt>,
-    /// An operator ended a halt and accepted its cause: a ticket that is still gone ends the pair, files that are
-    /// still gone are deleted. Cleared as soon as nothing is wrong any more.
+    /// An operator ended a halt and accepted its cause: a ticket that is still gone ends the pair, and the copies of
+    /// files that are still gone are deleted. Cleared as soon as nothing is wrong any more.
     #[serde(default)]
     pub resumed: bool,
     /// The external files that were made for an earlier counterpart, which is gone. They stay, and their marks count
@@ -110,9 +110,9 @@ pub struct Link {
     /// iTop assigns the originals' ids again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orphaned: Vec<(Side, u64)>,
-    /// An operator asked for a new internal ticket to replace one that is gone: until then calls sent for the old one
-    /// may land on either side, and nothing is created. External files that bear the pair's marks when the new one
-    /// begins are left behind.
+    /// Set where an operator asked for a new internal ticket to replace one that is gone. Until this moment, calls for
+    /// the old ticket may land on either side, and nothing is created. The external files that bear the pair's marks
+    /// by then are left behind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anew_from_ms: Option<i64>,
     /// The link as it was with the old ticket, until the new one is created: if the old one reappears, the pair

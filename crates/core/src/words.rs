@@ -1,4 +1,5 @@
-//! Keeps from the other iTop what concerns only one: links to its objects, and the address of its console.
+//! Replaces by words, in a text that crosses, the references that only its own iTop understands: links to its objects
+//! and addresses of its console.
 //!
 //! iTop makes a link of `[[Class:id]]`, `[[Class:name]]` and `[[Class:id|label]]` in any text when it *shows* the
 //! text, and each iTop looks the object up among its own. In the other iTop such a link leads to another object, or
@@ -50,7 +51,7 @@ pub struct Replacement {
 }
 
 impl Journey<'_> {
-    /// A plain text with links and console addresses replaced by words, and without secrets of images.
+    /// The plain text with links and console addresses replaced by words, and without the secrets of images.
     pub fn words_of(&self, text: &str) -> String {
         let told = self.without_links(text);
         let secrets = picture_secrets(&told).into_iter().map(|at| Replacement { at, words: String::new() });

@@ -9,8 +9,8 @@ use crate::reconcile::files::{doubt_look, has_settled};
 use crate::text::same_html;
 use crate::ticket::{Side, Ticket};
 
-/// `refused` is an external move that the internal ticket cannot follow, passed on the day it is met: the internal
-/// people must see it.
+/// Plans both documents. `refused` is a new external move that the internal ticket cannot follow: the notice tells the
+/// internal people of it.
 pub fn plan(
     policy: &Policy,
     link: &Link,

@@ -118,8 +118,8 @@ fn words(link: &Link, side: Side, found: &Ticket, made: &str, entries_are_gone: 
     let sent = |code: &str| link.creation.as_ref().filter(|_| side == Side::External)?.fields.get(code);
     let known = |code: &str| ancestor.fields.get(code).or_else(|| sent(code));
     if known("title").is_none() && known("description").is_none() {
-        // No words have been carried yet that could be joined with another ticket: the counterpart does not exist, or
-        // stands with other words in their place.
+        // The ticket's words were never carried, so another ticket cannot be joined to them: there is no counterpart,
+        // or it has other words in their place.
         let has_others = link.ancestor.internal.fields.contains_key("title");
         return link.internal.is_none() || has_others || made < ancestor.made.as_str();
     }

@@ -10,8 +10,8 @@ use crate::reconcile::documents::refused_line;
 use crate::reconcile::restored::When;
 use crate::ticket::{Side, Ticket, is_external_key};
 
-/// Returns an external move that the internal ticket cannot follow, on the day it is met: the internal people must
-/// see it.
+/// Plans the walk of one side to the other's state. Returns an external move that the internal ticket cannot follow,
+/// if it is news: the notice tells the internal people of it.
 pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, plan: &mut Plan) -> Option<Line> {
     let (Some(outside), Some(inside)) = (&policy.external_lifecycle, &policy.internal_lifecycle) else { return None };
     let to_internal = policy.status_to_internal == StatusToInternal::Apply;
@@ -184,9 +184,8 @@ fn note(link: &Link, outside: &Standing<'_>, inside: &Standing<'_>, plan: &mut P
     }
 }
 
-/// Entering an escalation is no move: the last state before it stays. If no clock leads from there to this
-/// escalation, the ticket moved unseen in between; its state is then taken for known only if there is just one
-/// possibility. Nobody's approval is guessed.
+/// The state without the escalation, which is no move. It is the state that the escalation left, if only one that the
+/// ticket can have reached leads to it; otherwise the known state stays, since nobody's approval is guessed.
 fn without_escalation<'a>(lifecycle: &'a Lifecycle, agreed: &'a str, state: &'a str) -> &'a str {
     if !is_escalation(state) {
         return state;
@@ -200,8 +199,8 @@ fn without_escalation<'a>(lifecycle: &'a Lifecycle, agreed: &'a str, state: &'a 
     }
 }
 
-/// The state to which given-up stimuli alone can have moved the ticket, if this escalation leaves it: the ticket went
-/// there, and not anywhere else.
+/// The state from which the ticket was escalated to `state`, where given-up stimuli alone explain how it came there
+/// from the known one.
 fn came_there_late<'a>(link: &'a Link, side: Side, lifecycle: &Lifecycle, known: &str, state: &str) -> Option<&'a str> {
     let given_up = || {
         link.given_up().filter_map(|late| match late {

@@ -35,11 +35,12 @@ impl Console {
         is_new
     }
 
-    /// Whether one of the roots occurs anywhere in the address: a link may be wrapped in another one.
+    /// Whether one of the iTop's addresses occurs anywhere in this one: a link may be wrapped in another link.
     pub(super) fn holds(&self, address: &str) -> bool {
         address.match_indices("//").any(|(at, _)| self.begins(without_account(&address[at + 2..])))
     }
 
+    /// Whether `rest`, an address without its scheme, begins with one of the iTop's addresses.
     pub(super) fn begins(&self, rest: &str) -> bool {
         self.roots.iter().any(|root| root.begins(rest))
     }
@@ -116,7 +117,7 @@ pub(super) fn asks_a_console(address: &str) -> bool {
         || asks("auth_token=")
 }
 
-/// In lower case, without characters that a browser skips, and with escapes undone: `%2F` and `&amp;`.
+/// The address in lower case, without the characters that a browser skips, and with `%2F` and `&amp;` decoded.
 pub(super) fn plainly(address: &str) -> String {
     let mut plain: String = address.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect();
     plain = plain.replace('\\', "/");

@@ -1,12 +1,14 @@
 //! Words that name a ticket: its class, or its reference.
 
-/// Judged by the classes of iTop's own model, with any prefix or suffix; in other languages the name must show it.
+/// Whether the class is one of tickets, judged by the names in iTop's own model, with any prefix or suffix. A class
+/// that is named in another language is not recognised; then the ticket's name must show it.
 pub(super) fn is_ticket_class(class: &str) -> bool {
     const WORDS: [&str; 7] = ["request", "incident", "problem", "change", "ticket", "workorder", "knownerror"];
     let class = squeezed(class);
     WORDS.iter().any(|word| class.contains(word))
 }
 
+/// The letters and digits alone, in lower case.
 pub(super) fn squeezed(words: &str) -> String {
     words.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }

@@ -1,5 +1,5 @@
-//! HTML as another iTop may hold it: images are embedded or become words, and no tag is left that an iTop drops with its
-//! content.
+//! HTML as another iTop may hold it: images are embedded or become words, and no tag is left that an iTop drops with
+//! its content.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

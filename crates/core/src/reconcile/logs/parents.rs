@@ -105,7 +105,8 @@ impl One<'_> {
         Some(of)
     }
 
-    /// In the log's order: a later entry's mark would say that those before it are delivered.
+    /// Decides whether an entry waits, crosses or is held. Entries cross in the log's order, because a later entry's
+    /// mark says that those before it are delivered.
     fn wait(&self, family: &Family, key: EntryKey, of: Vec<ParentKey>, doubt: Option<&ParentKey>, sorted: &mut Sorted) {
         let read_at_ms = self.source.read_at_ms;
         let known = self.state.waiting.iter().find(|waiting| waiting.key == key);
