@@ -7,6 +7,7 @@
 
 pub mod caselog;
 pub mod document;
+pub mod event;
 pub mod lifecycle;
 pub mod link;
 pub mod mark;

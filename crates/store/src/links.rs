@@ -2,6 +2,7 @@
 
 use itop_bridge_core::caselog::LogState;
 use itop_bridge_core::document::Document;
+use itop_bridge_core::event::Event;
 use itop_bridge_core::link::{Copy, CopyState, Enclosure, kept_on};
 use itop_bridge_core::{Link, Side, TicketKey};
 use serde::{Deserialize, Serialize};
@@ -60,8 +61,24 @@ pub enum LinkState {
 }
 
 /// One line of the record of the bridge's actions and their reasons.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Activity {
+    /// ms since the epoch.
     pub at_ms: i64,
+    /// The event as a sentence.
     pub text: String,
+    /// `None` in a line of an older version, or of a newer one with events that this one does not know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event: Option<Event>,
+}
+
+impl Activity {
+    pub fn of(at_ms: i64, event: Event) -> Activity {
+        Activity { at_ms, text: event.to_string(), event: Some(event) }
+    }
+
+    /// A line without an event, as older versions wrote it.
+    pub fn in_words(at_ms: i64, text: &str) -> Activity {
+        Activity { at_ms, text: text.to_owned(), event: None }
+    }
 }

@@ -6,12 +6,12 @@ use std::path::Path;
 use anyhow::bail;
 use clap::Args;
 use itop_bridge_core::Link;
+use itop_bridge_core::event::Event;
 use itop_bridge_core::plan::HaltKind;
-use itop_bridge_engine::AfterResume;
 use itop_bridge_engine::clock::Clock;
-use itop_bridge_engine::wording;
 use itop_bridge_engine::wording::count::counted;
 use itop_bridge_engine::wording::moment::moment;
+use itop_bridge_engine::{AfterResume, wording};
 use itop_bridge_store::{Activity, Instance, LINKS_REBUILD, LinkState, MAX_ROWS, Store, Stored, WENT_BACK};
 
 use super::{Outcome, ask, say_dry_run, store, ticket};
@@ -132,12 +132,12 @@ fn resume_pair(
         }
         let entries = counted(kept_back, "log entry that was", "log entries that were");
         if resume.keep {
-            let did = Activity { at_ms: now_ms, text: format!("an operator keeps {entries} kept back where they are") };
+            let did = Activity::of(now_ms, Event::EntriesKeptForGood { entries: kept_back });
             store.amend_link(stored.id, &|link, _| link.keep_back_for_good(), &did, now_ms)?;
             writeln!(out, "Of {name} {entries} kept back: they stay where they are, for good.")?;
             return Ok(Outcome::Fine);
         }
-        let did = Activity { at_ms: now_ms, text: format!("an operator lets {entries} kept back cross") };
+        let did = Activity::of(now_ms, Event::EntriesLetCross { entries: kept_back });
         store.amend_link(stored.id, &|link, _| link.resume(), &did, now_ms)?;
         writeln!(out, "Of {name} {entries} kept back: they cross now.")?;
         return Ok(Outcome::Fine);
@@ -148,8 +148,7 @@ fn resume_pair(
     if resume.keep {
         bail!("{name} has halted: --keep is for log entries that are kept back while nothing has halted");
     }
-    let text = format!("resumed by an operator{}: {why}", if resume.create { ", with a new counterpart" } else { "" });
-    let did = Activity { at_ms: now_ms, text };
+    let did = Activity::of(now_ms, Event::ResumedByOperator { anew: resume.create, why: why.clone() });
     let create = resume.create;
     let after = AfterResume::of(stored.link.halt.as_ref().map(|halt| halt.kind));
     writeln!(
@@ -323,8 +322,7 @@ fn compare_with_what_stands(
         let Some(last) = pairs.last() else { return Ok(compared) };
         after = last.id;
         for pair in pairs.iter().filter(|pair| pair.state == LinkState::Live && pair.internal.is_some()) {
-            let text = format!("{name} was restored from a backup: the pair is compared with what stands");
-            let did = Activity { at_ms: now_ms, text };
+            let did = Activity::of(now_ms, Event::ComparedAfterRestore { instance: name.to_owned() });
             store.amend_link(pair.id, &move |link, _| link.mark_restored(side), &did, now_ms)?;
             compared += 1;
         }

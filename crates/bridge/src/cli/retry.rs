@@ -6,14 +6,14 @@ use std::path::Path;
 use anyhow::bail;
 use clap::Args;
 use itop_bridge_core::Link;
+use itop_bridge_core::event::Event;
 use itop_bridge_engine::clock::Clock;
-use itop_bridge_engine::part_name;
-use itop_bridge_engine::wording;
 use itop_bridge_engine::wording::moment::moment;
+use itop_bridge_engine::{part_name, wording};
 use itop_bridge_store::{About, Activity, DirtyMark, LinkState, Look, Store, TicketOf};
 
-use super::ticket::Named;
-use super::{Outcome, block_on, say_dry_run, store, ticket};
+use super::ticket::{self, Named};
+use super::{Outcome, block_on, say_dry_run, store};
 use crate::app;
 use crate::config::Config;
 use crate::sentences::{self, Names};
@@ -94,7 +94,7 @@ pub fn in_store(
         return Ok(Outcome::Fine);
     }
     if let Some(stored) = stored.as_ref().filter(|stored| has_parts(&stored.link)) {
-        let did = Activity { at_ms: now_ms, text: format!("an operator wants {} tried again", parts(&stored.link)) };
+        let did = Activity::of(now_ms, Event::RetriedByOperator { parts: parts(&stored.link) });
         let again = |link: &mut Link, _: &mut LinkState| {
             link.try_refused_again();
             link.try_held_again();

@@ -133,7 +133,7 @@ async fn what_was_unlinked_stays_so(versions: Versions) {
     world.backfill("--side acme --since 2026-11-24 --yes").await.unwrap();
     world.settle().await;
     let (link, now) = (world.link(1).await.id, world.now_ms());
-    let did = Activity { at_ms: now, text: "unlinked".into() };
+    let did = Activity::in_words(now, "unlinked");
     let end = move |store: &mut dyn itop_bridge_store::Store| {
         store.amend_link(link, &|_, state| *state = LinkState::Ended, &did, now)
     };

@@ -741,7 +741,7 @@ async fn assert_halted(world: &World, ticket: u64, kind: HaltKind) {
 pub async fn amend(world: &World, ticket: u64, change: impl Fn(&mut Link, &mut LinkState) + Send + 'static) {
     let id = world.link(ticket).await.id;
     let now = world.clock.now_ms();
-    let did = Activity { at_ms: now, text: "an operator".into() };
+    let did = Activity::in_words(now, "an operator");
     world.store.call(move |store| store.amend_link(id, &change, &did, now)).await.unwrap();
 }
 

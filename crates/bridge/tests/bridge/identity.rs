@@ -121,8 +121,7 @@ async fn a_start_kept_as_an_older_version_printed_it_is_read(versions: Versions)
     let stored = world.link(outside).await;
     let printed = |iso: &str| format!("{}/{}/{} {}", &iso[8..10], &iso[5..7], &iso[..4], &iso[11..]);
     let made = printed(&stored.link.ancestor.external.made);
-    let (now, did) =
-        (world.now_ms(), itop_bridge_store::Activity { at_ms: 0, text: "kept by an older version".into() });
+    let (now, did) = (world.now_ms(), itop_bridge_store::Activity::in_words(0, "kept by an older version"));
     let keep = move |store: &mut dyn itop_bridge_store::Store| {
         store.amend_link(stored.id, &|link, _| link.ancestor.external.made.clone_from(&made), &did, now)
     };

@@ -872,7 +872,7 @@ async fn a_log_that_the_store_forgot_is_known_by_its_files(versions: Versions) {
         let before = way.files("log");
         // The store of before is restored; then people go on.
         let id = world.link(way.external_ticket()).await.id;
-        let did = Activity { at_ms: world.clock.now_ms(), text: "a backup was restored".into() };
+        let did = Activity::in_words(world.clock.now_ms(), "a backup was restored");
         let now = world.clock.now_ms();
         let forget = |link: &mut Link, _: &mut LinkState| link.logs.clear();
         world.store.call(move |store| store.amend_link(id, &forget, &did, now)).await.unwrap();

@@ -171,7 +171,7 @@ async fn pairs_that_have_ended_halt_no_side(version: Version) {
     let mut world = Setup::outside(version).start().await;
     links_to_nothing(&mut world, 6).await;
     for stored in world.links().await {
-        let did = itop_bridge_store::Activity { at_ms: 0, text: "unlinked".into() };
+        let did = itop_bridge_store::Activity::in_words(0, "unlinked");
         let end =
             move |store: &mut dyn Store| store.amend_link(stored.id, &|_, state| *state = LinkState::Ended, &did, 0);
         world.store.call(end).await.unwrap();

@@ -417,7 +417,7 @@ async fn a_link_of_which_only_a_log_has_halted_is_resumed(versions: Versions) {
         let text = "4 of 5 entries of the private log of R-000001 are gone at once".to_owned();
         link.log_mut(Side::External, LogName::Private).halt = Some(LogHalt { text, newest });
     };
-    let did = Activity { at_ms: now, text: "halted".into() };
+    let did = Activity::in_words(now, "halted");
     world.store.call(move |store| store.amend_link(number, &|link, _| halt(link), &did, now)).await.unwrap();
     world.settle().await;
     world.pass_seconds(5).await;

@@ -6,6 +6,7 @@ pub(crate) mod rebuild;
 
 use std::collections::{BTreeMap, HashMap};
 
+use itop_bridge_core::event::{AdoptedBy, Event};
 use itop_bridge_core::{Adopted, FileContent, Link, Side, Ticket, TicketMark, taken_over};
 use itop_bridge_store::{Activity, StoreError};
 use itop_client::{Object, Query, oql_quote};
@@ -117,9 +118,9 @@ impl Engine {
     }
 
     /// Stores a pair. With `over_ended`, it replaces a pair that was unlinked.
-    pub async fn adopt(&self, pair: &ReadyPair, over_ended: bool, why: &str) -> Result<i64, CannotAdopt> {
+    pub async fn adopt(&self, pair: &ReadyPair, over_ended: bool, by: AdoptedBy) -> Result<i64, CannotAdopt> {
         let now = self.shared.now_ms();
-        let did = Activity { at_ms: now, text: why.to_owned() };
+        let did = Activity::of(now, Event::Adopted { by });
         let (name, link) = (pair.external.clone(), pair.link.clone());
         let adopt = self.shared.store.call(move |store| store.adopt_link(&name, &link, over_ended, &[did], now));
         Ok(adopt.await?)

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use itop_bridge_core::event::{Event, Written};
 use itop_bridge_core::link::{self, Enclosure, Part, RefusedField};
 use itop_bridge_core::plan::FieldWrite;
 use itop_bridge_core::text::{self, NO_DESCRIPTION};
@@ -151,8 +152,8 @@ async fn fields_written(
         // The plan does not know of these files.
         work.look_again(work.shared.now_ms());
     }
-    let codes = fields.iter().map(Outgoing::code).collect::<Vec<_>>().join(", ");
-    work.wrote(&codes, reason);
+    let codes = fields.iter().map(|sent| sent.code().to_owned()).collect();
+    work.wrote(Written::Fields { codes }, reason);
     work.save().await
 }
 
@@ -279,7 +280,7 @@ pub(crate) fn value_refused(work: &mut Work<'_>, refused: RefusedField) {
     work.link.keep_refusal(refused, |refused_for_ms| work.shared.timing.refused_value_waits_ms(refused_for_ms));
     if !work.link.conflicts.contains(&conflict) {
         tracing::warn!(ticket = %work.name(), field = code, error = words, "a value is not taken; the rest of the ticket goes on");
-        work.did(format!("conflict: {code}: {}", conflict.text));
+        work.did(Event::Conflict { code: Some(code), text: conflict.text.clone() });
     }
     work.link.keep_conflict(conflict);
 }

@@ -1,6 +1,7 @@
 //! Creates attachments and replaces their contents, with names and sizes that the other iTop takes.
 
 use base64::Engine as _;
+use itop_bridge_core::event::Event;
 use itop_bridge_core::{FileKind, FileMark, Link, Side, Ticket, text};
 use itop_bridge_text::room::{What, in_the_basic_plane};
 use itop_client::{Contents, ErrorClass, Fields, ValueFault};
@@ -96,10 +97,8 @@ async fn name_loses_characters(
         return Ok(false);
     }
     learn_room(work.shared, itop, "Attachment", FILE_NAME, What::BasicPlaneOnly).await?;
-    work.did(format!(
-        "the name of {:?} has characters that the database of {} does not have; they became `?`",
-        contents.filename, itop.name
-    ));
+    let event = Event::FileNameLostCharacters { name: contents.filename.clone(), instance: itop.name.clone() };
+    work.did(event);
     contents.filename = name;
     Ok(true)
 }

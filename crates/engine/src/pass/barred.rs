@@ -5,6 +5,7 @@
 
 use itop_bridge_core::Link;
 use itop_bridge_core::document::DocumentKind;
+use itop_bridge_core::event::Event;
 use itop_bridge_core::link::{Held, LeftOut, Part};
 use itop_bridge_store::{Look, Next};
 
@@ -40,7 +41,7 @@ pub(crate) async fn hold(work: &mut Work<'_>, part: Part, of: &str, failure: Fai
             _ => "the rest of the ticket goes on",
         };
         tracing::warn!(ticket = %work.name(), error = %failure.text, "{told}; it is tried again, and {rest}");
-        work.did(format!("kept back: {told}"));
+        work.did(Event::KeptBack { to, status, text: told });
     }
     work.link.hold(held);
     work.save().await

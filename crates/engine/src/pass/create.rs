@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use itop_bridge_core::event::Event;
 use itop_bridge_core::link::{Creation, Part};
 use itop_bridge_core::plan::{FieldWrite, Value};
 use itop_bridge_core::text::{self, NO_DESCRIPTION};
@@ -246,7 +247,7 @@ async fn go_on_with_counterpart(work: &mut Work<'_>) -> Result<(), Failure> {
     }
     work.link = *before;
     work.link.mark_restored(Side::Internal);
-    work.did(format!("{} stands again: the pair goes on with it", ticket.reference));
+    work.did(Event::CounterpartStandsAgain { reference: ticket.reference.clone() });
     work.save().await?;
     let text = format!("{} stands again", ticket.reference);
     Err(Failure::at(internal, Kind::Stale, text))

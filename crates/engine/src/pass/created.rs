@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use itop_bridge_core::event::{Event, Written};
 use itop_bridge_core::link::Creation;
 use itop_bridge_core::{LogName, Side, Ticket, text};
 use itop_bridge_text::log_entries::entries;
@@ -30,7 +31,7 @@ pub(crate) async fn created(work: &mut Work<'_>, object: &Object, sent_ms: i64) 
     ticket.files = work.link.anew_from_ms.is_none().then(Vec::new);
     let (inside, outside) = (&work.shared.internal.name, &work.lane.name);
     let of = format!("{outside}:{}", work.link.external.reference);
-    work.wrote("created", &format!("{inside}:{} is the copy of {of}", ticket.reference));
+    work.wrote(Written::Counterpart, &format!("{inside}:{} is the copy of {of}", ticket.reference));
     adopt(work, ticket).await
 }
 
@@ -75,10 +76,7 @@ pub(crate) async fn report_twins(work: &mut Work<'_>, creation: &Creation) -> Re
     let linked = work.link.internal.as_ref().map_or_else(String::new, |key| key.reference.clone());
     for twin in find_marked(work, creation).await? {
         tracing::error!(ticket = %work.name(), kept = linked, twin = twin.reference, "two creates landed: two internal tickets carry the mark; close the one that is not linked");
-        work.did(format!(
-            "two internal tickets carry this mark: {linked} is linked, {} is not; close it",
-            twin.reference
-        ));
+        work.did(Event::CreatedTwice { linked: linked.clone(), other: twin.reference });
     }
     work.link.creation = None;
     work.save().await
@@ -143,7 +141,7 @@ async fn forget_creation(work: &mut Work<'_>) -> Result<(), Failure> {
 pub(crate) async fn find_created(work: &mut Work<'_>, creation: &Creation) -> Result<Option<Ticket>, Failure> {
     match find_marked(work, creation).await?.into_iter().next() {
         Some(ticket) => {
-            work.wrote("found what an earlier create made", &format!("{} carries the mark", ticket.reference));
+            work.wrote(Written::CounterpartFound, &format!("{} carries the mark", ticket.reference));
             adopt(work, ticket).await.map(Some)
         }
         None => Ok(None),

@@ -9,6 +9,7 @@
 //! remembered.
 
 use base64::Engine as _;
+use itop_bridge_core::event::Event;
 use itop_bridge_core::text::could_be_html;
 use itop_bridge_core::{Policy, Side};
 use itop_bridge_text::fit::{Picture, Way, Words};
@@ -108,7 +109,7 @@ async fn with_pictures(work: &mut Work<'_>, from: Side, html: &str) -> Result<Wo
             }
             Err(error) => {
                 let why = picture_not_read(work.shared, itop, image.id, &error)?;
-                work.did(format!("inline image {} could not be had and became its description: {why}", image.id));
+                work.did(Event::PictureNotRead { image: image.id, is_described: true, why });
                 unread.push(image);
             }
         }

@@ -1,6 +1,7 @@
 //! Writes the report and the notice: one file each, rewritten in place.
 
 use itop_bridge_core::document::{Document, DocumentKind, Line};
+use itop_bridge_core::event::{Event, Written};
 use itop_bridge_core::link::CopyState;
 use itop_bridge_core::{Link, Side, Ticket};
 
@@ -55,7 +56,7 @@ pub(crate) async fn write_document(
             let holds = Some(document.lines.clone());
             let state = Some(CopyState::Stands(id));
             work.link.keep_document(Document { holds, state, again_at_ms, ..document });
-            work.wrote(&work.file_to(kind.on(), &name), reason);
+            work.wrote(Written::Document { kind, name, instance: work.instance(kind.on()) }, reason);
             work.save().await
         }
         Err(error) => {
@@ -84,7 +85,7 @@ pub(crate) async fn write_document(
 /// A deletion by a person is no failure. The next plan tells whether there is something new to report.
 async fn record_document_gone(work: &mut Work<'_>, mut document: Document) -> Result<(), Failure> {
     document.removed_by_person();
-    work.did(format!("the {} was deleted by a person", key(document.kind)));
+    work.did(Event::DocumentDeleted { kind: document.kind });
     work.link.keep_document(document);
     work.look_again(work.shared.now_ms());
     work.save().await

@@ -1,6 +1,7 @@
 //! The files for content that does not fit into its field: a picture, or a whole text.
 
 use itop_bridge_core::caselog::{BatchContent, BatchFile};
+use itop_bridge_core::event::{Event, NoRoom};
 use itop_bridge_core::link::{CopyState, Enclosed, Enclosure};
 use itop_bridge_core::{FileKind, Link, Side, Ticket};
 use itop_bridge_text::fit::{Fitted, Words};
@@ -47,14 +48,15 @@ pub(crate) fn say_how_it_fits(work: &mut Work<'_>, on: Side, code: &str, fitted:
     if fitted.is_cut || pictures > 0 {
         tracing::info!(ticket = %work.name(), field = code, cut = fitted.is_cut, pictures, "{side} has no room for all of it; the rest crosses as files");
     }
+    let mut no_room = |what| work.did(Event::NoRoom { code: code.to_owned(), instance: side.clone(), what });
     if pictures > 0 {
-        work.did(format!("{code}: {side} has no room for {pictures} of its pictures; they cross as files"));
+        no_room(NoRoom::Pictures(pictures));
     }
     if fitted.is_cut {
-        work.did(format!("{code}: {side} has no room for all of it; it is cut, and crosses whole as a file"));
+        no_room(NoRoom::WholeText);
     }
     if fitted.lost_characters {
-        work.did(format!("{code}: characters that the database of {side} does not have became `?`"));
+        no_room(NoRoom::Characters);
     }
 }
 
@@ -126,7 +128,7 @@ async fn enclosure_written(work: &mut Work<'_>, before: Enclosure, id: u64, reas
     let mut written = Enclosure { again_at_ms, ..before };
     written.is_written(id);
     work.link.keep_enclosure(written);
-    work.wrote(&file, reason);
+    work.wrote(file, reason);
     work.save().await
 }
 
@@ -140,7 +142,7 @@ async fn enclosure_refused(
     let failure = Failure::of(itop, error);
     if failure.kind == Kind::Gone && copy.is_some() {
         // A deletion by a person is no failure.
-        work.did(format!("the file {:?} was deleted by a person", before.name));
+        work.did(Event::FileDeleted { name: before.name.clone() });
         change(&mut work.link, &before, Enclosure::removed_by_person);
         work.look_again(work.shared.now_ms());
         return work.save().await;

@@ -1,6 +1,7 @@
 //! How a pair halts or ends.
 
 use itop_bridge_core::Side;
+use itop_bridge_core::event::Event;
 use itop_bridge_core::link::Ending;
 use itop_bridge_core::plan::Halt;
 use itop_bridge_store::{Activity, LinkState};
@@ -25,7 +26,7 @@ pub(crate) async fn stop(work: &mut Work<'_>, halt: Halt) -> Result<(), Failure>
     if work.link.halt.as_ref() != Some(&halt) {
         let step = how_it_goes_on(work, AfterResume::of(Some(halt.kind)));
         tracing::error!(ticket = %work.name(), reason = %halt.text, "halted: nothing is written to this pair; to do: {step}");
-        work.did(format!("halted: {}", halt.text));
+        work.did(Event::Halted { kind: Some(halt.kind), log: None, text: halt.text.clone() });
         if halt.kind.is_of_a_lost_counterpart() {
             work.shared.internal.ids_may_start_over();
         }
@@ -49,7 +50,7 @@ pub(crate) async fn end_pair(work: &mut Work<'_>, over: &Halt) -> Result<(), Fai
     tracing::warn!(ticket = %work.name(), why, "the pair has ended");
     let Some(id) = work.link_id else { return Ok(()) };
     work.ended = true;
-    let did = Activity { at_ms: work.shared.now_ms(), text: format!("ended: {why}") };
+    let did = Activity::of(work.shared.now_ms(), Event::Ended { kind: over.kind, text: why.clone() });
     let now = work.shared.now_ms();
     let end = move |store: &mut dyn itop_bridge_store::Store| {
         store.amend_link(

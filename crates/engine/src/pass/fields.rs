@@ -1,5 +1,6 @@
 //! Updates fields of the counterpart, and renders a value of one iTop for the other.
 
+use itop_bridge_core::event::Event;
 use itop_bridge_core::link::{Edit, Late};
 use itop_bridge_core::plan::{FieldWrite, Value};
 use itop_bridge_core::{Lifecycle, Link, Side, Ticket};
@@ -91,13 +92,10 @@ pub(crate) fn edit_overwritten(work: &mut Work<'_>, edit: &Edit) {
     let code = &edit.code;
     // Readers of the activity log must not learn the secret of a picture.
     let lost = html::without_image_addresses(&edit.value);
-    if edit.may_be_ours {
-        return work.did(format!(
-            "written over: {code} was {lost:?}, by an update of the bridge's that landed late or by a person who wrote the same"
-        ));
+    if !edit.may_be_ours {
+        tracing::warn!(ticket = %work.name(), field = code, "an edit made inside was overwritten; the activity log has the old value");
     }
-    tracing::warn!(ticket = %work.name(), field = code, "an edit made inside was overwritten; the activity log has the old value");
-    work.did(format!("an edit made inside was overwritten: {code} was {lost:?}"));
+    work.did(Event::EditOverwritten { code: code.clone(), value: lost.into_owned(), may_be_ours: edit.may_be_ours });
 }
 
 pub(crate) fn field_written(work: &mut Work<'_>, field: &FieldWrite, answered: &str) {

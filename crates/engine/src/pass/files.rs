@@ -1,6 +1,7 @@
 //! Attachments: checked when a hint names them, copied, rewritten and deleted. Contents pass as the base64 text that
 //! iTop answered, without being decoded.
 
+use itop_bridge_core::event::{Event, Written};
 use itop_bridge_core::link::{Copy, CopyState, Late};
 use itop_bridge_core::{FileKind, Link, Side, Ticket, text};
 use itop_client::Contents;
@@ -48,7 +49,7 @@ async fn copy_answered(
         Ok(written) => {
             let file = work.file_to(copy.from.other(), name);
             work.link.keep_copy(Copy { state: CopyState::Stands(written.object.id), ..copy });
-            work.wrote(&file, reason);
+            work.wrote(file, reason);
             work.save().await
         }
         Err(error) => {
@@ -95,7 +96,7 @@ pub(crate) async fn rewrite_file(
         match replace(work, from, copy, contents.clone(), intend).await? {
             Ok(()) => {
                 work.link.keep_copy(Copy { content, substituted, state: CopyState::Stands(copy), ..known });
-                work.wrote(&work.file_to(from.other(), &name), reason);
+                work.wrote(work.file_to(from.other(), &name), reason);
                 return work.save().await;
             }
             Err(error) if is_too_large(&error) && !substituted => {
@@ -109,7 +110,7 @@ pub(crate) async fn rewrite_file(
                         return Err(Failure { kind: Kind::Stale, ..failure });
                     }
                     work.link.keep_copy(Copy { state: CopyState::RemovedByPerson, ..known });
-                    work.did(format!("the copy of attachment {original} was deleted by a person; it stays deleted"));
+                    work.did(Event::CopyDeleted { attachment: original });
                     return work.save().await;
                 }
                 work.save().await?;
@@ -137,8 +138,7 @@ pub(crate) async fn delete_copy(
         Sent::ThrottledAlone(failure) => return Err(failure),
     }
     work.link.copy_deleted(from, original, copy);
-    let side = &work.shared.itop(work.lane, from.other()).name;
-    work.wrote(&format!("deleted the copy of attachment {original} in {side}"), reason);
+    work.wrote(Written::CopyDeleted { attachment: original, instance: work.instance(from.other()) }, reason);
     work.save().await
 }
 

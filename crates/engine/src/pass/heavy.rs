@@ -2,6 +2,7 @@
 //! carries the write out, but then PHP ends: an error page replaces the answer, and no hook is sent. The call is over
 //! by then, so one read shows its effect, and nothing is sent twice. Attaching files to such a ticket works as usual.
 
+use itop_bridge_core::event::Event;
 use itop_bridge_core::link::Heavy;
 use itop_bridge_core::{FileMark, Link, Ticket};
 use itop_client::{Error, ErrorClass, Object, Query, Written, oql_quote};
@@ -54,7 +55,7 @@ async fn is_heavy(work: &mut Work<'_>, itop: &Itop, limit: &str, target: &Ticket
     let heavy = Heavy { on, limit: limit.to_owned(), since_ms: work.shared.now_ms(), files, bytes };
     let told = told(&work.link, &heavy, &itop.name);
     tracing::warn!(ticket = %work.name(), "{told}");
-    work.did(told);
+    work.did(Event::Heavy { on, text: told });
     work.link.heavy.push(heavy);
     work.save().await
 }
@@ -90,7 +91,7 @@ pub(crate) fn end_heavy(work: &mut Work<'_>, itop: &Itop, class: &str) {
     }
     work.link.heavy.retain(|heavy| heavy.on != itop.side());
     tracing::info!(ticket = %work.name(), itop = %itop.name, "writes to this ticket are answered again");
-    work.did(format!("{} answers writes to this ticket again", itop.name));
+    work.did(Event::HeavyEnded { instance: itop.name.clone() });
 }
 
 /// Keeps the alert's text about the ticket for as long as it is heavy.

@@ -1,6 +1,7 @@
 //! Whether a ticket is still the one that was linked although its time of creation differs. The facts that the core
 //! needs to decide this are read here, and only then.
 
+use itop_bridge_core::event::Event;
 use itop_bridge_core::{Link, LogName, Side, is_in_doubt};
 use itop_bridge_text::log_entries::entries;
 use itop_client::Query;
@@ -49,9 +50,10 @@ pub(crate) fn start_corrected(work: &mut Work<'_>, of: Side, at: &str) {
     let before = &work.link.ancestor.side(of).made;
     if !before.is_empty() && before != at {
         let reference = work.link.key(of).map_or("", |key| &key.reference);
-        let text = format!("the start of {reference} was corrected from {before} to {at}: it is the same ticket");
-        tracing::info!(ticket = %work.name(), text);
-        work.did(text);
+        let (before, now) = (before.clone(), at.to_owned());
+        let event = Event::StartCorrected { reference: reference.to_owned(), before, now };
+        tracing::info!(ticket = %work.name(), "{event}");
+        work.did(event);
     }
 }
 

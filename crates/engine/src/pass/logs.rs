@@ -3,6 +3,7 @@
 
 use base64::Engine as _;
 use itop_bridge_core::caselog::{Batch, BatchContent, BatchFile, BatchKey, Entry, EntryKey};
+use itop_bridge_core::event::{Event, Written};
 use itop_bridge_core::link::{CopyState, Held, Part};
 use itop_bridge_core::{FileKind, Link, LogName, Side, crossing_entries, text};
 use itop_bridge_text::html;
@@ -114,13 +115,13 @@ pub(crate) async fn send_batch(work: &mut Work<'_>, route: Route<'_>, log: LogNa
     if let Some(key) = batch.key() {
         work.link.release(&Part::Entries { from, log, key: key.to_owned() });
     }
-    work.wrote(&entries_to(work, from, log), reason);
+    work.wrote(entries_to(work, from, log), reason);
     work.save().await
 }
 
-/// Names the written entries for the log and the activity.
-fn entries_to(work: &Work<'_>, from: Side, log: LogName) -> String {
-    format!("{} log entries to {}", log.word(), work.shared.itop(work.lane, from.other()).name)
+/// The written entries, for the log and the activity.
+fn entries_to(work: &Work<'_>, from: Side, log: LogName) -> Written {
+    Written::Entries { log, instance: work.instance(from.other()) }
 }
 
 /// Sets a kept-back batch aside, so that later entries do not wait for it. A server's error may be momentary: after
@@ -153,7 +154,7 @@ pub(crate) async fn send_aside(work: &mut Work<'_>, route: Route<'_>, log: LogNa
                 // The next look records entries that went meanwhile as gone.
                 work.look_again(work.shared.now_ms());
                 work.link.release(&part);
-                work.wrote(&entries_to(work, from, log), reason);
+                work.wrote(entries_to(work, from, log), reason);
             }
             Err(failure) => hold(work, part, "", failure).await?,
         }
@@ -300,7 +301,7 @@ pub(crate) async fn contents_of_batch_file(
         }
         Err(error) => {
             let why = picture_not_read(work.shared, itop, id, &error)?;
-            work.did(format!("inline image {id} could not be had: {why}"));
+            work.did(Event::PictureNotRead { image: id, is_described: false, why });
             Ok(words_for_batch_file(work, route, file, "it could not be read"))
         }
     }

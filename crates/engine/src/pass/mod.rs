@@ -39,6 +39,7 @@ pub(crate) mod write;
 
 use std::borrow::Cow;
 
+use itop_bridge_core::event::Event;
 use itop_bridge_core::plan::Note;
 use itop_bridge_core::{Link, Side, Sight, reconcile};
 use itop_bridge_store::{About, DirtyMark, Next};
@@ -218,10 +219,10 @@ async fn is_there_again(work: &mut Work<'_>, snapshot: &Snapshot) -> Result<(), 
     let about = About::External { of, class: Some(work.link.external.class.clone()) };
     let mark = DirtyMark { about, look: after_an_absence(&work.link), due_ms: work.shared.now_ms() };
     work.shared.store.mark_all(vec![mark], work.shared.now_ms()).await?;
-    let reference = work.link.key(*side).map_or("", |key| &key.reference);
-    let text = format!("the {} ticket {reference} is there again: the pair goes on", side.word());
-    tracing::warn!(ticket = %work.name(), "{text}");
-    work.did(text);
+    let reference = work.link.key(*side).map_or_else(String::new, |key| key.reference.clone());
+    let event = Event::ThereAgain { side: *side, reference };
+    tracing::warn!(ticket = %work.name(), "{event}");
+    work.did(event);
     work.link.remember(&Note::ThereAgain(*side));
     work.save().await
 }

@@ -1,6 +1,7 @@
 //! Records in the link, and for people, what a plan noted without a write.
 
 use itop_bridge_core::Side;
+use itop_bridge_core::event::Event;
 use itop_bridge_core::link::{ConflictKind, CopyState, LogNote};
 use itop_bridge_core::plan::{Note, Plan};
 
@@ -14,35 +15,34 @@ use crate::pass::work::Work;
 use crate::side::instants::note_waiting_for_date;
 use crate::side::snapshot::Snapshot;
 use crate::wording::AfterResume;
-use crate::wording::count::counted;
 
 /// Applies the plan's notes to the link; returns whether the link changed.
 pub(crate) fn take_notes(work: &mut Work<'_>, plan: &Plan) -> bool {
     let before = work.link.clone();
     for note in &plan.notes {
         match note {
-            Note::Adopt(copy) => work.did(format!("found the copy of attachment {} by its mark", copy.original)),
+            Note::Adopt(copy) => work.did(Event::CopyFound { attachment: copy.original }),
             Note::CopyRemovedByPerson { original, .. } => {
-                work.did(format!("the copy of attachment {original} was deleted by a person; it stays deleted"));
+                work.did(Event::CopyDeleted { attachment: *original });
             }
             Note::Log { from, log, what: LogNote::FilesRemoved(files) } => {
-                let files = counted(files.len(), "file", "files");
-                work.did(format!("{files} with the {} log {} deleted by a person", log.word(), from.place()));
+                work.did(Event::LogFilesDeleted { files: files.len(), from: *from, log: *log });
             }
             Note::Log { from, log, what: LogNote::Kept(kept) } => are_kept(work, *from, *log, kept),
             Note::Log { from, log, what: LogNote::Reworded(entries) } => are_reworded(work, *from, *log, entries),
-            Note::Log { what: LogNote::Halted(halt), .. } => {
+            Note::Log { from, log, what: LogNote::Halted(halt) } => {
                 let step = how_it_goes_on(work, AfterResume::of(None));
                 tracing::error!(ticket = %work.name(), reason = %halt.text, "halted: nothing more of this log is sent; to do: {step}");
-                work.did(format!("halted: {}", halt.text));
+                work.did(Event::Halted { kind: None, log: Some((*from, *log)), text: halt.text.clone() });
             }
             Note::Enclosure(enclosure) if enclosure.state == Some(CopyState::RemovedByPerson) => {
-                work.did(format!("the file {:?} was deleted by a person", enclosure.name));
+                work.did(Event::FileDeleted { name: enclosure.name.clone() });
             }
             Note::EditOverwritten(edit) => edit_overwritten(work, edit),
             Note::Made { of, at } => start_corrected(work, *of, at),
             Note::ExternalReference(reference) => {
-                work.did(format!("{} is {reference} from now on", work.link.external.reference));
+                let before = work.link.external.reference.clone();
+                work.did(Event::ReferenceChanged { before, now: reference.clone() });
             }
             _ => {}
         }
@@ -53,7 +53,7 @@ pub(crate) fn take_notes(work: &mut Work<'_>, plan: &Plan) -> bool {
         let is_a_halt = conflict.kind == Some(ConflictKind::LogHalted);
         if !is_a_halt && !work.link.conflicts.iter().any(|known| known.says_the_same(conflict)) {
             tracing::warn!(ticket = %work.name(), conflict = %conflict.text, "conflict");
-            work.did(format!("conflict: {}", conflict.text));
+            work.did(Event::Conflict { code: None, text: conflict.text.clone() });
         }
     }
     work.link.set_conflicts(plan.conflicts.clone());

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use itop_bridge_core::event::Event;
 use itop_bridge_core::parents::{Elder, Family, Kept, Kin, PARENT_ATTRIBUTES, ParentKey, parent_attributes};
 use itop_bridge_core::plan::Plan;
 use itop_bridge_core::{Link, LogName, Policy, Side, Ticket};
@@ -16,7 +17,6 @@ use crate::side::failure::Failure;
 use crate::side::itop::Itop;
 use crate::side::read::named_by;
 use crate::side::snapshot::Snapshot;
-use crate::wording::count::counted;
 use crate::{Lane, Shared};
 
 fn logs_of(policy: &Policy, side: Side) -> Vec<LogName> {
@@ -57,9 +57,8 @@ pub(crate) fn are_kept(work: &mut Work<'_>, from: Side, log: LogName, kept: &[Ke
     for kept in kept {
         *by_parent.entry(words_of(kept)).or_default() += 1;
     }
-    for (of, count) in by_parent {
-        let entries = counted(count, "entry", "entries");
-        work.did(format!("{entries} of the {} log {} did not cross: {of}", log.word(), from.place()));
+    for (why, entries) in by_parent {
+        work.did(Event::EntriesKept { entries, from, log, why });
     }
 }
 

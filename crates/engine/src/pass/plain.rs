@@ -3,6 +3,7 @@
 //! text is then written once more as HTML (with the source's own markup if it had some, else escaped), and stays owed
 //! until that write is answered ok.
 
+use itop_bridge_core::event::Written;
 use itop_bridge_core::link::{self, CopyState, Enclosure, Late, Part, PlainText};
 use itop_bridge_core::text::could_be_html;
 use itop_bridge_core::{FileKind, Link, Side, Ticket};
@@ -122,7 +123,7 @@ async fn write_as_html(work: &mut Work<'_>, text: PlainText, form: AsHtml, targe
     }
     if answer.is_ok() {
         work.link.plain.retain(|known| *known != text);
-        work.wrote("text as HTML", "iTop showed that it is held as HTML");
+        work.wrote(Written::TextAsHtml, "iTop showed that it is held as HTML");
         // The rest of this pass's plan is based on the earlier text.
         work.look_again(work.shared.now_ms());
     }

@@ -2,12 +2,12 @@
 //! the record says where the old words can still be read.
 
 use itop_bridge_core::caselog::{EntryKey, OldWords, Stand};
+use itop_bridge_core::event::Event;
 use itop_bridge_core::link::LogNote;
 use itop_bridge_core::plan::Note;
 use itop_bridge_core::{LogName, Side};
 
 use crate::pass::work::Work;
-use crate::wording::count::counted;
 
 /// Records that these entries have other words now, or their authors other names.
 pub(crate) fn are_reworded(work: &mut Work<'_>, from: Side, log: LogName, entries: &[(EntryKey, EntryKey)]) {
@@ -19,14 +19,9 @@ pub(crate) fn are_reworded(work: &mut Work<'_>, from: Side, log: LogName, entrie
     let these: Vec<&OldWords<'_>> = all.iter().filter(|old| now.contains(&old.date)).collect();
     let target = work.link.key(from.other()).map_or("", |key| &key.reference);
     let side = &work.shared.itop(work.lane, from.other()).name;
-    let count = counted(entries.len(), "entry", "entries");
-    let (log, place, stand) = (log.word(), from.place(), where_they_stand(&these, &format!("{side}:{target}")));
-    let what = if entries.iter().all(|(before, now)| before.hash == now.hash) {
-        "another author's name"
-    } else {
-        "other words"
-    };
-    work.did(format!("{count} of the {log} log {place} got {what} after the bridge took them over; {stand}"));
+    let stand = where_they_stand(&these, &format!("{side}:{target}"));
+    let only_authors = entries.iter().all(|(before, now)| before.hash == now.hash);
+    work.did(Event::EntriesReworded { entries: entries.len(), from, log, only_authors, stand });
 }
 
 /// Where people can still read the old words of these entries.

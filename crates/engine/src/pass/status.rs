@@ -1,6 +1,7 @@
 //! Walks one side's ticket through its lifecycle, one stimulus at a time. The path is stored before the first stimulus
 //! and each answered state after it, so that the walk goes on after a crash.
 
+use itop_bridge_core::event::Written;
 use itop_bridge_core::link::{Held, Late, LeftOut, Part, PlainText, RefusedField};
 use itop_bridge_core::plan::Stimulus;
 use itop_bridge_core::policy::StatusToExternal;
@@ -78,7 +79,8 @@ async fn stimulate(
     }
     work.link.state_answered(on, &state);
     work.is_to_be_told |= on == Side::Internal && work.policy.status_to_external == StatusToExternal::Report;
-    work.wrote(&format!("{} to {state} in {}", stimulus.code, work.shared.itop(work.lane, on).name), reason);
+    let (stimulus, instance) = (stimulus.code.clone(), work.instance(on));
+    work.wrote(Written::State { stimulus, to: state, instance }, reason);
     for sent in &sent {
         if sent.from_source {
             work.link.is_refused_no_more(on, &sent.code);

@@ -1,5 +1,6 @@
 //! The texts that a walk's stimuli carry, as the other side takes them.
 
+use itop_bridge_core::event::Written;
 use itop_bridge_core::link::{Enclosure, Late, LeftOut, Part, RefusedField};
 use itop_bridge_core::plan::{StimulusAttribute, TakenFrom};
 use itop_bridge_core::ticket::is_external_key;
@@ -72,7 +73,7 @@ pub(crate) async fn write_text(
         let error = match write(work, itop, update, intend).await? {
             Ok(_) => {
                 work.link.is_refused_no_more(on, code);
-                work.wrote(code, reason);
+                work.wrote(Written::Fields { codes: vec![code.to_owned()] }, reason);
                 work.is_reported(on, code);
                 say_how_it_fits(work, on, code, fitted);
                 // The plan does not know of its files.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use itop_bridge_core::document::report_attributes;
+use itop_bridge_core::event::{Event, Written};
 use itop_bridge_core::policy::StatusToExternal;
 use itop_bridge_core::{Link, Policy, Side, Ticket, TicketKey, TicketMark};
 use itop_bridge_store::{Activity, Claim};
@@ -127,18 +128,23 @@ impl<'a> Work<'a> {
         self.is_to_be_told |= told.into_iter().any(|told| told == code);
     }
 
-    pub(crate) fn did(&mut self, text: String) {
-        self.did.push(Activity { at_ms: self.shared.now_ms(), text });
+    pub(crate) fn did(&mut self, event: Event) {
+        self.did.push(Activity::of(self.shared.now_ms(), event));
     }
 
-    pub(crate) fn wrote(&mut self, what: &str, why: &str) {
-        self.wrote.push(what.to_owned());
-        self.did(format!("{what}: {why}"));
+    pub(crate) fn wrote(&mut self, what: Written, why: &str) {
+        self.wrote.push(what.to_string());
+        self.did(Event::Wrote { what, why: why.to_owned() });
     }
 
-    /// Names a written file for the log and the activity.
-    pub(crate) fn file_to(&self, on: Side, name: &str) -> String {
-        format!("file {name:?} to {}", self.shared.itop(self.lane, on).name)
+    /// A written file, for the log and the activity.
+    pub(crate) fn file_to(&self, on: Side, name: &str) -> Written {
+        Written::File { name: name.to_owned(), instance: self.instance(on) }
+    }
+
+    /// The side's name in the configuration.
+    pub(crate) fn instance(&self, on: Side) -> String {
+        self.shared.itop(self.lane, on).name.clone()
     }
 
     /// Stores the link as it is now.

@@ -204,6 +204,7 @@ fn unknown_class(class: &str) -> ErrorClass {
     ErrorClass::UnknownClass { class: class.to_owned() }
 }
 
+/// Case, the version where it is one only, class.
 pub fn setup_refusals() -> Vec<(&'static str, Option<&'static str>, ErrorClass)> {
     use ErrorClass::{Gone, Login as LoginRefused, Refused};
     let both = |case, class| (case, None, class);

@@ -106,8 +106,6 @@ fn carried_out(case: &Value) -> Expected {
     }
 }
 
-/// Case, the version where it is one only, class.
-
 async fn check_recording(version: &str) {
     let mut expected: BTreeMap<&str, Expected> = table().into_iter().collect();
     for case in recorded_cases(version) {

@@ -107,10 +107,13 @@ pub(super) fn troubled(db: &Connection, external: &str, after: i64, limit: usize
 }
 
 pub(super) fn activity(db: &Connection, link: i64, limit: usize) -> Result<Vec<Activity>> {
-    let newest_first = "SELECT at_ms, text FROM activity WHERE link = ?1 ORDER BY id DESC LIMIT ?2";
+    let newest_first = "SELECT at_ms, text, event FROM activity WHERE link = ?1 ORDER BY id DESC LIMIT ?2";
     let mut statement = db.prepare_cached(newest_first)?;
-    let lines = statement
-        .query_map(params![link, bounded(limit)], |row| Ok(Activity { at_ms: row.get(0)?, text: row.get(1)? }))?;
+    let lines = statement.query_map(params![link, bounded(limit)], |row| {
+        // The sentence tells people what this version cannot read.
+        let event = row.get_ref(2)?.as_str_or_null()?.and_then(|json| serde_json::from_str(json).ok());
+        Ok(Activity { at_ms: row.get(0)?, text: row.get(1)?, event })
+    })?;
     Ok(lines.collect::<rusqlite::Result<_>>()?)
 }
 

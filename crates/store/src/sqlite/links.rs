@@ -1,6 +1,7 @@
 //! The changes of links in SQL. A link is stored whole as JSON; the columns beside it serve to find it.
 
 use itop_bridge_core::Link;
+use itop_bridge_core::event::Event;
 use rusqlite::{Connection, named_params, params};
 
 use super::link_rows::{by_external, by_id, by_internal, state_word};
@@ -62,9 +63,9 @@ pub(super) fn adopt(
         };
         other.link.internal = None;
         replace(db, &other)?;
-        let text =
-            format!("{} was linked with {}:{} instead", internal.reference, of.external, link.external.reference);
-        log(db, other.id, &[Activity { at_ms: now_ms, text }])?;
+        let to = format!("{}:{}", of.external, link.external.reference);
+        let given = Event::CounterpartGiven { counterpart: internal.reference.clone(), to };
+        log(db, other.id, &[Activity::of(now_ms, given)])?;
     }
     let closed_since_ms = closed_since(link, LinkState::Live, None, did, now_ms);
     let id = match own {
@@ -213,9 +214,10 @@ fn already_linked(reference: &str, other: &Stored) -> StoreError {
 }
 
 pub(super) fn log(db: &Connection, link: i64, did: &[Activity]) -> Result<()> {
-    let mut insert = db.prepare_cached("INSERT INTO activity (link, at_ms, text) VALUES (?1, ?2, ?3)")?;
+    let mut insert = db.prepare_cached("INSERT INTO activity (link, at_ms, text, event) VALUES (?1, ?2, ?3, ?4)")?;
     for line in did {
-        insert.execute(params![link, line.at_ms, line.text])?;
+        let event = line.event.as_ref().map(to_json).transpose()?;
+        insert.execute(params![link, line.at_ms, line.text, event])?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Links that have long been closed lose their texts and their earlier activity.
 
+use itop_bridge_core::event::Event;
 use rusqlite::{Connection, params};
 
 use super::link_rows;
@@ -48,8 +49,7 @@ fn shrink(db: &Connection, stored: Stored, closed_before_ms: i64, now_ms: i64, r
     }
     db.prepare_cached("UPDATE links SET body = ?2, shrunk = 1 WHERE id = ?1")?.execute(params![id, to_json(&link)?])?;
     if forgotten > 0 {
-        let text = "closed for long: its texts and what was done before are no longer kept".to_owned();
-        log(db, id, &[Activity { at_ms: now_ms, text }])?;
+        log(db, id, &[Activity::of(now_ms, Event::Shrunk)])?;
     }
     Ok(forgotten + OWN_ROWS)
 }

@@ -1,6 +1,7 @@
 //! The contract of [`Store`], a test a sentence. Every backend must keep all of it.
 
-use itop_bridge_core::{Side, TicketKey, link, plan};
+use itop_bridge_core::event::Event;
+use itop_bridge_core::{LogName, Side, TicketKey, link, plan};
 use itop_bridge_store::*;
 
 use crate::fixtures::*;
@@ -257,6 +258,16 @@ fn a_lost_lease_can_record_nothing(store) {
     assert_eq!(store.activity(id, 10).unwrap(), []);
     store.renew(&second.lease, 2 * LEASE_MS).unwrap();
     store.finish(&second, &Next::Done, LEASE_MS).unwrap();
+}
+
+fn an_event_is_kept_beside_its_sentence(store) {
+    let claim = work_on(store, 7, 0);
+    let halted = Event::Halted { kind: None, log: Some((Side::External, LogName::Private)), text: "gone".to_owned() };
+    let all = [Activity::in_words(1, "an older line"), Activity::of(2, halted.clone())];
+    let id = store.insert_link(&claim.lease, &unborn(7), &all).unwrap();
+    let kept = store.activity(id, 10).unwrap();
+    let told: Vec<(&str, Option<&Event>)> = kept.iter().map(|line| (line.text.as_str(), line.event.as_ref())).collect();
+    assert_eq!(told, [("halted: gone", Some(&halted)), ("an older line", None)]);
 }
 
 fn a_lease_ends_with_its_pass(store) {
@@ -795,7 +806,7 @@ fn a_pair_closed_long_ago_is_shrunk_once_and_again_when_it_was_stored_anew(store
     let stored = store.link(old).unwrap().unwrap();
     assert_eq!((stored.closed_since_ms, stored.state), (Some(10), LinkState::Live));
     assert!(is_shrunk(&stored.link), "{:?}", stored.link);
-    assert_eq!(store.activity(old, 10).unwrap(), [did(1_000, LONG_CLOSED)]);
+    assert_eq!(store.activity(old, 10).unwrap(), [Activity::of(1_000, Event::Shrunk)]);
     for (id, link) in [(young, closed_pair(8, 80)), (open, pair(9, 90))] {
         assert_eq!(store.link(id).unwrap().unwrap().link, link);
     }
@@ -803,7 +814,7 @@ fn a_pair_closed_long_ago_is_shrunk_once_and_again_when_it_was_stored_anew(store
     store.save_link(&worker.lease, old, &closed_pair(7, 70), &[did(1_100, "an edit inside was overwritten")]).unwrap();
     assert_eq!(store.shrink_closed("acme", 500, 1_200).unwrap(), 1, "stored anew");
     let texts: Vec<String> = store.activity(old, 10).unwrap().into_iter().map(|line| line.text).collect();
-    assert_eq!(texts, ["an edit inside was overwritten", LONG_CLOSED], "what was done since is kept");
+    assert_eq!(texts, ["an edit inside was overwritten", &Event::Shrunk.to_string()], "what was done since is kept");
 }
 
 fn a_long_history_is_dropped_in_pieces_before_its_pair_is_shrunk(store) {
@@ -821,7 +832,7 @@ fn a_long_history_is_dropped_in_pieces_before_its_pair_is_shrunk(store) {
         assert!(left >= MAX_ROWS.min(500_usize.saturating_sub(calls * MAX_ROWS)), "{left} lines after {calls} calls");
     }
     assert!(calls >= 3, "{calls} calls for 500 lines");
-    assert_eq!(store.activity(id, MAX_ROWS).unwrap(), [did(1_000, LONG_CLOSED)]);
+    assert_eq!(store.activity(id, MAX_ROWS).unwrap(), [Activity::of(1_000, Event::Shrunk)]);
     assert_eq!(store.shrink_closed("acme", 500, 1_000).unwrap(), 0);
 }
 
@@ -867,7 +878,7 @@ fn a_pair_that_ended_counts_as_closed_until_it_lives_again(store) {
     assert_eq!(store.shrink_closed("acme", 41, 1_000).unwrap(), 1);
     let stored = store.link(id).unwrap().unwrap();
     assert!(is_shrunk(&stored.link) && stored.state == LinkState::Ended, "{stored:?}");
-    assert_eq!(store.activity(id, 10).unwrap(), [did(1_000, LONG_CLOSED)]);
+    assert_eq!(store.activity(id, 10).unwrap(), [Activity::of(1_000, Event::Shrunk)]);
 }
 
 fn an_adopted_pair_is_stored_logged_and_looked_at(store) {

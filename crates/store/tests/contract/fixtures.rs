@@ -38,9 +38,6 @@ pub fn pair(external: u64, internal: u64) -> Link {
     Link { internal: Some(key(internal)), ..unborn(external) }
 }
 
-/// What stands in place of the history of a pair that was closed long ago.
-pub const LONG_CLOSED: &str = "closed for long: its texts and what was done before are no longer kept";
-
 /// With a text long enough to be dropped.
 pub fn closed_pair(external: u64, internal: u64) -> Link {
     let text = "<p>it does not print</p>".repeat(9);
@@ -74,7 +71,7 @@ pub fn with_statuses(mut link: Link, external: &str, internal: &str) -> Link {
 }
 
 pub fn did(at_ms: i64, text: &str) -> Activity {
-    Activity { at_ms, text: text.to_owned() }
+    Activity::in_words(at_ms, text)
 }
 
 pub fn failed(due_ms: i64, parked: bool) -> Next {

@@ -118,6 +118,11 @@ fn a_store_of_schema_1_is_brought_up_to_date() {
     assert_eq!(store.activity(3, 10).unwrap(), [did(60, "created R-000070")]);
 }
 
+/// Undoes the later steps that cannot be made twice.
+fn back_to_schema(version: u32) -> String {
+    format!("ALTER TABLE activity DROP COLUMN event; DELETE FROM refinery_schema_history WHERE version > {version}")
+}
+
 /// What differed already when two tickets became a pair is counted no more.
 #[test]
 fn conflicts_of_schema_3_are_counted_anew() {
@@ -132,7 +137,7 @@ fn conflicts_of_schema_3_are_counted_anew() {
     store.insert_link(&claim.lease, &link, &[]).unwrap();
     drop(store);
     let db = Connection::open(&path).unwrap();
-    db.execute_batch("UPDATE links SET conflicts = 2; DELETE FROM refinery_schema_history WHERE version >= 4").unwrap();
+    db.execute_batch(&format!("UPDATE links SET conflicts = 2; {}", back_to_schema(3))).unwrap();
     drop(db);
     assert_eq!(SqliteStore::open(&path).unwrap().tally("acme").unwrap().conflicts, 1);
 }
@@ -148,12 +153,24 @@ fn a_pair_that_ended_under_schema_4_is_shrunk_in_its_time() {
     store.amend_link(id, &|_, state| *state = LinkState::Ended, &did(5, "unlinked"), 5).unwrap();
     drop(store);
     let db = Connection::open(&path).unwrap();
-    let before = "UPDATE links SET closed_since_ms = NULL; DELETE FROM refinery_schema_history WHERE version = 5";
-    db.execute_batch(before).unwrap();
+    db.execute_batch(&format!("UPDATE links SET closed_since_ms = NULL; {}", back_to_schema(4))).unwrap();
     drop(db);
     let mut store = SqliteStore::open(&path).unwrap();
     assert_eq!(store.link(id).unwrap().unwrap().closed_since_ms, Some(5));
     assert_eq!(store.shrink_closed("acme", 6, 1_000).unwrap(), 1);
+}
+
+/// Another version may know more events than this one.
+#[test]
+fn an_event_that_is_not_known_is_told_by_its_sentence() {
+    let folder = Folder::new();
+    let path = folder.path("store.db");
+    let mut store = SqliteStore::open(&path).unwrap();
+    let claim = work_on(&mut store, 7, 0);
+    let id = store.insert_link(&claim.lease, &pair(7, 70), &[did(5, "painted blue")]).unwrap();
+    let db = Connection::open(&path).unwrap();
+    db.execute(r#"UPDATE activity SET event = '{"event":"painted","colour":"blue"}'"#, []).unwrap();
+    assert_eq!(store.activity(id, 10).unwrap(), [did(5, "painted blue")]);
 }
 
 /// A start that dies between a step of the schema and its line in the history must not leave a

@@ -773,7 +773,7 @@ impl World {
     /// Another process ends the pair of acme's ticket `external` in the store.
     pub async fn end_pair(&self, external: u64) {
         let (id, now) = (self.link(external).await.id, self.clock.now_ms());
-        let did = Activity { at_ms: now, text: "ended beside the bridge".into() };
+        let did = Activity::in_words(now, "ended beside the bridge");
         let end = move |store: &mut dyn Store| store.amend_link(id, &|_, state| *state = LinkState::Ended, &did, now);
         self.store.call(end).await.expect("the pair ends");
     }

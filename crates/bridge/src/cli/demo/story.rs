@@ -2,6 +2,7 @@
 //! a step without its effect ends the demo.
 
 use anyhow::{Context as _, ensure};
+use itop_bridge_core::event::Event;
 use itop_sim::{Attachment, Call, Outcome, Refusal, Sim, Ticket};
 use serde_json::{Value as Json, json};
 use tokio::time::Instant;
@@ -121,7 +122,7 @@ async fn the_customer_overwrites_it(stage: &Stage, say: &mut Narrator<'_>, id: u
     let cost = stage.cost(began, seen).await?;
     let link = stage.link(id).await?.id;
     let activity = stage.store.call(move |store| store.activity(link, 20)).await?;
-    let record = activity.iter().find(|line| line.text.contains("overwritten"));
+    let record = activity.iter().find(|line| matches!(line.event, Some(Event::EditOverwritten { .. })));
     let record = record.context("the bridge has no record of the edit that it overwrote")?;
     say.line(&format!("{}: impact is {}", name(&copy), copy.field("impact")))?;
     say.line(&format!("recorded: {}", record.text))?;

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use anyhow::bail;
 use clap::Args;
+use itop_bridge_core::event::Event;
 use itop_bridge_engine::wording::count::counted;
 use itop_bridge_store::{Activity, LinkState, MAX_ROWS, Store};
 
@@ -91,7 +92,7 @@ fn end_all(store: &mut dyn Store, name: &str, now_ms: i64) -> anyhow::Result<usi
         let Some(last) = page.last() else { return Ok(ended) };
         after = last.id;
         for pair in page.iter().filter(|pair| pair.state == LinkState::Live) {
-            let did = Activity { at_ms: now_ms, text: format!("ended, since {name} was removed by an operator") };
+            let did = Activity::of(now_ms, Event::EndedWithExternal { external: name.to_owned() });
             store.amend_link(pair.id, &unlink::end, &did, now_ms)?;
             ended += 1;
         }

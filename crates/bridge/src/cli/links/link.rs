@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use itop_bridge_core::Side;
 use itop_bridge_core::document::{Document, DocumentKind};
+use itop_bridge_core::event::AdoptedBy;
 use itop_bridge_engine::wording::count::counted;
 use itop_bridge_engine::{Engine, PairOf};
 use itop_bridge_store::{Instance, LinkState, StoreHandle, Stored, TicketOf};
@@ -65,7 +66,7 @@ pub async fn tell(
     let own: Vec<u64> = ready.link.standing_on(Side::External).collect();
     left.retain(|id| !own.contains(id));
     ready.link.left_behind.clone_from(&left);
-    let number = engine.adopt(&ready, true, "linked by an operator").await?;
+    let number = engine.adopt(&ready, true, AdoptedBy::Operator).await?;
     let of = store.call(move |store| store.link(number)).await?.context("the link is gone already")?;
     writeln!(out, "{} are a pair now: link {number}.", ticket::pair_name(config, &of).replace(" with ", " and "))?;
     writeln!(out, "files on both sides: {}; on one side alone, and left there: {}", ready.files, ready.alone)?;

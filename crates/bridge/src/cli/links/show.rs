@@ -265,9 +265,10 @@ fn file_state(state: Option<&CopyState>) -> String {
 
 /// For an adopted pair, the status at that time counts as reported: no report was made for it.
 fn document_state(document: &Document, activity: &[Activity]) -> String {
-    let tells = |words: &[&str]| activity.iter().any(|line| words.iter().any(|words| line.text.contains(words)));
     match &document.state {
-        Some(CopyState::RemovedByPerson) if tells(&ADOPTED) && !tells(&MADE) => {
+        Some(CopyState::RemovedByPerson)
+            if activity.iter().any(is_adoption) && !activity.iter().any(is_of_a_report) =>
+        {
             "none was made, as the pair was adopted with this state; the next one makes it".to_owned()
         }
         Some(CopyState::RemovedByPerson) => "a person deleted it; the next state makes another".to_owned(),
@@ -275,9 +276,22 @@ fn document_state(document: &Document, activity: &[Activity]) -> String {
     }
 }
 
-/// The recorded texts of an adoption, and of a report that was made.
-const ADOPTED: [&str; 2] = ["adopted", "linked by an operator"];
-const MADE: [&str; 2] = ["the status inside is told outside", "the report was deleted"];
+fn is_adoption(line: &Activity) -> bool {
+    match &line.event {
+        Some(event) => event.is_adoption(),
+        None => ["adopted", "linked by an operator"].iter().any(|words| line.text.contains(words)),
+    }
+}
+
+fn is_of_a_report(line: &Activity) -> bool {
+    match &line.event {
+        Some(event) => event.is_of_a_report(),
+        None => OF_A_REPORT.iter().any(|words| line.text.contains(words)),
+    }
+}
+
+/// The sentences of older versions, whose lines have no event.
+const OF_A_REPORT: [&str; 2] = ["the status inside is told outside", "the report was deleted"];
 
 /// Prints each fact on a line, with the fix. The reason why a side is stopped is printed above.
 pub(super) fn say_standing(standing: &Standing, names: &Names<'_>, out: &mut dyn Write) -> std::io::Result<()> {

@@ -5,6 +5,7 @@ use std::io::Write;
 use clap::Args;
 use itop_bridge_core::Link;
 use itop_bridge_core::document::DocumentKind;
+use itop_bridge_core::event::Event;
 use itop_bridge_core::link::Ending;
 use itop_bridge_store::{Activity, LinkState, Store};
 
@@ -37,7 +38,7 @@ pub(super) fn unlink(
         writeln!(out, "The pair {name} has ended already: link {number}. Nothing was changed.")?;
         return Ok(Outcome::Fine);
     }
-    let did = Activity { at_ms: now_ms, text: "unlinked by an operator".to_owned() };
+    let did = Activity::of(now_ms, Event::UnlinkedByOperator);
     store.amend_link(number, &end, &did, now_ms)?;
     writeln!(
         out,

@@ -104,7 +104,7 @@ fn is_half_sent(link: &Link) -> bool {
 async fn restore(world: &mut World, way: &Way, link: Link) {
     world.crash().await;
     let id = world.link(way.external_ticket()).await.id;
-    let did = Activity { at_ms: world.now_ms(), text: "a backup was restored".into() };
+    let did = Activity::in_words(world.now_ms(), "a backup was restored");
     let now = world.now_ms();
     let put_back = move |of: &mut Link, _: &mut LinkState| of.clone_from(&link);
     world.store.call(move |store| store.amend_link(id, &put_back, &did, now)).await.unwrap();

@@ -324,7 +324,7 @@ async fn the_entry_with_the_mark_stays_inside_though_its_mark_is_gone(versions: 
         if !remembers {
             // As an older version left it.
             let (id, now) = (world.link(way.external_ticket()).await.id, world.now_ms());
-            let did = itop_bridge_store::Activity { at_ms: now, text: "an older version".into() };
+            let did = itop_bridge_store::Activity::in_words(now, "an older version");
             let forget = |link: &mut itop_bridge_core::Link, _: &mut _| {
                 link.logs.iter_mut().for_each(|log| log.own_entry = None);
             };

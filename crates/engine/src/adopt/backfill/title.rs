@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use itop_bridge_core::TicketMark;
+use itop_bridge_core::event::{AdoptedBy, Event};
 use itop_bridge_store::{Activity, StoreError};
 use itop_client::{Object, Query, oql_quote};
 use serde::Serialize;
@@ -138,7 +139,7 @@ impl TitlePair {
 async fn store_pair(shared: &Shared, ready: ReadyPair) -> Result<Result<(i64, Vec<String>), String>, Failure> {
     let ReadyPair { external, link, conflicts, .. } = ready;
     let now = shared.now_ms();
-    let did = Activity { at_ms: now, text: "adopted: the internal ticket's title names the external one".to_owned() };
+    let did = Activity::of(now, Event::Adopted { by: AdoptedBy::Title });
     match shared.store.call(move |store| store.adopt_link(&external, &link, false, &[did], now)).await {
         Ok(number) => Ok(Ok((number, conflicts))),
         Err(error @ StoreError::AlreadyLinked { .. }) => Ok(Err(error.to_string())),

@@ -12,6 +12,7 @@ pub(crate) mod pairs;
 
 use std::collections::BTreeMap;
 
+use itop_bridge_core::event::AdoptedBy;
 use itop_bridge_core::{TicketKey, TicketMark};
 use itop_bridge_store::{LinkState, TicketOf};
 use itop_client::{Object, Query};
@@ -81,6 +82,14 @@ pub enum FoundBy {
 }
 
 impl FoundBy {
+    pub(crate) fn adopted_by(self) -> AdoptedBy {
+        match self {
+            FoundBy::Ticket => AdoptedBy::Mark,
+            FoundBy::Files => AdoptedBy::FileMarks,
+            FoundBy::Report => AdoptedBy::Report,
+        }
+    }
+
     pub fn words(self) -> &'static str {
         match self {
             FoundBy::Ticket => "its mark",

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use base64::Engine as _;
 use itop_bridge_core::document::{Document, DocumentKind, Line};
+use itop_bridge_core::event::Event;
 use itop_bridge_core::link::CopyState;
 use itop_bridge_core::{Adopted, Policy, Side, Ticket, TicketMark, found_by_marks};
 use itop_bridge_store::{About, Activity, DirtyMark, Look, StoreError, TicketOf};
@@ -156,7 +157,7 @@ async fn take(
         return Ok(Ok(pair));
     }
     let now = shared.now_ms();
-    let did = Activity { at_ms: now, text: format!("found again by {}", by.words()) };
+    let did = Activity::of(now, Event::Adopted { by: by.adopted_by() });
     let name = lane.name.clone();
     match shared.store.call(move |store| store.adopt_link(&name, &link, false, &[did], now)).await {
         Ok(number) => {

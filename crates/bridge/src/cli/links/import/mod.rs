@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use comfy_table::{Table, presets};
+use itop_bridge_core::event::AdoptedBy;
 use itop_bridge_engine::{Engine, PairOf, ReadyPair};
 use itop_bridge_store::{LinkState, StoreHandle, TicketOf};
 use serde_json::json;
@@ -154,7 +155,7 @@ impl Verb<'_> {
         }
         if !self.import.dry_run {
             for (number, ready) in &mut imported.pairs {
-                let stored = self.engine.adopt(ready, false, "adopted from the original program's table").await;
+                let stored = self.engine.adopt(ready, false, AdoptedBy::Table).await;
                 *number = Some(stored.context("the pairs before this one are adopted; run it again for the others")?);
             }
         }
