@@ -18,8 +18,8 @@ pub enum Place {
 /// The configuration and the day.
 #[derive(Debug, Clone)]
 pub struct Scene {
-    pub outside: Version,
-    pub inside: Version,
+    pub external: Version,
+    pub internal: Version,
     pub has_beta: bool,
     /// `status_to_external = "apply"` instead of `report`.
     pub applies: bool,
@@ -164,8 +164,8 @@ impl Scene {
     fn of(draw: &Draw) -> Scene {
         let versions = [Version::V3_1, Version::V3_2];
         Scene {
-            outside: draw.one_of(&versions),
-            inside: draw.one_of(&versions),
+            external: draw.one_of(&versions),
+            internal: draw.one_of(&versions),
             has_beta: draw.one_in(4),
             applies: draw.one_in(3),
             begins_after_summers_end: draw.one_in(5).then(|| draw.one_of(&[-60, -20, -5, -1, 5, 40, 60])),
@@ -177,7 +177,7 @@ impl Scene {
     }
 
     /// The time zone of acme's server, by the seed.
-    pub fn zone_outside(seed: u64) -> &'static str {
+    pub fn external_zone(seed: u64) -> &'static str {
         Draw::new(Draw::new(seed ^ 0x5eed).number()).one_of(&ZONES)
     }
 

@@ -53,7 +53,7 @@ async fn older_tickets_come_under_the_bridge(versions: Versions) {
     world.acme().drop_hooks(false);
     world.pass_seconds(700).await;
     world.settle().await;
-    assert_eq!(world.inside(), 0, "they are older than the connection");
+    assert_eq!(world.internal_count(), 0, "they are older than the connection");
 
     let (outcome, said) = world.backfill("--side acme --since 2026-11-24 --yes").await.unwrap();
     let expected = "\
@@ -79,7 +79,7 @@ Marked: 4 tickets. `serve` carries them, after what webhooks tell of.
     assert_eq!((outcome, said.as_str()), (Outcome::Fine, expected));
 
     world.settle().await;
-    assert_eq!(world.inside(), 4);
+    assert_eq!(world.internal_count(), 4);
     assert!(world.link_of("acme", 2).await.is_none(), "`only` holds");
     assert_eq!(world.copy_of(5).await.field("title"), "[C-000005] Move the rack");
     let copy = world.copy_of(1).await;
@@ -107,7 +107,7 @@ async fn a_ticket_that_started_before_since_is_left_to_backfill(versions: Versio
     planned["start_date"] = json!("2026-12-05 08:00:00");
     let change = world.acme().create_ticket("NormalChange", planned).await.unwrap();
     world.settle().await;
-    assert_eq!(world.inside(), 0);
+    assert_eq!(world.internal_count(), 0);
     let (_, said) = world.backfill("--side acme --since 2026-11-25 --yes").await.unwrap();
     assert!(said.starts_with("made since 2026-11-25 and not in elitery yet: 0 tickets\n"), "{said}");
     world.backfill("--side acme --since 2026-11-24 --yes").await.unwrap();
@@ -144,7 +144,7 @@ async fn what_was_unlinked_stays_so(versions: Versions) {
                     Nothing was marked.\n";
     assert_eq!(said, expected);
     world.settle().await;
-    assert_eq!(world.inside(), 1);
+    assert_eq!(world.internal_count(), 1);
     world.one_more_pass_writes_nothing().await;
 }
 
@@ -170,7 +170,7 @@ async fn nothing_is_marked_unless_it_is_wanted(versions: Versions) {
     assert_eq!(world.queue().await, []);
     world.backfill_asking("--side acme --since 2026-11-24 --state new", &|_| Ok(true)).await.unwrap();
     world.settle().await;
-    assert_eq!(world.inside(), 2);
+    assert_eq!(world.internal_count(), 2);
     world.one_more_pass_writes_nothing().await;
 }
 
@@ -205,7 +205,7 @@ async fn a_stopped_backfill_goes_on_and_what_hooks_tell_of_goes_first(versions: 
     world.pass_seconds(1).await;
     let new = world.acme().create_ticket("UserRequest", ticket("Just now")).await.unwrap();
     world.settle().await;
-    assert_eq!(world.inside(), 231);
+    assert_eq!(world.internal_count(), 231);
     let copy = world.copy_of(new).await.id;
     let later = world.internal.tickets("Ticket").iter().filter(|ticket| ticket.id > copy).count();
     assert!(later > 100, "the new ticket waited for all but {later} of the older ones");
@@ -261,6 +261,6 @@ async fn what_cannot_be_done_is_said_and_nothing_is_marked(versions: Versions) {
     world.acme().down(false);
     world.pass_seconds(120).await;
     assert_eq!(world.queue().await, []);
-    assert_eq!(world.inside(), 0);
+    assert_eq!(world.internal_count(), 0);
     world.one_more_pass_writes_nothing().await;
 }

@@ -387,7 +387,7 @@ async fn a_pair_that_cannot_be_adopted_is_said_and_gets_no_copy(versions: Versio
 /// Both customers have a R-000001.
 async fn a_ticket_of_another_customer_is_no_counterpart(versions: Versions) {
     let of = |organisation: &str| format!("only = \"all\"\ninternal_defaults = {{ org = {organisation} }}");
-    let externals = vec![versions.outside; 2];
+    let externals = vec![versions.external; 2];
     let setup = Setup { externals, beta: of("2"), ..Setup::between(versions).acme(&of("\"Demo\"")) };
     let mut world = with_older(setup, &[("UserRequest", ticket("Printer"))]).await;
     let mut theirs = ticket("R-000001 of beta");

@@ -3,7 +3,7 @@
 use itop_bridge_testkit::world::*;
 use itop_sim::{Call, Version};
 
-outside_both_versions![
+external_of_both_versions![
     each_change_makes_just_the_calls_that_it_needs,
     twenty_dirty_tickets_are_read_in_one_call_a_side,
 ];
@@ -44,7 +44,7 @@ const SECOND_LOOKS: [&str; 2] = ["acme get Attachment"; 2];
 
 async fn each_change_makes_just_the_calls_that_it_needs(version: Version) {
     // Sweeps and audits are left out of the table.
-    let world = Setup::outside(version).sync("sweep_seconds = 86400\naudit_seconds = 86400").start().await;
+    let world = Setup::with_external(version).sync("sweep_seconds = 86400\naudit_seconds = 86400").start().await;
     let acme = world.acme();
     // The first ticket teaches what is kept from then on: ids of defaults, attributes, formats.
     let first = acme.create_ticket("UserRequest", ticket("The first")).await.unwrap();
@@ -104,7 +104,7 @@ async fn each_change_makes_just_the_calls_that_it_needs(version: Version) {
 }
 
 async fn twenty_dirty_tickets_are_read_in_one_call_a_side(version: Version) {
-    let world = Setup::outside(version).sync("sweep_seconds = 86400\naudit_seconds = 86400").start().await;
+    let world = Setup::with_external(version).sync("sweep_seconds = 86400\naudit_seconds = 86400").start().await;
     let mut tickets = Vec::new();
     for number in 0..20 {
         tickets.push(world.acme().create_ticket("UserRequest", ticket(&format!("Ticket {number}"))).await.unwrap());

@@ -4,7 +4,7 @@
 use itop_bridge_testkit::world::*;
 use itop_sim::{Release, Version};
 
-outside_both_versions![
+external_of_both_versions![
     a_file_on_an_older_ticket_does_not_carry_it_out,
     what_stood_before_the_connection_is_not_even_read,
     a_restart_carries_out_no_older_ticket,
@@ -32,7 +32,7 @@ fn of_helpdesk(title: &str) -> serde_json::Value {
 
 /// Tickets with a file each that fit, and that are there before the bridge first starts.
 async fn with_older_tickets(version: Version, count: usize, lines: &str) -> (World, Vec<u64>) {
-    let mut world = Setup::outside(version).acme(lines).start().await;
+    let mut world = Setup::with_external(version).acme(lines).start().await;
     world.crash().await;
     let mut old = Vec::new();
     for number in 0..count {
@@ -147,7 +147,7 @@ async fn an_older_ticket_that_is_handed_over_without_a_hook_is_found_after_a_res
 
 async fn what_hooks_announced_before_the_first_answer_is_not_older_than_the_connection(version: Version) {
     for restarted in [false, true] {
-        let mut world = Setup::outside(version).start().await;
+        let mut world = Setup::with_external(version).start().await;
         world.crash().await;
         let old = world.acme().create_ticket("UserRequest", ticket("old")).await.unwrap();
         // The first start cannot reach the customer's iTop, but its hooks come.
@@ -177,7 +177,7 @@ async fn what_hooks_announced_before_the_first_answer_is_not_older_than_the_conn
 
 async fn a_create_hook_that_comes_after_the_connection_has_begun_counts(version: Version) {
     for restarted in [false, true] {
-        let mut world = Setup::outside(version).start().await;
+        let mut world = Setup::with_external(version).start().await;
         world.crash().await;
         world.acme().create_ticket("UserRequest", ticket("old")).await.unwrap();
         world.acme().hold_hooks(true);

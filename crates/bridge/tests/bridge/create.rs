@@ -179,7 +179,7 @@ async fn pictures_that_are_too_large_for_the_target_become_words_and_the_ticket_
 async fn a_picture_in_a_figure_is_embedded_too() {
     // A 3.1 outside would not hold it.
     for inside in BOTH {
-        let world = Setup::between(Versions { outside: Version::V3_2, inside }).start().await;
+        let world = Setup::between(Versions { external: Version::V3_2, internal: inside }).start().await;
         world.acme().drop_hooks(true);
         let id = world.acme().create_ticket("UserRequest", ticket("with a figure")).await.unwrap();
         let image = world.acme().add_inline_image(id, SECRET, "image/png", PNG).await.unwrap();
@@ -286,7 +286,7 @@ async fn a_payload_that_breaks_or_never_comes_still_makes_the_ticket() {
         world.acme().install_external_hooks_as_printed("http://bridge", EXTERNAL_KEY);
         let title = "a \"quoted\" \\ title";
         let id = world.acme().create_ticket("UserRequest", ticket(title)).await.unwrap();
-        if versions.outside == Version::V3_1 {
+        if versions.external == Version::V3_1 {
             let created = &world.acme().deliveries()[0];
             assert_eq!(created.outcome, Outcome::WrongJson, "3.1 never sends it");
             world.settle().await;

@@ -6,7 +6,7 @@ use itop_sim::Version;
 
 /// The descriptions inside, of tickets of these titles and descriptions, created one after the other.
 async fn descriptions_inside(version: Version, tickets: &[(&str, &str)]) -> Vec<String> {
-    let world = Setup::outside(version).start().await;
+    let world = Setup::with_external(version).start().await;
     let mut inside = Vec::new();
     for (title, description) in tickets {
         let mut fields = ticket(title);

@@ -444,7 +444,7 @@ async fn why_a_ticket_is_not_carried_is_told_as_far_as_it_is_known() {
         ),
     ] {
         let log = Log::kept();
-        let world = Setup::outside(Version::V3_2).acme(acme).sync(sync).start().await;
+        let world = Setup::with_external(Version::V3_2).acme(acme).sync(sync).start().await;
         let id = world.acme().create_ticket("UserRequest", ticket("Taken back")).await.unwrap();
         assert!(world.acme().erase("UserRequest", id));
         world.settle().await;
@@ -457,7 +457,7 @@ async fn why_a_ticket_is_not_carried_is_told_as_far_as_it_is_known() {
 async fn a_ticket_whose_pass_cannot_begin_is_told_in_the_log_once() {
     let log = Log::kept();
     let acme = "only = \"all\"\ninternal_defaults = { team = \"Night shift\" }";
-    let world = Setup::outside(Version::V3_2).acme(acme).start().await;
+    let world = Setup::with_external(Version::V3_2).acme(acme).start().await;
     create(world.acme(), "UserRequest", "for the night").await;
     world.pass_seconds(HOUR).await;
     let told = log.lines("Night shift");
@@ -915,7 +915,7 @@ async fn a_graceful_stop_ends_the_passes_in_hand(versions: Versions) {
 
 async fn a_panic_of_one_part_ends_the_bridge_and_loses_nothing(versions: Versions) {
     for side in ["acme", "elitery"] {
-        let mut world = Setup { externals: vec![versions.outside; 2], ..Setup::between(versions) }.start().await;
+        let mut world = Setup { externals: vec![versions.external; 2], ..Setup::between(versions) }.start().await;
         for number in 0..30 {
             create(world.beta(), "Incident", &format!("beta {number}")).await;
         }

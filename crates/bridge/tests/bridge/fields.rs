@@ -171,7 +171,7 @@ async fn an_answer_that_is_not_what_was_sent_costs_no_second_write_and_no_false_
 #[tokio::test(start_paused = true)]
 async fn what_a_highlight_or_a_caption_says_is_not_lost_inside() {
     for inside in BOTH {
-        let world = Setup::between(Versions { outside: Version::V3_2, inside }).start().await;
+        let world = Setup::between(Versions { external: Version::V3_2, internal: inside }).start().await;
         let text = "<p>a <mark class=\"pen-red\">highlight</mark></p>\
                     <figure><table><tbody><tr><td>1</td></tr></tbody></table><figcaption>a caption</figcaption></figure>";
         let (_, copy) = linked(&world, text).await;
@@ -184,7 +184,7 @@ async fn what_a_highlight_or_a_caption_says_is_not_lost_inside() {
 #[tokio::test(start_paused = true)]
 async fn a_save_of_another_field_that_grows_amps_outside_writes_nothing_inside() {
     for inside in BOTH {
-        let world = Setup::between(Versions { outside: Version::V3_1, inside }).start().await;
+        let world = Setup::between(Versions { external: Version::V3_1, internal: inside }).start().await;
         let (id, copy) = linked(&world, "<p>a &amp; b &lt; c</p>").await;
         let before = world.internal.ticket(copy).unwrap();
         let mut grown = world.acme().ticket(id).unwrap().field("description").to_owned();
@@ -526,7 +526,7 @@ async fn a_picture_in_any_html_field_crosses_without_its_address_and_its_secret(
     const SECRET: &str = "5ec2e7f00d";
     const PNG: &[u8] = b"\x89PNG\r\n\x1a\nscreen";
     for inside in BOTH {
-        let versions = Versions { outside: Version::V3_2, inside };
+        let versions = Versions { external: Version::V3_2, internal: inside };
         for at_creation in [false, true] {
             let fields = "fields = [\"title\", \"description\", \"solution\"]";
             let world = Setup::between(versions).sync(fields).start().await;
@@ -578,10 +578,10 @@ async fn a_text_field_crosses_in_the_format_that_the_inside_holds() {
         };
         let world = Setup::between(versions).sync(fields).start().await;
         let mut at_creation = ticket("formats");
-        at_creation["solution"] = json!(written(versions.outside, plain));
+        at_creation["solution"] = json!(written(versions.external, plain));
         let id = world.acme().create_ticket("UserRequest", at_creation).await.unwrap();
         world.settle().await;
-        let seen = |solution: &str| match versions.inside {
+        let seen = |solution: &str| match versions.internal {
             Version::V3_1 => solution.to_owned(),
             Version::V3_2 => itop_bridge_text::html::log_text(solution),
         };
@@ -589,7 +589,7 @@ async fn a_text_field_crosses_in_the_format_that_the_inside_holds() {
         let copy = world.copy_of(id).await;
         assert_eq!(squeezed(&seen(copy.field("solution"))), squeezed(plain), "{versions:?}");
         for words in ["x < y\n<script> fails", "<script> fails", "one", ""] {
-            world.acme().update(id, json!({ "solution": written(versions.outside, words) })).await.unwrap();
+            world.acme().update(id, json!({ "solution": written(versions.external, words) })).await.unwrap();
             world.settle().await;
             let copy = world.copy_of(id).await;
             assert_eq!(squeezed(&seen(copy.field("solution"))), squeezed(words), "{versions:?}");
@@ -618,7 +618,7 @@ async fn a_text_is_not_judged_by_what_another_ticket_has_held_for_years() {
         }
         let is_html = |version| version == Version::V3_2;
         for (id, copy) in tickets {
-            let said = if is_html(versions.outside) {
+            let said = if is_html(versions.external) {
                 "<p>I <b>replaced</b> it: 5 &lt; 7</p>\n<p>So.</p>"
             } else {
                 "I replaced it: 5 < 7\n\nSo."
@@ -626,9 +626,9 @@ async fn a_text_is_not_judged_by_what_another_ticket_has_held_for_years() {
             world.acme().update(id, json!({ "solution": said })).await.unwrap();
             world.settle().await;
             let copy = world.internal.ticket(copy).unwrap();
-            let told = if !is_html(versions.inside) {
+            let told = if !is_html(versions.internal) {
                 "I replaced it: 5 < 7\n\nSo."
-            } else if is_html(versions.outside) {
+            } else if is_html(versions.external) {
                 said
             } else {
                 "<p>I replaced it: 5 &lt; 7</p>\n<p>So.</p>"
@@ -707,7 +707,7 @@ async fn a_picture_that_does_not_cross_is_said_in_words() {
 async fn a_picture_in_a_solution_that_a_stimulus_carries_crosses() {
     const PNG: &[u8] = b"\x89PNG\r\n\x1a\nscreen";
     for inside in BOTH {
-        let world = Setup::between(Versions { outside: Version::V3_2, inside }).start().await;
+        let world = Setup::between(Versions { external: Version::V3_2, internal: inside }).start().await;
         let id = world.acme().create_ticket("UserRequest", ticket("with a picture")).await.unwrap();
         go(world.acme(), id, &["ev_assign"]).await;
         world.settle().await;

@@ -142,7 +142,7 @@ async fn an_attack_in_every_text_is_carried_as_words(versions: Versions) {
 
 #[tokio::test(start_paused = true)]
 async fn one_log_entry_of_twenty_mebibytes_crosses_whole() {
-    let world = Setup::outside(Version::V3_1).start().await;
+    let world = Setup::with_external(Version::V3_1).start().await;
     for sim in [world.acme(), &world.internal] {
         sim.set_limits(Limits { post_max_bytes: 256 << 20, ..Limits::default() });
     }

@@ -92,7 +92,7 @@ fn hold_hooks_back(world: &World) {
 }
 
 async fn an_id_that_is_also_another_externals_ticket_tells_of_the_linked_pair_alone(versions: Versions) {
-    let externals = vec![versions.outside, versions.inside];
+    let externals = vec![versions.external, versions.internal];
     let world = Setup { externals, ..colliding(versions) }.start().await;
     // The provider's 2 is the copy of acme's 1, and acme and beta have a 2 as well.
     create(&world, world.beta(), "beta's first").await;

@@ -24,7 +24,7 @@ const NAMES: &str = "id,external_ticket_id,elitery_ticket_id,ticket_class,is_sto
 /// The verb, for a table with these lines.
 fn of(name: &str, versions: Versions, lines: &str) -> Import {
     let name =
-        format!("itop-bridge-import-{}-{name}-{:?}-{:?}.csv", std::process::id(), versions.outside, versions.inside);
+        format!("itop-bridge-import-{}-{name}-{:?}-{:?}.csv", std::process::id(), versions.external, versions.internal);
     let file: PathBuf = std::env::temp_dir().join(name);
     std::fs::write(&file, format!("{NAMES}{lines}")).expect("a file");
     Import { file, external: None, skip: false, dry_run: false, json: false }
@@ -195,7 +195,7 @@ async fn a_pair_that_was_unlinked_stays_so(versions: Versions) {
 }
 
 async fn with_several_externals_the_file_s_is_named(versions: Versions) {
-    let two = Setup { externals: vec![versions.outside, versions.outside], ..setup(versions) };
+    let two = Setup { externals: vec![versions.external, versions.external], ..setup(versions) };
     let mut world = two.start().await;
     let (id, copy) = old_pair(&world, "UserRequest").await;
     let lines = format!("1,{id},{copy},UserRequest,0\n");

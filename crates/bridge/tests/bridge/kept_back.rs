@@ -504,7 +504,7 @@ async fn a_deletion_crosses_while_something_else_is_kept_back(versions: Versions
 async fn a_text_that_is_kept_back_as_html_waits_by_itself() {
     for (outside, a_person_writes) in [(Version::V3_1, false), (Version::V3_2, false), (Version::V3_1, true)] {
         let log = Log::kept();
-        let world = Setup::outside(outside).start().await;
+        let world = Setup::with_external(outside).start().await;
         let id = assigned(&world).await;
         let is_html = |call: &Call| call.operation == "core/update" && call.says("&lt;");
         world.internal.fail_when(usize::MAX, Fault::barred(403), is_html);
@@ -550,7 +550,7 @@ async fn a_text_that_is_kept_back_as_html_waits_by_itself() {
 
 #[tokio::test(start_paused = true)]
 async fn a_text_that_was_written_as_html_behind_a_page_waits_no_more() {
-    let world = Setup::outside(Version::V3_2).start().await;
+    let world = Setup::with_external(Version::V3_2).start().await;
     let id = assigned(&world).await;
     let page = Fault::Proxy { status: 403, header: None, effect: Effect::Committed };
     world.internal.fail_when(usize::MAX, page, |call| call.operation == "core/update" && call.says("&lt;"));

@@ -8,7 +8,7 @@ use itop_sim::{Attachment, Sim, Version};
 
 use crate::status::{bridged, end, go};
 
-outside_both_versions![
+external_of_both_versions![
     the_leaflet_names_each_file_that_the_bridge_makes_and_no_other,
     the_leaflet_shows_the_report_and_the_marked_entry_as_they_are,
 ];
@@ -55,7 +55,7 @@ fn png(bytes: usize) -> Vec<u8> {
 }
 
 async fn the_leaflet_names_each_file_that_the_bridge_makes_and_no_other(outside: Version) {
-    let world = Setup::outside(outside).sync("max_attachment_mib = 1").start().await;
+    let world = Setup::with_external(outside).sync("max_attachment_mib = 1").start().await;
     let mut files = Vec::new();
 
     // All but the notice, on one ticket.
@@ -98,7 +98,7 @@ async fn the_leaflet_names_each_file_that_the_bridge_makes_and_no_other(outside:
 }
 
 async fn the_leaflet_shows_the_report_and_the_marked_entry_as_they_are(outside: Version) {
-    let world = Setup::outside(outside).without_a_start_date().start().await;
+    let world = Setup::with_external(outside).without_a_start_date().start().await;
     let (id, copy) = bridged(&world, "UserRequest", &[]).await;
     go(&world.internal, copy, &["ev_assign"]).await;
     world.settle().await;

@@ -784,7 +784,7 @@ async fn much_text_goes_out_in_several_files_and_no_entry_is_cut(versions: Versi
 
 async fn a_log_of_twenty_mebibytes_crosses(versions: Versions) {
     // So large a log takes seconds: of either version once, and each way.
-    let ways: &[Side] = if versions.outside == Version::V3_1 { &[Side::Internal] } else { &BOTH_WAYS };
+    let ways: &[Side] = if versions.external == Version::V3_1 { &[Side::Internal] } else { &BOTH_WAYS };
     for from in ways {
         twenty_mebibytes_cross(versions, *from).await;
     }

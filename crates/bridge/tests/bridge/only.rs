@@ -36,7 +36,7 @@ async fn every_hook(world: &World, id: u64) {
 #[tokio::test(start_paused = true)]
 async fn a_ticket_that_does_not_fit_is_not_carried_out_by_anything() {
     for version in BOTH {
-        let world = Setup::outside(version).acme(HANDED_OVER).start().await;
+        let world = Setup::with_external(version).acme(HANDED_OVER).start().await;
         for class in ["UserRequest", "Incident", "NormalChange"] {
             let mut fields = ticket("internal affairs");
             fields["team_id"] = json!(sample::HARDWARE);
@@ -51,7 +51,7 @@ async fn a_ticket_that_does_not_fit_is_not_carried_out_by_anything() {
 #[tokio::test(start_paused = true)]
 async fn a_ticket_that_does_not_fit_is_not_carried_out_by_the_sweep_alone() {
     for version in BOTH {
-        let world = Setup::outside(version).acme(HANDED_OVER).start().await;
+        let world = Setup::with_external(version).acme(HANDED_OVER).start().await;
         world.acme().drop_hooks(true);
         let id = world.acme().create_ticket("UserRequest", ticket("internal affairs")).await.unwrap();
         every_hook(&world, id).await;
@@ -65,7 +65,7 @@ async fn a_ticket_that_does_not_fit_is_not_carried_out_by_the_sweep_alone() {
 async fn a_ticket_that_fits_later_is_carried_out_then_with_its_files() {
     for version in BOTH {
         for hook_comes in [true, false] {
-            let world = Setup::outside(version).acme(HANDED_OVER).start().await;
+            let world = Setup::with_external(version).acme(HANDED_OVER).start().await;
             let id = world.acme().create_ticket("UserRequest", ticket("handed over")).await.unwrap();
             world.acme().attach(id, "a.txt", "text/plain", b"a").await.unwrap();
             world.pass_seconds(400).await;
@@ -83,7 +83,7 @@ async fn a_ticket_that_fits_later_is_carried_out_then_with_its_files() {
 
 /// Two older tickets that do not fit yet; the first is handed over, the second is only changed.
 async fn hand_one_over(version: Version, lines: &str) -> (World, u64) {
-    let mut world = Setup::outside(version).acme(lines).start().await;
+    let mut world = Setup::with_external(version).acme(lines).start().await;
     let old = world.acme().create_ticket("Incident", ticket("older than the connection")).await.unwrap();
     let other = world.acme().create_ticket("Incident", ticket("older, and stays")).await.unwrap();
     world.start_anew().await;
@@ -122,7 +122,7 @@ async fn where_that_is_written_an_older_ticket_is_carried_out_when_it_is_handed_
 async fn where_that_is_written_all_older_tickets_cross_when_they_are_changed() {
     for version in BOTH {
         let mut world =
-            Setup::outside(version).acme("only = \"all\"\nsync.older = \"cross_when_changed\"").start().await;
+            Setup::with_external(version).acme("only = \"all\"\nsync.older = \"cross_when_changed\"").start().await;
         world.acme().drop_hooks(true);
         let old = world.acme().create_ticket("UserRequest", ticket("touched")).await.unwrap();
         let other = world.acme().create_ticket("UserRequest", ticket("let be")).await.unwrap();
@@ -141,7 +141,7 @@ async fn where_that_is_written_all_older_tickets_cross_when_they_are_changed() {
 #[tokio::test(start_paused = true)]
 async fn with_all_a_ticket_older_than_the_connection_is_not_carried_out_by_anything() {
     for version in BOTH {
-        let mut world = Setup::outside(version).start().await;
+        let mut world = Setup::with_external(version).start().await;
         world.acme().drop_hooks(true);
         let mut old = Vec::new();
         for n in 0..3 {
@@ -166,7 +166,7 @@ async fn with_all_a_ticket_older_than_the_connection_is_not_carried_out_by_anyth
 async fn a_class_that_only_does_not_name_stays_outside() {
     for version in BOTH {
         let only = "only = { UserRequest = \"team_id_friendlyname = 'Helpdesk'\", Incident = \"all\" }";
-        let world = Setup::outside(version).acme(only).start().await;
+        let world = Setup::with_external(version).acme(only).start().await;
         let create = async |class: &str, team: u64| {
             let mut fields = ticket(class);
             fields["team_id"] = json!(team);
@@ -191,7 +191,7 @@ async fn a_condition_with_or_lets_nothing_else_out() {
     for version in BOTH {
         // Without brackets around it, `id IN (…) AND start_date >= … AND a OR b` would let every b out.
         let only = "only = \"team_id_friendlyname = 'Helpdesk' OR title LIKE 'to us%'\"\nsync.since = \"2026-11-24\"";
-        let mut world = Setup::outside(version).acme(only).start().await;
+        let mut world = Setup::with_external(version).acme(only).start().await;
         let create = async |title: &str, start: &str| {
             let mut fields = ticket(title);
             fields["start_date"] = json!(start);
@@ -216,7 +216,7 @@ async fn a_condition_with_or_lets_nothing_else_out() {
 #[tokio::test(start_paused = true)]
 async fn a_linked_ticket_stays_linked_when_it_no_longer_fits() {
     for version in BOTH {
-        let mut world = Setup::outside(version).acme(HANDED_OVER).start().await;
+        let mut world = Setup::with_external(version).acme(HANDED_OVER).start().await;
         let mut fields = ticket("handed over");
         fields["team_id"] = json!(sample::HELPDESK);
         let id = world.acme().create_ticket("UserRequest", fields).await.unwrap();
@@ -258,7 +258,7 @@ fn without_only_the_configuration_is_refused_and_says_why() {
 async fn a_copy_of_any_bridge_is_never_copied_on() {
     for version in BOTH {
         for mark in ["itop-bridge:7f3a:acme:UserRequest:1", "itop-bridge:0000:other-firm:Incident:99"] {
-            let world = Setup::outside(version).start().await;
+            let world = Setup::with_external(version).start().await;
             let mut fields = ticket("somebody's copy");
             fields["private_log"] = json!(format!("<p>This ticket is a copy. [{mark}]</p>"));
             let id = world.acme().create_ticket("UserRequest", fields).await.unwrap();
@@ -272,7 +272,7 @@ async fn a_copy_of_any_bridge_is_never_copied_on() {
 #[tokio::test(start_paused = true)]
 async fn a_mark_in_a_later_entry_does_not_matter() {
     for version in BOTH {
-        let world = Setup::outside(version).start().await;
+        let world = Setup::with_external(version).start().await;
         world.acme().drop_hooks(true);
         let mut fields = ticket("an original");
         fields["private_log"] = json!("<p>Please look.</p>");
@@ -289,7 +289,7 @@ async fn a_mark_in_a_later_entry_does_not_matter() {
 #[tokio::test(start_paused = true)]
 async fn tickets_born_inside_never_cross() {
     for version in BOTH {
-        let world = Setup::outside(version).start().await;
+        let world = Setup::with_external(version).start().await;
         // A linked ticket, so that the bridge has work at all.
         let linked = world.acme().create_ticket("UserRequest", ticket("from outside")).await.unwrap();
         world.settle().await;

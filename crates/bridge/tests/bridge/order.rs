@@ -6,7 +6,7 @@ use itop_bridge_engine::random::{Random as _, SeededRandom};
 use itop_bridge_testkit::world::*;
 use itop_sim::{Release, Sim, Ticket, Version};
 
-outside_both_versions![
+external_of_both_versions![
     held_hooks_in_any_order_end_in_the_same_state,
     hooks_doubled_fifty_times_end_in_the_same_state,
     a_story_without_a_single_hook_ends_in_the_same_state,
@@ -26,7 +26,7 @@ enum Hooks {
 /// Two tickets of two classes, with field changes, states, and files that are renamed and deleted. What
 /// it comes to on both sides, apart from ids that a bridge may give in any order.
 async fn told(version: Version, hooks: Hooks) -> BTreeMap<String, String> {
-    let world = Setup::outside(version).start().await;
+    let world = Setup::with_external(version).start().await;
     let sims = [world.acme(), &world.internal];
     match hooks {
         Hooks::Fair => {}
@@ -137,7 +137,7 @@ async fn a_story_without_a_single_hook_ends_in_the_same_state(version: Version) 
 const BEFORE_THE_HOUR_REPEATS_MS: i64 = 1_792_888_200_000;
 
 async fn a_change_in_the_hour_that_repeats_is_found(version: Version) {
-    let world = Setup { start_ms: BEFORE_THE_HOUR_REPEATS_MS, ..Setup::outside(version) }.start().await;
+    let world = Setup { start_ms: BEFORE_THE_HOUR_REPEATS_MS, ..Setup::with_external(version) }.start().await;
     let acme = world.acme();
     let early = acme.create_ticket("UserRequest", ticket("Early")).await.unwrap();
     world.settle().await;

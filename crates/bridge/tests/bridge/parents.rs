@@ -157,7 +157,7 @@ async fn what_is_written_on_a_parent_of_the_houses_own_stays_there(versions: Ver
 }
 
 async fn a_parent_of_one_customers_tells_another_nothing(versions: Versions) {
-    let setup = Setup { externals: vec![versions.outside, versions.inside], ..Setup::between(versions) };
+    let setup = Setup { externals: vec![versions.external, versions.internal], ..Setup::between(versions) };
     let world = setup.start().await;
     let mut copies = Vec::new();
     for (sim, name) in [(world.acme(), "acme"), (world.beta(), "beta")] {

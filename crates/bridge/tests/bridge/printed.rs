@@ -64,7 +64,7 @@ impl Terminal {
 #[tokio::test(start_paused = true)]
 async fn the_verbs_print_what_the_snapshot_holds() {
     let classes = "classes = { UserRequest = \"UserRequest\", Incident = \"Incident\" }";
-    let world = Setup::outside(Version::V3_1).sync(classes).start().await;
+    let world = Setup::with_external(Version::V3_1).sync(classes).start().await;
     let mut terminal = Terminal::default();
     set_up(&world, &mut terminal).await;
     a_ticket_crosses(&world, &mut terminal).await;

@@ -570,7 +570,7 @@ async fn a_bridge_without_its_store_goes_on_where_an_operator_says_so(versions: 
 /// One external is away when the bridge starts without its store, and another makes pairs meanwhile.
 async fn another_externals_new_pairs_hide_no_lost_ones(versions: Versions) {
     let mut setup = Setup::between(versions);
-    setup.externals.push(versions.outside);
+    setup.externals.push(versions.external);
     setup.beta = "only = \"all\"".to_owned();
     let mut world = setup.start().await;
     world.beta().create_ticket("UserRequest", ticket("Old")).await.unwrap();

@@ -176,7 +176,7 @@ async fn a_refused_value_is_tried_again_in_its_time_and_taken_when_the_inside_kn
 
 #[tokio::test(start_paused = true)]
 async fn what_was_refused_outlives_a_restart() {
-    let mut world = world(Versions { outside: Version::V3_2, inside: Version::V3_2 }).await;
+    let mut world = world(Versions { external: Version::V3_2, internal: Version::V3_2 }).await;
     let id = created(&world, "fire!!", "4").await;
     world.crash().await;
     world.boot();

@@ -17,7 +17,7 @@ struct Kept {
 
 impl Kept {
     fn new(name: &str, versions: Versions) -> Kept {
-        let name = format!("{name}-{:?}-{:?}", versions.outside, versions.inside);
+        let name = format!("{name}-{:?}-{:?}", versions.external, versions.internal);
         let folder = std::env::temp_dir().join(format!("itop-bridge-backup-{}-{name}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();

@@ -25,7 +25,7 @@ async fn refused_log_in(world: &World) {
 }
 
 async fn a_password_file_that_is_corrected_is_read_again_while_the_log_in_is_refused(versions: Versions) {
-    let name = format!("itop-bridge-password-{}-{:?}", std::process::id(), versions.outside);
+    let name = format!("itop-bridge-password-{}-{:?}", std::process::id(), versions.external);
     let file = std::env::temp_dir().join(name);
     std::fs::write(&file, "Bridge.1234\n").unwrap();
     let setup = Setup { acme_password: format!("password_file = \"{}\"", file.display()), ..Setup::between(versions) };

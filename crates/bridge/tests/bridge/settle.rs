@@ -7,7 +7,7 @@ use std::time::Duration;
 use itop_bridge_testkit::world::*;
 use itop_sim::{Call, Effect, Fault, Sim, Version};
 
-outside_both_versions![
+external_of_both_versions![
     what_was_sent_slowly_settles_from_its_end,
     what_a_dead_process_sent_slowly_settles_from_the_next_start,
     a_read_sent_before_a_copy_settled_proves_nothing,
@@ -21,7 +21,7 @@ const LONG: usize = 60_000;
 
 async fn slow_world(version: Version, bits_per_second: u64) -> World {
     let defaults = "org = \"Demo\", caller = 6, team = \"Helpdesk\", agent = 9, service = \"Software\"";
-    let setup = Setup { internal_defaults: defaults.into(), ..Setup::outside(version) };
+    let setup = Setup { internal_defaults: defaults.into(), ..Setup::with_external(version) };
     let world = Setup { line_bits_per_second: Some(bits_per_second), ..setup }.start().await;
     // The first sweep takes its time here too.
     world.pass_seconds(300).await;
@@ -178,7 +178,7 @@ async fn a_read_sent_before_a_copy_settled_proves_nothing(version: Version) {
 
 /// A proxy refused it for its size, and had passed it on for all that; meanwhile the text without the picture stands.
 async fn what_was_too_large_and_lands_all_the_same_does_not_stay(version: Version) {
-    let world = Setup::outside(version).start().await;
+    let world = Setup::with_external(version).start().await;
     let id = world.acme().create_ticket("UserRequest", ticket("Printer on fire")).await.unwrap();
     world.settle().await;
     let picture = [&b"\x89PNG\r\n\x1a\n"[..], &[0; 40_000]].concat();

@@ -11,7 +11,7 @@ use itop_bridge_store::{LinkState, TicketOf};
 use itop_bridge_testkit::world::*;
 use itop_sim::Version;
 
-outside_both_versions![
+external_of_both_versions![
     a_renamed_external_goes_on_under_its_new_name_and_is_found_again_by_its_marks,
     a_crash_while_it_is_renamed_leaves_all_of_it_or_nothing,
     a_removed_external_is_missed_until_its_pairs_have_ended,
@@ -23,7 +23,7 @@ outside_both_versions![
 const IN_MARKS: &str = "only = \"all\"\nname_in_marks = \"acme\"";
 
 fn two(version: Version) -> Setup {
-    Setup { externals: vec![version, version], ..Setup::outside(version) }
+    Setup { externals: vec![version, version], ..Setup::with_external(version) }
 }
 
 /// Two customers with a pair each, of which the store knows the addresses; the bridge is down.
@@ -34,7 +34,7 @@ async fn two_customers(version: Version) -> World {
     world.acme().create_ticket("UserRequest", ticket("of acme")).await.unwrap();
     world.beta().create_ticket("Incident", ticket("of beta")).await.unwrap();
     world.settle().await;
-    assert_eq!(world.titles_inside().len(), 2);
+    assert_eq!(world.internal_titles().len(), 2);
     world.stop().await;
     world.crash().await;
     world
@@ -64,7 +64,7 @@ async fn a_renamed_external_goes_on_under_its_new_name_and_is_found_again_by_its
     world.acme().attach(1, "a.txt", "text/plain", b"a").await.unwrap();
     let new = world.acme().create_ticket("UserRequest", ticket("opened later")).await.unwrap();
     world.settle().await;
-    assert_eq!(world.titles_inside().len(), 3);
+    assert_eq!(world.internal_titles().len(), 3);
     let link = world.link_of("acme2", new).await.expect("a pair").link;
     let copy = world.internal.ticket(link.internal.unwrap().id).unwrap();
     let mark = format!("[itop-bridge:7f3a:acme:UserRequest:{new}]");
@@ -78,8 +78,8 @@ async fn a_renamed_external_goes_on_under_its_new_name_and_is_found_again_by_its
     world.begins().await;
     world.acme().update(1, json!({ "title": "and once more" })).await.unwrap();
     world.settle().await;
-    assert_eq!(world.titles_inside().len(), 3);
-    assert!(world.titles_inside().contains("[R-000001] and once more"), "{:?}", world.titles_inside());
+    assert_eq!(world.internal_titles().len(), 3);
+    assert!(world.internal_titles().contains("[R-000001] and once more"), "{:?}", world.internal_titles());
     world.look_at_everything().await;
     world.one_more_pass_writes_nothing().await;
 
@@ -105,8 +105,8 @@ async fn a_crash_while_it_is_renamed_leaves_all_of_it_or_nothing(version: Versio
         world.begins().await;
         world.acme().update(1, json!({ "title": "renamed" })).await.unwrap();
         world.settle().await;
-        assert!(world.titles_inside().contains("[R-000001] renamed"));
-        assert_eq!(world.titles_inside().len(), 2);
+        assert!(world.internal_titles().contains("[R-000001] renamed"));
+        assert_eq!(world.internal_titles().len(), 2);
         world.one_more_pass_writes_nothing().await;
     }
 }
@@ -178,7 +178,10 @@ async fn a_removed_external_is_missed_until_its_pairs_have_ended(version: Versio
     world.acme().update(1, json!({ "title": "nobody listens" })).await.unwrap();
     world.beta().update(1, json!({ "title": "beta goes on" })).await.unwrap();
     world.settle().await;
-    assert_eq!(world.titles_inside(), BTreeSet::from(["[I-000001] beta goes on".into(), "[R-000001] of acme".into()]));
+    assert_eq!(
+        world.internal_titles(),
+        BTreeSet::from(["[I-000001] beta goes on".into(), "[R-000001] of acme".into()])
+    );
     assert!(world.remove("gamma").await.unwrap_err().contains("It knows acme, beta"));
     world.one_more_pass_writes_nothing().await;
 }
@@ -207,23 +210,23 @@ async fn a_removed_external_that_is_back_begins_anew_beside_its_ended_pairs(vers
     world.acme().create_ticket("UserRequest", ticket("and back")).await.unwrap();
     world.settle().await;
     let inside = ["[I-000001] of beta", "[R-000001] of acme", "[R-000003] and back"];
-    assert_eq!(world.titles_inside(), BTreeSet::from(inside.map(str::to_owned)));
+    assert_eq!(world.internal_titles(), BTreeSet::from(inside.map(str::to_owned)));
     world.one_more_pass_writes_nothing().await;
 }
 
 async fn the_last_external_leaves(version: Version) {
-    let mut world = Setup::outside(version).start().await;
+    let mut world = Setup::with_external(version).start().await;
     world.crash().await;
-    world.configure(&Setup { left_out: &["acme"], ..Setup::outside(version) });
+    world.configure(&Setup { left_out: &["acme"], ..Setup::with_external(version) });
     // The connection has begun, and nothing has crossed: only the store says that there was a customer.
     assert_eq!(world.contradictions().await, []);
-    world.configure(&Setup::outside(version));
+    world.configure(&Setup::with_external(version));
     world.begins().await;
     let id = world.acme().create_ticket("UserRequest", ticket("the last")).await.unwrap();
     world.settle().await;
     world.one_more_pass_writes_nothing().await;
     world.stop().await;
-    world.configure(&Setup { left_out: &["acme"], ..Setup::outside(version) });
+    world.configure(&Setup { left_out: &["acme"], ..Setup::with_external(version) });
     assert_eq!(world.contradictions().await, [Contradiction::Missing { name: "acme".into(), live: 1, waiting: 0 }]);
     let (_, said) = world.remove("acme").await.unwrap();
     assert!(said.ends_with("The configuration has no external any more, and `serve` has nothing to do.\n"), "{said}");
@@ -239,17 +242,17 @@ async fn the_last_external_leaves(version: Version) {
 }
 
 async fn what_waits_of_a_missing_external_is_missed_too(version: Version) {
-    let mut world = Setup::outside(version).start().await;
+    let mut world = Setup::with_external(version).start().await;
     world.internal.down(true);
     let id = world.acme().create_ticket("UserRequest", ticket("waits")).await.unwrap();
     world.pass_seconds(60).await;
     world.crash().await;
-    world.configure(&Setup { left_out: &["acme"], ..Setup::outside(version) });
+    world.configure(&Setup { left_out: &["acme"], ..Setup::with_external(version) });
     let waits = Contradiction::Missing { name: "acme".into(), live: 0, waiting: 1 };
     assert_eq!(world.contradictions().await, [waits]);
     assert!(world.told().await[0][0].ends_with("the store has 1 ticket that waits of it"), "{:?}", world.told().await);
     // A new name for it would begin anew, and what waits would be older than that.
-    world.configure(&Setup { names: ["acme2", "beta"], ..Setup::outside(version).acme(IN_MARKS) });
+    world.configure(&Setup { names: ["acme2", "beta"], ..Setup::with_external(version).acme(IN_MARKS) });
     world.rename("acme", "acme2").await.unwrap();
     world.internal.down(false);
     world.begins().await;

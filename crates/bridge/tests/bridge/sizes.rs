@@ -441,7 +441,7 @@ either_version_on_either_side!(
 #[tokio::test(start_paused = true)]
 async fn a_solution_from_inside_is_cut_for_the_customer_too() {
     for version in BOTH {
-        let world = Setup::outside(version).sync("status_to_external = \"apply\"").start().await;
+        let world = Setup::with_external(version).sync("status_to_external = \"apply\"").start().await;
         let (id, copy) = linked(&world).await;
         let team = json!({ "team_id": sample::HELPDESK, "agent_id": 9 });
         world.internal.stimulus(copy, "ev_assign", team.clone()).await.unwrap();
@@ -467,7 +467,7 @@ async fn the_files_that_the_markup_of_a_first_solution_names_are_made() {
     for from in Side::BOTH {
         for case in ["answered", "lost with the stimulus", "refused"] {
             for is_a_picture in [true, false] {
-                let world = Setup::outside(Version::V3_2).sync("status_to_external = \"apply\"").start().await;
+                let world = Setup::with_external(Version::V3_2).sync("status_to_external = \"apply\"").start().await;
                 let (id, copy) = linked(&world).await;
                 world.acme().stimulus(id, "ev_assign", json!({ "team_id": 37, "agent_id": 9 })).await.unwrap();
                 world.settle().await;
@@ -523,7 +523,7 @@ async fn the_files_that_the_markup_of_a_first_solution_names_are_made() {
 
 #[tokio::test(start_paused = true)]
 async fn a_value_that_the_inside_does_not_know_does_not_stop_a_walk() {
-    let world = Setup::outside(Version::V3_1).start().await;
+    let world = Setup::with_external(Version::V3_1).start().await;
     let (id, copy) = linked(&world).await;
     world.acme().allow_value("resolution_code", "prayed for it");
     world.acme().stimulus(id, "ev_assign", json!({ "team_id": sample::HELPDESK, "agent_id": 9 })).await.unwrap();

@@ -363,7 +363,7 @@ async fn status_ends_with_one_where_a_person_is_needed(versions: Versions) {
 }
 
 async fn lists_are_filtered_by_side_and_state(versions: Versions) {
-    let world = Setup { externals: vec![versions.outside; 2], ..Setup::between(versions) }.start().await;
+    let world = Setup { externals: vec![versions.external; 2], ..Setup::between(versions) }.start().await;
     let id = linked(&world).await;
     world.beta().create_ticket("UserRequest", ticket("Of beta")).await.unwrap();
     world.settle().await;
@@ -386,7 +386,7 @@ async fn lists_are_filtered_by_side_and_state(versions: Versions) {
 }
 
 async fn a_plain_reference_names_a_ticket_where_one_is_called_so(versions: Versions) {
-    let world = Setup { externals: vec![versions.outside; 2], ..Setup::between(versions) }.start().await;
+    let world = Setup { externals: vec![versions.external; 2], ..Setup::between(versions) }.start().await;
     linked(&world).await;
     contains_all(&world.show("R-001001").await, &["link 1: acme:R-000001 with elitery:R-001001\n"]);
     contains_all(&world.plan("R-000001").await.unwrap().1, &["acme:R-000001 and elitery:R-001001 (link 1)\n"]);

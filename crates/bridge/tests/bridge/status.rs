@@ -23,7 +23,7 @@ every_pair_of_versions![
 ];
 
 // Only where the inside holds HTML is a text written again.
-outside_both_versions![
+external_of_both_versions![
     a_text_that_must_be_written_again_is_owed_until_it_is,
     a_solution_that_a_person_wrote_meanwhile_is_not_written_over,
     the_first_solution_keeps_its_markup,
@@ -317,7 +317,7 @@ async fn a_text_that_must_be_written_again_is_owed_until_it_is(outside: Version)
     let resolves = |call: &Call| call.operation == "core/apply_stimulus" && call.json.contains("ev_resolve");
     let page = Fault::Page("{\"code\":100,\"message\":\"Error: a trigger failed\"}".into(), Effect::Committed);
     for case in ["refused", "no answer", "lost with the stimulus", "an error with the stimulus", "crash"] {
-        let mut world = Setup::outside(outside).start().await;
+        let mut world = Setup::with_external(outside).start().await;
         let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
         world.clear_calls();
         match case {
@@ -345,7 +345,7 @@ async fn a_text_that_must_be_written_again_is_owed_until_it_is(outside: Version)
 /// Between two sides that hold HTML the first solution arrives as it was written, too, with its pictures, but for what
 /// never crosses: where a picture stands outside.
 async fn the_first_solution_keeps_its_markup(outside: Version) {
-    let world = Setup::outside(outside).start().await;
+    let world = Setup::with_external(outside).start().await;
     let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
     world.clear_calls();
     let image = world.acme().add_inline_image(id, "5ec2e7", "image/png", b"\x89PNG\r\n\x1a\n").await.unwrap();
@@ -370,7 +370,7 @@ async fn the_first_solution_keeps_its_markup(outside: Version) {
 }
 
 async fn a_solution_that_a_person_wrote_meanwhile_is_not_written_over(outside: Version) {
-    let world = Setup::outside(outside).start().await;
+    let world = Setup::with_external(outside).start().await;
     let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
     world.internal.fail_when(2, Fault::error("a trigger failed"), |call| call.operation == "core/update");
     resolve_with(world.acme(), id, &written_in(outside, SOLUTION)).await;
@@ -382,7 +382,7 @@ async fn a_solution_that_a_person_wrote_meanwhile_is_not_written_over(outside: V
 }
 
 async fn a_solution_keeps_its_text_whether_either_side_holds_plain_text_or_html(versions: Versions) {
-    let Versions { outside, inside } = versions;
+    let Versions { external: outside, internal: inside } = versions;
     for known_before in [false, true] {
         let world = Setup::between(versions).start().await;
         if known_before {

@@ -14,7 +14,7 @@ use crate::status::go;
 const FILES: [&str; 1] = ["stored/0.1.0.db"];
 
 fn setup() -> Setup {
-    let versions = Versions { outside: Version::V3_1, inside: Version::V3_2 };
+    let versions = Versions { external: Version::V3_1, internal: Version::V3_2 };
     Setup::between(versions).sync("public_log_to_internal = \"attachment\"")
 }
 

@@ -8,7 +8,7 @@ use itop_bridge_store::{Instance, LinkState, SqliteStore, Store, StoreHandle};
 use itop_bridge_testkit::world::*;
 use itop_sim::{Effect, Fault, Sim, Version};
 
-outside_both_versions![
+external_of_both_versions![
     what_the_store_refuses_is_marked_by_the_next_sweep,
     one_resume_accepts_all_that_is_gone_of_a_side_with_many_links,
     one_resume_accepts_what_is_gone_inside_of_every_external,
@@ -51,7 +51,7 @@ impl Drop for Database {
 async fn what_the_store_refuses_is_marked_by_the_next_sweep(version: Version) {
     let database = Database::new(&format!("{version:?}"));
     // No audit comes to the sweep's help.
-    let mut world = Setup::outside(version).sync("audit_seconds = 604800").start().await;
+    let mut world = Setup::with_external(version).sync("audit_seconds = 604800").start().await;
     world.crash().await;
     world.store = database.store();
     world.boot();
@@ -129,7 +129,7 @@ async fn audited(world: &World) {
 }
 
 async fn one_resume_accepts_all_that_is_gone_of_a_side_with_many_links(version: Version) {
-    let mut world = Setup::outside(version).start().await;
+    let mut world = Setup::with_external(version).start().await;
     let acme = Instance::External("acme".into());
     links_to_nothing(&mut world, 250).await;
     world.boot();
@@ -145,7 +145,7 @@ async fn one_resume_accepts_all_that_is_gone_of_a_side_with_many_links(version: 
 }
 
 async fn one_resume_accepts_what_is_gone_inside_of_every_external(version: Version) {
-    let world = Setup { externals: vec![version, version], ..Setup::outside(version) }.start().await;
+    let world = Setup { externals: vec![version, version], ..Setup::with_external(version) }.start().await;
     for sim in &world.externals {
         for number in 0..6 {
             sim.create_ticket("UserRequest", ticket(&format!("Ticket {number}"))).await.unwrap();
@@ -168,7 +168,7 @@ async fn one_resume_accepts_what_is_gone_inside_of_every_external(version: Versi
 }
 
 async fn pairs_that_have_ended_halt_no_side(version: Version) {
-    let mut world = Setup::outside(version).start().await;
+    let mut world = Setup::with_external(version).start().await;
     links_to_nothing(&mut world, 6).await;
     for stored in world.links().await {
         let did = itop_bridge_store::Activity::in_words(0, "unlinked");
@@ -210,7 +210,7 @@ async fn a_stop_waits_for_no_sweep_and_no_audit(version: Version) {
         (false, "id,ref"),
         (true, "id,ref"),
     ] {
-        let mut world = Setup::outside(version).start().await;
+        let mut world = Setup::with_external(version).start().await;
         world.acme().create_ticket("UserRequest", ticket("a ticket")).await.unwrap();
         world.settle().await;
         let sim = if inside { world.internal.clone() } else { world.acme().clone() };

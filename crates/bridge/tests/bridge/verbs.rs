@@ -344,7 +344,7 @@ async fn a_parked_ticket_is_tried_again_when_told(versions: Versions) {
 }
 
 async fn a_paused_external_is_not_called_and_its_hooks_are_kept(versions: Versions) {
-    let world = Setup { externals: vec![versions.outside; 2], ..Setup::between(versions) }.start().await;
+    let world = Setup { externals: vec![versions.external; 2], ..Setup::between(versions) }.start().await;
     let id = linked(&world).await;
     let inside = world.copy_of(id).await.id;
     let said = world.pause("acme").await.unwrap().1;

@@ -84,7 +84,7 @@ async fn a_halted_pair_is_told_once(versions: Versions) {
 
 #[tokio::test(start_paused = true)]
 async fn a_post_that_fails_is_made_again() {
-    let world = Setup::outside(Version::V3_2).start().await;
+    let world = Setup::with_external(Version::V3_2).start().await;
     world.posted.fail(true);
     world.acme().fail_with(|_| Some(Fault::Status(503, Effect::None)));
     world.pass_seconds(20 * MINUTE).await;
@@ -101,7 +101,7 @@ async fn a_post_that_fails_is_made_again() {
 #[tokio::test(start_paused = true)]
 async fn tickets_that_wait_while_none_gets_through_are_told_after_the_configured_time() {
     let defaults = DEFAULTS.replace("team = \"Helpdesk\"", "team = \"No such team\"");
-    let setup = Setup { internal_defaults: defaults, ..Setup::outside(Version::V3_2) };
+    let setup = Setup { internal_defaults: defaults, ..Setup::with_external(Version::V3_2) };
     let world = setup.start().await;
     world.acme().create_ticket("UserRequest", ticket("waits")).await.unwrap();
     world.pass_seconds(50 * MINUTE).await;
@@ -117,7 +117,7 @@ async fn tickets_that_wait_while_none_gets_through_are_told_after_the_configured
 /// Neither a try, nor a restart, nor a hint ends what was told, as long as the ticket is refused.
 #[tokio::test(start_paused = true)]
 async fn a_parked_ticket_that_is_tried_again_is_not_told_again() {
-    let mut world = Setup::outside(Version::V3_2).start().await;
+    let mut world = Setup::with_external(Version::V3_2).start().await;
     let refused = || Fault::error("Unexpected value for attribute 'Impact' (impact) : Value not allowed [7]");
     world.internal.fail_with(move |call| call.is_write().then(refused));
     let id = world.acme().create_ticket("UserRequest", ticket("bad")).await.unwrap();
@@ -140,7 +140,7 @@ async fn a_parked_ticket_that_is_tried_again_is_not_told_again() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_suspended_is_told_once_and_is_no_silence() {
-    let world = Setup::outside(Version::V3_2).start().await;
+    let world = Setup::with_external(Version::V3_2).start().await;
     world.internal.deny("UserRequest");
     world.acme().create_ticket("UserRequest", ticket("waits")).await.unwrap();
     world.pass_seconds(5 * HOUR).await;
@@ -153,7 +153,7 @@ async fn what_is_suspended_is_told_once_and_is_no_silence() {
 /// The first tick after a long pause finds tickets that waited all the while.
 #[tokio::test(start_paused = true)]
 async fn what_waited_for_a_pause_is_no_silence_afterwards() {
-    let world = Setup::outside(Version::V3_2).start().await;
+    let world = Setup::with_external(Version::V3_2).start().await;
     let acme = || itop_bridge_store::Instance::External("acme".to_owned());
     for number in 0..20 {
         let pause = |reason| world.store.call(move |store| store.set_stopped(&acme(), reason));
@@ -169,7 +169,7 @@ async fn what_waited_for_a_pause_is_no_silence_afterwards() {
 
 #[tokio::test(start_paused = true)]
 async fn what_an_operator_paused_is_no_alert() {
-    let world = Setup::outside(Version::V3_2).start().await;
+    let world = Setup::with_external(Version::V3_2).start().await;
     world
         .store
         .call(|store| {
@@ -188,7 +188,7 @@ async fn what_an_operator_paused_is_no_alert() {
 #[tokio::test(start_paused = true)]
 async fn the_configured_silence_is_told_and_so_is_its_end() {
     let defaults = DEFAULTS.replace("team = \"Helpdesk\"", "team = \"Night shift\"");
-    let setup = Setup { internal_defaults: defaults, ..Setup::outside(Version::V3_2) };
+    let setup = Setup { internal_defaults: defaults, ..Setup::with_external(Version::V3_2) };
     let world = Setup { alerts: "silence_minutes = 10".into(), ..setup }.start().await;
     world.acme().create_ticket("UserRequest", ticket("waits")).await.unwrap();
     world.pass_seconds(9 * MINUTE).await;
@@ -209,7 +209,7 @@ async fn the_metrics_say_what_is_wrong_and_when_it_is_over() {
     const DOWN: &str = "itop_bridge_side_up{side=\"elitery\"}";
     const SUSPENDED: &str = "itop_bridge_suspensions";
     const PARKED: &str = "itop_bridge_parked_tickets{external=\"acme\"}";
-    let world = Setup::outside(Version::V3_2).start().await;
+    let world = Setup::with_external(Version::V3_2).start().await;
     for (name, well) in [(DOWN, 1.0), (SUSPENDED, 0.0), (PARKED, 0.0)] {
         assert_eq!(world.metric(name).await, well, "{name}");
     }

@@ -24,7 +24,7 @@ either_version_on_either_side![
     a_restore_is_not_forgotten_while_the_store_takes_nothing,
     the_witnesses_are_asked_for_until_the_store_has_told_them,
 ];
-outside_both_versions![a_clone_that_calls_the_bridge_changes_nothing];
+external_of_both_versions![a_clone_that_calls_the_bridge_changes_nothing];
 
 fn of(world: &World, side: Side) -> &Sim {
     if side == Side::External { world.acme() } else { &world.internal }
@@ -378,7 +378,7 @@ async fn a_pair_that_has_the_id_of_a_lost_one_is_followed(versions: Versions) {
 
 /// A clone of production has its triggers, its address of the bridge and its key.
 async fn a_clone_that_calls_the_bridge_changes_nothing(version: Version) {
-    let world = Setup::outside(version).start().await;
+    let world = Setup::with_external(version).start().await;
     let (old, _, backup) = yesterday_and_today(&world, Side::External).await;
     let acme = world.acme();
     let today = acme.back_up();

@@ -69,7 +69,7 @@ async fn links_in_the_fields_of_a_ticket_cross_as_words(versions: Versions) {
         let acme = world.acme();
         let mut said = ticket("[[UserRequest:4711|the printer]] and [[UserRequest:4711]]");
         said["description"] = json!(markup(acme));
-        said["solution"] = match versions.outside {
+        said["solution"] = match versions.external {
             Version::V3_1 => json!(PLAIN),
             Version::V3_2 => json!(markup(acme)),
         };
@@ -90,7 +90,7 @@ async fn links_in_the_fields_of_a_ticket_cross_as_words(versions: Versions) {
         let told = told.join(" ");
         assert_eq!(seen(copy.field("description")), told);
         assert!(copy.field("description").contains("https://wiki.example/x?a=1"), "other links stay");
-        let solution = if versions.outside == Version::V3_1 { seen(PLAIN_TOLD) } else { told };
+        let solution = if versions.external == Version::V3_1 { seen(PLAIN_TOLD) } else { told };
         assert_eq!(seen(copy.field("solution")), solution);
         nothing_was_told(acme, &world.internal);
         assert!(!world.did(id, "overwritten").await, "{:#?}", world.activity(id).await);

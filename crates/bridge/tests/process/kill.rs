@@ -59,8 +59,8 @@ async fn killed_hundreds_of_times_it_loses_nothing_and_doubles_nothing() {
         site.elitery.all_attachments().len()
     );
     let scene = Scene {
-        outside: Version::V3_1,
-        inside: Version::V3_2,
+        external: Version::V3_1,
+        internal: Version::V3_2,
         has_beta: false,
         applies: false,
         begins_after_summers_end: None,

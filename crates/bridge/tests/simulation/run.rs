@@ -47,10 +47,10 @@ pub fn run(history: &History) -> Outcome {
 }
 
 async fn live(history: &History, outcome: &mut Outcome) {
-    let mut world = setup(&history.scene, Scene::zone_outside(history.seed)).start().await;
-    world.acme().set_time_zone(Scene::zone_outside(history.seed));
+    let mut world = setup(&history.scene, Scene::external_zone(history.seed)).start().await;
+    world.acme().set_time_zone(Scene::external_zone(history.seed));
     for place in history.scene.places().iter().filter(|place| **place != Place::Elitery) {
-        sim_at(&world, *place).allow_value("urgency", people::UNKNOWN_INSIDE);
+        sim_at(&world, *place).allow_value("urgency", people::UNKNOWN_TO_INTERNAL);
     }
     // Of what people write outside, some has no room inside.
     world.internal.limit_text("description", 2_000);
@@ -279,11 +279,11 @@ const AUDIT_SECONDS: u64 = 900;
 const SUMMER_ENDS_MS: i64 = 1_792_890_000_000;
 
 fn setup(scene: &Scene, zone_outside: &str) -> Setup {
-    let mut setup = Setup::outside(scene.outside);
+    let mut setup = Setup::with_external(scene.external);
     if scene.has_beta {
-        setup.externals.push(scene.inside);
+        setup.externals.push(scene.internal);
     }
-    setup.internal = scene.inside;
+    setup.internal = scene.internal;
     let mode = if scene.applies { "apply" } else { "report" };
     setup.sync = format!("audit_seconds = {AUDIT_SECONDS}\nstatus_to_external = \"{mode}\"");
     for lines in [&mut setup.acme, &mut setup.beta] {

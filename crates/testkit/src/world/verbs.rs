@@ -1,8 +1,9 @@
 //! The commands, called beside a bridge.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
+use itop_bridge::checks::{self, Finding};
 use itop_bridge::cli::backfill::{self, Backfill};
 use itop_bridge::cli::external::remove::Remove;
 use itop_bridge::cli::external::rename::Rename;
@@ -14,13 +15,17 @@ use itop_bridge::cli::links::rebuild::{self, Rebuild};
 use itop_bridge::cli::links::unlink::Unlink;
 use itop_bridge::cli::links::{self, Asks, Links, LinksVerb};
 use itop_bridge::cli::pause::{self, Pause};
+use itop_bridge::cli::resume::{self, Resume};
 use itop_bridge::cli::retry::{self, Retry};
 use itop_bridge::cli::status::{self, Status};
-use itop_bridge::cli::{plan, progress};
+use itop_bridge::cli::{Outcome, plan, progress, setup};
+use itop_bridge::config::{Config, SideConfig};
+use itop_bridge::setup::Admin;
 use itop_bridge::sides::{self, Compared, Contradiction};
+use itop_bridge_store::{Instance, Store, TicketOf};
 use serde_json::Value as Json;
 
-use super::*;
+use super::World;
 
 /// A command's outcome and output, or its error.
 pub type Said = Result<(Outcome, String), String>;
@@ -42,6 +47,44 @@ struct Line {
 pub fn parsed(arguments: &str) -> Result<Backfill, clap::Error> {
     let words = ["backfill"].into_iter().chain(arguments.split_whitespace());
     <Line as clap::Parser>::try_parse_from(words).map(|line| line.backfill)
+}
+
+/// For the stories of `setup` and `check`.
+impl World {
+    /// The command `setup` with these arguments, as an administrator: its outcome and output, or its error.
+    pub async fn setup(&self, arguments: &[&str], user: &str, password: &str) -> Said {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            setup: setup::Setup,
+        }
+        let line = <Line as clap::Parser>::parse_from([&["setup"], arguments].concat());
+        let env = |name: &str| match name {
+            "ITOP_BRIDGE_ADMIN_USER" => Some(user.to_owned()),
+            "ITOP_BRIDGE_ADMIN_PASSWORD" => Some(password.to_owned()),
+            _ => None,
+        };
+        let mut out = Vec::new();
+        let transport = |side: &SideConfig| Ok(self.way_to(side));
+        let outcome = setup::in_itop(&line.setup, &self.config, &env, &transport, &mut out).await;
+        let said = String::from_utf8(out).expect("a verb says words");
+        assert!(!said.contains("sk_"), "a key in {said}");
+        outcome.map(|outcome| (outcome, said)).map_err(|error| format!("{error:#}"))
+    }
+
+    /// The findings of `check` about the bridge itself, from its store.
+    pub async fn check_own(&self) -> Vec<Finding> {
+        let (config, now_ms) = (self.config(), self.now_ms());
+        let read = self.store.call(move |store| checks::Remembered::read(store, &config, now_ms));
+        read.await.expect("the store").of_the_bridge(&self.config())
+    }
+
+    /// The findings of `check` about a side's webhooks, read with an administrator's account.
+    pub async fn check_webhooks(&self, side: &str) -> Vec<Finding> {
+        let admin = Admin { user: "admin".into(), password: "admin".into() };
+        let transport = |side: &SideConfig| Ok(self.way_to(side));
+        checks::webhooks(&self.config, side, Some(&admin), &transport).await
+    }
 }
 
 /// For the stories of `rebuild`.
@@ -137,7 +180,8 @@ impl World {
         said(outcome, out)
     }
 
-    pub fn inside(&self) -> usize {
+    /// How many tickets the internal has.
+    pub fn internal_count(&self) -> usize {
         self.internal.tickets("Ticket").len()
     }
 }
@@ -266,11 +310,26 @@ impl World {
     }
 
     /// Every internal ticket's title.
-    pub fn titles_inside(&self) -> BTreeSet<String> {
+    pub fn internal_titles(&self) -> BTreeSet<String> {
         let tickets = self.internal.tickets("Ticket");
         let titles: BTreeSet<String> = tickets.iter().map(|ticket| ticket.field("title").to_owned()).collect();
         assert_eq!(titles.len(), tickets.len(), "a ticket stands twice");
         titles
+    }
+}
+
+/// For the stories of `resume`, and every other that ends a halt.
+impl World {
+    /// The command `resume`, as an operator runs it beside the running bridge: its output, or its error.
+    pub async fn resume(&self, what: &str, create: bool) -> Result<String, String> {
+        self.resumes(Resume { what: what.into(), create, keep: false, yes: true }).await
+    }
+
+    pub async fn resumes(&self, resume: Resume) -> Result<String, String> {
+        let verb = move |store: &mut dyn Store, config: &Config, now, out: &mut dyn Write| {
+            resume::in_store(&resume, store, config, now, out)
+        };
+        self.verb(verb).await.map(|(_, words)| words)
     }
 }
 

@@ -112,7 +112,7 @@ async fn team_agent_and_service_are_the_external_tickets_own(versions: Versions)
 }
 
 async fn what_agents_wrote_with_a_move_crosses_with_it(versions: Versions) {
-    let Versions { outside, inside } = versions;
+    let Versions { external: outside, internal: inside } = versions;
     let world = setup(versions).start().await;
     let (id, copy) = bridged(&world, CLASS, &["ev_assign"]).await;
     let waits = json!({ "pending_reason": "waits for a part & a person" });

@@ -158,7 +158,7 @@ async fn a_state_that_comes_again_is_told_again(versions: Versions) {
 }
 
 async fn the_solution_is_told_as_text_and_nobodys_name_with_it(versions: Versions) {
-    let inside = versions.inside;
+    let inside = versions.internal;
     let world = Setup::between(versions).start().await;
     let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
     let solution = if inside == Version::V3_2 {

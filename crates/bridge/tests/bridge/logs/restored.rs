@@ -53,7 +53,7 @@ async fn a_store_of_any_moment_sends_nothing_of_a_log_again(versions: Versions) 
         let (mut moment, mut met_half_sent) = (0, false);
         loop {
             let history =
-                History::new(&format!("{:?}-{:?}-{}-{moment}", versions.outside, versions.inside, from.word()));
+                History::new(&format!("{:?}-{:?}-{}-{moment}", versions.external, versions.internal, from.word()));
             let mut world = Setup::between(versions).start().await;
             world.start_over(history.store()).await;
             let way = linked(&world, from).await;
