@@ -1,6 +1,7 @@
 //! Shared by the tests of the built binary: an iTop on a socket, and the process.
 
 use std::process::{Child, Command, ExitStatus};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use itop_sim::{Sim, SimConfig, Version, WallClock};
@@ -16,6 +17,19 @@ pub async fn itop(version: Version, first: u64) -> (Sim, String) {
     let sim = Sim::new(config);
     tokio::spawn(sim.clone().serve(listener));
     (sim, url)
+}
+
+/// A port for a bridge that is started later, perhaps several times. It lies below those that systems give to outgoing
+/// connections, so that no test beside this one gets it meanwhile.
+pub fn free_port() -> u16 {
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number = std::process::id().wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(20_000 + number % 10_000).expect("below 30,000");
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// The process, which is killed when a test ends in any way.

@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use itop_sim::{Sim, SocketSender, Version};
 use serde_json::json;
-use tokio::net::TcpListener;
 
-pub use crate::binary::{Bridge, itop};
+pub use crate::binary::{Bridge, free_port, itop};
 
 pub const EXTERNAL_KEY: &str = "sk_external_acme";
 pub const INTERNAL_KEY: &str = "sk_internal";
@@ -32,7 +31,7 @@ impl Site {
         std::fs::create_dir_all(&folder).unwrap();
         let (acme, acme_url) = itop(Version::V3_1, 1).await;
         let (elitery, elitery_url) = itop(Version::V3_2, 1001).await;
-        let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let bridge = format!("http://127.0.0.1:{port}");
         acme.install_external_hooks(&bridge, EXTERNAL_KEY);
         elitery.install_internal_hooks(&bridge, INTERNAL_KEY);

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use itop_bridge_store::SqliteStore;
-use itop_bridge_testkit::site::{Site, is_root, refused};
+use itop_bridge_testkit::site::{Site, free_port, is_root, refused};
 use tokio::net::TcpListener;
 
 /// A store that has worked, with nothing left beside it, and large enough to have a middle.
@@ -131,7 +131,7 @@ async fn a_second_bridge_on_a_store_is_refused_through_links_too() {
     std::fs::create_dir(&other).unwrap();
     std::os::unix::fs::symlink(site.store(), other.join("link.db")).unwrap();
     let through_store = site.folder.join("through-store.toml");
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let free = free_port();
     let text = std::fs::read_to_string(site.config()).unwrap();
     let text =
         text.replace("sqlite:bridge.db", "sqlite:other/link.db").replace(&site.port.to_string(), &free.to_string());

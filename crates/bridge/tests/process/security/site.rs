@@ -7,8 +7,9 @@ use std::time::Duration;
 use itop_sim::{Sim, SocketSender, Version};
 pub use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
+use itop_bridge_testkit::binary::free_port;
 pub use itop_bridge_testkit::binary::{Bridge, itop};
 
 pub struct Site {
@@ -29,7 +30,7 @@ impl Site {
         std::fs::create_dir_all(&folder).unwrap();
         let (acme, acme_url) = itop(Version::V3_1, 1).await;
         let (elitery, elitery_url) = itop(Version::V3_2, 1001).await;
-        let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let port = free_port();
         Site { folder, acme, elitery, acme_url, elitery_url, port, env: Vec::new() }
     }
 
