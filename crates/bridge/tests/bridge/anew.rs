@@ -7,7 +7,7 @@ use itop_sim::{Attachment, Call, Fault, FirstIds};
 
 mod in_doubt;
 
-either_version_on_either_side![
+any_version![
     the_new_counterparts_files_and_entries_cross_beside_those_of_the_old_one,
     what_the_old_one_left_is_known_although_the_new_one_is_refused_at_first,
 ];

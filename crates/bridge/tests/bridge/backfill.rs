@@ -7,7 +7,7 @@ use itop_bridge_store::{Activity, LinkState};
 use itop_bridge_testkit::world::*;
 use serde_json::Value as Json;
 
-either_version_on_either_side![
+any_version![
     older_tickets_come_under_the_bridge,
     a_ticket_that_started_before_since_is_left_to_backfill,
     a_change_that_was_made_after_since_is_carried,

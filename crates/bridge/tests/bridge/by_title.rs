@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use crate::backfill::with_older;
 use crate::status::go;
 
-either_version_on_either_side![
+any_version![
     a_ticket_that_a_title_names_is_adopted_and_the_others_are_carried,
     what_titles_leave_unclear_is_left_alone_and_said,
     what_is_linked_unlinked_or_somebodys_copy_is_no_counterpart,

@@ -1,12 +1,9 @@
 //! What each kind of change costs in calls: a call costs iTop 80 ms, whatever it does.
 
 use itop_bridge_testkit::world::*;
-use itop_sim::{Call, Version};
+use itop_sim::Call;
 
-external_of_both_versions![
-    each_change_makes_just_the_calls_that_it_needs,
-    twenty_dirty_tickets_are_read_in_one_call_a_side,
-];
+each_version![each_change_makes_just_the_calls_that_it_needs, twenty_dirty_tickets_are_read_in_one_call_a_side];
 
 /// The calls since the last look, a line each: side, operation, class, and what was asked for.
 fn calls(world: &World) -> Vec<String> {
@@ -42,9 +39,9 @@ const BOTH_TICKETS: [&str; 2] = ["acme get UserRequest", "elitery get UserReques
 /// Two looks, 2 s and 30 s after a hint of an attachment, whether it still stands.
 const SECOND_LOOKS: [&str; 2] = ["acme get Attachment"; 2];
 
-async fn each_change_makes_just_the_calls_that_it_needs(version: Version) {
+async fn each_change_makes_just_the_calls_that_it_needs(versions: Versions) {
     // Sweeps and audits are left out of the table.
-    let world = Setup::with_external(version).sync("sweep_seconds = 86400\naudit_seconds = 86400").start().await;
+    let world = Setup::between(versions).sync("sweep_seconds = 86400\naudit_seconds = 86400").start().await;
     let acme = world.acme();
     // The first ticket teaches what is kept from then on: ids of defaults, attributes, formats.
     let first = acme.create_ticket("UserRequest", ticket("The first")).await.unwrap();
@@ -103,8 +100,8 @@ async fn each_change_makes_just_the_calls_that_it_needs(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn twenty_dirty_tickets_are_read_in_one_call_a_side(version: Version) {
-    let world = Setup::with_external(version).sync("sweep_seconds = 86400\naudit_seconds = 86400").start().await;
+async fn twenty_dirty_tickets_are_read_in_one_call_a_side(versions: Versions) {
+    let world = Setup::between(versions).sync("sweep_seconds = 86400\naudit_seconds = 86400").start().await;
     let mut tickets = Vec::new();
     for number in 0..20 {
         tickets.push(world.acme().create_ticket("UserRequest", ticket(&format!("Ticket {number}"))).await.unwrap());

@@ -3,7 +3,7 @@
 use itop_bridge_testkit::world::*;
 use serde_json::json;
 
-either_version_on_either_side![a_pair_that_was_closed_long_ago_is_small_and_still_in_step];
+any_version![a_pair_that_was_closed_long_ago_is_small_and_still_in_step];
 
 const DAY_MS: i64 = 24 * 3_600_000;
 const HOUR: u64 = 3_600;

@@ -2,9 +2,9 @@
 //! hands it over, and a ticket whose creation was announced is never taken for one.
 
 use itop_bridge_testkit::world::*;
-use itop_sim::{Release, Version};
+use itop_sim::Release;
 
-external_of_both_versions![
+any_version![
     a_file_on_an_older_ticket_does_not_carry_it_out,
     what_stood_before_the_connection_is_not_even_read,
     a_restart_carries_out_no_older_ticket,
@@ -31,8 +31,8 @@ fn of_helpdesk(title: &str) -> serde_json::Value {
 }
 
 /// Tickets with a file each that fit, and that are there before the bridge first starts.
-async fn with_older_tickets(version: Version, count: usize, lines: &str) -> (World, Vec<u64>) {
-    let mut world = Setup::with_external(version).acme(lines).start().await;
+async fn with_older_tickets(versions: Versions, count: usize, lines: &str) -> (World, Vec<u64>) {
+    let mut world = Setup::between(versions).acme(lines).start().await;
     world.crash().await;
     let mut old = Vec::new();
     for number in 0..count {
@@ -56,8 +56,8 @@ fn nothing_crossed(world: &World, after: &str) {
     assert!(titles.is_empty(), "{after}: {titles:?}");
 }
 
-async fn a_file_on_an_older_ticket_does_not_carry_it_out(version: Version) {
-    let (mut world, old) = with_older_tickets(version, 2, CROSS_WHEN_CHANGED).await;
+async fn a_file_on_an_older_ticket_does_not_carry_it_out(versions: Versions) {
+    let (mut world, old) = with_older_tickets(versions, 2, CROSS_WHEN_CHANGED).await;
     let acme = world.acme();
     let file = acme.attach(old[0], "new.txt", "text/plain", b"new").await.unwrap();
     swept(&world).await;
@@ -84,8 +84,8 @@ async fn a_file_on_an_older_ticket_does_not_carry_it_out(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn what_stood_before_the_connection_is_not_even_read(version: Version) {
-    let (world, _) = with_older_tickets(version, 3, CROSS_WHEN_CHANGED).await;
+async fn what_stood_before_the_connection_is_not_even_read(versions: Versions) {
+    let (world, _) = with_older_tickets(versions, 3, CROSS_WHEN_CHANGED).await;
     swept(&world).await;
     let reads: Vec<String> =
         world.acme().calls().iter().filter(|call| call.class == "UserRequest").map(|call| call.json.clone()).collect();
@@ -94,8 +94,8 @@ async fn what_stood_before_the_connection_is_not_even_read(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_restart_carries_out_no_older_ticket(version: Version) {
-    let (mut world, old) = with_older_tickets(version, 2, CROSS_WHEN_CHANGED).await;
+async fn a_restart_carries_out_no_older_ticket(versions: Versions) {
+    let (mut world, old) = with_older_tickets(versions, 2, CROSS_WHEN_CHANGED).await;
     // What the sweep looks back over, it meets anew.
     restart(&mut world).await;
     swept(&world).await;
@@ -109,8 +109,8 @@ async fn a_restart_carries_out_no_older_ticket(version: Version) {
 }
 
 /// Whether hooks tell of the change or the sweep finds it, now or after a restart.
-async fn an_older_ticket_that_changes_stays_until_backfill(version: Version) {
-    let (mut world, old) = with_older_tickets(version, 3, HANDED_OVER).await;
+async fn an_older_ticket_that_changes_stays_until_backfill(versions: Versions) {
+    let (mut world, old) = with_older_tickets(versions, 3, HANDED_OVER).await;
     world.acme().update(old[0], json!({ "impact": "2" })).await.unwrap();
     world.acme().drop_hooks(true);
     world.acme().update(old[1], json!({ "impact": "2" })).await.unwrap();
@@ -133,8 +133,8 @@ async fn an_older_ticket_that_changes_stays_until_backfill(version: Version) {
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn an_older_ticket_that_is_handed_over_without_a_hook_is_found_after_a_restart(version: Version) {
-    let (mut world, old) = with_older_tickets(version, 3, CROSS_WHEN_CHANGED).await;
+async fn an_older_ticket_that_is_handed_over_without_a_hook_is_found_after_a_restart(versions: Versions) {
+    let (mut world, old) = with_older_tickets(versions, 3, CROSS_WHEN_CHANGED).await;
     world.crash().await;
     world.acme().update(old[1], json!({ "impact": "2" })).await.unwrap();
     world.pass_seconds(60).await;
@@ -145,9 +145,9 @@ async fn an_older_ticket_that_is_handed_over_without_a_hook_is_found_after_a_res
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn what_hooks_announced_before_the_first_answer_is_not_older_than_the_connection(version: Version) {
+async fn what_hooks_announced_before_the_first_answer_is_not_older_than_the_connection(versions: Versions) {
     for restarted in [false, true] {
-        let mut world = Setup::with_external(version).start().await;
+        let mut world = Setup::between(versions).start().await;
         world.crash().await;
         let old = world.acme().create_ticket("UserRequest", ticket("old")).await.unwrap();
         // The first start cannot reach the customer's iTop, but its hooks come.
@@ -175,9 +175,9 @@ async fn what_hooks_announced_before_the_first_answer_is_not_older_than_the_conn
     }
 }
 
-async fn a_create_hook_that_comes_after_the_connection_has_begun_counts(version: Version) {
+async fn a_create_hook_that_comes_after_the_connection_has_begun_counts(versions: Versions) {
     for restarted in [false, true] {
-        let mut world = Setup::with_external(version).start().await;
+        let mut world = Setup::between(versions).start().await;
         world.crash().await;
         world.acme().create_ticket("UserRequest", ticket("old")).await.unwrap();
         world.acme().hold_hooks(true);

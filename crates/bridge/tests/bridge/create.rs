@@ -40,7 +40,7 @@ fn simple(versions: Versions) -> Setup {
 
 #[tokio::test(start_paused = true)]
 async fn a_ticket_created_outside_makes_one_internal_ticket_of_each_class() {
-    for versions in PAIRS {
+    for &versions in each_pair() {
         let world = Setup::between(versions).start().await;
         for (n, class) in CLASSES.iter().enumerate() {
             let id = world.acme().create_ticket(class, ticket("Printer on fire")).await.unwrap();
@@ -72,7 +72,7 @@ async fn any_title_crosses_and_is_cut_to_255_characters() {
         "{ref} and {title} and $this->id$".to_owned(),
         "<b>bold</b> &amp; more".to_owned(),
     ];
-    for versions in PAIRS {
+    for &versions in each_pair() {
         let world = Setup::between(versions).start().await;
         for title in &titles {
             let fields = json!({ "org_id": sample::DEMO, "title": title, "description": "<p>x</p>" });
@@ -91,7 +91,7 @@ async fn any_title_crosses_and_is_cut_to_255_characters() {
 
 #[tokio::test(start_paused = true)]
 async fn a_template_keeps_the_reference_wherever_it_stands() {
-    for versions in PAIRS {
+    for &versions in each_pair() {
         let world = Setup::between(versions).sync("title = \"{title} ({ref})\"").start().await;
         let id = world.acme().create_ticket("UserRequest", ticket(&"é".repeat(255))).await.unwrap();
         world.settle().await;
@@ -102,7 +102,7 @@ async fn a_template_keeps_the_reference_wherever_it_stands() {
 
 #[tokio::test(start_paused = true)]
 async fn inline_images_are_fetched_by_id_and_secret_and_embedded() {
-    for versions in PAIRS {
+    for &versions in each_pair() {
         let world = Setup::between(versions).start().await;
         world.acme().drop_hooks(true);
         let id = world.acme().create_ticket("UserRequest", ticket("with a picture")).await.unwrap();
@@ -140,7 +140,7 @@ async fn pictures_that_are_too_large_for_the_target_become_words_and_the_ticket_
     const MIB: usize = 1 << 20;
     let page = "<b>Fatal error</b>: Allowed memory size of 134217728 bytes exhausted (tried to allocate 9 bytes)";
     let answers = [Fault::Status(413, Effect::None), Fault::Page(page.into(), Effect::None)];
-    for versions in PAIRS {
+    for &versions in each_pair() {
         for answer in answers.iter().map(Some).chain([None]) {
             let world = simple(versions).start().await;
             match answer.cloned() {
@@ -202,7 +202,7 @@ async fn a_picture_in_a_figure_is_embedded_too() {
 async fn links_and_text_that_people_wrote_stay_word_for_word() {
     let written = "<p><a href=\"https://wiki.example/pages/view?operation=details&amp;class=UserRequest&amp;id=5\">\
                    https://wiki.example/pages/view?a=1&amp;b=2</a> a &lt; b &amp;&amp; c&nbsp;d &amp;lt; \"quoted\" \\n</p>";
-    for versions in PAIRS {
+    for &versions in each_pair() {
         let world = Setup::between(versions).start().await;
         let fields = json!({ "org_id": sample::DEMO, "title": "x", "description": written });
         let id = world.acme().create_ticket("UserRequest", fields).await.unwrap();
@@ -215,7 +215,7 @@ async fn links_and_text_that_people_wrote_stay_word_for_word() {
 
 #[tokio::test(start_paused = true)]
 async fn a_description_that_is_empty_or_becomes_empty_is_replaced_by_words() {
-    for versions in PAIRS {
+    for &versions in each_pair() {
         let world = Setup::between(versions).start().await;
         world.acme().drop_hooks(true);
         let empty = world.acme().create_ticket("UserRequest", ticket("empty")).await.unwrap();
@@ -234,7 +234,7 @@ async fn a_description_that_is_empty_or_becomes_empty_is_replaced_by_words() {
 
 #[tokio::test(start_paused = true)]
 async fn impact_and_urgency_cross_and_who_and_where_never_do() {
-    for versions in PAIRS {
+    for &versions in each_pair() {
         let world = Setup::between(versions).start().await;
         let told = json!({
             "org_id": sample::IT, "caller_id": sample::HUGO, "team_id": sample::HARDWARE, "agent_id": 12,
@@ -280,7 +280,7 @@ async fn impact_and_urgency_cross_and_who_and_where_never_do() {
 
 #[tokio::test(start_paused = true)]
 async fn a_payload_that_breaks_or_never_comes_still_makes_the_ticket() {
-    for versions in PAIRS {
+    for &versions in each_pair() {
         let world = Setup::between(versions).start().await;
         world.acme().clear_triggers();
         world.acme().install_external_hooks_as_printed("http://bridge", EXTERNAL_KEY);
@@ -301,7 +301,7 @@ async fn a_payload_that_breaks_or_never_comes_still_makes_the_ticket() {
 
 #[tokio::test(start_paused = true)]
 async fn a_broken_payload_is_searched_for_its_ids_at_once() {
-    for versions in PAIRS {
+    for &versions in each_pair() {
         let world = Setup::between(versions).start().await;
         world.acme().clear_triggers();
         world.acme().install_external_hooks_as_printed("http://bridge", EXTERNAL_KEY);
@@ -333,7 +333,7 @@ async fn a_create_that_worked_without_an_answer_makes_one_ticket() {
         Fault::Status(504, Effect::Committed),
         Fault::Page("<b>Fatal error</b>: out of memory".into(), Effect::Committed),
     ];
-    for versions in PAIRS {
+    for &versions in each_pair() {
         for fault in &faults {
             let world = simple(versions).start().await;
             fail_create(&world, fault.clone());
@@ -349,7 +349,7 @@ async fn a_create_that_worked_without_an_answer_makes_one_ticket() {
 
 #[tokio::test(start_paused = true)]
 async fn a_create_that_lands_after_the_client_gave_up_makes_one_ticket() {
-    for versions in PAIRS {
+    for &versions in each_pair() {
         for seconds in [40, 120, 290] {
             let world = simple(versions).start().await;
             fail_create(&world, Fault::LandLate(Duration::from_secs(seconds)));
@@ -382,7 +382,7 @@ async fn a_create_that_never_had_an_effect_is_made_again_and_not_before_it_has_s
         (Fault::Status(502, Effect::None), true),
         (Fault::Page("<html>log in first</html>".into(), Effect::None), true),
     ];
-    for versions in PAIRS {
+    for &versions in each_pair() {
         for (fault, ambiguous) in &faults {
             let world = simple(versions).start().await;
             fail_create(&world, fault.clone());
@@ -401,7 +401,7 @@ async fn a_create_that_never_had_an_effect_is_made_again_and_not_before_it_has_s
 
 #[tokio::test(start_paused = true)]
 async fn of_two_creates_that_both_landed_the_lower_is_linked_and_the_other_reported() {
-    for versions in PAIRS {
+    for &versions in each_pair() {
         let world = simple(versions).start().await;
         // The first lands beyond what is assumed of iTop, while the second is under way.
         fail_create(&world, Fault::LandLate(Duration::from_secs(345)));
@@ -425,7 +425,7 @@ async fn a_crash_between_intent_and_answer_makes_one_ticket() {
         Fault::LandLate(Duration::from_secs(40)),
         Fault::LandLate(Duration::from_secs(200)),
     ];
-    for versions in PAIRS {
+    for &versions in each_pair() {
         for fault in &faults {
             let mut world = simple(versions).start().await;
             fail_create(&world, fault.clone());
@@ -450,7 +450,7 @@ async fn a_create_answered_by_an_error_after_its_commit_is_found_by_its_mark_at_
         r#"{"code":100,"message":"Error: the trigger's script has failed"}"#,
         r#"{"code":1213,"message":"Error: mysql_errno = 1213, mysql_error = Deadlock found"}"#,
     ];
-    for versions in PAIRS {
+    for &versions in each_pair() {
         for answer in answers {
             let world = simple(versions).start().await;
             fail_create(&world, Fault::Page(answer.into(), Effect::Committed));
@@ -466,7 +466,7 @@ async fn a_create_answered_by_an_error_after_its_commit_is_found_by_its_mark_at_
 
 #[tokio::test(start_paused = true)]
 async fn a_create_refused_without_an_effect_is_tried_again_and_makes_one_ticket() {
-    for versions in PAIRS {
+    for &versions in each_pair() {
         let world = simple(versions).start().await;
         world.internal.fail_when(3, Fault::error("the trigger's script has failed"), is_create);
         let id = world.acme().create_ticket("UserRequest", ticket("refused")).await.unwrap();
@@ -478,7 +478,7 @@ async fn a_create_refused_without_an_effect_is_tried_again_and_makes_one_ticket(
 
 #[tokio::test(start_paused = true)]
 async fn a_ticket_created_twice_over_by_hooks_makes_one_ticket() {
-    for versions in PAIRS {
+    for &versions in each_pair() {
         let world = Setup::between(versions).start().await;
         world.acme().duplicate_hooks(5);
         let id = world.acme().create_ticket("UserRequest", ticket("many words")).await.unwrap();
@@ -495,7 +495,7 @@ async fn a_ticket_created_twice_over_by_hooks_makes_one_ticket() {
 /// The process dies before it has the answer: the copy is found, and nobody is told to close it.
 #[tokio::test(start_paused = true)]
 async fn a_counterpart_whose_create_was_not_answered_passes_for_no_second_one() {
-    for versions in PAIRS {
+    for &versions in each_pair() {
         let log = Log::kept();
         let mut world = simple(versions).start().await;
         world.acme().create_ticket("UserRequest", ticket("Printer on fire")).await.unwrap();

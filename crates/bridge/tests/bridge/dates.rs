@@ -6,7 +6,7 @@ use itop_bridge_store::Instance;
 use itop_bridge_testkit::world::*;
 use itop_sim::Sim;
 
-either_version_on_either_side![
+each_version![
     any_format_of_dates_is_read,
     a_format_may_be_that_of_the_accounts_language,
     a_format_that_changes_while_the_bridge_runs_halts_nothing,

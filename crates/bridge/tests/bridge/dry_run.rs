@@ -5,7 +5,7 @@ use itop_bridge_testkit::world::*;
 
 use crate::listen::Log;
 
-either_version_on_either_side![
+any_version![
     it_writes_nothing_and_the_real_one_goes_on_over_its_store,
     what_is_older_stays_and_is_counted_so,
     a_pair_is_planned_and_left_as_it_is,

@@ -8,7 +8,7 @@ use itop_sim::Sim;
 use crate::setup::admin;
 use crate::status::{bridged, go};
 
-either_version_on_either_side![
+any_version![
     a_second_ticket_with_a_mark_is_named_beside_the_one_that_is_kept,
     a_second_file_with_a_mark_is_named_beside_the_one_that_is_kept,
     hundreds_are_looked_at_in_a_few_calls,

@@ -12,9 +12,13 @@ use itop_sim::{Call, Effect, Fault, Release, Right, Sim, Version};
 
 use crate::listen::Log;
 
-either_version_on_either_side![
+each_version![
     a_class_without_rights_delays_no_other_and_crosses_when_the_right_is_given,
     a_class_that_may_not_be_read_outside_waits_and_crosses_when_the_right_is_back,
+    a_ticket_over_which_itop_breaks_does_not_stop_its_batch,
+];
+
+any_version![
     tickets_with_nothing_to_write_do_not_spend_the_turn_of_those_that_wait,
     a_suspension_ends_when_what_was_refused_is_taken_back,
     a_suspension_ends_when_the_tickets_that_wait_are_gone,
@@ -32,7 +36,6 @@ either_version_on_either_side![
     an_outage_before_a_refusal_does_not_count_towards_parking,
     tickets_that_are_refused_for_good_do_not_starve_the_healthy_ones,
     a_ticket_that_cannot_be_read_does_not_stop_its_batch,
-    a_ticket_over_which_itop_breaks_does_not_stop_its_batch,
     a_graceful_stop_ends_the_passes_in_hand,
     a_panic_of_one_part_ends_the_bridge_and_loses_nothing,
     two_processes_over_one_store_lose_and_double_nothing,

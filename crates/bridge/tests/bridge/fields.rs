@@ -36,7 +36,7 @@ async fn a_field_changed_outside_changes_inside() {
         ("impact", "2", "2"),
         ("urgency", "3", "3"),
     ];
-    for versions in PAIRS {
+    for &versions in each_pair() {
         let world = Setup::between(versions).start().await;
         let (id, copy) = linked(&world, "<p>x</p>").await;
         for (code, value, expected) in changes {
@@ -56,7 +56,7 @@ async fn a_field_changed_outside_changes_inside() {
 
 #[tokio::test(start_paused = true)]
 async fn a_change_whose_hook_was_lost_comes_by_the_sweep() {
-    for versions in PAIRS {
+    for &versions in each_pair() {
         let world = Setup::between(versions).start().await;
         let (id, copy) = linked(&world, "<p>x</p>").await;
         world.acme().drop_hooks(true);
@@ -70,7 +70,7 @@ async fn a_change_whose_hook_was_lost_comes_by_the_sweep() {
 
 #[tokio::test(start_paused = true)]
 async fn an_edit_inside_stays_until_the_same_field_changes_outside_and_its_loss_is_recorded() {
-    for versions in PAIRS {
+    for &versions in each_pair() {
         let world = Setup::between(versions).start().await;
         let (id, copy) = linked(&world, "<p>as it was</p>").await;
         let edits = json!({ "title": "edited inside", "description": "<p>edited, too</p>", "urgency": "2" });
@@ -105,7 +105,7 @@ async fn an_edit_inside_stays_until_the_same_field_changes_outside_and_its_loss_
 
 #[tokio::test(start_paused = true)]
 async fn nothing_that_is_edited_inside_crosses_to_the_outside() {
-    for versions in PAIRS {
+    for &versions in each_pair() {
         let world = Setup::between(versions).start().await;
         let (id, copy) = linked(&world, "<p>x</p>").await;
         let before = world.acme().ticket(id).unwrap();
@@ -121,7 +121,7 @@ async fn nothing_that_is_edited_inside_crosses_to_the_outside() {
 
 #[tokio::test(start_paused = true)]
 async fn both_sides_changed_to_the_same_is_no_write_and_no_loss() {
-    for versions in PAIRS {
+    for &versions in each_pair() {
         let world = Setup::between(versions).start().await;
         let (id, copy) = linked(&world, "<p>x</p>").await;
         world.internal.update(copy, json!({ "impact": "3", "title": "[R-000001] agreed" })).await.unwrap();
@@ -141,7 +141,7 @@ async fn an_answer_that_is_not_what_was_sent_costs_no_second_write_and_no_false_
         "<p class=\"note\"><em class=\"x\">classes</em> and <mark>marks</mark></p>",
         "<p>a table</p><figure class=\"table\"><table><colgroup><col></colgroup><tbody><tr><td>1</td></tr></tbody></table></figure>",
     ];
-    for versions in PAIRS {
+    for &versions in each_pair() {
         let world = Setup::between(versions).start().await;
         let (id, copy) = linked(&world, "<p>first</p>").await;
         let raw = "<p onclick=\"x()\">raw<script>x()</script><o-x>y</o-x></p>";
@@ -203,7 +203,7 @@ async fn a_save_of_another_field_that_grows_amps_outside_writes_nothing_inside()
 
 #[tokio::test(start_paused = true)]
 async fn a_change_of_the_title_beyond_the_cut_writes_nothing() {
-    for versions in PAIRS {
+    for &versions in each_pair() {
         for edited_inside in [false, true] {
             let world = Setup::between(versions).start().await;
             let (id, copy) = linked(&world, "<p>x</p>").await;
@@ -231,7 +231,7 @@ async fn a_change_of_the_title_beyond_the_cut_writes_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_field_that_a_class_does_not_have_is_skipped() {
-    for versions in PAIRS {
+    for &versions in each_pair() {
         // A change has no urgency, and nothing has this one.
         let fields = "fields = [\"title\", \"urgency\", \"impact\", \"flavour\", \"description\"]";
         let world = Setup::between(versions).sync(fields).start().await;
@@ -250,7 +250,7 @@ async fn a_field_that_a_class_does_not_have_is_skipped() {
 
 #[tokio::test(start_paused = true)]
 async fn only_the_fields_of_the_configuration_are_kept_up_to_date() {
-    for versions in PAIRS {
+    for &versions in each_pair() {
         let world = Setup::between(versions).sync("fields = [\"impact\"]").start().await;
         let (id, copy) = linked(&world, "<p>first</p>").await;
         world.acme().update(id, json!({ "title": "changed", "description": "<p>changed</p>" })).await.unwrap();
@@ -267,7 +267,7 @@ async fn only_the_fields_of_the_configuration_are_kept_up_to_date() {
 
 #[tokio::test(start_paused = true)]
 async fn a_description_emptied_outside_is_replaced_by_words_inside() {
-    for versions in PAIRS {
+    for &versions in each_pair() {
         let world = Setup::between(versions).start().await;
         let (id, copy) = linked(&world, "<p>first</p>").await;
         world.acme().overwrite(id, "description", "");
@@ -290,7 +290,7 @@ async fn an_update_without_an_answer_ends_in_what_stands_outside() {
         Fault::Cut { after_bytes: 10, effect: Effect::Committed },
         Fault::Page(r#"{"code":100,"message":"Error: a trigger failed"}"#.into(), Effect::Committed),
     ];
-    for versions in PAIRS {
+    for &versions in each_pair() {
         for fault in &faults {
             let world = Setup::between(versions).start().await;
             let (id, copy) = linked(&world, "<p>x</p>").await;
@@ -311,7 +311,7 @@ async fn what_stands_after_an_update_that_was_answered_with_an_error_is_nobodys_
         r#"{"code":100,"message":"Error: the trigger's script has failed"}"#,
         r#"{"code":1213,"message":"Error: mysql_errno = 1213, mysql_error = Deadlock found"}"#,
     ];
-    for versions in PAIRS {
+    for &versions in each_pair() {
         for answer in answers {
             let world = Setup::between(versions).start().await;
             let (id, copy) = linked(&world, "<p>first</p>").await;
@@ -334,7 +334,7 @@ async fn what_stands_after_an_update_that_was_answered_with_an_error_is_nobodys_
 async fn an_update_that_lands_late_does_not_stay() {
     // Into 3.1, what lands is not what was sent.
     let (a, b) = ("<p class=\"a\">A &amp; <mark>A</mark></p>", "<p class=\"b\">B &amp; B</p>");
-    for versions in PAIRS {
+    for &versions in each_pair() {
         for back in [false, true] {
             let world = Setup::between(versions).start().await;
             let (id, copy) = linked(&world, "<p>first</p>").await;
@@ -360,7 +360,7 @@ async fn an_update_that_lands_late_does_not_stay() {
 
 #[tokio::test(start_paused = true)]
 async fn a_persons_edit_is_not_mistaken_for_a_late_value() {
-    for versions in PAIRS {
+    for &versions in each_pair() {
         let world = Setup::between(versions).start().await;
         let (id, copy) = linked(&world, "<p>first</p>").await;
         world.internal.fail_when(1, Fault::LandLate(Duration::from_secs(40)), is_update);
@@ -383,7 +383,7 @@ async fn a_persons_edit_is_not_mistaken_for_a_late_value() {
 
 #[tokio::test(start_paused = true)]
 async fn a_crash_between_an_update_and_its_answer_loses_nothing() {
-    for versions in PAIRS {
+    for &versions in each_pair() {
         for fault in
             [Fault::Hang(Effect::Committed), Fault::Hang(Effect::None), Fault::LandLate(Duration::from_secs(40))]
         {
@@ -419,7 +419,7 @@ async fn an_edit_that_an_unanswered_update_overwrote_is_recorded_once() {
         page,
         Fault::error("Invalid value"),
     ];
-    for versions in [PAIRS[1], PAIRS[2]] {
+    for &versions in each_pair() {
         for (fault, crashes) in faults.iter().flat_map(|fault| [(fault, false), (fault, true)]) {
             let mut world = Setup::between(versions).start().await;
             let (id, copy) = linked(&world, "<p>x</p>").await;
@@ -450,7 +450,7 @@ async fn an_edit_that_an_unanswered_update_overwrote_is_recorded_once() {
 /// The update is sent, the customer goes on, and so does an agent, before the update lands over both.
 #[tokio::test(start_paused = true)]
 async fn an_edit_over_which_an_earlier_update_lands_late_is_recorded() {
-    for versions in [PAIRS[1], PAIRS[2]] {
+    for &versions in each_pair() {
         let world = Setup::between(versions).start().await;
         let (id, copy) = linked(&world, "<p>x</p>").await;
         world.internal.fail_when(1, Fault::LandLate(Duration::from_secs(200)), is_update);
@@ -479,7 +479,7 @@ async fn an_edit_over_which_an_earlier_update_lands_late_is_recorded() {
 
 #[tokio::test(start_paused = true)]
 async fn an_edit_that_says_what_an_unanswered_update_said_is_recorded_when_it_is_written_over() {
-    for versions in [PAIRS[1], PAIRS[2]] {
+    for &versions in each_pair() {
         let world = Setup::between(versions).start().await;
         let (id, copy) = linked(&world, "<p>x</p>").await;
         world.internal.fail_when(1, Fault::Hang(Effect::None), is_update);
@@ -506,7 +506,7 @@ fn written_over(title: &str) -> String {
 #[tokio::test(start_paused = true)]
 async fn an_overwritten_edit_is_recorded_without_the_secret_of_its_picture() {
     const SECRET: &str = "5ec2e7f00d";
-    for versions in PAIRS {
+    for &versions in each_pair() {
         let world = Setup::between(versions).start().await;
         let (id, copy) = linked(&world, "<p>x</p>").await;
         let image = world.internal.add_inline_image(copy, SECRET, "image/png", b"\x89PNG").await.unwrap();
@@ -568,7 +568,7 @@ async fn a_picture_in_any_html_field_crosses_without_its_address_and_its_secret(
 #[tokio::test(start_paused = true)]
 async fn a_text_field_crosses_in_the_format_that_the_inside_holds() {
     let fields = "fields = [\"title\", \"description\", \"solution\"]";
-    for versions in PAIRS {
+    for &versions in each_pair() {
         let plain = "a <b> & c\nd";
         let written = |version, words: &str| match version {
             Version::V3_1 => words.to_owned(),
@@ -603,7 +603,7 @@ async fn a_text_field_crosses_in_the_format_that_the_inside_holds() {
 /// look like HTML.
 #[tokio::test(start_paused = true)]
 async fn a_text_is_not_judged_by_what_another_ticket_has_held_for_years() {
-    for versions in PAIRS {
+    for &versions in each_pair() {
         let fields = "fields = [\"title\", \"description\", \"solution\"]";
         let world = Setup::between(versions).sync(fields).start().await;
         let mut tickets = Vec::new();
@@ -649,7 +649,7 @@ async fn a_plain_text_keeps_what_looks_like_tags() {
         "<p>a <b>bold</b> & <script>x</script> 5 < 6</p>",
         "<p>an <x-own>element</x-own></p>",
     ];
-    for versions in PAIRS {
+    for &versions in each_pair() {
         let fields = "fields = [\"title\", \"description\", \"user_comment\"]";
         let world = Setup::between(versions).sync(fields).start().await;
         for text in TEXTS {
@@ -680,7 +680,7 @@ async fn a_plain_text_keeps_what_looks_like_tags() {
 /// cannot be read is named as such.
 #[tokio::test(start_paused = true)]
 async fn a_picture_that_does_not_cross_is_said_in_words() {
-    for versions in PAIRS {
+    for &versions in each_pair() {
         let world = Setup::between(versions).start().await;
         let base = world.acme().base_url();
         let own = format!("{base}/pages/ajax.document.php?operation=download_inlineimage&amp;id=4711&amp;s=wrong");

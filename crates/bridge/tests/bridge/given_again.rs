@@ -7,7 +7,7 @@ use itop_bridge_store::Instance;
 use itop_bridge_testkit::world::*;
 use itop_sim::{Effect, Fault};
 
-either_version_on_either_side![
+any_version![
     another_ticket_under_the_same_id_and_reference_halts_the_pair,
     a_counterpart_with_the_id_and_reference_of_a_lost_one_is_made_once,
     a_counterpart_with_the_id_of_one_whose_pair_has_halted_is_made_once,

@@ -6,7 +6,7 @@ use itop_sim::{Call, Limits};
 
 use crate::listen::Log;
 
-either_version_on_either_side![
+each_version![
     a_ticket_over_whose_files_php_runs_out_of_memory_goes_on_and_nothing_is_written_twice,
     a_heavy_ticket_is_told_once_over_a_restart,
 ];

@@ -9,7 +9,7 @@ use itop_sim::{FirstIds, Sim};
 use crate::listen::Log;
 use crate::watch::told;
 
-either_version_on_either_side![
+any_version![
     a_ticket_that_is_moved_away_and_back_goes_on_with_what_changed_meanwhile,
     a_ticket_that_comes_back_unheard_is_found,
     files_that_are_hidden_with_their_ticket_are_not_taken_for_deleted,

@@ -4,7 +4,7 @@
 use itop_bridge_testkit::world::*;
 use itop_sim::{Limits, Version};
 
-either_version_on_either_side![
+each_version![
     bytes_that_are_no_utf8_arrive_as_signs_and_stay,
     a_title_past_its_limit_is_cut_between_two_characters,
     no_image_is_made_of_a_broken_description,

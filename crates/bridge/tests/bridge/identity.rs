@@ -4,12 +4,15 @@ use itop_bridge_core::Side;
 use itop_bridge_core::plan::HaltKind;
 use itop_bridge_testkit::world::*;
 
-either_version_on_either_side![
+each_version![
     a_corrected_start_is_the_same_tickets,
-    a_start_corrected_while_the_bridge_was_down_halts_nothing,
     a_start_among_the_fields_is_corrected_on_both_sides,
     a_corrected_start_does_not_hide_another_ticket,
     a_restored_itop_shows_the_start_before_its_correction,
+];
+
+any_version![
+    a_start_corrected_while_the_bridge_was_down_halts_nothing,
     a_start_kept_as_an_older_version_printed_it_is_read,
 ];
 

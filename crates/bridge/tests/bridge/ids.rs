@@ -12,7 +12,7 @@ use tower::ServiceExt as _;
 
 use crate::status::{end, go, status};
 
-either_version_on_either_side![
+each_version![
     an_id_that_is_also_another_externals_ticket_tells_of_the_linked_pair_alone,
     an_id_of_a_ticket_born_inside_is_no_customers_ticket,
     an_id_of_a_deleted_ticket_writes_nothing,

@@ -9,7 +9,7 @@ use itop_sim::{Fault, Sim};
 
 use crate::status::go;
 
-either_version_on_either_side![
+any_version![
     the_original_programs_pairs_are_adopted_and_nothing_is_written,
     one_wrong_line_adopts_none_and_says_all_that_is_wrong,
     lines_that_are_no_pair_are_skipped_where_that_is_wanted,

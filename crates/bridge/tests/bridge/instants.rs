@@ -3,7 +3,7 @@
 use itop_bridge_core::Side;
 use itop_bridge_testkit::world::*;
 
-either_version_on_either_side![
+each_version![
     a_date_is_the_same_instant_on_both_servers,
     the_planned_window_of_a_change_is_the_same_instant,
     a_zone_that_is_not_known_is_learnt_first,

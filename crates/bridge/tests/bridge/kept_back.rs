@@ -11,7 +11,9 @@ use itop_sim::{Call, Effect, Fault, Sim, Version};
 
 use crate::listen::Log;
 
-either_version_on_either_side![
+each_version![a_text_that_was_kept_back_is_cut_where_there_is_no_room_for_it];
+
+any_version![
     a_word_in_one_field_keeps_back_that_field_alone,
     a_field_that_is_kept_back_crosses_as_soon_as_its_words_are_others,
     a_ticket_whose_description_is_kept_back_is_made_without_it,
@@ -24,7 +26,6 @@ either_version_on_either_side![
     a_text_that_was_kept_back_arrives_though_a_later_walk_is_kept_back,
     a_text_that_was_kept_back_arrives_though_nobody_heard_that_the_ticket_was_moved,
     of_two_texts_that_were_kept_back_the_later_arrives,
-    a_text_that_was_kept_back_is_cut_where_there_is_no_room_for_it,
     what_is_kept_back_is_known_after_a_restart,
     a_side_that_answers_so_to_every_call_is_down,
 ];

@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 
 use itop_bridge_testkit::world::*;
-use itop_sim::{Attachment, Sim, Version};
+use itop_sim::{Attachment, Sim};
 
 use crate::status::{bridged, end, go};
 
-external_of_both_versions![
+each_version![
     the_leaflet_names_each_file_that_the_bridge_makes_and_no_other,
     the_leaflet_shows_the_report_and_the_marked_entry_as_they_are,
 ];
@@ -54,8 +54,8 @@ fn png(bytes: usize) -> Vec<u8> {
     data
 }
 
-async fn the_leaflet_names_each_file_that_the_bridge_makes_and_no_other(outside: Version) {
-    let world = Setup::with_external(outside).sync("max_attachment_mib = 1").start().await;
+async fn the_leaflet_names_each_file_that_the_bridge_makes_and_no_other(versions: Versions) {
+    let world = Setup::between(versions).sync("max_attachment_mib = 1").start().await;
     let mut files = Vec::new();
 
     // All but the notice, on one ticket.
@@ -97,8 +97,8 @@ async fn the_leaflet_names_each_file_that_the_bridge_makes_and_no_other(outside:
     end(world).await;
 }
 
-async fn the_leaflet_shows_the_report_and_the_marked_entry_as_they_are(outside: Version) {
-    let world = Setup::with_external(outside).without_a_start_date().start().await;
+async fn the_leaflet_shows_the_report_and_the_marked_entry_as_they_are(versions: Versions) {
+    let world = Setup::between(versions).without_a_start_date().start().await;
     let (id, copy) = bridged(&world, "UserRequest", &[]).await;
     go(&world.internal, copy, &["ev_assign"]).await;
     world.settle().await;

@@ -7,7 +7,7 @@ use itop_sim::{Fault, Sim};
 
 use crate::status::{bridged, go, status};
 
-either_version_on_either_side![
+any_version![
     two_tickets_are_a_pair_by_hand_and_only_what_comes_then_crosses,
     files_of_one_name_and_content_are_one_and_none_is_deleted,
     an_unlinked_pair_is_left_alone_by_hooks_sweep_audit_and_rebuild,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use itop_bridge_core::plan::HaltKind;
 use itop_bridge_testkit::world::*;
 
-either_version_on_either_side![
+any_version![
     a_clock_that_is_set_forward_takes_no_copy_of_a_deleted_ticket,
     a_file_that_is_deleted_while_the_clock_is_set_goes_in_its_time,
     a_file_that_changes_while_another_ones_absence_is_watched_anew_is_carried,

@@ -9,7 +9,7 @@ use itop_sim::{Account, Call, Sim};
 
 use crate::status::{end, status};
 
-every_pair_of_versions![nobody_and_nothing_of_one_side_is_named_to_the_other];
+each_version![nobody_and_nothing_of_one_side_is_named_to_the_other];
 
 /// The people and places of one side. Both have the same sample data: each uses its own part of it.
 struct House {

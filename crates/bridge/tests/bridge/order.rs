@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use itop_bridge_engine::random::{Random as _, SeededRandom};
 use itop_bridge_testkit::world::*;
-use itop_sim::{Release, Sim, Ticket, Version};
+use itop_sim::{Release, Sim, Ticket};
 
-external_of_both_versions![
+each_version![a_change_in_the_hour_that_repeats_is_found];
+
+any_version![
     held_hooks_in_any_order_end_in_the_same_state,
     hooks_doubled_fifty_times_end_in_the_same_state,
     a_story_without_a_single_hook_ends_in_the_same_state,
-    a_change_in_the_hour_that_repeats_is_found,
 ];
 
 /// What becomes of hooks while the story is told.
@@ -25,8 +26,8 @@ enum Hooks {
 
 /// Two tickets of two classes, with field changes, states, and files that are renamed and deleted. What
 /// it comes to on both sides, apart from ids that a bridge may give in any order.
-async fn told(version: Version, hooks: Hooks) -> BTreeMap<String, String> {
-    let world = Setup::with_external(version).start().await;
+async fn told(versions: Versions, hooks: Hooks) -> BTreeMap<String, String> {
+    let world = Setup::between(versions).start().await;
     let sims = [world.acme(), &world.internal];
     match hooks {
         Hooks::Fair => {}
@@ -111,33 +112,33 @@ fn entries(ticket: &Ticket) -> usize {
     ticket.log("private_log").len()
 }
 
-async fn held_hooks_in_any_order_end_in_the_same_state(version: Version) {
-    let expected = told(version, Hooks::Fair).await;
+async fn held_hooks_in_any_order_end_in_the_same_state(versions: Versions) {
+    let expected = told(versions, Hooks::Fair).await;
     assert_eq!(expected.len(), 10, "{expected:#?}");
-    assert_eq!(told(version, Hooks::Reversed).await, expected);
+    assert_eq!(told(versions, Hooks::Reversed).await, expected);
     for seed in 1..=10 {
         println!("seed {seed}");
-        assert_eq!(told(version, Hooks::Shuffled(seed)).await, expected, "seed {seed}");
+        assert_eq!(told(versions, Hooks::Shuffled(seed)).await, expected, "seed {seed}");
     }
 }
 
-async fn hooks_doubled_fifty_times_end_in_the_same_state(version: Version) {
-    assert_eq!(told(version, Hooks::Doubled).await, told(version, Hooks::Fair).await);
+async fn hooks_doubled_fifty_times_end_in_the_same_state(versions: Versions) {
+    assert_eq!(told(versions, Hooks::Doubled).await, told(versions, Hooks::Fair).await);
 }
 
-async fn a_story_without_a_single_hook_ends_in_the_same_state(version: Version) {
+async fn a_story_without_a_single_hook_ends_in_the_same_state(versions: Versions) {
     let renamed = |state: BTreeMap<String, String>| {
         state.into_iter().map(|(name, line)| (name.replace("better.txt", "renamed.txt"), line)).collect()
     };
-    let expected: BTreeMap<String, String> = renamed(told(version, Hooks::Fair).await);
-    assert_eq!(renamed(told(version, Hooks::Lost).await), expected);
+    let expected: BTreeMap<String, String> = renamed(told(versions, Hooks::Fair).await);
+    assert_eq!(renamed(told(versions, Hooks::Lost).await), expected);
 }
 
 /// 2026-10-25 00:30:00 UTC: half past two in Paris, for the first time.
 const BEFORE_THE_HOUR_REPEATS_MS: i64 = 1_792_888_200_000;
 
-async fn a_change_in_the_hour_that_repeats_is_found(version: Version) {
-    let world = Setup { start_ms: BEFORE_THE_HOUR_REPEATS_MS, ..Setup::with_external(version) }.start().await;
+async fn a_change_in_the_hour_that_repeats_is_found(versions: Versions) {
+    let world = Setup { start_ms: BEFORE_THE_HOUR_REPEATS_MS, ..Setup::between(versions) }.start().await;
     let acme = world.acme();
     let early = acme.create_ticket("UserRequest", ticket("Early")).await.unwrap();
     world.settle().await;

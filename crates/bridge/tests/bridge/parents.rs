@@ -9,23 +9,26 @@ use itop_bridge_core::{LogName, Side};
 use itop_bridge_testkit::world::*;
 use itop_sim::{Right, Sim};
 
-either_version_on_either_side![
+each_version![
     what_is_written_on_a_parent_of_the_houses_own_stays_there,
     what_is_written_as_plain_text_on_a_parent_stays_there_too,
-    a_parent_of_one_customers_tells_another_nothing,
     what_stands_in_the_child_before_it_stands_in_the_parent_stays_too,
     what_was_reworded_before_anybody_looked_is_kept_back,
+    equal_words_that_somebody_wrote_on_several_children_cross,
+    what_came_down_from_a_parents_parent_stays,
+];
+
+any_version![
+    a_parent_of_one_customers_tells_another_nothing,
     an_entry_said_just_after_one_of_a_new_parent_waits_for_an_operator,
     it_stays_however_long_the_other_children_take,
     it_stays_in_the_last_of_many_children_too,
-    equal_words_that_somebody_wrote_on_several_children_cross,
     the_other_children_are_read_once_for_an_entry_of_the_tickets_own,
     a_parent_that_was_taken_away_before_anybody_looked_counts,
     a_parent_that_cannot_be_read_keeps_new_entries_back_until_it_can,
     a_parent_that_is_hidden_and_then_taken_away_keeps_back_what_came_by_then,
     an_operator_lets_cross_what_is_kept_back,
     an_operator_keeps_what_is_kept_back_where_it_is,
-    what_came_down_from_a_parents_parent_stays,
     a_parents_parent_that_cannot_be_read_keeps_new_entries_back_until_it_can,
     who_wants_them_gets_all_entries_at_once,
     after_the_store_was_lost_copies_are_told_apart_again,

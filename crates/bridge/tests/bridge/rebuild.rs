@@ -12,17 +12,17 @@ use itop_sim::{Attachment, Fault, Sim};
 use crate::anew::{self, Lost, lost};
 use crate::status::{bridged, go, status};
 
-every_pair_of_versions![
+each_version![
     a_lost_store_is_rebuilt_and_nothing_is_written_again,
     a_lost_store_is_rebuilt_where_the_outside_is_driven,
+    without_a_tickets_own_mark_the_files_or_the_report_name_the_pair,
 ];
 
-either_version_on_either_side![
+any_version![
     after_a_rebuild_a_file_that_changed_in_place_is_rewritten,
     what_differs_is_shown_and_left_until_it_changes_outside,
     what_happened_while_the_store_was_lost_follows,
     beside_a_lost_store_no_verb_denies_the_copies,
-    without_a_tickets_own_mark_the_files_or_the_report_name_the_pair,
     of_two_tickets_with_one_mark_the_lower_is_linked,
     marks_that_fit_no_more_are_left_and_said,
     marks_of_another_bridge_are_no_marks,

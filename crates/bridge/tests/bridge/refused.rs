@@ -132,14 +132,14 @@ async fn a_refused_value_puts_no_edit_of_the_inside_at_stake(versions: Versions)
     world.one_more_pass_writes_nothing().await;
 }
 
-either_version_on_either_side!(
+each_version![
     a_refused_value_puts_no_edit_of_the_inside_at_stake,
     a_create_goes_without_a_value_that_the_inside_does_not_know,
     an_update_writes_the_other_fields,
     a_check_of_their_own_that_names_no_field_costs_that_field_alone,
     a_check_of_the_databases_own_costs_that_field_alone,
     several_unnamed_culprits_are_found_by_the_next_round,
-);
+];
 
 #[tokio::test(start_paused = true)]
 async fn tickets_with_values_that_are_refused_suspend_and_park_nothing() {

@@ -169,13 +169,13 @@ async fn of_several_values_only_those_to_blame_are_left_out(versions: Versions) 
     }
 }
 
-either_version_on_either_side!(
+each_version![
     a_reason_that_is_refused_does_not_hold_the_state,
     a_text_of_the_providers_that_is_refused_does_not_hold_the_state_outside,
     a_solution_that_is_refused_as_a_field_too_does_not_hold_the_state,
     a_default_stands_in_place_of_a_text_that_is_refused,
     of_several_values_only_those_to_blame_are_left_out,
-);
+];
 
 /// A rule of that iTop's own forbids the move, whatever goes with it.
 #[tokio::test(start_paused = true)]

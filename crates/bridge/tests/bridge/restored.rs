@@ -5,7 +5,7 @@ use itop_bridge_store::{SqliteStore, StoreHandle};
 use itop_bridge_testkit::world::*;
 use itop_sim::{Effect, Fault, Sim};
 
-either_version_on_either_side![
+any_version![
     what_was_made_since_the_backup_is_taken_in_and_nothing_is_doubled,
     a_pair_that_was_being_made_at_the_backup_is_made_once,
 ];

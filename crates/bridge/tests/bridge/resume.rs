@@ -5,7 +5,7 @@ use itop_bridge_store::LinkState;
 use itop_bridge_testkit::world::*;
 use itop_sim::{FirstIds, Sim};
 
-either_version_on_either_side![
+any_version![
     a_counterpart_that_stands_is_not_made_anew,
     an_external_ticket_goes_on_with_its_new_reference,
     another_ticket_in_the_internal_ones_place_is_left_alone_and_a_new_one_made,

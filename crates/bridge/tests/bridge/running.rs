@@ -9,7 +9,7 @@ use tower::ServiceExt as _;
 
 use crate::listen::Log;
 
-either_version_on_either_side![
+any_version![
     a_password_file_that_is_corrected_is_read_again_while_the_log_in_is_refused,
     a_log_in_that_comes_from_no_file_is_tried_again_as_it_is,
     webhooks_with_a_wrong_key_are_counted_for_check_and_plan_names_the_next_sweep,

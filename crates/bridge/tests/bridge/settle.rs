@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use itop_bridge_testkit::world::*;
-use itop_sim::{Call, Effect, Fault, Sim, Version};
+use itop_sim::{Call, Effect, Fault, Sim};
 
-external_of_both_versions![
+any_version![
     what_was_sent_slowly_settles_from_its_end,
     what_a_dead_process_sent_slowly_settles_from_the_next_start,
     a_read_sent_before_a_copy_settled_proves_nothing,
@@ -19,9 +19,9 @@ const SLOW: u64 = 1_200;
 
 const LONG: usize = 60_000;
 
-async fn slow_world(version: Version, bits_per_second: u64) -> World {
+async fn slow_world(versions: Versions, bits_per_second: u64) -> World {
     let defaults = "org = \"Demo\", caller = 6, team = \"Helpdesk\", agent = 9, service = \"Software\"";
-    let setup = Setup { internal_defaults: defaults.into(), ..Setup::with_external(version) };
+    let setup = Setup { internal_defaults: defaults.into(), ..Setup::between(versions) };
     let world = Setup { line_bits_per_second: Some(bits_per_second), ..setup }.start().await;
     // The first sweep takes its time here too.
     world.pass_seconds(300).await;
@@ -120,9 +120,9 @@ async fn sent(world: &World, what: What) {
     panic!("{what:?} was never written: {:#?}", world.queue().await);
 }
 
-async fn what_was_sent_slowly_settles_from_its_end(version: Version) {
+async fn what_was_sent_slowly_settles_from_its_end(versions: Versions) {
     for what in ALL {
-        let world = slow_world(version, SLOW).await;
+        let world = slow_world(versions, SLOW).await;
         let before = what.before(&world).await;
         world.clear_calls();
         world.internal.fail_when(1, Fault::LandLate(Duration::from_secs(290)), move |call| what.is_written_by(call));
@@ -138,9 +138,9 @@ async fn what_was_sent_slowly_settles_from_its_end(version: Version) {
     }
 }
 
-async fn what_a_dead_process_sent_slowly_settles_from_the_next_start(version: Version) {
+async fn what_a_dead_process_sent_slowly_settles_from_the_next_start(versions: Versions) {
     for what in ALL {
-        let mut world = slow_world(version, SLOW).await;
+        let mut world = slow_world(versions, SLOW).await;
         let before = what.before(&world).await;
         world.clear_calls();
         world.internal.fail_when(1, Fault::LandLate(Duration::from_secs(250)), move |call| what.is_written_by(call));
@@ -158,8 +158,8 @@ async fn what_a_dead_process_sent_slowly_settles_from_the_next_start(version: Ve
 
 /// The list of files and the ticket are asked for together. The list is short and is there at once; the
 /// ticket comes when the copy has landed, after the list, and would have settled.
-async fn a_read_sent_before_a_copy_settled_proves_nothing(version: Version) {
-    let world = slow_world(version, 3_000).await;
+async fn a_read_sent_before_a_copy_settled_proves_nothing(versions: Versions) {
+    let world = slow_world(versions, 3_000).await;
     let fields =
         json!({ "org_id": sample::DEMO, "title": "x", "description": format!("<p>{}</p>", "x".repeat(15_000)) });
     let id = world.acme().create_ticket("UserRequest", fields).await.unwrap();
@@ -177,8 +177,8 @@ async fn a_read_sent_before_a_copy_settled_proves_nothing(version: Version) {
 }
 
 /// A proxy refused it for its size, and had passed it on for all that; meanwhile the text without the picture stands.
-async fn what_was_too_large_and_lands_all_the_same_does_not_stay(version: Version) {
-    let world = Setup::with_external(version).start().await;
+async fn what_was_too_large_and_lands_all_the_same_does_not_stay(versions: Versions) {
+    let world = Setup::between(versions).start().await;
     let id = world.acme().create_ticket("UserRequest", ticket("Printer on fire")).await.unwrap();
     world.settle().await;
     let picture = [&b"\x89PNG\r\n\x1a\n"[..], &[0; 40_000]].concat();

@@ -5,7 +5,7 @@ use itop_bridge_store::Instance;
 use itop_bridge_testkit::world::*;
 use itop_sim::{Backup, Sim};
 
-either_version_on_either_side![
+any_version![
     files_that_are_gone_all_over_delete_nothing,
     one_look_is_enough_to_see_that_files_are_gone_all_over,
     who_resumes_the_side_accepts_that_the_files_are_gone,

@@ -9,9 +9,8 @@ use itop_bridge::cli::external::{ExternalVerb, remove::Remove};
 use itop_bridge::sides::{Compared, Contradiction};
 use itop_bridge_store::{LinkState, TicketOf};
 use itop_bridge_testkit::world::*;
-use itop_sim::Version;
 
-external_of_both_versions![
+any_version![
     a_renamed_external_goes_on_under_its_new_name_and_is_found_again_by_its_marks,
     a_crash_while_it_is_renamed_leaves_all_of_it_or_nothing,
     a_removed_external_is_missed_until_its_pairs_have_ended,
@@ -22,13 +21,13 @@ external_of_both_versions![
 
 const IN_MARKS: &str = "only = \"all\"\nname_in_marks = \"acme\"";
 
-fn two(version: Version) -> Setup {
-    Setup { externals: vec![version, version], ..Setup::with_external(version) }
+fn two(versions: Versions) -> Setup {
+    Setup { externals: vec![versions.external, versions.external], ..Setup::between(versions) }
 }
 
 /// Two customers with a pair each, of which the store knows the addresses; the bridge is down.
-async fn two_customers(version: Version) -> World {
-    let mut world = two(version).start().await;
+async fn two_customers(versions: Versions) -> World {
+    let mut world = two(versions).start().await;
     world.crash().await;
     world.begins().await;
     world.acme().create_ticket("UserRequest", ticket("of acme")).await.unwrap();
@@ -40,9 +39,9 @@ async fn two_customers(version: Version) -> World {
     world
 }
 
-async fn a_renamed_external_goes_on_under_its_new_name_and_is_found_again_by_its_marks(version: Version) {
-    let mut world = two_customers(version).await;
-    world.configure(&Setup { names: ["acme2", "beta"], ..two(version) });
+async fn a_renamed_external_goes_on_under_its_new_name_and_is_found_again_by_its_marks(versions: Versions) {
+    let mut world = two_customers(versions).await;
+    world.configure(&Setup { names: ["acme2", "beta"], ..two(versions) });
     assert_eq!(
         world.told().await,
         [[
@@ -52,7 +51,7 @@ async fn a_renamed_external_goes_on_under_its_new_name_and_is_found_again_by_its
     );
     let refused = world.rename("acme", "acme2").await.unwrap_err();
     assert!(refused.contains("write `name_in_marks = \"acme\"` under [external.acme2] first"), "{refused}");
-    world.configure(&Setup { names: ["acme2", "beta"], ..two(version).acme(IN_MARKS) });
+    world.configure(&Setup { names: ["acme2", "beta"], ..two(versions).acme(IN_MARKS) });
     assert!(world.told().await[0][1].ends_with("run `itop-bridge external rename acme acme2`"));
     let (_, said) = world.rename("acme", "acme2").await.unwrap();
     assert!(said.starts_with("acme is called acme2 now, with its live pairs (1). The marks"), "{said}");
@@ -85,15 +84,15 @@ async fn a_renamed_external_goes_on_under_its_new_name_and_is_found_again_by_its
 
     // Its old name is not to be had, nor is the other name in its marks.
     world.stop().await;
-    world.configure(&Setup { names: ["acme2", "beta"], ..two(version) });
+    world.configure(&Setup { names: ["acme2", "beta"], ..two(versions) });
     let mend = "write `name_in_marks = \"acme\"` under [external.acme2]";
     assert_eq!(world.told().await[0][1], mend);
 }
 
-async fn a_crash_while_it_is_renamed_leaves_all_of_it_or_nothing(version: Version) {
+async fn a_crash_while_it_is_renamed_leaves_all_of_it_or_nothing(versions: Versions) {
     for commits in 0..4 {
-        let mut world = two_customers(version).await;
-        world.configure(&Setup { names: ["acme2", "beta"], ..two(version).acme(IN_MARKS) });
+        let mut world = two_customers(versions).await;
+        world.configure(&Setup { names: ["acme2", "beta"], ..two(versions).acme(IN_MARKS) });
         world.commits.only(commits);
         let done = world.rename("acme", "acme2").await.is_ok();
         world.commits.without_end();
@@ -113,17 +112,17 @@ async fn a_crash_while_it_is_renamed_leaves_all_of_it_or_nothing(version: Versio
 
 #[tokio::test(start_paused = true)]
 async fn names_and_addresses_that_were_exchanged_are_contradicted_whoever_has_them() {
-    let version = Version::V3_2;
-    let mut world = two_customers(version).await;
+    let versions = PAIRS[3];
+    let mut world = two_customers(versions).await;
     let exchanged = |one: &str, other: &str| Contradiction::Exchanged { one: one.into(), other: other.into() };
     for setup in [
-        Setup { names: ["beta", "acme"], ..two(version) },
-        Setup { hosts: ["beta", "acme", "elitery"], ..two(version) },
+        Setup { names: ["beta", "acme"], ..two(versions) },
+        Setup { hosts: ["beta", "acme", "elitery"], ..two(versions) },
     ] {
         world.configure(&setup);
         assert_eq!(world.contradictions().await, [exchanged("acme", "beta")]);
     }
-    world.configure(&Setup { hosts: ["elitery", "beta", "acme"], ..two(version) });
+    world.configure(&Setup { hosts: ["elitery", "beta", "acme"], ..two(versions) });
     assert_eq!(world.contradictions().await, [exchanged("acme", "elitery")]);
     assert!(world.told().await[0][0].starts_with("acme and elitery have each other's address"));
     let (outcome, status) = world.status().await;
@@ -132,32 +131,32 @@ async fn names_and_addresses_that_were_exchanged_are_contradicted_whoever_has_th
         "{status}"
     );
     // Three in a ring.
-    world.configure(&Setup { hosts: ["beta", "elitery", "acme"], ..two(version) });
+    world.configure(&Setup { hosts: ["beta", "elitery", "acme"], ..two(versions) });
     assert_eq!(world.contradictions().await.len(), 3);
     // Two names exchanged between the internal and a customer.
-    world.configure(&Setup { names: ["elitery", "beta"], internal_name: "acme", ..two(version) });
+    world.configure(&Setup { names: ["elitery", "beta"], internal_name: "acme", ..two(versions) });
     let found = world.contradictions().await;
     assert!(!found.is_empty(), "the internal has acme's name");
     // The provider gets another name, and that is all.
-    world.configure(&Setup { internal_name: "provider", ..two(version) });
+    world.configure(&Setup { internal_name: "provider", ..two(versions) });
     assert_eq!(world.compared().await, Compared::default());
     // One takes the address of another that has moved.
-    world.configure(&Setup { hosts: ["beta", "gamma", "elitery"], ..two(version) });
+    world.configure(&Setup { hosts: ["beta", "gamma", "elitery"], ..two(versions) });
     assert_eq!(world.contradictions().await, [Contradiction::Taken { side: "acme".into(), owner: "beta".into() }]);
     // An iTop moves where nobody was.
-    world.configure(&Setup { hosts: ["gamma", "beta", "elitery"], ..two(version) });
+    world.configure(&Setup { hosts: ["gamma", "beta", "elitery"], ..two(versions) });
     let compared = world.compared().await;
     assert_eq!((compared.contradictions.len(), compared.moved.len()), (0, 1));
-    world.configure(&two(version));
+    world.configure(&two(versions));
     world.begins().await;
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_removed_external_is_missed_until_its_pairs_have_ended(version: Version) {
-    let mut world = two_customers(version).await;
+async fn a_removed_external_is_missed_until_its_pairs_have_ended(versions: Versions) {
+    let mut world = two_customers(versions).await;
     let refused = world.remove("acme").await.unwrap_err();
     assert!(refused.contains("`itop-bridge setup --side acme --remove`"), "{refused}");
-    world.configure(&Setup { left_out: &["acme"], ..two(version) });
+    world.configure(&Setup { left_out: &["acme"], ..two(versions) });
     let missing = Contradiction::Missing { name: "acme".into(), live: 1, waiting: 0 };
     assert_eq!(world.contradictions().await, [missing]);
     let mend = "put [external.acme] back; where that customer has left, stop `serve` and run `itop-bridge external remove acme`";
@@ -186,24 +185,24 @@ async fn a_removed_external_is_missed_until_its_pairs_have_ended(version: Versio
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn a_removed_external_that_is_back_begins_anew_beside_its_ended_pairs(version: Version) {
-    let mut world = two_customers(version).await;
-    world.configure(&Setup { left_out: &["acme"], ..two(version) });
+async fn a_removed_external_that_is_back_begins_anew_beside_its_ended_pairs(versions: Versions) {
+    let mut world = two_customers(versions).await;
+    world.configure(&Setup { left_out: &["acme"], ..two(versions) });
     world.remove("acme").await.unwrap();
     world.begins().await;
     world.stop().await;
     world.acme().create_ticket("UserRequest", ticket("while it was away")).await.unwrap();
 
     // Under another name its tickets would get second copies; and its name is no other customer's.
-    world.configure(&Setup { names: ["acme2", "beta"], ..two(version) });
+    world.configure(&Setup { names: ["acme2", "beta"], ..two(versions) });
     assert_eq!(
         world.told().await[0][1],
         "call [external.acme2] acme again: under another name its tickets would get second copies"
     );
-    world.configure(&Setup { hosts: ["gamma", "beta", "elitery"], ..two(version) });
+    world.configure(&Setup { hosts: ["gamma", "beta", "elitery"], ..two(versions) });
     assert_eq!(world.contradictions().await, [Contradiction::CameBackAnother { name: "acme".into() }]);
 
-    world.configure(&two(version));
+    world.configure(&two(versions));
     world.begins().await;
     world.pass_seconds(5).await;
     world.acme().update(1, json!({ "title": "stays ended" })).await.unwrap();
@@ -214,19 +213,19 @@ async fn a_removed_external_that_is_back_begins_anew_beside_its_ended_pairs(vers
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn the_last_external_leaves(version: Version) {
-    let mut world = Setup::with_external(version).start().await;
+async fn the_last_external_leaves(versions: Versions) {
+    let mut world = Setup::between(versions).start().await;
     world.crash().await;
-    world.configure(&Setup { left_out: &["acme"], ..Setup::with_external(version) });
+    world.configure(&Setup { left_out: &["acme"], ..Setup::between(versions) });
     // The connection has begun, and nothing has crossed: only the store says that there was a customer.
     assert_eq!(world.contradictions().await, []);
-    world.configure(&Setup::with_external(version));
+    world.configure(&Setup::between(versions));
     world.begins().await;
     let id = world.acme().create_ticket("UserRequest", ticket("the last")).await.unwrap();
     world.settle().await;
     world.one_more_pass_writes_nothing().await;
     world.stop().await;
-    world.configure(&Setup { left_out: &["acme"], ..Setup::with_external(version) });
+    world.configure(&Setup { left_out: &["acme"], ..Setup::between(versions) });
     assert_eq!(world.contradictions().await, [Contradiction::Missing { name: "acme".into(), live: 1, waiting: 0 }]);
     let (_, said) = world.remove("acme").await.unwrap();
     assert!(said.ends_with("The configuration has no external any more, and `serve` has nothing to do.\n"), "{said}");
@@ -241,18 +240,18 @@ async fn the_last_external_leaves(version: Version) {
     assert_eq!(world.contradictions().await, [Contradiction::None]);
 }
 
-async fn what_waits_of_a_missing_external_is_missed_too(version: Version) {
-    let mut world = Setup::with_external(version).start().await;
+async fn what_waits_of_a_missing_external_is_missed_too(versions: Versions) {
+    let mut world = Setup::between(versions).start().await;
     world.internal.down(true);
     let id = world.acme().create_ticket("UserRequest", ticket("waits")).await.unwrap();
     world.pass_seconds(60).await;
     world.crash().await;
-    world.configure(&Setup { left_out: &["acme"], ..Setup::with_external(version) });
+    world.configure(&Setup { left_out: &["acme"], ..Setup::between(versions) });
     let waits = Contradiction::Missing { name: "acme".into(), live: 0, waiting: 1 };
     assert_eq!(world.contradictions().await, [waits]);
     assert!(world.told().await[0][0].ends_with("the store has 1 ticket that waits of it"), "{:?}", world.told().await);
     // A new name for it would begin anew, and what waits would be older than that.
-    world.configure(&Setup { names: ["acme2", "beta"], ..Setup::with_external(version).acme(IN_MARKS) });
+    world.configure(&Setup { names: ["acme2", "beta"], ..Setup::between(versions).acme(IN_MARKS) });
     world.rename("acme", "acme2").await.unwrap();
     world.internal.down(false);
     world.begins().await;

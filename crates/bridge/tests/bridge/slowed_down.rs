@@ -5,7 +5,7 @@ use itop_sim::{Fault, Sim};
 
 use crate::listen::Log;
 
-either_version_on_either_side![
+any_version![
     a_throttled_create_waits_as_long_as_it_is_asked_to_and_not_for_its_settling,
     a_side_that_throttles_every_call_is_slowed_down_and_not_down,
     a_word_that_is_throttled_slows_down_nothing_else,

@@ -9,7 +9,7 @@ use tower::ServiceExt as _;
 
 use crate::status::{bridged, end, go, status};
 
-either_version_on_either_side![
+each_version![
     external_1_ticket_update,
     external_2_ticket_created,
     external_3_attachment_update,

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use crate::verbs::contains_all;
 
-either_version_on_either_side![
+any_version![
     what_is_kept_back_is_told_alike_by_every_verb_and_retry_tries_it_now,
     a_failing_ticket_has_one_count_and_one_next_time,
     an_ended_pair_is_told_as_ended_and_how_it_is_linked_again,

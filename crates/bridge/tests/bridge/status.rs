@@ -6,7 +6,7 @@ use itop_bridge_core::Lifecycles;
 use itop_bridge_testkit::world::*;
 use itop_sim::{Call, Effect, Fault, Sim, Version};
 
-every_pair_of_versions![
+each_version![
     the_internal_ticket_follows_through_every_state_of_every_class,
     a_ticket_that_went_far_before_the_bridge_looked_is_followed_by_the_shortest_path,
     pending_is_left_by_assigning_before_it_is_resolved,
@@ -16,18 +16,19 @@ every_pair_of_versions![
     an_escalation_on_either_side_is_no_move_and_writes_nothing,
     an_escalation_tells_that_the_ticket_was_moved_before_it,
     closed_inside_and_re_opened_outside_is_a_conflict_of_the_status_alone,
-    with_the_status_off_no_stimulus_is_sent,
-    a_stimulus_whose_answer_is_lost_is_neither_repeated_nor_taken_for_a_persons,
-    a_stimulus_that_lands_late_does_not_stay_where_the_customer_has_moved_on,
     code_0_without_a_move_is_planned_anew_three_times_and_then_shown_as_refused,
-];
-
-// Only where the inside holds HTML is a text written again.
-external_of_both_versions![
     a_text_that_must_be_written_again_is_owed_until_it_is,
     a_solution_that_a_person_wrote_meanwhile_is_not_written_over,
     the_first_solution_keeps_its_markup,
 ];
+
+any_version![
+    with_the_status_off_no_stimulus_is_sent,
+    a_stimulus_whose_answer_is_lost_is_neither_repeated_nor_taken_for_a_persons,
+    a_stimulus_that_lands_late_does_not_stay_where_the_customer_has_moved_on,
+];
+
+// Only where the inside holds HTML is a text written again.
 
 const SECOND: Duration = Duration::from_millis(1_000);
 
@@ -312,7 +313,8 @@ async fn until_rewritten(world: &World) {
 }
 
 /// Nobody knows that `solution` is HTML inside: it is sent plain, and what follows its `<` is lost.
-async fn a_text_that_must_be_written_again_is_owed_until_it_is(outside: Version) {
+async fn a_text_that_must_be_written_again_is_owed_until_it_is(versions: Versions) {
+    let outside = versions.external;
     let rewrites = |call: &Call| call.operation == "core/update";
     let resolves = |call: &Call| call.operation == "core/apply_stimulus" && call.json.contains("ev_resolve");
     let page = Fault::Page("{\"code\":100,\"message\":\"Error: a trigger failed\"}".into(), Effect::Committed);
@@ -344,7 +346,8 @@ async fn a_text_that_must_be_written_again_is_owed_until_it_is(outside: Version)
 
 /// Between two sides that hold HTML the first solution arrives as it was written, too, with its pictures, but for what
 /// never crosses: where a picture stands outside.
-async fn the_first_solution_keeps_its_markup(outside: Version) {
+async fn the_first_solution_keeps_its_markup(versions: Versions) {
+    let outside = versions.external;
     let world = Setup::with_external(outside).start().await;
     let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
     world.clear_calls();
@@ -369,7 +372,8 @@ async fn the_first_solution_keeps_its_markup(outside: Version) {
     end(world).await;
 }
 
-async fn a_solution_that_a_person_wrote_meanwhile_is_not_written_over(outside: Version) {
+async fn a_solution_that_a_person_wrote_meanwhile_is_not_written_over(versions: Versions) {
+    let outside = versions.external;
     let world = Setup::with_external(outside).start().await;
     let (id, copy) = bridged(&world, "UserRequest", &["ev_assign"]).await;
     world.internal.fail_when(2, Fault::error("a trigger failed"), |call| call.operation == "core/update");

@@ -6,9 +6,9 @@ use std::time::Duration;
 use itop_bridge_core::{Link, TicketKey};
 use itop_bridge_store::{Instance, LinkState, SqliteStore, Store, StoreHandle};
 use itop_bridge_testkit::world::*;
-use itop_sim::{Effect, Fault, Sim, Version};
+use itop_sim::{Effect, Fault, Sim};
 
-external_of_both_versions![
+any_version![
     what_the_store_refuses_is_marked_by_the_next_sweep,
     one_resume_accepts_all_that_is_gone_of_a_side_with_many_links,
     one_resume_accepts_what_is_gone_inside_of_every_external,
@@ -48,10 +48,10 @@ impl Drop for Database {
     }
 }
 
-async fn what_the_store_refuses_is_marked_by_the_next_sweep(version: Version) {
-    let database = Database::new(&format!("{version:?}"));
+async fn what_the_store_refuses_is_marked_by_the_next_sweep(versions: Versions) {
+    let database = Database::new(&format!("{versions:?}"));
     // No audit comes to the sweep's help.
-    let mut world = Setup::with_external(version).sync("audit_seconds = 604800").start().await;
+    let mut world = Setup::between(versions).sync("audit_seconds = 604800").start().await;
     world.crash().await;
     world.store = database.store();
     world.boot();
@@ -128,8 +128,8 @@ async fn audited(world: &World) {
     world.pass_seconds(2 * 3600 + 60).await;
 }
 
-async fn one_resume_accepts_all_that_is_gone_of_a_side_with_many_links(version: Version) {
-    let mut world = Setup::with_external(version).start().await;
+async fn one_resume_accepts_all_that_is_gone_of_a_side_with_many_links(versions: Versions) {
+    let mut world = Setup::between(versions).start().await;
     let acme = Instance::External("acme".into());
     links_to_nothing(&mut world, 250).await;
     world.boot();
@@ -144,8 +144,9 @@ async fn one_resume_accepts_all_that_is_gone_of_a_side_with_many_links(version: 
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn one_resume_accepts_what_is_gone_inside_of_every_external(version: Version) {
-    let world = Setup { externals: vec![version, version], ..Setup::with_external(version) }.start().await;
+async fn one_resume_accepts_what_is_gone_inside_of_every_external(versions: Versions) {
+    let world =
+        Setup { externals: vec![versions.external, versions.external], ..Setup::between(versions) }.start().await;
     for sim in &world.externals {
         for number in 0..6 {
             sim.create_ticket("UserRequest", ticket(&format!("Ticket {number}"))).await.unwrap();
@@ -167,8 +168,8 @@ async fn one_resume_accepts_what_is_gone_inside_of_every_external(version: Versi
     world.one_more_pass_writes_nothing().await;
 }
 
-async fn pairs_that_have_ended_halt_no_side(version: Version) {
-    let mut world = Setup::with_external(version).start().await;
+async fn pairs_that_have_ended_halt_no_side(versions: Versions) {
+    let mut world = Setup::between(versions).start().await;
     links_to_nothing(&mut world, 6).await;
     for stored in world.links().await {
         let did = itop_bridge_store::Activity::in_words(0, "unlinked");
@@ -200,7 +201,7 @@ async fn until_called(world: &World, sim: &Sim, asks_for: &str) {
     panic!("nobody asked for {asks_for}");
 }
 
-async fn a_stop_waits_for_no_sweep_and_no_audit(version: Version) {
+async fn a_stop_waits_for_no_sweep_and_no_audit(versions: Versions) {
     // Of either side's sweep, of the one of attachments, and of the audit.
     for (inside, asks_for) in [
         (false, "id,finalclass,last_update"),
@@ -210,7 +211,7 @@ async fn a_stop_waits_for_no_sweep_and_no_audit(version: Version) {
         (false, "id,ref"),
         (true, "id,ref"),
     ] {
-        let mut world = Setup::with_external(version).start().await;
+        let mut world = Setup::between(versions).start().await;
         world.acme().create_ticket("UserRequest", ticket("a ticket")).await.unwrap();
         world.settle().await;
         let sim = if inside { world.internal.clone() } else { world.acme().clone() };

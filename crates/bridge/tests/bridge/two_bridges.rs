@@ -9,7 +9,7 @@ use itop_sim::Sim;
 use crate::listen::Log;
 use crate::status::{go, status};
 
-either_version_on_either_side![
+any_version![
     two_providers_of_one_customer_do_not_see_each_other,
     two_customers_of_one_provider_do_not_see_each_other,
     a_providers_copy_does_not_go_on_to_its_own_provider,

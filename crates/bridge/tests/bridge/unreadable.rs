@@ -7,12 +7,15 @@ use itop_bridge_core::Side;
 use itop_bridge_testkit::world::*;
 use itop_sim::{Attachment, Call, Effect, Fault, InlineImage, Sim};
 
-either_version_on_either_side![
+each_version![
     a_picture_of_a_log_becomes_words_after_a_while,
     a_picture_of_a_description_becomes_words_after_a_while,
+    a_warning_before_a_picture_is_no_last_word,
+];
+
+any_version![
     a_new_ticket_does_not_wait_for_a_picture_that_cannot_be_read,
     a_clock_that_is_set_forward_gives_no_picture_up,
-    a_warning_before_a_picture_is_no_last_word,
     a_picture_that_is_asked_for_too_soon_crosses_later,
     a_picture_that_comes_back_in_time_crosses_as_it_is,
     while_the_side_is_down_no_picture_is_given_up,

@@ -10,12 +10,12 @@ use itop_bridge_testkit::world::*;
 use itop_sim::{Effect, Fault};
 use serde_json::Value as Json;
 
-either_version_on_either_side![
+each_version![a_plan_shows_a_picture_without_its_secret, a_pair_is_shown_with_its_files_logs_and_history];
+
+any_version![
     a_plan_is_what_the_next_pass_writes_and_itself_writes_nothing,
     a_plan_of_a_ticket_without_a_pair_shows_what_would_be_made,
-    a_plan_shows_a_picture_without_its_secret,
     a_plan_says_why_nothing_is_written,
-    a_pair_is_shown_with_its_files_logs_and_history,
     what_a_person_deleted_on_the_other_side_is_shown_so,
     a_pause_and_a_write_without_an_answer_are_shown,
     of_a_ticket_without_a_pair_it_is_shown_what_waits_and_why,

@@ -3,7 +3,7 @@
 use itop_bridge_testkit::world::*;
 use itop_sim::{Effect, Fault, Version};
 
-either_version_on_either_side![
+any_version![
     a_side_that_is_down_is_told_once_and_once_more_when_it_is_back,
     a_parked_ticket_is_told_once_with_itops_own_words,
     a_halted_pair_is_told_once,

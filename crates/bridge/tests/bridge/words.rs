@@ -8,7 +8,7 @@ use itop_sim::{Sim, Version};
 
 use crate::status::go;
 
-every_pair_of_versions![
+each_version![
     links_in_the_fields_of_a_ticket_cross_as_words,
     links_in_what_a_stimulus_carries_cross_as_words,
     links_in_log_entries_cross_as_words,
@@ -193,7 +193,7 @@ async fn a_resolution_with_the_parent_is_told_outside_without_the_parent(version
 #[tokio::test(start_paused = true)]
 async fn an_address_below_what_an_itop_calls_itself_is_not_told() {
     const OWN: &str = "http://10.0.0.7/own";
-    for versions in PAIRS {
+    for &versions in each_pair() {
         let world = Setup::between(versions).start().await;
         let acme = world.acme();
         acme.call_itself(OWN);

@@ -9,7 +9,7 @@ use itop_sim::{Attachment, Call, Effect, Fault};
 
 use super::{PNG, kinds};
 
-either_version_on_either_side![
+any_version![
     what_lands_outside_is_the_old_ones,
     what_lands_inside_is_there_once,
     an_old_report_that_lands_late_is_not_what_the_report_says,

@@ -11,7 +11,7 @@ use super::{files_outside, names_outside};
 use crate::files::{by_rest, creates_a_file, lost_answers, rewrites_a_file};
 use crate::status::go;
 
-either_version_on_either_side![
+each_version![
     a_file_of_the_console_and_one_by_rest_are_copied_outside,
     a_file_renamed_inside_is_renamed_outside,
     a_file_changed_in_place_inside_is_changed_outside,
@@ -27,13 +27,13 @@ either_version_on_either_side![
     an_agents_download_and_a_new_organisation_write_nothing,
     what_no_hook_told_inside_is_found,
     a_copy_outside_whose_answer_is_lost_is_made_once,
-    a_crash_between_intent_and_answer_makes_one_copy_outside,
     a_rewrite_that_lands_late_outside_does_not_stay,
     with_deletes_never_the_copy_outside_stays,
-    many_files_gone_inside_at_once_halt,
     a_vanished_counterpart_takes_no_copy_with_it,
     a_ticket_born_inside_does_not_cross,
 ];
+
+any_version![a_crash_between_intent_and_answer_makes_one_copy_outside, many_files_gone_inside_at_once_halt];
 
 /// Acme's ticket with these files of an agent's on its counterpart, all copied: both tickets and the files inside.
 pub async fn ticket_with_files(world: &World, files: &[&str]) -> (u64, u64, Vec<u64>) {

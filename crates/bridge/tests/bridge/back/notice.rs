@@ -12,12 +12,12 @@ use super::text_of;
 use crate::files::{creates_a_file, rewrites_a_file};
 use crate::status::{bridged, end, go, status};
 
-every_pair_of_versions![
+each_version![
     a_re_opening_of_what_the_provider_closed_is_told_inside_in_one_file,
-    a_restore_inside_tells_no_re_opening_twice,
     a_notice_that_an_agent_deleted_is_made_again_at_the_next_move,
-    a_notice_whose_answer_is_lost_is_made_once,
 ];
+
+any_version![a_restore_inside_tells_no_re_opening_twice, a_notice_whose_answer_is_lost_is_made_once];
 
 /// The files inside that tell of moves outside.
 fn notices(world: &World, copy: u64) -> Vec<Attachment> {

@@ -11,7 +11,7 @@ use super::files::ticket_with_files;
 use super::{files_outside, names_outside};
 use crate::files::{HeldByAnother, amend, assert_words_of, attach_with_odd_names, contents_answer, reads_contents};
 
-either_version_on_either_side![
+each_version![
     odd_names_arrive_outside,
     what_the_outside_refuses_for_its_size_becomes_words,
     what_a_proxy_before_the_outside_refuses_becomes_words,

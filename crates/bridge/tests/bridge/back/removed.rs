@@ -12,7 +12,7 @@ use super::{report, reports, told};
 use crate::files::{amend, rewrites_a_file};
 use crate::status::{bridged, end, go};
 
-either_version_on_either_side![
+any_version![
     a_report_that_goes_while_its_rewrite_may_land_leaves_nothing_in_the_queue,
     a_report_that_is_no_longer_wanted_leaves_nothing_in_the_queue,
     an_answered_error_does_not_shorten_the_settling_of_an_earlier_rewrite,

@@ -11,19 +11,22 @@ use super::{files_outside, lines, report, reports, text_of, told};
 use crate::files::{amend, creates_a_file, rewrites_a_file};
 use crate::status::{bridged, end, go, status};
 
-every_pair_of_versions![
-    the_report_is_made_with_the_link,
+each_version![
     every_state_of_the_specification_is_told_on_every_class_that_has_it,
-    a_state_passed_through_between_two_passes_is_not_invented,
     a_state_that_comes_again_is_told_again,
     the_solution_is_told_as_text_and_nobodys_name_with_it,
     a_report_that_a_customer_deleted_is_made_again_at_the_next_state,
     a_download_of_the_report_and_a_new_organisation_write_nothing,
+    a_state_that_no_hook_told_is_found,
+];
+
+any_version![
+    the_report_is_made_with_the_link,
+    a_state_passed_through_between_two_passes_is_not_invented,
     a_report_whose_answer_is_lost_is_made_once,
     a_rewrite_whose_answer_is_lost_leaves_one_file_with_the_right_text,
     a_rewrite_that_lands_late_over_a_newer_one_does_not_stay,
     a_report_that_the_store_forgot_is_known_by_its_mark,
-    a_state_that_no_hook_told_is_found,
 ];
 
 /// The internal ticket goes, and the bridge follows.

@@ -9,7 +9,7 @@ use super::{lines, report, reports, text_of, told};
 use crate::files::amend;
 use crate::status::{bridged, end, form, go};
 
-either_version_on_either_side![
+each_version![
     the_reason_is_told_with_its_state_and_follows_the_agents_words,
     a_start_that_the_bridge_fills_is_no_time_of_the_first_state,
     a_reason_is_told_as_plain_words_and_forges_no_line,
@@ -17,9 +17,10 @@ either_version_on_either_side![
     what_is_left_of_an_earlier_time_is_not_told,
     the_solution_is_told_in_one_place,
     a_plan_shows_what_the_report_will_say,
-    a_report_of_an_earlier_version_is_left_until_its_state_changes,
     a_report_that_is_kept_no_longer_says_so_once,
 ];
+
+any_version![a_report_of_an_earlier_version_is_left_until_its_state_changes];
 
 const WAITING: &str = "waiting for parts from Jakarta";
 

@@ -10,7 +10,7 @@ use itop_sim::{Effect, Fault};
 
 use super::{BOTH_WAYS, Way, count, creates_a_log_file, linked};
 
-either_version_on_either_side![
+any_version![
     an_entry_that_goes_while_it_is_on_its_way_is_remembered_as_gone,
     an_entry_that_goes_while_it_is_kept_back_is_remembered_as_gone,
     an_entry_whose_side_is_restored_while_it_is_on_its_way_arrives_once,

@@ -6,7 +6,7 @@ use itop_sim::{Call, Fault, InlineImage};
 use super::{BOTH_WAYS, PNG, PRIVATE, PUBLIC, Way, count, linked, start};
 use crate::files::lost_answers;
 
-either_version_on_either_side![
+each_version![
     an_image_in_two_portions_of_a_log_is_one_file,
     an_image_twice_in_one_entry_is_one_file,
     an_image_in_both_logs_is_one_file_whatever_becomes_of_its_create,

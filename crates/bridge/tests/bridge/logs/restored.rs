@@ -6,7 +6,7 @@ use itop_bridge_testkit::world::*;
 
 use super::{BOTH_WAYS, PNG, Way, count, linked};
 
-either_version_on_either_side![a_store_of_any_moment_sends_nothing_of_a_log_again];
+any_version![a_store_of_any_moment_sends_nothing_of_a_log_again];
 
 /// A database that keeps each version of its links that was ever committed.
 struct History {

@@ -130,7 +130,7 @@ impl Story {
     }
 }
 
-/// Each story in each mode, either version on either side: as it is, and cut by crashes.
+/// Each story in each mode: as it is with each version, and cut by crashes with any.
 macro_rules! in_each_mode {
     ($($story:ident),+ $(,)?) => {$(
         mod $story {
@@ -141,12 +141,13 @@ macro_rules! in_each_mode {
     )+};
     (@ $story:ident, $name:ident, $mode:ident) => {
         mod $name {
-            use itop_bridge_testkit::world::{Versions, either_version_on_either_side};
+            use itop_bridge_testkit::world::{Versions, any_version, each_version};
 
             use super::super::$story as story;
             use super::super::stage::{Mode, cut_by_crashes, is_told};
 
-            either_version_on_either_side![as_it_is, cut_by_a_crash_at_each_write];
+            each_version![as_it_is];
+            any_version![cut_by_a_crash_at_each_write];
 
             async fn as_it_is(versions: Versions) {
                 is_told(&story(), Mode::$mode, versions).await;
