@@ -421,7 +421,7 @@ mod tests {
             (Event::EntriesLetCross { entries: 1 }, "an operator lets 1 log entry that was kept back cross"),
             (
                 Event::EntriesKept { entries: 2, from: Side::Internal, log: LogName::Public, why: "W".into() },
-                "2 entries of the public log inside did not cross: W",
+                "2 entries of the public log in the internal iTop did not cross: W",
             ),
         ] {
             assert_eq!(event.to_string(), sentence);

@@ -157,7 +157,7 @@ fn both_stand(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket
 /// A late write that has settled was judged above and is forgotten; the others are judged when they settle.
 fn settle_late_writes(link: &Link, external: &Ticket, internal: &Ticket, plan: &mut Plan) {
     for late in &link.late {
-        let read_at_ms = if is_outside(late) { external.read_at_ms } else { internal.read_at_ms };
+        let read_at_ms = if went_to_the_external(late) { external.read_at_ms } else { internal.read_at_ms };
         if read_at_ms < late.until_ms {
             plan.look_again(late.until_ms);
         } else if files::can_judge(link, late, external, internal) {
@@ -170,7 +170,7 @@ fn settle_late_writes(link: &Link, external: &Ticket, internal: &Ticket, plan: &
 }
 
 /// Whether the write went to the external side.
-fn is_outside(late: &LateWrite) -> bool {
+fn went_to_the_external(late: &LateWrite) -> bool {
     match &late.what {
         Late::Field { .. } => false,
         Late::Status { on, .. } => *on == Side::External,

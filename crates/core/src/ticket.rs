@@ -37,11 +37,11 @@ impl Side {
         }
     }
 
-    /// The side's name in texts for people.
+    /// The place of something on this side, in texts for people.
     pub fn place(self) -> &'static str {
         match self {
-            Side::External => "outside",
-            Side::Internal => "inside",
+            Side::External => "in the external iTop",
+            Side::Internal => "in the internal iTop",
         }
     }
 

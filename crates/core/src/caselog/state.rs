@@ -74,6 +74,11 @@ pub struct LogHalt {
 }
 
 impl LogState {
+    /// The subject of this log's conflicts.
+    pub fn subject(&self) -> String {
+        format!("{} {}", self.log.attribute(), self.from.place())
+    }
+
     pub fn new(from: Side, log: LogName) -> LogState {
         LogState {
             from,

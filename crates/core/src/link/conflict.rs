@@ -37,9 +37,19 @@ impl Conflict {
         Conflict { about: about.into(), text: text.into(), is_older: false, kind: None }
     }
 
-    /// Whether people read the same, whatever is stored beside it.
+    /// Whether people read the same, whatever is stored beside it, and whichever version stored it.
     pub fn says_the_same(&self, other: &Conflict) -> bool {
-        (&self.about, &self.text) == (&other.about, &other.text)
+        let (one, other) = (self.in_words_of_today(), other.in_words_of_today());
+        (one.about, one.text) == (other.about, other.text)
+    }
+
+    /// Earlier versions called the external side "outside" and the internal one "inside".
+    pub fn in_words_of_today(&self) -> Conflict {
+        let today = |words: &str| {
+            let words = words.replace(" outside", &format!(" {}", Side::External.place()));
+            words.replace(" inside", &format!(" {}", Side::Internal.place()))
+        };
+        Conflict { about: today(&self.about), text: today(&self.text), ..self.clone() }
     }
 
     /// The `about` of a conflict of the status.

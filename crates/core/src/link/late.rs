@@ -117,13 +117,13 @@ pub enum Late {
     },
     /// A stimulus that leads to this state.
     Status {
-        #[serde(default = "inside")]
+        #[serde(default = "internal")]
         on: Side,
         to: String,
     },
     /// A copy's contents rewritten to this.
     File {
-        #[serde(default = "outside")]
+        #[serde(default = "external")]
         from: Side,
         original: u64,
         content: FileContent,
@@ -152,10 +152,10 @@ pub struct Edit {
 }
 
 /// The default of a stored side: versions that never wrote to an external did not name it.
-pub(super) fn inside() -> Side {
+pub(super) fn internal() -> Side {
     Side::Internal
 }
 
-fn outside() -> Side {
+fn external() -> Side {
     Side::External
 }

@@ -3,14 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::Enclosure;
-use super::late::inside;
+use super::late::internal;
 use crate::ticket::Side;
 
 /// A text as it was sent, without knowing whether the attribute holds HTML.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlainText {
     /// The side whose ticket was moved.
-    #[serde(default = "inside")]
+    #[serde(default = "internal")]
     pub on: Side,
     pub code: String,
     pub value: String,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::late::inside;
+use super::late::internal;
 use super::shrink::fingerprint;
 use super::{Conflict, Link};
 use crate::text;
@@ -12,7 +12,7 @@ use crate::ticket::Side;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusedField {
     /// The side that refused it.
-    #[serde(default = "inside")]
+    #[serde(default = "internal")]
     pub on: Side,
     pub code: String,
     /// A fingerprint of the value on the other side: another value is tried at once.

@@ -3,14 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::Link;
-use super::late::{Late, inside};
+use super::late::{Late, internal};
 use crate::ticket::Side;
 
 /// A walk through one side's lifecycle, stored before its first stimulus.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StatusPath {
     /// The side that is walked.
-    #[serde(default = "inside")]
+    #[serde(default = "internal")]
     pub on: Side,
     /// The other side's status that the walk follows.
     pub wanted: String,

@@ -40,8 +40,8 @@ pub fn taken_over(policy: &Policy, external: &Ticket, internal: &Ticket, found: 
     take_logs(policy, &mut link, external, internal);
     take_status(policy, &mut link, external, internal);
     take_files(&mut link, external, internal);
-    let [outside, inside] = files::recognized(policy, &link, external, internal);
-    let plan = take_in(policy, &mut link, &outside, &inside);
+    let [external, internal] = files::recognized(policy, &link, external, internal);
+    let plan = take_in(policy, &mut link, &external, &internal);
     Adopted { link, due: plan.writes }
 }
 
@@ -74,14 +74,14 @@ fn take_files(link: &mut Link, external: &Ticket, internal: &Ticket) {
         let files = ticket.files.iter().flatten().filter(|file| file.is_original());
         files.filter(|file| link.copy_of(side, file.id).is_none()).cloned().collect()
     };
-    let outside = originals(external, Side::External);
-    let mut inside = originals(internal, Side::Internal);
-    for file in outside {
+    let external = originals(external, Side::External);
+    let mut internal = originals(internal, Side::Internal);
+    for file in external {
         let same = |other: &File| is_same(file.content.as_ref(), other.content.as_ref());
-        let other = inside.iter().position(same).map(|at| inside.remove(at).id);
+        let other = internal.iter().position(same).map(|at| internal.remove(at).id);
         link.keep_copy(taken(Side::External, file, other));
     }
-    for file in inside {
+    for file in internal {
         link.keep_copy(taken(Side::Internal, file, None));
     }
 }

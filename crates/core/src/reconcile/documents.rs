@@ -230,8 +230,8 @@ fn next(policy: &Policy, document: &mut Document, target: &Ticket, plan: &mut Pl
 fn reason(document: &Document) -> &'static str {
     match document.kind {
         DocumentKind::Report if document.is_over() => "the report of the status is no longer kept",
-        DocumentKind::Report => "the status inside is told outside",
-        DocumentKind::Notice => "the inside cannot follow a move outside",
+        DocumentKind::Report => "the internal status is reported on the external ticket",
+        DocumentKind::Notice => "the internal ticket cannot follow a move of the external one",
     }
 }
 

@@ -152,7 +152,7 @@ fn reason(code: &str, was_delivered: bool, moved: bool) -> String {
     match (was_delivered, moved) {
         // The counterpart was created without it.
         (false, _) => format!("{code} is still to be delivered"),
-        (true, true) => format!("{code} changed outside"),
+        (true, true) => format!("{code} changed {}", Side::External.place()),
         (true, false) => format!("an earlier {code} landed late"),
     }
 }
@@ -167,7 +167,11 @@ pub fn as_they_stand(policy: &Policy, external: &Ticket, internal: &Ticket, when
         };
         notes.push(Note::Field { code: code.clone(), external: source.clone(), internal: target.clone() });
         if differs(policy, external, internal, code) {
-            let text = format!("it differed when {}; it is left so until it changes outside", when.in_words());
+            let text = format!(
+                "it differed when {}; it is left so until it changes {}",
+                when.in_words(),
+                Side::External.place()
+            );
             conflicts.push(Conflict { is_older: true, ..Conflict::new(code, text) });
         }
     }

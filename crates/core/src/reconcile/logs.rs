@@ -247,7 +247,7 @@ impl One<'_> {
 
     /// A conflict of this log.
     fn conflict(&self, text: &str) -> Conflict {
-        Conflict::new(format!("{} {}", self.state.log.attribute(), self.state.from.place()), text)
+        Conflict::new(self.state.subject(), text)
     }
 
     /// Takes in the entries that files on the other side carry, by their marks, where the store does not know the
@@ -313,7 +313,7 @@ impl One<'_> {
             self.note(LogNote::AsideIsOver { key: key.to_owned() }, plan);
             plan.look_again(self.source.read_at_ms);
         } else if in_doubt.is_empty() {
-            let reason = format!("entries of the {} log {} were kept from that iTop", log.word(), from.place());
+            let reason = format!("entries of the {} log {} were kept back", log.word(), from.place());
             plan.writes.push(Step { write: Write::SendAside { from, log, key: key.to_owned() }, reason });
         }
     }

@@ -13,37 +13,38 @@ use crate::ticket::{Side, Ticket, is_external_key};
 /// Plans the walk of one side to the other's state. Returns an external move that the internal ticket cannot follow,
 /// if it is news: the notice tells the internal people of it.
 pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, plan: &mut Plan) -> Option<Line> {
-    let (Some(outside), Some(inside)) = (&policy.external_lifecycle, &policy.internal_lifecycle) else { return None };
+    let (external_lifecycle, internal_lifecycle) = lifecycles(policy)?;
     let to_internal = policy.status_to_internal == StatusToInternal::Apply;
     let to_external = policy.status_to_external == StatusToExternal::Apply;
     if !to_internal && !to_external {
         return None;
     }
-    let outside = Standing::of(link, Side::External, outside, external);
-    let inside = Standing::of(link, Side::Internal, inside, internal);
-    if !outside.moved && outside.calm != inside.calm {
+    let external = Standing::of(link, Side::External, external_lifecycle, external);
+    let internal = Standing::of(link, Side::Internal, internal_lifecycle, internal);
+    if !external.moved && external.calm != internal.calm {
         plan.conflicts.extend(link.older_conflict(Conflict::STATUS).cloned());
     }
-    if outside.calm == inside.calm {
-        note(link, &outside, &inside, plan);
+    if external.calm == internal.calm {
+        note(link, &external, &internal, plan);
         return None;
     }
-    if (!outside.moved && inside.waits_for_its_own_late(link))
-        || (!inside.moved && outside.waits_for_its_own_late(link))
+    if (!external.moved && internal.waits_for_its_own_late(link))
+        || (!internal.moved && external.waits_for_its_own_late(link))
     {
         // Here a stimulus of the bridge's own may have moved the ticket: until it has settled, that must not be
         // remembered as a person's move.
         return None;
     }
-    let drives_inside = inside.is_own() || (outside.moved && !outside.is_own() && !is_absorbed(&outside, &inside));
-    let drives_outside = outside.is_own() || (inside.moved && !inside.is_own());
-    if to_internal && drives_inside {
-        drive(policy, link, &outside, &inside, plan)
-    } else if to_external && drives_outside {
-        drive(policy, link, &inside, &outside, plan)
+    let drives_internal =
+        internal.is_own() || (external.moved && !external.is_own() && !is_absorbed(&external, &internal));
+    let drives_external = external.is_own() || (internal.moved && !internal.is_own());
+    if to_internal && drives_internal {
+        drive(policy, link, &external, &internal, plan)
+    } else if to_external && drives_external {
+        drive(policy, link, &internal, &external, plan)
     } else {
         // Here neither has to follow the other.
-        note(link, &outside, &inside, plan);
+        note(link, &external, &internal, plan);
         None
     }
 }
@@ -56,22 +57,29 @@ pub fn as_it_stands(
     internal: &Ticket,
     when: When,
 ) -> Option<(Note, Option<Conflict>)> {
-    let (Some(outside), Some(inside)) = (&policy.external_lifecycle, &policy.internal_lifecycle) else { return None };
-    let stands_outside = without_escalation(outside, "", &external.status);
-    let stands_inside = without_escalation(inside, "", &internal.status);
-    let note = Note::Status { external: stands_outside.to_owned(), internal: stands_inside.to_owned() };
-    let goes_ahead = inside.rank(stands_inside) > outside.rank(stands_outside);
-    let is_told = policy.status_to_external == StatusToExternal::Apply;
-    let is_driven = policy.status_to_internal == StatusToInternal::Apply;
-    let differs = stands_outside != stands_inside && if goes_ahead { is_told } else { is_driven };
+    let (external_lifecycle, internal_lifecycle) = lifecycles(policy)?;
+    let external = without_escalation(external_lifecycle, "", &external.status);
+    let internal = without_escalation(internal_lifecycle, "", &internal.status);
+    let note = Note::Status { external: external.to_owned(), internal: internal.to_owned() };
+    let goes_ahead = internal_lifecycle.rank(internal) > external_lifecycle.rank(external);
+    let external_is_driven = policy.status_to_external == StatusToExternal::Apply;
+    let internal_is_driven = policy.status_to_internal == StatusToInternal::Apply;
+    let differs = external != internal && if goes_ahead { external_is_driven } else { internal_is_driven };
     let conflict = differs.then(|| {
         let text = format!(
-            "it was {stands_outside} outside and {stands_inside} inside when {}; it is left so until it moves outside",
-            when.in_words()
+            "it was {external} {there} and {internal} {} when {}; it is left so until it moves {there}",
+            Side::Internal.place(),
+            when.in_words(),
+            there = Side::External.place()
         );
         Conflict { is_older: true, ..Conflict::new(Conflict::STATUS, text) }
     });
     Some((note, conflict))
+}
+
+/// The external lifecycle and the internal one, if the policy has both.
+fn lifecycles(policy: &Policy) -> Option<(&Lifecycle, &Lifecycle)> {
+    Some((policy.external_lifecycle.as_ref()?, policy.internal_lifecycle.as_ref()?))
 }
 
 /// One side's state compared with the agreed one.
@@ -144,8 +152,8 @@ fn drive(policy: &Policy, link: &Link, source: &Standing<'_>, target: &Standing<
             None
         }
         Some(_) => {
-            let (outside, inside) = if source.side == Side::External { (source, target) } else { (target, source) };
-            note(link, outside, inside, plan);
+            let (external, internal) = if source.side == Side::External { (source, target) } else { (target, source) };
+            note(link, external, internal, plan);
             None
         }
         None => unreachable(link, source, target, plan),
@@ -160,7 +168,7 @@ fn unreachable(link: &Link, source: &Standing<'_>, target: &Standing<'_>, plan: 
         known().any(|known| match &known.kind {
             Some(ConflictKind::CannotFollow { by, to: told }) => *by == source.side && to.is_none_or(|to| to == told),
             // As an earlier version stored it.
-            _ => known.text.starts_with(if to.is_some() { &this_move } else { &went }),
+            _ => known.in_words_of_today().text.starts_with(if to.is_some() { &this_move } else { &went }),
         })
     };
     let reopened = source.lifecycle.rank(source.calm) < source.lifecycle.rank(source.agreed);
@@ -175,12 +183,12 @@ fn unreachable(link: &Link, source: &Standing<'_>, target: &Standing<'_>, plan: 
     must_be_seen.then(|| refused_line(source.ticket, source.calm, reopened))
 }
 
-fn note(link: &Link, outside: &Standing<'_>, inside: &Standing<'_>, plan: &mut Plan) {
+fn note(link: &Link, external: &Standing<'_>, internal: &Standing<'_>, plan: &mut Plan) {
     let ancestor = &link.ancestor;
     // A given-up walk is over: a later move to its states is a person's.
     let open = link.path.is_some() || link.owed.iter().any(|late| matches!(late, Late::Status { .. }));
-    if open || ancestor.external.status != outside.calm || ancestor.internal.status != inside.calm {
-        plan.notes.push(Note::Status { external: outside.calm.to_owned(), internal: inside.calm.to_owned() });
+    if open || ancestor.external.status != external.calm || ancestor.internal.status != internal.calm {
+        plan.notes.push(Note::Status { external: external.calm.to_owned(), internal: internal.calm.to_owned() });
     }
 }
 
@@ -216,10 +224,10 @@ fn came_there_late<'a>(link: &'a Link, side: Side, lifecycle: &Lifecycle, known:
 /// A customer who catches up does not re-open a ticket that the provider has resolved: where the internal ticket is
 /// further along, an external move writes nothing. A re-opening (the external rank fell) and a refusal are not
 /// catching up.
-fn is_absorbed(outside: &Standing<'_>, inside: &Standing<'_>) -> bool {
-    let wanted = outside.lifecycle.rank(outside.calm);
-    let reopened = wanted < outside.lifecycle.rank(outside.agreed);
-    inside.lifecycle.rank(&inside.ticket.status) > wanted && !reopened && !is_refusal(outside.calm)
+fn is_absorbed(external: &Standing<'_>, internal: &Standing<'_>) -> bool {
+    let wanted = external.lifecycle.rank(external.calm);
+    let reopened = wanted < external.lifecycle.rank(external.agreed);
+    internal.lifecycle.rank(&internal.ticket.status) > wanted && !reopened && !is_refusal(external.calm)
 }
 
 /// A given-up stimulus that has moved the ticket after all, away from the state agreed since. From there it may lead

@@ -133,8 +133,8 @@ pub fn left_behind() -> Vec<Case> {
             int().log([marked_entry("7f3a"), said("a")]),
         )
         .policy(private_logs)
-        .writes(["send a of the private log inside"])
-        .notes(["own entry of the private log inside"]),
+        .writes(["send a of the internal private log"])
+        .notes(["own entry of the internal private log"]),
         case(
             "a file that stands is the new one's all the same",
             begun().copied_out(70, 190, "x"),

@@ -110,7 +110,7 @@ fn both_moved() -> Vec<Case> {
             .policy(apply)
             .writes(["write the notice"])
             .notes(["notice: assigned re-opened"])
-            .conflict("status: R-1 went to assigned outside; the internal ticket stands at closed and no stimulus leads there"),
+            .conflict("status: R-1 went to assigned in the external iTop; the internal ticket stands at closed and no stimulus leads there"),
     ]
 }
 
@@ -133,7 +133,7 @@ fn walks() -> Vec<Case> {
             .policy(apply)
             .writes(["write the notice"])
             .notes(["notice: assigned re-opened"])
-            .conflict("status: R-1 went to assigned outside; the internal ticket stands at closed and no stimulus leads there"),
+            .conflict("status: R-1 went to assigned in the external iTop; the internal ticket stands at closed and no stimulus leads there"),
         case("where the outside stands half way on the bridge's own walk, nothing drives the inside there", half_way("resolved"), ext(), int().status("resolved"))
             .policy(apply)
             .writes([TO_RESOLVED]),
@@ -143,16 +143,18 @@ fn walks() -> Vec<Case> {
 }
 
 fn unreachable() -> Vec<Case> {
-    let to_assigned = "U-9 went to assigned inside; the external ticket stands at closed and no stimulus leads there";
+    let before = "U-9 went to assigned inside; the external ticket stands at closed and no stimulus leads there";
+    let to_assigned =
+        "U-9 went to assigned in the internal iTop; the external ticket stands at closed and no stimulus leads there";
     let went =
         |link| case("a re-opening inside that the outside cannot follow is shown", link, ext().status("closed"), int());
     vec![
         went(agreed("closed", "resolved")).policy(apply).conflict(&format!("status: {to_assigned}")),
-        went(agreed("closed", "resolved").conflicting_over(to_assigned)).policy(apply).conflict(&format!("status: {to_assigned}")),
+        went(agreed("closed", "resolved").conflicting_over(before)).policy(apply).conflict(&format!("status: {to_assigned}")),
         case("a refusal inside that the outside cannot follow makes no notice: its people made it", agreed("assigned", "waiting_for_approval"), ext(), int().status("rejected"))
             .policy(apply)
-            .conflict("status: U-9 went to rejected inside; the external ticket stands at assigned and no stimulus leads there"),
-        case("it ends when the inside comes back to where the outside stands", agreed("closed", "resolved").conflicting_over(to_assigned), ext().status("closed"), int().status("closed"))
+            .conflict("status: U-9 went to rejected in the internal iTop; the external ticket stands at assigned and no stimulus leads there"),
+        case("it ends when the inside comes back to where the outside stands", agreed("closed", "resolved").conflicting_over(before), ext().status("closed"), int().status("closed"))
             .policy(apply)
             .notes(["status closed and closed"]),
         case("a state that the external class does not have is shown", agreed("new", "new"), ext().status("new"), int().status("waiting_for_approval"))
@@ -160,7 +162,7 @@ fn unreachable() -> Vec<Case> {
                 apply(policy);
                 policy.external_lifecycle = lifecycle("Incident");
             })
-            .conflict("status: U-9 went to waiting_for_approval inside; the external ticket stands at new and no stimulus leads there"),
+            .conflict("status: U-9 went to waiting_for_approval in the internal iTop; the external ticket stands at new and no stimulus leads there"),
     ]
 }
 
@@ -260,7 +262,7 @@ pub fn late_stimuli() -> Vec<Case> {
         )
         .policy(apply)
         .conflict(
-            "status: U-9 went to assigned inside; the external ticket stands at closed and no stimulus leads there",
+            "status: U-9 went to assigned in the internal iTop; the external ticket stands at closed and no stimulus leads there",
         ),
     ]
 }

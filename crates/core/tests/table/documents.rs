@@ -265,7 +265,7 @@ fn of_an_earlier_version() -> Vec<Case> {
             ext(),
             int().status("pending").with("pending_reason", "parts").with("start_date", "2026-03-01 09:00:00"),
         )
-        .notes(["made inside at 2026-03-01 09:00:00"]),
+        .notes(["made internal at 2026-03-01 09:00:00"]),
         case(
             "a solution that stands twice is left",
             twice(),
@@ -284,7 +284,7 @@ fn of_an_earlier_version() -> Vec<Case> {
         )
         .writes(["rewrite the report 500"])
         .notes([
-            "made inside at 2026-03-01 09:00:00",
+            "made internal at 2026-03-01 09:00:00",
             "report: assigned at 2026-03-01 10:00:00 < new at 2026-03-01 09:00:00, stands",
         ]),
     ]
@@ -439,24 +439,31 @@ fn without_a_report() -> Vec<Case> {
 
 pub fn notices() -> Vec<Case> {
     let to = |state: &str| {
-        format!("R-1 went to {state} outside; the internal ticket stands at closed and no stimulus leads there")
+        format!(
+            "R-1 went to {state} in the external iTop; the internal ticket stands at closed and no stimulus leads there"
+        )
     };
+    // As an earlier version stored it.
+    let before = |words: &str| words.replace("in the external iTop", "outside");
     let reopened = |link| case("", link, ext().with("last_update", "2026-03-01 10:00:00"), int().status("closed"));
     let named = |mut case: Case, name: &str| {
         case.name = name.to_owned();
         case.conflict(&format!("status: {}", to("assigned")))
     };
     let closed = || agreed("closed", "closed");
-    let says =
-        |state| closed().conflicting_over(&to("assigned")).documented(DocumentKind::Notice, &["assigned"], &[], state);
+    let says = |state| {
+        closed().conflicting_over(&before(&to("assigned"))).documented(DocumentKind::Notice, &["assigned"], &[], state)
+    };
     let rejected = |inside: &str| {
-        format!("R-1 went to rejected outside; the internal ticket stands at {inside} and no stimulus leads there")
+        format!(
+            "R-1 went to rejected in the external iTop; the internal ticket stands at {inside} and no stimulus leads there"
+        )
     };
     vec![
         named(reopened(closed()), "a re-opening that the closed inside cannot follow makes a notice there, with its time")
             .writes(["write the notice"])
             .notes(["notice: assigned re-opened at 2026-03-01 10:00:00"]),
-        named(reopened(closed().conflicting_over(&to("assigned")).noticed(&["assigned"])), "it is told once").does_nothing(),
+        named(reopened(closed().conflicting_over(&before(&to("assigned"))).noticed(&["assigned"])), "it is told once").does_nothing(),
         named(reopened(closed().cannot_follow(Side::External, "assigned").noticed(&["assigned"])), "it is told once, whatever the conflict's words").does_nothing(),
         named(reopened(closed().cannot_follow(Side::Internal, "assigned")), "the other side's move is another conflict")
             .writes(["write the notice"])
@@ -465,7 +472,7 @@ pub fn notices() -> Vec<Case> {
             .writes(["rewrite the notice 500"])
             .notes(["notice: assigned re-opened at 2026-03-01 10:00:00 < assigned, stands"]),
         named(reopened(says(None)), "a notice that was refused is written at the next look").writes(["write the notice"]),
-        case("a refusal is told once, wherever the inside goes meanwhile", agreed("waiting_for_approval", "assigned").conflicting_over(&rejected("assigned")).noticed(&["rejected"]), ext().status("rejected"), int().status("pending"))
+        case("a refusal is told once, wherever the inside goes meanwhile", agreed("waiting_for_approval", "assigned").conflicting_over(&before(&rejected("assigned"))).noticed(&["rejected"]), ext().status("rejected"), int().status("pending"))
             .conflict(&format!("status: {}", rejected("pending"))),
         case("a refusal is told once, whatever the conflict's words", agreed("waiting_for_approval", "assigned").cannot_follow(Side::External, "rejected").noticed(&["rejected"]), ext().status("rejected"), int().status("pending"))
             .conflict(&format!("status: {}", rejected("pending"))),
@@ -479,7 +486,7 @@ pub fn notices() -> Vec<Case> {
             .conflict(&format!("status: {}", rejected("assigned"))),
         case("where the inside cannot follow a move that is neither, no notice is made", agreed("new", "new"), ext().status("waiting_for_approval"), int().status("new"))
             .policy(|policy| policy.internal_lifecycle = lifecycle("Incident"))
-            .conflict("status: R-1 went to waiting_for_approval outside; the internal ticket stands at new and no stimulus leads there"),
+            .conflict("status: R-1 went to waiting_for_approval in the external iTop; the internal ticket stands at new and no stimulus leads there"),
         case("a re-opening that is followed needs no notice", agreed("resolved", "resolved"), ext(), int().status("resolved"))
             .writes(["walk to assigned: resolved ev_reopen(agent_id=8 own, org_id=3 own, team_id=5 own) assigned"]),
         case("a notice in doubt is looked for after the re-opening ended", link().documented(DocumentKind::Notice, &["assigned"], &[], Some(CopyState::InDoubt { until_ms: NOW + 9 })), ext(), int().files([]))

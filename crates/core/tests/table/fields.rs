@@ -51,7 +51,7 @@ pub fn creation() -> Vec<Case> {
     ]
 }
 
-const REFUSED: &str = "impact: elitery does not take this value: Value not allowed [4]; it is written when it changes outside, and tried again meanwhile";
+const REFUSED: &str = "impact: elitery does not take this value: Value not allowed [4]; it is written when it changes in the external iTop, and tried again meanwhile";
 
 pub fn fields() -> Vec<Case> {
     let long = "x".repeat(300);

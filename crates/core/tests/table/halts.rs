@@ -53,7 +53,7 @@ pub fn halts() -> Vec<Case> {
             ext().with("start_date", "2026-11-24 10:00:00"),
             int().with("start_date", "2026-11-24 10:00:09"),
         )
-        .notes(["made inside at 2026-11-24 10:00:09"]),
+        .notes(["made internal at 2026-11-24 10:00:09"]),
         case(
             "a change's start is planned and moved: it was not made then",
             link().made("2026-11-24 10:00:00", "").with(|link| link.ancestor.external.status = "new".into()),

@@ -94,7 +94,7 @@ pub fn held() -> Vec<Case> {
             int().files([]),
         )
         .policy(private_logs)
-        .writes(["send b of the private log outside"]),
+        .writes(["send b of the external private log"]),
         case(
             "when their time comes they are sent again, beside it",
             aside(&said("a")).held(entries(&said("a")), "", NOW),
@@ -103,8 +103,8 @@ pub fn held() -> Vec<Case> {
         )
         .policy(private_logs)
         .writes([
-            &format!("send {} again of the private log outside", key(&said("a"))),
-            "send b of the private log outside",
+            &format!("send {} again of the external private log", key(&said("a"))),
+            "send b of the external private log",
         ]),
         case(
             "what arrived after all is over",
@@ -114,8 +114,8 @@ pub fn held() -> Vec<Case> {
         )
         .policy(private_logs)
         .notes([
-            &format!("{} arrived as 20 of the private log outside", key(&said("a"))),
-            &format!("aside {} over of the private log outside", key(&said("a"))),
+            &format!("{} arrived as 20 of the external private log", key(&said("a"))),
+            &format!("aside {} over of the external private log", key(&said("a"))),
         ])
         .looks_again_at(NOW),
     ]

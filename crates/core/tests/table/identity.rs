@@ -23,13 +23,13 @@ fn inside(start: &str) -> Show {
 }
 
 pub fn corrected() -> Vec<Case> {
-    let by_both = ["made outside at 2026-11-24 08:30:00"];
+    let by_both = ["made external at 2026-11-24 08:30:00"];
     vec![
         case("a start corrected outside is the same ticket's", linked(), outside(EARLIER), inside(MADE)).notes(by_both),
         case("one corrected to later too", linked(), outside(LATER), inside(MADE))
-            .notes(["made outside at 2026-11-25 09:00:00"]),
+            .notes(["made external at 2026-11-25 09:00:00"]),
         case("a start corrected inside", linked(), outside(MADE), inside(EARLIER))
-            .notes(["made inside at 2026-11-24 08:30:00"]),
+            .notes(["made internal at 2026-11-24 08:30:00"]),
         case("together with the title", linked(), outside(EARLIER).title("B"), inside(MADE))
             .writes([r#"update title="[R-1] B""#])
             .notes(by_both),
@@ -39,7 +39,7 @@ pub fn corrected() -> Vec<Case> {
             outside(MADE),
             inside(LATER).title("X").description("<p>x</p>").log([marked_entry("7f3a")]),
         )
-        .notes(["made inside at 2026-11-25 09:00:00"]),
+        .notes(["made internal at 2026-11-25 09:00:00"]),
         case(
             "with all its words, where a file of the pair's stands",
             linked().logged(Side::Internal, [55]),
@@ -47,7 +47,7 @@ pub fn corrected() -> Vec<Case> {
             inside(MADE),
         )
         .writes([r#"update title="[R-1] B" description=html"<p>e</p>""#])
-        .notes(["made outside at 2026-11-25 09:00:00"]),
+        .notes(["made external at 2026-11-25 09:00:00"]),
         case(
             "with all its words, where an entry that was delivered stands",
             linked().delivered(Side::External, [said("hello")]),
@@ -56,7 +56,7 @@ pub fn corrected() -> Vec<Case> {
         )
         .policy(private_logs)
         .writes([r#"update title="[R-1] B" description=html"<p>e</p>""#])
-        .notes(["made outside at 2026-11-25 09:00:00"]),
+        .notes(["made external at 2026-11-25 09:00:00"]),
         case(
             "a restored iTop shows the start before the correction",
             linked().with(|link| link.ancestor.external.was_made(EARLIER)),

@@ -12,11 +12,11 @@ const INSIDE: Side = Side::Internal;
 
 fn kept_back(entries: &str, of: &str) -> String {
     format!(
-        "private_log inside: {entries} kept back: they may be copies from the {of} (no right), which cannot be read; they cross when it can, or with parent_entries = \"send\""
+        "private_log in the internal iTop: {entries} kept back: they may be copies from the {of} (no right), which cannot be read; they cross when it can, or with parent_entries = \"send\""
     )
 }
 
-const MAY_BE_REWORDED: &str = "private_log inside: 1 new entry is kept back: the parent UserRequest 40 has an entry of the same author and moment in other words: somebody may have reworded it, or its copy; they cross with parent_entries = \"send\"";
+const MAY_BE_REWORDED: &str = "private_log in the internal iTop: 1 new entry is kept back: the parent UserRequest 40 has an entry of the same author and moment in other words: somebody may have reworded it, or its copy; they cross with parent_entries = \"send\"";
 
 pub fn entries() -> Vec<Case> {
     let [a, b] = [said("a"), said("b").at("10:05")];
@@ -29,16 +29,16 @@ pub fn entries() -> Vec<Case> {
         case("without new entries nobody asks", child().delivered(INSIDE, [a.clone()]), ext(), int().log([a.clone()]).child_of([40]))
             .does_nothing(),
         case("a parent that is new is remembered", link(), ext(), int().log([]).child_of([40]))
-            .notes(["parents inside: [40]"]),
+            .notes(["parents internal: [40]"]),
         case("and one that is none any more is forgotten", child(), ext(), int().log([]))
-            .notes(["parents inside: []"]),
+            .notes(["parents internal: []"]),
         case(
             "what was copied from a parent that is no part of a pair stays, and is handled",
             child(),
             ext(),
             int().log([a.clone()]).child_of([40]).family([not_paired(of_a)], []),
         )
-        .notes(["a kept as R-40's of the private log inside"])
+        .notes(["a kept as R-40's of the internal private log"])
         .looks_again_at(NOW + ENTRY_SETTLES_MS),
         case(
             "the copy may be dated a little later",
@@ -46,7 +46,7 @@ pub fn entries() -> Vec<Case> {
             ext(),
             int().log([a.clone().at("10:01")]).child_of([40]).family([not_paired(of_a)], []),
         )
-        .notes(["a kept as R-40's of the private log inside"])
+        .notes(["a kept as R-40's of the internal private log"])
         .looks_again_at(NOW + ENTRY_SETTLES_MS),
         case(
             "equal words of long after are the ticket's own: they wait until the parent must be saved",
@@ -54,7 +54,7 @@ pub fn entries() -> Vec<Case> {
             ext(),
             int().log([a.clone().at("12:00")]).child_of([40]).family([not_paired(of_a)], []),
         )
-        .notes([&format!("held [], waiting [a until {}] of the private log inside", NOW + PARENT)])
+        .notes([&format!("held [], waiting [a until {}] of the internal private log", NOW + PARENT)])
         .looks_again_at(NOW + PARENT),
         case(
             "of two equal ones, one is the parent's",
@@ -63,8 +63,8 @@ pub fn entries() -> Vec<Case> {
             int().log([a.clone(), a.clone().again(1)]).child_of([40]).family([not_paired(of_a)], []),
         )
         .notes([
-            "a kept as R-40's of the private log inside".to_owned(),
-            format!("held [], waiting [a until {}] of the private log inside", NOW + PARENT),
+            "a kept as R-40's of the internal private log".to_owned(),
+            format!("held [], waiting [a until {}] of the internal private log", NOW + PARENT),
         ])
         .looks_again_at(NOW + ENTRY_SETTLES_MS),
         case(
@@ -73,16 +73,16 @@ pub fn entries() -> Vec<Case> {
             ext(),
             int().log([a.clone().by(8)]).child_of([40]).family([not_paired(of_a)], []).kin([a.clone()]),
         )
-        .writes(["send a of the private log inside"])
-        .notes(["held [], waiting [] of the private log inside"]),
+        .writes(["send a of the internal private log"])
+        .notes(["held [], waiting [] of the internal private log"]),
         case(
             "what the parent's log does not show in time is the ticket's own",
             child().waits(INSIDE, &[(a.clone(), NOW), (b.clone(), NOW + 9)]),
             ext(),
             int().log([a.clone(), b.clone()]).child_of([40]).family([not_paired(&[])], []).kin([]),
         )
-        .writes(["send a of the private log inside"])
-        .notes([&format!("held [], waiting [b until {}] of the private log inside", NOW + 9)])
+        .writes(["send a of the internal private log"])
+        .notes([&format!("held [], waiting [b until {}] of the internal private log", NOW + 9)])
         .looks_again_at(NOW + 9),
         case(
             "before that is believed the other tickets below are read",
@@ -97,7 +97,7 @@ pub fn entries() -> Vec<Case> {
             ext(),
             int().log([a.clone()]).child_of([40]).family([not_paired(&[])], []).kin([a.clone().at("10:02")]),
         )
-        .notes([&format!("held [], waiting [a until {} by 1] of the private log inside", NOW + 60_000 + PARENT)])
+        .notes([&format!("held [], waiting [a until {} by 1] of the internal private log", NOW + 60_000 + PARENT)])
         .looks_again_at(NOW + 60_000 + PARENT),
         case(
             "each further one says so again",
@@ -109,7 +109,7 @@ pub fn entries() -> Vec<Case> {
                 .family([not_paired(&[])], [])
                 .kin([a.clone().at("10:02"), a.clone().at("10:04")]),
         )
-        .notes([&format!("held [], waiting [a until {} by 2] of the private log inside", NOW + 60_000 + PARENT)])
+        .notes([&format!("held [], waiting [a until {} by 2] of the internal private log", NOW + 60_000 + PARENT)])
         .looks_again_at(NOW + 60_000 + PARENT),
         case(
             "until none comes any more: somebody wrote the same on several",
@@ -117,16 +117,16 @@ pub fn entries() -> Vec<Case> {
             ext(),
             int().log([a.clone()]).child_of([40]).family([not_paired(&[])], []).kin([a.clone().at("10:02")]),
         )
-        .writes(["send a of the private log inside"])
-        .notes(["held [], waiting [] of the private log inside"]),
+        .writes(["send a of the internal private log"])
+        .notes(["held [], waiting [] of the internal private log"]),
         case(
             "equal words of before say nothing",
             child().waits(INSIDE, &[(a.clone(), NOW)]),
             ext(),
             int().log([a.clone()]).child_of([40]).family([not_paired(&[])], []).kin([a.clone().at("08:30")]),
         )
-        .writes(["send a of the private log inside"])
-        .notes(["held [], waiting [] of the private log inside"]),
+        .writes(["send a of the internal private log"])
+        .notes(["held [], waiting [] of the internal private log"]),
         case(
             "the last of many copies is dated long after the parent's entry, and soon after another copy",
             child().waits(INSIDE, &[(a.clone().at("10:19"), NOW)]),
@@ -137,22 +137,22 @@ pub fn entries() -> Vec<Case> {
                 .family([not_paired(of_a)], [])
                 .kin(["10:17", "10:13", "10:15"].map(|at| a.clone().at(at))),
         )
-        .notes(["a kept as R-40's of the private log inside", "held [], waiting [] of the private log inside"]),
+        .notes(["a kept as R-40's of the internal private log", "held [], waiting [] of the internal private log"]),
         case(
             "but not soon after it is no copy",
             child().waits(INSIDE, &[(a.clone().at("10:19"), NOW)]).log(INSIDE, |log| log.waiting[0].equals = 1),
             ext(),
             int().log([a.clone().at("10:19")]).child_of([40]).family([not_paired(of_a)], []).kin([a.clone().at("10:13")]),
         )
-        .writes(["send a of the private log inside"])
-        .notes(["held [], waiting [] of the private log inside"]),
+        .writes(["send a of the internal private log"])
+        .notes(["held [], waiting [] of the internal private log"]),
         case(
             "one whose original may have been reworded first waits as any",
             child(),
             ext(),
             int().log([b.clone().at("10:00")]).child_of([40]).family([not_paired(of_a)], []),
         )
-        .notes([&format!("held [], waiting [b until {}] of the private log inside", NOW + PARENT)])
+        .notes([&format!("held [], waiting [b until {}] of the internal private log", NOW + PARENT)])
         .looks_again_at(NOW + PARENT),
         case(
             "and is then kept back: of that author's entry in the parent nothing else came down",
@@ -160,7 +160,7 @@ pub fn entries() -> Vec<Case> {
             ext(),
             int().log([b.clone().at("10:00")]).child_of([40]).family([not_paired(of_a)], []).kin([]),
         )
-        .notes(["held [b], waiting [] of the private log inside"])
+        .notes(["held [b], waiting [] of the internal private log"])
         .conflict(MAY_BE_REWORDED),
         case(
             "for good, without another wait",
@@ -184,8 +184,8 @@ pub fn entries() -> Vec<Case> {
             ext(),
             int().log([a.clone(), b.clone().at("10:00")]).child_of([40]).family([not_paired(of_a)], []).kin([]),
         )
-        .writes(["send b of the private log inside"])
-        .notes(["a kept as R-40's of the private log inside", "held [], waiting [] of the private log inside"])
+        .writes(["send b of the internal private log"])
+        .notes(["a kept as R-40's of the internal private log", "held [], waiting [] of the internal private log"])
         .looks_again_at(NOW + ENTRY_SETTLES_MS),
         case(
             "nor is one whose copy is known and was reworded",
@@ -199,22 +199,22 @@ pub fn entries() -> Vec<Case> {
                 .family([not_paired(&[said("moderated")])], [])
                 .kin([]),
         )
-        .writes(["send b of the private log inside"])
-        .notes(["held [], waiting [] of the private log inside"]),
+        .writes(["send b of the internal private log"])
+        .notes(["held [], waiting [] of the internal private log"]),
         case(
             "what it shows while an entry waits is not",
             child().waits(INSIDE, &[(a.clone(), NOW + 9)]),
             ext(),
             int().log([a.clone()]).child_of([40]).family([not_paired(of_a)], []),
         )
-        .notes(["a kept as R-40's of the private log inside", "held [], waiting [] of the private log inside"]),
+        .notes(["a kept as R-40's of the internal private log", "held [], waiting [] of the internal private log"]),
         case(
             "a parent that is itself paired keeps nothing back",
             child(),
             ext(),
             int().log([a.clone()]).child_of([40]).family([elder(40, "R-40", true, of_a)], []),
         )
-        .writes(["send a of the private log inside"]),
+        .writes(["send a of the internal private log"]),
         case(
             "but its own parent does",
             child(),
@@ -224,7 +224,7 @@ pub fn entries() -> Vec<Case> {
                 .child_of([40])
                 .family([below(elder(40, "R-40", true, of_a), [41]), elder(41, "R-41", false, of_a)], []),
         )
-        .notes(["a kept as R-41's of the private log inside"])
+        .notes(["a kept as R-41's of the internal private log"])
         .looks_again_at(NOW + ENTRY_SETTLES_MS),
         case(
             "a parent that was taken away since counts",
@@ -232,7 +232,7 @@ pub fn entries() -> Vec<Case> {
             ext(),
             int().log([a.clone()]).family([not_paired(of_a)], []),
         )
-        .notes(["a kept as R-40's of the private log inside", "parents inside: []"])
+        .notes(["a kept as R-40's of the internal private log", "parents internal: []"])
         .looks_again_at(NOW + ENTRY_SETTLES_MS),
         case(
             "also while an entry waits for it",
@@ -241,8 +241,8 @@ pub fn entries() -> Vec<Case> {
             int().log([a.clone()]).family([not_paired(&[])], []),
         )
         .notes([
-            format!("held [], waiting [a until {}] of the private log inside", NOW + PARENT),
-            "parents inside: []".to_owned(),
+            format!("held [], waiting [a until {}] of the internal private log", NOW + PARENT),
+            "parents internal: []".to_owned(),
         ])
         .looks_again_at(NOW + PARENT),
         case(
@@ -251,7 +251,7 @@ pub fn entries() -> Vec<Case> {
             ext(),
             int().log([a.clone()]).child_of([41]).family([not_paired(&[])], [41]),
         )
-        .notes(["parents inside: [41]"])
+        .notes(["parents internal: [41]"])
         .looks_again_at(NOW + 9),
         case(
             "while the log has halted nothing is sorted out, and a parent that was taken away is remembered",
@@ -259,16 +259,16 @@ pub fn entries() -> Vec<Case> {
             ext(),
             int().log([a.clone()]),
         )
-        .conflict("private_log inside: gone"),
+        .conflict("private_log in the internal iTop: gone"),
         case(
             "a parent that cannot be read keeps everything back, and that is shown",
             child(),
             ext(),
             int().log([a.clone(), b.clone()]).child_of([40]).family([], [40]),
         )
-        .notes(["held [a+b], waiting [] of the private log inside"])
+        .notes(["held [a+b], waiting [] of the internal private log"])
         .conflict(
-            "private_log inside: 2 new entries are kept back: they may be copies from the parent UserRequest 40 (no right), which cannot be read; they cross when it can, or with parent_entries = \"send\"",
+            "private_log in the internal iTop: 2 new entries are kept back: they may be copies from the parent UserRequest 40 (no right), which cannot be read; they cross when it can, or with parent_entries = \"send\"",
         )
         .looks_again_at(NOW + ENTRY_SETTLES_MS),
         case(
@@ -277,7 +277,7 @@ pub fn entries() -> Vec<Case> {
             ext(),
             int().log([a.clone()]).child_of([40]).family([below(elder(40, "R-40", true, &[]), [41])], [41]),
         )
-        .notes(["held [a], waiting [] of the private log inside"])
+        .notes(["held [a], waiting [] of the internal private log"])
         .conflict(&kept_back("1 new entry is", "parent's parent UserRequest 41"))
         .looks_again_at(NOW + ENTRY_SETTLES_MS),
         case(
@@ -293,15 +293,15 @@ pub fn entries() -> Vec<Case> {
             ext(),
             int().log([a.clone(), b.clone()]).child_of([40]).family([elder(40, "R-40", true, &[])], []),
         )
-        .writes(["send a+b of the private log inside"])
-        .notes(["held [], waiting [] of the private log inside"]),
+        .writes(["send a+b of the internal private log"])
+        .notes(["held [], waiting [] of the internal private log"]),
         case(
             "one that was taken away and cannot be read keeps back what had come by then",
             child(),
             ext(),
             int().log([a.clone()]).family([], [40]),
         )
-        .notes(["held [a], waiting [] of the private log inside", "parents inside: []"])
+        .notes(["held [a], waiting [] of the internal private log", "parents internal: []"])
         .conflict(&kept_back("1 new entry is", "former parent UserRequest 40"))
         .looks_again_at(NOW + ENTRY_SETTLES_MS),
         case(
@@ -310,7 +310,7 @@ pub fn entries() -> Vec<Case> {
             ext(),
             int().log([a.clone(), b.clone()]).family([], [40]),
         )
-        .writes(["send b of the private log inside"])
+        .writes(["send b of the internal private log"])
         .conflict(&kept_back("1 new entry is", "former parent UserRequest 40")),
         case(
             "when it can be read it tells",
@@ -319,8 +319,8 @@ pub fn entries() -> Vec<Case> {
             int().log([a.clone(), b.clone()]).family([not_paired(of_a)], []),
         )
         .notes([
-            "a kept as R-40's of the private log inside".to_owned(),
-            format!("held [], waiting [b until {}] of the private log inside", NOW + PARENT),
+            "a kept as R-40's of the internal private log".to_owned(),
+            format!("held [], waiting [b until {}] of the internal private log", NOW + PARENT),
         ])
         .looks_again_at(NOW + PARENT),
         case(
@@ -329,8 +329,8 @@ pub fn entries() -> Vec<Case> {
             ext(),
             int().log([a.clone(), b.clone()]).child_of([40]).family([], [40]),
         )
-        .writes(["send a of the private log inside"])
-        .notes(["held [b], waiting [], own [a] of the private log inside"])
+        .writes(["send a of the internal private log"])
+        .notes(["held [b], waiting [], own [a] of the internal private log"])
         .conflict(&kept_back("1 new entry is", "parent UserRequest 40"))
         .looks_again_at(NOW + ENTRY_SETTLES_MS),
         case(
@@ -339,7 +339,7 @@ pub fn entries() -> Vec<Case> {
             ext(),
             int().log([a.clone()]).child_of([40]).family([], [40]),
         )
-        .notes(["resume is over of the private log inside"])
+        .notes(["resume is over of the internal private log"])
         .conflict(&kept_back("1 new entry is", "parent UserRequest 40")),
         case(
             "what he let cross and is gone is forgotten",
@@ -347,7 +347,7 @@ pub fn entries() -> Vec<Case> {
             ext(),
             int().log([]).child_of([40]),
         )
-        .notes(["held [], waiting [] of the private log inside"]),
+        .notes(["held [], waiting [] of the internal private log"]),
         case(
             "who wants them gets all",
             child().keeps_back(INSIDE, &[&a], 40),
@@ -355,15 +355,15 @@ pub fn entries() -> Vec<Case> {
             int().log([a.clone()]).child_of([40]),
         )
         .policy(|policy| policy.parent_entries = ParentEntries::Send)
-        .writes(["send a of the private log inside"])
-        .notes(["held [], waiting [] of the private log inside"]),
+        .writes(["send a of the internal private log"])
+        .notes(["held [], waiting [] of the internal private log"]),
         case(
             "the same outside",
             link().with(|link| link.parents.push((Side::External, parent(40)))),
             ext().log([a.clone()]).child_of([40]).family([not_paired(of_a)], []),
             int(),
         )
-        .notes(["a kept as R-40's of the private log outside"])
+        .notes(["a kept as R-40's of the external private log"])
         .looks_again_at(NOW + ENTRY_SETTLES_MS),
     ];
     rows.into_iter().map(|row| row.policy(private_logs)).collect()

@@ -5,7 +5,7 @@ use itop_bridge_core::{Policy, Side};
 use crate::fixtures::*;
 use crate::{Case, case};
 
-const REFUSED: &str = "pending_reason: elitery does not take this value: No such words; it is written when it changes outside, and tried again meanwhile";
+const REFUSED: &str = "pending_reason: elitery does not take this value: No such words; it is written when it changes in the external iTop, and tried again meanwhile";
 const TEXT: [&str; 3] = ["pending_reason", "parts", "(not taken)"];
 
 fn pending() -> itop_bridge_core::Link {
@@ -58,7 +58,7 @@ pub fn refused() -> Vec<Case> {
             int().status("pending").with("pending_reason", "parts"),
         )
         .writes([r#"write pending_reason="parts" (to outside)"#])
-        .conflict(&REFUSED.replace("elitery", "acme").replace("outside", "inside")),
+        .conflict(&REFUSED.replace("elitery", "acme").replace("external iTop", "internal iTop")),
         case(
             "what is kept up to date as a field follows as a field",
             pending().refused_text(Side::Internal, TEXT, NOW),

@@ -124,7 +124,7 @@ pub fn restored() -> Vec<Case> {
             int().files([log_file(300, Side::External, 1, a.clone())]),
         )
         .policy(private_logs)
-        .writes(["send b of the private log outside"])
+        .writes(["send b of the external private log"])
         .notes([forgotten]),
         case(
             "what a file that stands carried is not sent again where its last entry is gone",
@@ -133,7 +133,7 @@ pub fn restored() -> Vec<Case> {
             int().files([log_file(300, Side::External, 2, b.clone())]),
         )
         .policy(private_logs)
-        .writes(["send c of the private log outside"])
+        .writes(["send c of the external private log"])
         .notes([forgotten]),
         case(
             "what stays on its side is not sent for a file that is lost",
@@ -145,7 +145,7 @@ pub fn restored() -> Vec<Case> {
             int().files([]),
         )
         .policy(private_logs)
-        .writes(["send a of the private log outside"])
+        .writes(["send a of the external private log"])
         .notes([forgotten]),
         case(
             "all of them where no file is left",
@@ -154,7 +154,7 @@ pub fn restored() -> Vec<Case> {
             int().files([]),
         )
         .policy(private_logs)
-        .writes(["send a+b of the private log outside"])
+        .writes(["send a+b of the external private log"])
         .notes([forgotten]),
         case(
             "what was taken as delivered without a file is not sent",
@@ -185,13 +185,13 @@ pub fn restored() -> Vec<Case> {
         .policy(private_logs)
         .notes([
             forgotten,
-            "private:3:3:20260301100000-7 arrived as 300 of the private log outside",
-            "batch over of the private log outside",
+            "private:3:3:20260301100000-7 arrived as 300 of the external private log",
+            "batch over of the external private log",
         ]),
         case("fields and states stand as they are, and what differs is shown", inside(agreed("resolved", "resolved")), ext().files([]).status("resolved"), int().files([]).title("[R-1] older").status("assigned"))
             .notes([forgotten])
-            .conflict("title: it differed when its iTop had been restored; it is left so until it changes outside")
-            .conflict("status: it was resolved outside and assigned inside when its iTop had been restored; it is left so until it moves outside"),
+            .conflict("title: it differed when its iTop had been restored; it is left so until it changes in the external iTop")
+            .conflict("status: it was resolved in the external iTop and assigned in the internal iTop when its iTop had been restored; it is left so until it moves in the external iTop"),
         case(
             "what the customer changed while the restored inside stood still is carried",
             inside(link()),

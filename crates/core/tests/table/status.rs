@@ -60,7 +60,7 @@ pub fn status() -> Vec<Case> {
         case("a refusal is never absorbed", agreed("waiting_for_approval", "waiting_for_approval"), ext().status("rejected"), int().status("assigned"))
             .writes(["write the notice"])
             .notes(["notice: rejected"])
-            .conflict("status: R-1 went to rejected outside; the internal ticket stands at assigned and no stimulus leads there"),
+            .conflict("status: R-1 went to rejected in the external iTop; the internal ticket stands at assigned and no stimulus leads there"),
         case("a refusal is followed where a path leads there", agreed("plannedscheduled", "plannedscheduled"), ext().status("notapproved"), int().status("plannedscheduled"))
             .policy(|policy| changes_policy(policy, "NormalChange"))
             .writes(["walk to notapproved: plannedscheduled ev_notapprove(agent_id=8 own, caller_id=6 own) notapproved"]),
@@ -85,16 +85,16 @@ pub fn status() -> Vec<Case> {
         case("closed has no way back", agreed("resolved", "closed"), ext(), int().status("closed"))
             .writes(["write the notice"])
             .notes(["notice: assigned re-opened"])
-            .conflict("status: R-1 went to assigned outside; the internal ticket stands at closed and no stimulus leads there"),
+            .conflict("status: R-1 went to assigned in the external iTop; the internal ticket stands at closed and no stimulus leads there"),
         case("an unreachable status holds nothing else back", agreed("resolved", "closed"), ext().title("B").files([file(70)]), int().status("closed").files([]))
             .writes([r#"update title="[R-1] B""#, "copy 70", "write the notice"])
             .notes(["notice: assigned re-opened"])
-            .conflict("status: R-1 went to assigned outside; the internal ticket stands at closed and no stimulus leads there"),
+            .conflict("status: R-1 went to assigned in the external iTop; the internal ticket stands at closed and no stimulus leads there"),
         case("a conflict ends when the external moves to where the inside stands", agreed("resolved", "closed").conflicting(), ext().status("closed"), int().status("closed"))
             .notes(["status closed and closed"]),
         case("a state that the counterpart's class does not have is a conflict", agreed("new", "new"), ext().status("waiting_for_approval"), int().status("new"))
             .policy(|policy| policy.internal_lifecycle = lifecycle("Incident"))
-            .conflict("status: R-1 went to waiting_for_approval outside; the internal ticket stands at new and no stimulus leads there"),
+            .conflict("status: R-1 went to waiting_for_approval in the external iTop; the internal ticket stands at new and no stimulus leads there"),
         case("status off writes and remembers nothing", link(), ext().status("resolved"), int().status("pending"))
             .policy(|policy| policy.status_to_internal = StatusToInternal::Off)
             .does_nothing(),
@@ -118,7 +118,7 @@ pub fn walks() -> Vec<Case> {
         case("the external went back while the walk was half done: so does the inside", on_the_way("pending", "assigned"), ext().status("pending"), int())
             .writes([&format!("walk to pending: assigned ev_pending({people}) pending")]),
         case("the own walk's state is no provider's progress that could absorb", agreed("new", "assigned").walking("resolved", ["assigned", "resolved"]), ext().status("waiting_for_approval"), int())
-            .conflict("status: R-1 went to waiting_for_approval outside; the internal ticket stands at assigned and no stimulus leads there"),
+            .conflict("status: R-1 went to waiting_for_approval in the external iTop; the internal ticket stands at assigned and no stimulus leads there"),
         case("a walk that was given up is over once the external went back", agreed("assigned", "assigned").walking("resolved", ["resolved"]), ext(), int())
             .notes(["status assigned and assigned"]),
         case("the provider resolved what the bridge's walk could not, and the external went back: that is the provider's move", agreed("assigned", "assigned").walking("resolved", ["resolved"]), ext(), int().status("resolved"))
@@ -194,7 +194,7 @@ pub fn late_stimuli() -> Vec<Case> {
             int().status("closed"),
         )
         .conflict(
-            "status: R-1 went to assigned outside; the internal ticket stands at closed and no stimulus leads there",
+            "status: R-1 went to assigned in the external iTop; the internal ticket stands at closed and no stimulus leads there",
         ),
         case(
             "a late assignment was escalated meanwhile",
@@ -220,7 +220,7 @@ pub fn late_stimuli() -> Vec<Case> {
         )
         .notes(["settled: approved"])
         .conflict(
-            "status: R-1 went to approved outside; the internal ticket stands at escalated_tto and no stimulus leads there",
+            "status: R-1 went to approved in the external iTop; the internal ticket stands at escalated_tto and no stimulus leads there",
         ),
         case(
             "a late re-opening, sent to a rejected ticket, re-opened it when it was resolved",

@@ -151,7 +151,7 @@ impl One<'_> {
         if !reworded_in.is_empty() {
             let of = reworded_in.join(" or the ");
             why.push(format!("the {of} has an entry of the same author and moment in other words: somebody may have reworded it, or its copy"));
-            when = if unreadable.is_empty() { "" } else { " when all can be told, or" };
+            when = if unreadable.is_empty() { "" } else { " when the origin of all is known, or" };
         }
         self.conflict(&format!(
             "{count}{entries} kept back: {}; they cross{when} with parent_entries = \"send\"",
