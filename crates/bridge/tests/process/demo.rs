@@ -16,7 +16,7 @@ fn the_story_comes_true_and_both_sides_agree() {
     assert_eq!(output.status.code(), Some(0), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
     for line in [
         "acme R-000118 -> elitery R-001001: [R-000118] Printer says \"PC LOAD LETTER\" & stops",
-        "the edit stays: impact is 3 inside and 1 outside",
+        "the edit stays: impact is 3 at elitery and 1 at acme",
         "recorded: an edit made inside was overwritten: impact was \"3\"",
         "pending -> resolved, by ev_assign, ev_resolve",
         "nothing was written",
@@ -27,8 +27,8 @@ fn the_story_comes_true_and_both_sides_agree() {
         "acme I-000119 has controller.pdf\n",
         "acme R-000120 stays new, and has elitery R-001003 resolved.txt:",
         "  |   Lamp replaced",
-        "1 file inwards, 1 file outwards, 1 log entry inwards, 1 log entry outwards",
-        "status new outside, where the report says resolved",
+        "1 file to elitery, 1 file to acme, 1 log entry to elitery, 1 log entry to acme",
+        "status new at acme, where the report says resolved",
         "Both sides agree, and one more pass writes nothing.",
     ] {
         assert!(told.contains(line), "{line:?} in:\n{told}");

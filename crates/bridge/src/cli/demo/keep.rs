@@ -56,7 +56,7 @@ pub(super) fn explain(stage: &Stage, say: &mut Narrator<'_>) -> anyhow::Result<(
         "curl -s {url}/api/v1/update-ticket -H 'X-API-Key: {}' -H 'Content-type: application/json' -d '{payload}'",
         stage.elitery_key
     ))?;
-    say.heading("See whether both iTops fulfil what the bridge requires")?;
+    say.heading("Check that both iTops fulfil the requirements of the bridge")?;
     let program = std::env::current_exe()?;
     let [program, config] = [&program, &stage.config_file].map(|path| shell::quoted_path(path));
     say.command(&format!("{program} --config {config} check"))?;

@@ -48,8 +48,9 @@ fn compare(stage: &Stage, say: &mut Narrator<'_>, original: &Ticket) -> anyhow::
         return Ok(false);
     };
     let title = format!("[{reference}] {}", original.field("title"));
-    let (outside, inside) = (without_images(original.field("description")), without_images(copy.field("description")));
-    let (images, inside_images) = (images_outside(original), images_inside(&copy));
+    let (words, copied_words) =
+        (without_images(original.field("description")), without_images(copy.field("description")));
+    let (images, copied_images) = (external_images(original), internal_images(&copy));
     let (acme, elitery) = (&stage.acme, &stage.elitery);
     // Name, type and content.
     let crossed = |from: (&Sim, &Ticket), to: (&Sim, &Ticket), side: Side| {
@@ -60,7 +61,7 @@ fn compare(stage: &Stage, say: &mut Narrator<'_>, original: &Ticket) -> anyhow::
     let plain = |code: &str| (original.field(code) == copy.field(code), format!("{code} {}", copy.field(code)));
     let all = [
         (copy.field("title") == title, "title".to_owned()),
-        (text::same_html(&outside, &inside) && images == inside_images, described(images.len())),
+        (text::same_html(&words, &copied_words) && images == copied_images, described(images.len())),
         plain("impact"),
         plain("urgency"),
         status(stage, original, &copy),
@@ -77,18 +78,18 @@ fn compare(stage: &Stage, say: &mut Narrator<'_>, original: &Ticket) -> anyhow::
 }
 
 /// The external report names the internal status. The customer's own status is the same, unless the provider is
-/// further: then the customer's ticket is only told.
+/// further: then the customer's ticket has only the report.
 fn status(stage: &Stage, original: &Ticket, copy: &Ticket) -> (bool, String) {
-    let (outside, inside) = (original.status(), copy.status());
-    let told = format!("{ELITERY} {} {inside}.txt", copy.field("ref"));
+    let (external, internal) = (original.status(), copy.status());
+    let told = format!("{ELITERY} {} {internal}.txt", copy.field("ref"));
     let files = stage.acme.attachments(original.id);
     let mut reports = files.iter().filter(|file| file.temp_id.contains(":internal:status:"));
     let is_told = reports.next().is_some_and(|report| report.filename == told) && reports.next().is_none();
-    if outside == inside {
-        return (is_told, format!("status {inside}, as the report says"));
+    if external == internal {
+        return (is_told, format!("status {internal}, as the report says"));
     }
-    let is_further = inside == "resolved" && ["new", "assigned", "pending"].contains(&outside);
-    (is_told && is_further, format!("status {outside} outside, where the report says {inside}"))
+    let is_further = internal == "resolved" && ["new", "assigned", "pending"].contains(&external);
+    (is_told && is_further, format!("status {external} at {ACME}, where the report says {internal}"))
 }
 
 /// Each entry of a log occurs exactly once in the files that carried it to the other side.
@@ -104,10 +105,10 @@ fn log(source: &Ticket, (sim, target): (&Sim, &Ticket), from: Side) -> (bool, St
     (once && none_besides, format!("{entries} {}", way(from)))
 }
 
-fn way(from: Side) -> &'static str {
+fn way(from: Side) -> String {
     match from {
-        Side::External => "inwards",
-        Side::Internal => "outwards",
+        Side::External => format!("to {ELITERY}"),
+        Side::Internal => format!("to {ACME}"),
     }
 }
 
@@ -178,12 +179,12 @@ fn without_images(html: &str) -> String {
 }
 
 /// Each image of an external description is the one screenshot of the story.
-fn images_outside(ticket: &Ticket) -> Vec<Vec<u8>> {
+fn external_images(ticket: &Ticket) -> Vec<Vec<u8>> {
     ticket.field("description").matches("<img").map(|_| SCREENSHOT.to_vec()).collect()
 }
 
 /// The images embedded in an internal description; an image without embedded data counts as empty.
-fn images_inside(ticket: &Ticket) -> Vec<Vec<u8>> {
+fn internal_images(ticket: &Ticket) -> Vec<Vec<u8>> {
     let data = |tag: &str| {
         let base64 = tag.split_once("base64,")?.1.split('"').next()?;
         STANDARD.decode(base64).ok()

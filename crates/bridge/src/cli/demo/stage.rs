@@ -206,7 +206,7 @@ impl Stage {
     }
 
     /// The counterpart, as soon as its attribute satisfies `wanted`.
-    pub async fn until_inside(&self, id: u64, code: &str, wanted: impl Fn(&str) -> bool) -> anyhow::Result<Ticket> {
+    pub async fn until_copy(&self, id: u64, code: &str, wanted: impl Fn(&str) -> bool) -> anyhow::Result<Ticket> {
         let what = format!("{code} of the copy of ticket {id}");
         self.until(&what, async || {
             let copy = self.copy_of(&self.original(id)?);

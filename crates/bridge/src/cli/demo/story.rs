@@ -34,23 +34,23 @@ type Told = anyhow::Result<()>;
 pub(super) async fn play(stage: &Stage, say: &mut Narrator<'_>) -> Told {
     let request = a_request_is_opened(stage, say).await?;
     let incident = an_incident_with_a_picture_is_opened(stage, say).await?;
-    a_field_changes_outside(stage, say, request).await?;
-    an_edit_inside_stays(stage, say, request).await?;
+    the_customer_changes_a_field(stage, say, request).await?;
+    an_internal_edit_stays(stage, say, request).await?;
     the_customer_overwrites_it(stage, say, request).await?;
     the_status_moves(stage, say, request).await?;
     files_come_and_go(stage, say, incident).await?;
     a_webhook_is_lost(stage, say, incident).await?;
-    the_inside_is_down(stage, say, incident).await?;
+    the_provider_is_down(stage, say, incident).await?;
     both_write_at_once(stage, say, incident).await?;
-    a_file_comes_from_inside(stage, say, incident).await?;
-    the_inside_resolves(stage, say).await
+    the_provider_attaches_files(stage, say, incident).await?;
+    the_provider_resolves(stage, say).await
 }
 
 async fn a_request_is_opened(stage: &Stage, say: &mut Narrator<'_>) -> anyhow::Result<u64> {
     say.step(&format!("{} opens a request at {ACME}, with quotes in its title", CUSTOMER.0))?;
     let began = stage.begin();
     let id = open(stage, "UserRequest", r#"Printer says "PC LOAD LETTER" & stops"#).await?;
-    let copy = stage.until_inside(id, "title", |title| !title.is_empty()).await?;
+    let copy = stage.until_copy(id, "title", |title| !title.is_empty()).await?;
     let seen = Instant::now();
     pair(say, &stage.original(id)?, &copy)?;
     let cost = stage.cost(began, seen).await?;
@@ -70,7 +70,7 @@ async fn an_incident_with_a_picture_is_opened(stage: &Stage, say: &mut Narrator<
     let image = ok(stage.acme.add_inline_image(id, SECRET, "image/png", SCREENSHOT).await)?;
     let description = format!("<p>Since this morning, look:</p><p>{}</p>", image.html);
     ok(stage.acme.update(id, json!({ "description": description })).await)?;
-    let copy = stage.until_inside(id, "description", |html| html.contains("data:image/png;base64,")).await?;
+    let copy = stage.until_copy(id, "description", |html| html.contains("data:image/png;base64,")).await?;
     let seen = Instant::now();
     pair(say, &stage.original(id)?, &copy)?;
     let description = copy.field("description");
@@ -81,43 +81,43 @@ async fn an_incident_with_a_picture_is_opened(stage: &Stage, say: &mut Narrator<
     Ok(id)
 }
 
-async fn a_field_changes_outside(stage: &Stage, say: &mut Narrator<'_>, id: u64) -> Told {
+async fn the_customer_changes_a_field(stage: &Stage, say: &mut Narrator<'_>, id: u64) -> Told {
     say.step("The customer makes it urgent")?;
-    let before = inside(stage, id)?.field("urgency").to_owned();
+    let before = counterpart(stage, id)?.field("urgency").to_owned();
     let began = stage.begin();
     ok(stage.acme.update(id, json!({ "urgency": "1" })).await)?;
-    let copy = stage.until_inside(id, "urgency", |urgency| urgency == "1").await?;
+    let copy = stage.until_copy(id, "urgency", |urgency| urgency == "1").await?;
     let seen = Instant::now();
     say.line(&format!("{}: urgency was {before} and is {}", name(&copy), copy.field("urgency")))?;
     say.cost(&stage.cost(began, seen).await?)?;
     Ok(())
 }
 
-async fn an_edit_inside_stays(stage: &Stage, say: &mut Narrator<'_>, id: u64) -> Told {
-    say.step("The provider's agent corrects the impact inside; the customer then corrects the title")?;
+async fn an_internal_edit_stays(stage: &Stage, say: &mut Narrator<'_>, id: u64) -> Told {
+    say.step("The provider's agent corrects the impact at elitery; the customer then corrects the title")?;
     let began = stage.begin();
-    ok(stage.elitery.update(inside(stage, id)?.id, json!({ "impact": "3" })).await)?;
+    ok(stage.elitery.update(counterpart(stage, id)?.id, json!({ "impact": "3" })).await)?;
     ok(stage.acme.update(id, json!({ "title": r#"Printer says "PC LOAD LETTER" and stops"# })).await)?;
-    let copy = stage.until_inside(id, "title", |title| title.ends_with("and stops")).await?;
+    let copy = stage.until_copy(id, "title", |title| title.ends_with("and stops")).await?;
     let seen = Instant::now();
     let cost = stage.cost(began, seen).await?;
-    let (outside, inside) = (stage.original(id)?, inside(stage, id)?);
-    ensure!(inside.field("impact") == "3", "the agent's edit did not stay: impact is {}", inside.field("impact"));
+    let (original, edited) = (stage.original(id)?, counterpart(stage, id)?);
+    ensure!(edited.field("impact") == "3", "the agent's edit did not stay: impact is {}", edited.field("impact"));
     say.line(&format!("{}: {}", name(&copy), copy.field("title")))?;
     say.line(&format!(
-        "the edit stays: impact is {} inside and {} outside",
-        inside.field("impact"),
-        outside.field("impact")
+        "the edit stays: impact is {} at {ELITERY} and {} at {ACME}",
+        edited.field("impact"),
+        original.field("impact")
     ))?;
     say.cost(&cost)?;
     Ok(())
 }
 
 async fn the_customer_overwrites_it(stage: &Stage, say: &mut Narrator<'_>, id: u64) -> Told {
-    say.step("The customer changes the same field: now the outside wins, and the bridge keeps a record")?;
+    say.step("The customer changes the same field: now the customer's value wins, and the bridge keeps a record")?;
     let began = stage.begin();
     ok(stage.acme.update(id, json!({ "impact": "2" })).await)?;
-    let copy = stage.until_inside(id, "impact", |impact| impact == "2").await?;
+    let copy = stage.until_copy(id, "impact", |impact| impact == "2").await?;
     let seen = Instant::now();
     let cost = stage.cost(began, seen).await?;
     let link = stage.link(id).await?.id;
@@ -141,7 +141,7 @@ async fn the_status_moves(stage: &Stage, say: &mut Narrator<'_>, id: u64) -> Tol
         "the reason is {}",
         copy.field("pending_reason")
     );
-    say.step("… and a rule of acme's iTop resolves it at once: for people inside, that is two stimuli away")?;
+    say.step("… and a rule of acme's iTop resolves it at once; at elitery that takes two stimuli")?;
     let solution = json!({ "solution": "Drum replaced", "resolution_code": "hardware_repair", "service_id": SOFTWARE });
     let copy = status(stage, say, id, "ev_autoresolve", solution, "resolved").await?;
     ensure!(copy.field("solution").contains("Drum replaced"), "the solution is {}", copy.field("solution"));
@@ -156,16 +156,16 @@ async fn status(
     fields: Json,
     wanted: &str,
 ) -> anyhow::Result<Ticket> {
-    let before = inside(stage, id)?.status().to_owned();
+    let before = counterpart(stage, id)?.status().to_owned();
     let began = stage.begin();
     ok(stage.acme.stimulus(id, stimulus, fields).await)?;
-    stage.until_inside(id, "status", |status| status == wanted).await?;
+    stage.until_copy(id, "status", |status| status == wanted).await?;
     let seen = Instant::now();
     let cost = stage.cost(began, seen).await?;
     let calls = stage.elitery.calls();
     let applied: Vec<String> = calls.iter().filter_map(stimulus_of).collect();
     // The solution can take a second write, if only its answer reveals that it is HTML.
-    let copy = inside(stage, id)?;
+    let copy = counterpart(stage, id)?;
     say.line(&format!("{}: {before} -> {}, by {}", name(&copy), copy.status(), applied.join(", ")))?;
     for (code, what) in [("pending_reason", "reason"), ("solution", "solution")] {
         let said = copy.field(code);
@@ -186,7 +186,7 @@ async fn files_come_and_go(stage: &Stage, say: &mut Narrator<'_>, id: u64) -> To
     let began = stage.begin();
     let log = ok(stage.acme.attach(id, "drive.log", "text/plain", "T: not mounted\n".repeat(400).as_bytes()).await)?;
     let picture = ok(stage.acme.attach(id, "letak kabel.png", "image/png", SCREENSHOT).await)?;
-    files_inside(stage, id, &["drive.log", "letak kabel.png"]).await?;
+    files_at_elitery(stage, id, &["drive.log", "letak kabel.png"]).await?;
     let seen = Instant::now();
     list_files(stage, say, id)?;
     say.cost(&stage.cost(began, seen).await?)?;
@@ -194,7 +194,7 @@ async fn files_come_and_go(stage: &Stage, say: &mut Narrator<'_>, id: u64) -> To
     say.step("… renames one")?;
     let began = stage.begin();
     ok(stage.acme.rename_attachment(log, "drive of today.log").await)?;
-    files_inside(stage, id, &["drive of today.log", "letak kabel.png"]).await?;
+    files_at_elitery(stage, id, &["drive of today.log", "letak kabel.png"]).await?;
     let seen = Instant::now();
     list_files(stage, say, id)?;
     say.cost(&stage.cost(began, seen).await?)?;
@@ -211,7 +211,7 @@ async fn files_come_and_go(stage: &Stage, say: &mut Narrator<'_>, id: u64) -> To
     say.step("… and deletes the other")?;
     let began = stage.begin();
     stage.acme.delete_attachment(picture).await;
-    files_inside(stage, id, &["drive of today.log"]).await?;
+    files_at_elitery(stage, id, &["drive of today.log"]).await?;
     let seen = Instant::now();
     list_files(stage, say, id)?;
     say.cost(&stage.cost(began, seen).await?)?;
@@ -224,7 +224,7 @@ async fn a_webhook_is_lost(stage: &Stage, say: &mut Narrator<'_>, id: u64) -> To
     stage.acme.drop_hooks(true);
     ok(stage.acme.update(id, json!({ "urgency": "2" })).await)?;
     stage.acme.drop_hooks(false);
-    let copy = stage.until_inside(id, "urgency", |urgency| urgency == "2").await?;
+    let copy = stage.until_copy(id, "urgency", |urgency| urgency == "2").await?;
     let seen = Instant::now();
     let lost = stage.acme.deliveries().iter().filter(|hook| hook.outcome == Outcome::Lost).count();
     ensure!(lost > 0, "no webhook was lost after all");
@@ -233,18 +233,18 @@ async fn a_webhook_is_lost(stage: &Stage, say: &mut Narrator<'_>, id: u64) -> To
     Ok(())
 }
 
-async fn the_inside_is_down(stage: &Stage, say: &mut Narrator<'_>, id: u64) -> Told {
+async fn the_provider_is_down(stage: &Stage, say: &mut Narrator<'_>, id: u64) -> Told {
     say.step("The provider's iTop is down while the customer changes the title")?;
     stage.begin();
     stage.elitery.down(true);
     ok(stage.acme.update(id, json!({ "title": r#"The "T:" drive is gone again"# })).await)?;
-    let what = "the bridge's word on the iTop that is down";
+    let what = "the bridge's message about the iTop that is down";
     let why = stage.until(what, async || Ok(stage.failures().await?.into_iter().next())).await?;
     say.line(&format!("meanwhile the change waits: {why}"))?;
     stage.elitery.down(false);
     say.line("it is back:")?;
     let began = Instant::now();
-    let copy = stage.until_inside(id, "title", |title| title.ends_with("again")).await?;
+    let copy = stage.until_copy(id, "title", |title| title.ends_with("again")).await?;
     let seen = Instant::now();
     say.line(&format!("{}: {}", name(&copy), copy.field("title")))?;
     say.cost(&stage.cost(began, seen).await?)?;
@@ -253,7 +253,7 @@ async fn the_inside_is_down(stage: &Stage, say: &mut Narrator<'_>, id: u64) -> T
 
 async fn both_write_at_once(stage: &Stage, say: &mut Narrator<'_>, id: u64) -> Told {
     say.step("The customer's help desk and the provider's agent write into their private logs at the same time")?;
-    let copy = inside(stage, id)?;
+    let copy = counterpart(stage, id)?;
     let began = stage.begin();
     let question = "<p>It is the drive of <b>accounting</b>. When will it be back?</p>";
     let answer = "<p>The controller is replaced; within the hour.</p>";
@@ -262,47 +262,47 @@ async fn both_write_at_once(stage: &Stage, say: &mut Narrator<'_>, id: u64) -> T
         stage.elitery.add_log_entry(copy.id, "private_log", answer),
     );
     ok(asked.and(answered))?;
-    let told_inside = file_of(stage, &stage.elitery, copy.id, ":external:log:", "accounting").await?;
-    let told_outside = file_of(stage, &stage.acme, id, ":internal:log:", "controller").await?;
+    let at_elitery = file_of(stage, &stage.elitery, copy.id, ":external:log:", "accounting").await?;
+    let at_acme = file_of(stage, &stage.acme, id, ":internal:log:", "controller").await?;
     let seen = Instant::now();
-    print_file(say, &format!("{} has", name(&copy)), &told_inside)?;
-    print_file(say, &format!("{ACME} {} has", stage.original(id)?.field("ref")), &told_outside)?;
+    print_file(say, &format!("{} has", name(&copy)), &at_elitery)?;
+    print_file(say, &format!("{ACME} {} has", stage.original(id)?.field("ref")), &at_acme)?;
     say.line("neither log was written to, and no entry comes back")?;
     let cost = stage.cost(began, seen).await?;
-    let (outside, inside) = (stage.original(id)?, inside(stage, id)?);
-    let entries = (outside.log("private_log").len(), inside.log("private_log").len());
+    let (original, copy) = (stage.original(id)?, counterpart(stage, id)?);
+    let entries = (original.log("private_log").len(), copy.log("private_log").len());
     // The first internal entry is the mark that came with the ticket.
     ensure!(entries == (1, 2), "the logs have {entries:?} entries");
     say.cost(&cost)?;
     Ok(())
 }
 
-async fn a_file_comes_from_inside(stage: &Stage, say: &mut Narrator<'_>, id: u64) -> Told {
+async fn the_provider_attaches_files(stage: &Stage, say: &mut Narrator<'_>, id: u64) -> Told {
     say.step("The provider's agent attaches two files")?;
-    let copy = inside(stage, id)?;
-    let outside = stage.original(id)?;
+    let copy = counterpart(stage, id)?;
+    let original = stage.original(id)?;
     let began = stage.begin();
     ok(stage.elitery.attach(copy.id, "controller.pdf", "application/pdf", b"%PDF-1.4 the new controller").await)?;
     let wrong = ok(stage.elitery.attach(copy.id, "wrong one.txt", "text/plain", b"of another customer").await)?;
-    files_outside(stage, id, &["controller.pdf", "wrong one.txt"]).await?;
+    files_at_acme(stage, id, &["controller.pdf", "wrong one.txt"]).await?;
     let seen = Instant::now();
-    say.line(&format!("{ACME} {} has controller.pdf and wrong one.txt", outside.field("ref")))?;
+    say.line(&format!("{ACME} {} has controller.pdf and wrong one.txt", original.field("ref")))?;
     say.cost(&stage.cost(began, seen).await?)?;
 
     say.step("… and deletes one")?;
     let began = stage.begin();
     stage.elitery.delete_attachment(wrong).await;
-    files_outside(stage, id, &["controller.pdf"]).await?;
+    files_at_acme(stage, id, &["controller.pdf"]).await?;
     let seen = Instant::now();
-    say.line(&format!("{ACME} {} has controller.pdf", outside.field("ref")))?;
+    say.line(&format!("{ACME} {} has controller.pdf", original.field("ref")))?;
     say.cost(&stage.cost(began, seen).await?)?;
     Ok(())
 }
 
-async fn the_inside_resolves(stage: &Stage, say: &mut Narrator<'_>) -> Told {
-    say.step("The provider's agent takes another request and resolves it: the customer is told, in one file")?;
+async fn the_provider_resolves(stage: &Stage, say: &mut Narrator<'_>) -> Told {
+    say.step("The provider's agent takes another request and resolves it: the bridge reports this to the customer, in one file")?;
     let id = open(stage, "UserRequest", "The meeting room has no light").await?;
-    let copy = stage.until_inside(id, "title", |title| !title.is_empty()).await?;
+    let copy = stage.until_copy(id, "title", |title| !title.is_empty()).await?;
     stage.settled().await?;
     let before = stage.original(id)?.status().to_owned();
     let began = stage.begin();
@@ -312,9 +312,9 @@ async fn the_inside_resolves(stage: &Stage, say: &mut Narrator<'_>) -> Told {
     let report = file_of(stage, &stage.acme, id, ":internal:status:", "Lamp replaced").await?;
     let seen = Instant::now();
     let cost = stage.cost(began, seen).await?;
-    let outside = stage.original(id)?;
-    ensure!(outside.status() == before, "the customer's ticket moved: {before} -> {}", outside.status());
-    print_file(say, &format!("{ACME} {} stays {before}, and has", outside.field("ref")), &report)?;
+    let original = stage.original(id)?;
+    ensure!(original.status() == before, "the customer's ticket moved: {before} -> {}", original.status());
+    print_file(say, &format!("{ACME} {} stays {before}, and has", original.field("ref")), &report)?;
     say.cost(&cost)?;
     Ok(())
 }
@@ -339,9 +339,9 @@ fn print_file(say: &mut Narrator<'_>, who: &str, file: &Attachment) -> Told {
 }
 
 /// Waits until the customer's ticket has exactly these of the provider's files, by name.
-async fn files_outside(stage: &Stage, id: u64, wanted: &[&str]) -> Told {
+async fn files_at_acme(stage: &Stage, id: u64, wanted: &[&str]) -> Told {
     stage
-        .until("the files outside", async || {
+        .until("the files at acme", async || {
             let files = stage.acme.attachments(id);
             let copies = files.iter().filter(|file| file.temp_id.contains(":internal:file:"));
             let mut names: Vec<&str> = copies.map(|file| file.filename.as_str()).collect();
@@ -359,10 +359,10 @@ async fn open(stage: &Stage, class: &str, title: &str) -> anyhow::Result<u64> {
 
 /// A refusal of a person's action by the simulated iTop is a mistake of this story.
 fn ok<T>(done: Result<T, Refusal>) -> anyhow::Result<T> {
-    done.context("the simulated iTop refused what a person does in this story")
+    done.context("the simulated iTop refused an action of this story")
 }
 
-fn inside(stage: &Stage, id: u64) -> anyhow::Result<Ticket> {
+fn counterpart(stage: &Stage, id: u64) -> anyhow::Result<Ticket> {
     stage.copy_of(&stage.original(id)?).with_context(|| format!("the copy of {ACME}'s ticket {id} is gone"))
 }
 
@@ -375,10 +375,10 @@ fn pair(say: &mut Narrator<'_>, original: &Ticket, copy: &Ticket) -> std::io::Re
 }
 
 /// Waits until the copy has exactly these files, by name.
-async fn files_inside(stage: &Stage, id: u64, wanted: &[&str]) -> Told {
+async fn files_at_elitery(stage: &Stage, id: u64, wanted: &[&str]) -> Told {
     stage
-        .until("the files inside", async || {
-            let files = stage.elitery.attachments(inside(stage, id)?.id);
+        .until("the files at elitery", async || {
+            let files = stage.elitery.attachments(counterpart(stage, id)?.id);
             let mut names: Vec<&str> = files.iter().map(|file| file.filename.as_str()).collect();
             names.sort_unstable();
             Ok((names == wanted).then_some(()))
@@ -387,7 +387,7 @@ async fn files_inside(stage: &Stage, id: u64, wanted: &[&str]) -> Told {
 }
 
 fn list_files(stage: &Stage, say: &mut Narrator<'_>, id: u64) -> Told {
-    let copy = inside(stage, id)?;
+    let copy = counterpart(stage, id)?;
     let files = stage.elitery.attachments(copy.id);
     let files: Vec<String> =
         files.iter().map(|file| format!("{} ({} bytes)", file.filename, file.data.len())).collect();
