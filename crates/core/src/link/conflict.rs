@@ -86,3 +86,30 @@ impl Link {
         self.conflicts.iter().find(|conflict| conflict.is_older && conflict.about == about)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_conflict_in_an_earlier_versions_words_says_the_same() {
+        let rows = [
+            (
+                ("private_log outside", "1 new entry is kept back"),
+                ("private_log in the external iTop", "1 new entry is kept back"),
+            ),
+            (
+                ("status", "it was new outside and assigned inside when the two became a pair"),
+                (
+                    "status",
+                    "it was new in the external iTop and assigned in the internal iTop when the two became a pair",
+                ),
+            ),
+        ];
+        for ((about, text), (about_today, text_today)) in rows {
+            let (before, today) = (Conflict::new(about, text), Conflict::new(about_today, text_today));
+            assert!(before.says_the_same(&today) && today.says_the_same(&before), "{text}");
+            assert!(!before.says_the_same(&Conflict::new("private_log in the internal iTop", text_today)));
+        }
+    }
+}
