@@ -41,7 +41,7 @@ use defaults::DefaultOf;
 use rights::{ClassRights, Right};
 use uncarried::Waiting;
 
-pub use own::{mend, own};
+pub use own::{fix, own};
 pub use public_url::{KeyTaken, is_loopback, key_is_taken, public_url};
 pub use reach::no_itop;
 pub use remembered::Remembered;
@@ -56,7 +56,7 @@ pub struct Finding {
     pub state: State,
     pub detail: String,
     /// The fix, in one sentence; none where nothing is to be done.
-    pub mend: Option<String>,
+    pub fix: Option<String>,
 }
 
 /// The side of findings about the bridge itself.
@@ -91,8 +91,8 @@ impl State {
 impl fmt::Display for Finding {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{:<7} {} {}: {}", self.state.word(), self.side, self.check, self.detail)?;
-        match &self.mend {
-            Some(mend) => write!(out, ". Mend: {mend}."),
+        match &self.fix {
+            Some(fix) => write!(out, ". Fix: {fix}."),
             None => Ok(()),
         }
     }
@@ -103,24 +103,24 @@ impl fmt::Display for Finding {
 struct Verdict {
     state: State,
     detail: String,
-    mend: Option<String>,
+    fix: Option<String>,
 }
 
 impl Verdict {
     fn ok(detail: impl Into<String>) -> Verdict {
-        Verdict { state: State::Ok, detail: detail.into(), mend: None }
+        Verdict { state: State::Ok, detail: detail.into(), fix: None }
     }
 
-    fn note(detail: impl Into<String>, mend: impl Into<String>) -> Verdict {
-        Verdict { state: State::Note, detail: detail.into(), mend: Some(mend.into()) }
+    fn note(detail: impl Into<String>, fix: impl Into<String>) -> Verdict {
+        Verdict { state: State::Note, detail: detail.into(), fix: Some(fix.into()) }
     }
 
-    fn fault(detail: impl Into<String>, mend: impl Into<String>) -> Verdict {
-        Verdict { state: State::Fault, detail: detail.into(), mend: Some(mend.into()) }
+    fn fault(detail: impl Into<String>, fix: impl Into<String>) -> Verdict {
+        Verdict { state: State::Fault, detail: detail.into(), fix: Some(fix.into()) }
     }
 
     fn not_checked() -> Verdict {
-        Verdict { state: State::Unknown, detail: NOT_CHECKED.to_owned(), mend: None }
+        Verdict { state: State::Unknown, detail: NOT_CHECKED.to_owned(), fix: None }
     }
 
     /// The query itself failed.
@@ -130,7 +130,7 @@ impl Verdict {
             ErrorClass::UnknownClass { class } => format!("not checked: this iTop has no class {class}"),
             _ => format!("not checked: {error}"),
         };
-        Verdict { state: State::Unknown, detail, mend: None }
+        Verdict { state: State::Unknown, detail, fix: None }
     }
 
     /// iTop's texts reach a terminal here, so control characters are replaced.
@@ -141,7 +141,7 @@ impl Verdict {
             check: check.to_owned(),
             state: self.state,
             detail: clean(self.detail),
-            mend: self.mend.map(clean),
+            fix: self.fix.map(clean),
         }
     }
 }
@@ -172,7 +172,7 @@ pub async fn run(
     let judged = join_all(tables.iter().map(|table| async {
         if contradicted.contains(&table.side.name) {
             let why = "not asked: this name or address stood for another iTop, which would be shown a password that is not its own";
-            let verdict = Verdict { state: State::Unknown, detail: why.to_owned(), mend: None };
+            let verdict = Verdict { state: State::Unknown, detail: why.to_owned(), fix: None };
             return vec![verdict.at(&table.side.name, reach::ADDRESS)];
         }
         let mut findings = table.judge(transport, &memory, clock).await;
@@ -487,8 +487,8 @@ async fn has_attribute(client: &Client, classes: &[String], code: &str) -> Resul
 async fn only(client: &Client, class: &str, condition: Option<&Condition>, section: &str) -> Verdict {
     let oql = match condition {
         None => {
-            let mend = format!("add {class} to `only` of {section}, or take the class out of [sync].classes");
-            return Verdict::note("`only` does not name this class: none of its tickets leaves", mend);
+            let fix = format!("add {class} to `only` of {section}, or take the class out of [sync].classes");
+            return Verdict::note("`only` does not name this class: none of its tickets leaves", fix);
         }
         Some(Condition::All) => format!("SELECT {class}"),
         Some(Condition::Oql(condition)) => format!("SELECT {class} WHERE ({condition})"),
@@ -498,9 +498,8 @@ async fn only(client: &Client, class: &str, condition: Option<&Condition>, secti
         Ok(found) if found.total == 0 => fits_none(client, class, condition, section).await,
         Ok(found) => Verdict::ok(format!("fits {} now", counted(found.total as usize, "ticket", "tickets"))),
         Err(error) if error.class == ErrorClass::Refused => {
-            let mend =
-                format!("correct `only` of {section}: it is what stands after WHERE, try it in iTop's Run queries");
-            Verdict::fault(reason(&error.message), mend)
+            let fix = format!("correct `only` of {section}: it is the part after WHERE; try it in iTop's Run queries");
+            Verdict::fault(reason(&error.message), fix)
         }
         Err(error) => Verdict::unclear(&error),
     }
@@ -513,7 +512,7 @@ async fn fits_none(client: &Client, class: &str, condition: Option<&Condition>, 
         Err(error) => return Verdict::unclear(&error),
     };
     if all == 0 {
-        return Verdict::ok(format!("there is no {class} yet that the account may see, and so none that it could fit"));
+        return Verdict::ok(format!("the account sees no {class} yet, so there is nothing that could fit"));
     }
     let names_team = matches!(condition, Some(Condition::Oql(oql)) if oql.contains("team_name"));
     let team = match names_team {

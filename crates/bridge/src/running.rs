@@ -264,11 +264,11 @@ impl Running {
     }
 
     /// The fix, if one is needed.
-    pub fn mend(&self) -> Option<&'static str> {
+    pub fn fix(&self) -> Option<&'static str> {
         match self {
             Running::Older { .. } => Some("restart it: `systemctl restart itop-bridge` where systemd runs it"),
             Running::Stopped { .. } => Some("start it: `systemctl start itop-bridge` where systemd runs it"),
-            Running::Current { dry_run: true, .. } => Some("start it without `--dry-run` when it is to write"),
+            Running::Current { dry_run: true, .. } => Some("start it without `--dry-run` to let it write"),
             Running::Unknown | Running::Current { .. } => None,
         }
     }
@@ -277,7 +277,7 @@ impl Running {
 impl fmt::Display for Running {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Running::Unknown => write!(out, "whether `serve` runs is not known"),
+            Running::Unknown => write!(out, "it is not known whether `serve` runs"),
             Running::Stopped { since_ms } => {
                 write!(out, "`serve` does not run on this store; it was last started at {}", moment(*since_ms))
             }

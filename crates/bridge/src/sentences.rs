@@ -1,7 +1,7 @@
 //! The sentences for a standing, shared by every command, `check` and the alerts. `standing` decides the facts; this
 //! module only words them.
 
-use itop_bridge_core::link::{Ending, Part, Unanswered};
+use itop_bridge_core::link::{Conflict, Ending, Part, Unanswered};
 use itop_bridge_core::{Link, Side};
 use itop_bridge_engine::wording::count::counted;
 use itop_bridge_engine::wording::moment::moment;
@@ -15,9 +15,9 @@ use crate::standing::{Is, SideStands, Sides, Standing, Waits, Word};
 /// A ticket and its relatives, by the names that people use.
 pub struct Names<'a> {
     /// `acme:R-000123`.
-    pub outside: String,
+    pub external_ticket: String,
     /// `elitery:R-000077`, if there is one.
-    pub inside: Option<String>,
+    pub internal_ticket: Option<String>,
     pub external: &'a str,
     pub internal: &'a str,
     pub link: Option<&'a Link>,
@@ -27,8 +27,8 @@ impl<'a> Names<'a> {
     pub fn of(stored: &'a Stored, config: &'a Config) -> Names<'a> {
         let (external, internal) = (stored.external_name.as_str(), config.internal.name.as_str());
         Names {
-            outside: format!("{external}:{}", stored.link.external.reference),
-            inside: stored.link.internal.as_ref().map(|key| format!("{internal}:{}", key.reference)),
+            external_ticket: format!("{external}:{}", stored.link.external.reference),
+            internal_ticket: stored.link.internal.as_ref().map(|key| format!("{internal}:{}", key.reference)),
             external,
             internal,
             link: Some(&stored.link),
@@ -38,7 +38,8 @@ impl<'a> Names<'a> {
     /// The names of a ticket without a pair.
     pub fn unlinked(external: &'a str, reference: &str, config: &'a Config) -> Names<'a> {
         let internal = config.internal.name.as_str();
-        Names { outside: format!("{external}:{reference}"), inside: None, external, internal, link: None }
+        let external_ticket = format!("{external}:{reference}");
+        Names { external_ticket, internal_ticket: None, external, internal, link: None }
     }
 
     fn side(&self, side: Side) -> &str {
@@ -60,7 +61,7 @@ impl<'a> Names<'a> {
             }
             Is::Waits(waits) => self.waits(waits),
             Is::AnewAfter { from_ms } => format!(
-                "what was sent for the internal ticket that is gone may still land; the new one is made after {}",
+                "a call for the internal ticket that is gone may still land; the new one is made after {}",
                 moment(*from_ms)
             ),
             Is::Unanswered(unanswered) => self.unanswered(unanswered),
@@ -78,10 +79,11 @@ impl<'a> Names<'a> {
                 format!("failed {tries} in a row; tried again {}: {}", when(failing.next_ms), failing.words)
             }
             Is::Refused(refused) => format!(
-                "{}: {} does not take this value: {}; tried again when it changes outside, or at the first look after {}",
+                "{}: {} does not take this value: {}; tried again when it changes in {}, or at the first look after {}",
                 refused.code,
                 self.internal,
                 refused.words,
+                self.external,
                 moment(refused.after_ms)
             ),
             Is::Conflict(conflict) | Is::Differs(conflict) => conflict.to_string(),
@@ -122,7 +124,7 @@ impl<'a> Names<'a> {
 
     fn waits(&self, waits: &Waits) -> String {
         match waits {
-            Waits::Stopped { side, stop } => stands_still(side, stop),
+            Waits::Stopped { side, stop } => is_stopped(side, stop),
             Waits::NotServed => "it goes on once `serve` is started".to_owned(),
             Waits::Down { side, since_ms, reason } => is_down(side, *since_ms, reason),
             Waits::Slowed { side, until_ms } => is_slowed(side, *until_ms),
@@ -138,14 +140,14 @@ impl<'a> Names<'a> {
             _ => "a write".to_owned(),
         };
         let until = moment(*until_ms);
-        if part.as_ref() == Some(&Part::Creation) && self.inside.is_some() {
+        if part.as_ref() == Some(&Part::Creation) && self.internal_ticket.is_some() {
             return format!(
-                "{what}: an earlier try had no answer, and a second ticket of it is looked for until {until}"
+                "{what}: an earlier try had no answer, and the bridge looks for a second ticket from it until {until}"
             );
         }
         let rest = match is_tried_meanwhile {
             true => "it is tried again meanwhile",
-            false => "it is looked for, and not sent again before",
+            false => "it is looked for, and not sent again before then",
         };
         format!("{what}: sent without an answer, settles at {until}; {rest}")
     }
@@ -180,41 +182,44 @@ impl<'a> Names<'a> {
 
     /// What a person can do, with the whole command.
     pub fn step(&self, is: &Is) -> Option<String> {
-        let name = &self.outside;
+        let name = &self.external_ticket;
         match is {
             Is::Ended { how, .. } => {
                 let is_gone = matches!(how, Some(Ending::Resumed(over)) if over.kind.is_of_a_lost_counterpart());
-                let inside = self.inside.clone().filter(|_| !is_gone);
-                let inside = inside.unwrap_or_else(|| format!("{}:REFERENCE", self.internal));
+                let internal = self.internal_ticket.clone().filter(|_| !is_gone);
+                let internal = internal.unwrap_or_else(|| format!("{}:REFERENCE", self.internal));
                 Some(format!(
-                    "neither ticket is written any more; `itop-bridge links link {name} {inside}` makes a pair again"
+                    "neither ticket is written any more; `itop-bridge links link {name} {internal}` makes a pair again"
                 ))
             }
             Is::Halted(halt) => Some(resume(name, AfterResume::of(Some(halt.kind)), self.internal)),
             Is::LogHalted(_) => Some(resume(name, AfterResume::of(None), self.internal)),
-            Is::Parked(_) => Some(format!("correct what these words name; `itop-bridge retry {name}` tries it now")),
+            Is::Parked(_) => {
+                Some(format!("correct the cause that the message names; `itop-bridge retry {name}` tries again now"))
+            }
             Is::KeptBack(kept) => Some(format!(
-                "let what stands before {} pass the bridge's calls, or change the words in the ticket; `itop-bridge retry {name}` tries it now",
+                "let the proxy or firewall in front of {} pass the bridge's calls, or change the words in the ticket; `itop-bridge retry {name}` tries it now",
                 self.side(kept.held.to)
             )),
             Is::Refused(_) => Some(format!(
-                "change the value outside, or the rule in {}; `itop-bridge retry {name}` tries it now",
-                self.internal
+                "change the value in {}, or the rule in {}; `itop-bridge retry {name}` tries it now",
+                self.external, self.internal
             )),
             Is::Conflict(conflict) if conflict.is_of_the_status() => Some(format!(
-                "it ends when either ticket moves to where the other can follow; where neither will, `itop-bridge links unlink {name}` ends the pair, and what is still to be done needs a new ticket"
+                "it ends when either ticket moves to a state that the other can reach; if neither will, `itop-bridge links unlink {name}` ends the pair, and the remaining work needs a new ticket"
             )),
-            Is::Conflict(conflict) if self.is_of_entries_kept_back(&conflict.about) => Some(format!(
+            Is::Conflict(conflict) if self.is_of_entries_kept_back(conflict) => Some(format!(
                 "`itop-bridge resume {name}` lets them cross, and `itop-bridge resume {name} --keep` keeps them where they are for good"
             )),
             _ => None,
         }
     }
 
-    fn is_of_entries_kept_back(&self, about: &str) -> bool {
+    fn is_of_entries_kept_back(&self, conflict: &Conflict) -> bool {
+        let about = conflict.in_words_of_today().about;
         let goes_on = self.link.iter().filter(|link| link.why_halted().is_none());
         let logs = goes_on.flat_map(|link| &link.logs).filter(|log| !log.held.is_empty());
-        logs.into_iter().any(|log| format!("{} {}", log.log.attribute(), log.from.place()) == about)
+        logs.into_iter().any(|log| log.subject() == about)
     }
 
     /// A line of `links show` and of `plan`.
@@ -298,9 +303,13 @@ pub fn state(standing: &Standing) -> &'static str {
 }
 
 /// A side that was paused or has halted.
-pub fn stands_still(side: &str, stop: &Stop) -> String {
+pub fn is_stopped(side: &str, stop: &Stop) -> String {
     let it = if stop.is_over_lost_pairs() { "without them it" } else { "it" };
-    format!("{side} stands still: {}; {it} goes on by `itop-bridge resume {side}`", stop)
+    let state = match stop {
+        Stop::Paused => "paused by an operator".to_owned(),
+        stop => format!("halted: {stop}"),
+    };
+    format!("{side} is {state}; {it} goes on by `itop-bridge resume {side}`")
 }
 
 pub fn is_down(side: &str, since_ms: i64, reason: &str) -> String {
@@ -312,7 +321,7 @@ pub fn is_slowed(side: &str, until_ms: i64) -> String {
 }
 
 /// `serve` is known not to run.
-pub const NOT_SERVED: &str = "`serve` does not run: what waits goes on once it is started";
+pub const NOT_SERVED: &str = "`serve` does not run: waiting tickets go on once it is started";
 
 pub const DRY_RUN: &str = "`serve` is a dry run: it writes nothing until it is started without `--dry-run`";
 
@@ -336,7 +345,7 @@ pub fn of_sides(sides: &Sides, external: Option<&str>, now_ms: i64) -> Vec<Strin
 
 /// The problems of one side. A `serve` that no longer runs has left outdated reports, which are skipped.
 pub fn of_side(side: &SideStands, sides: &Sides, now_ms: i64) -> Vec<String> {
-    let mut lines: Vec<String> = side.stop.iter().map(|stop| stands_still(&side.name, stop)).collect();
+    let mut lines: Vec<String> = side.stop.iter().map(|stop| is_stopped(&side.name, stop)).collect();
     if sides.is_not_served() {
         return lines;
     }
@@ -369,5 +378,5 @@ fn times(count: u32) -> String {
 /// When a side's sweep will find changes that no webhook reported.
 pub fn next_sweep(sides: &Sides, external: &str, now_ms: i64) -> Option<String> {
     let at_ms = sides.external(external).filter(|_| !sides.is_not_served())?.next_sweep_ms(now_ms)?;
-    Some(format!("no webhook has told of a change that waits; the next sweep of {external} is at {}", moment(at_ms)))
+    Some(format!("no webhook has announced a change that waits; the next sweep of {external} is at {}", moment(at_ms)))
 }

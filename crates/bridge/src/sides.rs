@@ -246,10 +246,12 @@ impl Contradiction {
     pub fn mend(&self) -> String {
         match self {
             Contradiction::Missing { name, .. } => format!(
-                "put [external.{name}] back; where that customer has left, stop `serve` and run `itop-bridge external remove {name}`"
+                "put [external.{name}] back; if that customer has left, stop `serve` and run `itop-bridge external remove {name}`"
             ),
             Contradiction::Renamed { old, new, removed: true, .. } => {
-                format!("call [external.{new}] {old} again: under another name its tickets would get second copies")
+                format!(
+                    "rename [external.{new}] back to [external.{old}]: under another name its tickets would get second copies"
+                )
             }
             Contradiction::Renamed { old, new, name_in_marks, is_written, .. } => {
                 let write = match is_written {
@@ -257,14 +259,14 @@ impl Contradiction {
                     false => format!("write `name_in_marks = \"{name_in_marks}\"` under [external.{new}] and "),
                 };
                 format!(
-                    "call the section [external.{old}] again; where the new name is meant, {write}run `itop-bridge external rename {old} {new}`"
+                    "rename the section back to [external.{old}]; if the new name is right, {write}run `itop-bridge external rename {old} {new}`"
                 )
             }
             Contradiction::Exchanged { one, other } => {
                 format!("exchange the two names, or the two addresses, of {one} and {other} back")
             }
             Contradiction::Taken { side, owner } => format!(
-                "correct `url` of {side}; where {owner}'s iTop has moved and {side}'s took its address, start `serve` with the new address of {owner} alone first"
+                "correct `url` of {side}; if {owner}'s iTop has moved and {side}'s has taken its address, first start `serve` with the new address of {owner} alone"
             ),
             Contradiction::InMarks { name, stored, .. } => match stored == name {
                 true => format!("take `name_in_marks` out of [external.{name}]"),
@@ -296,7 +298,10 @@ impl fmt::Display for Contradiction {
                 "[external.{new}] has the address that the store knows as {old}'s, and the configuration has no [external.{old}]: {old}'s pairs and marks are not {new}'s"
             ),
             Contradiction::Exchanged { one, other } => {
-                write!(out, "{one} and {other} have each other's address: each would be written what is the other's")
+                write!(
+                    out,
+                    "{one} and {other} have each other's address: the bridge would write the tickets of each into the other"
+                )
             }
             Contradiction::Taken { side, owner } => {
                 write!(out, "{side} has the address that the store knows as {owner}'s")
@@ -308,7 +313,7 @@ impl fmt::Display for Contradiction {
             Contradiction::NameInUse { name, owner } => {
                 write!(
                     out,
-                    "the marks of {owner}'s tickets carry the name {name}: {name}'s could not be told from them"
+                    "the marks of {owner}'s tickets carry the name {name}: {name}'s could not be distinguished from them"
                 )
             }
             Contradiction::CameBackAnother { name } => write!(

@@ -262,7 +262,7 @@ impl Display for Event {
             }
             Event::RetriedByOperator { parts } => write!(out, "an operator wants {parts} tried again"),
             Event::ComparedAfterRestore { instance } => {
-                write!(out, "{instance} was restored from a backup: the pair is compared with what stands")
+                write!(out, "{instance} was restored from a backup: the pair is compared with the restored iTop")
             }
             Event::ThereAgain { side, reference } => {
                 write!(out, "the {} ticket {reference} is there again: the pair goes on", side.word())
@@ -274,7 +274,7 @@ impl Display for Event {
             Event::Conflict { code: Some(code), text } => write!(out, "conflict: {code}: {text}"),
             Event::KeptBack { text, .. } => write!(out, "kept back: {text}"),
             Event::EditOverwritten { code, value, may_be_ours: false } => {
-                write!(out, "an edit made inside was overwritten: {code} was {value:?}")
+                write!(out, "an edit in the internal iTop was overwritten: {code} was {value:?}")
             }
             Event::EditOverwritten { code, value, may_be_ours: true } => write!(
                 out,
@@ -416,7 +416,7 @@ mod tests {
         for (event, sentence) in [
             (
                 Event::EditOverwritten { code: "title".into(), value: "a \"b\"".into(), may_be_ours: false },
-                r#"an edit made inside was overwritten: title was "a \"b\"""#,
+                r#"an edit in the internal iTop was overwritten: title was "a \"b\"""#,
             ),
             (Event::EntriesLetCross { entries: 1 }, "an operator lets 1 log entry that was kept back cross"),
             (

@@ -110,7 +110,7 @@ impl DefaultOf {
         };
         let thing = match find(client, &self.code, value, whole.as_ref()).await? {
             Ok(thing) => thing,
-            Err(Missing { detail, mend }) => return Ok(Verdict::fault(detail, format!("{mend} in {}", self.place))),
+            Err(Missing { detail, fix }) => return Ok(Verdict::fault(detail, format!("{fix} in {}", self.place))),
         };
         match &whole {
             Some(whole) => self.fit(client, &thing, whole).await,
@@ -146,14 +146,14 @@ impl DefaultOf {
         let names: Vec<String> =
             some.objects.iter().filter_map(|one| Some(format!("{:?}", one.text("person_id_friendlyname")?))).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let mend = match (names.is_empty(), some.total > names.len() as u64) {
+        let fix = match (names.is_empty(), some.total > names.len() as u64) {
             (true, _) => format!("add a person to the team \"{}\" in iTop, which has none", team.name),
             (false, true) => {
                 format!("name one of its {} members in {}, such as {}", some.total, self.place, listed(&names))
             }
             (false, false) => format!("name one of its members in {}: {}", self.place, listed(&names)),
         };
-        Ok(Verdict::fault(format!("{person} is not in the team \"{}\"", team.name), mend))
+        Ok(Verdict::fault(format!("{person} is not in the team \"{}\"", team.name), fix))
     }
 }
 
@@ -189,7 +189,7 @@ fn belongs_to(code: &str) -> Option<&'static str> {
 /// Why a default names nothing, and the fix, without the place.
 struct Missing {
     detail: String,
-    mend: String,
+    fix: String,
 }
 
 /// The object that a default names. A subcategory is looked up by name within its service, as the engine does.
@@ -223,14 +223,14 @@ async fn find(
         }
         (0, _, DefaultValue::Number(id)) => Ok(Err(Missing {
             detail: format!("there is no {class} {id}, or the account may not see it"),
-            mend: "correct the id".to_owned(),
+            fix: "correct the id".to_owned(),
         })),
         (0, _, DefaultValue::Text(name)) => {
             let near = nearest(client, class, attribute, name, service).await?;
             Ok(Err(Missing {
                 detail: format!("there is no {class} \"{name}\"{of}{near}"),
-                mend: match name.bytes().all(|byte| byte.is_ascii_digit()) {
-                    true => format!("write {name} without quotes where it is an id, or correct the name,"),
+                fix: match name.bytes().all(|byte| byte.is_ascii_digit()) {
+                    true => format!("write {name} without quotes if it is an id, or correct the name,"),
                     false => "correct the name, or give its id,".to_owned(),
                 },
             }))
@@ -239,7 +239,7 @@ async fn find(
             let ids: Vec<String> = found.objects.iter().map(|object| object.id.to_string()).collect();
             Ok(Err(Missing {
                 detail: format!("there are {several} {class} {}{of}: ids {}", shown(value), ids.join(", ")),
-                mend: "give the id instead of the name".to_owned(),
+                fix: "give the id instead of the name".to_owned(),
             }))
         }
     }

@@ -44,18 +44,18 @@ fn verdict(found: &Found) -> Verdict {
     let Found { tickets, files } = found;
     let all: Vec<String> = tickets.iter().chain(files).map(words).collect();
     if all.is_empty() {
-        return Verdict::ok("no mark stands twice");
+        return Verdict::ok("no mark exists twice");
     }
     let more = if all.len() > NAMED { format!("; and {} more", all.len() - NAMED) } else { String::new() };
     let named: Vec<String> = all.into_iter().take(NAMED).collect();
     let unkept = tickets.iter().any(|one| one.kept.is_none());
-    let mends = [
+    let fixes = [
         (unkept, "run `itop-bridge links rebuild`, which takes one of them"),
         (!tickets.is_empty(), "close the ticket that is no counterpart"),
         (!files.is_empty(), "delete in that iTop the file that is not kept"),
     ];
-    let mends: Vec<&str> = mends.into_iter().filter(|(is_due, _)| *is_due).map(|(_, mend)| mend).collect();
-    Verdict::note(format!("{}{more}", named.join("; ")), mends.join(", and "))
+    let fixes: Vec<&str> = fixes.into_iter().filter(|(is_due, _)| *is_due).map(|(_, fix)| fix).collect();
+    Verdict::note(format!("{}{more}", named.join("; ")), fixes.join(", and "))
 }
 
 fn words(one: &Duplicate) -> String {
@@ -63,10 +63,9 @@ fn words(one: &Duplicate) -> String {
     let of = format!("{} {} of {}", mark.class, mark.ticket, mark.external);
     let (carry, its) = if others.len() == 1 { ("carries", "its") } else { ("carry", "their") };
     match kept {
-        Some(kept) => format!(
-            "{} {carry} a mark of {of}, and {kept} is what the bridge keeps under {its} mark",
-            others.join(", ")
-        ),
+        Some(kept) => {
+            format!("{} {carry} a mark of {of}, and the bridge keeps {kept} under {its} mark", others.join(", "))
+        }
         None => format!("{} carry one mark, of {of}", others.join(", ")),
     }
 }
@@ -88,22 +87,22 @@ mod tests {
         let line = |tickets: Vec<Duplicate>, files: Vec<Duplicate>| {
             verdict(&Found { tickets, files }).at("elitery", LINE).to_string()
         };
-        assert_eq!(line(vec![], vec![]), "ok      elitery duplicates: no mark stands twice");
+        assert_eq!(line(vec![], vec![]), "ok      elitery duplicates: no mark exists twice");
         let twin = one(1, Some("R-001001"), &["R-001005"]);
         assert_eq!(
             line(vec![twin.clone()], vec![]),
             "note    elitery duplicates: R-001005 carries a mark of UserRequest 1 of acme, and R-001001 is what the bridge \
-             keeps under its mark. Mend: close the ticket that is no counterpart."
+             keeps under its mark. Fix: close the ticket that is no counterpart."
         );
         let file = one(1, Some("attachment 7 of ticket 1001"), &["attachment 8 of ticket 1001"]);
         assert_eq!(
             line(vec![one(2, None, &["R-001006", "R-001007"])], vec![file.clone()]),
             "note    elitery duplicates: R-001006, R-001007 carry one mark, of UserRequest 2 of acme; attachment 8 of ticket \
              1001 carries a mark of UserRequest 1 of acme, and attachment 7 of ticket 1001 is what the bridge keeps under \
-             its mark. Mend: run `itop-bridge links rebuild`, which takes one of them, and close the ticket that is no \
+             its mark. Fix: run `itop-bridge links rebuild`, which takes one of them, and close the ticket that is no \
              counterpart, and delete in that iTop the file that is not kept."
         );
         let many = line(vec![twin; 2], vec![file; 3]);
-        assert!(many.contains("; and 2 more. Mend:"), "{many}");
+        assert!(many.contains("; and 2 more. Fix:"), "{many}");
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn date_format(
     Verdict::ok(match (&side.date_format, learnt) {
         (Some(stated), _) => format!("{stated}, as configured"),
         (None, Some(learnt)) => format!("{learnt}, learnt from its answers"),
-        (None, None) => format!("{}, as iTop prints dates unless it is told otherwise", DateFormat::iso()),
+        (None, None) => format!("{}, iTop's default", DateFormat::iso()),
     })
 }
 
@@ -45,11 +45,11 @@ pub(super) fn time_zone(
     let Some(zone) = &side.time_zone else {
         return match learnt.map(Learnt::offset).or(offsets.newest()) {
             Some(offset) if offsets.newest().is_some() && !tells_a_year(offsets, now_ms) => Verdict::ok(format!(
-                "UTC{offset}, learnt from its answers; a date of another season waits to cross until `time_zone` of {section} is set"
+                "UTC{offset}, learnt from its answers; a date of another season waits until `time_zone` of {section} is set"
             )),
             Some(offset) => Verdict::ok(format!("UTC{offset}, learnt from its answers")),
             None => Verdict::ok(
-                "not yet learnt: until the bridge first creates something there, times are told to people as server time",
+                "not yet learnt: until the bridge first creates something there, people read times as server time",
             ),
         };
     };
@@ -111,8 +111,8 @@ pub(super) fn room(learnt: &LearntRoom) -> Vec<(String, Verdict)> {
             "its tables are in utf8mb3 and lack characters such as emoji; they become `?` in {}",
             without.join(", ")
         );
-        let mend = "convert that iTop's database to utf8mb4; `serve` notices within a day";
-        lines.push(("characters".to_owned(), Verdict::note(detail, mend)));
+        let fix = "convert that iTop's database to utf8mb4; `serve` notices within a day";
+        lines.push(("characters".to_owned(), Verdict::note(detail, fix)));
     }
     lines
 }

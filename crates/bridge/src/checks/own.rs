@@ -17,7 +17,7 @@ pub fn own(config: &Config) -> Vec<Finding> {
     if config.warnings.is_empty() {
         findings.push(Verdict::ok("no warnings").at(OWN, "configuration"));
     }
-    let warning = |text: &String| Verdict { state: State::Note, detail: text.clone(), mend: None };
+    let warning = |text: &String| Verdict { state: State::Note, detail: text.clone(), fix: None };
     findings.extend(config.warnings.iter().map(|text| warning(text).at(OWN, "configuration")));
     findings.extend(shared_organisations(config).into_iter().map(|verdict| verdict.at(OWN, "organisations")));
     findings.extend(sides(config).into_iter().map(|verdict| verdict.at(OWN, "sides")));
@@ -33,8 +33,8 @@ fn serve(config: &Config) -> Option<Verdict> {
     if matches!(running, Running::Stopped { .. }) && config.externals.is_empty() {
         return Some(Verdict::ok("does not run; without a customer nobody needs it"));
     }
-    let state = if running.mend().is_some() { State::Note } else { State::Ok };
-    Some(Verdict { state, detail: running.to_string(), mend: running.mend().map(str::to_owned) })
+    let state = if running.fix().is_some() { State::Note } else { State::Ok };
+    Some(Verdict { state, detail: running.to_string(), fix: running.fix().map(str::to_owned) })
 }
 
 /// Customers whose tickets share one internal organisation: anybody who may see its tickets sees those of all these
@@ -53,7 +53,7 @@ fn shared_organisations(config: &Config) -> Vec<Verdict> {
                 listed(&names),
                 config.internal.name
             ),
-            "where people of one of these customers may see tickets of that organisation, write another `org_id` into \
+            "if people of one of these customers may see tickets of that organisation, write another `org_id` into \
              [external.NAME.internal_defaults]",
         )
     };
@@ -69,7 +69,7 @@ fn sides(config: &Config) -> Vec<Verdict> {
     let moved = moved.iter().map(|Moved { side, was }| {
         Verdict::note(
             format!("{side} was at {was} before, and the configuration has another address"),
-            format!("where that is another iTop than before, correct `url` of {side} before `serve` starts"),
+            format!("if that is another iTop, correct `url` of {side} before `serve` starts"),
         )
     });
     let found = contradictions.iter().map(|found| Verdict::fault(found.to_string(), found.mend()));
@@ -97,12 +97,12 @@ fn store(path: &Path, server: &str) -> Verdict {
     });
     match opened {
         Ok(()) => Verdict::ok(format!("{shown} opens, can be written, and belongs to server id {server}")),
-        Err(error) => Verdict::fault(format!("{shown}: {error}"), mend(&error)),
+        Err(error) => Verdict::fault(format!("{shown}: {error}"), fix(&error)),
     }
 }
 
 /// The fix for a store that does not open.
-pub fn mend(error: &StoreError) -> &'static str {
+pub fn fix(error: &StoreError) -> &'static str {
     match error {
         StoreError::OtherServer { .. } => {
             "put the store's own id back into [server].id, which must never change, or name the right file in [store].url"
@@ -111,9 +111,9 @@ pub fn mend(error: &StoreError) -> &'static str {
             "one `serve` works on a store: stop the other (`fuser -v` on the file with .lock at its end names its process), or name another file in [store].url"
         }
         StoreError::Newer { .. } => "run the version of itop-bridge that wrote it, or a newer one",
-        StoreError::NoStore(_) => "name another file in [store].url; what is there was not changed",
+        StoreError::NoStore(_) => "name another file in [store].url; the file there was not changed",
         StoreError::Damaged(_) => {
-            "put a backup in its place, without the -wal and -shm files beside it; without a backup move it away and run `links rebuild` before `serve`, which finds the pairs by their marks. What is there was not changed"
+            "put a backup in its place, without the -wal and -shm files beside it; without a backup move it away and run `links rebuild` before `serve`, which finds the pairs by their marks. The file was not changed"
         }
         _ => "give the user that runs `serve` the right to write this file and its folder, and the disk room",
     }

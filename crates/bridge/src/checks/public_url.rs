@@ -134,7 +134,7 @@ fn verdict(seen: &Seen, url: &str, other_port: Option<String>, hooks_came: bool)
         (Seen::TheBridge, _) => Verdict::ok(format!("itop-bridge answers at {url}")),
         (Seen::Nothing(why), true) => Verdict::note(
             format!("nothing answers at {url} from here ({why}), and webhooks have come"),
-            format!("{START} where it does not run; an address that only the iTops reach is fine"),
+            format!("{START} if it does not run; an address that only the iTops reach is fine"),
         ),
         (Seen::Nothing(_), false) if other_port.is_some() => Verdict::note(
             format!("nothing answers at {url} from here: {}", other_port.unwrap_or_default()),
@@ -143,16 +143,16 @@ fn verdict(seen: &Seen, url: &str, other_port: Option<String>, hooks_came: bool)
         (Seen::Nothing(why), false) => Verdict::note(
             format!("nothing answers at {url} from here ({why})"),
             format!(
-                "{START}; where it runs, correct `public_url` of [server] or the way to it. Where only the iTops reach that address, the first webhook will tell"
+                "{START}; if it runs, correct `public_url` of [server] or the network path to it. If only the iTops reach that address, the first webhook will show that it is right"
             ),
         ),
         (Seen::NothingBehind(status), _) => Verdict::note(
             format!("the web server at {url} reaches nothing behind it (HTTP {status})"),
-            format!("{START}; where it runs, let that web server pass /api/v1/ on to `listen` of [server]"),
+            format!("{START}; if it runs, let that web server pass /api/v1/ on to `listen` of [server]"),
         ),
         (Seen::Redirect(to), came) => other(
             format!("{url} redirects to {to}, and a webhook does not go there"),
-            "write in `public_url` of [server] the address that it ends at, and run setup for both sides again",
+            "write the address at which the redirect ends into `public_url` of [server], and run setup for both sides again",
             came,
         ),
         (Seen::Other(what), came) => other(
@@ -164,13 +164,13 @@ fn verdict(seen: &Seen, url: &str, other_port: Option<String>, hooks_came: bool)
 }
 
 /// Webhooks that came prove that the iTops are routed elsewhere than this machine.
-fn other(detail: String, mend: &str, hooks_came: bool) -> Verdict {
+fn other(detail: String, fix: &str, hooks_came: bool) -> Verdict {
     match hooks_came {
-        false => Verdict::fault(detail, mend),
+        false => Verdict::fault(detail, fix),
         true => Verdict {
             state: State::Note,
-            detail: format!("{detail}; asked from this machine, that is: webhooks have come"),
-            mend: Some(format!("where they come no more, {mend}")),
+            detail: format!("{detail}, asked from this machine; but webhooks have come"),
+            fix: Some(format!("if they come no more, {fix}")),
         },
     }
 }

@@ -72,7 +72,7 @@ pub fn no_itop(error: &Error, side: &SideConfig) -> Option<String> {
 
 fn silent(error: &Error, section: &str) -> Reached {
     let says = |sign: &str| error.message.contains(sign);
-    let mend = if says("certificate expired") {
+    let fix = if says("certificate expired") {
         "renew the certificate of that web server; if it is not old, set the clock of this machine".to_owned()
     } else if says("certificate not valid for name") {
         format!("write in `url` of {section} the name that the certificate is made out to, or get one for this name")
@@ -83,13 +83,13 @@ fn silent(error: &Error, section: &str) -> Reached {
     } else {
         format!("correct `url` of {section}, or open the way from this machine to it: name server, firewall, `proxy`")
     };
-    address_fault(error.message.clone(), mend)
+    address_fault(error.message.clone(), fix)
 }
 
 fn elsewhere(to: Option<&str>, status: Option<u16>, side: &SideConfig, section: &str) -> Reached {
     let host_and_path = side.url.split_once("://").map_or(side.url.as_str(), |(_, rest)| rest);
     let host = host_and_path.split('/').next().unwrap_or_default();
-    let (detail, mend) = match (to, status) {
+    let (detail, fix) = match (to, status) {
         (Some(to), _) if to.split_once("://").is_some_and(|(_, there)| there == host) => {
             let scheme = to.split("://").next().unwrap_or_default();
             (
@@ -114,23 +114,23 @@ fn elsewhere(to: Option<&str>, status: Option<u16>, side: &SideConfig, section: 
             ),
         ),
     };
-    address_fault(detail, mend)
+    address_fault(detail, fix)
 }
 
 /// iTop has refused the account, or its use of REST.
 fn not_let_in(error: &Error, side: &SideConfig, section: &str) -> Reached {
-    let known = |detail: &str, mend: String| {
-        [(ADDRESS, address_ok(side)), (LOGIN, Verdict::ok(account(side))), (REST, Verdict::fault(detail, mend))]
+    let known = |detail: &str, fix: String| {
+        [(ADDRESS, address_ok(side)), (LOGIN, Verdict::ok(account(side))), (REST, Verdict::fault(detail, fix))]
     };
     if error.message.starts_with("This user is not authorized to use the web services") {
-        let mend = format!("give {} in iTop the profile \"REST Services User\"", account(side));
-        return known("the account may not use REST", mend);
+        let fix = format!("give {} in iTop the profile \"REST Services User\"", account(side));
+        return known("the account may not use REST", fix);
     }
     if error.message.starts_with("Portal user is not allowed") {
-        let mend = format!("take the profile \"Portal user\" from {} in iTop, or use another account", account(side));
-        return known("a portal user may not use REST", mend);
+        let fix = format!("take the profile \"Portal user\" from {} in iTop, or use another account", account(side));
+        return known("a portal user may not use REST", fix);
     }
-    let (detail, mend) = match &side.login {
+    let (detail, fix) = match &side.login {
         Login::Password { user, .. } => (
             format!("user \"{user}\" or its password is refused: {}", error.message),
             format!(
@@ -146,7 +146,7 @@ fn not_let_in(error: &Error, side: &SideConfig, section: &str) -> Reached {
             ),
         ),
     };
-    [(ADDRESS, address_ok(side)), (LOGIN, Verdict::fault(detail, mend)), (REST, Verdict::not_checked())]
+    [(ADDRESS, address_ok(side)), (LOGIN, Verdict::fault(detail, fix)), (REST, Verdict::not_checked())]
 }
 
 fn is_maintenance(error: &Error) -> bool {
@@ -154,11 +154,11 @@ fn is_maintenance(error: &Error) -> bool {
 }
 
 fn address_ok(side: &SideConfig) -> Verdict {
-    Verdict { state: State::Ok, detail: format!("iTop's REST answers at {}", side.url), mend: None }
+    Verdict { state: State::Ok, detail: format!("iTop's REST answers at {}", side.url), fix: None }
 }
 
-fn address_fault(detail: String, mend: String) -> Reached {
-    [(ADDRESS, Verdict::fault(detail, mend)), (LOGIN, Verdict::not_checked()), (REST, Verdict::not_checked())]
+fn address_fault(detail: String, fix: String) -> Reached {
+    [(ADDRESS, Verdict::fault(detail, fix)), (LOGIN, Verdict::not_checked()), (REST, Verdict::not_checked())]
 }
 
 fn account(side: &SideConfig) -> String {

@@ -92,7 +92,7 @@ impl OutOfStep {
                 all.extend(own.map(|is| OutOfStep {
                     word: is.word(),
                     label: sentences::label(is),
-                    name: names.outside.clone(),
+                    name: names.external_ticket.clone(),
                     told: names.told(is),
                     step: names.step(is),
                 }));
@@ -169,7 +169,7 @@ impl Remembered {
             let those = counted(*count as usize, "ticket is", "tickets are");
             return Verdict::note(
                 format!("{those} parked, after an hour of refusals; the first is {name}: {}", first.error),
-                format!("correct what these words name, then run `itop-bridge retry {name}`"),
+                format!("correct the cause that the message names, then run `itop-bridge retry {name}`"),
             );
         }
         let Some(oldest_ms) = oldest_ms.filter(|_| *waiting > 0) else { return Verdict::ok("no ticket waits") };
@@ -177,7 +177,7 @@ impl Remembered {
         let those = counted(*waiting as usize, "ticket waits", "tickets wait");
         let detail = format!("{those}, the oldest for {}", span(age_ms));
         match age_ms > LONG_WAIT_MS {
-            true => Verdict::note(detail, "see whether `serve` runs, and what its log says of them"),
+            true => Verdict::note(detail, "see whether `serve` runs, and look for these tickets in its log"),
             false => Verdict::ok(detail),
         }
     }
@@ -223,7 +223,7 @@ impl Remembered {
             None => Verdict::note(
                 "none has come yet",
                 format!(
-                    "{} in {side} and check again; where still none has come, run `itop-bridge setup --side {side}` with an administrator's account",
+                    "{} in {side} and check again; if still none has come, run `itop-bridge setup --side {side}` with an administrator's account",
                     cause(kind)
                 ),
             ),
@@ -240,8 +240,8 @@ impl Remembered {
             }
             None => Verdict {
                 state: State::Unknown,
-                detail: format!("whether that iTop reaches {url} is not known: no webhook of its has come yet"),
-                mend: Some(format!(
+                detail: format!("it is not known whether that iTop reaches {url}: none of its webhooks has come yet"),
+                fix: Some(format!(
                     "run `curl {url}/api/v1/test` on that iTop's machine while `serve` runs: itop-bridge answers missing_api_key"
                 )),
             },
@@ -269,11 +269,11 @@ impl Remembered {
         );
         let sides = std::iter::once(&*config.internal.name).chain(config.externals.iter().map(|of| of.name()));
         let setups: Vec<String> = sides.map(|side| format!("`itop-bridge setup --side {side}`")).collect();
-        let mend = format!(
-            "where one of the iTops sends from there, give its webhooks the right key: {}, or by hand. What they told of comes with the sweep meanwhile",
+        let fix = format!(
+            "if one of the iTops sends from there, give its webhooks the right key: {}, or by hand. Meanwhile the sweep finds their changes",
             setups.join(" or ")
         );
-        Some(Verdict::note(detail, mend).at(OWN, "webhook keys"))
+        Some(Verdict::note(detail, fix).at(OWN, "webhook keys"))
     }
 
     fn of_side(&self, side: &str) -> impl Iterator<Item = &HookCount> {
@@ -322,7 +322,7 @@ fn work(side: &Side) -> Verdict {
     let resume = format!("`itop-bridge resume {}`", side.name);
     match &side.stopped {
         None => Verdict::ok("neither paused nor halted"),
-        Some(stop @ Stop::Paused) => Verdict::note(stop.to_string(), format!("run {resume} when it shall go on")),
+        Some(stop @ Stop::Paused) => Verdict::note(stop.to_string(), format!("run {resume} to let it go on")),
         Some(reason) if reason.is_over_lost_pairs() => Verdict::fault(
             format!("halted: {reason}"),
             format!(
@@ -355,6 +355,6 @@ fn pairs(tickets: &Tickets) -> Verdict {
     );
     match &first.step {
         Some(step) => Verdict::note(detail, step.clone()),
-        None => Verdict::note(detail, format!("`itop-bridge links show {}` tells the rest", first.name)),
+        None => Verdict::note(detail, format!("`itop-bridge links show {}` shows the rest", first.name)),
     }
 }

@@ -137,15 +137,15 @@ fn verdict(class: &str, answers: &[(Right, Answer)], read_only: bool, side: &Sid
             true => format!("the account may not {}", joined(&denied, "or")),
             false => format!("the account may {}, but not {}", listed(&allowed), joined(&denied, "or")),
         };
-        let mend = mend(class, side);
+        let fix = fix(class, side);
         return match read_only && !denied.contains(&"read") {
             true => Verdict::fault(
                 format!("{detail}, and so it is with every class"),
                 format!(
-                    "end the read-only mode (access_mode, a backup or an update under way) if this iTop is in it; else {mend}"
+                    "end the read-only mode (access_mode, a backup or an update under way) if this iTop is in it; else {fix}"
                 ),
             ),
-            false => Verdict::fault(detail, mend),
+            false => Verdict::fault(detail, fix),
         };
     }
     match answers.iter().find_map(|(_, answer)| if let Answer::Unclear(error) = answer { Some(error) } else { None }) {
@@ -154,7 +154,7 @@ fn verdict(class: &str, answers: &[(Right, Answer)], read_only: bool, side: &Sid
     }
 }
 
-fn mend(class: &str, side: &SideConfig) -> String {
+fn fix(class: &str, side: &SideConfig) -> String {
     let account = match &side.login {
         Login::Password { user, .. } => format!("user \"{user}\""),
         Login::Token(_) => "the token's account".to_owned(),

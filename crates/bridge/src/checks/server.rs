@@ -51,10 +51,7 @@ fn tls(certificate: Option<&PeerCertificate>, now_ms: i64, url: &str, section: &
         };
     }
     let Some(until) = certificate.and_then(valid_until) else {
-        return Verdict {
-            detail: "how long the certificate is valid could not be read".to_owned(),
-            ..Verdict::not_checked()
-        };
+        return Verdict { detail: "the end of the certificate could not be read".to_owned(), ..Verdict::not_checked() };
     };
     let days = (until.as_millisecond() - now_ms).div_euclid(DAY_MS);
     let date = TimeZone::UTC.to_datetime(until).date();
@@ -103,7 +100,7 @@ fn clock(date: Option<&str>, now_ms: i64) -> Verdict {
     }
     Verdict::fault(
         format!("{off} this machine's; more than {} is a fault", length(MAX_OFF_MS)),
-        "set both clocks by a time server: what is told of times to people is wrong, and a certificate may be taken for one that has ended",
+        "set both clocks by a time server: otherwise people read wrong times, and a valid certificate may be taken for one that has ended",
     )
 }
 

@@ -77,13 +77,13 @@ impl Lacks {
                 "add the class to a `lifecycle_file`, if its status is to cross",
             ),
             Lacks::Attributes { codes, .. } if codes.is_empty() => {
-                Verdict::ok("the defaults name every person, team and service that they ask for")
+                Verdict::ok("the defaults name every person, team and service that the stimuli ask for")
             }
             Lacks::Attributes { codes, stimuli } => {
                 let (is_empty, them) = if codes.len() > 1 { ("one of them", "them") } else { ("it", "it") };
                 Verdict::note(
                     format!(
-                        "no default for {}: where {is_empty} is empty, iTop may refuse {}",
+                        "no default for {}: if {is_empty} is empty, iTop may refuse {}",
                         words(codes),
                         words(stimuli)
                     ),

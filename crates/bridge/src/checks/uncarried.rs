@@ -59,7 +59,7 @@ pub(super) async fn judge(client: &Client, waiting: &[Waiting], only: &Only, now
     for of_class in waiting {
         let Some(condition) = only.of(&of_class.class) else { continue };
         let words = match &of_class.tickets {
-            None => format!("{} of {}, of which nobody was asked which fit", of_class.count, of_class.class),
+            None => format!("{} of {}, not compared with `only`", of_class.count, of_class.class),
             Some(tickets) => match fitting(client, &of_class.class, tickets, condition).await {
                 Ok(0) => continue,
                 Ok(count) => format!("{count} of {}", of_class.class),
@@ -69,12 +69,12 @@ pub(super) async fn judge(client: &Client, waiting: &[Waiting], only: &Only, now
         said.push(words);
         oldest_ms = Some(oldest_ms.map_or(of_class.oldest_ms, |oldest| oldest.min(of_class.oldest_ms)));
     }
-    let Some(oldest_ms) = oldest_ms else { return Verdict::ok("none that fits waits for its counterpart") };
+    let Some(oldest_ms) = oldest_ms else { return Verdict::ok("no ticket that fits waits for its counterpart") };
     let age_ms = now_ms - oldest_ms;
     let said: Vec<&str> = said.iter().map(String::as_str).collect();
     let detail = format!("wait for their counterpart: {}; the oldest hint came {} ago", listed(&said), span(age_ms));
     match age_ms > LONG_WAIT_MS {
-        true => Verdict::note(detail, "see whether `serve` runs, and what its log says of them"),
+        true => Verdict::note(detail, "see whether `serve` runs, and look for these tickets in its log"),
         false => Verdict::ok(detail),
     }
 }

@@ -66,7 +66,7 @@ async fn read(
 fn unseen(side: &SideConfig, came: Vec<(String, Verdict)>) -> Vec<Finding> {
     let verdict = Verdict {
         detail: "not checked: only an administrator may read them".to_owned(),
-        mend: Some(format!(
+        fix: Some(format!(
             "to have each looked at, put an administrator's account of {} into {} and {}, and run `itop-bridge check --admin {}`",
             side.name,
             admin::USER,
@@ -90,8 +90,8 @@ fn has_no_webhooks(error: &AdminError) -> bool {
 /// A fault if the account is to blame: the requested check could not be made.
 fn not_read(error: &AdminError, account: &Admin, side: &SideConfig) -> Verdict {
     if has_no_webhooks(error) {
-        let mend = "install the extension combodo-webhook-integration in this iTop";
-        return Verdict::fault("this iTop has no webhooks", mend);
+        let fix = "install the extension combodo-webhook-integration in this iTop";
+        return Verdict::fault("this iTop has no webhooks", fix);
     }
     let user = format!("user \"{}\" of {}", account.user, admin::USER);
     let detail = match error.error() {
@@ -103,13 +103,13 @@ fn not_read(error: &AdminError, account: &Admin, side: &SideConfig) -> Verdict {
         }
         _ => return Verdict { detail: format!("not checked: {}", error.what()), ..Verdict::not_checked() },
     };
-    Verdict::fault(detail, error.mend().unwrap_or_default())
+    Verdict::fault(detail, error.fix().unwrap_or_default())
 }
 
 fn verdicts(comparison: &Comparison, side: &SideConfig) -> Vec<Finding> {
     let line = |judged: &Judged| verdict(judged, side).at(&side.name, &format!("webhook {}", judged.name));
     let note = |note: &String| {
-        let verdict = Verdict { state: State::Note, detail: note.clone(), mend: None };
+        let verdict = Verdict { state: State::Note, detail: note.clone(), fix: None };
         verdict.at(&side.name, WEBHOOKS)
     };
     comparison.judged.iter().map(line).chain(comparison.notes.iter().map(note)).collect()
@@ -124,10 +124,10 @@ fn verdict(judged: &Judged, side: &SideConfig) -> Verdict {
     }
     let wrong: Vec<&str> = judged.wrong.iter().chain(&judged.faults).map(String::as_str).collect();
     let setup = format!("run `itop-bridge setup --side {}`", side.name);
-    let mend = match (judged.wrong.is_empty(), judged.faults.is_empty()) {
+    let fix = match (judged.wrong.is_empty(), judged.faults.is_empty()) {
         (false, true) => setup,
-        (true, _) => format!("mend it in that iTop, or delete it there and {setup}"),
-        (false, false) => format!("mend in that iTop what was made by hand, and {setup}"),
+        (true, _) => format!("correct it in that iTop, or delete it there and {setup}"),
+        (false, false) => format!("correct the hand-made part in that iTop, and {setup}"),
     };
-    Verdict::fault(wrong.join("; "), mend)
+    Verdict::fault(wrong.join("; "), fix)
 }

@@ -22,8 +22,8 @@ use crate::config::{Config, ExternalConfig};
 
 /// Bring in tickets that are older than the connection.
 ///
-/// Shows how many there are and ten of them, asks, and marks them. `serve` then carries them like new tickets, after what
-/// webhooks tell of, and only those that fit `only`. Tickets that have a pair, or were unlinked, are left as they are.
+/// Shows how many there are and ten of them, asks, and marks them. `serve` then carries them like new tickets, after the
+/// tickets that webhooks announce, and only those that fit `only`. Tickets that have a pair, or were unlinked, are left as they are.
 /// Works while `serve` runs; while it does not, the tickets wait.
 ///
 /// With `--match title` the bridge first looks for counterparts that people have opened already. If exactly one internal
@@ -59,7 +59,7 @@ pub struct Backfill {
     /// Do not ask.
     #[arg(long)]
     pub yes: bool,
-    /// Show what there is, and store nothing.
+    /// Show the tickets, and store nothing.
     #[arg(long)]
     pub dry_run: bool,
     /// Print an object {counts, tickets, linked, ended, marked_before, marked}, and {pairs, unclear, adopted} of
@@ -144,7 +144,9 @@ pub async fn tell(
     match (marked, backfill.dry_run) {
         (Some(0), _) if !adopted.is_empty() => {}
         (Some(0), _) | (None, false) => writeln!(out, "Nothing was marked.")?,
-        (Some(n), _) => writeln!(out, "Marked: {}. `serve` carries them, after what webhooks tell of.", tickets(n))?,
+        (Some(n), _) => {
+            writeln!(out, "Marked: {}. `serve` carries them, after the tickets that webhooks announce.", tickets(n))?
+        }
         (None, true) => writeln!(out, "Nothing was marked: this was a dry run.")?,
     }
     Ok(outcome)
@@ -160,7 +162,7 @@ async fn mark(engine: &Engine, wish: &Wish, tickets: &[Older], bar: &progress::B
     };
     bar.end();
     let Some(marked) = marked else {
-        bail!("stopped; what was marked stays so, and the same command goes on from there");
+        bail!("stopped; the marked tickets stay marked, and the same command goes on from there");
     };
     marked.context("not all were marked; the same command goes on")
 }

@@ -13,7 +13,7 @@ use crate::config::Config;
 ///
 /// The copy is complete and of one moment. It has mode 0600, and never overwrites a file. It holds the text of customers'
 /// tickets: protect it as you protect the store. To put it back, stop `serve`, put the copy in the store's place, remove
-/// the -wal and -shm files, and start `serve`. It finds by the marks what happened since, and makes nothing twice.
+/// the -wal and -shm files, and start `serve`. By the marks it finds the changes since the backup, and makes nothing twice.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  itop-bridge backup /var/backups/itop-bridge-$(date +%F).db")]
 pub struct Backup {
@@ -27,7 +27,7 @@ pub fn run(backup: &Backup, config: &Path, out: &mut dyn Write) -> anyhow::Resul
     let store = store::to_read(&config)?;
     let (file, shown) = (&backup.file, backup.file.display());
     if file.exists() {
-        bail!("{shown} is there already, and a backup takes no file's place: name another");
+        bail!("{shown} exists already, and a backup overwrites no file: name another");
     }
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !folder.is_dir() {

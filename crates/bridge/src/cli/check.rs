@@ -18,10 +18,10 @@ use crate::setup::{Admin, admin};
 /// The width of the table if the shell does not report the terminal's.
 const WIDTH: u16 = 120;
 
-/// Check the bridge, its store and each iTop: address, certificate, clock, account, rights, defaults, what waits,
-/// marks that exist twice, webhooks.
+/// Check the bridge, its store and each iTop: address, certificate, clock, account, rights, defaults, waiting
+/// tickets, marks that exist twice, webhooks.
 ///
-/// Each line is a requirement, its state (ok, note, fault, unknown) and what to do about it. Nothing is written into an
+/// Each line has a requirement, its state (ok, note, fault, unknown) and the fix. Nothing is written into an
 /// iTop. Ends with 1 if there is a fault.
 ///
 /// Of the webhooks, `check` sees only which ones have reached `serve`. With --admin SIDE it also reads each webhook in that
@@ -32,7 +32,7 @@ const WIDTH: u16 = 120;
     after_help = "Examples:\n  itop-bridge check\n  itop-bridge check --admin acme\n  itop-bridge check --json | jq '.[] | select(.state == \"fault\")'"
 )]
 pub(super) struct Check {
-    /// Print an array of {side, check, state, detail, mend}.
+    /// Print an array of {side, check, state, detail, fix}.
     #[arg(long)]
     json: bool,
     /// The side that the administrator's account belongs to: the internal's name, or an external's.
@@ -92,7 +92,7 @@ fn for_people(findings: &[Finding], internal: &str) -> Vec<Finding> {
                 "{} not checked, because of the fault above",
                 counted(unasked.len(), "requirement was", "requirements were")
             ),
-            mend: None,
+            fix: None,
         }));
     }
     shown
@@ -105,13 +105,13 @@ fn is_unasked(finding: &Finding) -> bool {
 fn table(findings: &[Finding], width: u16) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-    table.set_header(["SIDE", "CHECK", "STATE", "WHAT WAS FOUND, AND THE MEND"]);
+    table.set_header(["SIDE", "CHECK", "STATE", "FINDING, AND THE FIX"]);
     let mut side = "";
     for finding in findings {
         let shown = if finding.side == side { "" } else { &finding.side };
         side = &finding.side;
-        let mend = finding.mend.as_ref().map(|mend| format!("\n→ {mend}")).unwrap_or_default();
-        table.add_row([shown, &finding.check, finding.state.word(), &format!("{}{mend}", finding.detail)]);
+        let fix = finding.fix.as_ref().map(|fix| format!("\n→ {fix}")).unwrap_or_default();
+        table.add_row([shown, &finding.check, finding.state.word(), &format!("{}{fix}", finding.detail)]);
     }
     table.trim_fmt()
 }
@@ -128,23 +128,23 @@ fn summary(findings: &[Finding]) -> String {
 mod tests {
     use super::*;
 
-    fn finding(side: &str, check: &str, state: State, mend: Option<&str>) -> Finding {
+    fn finding(side: &str, check: &str, state: State, fix: Option<&str>) -> Finding {
         let detail = "a thing was found".to_owned();
-        Finding { side: side.into(), check: check.into(), state, detail, mend: mend.map(str::to_owned) }
+        Finding { side: side.into(), check: check.into(), state, detail, fix: fix.map(str::to_owned) }
     }
 
     #[test]
     fn a_terminal_gets_a_table_with_each_side_named_once() {
         let findings = [
             finding("elitery", "address", State::Ok, None),
-            finding("elitery", "default team_id", State::Fault, Some("mend it here")),
+            finding("elitery", "default team_id", State::Fault, Some("fix it here")),
             finding("acme", "address", State::Ok, None),
         ];
         let lines = [
-            " SIDE     CHECK            STATE  WHAT WAS FOUND, AND THE MEND",
+            " SIDE     CHECK            STATE  FINDING, AND THE FIX",
             " elitery  address          ok     a thing was found",
             "          default team_id  fault  a thing was found",
-            "                                  → mend it here",
+            "                                  → fix it here",
             " acme     address          ok     a thing was found",
         ];
         assert_eq!(table(&findings, 100), lines.join("\n"));

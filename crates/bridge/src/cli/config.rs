@@ -48,7 +48,7 @@ pub(super) fn run(verbs: &ConfigVerbs, path: &Path, out: &mut dyn Write) -> anyh
 
 /// One heading per section; each value's origin is its comment.
 fn toml(entries: &[Entry]) -> String {
-    let mut text = String::from("# What holds, and where each value comes from. \"…\" is a secret.\n");
+    let mut text = String::from("# Every value in force, with its origin. \"…\" is a secret.\n");
     for section in entries.chunk_by(|a, b| a.section == b.section) {
         let lines: Vec<(String, String)> = section.iter().map(|entry| (entry.to_toml(), origin(entry))).collect();
         let width = lines.iter().map(|(line, _)| line.chars().count()).filter(|width| *width <= 60).max().unwrap_or(0);

@@ -50,28 +50,28 @@ fn after_help() -> String {
 
 const AFTER_HELP: &str = "  itop-bridge init                        ask both iTops, and write itop-bridge.toml
   itop-bridge keys new                    draw a key for a side's webhooks
-  itop-bridge check                       what is missing before it can serve
+  itop-bridge check                       check every requirement of the bridge
   itop-bridge setup --side acme           make the webhooks in a side's iTop
   itop-bridge serve                       keep the tickets in step
-  itop-bridge status                      how it is doing now, and what needs a person
-  itop-bridge links list                  which tickets are in step, and which are not
+  itop-bridge status                      show the state of the bridge, and the tickets that need a person
+  itop-bridge links list                  list the pairs, and the tickets without one
   itop-bridge links rebuild               find the pairs of a lost store again
   itop-bridge backfill --side acme --since 2026-01-01
                                           bring in older tickets
-  itop-bridge plan acme:R-000123          what would be written to a pair, and why
+  itop-bridge plan acme:R-000123          show the next writes to a pair, with reasons
   itop-bridge external remove acme        end the pairs of a customer that has left
   itop-bridge retry                       try parked tickets again now
   itop-bridge pause acme                  pause a side, until it is resumed
   itop-bridge resume acme:R-000123        go on with a pair that has halted
   itop-bridge backup copy.db              copy the store, while `serve` runs
-  itop-bridge config show                 each value in force, and where it comes from
+  itop-bridge config show                 show each value in force, with its origin
   itop-bridge completions bash            let the shell complete verbs and options
 Each verb's own --help says more.
 
 Environment:
-  RUST_LOG  What is logged, to standard error: error, warn, info or debug. Without it `serve` logs from
-            info on, and every other verb says in its own words what happened.
-  What the configuration names as ${NAME}.
+  RUST_LOG  The level of the log on standard error: error, warn, info or debug. Without it `serve` logs from
+            info on, and every other verb reports its work in its own words.
+  NAME      Every variable that the configuration has as ${NAME}.
 
 Exit codes:
   0  it was done
@@ -120,8 +120,8 @@ impl Verb {
             Verb::Plan(_) => "the pair has halted, or the next pass halts it",
             Verb::Status(_) => "something needs a person",
             Verb::Backfill(_) => "tickets were left alone, or could not be linked; the lines above say which",
-            Verb::Links(_) => "something was left alone; the lines above say what",
-            Verb::Setup(_) => "not all of it stands; the lines above say what is missing",
+            Verb::Links(_) => "something was left alone; the lines above name it",
+            Verb::Setup(_) => "some webhooks are missing or wrong; the lines above name them",
             _ => "a fault was found; the lines above say which",
         }
     }

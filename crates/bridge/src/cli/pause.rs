@@ -13,7 +13,7 @@ use crate::config::Config;
 /// Pause a side: no pass, no sweep and no audit of it, until `resume`.
 ///
 /// An external's name pauses that external; the internal side's name pauses all of them. Works while `serve` runs, and ends
-/// a pass that is under way. A running `serve` still accepts webhooks, and what they tell of waits.
+/// a pass that is under way. A running `serve` still accepts webhooks, and their tickets wait.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  itop-bridge pause acme\n  itop-bridge resume acme")]
 pub struct Pause {
@@ -33,22 +33,25 @@ pub fn in_store(pause: &Pause, store: &mut dyn Store, config: &Config, out: &mut
     let name = &pause.name;
     if let Some((side, _)) = name.split_once(':') {
         bail!(
-            "a side alone can be paused, and {name} is a ticket: `itop-bridge pause {side}`, or `itop-bridge links unlink {name}` for a pair that is not to be written any more"
+            "only a side can be paused, and {name} is a ticket: run `itop-bridge pause {side}`, or `itop-bridge links unlink {name}` to end the pair"
         );
     }
     let Some(instance) = ticket::side(config, name) else {
         bail!("there is no side {name:?}{}", ticket::sides(config));
     };
     // A halt stays a halt: `resume` must be able to say why the side was stopped.
-    if let Some(reason) = store.stopped(&instance)? {
-        writeln!(out, "{name} stands still already, because {reason}. Nothing was changed.")?;
+    if let Some(stop) = store.stopped(&instance)? {
+        match stop {
+            Stop::Paused => writeln!(out, "{name} is paused already. Nothing was changed.")?,
+            halt => writeln!(out, "{name} is halted already, because {halt}. Nothing was changed.")?,
+        }
         return Ok(Outcome::Fine);
     }
     store.set_stopped(&instance, Some(&Stop::Paused))?;
     match store.is_served()? {
         Some(false) => writeln!(
             out,
-            "{name} is paused. `serve` does not run, so nobody takes webhooks now; what changes meanwhile is found once `serve` runs and `itop-bridge resume {name}` has ended the pause."
+            "{name} is paused. `serve` does not run, so webhooks are not accepted now; the changes of the meantime are found once `serve` runs and `itop-bridge resume {name}` has ended the pause."
         )?,
         Some(true) | None => {
             writeln!(out, "{name} is paused. Webhooks are still accepted; `itop-bridge resume {name}` goes on.")?;

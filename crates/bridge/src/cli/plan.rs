@@ -32,9 +32,9 @@ const MOST_CHARACTERS: usize = 200;
 
 /// Show what a pass would write to a ticket's pair, and why. Writes nothing.
 ///
-/// Reads both iTops as they are now. A line that begins with `-` shows what is there; a line with `+`, what would be there
-/// after the pass. Also shows what of the ticket waits, failed or is kept back, and when it is tried again. Ends with 1 if
-/// the pair is halted.
+/// Reads both iTops as they are now. A line that begins with `-` shows the present value; a line with `+`, the value after
+/// the pass. Also shows the parts of the ticket that wait, failed or are kept back, and when each is tried again. Ends with
+/// 1 if the pair is halted.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  itop-bridge plan acme:R-000123")]
 pub struct Plan {
@@ -122,8 +122,8 @@ async fn say_ended(
     let external = &stored.external_name;
     let of = standing::Ticket { external, stored: Some(stored), row: None, sides: &sides, config, now_ms };
     let names = Names::of(stored, config);
-    let inside = names.inside.as_ref().map_or(String::new(), |inside| format!(" and {inside}"));
-    writeln!(out, "{}{inside} (link {})", names.outside, stored.id)?;
+    let internal = names.internal_ticket.as_ref().map_or(String::new(), |ticket| format!(" and {ticket}"));
+    writeln!(out, "{}{internal} (link {})", names.external_ticket, stored.id)?;
     for is in &Standing::of(of).is {
         writeln!(out, "\n{}.", wording::capital(&names.line(is)))?;
     }
@@ -171,21 +171,21 @@ impl Shown<'_> {
     fn all(mut self) -> anyhow::Result<Outcome> {
         let preview = self.preview;
         let internal = &self.config.internal.name;
-        let (external, outside) = (&preview.of.external, &self.names.outside);
+        let (external, ticket) = (&preview.of.external, &self.names.external_ticket);
         let number = preview.number.map_or(String::new(), |number| format!(" (link {number})"));
         match &preview.link.internal {
-            Some(key) => writeln!(self.out, "{outside} and {internal}:{}{number}", key.reference)?,
+            Some(key) => writeln!(self.out, "{ticket} and {internal}:{}{number}", key.reference)?,
             None if preview.is_lost() => {
-                writeln!(self.out, "{outside}: the store does not know whether it has a ticket in {internal}")?;
+                writeln!(self.out, "{ticket}: the store does not know whether it has a ticket in {internal}")?;
             }
-            None => writeln!(self.out, "{outside}, which has no ticket in {internal} yet{number}")?,
+            None => writeln!(self.out, "{ticket}, which has no ticket in {internal} yet{number}")?,
         }
         let sides = sentences::of_sides(self.sides, Some(external), self.now_ms);
         for line in &sides {
             writeln!(self.out, "\n{line}.")?;
         }
-        if let (Running::Older { .. }, Some(mend)) = (self.running, self.running.mend()) {
-            writeln!(self.out, "\n{}; {mend}.", self.running)?;
+        if let (Running::Older { .. }, Some(fix)) = (self.running, self.running.fix()) {
+            writeln!(self.out, "\n{}; {fix}.", self.running)?;
         }
         if let Some(why) = &self.down {
             writeln!(self.out, "\n{internal} does not answer: {why}. A pass waits until it does.")?;
@@ -342,6 +342,7 @@ impl Shown<'_> {
     }
 
     fn fields(&self, fields: &[FieldWrite]) -> Vec<String> {
+        let internal = &self.config.internal.name;
         let before = self.ticket(Side::Internal);
         let mut lines = Vec::new();
         for field in fields {
@@ -352,9 +353,11 @@ impl Shown<'_> {
             let code = &field.code;
             match field.lost_edit.as_ref().map(|edit| edit.may_be_ours) {
                 None => {}
-                Some(false) => lines.push(format!("! {code} was edited inside; that edit is overwritten, and recorded")),
+                Some(false) => {
+                    lines.push(format!("! {code} was edited in {internal}; that edit is overwritten, and recorded"));
+                }
                 Some(true) => lines.push(format!(
-                    "! {code} was edited inside, or an earlier update landed late; what stands is overwritten, and recorded"
+                    "! {code} was edited in {internal}, or an earlier update landed late; the present value is overwritten, and recorded"
                 )),
             }
         }

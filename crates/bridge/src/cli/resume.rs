@@ -86,7 +86,7 @@ fn is_wanted(resume: &Resume, store: &mut dyn Store, config: &Config) -> anyhow:
         }
         None if kept_back > 0 && stored.link.why_halted().is_none() => {
             let entries = counted(kept_back, "log entry", "log entries");
-            format!("Of {name} {entries} may be copies from a parent that is no part of a pair. Shall they cross?")
+            format!("{entries} of {name} may be copies from a parent that has no pair. Shall they cross?")
         }
         _ => return Ok(true),
     };
@@ -108,7 +108,7 @@ pub fn in_store(
         }
         Some(instance) => {
             let outcome = resume_side(store, &instance, &resume.what, now_ms, out)?;
-            say_that_the_internal_stands_still(store, &instance, config, out)?;
+            say_that_the_internal_is_stopped(store, &instance, config, out)?;
             Ok(outcome)
         }
         None => resume_pair(resume, store, config, now_ms, out),
@@ -131,15 +131,16 @@ fn resume_pair(
             return nothing_is_halted(resume, &stored, &name, store, config, now_ms, out);
         }
         let entries = counted(kept_back, "log entry that was", "log entries that were");
+        let were = counted(kept_back, "log entry was", "log entries were");
         if resume.keep {
             let did = Activity::of(now_ms, Event::EntriesKeptForGood { entries: kept_back });
             store.amend_link(stored.id, &|link, _| link.keep_back_for_good(), &did, now_ms)?;
-            writeln!(out, "Of {name} {entries} kept back: they stay where they are, for good.")?;
+            writeln!(out, "{name}: {were} kept back; they stay where they are, for good.")?;
             return Ok(Outcome::Fine);
         }
         let did = Activity::of(now_ms, Event::EntriesLetCross { entries: kept_back });
         store.amend_link(stored.id, &|link, _| link.resume(), &did, now_ms)?;
-        writeln!(out, "Of {name} {entries} kept back: they cross now.")?;
+        writeln!(out, "{name}: {were} kept back; they cross now.")?;
         return Ok(Outcome::Fine);
     };
     if resume.create {
@@ -172,7 +173,7 @@ fn resume_pair(
     if let Some(from_ms) = store.link(stored.id)?.and_then(|now| now.link.anew_from_ms).filter(|from| *from > now_ms) {
         writeln!(
             out,
-            "What was sent for the old internal ticket may still land; the new ticket is made after {}.",
+            "A call for the old internal ticket may still land; the new ticket is made after {}.",
             moment(from_ms)
         )?;
     }
@@ -218,7 +219,7 @@ fn nothing_is_halted(
     let ended = stored.state == LinkState::Ended;
     let why = if ended { "has ended: neither ticket is written any more" } else { "is not halted" };
     if resume.create {
-        bail!("{name} {why}; --create makes a new internal ticket only where a halt says that it is gone");
+        bail!("{name} {why}; --create makes a new internal ticket only if a halt says that it is gone");
     }
     writeln!(out, "{name} {why}. Nothing was changed.")?;
     let sides = Sides::read(store, config)?;
@@ -256,7 +257,7 @@ fn can_be_made_anew(link: &Link) -> anyhow::Result<()> {
 }
 
 /// Prints that the internal is stopped, which stops all externals too.
-fn say_that_the_internal_stands_still(
+fn say_that_the_internal_is_stopped(
     store: &mut dyn Store,
     resumed: &Instance,
     config: &Config,
@@ -265,7 +266,7 @@ fn say_that_the_internal_stands_still(
     let sides = Sides::read(store, config)?;
     let internal = sides.internal().and_then(|side| Some((side, side.stop.as_ref()?)));
     if let (Instance::External(name), Some((internal, stop))) = (resumed, internal) {
-        let internal = sentences::stands_still(&internal.name, stop);
+        let internal = sentences::is_stopped(&internal.name, stop);
         writeln!(out, "But {internal}. Until then nothing of {name} is written either.")?;
     }
     Ok(())
@@ -283,11 +284,11 @@ fn resume_side(
         return Ok(Outcome::Fine);
     };
     if store.cursor(instance, WENT_BACK)?.is_some_and(|said| !said.is_empty()) {
-        let pairs = compare_with_what_stands(store, instance, name, now_ms)?;
+        let pairs = compare_with_the_restored(store, instance, name, now_ms)?;
         writeln!(
             out,
-            "{pairs} pairs will be compared with what stands: copies, log files and reports that {name} lost are made again then; \
-             texts and states are left as they stand, and `links list` shows where they differ."
+            "{pairs} pairs will be compared with the restored iTop: copies, log files and reports that {name} lost are made again then; \
+             texts and states are left as they are, and `links list` shows the differences."
         )?;
         store.set_cursor(instance, WENT_BACK, "")?;
     }
@@ -297,7 +298,7 @@ fn resume_side(
     if reason.is_over_lost_pairs() {
         writeln!(
             out,
-            "It goes on without these pairs: one of their tickets that `backfill` marks is made a second time. To find them after all, run `itop-bridge pause {name}`, then {LINKS_REBUILD}."
+            "It goes on without these pairs: if `backfill` marks one of their tickets, its counterpart is made a second time. To find them after all, run `itop-bridge pause {name}`, then {LINKS_REBUILD}."
         )?;
     }
     say_dry_run(store, out)?;
@@ -305,7 +306,7 @@ fn resume_side(
 }
 
 /// One transaction per pair, while the side is stopped: if interrupted, the next `resume` repeats it.
-fn compare_with_what_stands(
+fn compare_with_the_restored(
     store: &mut dyn Store,
     instance: &Instance,
     name: &str,

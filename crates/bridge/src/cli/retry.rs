@@ -23,7 +23,7 @@ use crate::standing::{Is, Sides, Standing, Ticket};
 ///
 /// A ticket is parked when its iTop has refused it alone for an hour. The next webhook also tries it again, and so does the
 /// bridge itself after 1 h, 6 h, then daily. If you name a ticket, the bridge also tries again the values that an iTop
-/// refused, the parts that something before an iTop refuses, and a pass that failed. Works while `serve` runs.
+/// refused, the parts that something in front of an iTop refuses, and a pass that failed. Works while `serve` runs.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  itop-bridge retry acme:R-000123\n  itop-bridge retry")]
 pub struct Retry {

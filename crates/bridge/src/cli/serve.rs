@@ -21,7 +21,7 @@ use crate::sides::{self, Moved};
 
 /// Take webhooks and keep the tickets in step, until SIGTERM or Ctrl-C.
 ///
-/// Run `check` first. Both iTops need not be up: what cannot be read or written is tried again. The log goes to standard
+/// Run `check` first. The iTops need not be up: a read or write that fails is tried again. The log goes to standard
 /// error, as JSON if that is not a terminal. Only one `serve` can work on a store.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -42,9 +42,9 @@ Exit codes:
   1  could not start (the configuration, the store or the port), or was stopped at once by a second signal
   2  wrong usage")]
 pub(super) struct Serve {
-    /// Write to no iTop: take webhooks, sweep and plan as ever, and log what would be written.
+    /// Write to no iTop: take webhooks, sweep and plan as ever, and log the writes that would be made.
     ///
-    /// The line of a ticket is "dry run", with what would be written; `plan TICKET` shows it as a diff. Each day ends
+    /// The line of a ticket is "dry run", with the writes that would be made; `plan TICKET` shows it as a diff. Each day ends
     /// with a summary per external, and so does the run. The connection begins with the dry run: once `serve` starts
     /// over the same store without this flag, it writes all that was planned. For a trial that leaves no trace, let
     /// the configuration name a store of its own, and delete that afterwards.
@@ -78,7 +78,7 @@ async fn until_stopped(config: &Config, dry_run: bool) -> anyhow::Result<Outcome
     }
     // The lock guarantees that no other process works on this store: any holder of a lease is dead.
     sqlite.expire_leases(SystemClock.now_ms())?;
-    say_what_stands_still(&mut sqlite, config)?;
+    say_what_is_stopped(&mut sqlite, config)?;
     if dry_run || running::was_dry_run(&mut sqlite)? {
         // Writes planned by a dry run wait for the ticket's next pass; they become due now, to be written or logged
         // again.
@@ -106,10 +106,10 @@ async fn until_stopped(config: &Config, dry_run: bool) -> anyhow::Result<Outcome
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(async move {
         signals.next().await;
-        tracing::info!("stopping: the passes in hand are ended; a second signal stops at once");
+        tracing::info!("stopping: the passes in hand are finished; a second signal stops at once");
         let _ = stop.send(true);
         signals.next().await;
-        tracing::warn!("stopped at once; what was in hand is taken up again at the next start");
+        tracing::warn!("stopped at once; the passes in hand are taken up again at the next start");
         // As `kill -9` would: every answered webhook is on disk.
         std::process::exit(1);
     });
@@ -126,7 +126,7 @@ async fn until_stopped(config: &Config, dry_run: bool) -> anyhow::Result<Outcome
 /// The failure, the system's message, and a fix that fits.
 fn cannot_listen(listen: SocketAddr, error: &io::Error) -> anyhow::Error {
     let port = listen.port();
-    let mend = match error.kind() {
+    let fix = match error.kind() {
         io::ErrorKind::AddrInUse => format!(
             ". Another program has this port: `ss -ltnp 'sport = :{port}'` names it. Stop it, or write another port"
         ),
@@ -139,16 +139,16 @@ fn cannot_listen(listen: SocketAddr, error: &io::Error) -> anyhow::Error {
         }
         _ => String::new(),
     };
-    anyhow!("cannot listen on {listen} ([server].listen): {error}{mend}")
+    anyhow!("cannot listen on {listen} ([server].listen): {error}{fix}")
 }
 
 /// Logs each pause and halt: they outlive a restart, and must not be forgotten.
-fn say_what_stands_still(store: &mut SqliteStore, config: &Config) -> anyhow::Result<()> {
+fn say_what_is_stopped(store: &mut SqliteStore, config: &Config) -> anyhow::Result<()> {
     let externals = config.externals.iter().map(|external| external.name());
     for name in externals.chain([&*config.internal.name]) {
         let Some(instance) = ticket::side(config, name) else { continue };
         if let Some(reason) = store.stopped(&instance)? {
-            tracing::warn!(side = name, %reason, "stands still until `itop-bridge resume {name}`");
+            tracing::warn!(side = name, %reason, "stopped until `itop-bridge resume {name}`");
         }
     }
     Ok(())

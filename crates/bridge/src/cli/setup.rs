@@ -32,7 +32,7 @@ pub struct Setup {
     /// The internal's name, or an external's.
     #[arg(long, value_name = "NAME")]
     pub side: String,
-    /// Only show what would be done.
+    /// Only show the steps.
     #[arg(long)]
     pub dry_run: bool,
     /// Remove what `setup` made in that iTop, and nothing else.
@@ -84,7 +84,7 @@ pub async fn in_itop(
     let side = side(config, &setup.side);
     let client = account.client(side, transport)?;
     let mut run = Run { setup, config, transport, wanted: &wanted, account: &account, side, client, out };
-    if setup.remove { run.remove().await } else { run.mend().await }
+    if setup.remove { run.remove().await } else { run.make().await }
 }
 
 fn side<'a>(config: &'a Config, name: &str) -> &'a SideConfig {
@@ -105,7 +105,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn mend(&mut self) -> anyhow::Result<Outcome> {
+    async fn make(&mut self) -> anyhow::Result<Outcome> {
         self.is_the_key_taken().await?;
         let before = self.compare().await?;
         self.say_by_hand(&before)?;
@@ -117,7 +117,7 @@ impl Run<'_> {
         if let Some(step) = after.as_ref().and_then(|after| after.steps.first()) {
             // iTop answered each write with ok.
             bail!(
-                "{} ({}): iTop did not keep what it was given: {}. Mend: look into log/error.log of that iTop",
+                "{} ({}): iTop did not keep these values: {}. Fix: look into log/error.log of that iTop",
                 self.side.name,
                 self.side.url,
                 shown(step)
@@ -139,7 +139,7 @@ impl Run<'_> {
             (n, true) => writeln!(self.out, "{n} would be removed from {side}. Nothing was changed.")?,
             (n, false) => writeln!(
                 self.out,
-                "{} removed from {side}. It sends the bridge nothing of setup's any more.",
+                "{} removed from {side}. It sends the bridge no webhooks of setup's any more.",
                 counted(n, "was", "were")
             )?,
         }
@@ -202,7 +202,7 @@ impl Run<'_> {
             }
             (n, false) => {
                 let steps = counted(n, "step was", "steps were");
-                writeln!(self.out, "{steps} taken in {side}, and it has all that it needs from setup.")?
+                writeln!(self.out, "{steps} taken in {side}, and it has all the webhooks that it needs from setup.")?
             }
         }
         if !self.setup.dry_run {
@@ -211,7 +211,7 @@ impl Run<'_> {
         if faults.is_empty() {
             return Ok(Outcome::Fine);
         }
-        writeln!(self.out, "Mend what was made by hand, or delete it there and run setup again.")?;
+        writeln!(self.out, "Correct the hand-made webhooks, or delete them there and run setup again.")?;
         Ok(Outcome::FaultFound)
     }
 }
@@ -226,18 +226,18 @@ impl Run<'_> {
         match checks::key_is_taken(self.config, self.side, self.transport).await {
             KeyTaken::No => bail!(
                 "the `serve` at {url} refuses the first key of [{section}], which the webhooks would carry{why}. \
-                 Nothing was changed. Mend: restart `serve`, then run `itop-bridge setup --side {side}` again"
+                 Nothing was changed. Fix: restart `serve`, then run `itop-bridge setup --side {side}` again"
             ),
             KeyTaken::OfAnother(other) => bail!(
                 "the `serve` at {url} takes the first key of [{section}] for a key of {other}{why}. Nothing was \
-                 changed. Mend: see that `public_url` of [server] leads to this bridge, restart `serve`, then run \
+                 changed. Fix: see that `public_url` of [server] leads to this bridge, restart `serve`, then run \
                  `itop-bridge setup --side {side}` again"
             ),
             KeyTaken::Yes | KeyTaken::Unknown => {}
         }
         let is_dry = matches!(running, Running::Current { dry_run: true, .. });
-        if let (true, Some(mend)) = (running.is_older() || is_dry, running.mend()) {
-            writeln!(self.out, "note    {running}. Mend: {mend}.")?;
+        if let (true, Some(fix)) = (running.is_older() || is_dry, running.fix()) {
+            writeln!(self.out, "note    {running}. Fix: {fix}.")?;
         }
         Ok(())
     }
@@ -246,8 +246,8 @@ impl Run<'_> {
     async fn say_public_url(&mut self) -> anyhow::Result<()> {
         let found = checks::public_url(self.config, self.transport).await;
         if found.state != State::Ok {
-            let mend = found.mend.map(|mend| format!(". Mend: {mend}")).unwrap_or_default();
-            writeln!(self.out, "note    {}{mend}.", found.detail)?;
+            let fix = found.fix.map(|fix| format!(". Fix: {fix}")).unwrap_or_default();
+            writeln!(self.out, "note    {}{fix}.", found.detail)?;
         }
         Ok(())
     }
@@ -257,7 +257,7 @@ fn shown(step: &Step) -> String {
     let what = format!("{} \"{}\"", step.class, step.name);
     match &step.change {
         Change::Create(_) => format!("make {what}"),
-        Change::Update { id, why, .. } => format!("mend {what} ({id}): {}", why.join("; ")),
+        Change::Update { id, why, .. } => format!("correct {what} ({id}): {}", why.join("; ")),
         Change::Delete { id, why } => format!("remove {what} ({id}): {why}"),
     }
 }

@@ -29,8 +29,8 @@ const LATELY_MS: i64 = 3_600_000;
 /// How often `--watch` redraws.
 const EVERY_MS: i64 = 3_000;
 
-/// Show how the bridge is doing now: each side, the oldest ticket that waits, what is halted, parked, kept back, refused
-/// or in conflict, when each is tried again, and what a person has to do.
+/// Show how the bridge is doing now: each side, the oldest ticket that waits, the tickets that are halted, parked, kept
+/// back, refused or in conflict, when each is tried again, and the steps that a person has to take.
 ///
 /// Reads only the store, where `serve` keeps what it knows of the sides. Calls no iTop.
 #[derive(Debug, Default, Args)]
@@ -255,7 +255,7 @@ impl Screen {
 /// A configuration that the store contradicts or that `serve` did not load, and webhooks refused lately.
 fn of_the_bridge(store: &mut dyn Store, config: &Config, now_ms: i64) -> anyhow::Result<Vec<String>> {
     let running = Running::of(store, config)?;
-    let older = running.mend().filter(|_| running.is_older()).map(|mend| format!("{running}; {mend}"));
+    let older = running.fix().filter(|_| running.is_older()).map(|fix| format!("{running}; {fix}"));
     let refused = refused::kept(store)?;
     let heard = store.hooks()?;
     let sides: Vec<&str> =
@@ -269,9 +269,7 @@ fn of_the_bridge(store: &mut dyn Store, config: &Config, now_ms: i64) -> anyhow:
         let count: u64 = lately().map(|refused| refused.count).sum();
         let those = counted(count as usize, "webhook was", "webhooks were");
         let ago = span(now_ms - last_ms);
-        format!(
-            "{those} refused for the key, the last one {ago} ago; `itop-bridge check` says from where and what to do"
-        )
+        format!("{those} refused for the key, the last one {ago} ago; `itop-bridge check` shows the sender and the fix")
     });
     let Compared { contradictions, .. } = sides::compare(store, config)?;
     // The absence of customers is reported separately.
@@ -288,8 +286,8 @@ fn say_tickets(heading: &str, tickets: &[OfTicket], out: &mut dyn Write) -> std:
     }
     writeln!(out, "\n{heading}:")?;
     for ticket in tickets.iter().take(NAMED) {
-        let inside = ticket.internal.as_ref().map_or(String::new(), |inside| format!(" with {inside}"));
-        writeln!(out, "  {}{inside}", ticket.external)?;
+        let with = ticket.internal.as_ref().map_or(String::new(), |internal| format!(" with {internal}"));
+        writeln!(out, "  {}{with}", ticket.external)?;
         for line in &ticket.lines {
             writeln!(out, "    {line}")?;
         }
@@ -316,12 +314,14 @@ impl Side {
         let is_up = matches!(state, SideState::Up | SideState::Throttled | SideState::Unknown);
         let step = match (&side.stop, state) {
             (Some(stop), _) => Some(sentences::go_on(&side.name, stop)),
-            (None, SideState::Down) => {
-                Some("mend that iTop, the way to it or its log-in; `itop-bridge check` says what it answers".to_owned())
-            }
-            (None, SideState::Suspended) => {
-                Some("mend what that iTop says; `itop-bridge check` tells which rights the account lacks".to_owned())
-            }
+            (None, SideState::Down) => Some(
+                "repair that iTop, the network path to it or its log-in; `itop-bridge check` shows its answer"
+                    .to_owned(),
+            ),
+            (None, SideState::Suspended) => Some(
+                "correct the cause that the iTop names; `itop-bridge check` lists the rights that the account lacks"
+                    .to_owned(),
+            ),
             _ => None,
         };
         Side {
@@ -432,7 +432,7 @@ impl Of<'_> {
             };
             let said: Vec<String> =
                 standing.is.iter().filter(|is| !matches!(is, Is::Differs(_))).map(|is| names.told(is)).collect();
-            (name, why) = (Some(names.outside), Some(said.join("; ")));
+            (name, why) = (Some(names.external_ticket), Some(said.join("; ")));
         }
         let out_of_step = troubled.iter().filter(|ticket| ticket.number.is_some()).count() as u64;
         Ok(Queue {
@@ -466,8 +466,8 @@ impl OfTicket {
             }
         }
         Some(OfTicket {
-            external: names.outside.clone(),
-            internal: names.inside.clone(),
+            external: names.external_ticket.clone(),
+            internal: names.internal_ticket.clone(),
             number,
             state: sentences::label(first),
             why: own.iter().map(|is| names.told(is)).collect::<Vec<_>>().join("; "),

@@ -36,7 +36,7 @@ pub(super) fn is_there(config: &Config) -> anyhow::Result<()> {
     let path = &config.store.path;
     if !path.exists() {
         bail!(
-            "there is no store at {}: is [store].url the one that `serve` uses? Where `serve` never ran, start it once",
+            "there is no store at {}: is [store].url the one that `serve` uses? If `serve` has never run, start it once",
             path.display()
         );
     }
@@ -63,7 +63,7 @@ pub(super) fn agrees_on(side: &str, config: &Config) -> anyhow::Result<()> {
 /// Fails with every contradiction and its fix.
 pub(super) fn refuse_contradictions(compared: &Compared) -> anyhow::Result<()> {
     let told: Vec<String> =
-        compared.contradictions.iter().map(|found| format!("{found}. Mend: {}", found.mend())).collect();
+        compared.contradictions.iter().map(|found| format!("{found}. Fix: {}", found.mend())).collect();
     match told.is_empty() {
         true => Ok(()),
         false => bail!("nothing was done, since the store contradicts the configuration: {}", told.join("\n")),
@@ -88,6 +88,6 @@ pub(super) fn open(config: &Config, open: impl Fn(&Path) -> Result<SqliteStore>)
             StoreError::Locked(_) => error.to_string(),
             _ => format!("the store {}: {error}", path.display()),
         };
-        anyhow!("{what}. Mend: {}", checks::mend(&error))
+        anyhow!("{what}. Fix: {}", checks::fix(&error))
     })
 }

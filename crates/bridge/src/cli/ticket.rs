@@ -24,7 +24,7 @@ pub(super) fn ticket(name: &str) -> Result<String, String> {
     // A side's name alone names no ticket.
     let is_ticket = name.contains(':') || is_reference(name);
     side_or_ticket(name).ok().filter(|_| is_ticket).ok_or_else(|| {
-        "write SIDE:REFERENCE, such as acme:R-000123 or elitery:R-000077, R-000123 alone where one ticket is called so, or a link's number, such as 12".to_owned()
+        "write SIDE:REFERENCE, such as acme:R-000123 or elitery:R-000077, R-000123 alone if only one ticket has that reference, or a link's number, such as 12".to_owned()
     })
 }
 

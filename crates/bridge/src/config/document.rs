@@ -221,7 +221,7 @@ impl<'s> Section<'s> {
                 Some((similar, nearest)) if *similar >= SIMILAR => {
                     format!("unknown key; did you mean `{nearest}`?")
                 }
-                _ => format!("unknown key; what can stand here: {}", asked.join(", ")),
+                _ => format!("unknown key; the known ones are {}", asked.join(", ")),
             });
         }
     }

@@ -164,7 +164,7 @@ pub struct AlertsConfig {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("cannot read the configuration {}: {cause}. `itop-bridge init` asks for what it needs and writes one; one that is elsewhere is named with --config", path.display())]
+    #[error("cannot read the configuration {}: {cause}. `itop-bridge init` asks a few questions and writes one; --config names one in another folder", path.display())]
     Read { path: PathBuf, cause: std::io::Error },
     #[error("{}", join(problems, warnings, lacks))]
     Invalid {
@@ -204,7 +204,7 @@ impl std::fmt::Display for Problem {
 fn beside_the_service(file: &Path) -> String {
     let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     format!(
-        "Where systemd runs `serve`, a verb gets its user and its environment so: `sudo systemd-run --pipe --quiet \
+        "If systemd runs `serve`, run the verb with the unit's user and environment: `sudo systemd-run --pipe --quiet \
          --wait -p User=itop-bridge -p EnvironmentFile=/etc/itop-bridge/itop-bridge.env itop-bridge --config {} VERB`",
         shell::quoted_path(&file)
     )

@@ -207,7 +207,7 @@ fn external(
     }
     if sync.since.is_some() && sync.older == OlderTickets::CrossWhenChanged {
         section.wrong(
-            "`older` says what becomes of tickets that are older than the connection, and `since` puts a date in its place: keep one of the two"
+            "`older` is about tickets that are older than the connection, and `since` puts a date in the place of the connection: keep one of the two"
                 .to_owned(),
         );
     }
@@ -234,7 +234,7 @@ fn check_marks(document: &Document<'_>, externals: &[ExternalConfig]) {
         let line = document.sides().iter().find(|side| side.path == path).map_or(0, |side| side.line);
         let (marks, other) = (&external.name_in_marks, other.name());
         let text = format!(
-            "has `name_in_marks = \"{marks}\"`, which stands in the marks of {other} too: their copies could not be told apart"
+            "has `name_in_marks = \"{marks}\"`, which stands in the marks of {other} too: their copies could not be distinguished"
         );
         document.note(line, &path, text);
     }
@@ -261,7 +261,7 @@ fn check_sides(document: &Document<'_>, externals: usize) {
                 ));
             } else {
                 wrong(format!(
-                    "shares an API key with {other}; with more than one external, only a key can say who calls: draw another with `itop-bridge keys new`"
+                    "shares an API key with {other}; with more than one external, only a key can identify the caller: draw another with `itop-bridge keys new`"
                 ));
             }
         }

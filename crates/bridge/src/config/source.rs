@@ -34,10 +34,10 @@ impl fmt::Display for LoginSource {
             }
             LoginSource::Variables(names) => {
                 let names = names.join(" and ");
-                write!(out, "`serve` takes {names} from its environment at its start alone: restart it after a change")
+                write!(out, "`serve` takes {names} from its environment only at its start: restart it after a change")
             }
             LoginSource::Written => {
-                write!(out, "`serve` reads the configuration at its start alone: restart it after a change")
+                write!(out, "`serve` reads the configuration only at its start: restart it after a change")
             }
         }
     }

@@ -140,7 +140,7 @@ fn condition(text: &str) -> Result<Condition, String> {
         return Ok(Condition::All);
     }
     if text.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("select ")) {
-        return Err("must be the condition alone: what stands after WHERE in the OQL".to_owned());
+        return Err("must be the condition alone: the part after WHERE in the OQL".to_owned());
     }
     if !text.contains(|c: char| c.is_whitespace() || "=<>!(".contains(c)) {
         return Err(format!(

@@ -107,14 +107,14 @@ fn a_mistyped_key_is_named_with_its_line_and_the_nearest() {
         ["25: sync.sweep_second: unknown key; did you mean `sweep_seconds`?"]
     );
     let said = mistakes("user = \"bridge\"", "user = \"bridge\"\nzzz = 1");
-    assert!(said[0].starts_with("9: internal.zzz: unknown key; what can stand here: name, url, user, "), "{said:?}");
+    assert!(said[0].starts_with("9: internal.zzz: unknown key; the known ones are name, url, user, "), "{said:?}");
     for section in ["snyc", "sink"] {
         let said = mistakes("[sync]", &format!("[{section}]"));
         assert_eq!(said[0], format!("23: {section}: unknown key; did you mean `sync`?"));
     }
     assert_eq!(
         mistakes("[sync]", "[zzz]")[0],
-        "23: zzz: unknown key; what can stand here: server, store, internal, sync, external, alerts"
+        "23: zzz: unknown key; the known ones are server, store, internal, sync, external, alerts"
     );
 }
 
@@ -145,7 +145,7 @@ fn a_wrong_only_is_said_once_and_is_not_missing() {
     );
     assert_eq!(
         mistakes("\"team_id_friendlyname = 'Elitery'\"", "\"SELECT UserRequest WHERE id > 1\""),
-        ["18: external.acme.only.UserRequest: must be the condition alone: what stands after WHERE in the OQL"]
+        ["18: external.acme.only.UserRequest: must be the condition alone: the part after WHERE in the OQL"]
     );
     assert_eq!(
         mistakes("Incident = \"all\"", "Incidant = \"all\""),
@@ -259,7 +259,7 @@ fn a_key_may_be_shared_with_one_external_only() {
         "{shared}\n[external.other]\nurl = \"https://o.example\"\nonly = \"all\"\ntoken = \"t\"\napi_keys = [\"sk_other_0123456789abcdef\"]\n"
     );
     let said = parse(&two).unwrap_err().to_string();
-    assert!(said.starts_with("/nowhere/bridge.toml:13: external.acme: shares an API key with elitery; with more than one external, only a key can say who calls"), "{said}");
+    assert!(said.starts_with("/nowhere/bridge.toml:13: external.acme: shares an API key with elitery; with more than one external, only a key can identify the caller"), "{said}");
 }
 
 #[test]
@@ -397,9 +397,7 @@ fn a_missing_file_says_how_to_get_one() {
     let said = Config::load(Path::new("/nowhere/bridge.toml")).unwrap_err().to_string();
     assert!(said.starts_with("cannot read the configuration /nowhere/bridge.toml: "), "{said}");
     assert!(
-        said.ends_with(
-            "`itop-bridge init` asks for what it needs and writes one; one that is elsewhere is named with --config"
-        ),
+        said.ends_with("`itop-bridge init` asks a few questions and writes one; --config names one in another folder"),
         "{said}"
     );
 }

@@ -209,7 +209,7 @@ impl StoreWatch {
         if is_new && now_ms.saturating_sub(self.said_ms.load(Ordering::Relaxed)) >= SAY_AGAIN_MS {
             self.said_ms.store(now_ms, Ordering::Relaxed);
             self.failing.store(true, Ordering::Relaxed);
-            tracing::error!(error = %why, "webhooks are refused until the store can commit; what they tell is found by the sweep");
+            tracing::error!(error = %why, "webhooks are refused until the store can commit; the sweep finds their changes");
         }
     }
 }

@@ -143,7 +143,7 @@ impl KeyTable {
             }
             let keys = vec![SecretString::from(key.to_owned())];
             self.add(&keys, &file.owner);
-            tracing::info!(file = %file.path.display(), "the file of a key holds another one now, which is taken too");
+            tracing::info!(file = %file.path.display(), "a key file holds another key now, which is accepted too");
             new.push((file.section.clone(), keys));
         }
         new

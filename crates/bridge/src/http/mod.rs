@@ -120,7 +120,7 @@ impl HttpState {
             Verdict::Wait { seconds, first } => {
                 if first {
                     let from = from.map_or("many addresses".to_owned(), |address| address.to_string());
-                    tracing::warn!(%from, last = refusal.parts().1, "many requests without a valid key; until they stop they are answered 429, and told no more");
+                    tracing::warn!(%from, last = refusal.parts().1, "many requests without a valid key; until they stop they are answered 429, and logged no more");
                 }
                 Refusal::TooManyWrongKeys { seconds }
             }
@@ -143,7 +143,7 @@ impl HttpState {
             if let Err(error) = self.stored(self.inbox.keys_were_read(keys)).await {
                 tracing::warn!(
                     error,
-                    "that a key was read again was not stored: `check` takes the configuration for changed"
+                    "cannot store that a key was read again: `check` takes the configuration for changed"
                 );
             }
         }
@@ -157,7 +157,7 @@ impl HttpState {
         let (_, word, why) = refusal.parts();
         let address = from.map_or("an address that is not known".to_owned(), |address| address.to_string());
         if self.wrong_keys.is_news(from, kind, now_ms) {
-            tracing::warn!(from = %address, route = %format!("/api/v1/{kind}"), why, "a webhook is refused for its key; where one of the iTops sends it, `itop-bridge setup --side NAME` gives its webhooks the right one");
+            tracing::warn!(from = %address, route = %format!("/api/v1/{kind}"), why, "a webhook is refused for its key; if one of the iTops sends it, `itop-bridge setup --side NAME` gives its webhooks the right one");
         }
         self.metrics.refused_hook(kind, Refused::one(address, word, now_ms));
     }

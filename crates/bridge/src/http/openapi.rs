@@ -42,7 +42,9 @@ fn webhook(kind: &str, hook: Hook) -> Value {
         Hook::ExternalTicketCreated => ("A ticket was created in an external iTop.", "Ticket"),
         Hook::ExternalTicketChanged => ("A ticket of an external iTop changed.", "Ticket"),
         Hook::InternalTicket => ("A ticket of the internal iTop changed; its id says which.", "Ticket"),
-        Hook::Attachment => ("A file was added, changed or deleted, on the side whose key it is.", "Attachment"),
+        Hook::Attachment => {
+            ("A file was added, changed or deleted, on the side that the key belongs to.", "Attachment")
+        }
     };
     let mut answers = refusals(&Refusal::of_webhooks());
     answers.insert(
@@ -98,7 +100,7 @@ fn plain(id: &str, about: &str, well: &str, refused: &[Refusal]) -> Value {
 fn metrics() -> Value {
     json!({
         "operationId": "metrics",
-        "summary": "What was counted and what stands, for Prometheus.",
+        "summary": "The counters and gauges, for Prometheus.",
         "responses": { "200": {
             "description": "Prometheus' text format.",
             "content": { "text/plain": { "schema": { "type": "string" } } },

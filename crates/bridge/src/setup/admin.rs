@@ -23,8 +23,8 @@ pub struct Admin {
 pub enum AdminError {
     #[error(transparent)]
     Side(#[from] SideError),
-    #[error("{side}: {what}. Mend: {mend}")]
-    Refused { side: String, what: String, mend: String, error: Box<Error> },
+    #[error("{side}: {what}. Fix: {fix}")]
+    Refused { side: String, what: String, fix: String, error: Box<Error> },
 }
 
 impl AdminError {
@@ -37,9 +37,9 @@ impl AdminError {
     }
 
     /// The fix.
-    pub fn mend(&self) -> Option<&str> {
+    pub fn fix(&self) -> Option<&str> {
         match self {
-            AdminError::Refused { mend, .. } => Some(mend),
+            AdminError::Refused { fix, .. } => Some(fix),
             AdminError::Side(_) => None,
         }
     }
@@ -78,16 +78,16 @@ impl Admin {
 
     /// A failure in words: the failed call, iTop's own message, and the fix.
     pub fn refused(&self, side: &SideConfig, error: Error, what: &str) -> AdminError {
-        let mend = self.mend(side, &error);
+        let fix = self.fix(side, &error);
         AdminError::Refused {
             side: format!("{} ({})", side.name, side.url),
             what: format!("{what}: {error}"),
-            mend,
+            fix,
             error: Box::new(error),
         }
     }
 
-    fn mend(&self, side: &SideConfig, error: &Error) -> String {
+    fn fix(&self, side: &SideConfig, error: &Error) -> String {
         let user = &self.user;
         match &error.class {
             ErrorClass::Login if error.message.contains("not authorized to use the web services") => {

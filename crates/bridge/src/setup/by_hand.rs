@@ -57,7 +57,7 @@ pub(super) fn notes(wanted: &Wanted, installed: &Installed) -> Vec<String> {
             return too_much(action);
         }
         Some(format!(
-            "the action \"{}\" sends the same to {address}: if a program listens there that this bridge takes over from, disable the action",
+            "the action \"{}\" sends the same to {address}: if this bridge replaces the program there, disable the action",
             action.name
         ))
     };
@@ -71,7 +71,7 @@ fn too_much(action: &Action) -> Option<String> {
     let more: Vec<&str> = carried.filter(|code| !harmless.contains(code)).collect();
     (!more.is_empty()).then(|| {
         format!(
-            "the payload of the action \"{}\" carries {}: iTop 3.1 sends nothing where such a text has a quote, and the bridge reads ids only",
+            "the payload of the action \"{}\" carries {}: iTop 3.1 sends nothing if such a text has a quote, and the bridge reads ids only",
             action.name,
             more.join(", ")
         )
@@ -135,7 +135,7 @@ fn faults(
         fault(
             "action",
             &action.name,
-            format!("no header is spelt exactly `{CONTENT_TYPE}`, so iTop does not escape what it puts in"),
+            format!("no header is spelt exactly `{CONTENT_TYPE}`, so iTop does not escape the values that it puts in"),
         );
     }
     if action.callbacks.iter().any(|callback| !callback.is_empty()) {

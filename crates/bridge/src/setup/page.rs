@@ -130,15 +130,15 @@ const ENGLISH: Words = Words {
     title: "Webhooks of {side} for itop-bridge",
     intro: "For an administrator of this iTop. It needs the extension *combodo-webhook-integration*. Nothing in iTop's code changes.",
     account_heading: "The bridge's account",
-    account_with_password: "*Administration → User Accounts*, a new **iTop User** for the bridge alone: login `{user}`, a person, a password, status *Enabled*. Give the password to whoever runs the bridge, apart from this page.",
-    account_with_token: "The bridge logs in with the token of an account of its own: *Administration → User Accounts*, a user with a person, status *Enabled*, and a token with the scope *REST/JSON*. Give the token to whoever runs the bridge, apart from this page.",
+    account_with_password: "*Administration → User Accounts*, a new **iTop User** for the bridge alone: login `{user}`, a person, a password, status *Enabled*. Give the password to the operator of the bridge, apart from this page.",
+    account_with_token: "The bridge logs in with the token of an account of its own: *Administration → User Accounts*, a user with a person, status *Enabled*, and a token with the scope *REST/JSON*. Give the token to the operator of the bridge, apart from this page.",
     profiles: "Its profiles: {profiles}, and no administrator's. *Allowed Organizations* stays empty, or has every organization whose tickets the bridge is to see.",
     connection_heading: "The connection",
     connection: "*Configuration → Integrations* (in 3.2 then *Webhooks*), a new **Remote application connection**: name `{name}`, application type *Other / Generic*, environment *Production*, URL `{url}`, without a slash at its end.",
     actions_heading: "The actions",
     actions: "In the same place, a new **Webhook call (generic)** for each line of the table. Status *In production*, the connection of step 2, method *POST*, name, path and payload from the table, and exactly these two lines as headers:",
     key: "the key of this side",
-    headers: "The key is given to you apart from this page. Spell the first line just so: only then does iTop 3.2 escape what it puts into a payload. Keep the payloads as they are printed, with ids only: with a quote in a title iTop 3.1 sends nothing at all.",
+    headers: "The key is given to you apart from this page. Spell the first line just so: only then does iTop 3.2 escape the values that it puts into a payload. Keep the payloads as they are printed, with ids only: with a quote in a title iTop 3.1 sends nothing at all.",
     name: "name",
     path: "path",
     payload: "payload",
@@ -156,7 +156,7 @@ const ENGLISH: Words = Words {
     state: "state",
     target_fields: "target fields",
     filter: "filter",
-    end: "`itop-bridge setup` recognises what was made after this page, and makes nothing twice.",
+    end: "`itop-bridge setup` recognises webhooks that were made from this page, and makes none twice.",
 };
 
 const INDONESIAN: Words = Words {
@@ -171,7 +171,7 @@ const INDONESIAN: Words = Words {
     actions_heading: "Action",
     actions: "Di tempat yang sama, buat **Webhook call (generic)** baru untuk setiap baris tabel. Status *In production*, koneksi dari langkah 2, method *POST*, nama, path dan payload dari tabel, dan header tepat dua baris ini:",
     key: "kunci sisi ini",
-    headers: "Kunci diberikan terpisah dari halaman ini. Tulis baris pertama persis seperti itu: hanya dengan begitu iTop 3.2 meng-escape apa yang ditaruhnya ke dalam payload. Biarkan payload seperti tercetak, hanya berisi id: bila ada tanda kutip dalam judul, iTop 3.1 tidak mengirim apa pun.",
+    headers: "Kunci diberikan terpisah dari halaman ini. Tulis baris pertama persis seperti itu: hanya dengan begitu iTop 3.2 meng-escape nilai yang ditaruhnya ke dalam payload. Biarkan payload seperti tercetak, hanya berisi id: bila ada tanda kutip dalam judul, iTop 3.1 tidak mengirim apa pun.",
     name: "nama",
     path: "path",
     payload: "payload",
@@ -189,5 +189,5 @@ const INDONESIAN: Words = Words {
     state: "status",
     target_fields: "target fields",
     filter: "filter",
-    end: "`itop-bridge setup` mengenali apa yang dibuat menurut halaman ini, dan tidak membuat apa pun dua kali.",
+    end: "`itop-bridge setup` mengenali webhook yang dibuat menurut halaman ini, dan tidak membuat satu pun dua kali.",
 };

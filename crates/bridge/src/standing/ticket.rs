@@ -320,8 +320,8 @@ impl<'a> Ticket<'a> {
     /// Class of the counterpart that is still to be made.
     fn class_to_be(self, row: &'a QueueRow) -> Option<&'a str> {
         let external = self.config.externals.iter().find(|external| external.name() == self.external)?;
-        let outside = self.stored.map(|stored| &stored.link.external.class).or(row.class.as_ref())?;
-        external.sync.classes.get(outside).map(String::as_str)
+        let class = self.stored.map(|stored| &stored.link.external.class).or(row.class.as_ref())?;
+        external.sync.classes.get(class).map(String::as_str)
     }
 
     /// The present conflicts; for a refused value, when it is retried. Log halts are left out: they are reported as
@@ -330,7 +330,7 @@ impl<'a> Ticket<'a> {
         let is_a_halt = |conflict: &Conflict| link.halted_logs().any(|(_, halt)| halt.text == conflict.text);
         let of_now = link.conflicts.iter().filter(|conflict| !conflict.is_older && !is_a_halt(conflict));
         let is_of = |refused: &&RefusedField, conflict: &Conflict| {
-            refused.conflict(&self.config.internal.name).text == conflict.text && refused.code == conflict.about
+            refused.conflict(&self.config.internal.name).says_the_same(conflict)
         };
         let told = of_now.map(|conflict| match link.refused.iter().find(|refused| is_of(refused, conflict)) {
             Some(refused) => Is::Refused(Refused {

@@ -70,7 +70,7 @@ acme:R-000004  new    DATE  New laptop
 acme:C-000005  new    DATE  Move the rack
 
 made since 2026-11-24 and not in elitery yet: 4 tickets
-Marked: 4 tickets. `serve` carries them, after what webhooks tell of.
+Marked: 4 tickets. `serve` carries them, after the tickets that webhooks announce.
 ";
     let date = world.acme().ticket(1).unwrap().field("last_update").to_owned();
     let shown = |id: u64| world.acme().ticket(id).unwrap().field("last_update").to_owned();
@@ -198,7 +198,7 @@ async fn a_stopped_backfill_goes_on_and_what_hooks_tell_of_goes_first(versions: 
     let (_, counted) = said.split_once("\nmade since").unwrap();
     let expected = " 2026-11-24 and not in elitery yet: 30 tickets\n\
                     marked already by an earlier run that was stopped: 200 tickets\n\
-                    Marked: 30 tickets. `serve` carries them, after what webhooks tell of.\n";
+                    Marked: 30 tickets. `serve` carries them, after the tickets that webhooks announce.\n";
     assert_eq!(counted, expected);
 
     world.boot();

@@ -84,12 +84,12 @@ async fn a_ticket_that_a_title_names_is_adopted_and_the_others_are_carried(versi
     assert_eq!(outcome, Outcome::Fine);
     let (_, did) = said.split_once("counterpart: 1 ticket\n").unwrap();
     let pair = "acme:R-000001 with elitery:R-001001: left as it is:";
-    let differed = "it differed when the two became a pair; it is left so until it changes outside";
+    let differed = "it differed when the two became a pair; it is left so until it changes in the external iTop";
     assert_eq!(
         did,
         format!(
             "{pair} description: {differed}\n{pair} title: {differed}\nAdopted: 1 pair, as they stand.\n\
-             Marked: 2 tickets. `serve` carries them, after what webhooks tell of.\n"
+             Marked: 2 tickets. `serve` carries them, after the tickets that webhooks announce.\n"
         )
     );
     assert_eq!(world.acme().writes() + world.internal.writes(), 0, "adopting writes nothing");
@@ -132,11 +132,11 @@ async fn what_titles_leave_unclear_is_left_alone_and_said(versions: Versions) {
     let right = |name: &str, other: &str| {
         let link = format!("`itop-bridge links link {name} {other}`");
         let how = match other {
-            "TICKET" => format!("With the one that is its counterpart, {link} makes a pair"),
-            _ => format!("Where these two belong together, {link} makes them a pair"),
+            "TICKET" => format!("{link} makes a pair with the right one"),
+            _ => format!("If these two belong together, {link} makes them a pair"),
         };
         format!(
-            "{how}; where there is none, take its reference out of the titles and run this again. Until then it stays where it is, also when it is changed\n"
+            "{how}; if it has no counterpart, take its reference out of the titles and run this again. Until then it stays where it is, also when it is changed\n"
         )
     };
     let both_name = format!("elitery:{}", world.internal.ticket(both).unwrap().field("ref"));
@@ -146,8 +146,8 @@ async fn what_titles_leave_unclear_is_left_alone_and_said(versions: Versions) {
          left alone: acme:R-000003: the title of {both_name} names acme:R-000002 too. {}\
          \n\
          made since 2026-11-24 and not in elitery yet: 1 ticket\n\
-         left alone, since titles do not tell the counterpart: 3 tickets\n\
-         Marked: 1 ticket. `serve` carries them, after what webhooks tell of.\n",
+         left alone, since the titles do not identify the counterpart: 3 tickets\n\
+         Marked: 1 ticket. `serve` carries them, after the tickets that webhooks announce.\n",
         right("acme:R-000001", "TICKET"),
         right("acme:R-000002", &both_name),
         right("acme:R-000003", &both_name),
@@ -181,13 +181,13 @@ async fn of_a_ticket_newer_than_the_connection_it_is_said_that_a_copy_comes(vers
     let (outcome, said) = world.backfill(WANTED).await.unwrap();
     assert_eq!(outcome, Outcome::FaultFound);
     let expected = "newer than the connection: acme:R-000002: several titles name it: elitery:R-001001, elitery:R-001002. \
-                    `serve` makes a copy of it; where one of these is its counterpart, link it first, while `serve` is \
+                    `serve` makes a copy of it; if one of these is its counterpart, link it first, while `serve` is \
                     stopped or acme is paused: `itop-bridge links link acme:R-000002 TICKET`\n";
     assert!(said.contains(expected) && said.starts_with("left alone: acme:R-000001: "), "{said}");
     assert!(
         said.contains(
-            "left alone, since titles do not tell the counterpart: 1 ticket\n\
-             newer than the connection, of which `serve` makes copies unless they are linked first: 1 ticket\n"
+            "left alone, since the titles do not identify the counterpart: 1 ticket\n\
+             newer than the connection, copied by `serve` unless they are linked first: 1 ticket\n"
         ),
         "{said}"
     );
@@ -396,7 +396,7 @@ async fn a_ticket_of_another_customer_is_no_counterpart(versions: Versions) {
     let (_, said) = world.backfill(WANTED).await.unwrap();
     assert!(
         said.ends_with(
-            "not in elitery yet: 1 ticket\nMarked: 1 ticket. `serve` carries them, after what webhooks tell of.\n"
+            "not in elitery yet: 1 ticket\nMarked: 1 ticket. `serve` carries them, after the tickets that webhooks announce.\n"
         ),
         "{said}"
     );

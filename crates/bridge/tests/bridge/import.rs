@@ -67,15 +67,15 @@ async fn the_original_programs_pairs_are_adopted_and_nothing_is_written(versions
     let lines = format!("1,{id},{copy},UserRequest,0\n2,{other},{its_copy},Incident,0\n");
     let (outcome, said) = world.import(&of("adopt", versions, &lines)).await.unwrap();
     assert_eq!(outcome, Outcome::Fine);
-    let differs = "title: it differed when the two became a pair; it is left so until it changes outside";
+    let differs = "title: it differed when the two became a pair; it is left so until it changes in the external iTop";
     assert_eq!(
         said,
         format!(
-            " LINK  OUTSIDE        INSIDE            FILES ON BOTH  ON ONE ALONE\n \
+            " LINK  EXTERNAL       INTERNAL          FILES ON BOTH  ON ONE ALONE\n \
              1     acme:R-000001  elitery:R-001001  2              1\n \
              2     acme:I-000002  elitery:I-001002  2              0\n\n\
              acme:R-000001: left as it is: {differs}\nacme:I-000002: left as it is: {differs}\n\
-             pairs adopted: 2; linked so before: 0\n"
+             pairs adopted: 2; linked before: 0\n"
         )
     );
     world.settle().await;
@@ -139,7 +139,7 @@ async fn lines_that_are_no_pair_are_skipped_where_that_is_wanted(versions: Versi
     let (outcome, said) = world.import(&Import { skip: true, ..of("skip", versions, &lines) }).await.unwrap();
     assert_eq!(outcome, Outcome::FaultFound);
     assert!(said.contains("left out: line 2: ticket 99 of acme is gone, or of another class\n"), "{said}");
-    assert!(said.ends_with("pairs adopted: 1; linked so before: 0\n"), "{said}");
+    assert!(said.ends_with("pairs adopted: 1; linked before: 0\n"), "{said}");
     assert_eq!(world.link(id).await.link.internal.unwrap().id, copy);
     world.settle().await;
     world.one_more_pass_writes_nothing().await;
@@ -151,7 +151,7 @@ async fn an_import_is_run_again_and_a_dry_run_stores_nothing(versions: Versions)
     let verb = of("again", versions, &format!("1,{id},{copy},UserRequest,0\n"));
     let dry = Import { dry_run: true, ..of("again", versions, &format!("1,{id},{copy},UserRequest,0\n")) };
     let (_, said) = world.import(&dry).await.unwrap();
-    let end = "pairs that would be adopted: 1; linked so before: 0\nNothing was stored: this was a dry run.\n";
+    let end = "pairs that would be adopted: 1; linked before: 0\nNothing was stored: this was a dry run.\n";
     assert!(said.ends_with(end), "{said}");
     let json = Import { json: true, ..dry };
     let (_, said) = world.import(&json).await.unwrap();
@@ -161,7 +161,7 @@ async fn an_import_is_run_again_and_a_dry_run_stores_nothing(versions: Versions)
     assert!(world.links().await.is_empty() && world.queue().await.is_empty());
     world.import(&verb).await.unwrap();
     let (outcome, said) = world.import(&verb).await.unwrap();
-    assert_eq!((outcome, &*said), (Outcome::Fine, "pairs adopted: 0; linked so before: 1\n"));
+    assert_eq!((outcome, &*said), (Outcome::Fine, "pairs adopted: 0; linked before: 1\n"));
     world.settle().await;
     world.one_more_pass_writes_nothing().await;
 }
@@ -186,7 +186,7 @@ async fn a_pair_that_was_unlinked_stays_so(versions: Versions) {
     let lines = format!("1,{id},{copy},UserRequest,0\n2,{other},{its_copy},UserRequest,0\n");
     let (outcome, said) = world.import(&Import { skip: true, ..of("ended", versions, &lines) }).await.unwrap();
     assert_eq!(outcome, Outcome::FaultFound);
-    assert!(said.contains(&format!("left out: line 2: {why}\npairs adopted: 1; linked so before: 0\n")), "{said}");
+    assert!(said.contains(&format!("left out: line 2: {why}\npairs adopted: 1; linked before: 0\n")), "{said}");
     assert_eq!(world.links().await[..1], before[..]);
     world.acme().update(id, json!({ "title": "Carried?" })).await.unwrap();
     world.settle().await;

@@ -153,7 +153,7 @@ async fn a_ticket_whose_description_is_kept_back_is_made_without_it(versions: Ve
         assert!(world.internal.attachments(copy.id).iter().any(|file| file.filename == "a.txt"), "{status}");
         assert_eq!(world.internal.tickets("UserRequest").len(), 2, "{status}");
         world.pass_seconds(HOUR + 5 * MINUTE).await;
-        assert!(!world.did(id, "changed outside").await, "nobody changed anything");
+        assert!(!world.did(id, "changed in the external iTop").await, "nobody changed anything");
         let waits = row(&world, id).await.expect("it waits");
         assert!(waits.parked && waits.error.unwrap_or_default().starts_with(&format!("description: {status} by")));
         world.internal.heal();
@@ -521,7 +521,7 @@ async fn a_text_that_is_kept_back_as_html_waits_by_itself() {
         assert_eq!(copy.status(), "resolved");
         assert!(world.internal.attachments(copy.id).iter().any(|file| file.filename == "a.txt"));
         world.pass_seconds(30 * MINUTE).await;
-        let told = "solution inside as HTML: 403 by what stands before elitery";
+        let told = "solution in the internal iTop as HTML: 403 by what stands before elitery";
         let waits = row(&world, id).await.expect("it waits");
         assert!(!waits.parked && waits.error.as_deref() == Some(told), "{waits:?}");
         world.pass_seconds(31 * MINUTE).await;

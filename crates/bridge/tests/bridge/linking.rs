@@ -56,9 +56,9 @@ async fn two_tickets_are_a_pair_by_hand_and_only_what_comes_then_crosses(version
         said,
         "acme:R-000001 and elitery:R-001001 are a pair now: link 1.\n\
          files on both sides: 1; on one side alone, and left there: 4\n\
-         note: acme:R-000001 does not fit `only` of acme; as a pair it crosses all the same\n\
-         left as it is: description: it differed when the two became a pair; it is left so until it changes outside\n\
-         left as it is: title: it differed when the two became a pair; it is left so until it changes outside\n"
+         note: acme:R-000001 does not fit `only` of acme; its changes cross all the same, because it has a pair\n\
+         left as it is: description: it differed when the two became a pair; it is left so until it changes in the external iTop\n\
+         left as it is: title: it differed when the two became a pair; it is left so until it changes in the external iTop\n"
     );
     let older = world.verb_list().await;
     assert!(older.contains("ok: differs, and is left so: description, title"), "{older}");
@@ -181,9 +181,8 @@ async fn an_unlinked_ticket_is_linked_with_another(versions: Versions) {
     world.unlink("acme:R-000002").await.unwrap();
     let (_, said) = world.link_two("acme:R-000001", "elitery:R-001002").await.unwrap();
     let about_before = format!(
-        "the report outside still tells of elitery:R-001001: the next pass rewrites it\n\
-         left outside as they are, made for elitery:R-001001: 1 file (attachments {made}); delete in acme what is not to \
-         be seen there any more\n"
+        "the report in acme is still about elitery:R-001001: the next pass rewrites it\n\
+         left in acme, made for elitery:R-001001: 1 file (attachments {made}); delete those that people there should not see any more\n"
     );
     assert!(said.ends_with(&about_before), "{said}");
     world.settle().await;

@@ -244,7 +244,7 @@ async fn beside_a_lost_store_no_verb_denies_the_copies(versions: Versions) {
             assert_eq!(
                 said,
                 format!(
-                    "acme:R-000001: the store does not know whether it has a ticket in elitery\n\nacme stands still: \
+                    "acme:R-000001: the store does not know whether it has a ticket in elitery\n\nacme is halted: \
                      {lost}; without them it goes on by `itop-bridge resume acme`.\n\nA pass writes nothing until then.\n"
                 )
             );
@@ -271,9 +271,11 @@ async fn what_happened_while_the_store_was_lost_follows(versions: Versions) {
     go(&world.internal, copy, &["ev_pending"]).await;
     let newer = world.acme().create_ticket("UserRequest", ticket("A newer one")).await.unwrap();
     let said = world.loses_and_rebuilds().await;
-    for due in
-        ["a file was added outside", "the private log has new entries outside", "the status inside is told outside"]
-    {
+    for due in [
+        "a file was added in the external iTop",
+        "the private log has new entries in the external iTop",
+        "the internal status is reported on the external ticket",
+    ] {
         assert!(said.contains(&format!("acme:R-{id:06}: the next pass writes, since {due}\n")), "{due} in {said}");
     }
     assert!(said.contains("newer tickets, which passes look at next: 1\n"), "{said}");
@@ -398,7 +400,7 @@ async fn a_dry_run_stores_nothing(versions: Versions) {
     assert_eq!(
         said,
         format!(
-            " LINK  OUTSIDE        INSIDE            FOUND BY  FILES\n -     acme:R-{id:06}  elitery:R-{copy:06}  its mark  4\n\n\
+            " LINK  EXTERNAL       INTERNAL          FOUND BY  FILES\n -     acme:R-{id:06}  elitery:R-{copy:06}  its mark  4\n\n\
              pairs found again: 1; known before: 0\nacme: carried up to ticket {id}; tickets up to id {id} \
              are older than the connection, and stay where they are until `itop-bridge backfill`\nNothing was stored: this was a dry run.\n"
         )
@@ -436,7 +438,7 @@ async fn a_side_that_is_down_stops_the_rebuild_before_anything_is_stored(version
         let name = if down.base_url().contains("acme") { "acme" } else { "elitery" };
         assert!(
             refused.starts_with(&format!(
-                "the search stopped; what is stored is whole, and the next run goes on: {name}: "
+                "the search stopped; the stored pairs are complete, and the next run goes on: {name}: "
             )),
             "{refused}"
         );

@@ -56,7 +56,7 @@ async fn a_reason_that_is_refused_does_not_hold_the_state(versions: Versions) {
         let inside = world.copy_of(id).await;
         assert_eq!((inside.status(), inside.field("pending_reason")), ("pending", IN_PLACE), "{names_it}");
         assert_eq!(inside.field("title"), "[R-000001] newer");
-        assert_eq!(conflicts(&world, id).await, [conflict_of("pending_reason", "elitery", "outside")]);
+        assert_eq!(conflicts(&world, id).await, [conflict_of("pending_reason", "elitery", "in the external iTop")]);
         assert_eq!((world.queue().await.len(), world.troubles()), (0, Vec::new()));
         world.one_more_pass_writes_nothing().await;
         // Back and there again: what is known to be refused is not sent.
@@ -87,7 +87,7 @@ async fn a_text_of_the_providers_that_is_refused_does_not_hold_the_state_outside
         let outside = world.acme().ticket(id).unwrap();
         assert_eq!(outside.status(), "resolved", "{names_it}");
         assert!(outside.field("solution").contains(IN_PLACE), "{}", outside.field("solution"));
-        assert_eq!(conflicts(&world, id).await, [conflict_of("solution", "acme", "inside")]);
+        assert_eq!(conflicts(&world, id).await, [conflict_of("solution", "acme", "in the internal iTop")]);
         world.one_more_pass_writes_nothing().await;
         // It is tried again in its time.
         world.clear_calls();
@@ -112,13 +112,13 @@ async fn a_solution_that_is_refused_as_a_field_too_does_not_hold_the_state(versi
         // It is refused before the ticket is moved.
         world.acme().update(id, json!({"solution": "verboten words"})).await.unwrap();
         world.settle().await;
-        assert_eq!(conflicts(&world, id).await, [conflict_of("solution", "elitery", "outside")]);
+        assert_eq!(conflicts(&world, id).await, [conflict_of("solution", "elitery", "in the external iTop")]);
         resolve(world.acme(), id, "verboten words").await;
         world.settle().await;
         let inside = world.copy_of(id).await;
         assert_eq!(inside.status(), "resolved", "{names_it}");
         assert!(inside.field("solution").contains(IN_PLACE), "{}", inside.field("solution"));
-        assert_eq!(conflicts(&world, id).await, [conflict_of("solution", "elitery", "outside")]);
+        assert_eq!(conflicts(&world, id).await, [conflict_of("solution", "elitery", "in the external iTop")]);
         world.one_more_pass_writes_nothing().await;
         world.internal.clear_checks();
         world.retry(Some("acme:R-000001")).await.unwrap();
@@ -190,7 +190,7 @@ async fn a_move_that_is_forbidden_itself_blames_no_text() {
     assert_eq!((conflicts(&world, id).await, world.link(id).await.link.refused.len()), (Vec::new(), 0));
     // Where the tickets stand is told as it was read.
     let shown = world.show("acme:R-000001").await;
-    assert!(shown.contains("status: resolved outside, assigned inside"), "{shown}");
+    assert!(shown.contains("status: resolved in acme, assigned in elitery"), "{shown}");
     world.internal.clear_checks();
     world.pass_seconds(HOUR).await;
     world.settle().await;

@@ -117,7 +117,7 @@ async fn what_is_not_halted_is_left_as_it_is(versions: Versions) {
         assert!(said.ends_with("is not halted. Nothing was changed.\n"), "{said}");
     }
     let refused = world.resume(PAIR, true).await.unwrap_err();
-    assert!(refused.contains("is not halted; --create makes a new internal ticket only where"), "{refused}");
+    assert!(refused.contains("is not halted; --create makes a new internal ticket only if a halt"), "{refused}");
     let refused = world.resume("acme", true).await.unwrap_err();
     assert!(refused.contains("--create goes with a ticket"), "{refused}");
     assert_eq!(world.link(id).await.link, before);

@@ -96,15 +96,15 @@ async fn webhooks_with_a_wrong_key_are_counted_for_check_and_plan_names_the_next
 
     let (outcome, said) = world.plan("acme:R-000001").await.unwrap();
     assert_eq!(outcome, Outcome::Fine);
-    let told = "\nNo webhook has told of a change that waits; the next sweep of acme is at 2026-11-24 ";
+    let told = "\nNo webhook has announced a change that waits; the next sweep of acme is at 2026-11-24 ";
     assert!(said.contains("update title") && said.contains(told), "{said}");
     world.acme().drop_hooks(false);
     assert_eq!(hook(&world, "update-ticket", Some(EXTERNAL_KEY)).await, 202);
     let (_, said) = world.plan("acme:R-000001").await.unwrap();
-    assert!(said.contains("update title") && !said.contains("No webhook has told"), "{said}");
+    assert!(said.contains("update title") && !said.contains("No webhook has announced"), "{said}");
     world.settle().await;
     let (_, said) = world.plan("acme:R-000001").await.unwrap();
-    assert!(!said.contains("No webhook has told"), "nothing is to be written: {said}");
+    assert!(!said.contains("No webhook has announced"), "nothing is to be written: {said}");
     let (outcome, said) = world.status().await;
     assert_eq!(outcome, Outcome::FaultFound, "one side may still have the wrong key: {said}");
     let copy = world.copy_of(1).await.id;

@@ -42,7 +42,10 @@ async fn setup(world: &World, arguments: &[&str]) -> Result<(Outcome, String), S
 async fn set_up(world: &World) {
     for side in SIDES {
         let (outcome, said) = setup(world, &["--side", side]).await.unwrap();
-        assert!(outcome == Outcome::Fine && said.contains("it has all that it needs from setup"), "{said}");
+        assert!(
+            outcome == Outcome::Fine && said.contains("it has all the webhooks that it needs from setup"),
+            "{said}"
+        );
     }
 }
 
@@ -137,8 +140,8 @@ async fn that_nothing_answers_where_the_webhooks_go_is_said_in_the_end(versions:
     world.crash().await;
     for side in SIDES {
         let (outcome, said) = setup(&world, &["--side", side]).await.unwrap();
-        let note = "note    nothing answers at http://bridge from here (no connection: connection refused). Mend: start \
-                    `itop-bridge serve`; where it runs, ";
+        let note = "note    nothing answers at http://bridge from here (no connection: connection refused). Fix: start \
+                    `itop-bridge serve`; if it runs, ";
         assert_eq!(outcome, Outcome::Fine);
         assert!(said.lines().last().unwrap().starts_with(note), "{said}");
         for other in ["--dry-run", "--remove"] {
@@ -188,7 +191,10 @@ async fn a_class_that_an_itop_lacks_is_named_and_the_others_are_made(versions: V
         let (outcome, said) = setup(&world, &["--side", side, "--dry-run"]).await.unwrap();
         assert!(outcome == Outcome::Fine && said.starts_with(note), "{said}");
         let (outcome, said) = setup(&world, &["--side", side]).await.unwrap();
-        assert!(outcome == Outcome::Fine && said.contains("it has all that it needs from setup"), "{said}");
+        assert!(
+            outcome == Outcome::Fine && said.contains("it has all the webhooks that it needs from setup"),
+            "{said}"
+        );
         assert_eq!(said.matches("ServiceTicket").count(), 1, "{said}");
         let (_, said) = setup(&world, &["--side", side]).await.unwrap();
         assert_eq!(said, format!("{note}Nothing to do in {side}.\n"));
@@ -220,7 +226,7 @@ async fn what_drifted_is_mended_and_check_says_so_before(versions: Versions) {
         assert_eq!(faults, ["webhook connection", "webhook attachment create", "webhook attachment update"]);
         let (outcome, said) = setup(&world, &["--side", side]).await.unwrap();
         assert_eq!(outcome, Outcome::Fine);
-        let mended = said.lines().filter(|line| line.starts_with("done    mend ")).count();
+        let mended = said.lines().filter(|line| line.starts_with("done    correct ")).count();
         assert_eq!(mended, 3, "{said}");
         assert!(said.contains("its URL is http://elsewhere, not http://bridge"), "{said}");
         assert!(said.contains("its status is \"disabled\", not \"enabled\""), "{said}");
@@ -417,7 +423,9 @@ async fn keys_are_rotated_by_a_second_run(versions: Versions) {
     for side in SIDES {
         let (_, said) = setup(&world, &["--side", side]).await.unwrap();
         assert!(said.contains("its headers carry an older key of this side"), "{said}");
-        assert!(said.lines().filter(|line| line.starts_with("done")).all(|line| line.contains("mend ActionWebhook")));
+        assert!(
+            said.lines().filter(|line| line.starts_with("done")).all(|line| line.contains("correct ActionWebhook"))
+        );
     }
     world.one_more_pass_writes_nothing().await;
 }

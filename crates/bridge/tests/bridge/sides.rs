@@ -46,7 +46,7 @@ async fn a_renamed_external_goes_on_under_its_new_name_and_is_found_again_by_its
         world.told().await,
         [[
             "[external.acme2] has the address that the store knows as acme's, and the configuration has no [external.acme]: acme's pairs and marks are not acme2's",
-            "call the section [external.acme] again; where the new name is meant, write `name_in_marks = \"acme\"` under [external.acme2] and run `itop-bridge external rename acme acme2`"
+            "rename the section back to [external.acme]; if the new name is right, write `name_in_marks = \"acme\"` under [external.acme2] and run `itop-bridge external rename acme acme2`"
         ]]
     );
     let refused = world.rename("acme", "acme2").await.unwrap_err();
@@ -85,8 +85,8 @@ async fn a_renamed_external_goes_on_under_its_new_name_and_is_found_again_by_its
     // Its old name is not to be had, nor is the other name in its marks.
     world.stop().await;
     world.configure(&Setup { names: ["acme2", "beta"], ..two(versions) });
-    let mend = "write `name_in_marks = \"acme\"` under [external.acme2]";
-    assert_eq!(world.told().await[0][1], mend);
+    let fix = "write `name_in_marks = \"acme\"` under [external.acme2]";
+    assert_eq!(world.told().await[0][1], fix);
 }
 
 async fn a_crash_while_it_is_renamed_leaves_all_of_it_or_nothing(versions: Versions) {
@@ -159,8 +159,9 @@ async fn a_removed_external_is_missed_until_its_pairs_have_ended(versions: Versi
     world.configure(&Setup { left_out: &["acme"], ..two(versions) });
     let missing = Contradiction::Missing { name: "acme".into(), live: 1, waiting: 0 };
     assert_eq!(world.contradictions().await, [missing]);
-    let mend = "put [external.acme] back; where that customer has left, stop `serve` and run `itop-bridge external remove acme`";
-    assert_eq!(world.told().await[0][1], mend);
+    let fix =
+        "put [external.acme] back; if that customer has left, stop `serve` and run `itop-bridge external remove acme`";
+    assert_eq!(world.told().await[0][1], fix);
     let asked = ExternalVerb::Remove(Remove { name: "acme".into(), yes: false });
     let (_, said) = world.external(asked, false).await.unwrap();
     assert!(said.ends_with("Nothing was changed.\n"), "{said}");
@@ -197,7 +198,7 @@ async fn a_removed_external_that_is_back_begins_anew_beside_its_ended_pairs(vers
     world.configure(&Setup { names: ["acme2", "beta"], ..two(versions) });
     assert_eq!(
         world.told().await[0][1],
-        "call [external.acme2] acme again: under another name its tickets would get second copies"
+        "rename [external.acme2] back to [external.acme]: under another name its tickets would get second copies"
     );
     world.configure(&Setup { hosts: ["gamma", "beta", "elitery"], ..two(versions) });
     assert_eq!(world.contradictions().await, [Contradiction::CameBackAnother { name: "acme".into() }]);

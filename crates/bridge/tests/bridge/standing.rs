@@ -203,7 +203,7 @@ async fn a_pause_hides_neither_a_halt_nor_a_conflict(versions: Versions) {
     world.settle().await;
     world.pause("acme").await.unwrap();
     let listed = list(&world).await;
-    assert!(listed.starts_with("acme stands still: an operator paused it; it goes on by `itop-bridge resume acme`\n"));
+    assert!(listed.starts_with("acme is paused by an operator; it goes on by `itop-bridge resume acme`\n"));
     contains_all(&listed, &["halted: the internal ticket R-001001", "; paused"]);
     let (outcome, status) = world.status().await;
     assert_eq!(outcome, Outcome::FaultFound);
@@ -229,7 +229,7 @@ async fn of_a_write_without_an_answer_it_is_told_which_and_what_becomes_of_it(ve
     world.acme().attach(id, "a.txt", "text/plain", b"a").await.unwrap();
     world.pass_seconds(20).await;
     let told = "unanswered: file \"a.txt\": sent without an answer, settles at 2026-11-24 11:";
-    contains_all(&world.show(PAIR).await, &[told, "; it is looked for, and not sent again before"]);
+    contains_all(&world.show(PAIR).await, &[told, "; it is looked for, and not sent again before then"]);
     let inside = world.copy_of(id).await.id;
     assert!(world.internal.attachments(inside).is_empty(), "nor was it");
     world.settle().await;
@@ -294,7 +294,7 @@ async fn a_side_that_is_down_is_told_by_status_and_list(versions: Versions) {
             "elitery (internal): down",
             "  elitery is down since 2026-11-24 11:",
             "2 wait, the oldest for ",
-            "to do: mend that iTop",
+            "to do: repair that iTop",
         ],
     );
     let listed = list(&world).await;
@@ -412,7 +412,10 @@ async fn a_ticket_whose_create_is_kept_back_is_not_told_as_well(versions: Versio
     create(&world, "Printer on fire").await;
     world.pass_seconds(2).await;
     let shown = world.show(PAIR).await;
-    contains_all(&shown, &["status: new outside, no ticket inside yet\n", "kept back: the ticket's creation: 403 by"]);
+    contains_all(
+        &shown,
+        &["status: new in acme, no ticket in elitery yet\n", "kept back: the ticket's creation: 403 by"],
+    );
     let listed = list(&world).await;
     contains_all(&listed, &[" new ", "kept back: the ticket's creation: 403 by", "it has no ticket in elitery yet"]);
     assert!(!listed.trim_end().ends_with("ok"), "{listed}");

@@ -74,9 +74,9 @@ async fn a_plan_is_what_the_next_pass_writes_and_itself_writes_nothing(versions:
                 "  - kept.log (text/plain)\n  + kept.log (text/plain)\n",
                 "acme: copy a file\n",
                 "  + quote.pdf (application/pdf)\n",
-                "elitery: attach 1 entry of the private log, as a file\n  because the private log has new entries outside",
+                "elitery: attach 1 entry of the private log, as a file\n  because the private log has new entries in the external iTop",
                 ": It is the big one\n",
-                "acme: attach 1 entry of the private log, as a file\n  because the private log has new entries inside",
+                "acme: attach 1 entry of the private log, as a file\n  because the private log has new entries in the internal iTop",
                 ": On our way\n",
             ],
         );
@@ -186,12 +186,12 @@ async fn a_pair_is_shown_with_its_files_logs_and_history(versions: Versions) {
             &world.show(name).await,
             &[
                 "link 1: acme:R-000001 with elitery:R-001001\nstate: ok\n",
-                "  outside -> inside  photo.png (attachment ",
-                "  inside -> outside  quote.pdf (attachment ",
+                "  external -> internal  photo.png (attachment ",
+                "  internal -> external  quote.pdf (attachment ",
                 ": stands as attachment ",
-                "  inside -> outside  report of the status (new): stands as attachment ",
+                "  internal -> external  report of the status (new): stands as attachment ",
                 "files, as last seen:\n",
-                "  outside -> inside  private log: entries delivered: 1, in 1 file\n",
+                "  external -> internal  private log: entries delivered: 1, in 1 file\n",
                 "queue: nothing waits\n",
                 "what the bridge did, newest first:\n  20",
             ],
@@ -233,7 +233,7 @@ async fn what_a_person_deleted_on_the_other_side_is_shown_so(versions: Versions)
         &[
             "private log: entries delivered: 2, in 1 file (1 more deleted by a person)\n",
             "report of the status (new): a person deleted it; the next state makes another\n",
-            "1 file with the private log outside deleted by a person\n",
+            "1 file with the private log in the external iTop deleted by a person\n",
         ],
     );
     assert_eq!(world.internal.attachments(inside).len(), 1, "it stays deleted");
@@ -249,7 +249,7 @@ async fn of_a_ticket_without_a_pair_it_is_shown_what_waits_and_why(versions: Ver
     world.pause("acme").await.unwrap();
     world.acme().create_ticket("Incident", ticket("Printer on fire")).await.unwrap();
     world.pass_seconds(60).await;
-    let still = "acme stands still: an operator paused it; it goes on by `itop-bridge resume acme`\n\
+    let still = "acme is paused by an operator; it goes on by `itop-bridge resume acme`\n\
                  waits: it has no ticket in elitery yet\nqueue: waits since ";
     for name in [PAIR, "acme:1"] {
         let shown = world.show(name).await;
@@ -259,8 +259,7 @@ async fn of_a_ticket_without_a_pair_it_is_shown_what_waits_and_why(versions: Ver
     let show = |ticket: &str| LinksVerb::Show { ticket: ticket.into(), json: false };
     assert_eq!(
         world.links_verb(show("acme:R-000099")).await.unwrap_err(),
-        "no pair has the ticket R-000099 of acme, and its id was not found: acme has no ticket R-000099. Without a pair \
-         wait, by their ids: acme:1; `itop-bridge links show acme:1` says why"
+        "no pair has the ticket R-000099 of acme, and its id was not found: acme has no ticket R-000099. These tickets wait without a pair, by their ids: acme:1; `itop-bridge links show acme:1` says why"
     );
     let gone = world.links_verb(show("acme:R-000007")).await.unwrap().1;
     contains_all(
@@ -285,7 +284,7 @@ async fn a_pause_and_a_write_without_an_answer_are_shown(versions: Versions) {
     let world = Setup::between(versions).start().await;
     let id = linked(&world).await;
     let list = async || world.links_verb(listed(false)).await.unwrap().1;
-    let still = "stands still: an operator paused it; it goes on by `itop-bridge resume";
+    let still = "is paused by an operator; it goes on by `itop-bridge resume";
     for side in ["acme", "elitery"] {
         world.pause(side).await.unwrap();
         assert!(list().await.starts_with(&format!("{side} {still} {side}`\n")), "{}", list().await);
@@ -349,9 +348,7 @@ async fn a_paused_external_is_not_called_and_its_hooks_are_kept(versions: Versio
     let inside = world.copy_of(id).await.id;
     let said = world.pause("acme").await.unwrap().1;
     assert_eq!(said, "acme is paused. Webhooks are still accepted; `itop-bridge resume acme` goes on.\n");
-    assert!(
-        world.pause("acme").await.unwrap().1.starts_with("acme stands still already, because an operator paused it")
-    );
+    assert!(world.pause("acme").await.unwrap().1.starts_with("acme is paused already"));
     world.clear_calls();
     world.acme().update(id, json!({"title": "Changed meanwhile"})).await.unwrap();
     world.internal.add_log_entry(inside, "private_log", "<p>Meanwhile</p>").await.unwrap();
@@ -376,7 +373,7 @@ async fn a_paused_external_is_not_called_and_its_hooks_are_kept(versions: Versio
     let said = world.resume("acme", false).await.unwrap();
     assert!(
         said.ends_with(
-            "But elitery stands still: an operator paused it; it goes on by `itop-bridge resume elitery`. Until then \
+            "But elitery is paused by an operator; it goes on by `itop-bridge resume elitery`. Until then \
              nothing of acme is written either.\n"
         ),
         "{said}"
@@ -384,7 +381,7 @@ async fn a_paused_external_is_not_called_and_its_hooks_are_kept(versions: Versio
     world.resume("elitery", false).await.unwrap();
     let a_ticket = world.pause(PAIR).await.unwrap_err();
     assert!(
-        a_ticket.starts_with("a side alone can be paused, and acme:R-000001 is a ticket: `itop-bridge pause acme`"),
+        a_ticket.starts_with("only a side can be paused, and acme:R-000001 is a ticket: run `itop-bridge pause acme`"),
         "{a_ticket}"
     );
     assert_eq!(refused, "there is no side \"nobody\". The configuration has acme, beta and elitery");

@@ -93,7 +93,7 @@ async fn a_restored_internal_gets_again_what_it_lost(versions: Versions) {
     halted_over_the_restore(&world, Side::Internal).await;
     assert_eq!(world.acme().writes() + world.internal.writes(), 0, "nothing is written meanwhile");
     let said = goes_on(&world, Side::Internal).await;
-    assert!(said.contains("2 pairs will be compared with what stands"), "{said}");
+    assert!(said.contains("2 pairs will be compared with the restored iTop"), "{said}");
     // The provider's own file of today is lost; the customer's is there again, and so are his words.
     let own = |name: &&String| *name != "inside today.txt";
     assert_eq!(names(&world.internal, copy).iter().collect::<Vec<_>>(), before.iter().filter(own).collect::<Vec<_>>());

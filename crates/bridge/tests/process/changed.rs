@@ -21,13 +21,13 @@ async fn a_configuration_that_was_changed_is_told_until_the_restart() {
     site.rewrite("\"sk_internal\"", "\"sk_internal_of_now\", \"sk_internal\"");
     let told = "runs with an older configuration: [external.acme] differs (only); [internal] differs (api_keys)";
     let line = site.check("itop-bridge serve:").await;
-    assert!(line.starts_with("note ") && line.contains(told) && line.contains("Mend: restart it"), "{line}");
+    assert!(line.starts_with("note ") && line.contains(told) && line.contains("Fix: restart it"), "{line}");
     for verb in [&["plan", "1"][..], &["status"]] {
         let said = site.said(verb).await;
         assert!(said.contains(told) && said.contains("restart it"), "{verb:?}: {said}");
     }
     let said = site.said(&["setup", "--side", "acme", "--dry-run"]).await;
-    assert!(said.contains(&format!("{told}. Mend: restart it")), "acme's own key is taken: {said}");
+    assert!(said.contains(&format!("{told}. Fix: restart it")), "acme's own key is taken: {said}");
     let said = site.said(&["setup", "--side", "elitery"]).await;
     assert!(
         said.starts_with("error: the `serve` at ") && said.contains("refuses the first key of [internal]"),
@@ -37,7 +37,7 @@ async fn a_configuration_that_was_changed_is_told_until_the_restart() {
 
     assert!(bridge.terminate().await.success());
     let line = site.check("itop-bridge serve:").await;
-    assert!(line.contains("`serve` does not run on this store") && line.contains("Mend: start it"), "{line}");
+    assert!(line.contains("`serve` does not run on this store") && line.contains("Fix: start it"), "{line}");
     let bridge = site.serve().await;
     assert!(site.check("itop-bridge serve:").await.ends_with("runs with this configuration"));
 

@@ -24,11 +24,11 @@ async fn tickets_and_pairs_are_brought_in_beside_a_running_bridge() {
     let lines = format!("external_ticket_id,elitery_ticket_id,ticket_class\n{stands},{its_own},UserRequest\n");
     std::fs::write(&table, lines).unwrap();
     let said = site.verb(&["links", "import", table.to_str().unwrap()]).await;
-    assert!(said.ends_with("pairs adopted: 1; linked so before: 0\n"), "{said}");
+    assert!(said.ends_with("pairs adopted: 1; linked before: 0\n"), "{said}");
     let said = site.verb(&["backfill", "--side", "acme", "--since", SINCE, "--yes"]).await;
     assert!(
         said.ends_with(
-            "since they have a pair: 1 ticket\nMarked: 2 tickets. `serve` carries them, after what webhooks tell of.\n"
+            "since they have a pair: 1 ticket\nMarked: 2 tickets. `serve` carries them, after the tickets that webhooks announce.\n"
         ),
         "{said}"
     );

@@ -178,10 +178,7 @@ fn a_store_of_a_newer_version_is_left_as_it_is() {
     ] {
         let said = site.refused(&verb);
         assert!(said.contains("written by a newer version of itop-bridge (schema 99, "), "{verb:?}: {said}");
-        assert!(
-            said.contains("Mend: run the version of itop-bridge that wrote it, or a newer one"),
-            "{verb:?}: {said}"
-        );
+        assert!(said.contains("Fix: run the version of itop-bridge that wrote it, or a newer one"), "{verb:?}: {said}");
         assert!(std::fs::read(site.store()).unwrap() == before, "{verb:?} has written");
     }
     assert!(!site.folder.join("copy.db").exists());
@@ -191,7 +188,7 @@ fn a_store_of_a_newer_version_is_left_as_it_is() {
     let store = findings.iter().find(|finding| finding["check"] == "store").unwrap();
     assert_eq!(store["state"], "fault");
     assert!(store["detail"].as_str().unwrap().contains("newer version"), "{store}");
-    assert_eq!(store["mend"], "run the version of itop-bridge that wrote it, or a newer one");
+    assert_eq!(store["fix"], "run the version of itop-bridge that wrote it, or a newer one");
     assert!(std::fs::read(site.store()).unwrap() == before, "check has written");
 }
 

@@ -244,7 +244,7 @@ ok      elitery address: iTop's REST answers at http://elitery
 ok      elitery login: user \"bridge\"
 ok      elitery REST: version 1.3
 note    elitery TLS: plain http: the password and every ticket go over the network in clear. \
-Mend: give that web server a certificate, and write https:// in `url` of [internal].
+Fix: give that web server a certificate, and write https:// in `url` of [internal].
 ok      elitery clock: agrees with this machine's
 ok      elitery version: 3.2 or later: its tickets have the attribute team_email
 ok      elitery class Ticket: the account may read
@@ -259,9 +259,9 @@ ok      elitery default service_id: \"Software\" (Service 2)
 ok      elitery default servicesubcategory_id: \"Installation\" (ServiceSubcategory 4), of \"Software\"
 ok      elitery default team_id: \"Helpdesk\" (Team 37)
 note    elitery stimuli NormalChange: no default for manager_group_id, manager_id, supervisor_group_id and supervisor_id: \
-where one of them is empty, iTop may refuse ev_assign, ev_plan, ev_replan and ev_validate. \
-Mend: add them to [internal].defaults, or let people fill them in before the other side's ticket moves.
-ok      elitery stimuli UserRequest: the defaults name every person, team and service that they ask for
+if one of them is empty, iTop may refuse ev_assign, ev_plan, ev_replan and ev_validate. \
+Fix: add them to [internal].defaults, or let people fill them in before the other side's ticket moves.
+ok      elitery stimuli UserRequest: the defaults name every person, team and service that the stimuli ask for
 "
     );
     assert_eq!(
@@ -271,7 +271,7 @@ ok      acme address: iTop's REST answers at http://acme
 ok      acme login: user \"bridge\"
 ok      acme REST: version 1.3
 note    acme TLS: plain http: the password and every ticket go over the network in clear. \
-Mend: give that web server a certificate, and write https:// in `url` of [external.acme].
+Fix: give that web server a certificate, and write https:// in `url` of [external.acme].
 ok      acme clock: agrees with this machine's
 ok      acme version: 3.1, or earlier: its tickets lack the attribute team_email
 ok      acme class Ticket: the account may read
@@ -293,7 +293,7 @@ async fn no_itop_at_the_address() {
     world.acme.down(true);
     assert_eq!(
         world.dead_acme().await,
-        "fault   acme address: no connection: Connection refused. Mend: correct `url` of [external.acme], or open \
+        "fault   acme address: no connection: Connection refused. Fix: correct `url` of [external.acme], or open \
          the way from this machine to it: name server, firewall, `proxy`."
     );
     world.acme.down(false);
@@ -301,14 +301,14 @@ async fn no_itop_at_the_address() {
     world.acme.fail_next(Fault::Page("<html><h1>Welcome</h1> to nginx</html>".into(), Effect::None));
     assert_eq!(
         world.dead_acme().await,
-        "fault   acme address: something answers that is no iTop's REST: Welcome to nginx. Mend: write in \
+        "fault   acme address: something answers that is no iTop's REST: Welcome to nginx. Fix: write in \
          [external.acme] as `url` the folder that iTop is installed in; if it is that, look into its log/error.log."
     );
 
     world.acme_instead = Some((404, vec![]));
     assert_eq!(
         world.dead_acme().await,
-        "fault   acme address: no iTop there (HTTP 404). Mend: write in [external.acme] as `url` the folder that iTop \
+        "fault   acme address: no iTop there (HTTP 404). Fix: write in [external.acme] as `url` the folder that iTop \
          is installed in: the browser's address before /pages/."
     );
     world.acme_instead = Some((502, vec![]));
@@ -325,13 +325,13 @@ async fn a_redirect_is_named_without_what_may_be_secret_in_it() {
     world.acme_instead = Some((301, vec![("location", "https://acme/webservices/rest.php?version=1.3")]));
     assert_eq!(
         world.dead_acme().await,
-        "fault   acme address: http://acme redirects to https://acme. Mend: write `url = \"https://acme\"` in \
+        "fault   acme address: http://acme redirects to https://acme. Fix: write `url = \"https://acme\"` in \
          [external.acme], or the address that a browser ends at."
     );
     world.acme_instead = Some((302, vec![("location", "https://login.example/sso?session=4711")]));
     assert_eq!(
         world.dead_acme().await,
-        "fault   acme address: http://acme redirects to https://login.example. Mend: write in [external.acme] as `url` \
+        "fault   acme address: http://acme redirects to https://login.example. Fix: write in [external.acme] as `url` \
          the address that a browser ends at, if https://login.example is that iTop."
     );
     world.acme_instead = Some((302, vec![("location", "/itop/")]));
@@ -344,7 +344,7 @@ async fn maintenance() {
     world.acme.maintenance(true);
     assert_eq!(
         world.dead_acme().await,
-        "fault   acme address: this iTop is under maintenance. Mend: wait until its maintenance has ended, then check \
+        "fault   acme address: this iTop is under maintenance. Fix: wait until its maintenance has ended, then check \
          again."
     );
 }
@@ -356,9 +356,8 @@ async fn the_account_is_refused() {
     assert_eq!(findings[0].state, State::Ok);
     assert_eq!(
         findings[1].to_string(),
-        "fault   acme login: user \"bridge\" or its password is refused: Invalid login. Mend: correct user and password \
-         of [external.acme], and see that the account is enabled and may log in with a password; `serve` reads the configuration \
-         at its start alone: restart it after a change."
+        "fault   acme login: user \"bridge\" or its password is refused: Invalid login. Fix: correct user and password \
+         of [external.acme], and see that the account is enabled and may log in with a password; `serve` reads the configuration only at its start: restart it after a change."
     );
     assert!(findings[2..].iter().all(|finding| finding.detail == "not checked"));
 
@@ -368,7 +367,7 @@ async fn the_account_is_refused() {
     assert!(findings[..2].iter().all(|finding| finding.state == State::Ok));
     assert_eq!(
         findings[2].to_string(),
-        "fault   acme REST: the account may not use REST. Mend: give user \"bridge\" in iTop the profile \"REST Services \
+        "fault   acme REST: the account may not use REST. Fix: give user \"bridge\" in iTop the profile \"REST Services \
          User\"."
     );
     assert!(findings[3..].iter().all(|finding| finding.detail == "not checked"));
@@ -380,7 +379,7 @@ async fn a_class_without_rights() {
     world.internal.deny("NormalChange");
     assert_eq!(
         world.line("elitery", "class NormalChange").await,
-        "fault   elitery class NormalChange: the account may read, but not create, update or apply stimuli. Mend: give user \"bridge\" a \
+        "fault   elitery class NormalChange: the account may read, but not create, update or apply stimuli. Fix: give user \"bridge\" a \
          profile with that right, such as \"Change Supervisor\", or leave the class out of [sync].classes."
     );
     assert!(world.line("elitery", "class UserRequest").await.starts_with("ok"));
@@ -406,8 +405,8 @@ async fn a_driven_change_needs_a_default_for_its_impact() {
     };
     assert_eq!(
         driven(people.to_owned()).line("acme", "stimuli NormalChange").await,
-        "note    acme stimuli NormalChange: no default for impact: where it is empty, iTop may refuse ev_plan and ev_replan. \
-         Mend: add it to [external.acme].defaults, or let people fill it in before the other side's ticket moves."
+        "note    acme stimuli NormalChange: no default for impact: if it is empty, iTop may refuse ev_plan and ev_replan. \
+         Fix: add it to [external.acme].defaults, or let people fill it in before the other side's ticket moves."
     );
     let world = driven(format!("{people}, impact = \"see there\""));
     assert!(world.line("acme", "stimuli NormalChange").await.starts_with("ok"));
@@ -424,7 +423,7 @@ async fn a_read_only_itop_is_told_from_missing_profiles() {
     world.internal.read_only(true);
     let line = world.line("elitery", "class UserRequest").await;
     assert!(line.contains("but not create, update or apply stimuli, and so it is with every class"), "{line}");
-    assert!(line.contains("Mend: end the read-only mode"), "{line}");
+    assert!(line.contains("Fix: end the read-only mode"), "{line}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -433,7 +432,7 @@ async fn a_class_that_the_itop_does_not_have() {
         World { sync: "classes = { UserRequest = \"UserRequest\", Problem = \"Problem\" }".into(), ..World::new() };
     assert_eq!(
         world.line("acme", "class Problem").await,
-        "fault   acme class Problem: this iTop has no class Problem. Mend: install the module that brings it, or leave the \
+        "fault   acme class Problem: this iTop has no class Problem. Fix: install the module that brings it, or leave the \
          class out of [sync].classes."
     );
 }
@@ -446,24 +445,24 @@ async fn defaults_that_name_nothing() {
     );
     let lines = world.lines("elitery").await;
     let faults: Vec<&str> = lines.iter().filter(|line| line.starts_with("fault")).map(String::as_str).collect();
-    let mend = "Mend: correct the name, or give its id, in [internal].defaults.";
+    let fix = "Fix: correct the name, or give its id, in [internal].defaults.";
     assert_eq!(
         faults,
         [
-            "fault   elitery default caller_id: there is no Person 4711, or the account may not see it. Mend: correct the id \
+            "fault   elitery default caller_id: there is no Person 4711, or the account may not see it. Fix: correct the id \
              in [internal].defaults.",
             &format!(
-                "fault   elitery default org_id: there is no Organization \"Demoo\"; the nearest is \"Demo\". {mend}"
+                "fault   elitery default org_id: there is no Organization \"Demoo\"; the nearest is \"Demo\". {fix}"
             ),
-            "fault   elitery default pending_reson: no bridged class has the attribute pending_reson. Mend: correct the \
+            "fault   elitery default pending_reson: no bridged class has the attribute pending_reson. Fix: correct the \
              attribute's code in [internal].defaults, or take it out.",
             &format!(
                 "fault   elitery default servicesubcategory_id: there is no ServiceSubcategory \"Repair\" of the service \
-                 \"Software\". {mend}"
+                 \"Software\". {fix}"
             ),
-            &format!("fault   elitery default supervisor_id: there is no Person \"Nobody At All\". {mend}"),
+            &format!("fault   elitery default supervisor_id: there is no Person \"Nobody At All\". {fix}"),
             &format!(
-                "fault   elitery default team_id: there is no Team \"Helpdesx\"; the nearest is \"Helpdesk\". {mend}"
+                "fault   elitery default team_id: there is no Team \"Helpdesx\"; the nearest is \"Helpdesk\". {fix}"
             ),
         ]
     );
@@ -477,12 +476,12 @@ async fn defaults_that_do_not_fit_each_other() {
     assert_eq!(
         lines[1..4],
         [
-            "fault   elitery default agent_id: \"Victor Hugo\" (Person 10) is not in the team \"Helpdesk\". Mend: name one \
+            "fault   elitery default agent_id: \"Victor Hugo\" (Person 10) is not in the team \"Helpdesk\". Fix: name one \
              of its members in [internal].defaults: \"Jules Verne\".",
-            "note    elitery default caller_id: \"Jules Verne\" (Person 9) is no person of the organisation \"Demo\". Mend: \
+            "note    elitery default caller_id: \"Jules Verne\" (Person 9) is no person of the organisation \"Demo\". Fix: \
              name a caller of that organisation in [internal].defaults, if iTop's console should offer it.",
             "fault   elitery default servicesubcategory_id: \"Repair\" (ServiceSubcategory 2) does not belong to the service \
-             \"Software\". Mend: name a subcategory of that service in [internal].defaults.",
+             \"Software\". Fix: name a subcategory of that service in [internal].defaults.",
         ]
     );
 }
@@ -498,7 +497,7 @@ async fn a_default_that_differs_between_customers_names_them() {
     assert_eq!(
         world.line("elitery", "default org_id").await,
         "fault   elitery default org_id: there is none for the tickets of beta, and iTop takes no ticket without an \
-         organisation. Mend: write `org` in [external.beta].internal_defaults."
+         organisation. Fix: write `org` in [external.beta].internal_defaults."
     );
 }
 
@@ -537,7 +536,7 @@ async fn customers_whose_tickets_get_one_organisation_inside_are_named() {
         lines.into_iter().filter(|line| line.contains(" organisations: ")).collect::<Vec<_>>()
     };
     let said = "note    itop-bridge organisations: the tickets of acme and beta get one organisation in elitery: \"Demo\". \
-                Mend: where people of one of these customers may see tickets of that organisation, write another \
+                Fix: if people of one of these customers may see tickets of that organisation, write another \
                 `org_id` into [external.NAME.internal_defaults].";
     assert_eq!(lines("").await, [said]);
     assert_eq!(lines("internal_defaults = { org = 2 }").await, [""; 0]);
@@ -552,13 +551,13 @@ async fn only_is_tried_as_the_engine_sends_it() {
     );
     assert_eq!(
         world.line("acme", "only NormalChange").await,
-        "note    acme only NormalChange: `only` does not name this class: none of its tickets leaves. Mend: add \
+        "note    acme only NormalChange: `only` does not name this class: none of its tickets leaves. Fix: add \
          NormalChange to `only` of [external.acme], or take the class out of [sync].classes."
     );
     world.acme_lines = "only = \"title LIKE '%fire%'\"".into();
     assert_eq!(
         world.line("acme", "only UserRequest").await,
-        "ok      acme only UserRequest: there is no UserRequest yet that the account may see, and so none that it could fit"
+        "ok      acme only UserRequest: the account sees no UserRequest yet, so there is nothing that could fit"
     );
     let ticket = serde_json::json!({"org_id": 3, "title": "on fire", "description": "<p>x</p>"});
     world.acme.create_ticket("UserRequest", ticket).await.unwrap();
@@ -567,7 +566,7 @@ async fn only_is_tried_as_the_engine_sends_it() {
     assert_eq!(
         world.line("acme", "only UserRequest").await,
         "note    acme only UserRequest: fits none of the 1 ticket that stands there: if the next ones are like it, nothing \
-         crosses. Mend: if some of these should have fitted, correct `only` of [external.acme]: most often a name is written \
+         crosses. Fix: if some of these should have fitted, correct `only` of [external.acme]: most often a name is written \
          otherwise in that iTop. Try it in its Run queries. On iTop 3.1 `team_name` is the team's email address: write \
          `team_id_friendlyname`."
     );
@@ -579,7 +578,7 @@ async fn a_field_that_no_class_has() {
     let world = World { sync: format!("{}\nfields = [\"title\", \"urgncy\"]", world.sync), ..world };
     assert_eq!(
         world.line("acme", "fields").await,
-        "fault   acme fields: no bridged class has urgncy. Mend: correct the attribute's code in [sync].fields, or take it \
+        "fault   acme fields: no bridged class has urgncy. Fix: correct the attribute's code in [sync].fields, or take it \
          out."
     );
 }
@@ -607,15 +606,15 @@ async fn marks_that_stand_twice() {
         let found = findings.iter().filter(|finding| finding.check == "duplicates");
         found.map(Finding::to_string).collect::<Vec<_>>()
     };
-    let well = "ok      acme duplicates: no mark stands twice";
-    assert_eq!(lines().await, ["ok      elitery duplicates: no mark stands twice", well]);
+    let well = "ok      acme duplicates: no mark exists twice";
+    assert_eq!(lines().await, ["ok      elitery duplicates: no mark exists twice", well]);
     let mark = TicketMark { server: "7f3a".into(), external: "acme".into(), class: "UserRequest".into(), ticket: 7 };
     for title in ["Printer", "Printer again"] {
         let entry = mark.entry("R-000007");
         let fields = serde_json::json!({"title": title, "description": "d", "org_id": 3, "private_log": entry});
         world.internal.create_ticket("UserRequest", fields).await.unwrap();
     }
-    let twice = "note    elitery duplicates: R-000001, R-000002 carry one mark, of UserRequest 7 of acme. Mend: run \
+    let twice = "note    elitery duplicates: R-000001, R-000002 carry one mark, of UserRequest 7 of acme. Fix: run \
                  `itop-bridge links rebuild`, which takes one of them, and close the ticket that is no counterpart.";
     assert_eq!(lines().await, [twice, well]);
 
@@ -648,7 +647,7 @@ fn the_store() {
     SqliteStore::open(&other).unwrap().adopt_server_id("0001").unwrap();
     assert_eq!(
         line(&other),
-        "fault   itop-bridge store: DIR/other.db: the store belongs to server id 0001, the configuration says 7f3a. Mend: \
+        "fault   itop-bridge store: DIR/other.db: the store belongs to server id 0001, the configuration says 7f3a. Fix: \
          put the store's own id back into [server].id, which must never change, or name the right file in [store].url."
     );
     // As `serve` says it: a page in the middle that is no page.
@@ -657,8 +656,7 @@ fn the_store() {
     bytes[8192..12_288].fill(0xa5);
     std::fs::write(&damaged, &bytes).unwrap();
     let line_of_damaged = line(&damaged);
-    for part in ["fault   itop-bridge store: DIR/damaged.db: the file is damaged: ", "Mend: put a backup in its place"]
-    {
+    for part in ["fault   itop-bridge store: DIR/damaged.db: the file is damaged: ", "Fix: put a backup in its place"] {
         assert!(line_of_damaged.contains(part), "{part} in {line_of_damaged}");
     }
     assert!(std::fs::read(&damaged).unwrap() == bytes, "it is left as it is");
@@ -695,33 +693,32 @@ async fn webhooks_are_judged_by_those_that_came() {
     let webhooks = lines.iter().map(String::as_str).filter(|line| line.contains("webhook") && !line.contains("ADMIN"));
     let webhooks: Vec<&str> = webhooks.filter(|line| !line.contains(" itop-bridge public_url: ")).collect();
     let setup = |side: &str| {
-        format!("where still none has come, run `itop-bridge setup --side {side}` with an administrator's account.")
+        format!("if still none has come, run `itop-bridge setup --side {side}` with an administrator's account.")
     };
     assert_eq!(
         webhooks,
         [
             &format!(
-                "note    elitery webhook ticket-state-change: none has come yet. Mend: move a ticket into another state in \
+                "note    elitery webhook ticket-state-change: none has come yet. Fix: move a ticket into another state in \
                  elitery and check again; {}",
                 setup("elitery")
             ),
             &format!(
-                "note    elitery webhook ticket-update-private-log: none has come yet. Mend: write into the log of a \
+                "note    elitery webhook ticket-update-private-log: none has come yet. Fix: write into the log of a \
                  ticket in elitery and check again; {}",
                 setup("elitery")
             ),
             &format!(
-                "note    elitery webhook update-attachment: none has come yet. Mend: attach a file to a ticket in elitery \
+                "note    elitery webhook update-attachment: none has come yet. Fix: attach a file to a ticket in elitery \
                  and check again; {}",
                 setup("elitery")
             ),
-            "unknown elitery public_url: whether that iTop reaches http://127.0.0.1:8080 is not known: no webhook of its \
-             has come yet. Mend: run `curl http://127.0.0.1:8080/api/v1/test` on that iTop's machine while `serve` runs: \
+            "unknown elitery public_url: it is not known whether that iTop reaches http://127.0.0.1:8080: none of its webhooks has come yet. Fix: run `curl http://127.0.0.1:8080/api/v1/test` on that iTop's machine while `serve` runs: \
              itop-bridge answers missing_api_key.",
             "ok      acme webhook create-ticket: 1 came, the last 2 days ago",
             "ok      acme webhook update-ticket: 7 came, the last 47 h ago",
             &format!(
-                "note    acme webhook update-attachment: none has come yet. Mend: attach a file to a ticket in acme and \
+                "note    acme webhook update-attachment: none has come yet. Fix: attach a file to a ticket in acme and \
                  check again; {}",
                 setup("acme")
             ),
@@ -784,7 +781,7 @@ async fn another_port_in_public_url_than_the_one_listened_at_is_named() {
     assert_eq!(
         said,
         "note    itop-bridge public_url: nothing answers at http://127.0.0.1:8080 from here: `listen` is 127.0.0.1:18080, \
-         `public_url` names port 8080. Mend: let both in [server] name one port, unless a web server of this machine \
+         `public_url` names port 8080. Fix: let both in [server] name one port, unless a web server of this machine \
          stands between; after a change of `public_url` run setup for both sides again."
     );
 }
@@ -803,13 +800,13 @@ async fn an_administrator_who_is_refused_is_a_fault() {
     assert_eq!(
         said("admin", "canary").await,
         "fault   acme webhooks: not checked: acme does not let user \"admin\" of ITOP_BRIDGE_ADMIN_USER in: Invalid login. \
-         Mend: correct ITOP_BRIDGE_ADMIN_USER and ITOP_BRIDGE_ADMIN_PASSWORD: an administrator's account of this very \
+         Fix: correct ITOP_BRIDGE_ADMIN_USER and ITOP_BRIDGE_ADMIN_PASSWORD: an administrator's account of this very \
          iTop, enabled, that may log in with a password."
     );
     assert_eq!(
         said("bridge", world.password).await,
         "fault   acme webhooks: not checked: user \"bridge\" of ITOP_BRIDGE_ADMIN_USER is no administrator of acme. \
-         Mend: user \"bridge\" is no administrator: name in ITOP_BRIDGE_ADMIN_USER one with the profiles \
+         Fix: user \"bridge\" is no administrator: name in ITOP_BRIDGE_ADMIN_USER one with the profiles \
          \"Administrator\" and \"REST Services User\"."
     );
 }
@@ -821,7 +818,7 @@ async fn an_id_in_quotes_is_said_to_be_one() {
     let line = world.line("elitery", "default team_id").await;
     assert_eq!(
         line,
-        "fault   elitery default team_id: there is no Team \"37\". Mend: write 37 without quotes where it is an id, or \
+        "fault   elitery default team_id: there is no Team \"37\". Fix: write 37 without quotes if it is an id, or \
          correct the name, in [internal].defaults."
     );
 }
@@ -835,49 +832,45 @@ async fn what_answers_at_public_url_is_told() {
     let refusal = "{\"error\": \"missing_api_key\", \"message\": \"send a key\"}";
     let start = "start `itop-bridge serve`";
     let correct = "correct `public_url` of [server], or let the web server there pass /api/v1/ on to `listen`";
-    let ends_at = "write in `public_url` of [server] the address that it ends at, and run setup for both sides again";
+    let ends_at = "write the address at which the redirect ends into `public_url` of [server], and run setup for both sides again";
     let cases = [
         (Some((401, vec![], refusal)), format!("ok      itop-bridge public_url: itop-bridge answers at {url}"), None),
         (
             None,
             format!(
                 "note    itop-bridge public_url: nothing answers at {url} from here (no connection: Connection refused). \
-                 Mend: {start}; where it runs, correct `public_url` of [server] or the way to it. Where only the iTops \
-                 reach that address, the first webhook will tell."
+                 Fix: {start}; if it runs, correct `public_url` of [server] or the network path to it. If only the iTops reach that address, the first webhook will show that it is right."
             ),
             Some(format!(
                 "note    itop-bridge public_url: nothing answers at {url} from here (no connection: Connection refused), \
-                 and webhooks have come. Mend: {start} where it does not run; an address that only the iTops reach is \
+                 and webhooks have come. Fix: {start} if it does not run; an address that only the iTops reach is \
                  fine."
             )),
         ),
         (
             Some((502, vec![], "<html>Bad Gateway</html>")),
             format!(
-                "note    itop-bridge public_url: the web server at {url} reaches nothing behind it (HTTP 502). Mend: {start}; \
-                 where it runs, let that web server pass /api/v1/ on to `listen` of [server]."
+                "note    itop-bridge public_url: the web server at {url} reaches nothing behind it (HTTP 502). Fix: {start}; if it runs, let that web server pass /api/v1/ on to `listen` of [server]."
             ),
             None,
         ),
         (
             Some((200, vec![], "{\"status\": \"ok\"}")),
             format!(
-                "fault   itop-bridge public_url: something answers at {url} that is not itop-bridge (HTTP 200). Mend: {correct}."
+                "fault   itop-bridge public_url: something answers at {url} that is not itop-bridge (HTTP 200). Fix: {correct}."
             ),
             Some(format!(
-                "note    itop-bridge public_url: something answers at {url} that is not itop-bridge (HTTP 200); asked from \
-                 this machine, that is: webhooks have come. Mend: where they come no more, {correct}."
+                "note    itop-bridge public_url: something answers at {url} that is not itop-bridge (HTTP 200), asked from this machine; but webhooks have come. Fix: if they come no more, {correct}."
             )),
         ),
         (
             Some((301, vec![("location", "https://bridge.example/api/v1/test?secret=1")], "")),
             format!(
                 "fault   itop-bridge public_url: {url} redirects to https://bridge.example, and a webhook does not go there. \
-                 Mend: {ends_at}."
+                 Fix: {ends_at}."
             ),
             Some(format!(
-                "note    itop-bridge public_url: {url} redirects to https://bridge.example, and a webhook does not go there; \
-                 asked from this machine, that is: webhooks have come. Mend: where they come no more, {ends_at}."
+                "note    itop-bridge public_url: {url} redirects to https://bridge.example, and a webhook does not go there, asked from this machine; but webhooks have come. Fix: if they come no more, {ends_at}."
             )),
         ),
     ];
@@ -927,8 +920,7 @@ async fn what_waits_is_parked_or_stands_still() {
     assert_eq!(standing(5).await[2], "ok      acme queue: 2 tickets wait, the oldest for 5 min");
     assert_eq!(
         standing(180).await[2],
-        "note    acme queue: 2 tickets wait, the oldest for 3 h. Mend: see whether `serve` runs, and what its log says of \
-         them."
+        "note    acme queue: 2 tickets wait, the oldest for 3 h. Fix: see whether `serve` runs, and look for these tickets in its log."
     );
 
     let claims = store.claim("acme", 2, START, MINUTE).unwrap();
@@ -944,13 +936,13 @@ async fn what_waits_is_parked_or_stands_still() {
     assert_eq!(
         standing(0).await,
         [
-            "fault   elitery work: halted: 9 of 9 linked tickets are gone or changed their reference at once: was this iTop restored, emptied or cloned?. Mend: look into it, then run `itop-bridge resume \
+            "fault   elitery work: halted: 9 of 9 linked tickets are gone or changed their reference at once: was this iTop restored, emptied or cloned?. Fix: look into it, then run `itop-bridge resume \
              elitery`.",
-            "note    acme work: an operator paused it. Mend: run `itop-bridge resume acme` when it shall go on.",
+            "note    acme work: an operator paused it. Fix: run `itop-bridge resume acme` to let it go on.",
             "note    acme queue: 1 ticket is parked, after an hour of refusals; the first is acme:7: Error: unknown \
-             value. Mend: correct what these words name, then run `itop-bridge retry acme:7`.",
+             value. Fix: correct the cause that the message names, then run `itop-bridge retry acme:7`.",
             "note    acme pairs: 0 of 1 in step; halted: 1. The first is acme:R-000008: halted: the internal ticket is gone. \
-             Mend: look at both its tickets; if that is still so, `itop-bridge resume acme:R-000008` ends the pair for \
+             Fix: look at both its tickets; if that is still so, `itop-bridge resume acme:R-000008` ends the pair for \
              good, and `itop-bridge resume acme:R-000008 --create` makes a new ticket in elitery instead.",
         ]
     );
@@ -960,7 +952,7 @@ async fn what_waits_is_parked_or_stands_still() {
     assert_eq!(
         standing(0).await[1],
         format!(
-            "fault   acme work: halted: {lost}. Mend: run `itop-bridge links rebuild`; `itop-bridge resume acme` goes on \
+            "fault   acme work: halted: {lost}. Fix: run `itop-bridge links rebuild`; `itop-bridge resume acme` goes on \
              without these pairs, and may make their copies a second time."
         )
     );
@@ -986,8 +978,7 @@ async fn what_was_learnt_of_a_server_is_shown() {
     let (path, mut store) = store(&folder);
     let acme = Instance::External("acme".into());
     let mut world = World::new();
-    let unknown =
-        "not yet learnt: until the bridge first creates something there, times are told to people as server time";
+    let unknown = "not yet learnt: until the bridge first creates something there, people read times as server time";
     assert_eq!(
         lines_of(&world, &path, NOW, "time zone").await,
         [format!("ok      elitery time zone: {unknown}"), format!("ok      acme time zone: {unknown}")]
@@ -1012,7 +1003,7 @@ async fn what_was_learnt_of_a_server_is_shown() {
             "ok      elitery post_max_size: a call of 100.0 MiB was refused for its size, 3 h ago: more than the largest \
              file that is sent needs",
             "note    acme post_max_size: a call of 2.1 MiB was refused for its size, 3 h ago: a file of 1.6 MiB or more goes \
-             as a small text that says so. Mend: raise post_max_size in that iTop's php.ini, and the limit of its web \
+             as a small text that says so. Fix: raise post_max_size in that iTop's php.ini, and the limit of its web \
              server, over 42.8 MiB, or lower max_attachment_mib.",
         ]
     );
@@ -1023,7 +1014,7 @@ async fn what_was_learnt_of_a_server_is_shown() {
         [
             "ok      acme texts: UserRequest.description takes 1000 characters: longer texts are cut, and cross whole as files",
             "note    acme characters: its tables are in utf8mb3 and lack characters such as emoji; they become `?` in \
-             UserRequest.title. Mend: convert that iTop's database to utf8mb4; `serve` notices within a day.",
+             UserRequest.title. Fix: convert that iTop's database to utf8mb4; `serve` notices within a day.",
         ]
     );
     // Once the limit was raised, it is a fault of the past.
@@ -1036,13 +1027,13 @@ async fn what_was_learnt_of_a_server_is_shown() {
     store.set_cursor(&acme, "date_format", "d/m/Y H:i").unwrap();
     assert_eq!(
         lines_of(&world, &path, NOW, "time zone").await[1],
-        "ok      acme time zone: UTC+01, learnt from its answers; a date of another season waits to cross until `time_zone` \
+        "ok      acme time zone: UTC+01, learnt from its answers; a date of another season waits until `time_zone` \
          of [external.acme] is set"
     );
     assert_eq!(
         lines_of(&world, &path, NOW, "date format").await,
         [
-            "ok      elitery date format: Y-m-d H:i:s, as iTop prints dates unless it is told otherwise",
+            "ok      elitery date format: Y-m-d H:i:s, iTop's default",
             "ok      acme date format: d/m/Y H:i, learnt from its answers",
         ]
     );
@@ -1050,13 +1041,13 @@ async fn what_was_learnt_of_a_server_is_shown() {
     assert_eq!(
         lines_of(&world, &path, NOW, "date format").await[1],
         "fault   acme date format: it prints a date as \"5 Jun 2026 08:00\", which can be read in no format: its dates are \
-         unknown. Mend: set `date_format` of [external.acme] to that iTop's `date_and_time_format`, or change that there."
+         unknown. Fix: set `date_format` of [external.acme] to that iTop's `date_and_time_format`, or change that there."
     );
     for (zone, line) in [
         ("Europe/Paris", "ok      acme time zone: Europe/Paris, as configured and as its answers show"),
         (
             "Asia/Jakarta",
-            "fault   acme time zone: the configuration says Asia/Jakarta, and its answers show UTC+01. Mend: correct \
+            "fault   acme time zone: the configuration says Asia/Jakarta, and its answers show UTC+01. Fix: correct \
              `time_zone` of [external.acme], or take it out: it is learnt.",
         ),
     ] {
@@ -1082,7 +1073,7 @@ async fn tickets_that_fit_and_wait_are_counted() {
     let (path, mut store) = store(&folder);
     let world = World { acme_lines: "only = \"title LIKE 'out%'\"".into(), ..World::new() };
     let count = async |now_ms: i64| lines_of(&world, &path, now_ms, "new tickets").await;
-    assert_eq!(count(START).await, ["ok      acme new tickets: none that fits waits for its counterpart"]);
+    assert_eq!(count(START).await, ["ok      acme new tickets: no ticket that fits waits for its counterpart"]);
     let mut hints = Vec::new();
     for (title, number) in [("out", 3), ("stays", 100)] {
         for _ in 0..number {
@@ -1102,15 +1093,14 @@ async fn tickets_that_fit_and_wait_are_counted() {
     assert_eq!(
         count(START + 3 * HOUR).await,
         [
-            "note    acme new tickets: wait for their counterpart: 3 of UserRequest; the oldest hint came 3 h ago. Mend: see \
-          whether `serve` runs, and what its log says of them."
+            "note    acme new tickets: wait for their counterpart: 3 of UserRequest; the oldest hint came 3 h ago. Fix: see whether `serve` runs, and look for these tickets in its log."
         ]
     );
     let many: Vec<DirtyMark> = (1000..3000).map(hint).collect();
     for some in many.chunks(200) {
         store.mark_dirty(some, START).unwrap();
     }
-    assert!(count(START).await[0].contains(": 2103 of UserRequest, of which nobody was asked which fit;"));
+    assert!(count(START).await[0].contains(": 2103 of UserRequest, not compared with `only`;"));
     world.acme.down(true);
     assert_eq!(count(START).await, ["unknown acme new tickets: not checked"]);
     std::fs::remove_dir_all(&folder).unwrap();
@@ -1122,8 +1112,8 @@ async fn a_clock_that_is_off() {
     world.clock = VirtualClock::starting_at(NOW + 7 * MINUTE);
     assert_eq!(
         world.line("acme", "clock").await,
-        "fault   acme clock: 420 s behind this machine's; more than 120 s is a fault. Mend: set both clocks by a time \
-         server: what is told of times to people is wrong, and a certificate may be taken for one that has ended."
+        "fault   acme clock: 420 s behind this machine's; more than 120 s is a fault. Fix: set both clocks by a time \
+         server: otherwise people read wrong times, and a valid certificate may be taken for one that has ended."
     );
     world.clock = VirtualClock::starting_at(NOW - 30_000);
     assert_eq!(world.line("acme", "clock").await, "ok      acme clock: 30 s ahead of this machine's");
@@ -1212,17 +1202,17 @@ async fn a_certificate_is_told_before_it_ends() {
     assert_eq!(tls, format!("ok      acme TLS: the certificate is valid until {}, 90 days more", date(90)));
     let [_, tls] = lines("127.0.0.1", 20 * DAY + 3600).await;
     let expected = format!(
-        "note    acme TLS: the certificate ends on {}, in 20 days. Mend: renew the certificate of that web server before \
+        "note    acme TLS: the certificate ends on {}, in 20 days. Fix: renew the certificate of that web server before \
          then, or no call gets through.",
         date(20)
     );
     assert_eq!(tls, expected);
     let [address, tls] = lines("127.0.0.1", -DAY).await;
     assert!(address.starts_with("fault   acme address: no connection: its certificate is not accepted"), "{address}");
-    assert!(address.contains("certificate expired") && address.contains("Mend: renew the certificate"), "{address}");
+    assert!(address.contains("certificate expired") && address.contains("Fix: renew the certificate"), "{address}");
     assert_eq!(tls, "unknown acme TLS: not checked");
     let [address, _] = lines("elsewhere", DAY).await;
-    assert!(address.contains("Mend: write in `url` of [external.acme] the name"), "{address}");
+    assert!(address.contains("Fix: write in `url` of [external.acme] the name"), "{address}");
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
@@ -1283,10 +1273,10 @@ async fn the_binary_prints_lines_or_json_and_ends_with_0_or_1() {
             "check": "class UserRequest",
             "state": "fault",
             "detail": "the account may read, but not create, update or apply stimuli",
-            "mend": "give user \"bridge\" a profile with that right, such as \"Support Agent\"",
+            "fix": "give user \"bridge\" a profile with that right, such as \"Support Agent\"",
         })]
     );
-    assert!(findings.iter().any(|finding| finding["state"] == "ok" && finding["mend"].is_null()));
+    assert!(findings.iter().any(|finding| finding["state"] == "ok" && finding["fix"].is_null()));
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
@@ -1328,8 +1318,7 @@ async fn a_store_that_knows_the_sides_otherwise_is_a_fault() {
     assert_eq!(
         sides().await,
         [
-            "note    itop-bridge sides: acme was at old.example before, and the configuration has another address. Mend: where \
-          that is another iTop than before, correct `url` of acme before `serve` starts."
+            "note    itop-bridge sides: acme was at old.example before, and the configuration has another address. Fix: if that is another iTop, correct `url` of acme before `serve` starts."
         ]
     );
     store.drop_cursor(&of("acme"), "address").unwrap();

@@ -101,7 +101,7 @@ fn a_verb_without_a_store_says_so_and_makes_none() {
         assert_eq!(output.status.code(), Some(1), "{verb:?}: {said}");
         assert!(
             said.contains("there is no store at")
-                && said.contains("is [store].url the one that `serve` uses? Where `serve` never ran, start it once"),
+                && said.contains("is [store].url the one that `serve` uses? If `serve` has never run, start it once"),
             "{said}"
         );
         assert!(output.stdout.is_empty());
@@ -168,11 +168,11 @@ fn a_pause_says_whether_somebody_takes_webhooks_meanwhile() {
     assert!(String::from_utf8(retried.stdout).unwrap().ends_with(dry));
     let checked = call(&["--config", config.to_str().unwrap(), "check"]);
     let checked = String::from_utf8(checked.stdout).unwrap();
-    assert!(checked.contains(", as a dry run: it writes nothing. Mend: start it without `--dry-run`"), "{checked}");
+    assert!(checked.contains(", as a dry run: it writes nothing. Fix: start it without `--dry-run`"), "{checked}");
     drop(serving);
     let said = verb("pause");
-    assert!(said.starts_with("acme is paused. `serve` does not run, so nobody takes webhooks now; "), "{said}");
-    assert!(!said.contains("accepted"), "{said}");
+    assert!(said.starts_with("acme is paused. `serve` does not run, so webhooks are not accepted now; "), "{said}");
+    assert!(!said.contains("still accepted"), "{said}");
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
@@ -202,7 +202,7 @@ fn status_tells_whether_serve_runs_and_ends_with_0_1_or_2() {
     drop(serving);
     let (code, said, why) = status(&[]);
     assert_eq!((code, why.as_str()), (Some(1), "ends with 1: something needs a person\n"), "{said}");
-    assert!(said.contains("serve: `serve` does not run: what waits goes on once it is started"), "{said}");
+    assert!(said.contains("serve: `serve` does not run: waiting tickets go on once it is started"), "{said}");
     let (code, said, _) = status(&["--json"]);
     assert!(code == Some(1) && said.contains("\"serve\": \"stopped\""), "{said}");
     assert_eq!(status(&["--json", "--watch"]).0, Some(2), "one of the two");

@@ -450,9 +450,9 @@ async fn where_nothing_can_be_chosen_that_is_said_and_an_id_is_taken() {
                 organisations hide them.\n";
     for lines in [
         &format!(
-            "The organisation of the tickets inside: {none}? The organisation of the tickets inside, by its id\n> Demo\n\
+            "The organisation of the tickets in the provider's iTop: {none}? The organisation of the tickets in the provider's iTop, by its id\n> Demo\n\
              write its id, a number: it stands in the address of its page in iTop\n\
-             ? The organisation of the tickets inside, by its id [Demo]\n> 3\n"
+             ? The organisation of the tickets in the provider's iTop, by its id [Demo]\n> 3\n"
         ),
         &format!("Their caller: {none}? Their caller, by its id [none]\n> \n"),
         &format!("Their service: {none}? Their service, by its id [none]\n> \n"),
@@ -640,7 +640,7 @@ async fn what_cannot_be_written_whole_is_not_begun() {
     let mut person = Script::new(&["", "", PASSWORD, "report", "yes", "yes", ""]);
     let said = init::with(&init, &world.file(), Some(&mut person), seams, &mut out).await.unwrap_err();
     let said = format!("{said:#}");
-    assert!(said.starts_with("what init would write is no configuration; nothing was written: "), "{said}");
+    assert!(said.starts_with("the new text would not be a valid configuration; nothing was written: "), "{said}");
     assert!(said.contains("the environment variable INSIDE is not set"), "{said}");
     assert_eq!(world.files(), ["acme.password"]);
     assert_eq!(std::fs::read_to_string(&of_another).unwrap(), "of a bridge that runs\n");
@@ -802,7 +802,7 @@ async fn a_person_is_asked_in_a_terminal() {
     // What is typed picks among the choices.
     terminal.answers("Their service", "Softw\r").await;
     terminal.answers("Their service subcategory", "\x1b[B\r").await;
-    terminal.answers("How is the customer told", "\r").await;
+    terminal.answers("How does the customer learn", "\r").await;
     terminal.answers("Shall the customer's private log", "\r").await;
     terminal.answers("Shall the provider's private log", "n\r").await;
     terminal.answers("How do both iTops reach the bridge?", "\r").await;
@@ -856,9 +856,9 @@ async fn in_a_terminal_a_line_is_edited_as_in_a_shell() {
     terminal.answers("[http://127.0.0.1:1]", &format!("rubbish\x15{}\r", world.internal)).await;
     terminal.answers("The bridge's account in elitery", "bridgf\x7fe\r").await;
     terminal.answers("Its password", &format!("rubbish\x15{PASSWORD}\r")).await;
-    terminal.answers("How is the customer told", "\x1b[B\r").await;
+    terminal.answers("How does the customer learn", "\x1b[B\r").await;
     terminal.answers("Their team", "\x1b").await;
-    terminal.answers("How is the customer told", "\x1b[A\r").await;
+    terminal.answers("How does the customer learn", "\x1b[A\r").await;
     terminal.answers("Shall the customer's private log", "\r").await;
     terminal.answers("Shall the provider's private log", "maybe\x15rubbish\r").await;
     terminal.answers("write y or n", "n\r").await;

@@ -292,7 +292,7 @@ fn keys_of(section: &str) -> BTreeSet<String> {
     let written = |name: &&str| format!("[{name}]\n{}", if *name == section { "zzz = 1\n" } else { "" });
     let text: String = sections.iter().map(written).collect();
     let said = Config::parse(&text, "test.toml", &|_| None).unwrap_err().to_string();
-    let mistake = format!("{section}.zzz: unknown key; what can stand here: ");
+    let mistake = format!("{section}.zzz: unknown key; the known ones are ");
     let line = said.lines().find_map(|line| line.split_once(&mistake)).unwrap_or_else(|| panic!("{section}: {said}"));
     line.1.split(", ").map(str::to_owned).collect()
 }

@@ -93,7 +93,7 @@ pub(crate) fn edit_overwritten(work: &mut Work<'_>, edit: &Edit) {
     // Readers of the activity log must not learn the secret of a picture.
     let lost = html::without_image_addresses(&edit.value);
     if !edit.may_be_ours {
-        tracing::warn!(ticket = %work.name(), field = code, "an edit made inside was overwritten; the activity log has the old value");
+        tracing::warn!(ticket = %work.name(), field = code, "an edit in the internal iTop was overwritten; the activity log has the old value");
     }
     work.did(Event::EditOverwritten { code: code.clone(), value: lost.into_owned(), may_be_ours: edit.may_be_ours });
 }

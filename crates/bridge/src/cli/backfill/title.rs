@@ -35,8 +35,8 @@ pub(super) fn counts(wished: &Wished) -> [(usize, &'static str); 3] {
     let newer = wished.unclear.iter().filter(|unclear| unclear.newer).count();
     [
         (wished.pairs.len(), "named in one title, whose ticket is the counterpart"),
-        (wished.unclear.len() - newer, "left alone, since titles do not tell the counterpart"),
-        (newer, "newer than the connection, of which `serve` makes copies unless they are linked first"),
+        (wished.unclear.len() - newer, "left alone, since the titles do not identify the counterpart"),
+        (newer, "newer than the connection, copied by `serve` unless they are linked first"),
     ]
 }
 
@@ -54,7 +54,7 @@ pub(super) async fn adopt(
     };
     bar.end();
     match adopted {
-        None => bail!("stopped; the pairs that were adopted stay so, and the same command goes on from there"),
+        None => bail!("stopped; the adopted pairs stay, and the same command goes on from there"),
         Some(Err(why)) => bail!("not all pairs were adopted, and nothing was marked; the same command goes on: {why}"),
         Some(Ok(adopted)) => Ok(adopted),
     }
@@ -126,7 +126,7 @@ fn left_alone(external: &str, internal: &str, unclear: &Unclear, older: OlderTic
     let link = format!("`itop-bridge links link {name} {}`", if listed.len() == 1 { &listed[0] } else { "TICKET" });
     if *newer {
         return format!(
-            "newer than the connection: {name}: {what}. `serve` makes a copy of it; where one of these is its counterpart, link it first, while `serve` is stopped or {external} is paused: {link}"
+            "newer than the connection: {name}: {what}. `serve` makes a copy of it; if one of these is its counterpart, link it first, while `serve` is stopped or {external} is paused: {link}"
         );
     }
     let until = match older {
@@ -134,11 +134,11 @@ fn left_alone(external: &str, internal: &str, unclear: &Unclear, older: OlderTic
         OlderTickets::CrossWhenChanged => "When it is changed before that, `serve` makes a copy of it (`older`)",
     };
     let how = match rivals.is_empty() {
-        true => format!("with the one that is its counterpart, {link} makes a pair"),
-        false => format!("where these two belong together, {link} makes them a pair"),
+        true => format!("{link} makes a pair with the right one"),
+        false => format!("if these two belong together, {link} makes them a pair"),
     };
     format!(
-        "left alone: {name}: {what}. {}; where there is none, take its reference out of the titles and run this again. {until}",
+        "left alone: {name}: {what}. {}; if it has no counterpart, take its reference out of the titles and run this again. {until}",
         wording::capital(&how)
     )
 }

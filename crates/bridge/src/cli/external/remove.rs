@@ -63,7 +63,7 @@ pub(super) fn remove(
     )?;
     writeln!(
         out,
-        "Its tickets stay as they are in {name} and in {internal}, with their files, reports and marks; nobody keeps them in step any more, and what is in the queue is not carried."
+        "Its tickets stay as they are in {name} and in {internal}, with their files, reports and marks; nobody keeps them in step any more, and the tickets in the queue are not carried."
     )?;
     out.flush()?;
     if !remove.yes && !ask(&format!("End all pairs of {name}?"))? {

@@ -48,10 +48,10 @@ pub(super) fn rename(
         return Err(not_known(store, old));
     }
     if is_configured(config, old) {
-        bail!("[external.{old}] stands in the configuration still: call that section [external.{new}] first");
+        bail!("[external.{old}] is still in the configuration: rename that section to [external.{new}] first");
     }
     let Some(external) = config.externals.iter().find(|external| external.name() == new) else {
-        bail!("the configuration has no [external.{new}]: call the section [external.{old}] so first");
+        bail!("the configuration has no [external.{new}]: rename the section [external.{old}] to that first");
     };
     let (address, name_in_marks) = sides::remembered(store, old)?;
     if external.name_in_marks != name_in_marks {
@@ -61,19 +61,19 @@ pub(super) fn rename(
     }
     if let Some(address) = address.filter(|address| *address != identity(&external.side.url)) {
         bail!(
-            "[external.{new}] is at {}, and {old} was at {address}: is it the same iTop? Where it has moved, rename it first, with the old address, and start `serve` once",
+            "[external.{new}] is at {}, and {old} was at {address}: is it the same iTop? If it has moved, rename it first, with the old address, and start `serve` once",
             external.side.url
         );
     }
     if is_known(new) {
-        bail!("something is stored of an external {new} already, and two cannot become one: choose another name");
+        bail!("the store already has an external {new}, and two cannot become one: choose another name");
     }
     itop_bridge_engine::keep_name_in_marks(store, old, &name_in_marks)?;
     store.rename_external(old, new)?;
     let pairs = known.iter().find(|external| external.name == *old).map_or(0, |external| external.live);
     writeln!(
         out,
-        "{old} is called {new} now, with its live pairs ({pairs}). The marks in both iTops go on to carry the name {name_in_marks}: keep `name_in_marks` in [external.{new}]. Start `serve`."
+        "{old} is called {new} now, with its live pairs ({pairs}). The marks in both iTops keep the name {name_in_marks}: keep `name_in_marks` in [external.{new}]. Start `serve`."
     )?;
     Ok(Outcome::Fine)
 }

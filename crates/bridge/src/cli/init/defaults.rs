@@ -62,7 +62,7 @@ impl Questions<'_> {
                 return Ok(Vec::new());
             }
             let all: Vec<String> = general.iter().map(written).collect();
-            let question = format!("Shall its tickets get the defaults that all get ({})?", all.join(", "));
+            let question = format!("Shall its tickets get the defaults of all customers ({})?", all.join(", "));
             // The general organisation and caller may belong to another customer.
             if !general.is_empty() && self.dialogue.agree("--org, of all", &question, false)? {
                 return Ok(Vec::new());
@@ -82,7 +82,7 @@ impl Questions<'_> {
         let (flags, general) = (self.flags.clone(), General(Some(general)));
         let mut defaults = Vec::new();
         let orgs = lookup::all(itop, "org_id", None).await?;
-        let question = "The organisation of the tickets inside";
+        let question = "The organisation of the tickets in the provider's iTop";
         let offered = general.choice("org", &orgs);
         let org = self.needed(flags.org.as_deref(), "--org", question, &orgs, offered.as_ref())?;
         let callers = lookup::all(itop, "caller_id", Some(format!("org_id = {}", org.id))).await?;

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::prompt::{Back, Prompt};
 
 /// Shown before the first question.
-pub const KEYS: &str = "Enter takes what stands in [brackets], the arrow up corrects it. Esc goes one question back, \
+pub const KEYS: &str = "Enter takes the text in [brackets], the arrow up corrects it. Esc goes one question back, \
                     Ctrl-C leaves; nothing is written before the last answer.";
 
 #[derive(Clone)]

@@ -35,7 +35,7 @@ impl Existing {
         let shown = path.display();
         let why = || {
             format!(
-                "{shown} is there, and is left as it is: `init` adds a customer to a configuration that holds. Correct \
+                "{shown} exists, and is left as it is: `init` adds a customer only to a valid configuration. Correct \
                  it first, or name a new file with --config"
             )
         };

@@ -7,14 +7,13 @@ use clap::{Args, ValueEnum};
 /// Ask for both iTops' addresses, accounts and defaults, and write the configuration; or add a customer to the one that
 /// is there.
 ///
-/// A configuration that is there is never overwritten: it stays as it is, and gets the section [external.NAME] of one
-/// customer more, of whom alone is asked. Of the flags only those of the customer can be given then, and --org to
-/// --subcategory say in what its tickets differ from [internal.defaults]. For a new configuration name another file with
-/// --config.
+/// An existing configuration is never overwritten: `init` asks about one more customer only, and adds its section
+/// [external.NAME]. Only the flags of the customer can be given then, and --org to --subcategory are the values in which
+/// its tickets differ from [internal.defaults]. For a new configuration, name another file with --config.
 ///
-/// Each answer is tested as it is given, and what can be chosen is looked up in the iTops. With the flags that
-/// are marked "needed", or without a terminal, nothing is asked. Of --public-url only this can be tried: whether its name
-/// leads anywhere, for nothing listens there before `serve`. Writes nothing into an iTop.
+/// Each answer is tested at once, and the choices are looked up in the iTops. If all flags that are marked "needed" are
+/// given, or without a terminal, nothing is asked. Of --public-url only the name is looked up, because nothing listens
+/// there before `serve`. Writes nothing into an iTop.
 #[derive(Debug, Default, Clone, Args)]
 #[command(after_help = "Examples:\n  itop-bridge init\n  itop-bridge init --config acme/itop-bridge.toml\n  \
                   itop-bridge init --internal-name elitery --internal-url https://itop.provider.example \\\n    \
@@ -58,7 +57,7 @@ pub struct Init {
     #[arg(long, value_name = "FILE")]
     pub external_password_file: Option<PathBuf>,
 
-    /// The organisation of the tickets inside: a name or an id, as with the next ones (needed for a new
+    /// The organisation of the tickets in the provider's iTop: a name or an id, as with the next ones (needed for a new
     /// configuration).
     #[arg(long, value_name = "NAME")]
     pub org: Option<String>,
@@ -78,14 +77,14 @@ pub struct Init {
     #[arg(long, value_name = "NAME")]
     pub subcategory: Option<String>,
 
-    /// Which tickets may leave the customer's iTop: `all`, or what stands after WHERE in OQL (this or
+    /// Which tickets may leave the customer's iTop: `all`, or the part after WHERE of an OQL query (this or
     /// --only-team is needed).
     #[arg(long, value_name = "OQL", conflicts_with = "only_team")]
     pub only: Option<String>,
     /// Only tickets of this team of the customer's iTop.
     #[arg(long, value_name = "NAME")]
     pub only_team: Option<String>,
-    /// How the customer is told the provider's status; report where it is left out.
+    /// How the customer learns the provider's status; report if left out.
     #[arg(long, value_enum)]
     pub status_to_external: Option<Status>,
     /// For `apply`: the team of the customer's tickets that have none.
@@ -94,21 +93,21 @@ pub struct Init {
     /// For `apply`: their agent, a person of that team.
     #[arg(long, value_name = "NAME")]
     pub external_agent: Option<String>,
-    /// Whether the customer's private log goes to the provider, as files; attachment where it is left out.
+    /// Whether the customer's private log goes to the provider, as files; attachment if left out.
     #[arg(long, value_enum)]
     pub private_log_to_internal: Option<Log>,
-    /// Whether the provider's private log goes to the customer, as files; attachment where it is left out.
+    /// Whether the provider's private log goes to the customer, as files; attachment if left out.
     #[arg(long, value_enum)]
     pub private_log_to_external: Option<Log>,
 
-    /// How both iTops reach the bridge; `http://` and where it listens, if it is left out.
+    /// How both iTops reach the bridge; if left out, `http://` and the address of --listen.
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
-    /// Where the bridge listens for webhooks; where it is left out, 127.0.0.1:8080, or the port of a --public-url that is
-    /// this machine's own (http://127.0.0.1:18080).
+    /// The address and port on which the bridge listens for webhooks; if left out, 127.0.0.1:8080, or the port of a
+    /// --public-url that is this machine's own (http://127.0.0.1:18080).
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<std::net::SocketAddr>,
-    /// Overwrite files of passwords that are there.
+    /// Overwrite existing password files.
     #[arg(long)]
     pub force: bool,
 }

@@ -76,7 +76,7 @@ pub async fn with(
     let existing = Existing::load(config, env)?;
     if let (Some(_), Some(flag)) = (&existing, init.of_the_provider()) {
         bail!(
-            "{} is there already, and `init` adds a customer to it: {flag} says what that file says. Leave it out, or \
+            "{} is there already, and `init` adds a customer to it: that file has its own value for {flag}. Leave the flag out, or \
              name a new file with --config",
             config.display()
         );
@@ -125,8 +125,8 @@ impl Run<'_> {
 
     async fn customer(&mut self, existing: &Existing) -> anyhow::Result<String> {
         let customer = self.questions.customer(existing, existing.sync(), &existing.classes()).await?;
-        let inside = self.questions.client(&existing.config.internal)?;
-        let internal_defaults = self.questions.own_defaults(&inside, &existing.config.internal.defaults).await?;
+        let internal = self.questions.client(&existing.config.internal)?;
+        let internal_defaults = self.questions.own_defaults(&internal, &existing.config.internal.defaults).await?;
         let doubt = public_url::doubt(&existing.config.server.public_url, &[&customer.account.url]).await;
         let sections = text::sections(&customer, &internal_defaults, existing.sync(), &self.drawn.external_key);
         let (dialogue, force, env) = (&mut self.questions.dialogue, self.questions.flags.force, self.questions.env);
@@ -141,7 +141,7 @@ impl Run<'_> {
 
 fn shares_the_defaults(name: &str) -> String {
     format!(
-        "\nThe tickets of {name} get the organisation and the caller that all customers get, [internal.defaults]. Where people \
+        "\nThe tickets of {name} get the organisation and the caller that all customers get, [internal.defaults]. If people \
          of another customer may see tickets of that organisation, write others into [external.{name}.internal_defaults] first.\n"
     )
 }

@@ -30,7 +30,7 @@ impl Call {
         let _ = write!(
             said,
             "\nNext:\n  \
-             {call} check    what is still missing\n  \
+             {call} check    lists the missing requirements\n  \
              {call} serve    leave it running, setup needs it; its log says \"the connection has begun\"\n  \
              {call} setup --side {external}\n  \
              {call} setup --side {internal}\n{}",
@@ -67,7 +67,7 @@ impl Call {
         let _ = write!(
             said,
             "\nNext, in this order, so that no webhook is refused:\n  \
-             {call} check    what is still missing\n  \
+             {call} check    lists the missing requirements\n  \
              {start}; its log says \"the connection has begun\" of {name}\n  \
              {call} setup --side {name}\n  \
              {call} setup --side {internal}    makes what {name} needs there and no other customer did\n{}",

@@ -20,9 +20,9 @@ use crate::config::{Defaults, SideConfig};
 pub const CLASSES: [&str; 2] = ["UserRequest", "Incident"];
 
 const STATUS: [(Status, &str); 3] = [
-    (Status::Report, "report: a file on the customer's ticket tells it; its own status stays"),
+    (Status::Report, "report: a file on the customer's ticket shows it; the ticket keeps its own status"),
     (Status::Apply, "apply: the customer's ticket is moved by stimuli, as by a person"),
-    (Status::Off, "off: the customer is told nothing"),
+    (Status::Off, "off: the customer does not see it"),
 ];
 
 const WHO_SEES: &str = "Private log entries cross as text files. Files are visible in iTop's user portal, so the \
@@ -40,8 +40,8 @@ pub struct Questions<'a> {
 impl Questions<'_> {
     /// All questions of a new configuration, from the first to the last.
     pub async fn ask(&mut self) -> anyhow::Result<Answers> {
-        let (internal, inside) = self.account(Role::Internal, &Other(None)).await?;
-        let defaults = self.defaults(&inside, &Defaults::new()).await?;
+        let (internal, itop) = self.account(Role::Internal, &Other(None)).await?;
+        let defaults = self.defaults(&itop, &Defaults::new()).await?;
         let customer = self.customer(&Other(Some(&internal)), Sync::default(), &CLASSES).await?;
         let (public_url, mut notes) = self.public_url(&[&internal.url, &customer.account.url]).await?;
         let listen = self.listen(&public_url, &mut notes)?.to_string();
@@ -51,11 +51,11 @@ impl Questions<'_> {
     /// All questions about one customer. `offered`: the settings if no others are given; `classes`: the classes of
     /// its tickets.
     pub async fn customer(&mut self, others: &dyn Others, offered: Sync, classes: &[&str]) -> anyhow::Result<Customer> {
-        let (account, outside) = self.account(Role::External, others).await?;
-        let only = self.only(&outside, classes).await?;
+        let (account, itop) = self.account(Role::External, others).await?;
+        let only = self.only(&itop, classes).await?;
         let status_to_external = self.status(offered.status_to_external)?;
         let defaults = match status_to_external {
-            Status::Apply => self.external_defaults(&outside).await?,
+            Status::Apply => self.external_defaults(&itop).await?,
             Status::Report | Status::Off => Vec::new(),
         };
         self.dialogue.say(WHO_SEES)?;
@@ -101,7 +101,7 @@ impl Questions<'_> {
                 Ok(of_team(&self.needed(None, "--only-team", "Which team's?", &teams, None)?))
             }
             _ => loop {
-                let only = self.dialogue.text("--only, condition", "What stands after WHERE", None)?;
+                let only = self.dialogue.text("--only, condition", "The condition after WHERE", None)?;
                 match fits(itop, &only, classes).await {
                     Ok(()) => return Ok(only),
                     Err(wrong) => self.dialogue.say(&wrong)?,
@@ -117,7 +117,7 @@ impl Questions<'_> {
             None => {
                 let words = STATUS.map(|(_, words)| words.to_owned());
                 let at = STATUS.iter().position(|(status, _)| *status == offered).unwrap_or_default();
-                let question = "How is the customer told the provider's status?";
+                let question = "How does the customer learn the provider's status?";
                 Ok(STATUS[self.dialogue.choose("--status-to-external", question, &words, at)?].0)
             }
         }

@@ -22,7 +22,7 @@ pub fn text(answers: &Answers, drawn: &Drawn) -> String {
     let classes: Vec<String> = CLASSES.iter().map(|class| format!("{class} = {}", quoted(class))).collect();
     format!(
         "\
-# Written by `itop-bridge init`. docs/reference/configuration.md has every key; `itop-bridge config show` says what holds.
+# Written by `itop-bridge init`. docs/reference/configuration.md has every key; `itop-bridge config show` prints the values in force.
 # It holds keys: keep it readable for its owner alone.
 
 [server]
@@ -39,10 +39,10 @@ name = {internal_name}
 {internal_account}
 api_keys = [{internal_key}]  # its webhooks carry the first; several while you change them
 
-# What a ticket inside is given where nothing else says it: the ids of that iTop.
+# The values of a new ticket in the provider's iTop, if nothing else gives one: ids of that iTop.
 [internal.defaults]
 {defaults}
-# The customer's iTop. One section a customer.
+# The customer's iTop. Each customer has one such section.
 {external}
 [sync]
 # Changes too: RoutineChange, NormalChange, EmergencyChange. They need more defaults; `check` says which.
@@ -76,7 +76,7 @@ pub fn sections(customer: &Customer, internal_defaults: &[(&str, Choice)], gener
     let internal_defaults = match internal_defaults.is_empty() {
         true => String::new(),
         false => format!(
-            "\n# In what its tickets inside differ from [internal.defaults].\n[external.{name}.internal_defaults]\n{}",
+            "\n# Its tickets in the provider's iTop differ from [internal.defaults] in these values.\n[external.{name}.internal_defaults]\n{}",
             defaults(internal_defaults)
         ),
     };
@@ -98,7 +98,7 @@ fn external(customer: &Customer, key: &str) -> String {
 [external.{name}]
 {account}
 api_keys = [{key}]
-# Which tickets may leave it: what stands after WHERE in OQL, or \"all\".
+# Which tickets may leave it: the part after WHERE of an OQL query, or \"all\".
 only = {only}
 {external_defaults}",
         account = account(own),
@@ -119,7 +119,7 @@ fn own_sync(customer: &Customer, general: Sync) -> String {
     match lines.is_empty() {
         true => lines,
         false => format!(
-            "\n# In what it differs from [sync].\n[external.{name}.sync]\n{lines}",
+            "\n# It differs from [sync] in these values.\n[external.{name}.sync]\n{lines}",
             name = customer.account.name
         ),
     }

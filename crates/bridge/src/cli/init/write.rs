@@ -34,7 +34,7 @@ pub fn write(
     let accounts = [&answers.internal, &answers.customer.account];
     let mut files: Vec<File> = accounts.into_iter().filter_map(|account| typed(path, account, None)).collect();
     Config::parse_with(text, &path.to_string_lossy(), env, &|file| read(&files, file))
-        .context("what init would write is no configuration; nothing was written")?;
+        .context("the new text would not be a valid configuration; nothing was written")?;
     ask_before_overwriting(&files, may_overwrite)?;
     files.push(File { path: path.to_owned(), contents: SecretString::from(text), like: None });
     has_its_folder(path)?;

@@ -17,9 +17,9 @@ use crate::config::Config;
 
 /// Make a pair of an external and an internal ticket that both exist already.
 ///
-/// Writes only to the store. What is there on either side counts as delivered: both logs, the status, and the files. Two
-/// files with the same name and content count as one. What differs is shown, and left until it changes in the external
-/// ticket. Later changes cross, even if the ticket does not fit `only` (the command says so). Works while `serve` runs.
+/// Writes only to the store. The present contents of both sides count as delivered: both logs, the status, and the files.
+/// Two files with the same name and content count as one. Differences are shown, and left until the value changes in the
+/// external ticket. Later changes cross, even if the ticket does not fit `only` (the command says so). Works while `serve` runs.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  itop-bridge links link acme:R-000123 elitery:R-000077")]
 pub struct LinkTwo {
@@ -48,20 +48,20 @@ pub async fn tell(
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
     let find = Find { engine, store, config };
-    let (outside, inside) = find.sides(link).await?;
-    let (outside, inside) = (find.outside(&outside).await?, find.inside(&inside).await?);
+    let (external, internal) = find.sides(link).await?;
+    let (external, internal) = (find.external(&external).await?, find.internal(&internal).await?);
     let pair = PairOf {
-        external: outside.external.clone(),
-        class: outside.class,
-        ticket: outside.id,
-        internal_class: inside.class,
-        internal: inside.id,
+        external: external.external,
+        class: external.class,
+        ticket: external.id,
+        internal_class: internal.class,
+        internal: internal.id,
     };
     let earlier = find.are_free(&pair).await?;
     let ready = engine.read_to_adopt(std::slice::from_ref(&pair), &|_, _| {}).await?;
     let mut ready = ready.into_iter().next().context("no answer for the pair")??;
     let may_leave = engine.may_leave(&pair).await?;
-    let mut left = earlier.as_ref().map(left_outside).unwrap_or_default();
+    let mut left = earlier.as_ref().map(left_behind).unwrap_or_default();
     // Files of an earlier pairing with this counterpart may be among them.
     let own: Vec<u64> = ready.link.standing_on(Side::External).collect();
     left.retain(|id| !own.contains(id));
@@ -71,8 +71,12 @@ pub async fn tell(
     writeln!(out, "{} are a pair now: link {number}.", ticket::pair_name(config, &of).replace(" with ", " and "))?;
     writeln!(out, "files on both sides: {}; on one side alone, and left there: {}", ready.files, ready.alone)?;
     if !may_leave {
-        let outside = format!("{}:{}", of.external_name, of.link.external.reference);
-        writeln!(out, "note: {outside} does not fit `only` of {}; as a pair it crosses all the same", pair.external)?;
+        let ticket = format!("{}:{}", of.external_name, of.link.external.reference);
+        writeln!(
+            out,
+            "note: {ticket} does not fit `only` of {}; its changes cross all the same, because it has a pair",
+            pair.external
+        )?;
     }
     for conflict in &ready.conflicts {
         writeln!(out, "left as it is: {conflict}")?;
@@ -81,14 +85,14 @@ pub async fn tell(
         let (external, internal) = (&pair.external, &config.internal.name);
         let was = format!("{internal}:{}", earlier.reference);
         if ready.link.document(DocumentKind::Report).is_some_and(Document::is_due) {
-            writeln!(out, "the report outside still tells of {was}: the next pass rewrites it")?;
+            writeln!(out, "the report in {external} is still about {was}: the next pass rewrites it")?;
         }
         if !left.is_empty() {
             let ids: Vec<String> = left.iter().map(u64::to_string).collect();
             let what = counted(left.len(), "file", "files");
             writeln!(
                 out,
-                "left outside as they are, made for {was}: {what} (attachments {}); delete in {external} what is not to be seen there any more",
+                "left in {external}, made for {was}: {what} (attachments {}); delete those that people there should not see any more",
                 ids.join(", ")
             )?;
         }
@@ -98,7 +102,7 @@ pub async fn tell(
 
 /// The external files made for the earlier counterpart, without the report: there is one per pair, and it is
 /// rewritten.
-fn left_outside(earlier: &Stored) -> Vec<u64> {
+fn left_behind(earlier: &Stored) -> Vec<u64> {
     let link = &earlier.link;
     let report = link.document(DocumentKind::Report).and_then(|report| report.state.as_ref()?.standing());
     let deleted: Vec<u64> = link.deleted.iter().map(|(_, id)| *id).collect();
@@ -109,8 +113,8 @@ fn left_outside(earlier: &Stored) -> Vec<u64> {
 
 /// How a ticket was named.
 enum Said {
-    Outside { external: String, reference: String },
-    Inside { reference: String },
+    External { external: String, reference: String },
+    Internal { reference: String },
     Number(Box<Stored>),
 }
 
@@ -128,18 +132,18 @@ struct Find<'a> {
 }
 
 impl Find<'_> {
-    /// The external ticket and the internal one. A link's number stands for the side that the other argument is not.
+    /// The external ticket and the internal one. A link's number stands for the side that the other argument does not name.
     async fn sides(&self, link: &LinkTwo) -> anyhow::Result<(Said, Said)> {
         let (a, b) = (self.said(&link.a).await?, self.said(&link.b).await?);
         match (&a, &b) {
-            (Said::Outside { .. }, Said::Outside { .. }) | (Said::Inside { .. }, Said::Inside { .. }) => bail!(
+            (Said::External { .. }, Said::External { .. }) | (Said::Internal { .. }, Said::Internal { .. }) => bail!(
                 "{} and {} are on one side: name a ticket of an external and one of {}",
                 link.a,
                 link.b,
                 self.config.internal.name
             ),
             (Said::Number(_), Said::Number(_)) => bail!("two links' numbers name no pair: name at least one ticket"),
-            (Said::Inside { .. }, _) | (_, Said::Outside { .. }) => Ok((b, a)),
+            (Said::Internal { .. }, _) | (_, Said::External { .. }) => Ok((b, a)),
             _ => Ok((a, b)),
         }
     }
@@ -153,8 +157,8 @@ impl Find<'_> {
         }
         let Some((side, reference)) = name.split_once(':') else { return self.plain(name).await };
         match ticket::side(self.config, side) {
-            Some(Instance::Internal) => Ok(Said::Inside { reference: reference.to_owned() }),
-            Some(Instance::External(external)) => Ok(Said::Outside { external, reference: reference.to_owned() }),
+            Some(Instance::Internal) => Ok(Said::Internal { reference: reference.to_owned() }),
+            Some(Instance::External(external)) => Ok(Said::External { external, reference: reference.to_owned() }),
             None => bail!("there is no side {side:?}{}", ticket::sides(self.config)),
         }
     }
@@ -164,13 +168,13 @@ impl Find<'_> {
         let mut found = Vec::new();
         for external in self.config.externals.iter().map(|external| external.name()) {
             if self.engine.external_ticket(external, reference).await?.is_some() {
-                let said = Said::Outside { external: external.to_owned(), reference: reference.to_owned() };
+                let said = Said::External { external: external.to_owned(), reference: reference.to_owned() };
                 found.push((format!("{external}:{reference}"), said));
             }
         }
         if self.engine.internal_ticket(reference).await?.is_some() {
             let name = format!("{}:{reference}", self.config.internal.name);
-            found.push((name, Said::Inside { reference: reference.to_owned() }));
+            found.push((name, Said::Internal { reference: reference.to_owned() }));
         }
         let names: Vec<String> = found.iter().map(|(name, _)| name.clone()).collect();
         match names.len() {
@@ -180,9 +184,9 @@ impl Find<'_> {
         }
     }
 
-    async fn outside(&self, said: &Said) -> anyhow::Result<Found> {
+    async fn external(&self, said: &Said) -> anyhow::Result<Found> {
         let (external, name, found) = match said {
-            Said::Outside { external, reference } => {
+            Said::External { external, reference } => {
                 let found = match reference.parse() {
                     Ok(id) => self.engine.ticket_with_id(Some(external), id).await?,
                     Err(_) => {
@@ -196,16 +200,16 @@ impl Find<'_> {
                 let key = &stored.link.external;
                 (stored.external_name.clone(), key.reference.clone(), Some((key.id, key.class.clone())))
             }
-            Said::Inside { reference } => bail!("{reference} is inside"),
+            Said::Internal { reference } => bail!("{reference} is an internal ticket"),
         };
         let (id, class) = found.with_context(|| format!("{external} has no ticket {name}"))?;
         Ok(Found { external, id, class })
     }
 
-    async fn inside(&self, said: &Said) -> anyhow::Result<Found> {
+    async fn internal(&self, said: &Said) -> anyhow::Result<Found> {
         let internal = &self.config.internal.name;
         let (name, found) = match said {
-            Said::Inside { reference } => {
+            Said::Internal { reference } => {
                 let found = match reference.parse() {
                     Ok(id) => self.engine.ticket_with_id(None, id).await?,
                     Err(_) => self.engine.internal_ticket(reference).await?,
@@ -217,7 +221,7 @@ impl Find<'_> {
                 let key = key.with_context(|| format!("link {} has no internal ticket", stored.id))?;
                 (key.reference.clone(), Some((key.id, key.class.clone())))
             }
-            Said::Outside { reference, .. } => bail!("{reference} is outside"),
+            Said::External { reference, .. } => bail!("{reference} is an external ticket"),
         };
         let (id, class) = found.with_context(|| format!("{internal} has no ticket {name}"))?;
         Ok(Found { external: String::new(), id, class })

@@ -14,8 +14,8 @@ use crate::config::Config;
 use crate::sentences;
 use crate::standing::{Sides, Standing, Word};
 
-/// List every pair: its number, its tickets, their states, and what is wrong with it. List also each ticket that waits
-/// and has no pair yet, by its id. The lines above the table say what is wrong with a side.
+/// List every pair: its number, its tickets, their states, and its problems. List also each ticket that waits
+/// and has no pair yet, by its id. The lines above the table name the problems of the sides.
 #[derive(Debug, Default, Args)]
 #[command(after_help = "\
 Examples:
@@ -27,7 +27,7 @@ States:
   ok          in step
   halted      the pair, or a log of it, waits for `resume`
   parked      refused for an hour; tried again after 1 h, 6 h, then daily
-  kept-back   something before an iTop keeps a part of it from it
+  kept-back   something in front of an iTop refuses a part of it
   refused     an iTop does not take a value; also found as conflict
   conflict    the two differ, and the bridge leaves that to a person
   failing     its passes fail, and are tried again
@@ -95,7 +95,7 @@ pub(super) fn list(
     if all.into_iter().any(Standing::needs_a_person) {
         writeln!(
             out,
-            "`itop-bridge status` says of each what a person can do; `itop-bridge links show TICKET` of one."
+            "`itop-bridge status` lists the steps that a person can take; `itop-bridge links show TICKET` those of one ticket."
         )?;
     }
     Ok(Outcome::Fine)
@@ -128,7 +128,7 @@ fn unlinked(
 fn table(rows: &[Row], unlinked: &[Unlinked], config: &Config) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["LINK", "OUTSIDE", "STATUS", "INSIDE", "STATUS", "STATE"]);
+    table.set_header(["LINK", "EXTERNAL", "STATUS", "INTERNAL", "STATUS", "STATE"]);
     for row in rows {
         table.add_row(row.cells(config));
     }

@@ -37,8 +37,8 @@ pub struct Links {
 #[derive(Debug, Subcommand)]
 pub enum LinksVerb {
     List(list::List),
-    /// Show one pair: its files, the logs delivered, conflicts, a halt, what waits, and what the bridge did. For a ticket
-    /// without a pair: what waits, and why it is not carried.
+    /// Show one pair: its files, the logs delivered, conflicts, a halt, its waiting parts, and the activity of the bridge.
+    /// For a ticket without a pair: its waiting parts, and why it is not carried.
     #[command(after_help = "Examples:\n  itop-bridge links show acme:R-000123\n  itop-bridge links show 12 --json")]
     Show {
         /// A ticket: `acme:R-000123`, `elitery:R-000077`, `R-000123` if only one ticket has it, or a link's number.

@@ -14,16 +14,16 @@ use crate::config::Config;
 
 /// Find the pairs of a lost store again, by the marks that the bridge left in both iTops.
 ///
-/// Writes only to the store: neither iTop is changed, and what both sides have is not written again. What differs is
-/// shown, and left until it changes in the external ticket. A pair that the store knows stays as it is, even one that was
+/// Writes only to the store: neither iTop is changed, and nothing that both sides have is written again. Differences are
+/// shown, and left until the value changes in the external ticket. A pair that the store knows stays as it is, even one that was
 /// unlinked. Works while `serve` runs, which halts by itself after a loss. You may run it again.
 ///
-/// A new store does not know what people took away. So a copy that somebody deleted is made again, and a pair that was
-/// unlinked is found again. Ends with 1 if something with a mark could not be adopted.
+/// A new store does not know which files people deleted and which pairs they unlinked. So such a copy is made again, and
+/// such a pair is found again. Ends with 1 if something with a mark could not be adopted.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  itop-bridge links rebuild --dry-run\n  itop-bridge links rebuild")]
 pub struct Rebuild {
-    /// Show what would be found, and store nothing.
+    /// Show the pairs that would be found, and store nothing.
     #[arg(long)]
     pub dry_run: bool,
     /// Print an object {pairs, left, known, since, newer}.
@@ -51,7 +51,7 @@ pub async fn tell(
     bar.end();
     let found = found.context(match rebuild.dry_run {
         true => "the search stopped; nothing was stored, this was a dry run",
-        false => "the search stopped; what is stored is whole, and the next run goes on",
+        false => "the search stopped; the stored pairs are complete, and the next run goes on",
     })?;
     if rebuild.json {
         print_json(&as_json(&found, config), out)?;
@@ -94,11 +94,11 @@ fn say(rebuild: &Rebuild, found: &Rebuilt, config: &Config, out: &mut dyn Write)
 fn table(pairs: &[FoundPair], config: &Config) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["LINK", "OUTSIDE", "INSIDE", "FOUND BY", "FILES"]);
+    table.set_header(["LINK", "EXTERNAL", "INTERNAL", "FOUND BY", "FILES"]);
     for pair in pairs {
         let number = pair.number.map_or_else(|| "-".to_owned(), |number| number.to_string());
-        let inside = format!("{}:{}", config.internal.name, pair.internal.reference);
-        table.add_row([number, name(pair), inside, pair.by.words().to_owned(), pair.files.to_string()]);
+        let internal = format!("{}:{}", config.internal.name, pair.internal.reference);
+        table.add_row([number, name(pair), internal, pair.by.words().to_owned(), pair.files.to_string()]);
     }
     table.trim_fmt()
 }

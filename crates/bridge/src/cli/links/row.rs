@@ -45,9 +45,9 @@ impl Row {
         let status = |side| self.stored.link.status_on(side).to_owned();
         [
             self.stored.id.to_string(),
-            names.outside.clone(),
+            names.external_ticket.clone(),
             status(Side::External),
-            names.inside.clone().unwrap_or_default(),
+            names.internal_ticket.clone().unwrap_or_default(),
             status(Side::Internal),
             names.cell(&self.standing),
         ]
@@ -74,14 +74,14 @@ impl Unlinked {
     pub fn cells(&self, config: &Config) -> [String; 6] {
         let names = self.names(config);
         let none = String::new;
-        [none(), names.outside.clone(), none(), none(), none(), names.cell(&self.standing)]
+        [none(), names.external_ticket.clone(), none(), none(), none(), names.cell(&self.standing)]
     }
 
     pub fn as_json(&self, config: &Config) -> Json {
         let names = self.names(config);
         json!({
             "number": null,
-            "external": names.outside,
+            "external": names.external_ticket,
             "internal": null,
             "external_status": null,
             "internal_status": null,
@@ -111,8 +111,8 @@ pub(super) fn as_json(row: &Row, config: &Config) -> Json {
     let link = &row.stored.link;
     json!({
         "number": row.stored.id,
-        "external": names.outside,
-        "internal": names.inside,
+        "external": names.external_ticket,
+        "internal": names.internal_ticket,
         "external_status": link.status_on(Side::External),
         "internal_status": link.status_on(Side::Internal),
         "state": sentences::state(&row.standing),

@@ -88,17 +88,18 @@ pub(super) fn show(
         writeln!(out, "{line}")?;
     }
     let link = &row.stored.link;
-    writeln!(out, "status: {}, {}", status(link, Side::External), status(link, Side::Internal))?;
-    say_standing(&row.standing, &row.names(config), out)?;
-    let inside = link.internal.as_ref().map_or("", |key| &key.reference);
-    let names = [
-        format!("{}:{}", row.stored.external_name, link.external.reference),
-        format!("{}:{inside}", config.internal.name),
-    ];
     let instance = |side| match side {
         Side::External => row.stored.external_name.as_str(),
         Side::Internal => config.internal.name.as_str(),
     };
+    let status = |side| status(link, side, instance(side));
+    writeln!(out, "status: {}, {}", status(Side::External), status(Side::Internal))?;
+    say_standing(&row.standing, &row.names(config), out)?;
+    let internal = link.internal.as_ref().map_or("", |key| &key.reference);
+    let names = [
+        format!("{}:{}", row.stored.external_name, link.external.reference),
+        format!("{}:{internal}", config.internal.name),
+    ];
     say_link(link, &names, instance, &activity, out)?;
     say_queue(&row.standing, row.queued.as_ref(), out)?;
     say_activity(&activity, out)?;
@@ -247,8 +248,8 @@ fn heading(what: &str, nothing: bool, out: &mut dyn Write) -> std::io::Result<()
 
 fn way(from: Side) -> &'static str {
     match from {
-        Side::External => "outside -> inside",
-        Side::Internal => "inside -> outside",
+        Side::External => "external -> internal",
+        Side::Internal => "internal -> external",
     }
 }
 
@@ -317,11 +318,11 @@ pub(super) fn say_queue(standing: &Standing, row: Option<&QueueRow>, out: &mut d
 }
 
 /// The status that was read last.
-fn status(link: &Link, side: Side) -> String {
+fn status(link: &Link, side: Side, name: &str) -> String {
     match (link.status_on(side), link.key(side)) {
-        (_, None) => format!("no ticket {} yet", side.place()),
-        ("", Some(_)) => format!("not read yet {}", side.place()),
-        (status, Some(_)) => format!("{status} {}", side.place()),
+        (_, None) => format!("no ticket in {name} yet"),
+        ("", Some(_)) => format!("not read yet in {name}"),
+        (status, Some(_)) => format!("{status} in {name}"),
     }
 }
 

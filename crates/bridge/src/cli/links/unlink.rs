@@ -47,10 +47,10 @@ pub(super) fn unlink(
     if let Some(report) =
         stored.link.document(DocumentKind::Report).and_then(|report| report.state.as_ref()?.standing())
     {
-        let outside = format!("{}:{}", stored.external_name, stored.link.external.reference);
+        let ticket = format!("{}:{}", stored.external_name, stored.link.external.reference);
         writeln!(
             out,
-            "The report of the status stays on {outside} too, as attachment {report}: delete it there, or link {outside} with another ticket."
+            "The report of the status stays on {ticket} too, as attachment {report}: delete it there, or link {ticket} with another ticket."
         )?;
     }
     Ok(Outcome::Fine)

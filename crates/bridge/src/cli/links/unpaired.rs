@@ -44,7 +44,7 @@ impl Unpaired {
             let why_not = told.as_ref().ok().cloned().flatten();
             print_json(
                 &json!({
-                    "number": null, "external": names.outside, "internal": null, "state": sentences::state(&standing),
+                    "number": null, "external": names.external_ticket, "internal": null, "state": sentences::state(&standing),
                     "why": names.why(&standing), "not_carried": why_not, "next_ms": standing.next_ms, "queue": row,
                 }),
                 out,
@@ -85,7 +85,7 @@ impl Unpaired {
         match waiting.first() {
             None => bail!("no pair has the ticket {reference} of {external}, and none without a pair waits: {why}"),
             Some(first) => bail!(
-                "no pair has the ticket {reference} of {external}, and its id was not found: {why}. Without a pair wait, by their ids: {}{more}; `itop-bridge links show {first}` says why",
+                "no pair has the ticket {reference} of {external}, and its id was not found: {why}. These tickets wait without a pair, by their ids: {}{more}; `itop-bridge links show {first}` says why",
                 waiting.join(", ")
             ),
         }

@@ -71,7 +71,9 @@ fn both_sides_move_at_once() -> Story {
         .both("ev_resolve", "ev_pending")
         .in_all("resolved", "resolved")
         .told("resolved pending")
-        .says("status went from assigned to resolved outside, which wins over pending inside")
+        .says(
+            "status went from assigned to resolved in the external iTop, which wins over pending in the internal iTop",
+        )
 }
 
 fn both_sides_move_to_one_state_at_once() -> Story {
@@ -249,12 +251,16 @@ fn the_customer_re_opens_what_the_provider_closed() -> Story {
         .in_all("assigned", "closed")
         .told("closed")
         .notice("re-opened: assigned")
-        .conflict("went to assigned outside; the internal ticket stands at closed and no stimulus leads there")
+        .conflict(
+            "went to assigned in the external iTop; the internal ticket stands at closed and no stimulus leads there",
+        )
         .customer("ev_pending")
         .in_all("pending", "closed")
         .told("closed")
         .notice("re-opened: assigned")
-        .conflict("went to pending outside; the internal ticket stands at closed and no stimulus leads there")
+        .conflict(
+            "went to pending in the external iTop; the internal ticket stands at closed and no stimulus leads there",
+        )
         .customer("ev_assign ev_resolve")
         .report("resolved", "closed")
         .apply("closed", "closed")
@@ -267,7 +273,9 @@ fn the_customer_re_opens_what_the_provider_closed() -> Story {
         .off("assigned", "closed")
         .told("closed")
         .notice("re-opened: assigned, re-opened: assigned")
-        .conflict("went to assigned outside; the internal ticket stands at closed and no stimulus leads there")
+        .conflict(
+            "went to assigned in the external iTop; the internal ticket stands at closed and no stimulus leads there",
+        )
         .customer("ev_resolve ev_close")
         .report("closed", "closed")
         .off("closed", "closed")
@@ -282,7 +290,9 @@ fn the_provider_closes_between_the_read_and_the_re_opening() -> Story {
         .in_all("assigned", "closed")
         .told("closed")
         .notice("re-opened: assigned")
-        .conflict("went to assigned outside; the internal ticket stands at closed and no stimulus leads there")
+        .conflict(
+            "went to assigned in the external iTop; the internal ticket stands at closed and no stimulus leads there",
+        )
 }
 
 fn the_customer_re_opens_between_the_read_and_the_closing() -> Story {
@@ -292,7 +302,9 @@ fn the_customer_re_opens_between_the_read_and_the_closing() -> Story {
         .in_all("assigned", "closed")
         .told("closed")
         .notice("re-opened: assigned")
-        .conflict("went to assigned outside; the internal ticket stands at closed and no stimulus leads there")
+        .conflict(
+            "went to assigned in the external iTop; the internal ticket stands at closed and no stimulus leads there",
+        )
 }
 
 fn the_customer_refuses_an_approval() -> Story {
@@ -326,7 +338,7 @@ fn the_customer_refuses_what_the_provider_approved() -> Story {
         .in_all("notapproved", "approved")
         .told("approved")
         .notice("notapproved")
-        .conflict("went to notapproved outside; the internal ticket stands at approved and no stimulus leads there")
+        .conflict("went to notapproved in the external iTop; the internal ticket stands at approved and no stimulus leads there")
         .customer("ev_replan ev_approve")
         .in_all("approved", "approved")
         .told("approved")
@@ -346,7 +358,9 @@ fn the_customer_rejects_what_the_provider_has_assigned() -> Story {
         .in_all("rejected", "assigned")
         .told("assigned")
         .notice("rejected")
-        .conflict("went to rejected outside; the internal ticket stands at assigned and no stimulus leads there")
+        .conflict(
+            "went to rejected in the external iTop; the internal ticket stands at assigned and no stimulus leads there",
+        )
         // Where it stood before, it only has to catch up.
         .customer("ev_reopen")
         .report("new", "assigned")

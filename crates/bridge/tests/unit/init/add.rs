@@ -100,20 +100,21 @@ async fn a_customer_is_asked_for_alone_and_the_file_before_it_stays_byte_for_byt
         ),
         "{asked}"
     );
-    assert!(!asked.contains("provider's iTop") && !asked.contains("reach the bridge"), "{asked}");
-    let defaults = "? Shall its tickets get the defaults that all get (agent_id = 9, org_id = 3, team_id = 37)? [no]\n";
+    assert!(!asked.contains("address of the provider's iTop") && !asked.contains("reach the bridge"), "{asked}");
+    let defaults =
+        "? Shall its tickets get the defaults of all customers (agent_id = 9, org_id = 3, team_id = 37)? [no]\n";
     assert!(asked.contains(defaults), "{asked}");
     assert_eq!(
         adding.added(),
         "\n\n# Added by `itop-bridge init`.\n[external.beta]\nurl = \"http://beta\"\nuser = \"bridge\"\n\
          password_file = \"beta.password\"  # beside this file\napi_keys = [\"sk_…\"]\n\
-         # Which tickets may leave it: what stands after WHERE in OQL, or \"all\".\n\
+         # Which tickets may leave it: the part after WHERE of an OQL query, or \"all\".\n\
          only = \"team_id_friendlyname = 'Helpdesk'\"\n\
-         \n# In what its tickets inside differ from [internal.defaults].\n[external.beta.internal_defaults]\n\
+         \n# Its tickets in the provider's iTop differ from [internal.defaults] in these values.\n[external.beta.internal_defaults]\n\
          org = 2  # IT Department\nteam = 38  # Hardware support\n"
             .to_owned()
             + &agent_of(&adding)
-            + "\n# In what it differs from [sync].\n[external.beta.sync]\nprivate_log_to_external = \"off\"\n"
+            + "\n# It differs from [sync] in these values.\n[external.beta.sync]\nprivate_log_to_external = \"off\"\n"
     );
     assert!(
         said.contains(
@@ -151,7 +152,7 @@ async fn with_flags_a_customer_is_added_without_a_question() {
         adding.added(),
         "\n\n# Added by `itop-bridge init`.\n[external.beta]\nurl = \"http://beta\"\nuser = \"bridge\"\n\
          password = \"${BETA}\"  # the environment's\napi_keys = [\"sk_…\"]\n\
-         # Which tickets may leave it: what stands after WHERE in OQL, or \"all\".\nonly = \"all\"\n"
+         # Which tickets may leave it: the part after WHERE of an OQL query, or \"all\".\nonly = \"all\"\n"
     );
     let config = adding.world.config();
     let of = |name: &str| config.externals.iter().find(|external| external.name() == name).unwrap();
@@ -184,9 +185,9 @@ async fn what_differs_for_one_customer_goes_into_its_own_sections() {
         own,
         "\n# For the customer's tickets that have none, where a stimulus needs one.\n[external.beta.defaults]\n\
          team = 37  # Helpdesk\nagent = 9  # Jules Verne\n\
-         \n# In what its tickets inside differ from [internal.defaults].\n[external.beta.internal_defaults]\n\
+         \n# Its tickets in the provider's iTop differ from [internal.defaults] in these values.\n[external.beta.internal_defaults]\n\
          service = 2  # Software\n\
-         \n# In what it differs from [sync].\n[external.beta.sync]\nstatus_to_external = \"apply\"\n\
+         \n# It differs from [sync] in these values.\n[external.beta.sync]\nstatus_to_external = \"apply\"\n\
          private_log_to_internal = \"off\"\n"
     );
     // Another team has another agent.
@@ -244,8 +245,7 @@ async fn what_does_not_hold_or_is_said_already_is_refused_and_nothing_is_touched
         assert_eq!(
             said,
             format!(
-                "FOLDER/itop-bridge.toml is there already, and `init` adds a customer to it: {flag} says what that file \
-                 says. Leave it out, or name a new file with --config"
+                "FOLDER/itop-bridge.toml is there already, and `init` adds a customer to it: that file has its own value for {flag}. Leave the flag out, or name a new file with --config"
             )
         );
     }
@@ -266,8 +266,7 @@ async fn what_does_not_hold_or_is_said_already_is_refused_and_nothing_is_touched
         std::fs::write(adding.world.file(), &adding.text).unwrap();
         for init in [adding.flags(), Init { force: true, ..adding.flags() }, Init::default()] {
             let said = adding.run(&init, Some(&mut Script::new(&[]))).await.unwrap_err();
-            let start = "FOLDER/itop-bridge.toml is there, and is left as it is: `init` adds a customer to a \
-                         configuration that holds. Correct it first, or name a new file with --config: ";
+            let start = "FOLDER/itop-bridge.toml exists, and is left as it is: `init` adds a customer only to a valid configuration. Correct it first, or name a new file with --config: ";
             assert!(said.starts_with(start) && said.contains(why), "{said}");
         }
         adding.is_untouched();

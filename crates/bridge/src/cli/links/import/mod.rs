@@ -21,9 +21,9 @@ use crate::config::{Config, ExternalConfig};
 /// Adopt the pairs of the original program, from its table as CSV.
 ///
 /// The file has the columns external_ticket_id, elitery_ticket_id and ticket_class, named in its first line
-/// (`SELECT … FROM ticket_mappings`). Writes only to the store. What is there on either side counts as delivered: both
-/// logs, the status, and the files. Two files with the same name and content count as one. What differs is shown, and left
-/// until it changes in the external ticket.
+/// (`SELECT … FROM ticket_mappings`). Writes only to the store. The present contents of both sides count as
+/// delivered: both logs, the status, and the files. Two files with the same name and content count as one. Differences are
+/// shown, and left until the value changes in the external ticket.
 ///
 /// If one line is wrong, or names tickets that cannot be a pair, nothing is adopted and each such line is listed. You may
 /// run it again: a pair that is linked already stays. Works while `serve` runs; at a change-over, run it before.
@@ -41,7 +41,7 @@ pub struct Import {
     /// Skip lines whose tickets cannot be a pair, and adopt the others.
     #[arg(long)]
     pub skip: bool,
-    /// Show what would be adopted, and store nothing.
+    /// Show the pairs that would be adopted, and store nothing.
     #[arg(long)]
     pub dry_run: bool,
     /// Print an object {pairs, left, known}.
@@ -167,13 +167,14 @@ impl Verb<'_> {
         let of = TicketOf { external: self.external.name().to_owned(), ticket: line.external };
         let internal = line.internal;
         let both = self.store.call(move |store| Ok([store.link_of_external(&of)?, store.link_of_internal(internal)?]));
-        let [outside, inside] = both.await?;
+        let [external, internal] = both.await?;
         let is_live = |stored: &itop_bridge_store::Stored| stored.state == LinkState::Live;
-        let same = outside.as_ref().zip(inside.as_ref()).is_some_and(|(one, other)| one.id == other.id && is_live(one));
+        let same =
+            external.as_ref().zip(internal.as_ref()).is_some_and(|(one, other)| one.id == other.id && is_live(one));
         if same {
             return Ok(InStore::Known);
         }
-        Ok(match (outside, inside) {
+        Ok(match (external, internal) {
             (Some(stored), _) | (None, Some(stored)) if !is_live(&stored) => {
                 let why = format!("its link {} has ended; `itop-bridge links link` makes it anew", stored.id);
                 InStore::Taken(why)
@@ -209,14 +210,14 @@ impl Verb<'_> {
         }
         for (_, ready) in &imported.pairs {
             for conflict in &ready.conflicts {
-                writeln!(out, "{}: left as it is: {conflict}", self.outside(ready))?;
+                writeln!(out, "{}: left as it is: {conflict}", self.external_ticket(ready))?;
             }
         }
         for (number, why) in &imported.left {
             writeln!(out, "left out: {}: {why}", at(*number))?;
         }
         let adopted = if self.import.dry_run { "that would be adopted" } else { "adopted" };
-        writeln!(out, "pairs {adopted}: {}; linked so before: {}", imported.pairs.len(), imported.known)?;
+        writeln!(out, "pairs {adopted}: {}; linked before: {}", imported.pairs.len(), imported.known)?;
         if self.import.dry_run {
             writeln!(out, "Nothing was stored: this was a dry run.")?;
         }
@@ -226,20 +227,20 @@ impl Verb<'_> {
     fn table(&self, pairs: &[(Option<i64>, ReadyPair)]) -> String {
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
-        table.set_header(["LINK", "OUTSIDE", "INSIDE", "FILES ON BOTH", "ON ONE ALONE"]);
+        table.set_header(["LINK", "EXTERNAL", "INTERNAL", "FILES ON BOTH", "ON ONE ALONE"]);
         for (number, ready) in pairs {
             let number = number.map_or_else(|| "-".to_owned(), |number| number.to_string());
             let (files, alone) = (ready.files.to_string(), ready.alone.to_string());
-            table.add_row([number, self.outside(ready), self.inside(ready), files, alone]);
+            table.add_row([number, self.external_ticket(ready), self.internal_ticket(ready), files, alone]);
         }
         table.trim_fmt()
     }
 
-    fn outside(&self, ready: &ReadyPair) -> String {
+    fn external_ticket(&self, ready: &ReadyPair) -> String {
         format!("{}:{}", ready.external, ready.link.external.reference)
     }
 
-    fn inside(&self, ready: &ReadyPair) -> String {
+    fn internal_ticket(&self, ready: &ReadyPair) -> String {
         let reference = ready.link.internal.as_ref().map_or("", |key| &key.reference);
         format!("{}:{reference}", self.config.internal.name)
     }
@@ -248,8 +249,8 @@ impl Verb<'_> {
         let pair = |(number, ready): &(Option<i64>, ReadyPair)| {
             json!({
                 "number": number,
-                "external": self.outside(ready),
-                "internal": self.inside(ready),
+                "external": self.external_ticket(ready),
+                "internal": self.internal_ticket(ready),
                 "files_on_both": ready.files,
                 "files_on_one_alone": ready.alone,
                 "conflicts": ready.conflicts,
