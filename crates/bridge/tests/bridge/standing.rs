@@ -348,7 +348,7 @@ async fn status_ends_with_one_where_a_person_is_needed(versions: Versions) {
         &status,
         &[
             "needs a person:\n  acme:1\n    parked: refused ",
-            "`itop-bridge retry acme:1` tries it now",
+            "`itop-bridge retry acme:1` tries again now",
             "1 thing needs a person.",
         ],
     );
