@@ -243,7 +243,7 @@ impl Contradiction {
     }
 
     /// The fix.
-    pub fn mend(&self) -> String {
+    pub fn fix(&self) -> String {
         match self {
             Contradiction::Missing { name, .. } => format!(
                 "put [external.{name}] back; if that customer has left, stop `serve` and run `itop-bridge external remove {name}`"

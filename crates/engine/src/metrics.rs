@@ -69,7 +69,7 @@ pub(crate) mod gauge {
         ),
         (THROUGH, "When a pass last went through, by external; the process's start where none has."),
         (UP, "1 while the side answers, 0 while it is down (its breaker is open)."),
-        (STOPPED, "1 while the side stands still: paused by an operator, or halted."),
+        (STOPPED, "1 while the side is halted, or paused by an operator."),
         (SUSPENDED, "Kinds of writes or reads that wait because they were refused."),
         (LAST_HOOK, "When the last webhook came, by side."),
         (STORE_UP, "1 while the store answers."),

@@ -72,10 +72,10 @@ impl Look {
             (false, true) => theirs.1,
             _ => ours.1.min(theirs.1),
         };
-        let outside = |look: &Look| (!look.external_attachments.is_empty(), look.second_looks);
-        let inside = |look: &Look| (!look.internal_attachments.is_empty(), look.internal_second_looks);
-        self.second_looks = least(outside(self), outside(other));
-        self.internal_second_looks = least(inside(self), inside(other));
+        let external = |look: &Look| (!look.external_attachments.is_empty(), look.second_looks);
+        let internal = |look: &Look| (!look.internal_attachments.is_empty(), look.internal_second_looks);
+        self.second_looks = least(external(self), external(other));
+        self.internal_second_looks = least(internal(self), internal(other));
         self.files |= other.files;
         self.ticket |= other.ticket;
         self.external_attachments.extend(&other.external_attachments);

@@ -72,7 +72,7 @@ fn sides(config: &Config) -> Vec<Verdict> {
             format!("if that is another iTop, correct `url` of {side} before `serve` starts"),
         )
     });
-    let found = contradictions.iter().map(|found| Verdict::fault(found.to_string(), found.mend()));
+    let found = contradictions.iter().map(|found| Verdict::fault(found.to_string(), found.fix()));
     let all: Vec<Verdict> = found.chain(moved).collect();
     if all.is_empty() { vec![Verdict::ok("each name stands for the iTop that the store knows by it")] } else { all }
 }

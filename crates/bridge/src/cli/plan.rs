@@ -80,7 +80,7 @@ pub async fn show(
     };
     let (sides, running, row, stored) = store.call(read).await?;
     let stored = stored.map(|stored| as_the_pass_finds_it(stored, &preview));
-    let down = if preview.number.is_none() { engine.why_no_answer_inside().await } else { None };
+    let down = if preview.number.is_none() { engine.why_internal_is_silent().await } else { None };
     let standing = Standing::of(standing::Ticket {
         external: &of.external,
         stored: stored.as_ref(),

@@ -130,7 +130,6 @@ fn resume_pair(
         if kept_back == 0 || resume.create {
             return nothing_is_halted(resume, &stored, &name, store, config, now_ms, out);
         }
-        let entries = counted(kept_back, "log entry that was", "log entries that were");
         let were = counted(kept_back, "log entry was", "log entries were");
         if resume.keep {
             let did = Activity::of(now_ms, Event::EntriesKeptForGood { entries: kept_back });

@@ -276,7 +276,7 @@ fn of_the_bridge(store: &mut dyn Store, config: &Config, now_ms: i64) -> anyhow:
     let contradictions = contradictions
         .iter()
         .filter(|found| **found != Contradiction::None)
-        .map(|found| format!("{found}; {}", found.mend()));
+        .map(|found| format!("{found}; {}", found.fix()));
     Ok(contradictions.chain(older).chain(refused).collect())
 }
 

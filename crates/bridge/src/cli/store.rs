@@ -63,7 +63,7 @@ pub(super) fn agrees_on(side: &str, config: &Config) -> anyhow::Result<()> {
 /// Fails with every contradiction and its fix.
 pub(super) fn refuse_contradictions(compared: &Compared) -> anyhow::Result<()> {
     let told: Vec<String> =
-        compared.contradictions.iter().map(|found| format!("{found}. Fix: {}", found.mend())).collect();
+        compared.contradictions.iter().map(|found| format!("{found}. Fix: {}", found.fix())).collect();
     match told.is_empty() {
         true => Ok(()),
         false => bail!("nothing was done, since the store contradicts the configuration: {}", told.join("\n")),

@@ -49,7 +49,7 @@ fn mistakes(passage: &str, instead: &str) -> Vec<String> {
     assert!(whole.contains(passage), "the passage must be there: {passage}");
     let Err(error) = parse(&whole.replacen(passage, instead, 1)) else { return Vec::new() };
     let said = error.to_string();
-    let lines = said.lines().filter(|line| !line.starts_with("Where systemd runs `serve`"));
+    let lines = said.lines().filter(|line| !line.starts_with("If systemd runs `serve`"));
     lines.map(|line| line.replace("/nowhere/bridge.toml:", "")).collect()
 }
 

@@ -50,7 +50,7 @@ async fn it_writes_nothing_and_the_real_one_goes_on_over_its_store(versions: Ver
     // It is looked at again each day, and told where that changed.
     world.pass_seconds(50 * 3600).await;
     let days = log.lines("the day is over");
-    assert!(days[0].contains("1 ticket: would make 1 UserRequest inside"), "{days:?}");
+    assert!(days[0].contains("1 ticket: would make 1 UserRequest in the internal iTop"), "{days:?}");
     assert!((2..=3).contains(&days.len()), "{days:?}");
     assert_eq!(told(), before);
     starts_again(&mut world, true).await;

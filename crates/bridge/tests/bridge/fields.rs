@@ -7,7 +7,7 @@ use itop_sim::{Call, Effect, Fault, Version};
 
 use crate::status::go;
 
-const OVERWRITTEN: &str = "an edit made inside was overwritten";
+const OVERWRITTEN: &str = "an edit in the internal iTop was overwritten";
 
 async fn linked(world: &World, description: &str) -> (u64, u64) {
     let mut fields = ticket("Printer on fire");

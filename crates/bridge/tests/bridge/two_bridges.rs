@@ -172,7 +172,7 @@ async fn a_providers_copy_does_not_go_on_to_its_own_provider(versions: Versions)
     go(&provider, copy, &["ev_assign"]).await;
     both_settle(&first, &second).await;
     assert!(second.internal.tickets("Ticket").is_empty() && second.links().await.is_empty(), "a copy went on");
-    let said = log.lines("not carried inside");
+    let said = log.lines("not carried to the internal iTop");
     assert!(said.len() == 1 && said[0].contains("acme:R-001001"), "{said:?}");
 
     // A ticket of the provider's own goes to the third house, and not to the customer.

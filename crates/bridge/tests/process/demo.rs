@@ -17,7 +17,7 @@ fn the_story_comes_true_and_both_sides_agree() {
     for line in [
         "acme R-000118 -> elitery R-001001: [R-000118] Printer says \"PC LOAD LETTER\" & stops",
         "the edit stays: impact is 3 at elitery and 1 at acme",
-        "recorded: an edit made inside was overwritten: impact was \"3\"",
+        "recorded: an edit in the internal iTop was overwritten: impact was \"3\"",
         "pending -> resolved, by ev_assign, ev_resolve",
         "nothing was written",
         "webhooks lost: 1",

@@ -26,7 +26,7 @@ async fn a_dry_run_may_be_killed_and_its_store_becomes_the_real_one() {
     assert!(bridge.terminate().await.success());
     let log = site.log();
     let last = log.lines().rfind(|line| line.contains("the dry run is over")).expect("a summary");
-    assert!(last.contains("2 tickets: would make 1 Incident, 1 UserRequest inside"), "{last}");
+    assert!(last.contains("2 tickets: would make 1 Incident, 1 UserRequest in the internal iTop"), "{last}");
     assert_eq!(site.copies(), [""; 0]);
 
     let bridge = site.serve().await;

@@ -135,7 +135,7 @@ impl fmt::Display for Summary {
         let mut parts = Vec::new();
         if !self.made.is_empty() {
             let classes: Vec<String> = self.made.iter().map(|(class, number)| format!("{number} {class}")).collect();
-            parts.push(format!("would make {} inside", classes.join(", ")));
+            parts.push(format!("would make {} in the internal iTop", classes.join(", ")));
         }
         let mut would = |number: usize, what: &str, one: &str, many: &str| {
             if number > 0 {

@@ -40,7 +40,7 @@ impl Engine {
     }
 
     /// Why the internal side does not answer now; `None` if it does.
-    pub async fn why_no_answer_inside(&self) -> Option<String> {
+    pub async fn why_internal_is_silent(&self) -> Option<String> {
         call::is_there(&self.shared.internal).await.err().map(|error| error.to_string())
     }
 

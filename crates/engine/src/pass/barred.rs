@@ -148,7 +148,7 @@ pub fn name_of(link: &Link, part: &Part) -> String {
         }
         Part::Enclosure { from, kind, key } => match link.enclosure(*from, *kind, key) {
             Some(enclosure) => format!("file {:?}", enclosure.name),
-            None => format!("a file of {}", from.place()),
+            None => format!("a file {}", from.place()),
         },
         Part::Document { kind } => match kind {
             DocumentKind::Report => "the report of the status".to_owned(),

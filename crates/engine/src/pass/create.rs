@@ -201,9 +201,9 @@ async fn create_without_one(
     external: &Ticket,
     refused: itop_client::Error,
 ) -> Result<Option<Ticket>, Failure> {
-    let from_outside: Vec<&Outgoing<'_>> =
+    let from_external: Vec<&Outgoing<'_>> =
         draft.iter().filter(|part| part.field.source.is_some() && part.is_whole).collect();
-    let all: Vec<&str> = from_outside.iter().map(|part| part.code()).collect();
+    let all: Vec<&str> = from_external.iter().map(|part| part.code()).collect();
     let trials = all.iter().map(|code| vec![*code]).chain((all.len() > 1).then(|| all.clone()));
     for left_out in trials {
         let (mut less, mut creation) = (draft.to_vec(), creation.clone());
@@ -211,7 +211,7 @@ async fn create_without_one(
         match Box::pin(try_to_create(work, class, &creation, &less, external)).await? {
             Ok(ticket) => {
                 if let [code] = left_out.as_slice()
-                    && let Some(part) = from_outside.iter().find(|part| part.code() == *code)
+                    && let Some(part) = from_external.iter().find(|part| part.code() == *code)
                 {
                     field_refused(work, part.field, &refused);
                     work.save().await?;

@@ -29,9 +29,9 @@ pub(crate) async fn created(work: &mut Work<'_>, object: &Object, sent_ms: i64) 
     let mut ticket = ticket_of(work, object, sent_ms).await?;
     // A reused id has the files that arrived late for the ticket which had it before.
     ticket.files = work.link.anew_from_ms.is_none().then(Vec::new);
-    let (inside, outside) = (&work.shared.internal.name, &work.lane.name);
-    let of = format!("{outside}:{}", work.link.external.reference);
-    work.wrote(Written::Counterpart, &format!("{inside}:{} is the copy of {of}", ticket.reference));
+    let (internal, external) = (&work.shared.internal.name, &work.lane.name);
+    let of = format!("{external}:{}", work.link.external.reference);
+    work.wrote(Written::Counterpart, &format!("{internal}:{} is the copy of {of}", ticket.reference));
     adopt(work, ticket).await
 }
 

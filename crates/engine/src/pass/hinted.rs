@@ -110,14 +110,14 @@ pub(crate) fn next_second_look(shared: &Shared, look: &Look, now_ms: i64) -> Opt
         let named = !look.named(side).is_empty();
         named.then(|| shared.timing.second_looks_ms.get(look.second_looks(side) as usize)).flatten()
     };
-    let (outside, inside) = (wait(Side::External), wait(Side::Internal));
-    let due_ms = now_ms + outside.into_iter().chain(inside).min()?;
+    let (external, internal) = (wait(Side::External), wait(Side::Internal));
+    let due_ms = now_ms + external.into_iter().chain(internal).min()?;
     let mut next = Look::default();
-    if outside.is_some() {
+    if external.is_some() {
         next.external_attachments.clone_from(&look.external_attachments);
         next.second_looks = look.second_looks + 1;
     }
-    if inside.is_some() {
+    if internal.is_some() {
         next.internal_attachments.clone_from(&look.internal_attachments);
         next.internal_second_looks = look.internal_second_looks + 1;
     }

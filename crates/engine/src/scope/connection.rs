@@ -105,7 +105,7 @@ pub(crate) fn say_that_it_is_a_copy(shared: &Shared, of: &TicketOf, snapshot: &S
         tracing::warn!(
             ticket = name,
             mark,
-            "not carried inside: its first private entry bears a bridge's mark, so it is that bridge's copy"
+            "not carried to the internal iTop: its first private entry bears a bridge's mark, so it is that bridge's copy"
         );
     }
 }

@@ -80,7 +80,7 @@ pub(crate) fn goes_down(shared: &Shared, itop: &Itop, error: &Error) {
     shared.sides_changed.notify_one();
     if error.class == ErrorClass::Login {
         let how = itop.login_source.as_ref().map(|source| source.how_to_correct()).unwrap_or_default();
-        tracing::error!(itop = %itop.name, %error, "the log-in is refused, and tried again every minute; mend user and password or token: {how}");
+        tracing::error!(itop = %itop.name, %error, "the log-in is refused, and tried again every minute; correct user and password, or the token: {how}");
     } else {
         tracing::error!(itop = %itop.name, %error, "the side is down; it is tried again every minute");
     }

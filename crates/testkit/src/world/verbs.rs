@@ -284,7 +284,7 @@ impl World {
 
     /// The contradictions' messages, each with its fix.
     pub async fn told(&self) -> Vec<[String; 2]> {
-        self.contradictions().await.iter().map(|found| [found.to_string(), found.mend()]).collect()
+        self.contradictions().await.iter().map(|found| [found.to_string(), found.fix()]).collect()
     }
 
     /// As `serve` starts.

@@ -163,7 +163,7 @@ impl Existing {
 }
 
 fn told(found: &Contradiction) -> String {
-    format!("{found}: {}", found.mend())
+    format!("{found}: {}", found.fix())
 }
 
 fn read(text: &str, path: &Path, env: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<Config> {

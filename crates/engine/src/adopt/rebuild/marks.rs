@@ -17,7 +17,7 @@ use crate::{Lane, Shared};
 pub(super) async fn marked_pairs(shared: &Shared, rebuilt: &mut Rebuilt) -> Result<Vec<Candidate>, Failure> {
     let mut found = tickets_marked(shared, 0, "").await?;
     let own: HashMap<u64, TicketMark> = found.iter().map(|one| (one.internal, one.mark.clone())).collect();
-    let by_files = marked_files_inside(shared).await?;
+    let by_files = marked_internal_files(shared).await?;
     // A ticket's own mark outweighs those of its attachments.
     found.extend(by_files.into_iter().filter(|one| !own.contains_key(&one.internal)));
     let mut named: Vec<TicketMark> = found.iter().map(|one| one.mark.clone()).collect();
@@ -64,7 +64,7 @@ async fn tickets_marked(shared: &Shared, after: u64, goes_on: &str) -> Result<Ve
 }
 
 /// Internal tickets with files that bear this bridge's marks.
-async fn marked_files_inside(shared: &Shared) -> Result<Vec<Candidate>, Failure> {
+async fn marked_internal_files(shared: &Shared) -> Result<Vec<Candidate>, Failure> {
     let mark = oql_quote(&format!("itop-bridge:{}:%", shared.server));
     let condition = format!("temp_id LIKE {mark}");
     let files =

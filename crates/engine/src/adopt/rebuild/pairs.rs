@@ -81,21 +81,21 @@ pub(crate) async fn read_pairs(
     policy: &Policy,
     page: &[PairIds],
 ) -> Result<Both, Failure> {
-    let mut outside = Wanted { class, attributes: read::external_attributes(policy, class), condition: None };
+    let mut external = Wanted { class, attributes: read::external_attributes(policy, class), condition: None };
     // The first entry tells whether the ticket is itself a copy.
-    outside.attributes.insert("private_log".to_owned());
-    let inside_class = &policy.internal_class;
-    let inside = Wanted { class: inside_class, attributes: read::internal_attributes(policy), condition: None };
+    external.attributes.insert("private_log".to_owned());
+    let internal_class = &policy.internal_class;
+    let internal = Wanted { class: internal_class, attributes: read::internal_attributes(policy), condition: None };
     let external_ids: Vec<u64> = page.iter().map(|pair| pair.external).collect();
     let internal_ids: Vec<u64> = page.iter().map(|pair| pair.internal).collect();
     let mark = |pair: &PairIds| lane.mark(&shared.server, class, pair.external);
     let external_marks: HashMap<u64, TicketMark> = page.iter().map(|pair| (pair.external, mark(pair))).collect();
     let internal_marks: HashMap<u64, TicketMark> = page.iter().map(|pair| (pair.internal, mark(pair))).collect();
     let (mut external, mut internal, external_files, internal_files) = tokio::join!(
-        read_and_watch(shared, &lane.external, &outside, &external_ids),
-        read_and_watch(shared, &shared.internal, &inside, &internal_ids),
+        read_and_watch(shared, &lane.external, &external, &external_ids),
+        read_and_watch(shared, &shared.internal, &internal, &internal_ids),
         list_files(shared, &lane.external, class, &external_marks),
-        list_files(shared, &shared.internal, inside_class, &internal_marks),
+        list_files(shared, &shared.internal, internal_class, &internal_marks),
     );
     let external_files = external_files.map_err(|error| Failure::of(&lane.external, &error))?;
     let internal_files = internal_files.map_err(|error| Failure::of(&shared.internal, &error))?;
