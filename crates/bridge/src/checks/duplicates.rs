@@ -91,14 +91,14 @@ mod tests {
         let twin = one(1, Some("R-001001"), &["R-001005"]);
         assert_eq!(
             line(vec![twin.clone()], vec![]),
-            "note    elitery duplicates: R-001005 carries a mark of UserRequest 1 of acme, and R-001001 is what the bridge \
-             keeps under its mark. Fix: close the ticket that is no counterpart."
+            "note    elitery duplicates: R-001005 carries a mark of UserRequest 1 of acme, and the bridge keeps R-001001 \
+             under its mark. Fix: close the ticket that is no counterpart."
         );
         let file = one(1, Some("attachment 7 of ticket 1001"), &["attachment 8 of ticket 1001"]);
         assert_eq!(
             line(vec![one(2, None, &["R-001006", "R-001007"])], vec![file.clone()]),
             "note    elitery duplicates: R-001006, R-001007 carry one mark, of UserRequest 2 of acme; attachment 8 of ticket \
-             1001 carries a mark of UserRequest 1 of acme, and attachment 7 of ticket 1001 is what the bridge keeps under \
+             1001 carries a mark of UserRequest 1 of acme, and the bridge keeps attachment 7 of ticket 1001 under \
              its mark. Fix: run `itop-bridge links rebuild`, which takes one of them, and close the ticket that is no \
              counterpart, and delete in that iTop the file that is not kept."
         );
