@@ -204,7 +204,8 @@ fn unknown_class(class: &str) -> ErrorClass {
     ErrorClass::UnknownClass { class: class.to_owned() }
 }
 
-/// Case, the version where it is one only, class.
+/// The refused cases of `setup`: the case, the only version that has it (`None`: both have it), and the class of the
+/// error.
 pub fn setup_refusals() -> Vec<(&'static str, Option<&'static str>, ErrorClass)> {
     use ErrorClass::{Gone, Login as LoginRefused, Refused};
     let both = |case, class| (case, None, class);
