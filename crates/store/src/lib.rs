@@ -28,7 +28,7 @@ pub use instance::{External, Instance, WENT_BACK};
 pub use links::{Activity, LinkState, Pair, Stored};
 pub use look::Look;
 pub use queue::{About, Claim, DirtyMark, Lease, Marked, Next, QueueRow, TicketOf};
-pub use sqlite::{Commits, SqliteStore};
+pub use sqlite::{CommitGate, SqliteStore};
 pub use stop::{LINKS_REBUILD, Stop};
 pub use watch::{Halted, HookCount, Parked, Tally, Uncarried};
 

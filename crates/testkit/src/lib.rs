@@ -2,6 +2,7 @@
 //! two of them (`site`), the people who work there, the faults, and the laws that must hold in the end.
 
 pub mod binary;
+pub mod commits;
 pub mod faults;
 pub mod history;
 pub mod laws;

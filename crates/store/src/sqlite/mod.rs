@@ -3,9 +3,9 @@
 //! There is one connection. Every verb that writes is one `BEGIN IMMEDIATE` transaction, so that it never has to be
 //! tried again half-way; `retry_parked` and `hurry` are several, of [`MAX_ROWS`] rows each.
 
-mod commits;
 mod error;
 mod externals;
+mod gate;
 mod link_rows;
 mod links;
 mod open;
@@ -26,7 +26,7 @@ use crate::{
     Parked, QueueRow, Result, Stop, Store, StoreError, Stored, Tally, TicketOf, Uncarried,
 };
 
-pub use commits::Commits;
+pub use gate::CommitGate;
 
 /// A store in a SQLite file.
 ///
@@ -34,7 +34,8 @@ pub use commits::Commits;
 /// *Assumption*: the file lies on a local disk; WAL does not work over NFS.
 pub struct SqliteStore {
     db: Connection,
-    commits: Arc<Commits>,
+    /// Only tests have one.
+    gate: Option<Arc<dyn CommitGate>>,
     /// Held while `serve` runs; the system releases it when the process ends, however it ends.
     serve_lock: Option<std::fs::File>,
     /// `None` for a store in memory.
@@ -90,13 +91,13 @@ impl SqliteStore {
         Ok(())
     }
 
-    /// The counter of this store's commits.
-    pub fn commits(&self) -> Arc<Commits> {
-        Arc::clone(&self.commits)
+    /// The same store, whose commits this gate sees and may refuse.
+    pub fn behind(self, gate: Arc<dyn CommitGate>) -> SqliteStore {
+        SqliteStore { gate: Some(gate), ..self }
     }
 
     fn over(db: Connection, serve_lock: Option<std::fs::File>, path: Option<PathBuf>) -> SqliteStore {
-        SqliteStore { db, commits: Arc::default(), serve_lock, path }
+        SqliteStore { db, gate: None, serve_lock, path }
     }
 
     /// Runs a verb in one transaction: all of it is on disk or, on an error, none of it.
@@ -107,9 +108,13 @@ impl SqliteStore {
         if transaction.total_changes() == before {
             return Ok(answer);
         }
-        self.commits.may_come()?;
+        if let Some(gate) = &self.gate {
+            gate.may_commit()?;
+        }
         transaction.commit()?;
-        self.commits.one_more();
+        if let Some(gate) = &self.gate {
+            gate.committed();
+        }
         Ok(answer)
     }
 }

@@ -1,7 +1,11 @@
 //! Short names for what the tests store.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use itop_bridge_core::{FileContent, Link, Side, TicketKey, link};
-use itop_bridge_store::{About, Activity, Claim, DirtyMark, Lease, Look, Next, QueueRow, Store, TicketOf};
+use itop_bridge_store::{
+    About, Activity, Claim, CommitGate, DirtyMark, Lease, Look, Next, QueueRow, Result, Store, TicketOf,
+};
 
 pub const LEASE_MS: i64 = 60_000;
 
@@ -116,4 +120,24 @@ pub fn queue(store: &mut dyn Store, now_ms: i64) -> Vec<QueueRow> {
 
 pub fn stale(lease: &Lease) -> Lease {
     Lease { token: lease.token - 1, ..lease.clone() }
+}
+
+/// Counts commits, and refuses none.
+#[derive(Default)]
+pub struct Counted(AtomicU64);
+
+impl Counted {
+    pub fn made(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl CommitGate for Counted {
+    fn may_commit(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn committed(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }

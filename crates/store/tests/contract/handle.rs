@@ -37,8 +37,8 @@ async fn all_marked(handle: &StoreHandle, requests: Vec<Vec<DirtyMark>>) -> Vec<
 #[tokio::test]
 async fn fifty_waiting_hints_share_one_commit() {
     let folder = Folder::new();
-    let store = SqliteStore::open_exclusive(folder.path("store.db")).unwrap();
-    let commits = store.commits();
+    let commits = Arc::new(Counted::default());
+    let store = SqliteStore::open_exclusive(folder.path("store.db")).unwrap().behind(commits.clone());
     let handle = StoreHandle::thread(store);
     let answers = all_marked(&handle, (0..50).map(|ticket| vec![hint(ticket, 0)]).collect()).await;
     assert!(answers.iter().all(|answer| matches!(answer.as_deref(), Ok([Marked::Accepted]))));
@@ -48,8 +48,8 @@ async fn fifty_waiting_hints_share_one_commit() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_hundred_hints_in_a_rush_take_few_commits() {
     let folder = Folder::new();
-    let store = SqliteStore::open_exclusive(folder.path("store.db")).unwrap();
-    let commits = store.commits();
+    let commits = Arc::new(Counted::default());
+    let store = SqliteStore::open_exclusive(folder.path("store.db")).unwrap().behind(commits.clone());
     let handle = StoreHandle::thread(store);
     let tasks = (0..500).map(|ticket| {
         let handle = handle.clone();
@@ -63,8 +63,8 @@ async fn five_hundred_hints_in_a_rush_take_few_commits() {
 
 #[tokio::test]
 async fn a_group_never_exceeds_a_transaction_and_each_request_gets_its_own_answer() {
-    let store = SqliteStore::open_in_memory().unwrap();
-    let commits = store.commits();
+    let commits = Arc::new(Counted::default());
+    let store = SqliteStore::open_in_memory().unwrap().behind(commits.clone());
     let handle = StoreHandle::thread(store);
     let request = |n: u64| (0..150).map(|i| if i == 3 { internal_hint(n) } else { hint(n, 0) }).collect();
     let answers = all_marked(&handle, (0..3).map(request).collect()).await;

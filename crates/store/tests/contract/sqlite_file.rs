@@ -1,6 +1,7 @@
 //! What a SQLite file must do besides the contract: locks, modes, schemas, crashes, broken files.
 
 use std::fs;
+use std::sync::Arc;
 
 use itop_bridge_core::link::Conflict;
 use itop_bridge_store::{LinkState, Next, SqliteStore, Store, StoreError};
@@ -301,8 +302,8 @@ fn a_backup_is_a_store_and_overwrites_nothing() {
 
 #[test]
 fn only_transactions_that_changed_something_count_as_commits() {
-    let mut store = SqliteStore::open_in_memory().unwrap();
-    let commits = store.commits();
+    let commits = Arc::new(Counted::default());
+    let mut store = SqliteStore::open_in_memory().unwrap().behind(commits.clone());
     store.mark_dirty(&[hint(7, 0), hint(8, 0)], 0).unwrap();
     assert_eq!(commits.made(), 1);
     assert_eq!(store.claim("nobody", 10, 0, LEASE_MS).unwrap(), []);

@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use itop_bridge::config::Config;
 use itop_bridge_engine::clock::VirtualClock;
-use itop_bridge_store::{Commits, SqliteStore, StoreHandle};
+use itop_bridge_store::{SqliteStore, StoreHandle};
 use itop_sim::{FirstIds, Sim};
 use process::Running;
 use setup::NAMES;
 use transport::Garbled;
+
+use crate::commits::Commits;
 
 mod looks;
 mod process;
@@ -67,9 +69,9 @@ impl World {
         if let Some(acme) = &setup.acme_is {
             externals[0] = acme.clone();
         }
+        let commits = Arc::new(Commits::default());
         let sqlite = SqliteStore::open_in_memory().expect("a store in memory");
-        let commits = sqlite.commits();
-        let store = StoreHandle::inline(sqlite);
+        let store = StoreHandle::inline(sqlite.behind(commits.clone()));
         let slow_line = setup.line_bits_per_second.is_some();
         let mut world = World {
             externals,

@@ -104,8 +104,8 @@ impl World {
     /// A first start: the iTops have their tickets, and the bridge knows nothing yet.
     pub async fn start_anew(&mut self) {
         let store = SqliteStore::open_in_memory().expect("a store in memory");
-        self.commits = store.commits();
-        self.start_over(StoreHandle::inline(store)).await;
+        self.commits = Arc::default();
+        self.start_over(StoreHandle::inline(store.behind(self.commits.clone()))).await;
     }
 
     /// The same over the test's own store.

@@ -9,13 +9,13 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use itop_bridge::checks;
 use itop_bridge::config::SideConfig;
-use itop_bridge_store::Commits;
 use itop_client::{Body, MaxAnswerBytes, Progress, Transport, TransportError};
 use itop_sim::{HookSender, NotDelivered, Sim, Wire};
 use tower::ServiceExt as _;
 
 use super::World;
 use super::setup::NAMES;
+use crate::commits::Commits;
 
 impl World {
     pub(super) fn way_to(&self, side: &SideConfig) -> Arc<dyn Transport> {

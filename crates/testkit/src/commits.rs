@@ -1,11 +1,9 @@
-//! Counts the transactions that a store commits.
+//! Counts what a store commits, and refuses it: a full disk, or a process that dies between two commits.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::{Result, StoreError};
+use itop_bridge_store::{CommitGate, Result, StoreError};
 
-/// Counts commits. Only tests also have them refused, each as a whole, as by a full disk or a process that dies
-/// there.
 #[derive(Debug)]
 pub struct Commits {
     made: AtomicU64,
@@ -44,13 +42,15 @@ impl Commits {
     pub fn refuse(&self, refused: bool) {
         self.refused.store(refused, Ordering::Relaxed);
     }
+}
 
-    pub(super) fn may_come(&self) -> Result<()> {
+impl CommitGate for Commits {
+    fn may_commit(&self) -> Result<()> {
         let refused = self.are_over() || self.refused.load(Ordering::Relaxed);
         if refused { Err(StoreError::Unavailable("the disk takes nothing more".to_owned())) } else { Ok(()) }
     }
 
-    pub(super) fn one_more(&self) {
+    fn committed(&self) {
         self.made.fetch_add(1, Ordering::Relaxed);
     }
 }
