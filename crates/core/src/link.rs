@@ -52,28 +52,36 @@ pub struct TicketKey {
     pub reference: String,
 }
 
-/// A pair of tickets. `internal` is `None` until the counterpart was created.
+/// A pair of tickets, with all that is remembered of it. It is stored flat: the groups are for the reader.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Link {
     pub external: TicketKey,
+    /// `None` until the counterpart was created.
     pub internal: Option<TicketKey>,
-    /// The create call whose outcome is unknown. Where there is a counterpart, the call was repeated, and its earlier
-    /// try may have landed too.
-    pub creation: Option<Creation>,
     pub ancestor: Ancestor,
-    pub copies: Vec<Copy>,
+    #[serde(flatten)]
+    pub in_flight: InFlight,
+    #[serde(flatten)]
+    pub files: Files,
     /// The deliveries of each log to the other side.
     #[serde(default)]
     pub logs: Vec<LogState>,
-    /// The copies that the bridge deleted most recently: each deletion comes back as a webhook.
-    #[serde(default)]
-    pub deleted: Vec<(Side, u64)>,
-    /// The report and the notice, once there is something to say.
-    #[serde(default)]
-    pub documents: Vec<Document>,
-    /// The files for content that does not fit into a field.
+    /// The parents of either ticket when it was last read: entries copied from a parent that the ticket no longer has
+    /// are recognised by these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub enclosures: Vec<Enclosure>,
+    pub parents: Vec<(Side, ParentKey)>,
+    #[serde(flatten)]
+    pub open: Open,
+    #[serde(flatten)]
+    pub course: Course,
+}
+
+/// The writes whose outcome is not known, or not final yet.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct InFlight {
+    /// The create call whose outcome is unknown. Where there is a counterpart, the call was repeated, and its earlier
+    /// try may have landed too.
+    pub creation: Option<Creation>,
     /// The path of states that is being walked on one side: a state on it is the bridge's own move, not a person's.
     pub path: Option<StatusPath>,
     /// Unanswered writes that may still land.
@@ -93,15 +101,21 @@ pub struct Link {
     /// The call that is being sent, or whose outcome nobody recorded.
     #[serde(default)]
     pub sending: Option<Sending>,
-    pub conflicts: Vec<Conflict>,
-    /// Values that an iTop refused, each until it changes on the other side or is accepted after all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub refused: Vec<RefusedField>,
-    pub halt: Option<Halt>,
-    /// An operator ended a halt and accepted its cause: a ticket that is still gone ends the pair, and the copies of
-    /// files that are still gone are deleted. Cleared as soon as nothing is wrong any more.
+}
+
+/// The files that the bridge made on either ticket.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Files {
+    pub copies: Vec<Copy>,
+    /// The copies that the bridge deleted most recently: each deletion comes back as a webhook.
     #[serde(default)]
-    pub resumed: bool,
+    pub deleted: Vec<(Side, u64)>,
+    /// The report and the notice, once there is something to say.
+    #[serde(default)]
+    pub documents: Vec<Document>,
+    /// The files for content that does not fit into a field.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub enclosures: Vec<Enclosure>,
     /// The external files that were made for an earlier counterpart, which is gone. They stay, and their marks count
     /// no more: the new counterpart's files may have the same ids, and its log the same words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -110,6 +124,37 @@ pub struct Link {
     /// iTop assigns the originals' ids again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orphaned: Vec<(Side, u64)>,
+    /// When files of the bridge were deleted that may have gone with their ticket.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<Removed>,
+}
+
+/// The differences and parts that did not cross, as people are shown them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Open {
+    pub conflicts: Vec<Conflict>,
+    /// Values that an iTop refused, each until it changes on the other side or is accepted after all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<RefusedField>,
+    /// Parts that something in front of an iTop rejects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<Held>,
+    /// The sides whose PHP has too little memory for the ticket's files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heavy: Vec<Heavy>,
+    /// One of the ticket's dates waits until a server's time zone, or its date format, is known.
+    #[serde(default, alias = "waits_for_zone", skip_serializing_if = "std::ops::Not::not")]
+    pub waits_for_date: bool,
+}
+
+/// Whether the pair goes on: halts, restores, the replacement of its counterpart, and its end.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Course {
+    pub halt: Option<Halt>,
+    /// An operator ended a halt and accepted its cause: a ticket that is still gone ends the pair, and the copies of
+    /// files that are still gone are deleted. Cleared as soon as nothing is wrong any more.
+    #[serde(default)]
+    pub resumed: bool,
     /// Set where an operator asked for a new internal ticket to replace one that is gone. Until this moment, calls for
     /// the old ticket may land on either side, and nothing is created. The external files that bear the pair's marks
     /// by then are left behind.
@@ -119,26 +164,10 @@ pub struct Link {
     /// continues with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before_anew: Option<Box<Link>>,
-    /// The parents of either ticket when it was last read: entries copied from a parent that the ticket no longer has
-    /// are recognised by these.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub parents: Vec<(Side, ParentKey)>,
     /// The sides whose iTop was restored from a backup, after an operator has continued: what the link remembers of
     /// them is compared with what stands, before anything else.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub restored: Vec<Side>,
-    /// One of the ticket's dates waits until a server's time zone, or its date format, is known.
-    #[serde(default, alias = "waits_for_zone", skip_serializing_if = "std::ops::Not::not")]
-    pub waits_for_date: bool,
-    /// Parts that something in front of an iTop rejects.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub held: Vec<Held>,
-    /// The sides whose PHP has too little memory for the ticket's files.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub heavy: Vec<Heavy>,
-    /// When files of the bridge were deleted that may have gone with their ticket.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub removed: Vec<Removed>,
     /// How the pair ended, if it has and that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ending: Option<Ending>,
@@ -150,34 +179,13 @@ impl Link {
         Link {
             external,
             internal: None,
-            creation: None,
             ancestor: Ancestor::default(),
-            copies: Vec::new(),
+            in_flight: InFlight::default(),
+            files: Files::default(),
             logs: Vec::new(),
-            deleted: Vec::new(),
-            documents: Vec::new(),
-            enclosures: Vec::new(),
-            path: None,
-            late: Vec::new(),
-            owed: Vec::new(),
-            edits_at_stake: Vec::new(),
-            plain: Vec::new(),
-            sending: None,
-            conflicts: Vec::new(),
-            refused: Vec::new(),
-            halt: None,
-            resumed: false,
-            left_behind: Vec::new(),
-            orphaned: Vec::new(),
-            anew_from_ms: None,
-            before_anew: None,
             parents: Vec::new(),
-            restored: Vec::new(),
-            waits_for_date: false,
-            held: Vec::new(),
-            heavy: Vec::new(),
-            removed: Vec::new(),
-            ending: None,
+            open: Open::default(),
+            course: Course::default(),
         }
     }
 
@@ -204,13 +212,13 @@ impl Link {
     }
 
     pub fn document(&self, kind: DocumentKind) -> Option<&Document> {
-        self.documents.iter().find(|document| document.kind == kind)
+        self.files.documents.iter().find(|document| document.kind == kind)
     }
 
     /// Stores a document, replacing the one of the same kind.
     pub fn keep_document(&mut self, document: Document) {
-        self.documents.retain(|known| known.kind != document.kind);
-        self.documents.push(document);
+        self.files.documents.retain(|known| known.kind != document.kind);
+        self.files.documents.push(document);
     }
 
     /// The parents that the ticket of this side had when it was last read.
@@ -226,8 +234,31 @@ impl Link {
 
     /// Records that the iTop of that side was restored from a backup.
     pub fn mark_restored(&mut self, side: Side) {
-        if !self.restored.contains(&side) {
-            self.restored.push(side);
+        if !self.course.restored.contains(&side) {
+            self.course.restored.push(side);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_stored_flat_and_read_under_earlier_names() {
+        let key = TicketKey { class: "Incident".into(), id: 7, reference: "I-000007".into() };
+        let mut link = Link::unborn(key);
+        link.open.waits_for_date = true;
+        link.files.deleted.push((Side::Internal, 9));
+        let stored = serde_json::to_value(&link).unwrap();
+        assert_eq!(
+            (&stored["waits_for_date"], &stored["deleted"]),
+            (&true.into(), &serde_json::json!([["internal", 9]]))
+        );
+        let earlier = stored.to_string().replace("waits_for_date", "waits_for_zone");
+        assert_eq!(serde_json::from_str::<Link>(&earlier).unwrap(), link);
+        let mut lacking = stored;
+        lacking.as_object_mut().unwrap().remove("copies");
+        assert!(serde_json::from_value::<Link>(lacking).is_err(), "a record without its copies is damaged, not empty");
     }
 }

@@ -39,7 +39,7 @@ impl Plan {
 
     /// Notes, once, that a late write overwrote something newer.
     pub(crate) fn owe(&mut self, link: &Link, late: &Late) {
-        if !link.owed.contains(late) {
+        if !link.in_flight.owed.contains(late) {
             self.notes.push(Note::Owed(late.clone()));
         }
     }

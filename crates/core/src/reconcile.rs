@@ -30,26 +30,26 @@ use crate::ticket::{File, Side, Sight, Ticket};
 
 /// The writes that bring both sides into agreement with the policy again.
 pub fn reconcile(policy: &Policy, link: &Link, external: &Sight, internal: &Sight) -> Plan {
-    if let Some(halt) = &link.halt {
+    if let Some(halt) = &link.course.halt {
         if let Some(side) = halt.kind.vanished().filter(|_| both_are_there(policy, link, external, internal)) {
             return with_the_ticket_that_vanished(side, policy, link, external, internal);
         }
-        return Plan { halt: Some(halt.clone()), conflicts: link.conflicts.clone(), ..Plan::default() };
+        return Plan { halt: Some(halt.clone()), conflicts: link.open.conflicts.clone(), ..Plan::default() };
     }
     let external = match external {
         Sight::Here(ticket) => ticket,
         Sight::Gone => return halted(link, HaltKind::ExternalVanished, vanished(link, "external")),
-        Sight::Unborn => return Plan { conflicts: link.conflicts.clone(), ..Plan::default() },
+        Sight::Unborn => return Plan { conflicts: link.open.conflicts.clone(), ..Plan::default() },
     };
     if let Some(text) = is_another(policy, link, Side::External, external) {
         // Resuming accepts a ticket with another reference as the same one, but not one with the same reference
         // created later.
-        if link.resumed && external.reference != link.external.reference {
+        if link.course.resumed && external.reference != link.external.reference {
             return with_the_reference_of(external, policy, link, internal);
         }
         return halted(link, HaltKind::ExternalReferenceChanged, text);
     }
-    if let Some(from_ms) = link.anew_from_ms {
+    if let Some(from_ms) = link.course.anew_from_ms {
         return anew(from_ms, policy, link, external, internal);
     }
     if link.internal.is_none() {
@@ -62,13 +62,13 @@ pub fn reconcile(policy: &Policy, link: &Link, external: &Sight, internal: &Sigh
     let internal = match internal {
         Sight::Here(ticket) => ticket,
         Sight::Gone => return halted(link, HaltKind::InternalVanished, vanished(link, "internal")),
-        Sight::Unborn => return Plan { conflicts: link.conflicts.clone(), ..Plan::default() },
+        Sight::Unborn => return Plan { conflicts: link.open.conflicts.clone(), ..Plan::default() },
     };
     if let Some(text) = is_another(policy, link, Side::Internal, internal) {
         return halted(link, HaltKind::InternalReferenceChanged, text);
     }
     // Here both tickets exist and are the ones that were linked.
-    if !link.restored.is_empty() {
+    if !link.course.restored.is_empty() {
         return restored::plan(policy, link, external, internal);
     }
     both_stand(policy, link, external, internal)
@@ -110,7 +110,7 @@ fn with_the_reference_of(external: &Ticket, policy: &Policy, link: &Link, intern
 /// per pair.
 fn anew(from_ms: i64, policy: &Policy, link: &Link, external: &Ticket, internal: &Sight) -> Plan {
     if !files::has_settled(external, from_ms) {
-        let mut plan = Plan { conflicts: link.conflicts.clone(), ..Plan::default() };
+        let mut plan = Plan { conflicts: link.open.conflicts.clone(), ..Plan::default() };
         plan.look_again(from_ms.max(external.read_at_ms));
         return plan;
     }
@@ -119,7 +119,7 @@ fn anew(from_ms: i64, policy: &Policy, link: &Link, external: &Ticket, internal:
     let note = (link.internal.is_some() || !left.is_empty()).then_some(Note::LeftBehind(left));
     let (mut link, mut external) = (link.clone(), external.clone());
     note.iter().for_each(|note| link.remember(note));
-    link.anew_from_ms = None;
+    link.course.anew_from_ms = None;
     link.recognize_files(Side::External, &policy.mark(&link), external.files.as_deref_mut().unwrap_or_default());
     let mut plan = reconcile(policy, &link, &Sight::Here(external), internal);
     plan.notes.splice(0..0, note);
@@ -143,12 +143,12 @@ fn both_stand(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket
     // Only a deletion that is due does harm.
     let due = gone.iter().find(|gone| gone.are_due(&plan));
     match due {
-        Some(gone) if !link.resumed => {
-            return Plan { halt: Some(gone.halt(link)), conflicts: link.conflicts.clone(), ..Plan::default() };
+        Some(gone) if !link.course.resumed => {
+            return Plan { halt: Some(gone.halt(link)), conflicts: link.open.conflicts.clone(), ..Plan::default() };
         }
         // Once these are deleted, as an operator wants it, the next accident must halt again.
         Some(_) => plan.look_again(external.read_at_ms),
-        None if link.resumed && gone.is_empty() => plan.notes.push(Note::ResumeIsOver),
+        None if link.course.resumed && gone.is_empty() => plan.notes.push(Note::ResumeIsOver),
         None => {}
     }
     plan
@@ -156,7 +156,7 @@ fn both_stand(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket
 
 /// A late write that has settled was judged above and is forgotten; the others are judged when they settle.
 fn settle_late_writes(link: &Link, external: &Ticket, internal: &Ticket, plan: &mut Plan) {
-    for late in &link.late {
+    for late in &link.in_flight.late {
         let read_at_ms = if went_to_the_external(late) { external.read_at_ms } else { internal.read_at_ms };
         if read_at_ms < late.until_ms {
             plan.look_again(late.until_ms);
@@ -209,8 +209,8 @@ impl FilesGone {
 /// and the pair ends.
 fn halted(link: &Link, kind: HaltKind, text: String) -> Plan {
     let halt = Some(Halt { kind, text });
-    let (halt, end) = if link.resumed { (None, halt) } else { (halt, None) };
-    Plan { halt, end, conflicts: link.conflicts.clone(), ..Plan::default() }
+    let (halt, end) = if link.course.resumed { (None, halt) } else { (halt, None) };
+    Plan { halt, end, conflicts: link.open.conflicts.clone(), ..Plan::default() }
 }
 
 fn vanished(link: &Link, side: &str) -> String {

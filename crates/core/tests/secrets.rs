@@ -23,9 +23,9 @@ fn link() -> Link {
     let mut link = Link::unborn(TicketKey { class: "UserRequest".into(), id: 1, reference: "R-1".into() });
     link.field_agreed("description", &pictures(), &pictures());
     let fields = BTreeMap::from([("description".to_owned(), pictures())]);
-    link.creation =
+    link.in_flight.creation =
         Some(Creation { until_ms: 1, highest_before: 2, since_ms: 1, fields, tries: 1, ..Creation::default() });
-    link.edits_at_stake.push(Edit { code: "description".to_owned(), value: pictures(), may_be_ours: false });
+    link.in_flight.edits_at_stake.push(Edit { code: "description".to_owned(), value: pictures(), may_be_ours: false });
     let file = BatchFile {
         kind: FileKind::Image,
         key: "5".into(),
@@ -35,7 +35,7 @@ fn link() -> Link {
     };
     let encloses = vec![Enclosure::image(Side::External, "solution", 5, SECRET, "R-1 image 5.png")];
     let (on, code, value) = (Side::Internal, "solution".to_owned(), "see".to_owned());
-    link.plain.push(PlainText { on, code, value, html: None, encloses });
+    link.in_flight.plain.push(PlainText { on, code, value, html: None, encloses });
     let text = LeftOut { on: Side::Internal, code: "solution".to_owned(), value: pictures() };
     link.hold(Held {
         part: Part::Text(text),

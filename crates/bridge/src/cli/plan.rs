@@ -207,7 +207,7 @@ impl Shown<'_> {
             }
         };
         if let Some(halt) = &plan.halt {
-            if preview.link.halt.is_none() {
+            if preview.link.course.halt.is_none() {
                 let step = self.names.step(&Is::Halted(halt.clone())).unwrap_or_default();
                 let halts = wording::ended(&format!("A pass halts the pair: {}", halt.text));
                 writeln!(self.out, "\n{halts}{}.", wording::capital(&step))?;

@@ -80,7 +80,7 @@ fn is_wanted(resume: &Resume, store: &mut dyn Store, config: &Config) -> anyhow:
     }
     let name = ticket::pair_name(config, &stored);
     let kept_back = stored.link.entries_kept_back();
-    let question = match &stored.link.halt {
+    let question = match &stored.link.course.halt {
         Some(halt) if matches!(AfterResume::of(Some(halt.kind)), AfterResume::Ends { .. }) => {
             format!("{name} has halted: {}\nIf that is still so, the pair ends for good. Go on?", halt.text)
         }
@@ -124,7 +124,7 @@ fn resume_pair(
 ) -> anyhow::Result<Outcome> {
     let stored = ticket::find(store, config, &resume.what)?;
     let name = format!("the pair {}", ticket::pair_name(config, &stored));
-    let why = why_halted(&stored.link).filter(|_| stored.link.halt.is_some() || stored.state == LinkState::Live);
+    let why = why_halted(&stored.link).filter(|_| stored.link.course.halt.is_some() || stored.state == LinkState::Live);
     let Some(why) = why else {
         let kept_back = if stored.state == LinkState::Live { stored.link.entries_kept_back() } else { 0 };
         if kept_back == 0 || resume.create {
@@ -150,7 +150,7 @@ fn resume_pair(
     }
     let did = Activity::of(now_ms, Event::ResumedByOperator { anew: resume.create, why: why.clone() });
     let create = resume.create;
-    let after = AfterResume::of(stored.link.halt.as_ref().map(|halt| halt.kind));
+    let after = AfterResume::of(stored.link.course.halt.as_ref().map(|halt| halt.kind));
     writeln!(
         out,
         "{name} had stopped because {}{}",
@@ -169,7 +169,9 @@ fn resume_pair(
     for line in sentences::of_sides(&Sides::read(store, config)?, Some(&stored.external_name), now_ms) {
         writeln!(out, "But {line}. Until then the pair waits.")?;
     }
-    if let Some(from_ms) = store.link(stored.id)?.and_then(|now| now.link.anew_from_ms).filter(|from| *from > now_ms) {
+    if let Some(from_ms) =
+        store.link(stored.id)?.and_then(|now| now.link.course.anew_from_ms).filter(|from| *from > now_ms)
+    {
         writeln!(
             out,
             "A call for the old internal ticket may still land; the new ticket is made after {}.",
@@ -182,7 +184,7 @@ fn resume_pair(
 /// Why the pair, or one of its logs, is halted.
 fn why_halted(link: &Link) -> Option<String> {
     let logs = link.halted_logs().map(|(_, halt)| halt.text.as_str());
-    let all: Vec<&str> = link.halt.iter().map(|halt| halt.text.as_str()).chain(logs).collect();
+    let all: Vec<&str> = link.course.halt.iter().map(|halt| halt.text.as_str()).chain(logs).collect();
     (!all.is_empty()).then(|| all.join("; "))
 }
 
@@ -236,7 +238,7 @@ fn nothing_is_halted(
 /// If the internal ticket still exists, --create would make a second one beside it.
 fn can_be_made_anew(link: &Link) -> anyhow::Result<()> {
     let external = &link.external.reference;
-    let Some(halt) = &link.halt else {
+    let Some(halt) = &link.course.halt else {
         bail!("only a log is halted, and the internal ticket still stands: --create would make a second one");
     };
     match halt.kind {

@@ -123,12 +123,12 @@ pub fn in_store(
 }
 
 fn has_parts(link: &Link) -> bool {
-    !link.refused.is_empty() || !link.held.is_empty()
+    !link.open.refused.is_empty() || !link.open.held.is_empty()
 }
 
 fn parts(link: &Link) -> String {
-    let refused = link.refused.iter().map(|refused| refused.code.clone());
-    let held = link.held.iter().map(|held| part_name(link, &held.part));
+    let refused = link.open.refused.iter().map(|refused| refused.code.clone());
+    let held = link.open.held.iter().map(|held| part_name(link, &held.part));
     refused.chain(held).collect::<Vec<_>>().join(", ")
 }
 

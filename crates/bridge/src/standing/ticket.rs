@@ -138,7 +138,7 @@ impl Standing {
     pub fn of(ticket: Ticket<'_>) -> Standing {
         let Ticket { stored, row, .. } = ticket;
         if let Some(ended) = stored.filter(|stored| stored.state == LinkState::Ended) {
-            let how = ended.link.ending.clone();
+            let how = ended.link.course.ending.clone();
             return Standing {
                 is: vec![Is::Ended { how, since_ms: ended.closed_since_ms }],
                 next_ms: None,
@@ -157,13 +157,13 @@ impl Standing {
         is.extend(waits.into_iter().map(Is::Waits));
         let is_leased = row.is_some_and(|row| row.leased);
         if let Some(link) = link {
-            let anew_ms = link.anew_from_ms.filter(|from_ms| *from_ms > ticket.now_ms);
+            let anew_ms = link.course.anew_from_ms.filter(|from_ms| *from_ms > ticket.now_ms);
             is.extend(anew_ms.map(|from_ms| Is::AnewAfter { from_ms }));
             if !is_leased {
                 // A pass that is under way has always sent something.
                 is.extend(link.unanswered(ticket.now_ms).into_iter().map(Is::Unanswered));
             }
-            is.extend(link.held.iter().map(|held| Is::KeptBack(ticket.kept_back(link, held, next_ms))));
+            is.extend(link.open.held.iter().map(|held| Is::KeptBack(ticket.kept_back(link, held, next_ms))));
         }
         let failed = row.filter(|row| !row.parked && row.attempts > 0 && !is_down);
         is.extend(failed.map(|row| Is::Failing(failing(row, next_ms))));
@@ -281,7 +281,7 @@ impl<'a> Ticket<'a> {
             }
         }
         let link = self.stored.map(|stored| &stored.link);
-        let only_waits = row.attempts == 0 && !row.parked && link.is_none_or(|link| link.held.is_empty());
+        let only_waits = row.attempts == 0 && !row.parked && link.is_none_or(|link| link.open.held.is_empty());
         if let Some(reason) = row.error.as_ref().filter(|_| only_waits && all.is_empty()) {
             all.push(Waits::Others { reason: reason.clone() });
         }
@@ -328,11 +328,11 @@ impl<'a> Ticket<'a> {
     /// halts.
     fn disagreements(self, link: &Link) -> Vec<Is> {
         let is_a_halt = |conflict: &Conflict| link.halted_logs().any(|(_, halt)| halt.text == conflict.text);
-        let of_now = link.conflicts.iter().filter(|conflict| !conflict.is_older && !is_a_halt(conflict));
+        let of_now = link.open.conflicts.iter().filter(|conflict| !conflict.is_older && !is_a_halt(conflict));
         let is_of = |refused: &&RefusedField, conflict: &Conflict| {
             refused.conflict(&self.config.internal.name).says_the_same(conflict)
         };
-        let told = of_now.map(|conflict| match link.refused.iter().find(|refused| is_of(refused, conflict)) {
+        let told = of_now.map(|conflict| match link.open.refused.iter().find(|refused| is_of(refused, conflict)) {
             Some(refused) => Is::Refused(Refused {
                 code: refused.code.clone(),
                 words: refused.words.clone(),
@@ -356,7 +356,7 @@ impl<'a> Ticket<'a> {
 
 /// Whether the row reports a failure of the ticket's own, not of parts that are kept back, which the link reports.
 fn is_own(row: &QueueRow, link: Option<&Link>) -> bool {
-    row.attempts > 0 || link.is_none_or(|link| link.held.is_empty())
+    row.attempts > 0 || link.is_none_or(|link| link.open.held.is_empty())
 }
 
 fn failing(row: &QueueRow, next_ms: Option<i64>) -> Failing {
@@ -365,9 +365,9 @@ fn failing(row: &QueueRow, next_ms: Option<i64>) -> Failing {
 
 fn halts(link: &Link) -> impl Iterator<Item = Is> {
     let logs = link.halted_logs().map(|(_, halt)| Is::LogHalted(halt.text.clone()));
-    link.halt.clone().map(Is::Halted).into_iter().chain(logs)
+    link.course.halt.clone().map(Is::Halted).into_iter().chain(logs)
 }
 
 fn older_differences(link: &Link) -> impl Iterator<Item = Is> {
-    link.conflicts.iter().filter(|conflict| conflict.is_older).cloned().map(Is::Differs)
+    link.open.conflicts.iter().filter(|conflict| conflict.is_older).cloned().map(Is::Differs)
 }

@@ -40,7 +40,7 @@ pub async fn lost(versions: Versions) -> Lost {
     world.internal.set_next_ids(FirstIds { reference: backup.reference + 1, ..backup });
     world.acme().update(outside, json!({ "title": "Still on fire" })).await.unwrap();
     world.settle().await;
-    assert_eq!(world.link(outside).await.link.halt.unwrap().kind, HaltKind::InternalVanished);
+    assert_eq!(world.link(outside).await.link.course.halt.unwrap().kind, HaltKind::InternalVanished);
     Lost { world, outside, old, old_original, old_image }
 }
 

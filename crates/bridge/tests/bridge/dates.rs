@@ -193,7 +193,7 @@ async fn a_date_that_cannot_be_read_empties_nothing(versions: Versions) {
         let copy = world.copy_of(id).await;
         assert_eq!((copy.field("title"), copy.field("end_date")), ("[R-000001] Move the racks", end.as_str()));
         let link = world.link(id).await.link;
-        let [conflict] = &link.conflicts[..] else { panic!("{:?}", link.conflicts) };
+        let [conflict] = &link.open.conflicts[..] else { panic!("{:?}", link.open.conflicts) };
         assert_eq!(conflict.about, "end_date");
         assert!(conflict.text.contains("prints dates is not known: set `date_format` under ["), "{conflict:?}");
         let instance = if side == Side::External { Instance::External("acme".into()) } else { Instance::Internal };
@@ -204,7 +204,7 @@ async fn a_date_that_cannot_be_read_empties_nothing(versions: Versions) {
         world.pass_seconds(4000).await;
         world.settle().await;
         assert_eq!(world.copy_of(id).await.field("end_date"), end.replace("12-01", "12-02"));
-        assert!(world.link(id).await.link.conflicts.is_empty());
+        assert!(world.link(id).await.link.open.conflicts.is_empty());
         assert_eq!(world.store.call(move |store| unread_date(store, &instance)).await.unwrap(), None);
         world.one_more_pass_writes_nothing().await;
     }
@@ -224,7 +224,7 @@ async fn a_date_that_reads_alike_in_all_formats_empties_nothing(versions: Versio
     world.settle().await;
     let copy = world.copy_of(id).await;
     assert_eq!((copy.field("title"), copy.field("end_date")), ("[R-000001] Move the racks", end.as_str()));
-    assert!(world.link(id).await.link.conflicts.is_empty());
+    assert!(world.link(id).await.link.open.conflicts.is_empty());
     world.acme().update(id, json!({ "end_date": "2026-07-07 08:00:00" })).await.unwrap();
     world.settle().await;
     assert_eq!(world.copy_of(id).await.field("end_date"), end.replace("06-06", "07-07"));

@@ -903,7 +903,10 @@ async fn a_graceful_stop_ends_the_passes_in_hand(versions: Versions) {
         assert!(world.queue().await.iter().all(|row| !row.leased), "stopped after {after_ms} ms");
         for stored in world.links().await {
             let link = stored.link;
-            assert!(link.late.is_empty() && link.creation.is_none(), "stopped after {after_ms} ms: {link:#?}");
+            assert!(
+                link.in_flight.late.is_empty() && link.in_flight.creation.is_none(),
+                "stopped after {after_ms} ms: {link:#?}"
+            );
         }
         world.clear_calls();
         world.pass_seconds(MINUTE).await;

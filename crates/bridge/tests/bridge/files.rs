@@ -550,9 +550,9 @@ async fn what_a_proxy_refused_is_looked_at_once_it_has_settled(versions: Version
     world.pass_seconds(5).await;
     assert_words(&inside(&world, ticket).await[0], "R-000001", &["grows.txt", "1048576 bytes"]);
     // The proxy may have passed it on all the same.
-    assert_eq!(world.link(ticket).await.link.late.len(), 1);
+    assert_eq!(world.link(ticket).await.link.in_flight.late.len(), 1);
     world.settle().await;
-    assert_eq!(world.link(ticket).await.link.late, []);
+    assert_eq!(world.link(ticket).await.link.in_flight.late, []);
     world.one_more_pass_writes_nothing().await;
 }
 
@@ -736,7 +736,7 @@ async fn a_deletion_that_is_held_at_each_file_takes_no_copy_with_it(versions: Ve
 }
 
 async fn assert_halted(world: &World, ticket: u64, kind: HaltKind) {
-    let halt = world.link(ticket).await.link.halt.expect("the link has halted");
+    let halt = world.link(ticket).await.link.course.halt.expect("the link has halted");
     assert_eq!(halt.kind, kind, "{}", halt.text);
     assert!(world.did(ticket, "halted").await);
 }
@@ -889,7 +889,7 @@ async fn a_copy_that_the_store_forgot_is_known_by_its_mark(versions: Versions) {
     let world = Setup::between(versions).start().await;
     let (ticket, files) = ticket_with_files(&world, &["a.txt", "b.txt"]).await;
     amend(&world, ticket, |link, _| {
-        link.copies.remove(0);
+        link.files.copies.remove(0);
     })
     .await;
     world.settle().await;
@@ -946,7 +946,7 @@ async fn many_files_gone_at_once_halt(versions: Versions) {
         world.resume("acme:R-000001", false).await.unwrap();
         world.settle().await;
         assert_eq!(names_inside(&world, ticket).await, names[5..]);
-        assert!(!world.link(ticket).await.link.resumed, "the next accident halts again");
+        assert!(!world.link(ticket).await.link.course.resumed, "the next accident halts again");
         world.one_more_pass_writes_nothing().await;
     }
 }
@@ -979,7 +979,7 @@ async fn a_side_that_looks_empty_is_not_believed(versions: Versions) {
         world.pass_seconds(3700).await;
         let reason = world.stopped(instance.clone()).await.expect("the side has halted");
         assert!(reason.contains("5 of 12"), "{reason}");
-        assert!(world.links().await.iter().all(|stored| stored.link.halt.is_none()));
+        assert!(world.links().await.iter().all(|stored| stored.link.course.halt.is_none()));
         // Whatever happens meanwhile, nothing is written.
         world.clear_calls();
         let last = *tickets.last().unwrap();
@@ -995,7 +995,7 @@ async fn a_side_that_looks_empty_is_not_believed(versions: Versions) {
         world.pass_seconds(8000).await;
         world.settle().await;
         assert_eq!(world.copy_of(last).await.field("title"), format!("[R-{last:06}] Changed meanwhile"));
-        assert!(world.links().await.iter().all(|stored| stored.link.halt.is_none()));
+        assert!(world.links().await.iter().all(|stored| stored.link.course.halt.is_none()));
         world.one_more_pass_writes_nothing().await;
     }
 }
@@ -1015,6 +1015,6 @@ async fn a_side_resumed_although_tickets_are_gone_halts_these_alone(versions: Ve
     for id in &tickets[..5] {
         assert_halted(&world, *id, HaltKind::ExternalVanished).await;
     }
-    assert!(world.link(tickets[5]).await.link.halt.is_none());
+    assert!(world.link(tickets[5]).await.link.course.halt.is_none());
     world.one_more_pass_writes_nothing().await;
 }

@@ -34,7 +34,7 @@ async fn another_ticket_under_the_same_id_and_reference_halts_the_pair(versions:
         let other_side = if side == Side::External { &world.internal } else { world.acme() };
         other_side.clear_calls();
         world.settle().await;
-        let halt = world.link(outside).await.link.halt.expect("halted");
+        let halt = world.link(outside).await.link.course.halt.expect("halted");
         let kind = match side {
             Side::External => HaltKind::ExternalReferenceChanged,
             Side::Internal => HaltKind::InternalReferenceChanged,
@@ -71,7 +71,7 @@ async fn a_counterpart_with_the_id_and_reference_of_a_lost_one_is_made_once(vers
     let copy = world.copy_of(second).await;
     assert_eq!((copy.id, copy.field("ref")), (lost.id, lost.field("ref")));
     assert_eq!(world.internal.tickets("UserRequest").len(), 1, "one ticket for the second");
-    assert_eq!(world.link(first).await.link.halt.expect("halted").kind, HaltKind::InternalReferenceChanged);
+    assert_eq!(world.link(first).await.link.course.halt.expect("halted").kind, HaltKind::InternalReferenceChanged);
     world.one_more_pass_writes_nothing().await;
 }
 
@@ -114,11 +114,11 @@ async fn a_counterpart_with_the_id_of_one_whose_pair_has_halted_is_made_once(ver
     world.settle().await;
     world.acme().delete_ticket(second).await.unwrap();
     world.pass_seconds(1_800).await;
-    assert_eq!(world.link(second).await.link.halt.expect("halted").kind, HaltKind::ExternalVanished);
+    assert_eq!(world.link(second).await.link.course.halt.expect("halted").kind, HaltKind::ExternalVanished);
     restored(&world, &backup).await;
     world.resume("elitery", false).await.unwrap();
     world.pass_seconds(1_800).await;
-    assert_eq!(world.link(third).await.link.halt.expect("halted").kind, HaltKind::InternalVanished);
+    assert_eq!(world.link(third).await.link.course.halt.expect("halted").kind, HaltKind::InternalVanished);
     world.resume(&format!("acme:R-{third:06}"), true).await.unwrap();
     world.pass_seconds(1_800).await;
     world.settle().await;
@@ -150,7 +150,7 @@ async fn a_ticket_that_waited_for_the_restore_does_not_become_another_pairs(vers
     // The second pair has halted over a ticket that was gone: the next look finds whose stands there now.
     world.look_at_everything().await;
     assert_eq!(world.copy_of(third).await.field("title"), format!("[R-{third:06}] Third"));
-    let halt = world.link(second).await.link.halt.expect("its counterpart is lost");
+    let halt = world.link(second).await.link.course.halt.expect("its counterpart is lost");
     assert!(halt.kind.is_of_a_lost_counterpart(), "{halt:?}");
     assert_eq!(marks(&world), ["1", "3"], "one copy of each");
     world.one_more_pass_writes_nothing().await;

@@ -63,7 +63,7 @@ async fn a_ticket_over_whose_files_php_runs_out_of_memory_goes_on_and_nothing_is
     world.internal.set_limits(Limits::default());
     acme.update(id, json!({"title": "newest"})).await.unwrap();
     world.settle().await;
-    assert_eq!(world.link(id).await.link.heavy, []);
+    assert_eq!(world.link(id).await.link.open.heavy, []);
     assert!(world.did(id, "elitery answers writes to this ticket again").await);
     world.one_more_pass_writes_nothing().await;
 }

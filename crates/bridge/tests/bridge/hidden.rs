@@ -64,7 +64,7 @@ impl Hidden {
     }
 
     async fn halts(&self) {
-        let halt = self.world.link(self.outside).await.link.halt;
+        let halt = self.world.link(self.outside).await.link.course.halt;
         assert!(halt.as_ref().is_some_and(|halt| halt.kind.vanished() == Some(self.side)), "{halt:?}");
         self.world.pass_seconds(60).await;
         assert_eq!(self.world.metric(HALTED).await, 1.0);

@@ -28,7 +28,7 @@ async fn a_pair(world: &World) -> (u64, u64) {
 async fn goes_on(world: &World, id: u64, title: &str) {
     world.acme().update(id, json!({ "title": title })).await.unwrap();
     world.settle().await;
-    assert_eq!(world.link(id).await.link.halt, None);
+    assert_eq!(world.link(id).await.link.course.halt, None);
     assert!(world.copy_of(id).await.field("title").ends_with(title), "{title}");
 }
 
@@ -94,7 +94,7 @@ async fn a_corrected_start_does_not_hide_another_ticket(versions: Versions) {
         assert_eq!(other, id);
         world.acme().update(outside, json!({ "impact": "2" })).await.unwrap();
         world.settle().await;
-        let halt = world.link(outside).await.link.halt.expect("halted");
+        let halt = world.link(outside).await.link.course.halt.expect("halted");
         let kind = match side {
             Side::External => HaltKind::ExternalReferenceChanged,
             Side::Internal => HaltKind::InternalReferenceChanged,

@@ -147,7 +147,7 @@ async fn an_id_of_a_deleted_ticket_writes_nothing(versions: Versions) {
         tell_everything(&world, deleted).await;
         assert_eq!((outside(&world), world.acme().writes() + world.internal.writes()), (before.clone(), 0));
     }
-    let halt = world.link(id).await.link.halt.expect("the pair is halted");
+    let halt = world.link(id).await.link.course.halt.expect("the pair is halted");
     assert_eq!(halt.kind, HaltKind::InternalVanished);
     // Whoever resumes it wants no new counterpart: the pair is over, and its id means nobody.
     world.resume("acme:R-000001", false).await.unwrap();

@@ -88,7 +88,7 @@ async fn a_zone_that_is_not_known_is_learnt_first(versions: Versions) {
     let copy = world.copy_of(id).await;
     assert_eq!(copy.field("end_date"), "2026-12-01 02:00:00", "and now it is known");
     assert!(world.acme().writes() == 0);
-    assert!(world.link(id).await.link.conflicts.is_empty());
+    assert!(world.link(id).await.link.open.conflicts.is_empty());
     world.one_more_pass_writes_nothing().await;
 }
 
@@ -98,7 +98,7 @@ async fn a_date_of_a_season_that_nothing_tells_waits_until_the_zone_is_stated(ve
     world.pass_seconds(4000).await;
     world.settle().await;
     assert_ne!(world.copy_of(id).await.field("end_date"), "2027-07-01 03:00:00");
-    let conflicts = world.link(id).await.link.conflicts;
+    let conflicts = world.link(id).await.link.open.conflicts;
     let words =
         "the zone of elitery in July 2027 is not known: set `time_zone` under [internal]; until then this date waits";
     assert_eq!(conflicts.iter().map(|conflict| conflict.text.as_str()).collect::<Vec<_>>(), [words]);
@@ -109,7 +109,7 @@ async fn a_date_of_a_season_that_nothing_tells_waits_until_the_zone_is_stated(ve
     world.pass_seconds(4000).await;
     world.settle().await;
     assert_eq!(world.copy_of(id).await.field("end_date"), "2027-07-01 03:00:00");
-    assert!(world.link(id).await.link.conflicts.is_empty());
+    assert!(world.link(id).await.link.open.conflicts.is_empty());
     world.one_more_pass_writes_nothing().await;
 }
 

@@ -110,7 +110,7 @@ async fn a_word_in_one_field_keeps_back_that_field_alone(versions: Versions) {
         world.internal.heal();
         world.pass_seconds(HOUR + 5 * MINUTE).await;
         assert!(world.copy_of(id).await.field("description").contains(WORD), "{status}");
-        assert_eq!(world.link(id).await.link.held, [], "{status}");
+        assert_eq!(world.link(id).await.link.open.held, [], "{status}");
         world.one_more_pass_writes_nothing().await;
     }
 }
@@ -127,7 +127,7 @@ async fn a_field_that_is_kept_back_crosses_as_soon_as_its_words_are_others(versi
     world.pass_seconds(3).await;
     assert!(world.copy_of(id).await.field("description").contains("other words"));
     world.settle().await;
-    assert_eq!(world.link(id).await.link.held, []);
+    assert_eq!(world.link(id).await.link.open.held, []);
     world.one_more_pass_writes_nothing().await;
 }
 
@@ -181,7 +181,7 @@ async fn a_create_that_was_carried_out_behind_a_page_is_not_made_twice(versions:
     assert_eq!(world.internal.attachments(copy).len(), 2);
     world.internal.heal();
     world.settle().await;
-    assert_eq!(world.link(id).await.link.held, []);
+    assert_eq!(world.link(id).await.link.open.held, []);
     world.one_more_pass_writes_nothing().await;
 }
 
@@ -254,7 +254,7 @@ async fn an_entry_that_is_kept_back_lets_the_others_and_later_ones_pass(versions
         target.0.heal();
         world.pass_seconds(HOUR + 10 * MINUTE).await;
         assert_eq!(text().matches(WORD).count(), 1, "{}", text());
-        assert_eq!(world.link(id).await.link.held, []);
+        assert_eq!(world.link(id).await.link.open.held, []);
         world.one_more_pass_writes_nothing().await;
     }
 }
@@ -279,7 +279,7 @@ async fn a_state_that_is_kept_back_lets_the_rest_pass(versions: Versions) {
     assert_eq!(world.copy_of(id).await.status(), "assigned");
     world.internal.heal();
     world.settle().await;
-    assert_eq!(world.link(id).await.link.held, []);
+    assert_eq!(world.link(id).await.link.open.held, []);
     world.one_more_pass_writes_nothing().await;
 }
 
@@ -298,7 +298,7 @@ async fn assigned(world: &World) -> u64 {
 async fn waits_for_its_text(world: &World, id: u64, code: &str) {
     let copy = world.copy_of(id).await;
     assert!(copy.field(code).contains("could not be delivered yet"), "{}", copy.field(code));
-    let held = world.link(id).await.link.held;
+    let held = world.link(id).await.link.open.held;
     let texts = held.iter().filter(|held| matches!(&held.part, Part::Text(text) if text.code == code));
     assert_eq!(texts.count(), 1, "{held:?}");
 }
@@ -326,7 +326,7 @@ async fn a_text_that_was_kept_back_arrives_though_its_walk_does_not_end(versions
     world.pass_seconds(HOUR + 10 * MINUTE).await;
     let copy = world.copy_of(id).await;
     assert!(copy.status() == "closed" && copy.field("solution").contains(WORD), "{}", copy.field("solution"));
-    assert_eq!(world.link(id).await.link.held, []);
+    assert_eq!(world.link(id).await.link.open.held, []);
     world.one_more_pass_writes_nothing().await;
 }
 
@@ -346,7 +346,7 @@ async fn a_text_that_was_kept_back_arrives_though_a_later_walk_is_kept_back(vers
     world.pass_seconds(7 * HOUR).await;
     let copy = world.copy_of(id).await;
     assert!(copy.field("pending_reason").contains(WORD), "{}", copy.field("pending_reason"));
-    assert_eq!((copy.status(), world.link(id).await.link.held.as_slice()), ("assigned", [].as_slice()));
+    assert_eq!((copy.status(), world.link(id).await.link.open.held.as_slice()), ("assigned", [].as_slice()));
     world.one_more_pass_writes_nothing().await;
 }
 
@@ -365,7 +365,7 @@ async fn a_text_that_was_kept_back_arrives_though_nobody_heard_that_the_ticket_w
         world.internal.heal();
         world.settle().await;
         assert_eq!(world.copy_of(id).await.field("pending_reason"), format!("a {WORD}"), "{fault:?}");
-        assert_eq!(world.link(id).await.link.held, [], "{fault:?}");
+        assert_eq!(world.link(id).await.link.open.held, [], "{fault:?}");
         world.one_more_pass_writes_nothing().await;
     }
 }
@@ -391,7 +391,7 @@ async fn of_two_texts_that_were_kept_back_the_later_arrives(versions: Versions) 
     world.internal.heal();
     world.pass_seconds(7 * HOUR).await;
     assert_eq!(world.copy_of(id).await.field("pending_reason"), "a second-word");
-    assert_eq!(world.link(id).await.link.held, []);
+    assert_eq!(world.link(id).await.link.open.held, []);
     world.one_more_pass_writes_nothing().await;
 }
 
@@ -410,7 +410,7 @@ async fn a_text_that_was_kept_back_is_cut_where_there_is_no_room_for_it(versions
     assert!(copy.field("pending_reason").contains("[cut here"), "{}", copy.field("pending_reason"));
     let files = world.internal.attachments(copy.id);
     assert!(files.len() == 1 && String::from_utf8_lossy(&files[0].data).contains(&reason), "{files:?}");
-    assert_eq!(world.link(id).await.link.held, []);
+    assert_eq!(world.link(id).await.link.open.held, []);
     world.one_more_pass_writes_nothing().await;
 }
 
@@ -426,7 +426,7 @@ async fn what_is_kept_back_is_known_after_a_restart(versions: Versions) {
     world.clear_calls();
     world.pass_seconds(MINUTE).await;
     assert!(world.internal.writes() <= 1);
-    let held = world.link(id).await.link.held;
+    let held = world.link(id).await.link.open.held;
     let part = Part::Field { code: "description".into() };
     assert!(matches!(held.as_slice(), [held] if held.part == part && held.status == 403), "{held:?}");
     assert!(row(&world, id).await.is_some_and(|row| row.parked));
@@ -451,7 +451,7 @@ async fn a_side_that_answers_so_to_every_call_is_down(versions: Versions) {
         world.pass_seconds(5 * MINUTE).await;
         let troubles = world.troubles();
         assert!(matches!(troubles.as_slice(), [one] if one.starts_with("elitery is down")), "{status}: {troubles:?}");
-        assert_eq!(world.link(id).await.link.held, [], "{status}");
+        assert_eq!(world.link(id).await.link.open.held, [], "{status}");
         world.internal.heal();
         world.pass_seconds(2 * MINUTE).await;
         assert_eq!(world.copy_of(id).await.field("title"), "[R-000001] newer", "{status}");
@@ -538,13 +538,13 @@ async fn a_text_that_is_kept_back_as_html_waits_by_itself() {
             world.internal.update(copy.id, json!({"solution": "<p>a person's</p>"})).await.unwrap();
             world.acme().update(id, json!({"urgency": "2"})).await.unwrap();
             world.pass_seconds(MINUTE).await;
-            assert_eq!(world.link(id).await.link.held, []);
+            assert_eq!(world.link(id).await.link.open.held, []);
         }
         world.internal.heal();
         world.pass_seconds(HOUR + 10 * MINUTE).await;
         let shows = if a_person_writes { "<p>a person's</p>" } else { "<p>if a &lt;b then reboot</p>" };
         assert_eq!(world.copy_of(id).await.field("solution"), shows);
-        assert_eq!(world.link(id).await.link.held, []);
+        assert_eq!(world.link(id).await.link.open.held, []);
         world.one_more_pass_writes_nothing().await;
     }
 }
@@ -560,7 +560,7 @@ async fn a_text_that_was_written_as_html_behind_a_page_waits_no_more() {
     world.acme().stimulus(id, "ev_resolve", solution).await.unwrap();
     world.settle().await;
     assert_eq!(world.copy_of(id).await.field("solution"), words);
-    assert_eq!(world.link(id).await.link.held, []);
+    assert_eq!(world.link(id).await.link.open.held, []);
     assert!(world.internal.calls().iter().filter(|call| call.operation == "core/update").count() <= 1);
     world.one_more_pass_writes_nothing().await;
 }

@@ -514,7 +514,7 @@ async fn many_entries_gone_at_once_halt_that_log_alone(versions: Versions) {
         }
         touch(&world, &way).await;
         world.settle().await;
-        let conflicts = world.link(id).await.link.conflicts;
+        let conflicts = world.link(id).await.link.open.conflicts;
         let [conflict] = &conflicts[..] else { panic!("{conflicts:?}") };
         assert_eq!(conflict.about, format!("private_log {}", from.place()));
         assert!(conflict.text.contains("3 of 4 entries"), "{conflict:?}");
@@ -541,7 +541,7 @@ async fn many_entries_gone_at_once_halt_that_log_alone(versions: Versions) {
         assert_eq!(count(&text, "written after the halt"), 1, "{text}");
         assert_eq!(way.files("log").len(), before.len() + 1);
         let link = world.link(id).await.link;
-        assert_eq!((link.conflicts.as_slice(), link.resumed), (&[][..], false));
+        assert_eq!((link.open.conflicts.as_slice(), link.course.resumed), (&[][..], false));
         assert!(link.log(from, LogName::Private).unwrap().halt.is_none());
         world.one_more_pass_writes_nothing().await;
         assert!(world.resume(PAIR, false).await.unwrap().contains("is not halted"));

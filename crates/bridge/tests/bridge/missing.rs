@@ -41,7 +41,10 @@ async fn a_clock_that_is_set_forward_takes_no_copy_of_a_deleted_ticket(versions:
         let acme = world.acme().clone();
         let deleting = tokio::spawn(async move { acme.delete_ticket(id).await });
         world.pass_seconds(20).await;
-        assert!(world.link(id).await.link.copies.iter().all(|copy| copy.missing_since_ms.is_some()), "both are missed");
+        assert!(
+            world.link(id).await.link.files.copies.iter().all(|copy| copy.missing_since_ms.is_some()),
+            "both are missed"
+        );
         if dies {
             world.crash().await;
         }
@@ -54,7 +57,7 @@ async fn a_clock_that_is_set_forward_takes_no_copy_of_a_deleted_ticket(versions:
         world.pass_seconds(1_000).await;
         world.settle().await;
         assert_eq!(copies(&world, id).await, ["a.txt", "b.txt"], "dies: {dies}");
-        assert_eq!(world.link(id).await.link.halt.expect("halted").kind, HaltKind::ExternalVanished);
+        assert_eq!(world.link(id).await.link.course.halt.expect("halted").kind, HaltKind::ExternalVanished);
         world.one_more_pass_writes_nothing().await;
     }
 }
@@ -89,7 +92,7 @@ async fn a_file_that_changes_while_another_ones_absence_is_watched_anew_is_carri
     world.internal.attach(copy, "too.txt", "text/plain", b"too").await.unwrap();
     world.settle().await;
     world.internal.delete_attachment(inside).await;
-    while world.link(id).await.link.copies.iter().all(|copy| copy.missing_since_ms.is_none()) {
+    while world.link(id).await.link.files.copies.iter().all(|copy| copy.missing_since_ms.is_none()) {
         world.pass_seconds(1).await;
     }
     // The process dies over the change of the other one, and the next one did not see the first go. Calls are slow, so

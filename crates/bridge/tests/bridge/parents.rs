@@ -208,7 +208,7 @@ async fn what_was_reworded_before_anybody_looked_is_kept_back(versions: Versions
         family.world.settle().await;
         assert!(!family.told().contains("customers are"), "{}", family.told());
         assert_eq!(family.told().matches("the ticket's own").count(), 1, "{}", family.told());
-        let conflicts = family.world.link(family.outside).await.link.conflicts;
+        let conflicts = family.world.link(family.outside).await.link.open.conflicts;
         let [conflict] = &conflicts[..] else { panic!("{conflicts:?}") };
         let says = format!(
             "1 new entry is kept back: the parent UserRequest {} has an entry of the same author",
@@ -221,7 +221,7 @@ async fn what_was_reworded_before_anybody_looked_is_kept_back(versions: Versions
         assert!(said.contains("they cross now"), "{said}");
         family.world.settle().await;
         assert_eq!(family.told().matches("customers are").count(), 1, "{}", family.told());
-        assert_eq!(family.world.link(family.outside).await.link.conflicts, []);
+        assert_eq!(family.world.link(family.outside).await.link.open.conflicts, []);
         family.world.one_more_pass_writes_nothing().await;
     }
 }
@@ -240,14 +240,14 @@ async fn an_entry_said_just_after_one_of_a_new_parent_waits_for_an_operator(vers
         family.world.pass_seconds(700).await;
         family.world.settle().await;
         assert_eq!(family.told(), "", "it may be a copy that somebody reworded");
-        let conflicts = family.world.link(family.outside).await.link.conflicts;
+        let conflicts = family.world.link(family.outside).await.link.open.conflicts;
         assert!(conflicts.len() == 1 && conflicts[0].text.contains("is kept back"), "{conflicts:?}");
 
         family.world.resume(PAIR, false).await.unwrap();
         family.world.settle().await;
         assert_eq!(family.told().matches("the ticket's own").count(), 1, "{}", family.told());
         assert!(!family.told().contains("customers are"), "{}", family.told());
-        assert_eq!(family.world.link(family.outside).await.link.conflicts, []);
+        assert_eq!(family.world.link(family.outside).await.link.open.conflicts, []);
         family.world.one_more_pass_writes_nothing().await;
     }
 }
@@ -380,7 +380,7 @@ async fn a_parent_that_cannot_be_read_keeps_new_entries_back_until_it_can(versio
         family.write(family.child(), "the ticket's own").await;
         family.world.pass_seconds(2 * 3600).await;
         assert!(family.told().is_empty(), "{}", family.told());
-        let conflicts = family.world.link(family.outside).await.link.conflicts;
+        let conflicts = family.world.link(family.outside).await.link.open.conflicts;
         let [conflict] = &conflicts[..] else { panic!("{conflicts:?}") };
         let says = format!("they may be copies from the parent Incident {} (", family.parent);
         assert!(
@@ -399,7 +399,7 @@ async fn a_parent_that_cannot_be_read_keeps_new_entries_back_until_it_can(versio
         family.world.pass_seconds(2 * 3600).await;
         family.is_kept("on fire").await;
         assert!(family.told().contains("the ticket's own"), "{}", family.told());
-        assert!(family.world.link(family.outside).await.link.conflicts.is_empty());
+        assert!(family.world.link(family.outside).await.link.open.conflicts.is_empty());
         family.world.one_more_pass_writes_nothing().await;
     }
 }
@@ -421,7 +421,7 @@ async fn hidden_and_taken_away(versions: Versions, side: Side) -> Family {
     family.world.pass_seconds(700).await;
     family.world.settle().await;
     assert!(family.told().contains("of later"), "{}", family.told());
-    let conflicts = family.world.link(family.outside).await.link.conflicts;
+    let conflicts = family.world.link(family.outside).await.link.open.conflicts;
     let [conflict] = &conflicts[..] else { panic!("{conflicts:?}") };
     let says =
         format!("new entries are kept back: they may be copies from the former parent UserRequest {} (", family.parent);
@@ -439,7 +439,7 @@ async fn a_parent_that_is_hidden_and_then_taken_away_keeps_back_what_came_by_the
         family.world.pass_seconds(2 * 3600).await;
         family.is_kept("on fire").await;
         assert_eq!(family.told().matches("the ticket's own").count(), 1, "{}", family.told());
-        assert!(family.world.link(family.outside).await.link.conflicts.is_empty());
+        assert!(family.world.link(family.outside).await.link.open.conflicts.is_empty());
         family.world.one_more_pass_writes_nothing().await;
     }
 }
@@ -456,7 +456,7 @@ async fn an_operator_lets_cross_what_is_kept_back(versions: Versions) {
             assert_eq!(family.told().matches(words).count(), 1, "{}", family.told());
         }
         let link = family.world.link(family.outside).await.link;
-        assert!(link.conflicts.is_empty(), "{link:#?}");
+        assert!(link.open.conflicts.is_empty(), "{link:#?}");
         let said = family.world.resume(PAIR, false).await.unwrap();
         assert!(said.contains("is not halted. Nothing was changed."), "{said}");
         family.world.one_more_pass_writes_nothing().await;
@@ -484,7 +484,7 @@ async fn an_operator_keeps_what_is_kept_back_where_it_is(versions: Versions) {
         assert!(said.contains("they stay where they are, for good"), "{said}");
         family.world.settle().await;
         let link = family.world.link(family.outside).await.link;
-        assert!(link.conflicts.is_empty(), "{link:#?}");
+        assert!(link.open.conflicts.is_empty(), "{link:#?}");
         assert_eq!(family.told(), before);
         let shown = family.world.show(PAIR).await;
         assert!(shown.matches("which was the parent then, and nobody has let it cross").count() >= 2, "{shown}");
@@ -544,7 +544,7 @@ async fn a_parents_parent_that_cannot_be_read_keeps_new_entries_back_until_it_ca
                 Side::Internal => log_files(family.world.acme(), grandchild),
             };
             assert_eq!((family.told(), told()), (String::new(), String::new()));
-            let conflicts = family.world.link(grandchild).await.link.conflicts;
+            let conflicts = family.world.link(grandchild).await.link.open.conflicts;
             let [conflict] = &conflicts[..] else { panic!("{conflicts:?}") };
             let whose = if leaves { "former parent" } else { "parent's parent" };
             let says = format!("they may be copies from the {whose} UserRequest {} (", family.parent);
@@ -554,7 +554,7 @@ async fn a_parents_parent_that_cannot_be_read_keeps_new_entries_back_until_it_ca
             family.world.pass_seconds(2 * 3600).await;
             family.is_kept("on fire").await;
             assert!(told().matches("the ticket's own").count() == 1 && !told().contains("on fire"), "{}", told());
-            assert!(family.world.link(grandchild).await.link.conflicts.is_empty());
+            assert!(family.world.link(grandchild).await.link.open.conflicts.is_empty());
             family.world.one_more_pass_writes_nothing().await;
         }
     }

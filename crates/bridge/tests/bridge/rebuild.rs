@@ -56,11 +56,12 @@ type Known = (Vec<(Side, u64, CopyState)>, Vec<(Side, usize)>, usize);
 /// What must be the same in a link that was found again.
 fn known(stored: &Stored) -> Known {
     let link = &stored.link;
-    let mut copies: Vec<_> = link.copies.iter().map(|copy| (copy.from, copy.original, copy.state.clone())).collect();
+    let mut copies: Vec<_> =
+        link.files.copies.iter().map(|copy| (copy.from, copy.original, copy.state.clone())).collect();
     copies.sort_by_key(|(from, original, _)| (*from, *original));
     let mut logs: Vec<_> = link.logs.iter().map(|log| (log.from, log.delivered.len())).collect();
     logs.sort();
-    (copies, logs, link.documents.len())
+    (copies, logs, link.files.documents.len())
 }
 
 /// A pair with all that crosses: a picture, files and log entries of both sides, a report, and a notice.
@@ -130,7 +131,7 @@ async fn a_lost_store_is_rebuilt_and_nothing_is_written_again(versions: Versions
         world.settle().await;
     }
     let before = world.link(id).await;
-    assert_eq!(before.link.documents.len(), 2);
+    assert_eq!(before.link.files.documents.len(), 2);
     let said = world.loses_and_rebuilds().await;
     let line = format!("1     acme:R-{id:06}  elitery:R-{copy:06}  its mark  4");
     assert!(said.contains(&line) && said.contains("pairs found again: 1; known before: 0\n"), "{said}");
@@ -208,7 +209,7 @@ async fn what_differs_is_shown_and_left_until_it_changes_outside(versions: Versi
         assert!(said.contains(&format!("acme:R-{id:06}: left as it is: {about}: ")), "{said}");
     }
     world.nothing_is_written().await;
-    let about = |stored: Stored| stored.link.conflicts.into_iter().map(|one| one.about).collect::<Vec<_>>();
+    let about = |stored: Stored| stored.link.open.conflicts.into_iter().map(|one| one.about).collect::<Vec<_>>();
     assert_eq!(about(world.link(id).await), ["status", "title", "urgency"]);
     world.acme().update(id, json!({ "title": "The customer's words" })).await.unwrap();
     go(world.acme(), id, &["ev_close"]).await;

@@ -25,7 +25,7 @@ async fn created(world: &World, title: &str, impact: &str) -> u64 {
 }
 
 async fn conflicts(world: &World, id: u64) -> Vec<String> {
-    world.link(id).await.link.conflicts.iter().map(ToString::to_string).collect()
+    world.link(id).await.link.open.conflicts.iter().map(ToString::to_string).collect()
 }
 
 async fn has_one_conflict(world: &World, id: u64, about: &str, words: &str) {
@@ -128,7 +128,7 @@ async fn a_refused_value_puts_no_edit_of_the_inside_at_stake(versions: Versions)
     world.settle().await;
     has_one_conflict(&world, id, "impact", "Value not allowed [4]").await;
     assert_eq!(world.copy_of(id).await.field("impact"), "3", "the person's");
-    assert_eq!(world.link(id).await.link.edits_at_stake, []);
+    assert_eq!(world.link(id).await.link.in_flight.edits_at_stake, []);
     world.one_more_pass_writes_nothing().await;
 }
 

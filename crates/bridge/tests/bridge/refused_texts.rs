@@ -22,7 +22,7 @@ fn forbid(sim: &Sim, code: &str, names_it: bool) {
 }
 
 async fn conflicts(world: &World, id: u64) -> Vec<String> {
-    world.link(id).await.link.conflicts.iter().map(ToString::to_string).collect()
+    world.link(id).await.link.open.conflicts.iter().map(ToString::to_string).collect()
 }
 
 fn conflict_of(code: &str, side: &str, place: &str) -> String {
@@ -72,7 +72,7 @@ async fn a_reason_that_is_refused_does_not_hold_the_state(versions: Versions) {
         world.acme().update(id, json!({"pending_reason": "we wait for a part"})).await.unwrap();
         world.settle().await;
         assert_eq!(world.copy_of(id).await.field("pending_reason"), "we wait for a part");
-        assert_eq!((conflicts(&world, id).await, world.link(id).await.link.refused.len()), (Vec::new(), 0));
+        assert_eq!((conflicts(&world, id).await, world.link(id).await.link.open.refused.len()), (Vec::new(), 0));
         world.one_more_pass_writes_nothing().await;
     }
 }
@@ -98,7 +98,7 @@ async fn a_text_of_the_providers_that_is_refused_does_not_hold_the_state_outside
         world.look_at_everything().await;
         world.settle().await;
         assert!(world.acme().ticket(id).unwrap().field("solution").contains("verboten words"));
-        assert_eq!((conflicts(&world, id).await, world.link(id).await.link.refused.len()), (Vec::new(), 0));
+        assert_eq!((conflicts(&world, id).await, world.link(id).await.link.open.refused.len()), (Vec::new(), 0));
         world.one_more_pass_writes_nothing().await;
     }
 }
@@ -125,7 +125,10 @@ async fn a_solution_that_is_refused_as_a_field_too_does_not_hold_the_state(versi
         world.settle().await;
         assert!(world.copy_of(id).await.field("solution").contains("verboten words"));
         let link = world.link(id).await.link;
-        assert_eq!((conflicts(&world, id).await, link.refused.len(), link.edits_at_stake.len()), (Vec::new(), 0, 0));
+        assert_eq!(
+            (conflicts(&world, id).await, link.open.refused.len(), link.in_flight.edits_at_stake.len()),
+            (Vec::new(), 0, 0)
+        );
         assert!(world.activity(id).await.iter().all(|did| !did.text.contains("overwr")), "no person wrote there");
         world.one_more_pass_writes_nothing().await;
     }
@@ -144,7 +147,7 @@ async fn a_default_stands_in_place_of_a_text_that_is_refused(versions: Versions)
     world.internal.update(copy, json!({"pending_reason": "a person's"})).await.unwrap();
     world.look_at_everything().await;
     assert_eq!(world.copy_of(id).await.field("pending_reason"), "a person's");
-    assert_eq!((conflicts(&world, id).await, world.link(id).await.link.refused.len()), (Vec::new(), 0));
+    assert_eq!((conflicts(&world, id).await, world.link(id).await.link.open.refused.len()), (Vec::new(), 0));
     world.one_more_pass_writes_nothing().await;
 }
 
@@ -187,7 +190,7 @@ async fn a_move_that_is_forbidden_itself_blames_no_text() {
     resolve(world.acme(), id, "words").await;
     world.pass_seconds(10).await;
     assert_eq!(status(&world.internal, copy), "assigned");
-    assert_eq!((conflicts(&world, id).await, world.link(id).await.link.refused.len()), (Vec::new(), 0));
+    assert_eq!((conflicts(&world, id).await, world.link(id).await.link.open.refused.len()), (Vec::new(), 0));
     // Where the tickets stand is told as it was read.
     let shown = world.show("acme:R-000001").await;
     assert!(shown.contains("status: resolved in acme, assigned in elitery"), "{shown}");

@@ -142,7 +142,7 @@ async fn a_pair_that_was_being_made_at_the_backup_is_made_once(versions: Version
     world.acme().create_ticket("UserRequest", ticket("before")).await.unwrap();
     world.settle().await;
     let id = world.acme().create_ticket("UserRequest", ticket("being made")).await.unwrap();
-    while world.link_of("acme", id).await.is_none_or(|stored| stored.link.creation.is_none()) {
+    while world.link_of("acme", id).await.is_none_or(|stored| stored.link.in_flight.creation.is_none()) {
         world.pass_milliseconds(10).await;
     }
     kept.back_up();

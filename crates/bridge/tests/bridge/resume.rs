@@ -37,7 +37,7 @@ async fn delete_outside(world: &World, id: u64) {
 }
 
 async fn halt_of(world: &World, id: u64) -> HaltKind {
-    world.link(id).await.link.halt.expect("the pair has halted").kind
+    world.link(id).await.link.course.halt.expect("the pair has halted").kind
 }
 
 async fn a_counterpart_that_stands_is_not_made_anew(versions: Versions) {
@@ -80,7 +80,7 @@ async fn an_external_ticket_goes_on_with_its_new_reference(versions: Versions) {
     world.settle().await;
     let stored = world.link(id).await;
     assert_eq!((stored.state, &*stored.link.external.reference), (LinkState::Live, "R-000002"));
-    assert!(!stored.link.resumed, "the next accident halts again");
+    assert!(!stored.link.course.resumed, "the next accident halts again");
     assert!(world.did(id, "R-000001 is R-000002 from now on").await);
     assert_eq!(world.internal.ticket(copy).unwrap().field("title"), "[R-000002] Another ticket");
     assert_eq!(world.internal.tickets("UserRequest").len(), 1);

@@ -339,7 +339,7 @@ async fn a_smaller_limit_is_learnt_where_what_was_sent_would_fit(versions: Versi
         world.clear_calls();
         world.acme().update(id, json!({ "urgency": (n + 1).to_string() })).await.unwrap();
         world.settle().await;
-        assert_eq!(world.link(id).await.link.conflicts, []);
+        assert_eq!(world.link(id).await.link.open.conflicts, []);
         let description = world.internal.ticket(copy).unwrap().field("description").to_owned();
         assert!(description.len() <= 300 && description.contains("[cut here"), "{description}");
         assert!(text_of(&made(&world.internal, copy, "text")[0]).contains(text.trim_end()));
@@ -366,7 +366,7 @@ async fn what_a_create_leaves_out_crosses_as_no_file(versions: Versions) {
         let copy = world.copy_of(id).await;
         let names = made(&world.internal, copy.id, "text").into_iter().map(|file| file.filename);
         assert_eq!(names.collect::<Vec<_>>(), ["R-000001 description.txt"]);
-        let conflicts = world.link(id).await.link.conflicts;
+        let conflicts = world.link(id).await.link.open.conflicts;
         assert!(matches!(conflicts.as_slice(), [one] if one.about == "solution"), "{conflicts:?}");
         assert_eq!(copy.field("solution"), "");
         world.one_more_pass_writes_nothing().await;

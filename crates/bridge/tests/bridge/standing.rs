@@ -142,7 +142,7 @@ async fn an_ended_pair_is_told_as_ended_and_how_it_is_linked_again(versions: Ver
         }
         assert!(list(&world).await.contains(how), "{}", list(&world).await);
     }
-    assert_eq!(world.link(second).await.link.halt, None);
+    assert_eq!(world.link(second).await.link.course.halt, None);
     world.one_more_pass_writes_nothing().await;
 }
 

@@ -176,7 +176,7 @@ async fn the_internal_ticket_follows_through_every_state_of_every_class(versions
             assert_eq!(status(&world.internal, copy), reached, "{class} after {stimulus}");
             seen.insert((class.to_owned(), reached));
         }
-        assert!(world.link(id).await.link.conflicts.is_empty());
+        assert!(world.link(id).await.link.open.conflicts.is_empty());
     }
     for class in Lifecycles::built_in().classes() {
         let lifecycle = Lifecycles::built_in().of(class).unwrap().clone();
@@ -443,7 +443,7 @@ async fn an_escalation_on_either_side_is_no_move_and_writes_nothing(versions: Ve
         world.settle().await;
         assert_eq!(stimuli(&world), ["ev_resolve"]);
         assert_eq!(status(&world.internal, copy), "resolved");
-        assert!(world.link(id).await.link.conflicts.is_empty());
+        assert!(world.link(id).await.link.open.conflicts.is_empty());
     }
     end(world).await;
 }
@@ -475,7 +475,7 @@ async fn closed_inside_and_re_opened_outside_is_a_conflict_of_the_status_alone(v
     go(world.acme(), id, &["ev_reopen"]).await;
     world.settle().await;
     assert_eq!(status(&world.internal, copy), "closed");
-    let conflicts = world.link(id).await.link.conflicts;
+    let conflicts = world.link(id).await.link.open.conflicts;
     assert!(conflicts.len() == 1 && conflicts[0].about == "status", "{conflicts:?}");
     assert!(world.did(id, "no stimulus leads there").await);
     const CONFLICTS: &str = "itop_bridge_conflicts{external=\"acme\"}";
@@ -491,7 +491,7 @@ async fn closed_inside_and_re_opened_outside_is_a_conflict_of_the_status_alone(v
     // Resolved and closed outside as well: over.
     go(world.acme(), id, &["ev_resolve"]).await;
     world.settle().await;
-    assert!(world.link(id).await.link.conflicts.is_empty());
+    assert!(world.link(id).await.link.open.conflicts.is_empty());
     assert_eq!(world.metric(CONFLICTS).await, 0.0);
     go(world.acme(), id, &["ev_close"]).await;
     end(world).await;
@@ -541,7 +541,7 @@ async fn a_stimulus_that_lands_late_does_not_stay_where_the_customer_has_moved_o
         go(world.acme(), id, &["ev_assign"]).await;
         world.settle().await;
         assert_eq!(status(&world.internal, copy), "assigned", "landed after {late_seconds} s");
-        assert!(world.link(id).await.link.late.is_empty());
+        assert!(world.link(id).await.link.in_flight.late.is_empty());
         end(world).await;
     }
 }

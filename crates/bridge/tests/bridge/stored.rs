@@ -80,7 +80,12 @@ async fn shown(world: &World) -> Vec<String> {
 fn linked(links: &[Stored]) -> Vec<(u64, Option<u64>, usize, bool)> {
     let of = |stored: &Stored| {
         let link = &stored.link;
-        (link.external.id, link.internal.as_ref().map(|key| key.id), link.copies.len(), link.halt.is_some())
+        (
+            link.external.id,
+            link.internal.as_ref().map(|key| key.id),
+            link.files.copies.len(),
+            link.course.halt.is_some(),
+        )
     };
     links.iter().map(of).collect()
 }

@@ -118,7 +118,7 @@ async fn every_link_has_halted(world: &World, count: usize) {
         let page = world.store.call(move |store| store.links(None, after, 200, None)).await.unwrap();
         let Some(last) = page.last() else { break };
         after = last.id;
-        halted += page.iter().filter(|stored| stored.link.halt.is_some()).count();
+        halted += page.iter().filter(|stored| stored.link.course.halt.is_some()).count();
     }
     assert_eq!(halted, count);
 }
@@ -180,7 +180,7 @@ async fn pairs_that_have_ended_halt_no_side(versions: Versions) {
     world.boot();
     audited(&world).await;
     assert_eq!(world.stopped(Instance::External("acme".into())).await, None);
-    assert!(world.links().await.iter().all(|stored| stored.link.halt.is_none()));
+    assert!(world.links().await.iter().all(|stored| stored.link.course.halt.is_none()));
     world.one_more_pass_writes_nothing().await;
 }
 

@@ -428,7 +428,7 @@ async fn a_link_of_which_only_a_log_has_halted_is_resumed(versions: Versions) {
     let said = world.resume(PAIR, false).await.unwrap();
     let after = "the log is taken as delivered, except for the entries dated after the halt.";
     contains_all(&said, &["had stopped because 4 of 5 entries", after, "It is resumed"]);
-    assert!(!world.link(id).await.link.resumed, "nothing but the log is accepted");
+    assert!(!world.link(id).await.link.course.resumed, "nothing but the log is accepted");
     world.settle().await;
     assert_eq!(world.internal.attachments(world.copy_of(id).await.id).len(), 2);
     assert!(world.did(id, "resumed by an operator: 4 of 5").await);

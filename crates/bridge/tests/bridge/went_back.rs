@@ -103,7 +103,10 @@ async fn a_restored_internal_gets_again_what_it_lost(versions: Versions) {
     };
     assert_eq!((words("yesterday outside"), words("today outside")), (1, 1), "each entry crossed once");
     assert_eq!(names(world.acme(), old), outside, "what was carried outside stays");
-    assert_eq!(world.link(new).await.link.halt.expect("its counterpart is gone").kind, HaltKind::InternalVanished);
+    assert_eq!(
+        world.link(new).await.link.course.halt.expect("its counterpart is gone").kind,
+        HaltKind::InternalVanished
+    );
     world.one_more_pass_writes_nothing().await;
     // Life goes on, also for the ticket whose counterpart was lost.
     world.resume(&format!("acme:R-{new:06}"), true).await.unwrap();
@@ -133,11 +136,11 @@ async fn what_went_with_a_ticket_that_a_restore_brings_back_is_made_again(versio
         let deletion = tokio::spawn(async move { deleting.delete_ticket(ticket).await });
         world.pass_seconds(60).await;
         assert!(of(&world, side).ticket(ticket).is_some() && names(of(&world, side), ticket).is_empty());
-        let removed = world.link(old).await.link.removed;
+        let removed = world.link(old).await.link.files.removed;
         assert!(removed.iter().any(|file| file.on == side && file.kind == FileKind::File), "{removed:?}");
         world.pass_seconds(4_000).await;
         deletion.await.unwrap().unwrap();
-        assert!(world.link(old).await.link.halt.is_some(), "the ticket is gone");
+        assert!(world.link(old).await.link.course.halt.is_some(), "the ticket is gone");
         of(&world, side).restore(&backup);
         halted_over_the_restore(&world, side).await;
         goes_on(&world, side).await;
@@ -230,13 +233,13 @@ async fn a_restored_external_loses_nothing_that_was_carried(versions: Versions) 
     assert_eq!(names(&world.internal, copy), inside, "the copy of what the customer lost stays");
     let own = |name: &&String| *name != "outside today.txt";
     assert_eq!(names(world.acme(), old).iter().collect::<Vec<_>>(), outside.iter().filter(own).collect::<Vec<_>>());
-    assert_eq!(world.link(new).await.link.halt.expect("it is gone outside").kind, HaltKind::ExternalVanished);
+    assert_eq!(world.link(new).await.link.course.halt.expect("it is gone outside").kind, HaltKind::ExternalVanished);
     world.one_more_pass_writes_nothing().await;
     // The id and the reference of the lost ticket are given out again: it is another ticket.
     let again = world.acme().create_ticket("UserRequest", ticket("Another")).await.unwrap();
     assert_eq!(again, new);
     world.pass_seconds(4_000).await;
-    assert!(world.link(new).await.link.halt.is_some());
+    assert!(world.link(new).await.link.course.halt.is_some());
     a_day_goes_by(&world, old, "after").await;
     assert!(names(&world.internal, copy).contains(&"outside after.txt".to_owned()));
     world.one_more_pass_writes_nothing().await;
@@ -268,7 +271,7 @@ async fn a_ticket_that_somebody_deletes_is_no_restore(versions: Versions) {
         of(&world, side).delete_ticket(gone).await.unwrap();
         world.pass_seconds(4_000).await;
         assert_eq!(world.stopped(instance(side)).await, None);
-        assert!(world.link(new).await.link.halt.is_some());
+        assert!(world.link(new).await.link.course.halt.is_some());
         a_day_goes_by(&world, old, "after").await;
         world.one_more_pass_writes_nothing().await;
     }
@@ -283,7 +286,7 @@ async fn a_ticket_that_stands_again_is_not_made_a_second_time(versions: Versions
     let backup = world.internal.back_up();
     world.internal.delete_ticket(copy).await.unwrap();
     world.pass_seconds(4_000).await;
-    assert_eq!(world.link(old).await.link.halt.expect("halted").kind, HaltKind::InternalVanished);
+    assert_eq!(world.link(old).await.link.course.halt.expect("halted").kind, HaltKind::InternalVanished);
     world.internal.restore(&backup);
     // Meanwhile the customer goes on.
     world.acme().add_log_entry(old, "private_log", "<p>meanwhile</p>").await.unwrap();
@@ -366,7 +369,7 @@ async fn a_pair_that_has_the_id_of_a_lost_one_is_followed(versions: Versions) {
     assert_eq!(world.copy_of(second).await.id, lost);
     world.acme().update(first, json!({"title": "First again"})).await.unwrap();
     world.settle().await;
-    assert_eq!(world.link(first).await.link.halt.expect("halted").kind, HaltKind::InternalReferenceChanged);
+    assert_eq!(world.link(first).await.link.course.halt.expect("halted").kind, HaltKind::InternalReferenceChanged);
     world.resume("acme:R-000001", false).await.unwrap();
     world.settle().await;
     world.internal.attach(lost, "inside.txt", "text/plain", b"inside").await.unwrap();

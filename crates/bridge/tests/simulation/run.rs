@@ -108,7 +108,8 @@ async fn live(history: &History, outcome: &mut Outcome) {
 async fn decide_on_what_is_kept_back(world: &World, memory: &mut Memory) -> Vec<String> {
     let mut breaches = Vec::new();
     for stored in world.links().await {
-        if stored.state != LinkState::Live || stored.link.halt.is_some() || stored.link.entries_kept_back() == 0 {
+        if stored.state != LinkState::Live || stored.link.course.halt.is_some() || stored.link.entries_kept_back() == 0
+        {
             continue;
         }
         let is_a_child = stored.link.internal.as_ref().is_some_and(|key| memory.children.contains(&key.id));
@@ -228,7 +229,7 @@ async fn heal(world: &mut World, runs: &mut bool, scene: &Scene) {
 async fn empty_for_a_while(world: &World, place: Place) {
     let sim = sim_at(world, place);
     let halted = async || -> Vec<i64> {
-        let halted = world.links().await.into_iter().filter(|stored| stored.link.halt.is_some());
+        let halted = world.links().await.into_iter().filter(|stored| stored.link.course.halt.is_some());
         halted.map(|stored| stored.id).collect()
     };
     let (whole, before) = (sim.back_up(), halted().await);
@@ -265,7 +266,7 @@ async fn restore(world: &mut World, place: Place, backup: &Backup) {
     world.pass_seconds(2 * AUDIT_SECONDS).await;
     let _ = world.resume(&people::name(place), false).await;
     world.pass_seconds(2 * AUDIT_SECONDS).await;
-    for stored in world.links().await.iter().filter(|stored| stored.link.halt.is_some()) {
+    for stored in world.links().await.iter().filter(|stored| stored.link.course.halt.is_some()) {
         let lost_inside = place == Place::Elitery;
         let _ = world.resume(&stored.id.to_string(), lost_inside).await;
     }

@@ -10,6 +10,7 @@ use itop_bridge::checks::{self, AdminOf, Finding, State};
 use itop_bridge::config::{Config, SideConfig};
 use itop_bridge::setup::Admin;
 use itop_bridge::sides;
+use itop_bridge_core::link::Course;
 use itop_bridge_core::plan::{Halt, HaltKind};
 use itop_bridge_core::{Link, TicketKey, TicketMark};
 use itop_bridge_engine::clock::{Clock, SystemClock, VirtualClock};
@@ -928,7 +929,11 @@ async fn what_waits_is_parked_or_stands_still() {
     store.finish(&claims[0], &Next::Retry { due_ms: START, error, parked: true, look: None }, START).unwrap();
     let key = |id, reference: &str| TicketKey { class: "UserRequest".into(), id, reference: reference.into() };
     let halt = Halt { kind: HaltKind::InternalVanished, text: "the internal ticket is gone".into() };
-    let link = Link { internal: Some(key(80, "R-000080")), halt: Some(halt), ..Link::unborn(key(8, "R-000008")) };
+    let link = Link {
+        internal: Some(key(80, "R-000080")),
+        course: Course { halt: Some(halt), ..Course::default() },
+        ..Link::unborn(key(8, "R-000008"))
+    };
     store.insert_link(&claims[1].lease, &link, &[]).unwrap();
     store.finish(&claims[1], &Next::Done, START).unwrap();
     store.set_stopped(&Instance::Internal, Some(&Stop::TicketsGone { gone: 9, linked: 9 })).unwrap();

@@ -72,7 +72,7 @@ impl Link {
     /// The last known status of this side's ticket; empty where none was read.
     pub fn status_on(&self, side: Side) -> &str {
         let known = self.ancestor.side(side).stands_at();
-        let read = self.creation.as_ref().filter(|_| side == Side::External && known.is_empty());
+        let read = self.in_flight.creation.as_ref().filter(|_| side == Side::External && known.is_empty());
         read.map_or(known, |creation| &creation.status)
     }
 
@@ -81,7 +81,7 @@ impl Link {
     pub fn field_agreed(&mut self, code: &str, external: &str, internal: &str) {
         self.ancestor.external.fields.insert(code.to_owned(), external.to_owned());
         self.ancestor.internal.fields.insert(code.to_owned(), internal.to_owned());
-        self.owed.retain(|late| !late.is_of_field(code));
+        self.in_flight.owed.retain(|late| !late.is_of_field(code));
         self.is_refused_no_more(Side::Internal, code);
     }
 }

@@ -70,12 +70,12 @@ impl Link {
     /// Replaces all conflicts. They are sorted by subject; the order says nothing of which was met first.
     pub fn set_conflicts(&mut self, mut conflicts: Vec<Conflict>) {
         conflicts.sort_by(|one, other| one.about.cmp(&other.about));
-        self.conflicts = conflicts;
+        self.open.conflicts = conflicts;
     }
 
     /// Stores a conflict, replacing the one of the same attribute.
     pub fn keep_conflict(&mut self, conflict: Conflict) {
-        let mut conflicts = std::mem::take(&mut self.conflicts);
+        let mut conflicts = std::mem::take(&mut self.open.conflicts);
         conflicts.retain(|known| known.about != conflict.about);
         conflicts.push(conflict);
         self.set_conflicts(conflicts);
@@ -83,7 +83,7 @@ impl Link {
 
     /// A disagreement on an attribute, or on the status, that existed when the pair was found.
     pub fn older_conflict(&self, about: &str) -> Option<&Conflict> {
-        self.conflicts.iter().find(|conflict| conflict.is_older && conflict.about == about)
+        self.open.conflicts.iter().find(|conflict| conflict.is_older && conflict.about == about)
     }
 }
 

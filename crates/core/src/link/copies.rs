@@ -8,42 +8,42 @@ use crate::ticket::{FileContent, Side};
 
 impl Link {
     pub fn copy_of(&self, from: Side, original: u64) -> Option<&Copy> {
-        self.copies.iter().find(|copy| (copy.from, copy.original) == (from, original))
+        self.files.copies.iter().find(|copy| (copy.from, copy.original) == (from, original))
     }
 
     /// Stores a copy, replacing the one of the same original.
     pub fn keep_copy(&mut self, copy: Copy) {
         self.forget_copy(copy.from, copy.original);
-        self.copies.push(copy);
+        self.files.copies.push(copy);
     }
 
     pub fn forget_copy(&mut self, from: Side, original: u64) {
-        self.copies.retain(|copy| (copy.from, copy.original) != (from, original));
-        self.owed.retain(|late| !late.is_of_file(from, original));
+        self.files.copies.retain(|copy| (copy.from, copy.original) != (from, original));
+        self.in_flight.owed.retain(|late| !late.is_of_file(from, original));
     }
 
     /// A copy on the other side was deleted, because its original went.
     pub fn copy_deleted(&mut self, from: Side, original: u64, copy: u64) {
         self.forget_copy(from, original);
-        self.deleted.push((from.other(), copy));
-        let all = self.deleted.len();
-        self.deleted.drain(..all.saturating_sub(MAX_DELETED));
+        self.files.deleted.push((from.other(), copy));
+        let all = self.files.deleted.len();
+        self.files.deleted.drain(..all.saturating_sub(MAX_DELETED));
     }
 
     /// The files that the bridge made on one side: those that stand, those that nobody looks after any more (of logs,
     /// of an earlier counterpart, of a lost original), and those that it deleted itself.
     pub fn made_on(&self, side: Side) -> impl Iterator<Item = u64> {
-        let deleted = self.deleted.iter().filter(move |(on, _)| *on == side).map(|(_, id)| *id);
+        let deleted = self.files.deleted.iter().filter(move |(on, _)| *on == side).map(|(_, id)| *id);
         let logs = self.logs.iter().filter(move |log| log.from == side.other());
-        let left_behind = self.left_behind.iter().filter(move |_| side == Side::External);
-        let orphaned = self.orphaned.iter().filter(move |(on, _)| *on == side).map(|(_, id)| *id);
+        let left_behind = self.files.left_behind.iter().filter(move |_| side == Side::External);
+        let orphaned = self.files.orphaned.iter().filter(move |(on, _)| *on == side).map(|(_, id)| *id);
         let logs = logs.flat_map(|log| &log.files);
         self.standing_on(side).chain(deleted).chain(logs.chain(left_behind).copied()).chain(orphaned)
     }
 
     /// The files with this pair's mark on one side, as far as is known: files taken over with the pair have none.
     pub fn marked_on(&self, side: Side) -> impl Iterator<Item = u64> {
-        let taken_over = self.copies.iter().filter(|copy| copy.taken_over && copy.from == side.other());
+        let taken_over = self.files.copies.iter().filter(|copy| copy.taken_over && copy.from == side.other());
         let taken_over = taken_over.filter_map(|copy| copy.state.standing());
         let taken_over: Vec<u64> = taken_over.collect();
         let logs = self.logs.iter().filter(move |log| log.from == side.other()).flat_map(|log| &log.files).copied();
@@ -58,18 +58,22 @@ impl Link {
     /// Whether a call for the files of this side has an unknown outcome.
     pub fn has_open_files_on(&self, side: Side) -> bool {
         self.file_states_on(side).any(|state| matches!(state, CopyState::InDoubt { .. }))
-            || self.late.iter().any(|late| matches!(late.what, Late::File { from, .. } if from == side.other()))
+            || self
+                .in_flight
+                .late
+                .iter()
+                .any(|late| matches!(late.what, Late::File { from, .. } if from == side.other()))
     }
 
     pub(super) fn file_states_on(&self, side: Side) -> impl Iterator<Item = &CopyState> {
         let logs = self.logs.iter().filter(move |log| log.from == side.other());
         let batches = logs.flat_map(|log| log.batches()).flat_map(|batch| &batch.files);
-        kept_on(side, &self.copies, &self.documents, &self.enclosures)
+        kept_on(side, &self.files.copies, &self.files.documents, &self.files.enclosures)
             .chain(batches.filter_map(|file| file.state.as_ref()))
     }
 
     pub(super) fn change_copy(&mut self, from: Side, original: u64, change: impl FnOnce(&mut Copy)) {
-        if let Some(copy) = self.copies.iter_mut().find(|copy| (copy.from, copy.original) == (from, original)) {
+        if let Some(copy) = self.files.copies.iter_mut().find(|copy| (copy.from, copy.original) == (from, original)) {
             change(copy);
         }
     }

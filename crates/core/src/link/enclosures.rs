@@ -134,19 +134,20 @@ impl Enclosure {
 
 impl Link {
     pub fn enclosure(&self, from: Side, kind: FileKind, key: &str) -> Option<&Enclosure> {
-        self.enclosures.iter().find(|known| known.is(from, kind, key))
+        self.files.enclosures.iter().find(|known| known.is(from, kind, key))
     }
 
     /// A text that comprises these files is about to be sent. Files that only an earlier try needed are dropped;
     /// those that stand, or that a person removed, are not made again.
     pub fn enclose(&mut self, from: Side, code: &str, files: &[Enclosure]) {
         let is_needed = |known: &Enclosure| files.iter().any(|file| file.is(from, known.kind(), &known.key()));
-        self.enclosures
+        self.files
+            .enclosures
             .retain(|known| known.state.is_some() || known.from != from || known.code != code || is_needed(known));
         for file in files {
-            match self.enclosures.iter_mut().find(|known| known.is(from, file.kind(), &file.key())) {
+            match self.files.enclosures.iter_mut().find(|known| known.is(from, file.kind(), &file.key())) {
                 Some(known) => known.becomes(file),
-                None => self.enclosures.push(file.clone()),
+                None => self.files.enclosures.push(file.clone()),
             }
         }
     }
@@ -158,12 +159,12 @@ impl Link {
 
     /// Only the texts of these attributes are written: files of other texts are not sent.
     pub fn owe_enclosures_of(&mut self, from: Side, is_written: impl Fn(&str) -> bool) {
-        self.enclosures.retain(|known| known.state.is_some() || known.from != from || is_written(&known.code));
+        self.files.enclosures.retain(|known| known.state.is_some() || known.from != from || is_written(&known.code));
     }
 
     /// Whether a file of a field is still to be made or brought up to date.
     pub fn owes_enclosures(&self) -> bool {
-        self.enclosures.iter().any(|known| match known.state {
+        self.files.enclosures.iter().any(|known| match known.state {
             None => true,
             Some(CopyState::Stands(_) | CopyState::RemovedByPerson) => known.is_outdated(),
             Some(CopyState::InDoubt { .. }) => false,
@@ -171,9 +172,14 @@ impl Link {
     }
 
     pub fn keep_enclosure(&mut self, enclosure: Enclosure) {
-        match self.enclosures.iter_mut().find(|known| known.is(enclosure.from, enclosure.kind(), &enclosure.key())) {
+        match self
+            .files
+            .enclosures
+            .iter_mut()
+            .find(|known| known.is(enclosure.from, enclosure.kind(), &enclosure.key()))
+        {
             Some(known) => *known = enclosure,
-            None => self.enclosures.push(enclosure),
+            None => self.files.enclosures.push(enclosure),
         }
     }
 }

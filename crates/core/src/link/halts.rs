@@ -20,7 +20,7 @@ impl Link {
     /// Why the pair, or one of its logs, is halted.
     pub fn why_halted(&self) -> Option<&str> {
         let log = || self.halted_logs().next().map(|(_, halt)| halt.text.as_str());
-        self.halt.as_ref().map(|halt| halt.text.as_str()).or_else(log)
+        self.course.halt.as_ref().map(|halt| halt.text.as_str()).or_else(log)
     }
 
     /// The logs of which nothing more is sent until an operator resumes the link.
@@ -35,7 +35,7 @@ impl Link {
         if self.why_halted().is_none() {
             return self.logs.iter_mut().for_each(LogState::let_cross);
         }
-        self.resumed |= self.halt.take().is_some();
+        self.course.resumed |= self.course.halt.take().is_some();
         for log in &mut self.logs {
             if let Some(halt) = log.halt.take() {
                 log.resumed_after = Some(halt.newest);

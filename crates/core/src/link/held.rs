@@ -106,7 +106,7 @@ pub struct Heavy {
 
 impl Link {
     pub fn held(&self, part: &Part) -> Option<&Held> {
-        self.held.iter().find(|held| held.part == *part)
+        self.open.held.iter().find(|held| held.part == *part)
     }
 
     /// Whether this part is not to be sent again yet. `of` is the fingerprint of what would be sent.
@@ -116,22 +116,22 @@ impl Link {
 
     /// Stores a part that is held up, replacing what was known of it before.
     pub fn hold(&mut self, held: Held) {
-        self.held.retain(|known| !known.part.is_replaced_by(&held.part));
-        self.held.push(held);
+        self.open.held.retain(|known| !known.part.is_replaced_by(&held.part));
+        self.open.held.push(held);
     }
 
     /// The part was answered, or is no longer to be sent.
     pub fn release(&mut self, part: &Part) {
-        self.held.retain(|held| held.part != *part);
+        self.open.held.retain(|held| held.part != *part);
     }
 
     /// An operator wants everything that is held up tried at once.
     pub fn try_held_again(&mut self) {
-        self.held.iter_mut().for_each(|held| held.not_before_ms = i64::MIN);
+        self.open.held.iter_mut().for_each(|held| held.not_before_ms = i64::MIN);
     }
 
     pub fn heavy_on(&self, side: Side) -> Option<&Heavy> {
-        self.heavy.iter().find(|heavy| heavy.on == side)
+        self.open.heavy.iter().find(|heavy| heavy.on == side)
     }
 }
 

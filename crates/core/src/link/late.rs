@@ -10,25 +10,25 @@ use crate::ticket::{FileContent, Side};
 impl Link {
     /// A write is about to be sent; it may land until then, whatever becomes of its answer.
     pub fn may_land(&mut self, what: Late, until_ms: i64) {
-        self.late.push(LateWrite { what, until_ms });
+        self.in_flight.late.push(LateWrite { what, until_ms });
     }
 
     /// The call being sent is over, or its sender is gone: it may land until then.
     pub fn may_land_until(&mut self, until_ms: i64) {
-        let Some(sending) = self.sending.take() else { return };
+        let Some(sending) = self.in_flight.sending.take() else { return };
         // Before the new ticket's own create, only calls for the old ticket can be in flight.
-        if let Some(anew_from_ms) = self.anew_from_ms.as_mut().filter(|_| self.creation.is_none()) {
+        if let Some(anew_from_ms) = self.course.anew_from_ms.as_mut().filter(|_| self.in_flight.creation.is_none()) {
             *anew_from_ms = until_ms.max(*anew_from_ms);
         }
-        let creation = self.creation.iter_mut().map(|creation| &mut creation.until_ms);
-        let late = self.late.iter_mut().map(|late| &mut late.until_ms);
-        let copies = self.copies.iter_mut().filter_map(|copy| match &mut copy.state {
+        let creation = self.in_flight.creation.iter_mut().map(|creation| &mut creation.until_ms);
+        let late = self.in_flight.late.iter_mut().map(|late| &mut late.until_ms);
+        let copies = self.files.copies.iter_mut().filter_map(|copy| match &mut copy.state {
             CopyState::InDoubt { until_ms } => Some(until_ms),
             _ => None,
         });
         let batches = self.logs.iter_mut().flat_map(|log| log.batches_mut()).flat_map(|batch| &mut batch.files);
-        let documents = self.documents.iter_mut().map(|document| &mut document.state);
-        let enclosures = self.enclosures.iter_mut().map(|enclosure| &mut enclosure.state);
+        let documents = self.files.documents.iter_mut().map(|document| &mut document.state);
+        let enclosures = self.files.enclosures.iter_mut().map(|enclosure| &mut enclosure.state);
         let files = batches.map(|file| &mut file.state).chain(documents).chain(enclosures);
         let files = files.filter_map(|state| match state {
             Some(CopyState::InDoubt { until_ms }) => Some(until_ms),
@@ -37,8 +37,8 @@ impl Link {
         for until in creation.chain(late).chain(copies).chain(files).filter(|until| **until == sending.until_ms) {
             *until = until_ms;
         }
-        let enclosures = self.enclosures.iter_mut().filter_map(|enclosure| enclosure.again_at_ms.as_mut());
-        let documents = self.documents.iter_mut().filter_map(|document| document.again_at_ms.as_mut());
+        let enclosures = self.files.enclosures.iter_mut().filter_map(|enclosure| enclosure.again_at_ms.as_mut());
+        let documents = self.files.documents.iter_mut().filter_map(|document| document.again_at_ms.as_mut());
         for again in documents.chain(enclosures) {
             if *again == sending.until_ms {
                 *again = until_ms;
@@ -48,25 +48,30 @@ impl Link {
 
     /// The call being sent is over, and can no longer land late.
     pub fn record_sent(&mut self) {
-        if let Some(sending) = self.sending.take() {
-            self.late.retain(|late| late.until_ms != sending.until_ms);
+        if let Some(sending) = self.in_flight.sending.take() {
+            self.in_flight.late.retain(|late| late.until_ms != sending.until_ms);
         }
     }
 
     /// Whether an unanswered stimulus may have landed after that side was read.
     pub fn status_may_land(&self, side: Side, read_at_ms: i64) -> bool {
         let is_it = |late: &LateWrite| matches!(late.what, Late::Status { on, .. } if on == side);
-        self.late.iter().any(|late| is_it(late) && late.until_ms > read_at_ms)
+        self.in_flight.late.iter().any(|late| is_it(late) && late.until_ms > read_at_ms)
     }
 
     /// All unanswered writes: those that landed over something newer, may still land, or have settled.
     pub fn given_up(&self) -> impl Iterator<Item = &Late> {
-        self.owed.iter().chain(self.late.iter().map(|late| &late.what))
+        self.in_flight.owed.iter().chain(self.in_flight.late.iter().map(|late| &late.what))
     }
 
     /// Writes that can no longer land, and those that landed over something newer.
     pub fn settled_late(&self, now_ms: i64) -> impl Iterator<Item = &Late> {
-        self.late.iter().filter(move |late| late.until_ms <= now_ms).map(|late| &late.what).chain(&self.owed)
+        self.in_flight
+            .late
+            .iter()
+            .filter(move |late| late.until_ms <= now_ms)
+            .map(|late| &late.what)
+            .chain(&self.in_flight.owed)
     }
 }
 

@@ -72,29 +72,29 @@ impl RefusedField {
 impl Link {
     /// The refusal of exactly this value, if there is one.
     pub fn refused_value(&self, on: Side, code: &str, source: &str) -> Option<&RefusedField> {
-        self.refused.iter().find(|refused| refused.is_of(on, code, source))
+        self.open.refused.iter().find(|refused| refused.is_of(on, code, source))
     }
 
     /// The attribute holds the wanted value, or one that is not the bridge's.
     pub fn is_refused_no_more(&mut self, on: Side, code: &str) {
-        self.refused.retain(|refused| !refused.is_at(on, code));
+        self.open.refused.retain(|refused| !refused.is_at(on, code));
     }
 
     /// Stores a refusal, replacing an earlier one of the same attribute. For the same value, the time of its first
     /// refusal is kept; and a text that was sent in place of either value still stands there.
     pub fn keep_refusal(&mut self, mut refused: RefusedField, wait_ms: impl FnOnce(i64) -> i64) {
         let now_ms = refused.since_ms;
-        let earlier = self.refused.iter().find(|known| known.is_at(refused.on, &refused.code));
+        let earlier = self.open.refused.iter().find(|known| known.is_at(refused.on, &refused.code));
         let of_this_value = earlier.filter(|earlier| earlier.source == refused.source);
         refused.since_ms = of_this_value.map_or(now_ms, |earlier| earlier.since_ms);
         refused.in_place = refused.in_place.or_else(|| earlier.and_then(|earlier| earlier.in_place.clone()));
         refused.again_at_ms = now_ms + wait_ms(now_ms - refused.since_ms);
         self.is_refused_no_more(refused.on, &refused.code);
-        self.refused.push(refused);
+        self.open.refused.push(refused);
     }
 
     /// An operator wants all refused values tried at once.
     pub fn try_refused_again(&mut self) {
-        self.refused.iter_mut().for_each(|refused| refused.again_at_ms = i64::MIN);
+        self.open.refused.iter_mut().for_each(|refused| refused.again_at_ms = i64::MIN);
     }
 }

@@ -15,14 +15,14 @@ impl Link {
             Note::Status { external, internal } => {
                 self.ancestor.external.status.clone_from(external);
                 self.ancestor.internal.status.clone_from(internal);
-                self.path = None;
-                self.owed.retain(|late| !matches!(late, Late::Status { .. }));
+                self.in_flight.path = None;
+                self.in_flight.owed.retain(|late| !matches!(late, Late::Status { .. }));
             }
             Note::Made { of, at } => self.ancestor.side_mut(*of).was_made(at),
             Note::Adopt(copy) => self.keep_copy(copy.clone()),
             Note::CopyRemovedByPerson { from, original } => {
                 self.change_copy(*from, *original, |copy| copy.state = CopyState::RemovedByPerson);
-                self.owed.retain(|late| !late.is_of_file(*from, *original));
+                self.in_flight.owed.retain(|late| !late.is_of_file(*from, *original));
             }
             Note::OriginalMissing { from, original, since_ms } => {
                 self.change_copy(*from, *original, |copy| copy.missing_since_ms = *since_ms);
@@ -37,10 +37,10 @@ impl Link {
                 self.ancestor.external.fields.remove("title");
                 self.ancestor.external.made.clear();
                 self.ancestor.external.made_before.clear();
-                self.resumed = false;
+                self.course.resumed = false;
             }
-            Note::ResumeIsOver => self.resumed = false,
-            Note::ThereAgain(_) => self.halt = None,
+            Note::ResumeIsOver => self.course.resumed = false,
+            Note::ThereAgain(_) => self.course.halt = None,
             Note::Parents { of, are } => {
                 self.parents.retain(|(side, _)| side != of);
                 self.parents.extend(are.iter().map(|parent| (*of, parent.clone())));
@@ -49,13 +49,15 @@ impl Link {
             Note::LeftBehind(files) => {
                 self.leave_behind(files.clone());
                 // Until the new ticket stands, its create may be refused or go unanswered.
-                self.anew_from_ms.take_if(|_| self.internal.is_some());
+                self.course.anew_from_ms.take_if(|_| self.internal.is_some());
             }
-            Note::LateSettled(settled) => self.late.retain(|late| late != settled),
-            Note::Owed(late) => self.owed.push(late.clone()),
-            Note::NoLongerOwed(gone) => self.owed.retain(|late| late != gone),
-            Note::EditAtStake(edit) => self.edits_at_stake.push(edit.clone()),
-            Note::EditOverwritten(edit) | Note::EditStands(edit) => self.edits_at_stake.retain(|known| known != edit),
+            Note::LateSettled(settled) => self.in_flight.late.retain(|late| late != settled),
+            Note::Owed(late) => self.in_flight.owed.push(late.clone()),
+            Note::NoLongerOwed(gone) => self.in_flight.owed.retain(|late| late != gone),
+            Note::EditAtStake(edit) => self.in_flight.edits_at_stake.push(edit.clone()),
+            Note::EditOverwritten(edit) | Note::EditStands(edit) => {
+                self.in_flight.edits_at_stake.retain(|known| known != edit)
+            }
             Note::NoLongerHeld(part) => self.release(part),
             Note::Document(document) => self.keep_document(document.clone()),
             Note::Enclosure(enclosure) => self.keep_enclosure(enclosure.clone()),

@@ -27,11 +27,11 @@ impl Link {
     /// Records when files began to count as deleted by a person.
     pub fn takes_down_removed(&mut self, now_ms: i64) {
         let are = self.removed_files();
-        self.removed.retain(|known| are.iter().any(|file| known.is(file)));
+        self.files.removed.retain(|known| are.iter().any(|file| known.is(file)));
         for file in are {
-            if !self.removed.iter().any(|known| known.is(&file)) {
+            if !self.files.removed.iter().any(|known| known.is(&file)) {
                 let (on, kind, key) = file;
-                self.removed.push(Removed { on, kind, key, at_ms: now_ms, with_its_ticket: false });
+                self.files.removed.push(Removed { on, kind, key, at_ms: now_ms, with_its_ticket: false });
             }
         }
     }
@@ -39,28 +39,28 @@ impl Link {
     /// The ticket on that side is gone, and those of its files that went shortly before went with it.
     pub fn lost_its_ticket(&mut self, side: Side, now_ms: i64) {
         let lately = |removed: &&mut Removed| removed.at_ms.saturating_add(BEFORE_ITS_TICKET_MS) >= now_ms;
-        let removed = self.removed.iter_mut().filter(|removed| removed.on == side);
+        let removed = self.files.removed.iter_mut().filter(|removed| removed.on == side);
         removed.filter(lately).for_each(|removed| removed.with_its_ticket = true);
     }
 
     /// A backup brought the ticket on that side back: the files that went with it were deleted by nobody.
     pub(crate) fn forget_what_went_with_its_ticket(&mut self, side: Side) {
-        let (gone, others) = std::mem::take(&mut self.removed)
+        let (gone, others) = std::mem::take(&mut self.files.removed)
             .into_iter()
             .partition(|removed| removed.on == side && removed.with_its_ticket);
-        self.removed = others;
+        self.files.removed = others;
         let gone: Vec<Removed> = gone;
         let went = |kind: FileKind, key: &str| gone.iter().any(|removed| (removed.kind, &*removed.key) == (kind, key));
-        self.copies.retain(|copy| {
+        self.files.copies.retain(|copy| {
             copy.from == side
                 || copy.state != CopyState::RemovedByPerson
                 || !went(FileKind::File, &copy.original.to_string())
         });
-        for document in self.documents.iter_mut().filter(|document| went(document.kind.file_kind(), "")) {
+        for document in self.files.documents.iter_mut().filter(|document| went(document.kind.file_kind(), "")) {
             document.state.take_if(|state| *state == CopyState::RemovedByPerson);
         }
         let here = |enclosure: &&mut Enclosure| enclosure.from != side && went(enclosure.kind(), &enclosure.key());
-        for enclosure in self.enclosures.iter_mut().filter(here) {
+        for enclosure in self.files.enclosures.iter_mut().filter(here) {
             enclosure.state.take_if(|state| *state == CopyState::RemovedByPerson);
         }
     }
@@ -68,14 +68,16 @@ impl Link {
     /// The files that count as deleted by a person: the side, and kind and key as in their marks.
     fn removed_files(&self) -> Vec<(Side, FileKind, String)> {
         let copies = self
+            .files
             .copies
             .iter()
             .map(|copy| (copy.from.other(), FileKind::File, copy.original.to_string(), Some(&copy.state)));
-        let documents = self
-            .documents
-            .iter()
-            .map(|document| (document.kind.on(), document.kind.file_kind(), String::new(), document.state.as_ref()));
+        let documents =
+            self.files.documents.iter().map(|document| {
+                (document.kind.on(), document.kind.file_kind(), String::new(), document.state.as_ref())
+            });
         let enclosures = self
+            .files
             .enclosures
             .iter()
             .map(|enclosure| (enclosure.from.other(), enclosure.kind(), enclosure.key(), enclosure.state.as_ref()));

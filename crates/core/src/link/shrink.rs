@@ -17,9 +17,10 @@ const PREFIX: &str = "sha256:";
 impl Link {
     /// Shrinks a pair that ended long ago: whatever was open then has settled, and nobody waits for it.
     pub fn shrink_ended(&mut self) {
-        (self.late, self.owed, self.edits_at_stake, self.plain) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        (self.path, self.sending, self.creation) = (None, None, None);
-        (self.held, self.heavy) = (Vec::new(), Vec::new());
+        (self.in_flight.late, self.in_flight.owed, self.in_flight.edits_at_stake, self.in_flight.plain) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        (self.in_flight.path, self.in_flight.sending, self.in_flight.creation) = (None, None, None);
+        (self.open.held, self.open.heavy) = (Vec::new(), Vec::new());
         self.shrink_agreed();
     }
 
@@ -37,28 +38,28 @@ impl Link {
         for side in [&mut self.ancestor.external, &mut self.ancestor.internal] {
             shrink_texts(&mut side.fields);
         }
-        for enclosure in &mut self.enclosures {
+        for enclosure in &mut self.files.enclosures {
             enclosure.shrink();
         }
         // Their webhooks came long ago.
-        self.deleted.clear();
-        self.removed.clear();
+        self.files.deleted.clear();
+        self.files.removed.clear();
     }
 
     fn has_anything_open(&self) -> bool {
         self.internal.is_none()
-            || self.creation.is_some()
-            || self.path.is_some()
-            || self.sending.is_some()
-            || self.halt.is_some()
-            || self.resumed
-            || !self.late.is_empty()
-            || !self.owed.is_empty()
-            || !self.edits_at_stake.is_empty()
-            || !self.plain.is_empty()
+            || self.in_flight.creation.is_some()
+            || self.in_flight.path.is_some()
+            || self.in_flight.sending.is_some()
+            || self.course.halt.is_some()
+            || self.course.resumed
+            || !self.in_flight.late.is_empty()
+            || !self.in_flight.owed.is_empty()
+            || !self.in_flight.edits_at_stake.is_empty()
+            || !self.in_flight.plain.is_empty()
             || self.owes_enclosures()
             || self.logs.iter().any(|log| log.batches().next().is_some() || log.halt.is_some())
-            || !self.held.is_empty()
+            || !self.open.held.is_empty()
     }
 }
 

@@ -23,9 +23,9 @@ impl Link {
     /// this walk is refused at once, nobody else has brought the ticket there.
     pub fn set_out(&mut self, on: Side, wanted: &str, states: impl IntoIterator<Item = String>) {
         let present = &self.ancestor.side(on).status;
-        let is_own = self.path.as_ref().is_some_and(|path| path.on == on && path.states.contains(present));
+        let is_own = self.in_flight.path.as_ref().is_some_and(|path| path.on == on && path.states.contains(present));
         let states = is_own.then(|| present.clone()).into_iter().chain(states).collect();
-        self.path = Some(StatusPath { on, wanted: wanted.to_owned(), states });
+        self.in_flight.path = Some(StatusPath { on, wanted: wanted.to_owned(), states });
     }
 
     /// A stimulus was answered with this state. The walk ends at the wanted state.
@@ -33,9 +33,9 @@ impl Link {
         state.clone_into(&mut self.ancestor.side_mut(on).status);
         state.clone_into(&mut self.ancestor.side_mut(on).seen);
         let ends_here = |path: &mut StatusPath| path.on == on && path.states.last().is_some_and(|last| last == state);
-        if let Some(path) = self.path.take_if(ends_here) {
+        if let Some(path) = self.in_flight.path.take_if(ends_here) {
             self.ancestor.side_mut(on.other()).status = path.wanted;
-            self.owed.retain(|late| !matches!(late, Late::Status { .. }));
+            self.in_flight.owed.retain(|late| !matches!(late, Late::Status { .. }));
         }
     }
 }

@@ -21,7 +21,7 @@ impl Link {
         let mut all: Vec<Unanswered> = self.intents().filter(|one| one.until_ms > now_ms).collect();
         let all_until_ms = self.settles_at_ms().filter(|until_ms| *until_ms > now_ms);
         // Calls for an earlier counterpart are reported as such.
-        if let (true, Some(until_ms), None) = (all.is_empty(), all_until_ms, self.anew_from_ms) {
+        if let (true, Some(until_ms), None) = (all.is_empty(), all_until_ms, self.course.anew_from_ms) {
             all.push(Unanswered { part: None, until_ms, is_tried_meanwhile: false });
         }
         all.sort_by_key(|one| one.until_ms);
@@ -35,8 +35,8 @@ impl Link {
     }
 
     fn intents(&self) -> impl Iterator<Item = Unanswered> {
-        let creation = self.creation.iter().map(|creation| once(Part::Creation, creation.until_ms));
-        let late = self.late.iter().map(|late| {
+        let creation = self.in_flight.creation.iter().map(|creation| once(Part::Creation, creation.until_ms));
+        let late = self.in_flight.late.iter().map(|late| {
             let part = match &late.what {
                 Late::Field { code, .. } => Part::Field { code: code.clone() },
                 Late::Status { on, .. } => Part::Status { on: *on },
@@ -44,7 +44,7 @@ impl Link {
             };
             again(part, late.until_ms)
         });
-        let copies = self.copies.iter().filter_map(|copy| {
+        let copies = self.files.copies.iter().filter_map(|copy| {
             let part = Part::File { from: copy.from, original: copy.original };
             Some(once(part, in_doubt(Some(&copy.state))?))
         });
@@ -54,12 +54,12 @@ impl Link {
             let key = batch.key().unwrap_or_default().to_owned();
             Some(once(Part::Entries { from: log.from, log: log.log, key }, until_ms))
         });
-        let documents = self.documents.iter().flat_map(|document| {
+        let documents = self.files.documents.iter().flat_map(|document| {
             let part = || Part::Document { kind: document.kind };
             let made = in_doubt(document.state.as_ref()).map(|until_ms| once(part(), until_ms));
             made.into_iter().chain(document.again_at_ms.map(|until_ms| again(part(), until_ms)))
         });
-        let enclosures = self.enclosures.iter().flat_map(|file| {
+        let enclosures = self.files.enclosures.iter().flat_map(|file| {
             let part = || Part::Enclosure { from: file.from, kind: file.kind(), key: file.key() };
             let made = in_doubt(file.state.as_ref()).map(|until_ms| once(part(), until_ms));
             made.into_iter().chain(file.again_at_ms.map(|until_ms| again(part(), until_ms)))
@@ -104,9 +104,11 @@ mod tests {
     fn what_may_still_land_is_named_and_whether_it_is_tried_meanwhile() {
         let mut link = Link::unborn(TicketKey { class: "UserRequest".into(), id: 1, reference: "R-1".into() });
         assert_eq!(link.unanswered(0), []);
-        link.late.push(LateWrite { what: Late::Field { code: "title".into(), value: "x".into() }, until_ms: 20 });
+        link.in_flight
+            .late
+            .push(LateWrite { what: Late::Field { code: "title".into(), value: "x".into() }, until_ms: 20 });
         let content = FileContent { name: "a".into(), mimetype: "b".into(), hash: String::new() };
-        link.copies.push(Copy {
+        link.files.copies.push(Copy {
             from: Side::External,
             original: 7,
             state: CopyState::InDoubt { until_ms: 10 },
@@ -120,7 +122,7 @@ mod tests {
         assert_eq!(link.unanswered(0), [once(file.clone(), 10), again(title.clone(), 20)]);
         assert_eq!(link.unanswered(10), [again(title.clone(), 20)]);
         assert_eq!((link.not_sent_before_ms(&file), link.not_sent_before_ms(&title)), (Some(10), None));
-        link.creation = Some(Creation { until_ms: 30, ..Creation::default() });
+        link.in_flight.creation = Some(Creation { until_ms: 30, ..Creation::default() });
         assert_eq!(link.unanswered(20), [once(Part::Creation, 30)]);
     }
 }

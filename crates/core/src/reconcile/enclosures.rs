@@ -8,7 +8,7 @@ use crate::reconcile::files::{doubt_look, has_settled};
 use crate::ticket::{Side, Ticket};
 
 pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, plan: &mut Plan) {
-    for enclosure in &link.enclosures {
+    for enclosure in &link.files.enclosures {
         let (_, target) = enclosure.from.source_and_target(external, internal);
         let mut now = enclosure.clone();
         find(&mut now, target);

@@ -83,7 +83,7 @@ fn is_markup(code: &str, value: &str) -> bool {
 
 /// Plans the update of the fields that changed outside, or that a late write set back.
 pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, plan: &mut Plan) {
-    plan.notes.extend(link.edits_at_stake.iter().filter_map(|edit| end_of(link, edit, internal)));
+    plan.notes.extend(link.in_flight.edits_at_stake.iter().filter_map(|edit| end_of(link, edit, internal)));
     let mut fields = Vec::new();
     let mut why = Vec::new();
     for code in &policy.fields {
@@ -140,10 +140,10 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
 /// The external value did not change: the internal one stays, whatever it is.
 fn leave(link: &Link, internal: &Ticket, code: &str, target: &str, plan: &mut Plan) {
     plan.notes.extend(newly_at_stake(link, internal, code, target).map(Note::EditAtStake));
-    if link.refused.iter().any(|refused| refused.is_at(Side::Internal, code)) {
+    if link.open.refused.iter().any(|refused| refused.is_at(Side::Internal, code)) {
         plan.notes.push(Note::NoLongerRefused { on: Side::Internal, code: code.to_owned() });
     }
-    let gone = link.owed.iter().filter(|late| late.is_of_field(code)).cloned();
+    let gone = link.in_flight.owed.iter().filter(|late| late.is_of_field(code)).cloned();
     plan.notes.extend(gone.map(Note::NoLongerOwed));
 }
 
@@ -222,7 +222,7 @@ fn same(code: &str, agreed: &str, now: &str) -> bool {
 /// unanswered write.
 fn lost_edit(link: &Link, code: &str, target: &str) -> Option<Edit> {
     let agreed = link.ancestor.internal.fields.get(code)?;
-    if link.refused.iter().any(|refused| refused.is_at(Side::Internal, code) && refused.stands_in(target)) {
+    if link.open.refused.iter().any(|refused| refused.is_at(Side::Internal, code) && refused.stands_in(target)) {
         return None;
     }
     let may_be_ours = link.given_up().any(|late| carries(late, code, target));
@@ -237,12 +237,12 @@ fn says_as_much(value: &Value, target: &str) -> bool {
 /// An edit seen while an earlier update may land over it: afterwards it may be too late to see.
 fn newly_at_stake(link: &Link, internal: &Ticket, code: &str, target: &str) -> Option<Edit> {
     let edit = lost_edit(link, code, target).filter(|edit| !edit.may_be_ours)?;
-    (may_land(link, internal, code) && !link.edits_at_stake.contains(&edit)).then_some(edit)
+    (may_land(link, internal, code) && !link.in_flight.edits_at_stake.contains(&edit)).then_some(edit)
 }
 
 /// Whether an update of the field was sent that has not settled.
 fn may_land(link: &Link, internal: &Ticket, code: &str) -> bool {
-    link.late.iter().any(|late| late.what.is_of_field(code) && internal.read_at_ms < late.until_ms)
+    link.in_flight.late.iter().any(|late| late.what.is_of_field(code) && internal.read_at_ms < late.until_ms)
 }
 
 /// The outcome of an edit that an update may overwrite; `None` while that update may still land.

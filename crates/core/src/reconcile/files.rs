@@ -37,7 +37,7 @@ impl<'a> Way<'a> {
                 Some(copy) => self.known(policy, link, copy, original, plan),
             }
         }
-        for copy in link.copies.iter().filter(|copy| copy.from == self.from) {
+        for copy in link.files.copies.iter().filter(|copy| copy.from == self.from) {
             if !originals.iter().any(|file| file.id == copy.original) {
                 self.missing(policy, link, copy, &originals, plan);
             } else if copy.missing_since_ms.is_some() {
@@ -126,7 +126,8 @@ impl<'a> Way<'a> {
                     plan.writes.push(rewrite("an earlier content landed late"));
                 }
                 None => {
-                    let gone = link.owed.iter().filter(|late| late.is_of_file(self.from, copy.original)).cloned();
+                    let gone =
+                        link.in_flight.owed.iter().filter(|late| late.is_of_file(self.from, copy.original)).cloned();
                     plan.notes.extend(gone.map(Note::NoLongerOwed));
                 }
             },
@@ -138,7 +139,7 @@ impl<'a> Way<'a> {
     fn overwritten_late<'l>(&self, link: &'l Link, copy: &Copy, id: u64) -> Option<&'l Late> {
         let now = content_of(self.target, id);
         link.settled_late(self.target.read_at_ms).find(|late| {
-            let shows = now.map_or_else(|| link.owed.contains(late), |now| carries(late, now));
+            let shows = now.map_or_else(|| link.in_flight.owed.contains(late), |now| carries(late, now));
             late.is_of_file(self.from, copy.original) && shows && !carries(late, &copy.content)
         })
     }
@@ -179,7 +180,7 @@ impl<'a> Way<'a> {
             return plan.look_again(known);
         }
         let due = if originals.is_empty() {
-            let of_this_side = link.copies.iter().filter(|copy| copy.from == from);
+            let of_this_side = link.files.copies.iter().filter(|copy| copy.from == from);
             let last_went = of_this_side.filter_map(|copy| copy.missing_since_ms).max().unwrap_or(now).max(since);
             last_went.saturating_add(policy.waits.last_file_missing_ms)
         } else {
@@ -274,7 +275,7 @@ pub fn too_much_gone(
     internal: &Ticket,
 ) -> Option<(usize, usize)> {
     let way = Way::new(from, external, internal);
-    let copies = link.copies.iter().filter(|copy| copy.from == from);
+    let copies = link.files.copies.iter().filter(|copy| copy.from == from);
     let (gone, all) = (copies.clone().filter(|copy| way.has_lost_original(copy)).count(), copies.count());
     policy.halt.exceeded(gone, all).then_some((gone, all))
 }

@@ -6,10 +6,11 @@ use crate::plan::{Note, Plan, Write};
 use crate::ticket::{Side, Ticket};
 
 pub fn leave_out(link: &Link, external: &Ticket, internal: &Ticket, plan: &mut Plan) {
-    if link.held.is_empty() {
+    if link.open.held.is_empty() {
         return;
     }
-    let over = link.held.iter().map(|held| &held.part).filter(|part| is_over(part, link, external, internal, plan));
+    let over =
+        link.open.held.iter().map(|held| &held.part).filter(|part| is_over(part, link, external, internal, plan));
     let over: Vec<Note> = over.cloned().map(Note::NoLongerHeld).collect();
     plan.notes.extend(over);
     let now_ms = external.read_at_ms.min(internal.read_at_ms);
@@ -56,7 +57,7 @@ fn is_over(part: &Part, link: &Link, external: &Ticket, internal: &Ticket, plan:
     if is_planned(part) {
         return false;
     }
-    let may_land = |is_it: &dyn Fn(&Late) -> bool| link.late.iter().any(|late| is_it(&late.what));
+    let may_land = |is_it: &dyn Fn(&Late) -> bool| link.in_flight.late.iter().any(|late| is_it(&late.what));
     match part {
         Part::Creation => true,
         // Decided by the target's present text, which is read where the text is written.

@@ -115,7 +115,7 @@ fn entries(link: &Link, side: Side, found: &Ticket) -> Option<bool> {
 fn words(link: &Link, side: Side, found: &Ticket, made: &str, entries_are_gone: bool) -> bool {
     let ancestor = link.ancestor.side(side);
     // Before the first create is answered: the values read for it.
-    let sent = |code: &str| link.creation.as_ref().filter(|_| side == Side::External)?.fields.get(code);
+    let sent = |code: &str| link.in_flight.creation.as_ref().filter(|_| side == Side::External)?.fields.get(code);
     let known = |code: &str| ancestor.fields.get(code).or_else(|| sent(code));
     if known("title").is_none() && known("description").is_none() {
         // The ticket's words were never carried, so another ticket cannot be joined to them: there is no counterpart,

@@ -8,7 +8,7 @@ use crate::policy::Policy;
 use crate::ticket::{Side, Ticket};
 
 pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, plan: &mut Plan) {
-    let of_stimuli = link.refused.iter().filter(|refused| refused.in_place.is_some());
+    let of_stimuli = link.open.refused.iter().filter(|refused| refused.in_place.is_some());
     for refused in of_stimuli.filter(|refused| !(refused.on == Side::Internal && is_field(policy, &refused.code))) {
         let (source, target) = refused.on.other().source_and_target(external, internal);
         one(policy, link, refused, source, target, plan);
@@ -21,7 +21,7 @@ fn one(policy: &Policy, link: &Link, refused: &RefusedField, source: &Ticket, ta
     let stands = target.attributes.get(code).is_some_and(|shown| refused.stands_in(shown));
     // Here the stimulus without the text is still to come, or may still land.
     let is_on_its_way =
-        link.path.as_ref().is_some_and(|path| path.on == on) || link.status_may_land(on, target.read_at_ms);
+        link.in_flight.path.as_ref().is_some_and(|path| path.on == on) || link.status_may_land(on, target.read_at_ms);
     let same = said.is_some_and(|said| refused.is_of(on, code, said));
     let Some(said) = said.filter(|_| stands || (is_on_its_way && same)) else {
         if !is_on_its_way {

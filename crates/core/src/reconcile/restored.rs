@@ -6,7 +6,7 @@
 //! people's changes cannot be told from the restored values; differences are shown.
 
 use super::{both_stand, fields, files, logs, status};
-use crate::link::{Copy, CopyState, Link};
+use crate::link::{Copy, CopyState, InFlight, Link};
 use crate::plan::{Note, Plan};
 use crate::policy::Policy;
 use crate::ticket::{File, Side, Ticket};
@@ -15,7 +15,7 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket) 
     let read_at_ms = external.read_at_ms.min(internal.read_at_ms);
     let waits_until_ms = link.settles_at_ms().unwrap_or_default();
     if waits_until_ms > read_at_ms || external.files.is_none() || internal.files.is_none() {
-        let mut plan = Plan { conflicts: link.conflicts.clone(), ..Plan::default() };
+        let mut plan = Plan { conflicts: link.open.conflicts.clone(), ..Plan::default() };
         plan.look_again(waits_until_ms.max(read_at_ms));
         return plan;
     }
@@ -44,13 +44,15 @@ impl When {
 }
 
 fn without_what_is_lost(policy: &Policy, before: &Link, external: &Ticket, internal: &Ticket) -> Link {
-    let mut link = Link { restored: Vec::new(), ..before.clone() };
-    (link.path, link.late, link.owed, link.edits_at_stake) = (None, Vec::new(), Vec::new(), Vec::new());
+    let mut link = before.clone();
+    link.course.restored.clear();
+    let InFlight { creation, plain, sending, .. } = link.in_flight;
+    link.in_flight = InFlight { creation, plain, sending, ..InFlight::default() };
     as_they_stand(policy, &mut link, external, internal, When::Restored);
-    for side in Side::BOTH.into_iter().filter(|side| !before.restored.contains(side)) {
+    for side in Side::BOTH.into_iter().filter(|side| !before.course.restored.contains(side)) {
         keep_the_moves(side, before, &mut link, external, internal);
     }
-    for side in &before.restored {
+    for side in &before.course.restored {
         forget_files(*side, policy, &mut link, external, internal);
     }
     link
@@ -63,10 +65,10 @@ fn keep_the_moves(side: Side, before: &Link, link: &mut Link, external: &Ticket,
     let now = link.ancestor.side_mut(side);
     if !known.status.is_empty() && now.status != known.status {
         now.status.clone_from(&known.status);
-        link.conflicts.retain(|conflict| !conflict.is_of_the_status());
+        link.open.conflicts.retain(|conflict| !conflict.is_of_the_status());
         // A move that was told already is no news.
-        let told = before.conflicts.iter().filter(|conflict| conflict.is_of_the_status() && !conflict.is_older);
-        link.conflicts.extend(told.cloned());
+        let told = before.open.conflicts.iter().filter(|conflict| conflict.is_of_the_status() && !conflict.is_older);
+        link.open.conflicts.extend(told.cloned());
     }
     if side == Side::Internal {
         // Internal fields do not cross.
@@ -75,7 +77,7 @@ fn keep_the_moves(side: Side, before: &Link, link: &mut Link, external: &Ticket,
     for (code, agreed) in &known.fields {
         if ticket.attributes.get(code).is_some_and(|value| value != agreed) {
             link.ancestor.external.fields.insert(code.clone(), agreed.clone());
-            link.conflicts.retain(|conflict| conflict.about != *code);
+            link.open.conflicts.retain(|conflict| conflict.about != *code);
         }
     }
 }
@@ -83,27 +85,27 @@ fn keep_the_moves(side: Side, before: &Link, link: &mut Link, external: &Ticket,
 fn forget_files(side: Side, policy: &Policy, link: &mut Link, external: &Ticket, internal: &Ticket) {
     let (restored, other) = side.source_and_target(external, internal);
     link.forget_what_went_with_its_ticket(side);
-    for copy in std::mem::take(&mut link.copies) {
+    for copy in std::mem::take(&mut link.files.copies) {
         let kept = if copy.from == side {
             with_its_original(&copy, restored)
         } else {
             where_it_stands(&copy, restored, other)
         };
         match kept {
-            Some(copy) => link.copies.push(copy),
+            Some(copy) => link.files.copies.push(copy),
             // Its original is gone: the copy stays, and its mark counts no more.
-            None if copy.from == side => link.orphaned.extend(copy.state.standing().map(|id| (side.other(), id))),
+            None if copy.from == side => link.files.orphaned.extend(copy.state.standing().map(|id| (side.other(), id))),
             None => {}
         }
     }
-    for document in link.documents.iter_mut().filter(|document| document.kind.on() == side) {
+    for document in link.files.documents.iter_mut().filter(|document| document.kind.on() == side) {
         let is_it = |file: &&File| file.mark().is_some_and(|mark| mark.kind == document.kind.file_kind());
         let there = restored.files.iter().flatten().find(is_it).map(|file| CopyState::Stands(file.id));
         let was_removed = document.state == Some(CopyState::RemovedByPerson);
         document.holds = None;
         document.state = there.or(was_removed.then_some(CopyState::RemovedByPerson));
     }
-    for enclosure in link.enclosures.iter_mut().filter(|enclosure| enclosure.from == side.other()) {
+    for enclosure in link.files.enclosures.iter_mut().filter(|enclosure| enclosure.from == side.other()) {
         let is_it = |file: &&File| file.mark().is_some_and(|mark| enclosure.is_marked_by(mark));
         let there = restored.files.iter().flatten().find(is_it).map(|file| CopyState::Stands(file.id));
         let was_removed = enclosure.state == Some(CopyState::RemovedByPerson);
@@ -113,7 +115,7 @@ fn forget_files(side: Side, policy: &Policy, link: &mut Link, external: &Ticket,
             enclosure.may_hold_anything();
         }
     }
-    link.enclosures.retain(|enclosure| enclosure.state.is_some() || enclosure.can_be_made());
+    link.files.enclosures.retain(|enclosure| enclosure.state.is_some() || enclosure.can_be_made());
     logs::forget_what_is_lost(side, policy, link, restored, other);
 }
 

@@ -163,7 +163,7 @@ fn drive(policy: &Policy, link: &Link, source: &Standing<'_>, target: &Standing<
 fn unreachable(link: &Link, source: &Standing<'_>, target: &Standing<'_>, plan: &mut Plan) -> Option<Line> {
     let went = format!("{} went to ", link.key(source.side).map_or("", |key| &key.reference));
     let this_move = format!("{went}{} {};", source.calm, source.side.place());
-    let known = || link.conflicts.iter().filter(|known| known.is_of_the_status());
+    let known = || link.open.conflicts.iter().filter(|known| known.is_of_the_status());
     let is_told = |to: Option<&str>| {
         known().any(|known| match &known.kind {
             Some(ConflictKind::CannotFollow { by, to: told }) => *by == source.side && to.is_none_or(|to| to == told),
@@ -186,7 +186,8 @@ fn unreachable(link: &Link, source: &Standing<'_>, target: &Standing<'_>, plan: 
 fn note(link: &Link, external: &Standing<'_>, internal: &Standing<'_>, plan: &mut Plan) {
     let ancestor = &link.ancestor;
     // A given-up walk is over: a later move to its states is a person's.
-    let open = link.path.is_some() || link.owed.iter().any(|late| matches!(late, Late::Status { .. }));
+    let open =
+        link.in_flight.path.is_some() || link.in_flight.owed.iter().any(|late| matches!(late, Late::Status { .. }));
     if open || ancestor.external.status != external.calm || ancestor.internal.status != internal.calm {
         plan.notes.push(Note::Status { external: external.calm.to_owned(), internal: internal.calm.to_owned() });
     }
@@ -247,7 +248,7 @@ fn landed_late<'a>(link: &'a Link, side: Side, lifecycle: &Lifecycle, agreed: &s
 
 fn stopped_on_own_walk(link: &Link, side: Side, agreed: &str, present: &str) -> bool {
     let is_on = |path: &crate::link::StatusPath| path.on == side && path.states.iter().any(|state| state == present);
-    agreed == present && link.path.as_ref().is_some_and(is_on)
+    agreed == present && link.in_flight.path.as_ref().is_some_and(is_on)
 }
 
 fn reason(link: &Link, source: &Standing<'_>, target: &Standing<'_>) -> String {

@@ -241,21 +241,23 @@ pub fn any_link() -> impl Strategy<Value = Link> {
                     if !born {
                         link.internal = None;
                     }
-                    link.halt = (halted && resumed).then(|| Halt { kind: HaltKind::FilesGone, text: String::new() });
-                    link.resumed = resumed;
+                    link.course.halt =
+                        (halted && resumed).then(|| Halt { kind: HaltKind::FilesGone, text: String::new() });
+                    link.course.resumed = resumed;
                     link.ancestor.external.status = outside;
                     link.ancestor.internal.status = inside;
                     link.ancestor.external.fields = theirs;
                     link.ancestor.internal.fields = ours;
-                    link.conflicts.push(Conflict {
+                    link.open.conflicts.push(Conflict {
                         about: "status".into(),
                         text: String::new(),
                         is_older: false,
                         kind: None,
                     });
-                    (link.copies, link.late, link.owed, link.path) = (copies, late, owed, path);
-                    (link.logs, link.documents) = (logs, documents);
-                    link.edits_at_stake =
+                    (link.files.copies, link.in_flight.late, link.in_flight.owed, link.in_flight.path) =
+                        (copies, late, owed, path);
+                    (link.logs, link.files.documents) = (logs, documents);
+                    link.in_flight.edits_at_stake =
                         edits.into_iter().map(|(code, value)| Edit { code, value, may_be_ours: false }).collect();
                 })
             },

@@ -44,12 +44,12 @@ impl World {
             (side.zone_seen, side.unseen_change) = (side.zone, false);
         }
         if let Some(halt) = &plan.halt {
-            self.link.halt = Some(halt.clone());
+            self.link.course.halt = Some(halt.clone());
             return plan;
         }
         self.see_edits();
         plan.notes.iter().for_each(|note| self.remember(note));
-        self.link.conflicts.clone_from(&plan.conflicts);
+        self.link.open.conflicts.clone_from(&plan.conflicts);
         let mut fates = fates.iter().copied().chain(std::iter::repeat(Fate::Answered));
         for step in &plan.writes {
             self.carry_out(&step.write, &mut fates);
@@ -60,7 +60,7 @@ impl World {
     /// What has an open end on this side, or an original there that is missing.
     fn must_list(&self, side: Side) -> bool {
         let missing = |copy: &Copy| copy.from == side && copy.missing_since_ms.is_some();
-        self.link.has_open_files_on(side) || self.link.copies.iter().any(missing)
+        self.link.has_open_files_on(side) || self.link.files.copies.iter().any(missing)
     }
 
     fn carry_out(&mut self, write: &Write, fates: &mut impl Iterator<Item = Fate>) {
@@ -135,15 +135,15 @@ impl World {
         for (code, value) in &sent {
             self.sent.insert(value.clone());
             self.link.may_land(Late::Field { code: (*code).to_owned(), value: value.clone() }, until);
-            self.link.edits_at_stake.retain(|edit| edit.code != *code);
+            self.link.in_flight.edits_at_stake.retain(|edit| edit.code != *code);
         }
-        self.link.edits_at_stake.extend(fields.iter().filter_map(|field| field.lost_edit.clone()));
+        self.link.in_flight.edits_at_stake.extend(fields.iter().filter_map(|field| field.lost_edit.clone()));
         let Some(done) = self.send(Side::Internal, Call::Update(sent.clone()), fate) else { return };
         for ((code, value), field) in sent.iter().zip(fields) {
             landed(&mut self.link, &Late::Field { code: (*code).to_owned(), value: value.clone() }, until);
             if done {
                 self.recorded.extend(field.lost_edit.iter().map(|edit| amps_apart(&edit.value)));
-                self.link.edits_at_stake.retain(|edit| edit.code != *code);
+                self.link.in_flight.edits_at_stake.retain(|edit| edit.code != *code);
                 self.field_answered(code, field.source.as_deref().unwrap());
             }
         }
@@ -382,8 +382,8 @@ fn text(value: &Value) -> String {
 /// The call that carried this write is over. An earlier one with the same value may still land: here the
 /// bridge goes on after a call without an answer, at the same moment.
 fn landed(link: &mut Link, what: &Late, until_ms: i64) {
-    let call = link.late.iter().rposition(|late| late.until_ms == until_ms && late.what == *what);
+    let call = link.in_flight.late.iter().rposition(|late| late.until_ms == until_ms && late.what == *what);
     if let Some(at) = call {
-        link.late.remove(at);
+        link.in_flight.late.remove(at);
     }
 }

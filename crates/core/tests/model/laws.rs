@@ -38,7 +38,7 @@ impl World {
         // What the bridge did itself on one side is no reason to move a person's ticket on the other. A person
         // who goes where a stimulus may still land cannot be told from it.
         let (moved, driven) = (self.side(on.other()).moved_by, self.side(on).moved_by);
-        let mut unanswered = self.link.late.iter().map(|late| &late.what).chain(&self.link.owed);
+        let mut unanswered = self.link.in_flight.late.iter().map(|late| &late.what).chain(&self.link.in_flight.owed);
         let may_be_own = unanswered.any(|late| matches!(late, Late::Status { on: side, .. } if *side == on));
         assert!(
             moved == Author::Person || driven == Author::Bridge || may_be_own,
@@ -66,14 +66,18 @@ impl World {
     /// All is answered from now on, and time passes until nothing is left to look at.
     pub fn heal(&mut self) {
         for _ in 0..200 {
-            if self.link.halt.is_some() || self.link.logs.iter().any(|log| log.halt.is_some()) {
+            if self.link.course.halt.is_some() || self.link.logs.iter().any(|log| log.halt.is_some()) {
                 // An operator looks and resumes.
                 self.waive_what_halted_logs_hold();
                 self.link.resume();
             }
             let before = self.link.clone();
             let plan = self.pass(true, true, &[]);
-            let due = plan.look_again_at_ms.into_iter().chain(self.link.late.iter().map(|late| late.until_ms)).min();
+            let due = plan
+                .look_again_at_ms
+                .into_iter()
+                .chain(self.link.in_flight.late.iter().map(|late| late.until_ms))
+                .min();
             match due {
                 Some(due) => self.wait_until(due.max(self.now)),
                 None if plan.writes_nothing() && plan.halt.is_none() && self.link == before => return,
@@ -93,8 +97,8 @@ impl World {
             self.assert_log_was_delivered(from);
         }
         self.assert_documents_are_true();
-        let payable = self.link.owed.iter().filter(|late| !matches!(late, Late::Status { .. })).count();
-        assert_eq!(payable, 0, "convergence: {:?} is still owed", self.link.owed);
+        let payable = self.link.in_flight.owed.iter().filter(|late| !matches!(late, Late::Status { .. })).count();
+        assert_eq!(payable, 0, "convergence: {:?} is still owed", self.link.in_flight.owed);
     }
 
     fn assert_fields_agree(&self) {
@@ -112,7 +116,7 @@ impl World {
         // A ticket that was approved, or re-opened, and late before anyone looked: which, nothing shows.
         let unknowable = |side: Side| self.side(side).status == "escalated_tto";
         let (outside, inside) = (&self.outside, &self.inside);
-        if !self.link.conflicts.is_empty() || unknowable(Side::External) {
+        if !self.link.open.conflicts.is_empty() || unknowable(Side::External) {
             return;
         }
         if inside.moved_by == Author::Bridge {
@@ -171,7 +175,7 @@ impl World {
     fn assert_documents_are_true(&self) {
         let is_report = self.policy.status_to_external == StatusToExternal::Report;
         assert_eq!(self.link.document(DocumentKind::Report).is_some(), is_report, "a report where the policy says so");
-        for document in &self.link.documents {
+        for document in &self.link.files.documents {
             let kind = document.kind;
             let stands = self.side(kind.on()).files.iter().filter(|file| {
                 file.made.as_ref().is_some_and(|(from, of, _)| *from == kind.from() && *of == kind.file_kind())

@@ -331,7 +331,11 @@ impl World {
         let side = self.side(on);
         let settled = |from: Side, original: &str| {
             let original = original.parse().unwrap_or_default();
-            self.link.late.iter().any(|late| late.until_ms <= self.now && late.what.is_of_file(from, original))
+            self.link
+                .in_flight
+                .late
+                .iter()
+                .any(|late| late.until_ms <= self.now && late.what.is_of_file(from, original))
         };
         let read = |file: &Attached| match &file.made {
             None => contents,

@@ -36,14 +36,17 @@ pub fn in_doubt() -> Vec<Case> {
         waits("a notice", link().documented(DocumentKind::Notice, &["assigned"], &[], doubt(NOW + 500))),
         waits(
             "a rewritten report",
-            report(Some(CopyState::Stands(500))).with(|link| link.documents[0].again_at_ms = Some(NOW + 500)),
+            report(Some(CopyState::Stands(500))).with(|link| link.files.documents[0].again_at_ms = Some(NOW + 500)),
         ),
         waits("a field", link().late_field("title", "[R-1] B", NOW + 500)),
         waits("a stimulus outside", link().late_status_out("resolved", NOW + 500)),
         waits("a rewritten copy", link().late_file(70, "y", NOW + 500)),
         case(
             "what a dead process was sending may land until so long after the next start",
-            link().with(|link| link.sending = Some(sending())).made_anew().with(|link| link.may_land_until(NOW + 500)),
+            link()
+                .with(|link| link.in_flight.sending = Some(sending()))
+                .made_anew()
+                .with(|link| link.may_land_until(NOW + 500)),
             ext().files([]),
             Sight::Unborn,
         )
@@ -52,7 +55,7 @@ pub fn in_doubt() -> Vec<Case> {
             "and no sooner for what was in doubt beside it, and settles before",
             link()
                 .in_doubt(70, sending().until_ms + 100)
-                .with(|link| link.sending = Some(sending()))
+                .with(|link| link.in_flight.sending = Some(sending()))
                 .made_anew()
                 .with(|link| link.may_land_until(NOW + 500)),
             ext().files([]),
@@ -94,7 +97,7 @@ pub fn in_doubt() -> Vec<Case> {
 pub fn left_behind() -> Vec<Case> {
     let both = [file_of_log(), mark_from_inside(171, 71)];
     let old = || link().copied_out(70, 170, "x").logged(INSIDE, [180]);
-    let begun = || old().made_anew().born().with(|link| link.anew_from_ms = None);
+    let begun = || old().made_anew().born().with(|link| link.course.anew_from_ms = None);
     vec![
         case("what landed after all is left behind", link().made_anew(), ext().files(both), Sight::Unborn)
             .writes([CREATES])

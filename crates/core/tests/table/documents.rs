@@ -335,7 +335,7 @@ fn the_file() -> Vec<Case> {
     let says = |state| link().documented(DocumentKind::Report, &["assigned"], &[], state);
     let doubt = |until_ms| says(Some(CopyState::InDoubt { until_ms }));
     let removed = |says: &[&str]| link().documented(DocumentKind::Report, says, says, Some(CopyState::RemovedByPerson));
-    let again = |at: i64| link().reported(&["assigned"]).with(|link| link.documents[0].again_at_ms = Some(at));
+    let again = |at: i64| link().reported(&["assigned"]).with(|link| link.files.documents[0].again_at_ms = Some(at));
     vec![
         case("a report that was refused is written at the next look", says(None), ext(), int())
             .writes(["write the report"]),

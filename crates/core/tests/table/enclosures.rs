@@ -16,7 +16,7 @@ fn with(enclosure: Enclosure, state: Option<CopyState>, is_written: bool) -> Lin
         enclosure.is_written(500);
     }
     enclosure.state = state;
-    link().with(|link| link.enclosures.push(enclosure))
+    link().with(|link| link.files.enclosures.push(enclosure))
 }
 
 fn picture(state: Option<CopyState>) -> Link {

@@ -66,14 +66,14 @@ pub fn halts() -> Vec<Case> {
             .halts(HaltKind::ExternalReferenceChanged),
         case(
             "a halted link stays halted, though all is well",
-            link().with(|l| l.halt = Some(of(HaltKind::FilesGone))),
+            link().with(|l| l.course.halt = Some(of(HaltKind::FilesGone))),
             ext().title("B"),
             int(),
         )
         .halts(HaltKind::FilesGone),
         case(
             "a ticket that vanished and is there again goes on, and what changed meanwhile crosses",
-            link().with(|l| l.halt = Some(halt())),
+            link().with(|l| l.course.halt = Some(halt())),
             ext().title("B"),
             int(),
         )
@@ -81,36 +81,36 @@ pub fn halts() -> Vec<Case> {
         .notes(["the internal ticket is there again"]),
         case(
             "the external one too, before a counterpart was made",
-            unborn().with(|l| l.halt = Some(of(HaltKind::ExternalVanished))),
+            unborn().with(|l| l.course.halt = Some(of(HaltKind::ExternalVanished))),
             ext(),
             Sight::Unborn,
         )
         .writes([r#"create UserRequest title="[R-1] A" description=html"<p>d</p>" impact="1" urgency="2" agent_id="9" caller_id="6" org_id="3" service_id="2" team_id="5""#])
         .notes(["the external ticket is there again"]),
-        case("while it is not there, nothing", link().with(|l| l.halt = Some(halt())), ext().title("B"), Sight::Gone)
+        case("while it is not there, nothing", link().with(|l| l.course.halt = Some(halt())), ext().title("B"), Sight::Gone)
             .halts(HaltKind::InternalVanished),
         case(
             "nor while the other one is gone",
-            link().with(|l| l.halt = Some(halt())),
+            link().with(|l| l.course.halt = Some(halt())),
             Sight::Gone,
             int(),
         )
         .halts(HaltKind::InternalVanished),
         case(
             "one of another reference is another ticket",
-            link().with(|l| l.halt = Some(halt())),
+            link().with(|l| l.course.halt = Some(halt())),
             ext().title("B"),
             int().reference("U-8"),
         )
         .halts(HaltKind::InternalVanished),
         case(
             "and so is one that was made at another time",
-            link().made("", "2026-11-24 10:00:00").with(|l| l.halt = Some(halt())),
+            link().made("", "2026-11-24 10:00:00").with(|l| l.course.halt = Some(halt())),
             ext().title("B"),
             int().with("start_date", "2026-11-25 09:00:00"),
         )
         .halts(HaltKind::InternalVanished),
-        case("a halt keeps the conflicts on show", link().with(|l| l.conflicts.push(conflict())), Sight::Gone, int())
+        case("a halt keeps the conflicts on show", link().with(|l| l.open.conflicts.push(conflict())), Sight::Gone, int())
             .halts(HaltKind::ExternalVanished)
             .conflict("status: unreachable"),
         case("a resumed link whose external ticket is still gone ends", link().resumed(), Sight::Gone, int())
@@ -141,7 +141,7 @@ pub fn halts() -> Vec<Case> {
         case(
             "a path alone changes nothing for a link that is in step",
             link().with(|l| {
-                l.path = Some(StatusPath {
+                l.in_flight.path = Some(StatusPath {
                     on: itop_bridge_core::Side::Internal,
                     wanted: String::new(),
                     states: Vec::new(),
@@ -151,7 +151,7 @@ pub fn halts() -> Vec<Case> {
             int(),
         )
         .notes(["status assigned and assigned"]),
-        case("a conflict ends with what it was about", link().with(|l| l.conflicts.push(conflict())), ext(), int())
+        case("a conflict ends with what it was about", link().with(|l| l.open.conflicts.push(conflict())), ext(), int())
             .does_nothing(),
     ]
 }

@@ -68,7 +68,7 @@ pub fn corrected() -> Vec<Case> {
             "before the first create is answered, what was read for it tells",
             unborn().made(MADE, "").with(|link| {
                 let read = [("title", "A"), ("description", "<p>d</p>")];
-                link.creation = Some(itop_bridge_core::link::Creation {
+                link.in_flight.creation = Some(itop_bridge_core::link::Creation {
                     until_ms: 0,
                     highest_before: 0,
                     since_ms: 0,

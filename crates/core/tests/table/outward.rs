@@ -34,10 +34,10 @@ fn mirror(mut case: Case) -> Case {
 }
 
 fn mirror_link(link: &mut Link) {
-    for copy in &mut link.copies {
+    for copy in &mut link.files.copies {
         copy.from = copy.from.other();
     }
-    for late in link.late.iter_mut().map(|late| &mut late.what).chain(&mut link.owed) {
+    for late in link.in_flight.late.iter_mut().map(|late| &mut late.what).chain(&mut link.in_flight.owed) {
         if let Late::File { from, .. } = late {
             *from = from.other();
         }

@@ -73,7 +73,7 @@ pub fn restored() -> Vec<Case> {
         .notes([forgotten]),
         case(
             "a report that a person removed is back: there is one",
-            outside(link().reported(&["assigned"]).with(|link| link.documents[0].state = Some(CopyState::RemovedByPerson))),
+            outside(link().reported(&["assigned"]).with(|link| link.files.documents[0].state = Some(CopyState::RemovedByPerson))),
             ext().files([report(500)]),
             int().files([]),
         )

@@ -181,9 +181,9 @@ async fn ready_pair(
     }
     let documents = documents_of(&external, &internal, &both.texts);
     let Adopted { link, .. } = taken_over(policy, &external, &internal, documents);
-    let conflicts = link.conflicts.iter().map(ToString::to_string).collect();
-    let files = link.copies.iter().filter(|copy| copy.state.standing().is_some()).count();
-    let alone = link.copies.len() - files;
+    let conflicts = link.open.conflicts.iter().map(ToString::to_string).collect();
+    let files = link.files.copies.iter().filter(|copy| copy.state.standing().is_some()).count();
+    let alone = link.files.copies.len() - files;
     Ok(Ok(ReadyPair { external: lane.name.clone(), link, conflicts, files, alone }))
 }
 

@@ -305,7 +305,7 @@ fn would(shared: &Shared, lane: &Lane, preview: &Preview) -> Would {
         Err(NoPlan::Lost(why)) => return Would::Wait(why.to_string()),
         Err(NoPlan::NotCarried(_)) => return Would::Nothing,
     };
-    if let Some(halt) = plan.halt.as_ref().or(preview.link.halt.as_ref()) {
+    if let Some(halt) = plan.halt.as_ref().or(preview.link.course.halt.as_ref()) {
         return Would::Halt(halt.text.clone());
     }
     let plans: Vec<&Plan> = std::iter::once(plan).chain(preview.once_made.iter().map(|(_, plan)| plan)).collect();

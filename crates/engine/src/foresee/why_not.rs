@@ -19,10 +19,10 @@ pub(crate) async fn why_not(
     let Some((_, link)) = &claim.link else {
         return Ok(why_not_taken_up(shared, lane, claim, snapshot).await?.map(NoPlan::NotCarried));
     };
-    if let Some(until_ms) = link.anew_from_ms.filter(|from_ms| shared.now_ms() < *from_ms) {
+    if let Some(until_ms) = link.course.anew_from_ms.filter(|from_ms| shared.now_ms() < *from_ms) {
         return Ok(Some(NoPlan::OldMayLand { until_ms }));
     }
-    let is_looked_for = link.creation.is_some() && link.internal.is_none();
+    let is_looked_for = link.in_flight.creation.is_some() && link.internal.is_none();
     Ok(is_looked_for.then_some(NoPlan::IsLookedFor))
 }
 

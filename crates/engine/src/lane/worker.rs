@@ -133,7 +133,7 @@ async fn idle_ms(shared: &Shared, lane: &Lane) -> i64 {
 async fn batch(shared: &Shared, lane: &Lane, claims: Vec<Claim>, place: Place) {
     let mut ready = Vec::new();
     for claim in claims {
-        let halt = claim.link.as_ref().and_then(|(_, link)| link.halt.as_ref());
+        let halt = claim.link.as_ref().and_then(|(_, link)| link.course.halt.as_ref());
         if halt.is_some_and(|halt| halt.kind.vanished().is_none()) {
             // Nothing is read or written until an operator resumes the pair, which marks it dirty again. Only a
             // vanished ticket may be there again.

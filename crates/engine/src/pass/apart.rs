@@ -250,7 +250,7 @@ pub(crate) fn keep_not_taken(
     for (outgoing, error) in not_taken {
         if error.had_no_effect() {
             // A person's edit there was not overwritten.
-            work.link.edits_at_stake.retain(|edit| edit.code != outgoing.code());
+            work.link.in_flight.edits_at_stake.retain(|edit| edit.code != outgoing.code());
         } else {
             work.link.owe_no_enclosures(Side::External, outgoing.code());
         }
@@ -278,7 +278,7 @@ pub(crate) fn value_refused(work: &mut Work<'_>, refused: RefusedField) {
     let (on, code, words) = (refused.on, refused.code.clone(), refused.words.clone());
     let conflict = refused.conflict(&work.shared.itop(work.lane, on).name);
     work.link.keep_refusal(refused, |refused_for_ms| work.shared.timing.refused_value_waits_ms(refused_for_ms));
-    if !work.link.conflicts.contains(&conflict) {
+    if !work.link.open.conflicts.contains(&conflict) {
         tracing::warn!(ticket = %work.name(), field = code, error = words, "a value is not taken; the rest of the ticket goes on");
         work.did(Event::Conflict { code: Some(code), text: conflict.text.clone() });
     }

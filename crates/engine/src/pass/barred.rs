@@ -53,7 +53,7 @@ pub(crate) fn try_what_is_parked(work: &mut Work<'_>) {
         return;
     }
     let soonest = work.shared.timing.probe_ms;
-    for held in &mut work.link.held {
+    for held in &mut work.link.open.held {
         held.not_before_ms = held.not_before_ms.min(held.tried_ms + soonest).max(held.asked_ms);
     }
 }
@@ -69,12 +69,12 @@ pub(crate) async fn release(work: &mut Work<'_>, part: &Part) -> Result<(), Fail
 
 /// Adds the next try of the kept-back parts to the queue's next step.
 pub(crate) fn with_what_is_held(work: &Work<'_>, next: Next) -> Next {
-    if work.link.halt.is_some() {
+    if work.link.course.halt.is_some() {
         // Nothing is written to a halted pair: kept-back parts are tried once it resumes.
         return next;
     }
     let now_ms = work.shared.now_ms();
-    let due = work.link.held.iter().map(|held| {
+    let due = work.link.open.held.iter().map(|held| {
         let next_ms = match held.not_before_ms > now_ms {
             true => held.not_before_ms,
             // Not tried, as an earlier call may still take effect: the plan says when to look.
@@ -85,9 +85,9 @@ pub(crate) fn with_what_is_held(work: &Work<'_>, next: Next) -> Next {
     });
     let Some(held_due_ms) = due.min() else { return next };
     let side = |to| work.shared.itop(work.lane, to).name.as_str();
-    let texts = work.link.held.iter().map(|held| told(&work.link, held, side(held.to)));
+    let texts = work.link.open.held.iter().map(|held| told(&work.link, held, side(held.to)));
     let texts = texts.collect::<Vec<_>>().join("; ");
-    let is_parked = work.link.held.iter().any(|held| is_parked(work.shared, held.since_ms));
+    let is_parked = work.link.open.held.iter().any(|held| is_parked(work.shared, held.since_ms));
     match next {
         Next::Retry { due_ms, error, parked, look } => Next::Retry {
             due_ms: due_ms.min(held_due_ms),
@@ -115,7 +115,7 @@ fn look_at_what_is_held(work: &Work<'_>) -> Look {
     let (second_looks, internal_second_looks) = (u32::MAX, u32::MAX);
     let all = Look::everything();
     let mut look = Look { unwritten: true, created, backfilled, second_looks, internal_second_looks, ..all };
-    for held in &work.link.held {
+    for held in &work.link.open.held {
         if let Part::File { from, original } = held.part {
             look.name(from, original);
         }

@@ -144,7 +144,7 @@ async fn try_to_create(
 fn leave_to_an_update(work: &mut Work<'_>, draft: &[Outgoing<'_>], created: &Object) {
     for part in draft {
         if became_html(work, &mut [part.clone()], created)
-            && let Some(creation) = &mut work.link.creation
+            && let Some(creation) = &mut work.link.in_flight.creation
         {
             creation.fields.remove(part.code());
             work.look_again(work.shared.now_ms());
@@ -232,7 +232,7 @@ async fn create_without_one(
 /// An operator wanted a new internal ticket in place of a lost one. If its iTop was restored since, the old one may
 /// be there again, and a create would leave two. So it is read once more under the link as it was.
 async fn go_on_with_counterpart(work: &mut Work<'_>) -> Result<(), Failure> {
-    let Some(before) = work.link.before_anew.clone() else { return Ok(()) };
+    let Some(before) = work.link.course.before_anew.clone() else { return Ok(()) };
     let Some(key) = before.internal.clone() else { return Ok(()) };
     let internal = &work.shared.internal;
     let class = &work.policy.internal_class;
@@ -257,7 +257,7 @@ async fn go_on_with_counterpart(work: &mut Work<'_>) -> Result<(), Failure> {
 async fn creation_of(work: &Work<'_>, draft: &[Outgoing<'_>], external: &Ticket) -> Result<Creation, Failure> {
     let fields = draft.iter().filter(|part| part.is_whole).map(|part| part.field);
     let sources = fields.filter_map(|field| Some((field.code.clone(), field.source.clone()?)));
-    let earlier = work.link.creation.as_ref();
+    let earlier = work.link.in_flight.creation.as_ref();
     let tries = earlier.map_or(1, |earlier| earlier.tries + 1);
     // The ticket of an earlier try is still looked for.
     let (highest_before, since_ms) = match earlier {
@@ -285,7 +285,7 @@ async fn send_create(
     let output: Vec<&str> = asked.iter().map(String::as_str).collect();
     let internal = &work.shared.internal;
     let intend = |link: &mut Link, until_ms| {
-        link.creation = Some(Creation { until_ms, ..creation.clone() });
+        link.in_flight.creation = Some(Creation { until_ms, ..creation.clone() });
         // An earlier try may have sent more fields.
         link.owe_enclosures_of(Side::External, |code| draft.iter().any(|part| part.code() == code));
         for part in draft {

@@ -19,7 +19,7 @@ use crate::side::{call, read};
 
 pub(crate) async fn created(work: &mut Work<'_>, object: &Object, sent_ms: i64) -> Result<Ticket, Failure> {
     // An earlier create may have taken effect after all: of two tickets the lower is the counterpart.
-    if let Some(creation) = work.link.creation.clone()
+    if let Some(creation) = work.link.in_flight.creation.clone()
         && creation.tries > 1
         && let Some(first) = find_marked(work, &creation).await?.into_iter().next()
         && first.id != object.id
@@ -28,7 +28,7 @@ pub(crate) async fn created(work: &mut Work<'_>, object: &Object, sent_ms: i64) 
     }
     let mut ticket = ticket_of(work, object, sent_ms).await?;
     // A reused id has the files that arrived late for the ticket which had it before.
-    ticket.files = work.link.anew_from_ms.is_none().then(Vec::new);
+    ticket.files = work.link.course.anew_from_ms.is_none().then(Vec::new);
     let (internal, external) = (&work.shared.internal.name, &work.lane.name);
     let of = format!("{external}:{}", work.link.external.reference);
     work.wrote(Written::Counterpart, &format!("{internal}:{} is the copy of {of}", ticket.reference));
@@ -39,9 +39,9 @@ pub(crate) async fn created(work: &mut Work<'_>, object: &Object, sent_ms: i64) 
 pub(crate) async fn adopt(work: &mut Work<'_>, ticket: Ticket) -> Result<Ticket, Failure> {
     work.shared.internal.met_ticket(ticket.id);
     work.link.internal = Some(ticket.key());
-    work.link.before_anew = None;
+    work.link.course.before_anew = None;
     work.link.ancestor.internal.made = work.made(Side::Internal, &ticket);
-    let creation = work.link.creation.take();
+    let creation = work.link.in_flight.creation.take();
     for (code, source) in creation.iter().flat_map(|creation| &creation.fields) {
         if let Some(target) = ticket.attributes.get(code)
             && !lost_words(code, source, target)
@@ -63,7 +63,7 @@ pub(crate) async fn adopt(work: &mut Work<'_>, ticket: Ticket) -> Result<Ticket,
     let born = work.policy.internal_lifecycle.as_ref().map_or(&ticket.status, |lifecycle| &lifecycle.initial);
     work.link.ancestor.internal.status.clone_from(born);
     // After a second create both may take effect: others are looked for until that has settled.
-    work.link.creation = creation.filter(|creation| creation.tries > 1);
+    work.link.in_flight.creation = creation.filter(|creation| creation.tries > 1);
     work.save().await?;
     Ok(ticket)
 }
@@ -78,7 +78,7 @@ pub(crate) async fn report_twins(work: &mut Work<'_>, creation: &Creation) -> Re
         tracing::error!(ticket = %work.name(), kept = linked, twin = twin.reference, "two creates landed: two internal tickets carry the mark; close the one that is not linked");
         work.did(Event::CreatedTwice { linked: linked.clone(), other: twin.reference });
     }
-    work.link.creation = None;
+    work.link.in_flight.creation = None;
     work.save().await
 }
 
@@ -118,15 +118,15 @@ pub(crate) async fn create_failed(work: &mut Work<'_>, error: &itop_client::Erro
 
 /// Finds the ticket of a create that iTop answered with an error: the call is over, so it is there now.
 pub(crate) async fn found_after(work: &mut Work<'_>, error: &itop_client::Error) -> Result<Option<Ticket>, Failure> {
-    match work.link.creation.clone() {
+    match work.link.in_flight.creation.clone() {
         Some(creation) if error.effect == (Effect::Unknown { answered: true }) => find_created(work, &creation).await,
         _ => Ok(None),
     }
 }
 
 async fn forget_creation(work: &mut Work<'_>) -> Result<(), Failure> {
-    work.link.creation = None;
-    if work.link.anew_from_ms.is_some() {
+    work.link.in_flight.creation = None;
+    if work.link.course.anew_from_ms.is_some() {
         // Only this link knows which files an earlier counterpart left on the external ticket.
         return work.save().await;
     }

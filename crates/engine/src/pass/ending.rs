@@ -23,7 +23,7 @@ pub(crate) async fn ticket_stands(work: &mut Work<'_>, side: Side) -> Result<boo
 }
 
 pub(crate) async fn stop(work: &mut Work<'_>, halt: Halt) -> Result<(), Failure> {
-    if work.link.halt.as_ref() != Some(&halt) {
+    if work.link.course.halt.as_ref() != Some(&halt) {
         let step = how_it_goes_on(work, AfterResume::of(Some(halt.kind)));
         tracing::error!(ticket = %work.name(), reason = %halt.text, "halted: nothing is written to this pair; to do: {step}");
         work.did(Event::Halted { kind: Some(halt.kind), log: None, text: halt.text.clone() });
@@ -34,7 +34,7 @@ pub(crate) async fn stop(work: &mut Work<'_>, halt: Halt) -> Result<(), Failure>
             work.link.takes_down_removed(work.shared.now_ms());
             work.link.lost_its_ticket(side, work.shared.now_ms());
         }
-        work.link.halt = Some(halt);
+        work.link.course.halt = Some(halt);
         work.save().await?;
     }
     Ok(())
@@ -56,8 +56,8 @@ pub(crate) async fn end_pair(work: &mut Work<'_>, over: &Halt) -> Result<(), Fai
         store.amend_link(
             id,
             &|link, state| {
-                link.resumed = false;
-                link.ending = Some(Ending::Resumed(ending.clone()));
+                link.course.resumed = false;
+                link.course.ending = Some(Ending::Resumed(ending.clone()));
                 *state = LinkState::Ended
             },
             &did,

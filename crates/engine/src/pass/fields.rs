@@ -61,8 +61,8 @@ pub(crate) async fn send_fields(
     }
     let at_stake = fields.iter().filter_map(|sent| sent.field.lost_edit.clone());
     let intend = |link: &mut Link, until_ms| {
-        link.edits_at_stake.retain(|edit| !fields.iter().any(|sent| sent.code() == edit.code));
-        link.edits_at_stake.extend(at_stake);
+        link.in_flight.edits_at_stake.retain(|edit| !fields.iter().any(|sent| sent.code() == edit.code));
+        link.in_flight.edits_at_stake.extend(at_stake);
         for sent in fields {
             link.may_land(Late::Field { code: sent.code().to_owned(), value: sent.value().to_owned() }, until_ms);
             link.enclose(Side::External, sent.code(), &sent.enclosed);
@@ -99,7 +99,7 @@ pub(crate) fn edit_overwritten(work: &mut Work<'_>, edit: &Edit) {
 }
 
 pub(crate) fn field_written(work: &mut Work<'_>, field: &FieldWrite, answered: &str) {
-    work.link.edits_at_stake.retain(|edit| edit.code != field.code);
+    work.link.in_flight.edits_at_stake.retain(|edit| edit.code != field.code);
     if let Some(lost) = &field.lost_edit {
         edit_overwritten(work, lost);
     }

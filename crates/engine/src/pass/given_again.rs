@@ -20,7 +20,7 @@ pub(crate) async fn other_pair_of(work: &Work<'_>, ticket: &Ticket) -> Result<Op
     let other = work.shared.store.call(move |store| store.link_of_external(&of)).await?;
     let has_it = |other: &Stored| match &other.link.internal {
         Some(key) => key.id == ticket.id,
-        None => other.link.creation.is_some(),
+        None => other.link.in_flight.creation.is_some(),
     };
     Ok(other.filter(|other| other.state == LinkState::Live && has_it(other)))
 }
@@ -38,7 +38,7 @@ pub(crate) async fn give_way_to(work: &mut Work<'_>, other: &Stored, internal: &
         internal.reference, internal.id, other.link.external.reference
     );
     let halt = Halt { kind: HaltKind::InternalReferenceChanged, text };
-    if work.link.resumed {
+    if work.link.course.resumed {
         end_pair(work, &halt).await?;
     } else {
         stop(work, halt).await?;

@@ -56,7 +56,7 @@ async fn is_heavy(work: &mut Work<'_>, itop: &Itop, limit: &str, target: &Ticket
     let told = told(&work.link, &heavy, &itop.name);
     tracing::warn!(ticket = %work.name(), "{told}");
     work.did(Event::Heavy { on, text: told });
-    work.link.heavy.push(heavy);
+    work.link.open.heavy.push(heavy);
     work.save().await
 }
 
@@ -89,7 +89,7 @@ pub(crate) fn end_heavy(work: &mut Work<'_>, itop: &Itop, class: &str) {
     if class == "Attachment" || work.link.heavy_on(itop.side()).is_none() {
         return;
     }
-    work.link.heavy.retain(|heavy| heavy.on != itop.side());
+    work.link.open.heavy.retain(|heavy| heavy.on != itop.side());
     tracing::info!(ticket = %work.name(), itop = %itop.name, "writes to this ticket are answered again");
     work.did(Event::HeavyEnded { instance: itop.name.clone() });
 }
@@ -99,7 +99,7 @@ pub(crate) fn note_heavy(shared: &Shared, lane: &Lane, number: Option<i64>, link
     let Some(number) = number else { return };
     let mut known = shared.heavy.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let texts: Vec<String> =
-        link.heavy.iter().map(|heavy| told(link, heavy, &shared.itop(lane, heavy.on).name)).collect();
+        link.open.heavy.iter().map(|heavy| told(link, heavy, &shared.itop(lane, heavy.on).name)).collect();
     match texts.is_empty() {
         true => known.remove(&number),
         false => known.insert(number, texts.join("; ")),

@@ -156,20 +156,20 @@ fn take_announced(work: &Work<'_>, snapshot: &mut Snapshot, side: Side) {
 fn originals_to_read(work: &Work<'_>, snapshot: &Snapshot, from: Side) -> Vec<u64> {
     let look = &work.claim.look;
     let reads_contents = look.unwritten || look.second_looks(from) == 0;
-    let came_back = !work.link.restored.is_empty();
+    let came_back = !work.link.course.restored.is_empty();
     let is_wanted = |copy: &&Copy| match copy.state {
         CopyState::RemovedByPerson => came_back,
         CopyState::InDoubt { .. } => has_copy_of(snapshot.of(from.other()), from, copy.original),
         CopyState::Stands(_) => came_back || reads_contents && look.named(from).contains(&copy.original),
     };
-    let copies = work.link.copies.iter().filter(|copy| copy.from == from);
+    let copies = work.link.files.copies.iter().filter(|copy| copy.from == from);
     copies.filter(is_wanted).map(|copy| copy.original).collect()
 }
 
 /// The copies over which an abandoned rewrite may have taken effect by now.
 fn copies_to_read(work: &Work<'_>, from: Side) -> Vec<u64> {
     let now = work.shared.now_ms();
-    let settled = work.link.late.iter().filter(|late| late.until_ms <= now);
+    let settled = work.link.in_flight.late.iter().filter(|late| late.until_ms <= now);
     let originals: BTreeSet<u64> = settled
         .filter_map(|late| match late.what {
             Late::File { from: of, original, .. } if of == from => Some(original),
@@ -228,7 +228,7 @@ async fn contents_of(
 /// The copies of these originals whose contents are not known: they were found by their marks, or their iTop was
 /// restored from a backup.
 pub(crate) fn unknown_copies(link: &Link, from: Side, originals: &[u64]) -> Vec<u64> {
-    let came_back = link.restored.contains(&from.other());
+    let came_back = link.course.restored.contains(&from.other());
     let is_unknown = |copy: &&Copy| came_back || copy.content.hash.is_empty();
     let unknown = |original: &u64| link.copy_of(from, *original).filter(is_unknown);
     originals.iter().filter_map(unknown).filter_map(|copy| copy.state.standing()).collect()

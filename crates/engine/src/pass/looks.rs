@@ -11,8 +11,9 @@ pub fn only_at_named_files(claim: &Claim) -> bool {
     let Some((_, link)) = &claim.link else { return false };
     let look = &claim.look;
     let names_any = !look.external_attachments.is_empty() || !look.internal_attachments.is_empty();
-    let open =
-        Side::BOTH.iter().any(|side| link.has_open_files_on(*side)) || link.creation.is_some() || link.halt.is_some();
+    let open = Side::BOTH.iter().any(|side| link.has_open_files_on(*side))
+        || link.in_flight.creation.is_some()
+        || link.course.halt.is_some();
     let known = |side, id: &u64| link.copy_of(side, *id).is_some_and(|copy| copy.missing_since_ms.is_none());
     let all_known = |side| foreign(link, look, side).iter().all(|id| known(side, id));
     !look.ticket
@@ -27,7 +28,7 @@ pub fn only_at_named_files(claim: &Claim) -> bool {
 /// counts as named by a hint.
 pub fn after_an_absence(link: &Link) -> Look {
     let mut look = Look::everything();
-    for copy in &link.copies {
+    for copy in &link.files.copies {
         match copy.from {
             Side::External => look.external_attachments.insert(copy.original),
             Side::Internal => look.internal_attachments.insert(copy.original),
@@ -48,7 +49,7 @@ pub fn needs_files(claim: &Claim, side: Side) -> bool {
     if link.internal.is_none() {
         return side == Side::External;
     }
-    let of_this_side = link.copies.iter().filter(|copy| copy.from == side);
+    let of_this_side = link.files.copies.iter().filter(|copy| copy.from == side);
     let doubtful = |copy: &itop_bridge_core::Copy| {
         copy.missing_since_ms.is_some() || matches!(copy.state, CopyState::InDoubt { .. })
     };
@@ -62,5 +63,5 @@ pub fn needs_files(claim: &Claim, side: Side) -> bool {
 /// A copy of this side's file may have been rewritten by a late write: it is judged together with its original.
 fn rewritten_late(link: &Link, side: Side) -> bool {
     use itop_bridge_core::link::Late;
-    link.late.iter().any(|late| matches!(late.what, Late::File { from, .. } if from == side))
+    link.in_flight.late.iter().any(|late| matches!(late.what, Late::File { from, .. } if from == side))
 }

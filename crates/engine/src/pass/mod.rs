@@ -107,7 +107,7 @@ async fn look(work: &mut Work<'_>, mut snapshot: Snapshot) -> Result<Next, Failu
         work.idle_because = Some("the side has halted over what was just read".into());
         return Ok(Next::Look { due_ms: work.shared.now_ms(), look: work.claim.look.clone() });
     }
-    if work.link.halt.is_some() {
+    if work.link.course.halt.is_some() {
         return is_there_again(work, &snapshot).await.map(|()| Next::Done);
     }
     if work.link_id.is_none() && !take_up(work, &snapshot).await? {
@@ -118,14 +118,14 @@ async fn look(work: &mut Work<'_>, mut snapshot: Snapshot) -> Result<Next, Failu
     if let Some(next) = settle_creation(work, &mut snapshot).await? {
         return Ok(next);
     }
-    if work.link.halt.is_none()
+    if work.link.course.halt.is_none()
         && let Sight::Here(internal) = &snapshot.internal
         && let Some(other) = other_pair_of(work, internal).await?
     {
         return give_way_to(work, &other, internal).await;
     }
     read_named_contents(work, &mut snapshot).await?;
-    if work.link.anew_from_ms.is_some_and(|from_ms| work.shared.now_ms() < from_ms) {
+    if work.link.course.anew_from_ms.is_some_and(|from_ms| work.shared.now_ms() < from_ms) {
         work.idle_because = Some("what was sent for the internal ticket that is gone may still land".into());
     }
     let ended = Rounds::new(work, snapshot).run().await?;
@@ -152,7 +152,7 @@ async fn take_up(work: &mut Work<'_>, snapshot: &Snapshot) -> Result<bool, Failu
 /// An earlier pass sent a create and never saw its end: looks for the ticket. While the create may still take effect,
 /// the pass ends here, with this next step.
 async fn settle_creation(work: &mut Work<'_>, snapshot: &mut Snapshot) -> Result<Option<Next>, Failure> {
-    let Some(creation) = work.link.creation.clone() else { return Ok(None) };
+    let Some(creation) = work.link.in_flight.creation.clone() else { return Ok(None) };
     if work.link.internal.is_some() {
         return report_twins(work, &creation).await.map(|()| None);
     }
@@ -190,7 +190,7 @@ fn log(work: &Work<'_>, next: &Next, started_ms: i64) {
     let ms = work.shared.now_ms() - started_ms;
     let wrote = match (work.wrote.as_slice(), work.idle_because.as_deref()) {
         ([], Some(why)) => format!("nothing: {why}"),
-        ([], None) => match &work.link.halt {
+        ([], None) => match &work.link.course.halt {
             // The halt's own line says why.
             Some(_) => "nothing: the pair has halted".to_owned(),
             // The log line says what failed.

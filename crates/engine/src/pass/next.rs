@@ -44,7 +44,7 @@ fn asked_or_seen_twice(work: &Work<'_>, plan_ms: Option<i64>, now: i64) -> Next 
 /// The next look requested by the plan or by this pass's own writes, or needed because a second internal ticket may
 /// still appear. Open intents alone never schedule a pass: one that no plan resolves would re-queue itself forever.
 fn asked_for(work: &Work<'_>, plan_ms: Option<i64>, now_ms: i64) -> Option<i64> {
-    let twin = work.link.creation.iter().map(|creation| creation.until_ms);
+    let twin = work.link.in_flight.creation.iter().map(|creation| creation.until_ms);
     let asked = plan_ms.into_iter().chain(work.look_again_at_ms).chain(twin);
     asked.min().map(|due| due.max(soonest(work, now_ms)))
 }

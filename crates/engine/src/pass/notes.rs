@@ -51,13 +51,13 @@ pub(crate) fn take_notes(work: &mut Work<'_>, plan: &Plan) -> bool {
     }
     for conflict in &plan.conflicts {
         let is_a_halt = conflict.kind == Some(ConflictKind::LogHalted);
-        if !is_a_halt && !work.link.conflicts.iter().any(|known| known.says_the_same(conflict)) {
+        if !is_a_halt && !work.link.open.conflicts.iter().any(|known| known.says_the_same(conflict)) {
             tracing::warn!(ticket = %work.name(), conflict = %conflict.text, "conflict");
             work.did(Event::Conflict { code: None, text: conflict.text.clone() });
         }
     }
     work.link.set_conflicts(plan.conflicts.clone());
-    work.link.waits_for_date = plan.waits_for_date;
+    work.link.open.waits_for_date = plan.waits_for_date;
     note_waiting_for_date(work.shared, &work.claim.lease.of, plan.waits_for_date);
     // Keys of entries compare equal whether settled or not, so a settled entry does not show in the comparison.
     let settles = |note: &Note| matches!(note, Note::Log { what: LogNote::Settled(_), .. });

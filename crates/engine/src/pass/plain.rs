@@ -31,7 +31,7 @@ pub(crate) fn learn_of_plain_texts<'t>(
 ) {
     let itop = work.shared.itop(work.lane, on);
     let may_come = work.link.status_may_land(on, read_at_ms);
-    work.link.plain.retain(|sent| {
+    work.link.in_flight.plain.retain(|sent| {
         if sent.on != on {
             return true;
         }
@@ -49,13 +49,13 @@ pub(crate) fn learn_of_plain_texts<'t>(
 
 /// The same from a read, after a lost answer or a failed second write.
 pub(crate) async fn settle_plain_texts(work: &mut Work<'_>, on: Side, target: &Ticket) -> Result<(), Failure> {
-    let before = (work.link.plain.len(), work.link.held.len());
+    let before = (work.link.in_flight.plain.len(), work.link.open.held.len());
     let shows = |code: &str| target.attributes.get(code).map(String::as_str);
     learn_of_plain_texts(work, on, &target.class, target.read_at_ms, shows);
-    let Link { plain, held, .. } = &mut work.link;
+    let (plain, held) = (&work.link.in_flight.plain, &mut work.link.open.held);
     let is_owed = |side, of: &String| plain.iter().any(|text| text.on == side && text.code == *of);
     held.retain(|held| !matches!(&held.part, Part::AsHtml { on, code } if !is_owed(*on, code)));
-    if before != (work.link.plain.len(), work.link.held.len()) {
+    if before != (work.link.in_flight.plain.len(), work.link.open.held.len()) {
         work.save().await?;
     }
     write_plain_texts_again(work, on, target).await
@@ -86,7 +86,7 @@ pub(crate) async fn write_plain_texts_again(work: &mut Work<'_>, on: Side, targe
     let itop = work.shared.itop(work.lane, on);
     let is_html =
         |text: &&PlainText| text.on == on && itop.model().format(&target.class, &text.code) == Some(Format::Html);
-    let texts: Vec<PlainText> = work.link.plain.iter().filter(is_html).cloned().collect();
+    let texts: Vec<PlainText> = work.link.in_flight.plain.iter().filter(is_html).cloned().collect();
     for text in texts {
         let form = as_html(work, &text, &target.class);
         let (part, of) = (Part::AsHtml { on, code: text.code.clone() }, link::sent(&form.value));
@@ -122,7 +122,7 @@ async fn write_as_html(work: &mut Work<'_>, text: PlainText, form: AsHtml, targe
         answer = Ok(itop_client::Written { object, date: None });
     }
     if answer.is_ok() {
-        work.link.plain.retain(|known| *known != text);
+        work.link.in_flight.plain.retain(|known| *known != text);
         work.wrote(Written::TextAsHtml, "iTop showed that it is held as HTML");
         // The rest of this pass's plan is based on the earlier text.
         work.look_again(work.shared.now_ms());

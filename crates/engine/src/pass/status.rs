@@ -47,21 +47,21 @@ async fn stimulate(
             sent.push(formatted_for_a_walk(work, on, attribute, target).await?);
         }
     }
-    let enclosures = work.link.enclosures.clone();
+    let enclosures = work.link.files.enclosures.clone();
     let answer = send_what_is_taken(work, on, stimulus, &mut sent, target).await?;
     let is_sent = |text: &PlainText| text.on == on && sent.iter().any(|sent| sent.code == text.code);
     let state = match answer {
         Err(error) => {
             if error.had_no_effect() {
-                work.link.plain.retain(|text| !is_sent(text));
+                work.link.in_flight.plain.retain(|text| !is_sent(text));
             }
             work.save().await?;
             return Err(Failure::of(itop, &error));
         }
         // Answered ok but not applied: a person was faster.
         Ok(None) => {
-            work.link.plain.retain(|text| !is_sent(text));
-            work.link.enclosures = enclosures;
+            work.link.in_flight.plain.retain(|text| !is_sent(text));
+            work.link.files.enclosures = enclosures;
             String::new()
         }
         Ok(Some(object)) => {
@@ -133,7 +133,7 @@ async fn without_what_is_to_blame(
 ) -> Result<Result<Option<Object>, Error>, Failure> {
     let all: Vec<usize> = (0..sent.len()).filter(|at| sent[*at].from_source).collect();
     let trials = all.iter().map(|at| vec![*at]).chain((all.len() > 1).then(|| all.clone()));
-    let known = (work.link.refused.clone(), work.link.conflicts.clone());
+    let known = (work.link.open.refused.clone(), work.link.open.conflicts.clone());
     for left_out in trials {
         let mut less = sent.clone();
         for at in left_out {
@@ -141,7 +141,7 @@ async fn without_what_is_to_blame(
         }
         match send_stimulus(work, on, stimulus, &less, target).await? {
             Err(error) if error.had_no_effect() && blames_an_unnamed_value(&error) => {
-                (work.link.refused, work.link.conflicts) = (known.0.clone(), known.1.clone());
+                (work.link.open.refused, work.link.open.conflicts) = (known.0.clone(), known.1.clone());
             }
             answer => {
                 *sent = less;
@@ -209,8 +209,8 @@ async fn send_stimulus(
     });
     let intend = |link: &mut Link, until_ms| {
         link.may_land(late, until_ms);
-        link.plain.retain(|text| text.on != on || !sent.iter().any(|sent| sent.code == text.code));
-        link.plain.extend(plain);
+        link.in_flight.plain.retain(|text| text.on != on || !sent.iter().any(|sent| sent.code == text.code));
+        link.in_flight.plain.extend(plain);
         for sent in sent {
             link.enclose(on.other(), &sent.code, &sent.enclosed);
         }

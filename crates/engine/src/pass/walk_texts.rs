@@ -24,7 +24,7 @@ use crate::side::send::Update;
 /// Writes the texts that stimuli left out, unless somebody has written something else since.
 pub(crate) async fn write_texts_left_out(work: &mut Work<'_>, on: Side, target: &Ticket) -> Result<(), Failure> {
     let now_ms = work.shared.now_ms();
-    let due = work.link.held.iter().filter(|held| held.not_before_ms <= now_ms).map(|held| held.part.clone());
+    let due = work.link.open.held.iter().filter(|held| held.not_before_ms <= now_ms).map(|held| held.part.clone());
     for part in due.collect::<Vec<_>>() {
         let Part::Text(LeftOut { on: side, code, value }) = &part else { continue };
         if *side != on {
@@ -133,7 +133,7 @@ fn instead_of_what_is_known(work: &mut Work<'_>, on: Side, known: RefusedField, 
     let attribute = StimulusAttribute { code: code.clone(), value: source, taken_from };
     let mut sent = as_sent(work, on, target, Crossed::as_it_is(&code, value), &attribute);
     work.link.is_refused_no_more(on, &code);
-    work.link.refused.push(known.instead(&words));
+    work.link.open.refused.push(known.instead(&words));
     say_instead(work, on, &mut sent, words);
     sent
 }

@@ -27,14 +27,14 @@ pub(crate) async fn write<C: Change>(
     intend: impl FnOnce(&mut Link, i64),
 ) -> Result<Result<C::Answer, Error>, Failure> {
     let (class, comment) = (change.class().to_owned(), work.comment());
-    let enclosures = work.link.enclosures.clone();
+    let enclosures = work.link.files.enclosures.clone();
     let since_ms = work.shared.now_ms();
     let mut until_ms = since_ms + itop.settle_ms;
     // The time identifies this call, so it must differ from an earlier call's.
-    while work.link.late.iter().any(|late| late.until_ms == until_ms) {
+    while work.link.in_flight.late.iter().any(|late| late.until_ms == until_ms) {
         until_ms += 1;
     }
-    work.link.sending = Some(Sending { to: itop.side(), since_ms, until_ms });
+    work.link.in_flight.sending = Some(Sending { to: itop.side(), since_ms, until_ms });
     intend(&mut work.link, until_ms);
     work.save().await?;
     let memory = work.files.memory();
@@ -44,7 +44,7 @@ pub(crate) async fn write<C: Change>(
             // The call had no effect, and nothing has to settle.
             work.link.may_land_until(work.shared.now_ms());
             work.link.record_sent();
-            work.link.enclosures = enclosures;
+            work.link.files.enclosures = enclosures;
             work.save().await?;
             return Err(failure);
         }
@@ -76,7 +76,7 @@ pub(crate) async fn write<C: Change>(
         }
         Err(_) => {
             work.link.record_sent();
-            work.link.enclosures = enclosures;
+            work.link.files.enclosures = enclosures;
         }
     }
     Ok(answer)
@@ -85,7 +85,7 @@ pub(crate) async fn write<C: Change>(
 /// An earlier pass never recorded how its call ended: its process died, or it lost the lease. It has sent nothing
 /// since this process started, or since this pass took the ticket over.
 pub(crate) async fn settle_what_was_being_sent(work: &mut Work<'_>) -> Result<(), Failure> {
-    let Some(sending) = work.link.sending.clone() else { return Ok(()) };
+    let Some(sending) = work.link.in_flight.sending.clone() else { return Ok(()) };
     let shared = work.shared;
     let gone_ms = if sending.since_ms < shared.started_ms { shared.started_ms } else { shared.now_ms() };
     let settle_ms = shared.itop(work.lane, sending.to).settle_ms;

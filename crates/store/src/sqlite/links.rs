@@ -179,7 +179,7 @@ fn replace(db: &Connection, stored: &Stored) -> Result<()> {
 
 /// The number of conflicts for a person to settle; differences from before the two became a pair do not count.
 fn conflicts_of_now(link: &Link) -> i64 {
-    bounded(link.conflicts.iter().filter(|conflict| !conflict.is_older).count())
+    bounded(link.open.conflicts.iter().filter(|conflict| !conflict.is_older).count())
 }
 
 /// An internal ticket has at most one external one. A ticket with another reference or creation time under the same
@@ -202,7 +202,7 @@ fn refuse_other_pair(db: &Connection, link: &Link, id: Option<i64>) -> Result<()
 /// A pair that has ended, or whose internal ticket is or may be lost, leaves the id to the pair that now has it.
 fn holds_its_internal_ticket(db: &Connection, stored: &Stored) -> Result<bool> {
     let is_lost = stored.link.may_have_lost_its_counterpart();
-    if !is_lost && stored.state == LinkState::Live && !stored.link.resumed {
+    if !is_lost && stored.state == LinkState::Live && !stored.link.course.resumed {
         return Ok(true);
     }
     let Some(internal) = &stored.link.internal else { return Ok(true) };

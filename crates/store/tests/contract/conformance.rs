@@ -683,8 +683,8 @@ fn links_closed_before_a_time_can_be_left_out(store) {
 fn pairs_are_the_links_without_their_texts(store) {
     let mut halted = pair(7, 70);
     halted.field_agreed("description", "long", "long");
-    halted.copies.push(copy(5));
-    halted.halt = Some(plan::Halt { kind: plan::HaltKind::FilesGone, text: "5 files gone".to_owned() });
+    halted.files.copies.push(copy(5));
+    halted.course.halt = Some(plan::Halt { kind: plan::HaltKind::FilesGone, text: "5 files gone".to_owned() });
     let links = [halted, unborn(8), with_statuses(pair(9, 90), "closed", "closed")];
     let mut ids: Vec<i64> = links.iter().map(|link| linked(store, link)).collect();
     store.amend_link(ids[1], &|_, state| *state = LinkState::Ended, &did(5, "unlinked"), 5).unwrap();
@@ -697,15 +697,15 @@ fn pairs_are_the_links_without_their_texts(store) {
                 external_name: stored.external_name,
                 external: stored.link.external,
                 internal: stored.link.internal,
-                copies: stored.link.copies,
-                documents: stored.link.documents,
-                enclosures: stored.link.enclosures,
-                refused_again_at_ms: stored.link.refused.iter().map(|refused| refused.again_at_ms).min(),
+                copies: stored.link.files.copies,
+                documents: stored.link.files.documents,
+                enclosures: stored.link.files.enclosures,
+                refused_again_at_ms: stored.link.open.refused.iter().map(|refused| refused.again_at_ms).min(),
                 logs: stored.link.logs,
-                halted: stored.link.halt.is_some(),
-                vanished: stored.link.halt.as_ref().is_some_and(|halt| halt.kind.vanished().is_some()),
-                restored: !stored.link.restored.is_empty(),
-                waits_for_date: stored.link.waits_for_date,
+                halted: stored.link.course.halt.is_some(),
+                vanished: stored.link.course.halt.as_ref().is_some_and(|halt| halt.kind.vanished().is_some()),
+                restored: !stored.link.course.restored.is_empty(),
+                waits_for_date: stored.link.open.waits_for_date,
                 state: stored.state,
             }).collect();
             assert_eq!(store.pairs(external, after, limit, closed_after_ms).unwrap(), expected);
@@ -721,9 +721,9 @@ fn pairs_are_the_links_without_their_texts(store) {
 
 fn an_amended_link_is_stored_logged_and_looked_at(store) {
     let mut halted = pair(7, 70);
-    halted.halt = Some(plan::Halt { kind: plan::HaltKind::FilesGone, text: "5 files gone".to_owned() });
+    halted.course.halt = Some(plan::Halt { kind: plan::HaltKind::FilesGone, text: "5 files gone".to_owned() });
     let id = linked(store, &halted);
-    store.amend_link(id, &|link, _| link.halt = None, &did(9, "resumed"), 10).unwrap();
+    store.amend_link(id, &|link, _| link.course.halt = None, &did(9, "resumed"), 10).unwrap();
     assert_eq!(store.link(id).unwrap().unwrap().link, pair(7, 70));
     assert_eq!(store.activity(id, 10).unwrap(), [did(9, "resumed")]);
     let claim = claim_one(store, 10);
@@ -765,7 +765,7 @@ fn a_pair_that_was_not_compared_with_a_restored_side_leaves_its_id_to_another(st
     assert_eq!(store.link_of_internal(70).unwrap().unwrap().id, new, "by name and time they are the same ticket");
     store.amend_link(old, &|_, _| {}, &did(6, "looked at"), 6).unwrap();
     assert_eq!(store.link_of_internal(70).unwrap().unwrap().id, new);
-    let compared = |link: &mut itop_bridge_core::Link, _: &mut LinkState| link.restored.clear();
+    let compared = |link: &mut itop_bridge_core::Link, _: &mut LinkState| link.course.restored.clear();
     let refused = store.amend_link(old, &compared, &did(7, "no"), 7);
     assert!(matches!(refused, Err(StoreError::AlreadyLinked { link, .. }) if link == new));
 }
@@ -849,7 +849,7 @@ fn a_closed_pair_of_which_something_is_open_keeps_its_history_and_holds_up_no_ot
     assert!(!is_shrunk(&open.link));
     assert_eq!(store.activity(open.id, 10).unwrap(), [did(10, "closed")]);
     // The late write has settled, and that was stored.
-    store.amend_link(open.id, &|link, _| link.late.clear(), &did(1_000, "settled"), 1_000).unwrap();
+    store.amend_link(open.id, &|link, _| link.in_flight.late.clear(), &did(1_000, "settled"), 1_000).unwrap();
     assert_eq!(store.shrink_closed("acme", 500, 1_100).unwrap(), 1);
     assert!(is_shrunk(&store.link(open.id).unwrap().unwrap().link));
 }
@@ -861,7 +861,7 @@ fn a_pair_that_ended_keeps_no_text_that_was_open(store) {
     store.amend_link(id, &|_, state| *state = LinkState::Ended, &did(20, "unlinked"), 20).unwrap();
     assert_eq!(store.shrink_closed("acme", 500, 1_000).unwrap(), 1);
     let link = store.link(id).unwrap().unwrap().link;
-    assert!(is_shrunk(&link) && link.late.is_empty());
+    assert!(is_shrunk(&link) && link.in_flight.late.is_empty());
 }
 
 fn a_pair_that_ended_counts_as_closed_until_it_lives_again(store) {
@@ -1003,9 +1003,9 @@ fn what_is_kept_back_is_no_failure_of_the_ticket(store) {
 
 fn what_is_in_trouble_and_what_has_no_link_is_listed(store) {
     let mut halted = pair(1, 10);
-    halted.halt = Some(plan::Halt { kind: plan::HaltKind::FilesGone, text: "all files are gone".to_owned() });
+    halted.course.halt = Some(plan::Halt { kind: plan::HaltKind::FilesGone, text: "all files are gone".to_owned() });
     let mut disputed = pair(2, 20);
-    disputed.conflicts.push(link::Conflict::new("title", "differs"));
+    disputed.open.conflicts.push(link::Conflict::new("title", "differs"));
     let (halted, disputed) = (linked(store, &halted), linked(store, &disputed));
     linked(store, &pair(3, 30));
     let waits = linked(store, &pair(4, 40));
@@ -1025,11 +1025,11 @@ fn what_is_in_trouble_and_what_has_no_link_is_listed(store) {
 fn a_tally_counts_what_waits_and_what_stands_still(store) {
     assert_eq!(store.tally("acme").unwrap(), Tally::default());
     let mut halted = pair(1, 10);
-    halted.halt = Some(plan::Halt { kind: plan::HaltKind::FilesGone, text: "all files are gone".to_owned() });
+    halted.course.halt = Some(plan::Halt { kind: plan::HaltKind::FilesGone, text: "all files are gone".to_owned() });
     let id = linked(store, &halted);
     let mut disputed = pair(2, 20);
     for (field, is_older) in [("title", false), ("impact", false), ("description", true)] {
-        disputed.conflicts.push(link::Conflict { about: field.to_owned(), text: "differs".to_owned(), is_older, kind: None });
+        disputed.open.conflicts.push(link::Conflict { about: field.to_owned(), text: "differs".to_owned(), is_older, kind: None });
     }
     linked(store, &disputed);
     let ended = linked(store, &pair(3, 30));

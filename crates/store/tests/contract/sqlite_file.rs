@@ -132,7 +132,7 @@ fn conflicts_of_schema_3_are_counted_anew() {
     let mut store = SqliteStore::open(&path).unwrap();
     let mut link = pair(7, 70);
     for is_older in [true, false] {
-        link.conflicts.push(Conflict { about: "title".into(), text: "differs".into(), is_older, kind: None });
+        link.open.conflicts.push(Conflict { about: "title".into(), text: "differs".into(), is_older, kind: None });
     }
     let claim = work_on(&mut store, 7, 0);
     store.insert_link(&claim.lease, &link, &[]).unwrap();

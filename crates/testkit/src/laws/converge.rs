@@ -23,7 +23,7 @@ impl<G: Ground> Judge<'_, G> {
             let crossed = match code {
                 "description" => self.description_crossed(pair, &told(external), internal),
                 "urgency" if external == UNKNOWN_TO_INTERNAL => {
-                    pair.stored.link.conflicts.iter().any(|conflict| conflict.about == "urgency")
+                    pair.stored.link.open.conflicts.iter().any(|conflict| conflict.about == "urgency")
                 }
                 _ => internal == wanted,
             };
@@ -61,7 +61,7 @@ impl<G: Ground> Judge<'_, G> {
 
     pub(super) fn status_follows(&mut self, pair: &Pair) {
         let (external, internal) = (pair.external.status(), pair.internal.status());
-        let conflict = pair.stored.link.conflicts.iter().any(|conflict| conflict.about == "status");
+        let conflict = pair.stored.link.open.conflicts.iter().any(|conflict| conflict.about == "status");
         let lifecycles = Lifecycles::built_in();
         let lifecycle = lifecycles.of(&pair.external.class).expect("a class of the lifecycle");
         let moved_in_internal = self.memory.moved_by_people.contains(&(Place::Elitery, pair.internal.id));

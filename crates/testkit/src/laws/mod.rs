@@ -88,7 +88,7 @@ impl<G: Ground> Judge<'_, G> {
         let internal_known = stored.as_ref().and_then(|stored| stored.link.internal.as_ref()).map(|key| key.id);
         let gone = |place, id| self.memory.deleted_tickets.contains(&(place, id));
         if gone(place, id) || internal_known.is_some_and(|id| gone(Place::Elitery, id)) {
-            let stands_still = |stored: &Stored| stored.link.halt.is_some() || stored.state != LinkState::Live;
+            let stands_still = |stored: &Stored| stored.link.course.halt.is_some() || stored.state != LinkState::Live;
             let halts = internal_known.is_none() || stored.as_ref().is_some_and(stands_still);
             self.demand(halts, || format!("halt: {place:?} {id} goes on without one of its tickets"));
             return None;
@@ -124,7 +124,7 @@ impl<G: Ground> Judge<'_, G> {
 
 /// The reason why a pair, or one of its logs, is halted.
 fn halt_of(stored: &Stored) -> Option<String> {
-    let halt = stored.link.halt.as_ref().map(|halt| halt.text.clone());
+    let halt = stored.link.course.halt.as_ref().map(|halt| halt.text.clone());
     halt.or_else(|| stored.link.halted_logs().next().map(|(_, halt)| format!("log: {halt:?}")))
 }
 

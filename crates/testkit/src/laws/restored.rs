@@ -11,9 +11,9 @@ impl<G: Ground> Judge<'_, G> {
     /// A copy whose original the backup lacks stays, and so do files made for a counterpart that is gone: the
     /// original's id may be another file's by now.
     pub(super) fn nothing_is_there_twice(&mut self, links: &[Stored]) {
-        let left_behind = links.iter().flat_map(|stored| stored.link.left_behind.clone());
+        let left_behind = links.iter().flat_map(|stored| stored.link.files.left_behind.clone());
         let left_behind = left_behind.map(|file| (Side::External, file));
-        let orphaned = links.iter().flat_map(|stored| stored.link.orphaned.clone());
+        let orphaned = links.iter().flat_map(|stored| stored.link.files.orphaned.clone());
         let stays: Vec<(Side, u64)> = orphaned.chain(left_behind).collect();
         for place in self.scene.places() {
             let side = if *place == Place::Elitery { Side::Internal } else { Side::External };
@@ -51,7 +51,7 @@ impl<G: Ground> Judge<'_, G> {
 
     /// For every pair that goes on: each existing file has its copy, unless a person removed that.
     pub(super) fn what_stands_was_carried(&mut self, links: &[Stored]) {
-        let goes_on = |stored: &&Stored| stored.state == LinkState::Live && stored.link.halt.is_none();
+        let goes_on = |stored: &&Stored| stored.state == LinkState::Live && stored.link.course.halt.is_none();
         for stored in links.iter().filter(goes_on) {
             let place = if stored.external_name == name(Place::Acme) { Place::Acme } else { Place::Beta };
             let Some(internal) = &stored.link.internal else { continue };

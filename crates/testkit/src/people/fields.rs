@@ -72,7 +72,8 @@ async fn agreed<G: Ground>(world: &G, one: &Ticket, code: &str) -> bool {
     let place = if stored.external_name == name(Place::Acme) { Place::Acme } else { Place::Beta };
     let Some(external) = sim_at(world, place).ticket(link.external.id) else { return false };
     let known = link.ancestor.external.fields.get(code);
-    let nothing_under_way = link.sending.is_none() && link.late.is_empty() && link.owed.is_empty();
+    let nothing_under_way =
+        link.in_flight.sending.is_none() && link.in_flight.late.is_empty() && link.in_flight.owed.is_empty();
     nothing_under_way && known.is_some_and(|known| known == external.field(code))
 }
 

@@ -77,7 +77,7 @@ pub(super) async fn copies_of_its_files<G: Ground>(world: &G, at: Place, ticket:
         _ => (Side::External, Place::Elitery),
     };
     let there = |original: u64| sim_at(world, at).attachment(original).is_some();
-    let copies = stored.link.copies.iter().filter(|copy| copy.from == from && there(copy.original));
+    let copies = stored.link.files.copies.iter().filter(|copy| copy.from == from && there(copy.original));
     let standing = copies.filter_map(|copy| copy.state.standing());
     let shown = standing.filter_map(|id| sim_at(world, on).attachment(id));
     shown.map(|file| LeftStanding { on, ticket: file.item_id, file: file.id }).collect()

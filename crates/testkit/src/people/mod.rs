@@ -130,7 +130,8 @@ async fn correct_start(sim: &Sim, memory: &mut Memory, at: Place, one: &Ticket, 
 
 async fn change_organization<G: Ground>(world: &G, at: Place, one: &Ticket) {
     // A ticket that was just created, and cannot be seen, would be created again.
-    if at == Place::Elitery && link_of_internal(world, one.id).await.is_none_or(|stored| stored.link.creation.is_some())
+    if at == Place::Elitery
+        && link_of_internal(world, one.id).await.is_none_or(|stored| stored.link.in_flight.creation.is_some())
     {
         return;
     }

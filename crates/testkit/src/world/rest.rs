@@ -41,7 +41,7 @@ impl World {
         }
         self.look_at_everything().await;
         let goes_on = before.is_empty()
-            || before.iter().any(|stored| stored.state == LinkState::Live && stored.link.halt.is_none());
+            || before.iter().any(|stored| stored.state == LinkState::Live && stored.link.course.halt.is_none());
         let stands_still = self.stopped(Instance::Internal).await.is_some();
         if goes_on && !stands_still && self.running.is_some() {
             let sims = self.externals.iter().chain([&self.internal]);
@@ -66,7 +66,7 @@ impl World {
         const SOON_MS: i64 = 20 * 60 * 1000;
         let now = self.now_ms();
         let links = self.links().await;
-        let due = links.iter().flat_map(|stored| &stored.link.refused).map(|refused| refused.again_at_ms);
+        let due = links.iter().flat_map(|stored| &stored.link.open.refused).map(|refused| refused.again_at_ms);
         if let Some(last) = due.filter(|at| *at <= now + SOON_MS).max() {
             self.pass_seconds(u64::try_from((last - now).max(0) / 1000 + 1).expect("it is to come")).await;
             self.look_at_everything().await;
@@ -78,7 +78,7 @@ impl World {
         let mut marks = Vec::new();
         for stored in &self.links().await {
             let mut look = Look::everything();
-            for copy in &stored.link.copies {
+            for copy in &stored.link.files.copies {
                 match copy.from {
                     Side::External => look.external_attachments.insert(copy.original),
                     Side::Internal => look.internal_attachments.insert(copy.original),

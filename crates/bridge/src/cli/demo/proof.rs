@@ -121,7 +121,7 @@ async fn one_more_pass(stage: &Stage, say: &mut Narrator<'_>) -> anyhow::Result<
         let key = &stored.link.external;
         let of = TicketOf { external: stored.external_name.clone(), ticket: key.id };
         let mut look = Look::everything();
-        for copy in &stored.link.copies {
+        for copy in &stored.link.files.copies {
             let named = match copy.from {
                 Side::External => &mut look.external_attachments,
                 Side::Internal => &mut look.internal_attachments,

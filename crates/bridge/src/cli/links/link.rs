@@ -65,7 +65,7 @@ pub async fn tell(
     // Files of an earlier pairing with this counterpart may be among them.
     let own: Vec<u64> = ready.link.standing_on(Side::External).collect();
     left.retain(|id| !own.contains(id));
-    ready.link.left_behind.clone_from(&left);
+    ready.link.files.left_behind.clone_from(&left);
     let number = engine.adopt(&ready, true, AdoptedBy::Operator).await?;
     let of = store.call(move |store| store.link(number)).await?.context("the link is gone already")?;
     writeln!(out, "{} are a pair now: link {number}.", ticket::pair_name(config, &of).replace(" with ", " and "))?;
@@ -105,7 +105,7 @@ pub async fn tell(
 fn left_behind(earlier: &Stored) -> Vec<u64> {
     let link = &earlier.link;
     let report = link.document(DocumentKind::Report).and_then(|report| report.state.as_ref()?.standing());
-    let deleted: Vec<u64> = link.deleted.iter().map(|(_, id)| *id).collect();
+    let deleted: Vec<u64> = link.files.deleted.iter().map(|(_, id)| *id).collect();
     let mut left: Vec<u64> = link.made_on(Side::External).filter(|id| Some(*id) != report).collect();
     left.retain(|id| !deleted.contains(id));
     left

@@ -33,8 +33,9 @@ pub(super) fn show(
     if in_json {
         let mut shown = as_json(&row, config);
         let link = &row.stored.link;
-        shown["files"] = link.copies.iter().map(file_as_json).collect();
+        shown["files"] = link.files.copies.iter().map(file_as_json).collect();
         shown["documents"] = link
+            .files
             .documents
             .iter()
             .map(|document| {
@@ -43,6 +44,7 @@ pub(super) fn show(
             })
             .collect();
         shown["enclosures"] = link
+            .files
             .enclosures
             .iter()
             .map(|file| {
@@ -50,7 +52,7 @@ pub(super) fn show(
                 json!({"from": file.from, "field": file.code, "kind": kind, "name": file.name, "file": state})
             })
             .collect();
-        shown["refused"] = json!(link.refused);
+        shown["refused"] = json!(link.open.refused);
         shown["logs"] = told_logs(link)
             .into_iter()
             .map(|log| {
@@ -62,10 +64,11 @@ pub(super) fn show(
                 })
             })
             .collect();
-        shown["conflicts"] = json!(link.conflicts);
+        shown["conflicts"] = json!(link.open.conflicts);
         let (external, internal) = (&row.stored.external_name, &config.internal.name);
         let instance = |side| if side == Side::External { external } else { internal };
         shown["kept_back"] = link
+            .open
             .held
             .iter()
             .map(|held| {
@@ -75,8 +78,8 @@ pub(super) fn show(
                 })
             })
             .collect();
-        shown["heavy"] = json!(link.heavy);
-        shown["halt"] = json!(link.halt);
+        shown["heavy"] = json!(link.open.heavy);
+        shown["halt"] = json!(link.course.halt);
         shown["queue"] = json!(row.queued);
         shown["activity"] = json!(activity);
         print_json(&shown, out)?;
@@ -120,22 +123,22 @@ fn say_link<'n>(
     activity: &[Activity],
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    for heavy in &link.heavy {
+    for heavy in &link.open.heavy {
         writeln!(out, "heavy: {}, since {}", too_heavy(link, heavy, instance(heavy.on)), moment(heavy.since_ms))?;
     }
     heading(
         "files, as last seen",
-        link.copies.is_empty() && link.documents.is_empty() && link.enclosures.is_empty(),
+        link.files.copies.is_empty() && link.files.documents.is_empty() && link.files.enclosures.is_empty(),
         out,
     )?;
-    for copy in &link.copies {
+    for copy in &link.files.copies {
         let missing = if copy.missing_since_ms.is_some() { "; the original is missing" } else { "" };
         let instead = if copy.substituted { "; a text stands in for it" } else { "" };
         let state = file_state(Some(&copy.state));
         let way = way(copy.from);
         writeln!(out, "  {way}  {} (attachment {}): {state}{instead}{missing}", copy.content.name, copy.original)?;
     }
-    for document in &link.documents {
+    for document in &link.files.documents {
         let what = if document.kind == DocumentKind::Report { "report of the status" } else { "notice" };
         let newest = match document.lines.first() {
             None => "nothing yet",
@@ -145,7 +148,7 @@ fn say_link<'n>(
         let (way, state) = (way(document.kind.from()), document_state(document, activity));
         writeln!(out, "  {way}  {what} ({newest}): {state}")?;
     }
-    for file in &link.enclosures {
+    for file in &link.files.enclosures {
         let state = match &file.state {
             Some(CopyState::RemovedByPerson) => "a person deleted it; another text makes another".to_owned(),
             state => file_state(state.as_ref()),

@@ -59,8 +59,8 @@ pub(super) fn unlink(
 /// Ends the link together with its halts: otherwise `resume` would bring it back to life.
 pub(in crate::cli) fn end(link: &mut Link, state: &mut LinkState) {
     *state = LinkState::Ended;
-    link.ending = Some(Ending::Unlinked);
-    link.halt = None;
-    link.resumed = false;
+    link.course.ending = Some(Ending::Unlinked);
+    link.course.halt = None;
+    link.course.resumed = false;
     link.logs.iter_mut().for_each(|log| log.halt = None);
 }

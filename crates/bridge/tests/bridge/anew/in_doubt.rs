@@ -80,7 +80,7 @@ impl Backup {
         world.internal.set_next_ids(itop_sim::FirstIds { reference: now.reference, ..self.0 });
         world.acme().update(outside, json!({ "title": "Still on fire" })).await.unwrap();
         world.pass_seconds(10).await;
-        assert_eq!(world.link(outside).await.link.halt.expect("halted").kind, HaltKind::InternalVanished);
+        assert_eq!(world.link(outside).await.link.course.halt.expect("halted").kind, HaltKind::InternalVanished);
     }
 }
 
@@ -295,14 +295,14 @@ async fn an_id_that_a_halted_pair_holds_makes_no_second_ticket(versions: Version
     }
     world.pass_seconds(10).await;
     for id in [one, two] {
-        assert!(world.link(id).await.link.halt.is_some());
+        assert!(world.link(id).await.link.course.halt.is_some());
     }
     world.resume("acme:R-000002", true).await.unwrap();
     world.pass_seconds(2000).await;
     let ids: Vec<u64> = world.internal.tickets("UserRequest").iter().map(|ticket| ticket.id).collect();
     assert_eq!(ids, [backup.ticket], "the first new id is the one that the other pair had");
     let stored = world.link(two).await;
-    assert_eq!((stored.link.internal.map(|key| key.id), stored.link.halt), (Some(backup.ticket), None));
-    assert!(world.link(one).await.link.halt.is_some(), "the other one still waits for an operator");
+    assert_eq!((stored.link.internal.map(|key| key.id), stored.link.course.halt), (Some(backup.ticket), None));
+    assert!(world.link(one).await.link.course.halt.is_some(), "the other one still waits for an operator");
     world.one_more_pass_writes_nothing().await;
 }

@@ -88,7 +88,7 @@ async fn the_external_ticket_follows_through_the_states_inside(versions: Version
             assert_eq!(status(world.acme(), id), inside, "{class} after {stimulus}");
             assert_eq!(stimuli(&world.internal), Vec::<String>::new(), "{class} after {stimulus}: nothing comes back");
         }
-        assert!(world.link(id).await.link.conflicts.is_empty());
+        assert!(world.link(id).await.link.open.conflicts.is_empty());
         assert!(reports(&world, id).is_empty() && files_outside(&world, id).is_empty());
     }
     end(world).await;
@@ -184,7 +184,7 @@ async fn a_state_that_no_stimulus_reaches_is_a_conflict_of_the_status_alone(vers
     world.clear_calls();
     go(&world.internal, copy, &["ev_pending"]).await;
     world.settle().await;
-    let conflicts = world.link(id).await.link.conflicts;
+    let conflicts = world.link(id).await.link.open.conflicts;
     assert!(conflicts.len() == 1 && conflicts[0].about == "status", "{conflicts:?}");
     assert!(conflicts[0].text.contains("the external ticket stands at closed"), "{conflicts:?}");
     assert_eq!(both(&world, id, copy), pair("closed", "pending"));
@@ -227,7 +227,7 @@ async fn a_stimulus_that_lands_late_outside_does_not_stay(versions: Versions) {
         go(&world.internal, copy, &["ev_assign"]).await;
         world.settle().await;
         assert_eq!(both(&world, id, copy), pair("assigned", "assigned"), "landed after {late_seconds} s");
-        assert!(world.link(id).await.link.late.is_empty());
+        assert!(world.link(id).await.link.in_flight.late.is_empty());
         end(world).await;
     }
 }

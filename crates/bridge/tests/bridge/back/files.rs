@@ -337,7 +337,7 @@ async fn many_files_gone_inside_at_once_halt(versions: Versions) {
         world.internal.erase("Attachment", *file);
     }
     world.pass_seconds(2 * 3600).await;
-    let halt = world.link(ticket).await.link.halt.expect("it is halted");
+    let halt = world.link(ticket).await.link.course.halt.expect("it is halted");
     assert_eq!(halt.kind, HaltKind::FilesGone);
     let reference = world.internal.ticket(copy).unwrap().field("ref").to_owned();
     assert!(halt.text.contains(&format!("6 of the 9 attachments of {reference}")), "{}", halt.text);
@@ -354,7 +354,7 @@ async fn a_vanished_counterpart_takes_no_copy_with_it(versions: Versions) {
     let (ticket, copy, _) = ticket_with_files(&world, &["a.txt", "b.txt", "c.txt"]).await;
     world.internal.delete_ticket(copy).await.unwrap();
     world.settle().await;
-    assert_eq!(world.link(ticket).await.link.halt.expect("it is halted").kind, HaltKind::InternalVanished);
+    assert_eq!(world.link(ticket).await.link.course.halt.expect("it is halted").kind, HaltKind::InternalVanished);
     assert_eq!(names_outside(&world, ticket), ["a.txt", "b.txt", "c.txt"]);
     world.one_more_pass_writes_nothing().await;
 }

@@ -155,7 +155,7 @@ async fn a_counterparts_deletion_that_is_held_at_each_file_takes_no_copy_with_it
     });
     world.internal.delete_ticket(copy).await.unwrap();
     world.settle().await;
-    assert_eq!(world.link(ticket).await.link.halt.expect("halted").kind, HaltKind::InternalVanished);
+    assert_eq!(world.link(ticket).await.link.course.halt.expect("halted").kind, HaltKind::InternalVanished);
     assert_eq!(names_outside(&world, ticket), files);
     world.one_more_pass_writes_nothing().await;
 }
@@ -180,7 +180,7 @@ async fn a_copy_outside_that_the_store_forgot_is_known_by_its_mark(versions: Ver
     let world = Setup::between(versions).start().await;
     let (ticket, _, files) = ticket_with_files(&world, &["a.txt", "b.txt"]).await;
     amend(&world, ticket, |link, _| {
-        link.copies.remove(0);
+        link.files.copies.remove(0);
     })
     .await;
     world.settle().await;

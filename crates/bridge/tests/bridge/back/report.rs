@@ -275,7 +275,7 @@ async fn a_report_that_the_store_forgot_is_known_by_its_mark(versions: Versions)
     let (id, copy) = bridged(&world, "UserRequest", &[]).await;
     let made = report(&world, id).id;
     world.crash().await;
-    amend(&world, id, |link, _| link.documents.clear()).await;
+    amend(&world, id, |link, _| link.files.documents.clear()).await;
     world.boot();
     inside_goes(&world, copy, "ev_assign").await;
     assert_eq!((report(&world, id).id, &told(&world, id)[0][..]), (made, "assigned"));

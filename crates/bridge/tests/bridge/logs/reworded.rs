@@ -64,7 +64,7 @@ async fn all_entries_reworded_at_once_send_nothing_again_and_halt_nothing(versio
         world.settle().await;
         assert_eq!(way.files("log"), before);
         let link = world.link(way.external_ticket()).await.link;
-        assert_eq!((link.why_halted(), &link.conflicts[..]), (None, &[][..]));
+        assert_eq!((link.why_halted(), &link.open.conflicts[..]), (None, &[][..]));
         let names: Vec<String> =
             before.iter().map(|file| format!("\"{}\" (attachment {})", file.filename, file.id)).collect();
         let expected = format!(
@@ -184,7 +184,7 @@ async fn all_entries_anonymised_by_rest_are_the_same(versions: Versions) {
         world.settle().await;
         assert_eq!(way.files("log"), before);
         let link = world.link(way.external_ticket()).await.link;
-        assert_eq!((link.why_halted(), &link.conflicts[..]), (None, &[][..]));
+        assert_eq!((link.why_halted(), &link.open.conflicts[..]), (None, &[][..]));
         assert_eq!(count(&world.show(PAIR).await, "was reworded since: "), 8);
 
         // All alike; and a later entry crosses alone.

@@ -149,8 +149,8 @@ async fn take(
         external: link.external.clone(),
         internal,
         by,
-        files: link.copies.len(),
-        conflicts: link.conflicts.iter().map(ToString::to_string).collect(),
+        files: link.files.copies.len(),
+        conflicts: link.open.conflicts.iter().map(ToString::to_string).collect(),
         due: due.into_iter().map(|step| step.reason).collect(),
     };
     if dry_run {

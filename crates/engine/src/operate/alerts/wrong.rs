@@ -101,7 +101,7 @@ async fn is_parked_no_more(shared: &Shared, ticket: &str) -> Result<bool> {
 async fn is_light(shared: &Shared, number: &str) -> Result<bool> {
     let Ok(number) = number.parse::<i64>() else { return Ok(true) };
     let stored = shared.store.call(move |store| store.link(number)).await?;
-    Ok(stored.is_none_or(|stored| stored.link.heavy.is_empty()))
+    Ok(stored.is_none_or(|stored| stored.link.open.heavy.is_empty()))
 }
 
 /// `halted` is the link's number and why it halted.

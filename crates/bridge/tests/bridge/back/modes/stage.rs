@@ -311,7 +311,7 @@ impl Pair {
     async fn assert_stands(&self, moment: &Moment, outside: &str, inside: &str, case: &str) {
         let mode = self.mode;
         assert_eq!(self.states(), (outside.to_owned(), inside.to_owned()), "{mode:?} {case}");
-        let conflicts = self.world.link(self.id).await.link.conflicts;
+        let conflicts = self.world.link(self.id).await.link.open.conflicts;
         let words: Vec<&str> = conflicts.iter().map(|conflict| conflict.text.as_str()).collect();
         match moment.conflict {
             "" => assert!(words.is_empty(), "{mode:?} {case}: {words:?}"),
