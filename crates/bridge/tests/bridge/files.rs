@@ -40,6 +40,8 @@ each_version![
     a_copy_whose_answer_is_lost_is_made_once,
     a_rewrite_that_lands_late_does_not_stay,
     a_change_of_a_file_whose_copy_is_in_doubt_outlives_a_failed_pass,
+    a_copy_that_was_found_late_and_is_deleted_stays_deleted,
+    a_late_rewrite_of_a_copy_that_was_found_late_does_not_stay,
     a_copy_that_the_store_forgot_is_known_by_its_mark,
     an_id_inside_that_is_used_again_is_a_persons_file,
 ];
@@ -860,11 +862,7 @@ async fn a_change_of_a_file_whose_copy_is_in_doubt_outlives_a_failed_pass(versio
     let is_update = |call: &Call| call.operation == "core/update" && call.class == "UserRequest";
     for dies in [false, true] {
         let mut world = Setup::between(versions).start().await;
-        let (ticket, _) = ticket_with_files(&world, &["a.txt"]).await;
-        world.internal.fail_when(1, Fault::LandLate(Duration::from_secs(100)), creates_a_file);
-        let file = world.acme().attach(ticket, "b.txt", "text/plain", b"b.txt").await.unwrap();
-        world.pass_seconds(5).await;
-        world.acme().rename_attachment(file, "better.txt").await.unwrap();
+        let (ticket, _) = ticket_with_a_late_copy(&world).await;
         world.pass_seconds(60).await;
         assert_eq!(names_inside(&world, ticket).await, ["a.txt"], "the copy is in doubt");
         world.internal.fail_when(1_000, Fault::Cut { after_bytes: 0, effect: Effect::None }, is_update);
@@ -883,6 +881,50 @@ async fn a_change_of_a_file_whose_copy_is_in_doubt_outlives_a_failed_pass(versio
         assert_eq!(names_inside(&world, ticket).await, ["a.txt", "better.txt"], "dies: {dies}");
         world.one_more_pass_writes_nothing().await;
     }
+}
+
+/// A ticket with `a.txt`, and `b.txt` whose copy landed long after its call and is called `better.txt` meanwhile.
+async fn ticket_with_a_late_copy(world: &World) -> (u64, u64) {
+    let (ticket, _) = ticket_with_files(world, &["a.txt"]).await;
+    world.internal.fail_when(1, Fault::LandLate(Duration::from_secs(100)), creates_a_file);
+    let file = world.acme().attach(ticket, "b.txt", "text/plain", b"b.txt").await.unwrap();
+    world.pass_seconds(5).await;
+    world.acme().rename_attachment(file, "better.txt").await.unwrap();
+    (ticket, file)
+}
+
+async fn a_copy_that_was_found_late_and_is_deleted_stays_deleted(versions: Versions) {
+    let world = Setup::between(versions).start().await;
+    let (ticket, _) = ticket_with_a_late_copy(&world).await;
+    world.internal.fail_when(1_000, Fault::Cut { after_bytes: 0, effect: Effect::None }, rewrites_a_file);
+    while !world.internal.calls().iter().any(rewrites_a_file) {
+        world.pass_seconds(1).await;
+    }
+    let copy = inside(&world, ticket).await.into_iter().find(|file| file.filename == "b.txt").unwrap();
+    world.internal.delete_attachment(copy.id).await;
+    world.pass_seconds(400).await;
+    world.internal.heal();
+    world.settle().await;
+    assert_eq!(names_inside(&world, ticket).await, ["a.txt"]);
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn a_late_rewrite_of_a_copy_that_was_found_late_does_not_stay(versions: Versions) {
+    let world = Setup::between(versions).start().await;
+    let (ticket, file) = ticket_with_a_late_copy(&world).await;
+    world.internal.fail_when(1, Fault::Hang(Effect::Committed), rewrites_a_file);
+    while !world.internal.calls().iter().any(rewrites_a_file) {
+        world.pass_seconds(1).await;
+    }
+    world.internal.down(true);
+    world.pass_seconds(400).await;
+    world.acme().rename_attachment(file, "b.txt").await.unwrap();
+    world.pass_seconds(60).await;
+    world.internal.heal();
+    assert_eq!(names_inside(&world, ticket).await, ["a.txt", "better.txt"], "the rewrite without an answer has landed");
+    world.settle().await;
+    assert_eq!(names_inside(&world, ticket).await, ["a.txt", "b.txt"]);
+    world.one_more_pass_writes_nothing().await;
 }
 
 async fn a_copy_that_the_store_forgot_is_known_by_its_mark(versions: Versions) {

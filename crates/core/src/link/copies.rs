@@ -100,6 +100,9 @@ pub struct Copy {
     /// Both files existed when the pair was taken over: the copy has no mark, and is not the bridge's to delete.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub taken_over: bool,
+    /// The original must be read, hint or none: it may have changed while nobody knew whether the copy was made.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub original_due: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -21,7 +21,9 @@ impl Link {
             Note::Made { of, at } => self.ancestor.side_mut(*of).was_made(at),
             Note::Adopt(copy) => self.keep_copy(copy.clone()),
             Note::CopyRemovedByPerson { from, original } => {
-                self.change_copy(*from, *original, |copy| copy.state = CopyState::RemovedByPerson);
+                self.change_copy(*from, *original, |copy| {
+                    (copy.state, copy.original_due) = (CopyState::RemovedByPerson, false);
+                });
                 self.in_flight.owed.retain(|late| !late.is_of_file(*from, *original));
             }
             Note::OriginalMissing { from, original, since_ms } => {
@@ -29,7 +31,9 @@ impl Link {
             }
             Note::ForgetCopy { from, original } => self.forget_copy(*from, *original),
             Note::SameContent { from, original, content } => {
-                self.change_copy(*from, *original, |copy| copy.content = content.clone());
+                self.change_copy(*from, *original, |copy| {
+                    (copy.content, copy.original_due) = (content.clone(), false);
+                });
             }
             Note::ExternalReference(reference) => {
                 self.external.reference.clone_from(reference);

@@ -116,6 +116,7 @@ mod tests {
             substituted: false,
             missing_since_ms: None,
             taken_over: false,
+            original_due: false,
         });
         let file = Part::File { from: Side::External, original: 7 };
         let title = Part::Field { code: "title".into() };

@@ -102,6 +102,7 @@ fn taken(from: Side, file: File, counterpart: Option<u64>) -> Copy {
         missing_since_ms: None,
         substituted: false,
         taken_over: counterpart.is_some(),
+        original_due: false,
     }
 }
 

@@ -64,6 +64,7 @@ impl<'a> Way<'a> {
                 missing_since_ms: None,
                 substituted: false,
                 taken_over: false,
+                original_due: false,
             })),
             None => plan.writes.push(self.copy_file(original.id, &format!("a file was added {}", self.from.place()))),
         }
@@ -78,15 +79,11 @@ impl<'a> Way<'a> {
             CopyState::RemovedByPerson => {}
             CopyState::InDoubt { until_ms } => match self.marked(original.id) {
                 Some(file) => {
-                    let found = Copy { state: CopyState::Stands(file.id), ..copy.clone() };
-                    let (writes, notes) = (plan.writes.len(), plan.notes.len());
                     // Here the copy holds what was sent; the original may have changed since.
+                    let original_due = original.content.as_ref() != Some(&copy.content);
+                    let found = Copy { state: CopyState::Stands(file.id), original_due, ..copy.clone() };
+                    plan.notes.push(Note::Adopt(found.clone()));
                     self.stands(link, &found, file.id, original, plan);
-                    // Then the copy stays in doubt until it is rewritten: for a copy that stands, the original's
-                    // content is read only after a hint, and that hint may be gone.
-                    if plan.writes.len() == writes {
-                        plan.notes.insert(notes, Note::Adopt(found));
-                    }
                 }
                 None if has_settled(self.target, until_ms) => {
                     plan.writes.push(self.copy_file(original.id, "an unanswered copy never arrived"));
@@ -106,6 +103,10 @@ impl<'a> Way<'a> {
             write: Write::RewriteFile { from: copy.from, original: copy.original, copy: id },
             reason: reason.to_owned(),
         };
+        if let Some(content) = original.content.clone().filter(|content| copy.original_due && *content == copy.content)
+        {
+            plan.notes.push(Note::SameContent { from: copy.from, original: copy.original, content });
+        }
         match &original.content {
             Some(content) if copy.content.hash.is_empty() => match content_of(self.target, id) {
                 Some(held) if !is_copy_with(held, content) => {
@@ -205,7 +206,8 @@ impl<'a> Way<'a> {
     fn missing_in_doubt(&self, policy: &Policy, copy: &Copy, until_ms: i64, plan: &mut Plan) {
         match self.marked(copy.original) {
             Some(file) => {
-                plan.notes.push(Note::Adopt(Copy { state: CopyState::Stands(file.id), ..copy.clone() }));
+                let found = Copy { state: CopyState::Stands(file.id), original_due: true, ..copy.clone() };
+                plan.notes.push(Note::Adopt(found));
                 plan.look_again(self.target.read_at_ms);
             }
             None if has_settled(self.target, until_ms) => {

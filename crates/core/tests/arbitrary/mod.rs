@@ -130,6 +130,7 @@ fn any_copy() -> impl Strategy<Value = Copy> {
             missing_since_ms: since,
             substituted: false,
             taken_over: false,
+            original_due: false,
         },
     )
 }

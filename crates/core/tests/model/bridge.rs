@@ -186,6 +186,7 @@ impl World {
             missing_since_ms: None,
             substituted: false,
             taken_over: false,
+            original_due: false,
         };
         self.link.keep_copy(copy.clone());
         match self.attach((from, FileKind::File, original.to_string()), content, Vec::new(), fate) {

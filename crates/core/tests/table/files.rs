@@ -9,6 +9,7 @@ use crate::{Case, case};
 pub fn files() -> Vec<Case> {
     let x = || link().copied(70, 170, "x");
     let doubt = |until| link().in_doubt(70, until);
+    let due = || x().original_due(70);
     vec![
         case("a file added outside is copied", link(), ext().files([file(70)]), int().files([])).writes(["copy 70"]),
         case("two files are copied in order", link(), ext().files([file(70), file(71)]), int().files([]))
@@ -34,13 +35,14 @@ pub fn files() -> Vec<Case> {
             ext().files([file(70)]),
             int().files([copy(170, 70)]),
         )
-        .notes(["adopt 170 as the copy of 70"]),
+        .notes(["adopt 170 as the copy of 70, which is due"]),
         case(
-            "a copy in doubt stays in doubt until it holds the original's new content",
+            "a copy in doubt whose original has changed since is found and rewritten",
             doubt(NOW + 500),
             ext().files([file(70).holding("y")]),
             int().files([copy(170, 70)]),
         )
+        .notes(["adopt 170 as the copy of 70, which is due"])
         .writes(["rewrite 170 from 70"]),
         case(
             "a copy in doubt that holds the original's content is adopted",
@@ -49,6 +51,28 @@ pub fn files() -> Vec<Case> {
             int().files([copy(170, 70)]),
         )
         .notes(["adopt 170 as the copy of 70"]),
+        case(
+            "an original that is due was read and holds what was copied",
+            due(),
+            ext().files([file(70).holding("x")]),
+            int().files([copy(170, 70)]),
+        )
+        .notes(["70 holds what was copied"]),
+        case("an original that is due waits to be read", due(), ext().files([file(70)]), int().files([copy(170, 70)])),
+        case(
+            "an original that is due was read and has changed",
+            due(),
+            ext().files([file(70).holding("y")]),
+            int().files([copy(170, 70)]),
+        )
+        .writes(["rewrite 170 from 70"]),
+        case(
+            "a copy that a person deleted while its original was due stays deleted",
+            due(),
+            ext().files([file(70).holding("y")]),
+            int().files([]),
+        )
+        .notes(["the copy of 70 was removed by a person"]),
         case(
             "a copy in doubt is not sent again before it has settled",
             doubt(NOW + 500),
@@ -331,7 +355,7 @@ pub fn missing_files() -> Vec<Case> {
             ext().files([]),
             one(),
         )
-        .notes(["adopt 170 as the copy of 70"])
+        .notes(["adopt 170 as the copy of 70, which is due"])
         .looks_again_at(NOW),
         case(
             "a copy in doubt whose original is gone never landed",

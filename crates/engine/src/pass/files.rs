@@ -24,7 +24,16 @@ pub(crate) async fn copy_file(work: &mut Work<'_>, route: Route<'_>, original: u
     let (contents, substituted) = sendable(work, route, read);
     // Each call sets the state.
     let state = CopyState::InDoubt { until_ms: 0 };
-    let copy = Copy { from, original, content, state, missing_since_ms: None, substituted, taken_over: false };
+    let copy = Copy {
+        from,
+        original,
+        content,
+        state,
+        missing_since_ms: None,
+        substituted,
+        taken_over: false,
+        original_due: false,
+    };
     match send_copy(work, &copy, contents.clone(), target).await? {
         Err(error) if is_too_large(&error) && !substituted => {
             tracing::warn!(ticket = %work.name(), side = from.other().word(), attachment = original, bytes = contents.data.decoded_len(), "this size is refused; a small text file is sent instead");
@@ -95,7 +104,7 @@ pub(crate) async fn rewrite_file(
         let intend = |link: &mut Link, until_ms| link.may_land(late, until_ms);
         match replace(work, from, copy, contents.clone(), intend).await? {
             Ok(()) => {
-                work.link.keep_copy(Copy { content, substituted, state: CopyState::Stands(copy), ..known });
+                work.link.keep_copy(Copy { content, substituted, original_due: false, ..known });
                 work.wrote(work.file_to(from.other(), &name), reason);
                 return work.save().await;
             }

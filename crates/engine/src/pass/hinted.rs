@@ -160,7 +160,9 @@ fn originals_to_read(work: &Work<'_>, snapshot: &Snapshot, from: Side) -> Vec<u6
     let is_wanted = |copy: &&Copy| match copy.state {
         CopyState::RemovedByPerson => came_back,
         CopyState::InDoubt { .. } => has_copy_of(snapshot.of(from.other()), from, copy.original),
-        CopyState::Stands(_) => came_back || reads_contents && look.named(from).contains(&copy.original),
+        CopyState::Stands(_) => {
+            came_back || copy.original_due || reads_contents && look.named(from).contains(&copy.original)
+        }
     };
     let copies = work.link.files.copies.iter().filter(|copy| copy.from == from);
     copies.filter(is_wanted).map(|copy| copy.original).collect()

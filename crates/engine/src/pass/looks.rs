@@ -13,7 +13,8 @@ pub fn only_at_named_files(claim: &Claim) -> bool {
     let names_any = !look.external_attachments.is_empty() || !look.internal_attachments.is_empty();
     let open = Side::BOTH.iter().any(|side| link.has_open_files_on(*side))
         || link.in_flight.creation.is_some()
-        || link.course.halt.is_some();
+        || link.course.halt.is_some()
+        || link.files.copies.iter().any(|copy| copy.original_due);
     let known = |side, id: &u64| link.copy_of(side, *id).is_some_and(|copy| copy.missing_since_ms.is_none());
     let all_known = |side| foreign(link, look, side).iter().all(|id| known(side, id));
     !look.ticket
@@ -51,7 +52,7 @@ pub fn needs_files(claim: &Claim, side: Side) -> bool {
     }
     let of_this_side = link.files.copies.iter().filter(|copy| copy.from == side);
     let doubtful = |copy: &itop_bridge_core::Copy| {
-        copy.missing_since_ms.is_some() || matches!(copy.state, CopyState::InDoubt { .. })
+        copy.original_due || copy.missing_since_ms.is_some() || matches!(copy.state, CopyState::InDoubt { .. })
     };
     claim.look.files
         || !foreign(link, &claim.look, side).is_empty()

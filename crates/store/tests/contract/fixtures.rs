@@ -65,6 +65,7 @@ pub fn copy(original: u64) -> link::Copy {
         missing_since_ms: None,
         substituted: false,
         taken_over: false,
+        original_due: false,
     }
 }
 
