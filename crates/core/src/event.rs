@@ -48,7 +48,7 @@ pub enum Event {
     EntriesLetCross {
         entries: usize,
     },
-    /// They stay where they are.
+    /// Log entries that may come from a parent stay on their side.
     EntriesKeptForGood {
         entries: usize,
     },
@@ -98,7 +98,7 @@ pub enum Event {
     CopyFound {
         attachment: u64,
     },
-    /// By a person, like the next three.
+    /// A person deleted a copy; the next three are a person's deletions too.
     CopyDeleted {
         attachment: u64,
     },
@@ -113,7 +113,7 @@ pub enum Event {
         from: Side,
         log: LogName,
     },
-    /// Copies of a parent's entries.
+    /// These entries stay on their side, since a parent's entries may be among them; `why` says more.
     EntriesKept {
         entries: usize,
         from: Side,
@@ -226,9 +226,9 @@ pub enum NoRoom {
 }
 
 impl Event {
-    /// Whether the event tells that the pair was made of tickets that stood already.
+    /// Whether the event tells that the pair was made of tickets that the bridge had not paired before.
     pub fn is_adoption(&self) -> bool {
-        matches!(self, Event::Adopted { .. })
+        matches!(self, Event::Adopted { by: AdoptedBy::Operator | AdoptedBy::Table | AdoptedBy::Title })
     }
 
     /// Whether the event tells that the report was once made.
@@ -437,6 +437,7 @@ mod tests {
         assert!(!wrote(document(DocumentKind::Notice)).is_of_a_report());
         assert!(!Event::FileDeleted { name: "n".into() }.is_of_a_report());
         assert!(Event::Adopted { by: AdoptedBy::Title }.is_adoption());
+        assert!(!Event::Adopted { by: AdoptedBy::Mark }.is_adoption(), "the pair had a report before");
         assert!(!wrote(Written::Counterpart).is_adoption());
     }
 }

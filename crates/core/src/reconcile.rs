@@ -178,7 +178,7 @@ fn went_to_the_external(late: &LateWrite) -> bool {
     }
 }
 
-/// Law 6: too many of one side's files are gone at once.
+/// Too many of one side's files are gone at once.
 struct FilesGone {
     from: Side,
     gone: usize,

@@ -40,9 +40,9 @@ pub(crate) struct Shared {
     pub sides_changed: Notify,
     /// Tickets that bear a bridge's mark and are left alone for it, once that was logged.
     pub told_as_copies: Mutex<BTreeSet<TicketOf>>,
-    /// The pairs, by number, whose files exceed PHP's memory, as this process has seen.
+    /// For the pairs whose files exceed PHP's memory, as this process has seen: the alert's text, by the link's number.
     pub heavy: Mutex<BTreeMap<i64, String>>,
-    /// The highest counterpart that the store knew when this process began.
+    /// The highest id of a counterpart in the store when this process began.
     pub highest_known: tokio::sync::OnceCell<Option<u64>>,
     /// When this process started: an earlier one sent its last call before.
     pub started_ms: i64,
@@ -54,7 +54,7 @@ pub(crate) struct Lane {
     pub external: Itop,
     pub settings: LaneSettings,
     pub policies: Policies,
-    /// Whether the pairs made since the store's backup, if any, were taken in.
+    /// Whether the pairs that were made after the store's backup, if it was restored from one, were taken in.
     pub newer_known: tokio::sync::Mutex<bool>,
 }
 
@@ -80,7 +80,7 @@ impl Shared {
         lane.ok_or_else(|| Failure::setup(format!("there is no external {external:?}")))
     }
 
-    /// The name of the external that marks call so; the mark's own word if there is none.
+    /// The present name of the external that has this name in marks; the given name if there is none.
     pub fn marked_external<'a>(&'a self, name_in_marks: &'a str) -> &'a str {
         let lane = self.lanes.iter().find(|lane| lane.settings.name_in_marks == name_in_marks);
         lane.map_or(name_in_marks, |lane| &lane.name)

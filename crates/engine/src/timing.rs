@@ -1,5 +1,6 @@
-//! Every wait of the bridge, in one place, so that a test or `demo` can shorten them together and no code has a wait of
-//! its own.
+//! The waits of the bridge in one place, so that a test or `demo` can shorten them together. Not here: a side's own
+//! `timeout_seconds` and `settle_seconds` (the configuration), and bounds that no test shortens, which stand beside
+//! their use.
 
 const SECOND_MS: i64 = 1_000;
 const MINUTE_MS: i64 = 60 * SECOND_MS;

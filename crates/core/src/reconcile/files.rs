@@ -135,8 +135,8 @@ impl<'a> Way<'a> {
         }
     }
 
-    /// A given-up rewrite that has landed over a newer one. A write that is already owed was seen to do so: it counts
-    /// unless the contents were read and show otherwise.
+    /// A rewrite without an answer that landed over a newer one. One that is already owed was seen to: it counts unless
+    /// the contents were read and show otherwise.
     fn overwritten_late<'l>(&self, link: &'l Link, copy: &Copy, id: u64) -> Option<&'l Late> {
         let now = content_of(self.target, id);
         link.settled_late(self.target.read_at_ms).find(|late| {
@@ -218,7 +218,7 @@ impl<'a> Way<'a> {
     }
 }
 
-/// Both tickets, their files marked as this link sees them.
+/// Both tickets, with the marks of their files as this link counts them.
 pub fn recognized(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket) -> [Ticket; 2] {
     [(Side::External, external), (Side::Internal, internal)].map(|(side, ticket)| {
         let mut ticket = ticket.clone();
@@ -267,8 +267,8 @@ fn content_of(ticket: &Ticket, id: u64) -> Option<&FileContent> {
     ticket.files.as_ref()?.iter().find(|file| file.id == id)?.content.as_ref()
 }
 
-/// Law 6: many originals of one side missing at once are an accident until an operator says otherwise. All missing
-/// ones count, not only those whose deletion is due: they may have gone one by one.
+/// Many originals of one side missing at once are an accident until an operator says otherwise. All missing ones count,
+/// not only those whose deletion is due: they may have gone one by one. Returns how many of how many are gone.
 pub fn too_much_gone(
     policy: &Policy,
     link: &Link,

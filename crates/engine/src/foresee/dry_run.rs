@@ -1,7 +1,7 @@
 //! A dry run claims, reads and plans tickets as usual, logs what a pass would write, and writes nothing to an iTop.
 //!
-//! A ticket with pending writes stays in the queue with all that its hints named, so that a `serve` that writes, on the
-//! same store, carries them out. So a dry run looks at it again once a day, and at each hint.
+//! A ticket with pending writes stays in the queue with all that its hints named, so that a later `serve` on the same
+//! store carries them out. Until then a dry run looks at it again once a day, and at each hint.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -200,7 +200,7 @@ impl Engine {
     }
 }
 
-/// Logs a summary at the end of each day, in UTC like every time that the bridge prints.
+/// Logs a summary at the end of each day; days are those of UTC.
 pub(crate) async fn run(shared: std::sync::Arc<Shared>) {
     let Some(dry_run) = &shared.dry_run else { return };
     loop {
@@ -231,7 +231,7 @@ fn externals(shared: &Shared) -> impl Iterator<Item = &str> {
     shared.lanes.iter().map(|lane| lane.name.as_str())
 }
 
-/// Replaces a pass.
+/// What a dry run does in place of a pass: looks, logs, and puts the ticket back into the queue.
 pub(crate) async fn look_only(
     shared: &Shared,
     lane: &Lane,

@@ -14,7 +14,7 @@ use crate::side::instants::see_abroad;
 use crate::side::snapshot::Snapshot;
 use crate::{Lane, Shared};
 
-/// The length of the day in iTop's times, `2026-01-31 12:00:00`.
+/// How many characters of iTop's times, `2026-01-31 12:00:00`, are the day.
 const DAY: usize = 10;
 
 /// Which files' contents to read.
@@ -124,7 +124,8 @@ async fn once_made(
     Ok(Some((link, plan)))
 }
 
-/// Reads the present contents of originals whose copies stand, and of copies whose contents are unknown.
+/// Reads the present contents of copied originals, and of those of their copies whose contents are unknown. Returns the
+/// originals'.
 async fn contents_of_originals(
     shared: &Shared,
     lane: &Lane,
@@ -201,8 +202,8 @@ fn as_sent(policy: &Policy, class: &str, fields: &[FieldWrite], now_ms: i64) -> 
 #[derive(Debug)]
 pub struct Preview {
     pub of: TicketOf,
-    /// With its number if the pair is known already.
     pub link: Link,
+    /// The link's number, if the pair is known already.
     pub number: Option<i64>,
     pub external: Sight,
     pub internal: Sight,

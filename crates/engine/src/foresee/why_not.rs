@@ -1,4 +1,4 @@
-//! Why a pass would make no plan for a ticket.
+//! What keeps a pass from making a plan for a ticket.
 
 use itop_bridge_core::{Sight, TicketMark};
 use itop_bridge_store::{Claim, Stop};
@@ -9,7 +9,7 @@ use crate::side::read::ticket_where;
 use crate::side::snapshot::Snapshot;
 use crate::{Lane, Shared};
 
-/// Why a pass would make no plan.
+/// `None`: a pass would make a plan.
 pub(crate) async fn why_not(
     shared: &Shared,
     lane: &Lane,

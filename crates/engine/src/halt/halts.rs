@@ -1,5 +1,6 @@
-//! Law 6 for a whole side: if many linked tickets or files suddenly seem gone, the side is not believed. It halts at
-//! once, and nothing is written until `resume`, which accepts the losses up to then.
+//! The halt of a whole side: if many linked tickets or files suddenly seem gone, the side is not believed. It halts at
+//! once, and nothing is written until `resume`, which accepts the losses up to then, or until all missing tickets are
+//! there again.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -16,7 +17,7 @@ use crate::side::itop::Itop;
 use crate::side::{call, read};
 use crate::{Lane, Shared};
 
-/// The name of the store's cursor for the tickets that were gone when a side halted.
+/// The name of the store's cursor for the tickets that were gone at any halt of the side.
 const TICKETS: &str = "gone";
 
 /// The same for files.
@@ -296,7 +297,7 @@ fn known_files(lane: &Lane, pair: &Pair, side: Side) -> BTreeSet<u64> {
     originals.map(|copy| copy.original).chain(pair.standing_on(side)).collect()
 }
 
-/// Leaves out links that wait for an operator, and those without a counterpart yet.
+/// Whether the audit looks at the pair: not while it waits for an operator, and not before it has a counterpart.
 pub(crate) fn is_audited(pair: &Pair) -> bool {
     pair.state == LinkState::Live && !pair.halted && !pair.restored && pair.internal.is_some()
 }

@@ -79,30 +79,27 @@ async fn stops_over(
     Ok(false)
 }
 
-/// Reads tickets for their passes, and halts the side if one of them shows that it was restored. If the store fails
-/// meanwhile, the pass reports it.
+/// Reads tickets for their passes, and halts the side if one of them shows that it was restored. If the store refuses
+/// the halt, the next look finds it again.
 pub(crate) async fn read_and_watch(shared: &Shared, itop: &Itop, wanted: &Wanted<'_>, ids: &[u64]) -> Reads {
     let (reads, went_back) = read_tickets(shared, itop, wanted, ids).await;
-    for back in &went_back {
-        if is_restored(shared, itop, back).await {
-            if let Err(failure) = stop_restored(shared, itop, &back.reference, &back.before, &back.now).await {
-                tracing::error!(itop = %itop.name, error = %failure.text, "could not persist the halt of this side");
+    for WentBack { ticket, reference, before, now } in &went_back {
+        match is_held_before(shared, itop, *ticket, before).await {
+            Ok(true) => {
+                if let Err(failure) = stop_restored(shared, itop, reference, before, now).await {
+                    tracing::error!(itop = %itop.name, error = %failure.text, "this side's halt could not be stored");
+                }
+                break;
             }
-            break;
+            // The dates were misread: what was seen before is forgotten, and proves nothing of the others either.
+            Ok(false) => break,
+            // The sweep asks again.
+            Err(failure) => {
+                tracing::warn!(itop = %itop.name, error = %failure.text, "whether this iTop was restored could not be asked");
+            }
         }
     }
     reads
-}
-
-/// If iTop cannot be asked now, the sweep asks again.
-async fn is_restored(shared: &Shared, itop: &Itop, back: &WentBack) -> bool {
-    match is_held_before(shared, itop, back.ticket, &back.before).await {
-        Ok(is_restored) => is_restored,
-        Err(failure) => {
-            tracing::warn!(itop = %itop.name, error = %failure.text, "whether this iTop was restored could not be asked");
-            false
-        }
-    }
 }
 
 /// Whether iTop itself has an earlier change than the known one. If the side does not print ISO, a date format that
@@ -151,7 +148,8 @@ pub(crate) async fn remember_witnesses(shared: &Shared, itop: &Itop, listed: &[O
     Ok(shared.store.call(move |store| store.set_cursor(&instance, WITNESSES, &kept)).await?)
 }
 
-/// Earlier reads no longer count: after `resume` the present state does, and the sweeps look back to it.
+/// Halts the side. Earlier reads no longer count: after `resume` the present state does, and the sweeps look back
+/// to it.
 async fn stop_restored(shared: &Shared, itop: &Itop, reference: &str, before: &str, now: &str) -> Result<(), Failure> {
     let stop = Stop::Restored { reference: reference.to_owned(), before: before.to_owned(), now: now.to_owned() };
     tracing::error!(itop = %itop.name, reason = %stop, "halted: nothing is written until `itop-bridge resume {}`", itop.name);

@@ -173,8 +173,8 @@ pub(crate) fn fitted<'f>(
     outgoing
 }
 
-/// Finds texts that were sent plain while the target's format was unknown, and that iTop took as HTML: everything
-/// after a `<` is lost, and so are line breaks. Returns whether there were any, to be sent again as HTML.
+/// Turns into HTML those texts that were sent plain while the target's format was unknown, and that iTop took as HTML:
+/// everything after a `<` is lost, and so are line breaks. Returns whether there were any, to be sent again.
 pub(crate) fn became_html(work: &Work<'_>, fields: &mut [Outgoing<'_>], answered: &Object) -> bool {
     let mut any = false;
     for outgoing in fields {
@@ -232,7 +232,7 @@ pub(crate) async fn send_less(
     Ok(is_less)
 }
 
-/// The call is over: the next look shows its effect.
+/// If a failed call may have had an effect, asks for a look at once: the call is over, so its effect is there.
 pub(crate) fn look_at_what_it_did(work: &mut Work<'_>, error: &Error) {
     if !error.had_no_effect() {
         work.look_again(work.shared.now_ms());
@@ -278,7 +278,7 @@ pub(crate) fn value_refused(work: &mut Work<'_>, refused: RefusedField) {
     let (on, code, words) = (refused.on, refused.code.clone(), refused.words.clone());
     let conflict = refused.conflict(&work.shared.itop(work.lane, on).name);
     work.link.keep_refusal(refused, |refused_for_ms| work.shared.timing.refused_value_waits_ms(refused_for_ms));
-    if !work.link.open.conflicts.contains(&conflict) {
+    if !work.link.open.conflicts.iter().any(|known| known.says_the_same(&conflict)) {
         tracing::warn!(ticket = %work.name(), field = code, error = words, "a value is not taken; the rest of the ticket goes on");
         work.did(Event::Conflict { code: Some(code), text: conflict.text.clone() });
     }

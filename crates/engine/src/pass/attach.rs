@@ -35,7 +35,7 @@ pub(crate) async fn attach(
     }
     fields.set("temp_id", mark.temp_id());
     let itop = work.shared.itop(work.lane, from.other());
-    // Its own write takes the memory from here.
+    // `write` sends the contents within this memory.
     work.file_memory().await?;
     let mut contents = with_a_name_for(itop, contents);
     let mut answer = loop {
@@ -71,7 +71,7 @@ pub(crate) async fn replace(
     intend: impl FnOnce(&mut Link, i64) + Clone,
 ) -> Result<Result<(), itop_client::Error>, Failure> {
     let itop = work.shared.itop(work.lane, from.other());
-    // Its own write takes the memory from here.
+    // `write` sends the contents within this memory.
     work.file_memory().await?;
     let mut contents = with_a_name_for(itop, contents);
     loop {
@@ -84,7 +84,8 @@ pub(crate) async fn replace(
     }
 }
 
-/// A `utf8mb3` database lacks some characters of a file's name: they are replaced by `?`.
+/// Whether the name was refused for characters that a `utf8mb3` database lacks. If so, `?` replaces them in
+/// `contents`, to be sent again.
 async fn name_loses_characters(
     work: &mut Work<'_>,
     itop: &Itop,

@@ -295,7 +295,7 @@ async fn send_create(
     write(work, internal, Create { class, fields: &fields, output: &output }, intend).await
 }
 
-/// Whether a person wrote it: no code of an enumeration, no number and no date.
+/// Whether the field holds what a person wrote: not a code of an enumeration, a number or a date.
 fn is_text(field: &FieldWrite) -> bool {
     match &field.value {
         Value::Html(_) => true,

@@ -17,6 +17,7 @@ use crate::side::escaping::texts_as_stored;
 use crate::side::failure::Failure;
 use crate::side::{call, read};
 
+/// Makes the ticket of an answered create the counterpart, or the ticket of an earlier create that was not answered.
 pub(crate) async fn created(work: &mut Work<'_>, object: &Object, sent_ms: i64) -> Result<Ticket, Failure> {
     // An earlier create may have taken effect after all: of two tickets the lower is the counterpart.
     if let Some(creation) = work.link.in_flight.creation.clone()

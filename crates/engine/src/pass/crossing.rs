@@ -262,7 +262,7 @@ fn looks_like_html(value: &str) -> bool {
     could_be_html(value) && value.trim_end().ends_with('>')
 }
 
-/// Codes of an enumeration, numbers and dates have no format to convert.
+/// Whether the value has a format to convert: not a code of an enumeration, a number or a date.
 pub(crate) fn is_prose(value: &str) -> bool {
     value.contains(|c: char| c.is_whitespace() || matches!(c, '<' | '&')) && !is_date(value)
 }

@@ -12,7 +12,8 @@ use crate::side::call;
 use crate::side::failure::Failure;
 use crate::wording::{self, AfterResume};
 
-/// Asks iTop again, since much depends on it: the files of a hidden ticket look deleted.
+/// Whether this side's ticket is still there. iTop is asked again, since much depends on it: the files of a hidden
+/// ticket look deleted.
 pub(crate) async fn ticket_stands(work: &mut Work<'_>, side: Side) -> Result<bool, Failure> {
     let Some(key) = work.link.key(side).cloned() else { return Ok(false) };
     let itop = work.shared.itop(work.lane, side);
@@ -44,7 +45,7 @@ pub(crate) fn how_it_goes_on(work: &Work<'_>, after: AfterResume) -> String {
     wording::resume(&work.name(), after, &work.shared.internal.name)
 }
 
-/// Ends the pair.
+/// Ends the pair over a halt that an operator resumed while its cause still stood.
 pub(crate) async fn end_pair(work: &mut Work<'_>, over: &Halt) -> Result<(), Failure> {
     let (why, ending) = (&over.text, over.clone());
     tracing::warn!(ticket = %work.name(), why, "the pair has ended");

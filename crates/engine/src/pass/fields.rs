@@ -16,7 +16,7 @@ use crate::side::escaping::as_stored;
 use crate::side::failure::Failure;
 use crate::side::send::Update;
 
-/// Updates fields of the counterpart.
+/// Renders and sends the fields. A refused value becomes a conflict of its field, and the others are written.
 pub(crate) async fn update_fields(
     work: &mut Work<'_>,
     fields: &[FieldWrite],
@@ -112,7 +112,7 @@ pub(crate) fn field_written(work: &mut Work<'_>, field: &FieldWrite, answered: &
     }
 }
 
-/// Renders a field for sending.
+/// The field's value in the form that the internal iTop takes. There is no `target` while the counterpart is created.
 pub(crate) async fn render(
     work: &mut Work<'_>,
     field: &FieldWrite,

@@ -16,7 +16,7 @@ use crate::side::failure::Failure;
 use crate::side::snapshot::Snapshot;
 
 /// If this plan treats a file as deleted, original or copy, asks whether that whole side was restored or lost its
-/// files.
+/// files. Returns whether the side has halted over it.
 pub(crate) async fn lost_files_are_many(work: &Work<'_>, plan: &Plan) -> Result<bool, Failure> {
     let sides = sides_without_a_file(work, plan);
     let Some(link) = work.link_id else { return Ok(false) };

@@ -45,7 +45,7 @@ pub(crate) async fn find_attached(
     Ok(found.objects.into_iter().next_back().map(|object| Written { object, date: None }))
 }
 
-/// Reported once: in the log, in the record, and as an alert.
+/// Records, once, that the ticket is heavy: in the log and in its activity. `note_heavy` keeps it for the alerts.
 async fn is_heavy(work: &mut Work<'_>, itop: &Itop, limit: &str, target: &Ticket) -> Result<(), Failure> {
     let on = itop.side();
     if work.link.heavy_on(on).is_some() {
@@ -84,7 +84,7 @@ async fn size_of_files(work: &mut Work<'_>, itop: &Itop, target: &Ticket) -> Res
     Ok((found.objects.len(), bytes))
 }
 
-/// A write to the ticket was answered.
+/// The ticket is heavy no more: a write to it was answered.
 pub(crate) fn end_heavy(work: &mut Work<'_>, itop: &Itop, class: &str) {
     if class == "Attachment" || work.link.heavy_on(itop.side()).is_none() {
         return;

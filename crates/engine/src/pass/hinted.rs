@@ -1,5 +1,5 @@
-//! Reads the files that a hint named, and those whose contents are in doubt. A hint that names only known files ends
-//! here, without a whole pass.
+//! Reads the files that a hint named, and those whose contents are in doubt. A hint that names only known files, none
+//! of them changed, ends here without a whole pass.
 
 use std::collections::BTreeSet;
 

@@ -45,7 +45,7 @@ async fn private_log(
     Ok(found.objects.first().and_then(|object| object.log("private_log")).map(entries))
 }
 
-/// A person corrected the ticket's start: all else says that it is the same ticket.
+/// Records that a person corrected the ticket's start: all else says that it is the same ticket.
 pub(crate) fn start_corrected(work: &mut Work<'_>, of: Side, at: &str) {
     let before = &work.link.ancestor.side(of).made;
     if !before.is_empty() && before != at {

@@ -34,7 +34,7 @@ pub(crate) async fn send_log(
     let all = crossing_entries(&policy, &work.link, from, log, all);
     let numbered = all.iter().enumerate().map(|(at, entry)| (at + 1, entry));
     let new: Vec<(usize, &Entry)> = numbered.filter(|(_, entry)| entries.contains(&entry.key)).collect();
-    // The next look settles these entries; nothing else may cause one.
+    // A look after that settles these entries, and nothing else may ask for one.
     let fresh = entries.iter().filter_map(|key| key.fresh_until_ms);
     fresh.min().into_iter().for_each(|until_ms| work.look_again(until_ms));
     for some in portions(&new) {
@@ -46,8 +46,8 @@ pub(crate) async fn send_log(
         }
         work.link.log_mut(from, log).batch = Some(batch);
         send_batch(work, route, log).await?;
-        // A later batch's mark would claim this batch as delivered too. A batch that was set aside is remembered
-        // there, so it blocks nothing.
+        // A later batch's mark would claim this batch as delivered too. A batch that was set aside is kept in `aside`,
+        // and holds up nothing.
         if work.link.log_mut(from, log).batch.is_some() {
             break;
         }

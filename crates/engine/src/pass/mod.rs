@@ -1,7 +1,8 @@
 //! One pass over one ticket: read both sides, plan, write, record.
 //!
 //! Each write's intent is stored before the call and its result after it. So a crash between any two steps leaves
-//! nothing to guess: the link names every write that was sent and may still take effect.
+//! nothing to guess: the link names every write that was sent and may still take effect. Only a deletion has no intent:
+//! it may be sent twice.
 
 pub(crate) mod apart;
 pub(crate) mod apply;
@@ -172,7 +173,8 @@ async fn settle_creation(work: &mut Work<'_>, snapshot: &mut Snapshot) -> Result
     Ok(None)
 }
 
-/// Names the files that could not be read, as a hint would, and keeps other due looks from retrying them early.
+/// Names the files that could not be read, as a hint would, so that the next pass reads them; and puts it off until
+/// their own wait is over.
 fn and_the_unread(work: &Work<'_>, mut next: Next) -> Next {
     if let Next::Retry { due_ms, look, .. } = &mut next
         && !work.unread.is_empty()
@@ -193,7 +195,7 @@ fn log(work: &Work<'_>, next: &Next, started_ms: i64) {
         ([], None) => match &work.link.course.halt {
             // The halt's own line says why.
             Some(_) => "nothing: the pair has halted".to_owned(),
-            // The log line says what failed.
+            // The same line has the error, if a write failed.
             None => "nothing".to_owned(),
         },
         (wrote, _) => wrote.join(", "),

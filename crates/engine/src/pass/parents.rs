@@ -76,7 +76,7 @@ pub fn words_of(kept: &Kept) -> String {
     }
 }
 
-/// Reads the parents that the plan needs. Returns whether it needed any.
+/// The same for a caller without a claim.
 pub(crate) async fn read_what_is_asked_of_parents(
     shared: &Shared,
     lane: &Lane,

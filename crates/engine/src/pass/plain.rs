@@ -20,8 +20,8 @@ use crate::side::failure::Failure;
 use crate::side::model::Format;
 use crate::side::send::Update;
 
-/// Judges by the present values how iTop took the texts. Only those that must be written again stay; a text that
-/// somebody has changed since is left alone.
+/// Judges by the present values how iTop took the texts. Only those that must be written again stay in the link; a text
+/// that somebody has changed since is left alone.
 pub(crate) fn learn_of_plain_texts<'t>(
     work: &mut Work<'_>,
     on: Side,
@@ -47,7 +47,7 @@ pub(crate) fn learn_of_plain_texts<'t>(
     });
 }
 
-/// The same from a read, after a lost answer or a failed second write.
+/// The same from a read, after a lost answer or a failed second write; then writes again what must be.
 pub(crate) async fn settle_plain_texts(work: &mut Work<'_>, on: Side, target: &Ticket) -> Result<(), Failure> {
     let before = (work.link.in_flight.plain.len(), work.link.open.held.len());
     let shows = |code: &str| target.attributes.get(code).map(String::as_str);

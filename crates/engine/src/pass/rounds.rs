@@ -49,7 +49,7 @@ enum After {
 pub(crate) struct Rounds<'w, 'a> {
     work: &'w mut Work<'a>,
     snapshot: Snapshot,
-    /// The rounds whose writes have begun.
+    /// How many rounds have begun to write.
     begun: usize,
     /// The snapshot was read in this round.
     is_fresh: bool,
@@ -121,7 +121,7 @@ impl<'w, 'a> Rounds<'w, 'a> {
         has_lost_a_ticket(work, plan, snapshot).await
     }
 
-    /// Why the plan is not carried out now, if too much is gone or was not watched long enough.
+    /// Why the plan is dropped, if it is: too much is gone, or what is missing was not watched long enough.
     async fn why_dropped(&mut self, plan: &Plan) -> Result<Option<&'static str>, Failure> {
         Ok(if lost_files_are_many(self.work, plan).await? {
             Some("the side has halted over what is gone of it")

@@ -1,4 +1,5 @@
-//! The snapshots of both sides: as the pass found them, and as it reads them again before it writes.
+//! Reads both sides again before a pass writes, and lists the files that its plan needs. `lane/worker` made the first
+//! snapshot.
 
 use itop_bridge_core::plan::Plan;
 use itop_bridge_core::{Side, Sight, Ticket};

@@ -13,7 +13,7 @@ use crate::side::failure::Failure;
 use crate::side::snapshot::Snapshot;
 use crate::{Lane, Shared};
 
-/// The name of the store's cursor for them.
+/// The name of the store's cursor with these tickets.
 const CURSOR: &str = "unseen";
 
 /// A ticket that is missing for this long counts as deleted.
@@ -25,7 +25,7 @@ const MOST: usize = 500;
 /// Ticket id to the time since when it is missing.
 type Unseen = BTreeMap<u64, i64>;
 
-/// Call for a ticket without a pair that could not be read.
+/// Remembers a claimed ticket without a pair that was not there, if it was announced or had failed before.
 pub(crate) async fn note_unseen(shared: &Shared, claim: &Claim) -> std::result::Result<(), Failure> {
     // For any other hint the ticket may just not fit `only`, and asking would be in vain.
     let is_wanted = claim.look.created || claim.error.is_some();

@@ -48,7 +48,7 @@ pub(crate) async fn write_texts_left_out(work: &mut Work<'_>, on: Side, target: 
     Ok(())
 }
 
-/// Writes a text that no stimulus carried by itself, as much of it as fits. A refused text becomes a conflict;
+/// Writes, by itself, a text that no stimulus carried, as much of it as fits. A refused text becomes a conflict;
 /// `in_place` is what stands there then, unless an earlier refusal says it.
 pub(crate) async fn write_text(
     work: &mut Work<'_>,
@@ -236,7 +236,7 @@ pub(crate) struct Sent {
     pub unsure: Option<Unsure>,
     pub room: Room,
     pub fitted: Fitted,
-    /// While the text is sent plain, its second version in case iTop makes HTML of it.
+    /// For a text that is sent plain: its second version, if iTop makes HTML of it.
     pub as_html: Option<AsHtml>,
     /// The files that it owes.
     pub enclosed: Vec<Enclosure>,
@@ -248,7 +248,7 @@ pub(crate) struct Sent {
     pub left_out: Option<String>,
 }
 
-/// Whether the value is the other ticket's text, and no key of its iTop.
+/// Whether the value is the other ticket's text, and not a key, which only its own iTop understands.
 fn is_of_the_source(attribute: &StimulusAttribute) -> bool {
     attribute.taken_from == TakenFrom::Source && !is_external_key(&attribute.code)
 }

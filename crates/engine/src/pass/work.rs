@@ -40,7 +40,7 @@ pub(crate) struct Work<'a> {
     pub files: FileBudget,
     /// The files whose contents this pass requested and did not get: the next pass requests them again.
     pub unread: BTreeSet<(Side, u64)>,
-    /// When another pass must follow because of something that this pass did after its plan was made.
+    /// When another pass must follow, because of something that no plan of this pass knew.
     pub look_again_at_ms: Option<i64>,
     /// This pass has changed the internal ticket's state: the report must still be updated.
     pub is_to_be_told: bool,
@@ -103,7 +103,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// A failure holds back nothing else, unless the side is down.
+    /// Keeps a failure and goes on, unless it ends the pass (a side that is down, a lost lease).
     pub(crate) fn go_on_after(&mut self, outcome: Result<(), Failure>) -> Result<(), Failure> {
         match outcome {
             Err(failure) if !failure.ends_the_pass() => self.failures.push(failure),
@@ -121,7 +121,7 @@ impl<'a> Work<'a> {
         self.policy.made(side, ticket).unwrap_or_default().to_owned()
     }
 
-    /// Notes a write of this attribute: if the report shows it, the report must be updated.
+    /// Call after a write of this attribute: if the report shows it, the report must be updated.
     pub(crate) fn is_reported(&mut self, on: Side, code: &str) {
         let reports = on == Side::Internal && self.policy.status_to_external == StatusToExternal::Report;
         let told = self.policy.internal_lifecycle.iter().filter(|_| reports).flat_map(report_attributes);
@@ -161,12 +161,12 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// The comment that iTop's history shows with each of the bridge's changes.
     /// Waits for reads while renewing the ticket's lease.
     pub(crate) async fn reading<T>(&mut self, reads: impl Future<Output = T>) -> Result<T, Failure> {
         keep_lease(self.shared, &mut self.claim, reads).await
     }
 
+    /// The comment that iTop's history shows with each of the bridge's changes.
     pub(crate) fn comment(&self) -> String {
         format!("itop-bridge: {} of {}", self.link.external.reference, self.lane.name)
     }

@@ -1,4 +1,4 @@
-//! Records the end of a pass.
+//! The end of a claim: in the queue, and for the suspensions.
 
 use itop_bridge_store::{Claim, Next, StoreError};
 

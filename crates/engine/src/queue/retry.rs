@@ -71,7 +71,7 @@ fn judge_refusal(shared: &Shared, lane: &Lane, claim: &Claim, failure: &Failure)
     verdict
 }
 
-/// Whether it has been refused for so long that it counts as parked.
+/// Whether a ticket or a part that was refused since then counts as parked.
 pub(crate) fn is_parked(shared: &Shared, since_ms: i64) -> bool {
     shared.now_ms() - since_ms >= shared.timing.park_after_ms
 }

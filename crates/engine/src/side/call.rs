@@ -1,4 +1,5 @@
-//! The one way to read from an iTop. The end of each call is reported to the side's breaker and to the suspensions.
+//! The one way to read from an iTop. The end of each call is reported to the side's breaker and to the suspensions,
+//! unless it says nothing about the side.
 
 use std::collections::BTreeSet;
 
@@ -64,7 +65,7 @@ pub(crate) async fn get_batch(
     }
 }
 
-/// The lightest call. Nobody hears of its end but the caller: it may be a probe.
+/// The lightest call. Its end is not reported, since it may be a probe: that is up to the caller.
 pub(crate) async fn is_there(itop: &Itop) -> Result<(), Error> {
     itop.client.check_login().await.map(|_| ())
 }
@@ -165,8 +166,8 @@ pub(crate) async fn all_contents(
     }
 }
 
-/// Downloads an inline image. iTop asks for no log-in here, so an error tells nothing about the account; and what the
-/// error tells about the side, the next call of a pass tells better.
+/// Downloads an inline image. Its end is not reported: iTop asks for no log-in here, so an error says nothing about the
+/// account, and whether the side is up shows better in the pass's next call.
 pub(crate) async fn inline_image(
     itop: &Itop,
     memory: Option<&Reservation>,

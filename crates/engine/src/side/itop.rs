@@ -38,7 +38,7 @@ pub struct Itop {
     console: Mutex<Console>,
     /// A sent call may take effect for this long.
     pub settle_ms: i64,
-    /// A call ends after this long without a byte.
+    /// The client gives a call up after this long without a byte; a lease must outlive it.
     pub timeout_ms: i64,
     /// The zone of the server's times, if configured.
     pub time_zone: Option<jiff::tz::TimeZone>,
@@ -173,7 +173,7 @@ impl Itop {
         self.read_lately.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Prints this iTop's time, as it prints it, for people of the other side: with its zone, if configured or learnt.
+    /// Prints a time of this iTop for people of the other side: with its zone, if that is configured or learnt.
     pub fn print_time(&self, date: &str) -> String {
         zone::print(date, self.time_zone.as_ref(), self.offset().as_ref())
     }
@@ -183,7 +183,8 @@ impl Itop {
         zone::print_moment(ms, self.time_zone.as_ref(), self.offset().as_ref())
     }
 
-    /// Learns from an answered create: `created` is the attribute with iTop's own time of it. Returns a new offset.
+    /// Learns the offset from an answered create; `created` names the attribute with iTop's own time of it. Returns the
+    /// offset if it is news.
     pub(crate) fn learn_offset(&self, written: &Written, created: &str) -> Option<Learnt> {
         let (created, date) = (written.object.text(created)?, written.date.as_deref()?);
         let newer = Learnt::from(created, date)?;
@@ -221,7 +222,7 @@ impl Itop {
         self.client.memory()
     }
 
-    /// The client, whose calls take their memory from this reservation, if any.
+    /// A clone of the client; its calls take their memory from this reservation, if there is one.
     pub(in crate::side) fn client_within(&self, memory: Option<&Reservation>) -> Client {
         memory.map_or_else(|| self.client.clone(), |memory| self.client.within(memory))
     }

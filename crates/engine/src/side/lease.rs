@@ -9,8 +9,8 @@ use crate::Shared;
 use crate::side::failure::Failure;
 use crate::side::itop::Itop;
 
-/// Starts a call only if the lease outlives the call's time-out, and renews the lease while it runs: a large file
-/// over a slow line takes minutes.
+/// Makes a call under the lease: renews it before, if it would not outlive the call's time-out, and while the call
+/// runs. Every write goes through here.
 pub(crate) async fn calling<T>(
     shared: &Shared,
     claim: &mut Claim,
@@ -20,7 +20,7 @@ pub(crate) async fn calling<T>(
     wait_with_lease(shared, claim, itop.timeout_ms + shared.timing.call_margin_ms, call).await
 }
 
-/// Waits for something other than a call, or for several calls that themselves note how they ended.
+/// Waits for reads, or for memory: nothing that could change an iTop after the lease is lost.
 pub(crate) async fn keep_lease<T>(
     shared: &Shared,
     claim: &mut Claim,

@@ -21,6 +21,11 @@ pub(crate) trait Change: Send {
 
     fn class(&self) -> &str;
 
+    /// Whether success shows that the account may write this class: the right to delete is another.
+    fn shows_the_right(&self) -> bool {
+        true
+    }
+
     /// Makes the call. `comment` stands in the object's history.
     fn make(self, client: &Client, comment: &str) -> impl Future<Output = Result<Self::Answer, Error>> + Send;
 }
@@ -97,6 +102,10 @@ impl Change for Delete<'_> {
         self.class
     }
 
+    fn shows_the_right(&self) -> bool {
+        false
+    }
+
     async fn make(self, client: &Client, comment: &str) -> Result<Deleted, Error> {
         client.delete(self.class, self.id, comment).await
     }
@@ -120,6 +129,7 @@ pub(crate) async fn send<C: Change>(
     change: C,
 ) -> Result<Sent<C::Answer>, Failure> {
     let (client, class) = (itop.client_within(memory), change.class().to_owned());
+    let shows_the_right = change.shows_the_right();
     let answer = calling(shared, claim, itop, change.make(&client, comment)).await?;
     if let Err(error) = &answer
         && let Some(failure) = throttled_alone(shared, claim, itop, error).await?
@@ -128,7 +138,8 @@ pub(crate) async fn send<C: Change>(
     }
     heard(shared, itop, &answer);
     match &answer {
-        Ok(_) => was_written(shared, itop, &claim.lease.of, &class),
+        Ok(_) if shows_the_right => was_written(shared, itop, &claim.lease.of, &class),
+        Ok(_) => {}
         Err(error) if error.class == ErrorClass::TooLarge => note_refused_size(shared, itop).await?,
         Err(_) => {}
     }
