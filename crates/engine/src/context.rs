@@ -43,7 +43,7 @@ pub(crate) struct Shared {
     /// For the pairs whose files exceed PHP's memory, as this process has seen: the alert's text, by the link's number.
     pub heavy: Mutex<BTreeMap<i64, String>>,
     /// The highest id of a counterpart in the store when this process began.
-    pub highest_known: tokio::sync::OnceCell<Option<u64>>,
+    pub highest_at_start: tokio::sync::OnceCell<Option<u64>>,
     /// When this process started: an earlier one sent its last call before.
     pub started_ms: i64,
 }
@@ -55,7 +55,7 @@ pub(crate) struct Lane {
     pub settings: LaneSettings,
     pub policies: Policies,
     /// Whether the pairs that were made after the store's backup, if it was restored from one, were taken in.
-    pub newer_known: tokio::sync::Mutex<bool>,
+    pub newer_pairs_taken_in: tokio::sync::Mutex<bool>,
 }
 
 impl Lane {

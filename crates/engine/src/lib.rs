@@ -104,18 +104,18 @@ pub struct Broken(pub String);
 impl Engine {
     pub fn new(parts: Parts) -> Engine {
         let lane = |(external, settings): (Itop, LaneSettings)| {
-            let newer_known = tokio::sync::Mutex::new(false);
+            let newer_pairs_taken_in = tokio::sync::Mutex::new(false);
             Arc::new(Lane {
                 name: external.name.clone(),
                 external,
                 settings,
                 policies: Policies::default(),
-                newer_known,
+                newer_pairs_taken_in,
             })
         };
         Engine {
             shared: Arc::new(Shared {
-                highest_known: tokio::sync::OnceCell::new(),
+                highest_at_start: tokio::sync::OnceCell::new(),
                 waits_for_date: Mutex::default(),
                 sides_changed: Notify::new(),
                 told_as_copies: Mutex::default(),

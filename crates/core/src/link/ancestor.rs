@@ -82,6 +82,6 @@ impl Link {
         self.ancestor.external.fields.insert(code.to_owned(), external.to_owned());
         self.ancestor.internal.fields.insert(code.to_owned(), internal.to_owned());
         self.in_flight.owed.retain(|late| !late.is_of_field(code));
-        self.is_refused_no_more(Side::Internal, code);
+        self.forget_refusal(Side::Internal, code);
     }
 }

@@ -76,7 +76,7 @@ impl Link {
     }
 
     /// The attribute holds the wanted value, or one that is not the bridge's.
-    pub fn is_refused_no_more(&mut self, on: Side, code: &str) {
+    pub fn forget_refusal(&mut self, on: Side, code: &str) {
         self.open.refused.retain(|refused| !refused.is_at(on, code));
     }
 
@@ -89,7 +89,7 @@ impl Link {
         refused.since_ms = of_this_value.map_or(now_ms, |earlier| earlier.since_ms);
         refused.in_place = refused.in_place.or_else(|| earlier.and_then(|earlier| earlier.in_place.clone()));
         refused.again_at_ms = now_ms + wait_ms(now_ms - refused.since_ms);
-        self.is_refused_no_more(refused.on, &refused.code);
+        self.forget_refusal(refused.on, &refused.code);
         self.open.refused.push(refused);
     }
 

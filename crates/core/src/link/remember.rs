@@ -11,7 +11,7 @@ impl Link {
     pub fn remember(&mut self, note: &Note) {
         match note {
             Note::Field { code, external, internal } => self.field_agreed(code, external, internal),
-            Note::NoLongerRefused { on, code } => self.is_refused_no_more(*on, code),
+            Note::NoLongerRefused { on, code } => self.forget_refusal(*on, code),
             Note::Status { external, internal } => {
                 self.ancestor.external.status.clone_from(external);
                 self.ancestor.internal.status.clone_from(internal);

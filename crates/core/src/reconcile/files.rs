@@ -278,13 +278,13 @@ pub fn too_much_gone(
 ) -> Option<(usize, usize)> {
     let way = Way::new(from, external, internal);
     let copies = link.files.copies.iter().filter(|copy| copy.from == from);
-    let (gone, all) = (copies.clone().filter(|copy| way.has_lost_original(copy)).count(), copies.count());
+    let (gone, all) = (copies.clone().filter(|copy| way.stands_without_original(copy)).count(), copies.count());
     policy.halt.exceeded(gone, all).then_some((gone, all))
 }
 
 impl Way<'_> {
     /// Whether the copy stands although its original is not listed, or was not when the files were last listed.
-    fn has_lost_original(&self, copy: &Copy) -> bool {
+    fn stands_without_original(&self, copy: &Copy) -> bool {
         let CopyState::Stands(id) = copy.state else { return false };
         let listed = |files: &Vec<File>| files.iter().any(|file| file.id == copy.original && file.is_original());
         let lost = self.source.files.as_ref().map_or(copy.missing_since_ms.is_some(), |files| !listed(files));

@@ -281,7 +281,7 @@ async fn what_it_would(
         && let Some(why) = why_not_carried(shared, lane, &snapshot, &claim.look).await?
     {
         note_if_unseen(shared, claim, &snapshot).await?;
-        return Ok((name, Would::LeaveAlone(why), None));
+        return Ok((name, Would::LeaveAlone(why.text()), None));
     }
     let why_not = match &claim.link {
         Some(_) => why_not(shared, lane, claim, &snapshot).await?,

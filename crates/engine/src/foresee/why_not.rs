@@ -1,9 +1,8 @@
 //! What keeps a pass from making a plan for a ticket.
 
-use itop_bridge_core::{Sight, TicketMark};
 use itop_bridge_store::{Claim, Stop};
 
-use crate::scope::connection::why_not_carried;
+use crate::scope::connection::{LeftAlone, why_not_carried};
 use crate::side::failure::Failure;
 use crate::side::read::ticket_where;
 use crate::side::snapshot::Snapshot;
@@ -33,12 +32,11 @@ pub(crate) async fn why_not_taken_up(
     snapshot: &Snapshot,
 ) -> Result<Option<NotCarried>, Failure> {
     let why = why_not_carried(shared, lane, snapshot, &claim.look).await?;
-    let is_copy = snapshot.first_entry.as_deref().is_some_and(|entry| TicketMark::find(entry).is_some());
-    Ok(match (&snapshot.external, why) {
-        (_, None) => None,
-        (Sight::Gone | Sight::Unborn, Some(_)) => Some(why_not_read(shared, lane, claim.lease.of.ticket).await?),
-        (Sight::Here(_), Some(_)) if is_copy => Some(NotCarried::Copy),
-        (Sight::Here(_), Some(why)) => Some(NotCarried::Older(why)),
+    Ok(match why {
+        None => None,
+        Some(LeftAlone::NotRead(_)) => Some(why_not_read(shared, lane, claim.lease.of.ticket).await?),
+        Some(LeftAlone::Copy) => Some(NotCarried::Copy),
+        Some(LeftAlone::Older(why)) => Some(NotCarried::Older(why)),
     })
 }
 

@@ -24,11 +24,11 @@ const MOST_WITNESSES: usize = 20;
 pub(crate) async fn went_back(shared: &Shared, itop: &Itop, listed: &[Object]) -> Result<bool, Failure> {
     ask_for_witnesses(shared, itop).await?;
     let mut seen = itop.seen().all();
-    if stops_over(shared, itop, listed, &seen).await? {
+    if halt_if_shown_earlier(shared, itop, listed, &seen).await? {
         return Ok(true);
     }
     listed.iter().for_each(|object| drop(seen.remove(&object.id)));
-    is_any_back(shared, itop, seen.into_iter().take(PAGE).collect()).await
+    halt_if_any_went_back(shared, itop, seen.into_iter().take(PAGE).collect()).await
 }
 
 /// The same without a sweep, when much depends on it: asks for the tickets that changed last.
@@ -39,18 +39,18 @@ pub(crate) async fn halt_if_restored(shared: &Shared, itop: &Itop) -> Result<boo
     }
     let mut seen: Vec<(u64, String)> = itop.seen().all().into_iter().collect();
     seen.sort_by(|(_, one), (_, other)| other.cmp(one));
-    is_any_back(shared, itop, seen.into_iter().take(MOST_WITNESSES).collect()).await
+    halt_if_any_went_back(shared, itop, seen.into_iter().take(MOST_WITNESSES).collect()).await
 }
 
 /// A missing ticket counts as deleted here; a ticket with an earlier state halts the side.
-async fn is_any_back(shared: &Shared, itop: &Itop, mut seen: BTreeMap<u64, String>) -> Result<bool, Failure> {
+async fn halt_if_any_went_back(shared: &Shared, itop: &Itop, mut seen: BTreeMap<u64, String>) -> Result<bool, Failure> {
     if seen.is_empty() {
         return Ok(false);
     }
     let ids: Vec<u64> = seen.keys().copied().collect();
     let mut found = call::get(shared, itop, "Ticket", &Query::ids(&ids), &["id", "ref", "last_update"]).await?;
     in_iso(shared, itop, &mut found.objects).await;
-    if stops_over(shared, itop, &found.objects, &seen).await? {
+    if halt_if_shown_earlier(shared, itop, &found.objects, &seen).await? {
         return Ok(true);
     }
     found.objects.iter().for_each(|object| drop(seen.remove(&object.id)));
@@ -58,7 +58,7 @@ async fn is_any_back(shared: &Shared, itop: &Itop, mut seen: BTreeMap<u64, Strin
     Ok(false)
 }
 
-async fn stops_over(
+async fn halt_if_shown_earlier(
     shared: &Shared,
     itop: &Itop,
     shown: &[Object],

@@ -65,14 +65,14 @@ pub(crate) async fn update_apart<'f>(
     while !fields.is_empty() {
         let answer = match send_fields(work, &fields, target).await {
             Err(failure) if matches!(failure.kind, Kind::Barred { .. }) => {
-                let others = Box::pin(one_field_is_kept_back(work, fields, target, reason, failure)).await?;
+                let others = Box::pin(send_one_by_one(work, fields, target, reason, failure)).await?;
                 not_taken.extend(others);
                 break;
             }
             answer => answer?,
         };
         let error = match answer {
-            Ok(written) if became_html(work, &mut fields, &written.object) => continue,
+            Ok(written) if turn_into_html(work, &mut fields, &written.object) => continue,
             Ok(mut written) => {
                 work.shared.internal.to_iso(&mut written.object);
                 fields_written(work, &fields, &written, target, reason).await?;
@@ -108,7 +108,7 @@ pub(crate) async fn update_apart<'f>(
 
 /// Something in front of that iTop blocked an update, over a word in one of the fields: each is sent alone, and a
 /// field that is blocked again waits by itself.
-async fn one_field_is_kept_back<'f>(
+async fn send_one_by_one<'f>(
     work: &mut Work<'_>,
     fields: Vec<Outgoing<'f>>,
     target: &Ticket,
@@ -144,7 +144,7 @@ async fn fields_written(
         work.link.release(&Part::Field { code: code.to_owned() });
         let answered = written.object.text(code).unwrap_or(outgoing.value());
         let stored = as_stored(work.shared, internal, &target.class, target.id, code, answered).await;
-        work.is_reported(Side::Internal, code);
+        work.note_write_for_report(Side::Internal, code);
         field_written(work, outgoing.field, &stored.unwrap_or_else(|_| answered.to_owned()));
         say_how_it_fits(work, Side::Internal, code, &outgoing.fitted);
     }
@@ -175,7 +175,7 @@ pub(crate) fn fitted<'f>(
 
 /// Turns into HTML those texts that were sent plain while the target's format was unknown, and that iTop took as HTML:
 /// everything after a `<` is lost, and so are line breaks. Returns whether there were any, to be sent again.
-pub(crate) fn became_html(work: &Work<'_>, fields: &mut [Outgoing<'_>], answered: &Object) -> bool {
+pub(crate) fn turn_into_html(work: &Work<'_>, fields: &mut [Outgoing<'_>], answered: &Object) -> bool {
     let mut any = false;
     for outgoing in fields {
         let Some(unsure) = outgoing.unsure.take() else { continue };

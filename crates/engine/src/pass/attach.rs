@@ -42,7 +42,7 @@ pub(crate) async fn attach(
         fields.set("contents", contents.clone());
         let create = Create { class: "Attachment", fields: &fields, output: &["id", "creation_date"] };
         match write(work, itop, create, intend.clone()).await? {
-            Err(error) if name_loses_characters(work, itop, &mut contents, &error).await? => {}
+            Err(error) if drop_refused_characters(work, itop, &mut contents, &error).await? => {}
             answer => break answer,
         }
     };
@@ -78,7 +78,7 @@ pub(crate) async fn replace(
         let fields = Fields::new().with("contents", contents.clone());
         let update = Update { class: "Attachment", id, fields: &fields, output: &["id"] };
         match write(work, itop, update, intend.clone()).await? {
-            Err(error) if name_loses_characters(work, itop, &mut contents, &error).await? => {}
+            Err(error) if drop_refused_characters(work, itop, &mut contents, &error).await? => {}
             answer => return Ok(answer.map(|_| ())),
         }
     }
@@ -86,7 +86,7 @@ pub(crate) async fn replace(
 
 /// Whether the name was refused for characters that a `utf8mb3` database lacks. If so, `?` replaces them in
 /// `contents`, to be sent again.
-async fn name_loses_characters(
+async fn drop_refused_characters(
     work: &mut Work<'_>,
     itop: &Itop,
     contents: &mut Contents,

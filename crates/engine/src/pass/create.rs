@@ -13,7 +13,7 @@ use itop_client::{Fields, Object};
 
 use crate::Shared;
 use crate::halt::went_back::read_and_watch;
-use crate::pass::apart::{Outgoing, became_html, blames_an_unnamed_value, field_refused, fitted, names, send_less};
+use crate::pass::apart::{Outgoing, blames_an_unnamed_value, field_refused, fitted, names, send_less, turn_into_html};
 use crate::pass::barred::KEPT_BACK;
 use crate::pass::created::{counterpart_attributes, create_failed, created, found_after};
 use crate::pass::crossing::Crossed;
@@ -143,7 +143,7 @@ async fn try_to_create(
 /// next round writes it as HTML.
 fn leave_to_an_update(work: &mut Work<'_>, draft: &[Outgoing<'_>], created: &Object) {
     for part in draft {
-        if became_html(work, &mut [part.clone()], created)
+        if turn_into_html(work, &mut [part.clone()], created)
             && let Some(creation) = &mut work.link.in_flight.creation
         {
             creation.fields.remove(part.code());

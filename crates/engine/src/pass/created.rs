@@ -186,8 +186,8 @@ async fn find_marked(work: &mut Work<'_>, creation: &Creation) -> Result<Vec<Tic
 /// Whether the plain text became HTML with other words. An unanswered create could not tell; the text is then written
 /// once more.
 fn lost_words(code: &str, source: &str, target: &str) -> bool {
-    let became_html = !text::could_be_html(source) && text::could_be_html(target);
-    became_html && !matches!(code, "title" | "description") && !text::same_words_in_any_form(source, target)
+    let turn_into_html = !text::could_be_html(source) && text::could_be_html(target);
+    turn_into_html && !matches!(code, "title" | "description") && !text::same_words_in_any_form(source, target)
 }
 
 /// A server time that, in whatever zone, is no later than this moment.

@@ -88,7 +88,7 @@ pub(crate) async fn send_fields(
 }
 
 /// Records an overwritten internal edit, or a value that may have been one.
-pub(crate) fn edit_overwritten(work: &mut Work<'_>, edit: &Edit) {
+pub(crate) fn record_edit_overwritten(work: &mut Work<'_>, edit: &Edit) {
     let code = &edit.code;
     // Readers of the activity log must not learn the secret of a picture.
     let lost = html::without_image_addresses(&edit.value);
@@ -101,7 +101,7 @@ pub(crate) fn edit_overwritten(work: &mut Work<'_>, edit: &Edit) {
 pub(crate) fn field_written(work: &mut Work<'_>, field: &FieldWrite, answered: &str) {
     work.link.in_flight.edits_at_stake.retain(|edit| edit.code != field.code);
     if let Some(lost) = &field.lost_edit {
-        edit_overwritten(work, lost);
+        record_edit_overwritten(work, lost);
     }
     if let Some(source) = &field.source {
         work.link.field_agreed(&field.code, source, answered);

@@ -11,7 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::side::call::ReadContents;
 use crate::side::failure::Failure;
-use crate::side::lease::keep_lease;
+use crate::side::lease::wait_under_lease;
 use crate::{Lane, Shared};
 
 /// A batch's place among those under way; freed when the last clone is dropped.
@@ -44,7 +44,7 @@ impl FileBudget {
                 self.place = None;
                 let bytes = Memory::needed_to_copy(lane.settings.sync.max_attachment_bytes);
                 let reserve = lane.external.memory().reserve(bytes);
-                self.memory.insert(keep_lease(shared, claim, reserve).await?)
+                self.memory.insert(wait_under_lease(shared, claim, reserve).await?)
             }
         };
         Ok(memory.clone())

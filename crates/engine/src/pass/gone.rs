@@ -17,7 +17,7 @@ use crate::side::snapshot::Snapshot;
 
 /// If this plan treats a file as deleted, original or copy, asks whether that whole side was restored or lost its
 /// files. Returns whether the side has halted over it.
-pub(crate) async fn lost_files_are_many(work: &Work<'_>, plan: &Plan) -> Result<bool, Failure> {
+pub(crate) async fn halt_if_files_are_lost(work: &Work<'_>, plan: &Plan) -> Result<bool, Failure> {
     let sides = sides_without_a_file(work, plan);
     let Some(link) = work.link_id else { return Ok(false) };
     for side in sides {
@@ -32,7 +32,7 @@ pub(crate) async fn lost_files_are_many(work: &Work<'_>, plan: &Plan) -> Result<
 
 /// Once the account loses sight of a ticket, its files look deleted too. So if this plan treats a file as gone, the
 /// ticket itself is read once more. Returns whether it is gone; then the pass plans again.
-pub(crate) async fn has_lost_a_ticket(
+pub(crate) async fn reread_tickets_of_lost_files(
     work: &mut Work<'_>,
     plan: &Plan,
     snapshot: &mut Snapshot,

@@ -26,7 +26,7 @@ pub(crate) async fn read_after_memory_ran_out(
     output: &[&str],
 ) -> Result<Option<Object>, Failure> {
     let ErrorClass::OutOfMemory { limit } = &error.class else { return Ok(None) };
-    is_heavy(work, itop, limit, target).await?;
+    record_heavy(work, itop, limit, target).await?;
     let query = Query::ids(&[target.id]);
     let found = work.reading(call::get(work.shared, itop, &target.class, &query, output)).await??;
     Ok(found.objects.into_iter().next())
@@ -46,7 +46,7 @@ pub(crate) async fn find_attached(
 }
 
 /// Records, once, that the ticket is heavy: in the log and in its activity. `note_heavy` keeps it for the alerts.
-async fn is_heavy(work: &mut Work<'_>, itop: &Itop, limit: &str, target: &Ticket) -> Result<(), Failure> {
+async fn record_heavy(work: &mut Work<'_>, itop: &Itop, limit: &str, target: &Ticket) -> Result<(), Failure> {
     let on = itop.side();
     if work.link.heavy_on(on).is_some() {
         return Ok(());

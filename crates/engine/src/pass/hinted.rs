@@ -14,7 +14,7 @@ use crate::pass::work::Work;
 use crate::queue::{finish, retry};
 use crate::side::call;
 use crate::side::failure::Failure;
-use crate::side::lease::calling;
+use crate::side::lease::call_under_lease;
 use crate::side::snapshot::Snapshot;
 use crate::side::unreadable::{Loaded, file_not_read};
 use crate::{Lane, Shared};
@@ -74,7 +74,7 @@ async fn named_are_as_copied(
             // One at a time: two large files in one answer would need the memory of both.
             let memory = files.reserve(shared, lane, claim).await?;
             let read = call::contents(shared, itop, Some(&memory), id, max_bytes);
-            let read = match calling(shared, claim, itop, read).await? {
+            let read = match call_under_lease(shared, claim, itop, read).await? {
                 Ok(read) => read,
                 Err(error) => {
                     let failure = file_not_read(shared, itop, id, &error);

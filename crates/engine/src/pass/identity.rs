@@ -46,7 +46,7 @@ async fn private_log(
 }
 
 /// Records that a person corrected the ticket's start: all else says that it is the same ticket.
-pub(crate) fn start_corrected(work: &mut Work<'_>, of: Side, at: &str) {
+pub(crate) fn record_start_corrected(work: &mut Work<'_>, of: Side, at: &str) {
     let before = &work.link.ancestor.side(of).made;
     if !before.is_empty() && before != at {
         let reference = work.link.key(of).map_or("", |key| &key.reference);

@@ -106,7 +106,7 @@ pub(crate) async fn send_batch(work: &mut Work<'_>, route: Route<'_>, log: LogNa
     match send_files(work, route, log, batch.files.clone()).await {
         Ok(false) => return work.save().await,
         Ok(true) => {}
-        Err(failure) => return batch_is_kept_back(work, from, log, batch.key(), failure).await,
+        Err(failure) => return set_batch_aside(work, from, log, batch.key(), failure).await,
     }
     if work.link.log_mut(from, log).batch_shares_a_second() {
         work.look_again(work.shared.now_ms());
@@ -126,7 +126,7 @@ fn entries_to(work: &Work<'_>, from: Side, log: LogName) -> Written {
 
 /// Sets a kept-back batch aside, so that later entries do not wait for it. A server's error may be momentary: after
 /// the first one the batch keeps its place.
-async fn batch_is_kept_back(
+async fn set_batch_aside(
     work: &mut Work<'_>,
     from: Side,
     log: LogName,

@@ -62,7 +62,7 @@ pub(crate) fn watch_what_is_missing(work: &Work<'_>, note: &Note) {
 
 /// Whether this plan would delete copies whose originals this process has not watched since they went missing. If so,
 /// their watches and their waits begin now.
-pub(crate) async fn watches_again(work: &mut Work<'_>, plan: &Plan) -> Result<bool, Failure> {
+pub(crate) async fn restart_missing_watches(work: &mut Work<'_>, plan: &Plan) -> Result<bool, Failure> {
     let (Some(link), now_ms) = (work.link_id, work.shared.now_ms()) else { return Ok(false) };
     let deleted = plan.writes.iter().filter_map(|step| match step.write {
         Write::DeleteCopy { from, original, .. } => Some((from, original)),

@@ -58,7 +58,7 @@ use crate::pass::work::Work;
 use crate::pass::write::settle_what_was_being_sent;
 use crate::queue::finish::{self, end_waiting, hand_back};
 use crate::queue::retry::{after_failure, and_look, news};
-use crate::scope::connection::{A_COPY, say_that_it_is_a_copy, why_not_carried};
+use crate::scope::connection::{LeftAlone, say_that_it_is_a_copy, why_not_carried};
 use crate::side::failure::{Failure, Kind};
 use crate::side::snapshot::Snapshot;
 
@@ -109,7 +109,7 @@ async fn look(work: &mut Work<'_>, mut snapshot: Snapshot) -> Result<Next, Failu
         return Ok(Next::Look { due_ms: work.shared.now_ms(), look: work.claim.look.clone() });
     }
     if work.link.course.halt.is_some() {
-        return is_there_again(work, &snapshot).await.map(|()| Next::Done);
+        return resume_if_there_again(work, &snapshot).await.map(|()| Next::Done);
     }
     if work.link_id.is_none() && !take_up(work, &snapshot).await? {
         return Ok(Next::Done);
@@ -136,10 +136,10 @@ async fn look(work: &mut Work<'_>, mut snapshot: Snapshot) -> Result<Next, Failu
 /// Begins the link of a ticket that is bridged from now on. Returns whether it is.
 async fn take_up(work: &mut Work<'_>, snapshot: &Snapshot) -> Result<bool, Failure> {
     let why_not = why_not_carried(work.shared, work.lane, snapshot, &work.claim.look).await?;
-    if why_not == Some(A_COPY) {
+    if why_not == Some(LeftAlone::Copy) {
         say_that_it_is_a_copy(work.shared, &work.claim.lease.of, snapshot);
     }
-    work.idle_because = why_not.map(Cow::Borrowed);
+    work.idle_because = why_not.map(|why| Cow::Borrowed(why.text()));
     match &snapshot.external {
         Sight::Here(ticket) if why_not.is_none() => {
             work.link = Link::unborn(ticket.key());
@@ -210,7 +210,7 @@ fn log(work: &Work<'_>, next: &Next, started_ms: i64) {
 }
 
 /// The pair halted because one of its tickets vanished. If both are there again, it resumes with a full look.
-async fn is_there_again(work: &mut Work<'_>, snapshot: &Snapshot) -> Result<(), Failure> {
+async fn resume_if_there_again(work: &mut Work<'_>, snapshot: &Snapshot) -> Result<(), Failure> {
     let plan = reconcile(&work.policy, &work.link, &snapshot.external, &snapshot.internal);
     let Some(Note::ThereAgain(side)) = plan.notes.first() else {
         work.idle_because = Some("it has halted, as one of its tickets is gone".into());

@@ -6,11 +6,11 @@ use itop_bridge_core::link::{ConflictKind, CopyState, LogNote};
 use itop_bridge_core::plan::{Note, Plan};
 
 use crate::pass::ending::how_it_goes_on;
-use crate::pass::fields::edit_overwritten;
-use crate::pass::identity::start_corrected;
+use crate::pass::fields::record_edit_overwritten;
+use crate::pass::identity::record_start_corrected;
 use crate::pass::missing::watch_what_is_missing;
-use crate::pass::parents::are_kept;
-use crate::pass::reworded::are_reworded;
+use crate::pass::parents::record_kept;
+use crate::pass::reworded::record_reworded;
 use crate::pass::work::Work;
 use crate::side::instants::note_waiting_for_date;
 use crate::side::snapshot::Snapshot;
@@ -28,8 +28,8 @@ pub(crate) fn take_notes(work: &mut Work<'_>, plan: &Plan) -> bool {
             Note::Log { from, log, what: LogNote::FilesRemoved(files) } => {
                 work.did(Event::LogFilesDeleted { files: files.len(), from: *from, log: *log });
             }
-            Note::Log { from, log, what: LogNote::Kept(kept) } => are_kept(work, *from, *log, kept),
-            Note::Log { from, log, what: LogNote::Reworded(entries) } => are_reworded(work, *from, *log, entries),
+            Note::Log { from, log, what: LogNote::Kept(kept) } => record_kept(work, *from, *log, kept),
+            Note::Log { from, log, what: LogNote::Reworded(entries) } => record_reworded(work, *from, *log, entries),
             Note::Log { from, log, what: LogNote::Halted(halt) } => {
                 let step = how_it_goes_on(work, AfterResume::of(None));
                 tracing::error!(ticket = %work.name(), reason = %halt.text, "halted: nothing more of this log is sent; to do: {step}");
@@ -38,8 +38,8 @@ pub(crate) fn take_notes(work: &mut Work<'_>, plan: &Plan) -> bool {
             Note::Enclosure(enclosure) if enclosure.state == Some(CopyState::RemovedByPerson) => {
                 work.did(Event::FileDeleted { name: enclosure.name.clone() });
             }
-            Note::EditOverwritten(edit) => edit_overwritten(work, edit),
-            Note::Made { of, at } => start_corrected(work, *of, at),
+            Note::EditOverwritten(edit) => record_edit_overwritten(work, edit),
+            Note::Made { of, at } => record_start_corrected(work, *of, at),
             Note::ExternalReference(reference) => {
                 let before = work.link.external.reference.clone();
                 work.did(Event::ReferenceChanged { before, now: reference.clone() });

@@ -52,7 +52,7 @@ pub(crate) async fn read_parents(work: &mut Work<'_>, plan: &Plan, snapshot: &mu
 }
 
 /// Records that these entries stay on their side.
-pub(crate) fn are_kept(work: &mut Work<'_>, from: Side, log: LogName, kept: &[Kept]) {
+pub(crate) fn record_kept(work: &mut Work<'_>, from: Side, log: LogName, kept: &[Kept]) {
     let mut by_parent: BTreeMap<String, usize> = BTreeMap::new();
     for kept in kept {
         *by_parent.entry(words_of(kept)).or_default() += 1;

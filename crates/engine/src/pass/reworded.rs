@@ -10,7 +10,7 @@ use itop_bridge_core::{LogName, Side};
 use crate::pass::work::Work;
 
 /// Records that these entries have other words now, or their authors other names.
-pub(crate) fn are_reworded(work: &mut Work<'_>, from: Side, log: LogName, entries: &[(EntryKey, EntryKey)]) {
+pub(crate) fn record_reworded(work: &mut Work<'_>, from: Side, log: LogName, entries: &[(EntryKey, EntryKey)]) {
     let mut after = work.link.clone();
     after.remember(&Note::Log { from, log, what: LogNote::Reworded(entries.to_vec()) });
     let now: Vec<&str> = entries.iter().map(|(_, now)| now.date.as_str()).collect();

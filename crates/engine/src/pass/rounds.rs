@@ -8,9 +8,9 @@ use itop_bridge_core::{Side, Sight, reconcile};
 
 use crate::pass::apply::{Applied, apply};
 use crate::pass::ending::{end_pair, stop};
-use crate::pass::gone::{has_lost_a_ticket, lost_files_are_many};
+use crate::pass::gone::{halt_if_files_are_lost, reread_tickets_of_lost_files};
 use crate::pass::identity::look_closer;
-use crate::pass::missing::watches_again;
+use crate::pass::missing::restart_missing_watches;
 use crate::pass::notes::{saw, take_notes};
 use crate::pass::parents::read_parents;
 use crate::pass::plain::settle_plain_texts;
@@ -118,14 +118,14 @@ impl<'w, 'a> Rounds<'w, 'a> {
             *is_fresh = true;
             return Ok(true);
         }
-        has_lost_a_ticket(work, plan, snapshot).await
+        reread_tickets_of_lost_files(work, plan, snapshot).await
     }
 
     /// Why the plan is dropped, if it is: too much is gone, or what is missing was not watched long enough.
     async fn why_dropped(&mut self, plan: &Plan) -> Result<Option<&'static str>, Failure> {
-        Ok(if lost_files_are_many(self.work, plan).await? {
+        Ok(if halt_if_files_are_lost(self.work, plan).await? {
             Some("the side has halted over what is gone of it")
-        } else if watches_again(self.work, plan).await? {
+        } else if restart_missing_watches(self.work, plan).await? {
             Some("what is missing has not been watched long enough")
         } else {
             None

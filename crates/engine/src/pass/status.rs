@@ -83,7 +83,7 @@ async fn stimulate(
     work.wrote(Written::State { stimulus, to: state, instance }, reason);
     for sent in &sent {
         if sent.from_source {
-            work.link.is_refused_no_more(on, &sent.code);
+            work.link.forget_refusal(on, &sent.code);
         }
         say_how_it_fits(work, on, &sent.code, &sent.fitted);
     }

@@ -72,9 +72,9 @@ pub(crate) async fn write_text(
         let update = Update { class: &target.class, id: target.id, fields: &fields, output: &["id"] };
         let error = match write(work, itop, update, intend).await? {
             Ok(_) => {
-                work.link.is_refused_no_more(on, code);
+                work.link.forget_refusal(on, code);
                 work.wrote(Written::Fields { codes: vec![code.to_owned()] }, reason);
-                work.is_reported(on, code);
+                work.note_write_for_report(on, code);
                 say_how_it_fits(work, on, code, fitted);
                 // The plan does not know of its files.
                 work.look_again(work.shared.now_ms());
@@ -132,7 +132,7 @@ fn instead_of_what_is_known(work: &mut Work<'_>, on: Side, known: RefusedField, 
     let (taken_from, source) = (TakenFrom::Source, value.to_owned());
     let attribute = StimulusAttribute { code: code.clone(), value: source, taken_from };
     let mut sent = as_sent(work, on, target, Crossed::as_it_is(&code, value), &attribute);
-    work.link.is_refused_no_more(on, &code);
+    work.link.forget_refusal(on, &code);
     work.link.open.refused.push(known.instead(&words));
     say_instead(work, on, &mut sent, words);
     sent

@@ -14,7 +14,7 @@ use itop_client::Reservation;
 use crate::pass::file_budget::FileBudget;
 use crate::pass::identity::with_iso_dates;
 use crate::side::failure::Failure;
-use crate::side::lease::keep_lease;
+use crate::side::lease::wait_under_lease;
 use crate::{Lane, Shared};
 
 /// A claimed ticket with its link, while its pass works on it. All parts of a pass share it: the writers send under its
@@ -122,7 +122,7 @@ impl<'a> Work<'a> {
     }
 
     /// Call after a write of this attribute: if the report shows it, the report must be updated.
-    pub(crate) fn is_reported(&mut self, on: Side, code: &str) {
+    pub(crate) fn note_write_for_report(&mut self, on: Side, code: &str) {
         let reports = on == Side::Internal && self.policy.status_to_external == StatusToExternal::Report;
         let told = self.policy.internal_lifecycle.iter().filter(|_| reports).flat_map(report_attributes);
         self.is_to_be_told |= told.into_iter().any(|told| told == code);
@@ -163,7 +163,7 @@ impl<'a> Work<'a> {
 
     /// Waits for reads while renewing the ticket's lease.
     pub(crate) async fn reading<T>(&mut self, reads: impl Future<Output = T>) -> Result<T, Failure> {
-        keep_lease(self.shared, &mut self.claim, reads).await
+        wait_under_lease(self.shared, &mut self.claim, reads).await
     }
 
     /// The comment that iTop's history shows with each of the bridge's changes.

@@ -80,6 +80,26 @@ pub(crate) async fn connection_began_at(shared: &Shared, lane: &Lane, ticket: u6
     Ok(())
 }
 
+/// Why a ticket without a pair is left where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LeftAlone {
+    /// It was not found, or does not fit; why, as the read tells.
+    NotRead(&'static str),
+    /// It bears a bridge's mark.
+    Copy,
+    /// It is older than the connection; why that keeps it.
+    Older(&'static str),
+}
+
+impl LeftAlone {
+    pub fn text(self) -> &'static str {
+        match self {
+            LeftAlone::NotRead(why) | LeftAlone::Older(why) => why,
+            LeftAlone::Copy => "it is a bridge's copy",
+        }
+    }
+}
+
 /// Why a ticket without a link does not cross: it does not fit `only` (the read checked that), it is a bridge's
 /// copy, or it is older than the connection.
 pub(crate) async fn why_not_carried(
@@ -87,13 +107,13 @@ pub(crate) async fn why_not_carried(
     lane: &Lane,
     snapshot: &Snapshot,
     look: &Look,
-) -> std::result::Result<Option<&'static str>, Failure> {
-    let Sight::Here(ticket) = &snapshot.external else { return Ok(Some(snapshot.unread)) };
+) -> std::result::Result<Option<LeftAlone>, Failure> {
+    let Sight::Here(ticket) = &snapshot.external else { return Ok(Some(LeftAlone::NotRead(snapshot.unread))) };
     if snapshot.first_entry.as_deref().is_some_and(|entry| TicketMark::find(entry).is_some()) {
-        return Ok(Some(A_COPY));
+        return Ok(Some(LeftAlone::Copy));
     }
     let left_alone = is_left_alone(shared, lane, ticket, look).await?;
-    Ok(left_alone.then_some(lane.settings.sync.older.why_not()))
+    Ok(left_alone.then(|| LeftAlone::Older(lane.settings.sync.older.why_not())))
 }
 
 /// Logs, once per process, that a ticket with a bridge's mark does not cross, whoever wrote the mark there.
@@ -141,9 +161,6 @@ fn say_begun(lane: &Lane, begun: &Connection) {
 pub fn connection_began_after(store: &mut dyn Store, external: &Instance) -> Result<Option<u64>> {
     Ok(kept(store, external)?.map(|begun| begun.ticket))
 }
-
-/// The reason not to carry a ticket with a bridge's mark.
-pub(crate) const A_COPY: &str = "it is a bridge's copy";
 
 fn kept(store: &mut dyn Store, of: &Instance) -> Result<Option<Connection>> {
     // This one is written last: if it exists, the others do.

@@ -7,7 +7,7 @@ use itop_client::{Contents, Error, ErrorClass, Found, Image, Object, Query, Rese
 
 use crate::Shared;
 use crate::side::failure::Failure;
-use crate::side::heard::noted;
+use crate::side::heard::report_read;
 use crate::side::itop::Itop;
 
 /// Gets objects of a class, with these attributes.
@@ -30,7 +30,7 @@ pub(crate) async fn asked(
     attributes: &[&str],
 ) -> Result<Found, Error> {
     let answer = itop.client.get(class, query, attributes).await;
-    noted(shared, itop, class, answer)
+    report_read(shared, itop, class, answer)
 }
 
 /// Gets objects with those of the attributes that the class has. An attribute that iTop does not know is left out from
@@ -60,7 +60,7 @@ pub(crate) async fn get_batch(
         match itop.client.get(class, query, &wanted).await {
             Err(error) if itop.learn_missing(class, &error, &wanted) => {}
             Err(error) if may_be_of_one(&error) => return Err(error),
-            answer => return noted(shared, itop, class, answer),
+            answer => return report_read(shared, itop, class, answer),
         }
     }
 }
@@ -121,7 +121,7 @@ pub(crate) async fn contents(
     let answer = itop.client_within(memory).get("Attachment", &query, &["id", "item_id", "contents"]).await;
     let found = match answer {
         Err(error) if error.class == ErrorClass::TooLarge => return without_contents(shared, itop, id).await,
-        answer => noted(shared, itop, "Attachment", answer)?,
+        answer => report_read(shared, itop, "Attachment", answer)?,
     };
     Ok(found.objects.first().and_then(|object| {
         let item = object.number("item_id").unwrap_or_default();
@@ -160,7 +160,7 @@ pub(crate) async fn all_contents(
             Ok(all)
         }
         answer => {
-            let found = noted(shared, itop, "Attachment", answer).map_err(|error| Failure::of(itop, &error))?;
+            let found = report_read(shared, itop, "Attachment", answer).map_err(|error| Failure::of(itop, &error))?;
             Ok(found.objects)
         }
     }

@@ -36,7 +36,7 @@ pub(crate) fn heard<T>(shared: &Shared, itop: &Itop, answer: &Result<T, Error>) 
 }
 
 /// Records how a read of objects of this class ended.
-pub(crate) fn noted<T>(shared: &Shared, itop: &Itop, class: &str, answer: Result<T, Error>) -> Result<T, Error> {
+pub(crate) fn report_read<T>(shared: &Shared, itop: &Itop, class: &str, answer: Result<T, Error>) -> Result<T, Error> {
     heard(shared, itop, &answer);
     if answer.is_ok() {
         may_read(shared, itop, class);

@@ -23,7 +23,7 @@ use crate::side::instants::{Listed, Offsets};
 use crate::side::login::LoginSource;
 use crate::side::model::LearntModel;
 use crate::side::room::LearntRoom;
-use crate::side::seen::SeenTickets;
+use crate::side::seen::SeenLately;
 use crate::side::throttle::Throttled;
 use crate::side::unreadable::Unreadables;
 use crate::side::zone::{self, Learnt};
@@ -55,7 +55,7 @@ pub struct Itop {
     last_listed: Mutex<Option<Listed>>,
     /// The `last_update` of recently read tickets, and the server's time of the answer.
     read_lately: Mutex<HashMap<u64, (String, i64)>>,
-    seen: Mutex<SeenTickets>,
+    seen: Mutex<SeenLately>,
     model: Mutex<LearntModel>,
     room: Mutex<LearntRoom>,
     unreadables: Mutex<Unreadables>,
@@ -231,7 +231,7 @@ impl Itop {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn seen(&self) -> MutexGuard<'_, SeenTickets> {
+    pub(crate) fn seen(&self) -> MutexGuard<'_, SeenLately> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -11,7 +11,7 @@ use crate::side::itop::Itop;
 
 /// Makes a call under the lease: renews it before, if it would not outlive the call's time-out, and while the call
 /// runs. Every write goes through here.
-pub(crate) async fn calling<T>(
+pub(crate) async fn call_under_lease<T>(
     shared: &Shared,
     claim: &mut Claim,
     itop: &Itop,
@@ -21,7 +21,7 @@ pub(crate) async fn calling<T>(
 }
 
 /// Waits for reads, or for memory: nothing that could change an iTop after the lease is lost.
-pub(crate) async fn keep_lease<T>(
+pub(crate) async fn wait_under_lease<T>(
     shared: &Shared,
     claim: &mut Claim,
     wait: impl Future<Output = T>,

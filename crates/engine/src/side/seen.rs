@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::side::dates::is_back;
 
 #[derive(Debug, Default)]
-pub(crate) struct SeenTickets {
+pub(crate) struct SeenLately {
     tickets: HashMap<u64, Seen>,
     /// Attachments that a sweep has seen.
     attachments: BTreeSet<u64>,
@@ -26,7 +26,7 @@ impl Seen {
     }
 }
 
-impl SeenTickets {
+impl SeenLately {
     /// A pass has read this `last_update`. iTop's times are whole seconds, and a second change may hide in the same
     /// one: so the value counts as seen only if it was read `settle_ms` after it first appeared. If the time went back
     /// by more than `overlap` seconds, returns the one seen before, which stays.
@@ -135,7 +135,7 @@ mod tests {
             (&[(NOON, 0), (NOON, 2_000), (LATER, 2_100), (LATER, 4_100)], true),
             (&[("", 0), ("", 9_000)], false),
         ] {
-            let mut seen = SeenTickets::default();
+            let mut seen = SeenLately::default();
             for (last_update, at_ms) in reads {
                 assert_eq!(seen.saw(7, last_update, *at_ms, SETTLE_MS, HOUR), None, "{reads:?}");
             }
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_ticket_that_goes_back_tells_the_time_seen_before() {
-        let mut seen = SeenTickets::default();
+        let mut seen = SeenLately::default();
         seen.saw(7, LATER, 0, SETTLE_MS, HOUR);
         // Within the overlap an hour may have repeated.
         assert_eq!(seen.saw(7, "2026-11-24 13:30:00", 10, SETTLE_MS, HOUR), None);
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn what_a_sweep_met_is_no_news_to_it_only_after_a_pass() {
-        let mut seen = SeenTickets::default();
+        let mut seen = SeenLately::default();
         seen.met(7, NOON, 0);
         assert!(!seen.has(7, NOON));
         seen.does_not_fit(7, 1_000, SETTLE_MS);
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn the_state_before_the_connection_counts_as_seen_and_a_witness_yields_to_a_read() {
-        let mut seen = SeenTickets::default();
+        let mut seen = SeenLately::default();
         seen.stood_before(1, NOON);
         assert!(seen.has(1, NOON));
         seen.saw(2, LATER, 0, SETTLE_MS, HOUR);
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn what_lies_beyond_the_overlap_is_forgotten() {
-        let mut seen = SeenTickets::default();
+        let mut seen = SeenLately::default();
         for (ticket, last_update) in [(1, NOON), (2, LATER), (3, LATER)] {
             seen.stood_before(ticket, last_update);
         }

@@ -11,7 +11,7 @@ use crate::side::call::is_there;
 use crate::side::failure::{Failure, Kind};
 use crate::side::heard::{heard, was_written};
 use crate::side::itop::Itop;
-use crate::side::lease::calling;
+use crate::side::lease::call_under_lease;
 use crate::side::refused_size::note_refused_size;
 use crate::side::throttle::asked_to_wait_ms;
 
@@ -130,7 +130,7 @@ pub(crate) async fn send<C: Change>(
 ) -> Result<Sent<C::Answer>, Failure> {
     let (client, class) = (itop.client_within(memory), change.class().to_owned());
     let shows_the_right = change.shows_the_right();
-    let answer = calling(shared, claim, itop, change.make(&client, comment)).await?;
+    let answer = call_under_lease(shared, claim, itop, change.make(&client, comment)).await?;
     if let Err(error) = &answer
         && let Some(failure) = throttled_alone(shared, claim, itop, error).await?
     {
@@ -154,7 +154,7 @@ async fn throttled_alone(
 ) -> Result<Option<Failure>, Failure> {
     let ErrorClass::Throttled { retry_after } = &error.class else { return Ok(None) };
     let Some(status) = error.http_status else { return Ok(None) };
-    if calling(shared, claim, itop, is_there(itop)).await?.is_err() {
+    if call_under_lease(shared, claim, itop, is_there(itop)).await?.is_err() {
         return Ok(None);
     }
     let now_ms = shared.now_ms();
@@ -172,7 +172,7 @@ pub(crate) async fn unanswered(
     error: &Error,
 ) -> Result<Failure, Failure> {
     let Some(status) = error.page_status() else { return Ok(Failure::of(itop, error)) };
-    let others_pass = calling(shared, claim, itop, is_there(itop)).await?;
+    let others_pass = call_under_lease(shared, claim, itop, is_there(itop)).await?;
     heard(shared, itop, &others_pass);
     if others_pass.is_err() {
         return Ok(Failure::of(itop, error));

@@ -19,7 +19,7 @@ use crate::{Lane, Shared};
 /// Takes in the newer pairs of this lane, once per process; another external's problems do not delay it. Returns
 /// false if a side is down or stopped, since then they are not known.
 pub(crate) async fn find_newer_pairs(shared: &Shared, lane: &Lane) -> Result<bool, Failure> {
-    let mut known = lane.newer_known.lock().await;
+    let mut known = lane.newer_pairs_taken_in.lock().await;
     if *known {
         return Ok(true);
     }
@@ -39,14 +39,14 @@ pub(crate) async fn find_newer_pairs(shared: &Shared, lane: &Lane) -> Result<boo
 
 /// The highest counterpart that the store knew when the process began: new tickets of another lane must not raise
 /// it.
-async fn highest_known(shared: &Shared) -> Result<Option<u64>, Failure> {
+async fn highest_at_start(shared: &Shared) -> Result<Option<u64>, Failure> {
     let read = || shared.store.call(|store| store.highest_counterpart());
-    Ok(*shared.highest_known.get_or_try_init(read).await?)
+    Ok(*shared.highest_at_start.get_or_try_init(read).await?)
 }
 
 /// Returns whether the lane may go on.
 async fn take_in_newer_pairs(shared: &Shared, lane: &Lane) -> Result<bool, Failure> {
-    let highest = highest_known(shared).await?;
+    let highest = highest_at_start(shared).await?;
     if halt_if_pairs_are_lost(shared, lane, highest).await? {
         return Ok(false);
     }
