@@ -11,7 +11,7 @@ struct Site {
     folder: PathBuf,
 }
 
-const TEXT: &str = "[server]\nid = \"7f3a\"\n[store]\nurl = \"sqlite:bridge.db\"\n\
+const TEXT: &str = "[server]\nid = \"7f3a\"\npublic_url = \"http://127.0.0.1:3\"\n[store]\nurl = \"sqlite:bridge.db\"\n\
                     [internal]\nname = \"elitery\"\nurl = \"http://127.0.0.1:1\"\nuser = \"b\"\npassword = \"canary\"\n\
                     api_keys = [\"sk_internal\"]\ndefaults = { org = \"Demo\", caller = 6 }\n\
                     [external.acme]\nurl = \"http://127.0.0.1:2\"\nuser = \"b\"\npassword = \"canary\"\n\
