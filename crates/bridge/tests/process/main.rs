@@ -159,7 +159,7 @@ async fn a_backup_taken_beside_a_running_bridge_is_whole_and_doubles_nothing_whe
     let pairs = SqliteStore::open_to_read(&copy).unwrap().links(None, 0, 10, None).unwrap();
     assert_eq!(pairs.iter().map(|stored| stored.link.external.id).collect::<Vec<_>>(), [first]);
     let refused = site.refused_verb(&["backup", copy.to_str().unwrap()]).await;
-    assert!(refused.contains("is there already"), "{refused}");
+    assert!(refused.contains("exists already"), "{refused}");
     let nowhere = site.refused_verb(&["backup", "/no/such/folder/copy.db"]).await;
     assert!(
         nowhere.contains("no backup was made at /no/such/folder/copy.db: there is no folder /no/such/folder;"),
