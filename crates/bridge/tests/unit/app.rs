@@ -12,6 +12,7 @@ use itop_bridge_engine::clock::SystemClock;
 use itop_bridge_engine::random::SystemRandom;
 use itop_bridge_engine::timing::Timing;
 use itop_bridge_store::{SqliteStore, StoreHandle};
+use itop_bridge_testkit::binary::free_port;
 use itop_client::{Body, Progress, Transport, TransportError};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -63,7 +64,7 @@ async fn start(way: fn() -> Way) -> Running {
     };
     let transport = move |_: &SideConfig| Ok(Arc::new(way()) as Arc<dyn Transport>);
     let app = App::new(&config, seams, &transport).unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind(("127.0.0.1", free_port())).await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = watch::channel(false);
     let task = tokio::spawn(app.run(listener, stopped));
