@@ -3,6 +3,7 @@
 
 use itop_bridge_core::event::{Event, Written};
 use itop_bridge_core::link::{Copy, CopyState, Late};
+use itop_bridge_core::plan::Note;
 use itop_bridge_core::{FileKind, Link, Side, Ticket, text};
 use itop_client::Contents;
 
@@ -118,7 +119,7 @@ pub(crate) async fn rewrite_file(
                     if !ticket_stands(work, from.other()).await? {
                         return Err(Failure { kind: Kind::Stale, ..failure });
                     }
-                    work.link.keep_copy(Copy { state: CopyState::RemovedByPerson, ..known });
+                    work.link.remember(&Note::CopyRemovedByPerson { from, original });
                     work.did(Event::CopyDeleted { attachment: original });
                     return work.save().await;
                 }
