@@ -34,6 +34,14 @@ pub enum DocumentKind {
 }
 
 impl DocumentKind {
+    /// The word used in marks and messages.
+    pub fn word(self) -> &'static str {
+        match self {
+            DocumentKind::Report => "report",
+            DocumentKind::Notice => "notice",
+        }
+    }
+
     /// The side that the document tells of.
     pub fn from(self) -> Side {
         match self {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::caselog::LogName;
 use crate::document::DocumentKind;
 use crate::plan::HaltKind;
+use crate::text::counted;
 use crate::ticket::Side;
 
 /// A line of a pair's activity log.
@@ -289,7 +290,7 @@ impl Display for Event {
                 write!(out, "the copy of attachment {attachment} was deleted by a person; it stays deleted")
             }
             Event::FileDeleted { name } => write!(out, "the file {name:?} was deleted by a person"),
-            Event::DocumentDeleted { kind } => write!(out, "the {} was deleted by a person", name_of(*kind)),
+            Event::DocumentDeleted { kind } => write!(out, "the {} was deleted by a person", kind.word()),
             Event::LogFilesDeleted { files, from, log } => {
                 let files = counted(*files, "file", "files");
                 write!(out, "{files} with the {} log {} deleted by a person", log.word(), from.place())
@@ -367,19 +368,8 @@ impl Display for AdoptedBy {
     }
 }
 
-fn name_of(kind: DocumentKind) -> &'static str {
-    match kind {
-        DocumentKind::Report => "report",
-        DocumentKind::Notice => "notice",
-    }
-}
-
 fn kept_back(entries: usize) -> String {
     counted(entries, "log entry that was", "log entries that were")
-}
-
-fn counted(count: usize, one: &str, several: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { several })
 }
 
 #[cfg(test)]

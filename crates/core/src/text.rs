@@ -11,6 +11,11 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// `1 step`, `2 steps`; the plural is given, since it is not always an `s`.
+pub fn counted(count: usize, one: &str, several: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { several })
+}
+
 /// Whether a value that iTop answered begins with a tag. The value of an HTML attribute always does (3.1.2 and 3.2.0
 /// put a paragraph around bare words); a plain text may do so too.
 pub fn begins_with_tag(value: &str) -> bool {

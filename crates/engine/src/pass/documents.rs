@@ -40,7 +40,9 @@ pub(crate) async fn write_document(
             let intend = |link: &mut Link, until_ms| {
                 change(link, kind, |document| document.state = Some(CopyState::InDoubt { until_ms }));
             };
-            let made = attach(work, kind.from(), kind.file_kind(), key(kind), contents, target, intend).await?;
+            // There is one per pair, so the kind alone identifies it.
+            let key = kind.word().to_owned();
+            let made = attach(work, kind.from(), kind.file_kind(), key, contents, target, intend).await?;
             made.map(|written| written.object.id)
         }
         Some(id) => {
@@ -180,14 +182,6 @@ pub(crate) fn read_back(text: &str) -> Option<Line> {
 /// The internal ticket's reference in a report.
 pub(crate) fn reference_in_report(text: &str) -> Option<&str> {
     text.strip_prefix(REPORT_OF)?.split_whitespace().next()
-}
-
-/// There is one per pair, so the kind alone identifies it.
-fn key(kind: DocumentKind) -> String {
-    match kind {
-        DocumentKind::Report => "report".to_owned(),
-        DocumentKind::Notice => "notice".to_owned(),
-    }
 }
 
 fn change(link: &mut Link, kind: DocumentKind, change: impl FnOnce(&mut Document)) {

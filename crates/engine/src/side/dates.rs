@@ -364,7 +364,7 @@ async fn keep_unread(shared: &Shared, itop: &Itop, text: Option<String>) {
 
 /// Loads the formats that an earlier process learnt. A configured format takes precedence.
 pub(crate) async fn remember_date_formats(shared: &Shared) -> Result<(), Failure> {
-    for itop in shared.lanes.iter().map(|lane| &lane.external).chain([&shared.internal]) {
+    for itop in shared.itops() {
         let instance = itop.instance.clone();
         let kept = shared.store.call(move |store| kept_date_format(store, &instance)).await?;
         if let Some(format) = kept.filter(|_| itop.stated_date_format.is_none()) {

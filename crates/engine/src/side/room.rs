@@ -116,7 +116,7 @@ pub(crate) async fn learn_room(
 
 /// Loads the limits that an earlier process learnt.
 pub(crate) async fn remember_room(shared: &Shared) -> std::result::Result<(), Failure> {
-    for itop in shared.lanes.iter().map(|lane| &lane.external).chain([&shared.internal]) {
+    for itop in shared.itops() {
         let instance = itop.instance.clone();
         let kept = shared.store.call(move |store| LearntRoom::kept(store, &instance)).await?;
         *itop.learnt_room() = kept;
@@ -127,7 +127,7 @@ pub(crate) async fn remember_room(shared: &Shared) -> std::result::Result<(), Fa
 
 pub(crate) fn forget_old_room(shared: &Shared) {
     let before = shared.now_ms() - KEPT_MS;
-    for itop in shared.lanes.iter().map(|lane| &lane.external).chain([&shared.internal]) {
+    for itop in shared.itops() {
         itop.learnt_room().forget_before(before);
     }
 }
