@@ -55,23 +55,24 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>, mut stop: watch::Receiver
         }
         let place = places.clone().try_acquire_owned().ok().filter(|_| running.len() < MOST_BATCHES);
         let has_place = place.is_some();
+        let mut idle_ms = shared.timing.poll_ms;
         if let Some(place) = place {
             let claimed = claim(&shared, &lane).await;
             let begins = claimed.is_err() && !cannot_claim;
             cannot_claim = claimed.is_err();
             match claimed {
-                Ok(claims) if !claims.is_empty() => {
+                Ok(Claimable::Now(claims)) => {
                     running.push(batch(&shared, &lane, claims, Arc::new(place)));
                     continue;
                 }
-                Ok(_) => {}
+                Ok(Claimable::In(wait_ms)) => idle_ms = idle_ms.min(wait_ms),
+                Ok(Claimable::Not) => {}
                 Err(failure) if begins => {
                     tracing::error!(external = %lane.name, error = %failure.text, "no ticket can be taken up; it is tried again")
                 }
                 Err(_) => {}
             }
         }
-        let idle_ms = idle_ms(&shared, &lane).await;
         tokio::select! {
             // In this order, so that a seed reproduces a run. Stop comes first: no flood of hints may delay it.
             biased;
@@ -94,40 +95,51 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>, mut stop: watch::Receiver
     }
 }
 
-async fn claim(shared: &Shared, lane: &Lane) -> Result<Vec<Claim>, Failure> {
+enum Claimable {
+    Now(Vec<Claim>),
+    /// No ticket is due for this long.
+    In(i64),
+    /// Nothing waits, or a side is down, throttled or stopped.
+    Not,
+}
+
+async fn claim(shared: &Shared, lane: &Lane) -> Result<Claimable, Failure> {
     let rests = |itop: &&crate::Itop| itop.breaker().is_down() || throttled_until_ms(shared, itop).is_some();
-    if [&lane.external, &shared.internal].iter().any(rests) {
-        return Ok(Vec::new());
+    let sides = [&lane.external, &shared.internal];
+    if sides.iter().any(rests) {
+        return Ok(Claimable::Not);
     }
     if !find_newer_pairs(shared, lane).await? {
-        return Ok(Vec::new());
+        return Ok(Claimable::Not);
     }
     let halts = halts_so_far(shared, lane);
+    // Whether an operator has resumed the side is asked even if no ticket is due.
+    let was_halted = sides.iter().any(|itop| itop.halts.is_halted());
     let (name, now, lease_ms) = (lane.name.clone(), shared.now_ms(), shared.timing.lease_ms);
-    let claims = shared.store.call(move |store| {
-        if stands_still(store, &name)? { Ok(None) } else { store.claim(&name, BATCH, now, lease_ms).map(Some) }
+    let claimable = shared.store.call(move |store| {
+        // An idle worker asks this once a second, and nothing else.
+        let due_ms = store.next_due(&name, now)?;
+        if !was_halted && due_ms.is_none_or(|due_ms| due_ms > now) {
+            return Ok(due_ms.map_or(Claimable::Not, |due_ms| Claimable::In(due_ms - now)));
+        }
+        if stands_still(store, &name)? {
+            return Ok(Claimable::Not);
+        }
+        store.claim(&name, BATCH, now, lease_ms).map(Claimable::Now)
     });
-    let claims = claims.await?;
-    if claims.is_some() {
+    let claimable = claimable.await?;
+    if let Claimable::Now(claims) = &claimable {
         go_on(shared, lane, halts);
+        if claims.is_empty() {
+            return Ok(Claimable::Not);
+        }
     }
-    Ok(claims.unwrap_or_default())
+    Ok(claimable)
 }
 
 fn stands_still(store: &mut dyn Store, external: &str) -> itop_bridge_store::Result<bool> {
     let external = store.stopped(&Instance::External(external.to_owned()))?;
     Ok(external.is_some() || store.stopped(&Instance::Internal)?.is_some())
-}
-
-/// How long nothing can become due: until the next row is due, or until it is time to check for a side that is back.
-async fn idle_ms(shared: &Shared, lane: &Lane) -> i64 {
-    let now = shared.now_ms();
-    let name = lane.name.clone();
-    let due = shared.store.call(move |store| store.next_due(&name, now)).await.ok().flatten();
-    let wait = due.map_or(shared.timing.poll_ms, |due| due - now);
-    // A row that is due now but was not claimed waits for a side that is down, or for a batch to end.
-    let least = if wait <= 0 { shared.timing.poll_ms } else { wait };
-    least.min(shared.timing.poll_ms)
 }
 
 async fn batch(shared: &Shared, lane: &Lane, claims: Vec<Claim>, place: Place) {
