@@ -13,7 +13,7 @@ use itop_bridge_engine::NAME_IN_MARKS;
 use itop_bridge_engine::wording::count::counted;
 use itop_bridge_store::{External, Instance, MAX_ROWS, Result, Store};
 
-use crate::config::{Config, identity};
+use crate::config::{Config, identity, known_identity};
 
 /// The store's names for the facts that it remembers about a side.
 const ADDRESS: &str = "address";
@@ -76,10 +76,10 @@ impl Remembered {
         for counts in store.externals()? {
             let of = Instance::External(counts.name.clone());
             let name_in_marks = store.cursor(&of, NAME_IN_MARKS)?;
-            let (address, removed) = (store.cursor(&of, ADDRESS)?, store.cursor(&of, REMOVED)?.is_some());
+            let (address, removed) = (address(store, &of)?, store.cursor(&of, REMOVED)?.is_some());
             externals.insert(counts.name.clone(), Known { address, name_in_marks, removed, counts });
         }
-        Ok(Remembered { internal: store.cursor(&Instance::Internal, ADDRESS)?, externals })
+        Ok(Remembered { internal: address(store, &Instance::Internal)?, externals })
     }
 
     /// The name of the side that the store knows at an address.
@@ -100,6 +100,10 @@ impl Remembered {
             false => self.externals.get(side)?.address.as_deref(),
         }
     }
+}
+
+fn address(store: &mut dyn Store, of: &Instance) -> Result<Option<String>> {
+    Ok(store.cursor(of, ADDRESS)?.as_deref().map(known_identity))
 }
 
 /// The contradictions between the configuration and the store.
@@ -219,7 +223,7 @@ pub fn mark_removed(store: &mut dyn Store, name: &str) -> Result<()> {
 pub fn remembered(store: &mut dyn Store, name: &str) -> Result<(Option<String>, String)> {
     let of = Instance::External(name.to_owned());
     let name_in_marks = store.cursor(&of, NAME_IN_MARKS)?.unwrap_or_else(|| name.to_owned());
-    Ok((store.cursor(&of, ADDRESS)?, name_in_marks))
+    Ok((address(store, &of)?, name_in_marks))
 }
 
 impl Contradiction {

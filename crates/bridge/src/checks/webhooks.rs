@@ -7,7 +7,7 @@ use itop_client::{Error, ErrorClass};
 use super::{Finding, Remembered, State, Verdict, listed, public_url};
 use crate::app::MakeTransport;
 use crate::config::{Config, SideConfig};
-use crate::setup::{Admin, AdminError, Comparison, Judged, Wanted, admin, compare};
+use crate::setup::{Admin, AdminError, Comparison, Judged, OfAnother, Wanted, admin, compare};
 
 const WEBHOOKS: &str = "webhooks";
 
@@ -31,7 +31,11 @@ impl Asked<'_> {
             _ if !is_reached => by_what_came(Verdict::not_checked(), side, came()),
             None => unseen(side, came()),
             Some(account) => match read(&wanted, side, account, transport).await {
-                Ok(comparison) => verdicts(&comparison, side),
+                Ok(Ok(comparison)) => verdicts(&comparison, side),
+                Ok(Err(of_another)) => {
+                    let verdict = Verdict::fault(of_another.to_string(), of_another.fix(&side.name));
+                    vec![verdict.at(&side.name, WEBHOOKS)]
+                }
                 Err(error) => {
                     let came = if has_no_webhooks(&error) { Vec::new() } else { came() };
                     by_what_came(not_read(&error, account, side), side, came)
@@ -56,10 +60,10 @@ async fn read(
     side: &SideConfig,
     account: &Admin,
     transport: MakeTransport<'_>,
-) -> Result<Comparison, AdminError> {
+) -> Result<Result<Comparison, OfAnother>, AdminError> {
     let client = account.client(side, transport)?;
     let installed = account.read(&client, side, wanted).await?;
-    Ok(compare(wanted, &installed))
+    Ok(OfAnother::among(&installed, wanted).map_or_else(|| Ok(compare(wanted, &installed)), Err))
 }
 
 /// Without an administrator the webhooks cannot be read. Only the kinds that came, and when, are known.

@@ -15,7 +15,7 @@ use crate::running::Running;
 use crate::setup::apply::{Made, apply};
 use crate::setup::compare::{Change, removal};
 use crate::setup::page::{Lang, page};
-use crate::setup::{Admin, Comparison, Step, Wanted, admin, compare};
+use crate::setup::{Admin, Comparison, Installed, OfAnother, Step, Wanted, admin, compare};
 
 /// Make the webhooks in one side's iTop: the connection, the actions and the triggers.
 ///
@@ -127,7 +127,7 @@ impl Run<'_> {
     }
 
     async fn remove(&mut self) -> anyhow::Result<Outcome> {
-        let installed = self.account.read(&self.client, self.side, self.wanted).await?;
+        let installed = self.read().await?;
         let (steps, kept) = removal(self.wanted, &installed);
         self.take(&steps).await?;
         for kept in &kept {
@@ -147,8 +147,17 @@ impl Run<'_> {
     }
 
     async fn compare(&self) -> anyhow::Result<Comparison> {
+        Ok(compare(self.wanted, &self.read().await?))
+    }
+
+    /// An error where `setup` has made webhooks for another side: they would be taken from it.
+    async fn read(&self) -> anyhow::Result<Installed> {
         let installed = self.account.read(&self.client, self.side, self.wanted).await?;
-        Ok(compare(self.wanted, &installed))
+        if let Some(found) = OfAnother::among(&installed, self.wanted) {
+            let SideConfig { name, url, .. } = self.side;
+            bail!("{name} ({url}): {found}. Nothing was changed. Fix: {}", found.fix(name));
+        }
+        Ok(installed)
     }
 
     /// Carries out each step, or in a dry run only prints it.
@@ -206,6 +215,13 @@ impl Run<'_> {
             }
         }
         if !self.setup.dry_run {
+            let internal = &self.config.internal.name;
+            if steps > 0 && self.side.name != *internal {
+                writeln!(
+                    self.out,
+                    "Next: `itop-bridge setup --side {internal}`, which makes what {side} needs there."
+                )?;
+            }
             self.say_public_url().await?;
         }
         if faults.is_empty() {

@@ -30,7 +30,7 @@ use document::Findings;
 pub use document::first_line;
 pub use itop_bridge_engine::settings::{Condition, DefaultValue, Defaults, LogCopy, OlderTickets, Only, SyncConfig};
 pub use sections::name;
-pub use side::{address, identity, is_sendable};
+pub use side::{address, identity, is_sendable, known_identity};
 pub use source::LoginSource;
 
 #[derive(Debug, Clone)]

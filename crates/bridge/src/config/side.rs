@@ -79,12 +79,20 @@ pub(super) fn http_url(text: &str) -> Result<Url, String> {
     url.ok_or_else(|| "must be an address that begins with http:// or https://".to_owned())
 }
 
-/// The identity of an iTop's address: http and https of one host are the same iTop.
+/// The identity of an iTop's address: http and https of one host are the same iTop, and all names of this machine are
+/// one host.
 pub fn identity(address: &str) -> String {
     let Ok(url) = Url::parse(address) else { return address.to_owned() };
     let host = url.host_str().unwrap_or_default().trim_end_matches('.');
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    format!("{host}{port}{}", url.path().trim_end_matches('/'))
+    known_identity(&format!("{host}{port}{}", url.path().trim_end_matches('/')))
+}
+
+/// An identity as an earlier version stored it, for which each name of this machine was a host of its own.
+pub fn known_identity(stored: &str) -> String {
+    let is_host_of = |rest: &&str| rest.is_empty() || rest.starts_with([':', '/']);
+    let rest = ["localhost", "[::1]"].iter().find_map(|host| stored.strip_prefix(host).filter(is_host_of));
+    rest.map_or_else(|| stored.to_owned(), |rest| format!("127.0.0.1{rest}"))
 }
 
 fn time_zone(name: &str) -> Result<jiff::tz::TimeZone, String> {
@@ -190,4 +198,25 @@ pub(super) fn defaults(found: &Found<'_>) -> Option<Defaults> {
         }
     }
     Some(defaults)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_this_machine_are_one_host() {
+        for address in ["http://localhost:8312/itop", "https://127.0.0.1:8312/itop/", "http://[::1]:8312/itop"] {
+            assert_eq!(identity(address), "127.0.0.1:8312/itop");
+        }
+        for (stored, known) in [
+            ("localhost:8312/itop", "127.0.0.1:8312/itop"),
+            ("localhost", "127.0.0.1"),
+            ("[::1]/itop", "127.0.0.1/itop"),
+            ("localhost.example/itop", "localhost.example/itop"),
+            ("itop.example:8312/localhost", "itop.example:8312/localhost"),
+        ] {
+            assert_eq!(known_identity(stored), known);
+        }
+    }
 }

@@ -229,6 +229,20 @@ fn two_sides_of_one_address_are_refused() {
         );
     }
     assert_eq!(mistakes("https://itop.customer.example", "https://itop.provider.example/other"), Vec::<String>::new());
+    let on_this_machine = |address: &str| {
+        let sides =
+            [("https://itop.provider.example", "http://localhost:8312"), ("https://itop.customer.example", address)];
+        parse(
+            &sides
+                .iter()
+                .fold(WHOLE.replace("\"common\"", "\"{title}\""), |all, (is, is_to_be)| all.replace(is, is_to_be)),
+        )
+    };
+    assert!(on_this_machine("http://127.0.0.1:8320").is_ok());
+    for same in ["http://127.0.0.1:8312", "http://[::1]:8312/"] {
+        let said = on_this_machine(same).unwrap_err().to_string();
+        assert!(said.contains("external.acme: has the same `url` as elitery"), "{said}");
+    }
 }
 
 #[test]

@@ -148,16 +148,7 @@ fn faults(
 }
 
 fn carries_key(wanted: &Wanted, action: &Action) -> bool {
-    let values = action.headers.lines().filter_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        match name.trim() {
-            name if name.eq_ignore_ascii_case(KEY_HEADER) => Some(value.trim()),
-            name if name.eq_ignore_ascii_case("Authorization") => value.trim().strip_prefix("Bearer ").map(str::trim),
-            _ => None,
-        }
-    });
-    let mut carried = values;
-    carried.any(|value| wanted.keys.iter().any(|key| key.expose_secret() == value))
+    action.keys().any(|value| wanted.keys.iter().any(|key| key.expose_secret() == value))
 }
 
 /// Whether the payload names the object.

@@ -6,7 +6,7 @@ use futures_util::future::try_join_all;
 use itop_client::{Client, Error, ErrorClass, Object, Query};
 use serde_json::Value as Json;
 
-use super::wanted::On;
+use super::wanted::{KEY_HEADER, On};
 
 #[derive(Debug, Default)]
 pub struct Installed {
@@ -130,6 +130,20 @@ impl Connection {
 }
 
 impl Action {
+    /// The values of its headers that may hold a key.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.headers.lines().filter_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            match name.trim() {
+                name if name.eq_ignore_ascii_case(KEY_HEADER) => Some(value.trim()),
+                name if name.eq_ignore_ascii_case("Authorization") => {
+                    value.trim().strip_prefix("Bearer ").map(str::trim)
+                }
+                _ => None,
+            }
+        })
+    }
+
     fn read(object: &Object) -> Action {
         Action {
             id: object.id,

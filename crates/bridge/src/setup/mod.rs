@@ -17,6 +17,6 @@ pub mod page;
 pub mod wanted;
 
 pub use admin::{Admin, AdminError};
-pub use compare::{Comparison, Judged, Step, compare};
+pub use compare::{Comparison, Judged, OfAnother, Step, compare};
 pub use installed::Installed;
 pub use wanted::Wanted;

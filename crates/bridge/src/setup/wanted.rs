@@ -22,6 +22,8 @@ pub struct Wanted {
     pub url: String,
     /// The keys that they may carry. The first is written.
     pub keys: Vec<SecretString>,
+    /// The keys of each other side.
+    pub others: Vec<(String, Vec<SecretString>)>,
     pub role: Role,
     pub account: Account,
     pub notifications: Vec<Notification>,
@@ -120,10 +122,13 @@ impl Wanted {
             let found = config.externals.iter().find(|external| external.name() == side)?;
             (Role::External, &found.side, found.sync.classes.keys().collect(), external(found))
         };
+        let sides = std::iter::once(&config.internal).chain(config.externals.iter().map(|external| &external.side));
+        let others = sides.filter(|other| other.name != side).map(|other| (other.name.clone(), other.api_keys.clone()));
         Some(Wanted {
             name: format!("itop-bridge {}", config.server.id),
             url: config.server.public_url.clone(),
             keys: of.api_keys.clone(),
+            others: others.collect(),
             role,
             account: Account::of(of, &classes),
             notifications,

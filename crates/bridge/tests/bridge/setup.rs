@@ -23,6 +23,7 @@ any_version![
     a_run_that_broke_off_is_completed_by_the_next,
     a_dry_run_writes_nothing,
     keys_are_rotated_by_a_second_run,
+    what_it_made_for_another_side_is_not_taken_from_that_side,
 ];
 
 const SIDES: [&str; 2] = ["acme", "elitery"];
@@ -427,5 +428,31 @@ async fn keys_are_rotated_by_a_second_run(versions: Versions) {
             said.lines().filter(|line| line.starts_with("done")).all(|line| line.contains("correct ActionWebhook"))
         );
     }
+    world.one_more_pass_writes_nothing().await;
+}
+
+/// The second customer's address is another spelling of the first's.
+async fn what_it_made_for_another_side_is_not_taken_from_that_side(versions: Versions) {
+    let two = Setup { externals: vec![versions.external, versions.external], ..Setup::between(versions) };
+    let mut world = two.start().await;
+    world.acme().clear_triggers();
+    world.internal.clear_triggers();
+    set_up(&world).await;
+    world.give_the_address_of_acme("beta");
+    let before = writes(world.acme());
+    let of_another = "carries a key of acme: they are one iTop";
+    for arguments in [&["--side", "beta"][..], &["--side", "beta", "--remove"]] {
+        let said = setup(&world, arguments).await.unwrap_err();
+        assert!(
+            said.contains(of_another) && said.contains("Nothing was changed. Fix: each iTop is one side"),
+            "{said}"
+        );
+    }
+    assert_eq!(writes(world.acme()), before);
+    let findings = world.check_webhooks("beta").await;
+    let faults: Vec<_> = findings.iter().filter(|finding| finding.state == State::Fault).collect();
+    assert!(matches!(faults[..], [fault] if fault.detail.contains(of_another)), "{findings:#?}");
+    let (_, said) = setup(&world, &["--side", "acme"]).await.unwrap();
+    assert_eq!(said, "Nothing to do in acme.\n");
     world.one_more_pass_writes_nothing().await;
 }

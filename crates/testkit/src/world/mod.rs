@@ -104,6 +104,13 @@ impl World {
         world
     }
 
+    /// An operator gives a customer the address of another's iTop.
+    pub fn give_the_address_of_acme(&mut self, name: &str) {
+        let url = self.config.externals[0].side.url.clone();
+        let of = self.config.externals.iter_mut().find(|external| external.name() == name);
+        of.expect("there is such an external").side.url = url;
+    }
+
     /// Puts a new key before the present keys of every side.
     pub fn put_before_the_keys(&mut self, key: &str) {
         let sides = self.config.externals.iter_mut().map(|external| &mut external.side);
