@@ -116,9 +116,12 @@ pub(super) fn amend(
 ) -> Result<()> {
     let mut stored = by_id(db, id)?.ok_or(StoreError::NoLink(id))?;
     let of = of(&stored);
+    let before = stored.state;
     amend(&mut stored.link, &mut stored.state);
     let did = std::slice::from_ref(did);
-    stored.closed_since_ms = closed_since(&stored.link, stored.state, stored.closed_since_ms, did, now_ms);
+    // A closed pair that ends has ended from now on.
+    let stands = stored.closed_since_ms.filter(|_| stored.state == before);
+    stored.closed_since_ms = closed_since(&stored.link, stored.state, stands, did, now_ms);
     replace(db, &stored)?;
     log(db, id, did)?;
     match stored.state {

@@ -644,6 +644,8 @@ fn a_link_is_closed_since_both_sides_first_were(store) {
     assert_eq!(closed_since(store, id), None, "re-opened");
     store.save_link(&claim.lease, id, &closed, &[]).unwrap();
     assert_eq!(closed_since(store, id), Some(10), "nothing was done: the pass's own time");
+    store.amend_link(id, &|_, state| *state = LinkState::Ended, &did(70, "unlinked"), 70).unwrap();
+    assert_eq!(closed_since(store, id), Some(70), "a closed pair that ends has ended from then on");
 }
 
 fn links_are_listed_in_order_by_pages_and_externals(store) {
