@@ -146,10 +146,10 @@ impl<'a> Names<'a> {
             );
         }
         let rest = match is_tried_meanwhile {
-            true => "it is tried again meanwhile",
-            false => "it is looked for, and not sent again before then",
+            true => "if that undoes a newer change, the bridge writes the change again",
+            false => "the bridge looks for its effect, and sends it again only after that",
         };
-        format!("{what}: sent without an answer, settles at {until}; {rest}")
+        format!("{what}: a call without an answer may still be carried out until {until}; {rest}")
     }
 
     /// Why a ticket without a pair is not bridged, and what would bring it across; `made`: the day of its creation.

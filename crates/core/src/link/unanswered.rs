@@ -16,9 +16,17 @@ pub struct Unanswered {
 }
 
 impl Link {
-    /// The unanswered writes that may still land, the first to settle first.
+    /// The unanswered writes that may still land, the first to settle first. Several of one part count as the last.
     pub fn unanswered(&self, now_ms: i64) -> Vec<Unanswered> {
-        let mut all: Vec<Unanswered> = self.intents().filter(|one| one.until_ms > now_ms).collect();
+        let mut all: Vec<Unanswered> = Vec::new();
+        for one in self.intents().filter(|one| one.until_ms > now_ms) {
+            let is_same =
+                |known: &&mut Unanswered| known.part == one.part && known.is_tried_meanwhile == one.is_tried_meanwhile;
+            match all.iter_mut().find(is_same) {
+                Some(known) => known.until_ms = known.until_ms.max(one.until_ms),
+                None => all.push(one),
+            }
+        }
         let all_until_ms = self.settles_at_ms().filter(|until_ms| *until_ms > now_ms);
         // Calls for an earlier counterpart are reported as such.
         if let (true, Some(until_ms), None) = (all.is_empty(), all_until_ms, self.course.anew_from_ms) {
@@ -104,9 +112,10 @@ mod tests {
     fn what_may_still_land_is_named_and_whether_it_is_tried_meanwhile() {
         let mut link = Link::unborn(TicketKey { class: "UserRequest".into(), id: 1, reference: "R-1".into() });
         assert_eq!(link.unanswered(0), []);
-        link.in_flight
-            .late
-            .push(LateWrite { what: Late::Field { code: "title".into(), value: "x".into() }, until_ms: 20 });
+        for (value, until_ms) in [("x", 20), ("y", 15)] {
+            let what = Late::Field { code: "title".into(), value: value.into() };
+            link.in_flight.late.push(LateWrite { what, until_ms });
+        }
         let content = FileContent { name: "a".into(), mimetype: "b".into(), hash: String::new() };
         link.files.copies.push(Copy {
             from: Side::External,
