@@ -17,6 +17,8 @@ pub struct Plan {
     pub writes: Vec<Step>,
     /// Things to remember whether or not there are writes.
     pub notes: Vec<Note>,
+    /// Writes of a later pass, unless something changes before.
+    pub deferred: Vec<Deferred>,
     /// Every conflict that exists now; a conflict missing here has ended.
     pub conflicts: Vec<Conflict>,
     pub halt: Option<Halt>,
@@ -55,6 +57,15 @@ impl Plan {
     pub fn look_again(&mut self, at_ms: i64) {
         self.look_again_at_ms = Some(self.look_again_at_ms.map_or(at_ms, |known| known.min(at_ms)));
     }
+}
+
+/// A write that waits, in case its cause is withdrawn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deferred {
+    /// The original is missing: its copy is deleted if it still is then.
+    DeleteCopy { from: Side, original: u64, until_ms: i64 },
+    /// An entry that may be a parent's: it is sent if the parent's log still lacks it then.
+    SendEntry { from: Side, log: LogName, key: EntryKey, until_ms: i64 },
 }
 
 /// One write and the sentence that explains it.

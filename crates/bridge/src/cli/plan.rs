@@ -7,7 +7,7 @@ use anyhow::bail;
 use clap::Args;
 use itop_bridge_core::caselog::{BatchFile, EntryKey};
 use itop_bridge_core::document::{Document, DocumentKind, Line, PENDING_REASON};
-use itop_bridge_core::plan::{self, FieldWrite, Note, Step, Stimulus, Value};
+use itop_bridge_core::plan::{self, Deferred, FieldWrite, Note, Step, Stimulus, Value};
 use itop_bridge_core::{FileContent, Link, LogName, Side, Sight, Ticket};
 use itop_bridge_engine::wording;
 use itop_bridge_engine::wording::count::counted;
@@ -268,6 +268,9 @@ impl Shown<'_> {
         if plan.writes.is_empty() {
             writeln!(self.out, "\nA pass writes nothing.")?;
         }
+        for deferred in &plan.deferred {
+            writeln!(self.out, "\nLater, in {}", self.deferred(deferred))?;
+        }
         let preview = self.preview;
         self.each(&Planned { plan, link: &preview.link })?;
         match &preview.once_made {
@@ -289,6 +292,23 @@ impl Shown<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The side to be written to, the write, its time, and what would make it needless.
+    fn deferred(&self, deferred: &Deferred) -> String {
+        match deferred {
+            Deferred::DeleteCopy { from, original, until_ms } => {
+                let file = self.copied(*from, *original).map_or("a file".to_owned(), described);
+                let (target, source, at) = (self.name(from.other()), self.name(*from), moment(*until_ms));
+                format!("{target}: delete the copy of {file}, if the original is still missing in {source} at {at}.")
+            }
+            Deferred::SendEntry { from, log, key, until_ms } => {
+                let (target, log, date, at) = (self.name(from.other()), log.word(), &key.date, moment(*until_ms));
+                format!(
+                    "{target}: send the entry of {date} in the {log} log, if the log of the ticket's parent still lacks it at {at}."
+                )
+            }
+        }
     }
 
     fn name(&self, side: Side) -> &str {

@@ -14,6 +14,7 @@ each_version![a_plan_shows_a_picture_without_its_secret, a_pair_is_shown_with_it
 
 any_version![
     a_plan_is_what_the_next_pass_writes_and_itself_writes_nothing,
+    a_plan_names_what_a_later_pass_writes,
     a_plan_of_a_ticket_without_a_pair_shows_what_would_be_made,
     a_plan_says_why_nothing_is_written,
     what_a_person_deleted_on_the_other_side_is_shown_so,
@@ -94,6 +95,33 @@ async fn a_plan_is_what_the_next_pass_writes_and_itself_writes_nothing(versions:
     world.pass_seconds(HOUR).await;
     world.settle().await;
     assert_eq!(world.copy_of(id).await.field("title"), "[R-000001] Printer still on fire");
+    let (_, said) = world.plan(PAIR).await.unwrap();
+    assert!(said.ends_with("\nA pass writes nothing.\n"), "{said}");
+    world.one_more_pass_writes_nothing().await;
+}
+
+async fn a_plan_names_what_a_later_pass_writes(versions: Versions) {
+    let world = Setup::between(versions).acme("only = \"title NOT LIKE 'Ours%'\"").start().await;
+    let id = linked(&world).await;
+    let parent = world.acme().create_ticket("UserRequest", ticket("Ours: fire")).await.unwrap();
+    world.acme().update(id, json!({ "parent_request_id": parent })).await.unwrap();
+    let deleted = world.acme().attach(id, "deleted.log", "text/plain", b"d").await.unwrap();
+    world.acme().attach(id, "kept.log", "text/plain", b"k").await.unwrap();
+    world.settle().await;
+    world.acme().delete_attachment(deleted).await;
+    world.acme().add_log_entry(id, "private_log", "Written on the child").await.unwrap();
+    world.pass_seconds(4).await;
+    let (_, said) = world.plan(PAIR).await.unwrap();
+    contains_all(
+        &said,
+        &[
+            "\nA pass writes nothing.\n",
+            "\nLater, in elitery: delete the copy of deleted.log (text/plain), if the original is still missing in acme at 2026-",
+            "\nLater, in elitery: send the entry of 2026-",
+            " in the private log, if the log of the ticket's parent still lacks it at 2026-",
+        ],
+    );
+    world.settle().await;
     let (_, said) = world.plan(PAIR).await.unwrap();
     assert!(said.ends_with("\nA pass writes nothing.\n"), "{said}");
     world.one_more_pass_writes_nothing().await;
@@ -298,10 +326,10 @@ async fn a_pause_and_a_write_without_an_answer_are_shown(versions: Versions) {
     world.internal.fail_next_write(Fault::Cut { after_bytes: 0, effect: Effect::None });
     world.acme().update(id, json!({"title": "Printer still on fire"})).await.unwrap();
     world.pass_seconds(5).await;
-    let settles = "ent without an answer, settles at 2026-11-24 11:";
-    assert!(list().await.contains(&format!("unanswered: title: s{settles}")), "{}", list().await);
-    contains_all(&world.show(PAIR).await, &["state: unanswered\n", &format!("\nunanswered: title: s{settles}")]);
-    contains_all(&world.plan(PAIR).await.unwrap().1, &[&format!("\nUnanswered: title: s{settles}")]);
+    let settles = " call without an answer may still be carried out until 2026-11-24 11:";
+    assert!(list().await.contains(&format!("unanswered: title: a{settles}")), "{}", list().await);
+    contains_all(&world.show(PAIR).await, &["state: unanswered\n", &format!("\nunanswered: title: a{settles}")]);
+    contains_all(&world.plan(PAIR).await.unwrap().1, &[&format!("\nUnanswered: title: a{settles}")]);
     assert!(world.show_json(PAIR).await["settles_at_ms"].is_i64());
     world.settle().await;
     world.pass_seconds(600).await;

@@ -2,7 +2,7 @@
 
 use crate::link::{Copy, CopyState, Late, LateWrite, Link};
 use crate::mark::FileKind;
-use crate::plan::{Note, Plan, Step, Write};
+use crate::plan::{Deferred, Note, Plan, Step, Write};
 use crate::policy::{AttachmentDeletes, Policy};
 use crate::text;
 use crate::ticket::{File, FileContent, Side, Ticket};
@@ -178,6 +178,9 @@ impl<'a> Way<'a> {
             let known = now.saturating_add(policy.waits.last_file_missing_ms);
             let since_ms = Some(known.saturating_sub(policy.waits.file_missing_ms));
             plan.notes.push(Note::OriginalMissing { from, original, since_ms });
+            if standing.is_some() {
+                plan.deferred.push(Deferred::DeleteCopy { from, original, until_ms: known });
+            }
             return plan.look_again(known);
         }
         let due = if originals.is_empty() {
@@ -199,6 +202,9 @@ impl<'a> Way<'a> {
         }
         if copy.missing_since_ms.is_none() {
             plan.notes.push(Note::OriginalMissing { from, original, since_ms: Some(since) });
+        }
+        if standing.is_some() {
+            plan.deferred.push(Deferred::DeleteCopy { from, original, until_ms: due });
         }
         plan.look_again(due);
     }

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::One;
-use crate::caselog::{Entry, EntryKey};
+use crate::caselog::{Entry, EntryKey, LogState};
 use crate::link::{Conflict, Link, LogNote};
 use crate::parents::{Family, Kept, KeptBack, ParentKey, Suspect, ToldApart, Waiting};
-use crate::plan::{Note, Plan};
+use crate::plan::{Deferred, Note, Plan};
 use crate::policy::{ParentEntries, Policy};
 use crate::ticket::{Side, Ticket};
 
@@ -60,6 +60,13 @@ impl One<'_> {
         if !sorted.kept.is_empty() {
             self.note(LogNote::Kept(sorted.kept), plan);
         }
+        let LogState { from, log, .. } = *self.state;
+        plan.deferred.extend(sorted.waiting.iter().map(|Waiting { key, until_ms, .. }| Deferred::SendEntry {
+            from,
+            log,
+            key: key.clone(),
+            until_ms: *until_ms,
+        }));
         // An entry whose time has come waits for those before it, and asks for no pass of its own.
         let moments = || sorted.waiting.iter().map(|waiting| waiting.until_ms);
         let to_come = moments().filter(|until_ms| *until_ms > self.source.read_at_ms).min();
