@@ -122,6 +122,7 @@ struct Side {
     state: SideState,
     /// The problems, one sentence each.
     wrong: Vec<String>,
+    answered_ms: Option<i64>,
     swept_ms: Option<i64>,
     next_sweep_ms: Option<i64>,
     needs_a_person: bool,
@@ -308,7 +309,7 @@ impl Side {
             (None, Some(told)) if told.down.is_some() => SideState::Down,
             (None, Some(_)) if side.slowed(now_ms).is_some() => SideState::Throttled,
             (None, Some(told)) if !told.suspended.is_empty() => SideState::Suspended,
-            (None, Some(told)) if told.answers => SideState::Up,
+            (None, Some(told)) if told.answered_ms.is_some() => SideState::Up,
             (None, Some(_)) => SideState::Unknown,
         };
         let is_up = matches!(state, SideState::Up | SideState::Throttled | SideState::Unknown);
@@ -329,6 +330,7 @@ impl Side {
             internal: side.instance == Instance::Internal,
             state,
             wrong: sentences::of_side(side, sides, now_ms),
+            answered_ms: is_told.and_then(|told| told.answered_ms),
             swept_ms: side.told.as_ref().and_then(|told| told.swept_ms),
             next_sweep_ms: side.next_sweep_ms(now_ms).filter(|_| !sides.is_not_served()),
             needs_a_person: !is_up,
@@ -350,7 +352,10 @@ impl Side {
         let swept =
             self.swept_ms.map_or("not swept yet".to_owned(), |at_ms| format!("last swept at {}", moment(at_ms)));
         let next = self.next_sweep_ms.map_or(String::new(), |at_ms| format!(", next at {}", moment(at_ms)));
-        writeln!(out, "{} ({role}): {state}; {swept}{next}", self.name)?;
+        // A side may have ended since its last answer.
+        let as_of = self.answered_ms.filter(|_| self.state == SideState::Up);
+        let as_of = as_of.map_or(String::new(), |at_ms| format!(" at {}", moment(at_ms)));
+        writeln!(out, "{} ({role}): {state}{as_of}; {swept}{next}", self.name)?;
         for wrong in &self.wrong {
             writeln!(out, "  {wrong}")?;
         }

@@ -219,17 +219,20 @@ async fn of_a_write_without_an_answer_it_is_told_which_and_what_becomes_of_it(ve
     world.internal.fail_next_write(Fault::Cut { after_bytes: 0, effect: Effect::None });
     world.acme().update(id, json!({"title": "Printer still on fire"})).await.unwrap();
     world.pass_seconds(5).await;
-    let told = "nanswered: title: sent without an answer, settles at 2026-11-24 11:";
+    let told = "nanswered: title: a call without an answer may still be carried out until 2026-11-24 11:";
     for said in [world.show(PAIR).await, world.plan(PAIR).await.unwrap().1] {
-        contains_all(&said, &[told, "; it is tried again meanwhile"]);
+        contains_all(&said, &[told, "; if that undoes a newer change, the bridge writes the change again"]);
     }
     assert_eq!(world.copy_of(id).await.field("title"), "[R-000001] Printer still on fire", "and it was");
     world.pass_seconds(10 * MINUTE).await;
     world.internal.fail_next_write(Fault::Cut { after_bytes: 0, effect: Effect::None });
     world.acme().attach(id, "a.txt", "text/plain", b"a").await.unwrap();
     world.pass_seconds(20).await;
-    let told = "unanswered: file \"a.txt\": sent without an answer, settles at 2026-11-24 11:";
-    contains_all(&world.show(PAIR).await, &[told, "; it is looked for, and not sent again before then"]);
+    let told = "unanswered: file \"a.txt\": a call without an answer may still be carried out until 2026-11-24 11:";
+    contains_all(
+        &world.show(PAIR).await,
+        &[told, "; the bridge looks for its effect, and sends it again only after that"],
+    );
     let inside = world.copy_of(id).await.id;
     assert!(world.internal.attachments(inside).is_empty(), "nor was it");
     world.settle().await;
@@ -280,7 +283,7 @@ async fn a_side_that_is_down_is_told_by_status_and_list(versions: Versions) {
     assert_eq!(outcome, Outcome::Fine, "{status}");
     contains_all(
         &status,
-        &["elitery (internal): up; last swept at ", "acme (external): up; last swept at ", "All is well."],
+        &["elitery (internal): up at 2026-", "acme (external): up at 2026-", "; last swept at ", "All is well."],
     );
     world.internal.down(true);
     world.acme().update(id, json!({"title": "Changed meanwhile"})).await.unwrap();

@@ -48,7 +48,7 @@ pub(crate) async fn standing(shared: &Shared) -> Result<Standing> {
     let (stopped, tallies) = read.await?;
     let side = |(itop, stopped): (&&Itop, Option<Stop>)| {
         let breaker = itop.breaker();
-        let (down, answers) = (breaker.down().cloned(), breaker.has_answered());
+        let (down, answers) = (breaker.down().cloned(), breaker.answered_ms().is_some());
         SideStanding { name: itop.name.clone(), down, answers, stopped }
     };
     let lane = |(lane, (tally, waiting)): (&std::sync::Arc<crate::Lane>, (Tally, Vec<Uncarried>))| LaneStanding {

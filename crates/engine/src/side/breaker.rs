@@ -9,7 +9,7 @@ const FAILURES_BEFORE_PROBE: u32 = 3;
 pub struct Breaker {
     failures: u32,
     state: State,
-    has_answered: bool,
+    answered_ms: Option<i64>,
 }
 
 #[derive(Debug, Default)]
@@ -47,15 +47,15 @@ impl Breaker {
         }
     }
 
-    /// Whether a call was ever answered.
-    pub fn has_answered(&self) -> bool {
-        self.has_answered
+    /// When a call was last answered.
+    pub fn answered_ms(&self) -> Option<i64> {
+        self.answered_ms
     }
 
     /// A call was answered. Returns whether the side was down until now.
-    pub fn succeeded(&mut self) -> bool {
+    pub fn succeeded(&mut self, now_ms: i64) -> bool {
         self.failures = 0;
-        self.has_answered = true;
+        self.answered_ms = Some(now_ms);
         matches!(std::mem::take(&mut self.state), State::Down(_))
     }
 
@@ -103,8 +103,9 @@ mod tests {
         assert!(breaker.goes_down(125, "the log-in is refused".into()), "another reason is news");
         let down = Down { since_ms: 5, reason: "the log-in is refused".into() };
         assert_eq!((breaker.next_probe_ms(60), breaker.down()), (Some(60), Some(&down)));
-        assert!(breaker.succeeded());
-        assert!(!breaker.succeeded(), "it was up");
+        assert!(breaker.succeeded(130));
+        assert!(!breaker.succeeded(140), "it was up");
+        assert_eq!(breaker.answered_ms(), Some(140));
         assert_eq!((breaker.next_probe_ms(60), breaker.is_down()), (None, false));
     }
 
@@ -112,7 +113,7 @@ mod tests {
     fn a_call_that_comes_back_ends_a_suspicion() {
         let mut breaker = Breaker::default();
         assert!(!breaker.failed() && !breaker.failed() && breaker.failed());
-        assert!(!breaker.succeeded(), "it was never down");
+        assert!(!breaker.succeeded(1), "it was never down");
         assert_eq!(breaker.next_probe_ms(60), None);
         assert!(!breaker.failed(), "counted anew");
     }

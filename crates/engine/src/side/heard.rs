@@ -17,7 +17,7 @@ pub(crate) fn answered(shared: &Shared, itop: &Itop) {
     end_throttling(shared, itop);
     let (is_first, was_down) = {
         let mut breaker = itop.breaker();
-        (!breaker.has_answered(), breaker.succeeded())
+        (breaker.answered_ms().is_none(), breaker.succeeded(shared.now_ms()))
     };
     if was_down {
         tracing::warn!(itop = %itop.name, "the side is back");
