@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::config::effective::effective;
-use crate::config::{Config, Login};
+use crate::config::{Config, Login, LoginSource};
 
 /// The store's name for it.
 const CURSOR: &str = "serve";
@@ -43,6 +43,9 @@ pub struct Loaded {
     values: BTreeMap<String, String>,
     /// Dotted key to the hashes of its secrets.
     secrets: BTreeMap<String, BTreeSet<String>>,
+    /// The secrets that the process rereads from their files when an iTop refuses them.
+    #[serde(default)]
+    reread: BTreeSet<String>,
 }
 
 impl Loaded {
@@ -53,7 +56,8 @@ impl Loaded {
         let salt = hex(&salt);
         let (since_ms, process, version) = (clock.now_ms(), std::process::id(), VERSION.to_owned());
         let (values, secrets) = (BTreeMap::new(), BTreeMap::new());
-        let mut loaded = Loaded { since_ms, process, version, dry_run, salt, values, secrets };
+        let reread = reread(config);
+        let mut loaded = Loaded { since_ms, process, version, dry_run, salt, values, secrets, reread };
         (loaded.values, loaded.secrets) = loaded.hashes(config);
         loaded
     }
@@ -108,8 +112,9 @@ impl Loaded {
     fn compare(&self, config: &Config) -> Vec<Differs> {
         let (values, mut secrets) = self.hashes(config);
         let mut known = self.secrets.clone();
-        for path in config.absent.iter().map(|absent| path_of(&absent.key)) {
-            // Without the secret, equality cannot be judged.
+        let absent = config.absent.iter().map(|absent| path_of(&absent.key));
+        for path in absent.chain(reread(config).intersection(&self.reread).cloned()) {
+            // Without the secret, equality cannot be judged; one that is reread needs no restart.
             secrets.remove(&path);
             known.remove(&path);
         }
@@ -171,6 +176,13 @@ fn secrets(config: &Config) -> BTreeMap<String, Vec<SecretString>> {
     let alerts = config.alerts.iter().map(|alerts| alerts.webhook_url.clone()).collect();
     secrets.insert("alerts.webhook_url".to_owned(), alerts);
     secrets
+}
+
+/// The log-ins that stand in files, under the dotted keys of their inline forms.
+fn reread(config: &Config) -> BTreeSet<String> {
+    let sides = std::iter::once(&config.internal).chain(config.externals.iter().map(|external| &external.side));
+    let in_files = sides.filter(|side| matches!(side.login_from, LoginSource::File(_)));
+    in_files.map(|side| format!("{}.{}", config.section(&side.name), of_login(&side.login).0)).collect()
 }
 
 fn of_login(login: &Login) -> (&'static str, &SecretString) {
@@ -377,6 +389,22 @@ mod tests {
         let read = |file: &std::path::Path| std::fs::read_to_string(file);
         let here = Config::parse_to_look(TEXT, "b.toml", &|_| None, &read).unwrap();
         assert_eq!(loaded().compare(&here), []);
+    }
+
+    #[test]
+    fn a_log_in_that_is_reread_from_its_file_needs_no_restart() {
+        let text = TEXT.replace("token = \"t0ken\"", "token_file = \"t\"");
+        let read = |written: &'static str| move |_: &Path| Ok(written.to_owned());
+        let parse = |text: &str, written| {
+            Config::parse_to_look(text, "b.toml", &|_| Some("hunter2-hunter2".to_owned()), &read(written)).unwrap()
+        };
+        let before = Loaded::now(&parse(&text, "t0ken"), false, &VirtualClock::starting_at(5), &SeededRandom::new(1));
+        assert_eq!(before.compare(&parse(&text, "t1ken")), []);
+        let differs: Vec<String> = before.compare(&parse(TEXT, "")).iter().map(ToString::to_string).collect();
+        assert_eq!(differs, [""; 0], "the same token, now in the configuration itself");
+        let moved = TEXT.replace("t0ken", "t1ken");
+        let differs: Vec<String> = before.compare(&parse(&moved, "")).iter().map(ToString::to_string).collect();
+        assert_eq!(differs, ["[external.acme] differs (token)"]);
     }
 
     #[test]
