@@ -125,10 +125,20 @@ impl Questions<'_> {
             self.dialogue
                 .say(&format!("The team \"{name}\" has no members that the account sees: add one in iTop."))?;
         }
-        let offered = general.choice("agent", &members);
-        let question = "Their agent, of that team";
-        let agent = self.needed(agent, &format!("--{flag}agent"), question, &members, offered.as_ref())?;
-        Ok(vec![("team", team), ("agent", agent)])
+        // A default of all customers stays in force where this one names no other.
+        let is_optional = flag.is_empty() && general.value("agent").is_none();
+        let (flag, question) = (format!("--{flag}agent"), "Their agent, of that team");
+        let agent = match agent {
+            Some("none") if is_optional => None,
+            None if is_optional && self.dialogue.has_person() => {
+                self.wanted(None, &flag, question, &members, members.first(), "(none: somebody assigns each ticket)")?
+            }
+            agent => {
+                let offered = general.choice("agent", &members);
+                Some(self.needed(agent, &flag, question, &members, offered.as_ref())?)
+            }
+        };
+        Ok(std::iter::once(("team", team)).chain(agent.map(|agent| ("agent", agent))).collect())
     }
 
     /// One of `choices`, or none if the value is optional.
