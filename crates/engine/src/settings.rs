@@ -115,11 +115,13 @@ impl SyncConfig {
         };
         match self.older {
             OlderTickets::Stay => {
-                format!("{which} are older than the connection, and stay where they are until `itop-bridge backfill`")
+                format!(
+                    "{which} are older than the connection, unless a webhook announced them, and stay where they are until `itop-bridge backfill`"
+                )
             }
             OlderTickets::CrossWhenChanged => {
                 format!(
-                    "{which} are older than the connection, and one that fits `only` crosses when it is changed (`older`)"
+                    "{which} are older than the connection, unless a webhook announced them, and one that fits `only` crosses when it is changed (`older`)"
                 )
             }
         }

@@ -403,7 +403,7 @@ async fn a_dry_run_stores_nothing(versions: Versions) {
         format!(
             " LINK  EXTERNAL       INTERNAL          FOUND BY  FILES\n -     acme:R-{id:06}  elitery:R-{copy:06}  its mark  4\n\n\
              pairs found again: 1; known before: 0\nacme: carried up to ticket {id}; tickets up to id {id} \
-             are older than the connection, and stay where they are until `itop-bridge backfill`\nNothing was stored: this was a dry run.\n"
+             are older than the connection, unless a webhook announced them, and stay where they are until `itop-bridge backfill`\nNothing was stored: this was a dry run.\n"
         )
     );
     assert!(world.links().await.is_empty() && world.queue().await.is_empty());

@@ -283,7 +283,7 @@ ok      acme fields: title, description, impact, urgency
 ok      acme only NormalChange: every ticket; 0 now
 ok      acme only UserRequest: every ticket; 0 now
 ok      acme older tickets: the connection has not begun: tickets that stand there when `serve` first reaches that \
-iTop are older than the connection, and stay where they are until `itop-bridge backfill`
+iTop are older than the connection, unless a webhook announced them, and stay where they are until `itop-bridge backfill`
 "
     );
 }
@@ -1303,7 +1303,7 @@ async fn what_becomes_of_older_tickets_is_said_with_how_many_there_are() {
     assert_eq!(
         older().await,
         [
-            "ok      acme older tickets: the connection has begun: tickets up to id 2 are older than the connection, and stay \
+            "ok      acme older tickets: the connection has begun: tickets up to id 2 are older than the connection, unless a webhook announced them, and stay \
           where they are until `itop-bridge backfill`; 2 such tickets stand there, of all classes"
         ]
     );

@@ -64,7 +64,7 @@ fn report(shared: &Shared, itop: &Itop, swept: Result<usize, Failure>) -> Option
         Ok(0) => tracing::debug!(itop = %itop.name, "sweep found nothing new"),
         Ok(marked) => {
             shared.metrics.swept(&itop.name, marked);
-            tracing::info!(itop = %itop.name, tickets = marked, "the sweep found changes; these tickets are looked at");
+            tracing::info!(itop = %itop.name, tickets = marked, "the sweep marked tickets that may have changed; each is looked at");
         }
         Err(failure) => tracing::warn!(itop = %itop.name, error = %failure.text, "sweep failed; it is made again"),
     }
