@@ -140,7 +140,7 @@ impl Script {
 }
 
 impl Prompt for Script {
-    fn text(&mut self, question: &str, offered: Option<&str>) -> anyhow::Result<String> {
+    fn text(&mut self, question: &str, offered: Option<&str>, _: Option<&str>) -> anyhow::Result<String> {
         let mut answer = self.answer(question);
         let shown = offered.map(|offered| format!(" [{offered}]")).unwrap_or_default();
         self.said += &format!("? {question}{shown}\n> {answer}\n");
@@ -334,7 +334,7 @@ impl Wavering {
 }
 
 impl Prompt for Wavering {
-    fn text(&mut self, question: &str, offered: Option<&str>) -> anyhow::Result<String> {
+    fn text(&mut self, question: &str, offered: Option<&str>, _: Option<&str>) -> anyhow::Result<String> {
         self.answer(question, Some(offered.unwrap_or_default().to_owned()))
     }
 
@@ -452,7 +452,7 @@ async fn where_nothing_can_be_chosen_that_is_said_and_an_id_is_taken() {
         &format!(
             "The organisation of the tickets in the provider's iTop: {none}? The organisation of the tickets in the provider's iTop, by its id\n> Demo\n\
              write its id, a number: it stands in the address of its page in iTop\n\
-             ? The organisation of the tickets in the provider's iTop, by its id [Demo]\n> 3\n"
+             ? The organisation of the tickets in the provider's iTop, by its id\n> 3\n"
         ),
         &format!("Their caller: {none}? Their caller, by its id [none]\n> \n"),
         &format!("Their service: {none}? Their service, by its id [none]\n> \n"),
@@ -666,7 +666,7 @@ async fn a_public_url_of_this_machine_says_where_to_listen() {
         person.said.ends_with(
             "? How do both iTops reach the bridge? [http://127.0.0.1:8080]\n> localhost:18080\n\
              \"localhost:18080\" must be an address that begins with http:// or https://\n\
-             ? How do both iTops reach the bridge? [localhost:18080]\n> http://localhost:18080\n\
+             ? How do both iTops reach the bridge? [http://127.0.0.1:8080]\n> http://localhost:18080\n\
              the bridge listens on 127.0.0.1:18080, where http://localhost:18080 leads; --listen chooses another address\n"
         ),
         "{}",
@@ -866,7 +866,10 @@ async fn in_a_terminal_a_line_is_edited_as_in_a_shell() {
     terminal.answers("Shall the provider's private log", "\x1b").await;
     terminal.answers("Shall the customer's private log", "n\r").await;
     terminal.answers("Shall the provider's private log", "\r").await;
-    terminal.answers("[http://127.0.0.1:8080]", "\x1b[A\x7f1\r").await;
+    // The arrow up brings in what is offered, then what was refused.
+    terminal.answers("[http://127.0.0.1:8080]", "\x1b[A\x01x\r").await;
+    terminal.answers("must be an address", "").await;
+    terminal.answers("[http://127.0.0.1:8080]", "\x1b[A\x01\x1b[3~\x05\x7f1\r").await;
     let seen = terminal.ended_well().await;
     assert!(!seen.contains(PASSWORD) && !seen.contains("hunter"), "the password was shown: {seen}");
     world.has_lines(&[

@@ -32,12 +32,21 @@ pub struct Dialogue<'a> {
     repeated: usize,
     /// The last answer to each question, offered when it is asked again.
     before: BTreeMap<String, Answer>,
+    /// The answers that were refused: Enter must not give one again.
+    refused: BTreeMap<String, String>,
     is_repeating: Arc<AtomicBool>,
 }
 
 impl<'a> Dialogue<'a> {
     pub fn new(person: Option<&'a mut dyn Prompt>) -> Dialogue<'a> {
-        Dialogue { person, answered: Vec::new(), repeated: 0, before: BTreeMap::new(), is_repeating: Arc::default() }
+        Dialogue {
+            person,
+            answered: Vec::new(),
+            repeated: 0,
+            before: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            is_repeating: Arc::default(),
+        }
     }
 
     pub fn has_person(&self) -> bool {
@@ -80,9 +89,10 @@ impl<'a> Dialogue<'a> {
             Answer::Text(text) => Some(text.clone()),
             _ => None,
         };
+        let refused = self.refused.remove(flag);
         self.ask(flag, question, again, |person, before| {
             let before = before.and_then(again).filter(|before| !before.is_empty());
-            let typed = person.text(question, before.as_deref().or(offered))?.trim().to_owned();
+            let typed = person.text(question, before.as_deref().or(offered), refused.as_deref())?.trim().to_owned();
             Ok((typed.clone(), Answer::Text(typed)))
         })
     }
@@ -133,6 +143,13 @@ impl<'a> Dialogue<'a> {
         match self.person.as_deref_mut() {
             Some(person) if self.repeated == self.answered.len() => person.say(text),
             _ => Ok(()),
+        }
+    }
+
+    /// A text was refused: it can be corrected, but is not offered again.
+    pub fn refuse(&mut self, flag: &str) {
+        if let Some(Answer::Text(text)) = self.before.remove(flag) {
+            self.refused.insert(flag.to_owned(), text);
         }
     }
 

@@ -162,8 +162,14 @@ impl Existing {
     }
 }
 
+/// The contradiction, with what to answer: nothing was written yet.
 fn told(found: &Contradiction) -> String {
-    format!("{found}: {}", found.fix())
+    match found {
+        Contradiction::Renamed { old, .. } => {
+            format!("the store knows the iTop at this address as {old}: give it that name")
+        }
+        _ => format!("{found}: {}", found.fix()),
+    }
 }
 
 fn read(text: &str, path: &Path, env: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<Config> {

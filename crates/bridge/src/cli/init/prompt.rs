@@ -7,8 +7,8 @@ pub struct Back;
 
 /// The person who is asked. Each question may end with [`Back`].
 pub trait Prompt {
-    /// A line of text. `offered` is the answer if nothing is typed.
-    fn text(&mut self, question: &str, offered: Option<&str>) -> anyhow::Result<String>;
+    /// A line of text. `offered` is the answer if nothing is typed; `refused`, the last answer, can be corrected.
+    fn text(&mut self, question: &str, offered: Option<&str>, refused: Option<&str>) -> anyhow::Result<String>;
 
     /// A hidden line.
     fn secret(&mut self, question: &str) -> anyhow::Result<String>;

@@ -104,7 +104,7 @@ impl Questions<'_> {
                 let only = self.dialogue.text("--only, condition", "The condition after WHERE", None)?;
                 match fits(itop, &only, classes).await {
                     Ok(()) => return Ok(only),
-                    Err(wrong) => self.dialogue.say(&wrong)?,
+                    Err(wrong) => self.refuse_text("--only, condition", &wrong)?,
                 }
             },
         }
@@ -202,9 +202,14 @@ impl Questions<'_> {
         loop {
             match parse(&self.dialogue.text(flag, question, offered)?) {
                 Ok(value) => return Ok(value),
-                Err(wrong) => self.dialogue.say(&wrong)?,
+                Err(wrong) => self.refuse_text(flag, &wrong)?,
             }
         }
+    }
+
+    fn refuse_text(&mut self, flag: &str, wrong: &str) -> anyhow::Result<()> {
+        self.dialogue.refuse(flag);
+        self.dialogue.say(wrong)
     }
 
     pub fn client(&self, side: &SideConfig) -> anyhow::Result<Client> {

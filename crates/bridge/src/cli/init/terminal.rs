@@ -36,12 +36,12 @@ const LIST_KEYS: &str =
 pub struct Terminal;
 
 impl Prompt for Terminal {
-    fn text(&mut self, question: &str, offered: Option<&str>) -> anyhow::Result<String> {
+    fn text(&mut self, question: &str, offered: Option<&str>, refused: Option<&str>) -> anyhow::Result<String> {
         let prompt = match offered {
             Some(offered) => format!("? {question} [{offered}] "),
             None => format!("? {question} "),
         };
-        let typed = Line::new(false)?.read(&prompt, offered)?;
+        let typed = Line::new(false)?.read(&prompt, refused.or(offered))?;
         Ok(if typed.is_empty() { offered.unwrap_or_default().to_owned() } else { typed })
     }
 
@@ -114,10 +114,10 @@ impl Line {
         Ok(Line { editor, is_back })
     }
 
-    /// The arrow up brings in `offered`, to be corrected.
-    fn read(&mut self, prompt: &str, offered: Option<&str>) -> anyhow::Result<String> {
-        if let Some(offered) = offered {
-            self.editor.add_history_entry(offered)?;
+    /// The arrow up brings in `correctable`.
+    fn read(&mut self, prompt: &str, correctable: Option<&str>) -> anyhow::Result<String> {
+        if let Some(correctable) = correctable {
+            self.editor.add_history_entry(correctable)?;
         }
         match self.editor.readline(prompt) {
             Ok(line) => Ok(line),

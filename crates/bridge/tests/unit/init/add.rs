@@ -92,11 +92,11 @@ async fn a_customer_is_asked_for_alone_and_the_file_before_it_stays_byte_for_byt
     assert!(
         asked.contains(
             "? A short name of the customer (a-z, 0-9, -)\n> elitery\nelitery is the provider's name\n\
-             ? A short name of the customer (a-z, 0-9, -) [elitery]\n> acme\n[external.acme] is there already\n\
-             ? A short name of the customer (a-z, 0-9, -) [acme]\n> beta\n\
+             ? A short name of the customer (a-z, 0-9, -)\n> acme\n[external.acme] is there already\n\
+             ? A short name of the customer (a-z, 0-9, -)\n> beta\n\
              ? The address of the customer's iTop\n> http://acme\n\
              this is the iTop of acme, which is in the configuration already\n\
-             ? The address of the customer's iTop [http://acme]\n> http://beta\n"
+             ? The address of the customer's iTop\n> http://beta\n"
         ),
         "{asked}"
     );
@@ -302,7 +302,7 @@ async fn a_name_or_an_address_that_the_store_knows_is_no_new_customers() {
     for (init, why) in [
         (named("gone", left), "gone was removed, and is at another address now"),
         (named("first", left), "the marks of renamed's tickets carry the name first"),
-        (named("new", &adding.beta), "[external.new] has the address that the store knows as gone's"),
+        (named("new", &adding.beta), "the store knows the iTop at this address as gone: give it that name"),
     ] {
         let said = adding.run(&init, None).await.unwrap_err();
         assert!(said.contains(why), "{said}");
