@@ -108,7 +108,7 @@ pub fn fix(error: &StoreError) -> &'static str {
             "put the store's own id back into [server].id, which must never change, or name the right file in [store].url"
         }
         StoreError::Locked(_) => {
-            "one `serve` works on a store: stop the other (`fuser -v` on the file with .lock at its end names its process), or name another file in [store].url"
+            "only one process works on a store: stop the `serve` that does (`systemctl stop itop-bridge` where systemd runs it; `fuser -v` on the file with .lock at its end names its process), or name another file in [store].url"
         }
         StoreError::Newer { .. } => "run the version of itop-bridge that wrote it, or a newer one",
         StoreError::NoStore(_) => "name another file in [store].url; the file there was not changed",

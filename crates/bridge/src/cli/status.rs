@@ -224,7 +224,7 @@ impl Screen {
             side.draw(out)?;
         }
         for queue in &self.queues {
-            queue.draw(self.at_ms, out)?;
+            queue.draw(self.at_ms, self.serve, out)?;
         }
         let of_people = self.tickets.iter().filter(|ticket| ticket.needs_a_person).count();
         let (of_people, others) = self.tickets.split_at(of_people);
@@ -367,13 +367,16 @@ impl Side {
 }
 
 impl Queue {
-    fn draw(&self, now_ms: i64, out: &mut dyn Write) -> std::io::Result<()> {
+    fn draw(&self, now_ms: i64, serve: Serve, out: &mut dyn Write) -> std::io::Result<()> {
         let Queue { external, waiting, in_step, .. } = self;
         let pairs = counted(*in_step as usize, "pair", "pairs");
         let Some(since_ms) = self.oldest_since_ms.filter(|_| *waiting > 0) else {
             return writeln!(out, "tickets of {external}: {pairs} in step; none waits");
         };
-        let waits = counted(*waiting as usize, "waits", "wait");
+        let waits = match serve {
+            Serve::DryRun => format!("the dry run keeps {waiting} to write to"),
+            _ => counted(*waiting as usize, "waits", "wait"),
+        };
         let oldest = self.oldest.as_deref().unwrap_or("one");
         let age = span(now_ms - since_ms);
         writeln!(out, "tickets of {external}: {pairs} in step; {waits}, the oldest for {age}: {oldest}")?;

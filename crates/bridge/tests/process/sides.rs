@@ -19,7 +19,7 @@ async fn a_renamed_external_is_refused_until_the_store_is_told() {
     site.ticket("UserRequest", "of acme").await;
     site.every_ticket_has_one_copy().await;
     let refused_verb = site.refused_verb(&["external", "rename", "acme", "acme2"]).await;
-    assert!(refused_verb.contains("one `serve` works on a store"), "{refused_verb}");
+    assert!(refused_verb.contains("only one process works on a store"), "{refused_verb}");
     assert!(bridge.terminate().await.success());
     assert_eq!(
         checked(&site).await,

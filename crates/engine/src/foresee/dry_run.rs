@@ -147,12 +147,14 @@ impl fmt::Display for Summary {
         would(self.files, "copy, rewrite or delete", "file", "files");
         would(self.entries, "attach", "log entry", "log entries");
         would(self.documents, "write", "report or notice", "reports or notices");
+        if self.conflicts > 0 {
+            parts.push(counted(self.conflicts, "conflict, named in the log", "conflicts, named in the log"));
+        }
         let mut say = |number: usize, what: &str| {
             if number > 0 {
                 parts.push(format!("{number} {what}"));
             }
         };
-        say(self.conflicts, "in conflict");
         say(self.halted, "would halt");
         say(self.waiting, "wait for something");
         say(self.in_step, "with nothing to write");
