@@ -5,6 +5,7 @@
 //! between a post and its record, that one post is made twice.
 
 mod post;
+mod subject;
 mod wrong;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,7 @@ use secrecy::SecretString;
 
 use crate::Shared;
 use crate::operate::alerts::post::post;
+use crate::operate::alerts::subject::Subject;
 use crate::operate::alerts::wrong::is_over;
 use crate::operate::measure::store_hooks;
 use crate::operate::stops::tell_of_stops;
@@ -42,7 +44,7 @@ struct Alert {
 /// One post about an issue.
 struct Line<'a> {
     event: &'a str,
-    subject: &'a str,
+    subject: &'a Subject,
     text: String,
 }
 
@@ -50,7 +52,7 @@ struct Line<'a> {
 #[derive(Default)]
 struct Watcher {
     /// Already told, even if the store could not record it.
-    told: BTreeSet<String>,
+    told: BTreeSet<Subject>,
     /// When another issue last explained why nothing of this external gets through.
     explained_ms: BTreeMap<String, i64>,
 }
@@ -80,23 +82,25 @@ pub async fn run(shared: Arc<Shared>) {
 async fn alert(shared: &Shared, watcher: &mut Watcher) -> Result<(), String> {
     let Some(alerts) = &shared.alerts else { return Ok(()) };
     let told = shared.store.call(|store| store.told()).await.map_err(|error| error.to_string())?;
-    watcher.told.extend(told);
+    watcher.told.extend(told.iter().flat_map(|subject| subject.parse()));
     let wrong = wrong::wrong(shared, alerts.silence_ms, watcher).await;
     let (standing, wrong) = wrong.map_err(|error| error.to_string())?;
     let mut over = Vec::new();
-    for subject in watcher.told.iter().filter(|subject| !wrong.contains_key(*subject)) {
+    let lasts = |told: &&Subject| wrong.keys().any(|subject| subject.is_told_by(told));
+    for subject in watcher.told.iter().filter(|told| !lasts(told)) {
         if is_over(shared, subject, &standing).await.map_err(|error| error.to_string())? {
             over.push(subject.clone());
         }
     }
-    let news: Vec<String> = wrong.keys().filter(|subject| !watcher.told.contains(*subject)).cloned().collect();
+    let is_told = |subject: &&Subject| watcher.told.iter().any(|told| subject.is_told_by(told));
+    let news: Vec<Subject> = wrong.keys().filter(|subject| !is_told(subject)).cloned().collect();
     let mut lines: Vec<Line<'_>> = Vec::new();
     for subject in &news {
         let Alert { event, text } = wrong[subject].clone();
         lines.push(Line { event, subject, text });
     }
     for subject in &over {
-        lines.extend(said_when_over(subject).map(|text| Line { event: "over", subject, text }));
+        lines.extend(subject.said_when_over().map(|text| Line { event: "over", subject, text }));
     }
     if !lines.is_empty() {
         let posted = post(shared, alerts, &lines).await;
@@ -108,7 +112,9 @@ async fn alert(shared: &Shared, watcher: &mut Watcher) -> Result<(), String> {
     record(shared, news, over).await
 }
 
-async fn record(shared: &Shared, news: Vec<String>, over: Vec<String>) -> Result<(), String> {
+async fn record(shared: &Shared, news: Vec<Subject>, over: Vec<Subject>) -> Result<(), String> {
+    let kept = |subjects: Vec<Subject>| subjects.iter().map(Subject::to_string).collect::<Vec<String>>();
+    let (news, over) = (kept(news), kept(over));
     let now = shared.now_ms();
     let record = shared.store.call(move |store| {
         for told in news.chunks(MAX_ROWS) {
@@ -120,15 +126,4 @@ async fn record(shared: &Shared, news: Vec<String>, over: Vec<String>) -> Result
         Ok(())
     });
     record.await.map_err(|error| error.to_string())
-}
-
-/// Posts that a side is back or that tickets get through again; a ticket's own recovery shows in iTop.
-fn said_when_over(subject: &str) -> Option<String> {
-    let (kind, name) = subject.split_once(' ')?;
-    match kind {
-        "down" => Some(format!("{name} is back.")),
-        "stopped" => Some(format!("{name} goes on.")),
-        "silent" => Some(format!("Tickets of {name} get through again.")),
-        _ => None,
-    }
 }

@@ -18,8 +18,10 @@ const POST_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) async fn post(shared: &Shared, alerts: &Alerts, lines: &[Line<'_>]) -> std::result::Result<(), String> {
     let text = lines.iter().map(|line| line.text.as_str()).collect::<Vec<_>>().join("\n");
-    let each: Vec<_> =
-        lines.iter().map(|line| json!({ "event": line.event, "subject": line.subject, "text": line.text })).collect();
+    let each: Vec<_> = lines
+        .iter()
+        .map(|line| json!({ "event": line.event, "subject": line.subject.to_string(), "text": line.text }))
+        .collect();
     let body = json!({ "text": text, "bridge": shared.server, "alerts": each }).to_string();
     let mut request = http::Request::new(Body::empty());
     *request.method_mut() = http::Method::POST;

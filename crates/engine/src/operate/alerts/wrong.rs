@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use itop_bridge_store::{Halted, MAX_ROWS, Parked, QueueRow, Result, Stop, TicketOf};
 
+use super::subject::{HaltedWhat, ManyWhat, Subject};
 use super::{Alert, NAMED, Watcher};
 use crate::operate::health::{self, LaneStanding, SideStanding, Standing};
 use crate::pass::heavy::heavy_tickets;
@@ -12,8 +13,7 @@ use crate::wording::span::span;
 use crate::wording::{self, AfterResume};
 use crate::{Cause, Shared};
 
-/// By subject, which stays the same while the issue lasts.
-pub(super) type Wrong = BTreeMap<String, Alert>;
+pub(super) type Wrong = BTreeMap<Subject, Alert>;
 
 /// All present issues.
 pub(super) async fn wrong(shared: &Shared, silence_ms: i64, watcher: &mut Watcher) -> Result<(Standing, Wrong)> {
@@ -21,7 +21,7 @@ pub(super) async fn wrong(shared: &Shared, silence_ms: i64, watcher: &mut Watche
     let mut wrong = Wrong::new();
     sides(&standing, &mut wrong);
     for (number, text) in heavy_tickets(shared) {
-        wrong.insert(format!("heavy {number}"), Alert { event: "heavy_ticket", text });
+        wrong.insert(Subject::Heavy { link: number }, Alert { event: "heavy_ticket", text });
     }
     for lane in &standing.lanes {
         let name = lane.external.clone();
@@ -33,7 +33,7 @@ pub(super) async fn wrong(shared: &Shared, silence_ms: i64, watcher: &mut Watche
         }
         let silent_ms = silent_ms(shared, lane, watcher).await?;
         if silent_ms > silence_ms {
-            wrong.insert(format!("silent {}", lane.external), silence(lane, silent_ms));
+            wrong.insert(Subject::Silent { external: lane.external.clone() }, silence(lane, silent_ms));
         }
     }
     Ok((standing, wrong))
@@ -67,49 +67,47 @@ fn is_explained(shared: &Shared, standing: &Standing, lane: &LaneStanding) -> bo
 
 /// Whether a told issue that is no longer seen is over. Not if this process has had no chance to see it, or if it
 /// is only being retried.
-pub(super) async fn is_over(shared: &Shared, subject: &str, standing: &Standing) -> Result<bool> {
-    let Some((kind, name)) = subject.split_once(' ') else { return Ok(true) };
-    Ok(match kind {
-        "down" => standing.sides.iter().find(|side| side.name == name).is_none_or(|side| side.answers),
-        "silent" => standing
+pub(super) async fn is_over(shared: &Shared, subject: &Subject, standing: &Standing) -> Result<bool> {
+    Ok(match subject {
+        Subject::Down { side } => standing.sides.iter().find(|of| of.name == *side).is_none_or(|side| side.answers),
+        Subject::Silent { external } => standing
             .lanes
             .iter()
-            .find(|lane| lane.external == name)
+            .find(|lane| lane.external == *external)
             .is_none_or(|lane| lane.through_ms.is_some() || lane.tally.waiting == 0),
-        "suspended" => {
+        Subject::Suspended { .. } => {
             let has_tried = shared.now_ms() - shared.started_ms > shared.timing.refused_together_ms;
             has_tried && standing.sides.iter().all(|side| side.down.is_none() && side.stopped.is_none())
         }
-        "parked" => is_parked_no_more(shared, name).await?,
-        "halted" => goes_again(shared, name).await?,
-        "heavy" => is_light(shared, name).await?,
-        _ => true,
+        Subject::Parked(of) => is_parked_no_more(shared, of.clone()).await?,
+        Subject::Halted { link, what } => goes_again(shared, *link, *what).await?,
+        Subject::Heavy { link } => is_light(shared, *link).await?,
+        Subject::Stopped { .. } | Subject::Many { .. } | Subject::Unknown(_) => true,
     })
 }
 
 /// A retry under way, or refused again, ends nothing.
-async fn is_parked_no_more(shared: &Shared, ticket: &str) -> Result<bool> {
-    let of = ticket
-        .split_once(':')
-        .and_then(|(external, id)| Some(TicketOf { external: external.to_owned(), ticket: id.parse().ok()? }));
-    let (Some(of), now_ms) = (of, shared.now_ms()) else { return Ok(true) };
+async fn is_parked_no_more(shared: &Shared, of: TicketOf) -> Result<bool> {
+    let now_ms = shared.now_ms();
     let row = shared.store.call(move |store| store.queue_row(&of, now_ms)).await?;
     Ok(row.is_none_or(|row| !row.parked && row.error.is_none()))
 }
 
 /// The link also has what an earlier process has told.
-async fn is_light(shared: &Shared, number: &str) -> Result<bool> {
-    let Ok(number) = number.parse::<i64>() else { return Ok(true) };
-    let stored = shared.store.call(move |store| store.link(number)).await?;
+async fn is_light(shared: &Shared, link: i64) -> Result<bool> {
+    let stored = shared.store.call(move |store| store.link(link)).await?;
     Ok(stored.is_none_or(|stored| stored.link.open.heavy.is_empty()))
 }
 
-/// `halted` is the link's number and why it halted.
-async fn goes_again(shared: &Shared, halted: &str) -> Result<bool> {
-    let Some((number, why)) = halted.split_once(' ') else { return Ok(true) };
-    let Ok(number) = number.parse::<i64>() else { return Ok(true) };
-    let stored = shared.store.call(move |store| store.link(number)).await?;
-    Ok(stored.is_none_or(|stored| stored.link.why_halted() != Some(why)))
+/// Whether that halt has ended. Another one of the same pair has its own alert.
+async fn goes_again(shared: &Shared, link: i64, what: HaltedWhat) -> Result<bool> {
+    let stored = shared.store.call(move |store| store.link(link)).await?;
+    Ok(stored.is_none_or(|stored| {
+        let link = &stored.link;
+        let kind = link.course.halt.as_ref().map(|halt| halt.kind);
+        let is_halted = kind.is_some() || link.halted_logs().next().is_some();
+        !is_halted || what != HaltedWhat::Unknown && what != HaltedWhat::of(kind)
+    }))
 }
 
 fn sides(standing: &Standing, wrong: &mut Wrong) {
@@ -118,7 +116,7 @@ fn sides(standing: &Standing, wrong: &mut Wrong) {
         if let Some(down) = &side.down {
             let text =
                 format!("{name} is down: {}. It is tried once a minute; nothing is lost meanwhile.", down.reason);
-            wrong.insert(format!("down {name}"), Alert { event: "side_down", text });
+            wrong.insert(Subject::Down { side: name.clone() }, Alert { event: "side_down", text });
         }
         // An operator knows of a pause that he made himself.
         if let Some(reason) = side.stopped.as_ref().filter(|stop| **stop != Stop::Paused) {
@@ -128,13 +126,13 @@ fn sides(standing: &Standing, wrong: &mut Wrong) {
                 format!("It goes on by `itop-bridge resume {name}`.")
             };
             let text = format!("{name} has halted: {reason}. {goes_on}");
-            wrong.insert(format!("stopped {name}"), Alert { event: "side_halted", text });
+            wrong.insert(Subject::Stopped { side: name.clone() }, Alert { event: "side_halted", text });
         }
     }
     for trouble in &standing.suspended {
         // A side that is down was reported above.
         if !matches!(trouble.cause, Cause::Down { .. }) {
-            let subject = format!("suspended {}", trouble.cause);
+            let subject = Subject::Suspended { cause: trouble.cause.to_string() };
             wrong.insert(subject, Alert { event: "suspended", text: trouble.to_string() });
         }
     }
@@ -148,8 +146,7 @@ fn tickets(lane: &LaneStanding, internal: &str, parked: &[Parked], halted: &[Hal
             "{name} is parked: {}. It is tried again by itself after 1 h, 6 h, then daily, or now by `itop-bridge retry {name}`.",
             ticket.error
         );
-        let subject = format!("parked {external}:{}", ticket.of.ticket);
-        wrong.insert(subject, Alert { event: "parked", text });
+        wrong.insert(Subject::Parked(ticket.of.clone()), Alert { event: "parked", text });
     }
     for pair in halted {
         let name = format!("{external}:{}", pair.reference);
@@ -158,12 +155,14 @@ fn tickets(lane: &LaneStanding, internal: &str, parked: &[Parked], halted: &[Hal
             wording::ended(&pair.why),
             wording::capital(&wording::resume(&name, AfterResume::of(pair.kind), internal))
         );
-        wrong.insert(format!("halted {} {}", pair.link, pair.why), Alert { event: "halted", text });
+        let subject = Subject::Halted { link: pair.link, what: HaltedWhat::of(pair.kind) };
+        wrong.insert(subject, Alert { event: "halted", text });
     }
-    for (what, event, count) in [("parked", "parked", lane.tally.parked), ("halted", "halted", lane.tally.halted)] {
+    for (what, count) in [(ManyWhat::Parked, lane.tally.parked), (ManyWhat::Halted, lane.tally.halted)] {
         if count > NAMED as u64 {
-            let text = format!("{count} tickets of {external} are {what}: `itop-bridge links list` names them.");
-            wrong.insert(format!("many {what} {external}"), Alert { event, text });
+            let event = what.word();
+            let text = format!("{count} tickets of {external} are {event}: `itop-bridge links list` names them.");
+            wrong.insert(Subject::Many { what, external: external.clone() }, Alert { event, text });
         }
     }
 }
