@@ -92,8 +92,8 @@ pub struct InFlight {
     pub owed: Vec<Late>,
     /// People's edits to the internal ticket that an update may overwrite, whether it was sent before or after them.
     /// They are stored so that the record of a lost edit depends neither on an answer nor on the moment of reading.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub edits_at_stake: Vec<Edit>,
+    #[serde(rename = "edits_at_stake", default, skip_serializing_if = "Vec::is_empty")]
+    pub contested_edits: Vec<Edit>,
     /// Texts that stimuli carried as plain text to attributes that may hold HTML. Each is kept until that is known
     /// and, where it does, until the text has been written again as HTML.
     #[serde(default)]
@@ -175,7 +175,7 @@ pub struct Course {
 
 impl Link {
     /// A link whose internal ticket is still to be created.
-    pub fn unborn(external: TicketKey) -> Link {
+    pub fn without_counterpart(external: TicketKey) -> Link {
         Link {
             external,
             internal: None,
@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn a_link_is_stored_flat_and_read_under_earlier_names() {
         let key = TicketKey { class: "Incident".into(), id: 7, reference: "I-000007".into() };
-        let mut link = Link::unborn(key);
+        let mut link = Link::without_counterpart(key);
         link.open.waits_for_date = true;
         link.files.deleted.push((Side::Internal, 9));
         let stored = serde_json::to_value(&link).unwrap();

@@ -255,7 +255,7 @@ pub enum Note {
     /// A late write's value is gone, and not through the bridge.
     NoLongerOwed(Late),
     /// A person made this internal edit while an earlier update may still land over it.
-    EditAtStake(Edit),
+    EditContested(Edit),
     /// An unanswered update has overwritten this edit.
     EditOverwritten(Edit),
     /// This edit was not overwritten, or a person has changed the field since.

@@ -26,10 +26,10 @@ use crate::link::{Late, LateWrite, Link, Part};
 use crate::mark::FileKind;
 use crate::plan::{Halt, HaltKind, Note, Plan, Write};
 use crate::policy::Policy;
-use crate::ticket::{File, Side, Sight, Ticket};
+use crate::ticket::{File, Reading, Side, Ticket};
 
 /// The writes that bring both sides into agreement with the policy again.
-pub fn reconcile(policy: &Policy, link: &Link, external: &Sight, internal: &Sight) -> Plan {
+pub fn reconcile(policy: &Policy, link: &Link, external: &Reading, internal: &Reading) -> Plan {
     if let Some(halt) = &link.course.halt {
         if let Some(side) = halt.kind.vanished().filter(|_| both_are_there(policy, link, external, internal)) {
             return with_the_ticket_that_vanished(side, policy, link, external, internal);
@@ -37,9 +37,9 @@ pub fn reconcile(policy: &Policy, link: &Link, external: &Sight, internal: &Sigh
         return Plan { halt: Some(halt.clone()), conflicts: link.open.conflicts.clone(), ..Plan::default() };
     }
     let external = match external {
-        Sight::Here(ticket) => ticket,
-        Sight::Gone => return halted(link, HaltKind::ExternalVanished, vanished(link, "external")),
-        Sight::Unborn => return Plan { conflicts: link.open.conflicts.clone(), ..Plan::default() },
+        Reading::Here(ticket) => ticket,
+        Reading::Gone => return halted(link, HaltKind::ExternalVanished, vanished(link, "external")),
+        Reading::NotCreated => return Plan { conflicts: link.open.conflicts.clone(), ..Plan::default() },
     };
     if let Some(text) = is_another(policy, link, Side::External, external) {
         // Resuming accepts a ticket with another reference as the same one, but not one with the same reference
@@ -60,9 +60,9 @@ pub fn reconcile(policy: &Policy, link: &Link, external: &Sight, internal: &Sigh
         return Plan { writes: vec![fields::create(policy, external)], ..Plan::default() };
     }
     let internal = match internal {
-        Sight::Here(ticket) => ticket,
-        Sight::Gone => return halted(link, HaltKind::InternalVanished, vanished(link, "internal")),
-        Sight::Unborn => return Plan { conflicts: link.open.conflicts.clone(), ..Plan::default() },
+        Reading::Here(ticket) => ticket,
+        Reading::Gone => return halted(link, HaltKind::InternalVanished, vanished(link, "internal")),
+        Reading::NotCreated => return Plan { conflicts: link.open.conflicts.clone(), ..Plan::default() },
     };
     if let Some(text) = is_another(policy, link, Side::Internal, internal) {
         return halted(link, HaltKind::InternalReferenceChanged, text);
@@ -75,17 +75,23 @@ pub fn reconcile(policy: &Policy, link: &Link, external: &Sight, internal: &Sigh
 }
 
 /// Whether each ticket of the pair exists and is the one that was linked, beyond doubt.
-fn both_are_there(policy: &Policy, link: &Link, external: &Sight, internal: &Sight) -> bool {
+fn both_are_there(policy: &Policy, link: &Link, external: &Reading, internal: &Reading) -> bool {
     let is_there = |side: Side| match side.source_and_target(external, internal).0 {
-        Sight::Here(ticket) => is_surely_the_same(policy, link, side, ticket),
-        Sight::Unborn => link.key(side).is_none(),
-        Sight::Gone => false,
+        Reading::Here(ticket) => is_surely_the_same(policy, link, side, ticket),
+        Reading::NotCreated => link.key(side).is_none(),
+        Reading::Gone => false,
     };
     Side::BOTH.into_iter().all(is_there)
 }
 
 /// The ticket was not deleted: the account could not see it for a while. The pair goes on from where it stood.
-fn with_the_ticket_that_vanished(side: Side, policy: &Policy, link: &Link, external: &Sight, internal: &Sight) -> Plan {
+fn with_the_ticket_that_vanished(
+    side: Side,
+    policy: &Policy,
+    link: &Link,
+    external: &Reading,
+    internal: &Reading,
+) -> Plan {
     let note = Note::ThereAgain(side);
     let mut link = link.clone();
     link.remember(&note);
@@ -96,11 +102,11 @@ fn with_the_ticket_that_vanished(side: Side, policy: &Policy, link: &Link, exter
 
 /// An operator has accepted the external ticket's new reference: the pair goes on with it. Nothing else is accepted
 /// by that, so anything else that is wrong halts again.
-fn with_the_reference_of(external: &Ticket, policy: &Policy, link: &Link, internal: &Sight) -> Plan {
+fn with_the_reference_of(external: &Ticket, policy: &Policy, link: &Link, internal: &Reading) -> Plan {
     let note = Note::ExternalReference(external.reference.clone());
     let mut link = link.clone();
     link.remember(&note);
-    let mut plan = reconcile(policy, &link, &Sight::Here(external.clone()), internal);
+    let mut plan = reconcile(policy, &link, &Reading::Here(external.clone()), internal);
     plan.notes.insert(0, note);
     plan
 }
@@ -108,7 +114,7 @@ fn with_the_reference_of(external: &Ticket, policy: &Policy, link: &Link, intern
 /// Replaces a counterpart that is gone. Calls for the old one settle first: external files that bear the pair's marks
 /// by then were made for it, since nothing was made for the new one before. The report is an exception: there is one
 /// per pair.
-fn anew(from_ms: i64, policy: &Policy, link: &Link, external: &Ticket, internal: &Sight) -> Plan {
+fn anew(from_ms: i64, policy: &Policy, link: &Link, external: &Ticket, internal: &Reading) -> Plan {
     if !files::has_settled(external, from_ms) {
         let mut plan = Plan { conflicts: link.open.conflicts.clone(), ..Plan::default() };
         plan.look_again(from_ms.max(external.read_at_ms));
@@ -121,7 +127,7 @@ fn anew(from_ms: i64, policy: &Policy, link: &Link, external: &Ticket, internal:
     note.iter().for_each(|note| link.remember(note));
     link.course.anew_from_ms = None;
     link.recognize_files(Side::External, &policy.mark(&link), external.files.as_deref_mut().unwrap_or_default());
-    let mut plan = reconcile(policy, &link, &Sight::Here(external), internal);
+    let mut plan = reconcile(policy, &link, &Reading::Here(external), internal);
     plan.notes.splice(0..0, note);
     plan
 }

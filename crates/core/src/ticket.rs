@@ -57,12 +57,12 @@ impl Side {
 /// One side's view of a ticket.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(clippy::large_enum_variant, reason = "nearly every sight is of a ticket that is here")]
-pub enum Sight {
+pub enum Reading {
     Here(Ticket),
     /// The side answered, and the ticket is not there.
     Gone,
     /// The ticket was never created on this side.
-    Unborn,
+    NotCreated,
 }
 
 /// A ticket as it was read, with the requested attributes.

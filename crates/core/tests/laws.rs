@@ -12,7 +12,7 @@ use fixtures::policy;
 use itop_bridge_core::link::Late;
 use itop_bridge_core::plan::{Note, Stimulus};
 use itop_bridge_core::policy::{StatusToExternal, StatusToInternal};
-use itop_bridge_core::{Lifecycles, Link, Plan, Policy, Side, Sight, reconcile};
+use itop_bridge_core::{Lifecycles, Link, Plan, Policy, Reading, Side, reconcile};
 use model::states::{calm_state, distance, rank, stimulate, walk_of};
 use model::{Act, Fate, World};
 use proptest::prelude::*;
@@ -80,8 +80,8 @@ fn a_shrunk_pair_is_decided_on_as_before() {
     assert!(shrunk.shrink());
     assert!(serde_json::to_string(&shrunk).unwrap().len() + text.len() < serde_json::to_string(&whole).unwrap().len());
     for (outside, inside) in says.iter().flat_map(|outside| says.map(|inside| (*outside, inside))) {
-        let external = Sight::from(fixtures::ext().description(outside));
-        let internal = Sight::from(fixtures::int().description(inside));
+        let external = Reading::from(fixtures::ext().description(outside));
+        let internal = Reading::from(fixtures::int().description(inside));
         let plans = [&whole, &shrunk].map(|link| reconcile(&policy, link, &external, &internal));
         assert_eq!(plans[0], plans[1], "{outside} {inside}");
         assert_eq!(plans[0].writes_nothing(), outside != says[2] || inside == says[2], "{outside} {inside}");
@@ -262,8 +262,8 @@ impl Pair<'_> {
     }
 
     fn plan(&self, link: &Link, [outside, inside]: [&str; 2]) -> Plan {
-        let external = Sight::from(fixtures::ext().status(outside));
-        reconcile(self.policy, link, &external, &Sight::from(fixtures::int().status(inside)))
+        let external = Reading::from(fixtures::ext().status(outside));
+        reconcile(self.policy, link, &external, &Reading::from(fixtures::int().status(inside)))
     }
 
     fn walk(&self, link: &mut Link, stands: &mut String, (on, wanted, walk): (Side, &str, &[Stimulus])) {

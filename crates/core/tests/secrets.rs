@@ -20,12 +20,12 @@ fn pictures() -> String {
 }
 
 fn link() -> Link {
-    let mut link = Link::unborn(TicketKey { class: "UserRequest".into(), id: 1, reference: "R-1".into() });
+    let mut link = Link::without_counterpart(TicketKey { class: "UserRequest".into(), id: 1, reference: "R-1".into() });
     link.field_agreed("description", &pictures(), &pictures());
     let fields = BTreeMap::from([("description".to_owned(), pictures())]);
     link.in_flight.creation =
         Some(Creation { until_ms: 1, highest_before: 2, since_ms: 1, fields, tries: 1, ..Creation::default() });
-    link.in_flight.edits_at_stake.push(Edit { code: "description".to_owned(), value: pictures(), may_be_ours: false });
+    link.in_flight.contested_edits.push(Edit { code: "description".to_owned(), value: pictures(), may_be_ours: false });
     let file = BatchFile {
         kind: FileKind::Image,
         key: "5".into(),

@@ -46,13 +46,13 @@ use crate::side::room::remember_room;
 use crate::side::zone::remember_offsets;
 use crate::timing::Timing;
 
-pub use adopt::backfill::{Older, TellClass, TitleAdopted, TitlePair, Titled, Unclear, Wish, Wished};
+pub use adopt::backfill::{BackfillRequest, Older, Requested, TellClass, TitleAdopted, TitlePair, Titled, Unclear};
 pub use adopt::rebuild::{Duplicate, FoundBy, FoundPair, Left, Rebuilt, Stopped};
 pub use adopt::{CannotAdopt, PairOf, ReadyPair};
 pub use foresee::dry_run::Summary;
 pub use foresee::plan::Preview;
 pub use foresee::why_not::{NoPlan, NotCarried};
-pub use issue::{Access, Cause, Trouble};
+pub use issue::{Access, Cause, Issue};
 pub use operate::alerts::Alerts;
 pub use operate::preview::CannotTell;
 pub use operate::told::{Since, Slowed, Suspended, Told};
@@ -203,15 +203,15 @@ impl Engine {
     }
 
     /// The causes that keep tickets waiting without being a ticket's own fault.
-    pub fn troubles(&self) -> Vec<Trouble> {
+    pub fn issues(&self) -> Vec<Issue> {
         let shared = &self.shared;
         let throttled = shared.itops().filter_map(|itop| Some(itop.throttled().as_ref()?.trouble(&itop.name)));
-        let throttled: Vec<Trouble> = throttled.collect();
+        let throttled: Vec<Issue> = throttled.collect();
         let down = shared.itops().filter_map(|itop| {
             let Down { since_ms, reason } = itop.breaker().down()?.clone();
-            Some(Trouble { cause: Cause::Down { instance: itop.name.clone() }, since_ms, reason })
+            Some(Issue { cause: Cause::Down { instance: itop.name.clone() }, since_ms, reason })
         });
-        down.chain(throttled).chain(shared.suspensions().troubles()).collect()
+        down.chain(throttled).chain(shared.suspensions().issues()).collect()
     }
 }
 

@@ -119,7 +119,7 @@ pub trait Store: Send {
     ) -> Result<i64>;
 
     /// Removes a link that never got a counterpart.
-    fn drop_unborn_link(&mut self, lease: &Lease, id: i64) -> Result<()>;
+    fn drop_link_without_counterpart(&mut self, lease: &Lease, id: i64) -> Result<()>;
 
     fn link(&mut self, id: i64) -> Result<Option<Stored>>;
     fn link_of_external(&mut self, of: &TicketOf) -> Result<Option<Stored>>;

@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use clap::{ArgGroup, Args, ValueEnum};
 use comfy_table::{Table, presets};
 use itop_bridge_engine::wording::count::counted;
-use itop_bridge_engine::{Engine, Older, TitleAdopted, Wish, Wished};
+use itop_bridge_engine::{BackfillRequest, Engine, Older, Requested, TitleAdopted};
 use jiff::civil::Date;
 use serde_json::json;
 
@@ -84,7 +84,7 @@ pub type Ask<'a> = &'a (dyn Fn(&str) -> anyhow::Result<bool> + Sync);
 pub(super) fn run(backfill: &Backfill, config: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let config = Config::load_to_look(config)?;
     // Before anything is opened or asked.
-    wish(backfill, &config)?;
+    to_request(backfill, &config)?;
     store::agrees(&config)?;
     config.need(&[&backfill.side, &config.internal.name])?;
     let store = if backfill.dry_run { store::to_read(&config)? } else { store::to_change(&config)? };
@@ -116,30 +116,30 @@ pub async fn tell(
     ask: Ask<'_>,
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
-    let wish = wish(backfill, config)?;
+    let request = to_request(backfill, config)?;
     let look = |class: &str| bar.look(&format!("looking for tickets… ({class})"));
-    let wished = engine.wished(&wish, &look).await;
+    let requested = engine.find_requested(&request, &look).await;
     bar.end();
-    let wished = wished.context("nothing was marked")?;
+    let requested = requested.context("nothing was marked")?;
     if !backfill.json {
-        say(&wish, &wished, config, out)?;
+        say(&request, &requested, config, out)?;
         out.flush()?;
     }
-    let is_nothing = wished.tickets.is_empty() && wished.pairs.is_empty();
-    let is_wanted = !backfill.dry_run && (backfill.yes || is_nothing || ask(&title::question(&wished))?);
-    let adopted = match is_wanted && !wished.pairs.is_empty() {
-        true => title::adopt(engine, &wish, &wished.pairs, bar).await?,
+    let is_nothing = requested.tickets.is_empty() && requested.pairs.is_empty();
+    let is_wanted = !backfill.dry_run && (backfill.yes || is_nothing || ask(&title::question(&requested))?);
+    let adopted = match is_wanted && !requested.pairs.is_empty() {
+        true => title::adopt(engine, &request, &requested.pairs, bar).await?,
         false => Vec::new(),
     };
-    let marked = if is_wanted { Some(mark(engine, &wish, &wished.tickets, bar).await?) } else { None };
-    let is_well = wished.unclear.is_empty() && adopted.iter().all(|pair| pair.link.is_some());
+    let marked = if is_wanted { Some(mark(engine, &request, &requested.tickets, bar).await?) } else { None };
+    let is_well = requested.unclear.is_empty() && adopted.iter().all(|pair| pair.link.is_some());
     let outcome = if is_well { Outcome::Fine } else { Outcome::FaultFound };
     if backfill.json {
-        print_json(&as_json(&wish, &wished, &adopted, marked), out)?;
+        print_json(&as_json(&request, &requested, &adopted, marked), out)?;
         return Ok(outcome);
     }
     if !adopted.is_empty() {
-        title::say_adopted(&wish, &adopted, config, out)?;
+        title::say_adopted(&request, &adopted, config, out)?;
     }
     match (marked, backfill.dry_run) {
         (Some(0), _) if !adopted.is_empty() => {}
@@ -154,10 +154,15 @@ pub async fn tell(
 
 /// Marks tickets until Ctrl-C. Ctrl-C is caught only here: earlier, even at the question, there is nothing to keep,
 /// and it ends the process at once.
-async fn mark(engine: &Engine, wish: &Wish, tickets: &[Older], bar: &progress::Bar) -> anyhow::Result<usize> {
+async fn mark(
+    engine: &Engine,
+    request: &BackfillRequest,
+    tickets: &[Older],
+    bar: &progress::Bar,
+) -> anyhow::Result<usize> {
     let tell = |done, all| bar.tell(done, all);
     let marked = tokio::select! {
-        marked = engine.backfill(wish, tickets, &tell) => Some(marked),
+        marked = engine.backfill(request, tickets, &tell) => Some(marked),
         () = signalled() => None,
     };
     bar.end();
@@ -168,7 +173,7 @@ async fn mark(engine: &Engine, wish: &Wish, tickets: &[Older], bar: &progress::B
 }
 
 /// The arguments, if they fit the configuration.
-fn wish(backfill: &Backfill, config: &Config) -> anyhow::Result<Wish> {
+fn to_request(backfill: &Backfill, config: &Config) -> anyhow::Result<BackfillRequest> {
     let Backfill { side, since, classes, states, .. } = backfill;
     if *side == config.internal.name {
         bail!("{side} is the internal side: its tickets are the copies. --side names an external");
@@ -194,7 +199,7 @@ fn wish(backfill: &Backfill, config: &Config) -> anyhow::Result<Wish> {
         }
     }
     let match_title = backfill.match_by == Some(MatchBy::Title);
-    Ok(Wish { external: side.clone(), since: *since, classes, states, match_title })
+    Ok(BackfillRequest { external: side.clone(), since: *since, classes, states, match_title })
 }
 
 /// Whether one of the requested classes has the state. A class without a lifecycle counts as having it.
@@ -204,23 +209,23 @@ fn is_known(state: &str, classes: &BTreeSet<String>, external: &ExternalConfig) 
     lifecycles.any(|lifecycle| lifecycle.is_none_or(|lifecycle| lifecycle.knows(state)))
 }
 
-fn say(wish: &Wish, wished: &Wished, config: &Config, out: &mut dyn Write) -> anyhow::Result<()> {
-    let Wished { tickets: found, linked, ended, marked_before, .. } = wished;
-    let (external, internal) = (&wish.external, &config.internal.name);
+fn say(request: &BackfillRequest, requested: &Requested, config: &Config, out: &mut dyn Write) -> anyhow::Result<()> {
+    let Requested { tickets: found, linked, ended, marked_before, .. } = requested;
+    let (external, internal) = (&request.external, &config.internal.name);
     if !found.is_empty() {
         writeln!(out, "{}\n", counts_table(found))?;
         let some = sample(found);
         let heading = if some.len() < found.len() { format!("{} of them:", some.len()) } else { "These:".to_owned() };
         writeln!(out, "{heading}\n{}\n", sample_table(external, &some))?;
     }
-    title::say(wish, wished, config, out)?;
-    writeln!(out, "made since {} and not in {internal} yet: {}", wish.since, tickets(found.len()))?;
+    title::say(request, requested, config, out)?;
+    writeln!(out, "made since {} and not in {internal} yet: {}", request.since, tickets(found.len()))?;
     let others = [
         (*linked, "left as they are, since they have a pair"),
         (*ended, "left alone, since their pair was ended"),
         (*marked_before, "marked already by an earlier run that was stopped"),
     ];
-    for (count, what) in title::counts(wished).into_iter().chain(others) {
+    for (count, what) in title::counts(requested).into_iter().chain(others) {
         if count > 0 {
             writeln!(out, "{what}: {}", tickets(count))?;
         }
@@ -283,20 +288,25 @@ fn tickets(count: usize) -> String {
     counted(count, "ticket", "tickets")
 }
 
-fn as_json(wish: &Wish, wished: &Wished, adopted: &[TitleAdopted], marked: Option<usize>) -> serde_json::Value {
-    let counts = counts(&wished.tickets);
+fn as_json(
+    request: &BackfillRequest,
+    requested: &Requested,
+    adopted: &[TitleAdopted],
+    marked: Option<usize>,
+) -> serde_json::Value {
+    let counts = counts(&requested.tickets);
     let count =
         |((class, state), count): ((&str, &str), usize)| json!({ "class": class, "state": state, "tickets": count });
     let mut shown = json!({
         "counts": counts.into_iter().map(count).collect::<Vec<_>>(),
-        "tickets": wished.tickets,
-        "linked": wished.linked,
-        "ended": wished.ended,
-        "marked_before": wished.marked_before,
+        "tickets": requested.tickets,
+        "linked": requested.linked,
+        "ended": requested.ended,
+        "marked_before": requested.marked_before,
         "marked": marked.unwrap_or_default(),
     });
     if let (true, Some(shown), serde_json::Value::Object(of_titles)) =
-        (wish.match_title, shown.as_object_mut(), title::as_json(wished, adopted))
+        (request.match_title, shown.as_object_mut(), title::as_json(requested, adopted))
     {
         shown.extend(of_titles);
     }

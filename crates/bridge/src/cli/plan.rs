@@ -8,7 +8,7 @@ use clap::Args;
 use itop_bridge_core::caselog::{BatchFile, EntryKey};
 use itop_bridge_core::document::{Document, DocumentKind, Line, PENDING_REASON};
 use itop_bridge_core::plan::{self, Deferred, FieldWrite, Note, Step, Stimulus, Value};
-use itop_bridge_core::{FileContent, Link, LogName, Side, Sight, Ticket};
+use itop_bridge_core::{FileContent, Link, LogName, Reading, Side, Ticket};
 use itop_bridge_engine::wording;
 use itop_bridge_engine::wording::count::counted;
 use itop_bridge_engine::wording::moment::moment;
@@ -356,8 +356,8 @@ impl Shown<'_> {
     fn ticket(&self, side: Side) -> Option<&Ticket> {
         let sight = if side == Side::External { &self.preview.external } else { &self.preview.internal };
         match sight {
-            Sight::Here(ticket) => Some(ticket),
-            Sight::Gone | Sight::Unborn => None,
+            Reading::Here(ticket) => Some(ticket),
+            Reading::Gone | Reading::NotCreated => None,
         }
     }
 

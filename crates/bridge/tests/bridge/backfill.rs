@@ -180,20 +180,20 @@ async fn a_stopped_backfill_goes_on_and_what_hooks_tell_of_goes_first(versions: 
     world.crash().await;
     let wanted = "--side acme --since 2026-11-24 --yes";
     let engine = world.app().engine;
-    let wish = itop_bridge_engine::Wish {
+    let request = itop_bridge_engine::BackfillRequest {
         external: "acme".into(),
         since: "2026-11-24".parse().unwrap(),
         classes: [].into(),
         states: [].into(),
         match_title: false,
     };
-    let wished = engine.wished(&wish, &|_| {}).await.unwrap();
-    let marking = engine.backfill(&wish, &wished.tickets, &|_, _| {});
+    let requested = engine.find_requested(&request, &|_| {}).await.unwrap();
+    let marking = engine.backfill(&request, &requested.tickets, &|_, _| {});
     tokio::time::timeout(Duration::from_millis(10), marking).await.expect_err("it is stopped on the way");
     assert_eq!(world.queue().await.len(), 200);
 
     let (_, said) = world.backfill("--side acme --since 2026-11-23 --dry-run").await.unwrap();
-    assert!(said.contains("not in elitery yet: 230 tickets\n"), "another wish is another run: {said}");
+    assert!(said.contains("not in elitery yet: 230 tickets\n"), "another request is another run: {said}");
     let (_, said) = world.backfill(wanted).await.unwrap();
     let (_, counted) = said.split_once("\nmade since").unwrap();
     let expected = " 2026-11-24 and not in elitery yet: 30 tickets\n\

@@ -3,7 +3,7 @@
 mod like;
 
 use itop_bridge::cli::Outcome;
-use itop_bridge_engine::Wish;
+use itop_bridge_engine::BackfillRequest;
 use itop_bridge_store::LinkState;
 use itop_bridge_testkit::world::*;
 use serde_json::Value as Json;
@@ -298,15 +298,15 @@ async fn a_stopped_adoption_goes_on(versions: Versions) {
     }
     world.crash().await;
     let engine = world.app().engine;
-    let wish = Wish {
+    let request = BackfillRequest {
         external: "acme".into(),
         since: "2026-11-24".parse().unwrap(),
         classes: [].into(),
         states: [].into(),
         match_title: true,
     };
-    let wished = engine.wished(&wish, &|_| {}).await.unwrap();
-    assert_eq!((wished.pairs.len(), wished.unclear.len(), wished.tickets.len()), (120, 0, 3));
+    let requested = engine.find_requested(&request, &|_| {}).await.unwrap();
+    assert_eq!((requested.pairs.len(), requested.unclear.len(), requested.tickets.len()), (120, 0, 3));
     let one_page = Notify::new();
     let tell = |done: usize, _| {
         if done > 0 {
@@ -316,7 +316,7 @@ async fn a_stopped_adoption_goes_on(versions: Versions) {
     tokio::select! {
         biased;
         () = one_page.notified() => {}
-        done = engine.adopt_by_title("acme", &wished.pairs, &tell) => panic!("it is stopped on the way: {done:?}"),
+        done = engine.adopt_by_title("acme", &requested.pairs, &tell) => panic!("it is stopped on the way: {done:?}"),
     }
     let adopted = world.links().await.len();
     assert!((100..120).contains(&adopted), "{adopted}");

@@ -292,9 +292,9 @@ async fn a_class_that_may_not_be_read_outside_waits_and_crosses_when_the_right_i
         let incident = create(acme, "Incident", "another class").await;
         world.pass_seconds(10 * MINUTE).await;
         assert_eq!(is_bridged(&world, "acme", incident).await, class == "UserRequest");
-        let troubles = world.troubles();
+        let issues = world.issues();
         let told = format!("reading {class} on acme waits: acme: core/get {class}");
-        assert!(troubles.len() == 1 && troubles[0].starts_with(&told), "{troubles:?}");
+        assert!(issues.len() == 1 && issues[0].starts_with(&told), "{issues:?}");
         if class == "UserRequest" {
             world.clear_calls();
             world.pass_seconds(10 * MINUTE).await;
@@ -309,7 +309,7 @@ async fn a_class_that_may_not_be_read_outside_waits_and_crosses_when_the_right_i
         world.settle().await;
         assert_eq!(world.copy_of(old).await.field("title"), "[R-000001] newer");
         assert_eq!(files(&world.internal, world.copy_of(old).await.id), files(acme, old));
-        assert_eq!(world.troubles(), [""; 0]);
+        assert_eq!(world.issues(), [""; 0]);
         end(world).await;
     }
 }
@@ -342,7 +342,7 @@ async fn tickets_with_nothing_to_write_do_not_spend_the_turn_of_those_that_wait(
     world.internal.read_only(false);
     let seconds = seconds_until_bridged(&world, "acme", waiting).await;
     assert!(seconds <= MINUTE + 45, "{seconds} s");
-    assert_eq!(world.troubles(), [""; 0]);
+    assert_eq!(world.issues(), [""; 0]);
     end(world).await;
 }
 
@@ -359,7 +359,7 @@ async fn refused_updates(world: &World, count: u64) -> Vec<u64> {
     }
     world.pass_seconds(3 * MINUTE).await;
     let told = "writing UserRequest on elitery waits: ";
-    assert!(matches!(world.troubles().as_slice(), [one] if one.starts_with(told)), "{:?}", world.troubles());
+    assert!(matches!(world.issues().as_slice(), [one] if one.starts_with(told)), "{:?}", world.issues());
     ids
 }
 
@@ -368,10 +368,10 @@ async fn a_suspension_ends_when_what_was_refused_is_taken_back(versions: Version
     let ids = refused_updates(&world, 2).await;
     world.acme().update(ids[0], json!({"title": "ticket 0"})).await.unwrap();
     world.pass_seconds(5 * MINUTE).await;
-    assert_eq!(world.troubles().len(), 1, "one still waits");
+    assert_eq!(world.issues().len(), 1, "one still waits");
     world.acme().update(ids[1], json!({"title": "ticket 1"})).await.unwrap();
     world.pass_seconds(5 * MINUTE).await;
-    assert_eq!(world.troubles(), [""; 0]);
+    assert_eq!(world.issues(), [""; 0]);
     end(world).await;
 }
 
@@ -388,7 +388,7 @@ async fn a_suspension_ends_when_the_tickets_that_wait_are_gone(versions: Version
     }
     world.settle().await;
     assert_eq!(world.link(ids[0]).await.state, LinkState::Ended);
-    assert_eq!(world.troubles(), [""; 0]);
+    assert_eq!(world.issues(), [""; 0]);
     end(world).await;
 }
 
@@ -397,7 +397,7 @@ async fn a_suspension_ends_when_the_pair_that_waits_is_ended_beside_the_bridge(v
     let ids = refused_updates(&world, 1).await;
     world.end_pair(ids[0]).await;
     world.pass_seconds(20 * MINUTE).await;
-    assert_eq!(world.troubles(), [""; 0]);
+    assert_eq!(world.issues(), [""; 0]);
     end(world).await;
 }
 

@@ -441,7 +441,7 @@ async fn an_edit_that_an_unanswered_update_overwrote_is_recorded_once() {
                 let lines = activity.iter().filter(|line| line.text == format!("{OVERWRITTEN}: {lost}")).count();
                 assert_eq!(lines, 1, "{fault:?}, {crashes}: {activity:#?}");
             }
-            assert!(world.link(id).await.link.in_flight.edits_at_stake.is_empty(), "{fault:?}, {crashes}");
+            assert!(world.link(id).await.link.in_flight.contested_edits.is_empty(), "{fault:?}, {crashes}");
             world.one_more_pass_writes_nothing().await;
         }
     }
@@ -472,7 +472,7 @@ async fn an_edit_over_which_an_earlier_update_lands_late_is_recorded() {
         for lost in [format!("{OVERWRITTEN}: title was \"edited inside\""), written_over("[R-000001] A")] {
             assert_eq!(activity.iter().filter(|line| line.text == lost).count(), 1, "{lost}: {activity:#?}");
         }
-        assert!(world.link(id).await.link.in_flight.edits_at_stake.is_empty());
+        assert!(world.link(id).await.link.in_flight.contested_edits.is_empty());
         world.one_more_pass_writes_nothing().await;
     }
 }

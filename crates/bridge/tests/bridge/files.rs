@@ -509,7 +509,7 @@ async fn what_the_target_refuses_for_its_size_becomes_words(versions: Versions) 
         world.settle().await;
         let copies = inside(&world, ticket).await;
         assert_words(&copies[1], "R-000001", &["large.bin", "2097152 bytes"]);
-        assert_eq!(world.troubles(), [""; 0]);
+        assert_eq!(world.issues(), [""; 0]);
         let refused = world.store.call(|store| RefusedSize::kept(store, &Instance::Internal)).await.unwrap();
         assert!(refused.is_some_and(|refused| refused.bytes > 2 * MIB as u64), "{refused:?}");
         // A file that grows too large, and comes to itself again.

@@ -53,7 +53,7 @@ async fn a_ticket_over_whose_files_php_runs_out_of_memory_goes_on_and_nothing_is
         "the files of elitery R-001001 are 4 MB together, more than PHP's memory there takes (memory_limit 128M)";
     assert_eq!(log.lines(told).len(), 1);
     assert!(world.did(id, told).await);
-    assert_eq!(world.troubles(), [""; 0]);
+    assert_eq!(world.issues(), [""; 0]);
     assert_eq!(world.queue().await, []);
     world.pass_seconds(MINUTE).await;
     let posted = world.posted.take();

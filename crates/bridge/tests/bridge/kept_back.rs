@@ -87,7 +87,7 @@ async fn a_word_in_one_field_keeps_back_that_field_alone(versions: Versions) {
         a_new_ticket_crosses_at_once(&world).await;
         world.pass_seconds(30 * MINUTE).await;
         assert!(!row(&world, id).await.expect("it waits").parked, "{status}");
-        assert_eq!(world.troubles(), [""; 0], "{status}");
+        assert_eq!(world.issues(), [""; 0], "{status}");
         world.pass_seconds(31 * MINUTE).await;
         let waits = row(&world, id).await.expect("it waits");
         let told = format!("description: {status} by what stands before elitery");
@@ -449,8 +449,8 @@ async fn a_side_that_answers_so_to_every_call_is_down(versions: Versions) {
         world.internal.fail_with(move |_| Some(Fault::barred(status)));
         world.acme().update(id, json!({"title": "newer"})).await.unwrap();
         world.pass_seconds(5 * MINUTE).await;
-        let troubles = world.troubles();
-        assert!(matches!(troubles.as_slice(), [one] if one.starts_with("elitery is down")), "{status}: {troubles:?}");
+        let issues = world.issues();
+        assert!(matches!(issues.as_slice(), [one] if one.starts_with("elitery is down")), "{status}: {issues:?}");
         assert_eq!(world.link(id).await.link.open.held, [], "{status}");
         world.internal.heal();
         world.pass_seconds(2 * MINUTE).await;

@@ -388,7 +388,7 @@ async fn a_parent_that_cannot_be_read_keeps_new_entries_back_until_it_can(versio
             "{conflict}"
         );
         // Outside the parent itself waits for the right: a hook told of it.
-        let waits = family.world.troubles();
+        let waits = family.world.issues();
         assert_eq!(waits.len(), usize::from(side == Side::External), "{waits:?}");
         // All else of the ticket goes on.
         family.world.acme().update(family.outside, json!({ "title": "In flames" })).await.unwrap();

@@ -128,7 +128,7 @@ async fn a_refused_value_puts_no_edit_of_the_inside_at_stake(versions: Versions)
     world.settle().await;
     has_one_conflict(&world, id, "impact", "Value not allowed [4]").await;
     assert_eq!(world.copy_of(id).await.field("impact"), "3", "the person's");
-    assert_eq!(world.link(id).await.link.in_flight.edits_at_stake, []);
+    assert_eq!(world.link(id).await.link.in_flight.contested_edits, []);
     world.one_more_pass_writes_nothing().await;
 }
 
@@ -147,7 +147,7 @@ async fn tickets_with_values_that_are_refused_suspend_and_park_nothing() {
     for _ in 0..4 {
         created(&world, "Printer on fire", "4").await;
     }
-    assert_eq!(world.troubles(), [""; 0]);
+    assert_eq!(world.issues(), [""; 0]);
     assert_eq!(world.queue().await, []);
     let title = created(&world, "late", "1").await;
     assert_eq!(world.copy_of(title).await.field("title"), "[R-000005] late");

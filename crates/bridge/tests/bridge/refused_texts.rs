@@ -57,7 +57,7 @@ async fn a_reason_that_is_refused_does_not_hold_the_state(versions: Versions) {
         assert_eq!((inside.status(), inside.field("pending_reason")), ("pending", IN_PLACE), "{names_it}");
         assert_eq!(inside.field("title"), "[R-000001] newer");
         assert_eq!(conflicts(&world, id).await, [conflict_of("pending_reason", "elitery", "in the external iTop")]);
-        assert_eq!((world.queue().await.len(), world.troubles()), (0, Vec::new()));
+        assert_eq!((world.queue().await.len(), world.issues()), (0, Vec::new()));
         world.one_more_pass_writes_nothing().await;
         // Back and there again: what is known to be refused is not sent.
         world.acme().stimulus(id, "ev_assign", json!({"team_id": 37, "agent_id": 9})).await.unwrap();
@@ -126,7 +126,7 @@ async fn a_solution_that_is_refused_as_a_field_too_does_not_hold_the_state(versi
         assert!(world.copy_of(id).await.field("solution").contains("verboten words"));
         let link = world.link(id).await.link;
         assert_eq!(
-            (conflicts(&world, id).await, link.open.refused.len(), link.in_flight.edits_at_stake.len()),
+            (conflicts(&world, id).await, link.open.refused.len(), link.in_flight.contested_edits.len()),
             (Vec::new(), 0, 0)
         );
         assert!(world.activity(id).await.iter().all(|did| !did.text.contains("overwr")), "no person wrote there");

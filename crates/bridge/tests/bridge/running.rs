@@ -20,7 +20,7 @@ async fn refused_log_in(world: &World) {
     let id = world.acme().create_ticket("UserRequest", ticket("Printer")).await.unwrap();
     assert_eq!(id, 1);
     world.pass_seconds(400).await;
-    assert!(world.troubles().iter().any(|trouble| trouble.contains("acme")), "{:?}", world.troubles());
+    assert!(world.issues().iter().any(|trouble| trouble.contains("acme")), "{:?}", world.issues());
     assert!(world.internal.tickets("UserRequest").is_empty());
 }
 

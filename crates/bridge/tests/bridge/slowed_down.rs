@@ -43,7 +43,7 @@ async fn a_throttled_create_waits_as_long_as_it_is_asked_to_and_not_for_its_sett
         world.pass_seconds(2).await;
         let told = "elitery asks for fewer calls; the next one is made at 2026-11-24 11:0";
         if least > 0 {
-            assert!(matches!(world.troubles().as_slice(), [one] if one.starts_with(told)), "{:?}", world.troubles());
+            assert!(matches!(world.issues().as_slice(), [one] if one.starts_with(told)), "{:?}", world.issues());
             world.clear_calls();
             world.pass_seconds(least - 10).await;
             assert_eq!(world.internal.calls(), [], "{after:?}");
@@ -51,7 +51,7 @@ async fn a_throttled_create_waits_as_long_as_it_is_asked_to_and_not_for_its_sett
         let seconds = seconds_until_bridged(&world, id).await;
         assert!(seconds <= 15, "{after:?}: {seconds} s");
         assert_eq!(log.lines("asks to slow down").len(), 1);
-        assert_eq!(world.troubles(), [""; 0]);
+        assert_eq!(world.issues(), [""; 0]);
         assert_eq!(world.internal.tickets("UserRequest").len(), 1);
         world.one_more_pass_writes_nothing().await;
     }
@@ -69,11 +69,8 @@ async fn a_side_that_throttles_every_call_is_slowed_down_and_not_down(versions: 
     world.clear_calls();
     for _ in 0..45 {
         world.pass_seconds(MINUTE).await;
-        let troubles = world.troubles();
-        assert!(
-            matches!(troubles.as_slice(), [one] if one.starts_with("elitery asks for fewer calls")),
-            "{troubles:?}"
-        );
+        let issues = world.issues();
+        assert!(matches!(issues.as_slice(), [one] if one.starts_with("elitery asks for fewer calls")), "{issues:?}");
     }
     let calls = world.internal.calls().len();
     assert!(calls <= 100, "{calls} calls in 45 minutes");
@@ -84,7 +81,7 @@ async fn a_side_that_throttles_every_call_is_slowed_down_and_not_down(versions: 
     assert!(seconds_until_bridged(&world, new).await <= 2 * MINUTE);
     world.settle().await;
     assert_eq!(world.copy_of(old).await.field("title"), "[R-000001] newer");
-    assert_eq!(world.troubles(), [""; 0]);
+    assert_eq!(world.issues(), [""; 0]);
     world.one_more_pass_writes_nothing().await;
 }
 
@@ -99,7 +96,7 @@ async fn a_word_that_is_throttled_slows_down_nothing_else(versions: Versions) {
         let other = create(world.acme(), title).await;
         assert!(seconds_until_bridged(&world, other).await <= 3, "{title}");
     }
-    assert_eq!(world.troubles(), [""; 0]);
+    assert_eq!(world.issues(), [""; 0]);
     let said = || world.internal.calls_containing("throttled-word").len();
     let before = said();
     world.pass_seconds(580).await;

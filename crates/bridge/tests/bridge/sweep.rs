@@ -86,7 +86,7 @@ async fn links_to_nothing(world: &mut World, count: u64) {
         let key = |id: u64, reference: String| TicketKey { class: "UserRequest".into(), id, reference };
         let external = key(number, format!("R-{number:06}"));
         let internal = Some(key(id, world.internal.ticket(id).unwrap().field("ref").to_owned()));
-        pairs.push(Link { internal, ..Link::unborn(external) });
+        pairs.push(Link { internal, ..Link::without_counterpart(external) });
     }
     world.pass_seconds(2 * 3600).await;
     world.internal.create_ticket("UserRequest", ticket("born inside")).await.unwrap();

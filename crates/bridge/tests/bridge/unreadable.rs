@@ -372,7 +372,7 @@ async fn files_that_cannot_be_read_suspend_nobody(versions: Versions) {
     }
     for _ in 0..12 {
         world.pass_seconds(10 * 60).await;
-        assert_eq!(world.troubles(), Vec::<String>::new());
+        assert_eq!(world.issues(), Vec::<String>::new());
     }
     assert_eq!(world.queue().await.iter().filter(|row| row.parked).count(), 4);
     let another = world.acme().create_ticket("UserRequest", ticket("Another")).await.unwrap();

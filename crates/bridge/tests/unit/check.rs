@@ -932,7 +932,7 @@ async fn what_waits_is_parked_or_stands_still() {
     let link = Link {
         internal: Some(key(80, "R-000080")),
         course: Course { halt: Some(halt), ..Course::default() },
-        ..Link::unborn(key(8, "R-000008"))
+        ..Link::without_counterpart(key(8, "R-000008"))
     };
     store.insert_link(&claims[1].lease, &link, &[]).unwrap();
     store.finish(&claims[1], &Next::Done, START).unwrap();

@@ -15,7 +15,7 @@ impl Link {
         let left_behind = self.made_on(Side::External).filter(|id| !reports.contains(id)).collect();
         let anew_from_ms = Some(self.settles_at_ms().unwrap_or_default());
         let sending = self.in_flight.sending.take();
-        let mut before = Box::new(std::mem::replace(self, Link::unborn(self.external.clone())));
+        let mut before = Box::new(std::mem::replace(self, Link::without_counterpart(self.external.clone())));
         (before.course.halt, before.course.before_anew) = (None, None);
         self.ancestor.external.made.clone_from(&before.ancestor.external.made);
         (self.course.anew_from_ms, self.in_flight.sending, self.course.before_anew) =

@@ -58,9 +58,9 @@ impl Link {
             Note::LateSettled(settled) => self.in_flight.late.retain(|late| late != settled),
             Note::Owed(late) => self.in_flight.owed.push(late.clone()),
             Note::NoLongerOwed(gone) => self.in_flight.owed.retain(|late| late != gone),
-            Note::EditAtStake(edit) => self.in_flight.edits_at_stake.push(edit.clone()),
+            Note::EditContested(edit) => self.in_flight.contested_edits.push(edit.clone()),
             Note::EditOverwritten(edit) | Note::EditStands(edit) => {
-                self.in_flight.edits_at_stake.retain(|known| known != edit)
+                self.in_flight.contested_edits.retain(|known| known != edit)
             }
             Note::NoLongerHeld(part) => self.release(part),
             Note::Document(document) => self.keep_document(document.clone()),

@@ -17,7 +17,7 @@ const PREFIX: &str = "sha256:";
 impl Link {
     /// Shrinks a pair that ended long ago: whatever was open then has settled, and nobody waits for it.
     pub fn shrink_ended(&mut self) {
-        (self.in_flight.late, self.in_flight.owed, self.in_flight.edits_at_stake, self.in_flight.plain) =
+        (self.in_flight.late, self.in_flight.owed, self.in_flight.contested_edits, self.in_flight.plain) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         (self.in_flight.path, self.in_flight.sending, self.in_flight.creation) = (None, None, None);
         (self.open.held, self.open.heavy) = (Vec::new(), Vec::new());
@@ -55,7 +55,7 @@ impl Link {
             || self.course.resumed
             || !self.in_flight.late.is_empty()
             || !self.in_flight.owed.is_empty()
-            || !self.in_flight.edits_at_stake.is_empty()
+            || !self.in_flight.contested_edits.is_empty()
             || !self.in_flight.plain.is_empty()
             || self.owes_enclosures()
             || self.logs.iter().any(|log| log.batches().next().is_some() || log.halt.is_some())

@@ -110,7 +110,8 @@ mod tests {
 
     #[test]
     fn what_may_still_land_is_named_and_whether_it_is_tried_meanwhile() {
-        let mut link = Link::unborn(TicketKey { class: "UserRequest".into(), id: 1, reference: "R-1".into() });
+        let mut link =
+            Link::without_counterpart(TicketKey { class: "UserRequest".into(), id: 1, reference: "R-1".into() });
         assert_eq!(link.unanswered(0), []);
         for (value, until_ms) in [("x", 20), ("y", 15)] {
             let what = Late::Field { code: "title".into(), value: value.into() };

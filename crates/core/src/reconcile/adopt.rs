@@ -8,7 +8,7 @@ use crate::link::{Copy, CopyState, Link, LogNote};
 use crate::plan::{Note, Plan, Step};
 use crate::policy::{Policy, StatusToExternal};
 use crate::reconcile::{crossing_entries, documents, files, reconcile, restored};
-use crate::ticket::{File, FileContent, Side, Sight, Ticket};
+use crate::ticket::{File, FileContent, Reading, Side, Ticket};
 
 /// A link made from the tickets as they stand.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,7 +107,7 @@ fn taken(from: Side, file: File, counterpart: Option<u64>) -> Copy {
 }
 
 fn as_they_stand(policy: &Policy, external: &Ticket, internal: &Ticket) -> Link {
-    let mut link = Link { internal: Some(internal.key()), ..Link::unborn(external.key()) };
+    let mut link = Link { internal: Some(internal.key()), ..Link::without_counterpart(external.key()) };
     restored::as_they_stand(policy, &mut link, external, internal, restored::When::Paired);
     link.ancestor.external.seen.clone_from(&external.status);
     link.ancestor.internal.seen.clone_from(&internal.status);
@@ -133,7 +133,7 @@ fn with_the_texts(mut document: Document, internal: &Ticket) -> Document {
 
 /// Takes in, as any pass does, marks that the store does not know.
 fn take_in(policy: &Policy, link: &mut Link, external: &Ticket, internal: &Ticket) -> Plan {
-    let plan = reconcile(policy, link, &Sight::Here(external.clone()), &Sight::Here(internal.clone()));
+    let plan = reconcile(policy, link, &Reading::Here(external.clone()), &Reading::Here(internal.clone()));
     plan.notes.iter().for_each(|note| link.remember(note));
     link.set_conflicts(plan.conflicts.clone());
     plan

@@ -83,7 +83,7 @@ fn is_markup(code: &str, value: &str) -> bool {
 
 /// Plans the update of the fields that changed outside, or that a late write set back.
 pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, plan: &mut Plan) {
-    plan.notes.extend(link.in_flight.edits_at_stake.iter().filter_map(|edit| end_of(link, edit, internal)));
+    plan.notes.extend(link.in_flight.contested_edits.iter().filter_map(|edit| end_of(link, edit, internal)));
     let mut fields = Vec::new();
     let mut why = Vec::new();
     for code in &policy.fields {
@@ -139,7 +139,7 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
 
 /// The external value did not change: the internal one stays, whatever it is.
 fn leave(link: &Link, internal: &Ticket, code: &str, target: &str, plan: &mut Plan) {
-    plan.notes.extend(newly_at_stake(link, internal, code, target).map(Note::EditAtStake));
+    plan.notes.extend(newly_at_stake(link, internal, code, target).map(Note::EditContested));
     if link.open.refused.iter().any(|refused| refused.is_at(Side::Internal, code)) {
         plan.notes.push(Note::NoLongerRefused { on: Side::Internal, code: code.to_owned() });
     }
@@ -237,7 +237,7 @@ fn says_as_much(value: &Value, target: &str) -> bool {
 /// An edit seen while an earlier update may land over it: afterwards it may be too late to see.
 fn newly_at_stake(link: &Link, internal: &Ticket, code: &str, target: &str) -> Option<Edit> {
     let edit = lost_edit(link, code, target).filter(|edit| !edit.may_be_ours)?;
-    (may_land(link, internal, code) && !link.in_flight.edits_at_stake.contains(&edit)).then_some(edit)
+    (may_land(link, internal, code) && !link.in_flight.contested_edits.contains(&edit)).then_some(edit)
 }
 
 /// Whether an update of the field was sent that has not settled.

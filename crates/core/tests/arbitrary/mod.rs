@@ -5,7 +5,7 @@ use itop_bridge_core::document::{Document, DocumentKind, Line};
 use itop_bridge_core::link::{Conflict, Copy, CopyState, Edit, Late, LateWrite, StatusPath};
 use itop_bridge_core::plan::{Halt, HaltKind};
 use itop_bridge_core::policy::{AttachmentDeletes, HaltLimits, StatusToExternal, StatusToInternal, Waits};
-use itop_bridge_core::{File, FileKind, FileMark, Link, LogName, MadeBy, Policy, Side, Sight, Ticket};
+use itop_bridge_core::{File, FileKind, FileMark, Link, LogName, MadeBy, Policy, Reading, Side, Ticket};
 use proptest::prelude::*;
 
 use crate::CLASSES;
@@ -258,7 +258,7 @@ pub fn any_link() -> impl Strategy<Value = Link> {
                     (link.files.copies, link.in_flight.late, link.in_flight.owed, link.in_flight.path) =
                         (copies, late, owed, path);
                     (link.logs, link.files.documents) = (logs, documents);
-                    link.in_flight.edits_at_stake =
+                    link.in_flight.contested_edits =
                         edits.into_iter().map(|(code, value)| Edit { code, value, may_be_ours: false }).collect();
                 })
             },
@@ -283,13 +283,13 @@ fn any_file() -> impl Strategy<Value = File> {
     })
 }
 
-pub fn any_sight() -> impl Strategy<Value = Sight> {
+pub fn any_sight() -> impl Strategy<Value = Reading> {
     let reference = prop_oneof![4 => Just("R-1".to_owned()), 4 => Just("U-9".to_owned()), 1 => word()];
     let files = prop::option::of(prop::collection::vec(any_file(), 0..8));
     let logs = prop::collection::btree_map(any_log(), prop::collection::vec(any_entry(), 0..6), 0..3);
     let ticket = (reference, state(), attributes(), files, logs, time()).prop_map(
         |(reference, status, attributes, files, logs, read_at_ms)| {
-            Sight::Here(Ticket {
+            Reading::Here(Ticket {
                 class: "UserRequest".into(),
                 id: 1,
                 reference,
@@ -304,5 +304,5 @@ pub fn any_sight() -> impl Strategy<Value = Sight> {
             })
         },
     );
-    prop_oneof![18 => ticket, 1 => Just(Sight::Gone), 1 => Just(Sight::Unborn)]
+    prop_oneof![18 => ticket, 1 => Just(Reading::Gone), 1 => Just(Reading::NotCreated)]
 }

@@ -5,7 +5,7 @@ use itop_bridge_core::caselog::{Batch, BatchContent, BatchFile, BatchKey, EntryK
 use itop_bridge_core::document::{Document, DocumentKind, Line};
 use itop_bridge_core::link::{Copy, CopyState, Late, TicketKey};
 use itop_bridge_core::plan::{FieldWrite, Note, Plan, Stimulus, Value, Write};
-use itop_bridge_core::{FileContent, FileKind, Link, LogName, Side, Sight, reconcile};
+use itop_bridge_core::{FileContent, FileKind, Link, LogName, Reading, Side, reconcile};
 
 use super::laws::amps_apart;
 use super::{Attached, Author, CODES, Call, Fate, Mark, SETTLE_MS, SIDES, World, known, states};
@@ -13,7 +13,7 @@ use crate::fixtures::content;
 
 impl World {
     pub fn create(&mut self) {
-        let plan = reconcile(&self.policy, &self.link, &self.show(Side::External, true, false), &Sight::Unborn);
+        let plan = reconcile(&self.policy, &self.link, &self.show(Side::External, true, false), &Reading::NotCreated);
         let [step] = plan.writes.as_slice() else { panic!("one create: {plan:?}") };
         let Write::CreateTicket { fields, .. } = &step.write else { panic!("a create: {plan:?}") };
         for field in fields.iter().filter(|field| CODES.contains(&field.code.as_str())) {
@@ -135,15 +135,15 @@ impl World {
         for (code, value) in &sent {
             self.sent.insert(value.clone());
             self.link.may_land(Late::Field { code: (*code).to_owned(), value: value.clone() }, until);
-            self.link.in_flight.edits_at_stake.retain(|edit| edit.code != *code);
+            self.link.in_flight.contested_edits.retain(|edit| edit.code != *code);
         }
-        self.link.in_flight.edits_at_stake.extend(fields.iter().filter_map(|field| field.lost_edit.clone()));
+        self.link.in_flight.contested_edits.extend(fields.iter().filter_map(|field| field.lost_edit.clone()));
         let Some(done) = self.send(Side::Internal, Call::Update(sent.clone()), fate) else { return };
         for ((code, value), field) in sent.iter().zip(fields) {
             landed(&mut self.link, &Late::Field { code: (*code).to_owned(), value: value.clone() }, until);
             if done {
                 self.recorded.extend(field.lost_edit.iter().map(|edit| amps_apart(&edit.value)));
-                self.link.in_flight.edits_at_stake.retain(|edit| edit.code != *code);
+                self.link.in_flight.contested_edits.retain(|edit| edit.code != *code);
                 self.field_answered(code, field.source.as_deref().unwrap());
             }
         }

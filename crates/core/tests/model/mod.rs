@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use itop_bridge_core::document::DocumentKind;
 use itop_bridge_core::policy::StatusToExternal;
-use itop_bridge_core::{File, FileContent, FileKind, FileMark, LogName, MadeBy, Side, Sight, Ticket};
+use itop_bridge_core::{File, FileContent, FileKind, FileMark, LogName, MadeBy, Reading, Side, Ticket};
 use itop_bridge_core::{Link, Policy};
 use proptest::prelude::prop::sample::Index;
 
@@ -173,7 +173,7 @@ impl World {
         };
         let mut world = World {
             policy,
-            link: fixtures::unborn(),
+            link: fixtures::without_counterpart(),
             now: 1_000_000,
             counter: 100,
             outside: side(),
@@ -327,7 +327,7 @@ impl World {
 
     /// Contents are read of originals, where asked for, and of copies over which a settled rewrite may have
     /// landed.
-    fn show(&self, on: Side, files: bool, contents: bool) -> Sight {
+    fn show(&self, on: Side, files: bool, contents: bool) -> Reading {
         let side = self.side(on);
         let settled = |from: Side, original: &str| {
             let original = original.parse().unwrap_or_default();
@@ -351,7 +351,7 @@ impl World {
         let (reference, id) = if on == Side::External { ("R-1", 1) } else { ("U-9", 9) };
         let attributes = side.fields.iter().map(|(code, value)| ((*code).to_owned(), value.clone()));
         let solution = ("solution".to_owned(), side.solution.clone());
-        Sight::Here(Ticket {
+        Reading::Here(Ticket {
             class: "UserRequest".into(),
             id,
             reference: reference.into(),

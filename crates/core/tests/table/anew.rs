@@ -4,7 +4,7 @@ use itop_bridge_core::document::DocumentKind;
 use itop_bridge_core::link::{CopyState, Sending};
 use itop_bridge_core::plan::HaltKind;
 use itop_bridge_core::policy::StatusToExternal;
-use itop_bridge_core::{FileKind, Link, Side, Sight};
+use itop_bridge_core::{FileKind, Link, Reading, Side};
 
 use crate::fixtures::*;
 use crate::{Case, case};
@@ -20,14 +20,14 @@ fn doubt(until_ms: i64) -> Option<CopyState> {
 pub fn in_doubt() -> Vec<Case> {
     let waits = |what: &str, link: Link| {
         let name = format!("{what} may still land: the new counterpart waits");
-        case(&name, link.made_anew(), ext().files([]), Sight::Unborn).looks_again_at(NOW + 500)
+        case(&name, link.made_anew(), ext().files([]), Reading::NotCreated).looks_again_at(NOW + 500)
     };
     let batch = |kind, key| link().sending(INSIDE, &[said("a")], &[(kind, key, doubt(NOW + 500))]);
     let report = |state| link().documented(DocumentKind::Report, &["assigned"], &["assigned"], state);
     vec![
-        case("nothing is in doubt: it is made at once", link().made_anew(), ext().files([]), Sight::Unborn)
+        case("nothing is in doubt: it is made at once", link().made_anew(), ext().files([]), Reading::NotCreated)
             .writes([CREATES]),
-        case("but not before the external's files were listed", link().made_anew(), ext(), Sight::Unborn)
+        case("but not before the external's files were listed", link().made_anew(), ext(), Reading::NotCreated)
             .looks_again_at(NOW),
         waits("a copy inside", link().in_doubt(70, NOW + 500)),
         waits("a text of a log", batch(FileKind::Log, "private:1:a")),
@@ -48,7 +48,7 @@ pub fn in_doubt() -> Vec<Case> {
                 .made_anew()
                 .with(|link| link.may_land_until(NOW + 500)),
             ext().files([]),
-            Sight::Unborn,
+            Reading::NotCreated,
         )
         .looks_again_at(NOW + 500),
         case(
@@ -59,35 +59,35 @@ pub fn in_doubt() -> Vec<Case> {
                 .made_anew()
                 .with(|link| link.may_land_until(NOW + 500)),
             ext().files([]),
-            Sight::Unborn,
+            Reading::NotCreated,
         )
         .looks_again_at(NOW + 500),
         case(
             "the last of them counts",
             link().in_doubt(70, NOW).in_doubt(71, NOW + 900).made_anew(),
             ext().files([]),
-            Sight::Unborn,
+            Reading::NotCreated,
         )
         .looks_again_at(NOW + 900),
         case(
             "a second word of the operator's does not shorten the wait",
             link().in_doubt(70, NOW + 500).made_anew().made_anew(),
             ext().files([]),
-            Sight::Unborn,
+            Reading::NotCreated,
         )
         .looks_again_at(NOW + 500),
         case(
             "what has settled is waited for no longer",
             link().in_doubt(70, NOW).made_anew(),
             ext().files([]),
-            Sight::Unborn,
+            Reading::NotCreated,
         )
         .writes([CREATES]),
         case(
             "an external ticket that is gone halts all the same",
             link().in_doubt(70, NOW + 500).made_anew(),
-            Sight::Gone,
-            Sight::Unborn,
+            Reading::Gone,
+            Reading::NotCreated,
         )
         .halts(HaltKind::ExternalVanished),
     ]
@@ -99,17 +99,23 @@ pub fn left_behind() -> Vec<Case> {
     let old = || link().copied_out(70, 170, "x").logged(INSIDE, [180]);
     let begun = || old().made_anew().born().with(|link| link.course.anew_from_ms = None);
     vec![
-        case("what landed after all is left behind", link().made_anew(), ext().files(both), Sight::Unborn)
+        case("what landed after all is left behind", link().made_anew(), ext().files(both), Reading::NotCreated)
             .writes([CREATES])
             .notes(["left behind: [180, 171]"]),
-        case("the report is not: there is one a pair", link().made_anew(), ext().files([report(500)]), Sight::Unborn)
+        case(
+            "the report is not: there is one a pair",
+            link().made_anew(),
+            ext().files([report(500)]),
+            Reading::NotCreated,
+        )
+        .writes([CREATES]),
+        case("nor is a person's file", link().made_anew(), ext().files([file(60)]), Reading::NotCreated)
             .writes([CREATES]),
-        case("nor is a person's file", link().made_anew(), ext().files([file(60)]), Sight::Unborn).writes([CREATES]),
         case(
             "what is known to be left is not noted again",
             old().made_anew(),
             left(&old().made_anew(), [mark_from_inside(170, 70)]),
-            Sight::Unborn,
+            Reading::NotCreated,
         )
         .writes([CREATES]),
         case("once the new one stands, it begins", link().made_anew().born(), ext().files([]), int().files([]))

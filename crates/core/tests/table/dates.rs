@@ -64,9 +64,9 @@ pub fn fields() -> Vec<Case> {
         .conflict("end_date: the format is not known"),
         with_end(case(
             "a counterpart is made without the date that waits",
-            unborn(),
+            without_counterpart(),
             ext().date_unknown_abroad("end_date", JAKARTA),
-            itop_bridge_core::Sight::Unborn,
+            itop_bridge_core::Reading::NotCreated,
         ))
         .writes([r#"create UserRequest title="[R-1] A" description=html"<p>d</p>" impact="1" urgency="2" agent_id="9" caller_id="6" org_id="3" service_id="2" team_id="5""#]),
     ]

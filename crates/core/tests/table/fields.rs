@@ -1,6 +1,6 @@
 //! What is made of a new ticket, and how its fields cross.
 
-use itop_bridge_core::Sight;
+use itop_bridge_core::Reading;
 
 use crate::fixtures::*;
 use crate::{Case, case};
@@ -8,38 +8,38 @@ use crate::{Case, case};
 pub fn creation() -> Vec<Case> {
     let defaults = r#"org_id="3" service_id="2" team_id="5""#;
     vec![
-        case("a ticket without a counterpart gets one, with the internal side's defaults", unborn(), ext(), Sight::Unborn)
+        case("a ticket without a counterpart gets one, with the internal side's defaults", without_counterpart(), ext(), Reading::NotCreated)
             .writes([&format!(
                 r#"create UserRequest title="[R-1] A" description=html"<p>d</p>" impact="1" urgency="2" agent_id="9" caller_id="6" {defaults}"#
             )]),
-        case("an empty description is created as words", unborn(), ext().with("description", " "), Sight::Unborn)
+        case("an empty description is created as words", without_counterpart(), ext().with("description", " "), Reading::NotCreated)
             .writes([&format!(
                 r#"create UserRequest title="[R-1] A" description="(no description)" impact="1" urgency="2" agent_id="9" caller_id="6" {defaults}"#
             )]),
-        case("title and description are created even where they are not kept up to date", unborn(), ext(), Sight::Unborn)
+        case("title and description are created even where they are not kept up to date", without_counterpart(), ext(), Reading::NotCreated)
             .policy(|policy| policy.fields = vec!["urgency".into()])
             .writes([&format!(
                 r#"create UserRequest title="[R-1] A" description=html"<p>d</p>" urgency="2" agent_id="9" caller_id="6" {defaults}"#
             )]),
-        case("a default does not replace what the external ticket says", unborn(), ext(), Sight::Unborn)
+        case("a default does not replace what the external ticket says", without_counterpart(), ext(), Reading::NotCreated)
             .policy(|policy| {
                 policy.internal_defaults = [("impact".to_owned(), "3".to_owned())].into();
             })
             .writes([r#"create UserRequest title="[R-1] A" description=html"<p>d</p>" impact="1" urgency="2""#]),
-        case("a default fills what the external ticket left empty", unborn(), ext().with("impact", ""), Sight::Unborn)
+        case("a default fills what the external ticket left empty", without_counterpart(), ext().with("impact", ""), Reading::NotCreated)
             .policy(|policy| {
                 policy.internal_defaults = [("impact".to_owned(), "3".to_owned())].into();
             })
             .writes([r#"create UserRequest title="[R-1] A" description=html"<p>d</p>" urgency="2" impact="3""#]),
-        case("a default for a later stimulus waits for that stimulus", unborn(), ext(), Sight::Unborn)
+        case("a default for a later stimulus waits for that stimulus", without_counterpart(), ext(), Reading::NotCreated)
             .policy(|policy| {
                 policy.internal_defaults = [("pending_reason".to_owned(), "waiting".to_owned())].into();
             })
             .writes([r#"create UserRequest title="[R-1] A" description=html"<p>d</p>" impact="1" urgency="2""#]),
-        case("a field that the external class lacks is not created", unborn(), ext().without("impact"), Sight::Unborn)
+        case("a field that the external class lacks is not created", without_counterpart(), ext().without("impact"), Reading::NotCreated)
             .policy(|policy| policy.internal_defaults.clear())
             .writes([r#"create UserRequest title="[R-1] A" description=html"<p>d</p>" urgency="2""#]),
-        case("a long title is cut so that the whole has 255 characters", unborn(), ext().title(&"x".repeat(300)), Sight::Unborn)
+        case("a long title is cut so that the whole has 255 characters", without_counterpart(), ext().title(&"x".repeat(300)), Reading::NotCreated)
             .policy(|policy| {
                 policy.internal_defaults.clear();
                 policy.fields = vec!["title".into()];

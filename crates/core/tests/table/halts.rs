@@ -1,6 +1,6 @@
 //! What stops a link, and what ends it.
 
-use itop_bridge_core::Sight;
+use itop_bridge_core::Reading;
 use itop_bridge_core::link::{Conflict, StatusPath};
 use itop_bridge_core::plan::{Halt, HaltKind};
 
@@ -12,13 +12,13 @@ pub fn halts() -> Vec<Case> {
     let halt = || of(HaltKind::InternalVanished);
     let conflict = || Conflict::new("status", "unreachable");
     vec![
-        case("the external ticket vanished", link(), Sight::Gone, int()).halts(HaltKind::ExternalVanished),
-        case("the internal ticket vanished", link(), ext().title("B"), Sight::Gone).halts(HaltKind::InternalVanished),
-        case("both vanished", link(), Sight::Gone, Sight::Gone).halts(HaltKind::ExternalVanished),
+        case("the external ticket vanished", link(), Reading::Gone, int()).halts(HaltKind::ExternalVanished),
+        case("the internal ticket vanished", link(), ext().title("B"), Reading::Gone).halts(HaltKind::InternalVanished),
+        case("both vanished", link(), Reading::Gone, Reading::Gone).halts(HaltKind::ExternalVanished),
         case(
             "a ticket that vanished deletes no copy",
             link().copied(70, 170, "x").missing_since(70, 0),
-            Sight::Gone,
+            Reading::Gone,
             int().files([copy(170, 70)]),
         )
         .halts(HaltKind::ExternalVanished),
@@ -62,7 +62,7 @@ pub fn halts() -> Vec<Case> {
         )
         .policy(|policy| changes_policy(policy, "NormalChange"))
         .does_nothing(),
-        case("another reference before a counterpart was made", unborn(), ext().reference("R-2"), Sight::Unborn)
+        case("another reference before a counterpart was made", without_counterpart(), ext().reference("R-2"), Reading::NotCreated)
             .halts(HaltKind::ExternalReferenceChanged),
         case(
             "a halted link stays halted, though all is well",
@@ -81,18 +81,18 @@ pub fn halts() -> Vec<Case> {
         .notes(["the internal ticket is there again"]),
         case(
             "the external one too, before a counterpart was made",
-            unborn().with(|l| l.course.halt = Some(of(HaltKind::ExternalVanished))),
+            without_counterpart().with(|l| l.course.halt = Some(of(HaltKind::ExternalVanished))),
             ext(),
-            Sight::Unborn,
+            Reading::NotCreated,
         )
         .writes([r#"create UserRequest title="[R-1] A" description=html"<p>d</p>" impact="1" urgency="2" agent_id="9" caller_id="6" org_id="3" service_id="2" team_id="5""#])
         .notes(["the external ticket is there again"]),
-        case("while it is not there, nothing", link().with(|l| l.course.halt = Some(halt())), ext().title("B"), Sight::Gone)
+        case("while it is not there, nothing", link().with(|l| l.course.halt = Some(halt())), ext().title("B"), Reading::Gone)
             .halts(HaltKind::InternalVanished),
         case(
             "nor while the other one is gone",
             link().with(|l| l.course.halt = Some(halt())),
-            Sight::Gone,
+            Reading::Gone,
             int(),
         )
         .halts(HaltKind::InternalVanished),
@@ -110,12 +110,12 @@ pub fn halts() -> Vec<Case> {
             int().with("start_date", "2026-11-25 09:00:00"),
         )
         .halts(HaltKind::InternalVanished),
-        case("a halt keeps the conflicts on show", link().with(|l| l.open.conflicts.push(conflict())), Sight::Gone, int())
+        case("a halt keeps the conflicts on show", link().with(|l| l.open.conflicts.push(conflict())), Reading::Gone, int())
             .halts(HaltKind::ExternalVanished)
             .conflict("status: unreachable"),
-        case("a resumed link whose external ticket is still gone ends", link().resumed(), Sight::Gone, int())
+        case("a resumed link whose external ticket is still gone ends", link().resumed(), Reading::Gone, int())
             .ends(HaltKind::ExternalVanished),
-        case("a resumed link whose internal ticket is still gone ends", link().resumed(), ext(), Sight::Gone)
+        case("a resumed link whose internal ticket is still gone ends", link().resumed(), ext(), Reading::Gone)
             .ends(HaltKind::InternalVanished),
         case("a resumed link with another internal ticket ends", link().resumed(), ext(), int().reference("U-8"))
             .ends(HaltKind::InternalReferenceChanged),
@@ -124,20 +124,20 @@ pub fn halts() -> Vec<Case> {
             .notes(["the external ticket is R-2"]),
         case(
             "a resumed link without a counterpart goes on with the external's new reference",
-            unborn().resumed(),
+            without_counterpart().resumed(),
             ext().reference("R-2"),
-            Sight::Unborn,
+            Reading::NotCreated,
         )
         .writes([r#"create UserRequest title="[R-2] A" description=html"<p>d</p>" impact="1" urgency="2" agent_id="9" caller_id="6" org_id="3" service_id="2" team_id="5""#])
         .notes(["the external ticket is R-2"]),
-        case("who accepts a reference accepts nothing else", link().resumed(), ext().reference("R-2"), Sight::Gone)
+        case("who accepts a reference accepts nothing else", link().resumed(), ext().reference("R-2"), Reading::Gone)
             .halts(HaltKind::InternalVanished)
             .notes(["the external ticket is R-2"]),
         case("a resumed link whose tickets are back goes on", link().resumed(), ext().title("B"), int())
             .writes([r#"update title="[R-1] B""#])
             .notes(["the resume is over"]),
-        case("an internal ticket that was not read: nothing", link(), ext().title("B"), Sight::Unborn).does_nothing(),
-        case("an external ticket that was not read: nothing", link(), Sight::Unborn, int()).does_nothing(),
+        case("an internal ticket that was not read: nothing", link(), ext().title("B"), Reading::NotCreated).does_nothing(),
+        case("an external ticket that was not read: nothing", link(), Reading::NotCreated, int()).does_nothing(),
         case(
             "a path alone changes nothing for a link that is in step",
             link().with(|l| {

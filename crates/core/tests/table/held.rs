@@ -2,7 +2,7 @@
 
 use itop_bridge_core::caselog::BatchKey;
 use itop_bridge_core::link::{LeftOut, Part, sent};
-use itop_bridge_core::{FileKind, Link, LogName, Side, Sight};
+use itop_bridge_core::{FileKind, Link, LogName, Reading, Side};
 
 use crate::fixtures::*;
 use crate::{Case, case};
@@ -48,8 +48,13 @@ pub fn held() -> Vec<Case> {
             int(),
         )
         .looks_again_at(NOW + 5),
-        case("a creation that is held waits", unborn().held(Part::Creation, "", NOW + 1), ext(), Sight::Unborn)
-            .does_nothing(),
+        case(
+            "a creation that is held waits",
+            without_counterpart().held(Part::Creation, "", NOW + 1),
+            ext(),
+            Reading::NotCreated,
+        )
+        .does_nothing(),
         case(
             "a file that is held waits, and another is copied",
             link().held(a_file(7), "", NOW + 1),

@@ -66,7 +66,7 @@ pub fn corrected() -> Vec<Case> {
         .writes([r#"update title="[R-1] B" description=html"<p>e</p>""#]),
         case(
             "before the first create is answered, what was read for it tells",
-            unborn().made(MADE, "").with(|link| {
+            without_counterpart().made(MADE, "").with(|link| {
                 let read = [("title", "A"), ("description", "<p>d</p>")];
                 link.in_flight.creation = Some(itop_bridge_core::link::Creation {
                     until_ms: 0,
@@ -78,7 +78,7 @@ pub fn corrected() -> Vec<Case> {
                 });
             }),
             outside(LATER),
-            itop_bridge_core::Sight::Unborn,
+            itop_bridge_core::Reading::NotCreated,
         )
         .writes([r#"create UserRequest title="[R-1] A" description=html"<p>d</p>" impact="1" urgency="2" agent_id="9" caller_id="6" org_id="3" service_id="2" team_id="5""#]),
         case(

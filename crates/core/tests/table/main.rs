@@ -23,15 +23,15 @@ mod status;
 
 use fixtures::{note_in_words, policy, write_in_words};
 use itop_bridge_core::plan::HaltKind;
-use itop_bridge_core::{Link, Plan, Policy, Side, Sight, reconcile};
+use itop_bridge_core::{Link, Plan, Policy, Reading, Side, reconcile};
 
 /// One row.
 struct Case {
     name: String,
     policy: Policy,
     link: Link,
-    external: Sight,
-    internal: Sight,
+    external: Reading,
+    internal: Reading,
     expected: Seen,
 }
 
@@ -48,7 +48,7 @@ struct Seen {
     reads_kin_of: Vec<Side>,
 }
 
-fn case(name: &str, link: Link, external: impl Into<Sight>, internal: impl Into<Sight>) -> Case {
+fn case(name: &str, link: Link, external: impl Into<Reading>, internal: impl Into<Reading>) -> Case {
     let (external, internal) = (external.into(), internal.into());
     Case { name: name.to_owned(), policy: policy(), link, external, internal, expected: Seen::default() }
 }

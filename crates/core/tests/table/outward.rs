@@ -3,7 +3,7 @@
 
 use itop_bridge_core::link::Late;
 use itop_bridge_core::plan::HaltKind;
-use itop_bridge_core::{FileKind, Link, MadeBy, Side, Sight};
+use itop_bridge_core::{FileKind, Link, MadeBy, Reading, Side};
 
 use crate::fixtures::*;
 use crate::{Case, case};
@@ -16,7 +16,7 @@ pub fn mirrored() -> Vec<Case> {
 fn mirror(mut case: Case) -> Case {
     case.name = format!("{} (from inside to outside)", case.name);
     mirror_link(&mut case.link);
-    if let (Sight::Here(external), Sight::Here(internal)) = (&mut case.external, &mut case.internal) {
+    if let (Reading::Here(external), Reading::Here(internal)) = (&mut case.external, &mut case.internal) {
         std::mem::swap(&mut external.files, &mut internal.files);
         for file in external.files.iter_mut().chain(&mut internal.files).flatten() {
             if let MadeBy::ThisPair(mark) = &mut file.made_by {

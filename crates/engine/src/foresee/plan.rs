@@ -2,7 +2,7 @@
 
 use itop_bridge_core::link::CopyState;
 use itop_bridge_core::plan::{FieldWrite, Plan, Value, Write};
-use itop_bridge_core::{FileContent, Link, LogName, Policy, Side, Sight, Ticket, TicketKey, reconcile};
+use itop_bridge_core::{FileContent, Link, LogName, Policy, Reading, Side, Ticket, TicketKey, reconcile};
 use itop_bridge_store::{Claim, Look, TicketOf};
 
 use crate::foresee::why_not::NoPlan;
@@ -44,10 +44,10 @@ pub(crate) async fn foresee(
 ) -> Result<Preview, Failure> {
     let link = match (&claim.link, &snapshot.external) {
         (Some((_, link)), _) => link.clone(),
-        (None, Sight::Here(ticket)) => Link::unborn(ticket.key()),
+        (None, Reading::Here(ticket)) => Link::without_counterpart(ticket.key()),
         (None, _) => {
             let (class, id) = (claim.class.clone().unwrap_or_default(), claim.lease.of.ticket);
-            Link::unborn(TicketKey { class, id, reference: String::new() })
+            Link::without_counterpart(TicketKey { class, id, reference: String::new() })
         }
     };
     see_abroad(shared, lane, policy, &link, &mut snapshot);
@@ -69,7 +69,7 @@ pub(crate) async fn foresee(
     let Snapshot { external, internal, .. } = snapshot;
     let number = claim.link.as_ref().map(|(number, _)| *number);
     let made = match &external {
-        Sight::Here(ticket) => policy.made(Side::External, ticket).map(|at| at.chars().take(DAY).collect()),
+        Reading::Here(ticket) => policy.made(Side::External, ticket).map(|at| at.chars().take(DAY).collect()),
         _ => None,
     };
     let of = claim.lease.of.clone();
@@ -118,7 +118,7 @@ async fn once_made(
         link.ancestor.external.status.clone_from(&lifecycle.initial);
     }
     link.ancestor.internal.status.clone_from(&ticket.status);
-    let mut snapshot = Snapshot { internal: Sight::Here(ticket), ..snapshot.clone() };
+    let mut snapshot = Snapshot { internal: Reading::Here(ticket), ..snapshot.clone() };
     see_abroad(shared, lane, policy, &link, &mut snapshot);
     let plan = plan_with_parents(shared, lane, policy, &link, &mut snapshot).await?;
     Ok(Some((link, plan)))
@@ -205,8 +205,8 @@ pub struct Preview {
     pub link: Link,
     /// The link's number, if the pair is known already.
     pub number: Option<i64>,
-    pub external: Sight,
-    pub internal: Sight,
+    pub external: Reading,
+    pub internal: Reading,
     /// There is no plan if a pass would wait for something, or if the ticket is not carried.
     pub planned: Result<Plan, NoPlan>,
     /// If the plan creates the counterpart: the same pass's next writes, and the link that they use.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// A cause, since when, and the reason in the words of whoever refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
+pub struct Issue {
     pub cause: Cause,
     pub since_ms: i64,
     pub reason: String,
@@ -48,7 +48,7 @@ impl fmt::Display for Cause {
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for Issue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.cause {
             Cause::Down { .. } => write!(f, "{}: {}", self.cause, self.reason),

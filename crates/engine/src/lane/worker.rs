@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
-use itop_bridge_core::{Link, Side, Sight};
+use itop_bridge_core::{Link, Reading, Side};
 use itop_bridge_store::{Claim, Instance, Next, Store};
 use tokio::sync::{Semaphore, watch};
 
@@ -357,27 +357,27 @@ impl Both<'_> {
         };
         let counterpart = claim.link.as_ref().and_then(|(_, link)| link.internal.as_ref());
         let internal = match counterpart.map(|key| (key, self.internal.get(&key.id))) {
-            None => Sight::Unborn,
+            None => Reading::NotCreated,
             Some((key, Some(Ok(Some(read))))) => {
                 shared.internal.unreadables().read(Loaded::Ticket, key.id);
-                Sight::Here(read.ticket.clone())
+                Reading::Here(read.ticket.clone())
             }
             Some((key, Some(Err(error)))) => return Err(ticket_not_read(shared, &shared.internal, key.id, error)),
-            Some(_) => Sight::Gone,
+            Some(_) => Reading::Gone,
         };
         let first_entry = external.as_ref().and_then(|read| read.first_entry.clone());
-        let external = external.map_or(Sight::Gone, |read| Sight::Here(read.ticket));
+        let external = external.map_or(Reading::Gone, |read| Reading::Here(read.ticket));
         Ok(Snapshot { external, internal, first_entry, unread: unread(lane, class, claim) })
     }
 }
 
 fn attach(
-    sight: &mut Sight,
+    sight: &mut Reading,
     files: &Result<HashMap<u64, Vec<itop_bridge_core::File>>, itop_client::Error>,
     itop: &crate::Itop,
     asked_ms: i64,
 ) -> Result<(), Failure> {
-    if let Sight::Here(ticket) = sight {
+    if let Reading::Here(ticket) = sight {
         // If the batch had to be halved, the ticket was read after its files.
         ticket.read_at_ms = ticket.read_at_ms.min(asked_ms);
         match files {

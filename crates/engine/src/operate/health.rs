@@ -4,7 +4,7 @@ use itop_bridge_store::{Result, Stop, Tally, Uncarried};
 
 use crate::side::breaker::Down;
 use crate::side::itop::Itop;
-use crate::{Shared, Trouble};
+use crate::{Issue, Shared};
 
 /// One side.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub struct LaneStanding {
 pub struct Standing {
     pub sides: Vec<SideStanding>,
     pub lanes: Vec<LaneStanding>,
-    pub suspended: Vec<Trouble>,
+    pub suspended: Vec<Issue>,
 }
 
 pub(crate) async fn standing(shared: &Shared) -> Result<Standing> {
@@ -60,7 +60,7 @@ pub(crate) async fn standing(shared: &Shared) -> Result<Standing> {
     Ok(Standing {
         sides: itops.iter().zip(stopped).map(side).collect(),
         lanes: shared.lanes.iter().zip(tallies).map(lane).collect(),
-        suspended: shared.suspensions().troubles(),
+        suspended: shared.suspensions().issues(),
     })
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::side::breaker::Down;
 use crate::side::itop::Itop;
-use crate::{Cause, Shared, Trouble};
+use crate::{Cause, Issue, Shared};
 
 /// The name of the store's cursor for a side's facts.
 const CURSOR: &str = "told";
@@ -97,7 +97,7 @@ async fn swept_before(shared: &Shared) -> Result<BTreeMap<Instance, i64>> {
 }
 
 fn news(shared: &Shared, swept_before: &BTreeMap<Instance, i64>, before: &OfSides) -> OfSides {
-    let suspended = shared.suspensions().troubles();
+    let suspended = shared.suspensions().issues();
     let now = shared.itops().map(|itop| {
         let told = told_of(itop, &suspended);
         let swept_ms = told.swept_ms.or_else(|| swept_before.get(&itop.instance).copied());
@@ -106,7 +106,7 @@ fn news(shared: &Shared, swept_before: &BTreeMap<Instance, i64>, before: &OfSide
     now.filter(|(of, now)| before.get(of).is_none_or(|before| now.is_news_after(before))).collect()
 }
 
-fn told_of(itop: &Itop, suspended: &[Trouble]) -> Told {
+fn told_of(itop: &Itop, suspended: &[Issue]) -> Told {
     let (down, answered_ms) = {
         let breaker = itop.breaker();
         let down = breaker.down().map(|Down { since_ms, reason }| Since { at_ms: *since_ms, reason: reason.clone() });

@@ -250,7 +250,7 @@ pub(crate) fn keep_not_taken(
     for (outgoing, error) in not_taken {
         if error.had_no_effect() {
             // A person's edit there was not overwritten.
-            work.link.in_flight.edits_at_stake.retain(|edit| edit.code != outgoing.code());
+            work.link.in_flight.contested_edits.retain(|edit| edit.code != outgoing.code());
         } else {
             work.link.owe_no_enclosures(Side::External, outgoing.code());
         }

@@ -133,7 +133,7 @@ async fn forget_creation(work: &mut Work<'_>) -> Result<(), Failure> {
     }
     let lease = work.claim.lease.clone();
     if let Some(id) = work.link_id.take() {
-        work.shared.store.call(move |store| store.drop_unborn_link(&lease, id)).await?;
+        work.shared.store.call(move |store| store.drop_link_without_counterpart(&lease, id)).await?;
     }
     Ok(())
 }

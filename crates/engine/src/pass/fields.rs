@@ -59,10 +59,10 @@ pub(crate) async fn send_fields(
     for sent in fields {
         body.set(sent.code(), sent.value().to_owned());
     }
-    let at_stake = fields.iter().filter_map(|sent| sent.field.lost_edit.clone());
+    let contested = fields.iter().filter_map(|sent| sent.field.lost_edit.clone());
     let intend = |link: &mut Link, until_ms| {
-        link.in_flight.edits_at_stake.retain(|edit| !fields.iter().any(|sent| sent.code() == edit.code));
-        link.in_flight.edits_at_stake.extend(at_stake);
+        link.in_flight.contested_edits.retain(|edit| !fields.iter().any(|sent| sent.code() == edit.code));
+        link.in_flight.contested_edits.extend(contested);
         for sent in fields {
             link.may_land(Late::Field { code: sent.code().to_owned(), value: sent.value().to_owned() }, until_ms);
             link.enclose(Side::External, sent.code(), &sent.enclosed);
@@ -99,7 +99,7 @@ pub(crate) fn record_edit_overwritten(work: &mut Work<'_>, edit: &Edit) {
 }
 
 pub(crate) fn field_written(work: &mut Work<'_>, field: &FieldWrite, answered: &str) {
-    work.link.in_flight.edits_at_stake.retain(|edit| edit.code != field.code);
+    work.link.in_flight.contested_edits.retain(|edit| edit.code != field.code);
     if let Some(lost) = &field.lost_edit {
         record_edit_overwritten(work, lost);
     }

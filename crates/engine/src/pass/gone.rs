@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use itop_bridge_core::document::Document;
 use itop_bridge_core::link::{CopyState, LogNote};
 use itop_bridge_core::plan::{Note, Plan, Write};
-use itop_bridge_core::{Side, Sight};
+use itop_bridge_core::{Reading, Side};
 
 use crate::halt::halts::halt_if_files_of_the_side_are_gone;
 use crate::halt::went_back::halt_if_restored;
@@ -41,8 +41,8 @@ pub(crate) async fn reread_tickets_of_lost_files(
     for side in sides_without_a_file(work, plan) {
         if !ticket_stands(work, side).await? {
             match side {
-                Side::External => snapshot.external = Sight::Gone,
-                Side::Internal => snapshot.internal = Sight::Gone,
+                Side::External => snapshot.external = Reading::Gone,
+                Side::Internal => snapshot.internal = Reading::Gone,
             }
             lost = true;
         }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use itop_bridge_core::link::{Copy, CopyState, Late};
-use itop_bridge_core::{FileKind, FileMark, Link, Side, Sight, Ticket};
+use itop_bridge_core::{FileKind, FileMark, Link, Reading, Side, Ticket};
 use itop_bridge_store::{Claim, Look, Next};
 use itop_client::Query;
 
@@ -237,8 +237,8 @@ pub(crate) fn unknown_copies(link: &Link, from: Side, originals: &[u64]) -> Vec<
 }
 
 /// Whether the other side's ticket lists a file with the mark of this original.
-fn has_copy_of(target: &Sight, from: Side, original: u64) -> bool {
-    let Sight::Here(ticket) = target else { return false };
+fn has_copy_of(target: &Reading, from: Side, original: u64) -> bool {
+    let Reading::Here(ticket) = target else { return false };
     let is_it = |mark: &FileMark| mark.is(from, FileKind::File, &original.to_string());
     ticket.files.iter().flatten().filter_map(|file| file.mark()).any(is_it)
 }

@@ -42,7 +42,7 @@ use std::borrow::Cow;
 
 use itop_bridge_core::event::Event;
 use itop_bridge_core::plan::Note;
-use itop_bridge_core::{Link, Side, Sight, reconcile};
+use itop_bridge_core::{Link, Reading, Side, reconcile};
 use itop_bridge_store::{About, DirtyMark, Next};
 
 use crate::pass::barred::{try_what_is_parked, with_what_is_held};
@@ -120,7 +120,7 @@ async fn look(work: &mut Work<'_>, mut snapshot: Snapshot) -> Result<Next, Failu
         return Ok(next);
     }
     if work.link.course.halt.is_none()
-        && let Sight::Here(internal) = &snapshot.internal
+        && let Reading::Here(internal) = &snapshot.internal
         && let Some(other) = other_pair_of(work, internal).await?
     {
         return give_way_to(work, &other, internal).await;
@@ -141,8 +141,8 @@ async fn take_up(work: &mut Work<'_>, snapshot: &Snapshot) -> Result<bool, Failu
     }
     work.idle_because = why_not.map(|why| Cow::Borrowed(why.text()));
     match &snapshot.external {
-        Sight::Here(ticket) if why_not.is_none() => {
-            work.link = Link::unborn(ticket.key());
+        Reading::Here(ticket) if why_not.is_none() => {
+            work.link = Link::without_counterpart(ticket.key());
             work.link.ancestor.external.made = work.made(Side::External, ticket);
             Ok(true)
         }
@@ -162,7 +162,7 @@ async fn settle_creation(work: &mut Work<'_>, snapshot: &mut Snapshot) -> Result
     }
     let asked_ms = work.shared.now_ms();
     match find_created(work, &creation).await? {
-        Some(ticket) => snapshot.internal = Sight::Here(ticket),
+        Some(ticket) => snapshot.internal = Reading::Here(ticket),
         None if asked_ms < creation.until_ms => {
             work.idle_because = Some("a create without an answer may still land".into());
             let due_ms = creation.until_ms.min(work.shared.now_ms() + work.policy.waits.doubt_look_ms);

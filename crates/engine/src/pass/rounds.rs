@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use itop_bridge_core::plan::Plan;
-use itop_bridge_core::{Side, Sight, reconcile};
+use itop_bridge_core::{Reading, Side, reconcile};
 
 use crate::pass::apply::{Applied, apply};
 use crate::pass::ending::{end_pair, stop};
@@ -166,7 +166,7 @@ impl<'w, 'a> Rounds<'w, 'a> {
                 return Ok(After::End(RoundsEnd::at(None)));
             }
             Applied::Created(ticket) => {
-                self.snapshot.internal = Sight::Here(ticket);
+                self.snapshot.internal = Reading::Here(ticket);
                 self.is_fresh = false;
             }
             Applied::Stale(_) => {
@@ -189,7 +189,7 @@ fn why_nothing(plan: &Plan) -> Cow<'static, str> {
 fn is_stale(work: &Work<'_>, snapshot: &Snapshot) -> bool {
     let oldest = [&snapshot.external, &snapshot.internal]
         .into_iter()
-        .filter_map(|sight| if let Sight::Here(ticket) = sight { Some(ticket.read_at_ms) } else { None })
+        .filter_map(|sight| if let Reading::Here(ticket) = sight { Some(ticket.read_at_ms) } else { None })
         .min();
     oldest.is_some_and(|read_at| work.shared.now_ms() - read_at > work.shared.timing.stale_read_ms)
 }

@@ -2,7 +2,7 @@
 //! snapshot.
 
 use itop_bridge_core::plan::Plan;
-use itop_bridge_core::{Side, Sight, Ticket};
+use itop_bridge_core::{Reading, Side, Ticket};
 
 use crate::halt::went_back::read_and_watch;
 use crate::pass::hinted::read_named_contents;
@@ -40,8 +40,13 @@ pub(crate) async fn read_again(work: &mut Work<'_>, snapshot: &mut Snapshot) -> 
 }
 
 /// Lists the files again if they were listed before.
-async fn list_as_before(work: &mut Work<'_>, before: &Sight, mut now: Sight, side: Side) -> Result<Sight, Failure> {
-    if let (Sight::Here(Ticket { files: Some(_), .. }), Sight::Here(ticket)) = (before, &mut now) {
+async fn list_as_before(
+    work: &mut Work<'_>,
+    before: &Reading,
+    mut now: Reading,
+    side: Side,
+) -> Result<Reading, Failure> {
+    if let (Reading::Here(Ticket { files: Some(_), .. }), Reading::Here(ticket)) = (before, &mut now) {
         ticket.files = Some(list(work, ticket, side).await?);
     }
     Ok(now)
@@ -83,10 +88,10 @@ pub(crate) async fn list_what_is_written_to(
     Ok(news)
 }
 
-fn one(reads: &mut read::Reads, id: u64, itop: &Itop) -> Result<Sight, Failure> {
+fn one(reads: &mut read::Reads, id: u64, itop: &Itop) -> Result<Reading, Failure> {
     match reads.remove(&id) {
-        Some(Ok(Some(read))) => Ok(Sight::Here(read.ticket)),
+        Some(Ok(Some(read))) => Ok(Reading::Here(read.ticket)),
         Some(Err(error)) => Err(Failure::of(itop, &error)),
-        Some(Ok(None)) | None => Ok(Sight::Gone),
+        Some(Ok(None)) | None => Ok(Reading::Gone),
     }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use itop_bridge_core::Sight;
+use itop_bridge_core::Reading;
 use itop_bridge_store::{About, Claim, DirtyMark, Instance, Look, Result, Store, TicketOf};
 use itop_client::Query;
 
@@ -52,8 +52,8 @@ pub(crate) async fn note_if_unseen(
     snapshot: &Snapshot,
 ) -> std::result::Result<(), Failure> {
     match snapshot.external {
-        Sight::Here(_) => Ok(()),
-        Sight::Gone | Sight::Unborn => note_unseen(shared, claim).await,
+        Reading::Here(_) => Ok(()),
+        Reading::Gone | Reading::NotCreated => note_unseen(shared, claim).await,
     }
 }
 

@@ -59,7 +59,9 @@ impl<'a> Work<'a> {
     pub fn new(shared: &'a Shared, lane: &'a Lane, policy: Arc<Policy>, claim: Claim, files: FileBudget) -> Work<'a> {
         let (link_id, mut link) = match &claim.link {
             Some((id, link)) => (Some(*id), with_iso_dates(link, &shared.internal, &lane.external)),
-            None => (None, Link::unborn(TicketKey { class: String::new(), id: 0, reference: String::new() })),
+            None => {
+                (None, Link::without_counterpart(TicketKey { class: String::new(), id: 0, reference: String::new() }))
+            }
         };
         // An older link has no time for its removed files: count them as removed long ago.
         link.takes_down_removed(0);

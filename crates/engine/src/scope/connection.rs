@@ -3,7 +3,7 @@
 
 use std::sync::PoisonError;
 
-use itop_bridge_core::{Sight, Ticket, TicketMark};
+use itop_bridge_core::{Reading, Ticket, TicketMark};
 use itop_bridge_store::{Instance, Look, Result, Store, TicketOf};
 
 use crate::settings::OlderTickets;
@@ -108,7 +108,7 @@ pub(crate) async fn why_not_carried(
     snapshot: &Snapshot,
     look: &Look,
 ) -> std::result::Result<Option<LeftAlone>, Failure> {
-    let Sight::Here(ticket) = &snapshot.external else { return Ok(Some(LeftAlone::NotRead(snapshot.unread))) };
+    let Reading::Here(ticket) = &snapshot.external else { return Ok(Some(LeftAlone::NotRead(snapshot.unread))) };
     if snapshot.first_entry.as_deref().is_some_and(|entry| TicketMark::find(entry).is_some()) {
         return Ok(Some(LeftAlone::Copy));
     }
@@ -119,7 +119,7 @@ pub(crate) async fn why_not_carried(
 /// Logs, once per process, that a ticket with a bridge's mark does not cross, whoever wrote the mark there.
 pub(crate) fn say_that_it_is_a_copy(shared: &Shared, of: &TicketOf, snapshot: &Snapshot) {
     let mark = snapshot.first_entry.as_deref().and_then(TicketMark::find);
-    let (Sight::Here(ticket), Some(mark)) = (&snapshot.external, mark) else { return };
+    let (Reading::Here(ticket), Some(mark)) = (&snapshot.external, mark) else { return };
     if shared.told_as_copies.lock().unwrap_or_else(PoisonError::into_inner).insert(of.clone()) {
         let (name, mark) = (format!("{}:{}", of.external, ticket.reference), mark.token());
         tracing::warn!(

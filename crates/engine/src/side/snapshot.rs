@@ -1,12 +1,12 @@
 //! The snapshot of a pair.
 
-use itop_bridge_core::{Side, Sight, Ticket};
+use itop_bridge_core::{Reading, Side, Ticket};
 
 /// Both sides of a pair as the pass has read them.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    pub external: Sight,
-    pub internal: Sight,
+    pub external: Reading,
+    pub internal: Reading,
     /// The external log's first entry, read only while there is no link.
     pub first_entry: Option<String>,
     /// Why no external ticket was read, if there is no link.
@@ -14,7 +14,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    pub fn of(&self, side: Side) -> &Sight {
+    pub fn of(&self, side: Side) -> &Reading {
         match side {
             Side::External => &self.external,
             Side::Internal => &self.internal,
@@ -23,8 +23,8 @@ impl Snapshot {
 
     pub fn ticket(&self, side: Side) -> Option<&Ticket> {
         match self.of(side) {
-            Sight::Here(ticket) => Some(ticket),
-            Sight::Gone | Sight::Unborn => None,
+            Reading::Here(ticket) => Some(ticket),
+            Reading::Gone | Reading::NotCreated => None,
         }
     }
 
@@ -34,8 +34,8 @@ impl Snapshot {
             Side::Internal => &mut self.internal,
         };
         match sight {
-            Sight::Here(ticket) => Some(ticket),
-            Sight::Gone | Sight::Unborn => None,
+            Reading::Here(ticket) => Some(ticket),
+            Reading::Gone | Reading::NotCreated => None,
         }
     }
 }

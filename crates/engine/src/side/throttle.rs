@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 
 use crate::Shared;
-use crate::issue::{Cause, Trouble};
+use crate::issue::{Cause, Issue};
 use crate::side::itop::Itop;
 
 /// However long the side asks for, it is called again after this.
@@ -27,10 +27,10 @@ pub struct Throttled {
 }
 
 impl Throttled {
-    pub fn trouble(&self, instance: &str) -> Trouble {
+    pub fn trouble(&self, instance: &str) -> Issue {
         let until = Timestamp::from_millisecond(self.until_ms).unwrap_or(Timestamp::UNIX_EPOCH);
         let reason = format!("asks for fewer calls; the next one is made at {}", until.strftime("%Y-%m-%d %H:%M:%SZ"));
-        Trouble { cause: Cause::Throttled { instance: instance.to_owned() }, since_ms: self.since_ms, reason }
+        Issue { cause: Cause::Throttled { instance: instance.to_owned() }, since_ms: self.since_ms, reason }
     }
 }
 

@@ -12,7 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::issue::{Access, Cause, Trouble};
+use crate::issue::{Access, Cause, Issue};
 use crate::timing::Timing;
 
 #[cfg(test)]
@@ -280,8 +280,8 @@ impl Suspensions {
     }
 
     /// The suspensions, for the operator.
-    pub fn troubles(&self) -> Vec<Trouble> {
-        let trouble = |(cause, wait): (&Cause, &Wait)| Trouble {
+    pub fn issues(&self) -> Vec<Issue> {
+        let trouble = |(cause, wait): (&Cause, &Wait)| Issue {
             cause: cause.clone(),
             since_ms: wait.since_ms,
             reason: wait.reason.clone(),

@@ -54,7 +54,7 @@ fn one_text_on_three_tickets_of_one_external_suspends_that_external_only() {
     for (ticket, text) in [(1, "Not allowed [7] for 'x'"), (1, "Not allowed [7] for 'x'"), (2, "Not allowed [8]")] {
         refuse(&mut all, "acme", ticket, text, 0);
     }
-    assert_eq!(all.troubles(), []);
+    assert_eq!(all.issues(), []);
     let mut all = acme_suspended();
     assert!(!goes(&mut all, acme(9), SECOND));
     assert!(goes(&mut all, asks("other", 9, "UserRequest"), SECOND));
@@ -122,9 +122,9 @@ fn a_write_that_goes_through_blames_no_ticket_of_another_text_or_external() {
     for ticket in 6..=7 {
         refuse(&mut all, "acme", ticket, "quota", SECOND);
     }
-    assert_eq!(all.troubles().len(), 1, "{:?}", all.troubles());
+    assert_eq!(all.issues().len(), 1, "{:?}", all.issues());
     refuse(&mut all, "acme", 8, "closed", SECOND);
-    assert_eq!(all.troubles().len(), 2, "{:?}", all.troubles());
+    assert_eq!(all.issues().len(), 2, "{:?}", all.issues());
 }
 
 #[test]
@@ -143,9 +143,9 @@ fn refusals_long_ago_or_of_a_ticket_that_is_well_again_do_not_count() {
     refuse(&mut all, "acme", 5, "too long", 34 * MINUTE);
     assert_eq!(all.record_well("acme", 5), []);
     refuse(&mut all, "acme", 6, "too long", 35 * MINUTE);
-    assert_eq!(all.troubles(), []);
+    assert_eq!(all.issues(), []);
     refuse(&mut all, "acme", 7, "too long", 36 * MINUTE);
-    assert_eq!(all.troubles().len(), 1);
+    assert_eq!(all.issues().len(), 1);
 }
 
 #[test]

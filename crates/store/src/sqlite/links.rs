@@ -96,7 +96,7 @@ pub(super) fn save(db: &Connection, lease: &Lease, id: i64, link: &Link, did: &[
     log(db, id, did)
 }
 
-pub(super) fn drop_unborn(db: &Connection, lease: &Lease, id: i64) -> Result<()> {
+pub(super) fn drop_without_counterpart(db: &Connection, lease: &Lease, id: i64) -> Result<()> {
     queue::held(db, lease)?;
     if of_lease(db, lease, id)?.link.internal.is_some() {
         return Err(StoreError::NoLink(id));

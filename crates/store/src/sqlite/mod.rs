@@ -229,8 +229,8 @@ impl Store for SqliteStore {
         self.write(|db| links::adopt(db, external, link, over_ended, did, now_ms))
     }
 
-    fn drop_unborn_link(&mut self, lease: &Lease, id: i64) -> Result<()> {
-        self.write(|db| links::drop_unborn(db, lease, id))
+    fn drop_link_without_counterpart(&mut self, lease: &Lease, id: i64) -> Result<()> {
+        self.write(|db| links::drop_without_counterpart(db, lease, id))
     }
 
     fn link(&mut self, id: i64) -> Result<Option<Stored>> {

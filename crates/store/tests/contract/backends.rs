@@ -82,7 +82,7 @@ macro_rules! delegate {
             insert_link(lease: &Lease, link: &Link, did: &[Activity]) -> i64;
             save_link(lease: &Lease, id: i64, link: &Link, did: &[Activity]) -> ();
             adopt_link(external: &str, link: &Link, over_ended: bool, did: &[Activity], now_ms: i64) -> i64;
-            drop_unborn_link(lease: &Lease, id: i64) -> ();
+            drop_link_without_counterpart(lease: &Lease, id: i64) -> ();
             link(id: i64) -> Option<Stored>;
             link_of_external(of: &TicketOf) -> Option<Stored>;
             link_of_internal(ticket: u64) -> Option<Stored>;

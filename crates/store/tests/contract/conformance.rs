@@ -243,18 +243,18 @@ fn a_lease_that_ran_out_is_renewed_if_nobody_took_the_ticket(store) {
 
 fn a_lost_lease_can_record_nothing(store) {
     let first = work_on(store, 7, 0);
-    let id = store.insert_link(&first.lease, &unborn(7), &[]).unwrap();
+    let id = store.insert_link(&first.lease, &without_counterpart(7), &[]).unwrap();
     let second = claim_one(store, LEASE_MS);
     let lost = |answer: Result<()>| assert!(matches!(answer, Err(StoreError::LeaseLost)), "{answer:?}");
     lost(store.renew(&first.lease, 9 * LEASE_MS));
     lost(store.save_link(&first.lease, id, &pair(7, 70), &[did(1, "late")]));
-    lost(store.drop_unborn_link(&first.lease, id));
-    lost(store.insert_link(&first.lease, &unborn(7), &[]).map(|_| ()));
+    lost(store.drop_link_without_counterpart(&first.lease, id));
+    lost(store.insert_link(&first.lease, &without_counterpart(7), &[]).map(|_| ()));
     for next in [Next::Done, failed(0, false), waits(0), Next::Look { due_ms: 0, look: Look::ticket() }] {
         lost(store.finish(&first, &next, LEASE_MS));
     }
     lost(store.renew(&stale(&first.lease), 0));
-    assert_eq!(store.link(id).unwrap().unwrap().link, unborn(7));
+    assert_eq!(store.link(id).unwrap().unwrap().link, without_counterpart(7));
     assert_eq!(store.activity(id, 10).unwrap(), []);
     store.renew(&second.lease, 2 * LEASE_MS).unwrap();
     store.finish(&second, &Next::Done, LEASE_MS).unwrap();
@@ -264,7 +264,7 @@ fn an_event_is_kept_beside_its_sentence(store) {
     let claim = work_on(store, 7, 0);
     let halted = Event::Halted { kind: None, log: Some((Side::External, LogName::Private)), text: "gone".to_owned() };
     let all = [Activity::in_words(1, "an older line"), Activity::of(2, halted.clone())];
-    let id = store.insert_link(&claim.lease, &unborn(7), &all).unwrap();
+    let id = store.insert_link(&claim.lease, &without_counterpart(7), &all).unwrap();
     let kept = store.activity(id, 10).unwrap();
     let told: Vec<(&str, Option<&Event>)> = kept.iter().map(|line| (line.text.as_str(), line.event.as_ref())).collect();
     assert_eq!(told, [("halted: gone", Some(&halted)), ("an older line", None)]);
@@ -563,11 +563,11 @@ fn a_ticket_has_one_link(store) {
     let other = work_on(store, 8, 0);
     let refused = store.insert_link(&other.lease, &pair(8, 70), &[did(0, "no")]);
     assert!(matches!(refused, Err(StoreError::AlreadyLinked { link, .. }) if link == id));
-    let unborn_id = store.insert_link(&other.lease, &unborn(8), &[]).unwrap();
-    let refused = store.save_link(&other.lease, unborn_id, &pair(8, 70), &[did(0, "no")]);
+    let other_id = store.insert_link(&other.lease, &without_counterpart(8), &[]).unwrap();
+    let refused = store.save_link(&other.lease, other_id, &pair(8, 70), &[did(0, "no")]);
     assert!(matches!(refused, Err(StoreError::AlreadyLinked { link, .. }) if link == id));
-    assert_eq!(store.link(unborn_id).unwrap().unwrap().link, unborn(8));
-    assert_eq!(store.activity(unborn_id, 10).unwrap(), []);
+    assert_eq!(store.link(other_id).unwrap().unwrap().link, without_counterpart(8));
+    assert_eq!(store.activity(other_id, 10).unwrap(), []);
 }
 
 fn tickets_of_two_externals_with_one_id_are_two_tickets(store) {
@@ -581,12 +581,12 @@ fn tickets_of_two_externals_with_one_id_are_two_tickets(store) {
 }
 
 fn two_links_may_wait_for_their_counterparts(store) {
-    assert_ne!(linked(store, &unborn(7)), linked(store, &unborn(8)));
+    assert_ne!(linked(store, &without_counterpart(7)), linked(store, &without_counterpart(8)));
 }
 
 fn a_saved_link_replaces_the_old_one_under_its_keys(store) {
     let claim = work_on(store, 7, 0);
-    let id = store.insert_link(&claim.lease, &unborn(7), &[did(1, "linked")]).unwrap();
+    let id = store.insert_link(&claim.lease, &without_counterpart(7), &[did(1, "linked")]).unwrap();
     let mut link = pair(7, 70);
     link.ancestor.external.fields.insert("title".to_owned(), "Printer on fire \u{1F525}".to_owned());
     store.save_link(&claim.lease, id, &link, &[did(2, "created R-000070"), did(3, "copied a.txt")]).unwrap();
@@ -601,31 +601,31 @@ fn a_saved_link_replaces_the_old_one_under_its_keys(store) {
 }
 
 fn a_lease_gives_no_right_to_another_ticket_s_link(store) {
-    let id = linked(store, &unborn(7));
+    let id = linked(store, &without_counterpart(7));
     let claim = work_on(store, 8, 0);
     let refused = store.save_link(&claim.lease, id, &pair(7, 70), &[]);
     assert!(matches!(refused, Err(StoreError::NoLink(number)) if number == id));
-    assert!(matches!(store.drop_unborn_link(&claim.lease, id), Err(StoreError::NoLink(_))));
-    assert!(matches!(store.save_link(&claim.lease, 99, &unborn(8), &[]), Err(StoreError::NoLink(99))));
-    store.insert_link(&claim.lease, &unborn(8), &[]).unwrap();
+    assert!(matches!(store.drop_link_without_counterpart(&claim.lease, id), Err(StoreError::NoLink(_))));
+    assert!(matches!(store.save_link(&claim.lease, 99, &without_counterpart(8), &[]), Err(StoreError::NoLink(99))));
+    store.insert_link(&claim.lease, &without_counterpart(8), &[]).unwrap();
     assert!(matches!(store.save_link(&claim.lease, id, &pair(8, 80), &[]), Err(StoreError::NoLink(_))));
-    assert!(matches!(store.drop_unborn_link(&claim.lease, id), Err(StoreError::NoLink(_))));
-    assert_eq!(store.link(id).unwrap().unwrap().link, unborn(7));
+    assert!(matches!(store.drop_link_without_counterpart(&claim.lease, id), Err(StoreError::NoLink(_))));
+    assert_eq!(store.link(id).unwrap().unwrap().link, without_counterpart(7));
 }
 
 fn an_unborn_link_is_dropped_and_its_number_not_given_again(store) {
     let claim = work_on(store, 7, 0);
-    let id = store.insert_link(&claim.lease, &unborn(7), &[did(1, "linked")]).unwrap();
-    store.drop_unborn_link(&claim.lease, id).unwrap();
+    let id = store.insert_link(&claim.lease, &without_counterpart(7), &[did(1, "linked")]).unwrap();
+    store.drop_link_without_counterpart(&claim.lease, id).unwrap();
     assert_eq!(store.link(id).unwrap(), None);
     assert_eq!(store.activity(id, 10).unwrap(), []);
-    assert!(store.insert_link(&claim.lease, &unborn(7), &[]).unwrap() > id);
+    assert!(store.insert_link(&claim.lease, &without_counterpart(7), &[]).unwrap() > id);
 }
 
 fn a_link_with_a_counterpart_is_not_dropped(store) {
     let claim = work_on(store, 7, 0);
     let id = store.insert_link(&claim.lease, &pair(7, 70), &[]).unwrap();
-    assert!(matches!(store.drop_unborn_link(&claim.lease, id), Err(StoreError::NoLink(_))));
+    assert!(matches!(store.drop_link_without_counterpart(&claim.lease, id), Err(StoreError::NoLink(_))));
     assert!(store.link(id).unwrap().is_some());
 }
 
@@ -649,7 +649,7 @@ fn a_link_is_closed_since_both_sides_first_were(store) {
 }
 
 fn links_are_listed_in_order_by_pages_and_externals(store) {
-    let ids: Vec<i64> = (1..=5).map(|ticket| linked(store, &unborn(ticket))).collect();
+    let ids: Vec<i64> = (1..=5).map(|ticket| linked(store, &without_counterpart(ticket))).collect();
     let mut listed = |external, after, limit| -> Vec<i64> {
         let links = store.links(external, after, limit, None).unwrap();
         links.into_iter().map(|stored| stored.id).collect()
@@ -665,11 +665,11 @@ fn links_closed_before_a_time_can_be_left_out(store) {
     let mut ids = Vec::new();
     for (ticket, at_ms) in [(1, 100), (2, 200)] {
         let claim = work_on(store, ticket, 0);
-        let closed = with_statuses(unborn(ticket), "closed", "closed");
+        let closed = with_statuses(without_counterpart(ticket), "closed", "closed");
         ids.push(store.insert_link(&claim.lease, &closed, &[did(at_ms, "closed")]).unwrap());
         store.finish(&claim, &Next::Done, 0).unwrap();
     }
-    ids.push(linked(store, &unborn(3)));
+    ids.push(linked(store, &without_counterpart(3)));
     for external in [None, Some("acme")] {
         let mut listed = |after_ms| -> Vec<i64> {
             let links = store.links(external, 0, 10, after_ms).unwrap();
@@ -687,7 +687,7 @@ fn pairs_are_the_links_without_their_texts(store) {
     halted.field_agreed("description", "long", "long");
     halted.files.copies.push(copy(5));
     halted.course.halt = Some(plan::Halt { kind: plan::HaltKind::FilesGone, text: "5 files gone".to_owned() });
-    let links = [halted, unborn(8), with_statuses(pair(9, 90), "closed", "closed")];
+    let links = [halted, without_counterpart(8), with_statuses(pair(9, 90), "closed", "closed")];
     let mut ids: Vec<i64> = links.iter().map(|link| linked(store, link)).collect();
     store.amend_link(ids[1], &|_, state| *state = LinkState::Ended, &did(5, "unlinked"), 5).unwrap();
     for closed_after_ms in [None, Some(1_000)] {
@@ -782,7 +782,7 @@ fn who_read_a_link_before_it_was_amended_cannot_put_it_back(store) {
     assert!(matches!(store.finish(&reader, &Next::Done, 5), Err(StoreError::LeaseLost)));
     assert_eq!(due(store, LEASE_MS - 1), [0; 0], "a call of the reader may still be on its way");
     let next = claim_one(store, LEASE_MS);
-    assert_eq!((next.look, next.link), (Look::everything(), Some((id, unborn(7)))));
+    assert_eq!((next.look, next.link), (Look::everything(), Some((id, without_counterpart(7)))));
 }
 
 fn an_ended_link_takes_its_ticket_out_of_the_queue(store) {
@@ -790,7 +790,7 @@ fn an_ended_link_takes_its_ticket_out_of_the_queue(store) {
     let worker = work_on(store, 7, 0);
     store.amend_link(id, &|_, state| *state = LinkState::Ended, &did(5, "unlinked"), 5).unwrap();
     assert_eq!(queue(store, 5), []);
-    assert!(matches!(store.save_link(&worker.lease, id, &unborn(7), &[]), Err(StoreError::LeaseLost)));
+    assert!(matches!(store.save_link(&worker.lease, id, &without_counterpart(7), &[]), Err(StoreError::LeaseLost)));
     let ended = store.link_of_external(&acme(7)).unwrap().unwrap();
     assert_eq!((ended.state, ended.link), (LinkState::Ended, pair(7, 70)));
     store.amend_link(id, &|_, state| *state = LinkState::Live, &did(6, "linked again"), 6).unwrap();
@@ -895,7 +895,7 @@ fn an_adopted_pair_is_stored_logged_and_looked_at(store) {
 fn who_has_an_adopted_ticket_in_hand_loses_it(store) {
     let reader = work_on(store, 7, 0);
     store.adopt_link("acme", &pair(7, 70), false, &[], 5).unwrap();
-    assert!(matches!(store.insert_link(&reader.lease, &unborn(7), &[]), Err(StoreError::LeaseLost)));
+    assert!(matches!(store.insert_link(&reader.lease, &without_counterpart(7), &[]), Err(StoreError::LeaseLost)));
     assert_eq!(store.link_of_external(&acme(7)).unwrap().unwrap().link, pair(7, 70));
 }
 
@@ -920,7 +920,7 @@ fn an_ended_link_gives_way_only_where_it_is_to(store) {
     }
     let other = store.adopt_link("acme", &pair(8, 70), true, &[], 10).unwrap();
     let tombstone = store.link(id).unwrap().unwrap();
-    assert_eq!((tombstone.link, tombstone.state), (unborn(7), LinkState::Ended));
+    assert_eq!((tombstone.link, tombstone.state), (without_counterpart(7), LinkState::Ended));
     assert!(store.activity(id, 10).unwrap()[0].text.contains("linked with acme:R-000008 instead"));
     assert_eq!(store.link_of_internal(70).unwrap().unwrap().id, other);
     assert_eq!(store.adopt_link("acme", &pair(7, 71), true, &[], 11).unwrap(), id, "its number stays");
@@ -973,7 +973,7 @@ fn a_side_halts_with_its_cursors_or_not_at_all(store) {
 
 fn the_highest_counterpart_is_anybody_s(store) {
     assert_eq!(store.highest_counterpart().unwrap(), None);
-    linked(store, &unborn(1));
+    linked(store, &without_counterpart(1));
     assert_eq!(store.highest_counterpart().unwrap(), None);
     let ended = linked(store, &pair(2, 30));
     linked(store, &pair(3, 20));
@@ -1066,23 +1066,23 @@ fn what_waits_without_a_counterpart_is_counted_by_class(store) {
     linked(store, &pair(1, 10));
     let ended = linked(store, &pair(2, 20));
     store.amend_link(ended, &|_, state| *state = LinkState::Ended, &did(5, "unlinked"), 5).unwrap();
-    linked(store, &unborn(3));
+    linked(store, &without_counterpart(3));
     store.mark_dirty(&[told(1, None), told(2, None), told(3, None), told(4, None)], 300).unwrap();
     store.mark_dirty(&[told(7, incident), told(5, incident)], 200).unwrap();
     store.mark_dirty(&[told(6, incident)], 100).unwrap();
     store.mark_dirty(&[about(of("beta", 9), 0)], 1).unwrap();
     let class = |class: &str, tickets, oldest_ms| Uncarried { class: class.to_owned(), tickets, oldest_ms };
-    let unborn_class = unborn(3).external.class;
-    assert_eq!(store.uncarried("acme").unwrap(), [class("Incident", 3, 100), class(&unborn_class, 1, 300)]);
+    let its_class = without_counterpart(3).external.class;
+    assert_eq!(store.uncarried("acme").unwrap(), [class("Incident", 3, 100), class(&its_class, 1, 300)]);
     assert_eq!(store.uncarried_tickets("acme", "Incident", 0, 2).unwrap(), [5, 6]);
     assert_eq!(store.uncarried_tickets("acme", "Incident", 6, 2).unwrap(), [7]);
-    assert_eq!(store.uncarried_tickets("acme", &unborn_class, 0, 9).unwrap(), [3]);
+    assert_eq!(store.uncarried_tickets("acme", &its_class, 0, 9).unwrap(), [3]);
     assert_eq!(store.uncarried_tickets("acme", "Ticket", 0, 9).unwrap(), [0_u64; 0]);
     // A parked one is told as such.
     let claims = store.claim("acme", 9, 400, 1_000).unwrap();
     let parked = claims.iter().find(|claim| claim.lease.of.ticket == 5).unwrap();
     store.finish(parked, &failed(1_000, true), 400).unwrap();
-    assert_eq!(store.uncarried("acme").unwrap(), [class("Incident", 2, 100), class(&unborn_class, 1, 300)]);
+    assert_eq!(store.uncarried("acme").unwrap(), [class("Incident", 2, 100), class(&its_class, 1, 300)]);
     assert_eq!(store.uncarried_tickets("acme", "Incident", 0, 9).unwrap(), [6, 7]);
     assert_eq!(store.tally("acme").unwrap().parked, 1);
 }

@@ -34,12 +34,12 @@ pub fn attachments(ids: &[u64]) -> Look {
     Look { external_attachments: ids.iter().copied().collect(), ..Look::default() }
 }
 
-pub fn unborn(ticket: u64) -> Link {
-    Link::unborn(key(ticket))
+pub fn without_counterpart(ticket: u64) -> Link {
+    Link::without_counterpart(key(ticket))
 }
 
 pub fn pair(external: u64, internal: u64) -> Link {
-    Link { internal: Some(key(internal)), ..unborn(external) }
+    Link { internal: Some(key(internal)), ..without_counterpart(external) }
 }
 
 /// With a text long enough to be dropped.

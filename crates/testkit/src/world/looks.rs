@@ -22,9 +22,9 @@ impl World {
     }
 
     /// The reasons why tickets wait, as the operator sees them.
-    pub fn troubles(&self) -> Vec<String> {
-        let troubles = self.running.as_ref().expect("the bridge runs").engine.troubles();
-        troubles.iter().map(ToString::to_string).collect()
+    pub fn issues(&self) -> Vec<String> {
+        let issues = self.running.as_ref().expect("the bridge runs").engine.issues();
+        issues.iter().map(ToString::to_string).collect()
     }
 
     pub fn clear_calls(&self) {

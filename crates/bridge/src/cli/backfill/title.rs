@@ -5,7 +5,7 @@ use std::io::Write;
 use anyhow::bail;
 use itop_bridge_engine::wording;
 use itop_bridge_engine::wording::count::counted;
-use itop_bridge_engine::{Engine, TitleAdopted, TitlePair, Titled, Unclear, Wish, Wished};
+use itop_bridge_engine::{BackfillRequest, Engine, Requested, TitleAdopted, TitlePair, Titled, Unclear};
 use serde_json::{Value, json};
 
 use super::{lines, one_line, signalled, table, tickets};
@@ -13,29 +13,34 @@ use crate::cli::progress;
 use crate::config::{Config, OlderTickets};
 
 /// Prints the pairs found and the tickets left unclear.
-pub(super) fn say(wish: &Wish, wished: &Wished, config: &Config, out: &mut dyn Write) -> anyhow::Result<()> {
-    let (external, internal) = (&wish.external, &config.internal.name);
+pub(super) fn say(
+    request: &BackfillRequest,
+    requested: &Requested,
+    config: &Config,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let (external, internal) = (&request.external, &config.internal.name);
     let of_lane = config.externals.iter().find(|known| known.name() == external);
     let older = of_lane.map_or(OlderTickets::Stay, |external| external.sync.older);
-    if !wished.pairs.is_empty() {
+    if !requested.pairs.is_empty() {
         writeln!(out, "named in the title of a ticket of {internal}, each with its counterpart:")?;
-        writeln!(out, "{}\n", pairs_table(external, internal, &wished.pairs))?;
+        writeln!(out, "{}\n", pairs_table(external, internal, &requested.pairs))?;
     }
-    for unclear in &wished.unclear {
+    for unclear in &requested.unclear {
         writeln!(out, "{}", left_alone(external, internal, unclear, older))?;
     }
-    if !wished.unclear.is_empty() {
+    if !requested.unclear.is_empty() {
         writeln!(out)?;
     }
     Ok(())
 }
 
 /// The number of each kind.
-pub(super) fn counts(wished: &Wished) -> [(usize, &'static str); 3] {
-    let newer = wished.unclear.iter().filter(|unclear| unclear.newer).count();
+pub(super) fn counts(requested: &Requested) -> [(usize, &'static str); 3] {
+    let newer = requested.unclear.iter().filter(|unclear| unclear.newer).count();
     [
-        (wished.pairs.len(), "named in one title, whose ticket is the counterpart"),
-        (wished.unclear.len() - newer, "left alone, since the titles do not identify the counterpart"),
+        (requested.pairs.len(), "named in one title, whose ticket is the counterpart"),
+        (requested.unclear.len() - newer, "left alone, since the titles do not identify the counterpart"),
         (newer, "newer than the connection, copied by `serve` unless they are linked first"),
     ]
 }
@@ -43,13 +48,13 @@ pub(super) fn counts(wished: &Wished) -> [(usize, &'static str); 3] {
 /// Adopts pairs until Ctrl-C.
 pub(super) async fn adopt(
     engine: &Engine,
-    wish: &Wish,
+    request: &BackfillRequest,
     pairs: &[TitlePair],
     bar: &progress::Bar,
 ) -> anyhow::Result<Vec<TitleAdopted>> {
     let tell = |done, all| bar.tell(done, all);
     let adopted = tokio::select! {
-        adopted = engine.adopt_by_title(&wish.external, pairs, &tell) => Some(adopted),
+        adopted = engine.adopt_by_title(&request.external, pairs, &tell) => Some(adopted),
         () = signalled() => None,
     };
     bar.end();
@@ -61,13 +66,13 @@ pub(super) async fn adopt(
 }
 
 pub(super) fn say_adopted(
-    wish: &Wish,
+    request: &BackfillRequest,
     adopted: &[TitleAdopted],
     config: &Config,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     for TitleAdopted { reference, counterpart, why_not, conflicts, .. } in adopted {
-        let pair = format!("{}:{reference} with {}:{counterpart}", wish.external, config.internal.name);
+        let pair = format!("{}:{reference} with {}:{counterpart}", request.external, config.internal.name);
         if let Some(why) = why_not {
             writeln!(out, "not adopted: {pair}: {why}")?;
         }
@@ -85,16 +90,16 @@ pub(super) fn pairs(count: usize) -> String {
 }
 
 /// The question asked before anything is stored.
-pub(super) fn question(wished: &Wished) -> String {
-    match (wished.pairs.len(), wished.tickets.len()) {
+pub(super) fn question(requested: &Requested) -> String {
+    match (requested.pairs.len(), requested.tickets.len()) {
         (0, marked) => format!("Mark {}?", tickets(marked)),
         (adopted, 0) => format!("Adopt {}?", pairs(adopted)),
         (adopted, marked) => format!("Adopt {} and mark {}?", pairs(adopted), tickets(marked)),
     }
 }
 
-pub(super) fn as_json(wished: &Wished, adopted: &[TitleAdopted]) -> Value {
-    json!({ "pairs": wished.pairs, "unclear": wished.unclear, "adopted": adopted })
+pub(super) fn as_json(requested: &Requested, adopted: &[TitleAdopted]) -> Value {
+    json!({ "pairs": requested.pairs, "unclear": requested.unclear, "adopted": adopted })
 }
 
 fn pairs_table(external: &str, internal: &str, pairs: &[TitlePair]) -> String {

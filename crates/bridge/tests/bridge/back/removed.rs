@@ -103,7 +103,7 @@ async fn reports_that_customers_deleted_are_no_refusals(versions: Versions) {
     for _ in 0..100 {
         world.pass_milliseconds(100).await;
         let failed: Vec<_> = world.queue().await.into_iter().filter_map(|row| row.error).collect();
-        assert_eq!((failed, world.troubles()), (vec![], vec![]));
+        assert_eq!((failed, world.issues()), (vec![], vec![]));
     }
     for (id, _) in &pairs {
         assert_eq!(told(&world, *id)[..2], ["pending", "assigned"]);

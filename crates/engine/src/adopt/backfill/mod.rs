@@ -2,7 +2,7 @@
 //!
 //! They are listed, one page per call, and marked in the queue: a pass then carries each like a new one, and `only`
 //! still holds. Tickets that are linked, or were unlinked, are left as they are. A cursor keeps the last ticket that a
-//! run has marked, so that the next run with the same wish continues. On request, tickets whose counterpart exists
+//! run has marked, so that the next run with the same request continues. On request, tickets whose counterpart exists
 //! already are paired with it (`title`).
 
 mod title;
@@ -39,7 +39,7 @@ pub type TellClass<'a> = &'a (dyn Fn(&str) + Send + Sync);
 
 /// The tickets of an external that an operator wants.
 #[derive(Debug, Clone)]
-pub struct Wish {
+pub struct BackfillRequest {
     pub external: String,
     /// The first day of creation, by the external's own clock.
     pub since: Date,
@@ -51,9 +51,9 @@ pub struct Wish {
     pub match_title: bool,
 }
 
-/// The tickets that match a wish.
+/// The tickets that match a request.
 #[derive(Debug, Default)]
-pub struct Wished {
+pub struct Requested {
     /// Not linked, ordered by id.
     pub tickets: Vec<Older>,
     /// Not linked, each with the internal ticket whose title names it.
@@ -64,7 +64,7 @@ pub struct Wished {
     pub linked: usize,
     /// The number of tickets whose pair has ended; these stay so.
     pub ended: usize,
-    /// How many tickets an earlier, interrupted run of the same wish had marked. They still wait.
+    /// How many tickets an earlier, interrupted run of the same request had marked. They still wait.
     pub marked_before: usize,
 }
 
@@ -79,59 +79,64 @@ pub struct Older {
     pub last_update: String,
 }
 
-/// The progress of a run with this wish.
+/// The progress of a run with this request.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Cursor {
-    wish: String,
+    request: String,
     marked_up_to: u64,
 }
 
-impl Wish {
-    /// Identifies the wish.
+impl BackfillRequest {
+    /// Identifies the request.
     fn words(&self) -> String {
-        let Wish { since, classes, states, match_title, .. } = self;
+        let BackfillRequest { since, classes, states, match_title, .. } = self;
         let by_title = if *match_title { ", matched by title" } else { "" };
         format!("since {since}, classes {classes:?}, states {states:?}{by_title}")
     }
 }
 
 impl Engine {
-    /// Finds the tickets of a wish; writes nothing. `tell` gets the class being searched.
-    pub async fn wished(&self, wish: &Wish, tell: TellClass<'_>) -> Result<Wished, Stopped> {
-        let (shared, lane) = (&*self.shared, &**self.shared.lane(&wish.external)?);
+    /// Finds the tickets of a request; writes nothing. `tell` gets the class being searched.
+    pub async fn find_requested(&self, request: &BackfillRequest, tell: TellClass<'_>) -> Result<Requested, Stopped> {
+        let (shared, lane) = (&*self.shared, &**self.shared.lane(&request.external)?);
         if let Some(lost) = has_pairs_to_find(shared, lane).await? {
             return Err(Failure::setup(lost.to_string()).into());
         }
         let known = linked_tickets(shared, lane).await?;
-        let up_to = backfill_cursor(shared, lane, wish).await?;
-        let (mut wished, mut free) = (Wished::default(), Vec::new());
-        for ticket in list_wished(shared, lane, wish, tell).await? {
+        let up_to = backfill_cursor(shared, lane, request).await?;
+        let (mut requested, mut free) = (Requested::default(), Vec::new());
+        for ticket in list_requested(shared, lane, request, tell).await? {
             match known.get(&ticket.id) {
-                Some(LinkState::Live) => wished.linked += 1,
-                Some(LinkState::Ended) => wished.ended += 1,
+                Some(LinkState::Live) => requested.linked += 1,
+                Some(LinkState::Ended) => requested.ended += 1,
                 None => free.push(ticket),
             }
         }
-        if wish.match_title {
+        if request.match_title {
             // Before the marked ones are split off: an earlier run did not mark the tickets that it left unclear.
             let found = match_by_title(shared, lane, free).await?;
-            (wished.pairs, wished.unclear, free) = (found.pairs, found.unclear, found.rest);
+            (requested.pairs, requested.unclear, free) = (found.pairs, found.unclear, found.rest);
         }
         let all = free.len();
-        wished.tickets = free.into_iter().filter(|ticket| ticket.id > up_to).collect();
-        wished.marked_before = all - wished.tickets.len();
-        Ok(wished)
+        requested.tickets = free.into_iter().filter(|ticket| ticket.id > up_to).collect();
+        requested.marked_before = all - requested.tickets.len();
+        Ok(requested)
     }
 
     /// Marks these tickets, so that passes carry them. If this is dropped midway, marks made so far remain.
-    pub async fn backfill(&self, wish: &Wish, tickets: &[Older], tell: Tell<'_>) -> Result<usize, Stopped> {
-        let (shared, lane) = (&*self.shared, &**self.shared.lane(&wish.external)?);
+    pub async fn backfill(
+        &self,
+        request: &BackfillRequest,
+        tickets: &[Older],
+        tell: Tell<'_>,
+    ) -> Result<usize, Stopped> {
+        let (shared, lane) = (&*self.shared, &**self.shared.lane(&request.external)?);
         let mut marked = 0;
         tell(0, tickets.len());
         for (page, at) in tickets.chunks(MAX_ROWS).zip(1..) {
             marked += mark_older(shared, lane, page).await?;
             let up_to = page.last().map_or(0, |ticket| ticket.id);
-            keep_backfill_cursor(shared, lane, Some(Cursor { wish: wish.words(), marked_up_to: up_to })).await?;
+            keep_backfill_cursor(shared, lane, Some(Cursor { request: request.words(), marked_up_to: up_to })).await?;
             tell(tickets.len().min(at * MAX_ROWS), tickets.len());
             shared.clock.sleep(PAUSE_MS).await;
         }
@@ -140,21 +145,26 @@ impl Engine {
     }
 }
 
-async fn list_wished(shared: &Shared, lane: &Lane, wish: &Wish, tell: TellClass<'_>) -> Result<Vec<Older>, Failure> {
+async fn list_requested(
+    shared: &Shared,
+    lane: &Lane,
+    request: &BackfillRequest,
+    tell: TellClass<'_>,
+) -> Result<Vec<Older>, Failure> {
     let mut tickets = Vec::new();
     let bridged = lane.settings.sync.classes.keys();
-    for class in bridged.filter(|class| wish.classes.is_empty() || wish.classes.contains(*class)) {
+    for class in bridged.filter(|class| request.classes.is_empty() || request.classes.contains(*class)) {
         if lane.settings.only.of(class).is_none() {
             continue;
         }
         tell(class);
-        let condition = condition(lane, wish, class);
+        let condition = condition(lane, request, class);
         let fields = ["id", "ref", "title", "status", "last_update"];
         match list_all(shared, &lane.external, class, &condition, &fields, LISTED).await {
             Ok(found) => tickets.extend(found.iter().map(|object| older(class, object))),
             // Not every iTop has every class that could be bridged.
             Err(failure) => {
-                let is_asked_for = wish.classes.contains(class);
+                let is_asked_for = request.classes.contains(class);
                 if failure.kind != Kind::Refused || is_asked_for || !lacks(shared, &lane.external, class).await {
                     return Err(failure);
                 }
@@ -187,11 +197,11 @@ async fn mark_older(shared: &Shared, lane: &Lane, page: &[Older]) -> Result<usiz
     Ok(shared.store.mark_all(marks.collect(), shared.now_ms()).await?)
 }
 
-/// The last ticket that an earlier, interrupted run of this wish has marked.
-async fn backfill_cursor(shared: &Shared, lane: &Lane, wish: &Wish) -> Result<u64, Failure> {
+/// The last ticket that an earlier, interrupted run of this request has marked.
+async fn backfill_cursor(shared: &Shared, lane: &Lane, request: &BackfillRequest) -> Result<u64, Failure> {
     let of = lane.external.instance.clone();
     let kept = shared.store.call(move |store| store.cursor(&of, CURSOR)).await?.unwrap_or_default();
-    let cursor = serde_json::from_str::<Cursor>(&kept).ok().filter(|cursor| cursor.wish == wish.words());
+    let cursor = serde_json::from_str::<Cursor>(&kept).ok().filter(|cursor| cursor.request == request.words());
     Ok(cursor.map_or(0, |cursor| cursor.marked_up_to))
 }
 
@@ -208,10 +218,10 @@ async fn lacks(shared: &Shared, itop: &Itop, class: &str) -> bool {
     answer.is_err_and(|error| matches!(error.class, ErrorClass::UnknownClass { .. }))
 }
 
-fn condition(lane: &Lane, wish: &Wish, class: &str) -> String {
-    let states = wish.states.iter().map(|state| itop_client::oql_quote(state)).collect::<Vec<_>>();
+fn condition(lane: &Lane, request: &BackfillRequest, class: &str) -> String {
+    let states = request.states.iter().map(|state| itop_client::oql_quote(state)).collect::<Vec<_>>();
     let states = (!states.is_empty()).then(|| format!("status IN ({})", states.join(",")));
-    let all = [Some(made_since(lane, class, wish.since)), states, only(lane, class)];
+    let all = [Some(made_since(lane, class, request.since)), states, only(lane, class)];
     all.into_iter().flatten().collect::<Vec<_>>().join(" AND ")
 }
 

@@ -36,7 +36,7 @@ const ADOPTED: usize = 100;
 /// The references of external tickets in an internal ticket's title, by its id.
 type Outside = HashMap<u64, Vec<String>>;
 
-/// The findings from titles about a wish's tickets.
+/// The findings from titles about a request's tickets.
 #[derive(Debug, Default)]
 pub(super) struct ByTitle {
     pub pairs: Vec<TitlePair>,
@@ -231,9 +231,14 @@ async fn titles_that_name(shared: &Shared, class: &str, tickets: &[&Older]) -> R
     Ok(objects.iter().filter(|object| object.class == class).map(titled).collect())
 }
 
-/// The external tickets that these titles name, including those that the wish leaves out or that have a pair.
-async fn outside_named(shared: &Shared, lane: &Lane, titled: &[&Titled], wished: &[Older]) -> Result<Outside, Failure> {
-    let known = wished.iter().map(|ticket| ticket.reference.clone());
+/// The external tickets that these titles name, including those that the request leaves out or that have a pair.
+async fn outside_named(
+    shared: &Shared,
+    lane: &Lane,
+    titled: &[&Titled],
+    requested: &[Older],
+) -> Result<Outside, Failure> {
+    let known = requested.iter().map(|ticket| ticket.reference.clone());
     let mut there: HashMap<String, String> = known.map(|known| (known.to_lowercase(), known)).collect();
     let words: BTreeSet<String> = titled.iter().flat_map(|titled| references(&titled.title)).collect();
     let unknown: Vec<String> = words.into_iter().filter(|word| !there.contains_key(word)).collect();
