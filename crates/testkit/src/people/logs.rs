@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use itop_bridge_core::caselog::Entry;
 use itop_bridge_core::parents::ParentKey;
-use itop_bridge_core::{LogName, Side};
+use itop_bridge_core::{LogName, Side, TicketMark};
 use itop_bridge_store::Stored;
 use itop_bridge_text::log_entries::entries;
 use itop_client::LogEntry;
@@ -58,11 +59,24 @@ async fn is_log_settled<G: Ground>(world: &G, at: Place, ticket: &Ticket) -> boo
     let Some(log) = links.iter().find(is_it).and_then(|stored| stored.link.log(side, LogName::Private)) else {
         return false;
     };
-    let settled = log.delivered.iter().filter(|key| key.fresh_until_ms.is_none()).count();
-    let marked = usize::from(mark_of(ticket).is_some());
-    settled == log.delivered.len()
+    let is_known = |entry: &Entry| {
+        log.delivered.iter().any(|key| key.hash == entry.key.hash) || TicketMark::find(&entry.html).is_some()
+    };
+    log.delivered.iter().all(|key| key.fresh_until_ms.is_none())
         && log.batches().next().is_none()
-        && settled + marked >= ticket.log("private_log").len()
+        && read(ticket).iter().all(is_known)
+}
+
+/// A ticket's private log as the bridge reads it.
+fn read(ticket: &Ticket) -> Vec<Entry> {
+    let log = ticket.log("private_log").iter().map(|entry| LogEntry {
+        date: entry.at.to_string(),
+        user_login: entry.user_login.clone(),
+        user_id: entry.user_id,
+        message: entry.html.clone(),
+        message_html: entry.html.clone(),
+    });
+    entries(log.collect())
 }
 
 /// Loses at most two entries per ticket: three at once are taken for an accident.
@@ -119,15 +133,8 @@ async fn has_seen_its_parent<G: Ground>(world: &G, child: &Ticket, next: u64) ->
 pub fn kept_back<G: Ground>(world: &G, stored: &Stored) -> Vec<String> {
     let ticket = stored.link.internal.as_ref().and_then(|key| sim_at(world, Place::Elitery).ticket(key.id));
     let Some(ticket) = ticket else { return Vec::new() };
-    let log = ticket.log("private_log").iter().map(|entry| LogEntry {
-        date: entry.at.to_string(),
-        user_login: entry.user_login.clone(),
-        user_id: entry.user_id,
-        message: entry.html.clone(),
-        message_html: entry.html.clone(),
-    });
     let held: BTreeSet<&str> =
         stored.link.logs.iter().flat_map(|log| &log.held).map(|held| held.key.hash.as_str()).collect();
-    let kept_back = entries(log.collect()).into_iter().filter(|entry| held.contains(entry.key.hash.as_str()));
+    let kept_back = read(&ticket).into_iter().filter(|entry| held.contains(entry.key.hash.as_str()));
     kept_back.map(|entry| entry.html).collect()
 }
