@@ -4,7 +4,7 @@ use itop_bridge_core::caselog::LogState;
 use itop_bridge_core::document::Document;
 use itop_bridge_core::event::Event;
 use itop_bridge_core::link::{Copy, CopyState, Enclosure, kept_on};
-use itop_bridge_core::{Link, Side, TicketKey};
+use itop_bridge_core::{FileKind, FileMark, Link, Side, TicketKey};
 use serde::{Deserialize, Serialize};
 
 /// A link as lists show it.
@@ -43,6 +43,25 @@ pub struct Pair {
 }
 
 impl Pair {
+    /// Whether this file of one side seemed to be removed by a person.
+    pub fn has_lost(&self, side: Side, mark: &FileMark) -> bool {
+        let is_of_it = mark.ticket.class == self.external.class && mark.ticket.ticket == self.external.id;
+        let lost = |state: Option<&CopyState>| state == Some(&CopyState::RemovedByPerson);
+        let is = |from, kind, key: &str| mark.is(from, kind, key);
+        let is_copy =
+            |copy: &Copy| lost(Some(&copy.state)) && is(copy.from, FileKind::File, &copy.original.to_string());
+        let is_document = |document: &Document| {
+            let kind = document.kind;
+            lost(document.state.as_ref()) && mark.from == kind.from() && mark.kind == kind.file_kind()
+        };
+        let is_enclosure = |file: &Enclosure| lost(file.state.as_ref()) && file.is_marked_by(mark);
+        is_of_it
+            && mark.from == side.other()
+            && (self.copies.iter().any(is_copy)
+                || self.documents.iter().any(is_document)
+                || self.enclosures.iter().any(is_enclosure))
+    }
+
     /// The files that the bridge made on one side and that still exist, as far as is known.
     pub fn standing_on(&self, side: Side) -> impl Iterator<Item = u64> {
         let of_logs = self.logs.iter().filter(move |log| log.from == side.other()).flat_map(|log| &log.files);

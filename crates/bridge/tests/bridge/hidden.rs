@@ -7,6 +7,8 @@ use itop_bridge_testkit::world::*;
 use itop_sim::{FirstIds, Sim};
 
 use crate::listen::Log;
+use crate::setup::admin;
+use crate::status::go;
 use crate::watch::told;
 
 any_version![
@@ -19,6 +21,8 @@ any_version![
     a_side_whose_tickets_are_all_there_again_goes_on_by_itself,
     a_ticket_that_is_hidden_before_it_is_carried_crosses_once_it_may_be_seen,
     a_ticket_that_does_not_fit_is_asked_for_once_more_and_never_again,
+    what_is_hidden_without_its_ticket_is_kept_in_step_again_once_it_is_seen,
+    a_report_that_is_hidden_without_its_ticket_is_written_again_once_it_is_seen,
 ];
 
 const PAIR: &str = "acme:R-000001";
@@ -336,4 +340,81 @@ async fn a_ticket_that_does_not_fit_is_asked_for_once_more_and_never_again(versi
     let asked: Vec<String> = world.acme().calls().iter().map(|call| call.key.to_string()).collect();
     assert!(asked.iter().all(|key| !key.contains(&about_it)), "{asked:#?}");
     world.ends_without_one_more_pass("nothing is linked");
+}
+
+/// A file whose organisation is not its ticket's, as when the ticket moved while the file was made.
+async fn of_another_organization(sim: &Sim, file: u64, organization: u64) {
+    let fields = json!({ "item_org_id": organization });
+    let change = json!({"operation": "core/update", "class": "Attachment", "key": file, "comment": "a person", "fields": fields});
+    let answer = admin(sim, change).await;
+    assert_eq!(answer["code"], 0, "{answer}");
+}
+
+/// The account sees the ticket, and not what the bridge made there: that looks as if a person had deleted it.
+async fn what_is_hidden_without_its_ticket_is_kept_in_step_again_once_it_is_seen(versions: Versions) {
+    for side in Side::BOTH {
+        let hidden = Hidden::new(versions, side).await;
+        let (world, sim) = (&hidden.world, hidden.sim());
+        let mut originals = Vec::new();
+        for name in ["changed.txt", "deleted.txt", "kept.txt"] {
+            originals.push(hidden.attach(side.other(), name).await);
+        }
+        world.settle().await;
+        let copies: Vec<u64> = sim.attachments(hidden.ticket(side)).iter().map(|file| file.id).collect();
+        for copy in &copies {
+            of_another_organization(sim, *copy, sample::IT).await;
+        }
+        // The audit lists the files.
+        world.pass_seconds(2 * 3600).await;
+        world.settle().await;
+        let copies_of = |link: &itop_bridge_core::Link| {
+            let copies = link.files.copies.iter().filter(|copy| copy.from == side.other());
+            copies.map(|copy| copy.state.standing().is_some()).collect::<Vec<bool>>()
+        };
+        assert_eq!(copies_of(&world.link(hidden.outside).await.link), [false; 3], "{side:?}");
+        // What changes now changes without them.
+        let source = if side == Side::External { &world.internal } else { world.acme() };
+        source.replace_attachment(originals[0], b"later").await.unwrap();
+        world.settle().await;
+        sim.see_only(None);
+        if side == Side::Internal {
+            source.delete_attachment(originals[1]).await;
+        } else {
+            world.pass_seconds(2 * 3600).await;
+            world.settle().await;
+            assert_eq!(copies_of(&world.link(hidden.outside).await.link), [true; 3], "{side:?}");
+            source.delete_attachment(originals[1]).await;
+        }
+        world.pass_seconds(200).await;
+        world.pass_seconds(2 * 3600).await;
+        world.settle().await;
+        let mut names = hidden.names(side);
+        names.sort();
+        assert_eq!(names, ["changed.txt", "kept.txt"], "{side:?}");
+        let changed = sim.attachments(hidden.ticket(side)).into_iter().find(|file| file.filename == "changed.txt");
+        assert_eq!(changed.unwrap().data.as_ref(), b"later", "{side:?}");
+        world.one_more_pass_writes_nothing().await;
+    }
+}
+
+/// The report too: a later state is written into it, and makes no second one.
+async fn a_report_that_is_hidden_without_its_ticket_is_written_again_once_it_is_seen(versions: Versions) {
+    let hidden = Hidden::new(versions, Side::External).await;
+    let (world, sim) = (&hidden.world, hidden.sim());
+    go(&world.internal, hidden.inside, &["ev_assign"]).await;
+    world.settle().await;
+    let reports = || sim.attachments(hidden.outside).into_iter().filter(|file| file.temp_id.contains(":status:"));
+    let report = reports().next().expect("a report").id;
+    of_another_organization(sim, report, sample::IT).await;
+    world.pass_seconds(2 * 3600).await;
+    world.settle().await;
+    sim.see_only(None);
+    world.pass_seconds(2 * 3600).await;
+    world.settle().await;
+    go(&world.internal, hidden.inside, &["ev_resolve"]).await;
+    world.settle().await;
+    let after: Vec<_> = reports().collect();
+    assert!(after.len() == 1 && after[0].id == report, "{after:?}");
+    assert!(String::from_utf8_lossy(&after[0].data).contains("resolved"));
+    world.one_more_pass_writes_nothing().await;
 }

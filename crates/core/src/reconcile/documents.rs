@@ -182,8 +182,9 @@ fn one(
 /// Looks the document up in the target's list of files, if that was read.
 fn find(document: &mut Document, target: &Ticket) {
     let marked = marked(target, document.kind);
-    if let (None | Some(CopyState::InDoubt { .. }), Some(id)) = (&document.state, marked) {
-        // Found by its mark: its content is not known.
+    let is_lost = document.state.as_ref().is_none_or(|state| state.standing().is_none());
+    if let (true, Some(id)) = (is_lost, marked) {
+        // Found by its mark: its content is not known. One that seemed to be removed was hidden from the account.
         document.state = Some(CopyState::Stands(id));
         document.holds = None;
     }

@@ -39,8 +39,8 @@ fn find(enclosure: &mut Enclosure, target: &Ticket) {
     let marked = |id: &u64| files.iter().any(|file| file.id == *id && is_it(enclosure, file));
     let there = files.iter().find(|file| is_it(enclosure, file)).map(|file| file.id);
     match (&enclosure.state, there) {
-        (None | Some(CopyState::InDoubt { .. }), Some(id)) => {
-            // Found by its mark: its content is not known.
+        (None | Some(CopyState::InDoubt { .. } | CopyState::RemovedByPerson), Some(id)) => {
+            // Found by its mark: its content is not known. One that seemed to be removed was hidden from the account.
             enclosure.state = Some(CopyState::Stands(id));
             enclosure.may_hold_anything();
         }

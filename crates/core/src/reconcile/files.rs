@@ -76,15 +76,14 @@ impl<'a> Way<'a> {
 
     fn known(&self, policy: &Policy, link: &Link, copy: &Copy, original: &File, plan: &mut Plan) {
         match copy.state {
-            CopyState::RemovedByPerson => {}
-            CopyState::InDoubt { until_ms } => match self.marked(original.id) {
-                Some(file) => {
-                    // Here the copy holds what was sent; the original may have changed since.
-                    let original_due = original.content.as_ref() != Some(&copy.content);
-                    let found = Copy { state: CopyState::Stands(file.id), original_due, ..copy.clone() };
-                    plan.notes.push(Note::Adopt(found.clone()));
-                    self.stands(link, &found, file.id, original, plan);
+            CopyState::RemovedByPerson => {
+                // It was hidden from the account, or a backup brought it back.
+                if let Some(file) = self.marked(original.id) {
+                    self.found(link, copy, file, original, plan);
                 }
+            }
+            CopyState::InDoubt { until_ms } => match self.marked(original.id) {
+                Some(file) => self.found(link, copy, file, original, plan),
                 None if has_settled(self.target, until_ms) => {
                     plan.writes.push(self.copy_file(original.id, "an unanswered copy never arrived"));
                 }
@@ -92,6 +91,14 @@ impl<'a> Way<'a> {
             },
             CopyState::Stands(id) => self.stands(link, copy, id, original, plan),
         }
+    }
+
+    /// The copy is there. It holds what was sent; the original may have changed since.
+    fn found(&self, link: &Link, copy: &Copy, file: &File, original: &File, plan: &mut Plan) {
+        let original_due = original.content.as_ref() != Some(&copy.content);
+        let found = Copy { state: CopyState::Stands(file.id), original_due, ..copy.clone() };
+        plan.notes.push(Note::Adopt(found.clone()));
+        self.stands(link, &found, file.id, original, plan);
     }
 
     fn stands(&self, link: &Link, copy: &Copy, id: u64, original: &File, plan: &mut Plan) {
@@ -159,9 +166,9 @@ impl<'a> Way<'a> {
         let standing = match copy.state {
             CopyState::InDoubt { until_ms } => return self.missing_in_doubt(policy, copy, until_ms, plan),
             CopyState::Stands(id) if !self.is_gone(original, id) => Some(id),
-            // Here the copy is gone too. If the original is listed again, it must still be known that a person
-            // removed the copy: so forgetting waits as long as deleting does.
-            _ => None,
+            // If no copy is there, it is gone too. If the original is listed again, it must still be known that a
+            // person removed the copy: so forgetting waits as long as deleting does.
+            _ => self.marked(original).map(|file| file.id),
         };
         let now = self.source.read_at_ms;
         if standing.is_some() && (policy.attachment_deletes == AttachmentDeletes::Never || copy.taken_over) {

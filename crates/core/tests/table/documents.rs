@@ -410,6 +410,19 @@ fn the_file() -> Vec<Case> {
         )
         .notes(["report: resolved (rebooted), removed"]),
         case(
+            "a report that seemed to be removed, and is there, is written into",
+            agreed("resolved", "resolved").documented(
+                DocumentKind::Report,
+                &["resolved"],
+                &["resolved"],
+                Some(CopyState::RemovedByPerson),
+            ),
+            ext().status("resolved").files([report(500)]),
+            int().status("resolved"),
+        )
+        .writes(["rewrite the report 500"])
+        .notes(["report: resolved, stands"]),
+        case(
             "a person renames or changes the report: it is left so until a new line",
             link().reported(&["assigned"]),
             ext().files([report(500).holding("mine")]),

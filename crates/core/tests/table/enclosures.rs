@@ -48,6 +48,13 @@ pub fn enclosures() -> Vec<Case> {
             .notes(["5 R-1 image 5.png is Some(Stands(500))"]),
         case("one that a person deleted stays deleted", picture(STANDS), ext(), listed([]))
             .notes(["5 R-1 image 5.png is Some(RemovedByPerson)"]),
+        case(
+            "one that seemed to be deleted, and is there, stands",
+            picture(Some(CopyState::RemovedByPerson)),
+            ext(),
+            listed([image_file()]),
+        )
+        .notes(["5 R-1 image 5.png is Some(Stands(500))"]),
         case("… and is known to be", picture(Some(CopyState::RemovedByPerson)), ext(), listed([])).does_nothing(),
         case("one in doubt is waited for", picture(IN_DOUBT), ext(), listed([])).looks_again_at(NOW + 1),
         case("one that never arrived is sent again", picture(SETTLED), ext(), listed([]))

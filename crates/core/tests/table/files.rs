@@ -132,6 +132,28 @@ pub fn files() -> Vec<Case> {
         case("a copy that a person removed is remembered", x(), ext().files([file(70)]), int().files([]))
             .notes(["the copy of 70 was removed by a person"]),
         case(
+            "a copy that seemed to be removed, and is there, is kept in step again",
+            link().removed(70),
+            ext().files([file(70).holding("x")]),
+            int().files([copy(170, 70)]),
+        )
+        .notes(["adopt 170 as the copy of 70"]),
+        case(
+            "… with what changed meanwhile",
+            link().removed(70),
+            ext().files([file(70).holding("y")]),
+            int().files([copy(170, 70)]),
+        )
+        .writes(["rewrite 170 from 70"])
+        .notes(["adopt 170 as the copy of 70, which is due"]),
+        case(
+            "… and goes with its original",
+            link().removed(70).missing_since(70, NOW - 200_000),
+            ext().files([]),
+            int().files([copy(170, 70)]),
+        )
+        .writes(["delete 170, the copy of 70"]),
+        case(
             "a copy that a person removed stays removed",
             link().removed(70),
             ext().files([file(70).holding("y")]),

@@ -158,8 +158,10 @@ fn originals_to_read(work: &Work<'_>, snapshot: &Snapshot, from: Side) -> Vec<u6
     let reads_contents = look.unwritten || look.second_looks(from) == 0;
     let came_back = !work.link.course.restored.is_empty();
     let is_wanted = |copy: &&Copy| match copy.state {
-        CopyState::RemovedByPerson => came_back,
-        CopyState::InDoubt { .. } => has_copy_of(snapshot.of(from.other()), from, copy.original),
+        CopyState::RemovedByPerson if came_back => true,
+        CopyState::RemovedByPerson | CopyState::InDoubt { .. } => {
+            has_copy_of(snapshot.of(from.other()), from, copy.original)
+        }
         CopyState::Stands(_) => {
             came_back || copy.original_due || reads_contents && look.named(from).contains(&copy.original)
         }

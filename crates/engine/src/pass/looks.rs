@@ -51,6 +51,10 @@ pub fn needs_files(claim: &Claim, side: Side) -> bool {
         return side == Side::External;
     }
     let of_this_side = link.files.copies.iter().filter(|copy| copy.from == side);
+    // A copy that seemed to be removed may be there: then it goes with its original.
+    let is_lost = |copy: &itop_bridge_core::Copy| {
+        copy.from == side.other() && copy.state == CopyState::RemovedByPerson && copy.missing_since_ms.is_some()
+    };
     let doubtful = |copy: &itop_bridge_core::Copy| {
         copy.original_due || copy.missing_since_ms.is_some() || matches!(copy.state, CopyState::InDoubt { .. })
     };
@@ -58,6 +62,7 @@ pub fn needs_files(claim: &Claim, side: Side) -> bool {
         || !foreign(link, &claim.look, side).is_empty()
         || link.has_open_files_on(side)
         || of_this_side.into_iter().any(doubtful)
+        || link.files.copies.iter().any(is_lost)
         || rewritten_late(link, side)
 }
 

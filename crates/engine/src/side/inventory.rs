@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use itop_bridge_core::mark::is_made_by_a_bridge;
-use itop_bridge_core::{Side, TicketKey};
+use itop_bridge_core::{FileMark, Side, TicketKey};
 use itop_bridge_store::Pair;
 use itop_client::{Object, Query, oql_quote};
 
@@ -32,6 +32,8 @@ pub(crate) struct Found {
     pub files: HashMap<u64, HashSet<u64>>,
     /// Those of the attachments that no bridge made.
     pub originals: HashMap<u64, HashSet<u64>>,
+    /// The marks of the others.
+    pub marks: HashMap<u64, Vec<FileMark>>,
 }
 
 /// A side's present position.
@@ -60,9 +62,11 @@ pub(crate) async fn list(shared: &Shared, itop: &Itop, pairs: &[&Pair], side: Si
         for object in files.objects {
             let ticket = object.number("item_id").unwrap_or_default();
             found.files.entry(ticket).or_default().insert(object.id);
-            if !is_made_by_a_bridge(object.text("temp_id").unwrap_or_default()) {
+            let temp_id = object.text("temp_id").unwrap_or_default();
+            if !is_made_by_a_bridge(temp_id) {
                 found.originals.entry(ticket).or_default().insert(object.id);
             }
+            found.marks.entry(ticket).or_default().extend(FileMark::find(temp_id));
         }
     }
     Ok(found)

@@ -169,5 +169,6 @@ fn files_differ(pair: &Pair, found: &Found, side: Side) -> bool {
     let made: HashSet<u64> = pair.standing_on(side).collect();
     // Files that were taken over with the pair bear no mark.
     let originals: HashSet<u64> = originals.difference(&made).copied().collect();
-    originals != known || made.iter().any(|id| !there.contains(id))
+    let mut marks = found.marks.get(&key.id).into_iter().flatten();
+    originals != known || made.iter().any(|id| !there.contains(id)) || marks.any(|mark| pair.has_lost(side, mark))
 }
