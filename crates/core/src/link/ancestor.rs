@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Link;
-use crate::ticket::Side;
+use crate::policy::Policy;
+use crate::text;
+use crate::ticket::{Side, Ticket};
 
 /// The last agreed values: per side, the values read before the plan was made, plus the answered values of the
 /// attributes that each write set.
@@ -84,4 +86,41 @@ impl Link {
         self.in_flight.owed.retain(|late| !late.is_of_field(code));
         self.forget_refusal(Side::Internal, code);
     }
+
+    /// The internal ticket was made: both sides agree on the values that were sent, each as the ticket shows it, and on
+    /// the states in which tickets begin.
+    pub fn has_counterpart<'v>(
+        &mut self,
+        policy: &Policy,
+        ticket: &Ticket,
+        sent: impl Iterator<Item = (&'v String, &'v String)>,
+    ) {
+        self.internal = Some(ticket.key());
+        for (code, source) in sent {
+            if let Some(target) = ticket.attributes.get(code)
+                && !has_lost_words(code, source, target)
+            {
+                self.field_agreed(code, source, target);
+            }
+        }
+        // The value of a field that was not sent counts as the bridge's own: a later edit of it is a person's.
+        for code in &policy.fields {
+            if let Some(target) = ticket.attributes.get(code) {
+                self.ancestor.internal.fields.entry(code.clone()).or_insert_with(|| target.clone());
+            }
+        }
+        if let Some(lifecycle) = &policy.external_lifecycle {
+            self.ancestor.external.status.clone_from(&lifecycle.initial);
+        }
+        // A ticket found after a lost answer may have been moved by then: that is a person's move.
+        let begins = policy.internal_lifecycle.as_ref().map_or(&ticket.status, |lifecycle| &lifecycle.initial);
+        self.ancestor.internal.status.clone_from(begins);
+    }
+}
+
+/// Whether the plain text became HTML with other words. An unanswered create could not tell; the text is then written
+/// once more.
+fn has_lost_words(code: &str, source: &str, target: &str) -> bool {
+    let turn_into_html = !text::could_be_html(source) && text::could_be_html(target);
+    turn_into_html && !matches!(code, "title" | "description") && !text::same_words_in_any_form(source, target)
 }

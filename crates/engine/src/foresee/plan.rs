@@ -108,16 +108,8 @@ async fn once_made(
     let Some((class, fields)) = create else { return Ok(None) };
     let ticket = as_sent(policy, class, fields, shared.now_ms());
     let mut link = link.clone();
-    link.internal = Some(ticket.key());
-    for field in fields {
-        if let (Some(source), Some(target)) = (&field.source, ticket.attributes.get(&field.code)) {
-            link.field_agreed(&field.code, source, target);
-        }
-    }
-    if let Some(lifecycle) = &policy.external_lifecycle {
-        link.ancestor.external.status.clone_from(&lifecycle.initial);
-    }
-    link.ancestor.internal.status.clone_from(&ticket.status);
+    let sent = fields.iter().filter_map(|field| Some((&field.code, field.source.as_ref()?)));
+    link.has_counterpart(policy, &ticket, sent);
     let mut snapshot = Snapshot { internal: Reading::Here(ticket), ..snapshot.clone() };
     see_abroad(shared, lane, policy, &link, &mut snapshot);
     let plan = plan_with_parents(shared, lane, policy, &link, &mut snapshot).await?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use itop_bridge_core::event::{Event, Written};
 use itop_bridge_core::link::Creation;
-use itop_bridge_core::{LogName, Side, Ticket, text};
+use itop_bridge_core::{LogName, Side, Ticket};
 use itop_bridge_text::log_entries::entries;
 use itop_client::{Effect, Object, Query, oql_quote};
 use jiff::tz::TimeZone;
@@ -39,30 +39,11 @@ pub(crate) async fn created(work: &mut Work<'_>, object: &Object, sent_ms: i64) 
 /// Makes the internal ticket the counterpart: the ancestor is what was sent and what iTop answered.
 pub(crate) async fn adopt(work: &mut Work<'_>, ticket: Ticket) -> Result<Ticket, Failure> {
     work.shared.internal.met_ticket(ticket.id);
-    work.link.internal = Some(ticket.key());
     work.link.course.before_anew = None;
     work.link.ancestor.internal.made = work.made(Side::Internal, &ticket);
     let creation = work.link.in_flight.creation.take();
-    for (code, source) in creation.iter().flat_map(|creation| &creation.fields) {
-        if let Some(target) = ticket.attributes.get(code)
-            && !lost_words(code, source, target)
-        {
-            work.link.field_agreed(code, source, target);
-        }
-    }
-    // The value of a field that was not sent counts as the bridge's own: a later edit of it is a person's.
-    for code in &work.policy.fields {
-        if let Some(target) = ticket.attributes.get(code) {
-            let agreed = &mut work.link.ancestor.internal.fields;
-            agreed.entry(code.clone()).or_insert_with(|| target.clone());
-        }
-    }
-    if let Some(lifecycle) = &work.policy.external_lifecycle {
-        work.link.ancestor.external.status.clone_from(&lifecycle.initial);
-    }
-    // A ticket found after a lost answer may have been moved by then: that is a person's move.
-    let born = work.policy.internal_lifecycle.as_ref().map_or(&ticket.status, |lifecycle| &lifecycle.initial);
-    work.link.ancestor.internal.status.clone_from(born);
+    let sent = creation.iter().flat_map(|creation| &creation.fields);
+    work.link.has_counterpart(&work.policy, &ticket, sent);
     // After a second create both may take effect: others are looked for until that has settled.
     work.link.in_flight.creation = creation.filter(|creation| creation.tries > 1);
     work.save().await?;
@@ -181,13 +162,6 @@ async fn find_marked(work: &mut Work<'_>, creation: &Creation) -> Result<Vec<Tic
         }
     }
     Ok(tickets)
-}
-
-/// Whether the plain text became HTML with other words. An unanswered create could not tell; the text is then written
-/// once more.
-fn lost_words(code: &str, source: &str, target: &str) -> bool {
-    let turn_into_html = !text::could_be_html(source) && text::could_be_html(target);
-    turn_into_html && !matches!(code, "title" | "description") && !text::same_words_in_any_form(source, target)
 }
 
 /// A server time that, in whatever zone, is no later than this moment.
