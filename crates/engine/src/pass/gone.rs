@@ -8,7 +8,7 @@ use itop_bridge_core::link::{CopyState, LogNote};
 use itop_bridge_core::plan::{Note, Plan, Write};
 use itop_bridge_core::{Reading, Side};
 
-use crate::halt::halts::halt_if_files_of_the_side_are_gone;
+use crate::halt::losses::halt_if_files_of_the_side_are_gone;
 use crate::halt::went_back::halt_if_restored;
 use crate::pass::ending::ticket_stands;
 use crate::pass::work::Work;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use itop_bridge_core::mark::is_made_by_a_bridge;
 use itop_bridge_core::{FileMark, Side, TicketKey};
-use itop_bridge_store::Pair;
+use itop_bridge_store::{LinkState, Pair, Store};
 use itop_client::{Object, Query, oql_quote};
 
 use crate::Shared;
@@ -19,6 +19,9 @@ pub(crate) const PAGE: usize = 200;
 
 /// The attribute, and the name of the store's cursor for a sweep.
 pub(crate) const LAST_UPDATE: &str = "last_update";
+
+/// Links closed for longer than this are not audited.
+const CLOSED_MS: i64 = 7 * 24 * 3_600_000;
 
 /// A server time earlier than any ticket's.
 const BEFORE_ALL: &str = "1970-01-01 00:00:00";
@@ -44,6 +47,18 @@ pub(crate) struct Changes {
     pub latest: String,
     /// The tickets with a `last_update` within the overlap of a sweep that begins here.
     pub tickets: Vec<(u64, String)>,
+}
+
+/// Whether the audit looks at the pair: not while it waits for an operator, and not before it has a counterpart.
+pub(crate) fn is_audited(pair: &Pair) -> bool {
+    pair.state == LinkState::Live && !pair.halted && !pair.restored && pair.internal.is_some()
+}
+
+/// The next pairs of one external, or of all, without those closed long ago.
+pub(crate) async fn page(shared: &Shared, external: Option<&str>, after: i64) -> Result<Vec<Pair>, Failure> {
+    let (external, closed_after) = (external.map(str::to_owned), shared.now_ms() - CLOSED_MS);
+    let pairs = move |store: &mut dyn Store| store.pairs(external.as_deref(), after, PAGE, Some(closed_after));
+    Ok(shared.store.call(pairs).await?)
 }
 
 pub(crate) async fn list(shared: &Shared, itop: &Itop, pairs: &[&Pair], side: Side) -> Result<Found, Failure> {

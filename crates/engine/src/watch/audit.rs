@@ -8,10 +8,10 @@ use std::sync::Arc;
 use itop_bridge_core::Side;
 use itop_bridge_store::{About, DirtyMark, LinkState, Look, Pair, TicketOf};
 
-use crate::halt::halts::{end_halt_if_all_is_there, halt_if_too_much_is_gone, is_audited, page};
+use crate::halt::losses::{end_halt_if_all_is_there, halt_if_too_much_is_gone};
 use crate::pass::unseen::look_for_unseen;
 use crate::side::failure::Failure;
-use crate::side::inventory::{self, Found, PAGE, key, list_tickets};
+use crate::side::inventory::{self, Found, PAGE, is_audited, key, list_tickets, page};
 use crate::side::room::forget_old_room;
 use crate::suspension::say_over;
 use crate::watch::sweep::may_call;

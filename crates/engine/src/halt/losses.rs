@@ -12,7 +12,7 @@ use itop_client::Query;
 
 use crate::halt::went_back::halt_if_restored;
 use crate::side::failure::Failure;
-use crate::side::inventory::{self, Found, PAGE, key, list_tickets};
+use crate::side::inventory::{self, Found, PAGE, is_audited, key, list_tickets, page};
 use crate::side::itop::Itop;
 use crate::side::{call, read};
 use crate::{Lane, Shared};
@@ -296,17 +296,3 @@ fn known_files(lane: &Lane, pair: &Pair, side: Side) -> BTreeSet<u64> {
     let originals = pair.copies.iter().filter(|copy| copy.from == side).filter(stands);
     originals.map(|copy| copy.original).chain(pair.standing_on(side)).collect()
 }
-
-/// Whether the audit looks at the pair: not while it waits for an operator, and not before it has a counterpart.
-pub(crate) fn is_audited(pair: &Pair) -> bool {
-    pair.state == LinkState::Live && !pair.halted && !pair.restored && pair.internal.is_some()
-}
-
-pub(crate) async fn page(shared: &Shared, external: Option<&str>, after: i64) -> Result<Vec<Pair>, Failure> {
-    let (external, closed_after) = (external.map(str::to_owned), shared.now_ms() - CLOSED_MS);
-    let pairs = move |store: &mut dyn Store| store.pairs(external.as_deref(), after, PAGE, Some(closed_after));
-    Ok(shared.store.call(pairs).await?)
-}
-
-/// Links closed for longer than this are not audited.
-const CLOSED_MS: i64 = 7 * 24 * 3_600_000;
