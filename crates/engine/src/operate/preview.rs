@@ -8,7 +8,8 @@ use crate::Engine;
 use crate::adopt::rebuild::lost::has_pairs_to_find;
 use crate::foresee::plan::{Contents, Preview, foresee};
 use crate::foresee::why_not::{NoPlan, NotCarried, why_not, why_not_taken_up};
-use crate::lane::worker::{self, NoClass, class_of};
+use crate::lane::read_both::read_both;
+use crate::lane::worker::{NoClass, class_of};
 use crate::scope::policies::{self, policy_without_defaults};
 use crate::side::call;
 use crate::side::dates::remember_date_formats;
@@ -55,7 +56,7 @@ impl Engine {
         let claim = everything(of, class, None);
         let class = class_of(shared, lane, &claim).await?.map_err(|none| no_class(of, &none))?;
         let policy = policy_without_defaults(shared, lane, &class)?;
-        let read = worker::read_both(shared, lane, &class, &policy, std::slice::from_ref(&claim)).await;
+        let read = read_both(shared, lane, &class, &policy, std::slice::from_ref(&claim)).await;
         let snapshot = read.into_iter().next().expect("one ticket was asked for")?;
         Ok(why_not_taken_up(shared, lane, &claim, &snapshot).await?)
     }
@@ -71,7 +72,7 @@ impl Engine {
         let claim = everything(of, class, link);
         let class = class_of(shared, lane, &claim).await?.map_err(|none| no_class(of, &none))?;
         let policy = policies::policy(shared, lane, &class).await?;
-        let read = worker::read_both(shared, lane, &class, &policy, std::slice::from_ref(&claim)).await;
+        let read = read_both(shared, lane, &class, &policy, std::slice::from_ref(&claim)).await;
         let snapshot = read.into_iter().next().expect("one ticket was asked for")?;
         // If the internal side does not answer, that is reported; whether its pairs are lost stays open.
         let lost = match claim.link.is_none() {
