@@ -3,7 +3,8 @@
 use itop_bridge_engine::target_of;
 use itop_client::{Client, Error, Object, Query, oql_quote};
 
-use super::{Verdict, by_external, ending, has_attribute, listed, place_of_internal};
+use super::table::has_attribute;
+use super::{Verdict, by_external, ending, listed, place_of_internal};
 use crate::config::{Config, DefaultValue, Defaults, ExternalConfig};
 
 /// This many names are read to find the nearest ones.

@@ -5,10 +5,12 @@
 use std::collections::BTreeSet;
 
 use itop_bridge_core::lifecycle::Lifecycle;
+use itop_bridge_core::policy::StatusToInternal;
 use itop_bridge_core::ticket::is_external_key;
 
-use super::{ExternalConfig, Part, StatusToInternal, Verdict, by_external, ending, listed, place_of_internal};
-use crate::config::Defaults;
+use super::table::Part;
+use super::{Verdict, by_external, ending, listed, place_of_internal};
+use crate::config::{Defaults, ExternalConfig};
 
 /// One line per internal class that an external's status moves.
 pub(super) fn internal(externals: &[ExternalConfig]) -> Vec<Part> {

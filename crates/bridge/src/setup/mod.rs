@@ -13,10 +13,12 @@ pub mod apply;
 mod by_hand;
 pub mod compare;
 pub mod installed;
+mod of_another;
 pub mod page;
 pub mod wanted;
 
 pub use admin::{Admin, AdminError};
-pub use compare::{Comparison, Judged, OfAnother, Step, compare};
+pub use compare::{Comparison, Judged, Step, compare};
 pub use installed::Installed;
+pub use of_another::OfAnother;
 pub use wanted::Wanted;
