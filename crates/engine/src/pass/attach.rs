@@ -8,7 +8,7 @@ use itop_client::{Contents, ErrorClass, Fields, ValueFault};
 
 use crate::pass::heavy::find_attached;
 use crate::pass::work::Work;
-use crate::pass::write::write;
+use crate::pass::write::{WriteEnd, write};
 use crate::side::dates::in_iso;
 use crate::side::failure::Failure;
 use crate::side::itop::Itop;
@@ -25,7 +25,7 @@ pub(crate) async fn attach(
     contents: Contents,
     target: &Ticket,
     intend: impl FnOnce(&mut Link, i64) + Clone,
-) -> Result<Result<itop_client::Written, itop_client::Error>, Failure> {
+) -> WriteEnd<itop_client::Written> {
     let mark = FileMark { ticket: work.mark(), from, kind, key };
     let mut fields = Fields::new();
     fields.set("item_class", target.class.clone());
@@ -69,7 +69,7 @@ pub(crate) async fn replace(
     id: u64,
     contents: Contents,
     intend: impl FnOnce(&mut Link, i64) + Clone,
-) -> Result<Result<(), itop_client::Error>, Failure> {
+) -> WriteEnd<()> {
     let itop = work.shared.itop(work.lane, from.other());
     // `write` sends the contents within this memory.
     work.file_memory().await?;

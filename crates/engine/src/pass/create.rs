@@ -21,7 +21,7 @@ use crate::pass::enclosures::say_how_it_fits;
 use crate::pass::fields::render;
 use crate::pass::given_again::other_pair_of;
 use crate::pass::work::Work;
-use crate::pass::write::write;
+use crate::pass::write::{WriteEnd, write};
 use crate::side::call::highest_ticket;
 use crate::side::dates::in_iso;
 use crate::side::failure::{Failure, Kind};
@@ -125,7 +125,7 @@ async fn try_to_create(
     creation: &Creation,
     draft: &[Outgoing<'_>],
     external: &Ticket,
-) -> Result<Result<Ticket, itop_client::Error>, Failure> {
+) -> WriteEnd<Ticket> {
     let asked = work.shared.internal.model().present(class, &counterpart_attributes(work));
     let sent_ms = work.shared.now_ms();
     match send_create(work, class, creation, draft, &asked, external).await? {
@@ -275,7 +275,7 @@ async fn send_create(
     draft: &[Outgoing<'_>],
     asked: &BTreeSet<String>,
     external: &Ticket,
-) -> Result<Result<itop_client::Written, itop_client::Error>, Failure> {
+) -> WriteEnd<itop_client::Written> {
     let mut fields = Fields::new();
     for part in draft {
         fields.set(part.code(), part.value().to_owned());

@@ -9,7 +9,7 @@ use itop_bridge_text::fit::{Fitted, Words};
 use crate::pass::attach::{attach, replace, text_contents};
 use crate::pass::logs::{contents_of_batch_file, words_for_batch_file};
 use crate::pass::work::{Route, Work};
-use crate::pass::write::is_too_large;
+use crate::pass::write::{WriteEnd, is_too_large};
 use crate::side::failure::{Failure, Kind};
 
 /// The name of the file with a whole text.
@@ -110,7 +110,7 @@ async fn attach_enclosure(
     enclosure: &Enclosure,
     contents: itop_client::Contents,
     target: &Ticket,
-) -> Result<Result<u64, itop_client::Error>, Failure> {
+) -> WriteEnd<u64> {
     let intend = |link: &mut Link, until_ms| {
         change(link, enclosure, |enclosure| enclosure.state = Some(CopyState::InDoubt { until_ms }));
     };

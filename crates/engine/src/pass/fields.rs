@@ -11,7 +11,7 @@ use crate::pass::apart::{Outgoing, fitted, keep_not_taken, update_apart};
 use crate::pass::crossing::{Crossed, Target, crossed};
 use crate::pass::heavy::{read_after_memory_ran_out, took_effect};
 use crate::pass::work::Work;
-use crate::pass::write::write;
+use crate::pass::write::{WriteEnd, write};
 use crate::side::escaping::as_stored;
 use crate::side::failure::Failure;
 use crate::side::send::Update;
@@ -54,7 +54,7 @@ pub(crate) async fn send_fields(
     work: &mut Work<'_>,
     fields: &[Outgoing<'_>],
     target: &Ticket,
-) -> Result<Result<itop_client::Written, itop_client::Error>, Failure> {
+) -> WriteEnd<itop_client::Written> {
     let mut body = Fields::new();
     for sent in fields {
         body.set(sent.code(), sent.value().to_owned());

@@ -10,7 +10,7 @@ use itop_client::Contents;
 use crate::pass::attach::{attach, replace, text_contents};
 use crate::pass::ending::ticket_stands;
 use crate::pass::work::{Route, Work};
-use crate::pass::write::is_too_large;
+use crate::pass::write::{WriteEnd, is_too_large};
 use crate::side::call::{self, ReadContents};
 use crate::side::failure::{Failure, Kind};
 use crate::side::read;
@@ -78,7 +78,7 @@ async fn send_copy(
     copy: &Copy,
     contents: Contents,
     target: &Ticket,
-) -> Result<Result<itop_client::Written, itop_client::Error>, Failure> {
+) -> WriteEnd<itop_client::Written> {
     let key = copy.original.to_string();
     let intend = |link: &mut Link, until_ms| {
         link.keep_copy(Copy { state: CopyState::InDoubt { until_ms }, ..copy.clone() });

@@ -13,7 +13,7 @@ use crate::pass::attach::{attach, text_contents};
 use crate::pass::barred::hold;
 use crate::pass::crossing::told_log_entry;
 use crate::pass::work::{Route, Work};
-use crate::pass::write::is_too_large;
+use crate::pass::write::{WriteEnd, is_too_large};
 use crate::side::call;
 use crate::side::failure::{Failure, Kind};
 use crate::side::unreadable::{Loaded, picture_not_read};
@@ -269,7 +269,7 @@ async fn attach_batch_file(
     log: LogName,
     file: &BatchFile,
     contents: Contents,
-) -> Result<Result<itop_client::Written, itop_client::Error>, Failure> {
+) -> WriteEnd<itop_client::Written> {
     let Route { from, target, .. } = route;
     let key = file.key.clone();
     let intend = move |link: &mut Link, until_ms| {

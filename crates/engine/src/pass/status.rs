@@ -15,7 +15,7 @@ use crate::pass::heavy::read_after_memory_ran_out;
 use crate::pass::plain::{AsHtml, learn_of_plain_texts, write_plain_texts_again};
 use crate::pass::walk_texts::{Sent, formatted_for_a_walk, say_instead, stimulate_with_less};
 use crate::pass::work::{Route, Work};
-use crate::pass::write::write;
+use crate::pass::write::{WriteEnd, write};
 use crate::side::failure::{Failure, Kind};
 use crate::side::send::Stimulate;
 
@@ -102,7 +102,7 @@ async fn send_what_is_taken(
     stimulus: &Stimulus,
     sent: &mut Vec<Sent>,
     target: &Ticket,
-) -> Result<Result<Option<Object>, Error>, Failure> {
+) -> WriteEnd<Option<Object>> {
     let mut answer = send_stimulus(work, on, stimulus, sent, target).await?;
     let mut is_searched = false;
     while let Err(error) = &answer {
@@ -130,7 +130,7 @@ async fn without_what_is_to_blame(
     sent: &mut Vec<Sent>,
     target: &Ticket,
     refused: Error,
-) -> Result<Result<Option<Object>, Error>, Failure> {
+) -> WriteEnd<Option<Object>> {
     let all: Vec<usize> = (0..sent.len()).filter(|at| sent[*at].from_source).collect();
     let trials = all.iter().map(|at| vec![*at]).chain((all.len() > 1).then(|| all.clone()));
     let known = (work.link.open.refused.clone(), work.link.open.conflicts.clone());
@@ -192,7 +192,7 @@ async fn send_stimulus(
     stimulus: &Stimulus,
     sent: &[Sent],
     target: &Ticket,
-) -> Result<Result<Option<Object>, Error>, Failure> {
+) -> WriteEnd<Option<Object>> {
     let mut fields = Fields::new();
     for sent in sent {
         fields.set(sent.code.clone(), sent.fitted.value.clone());

@@ -13,6 +13,10 @@ use crate::side::failure::{Failure, Kind};
 use crate::side::itop::Itop;
 use crate::side::send::{Change, Sent, send, unanswered};
 
+/// The end of a write: iTop's own answer, good or bad, which the caller records and saves; or a failure that is recorded
+/// already.
+pub(crate) type WriteEnd<T> = Result<Result<T, Error>, Failure>;
+
 /// Sends a write that may take effect although no answer comes. `intend` enters into the link what is sent, and
 /// until when it may take effect.
 ///
@@ -25,7 +29,7 @@ pub(crate) async fn write<C: Change>(
     itop: &Itop,
     change: C,
     intend: impl FnOnce(&mut Link, i64),
-) -> Result<Result<C::Answer, Error>, Failure> {
+) -> WriteEnd<C::Answer> {
     let (class, comment) = (change.class().to_owned(), work.comment());
     let enclosures = work.link.files.enclosures.clone();
     let since_ms = work.shared.now_ms();
