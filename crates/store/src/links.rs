@@ -30,6 +30,8 @@ pub struct Pair {
     pub documents: Vec<Document>,
     pub enclosures: Vec<Enclosure>,
     pub logs: Vec<LogState>,
+    /// The files whose marks count no more; see [`Link::is_nobodys`].
+    pub nobodys: Vec<(Side, u64)>,
     /// When the first refused value is to be tried again.
     pub refused_again_at_ms: Option<i64>,
     pub halted: bool,
@@ -43,9 +45,8 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// Whether this file of one side seemed to be removed by a person.
-    pub fn has_lost(&self, side: Side, mark: &FileMark) -> bool {
-        let is_of_it = mark.ticket.class == self.external.class && mark.ticket.ticket == self.external.id;
+    /// Whether this file of one side, with a mark of this pair, seemed to be removed by a person.
+    pub fn has_lost(&self, side: Side, file: u64, mark: &FileMark) -> bool {
         let lost = |state: Option<&CopyState>| state == Some(&CopyState::RemovedByPerson);
         let is = |from, kind, key: &str| mark.is(from, kind, key);
         let is_copy =
@@ -55,7 +56,7 @@ impl Pair {
             lost(document.state.as_ref()) && mark.from == kind.from() && mark.kind == kind.file_kind()
         };
         let is_enclosure = |file: &Enclosure| lost(file.state.as_ref()) && file.is_marked_by(mark);
-        is_of_it
+        !self.nobodys.contains(&(side, file))
             && mark.from == side.other()
             && (self.copies.iter().any(is_copy)
                 || self.documents.iter().any(is_document)

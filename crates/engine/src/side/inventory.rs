@@ -35,8 +35,8 @@ pub(crate) struct Found {
     pub files: HashMap<u64, HashSet<u64>>,
     /// Those of the attachments that no bridge made.
     pub originals: HashMap<u64, HashSet<u64>>,
-    /// The marks of the others.
-    pub marks: HashMap<u64, Vec<FileMark>>,
+    /// The others, with their marks.
+    pub marked: HashMap<u64, Vec<(u64, FileMark)>>,
 }
 
 /// A side's present position.
@@ -81,7 +81,8 @@ pub(crate) async fn list(shared: &Shared, itop: &Itop, pairs: &[&Pair], side: Si
             if !is_made_by_a_bridge(temp_id) {
                 found.originals.entry(ticket).or_default().insert(object.id);
             }
-            found.marks.entry(ticket).or_default().extend(FileMark::find(temp_id));
+            let mark = FileMark::find(temp_id).map(|mark| (object.id, mark));
+            found.marked.entry(ticket).or_default().extend(mark);
         }
     }
     Ok(found)

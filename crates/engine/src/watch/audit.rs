@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use itop_bridge_core::Side;
+use itop_bridge_core::{Side, TicketMark};
 use itop_bridge_store::{About, DirtyMark, LinkState, Look, Pair, TicketOf};
 
 use crate::halt::losses::{end_halt_if_all_is_there, halt_if_too_much_is_gone};
@@ -116,7 +116,10 @@ async fn audit_page(shared: &Shared, lane: &Lane, pairs: &[Pair]) -> Result<Opti
     let may_go_on = lane.external.may_tell_instants() && shared.internal.may_tell_instants();
     let is_due =
         |pair: &Pair| pair.refused_again_at_ms.is_some_and(|at_ms| at_ms <= now) || (pair.waits_for_date && may_go_on);
-    let is_marked = |pair: &&&Pair| differs(pair, &external, &internal) || is_due(pair);
+    let is_marked = |pair: &&&Pair| {
+        let mark = lane.mark(&shared.server, &pair.external.class, pair.external.id);
+        differs(pair, &mark, &external, &internal) || is_due(pair)
+    };
     let there_again = there_again(shared, lane, pairs).await?;
     let marks = audited.iter().filter(is_marked).chain(&there_again).map(|pair| DirtyMark {
         about: About::External {
@@ -141,7 +144,7 @@ async fn there_again<'p>(shared: &Shared, lane: &Lane, pairs: &'p [Pair]) -> Res
     Ok(gone)
 }
 
-fn differs(pair: &Pair, external: &Found, internal: &Found) -> bool {
+fn differs(pair: &Pair, mark: &TicketMark, external: &Found, internal: &Found) -> bool {
     let same_ticket =
         |found: &Found, side| key(pair, side).is_some_and(|key| found.tickets.get(&key.id) == Some(&key.reference));
     if !same_ticket(external, Side::External) || !same_ticket(internal, Side::Internal) {
@@ -153,12 +156,13 @@ fn differs(pair: &Pair, external: &Found, internal: &Found) -> bool {
     }
     Side::BOTH.iter().any(|side| {
         let (found, _) = side.source_and_target(external, internal);
-        files_differ(pair, found, *side)
+        files_differ(pair, mark, found, *side)
     })
 }
 
-/// Whether originals came or went silently, or somebody deleted a file of the bridge's.
-fn files_differ(pair: &Pair, found: &Found, side: Side) -> bool {
+/// Whether originals came or went silently, somebody deleted a file of the bridge's, or one that seemed to be deleted is
+/// there.
+fn files_differ(pair: &Pair, mark: &TicketMark, found: &Found, side: Side) -> bool {
     let none = HashSet::new();
     let Some(key) = key(pair, side) else { return false };
     let originals = found.originals.get(&key.id).unwrap_or(&none);
@@ -169,6 +173,9 @@ fn files_differ(pair: &Pair, found: &Found, side: Side) -> bool {
     let made: HashSet<u64> = pair.standing_on(side).collect();
     // Files that were taken over with the pair bear no mark.
     let originals: HashSet<u64> = originals.difference(&made).copied().collect();
-    let mut marks = found.marks.get(&key.id).into_iter().flatten();
-    originals != known || made.iter().any(|id| !there.contains(id)) || marks.any(|mark| pair.has_lost(side, mark))
+    let marked = found.marked.get(&key.id).into_iter().flatten();
+    let mut own = marked.filter(|(_, of)| of.ticket == *mark);
+    originals != known
+        || made.iter().any(|id| !there.contains(id))
+        || own.any(|(file, mark)| pair.has_lost(side, *file, mark))
 }

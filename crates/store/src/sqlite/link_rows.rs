@@ -1,6 +1,6 @@
 //! The rows of links and of their activity: how they are found and read.
 
-use itop_bridge_core::TicketKey;
+use itop_bridge_core::{Side, TicketKey};
 use itop_bridge_core::caselog::LogState;
 use itop_bridge_core::document::Document;
 use itop_bridge_core::link::{Copy, Enclosure, RefusedField};
@@ -140,6 +140,10 @@ struct Body {
     #[serde(default)]
     logs: Vec<LogState>,
     #[serde(default)]
+    left_behind: Vec<u64>,
+    #[serde(default)]
+    orphaned: Vec<(Side, u64)>,
+    #[serde(default)]
     refused: Vec<RefusedField>,
     halt: Option<HaltOfBody>,
     #[serde(default)]
@@ -155,6 +159,7 @@ struct HaltOfBody {
 
 fn read_pair(row: &rusqlite::Row<'_>) -> rusqlite::Result<Pair> {
     let body: Body = from_json(row.get_ref("body")?.as_str()?)?;
+    let left_behind = body.left_behind.into_iter().map(|file| (Side::External, file));
     Ok(Pair {
         id: row.get("id")?,
         external_name: row.get("external")?,
@@ -164,6 +169,7 @@ fn read_pair(row: &rusqlite::Row<'_>) -> rusqlite::Result<Pair> {
         documents: body.documents,
         enclosures: body.enclosures,
         logs: body.logs,
+        nobodys: left_behind.chain(body.orphaned).collect(),
         refused_again_at_ms: body.refused.iter().map(|refused| refused.again_at_ms).min(),
         halted: body.halt.is_some(),
         vanished: body.halt.is_some_and(|halt| halt.kind.vanished().is_some()),

@@ -686,6 +686,8 @@ fn pairs_are_the_links_without_their_texts(store) {
     let mut halted = pair(7, 70);
     halted.field_agreed("description", "long", "long");
     halted.files.copies.push(copy(5));
+    halted.files.left_behind.push(6);
+    halted.files.orphaned.push((Side::Internal, 7));
     halted.course.halt = Some(plan::Halt { kind: plan::HaltKind::FilesGone, text: "5 files gone".to_owned() });
     let links = [halted, without_counterpart(8), with_statuses(pair(9, 90), "closed", "closed")];
     let mut ids: Vec<i64> = links.iter().map(|link| linked(store, link)).collect();
@@ -704,6 +706,10 @@ fn pairs_are_the_links_without_their_texts(store) {
                 enclosures: stored.link.files.enclosures,
                 refused_again_at_ms: stored.link.open.refused.iter().map(|refused| refused.again_at_ms).min(),
                 logs: stored.link.logs,
+                nobodys: [
+                    stored.link.files.left_behind.iter().map(|file| (Side::External, *file)).collect(),
+                    stored.link.files.orphaned,
+                ].concat(),
                 halted: stored.link.course.halt.is_some(),
                 vanished: stored.link.course.halt.as_ref().is_some_and(|halt| halt.kind.vanished().is_some()),
                 restored: !stored.link.course.restored.is_empty(),
