@@ -41,12 +41,12 @@ pub(super) enum Subject {
     Unknown(String),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum HaltedWhat {
     Pair(HaltKind),
     Log,
-    /// An earlier version kept the sentence in place of the kind.
-    Unknown,
+    /// Another version's words: an earlier one kept the sentence in place of the kind.
+    Unknown(String),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,7 +59,7 @@ impl Subject {
     /// Whether an alert about `told` was about this too.
     pub fn is_told_by(&self, told: &Subject) -> bool {
         match (self, told) {
-            (Subject::Halted { link, .. }, Subject::Halted { link: of, what: HaltedWhat::Unknown }) => link == of,
+            (Subject::Halted { link, .. }, Subject::Halted { link: of, what: HaltedWhat::Unknown(_) }) => link == of,
             _ => self == told,
         }
     }
@@ -104,7 +104,7 @@ impl fmt::Display for Subject {
                 )
             }
             Subject::Halted { link, what: HaltedWhat::Log } => write!(out, "halted {link} {LOG}"),
-            Subject::Halted { link, what: HaltedWhat::Unknown } => write!(out, "halted {link}"),
+            Subject::Halted { link, what: HaltedWhat::Unknown(words) } => write!(out, "halted {link} {words}"),
             Subject::Heavy { link } => write!(out, "heavy {link}"),
             Subject::Many { what, external } => write!(out, "many {} {external}", what.word()),
             Subject::Parked(of) => write!(out, "parked {}:{}", of.external, of.ticket),
@@ -130,11 +130,12 @@ fn read(text: &str) -> Option<Subject> {
     Some(match kind {
         "down" => Subject::Down { side: name },
         "halted" => {
-            let (link, what) = of.split_once(' ').unwrap_or((of, ""));
-            let kind = || serde_json::from_value(what.into()).ok();
-            let what = match what {
-                LOG => HaltedWhat::Log,
-                _ => kind().map_or(HaltedWhat::Unknown, HaltedWhat::Pair),
+            let (link, what) = of.split_once(' ')?;
+            let kind = serde_json::from_value(what.into()).ok();
+            let what = match (what, kind) {
+                (LOG, _) => HaltedWhat::Log,
+                (_, Some(kind)) => HaltedWhat::Pair(kind),
+                (words, None) => HaltedWhat::Unknown(words.to_owned()),
             };
             Subject::Halted { link: link.parse().ok()?, what }
         }
@@ -184,7 +185,9 @@ mod tests {
 
     #[test]
     fn a_halt_that_an_earlier_version_told_is_not_told_again() {
-        let Ok(told) = "halted 5 the external ticket R-000123 is no longer there".parse::<Subject>();
+        let kept = "halted 5 the external ticket R-000123 is no longer there";
+        let Ok(told) = kept.parse::<Subject>();
+        assert_eq!(told.to_string(), kept, "its row must be found when the halt is over");
         let halted = |link| Subject::Halted { link, what: HaltedWhat::Pair(HaltKind::ExternalVanished) };
         assert!(halted(5).is_told_by(&told) && !halted(6).is_told_by(&told));
         assert!(!halted(5).is_told_by(&Subject::Halted { link: 5, what: HaltedWhat::Log }), "another halt");

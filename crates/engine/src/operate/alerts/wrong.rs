@@ -56,7 +56,7 @@ async fn silent_ms(shared: &Shared, lane: &LaneStanding, watcher: &Watcher) -> R
 /// Whether another alert explains it: a side that is down, halted or paused, or a suspension.
 fn is_explained(shared: &Shared, standing: &Standing, lane: &LaneStanding) -> bool {
     let concerns = |name: &String| *name == lane.external || *name == shared.internal.name;
-    let is_suspended = standing.suspended.iter().any(|trouble| match &trouble.cause {
+    let is_suspended = standing.suspended.iter().any(|issue| match &issue.cause {
         Cause::External { external } => *external == lane.external,
         Cause::Down { instance } | Cause::Throttled { instance } | Cause::Class { instance, .. } => concerns(instance),
         Cause::Internal => true,
@@ -80,7 +80,7 @@ pub(super) async fn is_over(shared: &Shared, subject: &Subject, standing: &Stand
             has_tried && standing.sides.iter().all(|side| side.down.is_none() && side.stopped.is_none())
         }
         Subject::Parked(of) => is_parked_no_more(shared, of.clone()).await?,
-        Subject::Halted { link, what } => goes_again(shared, *link, *what).await?,
+        Subject::Halted { link, what } => goes_again(shared, *link, what.clone()).await?,
         Subject::Heavy { link } => is_light(shared, *link).await?,
         Subject::Stopped { .. } | Subject::Many { .. } | Subject::Unknown(_) => true,
     })
@@ -106,7 +106,7 @@ async fn goes_again(shared: &Shared, link: i64, what: HaltedWhat) -> Result<bool
         let link = &stored.link;
         let kind = link.course.halt.as_ref().map(|halt| halt.kind);
         let is_halted = kind.is_some() || link.halted_logs().next().is_some();
-        !is_halted || what != HaltedWhat::Unknown && what != HaltedWhat::of(kind)
+        !is_halted || !matches!(&what, HaltedWhat::Unknown(_)) && what != HaltedWhat::of(kind)
     }))
 }
 
@@ -129,11 +129,11 @@ fn sides(standing: &Standing, wrong: &mut Wrong) {
             wrong.insert(Subject::Stopped { side: name.clone() }, Alert { event: "side_halted", text });
         }
     }
-    for trouble in &standing.suspended {
+    for issue in &standing.suspended {
         // A side that is down was reported above.
-        if !matches!(trouble.cause, Cause::Down { .. }) {
-            let subject = Subject::Suspended { cause: trouble.cause.to_string() };
-            wrong.insert(subject, Alert { event: "suspended", text: trouble.to_string() });
+        if !matches!(issue.cause, Cause::Down { .. }) {
+            let subject = Subject::Suspended { cause: issue.cause.to_string() };
+            wrong.insert(subject, Alert { event: "suspended", text: issue.to_string() });
         }
     }
 }
