@@ -110,7 +110,8 @@ pub struct Copy {
 pub enum CopyState {
     /// The attachment's id on the other side.
     Stands(u64),
-    /// A person deleted the copy: it stays deleted.
+    /// The copy is gone, so a person deleted it, and it stays deleted; or the account could not see it, and it is listed
+    /// again.
     RemovedByPerson,
     /// The create was sent and not answered; it may land until this moment, and is not sent again before.
     InDoubt { until_ms: i64 },

@@ -124,9 +124,11 @@ impl Enclosure {
         }
     }
 
-    /// The file's content is no longer known.
+    /// The file's content is no longer known. Without a text of its own there is nothing to write in its place.
     pub fn may_hold_anything(&mut self) {
-        if let Enclosed::Text { written, .. } = &mut self.holds {
+        if let Enclosed::Text { text, written } = &mut self.holds
+            && !text.is_empty()
+        {
             *written = None;
         }
     }

@@ -23,7 +23,10 @@ pub fn plan(
         if is_kept(policy, DocumentKind::Report) {
             let see = |document: &mut Document| see(policy, link, document, external, internal);
             one(policy, link, DocumentKind::Report, see, external, plan);
-        } else if link.document(DocumentKind::Report).is_some_and(|report| grows_stale(report, internal)) {
+        } else if link.document(DocumentKind::Report).is_some_and(|report| {
+            let is_back = report.state == Some(CopyState::RemovedByPerson) && marked(external, report.kind).is_some();
+            is_back || grows_stale(report, internal)
+        }) {
             let end = |document: &mut Document| end(document, internal);
             one(policy, link, DocumentKind::Report, end, external, plan);
         }
@@ -239,7 +242,8 @@ fn reason(document: &Document) -> &'static str {
 fn marked(target: &Ticket, kind: DocumentKind) -> Option<u64> {
     let files = target.files.as_ref()?;
     let is_it = |mark: &crate::mark::FileMark| mark.from == kind.from() && mark.kind == kind.file_kind();
-    files.iter().find(|file| file.mark().is_some_and(is_it)).map(|file| file.id)
+    // Of two, the earlier was hidden while the later was made.
+    files.iter().filter(|file| file.mark().is_some_and(is_it)).map(|file| file.id).max()
 }
 
 /// An external move back, or an external refusal, that the internal ticket cannot follow.

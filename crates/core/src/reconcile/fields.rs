@@ -139,7 +139,7 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
 
 /// The external value did not change: the internal one stays, whatever it is.
 fn leave(link: &Link, internal: &Ticket, code: &str, target: &str, plan: &mut Plan) {
-    plan.notes.extend(newly_at_stake(link, internal, code, target).map(Note::EditContested));
+    plan.notes.extend(newly_contested(link, internal, code, target).map(Note::EditContested));
     if link.open.refused.iter().any(|refused| refused.is_at(Side::Internal, code)) {
         plan.notes.push(Note::NoLongerRefused { on: Side::Internal, code: code.to_owned() });
     }
@@ -235,7 +235,7 @@ fn says_as_much(value: &Value, target: &str) -> bool {
 }
 
 /// An edit seen while an earlier update may land over it: afterwards it may be too late to see.
-fn newly_at_stake(link: &Link, internal: &Ticket, code: &str, target: &str) -> Option<Edit> {
+fn newly_contested(link: &Link, internal: &Ticket, code: &str, target: &str) -> Option<Edit> {
     let edit = lost_edit(link, code, target).filter(|edit| !edit.may_be_ours)?;
     (may_land(link, internal, code) && !link.in_flight.contested_edits.contains(&edit)).then_some(edit)
 }

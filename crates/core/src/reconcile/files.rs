@@ -12,6 +12,12 @@ pub fn plan(policy: &Policy, link: &Link, external: &Ticket, internal: &Ticket, 
     for from in Side::BOTH {
         let way = Way::new(from, external, internal);
         way.plan(policy, link, plan);
+        if too_much_gone(policy, link, from, external, internal).is_some() {
+            // The pass that would delete them halts.
+            let is_of_it =
+                |deferred: &Deferred| matches!(deferred, Deferred::DeleteCopy { from: of, .. } if *of == from);
+            plan.deferred.retain(|deferred| !is_of_it(deferred));
+        }
     }
 }
 
@@ -166,9 +172,17 @@ impl<'a> Way<'a> {
         let standing = match copy.state {
             CopyState::InDoubt { until_ms } => return self.missing_in_doubt(policy, copy, until_ms, plan),
             CopyState::Stands(id) if !self.is_gone(original, id) => Some(id),
-            // If no copy is there, it is gone too. If the original is listed again, it must still be known that a
-            // person removed the copy: so forgetting waits as long as deleting does.
-            _ => self.marked(original).map(|file| file.id),
+            // Here the copy is gone too. If the original is listed again, it must still be known that a person
+            // removed the copy: so forgetting waits as long as deleting does.
+            _ => match self.marked(original) {
+                None => None,
+                // It was hidden. The next plan judges it like any that stands, also against the limits of a halt.
+                Some(file) => {
+                    let found = Copy { state: CopyState::Stands(file.id), ..copy.clone() };
+                    plan.notes.push(Note::Adopt(found));
+                    return plan.look_again(self.target.read_at_ms);
+                }
+            },
         };
         let now = self.source.read_at_ms;
         if standing.is_some() && (policy.attachment_deletes == AttachmentDeletes::Never || copy.taken_over) {

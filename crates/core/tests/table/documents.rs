@@ -313,6 +313,14 @@ fn no_longer_kept() -> Vec<Case> {
         off(case("none is made for it", says(None), ext(), int())).does_nothing(),
         off(case("nor where a person removed it", says(Some(CopyState::RemovedByPerson)), ext().files([]), int()))
             .does_nothing(),
+        off(case(
+            "one that seemed to be removed, and is there, says it",
+            says(Some(CopyState::RemovedByPerson)),
+            ext().files([crate::fixtures::report(500)]),
+            int(),
+        ))
+        .writes(["rewrite the report 500"])
+        .notes(["report: over seen < new, stands"]),
         off(case("nor where it is found removed", says(STANDS), ext().files([]), int()))
             .notes(["report: new, removed"]),
         off(case("nor where it never arrived", doubt(NOW), ext().files([]), int())).notes(["report: over seen < new"]),
@@ -409,6 +417,13 @@ fn the_file() -> Vec<Case> {
             int().status("resolved").with("solution", "rebooted"),
         )
         .notes(["report: resolved (rebooted), removed"]),
+        case(
+            "of two, the later was made while the earlier was hidden, and stays the report",
+            link().documented(DocumentKind::Report, &["assigned"], &["assigned"], Some(CopyState::Stands(600))),
+            ext().files([report(500), report(600)]),
+            int(),
+        )
+        .does_nothing(),
         case(
             "a report that seemed to be removed, and is there, is written into",
             agreed("resolved", "resolved").documented(

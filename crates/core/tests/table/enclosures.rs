@@ -69,6 +69,13 @@ pub fn enclosures() -> Vec<Case> {
             .writes(["rewrite 500, enclosing text description"])
             .notes(["description R-1 description.txt is Some(Stands(500))"]),
         case(
+            "one whose text is not known is not emptied when it is there again",
+            with(Enclosure::found(Side::External, "description", 500), Some(CopyState::RemovedByPerson), true),
+            ext(),
+            listed([text_file()]),
+        )
+        .notes(["description  is Some(Stands(500))"]),
+        case(
             "where a person deleted an earlier one, only another text makes another",
             whole_text(Some(CopyState::RemovedByPerson), true),
             ext(),

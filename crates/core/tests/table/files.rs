@@ -147,12 +147,13 @@ pub fn files() -> Vec<Case> {
         .writes(["rewrite 170 from 70"])
         .notes(["adopt 170 as the copy of 70, which is due"]),
         case(
-            "… and goes with its original",
+            "… also where its original went meanwhile: the next plan judges it",
             link().removed(70).missing_since(70, NOW - 200_000),
             ext().files([]),
             int().files([copy(170, 70)]),
         )
-        .writes(["delete 170, the copy of 70"]),
+        .notes(["adopt 170 as the copy of 70"])
+        .looks_again_at(NOW),
         case(
             "a copy that a person removed stays removed",
             link().removed(70),

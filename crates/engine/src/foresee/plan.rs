@@ -1,12 +1,12 @@
 //! Foresees what a pass over a snapshot would write: the same decision, without the writes.
 
-use itop_bridge_core::link::CopyState;
+use itop_bridge_core::link::{Copy, CopyState};
 use itop_bridge_core::plan::{FieldWrite, Plan, Value, Write};
 use itop_bridge_core::{FileContent, Link, LogName, Policy, Reading, Side, Ticket, TicketKey, reconcile};
 use itop_bridge_store::{Claim, Look, TicketOf};
 
 use crate::foresee::why_not::NoPlan;
-use crate::pass::hinted::unknown_copies;
+use crate::pass::hinted::{has_copy_of, unknown_copies};
 use crate::pass::parents::read_what_is_asked_of_parents;
 use crate::side::call;
 use crate::side::failure::Failure;
@@ -109,7 +109,7 @@ async fn once_made(
     let ticket = as_sent(policy, class, fields, shared.now_ms());
     let mut link = link.clone();
     let sent = fields.iter().filter_map(|field| Some((&field.code, field.source.as_ref()?)));
-    link.has_counterpart(policy, &ticket, sent);
+    link.gets_counterpart(policy, &ticket, sent);
     let mut snapshot = Snapshot { internal: Reading::Here(ticket), ..snapshot.clone() };
     see_abroad(shared, lane, policy, &link, &mut snapshot);
     let plan = plan_with_parents(shared, lane, policy, &link, &mut snapshot).await?;
@@ -128,10 +128,15 @@ async fn contents_of_originals(
     let mut contents = Vec::new();
     for from in Side::BOTH {
         let mut originals = Vec::new();
+        let is_back = |copy: &&Copy| {
+            let is_lost = copy.from == from && copy.state == CopyState::RemovedByPerson;
+            is_lost && has_copy_of(snapshot.of(from.other()), from, copy.original)
+        };
+        let back: Vec<u64> = link.files.copies.iter().filter(is_back).map(|copy| copy.original).collect();
         let Some(files) = snapshot.ticket_mut(from).and_then(|ticket| ticket.files.as_mut()) else { continue };
         for file in files {
             let copied = link.copy_of(from, file.id).filter(|copy| copy.state != CopyState::RemovedByPerson);
-            if copied.is_some() && which.holds(from, file.id) {
+            if back.contains(&file.id) || copied.is_some() && which.holds(from, file.id) {
                 originals.push(file.id);
                 file.content = content(shared, lane, from, file.id).await?;
                 contents.extend(file.content.clone().map(|content| (from, file.id, content)));

@@ -239,7 +239,7 @@ pub(crate) fn unknown_copies(link: &Link, from: Side, originals: &[u64]) -> Vec<
 }
 
 /// Whether the other side's ticket lists a file with the mark of this original.
-fn has_copy_of(target: &Reading, from: Side, original: u64) -> bool {
+pub(crate) fn has_copy_of(target: &Reading, from: Side, original: u64) -> bool {
     let Reading::Here(ticket) = target else { return false };
     let is_it = |mark: &FileMark| mark.is(from, FileKind::File, &original.to_string());
     ticket.files.iter().flatten().filter_map(|file| file.mark()).any(is_it)

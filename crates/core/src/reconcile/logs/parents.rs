@@ -61,7 +61,8 @@ impl One<'_> {
             self.note(LogNote::Kept(sorted.kept), plan);
         }
         let LogState { from, log, .. } = *self.state;
-        plan.deferred.extend(sorted.waiting.iter().map(|Waiting { key, until_ms, .. }| Deferred::SendEntry {
+        let to_come = sorted.waiting.iter().filter(|waiting| waiting.until_ms > self.source.read_at_ms);
+        plan.deferred.extend(to_come.map(|Waiting { key, until_ms, .. }| Deferred::SendEntry {
             from,
             log,
             key: key.clone(),
