@@ -43,9 +43,9 @@ pub struct Loaded {
     values: BTreeMap<String, String>,
     /// Dotted key to the hashes of its secrets.
     secrets: BTreeMap<String, BTreeSet<String>>,
-    /// The secrets that the process rereads from their files when an iTop refuses them.
+    /// The log-ins that the process rereads when an iTop refuses them: dotted key to the file.
     #[serde(default)]
-    reread: BTreeSet<String>,
+    reread: BTreeMap<String, String>,
 }
 
 impl Loaded {
@@ -113,8 +113,11 @@ impl Loaded {
         let (values, mut secrets) = self.hashes(config);
         let mut known = self.secrets.clone();
         let absent = config.absent.iter().map(|absent| path_of(&absent.key));
-        for path in absent.chain(reread(config).intersection(&self.reread).cloned()) {
-            // Without the secret, equality cannot be judged; one that is reread needs no restart.
+        let now = reread(config);
+        let reread =
+            self.reread.iter().filter(|(path, file)| now.get(*path) == Some(*file)).map(|(path, _)| path.clone());
+        for path in absent.chain(reread) {
+            // Without the secret, equality cannot be judged. A file that is reread needs no restart.
             secrets.remove(&path);
             known.remove(&path);
         }
@@ -139,7 +142,10 @@ impl Loaded {
 /// The absolute path, so that a file is the same whatever path the configuration was named by.
 fn absolute(value: &serde_json::Value) -> String {
     let named = value.as_str().unwrap_or_default();
-    let path = Path::new(named.strip_prefix("sqlite:").unwrap_or(named));
+    absolute_path(Path::new(named.strip_prefix("sqlite:").unwrap_or(named)))
+}
+
+fn absolute_path(path: &Path) -> String {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
 }
 
@@ -179,10 +185,16 @@ fn secrets(config: &Config) -> BTreeMap<String, Vec<SecretString>> {
 }
 
 /// The log-ins that stand in files, under the dotted keys of their inline forms.
-fn reread(config: &Config) -> BTreeSet<String> {
+fn reread(config: &Config) -> BTreeMap<String, String> {
     let sides = std::iter::once(&config.internal).chain(config.externals.iter().map(|external| &external.side));
-    let in_files = sides.filter(|side| matches!(side.login_from, LoginSource::File(_)));
-    in_files.map(|side| format!("{}.{}", config.section(&side.name), of_login(&side.login).0)).collect()
+    let in_files = sides.filter_map(|side| match &side.login_from {
+        LoginSource::File(file) => {
+            let key = format!("{}.{}", config.section(&side.name), of_login(&side.login).0);
+            Some((key, absolute_path(file)))
+        }
+        LoginSource::Variables(_) | LoginSource::Written => None,
+    });
+    in_files.collect()
 }
 
 fn of_login(login: &Login) -> (&'static str, &SecretString) {
@@ -400,6 +412,9 @@ mod tests {
         };
         let before = Loaded::now(&parse(&text, "t0ken"), false, &VirtualClock::starting_at(5), &SeededRandom::new(1));
         assert_eq!(before.compare(&parse(&text, "t1ken")), []);
+        let another = text.replace("token_file = \"t\"", "token_file = \"u\"");
+        let differs: Vec<String> = before.compare(&parse(&another, "t1ken")).iter().map(ToString::to_string).collect();
+        assert_eq!(differs, ["[external.acme] differs (token)"], "the process rereads the other file");
         let differs: Vec<String> = before.compare(&parse(TEXT, "")).iter().map(ToString::to_string).collect();
         assert_eq!(differs, [""; 0], "the same token, now in the configuration itself");
         let moved = TEXT.replace("t0ken", "t1ken");
