@@ -127,11 +127,14 @@ impl Questions<'_> {
         }
         // A default of all customers stays in force where this one names no other.
         let is_optional = flag.is_empty() && general.value("agent").is_none();
+        let goes_without = is_optional && general.value("team").is_some();
         let (flag, question) = (format!("--{flag}agent"), "Their agent, of that team");
         let agent = match agent {
             Some("none") if is_optional => None,
+            None if goes_without && !self.dialogue.has_person() => None,
             None if is_optional && self.dialogue.has_person() => {
-                self.wanted(None, &flag, question, &members, members.first(), "(none: somebody assigns each ticket)")?
+                let offered = members.first().filter(|_| !goes_without);
+                self.wanted(None, &flag, question, &members, offered, "(none: somebody assigns each ticket)")?
             }
             agent => {
                 let offered = general.choice("agent", &members);

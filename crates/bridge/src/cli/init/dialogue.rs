@@ -12,8 +12,8 @@ use secrecy::{ExposeSecret, SecretString};
 use super::prompt::{Back, Prompt};
 
 /// Shown before the first question.
-pub const KEYS: &str = "Enter takes the text in [brackets], the arrow up corrects it. Esc goes one question back, \
-                    Ctrl-C leaves; nothing is written before the last answer.";
+pub const KEYS: &str = "Enter takes the text in [brackets], the arrow up brings in the text to correct. Esc goes one \
+                    question back, Ctrl-C leaves; nothing is written before the last answer.";
 
 #[derive(Clone)]
 enum Answer {

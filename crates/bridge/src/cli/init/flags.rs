@@ -64,8 +64,8 @@ pub struct Init {
     /// Their team (needed for a new configuration).
     #[arg(long, value_name = "NAME")]
     pub team: Option<String>,
-    /// Their agent, a person of the team, or `none` if somebody assigns each ticket (needed for a new configuration, and
-    /// beside another team).
+    /// Their agent, a person of the team (needed for a new configuration, and beside another team). `none`: somebody
+    /// assigns each ticket; not where [internal.defaults] names an agent.
     #[arg(long, value_name = "NAME")]
     pub agent: Option<String>,
     /// Their caller, a person of the organisation.
