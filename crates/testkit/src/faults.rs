@@ -9,7 +9,7 @@ use crate::people::Deed;
 use crate::world::sample;
 
 #[derive(Debug, Clone)]
-pub enum Issue {
+pub enum Trouble {
     /// This many of the next calls to that side, or of its writes only, fail.
     Calls {
         to: Place,
@@ -99,41 +99,41 @@ pub enum Order {
 }
 
 /// The end of a trouble, this many ms after its beginning.
-type End = Option<(u64, Issue)>;
+type End = Option<(u64, Trouble)>;
 
-impl Issue {
-    pub fn of(draw: &Draw, scene: &Scene) -> (Issue, End) {
+impl Trouble {
+    pub fn of(draw: &Draw, scene: &Scene) -> (Trouble, End) {
         let side = draw.one_of(scene.places());
         match draw.below(29) {
-            0..9 => (Issue::calls(draw, scene, side), None),
-            9..12 => Issue::mode(draw, scene, side),
-            12..15 => Issue::hooks(draw, side),
+            0..9 => (Trouble::calls(draw, scene, side), None),
+            9..12 => Trouble::mode(draw, scene, side),
+            12..15 => Trouble::hooks(draw, side),
             15..17 if scene.clock_jumps => {
                 let ms = draw.one_of(&[-3_600_000, -70_000, -3_000, 1_500, 130_000, 400_000, 3_600_000]);
-                (Issue::ClockJumps { ms }, None)
+                (Trouble::ClockJumps { ms }, None)
             }
-            17 if scene.clock_jumps => Issue::join_in(draw, scene),
-            20 => Issue::join_in(draw, scene),
-            21 => (Issue::CloneWorks { of: side, deeds: deeds_in_a_clone(draw) }, None),
-            24 => (Issue::DiskFull(true), Some((500 + draw.below(200_000), Issue::DiskFull(false)))),
-            25..27 => (Issue::firewall(draw, side), None),
+            17 if scene.clock_jumps => Trouble::join_in(draw, scene),
+            20 => Trouble::join_in(draw, scene),
+            21 => (Trouble::CloneWorks { of: side, deeds: deeds_in_a_clone(draw) }, None),
+            24 => (Trouble::DiskFull(true), Some((500 + draw.below(200_000), Trouble::DiskFull(false)))),
+            25..27 => (Trouble::firewall(draw, side), None),
             27 => {
                 let retry_after = draw.one_of(&[None, Some("7"), Some("45"), Some("soon")]);
-                (Issue::Throttle { of: side, retry_after, seconds: draw.one_of(&[3, 20, 120]) }, None)
+                (Trouble::Throttle { of: side, retry_after, seconds: draw.one_of(&[3, 20, 120]) }, None)
             }
             28 => {
-                let ends = (1_000 + draw.below(240_000), Issue::LittleMemory { of: side, on: false });
-                (Issue::LittleMemory { of: side, on: true }, Some(ends))
+                let ends = (1_000 + draw.below(240_000), Trouble::LittleMemory { of: side, on: false });
+                (Trouble::LittleMemory { of: side, on: true }, Some(ends))
             }
             22..24 => {
                 let after_ms = draw.one_of(&[500, 5_000, 90_000]);
-                (Issue::DiesAfterCommits(draw.below(25)), Some((after_ms, Issue::Boot)))
+                (Trouble::DiesAfterCommits(draw.below(25)), Some((after_ms, Trouble::Boot)))
             }
-            _ => (Issue::Crash, Some((draw.one_of(&[0, 100, 5_000, 90_000]), Issue::Boot))),
+            _ => (Trouble::Crash, Some((draw.one_of(&[0, 100, 5_000, 90_000]), Trouble::Boot))),
         }
     }
 
-    fn firewall(draw: &Draw, of: Place) -> Issue {
+    fn firewall(draw: &Draw, of: Place) -> Trouble {
         let effect = draw.one_of(&[Effect::None, Effect::None, Effect::Committed]);
         let fault = match draw.below(4) {
             0 => Fault::throttled(None),
@@ -145,23 +145,23 @@ impl Issue {
         };
         // The prefix of ten consecutive words of those that people write.
         let word = format!("w000{}", draw.below(4));
-        Issue::Firewall { of, word, fault, seconds: draw.one_of(&[5, 60, 400]) }
+        Trouble::Firewall { of, word, fault, seconds: draw.one_of(&[5, 60, 400]) }
     }
 
-    fn join_in(draw: &Draw, scene: &Scene) -> (Issue, End) {
+    fn join_in(draw: &Draw, scene: &Scene) -> (Trouble, End) {
         // Then the other's work in progress looks abandoned.
         let ahead_ms = if scene.clock_jumps { draw.one_of(&[0, 130_000, 400_000]) } else { 0 };
-        let one_dies = draw.one_in(2).then(|| (draw.below(20_000), Issue::OneDies));
-        (Issue::JoinIn { ahead_ms }, one_dies)
+        let one_dies = draw.one_in(2).then(|| (draw.below(20_000), Trouble::OneDies));
+        (Trouble::JoinIn { ahead_ms }, one_dies)
     }
 
-    fn calls(draw: &Draw, scene: &Scene, to: Place) -> Issue {
+    fn calls(draw: &Draw, scene: &Scene, to: Place) -> Trouble {
         let fault = fault(draw, scene);
         let only_writes = draw.below(4) > 0;
-        Issue::Calls { to, only_writes, times: draw.one_of(&[1, 1, 1, 2, 5]), fault }
+        Trouble::Calls { to, only_writes, times: draw.one_of(&[1, 1, 1, 2, 5]), fault }
     }
 
-    fn mode(draw: &Draw, scene: &Scene, of: Place) -> (Issue, End) {
+    fn mode(draw: &Draw, scene: &Scene, of: Place) -> (Trouble, End) {
         let mode = match draw.below(5) {
             // An account that cannot see its own new ticket creates it again, which nobody can tell from a ticket
             // whose create never took effect. So only tickets that people move to another organisation are hidden in
@@ -173,14 +173,14 @@ impl Issue {
             2 if !scene.clock_jumps => Mode::Slow,
             _ => Mode::ReadOnly,
         };
-        let ends = (1_000 + draw.below(240_000), Issue::Mode { of, mode, on: false });
-        (Issue::Mode { of, mode, on: true }, Some(ends))
+        let ends = (1_000 + draw.below(240_000), Trouble::Mode { of, mode, on: false });
+        (Trouble::Mode { of, mode, on: true }, Some(ends))
     }
 
-    fn hooks(draw: &Draw, from: Place) -> (Issue, End) {
+    fn hooks(draw: &Draw, from: Place) -> (Trouble, End) {
         let weather = draw.one_of(&[Weather::Dropped, Weather::Doubled, Weather::Held, Weather::Held]);
         let order = draw.one_of(&[Order::AsFired, Order::Reversed, Order::Forgotten]);
-        (Issue::Hooks { from, weather }, Some((500 + draw.below(200_000), Issue::HooksCome { from, order })))
+        (Trouble::Hooks { from, weather }, Some((500 + draw.below(200_000), Trouble::HooksCome { from, order })))
     }
 }
 

@@ -4,7 +4,7 @@
 use itop_bridge_engine::random::{Random as _, SeededRandom};
 use itop_sim::Version;
 
-use crate::faults::Issue;
+use crate::faults::Trouble;
 use crate::people::Deed;
 
 /// A side: one of up to two customers, or the provider.
@@ -28,8 +28,8 @@ pub struct Scene {
     pub begins_after_summers_end: Option<i64>,
     /// The clock jumps; otherwise writes may land late. Together they would break what the design assumes of iTop.
     pub clock_jumps: bool,
-    /// How many of ten events are issues.
-    pub issues: u64,
+    /// How many of ten events are troubles.
+    pub troubles: u64,
     /// One iTop is restored from a backup once all faults have ended, and an operator resumes it. People's work there
     /// since the backup is lost, so less can be demanded of this run.
     pub restored: Option<Place>,
@@ -44,7 +44,7 @@ pub enum What {
         deed: Deed,
         pick: u64,
     },
-    Issue(Issue),
+    Trouble(Trouble),
     /// The iTop that will be restored is backed up.
     BackUp,
     /// From now on that iTop prints dates in this format.
@@ -106,7 +106,7 @@ impl History {
         let mut at_ms = 0;
         for number in 0..8 + draw.below(22) {
             at_ms += gap_ms(&draw, &scene);
-            if number < 2 || draw.below(10) >= scene.issues {
+            if number < 2 || draw.below(10) >= scene.troubles {
                 let at = person_at(&draw, &scene);
                 let deed = if number == 0 { Deed::Create("UserRequest") } else { Deed::of(&draw) };
                 let at = if number == 0 { Place::Acme } else { at };
@@ -118,9 +118,9 @@ impl History {
                     events.push(Event { at_ms, what: What::Person { at, deed, pick } });
                 }
             } else {
-                let (begins, ends) = Issue::of(&draw, &scene);
-                events.push(Event { at_ms, what: What::Issue(begins) });
-                let ends = ends.map(|(after_ms, end)| Event { at_ms: at_ms + after_ms, what: What::Issue(end) });
+                let (begins, ends) = Trouble::of(&draw, &scene);
+                events.push(Event { at_ms, what: What::Trouble(begins) });
+                let ends = ends.map(|(after_ms, end)| Event { at_ms: at_ms + after_ms, what: What::Trouble(end) });
                 events.extend(ends);
             }
         }
@@ -170,7 +170,7 @@ impl Scene {
             applies: draw.one_in(3),
             begins_after_summers_end: draw.one_in(5).then(|| draw.one_of(&[-60, -20, -5, -1, 5, 40, 60])),
             clock_jumps: draw.one_in(5),
-            issues: 2 + draw.below(4),
+            troubles: 2 + draw.below(4),
             restored: draw.one_in(10).then(|| draw.one_of(&[Place::Acme, Place::Elitery])),
             emptied: draw.one_in(10).then(|| draw.one_of(&[Place::Acme, Place::Elitery])),
         }

@@ -65,7 +65,7 @@ async fn killed_hundreds_of_times_it_loses_nothing_and_doubles_nothing() {
         applies: false,
         begins_after_summers_end: None,
         clock_jumps: false,
-        issues: 0,
+        troubles: 0,
         restored: None,
         emptied: None,
     };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use itop_bridge::cli::resume::Resume;
 use itop_bridge_engine::clock::Clock as _;
 use itop_bridge_store::{Instance, LinkState, Stored};
-use itop_bridge_testkit::faults::{self, Issue};
+use itop_bridge_testkit::faults::{self, Trouble};
 use itop_bridge_testkit::history::{History, Place, Scene, What};
 use itop_bridge_testkit::laws;
 use itop_bridge_testkit::people::{self, Ground, Memory, Spoken, sim_at};
@@ -64,7 +64,7 @@ async fn live(history: &History, outcome: &mut Outcome) {
         outcome.trace.push(format!("{} {:?}", event.at_ms, event.what));
         match &event.what {
             What::Person { at, deed, pick } => people::act(&world, &mut memory, *at, *deed, *pick).await,
-            What::Issue(trouble) => happen(&mut world, &mut runs, trouble).await,
+            What::Trouble(trouble) => happen(&mut world, &mut runs, trouble).await,
             What::PrintsDatesAs { of, format } => sim_at(&world, *of).set_date_format(format),
             What::BackUp => {
                 if let Some(place) = history.scene.restored {
@@ -148,31 +148,31 @@ fn instance_of(place: Place) -> Instance {
     if place == Place::Elitery { Instance::Internal } else { Instance::External(people::name(place)) }
 }
 
-async fn happen(world: &mut World, runs: &mut bool, trouble: &Issue) {
+async fn happen(world: &mut World, runs: &mut bool, trouble: &Trouble) {
     match trouble {
-        Issue::Calls { to, only_writes, times, fault } => {
+        Trouble::Calls { to, only_writes, times, fault } => {
             faults::fail(sim_at(world, *to), *times, fault, *only_writes);
         }
-        Issue::Mode { of, mode, on } => faults::set(sim_at(world, *of), *mode, *on),
-        Issue::Hooks { from, weather } => faults::set_weather(sim_at(world, *from), *weather),
-        Issue::HooksCome { from, order } => faults::hooks_come(sim_at(world, *from), *order).await,
-        Issue::Crash => {
+        Trouble::Mode { of, mode, on } => faults::set(sim_at(world, *of), *mode, *on),
+        Trouble::Hooks { from, weather } => faults::set_weather(sim_at(world, *from), *weather),
+        Trouble::HooksCome { from, order } => faults::hooks_come(sim_at(world, *from), *order).await,
+        Trouble::Crash => {
             world.crash().await;
             *runs = false;
         }
-        Issue::DiesAfterCommits(more) => world.commits.only(*more),
-        Issue::Boot => start_again(world, runs).await,
-        Issue::JoinIn { ahead_ms } if *runs => world.join_in(*ahead_ms),
-        Issue::JoinIn { .. } => {}
-        Issue::OneDies => world.one_dies().await,
-        Issue::ClockJumps { ms } => world.clock.jump(*ms),
-        Issue::DiskFull(full) => world.commits.refuse(*full),
-        Issue::Firewall { of, word, fault, seconds } => faults::bar(sim_at(world, *of), word, fault, *seconds),
-        Issue::Throttle { of, retry_after, seconds } => {
+        Trouble::DiesAfterCommits(more) => world.commits.only(*more),
+        Trouble::Boot => start_again(world, runs).await,
+        Trouble::JoinIn { ahead_ms } if *runs => world.join_in(*ahead_ms),
+        Trouble::JoinIn { .. } => {}
+        Trouble::OneDies => world.one_dies().await,
+        Trouble::ClockJumps { ms } => world.clock.jump(*ms),
+        Trouble::DiskFull(full) => world.commits.refuse(*full),
+        Trouble::Firewall { of, word, fault, seconds } => faults::bar(sim_at(world, *of), word, fault, *seconds),
+        Trouble::Throttle { of, retry_after, seconds } => {
             faults::throttle(sim_at(world, *of), *retry_after, *seconds);
         }
-        Issue::LittleMemory { of, on } => faults::take_memory(sim_at(world, *of), *on),
-        Issue::CloneWorks { of, deeds } => {
+        Trouble::LittleMemory { of, on } => faults::take_memory(sim_at(world, *of), *on),
+        Trouble::CloneWorks { of, deeds } => {
             let clone = InAClone { of: *of, sim: sim_at(world, *of).cloned(), world };
             for (deed, pick) in deeds {
                 people::act(&clone, &mut Memory::default(), *of, *deed, *pick).await;

@@ -31,10 +31,11 @@ pub fn shrink(history: &History, fails: impl Fn(&History) -> bool) -> History {
 
 #[test]
 fn what_has_no_part_in_a_failure_is_left_out() {
-    use itop_bridge_testkit::faults::Issue;
+    use itop_bridge_testkit::faults::Trouble;
     use itop_bridge_testkit::history::What;
     let crashes = |history: &History| {
-        let is_crash = |event: &&itop_bridge_testkit::history::Event| matches!(event.what, What::Issue(Issue::Crash));
+        let is_crash =
+            |event: &&itop_bridge_testkit::history::Event| matches!(event.what, What::Trouble(Trouble::Crash));
         history.events.iter().filter(is_crash).count()
     };
     let mut shrunk = 0;
