@@ -56,7 +56,7 @@ impl Side {
 
 /// One side's view of a ticket.
 #[derive(Debug, Clone, PartialEq)]
-#[allow(clippy::large_enum_variant, reason = "nearly every sight is of a ticket that is here")]
+#[allow(clippy::large_enum_variant, reason = "nearly every reading is of a ticket that is here")]
 pub enum Reading {
     Here(Ticket),
     /// The side answered, and the ticket is not there.

@@ -205,7 +205,7 @@ impl Engine {
     /// The causes that keep tickets waiting without being a ticket's own fault.
     pub fn issues(&self) -> Vec<Issue> {
         let shared = &self.shared;
-        let throttled = shared.itops().filter_map(|itop| Some(itop.throttled().as_ref()?.trouble(&itop.name)));
+        let throttled = shared.itops().filter_map(|itop| Some(itop.throttled().as_ref()?.issue(&itop.name)));
         let throttled: Vec<Issue> = throttled.collect();
         let down = shared.itops().filter_map(|itop| {
             let Down { since_ms, reason } = itop.breaker().down()?.clone();

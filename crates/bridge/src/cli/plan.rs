@@ -354,8 +354,8 @@ impl Shown<'_> {
     }
 
     fn ticket(&self, side: Side) -> Option<&Ticket> {
-        let sight = if side == Side::External { &self.preview.external } else { &self.preview.internal };
-        match sight {
+        let reading = if side == Side::External { &self.preview.external } else { &self.preview.internal };
+        match reading {
             Reading::Here(ticket) => Some(ticket),
             Reading::Gone | Reading::NotCreated => None,
         }

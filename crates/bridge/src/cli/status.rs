@@ -360,7 +360,7 @@ impl Queue {
             return writeln!(out, "tickets of {external}: {pairs} in step; none waits");
         };
         let waits = match serve {
-            Serve::DryRun => format!("the dry run keeps {waiting} to write to"),
+            Serve::DryRun => format!("{waiting} for a `serve` that writes"),
             _ => counted(*waiting as usize, "waits", "wait"),
         };
         let oldest = self.oldest.as_deref().unwrap_or("one");

@@ -79,8 +79,8 @@ pub(super) fn http_url(text: &str) -> Result<Url, String> {
     url.ok_or_else(|| "must be an address that begins with http:// or https://".to_owned())
 }
 
-/// The identity of an iTop's address: http and https of one host are the same iTop, and all names of this machine are
-/// one host.
+/// The identity of an iTop's address: http and https of one host are the same iTop, and `localhost`, `127.0.0.1` and
+/// `[::1]` are one host.
 pub fn identity(address: &str) -> String {
     let Ok(url) = Url::parse(address) else { return address.to_owned() };
     let host = url.host_str().unwrap_or_default().trim_end_matches('.');
@@ -88,7 +88,7 @@ pub fn identity(address: &str) -> String {
     known_identity(&format!("{host}{port}{}", url.path().trim_end_matches('/')))
 }
 
-/// An identity as an earlier version stored it, for which each name of this machine was a host of its own.
+/// An identity as an earlier version stored it, for which `localhost` and `127.0.0.1` were two hosts.
 pub fn known_identity(stored: &str) -> String {
     let is_host_of = |rest: &&str| rest.is_empty() || rest.starts_with([':', '/']);
     let rest = ["localhost", "[::1]"].iter().find_map(|host| stored.strip_prefix(host).filter(is_host_of));
@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_names_of_this_machine_are_one_host() {
+    fn the_loopback_names_are_one_host() {
         for address in ["http://localhost:8312/itop", "https://127.0.0.1:8312/itop/", "http://[::1]:8312/itop"] {
             assert_eq!(identity(address), "127.0.0.1:8312/itop");
         }

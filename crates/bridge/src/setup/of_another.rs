@@ -17,7 +17,7 @@ pub struct OfAnother {
 impl fmt::Display for OfAnother {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let OfAnother { side, action } = self;
-        write!(out, "the action \"{action}\", which setup made there, carries a key of {side}: they are one iTop")
+        write!(out, "the action \"{action}\", which setup made there, carries a key of {side}")
     }
 }
 
@@ -26,8 +26,8 @@ impl OfAnother {
     pub fn fix(&self, side: &str) -> String {
         let other = &self.side;
         format!(
-            "each iTop is one side of the bridge: take the section of {side} or of {other} out of the configuration; if they \
-             are two iTops whose keys were exchanged, exchange `api_keys` back"
+            "each iTop is one side of the bridge: if {side} and {other} are one iTop, take one of the two sections out of the \
+             configuration; if they are two, their keys were exchanged: exchange `api_keys` back"
         )
     }
 

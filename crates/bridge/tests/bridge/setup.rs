@@ -440,7 +440,7 @@ async fn what_it_made_for_another_side_is_not_taken_from_that_side(versions: Ver
     set_up(&world).await;
     world.give_the_address_of_acme("beta");
     let before = writes(world.acme());
-    let of_another = "carries a key of acme: they are one iTop";
+    let of_another = "carries a key of acme";
     for arguments in [&["--side", "beta"][..], &["--side", "beta", "--remove"]] {
         let said = setup(&world, arguments).await.unwrap_err();
         assert!(

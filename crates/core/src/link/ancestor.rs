@@ -89,7 +89,7 @@ impl Link {
 
     /// The internal ticket was made: both sides agree on the values that were sent, each as the ticket shows it, and on
     /// the states in which tickets begin.
-    pub fn has_counterpart<'v>(
+    pub fn gets_counterpart<'v>(
         &mut self,
         policy: &Policy,
         ticket: &Ticket,

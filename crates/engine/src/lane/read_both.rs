@@ -56,7 +56,7 @@ pub(crate) async fn read_both(
     let mut snapshot = Vec::new();
     for claim in claims {
         let both = Both { external: &external, internal: &internal };
-        let sight = both.of(shared, lane, class, claim).and_then(|mut snapshot| {
+        let reading = both.of(shared, lane, class, claim).and_then(|mut snapshot| {
             attach(&mut snapshot.external, &external_files, &lane.external, asked_ms)?;
             attach(&mut snapshot.internal, &internal_files, &shared.internal, asked_ms)?;
             for side in Side::BOTH {
@@ -66,7 +66,7 @@ pub(crate) async fn read_both(
             }
             Ok(snapshot)
         });
-        snapshot.push(sight);
+        snapshot.push(reading);
     }
     snapshot
 }
@@ -126,12 +126,12 @@ impl Both<'_> {
 }
 
 fn attach(
-    sight: &mut Reading,
+    reading: &mut Reading,
     files: &Result<HashMap<u64, Vec<itop_bridge_core::File>>, itop_client::Error>,
     itop: &Itop,
     asked_ms: i64,
 ) -> Result<(), Failure> {
-    if let Reading::Here(ticket) = sight {
+    if let Reading::Here(ticket) = reading {
         // If the batch had to be halved, the ticket was read after its files.
         ticket.read_at_ms = ticket.read_at_ms.min(asked_ms);
         match files {

@@ -95,7 +95,7 @@ enum Claimable {
     Now(Vec<Claim>),
     /// No ticket is due for this long.
     In(i64),
-    /// Nothing waits, or a side is down, throttled or stopped.
+    /// Nothing waits; a side is down, throttled or stopped; or the pairs of a restored store are not known yet.
     Not,
 }
 

@@ -118,10 +118,10 @@ fn told_of(itop: &Itop, suspended: &[Issue]) -> Told {
         Cause::Internal => itop.instance == Instance::Internal,
         Cause::Down { .. } | Cause::Throttled { .. } => false,
     };
-    let suspended = suspended.iter().filter(|trouble| is_of_it(&trouble.cause)).map(|trouble| Suspended {
-        cause: trouble.cause.clone(),
-        since_ms: trouble.since_ms,
-        reason: trouble.reason.clone(),
+    let suspended = suspended.iter().filter(|issue| is_of_it(&issue.cause)).map(|issue| Suspended {
+        cause: issue.cause.clone(),
+        since_ms: issue.since_ms,
+        reason: issue.reason.clone(),
     });
     let slowed = itop
         .throttled()

@@ -43,7 +43,7 @@ pub(crate) async fn adopt(work: &mut Work<'_>, ticket: Ticket) -> Result<Ticket,
     work.link.ancestor.internal.made = work.made(Side::Internal, &ticket);
     let creation = work.link.in_flight.creation.take();
     let sent = creation.iter().flat_map(|creation| &creation.fields);
-    work.link.has_counterpart(&work.policy, &ticket, sent);
+    work.link.gets_counterpart(&work.policy, &ticket, sent);
     // After a second create both may take effect: others are looked for until that has settled.
     work.link.in_flight.creation = creation.filter(|creation| creation.tries > 1);
     work.save().await?;

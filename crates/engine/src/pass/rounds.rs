@@ -189,7 +189,7 @@ fn why_nothing(plan: &Plan) -> Cow<'static, str> {
 fn is_stale(work: &Work<'_>, snapshot: &Snapshot) -> bool {
     let oldest = [&snapshot.external, &snapshot.internal]
         .into_iter()
-        .filter_map(|sight| if let Reading::Here(ticket) = sight { Some(ticket.read_at_ms) } else { None })
+        .filter_map(|reading| if let Reading::Here(ticket) = reading { Some(ticket.read_at_ms) } else { None })
         .min();
     oldest.is_some_and(|read_at| work.shared.now_ms() - read_at > work.shared.timing.stale_read_ms)
 }

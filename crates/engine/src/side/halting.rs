@@ -67,7 +67,7 @@ impl Drop for Halting<'_> {
     }
 }
 
-/// How often each side of the lane has halted; pass it to [`Shared::go_on`].
+/// How often each side of the lane has halted; pass it to [`go_on`].
 pub(crate) fn halts_so_far(shared: &Shared, lane: &Lane) -> [u64; 2] {
     [&lane.external, &shared.internal].map(|itop| itop.halts.so_far())
 }

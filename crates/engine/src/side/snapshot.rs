@@ -29,11 +29,11 @@ impl Snapshot {
     }
 
     pub fn ticket_mut(&mut self, side: Side) -> Option<&mut Ticket> {
-        let sight = match side {
+        let reading = match side {
             Side::External => &mut self.external,
             Side::Internal => &mut self.internal,
         };
-        match sight {
+        match reading {
             Reading::Here(ticket) => Some(ticket),
             Reading::Gone | Reading::NotCreated => None,
         }

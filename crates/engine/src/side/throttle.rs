@@ -27,7 +27,7 @@ pub struct Throttled {
 }
 
 impl Throttled {
-    pub fn trouble(&self, instance: &str) -> Issue {
+    pub fn issue(&self, instance: &str) -> Issue {
         let until = Timestamp::from_millisecond(self.until_ms).unwrap_or(Timestamp::UNIX_EPOCH);
         let reason = format!("asks for fewer calls; the next one is made at {}", until.strftime("%Y-%m-%d %H:%M:%SZ"));
         Issue { cause: Cause::Throttled { instance: instance.to_owned() }, since_ms: self.since_ms, reason }

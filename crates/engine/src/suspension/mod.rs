@@ -281,12 +281,12 @@ impl Suspensions {
 
     /// The suspensions, for the operator.
     pub fn issues(&self) -> Vec<Issue> {
-        let trouble = |(cause, wait): (&Cause, &Wait)| Issue {
+        let issue = |(cause, wait): (&Cause, &Wait)| Issue {
             cause: cause.clone(),
             since_ms: wait.since_ms,
             reason: wait.reason.clone(),
         };
-        self.held.iter().map(trouble).collect()
+        self.held.iter().map(issue).collect()
     }
 }
 

@@ -1,10 +1,10 @@
 //! The rows of links and of their activity: how they are found and read.
 
-use itop_bridge_core::{Side, TicketKey};
 use itop_bridge_core::caselog::LogState;
 use itop_bridge_core::document::Document;
 use itop_bridge_core::link::{Copy, Enclosure, RefusedField};
 use itop_bridge_core::plan::HaltKind;
+use itop_bridge_core::{Side, TicketKey};
 use rusqlite::{Connection, OptionalExtension, Params, params};
 
 use super::values::{bounded, column, from_column, from_json};

@@ -613,7 +613,7 @@ fn a_lease_gives_no_right_to_another_ticket_s_link(store) {
     assert_eq!(store.link(id).unwrap().unwrap().link, without_counterpart(7));
 }
 
-fn an_unborn_link_is_dropped_and_its_number_not_given_again(store) {
+fn a_link_without_a_counterpart_is_dropped_and_its_number_not_given_again(store) {
     let claim = work_on(store, 7, 0);
     let id = store.insert_link(&claim.lease, &without_counterpart(7), &[did(1, "linked")]).unwrap();
     store.drop_link_without_counterpart(&claim.lease, id).unwrap();
