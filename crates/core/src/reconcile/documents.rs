@@ -24,7 +24,8 @@ pub fn plan(
             let see = |document: &mut Document| see(policy, link, document, external, internal);
             one(policy, link, DocumentKind::Report, see, external, plan);
         } else if link.document(DocumentKind::Report).is_some_and(|report| {
-            let is_back = report.state == Some(CopyState::RemovedByPerson) && marked(external, report.kind).is_some();
+            let is_back =
+                report.state == Some(CopyState::RemovedByPerson) && marked(external, report.kind).next().is_some();
             is_back || grows_stale(report, internal)
         }) {
             let end = |document: &mut Document| end(document, internal);
@@ -184,16 +185,16 @@ fn one(
 
 /// Looks the document up in the target's list of files, if that was read.
 fn find(document: &mut Document, target: &Ticket) {
-    let marked = marked(target, document.kind);
     let is_lost = document.state.as_ref().is_none_or(|state| state.standing().is_none());
-    if let (true, Some(id)) = (is_lost, marked) {
+    // Of two, the earlier was hidden while the later was made.
+    if let (true, Some(id)) = (is_lost, marked(target, document.kind).max()) {
         // Found by its mark: its content is not known. One that seemed to be removed was hidden from the account.
         document.state = Some(CopyState::Stands(id));
         document.holds = None;
     }
     if let Some(CopyState::Stands(id)) = document.state
         && target.files.is_some()
-        && marked != Some(id)
+        && !marked(target, document.kind).any(|there| there == id)
     {
         document.removed_by_person();
     }
@@ -239,11 +240,10 @@ fn reason(document: &Document) -> &'static str {
     }
 }
 
-fn marked(target: &Ticket, kind: DocumentKind) -> Option<u64> {
-    let files = target.files.as_ref()?;
-    let is_it = |mark: &crate::mark::FileMark| mark.from == kind.from() && mark.kind == kind.file_kind();
-    // Of two, the earlier was hidden while the later was made.
-    files.iter().filter(|file| file.mark().is_some_and(is_it)).map(|file| file.id).max()
+fn marked(target: &Ticket, kind: DocumentKind) -> impl Iterator<Item = u64> + '_ {
+    let is_it = move |mark: &crate::mark::FileMark| mark.from == kind.from() && mark.kind == kind.file_kind();
+    let files = target.files.iter().flatten();
+    files.filter(move |file| file.mark().is_some_and(is_it)).map(|file| file.id)
 }
 
 /// An external move back, or an external refusal, that the internal ticket cannot follow.
