@@ -171,8 +171,7 @@ fn path_of(written: &str) -> String {
 /// Every secret, under the dotted key of its inline form.
 fn secrets(config: &Config) -> BTreeMap<String, Vec<SecretString>> {
     let mut secrets = BTreeMap::new();
-    let sides = std::iter::once(&config.internal).chain(config.externals.iter().map(|external| &external.side));
-    for side in sides {
+    for side in config.sides() {
         let section = config.section(&side.name);
         let (key, login) = of_login(&side.login);
         secrets.insert(format!("{section}.{key}"), vec![login.clone()]);
@@ -186,8 +185,7 @@ fn secrets(config: &Config) -> BTreeMap<String, Vec<SecretString>> {
 
 /// The log-ins that stand in files, under the dotted keys of their inline forms.
 fn reread(config: &Config) -> BTreeMap<String, String> {
-    let sides = std::iter::once(&config.internal).chain(config.externals.iter().map(|external| &external.side));
-    let in_files = sides.filter_map(|side| match &side.login_from {
+    let in_files = config.sides().filter_map(|side| match &side.login_from {
         LoginSource::File(file) => {
             let key = format!("{}.{}", config.section(&side.name), of_login(&side.login).0);
             Some((key, absolute_path(file)))

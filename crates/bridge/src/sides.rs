@@ -110,10 +110,7 @@ fn address(store: &mut dyn Store, of: &Instance) -> Result<Option<String>> {
 pub fn compare(store: &mut dyn Store, config: &Config) -> Result<Compared> {
     let known = Remembered::read(store)?;
     let internal = config.internal.name.as_str();
-    let sides: BTreeMap<&str, String> = std::iter::once(&config.internal)
-        .chain(config.externals.iter().map(|external| &external.side))
-        .map(|side| (side.name.as_str(), identity(&side.url)))
-        .collect();
+    let sides: BTreeMap<&str, String> = config.sides().map(|side| (side.name.as_str(), identity(&side.url))).collect();
     let is_external = |name: &str| config.externals.iter().any(|external| external.name() == name);
     let mut compared = Compared::default();
     let mut renamed = Vec::new();

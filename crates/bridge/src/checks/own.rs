@@ -124,7 +124,7 @@ pub fn fix(error: &StoreError) -> &'static str {
 pub(super) fn contradicted(config: &Config) -> Vec<String> {
     let compared = opened(config).and_then(|mut store| sides::compare(&mut store, config).ok());
     let Some(Compared { contradictions, .. }) = compared else { return Vec::new() };
-    let all = std::iter::once(&config.internal.name).chain(config.externals.iter().map(|of| &of.side.name));
+    let all = config.sides().map(|side| &side.name);
     all.filter(|side| contradictions.iter().any(|found| found.is_of_another_itop(side))).cloned().collect()
 }
 

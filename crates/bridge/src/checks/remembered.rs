@@ -267,7 +267,7 @@ impl Remembered {
             last.last_from,
             last.last_why
         );
-        let sides = std::iter::once(&*config.internal.name).chain(config.externals.iter().map(|of| of.name()));
+        let sides = config.sides().map(|side| side.name.as_str());
         let setups: Vec<String> = sides.map(|side| format!("`itop-bridge setup --side {side}`")).collect();
         let fix = format!(
             "if one of the iTops sends from there, give its webhooks the right key: {}, or by hand. Meanwhile the sweep finds their changes",

@@ -245,8 +245,7 @@ fn of_the_bridge(store: &mut dyn Store, config: &Config, now_ms: i64) -> anyhow:
     let older = running.fix().filter(|_| running.is_older()).map(|fix| format!("{running}; {fix}"));
     let refused = refused::kept(store)?;
     let heard = store.hooks()?;
-    let sides: Vec<&str> =
-        std::iter::once(&*config.internal.name).chain(config.externals.iter().map(|of| of.name())).collect();
+    let sides: Vec<&str> = config.sides().map(|side| side.name.as_str()).collect();
     // Once every side has sent a webhook with the right key since, no side has a wrong one.
     let is_mended = |at_ms: i64| sides.iter().all(|side| heard.iter().any(|of| of.side == *side && of.last_ms > at_ms));
     let is_missed = |at_ms: i64| now_ms - at_ms <= LATELY_MS && !config.externals.is_empty() && !is_mended(at_ms);

@@ -227,6 +227,11 @@ fn of_login(absent: &[Problem], section: &str) -> Vec<Problem> {
 }
 
 impl Config {
+    /// All sides, the internal first.
+    pub fn sides(&self) -> impl Iterator<Item = &SideConfig> {
+        std::iter::once(&self.internal).chain(self.externals.iter().map(|external| &external.side))
+    }
+
     /// Reads the file, with the process's environment.
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
         Config::load_to_look(path)?.with_all_secrets()
@@ -293,7 +298,7 @@ impl Config {
 
     /// Fails if one of these sides cannot be called for lack of a secret.
     pub fn need(&self, sides: &[&str]) -> Result<(), ConfigError> {
-        let all = std::iter::once(&self.internal).chain(self.externals.iter().map(|external| &external.side));
+        let all = self.sides();
         let lacks: Vec<Problem> =
             all.filter(|side| sides.contains(&&*side.name)).flat_map(|side| side.absent.clone()).collect();
         match lacks.is_empty() {

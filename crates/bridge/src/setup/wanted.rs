@@ -122,8 +122,8 @@ impl Wanted {
             let found = config.externals.iter().find(|external| external.name() == side)?;
             (Role::External, &found.side, found.sync.classes.keys().collect(), external(found))
         };
-        let sides = std::iter::once(&config.internal).chain(config.externals.iter().map(|external| &external.side));
-        let others = sides.filter(|other| other.name != side).map(|other| (other.name.clone(), other.api_keys.clone()));
+        let others =
+            config.sides().filter(|other| other.name != side).map(|other| (other.name.clone(), other.api_keys.clone()));
         Some(Wanted {
             name: format!("itop-bridge {}", config.server.id),
             url: config.server.public_url.clone(),
